@@ -1,0 +1,3 @@
+//! The `tailwater` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The dashboard: the techniques side by side on one stream, drawn and measured.

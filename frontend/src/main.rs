@@ -1,0 +1,3 @@
+//! Starts the dashboard in the page.
+
+fn main() {}

@@ -1,0 +1,127 @@
+//! What a follower tells its owner: every request, answer, chunk and batch, each with its time.
+
+use crate::{Technique, Token};
+
+/// Messages that arrived together, and where to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// What arrived; may be empty (an answer without news).
+    pub data: Data,
+    /// The position after `data`.
+    pub next: Token,
+    /// Whether that position was the tail when the answer was made.
+    pub up_to_date: bool,
+    /// Whether the stream is closed and this is its end.
+    pub closed: bool,
+}
+
+/// A batch's content, by the kind of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Data {
+    /// Messages of a JSON stream, each its own text, bytes as the writer sent them (but line breaks between tokens).
+    Json(Vec<String>),
+    /// A piece of a text stream.
+    Text(String),
+    /// A piece of any other stream.
+    Binary(Vec<u8>),
+}
+
+impl Data {
+    /// Whether nothing arrived.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Json(messages) => messages.is_empty(),
+            Self::Text(text) => text.is_empty(),
+            Self::Binary(bytes) => bytes.is_empty(),
+        }
+    }
+
+    /// Payload bytes: message texts, text or bytes, without any envelope or separator.
+    pub fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Json(messages) => messages.iter().map(String::len).sum(),
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// One thing that happened while following a stream, in the order in which it happened.
+///
+/// `at_ms` is milliseconds on the follower's own monotonic clock (`performance.now()` in a browser). `id` counts requests
+/// (for WebSocket: connections) from 0.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// A request left.
+    Requested {
+        /// Which request.
+        id: u64,
+        /// When.
+        at_ms: f64,
+        /// The technique it serves; catching up before a live technique is a `Poll` request.
+        technique: Technique,
+    },
+    /// Its answer's head arrived (for WebSocket: the connection opened).
+    Answered {
+        /// Which request.
+        id: u64,
+        /// When.
+        at_ms: f64,
+        /// HTTP status; 101 for an opened WebSocket.
+        status: u16,
+    },
+    /// A piece of the answer's body arrived (one read, one WebSocket frame). Reads are not events.
+    Chunk {
+        /// Which request.
+        id: u64,
+        /// When.
+        at_ms: f64,
+        /// How many body bytes.
+        bytes: usize,
+    },
+    /// Messages, complete and in order; `at_ms` is the arrival of the piece that completed them.
+    Batch {
+        /// Which request.
+        id: u64,
+        /// When.
+        at_ms: f64,
+        /// What arrived.
+        batch: Batch,
+    },
+    /// The answer ended.
+    Ended {
+        /// Which request.
+        id: u64,
+        /// When.
+        at_ms: f64,
+        /// Why, if it did not end as it should: what went wrong, in words.
+        fault: Option<String>,
+    },
+    /// Nothing is under way until the time has passed: the poll interval, or a pause after a fault.
+    Waiting {
+        /// Since when.
+        at_ms: f64,
+        /// How long.
+        for_ms: f64,
+        /// Whether this is a pause after a fault.
+        after_fault: bool,
+    },
+    /// The technique changed, by wish or because the former one kept failing.
+    Changed {
+        /// When.
+        at_ms: f64,
+        /// The former technique.
+        from: Technique,
+        /// The technique from now on.
+        to: Technique,
+        /// Why, in words; `None` when asked for.
+        fault: Option<String>,
+    },
+    /// The end: the stream is closed and read whole, or can't be read (gone, refused).
+    Finished {
+        /// When.
+        at_ms: f64,
+        /// What made reading impossible; `None` for a closed stream read to its end.
+        fault: Option<String>,
+    },
+}

@@ -1,0 +1,89 @@
+//! The five ways to follow a stream, with the names, letters and query values they have everywhere.
+
+use serde::{Deserialize, Serialize};
+
+/// How a reader follows a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Technique {
+    /// Ask every so often.
+    Poll,
+    /// Ask, and let the server hold the question until there is an answer.
+    LongPoll,
+    /// Ask once; the answer is newline-delimited JSON that never ends.
+    Ndjson,
+    /// Ask once; the answer is server-sent events that never end.
+    Sse,
+    /// Upgrade the connection; both sides speak whenever they like.
+    Websocket,
+}
+
+impl Technique {
+    /// All techniques, in the order in which they are shown.
+    pub const ALL: [Self; 5] = [Self::Poll, Self::LongPoll, Self::Ndjson, Self::Sse, Self::Websocket];
+
+    /// The name in URLs, on the command line and in exports: `poll`, `long-poll`, `ndjson`, `sse`, `websocket`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::LongPoll => "long-poll",
+            Self::Ndjson => "ndjson",
+            Self::Sse => "sse",
+            Self::Websocket => "websocket",
+        }
+    }
+
+    /// The letter on cards, lanes and charts: P, L, N, S, W.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Poll => 'P',
+            Self::LongPoll => 'L',
+            Self::Ndjson => 'N',
+            Self::Sse => 'S',
+            Self::Websocket => 'W',
+        }
+    }
+
+    /// The value of the `live` query parameter; `None` for polling, which is the plain read.
+    pub fn live(self) -> Option<&'static str> {
+        match self {
+            Self::Poll => None,
+            live => Some(live.name()),
+        }
+    }
+}
+
+impl std::fmt::Display for Technique {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is not one of the five.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a technique: expected poll, long-poll, ndjson, sse or websocket")]
+pub struct UnknownTechnique(pub String);
+
+impl std::str::FromStr for Technique {
+    type Err = UnknownTechnique;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|technique| technique.name() == name)
+            .ok_or_else(|| UnknownTechnique(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_parses_back() {
+        for technique in Technique::ALL {
+            assert_eq!(technique.name().parse(), Ok(technique));
+        }
+        assert!("carrier-pigeon".parse::<Technique>().is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! The project's own commands: `cargo xtask setup | serve | dev | test`.
+
+fn main() {}
