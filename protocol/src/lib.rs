@@ -4,6 +4,7 @@ pub mod headers;
 pub mod offset;
 pub mod problem;
 pub mod report;
+pub mod rig;
 pub mod technique;
 
 pub use offset::{Offset, OffsetError, Token};

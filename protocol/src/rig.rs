@@ -1,0 +1,147 @@
+//! The lab's endpoints as both ends see them: sources that write events, races that count bytes, and the clock.
+
+use crate::Technique;
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/clock`: the server's monotonic clock, for estimating the offset between two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockReading {
+    /// Microseconds since the server started, when the request had been read.
+    pub received_us: u64,
+    /// The same clock when the answer was made.
+    pub sent_us: u64,
+}
+
+/// `POST /v1/lab/sources`: start a source, or go on with it; asking again renews the lease.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum SourceRequest {
+    /// This machine's own pulse: CPU, memory, load, network, several times a second.
+    Host,
+    /// Seeded events at a known rate.
+    Generator(GeneratorRequest),
+}
+
+/// What a generator writes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorRequest {
+    /// When events fall due.
+    pub pattern: Pattern,
+    /// Mean events per second, 0.1 to 2,000.
+    pub rate: f64,
+    /// Bytes per event as JSON text, at least what the stamps need.
+    pub size: usize,
+    /// Seed of the schedule: the same seed gives the same gaps.
+    pub seed: u64,
+}
+
+/// When a generator's events fall due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pattern {
+    /// Exponential gaps.
+    Poisson,
+    /// Equal gaps, beginning at a random phase.
+    Periodic,
+    /// Ten events due at once, the bursts Poisson.
+    Burst,
+}
+
+/// Where a source writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceAnswer {
+    /// The stream's name: `lab/host`.
+    pub stream: String,
+    /// Seconds after which the source stops unless it is asked for again or somebody reads its stream live.
+    pub lease_s: u64,
+}
+
+/// `POST /v1/lab/races`: a listener of its own for each lane, in front of this server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RaceRequest {
+    /// One lane per technique named.
+    pub techniques: Vec<Technique>,
+    /// Transit added on the way to the server, 0 to 500 ms.
+    #[serde(default)]
+    pub delay_up_ms: f64,
+    /// Transit added on the way back, 0 to 500 ms.
+    #[serde(default)]
+    pub delay_down_ms: f64,
+}
+
+/// `PATCH /v1/lab/races/{id}`: other delays, for all lanes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RaceChange {
+    /// Transit added on the way to the server, 0 to 500 ms.
+    pub delay_up_ms: f64,
+    /// Transit added on the way back, 0 to 500 ms.
+    pub delay_down_ms: f64,
+}
+
+/// `GET /v1/lab/races/{id}`: the lanes and what passed through each; asking renews the lease.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Race {
+    /// The race's name, not guessable.
+    pub id: String,
+    /// Seconds after which the lanes close unless the race is asked for again.
+    pub lease_s: u64,
+    /// The server's monotonic clock at these counts, microseconds.
+    pub at_us: u64,
+    /// Transit added on the way to the server, ms.
+    pub delay_up_ms: f64,
+    /// Transit added on the way back, ms.
+    pub delay_down_ms: f64,
+    /// One lane per technique, in the order asked for.
+    pub lanes: Vec<Lane>,
+}
+
+/// A listener on loopback that carries one technique.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lane {
+    /// Which technique it was opened for (it carries any HTTP/1.1).
+    pub technique: Technique,
+    /// TCP port on 127.0.0.1.
+    pub port: u16,
+    /// What passed since it was opened.
+    pub counts: Counts,
+}
+
+/// Application bytes at the server's socket, exact; TCP/IP and earlier hops excluded.
+///
+/// The sum of the six byte counts is what a packet capture of the lane shows as TCP payload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// TCP connections accepted.
+    pub connections: u64,
+    /// Of those, still open.
+    pub connections_open: u64,
+    /// Request heads read whole.
+    pub requests: u64,
+    /// Response heads read whole.
+    pub responses: u64,
+    /// Of the responses, those without news (204, 304, or a body that carries none).
+    pub empty_responses: u64,
+    /// Request lines and headers.
+    pub request_head_bytes: u64,
+    /// Request bodies, and payloads of WebSocket frames from the client.
+    pub request_body_bytes: u64,
+    /// Chunk framing of request bodies, and heads of WebSocket frames from the client.
+    pub request_framing_bytes: u64,
+    /// Status lines and headers.
+    pub response_head_bytes: u64,
+    /// Response bodies without chunk framing, and payloads of WebSocket frames to the client.
+    pub response_body_bytes: u64,
+    /// Chunk framing of response bodies, and heads of WebSocket frames to the client.
+    pub response_framing_bytes: u64,
+}
+
+/// The stamps of a lab event; other fields stand beside them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamps {
+    /// Counts the source's events from 0 without a gap.
+    pub seq: u64,
+    /// When the event was due on the server's monotonic clock, microseconds: latency counts from here.
+    pub due_us: u64,
+    /// When the server in fact appended it, microseconds: `sent_us - due_us` is the source's own lateness.
+    pub sent_us: u64,
+}
