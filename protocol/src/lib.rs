@@ -1,12 +1,18 @@
 //! What both ends of a Tailwater stream agree on, and the client: no actix, no Leptos, native and wasm32.
 
+#[cfg(test)]
+mod codec_tests;
+pub mod frame;
 pub mod headers;
+pub mod ndjson;
 pub mod offset;
 pub mod problem;
 pub mod report;
 pub mod rig;
+pub mod sse;
 pub mod technique;
 
+pub use frame::{Control, Frame, FrameError};
 pub use offset::{Offset, OffsetError, Token};
 pub use problem::Problem;
 pub use report::{Batch, Data, Report};

@@ -1,0 +1,269 @@
+//! The object that SSE, NDJSON and WebSocket have in common: data, and where to go on after it.
+//!
+//! ```text
+//! {"data":[{"a":1}],"streamNextOffset":"0000000000000008","streamCursor":"3117","upToDate":true}
+//! ```
+//!
+//! The fields always stand in the order `data`, `encoding`, `streamNextOffset`, `streamCursor`, `upToDate`, `streamClosed`;
+//! what is absent or false is left out.
+
+use crate::headers::ContentKind;
+use crate::{Batch, Data, Token};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Bytes that a decoder holds of one frame before it gives up, unless told otherwise: 64 MiB.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Where to go on after a piece of data, as the server says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// The position after the data.
+    pub next: Token,
+    /// The collapsing key that a reader echoes; printed as a decimal string.
+    pub cursor: Option<u64>,
+    /// Whether `next` was the tail when this was made.
+    pub up_to_date: bool,
+    /// Whether the stream is closed and `next` is its end.
+    pub closed: bool,
+}
+
+/// A [`Control`] and its data, as the client reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// What came; `None` when there was no news.
+    pub data: Option<Data>,
+    /// The position after it.
+    pub next: Token,
+    /// The server's collapsing key; opaque here.
+    pub cursor: Option<String>,
+    /// Whether `next` was the tail. A closed stream's end always is.
+    pub up_to_date: bool,
+    /// Whether the stream is closed and `next` is its end.
+    pub closed: bool,
+}
+
+impl Frame {
+    /// What the reader's owner gets of it; without data an empty list of messages.
+    pub fn into_batch(self) -> Batch {
+        let data = self.data.unwrap_or(Data::Json(Vec::new()));
+        Batch { data, next: self.next, up_to_date: self.up_to_date, closed: self.closed }
+    }
+}
+
+/// What a decoder could not accept; the connection is of no more use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// More bytes without an end than the decoder may hold.
+    #[error("a frame of more than {limit} bytes: expected it to end before that")]
+    TooLong {
+        /// The decoder's limit in bytes.
+        limit: usize,
+    },
+    /// The text is not the JSON that belongs there.
+    #[error("{expected} expected, but {fault}; it begins with `{begin}`")]
+    Malformed {
+        /// What belongs there.
+        expected: &'static str,
+        /// What is wrong with what came.
+        fault: String,
+        /// The first characters of what came.
+        begin: String,
+    },
+}
+
+impl FrameError {
+    pub(crate) fn malformed(expected: &'static str, fault: &impl ToString, came: &[u8]) -> Self {
+        let begin = String::from_utf8_lossy(&came[..came.len().min(60)]).into_owned();
+        Self::Malformed { expected, fault: fault.to_string(), begin }
+    }
+}
+
+/// The body of a plain read or long-poll answer as data.
+///
+/// - `kind`: of the stream, from the answer's `Content-Type`.
+/// - `body`: the whole body; for JSON an array of messages, each of which is kept byte for byte.
+/// - Returns text that is not valid UTF-8 (a character may be cut at a page's end) as [`Data::Binary`].
+///
+/// # Errors
+/// [`FrameError::Malformed`] when a JSON body is not an array.
+pub fn decode_body(kind: ContentKind, body: &[u8]) -> Result<Data, FrameError> {
+    Ok(match kind {
+        ContentKind::Json if body.trim_ascii().is_empty() => Data::Json(Vec::new()),
+        ContentKind::Json => Data::Json(messages(body)?),
+        ContentKind::Text => match std::str::from_utf8(body) {
+            Ok(text) => Data::Text(text.to_owned()),
+            Err(_) => Data::Binary(body.to_vec()),
+        },
+        ContentKind::Binary => Data::Binary(body.to_vec()),
+    })
+}
+
+/// The wire form of a frame (without `data` it is also SSE's control object).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    encoding: Option<String>,
+    stream_next_offset: String,
+    #[serde(default)]
+    stream_cursor: Option<String>,
+    #[serde(default)]
+    up_to_date: bool,
+    #[serde(default)]
+    stream_closed: bool,
+}
+
+/// Reads one frame object; fields that are not known are passed over.
+pub(crate) fn decode_object(text: &[u8]) -> Result<Frame, FrameError> {
+    const EXPECTED: &str = "a JSON object with streamNextOffset";
+    let wire: Wire<'_> = serde_json::from_slice(text).map_err(|fault| FrameError::malformed(EXPECTED, &fault, text))?;
+    let next = wire.stream_next_offset.parse().map_err(|fault| FrameError::malformed(EXPECTED, &fault, text))?;
+    let data = match wire.data {
+        Some(raw) => Some(decode_data(raw.get(), wire.encoding.as_deref())?),
+        None => None,
+    };
+    Ok(Frame {
+        data,
+        next,
+        cursor: wire.stream_cursor,
+        up_to_date: wire.up_to_date || wire.stream_closed,
+        closed: wire.stream_closed,
+    })
+}
+
+fn decode_data(raw: &str, encoding: Option<&str>) -> Result<Data, FrameError> {
+    if raw.starts_with('[') {
+        return Ok(Data::Json(messages(raw.as_bytes())?));
+    }
+    let text: String = serde_json::from_str(raw)
+        .map_err(|fault| FrameError::malformed("data as an array or a string", &fault, raw.as_bytes()))?;
+    match encoding {
+        None => Ok(Data::Text(text)),
+        Some("base64") => decode_base64(text.as_bytes()).map(Data::Binary),
+        Some(other) => Err(FrameError::malformed("the encoding base64 or none", &"another one came", other.as_bytes())),
+    }
+}
+
+/// The elements of a JSON array as they stand there, byte for byte.
+pub(crate) fn messages(array: &[u8]) -> Result<Vec<String>, FrameError> {
+    let elements: Vec<&RawValue> = serde_json::from_slice(array)
+        .map_err(|fault| FrameError::malformed("a JSON array of messages", &fault, array))?;
+    Ok(elements.into_iter().map(|element| element.get().to_owned()).collect())
+}
+
+/// The bytes behind base64 text.
+pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, FrameError> {
+    STANDARD.decode(text).map_err(|fault| FrameError::malformed("base64", &fault, text))
+}
+
+/// Appends the messages of a JSON stream's bytes as an array: the comma after the last message goes.
+pub(crate) fn push_array(out: &mut Vec<u8>, stored: &[u8]) {
+    out.push(b'[');
+    out.extend_from_slice(stored.strip_suffix(b",").unwrap_or(stored));
+    out.push(b']');
+}
+
+/// Appends `bytes` in base64, without line breaks.
+pub(crate) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let written = STANDARD.encode_slice(bytes, &mut out[start..]);
+    assert!(written.is_ok(), "base64 of {} bytes must fit where its exact length was made room for", bytes.len());
+}
+
+/// Appends the fields of `control` without braces, beginning with `streamNextOffset`.
+pub(crate) fn push_control(out: &mut Vec<u8>, control: &Control) {
+    out.extend_from_slice(br#""streamNextOffset":""#);
+    // A token holds no character that JSON would have to escape.
+    out.extend_from_slice(control.next.as_str().as_bytes());
+    out.push(b'"');
+    if let Some(cursor) = control.cursor {
+        out.extend_from_slice(br#","streamCursor":""#);
+        push_decimal(out, cursor);
+        out.push(b'"');
+    }
+    if control.up_to_date {
+        out.extend_from_slice(br#","upToDate":true"#);
+    }
+    if control.closed {
+        out.extend_from_slice(br#","streamClosed":true"#);
+    }
+}
+
+fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
+    let start = out.len();
+    loop {
+        out.push(b"0123456789"[(number % 10) as usize]);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out[start..].reverse();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control() -> Control {
+        Control { next: "0000000000000042".parse().unwrap(), cursor: Some(3_117), up_to_date: true, closed: true }
+    }
+
+    #[test]
+    fn fields_stand_in_one_order_and_false_ones_are_left_out() {
+        let mut out = Vec::new();
+        push_control(&mut out, &control());
+        let all = r#""streamNextOffset":"0000000000000042","streamCursor":"3117","upToDate":true,"streamClosed":true"#;
+        assert_eq!(String::from_utf8(out).unwrap(), all);
+        let mut out = Vec::new();
+        push_control(&mut out, &Control { cursor: None, up_to_date: false, closed: false, ..control() });
+        assert_eq!(String::from_utf8(out).unwrap(), r#""streamNextOffset":"0000000000000042""#);
+    }
+
+    #[test]
+    fn every_decimal_prints_as_the_standard_library_prints_it() {
+        for number in [0, 9, 10, 12_345, u64::MAX] {
+            let mut out = Vec::new();
+            push_decimal(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+    }
+
+    #[test]
+    fn messages_keep_big_numbers_duplicate_keys_and_inner_spaces() {
+        let body = br#" [ {"n":123456789012345678901234567890, "n":1.0e5} , "x" ,[1, 2]] "#;
+        let Data::Json(messages) = decode_body(ContentKind::Json, body).unwrap() else { panic!("not JSON") };
+        assert_eq!(messages, [r#"{"n":123456789012345678901234567890, "n":1.0e5}"#, r#""x""#, "[1, 2]"]);
+    }
+
+    #[test]
+    fn an_empty_body_is_no_news_in_every_kind() {
+        for kind in [ContentKind::Json, ContentKind::Text, ContentKind::Binary] {
+            assert!(decode_body(kind, b"").unwrap().is_empty());
+        }
+        assert!(decode_body(ContentKind::Json, b"[]").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_refusal_says_what_was_expected_and_what_came() {
+        let fault = decode_object(br#"{"upToDate":true}"#).unwrap_err().to_string();
+        assert!(fault.contains("streamNextOffset") && fault.contains(r#"{"upToDate":true}"#), "{fault}");
+        let fault = decode_object(br#"{"streamNextOffset":"a&b"}"#).unwrap_err().to_string();
+        assert!(fault.contains("is not an offset"), "{fault}");
+        let fault = decode_body(ContentKind::Json, br#"{"a":1}"#).unwrap_err().to_string();
+        assert!(fault.contains("array"), "{fault}");
+    }
+
+    #[test]
+    fn unknown_fields_are_passed_over_and_closed_means_up_to_date() {
+        let frame = decode_object(br#"{"later":[{}],"streamNextOffset":"7_9","streamClosed":true}"#).unwrap();
+        assert_eq!(frame.next.as_str(), "7_9");
+        assert!(frame.closed && frame.up_to_date && frame.data.is_none() && frame.cursor.is_none());
+    }
+}

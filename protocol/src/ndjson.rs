@@ -1,0 +1,162 @@
+//! Newline-delimited JSON, one frame a line: the server's encoder and the client's incremental decoder, no I/O.
+//!
+//! ```text
+//! {"data":[{"a":1}],"streamNextOffset":"0000000000000008","upToDate":true}\n     a JSON stream: messages
+//! {"data":"caf\u00e9\n","streamNextOffset":"0000000000000014"}\n                 a text stream
+//! {"data":"AAEC","encoding":"base64","streamNextOffset":"0000000000000017"}\n    any other, and text that is not UTF-8
+//! \n                                                                             a heartbeat
+//! ```
+//!
+//! A line is whole in itself, so a cut can never part data from its offset. WebSocket text frames are the same lines
+//! without the line end.
+
+use crate::frame::{self, Control, FRAME_BYTES_MAX, Frame, FrameError};
+use crate::headers::ContentKind;
+
+/// What says "still here" when there is nothing else to say.
+pub const HEARTBEAT: &[u8] = b"\n";
+
+/// Appends one line, line end included.
+///
+/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no news.
+/// - JSON messages keep their bytes but for CR and LF between tokens, which become spaces.
+/// - Text that is not valid UTF-8 goes as base64, so nothing is lost.
+pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control: &Control) {
+    let data = data.filter(|bytes| !bytes.is_empty());
+    out.reserve(data.map_or(0, <[u8]>::len) + 160);
+    out.push(b'{');
+    if let Some(bytes) = data {
+        out.extend_from_slice(br#""data":"#);
+        match kind {
+            ContentKind::Json => push_array_on_one_line(out, bytes),
+            ContentKind::Text => match std::str::from_utf8(bytes) {
+                Ok(text) => push_string(out, text),
+                Err(_) => push_base64(out, bytes),
+            },
+            ContentKind::Binary => push_base64(out, bytes),
+        }
+        out.push(b',');
+    }
+    frame::push_control(out, control);
+    out.extend_from_slice(b"}\n");
+}
+
+fn push_array_on_one_line(out: &mut Vec<u8>, stored: &[u8]) {
+    let start = out.len();
+    frame::push_array(out, stored);
+    // Inside strings JSON has no raw line breaks: those that are here stand between tokens, where a space means the same.
+    for byte in &mut out[start..] {
+        if *byte == b'\n' || *byte == b'\r' {
+            *byte = b' ';
+        }
+    }
+}
+
+fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    frame::push_base64(out, bytes);
+    out.extend_from_slice(br#"","encoding":"base64""#);
+}
+
+/// Appends `text` as a JSON string: runs that need no escape are copied whole.
+fn push_string(out: &mut Vec<u8>, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&bytes[copied..at]);
+        copied = at + 1;
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            control => {
+                let digits = [HEX[usize::from(control >> 4)], HEX[usize::from(control & 15)]];
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&digits);
+            }
+        }
+    }
+    out.extend_from_slice(&bytes[copied..]);
+    out.push(b'"');
+}
+
+/// Reads one line, or the text of one WebSocket frame.
+///
+/// - Returns `None` for a heartbeat: nothing but white space.
+///
+/// # Errors
+/// [`FrameError::Malformed`] when it is not a frame.
+pub fn decode(line: &[u8]) -> Result<Option<Frame>, FrameError> {
+    let line = line.trim_ascii();
+    if line.is_empty() { Ok(None) } else { frame::decode_object(line).map(Some) }
+}
+
+/// Puts pieces of an answer together into frames, wherever the pieces were cut.
+///
+/// Lines end with LF; a CR before it, and anywhere else between tokens, is white space. A byte order mark at the beginning
+/// is passed over. After an error the decoder is of no more use.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    line: Vec<u8>,
+    limit: usize,
+    at_beginning: bool,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(FRAME_BYTES_MAX)
+    }
+}
+
+impl Decoder {
+    /// A decoder at the beginning of an answer that holds at most `limit` bytes of an unfinished line.
+    pub fn new(limit: usize) -> Self {
+        Self { line: Vec::new(), limit, at_beginning: true }
+    }
+
+    /// Takes the next piece of the answer, of any length, and appends the frames that it completes.
+    ///
+    /// # Errors
+    /// [`FrameError`]: a line is too long or not a frame. The frames before it have been appended.
+    pub fn push(&mut self, mut piece: &[u8], frames: &mut Vec<Frame>) -> Result<(), FrameError> {
+        while let Some(end) = memchr::memchr(b'\n', piece) {
+            let rest = &piece[end + 1..];
+            if self.line.is_empty() {
+                self.within_limit(end)?;
+                let line = self.without_mark(&piece[..end]);
+                frames.extend(decode(line)?);
+            } else {
+                self.hold(&piece[..end])?;
+                let line = std::mem::take(&mut self.line);
+                frames.extend(decode(self.without_mark(&line))?);
+            }
+            self.at_beginning = false;
+            piece = rest;
+        }
+        self.hold(piece)
+    }
+
+    fn hold(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+        self.within_limit(self.line.len() + bytes.len())?;
+        self.line.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn within_limit(&self, bytes: usize) -> Result<(), FrameError> {
+        if bytes > self.limit { Err(FrameError::TooLong { limit: self.limit }) } else { Ok(()) }
+    }
+
+    fn without_mark<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        line.strip_prefix("\u{feff}".as_bytes()).filter(|_| self.at_beginning).unwrap_or(line)
+    }
+}
+
+#[cfg(test)]
+#[path = "ndjson_tests.rs"]
+mod tests;

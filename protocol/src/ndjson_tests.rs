@@ -1,0 +1,148 @@
+//! What must hold of the NDJSON codec, whatever the bytes and wherever they are cut.
+
+use super::*;
+use crate::codec_tests::{Case, cases, pieces};
+use crate::{Data, Token};
+use proptest::prelude::*;
+
+const KINDS: [ContentKind; 3] = [ContentKind::Json, ContentKind::Text, ContentKind::Binary];
+
+fn control() -> Control {
+    Control { next: "0000000000000042".parse().unwrap(), cursor: Some(7), up_to_date: true, closed: false }
+}
+
+fn encoded(kind: ContentKind, data: &[u8]) -> String {
+    let mut out = Vec::new();
+    encode(&mut out, kind, Some(data), &control());
+    String::from_utf8(out).unwrap()
+}
+
+fn decoded(bytes: &[u8]) -> Result<Vec<Frame>, FrameError> {
+    let mut frames = Vec::new();
+    Decoder::default().push(bytes, &mut frames).map(|()| frames)
+}
+
+fn round_trips(kind: ContentKind, cases: &[Case], cuts: &[usize]) -> Result<(), TestCaseError> {
+    let mut wire = Vec::new();
+    for case in cases {
+        encode(&mut wire, kind, Some(&case.stored), &case.control);
+        wire.extend_from_slice(HEARTBEAT);
+    }
+    prop_assert!(std::str::from_utf8(&wire).is_ok());
+    prop_assert_eq!(wire.iter().filter(|byte| **byte == b'\n').count(), cases.len() * 2, "one line a frame");
+    prop_assert!(!wire.contains(&b'\r'));
+    let mut decoder = Decoder::default();
+    let mut frames = Vec::new();
+    for piece in pieces(&wire, cuts) {
+        decoder.push(piece, &mut frames).map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+    }
+    prop_assert_eq!(frames, cases.iter().map(Case::frame).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn on_one_line(message: &str) -> String {
+    message.replace(['\r', '\n'], " ")
+}
+
+proptest! {
+    #[test]
+    fn json_comes_back_whole_whatever_the_cuts(
+        cases in cases(ContentKind::Json, on_one_line), cuts in prop::collection::vec(0_usize..40, 1..9),
+    ) {
+        round_trips(ContentKind::Json, &cases, &cuts)?;
+    }
+
+    #[test]
+    fn text_comes_back_whole_whatever_the_cuts(
+        cases in cases(ContentKind::Text, str::to_owned), cuts in prop::collection::vec(0_usize..40, 1..9),
+    ) {
+        round_trips(ContentKind::Text, &cases, &cuts)?;
+    }
+
+    #[test]
+    fn bytes_come_back_whole_whatever_the_cuts(
+        cases in cases(ContentKind::Binary, str::to_owned), cuts in prop::collection::vec(0_usize..40, 1..9),
+    ) {
+        round_trips(ContentKind::Binary, &cases, &cuts)?;
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_comes_back_as_its_bytes(bytes in prop::collection::vec(any::<u8>(), 1..60)) {
+        let frames = decoded(encoded(ContentKind::Text, &bytes).as_bytes()).unwrap();
+        let came = match frames[0].data.clone() {
+            Some(Data::Text(text)) => text.into_bytes(),
+            Some(Data::Binary(bytes)) => bytes,
+            other => panic!("{other:?}"),
+        };
+        prop_assert_eq!(came, bytes);
+    }
+
+    #[test]
+    fn the_string_is_the_one_that_a_json_library_writes(text in crate::codec_tests::text()) {
+        let line: serde_json::Value = serde_json::from_str(&encoded(ContentKind::Text, text.as_bytes())).unwrap();
+        prop_assert_eq!(line["data"].as_str().unwrap_or_default(), text);
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decoded(&bytes);
+    }
+}
+
+#[test]
+fn the_wire_is_what_the_module_says() {
+    let line = encoded(ContentKind::Json, b"{\"a\":1},{\"b\":2},");
+    let rest = r#""streamNextOffset":"0000000000000042","streamCursor":"7","upToDate":true}"#;
+    assert_eq!(line, format!("{{\"data\":[{{\"a\":1}},{{\"b\":2}}],{rest}\n"));
+    assert_eq!(encoded(ContentKind::Text, b"a\"\x01\n"), format!("{{\"data\":\"a\\\"\\u0001\\n\",{rest}\n"));
+    assert_eq!(
+        encoded(ContentKind::Binary, &[0, 1, 2]),
+        format!("{{\"data\":\"AAEC\",\"encoding\":\"base64\",{rest}\n")
+    );
+    for kind in KINDS {
+        assert_eq!(encoded(kind, b""), format!("{{{rest}\n"), "no data, no field");
+    }
+}
+
+#[test]
+fn every_line_end_a_mark_and_heartbeats_are_taken() {
+    let line = r#"{"streamNextOffset":"1"}"#;
+    for wire in [
+        format!("{line}\n"),
+        format!("{line}\r\n"),
+        format!("\u{feff}\n\r\n \n{line}\n\n"),
+        format!("\u{feff}{line}\n"),
+    ] {
+        let frames = decoded(wire.as_bytes()).unwrap();
+        assert_eq!(frames.len(), 1, "{wire:?}");
+        assert_eq!(frames[0].next, "1".parse::<Token>().unwrap());
+    }
+}
+
+#[test]
+fn a_line_without_its_end_does_not_count() {
+    assert_eq!(decoded(br#"{"streamNextOffset":"1"}"#), Ok(Vec::new()));
+}
+
+#[test]
+fn an_endless_line_is_refused_and_not_stored() {
+    let mut decoder = Decoder::new(100);
+    let mut frames = Vec::new();
+    let mut refused = None;
+    for _ in 0..20 {
+        if let Err(fault) = decoder.push(&[b'x'; 10], &mut frames) {
+            refused = Some(fault);
+            break;
+        }
+    }
+    assert_eq!(refused, Some(FrameError::TooLong { limit: 100 }));
+    assert!(decoder.line.len() <= 100);
+}
+
+#[test]
+fn frames_before_a_broken_line_are_delivered() {
+    let mut frames = Vec::new();
+    let fault = Decoder::default().push(b"{\"streamNextOffset\":\"1\"}\n{\"oops\n", &mut frames).unwrap_err();
+    assert_eq!(frames.len(), 1);
+    assert!(fault.to_string().contains("oops"), "{fault}");
+}

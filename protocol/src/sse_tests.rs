@@ -1,0 +1,141 @@
+//! What must hold of the server-sent events codec, whatever the bytes and wherever they are cut.
+
+use super::*;
+use crate::codec_tests::{Case, cases, pieces};
+use proptest::prelude::*;
+
+fn control() -> Control {
+    Control { next: "0000000000000042".parse().unwrap(), cursor: Some(7), up_to_date: true, closed: false }
+}
+
+fn encoded(kind: ContentKind, data: &[u8]) -> String {
+    let mut out = Vec::new();
+    encode(&mut out, kind, Some(data), &control());
+    String::from_utf8(out).unwrap()
+}
+
+fn decoded(kind: ContentKind, bytes: &[u8]) -> Result<Vec<Frame>, FrameError> {
+    let mut frames = Vec::new();
+    Decoder::new(kind).push(bytes, &mut frames).map(|()| frames)
+}
+
+fn round_trips(kind: ContentKind, cases: &[Case], cuts: &[usize]) -> Result<(), TestCaseError> {
+    let mut wire = Vec::new();
+    for case in cases {
+        wire.extend_from_slice(HEARTBEAT);
+        encode(&mut wire, kind, Some(&case.stored), &case.control);
+    }
+    for end in ["\n", "\r", "\r\n"] {
+        let wire = String::from_utf8(wire.clone()).unwrap().replace('\n', end);
+        let mut decoder = Decoder::new(kind);
+        let mut frames = Vec::new();
+        for piece in pieces(wire.as_bytes(), cuts) {
+            decoder.push(piece, &mut frames).map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+        }
+        prop_assert_eq!(&frames, &cases.iter().map(Case::frame).collect::<Vec<_>>(), "line end {:?}", end);
+    }
+    Ok(())
+}
+
+fn with_plain_line_ends(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+proptest! {
+    #[test]
+    fn json_comes_back_whole_whatever_the_cuts(
+        cases in cases(ContentKind::Json, with_plain_line_ends), cuts in prop::collection::vec(0_usize..40, 1..9),
+    ) {
+        round_trips(ContentKind::Json, &cases, &cuts)?;
+    }
+
+    #[test]
+    fn text_comes_back_with_plain_line_ends_whatever_the_cuts(
+        cases in cases(ContentKind::Text, with_plain_line_ends), cuts in prop::collection::vec(0_usize..40, 1..9),
+    ) {
+        round_trips(ContentKind::Text, &cases, &cuts)?;
+    }
+
+    #[test]
+    fn bytes_come_back_whole_whatever_the_cuts(
+        cases in cases(ContentKind::Binary, str::to_owned), cuts in prop::collection::vec(0_usize..40, 1..9),
+    ) {
+        round_trips(ContentKind::Binary, &cases, &cuts)?;
+    }
+
+    #[test]
+    fn no_text_can_begin_a_line_of_its_own(text in crate::codec_tests::text()) {
+        let wire = encoded(ContentKind::Text, text.as_bytes());
+        let lines: Vec<&str> = wire.split(['\r', '\n']).collect();
+        let foreign = lines.iter().filter(|line| !line.is_empty() && !line.starts_with("data: ")).count();
+        prop_assert_eq!(foreign, if text.is_empty() { 1 } else { 2 }, "only the two event fields are not data: {:?}", wire);
+        let blank = wire.matches("\n\n").count();
+        prop_assert_eq!(blank, foreign, "one blank line an event: {:?}", wire);
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for kind in [ContentKind::Json, ContentKind::Text, ContentKind::Binary] {
+            let _ = decoded(kind, &bytes);
+        }
+    }
+}
+
+#[test]
+fn the_wire_is_what_the_module_says() {
+    let control = "event: control\ndata: {\"streamNextOffset\":\"0000000000000042\",\"streamCursor\":\"7\",\"upToDate\":true}\n\n";
+    let json = encoded(ContentKind::Json, b"{\"a\":1},{\"b\":2},");
+    assert_eq!(json, format!("event: data\ndata: [{{\"a\":1}},{{\"b\":2}}]\n\n{control}"));
+    let text = encoded(ContentKind::Text, b"a\r\nb\rc\nevent: control\n\n");
+    assert_eq!(
+        text,
+        format!("event: data\ndata: a\ndata: b\ndata: c\ndata: event: control\ndata: \ndata: \n\n{control}")
+    );
+    assert_eq!(encoded(ContentKind::Binary, &[0, 1, 2]), format!("event: data\ndata: AAEC\n\n{control}"));
+    assert_eq!(encoded(ContentKind::Json, b""), control);
+}
+
+#[test]
+fn what_is_not_utf8_becomes_a_replacement_character() {
+    let frames = decoded(ContentKind::Text, encoded(ContentKind::Text, b"a\xffb").as_bytes()).unwrap();
+    assert_eq!(frames[0].data, Some(Data::Text("a\u{fffd}b".to_owned())));
+}
+
+#[test]
+fn other_writers_are_understood() {
+    // As the protocol's own examples show it, with fields and events that only others know.
+    let wire = "\u{feff}: hello\nretry: 5\nid: 9\nevent:data\ndata:[\ndata:{\"k\":\"v\"},\ndata: {\"k\":\"w\"}\ndata:]\n\n\
+                event: other\ndata: x\n\nevent: data\n\ndata\n\nevent: data\ndata: [1]\n\n\
+                event: control\ndata: {\"streamNextOffset\":\"123456_789\",\"streamCursor\":\"abc\",\"more\":1}\n\n";
+    let frames = decoded(ContentKind::Json, wire.as_bytes()).unwrap();
+    assert_eq!(frames.len(), 1);
+    let messages = [r#"{"k":"v"}"#, r#"{"k":"w"}"#, "1"].map(str::to_owned).to_vec();
+    assert_eq!(frames[0].data, Some(Data::Json(messages)));
+    assert_eq!((frames[0].next.as_str(), frames[0].cursor.as_deref()), ("123456_789", Some("abc")));
+    let wire = "event: data\ndata: AQIDBAUG\ndata: BwgJCg==\n\nevent: control\ndata: {\"streamNextOffset\":\"1\"}\n\n";
+    let frames = decoded(ContentKind::Binary, wire.as_bytes()).unwrap();
+    assert_eq!(frames[0].data, Some(Data::Binary((1..=10).collect())));
+}
+
+#[test]
+fn data_without_its_control_does_not_count() {
+    let wire = encoded(ContentKind::Json, b"{\"a\":1},");
+    let cut = wire.find("event: control").unwrap();
+    for end in cut..wire.len() - 1 {
+        assert_eq!(decoded(ContentKind::Json, &wire.as_bytes()[..end]), Ok(Vec::new()), "cut at {end}");
+    }
+}
+
+#[test]
+fn an_endless_event_is_refused_and_not_stored() {
+    let mut decoder = Decoder::with_limit(ContentKind::Text, 100);
+    let mut frames = Vec::new();
+    let refused = (0..20).find_map(|_| decoder.push(b"data: 0123456789\n", &mut frames).err());
+    assert_eq!(refused, Some(FrameError::TooLong { limit: 100 }));
+    let mut decoder = Decoder::with_limit(ContentKind::Text, 100);
+    let refused = (0..20).find_map(|_| decoder.push(b"event: other\ndata: 0123456789\n\n", &mut frames).err());
+    assert_eq!(refused, None, "what is not kept does not count");
+    let mut decoder = Decoder::with_limit(ContentKind::Text, 100);
+    let refused = (0..20).find_map(|_| decoder.push(b"event: data\ndata: 0123456789\n\n", &mut frames).err());
+    assert_eq!(refused, Some(FrameError::TooLong { limit: 100 }), "data that waits for its control counts");
+}
