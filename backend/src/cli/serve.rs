@@ -1,0 +1,80 @@
+//! `tailwater serve`: listen, say where, run until told to stop.
+
+use crate::config::Config;
+use crate::server;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Why the server could not start or run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address can't be listened on.
+    #[error("can't listen on {address}: {reason}{advice}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        reason: io::Error,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// Anything else that the system refused.
+    #[error("the server stopped: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Runs the server until Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once.
+///
+/// # Errors
+/// [`ServeError`], in words for the terminal.
+pub fn run(config: Config) -> Result<(), ServeError> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("TAILWATER_LOG").unwrap_or_else(|_| EnvFilter::new("warn,tailwater=info")),
+        )
+        .with_writer(io::stderr)
+        .init();
+    let listener = TcpListener::bind(config.listen).map_err(|reason| ServeError::Listen {
+        address: config.listen,
+        advice: advice(&reason),
+        reason,
+    })?;
+    let address = listener.local_addr()?;
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "Tailwater listens on http://{address}")?;
+    stdout.flush()?;
+    drop(stdout);
+    actix_web::rt::System::new().block_on(server::run(listener, config, told_to_stop()))?;
+    Ok(())
+}
+
+fn advice(reason: &io::Error) -> &'static str {
+    match reason.kind() {
+        io::ErrorKind::AddrInUse => {
+            ". Another program has that port: stop it, or choose another with --listen 127.0.0.1:PORT"
+        }
+        io::ErrorKind::PermissionDenied => ". Ports below 1024 need more rights: choose a higher one with --listen",
+        io::ErrorKind::AddrNotAvailable => ". This machine has no such address: --listen takes one of its own",
+        _ => "",
+    }
+}
+
+/// Done at the first SIGINT or SIGTERM; from then on a SIGINT ends the process at once.
+async fn told_to_stop() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("signals can't be handled: only a kill will stop this server");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping: live answers end cleanly; Ctrl-C again ends at once");
+    actix_web::rt::spawn(async move {
+        interrupt.recv().await;
+        std::process::exit(130);
+    });
+}

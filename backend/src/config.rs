@@ -1,0 +1,197 @@
+//! Every knob of the server: its flag, its environment name, its default, its unit, and why it is there.
+
+use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Settings of `tailwater serve`. Each flag has an environment name, `TAILWATER_` and the flag in capitals.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "TAILWATER_LISTEN", default_value = "127.0.0.1:4437", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+
+    /// Where streams rest. `memory`: nothing survives the process
+    #[arg(long, env = "TAILWATER_STORE", value_enum, default_value_t = StoreKind::Memory)]
+    pub store: StoreKind,
+
+    /// Bytes that the memory store may keep (payload and bookkeeping); beyond it appends answer 507 and nothing is lost
+    #[arg(long, env = "TAILWATER_MEMORY_MAX", default_value = "1GiB", value_parser = bytes_value, value_name = "BYTES")]
+    pub memory_max: u64,
+
+    /// Streams that may exist; beyond it creating answers 507
+    #[arg(long, env = "TAILWATER_STREAMS_MAX", default_value_t = 100_000, value_name = "N")]
+    pub streams_max: usize,
+
+    /// Largest request body; beyond it an append answers 413
+    #[arg(long, env = "TAILWATER_BODY_MAX", default_value = "16MiB", value_parser = bytes_value, value_name = "BYTES")]
+    pub body_max: u64,
+
+    /// Largest page of one read; a single longer message still comes whole
+    #[arg(long, env = "TAILWATER_PAGE_MAX", default_value = "1MiB", value_parser = bytes_value, value_name = "BYTES")]
+    pub page_max: u64,
+
+    /// Largest request head (request line and headers); beyond it 431
+    #[arg(long, env = "TAILWATER_HEAD_MAX", default_value = "16KiB", value_parser = bytes_value, value_name = "BYTES")]
+    pub head_max: u64,
+
+    /// How long a long-poll is held at the tail; below every usual proxy limit
+    #[arg(long, env = "TAILWATER_LONG_POLL_HOLD", default_value = "25s", value_parser = duration_value, value_name = "TIME")]
+    pub long_poll_hold: Duration,
+
+    /// The longest hold that a request may ask for (`?hold=SECONDS`)
+    #[arg(long, env = "TAILWATER_LONG_POLL_HOLD_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
+    pub long_poll_hold_max: Duration,
+
+    /// Silence after which a live answer sends a heartbeat, so that nothing on the path takes it for dead
+    #[arg(long, env = "TAILWATER_HEARTBEAT", default_value = "15s", value_parser = duration_value, value_name = "TIME")]
+    pub heartbeat: Duration,
+
+    /// Life of a streaming answer, with a tenth of jitter; then it ends cleanly and the reader comes back
+    #[arg(long, env = "TAILWATER_RECYCLE", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
+    pub recycle: Duration,
+
+    /// Connections that may be open; beyond it requests answer 503
+    #[arg(long, env = "TAILWATER_CONNECTIONS_MAX", default_value_t = 20_000, value_name = "N")]
+    pub connections_max: usize,
+
+    /// Readers that may wait or stream at once; beyond it they answer 503
+    #[arg(long, env = "TAILWATER_LIVE_READERS_MAX", default_value_t = 15_000, value_name = "N")]
+    pub live_readers_max: usize,
+
+    /// Idle time after which a kept-alive connection is closed; above every poll interval, or each poll opens one anew
+    #[arg(long, env = "TAILWATER_KEEP_ALIVE", default_value = "90s", value_parser = duration_value, value_name = "TIME")]
+    pub keep_alive: Duration,
+
+    /// How long a stop waits for answers under way before it cuts them
+    #[arg(long, env = "TAILWATER_DRAIN", default_value = "10s", value_parser = duration_value, value_name = "TIME")]
+    pub drain: Duration,
+
+    /// Web origin that may read and write beside loopback origins and the server's own; may be repeated; `*` for all
+    #[arg(long = "cors-origin", env = "TAILWATER_CORS_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    pub cors_origins: Vec<String>,
+
+    /// Offer the lab (sources, counting relays) although the server does not listen on loopback
+    #[arg(long, env = "TAILWATER_LAB")]
+    pub lab: bool,
+
+    /// Worker threads; by default one per core
+    #[arg(long, env = "TAILWATER_WORKERS", value_name = "N")]
+    pub workers: Option<usize>,
+}
+
+/// Where streams rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StoreKind {
+    /// In memory; nothing survives the process.
+    Memory,
+}
+
+impl Config {
+    /// Whether the lab is offered: on loopback always, elsewhere only when asked for.
+    pub fn lab_on(&self) -> bool {
+        self.lab || self.listen.ip().is_loopback()
+    }
+}
+
+impl Default for Config {
+    /// What `tailwater serve` does without any flag.
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 4437)),
+            store: StoreKind::Memory,
+            memory_max: 1 << 30,
+            streams_max: 100_000,
+            body_max: 16 << 20,
+            page_max: 1 << 20,
+            head_max: 16 << 10,
+            long_poll_hold: Duration::from_secs(25),
+            long_poll_hold_max: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(15),
+            recycle: Duration::from_secs(60),
+            connections_max: 20_000,
+            live_readers_max: 15_000,
+            keep_alive: Duration::from_secs(90),
+            drain: Duration::from_secs(10),
+            cors_origins: Vec::new(),
+            lab: false,
+            workers: None,
+        }
+    }
+}
+
+/// A time as written on the command line: `500ms`, `25s`, `2m`; a bare number is seconds.
+///
+/// # Errors
+/// What was expected, when it is not one, not above zero, or above a day.
+pub fn duration_value(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("`{unit}` is not a unit of time: expected ms, s, m or h, as in 500ms or 25s")),
+    };
+    let number: f64 = number.parse().map_err(|_| "expected a time such as 500ms, 25s or 2m".to_owned())?;
+    let total = number * seconds;
+    if !(total > 0.0 && total <= 86_400.0) {
+        return Err("expected a time above zero and at most 24h".to_owned());
+    }
+    Ok(Duration::from_secs_f64(total))
+}
+
+/// A size as written on the command line: `65536`, `64KiB`, `16MiB`, `1GiB` (also KB, MB, GB, powers of ten).
+///
+/// # Errors
+/// What was expected, when it is not one or is zero.
+pub fn bytes_value(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err(format!("`{unit}` is not a unit of size: expected KiB, MiB or GiB, as in 16MiB")),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| "expected a size above zero, such as 65536, 64KiB or 16MiB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Probe {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[test]
+    fn the_default_is_what_the_bare_command_line_says() {
+        let parsed = Probe::parse_from(["tailwater"]).config;
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn times_and_sizes_read_as_people_write_them() {
+        assert_eq!(duration_value("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration_value("25"), Ok(Duration::from_secs(25)));
+        assert_eq!(duration_value("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(bytes_value("16MiB"), Ok(16 << 20));
+        assert_eq!(bytes_value("65536"), Ok(65_536));
+        for wrong in ["", "s", "-1s", "0s", "10 years", "48h"] {
+            assert!(duration_value(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "0", "MiB", "1TiBs", "99999999999999999999"] {
+            assert!(bytes_value(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Every refusal with its status code, its stable name and the text that the client reads.
+
+use crate::log::{AppendError, CreateError, NameError, PayloadError, ReadError, Tail};
+use crate::store::StoreError;
+use crate::techniques::websocket::FrameRefusal;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONNECTION, RETRY_AFTER};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use std::fmt;
+use tailwater_protocol::{OffsetError, Problem, headers};
+
+/// Why a request was refused.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The path can't name a stream.
+    Name(NameError),
+    /// No stream of this name.
+    NoStream(String),
+    /// The query is not understood.
+    Query(String),
+    /// A header is not understood.
+    Header(String),
+    /// The offset is not one.
+    Offset(OffsetError),
+    /// The body is too large.
+    BodyTooLarge {
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The body broke off or can't be read.
+    BodyBroken(String),
+    /// The body can't be appended to this stream.
+    Payload(PayloadError),
+    /// The content type is not the stream's.
+    TypeDiffers {
+        /// The stream's.
+        has: String,
+        /// The request's.
+        came: String,
+    },
+    /// The log refused the append.
+    Append(AppendError),
+    /// The stream was not created.
+    Create(CreateError),
+    /// The read can't be answered.
+    Read(ReadError),
+    /// The store refused.
+    Store(StoreError),
+    /// A promise that this server does not keep yet.
+    NotYet(String),
+    /// No room for another live reader.
+    TooManyReaders {
+        /// Readers allowed.
+        limit: usize,
+    },
+    /// No room for another connection.
+    TooManyConnections {
+        /// Connections allowed.
+        limit: usize,
+    },
+    /// The server is stopping.
+    Stopping,
+    /// The request head is too large.
+    HeadTooLarge {
+        /// Bytes that came.
+        came: usize,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The Host header is not one of this server's names.
+    Host(String),
+    /// The Origin header is not one that may use this server.
+    Origin(String),
+    /// Nothing is served at this path.
+    NoRoute(String),
+    /// The method is not served at this path.
+    Method(String),
+}
+
+impl Refusal {
+    /// Status, stable name and title; the detail is the refusal's own text.
+    fn class(&self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::Name(NameError::TooLong { .. } | NameError::TooManySegments { .. }) => {
+                (S::URI_TOO_LONG, "#path-too-long", "The stream path is too long")
+            }
+            Self::Name(_) => (S::BAD_REQUEST, "#path", "The path can't name a stream"),
+            Self::NoStream(_) | Self::Append(AppendError::Deleted) | Self::Read(ReadError::Deleted) => {
+                (S::NOT_FOUND, "#no-stream", "There is no such stream")
+            }
+            Self::Query(_) => (S::BAD_REQUEST, "#query", "The query is not understood"),
+            Self::Header(_) => (S::BAD_REQUEST, "#header", "A header is not understood"),
+            Self::Offset(_) | Self::Read(ReadError::InsideMessage { .. }) => {
+                (S::BAD_REQUEST, "#offset", "The offset is not one of this stream's")
+            }
+            Self::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "#body-too-large", "The body is too large"),
+            Self::BodyBroken(_) => (S::BAD_REQUEST, "#body-broken", "The body did not arrive whole"),
+            Self::Payload(_) => (S::BAD_REQUEST, "#body", "The body can't be appended"),
+            Self::TypeDiffers { .. } => (S::CONFLICT, "#content-type", "The content type is not the stream's"),
+            Self::Append(AppendError::Closed { .. }) => (S::CONFLICT, "#closed", "The stream is closed"),
+            Self::Append(AppendError::SeqNotRising { .. }) => (S::CONFLICT, "#stream-seq", "Stream-Seq does not rise"),
+            Self::Append(AppendError::TooLong) => (S::INSUFFICIENT_STORAGE, "#too-long", "The stream is too long"),
+            Self::Append(AppendError::Store(error)) | Self::Create(CreateError::Store(error)) | Self::Store(error) => {
+                store_class(error)
+            }
+            Self::Create(CreateError::Differs { .. }) => {
+                (S::CONFLICT, "#differs", "The stream exists with another configuration")
+            }
+            Self::Create(CreateError::TooMany { .. }) => {
+                (S::INSUFFICIENT_STORAGE, "#too-many-streams", "No more streams are allowed")
+            }
+            Self::Read(ReadError::Gone { .. }) => (S::GONE, "#gone", "The position is no longer kept"),
+            Self::NotYet(_) => (S::NOT_IMPLEMENTED, "#not-implemented", "This server does not offer that yet"),
+            Self::TooManyReaders { .. } => (S::SERVICE_UNAVAILABLE, "#too-many-readers", "No room for a live reader"),
+            Self::TooManyConnections { .. } => {
+                (S::SERVICE_UNAVAILABLE, "#too-many-connections", "No room for a connection")
+            }
+            Self::Stopping => (S::SERVICE_UNAVAILABLE, "#stopping", "The server is stopping"),
+            Self::HeadTooLarge { .. } => {
+                (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "#head-too-large", "The request head is too large")
+            }
+            Self::Host(_) => (S::MISDIRECTED_REQUEST, "#host", "This server does not answer to that host name"),
+            Self::Origin(_) => (S::FORBIDDEN, "#origin", "That web origin may not use this server"),
+            Self::NoRoute(_) => (S::NOT_FOUND, "#no-route", "Nothing is served at this path"),
+            Self::Method(_) => (S::METHOD_NOT_ALLOWED, "#method", "The method is not served at this path"),
+        }
+    }
+
+    /// The problem document.
+    pub fn problem(&self) -> Problem {
+        let (status, kind, title) = self.class();
+        Problem { kind: kind.to_owned(), title: title.to_owned(), status: status.as_u16(), detail: self.to_string() }
+    }
+
+    fn add_headers(&self, response: &mut HttpResponseBuilder) {
+        match self {
+            Self::Append(AppendError::Closed { tail: Tail { next, .. } }) => {
+                response.insert_header((headers::STREAM_CLOSED, "true"));
+                response.insert_header((headers::STREAM_NEXT_OFFSET, next.to_string()));
+            }
+            Self::Read(ReadError::Gone { earliest, .. }) => {
+                response.insert_header((headers::STREAM_EARLIEST_OFFSET, earliest.to_string()));
+            }
+            Self::TooManyReaders { .. } | Self::Append(AppendError::Store(StoreError::OutOfStep)) => {
+                response.insert_header((RETRY_AFTER, "1"));
+            }
+            Self::TooManyConnections { .. } | Self::Stopping => {
+                response.insert_header((RETRY_AFTER, "2"));
+                response.insert_header((CONNECTION, "close"));
+            }
+            // What is left of the body is not worth reading.
+            Self::BodyTooLarge { .. } | Self::BodyBroken(_) | Self::HeadTooLarge { .. } => {
+                response.insert_header((CONNECTION, "close"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn store_class(error: &StoreError) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        StoreError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "#full", "The store is full"),
+        StoreError::OutOfStep => (StatusCode::SERVICE_UNAVAILABLE, "#out-of-step", "An earlier append failed"),
+        StoreError::NoStream => (StatusCode::NOT_FOUND, "#no-stream", "There is no such stream"),
+        StoreError::Trimmed { .. } => (StatusCode::GONE, "#gone", "The position is no longer kept"),
+        StoreError::InsideMessage(_) => (StatusCode::BAD_REQUEST, "#offset", "The offset is not one of this stream's"),
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(error) => error.fmt(f),
+            Self::NoStream(name) => write!(f, "there is no stream `{name}`; PUT to this URL creates it"),
+            Self::Query(text) | Self::Header(text) | Self::NotYet(text) => f.write_str(text),
+            Self::Offset(error) => error.fmt(f),
+            Self::BodyTooLarge { limit } => {
+                write!(f, "the request body is larger than {limit} bytes; send it in several appends")
+            }
+            Self::BodyBroken(text) => write!(f, "the request body did not arrive whole, nothing was appended: {text}"),
+            Self::Payload(error) => error.fmt(f),
+            Self::TypeDiffers { has, came } => {
+                write!(f, "the stream's content type is `{has}`, the request's is `{came}`")
+            }
+            Self::Append(error) => error.fmt(f),
+            Self::Create(error) => error.fmt(f),
+            Self::Read(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::TooManyReaders { limit } => write!(f, "{limit} readers wait or stream already, which is the limit"),
+            Self::TooManyConnections { limit } => write!(f, "{limit} connections are open already, which is the limit"),
+            Self::Stopping => f.write_str("the server is stopping; ask again in a moment"),
+            Self::HeadTooLarge { came, limit } => write!(f, "the request head has {came} bytes, the limit is {limit}"),
+            Self::Host(host) => write!(
+                f,
+                "the Host header says `{host}`, but a server on loopback answers only to localhost, 127.0.0.1 and [::1]"
+            ),
+            Self::Origin(origin) => write!(
+                f,
+                "the web origin `{origin}` is neither this server's own, nor on loopback, nor named by --cors-origin"
+            ),
+            Self::NoRoute(path) => write!(f, "nothing is served at `{path}`; streams are at /v1/stream/NAME"),
+            Self::Method(method) => write!(f, "{method} is not served here"),
+        }
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        self.class().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        self.add_headers(&mut response);
+        response.content_type(Problem::CONTENT_TYPE).body(serde_json::to_string(&self.problem()).unwrap_or_default())
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident($error:ty)),* $(,)?) => {
+        $(impl From<$error> for Refusal {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        })*
+    };
+}
+
+from!(
+    Name(NameError),
+    Offset(OffsetError),
+    Payload(PayloadError),
+    Append(AppendError),
+    Create(CreateError),
+    Read(ReadError),
+    Store(StoreError)
+);
+
+impl From<FrameRefusal> for Refusal {
+    fn from(refusal: FrameRefusal) -> Self {
+        match refusal {
+            FrameRefusal::Payload(error) => Self::Payload(error),
+            FrameRefusal::Append(error) => Self::Append(error),
+            other @ (FrameRefusal::NotARequest(_) | FrameRefusal::WrongValue { .. }) => Self::Query(other.to_string()),
+        }
+    }
+}

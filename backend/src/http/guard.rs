@@ -1,0 +1,209 @@
+//! The gate before every handler: who may ask (Host, Origin), how much at once, and the headers every answer carries.
+
+use super::Refusal;
+use crate::config::Config;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{HttpResponse, ResponseError, web};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Response headers that a page may read, beside the few that it always may.
+const EXPOSED: &str = "etag, location, retry-after, stream-next-offset, stream-up-to-date, stream-closed, stream-cursor, \
+                       stream-sse-data-encoding, stream-extensions, stream-earliest-offset, producer-epoch, producer-seq, \
+                       producer-expected-seq, producer-received-seq";
+const METHODS: &str = "GET, HEAD, PUT, POST, PATCH, DELETE";
+/// Seconds for which a browser may remember a preflight's answer.
+const PREFLIGHT_AGE: &str = "7200";
+
+/// Who may come in, decided once from the configuration.
+#[derive(Debug)]
+pub struct Gate {
+    origins: Vec<String>,
+    any_origin: bool,
+    /// On loopback only loopback names are answered, or any web page could reach us through a name of its own.
+    loopback_names_only: bool,
+    head_max: u64,
+    connections_max: usize,
+    connections: Arc<AtomicUsize>,
+}
+
+/// One open connection; counted until dropped.
+#[derive(Debug)]
+pub struct Connection(Arc<AtomicUsize>);
+
+impl Gate {
+    /// The gate of a server with this configuration that listens on `address`.
+    pub fn new(config: &Config, address: IpAddr) -> Self {
+        Self {
+            origins: config
+                .cors_origins
+                .iter()
+                .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
+                .collect(),
+            any_origin: config.cors_origins.iter().any(|origin| origin == "*"),
+            loopback_names_only: address.is_loopback(),
+            head_max: config.head_max,
+            connections_max: config.connections_max,
+            connections: Arc::default(),
+        }
+    }
+
+    /// Counts a connection until what is returned is dropped.
+    pub fn connect(&self) -> Connection {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Connection(Arc::clone(&self.connections))
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    fn check(&self, request: &ServiceRequest) -> Result<(), Refusal> {
+        if self.connections() > self.connections_max {
+            return Err(Refusal::TooManyConnections { limit: self.connections_max });
+        }
+        let came = head_bytes(request);
+        if came as u64 > self.head_max {
+            return Err(Refusal::HeadTooLarge { came, limit: self.head_max });
+        }
+        let host = host(request);
+        if self.loopback_names_only && !is_loopback(&host) {
+            return Err(Refusal::Host(host));
+        }
+        match origin(request.headers()) {
+            Some(origin) if !is_preflight(request) && !self.allows(origin, &host) => {
+                Err(Refusal::Origin(origin.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether pages of `origin` may use this server: its own pages, loopback's, and those named by `--cors-origin`.
+    fn allows(&self, origin: &str, host: &str) -> bool {
+        if self.any_origin {
+            return true;
+        }
+        let origin = origin.to_ascii_lowercase();
+        let Some((_, authority)) = origin.split_once("://") else { return false };
+        authority == host.to_ascii_lowercase() || is_loopback(authority) || self.origins.contains(&origin)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The middleware: checks, preflights, and the headers every answer carries.
+///
+/// # Errors
+/// Only what the handlers behind it return; its own refusals are answers.
+pub async fn guard(
+    gate: web::Data<Gate>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
+    let allowed = origin(request.headers())
+        .filter(|origin| gate.allows(origin, &host(&request)))
+        .and_then(|origin| HeaderValue::from_str(origin).ok());
+    let mut response = match gate.check(&request) {
+        Err(refusal) => request.into_response(refusal.error_response()).map_into_right_body(),
+        Ok(()) if is_preflight(&request) => request.into_response(preflight()).map_into_right_body(),
+        Ok(()) => next.call(request).await?.map_into_left_body(),
+    };
+    let map = response.headers_mut();
+    map.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !map.contains_key("cross-origin-resource-policy") {
+        let name = HeaderName::from_static("cross-origin-resource-policy");
+        map.insert(name, HeaderValue::from_static("cross-origin"));
+    }
+    if let Some(origin) = allowed {
+        map.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        map.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        map.append(header::VARY, HeaderValue::from_static("Origin"));
+    }
+    Ok(response)
+}
+
+/// A preflight's answer. Whether the origin may come in is said by `Access-Control-Allow-Origin`, which the caller adds.
+fn preflight() -> HttpResponse {
+    HttpResponse::build(StatusCode::NO_CONTENT)
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, METHODS))
+        .insert_header((
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "content-type, if-none-match, if-match, authorization, stream-seq, stream-ttl, stream-expires-at, stream-closed, \
+             stream-forked-from, stream-fork-offset, stream-fork-sub-offset, producer-id, producer-epoch, producer-seq",
+        ))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+fn is_preflight(request: &ServiceRequest) -> bool {
+    request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn origin(map: &HeaderMap) -> Option<&str> {
+    map.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("?"))
+}
+
+fn host(request: &ServiceRequest) -> String {
+    let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    named.or_else(|| request.uri().authority().map(|authority| authority.as_str())).unwrap_or_default().to_owned()
+}
+
+/// Whether `authority` (host, or host:port) is a name of the loopback interface.
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let host = host.trim_end_matches('.');
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn head_bytes(request: &ServiceRequest) -> usize {
+    let line = request.uri().path().len() + request.query_string().len() + 16;
+    request.headers().iter().fold(line, |sum, (name, value)| sum + name.as_str().len() + value.len() + 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_are_loopback() {
+        for yes in ["localhost", "LOCALHOST:4437", "127.0.0.1", "127.8.9.1:80", "[::1]:4437", "[::1]", "localhost.:1"] {
+            assert!(is_loopback(yes), "{yes}");
+        }
+        for no in
+            ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1:80", "[::2]", "null"]
+        {
+            assert!(!is_loopback(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn origins_are_own_loopback_or_named() {
+        let config = Config { cors_origins: vec!["https://app.example".into()], ..Config::default() };
+        let gate = Gate::new(&config, IpAddr::from([127, 0, 0, 1]));
+        for (origin, host, allowed) in [
+            ("http://localhost:8080", "127.0.0.1:4437", true),
+            ("http://streams.example", "streams.example", true),
+            ("https://app.example", "127.0.0.1:4437", true),
+            ("https://evil.example", "127.0.0.1:4437", false),
+            ("https://app.example.evil.example", "127.0.0.1:4437", false),
+            ("null", "127.0.0.1:4437", false),
+        ] {
+            assert_eq!(gate.allows(origin, host), allowed, "{origin}");
+        }
+    }
+}

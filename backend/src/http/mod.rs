@@ -1,0 +1,115 @@
+//! The edge: the only module that knows actix, status codes and headers. One verb a file.
+
+mod append;
+mod body;
+mod create;
+mod delete;
+mod error;
+mod guard;
+mod head;
+mod query;
+mod read;
+
+pub use error::Refusal;
+pub use guard::{Connection, Gate, guard};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::log::{Log, StreamName, Streams};
+use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use std::sync::Arc;
+use tailwater_protocol::headers;
+use tokio::sync::{Semaphore, watch};
+
+/// Our extensions of the protocol, as `Stream-Extensions` announces them.
+pub const EXTENSIONS: &str = "live=ndjson, live=websocket, hold";
+
+/// What every handler needs.
+#[derive(Debug)]
+pub struct App {
+    /// The streams.
+    pub streams: Streams,
+    /// The settings.
+    pub config: Config,
+    /// The server's clock.
+    pub clock: Clock,
+    /// Turns true when the server stops.
+    pub stop: watch::Receiver<bool>,
+    /// Places for live readers.
+    pub live: Arc<Semaphore>,
+}
+
+/// Registers the protocol's routes; the state is a `web::Data<App>`.
+pub fn configure(service: &mut web::ServiceConfig) {
+    service.service(
+        web::resource("/v1/stream/{name:.*}")
+            .route(web::put().to(create::create))
+            .route(web::post().to(append::append))
+            .route(web::get().to(read::read))
+            .route(web::head().to(head::head))
+            .route(web::delete().to(delete::delete))
+            .default_service(web::to(method)),
+    );
+}
+
+/// The answer where nothing is served.
+pub async fn no_route(request: HttpRequest) -> Refusal {
+    Refusal::NoRoute(request.path().to_owned())
+}
+
+async fn method(request: HttpRequest) -> HttpResponse {
+    use actix_web::ResponseError;
+    let mut response = Refusal::Method(request.method().to_string()).error_response();
+    response
+        .headers_mut()
+        .insert(actix_web::http::header::ALLOW, HeaderValue::from_static("PUT, POST, GET, HEAD, DELETE, OPTIONS"));
+    response
+}
+
+impl actix_web::Responder for Refusal {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        use actix_web::ResponseError;
+        self.error_response()
+    }
+}
+
+impl App {
+    /// The name that a request's path spells.
+    ///
+    /// # Errors
+    /// [`Refusal::Name`], or [`Refusal::NotYet`] for the reserved paths under `__ds`.
+    fn name(request: &HttpRequest) -> Result<StreamName, Refusal> {
+        let name = StreamName::parse(request.match_info().query("name"))?;
+        if name.as_str() == "__ds" || name.as_str().starts_with("__ds/") {
+            return Err(Refusal::NotYet("subscriptions (the reserved paths under __ds) are not offered yet".into()));
+        }
+        Ok(name)
+    }
+
+    /// The stream that a request's path names.
+    ///
+    /// # Errors
+    /// As [`App::name`], and [`Refusal::NoStream`].
+    fn log(&self, request: &HttpRequest) -> Result<Arc<Log>, Refusal> {
+        let name = Self::name(request)?;
+        self.streams.find(&name).ok_or_else(|| Refusal::NoStream(name.to_string()))
+    }
+}
+
+/// Whether a boolean protocol header is set.
+fn is_set(map: &HeaderMap, name: &str) -> bool {
+    map.get(name).and_then(|value| value.to_str().ok()).is_some_and(headers::is_true)
+}
+
+/// Refuses headers that promise what this server does not keep yet, instead of ignoring them.
+fn refuse_unkept(map: &HeaderMap, names: &[&str]) -> Result<(), Refusal> {
+    match names.iter().find(|name| map.contains_key(**name)) {
+        Some(name) => {
+            Err(Refusal::NotYet(format!("the header `{name}` asks for something this server does not offer yet")))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,382 @@
+//! The core: a log with offsets and a tail that can be watched. It knows no HTTP and no disk.
+
+mod payload;
+mod readers;
+mod streams;
+
+pub use payload::{Payload, PayloadError};
+pub use readers::{ReaderGuard, Readers};
+pub use streams::{CreateError, Created, NameError, StreamConfig, StreamName, Streams};
+
+use crate::store::{Change, Commit, Store, StoreError, StreamId};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tailwater_protocol::Offset;
+use tokio::sync::{oneshot, watch};
+
+/// Where a log ends: a state that can be looked at and watched, not an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tail {
+    /// The position after the last byte.
+    pub next: Offset,
+    /// Whether more can come.
+    pub state: State,
+}
+
+/// Whether more can come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// More can come.
+    Open,
+    /// Nothing more will come; what is there stays.
+    Closed,
+    /// The stream was deleted.
+    Deleted,
+}
+
+impl Tail {
+    /// Whether a reader at `from` has something to do: data, the end, or the stream's deletion.
+    pub fn has_news(&self, from: Offset) -> bool {
+        self.next > from || self.state != State::Open
+    }
+
+    /// Whether the stream is closed.
+    pub fn closed(&self) -> bool {
+        self.state == State::Closed
+    }
+}
+
+/// What a read found, with the tail at the same instant.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Whole messages as kept (see [`Payload`]); empty at the tail.
+    pub data: Bytes,
+    /// Where `data` begins.
+    pub from: Offset,
+    /// The position after `data`.
+    pub next: Offset,
+    /// The tail when the read began; `data` never goes beyond it.
+    pub tail: Tail,
+}
+
+impl Batch {
+    /// Whether `data` ends at the tail.
+    pub fn up_to_date(&self) -> bool {
+        self.next >= self.tail.next
+    }
+
+    /// Whether the stream is closed and `data` ends at its end.
+    pub fn closed(&self) -> bool {
+        self.tail.closed() && self.up_to_date()
+    }
+}
+
+/// Where a reader wants to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the earliest position kept.
+    Beginning,
+    /// At the tail.
+    Now,
+    /// At a position.
+    At(Offset),
+}
+
+/// What an append asks for; `payload`, `close`, or both.
+#[derive(Debug, Clone, Default)]
+pub struct Append {
+    /// What to add.
+    pub payload: Option<Payload>,
+    /// Close the stream after it.
+    pub close: bool,
+    /// The writer's own sequence (`Stream-Seq`), which must rise in byte order; one scope per stream.
+    pub seq: Option<String>,
+}
+
+/// Why nothing was appended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The stream is closed (409).
+    #[error("the stream is closed at {}: nothing can be appended", tail.next)]
+    Closed {
+        /// Where it ends.
+        tail: Tail,
+    },
+    /// The stream was deleted while this was under way (404).
+    #[error("the stream was deleted")]
+    Deleted,
+    /// `Stream-Seq` did not rise (409).
+    #[error("Stream-Seq `{came}` does not follow `{last}`: it must rise in byte order")]
+    SeqNotRising {
+        /// The last one accepted.
+        last: String,
+        /// What came.
+        came: String,
+    },
+    /// The stream is as long as offsets can count (507).
+    #[error("the stream has reached the largest offset")]
+    TooLong,
+    /// The store refused; nothing was appended.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why nothing was read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The position lies before what is kept (410).
+    #[error("offset {asked} lies before the earliest that is kept, {earliest}")]
+    Gone {
+        /// Where reading was asked to begin.
+        asked: Offset,
+        /// Where it can begin.
+        earliest: Offset,
+    },
+    /// The position lies inside a message, so it was never issued (400).
+    #[error("offset {asked} was never issued: it lies inside a message")]
+    InsideMessage {
+        /// Where reading was asked to begin.
+        asked: Offset,
+    },
+    /// The stream was deleted (404).
+    #[error("the stream was deleted")]
+    Deleted,
+}
+
+/// An append-only log: one stream's order, tail and state; its bytes rest in a [`Store`].
+#[derive(Debug)]
+pub struct Log {
+    id: StreamId,
+    name: StreamName,
+    config: StreamConfig,
+    store: Arc<dyn Store>,
+    /// The end as it will be once all that was submitted is committed. Held while submitting: that is the order.
+    staged: Mutex<Standing>,
+    /// The end as committed, with what the next append is checked against.
+    committed: Mutex<Standing>,
+    /// A submitted change failed: what is staged no longer follows from what is committed.
+    faulted: AtomicBool,
+    earliest_bytes: AtomicU64,
+    /// Message boundaries at which the log may be cut, about eight per `keep_bytes`; empty when everything is kept.
+    cuts: Mutex<VecDeque<Offset>>,
+    tail: watch::Sender<Tail>,
+    readers: Readers,
+}
+
+/// What the next append is checked against.
+#[derive(Debug, Clone)]
+struct Standing {
+    tail: Tail,
+    seq: Option<String>,
+}
+
+impl Log {
+    pub(crate) fn new(id: StreamId, name: StreamName, config: StreamConfig, store: Arc<dyn Store>, tail: Tail) -> Self {
+        let standing = Standing { tail, seq: None };
+        Self {
+            id,
+            name,
+            config,
+            store,
+            staged: Mutex::new(standing.clone()),
+            committed: Mutex::new(standing),
+            faulted: AtomicBool::new(false),
+            earliest_bytes: AtomicU64::new(0),
+            cuts: Mutex::default(),
+            tail: watch::Sender::new(tail),
+            readers: Readers::default(),
+        }
+    }
+
+    /// The stream's number.
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &StreamName {
+        &self.name
+    }
+
+    /// The stream's configuration.
+    pub fn config(&self) -> &StreamConfig {
+        &self.config
+    }
+
+    /// The live readers at this moment.
+    pub fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
+    /// The tail now, and as it moves.
+    pub fn tail(&self) -> watch::Receiver<Tail> {
+        self.tail.subscribe()
+    }
+
+    /// The tail now.
+    pub fn tail_now(&self) -> Tail {
+        *self.tail.borrow()
+    }
+
+    /// The earliest position that is kept.
+    pub fn earliest(&self) -> Offset {
+        Offset::new(self.earliest_bytes.load(Ordering::Acquire)).unwrap_or(Offset::MAX)
+    }
+
+    /// The position that `from` means at this moment.
+    pub fn resolve(&self, from: Start) -> Offset {
+        match from {
+            Start::Beginning => self.earliest(),
+            Start::Now => self.tail_now().next,
+            Start::At(offset) => offset,
+        }
+    }
+
+    /// Adds messages, closes the stream, or both; returns the tail after it, once it is as durable as the store promises.
+    ///
+    /// Closing a closed stream again without data is no error. Dropping the future does not take the append back.
+    ///
+    /// # Errors
+    /// All of [`AppendError`]; then nothing was appended.
+    ///
+    /// Source: Durable Streams protocol, sections 5.2 and 5.3.
+    pub async fn append(self: &Arc<Self>, append: Append) -> Result<Tail, AppendError> {
+        let Some(outcome) = self.submit(append)? else { return Ok(self.tail_now()) };
+        let tail = outcome.await.map_err(|_| AppendError::Deleted)??;
+        self.trim();
+        Ok(tail)
+    }
+
+    /// Checks an append against what is staged and hands it to the store; `None` when there is nothing to do.
+    fn submit(
+        self: &Arc<Self>,
+        append: Append,
+    ) -> Result<Option<oneshot::Receiver<Result<Tail, StoreError>>>, AppendError> {
+        let mut staged = lock(&self.staged);
+        if self.faulted.swap(false, Ordering::AcqRel) {
+            *staged = lock(&self.committed).clone();
+        }
+        match staged.tail.state {
+            State::Open => {}
+            State::Closed if append.close && append.payload.is_none() => return Ok(None),
+            State::Closed => return Err(AppendError::Closed { tail: staged.tail }),
+            State::Deleted => return Err(AppendError::Deleted),
+        }
+        if let (Some(came), Some(last)) = (&append.seq, &staged.seq)
+            && came.as_bytes() <= last.as_bytes()
+        {
+            return Err(AppendError::SeqNotRising { last: last.clone(), came: came.clone() });
+        }
+        let at = staged.tail.next;
+        let added = append.payload.as_ref().map_or(0, Payload::len);
+        let next = at.advance(added).ok_or(AppendError::TooLong)?;
+        staged.tail = Tail { next, state: if append.close { State::Closed } else { State::Open } };
+        staged.seq = append.seq.or_else(|| staged.seq.take());
+
+        let (acknowledge, outcome) = oneshot::channel();
+        let (log, after) = (Arc::clone(self), staged.clone());
+        let change = Change::Append { at, payload: append.payload, close: append.close };
+        self.store.commit(
+            Commit { stream: self.id, change },
+            Box::new(move |result| {
+                let tail = after.tail;
+                let result = result.map(|()| log.advance(after)).inspect_err(|error| log.note_fault(error));
+                // Nobody waits any more when the writer has left; the append stands all the same.
+                let _left = acknowledge.send(result.map(|()| tail));
+            }),
+        );
+        Ok(Some(outcome))
+    }
+
+    /// The news of what was committed: after the data, never before it.
+    fn advance(&self, after: Standing) {
+        let tail = after.tail;
+        let mut committed = lock(&self.committed);
+        if committed.tail.next <= tail.next && committed.tail.state <= tail.state {
+            *committed = after;
+        }
+        drop(committed);
+        self.tail.send_if_modified(|now| {
+            let moved = now.state != State::Deleted && (tail.next > now.next || tail.state > now.state);
+            if moved {
+                now.next = now.next.max(tail.next);
+                now.state = now.state.max(tail.state);
+            }
+            moved
+        });
+    }
+
+    fn note_fault(&self, error: &StoreError) {
+        // What fails only because an earlier change failed was staged before that one was noted.
+        if *error != StoreError::OutOfStep {
+            self.faulted.store(true, Ordering::Release);
+        }
+    }
+
+    /// Data from `from` on; never waits for data.
+    ///
+    /// - `from`: a position that was issued; beyond the tail counts as at the tail.
+    /// - `max_bytes`: upper limit, at least 1; a single longer message comes whole.
+    /// - Returns a [`Batch`] of whole messages and the tail at the same instant.
+    ///
+    /// # Errors
+    /// - [`ReadError::Gone`]: `from` lies before what is kept (410).
+    /// - [`ReadError::InsideMessage`]: `from` was never issued (400).
+    /// - [`ReadError::Deleted`]: the stream was deleted (404).
+    ///
+    /// Source: Durable Streams protocol, section 5.6.
+    pub async fn read(&self, from: Offset, max_bytes: usize) -> Result<Batch, ReadError> {
+        let tail = self.tail_now();
+        if tail.state == State::Deleted {
+            return Err(ReadError::Deleted);
+        }
+        if from >= tail.next {
+            return Ok(Batch { data: Bytes::new(), from: tail.next, next: tail.next, tail });
+        }
+        let earliest = self.earliest();
+        if from < earliest {
+            return Err(ReadError::Gone { asked: from, earliest });
+        }
+        let data = self.store.read(self.id, from, tail.next, max_bytes).await.map_err(|error| match error {
+            StoreError::Trimmed { earliest } => ReadError::Gone { asked: from, earliest },
+            StoreError::InsideMessage(asked) => ReadError::InsideMessage { asked },
+            StoreError::NoStream | StoreError::OutOfStep | StoreError::Full { .. } => ReadError::Deleted,
+        })?;
+        let next = from.advance(data.len()).unwrap_or(tail.next);
+        Ok(Batch { data, from, next, tail })
+    }
+
+    /// Lets go of the oldest messages when more is kept than the configuration allows (with a quarter of slack).
+    fn trim(&self) {
+        let Some(keep) = self.config.keep_bytes else { return };
+        let next = self.tail_now().next;
+        let mut cuts = lock(&self.cuts);
+        if next.bytes() - cuts.back().map_or(0, |cut| cut.bytes()) >= keep / 8 {
+            cuts.push_back(next);
+        }
+        if next.bytes() - self.earliest().bytes() <= keep + keep / 4 {
+            return;
+        }
+        let mut before = None;
+        while cuts.front().is_some_and(|cut| cut.bytes() + keep <= next.bytes()) {
+            before = cuts.pop_front();
+        }
+        drop(cuts);
+        let Some(before) = before else { return };
+        self.earliest_bytes.fetch_max(before.bytes(), Ordering::AcqRel);
+        self.store.commit(Commit { stream: self.id, change: Change::Trim { before } }, Box::new(|_| {}));
+    }
+
+    /// Ends the stream for writers and readers that hold it.
+    pub(crate) fn end(&self) {
+        lock(&self.staged).tail.state = State::Deleted;
+        lock(&self.committed).tail.state = State::Deleted;
+        self.tail.send_modify(|tail| tail.state = State::Deleted);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

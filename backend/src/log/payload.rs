@@ -1,0 +1,168 @@
+//! What one append brings: bytes as they will be kept, and where each message in them ends.
+
+use bytes::{Bytes, BytesMut};
+use serde_json::value::RawValue;
+use tailwater_protocol::headers::ContentKind;
+
+/// Whole messages, at least one, as the log keeps them.
+///
+/// A JSON message is kept as its text came, followed by one comma, so that any run of messages becomes an array by
+/// dropping the last comma and adding brackets. Everything else is kept as it came, one message per append.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    bytes: Bytes,
+    ends: Ends,
+}
+
+/// Where messages end, counted from the payload's first byte; one message needs no list.
+#[derive(Debug, Clone)]
+enum Ends {
+    One,
+    Many(Box<[usize]>),
+}
+
+/// A body that can't be appended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// Nothing to append.
+    #[error("the body is empty: an append needs at least one byte, unless Stream-Closed: true only closes the stream")]
+    Empty,
+    /// `[]` on an append.
+    #[error("the body is an empty JSON array: an append needs at least one message")]
+    EmptyArray,
+    /// Not JSON, on a JSON stream.
+    #[error("the body is not JSON, as this stream's content type demands: {0}")]
+    NotJson(String),
+}
+
+impl Payload {
+    /// The messages in `body`.
+    ///
+    /// - `kind`: of the stream. For JSON, one level of array is flattened into messages.
+    /// - `body`: the request body, whole.
+    ///
+    /// # Errors
+    /// All of [`PayloadError`] (400).
+    ///
+    /// Source: Durable Streams protocol, sections 5.2 and 9.1.
+    pub fn parse(kind: ContentKind, body: Bytes) -> Result<Self, PayloadError> {
+        if body.is_empty() {
+            return Err(PayloadError::Empty);
+        }
+        match kind {
+            ContentKind::Json => Self::json(&body),
+            ContentKind::Text | ContentKind::Binary => Ok(Self { bytes: body, ends: Ends::One }),
+        }
+    }
+
+    fn json(body: &[u8]) -> Result<Self, PayloadError> {
+        let wrong = |error: serde_json::Error| PayloadError::NotJson(error.to_string());
+        let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first != Some(&b'[') {
+            let message: &RawValue = serde_json::from_slice(body).map_err(wrong)?;
+            let mut bytes = BytesMut::with_capacity(message.get().len() + 1);
+            bytes.extend_from_slice(message.get().as_bytes());
+            bytes.extend_from_slice(b",");
+            return Ok(Self { bytes: bytes.freeze(), ends: Ends::One });
+        }
+        let messages: Vec<&RawValue> = serde_json::from_slice(body).map_err(wrong)?;
+        if messages.is_empty() {
+            return Err(PayloadError::EmptyArray);
+        }
+        let mut bytes = BytesMut::with_capacity(body.len() + 1);
+        let ends = messages
+            .iter()
+            .map(|message| {
+                bytes.extend_from_slice(message.get().as_bytes());
+                bytes.extend_from_slice(b",");
+                bytes.len()
+            })
+            .collect();
+        Ok(Self { bytes: bytes.freeze(), ends: Ends::Many(ends) })
+    }
+
+    /// The bytes as kept.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// How many bytes it takes, at least 1.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Never: a payload has at least one message.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// How many messages it holds, at least 1.
+    pub fn messages(&self) -> usize {
+        match &self.ends {
+            Ends::One => 1,
+            Ends::Many(ends) => ends.len(),
+        }
+    }
+
+    /// Whether a message begins or ends `at` bytes from the payload's first.
+    pub fn is_boundary(&self, at: usize) -> bool {
+        at == 0 || at == self.len() || matches!(&self.ends, Ends::Many(ends) if ends.binary_search(&at).is_ok())
+    }
+
+    /// The end of the last whole message that ends in `from..=limit`; the end of the first after `from` if none does.
+    pub fn cut(&self, from: usize, limit: usize) -> usize {
+        match &self.ends {
+            Ends::One => self.len(),
+            Ends::Many(ends) => {
+                let first = ends.partition_point(|&end| end <= from);
+                let after = ends.partition_point(|&end| end <= limit);
+                ends.get(after.max(first + 1) - 1).copied().unwrap_or(self.len())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(body: &str) -> Result<Payload, PayloadError> {
+        Payload::parse(ContentKind::Json, Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    #[test]
+    fn json_keeps_bytes_and_flattens_one_level() {
+        for (body, kept, messages) in [
+            (r#" {"a": 1, "a": 2} "#, r#"{"a": 1, "a": 2},"#, 1),
+            ("123456789012345678901234567890", "123456789012345678901234567890,", 1),
+            (r#"[{"a":1e400}, "x"]"#, r#"{"a":1e400},"x","#, 2),
+            ("[[1,2], [3]]", "[1,2],[3],", 2),
+            ("[[[1]]]", "[[1]],", 1),
+        ] {
+            let payload = json(body).unwrap();
+            assert_eq!(payload.bytes(), kept, "{body}");
+            assert_eq!(payload.messages(), messages, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_or_empty_is_refused() {
+        assert_eq!(json("").unwrap_err(), PayloadError::Empty);
+        assert_eq!(json("[]").unwrap_err(), PayloadError::EmptyArray);
+        for body in ["{", "[1,", "[1 2]", "nul", "1 2", "[1]x", "\u{feff}1"] {
+            assert!(matches!(json(body), Err(PayloadError::NotJson(_))), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_message_and_always_moves() {
+        let payload = json("[1,22,333]").unwrap(); // ends at 2, 5, 9
+        for (from, limit, end) in
+            [(0, 0, 2), (0, 1, 2), (0, 2, 2), (0, 4, 2), (0, 5, 5), (2, 3, 5), (5, 5, 9), (0, 99, 9)]
+        {
+            assert_eq!(payload.cut(from, limit), end, "{from}..={limit}");
+        }
+        assert!([0, 2, 5, 9].into_iter().all(|at| payload.is_boundary(at)));
+        assert!([1, 3, 4, 6, 8].into_iter().all(|at| !payload.is_boundary(at)));
+    }
+}

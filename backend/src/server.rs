@@ -1,0 +1,77 @@
+//! Runs the server on a listener until it is told to stop, and stops without cutting anybody off.
+
+use crate::clock::Clock;
+use crate::config::{Config, StoreKind};
+use crate::http::{self, App, Gate};
+use crate::log::Streams;
+use crate::store::{MemoryStore, Store};
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpServer, web};
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+
+/// Serves on `listener` until `shutdown` is done; then ends every live answer cleanly and returns when all have left, or
+/// after `config.drain`.
+///
+/// # Errors
+/// Only when the listener can't be used.
+pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
+    let (stop, stopping) = watch::channel(false);
+    let gate = web::Data::new(Gate::new(&config, listener.local_addr()?.ip()));
+    let app = web::Data::new(open(config.clone(), stopping));
+    let drain_s = config.drain.as_secs_f64().ceil().min(3600.0);
+    let connections = gate.clone().into_inner();
+    let factory_gate = gate.clone();
+    let mut server = HttpServer::new(move || {
+        actix_web::App::new()
+            .app_data(app.clone())
+            .app_data(factory_gate.clone())
+            .wrap(from_fn(http::guard))
+            .configure(http::configure)
+            .default_service(web::to(http::no_route))
+    })
+    .on_connect(move |_, data| {
+        data.insert(connections.connect());
+    })
+    .tcp_nodelay(true)
+    .h1_allow_half_closed(false)
+    .keep_alive(config.keep_alive)
+    .shutdown_timeout(whole_seconds(drain_s))
+    .max_connections(config.connections_max.saturating_add(64))
+    .disable_signals();
+    if let Some(workers) = config.workers {
+        server = server.workers(workers);
+    }
+    let server = server.listen(listener)?.run();
+    let handle = server.handle();
+    let serving = actix_web::rt::spawn(server);
+    shutdown.await;
+    finish(stop, &handle).await;
+    serving.await.unwrap_or(Ok(()))
+}
+
+async fn finish(stop: watch::Sender<bool>, handle: &ServerHandle) {
+    stop.send_replace(true);
+    handle.stop(true).await;
+}
+
+fn open(config: Config, stop: watch::Receiver<bool>) -> App {
+    let store: Arc<dyn Store> = match config.store {
+        StoreKind::Memory => Arc::new(MemoryStore::new(config.memory_max)),
+    };
+    App {
+        streams: Streams::new(store, config.streams_max),
+        live: Arc::new(Semaphore::new(config.live_readers_max.min(Semaphore::MAX_PERMITS))),
+        config,
+        clock: Clock::new(),
+        stop,
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of seconds from 0 to 3600")]
+fn whole_seconds(seconds: f64) -> u64 {
+    seconds as u64
+}

@@ -1,0 +1,167 @@
+//! The store that keeps everything in memory: nothing survives the process, and a limit keeps it from eating the machine.
+
+use super::{Change, Commit, Done, Reading, Store, StoreError, StreamId};
+use crate::log::Payload;
+use bytes::{Bytes, BytesMut};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use tailwater_protocol::Offset;
+
+/// Bytes that an append costs beside its payload: its place in the queue and the allocation's head, measured as about 96.
+const RECORD_OVERHEAD_BYTES: u64 = 96;
+
+/// Streams in memory, up to a number of bytes.
+#[derive(Debug)]
+pub struct MemoryStore {
+    streams: RwLock<HashMap<StreamId, Arc<Mutex<Kept>>>>,
+    kept_bytes: AtomicU64,
+    limit_bytes: u64,
+}
+
+/// What is kept of one stream.
+#[derive(Debug, Default)]
+struct Kept {
+    records: VecDeque<Record>,
+    end: Offset,
+}
+
+#[derive(Debug)]
+struct Record {
+    at: Offset,
+    payload: Payload,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    ///
+    /// - `limit_bytes`: payload and bookkeeping together; an append beyond it fails with [`StoreError::Full`].
+    pub fn new(limit_bytes: u64) -> Self {
+        Self { streams: RwLock::default(), kept_bytes: AtomicU64::new(0), limit_bytes }
+    }
+
+    /// Bytes in use, payload and bookkeeping.
+    pub fn kept_bytes(&self) -> u64 {
+        self.kept_bytes.load(Ordering::Relaxed)
+    }
+
+    fn stream(&self, id: StreamId) -> Result<Arc<Mutex<Kept>>, StoreError> {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.get(&id).cloned().ok_or(StoreError::NoStream)
+    }
+
+    fn reserve(&self, needed: u64) -> Result<(), StoreError> {
+        let kept = self.kept_bytes.fetch_add(needed, Ordering::Relaxed);
+        if kept + needed > self.limit_bytes {
+            self.kept_bytes.fetch_sub(needed, Ordering::Relaxed);
+            return Err(StoreError::Full { kept, limit: self.limit_bytes, needed });
+        }
+        Ok(())
+    }
+
+    fn release(&self, records: impl Iterator<Item = Record>) {
+        let bytes = records.map(|record| cost(&record.payload)).sum();
+        self.kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn apply(&self, Commit { stream, change }: Commit) -> Result<(), StoreError> {
+        match change {
+            Change::Create { first, .. } => {
+                let mut kept = Kept::default();
+                self.push(&mut kept, Offset::ZERO, first)?;
+                let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+                streams.insert(stream, Arc::new(Mutex::new(kept)));
+            }
+            Change::Append { at, payload, close: _ } => {
+                let kept = self.stream(stream)?;
+                self.push(&mut lock(&kept), at, payload)?;
+            }
+            Change::Trim { before } => {
+                let kept = self.stream(stream)?;
+                let mut kept = lock(&kept);
+                let keep_from = kept.records.partition_point(|record| record.end() <= before);
+                self.release(kept.records.drain(..keep_from));
+            }
+            Change::Delete => {
+                let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+                let kept = streams.remove(&stream).ok_or(StoreError::NoStream)?;
+                drop(streams);
+                self.release(lock(&kept).records.drain(..));
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&self, kept: &mut Kept, at: Offset, payload: Option<Payload>) -> Result<(), StoreError> {
+        if kept.end != at {
+            return Err(StoreError::OutOfStep);
+        }
+        let Some(payload) = payload else { return Ok(()) };
+        self.reserve(cost(&payload))?;
+        let record = Record { at, payload };
+        kept.end = record.end();
+        kept.records.push_back(record);
+        Ok(())
+    }
+}
+
+impl Store for MemoryStore {
+    fn commit(&self, commit: Commit, done: Done) {
+        done(self.apply(commit));
+    }
+
+    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+        let page = self.stream(stream).and_then(|kept| lock(&kept).page(from, until, max_bytes));
+        Box::pin(std::future::ready(page))
+    }
+}
+
+impl Kept {
+    fn page(&self, from: Offset, until: Offset, max_bytes: usize) -> Result<Bytes, StoreError> {
+        let first = self.records.partition_point(|record| record.end() <= from);
+        let Some(record) = self.records.get(first) else { return Ok(Bytes::new()) };
+        if record.at > from {
+            return Err(StoreError::Trimmed { earliest: record.at });
+        }
+        let skip = distance(record.at, from);
+        if !record.payload.is_boundary(skip) {
+            return Err(StoreError::InsideMessage(from));
+        }
+        let head = record.payload.bytes().slice(skip..record.payload.cut(skip, skip + max_bytes));
+        let rest = || self.records.range(first + 1..).take_while(|record| record.end() <= until);
+        if head.len() >= max_bytes || skip + head.len() < record.payload.len() || rest().next().is_none() {
+            return Ok(head);
+        }
+        let mut page = BytesMut::from(head);
+        for record in rest() {
+            let room = max_bytes - page.len();
+            let end = record.payload.cut(0, room);
+            if end > room {
+                break;
+            }
+            page.extend_from_slice(&record.payload.bytes()[..end]);
+            if end < record.payload.len() {
+                break;
+            }
+        }
+        Ok(page.freeze())
+    }
+}
+
+impl Record {
+    fn end(&self) -> Offset {
+        self.at.advance(self.payload.len()).unwrap_or(Offset::MAX)
+    }
+}
+
+fn cost(payload: &Payload) -> u64 {
+    payload.len() as u64 + RECORD_OVERHEAD_BYTES
+}
+
+fn distance(from: Offset, to: Offset) -> usize {
+    usize::try_from(to.bytes() - from.bytes()).unwrap_or(usize::MAX)
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
