@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! event: data
-//! data: [{"a":1},{"b":2}]
+//! data:[{"a":1},{"b":2}]
 //!
 //! event: control
-//! data: {"streamNextOffset":"0000000000000016","streamCursor":"3117","upToDate":true}
+//! data:{"streamNextOffset":"0000000000000016","streamCursor":"3117","upToDate":true}
 //!
 //! ```
 //!
@@ -33,22 +33,22 @@ pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control
         out.extend_from_slice(b"event: data\n");
         match kind {
             ContentKind::Json => {
-                out.extend_from_slice(b"data: [");
+                out.extend_from_slice(b"data:[");
                 push_lines(out, bytes.strip_suffix(b",").unwrap_or(bytes));
                 out.push(b']');
             }
             ContentKind::Text => {
-                out.extend_from_slice(b"data: ");
+                out.extend_from_slice(b"data:");
                 push_lines(out, String::from_utf8_lossy(bytes).as_bytes());
             }
             ContentKind::Binary => {
-                out.extend_from_slice(b"data: ");
+                out.extend_from_slice(b"data:");
                 frame::push_base64(out, bytes);
             }
         }
         out.extend_from_slice(b"\n\n");
     }
-    out.extend_from_slice(b"event: control\ndata: {");
+    out.extend_from_slice(b"event: control\ndata:{");
     frame::push_control(out, control);
     out.extend_from_slice(b"}\n\n");
 }
@@ -56,12 +56,20 @@ pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control
 /// Appends `bytes`, going on in a new `data:` line at each of their line breaks.
 fn push_lines(out: &mut Vec<u8>, mut bytes: &[u8]) {
     while let Some(end) = memchr::memchr2(b'\r', b'\n', bytes) {
-        out.extend_from_slice(&bytes[..end]);
-        out.extend_from_slice(b"\ndata: ");
+        push_line(out, &bytes[..end]);
+        out.extend_from_slice(b"\ndata:");
         let width = if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 };
         bytes = &bytes[end + width..];
     }
-    out.extend_from_slice(bytes);
+    push_line(out, bytes);
+}
+
+/// Appends what follows `data:`; a space of its own at the beginning would be taken for the optional one.
+fn push_line(out: &mut Vec<u8>, line: &[u8]) {
+    if line.starts_with(b" ") {
+        out.push(b' ');
+    }
+    out.extend_from_slice(line);
 }
 
 /// Puts pieces of an answer together into frames, wherever the pieces were cut.
