@@ -63,7 +63,7 @@ fn open(config: Config, stop: watch::Receiver<bool>) -> App {
         StoreKind::Memory => Arc::new(MemoryStore::new(config.memory_max)),
     };
     App {
-        streams: Streams::new(store, config.streams_max),
+        streams: Arc::new(Streams::new(store, config.streams_max)),
         live: Arc::new(Semaphore::new(config.live_readers_max.min(Semaphore::MAX_PERMITS))),
         config,
         clock: Clock::new(),

@@ -29,7 +29,7 @@ pub const EXTENSIONS: &str = "live=ndjson, live=websocket, hold";
 #[derive(Debug)]
 pub struct App {
     /// The streams.
-    pub streams: Streams,
+    pub streams: Arc<Streams>,
     /// The settings.
     pub config: Config,
     /// The server's clock.
