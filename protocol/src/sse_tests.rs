@@ -83,14 +83,12 @@ proptest! {
 
 #[test]
 fn the_wire_is_what_the_module_says() {
-    let control = "event: control\ndata:{\"streamNextOffset\":\"0000000000000042\",\"streamCursor\":\"7\",\"upToDate\":true}\n\n";
+    let control =
+        "event: control\ndata:{\"streamNextOffset\":\"0000000000000042\",\"streamCursor\":\"7\",\"upToDate\":true}\n\n";
     let json = encoded(ContentKind::Json, b"{\"a\":1},{\"b\":2},");
     assert_eq!(json, format!("event: data\ndata:[{{\"a\":1}},{{\"b\":2}}]\n\n{control}"));
     let text = encoded(ContentKind::Text, b"a\r\nb\rc\nevent: control\n\n");
-    assert_eq!(
-        text,
-        format!("event: data\ndata:a\ndata:b\ndata:c\ndata:event: control\ndata:\ndata:\n\n{control}")
-    );
+    assert_eq!(text, format!("event: data\ndata:a\ndata:b\ndata:c\ndata:event: control\ndata:\ndata:\n\n{control}"));
     assert_eq!(encoded(ContentKind::Binary, &[0, 1, 2]), format!("event: data\ndata:AAEC\n\n{control}"));
     assert_eq!(encoded(ContentKind::Json, b""), control);
 }

@@ -1,5 +1,7 @@
 //! The core: a log with offsets and a tail that can be watched. It knows no HTTP and no disk.
 
+#[cfg(test)]
+mod interleavings;
 mod payload;
 mod readers;
 mod streams;
@@ -163,6 +165,8 @@ pub struct Log {
     cuts: Mutex<VecDeque<Offset>>,
     tail: watch::Sender<Tail>,
     readers: Readers,
+    #[cfg(test)]
+    interruption: interleavings::Interruption,
 }
 
 /// What the next append is checked against.
@@ -187,6 +191,8 @@ impl Log {
             cuts: Mutex::default(),
             tail: watch::Sender::new(tail),
             readers: Readers::default(),
+            #[cfg(test)]
+            interruption: interleavings::Interruption::default(),
         }
     }
 
@@ -212,6 +218,7 @@ impl Log {
 
     /// The tail now, and as it moves.
     pub fn tail(&self) -> watch::Receiver<Tail> {
+        self.may_be_interrupted();
         self.tail.subscribe()
     }
 
@@ -328,7 +335,9 @@ impl Log {
     ///
     /// Source: Durable Streams protocol, section 5.6.
     pub async fn read(&self, from: Offset, max_bytes: usize) -> Result<Batch, ReadError> {
+        self.may_be_interrupted();
         let tail = self.tail_now();
+        self.may_be_interrupted();
         if tail.state == State::Deleted {
             return Err(ReadError::Deleted);
         }
@@ -345,6 +354,7 @@ impl Log {
             StoreError::NoStream | StoreError::OutOfStep | StoreError::Full { .. } => ReadError::Deleted,
         })?;
         let next = from.advance(data.len()).unwrap_or(tail.next);
+        self.may_be_interrupted();
         Ok(Batch { data, from, next, tail })
     }
 
@@ -367,6 +377,12 @@ impl Log {
         let Some(before) = before else { return };
         self.earliest_bytes.fetch_max(before.bytes(), Ordering::AcqRel);
         self.store.commit(Commit { stream: self.id, change: Change::Trim { before } }, Box::new(|_| {}));
+    }
+
+    /// Where, in tests, something else happens in between.
+    fn may_be_interrupted(&self) {
+        #[cfg(test)]
+        self.interruption.step();
     }
 
     /// Ends the stream for writers and readers that hold it.

@@ -110,8 +110,8 @@ impl Follow {
                     Ok(tail) if tail.state != State::Deleted => {}
                     _ => return Step::Leave,
                 },
-                () = sleep_until(self.quiet_until) => return Step::Heartbeat,
                 () = sleep_until_some(self.recycle_at) => return Step::Leave,
+                () = sleep_until(self.quiet_until) => return Step::Heartbeat,
             }
         }
     }
