@@ -8,7 +8,7 @@
 //! what is absent or false is left out.
 
 use crate::headers::ContentKind;
-use crate::{Batch, Data, Token};
+use crate::{Data, Token};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -43,14 +43,6 @@ pub struct Frame {
     pub up_to_date: bool,
     /// Whether the stream is closed and `next` is its end.
     pub closed: bool,
-}
-
-impl Frame {
-    /// What the reader's owner gets of it; without data an empty list of messages.
-    pub fn into_batch(self) -> Batch {
-        let data = self.data.unwrap_or(Data::Json(Vec::new()));
-        Batch { data, next: self.next, up_to_date: self.up_to_date, closed: self.closed }
-    }
 }
 
 /// What a decoder could not accept; the connection is of no more use.

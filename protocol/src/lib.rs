@@ -7,6 +7,7 @@ pub mod headers;
 pub mod ndjson;
 pub mod offset;
 pub mod problem;
+pub mod reader;
 pub mod report;
 pub mod rig;
 pub mod sse;

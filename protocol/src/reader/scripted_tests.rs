@@ -1,0 +1,512 @@
+//! The reader against scripted servers: at each time an input, and what the reader must do then, in words.
+
+use super::*;
+use std::fmt::Write;
+
+/// A reader whose actions are written down in words, one after the other, up to the next wait.
+struct Play {
+    reader: Reader,
+}
+
+/// Inputs as a script writes them.
+enum Say<'a> {
+    Nothing,
+    Elapsed,
+    /// Status and headers: `200 json next=3 cursor=7 up`.
+    Head(&'a str),
+    Piece(&'a str),
+    End,
+    /// Head, one piece and the end.
+    Page(&'a str, &'a str),
+    Fault,
+    Change(Technique),
+    Pause,
+    Resume,
+}
+
+fn head(words: &str) -> Head {
+    let mut words = words.split_whitespace();
+    let mut head = Head { status: words.next().unwrap().parse().unwrap(), ..Head::default() };
+    for word in words {
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("json", _) => head.content_type = Some("application/json".to_owned()),
+            ("text", _) => head.content_type = Some("text/plain".to_owned()),
+            ("sse", _) => head.content_type = Some("text/event-stream".to_owned()),
+            ("ndjson", _) => head.content_type = Some("application/x-ndjson".to_owned()),
+            ("next", value) => head.next = Some(value.to_owned()),
+            ("cursor", value) => head.cursor = Some(value.to_owned()),
+            ("up", _) => head.up_to_date = true,
+            ("closed", _) => head.closed = true,
+            ("retry", value) => head.retry_after = Some(Duration::from_secs(value.parse().unwrap())),
+            (other, _) => panic!("{other}"),
+        }
+    }
+    head
+}
+
+fn words(report: &Report) -> Option<String> {
+    Some(match report {
+        // What a send says already, and what every head and piece brings.
+        Report::Requested { .. } | Report::Answered { .. } | Report::Chunk { .. } => return None,
+        Report::Batch { batch, .. } => {
+            let data = match &batch.data {
+                Data::Json(messages) => messages.join(" "),
+                Data::Text(text) => format!("{text:?}"),
+                Data::Binary(bytes) => format!("{bytes:?}"),
+            };
+            let mut words = format!("batch [{data}] {}", batch.next);
+            for (flag, word) in [(batch.up_to_date, " up"), (batch.closed, " closed")] {
+                words.push_str(if flag { word } else { "" });
+            }
+            words
+        }
+        Report::Ended { fault: None, .. } => "ended".to_owned(),
+        Report::Ended { fault: Some(fault), .. } => format!("ended: {fault}"),
+        Report::Waiting { for_ms, after_fault: false, .. } => format!("waits {for_ms:.0}"),
+        Report::Waiting { after_fault: true, .. } => "pauses".to_owned(),
+        Report::Changed { from, to, fault, .. } => {
+            let why = fault.as_ref().map_or(String::new(), |fault| format!(": {fault}"));
+            format!("{from} -> {to}{why}")
+        }
+        Report::Finished { fault, .. } => {
+            fault.as_ref().map_or("finished".to_owned(), |fault| format!("finished: {fault}"))
+        }
+    })
+}
+
+impl Play {
+    fn new(technique: Technique, from: &str) -> Self {
+        Self::with(FollowOptions { technique, from: from.parse().unwrap(), ..FollowOptions::default() })
+    }
+
+    fn with(options: FollowOptions) -> Self {
+        Self { reader: Reader::new(options) }
+    }
+
+    fn say(&mut self, now: Duration, input: &Say<'_>) {
+        let reader = &mut self.reader;
+        match input {
+            Say::Nothing => {}
+            Say::Elapsed => reader.handle(now, Input::Elapsed),
+            Say::Head(words) => reader.handle(now, Input::Head(head(words))),
+            Say::Piece(text) => reader.handle(now, Input::Piece(text.as_bytes())),
+            Say::End => reader.handle(now, Input::End),
+            Say::Page(words, body) => {
+                reader.handle(now, Input::Head(head(words)));
+                reader.handle(now, Input::Piece(body.as_bytes()));
+                reader.handle(now, Input::End);
+            }
+            Say::Fault => reader.handle(now, Input::Fault("cut".to_owned())),
+            Say::Change(technique) => reader.change(now, *technique),
+            Say::Pause => reader.pause(now),
+            Say::Resume => reader.resume(),
+        }
+    }
+
+    /// Says something at `at_ms` and returns everything the reader does then, separated by `; `.
+    fn does(&mut self, at_ms: u64, input: Say<'_>) -> String {
+        let now = Duration::from_millis(at_ms);
+        self.say(now, &input);
+        let mut done = String::new();
+        for _ in 0..50 {
+            let words = match self.reader.poll(now) {
+                Action::Abort => Some("abort".to_owned()),
+                Action::Send(request) => Some(format!("send {} {}", request.technique, request.query)),
+                Action::Report(report) => words(&report),
+                Action::Wait(_) => return done,
+                Action::Done => Some("done".to_owned()),
+            };
+            if let Some(words) = words {
+                let separator = if done.is_empty() { "" } else { "; " };
+                write!(done, "{separator}{words}").unwrap();
+                if words == "done" {
+                    return done;
+                }
+            }
+        }
+        panic!("the reader never waits: {done}");
+    }
+
+    fn check(&mut self, script: &[(u64, Say<'_>, &str)]) {
+        for (step, (at_ms, input, expected)) in script.iter().enumerate() {
+            let now = Duration::from_millis(*at_ms);
+            self.say(now, input);
+            assert_eq!(self.does(*at_ms, Say::Nothing), *expected, "step {step} at {at_ms} ms");
+        }
+    }
+
+    /// The time until which it waits now, in whole ms, rounded up.
+    fn waits_until(&mut self, at_ms: u64) -> Option<u64> {
+        match self.reader.poll(Duration::from_millis(at_ms)) {
+            Action::Wait(until) => until.map(|until| u64::try_from(until.as_nanos().div_ceil(1_000_000)).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The words after the first `times` faults by repeating `plain read works, live attempt fails`.
+fn fail_live(play: &mut Play, mut at_ms: u64, times: u32) -> (u64, String) {
+    let mut done = String::new();
+    for _ in 0..times {
+        at_ms += 40_000;
+        let sent = play.does(at_ms, Say::Nothing);
+        if sent.starts_with("send poll") {
+            play.does(at_ms, Say::Page("200 json next=5 up", "[]"));
+        }
+        done = play.does(at_ms + 1, Say::Fault);
+    }
+    (at_ms, done)
+}
+
+const CONTROL_7: &str = "event: data\ndata: [7]\n\nevent: control\ndata: {\"streamNextOffset\":\"7\",\"streamCursor\":\"c\",\"upToDate\":true}\n\n";
+
+#[test]
+fn pages_are_read_one_after_the_other_and_then_it_goes_live_with_the_cursor() {
+    Play::new(Technique::Sse, "-1").check(&[
+        (0, Say::Nothing, "send poll offset=-1"),
+        (9, Say::Page("200 json next=2", "[1,2]"), "send poll offset=2; batch [1 2] 2; ended"),
+        (
+            19,
+            Say::Page("200 json next=3 cursor=b up", "[3]"),
+            "send sse cursor=b&live=sse&offset=3; batch [3] 3 up; ended",
+        ),
+        (29, Say::Head("200 sse"), ""),
+        (30, Say::Piece(":\n\n"), ""),
+        (40, Say::Piece(&CONTROL_7[..30]), ""),
+        (50, Say::Piece(&CONTROL_7[30..]), "batch [7] 7 up"),
+        (60_000, Say::End, "send sse cursor=c&live=sse&offset=7; ended"),
+    ]);
+}
+
+#[test]
+fn polls_leave_at_a_fixed_rate_whatever_the_answers_take() {
+    Play::new(Technique::Poll, "5").check(&[
+        (100, Say::Nothing, "send poll offset=5"),
+        (200, Say::Page("200 json next=6 up", "[5]"), "batch [5] 6 up; ended; waits 900"),
+        (1_099, Say::Nothing, ""),
+        (1_100, Say::Nothing, "send poll offset=6"),
+        // Two ticks pass without an answer: asked once right after it, and then again on the grid.
+        (3_400, Say::Page("200 json next=6 up", "[]"), "send poll offset=6; batch [] 6 up; ended"),
+        (3_500, Say::Page("200 json next=6 up", "[]"), "batch [] 6 up; ended; waits 600"),
+        (4_100, Say::Nothing, "send poll offset=6"),
+    ]);
+}
+
+#[test]
+fn long_poll_asks_again_before_it_opens_what_came() {
+    Play::new(Technique::LongPoll, "5").check(&[
+        (0, Say::Nothing, "send long-poll live=long-poll&offset=5"),
+        (
+            7_000,
+            Say::Page("200 text next=6 cursor=1 up", "a"),
+            "send long-poll cursor=1&live=long-poll&offset=6; batch [\"a\"] 6 up; ended",
+        ),
+        (
+            32_000,
+            Say::Page("204 next=6 cursor=2 up", ""),
+            "send long-poll cursor=2&live=long-poll&offset=6; batch [\"\"] 6 up; ended",
+        ),
+        (57_000, Say::Page("304", ""), "send long-poll cursor=2&live=long-poll&offset=6; batch [\"\"] 6 up; ended"),
+        (58_000, Say::Page("204 next=6 closed", ""), "batch [\"\"] 6 up closed; ended; finished; done"),
+    ]);
+}
+
+#[test]
+fn now_is_pinned_by_a_plain_read_so_that_a_cut_loses_nothing() {
+    Play::new(Technique::LongPoll, "now").check(&[
+        (0, Say::Nothing, "send poll offset=now"),
+        (9, Say::Page("200 json next=42 up", "[]"), "send long-poll live=long-poll&offset=42; batch [] 42 up; ended"),
+    ]);
+}
+
+#[test]
+fn hold_is_asked_for_and_awaited() {
+    let options = FollowOptions {
+        hold: Some(Duration::from_secs(50)),
+        technique: Technique::LongPoll,
+        ..FollowOptions::default()
+    };
+    let mut play = Play::with(options);
+    assert_eq!(play.does(0, Say::Nothing), "send long-poll hold=50&live=long-poll&offset=-1");
+    assert_eq!(play.waits_until(0), Some(80_000));
+}
+
+#[test]
+fn a_page_that_cannot_be_read_takes_back_the_request_that_left_on_its_word() {
+    let mut play = Play::new(Technique::LongPoll, "5");
+    play.does(0, Say::Nothing);
+    let done = play.does(9_000, Say::Page("200 json next=6 up", "[1,"));
+    assert!(done.starts_with("send long-poll live=long-poll&offset=6; abort; ended: the page can't be read"), "{done}");
+    assert!(done.ends_with("ended; pauses"), "{done}");
+    assert_eq!(play.does(20_000, Say::Nothing), "send long-poll live=long-poll&offset=5");
+}
+
+#[test]
+fn half_a_line_does_not_count_after_a_cut() {
+    Play::new(Technique::Ndjson, "5").check(&[
+        (0, Say::Nothing, "send poll offset=5"),
+        (1, Say::Page("200 json next=5 up", "[]"), "send ndjson live=ndjson&offset=5; batch [] 5 up; ended"),
+        (2, Say::Head("200 ndjson"), ""),
+        (3, Say::Piece("\n{\"data\":[5],\"streamNextOffset\":\"6\"}\n{\"data\":[6],\"streamNext"), "batch [5] 6"),
+        (4, Say::Fault, "ended: cut; pauses"),
+        (999, Say::Nothing, "send poll offset=6"),
+        (1_000, Say::Page("200 json next=7 up", "[6]"), "send ndjson live=ndjson&offset=7; batch [6] 7 up; ended"),
+    ]);
+}
+
+#[test]
+fn a_change_in_mid_stream_goes_on_at_the_same_position_at_once() {
+    Play::new(Technique::Websocket, "5").check(&[
+        (0, Say::Nothing, "send poll offset=5"),
+        (1, Say::Page("200 json next=5 up", "[]"), "send websocket live=websocket&offset=5; batch [] 5 up; ended"),
+        (2, Say::Head("101"), ""),
+        (3, Say::Piece("{\"data\":[5],\"streamNextOffset\":\"6\",\"streamCursor\":\"9\"}"), "batch [5] 6"),
+        (4, Say::Piece(""), ""),
+        (5, Say::Change(Technique::Websocket), ""),
+        (6, Say::Change(Technique::Sse), "abort; send sse cursor=9&live=sse&offset=6; ended; websocket -> sse"),
+        (7, Say::Change(Technique::Poll), "abort; send poll offset=6; ended; sse -> poll"),
+        (8, Say::Page("200 json next=6 up", "[]"), "batch [] 6 up; ended; waits 999"),
+        (9, Say::Change(Technique::LongPoll), "send long-poll cursor=9&live=long-poll&offset=6; poll -> long-poll"),
+    ]);
+}
+
+#[test]
+fn an_sse_answer_is_never_read_before_the_kind_of_stream_is_known() {
+    Play::new(Technique::LongPoll, "5").check(&[
+        (0, Say::Nothing, "send long-poll live=long-poll&offset=5"),
+        (9_000, Say::Page("204 next=5 up", ""), "send long-poll live=long-poll&offset=5; batch [] 5 up; ended"),
+        (9_001, Say::Change(Technique::Sse), "abort; send poll offset=5; ended; long-poll -> sse"),
+        (9_002, Say::Page("200 text next=5 up", ""), "send sse live=sse&offset=5; batch [\"\"] 5 up; ended"),
+    ]);
+}
+
+#[test]
+fn pause_drops_the_request_and_resume_goes_on_where_it_was() {
+    Play::new(Technique::Poll, "5").check(&[
+        (0, Say::Nothing, "send poll offset=5"),
+        (1, Say::Pause, "abort; ended"),
+        (2, Say::Page("200 json next=9 up", "[1]"), ""),
+        (99_000, Say::Elapsed, ""),
+        (99_001, Say::Resume, "send poll offset=5"),
+    ]);
+}
+
+#[test]
+fn a_closed_stream_is_the_end_by_every_technique() {
+    let ends = "batch [5] 6 up closed; ended; finished; done";
+    for technique in Technique::ALL {
+        let mut play = Play::new(technique, "5");
+        let sent = play.does(0, Say::Nothing);
+        if sent.starts_with("send poll") && technique != Technique::Poll {
+            play.does(1, Say::Page("200 json next=5 up", "[]"));
+        }
+        let line = "{\"data\":[5],\"streamNextOffset\":\"6\",\"streamClosed\":true}\n";
+        let events =
+            "event: data\ndata: [5]\n\nevent: control\ndata: {\"streamNextOffset\":\"6\",\"streamClosed\":true}\n\n";
+        let (head, piece) = match technique {
+            Technique::Poll | Technique::LongPoll => {
+                assert_eq!(play.does(2, Say::Page("200 json next=6 closed", "[5]")), ends);
+                continue;
+            }
+            Technique::Ndjson => ("200 ndjson", line),
+            Technique::Sse => ("200 sse", events),
+            Technique::Websocket => ("101", line),
+        };
+        play.does(2, Say::Head(head));
+        assert_eq!(play.does(3, Say::Piece(piece)), format!("abort; {ends}"), "{technique}");
+        assert_eq!(play.does(4, Say::End), "done");
+    }
+}
+
+#[test]
+fn a_refusal_that_asking_again_cannot_heal_is_the_end_and_says_why() {
+    let problem = r##"{"type":"#no-stream","title":"No such stream","status":404,"detail":"`a` does not exist"}"##;
+    for status in [400, 401, 403, 404, 410, 414] {
+        let mut play = Play::new(Technique::Sse, "5");
+        play.does(0, Say::Nothing);
+        let done = play.does(1, Say::Page(&status.to_string(), problem));
+        let text = "No such stream (404): `a` does not exist";
+        assert_eq!(done, format!("ended: {text}; finished: {text}; done"));
+    }
+    let mut play = Play::new(Technique::Poll, "5");
+    play.does(0, Say::Nothing);
+    let done = play.does(1, Say::Page("404", " plain words "));
+    assert!(done.contains("finished: the server answered with status 404: plain words"), "{done}");
+}
+
+#[test]
+fn what_may_heal_is_asked_again_after_a_pause_that_honours_retry_after() {
+    for status in [408, 425, 429, 500, 502, 503, 504, 507] {
+        let mut play = Play::new(Technique::Poll, "5");
+        play.does(0, Say::Nothing);
+        let done = play.does(0, Say::Page(&format!("{status} retry=20"), ""));
+        assert_eq!(done, format!("ended: the server answered with status {status}; pauses"));
+        let until = play.waits_until(0).unwrap();
+        assert!((20_000..=23_000).contains(&until), "{until}");
+        assert_eq!(play.does(until, Say::Nothing), "send poll offset=5");
+    }
+}
+
+#[test]
+fn pauses_grow_while_nothing_works() {
+    let mut play = Play::new(Technique::LongPoll, "5");
+    let (mut now, mut longest) = (0, 0);
+    for _ in 0..30 {
+        play.does(now, Say::Nothing);
+        play.does(now, Say::Fault);
+        let until = play.waits_until(now).unwrap();
+        longest = longest.max(until - now);
+        now = until;
+    }
+    assert!((3_000..=30_000).contains(&longest), "{longest}");
+}
+
+#[test]
+fn a_server_that_knows_no_extension_is_followed_by_what_it_knows() {
+    for (technique, answer) in [
+        (Technique::Ndjson, "400 json"),
+        (Technique::Websocket, "400"),
+        (Technique::Websocket, "426"),
+        // It takes no notice of `live` and answers with a page.
+        (Technique::Ndjson, "200 json next=6 up"),
+        (Technique::Websocket, "200 json next=6 up"),
+    ] {
+        let mut play = Play::new(technique, "5");
+        play.does(0, Say::Nothing);
+        play.does(1, Say::Page("200 json next=5 up", "[]"));
+        let done = play.does(2, Say::Page(answer, "[5]"));
+        assert!(done.contains(&format!("{technique} -> sse: ")), "{answer}: {done}");
+        assert!(done.contains("send poll offset=5"), "{answer}: {done}");
+        assert_eq!(
+            play.does(3, Say::Page("200 json next=5 up", "[]")),
+            "send sse live=sse&offset=5; batch [] 5 up; ended"
+        );
+    }
+}
+
+#[test]
+fn without_fallback_an_unknown_technique_is_the_end() {
+    let options = FollowOptions { technique: Technique::Ndjson, fallback: false, ..FollowOptions::default() };
+    let mut play = Play::with(options);
+    play.does(0, Say::Nothing);
+    play.does(1, Say::Page("200 json next=5 up", "[]"));
+    let done = play.does(2, Say::Page("400", ""));
+    assert!(done.ends_with("finished: the server answered with status 400; done"), "{done}");
+}
+
+#[test]
+fn a_technique_that_keeps_failing_while_plain_reads_work_gives_way_and_is_tried_again() {
+    let mut play = Play::new(Technique::Websocket, "5");
+    let (now, done) = fail_live(&mut play, 0, 3);
+    assert_eq!(done, "ended: cut; websocket -> sse: cut; pauses");
+    play.does(now + 2_000, Say::Nothing);
+    play.does(now + 2_001, Say::Page("200 json next=5 up", "[]"));
+    play.does(now + 2_002, Say::Head("200 sse"));
+    assert_eq!(play.does(now + 2_003, Say::Piece(CONTROL_7)), "batch [7] 7 up");
+    assert_eq!(play.waits_until(now + 30_000), Some(now + 39_503), "first the watchdog");
+    play.does(now + 39_000, Say::Piece(":\n\n"));
+    let again = now + 1 + 60_000;
+    assert_eq!(play.waits_until(now + 39_001), Some(again));
+    assert_eq!(
+        play.does(again, Say::Nothing),
+        "abort; send websocket cursor=c&live=websocket&offset=7; ended; sse -> websocket: trying websocket again"
+    );
+    assert_eq!(play.does(again + 1, Say::Fault), "ended: cut; websocket -> sse: cut; pauses", "one fault is enough");
+    let later = play.does(again + 2_000, Say::Nothing);
+    assert_eq!(later, "send poll offset=7");
+}
+
+#[test]
+fn a_network_that_is_gone_is_not_the_techniques_fault() {
+    let mut play = Play::new(Technique::Websocket, "5");
+    let mut now = 0;
+    for _ in 0..20 {
+        assert_eq!(play.does(now, Say::Nothing), "send poll offset=5");
+        assert_eq!(play.does(now, Say::Fault), "ended: cut; pauses");
+        now += 31_000;
+    }
+    play.does(now, Say::Nothing);
+    let done = play.does(now, Say::Page("200 json next=5 up", "[]"));
+    assert_eq!(done, "send websocket live=websocket&offset=5; batch [] 5 up; ended");
+}
+
+#[test]
+fn a_silent_live_connection_is_given_up_but_a_slow_owner_is_not_taken_for_it() {
+    let mut play = Play::new(Technique::Sse, "5");
+    play.does(0, Say::Nothing);
+    play.does(0, Say::Page("200 json next=5 up", "[]"));
+    play.does(0, Say::Head("200 sse"));
+    play.does(15_000, Say::Piece(":\n\n"));
+    assert_eq!(play.waits_until(15_000), Some(52_500));
+    // The owner took two minutes over its reports; the heartbeats wait to be read.
+    assert_eq!(play.does(135_000, Say::Nothing), "");
+    assert_eq!(play.does(135_000, Say::Piece(":\n\n")), "");
+    assert_eq!(play.does(172_499, Say::Elapsed), "");
+    let done = play.does(172_500, Say::Elapsed);
+    assert_eq!(done, "abort; ended: the answer went silent: nothing came for 37.5 s; pauses");
+}
+
+#[test]
+fn an_answer_that_never_begins_is_given_up() {
+    for (technique, deadline) in [(Technique::Poll, 30_000), (Technique::LongPoll, 90_000)] {
+        let mut play = Play::new(technique, "5");
+        play.does(0, Say::Nothing);
+        assert_eq!(play.waits_until(0), Some(deadline));
+        let done = play.does(deadline, Say::Elapsed);
+        assert!(done.starts_with("abort; ended: no answer: nothing came for"), "{done}");
+    }
+}
+
+#[test]
+fn servers_that_end_or_answer_at_once_are_not_asked_as_fast_as_they_answer() {
+    let mut play = Play::new(Technique::Ndjson, "5");
+    play.does(0, Say::Nothing);
+    play.does(0, Say::Page("200 json next=5 up", "[]"));
+    play.does(0, Say::Head("200 ndjson"));
+    play.does(0, Say::Piece("{\"streamNextOffset\":\"5\"}\n"));
+    assert_eq!(play.does(1, Say::End), "ended; waits 999");
+    assert_eq!(play.does(1_000, Say::Nothing), "send ndjson live=ndjson&offset=5");
+    play.does(1_001, Say::Head("200 ndjson"));
+    let done = play.does(1_002, Say::End);
+    assert_eq!(done, "ended: the live answer ended before its first frame; pauses");
+
+    let mut play = Play::new(Technique::LongPoll, "5");
+    play.does(0, Say::Nothing);
+    for _ in 0..3 {
+        let done = play.does(0, Say::Page("204 next=5 up", ""));
+        assert_eq!(done, "send long-poll live=long-poll&offset=5; batch [] 5 up; ended");
+    }
+    assert_eq!(play.does(0, Say::Page("204 next=5 up", "")), "batch [] 5 up; ended; waits 1000");
+}
+
+#[test]
+fn a_page_without_an_offset_is_not_taken_for_the_stream() {
+    let mut play = Play::new(Technique::Poll, "5");
+    play.does(0, Say::Nothing);
+    let done = play.does(1, Say::Page("200 text", "<html>Welcome to our Wi-Fi</html>"));
+    assert!(done.starts_with("ended: status 200 without Stream-Next-Offset"), "{done}");
+    assert_eq!(play.reader.next().as_str(), "5");
+}
+
+#[test]
+fn a_new_poll_interval_counts_at_once() {
+    let mut play = Play::new(Technique::Poll, "5");
+    play.does(0, Say::Nothing);
+    play.does(10, Say::Page("200 json next=5 up", "[]"));
+    assert_eq!(play.waits_until(10), Some(1_000));
+    play.reader.set_poll_interval(Duration::from_millis(50), Duration::from_millis(200));
+    assert_eq!(play.does(50, Say::Nothing), "waits 150");
+    assert_eq!(play.does(200, Say::Nothing), "send poll offset=5");
+}
+
+#[test]
+fn an_empty_page_is_the_tail_even_if_the_server_does_not_say_so() {
+    Play::new(Technique::Sse, "-1").check(&[
+        (0, Say::Nothing, "send poll offset=-1"),
+        (1, Say::Page("200 json next=0", "[]"), "send sse live=sse&offset=0; batch [] 0; ended"),
+    ]);
+    Play::new(Technique::Poll, "5").check(&[
+        (0, Say::Nothing, "send poll offset=5"),
+        (1, Say::Page("200 text next=5", ""), "batch [\"\"] 5; ended; waits 999"),
+    ]);
+}
