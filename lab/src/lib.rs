@@ -1,1 +1,15 @@
 //! What theory predicts for each technique, and how a measurement is judged: pure, no I/O and no clock.
+//!
+//! The dashboard runs this crate in the browser, the tests run it natively; both see the same numbers.
+
+pub mod clock;
+pub mod distribution;
+pub mod histogram;
+pub mod theory;
+pub mod verdict;
+
+pub use clock::{ClockEstimate, ClockEstimator, Probe, ProbeOutcome};
+pub use distribution::Distribution;
+pub use histogram::Latencies;
+pub use theory::{Arrivals, BytesPerEvent, Framing, Pacing, Prediction, Wire, Workload, predict};
+pub use verdict::{Claim, Doubt, Finding, Guards, Quantity, Sample, Verdict, judge};

@@ -1,0 +1,50 @@
+//! NDJSON streaming: one request, and each event leaves at once: one line a write, in one chunk.
+
+use super::{Prediction, Wire, Workload, streaming};
+
+/// A planned restart reuses the connection: the client is back after one re-arm gap.
+pub(super) fn predict(workload: &Workload, wire: &Wire) -> Prediction {
+    streaming::predict(workload, wire, workload.gap())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::theory::Framing;
+    use crate::theory::simulation::{self, check};
+    use std::time::Duration;
+
+    #[test]
+    fn bytes_follow_the_fixture() {
+        // λ = 1/s, L = 300 s, 36 B in a chunk of its own: about 45 B per event.
+        let wire =
+            Wire { request_head_bytes: 532.0, response_head_bytes: 145.0, framing: Framing::Chunked, ..Wire::bare() };
+        let workload = Workload { payload_bytes: 36.0, lifetime: Duration::from_secs(300), ..Workload::default() };
+        let bytes = predict(&workload, &wire).bytes_per_event;
+        assert_eq!(bytes.framing, 6.0);
+        assert!((bytes.total() - 44.3).abs() < 0.1, "{}", bytes.total());
+    }
+
+    #[test]
+    fn every_event_takes_the_way_down_and_nothing_else() {
+        let workload = Workload { transit_down: Duration::from_millis(50), ..Workload::default() };
+        let says = predict(&workload, &Wire::bare());
+        assert!(says.cdf(Duration::from_millis(50)) > 0.999);
+        assert_eq!(says.cdf(Duration::from_millis(49)), 0.0);
+        assert!((says.requests_per_s - 1.0 / 60.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn the_simulator_agrees() {
+        for (rate, gap_ms, lifetime_s) in [(1.0, 100, 60), (20.0, 400, 3), (0.2, 10, 10)] {
+            let workload = Workload {
+                rate_per_s: rate,
+                transit_up: Duration::from_millis(gap_ms / 2),
+                transit_down: Duration::from_millis(gap_ms / 2),
+                lifetime: Duration::from_secs(lifetime_s),
+                ..Workload::default()
+            };
+            check(&predict(&workload, &Wire::bare()), &simulation::stream(&workload, workload.gap(), 40_000, 14));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What the three streams have in common: a step at the way down, and a small ramp for planned restarts.
+//!
+//! The server ends a stream after its lifetime L; the client is back after the reconnect gap G. An event in that gap
+//! waits Uniform(0, G). Requests per event 1/(λ(L+G)); heads shrink with them, framing stays.
+
+use super::wire::times;
+use super::{Arrivals, BytesPerEvent, Prediction, Wire, Workload};
+use crate::Distribution;
+use std::time::Duration;
+
+/// The prediction for a stream that needs `reconnect` from its end to being open again.
+pub(super) fn predict(workload: &Workload, wire: &Wire, reconnect: Duration) -> Prediction {
+    let (open_s, gap_s) = (workload.lifetime.as_secs_f64().max(1e-3), reconnect.as_secs_f64());
+    let cycle_s = open_s + gap_s;
+    let floor_s = workload.floor_s();
+    let late = Distribution::uniform(floor_s, floor_s + gap_s);
+    let events_per_response = workload.rate_per_s * cycle_s;
+    Prediction {
+        latency: Distribution::atom(floor_s).mixed(gap_s / cycle_s, late),
+        phase_spread_s: 0.0,
+        requests_per_s: 1.0 / cycle_s,
+        empty_share: workload.none_within(cycle_s),
+        events_per_response,
+        armed_share: open_s / cycle_s,
+        bytes_per_event: bytes_per_event(workload, wire, events_per_response),
+    }
+}
+
+/// One write per event: what surrounds it, its framing, and its part of heads and heartbeats.
+fn bytes_per_event(workload: &Workload, wire: &Wire, events_per_response: f64) -> BytesPerEvent {
+    let answers = 1.0 / events_per_response;
+    BytesPerEvent {
+        request_head: times(wire.request_head_bytes, answers),
+        response_head: times(wire.response_head_bytes, answers),
+        framing: wire.framing.bytes_around(workload.payload_bytes + wire.envelope_bytes)
+            + times(wire.ending_bytes, answers),
+        envelope: wire.envelope_bytes,
+        heartbeat: times(wire.heartbeat_bytes, beats_per_event(workload)),
+        payload: workload.payload_bytes,
+    }
+}
+
+/// Heartbeats between two events, counted from the last thing sent.
+///
+/// Poisson: whole beats in an exponential gap, 1/(e^(λh) - 1). Periodic: whole beats in one period.
+fn beats_per_event(workload: &Workload) -> f64 {
+    let silent = workload.rate_per_s * workload.heartbeat.as_secs_f64();
+    match workload.arrivals {
+        Arrivals::Poisson => 1.0 / silent.exp_m1(),
+        Arrivals::Periodic => (1.0 / silent).floor(),
+    }
+}

@@ -1,0 +1,225 @@
+//! Bytes on the wire: heads, framing and envelopes of each technique, and what they come to per delivered event.
+
+use tailwater_protocol::Technique;
+use tailwater_protocol::rig::Counts;
+
+/// `bytes` so many `times`, where nothing stays nothing even if it happens infinitely often.
+pub(super) fn times(bytes: f64, times: f64) -> f64 {
+    if bytes == 0.0 { 0.0 } else { bytes * times }
+}
+
+/// What the transport puts around each write of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// A body with a Content-Length.
+    None,
+    /// HTTP/1.1 chunks: size in hexadecimal and two line ends.
+    Chunked,
+    /// WebSocket frames from the server, which are not masked.
+    WebSocket,
+}
+
+impl Framing {
+    /// Framing bytes around one write of `body_bytes`.
+    ///
+    /// Source: RFC 9112, section 7.1; RFC 6455, section 5.2.
+    pub fn bytes_around(self, body_bytes: f64) -> f64 {
+        match self {
+            Self::None => 0.0,
+            Self::Chunked if body_bytes < 1.0 => 0.0,
+            Self::Chunked => body_bytes.log(16.0).floor() + 1.0 + 4.0,
+            Self::WebSocket if body_bytes < 126.0 => 2.0,
+            Self::WebSocket if body_bytes < 65_536.0 => 4.0,
+            Self::WebSocket => 10.0,
+        }
+    }
+}
+
+/// Sizes of everything that is not an event's own text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wire {
+    /// Request line and headers.
+    pub request_head_bytes: f64,
+    /// Status line and headers of an answer with news (or of a stream).
+    pub response_head_bytes: f64,
+    /// Status line and headers of an answer without news.
+    pub empty_head_bytes: f64,
+    /// Body of an answer without news.
+    pub empty_body_bytes: f64,
+    /// Body bytes around the messages of one answer or one write, whatever their number.
+    pub envelope_bytes: f64,
+    /// Body bytes that every message adds (a comma).
+    pub separator_bytes: f64,
+    /// What the transport puts around each write.
+    pub framing: Framing,
+    /// One heartbeat with its framing.
+    pub heartbeat_bytes: f64,
+    /// What ends a stream: the last chunk, or the close frames.
+    pub ending_bytes: f64,
+}
+
+/// What stands around the messages of one NDJSON line or WebSocket frame.
+const ENVELOPE: &str = r#"{"data":[],"streamNextOffset":"0000000000000042","streamCursor":"12345678","upToDate":true}"#;
+/// What stands around the messages of one pair of server-sent events.
+const SSE_ENVELOPE: &str = concat!(
+    "event: data\ndata: []\n\nevent: control\ndata: ",
+    r#"{"streamNextOffset":"0000000000000042","streamCursor":"12345678","upToDate":true}"#,
+    "\n\n"
+);
+
+impl Wire {
+    /// Nothing but the events: no heads, no framing.
+    pub fn bare() -> Self {
+        Self {
+            request_head_bytes: 0.0,
+            response_head_bytes: 0.0,
+            empty_head_bytes: 0.0,
+            empty_body_bytes: 0.0,
+            envelope_bytes: 0.0,
+            separator_bytes: 0.0,
+            framing: Framing::None,
+            heartbeat_bytes: 0.0,
+            ending_bytes: 0.0,
+        }
+    }
+
+    /// Typical sizes for `technique`: Chromium's request heads, this server's envelopes on a JSON stream.
+    pub fn of(technique: Technique) -> Self {
+        let answer = Self {
+            request_head_bytes: 536.0,
+            response_head_bytes: 133.0,
+            empty_head_bytes: 133.0,
+            envelope_bytes: 1.0,
+            separator_bytes: 1.0,
+            ..Self::bare()
+        };
+        let stream = Self { framing: Framing::Chunked, ending_bytes: 5.0, ..Self::bare() };
+        match technique {
+            Technique::Poll => Self { empty_body_bytes: 2.0, ..answer },
+            Technique::LongPoll => Self { empty_head_bytes: 89.0, ..answer },
+            Technique::Ndjson => Self {
+                request_head_bytes: 532.0,
+                response_head_bytes: 145.0,
+                envelope_bytes: ENVELOPE.len() as f64 + 1.0,
+                heartbeat_bytes: 6.0,
+                ..stream
+            },
+            Technique::Sse => Self {
+                request_head_bytes: 586.0,
+                response_head_bytes: 142.0,
+                envelope_bytes: SSE_ENVELOPE.len() as f64,
+                heartbeat_bytes: 8.0,
+                ..stream
+            },
+            Technique::Websocket => Self {
+                request_head_bytes: 518.0,
+                response_head_bytes: 166.0,
+                envelope_bytes: ENVELOPE.len() as f64,
+                framing: Framing::WebSocket,
+                // A ping, its masked pong, and an empty text frame; at the end a close frame each way.
+                heartbeat_bytes: 2.0 + 6.0 + 2.0,
+                ending_bytes: 4.0 + 8.0,
+                ..Self::bare()
+            },
+        }
+    }
+
+    /// The same with the mean head sizes that a lane counted; sizes it has not seen yet stay typical.
+    ///
+    /// The counts do not tell heads with news from heads without: both become the mean.
+    #[must_use]
+    pub fn with_counted_heads(mut self, counts: &Counts) -> Self {
+        if counts.requests > 0 {
+            self.request_head_bytes = counts.request_head_bytes as f64 / counts.requests as f64;
+        }
+        if counts.responses > 0 {
+            self.response_head_bytes = counts.response_head_bytes as f64 / counts.responses as f64;
+            self.empty_head_bytes = self.response_head_bytes;
+        }
+        self
+    }
+
+    /// Bytes per event of a technique that asks again and again.
+    pub(super) fn per_event_of_answers(
+        &self,
+        payload_bytes: f64,
+        events_per_response: f64,
+        empty_share: f64,
+    ) -> BytesPerEvent {
+        let answers = 1.0 / events_per_response;
+        let with_news = (1.0 - empty_share) * answers;
+        let empty = empty_share * answers;
+        BytesPerEvent {
+            request_head: times(self.request_head_bytes, answers),
+            response_head: times(self.response_head_bytes, with_news.max(0.0)) + times(self.empty_head_bytes, empty),
+            framing: times(self.framing.bytes_around(payload_bytes), with_news),
+            envelope: times(self.envelope_bytes, with_news)
+                + times(self.empty_body_bytes, empty)
+                + self.separator_bytes,
+            heartbeat: 0.0,
+            payload: payload_bytes,
+        }
+    }
+}
+
+/// Application bytes per delivered event at the server's socket, by what they are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BytesPerEvent {
+    /// Request lines and headers.
+    pub request_head: f64,
+    /// Status lines and headers.
+    pub response_head: f64,
+    /// Chunk framing or WebSocket frame heads.
+    pub framing: f64,
+    /// Body bytes around the events: brackets, commas, offsets.
+    pub envelope: f64,
+    /// Heartbeats of a silent stream, with their framing.
+    pub heartbeat: f64,
+    /// The events themselves.
+    pub payload: f64,
+}
+
+impl BytesPerEvent {
+    /// All of it.
+    pub fn total(&self) -> f64 {
+        self.request_head + self.response_head + self.framing + self.envelope + self.heartbeat + self.payload
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn framing_follows_the_rfcs() {
+        for (body, framing) in [
+            (1.0, 5.0),
+            (15.0, 5.0),
+            (16.0, 6.0),
+            (36.0, 6.0),
+            (255.0, 6.0),
+            (256.0, 7.0),
+            (4_095.0, 7.0),
+            (4_096.0, 8.0),
+        ] {
+            assert_eq!(Framing::Chunked.bytes_around(body), framing, "{body}");
+        }
+        for (body, framing) in [(0.0, 2.0), (125.0, 2.0), (126.0, 4.0), (65_535.0, 4.0), (65_536.0, 10.0)] {
+            assert_eq!(Framing::WebSocket.bytes_around(body), framing, "{body}");
+        }
+    }
+
+    #[test]
+    fn counted_heads_replace_typical_ones() {
+        let counts = Counts {
+            requests: 4,
+            responses: 3,
+            request_head_bytes: 2_000,
+            response_head_bytes: 600,
+            ..Counts::default()
+        };
+        let wire = Wire::of(Technique::Poll).with_counted_heads(&counts);
+        assert_eq!((wire.request_head_bytes, wire.response_head_bytes, wire.empty_head_bytes), (500.0, 200.0, 200.0));
+        assert_eq!(Wire::of(Technique::Poll).with_counted_heads(&Counts::default()), Wire::of(Technique::Poll));
+    }
+}

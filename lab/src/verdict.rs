@@ -1,0 +1,431 @@
+//! Whether a measurement confirms a prediction: confirmed, refuted or inconclusive, always with the numbers.
+//!
+//! δ = max(clock bound, twice the clock's resolution, 5 % of the prediction). Confirmed: the prediction lies within the
+//! 95 % interval of the measurement widened by δ. Refuted: it lies outside. Inconclusive: the interval is wider than half
+//! the claimed effect, or something spoilt the run. The verdict is data; [`Verdict`]'s text is its English reading.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What is claimed about, and with it the unit of all numbers of a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantity {
+    /// Mean latency in milliseconds.
+    MeanLatency,
+    /// Share of answers without an event, 0 to 1, printed in per cent.
+    EmptyShare,
+    /// Requests per second.
+    RequestRate,
+    /// Application bytes per delivered event.
+    BytesPerEvent,
+}
+
+impl Quantity {
+    /// How the line calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::MeanLatency => "mean",
+            Self::EmptyShare => "empty answers",
+            Self::RequestRate => "requests",
+            Self::BytesPerEvent => "bytes per event",
+        }
+    }
+
+    /// The unit as printed.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::MeanLatency => "ms",
+            Self::EmptyShare => "%",
+            Self::RequestRate => "/s",
+            Self::BytesPerEvent => "B",
+        }
+    }
+
+    /// `value` as printed, without the unit: per cent for shares, three significant digits, whole from 100 on.
+    pub fn format(self, value: f64) -> String {
+        let value = if self == Self::EmptyShare { value * 100.0 } else { value };
+        let digits = match value.abs() {
+            large if large >= 99.95 => 0,
+            middle if middle >= 9.995 => 1,
+            _ => 2,
+        };
+        format!("{value:.digits$}")
+    }
+
+    /// Whether the two clocks' offset enters into it.
+    fn needs_clocks(self) -> bool {
+        self == Self::MeanLatency
+    }
+}
+
+/// A measured value with what is known of its error.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The measured value, in the unit of its [`Quantity`].
+    pub value: f64,
+    /// Half the width of its 95 % confidence interval, same unit.
+    pub ci95: f64,
+    /// How many observations it is made of.
+    pub n: u64,
+}
+
+/// The normal quantile for 95 %.
+const Z95: f64 = 1.96;
+
+impl Sample {
+    /// Below this many independent observations nothing is judged.
+    pub const INDEPENDENT_MIN: u64 = 30;
+
+    /// A mean of `n` observations with standard deviation `deviation`, of which `independent` are independent.
+    pub fn of_mean(value: f64, deviation: f64, n: u64, independent: u64) -> Self {
+        let independent = independent.min(n).max(1);
+        let enough = independent >= Self::INDEPENDENT_MIN;
+        let ci95 = if enough { Z95 * deviation / (independent as f64).sqrt() } else { f64::INFINITY };
+        Self { value, ci95, n }
+    }
+
+    /// `hits` of `n`. Source of the interval: Wilson 1927.
+    pub fn of_share(hits: u64, n: u64) -> Self {
+        if n < Self::INDEPENDENT_MIN {
+            return Self { value: if n == 0 { 0.0 } else { hits as f64 / n as f64 }, ci95: f64::INFINITY, n };
+        }
+        let (count, share) = (n as f64, hits as f64 / n as f64);
+        let scale = 1.0 + Z95 * Z95 / count;
+        let ci95 = Z95 * (share * (1.0 - share) / count + Z95 * Z95 / (4.0 * count * count)).sqrt() / scale;
+        let centre = (share + Z95 * Z95 / (2.0 * count)) / scale;
+        // The interval is not centred on the share: keep its further end.
+        Self { value: share, ci95: ci95 + (centre - share).abs(), n }
+    }
+
+    /// `count` independent happenings divided by `per` (seconds, events): a rate with its Poisson error.
+    pub fn of_count(count: u64, per: f64) -> Self {
+        let value = count as f64 / per;
+        let enough = count >= Self::INDEPENDENT_MIN && per > 0.0;
+        Self { value, ci95: if enough { Z95 * (count as f64).sqrt() / per } else { f64::INFINITY }, n: count }
+    }
+
+    /// A value counted without error, such as bytes.
+    pub fn exact(value: f64, n: u64) -> Self {
+        Self { value, ci95: if n == 0 { f64::INFINITY } else { 0.0 }, n }
+    }
+}
+
+/// What theory says beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// About what.
+    pub quantity: Quantity,
+    /// The predicted value.
+    pub predicted: f64,
+    /// The size of what is claimed: how far the prediction lies from "no effect" (half an interval for polling).
+    ///
+    /// The measurement has to be finer than half of it.
+    pub effect: f64,
+    /// What a single run may be off by even if theory holds (phase locking), same unit.
+    pub spread: f64,
+}
+
+/// What may have spoilt the run.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Guards {
+    /// Bound of the clocks' offset, milliseconds.
+    pub clock_bound_ms: f64,
+    /// Resolution of the client's clock, milliseconds.
+    pub resolution_ms: f64,
+    /// 99th percentile of the source's own lateness, milliseconds.
+    pub source_late_ms: f64,
+    /// The page was hidden during the run.
+    pub hidden: bool,
+    /// One of the clocks was set or slept during the run.
+    pub clock_stepped: bool,
+    /// Smallest latency seen, milliseconds: below minus the bound the clocks are wrong. `None`: none seen.
+    pub smallest_latency_ms: Option<f64>,
+}
+
+/// Why nothing can be said.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "doubt", rename_all = "kebab-case")]
+pub enum Doubt {
+    /// The interval is too wide; `more_s` more seconds at the present rate will do, if that can be said.
+    TooFew {
+        /// Seconds.
+        more_s: Option<f64>,
+    },
+    /// The page was hidden, so its timers were slowed.
+    Hidden,
+    /// A clock was set or slept.
+    ClockStepped,
+    /// The clocks' offset is not known well enough for this effect.
+    ClockUnsure {
+        /// Bound in milliseconds.
+        bound_ms: f64,
+    },
+    /// Something arrived before it was sent, beyond the clocks' bound.
+    BeforeItsTime {
+        /// The smallest latency in milliseconds.
+        latency_ms: f64,
+    },
+    /// The source itself was late by more than δ.
+    SourceLate {
+        /// 99th percentile in milliseconds.
+        late_ms: f64,
+    },
+}
+
+/// The verdict in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "finding", rename_all = "kebab-case")]
+pub enum Finding {
+    /// The prediction lies within the measurement's error.
+    Confirmed,
+    /// It does not.
+    Refuted,
+    /// Nothing can be said, and why.
+    Inconclusive {
+        /// Why.
+        why: Doubt,
+    },
+}
+
+/// A finding with all its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The verdict in a word.
+    pub finding: Finding,
+    /// What was claimed.
+    pub claim: Claim,
+    /// What was measured.
+    pub sample: Sample,
+    /// How far the measurement may lie from the prediction: 95 % interval, δ and the run's own spread.
+    pub allowed: f64,
+    /// What may have spoilt the run.
+    pub guards: Guards,
+}
+
+/// The share of the prediction that is always allowed for.
+const RELATIVE: f64 = 0.05;
+
+/// Judges `sample` against `claim`.
+///
+/// - `samples_per_s`: observations per second, to say how much longer it takes; 0 when unknown.
+pub fn judge(claim: Claim, sample: Sample, guards: Guards, samples_per_s: f64) -> Verdict {
+    let clocks =
+        if claim.quantity.needs_clocks() { guards.clock_bound_ms.max(2.0 * guards.resolution_ms) } else { 0.0 };
+    let delta = clocks.max(RELATIVE * claim.predicted.abs());
+    let allowed = sample.ci95 + delta + claim.spread;
+    let finding = match doubt(&claim, &sample, &guards, delta, samples_per_s) {
+        Some(why) => Finding::Inconclusive { why },
+        None if (sample.value - claim.predicted).abs() <= allowed => Finding::Confirmed,
+        None => Finding::Refuted,
+    };
+    Verdict { finding, claim, sample, allowed, guards }
+}
+
+/// The first reason why nothing can be said, the gravest first.
+fn doubt(claim: &Claim, sample: &Sample, guards: &Guards, delta: f64, samples_per_s: f64) -> Option<Doubt> {
+    if guards.hidden {
+        return Some(Doubt::Hidden);
+    }
+    let half_effect = claim.effect.abs() / 2.0;
+    if claim.quantity.needs_clocks() {
+        let early = guards.smallest_latency_ms.filter(|latency| *latency < -guards.clock_bound_ms);
+        if guards.clock_stepped {
+            return Some(Doubt::ClockStepped);
+        }
+        if let Some(latency_ms) = early {
+            return Some(Doubt::BeforeItsTime { latency_ms });
+        }
+        if guards.clock_bound_ms > half_effect {
+            return Some(Doubt::ClockUnsure { bound_ms: guards.clock_bound_ms });
+        }
+        if guards.source_late_ms > delta.max(half_effect) {
+            return Some(Doubt::SourceLate { late_ms: guards.source_late_ms });
+        }
+    }
+    (sample.n == 0 || sample.ci95 > half_effect)
+        .then(|| Doubt::TooFew { more_s: more_seconds(claim, sample, samples_per_s) })
+}
+
+/// How long until the interval is half the effect, if the observations go on as before.
+fn more_seconds(claim: &Claim, sample: &Sample, samples_per_s: f64) -> Option<f64> {
+    if samples_per_s <= 0.0 {
+        return None;
+    }
+    let (n, half_effect) = (sample.n as f64, claim.effect.abs() / 2.0);
+    let needed = if sample.ci95.is_finite() && half_effect > 0.0 {
+        n * (sample.ci95 / half_effect).powi(2)
+    } else {
+        Sample::INDEPENDENT_MIN as f64
+    };
+    Some(((needed - n) / samples_per_s).max(1.0))
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (quantity, unit) = (self.claim.quantity, self.claim.quantity.unit());
+        let word = match self.finding {
+            Finding::Confirmed => "CONFIRMED",
+            Finding::Refuted => "REFUTED",
+            Finding::Inconclusive { .. } => "INCONCLUSIVE",
+        };
+        let space = if unit == "ms" || unit == "B" { " " } else { "" };
+        write!(
+            f,
+            "{word} {} {}{space}{unit}, predicted {}",
+            quantity.name(),
+            quantity.format(self.sample.value),
+            quantity.format(self.claim.predicted)
+        )?;
+        if self.allowed.is_finite() {
+            write!(f, " ± {}", quantity.format(self.allowed))?;
+        }
+        write!(f, " (n = {}", self.sample.n)?;
+        if quantity.needs_clocks() {
+            write!(f, ", clock ± {} ms", quantity.format(self.guards.clock_bound_ms))?;
+        }
+        f.write_str(")")?;
+        match self.finding {
+            Finding::Inconclusive { why } => write!(f, ": {why}"),
+            Finding::Confirmed | Finding::Refuted => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooFew { more_s: Some(more_s) } => write!(f, "needs about {more_s:.0} more seconds"),
+            Self::TooFew { more_s: None } => f.write_str("needs more observations"),
+            Self::Hidden => f.write_str("the page was hidden, so its timers were slowed"),
+            Self::ClockStepped => f.write_str("a clock was set or slept during the run"),
+            Self::ClockUnsure { bound_ms } => {
+                write!(f, "the clocks are only known to ± {bound_ms:.2} ms, more than half the effect")
+            }
+            Self::BeforeItsTime { latency_ms } => {
+                write!(f, "an event arrived {:.2} ms before it was sent: the clocks are wrong", -latency_ms)
+            }
+            Self::SourceLate { late_ms } => write!(f, "the source itself was late by {late_ms:.1} ms (p99)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLLING: Claim = Claim { quantity: Quantity::MeanLatency, predicted: 520.0, effect: 500.0, spread: 0.0 };
+    const QUIET: Guards = Guards {
+        clock_bound_ms: 0.1,
+        resolution_ms: 0.1,
+        source_late_ms: 1.0,
+        hidden: false,
+        clock_stepped: false,
+        smallest_latency_ms: Some(20.0),
+    };
+
+    fn polling(mean_ms: f64, n: u64) -> Sample {
+        Sample::of_mean(mean_ms, 1_000.0 / 12f64.sqrt(), n, n)
+    }
+
+    #[test]
+    fn a_mean_inside_the_interval_confirms_with_its_numbers() {
+        let verdict = judge(POLLING, polling(512.0, 600), QUIET, 1.0);
+        assert_eq!(verdict.finding, Finding::Confirmed);
+        // 1.96 × 288.7 / √600 = 23.1, and 5 % of 520.
+        assert_eq!(verdict.to_string(), "CONFIRMED mean 512 ms, predicted 520 ± 49.1 (n = 600, clock ± 0.10 ms)");
+    }
+
+    #[test]
+    fn a_mean_outside_the_interval_refutes() {
+        let verdict = judge(POLLING, polling(600.0, 600), QUIET, 1.0);
+        assert_eq!(verdict.finding, Finding::Refuted);
+        assert!(verdict.to_string().starts_with("REFUTED mean 600 ms"));
+    }
+
+    #[test]
+    fn too_few_observations_say_how_much_longer_it_takes() {
+        let verdict = judge(POLLING, polling(512.0, 10), QUIET, 2.0);
+        assert_eq!(verdict.finding, Finding::Inconclusive { why: Doubt::TooFew { more_s: Some(10.0) } });
+        assert_eq!(
+            verdict.to_string(),
+            "INCONCLUSIVE mean 512 ms, predicted 520 (n = 10, clock ± 0.10 ms): needs about 10 more seconds"
+        );
+        let fine = Claim { effect: 20.0, ..POLLING };
+        let Finding::Inconclusive { why: Doubt::TooFew { more_s: Some(more_s) } } =
+            judge(fine, polling(512.0, 600), QUIET, 1.0).finding
+        else {
+            panic!("an effect of 20 ms cannot be seen at ± 23 ms");
+        };
+        // (1.96 × 288.7 / 10)² = 3,201 observations in all.
+        assert!((more_s - 2_601.0).abs() < 5.0, "{more_s}");
+    }
+
+    #[test]
+    fn observations_that_wait_together_count_once() {
+        let burst = Sample::of_mean(512.0, 288.7, 600, 60);
+        assert!((burst.ci95 / polling(512.0, 600).ci95 - 10f64.sqrt()).abs() < 1e-3);
+    }
+
+    #[test]
+    fn whatever_spoils_a_run_is_named_before_any_number_is_believed() {
+        let cases = [
+            (Guards { hidden: true, ..QUIET }, Doubt::Hidden),
+            (Guards { clock_stepped: true, ..QUIET }, Doubt::ClockStepped),
+            (Guards { clock_bound_ms: 300.0, ..QUIET }, Doubt::ClockUnsure { bound_ms: 300.0 }),
+            (Guards { source_late_ms: 400.0, ..QUIET }, Doubt::SourceLate { late_ms: 400.0 }),
+            (Guards { smallest_latency_ms: Some(-5.0), ..QUIET }, Doubt::BeforeItsTime { latency_ms: -5.0 }),
+        ];
+        for (guards, why) in cases {
+            assert_eq!(judge(POLLING, polling(512.0, 600), guards, 1.0).finding, Finding::Inconclusive { why });
+            assert_eq!(judge(POLLING, polling(900.0, 600), guards, 1.0).finding, Finding::Inconclusive { why });
+        }
+    }
+
+    #[test]
+    fn the_clocks_do_not_matter_to_what_is_counted() {
+        let claim = Claim { quantity: Quantity::EmptyShare, predicted: 0.3679, effect: 0.3679, spread: 0.0 };
+        let guards = Guards { clock_bound_ms: 300.0, clock_stepped: true, ..QUIET };
+        let verdict = judge(claim, Sample::of_share(885, 2_401), guards, 1.0);
+        assert_eq!(verdict.finding, Finding::Confirmed);
+        assert!(verdict.to_string().starts_with("CONFIRMED empty answers 36.9%, predicted 36.8 ± 3.7"), "{verdict}");
+    }
+
+    #[test]
+    fn the_share_of_2401_polls_is_known_to_two_points() {
+        assert!((Sample::of_share(1_200, 2_401).ci95 - 0.02).abs() < 1e-3);
+        assert!(Sample::of_share(0, 100).ci95 > 0.01);
+        assert!(Sample::of_share(3, 10).ci95.is_infinite());
+    }
+
+    #[test]
+    fn counted_bytes_have_no_sampling_error() {
+        let claim = Claim { quantity: Quantity::BytesPerEvent, predicted: 705.0, effect: 705.0, spread: 0.0 };
+        let verdict = judge(claim, Sample::exact(709.0, 600), QUIET, 1.0);
+        assert_eq!(verdict.finding, Finding::Confirmed);
+        assert_eq!(verdict.to_string(), "CONFIRMED bytes per event 709 B, predicted 705 ± 35.2 (n = 600)");
+        let nothing = judge(claim, Sample::exact(0.0, 0), QUIET, 0.0).finding;
+        assert_eq!(nothing, Finding::Inconclusive { why: Doubt::TooFew { more_s: None } });
+    }
+
+    #[test]
+    fn a_locked_phase_widens_what_is_allowed() {
+        let locked = Claim { spread: 500.0, ..POLLING };
+        assert_eq!(judge(locked, polling(60.0, 600), QUIET, 1.0).finding, Finding::Confirmed);
+        assert_eq!(judge(POLLING, polling(60.0, 600), QUIET, 1.0).finding, Finding::Refuted);
+    }
+
+    #[test]
+    fn a_coarse_clock_widens_what_is_allowed() {
+        let stream = Claim { quantity: Quantity::MeanLatency, predicted: 50.0, effect: 500.0, spread: 0.0 };
+        let coarse = Guards { resolution_ms: 8.0, ..QUIET };
+        assert!((judge(stream, Sample::exact(60.0, 600), coarse, 1.0).allowed - 16.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_rate_knows_its_poisson_error() {
+        let sample = Sample::of_count(400, 100.0);
+        assert!((sample.value - 4.0).abs() < 1e-9);
+        assert!((sample.ci95 - 0.392).abs() < 1e-9);
+    }
+}
