@@ -1,1 +1,3 @@
 //! The dashboard: the techniques side by side on one stream, drawn and measured.
+
+pub mod model;

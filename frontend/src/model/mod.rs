@@ -1,0 +1,3 @@
+//! What the dashboard knows, as plain structs without a browser.
+
+pub mod trace;
