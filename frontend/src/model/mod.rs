@@ -1,3 +1,14 @@
-//! What the dashboard knows, as plain structs without a browser.
+//! What the page knows, as plain structs without a browser: everything here is tested natively.
 
+pub mod clock;
+pub mod export;
+pub mod lane;
+pub mod order;
+pub mod pieces;
+pub mod predict;
+pub mod race;
+pub mod ring;
+pub mod settings;
+pub mod summary;
 pub mod trace;
+pub mod verdict;

@@ -1,0 +1,535 @@
+//! One lane: what a follower's reports add up to.
+
+use std::collections::VecDeque;
+
+use tailwater_lab::Latencies;
+use tailwater_protocol::rig::Counts;
+use tailwater_protocol::{Batch, Report, Technique, Token};
+
+use super::clock::Mapping;
+use super::order::{Arrival, Ledger, Order};
+use super::pieces::{Cutter, Message, Stamps};
+use super::ring::Ring;
+use super::trace::EventMark;
+
+/// So many samples of each lane are kept for the export and for dots.
+pub const SAMPLES_MAX: usize = 2_000;
+/// So many re-arm gaps are kept for their median.
+const GAPS_MAX: usize = 255;
+/// A lane is not measured for so long after it caught up: connections and code are still cold.
+pub const WARM_UP_MS: f64 = 1_000.0;
+
+/// What a lane is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Switched off.
+    Off,
+    /// Nothing has come from the server yet.
+    Connecting,
+    /// Reading what was there before.
+    CatchingUp,
+    /// At the tail.
+    Live,
+    /// Something failed; the next attempt comes by itself.
+    Retrying,
+    /// The stream is closed and read to its end.
+    Ended,
+    /// It can't be read.
+    Failed,
+}
+
+/// One event with its latency, for the export.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Its source's count, or its place in the stream when it has none.
+    pub seq: u64,
+    /// When it was due on the page's clock, ms; `None` without stamps.
+    pub due_ms: Option<f64>,
+    /// When it had arrived on the page's clock, ms.
+    pub at_ms: f64,
+    /// From due to arrived, or behind the first lane when it has no stamps; ms.
+    pub late_ms: f64,
+}
+
+/// What is counted within a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages that arrived, repeats not included.
+    pub events: u64,
+    /// Their own bytes.
+    pub payload_bytes: u64,
+    /// Requests that left (for WebSocket: connections).
+    pub requests: u64,
+    /// Answers without news.
+    pub empty: u64,
+    /// Pieces of bodies; reads are not events.
+    pub chunks: u64,
+    /// Body bytes as the page sees them; heads are invisible to a page.
+    pub body_bytes: u64,
+    /// Answers that did not end as they should.
+    pub faults: u64,
+}
+
+/// Samples that were not counted, and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Discarded {
+    /// The tab was hidden or the machine slept.
+    pub hidden: u64,
+    /// The lane was warming up.
+    pub warm_up: u64,
+    /// They had been written before the lane began.
+    pub catch_up: u64,
+}
+
+/// What a report is judged against: the page's clock and the person's eyes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Conditions {
+    /// How the server's clock maps to the page's, once it is known.
+    pub clock: Option<Mapping>,
+    /// Whether the tab is hidden now.
+    pub hidden: bool,
+    /// Nothing that was due before this counts, ms on the page's clock.
+    pub measured_from_ms: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Exchange {
+    id: u64,
+    technique: Technique,
+    news: bool,
+    counted_empty: bool,
+    last_byte_ms: f64,
+}
+
+/// Bytes that the relay counted since the run began.
+#[derive(Debug, Clone, Copy, Default)]
+struct Meter {
+    base: Option<(Counts, u64)>,
+    now: Option<(Counts, u64)>,
+}
+
+/// One lane of the race.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// The technique that the lane is for.
+    pub technique: Technique,
+    /// The technique in use, after a fall-back another one.
+    pub following: Technique,
+    /// What it is doing.
+    pub phase: Phase,
+    /// The last thing that went wrong, in words.
+    pub fault: Option<String>,
+    /// Counts of this run.
+    pub tally: Tally,
+    /// Place in the stream, lost and repeated messages.
+    pub order: Order,
+    /// Samples left out.
+    pub discarded: Discarded,
+    /// From due to arrived.
+    pub latency: Latencies,
+    /// Behind the first lane, of messages without stamps.
+    pub behind: Latencies,
+    /// The last samples.
+    pub samples: Ring<Sample>,
+    /// Where to go on.
+    pub token: Option<Token>,
+    cutter: Cutter,
+    gaps: Ring<f64>,
+    exchanges: VecDeque<Exchange>,
+    caught_up_ms: Option<f64>,
+    before: u64,
+    meter: Meter,
+}
+
+impl Lane {
+    /// A lane that is off.
+    pub fn new(technique: Technique) -> Self {
+        Self {
+            technique,
+            following: technique,
+            phase: Phase::Off,
+            fault: None,
+            tally: Tally::default(),
+            order: Order::default(),
+            discarded: Discarded::default(),
+            latency: Latencies::default(),
+            behind: Latencies::default(),
+            samples: Ring::new(SAMPLES_MAX),
+            token: None,
+            cutter: Cutter::default(),
+            gaps: Ring::new(GAPS_MAX),
+            exchanges: VecDeque::new(),
+            caught_up_ms: None,
+            before: 0,
+            meter: Meter::default(),
+        }
+    }
+
+    /// Begins to follow from `token`, which is `position` messages after the common start.
+    pub fn start(&mut self, token: Token, position: u64) {
+        self.following = self.technique;
+        self.phase = Phase::Connecting;
+        self.fault = None;
+        self.order.jump(position);
+        self.token = Some(token);
+        self.cutter = Cutter::default();
+        self.exchanges.clear();
+        self.caught_up_ms = None;
+    }
+
+    /// Stops following; what was counted stays.
+    pub fn stop(&mut self) {
+        self.phase = Phase::Off;
+        self.fault = None;
+        self.exchanges.clear();
+    }
+
+    /// Begins to measure anew while following goes on.
+    pub fn begin_run(&mut self) {
+        self.tally = Tally::default();
+        self.order.lost = 0;
+        self.order.repeated = 0;
+        self.discarded = Discarded::default();
+        self.latency = Latencies::default();
+        self.behind = Latencies::default();
+        self.samples.clear();
+        self.gaps.clear();
+        self.before = 0;
+        self.meter = Meter::default();
+    }
+
+    /// Takes one report; every event in it is handed to `mark` in order.
+    pub fn report(
+        &mut self,
+        report: &Report,
+        ledger: &mut Ledger,
+        given: Conditions,
+        mark: impl FnMut(EventMark, Option<Stamps>),
+    ) {
+        match report {
+            Report::Requested { id, at_ms, technique } => self.requested(*id, *at_ms, *technique),
+            Report::Answered { .. } => self.reached(),
+            Report::Chunk { id, at_ms, bytes } => {
+                self.tally.chunks += 1;
+                self.tally.body_bytes += *bytes as u64;
+                if let Some(exchange) = self.exchange(*id) {
+                    exchange.last_byte_ms = *at_ms;
+                }
+            }
+            Report::Batch { id, at_ms, batch } => self.batch(*id, *at_ms, batch, ledger, given, mark),
+            Report::Ended { id, at_ms, fault } => self.ended(*id, *at_ms, fault.as_deref()),
+            Report::Waiting { after_fault, .. } => {
+                if *after_fault {
+                    self.phase = Phase::Retrying;
+                }
+            }
+            Report::Changed { to, fault, .. } => {
+                self.following = *to;
+                self.fault = fault.clone();
+            }
+            Report::Finished { fault, .. } => {
+                self.phase = if fault.is_some() { Phase::Failed } else { Phase::Ended };
+                self.fault = fault.clone();
+            }
+        }
+    }
+
+    fn requested(&mut self, id: u64, at_ms: f64, technique: Technique) {
+        self.tally.requests += 1;
+        let former = self.exchanges.back().filter(|former| former.technique == technique);
+        if let Some(former) = former.filter(|former| former.last_byte_ms > 0.0) {
+            self.gaps.push(at_ms - former.last_byte_ms);
+        }
+        if self.exchanges.len() == 4 {
+            self.exchanges.pop_front();
+        }
+        self.exchanges.push_back(Exchange { id, technique, news: false, counted_empty: false, last_byte_ms: 0.0 });
+    }
+
+    fn exchange(&mut self, id: u64) -> Option<&mut Exchange> {
+        self.exchanges.iter_mut().rev().find(|exchange| exchange.id == id)
+    }
+
+    /// Something came from the server.
+    fn reached(&mut self) {
+        self.phase = match self.caught_up_ms {
+            Some(_) => Phase::Live,
+            None => Phase::CatchingUp,
+        };
+    }
+
+    fn batch(
+        &mut self,
+        id: u64,
+        at_ms: f64,
+        batch: &Batch,
+        ledger: &mut Ledger,
+        given: Conditions,
+        mut mark: impl FnMut(EventMark, Option<Stamps>),
+    ) {
+        self.reached();
+        self.fault = None;
+        if !batch.data.is_empty() {
+            self.news(id);
+        }
+        let mut cutter = std::mem::take(&mut self.cutter);
+        cutter.cut(&batch.data, |message| self.message(id, at_ms, &message, ledger, given, &mut mark));
+        self.cutter = cutter;
+        self.token = Some(batch.next.clone());
+        if batch.up_to_date && self.caught_up_ms.is_none() {
+            self.caught_up_ms = Some(at_ms);
+            self.phase = Phase::Live;
+        }
+    }
+
+    /// An answer that was taken for empty at its end was not, when its batch is reported after it.
+    fn news(&mut self, id: u64) {
+        let Some(exchange) = self.exchange(id) else { return };
+        exchange.news = true;
+        if std::mem::take(&mut exchange.counted_empty) {
+            self.tally.empty = self.tally.empty.saturating_sub(1);
+        }
+    }
+
+    fn message(
+        &mut self,
+        id: u64,
+        at_ms: f64,
+        message: &Message,
+        ledger: &mut Ledger,
+        given: Conditions,
+        mark: &mut impl FnMut(EventMark, Option<Stamps>),
+    ) {
+        let arrival = ledger.arrive(&mut self.order, message, at_ms, self.caught_up_ms.is_some());
+        if arrival.repeated {
+            return;
+        }
+        self.tally.events += 1;
+        self.before += u64::from(self.caught_up_ms.is_none());
+        self.tally.payload_bytes += message.bytes as u64;
+        let due_ms = message.stamps.and_then(|stamps| Some(given.clock?.to_page_ms(stamps.due_us)));
+        let seq = message.stamps.and_then(|stamps| stamps.seq).unwrap_or(arrival.position);
+        mark(EventMark { seq, due_ms, at_ms, id }, message.stamps);
+        if message.stamps.is_none() || due_ms.is_some() {
+            self.sample(seq, due_ms, at_ms, arrival, given);
+        }
+    }
+
+    fn sample(&mut self, seq: u64, due_ms: Option<f64>, at_ms: f64, arrival: Arrival, given: Conditions) {
+        let Some(caught_up_ms) = self.caught_up_ms else {
+            self.discarded.catch_up += 1;
+            return;
+        };
+        let Some(late_ms) = due_ms.map_or(arrival.behind_ms, |due_ms| Some(at_ms - due_ms)) else { return };
+        let began_ms = at_ms - late_ms;
+        if given.hidden || began_ms < given.measured_from_ms {
+            self.discarded.hidden += 1;
+            return;
+        }
+        if began_ms < caught_up_ms + WARM_UP_MS {
+            self.discarded.warm_up += 1;
+            return;
+        }
+        let measure = if due_ms.is_some() { &mut self.latency } else { &mut self.behind };
+        measure.record_us(late_ms * 1_000.0);
+        self.samples.push(Sample { seq, due_ms, at_ms, late_ms });
+    }
+
+    fn ended(&mut self, id: u64, at_ms: f64, fault: Option<&str>) {
+        let following = self.following;
+        if let Some(fault) = fault {
+            self.tally.faults += 1;
+            self.fault = Some(fault.to_owned());
+            self.phase = Phase::Retrying;
+        }
+        let Some(exchange) = self.exchange(id) else { return };
+        exchange.last_byte_ms = at_ms;
+        let asks = matches!(exchange.technique, Technique::Poll | Technique::LongPoll);
+        if fault.is_none() && asks && exchange.technique == following && !exchange.news {
+            exchange.counted_empty = true;
+            self.tally.empty += 1;
+        }
+    }
+
+    /// Median time from the end of one answer to the next request leaving, ms; `None` before there were some.
+    pub fn rearm_ms(&self) -> Option<f64> {
+        let mut gaps: Vec<f64> = self.gaps.iter().copied().collect();
+        gaps.sort_by(f64::total_cmp);
+        gaps.get(gaps.len() / 2).copied()
+    }
+
+    /// Takes what the relay has counted on this lane so far.
+    pub fn counted(&mut self, counts: Counts) {
+        let now = (counts, self.tally.events);
+        self.meter.base.get_or_insert(now);
+        self.meter.now = Some(now);
+    }
+
+    /// The relay's counts go on from zero: the lane has another port.
+    pub fn recount(&mut self) {
+        self.meter = Meter { base: Some((Counts::default(), self.tally.events)), now: None };
+    }
+
+    /// What the relay counted since the run began; `None` without a relay.
+    pub fn counts(&self) -> Option<Counts> {
+        let (base, now) = (self.meter.base?.0, self.meter.now?.0);
+        Some(minus(now, base))
+    }
+
+    /// Application bytes in both directions per event since the run began; `None` without a relay or without events.
+    pub fn bytes_per_event(&self) -> Option<f64> {
+        let events = self.meter.now?.1.checked_sub(self.meter.base?.1)?;
+        let counts = self.counts()?;
+        (events > 0).then(|| total_bytes(&counts) as f64 / events as f64)
+    }
+
+    /// Messages of this run that had been written before the lane began.
+    pub fn before(&self) -> u64 {
+        self.before
+    }
+
+    /// The beginning of the last message, for showing.
+    pub fn preview(&self) -> &str {
+        self.cutter.preview()
+    }
+}
+
+/// All application bytes of a lane, both directions.
+pub fn total_bytes(counts: &Counts) -> u64 {
+    counts.request_head_bytes
+        + counts.request_body_bytes
+        + counts.request_framing_bytes
+        + counts.response_head_bytes
+        + counts.response_body_bytes
+        + counts.response_framing_bytes
+}
+
+/// What came to `base` since; counts never fall on one port, but a listener that began anew must not underflow.
+fn minus(now: Counts, base: Counts) -> Counts {
+    Counts {
+        connections: now.connections.saturating_sub(base.connections),
+        connections_open: now.connections_open,
+        requests: now.requests.saturating_sub(base.requests),
+        responses: now.responses.saturating_sub(base.responses),
+        empty_responses: now.empty_responses.saturating_sub(base.empty_responses),
+        request_head_bytes: now.request_head_bytes.saturating_sub(base.request_head_bytes),
+        request_body_bytes: now.request_body_bytes.saturating_sub(base.request_body_bytes),
+        request_framing_bytes: now.request_framing_bytes.saturating_sub(base.request_framing_bytes),
+        response_head_bytes: now.response_head_bytes.saturating_sub(base.response_head_bytes),
+        response_body_bytes: now.response_body_bytes.saturating_sub(base.response_body_bytes),
+        response_framing_bytes: now.response_framing_bytes.saturating_sub(base.response_framing_bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tailwater_protocol::Data;
+
+    const CLOCK: Conditions = Conditions {
+        clock: Some(Mapping { ahead_ms: 1_000.0, bound_ms: 0.1, round_trip_ms: 0.2, probes: 40, script_ms: 0.5 }),
+        hidden: false,
+        measured_from_ms: 0.0,
+    };
+
+    struct Bench {
+        lane: Lane,
+        ledger: Ledger,
+        given: Conditions,
+        marks: Vec<EventMark>,
+    }
+
+    impl Bench {
+        fn new(technique: Technique) -> Self {
+            let mut lane = Lane::new(technique);
+            lane.start(Token::now(), 0);
+            Self { lane, ledger: Ledger::default(), given: CLOCK, marks: Vec::new() }
+        }
+
+        fn take(&mut self, report: &Report) {
+            self.lane.report(report, &mut self.ledger, self.given, |mark, _| self.marks.push(mark));
+        }
+
+        /// An answer at `at_ms` with lab events that were due at these moments of the page's clock.
+        fn answer(&mut self, id: u64, at_ms: f64, events: &[(u64, f64)]) {
+            let messages = events.iter().map(|(seq, due_ms)| {
+                let due_us = CLOCK.clock.unwrap().to_server_us(*due_ms);
+                format!(r#"{{"seq":{seq},"due_us":{due_us},"sent_us":{due_us}}}"#)
+            });
+            let data = Data::Json(messages.collect());
+            self.take(&Report::Requested { id, at_ms: at_ms - 2.0, technique: self.lane.technique });
+            self.take(&Report::Answered { id, at_ms: at_ms - 1.0, status: 200 });
+            let batch = Batch { data, next: Token::now(), up_to_date: true, closed: false };
+            self.take(&Report::Batch { id, at_ms, batch });
+            self.take(&Report::Ended { id, at_ms, fault: None });
+        }
+    }
+
+    #[test]
+    fn latency_counts_from_the_due_time_on_the_pages_clock() {
+        let mut bench = Bench::new(Technique::Poll);
+        bench.answer(0, 100.0, &[]);
+        bench.answer(1, 2_000.0, &[(0, 1_500.0), (1, 1_750.0)]);
+        assert_eq!(bench.marks.iter().map(|mark| mark.due_ms).collect::<Vec<_>>(), [Some(1_500.0), Some(1_750.0)]);
+        assert_eq!(bench.lane.samples.iter().map(|sample| sample.late_ms).collect::<Vec<_>>(), [500.0, 250.0]);
+        assert_eq!(bench.lane.latency.max_us(), Some(500_000.0));
+        assert_eq!((bench.lane.tally.events, bench.lane.tally.requests, bench.lane.tally.empty), (2, 2, 1));
+    }
+
+    #[test]
+    fn warm_up_catching_up_and_hidden_stretches_are_counted_but_not_measured() {
+        let mut bench = Bench::new(Technique::Poll);
+        bench.answer(0, 100.0, &[(0, 50.0)]);
+        bench.answer(1, 600.0, &[(1, 500.0)]);
+        bench.given.measured_from_ms = 3_000.0;
+        bench.answer(2, 3_100.0, &[(2, 2_900.0), (3, 3_050.0)]);
+        let expected = Discarded { hidden: 1, warm_up: 1, catch_up: 1 };
+        assert_eq!(bench.lane.discarded, expected);
+        assert_eq!((bench.lane.latency.count(), bench.lane.tally.events, bench.lane.before()), (1, 4, 1));
+    }
+
+    #[test]
+    fn an_answer_whose_news_are_parsed_after_its_end_is_not_empty() {
+        let mut bench = Bench::new(Technique::LongPoll);
+        bench.take(&Report::Requested { id: 0, at_ms: 1.0, technique: Technique::LongPoll });
+        bench.take(&Report::Ended { id: 0, at_ms: 5.0, fault: None });
+        assert_eq!(bench.lane.tally.empty, 1);
+        let batch =
+            Batch { data: Data::Json(vec!["1".to_owned()]), next: Token::now(), up_to_date: true, closed: false };
+        bench.take(&Report::Batch { id: 0, at_ms: 5.0, batch });
+        assert_eq!(bench.lane.tally.empty, 0);
+    }
+
+    #[test]
+    fn the_gap_is_from_an_answers_end_to_the_next_request() {
+        let mut bench = Bench::new(Technique::LongPoll);
+        for (id, at_ms) in [(0, 100.0), (1, 105.0), (2, 110.0)] {
+            bench.answer(id, at_ms, &[]);
+        }
+        assert_eq!(bench.lane.rearm_ms(), Some(3.0));
+    }
+
+    #[test]
+    fn bytes_per_event_count_from_the_beginning_of_the_run() {
+        let mut bench = Bench::new(Technique::Poll);
+        let counts = |bytes| Counts { request_head_bytes: bytes, ..Counts::default() };
+        bench.lane.counted(counts(5_000));
+        assert_eq!(bench.lane.bytes_per_event(), None);
+        bench.answer(0, 100.0, &[(0, 1.0), (1, 2.0)]);
+        bench.lane.counted(counts(6_000));
+        assert_eq!(bench.lane.bytes_per_event(), Some(500.0));
+        bench.lane.begin_run();
+        assert_eq!(bench.lane.counts(), None);
+    }
+
+    #[test]
+    fn a_fault_shows_until_something_comes_again() {
+        let mut bench = Bench::new(Technique::Sse);
+        bench.answer(0, 100.0, &[]);
+        bench.take(&Report::Requested { id: 1, at_ms: 101.0, technique: Technique::Sse });
+        bench.take(&Report::Ended { id: 1, at_ms: 102.0, fault: Some("cut".to_owned()) });
+        assert_eq!((bench.lane.phase, bench.lane.fault.as_deref()), (Phase::Retrying, Some("cut")));
+        bench.answer(2, 200.0, &[]);
+        assert_eq!((bench.lane.phase, bench.lane.fault.as_deref()), (Phase::Live, None));
+    }
+}

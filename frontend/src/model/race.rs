@@ -1,0 +1,274 @@
+//! The race: five lanes on one stream, what they share, and their summary.
+
+use tailwater_lab::{Guards, Latencies, Prediction};
+use tailwater_protocol::{Report, Technique, Token};
+
+use super::clock::Mapping;
+use super::lane::{Conditions, Lane, Phase};
+use super::order::Ledger;
+use super::predict::{self, Known};
+use super::settings::{Settings, Source, lane_index};
+use super::summary::{LaneSummary, Measure, Path, Summary};
+use super::trace::Trace;
+use super::verdict::{self, Connection, Saying};
+
+/// After a stretch nobody could measure, events count again only this much later, ms.
+const AFTER_HIDDEN_MS: f64 = 500.0;
+
+/// What is known of the stream itself.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum StreamState {
+    /// Not asked yet.
+    #[default]
+    Unknown,
+    /// It exists.
+    Found,
+    /// It does not exist.
+    Missing,
+}
+
+/// Five lanes on one stream.
+#[derive(Debug, Clone)]
+pub struct Race {
+    /// What was chosen.
+    pub settings: Settings,
+    /// The stream's name; empty before it is known.
+    pub stream: String,
+    /// Whether it exists.
+    pub stream_state: StreamState,
+    /// The lanes, in the order of [`Technique::ALL`].
+    pub lanes: [Lane; 5],
+    /// What the drawings are made from, one per lane.
+    pub traces: [Trace; 5],
+    /// How the clocks map, once probed.
+    pub clock: Option<Mapping>,
+    /// The step of the page's clock, ms.
+    pub resolution_ms: f64,
+    /// How the lanes reach the server.
+    pub path: Path,
+    /// Whether the server answers.
+    pub connection: Connection,
+    /// Bytes that were there before and are not read.
+    pub skipped_bytes: u64,
+    ledger: Ledger,
+    source_late: Latencies,
+    hidden: bool,
+    measured_from_ms: f64,
+    run_from_ms: f64,
+}
+
+impl Race {
+    /// A race that has not begun.
+    pub fn new(settings: Settings, now_ms: f64) -> Self {
+        Self {
+            settings,
+            stream: String::new(),
+            stream_state: StreamState::Unknown,
+            lanes: Technique::ALL.map(Lane::new),
+            traces: std::array::from_fn(|_| Trace::new()),
+            clock: None,
+            resolution_ms: 0.1,
+            path: Path::Unknown,
+            connection: Connection::Connecting,
+            skipped_bytes: 0,
+            ledger: Ledger::default(),
+            source_late: Latencies::default(),
+            hidden: false,
+            measured_from_ms: now_ms,
+            run_from_ms: now_ms,
+        }
+    }
+
+    /// Another stream: nothing that was counted or drawn is about it.
+    pub fn open(&mut self, stream: &str, now_ms: f64) {
+        self.stream = stream.to_owned();
+        self.stream_state = StreamState::Unknown;
+        self.skipped_bytes = 0;
+        self.ledger = Ledger::default();
+        self.lanes = Technique::ALL.map(Lane::new);
+        self.traces.iter_mut().for_each(Trace::clear);
+        self.begin_run(now_ms);
+    }
+
+    /// Other conditions: following goes on, measuring begins anew.
+    pub fn begin_run(&mut self, now_ms: f64) {
+        self.lanes.iter_mut().for_each(Lane::begin_run);
+        self.source_late = Latencies::default();
+        self.run_from_ms = now_ms;
+        self.measured_from_ms = self.measured_from_ms.max(now_ms);
+    }
+
+    /// Where a lane that is switched on begins: where the lane that is furthest is now, else `start`.
+    ///
+    /// Returns the token and its place in the stream, counted from the common start.
+    pub fn beginning(&self, start: &Token) -> (Token, u64) {
+        let running = self.lanes.iter().filter(|lane| lane.phase != Phase::Off && lane.phase != Phase::Connecting);
+        let furthest = running.max_by_key(|lane| lane.order.position);
+        furthest.and_then(|lane| Some((lane.token.clone()?, lane.order.position))).unwrap_or_else(|| (start.clone(), 0))
+    }
+
+    /// Takes what the follower of `technique` tells.
+    pub fn report(&mut self, technique: Technique, report: &Report) {
+        let index = lane_index(technique);
+        let given = Conditions { clock: self.clock, hidden: self.hidden, measured_from_ms: self.measured_from_ms };
+        let Self { lanes, traces, ledger, source_late, .. } = self;
+        let trace = &mut traces[index];
+        trace.report(report);
+        lanes[index].report(report, ledger, given, |mark, stamps| {
+            trace.event(mark);
+            if let Some(sent_us) = stamps.and_then(|stamps| Some(stamps.sent_us? as f64 - stamps.due_us as f64)) {
+                source_late.record_us(sent_us);
+            }
+        });
+    }
+
+    /// The lane's follower was dropped.
+    pub fn stop_lane(&mut self, technique: Technique, now_ms: f64) {
+        let index = lane_index(technique);
+        self.lanes[index].stop();
+        self.traces[index].cut(now_ms);
+    }
+
+    /// The tab was hidden or shown, or the machine slept until now: what was due meanwhile is not measured.
+    pub fn look_away(&mut self, hidden: bool, now_ms: f64) {
+        if self.hidden || hidden {
+            self.measured_from_ms = self.measured_from_ms.max(now_ms + AFTER_HIDDEN_MS);
+        }
+        self.hidden = hidden;
+    }
+
+    /// Time went by in which the page did not run; what was due meanwhile is not measured.
+    pub fn stalled(&mut self, now_ms: f64) {
+        self.measured_from_ms = self.measured_from_ms.max(now_ms);
+    }
+
+    /// From when lateness is counted: from the due time if most messages carry one.
+    pub fn measure(&self) -> Measure {
+        let (due, behind) = self
+            .lanes
+            .iter()
+            .fold((0, 0), |(due, behind), lane| (due + lane.latency.count(), behind + lane.behind.count()));
+        if behind > due { Measure::BehindFirst } else { Measure::FromDue }
+    }
+
+    /// The latencies that are shown of a lane.
+    pub fn measured(&self, technique: Technique) -> &Latencies {
+        let lane = &self.lanes[lane_index(technique)];
+        match self.measure() {
+            Measure::FromDue => &lane.latency,
+            Measure::BehindFirst => &lane.behind,
+        }
+    }
+
+    /// Events per second of the stream: as asked of the generator, else as seen in this run.
+    pub fn rate_per_s(&self, now_ms: f64) -> Option<f64> {
+        if self.settings.source == Source::Generator {
+            return Some(self.settings.rate);
+        }
+        let seconds = (now_ms - self.run_from_ms) / 1_000.0;
+        let events = self.lanes.iter().map(|lane| lane.tally.events - lane.before()).max().unwrap_or(0);
+        (seconds >= 1.0 && events >= 2).then(|| events as f64 / seconds)
+    }
+
+    fn known(&self, technique: Technique, now_ms: f64) -> Option<Known> {
+        let lane = &self.lanes[lane_index(technique)];
+        Some(Known {
+            rate_per_s: self.rate_per_s(now_ms)?,
+            mapping: self.clock?,
+            rearm_ms: lane.rearm_ms().unwrap_or(0.0),
+            payload_bytes: lane.tally.payload_bytes as f64 / lane.tally.events.max(1) as f64,
+        })
+    }
+
+    /// What theory says about a lane; `None` while the clock or the rate is unknown, and without due times.
+    pub fn prediction(&self, technique: Technique, now_ms: f64) -> Option<Prediction> {
+        if self.measure() == Measure::BehindFirst {
+            return None;
+        }
+        Some(predict::prediction(technique, &self.settings, &self.known(technique, now_ms)?))
+    }
+
+    /// The race in figures, as of `now_ms`.
+    pub fn summary(&self, now_ms: f64) -> Summary {
+        let lanes: Vec<LaneSummary> = Technique::ALL.map(|technique| self.lane_summary(technique, now_ms)).to_vec();
+        let saying = match (&self.stream_state, self.connection) {
+            (_, Connection::Lost) => Saying::Unreachable,
+            (StreamState::Missing, _) => Saying::Missing(self.stream.clone()),
+            (StreamState::Unknown, _) => Saying::Connecting,
+            (StreamState::Found, _) => verdict::saying(&lanes, self.settings.interval_ms),
+        };
+        Summary {
+            stream: self.stream.clone(),
+            connection: self.connection,
+            saying,
+            cost: verdict::cost(&lanes),
+            lanes,
+            clock: self.clock,
+            path: self.path,
+            rate_per_s: self.rate_per_s(now_ms),
+            run_s: (now_ms - self.run_from_ms) / 1_000.0,
+            latest: self.latest().to_owned(),
+            skipped_bytes: self.skipped_bytes,
+        }
+    }
+
+    /// The beginning of the newest message.
+    fn latest(&self) -> &str {
+        let furthest = self.lanes.iter().max_by_key(|lane| lane.order.position);
+        furthest.map(Lane::preview).unwrap_or_default()
+    }
+
+    fn lane_summary(&self, technique: Technique, now_ms: f64) -> LaneSummary {
+        let lane = &self.lanes[lane_index(technique)];
+        let measured = self.measured(technique);
+        let ms = |value_us: Option<f64>| value_us.map(|value| value / 1_000.0);
+        let judged = self.known(technique, now_ms).filter(|_| lane.phase != Phase::Off).and_then(|known| {
+            let prediction = self.prediction(technique, now_ms)?;
+            let answers = match lane.following {
+                Technique::Poll | Technique::LongPoll => lane.tally.requests.saturating_sub(lane.tally.empty),
+                Technique::Ndjson | Technique::Sse | Technique::Websocket => u64::MAX,
+            };
+            let verdict =
+                predict::verdict(&prediction, measured, answers, &self.settings, &known, self.guards(known.mapping));
+            Some((prediction.latency.mean_s() * 1_000.0, verdict))
+        });
+        LaneSummary {
+            technique,
+            following: lane.following,
+            phase: lane.phase,
+            fault: lane.fault.clone(),
+            measure: self.measure(),
+            samples: measured.count(),
+            p50_ms: ms(measured.p50_us()),
+            p90_ms: ms(measured.p90_us()),
+            p99_ms: ms(measured.p99_us()),
+            mean_ms: ms(measured.mean_us()),
+            min_ms: ms(measured.min_us()),
+            max_ms: ms(measured.max_us()),
+            events: lane.tally.events,
+            before: lane.before(),
+            lost: lane.order.lost,
+            repeated: lane.order.repeated,
+            requests: lane.tally.requests,
+            empty: lane.tally.empty,
+            faults: lane.tally.faults,
+            payload_bytes: lane.tally.payload_bytes,
+            body_bytes: lane.tally.body_bytes,
+            bytes_per_event: lane.bytes_per_event(),
+            counts: lane.counts(),
+            rearm_ms: lane.rearm_ms(),
+            discarded: lane.discarded,
+            predicted_ms: judged.as_ref().map(|(mean, _)| *mean),
+            verdict: judged.and_then(|(_, verdict)| verdict),
+        }
+    }
+
+    fn guards(&self, mapping: Mapping) -> Guards {
+        Guards {
+            clock_bound_ms: mapping.bound_ms,
+            resolution_ms: self.resolution_ms,
+            source_late_ms: self.source_late.p99_us().unwrap_or(0.0) / 1_000.0,
+            ..Guards::default()
+        }
+    }
+}
