@@ -49,7 +49,7 @@ async function runSuite() {
   const vitest = await startVitest('test', [], {
     root: here,
     config: false,
-    include: ['suite.test.mjs'],
+    include: ['suite.mjs'],
     watch: false,
     run: true,
     testTimeout: 30_000,

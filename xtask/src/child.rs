@@ -1,0 +1,163 @@
+//! Child processes that end with their parent, whatever ends the parent: Ctrl-C, SIGTERM, even SIGKILL.
+//!
+//! Every child runs below a *guard*: this same program again, which holds one end of a pipe as its standard input. When
+//! the parent is gone, however it went, the kernel closes the other end; the guard reads the end of file and ends the
+//! child's whole process group, first with SIGTERM and, if that is ignored for [`GRACE`], with SIGKILL. Guard and child
+//! are in groups of their own, so Ctrl-C in a terminal reaches only the parent and the end always takes this one way.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStdin, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::fault::Fault;
+
+/// The hidden command under which this program guards a child.
+pub(crate) const GUARD: &str = "guard-child";
+
+/// How long a child may take to end after SIGTERM. A server drains its readers in this time.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A command that will run below a guard; add arguments, environment and streams as to any other.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(this_program());
+    command.arg(GUARD).arg(program);
+    command
+}
+
+/// A running child; dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Guarded {
+    guard: Child,
+    /// The end of the pipe that keeps the child alive.
+    lifeline: Option<ChildStdin>,
+}
+
+impl Guarded {
+    /// Starts a command made by [`command`].
+    ///
+    /// # Errors
+    /// [`Fault::Start`] when this program cannot be started again. A child that cannot be started ends with status 127.
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self, Fault> {
+        let mut guard = command
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(|source| Fault::Start { program: words(command), source })?;
+        let lifeline = guard.stdin.take();
+        Ok(Self { guard, lifeline })
+    }
+
+    /// The child's standard output and error, where the command asked for pipes.
+    pub(crate) fn streams(&mut self) -> (Option<impl Read + Send + use<>>, Option<impl Read + Send + use<>>) {
+        (self.guard.stdout.take(), self.guard.stderr.take())
+    }
+
+    /// Waits for the child to end by itself.
+    ///
+    /// # Errors
+    /// [`Fault::Start`] when the system cannot tell how it ended.
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus, Fault> {
+        // `Child::wait` would close the lifeline first; it was taken out, so the child lives on.
+        self.guard.wait().map_err(|source| Fault::Start { program: GUARD.to_owned(), source })
+    }
+
+    /// How the child ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.guard.try_wait().ok().flatten()
+    }
+
+    /// Ends the child and waits until it is gone.
+    pub(crate) fn stop(&mut self) {
+        self.lifeline.take();
+        // The guard ends within its grace; if the system cannot say so there is nothing left to do.
+        let _ = self.guard.wait();
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Runs a command made by [`command`] to its end.
+///
+/// # Errors
+/// [`Fault::Ended`] when it does not succeed, [`Fault::Start`] when it cannot be started.
+pub(crate) fn run(command: &mut Command) -> Result<(), Fault> {
+    let status = Guarded::spawn(command)?.wait()?;
+    if status.success() { Ok(()) } else { Err(Fault::Ended { command: words(command), status }) }
+}
+
+/// The words of a guarded command as one would type them.
+pub(crate) fn words(command: &Command) -> String {
+    let shown: Vec<_> = command.get_args().skip(1).map(OsStr::to_string_lossy).collect();
+    shown.join(" ")
+}
+
+/// The guard's own life: starts the child, waits for its end or for the end of the parent.
+pub(crate) fn guard(arguments: &[OsString]) -> ExitCode {
+    let Some((program, rest)) = arguments.split_first() else { return ExitCode::FAILURE };
+    let mut child = match Command::new(program).args(rest).stdin(Stdio::null()).process_group(0).spawn() {
+        Ok(child) => child,
+        Err(fault) => {
+            eprintln!("cannot start `{}`: {fault}", program.display());
+            return ExitCode::from(127);
+        }
+    };
+    let group = child.id();
+    let (news, events) = mpsc::channel();
+    let lifeline = news.clone();
+    thread::spawn(move || {
+        // The parent never writes: this returns when it has closed its end or is gone.
+        let _ = std::io::stdin().read(&mut [0]);
+        let _ = lifeline.send(Event::ParentGone);
+    });
+    thread::spawn(move || {
+        let _ = news.send(Event::ChildEnded(child.wait().ok()));
+    });
+    match events.recv() {
+        Ok(Event::ChildEnded(status)) => exit_code(status),
+        Ok(Event::ParentGone) | Err(_) => {
+            signal("TERM", group);
+            let ended = events.recv_timeout(GRACE);
+            // Also what the child itself started and left behind.
+            signal("KILL", group);
+            match ended {
+                Ok(Event::ChildEnded(status)) => exit_code(status),
+                Ok(Event::ParentGone) | Err(_) => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+enum Event {
+    ChildEnded(Option<ExitStatus>),
+    ParentGone,
+}
+
+/// What a shell would report: the child's own code, or 128 + the signal that ended it.
+fn exit_code(status: Option<ExitStatus>) -> ExitCode {
+    let Some(status) = status else { return ExitCode::FAILURE };
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Sends a signal to a process group. The standard library cannot; every Unix has a shell that can.
+fn signal(name: &str, group: u32) {
+    let script = format!("kill -s {name} -- -{group} 2>/dev/null");
+    let _ = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).status();
+}
+
+/// This program's file. On Linux the link in /proc works even after the file was replaced by a newer build.
+fn this_program() -> OsString {
+    let link = OsString::from("/proc/self/exe");
+    if std::path::Path::new(&link).exists() {
+        return link;
+    }
+    std::env::current_exe().map_or(link, std::path::PathBuf::into_os_string)
+}

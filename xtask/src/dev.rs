@@ -1,0 +1,89 @@
+//! `cargo xtask dev`: the server and `trunk serve` together, both rebuilt when their sources change.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use crate::build::{self, Server};
+use crate::child::{self, Guarded};
+use crate::fault::Fault;
+use crate::place::Place;
+use crate::serve::server_arguments;
+use crate::setup;
+use crate::tools::Need;
+use crate::watch;
+
+/// What the server is made of, relative to the workspace. Trunk watches the dashboard's sources itself.
+const SERVER_SOURCES: [&str; 6] =
+    ["backend/src", "backend/Cargo.toml", "protocol", "lab", "Cargo.toml", "rust-toolchain.toml"];
+/// How often the sources are looked at; also how long they must have been quiet before a build begins.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+
+/// Runs until Ctrl-C, or until Trunk ends; `arguments` are the server's.
+///
+/// # Errors
+/// Whatever keeps the tools or the first build of the server from working.
+pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
+    let place = Place::find()?;
+    let tools = setup::prepare(&place, &Need::SERVE)?;
+    println!("==> Server: dev build");
+    child::run(&mut Server::Dev.command(&place))?;
+    let mut server = Some(start(&place, server_arguments(arguments))?);
+    println!("==> Dashboard: trunk serve; the page is http://127.0.0.1:8080 once it says success. Ctrl-C ends both");
+    // Not dist/: there `cargo xtask serve` keeps its release build.
+    let dist = place.target.join("dev-dist");
+    let mut trunk = Guarded::spawn(build::trunk(&place, &tools).arg("serve").arg("--dist").arg(&dist))?;
+    let mut sources = Sources::new(&place);
+    loop {
+        thread::sleep(LOOK_EVERY);
+        if let Some(status) = trunk.ended() {
+            return Err(Fault::Ended { command: "trunk serve".to_owned(), status });
+        }
+        if let Some(status) = server.as_mut().and_then(Guarded::ended) {
+            println!("==> The server ended ({status}); it is started again when its sources change");
+            server = None;
+        }
+        if !sources.settled_after_change() {
+            continue;
+        }
+        println!("==> Sources changed: building the server");
+        if let Err(fault) = child::run(&mut Server::Dev.command(&place)) {
+            println!("==> {fault}; {}", if server.is_some() { "the former server goes on" } else { "no server runs" });
+            continue;
+        }
+        // The port is free only when the former one is gone.
+        drop(server.take());
+        server = Some(start(&place, server_arguments(arguments))?);
+    }
+}
+
+fn start(place: &Place, arguments: &[String]) -> Result<Guarded, Fault> {
+    Guarded::spawn(child::command(Server::Dev.binary(place)).arg("serve").args(arguments))
+}
+
+/// The server's sources, and when they last changed.
+struct Sources {
+    paths: Vec<PathBuf>,
+    seen: Option<SystemTime>,
+    /// A change that may still be going on: editors and git write many files.
+    pending: bool,
+}
+
+impl Sources {
+    fn new(place: &Place) -> Self {
+        let paths: Vec<_> = SERVER_SOURCES.iter().map(|name| place.root.join(name)).collect();
+        let seen = watch::newest(paths.iter().map(PathBuf::as_path));
+        Self { paths, seen, pending: false }
+    }
+
+    /// Whether something changed and then nothing for one look.
+    fn settled_after_change(&mut self) -> bool {
+        let now = watch::newest(self.paths.iter().map(|path: &PathBuf| -> &Path { path }));
+        if now != self.seen {
+            self.seen = now;
+            self.pending = true;
+            return false;
+        }
+        std::mem::take(&mut self.pending)
+    }
+}

@@ -1,0 +1,46 @@
+//! What can go wrong in a command, in words that say what to do.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The command line was not understood.
+    Usage(String),
+    /// A program could not be started at all.
+    Start { program: String, source: io::Error },
+    /// A program ended with a failure.
+    Ended { command: String, status: ExitStatus },
+    /// A file or folder could not be read or written.
+    File { path: PathBuf, source: io::Error },
+    /// Something the machine lacks; the text names it and the command that installs it.
+    Missing(String),
+    /// Something is not as it must be; the text says what was expected and what came.
+    Unfit(String),
+    /// Steps of the test command failed; it has said which.
+    TestsFailed,
+}
+
+impl Fault {
+    /// For `map_err` on file operations.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) => write!(f, "{text} (`cargo xtask help` lists everything)"),
+            Self::Start { program, source } => write!(f, "cannot start `{program}`: {source}"),
+            Self::Ended { command, status } => write!(f, "`{command}` failed ({status})"),
+            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Missing(text) | Self::Unfit(text) => f.write_str(text),
+            Self::TestsFailed => f.write_str("some steps failed"),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! How each missing tool is installed; where we may not, the command that a person has to run.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::child;
+use crate::fault::Fault;
+use crate::place::{Place, cargo};
+use crate::tools::{Tools, stand_ins};
+
+/// Builds a program from crates.io into the tool folder.
+///
+/// As a debug build without TLS: a quarter of the time of a release build, and nothing here downloads with it.
+///
+/// # Errors
+/// [`Fault::Ended`] when it builds neither with the crate's own lock file nor without.
+pub(crate) fn from_crates_io(place: &Place, krate: &str, version: &str) -> Result<(), Fault> {
+    let scratch = place.tools.join("build");
+    let build = |locked: bool| {
+        let mut command = child::command(cargo());
+        command
+            .args(["install", krate, "--version", version, "--debug", "--no-default-features", "--force"])
+            .arg("--root")
+            .arg(&place.tools)
+            .arg("--target-dir")
+            .arg(&scratch)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .current_dir(&place.root);
+        if locked {
+            command.arg("--locked");
+        }
+        child::run(&mut command)
+    };
+    let done = build(true).or_else(|fault| {
+        println!("==> {fault}; trying again with the newest dependencies that fit");
+        build(false)
+    });
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).map_err(Fault::file(&scratch))?;
+    }
+    done
+}
+
+/// Installs Debian packages, as root on a Debian or Ubuntu.
+///
+/// # Errors
+/// [`Fault::Missing`] with the command to run where this is another system or another user.
+pub(crate) fn apt_get(packages: &[&str]) -> Result<(), Fault> {
+    let by_hand = |sudo: &str| {
+        let list = packages.join(" ");
+        Fault::Missing(format!("install it: {sudo}apt-get install --no-install-recommends {list}"))
+    };
+    if !is_debian() {
+        return Err(Fault::Missing(format!(
+            "install it with your system's packages (Debian calls them: {})",
+            packages.join(" ")
+        )));
+    }
+    if !is_root() {
+        return Err(by_hand("sudo "));
+    }
+    println!("==> Installing from Debian: {}", packages.join(" "));
+    let install = || {
+        child::run(
+            child::command("apt-get")
+                .args(["install", "--yes", "--no-install-recommends"])
+                .args(packages)
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+        )
+    };
+    // A fresh container has no package lists yet.
+    install()
+        .or_else(|_| child::run(child::command("apt-get").arg("update")).and_then(|()| install()))
+        .map_err(|fault| Fault::Missing(format!("{fault}; {}", by_hand(""))))
+}
+
+/// Debian's packages of fonts without which pictures of the page would show boxes.
+pub(crate) fn missing_fonts() -> Vec<&'static str> {
+    if !cfg!(target_os = "linux") {
+        return Vec::new();
+    }
+    let lacks = |pattern: &str| {
+        Command::new("fc-list").arg(pattern).output().is_ok_and(|output| output.stdout.trim_ascii().is_empty())
+    };
+    let fonts = [(":lang=en", "fonts-liberation"), (":lang=ko", "fonts-noto-cjk")];
+    let without_fontconfig = Command::new("fc-list").stdout(Stdio::null()).status().is_err();
+    fonts.into_iter().filter(|(pattern, _)| without_fontconfig || lacks(pattern)).map(|(_, package)| package).collect()
+}
+
+/// Installs what e2e/package-lock.json names, unless that is what is there.
+///
+/// # Errors
+/// [`Fault::Ended`] when npm fails.
+pub(crate) fn npm_packages(place: &Place, tools: &Tools) -> Result<(), Fault> {
+    let folder = place.e2e();
+    // npm leaves this file behind, written last.
+    let done = folder.join("node_modules/.package-lock.json");
+    if modified(&done) > modified(&folder.join("package-lock.json")) {
+        println!("    npm packages of e2e/: there");
+        return Ok(());
+    }
+    println!("==> npm packages of e2e/ (conformance suite, browser driver, accessibility checks)");
+    child::run(
+        child::command("npm")
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .env("PATH", &tools.path)
+            .current_dir(&folder),
+    )
+}
+
+/// Puts a script in the place of an absent wasm-opt: it hands its input through.
+///
+/// # Errors
+/// [`Fault::File`] when it cannot be written.
+pub(crate) fn wasm_opt_stand_in(place: &Place) -> Result<(), Fault> {
+    let folder = stand_ins(place);
+    let file = folder.join("wasm-opt");
+    fs::create_dir_all(&folder).map_err(Fault::file(&folder))?;
+    fs::write(&file, WASM_OPT_STAND_IN).map_err(Fault::file(&file))?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).map_err(Fault::file(&file))
+}
+
+const WASM_OPT_STAND_IN: &str = r#"#!/bin/sh
+# Stands in for binaryen's wasm-opt where that is absent: hands the input through as it is.
+output= input=
+for argument; do
+    case $argument in
+        --version) echo "wasm-opt version 0 (stand-in)"; exit 0 ;;
+        --output=*) output=${argument#--output=} ;;
+        -*) ;;
+        *) input=$argument ;;
+    esac
+done
+cp -- "$input" "$output"
+"#;
+
+fn is_debian() -> bool {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let like_debian = |line: &str| {
+        line.split_once('=').is_some_and(|(key, value)| matches!(key, "ID" | "ID_LIKE") && value.contains("debian"))
+    };
+    release.lines().any(like_debian)
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn modified(path: &Path) -> Option<std::time::SystemTime> {
+    path.metadata().and_then(|metadata| metadata.modified()).ok()
+}

@@ -1,0 +1,43 @@
+//! `cargo xtask serve`: from a fresh clone to a page that works, with one command.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::build::{self, Server};
+use crate::child;
+use crate::fault::Fault;
+use crate::place::Place;
+use crate::setup;
+use crate::tools::Need;
+
+/// Builds what is not built and becomes the server, which prints its address; `arguments` are the server's.
+///
+/// # Errors
+/// Whatever keeps the tools, the dashboard or the server from being built, or the server from starting.
+pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
+    let place = Place::find()?;
+    println!("==> 1/3 Tools");
+    let tools = setup::prepare(&place, &Need::SERVE)?;
+    if build::dashboard_is_fresh(&place) {
+        println!("==> 2/3 Dashboard: nothing changed since the last build");
+    } else {
+        println!("==> 2/3 Dashboard: Trunk compiles frontend/ to wasm (a few minutes the first time)");
+        child::run(&mut build::dashboard_command(&place, &tools))?;
+        build::dashboard_done(&place)?;
+    }
+    println!("==> 3/3 Server: release build with the dashboard inside (a few minutes the first time)");
+    child::run(&mut Server::Release.command(&place))?;
+    let binary = Server::Release.binary(&place);
+    println!("==> Starting {} serve {}", build::shown(&place, &binary), arguments.join(" "));
+    // This process becomes the server: Ctrl-C and SIGTERM reach it directly, and there is no child to lose.
+    let source = Command::new(&binary).arg("serve").args(server_arguments(arguments)).exec();
+    Err(Fault::Start { program: binary.display().to_string(), source })
+}
+
+/// Without the `--` that separates them from ours.
+pub(crate) fn server_arguments(arguments: &[String]) -> &[String] {
+    match arguments.split_first() {
+        Some((first, rest)) if first == "--" => rest,
+        _ => arguments,
+    }
+}

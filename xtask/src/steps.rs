@@ -1,0 +1,275 @@
+//! Named steps: each with its time, a log of its own, and a row in the summary.
+
+use std::fs::{self, File};
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::child::{self, Guarded};
+use crate::fault::Fault;
+
+/// How many lines of a failed step's log the summary repeats.
+const REPEATED_LINES: usize = 60;
+
+/// How a step ended.
+#[derive(Debug)]
+enum Outcome {
+    Passed,
+    Failed(Fault),
+    Skipped(String),
+}
+
+/// What a step did.
+#[derive(Debug)]
+struct Row {
+    name: &'static str,
+    outcome: Outcome,
+    counts: Counts,
+    took: Duration,
+    log: PathBuf,
+}
+
+/// Runs steps one after another and keeps what they did.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    logs: PathBuf,
+    rows: Vec<Row>,
+    began: Instant,
+}
+
+impl Steps {
+    /// - `logs`: the folder for one file per step; made if it is missing.
+    ///
+    /// # Errors
+    /// [`Fault::File`] when the folder cannot be made.
+    pub(crate) fn new(logs: PathBuf) -> Result<Self, Fault> {
+        fs::create_dir_all(&logs).map_err(Fault::file(&logs))?;
+        Ok(Self { logs, rows: Vec::new(), began: Instant::now() })
+    }
+
+    /// Runs one step; a failure is kept and the next step runs all the same.
+    pub(crate) fn run(&mut self, name: &'static str, what: &str, body: impl FnOnce(&Log) -> Result<(), Fault>) {
+        println!("\n==> {name}: {what}");
+        let path = self.logs.join(format!("{name}.log"));
+        let began = Instant::now();
+        let outcome = match Log::create(&path).and_then(|log| body(&log)) {
+            Ok(()) => Outcome::Passed,
+            Err(fault) => {
+                println!("    {fault}");
+                Outcome::Failed(fault)
+            }
+        };
+        let took = began.elapsed();
+        let counts = Counts::within(&fs::read_to_string(&path).unwrap_or_default());
+        println!("<== {name}: {} in {}", word(&outcome), seconds(took));
+        self.rows.push(Row { name, outcome, counts, took, log: path });
+    }
+
+    /// Notes that a step cannot run here.
+    pub(crate) fn skip(&mut self, name: &'static str, why: &str) {
+        println!("\n==> {name}: skipped, {why}");
+        let log = self.logs.join(format!("{name}.log"));
+        let outcome = Outcome::Skipped(why.to_owned());
+        self.rows.push(Row { name, outcome, counts: Counts::default(), took: Duration::ZERO, log });
+    }
+
+    /// Repeats the ends of failed steps' logs, prints the table and, alone on the last line, `N passed, N failed`.
+    ///
+    /// # Errors
+    /// [`Fault::TestsFailed`] when a step failed.
+    pub(crate) fn summary(&self) -> Result<(), Fault> {
+        for row in &self.rows {
+            if let Outcome::Failed(fault) = &row.outcome {
+                println!("\n---- {}: the last lines of {}\n", row.name, row.log.display());
+                println!("{}", last_lines(&fs::read_to_string(&row.log).unwrap_or_default()));
+                println!("---- {}: {fault}", row.name);
+            }
+        }
+        println!("\n{:<14}{:<9}{:>8}{:>8}{:>10}", "step", "", "passed", "failed", "time");
+        let mut total = Counts::default();
+        for row in &self.rows {
+            let counts = row.tally();
+            total.passed += counts.passed;
+            total.failed += counts.failed;
+            let remark = match &row.outcome {
+                Outcome::Skipped(why) => format!("  ({why})"),
+                Outcome::Passed | Outcome::Failed(_) => String::new(),
+            };
+            println!(
+                "{:<14}{:<9}{:>8}{:>8}{:>10}{remark}",
+                row.name,
+                word(&row.outcome),
+                counts.passed,
+                counts.failed,
+                seconds(row.took)
+            );
+        }
+        println!("{:<39}{:>10}\n", "", seconds(self.began.elapsed()));
+        println!("{} passed, {} failed", total.passed, total.failed);
+        if total.failed == 0 { Ok(()) } else { Err(Fault::TestsFailed) }
+    }
+}
+
+impl Row {
+    /// The tests that a step counted, or the step itself; a failed step has at least one failure.
+    fn tally(&self) -> Counts {
+        match &self.outcome {
+            Outcome::Skipped(_) => Counts::default(),
+            Outcome::Passed if self.counts == Counts::default() => Counts { passed: 1, failed: 0 },
+            Outcome::Passed => self.counts,
+            Outcome::Failed(_) => Counts { failed: self.counts.failed.max(1), ..self.counts },
+        }
+    }
+}
+
+/// What a step says, on the terminal and in its own file.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+}
+
+impl Log {
+    fn create(path: &Path) -> Result<Self, Fault> {
+        File::create(path).map_err(Fault::file(path))?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// The file, open for appending.
+    ///
+    /// # Errors
+    /// [`Fault::File`] when it cannot be opened.
+    pub(crate) fn file(&self) -> Result<File, Fault> {
+        File::options().append(true).open(&self.path).map_err(Fault::file(&self.path))
+    }
+
+    /// One line to both.
+    pub(crate) fn say(&self, line: &str) {
+        println!("{line}");
+        // The log is a convenience; without it the terminal still has the line.
+        let _ = self.file().and_then(|mut file| writeln!(file, "{line}").map_err(Fault::file(&self.path)));
+    }
+
+    /// Runs a command made by [`child::command`]; what it says goes to both.
+    ///
+    /// # Errors
+    /// [`Fault::Ended`] when it fails, [`Fault::Start`] when it cannot be started.
+    pub(crate) fn run(&self, command: &mut Command) -> Result<(), Fault> {
+        let words = child::words(command);
+        self.say(&format!("$ {words}"));
+        if std::io::stdout().is_terminal() {
+            command.env("CARGO_TERM_COLOR", "always");
+        }
+        let mut child = Guarded::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+        let (output, errors) = child.streams();
+        let copies = [output.map(|stream| self.copy(stream)), errors.map(|stream| self.copy(stream))];
+        let status = child.wait()?;
+        for copy in copies.into_iter().flatten() {
+            // A copy ends with its stream and has nothing to tell.
+            let _ = copy?.join();
+        }
+        if status.success() { Ok(()) } else { Err(Fault::Ended { command: words, status }) }
+    }
+
+    fn copy(&self, mut stream: impl Read + Send + 'static) -> Result<JoinHandle<()>, Fault> {
+        let mut file = self.file()?;
+        Ok(thread::spawn(move || {
+            let mut piece = [0; 8192];
+            while let Ok(length @ 1..) = stream.read(&mut piece) {
+                let bytes = piece.get(..length).unwrap_or_default();
+                let _ = file.write_all(bytes);
+                let mut terminal = std::io::stdout().lock();
+                let _ = terminal.write_all(bytes).and_then(|()| terminal.flush());
+            }
+        }))
+    }
+}
+
+/// Tests that passed and failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+}
+
+impl Counts {
+    /// Adds up what test runners say in a log: cargo (`test result: ok. 5 passed; 0 failed; ...`), our scripts
+    /// (`conformance: 183 passed, 0 failed, ...`) and Node's runner (`ℹ pass 4`, `ℹ fail 0`).
+    fn within(log: &str) -> Self {
+        let mut counts = Self::default();
+        for line in log.lines() {
+            let plain = without_colours(line);
+            if let Some(passed) = plain.strip_prefix("ℹ pass ") {
+                counts.passed += passed.trim().parse().unwrap_or(0);
+            } else if let Some(failed) = plain.strip_prefix("ℹ fail ") {
+                counts.failed += failed.trim().parse().unwrap_or(0);
+            } else if plain.starts_with("test result: ") || plain.starts_with("conformance: ") {
+                counts.passed += number_before(&plain, " passed").unwrap_or(0);
+                counts.failed += number_before(&plain, " failed").unwrap_or(0);
+            }
+        }
+        counts
+    }
+}
+
+/// The number that stands right before `word`.
+fn number_before(line: &str, word: &str) -> Option<usize> {
+    let (before, _) = line.split_once(word)?;
+    before.rsplit(' ').next()?.parse().ok()
+}
+
+/// The line without terminal escapes (`ESC [ ... letter`).
+fn without_colours(line: &str) -> String {
+    let mut plain = String::new();
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            characters.by_ref().skip(1).find(char::is_ascii_alphabetic);
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(REPEATED_LINES)..).unwrap_or_default().join("\n")
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "ok",
+        Outcome::Failed(_) => "FAILED",
+        Outcome::Skipped(_) => "skipped",
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_every_runner_add_up() {
+        let log = "running 3 tests\ntest result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\
+                   test result: \u{1b}[31mFAILED\u{1b}[0m. 4 passed; 2 failed; 0 ignored\n\
+                   conformance: 180 passed, 3 failed, 155 left out\nℹ pass 4\nℹ fail 1\n5 passed, 6 failed\n";
+        assert_eq!(Counts::within(log), Counts { passed: 3 + 4 + 180 + 4, failed: 2 + 3 + 1 });
+    }
+
+    #[test]
+    fn a_step_without_counts_counts_as_one() {
+        let row = |outcome, counts| Row { name: "x", outcome, counts, took: Duration::ZERO, log: PathBuf::new() };
+        let failed = || Outcome::Failed(Fault::TestsFailed);
+        let none = Counts::default();
+        assert_eq!(row(Outcome::Passed, none).tally(), Counts { passed: 1, failed: 0 });
+        assert_eq!(row(failed(), none).tally(), Counts { passed: 0, failed: 1 });
+        assert_eq!(row(failed(), Counts { passed: 7, failed: 0 }).tally(), Counts { passed: 7, failed: 1 });
+        assert_eq!(row(Outcome::Skipped(String::new()), none).tally(), none);
+    }
+}

@@ -1,0 +1,244 @@
+//! `cargo xtask test`: everything that must hold before a change is merged, step by step.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use crate::build::{self, Server};
+use crate::child;
+use crate::fault::Fault;
+use crate::place::{Place, cargo};
+use crate::server::TestServer;
+use crate::setup;
+use crate::steps::{Log, Steps};
+use crate::tools::{Need, Tools, WASM};
+
+/// What a step works with.
+struct Bench<'a> {
+    place: &'a Place,
+    tools: &'a Tools,
+    log: &'a Log,
+}
+
+/// One row of the table of steps.
+struct Step {
+    name: &'static str,
+    /// Names that stand for several steps.
+    groups: &'static [&'static str],
+    what: &'static str,
+    needs: &'static [Need],
+    run: fn(&Bench<'_>) -> Result<(), Fault>,
+}
+
+/// In this order: what is quick to fail first, what shares builds side by side.
+const STEPS: [Step; 11] = [
+    Step { name: "fmt", groups: &["lint"], what: "every file is formatted", needs: &[Need::Lints], run: fmt },
+    Step { name: "clippy", groups: &["lint"], what: "no lint natively", needs: &[Need::Lints], run: clippy },
+    Step {
+        name: "clippy-wasm",
+        groups: &["lint"],
+        what: "no lint as wasm32",
+        needs: &[Need::Lints, Need::WasmTarget],
+        run: clippy_wasm,
+    },
+    Step {
+        name: "doc",
+        groups: &["lint"],
+        what: "documentation without a warning",
+        needs: &[Need::WasmTarget],
+        run: doc,
+    },
+    Step { name: "native", groups: &[], what: "unit and integration tests", needs: &[], run: native },
+    Step { name: "scripts", groups: &["e2e"], what: "the test scripts' own tests", needs: &[Need::Node], run: scripts },
+    Step {
+        name: "conformance",
+        groups: &[],
+        what: "the Durable Streams suite",
+        needs: &[Need::Node],
+        run: conformance,
+    },
+    Step {
+        name: "wasm",
+        groups: &[],
+        what: "the client in Chromium against the server",
+        needs: &[Need::WasmTarget, Need::WasmBindgen, Need::Browser],
+        run: wasm,
+    },
+    Step {
+        name: "dashboard",
+        groups: &[],
+        what: "the release build of the dashboard",
+        needs: &Need::SERVE,
+        run: dashboard,
+    },
+    Step {
+        name: "cli",
+        groups: &["e2e"],
+        what: "append and tail, killed and restarted",
+        needs: &[Need::Node],
+        run: cli,
+    },
+    Step {
+        name: "browser",
+        groups: &["e2e"],
+        what: "the page that the binary serves",
+        needs: &[Need::WasmTarget, Need::Trunk, Need::WasmBindgen, Need::Browser, Need::Node],
+        run: browser,
+    },
+];
+
+/// Licences and advisories: only where cargo-deny is installed, because its database is fetched from elsewhere.
+const DENY: &str = "deny";
+
+/// Runs the named steps, or all of them, and ends with the count.
+///
+/// # Errors
+/// [`Fault::TestsFailed`] when a step failed; [`Fault::Missing`] when the machine lacks what they need.
+pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
+    if arguments == ["--list"] {
+        list();
+        return Ok(());
+    }
+    let unknown = |name: &&String| *name != DENY && !STEPS.iter().any(|step| step.answers_to(name));
+    if let Some(name) = arguments.iter().find(unknown) {
+        return Err(Fault::Usage(format!("there is no step `{name}`; cargo xtask test --list names them")));
+    }
+    let chosen: Vec<&Step> = STEPS
+        .iter()
+        .filter(|step| arguments.is_empty() || arguments.iter().any(|name| step.answers_to(name)))
+        .collect();
+    let place = Place::find()?;
+    let needs: BTreeSet<Need> = chosen.iter().flat_map(|step| step.needs).copied().collect();
+    println!("==> Tools");
+    let tools = setup::prepare(&place, &needs.into_iter().collect::<Vec<_>>())?;
+    let mut steps = Steps::new(place.logs())?;
+    for step in chosen {
+        steps.run(step.name, step.what, |log| (step.run)(&Bench { place: &place, tools: &tools, log }));
+    }
+    if arguments.is_empty() || arguments.iter().any(|name| name == DENY) {
+        deny(&place, &tools, &mut steps);
+    }
+    steps.summary()
+}
+
+impl Step {
+    fn answers_to(&self, name: &str) -> bool {
+        self.name == name || self.groups.contains(&name)
+    }
+}
+
+fn list() {
+    for step in &STEPS {
+        let group = step.groups.first().map_or(String::new(), |group| format!("  (in {group})"));
+        println!("{:<14}{}{group}", step.name, step.what);
+    }
+    println!("{DENY:<14}licences and advisories, where cargo-deny is installed");
+}
+
+impl Bench<'_> {
+    /// Cargo in the workspace, with our tools on its path.
+    fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = child::command(cargo());
+        command.args(arguments).current_dir(&self.place.root).env("PATH", &self.tools.path);
+        command
+    }
+
+    /// Node in e2e/, told where the browser and the server's binary are.
+    fn node(&self, arguments: &[&str]) -> Command {
+        let mut command = child::command("node");
+        command.args(arguments).current_dir(self.place.e2e()).env("PATH", &self.tools.path);
+        command.env("TAILWATER_BIN", Server::Dev.binary(self.place));
+        if let Some(chromium) = &self.tools.chromium {
+            command.env("CHROMIUM", chromium);
+        }
+        command
+    }
+
+    fn build(&self, server: Server) -> Result<(), Fault> {
+        self.log.run(&mut server.command(self.place))
+    }
+}
+
+fn fmt(bench: &Bench<'_>) -> Result<(), Fault> {
+    bench.log.run(&mut bench.cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy(bench: &Bench<'_>) -> Result<(), Fault> {
+    bench.log.run(&mut bench.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn clippy_wasm(bench: &Bench<'_>) -> Result<(), Fault> {
+    let page =
+        ["clippy", "--package", "tailwater-dashboard", "--all-targets", "--target", WASM, "--", "-D", "warnings"];
+    bench.log.run(&mut bench.cargo(&page))
+}
+
+fn doc(bench: &Bench<'_>) -> Result<(), Fault> {
+    let native = ["doc", "--workspace", "--no-deps"];
+    bench.log.run(bench.cargo(&native).env("RUSTDOCFLAGS", "-D warnings"))?;
+    let page =
+        ["doc", "--package", "tailwater-dashboard", "--package", "tailwater-protocol", "--no-deps", "--target", WASM];
+    bench.log.run(bench.cargo(&page).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn native(bench: &Bench<'_>) -> Result<(), Fault> {
+    bench.log.run(&mut bench.cargo(&["test"]))?;
+    // Natively the dashboard is only its models; it is no default member because Trunk builds it.
+    bench.log.run(&mut bench.cargo(&["test", "--package", "tailwater-dashboard"]))
+}
+
+fn scripts(bench: &Bench<'_>) -> Result<(), Fault> {
+    bench.log.run(&mut bench.node(&["--test", "--test-reporter=spec", "conformance/"]))
+}
+
+fn conformance(bench: &Bench<'_>) -> Result<(), Fault> {
+    bench.build(Server::Dev)?;
+    let binary = Server::Dev.binary(bench.place);
+    let server = TestServer::start(&binary, 0, &["--long-poll-hold", "500ms"], bench.log)?;
+    bench.log.run(bench.node(&["conformance/run.mjs"]).env("BASE_URL", server.url()))?;
+    server.stop()
+}
+
+fn wasm(bench: &Bench<'_>) -> Result<(), Fault> {
+    bench.build(Server::Dev)?;
+    // The address is compiled into the tests: always the same one, if it is free, saves building them again.
+    let server = TestServer::start(&Server::Dev.binary(bench.place), 4438, &[], bench.log)?;
+    let mut tests = bench.cargo(&["test", "--package", "tailwater-dashboard", "--target", WASM]);
+    tests.env("TAILWATER_TEST_URL", server.url());
+    if let Some(driver) = &bench.tools.chromedriver {
+        tests.env("CHROMEDRIVER", driver);
+    }
+    bench.log.run(&mut tests)?;
+    server.stop()
+}
+
+fn dashboard(bench: &Bench<'_>) -> Result<(), Fault> {
+    if build::dashboard_is_fresh(bench.place) {
+        bench.log.say("nothing changed since the last build");
+        return Ok(());
+    }
+    bench.log.run(&mut build::dashboard_command(bench.place, bench.tools))?;
+    build::dashboard_done(bench.place)
+}
+
+fn cli(bench: &Bench<'_>) -> Result<(), Fault> {
+    bench.build(Server::Dev)?;
+    bench.log.run(&mut bench.node(&["--test", "--test-reporter=spec", "cli/"]))
+}
+
+fn browser(bench: &Bench<'_>) -> Result<(), Fault> {
+    if !build::dashboard_is_fresh(bench.place) {
+        dashboard(bench)?;
+    }
+    bench.build(Server::DevWithDashboard)?;
+    bench.log.run(&mut bench.node(&["--test", "--test-reporter=spec", "browser/"]))
+}
+
+fn deny(place: &Place, tools: &Tools, steps: &mut Steps) {
+    if tools.which("cargo-deny").is_none() {
+        steps.skip(DENY, "cargo-deny is not installed");
+        return;
+    }
+    steps.run(DENY, "licences and advisories", |log| {
+        log.run(&mut Bench { place, tools, log }.cargo(&["deny", "check"]))
+    });
+}

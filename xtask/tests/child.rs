@@ -1,0 +1,54 @@
+//! Children end with their parent: the guard, run as the commands run it.
+
+#![expect(clippy::expect_used, reason = "helpers of a test may fail it")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// A guard whose child is a shell that runs `script`; what the child prints can be read.
+fn guarded(script: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["guard-child", "sh", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the guard starts")
+}
+
+/// The next line the child prints, or what is left at its end.
+fn line(output: &mut impl BufRead) -> String {
+    let mut text = String::new();
+    output.read_line(&mut text).expect("the child's output is text");
+    text.trim().to_owned()
+}
+
+#[test]
+fn a_child_and_its_own_children_end_when_the_lifeline_closes() {
+    // The grandchild holds the pipe open for as long as it lives, and would speak at the end of its time.
+    let mut guard = guarded("(echo ready; sleep 20; echo survived) & wait");
+    let mut output = BufReader::new(guard.stdout.take().expect("piped"));
+    assert_eq!(line(&mut output), "ready");
+    drop(guard.stdin.take());
+    guard.wait().expect("the guard ends");
+    assert_eq!(line(&mut output), "");
+}
+
+#[test]
+fn a_child_may_end_well_after_sigterm() {
+    let mut guard = guarded("trap 'echo drained; exit 3' TERM; echo ready; sleep 300 & wait");
+    let mut output = BufReader::new(guard.stdout.take().expect("piped"));
+    assert_eq!(line(&mut output), "ready");
+    drop(guard.stdin.take());
+    assert_eq!(line(&mut output), "drained");
+    assert_eq!(guard.wait().expect("the guard ends").code(), Some(3));
+}
+
+#[test]
+fn the_childs_own_status_comes_through() {
+    for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -s KILL $$", 128 + 9)] {
+        let mut guard = guarded(script);
+        let lifeline = guard.stdin.take();
+        assert_eq!(guard.wait().expect("the guard ends").code(), Some(code), "{script}");
+        drop(lifeline);
+    }
+}
