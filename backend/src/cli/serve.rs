@@ -42,12 +42,30 @@ pub fn run(config: Config) -> Result<(), ServeError> {
         reason,
     })?;
     let address = listener.local_addr()?;
+    raise_open_files(config.connections_max);
+    if !address.ip().is_loopback() {
+        tracing::warn!("{address} can be reached from other machines, and nobody has to log in: put a proxy in front");
+    }
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "Tailwater listens on http://{address}")?;
     stdout.flush()?;
     drop(stdout);
     actix_web::rt::System::new().block_on(server::run(listener, config, told_to_stop()))?;
     Ok(())
+}
+
+/// Raises the limit of open files as far as the system allows, and says so when connections need more.
+fn raise_open_files(connections_max: usize) {
+    // A connection is one file; a lane of the lab's relay is two; the rest is listeners, standard streams and the like.
+    let wanted = connections_max as u64 + 256;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(allowed) if allowed < wanted => tracing::warn!(
+            "the system allows {allowed} open files, {connections_max} connections need {wanted}: raise it with ulimit -n, \
+             or lower --connections-max"
+        ),
+        Ok(allowed) => tracing::debug!("{allowed} open files are allowed"),
+        Err(reason) => tracing::warn!("the limit of open files can't be read or raised: {reason}"),
+    }
 }
 
 fn advice(reason: &io::Error) -> &'static str {
