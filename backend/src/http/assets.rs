@@ -1,0 +1,335 @@
+//! The dashboard as files inside the binary, each in the encodings that browsers ask for.
+//!
+//! The build script (`backend/build.rs`, feature `dashboard`) takes what Trunk left in `dist/`, compresses it once and
+//! writes the table that this module serves. Files whose names hold a hash of their content may be kept for ever; the
+//! page itself is asked for anew each time and answered with 304 when it is the same. Paths without an extension are
+//! places inside the dashboard and get the page; `/v1` is never touched, so a wrong address of the protocol stays a
+//! problem document.
+
+use actix_web::guard::GuardContext;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    self, AcceptEncoding, ContentEncoding, ETag, Encoding, EntityTag, Header as _, IfNoneMatch,
+};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, guard, web};
+
+/// A file of the dashboard.
+#[derive(Debug)]
+struct File {
+    /// Where it is served, without the leading slash.
+    path: &'static str,
+    /// `Content-Type`.
+    media_type: &'static str,
+    /// SHA-256 of the content, hexadecimal, shortened.
+    tag: &'static str,
+    /// Whether its name changes with its content.
+    lasting: bool,
+    /// The content as it is.
+    identity: &'static [u8],
+    /// The content in Brotli, where that is smaller.
+    brotli: Option<&'static [u8]>,
+    /// The content in gzip, where that is smaller.
+    gzip: Option<&'static [u8]>,
+}
+
+/// All files, and what the page's own inline scripts and styles hash to.
+#[derive(Debug)]
+struct Dashboard {
+    files: &'static [File],
+    /// Sources for `script-src`: `'sha256-...'`, separated by spaces.
+    script_hashes: &'static str,
+    /// Sources for `style-src`, likewise.
+    style_hashes: &'static str,
+}
+
+#[cfg(feature = "dashboard")]
+static EMBEDDED: Option<Dashboard> = Some(include!(concat!(env!("OUT_DIR"), "/dashboard.rs")));
+#[cfg(not(feature = "dashboard"))]
+static EMBEDDED: Option<Dashboard> = None;
+
+/// The page that a path without an extension stands for.
+const PAGE: &str = "index.html";
+
+/// What a server without a dashboard says at `/`.
+const WITHOUT_DASHBOARD: &str = include_str!("without_dashboard.html");
+
+/// Serves the dashboard beside whatever else the app serves; unknown files fall through to the app's default.
+pub fn configure(service: &mut web::ServiceConfig) {
+    configure_with(service, EMBEDDED.as_ref());
+}
+
+fn configure_with(service: &mut web::ServiceConfig, dashboard: Option<&'static Dashboard>) {
+    let reading = || guard::Any(guard::Get()).or(guard::Head());
+    match dashboard {
+        Some(dashboard) => {
+            let known = move |context: &GuardContext<'_>| dashboard.find(context.head().uri.path()).is_some();
+            let answer = move |request: HttpRequest| async move { dashboard.answer(&request) };
+            service.service(
+                web::resource("/{path:.*}").guard(guard::All(reading()).and(guard::fn_guard(known))).to(answer),
+            );
+        }
+        None => {
+            let page = || async {
+                HttpResponse::Ok()
+                    .content_type("text/html; charset=utf-8")
+                    .insert_header((header::CACHE_CONTROL, "no-store"))
+                    .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
+                    .body(WITHOUT_DASHBOARD)
+            };
+            service.service(web::resource("/").guard(reading()).to(page));
+        }
+    }
+}
+
+impl Dashboard {
+    /// The file that a path asks for, the page for places inside the dashboard, or nothing.
+    fn find(&self, path: &str) -> Option<&'static File> {
+        let path = path.strip_prefix('/')?;
+        if path == "v1" || path.starts_with("v1/") {
+            return None;
+        }
+        let named = |name: &str| self.files.iter().find(|file| file.path == name);
+        let is_place = !path.rsplit('/').next().unwrap_or_default().contains('.');
+        named(path).or_else(|| is_place.then(|| named(PAGE))?)
+    }
+
+    fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        let Some(file) = self.find(request.path()) else { return HttpResponse::NotFound().finish() };
+        let (encoding, body) = file.encoded_for(request);
+        let tag = EntityTag::new_strong(format!("{}-{}", file.tag, encoding.as_str()));
+        if already_has(request, &tag) {
+            return self.head(StatusCode::NOT_MODIFIED, file).insert_header(ETag(tag)).finish();
+        }
+        let mut head = self.head(StatusCode::OK, file);
+        head.insert_header(ETag(tag)).content_type(file.media_type);
+        if encoding != ContentEncoding::Identity {
+            head.insert_header(encoding);
+        }
+        head.body(body)
+    }
+
+    /// The headers of every answer about a file.
+    ///
+    /// Opener and embedder policy isolate the page, which gives it clocks of 5 instead of 100 microseconds.
+    fn head(&self, status: StatusCode, file: &File) -> HttpResponseBuilder {
+        let mut head = HttpResponse::build(status);
+        let caching = if file.lasting { "public, max-age=31536000, immutable" } else { "no-cache" };
+        head.insert_header((header::CACHE_CONTROL, caching))
+            .insert_header((header::VARY, "Accept-Encoding"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .insert_header((header::REFERRER_POLICY, "no-referrer"))
+            .insert_header((header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"))
+            .insert_header((header::CROSS_ORIGIN_EMBEDDER_POLICY, "require-corp"))
+            .insert_header((header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
+            .insert_header((header::CONTENT_SECURITY_POLICY, self.policy()));
+        head
+    }
+
+    /// The page may run its own scripts and wasm, and talk to its own server and to lanes on loopback; nothing else.
+    fn policy(&self) -> String {
+        let Self { script_hashes, style_hashes, .. } = self;
+        let lanes = "http://127.0.0.1:* http://localhost:* ws://127.0.0.1:* ws://localhost:*";
+        format!(
+            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' {script_hashes}; style-src 'self' {style_hashes}; \
+             style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; manifest-src 'self'; \
+             connect-src 'self' {lanes}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+    }
+}
+
+impl File {
+    /// The smallest encoding among those the client likes best.
+    fn encoded_for(&self, request: &HttpRequest) -> (ContentEncoding, &'static [u8]) {
+        let plain = (ContentEncoding::Identity, self.identity);
+        let offers: Vec<(ContentEncoding, &'static [u8])> = [
+            self.brotli.map(|bytes| (ContentEncoding::Brotli, bytes)),
+            self.gzip.map(|bytes| (ContentEncoding::Gzip, bytes)),
+            Some(plain),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let encodings: Vec<Encoding> = offers.iter().map(|(encoding, _)| Encoding::Known(*encoding)).collect();
+        // A header that cannot be parsed, or refuses all we have, gets the plain bytes rather than nothing.
+        let wanted = AcceptEncoding::parse(request).ok().and_then(|accepted| accepted.negotiate(encodings.iter()));
+        offers.into_iter().find(|(encoding, _)| wanted == Some(Encoding::Known(*encoding))).unwrap_or(plain)
+    }
+}
+
+fn already_has(request: &HttpRequest, tag: &EntityTag) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(tag)),
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::MessageBody;
+    use actix_web::dev::ServiceResponse;
+    use actix_web::http::Method;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    use actix_web::{App, rt};
+
+    const fn file(path: &'static str, media_type: &'static str, lasting: bool) -> File {
+        File {
+            path,
+            media_type,
+            tag: "0123abcd",
+            lasting,
+            identity: b"plain plain plain",
+            brotli: Some(b"brotli"),
+            gzip: Some(b"gzip"),
+        }
+    }
+
+    static DASHBOARD: Dashboard = Dashboard {
+        files: &[
+            file("index.html", "text/html; charset=utf-8", false),
+            file("app-0123abcd_bg.wasm", "application/wasm", true),
+            File { brotli: None, gzip: None, ..file("icon.png", "image/png", false) },
+        ],
+        script_hashes: "'sha256-abc='",
+        style_hashes: "",
+    };
+
+    /// What a server with `dashboard` answers; everything it does not serve is a 404 that says `default`.
+    async fn ask(dashboard: Option<&'static Dashboard>, request: TestRequest) -> ServiceResponse<impl MessageBody> {
+        let app = App::new()
+            .configure(|service| configure_with(service, dashboard))
+            .default_service(web::to(|| async { HttpResponse::NotFound().body("default") }));
+        call_service(&init_service(app).await, request.to_request()).await
+    }
+
+    fn get(path: &str) -> TestRequest {
+        TestRequest::get().uri(path)
+    }
+
+    fn header_of(response: &ServiceResponse<impl MessageBody>, name: &str) -> String {
+        response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    #[test]
+    fn places_get_the_page_and_everything_else_falls_through() {
+        let cases = [
+            ("/", "text/html; charset=utf-8"),
+            ("/?stream=logs/demo", "text/html; charset=utf-8"),
+            ("/race", "text/html; charset=utf-8"),
+            ("/streams/logs/demo", "text/html; charset=utf-8"),
+            ("/v10", "text/html; charset=utf-8"),
+            ("/icon.png", "image/png"),
+            ("/app-0123abcd_bg.wasm", "application/wasm"),
+            ("/v1", "default"),
+            ("/v1/", "default"),
+            ("/v1/nothing", "default"),
+            ("/missing.js", "default"),
+            ("/../Cargo.toml", "default"),
+        ];
+        rt::System::new().block_on(async {
+            for (path, expected) in cases {
+                let response = ask(Some(&DASHBOARD), get(path)).await;
+                let kind = header_of(&response, "content-type");
+                if expected == "default" {
+                    assert_eq!(read_body(response).await, "default", "{path}");
+                } else {
+                    assert_eq!((response.status(), kind.as_str()), (StatusCode::OK, expected), "{path}");
+                }
+            }
+            let post = ask(Some(&DASHBOARD), TestRequest::post().uri("/")).await;
+            assert_eq!(read_body(post).await, "default");
+        });
+    }
+
+    #[test]
+    fn the_encoding_is_the_best_that_the_client_accepts() {
+        let cases = [
+            ("/", "gzip, deflate, br, zstd", "br", "brotli"),
+            ("/", "br;q=0.1, gzip", "gzip", "gzip"),
+            ("/", "br;q=0, gzip;q=0", "", "plain plain plain"),
+            ("/", "zstd", "", "plain plain plain"),
+            ("/", "identity", "", "plain plain plain"),
+            ("/", "", "", "plain plain plain"),
+            ("/", "*;q=0", "", "plain plain plain"),
+            ("/icon.png", "br, gzip", "", "plain plain plain"),
+        ];
+        rt::System::new().block_on(async {
+            for (path, accepted, encoding, body) in cases {
+                let response = ask(Some(&DASHBOARD), get(path).insert_header(("accept-encoding", accepted))).await;
+                assert_eq!(header_of(&response, "content-encoding"), encoding, "{path} {accepted}");
+                assert_eq!(header_of(&response, "vary"), "Accept-Encoding");
+                assert_eq!(read_body(response).await, body, "{path} {accepted}");
+            }
+            let response = ask(Some(&DASHBOARD), get("/")).await;
+            assert_eq!(read_body(response).await, "plain plain plain");
+        });
+    }
+
+    #[test]
+    fn only_names_with_a_hash_may_be_kept() {
+        rt::System::new().block_on(async {
+            let kept = ask(Some(&DASHBOARD), get("/app-0123abcd_bg.wasm")).await;
+            assert_eq!(header_of(&kept, "cache-control"), "public, max-age=31536000, immutable");
+            for path in ["/", "/race", "/icon.png"] {
+                let asked_anew = ask(Some(&DASHBOARD), get(path)).await;
+                assert_eq!(header_of(&asked_anew, "cache-control"), "no-cache", "{path}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_known_tag_gets_304_only_in_its_own_encoding() {
+        rt::System::new().block_on(async {
+            let first = ask(Some(&DASHBOARD), get("/").insert_header(("accept-encoding", "br"))).await;
+            let tag = header_of(&first, "etag");
+            let again = |encoding: &'static str, tags: String| {
+                get("/").insert_header(("accept-encoding", encoding)).insert_header(("if-none-match", tags))
+            };
+            let same = ask(Some(&DASHBOARD), again("br", format!("\"other\", W/{tag}"))).await;
+            assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
+            assert_eq!(header_of(&same, "etag"), tag);
+            assert!(read_body(same).await.is_empty());
+            let other = ask(Some(&DASHBOARD), again("gzip", tag)).await;
+            assert_eq!(other.status(), StatusCode::OK);
+            assert_eq!(read_body(other).await, "gzip");
+        });
+    }
+
+    #[test]
+    fn the_page_is_isolated_and_may_reach_only_itself_and_loopback() {
+        rt::System::new().block_on(async {
+            let response = ask(Some(&DASHBOARD), get("/")).await;
+            assert_eq!(header_of(&response, "cross-origin-opener-policy"), "same-origin");
+            assert_eq!(header_of(&response, "cross-origin-embedder-policy"), "require-corp");
+            assert_eq!(header_of(&response, "cross-origin-resource-policy"), "same-origin");
+            assert_eq!(header_of(&response, "x-content-type-options"), "nosniff");
+            let policy = header_of(&response, "content-security-policy");
+            assert!(policy.starts_with("default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'sha256-abc='; "));
+            assert!(policy.contains("connect-src 'self' http://127.0.0.1:* http://localhost:* ws://127.0.0.1:*"));
+            assert!(!policy.contains("'unsafe-eval'") && !policy.contains("script-src-attr"), "{policy}");
+        });
+    }
+
+    #[test]
+    fn head_tells_the_same_without_the_body() {
+        rt::System::new().block_on(async {
+            let request = TestRequest::default().method(Method::HEAD).uri("/").insert_header(("accept-encoding", "br"));
+            let response = ask(Some(&DASHBOARD), request).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(header_of(&response, "content-encoding"), "br");
+        });
+    }
+
+    #[test]
+    fn without_a_dashboard_the_root_says_how_to_get_one() {
+        rt::System::new().block_on(async {
+            let response = ask(None, get("/")).await;
+            assert_eq!(header_of(&response, "content-type"), "text/html; charset=utf-8");
+            let text = String::from_utf8(read_body(response).await.to_vec()).unwrap();
+            assert!(text.contains("cargo xtask serve"), "{text}");
+            let elsewhere = ask(None, get("/race")).await;
+            assert_eq!(read_body(elsewhere).await, "default");
+        });
+    }
+}
