@@ -31,6 +31,7 @@ pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Ou
             .app_data(factory_gate.clone())
             .wrap(from_fn(http::guard))
             .configure(http::configure)
+            .configure(http::assets::configure)
             .default_service(web::to(http::no_route))
     })
     .on_connect(move |_, data| {

@@ -1,6 +1,7 @@
 //! The edge: the only module that knows actix, status codes and headers. One verb a file.
 
 mod append;
+pub mod assets;
 mod body;
 mod create;
 mod delete;
