@@ -27,6 +27,10 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_BODY_MAX", default_value = "16MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub body_max: u64,
 
+    /// Longest pause within a request body; beyond it 408, and nothing is appended
+    #[arg(long, env = "TAILWATER_BODY_PAUSE_MAX", default_value = "30s", value_parser = duration_value, value_name = "TIME")]
+    pub body_pause_max: Duration,
+
     /// Largest page of one read; a single longer message still comes whole
     #[arg(long, env = "TAILWATER_PAGE_MAX", default_value = "1MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub page_max: u64,
@@ -103,6 +107,7 @@ impl Default for Config {
             memory_max: 1 << 30,
             streams_max: 100_000,
             body_max: 16 << 20,
+            body_pause_max: Duration::from_secs(30),
             page_max: 1 << 20,
             head_max: 16 << 10,
             long_poll_hold: Duration::from_secs(25),

@@ -1,29 +1,37 @@
-//! Reading a request body whole, chunked or not, within its limit.
+//! Reading a request body whole, chunked or not, within its limits of size and patience.
 
 use super::Refusal;
+use crate::config::Config;
 use actix_web::web;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use tokio::time::timeout;
 
-/// The body, whole, of at most `limit` bytes.
+/// The body, whole.
 ///
 /// # Errors
-/// [`Refusal::BodyTooLarge`] as soon as the limit is passed, [`Refusal::BodyBroken`] when it breaks off.
-pub(super) async fn collect(mut payload: web::Payload, limit: u64) -> Result<Bytes, Refusal> {
-    let broken = |error: actix_web::error::PayloadError| Refusal::BodyBroken(error.to_string());
-    let Some(first) = payload.next().await.transpose().map_err(broken)? else { return Ok(Bytes::new()) };
-    check(first.len(), limit)?;
-    let Some(second) = payload.next().await.transpose().map_err(broken)? else { return Ok(first) };
+/// [`Refusal::BodyTooLarge`] as soon as the limit is passed, [`Refusal::BodySlow`] when it stops coming,
+/// [`Refusal::BodyBroken`] when it breaks off.
+pub(super) async fn collect(mut payload: web::Payload, config: &Config) -> Result<Bytes, Refusal> {
+    let Some(first) = next(&mut payload, 0, config).await? else { return Ok(Bytes::new()) };
+    let Some(second) = next(&mut payload, first.len(), config).await? else { return Ok(first) };
     let mut whole = BytesMut::from(first);
-    let mut next = Some(second);
-    while let Some(piece) = next {
-        check(whole.len() + piece.len(), limit)?;
+    whole.extend_from_slice(&second);
+    while let Some(piece) = next(&mut payload, whole.len(), config).await? {
         whole.extend_from_slice(&piece);
-        next = payload.next().await.transpose().map_err(broken)?;
     }
     Ok(whole.freeze())
 }
 
-fn check(bytes: usize, limit: u64) -> Result<(), Refusal> {
-    if bytes as u64 > limit { Err(Refusal::BodyTooLarge { limit }) } else { Ok(()) }
+/// The next piece, after `so_far` bytes.
+async fn next(payload: &mut web::Payload, so_far: usize, config: &Config) -> Result<Option<Bytes>, Refusal> {
+    let limit = config.body_pause_max;
+    let piece = timeout(limit, payload.next()).await.map_err(|_| Refusal::BodySlow { limit })?;
+    let piece = piece.transpose().map_err(|error| Refusal::BodyBroken(error.to_string()))?;
+    match &piece {
+        Some(piece) if (so_far + piece.len()) as u64 > config.body_max => {
+            Err(Refusal::BodyTooLarge { limit: config.body_max })
+        }
+        _ => Ok(piece),
+    }
 }

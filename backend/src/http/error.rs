@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONNECTION, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use std::fmt;
+use std::time::Duration;
 use tailwater_protocol::{OffsetError, Problem, headers};
 
 /// Why a request was refused.
@@ -26,6 +27,11 @@ pub enum Refusal {
     BodyTooLarge {
         /// Bytes allowed.
         limit: u64,
+    },
+    /// The body stopped coming.
+    BodySlow {
+        /// Pause allowed.
+        limit: Duration,
     },
     /// The body broke off or can't be read.
     BodyBroken(String),
@@ -95,6 +101,7 @@ impl Refusal {
                 (S::BAD_REQUEST, "#offset", "The offset is not one of this stream's")
             }
             Self::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "#body-too-large", "The body is too large"),
+            Self::BodySlow { .. } => (S::REQUEST_TIMEOUT, "#body-slow", "The body stopped coming"),
             Self::BodyBroken(_) => (S::BAD_REQUEST, "#body-broken", "The body did not arrive whole"),
             Self::Payload(_) => (S::BAD_REQUEST, "#body", "The body can't be appended"),
             Self::TypeDiffers { .. } => (S::CONFLICT, "#content-type", "The content type is not the stream's"),
@@ -150,7 +157,7 @@ impl Refusal {
                 response.insert_header((CONNECTION, "close"));
             }
             // What is left of the body is not worth reading.
-            Self::BodyTooLarge { .. } | Self::BodyBroken(_) | Self::HeadTooLarge { .. } => {
+            Self::BodyTooLarge { .. } | Self::BodySlow { .. } | Self::BodyBroken(_) | Self::HeadTooLarge { .. } => {
                 response.insert_header((CONNECTION, "close"));
             }
             _ => {}
@@ -177,6 +184,9 @@ impl fmt::Display for Refusal {
             Self::Offset(error) => error.fmt(f),
             Self::BodyTooLarge { limit } => {
                 write!(f, "the request body is larger than {limit} bytes; send it in several appends")
+            }
+            Self::BodySlow { limit } => {
+                write!(f, "nothing more of the request body came for {} s; nothing was appended", limit.as_secs_f64())
             }
             Self::BodyBroken(text) => write!(f, "the request body did not arrive whole, nothing was appended: {text}"),
             Self::Payload(error) => error.fmt(f),
