@@ -12,6 +12,7 @@ pub mod report;
 pub mod rig;
 pub mod sse;
 pub mod technique;
+pub mod transport;
 
 pub use frame::{Control, Frame, FrameError};
 pub use offset::{Offset, OffsetError, Token};

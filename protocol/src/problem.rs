@@ -26,6 +26,16 @@ impl Problem {
     pub fn parse(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()
     }
+
+    /// A refusal for people to read: the problem in `body`, else the status code and how the body begins.
+    pub fn in_words(status: u16, body: &[u8]) -> String {
+        if let Some(problem) = Self::parse(body) {
+            return problem.to_string();
+        }
+        let begin: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
+        let separator = if begin.is_empty() { "" } else { ": " };
+        format!("the server answered with status {status}{separator}{begin}")
+    }
 }
 
 impl std::fmt::Display for Problem {

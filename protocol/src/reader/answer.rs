@@ -285,14 +285,7 @@ impl Exchange {
 
     fn refusal(&self, body: &[u8]) -> Fault {
         let status = self.head.status;
-        let text = match Problem::parse(body) {
-            Some(problem) => problem.to_string(),
-            None => {
-                let begin: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
-                let separator = if begin.is_empty() { "" } else { ": " };
-                format!("the server answered with status {status}{separator}{begin}")
-            }
-        };
+        let text = Problem::in_words(status, body);
         let is_live = self.technique != Technique::Poll;
         match status {
             408 | 425 | 429 | 500 | 502..=504 | 506..=599 => {

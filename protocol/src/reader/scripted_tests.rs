@@ -9,6 +9,7 @@ struct Play {
 }
 
 /// Inputs as a script writes them.
+#[derive(Clone, Copy)]
 enum Say<'a> {
     Nothing,
     Elapsed,

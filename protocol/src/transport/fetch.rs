@@ -1,0 +1,125 @@
+//! The browser's driver: fetch and its `ReadableStream` for HTTP, gloo-net for WebSocket.
+//!
+//! - Every request says `cache: "no-store"`: else the browser would run equal URLs one after another.
+//! - All times are `performance.now()`, so that a page can set them against Resource Timing.
+//! - Pages are read as a whole; of a live answer every read is a piece.
+//! - Dropping an answer aborts its request; dropping the [`Follower`] ends all.
+
+mod http;
+mod websocket;
+
+pub use super::drive::Follower;
+pub use crate::reader::FollowOptions;
+
+use super::drive::{self, Arrival, Transport};
+use crate::reader::{Reader, Request};
+use crate::{Report, Technique};
+use futures_util::stream::LocalBoxStream;
+use js_sys::{Function, Promise, Reflect};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// `setTimeout` counts in 32 bits; a longer wait wakes up once a day and goes on.
+const TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
+
+/// Follows a stream until it ends or the returned [`Follower`] is dropped.
+///
+/// - `stream_url`: absolute, or relative to the page.
+/// - `on_report`: hears of all that happens, in order, on this thread; times are those of `performance.now()`.
+pub fn follow(stream_url: &str, options: FollowOptions, on_report: impl FnMut(Report) + 'static) -> Follower {
+    let (follower, wishes) = Follower::new();
+    let browser = Browser { stream_url: absolute(stream_url), performance: global("performance").unchecked_into() };
+    wasm_bindgen_futures::spawn_local(drive::drive(browser, Reader::new(options), wishes, on_report));
+    follower
+}
+
+#[derive(Debug)]
+struct Browser {
+    stream_url: String,
+    performance: web_sys::Performance,
+}
+
+impl Transport for Browser {
+    type Answer = LocalBoxStream<'static, Arrival>;
+    type Sleep = Timeout;
+
+    fn now(&self) -> Duration {
+        Duration::from_secs_f64(self.performance.now().max(0.0) / 1_000.0)
+    }
+
+    fn sleep_until(&self, at: Duration) -> Self::Sleep {
+        Timeout::new(at.saturating_sub(self.now()))
+    }
+
+    fn send(&self, request: &Request) -> Self::Answer {
+        let url = drive::with_query(&self.stream_url, &request.query);
+        match request.technique {
+            Technique::Websocket => websocket::connect(drive::websocket_url(&url)),
+            Technique::Poll | Technique::LongPoll => http::page(url),
+            Technique::Ndjson | Technique::Sse => http::live(url),
+        }
+    }
+}
+
+/// A `setTimeout` that is cleared when dropped.
+#[derive(Debug)]
+struct Timeout {
+    fired: JsFuture,
+    id: JsValue,
+}
+
+impl Timeout {
+    fn new(after: Duration) -> Self {
+        // Rounded up, so that the time has come when it fires.
+        let ms = (after.min(TIMEOUT_MAX).as_secs_f64() * 1_000.0).ceil();
+        let mut id = JsValue::UNDEFINED;
+        let promise = Promise::new(&mut |resolve, _reject| {
+            let set: Function = global("setTimeout").unchecked_into();
+            id = set.call2(&JsValue::UNDEFINED, &resolve, &JsValue::from_f64(ms)).unwrap_or(JsValue::UNDEFINED);
+        });
+        Self { fired: JsFuture::from(promise), id }
+    }
+}
+
+impl Future for Timeout {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.fired).poll(context).map(drop)
+    }
+}
+
+impl Drop for Timeout {
+    fn drop(&mut self) {
+        let clear: Function = global("clearTimeout").unchecked_into();
+        // Clearing what has fired does nothing, and it throws never.
+        let _done = clear.call1(&JsValue::UNDEFINED, &self.id);
+    }
+}
+
+/// A property of `window`, or of a worker's global object; both have what is asked for here.
+fn global(name: &str) -> JsValue {
+    Reflect::get(&js_sys::global(), &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// The URL as seen from the page, since a WebSocket wants an absolute one.
+fn absolute(url: &str) -> String {
+    let base = Reflect::get(&global("location"), &JsValue::from_str("href")).ok().and_then(|href| href.as_string());
+    let whole = match base {
+        Some(base) => web_sys::Url::new_with_base(url, &base),
+        None => web_sys::Url::new(url),
+    };
+    // What is no URL is refused by the first request, in the browser's words.
+    whole.map_or_else(|_| url.to_owned(), |whole| whole.href())
+}
+
+/// What JavaScript threw, in words.
+fn in_words(thrown: &JsValue) -> String {
+    match thrown.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.to_string()),
+        None => format!("{thrown:?}"),
+    }
+}

@@ -1,0 +1,97 @@
+//! Requests by fetch: a page read as a whole, or a live answer read piece by piece.
+
+use super::in_words;
+use crate::reader::Head;
+use crate::transport::drive::Arrival;
+use futures_util::stream::{self, LocalBoxStream, StreamExt};
+use gloo_net::http::{Request, Response};
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache};
+
+/// Aborts its request when dropped, unless that is over.
+struct Abort(Option<AbortController>);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        if let Some(controller) = &self.0 {
+            controller.abort();
+        }
+    }
+}
+
+/// Where an answer stands between two arrivals.
+enum Answer {
+    Asked(String),
+    Answered(Response, Abort),
+    Reading(ReadableStreamDefaultReader, Abort),
+    Whole,
+}
+
+/// Asks for an answer that counts only as a whole.
+pub(super) fn page(url: String) -> LocalBoxStream<'static, Arrival> {
+    stream::unfold(Some(Answer::Asked(url)), |answer| async {
+        Some(match answer? {
+            Answer::Asked(url) => ask(url).await,
+            Answer::Answered(response, abort) if has_body(&response) => match response.binary().await {
+                Ok(bytes) => {
+                    drop(abort);
+                    (Arrival::Piece(bytes.into()), Some(Answer::Whole))
+                }
+                Err(fault) => (Arrival::Fault(fault.to_string()), None),
+            },
+            Answer::Answered(..) | Answer::Reading(..) | Answer::Whole => (Arrival::End, None),
+        })
+    })
+    .boxed_local()
+}
+
+/// Asks for an answer that never ends.
+pub(super) fn live(url: String) -> LocalBoxStream<'static, Arrival> {
+    stream::unfold(Some(Answer::Asked(url)), |answer| async {
+        Some(match answer? {
+            Answer::Asked(url) => ask(url).await,
+            Answer::Answered(response, abort) => match response.body() {
+                Some(body) => read(body.get_reader().unchecked_into(), abort).await,
+                None => (Arrival::End, None),
+            },
+            Answer::Reading(reader, abort) => read(reader, abort).await,
+            Answer::Whole => (Arrival::End, None),
+        })
+    })
+    .boxed_local()
+}
+
+async fn ask(url: String) -> (Arrival, Option<Answer>) {
+    let abort = Abort(AbortController::new().ok());
+    let signal = abort.0.as_ref().map(AbortController::signal);
+    let asked = Request::get(&url).cache(RequestCache::NoStore).abort_signal(signal.as_ref()).send().await;
+    match asked {
+        Ok(response) => {
+            let headers = response.headers();
+            let head = Head::read(response.status(), |name| headers.get(name));
+            (Arrival::Head(head), Some(Answer::Answered(response, abort)))
+        }
+        Err(fault) => (Arrival::Fault(fault.to_string()), None),
+    }
+}
+
+fn has_body(response: &Response) -> bool {
+    !matches!(response.status(), 204 | 304)
+}
+
+async fn read(reader: ReadableStreamDefaultReader, abort: Abort) -> (Arrival, Option<Answer>) {
+    let came = match JsFuture::from(reader.read()).await {
+        Ok(came) => came,
+        Err(thrown) => return (Arrival::Fault(in_words(&thrown)), None),
+    };
+    let part = |name| Reflect::get(&came, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
+    if part("done").is_truthy() {
+        return (Arrival::End, None);
+    }
+    match part("value").dyn_into::<Uint8Array>() {
+        Ok(bytes) => (Arrival::Piece(bytes.to_vec().into()), Some(Answer::Reading(reader, abort))),
+        Err(other) => (Arrival::Fault(format!("the browser read something that is not bytes: {other:?}")), None),
+    }
+}

@@ -1,0 +1,63 @@
+//! A WebSocket as an answer: the opened connection is the head, each text frame a piece.
+//!
+//! A browser never says why a connection could not be opened, nor shows it pings; heartbeats are empty text frames.
+
+use crate::reader::Head;
+use crate::transport::drive::Arrival;
+use bytes::Bytes;
+use futures_util::sink::Sink;
+use futures_util::stream::{self, LocalBoxStream, StreamExt};
+use gloo_net::websocket::futures::WebSocket;
+use gloo_net::websocket::{Message, State, WebSocketError};
+use std::future::poll_fn;
+use std::pin::Pin;
+
+/// Close codes of a server that ends the connection on purpose: done, going away, restarting.
+const ON_PURPOSE: [u16; 3] = [1000, 1001, 1012];
+
+enum Connection {
+    Closed(String),
+    Open(Box<WebSocket>),
+}
+
+/// Upgrades a connection to `url`.
+pub(super) fn connect(url: String) -> LocalBoxStream<'static, Arrival> {
+    stream::unfold(Some(Connection::Closed(url)), |connection| async {
+        Some(match connection? {
+            Connection::Closed(url) => match WebSocket::open(&url) {
+                Ok(socket) => open(Box::new(socket)).await,
+                Err(fault) => (Arrival::Fault(fault.to_string()), None),
+            },
+            Connection::Open(socket) => receive(socket).await,
+        })
+    })
+    .boxed_local()
+}
+
+async fn open(mut socket: Box<WebSocket>) -> (Arrival, Option<Connection>) {
+    // Ready to send means open, or failed.
+    let _ready = poll_fn(|context| Pin::new(&mut *socket).poll_ready(context)).await;
+    if matches!(socket.state(), State::Open) {
+        let head = Head { status: 101, ..Head::default() };
+        return (Arrival::Head(head), Some(Connection::Open(socket)));
+    }
+    (Arrival::Fault("the WebSocket could not be opened; a browser does not say why".to_owned()), None)
+}
+
+async fn receive(mut socket: Box<WebSocket>) -> (Arrival, Option<Connection>) {
+    let arrival = match socket.next().await {
+        Some(Ok(Message::Text(text))) => {
+            return (Arrival::Piece(Bytes::from(text)), Some(Connection::Open(socket)));
+        }
+        Some(Ok(Message::Bytes(bytes))) => {
+            Arrival::Fault(format!("a binary frame of {} bytes came: expected text", bytes.len()))
+        }
+        Some(Err(WebSocketError::ConnectionClose(close))) if ON_PURPOSE.contains(&close.code) => Arrival::End,
+        Some(Err(WebSocketError::ConnectionClose(close))) => {
+            Arrival::Fault(format!("the WebSocket was closed: {} {}", close.code, close.reason))
+        }
+        Some(Err(fault)) => Arrival::Fault(fault.to_string()),
+        None => Arrival::Fault("the WebSocket broke off without a goodbye".to_owned()),
+    };
+    (arrival, None)
+}

@@ -1,0 +1,183 @@
+//! The native driver: reqwest for HTTP, tokio-tungstenite for WebSocket, inside a tokio runtime.
+
+mod append;
+mod websocket;
+
+pub use super::drive::Follower;
+pub use crate::reader::FollowOptions;
+pub use append::{AppendError, Appended, Writer};
+
+use super::drive::{self, Arrival, Transport};
+use crate::reader::{Head, Reader, Request};
+use crate::{Report, Technique};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use rustls_platform_verifier::BuilderVerifierExt;
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a connection may take to be made.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept; above every sensible poll interval.
+const IDLE_MAX: Duration = Duration::from_secs(85);
+
+/// HTTP and WebSocket over one TLS configuration; cheap to clone, and clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    tls: Arc<rustls::ClientConfig>,
+}
+
+/// The client can't be set up: the system's certificates or TLS are unusable.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client can't be set up: {0}")]
+pub struct SetupError(String);
+
+impl Client {
+    /// A client that trusts what this system trusts.
+    ///
+    /// # Errors
+    /// [`SetupError`] when there is no usable TLS on this system.
+    pub fn new() -> Result<Self, SetupError> {
+        let setup = |fault: &(dyn Error + 'static)| SetupError(in_words(fault));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map_err(|fault| setup(&fault))?
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls.clone())
+            .user_agent(concat!("tailwater/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_MAX)
+            .pool_idle_timeout(IDLE_MAX)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|fault| setup(&fault))?;
+        Ok(Self { http, tls: Arc::new(tls) })
+    }
+
+    /// Follows a stream as long as the returned future is polled; dropping it aborts everything.
+    ///
+    /// - `on_report`: hears of all that happens, in order. While it works nothing more is read: a slow owner slows the
+    ///   server's writes to itself, and nothing piles up.
+    pub async fn run(&self, stream_url: &str, options: FollowOptions, on_report: impl FnMut(Report)) {
+        let (follower, wishes) = Follower::new();
+        drive::drive(self.transport(stream_url), Reader::new(options), wishes, on_report).await;
+        drop(follower);
+    }
+
+    /// Follows a stream in a task of its own, until the stream ends or the [`Follower`] is dropped.
+    ///
+    /// Has to be called inside a tokio runtime.
+    pub fn follow(
+        &self,
+        stream_url: &str,
+        options: FollowOptions,
+        on_report: impl FnMut(Report) + Send + 'static,
+    ) -> Follower {
+        let (follower, wishes) = Follower::new();
+        tokio::spawn(drive::drive(self.transport(stream_url), Reader::new(options), wishes, on_report));
+        follower
+    }
+
+    fn transport(&self, stream_url: &str) -> Native {
+        Native { client: self.clone(), stream_url: stream_url.to_owned(), begin: Instant::now() }
+    }
+}
+
+/// Follows a stream with a client of its own; see [`Client::follow`].
+///
+/// # Errors
+/// [`SetupError`] when there is no usable TLS on this system.
+pub fn follow(
+    stream_url: &str,
+    options: FollowOptions,
+    on_report: impl FnMut(Report) + Send + 'static,
+) -> Result<Follower, SetupError> {
+    Ok(Client::new()?.follow(stream_url, options, on_report))
+}
+
+#[derive(Debug)]
+struct Native {
+    client: Client,
+    stream_url: String,
+    begin: Instant,
+}
+
+impl Transport for Native {
+    type Answer = BoxStream<'static, Arrival>;
+    type Sleep = Pin<Box<tokio::time::Sleep>>;
+
+    fn now(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    fn sleep_until(&self, at: Duration) -> Self::Sleep {
+        Box::pin(tokio::time::sleep_until((self.begin + at).into()))
+    }
+
+    fn send(&self, request: &Request) -> Self::Answer {
+        let url = drive::with_query(&self.stream_url, &request.query);
+        match request.technique {
+            Technique::Websocket => websocket::connect(drive::websocket_url(&url), Arc::clone(&self.client.tls)),
+            _ => get(self.client.http.get(url)),
+        }
+    }
+}
+
+/// Where an answer stands between two arrivals.
+enum Answer {
+    Asked(reqwest::RequestBuilder),
+    Answered(reqwest::Response),
+    Over,
+}
+
+fn get(request: reqwest::RequestBuilder) -> BoxStream<'static, Arrival> {
+    stream::unfold(Answer::Asked(request), |answer| async {
+        match answer {
+            Answer::Asked(request) => Some(match request.send().await {
+                Ok(response) => (Arrival::Head(head(&response)), Answer::Answered(response)),
+                Err(fault) => (Arrival::Fault(in_words(&fault)), Answer::Over),
+            }),
+            Answer::Answered(mut response) => Some(match response.chunk().await {
+                Ok(Some(bytes)) => (Arrival::Piece(bytes), Answer::Answered(response)),
+                Ok(None) => (Arrival::End, Answer::Over),
+                Err(fault) => (Arrival::Fault(in_words(&fault)), Answer::Over),
+            }),
+            Answer::Over => None,
+        }
+    })
+    .boxed()
+}
+
+fn head(response: &reqwest::Response) -> Head {
+    let headers = response.headers();
+    Head::read(response.status().as_u16(), |name| headers.get(name)?.to_str().ok().map(str::to_owned))
+}
+
+/// A fault with the causes behind it: `error sending request: connection refused`. The URL is left out: its query may hold secrets.
+fn in_words(fault: &(dyn Error + 'static)) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut cause = Some(fault);
+    while let Some(fault) = cause {
+        let text = match fault.downcast_ref::<reqwest::Error>() {
+            Some(fault) => without_url(&fault.to_string()),
+            None => fault.to_string(),
+        };
+        // Many errors repeat their cause's words.
+        if !words.iter().any(|earlier| earlier.contains(&text)) {
+            words.push(text);
+        }
+        cause = fault.source();
+    }
+    words.join(": ")
+}
+
+fn without_url(text: &str) -> String {
+    match text.find(" for url (") {
+        Some(at) => text[..at].to_owned(),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,152 @@
+//! The writing half: create a stream, append to it, close it, with errors that say what the server said.
+
+use super::{Client, head, in_words};
+use crate::{Problem, Token, headers};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// How long a request may take; a large body on a slow line needs its time.
+const REQUEST_MAX: Duration = Duration::from_secs(60);
+
+/// One stream to write to.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    client: Client,
+    stream_url: String,
+}
+
+/// What the server acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The position after it.
+    pub next: Option<Token>,
+    /// The stream's own content type, if the answer told it (creation and [`Writer::describe`] do).
+    pub content_type: Option<String>,
+    /// Whether the stream is closed now.
+    pub closed: bool,
+    /// Whether the stream is new.
+    pub created: bool,
+}
+
+/// Why nothing was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The server refused, so nothing was appended.
+    #[error("{text}")]
+    Refused {
+        /// The status code.
+        status: u16,
+        /// The problem in words.
+        text: String,
+        /// Whether the same request may succeed later: 408, 425, 429, 503.
+        may_retry: bool,
+        /// How long the server asked to wait.
+        retry_after: Option<Duration>,
+        /// Whether the stream is closed.
+        closed: bool,
+    },
+    /// No connection could be made, so nothing was appended.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The request left and no answer came back: it may or may not have been appended.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl AppendError {
+    /// Whether sending the same again can neither be useless nor append twice.
+    pub fn may_retry(&self) -> bool {
+        match self {
+            Self::Refused { may_retry, .. } => *may_retry,
+            Self::Unreachable(_) => true,
+            Self::Unknown(_) => false,
+        }
+    }
+
+    /// How long the server asked to wait before that.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            Self::Unreachable(_) | Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl Client {
+    /// Something that writes to the stream at `stream_url`.
+    pub fn writer(&self, stream_url: &str) -> Writer {
+        Writer { client: self.clone(), stream_url: stream_url.to_owned() }
+    }
+}
+
+impl Writer {
+    /// Creates the stream; one that is there with this content type is as good.
+    ///
+    /// Source: Durable Streams protocol, section 5.1.
+    ///
+    /// # Errors
+    /// [`AppendError`]; 409 when it exists with another configuration. Safe to repeat.
+    pub async fn create(&self, content_type: &str) -> Result<Appended, AppendError> {
+        self.send(self.client.http.put(&self.stream_url).header("content-type", content_type)).await
+    }
+
+    /// What is known of the stream: content type, tail, whether it is closed.
+    ///
+    /// Source: Durable Streams protocol, section 5.5.
+    ///
+    /// # Errors
+    /// [`AppendError`]; 404 when there is none. Safe to repeat.
+    pub async fn describe(&self) -> Result<Appended, AppendError> {
+        self.send(self.client.http.head(&self.stream_url)).await
+    }
+
+    /// Appends one body.
+    ///
+    /// - `content_type`: must be the stream's.
+    /// - `body`: not empty; on JSON streams one value, or an array of messages.
+    ///
+    /// Source: Durable Streams protocol, section 5.2.
+    ///
+    /// # Errors
+    /// [`AppendError`]; only [`AppendError::may_retry`] says whether to send it again.
+    pub async fn append(&self, content_type: &str, body: Bytes) -> Result<Appended, AppendError> {
+        self.send(self.client.http.post(&self.stream_url).header("content-type", content_type).body(body)).await
+    }
+
+    /// Closes the stream: no more appends, and readers learn that this is the end.
+    ///
+    /// Source: Durable Streams protocol, section 5.3.
+    ///
+    /// # Errors
+    /// [`AppendError`]. Safe to repeat.
+    pub async fn close(&self) -> Result<Appended, AppendError> {
+        self.send(self.client.http.post(&self.stream_url).header(headers::STREAM_CLOSED, "true")).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Appended, AppendError> {
+        let response = request.timeout(REQUEST_MAX).send().await.map_err(|fault| {
+            let text = in_words(&fault);
+            // Refused, no route, no such host: the body never left.
+            if fault.is_connect() || fault.is_builder() {
+                AppendError::Unreachable(text)
+            } else {
+                AppendError::Unknown(text)
+            }
+        })?;
+        let head = head(&response);
+        if (200..300).contains(&head.status) {
+            let next = head.next.as_deref().and_then(|next| next.parse().ok());
+            let (content_type, closed, created) = (head.content_type, head.closed, head.status == 201);
+            return Ok(Appended { next, content_type, closed, created });
+        }
+        let body = response.bytes().await.unwrap_or_default();
+        let text = Problem::in_words(head.status, &body);
+        let may_retry = matches!(head.status, 408 | 425 | 429 | 503);
+        let (status, retry_after, closed) = (head.status, head.retry_after, head.closed);
+        // What a gateway says about a server that it lost tells nothing about the append.
+        match status {
+            500 | 502 | 504 => Err(AppendError::Unknown(text)),
+            _ => Err(AppendError::Refused { status, text, may_retry, retry_after, closed }),
+        }
+    }
+}
