@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod cursor;
 pub mod http;
+pub mod lab;
 pub mod log;
 pub mod server;
 pub mod store;

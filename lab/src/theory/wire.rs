@@ -1,7 +1,8 @@
 //! Bytes on the wire: heads, framing and envelopes of each technique, and what they come to per delivered event.
 
-use tailwater_protocol::Technique;
+use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::rig::Counts;
+use tailwater_protocol::{Control, Offset, Technique, ndjson, sse};
 
 /// `bytes` so many `times`, where nothing stays nothing even if it happens infinitely often.
 pub(super) fn times(bytes: f64, times: f64) -> f64 {
@@ -58,14 +59,19 @@ pub struct Wire {
     pub ending_bytes: f64,
 }
 
-/// What stands around the messages of one NDJSON line or WebSocket frame.
-const ENVELOPE: &str = r#"{"data":[],"streamNextOffset":"0000000000000042","streamCursor":"12345678","upToDate":true}"#;
-/// What stands around the messages of one pair of server-sent events.
-const SSE_ENVELOPE: &str = concat!(
-    "event: data\ndata: []\n\nevent: control\ndata: ",
-    r#"{"streamNextOffset":"0000000000000042","streamCursor":"12345678","upToDate":true}"#,
-    "\n\n"
-);
+/// Bytes that `encode` puts around a message, for a control with a 7-digit cursor at the tail.
+fn envelope_bytes(encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control)) -> f64 {
+    let control = Control { next: Offset::ZERO.into(), cursor: Some(1_234_567), up_to_date: true, closed: false };
+    let mut out = Vec::new();
+    // A message of one byte and the comma that ends it in the log.
+    encode(&mut out, ContentKind::Json, Some(b"0,"), &control);
+    out.len() as f64 - 1.0
+}
+
+fn in_a_chunk(body: &[u8]) -> f64 {
+    let bytes = body.len() as f64;
+    bytes + Framing::Chunked.bytes_around(bytes)
+}
 
 impl Wire {
     /// Nothing but the events: no heads, no framing.
@@ -100,21 +106,22 @@ impl Wire {
             Technique::Ndjson => Self {
                 request_head_bytes: 532.0,
                 response_head_bytes: 145.0,
-                envelope_bytes: ENVELOPE.len() as f64 + 1.0,
-                heartbeat_bytes: 6.0,
+                envelope_bytes: envelope_bytes(ndjson::encode),
+                heartbeat_bytes: in_a_chunk(ndjson::HEARTBEAT),
                 ..stream
             },
             Technique::Sse => Self {
                 request_head_bytes: 586.0,
                 response_head_bytes: 142.0,
-                envelope_bytes: SSE_ENVELOPE.len() as f64,
-                heartbeat_bytes: 8.0,
+                envelope_bytes: envelope_bytes(sse::encode),
+                heartbeat_bytes: in_a_chunk(sse::HEARTBEAT),
                 ..stream
             },
             Technique::Websocket => Self {
                 request_head_bytes: 518.0,
                 response_head_bytes: 166.0,
-                envelope_bytes: ENVELOPE.len() as f64,
+                // The same line without its end.
+                envelope_bytes: envelope_bytes(ndjson::encode) - 1.0,
                 framing: Framing::WebSocket,
                 // A ping, its masked pong, and an empty text frame; at the end a close frame each way.
                 heartbeat_bytes: 2.0 + 6.0 + 2.0,
@@ -207,6 +214,15 @@ mod tests {
         for (body, framing) in [(0.0, 2.0), (125.0, 2.0), (126.0, 4.0), (65_535.0, 4.0), (65_536.0, 10.0)] {
             assert_eq!(Framing::WebSocket.bytes_around(body), framing, "{body}");
         }
+    }
+
+    #[test]
+    fn an_envelope_is_all_but_the_message() {
+        let line = r#"{"data":[],"streamNextOffset":"0000000000000000","streamCursor":"1234567","upToDate":true}"#;
+        assert_eq!(Wire::of(Technique::Websocket).envelope_bytes, line.len() as f64);
+        assert_eq!(Wire::of(Technique::Ndjson).envelope_bytes, line.len() as f64 + 1.0);
+        assert!(Wire::of(Technique::Sse).envelope_bytes > line.len() as f64);
+        assert_eq!(Wire::of(Technique::Ndjson).heartbeat_bytes, 6.0);
     }
 
     #[test]

@@ -1,0 +1,376 @@
+//! Races: a relay for each lane, alive as long as somebody asks for it, and gone without a trace afterwards.
+
+use super::relay::{Delays, Meter, Relay, RelayLimits};
+use crate::clock::Clock;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tailwater_protocol::Technique;
+use tailwater_protocol::rig::{Lane, Race, RaceChange, RaceRequest};
+use tokio::runtime::Handle;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+/// What races may use.
+#[derive(Debug, Clone, Copy)]
+pub struct RaceLimits {
+    /// Races alive at once; beyond it 503.
+    pub races: usize,
+    /// Lanes of one race.
+    pub lanes: usize,
+    /// Time after which a race nobody asks for is gone.
+    pub lease: Duration,
+    /// Largest transit in one direction.
+    pub delay: Duration,
+    /// What each lane may hold.
+    pub relay: RelayLimits,
+}
+
+impl Default for RaceLimits {
+    fn default() -> Self {
+        Self {
+            races: 8,
+            lanes: 8,
+            lease: Duration::from_secs(30),
+            delay: Duration::from_millis(500),
+            relay: RelayLimits::default(),
+        }
+    }
+}
+
+/// Why a race was not started, changed or found.
+#[derive(Debug, thiserror::Error)]
+pub enum RaceError {
+    /// A value is outside what is allowed (400).
+    #[error("`{field}` must be {allowed}, but `{came}` came")]
+    Field {
+        /// Which field.
+        field: &'static str,
+        /// What is allowed.
+        allowed: String,
+        /// What came.
+        came: String,
+    },
+    /// No more races are allowed (503).
+    #[error("{limit} races are under way, which is the limit; one that nobody looks at ends within {lease_s} s")]
+    TooMany {
+        /// Races allowed.
+        limit: usize,
+        /// Seconds that a race outlives the last look at it.
+        lease_s: u64,
+    },
+    /// There is no such race, or its lease has run out (404).
+    #[error("there is no race `{0}`; one that nobody asked for in time is gone")]
+    Unknown(String),
+    /// The system gave no port, or no randomness (503).
+    #[error("the system refused: {0}")]
+    System(String),
+}
+
+/// All races of a server.
+#[derive(Debug, Clone)]
+pub struct Races(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    upstream: SocketAddr,
+    clock: Clock,
+    runtime: Handle,
+    limits: RaceLimits,
+    /// A place is taken before the ports are bound, so that the limit holds however many ask at once.
+    running: Mutex<HashMap<String, Option<Running>>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    lanes: Vec<(Technique, u16, Meter)>,
+    delays: Arc<Delays>,
+    expires: Arc<Mutex<Instant>>,
+    task: AbortHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Races {
+    /// No races yet.
+    ///
+    /// - `upstream`: the server's own address; an unspecified one is reached over loopback.
+    /// - `runtime`: where lanes run; it must outlive the handlers that start races.
+    pub fn new(upstream: SocketAddr, clock: Clock, runtime: Handle, limits: RaceLimits) -> Self {
+        let upstream = reachable(upstream);
+        Self(Arc::new(Inner { upstream, clock, runtime, limits, running: Mutex::default() }))
+    }
+
+    /// Starts a race with one lane for each technique asked for.
+    ///
+    /// # Errors
+    /// All of [`RaceError`] but `Unknown`.
+    pub async fn start(&self, request: &RaceRequest) -> Result<Race, RaceError> {
+        let limits = &self.0.limits;
+        if request.techniques.is_empty() || request.techniques.len() > limits.lanes {
+            return Err(RaceError::Field {
+                field: "techniques",
+                allowed: format!("1 to {} techniques", limits.lanes),
+                came: format!("{} techniques", request.techniques.len()),
+            });
+        }
+        let delays = Arc::new(Delays::default());
+        delays
+            .set(self.delay("delay_up_ms", request.delay_up_ms)?, self.delay("delay_down_ms", request.delay_down_ms)?);
+        let place = Place::take(&self.0)?;
+        let mut relays = Vec::with_capacity(request.techniques.len());
+        for technique in &request.techniques {
+            let relay = Relay::bind(self.0.upstream, Arc::clone(&delays), limits.relay)
+                .await
+                .map_err(|error| RaceError::System(error.to_string()))?;
+            relays.push((*technique, relay));
+        }
+        let expires = Arc::new(Mutex::new(Instant::now() + limits.lease));
+        let lanes = relays.iter().map(|(technique, relay)| (*technique, relay.port(), relay.meter())).collect();
+        let relays = relays.into_iter().map(|(_, relay)| relay).collect();
+        let running = Arc::downgrade(&self.0);
+        let task = self.0.runtime.spawn(live(relays, Arc::clone(&expires), running, place.id.clone()));
+        let id = place.fill(Running { lanes, delays, expires, task: task.abort_handle() });
+        self.look(&id)
+    }
+
+    /// The race as it stands; its lease begins anew.
+    ///
+    /// # Errors
+    /// [`RaceError::Unknown`].
+    pub fn look(&self, id: &str) -> Result<Race, RaceError> {
+        let all = self.0.running();
+        let running = all.get(id).and_then(Option::as_ref).ok_or_else(|| RaceError::Unknown(id.to_owned()))?;
+        *lock(&running.expires) = Instant::now() + self.0.limits.lease;
+        let lane = |(technique, port, meter): &(Technique, u16, Meter)| Lane {
+            technique: *technique,
+            port: *port,
+            counts: meter.counts(),
+        };
+        Ok(Race {
+            id: id.to_owned(),
+            lease_s: self.0.limits.lease.as_secs(),
+            at_us: self.0.clock.now_us(),
+            delay_up_ms: running.delays.up().as_secs_f64() * 1e3,
+            delay_down_ms: running.delays.down().as_secs_f64() * 1e3,
+            lanes: running.lanes.iter().map(lane).collect(),
+        })
+    }
+
+    /// Other transit times for what comes in from now on; the lease begins anew.
+    ///
+    /// # Errors
+    /// [`RaceError::Field`], [`RaceError::Unknown`].
+    pub fn change(&self, id: &str, change: &RaceChange) -> Result<Race, RaceError> {
+        let up = self.delay("delay_up_ms", change.delay_up_ms)?;
+        let down = self.delay("delay_down_ms", change.delay_down_ms)?;
+        if let Some(Some(running)) = self.0.running().get(id) {
+            running.delays.set(up, down);
+        }
+        self.look(id)
+    }
+
+    /// Ends a race: its ports and connections close at once.
+    ///
+    /// # Errors
+    /// [`RaceError::Unknown`].
+    pub fn end(&self, id: &str) -> Result<(), RaceError> {
+        let mut all = self.0.running();
+        match all.get(id) {
+            Some(Some(_)) => drop(all.remove(id)),
+            _ => return Err(RaceError::Unknown(id.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// How many races there are.
+    pub fn count(&self) -> usize {
+        self.0.running().len()
+    }
+
+    fn delay(&self, field: &'static str, came_ms: f64) -> Result<Duration, RaceError> {
+        let most_ms = self.0.limits.delay.as_secs_f64() * 1e3;
+        if (0.0..=most_ms).contains(&came_ms) {
+            return Ok(Duration::from_secs_f64(came_ms / 1e3));
+        }
+        Err(RaceError::Field { field, allowed: format!("0 to {most_ms} ms"), came: came_ms.to_string() })
+    }
+}
+
+impl Inner {
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Option<Running>>> {
+        lock(&self.running)
+    }
+}
+
+/// A place among the races, given back unless it is filled.
+struct Place {
+    races: Arc<Inner>,
+    id: String,
+    filled: bool,
+}
+
+impl Place {
+    fn take(races: &Arc<Inner>) -> Result<Self, RaceError> {
+        let id = unguessable()?;
+        let mut all = races.running();
+        if all.len() >= races.limits.races {
+            return Err(RaceError::TooMany { limit: races.limits.races, lease_s: races.limits.lease.as_secs() });
+        }
+        all.insert(id.clone(), None);
+        drop(all);
+        Ok(Self { races: Arc::clone(races), id, filled: false })
+    }
+
+    fn fill(mut self, running: Running) -> String {
+        self.filled = true;
+        self.races.running().insert(self.id.clone(), Some(running));
+        self.id.clone()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.filled {
+            self.races.running().remove(&self.id);
+        }
+    }
+}
+
+/// Runs the lanes until the lease has run out, then gives the place back.
+async fn live(relays: Vec<Relay>, expires: Arc<Mutex<Instant>>, races: Weak<Inner>, id: String) {
+    let mut lanes = JoinSet::new();
+    for relay in relays {
+        lanes.spawn(relay.run());
+    }
+    loop {
+        let at = *lock(&expires);
+        if at <= Instant::now() {
+            break;
+        }
+        sleep_until(at).await;
+    }
+    tracing::debug!(race = id, "its lease has run out");
+    if let Some(races) = races.upgrade() {
+        drop(races.running().remove(&id));
+    }
+}
+
+/// 128 random bits in hexadecimal.
+fn unguessable() -> Result<String, RaceError> {
+    let mut bits = [0; 16];
+    OsRng.try_fill_bytes(&mut bits).map_err(|error| RaceError::System(error.to_string()))?;
+    let mut id = String::with_capacity(32);
+    for byte in bits {
+        // Writing to a string can't fail.
+        let _ = write!(id, "{byte:02x}");
+    }
+    Ok(id)
+}
+
+/// An address that this machine can connect to: a server that listens everywhere is reached over loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        std::net::IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::sleep;
+
+    fn races(limits: RaceLimits) -> Races {
+        Races::new(SocketAddr::from(([0, 0, 0, 0], 9)), Clock::new(), Handle::current(), limits)
+    }
+
+    fn request(techniques: &[Technique]) -> RaceRequest {
+        RaceRequest { techniques: techniques.to_vec(), delay_up_ms: 0.0, delay_down_ms: 0.0 }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_race_lives_as_long_as_somebody_looks_and_then_leaves_nothing() {
+        let races = races(RaceLimits::default());
+        let race = races.start(&request(&Technique::ALL)).await.unwrap();
+        assert_eq!(race.lanes.iter().map(|lane| lane.technique).collect::<Vec<_>>(), Technique::ALL);
+        for _ in 0..3 {
+            sleep(29 * SECOND).await;
+            races.look(&race.id).unwrap();
+        }
+        sleep(31 * SECOND).await;
+        assert!(matches!(races.look(&race.id), Err(RaceError::Unknown(_))));
+        assert_eq!(races.count(), 0);
+        for lane in race.lanes {
+            assert!(std::net::TcpStream::connect(("127.0.0.1", lane.port)).is_err(), "port {} is closed", lane.port);
+        }
+    }
+
+    #[tokio::test]
+    async fn ending_a_race_frees_its_place_and_its_ports() {
+        let races = races(RaceLimits { races: 1, ..RaceLimits::default() });
+        let race = races.start(&request(&[Technique::Poll])).await.unwrap();
+        let refused = races.start(&request(&[Technique::Poll])).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "1 races are under way, which is the limit; one that nobody looks at ends within 30 s"
+        );
+        races.end(&race.id).unwrap();
+        assert!(matches!(races.end(&race.id), Err(RaceError::Unknown(_))));
+        let again = races.start(&request(&[Technique::Poll])).await.unwrap();
+        assert_ne!(again.id, race.id);
+        assert_eq!((again.id.len(), races.count()), (32, 1));
+    }
+
+    #[tokio::test]
+    async fn a_refused_request_takes_no_place_and_says_what_is_allowed() {
+        let races = races(RaceLimits { races: 1, ..RaceLimits::default() });
+        for (asked, says) in [
+            (request(&[]), "`techniques` must be 1 to 8 techniques, but `0 techniques` came"),
+            (request(&[Technique::Poll; 9]), "`techniques` must be 1 to 8 techniques, but `9 techniques` came"),
+            (
+                RaceRequest { delay_down_ms: 500.1, ..request(&[Technique::Sse]) },
+                "`delay_down_ms` must be 0 to 500 ms, but `500.1` came",
+            ),
+            (
+                RaceRequest { delay_up_ms: f64::NAN, ..request(&[Technique::Sse]) },
+                "`delay_up_ms` must be 0 to 500 ms, but `NaN` came",
+            ),
+        ] {
+            assert_eq!(races.start(&asked).await.unwrap_err().to_string(), says);
+        }
+        assert_eq!(races.count(), 0);
+        assert!(races.start(&request(&[Technique::Sse])).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn delays_change_for_all_lanes_or_not_at_all() {
+        let races = races(RaceLimits::default());
+        let asked = RaceRequest { delay_up_ms: 20.0, delay_down_ms: 30.0, ..request(&[Technique::Poll]) };
+        let race = races.start(&asked).await.unwrap();
+        assert_eq!((race.delay_up_ms, race.delay_down_ms), (20.0, 30.0));
+        let wrong = RaceChange { delay_up_ms: 50.0, delay_down_ms: -1.0 };
+        assert!(matches!(races.change(&race.id, &wrong), Err(RaceError::Field { field: "delay_down_ms", .. })));
+        assert_eq!(races.look(&race.id).unwrap().delay_up_ms, 20.0);
+        let right = RaceChange { delay_up_ms: 50.0, delay_down_ms: 0.5 };
+        let race = races.change(&race.id, &right).unwrap();
+        assert_eq!((race.delay_up_ms, race.delay_down_ms), (50.0, 0.5));
+        assert!(matches!(races.change("nobody", &right), Err(RaceError::Unknown(_))));
+    }
+}

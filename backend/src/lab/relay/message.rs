@@ -1,0 +1,239 @@
+//! One direction of an HTTP/1.1 connection as a counter sees it: heads, bodies, framing, in any split; no I/O.
+
+use super::frames::Frames;
+
+/// Longest head that is looked into; beyond it the rest of the connection counts as body.
+pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Longest line that gives a chunk's size, extensions included.
+const CHUNK_LINE_BYTES_MAX: usize = 1024;
+
+/// How far a body goes.
+///
+/// Source: RFC 9112, section 6.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// So many bytes.
+    Fixed(u64),
+    /// Chunks, then trailers.
+    Chunked,
+    /// All that comes: a body without a length, a tunnel, or what is not understood.
+    UntilClose,
+    /// WebSocket frames.
+    Frames,
+}
+
+/// Bytes by what they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) head: usize,
+    pub(super) body: usize,
+    pub(super) framing: usize,
+}
+
+impl Taken {
+    pub(super) fn total(self) -> usize {
+        self.head + self.body + self.framing
+    }
+}
+
+/// What became complete with the bytes just taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Complete {
+    /// Nothing.
+    Nothing,
+    /// A head, whole; [`Messages::body`] must say what follows before more is taken.
+    Head(Vec<u8>),
+    /// A message to its end.
+    Message,
+}
+
+#[derive(Debug)]
+enum Part {
+    Head { came: Vec<u8>, line_bytes: usize, lines: usize },
+    Fixed { left: u64 },
+    ChunkSize { line: Vec<u8> },
+    ChunkData { left: u64 },
+    ChunkEnd,
+    Trailer { line_bytes: usize },
+    UntilClose,
+    Frames(Frames),
+}
+
+/// Where one direction of a connection is in its sequence of messages.
+#[derive(Debug)]
+pub(super) struct Messages {
+    part: Part,
+}
+
+fn head() -> Part {
+    Part::Head { came: Vec::new(), line_bytes: 0, lines: 0 }
+}
+
+impl Messages {
+    /// Before the first message.
+    pub(super) fn new() -> Self {
+        Self { part: head() }
+    }
+
+    /// Says what follows the head that was just completed.
+    ///
+    /// - Returns whether the message is over with it.
+    pub(super) fn body(&mut self, extent: Extent) -> bool {
+        self.part = match extent {
+            Extent::Fixed(0) => head(),
+            Extent::Fixed(left) => Part::Fixed { left },
+            Extent::Chunked => Part::ChunkSize { line: Vec::new() },
+            Extent::UntilClose => Part::UntilClose,
+            Extent::Frames => Part::Frames(Frames::new()),
+        };
+        extent == Extent::Fixed(0)
+    }
+
+    /// Whether a body is under way that only the connection's end will end.
+    pub(super) fn until_close(&self) -> bool {
+        matches!(self.part, Part::UntilClose)
+    }
+
+    /// Takes some of `bytes`, at least one if there is any.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> (Taken, Complete) {
+        match &mut self.part {
+            Part::Head { .. } => self.take_head(bytes),
+            Part::Fixed { left } => {
+                let body = at_most(bytes, *left);
+                *left -= body as u64;
+                let over = *left == 0;
+                (Taken { body, ..Taken::default() }, self.message_if(over))
+            }
+            Part::ChunkSize { .. } => self.take_chunk_size(bytes),
+            Part::ChunkData { left } => {
+                let body = at_most(bytes, *left);
+                *left -= body as u64;
+                if *left == 0 {
+                    self.part = Part::ChunkEnd;
+                }
+                (Taken { body, ..Taken::default() }, Complete::Nothing)
+            }
+            Part::ChunkEnd => {
+                let (framing, ended) = through_line_end(bytes);
+                if ended {
+                    self.part = Part::ChunkSize { line: Vec::new() };
+                }
+                (Taken { framing, ..Taken::default() }, Complete::Nothing)
+            }
+            Part::Trailer { line_bytes } => {
+                let (framing, ended) = through_line_end(bytes);
+                *line_bytes += bytes[..framing].iter().filter(|byte| !b"\r\n".contains(byte)).count();
+                let over = ended && *line_bytes == 0;
+                if ended {
+                    *line_bytes = 0;
+                }
+                (Taken { framing, ..Taken::default() }, self.message_if(over))
+            }
+            Part::UntilClose => (Taken { body: bytes.len(), ..Taken::default() }, Complete::Nothing),
+            Part::Frames(frames) => {
+                let (framing, body) = frames.take(bytes);
+                (Taken { head: 0, body, framing }, Complete::Nothing)
+            }
+        }
+    }
+
+    fn message_if(&mut self, over: bool) -> Complete {
+        if over {
+            self.part = head();
+            Complete::Message
+        } else {
+            Complete::Nothing
+        }
+    }
+
+    /// A head ends with its first empty line; empty lines before it belong to it.
+    fn take_head(&mut self, bytes: &[u8]) -> (Taken, Complete) {
+        let Part::Head { came, line_bytes, lines } = &mut self.part else {
+            return (Taken::default(), Complete::Nothing);
+        };
+        let mut over = false;
+        let mut taken = 0;
+        for byte in bytes {
+            taken += 1;
+            match byte {
+                b'\n' if *line_bytes == 0 => over = *lines > 0,
+                b'\n' => {
+                    *lines += 1;
+                    *line_bytes = 0;
+                }
+                b'\r' => {}
+                _ => *line_bytes += 1,
+            }
+            if over {
+                break;
+            }
+        }
+        came.extend_from_slice(&bytes[..taken]);
+        let counted = Taken { head: taken, ..Taken::default() };
+        if over {
+            return (counted, Complete::Head(std::mem::take(came)));
+        }
+        if came.len() > HEAD_BYTES_MAX {
+            self.part = Part::UntilClose;
+        }
+        (counted, Complete::Nothing)
+    }
+
+    fn take_chunk_size(&mut self, bytes: &[u8]) -> (Taken, Complete) {
+        let Part::ChunkSize { line } = &mut self.part else { return (Taken::default(), Complete::Nothing) };
+        let (framing, ended) = through_line_end(bytes);
+        line.extend_from_slice(&bytes[..framing]);
+        if ended {
+            self.part = match chunk_size(line) {
+                Some(0) => Part::Trailer { line_bytes: 0 },
+                Some(left) => Part::ChunkData { left },
+                None => Part::UntilClose,
+            };
+        } else if line.len() > CHUNK_LINE_BYTES_MAX {
+            self.part = Part::UntilClose;
+        }
+        (Taken { framing, ..Taken::default() }, Complete::Nothing)
+    }
+}
+
+fn at_most(bytes: &[u8], left: u64) -> usize {
+    usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len())
+}
+
+/// How many of `bytes` go up to and with the next line feed, and whether there is one.
+fn through_line_end(bytes: &[u8]) -> (usize, bool) {
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(at) => (at + 1, true),
+        None => (bytes.len(), false),
+    }
+}
+
+/// The hexadecimal size at the beginning of a chunk's first line; extensions do not count.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(line).ok()?;
+    let digits = text.split(';').next()?.trim();
+    u64::from_str_radix(digits, 16).ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunk_sizes_are_hexadecimal_with_extensions_and_nothing_else() {
+        assert_eq!(chunk_size(b"1aF\r\n"), Some(0x1af));
+        assert_eq!(chunk_size(b"10;name=value\r\n"), Some(16));
+        for wrong in [&b"\r\n"[..], b"+1\r\n", b"-1\r\n", b"0x10\r\n", b"g\r\n", b"11111111111111111\r\n"] {
+            assert_eq!(chunk_size(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_without_end_is_not_kept() {
+        let mut messages = Messages::new();
+        let (taken, _) = messages.take(&vec![b'x'; HEAD_BYTES_MAX + 1]);
+        assert_eq!(taken.head, HEAD_BYTES_MAX + 1);
+        assert!(messages.until_close());
+        assert_eq!(messages.take(b"more").0.body, 4);
+    }
+}

@@ -1,0 +1,257 @@
+//! Conversations with known counts, whole and in any split, and bytes that are no conversation at all.
+
+use super::*;
+use proptest::prelude::*;
+
+/// A piece of a conversation: who speaks and what.
+#[derive(Debug, Clone)]
+enum Turn {
+    Up(Vec<u8>),
+    Down(Vec<u8>),
+}
+
+fn up(text: &str) -> Turn {
+    Turn::Up(text.as_bytes().to_vec())
+}
+
+fn down(text: &str) -> Turn {
+    Turn::Down(text.as_bytes().to_vec())
+}
+
+/// What an observer counts when every turn comes in pieces of the sizes in `cuts`, in turn.
+fn count(turns: &[Turn], cuts: &[usize]) -> Counts {
+    let (mut observer, mut counts) = (Observer::new(), Counts::default());
+    let mut cut = cuts.iter().cycle();
+    for turn in turns {
+        let (Turn::Up(bytes) | Turn::Down(bytes)) = turn;
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(*cut.next().unwrap()).max(1));
+            match turn {
+                Turn::Up(_) => observer.request(piece, &mut counts),
+                Turn::Down(_) => observer.response(piece, &mut counts),
+            }
+            rest = after;
+        }
+    }
+    observer.response_closed(&mut counts);
+    assert_eq!(sum(&counts), total(turns), "the counts add up to all bytes");
+    counts
+}
+
+fn sum(counts: &Counts) -> (u64, u64) {
+    (
+        counts.request_head_bytes + counts.request_body_bytes + counts.request_framing_bytes,
+        counts.response_head_bytes + counts.response_body_bytes + counts.response_framing_bytes,
+    )
+}
+
+fn total(turns: &[Turn]) -> (u64, u64) {
+    turns.iter().fold((0, 0), |(sent, got), turn| match turn {
+        Turn::Up(bytes) => (sent + bytes.len() as u64, got),
+        Turn::Down(bytes) => (sent, got + bytes.len() as u64),
+    })
+}
+
+/// Request body and framing, response body and framing, requests, responses, empty responses.
+fn check(turns: &[Turn], bodies: [u64; 4], messages: [u64; 3]) {
+    for cuts in [&[1_000_000][..], &[1], &[2, 3], &[7, 1, 64]] {
+        let counts = count(turns, cuts);
+        let came = [
+            counts.request_body_bytes,
+            counts.request_framing_bytes,
+            counts.response_body_bytes,
+            counts.response_framing_bytes,
+        ];
+        assert_eq!(came, bodies, "{turns:?} in {cuts:?}");
+        let came = [counts.requests, counts.responses, counts.empty_responses];
+        assert_eq!(came, messages, "{turns:?} in {cuts:?}");
+    }
+}
+
+const GET: &str = "GET /v1/stream/x?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+#[test]
+fn an_answer_with_a_length_ends_there_and_the_next_begins() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    check(&[up(GET), down(answer), up(GET), down(answer)], [0, 0, 10, 0], [2, 2, 0]);
+    check(&[up(GET), up(GET), down(answer), down(answer)], [0, 0, 10, 0], [2, 2, 0]);
+}
+
+#[test]
+fn answers_without_news_are_counted_as_such() {
+    let cases = [
+        ("HTTP/1.1 204 No Content\r\n\r\n", 0),
+        ("HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n", 0),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", 2),
+    ];
+    for (answer, body) in cases {
+        check(&[up(GET), down(answer), up(GET), down(answer)], [0, 0, 2 * body, 0], [2, 2, 2]);
+    }
+    check(&[up(GET), down("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n42")], [0, 0, 2, 0], [1, 1, 0]);
+    check(&[up(GET), down("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")], [0, 0, 0, 5], [1, 1, 1]);
+    check(&[up(GET), down("HTTP/1.1 200 OK\r\n\r\n")], [0, 0, 0, 0], [1, 1, 1]);
+}
+
+#[test]
+fn only_reads_can_lack_news() {
+    let append = "POST /v1/stream/x HTTP/1.1\r\nContent-Length: 3\r\n\r\n[1]";
+    check(&[up(append), down("HTTP/1.1 204 No Content\r\n\r\n")], [3, 0, 0, 0], [1, 1, 0]);
+    check(&[up(GET), down("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")], [0, 0, 0, 0], [1, 1, 0]);
+}
+
+#[test]
+fn an_answer_to_head_has_no_body_whatever_it_says() {
+    let head = "HEAD /v1/stream/x HTTP/1.1\r\n\r\n";
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    check(&[up(head), down(answer), up(GET), down(answer), down("hello")], [0, 0, 5, 0], [2, 2, 0]);
+}
+
+#[test]
+fn chunks_are_told_from_their_framing() {
+    let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n5\r\nhello\r\n10;x=y\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\n";
+    check(&[up(GET), down(answer), up(GET), down(answer)], [0, 0, 42, 2 * (3 + 2 + 8 + 2 + 3 + 6 + 2)], [2, 2, 0]);
+    let append = "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let ok = "HTTP/1.1 204 No Content\r\n\r\n";
+    check(&[up(append), down(ok), up(append), down(ok)], [6, 20, 0, 0], [2, 2, 0]);
+}
+
+#[test]
+fn an_event_of_36_bytes_in_a_chunk_costs_6_bytes_of_framing() {
+    let chunk = format!("24\r\n{}\r\n", "x".repeat(36));
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    check(&[up(GET), down(head), down(&chunk), down(&chunk)], [0, 0, 72, 12], [1, 1, 0]);
+}
+
+#[test]
+fn an_interim_answer_belongs_to_the_same_request() {
+    let append = "POST /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    let turns = [up(append), down("HTTP/1.1 100 Continue\r\n\r\n"), up("abc"), down("HTTP/1.1 204 No Content\r\n\r\n")];
+    check(&turns, [3, 0, 0, 0], [1, 1, 0]);
+    check(&[up(GET), down("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 None\r\n\r\n")], [0; 4], [1, 1, 1]);
+}
+
+#[test]
+fn a_body_without_a_length_goes_on_until_the_end() {
+    check(&[up(GET), down("HTTP/1.1 200 OK\r\n\r\n"), down("HTTP/1.1 is "), down("body")], [0, 0, 16, 0], [1, 1, 0]);
+}
+
+#[test]
+fn after_an_upgrade_both_directions_are_frames() {
+    let ask = "GET /x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let agree = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
+    let event = Turn::Down([&[0x81, 5][..], b"hello"].concat());
+    let append = Turn::Up([&[0x81, 0x85, 1, 2, 3, 4][..], b"hello"].concat());
+    let pong = Turn::Up(vec![0x8a, 0x80, 1, 2, 3, 4]);
+    check(&[up(ask), down(agree), event.clone(), append, pong, event], [5, 12, 10, 4], [1, 1, 0]);
+}
+
+#[test]
+fn an_upgrade_to_something_else_and_a_tunnel_are_body() {
+    let other = [
+        up("GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n"),
+        down("HTTP/1.1 101 OK\r\nUpgrade: h2c\r\n\r\n"),
+        down("abc"),
+        up("de"),
+    ];
+    check(&other, [2, 0, 3, 0], [1, 1, 0]);
+    let tunnel = [
+        up("CONNECT a:1 HTTP/1.1\r\n\r\n"),
+        down("HTTP/1.1 200 OK\r\n\r\n"),
+        down("abc"),
+        up("GET / HTTP/1.1\r\n\r\n"),
+    ];
+    check(&tunnel, [18, 0, 3, 0], [1, 1, 0]);
+}
+
+#[test]
+fn a_refused_upgrade_stays_http() {
+    let ask = "GET /x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let refuse = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno";
+    check(&[up(ask), down(refuse), up(GET), down("HTTP/1.1 204 None\r\n\r\n")], [0, 0, 2, 0], [2, 2, 1]);
+}
+
+#[test]
+fn empty_lines_before_a_request_belong_to_its_head() {
+    check(&[up("\r\n\r\n"), up(GET), down("HTTP/1.1 204 None\r\n\r\n")], [0; 4], [1, 1, 1]);
+}
+
+#[test]
+fn what_is_not_http_is_counted_as_body() {
+    check(&[up("this is\r\n\r\nnot http"), down("nor\r\n\r\nthis")], [8, 0, 4, 0], [1, 0, 0]);
+    let broken = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc";
+    check(&[up(GET), down(broken)], [0, 0, 3, 4], [1, 1, 0]);
+}
+
+/// One request with its answer, and what they must add: request body and framing, response body and framing, empties.
+fn exchange() -> impl Strategy<Value = (Vec<Turn>, [u64; 5])> {
+    let bytes = prop::collection::vec(any::<u8>(), 1..300);
+    prop_oneof![
+        bytes.clone().prop_map(|body| {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            let empty = u64::from(body == b"[]");
+            (vec![up(GET), Turn::Down([head.as_bytes(), &body].concat())], [0, 0, body.len() as u64, 0, empty])
+        }),
+        prop::collection::vec(bytes.clone(), 1..5).prop_map(|chunks| {
+            let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+            let (mut body, mut framing) = (0, 5);
+            for chunk in &chunks {
+                let size = format!("{:x}\r\n", chunk.len());
+                framing += size.len() as u64 + 2;
+                body += chunk.len() as u64;
+                answer.extend_from_slice(&[size.as_bytes(), chunk, b"\r\n"].concat());
+            }
+            answer.extend_from_slice(b"0\r\n\r\n");
+            let empty = u64::from(chunks.concat() == b"[]");
+            (vec![up(GET), Turn::Down(answer)], [0, 0, body, framing, empty])
+        }),
+        bytes.prop_map(|body| {
+            let head = format!("POST /x HTTP/1.1\r\ncontent-length: {}\r\n\r\n", body.len());
+            let turns = vec![Turn::Up([head.as_bytes(), &body].concat()), down("HTTP/1.1 204 None\r\n\r\n")];
+            (turns, [body.len() as u64, 0, 0, 0, 0])
+        }),
+        Just((vec![up(GET), down("HTTP/1.1 204 None\r\n\r\n")], [0, 0, 0, 0, 1])),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_conversation_counts_the_same_in_any_split(
+        exchanges in prop::collection::vec(exchange(), 1..8),
+        cuts in prop::collection::vec(1..100usize, 1..20),
+    ) {
+        let turns: Vec<Turn> = exchanges.iter().flat_map(|(turns, _)| turns.clone()).collect();
+        let mut expected = [0; 5];
+        for (_, parts) in &exchanges {
+            expected.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+        }
+        let counts = count(&turns, &cuts);
+        let came = [
+            counts.request_body_bytes,
+            counts.request_framing_bytes,
+            counts.response_body_bytes,
+            counts.response_framing_bytes,
+            counts.empty_responses,
+        ];
+        prop_assert_eq!(came, expected);
+        prop_assert_eq!((counts.requests, counts.responses), (exchanges.len() as u64, exchanges.len() as u64));
+        prop_assert_eq!(counts, count(&turns, &[usize::MAX]));
+    }
+
+    #[test]
+    fn any_bytes_at_all_are_counted_once(
+        sent in prop::collection::vec(any::<u8>(), 0..400),
+        got in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\n'), Just(b'\r'), Just(b'0')], 0..400),
+        cuts in prop::collection::vec(1..50usize, 1..10),
+        upgrade in any::<bool>(),
+    ) {
+        let mut turns = Vec::new();
+        if upgrade {
+            turns.push(up("GET /x HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"));
+            turns.push(down("HTTP/1.1 101 OK\r\nUpgrade: websocket\r\n\r\n"));
+        }
+        turns.extend([Turn::Up(sent), Turn::Down(got)]);
+        prop_assert_eq!(count(&turns, &cuts), count(&turns, &[usize::MAX]));
+    }
+}
