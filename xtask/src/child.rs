@@ -8,6 +8,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -93,9 +94,11 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Fault> {
     if status.success() { Ok(()) } else { Err(Fault::Ended { command: words(command), status }) }
 }
 
-/// The words of a guarded command as one would type them.
+/// The words of a guarded command as one would type them, the program without its folder.
 pub(crate) fn words(command: &Command) -> String {
-    let shown: Vec<_> = command.get_args().skip(1).map(OsStr::to_string_lossy).collect();
+    let mut arguments = command.get_args().skip(1);
+    let program = arguments.next().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    let shown: Vec<_> = std::iter::once(program).chain(arguments).map(OsStr::to_string_lossy).collect();
     shown.join(" ")
 }
 
@@ -156,7 +159,7 @@ fn signal(name: &str, group: u32) {
 /// This program's file. On Linux the link in /proc works even after the file was replaced by a newer build.
 fn this_program() -> OsString {
     let link = OsString::from("/proc/self/exe");
-    if std::path::Path::new(&link).exists() {
+    if Path::new(&link).exists() {
         return link;
     }
     std::env::current_exe().map_or(link, std::path::PathBuf::into_os_string)
