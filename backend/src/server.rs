@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind};
 use crate::http::{self, App, Gate};
+use crate::lab::Lab;
 use crate::log::Streams;
 use crate::store::{MemoryStore, Store};
 use actix_web::dev::ServerHandle;
@@ -22,6 +23,8 @@ pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Ou
     let (stop, stopping) = watch::channel(false);
     let gate = web::Data::new(Gate::new(&config, listener.local_addr()?.ip()));
     let app = web::Data::new(open(config.clone(), stopping));
+    let lab = config.lab_on().then(|| lab(&app, &listener)).transpose()?;
+    let offered = lab.clone();
     let drain_s = config.drain.as_secs_f64().ceil().min(3600.0);
     let connections = gate.clone().into_inner();
     let factory_gate = gate.clone();
@@ -29,8 +32,14 @@ pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Ou
         actix_web::App::new()
             .app_data(app.clone())
             .app_data(factory_gate.clone())
+            .configure(|service| {
+                if let Some(lab) = &offered {
+                    service.app_data(lab.clone());
+                }
+            })
             .wrap(from_fn(http::guard))
             .configure(http::configure)
+            .configure(http::lab::configure)
             .configure(http::assets::configure)
             .default_service(web::to(http::no_route))
     })
@@ -50,6 +59,9 @@ pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Ou
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     shutdown.await;
+    if let Some(lab) = lab {
+        lab.close().await;
+    }
     finish(stop, &handle).await;
     serving.await.unwrap_or(Ok(()))
 }
@@ -57,6 +69,11 @@ pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Ou
 async fn finish(stop: watch::Sender<bool>, handle: &ServerHandle) {
     stop.send_replace(true);
     handle.stop(true).await;
+}
+
+fn lab(app: &App, listener: &TcpListener) -> std::io::Result<web::Data<Lab>> {
+    let runtime = tokio::runtime::Handle::current();
+    Ok(web::Data::new(Lab::new(Arc::clone(&app.streams), app.clock, listener.local_addr()?, &runtime)))
 }
 
 fn open(config: Config, stop: watch::Receiver<bool>) -> App {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what failed by panicking")]
 
+#[path = "lab/endpoints.rs"]
+mod endpoints;
 #[path = "lab/raw.rs"]
 mod raw;
 #[path = "lab/relay.rs"]

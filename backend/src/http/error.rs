@@ -1,5 +1,8 @@
 //! Every refusal with its status code, its stable name and the text that the client reads.
 
+use super::lab::LabRefusal;
+use crate::lab::races::RaceError;
+use crate::lab::source::SourceError;
 use crate::log::{AppendError, CreateError, NameError, PayloadError, ReadError, Tail};
 use crate::store::StoreError;
 use crate::techniques::websocket::FrameRefusal;
@@ -64,6 +67,8 @@ pub enum Refusal {
         /// Connections allowed.
         limit: usize,
     },
+    /// The lab refused.
+    Lab(LabRefusal),
     /// The server is stopping.
     Stopping,
     /// The request head is too large.
@@ -123,6 +128,7 @@ impl Refusal {
             Self::TooManyConnections { .. } => {
                 (S::SERVICE_UNAVAILABLE, "#too-many-connections", "No room for a connection")
             }
+            Self::Lab(refusal) => lab_class(refusal),
             Self::Stopping => (S::SERVICE_UNAVAILABLE, "#stopping", "The server is stopping"),
             Self::HeadTooLarge { .. } => {
                 (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "#head-too-large", "The request head is too large")
@@ -152,6 +158,15 @@ impl Refusal {
             Self::TooManyReaders { .. } | Self::Append(AppendError::Store(StoreError::OutOfStep)) => {
                 response.insert_header((RETRY_AFTER, "1"));
             }
+            Self::Lab(
+                LabRefusal::Race(RaceError::TooMany { lease_s: retry_s, .. })
+                | LabRefusal::Source(SourceError::TooMany { lease_s: retry_s, .. }),
+            ) => {
+                response.insert_header((RETRY_AFTER, retry_s.to_string()));
+            }
+            Self::Lab(LabRefusal::Race(RaceError::System(_)) | LabRefusal::Source(SourceError::System(_))) => {
+                response.insert_header((RETRY_AFTER, "1"));
+            }
             Self::TooManyConnections { .. } | Self::Stopping => {
                 response.insert_header((RETRY_AFTER, "2"));
                 response.insert_header((CONNECTION, "close"));
@@ -172,6 +187,34 @@ fn store_class(error: &StoreError) -> (StatusCode, &'static str, &'static str) {
         StoreError::NoStream => (StatusCode::NOT_FOUND, "#no-stream", "There is no such stream"),
         StoreError::Trimmed { .. } => (StatusCode::GONE, "#gone", "The position is no longer kept"),
         StoreError::InsideMessage(_) => (StatusCode::BAD_REQUEST, "#offset", "The offset is not one of this stream's"),
+    }
+}
+
+fn lab_class(refusal: &LabRefusal) -> (StatusCode, &'static str, &'static str) {
+    use StatusCode as S;
+    match refusal {
+        LabRefusal::Off => (S::NOT_FOUND, "#lab-off", "The lab is not offered here"),
+        LabRefusal::Body(_) => (S::BAD_REQUEST, "#lab-body", "The body is not understood"),
+        LabRefusal::Race(RaceError::Field(_)) | LabRefusal::Source(SourceError::Field(_)) => {
+            (S::BAD_REQUEST, "#lab-value", "A value is out of range")
+        }
+        LabRefusal::Race(RaceError::Unknown(_)) => (S::NOT_FOUND, "#no-race", "There is no such race"),
+        LabRefusal::Race(RaceError::TooMany { .. }) => {
+            (S::SERVICE_UNAVAILABLE, "#too-many-races", "No room for a race")
+        }
+        LabRefusal::Source(SourceError::TooMany { .. }) => {
+            (S::SERVICE_UNAVAILABLE, "#too-many-sources", "No room for a source")
+        }
+        LabRefusal::Race(RaceError::System(_)) | LabRefusal::Source(SourceError::System(_)) => {
+            (S::SERVICE_UNAVAILABLE, "#system", "The system has no room")
+        }
+        LabRefusal::Source(SourceError::Foreign { .. }) => {
+            (S::CONFLICT, "#foreign-stream", "The stream is not a source's")
+        }
+        // These become refusals of their own, see `From<SourceError>`.
+        LabRefusal::Source(SourceError::Create(_) | SourceError::Read(_) | SourceError::Name(_)) => {
+            (S::INTERNAL_SERVER_ERROR, "#source", "The source can't write")
+        }
     }
 }
 
@@ -199,6 +242,7 @@ impl fmt::Display for Refusal {
             Self::Store(error) => error.fmt(f),
             Self::TooManyReaders { limit } => write!(f, "{limit} readers wait or stream already, which is the limit"),
             Self::TooManyConnections { limit } => write!(f, "{limit} connections are open already, which is the limit"),
+            Self::Lab(refusal) => refusal.fmt(f),
             Self::Stopping => f.write_str("the server is stopping; ask again in a moment"),
             Self::HeadTooLarge { came, limit } => write!(f, "the request head has {came} bytes, the limit is {limit}"),
             Self::Host(host) => write!(
@@ -254,6 +298,23 @@ impl From<FrameRefusal> for Refusal {
             FrameRefusal::Payload(error) => Self::Payload(error),
             FrameRefusal::Append(error) => Self::Append(error),
             other @ (FrameRefusal::NotARequest(_) | FrameRefusal::WrongValue { .. }) => Self::Query(other.to_string()),
+        }
+    }
+}
+
+impl From<RaceError> for Refusal {
+    fn from(error: RaceError) -> Self {
+        Self::Lab(LabRefusal::Race(error))
+    }
+}
+
+impl From<SourceError> for Refusal {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Create(error) => error.into(),
+            SourceError::Read(error) => error.into(),
+            SourceError::Name(error) => error.into(),
+            own => Self::Lab(LabRefusal::Source(own)),
         }
     }
 }

@@ -8,6 +8,7 @@ mod delete;
 mod error;
 mod guard;
 mod head;
+pub mod lab;
 mod query;
 mod read;
 
@@ -60,11 +61,14 @@ pub async fn no_route(request: HttpRequest) -> Refusal {
 }
 
 async fn method(request: HttpRequest) -> HttpResponse {
+    method_refused(&request, "PUT, POST, GET, HEAD, DELETE, OPTIONS")
+}
+
+/// 405, with the methods that are served.
+fn method_refused(request: &HttpRequest, allowed: &'static str) -> HttpResponse {
     use actix_web::ResponseError;
     let mut response = Refusal::Method(request.method().to_string()).error_response();
-    response
-        .headers_mut()
-        .insert(actix_web::http::header::ALLOW, HeaderValue::from_static("PUT, POST, GET, HEAD, DELETE, OPTIONS"));
+    response.headers_mut().insert(actix_web::http::header::ALLOW, HeaderValue::from_static(allowed));
     response
 }
 

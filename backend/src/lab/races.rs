@@ -2,6 +2,7 @@
 
 use super::relay::{Delays, Meter, Relay, RelayLimits};
 use crate::clock::Clock;
+use crate::lab::WrongField;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use std::collections::HashMap;
@@ -46,15 +47,8 @@ impl Default for RaceLimits {
 #[derive(Debug, thiserror::Error)]
 pub enum RaceError {
     /// A value is outside what is allowed (400).
-    #[error("`{field}` must be {allowed}, but `{came}` came")]
-    Field {
-        /// Which field.
-        field: &'static str,
-        /// What is allowed.
-        allowed: String,
-        /// What came.
-        came: String,
-    },
+    #[error(transparent)]
+    Field(#[from] WrongField),
     /// No more races are allowed (503).
     #[error("{limit} races are under way, which is the limit; one that nobody looks at ends within {lease_s} s")]
     TooMany {
@@ -116,11 +110,11 @@ impl Races {
     pub async fn start(&self, request: &RaceRequest) -> Result<Race, RaceError> {
         let limits = &self.0.limits;
         if request.techniques.is_empty() || request.techniques.len() > limits.lanes {
-            return Err(RaceError::Field {
+            return Err(RaceError::Field(WrongField {
                 field: "techniques",
                 allowed: format!("1 to {} techniques", limits.lanes),
                 came: format!("{} techniques", request.techniques.len()),
-            });
+            }));
         }
         let delays = Arc::new(Delays::default());
         delays
@@ -191,17 +185,22 @@ impl Races {
         Ok(())
     }
 
+    /// Ends all races.
+    pub fn end_all(&self) {
+        self.0.running().clear();
+    }
+
     /// How many races there are.
     pub fn count(&self) -> usize {
         self.0.running().len()
     }
 
-    fn delay(&self, field: &'static str, came_ms: f64) -> Result<Duration, RaceError> {
+    fn delay(&self, field: &'static str, came_ms: f64) -> Result<Duration, WrongField> {
         let most_ms = self.0.limits.delay.as_secs_f64() * 1e3;
         if (0.0..=most_ms).contains(&came_ms) {
             return Ok(Duration::from_secs_f64(came_ms / 1e3));
         }
-        Err(RaceError::Field { field, allowed: format!("0 to {most_ms} ms"), came: came_ms.to_string() })
+        Err(WrongField { field, allowed: format!("0 to {most_ms} ms"), came: came_ms.to_string() })
     }
 }
 
@@ -366,7 +365,10 @@ mod tests {
         let race = races.start(&asked).await.unwrap();
         assert_eq!((race.delay_up_ms, race.delay_down_ms), (20.0, 30.0));
         let wrong = RaceChange { delay_up_ms: 50.0, delay_down_ms: -1.0 };
-        assert!(matches!(races.change(&race.id, &wrong), Err(RaceError::Field { field: "delay_down_ms", .. })));
+        assert!(matches!(
+            races.change(&race.id, &wrong),
+            Err(RaceError::Field(WrongField { field: "delay_down_ms", .. }))
+        ));
         assert_eq!(races.look(&race.id).unwrap().delay_up_ms, 20.0);
         let right = RaceChange { delay_up_ms: 50.0, delay_down_ms: 0.5 };
         let race = races.change(&race.id, &right).unwrap();

@@ -21,13 +21,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// On loopback, so with the lab.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_with(Config::default())
+    }
+
+    pub(crate) fn start_with(config: Config) -> Self {
+        let listener = TcpListener::bind((config.listen.ip(), 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
-            let config =
-                Config { workers: Some(1), listen: address, drain: Duration::from_secs(1), ..Config::default() };
+            let config = Config { workers: Some(1), drain: Duration::from_secs(1), ..config };
             let until_stopped = async move { drop(stopped.await) };
             actix_web::rt::System::new().block_on(tailwater::server::run(listener, config, until_stopped)).unwrap();
         });
@@ -91,13 +95,18 @@ impl Client {
 
     /// Sends a request and reads its answer, whose body has a length or which has none: status and body.
     pub(crate) async fn ask(&mut self, request: &str) -> (u16, String) {
+        let (head, body) = self.ask_whole(request).await;
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+    }
+
+    /// The same with the whole head.
+    pub(crate) async fn ask_whole(&mut self, request: &str) -> (String, String) {
         self.send(request.as_bytes()).await;
         let head = self.through("\r\n\r\n").await;
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let lower = head.to_ascii_lowercase();
         let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
         let length = if request.starts_with("HEAD") { 0 } else { length.map_or(0, |text| text.parse().unwrap()) };
-        (status, String::from_utf8(self.exactly(length).await).unwrap())
+        (head, String::from_utf8(self.exactly(length).await).unwrap())
     }
 
     /// The rest until the other side closes.

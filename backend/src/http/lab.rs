@@ -1,0 +1,122 @@
+//! The lab's endpoints: the clock, sources and races, as `tailwater_protocol::rig` describes them.
+
+use super::{App, Refusal};
+use crate::lab::Lab;
+use crate::lab::races::RaceError;
+use crate::lab::source::SourceError;
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tailwater_protocol::rig::{ClockReading, RaceChange, RaceRequest, SourceRequest};
+
+/// Largest request body; the longest that makes sense has a few hundred bytes.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// What the lab refuses, and what it says.
+#[derive(Debug, thiserror::Error)]
+pub enum LabRefusal {
+    /// The lab is not offered here (404).
+    #[error("the lab (sources, counting relays) is offered on loopback; elsewhere start the server with --lab")]
+    Off,
+    /// A body that can't be read (400).
+    #[error("{0}")]
+    Body(String),
+    /// A race was not started, changed or found.
+    #[error(transparent)]
+    Race(RaceError),
+    /// A source does not run.
+    #[error(transparent)]
+    Source(SourceError),
+}
+
+/// Registers the clock, which is always there, and the lab's routes, which need a `web::Data<Lab>` and answer 404 without.
+pub fn configure(service: &mut web::ServiceConfig) {
+    let resource = |path: &str| web::resource(path).app_data(web::PayloadConfig::new(BODY_BYTES_MAX));
+    service
+        .service(web::resource("/v1/clock").route(web::get().to(clock)).default_service(web::to(only_get)))
+        .service(resource("/v1/lab/sources").route(web::post().to(ask_source)).default_service(web::to(only_post)))
+        .service(resource("/v1/lab/races").route(web::post().to(start_race)).default_service(web::to(only_post)))
+        .service(
+            resource("/v1/lab/races/{id}")
+                .route(web::get().to(look_at_race))
+                .route(web::patch().to(change_race))
+                .route(web::delete().to(end_race))
+                .default_service(web::to(only_on_a_race)),
+        );
+}
+
+async fn clock(app: web::Data<App>) -> HttpResponse {
+    let received_us = app.clock.now_us();
+    // A page behind another origin measures the round trip with Resource Timing, which this header opens to it.
+    let mut response = fresh(HttpResponse::Ok());
+    response.insert_header(("timing-allow-origin", "*"));
+    response.json(ClockReading { received_us, sent_us: app.clock.now_us() })
+}
+
+async fn ask_source(request: HttpRequest, body: Body) -> Result<HttpResponse, Refusal> {
+    let asked: SourceRequest =
+        parse(body, r#"{"kind":"host"} or {"kind":"generator","pattern":"poisson","rate":5,"size":64,"seed":1}"#)?;
+    answer(HttpResponse::Ok(), &lab(&request)?.sources.ask(&asked).await?)
+}
+
+async fn start_race(request: HttpRequest, body: Body) -> Result<HttpResponse, Refusal> {
+    let asked: RaceRequest = parse(body, r#"{"techniques":["poll","sse"],"delay_up_ms":50,"delay_down_ms":50}"#)?;
+    let race = lab(&request)?.races.start(&asked).await?;
+    let mut response = HttpResponse::Created();
+    response.insert_header((LOCATION, format!("/v1/lab/races/{}", race.id)));
+    answer(response, &race)
+}
+
+async fn look_at_race(request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Refusal> {
+    answer(HttpResponse::Ok(), &lab(&request)?.races.look(&id)?)
+}
+
+async fn change_race(request: HttpRequest, id: web::Path<String>, body: Body) -> Result<HttpResponse, Refusal> {
+    let asked: RaceChange = parse(body, r#"{"delay_up_ms":50,"delay_down_ms":50}"#)?;
+    answer(HttpResponse::Ok(), &lab(&request)?.races.change(&id, &asked)?)
+}
+
+async fn end_race(request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Refusal> {
+    lab(&request)?.races.end(&id)?;
+    Ok(fresh(HttpResponse::NoContent()).finish())
+}
+
+async fn only_get(request: HttpRequest) -> HttpResponse {
+    super::method_refused(&request, "GET, HEAD, OPTIONS")
+}
+
+async fn only_post(request: HttpRequest) -> HttpResponse {
+    super::method_refused(&request, "POST, OPTIONS")
+}
+
+async fn only_on_a_race(request: HttpRequest) -> HttpResponse {
+    super::method_refused(&request, "GET, PATCH, DELETE, OPTIONS")
+}
+
+type Body = Result<web::Bytes, actix_web::Error>;
+
+fn lab(request: &HttpRequest) -> Result<&Lab, Refusal> {
+    request.app_data::<web::Data<Lab>>().map(|lab| &***lab).ok_or(Refusal::Lab(LabRefusal::Off))
+}
+
+/// The JSON in `body`; `example` is what the refusal shows.
+fn parse<T: DeserializeOwned>(body: Body, example: &str) -> Result<T, Refusal> {
+    let body = body.map_err(|error| body_refused(format!("the body can't be read: {error}")))?;
+    serde_json::from_slice(&body)
+        .map_err(|error| body_refused(format!("the body is not what is expected here: {error}; send {example}")))
+}
+
+fn body_refused(text: String) -> Refusal {
+    Refusal::Lab(LabRefusal::Body(text))
+}
+
+fn answer(response: HttpResponseBuilder, value: &impl Serialize) -> Result<HttpResponse, Refusal> {
+    Ok(fresh(response).json(value))
+}
+
+/// Nothing of the lab is worth keeping.
+fn fresh(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    response
+}

@@ -1,0 +1,376 @@
+//! Sources: what writes known events into ordinary streams, through the same door as any client.
+//!
+//! A source starts when it is first asked for and goes on while its lease is fresh or somebody reads its stream. Its
+//! sequence number lives in its stream: a source that starts again reads the last event that is kept and goes on from
+//! there, so no reader ever sees the number go back. Streams keep only their newest part. Stopped generators beyond a
+//! limit are forgotten, the longest stopped first, and their streams deleted.
+//!
+//! Each source has a thread of its own, as the system's timer is exact to some 60 microseconds and tokio's to a
+//! millisecond, and what is late here would be counted as latency of every technique.
+
+mod generator;
+mod host;
+mod schedule;
+
+use crate::clock::Clock;
+use crate::lab::WrongField;
+use crate::log::{
+    Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, Start, State, StreamConfig,
+    StreamName, Streams,
+};
+use bytes::Bytes;
+use generator::Generator;
+use host::Host;
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tailwater_protocol::Technique;
+use tailwater_protocol::rig::{SourceAnswer, SourceRequest, Stamps};
+use tokio::runtime::Handle;
+
+/// What sources may use.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceLimits {
+    /// Sources running at once; beyond it 503.
+    pub running: usize,
+    /// Sources remembered with their streams, running or stopped.
+    pub known: usize,
+    /// Time after which a source stops that nobody asks for and nobody reads.
+    pub lease: Duration,
+    /// Newest bytes of each stream that are kept.
+    pub keep_bytes: u64,
+}
+
+impl Default for SourceLimits {
+    fn default() -> Self {
+        Self { running: 8, known: 16, lease: Duration::from_secs(30), keep_bytes: 8 << 20 }
+    }
+}
+
+/// Most events of one append.
+const EVENTS_MAX: usize = 1024;
+/// How often a waiting source looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(500);
+/// Most bytes of one read when the last event is looked for.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Why a source does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A value is outside what is allowed (400).
+    #[error(transparent)]
+    Field(#[from] WrongField),
+    /// No more sources are allowed (503).
+    #[error("{limit} sources are running, which is the limit; one that nobody uses stops within {lease_s} s")]
+    TooMany {
+        /// Sources allowed.
+        limit: usize,
+        /// Seconds that a source outlives its last use.
+        lease_s: u64,
+    },
+    /// Its stream exists, and what is in it was not written by a source (409).
+    #[error("the stream `{stream}` exists and is not a source's: {why}; delete it first")]
+    Foreign {
+        /// The stream's name.
+        stream: String,
+        /// What was found.
+        why: String,
+    },
+    /// Its stream can't be created.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// Its stream can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Its stream's name is refused.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The system gave no thread, or can't be measured (503).
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+/// All sources of a server.
+#[derive(Debug)]
+pub struct Sources {
+    streams: Arc<Streams>,
+    clock: Clock,
+    runtime: Handle,
+    limits: SourceLimits,
+    /// Held while a source starts, so that no two write to one stream.
+    known: tokio::sync::Mutex<HashMap<StreamName, Arc<Known>>>,
+}
+
+/// A source that ran or runs, shared with its thread.
+#[derive(Debug)]
+struct Known {
+    log: Arc<Log>,
+    wanted: Wanted,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Whether and until when a source is wanted, on the server's clock.
+#[derive(Debug)]
+struct Wanted {
+    until_us: AtomicU64,
+    dismissed: AtomicBool,
+}
+
+impl Known {
+    fn is_running(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    fn dismiss(&self) {
+        self.wanted.dismissed.store(true, Ordering::Relaxed);
+        if let Some(thread) = &*self.thread.lock().unwrap_or_else(PoisonError::into_inner) {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        self.known.get_mut().values().for_each(|known| known.dismiss());
+    }
+}
+
+impl Sources {
+    /// No sources yet.
+    ///
+    /// - `runtime`: where appends complete; sources end with it.
+    pub fn new(streams: Arc<Streams>, clock: Clock, runtime: Handle, limits: SourceLimits) -> Self {
+        Self { streams, clock, runtime, limits, known: tokio::sync::Mutex::default() }
+    }
+
+    /// Starts a source, or renews its lease if it runs.
+    ///
+    /// # Errors
+    /// All of [`SourceError`].
+    pub async fn ask(&self, request: &SourceRequest) -> Result<SourceAnswer, SourceError> {
+        let name = StreamName::parse(&match request {
+            SourceRequest::Host => host::STREAM.to_owned(),
+            SourceRequest::Generator(request) => {
+                generator::check(request)?;
+                generator::stream_name(request)
+            }
+        })?;
+        let mut known = self.known.lock().await;
+        let answer = SourceAnswer { stream: name.to_string(), lease_s: self.limits.lease.as_secs() };
+        let log = self.streams.find(&name);
+        let same = |known: &Known| log.as_ref().is_some_and(|log| Arc::ptr_eq(log, &known.log));
+        if let Some(known) = known.get(&name).filter(|known| known.is_running() && same(known)) {
+            known.wanted.until_us.store(self.lease_end_us(), Ordering::Relaxed);
+            // It may have decided to stop just before it could see this.
+            if known.is_running() {
+                return Ok(answer);
+            }
+        }
+        known.remove(&name).iter().for_each(|former| former.dismiss());
+        if known.values().filter(|known| known.is_running()).count() >= self.limits.running {
+            return Err(SourceError::TooMany { limit: self.limits.running, lease_s: self.limits.lease.as_secs() });
+        }
+        self.forget_some(&mut known).await;
+        let started = self.start(&name, request).await?;
+        known.insert(name, started);
+        Ok(answer)
+    }
+
+    /// How many sources run.
+    pub async fn running(&self) -> usize {
+        self.known.lock().await.values().filter(|known| known.is_running()).count()
+    }
+
+    /// Stops all sources; their streams stay.
+    pub async fn dismiss_all(&self) {
+        self.known.lock().await.values().for_each(|known| known.dismiss());
+    }
+
+    fn lease_end_us(&self) -> u64 {
+        self.clock.now_us().saturating_add(micros(self.limits.lease))
+    }
+
+    /// Makes room for one more by deleting the streams of those that stopped longest ago.
+    async fn forget_some(&self, known: &mut HashMap<StreamName, Arc<Known>>) {
+        while known.len() >= self.limits.known {
+            let oldest = known
+                .iter()
+                .filter(|(_, known)| !known.is_running())
+                .min_by_key(|(_, known)| known.wanted.until_us.load(Ordering::Relaxed))
+                .map(|(name, _)| name.clone());
+            let Some(name) = oldest else { return };
+            known.remove(&name);
+            if let Err(error) = self.streams.delete(&name).await {
+                tracing::warn!(stream = %name, %error, "the stream of a stopped source can't be deleted");
+            }
+        }
+    }
+
+    async fn start(&self, name: &StreamName, request: &SourceRequest) -> Result<Arc<Known>, SourceError> {
+        let config = StreamConfig { keep_bytes: Some(self.limits.keep_bytes), ..StreamConfig::new("application/json") };
+        let created = self.streams.create(name, config, None, false).await.map_err(|error| match error {
+            CreateError::Differs { .. } => SourceError::Foreign { stream: name.to_string(), why: error.to_string() },
+            other => other.into(),
+        })?;
+        let log = created.log;
+        let seq = next_seq(&log).await?;
+        let now_us = self.clock.now_us();
+        let feed = match request {
+            SourceRequest::Host => Feed::Host(Box::new(Host::new(now_us)?)),
+            SourceRequest::Generator(request) => Feed::Generator(Generator::new(request, now_us)),
+        };
+        let wanted = Wanted { until_us: AtomicU64::new(self.lease_end_us()), dismissed: AtomicBool::new(false) };
+        let known = Arc::new(Known { log: Arc::clone(&log), wanted, thread: Mutex::default() });
+        let writer = Writer {
+            log,
+            feed,
+            seq,
+            clock: self.clock,
+            lease_us: micros(self.limits.lease),
+            known: Arc::clone(&known),
+            plain_reads: 0,
+        };
+        let runtime = self.runtime.clone();
+        let thread = thread::Builder::new().name("source".to_owned()).spawn(move || writer.run(&runtime))?;
+        *known.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(known)
+    }
+}
+
+/// One more than the number of the last event kept, or 0 in an empty stream.
+async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
+    let mut from = log.resolve(Start::Beginning);
+    let mut last = Bytes::new();
+    loop {
+        let batch = log.read(from, PAGE_BYTES).await?;
+        if batch.data.is_empty() {
+            break;
+        }
+        (last, from) = (batch.data, batch.next);
+    }
+    if last.is_empty() {
+        return Ok(0);
+    }
+    // JSON messages are kept each followed by one comma.
+    let array = [b"[", last.strip_suffix(b",").unwrap_or(&last), b"]"].concat();
+    let foreign = |why: String| SourceError::Foreign { stream: log.name().to_string(), why };
+    let stamps: Vec<Stamps> = serde_json::from_slice(&array)
+        .map_err(|error| foreign(format!("its newest messages have no seq, due_us and sent_us ({error})")))?;
+    stamps.last().map_or(Ok(0), |stamps| {
+        stamps.seq.checked_add(1).ok_or_else(|| foreign("its last seq is the largest number".to_owned()))
+    })
+}
+
+/// Where events come from.
+#[derive(Debug)]
+enum Feed {
+    Host(Box<Host>),
+    Generator(Generator),
+}
+
+impl Feed {
+    fn next_due_us(&self) -> u64 {
+        match self {
+            Self::Host(host) => host.next_due_us(),
+            Self::Generator(generator) => generator.next_due_us(),
+        }
+    }
+
+    /// Writes all events due by now, at most [`EVENTS_MAX`], as one JSON array; returns how many.
+    fn write_due(&mut self, first_seq: u64, clock: &Clock) -> (u64, Vec<u8>) {
+        match self {
+            Self::Host(host) => {
+                let mut body = Vec::with_capacity(512);
+                host.write(first_seq, || clock.now_us(), &mut body);
+                (1, body)
+            }
+            Self::Generator(generator) => {
+                let now_us = clock.now_us();
+                let (mut events, mut body) = (0, String::from("["));
+                while generator.next_due_us() <= now_us && events < EVENTS_MAX as u64 {
+                    body.push_str(if events > 0 { "," } else { "" });
+                    generator.write(first_seq + events, now_us, &mut body);
+                    events += 1;
+                }
+                body.push(']');
+                (events, body.into_bytes())
+            }
+        }
+    }
+}
+
+/// What a source's thread owns.
+#[derive(Debug)]
+struct Writer {
+    log: Arc<Log>,
+    feed: Feed,
+    seq: u64,
+    clock: Clock,
+    lease_us: u64,
+    known: Arc<Known>,
+    plain_reads: usize,
+}
+
+/// Why a source could not write.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl Writer {
+    /// Writes what falls due until nobody wants it any more, or it can't be written.
+    fn run(mut self, runtime: &Handle) {
+        while self.is_wanted() {
+            let wait_us = self.feed.next_due_us().saturating_sub(self.clock.now_us());
+            if wait_us > 0 {
+                thread::park_timeout(Duration::from_micros(wait_us).min(LOOK));
+                continue;
+            }
+            let (events, body) = self.feed.write_due(self.seq, &self.clock);
+            if events == 0 {
+                continue;
+            }
+            if let Err(error) = runtime.block_on(self.append(body)) {
+                tracing::info!(stream = %self.log.name(), %error, "the source stops: its events can't be written");
+                return;
+            }
+            self.seq += events;
+        }
+    }
+
+    async fn append(&self, body: Vec<u8>) -> Result<(), WriteError> {
+        let payload = Payload::parse(self.log.config().kind(), body.into())?;
+        self.log.append(Append { payload: Some(payload), ..Append::default() }).await?;
+        Ok(())
+    }
+
+    /// Whether the lease is fresh; a reader that waits at the stream, or came since the last look, renews it.
+    fn is_wanted(&mut self) -> bool {
+        let wanted = &self.known.wanted;
+        if wanted.dismissed.load(Ordering::Relaxed) || self.log.tail_now().state != State::Open {
+            return false;
+        }
+        let readers = self.log.readers();
+        let plain_reads = readers.count(Technique::Poll);
+        let now_us = self.clock.now_us();
+        if readers.live() > 0 || plain_reads != self.plain_reads {
+            self.plain_reads = plain_reads;
+            wanted.until_us.fetch_max(now_us.saturating_add(self.lease_us), Ordering::Relaxed);
+        }
+        wanted.until_us.load(Ordering::Relaxed) > now_us
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
