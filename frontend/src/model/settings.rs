@@ -104,6 +104,8 @@ pub struct Settings {
     pub down_ms: f64,
     /// Seconds that the drawings show, within [`WINDOW_S`].
     pub window_s: f64,
+    /// Whether latencies are laid out by powers of ten.
+    pub log: bool,
     /// Light, dark, or what the system says.
     pub theme: Theme,
     /// The language the link asks for, if it does.
@@ -123,6 +125,7 @@ impl Default for Settings {
             up_ms: 0.0,
             down_ms: 0.0,
             window_s: 8.0,
+            log: false,
             theme: Theme::Auto,
             language: None,
         }
@@ -166,6 +169,7 @@ impl Settings {
             "up" => self.up_ms = number(DELAY_MS, self.up_ms),
             "down" => self.down_ms = number(DELAY_MS, self.down_ms),
             "window" => self.window_s = number(WINDOW_S, self.window_s),
+            "scale" => self.log = value == "log",
             "theme" => self.theme = Theme::from_name(value).unwrap_or(self.theme),
             "lang" => self.language = Language::from_name(value).or(self.language),
             _ => {}
@@ -200,6 +204,9 @@ impl Settings {
         pairs.extend(
             numbers.iter().filter(|(_, now, by_default)| now != by_default).map(|(key, now, _)| format!("{key}={now}")),
         );
+        if self.log {
+            pairs.push("scale=log".to_owned());
+        }
         if self.theme != usual.theme {
             pairs.push(format!("theme={}", self.theme.name()));
         }
@@ -322,6 +329,7 @@ mod tests {
             up_ms: 50.0,
             down_ms: 12.5,
             window_s: 20.0,
+            log: true,
             theme: Theme::Dark,
             language: Some(Language::Korean),
         };

@@ -56,6 +56,11 @@ pub fn rate(value: f64) -> String {
     }
 }
 
+/// Milliseconds as seconds with three decimals, without the unit.
+pub fn seconds(ms: f64) -> String {
+    fixed(ms / 1_000.0, 3)
+}
+
 /// A share of 0 to 1 in percent, without decimals: `37 %`.
 pub fn percent(share: f64) -> String {
     format!("{} %", whole(share * 100.0))

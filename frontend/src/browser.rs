@@ -1,0 +1,104 @@
+//! The few things the page asks of the browser itself.
+
+use js_sys::{Array, Promise};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// The page's window.
+///
+/// Without one nothing can be shown; the page runs nowhere else.
+pub fn window() -> web_sys::Window {
+    leptos::prelude::window()
+}
+
+/// Milliseconds on the page's monotonic clock.
+pub fn now_ms() -> f64 {
+    window().performance().map_or(0.0, |performance| performance.now())
+}
+
+/// Lets `ms` milliseconds pass.
+pub async fn sleep(ms: f64) {
+    #[expect(clippy::cast_possible_truncation, reason = "clamped to a day")]
+    let whole_ms = ms.clamp(0.0, 86_400_000.0) as i32;
+    let promise = Promise::new(&mut |resolve, _| {
+        // A window that refuses a timer is being closed: nothing waits for the answer then.
+        window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, whole_ms).ok();
+    });
+    JsFuture::from(promise).await.ok();
+}
+
+/// A choice kept from an earlier visit.
+pub fn stored(key: &str) -> Option<String> {
+    window().local_storage().ok()??.get_item(key).ok()?
+}
+
+/// Keeps a choice for the next visit; browsers that forbid it forget it.
+pub fn store(key: &str, value: &str) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        storage.set_item(key, value).ok();
+    }
+}
+
+/// The languages a person reads, the dearest first.
+pub fn languages() -> Vec<String> {
+    window().navigator().languages().iter().filter_map(|tag| tag.as_string()).collect()
+}
+
+/// `location.search`.
+pub fn query() -> String {
+    window().location().search().unwrap_or_default()
+}
+
+/// The page's address without query and fragment.
+pub fn origin() -> String {
+    window().location().origin().unwrap_or_default()
+}
+
+/// The host name in the page's address, without a port.
+pub fn hostname() -> String {
+    window().location().hostname().unwrap_or_default()
+}
+
+/// Puts `query` into the address bar without a new entry in the history.
+pub fn show_query(query: &str) {
+    let location = window().location();
+    let path = location.pathname().unwrap_or_else(|_| "/".to_owned());
+    let address = if query.is_empty() { path } else { format!("{path}?{query}") };
+    if let Ok(history) = window().history() {
+        history.replace_state_with_url(&JsValue::NULL, "", Some(&address)).ok();
+    }
+}
+
+/// Whether the person asked for less motion.
+pub fn wants_less_motion() -> bool {
+    let wish = window().match_media("(prefers-reduced-motion: reduce)");
+    wish.ok().flatten().is_some_and(|wish| wish.matches())
+}
+
+/// Whether nobody can see the page now.
+pub fn is_hidden() -> bool {
+    window().document().is_some_and(|document| document.hidden())
+}
+
+/// Hands the person a file.
+///
+/// # Errors
+/// Whatever the browser threw.
+pub fn download(name: &str, media_type: &str, content: &str) -> Result<(), JsValue> {
+    let parts = Array::of1(&JsValue::from_str(content));
+    let options = web_sys::BlobPropertyBag::new();
+    options.set_type(media_type);
+    let blob = web_sys::Blob::new_with_str_sequence_and_options(&parts, &options)?;
+    let url = web_sys::Url::create_object_url_with_blob(&blob)?;
+    let document = window().document().ok_or(JsValue::NULL)?;
+    let link: web_sys::HtmlAnchorElement = document.create_element("a")?.dyn_into()?;
+    link.set_href(&url);
+    link.set_download(name);
+    link.click();
+    web_sys::Url::revoke_object_url(&url)
+}
+
+/// Puts a text on the clipboard; whether that was allowed.
+pub async fn copy(text: &str) -> bool {
+    JsFuture::from(window().navigator().clipboard().write_text(text)).await.is_ok()
+}

@@ -1,0 +1,473 @@
+//! Joins the followers to the race: sets the lanes up, hands on what they report, tends leases, counts and clocks.
+
+pub mod ask;
+mod probe;
+mod rig;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use leptos::prelude::{ArcRwSignal, GetUntracked, Set};
+use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::reader::FollowOptions;
+use tailwater_protocol::transport::fetch::{Follower, follow};
+use tailwater_protocol::{Offset, Technique, Token};
+use wasm_bindgen_futures::spawn_local;
+
+use crate::browser;
+use crate::model::export::Provenance;
+use crate::model::lane::Phase;
+use crate::model::race::{Race, StreamState};
+use crate::model::settings::{Settings, Source, lane_index};
+use crate::model::summary::{Path, Summary};
+use crate::model::trace::{step_back, step_forward};
+use crate::model::verdict::Connection;
+use ask::Refusal;
+use probe::Prober;
+use rig::Rig;
+
+/// Between two looks at the server.
+const TEND_MS: f64 = 1_000.0;
+/// Between two attempts while the server or the stream is missing.
+const AGAIN_MS: f64 = 2_000.0;
+/// Between two rounds of clock probes.
+const PROBE_EVERY_MS: f64 = 30_000.0;
+/// Probes of one round, and of the first one, which the lanes wait for.
+const PROBES: u32 = 40;
+const PROBES_FIRST: u32 = 8;
+/// A named stream of no more than this is read from its beginning.
+const SHORT_BYTES: u64 = 256 * 1_024;
+
+/// A race that stands still for a person to look at; the real one goes on.
+#[derive(Debug)]
+struct Frozen {
+    race: Box<Race>,
+    summary: Summary,
+    /// The right end of the drawings.
+    at_ms: f64,
+}
+
+/// Why following can't begin.
+enum Trouble {
+    /// The server does not answer.
+    Gone,
+    /// There is no such stream.
+    Missing,
+    /// Something else was asked for meanwhile.
+    Outdated,
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        if refusal.is_missing() { Self::Missing } else { Self::Gone }
+    }
+}
+
+/// The page's work behind its pictures.
+pub struct Feed {
+    race: RefCell<Race>,
+    followers: RefCell<[Option<Follower>; 5]>,
+    frozen: RefCell<Option<Frozen>>,
+    rig: RefCell<Rig>,
+    prober: RefCell<Prober>,
+    start: RefCell<Token>,
+    content_type: RefCell<String>,
+    /// Rises with every change of stream; tasks of an older one end.
+    epoch: Cell<u32>,
+    seed: u64,
+    /// What the page shows in figures.
+    pub summary: ArcRwSignal<Summary>,
+    /// Whether a person has stopped the picture.
+    pub paused: ArcRwSignal<bool>,
+    /// How far back the stopped picture has been stepped, ms.
+    pub stepped_ms: ArcRwSignal<f64>,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl Feed {
+    /// Begins to follow what the settings ask for.
+    pub fn start(settings: Settings) -> Rc<Self> {
+        let now_ms = browser::now_ms();
+        let mut race = Race::new(settings, now_ms);
+        race.look_away(browser::is_hidden(), now_ms);
+        race.resolution_ms = probe::resolution_ms();
+        let prober = Prober::new(race.resolution_ms);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any number will do")]
+        let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u64;
+        let feed = Rc::new(Self {
+            race: RefCell::new(race),
+            followers: RefCell::default(),
+            frozen: RefCell::default(),
+            rig: RefCell::default(),
+            prober: RefCell::new(prober),
+            start: RefCell::new(Token::now()),
+            content_type: RefCell::default(),
+            epoch: Cell::new(0),
+            seed,
+            summary: ArcRwSignal::default(),
+            paused: ArcRwSignal::new(false),
+            stepped_ms: ArcRwSignal::new(0.0),
+        });
+        feed.restart();
+        feed
+    }
+
+    /// Sets everything up anew, on whatever stream the settings name.
+    fn restart(self: &Rc<Self>) {
+        self.epoch.set(self.epoch.get() + 1);
+        self.drop_followers();
+        let feed = self.clone();
+        let epoch = self.epoch.get();
+        spawn_local(async move { feed.run(epoch).await });
+    }
+
+    fn drop_followers(&self) {
+        let now_ms = browser::now_ms();
+        for technique in Technique::ALL {
+            drop(self.followers.borrow_mut()[lane_index(technique)].take());
+            self.race.borrow_mut().stop_lane(technique, now_ms);
+        }
+    }
+
+    async fn run(self: &Rc<Self>, epoch: u32) {
+        while self.epoch.get() == epoch {
+            match self.set_up(epoch).await {
+                Ok(()) => self.tend(epoch).await,
+                Err(Trouble::Outdated) => return,
+                Err(Trouble::Missing) => {
+                    self.race.borrow_mut().connection = Connection::Connecting;
+                    self.race.borrow_mut().stream_state = StreamState::Missing;
+                    browser::sleep(AGAIN_MS).await;
+                }
+                Err(Trouble::Gone) => {
+                    self.race.borrow_mut().connection = Connection::Lost;
+                    browser::sleep(AGAIN_MS).await;
+                }
+            }
+        }
+    }
+
+    fn current(&self, epoch: u32) -> Result<(), Trouble> {
+        if self.epoch.get() == epoch { Ok(()) } else { Err(Trouble::Outdated) }
+    }
+
+    async fn set_up(self: &Rc<Self>, epoch: u32) -> Result<(), Trouble> {
+        self.prober.borrow_mut().forget();
+        self.probe(PROBES_FIRST).await?;
+        self.current(epoch)?;
+        let settings = self.race.borrow().settings.clone();
+        let stream = match self.ask_for_source(&settings).await {
+            Ok(stream) => stream,
+            Err(refusal) if refusal.is_missing() => {
+                self.race.borrow_mut().path = Path::LabOff;
+                Source::HOST_STREAM.to_owned()
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        self.current(epoch)?;
+        self.race.borrow_mut().open(&stream, browser::now_ms());
+        let head = ask::head("", &stream).await?;
+        self.current(epoch)?;
+        let delays = (settings.up_ms, settings.down_ms);
+        let path = rig::open(&self.rig, &stream, delays).await.map_err(Trouble::from)?;
+        self.current(epoch)?;
+        {
+            let mut race = self.race.borrow_mut();
+            race.path = path;
+            race.stream_state = StreamState::Found;
+            race.begin_run(browser::now_ms());
+            let (start, skipped) = beginning(&settings.source, &head.tail);
+            race.skipped_bytes = skipped;
+            *self.start.borrow_mut() = start;
+            *self.content_type.borrow_mut() = head.content_type;
+        }
+        for technique in settings.lanes_on() {
+            self.start_lane(technique);
+        }
+        Ok(())
+    }
+
+    /// Asks for the source that the settings name; the stream to follow.
+    async fn ask_for_source(&self, settings: &Settings) -> Result<String, Refusal> {
+        use tailwater_protocol::rig::SourceRequest;
+        let wish = match &settings.source {
+            Source::Host => SourceRequest::Host,
+            Source::Generator => SourceRequest::Generator(settings.generator(self.seed)),
+            Source::Named(name) => return Ok(name.clone()),
+        };
+        ask::source(&wish).await.map(|answer| answer.stream)
+    }
+
+    fn start_lane(self: &Rc<Self>, technique: Technique) {
+        let index = lane_index(technique);
+        let (url, options) = {
+            let mut race = self.race.borrow_mut();
+            let (from, position) = race.beginning(&self.start.borrow());
+            race.lanes[index].start(from.clone(), position);
+            let options = FollowOptions {
+                technique,
+                from,
+                poll_interval: Duration::from_secs_f64(race.settings.interval_ms / 1_000.0),
+                hold: Some(Duration::from_secs_f64(race.settings.hold_s)),
+                // A lane is its technique: if that can't work here, the lane says so.
+                fallback: false,
+                seed: self.seed + index as u64,
+                ..FollowOptions::default()
+            };
+            (ask::stream_url(&self.rig.borrow().origin(index), &race.stream), options)
+        };
+        let feed = Rc::downgrade(self);
+        let follower = follow(&url, options, move |report| {
+            if let Some(feed) = feed.upgrade() {
+                feed.race.borrow_mut().report(technique, &report);
+            }
+        });
+        self.followers.borrow_mut()[index] = Some(follower);
+    }
+
+    /// Keeps a race going until its lanes have to be set up anew.
+    async fn tend(self: &Rc<Self>, epoch: u32) {
+        let (mut probed_ms, mut renewed_ms) = (f64::NEG_INFINITY, browser::now_ms());
+        while self.epoch.get() == epoch {
+            let now_ms = browser::now_ms();
+            let seen = self.look().await;
+            if self.epoch.get() != epoch {
+                return;
+            }
+            match seen {
+                Ok(()) => self.race.borrow_mut().connection = self.reached(),
+                Err(Trouble::Gone) => self.race.borrow_mut().connection = Connection::Lost,
+                Err(Trouble::Missing | Trouble::Outdated) => {
+                    self.race.borrow_mut().connection = Connection::Reconnecting;
+                    self.drop_followers();
+                    return;
+                }
+            }
+            let answers = self.race.borrow().connection != Connection::Lost;
+            if answers && now_ms - probed_ms > PROBE_EVERY_MS {
+                probed_ms = now_ms;
+                self.probe(PROBES).await.ok();
+            }
+            if answers && now_ms - renewed_ms > rig::RENEW_MS {
+                renewed_ms = now_ms;
+                let settings = self.race.borrow().settings.clone();
+                self.ask_for_source(&settings).await.ok();
+            }
+            browser::sleep(TEND_MS).await;
+        }
+    }
+
+    /// One look at the server: it answers, has not begun anew, and knows the race.
+    async fn look(&self) -> Result<(), Trouble> {
+        let id = self.rig.borrow().id();
+        if let Some(id) = id {
+            let race = ask::race(&id).await?;
+            let mut page = self.race.borrow_mut();
+            for lane in &race.lanes {
+                page.lanes[lane_index(lane.technique)].counted(lane.counts);
+            }
+        } else {
+            self.probe(1).await?;
+        }
+        let race = self.race.borrow();
+        let mut on = race.lanes.iter().filter(|lane| lane.phase != Phase::Off).peekable();
+        // All lanes given up: the stream was removed.
+        let given_up = on.peek().is_some() && on.all(|lane| lane.phase == Phase::Failed);
+        if given_up { Err(Trouble::Missing) } else { Ok(()) }
+    }
+
+    /// How the page stands to a server that answers.
+    fn reached(&self) -> Connection {
+        let race = self.race.borrow();
+        let settled = |phase: Phase| matches!(phase, Phase::Off | Phase::Live | Phase::Ended | Phase::Failed);
+        let all_settled = race.lanes.iter().all(|lane| settled(lane.phase));
+        match race.connection {
+            Connection::Lost | Connection::Reconnecting if !all_settled => Connection::Reconnecting,
+            Connection::Connecting if !race.lanes.iter().any(|lane| lane.phase == Phase::Live) && !all_settled => {
+                Connection::Connecting
+            }
+            _ => Connection::Live,
+        }
+    }
+
+    async fn probe(&self, count: u32) -> Result<(), Trouble> {
+        for _ in 0..count {
+            let number = self.prober.borrow_mut().next();
+            let (probe, script_ms) = ask::probe(number).await?;
+            if self.prober.borrow_mut().take(probe, script_ms) {
+                return Err(Trouble::Missing);
+            }
+        }
+        let now_ms = browser::now_ms();
+        let mapping = self.prober.borrow().mapping(now_ms);
+        self.race.borrow_mut().clock = mapping;
+        Ok(())
+    }
+
+    /// Takes other settings; what they don't touch goes on undisturbed.
+    pub fn apply(self: &Rc<Self>, settings: Settings) {
+        let before = std::mem::replace(&mut self.race.borrow_mut().settings, settings.clone());
+        if settings.changes_the_stream(&before) {
+            self.resume();
+            self.restart();
+            return;
+        }
+        if settings.changes_the_run(&before) {
+            self.race.borrow_mut().begin_run(browser::now_ms());
+        }
+        if settings.interval_ms != before.interval_ms
+            && let Some(poll) = &self.followers.borrow()[lane_index(Technique::Poll)]
+        {
+            poll.set_poll_interval(Duration::from_secs_f64(settings.interval_ms / 1_000.0));
+        }
+        if (settings.up_ms, settings.down_ms) != (before.up_ms, before.down_ms) {
+            rig::delay(&self.rig, (settings.up_ms, settings.down_ms));
+        }
+        if self.race.borrow().stream_state != StreamState::Found {
+            return;
+        }
+        for technique in Technique::ALL {
+            let index = lane_index(technique);
+            let runs = self.followers.borrow()[index].is_some();
+            let rearms = technique == Technique::LongPoll && settings.hold_s != before.hold_s;
+            if runs && (!settings.lanes[index] || rearms) {
+                drop(self.followers.borrow_mut()[index].take());
+                self.race.borrow_mut().stop_lane(technique, browser::now_ms());
+            }
+            if settings.lanes[index] && (!runs || rearms) {
+                self.start_lane(technique);
+            }
+        }
+    }
+
+    /// Stops the picture; measuring goes on.
+    pub fn pause(&self) {
+        let at_ms = browser::now_ms();
+        let race = Box::new(self.race.borrow().clone());
+        let summary = Summary { connection: Connection::Paused, ..race.summary(at_ms) };
+        self.summary.set(summary.clone());
+        *self.frozen.borrow_mut() = Some(Frozen { race, summary, at_ms });
+        self.stepped_ms.set(0.0);
+        self.paused.set(true);
+    }
+
+    /// Shows what is now.
+    pub fn resume(&self) {
+        self.frozen.borrow_mut().take();
+        self.paused.set(false);
+        self.summarise();
+    }
+
+    /// Stops the picture or goes on.
+    pub fn toggle_pause(&self) {
+        if self.paused.get_untracked() { self.resume() } else { self.pause() }
+    }
+
+    /// Moves the stopped picture to the next thing that happened in any lane, or to the one before.
+    pub fn step(&self, forward: bool) {
+        if !self.paused.get_untracked() {
+            self.pause();
+        }
+        let mut frozen = self.frozen.borrow_mut();
+        let Some(Frozen { race, summary: _, at_ms }) = frozen.as_mut() else { return };
+        let next = if forward {
+            step_forward(&race.traces, *at_ms).or_else(|| {
+                // At the end of what was frozen: what has happened since can be walked through too.
+                race.traces.clone_from(&self.race.borrow().traces);
+                step_forward(&race.traces, *at_ms)
+            })
+        } else {
+            step_back(&race.traces, *at_ms)
+        };
+        if let Some(next_ms) = next {
+            self.stepped_ms.set(self.stepped_ms.get_untracked() + next_ms - *at_ms);
+            *at_ms = next_ms;
+        }
+    }
+
+    /// Shows the figures as they are now, unless the picture is stopped.
+    pub fn summarise(&self) {
+        if self.frozen.borrow().is_none() {
+            self.summary.set(self.race.borrow().summary(browser::now_ms()));
+        }
+    }
+
+    /// Hands the race that is shown and the right end of its drawings to `look`.
+    pub fn with_shown<T>(&self, now_ms: f64, look: impl FnOnce(&Race, f64) -> T) -> T {
+        match self.frozen.borrow().as_ref() {
+            Some(frozen) => look(&frozen.race, frozen.at_ms),
+            None => look(&self.race.borrow(), now_ms),
+        }
+    }
+
+    /// The tab was hidden or shown.
+    pub fn look_away(&self, hidden: bool) {
+        self.race.borrow_mut().look_away(hidden, browser::now_ms());
+    }
+
+    /// The page did not run for a while.
+    pub fn stalled(&self) {
+        self.race.borrow_mut().stalled(browser::now_ms());
+    }
+
+    /// Appends a message to the stream that is shown.
+    ///
+    /// # Errors
+    /// Why it was not taken, in words.
+    pub async fn publish(&self, text: &str) -> Result<(), String> {
+        let (stream, due_us) = {
+            let race = self.race.borrow();
+            (race.stream.clone(), race.clock.map(|clock| clock.to_server_us(browser::now_ms())))
+        };
+        let known = self.content_type.borrow().clone();
+        let content_type = if known.is_empty() { "application/json".to_owned() } else { known };
+        let body = match ContentKind::of(&content_type) {
+            ContentKind::Json => ask::published(text, due_us),
+            ContentKind::Text | ContentKind::Binary => format!("{text}\n"),
+        };
+        ask::append(&stream, &content_type, &body).await.map_err(|refusal| refusal.words().to_owned())
+    }
+
+    /// Creates the stream that is missing; the lanes follow by themselves.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub async fn create(&self) -> Result<(), String> {
+        let stream = self.race.borrow().stream.clone();
+        ask::create(&stream).await.map_err(|refusal| refusal.words().to_owned())
+    }
+
+    /// The result that is shown, in one of the formats of [`crate::model::export`].
+    pub fn export(&self, write: impl FnOnce(&Race, &Summary, &Provenance) -> String) -> String {
+        let provenance = Provenance {
+            at: String::from(js_sys::Date::new_0().to_iso_string()),
+            url: browser::window().location().href().unwrap_or_default(),
+            user_agent: browser::window().navigator().user_agent().unwrap_or_default(),
+        };
+        match self.frozen.borrow().as_ref() {
+            Some(frozen) => write(&frozen.race, &frozen.summary, &provenance),
+            None => {
+                let race = self.race.borrow();
+                write(&race, &race.summary(browser::now_ms()), &provenance)
+            }
+        }
+    }
+}
+
+/// Where the lanes begin, and how many bytes before that are not read.
+///
+/// A lab stream is followed from now on. A named one is shown from its beginning if that is near.
+fn beginning(source: &Source, tail: &Token) -> (Token, u64) {
+    let before = tail.as_str().parse::<Offset>().map_or(u64::MAX, Offset::bytes);
+    match source {
+        Source::Host | Source::Generator => (tail.clone(), 0),
+        Source::Named(_) if before <= SHORT_BYTES => (Token::beginning(), 0),
+        Source::Named(_) => (tail.clone(), if before == u64::MAX { 0 } else { before }),
+    }
+}

@@ -1,0 +1,76 @@
+//! The page's one animation-frame loop: drawings at 30 frames a second at most, figures five times; none while hidden.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use tailwater_lab::clock::WallWatch;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::JsCast;
+
+use crate::browser;
+use crate::feed::Feed;
+use crate::parts::stage::Stage;
+
+/// Between two drawings: 30 a second.
+const FRAME_MS: f64 = 1_000.0 / 30.0 - 2.0;
+/// Between two drawings for who asked for less motion.
+const STEP_MS: f64 = 1_000.0;
+/// Between two looks at the figures.
+const FIGURES_MS: f64 = 200.0;
+/// A visible page that did not run for so long was stopped by something else.
+const STALL_MS: f64 = 1_000.0;
+
+/// What the loop draws on; empty until the page stands.
+pub type Canvas = Rc<RefCell<Option<Stage>>>;
+
+#[derive(Debug, Default)]
+struct Beat {
+    drawn_ms: Cell<f64>,
+    told_ms: Cell<f64>,
+    ran_ms: Cell<f64>,
+    wall: RefCell<WallWatch>,
+}
+
+/// Runs the loop as long as the page lives.
+pub fn run(feed: Rc<Feed>, canvas: Canvas) {
+    let calm = browser::wants_less_motion();
+    let beat = Beat::default();
+    let frame: Rc<RefCell<Option<Closure<dyn FnMut(f64)>>>> = Rc::default();
+    let again = frame.clone();
+    *frame.borrow_mut() = Some(Closure::new(move |_| {
+        on_frame(&feed, &canvas, &beat, calm);
+        ask(&again);
+    }));
+    ask(&frame);
+}
+
+fn ask(frame: &RefCell<Option<Closure<dyn FnMut(f64)>>>) {
+    if let Some(closure) = frame.borrow().as_ref() {
+        // Refused only by a window that is being closed.
+        browser::window().request_animation_frame(closure.as_ref().unchecked_ref()).ok();
+    }
+}
+
+fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
+    let now_ms = browser::now_ms();
+    let stalled = beat.ran_ms.get() > 0.0 && now_ms - beat.ran_ms.get() > STALL_MS;
+    let jumped = beat.wall.borrow_mut().look(js_sys::Date::now(), now_ms).is_some();
+    if stalled || jumped {
+        feed.stalled();
+    }
+    beat.ran_ms.set(now_ms);
+    if now_ms - beat.told_ms.get() >= FIGURES_MS {
+        beat.told_ms.set(now_ms);
+        feed.summarise();
+        if let Some(stage) = canvas.borrow_mut().as_mut() {
+            stage.measure();
+            feed.with_shown(now_ms, |race, at_ms| stage.draw_distribution(race, at_ms));
+        }
+    }
+    if now_ms - beat.drawn_ms.get() >= if calm { STEP_MS } else { FRAME_MS } {
+        beat.drawn_ms.set(now_ms);
+        if let Some(stage) = canvas.borrow_mut().as_mut() {
+            feed.with_shown(now_ms, |race, at_ms| stage.draw(race, at_ms));
+        }
+    }
+}

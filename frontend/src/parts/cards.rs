@@ -1,0 +1,208 @@
+//! A card per technique: how late, how often asked, what it cost, what was lost; and the switch of its lane.
+
+use leptos::prelude::*;
+use tailwater_lab::Finding;
+use tailwater_protocol::Technique;
+
+use super::shape::Shape;
+use crate::app::Page;
+use crate::model::lane::Phase;
+use crate::model::settings::lane_index;
+use crate::model::summary::{LaneSummary, Measure, Summary};
+use crate::techniques::face;
+use crate::text::numbers;
+
+/// Samples from which a 99th percentile is shown.
+const P99_SAMPLES: u64 = 200;
+/// What stands where there is no figure.
+const NONE: &str = "–";
+
+/// The five cards.
+#[component]
+pub fn Cards() -> impl IntoView {
+    let page = expect_context::<Page>();
+    view! {
+        <section class="cards" aria-label=move || page.text().lanes>
+            {Technique::ALL.map(|technique| view! { <Card technique /> }).collect_view()}
+        </section>
+    }
+}
+
+/// One lane's figure, following the summary.
+fn figure<T: Send + Sync + PartialEq + 'static>(
+    page: Page,
+    technique: Technique,
+    take: impl Fn(&LaneSummary, &Summary) -> T + Send + Sync + 'static,
+) -> Memo<T> {
+    Memo::new(move |_| page.summary.with(|summary| take(&summary.lanes[lane_index(technique)], summary)))
+}
+
+#[component]
+fn Card(technique: Technique) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let phase = figure(page, technique, |lane, _| lane.phase);
+    let fault = figure(page, technique, |lane, _| lane.fault.clone());
+    let name = technique.name();
+    view! {
+        <article
+            class=format!("card t-{name}")
+            data-testid=format!("card-{name}")
+            data-technique=name
+            data-phase=move || phase_name(phase.get())
+        >
+            <CardHead technique phase />
+            <Lateness technique />
+            <Against technique />
+            <Counts technique />
+            {move || fault.get().map(|fault| view! { <p class="fault">{fault}</p> })}
+        </article>
+    }
+}
+
+#[component]
+fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let face = face(technique);
+    let index = lane_index(technique);
+    let is_on = move || page.settings.with(|settings| settings.lanes[index]);
+    view! {
+        <header>
+            <Shape technique />
+            <h2>{face.label}</h2>
+            <span class="phase">{move || (page.text().phase)(phase.get())}</span>
+            <input
+                type="checkbox"
+                role="switch"
+                class="switch"
+                aria-label=move || (page.text().lane_switch)(face.label)
+                prop:checked=is_on
+                on:change=move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event))
+            />
+            <p class="gloss">{move || face.gloss.say(page.language.get())}</p>
+        </header>
+    }
+}
+
+/// The two percentiles, with the clocks' bound.
+#[component]
+fn Lateness(technique: Technique) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let p50 = figure(page, technique, |lane, _| lane.p50_ms.map_or_else(|| NONE.to_owned(), numbers::ms));
+    let p99 = figure(page, technique, |lane, _| lane.p99_ms.map_or_else(|| NONE.to_owned(), numbers::ms));
+    let bound = figure(page, technique, |lane, summary| {
+        let counts = lane.measure == Measure::FromDue && lane.p50_ms.is_some();
+        summary.clock.filter(|_| counts).map(|clock| format!("± {}", numbers::bound_ms(clock.bound_ms)))
+    });
+    let samples = figure(page, technique, |lane, _| lane.samples);
+    view! {
+        <dl class="lateness">
+            <div>
+                <dt>{move || page.text().median}</dt>
+                <dd>
+                    <span class="big" data-testid="p50">{move || p50.get()}</span>
+                    <span class="unit">" ms " {move || bound.get()}</span>
+                </dd>
+            </div>
+            <div>
+                <dt>{move || page.text().p99}</dt>
+                <dd>
+                    <span class="big" data-testid="p99">{move || p99.get()}</span>
+                    <span class="unit">
+                        {move || {
+                            let samples = samples.get();
+                            if samples < P99_SAMPLES { format!(" {samples}/{P99_SAMPLES}") } else { " ms".to_owned() }
+                        }}
+                    </span>
+                </dd>
+            </div>
+        </dl>
+    }
+}
+
+/// The measured mean against the predicted one.
+#[component]
+fn Against(technique: Technique) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let verdict = figure(page, technique, |lane, _| lane.verdict);
+    let predicted = figure(page, technique, |lane, _| lane.predicted_ms);
+    let measure = figure(page, technique, |lane, _| lane.measure);
+    let line = move || {
+        let text = page.text();
+        match (verdict.get(), predicted.get(), measure.get()) {
+            (_, _, Measure::BehindFirst) => text.no_prediction.to_owned(),
+            (Some(verdict), _, _) => {
+                let allowed = if verdict.allowed.is_finite() {
+                    format!(" ± {}", numbers::bound_ms(verdict.allowed))
+                } else {
+                    String::new()
+                };
+                let (mean, predicted) = (numbers::ms(verdict.sample.value), numbers::ms(verdict.claim.predicted));
+                format!("{} {mean}, {} {predicted}{allowed} ms", text.mean, text.predicted)
+            }
+            (None, Some(predicted), _) => format!("{} {} ms", text.predicted, numbers::ms(predicted)),
+            (None, None, _) => String::new(),
+        }
+    };
+    let finding = move || {
+        let verdict = verdict.get()?;
+        let text = page.text();
+        let (class, words) = match verdict.finding {
+            Finding::Confirmed => ("yes", (text.judged)(verdict).to_owned()),
+            Finding::Refuted => ("no", (text.judged)(verdict).to_owned()),
+            Finding::Inconclusive { why } => ("open", (text.needs)(why)),
+        };
+        Some(view! { <span class=format!("finding {class}")>{words}</span> })
+    };
+    view! {
+        <p class="against">
+            <span class="line">{line}</span>
+            {finding}
+        </p>
+    }
+}
+
+#[component]
+fn Counts(technique: Technique) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let asks = face(technique).asks;
+    let events = figure(page, technique, |lane, _| lane.events);
+    let requests = figure(page, technique, |lane, _| lane.requests);
+    let empty = figure(page, technique, |lane, _| lane.empty);
+    let lost = figure(page, technique, |lane, _| lane.lost);
+    let repeated = figure(page, technique, |lane, _| lane.repeated);
+    let counted = figure(page, technique, |lane, _| lane.counts.is_some());
+    let bytes = figure(page, technique, |lane, _| {
+        let seen = (lane.events > 0).then(|| lane.body_bytes as f64 / lane.events as f64);
+        let per_event = if lane.counts.is_some() { lane.bytes_per_event } else { seen };
+        per_event.map_or_else(|| "0".to_owned(), numbers::bytes)
+    });
+    let empties = move || if asks { numbers::count(empty.get()) } else { NONE.to_owned() };
+    let bytes_label = move || if counted.get() { page.text().bytes } else { page.text().body_bytes };
+    view! {
+        <dl class="counts">
+            <div><dt>{move || page.text().events}</dt><dd data-testid="events">{move || numbers::count(events.get())}</dd></div>
+            <div><dt>{bytes_label}</dt><dd data-testid="bytes">{move || bytes.get()}</dd></div>
+            <div><dt>{move || page.text().requests}</dt><dd data-testid="requests">{move || numbers::count(requests.get())}</dd></div>
+            <div><dt>{move || page.text().empty}</dt><dd data-testid="empty">{empties}</dd></div>
+            <div class:bad=move || { lost.get() > 0 }>
+                <dt>{move || page.text().lost}</dt><dd data-testid="lost">{move || numbers::count(lost.get())}</dd>
+            </div>
+            <div class:bad=move || { repeated.get() > 0 }>
+                <dt>{move || page.text().repeated}</dt><dd data-testid="repeated">{move || numbers::count(repeated.get())}</dd>
+            </div>
+        </dl>
+    }
+}
+
+/// The machine-readable name of a phase, for the style sheet.
+fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Off => "off",
+        Phase::Connecting => "connecting",
+        Phase::CatchingUp => "catching-up",
+        Phase::Live => "live",
+        Phase::Retrying => "retrying",
+        Phase::Ended => "ended",
+        Phase::Failed => "failed",
+    }
+}

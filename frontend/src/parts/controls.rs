@@ -1,0 +1,244 @@
+//! The controls at the edge: which stream, which events, which timing.
+
+use leptos::prelude::*;
+use tailwater_protocol::rig::Pattern;
+
+use crate::app::Page;
+use crate::model::settings::{self, Limits, Settings, Source, pattern_from_name, pattern_name};
+use crate::text::Text;
+use crate::text::numbers;
+
+/// All controls.
+#[component]
+pub fn Controls() -> impl IntoView {
+    let page = expect_context::<Page>();
+    view! {
+        <section class="controls" aria-label=move || page.text().controls>
+            <StreamChoice />
+            <GeneratorControls />
+            <Timing />
+            <button
+                class="tool wide"
+                on:click=move |_| {
+                    page.change(|settings| {
+                        *settings = Settings { theme: settings.theme, language: settings.language, ..Settings::default() };
+                    });
+                }
+            >
+                {move || page.text().reset}
+            </button>
+        </section>
+    }
+}
+
+/// Host, generator, or any stream by its name.
+#[component]
+fn StreamChoice() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
+    let name = RwSignal::new(String::new());
+    Effect::new(move |_| {
+        if let Source::Named(stream) = source.get() {
+            name.set(stream);
+        }
+    });
+    let follow = move || {
+        let wish = name.get_untracked().trim().trim_matches('/').to_owned();
+        if !wish.is_empty() {
+            page.change(|settings| settings.source = Source::Named(wish));
+        }
+    };
+    view! {
+        <fieldset>
+            <legend>{move || page.text().stream}</legend>
+            <div class="segments" data-testid="source">
+                <Segment
+                    checked=Signal::derive(move || source.get() == Source::Host)
+                    label=Signal::derive(move || page.text().source_host)
+                    choose=move || page.change(|settings| settings.source = Source::Host)
+                />
+                <Segment
+                    checked=Signal::derive(move || source.get() == Source::Generator)
+                    label=Signal::derive(move || page.text().source_generator)
+                    choose=move || page.change(|settings| settings.source = Source::Generator)
+                />
+            </div>
+            <form
+                class="row named"
+                class:chosen=move || matches!(source.get(), Source::Named(_))
+                on:submit=move |event| {
+                    event.prevent_default();
+                    follow();
+                }
+            >
+                <label class="spoken" for="stream-name">{move || page.text().stream_name}</label>
+                <input
+                    id="stream-name"
+                    data-testid="stream-name"
+                    type="text"
+                    autocomplete="off"
+                    autocapitalize="off"
+                    spellcheck="false"
+                    placeholder=move || format!("{}: {}", page.text().source_named, page.text().stream_name_hint)
+                    prop:value=move || name.get()
+                    on:input=move |event| name.set(event_target_value(&event))
+                />
+                <button class="tool wide" type="submit">{move || page.text().follow}</button>
+            </form>
+        </fieldset>
+    }
+}
+
+#[component]
+fn Segment(
+    #[prop(into)] checked: Signal<bool>,
+    #[prop(into)] label: Signal<&'static str>,
+    choose: impl Fn() + 'static,
+) -> impl IntoView {
+    view! {
+        <label>
+            <input type="radio" name="source" prop:checked=move || checked.get() on:change=move |_| choose() />
+            <span>{move || label.get()}</span>
+        </label>
+    }
+}
+
+#[component]
+fn GeneratorControls() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let off = Signal::derive(move || page.settings.with(|settings| settings.source != Source::Generator));
+    let pattern = move || page.settings.with(|settings| settings.pattern);
+    view! {
+        <fieldset disabled=move || off.get()>
+            <legend>{move || page.text().generator}</legend>
+            <Dial id="rate" label=|text| text.rate unit=|text| text.per_second limits=settings::RATE log=true
+                get=|settings| settings.rate set=|settings, value| settings.rate = value />
+            <div class="dial">
+                <label for="pattern">{move || page.text().pattern}</label>
+                <select
+                    id="pattern"
+                    data-testid="pattern"
+                    prop:value=move || pattern_name(pattern())
+                    on:change=move |event| {
+                        page.change(|settings| {
+                            settings.pattern = pattern_from_name(&event_target_value(&event)).unwrap_or(settings.pattern);
+                        });
+                    }
+                >
+                    {[Pattern::Poisson, Pattern::Periodic, Pattern::Burst]
+                        .map(|one| {
+                            view! {
+                                <option value=pattern_name(one) selected=move || pattern() == one>
+                                    {move || (page.text().pattern_name)(one)}
+                                </option>
+                            }
+                        })
+                        .collect_view()}
+                </select>
+            </div>
+            <Dial id="size" label=|text| text.size unit=|_| "B" limits=settings::SIZE log=true
+                get=|settings| settings.size set=|settings, value| settings.size = value.round() />
+            <p class="hint" hidden=move || !off.get()>{move || page.text().generator_hint}</p>
+        </fieldset>
+    }
+}
+
+#[component]
+fn Timing() -> impl IntoView {
+    let page = expect_context::<Page>();
+    view! {
+        <fieldset>
+            <legend>{move || page.text().timing}</legend>
+            <Dial id="interval" label=|text| text.interval unit=|_| "ms" limits=settings::INTERVAL_MS log=true
+                get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
+            <Dial id="hold" label=|text| text.hold unit=|_| "s" limits=settings::HOLD_S log=false
+                get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
+            <Dial id="up" label=|text| text.delay_up unit=|_| "ms" limits=settings::DELAY_MS log=false
+                get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
+            <Dial id="down" label=|text| text.delay_down unit=|_| "ms" limits=settings::DELAY_MS log=false
+                get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
+            <p class="hint">{move || page.text().delay_hint}</p>
+            <Dial id="window" label=|text| text.window unit=|_| "s" limits=settings::WINDOW_S log=true
+                get=|settings| settings.window_s set=|settings, value| settings.window_s = (value * 10.0).round() / 10.0 />
+        </fieldset>
+    }
+}
+
+/// Steps of a slider; a number field beside it takes any value.
+const STEPS: f64 = 400.0;
+
+/// A number as a slider and as a field.
+#[component]
+fn Dial(
+    id: &'static str,
+    label: fn(&Text) -> &'static str,
+    unit: fn(&Text) -> &'static str,
+    limits: Limits,
+    log: bool,
+    get: fn(&Settings) -> f64,
+    set: fn(&mut Settings, f64),
+) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let value = Memo::new(move |_| page.settings.with(get));
+    // While a slider is dragged only the field follows; the race changes once, when it is let go.
+    let dragged = RwSignal::new(None::<f64>);
+    let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));
+    let choose = move |wish: f64| {
+        dragged.set(None);
+        if wish.is_finite() {
+            page.change(|settings| set(settings, limits.clamp(wish)));
+        }
+    };
+    let place = move || to_step(dragged.get().unwrap_or_else(|| value.get()), limits, log);
+    let parse = |event: &leptos::ev::Event| event_target_value(event).parse::<f64>().unwrap_or(f64::NAN);
+    view! {
+        <div class="dial">
+            <label for=id>{move || label(page.text())}</label>
+            <span class="field">
+                <input
+                    id=id
+                    data-testid=id
+                    type="number"
+                    inputmode="decimal"
+                    min=limits.min
+                    max=limits.max
+                    step="any"
+                    prop:value=shown
+                    on:change=move |event| choose(parse(&event))
+                />
+                <span class="unit">{move || unit(page.text())}</span>
+            </span>
+            <input
+                type="range"
+                min="0"
+                max=STEPS
+                tabindex="-1"
+                aria-hidden="true"
+                prop:value=place
+                on:input=move |event| dragged.set(Some(from_step(parse(&event), limits, log)))
+                on:change=move |event| choose(from_step(parse(&event), limits, log))
+            />
+        </div>
+    }
+}
+
+fn to_step(value: f64, limits: Limits, log: bool) -> f64 {
+    let share = if log {
+        (value / limits.min).ln() / (limits.max / limits.min).ln()
+    } else {
+        (value - limits.min) / (limits.max - limits.min)
+    };
+    (share.clamp(0.0, 1.0) * STEPS).round()
+}
+
+fn from_step(step: f64, limits: Limits, log: bool) -> f64 {
+    let share = step / STEPS;
+    let value = if log {
+        limits.min * (limits.max / limits.min).powf(share)
+    } else {
+        limits.min + share * (limits.max - limits.min)
+    };
+    // Sliders aim at round numbers: two significant digits.
+    let scale = 10f64.powf(value.max(0.01).log10().floor() - 1.0);
+    (value / scale).round() * scale
+}

@@ -1,0 +1,199 @@
+//! The head of the page: its name, how it stands to the server, and the tools.
+
+use leptos::prelude::*;
+
+use crate::app::Page;
+use crate::browser;
+use crate::model::export;
+use crate::model::settings::Theme;
+use crate::model::verdict::Saying;
+use crate::text::Language;
+
+/// At most so often the status speaks, ms.
+const SPEAK_MS: f64 = 5_000.0;
+
+/// The head.
+#[component]
+pub fn Head() -> impl IntoView {
+    let page = expect_context::<Page>();
+    view! {
+        <header class="head">
+            <h1 class="brand">"Tailwater " <span>{move || page.text().race}</span></h1>
+            <Status />
+            <div class="tools">
+                <Playback />
+                <Exports />
+                <Choices />
+            </div>
+        </header>
+    }
+}
+
+/// How the page stands to the server: seen at once, spoken at most every five seconds.
+#[component]
+fn Status() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
+    // What is worth saying aloud: the state and the kind of verdict, not every figure.
+    let topic = Memo::new(move |_| {
+        page.summary.with(|summary| (summary.connection, std::mem::discriminant(&summary.saying)))
+    });
+    let spoken = RwSignal::new(String::new());
+    let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
+    Effect::new(move |_| {
+        topic.track();
+        let text = page.text();
+        let wait_ms = (spoke_ms.get_value() + SPEAK_MS - browser::now_ms()).max(0.0);
+        let say = move || {
+            spoke_ms.set_value(browser::now_ms());
+            let summary = page.summary.get_untracked();
+            let verdict = match summary.saying {
+                Saying::Connecting => String::new(),
+                saying => (text.verdict)(&saying),
+            };
+            spoken.set((text.announced)((text.connection)(summary.connection), &verdict));
+        };
+        set_timeout(say, std::time::Duration::from_secs_f64(wait_ms / 1_000.0));
+    });
+    view! {
+        <p class="state" data-state=move || connection.get().name() aria-hidden="true">
+            <span class="dot"></span>
+            {move || (page.text().connection)(connection.get())}
+        </p>
+        <p class="spoken" role="status" data-testid="status" data-state=move || connection.get().name()>
+            {move || spoken.get()}
+        </p>
+    }
+}
+
+/// Pause and steps.
+#[component]
+fn Playback() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let label = move || if page.paused.get() { page.text().resume } else { page.text().pause };
+    view! {
+        <div class="group">
+            <button
+                class="tool wide"
+                data-testid="pause"
+                aria-pressed=move || page.paused.get().to_string()
+                title="Space"
+                on:click=move |_| page.feed().toggle_pause()
+            >
+                <Icon path=Signal::derive(move || if page.paused.get() { PLAY } else { PAUSE }) />
+                {label}
+            </button>
+            <button class="tool" aria-label=move || page.text().step_back title="Shift S" on:click=move |_| page.feed().step(false)>
+                <Icon path=Signal::stored(BACK) />
+            </button>
+            <button class="tool" data-testid="step" aria-label=move || page.text().step title="S" on:click=move |_| page.feed().step(true)>
+                <Icon path=Signal::stored(FORWARD) />
+            </button>
+        </div>
+    }
+}
+
+const PAUSE: &str = "M4 2h3v12H4zM9 2h3v12H9z";
+const PLAY: &str = "M4 2l9 6-9 6z";
+const BACK: &str = "M3 2h2v12H3zM13 2v12L6 8z";
+const FORWARD: &str = "M11 2h2v12h-2zM3 2l7 6-7 6z";
+
+#[component]
+fn Icon(#[prop(into)] path: Signal<&'static str>) -> impl IntoView {
+    view! {
+        <svg class="icon" viewBox="0 0 16 16" width="14" height="14" aria-hidden="true" focusable="false">
+            <path d=move || path.get() />
+        </svg>
+    }
+}
+
+/// The result as files.
+#[component]
+fn Exports() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let name = move |ending: &str| {
+        let stream = page.summary.with_untracked(|summary| summary.stream.replace('/', "-"));
+        format!("tailwater-{stream}{ending}")
+    };
+    let save = move |ending: &str, media_type: &str, content: &str| {
+        browser::download(&name(ending), media_type, content).ok();
+    };
+    view! {
+        <div class="group" role="group" aria-label=move || page.text().export>
+            <button
+                class="tool wide"
+                data-testid="export-json"
+                title=move || page.text().export
+                on:click=move |_| save(".json", "application/json", &page.feed().export(export::json))
+            >
+                {move || page.text().export_json}
+            </button>
+            <button
+                class="tool wide"
+                data-testid="export-csv"
+                title=move || page.text().export
+                on:click=move |_| save(".csv", "text/csv", &page.feed().export(export::csv))
+            >
+                {move || page.text().export_csv}
+            </button>
+            <button
+                class="tool wide"
+                data-testid="export-samples"
+                title=move || page.text().export
+                on:click=move |_| {
+                    save("-samples.csv", "text/csv", &page.feed().export(|race, _, _| export::samples_csv(race)));
+                }
+            >
+                {move || page.text().export_samples}
+            </button>
+        </div>
+    }
+}
+
+/// Language, theme and help.
+#[component]
+fn Choices() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let theme = move || page.settings.with(|settings| settings.theme);
+    view! {
+        <div class="group">
+            <select
+                data-testid="language"
+                aria-label=move || page.text().language
+                prop:value=move || page.language.get().name()
+                on:change=move |event| page.change(|settings| settings.language = Language::from_name(&event_target_value(&event)))
+            >
+                {Language::ALL
+                    .map(|language| {
+                        view! {
+                            <option value=language.name() lang=language.name() selected=move || page.language.get() == language>
+                                {language.own_name()}
+                            </option>
+                        }
+                    })
+                    .collect_view()}
+            </select>
+            <select
+                data-testid="theme"
+                aria-label=move || page.text().theme
+                prop:value=move || theme().name()
+                on:change=move |event| {
+                    page.change(|settings| settings.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
+                }
+            >
+                {Theme::ALL
+                    .map(|one| {
+                        view! {
+                            <option value=one.name() selected=move || theme() == one>
+                                {move || (page.text().theme_name)(one)}
+                            </option>
+                        }
+                    })
+                    .collect_view()}
+            </select>
+            <button class="tool" data-testid="help" aria-label=move || page.text().help title="?" on:click=move |_| page.help.set(true)>
+                "?"
+            </button>
+        </div>
+    }
+}

@@ -1,0 +1,172 @@
+//! The sentence on top, what one must know to read it, and the notices that take the stage when there is nothing to draw.
+
+use leptos::prelude::*;
+
+use crate::app::Page;
+use crate::browser;
+use crate::model::settings::encode;
+use crate::model::summary::{Measure, Path};
+use crate::model::verdict::{Connection, Saying};
+
+/// The verdict and the notes under it.
+#[component]
+pub fn Verdict() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let saying = Memo::new(move |_| page.summary.with(|summary| summary.saying.clone()));
+    let cost = Memo::new(move |_| page.summary.with(|summary| summary.cost.clone()));
+    view! {
+        <section class="verdict" aria-label="verdict">
+            <p class="sentence" data-testid="verdict">{move || (page.text().verdict)(&saying.get())}</p>
+            <p class="cost">{move || cost.get().map(|cost| (page.text().cost)(&cost)).unwrap_or_default()}</p>
+            <Notes />
+        </section>
+    }
+}
+
+/// What limits the figures: clocks, byte counts, hidden stretches, missing stamps.
+#[component]
+fn Notes() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let notes = Memo::new(move |_| {
+        let text = page.text();
+        page.summary.with(|summary| {
+            let mut notes: Vec<(String, bool)> = Vec::new();
+            match summary.clock {
+                Some(clock) => notes.push(((text.clock)(clock.bound_ms, clock.probes), false)),
+                None => notes.push((text.clock_unknown.to_owned(), false)),
+            }
+            match summary.path {
+                Path::Unknown => {}
+                Path::Relay => notes.push((text.relay_counts.to_owned(), false)),
+                Path::LabOff => notes.push((text.lab_off.to_owned(), true)),
+                Path::PortsShut => notes.push((text.ports_shut.to_owned(), true)),
+            }
+            if summary.lanes.iter().any(|lane| lane.measure == Measure::BehindFirst) {
+                notes.push((text.behind_first.to_owned(), true));
+            }
+            if summary.skipped_bytes > 0 {
+                notes.push(((text.from_tail)(summary.skipped_bytes), false));
+            }
+            if summary.hidden_samples() > 0 {
+                notes.push(((text.hidden)(summary.hidden_samples()), true));
+            }
+            if summary.connection == Connection::Lost {
+                notes.push((text.server_gone.to_owned(), true));
+            }
+            if summary.connection == Connection::Paused {
+                notes.push((text.paused_note.to_owned(), true));
+            }
+            notes
+        })
+    });
+    view! {
+        <ul class="notes">
+            {move || {
+                notes
+                    .get()
+                    .into_iter()
+                    .map(|(words, matters)| view! { <li class:matters=matters>{words}</li> })
+                    .collect_view()
+            }}
+        </ul>
+    }
+}
+
+/// Which notice, if any, the stage needs.
+#[derive(Clone, PartialEq)]
+enum Kind {
+    Quiet,
+    Missing,
+    Gone,
+    Failed(String),
+}
+
+/// A stream without events, a missing stream, a missing server: what it means and what to do.
+#[component]
+pub fn Notice() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let kind = Memo::new(move |_| {
+        page.summary.with(|summary| match &summary.saying {
+            Saying::Quiet { .. } => Some((Kind::Quiet, summary.stream.clone())),
+            Saying::Missing(stream) => Some((Kind::Missing, stream.clone())),
+            Saying::Unreachable => Some((Kind::Gone, summary.stream.clone())),
+            Saying::Failed(why) => Some((Kind::Failed(why.clone()), summary.stream.clone())),
+            _ => None,
+        })
+    });
+    view! { {move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> })} }
+}
+
+#[component]
+fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let text = page.text();
+    let url = format!("{}/v1/stream/{}", browser::origin(), encode(&stream));
+    let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
+    let append = format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
+    let problem = RwSignal::new(String::new());
+    let on_create = move |_| {
+        let feed = page.feed();
+        wasm_bindgen_futures::spawn_local(async move {
+            if let Err(why) = feed.create().await {
+                problem.set(why);
+            }
+        });
+    };
+    let body = match kind {
+        Kind::Quiet => view! {
+            <h2>{text.quiet_title}</h2>
+            <p>{(text.quiet)(&stream)}</p>
+            <Command line=append />
+        }
+        .into_any(),
+        Kind::Missing => view! {
+            <h2>{text.missing_title}</h2>
+            <p>{(text.missing)(&stream)}</p>
+            <button class="primary" data-testid="create" on:click=on_create>{text.create}</button>
+            <p class="fault">{move || problem.get()}</p>
+            <Command line=create />
+            <p>{text.or_append}</p>
+            <Command line=append />
+        }
+        .into_any(),
+        Kind::Gone => view! {
+            <h2>{text.gone_title}</h2>
+            <p>{text.gone}</p>
+            <Command line="cargo xtask serve".to_owned() />
+        }
+        .into_any(),
+        Kind::Failed(why) => view! {
+            <h2>{text.failed_title}</h2>
+            <p>{why}</p>
+        }
+        .into_any(),
+    };
+    view! { <section class="notice">{body}</section> }
+}
+
+/// A line for a shell, with a button that copies it.
+#[component]
+pub fn Command(line: String) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let copied = RwSignal::new(false);
+    let shown = line.clone();
+    let on_copy = move |_| {
+        let line = line.clone();
+        wasm_bindgen_futures::spawn_local(async move {
+            if browser::copy(&line).await {
+                copied.set(true);
+                browser::sleep(2_000.0).await;
+                copied.try_set(false);
+            }
+        });
+    };
+    view! {
+        <div class="command">
+            <code tabindex="0">{shown}</code>
+            <button class="tool wide" on:click=on_copy>
+                {move || if copied.get() { page.text().copied } else { page.text().copy }}
+            </button>
+        </div>
+    }
+}

@@ -1,0 +1,236 @@
+//! The stage: sequence diagram, waterfall and latency distribution, each with its words and its table.
+
+use leptos::html::{Canvas, Div};
+use leptos::prelude::*;
+use tailwater_protocol::Technique;
+
+use super::draw::canvas::Surface;
+use super::draw::distribution::{Curve, Distribution, Scale};
+use super::draw::sequence::{self, Sequence};
+use super::draw::theme::Theme;
+use super::draw::waterfall::{self, Waterfall};
+use super::draw::{self, GUTTER, LaneView};
+use super::tables::{FigureTable, RequestTable};
+use crate::app::Page;
+use crate::browser;
+use crate::model::lane::Phase;
+use crate::model::race::Race;
+use crate::model::settings::lane_index;
+use crate::techniques::face;
+use crate::text::Text;
+
+/// Height of the distribution, CSS pixels.
+const DISTRIBUTION_HEIGHT: f64 = 260.0;
+
+/// The canvases and what draws on them.
+#[derive(Debug)]
+pub struct Stage {
+    host: web_sys::HtmlDivElement,
+    surfaces: [Surface; 3],
+    sequence: Sequence,
+    waterfall: Waterfall,
+    distribution: Distribution,
+    theme: Theme,
+    width: RwSignal<f64>,
+}
+
+impl Stage {
+    /// The theme has changed.
+    pub fn repaint(&mut self) {
+        self.theme = Theme::read(&self.host);
+    }
+
+    /// Looks how wide the stage is now.
+    pub fn measure(&self) {
+        let width = f64::from(self.host.client_width());
+        if width > 0.0 && (width - self.width.get_untracked()).abs() >= 1.0 {
+            self.width.set(width);
+        }
+    }
+
+    /// Draws sequence diagram and waterfall, their right end at `now_ms`.
+    pub fn draw(&mut self, race: &Race, now_ms: f64) {
+        let width = self.width.get_untracked();
+        let lanes = lane_views(race);
+        if width <= 0.0 || lanes.is_empty() {
+            return;
+        }
+        let density = browser::window().device_pixel_ratio();
+        let view = draw::View { width, span_ms: race.settings.window_s * 1_000.0, now_ms };
+        let height = sequence::Geometry::new(width, lanes.len()).height;
+        let context = self.surfaces[0].begin(width, height, density);
+        self.sequence.draw(context, &lanes, &view, &self.theme);
+        let height = waterfall::Geometry::new(width, lanes.len()).height;
+        let context = self.surfaces[1].begin(width, height, density);
+        self.waterfall.draw(context, &lanes, &view, &self.theme);
+    }
+
+    /// Draws the latency distribution as it is at `now_ms`.
+    pub fn draw_distribution(&mut self, race: &Race, now_ms: f64) {
+        let width = self.width.get_untracked();
+        if width <= 0.0 {
+            return;
+        }
+        let curves: Vec<(Technique, u64, Points, Points)> = Technique::ALL
+            .into_iter()
+            .filter(|technique| race.lanes[lane_index(*technique)].phase != Phase::Off)
+            .map(|technique| {
+                let latencies = race.measured(technique);
+                let measured = latencies.cdf_points().into_iter().map(|(us, share)| (us / 1_000.0, share)).collect();
+                let prediction = race.prediction(technique, now_ms);
+                let corners = prediction.map(|prediction| prediction.latency.vertices()).unwrap_or_default();
+                let theory = corners.into_iter().map(|(s, share)| (s * 1_000.0, share)).collect();
+                (technique, latencies.count(), measured, theory)
+            })
+            .collect();
+        let curves: Vec<Curve<'_>> = curves
+            .iter()
+            .map(|(technique, samples, measured, theory)| Curve {
+                technique: *technique,
+                measured,
+                samples: *samples,
+                theory,
+            })
+            .collect();
+        let scale = if race.settings.log { Scale::Log } else { Scale::Linear };
+        let context = self.surfaces[2].begin(width, DISTRIBUTION_HEIGHT, browser::window().device_pixel_ratio());
+        self.distribution.draw(context, &curves, scale, (width, DISTRIBUTION_HEIGHT), &self.theme);
+    }
+}
+
+type Points = Vec<(f64, f64)>;
+
+/// The lanes that are on, as the drawings want them.
+fn lane_views(race: &Race) -> Vec<LaneView<'_>> {
+    let way_ms = race.clock.map_or(0.0, |clock| clock.round_trip_ms / 2.0);
+    Technique::ALL
+        .into_iter()
+        .filter(|technique| race.lanes[lane_index(*technique)].phase != Phase::Off)
+        .map(|technique| LaneView {
+            technique,
+            trace: &race.traces[lane_index(technique)],
+            up_ms: race.settings.up_ms + way_ms,
+            down_ms: race.settings.down_ms + way_ms,
+        })
+        .collect()
+}
+
+/// The three figures.
+#[component]
+pub fn StageView() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let host = NodeRef::<Div>::new();
+    let canvases = [NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new()];
+    let width = RwSignal::new(0.0);
+    Effect::new(move |_| {
+        let Some(host) = host.get() else { return };
+        let surfaces = canvases.map(|canvas| canvas.get().and_then(Surface::new));
+        let [Some(one), Some(two), Some(three)] = surfaces else { return };
+        let theme = Theme::read(&host);
+        let stage = Stage {
+            host,
+            surfaces: [one, two, three],
+            sequence: Sequence::default(),
+            waterfall: Waterfall::default(),
+            distribution: Distribution::default(),
+            theme,
+            width,
+        };
+        stage.measure();
+        *page.canvas().borrow_mut() = Some(stage);
+    });
+    view! {
+        <Figure title=|text| text.sequence hint=|text| text.sequence_hint canvas=canvases[0] test_id="sequence"
+            host=host over=move || view! { <LaneNames width /> }.into_any()
+            table=|| view! { <RequestTable /> }.into_any() />
+        <Figure title=|text| text.waterfall hint=|text| text.waterfall_hint canvas=canvases[1] test_id="waterfall"
+            over=|| ().into_any()
+            table=|| view! { <RequestTable /> }.into_any() />
+        <Figure title=|text| text.distribution hint=|text| text.distribution_hint canvas=canvases[2] test_id="distribution"
+            over=|| view! { <ScaleSwitch /> }.into_any()
+            table=|| view! { <FigureTable /> }.into_any() />
+    }
+}
+
+/// A drawing with its title, its words and, on wish, its table.
+#[component]
+fn Figure(
+    title: fn(&Text) -> &'static str,
+    hint: fn(&Text) -> &'static str,
+    canvas: NodeRef<Canvas>,
+    test_id: &'static str,
+    #[prop(optional)] host: NodeRef<Div>,
+    over: impl Fn() -> AnyView + Send + 'static,
+    table: impl Fn() -> AnyView + Send + Sync + 'static,
+) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let open = RwSignal::new(false);
+    view! {
+        <figure class=format!("figure {test_id}")>
+            <figcaption>
+                <h2>{move || title(page.text())}</h2>
+                <p class="hint">{move || hint(page.text())}</p>
+            </figcaption>
+            <div class="canvas" node_ref=host>
+                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=move || hint(page.text())></canvas>
+                {over()}
+            </div>
+            <details
+                on:toggle=move |_| open.update(|open| *open = !*open)
+            >
+                <summary>{move || page.text().as_table}</summary>
+                {move || open.get().then(&table)}
+            </details>
+        </figure>
+    }
+}
+
+/// The lanes' names beside their life lines, as text that can be selected and read aloud.
+#[component]
+fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let lanes = Memo::new(move |_| page.settings.with(|settings| settings.lanes_on().collect::<Vec<_>>()));
+    let px = |value: f64| format!("{value}px");
+    view! {
+        <div class="names" style:left=px(GUTTER + 4.0)>
+            {move || {
+                let lanes = lanes.get();
+                let bands = sequence::Geometry::new(width.get(), lanes.len()).lanes;
+                lanes
+                    .into_iter()
+                    .zip(bands)
+                    .map(|(technique, band)| {
+                        let name = face(technique).label;
+                        view! {
+                            <span class=format!("t-{}", technique.name()) style:top=px(band.server_y - 17.0)>
+                                <b>{name}</b> " " {move || page.text().server}
+                            </span>
+                            <span style:top=px(band.client_y + 3.0)>{move || page.text().client}</span>
+                        }
+                    })
+                    .collect_view()
+            }}
+        </div>
+        <p class="stepped">
+            {move || {
+                let by = page.stepped_ms.get();
+                (page.paused.get() && by != 0.0).then(|| (page.text().stepped)(by))
+            }}
+        </p>
+    }
+}
+
+#[component]
+fn ScaleSwitch() -> impl IntoView {
+    let page = expect_context::<Page>();
+    view! {
+        <label class="scale">
+            <input
+                type="checkbox"
+                prop:checked=move || page.settings.with(|settings| settings.log)
+                on:change=move |event| page.change(|settings| settings.log = event_target_checked(&event))
+            />
+            {move || page.text().powers}
+        </label>
+    }
+}
