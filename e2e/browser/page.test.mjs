@@ -1,0 +1,244 @@
+// The dashboard in a real Chromium, served by the real binary: what a person sees and does on the Race page.
+import assert from 'node:assert/strict'
+import { mkdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { launch } from '../lib/chromium.mjs'
+import { csvRecords } from '../lib/csv.mjs'
+import { RacePage, TECHNIQUES } from '../lib/race-page.mjs'
+import { Server } from '../lib/server.mjs'
+import { pause, until } from '../lib/until.mjs'
+
+const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
+const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** Generous: a debug server and a browser may share two slow cores. */
+const SOON_MS = 30_000
+
+let server
+let browser
+let context
+
+before(async () => {
+  await mkdir(artifacts, { recursive: true })
+  server = await Server.start()
+  browser = await launch()
+})
+
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+})
+
+afterEach(async () => {
+  await context?.close()
+  context = undefined
+})
+
+/** A page in a context of its own: nothing stored, nothing cached. */
+async function open(query = '', options = {}) {
+  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', ...options })
+  return RacePage.open(context, server, query)
+}
+
+/** A stream that only the test writes to, so that counts stand still between its appends. */
+async function quietStream(name, messages = []) {
+  const headers = { 'content-type': 'application/json' }
+  const created = await fetch(server.stream(name), { method: 'PUT', headers })
+  assert.equal(created.status, 201)
+  for (const message of messages) await append(name, message)
+  return name
+}
+
+async function append(name, message) {
+  const headers = { 'content-type': 'application/json' }
+  const answer = await fetch(server.stream(name), { method: 'POST', headers, body: JSON.stringify(message) })
+  assert.equal(answer.status, 204)
+}
+
+describe('the Race page', { timeout: 300_000 }, () => {
+  test('every lane receives by itself, and loses and repeats nothing', async () => {
+    const race = await open()
+    await race.allLanes('every lane has ten events', 'events', SOON_MS, (events) => events >= 10)
+    await race.waitForState('live', SOON_MS)
+    assert.deepEqual(await race.losses(), [])
+    assert.match(await race.part('verdict').innerText(), /\S+ \S+/)
+    for (const technique of TECHNIQUES) assert.ok((await race.number(technique, 'requests')) >= 1, technique)
+    assert.ok(await race.page.evaluate(() => globalThis.crossOriginIsolated), 'the page is isolated: its clock is fine-grained')
+    assert.deepEqual(race.complaints, [])
+  })
+
+  test('pause stops every figure and going on catches up', async () => {
+    const race = await open()
+    await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 3)
+    await race.part('pause').click()
+    await race.waitForState('paused', SOON_MS)
+    assert.equal(await race.part('pause').getAttribute('aria-pressed'), 'true')
+    await pause(300)
+    const before = await race.numbers('events')
+    await pause(2_000)
+    assert.deepEqual(await race.numbers('events'), before)
+    await race.part('pause').click()
+    await race.allLanes('every lane moved on', 'events', SOON_MS, (events, technique) => events > before[technique])
+    assert.equal(await race.part('pause').getAttribute('aria-pressed'), 'false')
+    assert.deepEqual(await race.losses(), [])
+    assert.deepEqual(race.complaints, [])
+  })
+
+  test('space pauses, p goes to the publish box', async () => {
+    const race = await open()
+    await race.waitForState('live', SOON_MS)
+    await race.page.keyboard.press('Space')
+    await race.waitForState('paused', SOON_MS)
+    await race.page.keyboard.press('Space')
+    await race.waitForState('live', SOON_MS)
+    await race.page.keyboard.press('p')
+    await until('the publish box has the focus', SOON_MS, () =>
+      race.part('publish-text').evaluate((input) => input === document.activeElement))
+    assert.deepEqual(race.complaints, [])
+  })
+
+  test('what is published arrives in every lane', async () => {
+    const name = await quietStream('e2e/publish')
+    const race = await open(`?stream=${name}`)
+    await race.waitForState('live', SOON_MS)
+    const before = await race.numbers('events')
+    await race.publish('{"hello":"world"}')
+    await race.allLanes('one more event', 'events', SOON_MS, (events, technique) => events === before[technique] + 1)
+    const kept = await (await fetch(`${server.stream(name)}?offset=-1`)).json()
+    assert.equal(kept.length, 1)
+    await race.publish('한국어, "quotes" & <tags>')
+    await race.allLanes('two more events', 'events', SOON_MS, (events, technique) => events === before[technique] + 2)
+    assert.deepEqual(await race.losses(), [])
+    assert.deepEqual(race.complaints, [])
+  })
+
+  test('what other programs append arrives in every lane', async () => {
+    const name = await quietStream('e2e/appended', [{ n: 0 }])
+    const race = await open(`?stream=${name}`)
+    await race.waitForState('live', SOON_MS)
+    const before = await race.numbers('events')
+    for (let n = 1; n <= 50; n += 1) await append(name, { n })
+    await race.allLanes('fifty more events', 'events', SOON_MS, (events, technique) => events === before[technique] + 50)
+    assert.deepEqual(await race.losses(), [])
+    assert.deepEqual(race.complaints, [])
+  })
+
+  test('the language changes at once and stays in the link', async () => {
+    const race = await open()
+    await race.waitForState('live', SOON_MS)
+    await race.part('language').selectOption('ko')
+    await until('the page is Korean', SOON_MS, async () => (await race.page.locator('html').getAttribute('lang')) === 'ko')
+    assert.match(await race.part('verdict').innerText(), /[\uac00-\ud7a3]/)
+    const link = new URL(race.page.url()).search
+    assert.match(link, /lang=ko/)
+    const again = await RacePage.open(context, server, link)
+    assert.equal(await again.page.locator('html').getAttribute('lang'), 'ko')
+    await again.part('language').selectOption('en')
+    await until('the page is English', SOON_MS, async () => (await again.page.locator('html').getAttribute('lang')) === 'en')
+    assert.doesNotMatch(await again.part('verdict').innerText(), /[\uac00-\ud7a3]/)
+    assert.deepEqual([...race.complaints, ...again.complaints], [])
+  })
+
+  test('a browser that prefers Korean gets Korean', async () => {
+    const race = await open('', { locale: 'ko-KR' })
+    assert.equal(await race.page.locator('html').getAttribute('lang'), 'ko')
+  })
+
+  test('a link restores stream, poll interval and theme', async () => {
+    const name = await quietStream('e2e/deep-link', [{ a: 1 }, { a: 2 }])
+    const query = `?stream=${encodeURIComponent(name)}&interval=250&theme=dark`
+    const race = await open(query)
+    await race.waitForState('live', SOON_MS)
+    const settings = new URL(race.page.url()).searchParams
+    assert.equal(settings.get('stream'), name)
+    assert.equal(settings.get('interval'), '250')
+    assert.equal(await race.page.locator('html').getAttribute('data-theme'), 'dark')
+    await race.page.reload()
+    await race.part('verdict').waitFor()
+    await race.waitForState('live', SOON_MS)
+    const before = await race.numbers('events')
+    await append(name, { a: 3 })
+    await race.allLanes('the event arrives after reload', 'events', SOON_MS, (events, technique) => events === before[technique] + 1)
+    const exported = JSON.parse((await race.export('export-json')).text)
+    assert.equal(exported.stream, name)
+    assert.deepEqual(race.complaints, [])
+  })
+
+  test('exports parse and agree with the page', async () => {
+    const name = await quietStream('e2e/export')
+    const race = await open(`?stream=${name}`)
+    await race.waitForState('live', SOON_MS)
+    for (let n = 0; n < 5; n += 1) await append(name, { n })
+    await race.allLanes('five events', 'events', SOON_MS, (events) => events >= 5)
+    await race.part('pause').click()
+    await race.waitForState('paused', SOON_MS)
+    await pause(300)
+    const shown = { events: await race.numbers('events'), lost: await race.numbers('lost'), repeated: await race.numbers('repeated') }
+
+    const json = await race.export('export-json')
+    assert.match(json.name, /\.json$/)
+    const document = JSON.parse(json.text)
+    assert.equal(document.stream, name)
+    assert.deepEqual(document.lanes.map((lane) => lane.technique), TECHNIQUES)
+
+    const csv = await race.export('export-csv')
+    assert.match(csv.name, /\.csv$/)
+    const rows = csvRecords(csv.text)
+    assert.deepEqual(rows.map((row) => row.technique), TECHNIQUES)
+    for (const figure of ['events', 'lost', 'repeated']) {
+      assert.deepEqual(Object.fromEntries(document.lanes.map((lane) => [lane.technique, lane[figure]])), shown[figure], `JSON: ${figure}`)
+      assert.deepEqual(Object.fromEntries(rows.map((row) => [row.technique, Number(row[figure])])), shown[figure], `CSV: ${figure}`)
+    }
+    assert.deepEqual(race.complaints, [])
+  })
+
+  test('when the server dies the page says so, and recovers by itself', async () => {
+    const race = await open()
+    await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 3)
+    await server.kill()
+    await until('the page says that the server is gone', SOON_MS, async () => ['lost', 'reconnecting'].includes(await race.state()))
+    await pause(3_000)
+    await server.restart()
+    await race.waitForState('live', 60_000)
+    const before = await race.numbers('events')
+    await race.allLanes('every lane moves on', 'events', 60_000, (events, technique) => events > before[technique])
+    // A refused connection is reported by the browser itself; what the page says must still be clean.
+    const own = race.complaints.filter((complaint) => !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|WebSocket connection|Failed to load resource/.test(complaint))
+    assert.deepEqual(own, [])
+  })
+
+  for (const theme of ['light', 'dark']) {
+    for (const language of ['en', 'ko']) {
+      test(`no serious accessibility violation: ${theme}, ${language}`, async () => {
+        const race = await open(`?theme=${theme}&lang=${language}`, { colorScheme: theme })
+        await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 2)
+        await race.page.evaluate(axeSource)
+        const { violations } = await race.page.evaluate(() => globalThis.axe.run(document))
+        const serious = violations
+          .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+          .map(({ id, help, nodes }) => `${id}: ${help} (${nodes.length}): ${nodes.slice(0, 3).map(({ target }) => target.join(' ')).join('; ')}`)
+        assert.deepEqual(serious, [])
+      })
+    }
+  }
+
+  for (const [name, width, query, options] of [
+    ['1440', 1440, '', {}],
+    ['1440-dark', 1440, '?theme=dark', { colorScheme: 'dark' }],
+    ['1440-korean', 1440, '?lang=ko', {}],
+    ['320', 320, '', {}],
+    ['320-dark-korean', 320, '?theme=dark&lang=ko', { colorScheme: 'dark' }],
+    ['768', 768, '', {}],
+  ]) {
+    test(`nothing is wider than the window: ${name}`, async () => {
+      const race = await open(query, { viewport: { width, height: 900 }, ...options })
+      await race.allLanes('every lane has twenty events', 'events', SOON_MS, (events) => events >= 20)
+      await race.page.screenshot({ path: `${artifacts}race-${name}.png`, fullPage: true })
+      const overflow = await race.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      assert.equal(overflow, 0, 'pixels wider than the window')
+      assert.deepEqual(race.complaints, [])
+    })
+  }
+})

@@ -1,0 +1,185 @@
+// The command line and everyday readers: what goes in with `tailwater append` comes out of every follower, byte by byte.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { after, before, describe, test } from 'node:test'
+import { TECHNIQUES } from '../lib/race-page.mjs'
+import { BINARY, Server, end, start } from '../lib/server.mjs'
+import { SseReader } from '../lib/sse.mjs'
+import { until } from '../lib/until.mjs'
+
+const LINES = 100_000
+const SOON_MS = 120_000
+
+let server
+
+before(async () => {
+  server = await Server.start()
+})
+
+after(async () => {
+  await server?.stop()
+})
+
+/** `seq first last`, as text. */
+function seq(first, last) {
+  let text = ''
+  for (let n = first; n <= last; n += 1) text += `${n}\n`
+  return text
+}
+
+/** A command of the binary that talks to our server. */
+function tailwater(...args) {
+  return start(BINARY, args, { env: { ...process.env, TAILWATER_SERVER: server.url } })
+}
+
+/** Appends `text` with `tailwater append` and waits for its good end. */
+async function append(stream, text) {
+  const child = tailwater('append', stream)
+  child.stdin.end(text)
+  const [code] = await once(child, 'exit')
+  assert.equal(code, 0, child.errors)
+  return child
+}
+
+/** Waits until a follower has printed as much as `expected`, then compares every byte. */
+async function sameOutput(child, expected, who) {
+  await until(`${who} has it all`, SOON_MS, () => child.output.length >= expected.length,
+    () => `(${child.output.length} of ${expected.length} characters; exit ${child.exitCode}; ${child.errors})`)
+  assert.ok(child.output === expected, `${who}: ${firstDifference(child.output, expected)}`)
+}
+
+function firstDifference(came, expected) {
+  let at = 0
+  while (came[at] === expected[at]) at += 1
+  return `differs at character ${at}: expected ${JSON.stringify(expected.slice(at, at + 30))}, came ${JSON.stringify(came.slice(at, at + 30))}`
+}
+
+/** One line per message of a batch, whatever the kind of the stream. */
+function asLines(data) {
+  if (Array.isArray(data)) return data.map((message) => `${typeof message === 'string' ? message : JSON.stringify(message)}\n`).join('')
+  return data ?? ''
+}
+
+describe('append and tail', { timeout: 600_000 }, () => {
+  test('five followers, curl and an EventSource print what was appended', async () => {
+    const stream = 'logs/demo'
+    const first = seq(1, 1_000)
+    await append(stream, first)
+    const followers = TECHNIQUES.map((technique) => tailwater('tail', stream, '--live', technique, '--from', '-1'))
+    const curl = start('curl', ['--silent', '--no-buffer', `${server.stream(stream)}?offset=-1&live=ndjson`])
+    const events = followEvents(stream)
+    try {
+      const rest = seq(1_001, LINES)
+      await append(stream, rest)
+      const expected = first + rest
+      for (const [index, technique] of TECHNIQUES.entries()) await sameOutput(followers[index], expected, `tail --live ${technique}`)
+      await until('the EventSource has it all', SOON_MS, () => events.text().length >= expected.length, () => `(${events.text().length})`)
+      assert.ok(events.text() === expected, `EventSource: ${firstDifference(events.text(), expected)}`)
+      const lines = () => curl.output.slice(0, curl.output.lastIndexOf('\n')).split('\n').filter((line) => line !== '')
+      const printed = () => lines().map((line) => asLines(JSON.parse(line).data)).join('')
+      await until('curl has it all', SOON_MS, () => printed().length >= expected.length)
+      assert.ok(printed() === expected, `curl: ${firstDifference(printed(), expected)}`)
+    } finally {
+      events.stop()
+      for (const child of [...followers, curl]) await end(child)
+    }
+  })
+
+  test('a follower that is killed and started again misses nothing', async () => {
+    const stream = 'logs/killed'
+    await append(stream, seq(1, 10))
+    for (const technique of TECHNIQUES) {
+      const appending = append(stream, seq(1, 20_000))
+      const follower = tailwater('tail', stream, '--live', technique, '--from', '-1')
+      await until('the follower prints', SOON_MS, () => follower.output.length > 20, () => follower.errors)
+      await end(follower, 'SIGKILL')
+      await appending
+      const again = tailwater('tail', stream, '--live', technique, '--from', '-1')
+      const expected = seq(1, 10) + seq(1, 20_000).repeat(TECHNIQUES.indexOf(technique) + 1)
+      await sameOutput(again, expected, `tail --live ${technique}, started again`)
+      assert.ok(expected.startsWith(follower.output), `what ${technique} printed before it was killed is the beginning`)
+      await end(again)
+    }
+  })
+
+  test('followers end by themselves when the stream is closed', async () => {
+    const stream = 'logs/closed'
+    await append(stream, seq(1, 100))
+    const followers = TECHNIQUES.map((technique) => tailwater('tail', stream, '--live', technique, '--from', '-1'))
+    for (const follower of followers) await until('the follower prints', SOON_MS, () => follower.output.length > 0, () => follower.errors)
+    const answer = await fetch(server.stream(stream), { method: 'POST', headers: { 'stream-closed': 'true' } })
+    assert.equal(answer.status, 204)
+    for (const [index, follower] of followers.entries()) {
+      await until(`${TECHNIQUES[index]} ends`, SOON_MS, () => follower.exitCode !== null)
+      assert.equal(follower.exitCode, 0, follower.errors)
+      assert.ok(follower.output === seq(1, 100), TECHNIQUES[index])
+    }
+  })
+
+  test('append says which line was the last one acknowledged when the server is gone', async () => {
+    const child = tailwater('append', 'logs/gone')
+    child.stdin.write(seq(1, 10))
+    await until('the lines are there', SOON_MS, async () => {
+      const answer = await fetch(`${server.stream('logs/gone')}?offset=-1`)
+      return answer.ok && (await answer.text()).includes('10')
+    })
+    await server.kill()
+    child.stdin.on('error', () => {})
+    child.stdin.end(seq(11, 20))
+    await until('append ends', SOON_MS, () => child.exitCode !== null)
+    await server.restart()
+    assert.notEqual(child.exitCode, 0)
+    assert.match(child.errors, /\b10\b/)
+  })
+
+  test('a wrong command says what to do', () => {
+    const refused = (...args) => {
+      try {
+        execFileSync(BINARY, args, { stdio: 'pipe', encoding: 'utf8' })
+        return 'it succeeded'
+      } catch (fault) {
+        return fault.stderr
+      }
+    }
+    const taken = refused('serve', '--listen', `127.0.0.1:${server.port}`)
+    assert.match(taken, /--listen/)
+    assert.match(refused('tail', 'logs/demo', '--live', 'telepathy'), /long-poll/)
+    assert.match(refused('serve', '--long-poll-hold', 'soon'), /soon/)
+  })
+})
+
+/** Follows by SSE as a page's EventSource would, from raw bytes; what came is in `text()`. */
+function followEvents(stream) {
+  const controller = new AbortController()
+  const { signal } = controller
+  let text = ''
+  const follow = async () => {
+    const head = await fetch(server.stream(stream), { method: 'HEAD', signal })
+    const isJson = (head.headers.get('content-type') ?? '').startsWith('application/json')
+    let offset = '-1'
+    // A stream's answer ends about once a minute; an EventSource comes back where it was.
+    for (;;) {
+      const answer = await fetch(`${server.stream(stream)}?offset=${offset}&live=sse`, { signal })
+      const reader = new SseReader()
+      for await (const piece of answer.body) {
+        for (const { event, data } of reader.feed(piece)) {
+          if (event === 'data') text += isJson ? asLines(JSON.parse(data)) : data
+          if (event === 'control') offset = JSON.parse(data).streamNextOffset
+        }
+      }
+    }
+  }
+  let fault
+  const done = follow().catch((reason) => { fault = reason })
+  return {
+    text: () => {
+      if (fault && !signal.aborted) throw fault
+      return text
+    },
+    stop: async () => {
+      controller.abort()
+      await done
+    },
+  }
+}
