@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use tailwater::cli;
+use tailwater::cli::{self, append::AppendArgs, tail::TailArgs};
 use tailwater::config::Config;
 
 /// Append-only streams over HTTP, followed by polling, long-polling, streaming or WebSocket
@@ -17,11 +17,17 @@ struct Command {
 enum Verb {
     /// Run the server (and the dashboard, if it was built in)
     Serve(Box<Config>),
+    /// Append lines from standard input to a stream
+    Append(Box<AppendArgs>),
+    /// Follow a stream: print its messages as they come
+    Tail(Box<TailArgs>),
 }
 
 fn main() -> ExitCode {
     let outcome = match Command::parse().verb {
         Verb::Serve(config) => cli::serve::run(*config).map_err(|error| error.to_string()),
+        Verb::Append(args) => cli::append::run(*args).map_err(|error| error.to_string()),
+        Verb::Tail(args) => cli::tail::run(*args).map_err(|error| error.to_string()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

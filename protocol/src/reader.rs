@@ -19,12 +19,13 @@ mod pace;
 
 pub use answer::Head;
 pub use options::FollowOptions;
+pub use pace::Pauses;
 
 use crate::headers::ContentKind;
 use crate::{Batch, Data, Frame, Report, Technique, Token};
 use answer::{Came, Exchange, Fault, Page};
 use ladder::Ladder;
-use pace::{Pauses, Ticks};
+use pace::Ticks;
 use std::collections::VecDeque;
 use std::time::Duration;
 

@@ -1,3 +1,8 @@
 //! The command line: one file per command.
 
+pub mod append;
+pub mod lines;
+pub mod position;
 pub mod serve;
+pub mod tail;
+pub mod target;

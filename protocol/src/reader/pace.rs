@@ -54,13 +54,14 @@ impl Ticks {
 }
 
 /// Pauses that double from fault to fault, spread so that many readers do not come back at the same instant.
-#[derive(Debug)]
-pub(super) struct Pauses {
+#[derive(Debug, Clone)]
+pub struct Pauses {
     random: u64,
 }
 
 impl Pauses {
-    pub(super) fn new(seed: u64) -> Self {
+    /// Pauses of one client; `seed` should differ between clients.
+    pub fn new(seed: u64) -> Self {
         Self { random: seed }
     }
 
@@ -68,7 +69,7 @@ impl Pauses {
     ///
     /// Between a tenth and the whole of 0.5 s, 1 s, 2 s ... 30 s; never less than the server asked for, and then at most a
     /// tenth (and a second) more.
-    pub(super) fn after(&mut self, faults: u32, retry_after: Option<Duration>) -> Duration {
+    pub fn after(&mut self, faults: u32, retry_after: Option<Duration>) -> Duration {
         let whole = PAUSE_FIRST.saturating_mul(1 << faults.saturating_sub(1).min(10)).min(PAUSE_MAX);
         let share = self.share();
         match retry_after {

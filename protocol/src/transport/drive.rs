@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::{Peekable, Stream, StreamExt};
 use futures_util::task::AtomicWaker;
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -134,12 +135,12 @@ impl Wishes {
     }
 }
 
-/// Follows until the end, or until the owner wants no more.
+/// Follows until the end, or until the owner wants no more: it breaks, or drops its [`Follower`].
 pub(super) async fn drive<T: Transport>(
     transport: T,
     mut reader: Reader,
     wishes: Arc<Wishes>,
-    mut on_report: impl FnMut(Report),
+    mut on_report: impl FnMut(Report) -> ControlFlow<()>,
 ) {
     let mut answer = None;
     // Set anew only when it is due too late: most waits end with an arrival, and timers are not free in a browser.
@@ -153,7 +154,11 @@ pub(super) async fn drive<T: Transport>(
                 poll_fn(|context| Poll::Ready(sent.as_mut().poll_peek(context).is_ready())).await;
                 answer = Some(sent);
             }
-            Action::Report(report) => on_report(report),
+            Action::Report(report) => {
+                if on_report(report).is_break() {
+                    return;
+                }
+            }
             Action::Done => return,
             Action::Wait(until) => {
                 alarm = alarm.filter(|(set, _)| until.is_some_and(|at| *set <= at));

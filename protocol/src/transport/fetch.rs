@@ -16,6 +16,7 @@ use crate::reader::{Reader, Request};
 use crate::{Report, Technique};
 use futures_util::stream::LocalBoxStream;
 use js_sys::{Function, Promise, Reflect};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -29,8 +30,12 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 ///
 /// - `stream_url`: absolute, or relative to the page.
 /// - `on_report`: hears of all that happens, in order, on this thread; times are those of `performance.now()`.
-pub fn follow(stream_url: &str, options: FollowOptions, on_report: impl FnMut(Report) + 'static) -> Follower {
+pub fn follow(stream_url: &str, options: FollowOptions, mut on_report: impl FnMut(Report) + 'static) -> Follower {
     let (follower, wishes) = Follower::new();
+    let on_report = move |report| {
+        on_report(report);
+        ControlFlow::Continue(())
+    };
     let browser = Browser { stream_url: absolute(stream_url), performance: global("performance").unchecked_into() };
     wasm_bindgen_futures::spawn_local(drive::drive(browser, Reader::new(options), wishes, on_report));
     follower

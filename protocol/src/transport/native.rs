@@ -13,6 +13,7 @@ use crate::{Report, Technique};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::error::Error;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,9 +61,14 @@ impl Client {
 
     /// Follows a stream as long as the returned future is polled; dropping it aborts everything.
     ///
-    /// - `on_report`: hears of all that happens, in order. While it works nothing more is read: a slow owner slows the
-    ///   server's writes to itself, and nothing piles up.
-    pub async fn run(&self, stream_url: &str, options: FollowOptions, on_report: impl FnMut(Report)) {
+    /// - `on_report`: hears of all that happens, in order, and says whether to go on. While it works nothing more is read:
+    ///   a slow owner slows the server's writes to itself, and nothing piles up.
+    pub async fn run(
+        &self,
+        stream_url: &str,
+        options: FollowOptions,
+        on_report: impl FnMut(Report) -> ControlFlow<()>,
+    ) {
         let (follower, wishes) = Follower::new();
         drive::drive(self.transport(stream_url), Reader::new(options), wishes, on_report).await;
         drop(follower);
@@ -75,9 +81,13 @@ impl Client {
         &self,
         stream_url: &str,
         options: FollowOptions,
-        on_report: impl FnMut(Report) + Send + 'static,
+        mut on_report: impl FnMut(Report) + Send + 'static,
     ) -> Follower {
         let (follower, wishes) = Follower::new();
+        let on_report = move |report| {
+            on_report(report);
+            ControlFlow::Continue(())
+        };
         tokio::spawn(drive::drive(self.transport(stream_url), Reader::new(options), wishes, on_report));
         follower
     }
@@ -157,22 +167,17 @@ fn head(response: &reqwest::Response) -> Head {
     Head::read(response.status().as_u16(), |name| headers.get(name)?.to_str().ok().map(str::to_owned))
 }
 
-/// A fault with the causes behind it: `error sending request: connection refused`. The URL is left out: its query may hold secrets.
+/// A fault and its deepest cause: `error sending request: Connection refused (os error 111)`.
+///
+/// The layers between say less than the cause, and the URL is left out, since its query may hold secrets.
 fn in_words(fault: &(dyn Error + 'static)) -> String {
-    let mut words: Vec<String> = Vec::new();
-    let mut cause = Some(fault);
-    while let Some(fault) = cause {
-        let text = match fault.downcast_ref::<reqwest::Error>() {
-            Some(fault) => without_url(&fault.to_string()),
-            None => fault.to_string(),
-        };
-        // Many errors repeat their cause's words.
-        if !words.iter().any(|earlier| earlier.contains(&text)) {
-            words.push(text);
-        }
-        cause = fault.source();
+    let text = without_url(&fault.to_string());
+    let mut cause = fault;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
     }
-    words.join(": ")
+    let deepest = without_url(&cause.to_string());
+    if text.contains(&deepest) { text } else { format!("{text}: {deepest}") }
 }
 
 fn without_url(text: &str) -> String {
