@@ -108,8 +108,8 @@ impl Trace {
     /// Takes in one decoded event; within a lane they come in the order of their arrival.
     pub fn event(&mut self, mark: EventMark) {
         self.touch(mark.at_ms);
-        let keep_from = self.newest_ms - KEEP_MS;
-        self.events.push(EventRun::from(EventMark { at_ms: self.newest_ms, ..mark }), keep_from);
+        let at_ms = self.newest_event().map_or(mark.at_ms, |before| before.last_ms.max(mark.at_ms));
+        self.events.push(EventRun::from(EventMark { at_ms, ..mark }), self.newest_ms - KEEP_MS);
     }
 
     /// Ends all that is under way: the lane's follower was dropped at `at_ms`.
@@ -239,7 +239,7 @@ impl Trace {
             request.bytes += bytes;
             request.last_chunk_ms = Some(at_ms);
         }
-        let at_ms = self.newest_ms;
+        let at_ms = self.chunks.runs().back().map_or(at_ms, |before| before.last_ms.max(at_ms));
         self.chunks.push(ChunkRun { id, at_ms, last_ms: at_ms, bytes, count: 1 }, self.newest_ms - KEEP_MS);
     }
 

@@ -108,6 +108,16 @@ fn ten_due_at_once_are_one_run_of_ten() {
 }
 
 #[test]
+fn an_event_told_after_the_end_of_its_answer_keeps_its_own_arrival() {
+    let mut trace = Trace::new();
+    trace.report(&requested(0, 0.0, Technique::Poll));
+    trace.report(&ended(0, 80.0, None));
+    trace.report(&Report::Waiting { at_ms: 81.0, for_ms: 1_000.0, after_fault: false });
+    trace.event(event(0, 5.0, 79.0));
+    assert_eq!(trace.events(0.0, 100.0).map(|run| run.at_ms).collect::<Vec<_>>(), [79.0]);
+}
+
+#[test]
 fn the_next_request_ends_a_wait_early() {
     let mut trace = Trace::new();
     trace.report(&Report::Waiting { at_ms: 10.0, for_ms: 1_000.0, after_fault: false });
