@@ -163,19 +163,12 @@ fn on_key(page: Page, event: &web_sys::KeyboardEvent) {
         "?" => page.help.set(true),
         "s" => page.feed().step(true),
         "S" => page.feed().step(false),
-        "p" => focus("publish-text"),
-        "/" => focus("stream-name"),
+        "p" => browser::focus("publish-text"),
+        "/" => browser::focus("stream-name"),
         key => match key.parse::<usize>() {
             Ok(lane @ 1..=5) => page.change(|settings| settings.lanes[lane - 1] = !settings.lanes[lane - 1]),
             _ => return,
         },
     }
     event.prevent_default();
-}
-
-fn focus(id: &str) {
-    let element = document().get_element_by_id(id);
-    if let Some(element) = element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
-        element.focus().ok();
-    }
 }

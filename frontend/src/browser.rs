@@ -102,3 +102,11 @@ pub fn download(name: &str, media_type: &str, content: &str) -> Result<(), JsVal
 pub async fn copy(text: &str) -> bool {
     JsFuture::from(window().navigator().clipboard().write_text(text)).await.is_ok()
 }
+
+/// Moves the focus to the element of that id.
+pub fn focus(id: &str) {
+    let element = window().document().and_then(|document| document.get_element_by_id(id));
+    if let Some(element) = element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
+        element.focus().ok();
+    }
+}

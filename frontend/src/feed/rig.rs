@@ -28,7 +28,8 @@ impl Rig {
 
     /// Where a lane asks: its own port, or the page's own origin.
     pub(super) fn origin(&self, index: usize) -> String {
-        let lane = self.race.as_ref().and_then(|race| race.lanes.iter().find(|lane| lane_index(lane.technique) == index));
+        let lane =
+            self.race.as_ref().and_then(|race| race.lanes.iter().find(|lane| lane_index(lane.technique) == index));
         lane.map_or_else(browser::origin, |lane| lane_origin(lane.port))
     }
 }

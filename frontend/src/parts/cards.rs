@@ -65,6 +65,16 @@ fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
     let face = face(technique);
     let index = lane_index(technique);
     let is_on = move || page.settings.with(|settings| settings.lanes[index]);
+    let gloss = move || {
+        let gloss = face.gloss.say(page.language.get());
+        match technique {
+            Technique::Poll => {
+                let interval_ms = page.settings.with(|settings| settings.interval_ms);
+                (page.text().every)(gloss, &numbers::span_ms(interval_ms))
+            }
+            Technique::LongPoll | Technique::Ndjson | Technique::Sse | Technique::Websocket => gloss.to_owned(),
+        }
+    };
     view! {
         <header>
             <Shape technique />
@@ -78,7 +88,7 @@ fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
                 prop:checked=is_on
                 on:change=move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event))
             />
-            <p class="gloss">{move || face.gloss.say(page.language.get())}</p>
+            <p class="gloss">{gloss}</p>
         </header>
     }
 }
@@ -131,13 +141,9 @@ fn Against(technique: Technique) -> impl IntoView {
         match (verdict.get(), predicted.get(), measure.get()) {
             (_, _, Measure::BehindFirst) => text.no_prediction.to_owned(),
             (Some(verdict), _, _) => {
-                let allowed = if verdict.allowed.is_finite() {
-                    format!(" ± {}", numbers::bound_ms(verdict.allowed))
-                } else {
-                    String::new()
-                };
+                let allowed = verdict.allowed.is_finite().then(|| numbers::bound_ms(verdict.allowed));
                 let (mean, predicted) = (numbers::ms(verdict.sample.value), numbers::ms(verdict.claim.predicted));
-                format!("{} {mean}, {} {predicted}{allowed} ms", text.mean, text.predicted)
+                (text.against)(&mean, &predicted, allowed.as_deref())
             }
             (None, Some(predicted), _) => format!("{} {} ms", text.predicted, numbers::ms(predicted)),
             (None, None, _) => String::new(),

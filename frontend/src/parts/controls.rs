@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use tailwater_protocol::rig::Pattern;
 
 use crate::app::Page;
+use crate::browser;
 use crate::model::settings::{self, Limits, Settings, Source, pattern_from_name, pattern_name};
 use crate::text::Text;
 use crate::text::numbers;
@@ -48,6 +49,14 @@ fn StreamChoice() -> impl IntoView {
             page.change(|settings| settings.source = Source::Named(wish));
         }
     };
+    // Without a name yet, the field asks for it.
+    let choose_named = move || {
+        if name.get_untracked().is_empty() {
+            browser::focus("stream-name");
+        } else {
+            follow();
+        }
+    };
     view! {
         <fieldset>
             <legend>{move || page.text().stream}</legend>
@@ -61,6 +70,11 @@ fn StreamChoice() -> impl IntoView {
                     checked=Signal::derive(move || source.get() == Source::Generator)
                     label=Signal::derive(move || page.text().source_generator)
                     choose=move || page.change(|settings| settings.source = Source::Generator)
+                />
+                <Segment
+                    checked=Signal::derive(move || matches!(source.get(), Source::Named(_)))
+                    label=Signal::derive(move || page.text().source_named)
+                    choose=choose_named
                 />
             </div>
             <form
@@ -79,7 +93,7 @@ fn StreamChoice() -> impl IntoView {
                     autocomplete="off"
                     autocapitalize="off"
                     spellcheck="false"
-                    placeholder=move || format!("{}: {}", page.text().source_named, page.text().stream_name_hint)
+                    placeholder=move || page.text().stream_name_hint
                     prop:value=move || name.get()
                     on:input=move |event| name.set(event_target_value(&event))
                 />

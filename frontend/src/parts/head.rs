@@ -35,9 +35,8 @@ fn Status() -> impl IntoView {
     let page = expect_context::<Page>();
     let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
     // What is worth saying aloud: the state and the kind of verdict, not every figure.
-    let topic = Memo::new(move |_| {
-        page.summary.with(|summary| (summary.connection, std::mem::discriminant(&summary.saying)))
-    });
+    let topic =
+        Memo::new(move |_| page.summary.with(|summary| (summary.connection, std::mem::discriminant(&summary.saying))));
     let spoken = RwSignal::new(String::new());
     let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
     Effect::new(move |_| {

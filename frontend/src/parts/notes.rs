@@ -15,8 +15,8 @@ pub fn Verdict() -> impl IntoView {
     let saying = Memo::new(move |_| page.summary.with(|summary| summary.saying.clone()));
     let cost = Memo::new(move |_| page.summary.with(|summary| summary.cost.clone()));
     view! {
-        <section class="verdict" aria-label="verdict">
-            <p class="sentence" data-testid="verdict">{move || (page.text().verdict)(&saying.get())}</p>
+        <section class="verdict" aria-labelledby="verdict">
+            <p class="sentence" id="verdict" data-testid="verdict">{move || (page.text().verdict)(&saying.get())}</p>
             <p class="cost">{move || cost.get().map(|cost| (page.text().cost)(&cost)).unwrap_or_default()}</p>
             <Notes />
         </section>
@@ -100,7 +100,6 @@ pub fn Notice() -> impl IntoView {
 #[component]
 fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
     let page = expect_context::<Page>();
-    let text = page.text();
     let url = format!("{}/v1/stream/{}", browser::origin(), encode(&stream));
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
     let append = format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
@@ -115,29 +114,29 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
     };
     let body = match kind {
         Kind::Quiet => view! {
-            <h2>{text.quiet_title}</h2>
-            <p>{(text.quiet)(&stream)}</p>
+            <h2>{move || page.text().quiet_title}</h2>
+            <p>{move || (page.text().quiet)(&stream)}</p>
             <Command line=append />
         }
         .into_any(),
         Kind::Missing => view! {
-            <h2>{text.missing_title}</h2>
-            <p>{(text.missing)(&stream)}</p>
-            <button class="primary" data-testid="create" on:click=on_create>{text.create}</button>
+            <h2>{move || page.text().missing_title}</h2>
+            <p>{move || (page.text().missing)(&stream)}</p>
+            <button class="primary" data-testid="create" on:click=on_create>{move || page.text().create}</button>
             <p class="fault">{move || problem.get()}</p>
             <Command line=create />
-            <p>{text.or_append}</p>
+            <p>{move || page.text().or_append}</p>
             <Command line=append />
         }
         .into_any(),
         Kind::Gone => view! {
-            <h2>{text.gone_title}</h2>
-            <p>{text.gone}</p>
+            <h2>{move || page.text().gone_title}</h2>
+            <p>{move || page.text().gone}</p>
             <Command line="cargo xtask serve".to_owned() />
         }
         .into_any(),
         Kind::Failed(why) => view! {
-            <h2>{text.failed_title}</h2>
+            <h2>{move || page.text().failed_title}</h2>
             <p>{why}</p>
         }
         .into_any(),
@@ -147,7 +146,10 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
 
 /// A line for a shell, with a button that copies it.
 #[component]
-pub fn Command(line: String) -> impl IntoView {
+pub fn Command(
+    /// What to type.
+    line: String,
+) -> impl IntoView {
     let page = expect_context::<Page>();
     let copied = RwSignal::new(false);
     let shown = line.clone();

@@ -87,7 +87,8 @@ pub fn Latest() -> impl IntoView {
         let latest = latest.get();
         if latest.is_empty() { page.text().nothing_yet.to_owned() } else { latest }
     };
-    let line = move || format!("curl -N '{}/v1/stream/{}?offset=now&live=sse'", browser::origin(), encode(&stream.get()));
+    let line =
+        move || format!("curl -N '{}/v1/stream/{}?offset=now&live=sse'", browser::origin(), encode(&stream.get()));
     view! {
         <section class="latest">
             <h2>{move || page.text().latest}</h2>

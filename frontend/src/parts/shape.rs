@@ -7,8 +7,12 @@ use super::draw::shape::corners;
 
 /// The shape of `technique`; its name stands beside it, so it is hidden from readers of text.
 #[component]
-pub fn Shape(technique: Technique) -> impl IntoView {
-    let points: Vec<String> = corners(technique).iter().map(|(x, y)| format!("{:.2},{:.2}", x * 8.5, y * 8.5)).collect();
+pub fn Shape(
+    /// Whose shape.
+    technique: Technique,
+) -> impl IntoView {
+    let points: Vec<String> =
+        corners(technique).iter().map(|(x, y)| format!("{:.2},{:.2}", x * 8.5, y * 8.5)).collect();
     let outline = if points.is_empty() {
         view! { <circle r="8.5" /> }.into_any()
     } else {

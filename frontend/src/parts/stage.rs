@@ -22,6 +22,9 @@ use crate::text::Text;
 /// Height of the distribution, CSS pixels.
 const DISTRIBUTION_HEIGHT: f64 = 260.0;
 
+/// From this width on each lane names both of its life lines.
+const ROOMY: f64 = 480.0;
+
 /// The canvases and what draws on them.
 #[derive(Debug)]
 pub struct Stage {
@@ -195,17 +198,25 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
         <div class="names" style:left=px(GUTTER + 4.0)>
             {move || {
                 let lanes = lanes.get();
-                let bands = sequence::Geometry::new(width.get(), lanes.len()).lanes;
+                let (count, width) = (lanes.len(), width.get());
+                // Where there is little room, "server" and "client" stand once, at the top and at the bottom.
+                let roomy = width >= ROOMY;
                 lanes
                     .into_iter()
-                    .zip(bands)
-                    .map(|(technique, band)| {
+                    .zip(sequence::Geometry::new(width, count).lanes)
+                    .enumerate()
+                    .map(|(index, (technique, band))| {
                         let name = face(technique).label;
+                        let server = (roomy || index == 0).then(|| view! { " " {move || page.text().server} });
+                        let client = (roomy || index + 1 == count).then(|| {
+                            view! { <span style:top=px(band.client_y + 3.0)>{move || page.text().client}</span> }
+                        });
                         view! {
                             <span class=format!("t-{}", technique.name()) style:top=px(band.server_y - 17.0)>
-                                <b>{name}</b> " " {move || page.text().server}
+                                <b>{name}</b>
+                                {server}
                             </span>
-                            <span style:top=px(band.client_y + 3.0)>{move || page.text().client}</span>
+                            {client}
                         }
                     })
                     .collect_view()
