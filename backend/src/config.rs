@@ -56,7 +56,7 @@ pub struct Config {
     pub recycle: Duration,
 
     /// Connections that may be open; beyond it requests answer 503
-    #[arg(long, env = "TAILWATER_CONNECTIONS_MAX", default_value_t = 20_000, value_name = "N")]
+    #[arg(long, env = "TAILWATER_CONNECTIONS_MAX", default_value_t = 16_000, value_name = "N")]
     pub connections_max: usize,
 
     /// Readers that may wait or stream at once; beyond it they answer 503
@@ -114,7 +114,7 @@ impl Default for Config {
             long_poll_hold_max: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
             recycle: Duration::from_secs(60),
-            connections_max: 20_000,
+            connections_max: 16_000,
             live_readers_max: 15_000,
             keep_alive: Duration::from_secs(90),
             drain: Duration::from_secs(10),
