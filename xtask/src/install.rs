@@ -1,14 +1,13 @@
 //! How each missing tool is installed; where we may not, the command that a person has to run.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::child;
 use crate::fault::Fault;
 use crate::place::{Place, cargo};
-use crate::tools::{Tools, stand_ins};
+use crate::tools::Tools;
 
 /// Builds a program from crates.io into the tool folder.
 ///
@@ -109,32 +108,6 @@ pub(crate) fn npm_packages(place: &Place, tools: &Tools) -> Result<(), Fault> {
             .current_dir(&folder),
     )
 }
-
-/// Puts a script in the place of an absent wasm-opt: it hands its input through.
-///
-/// # Errors
-/// [`Fault::File`] when it cannot be written.
-pub(crate) fn wasm_opt_stand_in(place: &Place) -> Result<(), Fault> {
-    let folder = stand_ins(place);
-    let file = folder.join("wasm-opt");
-    fs::create_dir_all(&folder).map_err(Fault::file(&folder))?;
-    fs::write(&file, WASM_OPT_STAND_IN).map_err(Fault::file(&file))?;
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).map_err(Fault::file(&file))
-}
-
-const WASM_OPT_STAND_IN: &str = r#"#!/bin/sh
-# Stands in for binaryen's wasm-opt where that is absent: hands the input through as it is.
-output= input=
-for argument; do
-    case $argument in
-        --version) echo "wasm-opt version 0 (stand-in)"; exit 0 ;;
-        --output=*) output=${argument#--output=} ;;
-        -*) ;;
-        *) input=$argument ;;
-    esac
-done
-cp -- "$input" "$output"
-"#;
 
 fn is_debian() -> bool {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();

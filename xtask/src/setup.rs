@@ -6,7 +6,7 @@ use crate::child;
 use crate::fault::Fault;
 use crate::install;
 use crate::place::{Place, cargo};
-use crate::tools::{CHROMEDRIVER, CHROMIUM, NODE_MAJOR_MIN, Need, Program, TRUNK_VERSION, Tools, WASM, WASM_OPT};
+use crate::tools::{CHROMEDRIVER, CHROMIUM, NODE_MAJOR_MIN, Need, Program, TRUNK_VERSION, Tools, WASM};
 
 /// Installs what any command needs.
 ///
@@ -39,9 +39,6 @@ pub(crate) fn prepare(place: &Place, needs: &[Need]) -> Result<Tools, Fault> {
             Need::Browser => browser(&mut tools)?,
             Need::Node => node(place, &tools)?,
         }
-    }
-    if needs.contains(&Need::Trunk) {
-        wasm_opt(place, &tools)?;
     }
     Ok(tools)
 }
@@ -142,11 +139,12 @@ fn browser(tools: &mut Tools) -> Result<(), Fault> {
     let missing: Vec<&Program> = [&CHROMIUM, &CHROMEDRIVER].into_iter().filter(absent).collect();
     let mut wanted: Vec<&str> = missing.iter().map(|program| program.package).collect();
     wanted.extend(install::missing_fonts());
-    wanted.extend([&WASM_OPT].into_iter().filter(absent).map(|program| program.package));
     if !wanted.is_empty() {
         match install::apt_get(&wanted) {
             Ok(()) => {}
-            Err(fault) if missing.is_empty() => say(&format!("not installed, only looks or size suffer: {fault}")),
+            Err(fault) if missing.is_empty() => {
+                say(&format!("not installed, only pictures of the page suffer: {fault}"));
+            }
             Err(fault) => return Err(for_each_missing(&missing, &fault)),
         }
     }
@@ -194,17 +192,6 @@ fn node(place: &Place, tools: &Tools) -> Result<(), Fault> {
         say(&format!("Node {version}: there"));
     }
     install::npm_packages(place, tools)
-}
-
-/// Trunk asks for wasm-opt in release builds and would try to download it.
-fn wasm_opt(place: &Place, tools: &Tools) -> Result<(), Fault> {
-    match tools.find(&WASM_OPT) {
-        Some(path) if !path.starts_with(&place.tools) => Ok(()),
-        _ => {
-            say(&format!("wasm-opt is absent ({}); going on without: Debian's package is binaryen", WASM_OPT.why));
-            install::wasm_opt_stand_in(place)
-        }
-    }
 }
 
 /// One indented line about something that needs no work.

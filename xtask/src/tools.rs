@@ -68,14 +68,6 @@ pub(crate) const CHROMEDRIVER: Program = Program {
     why: "runs the wasm tests in Chromium",
 };
 
-/// Makes the dashboard a few percent smaller; nothing depends on it.
-pub(crate) const WASM_OPT: Program = Program {
-    names: &["wasm-opt"],
-    variable: None,
-    package: "binaryen",
-    why: "makes the dashboard's wasm about 3 % smaller",
-};
-
 /// The programs that were found, and the search path that finds them.
 #[derive(Debug, Clone)]
 pub(crate) struct Tools {
@@ -88,12 +80,11 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Tools built here come first, the stand-ins for what is absent last.
+    /// Tools built here come first.
     pub(crate) fn new(place: &Place) -> Self {
         let own = std::iter::once(place.tools.join("bin"));
         let inherited = std::env::var_os("PATH").unwrap_or_default();
-        let folders: Vec<PathBuf> = own.chain(std::env::split_paths(&inherited)).chain([stand_ins(place)]).collect();
-        let path = std::env::join_paths(folders).unwrap_or(inherited);
+        let path = std::env::join_paths(own.chain(std::env::split_paths(&inherited))).unwrap_or(inherited);
         Self { path, chromium: None, chromedriver: None }
     }
 
@@ -122,11 +113,6 @@ impl Tools {
             .ok()?;
         output.status.success().then(|| Version::within(&String::from_utf8_lossy(&output.stdout)))?
     }
-}
-
-/// Where small scripts stand in for tools that are absent.
-pub(crate) fn stand_ins(place: &Place) -> PathBuf {
-    place.tools.join("stand-in")
 }
 
 /// A dotted version as a program prints it: `0.2.130`.
