@@ -14,15 +14,34 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
-/// Serves on `listener` until `shutdown` is done; then ends every live answer cleanly and returns when all have left, or
-/// after `config.drain`.
+/// Opens the store that `config` names and serves its streams; see [`serve`].
 ///
 /// # Errors
 /// Only when the listener can't be used.
 pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
+    let store: Arc<dyn Store> = match config.store {
+        StoreKind::Memory => Arc::new(MemoryStore::new(config.memory_max)),
+    };
+    let streams = Arc::new(Streams::new(store, config.streams_max));
+    serve(listener, config, streams, shutdown).await
+}
+
+/// Serves `streams` on `listener` until `shutdown` is done; then ends every live answer cleanly and returns when all have
+/// left, or after `config.drain`.
+///
+/// For programs that keep streams of their own, such as some with a retention that no request can ask for.
+///
+/// # Errors
+/// Only when the listener can't be used.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    streams: Arc<Streams>,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
     let (stop, stopping) = watch::channel(false);
     let gate = web::Data::new(Gate::new(&config, listener.local_addr()?.ip()));
-    let app = web::Data::new(open(config.clone(), stopping));
+    let app = web::Data::new(state(config.clone(), streams, stopping));
     let lab = config.lab_on().then(|| lab(&app, &listener)).transpose()?;
     let offered = lab.clone();
     let drain_s = config.drain.as_secs_f64().ceil().min(3600.0);
@@ -76,17 +95,9 @@ fn lab(app: &App, listener: &TcpListener) -> std::io::Result<web::Data<Lab>> {
     Ok(web::Data::new(Lab::new(Arc::clone(&app.streams), app.clock, listener.local_addr()?, &runtime)))
 }
 
-fn open(config: Config, stop: watch::Receiver<bool>) -> App {
-    let store: Arc<dyn Store> = match config.store {
-        StoreKind::Memory => Arc::new(MemoryStore::new(config.memory_max)),
-    };
-    App {
-        streams: Arc::new(Streams::new(store, config.streams_max)),
-        live: Arc::new(Semaphore::new(config.live_readers_max.min(Semaphore::MAX_PERMITS))),
-        config,
-        clock: Clock::new(),
-        stop,
-    }
+fn state(config: Config, streams: Arc<Streams>, stop: watch::Receiver<bool>) -> App {
+    let live = Arc::new(Semaphore::new(config.live_readers_max.min(Semaphore::MAX_PERMITS)));
+    App { streams, live, config, clock: Clock::new(), stop }
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of seconds from 0 to 3600")]

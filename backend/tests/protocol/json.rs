@@ -1,0 +1,138 @@
+//! JSON streams keep what came, byte for byte, and know their messages.
+
+use super::harness::{JSON, Server};
+use reqwest::Method;
+
+#[tokio::test]
+async fn a_json_message_comes_back_as_its_bytes_were() {
+    let server = Server::start();
+    for (at, message) in [
+        "9007199254740993",
+        "123456789012345678901234567890.000",
+        "1e400",
+        "-0.0",
+        r#"{"a":1,"a":2}"#,
+        "{ \"a\" :\t1 ,\r\n  \"b\":[1 ,\n2 ] }",
+        r#""\u0041\/ \ud800 \u20ac""#,
+        "\"e\u{301} \u{1F30A} \u{2028}\"",
+        "null",
+        "false",
+        r#""""#,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let stream = server.stream(&format!("json/{at}"), JSON).await;
+        let tail = stream.append(message).await;
+        let page = stream.get("offset=-1").await;
+        assert_eq!(page.text(), format!("[{message}]"));
+        assert_eq!(page.header("content-type"), Some(JSON));
+        assert_eq!(page.next(), tail);
+    }
+}
+
+#[tokio::test]
+async fn white_space_around_a_message_is_no_part_of_it() {
+    let server = Server::start();
+    let stream = server.stream("json", JSON).await;
+    stream.append(" \r\n\t{\"a\": 1} \n").await;
+    stream.append("[ 1 ,\n 2\t]").await;
+    assert_eq!(stream.get("").await.text(), r#"[{"a": 1},1,2]"#);
+}
+
+#[tokio::test]
+async fn an_array_is_flattened_one_level_and_each_element_has_an_offset() {
+    let server = Server::with(|config| config.page_max = 1);
+    let stream = server.stream("json", JSON).await;
+    stream.append(r#"[[1,2],[],{"x":[3]},[[4]]]"#).await;
+    let pages = stream.pages("-1").await;
+    let bodies: Vec<_> = pages.iter().map(|page| page.text()).collect();
+    assert_eq!(bodies, ["[[1,2]]", "[[]]", r#"[{"x":[3]}]"#, "[[[4]]]"]);
+    for page in &pages[..3] {
+        let rest = stream.pages(&page.next()).await;
+        assert_eq!(rest.len(), pages.len() - 1 - pages.iter().position(|it| it.next() == page.next()).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_empty_array_creates_an_empty_stream_but_appends_nothing() {
+    let server = Server::start();
+    let put = server.http.put(server.url("/v1/stream/json")).header("content-type", JSON).body(" [ ]\n");
+    assert_eq!(server.send(put).await.status, 201);
+    let stream = super::harness::Stream { server: &server, name: "json".into(), content_type: JSON };
+    assert_eq!(stream.get("").await.text(), "[]");
+    for nothing in ["[]", " [\n] "] {
+        stream.post(nothing).await.refuses(400);
+    }
+    let closing = stream.request(Method::POST, "").header("content-type", JSON).header("stream-closed", "true");
+    server.send(closing.body("[]")).await.refuses(400);
+    let answer = stream.get("").await;
+    assert!(!answer.is("stream-closed"), "a refused append does not close: {answer:?}");
+    assert_eq!(stream.append("1").await, "0000000000000002");
+}
+
+#[tokio::test]
+async fn what_is_not_json_is_refused_and_changes_nothing() {
+    let server = Server::start();
+    let stream = server.stream("json", JSON).await;
+    let tail = stream.append("1").await;
+    let wrong: [&[u8]; 12] = [
+        b"{",
+        b"[1,",
+        b"[1,]",
+        b"1 2",
+        b"{}{}",
+        b"[1]x",
+        b"nul",
+        b"'a'",
+        b"NaN",
+        b"\"\xff\"",
+        b"\xef\xbb\xbf1",
+        b"\"\x01\"",
+    ];
+    for body in wrong {
+        stream.post(body).await.refuses(400);
+        let put = server.http.put(server.url("/v1/stream/other")).header("content-type", JSON).body(body);
+        server.send(put).await.refuses(400);
+    }
+    assert_eq!(stream.tail().await, tail);
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/other").await.status, 404, "a refused creation leaves nothing");
+}
+
+#[tokio::test]
+async fn deep_nesting_is_kept_or_refused_but_harms_nobody() {
+    let server = Server::start();
+    let stream = server.stream("json", JSON).await;
+    for depth in [100, 1_000, 200_000] {
+        let before = stream.tail().await;
+        let body = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let answer = stream.post(body.clone()).await;
+        assert!(answer.status == 204 || answer.status == 400, "{answer:?}");
+        if answer.status == 204 {
+            assert_eq!(stream.get(&format!("offset={before}")).await.text(), body);
+        }
+    }
+    stream.append("1").await;
+}
+
+#[tokio::test]
+async fn a_content_type_is_the_same_whatever_its_case_and_parameters() {
+    let server = Server::start();
+    let stream = server.stream("json", "Application/JSON; charset=utf-8").await;
+    for same in ["application/json", "APPLICATION/JSON;charset=UTF-8", " application/json ; x=y"] {
+        let post = stream.request(Method::POST, "").header("content-type", same).body("1");
+        assert_eq!(server.send(post).await.status, 204, "{same}");
+    }
+    let answer = stream.get("").await;
+    assert_eq!(answer.text(), "[1,1,1]");
+    assert_eq!(answer.header("content-type"), Some("Application/JSON; charset=utf-8"));
+    for other in ["text/plain", "application/jsonx", "application/x-ndjson"] {
+        let post = stream.request(Method::POST, "").header("content-type", other).body("1");
+        server.send(post).await.refuses(409);
+    }
+    for malformed in ["json", "application/", "/json", "a b/c", ""] {
+        let post = stream.request(Method::POST, "").header("content-type", malformed).body("1");
+        server.send(post).await.refuses(400);
+    }
+    server.send(stream.request(Method::POST, "").body("1")).await.refuses(400);
+}

@@ -1,0 +1,95 @@
+//! A client that leaves is noticed at once: its place is free for the next.
+
+use super::harness::{Server, Stream, TEXT, until};
+use super::live::{Live, STREAMING};
+use super::wire::Wire;
+
+/// A server with one place, and a stream on it.
+fn one_place() -> Server {
+    Server::with(|config| config.live_readers_max = 1)
+}
+
+async fn is_full(stream: &Stream<'_>) -> bool {
+    let answer = stream.get("offset=now&live=long-poll&hold=0").await;
+    if answer.status == 503 {
+        assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{answer:?}");
+        answer.refuses(503);
+        return true;
+    }
+    assert_eq!(answer.status, 204, "{answer:?}");
+    false
+}
+
+async fn until_free(stream: &Stream<'_>, who: &str) {
+    until(&format!("the place of {who} to be free again"), async || (!is_full(stream).await).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_streaming_reader_that_leaves_frees_its_place() {
+    let server = one_place();
+    let stream = server.stream("it", TEXT).await;
+    for technique in STREAMING {
+        for _ in 0..3 {
+            let mut live = Live::open(&stream, technique, "now").await;
+            live.frame().await.unwrap();
+            assert!(is_full(&stream).await, "{technique} takes a place");
+            for other in STREAMING {
+                assert_eq!(Live::try_open(&stream, other, "now").await.err(), Some(503), "{other}");
+            }
+            drop(live);
+            until_free(&stream, technique.name()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_poll_whose_client_hangs_up_frees_its_place() {
+    let server = one_place();
+    let stream = server.stream("it", TEXT).await;
+    for _ in 0..3 {
+        let wire = Wire::waiting(&server, &stream.target("offset=now&live=long-poll&hold=60")).await;
+        assert!(is_full(&stream).await);
+        drop(wire);
+        until_free(&stream, "a long-poll").await;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_ends_by_itself_frees_its_place() {
+    let server = one_place();
+    for technique in STREAMING {
+        let stream = server.stream("it", TEXT).await;
+        let mut live = Live::open(&stream, technique, "now").await;
+        stream.close().await;
+        live.end().await;
+        until_free(&server.stream("other", TEXT).await, technique.name()).await;
+        stream.delete().await;
+        server.ask(reqwest::Method::DELETE, "/v1/stream/other").await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_reader_takes_no_place() {
+    let server = one_place();
+    let stream = server.stream("it", TEXT).await;
+    stream.append("abc").await;
+    for query in ["offset=0000000000000001", "offset=x", "offset=-1&hold=x"] {
+        for live in ["long-poll", "ndjson", "sse", "websocket"] {
+            stream.get(&format!("{query}&live={live}")).await.refuses(400);
+        }
+    }
+    stream.get("offset=-1&live=websocket").await.refuses(400);
+    until_free(&stream, "nobody").await;
+}
+
+#[tokio::test]
+async fn plain_reads_and_appends_go_on_when_every_place_is_taken() {
+    let server = one_place();
+    let stream = server.stream("it", TEXT).await;
+    let mut live = Live::open(&stream, tailwater_protocol::Technique::Ndjson, "now").await;
+    live.frame().await.unwrap();
+    assert!(is_full(&stream).await);
+    stream.append("abc").await;
+    assert_eq!(stream.get("").await.text(), "abc");
+    live.data().await;
+}

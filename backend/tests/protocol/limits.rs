@@ -1,0 +1,129 @@
+//! Every limit has its answer, and what was acknowledged outlives all of them.
+
+use super::harness::{JSON, Server, TEXT};
+use super::wire::Wire;
+use reqwest::Method;
+use tailwater::log::StreamName;
+
+#[tokio::test]
+async fn a_body_up_to_the_limit_is_taken_and_one_byte_more_is_413() {
+    let server = Server::with(|config| config.body_max = 1_000);
+    let stream = server.stream("it", TEXT).await;
+    stream.append(vec![b'a'; 1_000]).await;
+    stream.post(vec![b'b'; 1_001]).await.refuses(413);
+    let put = server.http.put(server.url("/v1/stream/other")).body(vec![b'b'; 1_001]);
+    server.send(put).await.refuses(413);
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/other").await.status, 404);
+    stream.append("c").await;
+    assert_eq!(stream.get("").await.body.len(), 1_001);
+}
+
+#[tokio::test]
+async fn a_body_far_beyond_the_limit_still_gets_to_read_its_413() {
+    let server = Server::with(|config| config.body_max = 1_000);
+    let stream = server.stream("it", TEXT).await;
+    for megabytes in [1, 8] {
+        for framing in ["length", "chunked"] {
+            let body = vec![b'x'; megabytes << 20];
+            let answer = if framing == "length" {
+                stream.post(body).await
+            } else {
+                let parts: Vec<_> = body.chunks(10_000).map(|part| Ok::<_, std::io::Error>(part.to_vec())).collect();
+                stream.post(reqwest::Body::wrap_stream(futures_util::stream::iter(parts))).await
+            };
+            answer.refuses(413);
+        }
+    }
+    assert_eq!(stream.tail().await, "0000000000000000");
+}
+
+#[tokio::test]
+async fn a_path_too_long_or_too_deep_is_414() {
+    let server = Server::start();
+    let long = "x".repeat(StreamName::BYTES_MAX);
+    let deep = ["s"; StreamName::SEGMENTS_MAX].join("/");
+    for fits in [&long, &deep] {
+        server.stream(fits, TEXT).await.append("a").await;
+    }
+    for beyond in [format!("{long}x"), format!("{deep}/s"), "y/".repeat(2_000) + "y"] {
+        for method in [Method::PUT, Method::POST, Method::GET, Method::DELETE] {
+            server.ask(method, &format!("/v1/stream/{beyond}")).await.refuses(414);
+        }
+    }
+}
+
+#[tokio::test]
+async fn different_paths_are_different_streams() {
+    let server = Server::start();
+    let names = ["a", "A", "a%20b", "a+b", "a%2Fb", "a/b", "%ED%95%9C", "a%25", "a%2525", "a;b", "a,b", "a:b", "a%3Fb"];
+    for name in names {
+        let stream = server.stream(name, TEXT).await;
+        stream.append(name).await;
+    }
+    for name in names {
+        assert_eq!(server.ask(Method::GET, &format!("/v1/stream/{name}")).await.text(), name);
+    }
+    assert_eq!(server.ask(Method::GET, "/v1/stream/%61").await.text(), "a", "an escape that needs none is the same");
+}
+
+#[tokio::test]
+async fn a_head_too_large_is_431() {
+    let server = Server::with(|config| config.head_max = 2_000);
+    let stream = server.stream("it", TEXT).await;
+    let ask = |bytes: usize| stream.request(Method::GET, "").header("x-padding", "x".repeat(bytes));
+    assert_eq!(server.send(ask(1_000)).await.status, 200);
+    server.send(ask(3_000)).await.refuses(431);
+    server.ask(Method::GET, &format!("/v1/stream/it?x={}", "y".repeat(3_000))).await.refuses(431);
+    let mut wire = Wire::open(&server).await;
+    wire.try_send(format!("GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(400_000))).await;
+    assert_eq!(wire.head().await.status, 431);
+}
+
+#[tokio::test]
+async fn a_full_store_refuses_appends_and_loses_nothing() {
+    let server = Server::with(|config| config.memory_max = 20_500);
+    let (one, two) = (server.stream("one", JSON).await, server.stream("two", TEXT).await);
+    let mut kept = 0;
+    let refused = loop {
+        let answer = one.post(format!("\"{kept:0900}\"")).await;
+        if answer.status != 204 {
+            break answer;
+        }
+        kept += 1;
+        assert!(kept < 1_000, "never full");
+    };
+    let problem = refused.refuses(507);
+    assert!(problem.detail.contains("20500"), "{problem}");
+    assert!(kept > 10, "{kept}");
+    let tail = one.tail().await;
+    for _ in 0..3 {
+        one.post(format!("\"{}\"", "x".repeat(900))).await.refuses(507);
+        two.post("x".repeat(19_000)).await.refuses(507);
+    }
+    let put = server.http.put(server.url("/v1/stream/three")).body("x".repeat(19_000));
+    server.send(put).await.refuses(507);
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/three").await.status, 404);
+
+    assert_eq!(one.tail().await, tail, "refused appends moved the tail");
+    let expected: Vec<_> = (0..kept).map(|number| format!("\"{number:0900}\"")).collect();
+    assert_eq!(one.get("").await.text(), format!("[{}]", expected.join(",")));
+    one.append("1").await;
+    two.append("small ones still fit").await;
+    one.close().await;
+    one.delete().await;
+    two.append("x".repeat(15_000)).await;
+    assert!(two.get("").await.text().starts_with("small ones still fit"));
+}
+
+#[tokio::test]
+async fn streams_beyond_the_limit_are_507_until_one_is_deleted() {
+    let server = Server::with(|config| config.streams_max = 2);
+    let one = server.stream("one", TEXT).await;
+    server.stream("two", TEXT).await;
+    server.ask(Method::PUT, "/v1/stream/three").await.refuses(507);
+    let again = server.http.put(server.url("/v1/stream/one")).header("content-type", TEXT);
+    assert_eq!(server.send(again).await.status, 200, "what exists is found although the server is full");
+    one.append("abc").await;
+    one.delete().await;
+    assert_eq!(server.ask(Method::PUT, "/v1/stream/three").await.status, 201);
+}

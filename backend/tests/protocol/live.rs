@@ -1,0 +1,174 @@
+//! Streaming readers for tests: NDJSON, SSE and WebSocket behind one interface.
+
+use super::harness::{Server, Stream, client, within};
+use futures_util::{SinkExt, StreamExt};
+use std::collections::VecDeque;
+use tailwater_protocol::headers::{self, ContentKind};
+use tailwater_protocol::{Data, Frame, Technique, ndjson, sse};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+/// The techniques whose answers do not end.
+pub(crate) const STREAMING: [Technique; 3] = [Technique::Ndjson, Technique::Sse, Technique::Websocket];
+
+/// A WebSocket as a client holds it.
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// One answer that does not end.
+#[derive(Debug)]
+pub(crate) struct Live {
+    source: Source,
+    frames: VecDeque<Frame>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Ndjson(reqwest::Response, ndjson::Decoder),
+    Sse(reqwest::Response, sse::Decoder),
+    Websocket(Box<Socket>),
+}
+
+impl Live {
+    /// Follows `stream` from `offset` on; fails when refused.
+    pub(crate) async fn open(stream: &Stream<'_>, technique: Technique, offset: &str) -> Self {
+        match Self::try_open(stream, technique, offset).await {
+            Ok(live) => live,
+            Err(status) => panic!("{technique} from {offset} was refused with {status}"),
+        }
+    }
+
+    /// Follows `stream` from `offset` on, or says the status that refused.
+    pub(crate) async fn try_open(stream: &Stream<'_>, technique: Technique, offset: &str) -> Result<Self, u16> {
+        let kind = ContentKind::of(stream.content_type);
+        let target = stream.target(&format!("offset={offset}&live={technique}"));
+        let source = if technique == Technique::Websocket {
+            Source::Websocket(Box::new(socket(stream.server, &target).await?))
+        } else {
+            // A client of its own: dropping the reader then ends its connection, too.
+            let response = within("a live answer", client().get(stream.server.url(&target)).send()).await.unwrap();
+            if response.status() != 200 {
+                return Err(response.status().as_u16());
+            }
+            match technique {
+                Technique::Ndjson => Source::Ndjson(response, ndjson::Decoder::default()),
+                Technique::Sse => {
+                    let coded = response.headers().get(headers::STREAM_SSE_DATA_ENCODING);
+                    assert_eq!(coded.is_some(), kind == ContentKind::Binary);
+                    Source::Sse(response, sse::Decoder::new(kind))
+                }
+                other @ (Technique::Poll | Technique::LongPoll | Technique::Websocket) => panic!("{other} ends"),
+            }
+        };
+        Ok(Self { source, frames: VecDeque::new() })
+    }
+
+    /// The next frame, or `None` at the answer's clean end. An end that is not clean fails.
+    pub(crate) async fn frame(&mut self) -> Option<Frame> {
+        within("a frame or the end", async {
+            while self.frames.is_empty() {
+                let mut found = Vec::new();
+                match &mut self.source {
+                    Source::Ndjson(response, decoder) => {
+                        let piece = response.chunk().await.expect("NDJSON ends cleanly")?;
+                        decoder.push(&piece, &mut found).unwrap();
+                    }
+                    Source::Sse(response, decoder) => {
+                        let piece = response.chunk().await.expect("SSE ends cleanly")?;
+                        decoder.push(&piece, &mut found).unwrap();
+                    }
+                    Source::Websocket(socket) => {
+                        let text = text(socket).await?;
+                        found.extend(ndjson::decode(text.as_bytes()).unwrap());
+                    }
+                }
+                self.frames.extend(found);
+            }
+            self.frames.pop_front()
+        })
+        .await
+    }
+
+    /// The frames until there is news of data, with all that came before them passed over.
+    pub(crate) async fn data(&mut self) -> Frame {
+        loop {
+            let frame = self.frame().await.expect("data before the end");
+            if frame.data.is_some() {
+                return frame;
+            }
+        }
+    }
+
+    /// Passes over what is left, to the answer's clean end.
+    pub(crate) async fn end(&mut self) {
+        while self.frame().await.is_some() {}
+    }
+}
+
+/// Opens a WebSocket, or says the status that refused.
+pub(crate) async fn socket(server: &Server, target: &str) -> Result<Socket, u16> {
+    socket_with(server, target, &[]).await
+}
+
+/// The same with headers.
+pub(crate) async fn socket_with(
+    server: &Server,
+    target: &str,
+    headers: &[(&'static str, &str)],
+) -> Result<Socket, u16> {
+    let mut request = format!("ws://{}{target}", server.address).into_client_request().unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    let config = tungstenite::protocol::WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+    match within("a WebSocket", tokio_tungstenite::connect_async_with_config(request, Some(config), true)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
+        Err(error) => panic!("no WebSocket: {error}"),
+    }
+}
+
+/// The next text frame, or `None` when the other side closed cleanly.
+pub(crate) async fn text(socket: &mut Socket) -> Option<String> {
+    within("a text or close frame", async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Text(text))) => return Some(text.to_string()),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(Some(_)))) => return None,
+                other => panic!("expected a text or close frame, came {other:?}"),
+            }
+        }
+    })
+    .await
+}
+
+/// Waits for the close frame, passing over everything before it.
+pub(crate) async fn close_frame(socket: &mut Socket) -> CloseFrame {
+    within("a close frame", async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Close(Some(frame)))) => return frame,
+                Some(Ok(_)) => {}
+                other => panic!("expected a close frame, came {other:?}"),
+            }
+        }
+    })
+    .await
+}
+
+/// Sends one text frame.
+pub(crate) async fn say(socket: &mut Socket, text: &str) {
+    within("a frame to be sent", socket.send(Message::text(text))).await.unwrap();
+}
+
+/// The messages of a JSON frame.
+pub(crate) fn messages(frame: &Frame) -> Vec<String> {
+    match &frame.data {
+        None => Vec::new(),
+        Some(Data::Json(messages)) => messages.iter().map(ToString::to_string).collect(),
+        Some(other @ (Data::Text(_) | Data::Binary(_))) => panic!("not JSON: {other:?}"),
+    }
+}

@@ -1,0 +1,152 @@
+//! Long-polling: nothing is missed, nothing is held longer than it must be.
+
+use super::harness::{JSON, Server, TEXT, within};
+use super::wire::Wire;
+use std::time::Duration;
+
+/// How often a race between a reader that comes and what wakes it is run.
+const ROUNDS: usize = 60;
+
+#[tokio::test]
+async fn a_waiting_reader_gets_what_is_appended() {
+    let server = Server::start();
+    let stream = server.stream("json", JSON).await;
+    for offset in ["0000000000000000", "now"] {
+        let from = if offset == "now" { offset.to_owned() } else { stream.tail().await };
+        let mut wire = Wire::waiting(&server, &stream.target(&format!("offset={from}&live=long-poll"))).await;
+        let tail = stream.append("[1,2]").await;
+        let head = wire.head().await;
+        assert_eq!((head.status, head.header("stream-next-offset")), (200, Some(&*tail)));
+        assert_eq!(head.header("stream-up-to-date"), Some("true"));
+        assert!(head.header("stream-cursor").is_some_and(|cursor| cursor.parse::<u64>().is_ok()));
+        assert_eq!(wire.body(&head).await, "[1,2]");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_comes_while_data_is_appended_gets_it() {
+    let server = Server::start();
+    let stream = server.stream("json", JSON).await;
+    let mut from = stream.tail().await;
+    for round in 0..ROUNDS {
+        let query = format!("offset={from}&live=long-poll");
+        let (answer, tail) = tokio::join!(stream.get(&query), async {
+            for _ in 0..round % 20 {
+                tokio::task::yield_now().await;
+            }
+            stream.append(format!("{round}")).await
+        });
+        assert_eq!((answer.status, answer.text()), (200, &*format!("[{round}]")));
+        assert_eq!(answer.next(), tail);
+        from = tail;
+    }
+}
+
+#[tokio::test]
+async fn a_close_ends_the_wait_with_or_without_data() {
+    let server = Server::start();
+    for data in ["", "z"] {
+        let stream = server.stream(&format!("text{data}"), TEXT).await;
+        stream.append("a").await;
+        let mut wire = Wire::waiting(&server, &stream.target("offset=now&live=long-poll")).await;
+        let post = stream.request(reqwest::Method::POST, "").header("stream-closed", "true");
+        let end = server.send(post.header("content-type", TEXT).body(data)).await.next();
+        let head = wire.head().await;
+        assert_eq!(head.status, if data.is_empty() { 204 } else { 200 });
+        assert_eq!(head.header("stream-next-offset"), Some(&*end));
+        for name in ["stream-closed", "stream-up-to-date"] {
+            assert_eq!(head.header(name), Some("true"), "{head:?}");
+        }
+        assert_eq!(wire.body(&head).await, data);
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_ends_the_wait_with_404() {
+    let server = Server::start();
+    let stream = server.stream("text", TEXT).await;
+    let mut wire = Wire::waiting(&server, &stream.target("offset=now&live=long-poll")).await;
+    stream.delete().await;
+    assert_eq!(wire.head().await.status, 404);
+    for round in 0..ROUNDS {
+        let stream = server.stream("text", TEXT).await;
+        let (answer, ()) = tokio::join!(stream.get("offset=now&live=long-poll"), async {
+            for _ in 0..round % 20 {
+                tokio::task::yield_now().await;
+            }
+            stream.delete().await;
+        });
+        answer.refuses(404);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_stream_answers_at_once() {
+    let server = Server::with(|config| {
+        config.long_poll_hold = Duration::from_secs(3_600);
+        config.long_poll_hold_max = Duration::from_secs(3_600);
+    });
+    let stream = server.stream("text", TEXT).await;
+    let tail = stream.append("a").await;
+    stream.close().await;
+    for offset in [&*tail, "now", "9999999999999999"] {
+        let answer = stream.get(&format!("offset={offset}&live=long-poll")).await;
+        assert_eq!((answer.status, answer.body.len(), answer.next()), (204, 0, tail.clone()));
+        assert!(answer.is("stream-closed") && answer.is("stream-up-to-date"));
+        assert_eq!(answer.header("content-type"), None);
+    }
+    let data = stream.get("offset=-1&live=long-poll").await;
+    assert_eq!((data.status, data.text()), (200, "a"));
+    assert!(data.is("stream-closed"));
+}
+
+#[tokio::test]
+async fn a_hold_that_runs_out_says_where_to_go_on() {
+    let server = Server::with(|config| config.long_poll_hold = Duration::from_millis(5));
+    let stream = server.stream("text", TEXT).await;
+    let tail = stream.append("a").await;
+    let mut cursor = 0;
+    for offset in [&*tail, "now", &*tail] {
+        let answer = stream.get(&format!("offset={offset}&live=long-poll&cursor={cursor}")).await;
+        assert_eq!((answer.status, answer.body.len(), answer.next()), (204, 0, tail.clone()));
+        assert!(answer.is("stream-up-to-date") && !answer.is("stream-closed"));
+        let next: u64 = answer.header("stream-cursor").unwrap().parse().unwrap();
+        assert!(next > cursor, "{next} after {cursor}");
+        cursor = next;
+    }
+}
+
+#[tokio::test]
+async fn the_hold_asked_for_counts_up_to_its_cap() {
+    let hour = Duration::from_secs(3_600);
+    let server = Server::with(|config| config.long_poll_hold = hour);
+    let stream = server.stream("text", TEXT).await;
+    for hold in ["0", "0.01"] {
+        assert_eq!(stream.get(&format!("offset=now&live=long-poll&hold={hold}")).await.status, 204, "{hold}");
+    }
+    let capped = Server::with(|config| {
+        config.long_poll_hold = hour;
+        config.long_poll_hold_max = Duration::from_millis(5);
+    });
+    let stream = capped.stream("text", TEXT).await;
+    for hold in ["", "&hold=60", "&hold=86400"] {
+        assert_eq!(stream.get(&format!("offset=now&live=long-poll{hold}")).await.status, 204, "{hold}");
+    }
+    for wrong in ["", "-1", "abc", "NaN", "inf", "1e9", "25s"] {
+        stream.get(&format!("offset=now&live=long-poll&hold={wrong}")).await.refuses(400);
+    }
+}
+
+#[tokio::test]
+async fn an_append_wakes_every_reader_that_waits() {
+    let server = Server::start();
+    let stream = server.stream("text", TEXT).await;
+    let target = stream.target("offset=now&live=long-poll");
+    let waits = (0..40).map(|_| Wire::waiting(&server, &target));
+    let mut waiting = within("forty readers", futures_util::future::join_all(waits)).await;
+    stream.append("x").await;
+    for wire in &mut waiting {
+        let head = wire.head().await;
+        assert_eq!(wire.body(&head).await, "x");
+    }
+}

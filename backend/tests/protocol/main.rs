@@ -1,0 +1,26 @@
+//! The server over HTTP: what the conformance suite does not ask. One module per subject; see `harness.rs`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what is wrong by failing, in its helpers too"
+)]
+
+mod bodies;
+mod caching;
+mod crowd;
+mod harness;
+mod json;
+mod leaving;
+mod limits;
+mod live;
+mod long_poll;
+mod paging;
+mod refusals;
+mod retention;
+mod security;
+mod stopping;
+mod streaming;
+mod websocket;
+mod wire;

@@ -1,0 +1,153 @@
+//! Every refusal is a problem document; what is promised later is refused today, not ignored.
+
+use super::harness::{JSON, Server, TEXT};
+use reqwest::Method;
+
+#[tokio::test]
+async fn what_is_not_there_is_404() {
+    let server = Server::start();
+    for method in [Method::GET, Method::POST, Method::DELETE] {
+        server.ask(method, "/v1/stream/none").await.refuses(404);
+    }
+    for live in ["long-poll", "ndjson", "sse", "websocket"] {
+        server.ask(Method::GET, &format!("/v1/stream/none?offset=-1&live={live}")).await.refuses(404);
+    }
+    for path in ["/v1/nothing", "/v1", "/v1/stream", "/v2/stream/x", "/v1/streams/x", "/.env"] {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            server.ask(method, path).await.refuses(404);
+        }
+    }
+    let head = server.ask(Method::HEAD, "/v1/stream/none").await;
+    assert_eq!((head.status, head.body.len()), (404, 0));
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_served_is_405_and_says_which_are() {
+    let server = Server::start();
+    server.stream("it", TEXT).await;
+    for method in ["PATCH", "TRACE", "OPTIONS", "PROPFIND"] {
+        let answer = server.ask(method.parse().unwrap(), "/v1/stream/it").await;
+        answer.refuses(405);
+        let allowed = answer.header("allow").unwrap();
+        for verb in ["GET", "HEAD", "PUT", "POST", "DELETE"] {
+            assert!(allowed.contains(verb), "{allowed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_promised_for_later_is_501_and_does_nothing() {
+    let server = Server::start();
+    for header in
+        ["stream-ttl", "stream-expires-at", "stream-forked-from", "stream-fork-offset", "stream-fork-sub-offset"]
+    {
+        let put = server.http.put(server.url("/v1/stream/it")).header(header, "1");
+        let problem = server.send(put).await.refuses(501);
+        assert!(problem.detail.contains(header), "{problem}");
+    }
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/it").await.status, 404);
+    let stream = server.stream("it", TEXT).await;
+    for header in ["producer-id", "producer-epoch", "producer-seq"] {
+        let post = stream.request(Method::POST, "").header("content-type", TEXT).header(header, "0").body("x");
+        server.send(post).await.refuses(501);
+    }
+    assert_eq!(stream.tail().await, "0000000000000000");
+    for path in ["__ds", "__ds/subscriptions/x", "__ds/jwks.json"] {
+        for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE] {
+            server.ask(method, &format!("/v1/stream/{path}")).await.refuses(501);
+        }
+    }
+    server.stream("a/__ds", TEXT).await;
+    server.stream("__dsx", TEXT).await;
+}
+
+#[tokio::test]
+async fn an_append_without_a_body_is_400_unless_it_closes() {
+    let server = Server::start();
+    let stream = server.stream("it", TEXT).await;
+    stream.post("").await.refuses(400);
+    for not_true in ["false", "yes", "1", "", "true,true"] {
+        let post = stream.request(Method::POST, "").header("content-type", TEXT).header("stream-closed", not_true);
+        server.send(post).await.refuses(400);
+    }
+    let post = stream.request(Method::POST, "").header("content-type", "nonsense").header("stream-closed", "TRUE");
+    let closed = server.send(post).await;
+    assert_eq!(closed.status, 204);
+    assert!(closed.is("stream-closed"));
+    assert_eq!(stream.close().await, closed.next(), "closing again is no error");
+}
+
+#[tokio::test]
+async fn a_closed_stream_says_so_before_anything_else() {
+    let server = Server::start();
+    let stream = server.stream("it", JSON).await;
+    stream.append("1").await;
+    let end = stream.close().await;
+    for (content_type, body) in [(JSON, "2"), (TEXT, "x"), (JSON, "not json"), (JSON, ""), ("nonsense", "2")] {
+        for close in [false, true] {
+            if close && body.is_empty() {
+                continue;
+            }
+            let mut post = stream.request(Method::POST, "").header("content-type", content_type).body(body);
+            if close {
+                post = post.header("stream-closed", "true");
+            }
+            let answer = server.send(post).await;
+            answer.refuses(409);
+            assert!(answer.is("stream-closed"), "{answer:?}");
+            assert_eq!(answer.next(), end);
+        }
+    }
+}
+
+#[tokio::test]
+async fn stream_seq_must_rise_in_byte_order_and_a_refusal_does_not_count() {
+    let server = Server::start();
+    let stream = server.stream("it", JSON).await;
+    let post = async |seq: &str, body: &'static str| {
+        let post = stream.request(Method::POST, "").header("content-type", JSON).header("stream-seq", seq);
+        server.send(post.body(body)).await
+    };
+    for (seq, status) in
+        [("09", 204), ("1", 204), ("1", 409), ("09", 409), ("10", 204), ("2", 204), ("10", 409), ("a", 204)]
+    {
+        let answer = post(seq, "1").await;
+        assert_eq!(answer.status, status, "{seq}: {answer:?}");
+    }
+    post("b", "not json").await.refuses(400);
+    assert_eq!(post("b", "1").await.status, 204, "the refused one took no sequence");
+    stream.append("2").await;
+    post("b", "1").await.refuses(409);
+}
+
+#[tokio::test]
+async fn a_stream_that_exists_differently_is_409() {
+    let server = Server::start();
+    let stream = server.stream("it", TEXT).await;
+    let put = |content_type: &'static str, closed: bool| {
+        let put = stream.request(Method::PUT, "").header("content-type", content_type);
+        if closed { put.header("stream-closed", "true") } else { put }
+    };
+    let same = server.send(put("TEXT/plain; charset=utf-8", false)).await;
+    assert_eq!((same.status, same.next()), (200, "0000000000000000".into()));
+    server.send(put(JSON, false)).await.refuses(409);
+    server.send(put(TEXT, true)).await.refuses(409);
+    stream.close().await;
+    server.send(put(TEXT, false)).await.refuses(409);
+    assert!(server.send(put(TEXT, true)).await.is("stream-closed"));
+    let again = server.send(put(TEXT, true).body("ignored")).await;
+    assert_eq!((again.status, again.next()), (200, "0000000000000000".into()), "a second creation appends nothing");
+}
+
+#[tokio::test]
+async fn a_creation_says_where_the_stream_is_and_where_it_ends() {
+    let server = Server::start();
+    let put = server.http.put(server.url("/v1/stream/a/b%20c")).header("content-type", JSON);
+    let answer = server.send(put.header("stream-closed", "true").body("[1,2]")).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.header("location"), Some(&*server.url("/v1/stream/a/b%20c")));
+    assert_eq!(answer.header("content-type"), Some(JSON));
+    assert!(answer.is("stream-closed") && answer.header("stream-extensions").unwrap().contains("live=ndjson"));
+    let page = server.ask(Method::GET, "/v1/stream/a/b%20c").await;
+    assert_eq!((page.text(), page.next()), ("[1,2]", answer.next()));
+}

@@ -1,0 +1,169 @@
+//! No web page that a person happens to visit can read, write, or hold up the streams of this machine.
+
+use super::harness::{Answer, Server, TEXT};
+use super::live::socket_with;
+use super::wire::Wire;
+use reqwest::Method;
+
+const FOREIGN: [&str; 7] = [
+    "https://evil.example",
+    "http://localhost.evil.example",
+    "http://127.0.0.1.evil.example",
+    "http://evil.example:4437",
+    "null",
+    "file://",
+    "http://127.0.0.1@evil.example",
+];
+
+async fn with_origin(server: &Server, method: Method, target: &str, origin: &str) -> Answer {
+    let request = server.http.request(method, server.url(target)).header("origin", origin);
+    server.send(request.header("content-type", TEXT).body("x")).await
+}
+
+#[tokio::test]
+async fn a_foreign_origin_can_neither_read_nor_write() {
+    let server = Server::start();
+    let stream = server.stream("it", TEXT).await;
+    for origin in FOREIGN {
+        for (method, target) in [
+            (Method::GET, "/v1/stream/it"),
+            (Method::GET, "/v1/stream/it?offset=now&live=long-poll"),
+            (Method::GET, "/v1/stream/it?offset=now&live=sse"),
+            (Method::POST, "/v1/stream/it"),
+            (Method::PUT, "/v1/stream/other"),
+            (Method::DELETE, "/v1/stream/it"),
+            (Method::HEAD, "/v1/stream/it"),
+        ] {
+            let answer = with_origin(&server, method.clone(), target, origin).await;
+            assert_eq!(answer.status, 403, "{origin} {method} {target}");
+            assert_eq!(answer.header("access-control-allow-origin"), None);
+            if method != Method::HEAD {
+                answer.refuses(403);
+            }
+        }
+        let target = "/v1/stream/it?offset=now&live=websocket";
+        let refused = socket_with(&server, target, &[("origin", origin)]).await;
+        assert_eq!(refused.err(), Some(403), "{origin}");
+    }
+    assert_eq!(stream.tail().await, "0000000000000000");
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/other").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_foreign_host_is_not_answered_on_loopback() {
+    let server = Server::start();
+    server.stream("it", TEXT).await;
+    for host in
+        ["evil.example", "evil.example:4437", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil.example", ""]
+    {
+        let mut wire = Wire::open(&server).await;
+        wire.send(format!("GET /v1/stream/it HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        let status = wire.head().await.status;
+        assert!(status == 421 || (host.is_empty() && status == 400), "`{host}`: {status}");
+    }
+    for target in ["http://evil.example/v1/stream/it", "//evil.example/v1/stream/it"] {
+        let mut wire = Wire::open(&server).await;
+        wire.send(format!("GET {target} HTTP/1.1\r\nHost: evil.example\r\n\r\n")).await;
+        assert_ne!(wire.head().await.status, 200, "{target}");
+    }
+    for host in ["localhost", "127.0.0.1:1", "[::1]:80", "LOCALHOST"] {
+        let mut wire = Wire::open(&server).await;
+        wire.send(format!("GET /v1/stream/it HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert_eq!(wire.head().await.status, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn loopback_origins_may_read_and_see_every_header_of_the_protocol() {
+    let server = Server::start();
+    let stream = server.stream("it", TEXT).await;
+    for origin in ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:3000", "https://localhost"] {
+        for method in [Method::GET, Method::POST, Method::HEAD] {
+            let answer = with_origin(&server, method, "/v1/stream/it", origin).await;
+            assert!(answer.status < 300, "{answer:?}");
+            assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+            let exposed = answer.header("access-control-expose-headers").unwrap();
+            for name in answer.headers.keys().map(|name| name.as_str()) {
+                let own = name.starts_with("stream-") || ["etag", "location"].contains(&name);
+                assert!(!own || exposed.split(", ").any(|it| it == name), "{name} is hidden from pages");
+            }
+        }
+        let refused = with_origin(&server, Method::GET, "/v1/stream/none", origin).await;
+        refused.refuses(404);
+        assert_eq!(refused.header("access-control-allow-origin"), Some(origin), "a page may read why");
+        let target = stream.target("offset=now&live=websocket");
+        assert!(socket_with(&server, &target, &[("origin", origin)]).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_named_origin_may_come_in_and_only_that() {
+    let server =
+        Server::with(|config| config.cors_origins = vec!["https://app.example".into(), "http://b.example:81/".into()]);
+    server.stream("it", TEXT).await;
+    for origin in ["https://app.example", "http://b.example:81"] {
+        let answer = with_origin(&server, Method::POST, "/v1/stream/it", origin).await;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some(origin)));
+    }
+    for origin in
+        ["http://app.example", "https://app.example:444", "https://app.example.evil.example", "http://b.example"]
+    {
+        with_origin(&server, Method::POST, "/v1/stream/it", origin).await.refuses(403);
+    }
+    let open = Server::with(|config| config.cors_origins = vec!["*".into()]);
+    open.stream("it", TEXT).await;
+    let answer = with_origin(&open, Method::GET, "/v1/stream/it", "https://any.example").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("access-control-allow-origin").is_some());
+}
+
+#[tokio::test]
+async fn a_preflight_lets_loopback_in_and_nobody_else() {
+    let server = Server::start();
+    let ask = async |origin: &str| {
+        let request = server.http.request(Method::OPTIONS, server.url("/v1/stream/it")).header("origin", origin);
+        let request = request.header("access-control-request-method", "POST");
+        server.send(request.header("access-control-request-headers", "content-type, stream-closed")).await
+    };
+    let answer = ask("http://localhost:8080").await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("http://localhost:8080")));
+    for (name, needed) in [
+        ("access-control-allow-methods", ["GET", "HEAD", "PUT", "POST", "DELETE"]),
+        (
+            "access-control-allow-headers",
+            ["content-type", "stream-closed", "stream-seq", "if-none-match", "producer-id"],
+        ),
+    ] {
+        let allowed = answer.header(name).unwrap();
+        assert!(needed.iter().all(|it| allowed.contains(it)), "{allowed}");
+    }
+    for origin in FOREIGN {
+        assert_eq!(ask(origin).await.header("access-control-allow-origin"), None, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_forbids_sniffing() {
+    let server = Server::start();
+    let stream = server.stream("it", TEXT).await;
+    let mut answers = vec![
+        stream.post("x").await,
+        stream.get("").await,
+        stream.get("offset=x").await,
+        stream.get("offset=now&live=long-poll&hold=0").await,
+        with_origin(&server, Method::GET, "/v1/stream/it", "https://evil.example").await,
+    ];
+    for (method, target) in [
+        (Method::HEAD, "/v1/stream/it"),
+        (Method::OPTIONS, "/v1/stream/it"),
+        (Method::GET, "/nothing"),
+        (Method::PUT, "/v1/stream/other"),
+        (Method::DELETE, "/v1/stream/it"),
+    ] {
+        answers.push(server.ask(method, target).await);
+    }
+    for answer in answers {
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{answer:?}");
+        assert!(answer.header("cross-origin-resource-policy").is_some(), "{answer:?}");
+    }
+}
