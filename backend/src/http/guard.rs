@@ -127,8 +127,9 @@ pub async fn guard(
     if let Some(origin) = allowed {
         map.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         map.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-        map.append(header::VARY, HeaderValue::from_static("Origin"));
     }
+    // Also without an origin: a cache must not give a page the answer that lacks its CORS headers.
+    map.append(header::VARY, HeaderValue::from_static("Origin"));
     Ok(response)
 }
 

@@ -109,10 +109,12 @@ fn with_jitter(time: Duration) -> Duration {
 fn page(request: &HttpRequest, log: &Log, batch: &Batch, asked: Start, cursor: Option<u64>) -> HttpResponse {
     let is_long_poll = cursor.is_some();
     let is_empty = batch.data.is_empty();
+    let cache = if is_empty || asked == Start::Now { CACHE_NEVER } else { CACHE_PAGE };
     let etag = (asked != Start::Now && !(is_long_poll && is_empty)).then(|| etag(log, batch));
     if let Some(etag) = etag.as_deref().filter(|etag| matches(request.headers(), etag)) {
         let mut response = HttpResponse::NotModified();
         response.insert_header((ETAG, etag));
+        response.insert_header((CACHE_CONTROL, cache));
         position(&mut response, batch, cursor);
         return response.finish();
     }
@@ -121,8 +123,7 @@ fn page(request: &HttpRequest, log: &Log, batch: &Batch, asked: Start, cursor: O
     if let Some(etag) = etag {
         response.insert_header((ETAG, etag));
     }
-    let cacheable = !is_empty && asked != Start::Now;
-    response.insert_header((CACHE_CONTROL, if cacheable { CACHE_PAGE } else { CACHE_NEVER }));
+    response.insert_header((CACHE_CONTROL, cache));
     if is_long_poll && is_empty {
         return response.finish();
     }

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
 use tokio::sync::{Notify, oneshot};
@@ -171,7 +172,7 @@ impl Streams {
             logs: RwLock::default(),
             changing: Mutex::default(),
             changed: Notify::new(),
-            next_id: AtomicU64::new(1),
+            next_id: AtomicU64::new(first_id()),
             streams_max,
         }
     }
@@ -256,6 +257,15 @@ impl Streams {
             changed.await;
         }
     }
+}
+
+/// A number above those of every earlier process: microseconds since 1970, and nobody creates a million streams a second.
+///
+/// Numbers are part of entity tags. If they began at one again, a cache would take the bytes of a stream that a restart
+/// forgot for those of the stream that has its number now.
+fn first_id() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since_1970.as_micros()).unwrap_or(1)
 }
 
 /// The right to create or delete one name.

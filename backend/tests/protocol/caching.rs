@@ -1,6 +1,6 @@
 //! What caches may keep, and what they may not.
 
-use super::harness::{Answer, Server, Stream, TEXT};
+use super::harness::{Answer, JSON, Server, Stream, TEXT};
 use reqwest::Method;
 use reqwest::header::IF_NONE_MATCH;
 
@@ -61,4 +61,60 @@ async fn pages_with_data_may_be_cached_and_answers_of_the_moment_may_not() {
         assert!(method != Method::HEAD || never(&answer), "{answer:?}");
     }
     assert!(never(&stream.get("").await), "404 is of the moment");
+}
+
+#[tokio::test]
+async fn a_page_that_is_known_is_not_sent_again_but_its_position_is() {
+    let server = Server::start();
+    let stream = server.stream("json", JSON).await;
+    let tail = stream.append("[1,2]").await;
+    let first = stream.get("offset=-1").await;
+    let etag = first.header("etag").unwrap().to_owned();
+    for known in [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}"), "*".into()] {
+        let answer = again(&stream, "offset=-1", &known).await;
+        assert_eq!((answer.status, answer.body.len()), (304, 0), "{known}");
+        assert_eq!(answer.header("etag"), Some(&*etag));
+        assert_eq!(answer.next(), tail);
+        assert!(answer.is("stream-up-to-date"));
+        assert_eq!(answer.header("cache-control"), first.header("cache-control"), "as the 200 would have said");
+    }
+    for unknown in ["\"other\"", "W/\"other\"", "", "etag"] {
+        assert_eq!(again(&stream, "offset=-1", unknown).await.status, 200, "{unknown}");
+    }
+    stream.append("3").await;
+    let grown = again(&stream, "offset=-1", &etag).await;
+    assert_eq!((grown.status, grown.text()), (200, "[1,2,3]"));
+}
+
+#[tokio::test]
+async fn a_cached_page_is_kept_apart_by_origin() {
+    let server = Server::start();
+    let stream = server.stream("text", TEXT).await;
+    stream.append("abc").await;
+    for origin in [None, Some("http://localhost:8080")] {
+        let mut request = stream.request(Method::GET, "");
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let answer = server.send(request).await;
+        let vary = answer.header("vary").unwrap_or_default().to_ascii_lowercase();
+        assert!(vary.contains("origin"), "without it a cache gives a page the answer that lacks its CORS headers");
+    }
+}
+
+#[tokio::test]
+async fn etags_differ_wherever_bytes_may() {
+    let (one, two) = (Server::start(), Server::start());
+    let mut etags = std::collections::BTreeSet::new();
+    for server in [&one, &two] {
+        for name in ["a", "b"] {
+            let stream = server.stream(name, TEXT).await;
+            stream.append("abc").await;
+            assert!(etags.insert(stream.get("").await.header("etag").unwrap().to_owned()), "{etags:?}");
+            stream.delete().await;
+            let reborn = server.stream(name, TEXT).await;
+            reborn.append("xyz").await;
+            assert!(etags.insert(reborn.get("").await.header("etag").unwrap().to_owned()), "{etags:?}");
+        }
+    }
 }
