@@ -7,7 +7,7 @@ use crate::log::{AppendError, CreateError, NameError, PayloadError, ReadError, T
 use crate::store::StoreError;
 use crate::techniques::websocket::FrameRefusal;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONNECTION, RETRY_AFTER};
+use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use std::fmt;
 use std::time::Duration;
@@ -169,11 +169,11 @@ impl Refusal {
             }
             Self::TooManyConnections { .. } | Self::Stopping => {
                 response.insert_header((RETRY_AFTER, "2"));
-                response.insert_header((CONNECTION, "close"));
+                response.force_close();
             }
             // What is left of the body is not worth reading.
             Self::BodyTooLarge { .. } | Self::BodySlow { .. } | Self::BodyBroken(_) | Self::HeadTooLarge { .. } => {
-                response.insert_header((CONNECTION, "close"));
+                response.force_close();
             }
             _ => {}
         }

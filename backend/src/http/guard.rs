@@ -34,7 +34,11 @@ pub struct Gate {
 
 /// One open connection; counted until dropped.
 #[derive(Debug)]
-pub struct Connection(Arc<AtomicUsize>);
+pub struct Connection {
+    count: Arc<AtomicUsize>,
+    /// Whether there was room when it came; decided once, so that those who come later disturb nobody.
+    has_place: bool,
+}
 
 impl Gate {
     /// The gate of a server with this configuration that listens on `address`.
@@ -55,8 +59,8 @@ impl Gate {
 
     /// Counts a connection until what is returned is dropped.
     pub fn connect(&self) -> Connection {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        Connection(Arc::clone(&self.connections))
+        let before = self.connections.fetch_add(1, Ordering::Relaxed);
+        Connection { count: Arc::clone(&self.connections), has_place: before < self.connections_max }
     }
 
     /// Connections open now.
@@ -65,7 +69,7 @@ impl Gate {
     }
 
     fn check(&self, request: &ServiceRequest) -> Result<(), Refusal> {
-        if self.connections() > self.connections_max {
+        if request.conn_data::<Connection>().is_some_and(|connection| !connection.has_place) {
             return Err(Refusal::TooManyConnections { limit: self.connections_max });
         }
         let came = head_bytes(request);
@@ -97,7 +101,7 @@ impl Gate {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every limit has its answer, and what was acknowledged outlives all of them.
 
-use super::harness::{JSON, Server, TEXT};
+use super::harness::{JSON, Server, TEXT, until};
 use super::wire::Wire;
 use reqwest::Method;
 use tailwater::log::StreamName;
@@ -126,4 +126,39 @@ async fn streams_beyond_the_limit_are_507_until_one_is_deleted() {
     one.append("abc").await;
     one.delete().await;
     assert_eq!(server.ask(Method::PUT, "/v1/stream/three").await.status, 201);
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_503_and_those_before_it_go_on() {
+    let server = Server::with(|config| config.connections_max = 2);
+    let ask = "GET /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let (mut one, mut two) = (Wire::open(&server).await, Wire::open(&server).await);
+    for wire in [&mut one, &mut two] {
+        wire.send(ask).await;
+        let head = wire.head().await;
+        assert_eq!(head.status, 404);
+        wire.body(&head).await;
+    }
+    let mut three = Wire::open(&server).await;
+    three.send(ask).await;
+    let refusal = three.head().await;
+    assert_eq!(refusal.status, 503);
+    assert!(refusal.header("retry-after").is_some());
+    assert_eq!(refusal.header("connection"), Some("close"));
+    assert_eq!(refusal.header("content-type"), Some("application/problem+json"));
+    three.rest().await;
+    let idle = Wire::open(&server).await;
+    for wire in [&mut one, &mut two] {
+        wire.send(ask).await;
+        let head = wire.head().await;
+        assert_eq!(head.status, 404, "a newcomer took an old connection's place");
+        wire.body(&head).await;
+    }
+    drop((one, idle));
+    until("a place for another connection", async || {
+        let mut wire = Wire::open(&server).await;
+        wire.send(ask).await;
+        (wire.head().await.status == 404).then_some(())
+    })
+    .await;
 }
