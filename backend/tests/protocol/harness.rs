@@ -121,6 +121,8 @@ pub(crate) type Shutdown = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// A client that follows nothing, decodes nothing and asks no proxy.
 pub(crate) fn client() -> reqwest::Client {
+    // Only the first call installs it; there is no TLS here, but the client wants to know how it would be done.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
