@@ -58,7 +58,7 @@ pub(super) async fn create(
 /// [`Refusal::Header`] when it is not of the form `type/subtype`.
 pub(super) fn content_type(map: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let Some(value) = map.get(CONTENT_TYPE) else { return Ok(None) };
-    let text = value.to_str().map(str::trim).unwrap_or_default();
+    let text = value.to_str().map_err(|_| Refusal::Header("Content-Type must be visible ASCII".into()))?.trim();
     if text.is_empty() {
         return Ok(None);
     }

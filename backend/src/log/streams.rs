@@ -24,6 +24,9 @@ pub enum NameError {
     /// `.` or `..`.
     #[error("the stream path `{0}` has the segment `.` or `..`")]
     DotSegment(String),
+    /// Bytes that are not UTF-8: they decode to U+FFFD, and different paths would name one stream.
+    #[error("the stream path is not UTF-8 once percent-decoded")]
+    NotUtf8,
     /// A control character.
     #[error("the stream path has a control character at byte {0}")]
     Control(usize),
@@ -68,6 +71,9 @@ impl StreamName {
         }
         if path.split('/').any(|segment| segment == "." || segment == "..") {
             return Err(NameError::DotSegment(path.to_owned()));
+        }
+        if path.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(NameError::NotUtf8);
         }
         if let Some((at, _)) = path.char_indices().find(|(_, character)| character.is_control()) {
             return Err(NameError::Control(at));

@@ -162,3 +162,14 @@ async fn a_connection_too_many_is_503_and_those_before_it_go_on() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_path_that_cannot_name_a_stream_is_400() {
+    let server = Server::start();
+    for path in
+        ["", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "a/%2e%2E/b", "%00", "a%0Ab", "%7f", "%FF", "a/%c3%28"]
+    {
+        let mut wire = Wire::ask(&server, &format!("PUT /v1/stream/{path}"), "Content-Length: 0\r\n").await;
+        assert_eq!(wire.head().await.status, 400, "{path}");
+    }
+}

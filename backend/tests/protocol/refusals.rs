@@ -151,3 +151,14 @@ async fn a_creation_says_where_the_stream_is_and_where_it_ends() {
     let page = server.ask(Method::GET, "/v1/stream/a/b%20c").await;
     assert_eq!((page.text(), page.next()), ("[1,2]", answer.next()));
 }
+
+#[tokio::test]
+async fn a_content_type_that_is_not_one_creates_nothing() {
+    let server = Server::start();
+    for wrong in [&b"json"[..], b"a/b/", b"\xff\xfe/plain", b"text /plain", b"text/"] {
+        let value = reqwest::header::HeaderValue::from_bytes(wrong).unwrap();
+        let put = server.http.put(server.url("/v1/stream/it")).header("content-type", value);
+        server.send(put).await.refuses(400);
+    }
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/it").await.status, 404);
+}
