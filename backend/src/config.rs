@@ -27,9 +27,9 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_BODY_MAX", default_value = "16MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub body_max: u64,
 
-    /// Longest pause within a request body; beyond it 408, and nothing is appended
-    #[arg(long, env = "TAILWATER_BODY_PAUSE_MAX", default_value = "30s", value_parser = duration_value, value_name = "TIME")]
-    pub body_pause_max: Duration,
+    /// Silence after which a request body that has not ended is given up with 408
+    #[arg(long, env = "TAILWATER_BODY_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
+    pub body_silence_max: Duration,
 
     /// Largest page of one read; a single longer message still comes whole
     #[arg(long, env = "TAILWATER_PAGE_MAX", default_value = "1MiB", value_parser = bytes_value, value_name = "BYTES")]
@@ -107,7 +107,7 @@ impl Default for Config {
             memory_max: 1 << 30,
             streams_max: 100_000,
             body_max: 16 << 20,
-            body_pause_max: Duration::from_secs(30),
+            body_silence_max: Duration::from_secs(60),
             page_max: 1 << 20,
             head_max: 16 << 10,
             long_poll_hold: Duration::from_secs(25),

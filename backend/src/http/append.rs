@@ -18,7 +18,7 @@ pub(super) async fn append(
     let log = app.log(&request)?;
     refuse_unkept(request.headers(), &UNKEPT)?;
     let close = is_set(request.headers(), headers::STREAM_CLOSED);
-    let body = body::collect(payload, &app.config).await?;
+    let body = body::collect(&request, payload, &app.config).await?;
     let payload = if body.is_empty() && close {
         None
     } else {

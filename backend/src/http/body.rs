@@ -1,37 +1,47 @@
-//! Reading a request body whole, chunked or not, within its limits of size and patience.
+//! Reading a request body whole, chunked or not, within its limit.
 
 use super::Refusal;
 use crate::config::Config;
-use actix_web::web;
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use std::time::Duration;
 use tokio::time::timeout;
 
-/// The body, whole.
+/// The body, whole, of at most `config.body_max` bytes.
 ///
 /// # Errors
-/// [`Refusal::BodyTooLarge`] as soon as the limit is passed, [`Refusal::BodySlow`] when it stops coming,
-/// [`Refusal::BodyBroken`] when it breaks off.
-pub(super) async fn collect(mut payload: web::Payload, config: &Config) -> Result<Bytes, Refusal> {
-    let Some(first) = next(&mut payload, 0, config).await? else { return Ok(Bytes::new()) };
-    let Some(second) = next(&mut payload, first.len(), config).await? else { return Ok(first) };
+/// [`Refusal::BodyTooLarge`] as soon as the limit is announced or passed, [`Refusal::BodyBroken`] when it breaks off,
+/// [`Refusal::BodySilent`] when nothing comes for `config.body_silence_max`.
+pub(super) async fn collect(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    config: &Config,
+) -> Result<Bytes, Refusal> {
+    let (limit, silence) = (config.body_max, config.body_silence_max);
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > limit) {
+        return Err(Refusal::BodyTooLarge { limit });
+    }
+    let Some(first) = next(&mut payload, silence).await? else { return Ok(Bytes::new()) };
+    check(first.len(), limit)?;
+    let Some(second) = next(&mut payload, silence).await? else { return Ok(first) };
     let mut whole = BytesMut::from(first);
-    whole.extend_from_slice(&second);
-    while let Some(piece) = next(&mut payload, whole.len(), config).await? {
-        whole.extend_from_slice(&piece);
+    let mut piece = Some(second);
+    while let Some(bytes) = piece {
+        check(whole.len() + bytes.len(), limit)?;
+        whole.extend_from_slice(&bytes);
+        piece = next(&mut payload, silence).await?;
     }
     Ok(whole.freeze())
 }
 
-/// The next piece, after `so_far` bytes.
-async fn next(payload: &mut web::Payload, so_far: usize, config: &Config) -> Result<Option<Bytes>, Refusal> {
-    let limit = config.body_pause_max;
-    let piece = timeout(limit, payload.next()).await.map_err(|_| Refusal::BodySlow { limit })?;
-    let piece = piece.transpose().map_err(|error| Refusal::BodyBroken(error.to_string()))?;
-    match &piece {
-        Some(piece) if (so_far + piece.len()) as u64 > config.body_max => {
-            Err(Refusal::BodyTooLarge { limit: config.body_max })
-        }
-        _ => Ok(piece),
-    }
+async fn next(payload: &mut web::Payload, silence: Duration) -> Result<Option<Bytes>, Refusal> {
+    let piece = timeout(silence, payload.next()).await.map_err(|_| Refusal::BodySilent { after: silence })?;
+    piece.transpose().map_err(|error| Refusal::BodyBroken(error.to_string()))
+}
+
+fn check(bytes: usize, limit: u64) -> Result<(), Refusal> {
+    if bytes as u64 > limit { Err(Refusal::BodyTooLarge { limit }) } else { Ok(()) }
 }

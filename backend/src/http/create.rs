@@ -29,7 +29,7 @@ pub(super) async fn create(
     refuse_unkept(request.headers(), &UNKEPT)?;
     let config = StreamConfig::new(content_type(request.headers())?.unwrap_or(DEFAULT_TYPE));
     let closed = is_set(request.headers(), headers::STREAM_CLOSED);
-    let body = body::collect(payload, &app.config).await?;
+    let body = body::collect(&request, payload, &app.config).await?;
     let first = match Payload::parse(config.kind(), body) {
         Ok(first) => Some(first),
         Err(PayloadError::Empty | PayloadError::EmptyArray) => None,

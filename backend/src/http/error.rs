@@ -31,10 +31,10 @@ pub enum Refusal {
         /// Bytes allowed.
         limit: u64,
     },
-    /// The body stopped coming.
-    BodySlow {
-        /// Pause allowed.
-        limit: Duration,
+    /// Nothing more of the body came.
+    BodySilent {
+        /// How long it was waited for.
+        after: Duration,
     },
     /// The body broke off or can't be read.
     BodyBroken(String),
@@ -106,7 +106,7 @@ impl Refusal {
                 (S::BAD_REQUEST, "#offset", "The offset is not one of this stream's")
             }
             Self::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "#body-too-large", "The body is too large"),
-            Self::BodySlow { .. } => (S::REQUEST_TIMEOUT, "#body-slow", "The body stopped coming"),
+            Self::BodySilent { .. } => (S::REQUEST_TIMEOUT, "#body-silent", "The body did not arrive in time"),
             Self::BodyBroken(_) => (S::BAD_REQUEST, "#body-broken", "The body did not arrive whole"),
             Self::Payload(_) => (S::BAD_REQUEST, "#body", "The body can't be appended"),
             Self::TypeDiffers { .. } => (S::CONFLICT, "#content-type", "The content type is not the stream's"),
@@ -172,7 +172,7 @@ impl Refusal {
                 response.force_close();
             }
             // What is left of the body is not worth reading.
-            Self::BodyTooLarge { .. } | Self::BodySlow { .. } | Self::BodyBroken(_) | Self::HeadTooLarge { .. } => {
+            Self::BodyTooLarge { .. } | Self::BodySilent { .. } | Self::BodyBroken(_) | Self::HeadTooLarge { .. } => {
                 response.force_close();
             }
             _ => {}
@@ -228,8 +228,8 @@ impl fmt::Display for Refusal {
             Self::BodyTooLarge { limit } => {
                 write!(f, "the request body is larger than {limit} bytes; send it in several appends")
             }
-            Self::BodySlow { limit } => {
-                write!(f, "nothing more of the request body came for {} s; nothing was appended", limit.as_secs_f64())
+            Self::BodySilent { after } => {
+                write!(f, "nothing more of the request body came for {after:?}, nothing was appended")
             }
             Self::BodyBroken(text) => write!(f, "the request body did not arrive whole, nothing was appended: {text}"),
             Self::Payload(error) => error.fmt(f),

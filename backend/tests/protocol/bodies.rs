@@ -4,6 +4,7 @@ use super::harness::{BINARY, JSON, Server, TEXT, until};
 use super::wire::Wire;
 use futures_util::stream;
 use reqwest::{Body, Method};
+use std::time::Duration;
 
 fn pieces(parts: Vec<Vec<u8>>) -> Body {
     Body::wrap_stream(stream::iter(parts.into_iter().map(Ok::<_, std::io::Error>)))
@@ -133,4 +134,19 @@ async fn a_slow_body_holds_back_nobody_else() {
     slow.send("1\r\nA\r\n0\r\n\r\n").await;
     assert_eq!(slow.head().await.status, 204);
     assert_eq!(stream.get("").await.text(), "baA");
+}
+
+#[tokio::test]
+async fn a_body_that_falls_silent_is_given_up_with_408() {
+    let server = Server::with(|config| config.body_silence_max = Duration::from_millis(20));
+    let stream = server.stream("text", TEXT).await;
+    for framing in ["Content-Length: 10\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let headers = format!("Content-Type: text/plain\r\n{framing}");
+        let mut wire = Wire::ask(&server, "POST /v1/stream/text", &headers).await;
+        wire.send("1\r\na\r\n").await;
+        let head = wire.head().await;
+        assert_eq!((head.status, head.header("content-type")), (408, Some("application/problem+json")));
+        assert_eq!(head.header("connection"), Some("close"));
+    }
+    assert_eq!(stream.tail().await, "0000000000000000");
 }

@@ -173,3 +173,15 @@ async fn a_path_that_cannot_name_a_stream_is_400() {
         assert_eq!(wire.head().await.status, 400, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_declared_length_beyond_the_limit_is_refused_before_the_body_comes() {
+    let server = Server::with(|config| config.body_max = 1_000);
+    server.stream("it", TEXT).await;
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let headers = format!("Content-Type: text/plain\r\nContent-Length: 1001\r\n{expect}");
+        let mut wire = Wire::ask(&server, "POST /v1/stream/it", &headers).await;
+        let head = wire.head().await;
+        assert!(head.status == 413 || (head.status == 100 && wire.head().await.status == 413), "{head:?}");
+    }
+}
