@@ -51,7 +51,10 @@ impl Payload {
         }
         match kind {
             ContentKind::Json => Self::json(&body),
-            ContentKind::Text | ContentKind::Binary => Ok(Self { bytes: body, ends: Ends::One }),
+            // Copied: a request body is a piece of its connection's read buffer and would keep the whole of it in memory.
+            ContentKind::Text | ContentKind::Binary => {
+                Ok(Self { bytes: Bytes::copy_from_slice(&body), ends: Ends::One })
+            }
         }
     }
 
@@ -94,6 +97,15 @@ impl Payload {
     /// Never: a payload has at least one message.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// How many bytes of memory it takes, the list of its messages' ends included.
+    pub fn memory_bytes(&self) -> usize {
+        let ends = match &self.ends {
+            Ends::One => 0,
+            Ends::Many(ends) => size_of_val(&**ends),
+        };
+        self.len() + ends
     }
 
     /// How many messages it holds, at least 1.
@@ -142,6 +154,15 @@ mod tests {
             let payload = json(body).unwrap();
             assert_eq!(payload.bytes(), kept, "{body}");
             assert_eq!(payload.messages(), messages, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_small_message_does_not_keep_the_buffer_that_it_came_in() {
+        for kind in [ContentKind::Json, ContentKind::Text, ContentKind::Binary] {
+            let buffer = Bytes::from(vec![b'1'; 65_536]);
+            let _payload = Payload::parse(kind, buffer.slice(..10)).unwrap();
+            assert!(buffer.is_unique(), "{kind:?}");
         }
     }
 

@@ -155,7 +155,7 @@ impl Record {
 }
 
 fn cost(payload: &Payload) -> u64 {
-    payload.len() as u64 + RECORD_OVERHEAD_BYTES
+    payload.memory_bytes() as u64 + RECORD_OVERHEAD_BYTES
 }
 
 fn distance(from: Offset, to: Offset) -> usize {

@@ -185,3 +185,16 @@ async fn a_declared_length_beyond_the_limit_is_refused_before_the_body_comes() {
         assert!(head.status == 413 || (head.status == 100 && wire.head().await.status == 413), "{head:?}");
     }
 }
+
+#[tokio::test]
+async fn many_small_messages_count_for_what_they_take() {
+    let server = Server::with(|config| config.memory_max = 1 << 20);
+    let stream = server.stream("it", JSON).await;
+    let batch = format!("[{}]", vec!["1"; 10_000].join(","));
+    let mut messages = 0;
+    while stream.post(batch.clone()).await.status == 204 {
+        messages += 10_000;
+        assert!(messages <= 200_000, "{messages} messages, each with its place in an index, in a mebibyte");
+    }
+    assert!(messages > 50_000, "{messages}");
+}
