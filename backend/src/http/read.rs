@@ -18,8 +18,6 @@ use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";
 /// What is true only at this moment.
 const CACHE_NEVER: &str = "no-store";
-/// WebSocket frames from a client may be as large as a request body, up to this.
-const WEBSOCKET_FRAME_MAX: usize = 16 << 20;
 
 /// Source: Durable Streams protocol, sections 5.6 to 5.8, and our extensions.
 pub(super) async fn read(
@@ -57,7 +55,7 @@ pub(super) async fn read(
         }
         Technique::Websocket => {
             let follow = app.follow(log, from, query.technique, cursors).await?;
-            upgrade(&request, payload, follow)
+            upgrade(&request, payload, follow, app.config.body_max)
         }
     }
 }
@@ -177,13 +175,17 @@ fn live(content_type: &str, cache: &str) -> HttpResponseBuilder {
     response
 }
 
-fn upgrade(request: &HttpRequest, payload: web::Payload, follow: Follow) -> Result<HttpResponse, Refusal> {
+/// A WebSocket, on which a client may send messages as large as a request body.
+fn upgrade(
+    request: &HttpRequest,
+    payload: web::Payload,
+    follow: Follow,
+    body_max: u64,
+) -> Result<HttpResponse, Refusal> {
     let (response, session, incoming) = actix_ws::handle(request, payload)
         .map_err(|error| Refusal::Query(format!("live=websocket needs a WebSocket handshake: {error}")))?;
-    let incoming = incoming
-        .max_frame_size(WEBSOCKET_FRAME_MAX)
-        .aggregate_continuations()
-        .max_continuation_size(WEBSOCKET_FRAME_MAX);
+    let message_max = usize::try_from(body_max).unwrap_or(usize::MAX);
+    let incoming = incoming.max_frame_size(message_max).aggregate_continuations().max_continuation_size(message_max);
     actix_web::rt::spawn(websocket::serve(follow, session, incoming, |refusal| Refusal::from(refusal).problem()));
     Ok(response)
 }

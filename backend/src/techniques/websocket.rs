@@ -1,23 +1,24 @@
 //! WebSocket: the lines of NDJSON as text frames, and appends on the way back.
 
 use super::{Follow, Step, data_of};
-use crate::log::{Append, AppendError, Log, Payload, PayloadError};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Closed, Session};
+use crate::log::{Append, AppendError, Log, Payload, PayloadError, Tail};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Closed, ProtocolError, Session};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use tailwater_protocol::headers::ContentKind;
-use tailwater_protocol::{Offset, Problem, ndjson};
+use tailwater_protocol::{Problem, ndjson};
 
 /// What a client may send: `{"append": ...}`, `{"close": true}`, or both.
 #[derive(Debug, Deserialize)]
 struct Request<'a> {
-    /// A JSON value (an array is flattened one level), a string on text streams, base64 on any other.
-    #[serde(borrow, default)]
+    /// A JSON value (`null` is one; an array is flattened one level), a string on text streams, base64 on any other.
+    #[serde(borrow, default, deserialize_with = "present")]
     append: Option<&'a RawValue>,
     /// Close the stream after it.
     #[serde(default)]
@@ -25,6 +26,11 @@ struct Request<'a> {
     /// Echoed in the answer.
     #[serde(borrow, default)]
     id: Option<&'a RawValue>,
+}
+
+/// Any value that is there, `null` too, which `Option` would take for nothing.
+fn present<'a, D: Deserializer<'a>>(value: D) -> Result<Option<&'a RawValue>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
 }
 
 /// What comes back for it: the status and headers that a POST would have had.
@@ -40,6 +46,13 @@ struct Answer<'a> {
     problem: Option<Problem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a RawValue>,
+}
+
+impl<'a> Answer<'a> {
+    fn new(status: u16, tail: Option<Tail>, id: Option<&'a RawValue>) -> Self {
+        let stream_next_offset = tail.map(|tail| tail.next.to_string());
+        Self { status, stream_next_offset, stream_closed: tail.is_some_and(|tail| tail.closed()), problem: None, id }
+    }
 }
 
 /// Why a frame from the client appended nothing.
@@ -89,7 +102,8 @@ pub async fn serve(
                 Some(Ok(AggregatedMessage::Binary(_))) => {
                     break CloseReason { code: CloseCode::Unsupported, description: Some("text frames only".into()) };
                 }
-                Some(Ok(AggregatedMessage::Close(_)) | Err(_)) | None => break CloseCode::Normal.into(),
+                Some(Ok(AggregatedMessage::Close(_))) | None => break CloseCode::Normal.into(),
+                Some(Err(error)) => break misbehaved(&error),
             },
         };
         if sent.is_err() {
@@ -102,6 +116,21 @@ pub async fn serve(
 
 fn going_away() -> CloseReason {
     CloseReason { code: CloseCode::Away, description: Some("come back".into()) }
+}
+
+/// Why a connection ends on which something came that is no message.
+fn misbehaved(error: &ProtocolError) -> CloseReason {
+    let (code, text) = match error {
+        ProtocolError::Io(error) if error.kind() == ErrorKind::InvalidData => {
+            (CloseCode::Invalid, "a text message must be UTF-8")
+        }
+        // In one frame, or put together from several, which actix-ws tells as an error of input.
+        ProtocolError::Overflow | ProtocolError::Io(_) => {
+            (CloseCode::Size, "the message is larger than a request body may be")
+        }
+        _ => (CloseCode::Protocol, "that was not a WebSocket message"),
+    };
+    CloseReason { code, description: Some(text.into()) }
 }
 
 async fn write(follow: &Follow, step: &Step, session: &mut Session) -> Result<(), Closed> {
@@ -129,32 +158,28 @@ async fn answer(log: &Arc<Log>, text: &str, problem: fn(FrameRefusal) -> Problem
         Err(error) => Err(FrameRefusal::NotARequest(error.to_string())),
     };
     let answer = match outcome {
-        Ok((next, closed)) => {
-            Answer { status: 204, stream_next_offset: Some(next.to_string()), stream_closed: closed, problem: None, id }
-        }
+        Ok(tail) => Answer::new(204, Some(tail), id),
         Err(refusal) => {
+            // A closed stream says where it ends, as in the headers of a POST's 409.
+            let end = match &refusal {
+                FrameRefusal::Append(AppendError::Closed { tail }) => Some(*tail),
+                _ => None,
+            };
             let problem = problem(refusal);
-            Answer {
-                status: problem.status,
-                stream_next_offset: None,
-                stream_closed: false,
-                problem: Some(problem),
-                id,
-            }
+            Answer { problem: Some(problem.clone()), ..Answer::new(problem.status, end, id) }
         }
     };
     let wrapped = serde_json::to_string(&std::collections::BTreeMap::from([("appended", answer)]));
     wrapped.unwrap_or_default()
 }
 
-async fn append(log: &Arc<Log>, request: &Request<'_>) -> Result<(Offset, bool), FrameRefusal> {
+async fn append(log: &Arc<Log>, request: &Request<'_>) -> Result<Tail, FrameRefusal> {
     let payload = match request.append {
         Some(value) => Some(payload(log.config().kind(), value)?),
         None if request.close => None,
         None => return Err(FrameRefusal::NotARequest("it has neither".into())),
     };
-    let tail = log.append(Append { payload, close: request.close, seq: None }).await?;
-    Ok((tail.next, tail.closed()))
+    Ok(log.append(Append { payload, close: request.close, seq: None }).await?)
 }
 
 fn payload(kind: ContentKind, value: &RawValue) -> Result<Payload, FrameRefusal> {

@@ -1,6 +1,6 @@
 //! WebSocket both ways: what it appends, what it refuses, how it ends.
 
-use super::harness::{BINARY, JSON, Server, Stream};
+use super::harness::{BINARY, JSON, Server, Stream, TEXT};
 use super::live::{Socket, close_frame, say, socket, text};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
@@ -121,6 +121,16 @@ async fn a_binary_frame_ends_the_connection_and_says_why() {
 }
 
 #[tokio::test]
+async fn text_that_is_not_utf_8_ends_the_connection_and_says_why() {
+    let server = Server::start();
+    let stream = server.stream("it", JSON).await;
+    let mut socket = open(&stream).await;
+    let frame = Frame::message(&b"{\"append\":\"\xff\"}"[..], OpCode::Data(Data::Text), true);
+    socket.send(Message::Frame(frame)).await.unwrap();
+    assert_eq!(close_frame(&mut socket).await.code, CloseCode::Invalid);
+}
+
+#[tokio::test]
 async fn a_message_in_fragments_and_pings_between_them_are_understood() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
@@ -153,4 +163,72 @@ async fn a_client_that_says_goodbye_gets_its_goodbye_back() {
     let mut socket = open(&stream).await;
     socket.send(Message::Close(None)).await.unwrap();
     assert_eq!(close_frame(&mut socket).await.code, CloseCode::Normal);
+}
+
+#[tokio::test]
+async fn an_append_to_a_closed_stream_is_told_where_it_ends() {
+    let server = Server::with(|config| config.page_max = 1);
+    let stream = server.stream("it", JSON).await;
+    for number in 0..2_000 {
+        stream.append(number.to_string()).await;
+    }
+    // A reader far behind: its connection is open although the stream is closed.
+    let mut behind = socket(&server, &stream.target("offset=-1&live=websocket")).await.unwrap();
+    let end = stream.close().await;
+    say(&mut behind, r#"{"append":1}"#).await;
+    while let Some(frame) = text(&mut behind).await {
+        let frame: Value = serde_json::from_str(&frame).unwrap();
+        if let Some(answer) = frame.get("appended") {
+            refused(answer, 409);
+            assert_eq!(answer["streamClosed"], true, "as a POST is told by its headers: {answer}");
+            assert_eq!(answer["streamNextOffset"], *end, "{answer}");
+            return;
+        }
+    }
+    panic!("the request was never answered");
+}
+
+#[tokio::test]
+async fn each_kind_of_stream_takes_its_own_kind_of_value() {
+    let server = Server::start();
+    let (json, words, bytes) =
+        (server.stream("j", JSON).await, server.stream("t", TEXT).await, server.stream("b", BINARY).await);
+    for (stream, value, content) in [
+        (&json, "[1,[2]]", &b"[1,[2]]"[..]),
+        (&json, "null", b"[1,[2],null]"),
+        (&json, "\"x\"", b"[1,[2],null,\"x\"]"),
+        (&words, r#""a\r\nb\u20ac""#, "a\r\nb\u{20ac}".as_bytes()),
+        (&bytes, "\"AP8=\"", b"\x00\xff"),
+    ] {
+        let answer = exchange(&mut open(stream).await, &format!(r#"{{"append":{value}}}"#)).await;
+        assert_eq!(answer["status"], 204, "{value}: {answer}");
+        assert_eq!(answer["streamNextOffset"], *stream.tail().await);
+        assert_eq!(stream.get("").await.body, content, "{value}");
+    }
+    for (stream, value) in
+        [(&json, "[]"), (&words, "\"\""), (&words, "1"), (&words, "[\"a\"]"), (&bytes, "\"?\""), (&bytes, "{}")]
+    {
+        let tail = stream.tail().await;
+        refused(&exchange(&mut open(stream).await, &format!(r#"{{"append":{value}}}"#)).await, 400);
+        assert_eq!(stream.tail().await, tail);
+    }
+}
+
+#[tokio::test]
+async fn a_frame_beyond_the_body_limit_ends_the_connection_and_says_why() {
+    let server = Server::with(|config| config.body_max = 1_000);
+    let stream = server.stream("it", JSON).await;
+    let mut socket = open(&stream).await;
+    say(&mut socket, &format!(r#"{{"append":"{}"}}"#, "x".repeat(5_000))).await;
+    let frame = close_frame(&mut socket).await;
+    assert_eq!(frame.code, CloseCode::Size, "{frame:?}");
+    assert!(!frame.reason.is_empty());
+    assert_eq!(stream.get("").await.text(), "[]");
+
+    let mut pieces = open(&stream).await;
+    for number in 0..20 {
+        let opcode = OpCode::Data(if number == 0 { Data::Text } else { Data::Continue });
+        let _ended = pieces.send(Message::Frame(Frame::message(vec![b' '; 500], opcode, false))).await;
+    }
+    assert_eq!(close_frame(&mut pieces).await.code, CloseCode::Size);
 }
