@@ -51,9 +51,9 @@ impl Payload {
         }
         match kind {
             ContentKind::Json => Self::json(&body),
-            // Copied: a request body is a piece of its connection's read buffer and would keep the whole of it in memory.
+            // Not as it came: a body is a piece of its connection's read buffer and would keep the whole of it in memory.
             ContentKind::Text | ContentKind::Binary => {
-                Ok(Self { bytes: Bytes::copy_from_slice(&body), ends: Ends::One })
+                Ok(Self { bytes: Vec::from(body).into_boxed_slice().into(), ends: Ends::One })
             }
         }
     }
