@@ -293,6 +293,13 @@ mod tests {
     }
 
     #[test]
+    fn the_part_that_most_intervals_share_wins_and_touching_is_sharing() {
+        assert_eq!(agreed(&[]), None);
+        assert_eq!(agreed(&[(0.0, 4.0), (1.0, 3.0), (2.0, 9.0), (20.0, 30.0)]), Some((2.0, 3.0, 3)));
+        assert_eq!(agreed(&[(1.0, 2.0), (0.0, 1.0)]), Some((1.0, 1.0, 2)));
+    }
+
+    #[test]
     fn asymmetry_stays_inside_the_bound_and_is_not_removed() {
         let mut clock = ClockEstimator::new(0.0);
         for step in 0..10 {

@@ -1,7 +1,7 @@
 //! The counting relay: a listener on loopback in front of the server that counts what passes, and can add transit.
 //!
 //! Bytes are passed on unchanged and never framed anew. Requests are counted when they are read from the client's socket,
-//! answers when they have been written to it, so the six byte counts add up to what a capture of that socket shows. When
+//! answers as they are written to it, so the six byte counts add up to what a capture of that socket shows. When
 //! one side leaves, the other is told after the transit. A lane carries connections only as long as it lives.
 
 mod frames;
@@ -15,6 +15,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tailwater_protocol::Problem;
 use tailwater_protocol::rig::Counts;
@@ -180,8 +181,7 @@ async fn serve(client: TcpStream, open: Open) {
     }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // Both directions are polled by this one task, so the lock is never waited for, and a piece that was written is
-    // counted before anything that answers it.
+    // Both directions are polled by this one task, so this lock is never waited for.
     let observer = Mutex::new(Observer::new());
     let seen = || observer.lock().unwrap_or_else(PoisonError::into_inner);
     let in_flight = shared.limits.in_flight_bytes;
@@ -191,7 +191,7 @@ async fn serve(client: TcpStream, open: Open) {
         || shared.delays.up(),
         in_flight,
         |piece| seen().request(piece, &mut shared.counts()),
-        |_| (),
+        |piece, write| write(piece),
     );
     let down = async {
         let carried = pipe::carry(
@@ -200,7 +200,14 @@ async fn serve(client: TcpStream, open: Open) {
             || shared.delays.down(),
             in_flight,
             |_| (),
-            |piece| seen().response(piece, &mut shared.counts()),
+            |piece, write| {
+                let mut counts = shared.counts();
+                let written = write(piece);
+                if let Poll::Ready(Ok(bytes)) = written {
+                    seen().response(&piece[..bytes], &mut counts);
+                }
+                written
+            },
         );
         let carried = carried.await;
         seen().response_closed(&mut shared.counts());
@@ -235,8 +242,8 @@ async fn refuse(mut client: TcpStream, open: Open, detail: String) {
         let read = client.read(&mut buffer).await?;
         observer.request(&buffer[..read], &mut open.0.counts());
         let answer = [head.as_bytes(), body.as_bytes()].concat();
-        client.write_all(&answer).await?;
         observer.response(&answer, &mut open.0.counts());
+        client.write_all(&answer).await?;
         client.shutdown().await?;
         loop {
             let read = client.read(&mut buffer).await?;

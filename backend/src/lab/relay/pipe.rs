@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
@@ -14,7 +17,7 @@ const PIECE_BYTES: usize = 64;
 /// Tokio's timer rounds up to the next millisecond: aim half of one early, so that the error is ±0.5 ms around zero.
 const TIMER_BIAS: Duration = Duration::from_micros(500);
 
-/// What is on its way: read, and not written yet.
+/// What is on its way: read, and not written yet. Only the front can leave, so nothing ever overtakes.
 #[derive(Debug, Default)]
 struct Transit {
     pieces: VecDeque<(Instant, Bytes)>,
@@ -22,22 +25,12 @@ struct Transit {
     held: usize,
     /// When the end of the input arrives, once it has come.
     end: Option<Instant>,
-    latest: Option<Instant>,
 }
 
 impl Transit {
-    /// When something that comes in now leaves: never before what came earlier, whatever the delay was then.
-    fn due(&mut self, delay: Duration) -> Instant {
-        let due = Instant::now() + delay.saturating_sub(TIMER_BIAS);
-        let due = self.latest.map_or(due, |latest| latest.max(due));
-        self.latest = Some(due);
-        due
-    }
-
     fn push(&mut self, piece: Bytes, delay: Duration) {
-        let due = self.due(delay);
         self.held += piece.len() + PIECE_BYTES;
-        self.pieces.push_back((due, piece));
+        self.pieces.push_back((leaves_at(delay), piece));
     }
 
     /// When the next thing is due: a piece, or the end.
@@ -58,12 +51,27 @@ impl Transit {
     }
 }
 
+/// The outcome of an attempt to write: how many bytes were written, or that none can be yet.
+pub(super) type Written = Poll<io::Result<usize>>;
+/// Attempts to write a piece; never blocks.
+pub(super) type Write<'a> = &'a mut dyn FnMut(&[u8]) -> Written;
+
+fn attempt(to: &mut (impl AsyncWrite + Unpin), context: &mut Context<'_>, piece: &[u8]) -> Written {
+    Pin::new(to).poll_write(context, piece)
+}
+
+/// When something that comes in now is to leave.
+fn leaves_at(delay: Duration) -> Instant {
+    Instant::now() + delay.saturating_sub(TIMER_BIAS)
+}
+
 /// Carries bytes from `from` to `to` until `from` ends; then ends `to`.
 ///
 /// - `delay`: asked at every read; each piece has a due time of its own, so the delay limits no throughput.
 /// - `in_flight_max`: bytes under way, with what they cost to hold; beyond it nothing more is read until some have left.
 /// - `came`: sees every piece before it can reach the other side.
-/// - `left`: sees every piece just after it was written, in the same turn of the task.
+/// - `leave`: hands a piece to the write that it is given, and may hold a lock meanwhile: then whoever has read those
+///   bytes finds them counted.
 ///
 /// A `from` that fails is as one that ended: the other side must know as soon as its transit is over.
 ///
@@ -75,7 +83,7 @@ pub(super) async fn carry(
     delay: impl Fn() -> Duration,
     in_flight_max: usize,
     mut came: impl FnMut(&[u8]),
-    mut left: impl FnMut(&[u8]),
+    mut leave: impl FnMut(&[u8], Write<'_>) -> Written,
 ) -> io::Result<()> {
     let mut transit = Transit::default();
     let mut buffer = vec![0; READ_BYTES_MAX];
@@ -88,12 +96,13 @@ pub(super) async fn carry(
         let room = in_flight_max.saturating_sub(transit.held).min(READ_BYTES_MAX);
         let front = transit.pieces.front().map_or_else(Bytes::new, |(_, piece)| piece.clone());
         tokio::select! {
-            written = to.write(&front), if is_due => {
+            written = poll_fn(|context| {
+                leave(&front, &mut |piece| attempt(&mut to, context, piece))
+            }), if is_due => {
                 let written = written?;
                 if written == 0 {
                     return Err(io::ErrorKind::WriteZero.into());
                 }
-                left(&front[..written]);
                 drop(front);
                 transit.wrote(written);
             }
@@ -103,7 +112,7 @@ pub(super) async fn carry(
                     came(&buffer[..bytes]);
                     transit.push(Bytes::copy_from_slice(&buffer[..bytes]), delay());
                 }
-                Ok(_) | Err(_) => transit.end = Some(transit.due(delay())),
+                Ok(_) | Err(_) => transit.end = Some(leaves_at(delay())),
             },
         }
     }
@@ -123,7 +132,7 @@ mod tests {
         let (mut writer, from) = duplex(1 << 20);
         let (to, mut reader) = duplex(1 << 20);
         let started = Instant::now();
-        let carrying = tokio::spawn(carry(from, to, || 50 * MS, 1 << 20, |_| (), |_| ()));
+        let carrying = tokio::spawn(carry(from, to, || 50 * MS, 1 << 20, |_| (), |piece, write| write(piece)));
         writer.write_all(b"one ").await.unwrap();
         tokio::time::sleep(20 * MS).await;
         writer.write_all(b"two").await.unwrap();
@@ -145,7 +154,8 @@ mod tests {
         let (to, mut reader) = duplex(1 << 20);
         let delay = std::sync::Arc::new(Mutex::new(100 * MS));
         let asked = std::sync::Arc::clone(&delay);
-        let carrying = tokio::spawn(carry(from, to, move || *asked.lock().unwrap(), 1 << 20, |_| (), |_| ()));
+        let carrying =
+            tokio::spawn(carry(from, to, move || *asked.lock().unwrap(), 1 << 20, |_| (), |piece, write| write(piece)));
         writer.write_all(b"slow").await.unwrap();
         tokio::task::yield_now().await;
         tokio::time::sleep(MS).await;
@@ -174,7 +184,13 @@ mod tests {
                 seen.0 += piece.len();
                 seen.1 = seen.1.max(seen.0);
             },
-            move |piece| out.lock().unwrap().0 -= piece.len(),
+            move |piece, write| {
+                let written = write(piece);
+                if let Poll::Ready(Ok(bytes)) = &written {
+                    out.lock().unwrap().0 -= bytes;
+                }
+                written
+            },
         ));
         let sent: Vec<u8> = (0..10_000_u32).map(|at| at.to_le_bytes()[0]).collect();
         let sending = {
@@ -195,7 +211,7 @@ mod tests {
     async fn a_reader_that_left_ends_it() {
         let (mut writer, from) = duplex(64);
         let (to, reader) = duplex(64);
-        let carrying = tokio::spawn(carry(from, to, || Duration::ZERO, 1_000, |_| (), |_| ()));
+        let carrying = tokio::spawn(carry(from, to, || Duration::ZERO, 1_000, |_| (), |piece, write| write(piece)));
         drop(reader);
         writer.write_all(b"x").await.unwrap();
         advance(MS).await;
