@@ -10,8 +10,8 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use std::time::Duration;
+use tailwater_protocol::Technique;
 use tailwater_protocol::headers::{self, ContentKind};
-use tailwater_protocol::{Offset, Technique};
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 
 /// A page that holds data never changes; who reads it again may have it from a cache.
@@ -27,26 +27,25 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, Refusal> {
     let query = ReadQuery::parse(&request)?;
     let log = app.log(&request)?;
-    let from = log.resolve(query.from);
     let cursors = Cursors::after(query.cursor, rand::random());
     let page_max = usize::try_from(app.config.page_max).unwrap_or(usize::MAX);
     match query.technique {
         Technique::Poll => {
-            let batch = poll::read(&log, from, page_max).await?;
+            let batch = poll::read(&log, query.from, page_max).await?;
             Ok(page(&request, &log, &batch, query.from, None))
         }
         Technique::LongPoll => {
             let _place = app.place()?;
             let hold = query.hold.unwrap_or(app.config.long_poll_hold).min(app.config.long_poll_hold_max);
-            let batch = long_poll::read(&log, from, page_max, hold, app.stop.clone()).await?;
+            let batch = long_poll::read(&log, query.from, page_max, hold, app.stop.clone()).await?;
             Ok(page(&request, &log, &batch, query.from, Some(cursors.now())))
         }
         Technique::Ndjson => {
-            let follow = app.follow(log, from, query.technique, cursors).await?;
+            let follow = app.follow(log, query.from, query.technique, cursors).await?;
             Ok(live(ndjson::CONTENT_TYPE, CACHE_NEVER).streaming(follow.into_body(ndjson::write)))
         }
         Technique::Sse => {
-            let follow = app.follow(log, from, query.technique, cursors).await?;
+            let follow = app.follow(log, query.from, query.technique, cursors).await?;
             let mut response = live(sse::CONTENT_TYPE, "no-cache");
             if follow.log().config().kind() == ContentKind::Binary {
                 response.insert_header((headers::STREAM_SSE_DATA_ENCODING, "base64"));
@@ -54,7 +53,7 @@ pub(super) async fn read(
             Ok(response.streaming(follow.into_body(sse::write)))
         }
         Technique::Websocket => {
-            let follow = app.follow(log, from, query.technique, cursors).await?;
+            let follow = app.follow(log, query.from, query.technique, cursors).await?;
             upgrade(&request, payload, follow, app.config.body_max)
         }
     }
@@ -75,7 +74,7 @@ impl App {
     async fn follow(
         &self,
         log: Arc<Log>,
-        from: Offset,
+        start: Start,
         technique: Technique,
         cursors: Cursors,
     ) -> Result<Follow, Refusal> {
@@ -84,7 +83,7 @@ impl App {
         }
         let place = self.place()?;
         let one_message = 1;
-        log.read(from, one_message).await?;
+        let from = log.read_from(start, one_message).await?.from;
         let recycles = technique != Technique::Websocket;
         let terms = Terms {
             page_max: usize::try_from(self.config.page_max).unwrap_or(usize::MAX),

@@ -4,7 +4,7 @@
 //! on a paused clock. Whatever k is, the reader must have it without any time passing: a lost wake-up would only show
 //! when the hold or the heartbeat ends.
 
-use super::{Append, Log, Payload, StreamConfig, StreamName, Streams};
+use super::{Append, Log, Payload, Start, StreamConfig, StreamName, Streams};
 use crate::cursor::Cursors;
 use crate::store::MemoryStore;
 use crate::techniques::{Follow, Step, Terms, long_poll};
@@ -115,7 +115,8 @@ async fn a_long_poll_loses_no_event_at_any_step() {
             let log = log_with("old").await;
             let tail = log.tail_now().next;
             let (_stop, stopping) = watch::channel(false);
-            let (got, waited) = interrupted(&log, event, k, long_poll::read(&log, tail, 1024, HOLD, stopping)).await;
+            let (got, waited) =
+                interrupted(&log, event, k, long_poll::read(&log, Start::At(tail), 1024, HOLD, stopping)).await;
             assert_eq!(waited, Duration::ZERO, "{event:?} at step {k} woke nobody");
             match (event, got) {
                 (Event::Delete, got) => assert!(got.is_err(), "{event:?} at step {k}: {got:?}"),

@@ -358,11 +358,26 @@ impl Log {
         Ok(Batch { data, from, next, tail })
     }
 
+    /// Data from where `start` means; otherwise as [`Log::read`]. The beginning is never gone, however fast it moves.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub async fn read_from(&self, start: Start, max_bytes: usize) -> Result<Batch, ReadError> {
+        loop {
+            match self.read(self.resolve(start), max_bytes).await {
+                // It moved between the two looks; each time further on.
+                Err(ReadError::Gone { asked, earliest }) if start == Start::Beginning && asked < earliest => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// Lets go of the oldest messages when more is kept than the configuration allows (with a quarter of slack).
     fn trim(&self) {
         let Some(keep) = self.config.keep_bytes else { return };
-        let next = self.tail_now().next;
         let mut cuts = lock(&self.cuts);
+        // Under the lock, or another append could have moved on from what is seen here.
+        let next = self.tail_now().next;
         if next.bytes() - cuts.back().map_or(0, |cut| cut.bytes()) >= keep / 8 {
             cuts.push_back(next);
         }
@@ -373,9 +388,9 @@ impl Log {
         while cuts.front().is_some_and(|cut| cut.bytes() + keep <= next.bytes()) {
             before = cuts.pop_front();
         }
-        drop(cuts);
         let Some(before) = before else { return };
         self.earliest_bytes.fetch_max(before.bytes(), Ordering::AcqRel);
+        drop(cuts);
         self.store.commit(Commit { stream: self.id, change: Change::Trim { before } }, Box::new(|_| {}));
     }
 

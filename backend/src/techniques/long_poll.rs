@@ -1,13 +1,13 @@
 //! Long-polling: what is there now or, at the tail, the first thing to come.
 
-use crate::log::{Batch, Log, ReadError, ReaderGuard};
+use crate::log::{Batch, Log, ReadError, ReaderGuard, Start};
 use std::sync::Arc;
 use std::time::Duration;
-use tailwater_protocol::{Offset, Technique};
+use tailwater_protocol::Technique;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// One page from `from` on. At the tail of an open stream waits for an append, a close, a deletion, the end of `hold`, or
+/// One page from `start` on. At the tail of an open stream waits for an append, a close, a deletion, the end of `hold`, or
 /// `stop`; then answers what is there, which may be nothing.
 ///
 /// # Errors
@@ -16,13 +16,13 @@ use tokio::time::sleep;
 /// Source: Durable Streams protocol, section 5.7.
 pub async fn read(
     log: &Arc<Log>,
-    from: Offset,
+    start: Start,
     page_max: usize,
     hold: Duration,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Batch, ReadError> {
     let mut tail = log.tail();
-    let batch = log.read(from, page_max).await?;
+    let batch = log.read_from(start, page_max).await?;
     if !batch.data.is_empty() || batch.closed() {
         return Ok(batch);
     }
