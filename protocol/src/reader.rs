@@ -481,6 +481,8 @@ fn ms(time: Duration) -> f64 {
 }
 
 #[cfg(test)]
+mod play;
+#[cfg(test)]
 mod scripted_tests;
 #[cfg(test)]
 mod simulation_tests;

@@ -54,7 +54,7 @@ pub struct AppendArgs {
     close: bool,
 
     /// How long to go on trying while the server can't be reached or has no room
-    #[arg(long, default_value = "5m", value_parser = duration_value, value_name = "TIME")]
+    #[arg(long, default_value = "1m", value_parser = duration_value, value_name = "TIME")]
     retry_for: Duration,
 
     /// Nothing on standard error but what went wrong
