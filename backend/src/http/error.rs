@@ -82,6 +82,8 @@ pub enum Refusal {
     Host(String),
     /// The Origin header is not one that may use this server.
     Origin(String),
+    /// Another site's page asks for this as an image, a script or the like.
+    Embedding,
     /// Nothing is served at this path.
     NoRoute(String),
     /// The method is not served at this path.
@@ -135,6 +137,7 @@ impl Refusal {
             }
             Self::Host(_) => (S::MISDIRECTED_REQUEST, "#host", "This server does not answer to that host name"),
             Self::Origin(_) => (S::FORBIDDEN, "#origin", "That web origin may not use this server"),
+            Self::Embedding => (S::FORBIDDEN, "#origin", "Another site's page may not embed this"),
             Self::NoRoute(_) => (S::NOT_FOUND, "#no-route", "Nothing is served at this path"),
             Self::Method(_) => (S::METHOD_NOT_ALLOWED, "#method", "The method is not served at this path"),
         }
@@ -252,6 +255,9 @@ impl fmt::Display for Refusal {
             Self::Origin(origin) => write!(
                 f,
                 "the web origin `{origin}` is neither this server's own, nor on loopback, nor named by --cors-origin"
+            ),
+            Self::Embedding => f.write_str(
+                "the request comes from a page of another site and says no Origin: expected fetch() with CORS",
             ),
             Self::NoRoute(path) => write!(f, "nothing is served at `{path}`; streams are at /v1/stream/NAME"),
             Self::Method(method) => write!(f, "{method} is not served here"),

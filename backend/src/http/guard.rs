@@ -84,6 +84,7 @@ impl Gate {
             Some(origin) if !is_preflight(request) && !self.allows(origin, &host) => {
                 Err(Refusal::Origin(origin.to_owned()))
             }
+            None if !self.any_origin && is_embedding(request.headers()) => Err(Refusal::Embedding),
             _ => Ok(()),
         }
     }
@@ -153,6 +154,13 @@ fn preflight() -> HttpResponse {
 
 fn is_preflight(request: &ServiceRequest) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Whether a browser asks on behalf of another site's page that neither goes there nor asks by CORS: as an image, a
+/// script, a style sheet. Such requests carry no `Origin`, and their answers leak in ways of their own.
+fn is_embedding(map: &HeaderMap) -> bool {
+    let says = |name: &str, value: &str| map.get(name).is_some_and(|it| it.as_bytes() == value.as_bytes());
+    says("sec-fetch-site", "cross-site") && !says("sec-fetch-mode", "navigate")
 }
 
 fn origin(map: &HeaderMap) -> Option<&str> {

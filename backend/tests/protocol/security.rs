@@ -167,3 +167,20 @@ async fn every_answer_forbids_sniffing() {
         assert!(answer.header("cross-origin-resource-policy").is_some(), "{answer:?}");
     }
 }
+
+#[tokio::test]
+async fn a_page_cannot_embed_a_stream_that_it_may_not_fetch() {
+    let server = Server::start();
+    server.stream("it", TEXT).await;
+    let ask = async |site: &str, mode: &str| {
+        let request = server.http.get(server.url("/v1/stream/it"));
+        server.send(request.header("sec-fetch-site", site).header("sec-fetch-mode", mode)).await
+    };
+    ask("cross-site", "no-cors").await.refuses(403);
+    ask("cross-site", "websocket").await.refuses(403);
+    for (site, mode) in
+        [("same-origin", "cors"), ("same-site", "no-cors"), ("none", "navigate"), ("cross-site", "navigate")]
+    {
+        assert_eq!(ask(site, mode).await.status, 200, "{site} {mode}");
+    }
+}
