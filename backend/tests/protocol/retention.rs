@@ -5,9 +5,10 @@ use super::live::{Live, STREAMING};
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater::config::Config;
-use tailwater::log::{StreamConfig, StreamName, Streams};
+use tailwater::log::{Append, Payload, StreamConfig, StreamName, Streams};
 use tailwater::store::MemoryStore;
 use tailwater_protocol::Data;
+use tailwater_protocol::headers::ContentKind;
 
 /// A server with one stream, `it`, that keeps `keep_bytes`; and the store beneath.
 async fn keeping(keep_bytes: u64, content_type: &'static str) -> (Server, Arc<MemoryStore>) {
@@ -118,4 +119,31 @@ async fn the_beginning_is_never_gone_however_fast_it_moves() {
         }
     };
     tokio::join!(write, read);
+}
+
+#[test]
+fn appends_from_many_threads_may_let_go_at_once() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    runtime.block_on(async {
+        let streams = Streams::new(Arc::new(MemoryStore::new(1 << 24)), 1);
+        let config = StreamConfig { keep_bytes: Some(64), ..StreamConfig::new(TEXT) };
+        let log = streams.create(&StreamName::parse("it").unwrap(), config, None, false).await.unwrap().log;
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                let log = Arc::clone(&log);
+                tokio::spawn(async move {
+                    for _ in 0..10_000 {
+                        let payload = Payload::parse(ContentKind::Text, "12345678".into()).unwrap();
+                        log.append(Append { payload: Some(payload), ..Append::default() }).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        let (earliest, tail) = (log.earliest().bytes(), log.tail_now().next.bytes());
+        assert_eq!(tail, 4 * 10_000 * 8);
+        assert!((64..=64 + 16 + 8).contains(&(tail - earliest)), "{} bytes are kept", tail - earliest);
+    });
 }
