@@ -6,7 +6,7 @@ use crate::browser;
 use crate::model::clock::Mapping;
 use crate::model::ring::Ring;
 
-/// So many delays from network to script are kept for their median.
+/// So many delays from network to script are kept for their mean.
 const SCRIPT_MAX: usize = 64;
 
 /// Collects probes.
@@ -51,14 +51,12 @@ impl Prober {
     /// How the clocks map at `now_ms`.
     pub(super) fn mapping(&self, now_ms: f64) -> Option<Mapping> {
         let estimate = self.estimator.estimate(now_ms)?;
-        let mut script_ms: Vec<f64> = self.script_ms.iter().copied().collect();
-        script_ms.sort_by(f64::total_cmp);
         Some(Mapping {
             ahead_ms: estimate.offset_ms,
             bound_ms: estimate.bound_ms,
             round_trip_ms: estimate.round_trip_ms,
             probes: estimate.probes,
-            script_ms: script_ms.get(script_ms.len() / 2).copied().unwrap_or(0.0),
+            script_ms: self.script_ms.iter().sum::<f64>() / self.script_ms.len().max(1) as f64,
         })
     }
 }

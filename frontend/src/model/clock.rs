@@ -11,7 +11,7 @@ pub struct Mapping {
     pub round_trip_ms: f64,
     /// Probes behind it.
     pub probes: usize,
-    /// From an answer's first byte in the browser to the page's script, ms: the median over the probes.
+    /// From an answer's first byte in the browser to the page's script, ms: the mean over the last probes.
     pub script_ms: f64,
 }
 

@@ -14,7 +14,7 @@ use super::trace::EventMark;
 
 /// So many samples of each lane are kept for the export and for dots.
 pub const SAMPLES_MAX: usize = 2_000;
-/// So many re-arm gaps are kept for their median.
+/// So many re-arm gaps and round trips are kept.
 const GAPS_MAX: usize = 255;
 /// A lane is not measured for so long after it caught up: connections and code are still cold.
 pub const WARM_UP_MS: f64 = 1_000.0;
@@ -98,6 +98,7 @@ struct Exchange {
     technique: Technique,
     news: bool,
     counted_empty: bool,
+    sent_ms: f64,
     last_byte_ms: f64,
 }
 
@@ -135,6 +136,7 @@ pub struct Lane {
     pub token: Option<Token>,
     cutter: Cutter,
     gaps: Ring<f64>,
+    round_trips: Ring<f64>,
     exchanges: VecDeque<Exchange>,
     caught_up_ms: Option<f64>,
     before: u64,
@@ -158,6 +160,7 @@ impl Lane {
             token: None,
             cutter: Cutter::default(),
             gaps: Ring::new(GAPS_MAX),
+            round_trips: Ring::new(GAPS_MAX),
             exchanges: VecDeque::new(),
             caught_up_ms: None,
             before: 0,
@@ -194,6 +197,7 @@ impl Lane {
         self.behind = Latencies::default();
         self.samples.clear();
         self.gaps.clear();
+        self.round_trips.clear();
         self.before = 0;
         self.meter = Meter::default();
     }
@@ -208,7 +212,7 @@ impl Lane {
     ) {
         match report {
             Report::Requested { id, at_ms, technique } => self.requested(*id, *at_ms, *technique),
-            Report::Answered { .. } => self.reached(),
+            Report::Answered { id, at_ms, .. } => self.answered(*id, *at_ms),
             Report::Chunk { id, at_ms, bytes } => {
                 self.tally.chunks += 1;
                 self.tally.body_bytes += *bytes as u64;
@@ -243,7 +247,15 @@ impl Lane {
         if self.exchanges.len() == 4 {
             self.exchanges.pop_front();
         }
-        self.exchanges.push_back(Exchange { id, technique, news: false, counted_empty: false, last_byte_ms: 0.0 });
+        self.exchanges.push_back(Exchange { id, technique, news: false, counted_empty: false, sent_ms: at_ms, last_byte_ms: 0.0 });
+    }
+
+    fn answered(&mut self, id: u64, at_ms: f64) {
+        let is_poll = self.technique == Technique::Poll && self.caught_up_ms.is_some();
+        if let Some(sent_ms) = self.exchange(id).map(|exchange| exchange.sent_ms).filter(|_| is_poll) {
+            self.round_trips.push(at_ms - sent_ms);
+        }
+        self.reached();
     }
 
     fn exchange(&mut self, id: u64) -> Option<&mut Exchange> {
@@ -356,6 +368,12 @@ impl Lane {
         let mut gaps: Vec<f64> = self.gaps.iter().copied().collect();
         gaps.sort_by(f64::total_cmp);
         gaps.get(gaps.len() / 2).copied()
+    }
+
+    /// Mean time from a poll to its answer's head, ms; `None` before there were five, and for every other technique.
+    pub fn round_trip_ms(&self) -> Option<f64> {
+        let count = self.round_trips.len();
+        (count >= 5).then(|| self.round_trips.iter().sum::<f64>() / count as f64)
     }
 
     /// Takes what the relay has counted on this lane so far.

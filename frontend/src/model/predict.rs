@@ -14,13 +14,37 @@ use super::settings::{Settings, Source};
 /// Events of one burst, due at the same moment.
 const BURST: f64 = 10.0;
 
+/// The way between page and server as it was measured, ms, with the delays that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ways {
+    /// To the server.
+    pub up_ms: f64,
+    /// Back to the page's script.
+    pub down_ms: f64,
+    /// A round trip does not tell how it is shared between the two: each may be longer or shorter by this.
+    pub doubt_ms: f64,
+}
+
+impl Ways {
+    /// Takes what polls cost beyond the delays, as they go the same way through the relay to the page's script; before
+    /// there were some, what the clock's probes cost.
+    pub fn new(settings: &Settings, mapping: &Mapping, poll_ms: Option<f64>) -> Self {
+        let probed_ms = mapping.round_trip_ms + mapping.script_ms;
+        let base_ms = poll_ms.map_or(probed_ms, |poll_ms| (poll_ms - settings.up_ms - settings.down_ms).max(0.0));
+        let half_ms = base_ms / 2.0;
+        Self { up_ms: settings.up_ms + half_ms, down_ms: settings.down_ms + half_ms, doubt_ms: half_ms }
+    }
+}
+
 /// What a lane's prediction is made from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Known {
     /// Events per second.
     pub rate_per_s: f64,
-    /// How the clocks map; its round trip is the path's own.
-    pub mapping: Mapping,
+    /// The way up and down.
+    pub ways: Ways,
+    /// From when an event was due to when its source wrote it, ms on average.
+    pub source_ms: f64,
     /// From an answer's end to the next request, ms.
     pub rearm_ms: f64,
     /// Bytes of one event.
@@ -33,7 +57,6 @@ fn ms(value: f64) -> Duration {
 
 /// The run as theory sees it.
 pub fn workload(settings: &Settings, known: &Known) -> Workload {
-    let way_ms = known.mapping.round_trip_ms / 2.0;
     let (arrivals, rate_per_s) = match (&settings.source, settings.pattern) {
         (Source::Host, _) | (Source::Generator, Pattern::Periodic) => (Arrivals::Periodic, known.rate_per_s),
         // Events of one burst share their fate: what comes independently is the bursts.
@@ -45,9 +68,12 @@ pub fn workload(settings: &Settings, known: &Known) -> Workload {
         arrivals,
         interval: ms(settings.interval_ms),
         pacing: Pacing::FixedRate,
-        transit_up: ms(settings.up_ms + way_ms),
-        transit_down: ms(settings.down_ms + way_ms + known.mapping.script_ms),
+        transit_up: ms(known.ways.up_ms),
+        transit_down: ms(known.ways.down_ms),
+        server_time: ms(known.source_ms),
         client_time: ms(known.rearm_ms),
+        // Re-arming has nothing to do with the source's own lateness.
+        measured_gap: Some(ms(known.ways.down_ms + known.rearm_ms + known.ways.up_ms)),
         hold: ms(settings.hold_s * 1_000.0),
         payload_bytes: known.payload_bytes,
         ..Workload::default()
@@ -77,7 +103,7 @@ pub fn verdict(
         predicted: prediction.latency.mean_s() * 1_000.0,
         // Polling's claim is half an interval; the others' is that they do without it.
         effect: settings.interval_ms / 2.0,
-        spread: prediction.phase_spread_s * 1_000.0,
+        spread: prediction.phase_spread_s * 1_000.0 + known.ways.doubt_ms,
     };
     let guards = Guards { smallest_latency_ms: measured.min_us().map(|least| least / 1_000.0), ..guards };
     Some(judge(claim, sample, guards, known.rate_per_s))
@@ -88,12 +114,17 @@ mod tests {
     use super::*;
 
     fn known() -> Known {
-        Known { rate_per_s: 1.0, mapping: Mapping::default(), rearm_ms: 1.0, payload_bytes: 200.0 }
+        let ways = Ways::new(&delayed(), &Mapping::default(), Some(100.0));
+        Known { rate_per_s: 1.0, ways, source_ms: 0.0, rearm_ms: 1.0, payload_bytes: 200.0 }
+    }
+
+    fn delayed() -> Settings {
+        Settings { source: Source::Generator, up_ms: 50.0, down_ms: 50.0, ..Settings::default() }
     }
 
     #[test]
     fn delays_and_intervals_of_the_controls_reach_the_formulas() {
-        let settings = Settings { source: Source::Generator, up_ms: 50.0, down_ms: 50.0, ..Settings::default() };
+        let settings = delayed();
         let mean = |technique| prediction(technique, &settings, &known()).latency.mean_s() * 1_000.0;
         assert!((mean(Technique::Poll) - 550.0).abs() < 1e-6);
         assert!((mean(Technique::Ndjson) - 50.0).abs() < 1.0);
@@ -102,10 +133,18 @@ mod tests {
     }
 
     #[test]
+    fn what_polls_cost_beyond_the_delays_is_shared_between_the_ways_and_doubted() {
+        let ways = Ways::new(&delayed(), &Mapping::default(), Some(104.0));
+        assert_eq!(ways, Ways { up_ms: 52.0, down_ms: 52.0, doubt_ms: 2.0 });
+        let probed = Mapping { round_trip_ms: 0.4, script_ms: 0.6, ..Mapping::default() };
+        assert_eq!(Ways::new(&Settings::default(), &probed, None).down_ms, 0.5);
+    }
+
+    #[test]
     fn a_measured_mean_is_judged_with_the_interval_as_its_effect() {
-        let settings = Settings { source: Source::Generator, ..Settings::default() };
+        let settings = delayed();
         let mut measured = Latencies::new();
-        (0..600).for_each(|step| measured.record_us(f64::from(step) * 1_000_000.0 / 600.0));
+        (0..600).for_each(|step| measured.record_us(50_000.0 + f64::from(step) * 1_000_000.0 / 600.0));
         let says = prediction(Technique::Poll, &settings, &known());
         let guards = Guards { clock_bound_ms: 0.1, ..Guards::default() };
         let verdict = verdict(&says, &measured, 400, &settings, &known(), guards).unwrap();

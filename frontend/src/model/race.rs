@@ -6,7 +6,7 @@ use tailwater_protocol::{Report, Technique, Token};
 use super::clock::Mapping;
 use super::lane::{Conditions, Lane, Phase};
 use super::order::Ledger;
-use super::predict::{self, Known};
+use super::predict::{self, Known, Ways};
 use super::settings::{Settings, Source, lane_index};
 use super::summary::{LaneSummary, Measure, Path, Summary};
 use super::trace::Trace;
@@ -170,11 +170,18 @@ impl Race {
         (seconds >= 1.0 && events >= 2).then(|| events as f64 / seconds)
     }
 
+    /// The way up and down as measured; `None` before the clocks have been compared.
+    pub fn ways(&self) -> Option<Ways> {
+        let poll_ms = self.lanes[lane_index(Technique::Poll)].round_trip_ms();
+        Some(Ways::new(&self.settings, &self.clock?, poll_ms))
+    }
+
     fn known(&self, technique: Technique, now_ms: f64) -> Option<Known> {
         let lane = &self.lanes[lane_index(technique)];
         Some(Known {
             rate_per_s: self.rate_per_s(now_ms)?,
-            mapping: self.clock?,
+            ways: self.ways()?,
+            source_ms: self.source_late.mean_us().unwrap_or(0.0) / 1_000.0,
             rearm_ms: lane.rearm_ms().unwrap_or(0.0),
             payload_bytes: lane.tally.payload_bytes as f64 / lane.tally.events.max(1) as f64,
         })
@@ -229,7 +236,7 @@ impl Race {
                 Technique::Ndjson | Technique::Sse | Technique::Websocket => u64::MAX,
             };
             let verdict =
-                predict::verdict(&prediction, measured, answers, &self.settings, &known, self.guards(known.mapping));
+                predict::verdict(&prediction, measured, answers, &self.settings, &known, self.guards());
             Some((prediction.latency.mean_s() * 1_000.0, verdict))
         });
         LaneSummary {
@@ -263,9 +270,9 @@ impl Race {
         }
     }
 
-    fn guards(&self, mapping: Mapping) -> Guards {
+    fn guards(&self) -> Guards {
         Guards {
-            clock_bound_ms: mapping.bound_ms,
+            clock_bound_ms: self.clock.map_or(f64::INFINITY, |clock| clock.bound_ms),
             resolution_ms: self.resolution_ms,
             source_late_ms: self.source_late.p99_us().unwrap_or(0.0) / 1_000.0,
             ..Guards::default()

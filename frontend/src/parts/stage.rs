@@ -105,15 +105,15 @@ type Points = Vec<(f64, f64)>;
 
 /// The lanes that are on, as the drawings want them.
 fn lane_views(race: &Race) -> Vec<LaneView<'_>> {
-    let way_ms = race.clock.map_or(0.0, |clock| clock.round_trip_ms / 2.0);
+    let (up_ms, down_ms) = race.ways().map_or((0.0, 0.0), |ways| (ways.up_ms, ways.down_ms));
     Technique::ALL
         .into_iter()
         .filter(|technique| race.lanes[lane_index(*technique)].phase != Phase::Off)
         .map(|technique| LaneView {
             technique,
             trace: &race.traces[lane_index(technique)],
-            up_ms: race.settings.up_ms + way_ms,
-            down_ms: race.settings.down_ms + way_ms,
+            up_ms,
+            down_ms,
         })
         .collect()
 }
