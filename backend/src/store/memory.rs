@@ -24,6 +24,8 @@ pub struct MemoryStore {
 struct Kept {
     records: VecDeque<Record>,
     end: Offset,
+    /// Set under the lock by the deletion: an append that found the stream before must not fill it after.
+    is_deleted: bool,
 }
 
 #[derive(Debug)]
@@ -86,13 +88,18 @@ impl MemoryStore {
                 let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
                 let kept = streams.remove(&stream).ok_or(StoreError::NoStream)?;
                 drop(streams);
-                self.release(lock(&kept).records.drain(..));
+                let mut kept = lock(&kept);
+                kept.is_deleted = true;
+                self.release(kept.records.drain(..));
             }
         }
         Ok(())
     }
 
     fn push(&self, kept: &mut Kept, at: Offset, payload: Option<Payload>) -> Result<(), StoreError> {
+        if kept.is_deleted {
+            return Err(StoreError::NoStream);
+        }
         if kept.end != at {
             return Err(StoreError::OutOfStep);
         }
@@ -119,7 +126,7 @@ impl Store for MemoryStore {
 impl Kept {
     fn page(&self, from: Offset, until: Offset, max_bytes: usize) -> Result<Bytes, StoreError> {
         let first = self.records.partition_point(|record| record.end() <= from);
-        let Some(record) = self.records.get(first) else { return Ok(Bytes::new()) };
+        let Some(record) = self.records.get(first) else { return Err(StoreError::Trimmed { earliest: self.end }) };
         if record.at > from {
             return Err(StoreError::Trimmed { earliest: record.at });
         }
@@ -127,21 +134,24 @@ impl Kept {
         if !record.payload.is_boundary(skip) {
             return Err(StoreError::InsideMessage(from));
         }
-        let head = record.payload.bytes().slice(skip..record.payload.cut(skip, skip + max_bytes));
-        let rest = || self.records.range(first + 1..).take_while(|record| record.end() <= until);
-        if head.len() >= max_bytes || skip + head.len() < record.payload.len() || rest().next().is_none() {
+        let room = max_bytes.min(distance(from, until));
+        let head = record.payload.bytes().slice(skip..record.payload.cut(skip, skip + room));
+        let mut rest = self.records.range(first + 1..);
+        let is_whole = skip + head.len() == record.payload.len();
+        let Some(mut next) = rest.next().filter(|next| is_whole && next.payload.cut(0, 0) + head.len() <= room) else {
             return Ok(head);
-        }
+        };
         let mut page = BytesMut::from(head);
-        for record in rest() {
-            let room = max_bytes - page.len();
-            let end = record.payload.cut(0, room);
-            if end > room {
+        loop {
+            let left = room.saturating_sub(page.len());
+            let end = next.payload.cut(0, left);
+            if end > left {
                 break;
             }
-            page.extend_from_slice(&record.payload.bytes()[..end]);
-            if end < record.payload.len() {
-                break;
+            page.extend_from_slice(&next.payload.bytes()[..end]);
+            match rest.next() {
+                Some(record) if end == next.payload.len() => next = record,
+                _ => break,
             }
         }
         Ok(page.freeze())
@@ -159,7 +169,7 @@ fn cost(payload: &Payload) -> u64 {
 }
 
 fn distance(from: Offset, to: Offset) -> usize {
-    usize::try_from(to.bytes() - from.bytes()).unwrap_or(usize::MAX)
+    usize::try_from(to.bytes().saturating_sub(from.bytes())).unwrap_or(usize::MAX)
 }
 
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {

@@ -5,7 +5,8 @@
 //! commit (group commit). What a store promises:
 //!
 //! - [`Store::commit`] never waits. `done` is called exactly once, from any thread, possibly before `commit` returns,
-//!   after the change is as durable as the store promises and can be read. It must not block.
+//!   after the change is as durable as the store promises and can be read. For changes of one stream it is called in the
+//!   order of submission. It must not block.
 //! - Changes of one stream take effect in the order of submission. An append whose `at` is not the stream's end, because
 //!   an earlier one failed, fails with [`StoreError::OutOfStep`] and changes nothing.
 //! - A change takes effect whole or not at all, in memory and after a crash.
@@ -112,6 +113,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `until`.
     ///
     /// - `from`: a message boundary, at or after the earliest position kept, before `until`.
+    /// - `max_bytes`: at least 1.
     /// - `until`: a message boundary that is committed.
     ///
     /// # Errors
