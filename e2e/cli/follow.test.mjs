@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { TECHNIQUES } from '../lib/race-page.mjs'
 import { BINARY, Server, end, start } from '../lib/server.mjs'
@@ -46,12 +49,17 @@ async function append(stream, text) {
 async function sameOutput(child, expected, who) {
   await until(`${who} has it all`, SOON_MS, () => child.output.length >= expected.length,
     () => `(${child.output.length} of ${expected.length} characters; exit ${child.exitCode}; ${child.errors})`)
-  assert.ok(child.output === expected, `${who}: ${firstDifference(child.output, expected)}`)
+  sameText(child.output, expected, who)
+}
+
+/** Like assert.equal, but says where two long texts part instead of printing both. */
+function sameText(came, expected, who) {
+  if (came !== expected) assert.fail(`${who}: ${firstDifference(came, expected)}`)
 }
 
 function firstDifference(came, expected) {
   let at = 0
-  while (came[at] === expected[at]) at += 1
+  while (at < came.length && came[at] === expected[at]) at += 1
   return `differs at character ${at}: expected ${JSON.stringify(expected.slice(at, at + 30))}, came ${JSON.stringify(came.slice(at, at + 30))}`
 }
 
@@ -75,32 +83,41 @@ describe('append and tail', { timeout: 600_000 }, () => {
       const expected = first + rest
       for (const [index, technique] of TECHNIQUES.entries()) await sameOutput(followers[index], expected, `tail --live ${technique}`)
       await until('the EventSource has it all', SOON_MS, () => events.text().length >= expected.length, () => `(${events.text().length})`)
-      assert.ok(events.text() === expected, `EventSource: ${firstDifference(events.text(), expected)}`)
+      sameText(events.text(), expected, 'EventSource')
       const lines = () => curl.output.slice(0, curl.output.lastIndexOf('\n')).split('\n').filter((line) => line !== '')
       const printed = () => lines().map((line) => asLines(JSON.parse(line).data)).join('')
       await until('curl has it all', SOON_MS, () => printed().length >= expected.length)
-      assert.ok(printed() === expected, `curl: ${firstDifference(printed(), expected)}`)
+      sameText(printed(), expected, 'curl')
     } finally {
       events.stop()
       for (const child of [...followers, curl]) await end(child)
     }
   })
 
-  test('a follower that is killed and started again misses nothing', async () => {
-    const stream = 'logs/killed'
-    await append(stream, seq(1, 10))
+  test('a follower that is killed and started again goes on where it was', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tailwater-'))
     for (const technique of TECHNIQUES) {
-      const appending = append(stream, seq(1, 20_000))
-      const follower = tailwater('tail', stream, '--live', technique, '--from', '-1')
-      await until('the follower prints', SOON_MS, () => follower.output.length > 20, () => follower.errors)
+      const stream = `logs/killed-${technique}`
+      const state = join(folder, technique)
+      const follow = () => tailwater('tail', stream, '--live', technique, '--poll-interval', '50ms', '--state', state)
+      await append(stream, seq(1, 10))
+      const follower = follow()
+      await until('the follower prints', SOON_MS, () => follower.output.length > 0, () => follower.errors)
+      const appending = tailwater('append', stream)
+      appending.stdin.write(seq(11, 10_000))
+      await until('the follower prints more', SOON_MS, () => follower.output.length > 21, () => follower.errors)
       await end(follower, 'SIGKILL')
-      await appending
-      const again = tailwater('tail', stream, '--live', technique, '--from', '-1')
-      const expected = seq(1, 10) + seq(1, 20_000).repeat(TECHNIQUES.indexOf(technique) + 1)
-      await sameOutput(again, expected, `tail --live ${technique}, started again`)
-      assert.ok(expected.startsWith(follower.output), `what ${technique} printed before it was killed is the beginning`)
+      appending.stdin.end(seq(10_001, 20_000))
+      await once(appending, 'exit')
+      const again = follow()
+      const expected = seq(1, 20_000)
+      await until(`${technique} has the rest`, SOON_MS, () => follower.output.length + again.output.length >= expected.length, () => again.errors)
       await end(again)
+      const [before, after] = [follower.output, again.output]
+      assert.ok(expected.startsWith(before), `${technique} printed the beginning before it was killed`)
+      assert.ok(expected.endsWith(after), `${technique} printed the end afterwards`)
     }
+    await rm(folder, { recursive: true })
   })
 
   test('followers end by themselves when the stream is closed', async () => {
@@ -113,12 +130,12 @@ describe('append and tail', { timeout: 600_000 }, () => {
     for (const [index, follower] of followers.entries()) {
       await until(`${TECHNIQUES[index]} ends`, SOON_MS, () => follower.exitCode !== null)
       assert.equal(follower.exitCode, 0, follower.errors)
-      assert.ok(follower.output === seq(1, 100), TECHNIQUES[index])
+      sameText(follower.output, seq(1, 100), TECHNIQUES[index])
     }
   })
 
   test('append says which line was the last one acknowledged when the server is gone', async () => {
-    const child = tailwater('append', 'logs/gone')
+    const child = tailwater('append', 'logs/gone', '--retry-for', '2s')
     child.stdin.write(seq(1, 10))
     await until('the lines are there', SOON_MS, async () => {
       const answer = await fetch(`${server.stream('logs/gone')}?offset=-1`)
