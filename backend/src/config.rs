@@ -1,5 +1,6 @@
 //! Every knob of the server: its flag, its environment name, its default, its unit, and why it is there.
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -76,7 +77,7 @@ pub struct Config {
     pub cors_origins: Vec<String>,
 
     /// Offer the lab (sources, counting relays) although the server does not listen on loopback
-    #[arg(long, env = "TAILWATER_LAB")]
+    #[arg(long, env = "TAILWATER_LAB", value_parser = BoolishValueParser::new())]
     pub lab: bool,
 
     /// Worker threads; by default one per core

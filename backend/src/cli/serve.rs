@@ -3,8 +3,8 @@
 use crate::config::Config;
 use crate::server;
 use std::io::{self, Write};
-use std::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use std::net::{SocketAddr, TcpListener};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Why the server could not start or run.
@@ -14,7 +14,7 @@ pub enum ServeError {
     #[error("can't listen on {address}: {reason}{advice}")]
     Listen {
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// What the system says.
         reason: io::Error,
         /// What to do about it.
@@ -46,12 +46,19 @@ pub fn run(config: Config) -> Result<(), ServeError> {
     if !address.ip().is_loopback() {
         tracing::warn!("{address} can be reached from other machines, and nobody has to log in: put a proxy in front");
     }
+    actix_web::rt::System::new().block_on(async {
+        // Before the URL is told: who reads it may send a signal at once.
+        let signals = Signals::listen();
+        announce(address)?;
+        server::run(listener, config, told_to_stop(signals)).await
+    })?;
+    Ok(())
+}
+
+fn announce(address: SocketAddr) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "Tailwater listens on http://{address}")?;
-    stdout.flush()?;
-    drop(stdout);
-    actix_web::rt::System::new().block_on(server::run(listener, config, told_to_stop()))?;
-    Ok(())
+    stdout.flush()
 }
 
 /// Raises the limit of open files as far as the system allows, and says so when connections need more.
@@ -79,12 +86,26 @@ fn advice(reason: &io::Error) -> &'static str {
     }
 }
 
+/// The signals that ask for a stop; from their making on they end the process no longer.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+}
+
 /// Done at the first SIGINT or SIGTERM; from then on a SIGINT ends the process at once.
-async fn told_to_stop() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::error!("signals can't be handled: only a kill will stop this server");
-        return std::future::pending().await;
+async fn told_to_stop(signals: io::Result<Signals>) {
+    let Signals { mut interrupt, mut terminate } = match signals {
+        Ok(signals) => signals,
+        Err(reason) => {
+            tracing::error!("signals can't be handled, so only a kill will stop this server: {reason}");
+            return std::future::pending().await;
+        }
     };
     tokio::select! {
         _ = interrupt.recv() => {}
