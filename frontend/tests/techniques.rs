@@ -70,6 +70,12 @@ async fn until(what: impl Fn() -> String, done: impl Fn() -> bool) {
     }
 }
 
+/// The event's text: of very different lengths, so that answers are cut at all kinds of places.
+fn event(seq: u64) -> String {
+    let pad = "x".repeat((seq % 97) as usize * 5);
+    format!("{{\"seq\":{seq},\"pad\":\"{pad}\"}}")
+}
+
 /// A new stream of JSON messages; returns its URL.
 async fn create(name: &str) -> String {
     let url = format!("{}/v1/stream/test/{name}-{:.0}", server(), js_sys::Math::random() * 1e15);
@@ -86,6 +92,11 @@ async fn append(url: &str, body: String) {
 
 async fn close(url: &str) {
     let answer = Request::post(url).header("stream-closed", "true").send().await.unwrap();
+    assert_eq!(answer.status(), 204);
+}
+
+async fn delete(url: &str) {
+    let answer = Request::delete(url).send().await.unwrap();
     assert_eq!(answer.status(), 204);
 }
 
@@ -115,7 +126,7 @@ impl Seen {
             Report::Batch { batch, .. } => {
                 let Data::Json(messages) = &batch.data else { panic!("{:?}", batch.data) };
                 for message in messages {
-                    let expected = format!("{{\"seq\":{}}}", self.next_seq);
+                    let expected = event(self.next_seq);
                     if *message != expected {
                         self.wrong.get_or_insert(format!("{message} came where {expected} was due"));
                     }
@@ -159,7 +170,7 @@ async fn produce(url: &str, random: &mut Random) {
     let mut seq = 0;
     while seq < EVENTS {
         let end = EVENTS.min(seq + 1 + random.below(BATCH_MAX));
-        let events: Vec<String> = (seq..end).map(|seq| format!("{{\"seq\":{seq}}}")).collect();
+        let events: Vec<String> = (seq..end).map(event).collect();
         append(url, format!("[{}]", events.join(","))).await;
         seq = end;
         sleep(Duration::from_millis(random.below(20))).await;
@@ -171,7 +182,7 @@ async fn disturb(url: &str, technique: Technique, seen: &Rc<RefCell<Seen>>, rand
     let mut disturbances = 0;
     let mut follower = Some(begin(url, technique, seen, random.0));
     while seen.borrow().next_seq < EVENTS && seen.borrow().wrong.is_none() {
-        sleep(Duration::from_millis(random.below(60))).await;
+        sleep(Duration::from_millis(random.below(30))).await;
         disturbances += 1;
         let current = follower.as_ref().unwrap();
         match random.below(6) {
@@ -190,7 +201,7 @@ async fn disturb(url: &str, technique: Technique, seen: &Rc<RefCell<Seen>>, rand
                 current.resume();
             }
             4 => current.set_poll_interval(Duration::from_millis(1 + random.below(80))),
-            _ => sleep(Duration::from_millis(300)).await,
+            _ => sleep(Duration::from_millis(100)).await,
         }
         assert!(disturbances < 20_000, "it never ends; {} of {EVENTS} came", seen.borrow().next_seq);
     }
@@ -206,6 +217,7 @@ async fn check(technique: Technique) {
     let seen = Seen::new(Token::beginning());
     let (mut produced, mut disturbed) = (Random(seed), Random(!seed));
     let ((), disturbances) = join(produce(&url, &mut produced), disturb(&url, technique, &seen, &mut disturbed)).await;
+    delete(&url).await;
     let seen = seen.borrow();
     console_log!("{technique}: {} events, {disturbances} disturbances, {} requests", seen.next_seq, seen.requests);
     assert_eq!(seen.wrong, None, "seed {seed}");
@@ -259,9 +271,10 @@ async fn a_follower_that_waits_at_the_tail_gets_what_comes_next_and_only_that() 
         let seen = Seen::new(Token::now());
         let follower = begin(&url, technique, &seen, 1);
         until(|| format!("{technique} reaches the tail"), || seen.borrow().next != Token::now()).await;
-        append(&url, "[{\"seq\":0}]".to_owned()).await;
+        append(&url, event(0)).await;
         until(|| format!("{technique} gets the event"), || seen.borrow().next_seq == 1).await;
         drop(follower);
+        delete(&url).await;
         assert_eq!(seen.borrow().wrong, None, "{technique}");
     }
 }
