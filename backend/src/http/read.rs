@@ -19,6 +19,10 @@ const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";
 /// What is true only at this moment.
 const CACHE_NEVER: &str = "no-store";
 
+/// Pages on a WebSocket, in bytes. actix-ws queues 32 frames and encodes as many again ahead of the connection, so a reader
+/// that does not read holds up to 64 of them in memory.
+const WEBSOCKET_PAGE_MAX: usize = 64 << 10;
+
 /// Source: Durable Streams protocol, sections 5.6 to 5.8, and our extensions.
 pub(super) async fn read(
     request: HttpRequest,
@@ -85,8 +89,9 @@ impl App {
         let one_message = 1;
         let from = log.read_from(start, one_message).await?.from;
         let recycles = technique != Technique::Websocket;
+        let page_max = usize::try_from(self.config.page_max).unwrap_or(usize::MAX);
         let terms = Terms {
-            page_max: usize::try_from(self.config.page_max).unwrap_or(usize::MAX),
+            page_max: if technique == Technique::Websocket { page_max.min(WEBSOCKET_PAGE_MAX) } else { page_max },
             heartbeat: self.config.heartbeat,
             life: recycles.then(|| with_jitter(self.config.recycle)),
             stop: self.stop.clone(),

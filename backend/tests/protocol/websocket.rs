@@ -167,9 +167,12 @@ async fn a_client_that_says_goodbye_gets_its_goodbye_back() {
 
 #[tokio::test]
 async fn an_append_to_a_closed_stream_is_told_where_it_ends() {
-    let server = Server::with(|config| config.page_max = 1);
+    let server = Server::start();
     let stream = server.stream("it", JSON).await;
-    stream.append(format!("[{}]", vec!["1"; 2_000].join(","))).await;
+    // More than the 64 frames and the sockets' megabytes on the way: the reader can't be at the end when it asks.
+    for _ in 0..200 {
+        stream.append(format!("\"{}\"", "x".repeat(200 << 10))).await;
+    }
     // A reader far behind: its connection is open although the stream is closed.
     let mut behind = socket(&server, &stream.target("offset=-1&live=websocket")).await.unwrap();
     let end = stream.close().await;
@@ -229,4 +232,24 @@ async fn a_frame_beyond_the_body_limit_ends_the_connection_and_says_why() {
         let _ended = pieces.send(Message::Frame(Frame::message(vec![b' '; 500], opcode, false))).await;
     }
     assert_eq!(close_frame(&mut pieces).await.code, CloseCode::Size);
+}
+
+#[tokio::test]
+async fn a_page_is_cut_small_because_a_reader_that_does_not_read_holds_many() {
+    let server = Server::start();
+    let stream = server.stream("it", TEXT).await;
+    for _ in 0..20 {
+        stream.append("x".repeat(10_000)).await;
+    }
+    let whole = stream.get("offset=-1").await;
+    assert_eq!(whole.body.len(), 200_000);
+    let mut socket = socket(&server, &stream.target("offset=-1&live=websocket")).await.unwrap();
+    let mut came = 0;
+    while came < 200_000 {
+        let frame = text(&mut socket).await.unwrap();
+        assert!(frame.len() < 70_000, "a frame of {} bytes", frame.len());
+        let frame: Value = serde_json::from_str(&frame).unwrap();
+        came += frame["data"].as_str().map_or(0, str::len);
+        assert_eq!(frame["upToDate"] == true, came == 200_000);
+    }
 }
