@@ -1,6 +1,6 @@
 //! Many writers and readers at once: nothing lost, nothing repeated, one order for all, whatever way it is read.
 
-use super::harness::{JSON, Server, Stream, client};
+use super::harness::{JSON, Server, Stream};
 use super::live::{Live, messages};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -24,7 +24,6 @@ async fn stay(
         Technique::Poll | Technique::LongPoll => None,
         Technique::Ndjson | Technique::Sse | Technique::Websocket => Some(Live::open(stream, technique, &from).await),
     };
-    let http = client();
     for _ in 0..rounds {
         if came.len() >= TOTAL {
             break;
@@ -38,7 +37,7 @@ async fn stay(
             None => {
                 let live = if technique == Technique::LongPoll { "&live=long-poll" } else { "" };
                 let url = stream.server.url(&stream.target(&format!("offset={from}{live}")));
-                let request = http.get(url);
+                let request = stream.server.http.get(url);
                 if random.random_ratio(1, 6) {
                     // Breaks off in the middle: what it would have brought must come again.
                     let short = Duration::from_micros(random.random_range(0..3_000));

@@ -1,6 +1,6 @@
 //! Streaming readers for tests: NDJSON, SSE and WebSocket behind one interface.
 
-use super::harness::{Server, Stream, client, within};
+use super::harness::{Server, Stream, within};
 use futures_util::{SinkExt, StreamExt};
 use std::collections::VecDeque;
 use tailwater_protocol::headers::{self, ContentKind};
@@ -47,8 +47,8 @@ impl Live {
         let source = if technique == Technique::Websocket {
             Source::Websocket(Box::new(socket(stream.server, &target).await?))
         } else {
-            // A client of its own: dropping the reader then ends its connection, too.
-            let response = within("a live answer", client().get(stream.server.url(&target)).send()).await.unwrap();
+            let request = stream.server.http.get(stream.server.url(&target));
+            let response = within("a live answer", request.send()).await.unwrap();
             if response.status() != 200 {
                 return Err(response.status().as_u16());
             }
