@@ -60,8 +60,8 @@ impl Page {
             return;
         }
         browser::show_query(&settings.to_query());
-        self.settings.set(settings.clone());
-        self.feed().apply(settings);
+        self.feed().apply(&settings);
+        self.settings.set(settings);
     }
 }
 

@@ -23,6 +23,9 @@ const STALL_MS: f64 = 1_000.0;
 /// What the loop draws on; empty until the page stands.
 pub type Canvas = Rc<RefCell<Option<Stage>>>;
 
+/// What the browser calls for each frame; it asks for the next one itself.
+type OnFrame = RefCell<Option<Closure<dyn FnMut(f64)>>>;
+
 #[derive(Debug, Default)]
 struct Beat {
     drawn_ms: Cell<f64>,
@@ -35,7 +38,7 @@ struct Beat {
 pub fn run(feed: Rc<Feed>, canvas: Canvas) {
     let calm = browser::wants_less_motion();
     let beat = Beat::default();
-    let frame: Rc<RefCell<Option<Closure<dyn FnMut(f64)>>>> = Rc::default();
+    let frame: Rc<OnFrame> = Rc::default();
     let again = frame.clone();
     *frame.borrow_mut() = Some(Closure::new(move |_| {
         on_frame(&feed, &canvas, &beat, calm);
@@ -44,7 +47,7 @@ pub fn run(feed: Rc<Feed>, canvas: Canvas) {
     ask(&frame);
 }
 
-fn ask(frame: &RefCell<Option<Closure<dyn FnMut(f64)>>>) {
+fn ask(frame: &OnFrame) {
     if let Some(closure) = frame.borrow().as_ref() {
         // Refused only by a window that is being closed.
         browser::window().request_animation_frame(closure.as_ref().unchecked_ref()).ok();

@@ -311,7 +311,7 @@ impl Feed {
     }
 
     /// Takes other settings; what they don't touch goes on undisturbed.
-    pub fn apply(self: &Rc<Self>, settings: Settings) {
+    pub fn apply(self: &Rc<Self>, settings: &Settings) {
         let before = std::mem::replace(&mut self.race.borrow_mut().settings, settings.clone());
         if settings.changes_the_stream(&before) {
             self.resume();

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use tailwater_protocol::Technique;
 
-use super::lane::total_bytes;
+use super::meter::total_bytes;
 use super::race::Race;
 use super::settings::{Source, lane_index, pattern_name};
 use super::summary::{LaneSummary, Measure, Path, Summary};

@@ -7,6 +7,7 @@ use tailwater_protocol::rig::Counts;
 use tailwater_protocol::{Batch, Report, Technique, Token};
 
 use super::clock::Mapping;
+use super::meter::Meter;
 use super::order::{Arrival, Ledger, Order};
 use super::pieces::{Cutter, Message, Stamps};
 use super::ring::Ring;
@@ -100,13 +101,6 @@ struct Exchange {
     counted_empty: bool,
     sent_ms: f64,
     last_byte_ms: f64,
-}
-
-/// Bytes that the relay counted since the run began.
-#[derive(Debug, Clone, Copy, Default)]
-struct Meter {
-    base: Option<(Counts, u64)>,
-    now: Option<(Counts, u64)>,
 }
 
 /// One lane of the race.
@@ -247,7 +241,14 @@ impl Lane {
         if self.exchanges.len() == 4 {
             self.exchanges.pop_front();
         }
-        self.exchanges.push_back(Exchange { id, technique, news: false, counted_empty: false, sent_ms: at_ms, last_byte_ms: 0.0 });
+        self.exchanges.push_back(Exchange {
+            id,
+            technique,
+            news: false,
+            counted_empty: false,
+            sent_ms: at_ms,
+            last_byte_ms: 0.0,
+        });
     }
 
     fn answered(&mut self, id: u64, at_ms: f64) {
@@ -378,27 +379,12 @@ impl Lane {
 
     /// Takes what the relay has counted on this lane so far.
     pub fn counted(&mut self, counts: Counts) {
-        let now = (counts, self.tally.events);
-        self.meter.base.get_or_insert(now);
-        self.meter.now = Some(now);
+        self.meter.counted(counts, self.tally.events);
     }
 
-    /// The relay's counts go on from zero: the lane has another port.
-    pub fn recount(&mut self) {
-        self.meter = Meter { base: Some((Counts::default(), self.tally.events)), now: None };
-    }
-
-    /// What the relay counted since the run began; `None` without a relay.
-    pub fn counts(&self) -> Option<Counts> {
-        let (base, now) = (self.meter.base?.0, self.meter.now?.0);
-        Some(minus(now, base))
-    }
-
-    /// Application bytes in both directions per event since the run began; `None` without a relay or without events.
-    pub fn bytes_per_event(&self) -> Option<f64> {
-        let events = self.meter.now?.1.checked_sub(self.meter.base?.1)?;
-        let counts = self.counts()?;
-        (events > 0).then(|| total_bytes(&counts) as f64 / events as f64)
+    /// Bytes since the run began.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Messages of this run that had been written before the lane began.
@@ -409,33 +395,6 @@ impl Lane {
     /// The beginning of the last message, for showing.
     pub fn preview(&self) -> &str {
         self.cutter.preview()
-    }
-}
-
-/// All application bytes of a lane, both directions.
-pub fn total_bytes(counts: &Counts) -> u64 {
-    counts.request_head_bytes
-        + counts.request_body_bytes
-        + counts.request_framing_bytes
-        + counts.response_head_bytes
-        + counts.response_body_bytes
-        + counts.response_framing_bytes
-}
-
-/// What came to `base` since; counts never fall on one port, but a listener that began anew must not underflow.
-fn minus(now: Counts, base: Counts) -> Counts {
-    Counts {
-        connections: now.connections.saturating_sub(base.connections),
-        connections_open: now.connections_open,
-        requests: now.requests.saturating_sub(base.requests),
-        responses: now.responses.saturating_sub(base.responses),
-        empty_responses: now.empty_responses.saturating_sub(base.empty_responses),
-        request_head_bytes: now.request_head_bytes.saturating_sub(base.request_head_bytes),
-        request_body_bytes: now.request_body_bytes.saturating_sub(base.request_body_bytes),
-        request_framing_bytes: now.request_framing_bytes.saturating_sub(base.request_framing_bytes),
-        response_head_bytes: now.response_head_bytes.saturating_sub(base.response_head_bytes),
-        response_body_bytes: now.response_body_bytes.saturating_sub(base.response_body_bytes),
-        response_framing_bytes: now.response_framing_bytes.saturating_sub(base.response_framing_bytes),
     }
 }
 
@@ -532,12 +491,12 @@ mod tests {
         let mut bench = Bench::new(Technique::Poll);
         let counts = |bytes| Counts { request_head_bytes: bytes, ..Counts::default() };
         bench.lane.counted(counts(5_000));
-        assert_eq!(bench.lane.bytes_per_event(), None);
+        assert_eq!(bench.lane.meter().bytes_per_event(), None);
         bench.answer(0, 100.0, &[(0, 1.0), (1, 2.0)]);
         bench.lane.counted(counts(6_000));
-        assert_eq!(bench.lane.bytes_per_event(), Some(500.0));
+        assert_eq!(bench.lane.meter().bytes_per_event(), Some(500.0));
         bench.lane.begin_run();
-        assert_eq!(bench.lane.counts(), None);
+        assert_eq!(bench.lane.meter().counts(), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod export;
 pub mod lane;
+pub mod meter;
 pub mod order;
 pub mod pieces;
 pub mod predict;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tailwater_lab::{
-    Arrivals, Claim, Guards, Latencies, Pacing, Prediction, Quantity, Verdict, Workload, judge, predict,
+    Arrivals, Claim, Guards, Latencies, Pacing, Prediction, Quantity, Sample, Verdict, Workload, judge, predict,
 };
 use tailwater_protocol::Technique;
 use tailwater_protocol::rig::Pattern;
@@ -98,6 +98,10 @@ pub fn verdict(
     guards: Guards,
 ) -> Option<Verdict> {
     let sample = measured.mean_ms_sample(answers)?;
+    // What was answered together counts once, also for how much longer it takes.
+    let independent = sample.n.min(answers);
+    let per_s = known.rate_per_s * independent as f64 / sample.n.max(1) as f64;
+    let sample = Sample { n: independent, ..sample };
     let claim = Claim {
         quantity: Quantity::MeanLatency,
         predicted: prediction.latency.mean_s() * 1_000.0,
@@ -106,7 +110,7 @@ pub fn verdict(
         spread: prediction.phase_spread_s * 1_000.0 + known.ways.doubt_ms,
     };
     let guards = Guards { smallest_latency_ms: measured.min_us().map(|least| least / 1_000.0), ..guards };
-    Some(judge(claim, sample, guards, known.rate_per_s))
+    Some(judge(claim, sample, guards, per_s))
 }
 
 #[cfg(test)]

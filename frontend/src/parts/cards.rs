@@ -66,14 +66,11 @@ fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
     let index = lane_index(technique);
     let is_on = move || page.settings.with(|settings| settings.lanes[index]);
     let gloss = move || {
-        let gloss = face.gloss.say(page.language.get());
-        match technique {
-            Technique::Poll => {
-                let interval_ms = page.settings.with(|settings| settings.interval_ms);
-                (page.text().every)(gloss, &numbers::span_ms(interval_ms))
-            }
-            Technique::LongPoll | Technique::Ndjson | Technique::Sse | Technique::Websocket => gloss.to_owned(),
+        if technique == Technique::Poll {
+            let interval_ms = page.settings.with(|settings| settings.interval_ms);
+            return (page.text().asks_every)(&numbers::span_ms(interval_ms));
         }
+        face.gloss.say(page.language.get()).to_owned()
     };
     view! {
         <header>

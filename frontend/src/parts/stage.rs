@@ -16,6 +16,7 @@ use crate::browser;
 use crate::model::lane::Phase;
 use crate::model::race::Race;
 use crate::model::settings::lane_index;
+use crate::model::verdict::Saying;
 use crate::techniques::face;
 use crate::text::Text;
 
@@ -109,12 +110,7 @@ fn lane_views(race: &Race) -> Vec<LaneView<'_>> {
     Technique::ALL
         .into_iter()
         .filter(|technique| race.lanes[lane_index(*technique)].phase != Phase::Off)
-        .map(|technique| LaneView {
-            technique,
-            trace: &race.traces[lane_index(technique)],
-            up_ms,
-            down_ms,
-        })
+        .map(|technique| LaneView { technique, trace: &race.traces[lane_index(technique)], up_ms, down_ms })
         .collect()
 }
 
@@ -142,16 +138,20 @@ pub fn StageView() -> impl IntoView {
         stage.measure();
         *page.canvas().borrow_mut() = Some(stage);
     });
+    // Without a stream there is nothing to draw, and the notice says why.
+    let nothing =
+        Memo::new(move |_| page.summary.with(|summary| matches!(summary.saying, Saying::Missing(_) | Saying::NoLanes)));
     view! {
+        <div hidden=move || nothing.get()>
         <Figure title=|text| text.sequence hint=|text| text.sequence_hint canvas=canvases[0] test_id="sequence"
-            host=host over=move || view! { <LaneNames width /> }.into_any()
-            table=|| view! { <RequestTable /> }.into_any() />
+            host=host over=move || view! { <LaneNames width /> }
+            table=|| view! { <RequestTable of=|text| text.sequence /> } />
         <Figure title=|text| text.waterfall hint=|text| text.waterfall_hint canvas=canvases[1] test_id="waterfall"
-            over=|| ().into_any()
-            table=|| view! { <RequestTable /> }.into_any() />
+            table=|| view! { <RequestTable of=|text| text.waterfall /> } />
         <Figure title=|text| text.distribution hint=|text| text.distribution_hint canvas=canvases[2] test_id="distribution"
-            over=|| view! { <ScaleSwitch /> }.into_any()
-            table=|| view! { <FigureTable /> }.into_any() />
+            tools=|| view! { <ScaleSwitch /> }
+            table=|| view! { <FigureTable /> } />
+        </div>
     }
 }
 
@@ -163,8 +163,9 @@ fn Figure(
     canvas: NodeRef<Canvas>,
     test_id: &'static str,
     #[prop(optional)] host: NodeRef<Div>,
-    over: impl Fn() -> AnyView + Send + 'static,
-    table: impl Fn() -> AnyView + Send + Sync + 'static,
+    #[prop(optional, into)] over: ViewFn,
+    #[prop(optional, into)] tools: ViewFn,
+    #[prop(into)] table: ViewFn,
 ) -> impl IntoView {
     let page = expect_context::<Page>();
     let open = RwSignal::new(false);
@@ -173,16 +174,17 @@ fn Figure(
             <figcaption>
                 <h2>{move || title(page.text())}</h2>
                 <p class="hint">{move || hint(page.text())}</p>
+                {tools.run()}
             </figcaption>
             <div class="canvas" node_ref=host>
                 <canvas node_ref=canvas data-testid=test_id role="img" aria-label=move || hint(page.text())></canvas>
-                {over()}
+                {over.run()}
             </div>
             <details
                 on:toggle=move |_| open.update(|open| *open = !*open)
             >
                 <summary>{move || page.text().as_table}</summary>
-                {move || open.get().then(&table)}
+                {move || open.get().then(|| table.run())}
             </details>
         </figure>
     }

@@ -10,7 +10,7 @@ use crate::model::race::Race;
 use crate::model::settings::lane_index;
 use crate::model::summary::LaneSummary;
 use crate::techniques::face;
-use crate::text::numbers;
+use crate::text::{Text, numbers};
 
 /// So many requests of each lane are listed.
 const REQUESTS: usize = 4;
@@ -34,7 +34,10 @@ struct RequestRow {
 
 /// The last requests of each lane.
 #[component]
-pub fn RequestTable() -> impl IntoView {
+pub fn RequestTable(
+    /// The drawing that the table stands for.
+    of: fn(&Text) -> &'static str,
+) -> impl IntoView {
     let page = expect_context::<Page>();
     let second = second(page);
     let rows = move || {
@@ -43,7 +46,7 @@ pub fn RequestTable() -> impl IntoView {
         page.feed().with_shown(browser::now_ms(), request_rows)
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=move || page.text().open_requests>
+        <div class="scroll" tabindex="0" role="region" aria-label=move || of(page.text())>
             <table>
                 <caption>{move || page.text().open_requests}</caption>
                 <thead>

@@ -42,7 +42,7 @@ pub(super) const TEXT: Text = Text {
     relay_counts: "bytes counted at the server's socket, each lane on a port of its own",
     lab_off: "the server's lab is off: lanes share the page's origin, and header bytes can't be counted",
     ports_shut: "the lanes' own ports can't be reached from here: lanes share the page's origin, and header bytes can't be counted",
-    hidden: |samples| format!("the tab was hidden: {} samples discarded, as browsers slow hidden tabs", count(samples)),
+    hidden: |samples| format!("{} samples discarded: the tab was hidden, or the page could not run", count(samples)),
     behind_first: "these messages carry no due time: late means behind the first lane that had the message",
     paused_note: "Paused. Measuring goes on; the figures and the picture stand still.",
     server_gone: "The server does not answer. The page keeps trying and goes on by itself.",
@@ -58,7 +58,7 @@ pub(super) const TEXT: Text = Text {
     body_bytes: "body bytes/event",
     lost: "lost",
     repeated: "repeated",
-    every: |gloss, interval| format!("{gloss} {interval}"),
+    asks_every: |interval| format!("asks every {interval}"),
     against: |mean, predicted, allowed| match allowed {
         Some(allowed) => format!("mean {mean}, predicted {predicted} ± {allowed} ms"),
         None => format!("mean {mean}, predicted {predicted} ms"),

@@ -43,9 +43,7 @@ pub(super) const TEXT: Text = Text {
     relay_counts: "바이트는 서버 소켓에서 셈, 레인마다 포트가 따로 있음",
     lab_off: "서버의 실험실이 꺼져 있음: 레인들이 페이지의 출처를 함께 쓰며 헤더 바이트는 셀 수 없음",
     ports_shut: "레인 전용 포트에 닿을 수 없음: 레인들이 페이지의 출처를 함께 쓰며 헤더 바이트는 셀 수 없음",
-    hidden: |samples| {
-        format!("탭이 가려져 있던 동안의 표본 {}개는 버림: 브라우저는 가려진 탭을 늦춥니다", count(samples))
-    },
+    hidden: |samples| format!("표본 {}개는 버림: 탭이 가려져 있었거나 페이지가 멈춰 있었음", count(samples)),
     behind_first: "이 메시지에는 예정 시각이 없습니다. ‘늦음’은 같은 메시지를 가장 먼저 받은 레인보다 늦은 정도입니다",
     paused_note: "멈춤. 측정은 계속되며 숫자와 그림만 멈춰 있습니다.",
     server_gone: "서버가 답하지 않습니다. 페이지가 계속 시도하며, 되면 스스로 이어 갑니다.",
@@ -61,7 +59,7 @@ pub(super) const TEXT: Text = Text {
     body_bytes: "본문 바이트/이벤트",
     lost: "유실",
     repeated: "중복",
-    every: |gloss, interval| format!("{interval}마다 {gloss}"),
+    asks_every: |interval| format!("{interval}마다 묻는다"),
     against: |mean, predicted, allowed| match allowed {
         Some(allowed) => format!("평균 {mean}, 예측 {predicted} ± {allowed} ms"),
         None => format!("평균 {mean}, 예측 {predicted} ms"),

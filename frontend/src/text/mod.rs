@@ -135,7 +135,7 @@ pub struct Text {
     pub body_bytes: &'static str,
     pub lost: &'static str,
     pub repeated: &'static str,
-    pub every: fn(&str, &str) -> String,
+    pub asks_every: fn(&str) -> String,
     pub against: fn(&str, &str, Option<&str>) -> String,
     pub predicted: &'static str,
     pub no_prediction: &'static str,
