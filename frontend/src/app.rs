@@ -17,6 +17,9 @@ use crate::text::{Language, Text};
 const LANGUAGE_KEY: &str = "tailwater.language";
 const THEME_KEY: &str = "tailwater.theme";
 
+/// Seconds that a telephone shows at first: more would crowd.
+const NARROW_WINDOW_S: f64 = 4.0;
+
 /// What every part of the page can reach.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
@@ -77,6 +80,9 @@ pub fn mount() {
 #[component]
 fn App() -> impl IntoView {
     let mut settings = Settings::from_query(&browser::query());
+    if browser::is_narrow() && settings.window_s == Settings::default().window_s {
+        settings.window_s = NARROW_WINDOW_S;
+    }
     if settings.theme == Theme::Auto {
         settings.theme = browser::stored(THEME_KEY).and_then(|name| Theme::from_name(&name)).unwrap_or_default();
     }

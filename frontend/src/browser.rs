@@ -75,6 +75,11 @@ pub fn wants_less_motion() -> bool {
     wish.ok().flatten().is_some_and(|wish| wish.matches())
 }
 
+/// Whether the page is as narrow as a telephone.
+pub fn is_narrow() -> bool {
+    window().inner_width().ok().and_then(|width| width.as_f64()).is_some_and(|width| width < 600.0)
+}
+
 /// Whether nobody can see the page now.
 pub fn is_hidden() -> bool {
     window().document().is_some_and(|document| document.hidden())

@@ -200,6 +200,9 @@ impl Race {
         let lanes: Vec<LaneSummary> = Technique::ALL.map(|technique| self.lane_summary(technique, now_ms)).to_vec();
         let saying = match (&self.stream_state, self.connection) {
             (_, Connection::Lost) => Saying::Unreachable,
+            (StreamState::Missing, _) if self.path == Path::LabOff && self.settings.source == Source::Host => {
+                Saying::NoSource
+            }
             (StreamState::Missing, _) => Saying::Missing(self.stream.clone()),
             (StreamState::Unknown, _) => Saying::Connecting,
             (StreamState::Found, _) => verdict::saying(&lanes, self.settings.interval_ms),
@@ -388,5 +391,7 @@ mod tests {
         race.connection = Connection::Live;
         race.stream_state = StreamState::Missing;
         assert_eq!(race.summary(1.0).saying, Saying::Missing("lab/host".to_owned()));
+        race.path = Path::LabOff;
+        assert_eq!(race.summary(1.0).saying, Saying::NoSource);
     }
 }

@@ -51,6 +51,8 @@ pub enum Saying {
     NoLanes,
     /// The stream does not exist.
     Missing(String),
+    /// The server has no sources of its own, and no stream was named.
+    NoSource,
     /// The server does not answer.
     Unreachable,
     /// Every lane that is on has failed: what the first of them said.

@@ -77,6 +77,7 @@ fn Notes() -> impl IntoView {
 enum Kind {
     Quiet,
     Missing,
+    NoSource,
     Gone,
     Failed(String),
 }
@@ -89,6 +90,7 @@ pub fn Notice() -> impl IntoView {
         page.summary.with(|summary| match &summary.saying {
             Saying::Quiet { .. } => Some((Kind::Quiet, summary.stream.clone())),
             Saying::Missing(stream) => Some((Kind::Missing, stream.clone())),
+            Saying::NoSource => Some((Kind::NoSource, "logs/demo".to_owned())),
             Saying::Unreachable => Some((Kind::Gone, summary.stream.clone())),
             Saying::Failed(why) => Some((Kind::Failed(why.clone()), summary.stream.clone())),
             _ => None,
@@ -124,6 +126,15 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
             <p>{move || (page.text().missing)(&stream)}</p>
             <button class="primary" data-testid="create" on:click=on_create>{move || page.text().create}</button>
             <p class="fault">{move || problem.get()}</p>
+            <Command line=create />
+            <p>{move || page.text().or_append}</p>
+            <Command line=append />
+        }
+        .into_any(),
+        Kind::NoSource => view! {
+            <h2>{move || page.text().no_source_title}</h2>
+            <p>{move || page.text().no_source}</p>
+            <button class="primary" on:click=move |_| browser::focus("stream-name")>{move || page.text().stream_name}</button>
             <Command line=create />
             <p>{move || page.text().or_append}</p>
             <Command line=append />

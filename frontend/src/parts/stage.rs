@@ -139,8 +139,9 @@ pub fn StageView() -> impl IntoView {
         *page.canvas().borrow_mut() = Some(stage);
     });
     // Without a stream there is nothing to draw, and the notice says why.
-    let nothing =
-        Memo::new(move |_| page.summary.with(|summary| matches!(summary.saying, Saying::Missing(_) | Saying::NoLanes)));
+    let nothing = Memo::new(move |_| {
+        page.summary.with(|summary| matches!(summary.saying, Saying::Missing(_) | Saying::NoSource | Saying::NoLanes))
+    });
     view! {
         <div hidden=move || nothing.get()>
         <Figure title=|text| text.sequence hint=|text| text.sequence_hint canvas=canvases[0] test_id="sequence"

@@ -152,6 +152,8 @@ pub(super) const TEXT: Text = Text {
     },
     create: "Create it",
     or_append: "then append to it:",
+    no_source_title: "Which stream?",
+    no_source: "The lab of this server is off, so it has no pulse and no generated events. Name any of its streams, or start one from a shell:",
     gone_title: "The server does not answer",
     gone: "Is it still running? The page asks again every two seconds. Start it with:",
     failed_title: "The stream can't be followed",
@@ -217,6 +219,7 @@ fn verdict(saying: &Saying) -> String {
         Saying::Connecting => "Setting up the lanes…".to_owned(),
         Saying::NoLanes => "No lane is on. Switch one on to begin.".to_owned(),
         Saying::Missing(stream) => format!("There is no stream {stream} yet."),
+        Saying::NoSource => "This server has no events of its own: name a stream to follow.".to_owned(),
         Saying::Unreachable => "The server does not answer.".to_owned(),
         Saying::Failed(why) => format!("The stream can't be followed: {why}."),
         Saying::Closed { events } => {

@@ -147,6 +147,8 @@ pub(super) const TEXT: Text = Text {
     },
     create: "만들기",
     or_append: "그리고 덧붙이기:",
+    no_source_title: "어느 스트림을 볼까요?",
+    no_source: "이 서버의 실험실이 꺼져 있어 맥박도 만들어 낸 이벤트도 없습니다. 스트림 이름을 적거나 셸에서 하나 시작해 보세요:",
     gone_title: "서버가 답하지 않습니다",
     gone: "서버가 켜져 있나요? 페이지는 2초마다 다시 묻습니다. 켜는 방법:",
     failed_title: "스트림을 따라갈 수 없습니다",
@@ -202,6 +204,7 @@ fn verdict(saying: &Saying) -> String {
         Saying::Connecting => "레인을 준비하는 중…".to_owned(),
         Saying::NoLanes => "켜진 레인이 없습니다. 하나를 켜면 시작합니다.".to_owned(),
         Saying::Missing(stream) => format!("{stream} 스트림이 아직 없습니다."),
+        Saying::NoSource => "이 서버에는 스스로 내는 이벤트가 없습니다. 따라갈 스트림의 이름을 적어 주세요.".to_owned(),
         Saying::Unreachable => "서버가 답하지 않습니다.".to_owned(),
         Saying::Failed(why) => format!("스트림을 따라갈 수 없습니다: {why}"),
         Saying::Closed { events } => {

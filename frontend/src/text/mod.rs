@@ -212,6 +212,8 @@ pub struct Text {
     pub missing: fn(&str) -> String,
     pub create: &'static str,
     pub or_append: &'static str,
+    pub no_source_title: &'static str,
+    pub no_source: &'static str,
     pub gone_title: &'static str,
     pub gone: &'static str,
     pub failed_title: &'static str,
