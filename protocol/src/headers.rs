@@ -22,7 +22,7 @@ pub const STREAM_FORK_OFFSET: &str = "stream-fork-offset";
 pub const STREAM_FORK_SUB_OFFSET: &str = "stream-fork-sub-offset";
 /// `base64` when server-sent events carry bytes that are not text.
 pub const STREAM_SSE_DATA_ENCODING: &str = "stream-sse-data-encoding";
-/// Our extensions, announced on every answer about a stream.
+/// Our extensions, announced when a stream is created and by HEAD.
 pub const STREAM_EXTENSIONS: &str = "stream-extensions";
 /// The earliest position still kept, on 410.
 pub const STREAM_EARLIEST_OFFSET: &str = "stream-earliest-offset";
