@@ -45,10 +45,10 @@ fn push_array_on_one_line(out: &mut Vec<u8>, stored: &[u8]) {
     let start = out.len();
     frame::push_array(out, stored);
     // Inside strings JSON has no raw line breaks: those that are here stand between tokens, where a space means the same.
-    for byte in &mut out[start..] {
-        if *byte == b'\n' || *byte == b'\r' {
-            *byte = b' ';
-        }
+    let mut rest = &mut out[start..];
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+        rest[at] = b' ';
+        rest = &mut rest[at + 1..];
     }
 }
 

@@ -11,6 +11,7 @@ use gloo_net::websocket::futures::WebSocket;
 use gloo_net::websocket::{Message, State, WebSocketError};
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::Poll;
 
 /// Close codes of a server that ends the connection on purpose: done, going away, restarting.
 const ON_PURPOSE: [u16; 3] = [1000, 1001, 1012];
@@ -34,10 +35,38 @@ pub(super) fn connect(url: String) -> LocalBoxStream<'static, Arrival> {
     .boxed_local()
 }
 
-async fn open(mut socket: Box<WebSocket>) -> (Arrival, Option<Connection>) {
-    // Ready to send means open, or failed.
-    let _ready = poll_fn(|context| Pin::new(&mut *socket).poll_ready(context)).await;
-    if matches!(socket.state(), State::Open) {
+/// A socket on its way to being open. One that nobody wants any more is closed as soon as it is: closed earlier, the browser
+/// would write an error to its console.
+struct Opening(Option<Box<WebSocket>>);
+
+impl Opening {
+    async fn ready(&mut self) {
+        // Ready to send means open, or failed.
+        let socket = &mut self.0;
+        poll_fn(|context| match socket {
+            Some(socket) => Pin::new(&mut **socket).poll_ready(context).map(drop),
+            None => Poll::Ready(()),
+        })
+        .await;
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let Some(socket) = self.0.take().filter(|socket| matches!(socket.state(), State::Connecting)) else { return };
+        wasm_bindgen_futures::spawn_local(async move {
+            let mut opening = Self(Some(socket));
+            opening.ready().await;
+        });
+    }
+}
+
+async fn open(socket: Box<WebSocket>) -> (Arrival, Option<Connection>) {
+    let mut opening = Opening(Some(socket));
+    opening.ready().await;
+    if let Some(socket) = opening.0.take()
+        && matches!(socket.state(), State::Open)
+    {
         let head = Head { status: 101, ..Head::default() };
         return (Arrival::Head(head), Some(Connection::Open(socket)));
     }
