@@ -18,9 +18,9 @@ use crate::log::{
     Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, Start, State, StreamConfig,
     StreamName, Streams,
 };
-use bytes::Bytes;
 use generator::Generator;
 use host::Host;
+use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -242,27 +242,33 @@ impl Sources {
 }
 
 /// One more than the number of the last event kept, or 0 in an empty stream.
+///
+/// Messages of others between the source's own (somebody published by hand) are passed over.
 async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
+    let foreign = |why: &str| SourceError::Foreign { stream: log.name().to_string(), why: why.to_owned() };
     let mut from = log.resolve(Start::Beginning);
-    let mut last = Bytes::new();
+    let (mut last, mut is_empty) = (None, true);
     loop {
         let batch = log.read(from, PAGE_BYTES).await?;
         if batch.data.is_empty() {
             break;
         }
-        (last, from) = (batch.data, batch.next);
+        is_empty = false;
+        last = last_stamps(&batch.data).or(last);
+        from = batch.next;
     }
-    if last.is_empty() {
-        return Ok(0);
+    match last {
+        None if is_empty => Ok(0),
+        None => Err(foreign("none of its messages has seq, due_us and sent_us")),
+        Some(stamps) => stamps.seq.checked_add(1).ok_or_else(|| foreign("its last seq is the largest number")),
     }
-    // JSON messages are kept each followed by one comma.
-    let array = [b"[", last.strip_suffix(b",").unwrap_or(&last), b"]"].concat();
-    let foreign = |why: String| SourceError::Foreign { stream: log.name().to_string(), why };
-    let stamps: Vec<Stamps> = serde_json::from_slice(&array)
-        .map_err(|error| foreign(format!("its newest messages have no seq, due_us and sent_us ({error})")))?;
-    stamps.last().map_or(Ok(0), |stamps| {
-        stamps.seq.checked_add(1).ok_or_else(|| foreign("its last seq is the largest number".to_owned()))
-    })
+}
+
+/// The stamps of the last message that has them; JSON messages are kept each followed by one comma.
+fn last_stamps(page: &[u8]) -> Option<Stamps> {
+    let array = [b"[", page.strip_suffix(b",").unwrap_or(page), b"]"].concat();
+    let messages: Vec<&RawValue> = serde_json::from_slice(&array).ok()?;
+    messages.iter().rev().find_map(|message| serde_json::from_str(message.get()).ok())
 }
 
 /// Where events come from.

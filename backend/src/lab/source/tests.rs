@@ -3,6 +3,7 @@
 use super::*;
 use crate::log::ReaderGuard;
 use crate::store::MemoryStore;
+use bytes::Bytes;
 use tailwater_protocol::rig::{GeneratorRequest, Pattern};
 use tokio::time::{sleep, timeout};
 
@@ -196,7 +197,7 @@ async fn a_stream_that_no_source_wrote_is_left_alone() {
     streams.create(&name, json, Some(first), false).await.unwrap();
     let refused = sources.ask(&SourceRequest::Host).await.unwrap_err().to_string();
     assert!(
-        refused.starts_with("the stream `lab/host` exists and is not a source's: its newest messages"),
+        refused.starts_with("the stream `lab/host` exists and is not a source's: none of its messages"),
         "{refused}"
     );
     assert!(streams.delete(&name).await.unwrap());
@@ -204,6 +205,22 @@ async fn a_stream_that_no_source_wrote_is_left_alone() {
     let refused = sources.ask(&SourceRequest::Host).await.unwrap_err();
     assert!(matches!(refused, SourceError::Foreign { .. }), "{refused}");
     assert_eq!(sources.running().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_others_published_between_its_events_does_not_stop_a_source() {
+    let streams = streams();
+    let sources = sources(&streams, SourceLimits::default());
+    let name = StreamName::parse("lab/host").unwrap();
+    let json = StreamConfig::new("application/json");
+    let text = br#"[{"seq":6,"due_us":1,"sent_us":1},{"seq":7,"due_us":2,"sent_us":2},{"text":"by hand","due_us":3}]"#;
+    let first = Payload::parse(json.kind(), Bytes::from_static(text)).unwrap();
+    let config = StreamConfig { keep_bytes: Some(SourceLimits::default().keep_bytes), ..json };
+    streams.create(&name, config, Some(first), false).await.unwrap();
+    let answer = sources.ask(&SourceRequest::Host).await.unwrap();
+    let all = messages(&find(&streams, &answer), 4).await;
+    let stamps: Stamps = serde_json::from_str(&all[3]).unwrap();
+    assert_eq!(stamps.seq, 8);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
