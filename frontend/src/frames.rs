@@ -26,8 +26,13 @@ pub type Canvas = Rc<RefCell<Option<Stage>>>;
 /// What the browser calls for each frame; it asks for the next one itself.
 type OnFrame = RefCell<Option<Closure<dyn FnMut(f64)>>>;
 
+/// How much a new interval between frames counts in their mean.
+const PACE_SHARE: f64 = 0.1;
+
 #[derive(Debug, Default)]
 struct Beat {
+    /// Mean interval between the browser's frames, ms: where they come late, drawing takes its share of the blame.
+    pace_ms: Cell<f64>,
     drawn_ms: Cell<f64>,
     told_ms: Cell<f64>,
     ran_ms: Cell<f64>,
@@ -61,6 +66,10 @@ fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
     if stalled || jumped {
         feed.stalled();
     }
+    if beat.ran_ms.get() > 0.0 && !stalled {
+        let pace_ms = beat.pace_ms.get();
+        beat.pace_ms.set(pace_ms + PACE_SHARE * (now_ms - beat.ran_ms.get() - pace_ms));
+    }
     beat.ran_ms.set(now_ms);
     if now_ms - beat.told_ms.get() >= FIGURES_MS {
         beat.told_ms.set(now_ms);
@@ -70,7 +79,9 @@ fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
             feed.with_shown(now_ms, |race, at_ms| stage.draw_distribution(race, at_ms));
         }
     }
-    if now_ms - beat.drawn_ms.get() >= if calm { STEP_MS } else { FRAME_MS } {
+    // Two frames of the browser for each of ours leave the other half to what arrives.
+    let frame_ms = if calm { STEP_MS } else { FRAME_MS.max(2.0 * beat.pace_ms.get() - 2.0) };
+    if now_ms - beat.drawn_ms.get() >= frame_ms {
         beat.drawn_ms.set(now_ms);
         if let Some(stage) = canvas.borrow_mut().as_mut() {
             feed.with_shown(now_ms, |race, at_ms| stage.draw(race, at_ms));

@@ -54,13 +54,19 @@ enum Trouble {
     Gone,
     /// There is no such stream.
     Missing,
+    /// The server said no, in words.
+    Refused(String),
     /// Something else was asked for meanwhile.
     Outdated,
 }
 
 impl From<Refusal> for Trouble {
     fn from(refusal: Refusal) -> Self {
-        if refusal.is_missing() { Self::Missing } else { Self::Gone }
+        match refusal {
+            Refusal::Unreachable(_) => Self::Gone,
+            refusal if refusal.is_missing() => Self::Missing,
+            Refusal::Status(_, why) => Self::Refused(why),
+        }
     }
 }
 
@@ -143,6 +149,11 @@ impl Feed {
                 Err(Trouble::Missing) => {
                     self.race.borrow_mut().connection = Connection::Connecting;
                     self.race.borrow_mut().stream_state = StreamState::Missing;
+                    browser::sleep(AGAIN_MS).await;
+                }
+                Err(Trouble::Refused(why)) => {
+                    self.race.borrow_mut().connection = Connection::Connecting;
+                    self.race.borrow_mut().stream_state = StreamState::Refused(why);
                     browser::sleep(AGAIN_MS).await;
                 }
                 Err(Trouble::Gone) => {
@@ -242,7 +253,7 @@ impl Feed {
             }
             match seen {
                 Ok(()) => self.race.borrow_mut().connection = self.reached(),
-                Err(Trouble::Gone) => self.race.borrow_mut().connection = Connection::Lost,
+                Err(Trouble::Gone | Trouble::Refused(_)) => self.race.borrow_mut().connection = Connection::Lost,
                 Err(Trouble::Missing | Trouble::Outdated) => {
                     self.race.borrow_mut().connection = Connection::Reconnecting;
                     self.drop_followers();

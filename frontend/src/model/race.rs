@@ -25,6 +25,8 @@ pub enum StreamState {
     Found,
     /// It does not exist.
     Missing,
+    /// The server does not give it, in its words.
+    Refused(String),
 }
 
 /// Five lanes on one stream.
@@ -204,6 +206,7 @@ impl Race {
                 Saying::NoSource
             }
             (StreamState::Missing, _) => Saying::Missing(self.stream.clone()),
+            (StreamState::Refused(why), _) => Saying::Failed(why.clone()),
             (StreamState::Unknown, _) => Saying::Connecting,
             (StreamState::Found, _) => verdict::saying(&lanes, self.settings.interval_ms),
         };

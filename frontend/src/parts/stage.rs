@@ -140,7 +140,9 @@ pub fn StageView() -> impl IntoView {
     });
     // Without a stream there is nothing to draw, and the notice says why.
     let nothing = Memo::new(move |_| {
-        page.summary.with(|summary| matches!(summary.saying, Saying::Missing(_) | Saying::NoSource | Saying::NoLanes))
+        page.summary.with(|summary| {
+            matches!(summary.saying, Saying::Missing(_) | Saying::NoSource | Saying::NoLanes | Saying::Failed(_))
+        })
     });
     view! {
         <div hidden=move || nothing.get()>
