@@ -1,6 +1,8 @@
 //! `cargo xtask test`: everything that must hold before a change is merged, step by step.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::build::{self, Server};
@@ -85,6 +87,9 @@ const STEPS: [Step; 11] = [
         run: browser,
     },
 ];
+
+/// What frontend/webdriver.json names.
+const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
 
 /// Licences and advisories: only where cargo-deny is installed, because its database is fetched from elsewhere.
 const DENY: &str = "deny";
@@ -209,13 +214,25 @@ fn wasm(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
     // The address is compiled into the tests: always the same one, if it is free, saves building them again.
     let server = TestServer::start(&Server::Dev.binary(bench.place), 4438, &[], bench.log)?;
-    let mut tests = bench.cargo(&["test", "--package", "tailwater-dashboard", "--target", WASM]);
+    let mut tests = bench.cargo(&["test", "--package", "tailwater-dashboard", "--target", WASM, "--test", "*"]);
     tests.env("TAILWATER_TEST_URL", server.url());
+    tests.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", webdriver(bench)?);
     if let Some(driver) = &bench.tools.chromedriver {
         tests.env("CHROMEDRIVER", driver);
     }
     bench.log.run(&mut tests)?;
     server.stop()
+}
+
+/// The browser's settings of frontend/webdriver.json, with the Chromium that was found.
+fn webdriver(bench: &Bench<'_>) -> Result<PathBuf, Fault> {
+    let kept = bench.place.root.join("frontend/webdriver.json");
+    let own = bench.place.logs().join("webdriver.json");
+    let text = fs::read_to_string(&kept).map_err(Fault::file(&kept))?;
+    let chromium = bench.tools.chromium.as_deref().unwrap_or(Path::new(DEBIANS_CHROMIUM));
+    let named = text.replace(DEBIANS_CHROMIUM, &chromium.display().to_string());
+    fs::write(&own, named).map_err(Fault::file(&own))?;
+    Ok(own)
 }
 
 fn dashboard(bench: &Bench<'_>) -> Result<(), Fault> {
