@@ -15,6 +15,7 @@ use crate::tools::Need;
 /// # Errors
 /// Whatever keeps the tools, the dashboard or the server from being built, or the server from starting.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
+    let arguments = server_arguments(arguments);
     let place = Place::find()?;
     println!("==> 1/3 Tools");
     let tools = setup::prepare(&place, &Need::SERVE)?;
@@ -28,10 +29,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     println!("==> 3/3 Server: release build with the dashboard inside (a few minutes the first time)");
     child::run(&mut Server::Release.command(&place))?;
     let binary = Server::Release.binary(&place);
-    println!("==> Starting {} serve {}", build::shown(&place, &binary), arguments.join(" "));
+    println!("==> Starting {} serve {}(Ctrl-C stops it)", build::shown(&place, &binary), spaced(arguments));
     // This process becomes the server: Ctrl-C and SIGTERM reach it directly, and there is no child to lose.
     let source = Command::new(&binary).arg("serve").args(server_arguments(arguments)).exec();
     Err(Fault::Start { program: binary.display().to_string(), source })
+}
+
+/// Each argument and a space after it.
+fn spaced(arguments: &[String]) -> String {
+    arguments.iter().map(|argument| format!("{argument} ")).collect()
 }
 
 /// Without the `--` that separates them from ours.
@@ -39,5 +45,19 @@ pub(crate) fn server_arguments(arguments: &[String]) -> &[String] {
     match arguments.split_first() {
         Some((first, rest)) if first == "--" => rest,
         _ => arguments,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_pair_of_dashes_is_ours() {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(server_arguments(&words("-- --listen x")), words("--listen x"));
+        assert_eq!(server_arguments(&words("--listen x")), words("--listen x"));
+        assert_eq!(server_arguments(&words("-- --")), words("--"));
+        assert_eq!(server_arguments(&[]), words(""));
     }
 }
