@@ -199,7 +199,7 @@ impl Feed {
             *self.content_type.borrow_mut() = head.content_type;
         }
         for technique in settings.lanes_on() {
-            self.start_lane(technique);
+            self.start_lane(technique, None);
         }
         Ok(())
     }
@@ -215,11 +215,12 @@ impl Feed {
         ask::source(&wish).await.map(|answer| answer.stream)
     }
 
-    fn start_lane(self: &Rc<Self>, technique: Technique) {
+    /// Starts a lane at `from`, which is so many messages after the common start; without it, where the others are.
+    fn start_lane(self: &Rc<Self>, technique: Technique, from: Option<(Token, u64)>) {
         let index = lane_index(technique);
         let (url, options) = {
             let mut race = self.race.borrow_mut();
-            let (from, position) = race.beginning(&self.start.borrow());
+            let (from, position) = from.unwrap_or_else(|| race.beginning(&self.start.borrow()));
             race.lanes[index].start(from.clone(), position);
             let options = FollowOptions {
                 technique,
@@ -347,12 +348,13 @@ impl Feed {
             let index = lane_index(technique);
             let runs = self.followers.borrow()[index].is_some();
             let rearms = technique == Technique::LongPoll && settings.hold_s != before.hold_s;
+            let place = runs.then(|| self.race.borrow().lanes[index].place()).flatten();
             if runs && (!settings.lanes[index] || rearms) {
                 drop(self.followers.borrow_mut()[index].take());
                 self.race.borrow_mut().stop_lane(technique, browser::now_ms());
             }
             if settings.lanes[index] && (!runs || rearms) {
-                self.start_lane(technique);
+                self.start_lane(technique, place);
             }
         }
     }

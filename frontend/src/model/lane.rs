@@ -177,6 +177,11 @@ impl Lane {
         self.caught_up_ms = None;
     }
 
+    /// Where to go on, and how many messages that is after the common start.
+    pub fn place(&self) -> Option<(Token, u64)> {
+        Some((self.token.clone()?, self.order.position))
+    }
+
     /// Stops following; what was counted stays.
     pub fn stop(&mut self) {
         self.phase = Phase::Off;

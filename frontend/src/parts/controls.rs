@@ -6,6 +6,7 @@ use tailwater_protocol::rig::Pattern;
 use crate::app::Page;
 use crate::browser;
 use crate::model::settings::{self, Limits, Settings, Source, pattern_from_name, pattern_name};
+use crate::model::summary::Path;
 use crate::text::Text;
 use crate::text::numbers;
 
@@ -160,6 +161,8 @@ fn GeneratorControls() -> impl IntoView {
 #[component]
 fn Timing() -> impl IntoView {
     let page = expect_context::<Page>();
+    // Only the relay can add delay.
+    let relayed = Memo::new(move |_| page.summary.with(|summary| matches!(summary.path, Path::Relay | Path::Unknown)));
     view! {
         <fieldset>
             <legend>{move || page.text().timing}</legend>
@@ -167,11 +170,13 @@ fn Timing() -> impl IntoView {
                 get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
             <Dial id="hold" label=|text| text.hold unit=|_| "s" limits=settings::HOLD_S log=false
                 get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
+            <fieldset disabled=move || !relayed.get()>
             <Dial id="up" label=|text| text.delay_up unit=|_| "ms" limits=settings::DELAY_MS log=false
                 get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
             <Dial id="down" label=|text| text.delay_down unit=|_| "ms" limits=settings::DELAY_MS log=false
                 get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
             <p class="hint">{move || page.text().delay_hint}</p>
+            </fieldset>
             <Dial id="window" label=|text| text.window unit=|_| "s" limits=settings::WINDOW_S log=true
                 get=|settings| settings.window_s set=|settings, value| settings.window_s = (value * 10.0).round() / 10.0 />
         </fieldset>

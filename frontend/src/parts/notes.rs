@@ -6,18 +6,36 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::settings::encode;
 use crate::model::summary::{Measure, Path};
-use crate::model::verdict::{Connection, Saying};
+use crate::model::verdict::{Connection, Cost, Saying};
+
+/// The verdict as it was in one second of the run.
+#[derive(Clone, PartialEq)]
+struct Said {
+    second: u64,
+    saying: Saying,
+    cost: Option<Cost>,
+}
 
 /// The verdict and the notes under it.
 #[component]
 pub fn Verdict() -> impl IntoView {
     let page = expect_context::<Page>();
-    let saying = Memo::new(move |_| page.summary.with(|summary| summary.saying.clone()));
-    let cost = Memo::new(move |_| page.summary.with(|summary| summary.cost.clone()));
+    // Another kind of verdict is said at once, other figures once a second: a sentence must stand still to be read.
+    let said = Memo::new(move |before: Option<&Said>| {
+        page.summary.with(|summary| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a run")]
+            let second = summary.run_s.max(0.0) as u64;
+            let kind = std::mem::discriminant(&summary.saying);
+            match before.filter(|before| before.second == second && std::mem::discriminant(&before.saying) == kind) {
+                Some(before) => before.clone(),
+                None => Said { second, saying: summary.saying.clone(), cost: summary.cost.clone() },
+            }
+        })
+    });
     view! {
         <section class="verdict" aria-labelledby="verdict">
-            <p class="sentence" id="verdict" data-testid="verdict">{move || (page.text().verdict)(&saying.get())}</p>
-            <p class="cost">{move || cost.get().map(|cost| (page.text().cost)(&cost)).unwrap_or_default()}</p>
+            <p class="sentence" id="verdict" data-testid="verdict">{move || said.with(|said| (page.text().verdict)(&said.saying))}</p>
+            <p class="cost">{move || said.with(|said| said.cost.as_ref().map(page.text().cost)).unwrap_or_default()}</p>
             <Notes />
         </section>
     }
