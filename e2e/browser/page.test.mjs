@@ -7,7 +7,7 @@ import { after, afterEach, before, describe, test } from 'node:test'
 import { launch } from '../lib/chromium.mjs'
 import { csvRecords } from '../lib/csv.mjs'
 import { RacePage, TECHNIQUES } from '../lib/race-page.mjs'
-import { Server } from '../lib/server.mjs'
+import { BINARY, Server, start } from '../lib/server.mjs'
 import { pause, until } from '../lib/until.mjs'
 
 const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
@@ -122,6 +122,34 @@ describe('the Race page', { timeout: 300_000 }, () => {
     for (let n = 1; n <= 50; n += 1) await append(name, { n })
     await race.allLanes('fifty more events', 'events', SOON_MS, (events, technique) => events === before[technique] + 50)
     assert.deepEqual(await race.losses(), [])
+    assert.deepEqual(race.complaints, [])
+  })
+
+  test('lines that the command line appends are events, and publishing adds one', async () => {
+    const name = 'e2e/lines'
+    const created = await fetch(server.stream(name), { method: 'PUT', headers: { 'content-type': 'text/plain; charset=utf-8' } })
+    assert.equal(created.status, 201)
+    const race = await open(`?stream=${name}`)
+    await race.waitForState('live', SOON_MS)
+    const before = await race.numbers('events')
+    const appending = start(BINARY, ['append', name, '--server', server.url])
+    for (let n = 1; n <= 5; n += 1) appending.stdin.write(`line ${n}\n`)
+    appending.stdin.end()
+    await race.allLanes('five more events', 'events', SOON_MS, (events, technique) => events === before[technique] + 5)
+    await race.publish('hello')
+    await race.allLanes('one more event', 'events', SOON_MS, (events, technique) => events === before[technique] + 6)
+    assert.deepEqual(await race.losses(), [])
+    assert.deepEqual(race.complaints, [])
+  })
+
+  test('reloading again and again costs nothing', async () => {
+    const race = await open()
+    await race.waitForState('live', SOON_MS)
+    for (let reload = 0; reload < 12; reload += 1) {
+      await race.page.reload()
+      await race.waitForState('live', SOON_MS)
+    }
+    await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 3)
     assert.deepEqual(race.complaints, [])
   })
 
