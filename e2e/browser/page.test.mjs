@@ -57,7 +57,7 @@ async function append(name, message) {
   assert.equal(answer.status, 204)
 }
 
-describe('the Race page', { timeout: 300_000 }, () => {
+describe('the Race page', { timeout: 900_000 }, () => {
   test('every lane receives by itself, and loses and repeats nothing', async () => {
     const race = await open()
     await race.allLanes('every lane has ten events', 'events', SOON_MS, (events) => events >= 10)
