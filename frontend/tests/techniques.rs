@@ -3,7 +3,7 @@
 //! Wants a server at `TAILWATER_TEST_URL` (compiled in; by default `http://127.0.0.1:4438`). Every failure names its seed;
 //! `TAILWATER_TEST_SEED`, compiled in too, runs one again.
 #![cfg(target_arch = "wasm32")]
-#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on says so by panicking")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small random numbers from floats")]
 
 use futures_util::future::join;

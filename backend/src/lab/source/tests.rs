@@ -36,7 +36,7 @@ async fn messages(log: &Arc<Log>, count: usize) -> Vec<String> {
                 && !batch.data.is_empty()
             {
                 let array = [b"[", batch.data.strip_suffix(b",").unwrap(), b"]"].concat();
-                let page: Vec<Box<serde_json::value::RawValue>> = serde_json::from_slice(&array).unwrap();
+                let page: Vec<Box<RawValue>> = serde_json::from_slice(&array).unwrap();
                 all.extend(page.into_iter().map(|message| message.get().to_owned()));
                 from = batch.next;
             }
