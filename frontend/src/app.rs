@@ -104,6 +104,8 @@ fn App() -> impl IntoView {
     provide_context(page);
     follow_choices(page);
     watch_visibility(feed.clone());
+    let leaving = feed.clone();
+    window_event_listener(leptos::ev::pagehide, move |_| leaving.leave());
     frames::run(feed, canvas);
     window_event_listener(leptos::ev::keydown, move |event| on_key(page, &event));
     view! { <RacePage /> }

@@ -106,6 +106,14 @@ pub async fn close_race(id: &str) {
     with_deadline(Request::delete(&format!("/v1/lab/races/{id}")), DEADLINE_MS).send().await.ok();
 }
 
+/// The same from a page that is being left: the browser sends it although nobody waits for the answer.
+pub fn leave_race(id: &str) {
+    let options = web_sys::RequestInit::new();
+    options.set_method("DELETE");
+    js_sys::Reflect::set(&options, &JsValue::from_str("keepalive"), &JsValue::TRUE).ok();
+    drop(browser::window().fetch_with_str_and_init(&format!("/v1/lab/races/{id}"), &options));
+}
+
 /// What is known of a stream without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamHead {

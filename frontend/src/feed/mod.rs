@@ -284,6 +284,9 @@ impl Feed {
             for lane in &race.lanes {
                 page.lanes[lane_index(lane.technique)].counted(lane.counts);
             }
+        } else if self.race.borrow().path == Path::Relay {
+            // The page was left, gave its ports back, and was returned to.
+            return Err(Trouble::Missing);
         } else {
             self.probe(1).await?;
         }
@@ -422,6 +425,11 @@ impl Feed {
     /// The tab was hidden or shown.
     pub fn look_away(&self, hidden: bool) {
         self.race.borrow_mut().look_away(hidden, browser::now_ms());
+    }
+
+    /// The page is being left; if it comes back from the browser's memory, its lanes are set up anew.
+    pub fn leave(&self) {
+        rig::leave(&self.rig);
     }
 
     /// The page did not run for a while.

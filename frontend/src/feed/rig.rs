@@ -63,7 +63,8 @@ pub(super) async fn open(rig: &RefCell<Rig>, stream: &str, (up_ms, down_ms): (f6
     let race = match ask::open_race(&wish).await {
         Ok(race) => race,
         Err(Refusal::Unreachable(why)) => return Err(Refusal::Unreachable(why)),
-        Err(Refusal::Status(..)) => return Ok(Path::LabOff),
+        Err(Refusal::Status(404, _)) => return Ok(Path::LabOff),
+        Err(Refusal::Status(..)) => return Ok(Path::NoneFree),
     };
     let Some(first) = race.lanes.first() else { return Ok(Path::LabOff) };
     if ask::head(&lane_origin(first.port), stream).await.is_err() {
@@ -72,6 +73,13 @@ pub(super) async fn open(rig: &RefCell<Rig>, stream: &str, (up_ms, down_ms): (f6
     }
     rig.borrow_mut().race = Some(race);
     Ok(Path::Relay)
+}
+
+/// The page is being left: its ports are free for others at once.
+pub(super) fn leave(rig: &RefCell<Rig>) {
+    if let Some(race) = rig.borrow_mut().race.take() {
+        ask::leave_race(&race.id);
+    }
 }
 
 /// Asks for other delays; the next look at the race shows what came of it.

@@ -224,6 +224,7 @@ fn path_name(path: Path) -> &'static str {
         Path::Unknown => "unknown",
         Path::Relay => "relay",
         Path::LabOff => "lab-off",
+        Path::NoneFree => "none-free",
         Path::PortsShut => "ports-shut",
     }
 }

@@ -142,6 +142,8 @@ pub enum Path {
     Relay,
     /// The server's lab is off: all lanes share the page's own origin.
     LabOff,
+    /// The server has no more ports to give: all lanes share the page's own origin.
+    NoneFree,
     /// The relay's ports can't be reached from here: all lanes share the page's own origin.
     PortsShut,
 }

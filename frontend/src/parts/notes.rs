@@ -56,6 +56,7 @@ fn Notes() -> impl IntoView {
             match summary.path {
                 Path::Unknown => {}
                 Path::Relay => notes.push((text.relay_counts.to_owned(), false)),
+                Path::NoneFree => notes.push((text.none_free.to_owned(), true)),
                 Path::LabOff => notes.push((text.lab_off.to_owned(), true)),
                 Path::PortsShut => notes.push((text.ports_shut.to_owned(), true)),
             }

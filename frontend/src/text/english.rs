@@ -41,6 +41,7 @@ pub(super) const TEXT: Text = Text {
     clock_unknown: "comparing the clocks…",
     relay_counts: "bytes counted at the server's socket, each lane on a port of its own",
     lab_off: "the server's lab is off: lanes share the page's origin, and header bytes can't be counted",
+    none_free: "the server has no ports left for more lanes: lanes share the page's origin, and header bytes can't be counted",
     ports_shut: "the lanes' own ports can't be reached from here: lanes share the page's origin, and header bytes can't be counted",
     hidden: |samples| format!("{} samples discarded: the tab was hidden, or the page could not run", count(samples)),
     behind_first: "these messages carry no due time: late means behind the first lane that had the message",

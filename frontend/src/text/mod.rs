@@ -117,6 +117,7 @@ pub struct Text {
     pub clock_unknown: &'static str,
     pub relay_counts: &'static str,
     pub lab_off: &'static str,
+    pub none_free: &'static str,
     pub ports_shut: &'static str,
     pub hidden: fn(u64) -> String,
     pub behind_first: &'static str,
