@@ -170,10 +170,12 @@ pub async fn append(stream: &str, content_type: &str, body: &str) -> Result<(), 
 /// # Errors
 /// [`Refusal`].
 pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), Refusal> {
-    let url = format!("{}/v1/clock?n={count}", browser::origin());
+    let builder = Request::get("/v1/clock").query([("n", count.to_string())]);
     let asked_ms = browser::now_ms();
-    let response = answered(with_deadline(Request::get(&url), DEADLINE_MS).send().await).await?;
+    let response = answered(with_deadline(builder, DEADLINE_MS).send().await).await?;
     let had_ms = browser::now_ms();
+    // As the browser has it: gloo-net writes queries in its own way.
+    let url = response.url();
     let reading: ClockReading = read(response).await?;
     let (received_us, answered_us) = (reading.received_us, reading.sent_us);
     let Some(stamps) = network_stamps(&url) else {
