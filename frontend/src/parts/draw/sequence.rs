@@ -49,7 +49,7 @@ impl Geometry {
     /// The geometry for so many lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
         let narrow = View { width, span_ms: 1.0, now_ms: 0.0 }.is_narrow();
-        let (above, between, below) = if narrow { (14.5, 34.0, 13.5) } else { (18.5, 46.0, 17.5) };
+        let (above, between, below) = if narrow { (15.5, 34.0, 17.5) } else { (18.5, 46.0, 17.5) };
         let mut top = 0.0;
         let mut bands = Vec::with_capacity(lanes);
         for _ in 0..lanes {
