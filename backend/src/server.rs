@@ -9,6 +9,7 @@ use crate::store::{MemoryStore, Store};
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpServer, web};
+use actix_web_lab::middleware::CatchPanic;
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub async fn serve(
                     service.app_data(lab.clone());
                 }
             })
+            // A bug in a handler costs its request a 500, not the connection.
+            .wrap(CatchPanic::default())
             .wrap(from_fn(http::guard))
             .configure(http::configure)
             .configure(http::lab::configure)
