@@ -68,8 +68,8 @@ const STEPS: [Step; 11] = [
     Step {
         name: "dashboard",
         groups: &[],
-        what: "the release build of the dashboard",
-        needs: &Need::SERVE,
+        what: "the release build of the dashboard, and what embeds it",
+        needs: &[Need::Lints, Need::WasmTarget, Need::Trunk, Need::WasmBindgen],
         run: dashboard,
     },
     Step {
@@ -236,6 +236,14 @@ fn webdriver(bench: &Bench<'_>) -> Result<PathBuf, Fault> {
 }
 
 fn dashboard(bench: &Bench<'_>) -> Result<(), Fault> {
+    fresh_dashboard(bench)?;
+    // What embeds it can be looked at only now that there is something to embed.
+    let embedding =
+        ["clippy", "--package", "tailwater", "--all-targets", "--features", "dashboard", "--", "-D", "warnings"];
+    bench.log.run(&mut bench.cargo(&embedding))
+}
+
+fn fresh_dashboard(bench: &Bench<'_>) -> Result<(), Fault> {
     if build::dashboard_is_fresh(bench.place) {
         bench.log.say("nothing changed since the last build");
         return Ok(());
@@ -250,9 +258,7 @@ fn cli(bench: &Bench<'_>) -> Result<(), Fault> {
 }
 
 fn browser(bench: &Bench<'_>) -> Result<(), Fault> {
-    if !build::dashboard_is_fresh(bench.place) {
-        dashboard(bench)?;
-    }
+    fresh_dashboard(bench)?;
     bench.build(Server::DevWithDashboard)?;
     bench.log.run(&mut bench.node_tests(&["browser/page.test.mjs"]))
 }
