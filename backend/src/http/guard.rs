@@ -1,11 +1,11 @@
 //! The gate before every handler: who may ask (Host, Origin), how much at once, and the headers every answer carries.
 
-use super::Refusal;
+use super::{App, Refusal};
 use crate::config::Config;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError, web};
 use std::net::IpAddr;
@@ -123,6 +123,12 @@ pub async fn guard(
         Ok(()) if is_preflight(&request) => request.into_response(preflight()).map_into_right_body(),
         Ok(()) => next.call(request).await?.map_into_left_body(),
     };
+    // The library says so only once it drains, which is a moment after the answers of a stop were made.
+    if response.request().app_data::<web::Data<App>>().is_some_and(|app| *app.stop.borrow())
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let map = response.headers_mut();
     map.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !map.contains_key("cross-origin-resource-policy") {
