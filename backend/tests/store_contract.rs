@@ -12,14 +12,17 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tailwater::log::{Payload, StreamConfig, StreamName};
-use tailwater::store::{Change, Commit, MemoryStore, Store, StoreError, StreamId};
+use tailwater::store::{Change, Commit, Marks, MemoryStore, NewStream, Store, StoreError, StreamId};
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
 
 /// What no wait may exceed.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The time of every change, where none matters.
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
 /// Streams are numbered through all checks, as a server would.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -94,7 +97,8 @@ fn commit(store: &dyn Store, stream: StreamId, change: Change) -> Result<(), Sto
 
 fn creation(first: Option<&str>) -> Change {
     let name = StreamName::parse("a/b").unwrap();
-    Change::Create { name, config: StreamConfig::new("application/json"), first: first.map(json), closed: false }
+    let config = StreamConfig::new("application/json");
+    Change::Create(Box::new(NewStream { name, config, first: first.map(json), closed: false, at: NOW }))
 }
 
 fn create(store: &dyn Store, first: Option<&str>) -> StreamId {
@@ -104,7 +108,11 @@ fn create(store: &dyn Store, first: Option<&str>) -> StreamId {
 }
 
 fn append(store: &dyn Store, stream: StreamId, at: Offset, body: &str) -> Result<(), StoreError> {
-    commit(store, stream, Change::Append { at, payload: Some(json(body)), close: false })
+    commit(store, stream, addition(at, Some(json(body)), false))
+}
+
+fn addition(at: Offset, payload: Option<Payload>, close: bool) -> Change {
+    Change::Append { at, payload, close, marks: Marks::default(), now: NOW }
 }
 
 fn read(store: &dyn Store, stream: StreamId, from: u64, until: u64, max: usize) -> Result<String, StoreError> {
@@ -121,7 +129,7 @@ fn appends_take_effect_in_the_order_of_submission(store: &dyn Store) {
     for number in 0..500 {
         let payload = json(&number.to_string());
         let next = at.advance(payload.len()).unwrap();
-        let change = Change::Append { at, payload: Some(payload), close: number == 499 };
+        let change = addition(at, Some(payload), number == 499);
         let send = send.clone();
         store
             .commit(Commit { stream: id, change }, Box::new(move |result| send.send(result.map(|()| number)).unwrap()));
@@ -138,13 +146,12 @@ fn an_append_out_of_step_changes_nothing(store: &dyn Store) {
     let id = create(store, Some("[1,2]"));
     for wrong in [0, 2, 5, 9_999_999_999_999_999] {
         assert_eq!(append(store, id, offset(wrong), "7"), Err(StoreError::OutOfStep), "at {wrong}");
-        let close = Change::Append { at: offset(wrong), payload: None, close: true };
+        let close = addition(offset(wrong), None, true);
         assert_eq!(commit(store, id, close), Err(StoreError::OutOfStep), "a close at {wrong}");
     }
     // One fails, those submitted after it fail with it, and the next that is in step goes on.
-    let submitted: Vec<_> = [(5, "8"), (7, "9")]
-        .map(|(at, body)| submit(store, id, Change::Append { at: offset(at), payload: Some(json(body)), close: false }))
-        .into();
+    let submitted: Vec<_> =
+        [(5, "8"), (7, "9")].map(|(at, body)| submit(store, id, addition(offset(at), Some(json(body)), false))).into();
     assert!(submitted.iter().all(|it| outcome(it) == Err(StoreError::OutOfStep)));
     append(store, id, offset(4), "3").unwrap();
     assert_eq!(read(store, id, 0, 6, 100).unwrap(), "1,2,3,");

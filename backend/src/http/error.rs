@@ -115,9 +115,10 @@ impl Refusal {
             Self::Append(AppendError::Closed { .. }) => (S::CONFLICT, "#closed", "The stream is closed"),
             Self::Append(AppendError::SeqNotRising { .. }) => (S::CONFLICT, "#stream-seq", "Stream-Seq does not rise"),
             Self::Append(AppendError::TooLong) => (S::INSUFFICIENT_STORAGE, "#too-long", "The stream is too long"),
-            Self::Append(AppendError::Store(error)) | Self::Create(CreateError::Store(error)) | Self::Store(error) => {
-                store_class(error)
-            }
+            Self::Append(AppendError::Store(error))
+            | Self::Create(CreateError::Store(error))
+            | Self::Read(ReadError::Store(error))
+            | Self::Store(error) => store_class(error),
             Self::Create(CreateError::Differs { .. }) => {
                 (S::CONFLICT, "#differs", "The stream exists with another configuration")
             }
@@ -158,7 +159,10 @@ impl Refusal {
             Self::Read(ReadError::Gone { earliest, .. }) => {
                 response.insert_header((headers::STREAM_EARLIEST_OFFSET, earliest.to_string()));
             }
-            Self::TooManyReaders { .. } | Self::Append(AppendError::Store(StoreError::OutOfStep)) => {
+            Self::TooManyReaders { .. }
+            | Self::Append(AppendError::Store(StoreError::OutOfStep | StoreError::Unwritable(_)))
+            | Self::Create(CreateError::Store(StoreError::Unwritable(_)))
+            | Self::Store(StoreError::Unwritable(_)) => {
                 response.insert_header((RETRY_AFTER, "1"));
             }
             Self::Lab(
@@ -189,6 +193,10 @@ fn store_class(error: &StoreError) -> (StatusCode, &'static str, &'static str) {
         StoreError::OutOfStep => (StatusCode::SERVICE_UNAVAILABLE, "#out-of-step", "An earlier append failed"),
         StoreError::NoStream => (StatusCode::NOT_FOUND, "#no-stream", "There is no such stream"),
         StoreError::Trimmed { .. } => (StatusCode::GONE, "#gone", "The position is no longer kept"),
+        StoreError::Unwritable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "#unwritable", "The store can't take changes now")
+        }
+        StoreError::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "#damaged", "Stored data is damaged"),
         StoreError::InsideMessage(_) => (StatusCode::BAD_REQUEST, "#offset", "The offset is not one of this stream's"),
     }
 }

@@ -1,20 +1,25 @@
 //! The core: a log with offsets and a tail that can be watched. It knows no HTTP and no disk.
 
+mod config;
 #[cfg(test)]
 mod interleavings;
 mod payload;
+mod producers;
 mod readers;
 mod streams;
 
+pub use config::{Expiry, Fork, StreamConfig};
 pub use payload::{Payload, PayloadError};
+pub use producers::{Accepted, ProducerId};
 pub use readers::{ReaderGuard, Readers};
-pub use streams::{CreateError, Created, NameError, StreamConfig, StreamName, Streams};
+pub use streams::{CreateError, Created, NameError, StreamName, Streams};
 
-use crate::store::{Change, Commit, Store, StoreError, StreamId};
+use crate::store::{Change, Commit, Marks, Store, StoreError, StreamId};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use tailwater_protocol::Offset;
 use tokio::sync::{oneshot, watch};
 
@@ -145,6 +150,9 @@ pub enum ReadError {
     /// The stream was deleted (404).
     #[error("the stream was deleted")]
     Deleted,
+    /// The store can't give what it should have.
+    #[error(transparent)]
+    Store(StoreError),
 }
 
 /// An append-only log: one stream's order, tail and state; its bytes rest in a [`Store`].
@@ -284,7 +292,8 @@ impl Log {
 
         let (acknowledge, outcome) = oneshot::channel();
         let (log, after) = (Arc::clone(self), staged.clone());
-        let change = Change::Append { at, payload: append.payload, close: append.close };
+        let marks = Marks { seq: after.seq.clone(), producer: None };
+        let change = Change::Append { at, payload: append.payload, close: append.close, marks, now: SystemTime::now() };
         self.store.commit(
             Commit { stream: self.id, change },
             Box::new(move |result| {
@@ -351,7 +360,10 @@ impl Log {
         let data = self.store.read(self.id, from, tail.next, max_bytes).await.map_err(|error| match error {
             StoreError::Trimmed { earliest } => ReadError::Gone { asked: from, earliest },
             StoreError::InsideMessage(asked) => ReadError::InsideMessage { asked },
-            StoreError::NoStream | StoreError::OutOfStep | StoreError::Full { .. } => ReadError::Deleted,
+            StoreError::NoStream | StoreError::OutOfStep => ReadError::Deleted,
+            other @ (StoreError::Full { .. } | StoreError::Unwritable(_) | StoreError::Damaged(_)) => {
+                ReadError::Store(other)
+            }
         })?;
         let next = from.advance(data.len()).unwrap_or(tail.next);
         self.may_be_interrupted();

@@ -1,14 +1,13 @@
 //! Which streams exist: name to log, with creation that is safe to repeat and deletion that everybody notices.
 
-use super::{Log, Payload, State, Tail, lock};
-use crate::store::{Change, Commit, Store, StoreError, StreamId};
+use super::{Log, Payload, State, StreamConfig, Tail, lock};
+use crate::store::{Change, Commit, NewStream, Store, StoreError, StreamId};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::Offset;
-use tailwater_protocol::headers::ContentKind;
 use tokio::sync::{Notify, oneshot};
 
 /// A stream's name: the path after `/v1/stream/`, percent-decoded, of one or more segments.
@@ -91,36 +90,6 @@ impl fmt::Display for StreamName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// What a stream was created with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamConfig {
-    /// Its content type as the creator wrote it.
-    pub content_type: Arc<str>,
-    /// Bytes to keep, oldest go first; `None` keeps everything.
-    pub keep_bytes: Option<u64>,
-}
-
-impl StreamConfig {
-    /// A stream of this content type that keeps everything.
-    pub fn new(content_type: &str) -> Self {
-        Self { content_type: content_type.into(), keep_bytes: None }
-    }
-
-    /// What its bytes are.
-    pub fn kind(&self) -> ContentKind {
-        ContentKind::of(&self.content_type)
-    }
-
-    /// Whether `content_type` names the same media type; parameters and case do not count.
-    pub fn same_type(&self, content_type: &str) -> bool {
-        essence(&self.content_type).eq_ignore_ascii_case(essence(content_type))
-    }
-}
-
-fn essence(content_type: &str) -> &str {
-    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// The outcome of a creation.
@@ -219,8 +188,8 @@ impl Streams {
         let id = StreamId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let next = Offset::ZERO.advance(first.as_ref().map_or(0, Payload::len)).unwrap_or(Offset::MAX);
         let tail = Tail { next, state: if closed { State::Closed } else { State::Open } };
-        let change = Change::Create { name: name.clone(), config: config.clone(), first, closed };
-        self.commit(id, change).await?;
+        let created = NewStream { name: name.clone(), config: config.clone(), first, closed, at: SystemTime::now() };
+        self.commit(id, Change::Create(Box::new(created))).await?;
         let log = Arc::new(Log::new(id, name.clone(), config, Arc::clone(&self.store), tail));
         self.logs.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Arc::clone(&log));
         Ok(Created { log, is_new: true })

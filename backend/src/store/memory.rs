@@ -1,11 +1,12 @@
 //! The store that keeps everything in memory: nothing survives the process, and a limit keeps it from eating the machine.
 
-use super::{Change, Commit, Done, Reading, Store, StoreError, StreamId};
+use super::{Change, Commit, Cut, Done, Reading, Seeking, Store, StoreError, StreamId};
 use crate::log::Payload;
 use bytes::{Bytes, BytesMut};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::SystemTime;
 use tailwater_protocol::Offset;
 
 /// Bytes that an append costs beside its payload: its place in the queue and the allocation's head, measured as about 96.
@@ -23,6 +24,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Kept {
     records: VecDeque<Record>,
+    begins: Offset,
     end: Offset,
     /// Set under the lock by the deletion: an append that found the stream before must not fill it after.
     is_deleted: bool,
@@ -31,6 +33,7 @@ struct Kept {
 #[derive(Debug)]
 struct Record {
     at: Offset,
+    time: SystemTime,
     payload: Payload,
 }
 
@@ -68,21 +71,26 @@ impl MemoryStore {
 
     fn apply(&self, Commit { stream, change }: Commit) -> Result<(), StoreError> {
         match change {
-            Change::Create { first, .. } => {
-                let mut kept = Kept::default();
-                self.push(&mut kept, Offset::ZERO, first)?;
+            Change::Create(new) => {
+                let begins = new.config.begins();
+                let mut kept = Kept { begins, end: begins, ..Kept::default() };
+                self.push(&mut kept, begins, new.first, new.at)?;
                 let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
                 streams.insert(stream, Arc::new(Mutex::new(kept)));
             }
-            Change::Append { at, payload, close: _ } => {
+            Change::Append { at, payload, now, .. } => {
                 let kept = self.stream(stream)?;
-                self.push(&mut lock(&kept), at, payload)?;
+                self.push(&mut lock(&kept), at, payload, now)?;
+            }
+            Change::Hide => {
+                self.stream(stream)?;
             }
             Change::Trim { before } => {
                 let kept = self.stream(stream)?;
                 let mut kept = lock(&kept);
                 let keep_from = kept.records.partition_point(|record| record.end() <= before);
                 self.release(kept.records.drain(..keep_from));
+                kept.begins = kept.begins.max(before.min(kept.end));
             }
             Change::Delete => {
                 let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +104,7 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn push(&self, kept: &mut Kept, at: Offset, payload: Option<Payload>) -> Result<(), StoreError> {
+    fn push(&self, kept: &mut Kept, at: Offset, payload: Option<Payload>, time: SystemTime) -> Result<(), StoreError> {
         if kept.is_deleted {
             return Err(StoreError::NoStream);
         }
@@ -105,7 +113,7 @@ impl MemoryStore {
         }
         let Some(payload) = payload else { return Ok(()) };
         self.reserve(cost(&payload))?;
-        let record = Record { at, payload };
+        let record = Record { at, time, payload };
         kept.end = record.end();
         kept.records.push_back(record);
         Ok(())
@@ -121,9 +129,26 @@ impl Store for MemoryStore {
         let page = self.stream(stream).and_then(|kept| lock(&kept).page(from, until, max_bytes));
         Box::pin(std::future::ready(page))
     }
+
+    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+        Box::pin(std::future::ready(self.stream(stream).map(|kept| lock(&kept).cut(cut))))
+    }
+
+    fn note(&self, _: &str, _: Option<Bytes>, done: Done) {
+        // Notes are only for the next opening, which this store does not have.
+        done(Ok(()));
+    }
 }
 
 impl Kept {
+    fn cut(&self, cut: Cut) -> Offset {
+        let passed = match cut {
+            Cut::AtMost(at) => self.records.partition_point(|record| record.end() <= at),
+            Cut::OlderThan(time) => self.records.iter().take_while(|record| record.time < time).count(),
+        };
+        passed.checked_sub(1).and_then(|last| self.records.get(last)).map_or(self.begins, Record::end)
+    }
+
     fn page(&self, from: Offset, until: Offset, max_bytes: usize) -> Result<Bytes, StoreError> {
         let first = self.records.partition_point(|record| record.end() <= from);
         let Some(record) = self.records.get(first) else { return Err(StoreError::Trimmed { earliest: self.end }) };

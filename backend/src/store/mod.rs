@@ -16,11 +16,13 @@ mod memory;
 
 pub use memory::MemoryStore;
 
-use crate::log::{Payload, StreamConfig, StreamName};
+use crate::log::{Accepted, Payload, ProducerId, StreamConfig, StreamName};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::SystemTime;
 use tailwater_protocol::Offset;
 
 /// A stream's number, never used again, not even for the next stream of the same name.
@@ -39,18 +41,9 @@ pub struct Commit {
 /// What a commit can do to a stream.
 #[derive(Debug)]
 pub enum Change {
-    /// It exists from now on, with its first content, if any; possibly closed at once.
-    Create {
-        /// Its name.
-        name: StreamName,
-        /// Its configuration.
-        config: StreamConfig,
-        /// Its first content.
-        first: Option<Payload>,
-        /// Whether nothing may be appended any more.
-        closed: bool,
-    },
-    /// It grows, is closed, or both.
+    /// It exists from now on.
+    Create(Box<NewStream>),
+    /// It grows, is closed, both, or neither: an append of nothing is done when everything before it is.
     Append {
         /// Its end before this change.
         at: Offset,
@@ -58,14 +51,87 @@ pub enum Change {
         payload: Option<Payload>,
         /// Whether nothing may be appended any more.
         close: bool,
+        /// What later appends are checked against, kept in the same commit.
+        marks: Marks,
+        /// When, for what is kept by age.
+        now: SystemTime,
     },
     /// What lies before a position may be forgotten.
     Trim {
         /// The position; messages that end at or before it go.
         before: Offset,
     },
+    /// It was deleted while forks of it live: its name is still taken and its messages are still kept.
+    Hide,
     /// It exists no more.
     Delete,
+}
+
+/// A stream to be made, with its first content, if any.
+#[derive(Debug)]
+pub struct NewStream {
+    /// Its name.
+    pub name: StreamName,
+    /// Its configuration. Its own messages begin at [`StreamConfig::begins`].
+    pub config: StreamConfig,
+    /// Its first content.
+    pub first: Option<Payload>,
+    /// Whether nothing may be appended any more.
+    pub closed: bool,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// What an append leaves behind for those that come later.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The writer's own sequence (`Stream-Seq`), when the append named one.
+    pub seq: Option<String>,
+    /// The producer's position after it, when a producer sent it.
+    pub producer: Option<(ProducerId, Accepted)>,
+}
+
+/// What a durable store knows of a stream when it opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Its number.
+    pub stream: StreamId,
+    /// Its name.
+    pub name: StreamName,
+    /// Its configuration.
+    pub config: StreamConfig,
+    /// When it was created.
+    pub created: SystemTime,
+    /// The earliest position kept; never before [`StreamConfig::begins`].
+    pub earliest: Offset,
+    /// The position after its last message.
+    pub next: Offset,
+    /// Whether it is closed, and by which producer's append, if one closed it.
+    pub closed: Option<Option<(ProducerId, Accepted)>>,
+    /// Whether it was deleted and lives on for its forks only.
+    pub hidden: bool,
+    /// The last `Stream-Seq` accepted.
+    pub seq: Option<String>,
+    /// Each producer's position.
+    pub producers: Vec<(ProducerId, Accepted)>,
+}
+
+/// Everything that a durable store knows when it opens.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    /// The streams.
+    pub streams: Vec<Recovered>,
+    /// The notes, by key; see [`Store::note`].
+    pub notes: BTreeMap<String, Bytes>,
+}
+
+/// Where a stream may be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// At the last boundary between appends at or before this position.
+    AtMost(Offset),
+    /// Before the first append that was made at or after this moment.
+    OlderThan(SystemTime),
 }
 
 /// Called when a change is done: durable and readable, or failed and without any effect.
@@ -99,10 +165,19 @@ pub enum StoreError {
     /// A position inside a message.
     #[error("position {0} lies inside a message")]
     InsideMessage(Offset),
+    /// The store can't take changes now: it is busy, its medium is read-only, or a write failed. What is there can be read.
+    #[error("the store can't take changes now: {0}")]
+    Unwritable(String),
+    /// What the medium holds is not what was written; it is not served.
+    #[error("stored data is damaged: {0}")]
+    Damaged(String),
 }
 
 /// A read under way.
 pub type Reading<'a> = Pin<Box<dyn Future<Output = Result<Bytes, StoreError>> + Send + 'a>>;
+
+/// A look for a position under way.
+pub type Seeking<'a> = Pin<Box<dyn Future<Output = Result<Offset, StoreError>> + Send + 'a>>;
 
 /// Keeps the bytes of streams; see the module for what it promises.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
@@ -119,4 +194,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::NoStream`], [`StoreError::Trimmed`], [`StoreError::InsideMessage`].
     fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_>;
+
+    /// The position at which a stream may be cut: a boundary between appends, no earlier than the earliest position kept and
+    /// no later than its end.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStream`], [`StoreError::Damaged`].
+    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_>;
+
+    /// Keeps a small document of the server's own under a key, or forgets it; as durable as a commit, in the order of
+    /// submission among notes. What is kept comes back in [`Recovery::notes`].
+    fn note(&self, key: &str, value: Option<Bytes>, done: Done);
 }

@@ -93,6 +93,10 @@ impl Follow {
             }
             let batch = match self.log.read(self.from, self.terms.page_max).await {
                 Ok(batch) => batch,
+                Err(ReadError::Store(error)) => {
+                    tracing::error!("stream {}: a live answer ends at {}: {error}", self.log.name(), self.from);
+                    return Step::Leave;
+                }
                 Err(ReadError::Gone { .. } | ReadError::InsideMessage { .. } | ReadError::Deleted) => {
                     return Step::Leave;
                 }

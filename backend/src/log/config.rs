@@ -1,0 +1,71 @@
+//! What a stream was created with: what its bytes are, how long they are kept, and which stream it grew from.
+
+use super::StreamName;
+use crate::store::StreamId;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tailwater_protocol::Offset;
+use tailwater_protocol::headers::ContentKind;
+
+/// What a stream was created with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// Its content type as the creator wrote it.
+    pub content_type: Arc<str>,
+    /// When it ends by itself.
+    pub expiry: Option<Expiry>,
+    /// Bytes to keep, oldest go first; `None` keeps everything.
+    pub keep_bytes: Option<u64>,
+    /// How long messages are kept; `None` keeps them for ever.
+    pub keep_age: Option<Duration>,
+    /// Where it grew from another stream.
+    pub fork: Option<Fork>,
+}
+
+/// When a stream ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// So long after the last read or write (`Stream-TTL`).
+    Idle(Duration),
+    /// At a moment (`Stream-Expires-At`).
+    At(SystemTime),
+}
+
+/// Where a stream grew from another one, whose messages before that position are its own, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fork {
+    /// The other stream's number.
+    pub source: StreamId,
+    /// The other stream's name when the fork was made.
+    pub source_name: StreamName,
+    /// The position in the other stream, a message boundary, at which this stream's own messages begin.
+    pub at: Offset,
+    /// How far beyond `at` the creator asked to inherit, in its units (messages or bytes).
+    pub sub: u64,
+}
+
+impl StreamConfig {
+    /// A stream of this content type that keeps everything, for ever, and begins empty.
+    pub fn new(content_type: &str) -> Self {
+        Self { content_type: content_type.into(), expiry: None, keep_bytes: None, keep_age: None, fork: None }
+    }
+
+    /// What its bytes are.
+    pub fn kind(&self) -> ContentKind {
+        ContentKind::of(&self.content_type)
+    }
+
+    /// Whether `content_type` names the same media type; parameters and case do not count.
+    pub fn same_type(&self, content_type: &str) -> bool {
+        essence(&self.content_type).eq_ignore_ascii_case(essence(content_type))
+    }
+
+    /// The position before the stream's own first message.
+    pub fn begins(&self) -> Offset {
+        self.fork.as_ref().map_or(Offset::ZERO, |fork| fork.at)
+    }
+}
+
+fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
