@@ -5,7 +5,6 @@
 // so that the list can only shrink.
 
 const ttl = 'TTL and expiry'
-const producers = 'idempotent producers'
 const forks = 'forks'
 
 export const leftOut = [
@@ -13,14 +12,6 @@ export const leftOut = [
   { part: ttl, suite: 'TTL and Expiry Edge Cases' },
   { part: ttl, suite: 'HEAD Metadata Edge Cases' },
   { part: ttl, suite: 'TTL Expiration Behavior' },
-
-  { part: producers, suite: 'Idempotent Producer Operations' },
-  { part: producers, suite: 'Stream Closure > Idempotent Producers with Stream Closure' },
-  {
-    part: producers,
-    test: 'Stream Closure > Edge Cases > producer-state-survives-close: Stale-epoch producer gets 403, not 409 STREAM_CLOSED',
-  },
-  { part: producers, test: 'Stream Closure > Edge Cases > close-with-different-body-dedup: Retry close with different body deduplicates to original' },
 
   { part: forks, suite: 'Fork - Creation' },
   { part: forks, suite: 'Fork - Reading' },

@@ -32,6 +32,10 @@ pub const PRODUCER_ID: &str = "producer-id";
 pub const PRODUCER_EPOCH: &str = "producer-epoch";
 /// An idempotent producer's count within its session.
 pub const PRODUCER_SEQ: &str = "producer-seq";
+/// The sequence number that an idempotent producer has to send next, on 409.
+pub const PRODUCER_EXPECTED_SEQ: &str = "producer-expected-seq";
+/// The sequence number that came instead, on 409.
+pub const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
 
 /// Whether a boolean protocol header counts as set: exactly `true`, in any case; anything else is as if absent.
 pub fn is_true(value: &str) -> bool {

@@ -1,49 +1,67 @@
 //! POST: append messages, close the stream, or both at once.
 
 use super::create::content_type;
-use super::{App, Refusal, body, is_set, refuse_unkept};
-use crate::log::{Append, AppendError, Log, Payload, PayloadError};
+use super::{App, Refusal, body, is_set};
+use crate::log::{Accepted, Append, Appended, Log, Payload, PayloadError, Producer, ProducerId};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderMap, IF_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
-use tailwater_protocol::headers;
+use bytes::Bytes;
+use std::sync::Arc;
+use tailwater_protocol::{Offset, headers};
 
-/// What an append may ask for one day, and is refused until then.
-const UNKEPT: [&str; 3] = [headers::PRODUCER_ID, headers::PRODUCER_EPOCH, headers::PRODUCER_SEQ];
+/// The largest epoch and sequence number of a producer: what JavaScript counts exactly.
+const PRODUCER_NUMBER_MAX: u64 = (1 << 53) - 1;
 
-/// Source: Durable Streams protocol, sections 5.2 and 5.3.
+/// Source: Durable Streams protocol, sections 5.2, 5.2.1 and 5.3; for `If-Match`, RFC 9110, section 13.1.1.
 pub(super) async fn append(
     request: HttpRequest,
     payload: web::Payload,
     app: web::Data<App>,
 ) -> Result<HttpResponse, Refusal> {
     let log = app.log(&request)?;
-    refuse_unkept(request.headers(), &UNKEPT)?;
-    let close = is_set(request.headers(), headers::STREAM_CLOSED);
-    let body = body::collect(&request, payload, &app.config).await?;
-    let payload = if body.is_empty() && close {
-        None
-    } else {
-        // A closed stream says so first, so that writers learn it whatever else is wrong.
-        refuse_closed(&log)?;
-        if body.is_empty() {
-            return Err(PayloadError::Empty.into());
-        }
-        check_type(&log, content_type(request.headers())?)?;
-        Some(Payload::parse(log.config().kind(), body)?)
+    let map = request.headers();
+    let mut append = Append {
+        payload: None,
+        close: is_set(map, headers::STREAM_CLOSED),
+        seq: text(map, headers::STREAM_SEQ)?.map(str::to_owned),
+        producer: producer(map)?,
+        only_at: only_at(map)?,
     };
-    let seq = seq(&request)?;
-    let tail = log.append(Append { payload, close, seq }).await?;
+    let has_producer = append.producer.is_some();
+    let body = body::collect(&request, payload, &app.config).await?;
+    let has_data = !body.is_empty();
+    append.payload = read(&log, map, body, append.close)?;
+    let appended = log.append(append).await?;
+    let status = if has_producer && has_data && appended.is_new { StatusCode::OK } else { StatusCode::NO_CONTENT };
+    Ok(answer(status, appended))
+}
 
-    let mut response = HttpResponse::NoContent();
+/// The body as a payload; `None` for a request that only closes.
+fn read(log: &Arc<Log>, map: &HeaderMap, body: Bytes, close: bool) -> Result<Option<Payload>, Refusal> {
+    match body.is_empty() {
+        true if close => Ok(None),
+        // What is sent to a closed stream is not looked at, so that its writer learns of the end whatever else is wrong.
+        _ if log.tail_now().closed() => Ok(Some(Payload::unread(body))),
+        true => Err(PayloadError::Empty.into()),
+        false => {
+            check_type(log, content_type(map)?)?;
+            Ok(Some(Payload::parse(log.config().kind(), body)?))
+        }
+    }
+}
+
+fn answer(status: StatusCode, Appended { tail, producer, .. }: Appended) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
     response.insert_header((headers::STREAM_NEXT_OFFSET, tail.next.to_string()));
     if tail.closed() {
         response.insert_header((headers::STREAM_CLOSED, "true"));
     }
-    Ok(response.finish())
-}
-
-fn refuse_closed(log: &Log) -> Result<(), Refusal> {
-    let tail = log.tail_now();
-    if tail.closed() { Err(AppendError::Closed { tail }.into()) } else { Ok(()) }
+    if let Some(Accepted { epoch, seq }) = producer {
+        response.insert_header((headers::PRODUCER_EPOCH, epoch.to_string()));
+        response.insert_header((headers::PRODUCER_SEQ, seq.to_string()));
+    }
+    response.finish()
 }
 
 fn check_type(log: &Log, came: Option<&str>) -> Result<(), Refusal> {
@@ -55,8 +73,47 @@ fn check_type(log: &Log, came: Option<&str>) -> Result<(), Refusal> {
     }
 }
 
-fn seq(request: &HttpRequest) -> Result<Option<String>, Refusal> {
-    let Some(value) = request.headers().get(headers::STREAM_SEQ) else { return Ok(None) };
-    let text = value.to_str().map_err(|_| Refusal::Header("Stream-Seq must be visible ASCII".into()))?;
-    Ok(Some(text.to_owned()))
+fn text<'a>(map: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+    let wrong = |_| Refusal::Header(format!("`{name}` must be visible ASCII"));
+    map.get(name).map(|value| value.to_str().map_err(wrong)).transpose()
+}
+
+/// All three producer headers, or none.
+fn producer(map: &HeaderMap) -> Result<Option<Producer>, Refusal> {
+    let names = [headers::PRODUCER_ID, headers::PRODUCER_EPOCH, headers::PRODUCER_SEQ];
+    let [id, epoch, seq] = names.map(|name| text(map, name));
+    match (id?, epoch?, seq?) {
+        (None, None, None) => Ok(None),
+        (Some(id), Some(epoch), Some(seq)) => {
+            let id = ProducerId::new(id).ok_or_else(|| Refusal::Header("`producer-id` is empty".into()))?;
+            let number = |name, text| producer_number(text).ok_or_else(|| not_a_number(name, text));
+            let at = Accepted { epoch: number(names[1], epoch)?, seq: number(names[2], seq)? };
+            Ok(Some(Producer { id, at }))
+        }
+        (id, epoch, seq) => {
+            let missing = names.iter().zip([id, epoch, seq]).filter(|(_, value)| value.is_none());
+            let missing: Vec<_> = missing.map(|(name, _)| format!("`{name}`")).collect();
+            Err(Refusal::Header(format!("a producer sends all of its three headers; missing: {}", missing.join(", "))))
+        }
+    }
+}
+
+fn producer_number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| digits && *number <= PRODUCER_NUMBER_MAX)
+}
+
+fn not_a_number(name: &str, came: &str) -> Refusal {
+    Refusal::Header(format!("`{name}` must be an integer from 0 to {PRODUCER_NUMBER_MAX}, not `{came}`"))
+}
+
+/// The offset at which the stream must end; none for `*`, which any stream that exists matches.
+fn only_at(map: &HeaderMap) -> Result<Option<Offset>, Refusal> {
+    let Some(value) = text(map, IF_MATCH.as_str())? else { return Ok(None) };
+    if value.trim() == "*" {
+        return Ok(None);
+    }
+    let offset = value.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|it| it.parse().ok());
+    let wrong = || Refusal::Header(format!("`if-match` must be one Stream-Next-Offset in quotes, or *, not `{value}`"));
+    offset.map(Some).ok_or_else(wrong)
 }

@@ -114,6 +114,19 @@ impl Refusal {
             Self::TypeDiffers { .. } => (S::CONFLICT, "#content-type", "The content type is not the stream's"),
             Self::Append(AppendError::Closed { .. }) => (S::CONFLICT, "#closed", "The stream is closed"),
             Self::Append(AppendError::SeqNotRising { .. }) => (S::CONFLICT, "#stream-seq", "Stream-Seq does not rise"),
+            Self::Append(AppendError::StaleEpoch { .. }) => {
+                (S::FORBIDDEN, "#stale-epoch", "The producer's epoch is over")
+            }
+            Self::Append(AppendError::Gap { .. }) => (S::CONFLICT, "#producer-gap", "A producer's append is missing"),
+            Self::Append(AppendError::EpochStart { .. }) => {
+                (S::BAD_REQUEST, "#epoch-start", "A producer's epoch begins with 0")
+            }
+            Self::Append(AppendError::TooManyProducers { .. }) => {
+                (S::TOO_MANY_REQUESTS, "#too-many-producers", "The stream has too many producers")
+            }
+            Self::Append(AppendError::NotAtTail { .. }) => {
+                (S::PRECONDITION_FAILED, "#not-at-tail", "The stream does not end there")
+            }
             Self::Append(AppendError::TooLong) => (S::INSUFFICIENT_STORAGE, "#too-long", "The stream is too long"),
             Self::Append(AppendError::Store(error))
             | Self::Create(CreateError::Store(error))
@@ -155,6 +168,16 @@ impl Refusal {
             Self::Append(AppendError::Closed { tail: Tail { next, .. } }) => {
                 response.insert_header((headers::STREAM_CLOSED, "true"));
                 response.insert_header((headers::STREAM_NEXT_OFFSET, next.to_string()));
+            }
+            Self::Append(AppendError::NotAtTail { tail, .. }) => {
+                response.insert_header((headers::STREAM_NEXT_OFFSET, tail.next.to_string()));
+            }
+            Self::Append(AppendError::StaleEpoch { current, .. }) => {
+                response.insert_header((headers::PRODUCER_EPOCH, current.to_string()));
+            }
+            Self::Append(AppendError::Gap { expected, received }) => {
+                response.insert_header((headers::PRODUCER_EXPECTED_SEQ, expected.to_string()));
+                response.insert_header((headers::PRODUCER_RECEIVED_SEQ, received.to_string()));
             }
             Self::Read(ReadError::Gone { earliest, .. }) => {
                 response.insert_header((headers::STREAM_EARLIEST_OFFSET, earliest.to_string()));

@@ -25,7 +25,7 @@ use tailwater_protocol::headers;
 use tokio::sync::{Semaphore, watch};
 
 /// Our extensions of the protocol, as `Stream-Extensions` announces them.
-pub const EXTENSIONS: &str = "live=ndjson, live=websocket, hold";
+pub const EXTENSIONS: &str = "live=ndjson, live=websocket, hold, if-match";
 
 /// What every handler needs.
 #[derive(Debug)]

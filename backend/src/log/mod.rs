@@ -6,16 +6,20 @@ mod interleavings;
 mod payload;
 mod producers;
 mod readers;
+mod standing;
 mod streams;
+#[cfg(test)]
+mod unsettled;
 
 pub use config::{Expiry, Fork, StreamConfig};
 pub use payload::{Payload, PayloadError};
-pub use producers::{Accepted, ProducerId};
+pub use producers::{Accepted, Producer, ProducerId};
 pub use readers::{ReaderGuard, Readers};
 pub use streams::{CreateError, Created, NameError, StreamName, Streams};
 
-use crate::store::{Change, Commit, Marks, Store, StoreError, StreamId};
+use crate::store::{Change, Commit, Store, StoreError, StreamId};
 use bytes::Bytes;
+use standing::{Ruling, Standing, Step};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -100,6 +104,21 @@ pub struct Append {
     pub close: bool,
     /// The writer's own sequence (`Stream-Seq`), which must rise in byte order; one scope per stream.
     pub seq: Option<String>,
+    /// The idempotent producer that sends it.
+    pub producer: Option<Producer>,
+    /// Append only if the stream ends here (`If-Match`).
+    pub only_at: Option<Offset>,
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The tail after it; of a duplicate, the tail now.
+    pub tail: Tail,
+    /// How far its producer came.
+    pub producer: Option<Accepted>,
+    /// Whether it took effect now; if not, it did before.
+    pub is_new: bool,
 }
 
 /// Why nothing was appended.
@@ -121,6 +140,44 @@ pub enum AppendError {
         last: String,
         /// What came.
         came: String,
+    },
+    /// The producer has begun a newer epoch (403).
+    #[error("the producer's epoch {came} is over: epoch {current} has begun")]
+    StaleEpoch {
+        /// The epoch that counts.
+        current: u64,
+        /// The epoch that came.
+        came: u64,
+    },
+    /// An append of the producer is missing before this one (409).
+    #[error("the producer's append {received} came where {expected} was expected")]
+    Gap {
+        /// The sequence number that comes next.
+        expected: u64,
+        /// The one that came.
+        received: u64,
+    },
+    /// A new epoch begins in its middle (400).
+    #[error("the producer's new epoch {epoch} must begin with sequence number 0, not {seq}")]
+    EpochStart {
+        /// The new epoch.
+        epoch: u64,
+        /// The sequence number that came.
+        seq: u64,
+    },
+    /// The stream remembers as many producers as it may (429).
+    #[error("the stream remembers {limit} producers, which is the limit: use one producer for many appends")]
+    TooManyProducers {
+        /// The limit.
+        limit: usize,
+    },
+    /// The stream does not end where `If-Match` says (412).
+    #[error("If-Match names offset {expected}, but the stream ends at {}", tail.next)]
+    NotAtTail {
+        /// Where it was to end.
+        expected: Offset,
+        /// Where it ends.
+        tail: Tail,
     },
     /// The stream is as long as offsets can count (507).
     #[error("the stream has reached the largest offset")]
@@ -177,16 +234,19 @@ pub struct Log {
     interruption: interleavings::Interruption,
 }
 
-/// What the next append is checked against.
-#[derive(Debug, Clone)]
-struct Standing {
-    tail: Tail,
-    seq: Option<String>,
+/// What became of an append at first sight.
+enum Submission {
+    /// It was answered by what is committed.
+    Answered(Appended),
+    /// It is on its way; the tail after it.
+    UnderWay(oneshot::Receiver<Result<Tail, StoreError>>),
+    /// It depends on appends that are on their way; ask again when this is done.
+    Unsettled(oneshot::Receiver<Result<Tail, StoreError>>),
 }
 
 impl Log {
     pub(crate) fn new(id: StreamId, name: StreamName, config: StreamConfig, store: Arc<dyn Store>, tail: Tail) -> Self {
-        let standing = Standing { tail, seq: None };
+        let standing = Standing::new(tail);
         Self {
             id,
             name,
@@ -249,79 +309,100 @@ impl Log {
         }
     }
 
-    /// Adds messages, closes the stream, or both; returns the tail after it, once it is as durable as the store promises.
+    /// How far each producer came, in the order of their identifiers.
+    pub fn producers(&self) -> Vec<(ProducerId, Accepted)> {
+        let mut all: Vec<_> = lock(&self.committed).producers().map(|(id, at)| (id.clone(), at)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Adds messages, closes the stream, or both; returns once it is as durable as the store promises.
     ///
-    /// Closing a closed stream again without data is no error. Dropping the future does not take the append back.
+    /// Closing a closed stream again without data is no error, nor is what a producer has sent before. Dropping the future
+    /// does not take the append back.
     ///
     /// # Errors
     /// All of [`AppendError`]; then nothing was appended.
     ///
     /// Source: Durable Streams protocol, sections 5.2 and 5.3.
-    pub async fn append(self: &Arc<Self>, append: Append) -> Result<Tail, AppendError> {
-        let Some(outcome) = self.submit(append)? else { return Ok(self.tail_now()) };
-        let tail = outcome.await.map_err(|_| AppendError::Deleted)??;
-        self.trim();
-        Ok(tail)
+    pub async fn append(self: &Arc<Self>, append: Append) -> Result<Appended, AppendError> {
+        loop {
+            match self.submit(&append)? {
+                Submission::Answered(appended) => return Ok(appended),
+                Submission::UnderWay(outcome) => {
+                    let tail = outcome.await.map_err(|_| AppendError::Deleted)??;
+                    self.trim();
+                    return Ok(Appended { tail, producer: append.producer.map(|it| it.at), is_new: true });
+                }
+                // What failed meanwhile was noted; the next look begins from what is committed.
+                Submission::Unsettled(settled) => drop(settled.await.map_err(|_| AppendError::Deleted)?),
+            }
+        }
     }
 
-    /// Checks an append against what is staged and hands it to the store; `None` when there is nothing to do.
-    fn submit(
-        self: &Arc<Self>,
-        append: Append,
-    ) -> Result<Option<oneshot::Receiver<Result<Tail, StoreError>>>, AppendError> {
+    /// Checks an append against what is staged, and hands it to the store if it takes effect.
+    fn submit(self: &Arc<Self>, append: &Append) -> Result<Submission, AppendError> {
         let mut staged = lock(&self.staged);
         if self.faulted.swap(false, Ordering::AcqRel) {
             *staged = lock(&self.committed).clone();
         }
-        match staged.tail.state {
-            State::Open => {}
-            State::Closed if append.close && append.payload.is_none() => return Ok(None),
-            State::Closed => return Err(AppendError::Closed { tail: staged.tail }),
-            State::Deleted => return Err(AppendError::Deleted),
+        match staged.judge(append) {
+            Ok(Ruling::Go(step)) => {
+                let at = staged.tail().next;
+                staged.take(step.clone());
+                Ok(Submission::UnderWay(self.commit(at, append, Some(step))))
+            }
+            // An answer may rest only on what is durable: not on an append that is still under way, and may fail.
+            _ => {
+                let committed = lock(&self.committed);
+                match committed.judge(append) {
+                    Err(refusal) => Err(refusal),
+                    Ok(Ruling::Done(producer)) => {
+                        Ok(Submission::Answered(Appended { tail: committed.tail(), producer, is_new: false }))
+                    }
+                    Ok(Ruling::Go(_)) => {
+                        drop(committed);
+                        Ok(Submission::Unsettled(self.commit(staged.tail().next, &Append::default(), None)))
+                    }
+                }
+            }
         }
-        if let (Some(came), Some(last)) = (&append.seq, &staged.seq)
-            && came.as_bytes() <= last.as_bytes()
-        {
-            return Err(AppendError::SeqNotRising { last: last.clone(), came: came.clone() });
-        }
-        let at = staged.tail.next;
-        let added = append.payload.as_ref().map_or(0, Payload::len);
-        let next = at.advance(added).ok_or(AppendError::TooLong)?;
-        staged.tail = Tail { next, state: if append.close { State::Closed } else { State::Open } };
-        staged.seq = append.seq.or_else(|| staged.seq.take());
+    }
 
+    /// Hands a step to the store, or nothing, to know when all before it is done. The caller holds `staged`, so that steps
+    /// are handed over in their order.
+    fn commit(
+        self: &Arc<Self>,
+        at: Offset,
+        append: &Append,
+        step: Option<Step>,
+    ) -> oneshot::Receiver<Result<Tail, StoreError>> {
         let (acknowledge, outcome) = oneshot::channel();
-        let (log, after) = (Arc::clone(self), staged.clone());
-        let marks = Marks { seq: after.seq.clone(), producer: None };
-        let change = Change::Append { at, payload: append.payload, close: append.close, marks, now: SystemTime::now() };
+        let log = Arc::clone(self);
+        let marks = step.as_ref().map(|step| step.marks.clone()).unwrap_or_default();
+        let change =
+            Change::Append { at, payload: append.payload.clone(), close: append.close, marks, now: SystemTime::now() };
         self.store.commit(
             Commit { stream: self.id, change },
             Box::new(move |result| {
-                let tail = after.tail;
-                let result = result.map(|()| log.advance(after)).inspect_err(|error| log.note_fault(error));
+                let result = result.map(|()| log.advance(step)).inspect_err(|error| log.note_fault(error));
                 // Nobody waits any more when the writer has left; the append stands all the same.
-                let _left = acknowledge.send(result.map(|()| tail));
+                let _left = acknowledge.send(result);
             }),
         );
-        Ok(Some(outcome))
+        outcome
     }
 
-    /// The news of what was committed: after the data, never before it.
-    fn advance(&self, after: Standing) {
-        let tail = after.tail;
+    /// The news of what was committed: after the data, never before it. Returns the tail after it.
+    fn advance(&self, step: Option<Step>) -> Tail {
         let mut committed = lock(&self.committed);
-        if committed.tail.next <= tail.next && committed.tail.state <= tail.state {
-            *committed = after;
-        }
-        drop(committed);
-        self.tail.send_if_modified(|now| {
-            let moved = now.state != State::Deleted && (tail.next > now.next || tail.state > now.state);
-            if moved {
-                now.next = now.next.max(tail.next);
-                now.state = now.state.max(tail.state);
-            }
-            moved
-        });
+        let Some(step) = step else { return committed.tail() };
+        let after = step.tail;
+        committed.take(step);
+        let tail = committed.tail();
+        // Under the lock, or news could overtake each other.
+        self.tail.send_if_modified(|now| std::mem::replace(now, tail) != tail);
+        after
     }
 
     fn note_fault(&self, error: &StoreError) {
@@ -414,8 +495,8 @@ impl Log {
 
     /// Ends the stream for writers and readers that hold it.
     pub(crate) fn end(&self) {
-        lock(&self.staged).tail.state = State::Deleted;
-        lock(&self.committed).tail.state = State::Deleted;
+        lock(&self.staged).delete();
+        lock(&self.committed).delete();
         self.tail.send_modify(|tail| tail.state = State::Deleted);
     }
 }

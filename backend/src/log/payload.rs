@@ -58,6 +58,11 @@ impl Payload {
         }
     }
 
+    /// One message of these bytes, whatever they are: for a stream that will take nothing anyway.
+    pub(crate) fn unread(body: Bytes) -> Self {
+        Self { bytes: body, ends: Ends::One }
+    }
+
     fn json(body: &[u8]) -> Result<Self, PayloadError> {
         let wrong = |error: serde_json::Error| PayloadError::NotJson(error.to_string());
         let first = body.iter().find(|byte| !byte.is_ascii_whitespace());

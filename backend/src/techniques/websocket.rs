@@ -179,7 +179,7 @@ async fn append(log: &Arc<Log>, request: &Request<'_>) -> Result<Tail, FrameRefu
         None if request.close => None,
         None => return Err(FrameRefusal::NotARequest("it has neither".into())),
     };
-    Ok(log.append(Append { payload, close: request.close, seq: None }).await?)
+    Ok(log.append(Append { payload, close: request.close, ..Append::default() }).await?.tail)
 }
 
 fn payload(kind: ContentKind, value: &RawValue) -> Result<Payload, FrameRefusal> {

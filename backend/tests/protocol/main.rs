@@ -17,6 +17,7 @@ mod limits;
 mod live;
 mod long_poll;
 mod paging;
+mod producers;
 mod refusals;
 mod retention;
 mod security;

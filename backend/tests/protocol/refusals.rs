@@ -46,12 +46,6 @@ async fn what_is_promised_for_later_is_501_and_does_nothing() {
         assert!(problem.detail.contains(header), "{problem}");
     }
     assert_eq!(server.ask(Method::HEAD, "/v1/stream/it").await.status, 404);
-    let stream = server.stream("it", TEXT).await;
-    for header in ["producer-id", "producer-epoch", "producer-seq"] {
-        let post = stream.request(Method::POST, "").header("content-type", TEXT).header(header, "0").body("x");
-        server.send(post).await.refuses(501);
-    }
-    assert_eq!(stream.tail().await, "0000000000000000");
     for path in ["__ds", "__ds/subscriptions/x", "__ds/jwks.json"] {
         for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE] {
             server.ask(method, &format!("/v1/stream/{path}")).await.refuses(501);
