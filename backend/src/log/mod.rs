@@ -1,5 +1,6 @@
 //! The core: a log with offsets and a tail that can be watched. It knows no HTTP and no disk.
 
+mod append;
 mod config;
 #[cfg(test)]
 mod interleavings;
@@ -11,6 +12,7 @@ mod streams;
 #[cfg(test)]
 mod unsettled;
 
+pub use append::{Append, AppendError, Appended};
 pub use config::{Expiry, Fork, StreamConfig};
 pub use payload::{Payload, PayloadError};
 pub use producers::{Accepted, Producer, ProducerId};
@@ -19,13 +21,12 @@ pub use streams::{CreateError, Created, NameError, StreamName, Streams};
 
 use crate::store::{Change, Commit, Store, StoreError, StreamId};
 use bytes::Bytes;
-use standing::{Ruling, Standing, Step};
+use standing::Standing;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 use tailwater_protocol::Offset;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// Where a log ends: a state that can be looked at and watched, not an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,98 +96,6 @@ pub enum Start {
     At(Offset),
 }
 
-/// What an append asks for; `payload`, `close`, or both.
-#[derive(Debug, Clone, Default)]
-pub struct Append {
-    /// What to add.
-    pub payload: Option<Payload>,
-    /// Close the stream after it.
-    pub close: bool,
-    /// The writer's own sequence (`Stream-Seq`), which must rise in byte order; one scope per stream.
-    pub seq: Option<String>,
-    /// The idempotent producer that sends it.
-    pub producer: Option<Producer>,
-    /// Append only if the stream ends here (`If-Match`).
-    pub only_at: Option<Offset>,
-}
-
-/// What became of an append.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
-    /// The tail after it; of a duplicate, the tail now.
-    pub tail: Tail,
-    /// How far its producer came.
-    pub producer: Option<Accepted>,
-    /// Whether it took effect now; if not, it did before.
-    pub is_new: bool,
-}
-
-/// Why nothing was appended.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// The stream is closed (409).
-    #[error("the stream is closed at {}: nothing can be appended", tail.next)]
-    Closed {
-        /// Where it ends.
-        tail: Tail,
-    },
-    /// The stream was deleted while this was under way (404).
-    #[error("the stream was deleted")]
-    Deleted,
-    /// `Stream-Seq` did not rise (409).
-    #[error("Stream-Seq `{came}` does not follow `{last}`: it must rise in byte order")]
-    SeqNotRising {
-        /// The last one accepted.
-        last: String,
-        /// What came.
-        came: String,
-    },
-    /// The producer has begun a newer epoch (403).
-    #[error("the producer's epoch {came} is over: epoch {current} has begun")]
-    StaleEpoch {
-        /// The epoch that counts.
-        current: u64,
-        /// The epoch that came.
-        came: u64,
-    },
-    /// An append of the producer is missing before this one (409).
-    #[error("the producer's append {received} came where {expected} was expected")]
-    Gap {
-        /// The sequence number that comes next.
-        expected: u64,
-        /// The one that came.
-        received: u64,
-    },
-    /// A new epoch begins in its middle (400).
-    #[error("the producer's new epoch {epoch} must begin with sequence number 0, not {seq}")]
-    EpochStart {
-        /// The new epoch.
-        epoch: u64,
-        /// The sequence number that came.
-        seq: u64,
-    },
-    /// The stream remembers as many producers as it may (429).
-    #[error("the stream remembers {limit} producers, which is the limit: use one producer for many appends")]
-    TooManyProducers {
-        /// The limit.
-        limit: usize,
-    },
-    /// The stream does not end where `If-Match` says (412).
-    #[error("If-Match names offset {expected}, but the stream ends at {}", tail.next)]
-    NotAtTail {
-        /// Where it was to end.
-        expected: Offset,
-        /// Where it ends.
-        tail: Tail,
-    },
-    /// The stream is as long as offsets can count (507).
-    #[error("the stream has reached the largest offset")]
-    TooLong,
-    /// The store refused; nothing was appended.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Why nothing was read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -232,16 +141,6 @@ pub struct Log {
     readers: Readers,
     #[cfg(test)]
     interruption: interleavings::Interruption,
-}
-
-/// What became of an append at first sight.
-enum Submission {
-    /// It was answered by what is committed.
-    Answered(Appended),
-    /// It is on its way; the tail after it.
-    UnderWay(oneshot::Receiver<Result<Tail, StoreError>>),
-    /// It depends on appends that are on their way; ask again when this is done.
-    Unsettled(oneshot::Receiver<Result<Tail, StoreError>>),
 }
 
 impl Log {
@@ -314,102 +213,6 @@ impl Log {
         let mut all: Vec<_> = lock(&self.committed).producers().map(|(id, at)| (id.clone(), at)).collect();
         all.sort_unstable();
         all
-    }
-
-    /// Adds messages, closes the stream, or both; returns once it is as durable as the store promises.
-    ///
-    /// Closing a closed stream again without data is no error, nor is what a producer has sent before. Dropping the future
-    /// does not take the append back.
-    ///
-    /// # Errors
-    /// All of [`AppendError`]; then nothing was appended.
-    ///
-    /// Source: Durable Streams protocol, sections 5.2 and 5.3.
-    pub async fn append(self: &Arc<Self>, append: Append) -> Result<Appended, AppendError> {
-        loop {
-            match self.submit(&append)? {
-                Submission::Answered(appended) => return Ok(appended),
-                Submission::UnderWay(outcome) => {
-                    let tail = outcome.await.map_err(|_| AppendError::Deleted)??;
-                    self.trim();
-                    return Ok(Appended { tail, producer: append.producer.map(|it| it.at), is_new: true });
-                }
-                // What failed meanwhile was noted; the next look begins from what is committed.
-                Submission::Unsettled(settled) => drop(settled.await.map_err(|_| AppendError::Deleted)?),
-            }
-        }
-    }
-
-    /// Checks an append against what is staged, and hands it to the store if it takes effect.
-    fn submit(self: &Arc<Self>, append: &Append) -> Result<Submission, AppendError> {
-        let mut staged = lock(&self.staged);
-        if self.faulted.swap(false, Ordering::AcqRel) {
-            *staged = lock(&self.committed).clone();
-        }
-        match staged.judge(append) {
-            Ok(Ruling::Go(step)) => {
-                let at = staged.tail().next;
-                staged.take(step.clone());
-                Ok(Submission::UnderWay(self.commit(at, append, Some(step))))
-            }
-            // An answer may rest only on what is durable: not on an append that is still under way, and may fail.
-            _ => {
-                let committed = lock(&self.committed);
-                match committed.judge(append) {
-                    Err(refusal) => Err(refusal),
-                    Ok(Ruling::Done(producer)) => {
-                        Ok(Submission::Answered(Appended { tail: committed.tail(), producer, is_new: false }))
-                    }
-                    Ok(Ruling::Go(_)) => {
-                        drop(committed);
-                        Ok(Submission::Unsettled(self.commit(staged.tail().next, &Append::default(), None)))
-                    }
-                }
-            }
-        }
-    }
-
-    /// Hands a step to the store, or nothing, to know when all before it is done. The caller holds `staged`, so that steps
-    /// are handed over in their order.
-    fn commit(
-        self: &Arc<Self>,
-        at: Offset,
-        append: &Append,
-        step: Option<Step>,
-    ) -> oneshot::Receiver<Result<Tail, StoreError>> {
-        let (acknowledge, outcome) = oneshot::channel();
-        let log = Arc::clone(self);
-        let marks = step.as_ref().map(|step| step.marks.clone()).unwrap_or_default();
-        let change =
-            Change::Append { at, payload: append.payload.clone(), close: append.close, marks, now: SystemTime::now() };
-        self.store.commit(
-            Commit { stream: self.id, change },
-            Box::new(move |result| {
-                let result = result.map(|()| log.advance(step)).inspect_err(|error| log.note_fault(error));
-                // Nobody waits any more when the writer has left; the append stands all the same.
-                let _left = acknowledge.send(result);
-            }),
-        );
-        outcome
-    }
-
-    /// The news of what was committed: after the data, never before it. Returns the tail after it.
-    fn advance(&self, step: Option<Step>) -> Tail {
-        let mut committed = lock(&self.committed);
-        let Some(step) = step else { return committed.tail() };
-        let after = step.tail;
-        committed.take(step);
-        let tail = committed.tail();
-        // Under the lock, or news could overtake each other.
-        self.tail.send_if_modified(|now| std::mem::replace(now, tail) != tail);
-        after
-    }
-
-    fn note_fault(&self, error: &StoreError) {
-        // What fails only because an earlier change failed was staged before that one was noted.
-        if *error != StoreError::OutOfStep {
-            self.faulted.store(true, Ordering::Release);
-        }
     }
 
     /// Data from `from` on; never waits for data.
