@@ -11,6 +11,7 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
+use tailwater_protocol::Producer;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::reader::Pauses;
 use tailwater_protocol::transport::native::{AppendError, Appended, Client, SetupError, Writer};
@@ -24,7 +25,8 @@ message and must be valid JSON (blank lines are passed over), unless --strings s
 other stream lines stay what they are, line ends included.
 
 A line counts once the server has acknowledged it. While the server can't be reached or has no room, the same lines are \
-sent again. Where that could append them twice, the command stops and says which line was the last acknowledged.
+sent again, as an idempotent producer: the server recognises what it has appended before. To a server that does not know \
+producers nothing is sent twice: the command stops and says which line was the last acknowledged.
 
 Examples:
   journalctl -f | tailwater append logs/demo
@@ -130,7 +132,9 @@ pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
     let writer = Client::new()?.writer(&url);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let content_type = match prepare(&writer, &args).await {
+        // A new producer for each run: there is nothing to take up from an earlier one.
+        let mut producer = Producer::new(&format!("tailwater-append-{:032x}", rand::random::<u128>()), 0);
+        let content_type = match prepare(&writer, &args, &mut producer).await {
             Ok(content_type) => content_type,
             Err(why) => return Err(AppendFailure::NoStream { url, why }),
         };
@@ -141,20 +145,23 @@ pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
             ContentKind::Binary => Rule::Bytes,
         };
         let intake = Intake::start(io::stdin(), rule)?;
-        let mut session = Session::new(writer, content_type, args);
+        let mut session = Session::new(writer, producer, content_type, args);
         session.pump(&intake).await?;
         session.finish(&url).await
     })
 }
 
 /// Finds the stream or creates it; returns its content type.
-async fn prepare(writer: &Writer, args: &AppendArgs) -> Result<String, String> {
+async fn prepare(writer: &Writer, args: &AppendArgs, producer: &mut Producer) -> Result<String, String> {
     let wanted = if args.json { Some("application/json") } else { args.content_type.as_deref() };
     let there = match writer.describe().await {
         Ok(there) => there,
         Err(AppendError::Refused { status: 404, .. }) => {
             let content_type = wanted.unwrap_or("text/plain; charset=utf-8");
-            writer.create(content_type).await.map_err(|fault| fault.to_string())?;
+            let created = writer.create(content_type).await.map_err(|fault| fault.to_string())?;
+            if created.knows_producers {
+                producer.understood();
+            }
             return Ok(content_type.to_owned());
         }
         Err(fault @ AppendError::Unreachable(_)) => {
@@ -162,6 +169,9 @@ async fn prepare(writer: &Writer, args: &AppendArgs) -> Result<String, String> {
         }
         Err(fault) => return Err(fault.to_string()),
     };
+    if there.knows_producers {
+        producer.understood();
+    }
     if there.closed {
         return Err("the stream is closed".to_owned());
     }
@@ -185,6 +195,7 @@ fn counted(lines: u64) -> String {
 /// One run's way from lines to acknowledgements.
 struct Session {
     writer: Writer,
+    producer: Producer,
     content_type: String,
     args: AppendArgs,
     pauses: Pauses,
@@ -196,11 +207,12 @@ struct Session {
 }
 
 impl Session {
-    fn new(writer: Writer, content_type: String, args: AppendArgs) -> Self {
+    fn new(writer: Writer, producer: Producer, content_type: String, args: AppendArgs) -> Self {
         let progress = if args.quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
         progress.set_style(ProgressStyle::default_spinner());
         Self {
             writer,
+            producer,
             content_type,
             args,
             pauses: Pauses::new(rand::random()),
@@ -236,7 +248,8 @@ impl Session {
     async fn send(&mut self, body: Bytes, last_line: u64) -> Result<(), AppendFailure> {
         let give_up = Instant::now() + self.args.retry_for;
         for attempt in 1.. {
-            let fault = match self.writer.append(&self.content_type, body.clone()).await {
+            let sent = self.writer.append_as(&mut self.producer, &self.content_type, body.clone()).await;
+            let fault = match sent {
                 Ok(appended) => {
                     self.last = Some(appended);
                     return Ok(());
@@ -244,7 +257,8 @@ impl Session {
                 Err(fault) => fault,
             };
             let pause = self.pauses.after(attempt, fault.retry_after());
-            if !fault.may_retry() || Instant::now() + pause >= give_up {
+            let is_safe = fault.may_retry() || matches!(fault, AppendError::Unknown(_)) && self.producer.may_repeat();
+            if !is_safe || Instant::now() + pause >= give_up {
                 let doubt = self.doubt(&fault, last_line);
                 return Err(AppendFailure::Server { fault, acknowledged: self.acknowledged, doubt });
             }

@@ -1,7 +1,7 @@
 //! The writing half: create a stream, append to it, close it, with errors that say what the server said.
 
 use super::{Client, head, in_words};
-use crate::{Problem, Token, headers};
+use crate::{Problem, Producer, Token, headers};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub struct Appended {
     pub closed: bool,
     /// Whether the stream is new.
     pub created: bool,
+    /// Whether the answer shows that the server knows idempotent producers.
+    pub knows_producers: bool,
 }
 
 /// Why nothing was acknowledged.
@@ -113,6 +115,32 @@ impl Writer {
         self.send(self.client.http.post(&self.stream_url).header("content-type", content_type).body(body)).await
     }
 
+    /// Appends one body as a producer's next append. The producer moves on once it is acknowledged; until then the same body
+    /// may be sent again.
+    ///
+    /// Source: Durable Streams protocol, section 5.2.1.
+    ///
+    /// # Errors
+    /// [`AppendError`]; besides [`AppendError::may_retry`], [`Producer::may_repeat`] says whether to send it again after
+    /// [`AppendError::Unknown`].
+    pub async fn append_as(
+        &self,
+        producer: &mut Producer,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<Appended, AppendError> {
+        let mut request = self.client.http.post(&self.stream_url).header("content-type", content_type).body(body);
+        for (name, value) in producer.headers() {
+            request = request.header(name, value);
+        }
+        let appended = self.send(request).await?;
+        producer.acknowledged();
+        if appended.knows_producers {
+            producer.understood();
+        }
+        Ok(appended)
+    }
+
     /// Closes the stream: no more appends, and readers learn that this is the end.
     ///
     /// Source: Durable Streams protocol, section 5.3.
@@ -134,10 +162,13 @@ impl Writer {
             }
         })?;
         let head = head(&response);
+        let tells = |name| response.headers().contains_key(name);
+        // Servers that announce extensions are ours.
+        let knows_producers = tells(headers::PRODUCER_SEQ) || tells(headers::STREAM_EXTENSIONS);
         if (200..300).contains(&head.status) {
             let next = head.next.as_deref().and_then(|next| next.parse().ok());
             let (content_type, closed, created) = (head.content_type, head.closed, head.status == 201);
-            return Ok(Appended { next, content_type, closed, created });
+            return Ok(Appended { next, content_type, closed, created, knows_producers });
         }
         let body = response.bytes().await.unwrap_or_default();
         let text = Problem::in_words(head.status, &body);

@@ -1,0 +1,72 @@
+//! The client's half of an idempotent append: which number it has, and whether it may be sent again. No I/O, no clock.
+
+use crate::headers;
+
+/// One session of a producer: numbers its appends, so that a server recognises one that comes again.
+///
+/// Source: Durable Streams protocol, section 5.2.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Producer {
+    id: String,
+    epoch: u64,
+    seq: u64,
+    is_understood: bool,
+}
+
+impl Producer {
+    /// A session in which nothing was appended yet.
+    ///
+    /// - `id`: visible ASCII, not empty; the same across restarts of one writer, or new for each.
+    /// - `epoch`: `0..2^53`; higher than that of every earlier session of the same `id`.
+    pub fn new(id: &str, epoch: u64) -> Self {
+        Self { id: id.to_owned(), epoch, seq: 0, is_understood: false }
+    }
+
+    /// The headers of the next append, and of every repetition of it.
+    pub fn headers(&self) -> [(&'static str, String); 3] {
+        [
+            (headers::PRODUCER_ID, self.id.clone()),
+            (headers::PRODUCER_EPOCH, self.epoch.to_string()),
+            (headers::PRODUCER_SEQ, self.seq.to_string()),
+        ]
+    }
+
+    /// The append was acknowledged: what is sent now is the next one.
+    pub fn acknowledged(&mut self) {
+        self.seq += 1;
+    }
+
+    /// The server has shown that it knows producers; one that does not would append a repetition twice.
+    pub fn understood(&mut self) {
+        self.is_understood = true;
+    }
+
+    /// Whether an append of which nobody knows what became of it may be sent again.
+    pub fn may_repeat(&self) -> bool {
+        self.is_understood
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repetition_has_the_same_number_and_the_next_append_the_next() {
+        let mut producer = Producer::new("p", 3);
+        let seq = |producer: &Producer| producer.headers()[2].1.clone();
+        assert_eq!(producer.headers().map(|(_, value)| value), ["p", "3", "0"].map(str::to_owned));
+        assert_eq!(seq(&producer), "0");
+        producer.acknowledged();
+        assert_eq!(seq(&producer), "1");
+    }
+
+    #[test]
+    fn nothing_is_repeated_to_a_server_that_may_not_know_producers() {
+        let mut producer = Producer::new("p", 0);
+        producer.acknowledged();
+        assert!(!producer.may_repeat());
+        producer.understood();
+        assert!(producer.may_repeat());
+    }
+}
