@@ -1,8 +1,8 @@
-//! The project's own commands: `cargo xtask setup | serve | dev | test`.
+//! The project's own commands: `cargo xtask setup | serve | dev | test | bench`.
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `setup.rs`, `serve.rs`, `dev.rs`, `test.rs` | one command each |
+//! | `setup.rs`, `serve.rs`, `dev.rs`, `test.rs`, `bench.rs` | one command each |
 //! | `tools.rs` | the tools outside cargo: where they are found and whether they fit |
 //! | `install.rs` | how each missing one is installed, or what to tell the person |
 //! | `build.rs` | the dashboard and the server, built the same way by every command |
@@ -19,6 +19,7 @@
 #[cfg(not(unix))]
 compile_error!("cargo xtask needs Unix (Linux, macOS, or WSL on Windows): it ends its children by process group");
 
+mod bench;
 mod build;
 mod child;
 mod dev;
@@ -45,6 +46,7 @@ Tailwater's own commands
   cargo xtask dev [-- ARGS]         server and `trunk serve` together; both follow changes of the sources
   cargo xtask test [STEPS]          everything that must hold before a change is merged
   cargo xtask test --list           the steps, one line each
+  cargo xtask bench pipe [ARGS]     appends per second on each store; --help tells what else there is
 
 ARGS go to `tailwater serve` (`cargo xtask serve -- --listen 127.0.0.1:8000`).
 
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         "serve" => serve::run(&texts),
         "dev" => dev::run(&texts),
         "test" => test::run(&texts),
+        "bench" => bench::run(&texts),
         "" | "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(())
