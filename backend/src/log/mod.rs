@@ -16,8 +16,8 @@ pub use append::{Append, AppendError, Appended};
 pub use config::{Expiry, Fork, StreamConfig};
 pub use payload::{Payload, PayloadError};
 pub use producers::{Accepted, Producer, ProducerId};
-pub use readers::{ReaderGuard, Readers};
-pub use streams::{CreateError, Created, NameError, StreamName, Streams};
+pub use readers::{ReaderGuard, Readers, Whereabouts};
+pub use streams::{CreateError, Created, NameError, StreamName, Streams, Wanted};
 
 use crate::store::{Change, Commit, Store, StoreError, StreamId};
 use bytes::Bytes;

@@ -1,8 +1,11 @@
-//! Who follows a stream live at this moment, counted by technique.
+//! Who follows a stream live at this moment: how many by each technique, and where each of them is.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tailwater_protocol::Technique;
+use super::lock;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tailwater_protocol::{Offset, Technique};
 
 /// Live readers by technique; polls come and go too quickly to be counted here.
 #[derive(Debug, Default)]
@@ -13,6 +16,28 @@ pub struct Readers {
     websocket: AtomicUsize,
     /// Plain reads since the stream was opened: a source that is only polled is used, too.
     plain_reads: AtomicUsize,
+    /// The live readers in the order in which they came.
+    present: Mutex<BTreeMap<u64, Arc<Present>>>,
+    came: AtomicU64,
+}
+
+/// One live reader as others see it.
+#[derive(Debug)]
+struct Present {
+    technique: Technique,
+    since: Instant,
+    at_bytes: AtomicU64,
+}
+
+/// Where one live reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// How it follows.
+    pub technique: Technique,
+    /// The position after what it was given.
+    pub at: Offset,
+    /// How long its request has been under way; a long-poll's reader comes anew with each of them.
+    pub present_for: Duration,
 }
 
 impl Readers {
@@ -27,6 +52,17 @@ impl Readers {
             .map(|it| self.count(it))
             .iter()
             .sum()
+    }
+
+    /// Where the first `limit` of the live readers are, those that came first in front.
+    pub fn whereabouts(&self, limit: usize) -> Vec<Whereabouts> {
+        let present: Vec<Arc<Present>> = lock(&self.present).values().take(limit).cloned().collect();
+        let whereabouts = |it: Arc<Present>| Whereabouts {
+            technique: it.technique,
+            at: Offset::new(it.at_bytes.load(Ordering::Relaxed)).unwrap_or(Offset::MAX),
+            present_for: it.since.elapsed(),
+        };
+        present.into_iter().map(whereabouts).collect()
     }
 
     /// Notes one plain read.
@@ -49,19 +85,31 @@ impl Readers {
 #[derive(Debug)]
 pub struct ReaderGuard {
     log: Arc<super::Log>,
-    technique: Technique,
+    number: u64,
+    present: Arc<Present>,
 }
 
 impl ReaderGuard {
-    /// Counts a live reader of `log` from now on.
-    pub fn new(log: Arc<super::Log>, technique: Technique) -> Self {
-        log.readers().counter(technique).fetch_add(1, Ordering::Relaxed);
-        Self { log, technique }
+    /// Counts a live reader of `log` from now on, which begins at `from`.
+    pub fn new(log: Arc<super::Log>, technique: Technique, from: Offset) -> Self {
+        let readers = log.readers();
+        readers.counter(technique).fetch_add(1, Ordering::Relaxed);
+        let number = readers.came.fetch_add(1, Ordering::Relaxed);
+        let present = Arc::new(Present { technique, since: Instant::now(), at_bytes: AtomicU64::new(from.bytes()) });
+        lock(&readers.present).insert(number, Arc::clone(&present));
+        Self { log, number, present }
+    }
+
+    /// Notes that the reader was given everything before `at`.
+    pub fn is_at(&self, at: Offset) {
+        self.present.at_bytes.store(at.bytes(), Ordering::Relaxed);
     }
 }
 
 impl Drop for ReaderGuard {
     fn drop(&mut self) {
-        self.log.readers().counter(self.technique).fetch_sub(1, Ordering::Relaxed);
+        let readers = self.log.readers();
+        readers.counter(self.present.technique).fetch_sub(1, Ordering::Relaxed);
+        lock(&readers.present).remove(&self.number);
     }
 }

@@ -1,8 +1,13 @@
 //! Which streams exist: name to log, with creation that is safe to repeat and deletion that everybody notices.
 
+mod list;
+
+pub use list::Wanted;
+
 use super::{Log, Payload, State, StreamConfig, Tail, lock};
 use crate::store::{Change, Commit, NewStream, Store, StoreError, StreamId};
-use std::collections::{HashMap, HashSet};
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -86,6 +91,13 @@ impl StreamName {
     }
 }
 
+/// Compared as its text is, so that any text finds its place among names.
+impl Borrow<str> for StreamName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for StreamName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -131,7 +143,8 @@ pub enum CreateError {
 #[derive(Debug)]
 pub struct Streams {
     store: Arc<dyn Store>,
-    logs: RwLock<HashMap<StreamName, Arc<Log>>>,
+    /// In the order of names, so that a page of a listing costs what it shows, not what there is.
+    logs: RwLock<BTreeMap<StreamName, Arc<Log>>>,
     /// Names whose creation or deletion is under way; who wants the same name waits for its end.
     changing: Mutex<HashSet<StreamName>>,
     changed: Notify,

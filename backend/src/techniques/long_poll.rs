@@ -26,8 +26,8 @@ pub async fn read(
     if !batch.data.is_empty() || batch.closed() {
         return Ok(batch);
     }
-    let _counted = ReaderGuard::new(Arc::clone(log), Technique::LongPoll);
     let from = batch.next;
+    let _counted = ReaderGuard::new(Arc::clone(log), Technique::LongPoll, from);
     tokio::select! {
         biased;
         _ = tail.wait_for(|tail| tail.has_news(from)) => {}

@@ -45,7 +45,7 @@ pub struct Follow {
     ended: bool,
     quiet_until: Instant,
     recycle_at: Option<Instant>,
-    _counted: ReaderGuard,
+    counted: ReaderGuard,
 }
 
 /// What a live reader gets next.
@@ -65,9 +65,9 @@ impl Follow {
         let tail = log.tail();
         let now = Instant::now();
         let recycle_at = terms.life.map(|life| now + life);
-        let _counted = ReaderGuard::new(Arc::clone(&log), technique);
+        let counted = ReaderGuard::new(Arc::clone(&log), technique, from);
         let quiet_until = now + terms.heartbeat;
-        Self { log, from, terms, tail, greeted: false, ended: false, quiet_until, recycle_at, _counted }
+        Self { log, from, terms, tail, greeted: false, ended: false, quiet_until, recycle_at, counted }
     }
 
     /// The log that is read.
@@ -104,6 +104,7 @@ impl Follow {
             if !self.greeted || !batch.data.is_empty() || batch.closed() {
                 self.greeted = true;
                 self.from = batch.next;
+                self.counted.is_at(self.from);
                 return Step::Batch(batch);
             }
             let from = self.from;
