@@ -2,8 +2,10 @@
 
 #[cfg(test)]
 mod codec_tests;
+pub mod export;
 pub mod frame;
 pub mod headers;
+pub mod inspect;
 pub mod ndjson;
 pub mod offset;
 pub mod problem;

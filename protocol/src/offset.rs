@@ -1,5 +1,6 @@
 //! Positions in a stream: the server's counted [`Offset`] and the client's opaque [`Token`].
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -58,7 +59,8 @@ pub struct OffsetError {
 }
 
 /// A position as a client holds it: whatever the server gave out, or `-1` or `now`; never looked into.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Token(String);
 
 impl Token {
@@ -87,6 +89,20 @@ impl fmt::Display for Token {
 impl From<Offset> for Token {
     fn from(offset: Offset) -> Self {
         Self(offset.to_string())
+    }
+}
+
+impl From<Token> for String {
+    fn from(token: Token) -> Self {
+        token.0
+    }
+}
+
+impl TryFrom<String> for Token {
+    type Error = OffsetError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -37,7 +37,11 @@ pub(super) async fn collect(
     Ok(whole.freeze())
 }
 
-async fn next(payload: &mut web::Payload, silence: Duration) -> Result<Option<Bytes>, Refusal> {
+/// The next piece of the body; `None` at its end.
+///
+/// # Errors
+/// [`Refusal::BodyBroken`], [`Refusal::BodySilent`].
+pub(super) async fn next(payload: &mut web::Payload, silence: Duration) -> Result<Option<Bytes>, Refusal> {
     let piece = timeout(silence, payload.next()).await.map_err(|_| Refusal::BodySilent { after: silence })?;
     piece.transpose().map_err(|error| Refusal::BodyBroken(error.to_string()))
 }

@@ -58,7 +58,15 @@ pub(super) async fn create(
 /// [`Refusal::Header`] when it is not of the form `type/subtype`.
 pub(super) fn content_type(map: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let Some(value) = map.get(CONTENT_TYPE) else { return Ok(None) };
-    let text = value.to_str().map_err(|_| Refusal::Header("Content-Type must be visible ASCII".into()))?.trim();
+    checked_type(value.to_str().map_err(|_| Refusal::Header("Content-Type must be visible ASCII".into()))?)
+}
+
+/// A content type; `None` when it is empty.
+///
+/// # Errors
+/// [`Refusal::Header`] when it is not of the form `type/subtype`.
+pub(super) fn checked_type(text: &str) -> Result<Option<&str>, Refusal> {
+    let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }

@@ -1,5 +1,6 @@
 //! Every refusal with its status code, its stable name and the text that the client reads.
 
+use super::import::ImportError;
 use super::lab::LabRefusal;
 use crate::lab::races::RaceError;
 use crate::lab::source::SourceError;
@@ -67,6 +68,8 @@ pub enum Refusal {
         /// Connections allowed.
         limit: usize,
     },
+    /// What shall be imported is not a whole export.
+    Import(ImportError),
     /// The lab refused.
     Lab(LabRefusal),
     /// The server is stopping.
@@ -135,6 +138,7 @@ impl Refusal {
             Self::Create(CreateError::Differs { .. }) => {
                 (S::CONFLICT, "#differs", "The stream exists with another configuration")
             }
+            Self::Create(CreateError::Taken) => (S::CONFLICT, "#taken", "The stream exists"),
             Self::Create(CreateError::TooMany { .. }) => {
                 (S::INSUFFICIENT_STORAGE, "#too-many-streams", "No more streams are allowed")
             }
@@ -144,6 +148,7 @@ impl Refusal {
             Self::TooManyConnections { .. } => {
                 (S::SERVICE_UNAVAILABLE, "#too-many-connections", "No room for a connection")
             }
+            Self::Import(_) => (S::BAD_REQUEST, "#import", "The body is not a whole export"),
             Self::Lab(refusal) => lab_class(refusal),
             Self::Stopping => (S::SERVICE_UNAVAILABLE, "#stopping", "The server is stopping"),
             Self::HeadTooLarge { .. } => {
@@ -202,7 +207,12 @@ impl Refusal {
                 response.force_close();
             }
             // What is left of the body is not worth reading.
-            Self::BodyTooLarge { .. } | Self::BodySilent { .. } | Self::BodyBroken(_) | Self::HeadTooLarge { .. } => {
+            Self::BodyTooLarge { .. }
+            | Self::BodySilent { .. }
+            | Self::BodyBroken(_)
+            | Self::HeadTooLarge { .. }
+            | Self::Import(_)
+            | Self::Create(CreateError::Taken) => {
                 response.force_close();
             }
             _ => {}
@@ -276,6 +286,7 @@ impl fmt::Display for Refusal {
             Self::Store(error) => error.fmt(f),
             Self::TooManyReaders { limit } => write!(f, "{limit} readers wait or stream already, which is the limit"),
             Self::TooManyConnections { limit } => write!(f, "{limit} connections are open already, which is the limit"),
+            Self::Import(error) => write!(f, "{error}; no stream was made"),
             Self::Lab(refusal) => refusal.fmt(f),
             Self::Stopping => f.write_str("the server is stopping; ask again in a moment"),
             Self::HeadTooLarge { came, limit } => write!(f, "the request head has {came} bytes, the limit is {limit}"),
@@ -326,7 +337,8 @@ from!(
     Append(AppendError),
     Create(CreateError),
     Read(ReadError),
-    Store(StoreError)
+    Store(StoreError),
+    Import(ImportError)
 );
 
 impl From<FrameRefusal> for Refusal {

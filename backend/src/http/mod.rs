@@ -6,14 +6,18 @@ mod body;
 mod create;
 mod delete;
 mod error;
+mod export;
 mod guard;
 mod head;
+mod import;
 pub mod lab;
 mod query;
 mod read;
+mod streams;
 
 pub use error::Refusal;
 pub use guard::{Connection, Gate, guard};
+pub use import::ImportError;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -25,7 +29,7 @@ use tailwater_protocol::headers;
 use tokio::sync::{Semaphore, watch};
 
 /// Our extensions of the protocol, as `Stream-Extensions` announces them.
-pub const EXTENSIONS: &str = "live=ndjson, live=websocket, hold, if-match";
+pub const EXTENSIONS: &str = "live=ndjson, live=websocket, hold, if-match, list, inspect, export";
 
 /// What every handler needs.
 #[derive(Debug)]
@@ -53,6 +57,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
             .route(web::delete().to(delete::delete))
             .default_service(web::to(method)),
     );
+    streams::configure(service);
 }
 
 /// The answer where nothing is served.

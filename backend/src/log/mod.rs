@@ -17,7 +17,7 @@ pub use config::{Expiry, Fork, StreamConfig};
 pub use payload::{Payload, PayloadError};
 pub use producers::{Accepted, Producer, ProducerId};
 pub use readers::{ReaderGuard, Readers, Whereabouts};
-pub use streams::{CreateError, Created, NameError, StreamName, Streams, Wanted};
+pub use streams::{CreateError, Created, Importing, NameError, StreamName, Streams, Wanted};
 
 use crate::store::{Change, Commit, Store, StoreError, StreamId};
 use bytes::Bytes;

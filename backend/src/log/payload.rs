@@ -58,6 +58,30 @@ impl Payload {
         }
     }
 
+    /// Messages that were kept before, as they were.
+    ///
+    /// - `kind`: of the stream; a JSON message is valid JSON, which is not looked at again.
+    /// - Returns `None` when there are none, or one is empty.
+    pub fn of_messages<'a>(kind: ContentKind, messages: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        let (mut bytes, mut ends) = (BytesMut::new(), Vec::new());
+        for message in messages {
+            if message.is_empty() {
+                return None;
+            }
+            bytes.extend_from_slice(message);
+            if kind == ContentKind::Json {
+                bytes.extend_from_slice(b",");
+            }
+            ends.push(bytes.len());
+        }
+        let ends = match ends.len() {
+            0 => return None,
+            1 => Ends::One,
+            _ => Ends::Many(ends.into()),
+        };
+        Some(Self { bytes: bytes.freeze(), ends })
+    }
+
     /// One message of these bytes, whatever they are: for a stream that will take nothing anyway.
     pub(crate) fn unread(body: Bytes) -> Self {
         Self { bytes: body, ends: Ends::One }
@@ -168,6 +192,17 @@ mod tests {
             let buffer = Bytes::from(vec![b'1'; 65_536]);
             let _payload = Payload::parse(kind, buffer.slice(..10)).unwrap();
             assert!(buffer.is_unique(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn messages_put_together_are_those_that_came_apart() {
+        for (kind, kept, boundary) in [(ContentKind::Json, "1,22,", 2), (ContentKind::Text, "122", 1)] {
+            let payload = Payload::of_messages(kind, [&b"1"[..], b"22"]).unwrap();
+            assert_eq!((payload.bytes().as_ref(), payload.messages()), (kept.as_bytes(), 2));
+            assert!(payload.is_boundary(boundary), "{kind:?}");
+            assert!(Payload::of_messages(kind, []).is_none());
+            assert!(Payload::of_messages(kind, [&b"1"[..], b""]).is_none());
         }
     }
 

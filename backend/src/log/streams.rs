@@ -1,7 +1,9 @@
 //! Which streams exist: name to log, with creation that is safe to repeat and deletion that everybody notices.
 
+mod import;
 mod list;
 
+pub use import::Importing;
 pub use list::Wanted;
 
 use super::{Log, Payload, State, StreamConfig, Tail, lock};
@@ -128,6 +130,9 @@ pub enum CreateError {
         /// Whether an open or a closed stream was asked for.
         asked_state: &'static str,
     },
+    /// A stream that must be new has the name of one that exists (409).
+    #[error("a stream of this name exists; delete it first, or choose another name")]
+    Taken,
     /// No more streams are allowed (507).
     #[error("there are {limit} streams, which is the limit")]
     TooMany {
@@ -198,7 +203,7 @@ impl Streams {
         if self.count() >= self.streams_max {
             return Err(CreateError::TooMany { limit: self.streams_max });
         }
-        let id = StreamId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let id = self.new_id();
         let next = Offset::ZERO.advance(first.as_ref().map_or(0, Payload::len)).unwrap_or(Offset::MAX);
         let tail = Tail { next, state: if closed { State::Closed } else { State::Open } };
         let created = NewStream { name: name.clone(), config: config.clone(), first, closed, at: SystemTime::now() };
@@ -221,6 +226,10 @@ impl Streams {
         self.logs.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         log.end();
         Ok(true)
+    }
+
+    fn new_id(&self) -> StreamId {
+        StreamId(self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
     async fn commit(&self, stream: StreamId, change: Change) -> Result<(), StoreError> {

@@ -10,7 +10,9 @@
 mod bodies;
 mod caching;
 mod crowd;
+mod exporting;
 mod harness;
+mod inspecting;
 mod json;
 mod leaving;
 mod limits;

@@ -4,6 +4,7 @@ use super::*;
 use crate::log::ReaderGuard;
 use crate::store::MemoryStore;
 use bytes::Bytes;
+use tailwater_protocol::Offset;
 use tailwater_protocol::rig::{GeneratorRequest, Pattern};
 use tokio::time::{sleep, timeout};
 
@@ -97,13 +98,13 @@ async fn a_source_that_starts_again_goes_on_with_its_numbers() {
     let sources = sources(&streams, SourceLimits { lease: SHORT, ..SourceLimits::default() });
     let answer = sources.ask(&generator(300.0, 2)).await.unwrap();
     let log = find(&streams, &answer);
-    let reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson);
+    let reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson, Offset::ZERO);
     let _renewed = sources.ask(&generator(300.0, 2)).await.unwrap();
     messages(&log, 5).await;
     drop(reader);
     until_stopped(&sources).await;
     let before = messages(&log, 5).await.len();
-    let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson);
+    let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson, Offset::ZERO);
     assert_eq!(sources.ask(&generator(300.0, 2)).await.unwrap(), answer);
     let stamps = stamps(&messages(&log, before + 20).await);
     assert!(stamps.iter().zip(0..).all(|(stamps, seq)| stamps.seq == seq), "{stamps:?}");
@@ -128,7 +129,7 @@ async fn numbers_go_on_after_the_beginning_was_trimmed() {
     // A quarter of slack, and what one append brings.
     let kept_bytes = log.tail_now().next.bytes() - log.earliest().bytes();
     assert!(kept_bytes <= 125_000 + EVENTS_MAX as u64 * 81, "{kept_bytes}");
-    let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson);
+    let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson, Offset::ZERO);
     sources.ask(&generator(2_000.0, 3)).await.unwrap();
     let further = async {
         loop {
@@ -150,7 +151,7 @@ async fn a_source_goes_on_while_somebody_reads_and_stops_when_nobody_does() {
     let sources = sources(&streams, SourceLimits { lease: SHORT, ..SourceLimits::default() });
     let answer = sources.ask(&generator(100.0, 4)).await.unwrap();
     let log = find(&streams, &answer);
-    let reader = ReaderGuard::new(Arc::clone(&log), Technique::Sse);
+    let reader = ReaderGuard::new(Arc::clone(&log), Technique::Sse, Offset::ZERO);
     sleep(6 * SHORT).await;
     assert_eq!(sources.running().await, 1);
     drop(reader);

@@ -1,6 +1,7 @@
 //! A page of the list of streams, in the order of their names.
 
 use super::{Log, Streams};
+use crate::store::StreamId;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError};
 
@@ -46,6 +47,28 @@ impl Streams {
             if is_end {
                 return (page, false);
             }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// How many streams grew from the stream with this number, and the names of the first `limit` of them.
+    pub async fn forks_of(&self, source: StreamId, limit: usize) -> (usize, Vec<String>) {
+        let (mut count, mut names) = (0, Vec::new());
+        let mut after: Option<String> = None;
+        loop {
+            let seen = self.look("", after.as_deref(), NAMES_AT_ONCE);
+            for log in &seen {
+                if log.config().fork.as_ref().is_some_and(|fork| fork.source == source) {
+                    count += 1;
+                    if names.len() < limit {
+                        names.push(log.name().to_string());
+                    }
+                }
+            }
+            if seen.len() < NAMES_AT_ONCE {
+                return (count, names);
+            }
+            after = seen.last().map(|log| log.name().to_string());
             tokio::task::yield_now().await;
         }
     }

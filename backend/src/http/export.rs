@@ -1,0 +1,124 @@
+//! GET of an export: a stream as a file, from its earliest message to where it ended when the export began.
+
+use super::streams::configuration;
+use super::{App, Refusal};
+use crate::log::{Batch, Log, ReadError, Start};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use std::sync::Arc;
+use tailwater_protocol::export::{self, End, Head};
+use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::inspect::Origin;
+use tailwater_protocol::{Control, Offset, ndjson};
+
+/// Bytes that leave together when messages are small.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// The body is pulled: a client that does not read holds back only itself.
+pub(super) async fn export(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
+    let log = app.log(&request)?;
+    let one_message = 1;
+    // After this nothing can be refused any more, only broken off.
+    let from = log.read_from(Start::Beginning, one_message).await?.from;
+    let page_max = usize::try_from(app.config.page_max).unwrap_or(usize::MAX);
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, export::CONTENT_TYPE));
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    response.insert_header((CONTENT_DISPOSITION, "attachment; filename=\"stream.ndjson\""));
+    Ok(response.streaming(body(Export::new(log, from, page_max))))
+}
+
+/// An export under way.
+#[derive(Debug)]
+struct Export {
+    log: Arc<Log>,
+    kind: ContentKind,
+    from: Offset,
+    until: Offset,
+    read_max: usize,
+    pages: u64,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Head,
+    Pages,
+    Over,
+}
+
+impl Export {
+    fn new(log: Arc<Log>, from: Offset, page_max: usize) -> Self {
+        let kind = log.config().kind();
+        // Boundaries between messages that are not JSON would be lost on a common line.
+        let read_max = if kind == ContentKind::Json { page_max } else { 1 };
+        let until = log.tail_now().next;
+        Self { log, kind, from, until, read_max, pages: 0, stage: Stage::Head }
+    }
+
+    /// The next piece, whole lines; `None` after the last.
+    async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
+        let mut piece = Vec::new();
+        match self.stage {
+            Stage::Over => return Ok(None),
+            Stage::Head => {
+                self.head(&mut piece);
+                self.stage = Stage::Pages;
+            }
+            Stage::Pages => {
+                while piece.len() < PIECE_BYTES {
+                    let batch = self.log.read(self.from, self.read_max).await?;
+                    if self.from >= self.until || batch.data.is_empty() {
+                        self.end(&mut piece, &batch);
+                        self.stage = Stage::Over;
+                        break;
+                    }
+                    self.page(&mut piece, &batch);
+                }
+            }
+        }
+        Ok(Some(piece.into()))
+    }
+
+    fn head(&self, out: &mut Vec<u8>) {
+        let config = self.log.config();
+        let head = Head {
+            export: export::VERSION,
+            name: self.log.name().to_string(),
+            configuration: configuration(config),
+            forked_from: config.fork.as_ref().map(Origin::from),
+            earliest_offset: self.from.into(),
+            next_offset: self.until.into(),
+        };
+        export::encode_head(out, &head);
+    }
+
+    fn page(&mut self, out: &mut Vec<u8>, batch: &Batch) {
+        let control = Control { next: batch.next.into(), cursor: None, up_to_date: false, closed: false };
+        ndjson::encode(out, self.kind, Some(&batch.data), &control);
+        self.from = batch.next;
+        self.pages += 1;
+    }
+
+    fn end(&self, out: &mut Vec<u8>, batch: &Batch) {
+        let closed = batch.tail.closed() && self.from >= batch.tail.next;
+        export::encode_end(out, End { next_offset: self.from.into(), pages: self.pages, closed });
+    }
+}
+
+/// The body; an error breaks it off, and its last line will be missing.
+fn body(export: Export) -> impl Stream<Item = Result<Bytes, ReadError>> {
+    stream::unfold(Some(export), |export| async {
+        let mut export = export?;
+        match export.next().await {
+            Ok(None) => None,
+            Ok(Some(piece)) => Some((Ok(piece), Some(export))),
+            Err(error) => {
+                tracing::warn!("stream {}: an export breaks off at {}: {error}", export.log.name(), export.from);
+                Some((Err(error), None))
+            }
+        }
+    })
+}

@@ -1,0 +1,188 @@
+//! PUT of an export: the stream exists again, whole or not at all.
+
+use super::create::checked_type;
+use super::{App, Refusal, body};
+use crate::log::{Append, Expiry, Importing, Log, Payload, StreamConfig, StreamName};
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, web};
+use std::time::{Duration, UNIX_EPOCH};
+use tailwater_protocol::export::{Decoder, End, ExportError, Head, Imported, Line};
+use tailwater_protocol::headers::{self, ContentKind};
+use tailwater_protocol::inspect::Configuration;
+use tailwater_protocol::{Data, Frame, Offset, Token};
+
+/// Bytes of messages that are committed together.
+const COMMIT_BYTES: usize = 256 << 10;
+/// How much longer a message can be as JSON text: each of its bytes may become `\u0001`.
+const ESCAPED: usize = 6;
+
+/// What is wrong with what is imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// It is not a whole export.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// A value that no stream of this server has.
+    #[error("the export's {field}: expected {expected}, came `{came}`")]
+    Value {
+        /// Which value.
+        field: &'static str,
+        /// What fits.
+        expected: String,
+        /// What came.
+        came: String,
+    },
+}
+
+/// The answer is [`Imported`]; the body may be of any length, a line of it as long as a page or a message.
+pub(super) async fn import(
+    request: HttpRequest,
+    mut payload: web::Payload,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Refusal> {
+    let name = App::name(&request)?;
+    let line_max = app.config.body_max.max(app.config.page_max);
+    let line_max = usize::try_from(line_max).unwrap_or(usize::MAX).saturating_mul(ESCAPED).saturating_add(64 << 10);
+    let (mut decoder, mut lines) = (Decoder::new(line_max), Vec::new());
+    let mut filling = None;
+    while let Some(piece) = body::next(&mut payload, app.config.body_silence_max).await? {
+        decoder.push(&piece, &mut lines).map_err(ImportError::from)?;
+        for line in lines.drain(..) {
+            take(&app, &name, &mut filling, line).await?;
+        }
+    }
+    if let Some(line) = decoder.finish().map_err(ImportError::from)? {
+        take(&app, &name, &mut filling, line).await?;
+    }
+    let Some(filling) = filling else { return Err(ImportError::from(ExportError::CutOff { lines: 0 }).into()) };
+    let shift_bytes = filling.shift_bytes;
+    let log = filling.importing.appear().await?;
+    Ok(answer(&request, &log, shift_bytes))
+}
+
+async fn take<'a>(
+    app: &'a App,
+    name: &StreamName,
+    filling: &mut Option<Filling<'a>>,
+    line: Line,
+) -> Result<(), Refusal> {
+    match (line, filling) {
+        (Line::Head(head), filling) => *filling = Some(Filling::begin(app, name, &head).await?),
+        (Line::Page(frame), Some(filling)) => filling.page(frame).await?,
+        (Line::End(end), Some(filling)) => filling.end(end).await?,
+        // The decoder lets nothing through before the head.
+        (Line::Page(_) | Line::End(_), None) => {}
+    }
+    Ok(())
+}
+
+fn answer(request: &HttpRequest, log: &Log, shift_bytes: u64) -> HttpResponse {
+    let tail = log.tail_now();
+    let info = request.connection_info();
+    let path = request.path().replacen("/v1/import/", "/v1/stream/", 1);
+    let mut response = HttpResponse::Created();
+    response.insert_header((LOCATION, format!("{}://{}{path}", info.scheme(), info.host())));
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    response.insert_header((headers::STREAM_NEXT_OFFSET, tail.next.to_string()));
+    if tail.closed() {
+        response.insert_header((headers::STREAM_CLOSED, "true"));
+    }
+    let (name, next_offset) = (log.name().to_string(), tail.next.into());
+    response.json(Imported { name, next_offset, closed: tail.closed(), shift_bytes })
+}
+
+/// A stream that is being filled.
+struct Filling<'a> {
+    importing: Importing<'a>,
+    kind: ContentKind,
+    gathered: Vec<Vec<u8>>,
+    gathered_bytes: u64,
+    /// Where the stream will end once all that is gathered is appended.
+    next_bytes: u64,
+    shift_bytes: u64,
+}
+
+impl<'a> Filling<'a> {
+    async fn begin(app: &'a App, name: &StreamName, head: &Head) -> Result<Self, Refusal> {
+        let shift_bytes = offset("earliestOffset", &head.earliest_offset)?.bytes();
+        let importing = app.streams.import(name, config(&head.configuration)?).await?;
+        let kind = importing.log().config().kind();
+        Ok(Self { importing, kind, gathered: Vec::new(), gathered_bytes: 0, next_bytes: 0, shift_bytes })
+    }
+
+    async fn page(&mut self, frame: Frame) -> Result<(), Refusal> {
+        let messages = match (self.kind, frame.data) {
+            (ContentKind::Json, Some(Data::Json(messages))) => messages.into_iter().map(String::into_bytes).collect(),
+            (ContentKind::Text | ContentKind::Binary, Some(Data::Text(text))) => vec![text.into_bytes()],
+            (ContentKind::Text | ContentKind::Binary, Some(Data::Binary(bytes))) => vec![bytes],
+            _ => return Err(wrong("page", "messages of the stream's content type", "others, or none").into()),
+        };
+        let separator = u64::from(self.kind == ContentKind::Json);
+        self.gathered_bytes += messages.iter().map(|message| message.len() as u64 + separator).sum::<u64>();
+        self.gathered.extend(messages);
+        self.is_at("streamNextOffset", &frame.next)?;
+        if self.gathered_bytes >= COMMIT_BYTES as u64 { self.commit().await } else { Ok(()) }
+    }
+
+    async fn end(&mut self, end: End) -> Result<(), Refusal> {
+        self.is_at("end", &end.next_offset)?;
+        self.commit().await?;
+        if end.closed {
+            self.importing.log().append(Append { close: true, ..Append::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the stream will end where the exported one did, so that every offset keeps its meaning.
+    fn is_at(&self, field: &'static str, told: &Token) -> Result<(), Refusal> {
+        let is_bytes = self.next_bytes + self.gathered_bytes + self.shift_bytes;
+        if offset(field, told)?.bytes() == is_bytes {
+            return Ok(());
+        }
+        let expected = Offset::new(is_bytes).map_or_else(|| "no more".to_owned(), |at| at.to_string());
+        Err(wrong(field, &expected, told.as_str()).into())
+    }
+
+    async fn commit(&mut self) -> Result<(), Refusal> {
+        let gathered = std::mem::take(&mut self.gathered);
+        let Some(payload) = Payload::of_messages(self.kind, gathered.iter().map(Vec::as_slice)) else {
+            return if gathered.is_empty() { Ok(()) } else { Err(wrong("page", "messages", "an empty one").into()) };
+        };
+        self.next_bytes += std::mem::take(&mut self.gathered_bytes);
+        let append = Append { payload: Some(payload), ..Append::default() };
+        self.importing.log().append(append).await?;
+        Ok(())
+    }
+}
+
+/// The configuration of a stream that can be created here.
+fn config(told: &Configuration) -> Result<StreamConfig, Refusal> {
+    let content_type = checked_type(&told.content_type)?.unwrap_or_default();
+    if content_type.is_empty() || !content_type.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Err(wrong("contentType", "type/subtype in visible ASCII", &told.content_type).into());
+    }
+    let expiry = match (told.ttl_seconds, told.expires_at_ms) {
+        (None, None) => None,
+        (Some(seconds), None) => Some(Expiry::Idle(Duration::from_secs(seconds))),
+        (None, Some(ms)) => {
+            let moment = UNIX_EPOCH.checked_add(Duration::from_millis(ms));
+            Some(Expiry::At(moment.ok_or_else(|| wrong("expiresAtMs", "a moment", &ms.to_string()))?))
+        }
+        (Some(seconds), Some(_)) => {
+            return Err(wrong("ttlSeconds", "none beside expiresAtMs", &seconds.to_string()).into());
+        }
+    };
+    if told.keep_bytes == Some(0) || told.keep_seconds == Some(0) {
+        return Err(wrong("retention", "at least 1", "0").into());
+    }
+    let keep_age = told.keep_seconds.map(Duration::from_secs);
+    Ok(StreamConfig { expiry, keep_bytes: told.keep_bytes, keep_age, ..StreamConfig::new(content_type) })
+}
+
+fn offset(field: &'static str, token: &Token) -> Result<Offset, ImportError> {
+    token.as_str().parse().map_err(|_| wrong(field, "an offset of 16 digits", token.as_str()))
+}
+
+fn wrong(field: &'static str, expected: &str, came: &str) -> ImportError {
+    ImportError::Value { field, expected: expected.to_owned(), came: came.to_owned() }
+}

@@ -1,0 +1,144 @@
+//! The list of streams and the look at one: pages, searches, readers with their lag, producers.
+
+use super::harness::{Answer, JSON, Server, TEXT, until, within};
+use super::live::Live;
+use reqwest::Method;
+use tailwater_protocol::Technique;
+use tailwater_protocol::inspect::{StreamDetails, StreamList};
+
+async fn list(server: &Server, query: &str) -> StreamList {
+    parse(&server.ask(Method::GET, &format!("/v1/streams{query}")).await)
+}
+
+async fn inspect(server: &Server, name: &str) -> StreamDetails {
+    parse(&server.ask(Method::GET, &format!("/v1/streams/{name}")).await)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(answer: &Answer) -> T {
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some(JSON)), "{answer:?}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    serde_json::from_slice(&answer.body).unwrap_or_else(|fault| panic!("{fault}: {answer:?}"))
+}
+
+fn names(list: &StreamList) -> Vec<&str> {
+    list.streams.iter().map(|stream| stream.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn the_list_is_paged_in_the_order_of_names_and_its_pages_join() {
+    let server = Server::start();
+    for name in ["b/two", "a%20b", "b/one", "c", "%C3%BC"] {
+        server.stream(name, TEXT).await;
+    }
+    let all = list(&server, "").await;
+    assert_eq!((names(&all), &all.after), (vec!["a b", "b/one", "b/two", "c", "ü"], &None));
+    let first = list(&server, "?limit=3").await;
+    assert_eq!((names(&first), first.after.as_deref()), (vec!["a b", "b/one", "b/two"], Some("b/two")));
+    assert_eq!(names(&list(&server, "?limit=3&after=b/two").await), ["c", "ü"]);
+    assert_eq!(names(&list(&server, "?prefix=b/").await), ["b/one", "b/two"]);
+    assert_eq!(names(&list(&server, "?search=O&after=a").await), ["b/one", "b/two"]);
+    assert_eq!(names(&list(&server, "?search=%C3%9C").await), ["ü"]);
+    assert_eq!(names(&list(&server, "?search=none").await), Vec::<&str>::new());
+    for wrong in ["limit=0", "limit=1001", "limit=x", "limit=-1", "limit=1&limit=2", "search=a&search=b"] {
+        server.ask(Method::GET, &format!("/v1/streams?{wrong}")).await.refuses(400);
+    }
+    server.ask(Method::POST, "/v1/streams").await.refuses(405);
+}
+
+#[tokio::test]
+async fn a_stream_in_the_list_says_where_it_ends_and_whether_it_is_closed() {
+    let server = Server::start();
+    let stream = server.stream("it", JSON).await;
+    stream.append("[1,22]").await;
+    stream.close().await;
+    let found = &list(&server, "").await.streams[0];
+    assert_eq!((found.content_type.as_str(), found.closed, found.readers), (JSON, true, 0));
+    assert_eq!(found.next_offset.as_str(), stream.tail().await);
+    assert_eq!(found.earliest_offset.as_str(), "0000000000000000");
+    stream.delete().await;
+    assert_eq!(names(&list(&server, "").await), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn readers_are_named_with_their_technique_and_how_far_behind_they_are() {
+    let server = Server::start();
+    let stream = server.stream("a/b", TEXT).await;
+    let first = stream.append("abc").await;
+    let mut live = Vec::new();
+    for technique in [Technique::Ndjson, Technique::Sse, Technique::Websocket] {
+        let mut one = Live::open(&stream, technique, "-1").await;
+        assert_eq!(one.frame().await.unwrap().next.as_str(), first);
+        live.push(one);
+    }
+    let waiting = stream.request(Method::GET, &format!("offset={first}&live=long-poll")).send();
+    let waiting = tokio::spawn(waiting);
+    let details = until("four readers", || async {
+        let details = inspect(&server, "a/b").await;
+        (details.readers.len() == 4).then_some(details)
+    })
+    .await;
+    assert!(details.reader_counts.values().all(|count| *count == 1), "{details:?}");
+    let by: Vec<Technique> = details.readers.iter().map(|reader| reader.technique).collect();
+    assert_eq!(by, [Technique::Ndjson, Technique::Sse, Technique::Websocket, Technique::LongPoll]);
+    for reader in &details.readers {
+        assert_eq!((reader.offset.as_str(), reader.lag_bytes), (&*first, 0), "{reader:?}");
+        assert!(reader.seconds >= 0.0);
+    }
+    stream.append("defg").await;
+    assert_eq!(within("the long-poll", waiting).await.unwrap().unwrap().status(), 200);
+    drop(live);
+    stream.get("offset=-1").await;
+    let details = until("no readers", || async {
+        let details = inspect(&server, "a/b").await;
+        details.readers.is_empty().then_some(details)
+    })
+    .await;
+    assert!(details.reader_counts.values().all(|count| *count == 0), "{details:?}");
+    assert_eq!((details.kept_bytes, details.plain_reads, details.closed), (7, 1, false));
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_read_falls_behind_and_is_seen_to() {
+    let server = Server::start();
+    let stream = server.stream("it", super::harness::BINARY).await;
+    let idle = stream.request(Method::GET, "offset=-1&live=ndjson").send();
+    let idle = within("a live answer", idle).await.unwrap();
+    let piece = vec![0_u8; 1 << 20];
+    for _ in 0..24 {
+        stream.append(piece.clone()).await;
+    }
+    let details = inspect(&server, "it").await;
+    let [reader] = &details.readers[..] else { panic!("one reader, found {details:?}") };
+    assert!(reader.lag_bytes > 0 && reader.lag_bytes <= 24 << 20, "{reader:?}");
+    let at: u64 = reader.offset.as_str().parse().unwrap();
+    assert_eq!(at + reader.lag_bytes, 24 << 20);
+    drop(idle);
+}
+
+#[tokio::test]
+async fn producers_are_named_with_their_position() {
+    let server = Server::start();
+    let stream = server.stream("it", TEXT).await;
+    for (id, epoch, seq) in [("b", "0", "0"), ("a", "3", "0"), ("b", "0", "1")] {
+        let request = stream.request(Method::POST, "").header("content-type", TEXT).body("x");
+        let request = request.header("producer-id", id).header("producer-epoch", epoch).header("producer-seq", seq);
+        assert_eq!(server.send(request).await.status, 200);
+    }
+    let details = inspect(&server, "it").await;
+    let found: Vec<_> = details.producers.iter().map(|it| (it.id.as_str(), it.epoch, it.seq)).collect();
+    assert_eq!((found, details.producer_count), (vec![("a", 3, 0), ("b", 0, 1)], 2));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_404_and_looking_passes_the_same_gate() {
+    let server = Server::start();
+    server.ask(Method::GET, "/v1/streams/none").await.refuses(404);
+    server.ask(Method::GET, "/v1/streams/").await.refuses(400);
+    server.ask(Method::DELETE, "/v1/streams/none").await.refuses(405);
+    for path in ["/v1/streams", "/v1/streams/it", "/v1/export/it"] {
+        let foreign = server.http.get(server.url(path)).header("origin", "https://evil.example");
+        server.send(foreign).await.refuses(403);
+    }
+    let foreign = server.http.put(server.url("/v1/import/it")).header("origin", "https://evil.example");
+    server.send(foreign).await.refuses(403);
+}

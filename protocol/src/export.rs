@@ -1,0 +1,304 @@
+//! An exported stream: lines of JSON, a head, then pages as `live=ndjson` sends them, and an end that a cut file lacks.
+//!
+//! ```text
+//! {"export":1,"name":"logs/a","configuration":{"contentType":"application/json"},"earliestOffset":"...","nextOffset":"..."}
+//! {"data":[{"a":1},{"b":2}],"streamNextOffset":"0000000000000016"}
+//! {"end":{"nextOffset":"0000000000000016","pages":1,"closed":false}}
+//! ```
+//!
+//! A line of a JSON stream holds as many messages as fit into a page; a line of any other stream holds one message, so that
+//! each position at which a reader may begin is one again after an import.
+
+use crate::frame::{FRAME_BYTES_MAX, FrameError};
+use crate::inspect::{Configuration, Origin};
+use crate::{Frame, Token, ndjson};
+use serde::{Deserialize, Serialize};
+
+/// The format that this crate reads and writes.
+pub const VERSION: u32 = 1;
+/// The media type.
+pub const CONTENT_TYPE: &str = "application/x-ndjson";
+
+/// The first line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    /// The format, [`VERSION`].
+    pub export: u32,
+    /// The stream's name, not percent-encoded.
+    pub name: String,
+    /// What it was created with.
+    pub configuration: Configuration,
+    /// Where it grew from another stream; an import makes a stream of its own of it, with what it inherited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<Origin>,
+    /// The position before the first message exported.
+    pub earliest_offset: Token,
+    /// The tail when the export began.
+    pub next_offset: Token,
+}
+
+/// The last line: what stands before it is all there was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct End {
+    /// The position after the last message exported.
+    pub next_offset: Token,
+    /// How many lines stand between the first and this.
+    pub pages: u64,
+    /// Whether the stream was closed, and this is its end.
+    pub closed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EndLine {
+    end: End,
+}
+
+/// What `PUT /v1/import/{name}` answers: the stream that now exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Imported {
+    /// Its name, not percent-encoded.
+    pub name: String,
+    /// The position after its last message.
+    pub next_offset: Token,
+    /// Whether it is closed.
+    pub closed: bool,
+    /// How much smaller its offsets are than those of the stream that was exported: 0, unless that one had let go of its
+    /// first messages.
+    pub shift_bytes: u64,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// The first.
+    Head(Box<Head>),
+    /// Messages, and the position after them in the stream that was exported.
+    Page(Frame),
+    /// The last.
+    End(End),
+}
+
+/// What is wrong with an export.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// A line that is not what belongs there.
+    #[error("line {line} of the export: {fault}")]
+    Line {
+        /// Which line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        fault: FrameError,
+    },
+    /// A format of another time.
+    #[error("the export has format {came}: expected {VERSION}")]
+    Version {
+        /// The format.
+        came: u32,
+    },
+    /// The end says otherwise than the lines before it.
+    #[error("the export's end counts {told} pages, but {came} came before it")]
+    Pages {
+        /// What the end says.
+        told: u64,
+        /// How many came.
+        came: u64,
+    },
+    /// Something behind the end.
+    #[error("line {line} of the export stands behind its end")]
+    BehindEnd {
+        /// Which line, counted from 1.
+        line: u64,
+    },
+    /// No end.
+    #[error("the export breaks off after {lines} whole lines: its last line, which says `end`, is missing")]
+    CutOff {
+        /// Whole lines that came.
+        lines: u64,
+    },
+}
+
+/// Appends the first line.
+pub fn encode_head(out: &mut Vec<u8>, head: &Head) {
+    push(out, head);
+}
+
+/// Appends the last line.
+pub fn encode_end(out: &mut Vec<u8>, end: End) {
+    push(out, &EndLine { end });
+}
+
+fn push(out: &mut Vec<u8>, value: &impl Serialize) {
+    let written = serde_json::to_writer(&mut *out, value);
+    assert!(written.is_ok(), "plain structs of texts and numbers are always JSON, and memory takes what is written");
+    out.push(b'\n');
+}
+
+/// Puts pieces of an export together into lines, wherever they were cut, and checks their order.
+///
+/// After an error it is of no more use.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    line: Vec<u8>,
+    limit: usize,
+    lines: u64,
+    pages: u64,
+    is_over: bool,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(FRAME_BYTES_MAX)
+    }
+}
+
+impl Decoder {
+    /// A decoder at the beginning of an export that holds at most `limit` bytes of an unfinished line.
+    pub fn new(limit: usize) -> Self {
+        Self { line: Vec::new(), limit, lines: 0, pages: 0, is_over: false }
+    }
+
+    /// Takes the next piece, of any length, and appends the lines that it completes. Blank lines are passed over.
+    ///
+    /// # Errors
+    /// [`ExportError`]: this is not an export, or a broken one. The lines before it have been appended.
+    pub fn push(&mut self, mut piece: &[u8], lines: &mut Vec<Line>) -> Result<(), ExportError> {
+        while let Some(end) = memchr::memchr(b'\n', piece) {
+            self.hold(&piece[..end])?;
+            let line = std::mem::take(&mut self.line);
+            if !line.trim_ascii().is_empty() {
+                lines.push(self.read(&line)?);
+            }
+            piece = &piece[end + 1..];
+        }
+        self.hold(piece)
+    }
+
+    /// Says whether all of it came.
+    ///
+    /// # Errors
+    /// [`ExportError::CutOff`] when its end did not come.
+    pub fn finish(mut self) -> Result<Option<Line>, ExportError> {
+        // The last line may lack its line end.
+        let line = std::mem::take(&mut self.line);
+        let last = if line.trim_ascii().is_empty() { None } else { self.read(&line).ok() };
+        if self.is_over { Ok(last) } else { Err(ExportError::CutOff { lines: self.lines }) }
+    }
+
+    fn read(&mut self, line: &[u8]) -> Result<Line, ExportError> {
+        let number = self.lines + 1;
+        let wrong = |expected: &'static str, fault: &dyn ToString| ExportError::Line {
+            line: number,
+            fault: FrameError::malformed(expected, &fault.to_string(), line),
+        };
+        if self.is_over {
+            return Err(ExportError::BehindEnd { line: number });
+        }
+        let read = if self.lines == 0 {
+            let head: Head = serde_json::from_slice(line)
+                .map_err(|fault| wrong("the head of an export, which begins with {\"export\":1", &fault))?;
+            if head.export != VERSION {
+                return Err(ExportError::Version { came: head.export });
+            }
+            Line::Head(Box::new(head))
+        } else if line.trim_ascii_start().starts_with(br#"{"end""#) {
+            let EndLine { end } =
+                serde_json::from_slice(line).map_err(|fault| wrong("the end of an export", &fault))?;
+            if end.pages != self.pages {
+                return Err(ExportError::Pages { told: end.pages, came: self.pages });
+            }
+            self.is_over = true;
+            Line::End(end)
+        } else {
+            self.pages += 1;
+            let frame = ndjson::decode(line).map_err(|fault| ExportError::Line { line: number, fault })?;
+            Line::Page(frame.ok_or_else(|| wrong("a page or the end", &"a blank line came"))?)
+        };
+        self.lines = number;
+        Ok(read)
+    }
+
+    fn hold(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+        if self.line.len() + bytes.len() > self.limit {
+            let fault = FrameError::TooLong { limit: self.limit };
+            return Err(ExportError::Line { line: self.lines + 1, fault });
+        }
+        self.line.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Data;
+
+    fn whole() -> String {
+        let head = Head {
+            export: VERSION,
+            name: "a".to_owned(),
+            configuration: Configuration { content_type: "text/plain".to_owned(), ..Default::default() },
+            forked_from: None,
+            earliest_offset: "0".parse().unwrap(),
+            next_offset: "3".parse().unwrap(),
+        };
+        let mut out = Vec::new();
+        encode_head(&mut out, &head);
+        out.extend_from_slice(
+            b"{\"data\":\"ab\",\"streamNextOffset\":\"2\"}\n{\"data\":\"c\",\"streamNextOffset\":\"3\"}\n",
+        );
+        encode_end(&mut out, End { next_offset: "3".parse().unwrap(), pages: 2, closed: true });
+        String::from_utf8(out).unwrap()
+    }
+
+    fn decode(text: &[u8], piece: usize) -> Result<Vec<Line>, ExportError> {
+        let (mut decoder, mut lines) = (Decoder::default(), Vec::new());
+        for piece in text.chunks(piece) {
+            decoder.push(piece, &mut lines)?;
+        }
+        lines.extend(decoder.finish()?);
+        Ok(lines)
+    }
+
+    #[test]
+    fn it_reads_back_wherever_it_is_cut_into_pieces_and_without_its_last_line_end() {
+        let text = whole();
+        let expected = decode(text.as_bytes(), text.len()).unwrap();
+        assert_eq!(expected.len(), 4);
+        assert!(matches!(&expected[1], Line::Page(Frame { data: Some(Data::Text(text)), .. }) if text == "ab"));
+        assert!(matches!(&expected[3], Line::End(End { closed: true, .. })));
+        for piece in 1..text.len() {
+            assert_eq!(decode(text.as_bytes(), piece).unwrap(), expected, "pieces of {piece}");
+        }
+        assert_eq!(decode(text.trim_end().as_bytes(), 7).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_cut_is_noticed() {
+        let text = whole();
+        for cut in 0..text.len() - 1 {
+            assert!(matches!(decode(&text.as_bytes()[..cut], 16), Err(ExportError::CutOff { .. })), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_export_or_a_broken_one_is_refused_with_its_line() {
+        let text = whole();
+        let lines: Vec<&str> = text.lines().collect();
+        for (came, expected) in [
+            (lines[1..].join("\n"), "line 1"),
+            (text.replace("\"export\":1", "\"export\":2"), "format 2"),
+            ([lines[0], lines[1], lines[3]].join("\n") + "\n", "counts 2 pages, but 1"),
+            ([lines[0], "{\"data\":7}", lines[3]].join("\n"), "line 2"),
+            (text.clone() + lines[3] + "\n", "line 5"),
+        ] {
+            let fault = decode(came.as_bytes(), 10).unwrap_err().to_string();
+            assert!(fault.contains(expected), "{expected}: {fault}");
+        }
+        let mut decoder = Decoder::new(10);
+        assert!(decoder.push(b"0123456789", &mut Vec::new()).is_ok());
+        assert!(decoder.push(b"0", &mut Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,198 @@
+//! What a server tells about its streams beside their content: a page of the list, and one stream looked at closely.
+
+use crate::{Technique, Token};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Streams on a page of the list when nobody asks for another number.
+pub const LIST_LIMIT: usize = 100;
+/// The most streams on a page of the list.
+pub const LIST_LIMIT_MAX: usize = 1_000;
+/// The most readers, producers and forks that an inspection names; their numbers are told in any case.
+pub const NAMED_MAX: usize = 100;
+
+/// `GET /v1/streams?prefix=&search=&after=&limit=`: a page of the list, in the byte order of names.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamList {
+    /// The streams.
+    pub streams: Vec<StreamSummary>,
+    /// The `after` of the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// A stream in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamSummary {
+    /// Its name, not percent-encoded.
+    pub name: String,
+    /// Its content type as the creator wrote it.
+    pub content_type: String,
+    /// The earliest position kept.
+    pub earliest_offset: Token,
+    /// The position after its last message.
+    pub next_offset: Token,
+    /// Whether nothing can be appended any more.
+    pub closed: bool,
+    /// Live readers now, by any technique that waits.
+    pub readers: usize,
+    /// The stream it grew from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<String>,
+}
+
+/// What a stream was created with, as listings, inspections and exports tell it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Configuration {
+    /// Its content type as the creator wrote it.
+    pub content_type: String,
+    /// Seconds after the last read or write at which it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds: Option<u64>,
+    /// When it ends by itself, milliseconds since 1970 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at_ms: Option<u64>,
+    /// Bytes it keeps; the oldest messages go first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_bytes: Option<u64>,
+    /// Seconds for which it keeps messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_seconds: Option<u64>,
+}
+
+/// Where a stream grew from another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// The other stream's name when the fork was made.
+    pub stream: String,
+    /// The position at which its own messages begin.
+    pub offset: Token,
+    /// How many messages or bytes beyond that position it inherited on request.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sub_offset: u64,
+}
+
+/// `GET /v1/streams/{name}`: everything about one stream but its content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamDetails {
+    /// Its name, not percent-encoded.
+    pub name: String,
+    /// What it was created with.
+    pub configuration: Configuration,
+    /// The earliest position kept.
+    pub earliest_offset: Token,
+    /// The position after its last message.
+    pub next_offset: Token,
+    /// Bytes between the two, as kept.
+    pub kept_bytes: u64,
+    /// Whether nothing can be appended any more.
+    pub closed: bool,
+    /// Where it grew from another stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<Origin>,
+    /// How many streams grew from it and live.
+    pub fork_count: usize,
+    /// The names of the first [`NAMED_MAX`] of them.
+    pub forks: Vec<String>,
+    /// Plain reads since the server started; polling readers come and go too quickly to be counted.
+    pub plain_reads: usize,
+    /// Live readers now, by technique.
+    pub reader_counts: BTreeMap<Technique, usize>,
+    /// The first [`NAMED_MAX`] of them, in the order in which they came.
+    pub readers: Vec<LiveReader>,
+    /// How many idempotent producers have appended.
+    pub producer_count: usize,
+    /// The first [`NAMED_MAX`] of them, in the order of their identifiers.
+    pub producers: Vec<ProducerPosition>,
+}
+
+/// A reader that waits or streams.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveReader {
+    /// How it follows.
+    pub technique: Technique,
+    /// The position after what it was given.
+    pub offset: Token,
+    /// Bytes between that and the tail.
+    pub lag_bytes: u64,
+    /// How long its request has been under way.
+    pub seconds: f64,
+}
+
+/// How far an idempotent producer came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerPosition {
+    /// What it calls itself.
+    pub id: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The last sequence number accepted in that epoch.
+    pub seq: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inspection_is_plain_json_in_camel_case_and_reads_back() {
+        let details = StreamDetails {
+            name: "a/b".to_owned(),
+            configuration: Configuration {
+                content_type: "text/plain".to_owned(),
+                keep_seconds: Some(60),
+                ..Default::default()
+            },
+            earliest_offset: "0000000000000003".parse().unwrap(),
+            next_offset: "0000000000000009".parse().unwrap(),
+            kept_bytes: 6,
+            closed: false,
+            forked_from: Some(Origin {
+                stream: "a".to_owned(),
+                offset: "0000000000000003".parse().unwrap(),
+                sub_offset: 0,
+            }),
+            fork_count: 0,
+            forks: Vec::new(),
+            plain_reads: 2,
+            reader_counts: BTreeMap::from([(Technique::LongPoll, 1)]),
+            readers: vec![LiveReader {
+                technique: Technique::LongPoll,
+                offset: "0000000000000009".parse().unwrap(),
+                lag_bytes: 0,
+                seconds: 1.5,
+            }],
+            producer_count: 1,
+            producers: vec![ProducerPosition { id: "p".to_owned(), epoch: 1, seq: 7 }],
+        };
+        let text = serde_json::to_string(&details).unwrap();
+        for part in [
+            r#""configuration":{"contentType":"text/plain","keepSeconds":60}"#,
+            r#""forkedFrom":{"stream":"a","offset":"0000000000000003"}"#,
+            r#""readerCounts":{"long-poll":1}"#,
+            r#""readers":[{"technique":"long-poll","offset":"0000000000000009","lagBytes":0,"seconds":1.5}]"#,
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert_eq!(serde_json::from_str::<StreamDetails>(&text).unwrap(), details);
+    }
+
+    #[test]
+    fn an_offset_that_no_server_would_give_out_is_refused() {
+        let list = r#"{"streams":[{"name":"a","contentType":"b/c","earliestOffset":"0&0","nextOffset":"1","closed":false,"readers":0}]}"#;
+        let fault = serde_json::from_str::<StreamList>(list).unwrap_err().to_string();
+        assert!(fault.contains("is not an offset"), "{fault}");
+    }
+}
