@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use tailwater::cli::{self, append::AppendArgs, tail::TailArgs};
+use tailwater::cli::{self, append::AppendArgs, tail::TailArgs, transfer::ExportArgs, transfer::ImportArgs};
 use tailwater::config::Config;
 
 /// Append-only streams over HTTP, followed by polling, long-polling, streaming or WebSocket
@@ -21,6 +21,10 @@ enum Verb {
     Append(Box<AppendArgs>),
     /// Follow a stream: print its messages as they come
     Tail(Box<TailArgs>),
+    /// Write a stream to standard output as a file
+    Export(ExportArgs),
+    /// Make a stream of such a file on standard input
+    Import(ImportArgs),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +32,8 @@ fn main() -> ExitCode {
         Verb::Serve(config) => cli::serve::run(*config).map_err(|error| error.to_string()),
         Verb::Append(args) => cli::append::run(*args).map_err(|error| error.to_string()),
         Verb::Tail(args) => cli::tail::run(*args).map_err(|error| error.to_string()),
+        Verb::Export(args) => cli::transfer::export(&args).map_err(|error| error.to_string()),
+        Verb::Import(args) => cli::transfer::import(&args).map_err(|error| error.to_string()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -339,9 +339,48 @@ fn append_repeats_what_got_no_answer_and_nothing_is_there_twice() {
 }
 
 #[test]
+fn a_stream_goes_through_a_file_and_a_cut_file_makes_no_stream() {
+    let server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0"]));
+    let text = "Content-Type: text/plain\r\n";
+    server.ask("PUT /v1/stream/a/b", &format!("{text}Content-Length: 3\r\n\r\none"));
+    server.ask("POST /v1/stream/a/b", &format!("{text}Stream-Closed: true\r\nContent-Length: 3\r\n\r\ntwo"));
+    let url = format!("http://{}", server.address);
+    let run = |arguments: &[&str], input: Option<&[u8]>| {
+        let mut command = tailwater(arguments);
+        let mut child = command.env("TAILWATER_SERVER", &url).stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A command that refuses before it reads has closed the pipe.
+        let _closed = stdin.write_all(input.unwrap_or_default());
+        drop(stdin);
+        wait(&mut child);
+        child.wait_with_output().unwrap()
+    };
+    let exported = run(&["export", "a/b"], None);
+    assert_eq!(exported.status.code(), Some(0), "{exported:?}");
+    let cut = run(&["import", "copy"], Some(&exported.stdout[..exported.stdout.len() - 9]));
+    assert_eq!(cut.status.code(), Some(1));
+    let error = String::from_utf8(cut.stderr).unwrap();
+    assert!(error.contains("breaks off") && error.lines().count() == 1, "{error}");
+    let imported = run(&["import", &format!("{url}/v1/stream/copy")], Some(&exported.stdout));
+    assert_eq!(imported.status.code(), Some(0), "{imported:?}");
+    assert!(server.ask("GET /v1/stream/copy", "\r\n").ends_with("onetwo"));
+    let again = run(&["import", "copy"], Some(&exported.stdout));
+    assert!(again.status.code() == Some(1) && String::from_utf8(again.stderr).unwrap().contains("exists"));
+    let none = run(&["export", "none"], None);
+    assert!(none.status.code() == Some(1) && none.stdout.is_empty() && !none.stderr.is_empty());
+}
+
+#[test]
 fn the_help_of_every_command_and_the_version_are_no_errors() {
-    for arguments in [&["--help"][..], &["serve", "--help"], &["append", "--help"], &["tail", "--help"], &["--version"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["append", "--help"],
+        &["tail", "--help"],
+        &["export", "--help"],
+        &["import", "--help"],
+        &["--version"],
+    ] {
         let output = outcome(tailwater(arguments));
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{arguments:?}");

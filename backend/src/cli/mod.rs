@@ -6,3 +6,4 @@ pub mod position;
 pub mod serve;
 pub mod tail;
 pub mod target;
+pub mod transfer;

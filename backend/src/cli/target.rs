@@ -31,8 +31,16 @@ impl Target {
     /// # Errors
     /// [`TargetError`] when the server is not an HTTP URL or the name is empty.
     pub fn url(&self) -> Result<String, TargetError> {
+        self.url_below("stream")
+    }
+
+    /// The URL of something else about the stream: `/v1/export/NAME` for `export`.
+    ///
+    /// # Errors
+    /// As [`Target::url`].
+    pub fn url_below(&self, what: &str) -> Result<String, TargetError> {
         if is_url(&self.stream) {
-            return Ok(self.stream.clone());
+            return Ok(self.stream.replacen("/v1/stream/", &format!("/v1/{what}/"), 1));
         }
         if !is_url(&self.server) {
             return Err(TargetError::Server(self.server.clone()));
@@ -41,7 +49,7 @@ impl Target {
         if name.is_empty() {
             return Err(TargetError::NoName);
         }
-        Ok(format!("{}/v1/stream/{}", self.server.trim_end_matches('/'), escaped(name)))
+        Ok(format!("{}/v1/{what}/{}", self.server.trim_end_matches('/'), escaped(name)))
     }
 }
 

@@ -1,11 +1,13 @@
 //! The native driver: reqwest for HTTP, tokio-tungstenite for WebSocket, inside a tokio runtime.
 
 mod append;
+mod transfer;
 mod websocket;
 
 pub use super::drive::Follower;
 pub use crate::reader::FollowOptions;
 pub use append::{AppendError, Appended, Writer};
+pub use transfer::TransferError;
 
 use super::drive::{self, Arrival, Transport};
 use crate::reader::{Head, Reader, Request};

@@ -1,0 +1,78 @@
+//! Exports on their way: down to whoever takes the pieces, up from whoever has them.
+
+use super::{Client, in_words};
+use crate::Problem;
+use crate::export::{CONTENT_TYPE, Imported};
+use bytes::Bytes;
+use futures_util::Stream;
+use std::io;
+use std::time::Duration;
+
+/// How long a server may send nothing of an export; reading it from a slow disk needs its time.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// Why a transfer did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The server refused; in its words.
+    #[error("{0}")]
+    Refused(String),
+    /// The connection could not be made, or broke off.
+    #[error("{0}")]
+    Broken(String),
+    /// Nothing came for too long.
+    #[error("nothing came for {0:?}")]
+    Silent(Duration),
+    /// The pieces could not be put away.
+    #[error("the output can't be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Client {
+    /// Gets what is at `url`, piece by piece as it comes.
+    ///
+    /// # Errors
+    /// [`TransferError`]; the pieces that came before were handed on.
+    pub async fn download(&self, url: &str, mut put: impl FnMut(Bytes) -> io::Result<()>) -> Result<(), TransferError> {
+        let broken = |fault: reqwest::Error| TransferError::Broken(in_words(&fault));
+        let silent = |_| TransferError::Silent(SILENCE_MAX);
+        let mut response =
+            tokio::time::timeout(SILENCE_MAX, self.http.get(url).send()).await.map_err(silent)?.map_err(broken)?;
+        if !response.status().is_success() {
+            return Err(refused(response).await);
+        }
+        while let Some(piece) =
+            tokio::time::timeout(SILENCE_MAX, response.chunk()).await.map_err(silent)?.map_err(broken)?
+        {
+            put(piece)?;
+        }
+        Ok(())
+    }
+
+    /// Sends an export to `url`, which makes a stream of it.
+    ///
+    /// # Errors
+    /// [`TransferError`]; then there is no such stream, unless the connection broke after the last piece.
+    pub async fn upload(
+        &self,
+        url: &str,
+        pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Result<Imported, TransferError> {
+        let body = reqwest::Body::wrap_stream(pieces);
+        let broken = |fault: reqwest::Error| TransferError::Broken(in_words(&fault));
+        let response =
+            self.http.put(url).header("content-type", CONTENT_TYPE).body(body).send().await.map_err(broken)?;
+        if !response.status().is_success() {
+            return Err(refused(response).await);
+        }
+        let answer = response.bytes().await.map_err(broken)?;
+        serde_json::from_slice(&answer)
+            .map_err(|fault| TransferError::Broken(format!("the answer is not what an import says: {fault}")))
+    }
+}
+
+async fn refused(response: reqwest::Response) -> TransferError {
+    let status = response.status().as_u16();
+    let body = response.bytes().await.unwrap_or_default();
+    TransferError::Refused(Problem::in_words(status, &body))
+}
