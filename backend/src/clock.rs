@@ -1,6 +1,6 @@
-//! The server's one monotonic clock, in microseconds since it started.
+//! The server's clocks: a monotonic one in microseconds since it started, and the time of day.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Microseconds since this server started; never steps, never goes back.
 #[derive(Debug, Clone, Copy)]
@@ -23,5 +23,29 @@ impl Clock {
 impl Default for Clock {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The time of day, for streams that end at a date and messages that are kept by age.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wall {
+    /// What the clock read at a moment of tokio's, which it follows from then on.
+    driven: Option<(SystemTime, tokio::time::Instant)>,
+}
+
+impl Wall {
+    /// The machine's time of day.
+    pub fn system() -> Self {
+        Self::default()
+    }
+
+    /// A clock that reads the machine's time now and then goes as tokio's clock does, which tests pause and advance.
+    pub fn driven() -> Self {
+        Self { driven: Some((SystemTime::now(), tokio::time::Instant::now())) }
+    }
+
+    /// The time of day now.
+    pub fn now(&self) -> SystemTime {
+        self.driven.map_or_else(SystemTime::now, |(base, since)| base + since.elapsed())
     }
 }

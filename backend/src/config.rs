@@ -24,6 +24,10 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_STREAMS_MAX", default_value_t = 100_000, value_name = "N")]
     pub streams_max: usize,
 
+    /// How often streams that have ended by themselves and messages that are too old are looked for
+    #[arg(long, env = "TAILWATER_SWEEP", default_value = "1s", value_parser = duration_value, value_name = "TIME")]
+    pub sweep: Duration,
+
     /// Largest request body; beyond it an append answers 413
     #[arg(long, env = "TAILWATER_BODY_MAX", default_value = "16MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub body_max: u64,
@@ -107,6 +111,7 @@ impl Default for Config {
             store: StoreKind::Memory,
             memory_max: 1 << 30,
             streams_max: 100_000,
+            sweep: Duration::from_secs(1),
             body_max: 16 << 20,
             body_silence_max: Duration::from_secs(60),
             page_max: 1 << 20,

@@ -42,6 +42,9 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let (stop, stopping) = watch::channel(false);
     let gate = web::Data::new(Gate::new(&config, listener.local_addr()?.ip()));
+    let sweeping = Arc::clone(&streams);
+    let stop_sweeping = stopping.clone();
+    actix_web::rt::spawn(async move { sweeping.sweep_until(config.sweep, stop_sweeping).await });
     let app = web::Data::new(state(config.clone(), streams, stopping));
     let lab = config.lab_on().then(|| lab(&app, &listener)).transpose()?;
     let offered = lab.clone();

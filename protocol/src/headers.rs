@@ -24,6 +24,10 @@ pub const STREAM_FORK_SUB_OFFSET: &str = "stream-fork-sub-offset";
 pub const STREAM_SSE_DATA_ENCODING: &str = "stream-sse-data-encoding";
 /// Our extensions, announced when a stream is created and by HEAD.
 pub const STREAM_EXTENSIONS: &str = "stream-extensions";
+/// Bytes that a stream keeps, oldest go first.
+pub const STREAM_RETENTION_BYTES: &str = "stream-retention-bytes";
+/// Seconds for which a stream keeps messages.
+pub const STREAM_RETENTION_AGE: &str = "stream-retention-age";
 /// The earliest position still kept, on 410.
 pub const STREAM_EARLIEST_OFFSET: &str = "stream-earliest-offset";
 /// An idempotent producer's name.

@@ -15,6 +15,7 @@ pub mod report;
 pub mod rig;
 pub mod sse;
 pub mod technique;
+pub mod timestamp;
 pub mod transport;
 
 pub use frame::{Control, Frame, FrameError};

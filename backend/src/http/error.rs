@@ -4,7 +4,7 @@ use super::import::ImportError;
 use super::lab::LabRefusal;
 use crate::lab::races::RaceError;
 use crate::lab::source::SourceError;
-use crate::log::{AppendError, CreateError, NameError, PayloadError, ReadError, Tail};
+use crate::log::{Absent, AppendError, CreateError, ForkError, NameError, PayloadError, ReadError, StreamName, Tail};
 use crate::store::StoreError;
 use crate::techniques::websocket::FrameRefusal;
 use actix_web::http::StatusCode;
@@ -21,6 +21,8 @@ pub enum Refusal {
     Name(NameError),
     /// No stream of this name.
     NoStream(String),
+    /// The stream of this name was deleted and lives on for its forks only.
+    Hidden(String),
     /// The query is not understood.
     Query(String),
     /// A header is not understood.
@@ -94,22 +96,27 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Why there is nothing to do with the stream of this name.
+    pub(super) fn absent(absent: Absent, name: &StreamName) -> Self {
+        match absent {
+            Absent::Unknown => Self::NoStream(name.to_string()),
+            Absent::Hidden => Self::Hidden(name.to_string()),
+        }
+    }
+
     /// Status, stable name and title; the detail is the refusal's own text.
-    fn class(&self) -> (StatusCode, &'static str, &'static str) {
+    fn class(&self) -> Class {
         use StatusCode as S;
         match self {
             Self::Name(NameError::TooLong { .. } | NameError::TooManySegments { .. }) => {
                 (S::URI_TOO_LONG, "#path-too-long", "The stream path is too long")
             }
             Self::Name(_) => (S::BAD_REQUEST, "#path", "The path can't name a stream"),
-            Self::NoStream(_) | Self::Append(AppendError::Deleted) | Self::Read(ReadError::Deleted) => {
-                (S::NOT_FOUND, "#no-stream", "There is no such stream")
-            }
+            Self::NoStream(_) | Self::Append(AppendError::Deleted) => NO_STREAM,
+            Self::Hidden(_) => (S::GONE, "#deleted", "The stream was deleted"),
             Self::Query(_) => (S::BAD_REQUEST, "#query", "The query is not understood"),
             Self::Header(_) => (S::BAD_REQUEST, "#header", "A header is not understood"),
-            Self::Offset(_) | Self::Read(ReadError::InsideMessage { .. }) => {
-                (S::BAD_REQUEST, "#offset", "The offset is not one of this stream's")
-            }
+            Self::Offset(_) => OFFSET,
             Self::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "#body-too-large", "The body is too large"),
             Self::BodySilent { .. } => (S::REQUEST_TIMEOUT, "#body-silent", "The body did not arrive in time"),
             Self::BodyBroken(_) => (S::BAD_REQUEST, "#body-broken", "The body did not arrive whole"),
@@ -131,18 +138,19 @@ impl Refusal {
                 (S::PRECONDITION_FAILED, "#not-at-tail", "The stream does not end there")
             }
             Self::Append(AppendError::TooLong) => (S::INSUFFICIENT_STORAGE, "#too-long", "The stream is too long"),
-            Self::Append(AppendError::Store(error))
-            | Self::Create(CreateError::Store(error))
-            | Self::Read(ReadError::Store(error))
-            | Self::Store(error) => store_class(error),
+            Self::Append(AppendError::Store(error)) | Self::Create(CreateError::Store(error)) | Self::Store(error) => {
+                store_class(error)
+            }
             Self::Create(CreateError::Differs { .. }) => {
                 (S::CONFLICT, "#differs", "The stream exists with another configuration")
             }
             Self::Create(CreateError::Taken) => (S::CONFLICT, "#taken", "The stream exists"),
+            Self::Create(CreateError::Hidden { .. }) => (S::CONFLICT, "#name-taken", "A deleted stream has that name"),
+            Self::Create(CreateError::Fork(error)) => fork_class(error),
             Self::Create(CreateError::TooMany { .. }) => {
                 (S::INSUFFICIENT_STORAGE, "#too-many-streams", "No more streams are allowed")
             }
-            Self::Read(ReadError::Gone { .. }) => (S::GONE, "#gone", "The position is no longer kept"),
+            Self::Read(error) => read_class(error),
             Self::NotYet(_) => (S::NOT_IMPLEMENTED, "#not-implemented", "This server does not offer that yet"),
             Self::TooManyReaders { .. } => (S::SERVICE_UNAVAILABLE, "#too-many-readers", "No room for a live reader"),
             Self::TooManyConnections { .. } => {
@@ -184,7 +192,8 @@ impl Refusal {
                 response.insert_header((headers::PRODUCER_EXPECTED_SEQ, expected.to_string()));
                 response.insert_header((headers::PRODUCER_RECEIVED_SEQ, received.to_string()));
             }
-            Self::Read(ReadError::Gone { earliest, .. }) => {
+            Self::Read(ReadError::Gone { earliest, .. })
+            | Self::Create(CreateError::Fork(ForkError::Position(ReadError::Gone { earliest, .. }))) => {
                 response.insert_header((headers::STREAM_EARLIEST_OFFSET, earliest.to_string()));
             }
             Self::TooManyReaders { .. }
@@ -220,21 +229,52 @@ impl Refusal {
     }
 }
 
-fn store_class(error: &StoreError) -> (StatusCode, &'static str, &'static str) {
+/// A status, a stable name and a title.
+type Class = (StatusCode, &'static str, &'static str);
+
+const NO_STREAM: Class = (StatusCode::NOT_FOUND, "#no-stream", "There is no such stream");
+const OFFSET: Class = (StatusCode::BAD_REQUEST, "#offset", "The offset is not one of this stream's");
+const GONE: Class = (StatusCode::GONE, "#gone", "The position is no longer kept");
+
+fn read_class(error: &ReadError) -> Class {
+    match error {
+        ReadError::Gone { .. } => GONE,
+        ReadError::InsideMessage { .. } => OFFSET,
+        ReadError::Deleted => NO_STREAM,
+        ReadError::Store(error) => store_class(error),
+    }
+}
+
+fn fork_class(error: &ForkError) -> Class {
+    match error {
+        ForkError::NoSource(_) => (StatusCode::NOT_FOUND, "#no-source", "There is no such stream to fork"),
+        ForkError::SourceHidden(_) => (StatusCode::CONFLICT, "#source-deleted", "The stream to fork was deleted"),
+        ForkError::TypeDiffers { .. } => {
+            (StatusCode::CONFLICT, "#content-type", "The content type is not the source's")
+        }
+        ForkError::TooDeep { .. } => (StatusCode::CONFLICT, "#too-deep", "The source descends from too many streams"),
+        ForkError::BeyondTail { .. } => (StatusCode::BAD_REQUEST, "#fork-offset", "The source ends before that offset"),
+        ForkError::SubBeyond { .. } => (StatusCode::BAD_REQUEST, "#fork-offset", "The sub-offset is too large"),
+        ForkError::Position(error) => read_class(error),
+        ForkError::Payload(_) => (StatusCode::BAD_REQUEST, "#body", "The body can't be appended"),
+    }
+}
+
+fn store_class(error: &StoreError) -> Class {
     match error {
         StoreError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "#full", "The store is full"),
         StoreError::OutOfStep => (StatusCode::SERVICE_UNAVAILABLE, "#out-of-step", "An earlier append failed"),
-        StoreError::NoStream => (StatusCode::NOT_FOUND, "#no-stream", "There is no such stream"),
-        StoreError::Trimmed { .. } => (StatusCode::GONE, "#gone", "The position is no longer kept"),
+        StoreError::NoStream => NO_STREAM,
+        StoreError::Trimmed { .. } => GONE,
         StoreError::Unwritable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "#unwritable", "The store can't take changes now")
         }
         StoreError::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "#damaged", "Stored data is damaged"),
-        StoreError::InsideMessage(_) => (StatusCode::BAD_REQUEST, "#offset", "The offset is not one of this stream's"),
+        StoreError::InsideMessage(_) => OFFSET,
     }
 }
 
-fn lab_class(refusal: &LabRefusal) -> (StatusCode, &'static str, &'static str) {
+fn lab_class(refusal: &LabRefusal) -> Class {
     use StatusCode as S;
     match refusal {
         LabRefusal::Off => (S::NOT_FOUND, "#lab-off", "The lab is not offered here"),
@@ -267,6 +307,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Name(error) => error.fmt(f),
             Self::NoStream(name) => write!(f, "there is no stream `{name}`; PUT to this URL creates it"),
+            Self::Hidden(name) => write!(f, "the stream `{name}` was deleted: it lives on for its forks only"),
             Self::Query(text) | Self::Header(text) | Self::NotYet(text) => f.write_str(text),
             Self::Offset(error) => error.fmt(f),
             Self::BodyTooLarge { limit } => {

@@ -1,6 +1,6 @@
 //! HEAD: what a stream is and where it ends, without its data.
 
-use super::{App, EXTENSIONS, Refusal};
+use super::{App, EXTENSIONS, Refusal, keeping};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use tailwater_protocol::headers;
@@ -14,6 +14,7 @@ pub(super) async fn head(request: HttpRequest, app: web::Data<App>) -> Result<Ht
     response.insert_header((CACHE_CONTROL, "no-store"));
     response.insert_header((headers::STREAM_NEXT_OFFSET, tail.next.to_string()));
     response.insert_header((headers::STREAM_EXTENSIONS, EXTENSIONS));
+    keeping::show(log.config(), &mut response);
     if tail.closed() {
         response.insert_header((headers::STREAM_CLOSED, "true"));
     }

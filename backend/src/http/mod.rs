@@ -10,6 +10,7 @@ mod export;
 mod guard;
 mod head;
 mod import;
+mod keeping;
 pub mod lab;
 mod query;
 mod read;
@@ -29,7 +30,7 @@ use tailwater_protocol::headers;
 use tokio::sync::{Semaphore, watch};
 
 /// Our extensions of the protocol, as `Stream-Extensions` announces them.
-pub const EXTENSIONS: &str = "live=ndjson, live=websocket, hold, if-match, list, inspect, export";
+pub const EXTENSIONS: &str = "live=ndjson, live=websocket, hold, if-match, retention, list, inspect, export";
 
 /// What every handler needs.
 #[derive(Debug)]
@@ -102,24 +103,14 @@ impl App {
     /// The stream that a request's path names.
     ///
     /// # Errors
-    /// As [`App::name`], and [`Refusal::NoStream`].
+    /// As [`App::name`], [`Refusal::NoStream`] and [`Refusal::Hidden`].
     fn log(&self, request: &HttpRequest) -> Result<Arc<Log>, Refusal> {
         let name = Self::name(request)?;
-        self.streams.find(&name).ok_or_else(|| Refusal::NoStream(name.to_string()))
+        self.streams.lookup(&name).map_err(|absent| Refusal::absent(absent, &name))
     }
 }
 
 /// Whether a boolean protocol header is set.
 fn is_set(map: &HeaderMap, name: &str) -> bool {
     map.get(name).and_then(|value| value.to_str().ok()).is_some_and(headers::is_true)
-}
-
-/// Refuses headers that promise what this server does not keep yet, instead of ignoring them.
-fn refuse_unkept(map: &HeaderMap, names: &[&str]) -> Result<(), Refusal> {
-    match names.iter().find(|name| map.contains_key(**name)) {
-        Some(name) => {
-            Err(Refusal::NotYet(format!("the header `{name}` asks for something this server does not offer yet")))
-        }
-        None => Ok(()),
-    }
 }

@@ -31,6 +31,7 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, Refusal> {
     let query = ReadQuery::parse(&request)?;
     let log = app.log(&request)?;
+    log.renew();
     let cursors = Cursors::after(query.cursor, rand::random());
     let page_max = usize::try_from(app.config.page_max).unwrap_or(usize::MAX);
     match query.technique {

@@ -5,7 +5,6 @@ use super::{Accepted, Log, Payload, Producer, Tail, lock};
 use crate::store::{Change, Commit, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
 use tailwater_protocol::Offset;
 use tokio::sync::oneshot;
 
@@ -122,12 +121,15 @@ impl Log {
     ///
     /// Source: Durable Streams protocol, sections 5.2 and 5.3.
     pub async fn append(self: &Arc<Self>, append: Append) -> Result<Appended, AppendError> {
+        if !self.renew() {
+            return Err(AppendError::Deleted);
+        }
         loop {
             match self.submit(&append)? {
                 Submission::Answered(appended) => return Ok(appended),
                 Submission::UnderWay(outcome) => {
                     let tail = outcome.await.map_err(|_| AppendError::Deleted)??;
-                    self.trim();
+                    self.keep_to_bytes().await;
                     return Ok(Appended { tail, producer: append.producer.map(|it| it.at), is_new: true });
                 }
                 // What failed meanwhile was noted; the next look begins from what is committed.
@@ -177,7 +179,7 @@ impl Log {
         let log = Arc::clone(self);
         let marks = step.as_ref().map(|step| step.marks.clone()).unwrap_or_default();
         let change =
-            Change::Append { at, payload: append.payload.clone(), close: append.close, marks, now: SystemTime::now() };
+            Change::Append { at, payload: append.payload.clone(), close: append.close, marks, now: self.wall.now() };
         self.store.commit(
             Commit { stream: self.id, change },
             Box::new(move |result| {

@@ -4,8 +4,8 @@ use super::StreamName;
 use crate::store::StreamId;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Offset, timestamp};
 
 /// What a stream was created with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,34 @@ impl StreamConfig {
     /// The position before the stream's own first message.
     pub fn begins(&self) -> Offset {
         self.fork.as_ref().map_or(Offset::ZERO, |fork| fork.at)
+    }
+
+    /// When it ends by itself, in words.
+    pub(super) fn expiry_text(&self) -> String {
+        match self.expiry {
+            None => "never".to_owned(),
+            Some(Expiry::Idle(time)) => format!("after {} s without use", time.as_secs()),
+            Some(Expiry::At(time)) => timestamp::print(time),
+        }
+    }
+
+    /// What it keeps, in words.
+    pub(super) fn retention_text(&self) -> String {
+        match (self.keep_bytes, self.keep_age) {
+            (None, None) => "everything".to_owned(),
+            (Some(bytes), None) => format!("{bytes} bytes"),
+            (None, Some(age)) => format!("{} s", age.as_secs()),
+            (Some(bytes), Some(age)) => format!("{bytes} bytes and {} s", age.as_secs()),
+        }
+    }
+
+    /// What it grew from, in words.
+    pub(super) fn fork_text(&self) -> String {
+        match &self.fork {
+            None => "none".to_owned(),
+            Some(Fork { source_name, at, sub: 0, .. }) => format!("`{source_name}` left at {at}"),
+            Some(Fork { source_name, at, sub, .. }) => format!("`{source_name}` left {sub} beyond {at}"),
+        }
     }
 }
 

@@ -4,9 +4,14 @@ mod append;
 mod config;
 #[cfg(test)]
 mod interleavings;
+mod kin;
+mod life;
+mod lineage;
+mod name;
 mod payload;
 mod producers;
 mod readers;
+mod retention;
 mod standing;
 mod streams;
 #[cfg(test)]
@@ -14,17 +19,22 @@ mod unsettled;
 
 pub use append::{Append, AppendError, Appended};
 pub use config::{Expiry, Fork, StreamConfig};
+pub use name::{NameError, StreamName};
 pub use payload::{Payload, PayloadError};
 pub use producers::{Accepted, Producer, ProducerId};
 pub use readers::{ReaderGuard, Readers, Whereabouts};
-pub use streams::{CreateError, Created, Importing, NameError, StreamName, Streams, Wanted};
+pub use streams::{Absent, CreateError, Created, ForkError, ForkRequest, Importing, Streams, Wanted};
 
-use crate::store::{Change, Commit, Store, StoreError, StreamId};
+use crate::clock::Wall;
+use crate::store::{Recovered, Store, StoreError, StreamId};
 use bytes::Bytes;
+use kin::Kin;
+use life::Life;
+use lineage::Lineage;
 use standing::Standing;
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use tailwater_protocol::Offset;
 use tokio::sync::watch;
 
@@ -127,7 +137,9 @@ pub struct Log {
     id: StreamId,
     name: StreamName,
     config: StreamConfig,
+    created: SystemTime,
     store: Arc<dyn Store>,
+    wall: Wall,
     /// The end as it will be once all that was submitted is committed. Held while submitting: that is the order.
     staged: Mutex<Standing>,
     /// The end as committed, with what the next append is checked against.
@@ -135,29 +147,47 @@ pub struct Log {
     /// A submitted change failed: what is staged no longer follows from what is committed.
     faulted: AtomicBool,
     earliest_bytes: AtomicU64,
-    /// Message boundaries at which the log may be cut, about eight per `keep_bytes`; empty when everything is kept.
-    cuts: Mutex<VecDeque<Offset>>,
     tail: watch::Sender<Tail>,
     readers: Readers,
+    life: Life,
+    /// The stream that this one grew from.
+    source: Option<Arc<Self>>,
+    lineage: Lineage,
+    kin: Kin,
     #[cfg(test)]
     interruption: interleavings::Interruption,
 }
 
 impl Log {
-    pub(crate) fn new(id: StreamId, name: StreamName, config: StreamConfig, store: Arc<dyn Store>, tail: Tail) -> Self {
-        let standing = Standing::new(tail);
+    /// A log as its store knows it, be it new or from an earlier process.
+    ///
+    /// - `source`: the stream that it grew from, if it did and that is there; it is counted by the caller.
+    pub(crate) fn open(known: Recovered, source: Option<Arc<Self>>, store: Arc<dyn Store>, wall: Wall) -> Self {
+        let standing = Standing::recovered(&known);
+        let begins = known.config.begins();
+        let inherited = source.as_ref().map(|source| source.earliest().min(begins));
+        let earliest = inherited.filter(|_| known.earliest <= begins).unwrap_or(known.earliest);
+        let lineage = known.config.fork.as_ref().map(|fork| {
+            let before = source.as_ref().map(|source| source.lineage.clone()).unwrap_or_default();
+            before.fork(fork.source, fork.at)
+        });
         Self {
-            id,
-            name,
-            config,
+            id: known.stream,
+            name: known.name,
+            life: Life::new(known.config.expiry, wall),
+            config: known.config,
+            created: known.created,
             store,
+            wall,
+            tail: watch::Sender::new(standing.tail()),
             staged: Mutex::new(standing.clone()),
             committed: Mutex::new(standing),
             faulted: AtomicBool::new(false),
-            earliest_bytes: AtomicU64::new(0),
-            cuts: Mutex::default(),
-            tail: watch::Sender::new(tail),
+            earliest_bytes: AtomicU64::new(earliest.bytes()),
             readers: Readers::default(),
+            source,
+            lineage: lineage.unwrap_or_default(),
+            kin: Kin::recovered(known.hidden),
             #[cfg(test)]
             interruption: interleavings::Interruption::default(),
         }
@@ -176,6 +206,37 @@ impl Log {
     /// The stream's configuration.
     pub fn config(&self) -> &StreamConfig {
         &self.config
+    }
+
+    /// When it was created.
+    pub fn created(&self) -> SystemTime {
+        self.created
+    }
+
+    /// The stream that it grew from; it may be hidden by now.
+    pub fn source(&self) -> Option<&Arc<Self>> {
+        self.source.as_ref()
+    }
+
+    /// How many forks grew from it and are there, those that are being made included.
+    pub fn forks(&self) -> usize {
+        self.kin.forks()
+    }
+
+    /// Whether it was deleted and lives on for its forks only.
+    pub fn is_hidden(&self) -> bool {
+        self.kin.is_hidden()
+    }
+
+    /// Whether it has ended by itself: it was idle for too long, or its date has come. It is deleted in a moment.
+    pub fn is_over(&self) -> bool {
+        self.life.is_over(|| self.readers.live() > 0)
+    }
+
+    /// Notes that somebody reads or writes, which puts off the end of a stream that ends when it is idle. `false` when
+    /// it has ended already.
+    pub fn renew(&self) -> bool {
+        self.life.renew()
     }
 
     /// The live readers at this moment.
@@ -241,14 +302,7 @@ impl Log {
         if from < earliest {
             return Err(ReadError::Gone { asked: from, earliest });
         }
-        let data = self.store.read(self.id, from, tail.next, max_bytes).await.map_err(|error| match error {
-            StoreError::Trimmed { earliest } => ReadError::Gone { asked: from, earliest },
-            StoreError::InsideMessage(asked) => ReadError::InsideMessage { asked },
-            StoreError::NoStream | StoreError::OutOfStep => ReadError::Deleted,
-            other @ (StoreError::Full { .. } | StoreError::Unwritable(_) | StoreError::Damaged(_)) => {
-                ReadError::Store(other)
-            }
-        })?;
+        let data = self.page(from, tail.next, max_bytes).await?;
         let next = from.advance(data.len()).unwrap_or(tail.next);
         self.may_be_interrupted();
         Ok(Batch { data, from, next, tail })
@@ -266,28 +320,6 @@ impl Log {
                 outcome => return outcome,
             }
         }
-    }
-
-    /// Lets go of the oldest messages when more is kept than the configuration allows (with a quarter of slack).
-    fn trim(&self) {
-        let Some(keep) = self.config.keep_bytes else { return };
-        let mut cuts = lock(&self.cuts);
-        // Under the lock, or another append could have moved on from what is seen here.
-        let next = self.tail_now().next;
-        if next.bytes() - cuts.back().map_or(0, |cut| cut.bytes()) >= keep / 8 {
-            cuts.push_back(next);
-        }
-        if next.bytes() - self.earliest().bytes() <= keep + keep / 4 {
-            return;
-        }
-        let mut before = None;
-        while cuts.front().is_some_and(|cut| cut.bytes() + keep <= next.bytes()) {
-            before = cuts.pop_front();
-        }
-        let Some(before) = before else { return };
-        self.earliest_bytes.fetch_max(before.bytes(), Ordering::AcqRel);
-        drop(cuts);
-        self.store.commit(Commit { stream: self.id, change: Change::Trim { before } }, Box::new(|_| {}));
     }
 
     /// Where, in tests, something else happens in between.

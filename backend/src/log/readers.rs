@@ -108,6 +108,8 @@ impl ReaderGuard {
 
 impl Drop for ReaderGuard {
     fn drop(&mut self) {
+        // It was in use until now, however long ago its reader came. Before the count falls, or it would seem idle since.
+        self.log.renew();
         let readers = self.log.readers();
         readers.counter(self.present.technique).fetch_sub(1, Ordering::Relaxed);
         lock(&readers.present).remove(&self.number);

@@ -2,7 +2,7 @@
 
 use super::producers::Producers;
 use super::{Accepted, Append, AppendError, Payload, ProducerId, State, Tail};
-use crate::store::Marks;
+use crate::store::{Marks, Recovered};
 
 /// A stream's end, with what its writers left behind.
 #[derive(Debug, Clone)]
@@ -32,9 +32,21 @@ pub(super) enum Ruling {
 }
 
 impl Standing {
-    /// A stream that ends at `tail` and nobody wrote to.
-    pub(super) fn new(tail: Tail) -> Self {
-        Self { tail, seq: None, producers: Producers::default(), closed_by: None }
+    /// A stream as its store knows it.
+    pub(super) fn recovered(known: &Recovered) -> Self {
+        let state = match known.closed {
+            _ if known.hidden => State::Deleted,
+            Some(_) => State::Closed,
+            None => State::Open,
+        };
+        let mut producers = Producers::default();
+        known.producers.iter().for_each(|(id, at)| producers.accept(id.clone(), *at));
+        Self {
+            tail: Tail { next: known.next, state },
+            seq: known.seq.clone(),
+            producers,
+            closed_by: known.closed.clone().flatten(),
+        }
     }
 
     /// Where the stream ends.

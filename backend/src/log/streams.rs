@@ -1,110 +1,22 @@
 //! Which streams exist: name to log, with creation that is safe to repeat and deletion that everybody notices.
 
+mod endings;
+mod fork;
 mod import;
 mod list;
 
+pub use fork::{ForkError, ForkRequest};
 pub use import::Importing;
 pub use list::Wanted;
 
-use super::{Log, Payload, State, StreamConfig, Tail, lock};
-use crate::store::{Change, Commit, NewStream, Store, StoreError, StreamId};
-use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashSet};
-use std::fmt;
+use super::{Log, Payload, StreamConfig, StreamName, lock};
+use crate::clock::Wall;
+use crate::store::{Change, Commit, NewStream, Recovered, Store, StoreError, StreamId};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tailwater_protocol::Offset;
 use tokio::sync::{Notify, oneshot};
-
-/// A stream's name: the path after `/v1/stream/`, percent-decoded, of one or more segments.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamName(Arc<str>);
-
-/// A path that can't name a stream.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NameError {
-    /// No name at all, or an empty segment.
-    #[error("the stream path `{0}` has an empty segment")]
-    EmptySegment(String),
-    /// `.` or `..`.
-    #[error("the stream path `{0}` has the segment `.` or `..`")]
-    DotSegment(String),
-    /// Bytes that are not UTF-8: they decode to U+FFFD, and different paths would name one stream.
-    #[error("the stream path is not UTF-8 once percent-decoded")]
-    NotUtf8,
-    /// A control character.
-    #[error("the stream path has a control character at byte {0}")]
-    Control(usize),
-    /// Too long (414).
-    #[error("the stream path has {came} bytes, the limit is {limit}")]
-    TooLong {
-        /// Bytes that came.
-        came: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// Too many segments (414).
-    #[error("the stream path has {came} segments, the limit is {limit}")]
-    TooManySegments {
-        /// Segments that came.
-        came: usize,
-        /// Segments allowed.
-        limit: usize,
-    },
-}
-
-impl StreamName {
-    /// The longest name, in bytes.
-    pub const BYTES_MAX: usize = 512;
-    /// The most segments.
-    pub const SEGMENTS_MAX: usize = 16;
-
-    /// The name that `path` spells; no leading slash.
-    ///
-    /// # Errors
-    /// All of [`NameError`] (400, or 414 where it is only too long).
-    pub fn parse(path: &str) -> Result<Self, NameError> {
-        if path.len() > Self::BYTES_MAX {
-            return Err(NameError::TooLong { came: path.len(), limit: Self::BYTES_MAX });
-        }
-        let segments = path.split('/').count();
-        if segments > Self::SEGMENTS_MAX {
-            return Err(NameError::TooManySegments { came: segments, limit: Self::SEGMENTS_MAX });
-        }
-        if path.split('/').any(str::is_empty) {
-            return Err(NameError::EmptySegment(path.to_owned()));
-        }
-        if path.split('/').any(|segment| segment == "." || segment == "..") {
-            return Err(NameError::DotSegment(path.to_owned()));
-        }
-        if path.contains(char::REPLACEMENT_CHARACTER) {
-            return Err(NameError::NotUtf8);
-        }
-        if let Some((at, _)) = path.char_indices().find(|(_, character)| character.is_control()) {
-            return Err(NameError::Control(at));
-        }
-        Ok(Self(path.into()))
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Compared as its text is, so that any text finds its place among names.
-impl Borrow<str> for StreamName {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for StreamName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The outcome of a creation.
 #[derive(Debug)]
@@ -119,16 +31,18 @@ pub struct Created {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CreateError {
     /// It exists with another configuration (409).
-    #[error("the stream exists with content type `{has}`, {state}; this asks for `{asked}`, {asked_state}")]
+    #[error("the stream exists with {has}; this asks for {asked}")]
     Differs {
-        /// Its content type.
+        /// Where it differs, as it is.
         has: String,
-        /// Whether it is open or closed.
-        state: &'static str,
-        /// The content type asked for.
+        /// The same as it was asked for.
         asked: String,
-        /// Whether an open or a closed stream was asked for.
-        asked_state: &'static str,
+    },
+    /// The name belongs to a stream that was deleted and lives on for its forks (409).
+    #[error("a deleted stream keeps this name until the last of its {forks} forks is deleted")]
+    Hidden {
+        /// How many forks it has.
+        forks: usize,
     },
     /// A stream that must be new has the name of one that exists (409).
     #[error("a stream of this name exists; delete it first, or choose another name")]
@@ -139,54 +53,118 @@ pub enum CreateError {
         /// The limit.
         limit: usize,
     },
+    /// It can't grow from the stream that was named.
+    #[error(transparent)]
+    Fork(#[from] ForkError),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// All streams of a server.
-#[derive(Debug)]
+/// Why a name leads to no stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// There is none of this name (404).
+    Unknown,
+    /// It was deleted and lives on for its forks only (410).
+    Hidden,
+}
+
+/// All streams of a server. Clones are handles of the same streams.
+#[derive(Debug, Clone)]
 pub struct Streams {
     store: Arc<dyn Store>,
     /// In the order of names, so that a page of a listing costs what it shows, not what there is.
-    logs: RwLock<BTreeMap<StreamName, Arc<Log>>>,
-    /// Names whose creation or deletion is under way; who wants the same name waits for its end.
-    changing: Mutex<HashSet<StreamName>>,
-    changed: Notify,
-    next_id: AtomicU64,
+    logs: Arc<RwLock<BTreeMap<StreamName, Arc<Log>>>>,
+    turns: Arc<Turns>,
+    next_id: Arc<AtomicU64>,
     streams_max: usize,
+    wall: Wall,
 }
 
 impl Streams {
     /// No streams yet, their bytes to rest in `store`; at most `streams_max`.
     pub fn new(store: Arc<dyn Store>, streams_max: usize) -> Self {
-        Self {
+        Self::open(store, Vec::new(), streams_max)
+    }
+
+    /// The streams that `store` knew when it opened; see [`Streams::open_with`].
+    pub fn open(store: Arc<dyn Store>, known: Vec<Recovered>, streams_max: usize) -> Self {
+        Self::open_with(store, known, streams_max, Wall::system())
+    }
+
+    /// The streams that `store` knew when it opened.
+    ///
+    /// A stream that ends when it is idle has its whole time anew. What was deleted and has no forks any more is deleted
+    /// for good.
+    ///
+    /// - `streams_max`: beyond it none is created; those that are there stay.
+    /// - `wall`: the time of day.
+    pub fn open_with(store: Arc<dyn Store>, mut known: Vec<Recovered>, streams_max: usize, wall: Wall) -> Self {
+        // A fork has a higher number than its source, so sources come first.
+        known.sort_unstable_by_key(|known| known.stream);
+        let next_id = known.last().map_or(0, |last| last.stream.0 + 1).max(first_id());
+        let mut by_id: HashMap<StreamId, Arc<Log>> = HashMap::with_capacity(known.len());
+        for known in known {
+            let id = known.stream;
+            let source = known.config.fork.as_ref().map(|fork| by_id.get(&fork.source).cloned());
+            match &source {
+                Some(Some(source)) => source.kin.recover(),
+                Some(None) => tracing::error!(stream = %known.name, "the stream that it grew from is missing"),
+                None => {}
+            }
+            by_id.insert(id, Arc::new(Log::open(known, source.flatten(), Arc::clone(&store), wall)));
+        }
+        let streams = Self {
             store,
-            logs: RwLock::default(),
-            changing: Mutex::default(),
-            changed: Notify::new(),
-            next_id: AtomicU64::new(first_id()),
+            logs: Arc::new(RwLock::new(by_id.into_values().map(|log| (log.name().clone(), log)).collect())),
+            turns: Arc::default(),
+            next_id: Arc::new(AtomicU64::new(next_id)),
             streams_max,
+            wall,
+        };
+        streams.collect_hidden();
+        streams
+    }
+
+    /// The stream of this name, unless it was deleted or has ended by itself.
+    pub fn find(&self, name: &StreamName) -> Option<Arc<Log>> {
+        self.lookup(name).ok()
+    }
+
+    /// The stream of this name, unless it was deleted or has ended by itself.
+    ///
+    /// # Errors
+    /// Whether it is only hidden or not there at all.
+    pub fn lookup(&self, name: &StreamName) -> Result<Arc<Log>, Absent> {
+        match self.entry(name) {
+            Some(log) if log.is_hidden() => Err(Absent::Hidden),
+            Some(log) if log.is_over() => Err(if log.forks() > 0 { Absent::Hidden } else { Absent::Unknown }),
+            Some(log) => Ok(log),
+            None => Err(Absent::Unknown),
         }
     }
 
-    /// The stream of this name.
-    pub fn find(&self, name: &StreamName) -> Option<Arc<Log>> {
+    /// Whatever holds this name.
+    fn entry(&self, name: &StreamName) -> Option<Arc<Log>> {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// How many streams there are.
+    /// How many streams there are, hidden ones included.
     pub fn count(&self) -> usize {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Creates a stream, or finds it when it is there with the same configuration.
     ///
+    /// Dropping the future takes nothing back: what was submitted is done, and the name is busy until then.
+    ///
+    /// - `config`: of a stream that grows from none; for others see [`Streams::fork`].
     /// - `first`: its first content; ignored when the stream is there.
     /// - `closed`: create it closed; must agree with a stream that is there.
     ///
     /// # Errors
-    /// All of [`CreateError`]; then nothing was created.
+    /// All of [`CreateError`] but the forks' own; then nothing was created.
     ///
     /// Source: Durable Streams protocol, section 5.1.
     pub async fn create(
@@ -196,63 +174,87 @@ impl Streams {
         first: Option<Payload>,
         closed: bool,
     ) -> Result<Created, CreateError> {
-        let _turn = self.turn(name).await;
-        if let Some(log) = self.find(name) {
+        let (turn, there) = self.vacate(self.turn(name).await).await?;
+        if let Some(log) = there {
             return same(log, &config, closed);
         }
+        let new = NewStream { name: name.clone(), config, first, closed, at: self.wall.now() };
+        let created = self.found(turn, new, None)?.await.unwrap_or(Err(StoreError::NoStream));
+        Ok(Created { log: created?, is_new: true })
+    }
+
+    /// What is at the name of `turn`, once what has ended there by itself is gone.
+    async fn vacate(&self, turn: Turn) -> Result<(Turn, Option<Arc<Log>>), CreateError> {
+        let mut turn = turn;
+        if let Some(log) = self.entry(&turn.name)
+            && !log.is_hidden()
+            && log.is_over()
+        {
+            let removed = self.remove(log, turn).await;
+            let (outcome, given_back) = removed.map_err(|_| StoreError::NoStream)?;
+            outcome?;
+            turn = given_back;
+        }
+        match self.entry(&turn.name) {
+            Some(log) if log.is_hidden() => Err(CreateError::Hidden { forks: log.forks() }),
+            there => Ok((turn, there)),
+        }
+    }
+
+    /// Submits a creation; it is there, and the turn over, when the answer comes, whether anybody waits for that or not.
+    fn found(
+        &self,
+        turn: Turn,
+        new: NewStream,
+        source: Option<fork::Adopted>,
+    ) -> Result<oneshot::Receiver<Result<Arc<Log>, StoreError>>, CreateError> {
         if self.count() >= self.streams_max {
             return Err(CreateError::TooMany { limit: self.streams_max });
         }
-        let id = self.new_id();
-        let next = Offset::ZERO.advance(first.as_ref().map_or(0, Payload::len)).unwrap_or(Offset::MAX);
-        let tail = Tail { next, state: if closed { State::Closed } else { State::Open } };
-        let created = NewStream { name: name.clone(), config: config.clone(), first, closed, at: SystemTime::now() };
-        self.commit(id, Change::Create(Box::new(created))).await?;
-        let log = Arc::new(Log::new(id, name.clone(), config, Arc::clone(&self.store), tail));
-        self.logs.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Arc::clone(&log));
-        Ok(Created { log, is_new: true })
-    }
-
-    /// Deletes a stream with all its data; `false` when there is none of this name. Readers that wait are woken.
-    ///
-    /// # Errors
-    /// [`StoreError`]; then the stream is still there.
-    ///
-    /// Source: Durable Streams protocol, section 5.4.
-    pub async fn delete(&self, name: &StreamName) -> Result<bool, StoreError> {
-        let _turn = self.turn(name).await;
-        let Some(log) = self.find(name) else { return Ok(false) };
-        self.commit(log.id(), Change::Delete).await?;
-        self.logs.write().unwrap_or_else(PoisonError::into_inner).remove(name);
-        log.end();
-        Ok(true)
+        let stream = self.new_id();
+        let known = new.known_as(stream);
+        let (answer, created) = oneshot::channel();
+        let streams = self.clone();
+        self.store.commit(
+            Commit { stream, change: Change::Create(Box::new(new)) },
+            Box::new(move |result| {
+                let result = result.map(|()| {
+                    let source = source.and_then(fork::Adopted::keep);
+                    let log = Arc::new(Log::open(known, source, Arc::clone(&streams.store), streams.wall));
+                    streams.write().insert(log.name().clone(), Arc::clone(&log));
+                    log
+                });
+                drop(turn);
+                // The receiver is gone only when the request was dropped; then nobody wants the answer.
+                let _gone = answer.send(result);
+            }),
+        );
+        Ok(created)
     }
 
     fn new_id(&self) -> StreamId {
         StreamId(self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
-    async fn commit(&self, stream: StreamId, change: Change) -> Result<(), StoreError> {
-        let (done, outcome) = oneshot::channel();
-        self.store.commit(
-            Commit { stream, change },
-            Box::new(move |result| {
-                // The receiver is gone only when the request was dropped; then nobody wants the answer.
-                let _gone = done.send(result);
-            }),
-        );
-        outcome.await.unwrap_or(Err(StoreError::NoStream))
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<StreamName, Arc<Log>>> {
+        self.logs.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until nobody else creates or deletes this name, then holds it.
-    async fn turn(&self, name: &StreamName) -> Turn<'_> {
+    async fn turn(&self, name: &StreamName) -> Turn {
         loop {
-            let changed = self.changed.notified();
-            if lock(&self.changing).insert(name.clone()) {
-                return Turn { streams: self, name: name.clone() };
+            let changed = self.turns.changed.notified();
+            if let Some(turn) = self.turn_now(name) {
+                return turn;
             }
             changed.await;
         }
+    }
+
+    /// Holds a name, unless somebody else creates or deletes it.
+    fn turn_now(&self, name: &StreamName) -> Option<Turn> {
+        let is_free = lock(&self.turns.taken).insert(name.clone());
+        is_free.then(|| Turn { turns: Arc::clone(&self.turns), name: name.clone() })
     }
 }
 
@@ -265,30 +267,47 @@ fn first_id() -> u64 {
     u64::try_from(since_1970.as_micros()).unwrap_or(1)
 }
 
-/// The right to create or delete one name.
+/// Names whose creation or deletion is under way; who wants the same name waits for its end.
+#[derive(Debug, Default)]
+struct Turns {
+    taken: Mutex<HashSet<StreamName>>,
+    changed: Notify,
+}
+
+/// The right to create or delete one name; with a change under way it is held until that is done.
 #[derive(Debug)]
-struct Turn<'a> {
-    streams: &'a Streams,
+struct Turn {
+    turns: Arc<Turns>,
     name: StreamName,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
-        lock(&self.streams.changing).remove(&self.name);
-        self.streams.changed.notify_waiters();
+        lock(&self.turns.taken).remove(&self.name);
+        self.turns.changed.notify_waiters();
     }
 }
 
-fn same(log: Arc<Log>, config: &StreamConfig, closed: bool) -> Result<Created, CreateError> {
+/// The stream that is there, if it is as asked.
+fn same(log: Arc<Log>, asked: &StreamConfig, closed: bool) -> Result<Created, CreateError> {
+    let has = log.config();
     let is_closed = log.tail_now().closed();
-    if log.config().same_type(&config.content_type) && is_closed == closed {
-        return Ok(Created { log, is_new: false });
+    let differs = if !has.same_type(&asked.content_type) {
+        Some((format!("content type `{}`", has.content_type), format!("`{}`", asked.content_type)))
+    } else if has.expiry != asked.expiry {
+        Some((format!("expiry {}", has.expiry_text()), asked.expiry_text()))
+    } else if (has.keep_bytes, has.keep_age) != (asked.keep_bytes, asked.keep_age) {
+        Some((format!("retention {}", has.retention_text()), asked.retention_text()))
+    } else if has.fork != asked.fork {
+        Some((format!("source {}", has.fork_text()), asked.fork_text()))
+    } else if is_closed != closed {
+        let word = |closed: bool| if closed { "closed" } else { "open" };
+        Some((format!("state {}", word(is_closed)), word(closed).to_owned()))
+    } else {
+        None
+    };
+    match differs {
+        None => Ok(Created { log, is_new: false }),
+        Some((has, asked)) => Err(CreateError::Differs { has, asked }),
     }
-    let word = |closed: bool| if closed { "closed" } else { "open" };
-    Err(CreateError::Differs {
-        has: log.config().content_type.to_string(),
-        state: word(is_closed),
-        asked: config.content_type.to_string(),
-        asked_state: word(closed),
-    })
 }

@@ -82,6 +82,25 @@ pub struct NewStream {
     pub at: SystemTime,
 }
 
+impl NewStream {
+    /// What is known of it once it is made.
+    pub(crate) fn known_as(&self, stream: StreamId) -> Recovered {
+        let begins = self.config.begins();
+        Recovered {
+            stream,
+            name: self.name.clone(),
+            config: self.config.clone(),
+            created: self.at,
+            earliest: begins,
+            next: begins.advance(self.first.as_ref().map_or(0, Payload::len)).unwrap_or(Offset::MAX),
+            closed: self.closed.then_some(None),
+            hidden: false,
+            seq: None,
+            producers: Vec::new(),
+        }
+    }
+}
+
 /// What an append leaves behind for those that come later.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks {

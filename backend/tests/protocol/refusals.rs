@@ -38,14 +38,6 @@ async fn a_method_that_is_not_served_is_405_and_says_which_are() {
 #[tokio::test]
 async fn what_is_promised_for_later_is_501_and_does_nothing() {
     let server = Server::start();
-    for header in
-        ["stream-ttl", "stream-expires-at", "stream-forked-from", "stream-fork-offset", "stream-fork-sub-offset"]
-    {
-        let put = server.http.put(server.url("/v1/stream/it")).header(header, "1");
-        let problem = server.send(put).await.refuses(501);
-        assert!(problem.detail.contains(header), "{problem}");
-    }
-    assert_eq!(server.ask(Method::HEAD, "/v1/stream/it").await.status, 404);
     for path in ["__ds", "__ds/subscriptions/x", "__ds/jwks.json"] {
         for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE] {
             server.ask(method, &format!("/v1/stream/{path}")).await.refuses(501);

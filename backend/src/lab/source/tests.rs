@@ -193,7 +193,8 @@ async fn a_stream_that_no_source_wrote_is_left_alone() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
     let name = StreamName::parse("lab/host").unwrap();
-    let json = StreamConfig::new("application/json");
+    let keep_bytes = Some(SourceLimits::default().keep_bytes);
+    let json = StreamConfig { keep_bytes, ..StreamConfig::new("application/json") };
     let first = Payload::parse(json.kind(), Bytes::from_static(b"[1,2]")).unwrap();
     streams.create(&name, json, Some(first), false).await.unwrap();
     let refused = sources.ask(&SourceRequest::Host).await.unwrap_err().to_string();

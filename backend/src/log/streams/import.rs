@@ -1,11 +1,9 @@
 //! A stream that is filled before anybody sees it, and appears whole or not at all.
 
-use super::{CreateError, Log, State, StreamConfig, StreamName, Streams, Tail};
-use crate::store::{Change, Commit, NewStream, StoreError, StreamId};
+use super::{CreateError, Log, StreamConfig, StreamName, Streams};
+use crate::store::{Change, Commit, Done, NewStream, StoreError, StreamId};
 use bytes::Bytes;
 use std::sync::{Arc, PoisonError};
-use std::time::SystemTime;
-use tailwater_protocol::Offset;
 use tokio::sync::oneshot;
 
 /// Where notes about streams stand that have not appeared yet: behind it comes the stream's number.
@@ -29,17 +27,21 @@ impl Streams {
         let id = self.new_id();
         // First the note: what a crash leaves half is recognised by it.
         self.note(id, Some(Bytes::new())).await?;
-        let tail = Tail { next: Offset::ZERO, state: State::Open };
-        let new =
-            NewStream { name: name.clone(), config: config.clone(), first: None, closed: false, at: SystemTime::now() };
-        self.commit(id, Change::Create(Box::new(new))).await?;
-        let log = Arc::new(Log::new(id, name.clone(), config, Arc::clone(&self.store), tail));
+        let new = NewStream { name: name.clone(), config, first: None, closed: false, at: self.wall.now() };
+        let known = new.known_as(id);
+        let (done, outcome) = oneshot::channel();
+        let commit = Commit { stream: id, change: Change::Create(Box::new(new)) };
+        self.store.commit(commit, answer(done));
+        outcome.await.unwrap_or(Err(StoreError::NoStream))?;
+        let log = Arc::new(Log::open(known, None, Arc::clone(&self.store), self.wall));
         Ok(Importing { streams: self, log, has_appeared: false })
     }
 
     fn has_room_for(&self, name: &StreamName) -> Result<(), CreateError> {
-        if self.find(name).is_some() {
-            return Err(CreateError::Taken);
+        match self.entry(name) {
+            Some(log) if log.is_hidden() => return Err(CreateError::Hidden { forks: log.forks() }),
+            Some(_) => return Err(CreateError::Taken),
+            None => {}
         }
         if self.count() >= self.streams_max {
             return Err(CreateError::TooMany { limit: self.streams_max });
@@ -49,11 +51,7 @@ impl Streams {
 
     async fn note(&self, id: StreamId, value: Option<Bytes>) -> Result<(), StoreError> {
         let (done, outcome) = oneshot::channel();
-        let done = Box::new(move |result| {
-            // The receiver is gone only when the request was dropped; then nobody wants the answer.
-            let _gone = done.send(result);
-        });
-        self.store.note(&key(id), value, done);
+        self.store.note(&key(id), value, answer(done));
         outcome.await.unwrap_or(Err(StoreError::NoStream))
     }
 }
@@ -94,6 +92,14 @@ impl Drop for Importing<'_> {
         };
         self.streams.store.commit(Commit { stream: id, change: Change::Delete }, Box::new(forget));
     }
+}
+
+/// Tells who waits what became of a change.
+fn answer(waiting: oneshot::Sender<Result<(), StoreError>>) -> Done {
+    Box::new(move |result| {
+        // The receiver is gone only when the request was dropped; then nobody wants the answer.
+        let _gone = waiting.send(result);
+    })
 }
 
 fn key(id: StreamId) -> String {

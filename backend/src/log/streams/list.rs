@@ -36,6 +36,9 @@ impl Streams {
             let is_end = seen.len() < at_once;
             after = seen.last().map(|log| log.name().to_string());
             for log in seen {
+                if log.is_hidden() || log.is_over() {
+                    continue;
+                }
                 if !search.is_empty() && !log.name().as_str().to_lowercase().contains(&search) {
                     continue;
                 }

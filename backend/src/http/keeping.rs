@@ -1,0 +1,134 @@
+//! The headers that say how long a stream lives and what it keeps: read from a creation, shown by HEAD.
+
+use super::Refusal;
+use crate::log::{Expiry, StreamConfig};
+use actix_web::HttpResponseBuilder;
+use actix_web::http::header::HeaderMap;
+use std::time::Duration;
+use tailwater_protocol::{headers, timestamp};
+
+/// The largest number that these headers take: what JavaScript counts exactly.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// How long a stream lives and what it keeps, as a request says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Keeping {
+    /// When it ends by itself.
+    pub(super) expiry: Option<Expiry>,
+    /// Bytes to keep, at least 1.
+    pub(super) bytes: Option<u64>,
+    /// How long messages are kept, at least a second.
+    pub(super) age: Option<Duration>,
+}
+
+impl Keeping {
+    /// What the headers of a creation say.
+    ///
+    /// # Errors
+    /// [`Refusal::Header`] (400): not a whole number, zero where that would keep nothing, no date, or two expiries.
+    ///
+    /// Source: Durable Streams protocol, section 5.1; retention is an extension.
+    pub(super) fn parse(map: &HeaderMap) -> Result<Self, Refusal> {
+        let ttl = number(map, headers::STREAM_TTL, 0)?.map(Duration::from_secs).map(Expiry::Idle);
+        let date = text(map, headers::STREAM_EXPIRES_AT)?;
+        let date =
+            date.map(|text| timestamp::parse(text).map(Expiry::At).ok_or_else(|| not_a_date(text))).transpose()?;
+        if ttl.is_some() && date.is_some() {
+            let both = "Stream-TTL and Stream-Expires-At are both given: a stream ends either way, not both";
+            return Err(Refusal::Header(both.into()));
+        }
+        Ok(Self {
+            expiry: ttl.or(date),
+            bytes: number(map, headers::STREAM_RETENTION_BYTES, 1)?,
+            age: number(map, headers::STREAM_RETENTION_AGE, 1)?.map(Duration::from_secs),
+        })
+    }
+}
+
+/// Adds the headers that say how long a stream lives and what it keeps.
+pub(super) fn show(config: &StreamConfig, response: &mut HttpResponseBuilder) {
+    match config.expiry {
+        Some(Expiry::Idle(time)) => {
+            response.insert_header((headers::STREAM_TTL, time.as_secs().to_string()));
+        }
+        Some(Expiry::At(time)) => {
+            response.insert_header((headers::STREAM_EXPIRES_AT, timestamp::print(time)));
+        }
+        None => {}
+    }
+    if let Some(bytes) = config.keep_bytes {
+        response.insert_header((headers::STREAM_RETENTION_BYTES, bytes.to_string()));
+    }
+    if let Some(age) = config.keep_age {
+        response.insert_header((headers::STREAM_RETENTION_AGE, age.as_secs().to_string()));
+    }
+}
+
+/// A header that is a whole number in plain digits, without leading zeros.
+pub(super) fn number(map: &HeaderMap, name: &str, least: u64) -> Result<Option<u64>, Refusal> {
+    let Some(text) = text(map, name)? else { return Ok(None) };
+    let is_plain = text.bytes().all(|it| it.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
+    let number = text.parse().ok().filter(|number| is_plain && (least..=NUMBER_MAX).contains(number));
+    number.map(Some).ok_or_else(|| {
+        let form = "in digits, without sign, point or leading zeros";
+        Refusal::Header(format!("`{name}` must be a whole number from {least} to {NUMBER_MAX} {form}, not `{text}`"))
+    })
+}
+
+/// A header's text; `None` when it is not there.
+pub(super) fn text<'a>(map: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+    let wrong = |_| Refusal::Header(format!("`{name}` must be visible ASCII"));
+    map.get(name).map(|value| value.to_str().map_err(wrong)).transpose()
+}
+
+fn not_a_date(text: &str) -> Refusal {
+    Refusal::Header(format!("Stream-Expires-At must be an RFC 3339 date such as 2026-07-31T09:30:00Z, not `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+    use std::time::UNIX_EPOCH;
+
+    fn parse(pairs: &[(&'static str, &'static str)]) -> Option<Keeping> {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        Keeping::parse(&map).ok()
+    }
+
+    #[test]
+    fn numbers_are_plain_and_in_range_and_only_one_expiry_is_taken() {
+        let none = Keeping { expiry: None, bytes: None, age: None };
+        let second = Duration::from_secs(1);
+        for (pairs, expected) in [
+            (&[][..], Some(none)),
+            (&[("stream-ttl", "0")], Some(Keeping { expiry: Some(Expiry::Idle(Duration::ZERO)), ..none })),
+            (&[("stream-ttl", "3600")], Some(Keeping { expiry: Some(Expiry::Idle(3_600 * second)), ..none })),
+            (
+                &[("stream-expires-at", "1970-01-01T01:00:01+01:00")],
+                Some(Keeping { expiry: Some(Expiry::At(UNIX_EPOCH + second)), ..none }),
+            ),
+            (
+                &[("stream-retention-bytes", "1"), ("stream-retention-age", "9007199254740991")],
+                Some(Keeping { bytes: Some(1), age: Some(Duration::from_secs(9_007_199_254_740_991)), ..none }),
+            ),
+            (&[("stream-ttl", "1"), ("stream-expires-at", "2099-01-01T00:00:00Z")], None),
+            (&[("stream-ttl", "+1")], None),
+            (&[("stream-ttl", "-1")], None),
+            (&[("stream-ttl", "01")], None),
+            (&[("stream-ttl", "00")], None),
+            (&[("stream-ttl", "1.0")], None),
+            (&[("stream-ttl", "1e3")], None),
+            (&[("stream-ttl", "")], None),
+            (&[("stream-ttl", "9007199254740992")], None),
+            (&[("stream-ttl", "99999999999999999999999")], None),
+            (&[("stream-retention-bytes", "0")], None),
+            (&[("stream-retention-age", "0")], None),
+        ] {
+            assert_eq!(parse(pairs), expected, "{pairs:?}");
+        }
+    }
+}

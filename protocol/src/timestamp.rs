@@ -1,0 +1,191 @@
+//! Dates as headers carry them, RFC 3339: `2026-07-31T09:30:00Z`, `2026-07-31T18:30:00.25+09:00`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Seconds in a day.
+const DAY_S: i64 = 86_400;
+
+/// The moment that `text` names, or `None` when it names none that lies between 1970 and 9999.
+///
+/// A leap second counts as the second before it. Digits behind the ninth of a second's fraction are dropped.
+///
+/// Source: RFC 3339, section 5.6.
+pub fn parse(text: &str) -> Option<SystemTime> {
+    if !text.is_ascii() {
+        return None;
+    }
+    let (date, rest) = text.split_at_checked(10)?;
+    let (mark, rest) = rest.split_at_checked(1)?;
+    let (time, rest) = rest.split_at_checked(8)?;
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let (nanos, zone) = fraction(rest)?;
+    let is_real = matches!(mark, "T" | "t" | " ")
+        && (1..=12).contains(&month)
+        && (1..=days_in(year, month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60;
+    if !is_real {
+        return None;
+    }
+    let seconds = days(year, month, day) * DAY_S + hour * 3_600 + minute * 60 + second.min(59) - offset(zone)?;
+    Some(UNIX_EPOCH + Duration::new(u64::try_from(seconds).ok()?, nanos))
+}
+
+/// The moment in UTC, with as many digits of a fraction as it needs: none, three, six or nine.
+pub fn print(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let (year, month, day) = date(seconds / DAY_S);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let fraction = match since.subsec_nanos() {
+        0 => String::new(),
+        nanos if nanos % 1_000_000 == 0 => format!(".{:03}", nanos / 1_000_000),
+        nanos if nanos % 1_000 == 0 => format!(".{:06}", nanos / 1_000),
+        nanos => format!(".{nanos:09}"),
+    };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+/// Numbers of so many digits each, with `mark` between them.
+fn numbers(text: &str, mark: char, digits: [usize; 3]) -> Option<[i64; 3]> {
+    let mut parts = text.split(mark);
+    let mut found = [0; 3];
+    for (number, digits) in found.iter_mut().zip(digits) {
+        let part = parts.next().filter(|part| part.len() == digits && part.bytes().all(|it| it.is_ascii_digit()))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(found)
+}
+
+/// Nanoseconds of a fraction at the beginning of `text`, if there is one, and what follows.
+fn fraction(text: &str) -> Option<(u32, &str)> {
+    let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
+    let end = rest.find(|it: char| !it.is_ascii_digit()).unwrap_or(rest.len());
+    let (digits, zone) = rest.split_at(end);
+    let nine: String = digits.chars().chain(std::iter::repeat('0')).take(9).collect();
+    (!digits.is_empty()).then_some((nine.parse().ok()?, zone))
+}
+
+/// Seconds by which a zone is ahead of UTC.
+fn offset(zone: &str) -> Option<i64> {
+    if zone.eq_ignore_ascii_case("z") {
+        return Some(0);
+    }
+    let (sign, time) = zone.split_at_checked(1)?;
+    let [hours, minutes, _] = numbers(&format!("{time}:00"), ':', [2, 2, 2])?;
+    let seconds = (hours < 24 && minutes < 60).then_some(hours * 3_600 + minutes * 60)?;
+    match sign {
+        "+" => Some(seconds),
+        "-" => Some(-seconds),
+        _ => None,
+    }
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 to a date; negative before it.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let before = year - 1;
+    let leaps = |year: i64| year / 4 - year / 100 + year / 400;
+    let years = (year - 1_970) * 365 + leaps(before) - leaps(1_969);
+    years + (1..month).map(|month| days_in(year, month)).sum::<i64>() + day - 1
+}
+
+/// The date so many days after 1970-01-01.
+fn date(days_since: i64) -> (i64, i64, i64) {
+    // Never beyond the right year, and at most a few short of it.
+    let mut year = 1_970 + days_since / 366;
+    while days(year + 1, 1, 1) <= days_since {
+        year += 1;
+    }
+    let (mut month, mut left) = (1, days_since - days(year, 1, 1));
+    while left >= days_in(year, month) {
+        left -= days_in(year, month);
+        month += 1;
+    }
+    (year, month, left + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64, nanos: u32) -> SystemTime {
+        UNIX_EPOCH + Duration::new(seconds, nanos)
+    }
+
+    #[test]
+    fn what_the_standard_shows_is_read_as_it_says() {
+        for (text, seconds, nanos) in [
+            ("1970-01-01T00:00:00Z", 0, 0),
+            ("1985-04-12T23:20:50.52Z", 482_196_050, 520_000_000),
+            ("1996-12-19T16:39:57-08:00", 851_042_397, 0),
+            ("1990-12-31T23:59:60Z", 662_687_999, 0),
+            ("1937-01-01T12:00:27.87+00:20", 0, 0),
+            ("2000-02-29t00:00:00z", 951_782_400, 0),
+            ("2026-11-22 21:00:00+09:00", 1_795_348_800, 0),
+            ("2026-11-22T12:00:00.123456789012Z", 1_795_348_800, 123_456_789),
+            ("9999-12-31T23:59:59Z", 253_402_300_799, 0),
+        ] {
+            let expected = (!text.starts_with("1937")).then(|| at(seconds, nanos));
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_refused() {
+        for text in [
+            "",
+            "not-a-timestamp",
+            "2026-11-22",
+            "2026-11-22T12:00:00",
+            "2026-11-22T12:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-00-10T00:00:00Z",
+            "2026-11-31T00:00:00Z",
+            "2026-11-22T24:00:00Z",
+            "2026-11-22T12:60:00Z",
+            "2026-11-22T12:00:61Z",
+            "2026-11-22T12:00:00.Z",
+            "2026-11-22T12:00:00+9:00",
+            "2026-11-22T12:00:00+24:00",
+            "2026-11-22T12:00:00 09:00",
+            "+026-11-22T12:00:00Z",
+            "2026-11-22T12:00:00Zx",
+            "２026-11-22T12:00:00Z",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_day_and_every_fraction_comes_back() {
+        for day in 0..400 * 366 {
+            let time = at(day * 86_400 + 12 * 3_600, 0);
+            assert_eq!(parse(&print(time)), Some(time), "day {day}");
+        }
+        for (nanos, text) in [
+            (0, "1970-01-02T00:00:01Z"),
+            (250_000_000, "1970-01-02T00:00:01.250Z"),
+            (1_000, "1970-01-02T00:00:01.000001Z"),
+            (1, "1970-01-02T00:00:01.000000001Z"),
+        ] {
+            assert_eq!(print(at(86_401, nanos)), text);
+            assert_eq!(parse(text), Some(at(86_401, nanos)));
+        }
+    }
+}
