@@ -124,4 +124,17 @@ mod tests {
         }
         assert_eq!(producers.judge(&ProducerId::new("q").unwrap(), at(0, 0)), Ok(None), "producers are independent");
     }
+
+    #[test]
+    fn a_stream_remembers_so_many_producers_and_those_go_on() {
+        let id = |number: usize| ProducerId::new(&number.to_string()).unwrap();
+        let at = |seq| Accepted { epoch: 0, seq };
+        let mut producers = Producers::default();
+        (0..PRODUCERS_MAX).for_each(|number| producers.accept(id(number), at(0)));
+        let refused = producers.judge(&id(PRODUCERS_MAX), at(0));
+        assert_eq!(refused, Err(AppendError::TooManyProducers { limit: PRODUCERS_MAX }));
+        assert_eq!(producers.judge(&id(0), at(1)), Ok(None));
+        producers.accept(id(0), at(1));
+        assert_eq!(producers.judge(&id(0), at(1)), Ok(Some(at(1))));
+    }
 }
