@@ -14,7 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 use tailwater::log::{Payload, StreamConfig, StreamName};
-use tailwater::store::{Change, Commit, Marks, MemoryStore, NewStream, Store, StoreError, StreamId};
+use tailwater::store::{
+    Change, Commit, Cut, DiskOptions, DiskStore, Done, Marks, MemoryStore, NewStream, Reading, Seeking, Store,
+    StoreError, StreamId, SyncMode,
+};
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
 
@@ -28,11 +31,11 @@ const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// A store, and how to get an empty one that holds at most so many bytes.
-type Open = fn(limit_bytes: u64) -> Arc<dyn Store>;
+type Open<'a> = &'a dyn Fn(u64) -> Arc<dyn Store>;
 
 #[test]
 fn the_memory_store_keeps_the_contract() {
-    check(|limit_bytes| Arc::new(MemoryStore::new(limit_bytes)));
+    check(&|limit_bytes| Arc::new(MemoryStore::new(limit_bytes)));
 }
 
 #[test]
@@ -58,15 +61,62 @@ fn the_memory_store_gives_back_every_byte_however_appends_and_deletions_race() {
     }
 }
 
+#[test]
+fn the_disk_store_keeps_the_contract() {
+    let store: Arc<dyn Store> = Arc::new(Temporary::open());
+    check_all_but_limits(&|_| Arc::clone(&store));
+}
+
+/// A disk store in a directory that goes with it.
+#[derive(Debug)]
+struct Temporary {
+    store: DiskStore,
+    _directory: tempfile::TempDir,
+}
+
+impl Temporary {
+    fn open() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let options = DiskOptions { sync: SyncMode::Never, hot_max: 400, reserve: 1, ..DiskOptions::default() };
+        let (store, recovery) = DiskStore::open(directory.path(), &options).unwrap();
+        assert!(recovery.streams.is_empty() && recovery.notes.is_empty());
+        Self { store, _directory: directory }
+    }
+}
+
+impl Store for Temporary {
+    fn commit(&self, commit: Commit, done: Done) {
+        self.store.commit(commit, done);
+    }
+
+    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+        self.store.read(stream, from, until, max_bytes)
+    }
+
+    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+        self.store.cut(stream, cut)
+    }
+
+    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
+        self.store.note(key, value, done);
+    }
+}
+
 /// Everything that the contract in `store/mod.rs` promises.
-fn check(open: Open) {
+fn check(open: Open<'_>) {
+    a_full_store_changes_nothing_and_frees_on_delete_and_trim(&*open(20_000));
+    check_all_but_limits(open);
+}
+
+/// The same for a store whose room is that of a medium.
+fn check_all_but_limits(open: Open<'_>) {
     appends_take_effect_in_the_order_of_submission(&*open(1 << 20));
     an_append_out_of_step_changes_nothing(&*open(1 << 20));
-    a_full_store_changes_nothing_and_frees_on_delete_and_trim(&*open(20_000));
     a_page_is_whole_messages_within_its_bounds(&*open(1 << 20));
     what_is_trimmed_is_gone_and_the_rest_stays(&*open(1 << 20));
     a_deleted_stream_is_gone_and_its_number_stays_unused(&*open(1 << 20));
     streams_do_not_touch_each_other(&open(1 << 24));
+    what_is_cut_lies_between_appends(&*open(1 << 20));
     random_operations_agree_with_the_model(open);
 }
 
@@ -113,6 +163,11 @@ fn append(store: &dyn Store, stream: StreamId, at: Offset, body: &str) -> Result
 
 fn addition(at: Offset, payload: Option<Payload>, close: bool) -> Change {
     Change::Append { at, payload, close, marks: Marks::default(), now: NOW }
+}
+
+fn seek(store: &dyn Store, stream: StreamId, cut: Cut) -> Result<Offset, StoreError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(DEADLINE, store.cut(stream, cut)).await.expect("a position") })
 }
 
 fn read(store: &dyn Store, stream: StreamId, from: u64, until: u64, max: usize) -> Result<String, StoreError> {
@@ -238,6 +293,36 @@ fn what_is_trimmed_is_gone_and_the_rest_stays(store: &dyn Store) {
     assert_eq!(read(store, id, 0, 22, 100), Err(StoreError::Trimmed { earliest: offset(20) }));
 }
 
+fn what_is_cut_lies_between_appends(store: &dyn Store) {
+    let id = create(store, None);
+    let at = |seconds| NOW + Duration::from_secs(seconds);
+    // Ends at 4, 6, 10, made at 10, 30, 20.
+    for (begin, body, seconds) in [(0, "[1,2]", 10), (4, "3", 30), (6, "[4,5]", 20)] {
+        let change = Change::Append {
+            at: offset(begin),
+            payload: Some(json(body)),
+            close: false,
+            marks: Marks::default(),
+            now: at(seconds),
+        };
+        commit(store, id, change).unwrap();
+    }
+    let check = |cut, position| assert_eq!(seek(store, id, cut), Ok(offset(position)), "{cut:?}");
+    for (most, position) in [(0, 0), (3, 0), (4, 4), (5, 4), (6, 6), (9, 6), (10, 10), (99, 10)] {
+        check(Cut::AtMost(offset(most)), position);
+    }
+    for (seconds, position) in [(5, 0), (10, 0), (15, 4), (25, 4), (31, 10)] {
+        check(Cut::OlderThan(at(seconds)), position);
+    }
+    commit(store, id, Change::Trim { before: offset(4) }).unwrap();
+    for (most, position) in [(0, 4), (5, 4), (6, 6)] {
+        check(Cut::AtMost(offset(most)), position);
+    }
+    check(Cut::OlderThan(at(5)), 4);
+    commit(store, id, Change::Delete).unwrap();
+    assert_eq!(seek(store, id, Cut::AtMost(offset(4))), Err(StoreError::NoStream));
+}
+
 fn a_deleted_stream_is_gone_and_its_number_stays_unused(store: &dyn Store) {
     let id = create(store, Some("1"));
     commit(store, id, Change::Delete).unwrap();
@@ -329,7 +414,7 @@ impl Model {
     }
 }
 
-fn random_operations_agree_with_the_model(open: Open) {
+fn random_operations_agree_with_the_model(open: Open<'_>) {
     // `PROPTEST_CASES` asks for more; a failure prints its steps, shrunk, and its seed.
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     TestRunner::new(config)

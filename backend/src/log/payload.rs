@@ -113,6 +113,25 @@ impl Payload {
         Ok(Self { bytes: bytes.freeze(), ends: Ends::Many(ends) })
     }
 
+    /// What was kept before: `bytes`, and where the messages in them end, the last one at their end; none for one message.
+    /// `None` when these do not fit each other.
+    pub(crate) fn restore(bytes: Bytes, ends: Vec<usize>) -> Option<Self> {
+        let rises = ends.iter().try_fold(0, |before, &end| (end > before).then_some(end));
+        match rises {
+            Some(0) if !bytes.is_empty() => Some(Self { bytes, ends: Ends::One }),
+            Some(last) if last > 0 && last == bytes.len() => Some(Self { bytes, ends: Ends::Many(ends.into()) }),
+            _ => None,
+        }
+    }
+
+    /// Where messages end, counted from the payload's first byte; empty for one message.
+    pub(crate) fn ends(&self) -> &[usize] {
+        match &self.ends {
+            Ends::One => &[],
+            Ends::Many(ends) => ends,
+        }
+    }
+
     /// The bytes as kept.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes

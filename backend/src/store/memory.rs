@@ -1,8 +1,9 @@
 //! The store that keeps everything in memory: nothing survives the process, and a limit keeps it from eating the machine.
 
+use super::page::{Record, page};
 use super::{Change, Commit, Cut, Done, Reading, Seeking, Store, StoreError, StreamId};
 use crate::log::Payload;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -28,13 +29,6 @@ struct Kept {
     end: Offset,
     /// Set under the lock by the deletion: an append that found the stream before must not fill it after.
     is_deleted: bool,
-}
-
-#[derive(Debug)]
-struct Record {
-    at: Offset,
-    time: SystemTime,
-    payload: Payload,
 }
 
 impl MemoryStore {
@@ -151,50 +145,12 @@ impl Kept {
 
     fn page(&self, from: Offset, until: Offset, max_bytes: usize) -> Result<Bytes, StoreError> {
         let first = self.records.partition_point(|record| record.end() <= from);
-        let Some(record) = self.records.get(first) else { return Err(StoreError::Trimmed { earliest: self.end }) };
-        if record.at > from {
-            return Err(StoreError::Trimmed { earliest: record.at });
-        }
-        let skip = distance(record.at, from);
-        if !record.payload.is_boundary(skip) {
-            return Err(StoreError::InsideMessage(from));
-        }
-        let room = max_bytes.min(distance(from, until));
-        let head = record.payload.bytes().slice(skip..record.payload.cut(skip, skip + room));
-        let mut rest = self.records.range(first + 1..);
-        let is_whole = skip + head.len() == record.payload.len();
-        let Some(mut next) = rest.next().filter(|next| is_whole && next.payload.cut(0, 0) + head.len() <= room) else {
-            return Ok(head);
-        };
-        let mut page = BytesMut::from(head);
-        loop {
-            let left = room.saturating_sub(page.len());
-            let end = next.payload.cut(0, left);
-            if end > left {
-                break;
-            }
-            page.extend_from_slice(&next.payload.bytes()[..end]);
-            match rest.next() {
-                Some(record) if end == next.payload.len() => next = record,
-                _ => break,
-            }
-        }
-        Ok(page.freeze())
-    }
-}
-
-impl Record {
-    fn end(&self) -> Offset {
-        self.at.advance(self.payload.len()).unwrap_or(Offset::MAX)
+        page(self.records.range(first..).map(Ok), from, until, max_bytes, self.end)
     }
 }
 
 fn cost(payload: &Payload) -> u64 {
     payload.memory_bytes() as u64 + RECORD_OVERHEAD_BYTES
-}
-
-fn distance(from: Offset, to: Offset) -> usize {
-    usize::try_from(to.bytes().saturating_sub(from.bytes())).unwrap_or(usize::MAX)
 }
 
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {

@@ -12,8 +12,11 @@
 //! - A change takes effect whole or not at all, in memory and after a crash.
 //! - [`Store::read`] returns whole messages, never beyond what was committed.
 
+mod disk;
 mod memory;
+mod page;
 
+pub use disk::{Counts, DiskOptions, DiskStore, OpenError, SyncMode};
 pub use memory::MemoryStore;
 
 use crate::log::{Accepted, Payload, ProducerId, StreamConfig, StreamName};
@@ -224,4 +227,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Keeps a small document of the server's own under a key, or forgets it; as durable as a commit, in the order of
     /// submission among notes. What is kept comes back in [`Recovery::notes`].
     fn note(&self, key: &str, value: Option<Bytes>, done: Done);
+
+    /// Takes no more changes, makes durable what was taken, and returns when that is done. Reads go on.
+    fn close(&self) {}
 }

@@ -1,0 +1,264 @@
+//! The store that keeps streams on disk: what it acknowledged survives the process and, synced, the machine.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `disk/open.rs` | the directory: whose it is, its lock, its version, its making |
+//! | `disk/journal.rs` | looks the engine's journal over before the engine reads it |
+//! | `disk/recover.rs` | what is known of every stream when the store opens |
+//! | `disk/queue.rs`, `disk/commit.rs`, `disk/stage.rs` | group commit: what waits, who writes it, one commit in the making |
+//! | `disk/hot.rs` | where streams stand, and the latest appends in memory |
+//! | `disk/sweep.rs` | removes what was deleted or trimmed, in the background |
+//! | `disk/space.rs` | room on the medium |
+//! | `disk/codec.rs`, `disk/engine.rs` | what keys and values look like, and the engine that keeps them |
+//! | `disk/faults.rs` | faults on request, for tests |
+//!
+//! One commit holds the messages, the marks that later appends are checked against, closure, creation and deletion. It is
+//! written, made durable, published in memory and told, in this order; so nothing can be read that a crash could take back
+//! (with [`SyncMode::Always`]), and nothing is acknowledged that is not there.
+
+mod codec;
+mod commit;
+mod engine;
+mod faults;
+mod hot;
+mod journal;
+mod open;
+mod queue;
+mod recover;
+mod space;
+mod stage;
+mod sweep;
+
+pub use commit::Counts;
+pub use open::OpenError;
+
+use super::{Commit, Cut, Done, Reading, Recovery, Seeking, Store, StoreError, StreamId};
+use bytes::Bytes;
+use commit::Committer;
+use engine::Engine;
+use faults::Faults;
+use futures_util::FutureExt;
+use futures_util::future::lazy;
+use hot::{Hot, Look, Stream, Streams};
+use open::Directory;
+use queue::{Queue, Wanted};
+use space::Room;
+use std::future::{Future, ready};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use sweep::Sweeps;
+use tailwater_protocol::Offset;
+
+/// When a change counts as durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// Before it is acknowledged or can be read. Nothing acknowledged is ever lost, but with the medium itself.
+    Always,
+    /// So long after it was acknowledged, at most. A crash of the process loses nothing, one of the machine up to this much.
+    Within(Duration),
+    /// When the system sees fit. A crash of the process loses nothing, one of the machine what was not written yet.
+    Never,
+}
+
+impl SyncMode {
+    fn promised_within(self) -> Option<Duration> {
+        match self {
+            Self::Within(within) => Some(within),
+            Self::Always | Self::Never => None,
+        }
+    }
+}
+
+/// How a disk store is opened.
+#[derive(Debug, Clone)]
+pub struct DiskOptions {
+    /// When a change counts as durable.
+    pub sync: SyncMode,
+    /// Bytes of the latest appends kept in memory, of all streams together.
+    pub hot_max: u64,
+    /// Bytes of the medium left free; beyond it appends fail with [`StoreError::Full`].
+    pub reserve: u64,
+}
+
+impl Default for DiskOptions {
+    fn default() -> Self {
+        Self { sync: SyncMode::Always, hot_max: 256 << 20, reserve: 256 << 20 }
+    }
+}
+
+/// Streams on disk.
+#[derive(Debug)]
+pub struct DiskStore {
+    engine: Arc<Engine>,
+    streams: Arc<Streams>,
+    queue: Arc<Queue>,
+    sweeps: Arc<Sweeps>,
+    counts: Arc<Counts>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Held for life; the last to go.
+    directory: Arc<Directory>,
+}
+
+impl DiskStore {
+    /// Opens the store in `directory`, which is made when it is missing, and tells what it holds.
+    ///
+    /// # Errors
+    /// All of [`OpenError`]; then nothing in the directory was changed, but for a journal's unfinished end that was cut off.
+    pub fn open(directory: &Path, options: &DiskOptions) -> Result<(Self, Recovery), OpenError> {
+        Self::open_with(directory, options, Faults::from_environment())
+    }
+
+    fn open_with(directory: &Path, options: &DiskOptions, faults: Faults) -> Result<(Self, Recovery), OpenError> {
+        let begun = Instant::now();
+        let directory = Arc::new(Directory::take(directory)?);
+        let engine = Arc::new(directory.engine()?);
+        let found = recover::recover(&engine).map_err(|error| directory.damaged(&error))?;
+        tracing::info!(
+            "{} holds {} streams in {} bytes of disk; {} deletions to finish; opened in {} ms",
+            directory.path().display(),
+            found.recovery.streams.len(),
+            engine.disk_bytes(),
+            found.sweeps.len(),
+            begun.elapsed().as_millis(),
+        );
+        let streams = Arc::new(Streams::default());
+        for stream in &found.recovery.streams {
+            let state =
+                codec::State { closed: stream.closed.clone(), hidden: stream.hidden, earliest: stream.earliest };
+            streams.insert(Arc::new(Stream::new(stream.stream, stream.next, state)));
+        }
+        let sweeps = Arc::<Sweeps>::default();
+        found.sweeps.into_iter().for_each(|sweep| sweeps.want(sweep));
+        let store = Self {
+            queue: Arc::default(),
+            counts: Arc::default(),
+            threads: Mutex::default(),
+            engine,
+            streams,
+            sweeps,
+            directory,
+        };
+        store.start(options, Arc::new(faults))?;
+        Ok((store, found.recovery))
+    }
+
+    fn start(&self, options: &DiskOptions, faults: Arc<Faults>) -> Result<(), OpenError> {
+        let committer = Committer {
+            engine: Arc::clone(&self.engine),
+            streams: Arc::clone(&self.streams),
+            queue: Arc::clone(&self.queue),
+            sweeps: Arc::clone(&self.sweeps),
+            counts: Arc::clone(&self.counts),
+            faults: Arc::clone(&faults),
+            sync: options.sync,
+            hot: Hot::new(options.hot_max),
+            room: Room::new(self.directory.path(), options.reserve),
+            sync_by: None,
+            broken: None,
+        };
+        let (engine, streams, sweeps) = (Arc::clone(&self.engine), Arc::clone(&self.streams), Arc::clone(&self.sweeps));
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        threads.push(named("committer").spawn(move || committer.run()).map_err(OpenError::Thread)?);
+        let sweeper = named("sweeper").spawn(move || sweep::run(&engine, &streams, &sweeps, &faults));
+        threads.push(sweeper.map_err(OpenError::Thread)?);
+        Ok(())
+    }
+
+    /// What it has done since it opened.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Runs something that reads the disk where it may block.
+    fn read_disk<T: Send + 'static, R>(
+        &self,
+        stream: &Arc<Stream>,
+        read: R,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, R> + 'static
+    where
+        R: FnOnce(&Engine, &Stream) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (engine, stream) = (Arc::clone(&self.engine), Arc::clone(stream));
+        lazy(move |_| tokio::task::spawn_blocking(move || read(&engine, &stream))).then(|reading| reading).map(
+            |outcome| outcome.unwrap_or_else(|reason| Err(StoreError::Damaged(format!("a read broke off: {reason}")))),
+        )
+    }
+}
+
+impl Store for DiskStore {
+    fn commit(&self, commit: Commit, done: Done) {
+        self.queue.push(Wanted::Change(commit), done);
+    }
+
+    fn read(&self, id: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+        let stream = match self.streams.find(id) {
+            Ok(stream) => stream,
+            Err(refusal) => return Box::pin(ready(Err(refusal))),
+        };
+        match stream.look(from, until, max_bytes) {
+            Look::Here(page) => Box::pin(ready(page)),
+            Look::OnDisk { end } => Box::pin(self.read_disk(&stream, move |engine, stream| {
+                let page = engine.page(stream.id, [from, until.min(end), end], max_bytes);
+                // What was swept away meanwhile is not damage.
+                stream.check(from).and(page)
+            })),
+        }
+    }
+
+    fn cut(&self, id: StreamId, cut: Cut) -> Seeking<'_> {
+        match self.streams.find(id) {
+            Ok(stream) => Box::pin(self.read_disk(&stream, move |engine, stream| seek(engine, stream, cut))),
+            Err(refusal) => Box::pin(ready(Err(refusal))),
+        }
+    }
+
+    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
+        self.queue.push(Wanted::Note(key.to_owned(), value), done);
+    }
+
+    fn close(&self) {
+        self.queue.close();
+        self.sweeps.close();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the disk store had died");
+            }
+        }
+    }
+}
+
+impl Drop for DiskStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The position that a cut means, from the disk.
+fn seek(engine: &Engine, stream: &Stream, cut: Cut) -> Result<Offset, StoreError> {
+    let (earliest, end) = {
+        let kept = stream.kept();
+        (kept.state.earliest, kept.end)
+    };
+    let found = match cut {
+        Cut::AtMost(at) if at >= end => end,
+        Cut::AtMost(at) => engine.first_at(stream.id, at)?.unwrap_or(earliest),
+        Cut::OlderThan(time) => {
+            let first = engine.first_at(stream.id, earliest)?.unwrap_or(earliest);
+            let mut found = earliest;
+            for record in engine.records(stream.id, first, end) {
+                match record {
+                    Ok(record) if record.time < time => found = record.end(),
+                    Ok(_) => break,
+                    Err(damage) => return stream.check(earliest).and(Err(damage)),
+                }
+            }
+            found
+        }
+    };
+    stream.check(end)?;
+    Ok(found.max(earliest))
+}

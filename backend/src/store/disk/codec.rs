@@ -1,0 +1,478 @@
+//! What keys and values look like on disk: versioned, each with a checksum over itself and its key.
+//!
+//! A value is one byte of version, the body, and the CRC-32 of the key's space, the key, the version and the body. What was
+//! put under another key, cut short or changed is [`Damage`], never another value.
+
+use super::super::StreamId;
+use super::super::page::Record;
+use crate::log::{Accepted, Expiry, Fork, Payload, ProducerId, StreamConfig, StreamName};
+use bytes::Bytes;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tailwater_protocol::Offset;
+
+/// The version of every value written.
+const VERSION: u8 = 1;
+
+/// The kind of a key, part of its checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    /// One append: number of the stream, position.
+    Data = 1,
+    /// What is known of a stream: its number and a [`Fact`].
+    Facts = 2,
+    /// Notes of the server's own.
+    Notes = 3,
+}
+
+/// A value that is not what was written; says what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Damage(pub(super) &'static str);
+
+/// What a key of [`Space::Facts`] is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fact {
+    /// A [`Stream`]; there is one for each stream that exists.
+    Stream,
+    /// Its [`State`], once that is not what it began with.
+    State,
+    /// The last `Stream-Seq`.
+    Seq,
+    /// How far a producer came.
+    Producer(ProducerId),
+    /// The position before which nothing is left on disk.
+    Swept,
+    /// The stream was deleted and its messages are still to be swept away.
+    Gone,
+}
+
+/// What a stream was made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stream {
+    pub(super) name: StreamName,
+    pub(super) config: StreamConfig,
+    pub(super) created: SystemTime,
+}
+
+/// What changes about a stream beside its messages and marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct State {
+    /// Whether it is closed, and by which producer's append.
+    pub(super) closed: Option<Option<(ProducerId, Accepted)>>,
+    /// Whether it lives on for its forks only.
+    pub(super) hidden: bool,
+    /// The earliest position kept.
+    pub(super) earliest: Offset,
+}
+
+/// The key of an append.
+pub(super) fn data_key(stream: StreamId, at: Offset) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&stream.0.to_be_bytes());
+    key[8..].copy_from_slice(&at.bytes().to_be_bytes());
+    key
+}
+
+/// The stream and position that a key of an append names.
+pub(super) fn read_data_key(key: &[u8]) -> Result<(StreamId, Offset), Damage> {
+    let mut input = Input(key);
+    let stream = StreamId(input.u64_be()?);
+    let at = Offset::new(input.u64_be()?).ok_or(Damage("an append's key has an impossible position"))?;
+    input.end()?;
+    Ok((stream, at))
+}
+
+/// The key of a fact.
+pub(super) fn fact_key(stream: StreamId, fact: &Fact) -> Vec<u8> {
+    let mut key = stream.0.to_be_bytes().to_vec();
+    match fact {
+        Fact::Stream => key.push(0),
+        Fact::State => key.push(1),
+        Fact::Seq => key.push(2),
+        Fact::Producer(id) => {
+            key.push(3);
+            key.extend_from_slice(id.as_str().as_bytes());
+        }
+        Fact::Swept => key.push(4),
+        Fact::Gone => key.push(255),
+    }
+    key
+}
+
+/// What a key of a fact names.
+pub(super) fn read_fact_key(key: &[u8]) -> Result<(StreamId, Fact), Damage> {
+    let mut input = Input(key);
+    let stream = StreamId(input.u64_be()?);
+    let fact = match input.byte()? {
+        0 => Fact::Stream,
+        1 => Fact::State,
+        2 => Fact::Seq,
+        3 => {
+            let id = std::str::from_utf8(input.0).ok().and_then(ProducerId::new);
+            input.0 = &[];
+            Fact::Producer(id.ok_or(Damage("a producer's key has no name"))?)
+        }
+        4 => Fact::Swept,
+        255 => Fact::Gone,
+        _ => return Err(Damage("a key of an unknown kind")),
+    };
+    input.end()?;
+    Ok((stream, fact))
+}
+
+/// A value with its version and checksum around `body`, which [`open`] gives back.
+pub(super) fn seal(space: Space, key: &[u8], body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut value = vec![VERSION];
+    body(&mut value);
+    let sum = checksum(space, key, &value);
+    value.extend_from_slice(&sum.to_le_bytes());
+    value
+}
+
+/// The body of a value.
+pub(super) fn open<'a>(space: Space, key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Damage> {
+    let Some((covered, sum)) = value.split_last_chunk::<4>() else { return Err(Damage("it is too short")) };
+    if checksum(space, key, covered) != u32::from_le_bytes(*sum) {
+        return Err(Damage("its checksum does not fit"));
+    }
+    match covered.split_first() {
+        Some((&VERSION, body)) => Ok(body),
+        _ => Err(Damage("its version is unknown")),
+    }
+}
+
+fn checksum(space: Space, key: &[u8], covered: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[space as u8]);
+    hasher.update(key);
+    hasher.update(covered);
+    hasher.finalize()
+}
+
+/// The value of an append under its key.
+pub(super) fn seal_record(key: &[u8], record: &Record) -> Vec<u8> {
+    let payload = &record.payload;
+    let mut value = Vec::with_capacity(payload.len() + payload.ends().len() * 2 + 24);
+    value.push(VERSION);
+    put_time(&mut value, record.time);
+    put_number(&mut value, payload.ends().len() as u64);
+    let mut before = 0;
+    for &end in payload.ends() {
+        put_number(&mut value, (end - before) as u64);
+        before = end;
+    }
+    value.extend_from_slice(payload.bytes());
+    let sum = checksum(Space::Data, key, &value);
+    value.extend_from_slice(&sum.to_le_bytes());
+    value
+}
+
+/// The append that a key and its value hold.
+pub(super) fn open_record(key: &[u8], value: Bytes) -> Result<Record, Damage> {
+    let body = open(Space::Data, key, &value)?;
+    let (_, at) = read_data_key(key)?;
+    let mut input = Input(body);
+    let time = input.time()?;
+    let count = input.length()?;
+    if count > body.len() {
+        return Err(Damage("it counts more messages than it has bytes"));
+    }
+    let mut ends = Vec::with_capacity(count);
+    let mut end = 0_usize;
+    for _ in 0..count {
+        end = end.checked_add(input.length()?).ok_or(Damage("a message is impossibly long"))?;
+        ends.push(end);
+    }
+    let bytes = value.slice_ref(input.0);
+    let payload = Payload::restore(bytes, ends).ok_or(Damage("its messages do not fit its bytes"))?;
+    Ok(Record { at, time, payload })
+}
+
+impl Stream {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        put_text(out, self.name.as_str());
+        put_time(out, self.created);
+        let config = &self.config;
+        put_text(out, &config.content_type);
+        match config.expiry {
+            None => out.push(0),
+            Some(Expiry::Idle(after)) => {
+                out.push(1);
+                put_duration(out, after);
+            }
+            Some(Expiry::At(time)) => {
+                out.push(2);
+                put_time(out, time);
+            }
+        }
+        put_option(out, config.keep_bytes.as_ref(), |out, bytes| put_number(out, *bytes));
+        put_option(out, config.keep_age.as_ref(), |out, age| put_duration(out, *age));
+        put_option(out, config.fork.as_ref(), |out, fork| {
+            put_number(out, fork.source.0);
+            put_text(out, fork.source_name.as_str());
+            put_number(out, fork.at.bytes());
+            put_number(out, fork.sub);
+        });
+    }
+
+    pub(super) fn read(body: &[u8]) -> Result<Self, Damage> {
+        let mut input = Input(body);
+        let name = input.name()?;
+        let created = input.time()?;
+        let content_type = input.text()?.into();
+        let expiry = match input.byte()? {
+            0 => None,
+            1 => Some(Expiry::Idle(input.duration()?)),
+            2 => Some(Expiry::At(input.time()?)),
+            _ => return Err(Damage("an unknown kind of expiry")),
+        };
+        let keep_bytes = input.option(Input::number)?;
+        let keep_age = input.option(Input::duration)?;
+        let fork = input.option(|input| {
+            let source = StreamId(input.number()?);
+            Ok(Fork { source, source_name: input.name()?, at: input.offset()?, sub: input.number()? })
+        })?;
+        input.end()?;
+        Ok(Self { name, config: StreamConfig { content_type, expiry, keep_bytes, keep_age, fork }, created })
+    }
+}
+
+impl State {
+    /// What a stream begins with.
+    pub(super) fn open(begins: Offset) -> Self {
+        Self { closed: None, hidden: false, earliest: begins }
+    }
+
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        put_option(out, self.closed.as_ref(), |out, by| {
+            put_option(out, by.as_ref(), |out, (id, at)| {
+                put_text(out, id.as_str());
+                put_accepted(out, *at);
+            });
+        });
+        out.push(u8::from(self.hidden));
+        put_number(out, self.earliest.bytes());
+    }
+
+    pub(super) fn read(body: &[u8]) -> Result<Self, Damage> {
+        let mut input = Input(body);
+        let closed = input.option(|input| {
+            input.option(|input| {
+                let id = ProducerId::new(input.text()?).ok_or(Damage("a producer without a name"))?;
+                Ok((id, input.accepted()?))
+            })
+        })?;
+        let hidden = input.byte()? != 0;
+        let earliest = input.offset()?;
+        input.end()?;
+        Ok(Self { closed, hidden, earliest })
+    }
+}
+
+pub(super) fn put_accepted(out: &mut Vec<u8>, at: Accepted) {
+    put_number(out, at.epoch);
+    put_number(out, at.seq);
+}
+
+pub(super) fn read_accepted(body: &[u8]) -> Result<Accepted, Damage> {
+    let mut input = Input(body);
+    let at = input.accepted()?;
+    input.end()?;
+    Ok(at)
+}
+
+pub(super) fn put_offset(out: &mut Vec<u8>, at: Offset) {
+    put_number(out, at.bytes());
+}
+
+pub(super) fn read_offset(body: &[u8]) -> Result<Offset, Damage> {
+    let mut input = Input(body);
+    let at = input.offset()?;
+    input.end()?;
+    Ok(at)
+}
+
+/// Seven bits a byte, the lowest first; the highest bit says that more follow.
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push((number & 0x7f) as u8);
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_number(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Nanoseconds since 1970, which reaches to 2554.
+fn put_time(out: &mut Vec<u8>, time: SystemTime) {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let nanos = u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX);
+    out.extend_from_slice(&nanos.to_le_bytes());
+}
+
+fn put_duration(out: &mut Vec<u8>, duration: Duration) {
+    put_number(out, duration.as_secs());
+    put_number(out, u64::from(duration.subsec_nanos()));
+}
+
+fn put_option<T>(out: &mut Vec<u8>, value: Option<&T>, put: impl FnOnce(&mut Vec<u8>, &T)) {
+    out.push(u8::from(value.is_some()));
+    if let Some(value) = value {
+        put(out, value);
+    }
+}
+
+/// What is left of a body to be read.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Damage> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(Damage("it ends too early"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Damage> {
+        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(Damage("it ends too early"))?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, Damage> {
+        self.chunk::<1>().map(|[byte]| byte)
+    }
+
+    fn u64_be(&mut self) -> Result<u64, Damage> {
+        self.chunk().map(u64::from_be_bytes)
+    }
+
+    fn number(&mut self) -> Result<u64, Damage> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(Damage("a number does not end"))
+    }
+
+    fn length(&mut self) -> Result<usize, Damage> {
+        usize::try_from(self.number()?).map_err(|_| Damage("a length is impossible"))
+    }
+
+    fn text(&mut self) -> Result<&'a str, Damage> {
+        let length = self.length()?;
+        std::str::from_utf8(self.take(length)?).map_err(|_| Damage("a text is not UTF-8"))
+    }
+
+    fn name(&mut self) -> Result<StreamName, Damage> {
+        StreamName::parse(self.text()?).map_err(|_| Damage("a stream's name is impossible"))
+    }
+
+    fn time(&mut self) -> Result<SystemTime, Damage> {
+        let nanos = u64::from_le_bytes(self.chunk()?);
+        UNIX_EPOCH.checked_add(Duration::from_nanos(nanos)).ok_or(Damage("a time is impossible"))
+    }
+
+    fn duration(&mut self) -> Result<Duration, Damage> {
+        let seconds = self.number()?;
+        let nanos = u32::try_from(self.number()?).ok().filter(|nanos| *nanos < 1_000_000_000);
+        Ok(Duration::new(seconds, nanos.ok_or(Damage("a duration is impossible"))?))
+    }
+
+    fn offset(&mut self) -> Result<Offset, Damage> {
+        Offset::new(self.number()?).ok_or(Damage("a position is impossible"))
+    }
+
+    fn accepted(&mut self) -> Result<Accepted, Damage> {
+        Ok(Accepted { epoch: self.number()?, seq: self.number()? })
+    }
+
+    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Damage>) -> Result<Option<T>, Damage> {
+        match self.byte()? {
+            0 => Ok(None),
+            1 => read(self).map(Some),
+            _ => Err(Damage("neither there nor absent")),
+        }
+    }
+
+    fn end(&self) -> Result<(), Damage> {
+        if self.0.is_empty() { Ok(()) } else { Err(Damage("it is too long")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tailwater_protocol::headers::ContentKind;
+
+    fn record(body: &'static str) -> Record {
+        let payload = Payload::parse(ContentKind::Json, Bytes::from_static(body.as_bytes())).unwrap();
+        let time = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789);
+        Record { at: Offset::new(77).unwrap(), time, payload }
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_and_any_flipped_bit_is_damage() {
+        for body in ["1", "[1,22,333]", "[\"x\"]"] {
+            let was = record(body);
+            let key = data_key(StreamId(5), was.at);
+            let value = seal_record(&key, &was);
+            let is = open_record(&key, Bytes::from(value.clone())).unwrap();
+            assert_eq!((is.at, is.time, is.payload.bytes()), (was.at, was.time, was.payload.bytes()), "{body}");
+            assert_eq!(is.payload.ends(), was.payload.ends(), "{body}");
+            for bit in 0..value.len() * 8 {
+                let mut flipped = value.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(open_record(&key, Bytes::from(flipped)).is_err(), "{body}, bit {bit}");
+            }
+            let elsewhere = data_key(StreamId(6), was.at);
+            assert!(open_record(&elsewhere, Bytes::from(value)).is_err(), "{body} under another key");
+        }
+    }
+
+    #[test]
+    fn streams_and_states_come_back_as_they_were() {
+        let name = |text| StreamName::parse(text).unwrap();
+        let offset = |bytes| Offset::new(bytes).unwrap();
+        let fork = Fork { source: StreamId(9), source_name: name("a"), at: offset(300), sub: 4 };
+        for config in [
+            StreamConfig::new("application/json; charset=utf-8"),
+            StreamConfig { expiry: Some(Expiry::Idle(Duration::from_millis(1500))), ..StreamConfig::new("") },
+            StreamConfig { expiry: Some(Expiry::At(UNIX_EPOCH + Duration::from_secs(9))), ..StreamConfig::new("x") },
+            StreamConfig { keep_bytes: Some(u64::MAX), keep_age: Some(Duration::MAX), ..StreamConfig::new("x") },
+            StreamConfig { fork: Some(fork), ..StreamConfig::new("x") },
+        ] {
+            let was = Stream { name: name("a/b c/ö"), config, created: UNIX_EPOCH };
+            let mut out = Vec::new();
+            was.put(&mut out);
+            assert_eq!(Stream::read(&out), Ok(was));
+        }
+        let by = (ProducerId::new("p").unwrap(), Accepted { epoch: (1 << 53) - 1, seq: 3 });
+        for closed in [None, Some(None), Some(Some(by))] {
+            let was = State { closed, hidden: true, earliest: offset(128) };
+            let mut out = Vec::new();
+            was.put(&mut out);
+            assert_eq!(State::read(&out), Ok(was));
+        }
+    }
+
+    #[test]
+    fn keys_come_back_and_sort_by_stream_and_position() {
+        let offset = |bytes| Offset::new(bytes).unwrap();
+        let key = data_key(StreamId(1), offset(256));
+        assert_eq!(read_data_key(&key), Ok((StreamId(1), offset(256))));
+        assert!(data_key(StreamId(1), offset(255)) < key && key < data_key(StreamId(2), Offset::ZERO));
+        let producer = Fact::Producer(ProducerId::new("p/1").unwrap());
+        for fact in [Fact::Stream, Fact::State, Fact::Seq, producer, Fact::Swept, Fact::Gone] {
+            assert_eq!(read_fact_key(&fact_key(StreamId(3), &fact)), Ok((StreamId(3), fact)));
+        }
+        for wrong in [&[][..], &[0; 8], &[0, 0, 0, 0, 0, 0, 0, 1, 3], &[0, 0, 0, 0, 0, 0, 0, 1, 9]] {
+            assert!(read_fact_key(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The key-value engine beneath the disk store: fjall, its spaces, its limits, and what its failures mean here.
+
+use super::super::page::{Record, page};
+use super::super::{StoreError, StreamId};
+use super::codec::{self, Damage, Fact, Space};
+use bytes::Bytes;
+use fjall::compaction::Leveled;
+use fjall::config::{BlockSizePolicy, FilterPolicy};
+use fjall::{AbstractTree, Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use tailwater_protocol::Offset;
+
+/// Bytes of journal after which what it holds must rest in tables: it is what an opening reads again, about a second's worth.
+const JOURNALS_BYTES_MAX: u64 = 128 << 20;
+/// Bytes of one space that wait in memory to be written as a table. Up to four such may wait at once.
+const MEMTABLE_BYTES_MAX: u64 = 16 << 20;
+/// Bytes of a table. A merge rewrites a few of them, so this is also what bounds the room that merging needs beside the data.
+const TABLE_BYTES: u64 = 16 << 20;
+/// Bytes of a table's block: pages are read in order, so larger than for look-ups.
+const BLOCK_BYTES: u32 = 16 << 10;
+/// Bytes of blocks kept in memory.
+const CACHE_BYTES: u64 = 64 << 20;
+/// Full memtables and unmerged tables from which on changes wait. The engine itself stops at 4 and 30, but without asking
+/// whether the threads that would free it are still alive.
+const SEALED_MAX: usize = 2;
+const UNMERGED_MAX: usize = 20;
+
+/// An open database with its spaces.
+pub(super) struct Engine {
+    db: Database,
+    pub(super) data: Keyspace,
+    pub(super) facts: Keyspace,
+    pub(super) notes: Keyspace,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+/// What went wrong in the engine, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct EngineError(pub(super) String);
+
+impl From<fjall::Error> for EngineError {
+    fn from(error: fjall::Error) -> Self {
+        Self(match error {
+            fjall::Error::Io(reason) => reason.to_string(),
+            fjall::Error::Storage(fjall::LsmError::Io(reason)) => reason.to_string(),
+            fjall::Error::Poisoned => {
+                "the engine stopped writing after an earlier failure in the background".to_owned()
+            }
+            other => format!("{other:?}"),
+        })
+    }
+}
+
+impl Engine {
+    /// Makes an empty database in `path`, which must not exist, and closes it again.
+    pub(super) fn create(path: &Path) -> Result<(), EngineError> {
+        let db = Database::builder(path).worker_threads(1).open()?;
+        for name in SPACES {
+            db.keyspace(name, || options(name))?;
+        }
+        db.persist(PersistMode::SyncAll)?;
+        Ok(())
+    }
+
+    /// Opens the database in `path`, which must be one.
+    pub(super) fn open(path: &Path) -> Result<Self, EngineError> {
+        guarded(|| {
+            let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
+            let db = Database::builder(path)
+                .worker_threads(workers)
+                .cache_size(CACHE_BYTES)
+                .max_journaling_size(JOURNALS_BYTES_MAX)
+                .open()?;
+            if let Some(missing) = SPACES.into_iter().find(|name| !db.keyspace_exists(name)) {
+                return Err(EngineError(format!("its part `{missing}` is missing")));
+            }
+            let [data, facts, notes] = SPACES.map(|name| db.keyspace(name, || options(name)));
+            Ok(Self { data: data?, facts: facts?, notes: notes?, db })
+        })
+    }
+
+    /// Changes that take effect together, in memory and after a crash; given to the system when committed.
+    pub(super) fn batch(&self) -> OwnedWriteBatch {
+        self.db.batch().durability(Some(PersistMode::Buffer))
+    }
+
+    /// Commits a batch.
+    pub(super) fn commit(&self, batch: OwnedWriteBatch) -> Result<(), EngineError> {
+        guarded(|| Ok(batch.commit()?))
+    }
+
+    /// Makes everything committed so far survive the machine.
+    pub(super) fn sync(&self) -> Result<(), EngineError> {
+        guarded(|| Ok(self.db.persist(PersistMode::SyncData)?))
+    }
+
+    /// Whether tables wait to be written or merged faster than that gets done.
+    pub(super) fn is_behind(&self) -> bool {
+        [&self.data, &self.facts, &self.notes]
+            .into_iter()
+            .any(|space| space.sealed_memtable_count() >= SEALED_MAX || space.tree.l0_run_count() >= UNMERGED_MAX)
+    }
+
+    /// Whether the engine can still write, as far as it knows.
+    pub(super) fn check(&self) -> Result<(), EngineError> {
+        Ok(self.db.persist(PersistMode::Buffer)?)
+    }
+
+    /// Bytes on disk.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.db.disk_space().unwrap_or_default()
+    }
+
+    /// Lets go of whole tables that hold nothing but appends of `stream` before `before`, at once. What is left must be
+    /// removed afterwards, never before: a removal in a table that goes would bring back what it removed.
+    pub(super) fn drop_tables(&self, stream: StreamId, before: Offset) -> Result<(), EngineError> {
+        let (first, last) = (codec::data_key(stream, Offset::ZERO), codec::data_key(stream, before));
+        guarded(|| self.data.tree.drop_range(&first[..]..&last[..]).map_err(|error| fjall::Error::from(error).into()))
+    }
+
+    /// A page of a stream; see [`super::super::Store::read`].
+    ///
+    /// - `end`: the stream's committed end, no earlier than `until`.
+    pub(super) fn page(
+        &self,
+        stream: StreamId,
+        [from, until, end]: [Offset; 3],
+        max_bytes: usize,
+    ) -> Result<Bytes, StoreError> {
+        let first = self.first_at(stream, from)?.unwrap_or(from);
+        page(self.records(stream, first, until), from, until, max_bytes, end)
+    }
+
+    /// Where the append begins in which `position` lies or which begins there; `None` when nothing before it is kept.
+    pub(super) fn first_at(&self, stream: StreamId, position: Offset) -> Result<Option<Offset>, StoreError> {
+        let range = codec::data_key(stream, Offset::ZERO)..=codec::data_key(stream, position);
+        let key = self.data.range(range).next_back().map(Guard::key).transpose().map_err(unreadable)?;
+        Ok(key.map(|key| codec::read_data_key(&key)).transpose().map_err(damaged)?.map(|(_, at)| at))
+    }
+
+    /// The appends of a stream that begin in `from..until`, without gaps.
+    pub(super) fn records(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        until: Offset,
+    ) -> impl Iterator<Item = Result<Record, StoreError>> + use<> {
+        let mut expected = from;
+        self.data.range(codec::data_key(stream, from)..codec::data_key(stream, until)).map(move |guard| {
+            let record = open_record(guard)?;
+            if record.at != expected {
+                let (id, at) = (stream.0, record.at);
+                return Err(StoreError::Damaged(format!("stream {id} has nothing between {expected} and {at}")));
+            }
+            expected = record.end();
+            Ok(record)
+        })
+    }
+
+    /// The last append of a stream, if one is kept.
+    pub(super) fn last(&self, stream: StreamId) -> Result<Option<Record>, StoreError> {
+        let range = codec::data_key(stream, Offset::ZERO)..=codec::data_key(stream, Offset::MAX);
+        self.data.range(range).next_back().map(open_record).transpose()
+    }
+
+    /// Every fact of every stream, in the order of streams.
+    pub(super) fn facts(&self) -> impl Iterator<Item = Result<(StreamId, Fact, Bytes), StoreError>> + use<> {
+        self.facts.iter().map(|guard| {
+            let (key, value) = guard.into_inner().map_err(unreadable)?;
+            let value = Bytes::from(value);
+            let (stream, fact) = codec::read_fact_key(&key).map_err(damaged)?;
+            let body = codec::open(Space::Facts, &key, &value).map_err(|Damage(what)| {
+                StoreError::Damaged(format!("what is kept about stream {}: {what}", stream.0))
+            })?;
+            Ok((stream, fact, value.slice_ref(body)))
+        })
+    }
+
+    /// Every note.
+    pub(super) fn notes(&self) -> impl Iterator<Item = Result<(String, Bytes), StoreError>> + use<> {
+        self.notes.iter().map(|guard| {
+            let (key, value) = guard.into_inner().map_err(unreadable)?;
+            let value = Bytes::from(value);
+            let name = String::from_utf8(key.to_vec()).map_err(|_| damaged(Damage("a note's key is not UTF-8")))?;
+            let body = codec::open(Space::Notes, &key, &value)
+                .map_err(|Damage(what)| StoreError::Damaged(format!("the note `{name}`: {what}")))?;
+            Ok((name, value.slice_ref(body)))
+        })
+    }
+}
+
+const SPACES: [&str; 3] = ["data", "facts", "notes"];
+
+fn options(space: &str) -> KeyspaceCreateOptions {
+    let merging = Leveled::default().with_table_target_size(TABLE_BYTES);
+    let options = KeyspaceCreateOptions::default()
+        .max_memtable_size(MEMTABLE_BYTES_MAX)
+        .compaction_strategy(Arc::new(merging))
+        // Everything is read by range, which these filters do not help.
+        .filter_policy(FilterPolicy::disabled());
+    if space == "data" { options.data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES)) } else { options }
+}
+
+fn open_record(guard: Guard) -> Result<Record, StoreError> {
+    let (key, value) = guard.into_inner().map_err(unreadable)?;
+    codec::open_record(&key, value.into()).map_err(|Damage(what)| {
+        let place = codec::read_data_key(&key).map(|(stream, at)| format!("stream {} at {at}", stream.0));
+        StoreError::Damaged(format!("{}: {what}", place.unwrap_or_else(|_| "an append".to_owned())))
+    })
+}
+
+fn damaged(Damage(what): Damage) -> StoreError {
+    StoreError::Damaged(what.to_owned())
+}
+
+fn unreadable(error: fjall::Error) -> StoreError {
+    StoreError::Damaged(EngineError::from(error).0)
+}
+
+/// Runs something of the engine, which panics where it meets bytes that it did not expect.
+pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(EngineError(format!("the engine found what it did not expect: {}", text.unwrap_or_default())))
+    })
+}

@@ -1,0 +1,203 @@
+//! The data directory: whose it is, which version, its lock, and the making of an empty one.
+
+use super::super::StoreError;
+use super::engine::{Engine, EngineError};
+use super::journal::{self, JournalError};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The file that says what the directory is, and what it says.
+const MARK: &str = "TAILWATER";
+const MARK_TEXT: &str = "tailwater data directory, format 1\n";
+/// The file whose lock keeps a second server out.
+const LOCK: &str = "lock";
+/// The engine's folder, and its name while it is made.
+const ENGINE: &str = "db";
+const ENGINE_UNFINISHED: &str = "db.new";
+
+/// Why a data directory can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The system refused.
+    #[error(
+        "the data directory {path} can't be used: {reason}. Choose another with --data-dir, or --store memory for none"
+    )]
+    Io {
+        /// What was to be read or written.
+        path: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// Another server has it.
+    #[error("the data directory {path} is in use by another server: stop that one, or choose another with --data-dir")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It holds something else.
+    #[error(
+        "{path} is not a Tailwater data directory: it has no file {MARK}, but `{found}`. Choose an empty or a new one with --data-dir"
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Something in it.
+        found: String,
+    },
+    /// Another version made it.
+    #[error("the data directory {path} has another format: expected `{}`, found `{found}`. Use the version of tailwater that made it", MARK_TEXT.trim())]
+    Version {
+        /// The directory.
+        path: PathBuf,
+        /// What its mark says.
+        found: String,
+    },
+    /// What it holds is not what was written.
+    #[error(
+        "the data directory {path} is damaged and not opened: {what}. Nothing in it was changed; restore it from a copy"
+    )]
+    Damaged {
+        /// The directory.
+        path: PathBuf,
+        /// What is broken, and where.
+        what: String,
+    },
+    /// No thread for the store.
+    #[error("the store can't start its threads: {0}")]
+    Thread(io::Error),
+}
+
+/// A data directory of ours, locked.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// The lock lives as long as this.
+    _lock: File,
+}
+
+impl Directory {
+    /// Takes a directory, which is made when it is missing.
+    pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
+        let at = |place: &Path| {
+            let path = place.to_owned();
+            move |reason| OpenError::Io { path, reason }
+        };
+        fs::create_dir_all(path).map_err(at(path))?;
+        if let Some(found) = foreign(path).map_err(at(path))? {
+            return Err(OpenError::Foreign { path: path.to_owned(), found });
+        }
+        let lock_path = path.join(LOCK);
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
+        let lock = options.open(&lock_path).map_err(at(&lock_path))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::InUse { path: path.to_owned() },
+            TryLockError::Error(reason) => OpenError::Io { path: lock_path, reason },
+        })?;
+        let mark = path.join(MARK);
+        match fs::read(&mark) {
+            Ok(text) if text == MARK_TEXT.as_bytes() => {}
+            Ok(text) => {
+                let found = String::from_utf8_lossy(&text).trim().chars().take(80).collect();
+                return Err(OpenError::Version { path: path.to_owned(), found });
+            }
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => write_mark(path).map_err(at(&mark))?,
+            Err(reason) => return Err(at(&mark)(reason)),
+        }
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the engine, which is made when it is missing, once its files have been looked over.
+    pub(super) fn engine(&self) -> Result<Engine, OpenError> {
+        let path = self.path.join(ENGINE);
+        let failed = |reason| OpenError::Io { path: path.clone(), reason };
+        if !path.try_exists().map_err(failed)? {
+            self.make_engine(&path)?;
+        }
+        if let Some(missing) = missing_part(&path).map_err(failed)? {
+            return Err(self.damage(format!("{} is missing", missing.display())));
+        }
+        journal::examine(&path).map_err(|error| match error {
+            JournalError::Io(reason) => OpenError::Io { path: path.clone(), reason },
+            JournalError::Damaged(what) => self.damage(format!("the journal {what}")),
+        })?;
+        Engine::open(&path).map_err(|EngineError(what)| self.damage(what))
+    }
+
+    /// Makes it under another name first: a crash on the way leaves nothing that looks like one.
+    fn make_engine(&self, path: &Path) -> Result<(), OpenError> {
+        let unfinished = self.path.join(ENGINE_UNFINISHED);
+        let failed = |reason| OpenError::Io { path: unfinished.clone(), reason };
+        match fs::remove_dir_all(&unfinished) {
+            Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(failed(reason)),
+            _ => {}
+        }
+        Engine::create(&unfinished).map_err(|EngineError(what)| failed(io::Error::other(what)))?;
+        fs::rename(&unfinished, path).map_err(failed)?;
+        sync_folder(&self.path).map_err(failed)
+    }
+
+    /// The error for what was found broken in here.
+    pub(super) fn damaged(&self, error: &StoreError) -> OpenError {
+        self.damage(match error {
+            StoreError::Damaged(what) => what.clone(),
+            other => other.to_string(),
+        })
+    }
+
+    fn damage(&self, what: String) -> OpenError {
+        OpenError::Damaged { path: self.path.clone(), what }
+    }
+}
+
+/// Something that does not belong into a directory of ours or one that is going to be; `None` where all is well.
+fn foreign(path: &Path) -> io::Result<Option<String>> {
+    if path.join(MARK).try_exists()? {
+        return Ok(None);
+    }
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != LOCK && name != unfinished_mark().as_str() {
+            return Ok(Some(name.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+fn unfinished_mark() -> String {
+    format!("{MARK}.new")
+}
+
+fn write_mark(path: &Path) -> io::Result<()> {
+    let unfinished = path.join(unfinished_mark());
+    let mut file = File::create(&unfinished)?;
+    file.write_all(MARK_TEXT.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path.join(MARK))?;
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// A file without which the engine would take what is there for nothing, and remove it.
+fn missing_part(engine: &Path) -> io::Result<Option<PathBuf>> {
+    let spaces = engine.join("keyspaces");
+    for part in [engine.join("version"), spaces.clone()] {
+        if !part.try_exists()? {
+            return Ok(Some(part));
+        }
+    }
+    for entry in fs::read_dir(&spaces)? {
+        let part = entry?.path().join("current");
+        if !part.try_exists()? {
+            return Ok(Some(part));
+        }
+    }
+    Ok(None)
+}

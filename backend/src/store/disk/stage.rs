@@ -1,0 +1,245 @@
+//! One commit in the making: each change checked against what is committed and what came before it in the same commit.
+
+use super::super::page::Record;
+use super::super::{Change, Commit, Marks, NewStream, StoreError, StreamId};
+use super::codec::{self, Fact, Space, State};
+use super::engine::Engine;
+use super::hot::{Hot, Stream, Streams};
+use super::space::Room;
+use super::sweep::{Sweep, Sweeps};
+use bytes::Bytes;
+use fjall::OwnedWriteBatch;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tailwater_protocol::Offset;
+
+/// Bytes that an append takes on disk beside its payload: key, time, checksum and the journal's words around them.
+const RECORD_OVERHEAD_BYTES: u64 = 64;
+
+/// Changes that will take effect together, or not at all.
+#[derive(Debug)]
+pub(super) struct Stage<'a> {
+    streams: &'a Streams,
+    room: &'a mut Room,
+    touched: HashMap<StreamId, Touched>,
+    records: Vec<([u8; 16], Vec<u8>)>,
+    /// By key, since one commit can hold a key only once; `None` removes.
+    facts: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    notes: BTreeMap<String, Option<Vec<u8>>>,
+}
+
+/// A stream as it will be.
+#[derive(Debug)]
+struct Touched {
+    stream: Arc<Stream>,
+    is_new: bool,
+    end: Offset,
+    state: State,
+    is_state_changed: bool,
+    is_deleted: bool,
+    records: Vec<Record>,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(streams: &'a Streams, room: &'a mut Room) -> Self {
+        Self {
+            streams,
+            room,
+            touched: HashMap::new(),
+            records: Vec::new(),
+            facts: BTreeMap::new(),
+            notes: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a change; one that is refused changes nothing.
+    pub(super) fn add(&mut self, Commit { stream, change }: Commit) -> Result<(), StoreError> {
+        match change {
+            Change::Create(new) => self.create(stream, *new),
+            Change::Append { at, payload, close, marks, now } => {
+                let size = payload.as_ref().map_or(0, crate::log::Payload::memory_bytes);
+                let touched = touch(&mut self.touched, self.streams, stream)?;
+                if touched.end != at {
+                    return Err(StoreError::OutOfStep);
+                }
+                if let Some(payload) = payload {
+                    self.room.take(size as u64 + RECORD_OVERHEAD_BYTES)?;
+                    self.records.push(touched.push(Record { at, time: now, payload }));
+                }
+                if close {
+                    touched.close(&marks);
+                }
+                self.mark(stream, marks);
+                Ok(())
+            }
+            Change::Trim { before } => {
+                let touched = touch(&mut self.touched, self.streams, stream)?;
+                let earliest = before.min(touched.end);
+                if earliest > touched.state.earliest {
+                    touched.state.earliest = earliest;
+                    touched.is_state_changed = true;
+                }
+                Ok(())
+            }
+            Change::Hide => {
+                let touched = touch(&mut self.touched, self.streams, stream)?;
+                touched.state.hidden = true;
+                touched.is_state_changed = true;
+                Ok(())
+            }
+            Change::Delete => {
+                touch(&mut self.touched, self.streams, stream)?.is_deleted = true;
+                for fact in [Fact::Stream, Fact::State, Fact::Seq] {
+                    self.facts.insert(codec::fact_key(stream, &fact), None);
+                }
+                self.put_fact(stream, &Fact::Gone, |_| {});
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps or forgets a note.
+    pub(super) fn note(&mut self, key: String, value: Option<&Bytes>) {
+        let value = value.map(|value| codec::seal(Space::Notes, key.as_bytes(), |out| out.extend_from_slice(value)));
+        self.notes.insert(key, value);
+    }
+
+    fn create(&mut self, id: StreamId, new: NewStream) -> Result<(), StoreError> {
+        if let Some(first) = &new.first {
+            self.room.take(first.memory_bytes() as u64 + RECORD_OVERHEAD_BYTES)?;
+        }
+        let begins = new.config.begins();
+        let state = State::open(begins);
+        let mut touched = Touched {
+            stream: Arc::new(Stream::new(id, begins, state.clone())),
+            is_new: true,
+            end: begins,
+            state,
+            is_state_changed: false,
+            is_deleted: false,
+            records: Vec::new(),
+        };
+        if let Some(payload) = new.first {
+            self.records.push(touched.push(Record { at: begins, time: new.at, payload }));
+        }
+        if new.closed {
+            touched.close(&Marks::default());
+        }
+        self.touched.insert(id, touched);
+        let made = codec::Stream { name: new.name, config: new.config, created: new.at };
+        self.put_fact(id, &Fact::Stream, |out| made.put(out));
+        Ok(())
+    }
+
+    fn mark(&mut self, stream: StreamId, marks: Marks) {
+        if let Some(seq) = marks.seq {
+            self.put_fact(stream, &Fact::Seq, |out| out.extend_from_slice(seq.as_bytes()));
+        }
+        if let Some((producer, at)) = marks.producer {
+            self.put_fact(stream, &Fact::Producer(producer), |out| codec::put_accepted(out, at));
+        }
+    }
+
+    fn put_fact(&mut self, stream: StreamId, fact: &Fact, body: impl FnOnce(&mut Vec<u8>)) {
+        let key = codec::fact_key(stream, fact);
+        let value = codec::seal(Space::Facts, &key, body);
+        self.facts.insert(key, Some(value));
+    }
+
+    /// The changes for the engine; `None` when there are none.
+    pub(super) fn batch(&mut self, engine: &Engine) -> Option<OwnedWriteBatch> {
+        let changed: Vec<_> = self
+            .touched
+            .iter()
+            .filter(|(_, touched)| touched.is_state_changed && !touched.is_deleted)
+            .map(|(id, touched)| (*id, touched.state.clone()))
+            .collect();
+        for (id, state) in changed {
+            self.put_fact(id, &Fact::State, |out| state.put(out));
+        }
+        let mut batch = engine.batch();
+        for (key, value) in self.records.drain(..) {
+            batch.insert(&engine.data, key, value);
+        }
+        for (key, value) in std::mem::take(&mut self.facts) {
+            match value {
+                Some(value) => batch.insert(&engine.facts, key, value),
+                None => batch.remove(&engine.facts, key),
+            }
+        }
+        for (key, value) in std::mem::take(&mut self.notes) {
+            match value {
+                Some(value) => batch.insert(&engine.notes, key, value),
+                None => batch.remove(&engine.notes, key),
+            }
+        }
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Lets everybody see what was committed.
+    pub(super) fn publish(self, hot: &mut Hot, sweeps: &Sweeps) {
+        for (id, touched) in self.touched {
+            if touched.is_deleted {
+                self.streams.remove(id);
+                sweeps.want(Sweep { stream: id, before: touched.end, is_gone: true, may_drop_tables: true });
+                continue;
+            }
+            hot.push(&touched.stream, touched.records);
+            let mut kept = touched.stream.kept();
+            let was_trimmed = touched.state.earliest > kept.state.earliest;
+            kept.state = touched.state;
+            if was_trimmed {
+                kept.trim();
+                let before = kept.state.earliest;
+                sweeps.want(Sweep { stream: id, before, is_gone: false, may_drop_tables: true });
+            }
+            drop(kept);
+            if touched.is_new {
+                self.streams.insert(touched.stream);
+            }
+        }
+        hot.forget();
+    }
+}
+
+impl Touched {
+    fn push(&mut self, record: Record) -> ([u8; 16], Vec<u8>) {
+        let key = codec::data_key(self.stream.id, record.at);
+        let value = codec::seal_record(&key, &record);
+        self.end = record.end();
+        self.records.push(record);
+        (key, value)
+    }
+
+    fn close(&mut self, marks: &Marks) {
+        self.state.closed = Some(marks.producer.clone());
+        self.is_state_changed = true;
+    }
+}
+
+/// The stream as this commit will leave it, so far.
+fn touch<'t>(
+    all: &'t mut HashMap<StreamId, Touched>,
+    streams: &Streams,
+    id: StreamId,
+) -> Result<&'t mut Touched, StoreError> {
+    let touched = match all.entry(id) {
+        std::collections::hash_map::Entry::Occupied(there) => there.into_mut(),
+        std::collections::hash_map::Entry::Vacant(place) => {
+            let stream = streams.find(id)?;
+            let kept = stream.kept();
+            let (end, state) = (kept.end, kept.state.clone());
+            drop(kept);
+            place.insert(Touched {
+                stream,
+                is_new: false,
+                end,
+                state,
+                is_state_changed: false,
+                is_deleted: false,
+                records: Vec::new(),
+            })
+        }
+    };
+    if touched.is_deleted { Err(StoreError::NoStream) } else { Ok(touched) }
+}

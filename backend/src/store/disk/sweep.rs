@@ -1,0 +1,193 @@
+//! The sweeper: removes from disk what was deleted or trimmed, in pieces, while changes go on; an opening finishes what a
+//! stop left.
+
+use super::super::StreamId;
+use super::codec::{self, Fact, Space};
+use super::engine::{Engine, EngineError};
+use super::faults::{Faults, Point};
+use super::hot::Streams;
+use fjall::Guard;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tailwater_protocol::Offset;
+
+/// Removals in one piece.
+const PIECE: usize = 1_000;
+/// How long a sweep rests when the engine is behind.
+const REST: Duration = Duration::from_millis(20);
+/// Bytes of a stream from which on whole tables may lie within it.
+const TABLES_BYTES_MIN: u64 = 64 << 20;
+
+/// Something to be removed from disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sweep {
+    pub(super) stream: StreamId,
+    /// What ends at or before this position goes.
+    pub(super) before: Offset,
+    /// The whole stream was deleted: everything that is known of it goes, too.
+    pub(super) is_gone: bool,
+    /// Nothing of it was removed one by one yet, so that whole tables may go at once.
+    pub(super) may_drop_tables: bool,
+}
+
+/// Sweeps that wait for the sweeper, one a stream.
+#[derive(Debug, Default)]
+pub(super) struct Sweeps {
+    wanted: Mutex<BTreeMap<StreamId, Sweep>>,
+    arrived: Condvar,
+    is_over: AtomicBool,
+}
+
+impl Sweeps {
+    pub(super) fn want(&self, sweep: Sweep) {
+        self.lock().insert(sweep.stream, sweep);
+        self.arrived.notify_one();
+    }
+
+    /// Ends the sweeper after the piece under way.
+    pub(super) fn close(&self) {
+        let wanted = self.lock();
+        self.is_over.store(true, Ordering::Release);
+        drop(wanted);
+        self.arrived.notify_one();
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    fn next(&self) -> Option<Sweep> {
+        let mut wanted = self.lock();
+        loop {
+            if self.is_over() {
+                return None;
+            }
+            if let Some((_, sweep)) = wanted.pop_first() {
+                return Some(sweep);
+            }
+            wanted = self.arrived.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<StreamId, Sweep>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sweeps until the end of the store.
+pub(super) fn run(engine: &Engine, streams: &Streams, sweeps: &Arc<Sweeps>, faults: &Faults) {
+    while let Some(sweep) = sweeps.next() {
+        let sweeping = Sweeping { engine, streams, sweeps, faults };
+        if let Err(reason) = sweeping.sweep(sweep) {
+            let id = sweep.stream.0;
+            tracing::warn!(
+                "sweeping away what was deleted of stream {id} broke off: {reason}; the next start goes on with it"
+            );
+        }
+    }
+}
+
+struct Sweeping<'a> {
+    engine: &'a Engine,
+    streams: &'a Streams,
+    sweeps: &'a Sweeps,
+    faults: &'a Faults,
+}
+
+impl Sweeping<'_> {
+    fn sweep(&self, sweep: Sweep) -> Result<(), EngineError> {
+        let Sweep { stream, before, is_gone, may_drop_tables } = sweep;
+        let drops_tables = may_drop_tables && before.bytes() >= TABLES_BYTES_MIN;
+        if drops_tables {
+            // Only what will stay deleted may go for good.
+            self.engine.sync()?;
+            let whole = if is_gone { Offset::MAX } else { self.first_kept(stream, before)? };
+            self.engine.drop_tables(stream, whole)?;
+        }
+        if !self.records(sweep)? {
+            return Ok(());
+        }
+        if is_gone {
+            return self.facts(stream, drops_tables);
+        }
+        let key = codec::fact_key(stream, &Fact::Swept);
+        let value = codec::seal(Space::Facts, &key, |out| codec::put_offset(out, before));
+        let mut batch = self.engine.batch();
+        batch.insert(&self.engine.facts, key, value);
+        self.engine.commit(batch)
+    }
+
+    /// The first position of the append in which `before` lies.
+    fn first_kept(&self, stream: StreamId, before: Offset) -> Result<Offset, EngineError> {
+        let first = self.engine.first_at(stream, before).map_err(|error| EngineError(error.to_string()))?;
+        Ok(first.unwrap_or(before))
+    }
+
+    /// Removes appends; `false` when the store closed meanwhile.
+    fn records(&self, Sweep { stream, before, is_gone, .. }: Sweep) -> Result<bool, EngineError> {
+        let end = codec::data_key(stream, if is_gone { Offset::MAX } else { before });
+        let keys = self.engine.data.range(codec::data_key(stream, Offset::ZERO)..=end).map(Guard::key);
+        let mut keys = keys.peekable();
+        loop {
+            let mut batch = self.engine.batch();
+            while batch.len() < PIECE
+                && let Some(key) = keys.next().transpose()?
+            {
+                // The last one before the position may reach beyond it: then it stays until more is trimmed.
+                if is_gone || keys.peek().is_some() || self.ends_by(stream, before, &key) {
+                    batch.remove(&self.engine.data, key);
+                }
+            }
+            if batch.is_empty() {
+                return Ok(true);
+            }
+            self.engine.commit(batch)?;
+            self.faults.pass(Point::InSweep)?;
+            if !self.rest() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Whether the last append that begins at or before `before` also ends there.
+    fn ends_by(&self, stream: StreamId, before: Offset, key: &[u8]) -> bool {
+        let begins_before = codec::read_data_key(key).is_ok_and(|(_, at)| at < before);
+        begins_before && self.streams.find(stream).is_ok_and(|stream| stream.kept().end <= before)
+    }
+
+    /// Removes what is known of a deleted stream, the mark of its deletion last.
+    ///
+    /// - `keeps_mark`: until the next opening looks again. Where whole tables went, a crash can bring appends back from the
+    ///   journal, whose copies in tables are what tells the engine that it need not read them there.
+    fn facts(&self, stream: StreamId, keeps_mark: bool) -> Result<(), EngineError> {
+        let mark = codec::fact_key(stream, &Fact::Gone);
+        let mut keys = self.engine.facts.prefix(stream.0.to_be_bytes()).map(Guard::key);
+        loop {
+            let mut batch = self.engine.batch();
+            while batch.len() < PIECE
+                && let Some(key) = keys.next().transpose()?
+            {
+                if !(keeps_mark && *key == mark[..]) {
+                    batch.remove(&self.engine.facts, key);
+                }
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.engine.commit(batch)?;
+            if !self.rest() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits while the engine is behind; `false` when the store closed meanwhile.
+    fn rest(&self) -> bool {
+        while self.engine.is_behind() && !self.sweeps.is_over() {
+            std::thread::sleep(REST);
+        }
+        !self.sweeps.is_over()
+    }
+}
