@@ -32,7 +32,7 @@ struct Step {
 }
 
 /// In this order: what is quick to fail first, what shares builds side by side.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "fmt", groups: &["lint"], what: "every file is formatted", needs: &[Need::Lints], run: fmt },
     Step { name: "clippy", groups: &["lint"], what: "no lint natively", needs: &[Need::Lints], run: clippy },
     Step {
@@ -54,7 +54,7 @@ const STEPS: [Step; 11] = [
     Step {
         name: "conformance",
         groups: &[],
-        what: "the Durable Streams suite",
+        what: "the Durable Streams suite, on each store",
         needs: &[Need::Node],
         run: conformance,
     },
@@ -78,6 +78,13 @@ const STEPS: [Step; 11] = [
         what: "append and tail, killed and restarted",
         needs: &[Need::Node],
         run: cli,
+    },
+    Step {
+        name: "client",
+        groups: &["e2e"],
+        what: "a client of others, while the server is killed",
+        needs: &[Need::Node],
+        run: client,
     },
     Step {
         name: "browser",
@@ -204,16 +211,28 @@ fn scripts(bench: &Bench<'_>) -> Result<(), Fault> {
 
 fn conformance(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
-    let binary = Server::Dev.binary(bench.place);
-    let server = TestServer::start(&binary, 0, &["--long-poll-hold", "500ms"], bench.log)?;
-    bench.log.run(bench.node(&["conformance/run.mjs"]).env("BASE_URL", server.url()))?;
-    server.stop()
+    let data = fresh_folder(bench.place.logs().join("conformance-data"))?;
+    for store in [&["--store", "memory"][..], &["--store", "disk", "--data-dir", &data.display().to_string()]] {
+        let arguments = [&["--long-poll-hold", "500ms"], store].concat();
+        let server = TestServer::start(&Server::Dev.binary(bench.place), 0, &arguments, bench.log)?;
+        bench.log.run(bench.node(&["conformance/run.mjs"]).env("BASE_URL", server.url()))?;
+        server.stop()?;
+    }
+    fs::remove_dir_all(&data).map_err(Fault::file(&data))
+}
+
+/// A folder that is not there, whatever an earlier run left behind.
+fn fresh_folder(path: PathBuf) -> Result<PathBuf, Fault> {
+    match fs::remove_dir_all(&path) {
+        Err(reason) if reason.kind() != std::io::ErrorKind::NotFound => Err(Fault::file(&path)(reason)),
+        _ => Ok(path),
+    }
 }
 
 fn wasm(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
     // The address is compiled into the tests: always the same one, if it is free, saves building them again.
-    let server = TestServer::start(&Server::Dev.binary(bench.place), 4438, &[], bench.log)?;
+    let server = TestServer::start(&Server::Dev.binary(bench.place), 4438, &["--store", "memory"], bench.log)?;
     let mut tests = bench.cargo(&["test", "--package", "tailwater-dashboard", "--target", WASM, "--test", "*"]);
     tests.env("TAILWATER_TEST_URL", server.url());
     tests.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", webdriver(bench)?);
@@ -255,6 +274,11 @@ fn fresh_dashboard(bench: &Bench<'_>) -> Result<(), Fault> {
 fn cli(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
     bench.log.run(&mut bench.node_tests(&["cli/follow.test.mjs"]))
+}
+
+fn client(bench: &Bench<'_>) -> Result<(), Fault> {
+    bench.build(Server::Dev)?;
+    bench.log.run(&mut bench.node_tests(&["client/client.test.mjs"]))
 }
 
 fn browser(bench: &Bench<'_>) -> Result<(), Fault> {

@@ -1,0 +1,128 @@
+// A client nobody here wrote, npm's @durable-streams/client, through a server that is killed and started again.
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { DurableStream, IdempotentProducer, stream as follow } from '@durable-streams/client'
+import { Server } from '../lib/server.mjs'
+import { until } from '../lib/until.mjs'
+
+const MESSAGES = 6_000
+const KILLS = 6
+const SOON_MS = 120_000
+/** Quick to come back: the client's own pauses grow to a minute. */
+const BACKOFF = { initialDelay: 20, maxDelay: 200, multiplier: 2 }
+
+let folder
+let server
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tailwater-'))
+  server = await Server.start(['--store', 'disk', '--data-dir', join(folder, 'data'), '--recycle', '2s', '--long-poll-hold', '2s'])
+})
+
+after(async () => {
+  await server?.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** Follows a stream as an application does: keeps the offset with what it has read, and goes on from there after a fault. */
+class Follower {
+  items = []
+  faults = 0
+  closed = false
+  #offset = '-1'
+  #stopped = new AbortController()
+
+  constructor(url, live) {
+    this.done = this.#run(url, live)
+  }
+
+  async #run(url, live) {
+    while (!this.closed && !this.#stopped.signal.aborted) {
+      try {
+        await this.#session(url, live)
+      } catch {
+        this.faults += 1
+      }
+      await new Promise((resume) => setTimeout(resume, 20))
+    }
+  }
+
+  async #session(url, live) {
+    const response = await follow({ url, live, offset: this.#offset, signal: this.#stopped.signal, json: true,
+      backoffOptions: BACKOFF, sseResilience: { logWarnings: false }, warnOnHttp: false })
+    response.subscribeJson(async (batch) => {
+      this.items.push(...batch.items)
+      this.#offset = batch.offset
+      this.closed ||= batch.streamClosed === true
+    })
+    await response.closed
+    this.closed ||= response.streamClosed === true
+  }
+
+  stop() {
+    this.#stopped.abort()
+  }
+}
+
+/** Fails with the first place where a follower's items are not 0, 1, 2, ... */
+function everyOne(items, who) {
+  const wrong = items.findIndex((item, at) => item.n !== at)
+  assert.equal(wrong, -1, `${who}: item ${wrong} is ${JSON.stringify(items[wrong])}`)
+  assert.equal(items.length, MESSAGES, who)
+}
+
+test('an idempotent producer and its readers lose and repeat nothing while the server is killed', { timeout: 300_000 }, async () => {
+  const url = server.stream('client/it')
+  const faults = []
+  const handle = await DurableStream.create({ url, contentType: 'application/json', backoffOptions: BACKOFF, warnOnHttp: false })
+  const producer = new IdempotentProducer(handle, 'writer', { lingerMs: 1, maxBatchBytes: 2_048, onError: (fault) => faults.push(fault) })
+  const followers = { 'long-poll': new Follower(url, 'long-poll'), sse: new Follower(url, 'sse') }
+  for (let sent = 0, kills = 0; sent < MESSAGES;) {
+    for (const end = sent + 20; sent < end; sent += 1) producer.append(JSON.stringify({ n: sent, text: 'x'.repeat(sent % 90) }))
+    await new Promise((resume) => setTimeout(resume, 1))
+    if (kills < KILLS && sent > ((kills + 1) * MESSAGES) / (KILLS + 2)) {
+      kills += 1
+      // In the middle of appends and of answers, whatever they are doing.
+      await server.kill()
+      await server.restart()
+      await until('the readers go on', SOON_MS, () => Object.values(followers).every(({ items }) => items.length > sent / 4))
+    }
+  }
+  await producer.flush()
+  assert.deepEqual(faults, [], 'the producer gave up on nothing')
+  await producer.close()
+  for (const [live, follower] of Object.entries(followers)) {
+    await until(`${live} has it all`, SOON_MS, () => follower.items.length >= MESSAGES, () => `(${follower.items.length} of ${MESSAGES}, ${follower.faults} faults)`)
+    everyOne(follower.items, live)
+    follower.stop()
+    await follower.done
+  }
+  const late = await follow({ url, live: false, json: true, warnOnHttp: false })
+  everyOne(await late.json(), 'a reader that comes afterwards')
+})
+
+test('a producer that starts again is told from the one it replaces, across a kill', { timeout: 120_000 }, async () => {
+  const url = server.stream('client/epochs')
+  const handle = await DurableStream.create({ url, contentType: 'application/json', backoffOptions: BACKOFF, warnOnHttp: false })
+  const first = new IdempotentProducer(handle, 'writer', { epoch: 0 })
+  first.append('"one"')
+  await first.flush()
+  await server.kill()
+  await server.restart()
+  const second = new IdempotentProducer(handle, 'writer', { epoch: 0, autoClaim: true })
+  const third = new IdempotentProducer(handle, 'writer', { epoch: 7 })
+  third.append('"two"')
+  await third.flush()
+  second.append('"three"')
+  await second.flush()
+  const faults = []
+  const zombie = new IdempotentProducer(handle, 'writer', { epoch: 7, onError: (fault) => faults.push(fault) })
+  zombie.append('"never"')
+  await zombie.flush().catch(() => {})
+  assert.equal(faults.length, 1, 'the old epoch is over')
+  const all = await follow({ url, live: false, json: true, warnOnHttp: false })
+  assert.deepEqual(await all.json(), ['one', 'two', 'three'])
+})
