@@ -10,9 +10,6 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tailwater_protocol::{Offset, headers};
 
-/// The largest epoch and sequence number of a producer: what JavaScript counts exactly.
-const PRODUCER_NUMBER_MAX: u64 = (1 << 53) - 1;
-
 /// Source: Durable Streams protocol, sections 5.2, 5.2.1 and 5.3; for `If-Match`, RFC 9110, section 13.1.1.
 pub(super) async fn append(
     request: HttpRequest,
@@ -100,11 +97,11 @@ fn producer(map: &HeaderMap) -> Result<Option<Producer>, Refusal> {
 
 fn producer_number(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|number| digits && *number <= PRODUCER_NUMBER_MAX)
+    text.parse().ok().filter(|number| digits && *number <= Accepted::MAX)
 }
 
 fn not_a_number(name: &str, came: &str) -> Refusal {
-    Refusal::Header(format!("`{name}` must be an integer from 0 to {PRODUCER_NUMBER_MAX}, not `{came}`"))
+    Refusal::Header(format!("`{name}` must be an integer from 0 to {}, not `{came}`", Accepted::MAX))
 }
 
 /// The offset at which the stream must end; none for `*`, which any stream that exists matches.

@@ -387,7 +387,9 @@ impl From<FrameRefusal> for Refusal {
         match refusal {
             FrameRefusal::Payload(error) => Self::Payload(error),
             FrameRefusal::Append(error) => Self::Append(error),
-            other @ (FrameRefusal::NotARequest(_) | FrameRefusal::WrongValue { .. }) => Self::Query(other.to_string()),
+            other @ (FrameRefusal::NotARequest(_) | FrameRefusal::WrongValue { .. } | FrameRefusal::WrongField(_)) => {
+                Self::Query(other.to_string())
+            }
         }
     }
 }

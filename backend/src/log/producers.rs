@@ -36,6 +36,11 @@ pub struct Accepted {
     pub seq: u64,
 }
 
+impl Accepted {
+    /// The largest epoch and sequence number: what JavaScript counts exactly.
+    pub const MAX: u64 = (1 << 53) - 1;
+}
+
 /// Who sent an append, and which of its appends it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Producer {

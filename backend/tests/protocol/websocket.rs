@@ -253,3 +253,28 @@ async fn a_page_is_cut_small_because_a_reader_that_does_not_read_holds_many() {
         assert_eq!(frame["upToDate"] == true, came == 200_000);
     }
 }
+
+#[tokio::test]
+async fn an_append_has_what_a_post_has_producers_conditions_and_sequences() {
+    let server = Server::start();
+    let stream = server.stream("it", JSON).await;
+    let mut socket = open(&stream).await;
+    let by = |epoch: u64, seq: u64| {
+        format!(r#"{{"append":{seq},"producerId":"p","producerEpoch":{epoch},"producerSeq":{seq}}}"#)
+    };
+    for (request, status, field, value) in [
+        (by(1, 0), 200, "producerSeq", json!(0)),
+        (by(1, 0), 204, "streamNextOffset", json!("0000000000000002")),
+        (by(1, 2), 409, "producerExpectedSeq", json!(1)),
+        (by(0, 0), 403, "producerEpoch", json!(1)),
+        (r#"{"append":5,"ifMatch":"0000000000000000"}"#.to_owned(), 412, "streamNextOffset", json!("0000000000000002")),
+        (r#"{"append":5,"ifMatch":"0000000000000002","streamSeq":"b"}"#.to_owned(), 204, "status", json!(204)),
+        (r#"{"append":6,"streamSeq":"a"}"#.to_owned(), 409, "status", json!(409)),
+        (r#"{"append":6,"producerId":"p"}"#.to_owned(), 400, "status", json!(400)),
+        (by(1 << 53, 0), 400, "status", json!(400)),
+    ] {
+        let answer = exchange(&mut socket, &request).await;
+        assert_eq!((&answer["status"], &answer[field]), (&json!(status), &value), "{request}: {answer}");
+    }
+    assert_eq!(stream.get("offset=-1").await.text(), "[0,5]");
+}
