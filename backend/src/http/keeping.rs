@@ -4,7 +4,7 @@ use super::Refusal;
 use crate::log::{Expiry, StreamConfig};
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header::HeaderMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::{headers, timestamp};
 
 /// The largest number that these headers take: what JavaScript counts exactly.
@@ -31,8 +31,7 @@ impl Keeping {
     pub(super) fn parse(map: &HeaderMap) -> Result<Self, Refusal> {
         let ttl = number(map, headers::STREAM_TTL, 0)?.map(Duration::from_secs).map(Expiry::Idle);
         let date = text(map, headers::STREAM_EXPIRES_AT)?;
-        let date =
-            date.map(|text| timestamp::parse(text).map(Expiry::At).ok_or_else(|| not_a_date(text))).transpose()?;
+        let date = date.map(|text| moment(text).map(Expiry::At).ok_or_else(|| not_a_date(text))).transpose()?;
         if ttl.is_some() && date.is_some() {
             let both = "Stream-TTL and Stream-Expires-At are both given: a stream ends either way, not both";
             return Err(Refusal::Header(both.into()));
@@ -81,6 +80,12 @@ pub(super) fn text<'a>(map: &'a HeaderMap, name: &str) -> Result<Option<&'a str>
     map.get(name).map(|value| value.to_str().map_err(wrong)).transpose()
 }
 
+/// A date, to the millisecond: what every part of the server keeps and shows, so that it stays the same.
+fn moment(text: &str) -> Option<SystemTime> {
+    let since_1970 = timestamp::parse(text)?.duration_since(UNIX_EPOCH).ok()?;
+    Some(UNIX_EPOCH + Duration::from_millis(u64::try_from(since_1970.as_millis()).ok()?))
+}
+
 fn not_a_date(text: &str) -> Refusal {
     Refusal::Header(format!("Stream-Expires-At must be an RFC 3339 date such as 2026-07-31T09:30:00Z, not `{text}`"))
 }
@@ -89,7 +94,6 @@ fn not_a_date(text: &str) -> Refusal {
 mod tests {
     use super::*;
     use actix_web::http::header::{HeaderName, HeaderValue};
-    use std::time::UNIX_EPOCH;
 
     fn parse(pairs: &[(&'static str, &'static str)]) -> Option<Keeping> {
         let mut map = HeaderMap::new();
@@ -108,7 +112,7 @@ mod tests {
             (&[("stream-ttl", "0")], Some(Keeping { expiry: Some(Expiry::Idle(Duration::ZERO)), ..none })),
             (&[("stream-ttl", "3600")], Some(Keeping { expiry: Some(Expiry::Idle(3_600 * second)), ..none })),
             (
-                &[("stream-expires-at", "1970-01-01T01:00:01+01:00")],
+                &[("stream-expires-at", "1970-01-01T01:00:01.0009+01:00")],
                 Some(Keeping { expiry: Some(Expiry::At(UNIX_EPOCH + second)), ..none }),
             ),
             (

@@ -11,7 +11,7 @@ pub use list::Wanted;
 
 use super::{Log, Payload, StreamConfig, StreamName, lock};
 use crate::clock::Wall;
-use crate::store::{Change, Commit, NewStream, Recovered, Store, StoreError, StreamId};
+use crate::store::{Change, Commit, NewStream, Recovery, Store, StoreError, StreamId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -85,25 +85,29 @@ pub struct Streams {
 impl Streams {
     /// No streams yet, their bytes to rest in `store`; at most `streams_max`.
     pub fn new(store: Arc<dyn Store>, streams_max: usize) -> Self {
-        Self::open(store, Vec::new(), streams_max)
+        Self::open(store, &mut Recovery::default(), streams_max)
     }
 
     /// The streams that `store` knew when it opened; see [`Streams::open_with`].
-    pub fn open(store: Arc<dyn Store>, known: Vec<Recovered>, streams_max: usize) -> Self {
-        Self::open_with(store, known, streams_max, Wall::system())
+    pub fn open(store: Arc<dyn Store>, recovery: &mut Recovery, streams_max: usize) -> Self {
+        Self::open_with(store, recovery, streams_max, Wall::system())
     }
 
     /// The streams that `store` knew when it opened.
     ///
-    /// A stream that ends when it is idle has its whole time anew. What was deleted and has no forks any more is deleted
-    /// for good.
+    /// A stream that ends when it is idle has its whole time anew. What was deleted and has no forks any more, and what
+    /// was not imported to its end, is deleted for good.
     ///
+    /// - `recovery`: the streams and the notes about them are taken out of it; other notes stay.
     /// - `streams_max`: beyond it none is created; those that are there stay.
     /// - `wall`: the time of day.
-    pub fn open_with(store: Arc<dyn Store>, mut known: Vec<Recovered>, streams_max: usize, wall: Wall) -> Self {
+    pub fn open_with(store: Arc<dyn Store>, recovery: &mut Recovery, streams_max: usize, wall: Wall) -> Self {
+        let halves = import::take_halves(&mut recovery.notes);
+        let mut known = std::mem::take(&mut recovery.streams);
         // A fork has a higher number than its source, so sources come first.
         known.sort_unstable_by_key(|known| known.stream);
-        let next_id = known.last().map_or(0, |last| last.stream.0 + 1).max(first_id());
+        let last_id = known.iter().map(|known| known.stream).chain(halves.iter().copied()).max();
+        known.retain(|known| !halves.contains(&known.stream));
         let mut by_id: HashMap<StreamId, Arc<Log>> = HashMap::with_capacity(known.len());
         for known in known {
             let id = known.stream;
@@ -119,10 +123,11 @@ impl Streams {
             store,
             logs: Arc::new(RwLock::new(by_id.into_values().map(|log| (log.name().clone(), log)).collect())),
             turns: Arc::default(),
-            next_id: Arc::new(AtomicU64::new(next_id)),
+            next_id: Arc::new(AtomicU64::new(last_id.map_or(0, |last| last.0 + 1).max(first_id()))),
             streams_max,
             wall,
         };
+        halves.into_iter().for_each(|half| import::forget(&streams.store, half));
         streams.collect_hidden();
         streams
     }

@@ -1,8 +1,9 @@
 //! A stream that is filled before anybody sees it, and appears whole or not at all.
 
 use super::{CreateError, Log, StreamConfig, StreamName, Streams};
-use crate::store::{Change, Commit, Done, NewStream, StoreError, StreamId};
+use crate::store::{Change, Commit, Done, NewStream, Store, StoreError, StreamId};
 use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use tokio::sync::oneshot;
 
@@ -32,9 +33,11 @@ impl Streams {
         let (done, outcome) = oneshot::channel();
         let commit = Commit { stream: id, change: Change::Create(Box::new(new)) };
         self.store.commit(commit, answer(done));
-        outcome.await.unwrap_or(Err(StoreError::NoStream))?;
         let log = Arc::new(Log::open(known, None, Arc::clone(&self.store), self.wall));
-        Ok(Importing { streams: self, log, has_appeared: false })
+        // From here on dropping it deletes it, whether the store has it yet or not.
+        let importing = Importing { streams: self, log, has_appeared: false };
+        outcome.await.unwrap_or(Err(StoreError::NoStream))?;
+        Ok(importing)
     }
 
     fn has_room_for(&self, name: &StreamName) -> Result<(), CreateError> {
@@ -68,7 +71,7 @@ impl Importing<'_> {
     /// [`CreateError::Taken`] when another stream of the name was quicker; all others of [`CreateError`]. Then it is deleted.
     pub async fn appear(mut self) -> Result<Arc<Log>, CreateError> {
         let name = self.log.name().clone();
-        let _turn = self.streams.turn(&name).await;
+        let (_turn, _) = self.streams.vacate(self.streams.turn(&name).await).await?;
         self.streams.has_room_for(&name)?;
         self.streams.note(self.log.id(), None).await?;
         let mut logs = self.streams.logs.write().unwrap_or_else(PoisonError::into_inner);
@@ -84,14 +87,30 @@ impl Drop for Importing<'_> {
             return;
         }
         self.log.end();
-        let (id, store) = (self.log.id(), Arc::clone(&self.streams.store));
-        let forget = move |result: Result<(), StoreError>| match result {
-            // Only now: while it is there, what is left of the stream goes at the next opening.
-            Ok(()) => store.note(&key(id), None, Box::new(|_| {})),
-            Err(error) => tracing::warn!("what is left of import {} goes at the next start: {error}", id.0),
-        };
-        self.streams.store.commit(Commit { stream: id, change: Change::Delete }, Box::new(forget));
+        forget(&self.streams.store, self.log.id());
     }
+}
+
+/// The streams that were not imported to their end, taken out of a store's notes.
+pub(super) fn take_halves(notes: &mut BTreeMap<String, Bytes>) -> BTreeSet<StreamId> {
+    let mut halves = BTreeSet::new();
+    notes.retain(|key, _| {
+        let id = key.strip_prefix(NOTES).and_then(|id| id.parse().ok()).map(StreamId);
+        halves.extend(id);
+        id.is_none()
+    });
+    halves
+}
+
+/// Deletes what there is of a stream that was not imported to its end.
+pub(super) fn forget(store: &Arc<dyn Store>, id: StreamId) {
+    let notes = Arc::clone(store);
+    let forget = move |result: Result<(), StoreError>| match result {
+        // Only now: while it is there, what is left of the stream goes at the next opening.
+        Ok(()) | Err(StoreError::NoStream) => notes.note(&key(id), None, Box::new(|_| {})),
+        Err(error) => tracing::warn!("what is left of import {} goes at the next start: {error}", id.0),
+    };
+    store.commit(Commit { stream: id, change: Change::Delete }, Box::new(forget));
 }
 
 /// Tells who waits what became of a change.
