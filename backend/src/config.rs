@@ -1,8 +1,10 @@
 //! Every knob of the server: its flag, its environment name, its default, its unit, and why it is there.
 
+use crate::store::SyncMode;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Settings of `tailwater serve`. Each flag has an environment name, `TAILWATER_` and the flag in capitals.
@@ -12,9 +14,26 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_LISTEN", default_value = "127.0.0.1:4437", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
 
-    /// Where streams rest. `memory`: nothing survives the process
-    #[arg(long, env = "TAILWATER_STORE", value_enum, default_value_t = StoreKind::Memory)]
+    /// Where streams rest. `disk`: in --data-dir, as durable as --sync says; `memory`: nothing survives the process
+    #[arg(long, env = "TAILWATER_STORE", value_enum, default_value_t = StoreKind::Disk)]
     pub store: StoreKind,
+
+    /// Directory of the disk store, made when it is missing; one server at a time
+    #[arg(long, env = "TAILWATER_DATA_DIR", default_value = "tailwater-data", value_parser = path_value, value_name = "PATH")]
+    pub data_dir: PathBuf,
+
+    /// When an append is acknowledged: `always` once it would survive the machine; `never` once the system has it, which
+    /// survives a crash of this process only; a time such as `50ms` the same, but it survives the machine that much later
+    #[arg(long, env = "TAILWATER_SYNC", default_value = "always", value_parser = sync_value, value_name = "always|never|TIME")]
+    pub sync: SyncMode,
+
+    /// Bytes of the latest appends that the disk store keeps in memory, of all streams together; older ones are read from disk
+    #[arg(long, env = "TAILWATER_HOT_MAX", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES")]
+    pub hot_max: u64,
+
+    /// Bytes of the disk to leave free; beyond it appends answer 507, and deleting and reading go on
+    #[arg(long, env = "TAILWATER_DISK_RESERVE", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES")]
+    pub disk_reserve: u64,
 
     /// Bytes that the memory store may keep (payload and bookkeeping); beyond it appends answer 507 and nothing is lost
     #[arg(long, env = "TAILWATER_MEMORY_MAX", default_value = "1GiB", value_parser = bytes_value, value_name = "BYTES")]
@@ -92,6 +111,8 @@ pub struct Config {
 /// Where streams rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StoreKind {
+    /// On disk; what was acknowledged survives.
+    Disk,
     /// In memory; nothing survives the process.
     Memory,
 }
@@ -108,7 +129,11 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 4437)),
-            store: StoreKind::Memory,
+            store: StoreKind::Disk,
+            data_dir: PathBuf::from("tailwater-data"),
+            sync: SyncMode::Always,
+            hot_max: 256 << 20,
+            disk_reserve: 256 << 20,
             memory_max: 1 << 30,
             streams_max: 100_000,
             sweep: Duration::from_secs(1),
@@ -151,6 +176,32 @@ pub fn duration_value(text: &str) -> Result<Duration, String> {
         return Err("expected a time above zero and at most 24h".to_owned());
     }
     Ok(Duration::from_secs_f64(total))
+}
+
+/// When an append counts as durable, as written on the command line: `always`, `never`, or a time such as `50ms`.
+///
+/// # Errors
+/// What was expected, when it is none of these.
+pub fn sync_value(text: &str) -> Result<SyncMode, String> {
+    match text {
+        "always" => Ok(SyncMode::Always),
+        "never" => Ok(SyncMode::Never),
+        _ => {
+            duration_value(text).map(SyncMode::Within).map_err(|why| format!("expected always, never or a time: {why}"))
+        }
+    }
+}
+
+/// A path as written on the command line.
+///
+/// # Errors
+/// When it is empty or has control characters: then something else was meant.
+pub fn path_value(text: &str) -> Result<PathBuf, String> {
+    match text.chars().find(|character| character.is_control()) {
+        Some(control) => Err(format!("expected a path without control characters such as {control:?}")),
+        None if text.is_empty() => Err("expected a path".to_owned()),
+        None => Ok(PathBuf::from(text)),
+    }
 }
 
 /// A size as written on the command line: `65536`, `64KiB`, `16MiB`, `1GiB` (also KB, MB, GB, powers of ten).
@@ -198,6 +249,10 @@ mod tests {
         assert_eq!(duration_value("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(bytes_value("16MiB"), Ok(16 << 20));
         assert_eq!(bytes_value("65536"), Ok(65_536));
+        assert_eq!(sync_value("50ms"), Ok(SyncMode::Within(Duration::from_millis(50))));
+        assert_eq!((sync_value("always"), sync_value("never")), (Ok(SyncMode::Always), Ok(SyncMode::Never)));
+        assert!(sync_value("sometimes").is_err_and(|why| why.contains("always") && why.contains("never")));
+        assert!(path_value("").is_err() && path_value("a\nb").is_err() && path_value("/var/lib/x y").is_ok());
         for wrong in ["", "s", "-1s", "0s", "10 years", "48h"] {
             assert!(duration_value(wrong).is_err(), "{wrong}");
         }

@@ -5,7 +5,7 @@ use crate::config::{Config, StoreKind};
 use crate::http::{self, App, Gate};
 use crate::lab::Lab;
 use crate::log::Streams;
-use crate::store::{MemoryStore, Store};
+use crate::store::{DiskOptions, DiskStore, MemoryStore, OpenError, Recovery, Store};
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpServer, web};
@@ -15,16 +15,55 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
+/// A store that is open, with what it knows.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// What it held when it was opened.
+    pub recovery: Recovery,
+}
+
+/// Opens the store that `config` names.
+///
+/// # Errors
+/// All of [`OpenError`].
+pub fn open(config: &Config) -> Result<Opened, OpenError> {
+    match config.store {
+        StoreKind::Memory => {
+            Ok(Opened { store: Arc::new(MemoryStore::new(config.memory_max)), recovery: Recovery::default() })
+        }
+        StoreKind::Disk => {
+            let options = DiskOptions { sync: config.sync, hot_max: config.hot_max, reserve: config.disk_reserve };
+            let (store, recovery) = DiskStore::open(&config.data_dir, &options)?;
+            Ok(Opened { store: Arc::new(store), recovery })
+        }
+    }
+}
+
 /// Opens the store that `config` names and serves its streams; see [`serve`].
 ///
 /// # Errors
-/// Only when the listener can't be used.
+/// When the store can't be opened or the listener can't be used.
 pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
-    let store: Arc<dyn Store> = match config.store {
-        StoreKind::Memory => Arc::new(MemoryStore::new(config.memory_max)),
-    };
-    let streams = Arc::new(Streams::new(store, config.streams_max));
-    serve(listener, config, streams, shutdown).await
+    let opened = open(&config).map_err(std::io::Error::other)?;
+    run_on(listener, config, opened, shutdown).await
+}
+
+/// Serves the streams of a store, and closes it when all have left; see [`serve`].
+///
+/// # Errors
+/// Only when the listener can't be used.
+pub async fn run_on(
+    listener: TcpListener,
+    config: Config,
+    Opened { store, mut recovery }: Opened,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let streams = Arc::new(Streams::open(Arc::clone(&store), &mut recovery, config.streams_max));
+    let served = serve(listener, config, streams, shutdown).await;
+    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    served.and(closed.map_err(std::io::Error::other))
 }
 
 /// Serves `streams` on `listener` until `shutdown` is done; then ends every live answer cleanly and returns when all have

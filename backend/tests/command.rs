@@ -26,12 +26,13 @@ struct Probe {
     config: Config,
 }
 
-/// `tailwater` with nothing of this environment that could change what it does.
+/// `tailwater` with nothing of this environment that could change what it does, and nothing that it leaves behind.
 fn tailwater(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TAILWATER_")) {
         command.env_remove(name);
     }
+    command.env("TAILWATER_STORE", "memory");
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -70,7 +71,8 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("Tailwater listens on http://");
+        let told = line.trim().strip_prefix("Tailwater listens on http://");
+        let address = told.and_then(|told| told.split_whitespace().next());
         let address = address.unwrap_or_else(|| panic!("expected a URL, came {line:?}")).to_owned();
         Self { child, address, _stdout: stdout }
     }

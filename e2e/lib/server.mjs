@@ -53,7 +53,9 @@ export class Server {
   constructor(port, args) {
     this.port = port
     this.url = `http://127.0.0.1:${port}`
-    this.#arguments = ['serve', '--listen', `127.0.0.1:${port}`, ...args]
+    // In memory unless the test is about what stays: nothing shall be left behind.
+    const store = args.some((arg) => /^--(store|data-dir)/.test(arg)) ? [] : ['--store', 'memory']
+    this.#arguments = ['serve', '--listen', `127.0.0.1:${port}`, ...store, ...args]
   }
 
   /** Starts one with further arguments of `tailwater serve`. */

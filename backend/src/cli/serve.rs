@@ -1,7 +1,8 @@
 //! `tailwater serve`: listen, say where, run until told to stop.
 
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
 use crate::server;
+use crate::store::OpenError;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,6 +21,9 @@ pub enum ServeError {
         /// What to do about it.
         advice: &'static str,
     },
+    /// The store can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// Anything else that the system refused.
     #[error("the server stopped: {0}")]
     Io(#[from] io::Error),
@@ -42,6 +46,8 @@ pub fn run(config: Config) -> Result<(), ServeError> {
         reason,
     })?;
     let address = listener.local_addr()?;
+    // Before anybody is let in: connections wait in the listener until there is something to serve.
+    let opened = server::open(&config)?;
     raise_open_files(config.connections_max);
     if !address.ip().is_loopback() {
         tracing::warn!("{address} can be reached from other machines, and nobody has to log in: put a proxy in front");
@@ -49,15 +55,21 @@ pub fn run(config: Config) -> Result<(), ServeError> {
     actix_web::rt::System::new().block_on(async {
         // Before the URL is told: who reads it may send a signal at once.
         let signals = Signals::listen();
-        announce(address)?;
-        server::run(listener, config, told_to_stop(signals)).await
+        announce(address, &config)?;
+        server::run_on(listener, config, opened, told_to_stop(signals)).await
     })?;
     Ok(())
 }
 
-fn announce(address: SocketAddr) -> io::Result<()> {
+fn announce(address: SocketAddr, config: &Config) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "Tailwater listens on http://{address}")?;
+    let place = match config.store {
+        StoreKind::Memory => "memory".to_owned(),
+        StoreKind::Disk => {
+            config.data_dir.canonicalize().unwrap_or_else(|_| config.data_dir.clone()).display().to_string()
+        }
+    };
+    writeln!(stdout, "Tailwater listens on http://{address} and keeps streams in {place}")?;
     stdout.flush()
 }
 

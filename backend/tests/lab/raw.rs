@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
-use tailwater::config::Config;
+use tailwater::config::{Config, StoreKind};
 use tailwater_protocol::rig::Counts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -31,7 +31,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
-            let config = Config { workers: Some(1), drain: Duration::from_secs(1), ..config };
+            let config = Config { workers: Some(1), drain: Duration::from_secs(1), store: StoreKind::Memory, ..config };
             let until_stopped = async move { drop(stopped.await) };
             actix_web::rt::System::new().block_on(tailwater::server::run(listener, config, until_stopped)).unwrap();
         });

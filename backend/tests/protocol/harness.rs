@@ -6,7 +6,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use std::fmt::Debug;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
-use tailwater::config::Config;
+use tailwater::config::{Config, StoreKind};
 use tailwater_protocol::{Problem, headers};
 use tokio::sync::oneshot;
 
@@ -57,7 +57,7 @@ impl Server {
 
     /// With the settings that `change` makes of those.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config { workers: Some(2), ..Config::default() };
+        let mut config = Config { workers: Some(2), store: StoreKind::Memory, ..Config::default() };
         change(&mut config);
         Self::run(move |listener, shutdown| tailwater::server::run(listener, config, shutdown))
     }
