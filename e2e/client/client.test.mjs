@@ -6,13 +6,23 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { DurableStream, IdempotentProducer, stream as follow } from '@durable-streams/client'
 import { Server } from '../lib/server.mjs'
-import { until } from '../lib/until.mjs'
+import { pause, until } from '../lib/until.mjs'
 
 const MESSAGES = 6_000
 const KILLS = 6
-const SOON_MS = 120_000
+const SOON_MS = 60_000
 /** Quick to come back: the client's own pauses grow to a minute. */
 const BACKOFF = { initialDelay: 20, maxDelay: 200, multiplier: 2 }
+
+/** Its producer leaves the repetition of what got no answer to fetch: here that is one that does not give up. */
+async function insistent(...args) {
+  for (let attempt = 0; attempt < 1_000; attempt += 1) {
+    const answer = await fetch(...args).catch(() => undefined)
+    if (answer !== undefined && answer.status !== 503) return answer
+    await pause(20)
+  }
+  throw new Error('no answer')
+}
 
 let folder
 let server
@@ -31,6 +41,7 @@ after(async () => {
 class Follower {
   items = []
   faults = 0
+  fault = undefined
   closed = false
   #offset = '-1'
   #stopped = new AbortController()
@@ -43,10 +54,11 @@ class Follower {
     while (!this.closed && !this.#stopped.signal.aborted) {
       try {
         await this.#session(url, live)
-      } catch {
+      } catch (fault) {
         this.faults += 1
+        this.fault = fault
       }
-      await new Promise((resume) => setTimeout(resume, 20))
+      await pause(20)
     }
   }
 
@@ -78,17 +90,18 @@ test('an idempotent producer and its readers lose and repeat nothing while the s
   const url = server.stream('client/it')
   const faults = []
   const handle = await DurableStream.create({ url, contentType: 'application/json', backoffOptions: BACKOFF, warnOnHttp: false })
-  const producer = new IdempotentProducer(handle, 'writer', { lingerMs: 1, maxBatchBytes: 2_048, onError: (fault) => faults.push(fault) })
+  const producer = new IdempotentProducer(handle, 'writer', { lingerMs: 1, maxBatchBytes: 2_048, fetch: insistent, onError: (fault) => faults.push(fault) })
   const followers = { 'long-poll': new Follower(url, 'long-poll'), sse: new Follower(url, 'sse') }
   for (let sent = 0, kills = 0; sent < MESSAGES;) {
     for (const end = sent + 20; sent < end; sent += 1) producer.append(JSON.stringify({ n: sent, text: 'x'.repeat(sent % 90) }))
-    await new Promise((resume) => setTimeout(resume, 1))
+    await pause(1)
     if (kills < KILLS && sent > ((kills + 1) * MESSAGES) / (KILLS + 2)) {
       kills += 1
       // In the middle of appends and of answers, whatever they are doing.
       await server.kill()
       await server.restart()
-      await until('the readers go on', SOON_MS, () => Object.values(followers).every(({ items }) => items.length > sent / 4))
+      await until('the readers go on', SOON_MS, () => Object.values(followers).every(({ items }) => items.length > sent / 4),
+        () => Object.entries(followers).map(([live, it]) => `${live}: ${it.items.length} of ${sent}, ${it.faults} faults, the last ${it.fault}`).join('; ') + ' producer: ' + faults.slice(0,3))
     }
   }
   await producer.flush()
