@@ -3,6 +3,8 @@
 mod append;
 mod config;
 #[cfg(test)]
+mod held;
+#[cfg(test)]
 mod interleavings;
 mod kin;
 mod life;
@@ -165,8 +167,12 @@ impl Log {
     pub(crate) fn open(known: Recovered, source: Option<Arc<Self>>, store: Arc<dyn Store>, wall: Wall) -> Self {
         let standing = Standing::recovered(&known);
         let begins = known.config.begins();
-        let inherited = source.as_ref().map(|source| source.earliest().min(begins));
-        let earliest = inherited.filter(|_| known.earliest <= begins).unwrap_or(known.earliest);
+        let earliest = match &source {
+            _ if known.earliest > begins => known.earliest,
+            Some(source) => source.earliest().min(begins),
+            // Of a fork whose source is missing, the beginning is not gone but damaged.
+            None => Offset::ZERO,
+        };
         let lineage = known.config.fork.as_ref().map(|fork| {
             let before = source.as_ref().map(|source| source.lineage.clone()).unwrap_or_default();
             before.fork(fork.source, fork.at)

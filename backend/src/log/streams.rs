@@ -3,7 +3,13 @@
 mod endings;
 mod fork;
 mod import;
+#[cfg(test)]
+mod late;
 mod list;
+#[cfg(test)]
+mod lives;
+#[cfg(test)]
+mod model;
 
 pub use fork::{ForkError, ForkRequest};
 pub use import::Importing;

@@ -1,67 +1,23 @@
 //! What is answered while appends are under way: never on the strength of one that may still fail.
 
+use super::held::HeldStore;
 use super::{
     Accepted, Append, AppendError, Appended, Log, Payload, Producer, ProducerId, StreamConfig, StreamName, Streams,
 };
-use crate::store::{Commit, Cut, Done, MemoryStore, Reading, Seeking, Store, StoreError, StreamId};
+use crate::store::{Store, StoreError};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
 
-/// A memory store that holds changes back until it is told what becomes of them.
-#[derive(Debug)]
-struct HeldStore {
-    store: MemoryStore,
-    held: Mutex<Option<VecDeque<Held>>>,
-}
-
-struct Held(Commit, Done);
-
-impl std::fmt::Debug for Held {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl HeldStore {
-    /// What becomes of the first change that is held: it takes effect, or it fails.
-    fn release(&self, works: bool) {
-        let Held(commit, done) = self.held.lock().unwrap().as_mut().unwrap().pop_front().expect("a change is held");
-        if works { self.store.commit(commit, done) } else { done(Err(StoreError::Unwritable("a test".into()))) }
-    }
-}
-
-impl Store for HeldStore {
-    fn commit(&self, commit: Commit, done: Done) {
-        match &mut *self.held.lock().unwrap() {
-            Some(held) => held.push_back(Held(commit, done)),
-            None => self.store.commit(commit, done),
-        }
-    }
-
-    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
-        self.store.read(stream, from, until, max_bytes)
-    }
-
-    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
-        self.store.cut(stream, cut)
-    }
-
-    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
-        self.store.note(key, value, done);
-    }
-}
-
 /// An empty stream whose changes are held back from now on.
 async fn held() -> (Arc<HeldStore>, Arc<Log>) {
-    let store = Arc::new(HeldStore { store: MemoryStore::new(1 << 20), held: Mutex::new(None) });
+    let store = HeldStore::new();
     let streams = Streams::new(Arc::clone(&store) as Arc<dyn Store>, 1);
     let name = StreamName::parse("one").unwrap();
     let log = streams.create(&name, StreamConfig::new("text/plain"), None, false).await.unwrap().log;
-    *store.held.lock().unwrap() = Some(VecDeque::new());
+    store.hold();
     (store, log)
 }
 

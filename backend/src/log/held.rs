@@ -1,0 +1,69 @@
+//! For tests: a store that takes its time.
+
+use crate::store::{Commit, Cut, Done, MemoryStore, Reading, Seeking, Store, StoreError, StreamId};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use tailwater_protocol::Offset;
+
+/// A memory store that holds changes back until it is told what becomes of them.
+#[derive(Debug)]
+pub(super) struct HeldStore {
+    store: MemoryStore,
+    held: Mutex<Option<VecDeque<Held>>>,
+}
+
+struct Held(Commit, Done);
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl HeldStore {
+    /// An empty store that holds nothing back yet.
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { store: MemoryStore::new(1 << 20), held: Mutex::new(None) })
+    }
+
+    /// Holds back every change from now on.
+    pub(super) fn hold(&self) {
+        *self.held.lock().unwrap() = Some(VecDeque::new());
+    }
+
+    /// How many changes are held.
+    pub(super) fn held(&self) -> usize {
+        self.held.lock().unwrap().as_ref().map_or(0, VecDeque::len)
+    }
+
+    /// What becomes of the first change that is held: it takes effect, or it fails.
+    pub(super) fn release(&self, works: bool) {
+        let Held(commit, done) = self.held.lock().unwrap().as_mut().unwrap().pop_front().expect("a change is held");
+        if works { self.store.commit(commit, done) } else { done(Err(StoreError::Unwritable("a test".into()))) }
+    }
+}
+
+impl Store for HeldStore {
+    fn commit(&self, commit: Commit, done: Done) {
+        let mut held = self.held.lock().unwrap();
+        if let Some(held) = &mut *held {
+            return held.push_back(Held(commit, done));
+        }
+        // Not under the lock: what is done may bring the next change.
+        drop(held);
+        self.store.commit(commit, done);
+    }
+
+    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+        self.store.read(stream, from, until, max_bytes)
+    }
+
+    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+        self.store.cut(stream, cut)
+    }
+
+    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
+        self.store.note(key, value, done);
+    }
+}
