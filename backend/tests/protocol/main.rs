@@ -11,6 +11,7 @@ mod bodies;
 mod caching;
 mod crowd;
 mod exporting;
+mod forks;
 mod harness;
 mod inspecting;
 mod json;

@@ -157,7 +157,7 @@ impl History {
                 );
             }
             (None, true) => {
-                assert!(matches!(outcome, Err(CreateError::Fork(ForkError::SourceHidden(_)))), "{outcome:?}")
+                assert!(matches!(outcome, Err(CreateError::Fork(ForkError::SourceHidden(_)))), "{outcome:?}");
             }
             (None, false) if sub > most => {
                 assert!(matches!(outcome, Err(CreateError::Fork(ForkError::SubBeyond { .. }))), "{outcome:?}");

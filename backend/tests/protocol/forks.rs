@@ -1,0 +1,294 @@
+//! Forks and lifetimes over HTTP: what the conformance suite does not ask.
+
+use super::harness::{Answer, BINARY, JSON, Server, Stream, TEXT, until};
+use super::live::{Live, STREAMING, messages};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+
+/// PUTs with these headers and this body.
+async fn put(server: &Server, name: &str, headers: &[(&str, &str)], body: &'static str) -> Answer {
+    let mut request = server.http.put(server.url(&format!("/v1/stream/{name}"))).body(body);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    server.send(request).await
+}
+
+async fn fork<'a>(server: &'a Server, name: &str, source: &Stream<'_>, headers: &[(&str, &str)]) -> Stream<'a> {
+    let path = format!("/v1/stream/{}", source.name);
+    let headers: Vec<_> = headers.iter().copied().chain([("stream-forked-from", &*path)]).collect();
+    let answer = put(server, name, &headers, "").await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some(source.content_type));
+    Stream { server, name: name.to_owned(), content_type: source.content_type }
+}
+
+fn bodies(pages: &[Answer]) -> String {
+    pages.iter().map(Answer::text).collect()
+}
+
+#[tokio::test]
+async fn pages_run_across_the_borders_of_forks_and_each_offset_leads_on() {
+    let server = Server::with(|config| config.page_max = 16);
+    let root = server.stream("root", JSON).await;
+    let mut texts = Vec::new();
+    let mut number = 0;
+    let mut grow = async |stream: &Stream<'_>, texts: &mut Vec<String>| {
+        for _ in 0..7 {
+            number += 1;
+            stream.append(number.to_string()).await;
+            texts.push(number.to_string());
+        }
+    };
+    grow(&root, &mut texts).await;
+    let child = fork(&server, "child", &root, &[]).await;
+    grow(&root, &mut Vec::new()).await;
+    grow(&child, &mut texts).await;
+    let grandchild = fork(&server, "grandchild", &child, &[]).await;
+    root.delete().await;
+    child.delete().await;
+    let late = fork(&server, "late", &grandchild, &[]).await;
+    grow(&grandchild, &mut Vec::new()).await;
+    grow(&late, &mut texts).await;
+
+    let pages = late.pages("-1").await;
+    assert!(pages.len() > 1, "several pages");
+    let read: Vec<_> = pages.iter().flat_map(|page| page.text().trim_matches(['[', ']']).split(',')).collect();
+    assert_eq!(read, texts);
+    assert!(pages.iter().all(|page| page.body.len() <= 17), "{pages:?}");
+    assert_eq!(pages.last().unwrap().next(), late.tail().await);
+    for (page, rest) in pages.iter().zip(1..) {
+        let again = late.pages(&page.next()).await;
+        let expected = if rest == pages.len() { "[]".to_owned() } else { bodies(&pages[rest..]) };
+        assert_eq!(bodies(&again), expected);
+    }
+    for technique in STREAMING {
+        let mut live = Live::open(&late, technique, "-1").await;
+        let mut seen = Vec::new();
+        while seen.len() < texts.len() {
+            seen.extend(messages(&live.data().await));
+        }
+        assert_eq!(seen, texts, "{technique}");
+    }
+}
+
+#[tokio::test]
+async fn a_fork_is_followed_live_from_an_inherited_offset_into_its_own_messages() {
+    let server = Server::start();
+    let source = server.stream("source", JSON).await;
+    let middle = source.append("1").await;
+    source.append("2").await;
+    let fork = fork(&server, "fork", &source, &[]).await;
+    let mut expected = vec!["2".to_owned()];
+    for (technique, number) in STREAMING.into_iter().zip(["3", "4", "5"]) {
+        let tail = fork.tail().await;
+        let mut live = Live::open(&fork, technique, &middle).await;
+        let mut seen = messages(&live.data().await);
+        source.append("99").await;
+        fork.append(number).await;
+        expected.push(number.to_owned());
+        while seen.len() < expected.len() {
+            seen.extend(messages(&live.data().await));
+        }
+        assert_eq!(seen, expected, "{technique}");
+        let polled = fork.get(&format!("offset={tail}&live=long-poll")).await;
+        assert_eq!(polled.text(), format!("[{number}]"));
+    }
+}
+
+#[tokio::test]
+async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_position_is_said() {
+    let server = Server::start();
+    let source = server.stream("source", JSON).await;
+    source.append("[1,22,333]").await;
+    let at = source.append("4").await;
+    let from = ("stream-forked-from", "/v1/stream/source");
+    let plain = put(&server, "plain", &[from], "").await;
+    assert_eq!((plain.status, plain.next()), (201, at.clone()));
+    let sub = [from, ("stream-fork-offset", "0000000000000000"), ("stream-fork-sub-offset", "2")];
+    let cut = put(&server, "cut", &sub, "[5]").await;
+    assert_eq!(cut.status, 201);
+    source.append("6").await;
+    let cut_stream = Stream { server: &server, name: "cut".into(), content_type: JSON };
+    cut_stream.append("7").await;
+    assert_eq!(cut_stream.get("offset=-1").await.text(), "[1,22,5,7]");
+
+    for (name, headers, status) in [
+        ("plain", &[from][..], 200),
+        ("plain", &[from, ("stream-fork-offset", &*at)], 200),
+        ("plain", &[from, ("stream-fork-offset", "0000000000000000"), ("stream-fork-sub-offset", "4")], 200),
+        ("plain", &[from, ("stream-fork-offset", "0000000000000000")], 409),
+        ("plain", &[("stream-forked-from", "/v1/stream/cut")], 409),
+        ("plain", &[from, (CONTENT_TYPE.as_str(), TEXT)], 409),
+        ("plain", &[from, ("stream-ttl", "60")], 409),
+        ("plain", &[from, ("stream-closed", "true")], 409),
+        ("plain", &[(CONTENT_TYPE.as_str(), JSON)], 409),
+        ("source", &[from], 409),
+        ("cut", &sub, 200),
+        ("cut", &[from, ("stream-fork-offset", "0000000000000005")], 200),
+        ("cut", &[from, ("stream-fork-offset", "0000000000000002"), ("stream-fork-sub-offset", "1")], 200),
+        ("cut", &[from, ("stream-fork-offset", "0000000000000002"), ("stream-fork-sub-offset", "2")], 409),
+        (
+            "cut",
+            &[from, ("stream-fork-offset", "0000000000000002"), ("stream-fork-sub-offset", "9007199254740991")],
+            409,
+        ),
+    ] {
+        let answer = put(&server, name, headers, "").await;
+        assert_eq!(answer.status, status, "{name} {headers:?}: {answer:?}");
+        if status != 200 {
+            answer.refuses(status);
+        }
+    }
+    source.delete().await;
+    assert_eq!(put(&server, "plain", &[from], "").await.status, 200, "it is there, whatever became of its source");
+}
+
+#[tokio::test]
+async fn what_no_fork_can_be_made_of_is_refused_and_leaves_nothing_behind() {
+    let server = Server::start();
+    let source = server.stream("a/b c", BINARY).await;
+    source.append("hello").await;
+    let end = source.append("world").await;
+    let from = ("stream-forked-from", "/v1/stream/a/b%20c");
+    let at = |offset| [from, ("stream-fork-offset", offset)];
+    for (headers, status) in [
+        (&[("stream-forked-from", "/v1/stream/none")][..], 404),
+        (&[("stream-forked-from", "http://elsewhere/v1/stream/a/b%20c")], 400),
+        (&[("stream-forked-from", "a/b%20c")], 400),
+        (&[("stream-forked-from", "/v1/streams/a/b%20c")], 400),
+        (&[("stream-forked-from", "/v1/stream/a/b%20c?offset=-1")], 400),
+        (&[("stream-forked-from", "/v1/stream/")], 400),
+        (&[("stream-forked-from", "/v1/stream/a//b")], 400),
+        (&[("stream-forked-from", "")], 400),
+        (&[("stream-fork-offset", "0000000000000000")], 400),
+        (&[("stream-fork-sub-offset", "0")], 400),
+        (&at("-1"), 400),
+        (&at("now"), 400),
+        (&at("7"), 400),
+        (&at("0000000000000003"), 400),
+        (&at("0000000000000011"), 400),
+        (&[from, ("stream-fork-sub-offset", "1")], 400),
+        (&[from, ("stream-fork-offset", "0000000000000000"), ("stream-fork-sub-offset", "6")], 400),
+        (&[from, ("stream-fork-offset", &*end), ("stream-fork-sub-offset", "1")], 400),
+        (&[from, ("stream-ttl", "1"), ("stream-expires-at", "2099-01-01T00:00:00Z")], 400),
+        (&[from, (CONTENT_TYPE.as_str(), JSON)], 409),
+    ] {
+        let answer = put(&server, "fork", headers, "").await;
+        answer.refuses(status);
+        assert_eq!(server.ask(Method::HEAD, "/v1/stream/fork").await.status, 404, "{headers:?}");
+    }
+    source.delete().await;
+    assert_eq!(source.get("offset=-1").await.status, 404, "no refusal has left a fork behind");
+}
+
+#[tokio::test]
+async fn a_line_of_forks_ends_somewhere_and_says_so() {
+    let server = Server::start();
+    let mut last = server.stream("0", TEXT).await;
+    let mut number = 0;
+    let refused = loop {
+        last.append("x").await;
+        number += 1;
+        let path = format!("/v1/stream/{}", last.name);
+        let answer = put(&server, &number.to_string(), &[("stream-forked-from", &*path)], "").await;
+        if answer.status != 201 {
+            break answer;
+        }
+        last = Stream { server: &server, name: number.to_string(), content_type: TEXT };
+        assert!(number <= 1_000);
+    };
+    assert!(refused.refuses(409).detail.contains("limit"), "{refused:?}");
+    assert_eq!(last.get("offset=-1").await.text().len(), number, "the last one reads through all of them");
+    for name in 0..number {
+        assert_eq!(server.ask(Method::DELETE, &format!("/v1/stream/{name}")).await.status, 204);
+    }
+    for name in 0..number {
+        assert_eq!(server.ask(Method::HEAD, &format!("/v1/stream/{name}")).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn head_tells_how_long_a_stream_lives_and_what_it_keeps_and_creation_compares_it() {
+    let server = Server::start();
+    let ttl = ("stream-ttl", "3600");
+    let date = ("stream-expires-at", "2099-12-31T23:59:59.25+01:00");
+    let (bytes, age) = (("stream-retention-bytes", "1000000"), ("stream-retention-age", "86400"));
+    for (number, (headers, shown)) in [
+        (&[ttl][..], &[ttl][..]),
+        (&[date], &[("stream-expires-at", "2099-12-31T22:59:59.250Z")]),
+        (&[bytes, age], &[bytes, age]),
+        (&[], &[]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = number.to_string();
+        let made = put(&server, &name, headers, "").await;
+        assert_eq!(made.status, 201, "{made:?}");
+        assert!(made.header("stream-extensions").unwrap().split(", ").any(|it| it == "retention"));
+        let head = server.ask(Method::HEAD, &format!("/v1/stream/{name}")).await;
+        for name in ["stream-ttl", "stream-expires-at", "stream-retention-bytes", "stream-retention-age"] {
+            let expected = shown.iter().find(|(header, _)| *header == name).map(|(_, value)| *value);
+            assert_eq!(head.header(name), expected, "{headers:?}");
+        }
+        for asked in [&[ttl][..], &[date], &[bytes, age], &[bytes], &[age], &[]] {
+            let again = put(&server, &name, asked, "").await;
+            assert_eq!(again.status, if asked == headers { 200 } else { 409 }, "{headers:?}, then {asked:?}");
+        }
+    }
+    let same_moment = put(&server, "1", &[("stream-expires-at", "2099-12-31T22:59:59.250000001Z")], "").await;
+    assert_eq!(same_moment.status, 200, "one moment, said in another way");
+    for wrong in ["0", "-1", "1.5", "01", "1e3", "", "9007199254740992"] {
+        for name in ["stream-retention-bytes", "stream-retention-age"] {
+            put(&server, "wrong", &[(name, wrong)], "").await.refuses(400);
+        }
+    }
+}
+
+#[tokio::test]
+async fn retention_that_a_request_asks_for_is_kept_to() {
+    let server = Server::start();
+    let text = (CONTENT_TYPE.as_str(), TEXT);
+    assert_eq!(put(&server, "bytes", &[text, ("stream-retention-bytes", "100")], "").await.status, 201);
+    let bytes = Stream { server: &server, name: "bytes".into(), content_type: TEXT };
+    for _ in 0..50 {
+        bytes.append("0123456789").await;
+    }
+    let gone = bytes.get("offset=0000000000000000").await;
+    gone.refuses(410);
+    let earliest: u64 = gone.header("stream-earliest-offset").unwrap().parse().unwrap();
+    assert!((375..=400).contains(&earliest), "{earliest}");
+    assert_eq!(put(&server, "age", &[text, ("stream-retention-age", "1")], "old").await.status, 201);
+    let age = Stream { server: &server, name: "age".into(), content_type: TEXT };
+    until("what is older than a second to be let go of", || async {
+        let gone = age.get("offset=0000000000000000").await;
+        (gone.status == 410).then(|| assert_eq!(gone.header("stream-earliest-offset"), Some("0000000000000003")))
+    })
+    .await;
+    age.append("new").await;
+    assert_eq!(age.get("offset=-1").await.text(), "new");
+}
+
+#[tokio::test]
+async fn a_reader_that_stays_keeps_an_idle_stream_and_its_end_is_404_for_those_who_come_back() {
+    let server = Server::with(|config| config.sweep = std::time::Duration::from_millis(20));
+    let text = (CONTENT_TYPE.as_str(), TEXT);
+    for technique in STREAMING {
+        assert_eq!(put(&server, "it", &[text, ("stream-ttl", "1")], "data").await.status, 201);
+        let stream = Stream { server: &server, name: "it".into(), content_type: TEXT };
+        let mut live = Live::open(&stream, technique, "-1").await;
+        live.data().await;
+        for _ in 0..30 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            assert_eq!(server.ask(Method::HEAD, "/v1/stream/it").await.status, 200, "{technique}");
+        }
+        drop(live);
+        until("the stream to end", || async {
+            (server.ask(Method::HEAD, "/v1/stream/it").await.status == 404).then_some(())
+        })
+        .await;
+        stream.get("offset=-1").await.refuses(404);
+        stream.post("late").await.refuses(404);
+    }
+}
