@@ -14,6 +14,7 @@ use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 
 /// A store that is open, with what it knows.
 #[derive(Debug)]
@@ -81,9 +82,9 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let (stop, stopping) = watch::channel(false);
     let gate = web::Data::new(Gate::new(&config, listener.local_addr()?.ip()));
-    let sweeping = Arc::clone(&streams);
-    let stop_sweeping = stopping.clone();
-    actix_web::rt::spawn(async move { sweeping.sweep_until(config.sweep, stop_sweeping).await });
+    let (ending, drain) = (Arc::clone(&streams), config.drain);
+    let (sweeping, every, stop_sweeping) = (Arc::clone(&streams), config.sweep, stopping.clone());
+    actix_web::rt::spawn(async move { sweeping.sweep_until(every, stop_sweeping).await });
     let app = web::Data::new(state(config.clone(), streams, stopping));
     let lab = config.lab_on().then(|| lab(&app, &listener)).transpose()?;
     let offered = lab.clone();
@@ -127,7 +128,12 @@ pub async fn serve(
         lab.close().await;
     }
     finish(stop, &handle).await;
-    serving.await.unwrap_or(Ok(()))
+    let served = serving.await.unwrap_or(Ok(()));
+    // What nobody could find any more must not be there again after the next start.
+    if timeout(drain, ending.delete_ended()).await.is_err() {
+        tracing::warn!("the store took too long to delete streams that had ended; they begin anew with the next start");
+    }
+    served
 }
 
 async fn finish(stop: watch::Sender<bool>, handle: &ServerHandle) {

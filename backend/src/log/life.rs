@@ -9,7 +9,8 @@ use tokio::time::Instant;
 /// How long a stream lives.
 ///
 /// Idleness is counted on the monotonic clock from the moment at which this server opened the stream: time during which
-/// the server did not run is not idleness.
+/// the server did not run is not idleness. A stream that ended so just before a crash, and was not deleted yet, is there
+/// again after it.
 #[derive(Debug)]
 pub(super) struct Life {
     expiry: Option<Expiry>,

@@ -22,6 +22,7 @@ mod long_poll;
 mod paging;
 mod producers;
 mod refusals;
+mod restarting;
 mod retention;
 mod security;
 mod stopping;

@@ -127,6 +127,22 @@ impl Streams {
 
     /// Deletes the streams that have ended by themselves, and lets go of messages that are kept no longer.
     async fn sweep(&self, number: u64, every: Duration) {
+        self.delete_ended().await;
+        self.collect_hidden();
+        let kept = self.all(|log| log.config().keep_bytes.is_some() || log.config().keep_age.is_some());
+        stream::iter(kept)
+            .for_each_concurrent(SWEEP_AT_ONCE, |log| async move {
+                log.keep_to_bytes().await;
+                let age = log.config().keep_age;
+                if age.is_some_and(|age| number.is_multiple_of(sweeps_between_looks(age, every))) {
+                    log.keep_to_age().await;
+                }
+            })
+            .await;
+    }
+
+    /// Deletes the streams that have ended by themselves.
+    pub async fn delete_ended(&self) {
         let over = self.all(|log| !log.is_hidden() && log.is_over());
         let removals = over.into_iter().filter_map(|log| {
             // A name that is busy now is looked at again in the next sweep.
@@ -137,17 +153,6 @@ impl Streams {
             .for_each_concurrent(SWEEP_AT_ONCE, |removed| async {
                 if let Ok((Err(error), turn)) = removed.await {
                     tracing::warn!(stream = %turn.name, %error, "a stream that has ended stays for now");
-                }
-            })
-            .await;
-        self.collect_hidden();
-        let kept = self.all(|log| log.config().keep_bytes.is_some() || log.config().keep_age.is_some());
-        stream::iter(kept)
-            .for_each_concurrent(SWEEP_AT_ONCE, |log| async move {
-                log.keep_to_bytes().await;
-                let age = log.config().keep_age;
-                if age.is_some_and(|age| number.is_multiple_of(sweeps_between_looks(age, every))) {
-                    log.keep_to_age().await;
                 }
             })
             .await;
