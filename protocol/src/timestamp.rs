@@ -1,16 +1,16 @@
 //! Dates as headers carry them, RFC 3339: `2026-07-31T09:30:00Z`, `2026-07-31T18:30:00.25+09:00`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Seconds in a day.
 const DAY_S: i64 = 86_400;
 
-/// The moment that `text` names, or `None` when it names none that lies between 1970 and 9999.
+/// The moment that `text` names, as time since 1970 began in UTC, or `None` when it names none from then to the year 9999.
 ///
 /// A leap second counts as the second before it. Digits behind the ninth of a second's fraction are dropped.
 ///
 /// Source: RFC 3339, section 5.6.
-pub fn parse(text: &str) -> Option<SystemTime> {
+pub fn parse(text: &str) -> Option<Duration> {
     if !text.is_ascii() {
         return None;
     }
@@ -30,16 +30,17 @@ pub fn parse(text: &str) -> Option<SystemTime> {
         return None;
     }
     let seconds = days(year, month, day) * DAY_S + hour * 3_600 + minute * 60 + second.min(59) - offset(zone)?;
-    Some(UNIX_EPOCH + Duration::new(u64::try_from(seconds).ok()?, nanos))
+    Some(Duration::new(u64::try_from(seconds).ok()?, nanos))
 }
 
-/// The moment in UTC, with as many digits of a fraction as it needs: none, three, six or nine.
-pub fn print(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+/// A moment in UTC, with as many digits of a fraction as it needs: none, three, six or nine.
+///
+/// - `since_1970`: time since 1970 began in UTC.
+pub fn print(since_1970: Duration) -> String {
+    let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
     let (year, month, day) = date(seconds / DAY_S);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    let fraction = match since.subsec_nanos() {
+    let fraction = match since_1970.subsec_nanos() {
         0 => String::new(),
         nanos if nanos % 1_000_000 == 0 => format!(".{:03}", nanos / 1_000_000),
         nanos if nanos % 1_000 == 0 => format!(".{:06}", nanos / 1_000),
@@ -123,8 +124,8 @@ fn date(days_since: i64) -> (i64, i64, i64) {
 mod tests {
     use super::*;
 
-    fn at(seconds: u64, nanos: u32) -> SystemTime {
-        UNIX_EPOCH + Duration::new(seconds, nanos)
+    fn at(seconds: u64, nanos: u32) -> Duration {
+        Duration::new(seconds, nanos)
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) fn show(config: &StreamConfig, response: &mut HttpResponseBuilder) {
             response.insert_header((headers::STREAM_TTL, time.as_secs().to_string()));
         }
         Some(Expiry::At(time)) => {
-            response.insert_header((headers::STREAM_EXPIRES_AT, timestamp::print(time)));
+            response.insert_header((headers::STREAM_EXPIRES_AT, date(time)));
         }
         None => {}
     }
@@ -82,8 +82,12 @@ pub(super) fn text<'a>(map: &'a HeaderMap, name: &str) -> Result<Option<&'a str>
 
 /// A date, to the millisecond: what every part of the server keeps and shows, so that it stays the same.
 fn moment(text: &str) -> Option<SystemTime> {
-    let since_1970 = timestamp::parse(text)?.duration_since(UNIX_EPOCH).ok()?;
-    Some(UNIX_EPOCH + Duration::from_millis(u64::try_from(since_1970.as_millis()).ok()?))
+    let since_1970 = timestamp::parse(text)?.as_millis();
+    Some(UNIX_EPOCH + Duration::from_millis(u64::try_from(since_1970).ok()?))
+}
+
+fn date(time: SystemTime) -> String {
+    timestamp::print(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 fn not_a_date(text: &str) -> Refusal {

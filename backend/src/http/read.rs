@@ -8,6 +8,7 @@ use crate::techniques::{Follow, Terms, long_poll, ndjson, poll, sse, websocket};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater_protocol::Technique;
@@ -112,12 +113,12 @@ fn with_jitter(time: Duration) -> Duration {
 fn page(request: &HttpRequest, log: &Log, batch: &Batch, asked: Start, cursor: Option<u64>) -> HttpResponse {
     let is_long_poll = cursor.is_some();
     let is_empty = batch.data.is_empty();
-    let cache = if is_empty || asked == Start::Now { CACHE_NEVER } else { CACHE_PAGE };
+    let cache: Cow<'_, str> = if is_empty || asked == Start::Now { CACHE_NEVER.into() } else { cacheable(log) };
     let etag = (asked != Start::Now && !(is_long_poll && is_empty)).then(|| etag(log, batch));
     if let Some(etag) = etag.as_deref().filter(|etag| matches(request.headers(), etag)) {
         let mut response = HttpResponse::NotModified();
         response.insert_header((ETAG, etag));
-        response.insert_header((CACHE_CONTROL, cache));
+        response.insert_header((CACHE_CONTROL, &*cache));
         position(&mut response, batch, cursor);
         return response.finish();
     }
@@ -126,7 +127,7 @@ fn page(request: &HttpRequest, log: &Log, batch: &Batch, asked: Start, cursor: O
     if let Some(etag) = etag {
         response.insert_header((ETAG, etag));
     }
-    response.insert_header((CACHE_CONTROL, cache));
+    response.insert_header((CACHE_CONTROL, &*cache));
     if is_long_poll && is_empty {
         return response.finish();
     }
@@ -143,6 +144,16 @@ fn position(response: &mut HttpResponseBuilder, batch: &Batch, cursor: Option<u6
         response.insert_header((headers::STREAM_CLOSED, "true"));
     } else if let Some(cursor) = cursor {
         response.insert_header((headers::STREAM_CURSOR, cursor.to_string()));
+    }
+}
+
+/// How long caches may keep a page that holds data: no longer than its stream lives.
+///
+/// Source: Durable Streams protocol, sections 5.6 and 10.1.
+fn cacheable(log: &Log) -> Cow<'static, str> {
+    match log.left() {
+        None => CACHE_PAGE.into(),
+        Some(left) => format!("public, max-age={}", left.as_secs().min(60)).into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::StreamName;
 use crate::store::StreamId;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, timestamp};
 
@@ -70,7 +70,7 @@ impl StreamConfig {
         match self.expiry {
             None => "never".to_owned(),
             Some(Expiry::Idle(time)) => format!("after {} s without use", time.as_secs()),
-            Some(Expiry::At(time)) => timestamp::print(time),
+            Some(Expiry::At(time)) => timestamp::print(time.duration_since(UNIX_EPOCH).unwrap_or_default()),
         }
     }
 

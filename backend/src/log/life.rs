@@ -59,6 +59,17 @@ impl Life {
         self.used_ms.compare_exchange(used, OVER, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// How much longer the stream lives if nobody uses it from now on; `None` for ever.
+    pub(super) fn left(&self) -> Option<Duration> {
+        match self.expiry? {
+            Expiry::At(end) => Some(end.duration_since(self.wall.now()).unwrap_or(Duration::ZERO)),
+            Expiry::Idle(idle) => {
+                let used = self.used_ms.load(Ordering::Acquire);
+                Some(idle.saturating_sub(Duration::from_millis(self.now_ms().saturating_sub(used))))
+            }
+        }
+    }
+
     /// Milliseconds from `opened` until now; never [`OVER`].
     fn now_ms(&self) -> u64 {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(OVER - 1)
@@ -76,7 +87,9 @@ mod tests {
         let life = Life::new(Some(Expiry::Idle(1_000 * MS)), Wall::driven());
         tokio::time::advance(999 * MS).await;
         assert!(!life.is_over(|| false));
+        assert_eq!(life.left(), Some(MS));
         assert!(life.renew());
+        assert_eq!(life.left(), Some(1_000 * MS));
         tokio::time::advance(999 * MS).await;
         assert!(!life.is_over(|| false));
         tokio::time::advance(MS).await;
@@ -92,6 +105,7 @@ mod tests {
         let life = Life::new(Some(Expiry::At(wall.now() + 5 * MS)), wall);
         tokio::time::advance(4 * MS).await;
         assert!(!life.is_over(|| false) && life.renew());
+        assert_eq!(life.left(), Some(MS));
         tokio::time::advance(MS).await;
         assert!(life.is_over(|| true));
     }

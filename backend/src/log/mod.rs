@@ -36,7 +36,7 @@ use lineage::Lineage;
 use standing::Standing;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tailwater_protocol::Offset;
 use tokio::sync::watch;
 
@@ -237,6 +237,11 @@ impl Log {
     /// Whether it has ended by itself: it was idle for too long, or its date has come. It is deleted in a moment.
     pub fn is_over(&self) -> bool {
         self.life.is_over(|| self.readers.live() > 0)
+    }
+
+    /// How much longer it lives if nobody uses it from now on; `None` for ever.
+    pub fn left(&self) -> Option<Duration> {
+        self.life.left()
     }
 
     /// Notes that somebody reads or writes, which puts off the end of a stream that ends when it is idle. `false` when

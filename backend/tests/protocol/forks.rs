@@ -271,6 +271,23 @@ async fn retention_that_a_request_asks_for_is_kept_to() {
 }
 
 #[tokio::test]
+async fn no_cache_keeps_a_page_longer_than_its_stream_lives() {
+    let server = Server::start();
+    for (header, value, longest) in [
+        ("stream-ttl", "30", 30),
+        ("stream-ttl", "3600", 60),
+        ("stream-expires-at", "2099-12-31T23:59:59Z", 60),
+        ("content-language", "en", 360),
+    ] {
+        assert_eq!(put(&server, value, &[(header, value)], "data").await.status, 201);
+        let page = server.ask(Method::GET, &format!("/v1/stream/{value}?offset=-1")).await;
+        let cache = page.header("cache-control").unwrap();
+        let seconds: u64 = cache.split(['=', ',']).filter_map(|part| part.parse::<u64>().ok()).sum();
+        assert!((1..=longest).contains(&seconds) && cache.starts_with("public, max-age="), "{header}: {cache}");
+    }
+}
+
+#[tokio::test]
 async fn a_reader_that_stays_keeps_an_idle_stream_and_its_end_is_404_for_those_who_come_back() {
     let server = Server::with(|config| config.sweep = std::time::Duration::from_millis(20));
     let text = (CONTENT_TYPE.as_str(), TEXT);
