@@ -77,7 +77,7 @@ struct Temporary {
 impl Temporary {
     fn open() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let options = DiskOptions { sync: SyncMode::Never, hot_max: 400, reserve: 1, ..DiskOptions::default() };
+        let options = DiskOptions { sync: SyncMode::Never, hot_max: 400, reserve: 1 };
         let (store, recovery) = DiskStore::open(directory.path(), &options).unwrap();
         assert!(recovery.streams.is_empty() && recovery.notes.is_empty());
         Self { store, _directory: directory }

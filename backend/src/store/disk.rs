@@ -3,7 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `disk/open.rs` | the directory: whose it is, its lock, its version, its making |
-//! | `disk/journal.rs` | looks the engine's journal over before the engine reads it |
+//! | `disk/journal.rs`, `disk/tables.rs` | look the engine's files over before the engine reads them |
 //! | `disk/recover.rs` | what is known of every stream when the store opens |
 //! | `disk/queue.rs`, `disk/commit.rs`, `disk/stage.rs` | group commit: what waits, who writes it, one commit in the making |
 //! | `disk/hot.rs` | where streams stand, and the latest appends in memory |
@@ -28,6 +28,9 @@ mod recover;
 mod space;
 mod stage;
 mod sweep;
+mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use commit::Counts;
 pub use open::OpenError;

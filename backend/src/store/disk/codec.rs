@@ -167,8 +167,8 @@ pub(super) fn seal_record(key: &[u8], record: &Record) -> Vec<u8> {
 }
 
 /// The append that a key and its value hold.
-pub(super) fn open_record(key: &[u8], value: Bytes) -> Result<Record, Damage> {
-    let body = open(Space::Data, key, &value)?;
+pub(super) fn open_record(key: &[u8], value: &Bytes) -> Result<Record, Damage> {
+    let body = open(Space::Data, key, value)?;
     let (_, at) = read_data_key(key)?;
     let mut input = Input(body);
     let time = input.time()?;
@@ -422,16 +422,16 @@ mod tests {
             let was = record(body);
             let key = data_key(StreamId(5), was.at);
             let value = seal_record(&key, &was);
-            let is = open_record(&key, Bytes::from(value.clone())).unwrap();
+            let is = open_record(&key, &Bytes::from(value.clone())).unwrap();
             assert_eq!((is.at, is.time, is.payload.bytes()), (was.at, was.time, was.payload.bytes()), "{body}");
             assert_eq!(is.payload.ends(), was.payload.ends(), "{body}");
             for bit in 0..value.len() * 8 {
                 let mut flipped = value.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
-                assert!(open_record(&key, Bytes::from(flipped)).is_err(), "{body}, bit {bit}");
+                assert!(open_record(&key, &Bytes::from(flipped)).is_err(), "{body}, bit {bit}");
             }
             let elsewhere = data_key(StreamId(6), was.at);
-            assert!(open_record(&elsewhere, Bytes::from(value)).is_err(), "{body} under another key");
+            assert!(open_record(&elsewhere, &Bytes::from(value)).is_err(), "{body} under another key");
         }
     }
 

@@ -212,7 +212,7 @@ fn options(space: &str) -> KeyspaceCreateOptions {
 
 fn open_record(guard: Guard) -> Result<Record, StoreError> {
     let (key, value) = guard.into_inner().map_err(unreadable)?;
-    codec::open_record(&key, value.into()).map_err(|Damage(what)| {
+    codec::open_record(&key, &value.into()).map_err(|Damage(what)| {
         let place = codec::read_data_key(&key).map(|(stream, at)| format!("stream {} at {at}", stream.0));
         StoreError::Damaged(format!("{}: {what}", place.unwrap_or_else(|_| "an append".to_owned())))
     })

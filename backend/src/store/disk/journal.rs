@@ -20,16 +20,16 @@ const COMMIT_BYTES_MIN: usize = 13 + 9 + 13;
 /// Numbers of commits beyond this are damage: the engine counts from zero.
 const NUMBER_MAX: u64 = 1 << 60;
 
-/// Why a journal can't be read.
+/// Why the engine's files can't be read.
 #[derive(Debug)]
-pub(super) enum JournalError {
+pub(super) enum FilesError {
     /// The system refused.
     Io(io::Error),
-    /// It is damaged, and where.
+    /// They are damaged, and where.
     Damaged(String),
 }
 
-impl From<io::Error> for JournalError {
+impl From<io::Error> for FilesError {
     fn from(reason: io::Error) -> Self {
         Self::Io(reason)
     }
@@ -38,7 +38,7 @@ impl From<io::Error> for JournalError {
 /// Looks over all journals in `folder`; cuts off an unfinished commit at the end of the last one.
 ///
 /// - Returns the bytes cut off.
-pub(super) fn examine(folder: &Path) -> Result<u64, JournalError> {
+pub(super) fn examine(folder: &Path) -> Result<u64, FilesError> {
     let journals = journals(folder)?;
     let mut number = 0;
     for (index, path) in journals.iter().enumerate() {
@@ -46,14 +46,17 @@ pub(super) fn examine(folder: &Path) -> Result<u64, JournalError> {
         let (end, last) = whole_commits(&bytes, number);
         number = last;
         let rest = &bytes[end..];
-        let Some(written) = rest.iter().rposition(|byte| *byte != 0).map(|last| last + 1) else { continue };
+        let Some(written) = written(rest) else { continue };
         let is_last = index + 1 == journals.len();
         let place = format!("{} at byte {end} of {}", path.display(), end + written);
         if !is_last {
-            return Err(JournalError::Damaged(format!("{place}, which later journals follow")));
+            return Err(FilesError::Damaged(format!("the journal {place}, which later journals follow")));
         }
-        if let Some(next) = later_commit(rest, number) {
-            return Err(JournalError::Damaged(format!("{place}; whole commits follow from byte {}", end + next)));
+        if let Some(next) = later_commit(rest) {
+            return Err(FilesError::Damaged(format!(
+                "the journal {place}; whole commits follow from byte {}",
+                end + next
+            )));
         }
         cut(path, end)?;
         tracing::warn!("{} ended in {written} bytes of an unfinished commit; they are cut off", path.display());
@@ -63,14 +66,14 @@ pub(super) fn examine(folder: &Path) -> Result<u64, JournalError> {
 }
 
 /// The journals in the order in which they were written.
-fn journals(folder: &Path) -> Result<Vec<PathBuf>, JournalError> {
+fn journals(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
     let mut journals = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "jnl") {
             let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok());
             let Some(number) = number else {
-                return Err(JournalError::Damaged(format!("{}, whose name is no journal's", path.display())));
+                return Err(FilesError::Damaged(format!("the name of {} is no journal's", path.display())));
             };
             journals.push((number, path));
         }
@@ -88,11 +91,11 @@ fn whole_commits(bytes: &[u8], before: u64) -> (usize, u64) {
     (end, number)
 }
 
-/// Where in `bytes` the first whole commit begins, if there is one with a number above `number`.
-fn later_commit(bytes: &[u8], number: u64) -> Option<usize> {
-    (1..bytes.len().saturating_sub(COMMIT_BYTES_MIN) + 1)
-        .filter(|at| bytes[*at] == 1)
-        .find(|at| commit(&bytes[*at..]).is_some_and(|(_, next)| next > number))
+/// Where in `bytes` the first whole commit begins, if there is one; at 0 when its number does not rise.
+fn later_commit(bytes: &[u8]) -> Option<usize> {
+    (0..bytes.len().saturating_sub(COMMIT_BYTES_MIN) + 1)
+        .filter(|at| bytes.get(*at) == Some(&1))
+        .find(|at| commit(&bytes[*at..]).is_some())
 }
 
 /// The length and number of the whole commit that `bytes` begin with.
@@ -143,6 +146,15 @@ fn chunk<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
+/// Bytes up to the last that is not zero; `None` when all are.
+fn written(rest: &[u8]) -> Option<usize> {
+    // Whole pieces at once: what is behind the commits is mostly zeros, and much.
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let piece = rest.chunks(ZEROS.len()).rposition(|piece| piece != &ZEROS[..piece.len()])?;
+    let until = rest.len().min((piece + 1) * ZEROS.len());
+    rest[..until].iter().rposition(|byte| *byte != 0).map(|last| last + 1)
+}
+
 fn cut(path: &Path, end: usize) -> io::Result<()> {
     let file: File = OpenOptions::new().write(true).open(path)?;
     file.set_len(end as u64)?;
@@ -185,8 +197,9 @@ mod tests {
         }
         let back = [second.clone(), first.clone()].concat();
         assert_eq!(whole_commits(&back, 0), (second.len(), 5), "numbers rise");
-        assert_eq!(later_commit(&both[1..], 3), Some(first.len() - 1));
-        assert_eq!(later_commit(&both[1..], 5), None);
-        assert_eq!(later_commit(&both[1..both.len() - 1], 3), None, "not whole");
+        assert_eq!(later_commit(&back[second.len()..]), Some(0));
+        assert_eq!(later_commit(&both[1..]), Some(first.len() - 1));
+        assert_eq!(later_commit(&both[1..both.len() - 1]), None, "not whole");
+        assert_eq!(later_commit(&[]), None);
     }
 }

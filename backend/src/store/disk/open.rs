@@ -2,7 +2,8 @@
 
 use super::super::StoreError;
 use super::engine::{Engine, EngineError};
-use super::journal::{self, JournalError};
+use super::journal::{self, FilesError};
+use super::tables;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -121,10 +122,12 @@ impl Directory {
         if let Some(missing) = missing_part(&path).map_err(failed)? {
             return Err(self.damage(format!("{} is missing", missing.display())));
         }
-        journal::examine(&path).map_err(|error| match error {
-            JournalError::Io(reason) => OpenError::Io { path: path.clone(), reason },
-            JournalError::Damaged(what) => self.damage(format!("the journal {what}")),
-        })?;
+        let unfit = |error| match error {
+            FilesError::Io(reason) => OpenError::Io { path: path.clone(), reason },
+            FilesError::Damaged(what) => self.damage(what),
+        };
+        tables::examine(&path.join("keyspaces")).map_err(unfit)?;
+        journal::examine(&path).map_err(unfit)?;
         Engine::open(&path).map_err(|EngineError(what)| self.damage(what))
     }
 

@@ -1,0 +1,195 @@
+//! Files cut short or with flipped bits: the store opens with a prefix of what was committed or says what is broken; it never
+//! gives wrong bytes.
+
+use super::*;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::fs;
+use std::path::PathBuf;
+
+/// A small store on disk, and what it held after each of its commits.
+struct Sample {
+    directory: tempfile::TempDir,
+    states: Vec<Model>,
+}
+
+impl Sample {
+    /// - `flushes`: so that most of it rests in tables and not in the journal only.
+    fn new(flushes: bool) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = open(directory.path()).unwrap();
+        let mut states = vec![Model::default()];
+        let mut take = |id: u64, change: Change| {
+            let mut model = states.last().unwrap().clone();
+            model.apply(StreamId(id), &change);
+            states.push(model);
+            commit(&store, StreamId(id), change).unwrap();
+        };
+        let marked = |position: u64, body: &str, seq: u64, close: bool| {
+            let marks = Marks { seq: Some(seq.to_string()), producer: Some(producer("p", 1, seq)) };
+            Change::Append { at: offset(position), payload: Some(json(body)), close, marks, now: at(seq) }
+        };
+        take(1, creation("one", None));
+        take(2, creation("two", Some("[11,22]")));
+        take(3, creation("three", Some("7")));
+        for number in 0..12 {
+            take(1, marked(number * 6, "[1,2,3]", number, number == 11));
+            take(2, append(6 + number * 3, "33"));
+            if flushes && number % 4 == 3 {
+                store.engine.data.rotate_memtable_and_wait().unwrap();
+                store.engine.facts.rotate_memtable_and_wait().unwrap();
+            }
+        }
+        take(2, Change::Trim { before: offset(12) });
+        take(3, Change::Delete);
+        take(2, append(42, "44"));
+        if flushes {
+            store.engine.data.rotate_memtable_and_wait().unwrap();
+            store.engine.facts.rotate_memtable_and_wait().unwrap();
+        }
+        drop(store);
+        Self { directory, states: states.into_iter().map(Model::kept).collect() }
+    }
+
+    /// A copy with one file changed.
+    fn changed(&self, file: &Path, change: impl FnOnce(&mut Vec<u8>)) -> tempfile::TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_all(self.directory.path(), copy.path());
+        let place = copy.path().join(file);
+        let mut bytes = fs::read(&place).unwrap();
+        change(&mut bytes);
+        fs::write(&place, bytes).unwrap();
+        copy
+    }
+
+    /// The files with that part in their name, relative to the directory.
+    fn files(&self, part: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        collect(self.directory.path(), &mut found);
+        found.retain(|path| path.to_string_lossy().contains(part) && fs::metadata(path).unwrap().len() > 0);
+        found.into_iter().map(|path| path.strip_prefix(self.directory.path()).unwrap().to_owned()).collect()
+    }
+
+    /// The number of commits that a damaged copy still holds, or `None` when it is refused or a read is.
+    fn prefix(&self, copy: &Path, what: &str) -> Option<usize> {
+        let (store, recovery) = match open(copy) {
+            Ok(opened) => opened,
+            Err(OpenError::Damaged { .. }) => return None,
+            Err(other) => panic!("{what}: {other:?}"),
+        };
+        match Model::of(&store, recovery) {
+            Ok(model) => {
+                let held = self.states.iter().rposition(|state| *state == model);
+                assert!(held.is_some(), "{what}: no prefix of what was committed: {model:#?}");
+                held
+            }
+            Err(StoreError::Damaged(_)) => None,
+            Err(other) => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { collect(&path, found) } else { found.push(path) }
+    }
+    found.sort();
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy_all(&path, &target);
+        } else if path.extension().is_some_and(|extension| extension == "jnl") {
+            // Without the zeros behind what was written: they would be most of the time that this takes.
+            let bytes = fs::read(&path).unwrap();
+            let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            fs::write(&target, &bytes[..written]).unwrap();
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Makes the journal of a sample as short as what was written to it.
+fn shorten(sample: &Sample) -> (PathBuf, usize) {
+    let [journal] = &sample.files(".jnl")[..] else { panic!("one journal") };
+    let path = sample.directory.path().join(journal);
+    let bytes = fs::read(&path).unwrap();
+    let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    fs::write(&path, &bytes[..written]).unwrap();
+    (journal.clone(), written)
+}
+
+#[test]
+fn a_journal_cut_anywhere_gives_a_prefix_and_all_that_lies_before_the_cut() {
+    let sample = Sample::new(false);
+    let (journal, written) = shorten(&sample);
+    let mut held = 0;
+    for length in (0..=written).step_by(61).chain([written]) {
+        for zeros in [0, 100] {
+            let copy = sample.changed(&journal, |bytes| {
+                bytes.truncate(length);
+                bytes.resize(length + zeros, 0);
+            });
+            let now = sample.prefix(copy.path(), &format!("cut at {length}")).expect("a cut end is no damage");
+            assert!(now >= held, "cut at {length}: {now} commits, {held} when cut earlier");
+            held = now;
+        }
+    }
+    assert_eq!(held, sample.states.len() - 1, "uncut, everything is there");
+}
+
+#[test]
+fn a_journal_with_a_flipped_bit_gives_a_prefix_or_is_refused_and_loses_only_the_last_commit_without_a_word() {
+    let sample = Sample::new(false);
+    let (journal, written) = shorten(&sample);
+    let seed: u64 = rand::rng().random();
+    println!("seed {seed}");
+    let mut random = SmallRng::seed_from_u64(seed);
+    let (mut refused, last) = (0, sample.states.len() - 1);
+    for place in (0..written).step_by(23) {
+        let bit = random.random_range(0..8);
+        let what = format!("seed {seed}: bit {bit} of byte {place} of {written}");
+        let copy = sample.changed(&journal, |bytes| bytes[place] ^= 1 << bit);
+        match sample.prefix(copy.path(), &what) {
+            None => refused += 1,
+            // What looks like an unfinished commit at the very end can't be told from one.
+            Some(held) => assert!(held + 2 >= last, "{what}: {held} of {last} commits, without a word"),
+        }
+    }
+    assert!(refused > 10, "{refused} refused");
+}
+
+#[test]
+fn tables_with_flipped_bits_or_cut_short_never_give_wrong_bytes() {
+    let sample = Sample::new(true);
+    let seed: u64 = rand::rng().random();
+    println!("seed {seed}");
+    let mut random = SmallRng::seed_from_u64(seed);
+    let tables = sample.files("keyspaces/");
+    assert!(tables.len() > 8, "{tables:?}");
+    let (mut refused, mut tried) = (0, 0);
+    for table in tables {
+        let length = fs::metadata(sample.directory.path().join(&table)).unwrap().len();
+        let step = usize::try_from(length / 12).unwrap().max(1);
+        let length = usize::try_from(length).unwrap();
+        for place in (0..length).step_by(step) {
+            let (place, bit) = ((place + random.random_range(0..step)).min(length - 1), random.random_range(0..8));
+            let what = format!("seed {seed}: bit {bit} of byte {place} of {}", table.display());
+            let flipped = sample.changed(&table, |bytes| bytes[place] ^= 1 << bit);
+            refused += usize::from(sample.prefix(flipped.path(), &what).is_none());
+            tried += 1;
+        }
+        let what = format!("half of {}", table.display());
+        let cut = sample.changed(&table, |bytes| bytes.truncate(length / 2));
+        refused += usize::from(sample.prefix(cut.path(), &what).is_none());
+        tried += 1;
+    }
+    println!("{refused} of {tried} were refused");
+    assert!(refused * 3 > tried, "{refused} of {tried} refused");
+}

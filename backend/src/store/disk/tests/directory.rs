@@ -1,0 +1,113 @@
+//! Whose a directory is: one server's, ours, of our version, and whole.
+
+use super::*;
+use std::collections::BTreeSet;
+use std::fs;
+
+/// Every file below, with what is in it.
+fn files(directory: &Path) -> BTreeSet<(String, Vec<u8>)> {
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            files.insert((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+    files
+}
+
+#[test]
+fn a_second_store_in_the_same_directory_is_refused_until_the_first_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, _) = open(directory.path()).unwrap();
+    let refusal = open(directory.path()).unwrap_err();
+    assert!(matches!(&refusal, OpenError::InUse { path } if path == directory.path()), "{refusal:?}");
+    let text = refusal.to_string();
+    let place = directory.path().display().to_string();
+    assert!(text.contains(&place) && text.contains("--data-dir") && text.lines().count() == 1, "{text}");
+    commit(&first, StreamId(1), creation("a", None)).unwrap();
+    drop(first);
+    assert_eq!(open(directory.path()).unwrap().1.streams.len(), 1);
+}
+
+#[test]
+fn a_directory_with_something_else_in_it_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("letter.txt"), "dear").unwrap();
+    let before = files(directory.path());
+    let refusal = open(directory.path()).unwrap_err();
+    assert!(matches!(&refusal, OpenError::Foreign { found, .. } if found == "letter.txt"), "{refusal:?}");
+    assert_eq!(files(directory.path()), before);
+}
+
+#[test]
+fn a_missing_directory_is_made_and_an_empty_one_used() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(&directory.path().join("a/b")).unwrap());
+    assert!(directory.path().join("a/b").is_dir());
+    fs::create_dir(directory.path().join("empty")).unwrap();
+    drop(open(&directory.path().join("empty")).unwrap());
+}
+
+#[test]
+fn a_path_that_can_t_be_a_directory_is_refused_with_its_name() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let refusal = open(file.path()).unwrap_err();
+    assert!(matches!(refusal, OpenError::Io { .. }), "{refusal:?}");
+    let text = refusal.to_string();
+    assert!(text.contains(&file.path().display().to_string()) && text.contains("--data-dir"), "{text}");
+}
+
+#[test]
+fn another_version_is_refused_with_both_named() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()).unwrap());
+    fs::write(directory.path().join("TAILWATER"), "tailwater data directory, format 2\n").unwrap();
+    let before = files(directory.path());
+    let refusal = open(directory.path()).unwrap_err();
+    assert!(matches!(refusal, OpenError::Version { .. }), "{refusal:?}");
+    let text = refusal.to_string();
+    assert!(text.contains("format 1") && text.contains("format 2"), "{text}");
+    assert_eq!(files(directory.path()), before);
+}
+
+#[test]
+fn a_making_that_a_crash_broke_off_begins_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let unfinished = directory.path().join("db.new");
+    fs::create_dir(&unfinished).unwrap();
+    fs::write(unfinished.join("0.jnl"), "half").unwrap();
+    fs::write(directory.path().join("lock"), "").unwrap();
+    fs::write(directory.path().join("TAILWATER"), "tailwater data directory, format 1\n").unwrap();
+    let (store, recovery) = open(directory.path()).unwrap();
+    assert!(recovery.streams.is_empty());
+    commit(&store, StreamId(1), creation("a", None)).unwrap();
+}
+
+#[test]
+fn a_missing_part_is_damage_and_nothing_is_tidied_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = open(directory.path()).unwrap();
+    commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
+    store.engine.data.rotate_memtable_and_wait().unwrap();
+    store.engine.facts.rotate_memtable_and_wait().unwrap();
+    drop(store);
+    let db = directory.path().join("db");
+    let mut parts = vec![db.join("version"), db.join("keyspaces")];
+    let spaces = fs::read_dir(db.join("keyspaces")).unwrap();
+    parts.extend(spaces.map(|space| space.unwrap().path().join("current")));
+    assert_eq!(parts.len(), 6, "{parts:?}");
+    for part in parts {
+        let aside = directory.path().join("aside");
+        fs::rename(&part, &aside).unwrap();
+        let before = files(directory.path());
+        let refusal = open(directory.path()).unwrap_err();
+        assert!(matches!(refusal, OpenError::Damaged { .. }), "{}: {refusal:?}", part.display());
+        assert_eq!(files(directory.path()), before, "{}", part.display());
+        fs::rename(&aside, &part).unwrap();
+    }
+    let (store, recovery) = open(directory.path()).unwrap();
+    assert_eq!(whole(&store, &recovery.streams[0]).unwrap(), "1,");
+}

@@ -1,0 +1,131 @@
+//! A medium that is full, fails to write or fails to sync: what was acknowledged stays, reads go on, and the reason is told.
+
+use super::*;
+
+fn opened(directory: &Path, options: &DiskOptions, fault: &str) -> DiskStore {
+    let (store, _) = DiskStore::open_with(directory, options, Faults::parse(fault)).unwrap();
+    commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
+    store
+}
+
+#[test]
+fn after_a_failure_to_write_or_sync_nothing_more_is_taken_reads_go_on_and_a_restart_has_what_was_acknowledged() {
+    for (sync, point) in [
+        (SyncMode::Always, "before_write"),
+        (SyncMode::Always, "after_write"),
+        (SyncMode::Always, "before_sync"),
+        (SyncMode::Always, "after_sync"),
+        (SyncMode::Always, "before_done"),
+        (SyncMode::Never, "after_write"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let always = DiskOptions { sync, ..options() };
+        // The first pass is the creation's.
+        let store = opened(directory.path(), &always, &format!("{point}:2:error"));
+        for (position, body) in [(2, "2"), (2, "2"), (2, "3")] {
+            let refusal = commit(&store, StreamId(1), append(position, body)).unwrap_err();
+            let StoreError::Unwritable(why) = &refusal else { panic!("{point}: {refusal:?}") };
+            assert!(why.contains("planned fault") && why.contains("restart"), "{point}: {why}");
+        }
+        assert_eq!(commit(&store, StreamId(2), creation("b", None)).map_err(|_| ()), Err(()), "{point}");
+        assert!(note(&store, "n", Some("1")).is_err(), "{point}");
+        assert_eq!(read(&store, StreamId(1), 0, 2, 10).as_deref(), Ok("1,"), "{point}");
+        assert_eq!(read(&store, StreamId(1), 2, 4, 10), Err(StoreError::Trimmed { earliest: offset(2) }), "{point}");
+        drop(store);
+        let (store, recovery) = open(directory.path()).unwrap();
+        let text = whole(&store, &recovery.streams[0]).unwrap();
+        // What failed may be there: nobody knows how far it came. What was refused after it is not.
+        assert!(text == "1," || text == "1,2,", "{point}: {text}");
+        assert_eq!(recovery.streams.len(), 1, "{point}");
+    }
+}
+
+#[test]
+fn a_late_sync_that_fails_ends_writing_with_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let soon = DiskOptions { sync: SyncMode::Within(Duration::from_millis(1)), ..options() };
+    let store = opened(directory.path(), &soon, "before_sync:1:error");
+    let begun = std::time::Instant::now();
+    let mut position = 2;
+    let why = loop {
+        match commit(&store, StreamId(1), append(position, "2")) {
+            Ok(()) => position += 2,
+            Err(StoreError::Unwritable(why)) => break why,
+            Err(other) => panic!("{other:?}"),
+        }
+        assert!(begun.elapsed() < DEADLINE, "never refused");
+    };
+    assert!(why.contains("planned fault") && why.contains("restart"), "{why}");
+    assert_eq!(read(&store, StreamId(1), position - 2, position, 10).map(|page| page.len()), Ok(2));
+}
+
+#[test]
+fn a_full_medium_refuses_appends_only_and_takes_them_again_once_there_is_room() {
+    let Some(medium) = Medium::mount(96 << 20) else { return };
+    let reserve = 48 << 20;
+    let limits = DiskOptions { reserve, ..options() };
+    let store = opened(&medium.path().join("data"), &limits, "");
+    let message = format!("\"{}\"", "x".repeat(500_000));
+    let mut end = 2;
+    let refusal = loop {
+        match commit(&store, StreamId(1), append(end, &message)) {
+            Ok(()) => end += message.len() as u64 + 1,
+            Err(refusal) => break refusal,
+        }
+        assert!(end < 96 << 20, "never full");
+    };
+    let StoreError::Full { kept, limit, needed } = refusal else { panic!("{refusal:?}") };
+    assert!(kept <= limit && kept + needed > limit && limit + reserve <= 96 << 20, "{kept} + {needed} of {limit}");
+    assert!(end > 4 << 20, "{end} bytes are little");
+    let second = end - message.len() as u64 - 1;
+    assert_eq!(read(&store, StreamId(1), second, end, 10).map(|page| page.len()), Ok(message.len() + 1));
+    // What needs no room goes on, and a file that goes elsewhere makes room without a restart.
+    let close = Change::Append { at: offset(end), payload: None, close: false, marks: Marks::default(), now: at(0) };
+    commit(&store, StreamId(1), close).unwrap();
+    commit(&store, StreamId(2), creation("b", None)).unwrap();
+    commit(&store, StreamId(2), Change::Delete).unwrap();
+    medium.grow(192 << 20);
+    let begun = std::time::Instant::now();
+    while commit(&store, StreamId(1), append(end, &message)).is_err() {
+        assert!(begun.elapsed() < DEADLINE, "still full");
+    }
+    drop(store);
+    let (_, recovery) = open(&medium.path().join("data")).unwrap();
+    assert_eq!(recovery.streams[0].next, offset(end + message.len() as u64 + 1));
+}
+
+/// A small medium of its own.
+struct Medium {
+    directory: tempfile::TempDir,
+}
+
+impl Medium {
+    /// - Returns `None`, and says so, where this may not mount anything.
+    fn mount(bytes: u64) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = std::process::Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(directory.path());
+        if command.status().is_ok_and(|status| status.success()) {
+            return Some(Self { directory });
+        }
+        println!("SKIPPED: a small medium can't be mounted here (only root can); nothing was tested");
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn grow(&self, bytes: u64) {
+        let mut command = std::process::Command::new("mount");
+        command.args(["-o", &format!("remount,size={bytes}")]).arg(self.path());
+        assert!(command.status().unwrap().success());
+    }
+}
+
+impl Drop for Medium {
+    fn drop(&mut self) {
+        // Lazily: a store that a failed test left open goes first.
+        let _gone = std::process::Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
