@@ -22,6 +22,7 @@ compile_error!("cargo xtask needs Unix (Linux, macOS, or WSL on Windows): it end
 mod bench;
 mod build;
 mod child;
+mod crash;
 mod dev;
 mod fault;
 mod install;
@@ -46,6 +47,8 @@ Tailwater's own commands
   cargo xtask dev [-- ARGS]         server and `trunk serve` together; both follow changes of the sources
   cargo xtask test [STEPS]          everything that must hold before a change is merged
   cargo xtask test --list           the steps, one line each
+  cargo xtask crash [OPTIONS]       kill the server again and again and look for what it lost; --rounds N, --for TIME (1h),
+                                    --seed S
   cargo xtask bench pipe [ARGS]     appends per second on each store; --help tells what else there is
 
 ARGS go to `tailwater serve` (`cargo xtask serve -- --listen 127.0.0.1:8000`).
@@ -70,12 +73,13 @@ fn main() -> ExitCode {
         "serve" => serve::run(&texts),
         "dev" => dev::run(&texts),
         "test" => test::run(&texts),
+        "crash" => crash::run(&texts),
         "bench" => bench::run(&texts),
         "" | "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(())
         }
-        other => Err(Fault::Usage(format!("there is no command `{other}`; expected setup, serve, dev or test"))),
+        other => Err(Fault::Usage(format!("there is no command `{other}`; expected setup, serve, dev, test or crash"))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -50,6 +50,7 @@ const STEPS: [Step; 12] = [
         run: doc,
     },
     Step { name: "native", groups: &[], what: "unit and integration tests", needs: &[], run: native },
+    Step { name: "crash", groups: &[], what: "200 deaths of the server, and nothing lost", needs: &[], run: crash },
     Step { name: "scripts", groups: &["e2e"], what: "the test scripts' own tests", needs: &[Need::Node], run: scripts },
     Step {
         name: "conformance",
@@ -203,6 +204,10 @@ fn native(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.log.run(&mut bench.cargo(&["test"]))?;
     // Natively the dashboard is only its models; it is no default member because Trunk builds it.
     bench.log.run(&mut bench.cargo(&["test", "--package", "tailwater-dashboard"]))
+}
+
+fn crash(bench: &Bench<'_>) -> Result<(), Fault> {
+    bench.log.run(&mut bench.cargo(&crate::crash::ARGUMENTS))
 }
 
 fn scripts(bench: &Bench<'_>) -> Result<(), Fault> {

@@ -1,0 +1,221 @@
+//! Whether what a stream holds is what was sent to it: each writer's appends in their order, all that were acknowledged, each
+//! once, at the position that was told, and nothing else. Pure.
+
+use super::body::Body;
+use std::collections::HashSet;
+
+/// What is known of one append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was acknowledged; where it ends, if that was told.
+    Kept { end: Option<usize> },
+    /// It left and no answer came.
+    Unknown,
+    /// It was refused: it must not be there.
+    Refused,
+}
+
+/// One append.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) body: Body,
+    /// Whether it closes the stream.
+    pub(crate) closes: bool,
+    pub(crate) fate: Fate,
+    /// How it was sent.
+    pub(crate) stamp: Stamp,
+}
+
+/// What makes an append the same when it is sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stamp {
+    /// Nothing: it must not be sent again.
+    None,
+    /// An idempotent producer's numbers.
+    Producer { epoch: u64, seq: u64 },
+    /// `Stream-Seq`.
+    Seq(String),
+    /// `If-Match`.
+    At(String),
+}
+
+/// An append that was found in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Which writer, as an index.
+    pub(crate) writer: usize,
+    /// Which of its entries.
+    pub(crate) entry: usize,
+    /// The position at which it begins.
+    pub(crate) at: usize,
+}
+
+/// Finds every append in `content[from..]`, which must consist of them: each writer's in order, those acknowledged all of them.
+///
+/// # Errors
+/// What is wrong at the position up to which everything could be explained.
+pub(crate) fn find(content: &[u8], from: usize, writers: &[&[Entry]]) -> Result<Vec<Found>, String> {
+    let mut search = Search { content, writers, failed: HashSet::new(), found: Vec::new(), deepest: (from, None) };
+    let next = vec![0; writers.len()];
+    if search.explain(from, next) { Ok(search.found) } else { Err(search.complaint()) }
+}
+
+struct Search<'a> {
+    content: &'a [u8],
+    writers: &'a [&'a [Entry]],
+    /// Positions with each writer's next entry from which the rest could not be explained.
+    failed: HashSet<(usize, Vec<usize>)>,
+    found: Vec<Found>,
+    /// The last position up to which everything was explained, and who was next there.
+    deepest: (usize, Option<Vec<usize>>),
+}
+
+impl Search<'_> {
+    /// Depth first, without recursion: thousands of appends would be as many frames.
+    fn explain(&mut self, from: usize, next: Vec<usize>) -> bool {
+        let first = self.candidates(from, &next);
+        let mut path = vec![(from, next, first)];
+        while let Some((at, next, candidates)) = path.last_mut() {
+            let (at, taken) = (*at, candidates.pop());
+            if taken.is_none() && at == self.content.len() && self.is_all(next) {
+                return true;
+            }
+            if at >= self.deepest.0 {
+                self.deepest = (at, Some(next.clone()));
+            }
+            let Some((writer, entry)) = taken else {
+                self.failed.insert((at, next.clone()));
+                path.pop();
+                self.found.pop();
+                continue;
+            };
+            let mut after = next.clone();
+            after[writer] = entry + 1;
+            let then = at + self.writers[writer][entry].body.kept.len();
+            if !self.failed.contains(&(then, after.clone())) {
+                let candidates = self.candidates(then, &after);
+                self.found.push(Found { writer, entry, at });
+                path.push((then, after, candidates));
+            }
+        }
+        false
+    }
+
+    /// Appends that can stand at `at`; the best one last.
+    fn candidates(&self, at: usize, next: &[usize]) -> Vec<(usize, usize)> {
+        let rest = &self.content[at..];
+        let mut candidates = Vec::new();
+        for (writer, entries) in self.writers.iter().enumerate() {
+            for (index, entry) in entries.iter().enumerate().skip(next[writer]) {
+                let kept = &entry.body.kept;
+                let is_here = !kept.is_empty() && rest.starts_with(kept) && entry.fate != Fate::Refused;
+                let told = match entry.fate {
+                    Fate::Kept { end } => end,
+                    Fate::Unknown | Fate::Refused => None,
+                };
+                if is_here && told.is_none_or(|end| end == at + kept.len()) {
+                    candidates.push((told.is_some(), (writer, index)));
+                }
+                // Only what need not be there can be passed over.
+                if matches!(entry.fate, Fate::Kept { .. }) && !kept.is_empty() {
+                    break;
+                }
+            }
+        }
+        candidates.sort_by_key(|(is_told, _)| *is_told);
+        candidates.into_iter().map(|(_, candidate)| candidate).collect()
+    }
+
+    /// Whether nothing that was acknowledged is left.
+    fn is_all(&self, next: &[usize]) -> bool {
+        let must = |entry: &Entry| matches!(entry.fate, Fate::Kept { .. }) && !entry.body.kept.is_empty();
+        self.writers.iter().zip(next).all(|(entries, next)| !entries[*next..].iter().any(must))
+    }
+
+    fn complaint(&self) -> String {
+        let (at, next) = &self.deepest;
+        let Some(next) = next else { return format!("nothing could be explained from {at} on") };
+        let rest = &self.content[*at..];
+        let shown = String::from_utf8_lossy(&rest[..rest.len().min(60)]).into_owned();
+        let mut complaint = format!("explained up to {at} of {}; there stands {shown:?}", self.content.len());
+        for (writer, entries) in self.writers.iter().enumerate() {
+            for (index, entry) in entries.iter().enumerate() {
+                let kept = &entry.body.kept;
+                let is_here = kept.len() > 1 && rest.starts_with(kept);
+                let place = if index < next[writer] { "found before" } else { "not found before" };
+                if is_here {
+                    complaint += &format!("\n  that is writer {writer}'s append {index} ({:?}, {place})", entry.fate);
+                }
+            }
+            if let Some(entry) = entries.get(next[writer]) {
+                let common = rest.iter().zip(&entry.body.kept).take_while(|(is, was)| is == was).count();
+                let (length, fate) = (entry.body.kept.len(), entry.fate);
+                complaint += &format!(
+                    "\n  writer {writer}'s next is append {} of {}: {length} bytes, {fate:?}, the first {common} fit here",
+                    next[writer],
+                    entries.len(),
+                );
+            }
+        }
+        complaint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    const TOLD: fn(usize) -> Fate = |end| Fate::Kept { end: Some(end) };
+    const KEPT: Fate = Fate::Kept { end: None };
+
+    fn entry(kept: &'static str, fate: Fate) -> Entry {
+        let body = Body { sent: Bytes::new(), kept: Bytes::from_static(kept.as_bytes()), ends: vec![kept.len()] };
+        Entry { body, closes: false, fate, stamp: Stamp::None }
+    }
+
+    fn find_in(content: &str, writers: &[&[Entry]]) -> Result<Vec<(usize, usize, usize)>, String> {
+        let found = find(content.as_bytes(), 0, writers)?;
+        Ok(found.into_iter().map(|it| (it.writer, it.entry, it.at)).collect())
+    }
+
+    #[test]
+    fn appends_of_several_writers_are_found_in_any_order_of_writers() {
+        let one = [entry("a1", TOLD(2)), entry("a2", KEPT), entry("a3", Fate::Unknown)];
+        let two = [entry("b1", TOLD(4)), entry("no", Fate::Refused), entry("b2", KEPT)];
+        assert_eq!(find_in("a1b1b2a2", &[&one, &two]), Ok(vec![(0, 0, 0), (1, 0, 2), (1, 2, 4), (0, 1, 6)]));
+        assert_eq!(find_in("a1b1a2a3b2", &[&one, &two]).map(|found| found.len()), Ok(5), "the unknown one is there");
+    }
+
+    #[test]
+    fn two_ways_to_explain_a_byte_are_both_tried() {
+        // `x` first looks like the second writer's, whose next then is missing.
+        let one = [entry("x", KEPT), entry("y", KEPT)];
+        let two = [entry("x", KEPT), entry("z", KEPT)];
+        assert!(find_in("xyxz", &[&one, &two]).is_ok());
+        assert!(find_in("xzxy", &[&one, &two]).is_ok());
+        assert!(find_in("xyzx", &[&one, &two]).is_err());
+    }
+
+    #[test]
+    fn every_kind_of_damage_is_found() {
+        let one = || [entry("a1", TOLD(2)), entry("a2", TOLD(6)), entry("a3", Fate::Unknown)];
+        let two = || [entry("b1", TOLD(4)), entry("no", Fate::Refused)];
+        assert!(find_in("a1b1a2", &[&one(), &two()]).is_ok());
+        for (content, damage) in [
+            ("a1b1", "the last one acknowledged is lost"),
+            ("b1a2", "the first one is lost"),
+            ("a1b1a2a2", "one is there twice"),
+            ("a1b1a2b1", "an older one is there twice"),
+            ("a2b1a1", "one writer's order is not kept"),
+            ("a1b1no", "what was refused is there"),
+            ("b1a1a2", "the positions told are not those kept"),
+            ("a1b1a2a3a3", "an unknown one is there twice"),
+            ("a1b1a", "one is cut"),
+            ("a1b1a2zz", "something that nobody sent is there"),
+            ("a1bXa2", "a byte is another"),
+        ] {
+            assert!(find_in(content, &[&one(), &two()]).is_err(), "{damage}: {content}");
+        }
+    }
+}

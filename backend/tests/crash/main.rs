@@ -1,0 +1,145 @@
+//! Writers append through the real port, the server dies at random moments and at every point of a commit, is started anew,
+//! and everything that was acknowledged must be read by every technique: none lost, none twice, in order.
+//!
+//! | variable | what it says | default |
+//! | --- | --- | --- |
+//! | `TAILWATER_CRASH_ROUNDS` | how many lives of a server | 200, or 20 without the feature `faults` |
+//! | `TAILWATER_CRASH_FOR` | how long instead (`1h`) | |
+//! | `TAILWATER_CRASH_SEED` | the plan: bodies, deaths, faults; what threads make of it differs | random, printed |
+//!
+//! `cargo xtask crash` sets them. With the feature `faults` every other round aborts the server at a point of a commit, or
+//! lets that point fail.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing, in its helpers too, and a long one says how far it is"
+)]
+
+mod body;
+mod check;
+mod keeper;
+mod plan;
+mod reader;
+mod server;
+mod story;
+mod stream;
+mod writer;
+
+use plan::{Death, POINTS, Settings};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use server::Place;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use story::Story;
+use stream::Counts;
+use tailwater_protocol::transport::native::Client;
+
+/// Lives of one data directory.
+const LIVES: u64 = 10;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn client() -> Client {
+    // The first call installs it; there is no TLS here, but the clients want to know how it would be done.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    Client::new().unwrap()
+}
+
+fn place(name: &str) -> Place {
+    Place::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{name}-{}", std::process::id())))
+}
+
+/// What a whole run did.
+#[derive(Debug, Default)]
+struct Total {
+    rounds: u64,
+    struck: BTreeMap<&'static str, u64>,
+    acknowledged: u64,
+    unknown: [u64; 2],
+    closed: u64,
+    bytes: u64,
+}
+
+impl Total {
+    fn add(&mut self, counts: &Counts) {
+        for point in &counts.struck {
+            *self.struck.entry(point).or_default() += 1;
+        }
+        self.acknowledged += counts.acknowledged;
+        self.unknown[0] += counts.unknown_there;
+        self.unknown[1] += counts.unknown_absent;
+        self.closed += counts.closed;
+        self.bytes += counts.bytes;
+    }
+
+    fn say(&self, begun: Instant) {
+        let Self { rounds, struck, acknowledged, unknown: [there, absent], closed, bytes } = self;
+        let (kib, seconds) = (bytes / 1024, begun.elapsed().as_secs());
+        println!(
+            "crash: {rounds} rounds in {seconds} s: {acknowledged} appends acknowledged and found, {kib} KiB; of those \
+             without an answer {there} were there and {absent} not; {closed} streams closed; aborted {struck:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_acknowledged_survives_every_death_once_and_in_order() {
+    let settings = Settings::from_environment();
+    println!("crash: seed {}", settings.seed);
+    let (runtime, client, begun) = (runtime(), client(), Instant::now());
+    let mut random = SmallRng::seed_from_u64(settings.seed);
+    let mut total = Total::default();
+    while settings.goes_on(total.rounds) {
+        let place = place(&total.rounds.to_string());
+        let mut story = Story::new(place.clone(), "disk", client.clone(), random.random());
+        let mut lives = 0;
+        while lives < LIVES && settings.goes_on(total.rounds) {
+            let death = Death::of(total.rounds, &mut random);
+            runtime
+                .block_on(story.live(&death))
+                .unwrap_or_else(|wrong| fail(&settings, &total, &death, &story, &wrong));
+            (lives, total.rounds) = (lives + 1, total.rounds + 1);
+            total.add(&std::mem::take(&mut story.counts));
+            if total.rounds.is_multiple_of(20) {
+                total.say(begun);
+            }
+        }
+        let last = Death::Stop(Duration::ZERO);
+        runtime.block_on(story.end()).unwrap_or_else(|wrong| fail(&settings, &total, &last, &story, &wrong));
+        total.add(&story.counts);
+        place.remove();
+    }
+    total.say(begun);
+    assert!(total.acknowledged > total.rounds && total.closed > 0, "there was little to lose: {total:?}");
+    let points = &POINTS[..if cfg!(feature = "faults") { 5 } else { 0 }];
+    assert!(total.rounds < 100 || points.iter().all(|it| total.struck.contains_key(it)), "not every point: {total:?}");
+    assert!(total.rounds < 100 || total.unknown.iter().all(|count| *count > 0), "no death came in between: {total:?}");
+}
+
+fn fail(settings: &Settings, total: &Total, death: &Death, story: &Story, wrong: &str) -> ! {
+    let (seed, round) = (settings.seed, total.rounds + 1);
+    panic!(
+        "round {round}, whose server was to end by {death:?}: {wrong}\n\nthe last words of its servers:\n{}\n\n{}\n\
+         repeat with: cargo xtask crash --seed {seed} --rounds {round}",
+        story.last_words(),
+        story.whereabouts(),
+    );
+}
+
+#[test]
+fn a_store_that_forgets_is_found_out() {
+    let (runtime, client, place) = (runtime(), client(), place("forgets"));
+    let mut story = Story::new(place.clone(), "memory", client, 7);
+    let death = Death::Kill(Duration::from_millis(200));
+    // The first life makes streams, and nobody writes to them before the second.
+    let lost = (0..2).find_map(|_| runtime.block_on(story.live(&death)).err());
+    assert!(lost.as_ref().is_some_and(|wrong| wrong.contains("is lost")), "{lost:?}");
+    place.remove();
+}

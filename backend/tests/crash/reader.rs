@@ -1,0 +1,217 @@
+//! Readers: a look at a whole stream by plain reads, and followers by every technique that go on across the server's deaths.
+
+use super::server::DEADLINE;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tailwater_protocol::headers::{self, ContentKind};
+use tailwater_protocol::transport::native::{self, Client, FollowOptions};
+use tailwater_protocol::{Data, Report, Technique, Token};
+
+/// What a stream shows.
+#[derive(Debug)]
+pub(crate) enum Look {
+    Page(Page),
+    /// It is not there: 404, or 410 when forks of it live.
+    Missing(u16),
+}
+
+/// All of a stream.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) content: Vec<u8>,
+    pub(crate) closed: bool,
+}
+
+/// Why there is no look.
+#[derive(Debug)]
+pub(crate) enum NoLook {
+    /// The server is gone.
+    Died,
+    /// It answered what it must not.
+    Wrong(String),
+}
+
+impl NoLook {
+    pub(crate) fn named(self, name: &str) -> Self {
+        match self {
+            Self::Died => Self::Died,
+            Self::Wrong(wrong) => Self::Wrong(format!("{name}: {wrong}")),
+        }
+    }
+
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Died => "the server ended, or cut an answer, though nothing was to happen to it".to_owned(),
+            Self::Wrong(wrong) => wrong,
+        }
+    }
+}
+
+/// Reads a stream from its beginning, or from `from`, to its tail.
+///
+/// # Errors
+/// [`NoLook`].
+pub(crate) async fn look(http: &reqwest::Client, url: &str, kind: ContentKind, from: usize) -> Result<Look, NoLook> {
+    let mut page = Page { content: Vec::new(), closed: false };
+    loop {
+        let at = from + page.content.len();
+        let asking = async {
+            let response = http.get(format!("{url}?offset={at:016}")).send().await.map_err(|_| NoLook::Died)?;
+            let status = response.status().as_u16();
+            let map = response.headers().clone();
+            let body = response.bytes().await.map_err(|_| NoLook::Died)?;
+            Ok((status, map, body))
+        };
+        let answer = tokio::time::timeout(DEADLINE, asking).await;
+        let (status, map, body) = answer.map_err(|_| NoLook::Wrong(format!("no page within {DEADLINE:?}")))??;
+        let wrong = |what: &str| NoLook::Wrong(format!("reading at {at}: {what}: {status} {map:?}"));
+        match status {
+            200 => {}
+            404 | 410 if page.content.is_empty() => return Ok(Look::Missing(status)),
+            _ => return Err(wrong(&String::from_utf8_lossy(&body))),
+        }
+        let is = |name| map.get(name).is_some_and(|value| value == "true");
+        match kind {
+            ContentKind::Json => {
+                let inner = body.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+                let inner = inner.ok_or_else(|| wrong("a page that is no array"))?;
+                page.content.extend_from_slice(inner);
+                page.content.extend(inner.first().map(|_| b','));
+            }
+            ContentKind::Text | ContentKind::Binary => page.content.extend_from_slice(&body),
+        }
+        let next = map.get(headers::STREAM_NEXT_OFFSET).and_then(|next| next.to_str().ok()?.parse::<usize>().ok());
+        if next != Some(from + page.content.len()) {
+            return Err(wrong(&format!("{} bytes do not lead to the offset told", body.len())));
+        }
+        if is(headers::STREAM_UP_TO_DATE) {
+            page.closed = is(headers::STREAM_CLOSED);
+            return Ok(Look::Page(page));
+        }
+        if from + page.content.len() == at {
+            return Err(wrong("a page that is not the last and does not move on"));
+        }
+    }
+}
+
+/// What a follower got so far.
+#[derive(Debug, Default)]
+struct Seen {
+    content: Vec<u8>,
+    /// It saw the stream's end.
+    closed: bool,
+    /// It can't go on: why.
+    failed: Option<String>,
+    /// An answer contradicted what came before.
+    wrong: Option<String>,
+}
+
+/// A follower of one stream by one technique, with one offset through all its connections.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    technique: Technique,
+    seed: u64,
+    seen: Arc<Mutex<Seen>>,
+    /// Nobody helps it: it finds the way back after a crash by itself.
+    pub(crate) is_left_alone: bool,
+    running: Option<native::Follower>,
+}
+
+impl Follower {
+    pub(crate) fn new(technique: Technique, seed: u64, is_left_alone: bool) -> Self {
+        Self { technique, seed, seen: Arc::default(), is_left_alone, running: None }
+    }
+
+    /// Goes on from where it stands, if it does not already.
+    pub(crate) fn go_on(&mut self, client: &Client, url: &str) {
+        let (seen, technique) = (Arc::clone(&self.seen), self.technique);
+        if self.running.is_some() || self.seen.lock().unwrap().closed {
+            return;
+        }
+        let at = seen.lock().unwrap().content.len();
+        let from = if at == 0 { Token::beginning() } else { format!("{at:016}").parse().unwrap() };
+        let options = FollowOptions {
+            technique,
+            from,
+            poll_interval: Duration::from_millis(40),
+            fallback: false,
+            seed: self.seed,
+            ..FollowOptions::default()
+        };
+        self.running = Some(client.follow(url, options, move |report| seen.lock().unwrap().take(report)));
+    }
+
+    /// Leaves, as a reader does whose process ends; its offset is kept.
+    pub(crate) fn leave(&mut self) {
+        self.running = None;
+    }
+
+    /// Checks that what it got is the beginning of `content`.
+    ///
+    /// # Errors
+    /// What differs.
+    pub(crate) fn check(&self, content: &[u8]) -> Result<(), String> {
+        let (seen, technique) = (self.seen.lock().unwrap(), self.technique);
+        if let Some(wrong) = &seen.wrong {
+            return Err(format!("{technique}: {wrong}"));
+        }
+        if content.starts_with(&seen.content) {
+            return Ok(());
+        }
+        let common = content.iter().zip(&seen.content).take_while(|(is, was)| is == was).count();
+        let (got, has) = (seen.content.len(), content.len());
+        Err(format!("{technique} got {got} bytes of the {has} that are there, the same only up to {common}"))
+    }
+
+    /// Waits until it got everything.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(crate) async fn catch_up(&self, content: &[u8], closed: bool) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            self.check(content)?;
+            {
+                let seen = self.seen.lock().unwrap();
+                if seen.content.len() == content.len() && (seen.closed || !closed) {
+                    return Ok(());
+                }
+                let (technique, got, has) = (self.technique, seen.content.len(), content.len());
+                if let Some(failed) = &seen.failed {
+                    return Err(format!("{technique} gave up at {got} of {has}: {failed}"));
+                }
+                if begun.elapsed() > DEADLINE {
+                    return Err(format!("{technique} stands at {got} of {has} after {DEADLINE:?}, closed: {closed}"));
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+impl Seen {
+    fn take(&mut self, report: Report) {
+        match report {
+            Report::Batch { batch, .. } => {
+                match &batch.data {
+                    Data::Json(messages) => {
+                        for message in messages {
+                            self.content.extend_from_slice(message.as_bytes());
+                            self.content.push(b',');
+                        }
+                    }
+                    Data::Text(text) => self.content.extend_from_slice(text.as_bytes()),
+                    Data::Binary(bytes) => self.content.extend_from_slice(bytes),
+                }
+                let told = batch.next.as_str().parse::<usize>().ok();
+                if told != Some(self.content.len()) && self.wrong.is_none() {
+                    let (got, told) = (self.content.len(), &batch.next);
+                    self.wrong = Some(format!("what came leads to {got}, but the offset told is {told}"));
+                }
+                self.closed |= batch.closed;
+            }
+            Report::Finished { fault: Some(fault), .. } => self.failed = Some(fault),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! One data directory through several lives of the server: start, look at everything, write, die.
+
+use super::keeper::{self, Done};
+use super::plan::Death;
+use super::reader::{Follower, Look, NoLook, look};
+use super::server::{DEADLINE, Place, Server, Start};
+use super::stream::{Being, Counts, Stream};
+use super::writer::Writer;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tailwater_protocol::Technique;
+use tailwater_protocol::transport::native::Client;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// How long a round waits for a planned fault before it kills.
+const FAULT_WITHIN: Duration = Duration::from_millis(500);
+
+/// A data directory with all that is known of what it must hold.
+#[derive(Debug)]
+pub(crate) struct Story {
+    place: Place,
+    store: &'static str,
+    http: reqwest::Client,
+    client: Client,
+    random: SmallRng,
+    streams: Vec<Stream>,
+    names: u64,
+    /// Since somebody last took them.
+    pub(crate) counts: Counts,
+}
+
+type Writing = JoinSet<(usize, Writer, Result<(), String>)>;
+
+impl Story {
+    /// - `store`: `disk`, or `memory` to see that what forgets is found out.
+    pub(crate) fn new(place: Place, store: &'static str, client: Client, seed: u64) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let random = SmallRng::seed_from_u64(seed);
+        let (streams, counts) = (Vec::new(), Counts::default());
+        Self { place, store, http, client, random, streams, names: 0, counts }
+    }
+
+    /// One life of the server.
+    ///
+    /// # Errors
+    /// What was found wrong.
+    pub(crate) async fn live(&mut self, death: &Death) -> Result<(), String> {
+        let server = self.start(Some(death)).await?;
+        self.catch_up(false).await?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let writing = self.write(&stop);
+        let keeping = self.keep();
+        match death {
+            Death::Kill(after) => {
+                sleep(*after).await;
+                server.kill();
+            }
+            Death::Stop(after) => {
+                sleep(*after).await;
+                server.stop()?;
+            }
+            Death::Abort(point, _) => self.await_abort(server, point),
+            Death::Error(..) => {
+                sleep(FAULT_WITHIN / 2).await;
+                stop.store(true, Ordering::Relaxed);
+                self.take_back(writing, keeping).await?;
+                // The failing store gives no answer to some, but whatever was acknowledged can still be read.
+                self.look_at_all(false).await.map_err(NoLook::text)?;
+                server.kill();
+                self.leave();
+                return Ok(());
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        self.take_back(writing, keeping).await?;
+        self.leave();
+        Ok(())
+    }
+
+    /// The last life: everybody gets everything, and a clean stop loses nothing either.
+    ///
+    /// # Errors
+    /// What was found wrong.
+    pub(crate) async fn end(&mut self) -> Result<(), String> {
+        let server = self.start(None).await?;
+        self.catch_up(true).await?;
+        self.leave();
+        server.stop()?;
+        self.start(None).await?.stop()
+    }
+
+    /// Where everything was left to be looked at.
+    pub(crate) fn whereabouts(&self) -> String {
+        format!("its data is in {}", self.place.data.display())
+    }
+
+    /// What the servers said last.
+    pub(crate) fn last_words(&self) -> String {
+        self.place.last_words()
+    }
+
+    /// Starts a server, perhaps at the second attempt, and looks at everything that must be there.
+    async fn start(&mut self, death: Option<&Death>) -> Result<Server, String> {
+        let mut fault = death.and_then(Death::fault);
+        loop {
+            let start = self.way(fault.clone());
+            if self.store == "disk" && self.random.random_ratio(1, 8) {
+                let first = Server::spawn(&self.place, &start);
+                sleep(Duration::from_millis(self.random.random_range(0..60))).await;
+                first.kill();
+            }
+            let mut server = Server::spawn(&self.place, &start);
+            let ready = server.ready();
+            let looked = match ready {
+                Ok(()) => self.look_at_all(true).await,
+                Err(_) if fault.is_some() => Err(NoLook::Died),
+                Err(wrong) => Err(NoLook::Wrong(wrong)),
+            };
+            match looked {
+                Ok(()) => {
+                    self.go_on();
+                    return Ok(server);
+                }
+                // The fault can strike what opening finishes.
+                Err(NoLook::Died) if fault.is_some() => {
+                    self.counts.struck.extend(death.and_then(Death::point));
+                    fault = None;
+                }
+                Err(other) => return Err(other.text()),
+            }
+        }
+    }
+
+    fn way(&mut self, fault: Option<String>) -> Start {
+        let sync = ["always", "always", "always", "50ms", "never"][self.random.random_range(0..5)];
+        let mut more: Vec<String> = ["--workers", "2", "--long-poll-hold", "5s"].map(str::to_owned).into();
+        if self.store == "disk" && self.random.random_ratio(1, 2) {
+            // So little that most reads are answered from disk.
+            more.extend(["--hot-max", "64KiB"].map(str::to_owned));
+        }
+        Start { store: self.store, sync, fault, more }
+    }
+
+    fn await_abort(&mut self, mut server: Server, point: &'static str) {
+        if server.ended(FAULT_WITHIN).is_some() {
+            self.counts.struck.push(point);
+        } else {
+            server.kill();
+        }
+    }
+
+    /// Holds every stream against what is known of it.
+    ///
+    /// - `settles`: the server was started anew, so nothing can be under way any more.
+    async fn look_at_all(&mut self, settles: bool) -> Result<(), NoLook> {
+        for at in 0..self.streams.len() {
+            let has_forks = self.has_forks(at);
+            let stream = &mut self.streams[at];
+            let url = self.place.url(&stream.path());
+            let seen = look(&self.http, &url, stream.kind, 0).await.map_err(|no| no.named(&stream.name))?;
+            if let (Look::Missing(404), Being::Gone, true) = (&seen, stream.being, has_forks) {
+                return Err(NoLook::Wrong(format!("{}: 404, though forks of it live", stream.name)));
+            }
+            let was = stream.being;
+            let absorbed = stream.absorb(seen, settles, &mut self.counts);
+            absorbed.map_err(|wrong| NoLook::Wrong(format!("{}: {wrong}", stream.name)))?;
+            if settles && was == Being::Unsure && stream.being == Being::Alive {
+                keeper::repeat(&self.http, &self.place.url(""), stream).await.map_err(NoLook::Wrong)?;
+            }
+            self.look_from_within(at).await?;
+        }
+        if settles {
+            self.settle_in();
+        }
+        Ok(())
+    }
+
+    /// A position that was once told still means the same.
+    async fn look_from_within(&mut self, at: usize) -> Result<(), NoLook> {
+        let stream = &self.streams[at];
+        if stream.being != Being::Alive || stream.boundaries.is_empty() {
+            return Ok(());
+        }
+        let from = stream.boundaries[self.random.random_range(0..stream.boundaries.len())];
+        let url = self.place.url(&stream.path());
+        match look(&self.http, &url, stream.kind, from).await.map_err(|no| no.named(&stream.name))? {
+            Look::Page(page) if page.content.starts_with(&stream.content[from..]) => Ok(()),
+            other => {
+                let came = match other {
+                    Look::Page(page) => format!("{} bytes that are others", page.content.len()),
+                    Look::Missing(status) => status.to_string(),
+                };
+                Err(NoLook::Wrong(format!("{}: reading from {from} gave {came}", stream.name)))
+            }
+        }
+    }
+
+    fn has_forks(&self, at: usize) -> bool {
+        let name = &self.streams[at].name;
+        let is_fork = |it: &&Stream| it.creation.fork.as_ref().is_some_and(|(source, ..)| source == name);
+        self.streams.iter().filter(is_fork).any(|it| it.being == Being::Alive)
+    }
+
+    /// New streams get writers and followers, and what is gone loses them.
+    fn settle_in(&mut self) {
+        for stream in &mut self.streams {
+            if stream.being == Being::Alive && stream.followers.is_empty() {
+                for technique in Technique::ALL {
+                    let (seed, alone) = (self.random.random(), self.random.random_ratio(1, 6));
+                    stream.followers.push(Follower::new(technique, seed, alone));
+                }
+                if !stream.closed {
+                    stream.hire(&mut self.random);
+                }
+            }
+            if stream.being == Being::Gone {
+                (stream.followers, stream.writers, stream.content) = Default::default();
+            }
+        }
+        // Never there: nothing is known of them but that they were not made.
+        self.streams.retain(|it| it.being != Being::Gone || it.deletion_asked);
+    }
+
+    fn go_on(&mut self) {
+        for stream in &mut self.streams {
+            let url = self.place.url(&stream.path());
+            for follower in &mut stream.followers {
+                follower.go_on(&self.client, &url);
+            }
+        }
+    }
+
+    fn leave(&mut self) {
+        let followers = self.streams.iter_mut().flat_map(|stream| &mut stream.followers);
+        followers.filter(|follower| !follower.is_left_alone).for_each(Follower::leave);
+    }
+
+    /// Waits until followers have all that is there, those that nobody helps only when asked to.
+    async fn catch_up(&self, all: bool) -> Result<(), String> {
+        for stream in self.streams.iter().filter(|stream| stream.being == Being::Alive) {
+            for follower in &stream.followers {
+                let checked = match all || !follower.is_left_alone {
+                    true => follower.catch_up(&stream.content, stream.closed).await,
+                    false => follower.check(&stream.content),
+                };
+                checked.map_err(|wrong| format!("{}: {wrong}", stream.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, stop: &Arc<AtomicBool>) -> Writing {
+        let mut writing = JoinSet::new();
+        for (at, stream) in self.streams.iter_mut().enumerate().filter(|(_, it)| it.being == Being::Alive) {
+            let url = self.place.url(&stream.path());
+            for mut writer in std::mem::take(&mut stream.writers) {
+                let (http, url, stop) = (self.http.clone(), url.clone(), Arc::clone(stop));
+                writing.spawn(async move {
+                    let outcome = writer.write(&http, &url, &stop).await;
+                    (at, writer, outcome)
+                });
+            }
+        }
+        writing
+    }
+
+    fn keep(&mut self) -> tokio::task::JoinHandle<Vec<Done>> {
+        let acts = keeper::plan(&self.streams, &mut self.names, &mut self.random);
+        let paths = self.streams.iter().map(Stream::path).collect();
+        let random = SmallRng::seed_from_u64(self.random.random());
+        tokio::spawn(keeper::keep(self.http.clone(), self.place.url(""), acts, paths, random))
+    }
+
+    async fn take_back(
+        &mut self,
+        mut writing: Writing,
+        keeping: tokio::task::JoinHandle<Vec<Done>>,
+    ) -> Result<(), String> {
+        let late = |_| format!("writers do not end within {DEADLINE:?}");
+        while let Some(ended) = timeout(DEADLINE * 2, writing.join_next()).await.map_err(late)? {
+            let (at, writer, outcome) = ended.unwrap();
+            let stream = &mut self.streams[at];
+            outcome.map_err(|wrong| format!("{}: {wrong}", stream.name))?;
+            stream.writers.push(writer);
+            stream.writers.sort_by_key(|writer| writer.id);
+        }
+        for done in timeout(DEADLINE * 2, keeping).await.map_err(late)?.unwrap() {
+            done.note(&mut self.streams)?;
+        }
+        Ok(())
+    }
+}

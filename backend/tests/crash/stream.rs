@@ -1,0 +1,219 @@
+//! What the harness knows of a stream, and how a look at it is held against that.
+
+use super::body::{Body, media_type};
+use super::check::{Entry, Fate, Stamp, find};
+use super::reader::{Follower, Look, Page};
+use super::writer::{Manner, Pending, Writer};
+use rand::Rng;
+use rand::rngs::SmallRng;
+use tailwater_protocol::headers::{self, ContentKind};
+
+/// Whether a stream is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Being {
+    /// Its creation got no answer.
+    Unsure,
+    /// Its creation was acknowledged, or it was seen.
+    Alive,
+    /// Its deletion got no answer.
+    Leaving,
+    /// Its deletion was acknowledged, or its absence was seen.
+    Gone,
+}
+
+/// How a stream is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Creation {
+    pub(crate) first: Body,
+    pub(crate) closed: bool,
+    /// The source's name, the offset, and how far beyond it.
+    pub(crate) fork: Option<(String, usize, usize)>,
+}
+
+/// A stream as it must be.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) name: String,
+    pub(crate) kind: ContentKind,
+    pub(crate) being: Being,
+    pub(crate) creation: Creation,
+    /// What it held when it was last looked at; it must stay.
+    pub(crate) content: Vec<u8>,
+    /// Positions in `content` that were issued.
+    pub(crate) boundaries: Vec<usize>,
+    pub(crate) closed: bool,
+    pub(crate) deletion_asked: bool,
+    pub(crate) writers: Vec<Writer>,
+    pub(crate) followers: Vec<Follower>,
+}
+
+/// What looks found, to know that there was something to find.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) acknowledged: u64,
+    pub(crate) unknown_there: u64,
+    pub(crate) unknown_absent: u64,
+    pub(crate) bytes: u64,
+    pub(crate) closed: u64,
+    /// The points at which servers ended as planned.
+    pub(crate) struck: Vec<&'static str>,
+}
+
+impl Stream {
+    /// A stream that is to be made.
+    ///
+    /// - `inherited`: what a fork begins with, and the positions in it that were issued.
+    pub(crate) fn new(name: String, kind: ContentKind, creation: Creation, inherited: (&[u8], &[usize])) -> Self {
+        let (mut content, mut boundaries) = (inherited.0.to_vec(), inherited.1.to_vec());
+        // What a fork takes of a message that it cuts is one message with its own first content, and nobody is told where
+        // the one ends and the other begins.
+        let cuts = kind == ContentKind::Binary && creation.fork.as_ref().is_some_and(|(.., sub)| *sub > 0);
+        if creation.first.sent.is_empty() || !cuts {
+            boundaries.push(content.len());
+        }
+        boundaries.extend(creation.first.ends.iter().map(|end| content.len() + end));
+        content.extend_from_slice(&creation.first.kept);
+        boundaries.dedup();
+        let closed = creation.closed;
+        Self {
+            name,
+            kind,
+            being: Being::Unsure,
+            creation,
+            content,
+            boundaries,
+            closed,
+            deletion_asked: false,
+            writers: Vec::new(),
+            followers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> String {
+        format!("/v1/stream/{}", self.name)
+    }
+
+    /// Writers of several manners, one to three.
+    pub(crate) fn hire(&mut self, random: &mut SmallRng) {
+        let may_close = random.random_ratio(1, 3);
+        let mut manners = vec![Manner::Producer { epoch: 0, seq: 0 }];
+        match random.random_range(0..8) {
+            0 => manners = vec![Manner::Match],
+            1 => manners.push(Manner::Match),
+            2 | 3 => manners.push(Manner::Plain),
+            4 => manners.push(Manner::Seq { rank: 0 }),
+            5 => manners.extend([Manner::Producer { epoch: 0, seq: 0 }, Manner::Plain]),
+            _ => {}
+        }
+        let numbered = (0..).zip(manners);
+        let kind = self.kind;
+        self.writers = numbered.map(|(id, manner)| Writer::new(id, kind, manner, may_close, random.random())).collect();
+    }
+
+    /// The request that makes it.
+    pub(crate) fn put(&self, http: &reqwest::Client, url: &str) -> reqwest::RequestBuilder {
+        let mut request = http.put(url).header("content-type", media_type(self.kind));
+        request = request.body(self.creation.first.sent.clone());
+        if self.creation.closed {
+            request = request.header(headers::STREAM_CLOSED, "true");
+        }
+        if let Some((source, at, sub)) = &self.creation.fork {
+            request = request
+                .header(headers::STREAM_FORKED_FROM, format!("/v1/stream/{source}"))
+                .header(headers::STREAM_FORK_OFFSET, format!("{at:016}"));
+            if *sub > 0 {
+                request = request.header(headers::STREAM_FORK_SUB_OFFSET, sub.to_string());
+            }
+        }
+        request
+    }
+
+    /// Holds what the stream shows against what it must; what was unknown is known afterwards if `settles`.
+    ///
+    /// - `settles`: nothing can be under way any more, because the server was started anew.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(crate) fn absorb(&mut self, look: Look, settles: bool, counts: &mut Counts) -> Result<(), String> {
+        let page = match (look, self.being) {
+            (Look::Page(page), Being::Unsure | Being::Alive | Being::Leaving) => page,
+            (Look::Missing(_), Being::Unsure | Being::Leaving | Being::Gone) => {
+                self.being = Being::Gone;
+                return Ok(());
+            }
+            (Look::Missing(status), Being::Alive) => return Err(format!("is lost: {status}")),
+            (Look::Page(_), Being::Gone) => return Err("is there again, though it was deleted".into()),
+        };
+        if let Some(status) = self.writers.iter().find_map(|writer| writer.over.filter(|status| *status != 409)) {
+            return Err(format!("is there again, though a writer was told {status}"));
+        }
+        self.check_content(&page)?;
+        self.check_end(&page)?;
+        if settles {
+            self.settle(page, counts)?;
+        }
+        Ok(())
+    }
+
+    fn check_content(&self, page: &Page) -> Result<(), String> {
+        if page.content.starts_with(&self.content) {
+            return Ok(());
+        }
+        let common = page.content.iter().zip(&self.content).take_while(|(is, was)| is == was).count();
+        let (is, was) = (page.content.len(), self.content.len());
+        Err(format!("had {was} bytes, has {is}, and they are the same only up to {common}"))
+    }
+
+    /// Closed stays closed, and open what nobody closed.
+    fn check_end(&self, page: &Page) -> Result<(), String> {
+        let entries = || self.writers.iter().flat_map(|writer| &writer.entries);
+        let closing = || entries().filter(|entry| entry.closes && entry.fate != Fate::Refused);
+        let was_told = self.writers.iter().any(|writer| writer.over == Some(409));
+        let must = self.closed || was_told || closing().any(|entry| matches!(entry.fate, Fate::Kept { .. }));
+        let pending = self.writers.iter().filter_map(|writer| writer.pending.as_ref());
+        let may = must || closing().next().is_some() || pending.into_iter().any(|it| it.entry.closes);
+        if must && !page.closed {
+            return Err(format!("is open, though its closing was told (writers: {was_told}, before: {})", self.closed));
+        }
+        if page.closed && !may {
+            return Err("is closed, and nobody closed it".into());
+        }
+        if self.closed && page.content.len() != self.content.len() {
+            return Err(format!("grew from {} to {} after its end", self.content.len(), page.content.len()));
+        }
+        Ok(())
+    }
+
+    /// What was unknown is there or not; from here on that stays so.
+    fn settle(&mut self, page: Page, counts: &mut Counts) -> Result<(), String> {
+        let entries: Vec<&[Entry]> = self.writers.iter().map(|writer| &*writer.entries).collect();
+        let found = find(&page.content, self.content.len(), &entries)?;
+        for it in &found {
+            let entry = &entries[it.writer][it.entry];
+            let end = it.at + entry.body.kept.len();
+            if entry.closes && (!page.closed || end != page.content.len()) {
+                return Err(format!("holds an append that closed it at {end}, but ends at {}", page.content.len()));
+            }
+            self.boundaries.extend(entry.body.ends.iter().map(|end| it.at + end));
+        }
+        for (index, writer) in self.writers.iter_mut().enumerate() {
+            let entries = std::mem::take(&mut writer.entries);
+            counts.acknowledged += entries.iter().filter(|it| matches!(it.fate, Fate::Kept { .. })).count() as u64;
+            let Some((place, last)) = entries.into_iter().enumerate().last() else { continue };
+            if last.fate != Fate::Unknown {
+                continue;
+            }
+            let is_bare = last.body.kept.is_empty();
+            let is_there =
+                if is_bare { page.closed } else { found.iter().any(|it| (it.writer, it.entry) == (index, place)) };
+            *(if is_there { &mut counts.unknown_there } else { &mut counts.unknown_absent }) += 1;
+            if last.stamp != Stamp::None {
+                writer.pending = Some(Pending { entry: last, is_there });
+            }
+        }
+        counts.bytes += (page.content.len() - self.content.len()) as u64;
+        counts.closed += u64::from(page.closed && !self.closed);
+        (self.content, self.closed, self.being) = (page.content, page.closed, Being::Alive);
+        Ok(())
+    }
+}

@@ -1,0 +1,319 @@
+//! Writers: each appends to one stream in its own manner until it is told to stop or the server is gone.
+
+use super::body::{self, Body, media_type};
+use super::check::{Entry, Fate, Stamp};
+use super::server::DEADLINE;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use reqwest::header::{CONTENT_TYPE, IF_MATCH};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tailwater_protocol::headers::{self, ContentKind};
+
+/// How a writer makes sure of its appends.
+#[derive(Debug, Clone)]
+pub(crate) enum Manner {
+    /// It numbers them, and repeats what got no answer.
+    Producer { epoch: u64, seq: u64 },
+    /// Not at all: what got no answer may be there or not.
+    Plain,
+    /// `Stream-Seq`; the only writer of its stream that does.
+    Seq { rank: u64 },
+    /// `If-Match` on the tail.
+    Match,
+}
+
+/// An append without an answer, of which a look at the stream told whether it is there.
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    pub(crate) entry: Entry,
+    pub(crate) is_there: bool,
+}
+
+/// One writer of one stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    pub(crate) id: u8,
+    kind: ContentKind,
+    manner: Manner,
+    number: u64,
+    may_close: bool,
+    random: SmallRng,
+    /// What was sent since the stream was last looked at.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) pending: Option<Pending>,
+    /// The last append of this epoch that was acknowledged.
+    last: Option<Entry>,
+    /// Why it writes no more: the answer's status.
+    pub(crate) over: Option<u16>,
+}
+
+/// What one request told.
+#[derive(Debug)]
+#[expect(dead_code, reason = "the text is there to be shown")]
+struct Answer {
+    status: u16,
+    next: Option<usize>,
+    closed: bool,
+    text: String,
+}
+
+/// Whether a writer goes on in this round.
+#[derive(Debug, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    Rest,
+}
+
+impl Writer {
+    pub(crate) fn new(id: u8, kind: ContentKind, manner: Manner, may_close: bool, seed: u64) -> Self {
+        let random = SmallRng::seed_from_u64(seed);
+        Self {
+            id,
+            kind,
+            manner,
+            number: 0,
+            may_close,
+            random,
+            entries: Vec::new(),
+            pending: None,
+            last: None,
+            over: None,
+        }
+    }
+
+    /// Writes until `stop`, or until the server is gone or takes no more.
+    ///
+    /// # Errors
+    /// What the server answered that it must not.
+    pub(crate) async fn write(
+        &mut self,
+        http: &reqwest::Client,
+        url: &str,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<(), String> {
+        if let Some(pending) = self.pending.take()
+            && self.settle(http, url, pending).await? == Then::Rest
+        {
+            return Ok(());
+        }
+        while self.over.is_none() && !stop.load(Ordering::Relaxed) {
+            if self.random.random_ratio(1, 3) {
+                tokio::time::sleep(Duration::from_micros(self.random.random_range(0..4_000))).await;
+            }
+            if self.step(http, url).await? == Then::Rest {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, http: &reqwest::Client, url: &str) -> Result<Then, String> {
+        if let Manner::Producer { epoch, seq } = self.manner {
+            if seq > 0 && self.random.random_ratio(1, 40) {
+                self.manner = Manner::Producer { epoch: epoch + 1, seq: 0 };
+                self.last = None;
+                return Ok(Then::GoOn);
+            }
+            if epoch > 0 && seq > 0 && self.random.random_ratio(1, 20) {
+                return self.come_back_as_zombie(http, url, epoch - 1).await;
+            }
+            if self.last.is_some() && self.random.random_ratio(1, 12) {
+                return self.repeat(http, url).await;
+            }
+        }
+        let Some(stamp) = self.stamp(http, url).await? else { return Ok(Then::Rest) };
+        self.number += 1;
+        let closes = self.may_close && self.random.random_ratio(1, 60);
+        let is_bare = closes && self.random.random_ratio(1, 3) && !matches!(stamp, Stamp::At(_));
+        let body =
+            if is_bare { Body::default() } else { body::make(self.kind, self.id, self.number, &mut self.random) };
+        let entry = Entry { body, closes, fate: Fate::Unknown, stamp };
+        let answer = self.send(http, url, &entry).await?;
+        self.take(entry, answer)
+    }
+
+    /// How the next append is marked; `None` when the server is gone.
+    async fn stamp(&mut self, http: &reqwest::Client, url: &str) -> Result<Option<Stamp>, String> {
+        Ok(Some(match &mut self.manner {
+            Manner::Plain => Stamp::None,
+            Manner::Producer { epoch, seq } => Stamp::Producer { epoch: *epoch, seq: *seq },
+            Manner::Seq { rank } => {
+                *rank += 1;
+                Stamp::Seq(format!("{rank:012}"))
+            }
+            Manner::Match => {
+                let Some(head) = ask(http.head(url)).await? else { return Ok(None) };
+                match head.next {
+                    Some(next) => Stamp::At(format!("\"{next:016}\"")),
+                    None => {
+                        self.over = Some(head.status);
+                        return Ok(None);
+                    }
+                }
+            }
+        }))
+    }
+
+    async fn send(&self, http: &reqwest::Client, url: &str, entry: &Entry) -> Result<Option<Answer>, String> {
+        let mut request = http.post(url).body(entry.body.sent.clone());
+        if !entry.body.sent.is_empty() {
+            request = request.header(CONTENT_TYPE, media_type(self.kind));
+        }
+        if entry.closes {
+            request = request.header(headers::STREAM_CLOSED, "true");
+        }
+        request = match &entry.stamp {
+            Stamp::None => request,
+            Stamp::Seq(seq) => request.header(headers::STREAM_SEQ, seq),
+            Stamp::At(tag) => request.header(IF_MATCH, tag),
+            Stamp::Producer { epoch, seq } => request
+                .header(headers::PRODUCER_ID, format!("writer-{}", self.id))
+                .header(headers::PRODUCER_EPOCH, epoch.to_string())
+                .header(headers::PRODUCER_SEQ, seq.to_string()),
+        };
+        ask(request).await
+    }
+
+    /// Notes what became of a new append.
+    fn take(&mut self, mut entry: Entry, answer: Option<Answer>) -> Result<Then, String> {
+        let Some(answer) = answer else {
+            self.entries.push(entry);
+            return Ok(Then::Rest);
+        };
+        let is_producer = matches!(entry.stamp, Stamp::Producer { .. });
+        let is_bare = entry.body.sent.is_empty();
+        let then = match (answer.status, &entry.stamp) {
+            (200, _) if is_producer && !is_bare => self.kept(&mut entry, &answer)?,
+            (204, _) if !is_producer || is_bare => self.kept(&mut entry, &answer)?,
+            (409, _) if answer.closed => self.ends(&mut entry, 409),
+            (404 | 410, _) => self.ends(&mut entry, answer.status),
+            (412, Stamp::At(_)) | (507, _) => {
+                entry.fate = Fate::Refused;
+                Then::GoOn
+            }
+            // A failing store may have written what it could not promise: what is there tells.
+            (500 | 503, _) => Then::Rest,
+            _ => return Err(format!("writer {} sent {:?} and was answered {answer:?}", self.id, entry.stamp)),
+        };
+        self.entries.push(entry);
+        Ok(then)
+    }
+
+    fn kept(&mut self, entry: &mut Entry, answer: &Answer) -> Result<Then, String> {
+        let end = answer.next.ok_or_else(|| format!("an acknowledgement without offset: {answer:?}"))?;
+        if answer.closed != entry.closes {
+            return Err(format!("closed: {}, but the acknowledgement says {answer:?}", entry.closes));
+        }
+        entry.fate = Fate::Kept { end: Some(end) };
+        self.accepted(entry);
+        Ok(if self.over.is_some() { Then::Rest } else { Then::GoOn })
+    }
+
+    /// Moves on behind an append that is there.
+    fn accepted(&mut self, entry: &Entry) {
+        if let (Manner::Producer { epoch, seq }, Stamp::Producer { epoch: of, seq: accepted }) =
+            (&mut self.manner, &entry.stamp)
+            && epoch == of
+        {
+            *seq = accepted + 1;
+        }
+        self.last = Some(entry.clone());
+        if entry.closes {
+            self.over = Some(409);
+        }
+    }
+
+    fn ends(&mut self, entry: &mut Entry, status: u16) -> Then {
+        entry.fate = Fate::Refused;
+        self.over = Some(status);
+        Then::Rest
+    }
+
+    /// Sends again what got no answer, and holds the answer against what the stream showed.
+    async fn settle(&mut self, http: &reqwest::Client, url: &str, pending: Pending) -> Result<Then, String> {
+        let Pending { entry, is_there } = &pending;
+        if matches!(entry.stamp, Stamp::None) {
+            return Ok(Then::GoOn);
+        }
+        let Some(answer) = self.send(http, url, entry).await? else {
+            match is_there {
+                true => self.pending = Some(pending),
+                false => self.entries.push(Entry { fate: Fate::Unknown, ..pending.entry }),
+            }
+            return Ok(Then::Rest);
+        };
+        if entry.body.sent.is_empty() && answer.status == 204 {
+            // Closing again is no error, whoever closed it first; but from now on it must be closed.
+            self.entries.push(Entry { fate: Fate::Kept { end: None }, ..pending.entry });
+            return Ok(self.retire(409));
+        }
+        let was_closed_by_another = answer.status == 409 && answer.closed && !(*is_there && entry.closes);
+        match (&entry.stamp, answer.status, is_there) {
+            // Deleted or closed meanwhile; on a closed stream only what closed it is recognised.
+            (_, 404 | 410, _) => self.over = Some(answer.status),
+            _ if was_closed_by_another => self.over = Some(409),
+            (_, 500 | 503, true) => self.pending = Some(pending),
+            (_, 500 | 503, false) => self.entries.push(Entry { fate: Fate::Unknown, ..pending.entry }),
+            (Stamp::Producer { .. }, 204, true) => self.accepted(entry),
+            (Stamp::Seq(_), 409, true) | (Stamp::At(_), 412, _) => {}
+            (Stamp::Producer { .. }, 200, false) | (Stamp::Seq(_) | Stamp::At(_), 204, false) => {
+                return self.take(pending.entry, Some(answer));
+            }
+            _ => {
+                let (id, stamp) = (self.id, &entry.stamp);
+                return Err(format!("writer {id} repeated {stamp:?}, there: {is_there}, and was answered {answer:?}"));
+            }
+        }
+        Ok(if self.over.is_some() || self.pending.is_some() { Then::Rest } else { Then::GoOn })
+    }
+
+    /// Sends the last append again, though it was acknowledged: it must not be there twice.
+    async fn repeat(&mut self, http: &reqwest::Client, url: &str) -> Result<Then, String> {
+        let Some(last) = self.last.clone() else { return Ok(Then::GoOn) };
+        let Some(answer) = self.send(http, url, &last).await? else { return Ok(Then::Rest) };
+        match answer.status {
+            204 => Ok(Then::GoOn),
+            409 if answer.closed => Ok(self.retire(409)),
+            404 | 410 => Ok(self.retire(answer.status)),
+            500 | 503 => Ok(Then::Rest),
+            _ => Err(format!("writer {} repeated {:?} and was answered {answer:?}", self.id, last.stamp)),
+        }
+    }
+
+    /// Sends something new in an epoch that is over: it must be refused.
+    async fn come_back_as_zombie(&mut self, http: &reqwest::Client, url: &str, epoch: u64) -> Result<Then, String> {
+        self.number += 1;
+        let body = body::make(self.kind, self.id, self.number, &mut self.random);
+        let stamp = Stamp::Producer { epoch, seq: self.random.random_range(0..1_000) };
+        let entry = Entry { body, closes: false, fate: Fate::Refused, stamp };
+        let Some(answer) = self.send(http, url, &entry).await? else { return Ok(Then::Rest) };
+        match answer.status {
+            403 => Ok(Then::GoOn),
+            404 | 410 => Ok(self.retire(answer.status)),
+            500 | 503 => Ok(Then::Rest),
+            _ => Err(format!("writer {} sent {:?} and was answered {answer:?}", self.id, entry.stamp)),
+        }
+    }
+
+    fn retire(&mut self, status: u16) -> Then {
+        self.over = Some(status);
+        Then::Rest
+    }
+}
+
+/// What a request told; `None` when no answer came.
+async fn ask(request: reqwest::RequestBuilder) -> Result<Option<Answer>, String> {
+    let asking = async {
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let next = text(headers::STREAM_NEXT_OFFSET).and_then(|next| next.parse().ok());
+        let closed = text(headers::STREAM_CLOSED) == Some("true");
+        // An acknowledgement counts once its head is there, whatever becomes of the rest.
+        let text = response.text().await.unwrap_or_default();
+        Some(Answer { status, next, closed, text })
+    };
+    tokio::time::timeout(DEADLINE, asking).await.map_err(|_| format!("no answer and no end within {DEADLINE:?}"))
+}
