@@ -1,7 +1,7 @@
 //! The keeper: creates, forks and deletes streams while the writers write.
 
 use super::body::{self, Body, media_type};
-use super::server::DEADLINE;
+use super::process::DEADLINE;
 use super::stream::{Being, Creation, Stream};
 use rand::Rng;
 use rand::rngs::SmallRng;

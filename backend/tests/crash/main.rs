@@ -22,18 +22,18 @@ mod body;
 mod check;
 mod keeper;
 mod plan;
+#[path = "../process/mod.rs"]
+mod process;
 mod reader;
-mod server;
 mod story;
 mod stream;
 mod writer;
 
 use plan::{Death, POINTS, Settings};
+use process::Place;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use server::Place;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use story::Story;
 use stream::Counts;
@@ -50,10 +50,6 @@ fn client() -> Client {
     // The first call installs it; there is no TLS here, but the clients want to know how it would be done.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     Client::new().unwrap()
-}
-
-fn place(name: &str) -> Place {
-    Place::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{name}-{}", std::process::id())))
 }
 
 /// What a whole run did.
@@ -97,7 +93,7 @@ fn what_is_acknowledged_survives_every_death_once_and_in_order() {
     let mut random = SmallRng::seed_from_u64(settings.seed);
     let mut total = Total::default();
     while settings.goes_on(total.rounds) {
-        let place = place(&total.rounds.to_string());
+        let place = Place::new(&format!("crash-{}", total.rounds));
         let mut story = Story::new(place.clone(), "disk", client.clone(), random.random());
         let mut lives = 0;
         while lives < LIVES && settings.goes_on(total.rounds) {
@@ -135,7 +131,7 @@ fn fail(settings: &Settings, total: &Total, death: &Death, story: &Story, wrong:
 
 #[test]
 fn a_store_that_forgets_is_found_out() {
-    let (runtime, client, place) = (runtime(), client(), place("forgets"));
+    let (runtime, client, place) = (runtime(), client(), Place::new("crash-forgets"));
     let mut story = Story::new(place.clone(), "memory", client, 7);
     let death = Death::Kill(Duration::from_millis(200));
     // The first life makes streams, and nobody writes to them before the second.

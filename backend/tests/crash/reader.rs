@@ -1,6 +1,6 @@
 //! Readers: a look at a whole stream by plain reads, and followers by every technique that go on across the server's deaths.
 
-use super::server::DEADLINE;
+use super::process::DEADLINE;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tailwater_protocol::headers::{self, ContentKind};

@@ -2,8 +2,8 @@
 
 use super::keeper::{self, Done};
 use super::plan::Death;
+use super::process::{DEADLINE, Place, Server, Start};
 use super::reader::{Follower, Look, NoLook, look};
-use super::server::{DEADLINE, Place, Server, Start};
 use super::stream::{Being, Counts, Stream};
 use super::writer::Writer;
 use rand::rngs::SmallRng;
@@ -33,12 +33,16 @@ pub(crate) struct Story {
     pub(crate) counts: Counts,
 }
 
+fn connections() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 type Writing = JoinSet<(usize, Writer, Result<(), String>)>;
 
 impl Story {
     /// - `store`: `disk`, or `memory` to see that what forgets is found out.
     pub(crate) fn new(place: Place, store: &'static str, client: Client, seed: u64) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = connections();
         let random = SmallRng::seed_from_u64(seed);
         let (streams, counts) = (Vec::new(), Counts::default());
         Self { place, store, http, client, random, streams, names: 0, counts }
@@ -114,6 +118,8 @@ impl Story {
                 first.kill();
             }
             let mut server = Server::spawn(&self.place, &start);
+            // With connections of its own: those to the dead one are no good.
+            self.http = connections();
             let ready = server.ready();
             let looked = match ready {
                 Ok(()) => self.look_at_all(true).await,

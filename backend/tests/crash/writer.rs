@@ -2,7 +2,7 @@
 
 use super::body::{self, Body, media_type};
 use super::check::{Entry, Fate, Stamp};
-use super::server::DEADLINE;
+use super::process::DEADLINE;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use reqwest::header::{CONTENT_TYPE, IF_MATCH};

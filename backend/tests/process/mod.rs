@@ -1,4 +1,7 @@
-//! The real binary in a process of its own, on one port and one data directory through all its deaths.
+//! The real binary in a process of its own, on one port and one data directory through all its deaths; shared by the tests
+//! that kill it.
+
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -32,12 +35,20 @@ pub(crate) struct Place {
     pub(crate) log: PathBuf,
 }
 
+impl Start {
+    /// On disk, synced before anything is acknowledged.
+    pub(crate) fn on_disk() -> Self {
+        Self { store: "disk", sync: "always", fault: None, more: vec!["--workers".into(), "2".into()] }
+    }
+}
+
 impl Place {
-    /// A free port and fresh folders below `folder`.
-    pub(crate) fn new(folder: &Path) -> Self {
+    /// A free port and a fresh folder; `name` is the test's.
+    pub(crate) fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         // Forget what an earlier run of this name left behind.
-        let _absent = std::fs::remove_dir_all(folder);
-        std::fs::create_dir_all(folder).unwrap();
+        let _absent = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
         Self { port: free_port(), data: folder.join("data"), log: folder.join("server.log") }
     }
 

@@ -1,0 +1,410 @@
+//! What the disk store promises across a kill, asked over HTTP: producers, closure, `Stream-Seq`, lifetimes, forks, retention,
+//! offsets and entity tags are after it what they were before.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what is wrong by failing, in its helpers too"
+)]
+
+mod process;
+
+use process::{DEADLINE, Place, Server, Start};
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tailwater_protocol::{Problem, headers};
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+const TEXT: [(&str, &str); 1] = [("content-type", "text/plain")];
+/// The largest number that JavaScript counts exactly.
+const COUNT_MAX: &str = "9007199254740991";
+
+/// A server that can be killed and started anew on the same data.
+struct House {
+    place: Place,
+    server: Option<Server>,
+    http: reqwest::Client,
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    map: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.map.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    fn next(&self) -> &str {
+        self.header(headers::STREAM_NEXT_OFFSET).unwrap_or_else(|| panic!("no offset: {self:?}"))
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.header(name) == Some("true")
+    }
+
+    #[track_caller]
+    fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
+    }
+}
+
+impl House {
+    fn new(name: &str) -> Self {
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let place = Place::new(&format!("restart-{name}"));
+        let mut house = Self { place, server: None, http: reqwest::Client::new() };
+        house.start();
+        house
+    }
+
+    fn start(&mut self) {
+        let mut server = Server::spawn(&self.place, &Start::on_disk());
+        server.ready().unwrap_or_else(|wrong| panic!("{wrong}\n{}", self.place.last_words()));
+        self.server = Some(server);
+        // With connections of its own: those to the dead one are no good.
+        self.http = reqwest::Client::builder().no_proxy().build().unwrap();
+    }
+
+    /// SIGKILL, and a new server on what is left.
+    fn crash(&mut self) {
+        self.kill();
+        self.start();
+    }
+
+    fn kill(&mut self) {
+        self.server.take().unwrap().kill();
+    }
+
+    async fn ask(&self, method: Method, target: &str, head: &[(&str, &str)], body: &str) -> Answer {
+        let mut request =
+            self.http.request(method, self.place.url(&format!("/v1/stream/{target}"))).body(body.to_owned());
+        for (name, value) in head {
+            request = request.header(*name, *value);
+        }
+        let asking = async {
+            let response = request.send().await.unwrap();
+            let (status, map) = (response.status().as_u16(), response.headers().clone());
+            Answer { status, map, body: response.text().await.unwrap() }
+        };
+        tokio::time::timeout(DEADLINE, asking).await.expect("an answer in time")
+    }
+
+    async fn put(&self, target: &str, head: &[(&str, &str)], body: &str) -> Answer {
+        self.ask(Method::PUT, target, head, body).await
+    }
+
+    async fn post(&self, target: &str, head: &[(&str, &str)], body: &str) -> Answer {
+        self.ask(Method::POST, target, head, body).await
+    }
+
+    async fn get(&self, target: &str) -> Answer {
+        self.ask(Method::GET, target, &[], "").await
+    }
+
+    async fn head(&self, target: &str) -> Answer {
+        self.ask(Method::HEAD, target, &[], "").await
+    }
+
+    async fn delete(&self, target: &str) -> Answer {
+        self.ask(Method::DELETE, target, &[], "").await
+    }
+
+    /// Appends as producer `p`.
+    async fn produce(&self, target: &str, epoch: &str, seq: &str, more: &[(&str, &str)], body: &str) -> Answer {
+        let own = [(headers::PRODUCER_ID, "p"), (headers::PRODUCER_EPOCH, epoch), (headers::PRODUCER_SEQ, seq)];
+        self.post(target, &[&TEXT[..], &own[..], more].concat(), body).await
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.server = None;
+        if !std::thread::panicking() {
+            self.place.remove();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_producer_stands_after_a_crash_exactly_where_its_data_ends() {
+    let mut house = House::new("producer");
+    house.put("it", &TEXT, "").await.expect(201);
+    house.produce("it", "3", "0", &[], "a").await.expect(200);
+    house.produce("it", "3", "1", &[], "b").await.expect(200);
+    house.crash();
+    for seq in ["0", "1"] {
+        let again = house.produce("it", "3", seq, &[], "again").await.expect(204);
+        assert_eq!(again.header(headers::PRODUCER_SEQ), Some("1"), "how far it came: {again:?}");
+    }
+    let gap = house.produce("it", "3", "3", &[], "d").await.expect(409);
+    assert_eq!(gap.header(headers::PRODUCER_EXPECTED_SEQ), Some("2"));
+    let stale = house.produce("it", "2", "0", &[], "z").await.expect(403);
+    assert_eq!(stale.header(headers::PRODUCER_EPOCH), Some("3"));
+    house.produce("it", "4", "1", &[], "y").await.expect(400);
+    house.produce("it", "3", "2", &[], "c").await.expect(200);
+    house.produce("it", COUNT_MAX, "0", &[], "!").await.expect(200);
+    house.crash();
+    house.produce("it", COUNT_MAX, "0", &[], "!").await.expect(204);
+    house.produce("it", "3", "3", &[], "d").await.expect(403);
+    assert_eq!(house.get("it").await.body, "abc!");
+}
+
+#[tokio::test]
+async fn closed_stays_closed_and_who_closed_it_may_ask_again() {
+    let mut house = House::new("closed");
+    let closes = [(headers::STREAM_CLOSED, "true")];
+    for name in ["by-producer", "bare", "at-birth"] {
+        let head = [&TEXT[..], if name == "at-birth" { &closes } else { &[] }].concat();
+        house.put(name, &head, "x").await.expect(201);
+    }
+    house.produce("by-producer", "0", "0", &[], "y").await.expect(200);
+    house.produce("by-producer", "0", "1", &closes, "z").await.expect(200);
+    house.post("bare", &closes, "").await.expect(204);
+    house.crash();
+    for (name, content) in [("by-producer", "xyz"), ("bare", "x"), ("at-birth", "x")] {
+        let read = house.get(name).await.expect(200);
+        assert!(read.is(headers::STREAM_CLOSED) && read.body == content, "{name}: {read:?}");
+        let refused = house.post(name, &TEXT, "more").await.expect(409);
+        assert!(refused.is(headers::STREAM_CLOSED) && refused.next() == read.next(), "{name}: {refused:?}");
+        house.put(name, &TEXT, "").await.expect(409);
+        house.put(name, &[&TEXT[..], &closes].concat(), "").await.expect(200);
+        house.post(name, &closes, "").await.expect(204);
+        house.get(&format!("{name}?offset=now&live=long-poll")).await.expect(204);
+    }
+    let again = house.produce("by-producer", "0", "1", &closes, "z").await.expect(204);
+    assert!(again.is(headers::STREAM_CLOSED), "{again:?}");
+    house.produce("by-producer", "0", "0", &[], "y").await.expect(409);
+}
+
+#[tokio::test]
+async fn conditions_hold_against_what_was_there_before_a_crash() {
+    let mut house = House::new("conditions");
+    house.put("it", &TEXT, "").await.expect(201);
+    let with = |name, value| [TEXT[0], (name, value)];
+    house.post("it", &with(headers::STREAM_SEQ, "b"), "1").await.expect(204);
+    let tail = house.post("it", &with(headers::STREAM_SEQ, "c"), "2").await.expect(204).next().to_owned();
+    house.crash();
+    for seq in ["a", "b", "c"] {
+        house.post("it", &with(headers::STREAM_SEQ, seq), "no").await.expect(409);
+    }
+    let refused = house.post("it", &with("if-match", "\"0000000000000001\""), "no").await.expect(412);
+    assert_eq!(refused.next(), tail);
+    let tag = format!("\"{tail}\"");
+    house.post("it", &[TEXT[0], ("if-match", &tag)], "3").await.expect(204);
+    house.post("it", &with(headers::STREAM_SEQ, "d"), "4").await.expect(204);
+    assert_eq!(house.get("it").await.body, "1234");
+}
+
+#[tokio::test]
+async fn every_offset_and_entity_tag_means_the_same_after_a_crash() {
+    let mut house = House::new("offsets");
+    let first = house.put("it", &JSON, r#"[{"big":9007199254740993,"a":1,"a":2},"물"]"#).await.expect(201);
+    let mut offsets = vec!["-1".to_owned(), first.next().to_owned()];
+    for body in ["1e400", "[[1],[]]", r#""\u0000é""#, "18446744073709551616"] {
+        offsets.push(house.post("it", &JSON, body).await.expect(204).next().to_owned());
+    }
+    let mut before = Vec::new();
+    for offset in &offsets {
+        before.push(house.get(&format!("it?offset={offset}")).await.expect(200));
+    }
+    house.crash();
+    assert!(before[0].body.contains("9007199254740993,\"a\":1,\"a\":2}"), "{:?}", before[0]);
+    for (offset, was) in offsets.iter().zip(&before) {
+        let is = house.get(&format!("it?offset={offset}")).await.expect(200);
+        assert_eq!((&is.body, is.next(), is.header("etag")), (&was.body, was.next(), was.header("etag")), "{offset}");
+        if let Some(tag) = was.header("etag") {
+            house.ask(Method::GET, &format!("it?offset={offset}"), &[("if-none-match", tag)], "").await.expect(304);
+        }
+    }
+    let tag = before[0].header("etag").unwrap();
+    house.post("it", &[(headers::STREAM_CLOSED, "true")], "").await.expect(204);
+    house.crash();
+    let closed = house.ask(Method::GET, "it?offset=-1", &[("if-none-match", tag)], "").await.expect(200);
+    assert!(closed.header("etag") != Some(tag) && closed.is(headers::STREAM_CLOSED), "{closed:?}");
+}
+
+#[tokio::test]
+async fn what_was_deleted_stays_deleted_and_its_name_begins_anew() {
+    let mut house = House::new("deleted");
+    for name in ["gone", "again"] {
+        house.put(name, &TEXT, "old").await.expect(201);
+        house.produce(name, "7", "0", &[], "old").await.expect(200);
+    }
+    let old = house.get("again").await;
+    house.delete("gone").await.expect(204);
+    house.delete("again").await.expect(204);
+    house.put("again", &TEXT, "new").await.expect(201);
+    house.crash();
+    house.get("gone").await.expect(404);
+    house.delete("gone").await.expect(404);
+    let new = house.get("again").await.expect(200);
+    assert_eq!((&*new.body, new.next()), ("new", "0000000000000003"));
+    assert_ne!(new.header("etag"), old.header("etag"), "another stream has other tags");
+    house.produce("again", "0", "0", &[], "!").await.expect(200);
+    house.put("gone", &JSON, "").await.expect(201);
+    house.crash();
+    assert_eq!(house.get("gone").await.body, "[]");
+    assert_eq!(house.get("again").await.body, "new!");
+}
+
+#[tokio::test]
+async fn forks_and_what_they_grew_from_survive_a_crash() {
+    let mut house = House::new("forks");
+    house.put("source", &TEXT, "abc").await.expect(201);
+    house.produce("source", "5", "0", &[], "def").await.expect(200);
+    let from = |source, at| [(headers::STREAM_FORKED_FROM, source), (headers::STREAM_FORK_OFFSET, at)];
+    let child = from("/v1/stream/source", "0000000000000003");
+    house.put("child", &child, "X").await.expect(201);
+    let grandchild = from("/v1/stream/child", "0000000000000004");
+    house.put("grandchild", &grandchild, "Y").await.expect(201);
+    house.produce("child", "0", "0", &[], "Z").await.expect(200);
+    house.delete("source").await.expect(204);
+    house.crash();
+    let forks = [("child", "abcXZ"), ("grandchild", "abcXY")];
+    for (name, content) in forks {
+        assert_eq!(house.get(name).await.expect(200).body, content, "{name}");
+        assert_eq!(house.get(&format!("{name}?offset=0000000000000003")).await.body, content[3..], "{name}");
+    }
+    house.produce("child", "0", "0", &[], "Z").await.expect(204);
+    for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
+        house.ask(method, "source", &TEXT, "x").await.expect(410);
+    }
+    house.put("source", &TEXT, "").await.expect(409);
+    house.put("other", &child, "").await.expect(409);
+    house.put("child", &child, "").await.expect(200);
+    house.delete("child").await.expect(204);
+    house.crash();
+    house.get("child").await.expect(410);
+    house.get("source").await.expect(410);
+    assert_eq!(house.get("grandchild").await.body, "abcXY");
+    house.delete("grandchild").await.expect(204);
+    house.crash();
+    for name in ["source", "child", "grandchild"] {
+        house.get(name).await.expect(404);
+        house.put(name, &TEXT, "").await.expect(201);
+    }
+}
+
+#[tokio::test]
+async fn lifetimes_survive_and_what_ended_meanwhile_is_gone() {
+    let mut house = House::new("lifetimes");
+    let idle = [TEXT[0], (headers::STREAM_TTL, "3600")];
+    house.put("idle", &idle, "x").await.expect(201);
+    let far = [TEXT[0], (headers::STREAM_EXPIRES_AT, "2099-01-02T03:04:05Z")];
+    house.put("far", &far, "x").await.expect(201);
+    let soon = SystemTime::now() + Duration::from_secs(2);
+    let text = rfc3339(soon);
+    house.put("soon", &[TEXT[0], (headers::STREAM_EXPIRES_AT, &text)], "x").await.expect(201);
+    house.kill();
+    while SystemTime::now() < soon + Duration::from_secs(1) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    house.start();
+    house.get("soon").await.expect(404);
+    assert_eq!(house.head("idle").await.expect(200).header(headers::STREAM_TTL), Some("3600"));
+    let head = house.head("far").await.expect(200);
+    assert!(
+        head.header(headers::STREAM_EXPIRES_AT).is_some_and(|at| at.starts_with("2099-01-02T03:04:05")),
+        "{head:?}"
+    );
+    house.put("idle", &idle, "").await.expect(200);
+    house.put("far", &far, "").await.expect(200);
+    house.put("idle", &far, "").await.expect(409);
+    house.put("far", &TEXT, "").await.expect(409);
+}
+
+/// A whole second in UTC as RFC 3339. Source: Howard Hinnant, chrono-compatible date algorithms, `civil_from_days`.
+fn rfc3339(at: SystemTime) -> String {
+    let seconds = at.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", time / 3_600, time / 60 % 60, time % 60)
+}
+
+#[tokio::test]
+async fn what_retention_let_go_stays_gone_and_the_rest_stays() {
+    let mut house = House::new("retention");
+    house.put("it", &[TEXT[0], (headers::STREAM_RETENTION_BYTES, "4000")], "").await.expect(201);
+    for number in 0..40 {
+        house.post("it", &TEXT, &format!("{number:0500}")).await.expect(204);
+    }
+    let zero = "it?offset=0000000000000000";
+    let begun = std::time::Instant::now();
+    let gone = loop {
+        let answer = house.get(zero).await;
+        if answer.status == 410 {
+            break answer;
+        }
+        assert!(begun.elapsed() < DEADLINE, "nothing is let go: {answer:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let kept = house.get("it").await.expect(200);
+    let earliest = gone.header(headers::STREAM_EARLIEST_OFFSET).expect("the earliest").to_owned();
+    house.crash();
+    let gone = house.get(zero).await.expect(410);
+    let still = gone.header(headers::STREAM_EARLIEST_OFFSET).expect("the earliest");
+    assert!(still >= &*earliest, "{still} is before {earliest}");
+    let now = house.get("it").await.expect(200);
+    assert!(kept.body.ends_with(&now.body) && now.body.len() >= 4_000, "{} of {}", now.body.len(), kept.body.len());
+    assert_eq!((now.next(), now.next()), (kept.next(), "0000000000020000"));
+    assert_eq!(house.head("it").await.header(headers::STREAM_RETENTION_BYTES), Some("4000"));
+}
+
+#[tokio::test]
+async fn a_body_that_was_on_its_way_when_the_server_died_is_not_there() {
+    let mut house = House::new("half");
+    house.put("it", &TEXT, "whole").await.expect(201);
+    let mut wires = Vec::new();
+    for framing in ["Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "Content-Length: 8\r\n\r\nhalf"] {
+        for line in ["POST /v1/stream/it", "PUT /v1/stream/other"] {
+            let mut wire = TcpStream::connect(("127.0.0.1", house.place.port)).unwrap();
+            write!(wire, "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{framing}").unwrap();
+            wires.push(wire);
+        }
+    }
+    // Answered after the others were read: it comes on a connection of its own, but the server has their heads by then.
+    house.get("it").await.expect(200);
+    house.crash();
+    for mut wire in wires {
+        wire.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut answer = String::new();
+        let _reset = wire.read_to_string(&mut answer);
+        assert_eq!(answer, "", "half a body is not answered");
+    }
+    assert_eq!(house.get("it").await.expect(200).body, "whole");
+    house.get("other").await.expect(404);
+}
+
+#[tokio::test]
+async fn refusals_of_a_server_that_was_started_anew_are_problem_documents() {
+    let mut house = House::new("refusals");
+    house.put("it", &TEXT, "").await.expect(201);
+    house.crash();
+    let too_large = "x".repeat((16 << 20) + 1);
+    for (answer, status) in [
+        (house.post("it", &TEXT, &too_large).await, 413),
+        (house.post("it", &JSON, "1").await, 409),
+        (house.post("none", &TEXT, "x").await, 404),
+        (house.get("it?offset=x%2Cy").await, 400),
+    ] {
+        let problem = Problem::parse(answer.body.as_bytes()).unwrap_or_else(|| panic!("no problem: {}", answer.body));
+        assert_eq!((answer.status, problem.status), (status, status));
+    }
+    assert_eq!(house.get("it").await.expect(200).body, "");
+}
