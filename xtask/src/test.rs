@@ -32,7 +32,7 @@ struct Step {
 }
 
 /// In this order: what is quick to fail first, what shares builds side by side.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "fmt", groups: &["lint"], what: "every file is formatted", needs: &[Need::Lints], run: fmt },
     Step { name: "clippy", groups: &["lint"], what: "no lint natively", needs: &[Need::Lints], run: clippy },
     Step {
