@@ -199,7 +199,11 @@ impl Log {
         committed.take(step);
         let tail = committed.tail();
         // Under the lock, or news could overtake each other.
-        self.tail.send_if_modified(|now| std::mem::replace(now, tail) != tail);
+        let has_moved = self.tail.send_if_modified(|now| std::mem::replace(now, tail) != tail);
+        drop(committed);
+        if has_moved {
+            self.observed.tell(&self.name);
+        }
         after
     }
 

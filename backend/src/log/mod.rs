@@ -10,6 +10,7 @@ mod kin;
 mod life;
 mod lineage;
 mod name;
+mod observer;
 mod payload;
 mod producers;
 mod readers;
@@ -22,6 +23,7 @@ mod unsettled;
 pub use append::{Append, AppendError, Appended};
 pub use config::{Expiry, Fork, StreamConfig};
 pub use name::{NameError, StreamName};
+pub use observer::Observer;
 pub use payload::{Payload, PayloadError};
 pub use producers::{Accepted, Producer, ProducerId};
 pub use readers::{ReaderGuard, Readers, Whereabouts};
@@ -156,6 +158,7 @@ pub struct Log {
     source: Option<Arc<Self>>,
     lineage: Lineage,
     kin: Kin,
+    observed: observer::Observed,
     #[cfg(test)]
     interruption: interleavings::Interruption,
 }
@@ -194,9 +197,15 @@ impl Log {
             source,
             lineage: lineage.unwrap_or_default(),
             kin: Kin::recovered(known.hidden),
+            observed: observer::Observed::default(),
             #[cfg(test)]
             interruption: interleavings::Interruption::default(),
         }
+    }
+
+    /// The same log, its news told to whoever observes the streams.
+    pub(crate) fn observed_by(self, observed: &observer::Observed) -> Self {
+        Self { observed: observed.clone(), ..self }
     }
 
     /// The stream's number.
@@ -344,6 +353,7 @@ impl Log {
         lock(&self.staged).delete();
         lock(&self.committed).delete();
         self.tail.send_modify(|tail| tail.state = State::Deleted);
+        self.observed.tell(&self.name);
     }
 }
 

@@ -78,6 +78,11 @@ impl StreamName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it lies under `__ds`, where the server's own paths are and no streams.
+    pub fn is_reserved(&self) -> bool {
+        self.0.split('/').next() == Some("__ds")
+    }
 }
 
 /// Compared as its text is, so that any text finds its place among names.

@@ -15,6 +15,7 @@ pub use fork::{ForkError, ForkRequest};
 pub use import::Importing;
 pub use list::Wanted;
 
+use super::observer::{Observed, Observer};
 use super::{Log, Payload, StreamConfig, StreamName, lock};
 use crate::clock::Wall;
 use crate::store::{Change, Commit, NewStream, Recovery, Store, StoreError, StreamId};
@@ -86,6 +87,7 @@ pub struct Streams {
     next_id: Arc<AtomicU64>,
     streams_max: usize,
     wall: Wall,
+    observed: Observed,
 }
 
 impl Streams {
@@ -114,6 +116,7 @@ impl Streams {
         known.sort_unstable_by_key(|known| known.stream);
         let last_id = known.iter().map(|known| known.stream).chain(halves.iter().copied()).max();
         known.retain(|known| !halves.contains(&known.stream));
+        let observed = Observed::default();
         let mut by_id: HashMap<StreamId, Arc<Log>> = HashMap::with_capacity(known.len());
         for known in known {
             let id = known.stream;
@@ -123,7 +126,8 @@ impl Streams {
                 Some(None) => tracing::error!(stream = %known.name, "the stream that it grew from is missing"),
                 None => {}
             }
-            by_id.insert(id, Arc::new(Log::open(known, source.flatten(), Arc::clone(&store), wall)));
+            let log = Log::open(known, source.flatten(), Arc::clone(&store), wall).observed_by(&observed);
+            by_id.insert(id, Arc::new(log));
         }
         let streams = Self {
             store,
@@ -132,10 +136,26 @@ impl Streams {
             next_id: Arc::new(AtomicU64::new(last_id.map_or(0, |last| last.0 + 1).max(first_id()))),
             streams_max,
             wall,
+            observed,
         };
         halves.into_iter().for_each(|half| import::forget(&streams.store, half));
         streams.collect_hidden();
         streams
+    }
+
+    /// Where the streams rest.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The time of day that the streams go by.
+    pub fn wall(&self) -> Wall {
+        self.wall
+    }
+
+    /// Tells `observer` from now on whenever a stream was created, moved, closed or deleted; the first one stays.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.observed.set(observer);
     }
 
     /// The stream of this name, unless it was deleted or has ended by itself.
@@ -231,8 +251,10 @@ impl Streams {
             Box::new(move |result| {
                 let result = result.map(|()| {
                     let source = source.and_then(fork::Adopted::keep);
-                    let log = Arc::new(Log::open(known, source, Arc::clone(&streams.store), streams.wall));
+                    let log = Log::open(known, source, Arc::clone(&streams.store), streams.wall);
+                    let log = Arc::new(log.observed_by(&streams.observed));
                     streams.write().insert(log.name().clone(), Arc::clone(&log));
+                    streams.observed.tell(log.name());
                     log
                 });
                 drop(turn);

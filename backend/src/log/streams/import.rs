@@ -33,7 +33,8 @@ impl Streams {
         let (done, outcome) = oneshot::channel();
         let commit = Commit { stream: id, change: Change::Create(Box::new(new)) };
         self.store.commit(commit, answer(done));
-        let log = Arc::new(Log::open(known, None, Arc::clone(&self.store), self.wall));
+        let log = Log::open(known, None, Arc::clone(&self.store), self.wall).observed_by(&self.observed);
+        let log = Arc::new(log);
         // From here on dropping it deletes it, whether the store has it yet or not.
         let importing = Importing { streams: self, log, has_appeared: false };
         outcome.await.unwrap_or(Err(StoreError::NoStream))?;
@@ -76,6 +77,8 @@ impl Importing<'_> {
         self.streams.note(self.log.id(), None).await?;
         let mut logs = self.streams.logs.write().unwrap_or_else(PoisonError::into_inner);
         logs.insert(name, Arc::clone(&self.log));
+        drop(logs);
+        self.streams.observed.tell(self.log.name());
         self.has_appeared = true;
         Ok(Arc::clone(&self.log))
     }
