@@ -1,11 +1,13 @@
 //! Every knob of the server: its flag, its environment name, its default, its unit, and why it is there.
 
 use crate::store::SyncMode;
+use crate::subscriptions::Limits;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use url::Url;
 
 /// Settings of `tailwater serve`. Each flag has an environment name, `TAILWATER_` and the flag in capitals.
 #[derive(Debug, Clone, Args)]
@@ -103,6 +105,30 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_LAB", value_parser = BoolishValueParser::new())]
     pub lab: bool,
 
+    /// Subscriptions that may exist; beyond it creating one answers 507
+    #[arg(long, env = "TAILWATER_SUBSCRIPTIONS_MAX", default_value_t = 1_000, value_name = "N")]
+    pub subscriptions_max: usize,
+
+    /// Streams that one subscription may follow; each costs about 100 bytes of every change that is kept of it
+    #[arg(long, env = "TAILWATER_SUBSCRIPTION_STREAMS_MAX", default_value_t = 10_000, value_name = "N")]
+    pub subscription_streams_max: usize,
+
+    /// Webhook requests that may be under way at once; others wait
+    #[arg(long, env = "TAILWATER_WEBHOOKS_MAX", default_value_t = 64, value_name = "N")]
+    pub webhooks_max: usize,
+
+    /// How long a webhook may take to answer, unless its lease ends before; then the wake is told again
+    #[arg(long, env = "TAILWATER_WEBHOOK_ANSWER_MAX", default_value = "30s", value_parser = duration_value, value_name = "TIME")]
+    pub webhook_answer_max: Duration,
+
+    /// Allow webhooks to http://localhost and http://127.0.0.x although the server does not listen on loopback
+    #[arg(long, env = "TAILWATER_WEBHOOK_ALLOW_LOCAL", value_parser = BoolishValueParser::new())]
+    pub webhook_allow_local: bool,
+
+    /// URL under which others reach this server, for callback and key URLs; by default the Host that created the subscription
+    #[arg(long, env = "TAILWATER_PUBLIC_URL", value_parser = public_url_value, value_name = "URL")]
+    pub public_url: Option<String>,
+
     /// Worker threads; by default one per core
     #[arg(long, env = "TAILWATER_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
@@ -121,6 +147,18 @@ impl Config {
     /// Whether the lab is offered: on loopback always, elsewhere only when asked for.
     pub fn lab_on(&self) -> bool {
         self.lab || self.listen.ip().is_loopback()
+    }
+
+    /// The limits of subscriptions, for a server that listens on `address`.
+    pub fn subscription_limits(&self, address: IpAddr) -> Limits {
+        Limits {
+            subscriptions_max: self.subscriptions_max,
+            streams_max: self.subscription_streams_max,
+            deliveries_max: self.webhooks_max,
+            webhook_answer_max: self.webhook_answer_max,
+            allow_local: self.webhook_allow_local || address.is_loopback(),
+            public_url: self.public_url.clone(),
+        }
     }
 }
 
@@ -151,6 +189,12 @@ impl Default for Config {
             drain: Duration::from_secs(10),
             cors_origins: Vec::new(),
             lab: false,
+            subscriptions_max: 1_000,
+            subscription_streams_max: 10_000,
+            webhooks_max: 64,
+            webhook_answer_max: Duration::from_secs(30),
+            webhook_allow_local: false,
+            public_url: None,
             workers: None,
         }
     }
@@ -204,6 +248,20 @@ pub fn path_value(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// The URL under which others reach this server: scheme, host, perhaps a port and a path; no slash at its end.
+///
+/// # Errors
+/// What was expected, when it is not one.
+pub fn public_url_value(text: &str) -> Result<String, String> {
+    let expected = || "expected a URL such as https://streams.example, without query".to_owned();
+    let url = Url::parse(text).map_err(|error| format!("{error}: {}", expected()))?;
+    let is_plain = url.has_host() && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if !is_plain || !["http", "https"].contains(&url.scheme()) {
+        return Err(expected());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
 /// A size as written on the command line: `65536`, `64KiB`, `16MiB`, `1GiB` (also KB, MB, GB, powers of ten).
 ///
 /// # Errors
@@ -240,6 +298,15 @@ mod tests {
     fn the_default_is_what_the_bare_command_line_says() {
         let parsed = Probe::parse_from(["tailwater"]).config;
         assert_eq!(format!("{parsed:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn a_public_url_is_one_that_paths_can_follow() {
+        assert_eq!(public_url_value("https://streams.example/").as_deref(), Ok("https://streams.example"));
+        assert_eq!(public_url_value("http://h:8080/sub/").as_deref(), Ok("http://h:8080/sub"));
+        for wrong in ["", "streams.example", "ftp://h/", "https://h/?a=1", "https://h/#a", "https://u@h/"] {
+            assert!(public_url_value(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -12,4 +12,5 @@ pub mod lab;
 pub mod log;
 pub mod server;
 pub mod store;
+pub mod subscriptions;
 pub mod techniques;

@@ -6,10 +6,14 @@ use crate::http::{self, App, Gate};
 use crate::lab::Lab;
 use crate::log::Streams;
 use crate::store::{DiskOptions, DiskStore, MemoryStore, OpenError, Recovery, Store};
+use crate::subscriptions::Subscriptions;
+use crate::subscriptions::courier::HttpCourier;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpServer, web};
 use actix_web_lab::middleware::CatchPanic;
+use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -62,7 +66,7 @@ pub async fn run_on(
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let streams = Arc::new(Streams::open(Arc::clone(&store), &mut recovery, config.streams_max));
-    let served = serve(listener, config, streams, shutdown).await;
+    let served = serve_noted(listener, config, streams, &recovery.notes, shutdown).await;
     let closed = tokio::task::spawn_blocking(move || store.close()).await;
     served.and(closed.map_err(std::io::Error::other))
 }
@@ -80,12 +84,27 @@ pub async fn serve(
     streams: Arc<Streams>,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
+    serve_noted(listener, config, streams, &BTreeMap::new(), shutdown).await
+}
+
+/// As [`serve`], with the notes that the store kept ([`crate::store::Recovery::notes`]): subscriptions and their keys.
+///
+/// # Errors
+/// When the listener can't be used or a note can't be read.
+pub async fn serve_noted(
+    listener: TcpListener,
+    config: Config,
+    streams: Arc<Streams>,
+    notes: &BTreeMap<String, Bytes>,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
     let (stop, stopping) = watch::channel(false);
+    let subscriptions = subscriptions(&config, &listener, &streams, notes, stopping.clone())?;
     let gate = web::Data::new(Gate::new(&config, listener.local_addr()?.ip()));
     let (ending, drain) = (Arc::clone(&streams), config.drain);
     let (sweeping, every, stop_sweeping) = (Arc::clone(&streams), config.sweep, stopping.clone());
     actix_web::rt::spawn(async move { sweeping.sweep_until(every, stop_sweeping).await });
-    let app = web::Data::new(state(config.clone(), streams, stopping));
+    let app = web::Data::new(state(config.clone(), streams, subscriptions, stopping));
     let lab = config.lab_on().then(|| lab(&app, &listener)).transpose()?;
     let offered = lab.clone();
     let drain_s = config.drain.as_secs_f64().ceil().min(3600.0);
@@ -146,9 +165,21 @@ fn lab(app: &App, listener: &TcpListener) -> std::io::Result<web::Data<Lab>> {
     Ok(web::Data::new(Lab::new(Arc::clone(&app.streams), app.clock, listener.local_addr()?, &runtime)))
 }
 
-fn state(config: Config, streams: Arc<Streams>, stop: watch::Receiver<bool>) -> App {
+fn subscriptions(
+    config: &Config,
+    listener: &TcpListener,
+    streams: &Arc<Streams>,
+    notes: &BTreeMap<String, Bytes>,
+    stop: watch::Receiver<bool>,
+) -> std::io::Result<Arc<Subscriptions>> {
+    let limits = config.subscription_limits(listener.local_addr()?.ip());
+    let courier = HttpCourier::new(limits.allow_local).map_err(std::io::Error::other)?;
+    Subscriptions::open(Arc::clone(streams), notes, limits, Arc::new(courier), stop).map_err(std::io::Error::other)
+}
+
+fn state(config: Config, streams: Arc<Streams>, subscriptions: Arc<Subscriptions>, stop: watch::Receiver<bool>) -> App {
     let live = Arc::new(Semaphore::new(config.live_readers_max.min(Semaphore::MAX_PERMITS)));
-    App { streams, live, config, clock: Clock::new(), stop }
+    App { streams, live, config, clock: Clock::new(), stop, subscriptions }
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of seconds from 0 to 3600")]

@@ -14,12 +14,20 @@ use tokio::time::timeout;
 /// # Errors
 /// [`Refusal::BodyTooLarge`] as soon as the limit is announced or passed, [`Refusal::BodyBroken`] when it breaks off,
 /// [`Refusal::BodySilent`] when nothing comes for `config.body_silence_max`.
-pub(super) async fn collect(
+pub(super) async fn collect(request: &HttpRequest, payload: web::Payload, config: &Config) -> Result<Bytes, Refusal> {
+    collect_at_most(request, payload, config.body_max, config.body_silence_max).await
+}
+
+/// The body, whole, of at most `limit` bytes.
+///
+/// # Errors
+/// As [`collect`].
+pub(super) async fn collect_at_most(
     request: &HttpRequest,
     mut payload: web::Payload,
-    config: &Config,
+    limit: u64,
+    silence: Duration,
 ) -> Result<Bytes, Refusal> {
-    let (limit, silence) = (config.body_max, config.body_silence_max);
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > limit) {
         return Err(Refusal::BodyTooLarge { limit });

@@ -58,8 +58,6 @@ pub enum Refusal {
     Read(ReadError),
     /// The store refused.
     Store(StoreError),
-    /// A promise that this server does not keep yet.
-    NotYet(String),
     /// No room for another live reader.
     TooManyReaders {
         /// Readers allowed.
@@ -151,7 +149,6 @@ impl Refusal {
                 (S::INSUFFICIENT_STORAGE, "#too-many-streams", "No more streams are allowed")
             }
             Self::Read(error) => read_class(error),
-            Self::NotYet(_) => (S::NOT_IMPLEMENTED, "#not-implemented", "This server does not offer that yet"),
             Self::TooManyReaders { .. } => (S::SERVICE_UNAVAILABLE, "#too-many-readers", "No room for a live reader"),
             Self::TooManyConnections { .. } => {
                 (S::SERVICE_UNAVAILABLE, "#too-many-connections", "No room for a connection")
@@ -230,7 +227,7 @@ impl Refusal {
 }
 
 /// A status, a stable name and a title.
-type Class = (StatusCode, &'static str, &'static str);
+pub(super) type Class = (StatusCode, &'static str, &'static str);
 
 const NO_STREAM: Class = (StatusCode::NOT_FOUND, "#no-stream", "There is no such stream");
 const OFFSET: Class = (StatusCode::BAD_REQUEST, "#offset", "The offset is not one of this stream's");
@@ -260,7 +257,7 @@ fn fork_class(error: &ForkError) -> Class {
     }
 }
 
-fn store_class(error: &StoreError) -> Class {
+pub(super) fn store_class(error: &StoreError) -> Class {
     match error {
         StoreError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "#full", "The store is full"),
         StoreError::OutOfStep => (StatusCode::SERVICE_UNAVAILABLE, "#out-of-step", "An earlier append failed"),
@@ -308,7 +305,7 @@ impl fmt::Display for Refusal {
             Self::Name(error) => error.fmt(f),
             Self::NoStream(name) => write!(f, "there is no stream `{name}`; PUT to this URL creates it"),
             Self::Hidden(name) => write!(f, "the stream `{name}` was deleted: it lives on for its forks only"),
-            Self::Query(text) | Self::Header(text) | Self::NotYet(text) => f.write_str(text),
+            Self::Query(text) | Self::Header(text) => f.write_str(text),
             Self::Offset(error) => error.fmt(f),
             Self::BodyTooLarge { limit } => {
                 write!(f, "the request body is larger than {limit} bytes; send it in several appends")

@@ -15,6 +15,7 @@ pub mod lab;
 mod query;
 mod read;
 mod streams;
+mod subscriptions;
 
 pub use error::Refusal;
 pub use guard::{Connection, Gate, guard};
@@ -23,6 +24,7 @@ pub use import::ImportError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::log::{Log, StreamName, Streams};
+use crate::subscriptions::Subscriptions;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use std::sync::Arc;
@@ -45,10 +47,14 @@ pub struct App {
     pub stop: watch::Receiver<bool>,
     /// Places for live readers.
     pub live: Arc<Semaphore>,
+    /// Who is woken by which streams.
+    pub subscriptions: Arc<Subscriptions>,
 }
 
 /// Registers the protocol's routes; the state is a `web::Data<App>`.
 pub fn configure(service: &mut web::ServiceConfig) {
+    // Before the streams: what lies under `__ds` is none.
+    service.configure(subscriptions::configure);
     service.service(
         web::resource("/v1/stream/{name:.*}")
             .route(web::put().to(create::create))
@@ -91,11 +97,11 @@ impl App {
     /// The name that a request's path spells.
     ///
     /// # Errors
-    /// [`Refusal::Name`], or [`Refusal::NotYet`] for the reserved paths under `__ds`.
+    /// [`Refusal::Name`], or [`Refusal::NoRoute`] for the reserved paths under `__ds`.
     fn name(request: &HttpRequest) -> Result<StreamName, Refusal> {
         let name = StreamName::parse(request.match_info().query("name"))?;
-        if name.as_str() == "__ds" || name.as_str().starts_with("__ds/") {
-            return Err(Refusal::NotYet("subscriptions (the reserved paths under __ds) are not offered yet".into()));
+        if name.is_reserved() {
+            return Err(Refusal::NoRoute(request.path().to_owned()));
         }
         Ok(name)
     }

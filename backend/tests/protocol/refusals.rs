@@ -36,12 +36,15 @@ async fn a_method_that_is_not_served_is_405_and_says_which_are() {
 }
 
 #[tokio::test]
-async fn what_is_promised_for_later_is_501_and_does_nothing() {
+async fn what_lies_under_the_reserved_name_is_no_stream() {
     let server = Server::start();
-    for path in ["__ds", "__ds/subscriptions/x", "__ds/jwks.json"] {
+    for path in ["__ds", "__ds/", "__ds/x", "__ds/subscriptions", "__ds/subscriptions/a/b", "%5F%5Fds/x"] {
         for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE] {
-            server.ask(method, &format!("/v1/stream/{path}")).await.refuses(501);
+            server.ask(method, &format!("/v1/stream/{path}")).await.refuses(404);
         }
+    }
+    for path in ["__ds/jwks.json", "__ds/subscriptions/x"] {
+        server.ask(Method::PATCH, &format!("/v1/stream/{path}")).await.refuses(405);
     }
     server.stream("a/__ds", TEXT).await;
     server.stream("__dsx", TEXT).await;

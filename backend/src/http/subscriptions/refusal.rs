@@ -1,0 +1,212 @@
+//! Refusals about subscriptions: a problem document with the protocol's error code in it, or its error as it fixes it.
+
+use super::super::Refusal;
+use super::super::error::store_class;
+use crate::store::StoreError;
+use crate::subscriptions::Refused;
+use crate::subscriptions::definition::DefinitionError;
+use crate::subscriptions::state::Fault;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+use std::fmt;
+use tailwater_protocol::{OffsetError, Problem};
+
+/// Why a request about subscriptions was refused.
+#[derive(Debug)]
+pub(super) enum SubscriptionRefusal {
+    /// By the subscriptions.
+    Refused(Refused),
+    /// The body is not what is expected.
+    Body(String),
+    /// An ack's offset is not one.
+    Offset(OffsetError),
+    /// For a reason that requests about streams have, too.
+    Other(Refusal),
+}
+
+/// What stands under `error` in a body.
+#[derive(Serialize)]
+struct ErrorMember<'a> {
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_holder: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+}
+
+/// An error in the form that the protocol fixes.
+#[derive(Serialize)]
+struct FixedBody<'a> {
+    error: ErrorMember<'a>,
+}
+
+/// A problem document that clients of the protocol can read, too.
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    #[serde(flatten)]
+    problem: &'a Problem,
+    error: ErrorMember<'a>,
+}
+
+/// How a refusal is told.
+struct Class {
+    status: StatusCode,
+    /// The protocol's word for it, or ours in the same style.
+    code: &'static str,
+    kind: &'static str,
+    title: &'static str,
+}
+
+impl Class {
+    fn new(status: StatusCode, code: &'static str, kind: &'static str, title: &'static str) -> Self {
+        Self { status, code, kind, title }
+    }
+}
+
+fn class(refused: &Refused) -> Class {
+    use StatusCode as S;
+    match refused {
+        Refused::NotFound(_) => {
+            Class::new(S::NOT_FOUND, "SUBSCRIPTION_NOT_FOUND", "#no-subscription", "There is no such subscription")
+        }
+        Refused::Differs(_) => Class::new(
+            S::CONFLICT,
+            "SUBSCRIPTION_ALREADY_EXISTS",
+            "#subscription-differs",
+            "The subscription exists with another configuration",
+        ),
+        Refused::TooMany { .. } => Class::new(
+            S::INSUFFICIENT_STORAGE,
+            "TOO_MANY_SUBSCRIPTIONS",
+            "#too-many-subscriptions",
+            "No more subscriptions are allowed",
+        ),
+        Refused::Definition(DefinitionError::Target(_)) => {
+            Class::new(S::BAD_REQUEST, "WEBHOOK_URL_REJECTED", "#webhook-url", "Webhooks may not go there")
+        }
+        Refused::Definition(_) | Refused::OtherWay { .. } => {
+            Class::new(S::BAD_REQUEST, "INVALID_REQUEST", "#subscription", "The request makes no sense")
+        }
+        Refused::Token => Class::new(S::UNAUTHORIZED, "TOKEN_INVALID", "#token", "The token is not valid here"),
+        Refused::Fault(fault) => fault_class(fault),
+        Refused::Store(error) => {
+            let (status, kind, title) = store_class(error);
+            Class::new(status, "STORE", kind, title)
+        }
+        Refused::Keys(_) => Class::new(S::INTERNAL_SERVER_ERROR, "KEYS", "#keys", "The server has no keys"),
+        Refused::Busy => Class::new(S::SERVICE_UNAVAILABLE, "BUSY", "#busy", "The subscription is busy"),
+        Refused::Stopping => Class::new(S::SERVICE_UNAVAILABLE, "STOPPING", "#stopping", "The server is stopping"),
+    }
+}
+
+fn fault_class(fault: &Fault) -> Class {
+    use StatusCode as S;
+    match fault {
+        Fault::Fenced => Class::new(S::CONFLICT, "FENCED", "#fenced", "The wake is over"),
+        Fault::Claimed { .. } => Class::new(S::CONFLICT, "ALREADY_CLAIMED", "#claimed", "The lease is held"),
+        Fault::NothingPending => {
+            Class::new(S::CONFLICT, "NO_PENDING_WORK", "#nothing-pending", "There is nothing to do")
+        }
+        Fault::NotLinked(_) | Fault::AckGoesBack { .. } | Fault::AckBeyondTail { .. } => {
+            Class::new(S::CONFLICT, "INVALID_OFFSET", "#ack", "The ack does not fit")
+        }
+        Fault::TooManyStreams { .. } => Class::new(
+            S::INSUFFICIENT_STORAGE,
+            "TOO_MANY_STREAMS",
+            "#too-many-links",
+            "The subscription would follow too many streams",
+        ),
+    }
+}
+
+impl fmt::Display for SubscriptionRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refused) => refused.fmt(f),
+            Self::Body(text) => f.write_str(text),
+            Self::Offset(error) => error.fmt(f),
+            Self::Other(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl ResponseError for SubscriptionRefusal {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Refused(refused) => class(refused).status,
+            Self::Body(_) => StatusCode::BAD_REQUEST,
+            Self::Offset(_) => StatusCode::CONFLICT,
+            Self::Other(refusal) => refusal.status_code(),
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::Refused(Refused::Fault(Fault::Fenced)) => fixed(ErrorMember::code("FENCED")),
+            Self::Refused(Refused::Fault(Fault::Claimed { holder, generation })) => fixed(ErrorMember {
+                current_holder: Some(holder),
+                generation: Some(*generation),
+                ..ErrorMember::code("ALREADY_CLAIMED")
+            }),
+            Self::Refused(refused) => problem(&class(refused), &refused.to_string(), |response| match refused {
+                Refused::Token => {
+                    response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+                }
+                Refused::Busy | Refused::Stopping | Refused::Store(StoreError::Unwritable(_)) => {
+                    response.insert_header((RETRY_AFTER, "1"));
+                }
+                _ => {}
+            }),
+            Self::Body(text) => problem(
+                &Class::new(self.status_code(), "INVALID_REQUEST", "#subscription-body", "The body is not understood"),
+                text,
+                |_| {},
+            ),
+            Self::Offset(error) => problem(
+                &Class::new(self.status_code(), "INVALID_OFFSET", "#ack", "The ack does not fit"),
+                &error.to_string(),
+                |_| {},
+            ),
+            Self::Other(refusal) => refusal.error_response(),
+        }
+    }
+}
+
+impl<'a> ErrorMember<'a> {
+    fn code(code: &'a str) -> Self {
+        Self { code, message: None, current_holder: None, generation: None }
+    }
+}
+
+/// 409 in the form that the protocol fixes.
+fn fixed(error: ErrorMember<'_>) -> HttpResponse {
+    HttpResponse::Conflict().insert_header((CACHE_CONTROL, "no-store")).json(FixedBody { error })
+}
+
+fn problem(class: &Class, detail: &str, add_headers: impl FnOnce(&mut HttpResponseBuilder)) -> HttpResponse {
+    let Class { status, code, kind, title } = *class;
+    let problem =
+        Problem { kind: kind.to_owned(), title: title.to_owned(), status: status.as_u16(), detail: detail.to_owned() };
+    let error = ErrorMember { message: Some(detail), ..ErrorMember::code(code) };
+    let mut response = HttpResponse::build(status);
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    add_headers(&mut response);
+    let body = ProblemBody { problem: &problem, error };
+    response.content_type(Problem::CONTENT_TYPE).body(serde_json::to_string(&body).unwrap_or_default())
+}
+
+impl From<Refused> for SubscriptionRefusal {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Refusal> for SubscriptionRefusal {
+    fn from(refusal: Refusal) -> Self {
+        Self::Other(refusal)
+    }
+}

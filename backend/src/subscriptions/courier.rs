@@ -1,0 +1,167 @@
+//! Brings a wake to a webhook: one POST to an address that was checked, no redirects, no proxies, within a time.
+
+use super::target;
+use bytes::Bytes;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use rustls_platform_verifier::BuilderVerifierExt;
+use serde::Deserialize;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a connection may take to be made.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept for the next wake.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+/// How much of an answer is read; `{"done":true}` needs little.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// One request to a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parcel {
+    /// Where to.
+    pub url: String,
+    /// The body.
+    pub body: Bytes,
+    /// The value of `Webhook-Signature`.
+    pub signature: String,
+    /// How long all of it may take.
+    pub within: Duration,
+}
+
+/// What a webhook said to a wake that it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipt {
+    /// `{"done":true}`: everything that the wake named is worked off.
+    Done,
+    /// Anything else: it calls back.
+    Taken,
+}
+
+/// A request under way; a failure in words.
+pub type Posting = Pin<Box<dyn Future<Output = Result<Receipt, String>> + Send>>;
+
+/// Who brings wakes to webhooks.
+pub trait Courier: fmt::Debug + Send + Sync + 'static {
+    /// Sends a parcel; the future ends within `parcel.within`.
+    fn post(&self, parcel: Parcel) -> Posting;
+}
+
+/// The courier that goes by HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpCourier {
+    http: reqwest::Client,
+    allow_local: bool,
+}
+
+impl HttpCourier {
+    /// A courier that trusts what this system trusts.
+    ///
+    /// - `allow_local`: webhooks may be on this machine, by plain http.
+    ///
+    /// # Errors
+    /// In words, when there is no usable TLS on this system.
+    pub fn new(allow_local: bool) -> Result<Self, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map_err(|fault| in_words(&fault))?
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("tailwater/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .dns_resolver(Arc::new(CheckedNames { allow_local }))
+            .connect_timeout(CONNECT_MAX)
+            .pool_idle_timeout(IDLE_MAX)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|fault| in_words(&fault))?;
+        Ok(Self { http, allow_local })
+    }
+}
+
+impl Courier for HttpCourier {
+    fn post(&self, parcel: Parcel) -> Posting {
+        let Self { http, allow_local } = self.clone();
+        Box::pin(async move {
+            // Again: the subscription may have been made when this server allowed more. Addresses in the URL itself are
+            // checked here, names when they are resolved.
+            let url = target::check(&parcel.url, allow_local).map_err(|fault| fault.to_string())?;
+            let request = http
+                .post(url)
+                .timeout(parcel.within)
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .header(SIGNATURE, parcel.signature)
+                .body(parcel.body);
+            let answer = request.send().await.map_err(|fault| in_words(&fault.without_url()))?;
+            let status = answer.status();
+            if !status.is_success() {
+                return Err(format!("it answered {status}: expected 200 to 299"));
+            }
+            Ok(receipt(answer).await)
+        })
+    }
+}
+
+/// What the body of a success says. The wake was taken in any case, so a body that can't be read is none.
+async fn receipt(mut answer: reqwest::Response) -> Receipt {
+    #[derive(Deserialize)]
+    struct Says {
+        #[serde(default)]
+        done: bool,
+    }
+    let announced = answer.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|bytes| bytes > ANSWER_BYTES_MAX) {
+        return Receipt::Taken;
+    }
+    let mut body = Vec::new();
+    while let Ok(Some(piece)) = answer.chunk().await {
+        if body.len() + piece.len() > ANSWER_BYTES_MAX {
+            return Receipt::Taken;
+        }
+        body.extend_from_slice(&piece);
+    }
+    match serde_json::from_slice(&body) {
+        Ok(Says { done: true }) => Receipt::Done,
+        _ => Receipt::Taken,
+    }
+}
+
+/// Resolves names to addresses that may be connected to, all of them or none.
+#[derive(Debug)]
+struct CheckedNames {
+    allow_local: bool,
+}
+
+impl Resolve for CheckedNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allow_local = self.allow_local;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let addresses: Vec<IpAddr> = found.iter().map(SocketAddr::ip).collect();
+            target::check_addresses(name.as_str(), &addresses, allow_local)?;
+            let checked: Addrs = Box::new(found.into_iter());
+            Ok(checked)
+        })
+    }
+}
+
+/// A failure with what caused it, innermost last.
+fn in_words(fault: &(dyn Error + 'static)) -> String {
+    let mut words = fault.to_string();
+    let mut inner = fault.source();
+    while let Some(cause) = inner {
+        words = format!("{words}: {cause}");
+        inner = cause.source();
+    }
+    words
+}

@@ -1,0 +1,179 @@
+//! A subscription as it is kept in the store: one JSON document, `subscription/ID`.
+//!
+//! Where streams end at this moment is not in it, nor an attempt under way: both are found out again at opening.
+
+use super::definition::{Definition, Delivery};
+use super::glob::Glob;
+use super::state::{Lease, Link, Moment, Retry, State, Step, Wake};
+use crate::log::StreamName;
+use crate::store::StreamId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tailwater_protocol::Offset;
+
+/// The version that this server writes and reads.
+const VERSION: u32 = 1;
+
+/// What is kept of one subscription beside its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// What it was asked to be.
+    pub definition: Definition,
+    /// When it was created.
+    pub created: Moment,
+    /// Under which URL its creator knows this server: `http://host:port`.
+    pub base: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Note {
+    version: u32,
+    r#type: String,
+    target: String,
+    pattern: Option<String>,
+    streams: Vec<String>,
+    lease_ttl_ms: u64,
+    description: Option<String>,
+    hash: String,
+    created_ms: u64,
+    base: String,
+    generation: u64,
+    links: BTreeMap<String, LinkNote>,
+    wake: Option<WakeNote>,
+    retry: Option<RetryNote>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LinkNote {
+    #[serde(default, skip_serializing_if = "is_false")]
+    explicit: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    glob: bool,
+    stream: Option<u64>,
+    acked: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WakeNote {
+    id: String,
+    stream: String,
+    told: bool,
+    lease: Option<LeaseNote>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LeaseNote {
+    holder: Option<String>,
+    until_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RetryNote {
+    failures: u32,
+    next_attempt_at_ms: u64,
+    reason: String,
+}
+
+/// A note that this server can't read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoteError(String);
+
+/// The document for a subscription.
+pub fn write(card: &Card, state: &State) -> Vec<u8> {
+    let definition = &card.definition;
+    let (kind, target) = match &definition.delivery {
+        Delivery::Webhook(url) => ("webhook", url.clone()),
+        Delivery::PullWake(stream) => ("pull-wake", stream.to_string()),
+    };
+    let link = |link: &Link| LinkNote {
+        explicit: link.explicit,
+        glob: link.glob,
+        stream: link.stream.map(|stream| stream.0),
+        acked: link.acked.bytes(),
+    };
+    let note = Note {
+        version: VERSION,
+        r#type: kind.to_owned(),
+        target,
+        pattern: definition.pattern.as_ref().map(ToString::to_string),
+        streams: definition.streams.iter().map(ToString::to_string).collect(),
+        lease_ttl_ms: definition.lease_ttl_ms(),
+        description: definition.description.clone(),
+        hash: definition.hash(),
+        created_ms: card.created.0,
+        base: card.base.clone(),
+        generation: state.generation,
+        links: state.links.iter().map(|(name, it)| (name.to_string(), link(it))).collect(),
+        wake: state.wake.as_ref().map(|wake| WakeNote {
+            id: wake.id.clone(),
+            stream: wake.stream.to_string(),
+            told: wake.step == Step::Told,
+            lease: wake.lease.as_ref().map(|lease| LeaseNote { holder: lease.holder.clone(), until_ms: lease.until.0 }),
+        }),
+        retry: state.retry.as_ref().map(|retry| RetryNote {
+            failures: retry.failures,
+            next_attempt_at_ms: retry.at.0,
+            reason: retry.reason.clone(),
+        }),
+    };
+    // Strings, numbers and maps with text keys always have a JSON form.
+    serde_json::to_vec(&note).unwrap_or_default()
+}
+
+/// The subscription that a document describes.
+///
+/// # Errors
+/// [`NoteError`] when it is not one of this version.
+pub fn read(document: &[u8]) -> Result<(Card, State), NoteError> {
+    let fault = |error: &dyn std::fmt::Display| NoteError(error.to_string());
+    let note: Note = serde_json::from_slice(document).map_err(|error| fault(&error))?;
+    if note.version != VERSION {
+        return Err(NoteError(format!("it has version {}, this server reads {VERSION}", note.version)));
+    }
+    let name = |text: &str| StreamName::parse(text).map_err(|error| fault(&error));
+    let delivery = match note.r#type.as_str() {
+        "webhook" => Delivery::Webhook(note.target),
+        "pull-wake" => Delivery::PullWake(name(&note.target)?),
+        other => return Err(NoteError(format!("its type is `{other}`: expected webhook or pull-wake"))),
+    };
+    let definition = Definition {
+        delivery,
+        pattern: note.pattern.as_deref().map(Glob::parse).transpose().map_err(|error| fault(&error))?,
+        streams: note.streams.iter().map(|text| name(text)).collect::<Result<_, _>>()?,
+        lease_ttl: Duration::from_millis(note.lease_ttl_ms),
+        description: note.description,
+    };
+    if definition.hash() != note.hash {
+        return Err(NoteError("its configuration does not have the hash that was kept with it".to_owned()));
+    }
+    let mut state = State::new(definition.way(), definition.lease_ttl);
+    state.generation = note.generation;
+    for (text, link) in note.links {
+        let acked = Offset::new(link.acked).ok_or_else(|| NoteError(format!("{} is no offset", link.acked)))?;
+        let LinkNote { explicit, glob, stream, .. } = link;
+        state.links.insert(name(&text)?, Link { explicit, glob, stream: stream.map(StreamId), acked, tail: acked });
+    }
+    state.wake = note.wake.map(|wake| restore(wake, &name)).transpose()?;
+    state.retry = note.retry.map(|retry| Retry {
+        failures: retry.failures,
+        at: Moment(retry.next_attempt_at_ms),
+        reason: retry.reason,
+    });
+    Ok((Card { definition, created: Moment(note.created_ms), base: note.base }, state))
+}
+
+fn restore(wake: WakeNote, name: &dyn Fn(&str) -> Result<StreamName, NoteError>) -> Result<Wake, NoteError> {
+    Ok(Wake {
+        id: wake.id,
+        stream: name(&wake.stream)?,
+        lease: wake.lease.map(|lease| Lease { holder: lease.holder, until: Moment(lease.until_ms) }),
+        step: if wake.told { Step::Told } else { Step::Due },
+    })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
+}

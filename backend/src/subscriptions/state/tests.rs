@@ -1,0 +1,406 @@
+//! The state machine, step by step and at random.
+
+use super::*;
+use crate::store::StreamId;
+use crate::subscriptions::definition::{Asked, Definition};
+use crate::subscriptions::note::{self, Card};
+use proptest::prelude::*;
+use std::collections::HashSet;
+
+const LEASE: Duration = Duration::from_secs(10);
+const T0: Moment = Moment(1_000_000);
+const STREAMS_MAX: usize = 3;
+
+fn name(text: &str) -> StreamName {
+    StreamName::parse(text).unwrap()
+}
+
+fn at(bytes: u64) -> Offset {
+    Offset::new(bytes).unwrap()
+}
+
+fn sight(stream: u64, tail: u64) -> Option<Sight> {
+    Some(Sight { stream: StreamId(stream), begins: Offset::ZERO, tail: at(tail) })
+}
+
+fn later(ms: u64) -> Moment {
+    Moment(T0.0 + ms)
+}
+
+/// A subscription of one stream, `a`, with `tail` bytes to be worked off.
+fn pending(way: Way, tail: u64) -> State {
+    let mut state = State::new(way, LEASE);
+    assert!(state.see(&name("a"), sight(1, tail), true, STREAMS_MAX));
+    state
+}
+
+fn failed(jitter_permille: i32) -> Outcome {
+    Outcome::Failed { reason: "it is down".to_owned(), jitter_permille }
+}
+
+#[test]
+fn a_webhook_that_says_done_acks_what_it_was_told_and_no_more() {
+    let mut state = pending(Way::Webhook, 10);
+    let attempt = state.settle(T0, "w1".into()).unwrap();
+    assert_eq!((attempt.key.generation, attempt.until), (1, Some(T0.after(LEASE))));
+    assert!(state.see(&name("a"), sight(1, 15), true, STREAMS_MAX));
+    state.attempted(&attempt.key, Outcome::Done(attempt.streams), later(5));
+    assert_eq!(state.links[&name("a")].acked, at(10));
+    let next = state.settle(later(5), "w2".into()).unwrap();
+    assert_eq!(next.key, WakeKey { generation: 2, wake_id: "w2".into() });
+}
+
+#[test]
+fn a_failed_webhook_is_told_again_by_the_same_name_while_its_lease_lasts() {
+    let mut state = pending(Way::Webhook, 10);
+    let first = state.settle(T0, "w1".into()).unwrap();
+    state.attempted(&first.key, failed(0), later(100));
+    assert_eq!(state.settle(later(100), "w2".into()), None);
+    assert_eq!(state.deadline(), Some(later(1100)));
+    let second = state.settle(later(1100), "w2".into()).unwrap();
+    assert_eq!(second.key, first.key);
+    assert_eq!(second.until, Some(later(1100).after(LEASE)));
+    state.attempted(&second.key, failed(-200), later(1100));
+    assert_eq!(state.deadline(), Some(later(1100 + 1600)));
+    state.attempted(&second.key, Outcome::Taken, later(1100));
+    assert_eq!(state.retry(), None);
+}
+
+#[test]
+fn pauses_double_up_to_a_minute() {
+    let seconds = |failures, jitter| pause(failures, jitter).as_secs_f64();
+    let doubled: Vec<f64> = (1..=8).map(|failures| seconds(failures, 0)).collect();
+    assert_eq!(doubled, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
+    assert_eq!((seconds(1, 200), seconds(1, -200), seconds(1, 9999)), (1.2, 0.8, 1.2));
+    assert_eq!((seconds(u32::MAX, 200), seconds(u32::MAX, -200)), (60.0, 48.0));
+}
+
+#[test]
+fn a_webhook_that_never_answers_has_failed_when_its_lease_ends() {
+    let mut state = pending(Way::Webhook, 10);
+    let attempt = state.settle(T0, "w1".into()).unwrap();
+    assert_eq!(state.settle(T0.after(LEASE), "w2".into()), None, "not at once: it failed");
+    assert_eq!(state.retry().unwrap().failures, 1);
+    state.attempted(&attempt.key, Outcome::Done(attempt.streams), T0.after(LEASE));
+    assert_eq!(state.links[&name("a")].acked, at(0), "an answer after the lease moves nothing");
+    assert_eq!(state.settle(later(11_000), "w2".into()).unwrap().key.generation, 2);
+}
+
+#[test]
+fn a_webhook_that_took_a_wake_and_died_is_woken_anew_at_once() {
+    let mut state = pending(Way::Webhook, 10);
+    let attempt = state.settle(T0, "w1".into()).unwrap();
+    state.attempted(&attempt.key, Outcome::Taken, later(1));
+    let report = |state: &mut State, done, now| state.ack(&attempt.key, &[(name("a"), at(4))], done, now);
+    assert_eq!(report(&mut state, false, later(9_000)), Ok(()));
+    assert_eq!(state.deadline(), Some(later(19_000)), "a report extends the lease");
+    let next = state.settle(later(19_000), "w2".into()).unwrap();
+    assert_eq!((next.key.generation, next.streams[0].acked), (2, at(4)));
+    assert_eq!(report(&mut state, true, later(19_000)), Err(Fault::Fenced));
+}
+
+#[test]
+fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
+    let mut state = pending(Way::PullWake, 10);
+    let attempt = state.settle(T0, "w1".into()).unwrap();
+    assert_eq!(attempt.until, None);
+    state.attempted(&attempt.key, Outcome::Taken, T0);
+    assert_eq!(state.deadline(), None, "nobody has to claim");
+    let key = state.claim("one", later(1), "w2".into()).unwrap();
+    assert_eq!(key, attempt.key);
+    let refused = state.claim("two", later(2), "w2".into());
+    assert_eq!(refused, Err(Fault::Claimed { holder: "one".into(), generation: 1 }));
+    assert_eq!(state.release(&key, later(3)), Ok(()));
+    assert_eq!(state.release(&key, later(3)), Err(Fault::Fenced));
+    let again = state.settle(later(3), "w2".into()).unwrap();
+    assert_eq!(again.key.generation, 2, "what is pending after a release is told again");
+    let key = state.claim("two", later(4), "w3".into()).unwrap();
+    assert_eq!(state.ack(&key, &[(name("a"), at(10))], true, later(5)), Ok(()));
+    assert_eq!(state.claim("one", later(5), "w3".into()), Err(Fault::NothingPending));
+    assert_eq!(state.settle(later(5), "w3".into()), None);
+    assert!(state.see(&name("a"), sight(1, 11), true, STREAMS_MAX));
+    let key = state.claim("one", later(6), "w3".into()).unwrap();
+    assert_eq!(key.generation, 3, "a claim before the wake is told makes the wake");
+    let end = later(6).after(LEASE);
+    let key = state.claim("two", end, "w4".into()).map(|next| (key, next)).unwrap();
+    assert_eq!(state.ack(&key.0, &[], false, end), Err(Fault::Fenced), "the first worker was silent for too long");
+    assert_eq!(state.ack(&key.1, &[], false, end), Ok(()));
+}
+
+#[test]
+fn acks_move_all_cursors_or_none() {
+    let mut state = pending(Way::PullWake, 10);
+    state.link(&name("b"), sight(2, 20), true);
+    let key = state.claim("one", T0, "w1".into()).unwrap();
+    let mut ack = |acks: &[(&str, u64)]| {
+        let acks: Vec<_> = acks.iter().map(|(stream, offset)| (name(stream), at(*offset))).collect();
+        let outcome = state.ack(&key, &acks, false, T0);
+        (outcome, state.links[&name("a")].acked.bytes())
+    };
+    assert_eq!(ack(&[("a", 5), ("c", 1)]), (Err(Fault::NotLinked("c".into())), 0));
+    let ahead = Fault::AckBeyondTail { stream: name("a"), came: at(11), tail: at(10) };
+    assert_eq!(ack(&[("b", 20), ("a", 11)]), (Err(ahead), 0));
+    let back = Fault::AckGoesBack { stream: name("b"), came: at(19), acked: at(20) };
+    assert_eq!(ack(&[("a", 5), ("b", 19)]), (Err(back), 0));
+    assert_eq!(ack(&[("a", 5), ("b", 20)]), (Ok(()), 5));
+    assert_eq!(ack(&[("a", 5)]), (Ok(()), 5), "the same again is no step back");
+}
+
+#[test]
+fn names_and_pattern_link_a_stream_independently() {
+    let mut state = State::new(Way::Webhook, LEASE);
+    state.link(&name("a"), sight(1, 10), true);
+    assert!(!state.is_pending(), "linked from where it ends");
+    assert!(state.see(&name("a"), sight(1, 10), true, STREAMS_MAX));
+    assert!(state.links[&name("a")].explicit);
+    state.unlink(&name("a"));
+    assert!(!state.links[&name("a")].explicit && state.links[&name("a")].glob);
+    state.unlink(&name("nothing"));
+    state.link(&name("b"), None, true);
+    state.unlink(&name("b"));
+    assert_eq!(state.links(), 1);
+}
+
+#[test]
+fn the_next_stream_of_a_name_is_worked_off_from_its_beginning() {
+    let mut state = State::new(Way::Webhook, LEASE);
+    state.link(&name("by-name"), sight(1, 10), true);
+    state.link(&name("by-pattern"), sight(2, 10), false);
+    for (name, matches) in [(name("by-name"), false), (name("by-pattern"), true)] {
+        assert!(state.see(&name, None, matches, STREAMS_MAX));
+        assert!(!state.is_pending());
+        assert!(state.see(&name, sight(9, 4), matches, STREAMS_MAX));
+        assert_eq!((state.links[&name].acked, state.links[&name].tail), (at(0), at(4)));
+        state.unlink(&name);
+        state.links.remove(&name);
+    }
+}
+
+#[test]
+fn no_stream_is_linked_beyond_the_limit_and_none_is_lost_below_it() {
+    let mut state = State::new(Way::Webhook, LEASE);
+    let fits: Vec<bool> = (0..5).map(|n| state.see(&name(&format!("s{n}")), sight(n, 1), true, STREAMS_MAX)).collect();
+    assert_eq!(fits, [true, true, true, false, false]);
+    assert!(state.see(&name("s0"), sight(0, 2), true, STREAMS_MAX));
+    assert!(state.see(&name("other"), sight(7, 2), false, STREAMS_MAX), "it does not match");
+}
+
+#[test]
+fn work_that_went_away_is_not_told_and_clears_the_failure() {
+    for way in [Way::Webhook, Way::PullWake] {
+        let mut state = pending(way, 10);
+        let attempt = state.settle(T0, "w1".into()).unwrap();
+        state.attempted(&attempt.key, failed(0), T0);
+        assert!(state.see(&name("a"), None, true, STREAMS_MAX));
+        assert!(state.is_due(T0));
+        assert_eq!(state.settle(T0, "w2".into()), None);
+        assert_eq!((state.current(), state.retry(), state.deadline()), (None, None, None));
+    }
+}
+
+/// Something that can happen to a subscription.
+#[derive(Debug, Clone, Copy)]
+enum Happens {
+    Passes(u64),
+    Appends(usize, u64),
+    Disappears(usize),
+    Settles,
+    Ends(Ending, bool),
+    Claims(bool),
+    Acks { stale: bool, stream: usize, offset: u64, done: bool },
+    Releases { stale: bool },
+    Restarts,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Done,
+    Taken,
+    Failed,
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    let ending = prop_oneof![Just(Ending::Done), Just(Ending::Taken), Just(Ending::Failed)];
+    prop_oneof![
+        3 => (0_u64..15_000).prop_map(Happens::Passes),
+        4 => (0_usize..3, 1_u64..10).prop_map(|(stream, bytes)| Happens::Appends(stream, bytes)),
+        1 => (0_usize..3).prop_map(Happens::Disappears),
+        6 => Just(Happens::Settles),
+        3 => (ending, any::<bool>()).prop_map(|(ending, stale)| Happens::Ends(ending, stale)),
+        3 => any::<bool>().prop_map(Happens::Claims),
+        4 => (any::<bool>(), 0_usize..3, 0_u64..40, any::<bool>())
+            .prop_map(|(stale, stream, offset, done)| Happens::Acks { stale, stream, offset, done }),
+        1 => any::<bool>().prop_map(|stale| Happens::Releases { stale }),
+        1 => Just(Happens::Restarts),
+    ]
+}
+
+/// A world around a subscription that remembers what must never happen again.
+struct World {
+    state: State,
+    card: Card,
+    now: Moment,
+    tails: [u64; 3],
+    ids: [u64; 3],
+    wakes: u64,
+    keys: Vec<WakeKey>,
+    attempts: Vec<Attempt>,
+    /// Who was given the lease of which wake, and until when at least.
+    holder: Option<(WakeKey, Moment)>,
+}
+
+impl World {
+    fn new(way: Way) -> Self {
+        let asked: Asked = serde_json::from_value(match way {
+            Way::Webhook => serde_json::json!({
+                "type": "webhook", "pattern": "*", "streams": ["s0"], "lease_ttl_ms": 10_000,
+                "webhook": {"url": "https://worker.example/"}
+            }),
+            Way::PullWake => serde_json::json!({
+                "type": "pull-wake", "pattern": "*", "streams": ["s0"], "lease_ttl_ms": 10_000, "wake_stream": "wake/pool"
+            }),
+        })
+        .unwrap();
+        let definition = Definition::new(asked, true).unwrap();
+        let mut state = State::new(way, definition.lease_ttl);
+        state.link(&name("s0"), sight(0, 0), true);
+        let card = Card { definition, created: T0, base: "http://h".into() };
+        let (tails, ids) = ([0; 3], [0, 1, 2]);
+        let (keys, attempts) = (Vec::new(), Vec::new());
+        Self { state, card, now: T0, tails, ids, wakes: 0, keys, attempts, holder: None }
+    }
+
+    fn fresh(&mut self) -> String {
+        self.wakes += 1;
+        format!("w{}", self.wakes)
+    }
+
+    /// The current wake's name, or an older one's.
+    fn key(&self, stale: bool) -> Option<WakeKey> {
+        let current = self.state.current();
+        if stale { self.keys.iter().find(|key| Some(*key) != current.as_ref()).cloned() } else { current }
+    }
+
+    fn see(&mut self, stream: usize) {
+        let sight = (self.tails[stream] > 0).then(|| sight(self.ids[stream], self.tails[stream])).flatten();
+        assert!(self.state.see(&name(&format!("s{stream}")), sight, true, STREAMS_MAX));
+    }
+
+    fn acked(&self) -> Vec<(StreamName, Offset)> {
+        self.state.links.iter().map(|(name, link)| (name.clone(), link.acked)).collect()
+    }
+
+    fn step(&mut self, happens: Happens) {
+        let before = self.acked();
+        match happens {
+            Happens::Passes(ms) => self.now = self.now.after(Duration::from_millis(ms)),
+            Happens::Appends(stream, bytes) => {
+                self.tails[stream] += bytes;
+                self.see(stream);
+            }
+            Happens::Disappears(stream) => {
+                self.tails[stream] = 0;
+                self.ids[stream] += 10;
+                self.see(stream);
+            }
+            Happens::Settles => {
+                let fresh = self.fresh();
+                self.attempts.extend(self.state.settle(self.now, fresh));
+                assert!(!self.state.is_due(self.now), "settled, yet due: {:?}", self.state);
+                assert!(self.state.deadline().is_none_or(|at| at > self.now), "{:?}", self.state);
+            }
+            Happens::Ends(ending, stale) => {
+                let Some(attempt) = (if stale { self.attempts.first() } else { self.attempts.last() }).cloned() else {
+                    return;
+                };
+                let is_current = self.state.current().as_ref() == Some(&attempt.key);
+                let outcome = match ending {
+                    Ending::Done if self.state.way == Way::Webhook => Outcome::Done(attempt.streams.clone()),
+                    Ending::Done | Ending::Taken => Outcome::Taken,
+                    Ending::Failed => failed(13),
+                };
+                self.state.attempted(&attempt.key, outcome, self.now);
+                if !is_current {
+                    assert_eq!(self.acked(), before, "a late answer moved a cursor");
+                }
+            }
+            Happens::Claims(_) if self.state.way == Way::Webhook => {}
+            Happens::Claims(first) => self.claim(if first { "one" } else { "two" }),
+            Happens::Acks { stale, stream, offset, done } => self.ack(stale, stream, offset, done, &before),
+            Happens::Releases { stale } => {
+                let Some(key) = self.key(stale) else { return };
+                let outcome = self.state.release(&key, self.now);
+                assert!(!stale || outcome.is_err());
+                if outcome.is_ok() {
+                    self.holder = None;
+                }
+                assert_eq!(self.acked(), before);
+            }
+            Happens::Restarts => {
+                let (card, mut state) = note::read(&note::write(&self.card, &self.state)).unwrap();
+                assert_eq!(card, self.card);
+                std::mem::swap(&mut state, &mut self.state);
+                (0..3).for_each(|stream| self.see(stream));
+                assert_eq!(self.acked(), before, "a restart moved a cursor");
+                assert_eq!(self.state.current(), state.current());
+            }
+        }
+        self.check();
+    }
+
+    fn claim(&mut self, worker: &str) {
+        let fresh = self.fresh();
+        let claimed = self.state.claim(worker, self.now, fresh);
+        if let Some((key, until)) = self.holder.as_ref().filter(|(_, until)| *until > self.now) {
+            let refused = matches!(claimed, Err(Fault::Claimed { generation, .. }) if generation == key.generation);
+            assert!(refused, "two hold it: {until:?} {claimed:?}");
+        }
+        if let Ok(key) = claimed {
+            self.holder = Some((key, self.now.after(LEASE)));
+        }
+    }
+
+    fn ack(&mut self, stale: bool, stream: usize, offset: u64, done: bool, before: &[(StreamName, Offset)]) {
+        let Some(key) = self.key(stale) else { return };
+        let stream = name(&format!("s{stream}"));
+        let outcome = self.state.ack(&key, &[(stream.clone(), at(offset))], done, self.now);
+        match outcome {
+            Ok(()) => {
+                assert!(!stale, "a stale ack was taken");
+                assert_eq!(self.state.links[&stream].acked, at(offset));
+                self.holder = self.holder.take().filter(|_| !done).map(|(key, _)| (key, self.now.after(LEASE)));
+            }
+            Err(_) => assert_eq!(self.acked(), before, "a refused ack moved a cursor"),
+        }
+    }
+
+    fn check(&mut self) {
+        if let Some(key) = self.state.current()
+            && self.keys.last() != Some(&key)
+        {
+            let last = self.keys.last().map_or(0, |key| key.generation);
+            assert!(key.generation > last, "generation {} came after {last}", key.generation);
+            self.keys.push(key);
+        }
+        for link in self.state.links.values() {
+            assert!(link.acked <= link.tail && link.tail <= at(1_000), "{link:?}");
+        }
+        let names: HashSet<&str> = self.keys.iter().map(|key| key.wake_id.as_str()).collect();
+        assert_eq!(names.len(), self.keys.len(), "a wake's name came twice");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_generation_comes_twice_no_two_hold_a_lease_and_nothing_stale_moves_a_cursor(
+        is_webhook in any::<bool>(),
+        script in prop::collection::vec(happens(), 1..80),
+    ) {
+        let mut world = World::new(if is_webhook { Way::Webhook } else { Way::PullWake });
+        for happens in script {
+            world.step(happens);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What subscriptions say in JSON: the subscription itself, a wake as a webhook, as an event and as a claim.
+//!
+//! Source: Durable Streams protocol, sections 6.3, 7.1 and 7.2.
+
+use super::definition::{Delivery, SubscriptionId};
+use super::note::Card;
+use super::signing::Keys;
+use super::state::{Moment, State, StreamInfo, WakeKey};
+use crate::log::StreamName;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use std::time::Duration;
+use tailwater_protocol::timestamp;
+
+/// What has to be escaped in one segment of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A subscription as a GET shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SubscriptionView {
+    id: String,
+    subscription_id: String,
+    r#type: &'static str,
+    pattern: Option<String>,
+    streams: Vec<LinkView>,
+    webhook: Option<WebhookView>,
+    wake_stream: Option<String>,
+    lease_ttl_ms: u64,
+    created_at: String,
+    status: &'static str,
+    description: Option<String>,
+    generation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct LinkView {
+    path: String,
+    link_type: &'static str,
+    acked_offset: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct WebhookView {
+    url: String,
+    signing: SigningView,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct SigningView {
+    alg: &'static str,
+    kid: String,
+    jwks_url: String,
+}
+
+/// A stream of a wake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WakeStreamView {
+    #[serde(flatten)]
+    link: LinkView,
+    tail_offset: String,
+    has_pending: bool,
+}
+
+/// The body of a webhook.
+#[derive(Debug, Serialize)]
+pub struct WebhookBody<'a> {
+    /// Which subscription.
+    pub subscription_id: &'a str,
+    /// Which wake.
+    pub wake_id: &'a str,
+    /// Its generation.
+    pub generation: u64,
+    /// What is linked.
+    pub streams: Vec<WakeStreamView>,
+    /// Where to call back.
+    pub callback_url: String,
+    /// With which token.
+    pub callback_token: String,
+}
+
+/// The event on a wake stream.
+#[derive(Debug, Serialize)]
+pub struct WakeEvent<'a> {
+    /// Always `wake`.
+    pub r#type: &'static str,
+    /// Which subscription.
+    pub subscription_id: &'a str,
+    /// The first stream that had something pending.
+    pub stream: &'a str,
+    /// Which wake.
+    pub generation: u64,
+    /// When, in milliseconds since 1970.
+    pub ts: u64,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClaimView {
+    /// Which wake.
+    pub wake_id: String,
+    /// Its generation.
+    pub generation: u64,
+    /// With which token to ack.
+    pub token: String,
+    /// What is linked.
+    pub streams: Vec<WakeStreamView>,
+    /// How long the lease lasts without a sign of life.
+    pub lease_ttl_ms: u64,
+}
+
+impl SubscriptionView {
+    /// What a GET shows of a subscription.
+    ///
+    /// - `base`: the URL of this server, without a slash at its end.
+    pub fn new(id: &SubscriptionId, card: &Card, state: &State, keys: &Keys, base: &str) -> Self {
+        let definition = &card.definition;
+        let (r#type, webhook) = match &definition.delivery {
+            Delivery::PullWake(_) => ("pull-wake", None),
+            Delivery::Webhook(url) => {
+                let jwks_url = format!("{base}/v1/stream/__ds/jwks.json");
+                let signing = SigningView { alg: "ed25519", kid: keys.kid().to_owned(), jwks_url };
+                ("webhook", Some(WebhookView { url: url.clone(), signing }))
+            }
+        };
+        let retry = state.retry();
+        Self {
+            id: id.to_string(),
+            subscription_id: id.to_string(),
+            r#type,
+            pattern: definition.pattern.as_ref().map(ToString::to_string),
+            streams: state.streams().map(|info| LinkView::new(&info)).collect(),
+            webhook,
+            wake_stream: definition.wake_stream().map(ToString::to_string),
+            lease_ttl_ms: definition.lease_ttl_ms(),
+            created_at: rfc3339(card.created),
+            status: if retry.is_some() { "failed" } else { "active" },
+            description: definition.description.clone(),
+            generation: state.generation(),
+            next_attempt_at: retry.map(|retry| rfc3339(retry.at)),
+            last_error: retry.map(|retry| retry.reason.clone()),
+        }
+    }
+}
+
+impl LinkView {
+    fn new(info: &StreamInfo) -> Self {
+        Self {
+            path: info.path.to_string(),
+            link_type: if info.explicit { "explicit" } else { "glob" },
+            acked_offset: info.acked.to_string(),
+        }
+    }
+}
+
+impl WakeStreamView {
+    /// A stream of a wake.
+    pub fn new(info: &StreamInfo) -> Self {
+        let (tail_offset, has_pending) = (info.tail.to_string(), info.has_pending());
+        Self { link: LinkView::new(info), tail_offset, has_pending }
+    }
+}
+
+/// The body that a webhook gets for a wake.
+pub fn webhook_body(
+    id: &SubscriptionId,
+    key: &WakeKey,
+    streams: &[StreamInfo],
+    callback_url: String,
+    callback_token: String,
+) -> Vec<u8> {
+    let streams = streams.iter().map(WakeStreamView::new).collect();
+    let (wake_id, generation) = (key.wake_id.as_str(), key.generation);
+    let subscription_id = id.as_str();
+    json(&WebhookBody { subscription_id, wake_id, generation, streams, callback_url, callback_token })
+}
+
+/// The event that a wake stream gets for a wake.
+pub fn wake_event(id: &SubscriptionId, generation: u64, stream: &StreamName, now: Moment) -> Vec<u8> {
+    let (subscription_id, stream) = (id.as_str(), stream.as_str());
+    json(&WakeEvent { r#type: "wake", subscription_id, stream, generation, ts: now.0 })
+}
+
+/// Where a wake is called back.
+pub fn callback_url(base: &str, id: &SubscriptionId) -> String {
+    format!("{base}/v1/stream/__ds/subscriptions/{}/callback", utf8_percent_encode(id.as_str(), SEGMENT))
+}
+
+fn rfc3339(moment: Moment) -> String {
+    timestamp::print(Duration::from_millis(moment.0))
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    // Strings, numbers and lists always have a JSON form.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callback_url_leads_back_whatever_the_id_holds() {
+        let url = |id: &str| callback_url("http://h:1", &SubscriptionId::parse(id).unwrap());
+        assert_eq!(url("sub-1"), "http://h:1/v1/stream/__ds/subscriptions/sub-1/callback");
+        assert_eq!(url("a b?#é"), "http://h:1/v1/stream/__ds/subscriptions/a%20b%3F%23%C3%A9/callback");
+    }
+
+    #[test]
+    fn moments_are_written_with_milliseconds_and_in_utc() {
+        assert_eq!(rfc3339(Moment(1_778_324_210_007)), "2026-05-09T10:56:50.007Z");
+    }
+}
