@@ -7,7 +7,7 @@ use super::Shared;
 use super::courier::{Parcel, Receipt};
 use super::definition::{Delivery, SubscriptionId};
 use super::note::{self, Card};
-use super::state::{Attempt, JITTER_PERMILLE, Moment, Outcome, State, WakeKey};
+use super::state::{Attempt, JITTER_PERMILLE, Moment, Outcome, State, WakeKey, Way};
 use super::wire;
 use crate::log::{Append, Payload, StreamName};
 use crate::store::StoreError;
@@ -99,7 +99,7 @@ pub(super) fn begin(shared: &Arc<Shared>, id: SubscriptionId, card: Card, state:
         state,
         outcome: None,
         hold: None,
-        attempt: None,
+        telling: None,
     };
     shared.runtime.spawn(actor.run(inbox));
     entry
@@ -113,7 +113,8 @@ struct Actor {
     outcome: Option<(WakeKey, Outcome)>,
     /// No change of its own accord before then: the store refused the last one.
     hold: Option<Moment>,
-    attempt: Option<Underway>,
+    /// The request to a webhook that is under way.
+    telling: Option<Underway>,
 }
 
 /// A task that ends with its owner.
@@ -151,8 +152,12 @@ impl Actor {
                 None => return,
                 Some(Command::Attempted(key, outcome)) => self.outcome = Some((key, outcome)),
                 Some(Command::Job { job, relinks }) => {
-                    // What was appended before a request was made counts for it.
+                    // What was appended before a request was made counts for it, with a wake of its own that is told.
                     self.look();
+                    let now = self.shared.now();
+                    if self.hold.is_none_or(|hold| hold <= now) && self.state.is_due(now) {
+                        self.turn(None).await;
+                    }
                     self.turn(Some(job)).await;
                     if relinks {
                         self.relink();
@@ -190,7 +195,7 @@ impl Actor {
                 self.state = next;
                 (self.outcome, self.hold) = (None, None);
                 if let Some(attempt) = attempt {
-                    self.attempt = Some(Underway(tokio::spawn(self.attempt(attempt))));
+                    self.begin_attempt(attempt);
                 }
                 if let Some(then) = then {
                     then(Ok(&self.state));
@@ -204,6 +209,12 @@ impl Actor {
                 }
             }
         }
+    }
+
+    fn begin_attempt(&mut self, attempt: Attempt) {
+        let telling = tokio::spawn(self.tell(attempt));
+        // A webhook that is too late is cut off; an event is an append, which nobody takes back.
+        self.telling = (self.entry.card.definition.way() == Way::Webhook).then(|| Underway(telling));
     }
 
     /// Looks at the streams of which there is news.
@@ -235,7 +246,7 @@ impl Actor {
     }
 
     /// Tells a wake, and then how that ended.
-    fn attempt(&self, attempt: Attempt) -> impl Future<Output = ()> + Send + 'static {
+    fn tell(&self, attempt: Attempt) -> impl Future<Output = ()> + Send + 'static {
         let (shared, entry) = (Arc::clone(&self.shared), Arc::clone(&self.entry));
         async move {
             let key = attempt.key.clone();

@@ -13,9 +13,13 @@ pub mod glob;
 mod news;
 pub mod note;
 mod requests;
+#[cfg(test)]
+mod rig;
 pub mod signing;
 pub mod state;
 pub mod target;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use requests::{Refused, Report};

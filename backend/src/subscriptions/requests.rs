@@ -153,7 +153,7 @@ impl Subscriptions {
             let _making = this.making.lock().await;
             let Some(entry) = this.find(&id) else { return Ok(()) };
             let (reply, ended) = oneshot::channel();
-            entry.send(Command::End(reply)).map_err(|fault| refused(&fault, &id))?;
+            entry.send(Command::End(reply)).map_err(|fault| this.refused(&fault, &id))?;
             ended.await.map_err(|_| Refused::Stopping)??;
             this.change_entries(|entries| {
                 entries.remove(&id);
@@ -288,13 +288,20 @@ impl Subscriptions {
                 let _left = reply.send(outcome);
             })
         });
-        entry.send(Command::Job { job, relinks }).map_err(|fault| refused(&fault, &entry.id))?;
+        entry.send(Command::Job { job, relinks }).map_err(|fault| self.refused(&fault, &entry.id))?;
         answer.await.unwrap_or_else(|_| Err(self.gone(&entry.id)))
     }
 
     /// Why nobody answers for a subscription that was there.
     fn gone(&self, id: &SubscriptionId) -> Refused {
         if *self.shared.stop.borrow() { Refused::Stopping } else { Refused::NotFound(id.clone()) }
+    }
+
+    fn refused(&self, fault: &TrySendError<Command>, id: &SubscriptionId) -> Refused {
+        match fault {
+            TrySendError::Full(_) => Refused::Busy,
+            TrySendError::Closed(_) => self.gone(id),
+        }
     }
 
     fn find(&self, id: &SubscriptionId) -> Option<Arc<Entry>> {
@@ -309,12 +316,5 @@ impl Subscriptions {
         let entry = self.known(id)?;
         let has = entry.card.definition.way();
         if has == needs { Ok(entry) } else { Err(Refused::OtherWay { has: has.name(), needs: needs.name() }) }
-    }
-}
-
-fn refused(fault: &TrySendError<Command>, id: &SubscriptionId) -> Refused {
-    match fault {
-        TrySendError::Full(_) => Refused::Busy,
-        TrySendError::Closed(_) => Refused::NotFound(id.clone()),
     }
 }

@@ -302,7 +302,7 @@ impl State {
                 self.retry = None;
                 self.end_wake();
             }
-            (Outcome::Taken, Some(wake)) => {
+            (Outcome::Taken, Some(wake)) if wake.step != Step::Told => {
                 wake.step = Step::Told;
                 self.retry = None;
                 self.revision += 1;

@@ -1,0 +1,282 @@
+//! What tests of subscriptions stand on: a store whose notes can be held back, a courier that asks the test, paused time.
+
+use super::courier::{Courier, Parcel, Posting, Receipt};
+use super::definition::{Asked, Definition, SubscriptionId};
+use super::state::{WakeKey, Way};
+use super::wire::{ClaimView, SubscriptionView};
+use super::{Limits, Refused, Report, Subscriptions};
+use crate::clock::Wall;
+use crate::log::{Append, Payload, StreamConfig, StreamName, Streams, Wanted};
+use crate::store::{
+    Commit, Cut, Done, MemoryStore, Reading, Recovered, Recovery, Seeking, Store, StoreError, StreamId,
+};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tailwater_protocol::Offset;
+use tailwater_protocol::headers::ContentKind;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// What becomes of notes.
+#[derive(Debug, Default)]
+pub(super) enum Mood {
+    /// They are kept at once.
+    #[default]
+    Keeps,
+    /// They are refused.
+    Refuses,
+    /// They wait until the test lets them go.
+    Holds(VecDeque<HeldNote>),
+}
+
+pub(super) struct HeldNote(String, Option<Bytes>, Done);
+
+impl std::fmt::Debug for HeldNote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A memory store that keeps notes, in the mood that the test wants.
+#[derive(Debug)]
+pub(super) struct NotingStore {
+    streams: MemoryStore,
+    pub(super) notes: Mutex<BTreeMap<String, Bytes>>,
+    pub(super) mood: Mutex<Mood>,
+}
+
+impl NotingStore {
+    fn keep(&self, key: String, value: Option<Bytes>) {
+        let mut notes = self.notes.lock().unwrap();
+        match value {
+            Some(value) => notes.insert(key, value),
+            None => notes.remove(&key),
+        };
+    }
+
+    /// Lets the notes go that are held, and keeps those that come.
+    pub(super) fn keep_all(&self) {
+        let mood = std::mem::take(&mut *self.mood.lock().unwrap());
+        if let Mood::Holds(held) = mood {
+            for HeldNote(key, value, done) in held {
+                self.keep(key, value);
+                done(Ok(()));
+            }
+        }
+    }
+
+    /// How many notes are held.
+    pub(super) fn held(&self) -> usize {
+        if let Mood::Holds(held) = &*self.mood.lock().unwrap() { held.len() } else { 0 }
+    }
+}
+
+impl Store for NotingStore {
+    fn commit(&self, commit: Commit, done: Done) {
+        self.streams.commit(commit, done);
+    }
+
+    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+        self.streams.read(stream, from, until, max_bytes)
+    }
+
+    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+        self.streams.cut(stream, cut)
+    }
+
+    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
+        match &mut *self.mood.lock().unwrap() {
+            Mood::Keeps => self.keep(key.to_owned(), value),
+            Mood::Refuses => return done(Err(StoreError::Unwritable("a test".to_owned()))),
+            Mood::Holds(held) => return held.push_back(HeldNote(key.to_owned(), value, done)),
+        }
+        done(Ok(()));
+    }
+}
+
+type Answering = oneshot::Sender<Result<Receipt, String>>;
+
+/// A courier that hands each parcel to the test and waits for its answer.
+#[derive(Debug)]
+struct AskingCourier(mpsc::UnboundedSender<(Parcel, Answering)>);
+
+impl Courier for AskingCourier {
+    fn post(&self, parcel: Parcel) -> Posting {
+        let (answer, answered) = oneshot::channel();
+        // The test may have ended.
+        let _gone = self.0.send((parcel, answer));
+        Box::pin(async move { answered.await.unwrap_or_else(|_| Err("the test did not answer".to_owned())) })
+    }
+}
+
+/// A webhook under way, for the test to answer.
+pub(super) struct Call {
+    pub(super) body: Value,
+    pub(super) key: WakeKey,
+    pub(super) token: String,
+    answer: Answering,
+}
+
+impl Call {
+    pub(super) fn answer(self, receipt: Receipt) {
+        assert!(self.answer.send(Ok(receipt)).is_ok(), "nobody waits for the answer");
+    }
+
+    pub(super) fn fail(self) {
+        assert!(self.answer.send(Err("it is down".to_owned())).is_ok(), "nobody waits for the answer");
+    }
+
+    /// The acked offset, the tail and whether something is pending, of one of its streams.
+    pub(super) fn stream(&self, path: &str) -> (u64, u64, bool) {
+        let streams = self.body["streams"].as_array().unwrap();
+        let it = streams.iter().find(|it| it["path"] == path).unwrap_or_else(|| panic!("no {path} in {}", self.body));
+        let bytes = |field: &str| it[field].as_str().unwrap().parse::<u64>().unwrap();
+        (bytes("acked_offset"), bytes("tail_offset"), it["has_pending"].as_bool().unwrap())
+    }
+}
+
+/// Streams, a store and subscriptions, which can be restarted.
+pub(super) struct Rig {
+    pub(super) store: Arc<NotingStore>,
+    pub(super) streams: Arc<Streams>,
+    pub(super) subscriptions: Arc<Subscriptions>,
+    stop: watch::Sender<bool>,
+    calls: mpsc::UnboundedReceiver<(Parcel, Answering)>,
+    wall: Wall,
+}
+
+pub(super) fn limits() -> Limits {
+    Limits {
+        subscriptions_max: 3,
+        streams_max: 4,
+        deliveries_max: 8,
+        webhook_answer_max: Duration::from_secs(30),
+        allow_local: true,
+        public_url: None,
+    }
+}
+
+pub(super) fn id(text: &str) -> SubscriptionId {
+    SubscriptionId::parse(text).unwrap()
+}
+
+pub(super) fn name(text: &str) -> StreamName {
+    StreamName::parse(text).unwrap()
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        let streams = MemoryStore::new(1 << 20);
+        let store = Arc::new(NotingStore { streams, notes: Mutex::default(), mood: Mutex::default() });
+        Self::open(store, Recovery::default(), Wall::driven())
+    }
+
+    fn open(store: Arc<NotingStore>, mut recovery: Recovery, wall: Wall) -> Self {
+        let dyn_store = Arc::clone(&store) as Arc<dyn Store>;
+        let streams = Arc::new(Streams::open_with(dyn_store, &mut recovery, 100, wall));
+        let (stop, stopping) = watch::channel(false);
+        let (courier, calls) = mpsc::unbounded_channel();
+        let courier = Arc::new(AskingCourier(courier));
+        let notes = store.notes.lock().unwrap().clone();
+        let subscriptions =
+            Subscriptions::open(Arc::clone(&streams), &notes, limits(), courier, stopping).expect("readable notes");
+        Self { store, streams, subscriptions, stop, calls, wall }
+    }
+
+    /// Stops, and begins anew with what the store kept.
+    pub(super) async fn restart(self) -> Self {
+        self.stop();
+        let all = Wanted { limit: usize::MAX, ..Wanted::default() };
+        let known = |log: &Arc<crate::log::Log>| Recovered {
+            stream: log.id(),
+            name: log.name().clone(),
+            config: log.config().clone(),
+            created: log.created(),
+            earliest: log.earliest(),
+            next: log.tail_now().next,
+            closed: None,
+            hidden: false,
+            seq: None,
+            producers: Vec::new(),
+        };
+        let streams = self.streams.list(&all).await.0.iter().map(known).collect();
+        Self::open(self.store, Recovery { streams, ..Recovery::default() }, self.wall)
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    pub(super) async fn create(&self, stream: &str) {
+        self.streams.create(&name(stream), StreamConfig::new("text/plain"), None, false).await.unwrap();
+    }
+
+    /// Appends so many bytes, creating the stream when it is not there.
+    pub(super) async fn append(&self, stream: &str, bytes: usize) {
+        if self.streams.find(&name(stream)).is_none() {
+            self.create(stream).await;
+        }
+        let payload = Payload::of_messages(ContentKind::Text, [&*vec![b'x'; bytes]]);
+        let log = self.streams.find(&name(stream)).unwrap();
+        log.append(Append { payload, ..Append::default() }).await.unwrap();
+    }
+
+    /// All that stands on a stream.
+    pub(super) async fn content(&self, stream: &str) -> String {
+        let Some(log) = self.streams.find(&name(stream)) else { return String::new() };
+        let batch = log.read(Offset::ZERO, 1 << 20).await.unwrap();
+        String::from_utf8(batch.data.to_vec()).unwrap()
+    }
+
+    pub(super) async fn put(&self, text: &str, asked: Value) -> Result<(SubscriptionView, bool), Refused> {
+        let asked: Asked = serde_json::from_value(asked).unwrap();
+        let definition = Definition::new(asked, true)?;
+        self.subscriptions.put(id(text), definition, "http://127.0.0.1:1".to_owned()).await
+    }
+
+    /// A webhook subscription `hook` on `events/*` with a lease of ten seconds.
+    pub(super) async fn hook(&self) {
+        let asked = json!({"type": "webhook", "pattern": "events/*", "lease_ttl_ms": 10_000,
+                           "webhook": {"url": "https://worker.example/"}});
+        assert!(self.put("hook", asked).await.unwrap().1);
+    }
+
+    /// A pull-wake subscription `pull` on `events/*` with a lease of ten seconds and events on `wake`.
+    pub(super) async fn pull(&self) {
+        let asked = json!({"type": "pull-wake", "pattern": "events/*", "lease_ttl_ms": 10_000, "wake_stream": "wake"});
+        assert!(self.put("pull", asked).await.unwrap().1);
+    }
+
+    pub(super) async fn claim(&self, worker: &str) -> Result<ClaimView, Refused> {
+        self.subscriptions.claim(&id("pull"), worker.to_owned()).await
+    }
+
+    pub(super) async fn ack(&self, claim: &ClaimView, acks: &[(&str, u64)], done: bool) -> Result<bool, Refused> {
+        let key = WakeKey { generation: claim.generation, wake_id: claim.wake_id.clone() };
+        let acks = acks.iter().map(|(stream, at)| (name(stream), Offset::new(*at).unwrap())).collect();
+        let report = Report { key, acks, done };
+        self.subscriptions.report(&id("pull"), Way::PullWake, &claim.token, report).await
+    }
+
+    /// What a GET shows.
+    pub(super) async fn view(&self, text: &str) -> Value {
+        serde_json::to_value(self.subscriptions.look(&id(text)).await.unwrap()).unwrap()
+    }
+
+    /// The next webhook. Time passes while nothing else happens; a minute and a half of it without one is a failure.
+    pub(super) async fn call(&mut self) -> Call {
+        self.call_within(Duration::from_secs(90)).await.expect("a webhook within 90 seconds")
+    }
+
+    /// The next webhook, if it comes within that time.
+    pub(super) async fn call_within(&mut self, time: Duration) -> Option<Call> {
+        let (parcel, answer) = tokio::time::timeout(time, self.calls.recv()).await.ok()??;
+        let body: Value = serde_json::from_slice(&parcel.body).unwrap();
+        let generation = body["generation"].as_u64().unwrap();
+        let wake_id = body["wake_id"].as_str().unwrap().to_owned();
+        let token = body["callback_token"].as_str().unwrap().to_owned();
+        Some(Call { key: WakeKey { generation, wake_id }, token, body, answer })
+    }
+}
