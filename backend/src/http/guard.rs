@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Response headers that a page may read, beside the few that it always may.
 const EXPOSED: &str = "etag, location, retry-after, stream-next-offset, stream-up-to-date, stream-closed, stream-cursor, \
                        stream-sse-data-encoding, stream-extensions, stream-earliest-offset, producer-epoch, producer-seq, \
-                       producer-expected-seq, producer-received-seq";
+                       producer-expected-seq, producer-received-seq, stream-ttl, stream-expires-at, stream-retention-bytes, \
+                       stream-retention-age";
 const METHODS: &str = "GET, HEAD, PUT, POST, PATCH, DELETE";
 /// Seconds for which a browser may remember a preflight's answer.
 const PREFLIGHT_AGE: &str = "7200";
@@ -151,7 +152,8 @@ fn preflight() -> HttpResponse {
         .insert_header((
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             "content-type, if-none-match, if-match, authorization, stream-seq, stream-ttl, stream-expires-at, stream-closed, \
-             stream-forked-from, stream-fork-offset, stream-fork-sub-offset, producer-id, producer-epoch, producer-seq",
+             stream-forked-from, stream-fork-offset, stream-fork-sub-offset, stream-retention-bytes, stream-retention-age, \
+             producer-id, producer-epoch, producer-seq",
         ))
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE))
         .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -5,12 +5,15 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tailwater_protocol::Offset;
+use tokio::sync::watch;
 
 /// A memory store that holds changes back until it is told what becomes of them.
 #[derive(Debug)]
 pub(super) struct HeldStore {
     store: MemoryStore,
     held: Mutex<Option<VecDeque<Held>>>,
+    /// Whether a look for a position is answered.
+    answers: watch::Sender<bool>,
 }
 
 struct Held(Commit, Done);
@@ -24,12 +27,17 @@ impl std::fmt::Debug for Held {
 impl HeldStore {
     /// An empty store that holds nothing back yet.
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { store: MemoryStore::new(1 << 20), held: Mutex::new(None) })
+        Arc::new(Self { store: MemoryStore::new(1 << 20), held: Mutex::new(None), answers: watch::Sender::new(true) })
     }
 
     /// Holds back every change from now on.
     pub(super) fn hold(&self) {
         *self.held.lock().unwrap() = Some(VecDeque::new());
+    }
+
+    /// Answers looks for a position, or lets them wait.
+    pub(super) fn answer(&self, answers: bool) {
+        self.answers.send_replace(answers);
     }
 
     /// How many changes are held.
@@ -60,7 +68,11 @@ impl Store for HeldStore {
     }
 
     fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
-        self.store.cut(stream, cut)
+        let mut answers = self.answers.subscribe();
+        Box::pin(async move {
+            answers.wait_for(|answers| *answers).await.unwrap();
+            self.store.cut(stream, cut).await
+        })
     }
 
     fn note(&self, key: &str, value: Option<Bytes>, done: Done) {

@@ -2,7 +2,7 @@
 
 use super::{Absent, CreateError, Created, ForkError, ForkRequest, Streams};
 use crate::log::held::HeldStore;
-use crate::log::{Log, Payload, Start, StreamConfig, StreamName};
+use crate::log::{Append, Log, Payload, Start, StreamConfig, StreamName};
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -107,8 +107,12 @@ async fn a_deletion_that_failed_leaves_a_stream_that_can_be_forked_and_deleted()
     store.hold();
     let mut deletion = Box::pin(streams.delete(&it));
     assert!((&mut deletion).now_or_never().is_none());
-    let going = streams.fork(&name("fork"), fork_of("it")).await.unwrap_err();
-    assert_eq!(going, CreateError::Fork(ForkError::NoSource(name("it"))), "nothing grows from what is going");
+    let going = streams.fork(&other, fork_of("it")).now_or_never().map(Result::unwrap_err);
+    assert_eq!(
+        going.expect("an answer at once"),
+        CreateError::Fork(ForkError::NoSource(name("it"))),
+        "nothing grows from what is going"
+    );
     store.release(false);
     assert_eq!(deletion.await, Err(broken()));
     let mut fork = Box::pin(streams.fork(&other, fork_of("it")));
@@ -180,4 +184,30 @@ async fn a_collection_that_failed_is_tried_again() {
     assert_eq!(store.held(), 1, "with b the last fork of a is gone");
     store.release(true);
     assert_eq!((streams.count(), store.held()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_fork_made_while_its_source_looks_for_old_messages_keeps_them() {
+    for is_forked in [true, false] {
+        let (store, streams) = streams();
+        let config = StreamConfig { keep_bytes: Some(4), ..StreamConfig::new(TEXT) };
+        let log = streams.create(&name("it"), config, None, false).await.unwrap().log;
+        let append = |text: &'static str| Append {
+            payload: Payload::parse(ContentKind::Text, Bytes::from_static(text.as_bytes())).ok(),
+            ..Append::default()
+        };
+        log.append(append("old ")).await.unwrap();
+        store.answer(false);
+        let mut appending = Box::pin(log.append(append("new ")));
+        assert!((&mut appending).now_or_never().is_none(), "it looks for what is too much");
+        if is_forked {
+            streams.fork(&name("fork"), fork_of("it")).await.unwrap();
+        }
+        store.answer(true);
+        appending.await.unwrap();
+        assert_eq!(text(&log).await, if is_forked { "old new " } else { "new " });
+        if is_forked {
+            assert_eq!(text(&streams.find(&name("fork")).unwrap()).await, "old new ");
+        }
+    }
 }
