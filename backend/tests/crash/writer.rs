@@ -98,6 +98,9 @@ impl Writer {
         {
             return Ok(());
         }
+        if self.over == Some(409) {
+            return self.close_again(http, url).await;
+        }
         while self.over.is_none() && !stop.load(Ordering::Relaxed) {
             if self.random.random_ratio(1, 3) {
                 tokio::time::sleep(Duration::from_micros(self.random.random_range(0..4_000))).await;
@@ -255,7 +258,11 @@ impl Writer {
             (_, 404 | 410, _) => self.over = Some(answer.status),
             _ if was_closed_by_another => self.over = Some(409),
             (_, 500 | 503, true) => self.pending = Some(pending),
-            (_, 500 | 503, false) => self.entries.push(Entry { fate: Fate::Unknown, ..pending.entry }),
+            (_, 500 | 503, false) => {
+                // Its number is taken until it is known whether it is there.
+                self.entries.push(Entry { fate: Fate::Unknown, ..pending.entry });
+                return Ok(Then::Rest);
+            }
             (Stamp::Producer { .. }, 204, true) => self.accepted(entry),
             (Stamp::Seq(_), 409, true) | (Stamp::At(_), 412, _) => {}
             (Stamp::Producer { .. }, 200, false) | (Stamp::Seq(_) | Stamp::At(_), 204, false) => {
@@ -279,6 +286,26 @@ impl Writer {
             404 | 410 => Ok(self.retire(answer.status)),
             500 | 503 => Ok(Then::Rest),
             _ => Err(format!("writer {} repeated {:?} and was answered {answer:?}", self.id, last.stamp)),
+        }
+    }
+
+    /// A producer that closed the stream is told so again, whenever it asks.
+    async fn close_again(&mut self, http: &reqwest::Client, url: &str) -> Result<(), String> {
+        let Some(last) = self.last.clone().filter(|last| last.closes) else { return Ok(()) };
+        if !matches!(last.stamp, Stamp::Producer { .. }) {
+            return Ok(());
+        }
+        match self.send(http, url, &last).await? {
+            None => Ok(()),
+            Some(answer) if answer.status == 204 && answer.closed => Ok(()),
+            Some(Answer { status: status @ (404 | 410), .. }) => {
+                self.over = Some(status);
+                Ok(())
+            }
+            Some(Answer { status: 500 | 503, .. }) => Ok(()),
+            Some(answer) => {
+                Err(format!("writer {} closed again as {:?} and was answered {answer:?}", self.id, last.stamp))
+            }
         }
     }
 
