@@ -2,18 +2,25 @@
 
 use super::{Absent, CreateError, ForkError, ForkRequest, Streams};
 use crate::log::{Append, Log, Payload, ReadError, StreamConfig, StreamName};
-use crate::store::MemoryStore;
+use crate::store::{DiskOptions, DiskStore, MemoryStore, Recovery, Store, SyncMode};
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
+use tokio::time::timeout;
 
 const HISTORIES: u64 = 60;
+/// Histories on disk, where the server is restarted every so many steps.
+const HISTORIES_ON_DISK: u64 = 10;
+const STEPS_BEFORE_RESTART: usize = 50;
 const STEPS: usize = 120;
+/// What no wait may exceed.
+const DEADLINE: Duration = Duration::from_secs(20);
 /// Few enough that names meet again.
 const NAMES: usize = 9;
 
@@ -40,10 +47,30 @@ impl Model {
     }
 }
 
+/// Where the streams rest.
+enum Home {
+    Memory(Arc<MemoryStore>),
+    Disk(tempfile::TempDir),
+}
+
+impl Home {
+    fn open(&self) -> Streams {
+        let (store, mut recovery): (Arc<dyn Store>, _) = match self {
+            Self::Memory(store) => (Arc::clone(store) as _, Recovery::default()),
+            Self::Disk(directory) => {
+                let options = DiskOptions { sync: SyncMode::Never, hot_max: 200, reserve: 1 };
+                let (store, recovery) = DiskStore::open(directory.path(), &options).unwrap();
+                (Arc::new(store), recovery)
+            }
+        };
+        Streams::open(store, &mut recovery, 1_000)
+    }
+}
+
 struct History {
     rng: StdRng,
     kind: ContentKind,
-    store: Arc<MemoryStore>,
+    home: Home,
     streams: Streams,
     models: BTreeMap<String, Model>,
     written: u32,
@@ -55,10 +82,7 @@ async fn forks_read_as_copies_would_through_any_history() {
     for seed in (0..HISTORIES).map(|number| first.wrapping_add(number)) {
         println!("seed {seed}");
         for kind in [ContentKind::Json, ContentKind::Text] {
-            let store = Arc::new(MemoryStore::new(1 << 24));
-            let streams = Streams::new(store.clone(), 1_000);
-            let rng = StdRng::seed_from_u64(seed);
-            let mut history = History { rng, kind, store, streams, models: BTreeMap::new(), written: 0 };
+            let mut history = History::new(seed, kind, Home::Memory(Arc::new(MemoryStore::new(1 << 24))));
             for _ in 0..STEPS {
                 history.step().await;
             }
@@ -67,7 +91,38 @@ async fn forks_read_as_copies_would_through_any_history() {
     }
 }
 
+#[tokio::test]
+async fn forks_read_as_copies_would_through_any_history_with_restarts() {
+    let first: u64 = rand::random();
+    for seed in (0..HISTORIES_ON_DISK).map(|number| first.wrapping_add(number)) {
+        println!("seed {seed}");
+        let kind = if seed.is_multiple_of(2) { ContentKind::Json } else { ContentKind::Text };
+        let mut history = History::new(seed, kind, Home::Disk(tempfile::tempdir().unwrap()));
+        for step in 1..=STEPS {
+            history.step().await;
+            if step.is_multiple_of(STEPS_BEFORE_RESTART) {
+                history.restart();
+                history.look_at_all().await;
+            }
+        }
+        history.end().await;
+    }
+}
+
 impl History {
+    fn new(seed: u64, kind: ContentKind, home: Home) -> Self {
+        let streams = home.open();
+        Self { rng: StdRng::seed_from_u64(seed), kind, home, streams, models: BTreeMap::new(), written: 0 }
+    }
+
+    /// Ends the server and starts it again on what the disk holds.
+    fn restart(&mut self) {
+        self.streams.store.close();
+        // Only one store at a time may have the directory.
+        self.streams = Streams::new(Arc::new(MemoryStore::new(1)), 1);
+        self.streams = self.home.open();
+    }
+
     async fn step(&mut self) {
         let it = format!("s{}", self.rng.random_range(0..NAMES));
         match self.rng.random_range(0..10) {
@@ -202,6 +257,13 @@ impl History {
                 break;
             }
         }
+        // The last fork takes its source along, a moment later where the store takes its time.
+        let settled = async {
+            while self.streams.count() != self.models.len() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(DEADLINE, settled).await.expect("what nobody needs goes");
     }
 
     async fn look(&mut self, it: &str) {
@@ -250,13 +312,20 @@ impl History {
 
     /// Everything can be read at the end, and with the last stream the last byte goes.
     async fn end(&mut self) {
+        self.look_at_all().await;
+        for it in self.models.keys().cloned().collect::<Vec<_>>() {
+            self.delete(&it).await;
+        }
+        assert_eq!(self.streams.count(), 0);
+        if let Home::Memory(store) = &self.home {
+            assert_eq!(store.kept_bytes(), 0);
+        }
+    }
+
+    async fn look_at_all(&mut self) {
         for it in self.models.keys().cloned().collect::<Vec<_>>() {
             self.look(&it).await;
         }
         assert_eq!(self.streams.count(), self.models.len());
-        for it in self.models.keys().cloned().collect::<Vec<_>>() {
-            self.delete(&it).await;
-        }
-        assert_eq!((self.streams.count(), self.store.kept_bytes()), (0, 0));
     }
 }
