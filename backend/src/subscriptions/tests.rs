@@ -3,6 +3,7 @@
 use super::courier::Receipt;
 use super::rig::{Mood, Rig, id, limits, name};
 use super::state::{Fault, WakeKey, Way};
+use super::wire::ClaimView;
 use super::{OpenError, Refused, Report, Subscriptions};
 use crate::log::{StreamConfig, Streams};
 use crate::store::{MemoryStore, StoreError};
@@ -141,6 +142,8 @@ async fn a_lease_and_its_token_outlive_a_restart_and_a_generation_never_comes_ag
     let next = rig.claim("two").await.unwrap();
     assert!(next.generation > held.generation);
     assert_eq!(rig.ack(&held, &[("events/a", 9)], true).await, Err(Refused::Fault(Fault::Fenced)));
+    let borrowed = ClaimView { token: held.token.clone(), ..next.clone() };
+    assert_eq!(rig.ack(&borrowed, &[], true).await, Err(Refused::Fault(Fault::Fenced)), "an old token, the new wake");
     assert_eq!(rig.view("pull").await["streams"][0]["acked_offset"], "0000000000000005");
     assert_eq!(rig.ack(&next, &[("events/a", 9)], true).await, Ok(false));
 }
@@ -269,6 +272,7 @@ async fn an_append_while_a_subscription_is_made_is_not_missed() {
         }
         let call = rig.call().await;
         assert!(call.stream("events/a").2, "{}", call.body);
+        assert_eq!(call.stream("events/b").2, !before_looking, "{}", call.body);
     }
 }
 
