@@ -124,11 +124,13 @@ async fn receipt(mut answer: reqwest::Response) -> Receipt {
         return Receipt::Taken;
     }
     let mut body = Vec::new();
-    while let Ok(Some(piece)) = answer.chunk().await {
-        if body.len() + piece.len() > ANSWER_BYTES_MAX {
-            return Receipt::Taken;
+    loop {
+        match answer.chunk().await {
+            Ok(Some(piece)) if body.len() + piece.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&piece),
+            Ok(None) => break,
+            // Too long, or it broke off: what came may look whole and is not.
+            Ok(Some(_)) | Err(_) => return Receipt::Taken,
         }
-        body.extend_from_slice(&piece);
     }
     match serde_json::from_slice(&body) {
         Ok(Says { done: true }) => Receipt::Done,

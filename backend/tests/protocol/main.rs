@@ -27,5 +27,7 @@ mod retention;
 mod security;
 mod stopping;
 mod streaming;
+mod subscriptions;
+mod webhooks;
 mod websocket;
 mod wire;

@@ -1,0 +1,329 @@
+//! Webhooks as their receiver sees them: signed, within bounds, told again when they failed.
+
+use super::harness::{Answer, JSON, Server, Stream, TEXT, until, within};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use ring::signature::{ED25519, UnparsedPublicKey};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use tailwater::config::{Config, StoreKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+/// One request that a receiver got.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Received {
+    fn header(&self, name: &str) -> &str {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let mut found = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        found.next().unwrap_or_else(|| panic!("no {name} in {}", self.head))
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    fn generation(&self) -> u64 {
+        self.json()["generation"].as_u64().unwrap()
+    }
+}
+
+/// A web server that takes webhooks; every connection carries one.
+pub(crate) struct Receiver {
+    pub(crate) url: String,
+    calls: mpsc::UnboundedReceiver<Received>,
+    answer: Arc<Mutex<String>>,
+}
+
+impl Receiver {
+    /// Answers with 200 and `{"done":true}`.
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook?a=1", listener.local_addr().unwrap());
+        let (told, calls) = mpsc::unbounded_channel();
+        let answer = Arc::new(Mutex::new(String::new()));
+        let shared = Arc::clone(&answer);
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                tokio::spawn(take(socket, told.clone(), Arc::clone(&shared)));
+            }
+        });
+        let receiver = Self { url, calls, answer };
+        receiver.answer_json("200 OK", r#"{"done":true}"#);
+        receiver
+    }
+
+    pub(crate) fn answer_json(&self, status: &str, body: &str) {
+        self.answer_with(&format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    }
+
+    /// Answers with these bytes from now on.
+    fn answer_with(&self, bytes: &str) {
+        bytes.clone_into(&mut self.answer.lock().unwrap());
+    }
+
+    pub(crate) async fn next(&mut self) -> Received {
+        within("a webhook", self.calls.recv()).await.unwrap()
+    }
+
+    /// Whether nothing came that was not taken.
+    fn is_quiet(&mut self) -> bool {
+        self.calls.try_recv().is_err()
+    }
+}
+
+async fn take(mut socket: TcpStream, told: mpsc::UnboundedSender<Received>, answer: Arc<Mutex<String>>) {
+    let mut bytes = Vec::new();
+    let received = loop {
+        if socket.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+            return;
+        }
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let mut received = Received { head, body: bytes[end + 4..].to_vec() };
+        let length: usize = received.header("content-length").parse().unwrap();
+        if received.body.len() >= length {
+            received.body.truncate(length);
+            break received;
+        }
+    };
+    let answer = answer.lock().unwrap().clone();
+    let _test_ended = told.send(received);
+    let _cut_off = socket.write_all(answer.as_bytes()).await;
+    let _gone = socket.shutdown().await;
+}
+
+impl Server {
+    /// A request about subscriptions.
+    pub(crate) async fn ds(&self, method: Method, path: &str, body: Value) -> Answer {
+        let request = self.http.request(method, self.url(&format!("/v1/stream/__ds/{path}")));
+        self.send(request.header(CONTENT_TYPE, JSON).body(body.to_string())).await
+    }
+
+    /// The same with a bearer token.
+    pub(crate) async fn ds_with(&self, token: &str, path: &str, body: Value) -> Answer {
+        let request = self.http.post(self.url(&format!("/v1/stream/__ds/{path}")));
+        let request = request.header(CONTENT_TYPE, JSON).header(AUTHORIZATION, format!("Bearer {token}"));
+        self.send(request.body(body.to_string())).await
+    }
+
+    /// A webhook subscription `hook` on `events/*`.
+    pub(crate) async fn hook(&self, url: &str) -> Value {
+        let asked = json!({"type": "webhook", "pattern": "events/*", "webhook": {"url": url}});
+        let answer = self.ds(Method::PUT, "subscriptions/hook", asked).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    pub(crate) async fn subscription(&self, id: &str) -> Value {
+        let answer = self.ask(Method::GET, &format!("/v1/stream/__ds/subscriptions/{id}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    /// Waits until a subscription is in that state.
+    async fn until_status(&self, id: &str, status: &str) -> Value {
+        until("the subscription's status", || async {
+            Some(self.subscription(id).await).filter(|it| it["status"] == status)
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent() {
+    let server = Server::start();
+    let mut receiver = Receiver::start().await;
+    let created = server.hook(&receiver.url).await;
+    let jwks = server.http.get(created["webhook"]["signing"]["jwks_url"].as_str().unwrap());
+    let jwks = server.send(jwks).await;
+    assert_eq!(jwks.header("content-type"), Some("application/jwk-set+json"));
+    assert_eq!(jwks.header("cache-control"), Some("public, max-age=300"));
+    let jwks: Value = serde_json::from_slice(&jwks.body).unwrap();
+    let key = &jwks["keys"][0];
+    assert_eq!(key["kid"], created["webhook"]["signing"]["kid"]);
+    assert_eq!(
+        (&key["kty"], &key["crv"], &key["use"], &key["alg"]),
+        (&json!("OKP"), &json!("Ed25519"), &json!("sig"), &json!("EdDSA"))
+    );
+    assert!(key.get("d").is_none(), "the private half is nobody's business");
+
+    server.stream("events/ä b", TEXT).await.append("x").await;
+    let received = receiver.next().await;
+    assert!(received.head.starts_with("POST /hook?a=1 HTTP/1.1"), "{}", received.head);
+    assert_eq!(received.header("content-type"), JSON);
+    let [t, kid, signature] = received.header("webhook-signature").split(',').collect::<Vec<_>>()[..] else { panic!() };
+    assert_eq!(kid.strip_prefix("kid="), key["kid"].as_str());
+    let signature = BASE64.decode(signature.strip_prefix("ed25519=").unwrap()).unwrap();
+    let signed = [t.strip_prefix("t=").unwrap().as_bytes(), b".", &received.body].concat();
+    let public = UnparsedPublicKey::new(&ED25519, BASE64.decode(key["x"].as_str().unwrap()).unwrap());
+    assert!(public.verify(&signed, &signature).is_ok());
+
+    let body = received.json();
+    assert_eq!(body["subscription_id"], "hook");
+    assert_eq!(body["callback_url"], server.url("/v1/stream/__ds/subscriptions/hook/callback"));
+    let stream = &body["streams"][0];
+    assert_eq!(
+        (&stream["path"], &stream["link_type"], &stream["has_pending"]),
+        (&json!("events/ä b"), &json!("glob"), &json!(true))
+    );
+    until("the ack", || async {
+        let view = server.subscription("hook").await;
+        (view["streams"][0]["acked_offset"] == stream["tail_offset"]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_fails_is_told_again_by_the_same_name() {
+    let server = Server::start();
+    let mut receiver = Receiver::start().await;
+    receiver.answer_json("500 Internal Server Error", "{\"done\":true}");
+    server.hook(&receiver.url).await;
+    server.stream("events/a", TEXT).await.append("x").await;
+    let first = receiver.next().await.json();
+    let failed = server.until_status("hook", "failed").await;
+    assert!(failed["last_error"].as_str().unwrap().contains("500"), "{failed}");
+    assert!(failed["next_attempt_at"].as_str().unwrap().ends_with('Z'), "{failed}");
+    receiver.answer_json("200 OK", "{\"done\":true}");
+    let second = receiver.next().await.json();
+    assert_eq!((&first["wake_id"], &first["generation"]), (&second["wake_id"], &second["generation"]));
+    let active = server.until_status("hook", "active").await;
+    assert!(active.get("last_error").is_none(), "{active}");
+}
+
+#[tokio::test]
+async fn redirects_are_failures_and_not_followed() {
+    let server = Server::start();
+    let (mut receiver, mut elsewhere) = (Receiver::start().await, Receiver::start().await);
+    receiver.answer_with(&format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
+        elsewhere.url
+    ));
+    server.hook(&receiver.url).await;
+    server.stream("events/a", TEXT).await.append("x").await;
+    receiver.next().await;
+    let failed = server.until_status("hook", "failed").await;
+    assert!(failed["last_error"].as_str().unwrap().contains("307"), "{failed}");
+    assert!(elsewhere.is_quiet());
+}
+
+#[tokio::test]
+async fn what_a_webhook_answers_is_read_within_bounds_and_believed_only_when_it_is_json() {
+    let server = Server::start();
+    let mut receiver = Receiver::start().await;
+    server.hook(&receiver.url).await;
+    let stream = server.stream("events/a", TEXT).await;
+    let huge = format!("{{\"done\":true,\"x\":\"{}\"}}", "x".repeat(70_000));
+    let chunked =
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{huge}\r\n0\r\n\r\n", huge.len());
+    let announced = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{huge}", huge.len());
+    let empty = "HTTP/1.1 204 No Content\r\n\r\n".to_owned();
+    let text = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone".to_owned();
+    let short = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"done\":true}".to_owned();
+    for (generation, answer) in (1..).zip([chunked, announced, empty, text, short]) {
+        receiver.answer_with(&answer);
+        let tail = stream.append("x").await;
+        let received = receiver.next().await.json();
+        assert_eq!(received["generation"].as_u64(), Some(generation), "{answer:.60}");
+        let view = server.subscription("hook").await;
+        assert_ne!(view["streams"][0]["acked_offset"], tail.as_str(), "{answer:.60}");
+        let report = json!({"wake_id": received["wake_id"], "generation": generation, "done": true,
+                            "acks": [{"stream": "events/a", "offset": tail}]});
+        let token = received["callback_token"].as_str().unwrap();
+        let called_back = server.ds_with(token, "subscriptions/hook/callback", report).await;
+        assert_eq!((called_back.status, called_back.text()), (200, r#"{"ok":true,"next_wake":false}"#));
+    }
+    assert!(receiver.is_quiet(), "each wake was told once");
+}
+
+#[tokio::test]
+async fn a_public_url_is_what_receivers_are_told() {
+    let server = Server::with(|config| config.public_url = Some("https://streams.example/sub".to_owned()));
+    let mut receiver = Receiver::start().await;
+    let created = server.hook(&receiver.url).await;
+    let expected = "https://streams.example/sub/v1/stream/__ds/jwks.json";
+    assert_eq!(created["webhook"]["signing"]["jwks_url"], expected);
+    server.stream("events/a", TEXT).await.append("x").await;
+    let expected = "https://streams.example/sub/v1/stream/__ds/subscriptions/hook/callback";
+    assert_eq!(receiver.next().await.json()["callback_url"], expected);
+}
+
+#[tokio::test]
+async fn webhooks_to_this_machine_are_for_servers_on_loopback_or_with_a_flag() {
+    for allow in [false, true] {
+        let (tell, told) = std::sync::mpsc::channel();
+        let mut server = Server::run(move |_, shutdown| {
+            let open = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+            tell.send(open.local_addr().unwrap().port()).unwrap();
+            let listen = open.local_addr().unwrap();
+            let config = Config {
+                listen,
+                store: StoreKind::Memory,
+                workers: Some(1),
+                webhook_allow_local: allow,
+                ..Config::default()
+            };
+            tailwater::server::run(open, config, shutdown)
+        });
+        server.address.set_port(told.recv().unwrap());
+        let asked = json!({"type": "webhook", "pattern": "a/*", "webhook": {"url": "http://127.0.0.1:9/"}});
+        let answer = server.ds(Method::PUT, "subscriptions/hook", asked).await;
+        if allow {
+            assert_eq!(answer.status, 201, "{answer:?}");
+        } else {
+            assert!(answer.refuses(400).detail.contains("--webhook-allow-local"), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn subscriptions_outlive_a_restart_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let start = || {
+        Server::with(|config| {
+            config.store = StoreKind::Disk;
+            config.data_dir.clone_from(&data);
+        })
+    };
+    let mut receiver = Receiver::start().await;
+    receiver.answer_json("200 OK", "{}");
+    let mut server = start();
+    let created = server.hook(&receiver.url).await;
+    server.stream("events/a", TEXT).await.append("abc").await;
+    let wake = receiver.next().await;
+    let jwks = server.ask(Method::GET, "/v1/stream/__ds/jwks.json").await.body;
+    server.tell_to_stop();
+    server.stopped().await;
+
+    let mut server = start();
+    assert_eq!(server.ask(Method::GET, "/v1/stream/__ds/jwks.json").await.body, jwks);
+    let view = server.subscription("hook").await;
+    assert_eq!((&view["created_at"], &view["generation"]), (&created["created_at"], &json!(wake.generation())));
+    let body = wake.json();
+    let report = json!({"wake_id": body["wake_id"], "generation": body["generation"], "done": true,
+                        "acks": [{"stream": "events/a", "offset": body["streams"][0]["tail_offset"]}]});
+    let token = body["callback_token"].as_str().unwrap();
+    let answer = server.ds_with(token, "subscriptions/hook/callback", report.clone()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    server.tell_to_stop();
+    server.stopped().await;
+
+    let server = start();
+    let view = server.subscription("hook").await;
+    assert_eq!(view["streams"][0]["acked_offset"], body["streams"][0]["tail_offset"]);
+    assert_eq!(server.ds_with(token, "subscriptions/hook/callback", report).await.status, 409);
+    while !receiver.is_quiet() {}
+    Stream { server: &server, name: "events/a".to_owned(), content_type: TEXT }.append("d").await;
+    assert!(receiver.next().await.generation() > wake.generation());
+}
