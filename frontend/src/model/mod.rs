@@ -3,13 +3,17 @@
 pub mod clock;
 pub mod export;
 pub mod lane;
+pub mod listing;
 pub mod meter;
 pub mod order;
 pub mod pieces;
+pub mod place;
 pub mod predict;
 pub mod race;
 pub mod ring;
 pub mod settings;
 pub mod summary;
+pub mod tailing;
 pub mod trace;
 pub mod verdict;
+pub mod wish;

@@ -81,6 +81,11 @@ pub const DELAY_MS: Limits = Limits { min: 0.0, max: 500.0 };
 /// Seconds that the drawings show.
 pub const WINDOW_S: Limits = Limits { min: 2.0, max: 60.0 };
 
+/// The theme's name in the URL.
+pub const THEME: &str = "theme";
+/// The language's name in the URL.
+pub const LANGUAGE: &str = "lang";
+
 /// Everything that can be chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -138,9 +143,8 @@ impl Settings {
     /// - `query`: as in `location.search`, with or without the question mark.
     pub fn from_query(query: &str) -> Self {
         let mut settings = Self::default();
-        for pair in query.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            settings.take(&decode(key), &decode(value));
+        for (key, value) in pairs(query) {
+            settings.take(&key, &value);
         }
         settings
     }
@@ -170,8 +174,8 @@ impl Settings {
             "down" => self.down_ms = number(DELAY_MS, self.down_ms),
             "window" => self.window_s = number(WINDOW_S, self.window_s),
             "scale" => self.log = value == "log",
-            "theme" => self.theme = Theme::from_name(value).unwrap_or(self.theme),
-            "lang" => self.language = Language::from_name(value).or(self.language),
+            THEME => self.theme = Theme::from_name(value).unwrap_or(self.theme),
+            LANGUAGE => self.language = Language::from_name(value).or(self.language),
             _ => {}
         }
     }
@@ -208,10 +212,10 @@ impl Settings {
             pairs.push("scale=log".to_owned());
         }
         if self.theme != usual.theme {
-            pairs.push(format!("theme={}", self.theme.name()));
+            pairs.push(format!("{THEME}={}", self.theme.name()));
         }
         if let Some(language) = self.language {
-            pairs.push(format!("lang={}", language.name()));
+            pairs.push(format!("{LANGUAGE}={}", language.name()));
         }
         pairs.join("&")
     }
@@ -281,6 +285,14 @@ pub fn encode(name: &str) -> String {
         }
     }
     text
+}
+
+/// The names and values of a query, with or without its question mark.
+pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+    query.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(key), decode(value))
+    })
 }
 
 /// The text behind `%XX` and `+`; broken escapes stay as they are.

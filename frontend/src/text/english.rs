@@ -176,6 +176,7 @@ pub(super) const TEXT: Text = Text {
         "Server and browser on one machine have no distance between them: add delay to see what a network does.",
     ],
     foot: "Latency from the due time to the page's script. Bytes are application bytes at the server's socket.",
+    streams: super::streams::ENGLISH,
 };
 
 fn connection(connection: Connection) -> &'static str {

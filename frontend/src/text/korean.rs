@@ -171,6 +171,7 @@ pub(super) const TEXT: Text = Text {
         "서버와 브라우저가 한 기계에 있으면 거리가 없습니다. 지연을 더해 네트워크가 하는 일을 보세요.",
     ],
     foot: "늦음은 예정 시각부터 페이지의 스크립트까지. 바이트는 서버 소켓에서의 응용 계층 바이트.",
+    streams: super::streams::KOREAN,
 };
 
 fn connection(connection: Connection) -> &'static str {

@@ -3,6 +3,7 @@
 mod english;
 mod korean;
 pub mod numbers;
+pub mod streams;
 
 use tailwater_lab::{Doubt, Verdict};
 use tailwater_protocol::rig::Pattern;
@@ -231,6 +232,8 @@ pub struct Text {
     pub measured_title: &'static str,
     pub measured: &'static [&'static str],
     pub foot: &'static str,
+    /// The Streams page.
+    pub streams: streams::StreamsText,
 }
 
 #[cfg(test)]
@@ -249,5 +252,7 @@ mod tests {
         let (english, korean) = (Language::English.text(), Language::Korean.text());
         assert_ne!(english.help_intro, korean.help_intro);
         assert_eq!(english.measured.len(), korean.measured.len());
+        assert_ne!(english.streams.help_intro, korean.streams.help_intro);
+        assert_eq!(english.streams.help.len(), korean.streams.help.len());
     }
 }
