@@ -61,12 +61,28 @@ pub fn hostname() -> String {
 
 /// Puts `query` into the address bar without a new entry in the history.
 pub fn show_query(query: &str) {
-    let location = window().location();
-    let path = location.pathname().unwrap_or_else(|_| "/".to_owned());
-    let address = if query.is_empty() { path } else { format!("{path}?{query}") };
     if let Ok(history) = window().history() {
-        history.replace_state_with_url(&JsValue::NULL, "", Some(&address)).ok();
+        history.replace_state_with_url(&JsValue::NULL, "", Some(&address(query))).ok();
     }
+}
+
+/// Puts `query` into the address bar as a step that the way back undoes.
+pub fn push_query(query: &str) {
+    if let Ok(history) = window().history() {
+        history.push_state_with_url(&JsValue::NULL, "", Some(&address(query))).ok();
+    }
+}
+
+/// The page's own path with another query, for the address bar and for links.
+pub fn address(query: &str) -> String {
+    let path = window().location().pathname().unwrap_or_else(|_| "/".to_owned());
+    if query.is_empty() { path } else { format!("{path}?{query}") }
+}
+
+/// A moment as people write it in that language, in the person's own time zone.
+pub fn moment(unix_ms: f64, language: &str) -> String {
+    let date = js_sys::Date::new(&JsValue::from_f64(unix_ms));
+    date.to_locale_string(language, &JsValue::UNDEFINED).into()
 }
 
 /// Whether the person asked for less motion.

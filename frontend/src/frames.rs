@@ -39,17 +39,22 @@ struct Beat {
     wall: RefCell<WallWatch>,
 }
 
-/// Runs the loop as long as the page lives.
-pub fn run(feed: Rc<Feed>, canvas: Canvas) {
+/// Runs the loop until what is returned is set to false.
+pub fn run(feed: Rc<Feed>, canvas: Canvas) -> Rc<Cell<bool>> {
+    let running = Rc::new(Cell::new(true));
+    let runs = running.clone();
     let calm = browser::wants_less_motion();
     let beat = Beat::default();
     let frame: Rc<OnFrame> = Rc::default();
     let again = frame.clone();
     *frame.borrow_mut() = Some(Closure::new(move |_| {
-        on_frame(&feed, &canvas, &beat, calm);
-        ask(&again);
+        if runs.get() {
+            on_frame(&feed, &canvas, &beat, calm);
+            ask(&again);
+        }
     }));
     ask(&frame);
+    running
 }
 
 fn ask(frame: &OnFrame) {

@@ -42,7 +42,8 @@ fn with_deadline(builder: RequestBuilder, deadline_ms: u32) -> RequestBuilder {
     builder.cache(web_sys::RequestCache::NoStore).abort_signal(Some(&signal))
 }
 
-async fn answered(sent: Result<Response, gloo_net::Error>) -> Result<Response, Refusal> {
+/// The answer, unless it is a refusal.
+pub(crate) async fn answered(sent: Result<Response, gloo_net::Error>) -> Result<Response, Refusal> {
     let response = sent.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
     if response.ok() {
         return Ok(response);

@@ -432,6 +432,13 @@ impl Feed {
         rig::leave(&self.rig);
     }
 
+    /// Another page is shown: every request ends, and the lanes' ports are free.
+    pub fn end(&self) {
+        self.epoch.set(self.epoch.get() + 1);
+        self.drop_followers();
+        self.leave();
+    }
+
     /// The page did not run for a while.
     pub fn stalled(&self) {
         self.race.borrow_mut().stalled(browser::now_ms());

@@ -15,8 +15,8 @@ const BYTES_MAX: usize = 64;
 pub struct Message {
     /// Counts from 0 since following began.
     pub number: u64,
-    /// The position after the batch that brought it.
-    pub next: Token,
+    /// The position after it, which only the last of those that came together knows.
+    pub next: Option<Token>,
     /// Its content, or the beginning of it.
     pub text: String,
     /// Its bytes.
@@ -87,13 +87,16 @@ impl Tailing {
         self.bytes += batch.data.payload_bytes() as u64;
         match &batch.data {
             data if data.is_empty() => {}
-            Data::Json(messages) => messages.iter().for_each(|message| self.push(batch, message.as_bytes())),
-            Data::Text(text) => self.push(batch, text.as_bytes()),
-            Data::Binary(bytes) => self.push(batch, bytes),
+            Data::Json(messages) => messages.iter().for_each(|message| self.push(message.as_bytes())),
+            Data::Text(text) => self.push(text.as_bytes()),
+            Data::Binary(bytes) => self.push(bytes),
+        }
+        if let Some(last) = self.messages.back_mut().filter(|_| !batch.data.is_empty()) {
+            last.next = Some(batch.next.clone());
         }
     }
 
-    fn push(&mut self, batch: &Batch, bytes: &[u8]) {
+    fn push(&mut self, bytes: &[u8]) {
         if self.messages.len() == MESSAGES_MAX {
             self.messages.pop_front();
         }
@@ -109,8 +112,8 @@ impl Tailing {
                 (pairs.join(" "), true, shown.len() < bytes.len())
             }
         };
-        let (number, next) = (self.count, batch.next.clone());
-        self.messages.push_back(Message { number, next, text, bytes: bytes.len(), is_hex, is_cut });
+        let message = Message { number: self.count, next: None, text, bytes: bytes.len(), is_hex, is_cut };
+        self.messages.push_back(message);
         self.count += 1;
     }
 }
@@ -134,6 +137,8 @@ mod tests {
         assert_eq!((tailing.count, tailing.bytes, tailing.requests), (300, 300, 1));
         assert_eq!(tailing.messages.len(), MESSAGES_MAX);
         assert_eq!(tailing.messages.front().unwrap().number, 100);
+        let known = tailing.messages.iter().filter(|message| message.next.is_some()).count();
+        assert_eq!(known, 2, "the last of each batch");
         assert_eq!(tailing.standing, Standing::Live);
     }
 

@@ -1,3 +1,4 @@
 //! The pages of the dashboard.
 
 pub mod race;
+pub mod streams;

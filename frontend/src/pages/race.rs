@@ -16,7 +16,7 @@ use crate::parts::stage::StageView;
 pub fn RacePage() -> impl IntoView {
     let page = expect_context::<Page>();
     view! {
-        <a class="skip" href="#stage">{move || page.text().skip}</a>
+        <a class="skip" href="#stage">{page.say(|text| text.skip)}</a>
         <Head />
         <main>
             <Verdict />
@@ -26,14 +26,14 @@ pub fn RacePage() -> impl IntoView {
                     <Notice />
                     <StageView />
                 </div>
-                <aside class="side" aria-label=move || page.text().controls>
+                <aside class="side" aria-label=page.say(|text| text.controls)>
                     <Publish />
                     <Controls />
                     <Latest />
                 </aside>
             </div>
         </main>
-        <footer>{move || page.text().foot}</footer>
+        <footer>{page.say(|text| text.foot)}</footer>
         <Help />
     }
 }

@@ -22,7 +22,7 @@ const NONE: &str = "–";
 pub fn Cards() -> impl IntoView {
     let page = expect_context::<Page>();
     view! {
-        <section class="cards" aria-label=move || page.text().lanes>
+        <section class="cards" aria-label=page.say(|text| text.lanes)>
             {Technique::ALL.map(|technique| view! { <Card technique /> }).collect_view()}
         </section>
     }
@@ -104,14 +104,14 @@ fn Lateness(technique: Technique) -> impl IntoView {
     view! {
         <dl class="lateness">
             <div>
-                <dt>{move || page.text().median}</dt>
+                <dt>{page.say(|text| text.median)}</dt>
                 <dd>
                     <span class="big" data-testid="p50">{move || p50.get()}</span>
                     <span class="unit">" ms " {move || bound.get()}</span>
                 </dd>
             </div>
             <div>
-                <dt>{move || page.text().p99}</dt>
+                <dt>{page.say(|text| text.p99)}</dt>
                 <dd>
                     <span class="big" data-testid="p99">{move || p99.get()}</span>
                     <span class="unit">
@@ -183,15 +183,15 @@ fn Counts(technique: Technique) -> impl IntoView {
     let bytes_label = move || if counted.get() { page.text().bytes } else { page.text().body_bytes };
     view! {
         <dl class="counts">
-            <div><dt>{move || page.text().events}</dt><dd data-testid="events">{move || numbers::count(events.get())}</dd></div>
+            <div><dt>{page.say(|text| text.events)}</dt><dd data-testid="events">{move || numbers::count(events.get())}</dd></div>
             <div><dt>{bytes_label}</dt><dd data-testid="bytes">{move || bytes.get()}</dd></div>
-            <div><dt>{move || page.text().requests}</dt><dd data-testid="requests">{move || numbers::count(requests.get())}</dd></div>
-            <div><dt>{move || page.text().empty}</dt><dd data-testid="empty">{empties}</dd></div>
+            <div><dt>{page.say(|text| text.requests)}</dt><dd data-testid="requests">{move || numbers::count(requests.get())}</dd></div>
+            <div><dt>{page.say(|text| text.empty)}</dt><dd data-testid="empty">{empties}</dd></div>
             <div class:bad=move || { lost.get() > 0 }>
-                <dt>{move || page.text().lost}</dt><dd data-testid="lost">{move || numbers::count(lost.get())}</dd>
+                <dt>{page.say(|text| text.lost)}</dt><dd data-testid="lost">{move || numbers::count(lost.get())}</dd>
             </div>
             <div class:bad=move || { repeated.get() > 0 }>
-                <dt>{move || page.text().repeated}</dt><dd data-testid="repeated">{move || numbers::count(repeated.get())}</dd>
+                <dt>{page.say(|text| text.repeated)}</dt><dd data-testid="repeated">{move || numbers::count(repeated.get())}</dd>
             </div>
         </dl>
     }

@@ -15,7 +15,7 @@ use crate::text::numbers;
 pub fn Controls() -> impl IntoView {
     let page = expect_context::<Page>();
     view! {
-        <section class="controls" aria-label=move || page.text().controls>
+        <section class="controls" aria-label=page.say(|text| text.controls)>
             <StreamChoice />
             <GeneratorControls />
             <Timing />
@@ -27,7 +27,7 @@ pub fn Controls() -> impl IntoView {
                     });
                 }
             >
-                {move || page.text().reset}
+                {page.say(|text| text.reset)}
             </button>
         </section>
     }
@@ -60,7 +60,7 @@ fn StreamChoice() -> impl IntoView {
     };
     view! {
         <fieldset>
-            <legend>{move || page.text().stream}</legend>
+            <legend>{page.say(|text| text.stream)}</legend>
             <div class="segments" data-testid="source">
                 <Segment
                     checked=Signal::derive(move || source.get() == Source::Host)
@@ -86,7 +86,7 @@ fn StreamChoice() -> impl IntoView {
                     follow();
                 }
             >
-                <label class="spoken" for="stream-name">{move || page.text().stream_name}</label>
+                <label class="spoken" for="stream-name">{page.say(|text| text.stream_name)}</label>
                 <input
                     id="stream-name"
                     data-testid="stream-name"
@@ -94,11 +94,11 @@ fn StreamChoice() -> impl IntoView {
                     autocomplete="off"
                     autocapitalize="off"
                     spellcheck="false"
-                    placeholder=move || page.text().stream_name_hint
+                    placeholder=page.say(|text| text.stream_name_hint)
                     prop:value=move || name.get()
                     on:input=move |event| name.set(event_target_value(&event))
                 />
-                <button class="tool wide" type="submit">{move || page.text().follow}</button>
+                <button class="tool wide" type="submit">{page.say(|text| text.follow)}</button>
             </form>
         </fieldset>
     }
@@ -125,11 +125,11 @@ fn GeneratorControls() -> impl IntoView {
     let pattern = move || page.settings.with(|settings| settings.pattern);
     view! {
         <fieldset disabled=move || off.get()>
-            <legend>{move || page.text().generator}</legend>
+            <legend>{page.say(|text| text.generator)}</legend>
             <Dial id="rate" label=|text| text.rate unit=|text| text.per_second limits=settings::RATE log=true
                 get=|settings| settings.rate set=|settings, value| settings.rate = value />
             <div class="dial">
-                <label for="pattern">{move || page.text().pattern}</label>
+                <label for="pattern">{page.say(|text| text.pattern)}</label>
                 <select
                     id="pattern"
                     data-testid="pattern"
@@ -153,7 +153,7 @@ fn GeneratorControls() -> impl IntoView {
             </div>
             <Dial id="size" label=|text| text.size unit=|_| "B" limits=settings::SIZE log=true
                 get=|settings| settings.size set=|settings, value| settings.size = value.round() />
-            <p class="hint" hidden=move || !off.get()>{move || page.text().generator_hint}</p>
+            <p class="hint" hidden=move || !off.get()>{page.say(|text| text.generator_hint)}</p>
         </fieldset>
     }
 }
@@ -165,7 +165,7 @@ fn Timing() -> impl IntoView {
     let relayed = Memo::new(move |_| page.summary.with(|summary| matches!(summary.path, Path::Relay | Path::Unknown)));
     view! {
         <fieldset>
-            <legend>{move || page.text().timing}</legend>
+            <legend>{page.say(|text| text.timing)}</legend>
             <Dial id="interval" label=|text| text.interval unit=|_| "ms" limits=settings::INTERVAL_MS log=true
                 get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
             <Dial id="hold" label=|text| text.hold unit=|_| "s" limits=settings::HOLD_S log=false
@@ -175,7 +175,7 @@ fn Timing() -> impl IntoView {
                 get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
             <Dial id="down" label=|text| text.delay_down unit=|_| "ms" limits=settings::DELAY_MS log=false
                 get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
-            <p class="hint">{move || page.text().delay_hint}</p>
+            <p class="hint">{page.say(|text| text.delay_hint)}</p>
             </fieldset>
             <Dial id="window" label=|text| text.window unit=|_| "s" limits=settings::WINDOW_S log=true
                 get=|settings| settings.window_s set=|settings, value| settings.window_s = (value * 10.0).round() / 10.0 />

@@ -2,12 +2,11 @@
 
 use leptos::prelude::*;
 
+use super::nav::{Choices, Nav};
 use crate::app::Page;
 use crate::browser;
 use crate::model::export;
-use crate::model::settings::Theme;
 use crate::model::verdict::Saying;
-use crate::text::Language;
 
 /// At most so often the status speaks, ms.
 const SPEAK_MS: f64 = 5_000.0;
@@ -15,10 +14,9 @@ const SPEAK_MS: f64 = 5_000.0;
 /// The head.
 #[component]
 pub fn Head() -> impl IntoView {
-    let page = expect_context::<Page>();
     view! {
         <header class="head">
-            <h1 class="brand">"Tailwater " <span>{move || page.text().race}</span></h1>
+            <Nav />
             <Status />
             <div class="tools">
                 <Playback />
@@ -52,7 +50,12 @@ fn Status() -> impl IntoView {
             };
             spoken.set((text.announced)((text.connection)(summary.connection), &verdict));
         };
-        set_timeout(say, std::time::Duration::from_secs_f64(wait_ms / 1_000.0));
+        let timer = set_timeout_with_handle(say, std::time::Duration::from_secs_f64(wait_ms / 1_000.0));
+        on_cleanup(move || {
+            if let Ok(timer) = timer {
+                timer.clear();
+            }
+        });
     });
     view! {
         <p class="state" data-state=move || connection.get().name() aria-hidden="true">
@@ -82,10 +85,10 @@ fn Playback() -> impl IntoView {
                 <Icon path=Signal::derive(move || if page.paused.get() { PLAY } else { PAUSE }) />
                 {label}
             </button>
-            <button class="tool" aria-label=move || page.text().step_back title="Shift S" on:click=move |_| page.feed().step(false)>
+            <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=move |_| page.feed().step(false)>
                 <Icon path=Signal::stored(BACK) />
             </button>
-            <button class="tool" data-testid="step" aria-label=move || page.text().step title="S" on:click=move |_| page.feed().step(true)>
+            <button class="tool" data-testid="step" aria-label=page.say(|text| text.step) title="S" on:click=move |_| page.feed().step(true)>
                 <Icon path=Signal::stored(FORWARD) />
             </button>
         </div>
@@ -118,80 +121,32 @@ fn Exports() -> impl IntoView {
         browser::download(&name(ending), media_type, content).ok();
     };
     view! {
-        <div class="group" role="group" aria-label=move || page.text().export>
+        <div class="group" role="group" aria-label=page.say(|text| text.export)>
             <button
                 class="tool wide"
                 data-testid="export-json"
-                title=move || page.text().export
+                title=page.say(|text| text.export)
                 on:click=move |_| save(".json", "application/json", &page.feed().export(export::json))
             >
-                {move || page.text().export_json}
+                {page.say(|text| text.export_json)}
             </button>
             <button
                 class="tool wide"
                 data-testid="export-csv"
-                title=move || page.text().export
+                title=page.say(|text| text.export)
                 on:click=move |_| save(".csv", "text/csv", &page.feed().export(export::csv))
             >
-                {move || page.text().export_csv}
+                {page.say(|text| text.export_csv)}
             </button>
             <button
                 class="tool wide"
                 data-testid="export-samples"
-                title=move || page.text().export
+                title=page.say(|text| text.export)
                 on:click=move |_| {
                     save("-samples.csv", "text/csv", &page.feed().export(|race, _, _| export::samples_csv(race)));
                 }
             >
-                {move || page.text().export_samples}
-            </button>
-        </div>
-    }
-}
-
-/// Language, theme and help.
-#[component]
-fn Choices() -> impl IntoView {
-    let page = expect_context::<Page>();
-    let theme = move || page.settings.with(|settings| settings.theme);
-    view! {
-        <div class="group">
-            <select
-                data-testid="language"
-                aria-label=move || page.text().language
-                prop:value=move || page.language.get().name()
-                on:change=move |event| page.change(|settings| settings.language = Language::from_name(&event_target_value(&event)))
-            >
-                {Language::ALL
-                    .map(|language| {
-                        view! {
-                            <option value=language.name() lang=language.name() selected=move || page.language.get() == language>
-                                {language.own_name()}
-                            </option>
-                        }
-                    })
-                    .collect_view()}
-            </select>
-            <select
-                data-testid="theme"
-                aria-label=move || page.text().theme
-                prop:value=move || theme().name()
-                on:change=move |event| {
-                    page.change(|settings| settings.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
-                }
-            >
-                {Theme::ALL
-                    .map(|one| {
-                        view! {
-                            <option value=one.name() selected=move || theme() == one>
-                                {move || (page.text().theme_name)(one)}
-                            </option>
-                        }
-                    })
-                    .collect_view()}
-            </select>
-            <button class="tool" data-testid="help" aria-label=move || page.text().help title="?" on:click=move |_| page.help.set(true)>
-                "?"
+                {page.say(|text| text.export_samples)}
             </button>
         </div>
     }

@@ -11,6 +11,8 @@ pub mod head;
 #[cfg(target_arch = "wasm32")]
 pub mod help;
 #[cfg(target_arch = "wasm32")]
+pub mod nav;
+#[cfg(target_arch = "wasm32")]
 pub mod notes;
 #[cfg(target_arch = "wasm32")]
 pub mod publish;
@@ -18,5 +20,7 @@ pub mod publish;
 pub mod shape;
 #[cfg(target_arch = "wasm32")]
 pub mod stage;
+#[cfg(target_arch = "wasm32")]
+pub mod streams;
 #[cfg(target_arch = "wasm32")]
 pub mod tables;

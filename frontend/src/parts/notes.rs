@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::app::Page;
+use crate::app::{Page, Shell};
 use crate::browser;
 use crate::model::settings::encode;
 use crate::model::summary::{Measure, Path};
@@ -135,38 +135,38 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
     };
     let body = match kind {
         Kind::Quiet => view! {
-            <h2>{move || page.text().quiet_title}</h2>
+            <h2>{page.say(|text| text.quiet_title)}</h2>
             <p>{move || (page.text().quiet)(&stream)}</p>
             <Command line=append />
         }
         .into_any(),
         Kind::Missing => view! {
-            <h2>{move || page.text().missing_title}</h2>
+            <h2>{page.say(|text| text.missing_title)}</h2>
             <p>{move || (page.text().missing)(&stream)}</p>
-            <button class="primary" data-testid="create" on:click=on_create>{move || page.text().create}</button>
+            <button class="primary" data-testid="create" on:click=on_create>{page.say(|text| text.create)}</button>
             <p class="fault">{move || problem.get()}</p>
             <Command line=create />
-            <p>{move || page.text().or_append}</p>
+            <p>{page.say(|text| text.or_append)}</p>
             <Command line=append />
         }
         .into_any(),
         Kind::NoSource => view! {
-            <h2>{move || page.text().no_source_title}</h2>
-            <p>{move || page.text().no_source}</p>
-            <button class="primary" on:click=move |_| browser::focus("stream-name")>{move || page.text().stream_name}</button>
+            <h2>{page.say(|text| text.no_source_title)}</h2>
+            <p>{page.say(|text| text.no_source)}</p>
+            <button class="primary" on:click=move |_| browser::focus("stream-name")>{page.say(|text| text.stream_name)}</button>
             <Command line=create />
-            <p>{move || page.text().or_append}</p>
+            <p>{page.say(|text| text.or_append)}</p>
             <Command line=append />
         }
         .into_any(),
         Kind::Gone => view! {
-            <h2>{move || page.text().gone_title}</h2>
-            <p>{move || page.text().gone}</p>
+            <h2>{page.say(|text| text.gone_title)}</h2>
+            <p>{page.say(|text| text.gone)}</p>
             <Command line="cargo xtask serve".to_owned() />
         }
         .into_any(),
         Kind::Failed(why) => view! {
-            <h2>{move || page.text().failed_title}</h2>
+            <h2>{page.say(|text| text.failed_title)}</h2>
             <p>{why}</p>
         }
         .into_any(),
@@ -180,7 +180,7 @@ pub fn Command(
     /// What to type.
     line: String,
 ) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let shell = expect_context::<Shell>();
     let copied = RwSignal::new(false);
     let shown = line.clone();
     let on_copy = move |_| {
@@ -197,7 +197,7 @@ pub fn Command(
         <div class="command">
             <code tabindex="0">{shown}</code>
             <button class="tool wide" on:click=on_copy>
-                {move || if copied.get() { page.text().copied } else { page.text().copy }}
+                {move || if copied.get() { shell.text().copied } else { shell.text().copy }}
             </button>
         </div>
     }

@@ -53,7 +53,7 @@ pub fn Publish() -> impl IntoView {
                 send();
             }
         >
-            <label for="publish-text">{move || page.text().publish}</label>
+            <label for="publish-text">{page.say(|text| text.publish)}</label>
             <div class="row">
                 <input
                     id="publish-text"
@@ -62,16 +62,16 @@ pub fn Publish() -> impl IntoView {
                     autocomplete="off"
                     maxlength="4000"
                     aria-describedby="publish-hint"
-                    placeholder=move || page.text().publish_placeholder
+                    placeholder=page.say(|text| text.publish_placeholder)
                     prop:value=move || message.get()
                     on:input=move |event| {
                         message.set(event_target_value(&event));
                         outcome.set(Outcome::None);
                     }
                 />
-                <button class="primary" type="submit" data-testid="publish-send">{move || page.text().send}</button>
+                <button class="primary" type="submit" data-testid="publish-send">{page.say(|text| text.send)}</button>
             </div>
-            <p class="hint" id="publish-hint">{move || page.text().publish_hint}</p>
+            <p class="hint" id="publish-hint">{page.say(|text| text.publish_hint)}</p>
             <p class="said" class:fault=move || matches!(outcome.get(), Outcome::Refused(_))>{said}</p>
         </form>
     }
@@ -91,7 +91,7 @@ pub fn Latest() -> impl IntoView {
         move || format!("curl -N '{}/v1/stream/{}?offset=now&live=sse'", browser::origin(), encode(&stream.get()));
     view! {
         <section class="latest">
-            <h2>{move || page.text().latest}</h2>
+            <h2>{page.say(|text| text.latest)}</h2>
             <code class="message" tabindex="0">{shown}</code>
             {move || view! { <Command line=line() /> }}
         </section>

@@ -186,7 +186,7 @@ fn Figure(
             <details
                 on:toggle=move |_| open.update(|open| *open = !*open)
             >
-                <summary>{move || page.text().as_table}</summary>
+                <summary>{page.say(|text| text.as_table)}</summary>
                 {move || open.get().then(|| table.run())}
             </details>
         </figure>
@@ -212,9 +212,9 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
                     .enumerate()
                     .map(|(index, (technique, band))| {
                         let name = face(technique).label;
-                        let server = (roomy || index == 0).then(|| view! { " " {move || page.text().server} });
+                        let server = (roomy || index == 0).then(|| view! { " " {page.say(|text| text.server)} });
                         let client = (roomy || index + 1 == count).then(|| {
-                            view! { <span style:top=px(band.client_y + 3.0)>{move || page.text().client}</span> }
+                            view! { <span style:top=px(band.client_y + 3.0)>{page.say(|text| text.client)}</span> }
                         });
                         view! {
                             <span class=format!("t-{}", technique.name()) style:top=px(band.server_y - 17.0)>
@@ -246,7 +246,7 @@ fn ScaleSwitch() -> impl IntoView {
                 prop:checked=move || page.settings.with(|settings| settings.log)
                 on:change=move |event| page.change(|settings| settings.log = event_target_checked(&event))
             />
-            {move || page.text().powers}
+            {page.say(|text| text.powers)}
         </label>
     }
 }

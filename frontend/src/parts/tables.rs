@@ -48,14 +48,14 @@ pub fn RequestTable(
     view! {
         <div class="scroll" tabindex="0" role="region" aria-label=move || of(page.text())>
             <table>
-                <caption>{move || page.text().open_requests}</caption>
+                <caption>{page.say(|text| text.open_requests)}</caption>
                 <thead>
                     <tr>
-                        <th scope="col">{move || page.text().technique}</th>
-                        <th scope="col">{move || page.text().since}</th>
-                        <th scope="col">{move || page.text().answer}</th>
-                        <th scope="col">{move || page.text().body_column}</th>
-                        <th scope="col">{move || page.text().lasted}</th>
+                        <th scope="col">{page.say(|text| text.technique)}</th>
+                        <th scope="col">{page.say(|text| text.since)}</th>
+                        <th scope="col">{page.say(|text| text.answer)}</th>
+                        <th scope="col">{page.say(|text| text.body_column)}</th>
+                        <th scope="col">{page.say(|text| text.lasted)}</th>
                     </tr>
                 </thead>
                 <tbody>
@@ -110,9 +110,9 @@ pub fn FigureTable() -> impl IntoView {
         page.summary.with_untracked(|summary| summary.lanes.clone())
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=move || page.text().table_late>
+        <div class="scroll" tabindex="0" role="region" aria-label=page.say(|text| text.table_late)>
             <table>
-                <caption>{move || page.text().table_late}</caption>
+                <caption>{page.say(|text| text.table_late)}</caption>
                 <thead>
                     <tr>
                         {move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_view()}

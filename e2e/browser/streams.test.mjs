@@ -1,0 +1,300 @@
+// The Streams page in a real Chromium, served by the real binary: find, look, append, follow, fork, close, delete.
+import assert from 'node:assert/strict'
+import { mkdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { launch } from '../lib/chromium.mjs'
+import { TECHNIQUES } from '../lib/race-page.mjs'
+import { Server } from '../lib/server.mjs'
+import { StreamsPage } from '../lib/streams-page.mjs'
+import { pause, until } from '../lib/until.mjs'
+
+const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
+const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** Generous: a debug server and a browser may share two slow cores. */
+const SOON_MS = 30_000
+const JSON_TYPE = 'application/json'
+
+let server
+let browser
+let context
+
+before(async () => {
+  await mkdir(artifacts, { recursive: true })
+  server = await Server.start(['--store', 'memory'])
+  browser = await launch()
+})
+
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+})
+
+afterEach(async () => {
+  await context?.close()
+  context = undefined
+})
+
+/** A page in a context of its own: nothing stored, nothing cached. */
+async function open(query = '', options = {}, at = server) {
+  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', ...options })
+  return StreamsPage.open(context, at, query)
+}
+
+async function create(name, { type = JSON_TYPE, body, headers = {} } = {}) {
+  const created = await fetch(server.stream(name), { method: 'PUT', headers: { 'content-type': type, ...headers }, body })
+  assert.equal(created.status, 201, name)
+  return name
+}
+
+async function append(name, message) {
+  const answer = await fetch(server.stream(name), { method: 'POST', headers: { 'content-type': JSON_TYPE }, body: JSON.stringify(message) })
+  assert.ok(answer.ok, `${answer.status}`)
+}
+
+describe('the Streams page', { timeout: 900_000 }, () => {
+  test('a server without streams says what to do, with a line that works', async () => {
+    const empty = await Server.start(['--store', 'memory'])
+    try {
+      const streams = await open('', {}, empty)
+      const line = await streams.part('empty').locator('code').innerText()
+      const [, type, url] = line.match(/^curl -X PUT -H 'content-type: (\S+)' (\S+)$/)
+      assert.equal((await fetch(url, { method: 'PUT', headers: { 'content-type': type } })).status, 201)
+      await streams.waitForNames('the new stream', SOON_MS, (names) => names.length === 1)
+      assert.deepEqual(streams.complaints, [])
+    } finally {
+      await empty.stop()
+    }
+  })
+
+  test('the list is paged on the server, on and back, and searched', async () => {
+    for (let n = 0; n < 120; n += 1) await create(`paged/${String(n).padStart(3, '0')}`)
+    await create('other/Paged one')
+    const streams = await open('search=paged/')
+    const first = await streams.waitForNames('the first page', SOON_MS, (names) => names.length === 50)
+    await streams.part('next').click()
+    const second = await streams.waitForNames('the second page', SOON_MS, (names) => names[0] === 'paged/050')
+    assert.equal(second.length, 50)
+    await streams.part('next').click()
+    await streams.waitForNames('the last page', SOON_MS, (names) => names.length === 20 && names[0] === 'paged/100')
+    assert.ok(await streams.part('next').isDisabled())
+    assert.equal(streams.query().after, 'paged/099')
+    await streams.page.reload()
+    await streams.waitForNames('the same page after a reload', SOON_MS, (names) => names[0] === 'paged/100')
+    await streams.part('previous').click()
+    await streams.waitForNames('the first page again', SOON_MS, (names) => names[0] === first[0])
+    await streams.page.keyboard.press('/')
+    assert.equal(await streams.page.evaluate(() => document.activeElement.id), 'stream-search')
+    await streams.part('search').fill('PAGED O')
+    await streams.waitForNames('what was searched', SOON_MS, (names) => names.length === 1 && names[0] === 'other/Paged one')
+    assert.equal(streams.query().search, 'PAGED O')
+    await streams.part('search').fill('nothing like it')
+    await streams.part('empty').waitFor({ timeout: SOON_MS })
+    await streams.part('empty').getByRole('button').click()
+    await streams.waitForNames('everything', SOON_MS, (names) => names.length === 50)
+    assert.deepEqual(streams.complaints, [])
+  })
+
+  test('a stream is created, appended to with Enter, and followed by every technique', async () => {
+    const streams = await open()
+    await streams.part('new').click()
+    await streams.part('create-name').fill('made/here & now')
+    await streams.part('create-first').fill('{"n":0}')
+    await streams.part('create-send').click()
+    await streams.waitForSaid('made/here & now', SOON_MS)
+    assert.equal(streams.query().stream, 'made/here & now')
+    await streams.waitForMessages(SOON_MS, ['{"n":0}'])
+    const expected = ['{"n":0}']
+    for (const technique of TECHNIQUES) {
+      await streams.part(`by-${technique}`).check({ force: true })
+      await streams.part('append-text').fill(`{"by":"${technique}"}`)
+      await streams.part('append-text').press('Enter')
+      expected.unshift(`{"by":"${technique}"}`)
+      await streams.waitForMessages(SOON_MS, expected)
+    }
+    assert.equal(streams.query().live, 'websocket')
+    await streams.page.getByTestId('readers').locator('.t-websocket').waitFor({ timeout: SOON_MS })
+    await append('made/here%20%26%20now', { from: 'elsewhere' })
+    await streams.waitForMessages(SOON_MS, ['{"from":"elsewhere"}', ...expected])
+    assert.deepEqual(streams.complaints, [])
+  })
+
+  test('what the server refuses is shown in its words, and what was typed stays', async () => {
+    await create('refusing')
+    const streams = await open('stream=refusing')
+    await streams.part('append-text').fill('{"half":')
+    await streams.part('append-text').press('Enter')
+    await streams.page.getByRole('alert').filter({ hasText: 'not JSON' }).waitFor({ timeout: SOON_MS })
+    assert.equal(await streams.part('append-text').inputValue(), '{"half":')
+    await streams.part('new').click()
+    await streams.part('create-send').click()
+    await streams.page.getByRole('alert').filter({ hasText: 'name' }).waitFor({ timeout: SOON_MS })
+    await streams.part('create-name').fill('refusing')
+    await streams.part('create-type').selectOption('text/plain; charset=utf-8')
+    await streams.part('create-send').click()
+    await streams.page.getByRole('alert').filter({ hasText: 'exists' }).waitFor({ timeout: SOON_MS })
+  })
+
+  test('producers, readers and the export are there', async () => {
+    await create('looked-at', { type: 'text/plain' })
+    const headers = { 'content-type': 'text/plain', 'producer-id': 'writer-7', 'producer-epoch': '2', 'producer-seq': '0' }
+    assert.equal((await fetch(server.stream('looked-at'), { method: 'POST', headers, body: 'hello' })).status, 200)
+    const streams = await open('stream=looked-at&live=ndjson')
+    await streams.part('producers').getByText('writer-7').waitFor({ timeout: SOON_MS })
+    await streams.part('readers').locator('.t-ndjson').waitFor({ timeout: SOON_MS })
+    const link = await streams.part('json').getAttribute('href')
+    const details = await (await fetch(server.url + link)).json()
+    assert.equal(await streams.part('tail').innerText(), details.nextOffset)
+    assert.equal(details.producers[0].id, 'writer-7')
+    const [download] = await Promise.all([streams.page.waitForEvent('download'), streams.part('export').click()])
+    assert.match(await readFile(await download.path(), 'utf8'), /"data":"hello".*\n\{"end":/)
+    await streams.part('curl-inspect').click()
+    assert.equal(await streams.page.locator('.ways code').innerText(), `curl ${server.url}/v1/streams/looked-at`)
+    assert.deepEqual(streams.complaints, [])
+  })
+
+  test('a fork begins with what the stream held, and each names the other', async () => {
+    await create('tree', { body: '[1,2,3]' })
+    const streams = await open('stream=tree')
+    await streams.waitForMessages(SOON_MS, ['3', '2', '1'])
+    await streams.part('fork-name').fill('tree/branch')
+    await streams.part('fork-at').fill('0000000000000004')
+    await streams.part('fork-send').click()
+    await until('the fork is shown', SOON_MS, async () => (await streams.part('look-name').innerText()) === 'tree/branch')
+    await streams.waitForMessages(SOON_MS, ['2', '1'])
+    await streams.page.getByTestId('look').getByRole('link', { name: 'tree', exact: true }).click()
+    await streams.part('forks').getByText('tree/branch').waitFor({ timeout: SOON_MS })
+    assert.deepEqual(streams.complaints, [])
+  })
+
+  test('closing and deleting ask first, and the keyboard can say no', async () => {
+    await create('doomed', { body: '[1]' })
+    const streams = await open('stream=doomed')
+    await streams.part('close-ask').click()
+    await streams.page.keyboard.press('Escape')
+    await streams.part('close-ask').click()
+    await streams.part('close-sure').click()
+    await until('it is closed', SOON_MS, async () => (await fetch(server.stream('doomed'), { method: 'HEAD' })).headers.get('stream-closed') === 'true')
+    await until('the append box is gone', SOON_MS, async () => (await streams.part('append-text').count()) === 0)
+    await streams.part('delete-ask').click()
+    await until('the safe button has the focus', SOON_MS, () => streams.page.evaluate(() => document.activeElement.id === 'delete-keep'))
+    await streams.page.keyboard.press('Enter')
+    assert.equal((await fetch(server.stream('doomed'), { method: 'HEAD' })).status, 200)
+    await streams.part('delete-ask').click()
+    await streams.part('delete-sure').click()
+    await streams.waitForSaid('doomed', SOON_MS)
+    assert.equal((await fetch(server.stream('doomed'), { method: 'HEAD' })).status, 404)
+    assert.equal(streams.query().stream, undefined)
+    assert.deepEqual(streams.complaints, [])
+  })
+
+  test('from the race and back, by links, keys of the browser and the stream itself, with nothing left running', async () => {
+    await create('between', { body: '[1]' })
+    const streams = await open('stream=between')
+    await streams.waitForMessages(SOON_MS, ['1'])
+    await streams.part('race-it').click()
+    await streams.part('verdict').waitFor({ timeout: SOON_MS })
+    assert.equal(new URL(streams.page.url()).search, '?stream=between')
+    await until('five lanes read it', SOON_MS, async () => {
+      const details = await (await fetch(`${server.url}/v1/streams/between`)).json()
+      return Object.values(details.readerCounts).filter((count) => count === 1).length === 4
+    })
+    await streams.part('nav-streams').click()
+    await streams.part('search').waitFor({ timeout: SOON_MS })
+    await until('nobody reads it any more', SOON_MS, async () => {
+      const details = await (await fetch(`${server.url}/v1/streams/between`)).json()
+      return details.readers.length === 0
+    })
+    await streams.page.goBack()
+    await streams.part('verdict').waitFor({ timeout: SOON_MS })
+    await streams.page.goBack()
+    await streams.waitForMessages(SOON_MS, ['1'])
+    await until('only this page reads it', SOON_MS, async () => {
+      const details = await (await fetch(`${server.url}/v1/streams/between`)).json()
+      return details.readers.length === 1 && details.readers[0].technique === 'sse'
+    })
+    assert.deepEqual(streams.complaints, [])
+  })
+
+  test('when the server dies the page says so, and goes on by itself', async () => {
+    const mortal = await Server.start(['--store', 'memory'])
+    try {
+      const streams = await open('', {}, mortal)
+      await streams.part('empty').waitFor({ timeout: SOON_MS })
+      await mortal.kill()
+      await streams.part('gone').waitFor({ timeout: SOON_MS })
+      await streams.waitForState('lost', SOON_MS)
+      await mortal.restart()
+      await streams.waitForState('live', SOON_MS)
+      await until('the notice is gone', SOON_MS, async () => (await streams.part('gone').count()) === 0)
+      const own = streams.complaints.filter((complaint) => !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|Failed to load resource/.test(complaint))
+      assert.deepEqual(own, [])
+    } finally {
+      await mortal.stop()
+    }
+  })
+
+  test('a stream that does not exist is shown as soon as it does', async () => {
+    const streams = await open('stream=late/one')
+    await streams.part('missing').waitFor({ timeout: SOON_MS })
+    await create('late/one', { body: '["here"]' })
+    await streams.waitForMessages(SOON_MS, ['"here"'])
+  })
+
+  test('a stream that lives by being read is not followed unasked', async () => {
+    await create('mortal', { body: '[1]', headers: { 'stream-ttl': '3600' } })
+    const streams = await open('stream=mortal')
+    await streams.part('follow-toggle').waitFor({ timeout: SOON_MS })
+    await pause(1_500)
+    assert.deepEqual(await streams.messages(), [])
+    await streams.part('follow-toggle').click()
+    await streams.waitForMessages(SOON_MS, ['1'])
+    assert.deepEqual(streams.complaints, [])
+  })
+
+  for (const theme of ['light', 'dark']) {
+    for (const language of ['en', 'ko']) {
+      test(`no serious accessibility violation: ${theme}, ${language}`, async () => {
+        const name = await create(`axe/${theme}-${language}`, { body: '[1,2]' })
+        const streams = await open(`stream=${name}&theme=${theme}&lang=${language}`, { colorScheme: theme })
+        await streams.waitForMessages(SOON_MS, ['2', '1'])
+        assert.equal(await streams.page.locator('html').getAttribute('lang'), language)
+        const words = await streams.part('look').innerText()
+        assert.equal(/[\uac00-\ud7a3]/.test(words), language === 'ko')
+        await streams.page.evaluate(axeSource)
+        const { violations } = await streams.page.evaluate(() => globalThis.axe.run(document))
+        const serious = violations
+          .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+          .map(({ id, help, nodes }) => `${id}: ${help} (${nodes.length}): ${nodes.slice(0, 3).map(({ target }) => target.join(' ')).join('; ')}`)
+        assert.deepEqual(serious, [])
+      })
+    }
+  }
+
+  for (const [name, width, query, options] of [
+    ['1440', 1440, '', {}],
+    ['1440-dark', 1440, '&theme=dark', { colorScheme: 'dark' }],
+    ['1440-korean', 1440, '&lang=ko', {}],
+    ['320', 320, '', {}],
+    ['320-dark-korean', 320, '&theme=dark&lang=ko', { colorScheme: 'dark' }],
+    ['768', 768, '', {}],
+  ]) {
+    test(`nothing is wider than the window: ${name}`, async () => {
+      const stream = `wide/${name}/${'x'.repeat(60)}`
+      await create(stream, { body: JSON.stringify([{ long: 'y'.repeat(300) }, 2]) })
+      const wider = () => streams.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      const streams = await open(`stream=${stream}${query}`, { viewport: { width, height: 900 }, ...options })
+      await until('the messages are shown', SOON_MS, async () => (await streams.messages()).length === 2)
+      for (const id of ['curl-append', 'curl-follow', 'delete-ask']) await streams.part(id).click()
+      await streams.page.screenshot({ path: `${artifacts}streams-${name}.png`, fullPage: true })
+      assert.equal(await wider(), 0, 'pixels wider than the window')
+      await streams.page.goto(`${server.url}/?page=streams${query}`)
+      await streams.waitForNames('the list', SOON_MS, (names) => names.length > 0)
+      await streams.page.screenshot({ path: `${artifacts}streams-list-${name}.png`, fullPage: true })
+      assert.equal(await wider(), 0, 'pixels wider than the window')
+      assert.deepEqual(streams.complaints, [])
+    })
+  }
+})

@@ -1,0 +1,225 @@
+//! Fork, close, delete: what can't be undone asks twice.
+
+use leptos::prelude::*;
+use tailwater_protocol::inspect::StreamDetails;
+
+use super::line::{Fault, Line};
+use crate::app::Step;
+use crate::browser;
+use crate::model::wish::{Wish, clean_name};
+use crate::pages::streams::{Said, Streams};
+use crate::text::numbers::count;
+
+/// The three.
+#[component]
+pub fn Change(
+    /// Whose.
+    name: StoredValue<String>,
+    /// What is known of it.
+    details: Memo<Option<StreamDetails>>,
+) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let closed = Memo::new(move |_| details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
+    let forks = Memo::new(move |_| details.with(|details| details.as_ref().map_or(0, |details| details.fork_count)));
+    let close = move || name.with_value(|name| Wish::close(name));
+    let delete = move || name.with_value(|name| Wish::delete(name));
+    view! {
+        <section class="part" aria-labelledby="change-title">
+            <h3 id="change-title">{streams.say(|text| text.change_title)}</h3>
+            <Fork name details />
+            <div class="dangers">
+                {move || (!closed.get()).then(|| view! {
+                    <Twice
+                        id="close"
+                        act=Signal::derive(move || streams.text().close)
+                        ask=Signal::derive(move || streams.text().close_ask.to_owned())
+                        sure=Signal::derive(move || streams.text().close_sure)
+                        wish=Signal::derive(close)
+                        done=move || streams.said.set(Some(Said::Closed(name.get_value())))
+                    />
+                })}
+                <Twice
+                    id="delete"
+                    act=Signal::derive(move || streams.text().delete)
+                    ask=Signal::derive(move || {
+                        let text = streams.text();
+                        let ask = name.with_value(|name| (text.delete_ask)(name));
+                        match forks.get() as u64 {
+                            0 => ask,
+                            forks => format!("{ask} {}", (text.delete_forks)(&count(forks))),
+                        }
+                    })
+                    sure=Signal::derive(move || streams.text().delete_sure)
+                    wish=Signal::derive(delete)
+                    done=move || {
+                        streams.said.set(Some(Said::Deleted(name.get_value())));
+                        streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
+                    }
+                />
+            </div>
+        </section>
+    }
+}
+
+/// A button that asks before it acts; the focus goes with the question.
+#[component]
+fn Twice(
+    id: &'static str,
+    act: Signal<&'static str>,
+    ask: Signal<String>,
+    sure: Signal<&'static str>,
+    wish: Signal<Wish>,
+    done: impl Fn() + Copy + Send + Sync + 'static,
+) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let is_asking = RwSignal::new(false);
+    let is_busy = RwSignal::new(false);
+    let fault = RwSignal::new(String::new());
+    let line = Signal::derive(move || wish.with(|wish| wish.curl(&browser::origin())));
+    let turn = move |to: bool| {
+        is_asking.set(to);
+        fault.set(String::new());
+        // Once it is there.
+        let next = format!("{id}-{}", if to { "keep" } else { "ask" });
+        request_animation_frame(move || browser::focus(&next));
+    };
+    let go = move |_| {
+        if is_busy.get_untracked() {
+            return;
+        }
+        is_busy.set(true);
+        let wish = wish.get_untracked();
+        wasm_bindgen_futures::spawn_local(async move {
+            let desk = streams.desk();
+            let outcome = desk.send(&wish).await;
+            is_busy.try_set(false);
+            match outcome {
+                Ok(_) => {
+                    is_asking.try_set(false);
+                    done();
+                }
+                Err(why) => {
+                    fault.try_set(why);
+                }
+            }
+        });
+    };
+    view! {
+        <div class="twice" on:keydown=move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) }>
+            {move || if is_asking.get() {
+                view! {
+                    <p role="alert">{move || ask.get()}</p>
+                    <div class="row">
+                        <button class="danger" data-testid=format!("{id}-sure") disabled=move || is_busy.get() on:click=go>
+                            {move || sure.get()}
+                        </button>
+                        <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=move |_| turn(false)>
+                            {streams.say(|text| text.keep)}
+                        </button>
+                    </div>
+                }
+                .into_any()
+            } else {
+                view! {
+                    <div class="row">
+                        <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=move |_| turn(true)>
+                            {move || act.get()}
+                        </button>
+                        <Line line id=if id == "close" { "curl-close" } else { "curl-delete" } />
+                    </div>
+                }
+                .into_any()
+            }}
+            <Fault fault />
+        </div>
+    }
+}
+
+/// A new stream that begins with this one's messages.
+#[component]
+fn Fork(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let typed = RwSignal::new(String::new());
+    let at = RwSignal::new(String::new());
+    let fault = RwSignal::new(String::new());
+    let is_busy = RwSignal::new(false);
+    let content_type = Memo::new(move |_| {
+        details.with(|details| details.as_ref().map(|it| it.configuration.content_type.clone()).unwrap_or_default())
+    });
+    let wish = move |typed: &str, at: &str| {
+        name.with_value(|name| content_type.with_untracked(|content_type| Wish::fork(name, content_type, typed, at)))
+    };
+    let line = Signal::derive(move || {
+        let wish = typed.with(|typed| at.with(|at| wish(typed, at)));
+        wish.map(|wish| wish.curl(&browser::origin())).unwrap_or_default()
+    });
+    let fork = move || {
+        if is_busy.get_untracked() {
+            return;
+        }
+        let wish = match wish(&typed.get_untracked(), &at.get_untracked()) {
+            Ok(wish) => wish,
+            Err(field) => return fault.set((streams.text().field)(field).to_owned()),
+        };
+        let made = clean_name(&typed.get_untracked()).to_owned();
+        is_busy.set(true);
+        fault.set(String::new());
+        wasm_bindgen_futures::spawn_local(async move {
+            let desk = streams.desk();
+            let outcome = desk.send(&wish).await;
+            is_busy.try_set(false);
+            match outcome {
+                Ok(_) => {
+                    streams.said.try_set(Some(Said::Forked(made.clone())));
+                    streams.shell.open(Step::Recorded, |shelf| shelf.stream = Some(made));
+                }
+                Err(why) => {
+                    fault.try_set(why);
+                }
+            }
+        });
+    };
+    view! {
+        <form
+            class="form fork"
+            on:submit=move |event| {
+                event.prevent_default();
+                fork();
+            }
+        >
+            <p class="hint">{streams.say(|text| text.fork_hint)}</p>
+            <div class="row">
+                <input
+                    type="text"
+                    data-testid="fork-name"
+                    autocomplete="off"
+                    autocapitalize="off"
+                    spellcheck="false"
+                    aria-label=streams.say(|text| text.stream_name)
+                    placeholder=move || name.with_value(|name| format!("{name}-2"))
+                    prop:value=move || typed.get()
+                    on:input=move |event| {
+                        fault.set(String::new());
+                        typed.set(event_target_value(&event));
+                    }
+                />
+                <input
+                    type="text"
+                    class="offset"
+                    data-testid="fork-at"
+                    autocomplete="off"
+                    inputmode="numeric"
+                    aria-label=streams.say(|text| text.fork_at)
+                    placeholder=move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail)
+                    prop:value=move || at.get()
+                    on:input=move |event| at.set(event_target_value(&event))
+                />
+                <button class="tool wide" type="submit" data-testid="fork-send" disabled=move || is_busy.get()>
+                    {streams.say(|text| text.fork)}
+                </button>
+                <Line line id="curl-fork" />
+            </div>
+            <Fault fault />
+        </form>
+    }
+}

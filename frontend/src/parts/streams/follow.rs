@@ -1,0 +1,167 @@
+//! A stream followed live on the page, by any of the five techniques.
+
+use leptos::prelude::*;
+use tailwater_protocol::inspect::StreamDetails;
+use tailwater_protocol::{Technique, Token};
+
+use super::line::Line;
+use crate::app::Step;
+use crate::browser;
+use crate::desk::{Following, USUAL};
+use crate::model::tailing::{Message, Tailing};
+use crate::model::wish::follow_line;
+use crate::pages::streams::Streams;
+use crate::parts::shape::Shape;
+use crate::techniques::face;
+use crate::text::numbers::size;
+
+/// The choice of technique, what comes, and what it costs.
+#[component]
+pub fn Follow(
+    /// Whose.
+    name: StoredValue<String>,
+    /// What is known of it.
+    details: Memo<Option<StreamDetails>>,
+) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let wished = Memo::new(move |_| streams.shelf.with(|shelf| shelf.technique.unwrap_or(USUAL)));
+    let from = RwSignal::new(Token::beginning());
+    Effect::new(move |_| {
+        if let Some(how) = streams.following.get() {
+            from.set(how.from);
+        }
+    });
+    let has_ttl = Memo::new(move |_| {
+        details.with(|details| details.as_ref().is_some_and(|it| it.configuration.ttl_seconds.is_some()))
+    });
+    let is_on = Memo::new(move |_| streams.following.with(Option::is_some));
+    let line = Signal::derive(move || {
+        name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from.get()))
+    });
+    let start = move || {
+        let how = Following { technique: wished.get_untracked(), from: from.get_untracked() };
+        streams.desk().follow(how);
+    };
+    view! {
+        <section class="part" aria-labelledby="follow-title">
+            <h3 id="follow-title">{streams.say(|text| text.follow_title)}</h3>
+            <Techniques wished />
+            <div class="row">
+                <select
+                    data-testid="follow-from"
+                    aria-label=streams.say(|text| text.follow_from)
+                    on:change=move |event| {
+                        from.set(if event_target_value(&event) == "now" { Token::now() } else { Token::beginning() });
+                        if is_on.get_untracked() {
+                            start();
+                        }
+                    }
+                >
+                    <option value="-1" prop:selected=move || from.get() != Token::now()>{streams.say(|text| text.from_beginning)}</option>
+                    <option value="now" prop:selected=move || from.get() == Token::now()>{streams.say(|text| text.from_now)}</option>
+                </select>
+                <button
+                    class="tool wide"
+                    data-testid="follow-toggle"
+                    on:click=move |_| if is_on.get_untracked() { streams.desk().unfollow() } else { start() }
+                >
+                    {move || if is_on.get() { streams.text().stop } else { streams.text().start }}
+                </button>
+                <Line line id="curl-follow" />
+            </div>
+            <p class="hint" hidden=move || !has_ttl.get()>{streams.say(|text| text.renews)}</p>
+            <Standing wished />
+            <Messages />
+        </section>
+    }
+}
+
+/// The five, of which one is chosen.
+#[component]
+fn Techniques(wished: Memo<Technique>) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    view! {
+        <div class="techniques" role="radiogroup" aria-label=streams.say_shared(|text| text.technique)>
+            {Technique::ALL
+                .map(|technique| {
+                    view! {
+                        <label class=format!("t-{}", technique.name())>
+                            <input
+                                type="radio"
+                                class="spoken"
+                                name="follow-technique"
+                                data-testid=format!("by-{}", technique.name())
+                                prop:checked=move || wished.get() == technique
+                                on:change=move |_| {
+                                    streams.shell.open(Step::Silent, |shelf| {
+                                        shelf.technique = Some(technique).filter(|one| *one != USUAL);
+                                    });
+                                }
+                            />
+                            <Shape technique />
+                            <span>{face(technique).label}</span>
+                        </label>
+                    }
+                })
+                .collect_view()}
+        </div>
+    }
+}
+
+/// How the follower stands, and what came so far.
+#[component]
+fn Standing(wished: Memo<Technique>) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let of = move |part: fn(&Tailing) -> (u64, u64, u64)| Memo::new(move |_| streams.tailing.with(part));
+    let counts = of(|tailing| (tailing.count, tailing.bytes, tailing.requests));
+    let standing = Memo::new(move |_| streams.tailing.with(|tailing| tailing.standing.clone()));
+    let in_use = Memo::new(move |_| streams.tailing.with(|tailing| tailing.technique));
+    let says = move || {
+        let text = streams.text();
+        if streams.following.with(Option::is_none) {
+            return text.stopped.to_owned();
+        }
+        let (messages, bytes, requests) = counts.get();
+        let stands_in = in_use.get().filter(|technique| *technique != wished.get() && *technique != Technique::Poll);
+        let stands_in = stands_in.map(|other| (text.stands_in)(face(other).label));
+        let parts = [Some((text.standing)(&standing.get())), stands_in, Some((text.counts)(messages, bytes, requests))];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    };
+    view! { <p class="hint" data-testid="follow-state">{says}</p> }
+}
+
+/// The last messages, the newest on top.
+#[component]
+fn Messages() -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let messages = Memo::new(move |_| {
+        streams.tailing.with(|tailing| tailing.messages.iter().rev().cloned().collect::<Vec<Message>>())
+    });
+    let is_empty = Memo::new(move |_| messages.with(Vec::is_empty));
+    let is_on = move || streams.following.with(Option::is_some);
+    view! {
+        <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.say(|text| text.nothing_yet)}</p>
+        <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=move || is_empty.get()>
+            <For each=move || messages.get() key=|message| message.number let:message>
+                <Entry message />
+            </For>
+        </ol>
+    }
+}
+
+#[component]
+fn Entry(message: Message) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let whole = size(message.bytes as u64);
+    let of = whole.clone();
+    view! {
+        <li>
+            <span class="offset" aria-hidden="true">{message.next.map(|next| next.to_string())}</span>
+            <code>
+                {message.is_hex.then(|| view! { <small>{move || (streams.text().bytes_of)(&of)} " "</small> })}
+                {message.text}
+                {message.is_cut.then(|| view! { <small>{move || (streams.text().cut)(&whole)}</small> })}
+            </code>
+        </li>
+    }
+}

@@ -1,0 +1,150 @@
+//! The stream that is chosen: what is known of it, and everything that can be done with it.
+
+use leptos::prelude::*;
+use tailwater_protocol::inspect::StreamDetails;
+
+use super::append::Append;
+use super::change::Change;
+use super::facts::Facts;
+use super::follow::Follow;
+use super::line::Line;
+use super::readers::{Producers, Readers};
+use crate::app::Step;
+use crate::browser;
+use crate::model::listing::Known;
+use crate::model::place::{Place, Shelf};
+use crate::model::settings::{Settings, Source, encode};
+use crate::model::wish::Wish;
+use crate::pages::streams::Streams;
+use crate::parts::nav::is_plain;
+use crate::parts::notes::Command;
+
+/// The panel.
+#[component]
+pub fn Look(
+    /// Whose.
+    name: String,
+) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let name = StoredValue::new(name);
+    let kind = Memo::new(move |_| {
+        streams.looked.with(|looked| match looked {
+            Known::Awaited => Kind::Awaited,
+            Known::Here(_) => Kind::Here,
+            Known::Missing => Kind::Missing,
+            Known::Refused(why) => Kind::Refused(why.clone()),
+        })
+    });
+    // What is shown stays while the next answer is awaited.
+    let details = Memo::new(move |before: Option<&Option<StreamDetails>>| {
+        let now = streams.looked.with(|looked| looked.here().cloned());
+        now.or_else(|| before.cloned().flatten())
+    });
+    view! {
+        <section class="panel" aria-labelledby="look-title" data-testid="look">
+            <Back />
+            <header class="look">
+                <h2 id="look-title" data-testid="look-name">{name.get_value()}</h2>
+                {move || (kind.get() == Kind::Here).then(|| view! { <Ways name /> })}
+            </header>
+            {move || match kind.get() {
+                Kind::Awaited => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
+                Kind::Here => view! {
+                    <Facts details />
+                    <Append name details />
+                    <Follow name details />
+                    <Readers details />
+                    <Producers details />
+                    <Change name details />
+                }
+                .into_any(),
+                Kind::Missing => view! { <Missing name /> }.into_any(),
+                Kind::Refused(why) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
+            }}
+        </section>
+    }
+}
+
+#[derive(Clone, PartialEq)]
+enum Kind {
+    Awaited,
+    Here,
+    Missing,
+    Refused(String),
+}
+
+/// Back to the list, where there is no room for both.
+#[component]
+fn Back() -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let there = move || Shelf { stream: None, ..streams.shelf.get() };
+    let href =
+        move || streams.shell.settings.with(|settings| browser::address(&Place::Streams(there()).to_query(settings)));
+    view! {
+        <a
+            class="back"
+            href=href
+            on:click=move |event| {
+                if is_plain(&event) {
+                    event.prevent_default();
+                    streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
+                }
+            }
+        >
+            "‹ " {streams.say(|text| text.back)}
+        </a>
+    }
+}
+
+/// The same stream elsewhere: as JSON, as a file, on the Race page.
+#[component]
+fn Ways(name: StoredValue<String>) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let wish = move |make: fn(&str) -> Wish| name.with_value(|name| make(name));
+    let line = Signal::derive(move || wish(Wish::inspect).curl(&browser::origin()));
+    let export_line = Signal::derive(move || wish(Wish::export).curl(&browser::origin()));
+    let raced = move || Settings { source: Source::Named(name.get_value()), ..streams.shell.settings.get() };
+    let file = name.with_value(|name| format!("{}.ndjson", name.replace('/', "-")));
+    view! {
+        <div class="ways">
+            <a class="tool wide" href=wish(Wish::inspect).target target="_blank" rel="noopener" data-testid="json">
+                {streams.say(|text| text.as_json)}
+            </a>
+            <Line line id="curl-inspect" />
+            <a class="tool wide" href=wish(Wish::export).target download=file data-testid="export">
+                {streams.say(|text| text.export)}
+            </a>
+            <Line line=export_line id="curl-export" />
+            <a
+                class="tool wide"
+                data-testid="race-it"
+                href=move || browser::address(&raced().to_query())
+                on:click=move |event| {
+                    if is_plain(&event) {
+                        event.prevent_default();
+                        streams.shell.change(|settings| settings.source = Source::Named(name.get_value()));
+                        streams.shell.go(Place::Race, Step::Recorded);
+                    }
+                }
+            >
+                {streams.say(|text| text.race)}
+            </a>
+        </div>
+    }
+}
+
+/// There is no such stream: what that means, and the line that makes it.
+#[component]
+fn Missing(name: StoredValue<String>) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let line = name.with_value(|name| {
+        format!("curl -X PUT -H 'content-type: application/json' {}/v1/stream/{}", browser::origin(), encode(name))
+    });
+    view! {
+        <div class="empty" data-testid="missing">
+            <h3>{move || name.with_value(|name| (streams.text().missing)(name))}</h3>
+            <p>{streams.say(|text| text.missing_hint)}</p>
+            <Command line />
+        </div>
+    }
+}

@@ -1,0 +1,11 @@
+//! What the Streams page is made of: the list, and what can be seen of a stream and done with it.
+
+pub mod append;
+pub mod change;
+pub mod create;
+pub mod facts;
+pub mod follow;
+pub mod line;
+pub mod list;
+pub mod look;
+pub mod readers;

@@ -1,0 +1,166 @@
+//! Who reads a stream and how far behind, and which producers write it.
+
+use leptos::prelude::*;
+use tailwater_protocol::Technique;
+use tailwater_protocol::inspect::{LiveReader, StreamDetails};
+
+use crate::model::listing::{followers, span};
+use crate::pages::streams::Streams;
+use crate::parts::shape::Shape;
+use crate::techniques::face;
+use crate::text::numbers::{count, size};
+
+/// Live readers by technique, and each of them in a table.
+#[component]
+pub fn Readers(
+    /// What is known of it.
+    details: Memo<Option<StreamDetails>>,
+) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let by = Memo::new(move |_| details.with(|details| details.as_ref().map(followers).unwrap_or_default()));
+    let plain = Memo::new(move |_| details.with(|details| details.as_ref().map_or(0, |it| it.plain_reads)));
+    let is_one = move || streams.following.with(|how| how.as_ref().is_some_and(|how| how.technique != Technique::Poll));
+    view! {
+        <section class="part" aria-labelledby="readers-title">
+            <h3 id="readers-title">{streams.say(|text| text.readers)}</h3>
+            <ul class="followers" data-testid="readers">
+                {move || {
+                    by.get()
+                        .into_iter()
+                        .map(|one| {
+                            let lag = move || match one.lag_bytes {
+                                0 => streams.text().at_tail.to_owned(),
+                                lag => (streams.text().slowest)(&size(lag)),
+                            };
+                            view! {
+                                <li class=format!("t-{}", one.technique.name())>
+                                    <Shape technique=one.technique />
+                                    <span class="label">{face(one.technique).label}</span>
+                                    <span class="count">{count(one.count as u64)}</span>
+                                    <span class="hint">{lag}</span>
+                                </li>
+                            }
+                        })
+                        .collect_view()
+                }}
+            </ul>
+            <p class="hint">
+                {move || by.with(Vec::is_empty).then(|| format!("{} ", streams.text().no_readers))}
+                {move || (is_one() && !by.with(Vec::is_empty)).then(|| format!("{} ", streams.text().this_page))}
+                {move || (streams.text().plain_reads)(&count(plain.get() as u64))}
+            </p>
+            <Table details />
+        </section>
+    }
+}
+
+#[component]
+fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let is_open = RwSignal::new(false);
+    let readers =
+        Memo::new(move |_| details.with(|details| details.as_ref().map(|it| it.readers.clone()).unwrap_or_default()));
+    let total = Memo::new(move |_| {
+        details.with(|details| details.as_ref().map_or(0, |it| it.reader_counts.values().sum::<usize>()))
+    });
+    let has_any = Memo::new(move |_| readers.with(|readers| !readers.is_empty()));
+    let rows = move || {
+        // A table that nobody sees is not built.
+        is_open.get().then(|| readers.get().into_iter().map(|reader| view! { <Reader reader /> }).collect_view())
+    };
+    move || {
+        has_any.get().then(|| {
+            view! {
+                <details on:toggle=move |event| is_open.set(is_details_open(&event))>
+                    <summary>{streams.say(|text| text.each_reader)}</summary>
+                    <div class="scroll" tabindex="0">
+                        <table>
+                            <thead>
+                                <tr>
+                                    <th scope="col">{streams.say_shared(|text| text.technique)}</th>
+                                    <th scope="col">{streams.say(|text| text.position)}</th>
+                                    <th scope="col">{streams.say(|text| text.behind)}</th>
+                                    <th scope="col">{streams.say(|text| text.since)}</th>
+                                </tr>
+                            </thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    </div>
+                    {move || {
+                        let more = total.get().saturating_sub(readers.with(Vec::len)) as u64;
+                        (more > 0).then(|| view! { <p class="hint">{(streams.text().and_more)(&count(more))}</p> })
+                    }}
+                </details>
+            }
+        })
+    }
+}
+
+fn is_details_open(event: &leptos::ev::Event) -> bool {
+    use wasm_bindgen::JsCast;
+    event
+        .target()
+        .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
+        .is_some_and(|it| it.has_attribute("open"))
+}
+
+#[component]
+fn Reader(reader: LiveReader) -> impl IntoView {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a connection")]
+    let seconds = reader.seconds.max(0.0) as u64;
+    view! {
+        <tr>
+            <th scope="row">{face(reader.technique).label}</th>
+            <td class="offset">{reader.offset.to_string()}</td>
+            <td>{size(reader.lag_bytes)}</td>
+            <td>{span(seconds)}</td>
+        </tr>
+    }
+}
+
+/// Which idempotent producers have appended, and how far they came.
+#[component]
+pub fn Producers(
+    /// What is known of it.
+    details: Memo<Option<StreamDetails>>,
+) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let producers = Memo::new(move |_| {
+        details.with(|details| details.as_ref().map(|it| (it.producer_count, it.producers.clone())).unwrap_or_default())
+    });
+    view! {
+        <section class="part" aria-labelledby="producers-title">
+            <h3 id="producers-title">{streams.say(|text| text.producers)}</h3>
+            {move || {
+                let (total, producers) = producers.get();
+                if producers.is_empty() {
+                    return view! { <p class="hint">{streams.say(|text| text.no_producers)}</p> }.into_any();
+                }
+                let more = total.saturating_sub(producers.len()) as u64;
+                let rows = producers.into_iter().map(|one| view! {
+                    <tr>
+                        <th scope="row">{one.id}</th>
+                        <td>{count(one.epoch)}</td>
+                        <td>{count(one.seq)}</td>
+                    </tr>
+                }).collect_view();
+                view! {
+                    <div class="scroll" tabindex="0">
+                        <table data-testid="producers">
+                            <thead>
+                                <tr>
+                                    <th scope="col">{streams.say(|text| text.producer)}</th>
+                                    <th scope="col">{streams.say(|text| text.epoch)}</th>
+                                    <th scope="col">{streams.say(|text| text.sequence)}</th>
+                                </tr>
+                            </thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    </div>
+                    {(more > 0).then(|| view! { <p class="hint">{move || (streams.text().and_more)(&count(more))}</p> })}
+                }
+                .into_any()
+            }}
+        </section>
+    }
+}
