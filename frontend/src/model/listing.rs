@@ -20,7 +20,30 @@ pub enum Known<T> {
     Refused(String),
 }
 
+/// Which of the cases of [`Known`], without the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// No answer yet.
+    Awaited,
+    /// An answer.
+    Here,
+    /// There is no such thing.
+    Missing,
+    /// The server said no, in words.
+    Refused(String),
+}
+
 impl<T> Known<T> {
+    /// Which case it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Awaited => Kind::Awaited,
+            Self::Here(_) => Kind::Here,
+            Self::Missing => Kind::Missing,
+            Self::Refused(why) => Kind::Refused(why.clone()),
+        }
+    }
+
     /// The answer, if it is there.
     pub fn here(&self) -> Option<&T> {
         match self {

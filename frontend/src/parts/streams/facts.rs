@@ -10,7 +10,6 @@ use crate::model::place::{Place, Shelf};
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
 use crate::text::numbers::{count, size};
-use crate::text::streams::StreamsText;
 
 /// The facts, each with its name.
 #[component]
@@ -20,30 +19,29 @@ pub fn Facts(
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let of = move |part: fn(&StreamDetails) -> String| {
-        Memo::new(move |_| details.with(|details| details.as_ref().map(part).unwrap_or_default()))
+        Signal::derive(move || details.with(|details| details.as_ref().map(part).unwrap_or_default()))
     };
-    let content_type = of(|details| details.configuration.content_type.clone());
-    let earliest = of(|details| details.earliest_offset.to_string());
-    let tail = of(|details| details.next_offset.to_string());
-    let kept = of(|details| size(details.kept_bytes));
-    let closed = Memo::new(move |_| details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
-    let configuration = Memo::new(move |_| {
-        details.with(|details| details.as_ref().map(|it| it.configuration.clone()).unwrap_or_default())
+    let state = Signal::derive(move || {
+        let is_closed = details.with(|details| details.as_ref().is_some_and(|details| details.closed));
+        if is_closed { streams.text().closed } else { streams.text().open }
     });
-    let ends = move || configuration.with(|configuration| ends(streams, configuration));
-    let retention = move || configuration.with(|configuration| retention(streams.text(), configuration));
+    let configured = move |say: fn(Streams, &Configuration) -> String| {
+        Signal::derive(move || {
+            details.with(|details| details.as_ref().map(|it| say(streams, &it.configuration)).unwrap_or_default())
+        })
+    };
     view! {
         <dl class="facts" aria-label=streams.say(|text| text.facts)>
             <div>
                 <dt>{streams.say(|text| text.state)}</dt>
-                <dd data-testid="state">{move || if closed.get() { streams.text().closed } else { streams.text().open }}</dd>
+                <dd data-testid="state">{state}</dd>
             </div>
-            <div><dt>{streams.say(|text| text.content_type)}</dt><dd>{move || content_type.get()}</dd></div>
-            <div><dt>{streams.say(|text| text.tail)}</dt><dd class="offset" data-testid="tail">{move || tail.get()}</dd></div>
-            <div><dt>{streams.say(|text| text.earliest)}</dt><dd class="offset">{move || earliest.get()}</dd></div>
-            <div><dt>{streams.say(|text| text.size)}</dt><dd data-testid="kept">{move || kept.get()}</dd></div>
-            <div><dt>{streams.say(|text| text.retention)}</dt><dd>{retention}</dd></div>
-            <div><dt>{streams.say(|text| text.ends)}</dt><dd>{ends}</dd></div>
+            <div><dt>{streams.say(|text| text.content_type)}</dt><dd>{of(|details| details.configuration.content_type.clone())}</dd></div>
+            <div><dt>{streams.say(|text| text.tail)}</dt><dd class="offset" data-testid="tail">{of(|details| details.next_offset.to_string())}</dd></div>
+            <div><dt>{streams.say(|text| text.earliest)}</dt><dd class="offset">{of(|details| details.earliest_offset.to_string())}</dd></div>
+            <div><dt>{streams.say(|text| text.size)}</dt><dd data-testid="kept">{of(|details| size(details.kept_bytes))}</dd></div>
+            <div><dt>{streams.say(|text| text.retention)}</dt><dd>{configured(retention)}</dd></div>
+            <div><dt>{streams.say(|text| text.ends)}</dt><dd>{configured(ends)}</dd></div>
             <Family details />
         </dl>
     }
@@ -58,7 +56,8 @@ fn ends(streams: Streams, configuration: &Configuration) -> String {
     }
 }
 
-fn retention(text: &StreamsText, configuration: &Configuration) -> String {
+fn retention(streams: Streams, configuration: &Configuration) -> String {
+    let text = streams.text();
     let bytes = configuration.keep_bytes.map(|bytes| (text.keeps_bytes)(&size(bytes)));
     let time = configuration.keep_seconds.map(|seconds| (text.keeps_for)(&span(seconds)));
     let parts: Vec<String> = bytes.into_iter().chain(time).collect();
@@ -69,36 +68,45 @@ fn retention(text: &StreamsText, configuration: &Configuration) -> String {
 #[component]
 fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let origin = Memo::new(move |_| details.with(|details| details.as_ref().and_then(|it| it.forked_from.clone())));
-    let forks = Memo::new(move |_| {
-        details.with(|details| details.as_ref().map(|it| (it.fork_count, it.forks.clone())).unwrap_or_default())
+    // Lists of texts, so that links keep the focus while figures change.
+    let origin = Memo::new(move |_| {
+        let origin = details.with(|details| details.as_ref().and_then(|it| it.forked_from.clone()));
+        origin.map(|origin| vec![origin.stream, origin.offset.to_string()]).unwrap_or_default()
+    });
+    let forks =
+        Memo::new(move |_| details.with(|details| details.as_ref().map(|it| it.forks.clone()).unwrap_or_default()));
+    let more = Signal::derive(move || {
+        let more =
+            details.with(|details| details.as_ref().map_or(0, |it| it.fork_count - it.forks.len().min(it.fork_count)));
+        if more > 0 { (streams.text().and_more)(&count(more as u64)) } else { String::new() }
     });
     view! {
         {move || {
-            origin.get().map(|origin| {
-                let at = origin.offset.to_string();
-                view! {
-                    <div>
-                        <dt>{streams.say(|text| text.forked_from)}</dt>
-                        <dd><StreamLink name=origin.stream /> " " <small>{move || (streams.text().at_offset)(&at)}</small></dd>
-                    </div>
-                }
-            })
+            let origin = origin.get();
+            let [stream, at] = &origin[..] else { return ().into_any() };
+            let (name, at) = (stream.clone(), at.clone());
+            let at = Signal::derive(move || (streams.text().at_offset)(&at));
+            view! {
+                <div>
+                    <dt>{streams.say(|text| text.forked_from)}</dt>
+                    <dd><StreamLink name /> " " <small>{at}</small></dd>
+                </div>
+            }
+            .into_any()
         }}
         {move || {
-            let (total, names) = forks.get();
-            let more = total.saturating_sub(names.len()) as u64;
-            (total > 0).then(|| {
-                view! {
-                    <div>
-                        <dt>{streams.say(|text| text.forks)}</dt>
-                        <dd data-testid="forks">
-                            {names.into_iter().map(|name| view! { <StreamLink name /> " " }).collect_view()}
-                            {(more > 0).then_some(move || (streams.text().and_more)(&count(more)))}
-                        </dd>
-                    </div>
-                }
-            })
+            let names = forks.get();
+            if names.is_empty() {
+                return ().into_any();
+            }
+            let links = names.into_iter().map(|name| view! { <StreamLink name /> " " }).collect_view();
+            view! {
+                <div>
+                    <dt>{streams.say(|text| text.forks)}</dt>
+                    <dd data-testid="forks">{links} {more}</dd>
+                </div>
+            }
+            .into_any()
         }}
     }
 }

@@ -8,7 +8,7 @@ use super::line::Line;
 use crate::app::Step;
 use crate::browser;
 use crate::desk::{Following, USUAL};
-use crate::model::tailing::{Message, Tailing};
+use crate::model::tailing::Message;
 use crate::model::wish::follow_line;
 use crate::pages::streams::Streams;
 use crate::parts::shape::Shape;
@@ -112,21 +112,21 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
 #[component]
 fn Standing(wished: Memo<Technique>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let of = move |part: fn(&Tailing) -> (u64, u64, u64)| Memo::new(move |_| streams.tailing.with(part));
-    let counts = of(|tailing| (tailing.count, tailing.bytes, tailing.requests));
-    let standing = Memo::new(move |_| streams.tailing.with(|tailing| tailing.standing.clone()));
-    let in_use = Memo::new(move |_| streams.tailing.with(|tailing| tailing.technique));
-    let says = move || {
+    let says = Signal::derive(move || {
         let text = streams.text();
         if streams.following.with(Option::is_none) {
             return text.stopped.to_owned();
         }
-        let (messages, bytes, requests) = counts.get();
-        let stands_in = in_use.get().filter(|technique| *technique != wished.get() && *technique != Technique::Poll);
-        let stands_in = stands_in.map(|other| (text.stands_in)(face(other).label));
-        let parts = [Some((text.standing)(&standing.get())), stands_in, Some((text.counts)(messages, bytes, requests))];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
-    };
+        streams.tailing.with(|tailing| {
+            let other = tailing.technique.filter(|one| *one != wished.get() && *one != Technique::Poll);
+            let parts = [
+                Some((text.standing)(&tailing.standing)),
+                other.map(|other| (text.stands_in)(face(other).label)),
+                Some((text.counts)(tailing.count, tailing.bytes, tailing.requests)),
+            ];
+            parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+        })
+    });
     view! { <p class="hint" data-testid="follow-state">{says}</p> }
 }
 
@@ -134,15 +134,14 @@ fn Standing(wished: Memo<Technique>) -> impl IntoView {
 #[component]
 fn Messages() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let messages = Memo::new(move |_| {
-        streams.tailing.with(|tailing| tailing.messages.iter().rev().cloned().collect::<Vec<Message>>())
-    });
-    let is_empty = Memo::new(move |_| messages.with(Vec::is_empty));
+    let messages =
+        move || streams.tailing.with(|tailing| tailing.messages.iter().rev().cloned().collect::<Vec<Message>>());
+    let is_empty = Memo::new(move |_| streams.tailing.with(|tailing| tailing.messages.is_empty()));
     let is_on = move || streams.following.with(Option::is_some);
     view! {
         <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.say(|text| text.nothing_yet)}</p>
         <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=move || is_empty.get()>
-            <For each=move || messages.get() key=|message| message.number let:message>
+            <For each=messages key=|message| message.number let:message>
                 <Entry message />
             </For>
         </ol>

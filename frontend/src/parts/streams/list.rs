@@ -6,7 +6,7 @@ use tailwater_protocol::inspect::StreamSummary;
 
 use crate::app::Step;
 use crate::browser;
-use crate::model::listing::{Known, Listing, PAGE};
+use crate::model::listing::{Kind, Listing, PAGE};
 use crate::model::place::{Place, Shelf};
 use crate::model::wish::Wish;
 use crate::pages::streams::Streams;
@@ -109,25 +109,28 @@ fn Search() -> impl IntoView {
 fn Rows() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let kind = Memo::new(move |_| {
-        streams.listing.with(|listing| match &listing.page {
-            Known::Awaited => Kind::Awaited,
-            Known::Here(page) if page.streams.is_empty() => Kind::Empty,
-            Known::Here(_) => Kind::Rows,
-            Known::Missing => Kind::Refused(String::new()),
-            Known::Refused(why) => Kind::Refused(why.clone()),
+        streams.listing.with(|listing| match (&listing.page, listing.is_empty()) {
+            (page, false) => page.kind(),
+            (_, true) => Kind::Missing,
         })
     });
-    let rows = Memo::new(move |_| {
-        streams.listing.with(|listing| listing.page.here().map(|page| page.streams.clone()).unwrap_or_default())
-    });
+    let rows = move || {
+        streams.listing.with(|listing| {
+            listing
+                .page
+                .here()
+                .map(|page| page.streams.iter().map(|stream| stream.name.clone()).collect::<Vec<_>>())
+                .unwrap_or_default()
+        })
+    };
     move || match kind.get() {
         Kind::Awaited => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
         Kind::Refused(why) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
-        Kind::Empty => view! { <Empty /> }.into_any(),
-        Kind::Rows => view! {
+        Kind::Missing => view! { <Empty /> }.into_any(),
+        Kind::Here => view! {
             <ul class="rows" data-testid="rows">
-                <For each=move || rows.get() key=|stream| stream.name.clone() let:stream>
-                    <Row name=stream.name rows />
+                <For each=rows key=|name: &String| name.clone() let:name>
+                    <Row name />
                 </For>
             </ul>
         }
@@ -135,27 +138,23 @@ fn Rows() -> impl IntoView {
     }
 }
 
-#[derive(Clone, PartialEq)]
-enum Kind {
-    Awaited,
-    Empty,
-    Rows,
-    Refused(String),
-}
-
 /// One stream; what it shows follows the list, and the link stays the same element, so that it keeps the focus.
 #[component]
-fn Row(name: String, rows: Memo<Vec<StreamSummary>>) -> impl IntoView {
+fn Row(name: String) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let name = StoredValue::new(name);
-    let stream = Memo::new(move |before: Option<&Option<StreamSummary>>| {
-        let now = rows.with(|rows| name.with_value(|name| rows.iter().find(|stream| stream.name == *name).cloned()));
-        // A row that is about to go shows what it showed.
-        now.or_else(|| before.cloned().flatten())
-    });
-    let with =
-        move |part: fn(&StreamSummary) -> String| stream.with(|stream| stream.as_ref().map(part).unwrap_or_default());
-    let is = move |part: fn(&StreamSummary) -> bool| stream.with(|stream| stream.as_ref().is_some_and(part));
+    let with = move |part: fn(&StreamSummary) -> String| {
+        Signal::derive(move || {
+            streams.listing.with(|listing| {
+                let rows = listing.page.here().map_or(&[][..], |page| &page.streams);
+                let stream = name.with_value(|name| rows.iter().find(|stream| stream.name == *name));
+                stream.map(part).unwrap_or_default()
+            })
+        })
+    };
+    let live = with(|stream| if stream.readers > 0 { numbers::count(stream.readers as u64) } else { String::new() });
+    let is_fork = with(|stream| if stream.forked_from.is_some() { "fork".to_owned() } else { String::new() });
+    let is_closed = with(|stream| if stream.closed { "closed".to_owned() } else { String::new() });
     let is_chosen =
         move || streams.shelf.with(|shelf| name.with_value(|name| shelf.stream.as_deref() == Some(name.as_str())));
     let href = move || {
@@ -178,16 +177,14 @@ fn Row(name: String, rows: Memo<Vec<StreamSummary>>) -> impl IntoView {
             >
                 <span class="name">{name.get_value()}</span>
                 <span class="badges">
-                    <span class="badge live" hidden=move || !is(|stream| stream.readers > 0)>
-                        {move || (streams.text().live)(&with(|stream| numbers::count(stream.readers as u64)))}
+                    <span class="badge live" hidden=move || live.with(String::is_empty)>
+                        {Signal::derive(move || live.with(|live| (streams.text().live)(live)))}
                     </span>
-                    <span class="badge" hidden=move || !is(|stream| stream.forked_from.is_some())>
-                        {streams.say(|text| text.is_fork)}
-                    </span>
-                    <span class="badge" hidden=move || !is(|stream| stream.closed)>{streams.say(|text| text.closed)}</span>
+                    <span class="badge" hidden=move || is_fork.with(String::is_empty)>{streams.say(|text| text.is_fork)}</span>
+                    <span class="badge" hidden=move || is_closed.with(String::is_empty)>{streams.say(|text| text.closed)}</span>
                 </span>
-                <span class="type">{move || with(|stream| stream.content_type.clone())}</span>
-                <span class="kept">{move || with(kept)}</span>
+                <span class="type">{with(|stream| stream.content_type.clone())}</span>
+                <span class="kept">{with(kept)}</span>
             </a>
         </li>
     }

@@ -11,7 +11,7 @@ use super::line::Line;
 use super::readers::{Producers, Readers};
 use crate::app::Step;
 use crate::browser;
-use crate::model::listing::Known;
+use crate::model::listing::{Kind, Known};
 use crate::model::place::{Place, Shelf};
 use crate::model::settings::{Settings, Source, encode};
 use crate::model::wish::Wish;
@@ -27,14 +27,7 @@ pub fn Look(
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let name = StoredValue::new(name);
-    let kind = Memo::new(move |_| {
-        streams.looked.with(|looked| match looked {
-            Known::Awaited => Kind::Awaited,
-            Known::Here(_) => Kind::Here,
-            Known::Missing => Kind::Missing,
-            Known::Refused(why) => Kind::Refused(why.clone()),
-        })
-    });
+    let kind = Memo::new(move |_| streams.looked.with(Known::kind));
     // What is shown stays while the next answer is awaited.
     let details = Memo::new(move |before: Option<&Option<StreamDetails>>| {
         let now = streams.looked.with(|looked| looked.here().cloned());
@@ -63,14 +56,6 @@ pub fn Look(
             }}
         </section>
     }
-}
-
-#[derive(Clone, PartialEq)]
-enum Kind {
-    Awaited,
-    Here,
-    Missing,
-    Refused(String),
 }
 
 /// Back to the list, where there is no room for both.

@@ -8,7 +8,7 @@ use crate::model::listing::{followers, span};
 use crate::pages::streams::Streams;
 use crate::parts::shape::Shape;
 use crate::techniques::face;
-use crate::text::numbers::{count, size};
+use crate::text::numbers::{self, count, size};
 
 /// Live readers by technique, and each of them in a table.
 #[component]
@@ -17,40 +17,45 @@ pub fn Readers(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let by = Memo::new(move |_| details.with(|details| details.as_ref().map(followers).unwrap_or_default()));
-    let plain = Memo::new(move |_| details.with(|details| details.as_ref().map_or(0, |it| it.plain_reads)));
-    let is_one = move || streams.following.with(|how| how.as_ref().is_some_and(|how| how.technique != Technique::Poll));
+    let by = move || details.with(|details| details.as_ref().map(followers).unwrap_or_default());
+    let words = Signal::derive(move || {
+        let text = streams.text();
+        let is_one = streams.following.with(|how| how.as_ref().is_some_and(|how| how.technique != Technique::Poll));
+        let has_any = details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty()));
+        let plain = details.with(|details| details.as_ref().map_or(0, |it| it.plain_reads));
+        let about = match (has_any, is_one) {
+            (false, _) => text.no_readers,
+            (true, true) => text.this_page,
+            (true, false) => "",
+        };
+        format!("{about} {}", (text.plain_reads)(&count(plain as u64)))
+    });
+    let lines = move || {
+        let text = streams.text();
+        let lag = |lag| if lag == 0 { text.at_tail.to_owned() } else { (text.slowest)(&size(lag)) };
+        by().into_iter()
+            .map(|one| view! { <Line technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
+            .collect_view()
+    };
     view! {
         <section class="part" aria-labelledby="readers-title">
             <h3 id="readers-title">{streams.say(|text| text.readers)}</h3>
-            <ul class="followers" data-testid="readers">
-                {move || {
-                    by.get()
-                        .into_iter()
-                        .map(|one| {
-                            let lag = move || match one.lag_bytes {
-                                0 => streams.text().at_tail.to_owned(),
-                                lag => (streams.text().slowest)(&size(lag)),
-                            };
-                            view! {
-                                <li class=format!("t-{}", one.technique.name())>
-                                    <Shape technique=one.technique />
-                                    <span class="label">{face(one.technique).label}</span>
-                                    <span class="count">{count(one.count as u64)}</span>
-                                    <span class="hint">{lag}</span>
-                                </li>
-                            }
-                        })
-                        .collect_view()
-                }}
-            </ul>
-            <p class="hint">
-                {move || by.with(Vec::is_empty).then(|| format!("{} ", streams.text().no_readers))}
-                {move || (is_one() && !by.with(Vec::is_empty)).then(|| format!("{} ", streams.text().this_page))}
-                {move || (streams.text().plain_reads)(&count(plain.get() as u64))}
-            </p>
+            <ul class="followers" data-testid="readers">{lines}</ul>
+            <p class="hint">{words}</p>
             <Table details />
         </section>
+    }
+}
+
+#[component]
+fn Line(technique: Technique, count: usize, lag: String) -> impl IntoView {
+    view! {
+        <li class=format!("t-{}", technique.name())>
+            <Shape technique />
+            <span class="label">{face(technique).label}</span>
+            <span class="count">{numbers::count(count as u64)}</span>
+            <span class="hint">{lag}</span>
+        </li>
     }
 }
 
@@ -58,15 +63,17 @@ pub fn Readers(
 fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let is_open = RwSignal::new(false);
-    let readers =
-        Memo::new(move |_| details.with(|details| details.as_ref().map(|it| it.readers.clone()).unwrap_or_default()));
-    let total = Memo::new(move |_| {
-        details.with(|details| details.as_ref().map_or(0, |it| it.reader_counts.values().sum::<usize>()))
+    let has_any = Memo::new(move |_| details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty())));
+    let readers = move || details.with(|details| details.as_ref().map(|it| it.readers.clone()).unwrap_or_default());
+    let more = Signal::derive(move || {
+        let more = details.with(|details| {
+            details.as_ref().map_or(0, |it| it.reader_counts.values().sum::<usize>().saturating_sub(it.readers.len()))
+        });
+        if more > 0 { (streams.text().and_more)(&count(more as u64)) } else { String::new() }
     });
-    let has_any = Memo::new(move |_| readers.with(|readers| !readers.is_empty()));
     let rows = move || {
         // A table that nobody sees is not built.
-        is_open.get().then(|| readers.get().into_iter().map(|reader| view! { <Reader reader /> }).collect_view())
+        is_open.get().then(|| readers().into_iter().map(|reader| view! { <Reader reader /> }).collect_view())
     };
     move || {
         has_any.get().then(|| {
@@ -86,10 +93,7 @@ fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
                             <tbody>{rows}</tbody>
                         </table>
                     </div>
-                    {move || {
-                        let more = total.get().saturating_sub(readers.with(Vec::len)) as u64;
-                        (more > 0).then(|| view! { <p class="hint">{(streams.text().and_more)(&count(more))}</p> })
-                    }}
+                    <p class="hint">{more}</p>
                 </details>
             }
         })
@@ -125,14 +129,14 @@ pub fn Producers(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let producers = Memo::new(move |_| {
+    let producers = move || {
         details.with(|details| details.as_ref().map(|it| (it.producer_count, it.producers.clone())).unwrap_or_default())
-    });
+    };
     view! {
         <section class="part" aria-labelledby="producers-title">
             <h3 id="producers-title">{streams.say(|text| text.producers)}</h3>
             {move || {
-                let (total, producers) = producers.get();
+                let (total, producers) = producers();
                 if producers.is_empty() {
                     return view! { <p class="hint">{streams.say(|text| text.no_producers)}</p> }.into_any();
                 }
