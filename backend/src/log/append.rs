@@ -121,7 +121,7 @@ impl Log {
     ///
     /// Source: Durable Streams protocol, sections 5.2 and 5.3.
     pub async fn append(self: &Arc<Self>, append: Append) -> Result<Appended, AppendError> {
-        if !self.renew() {
+        if self.is_over() || !self.renew() {
             return Err(AppendError::Deleted);
         }
         loop {

@@ -9,14 +9,17 @@ use tailwater_protocol::Offset;
 impl Log {
     /// Lets go of the oldest messages when more is kept than the configuration allows (with a quarter of slack).
     pub(super) async fn keep_to_bytes(&self) {
-        let Some(keep) = self.config.keep_bytes else { return };
+        let Some(keep) = self.config.keep_bytes.filter(|_| self.has_too_many_bytes()) else { return };
         let next = self.tail_now().next.bytes();
-        if next - self.earliest().bytes() <= keep.saturating_add(keep / 4) || self.forks() > 0 {
-            return;
-        }
         if let Some(at_most) = next.checked_sub(keep).and_then(Offset::new) {
             self.let_go(Cut::AtMost(at_most)).await;
         }
+    }
+
+    /// Whether [`Log::keep_to_bytes`] would look for what to let go of.
+    pub(super) fn has_too_many_bytes(&self) -> bool {
+        let kept = self.tail_now().next.bytes().saturating_sub(self.earliest().bytes());
+        self.config.keep_bytes.is_some_and(|keep| kept > keep.saturating_add(keep / 4)) && self.forks() == 0
     }
 
     /// Lets go of the messages that are older than the configuration allows.

@@ -129,14 +129,12 @@ impl Streams {
     async fn sweep(&self, number: u64, every: Duration) {
         self.delete_ended().await;
         self.collect_hidden();
-        let kept = self.all(|log| log.config().keep_bytes.is_some() || log.config().keep_age.is_some());
+        let is_due = |age: Duration| number.is_multiple_of(sweeps_between_looks(age, every));
+        let kept = self.all(|log| log.has_too_many_bytes() || log.config().keep_age.is_some_and(is_due));
         stream::iter(kept)
             .for_each_concurrent(SWEEP_AT_ONCE, |log| async move {
                 log.keep_to_bytes().await;
-                let age = log.config().keep_age;
-                if age.is_some_and(|age| number.is_multiple_of(sweeps_between_looks(age, every))) {
-                    log.keep_to_age().await;
-                }
+                log.keep_to_age().await;
             })
             .await;
     }

@@ -146,7 +146,9 @@ async fn a_date_ends_even_what_is_followed_and_its_readers_are_told() {
     pass(2_900 * MS).await;
     append(&log, "x").await;
     tail.mark_unchanged();
-    pass(1_200 * MS).await;
+    advance(100 * MS).await;
+    assert_eq!(log.append(data("late")).await, Err(AppendError::Deleted), "before any sweep, too");
+    pass(1_100 * MS).await;
     assert!(streams.find(&name("it")).is_none());
     assert!(tail.has_changed().unwrap(), "who waits is woken by the sweep");
 }
