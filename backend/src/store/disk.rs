@@ -162,10 +162,11 @@ impl DiskStore {
             broken: None,
         };
         let (engine, streams, sweeps) = (Arc::clone(&self.engine), Arc::clone(&self.streams), Arc::clone(&self.sweeps));
+        let path = self.directory.path().to_owned();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         threads.push(named("committer").spawn(move || committer.run()).map_err(OpenError::Thread)?);
-        let sweeper = named("sweeper").spawn(move || sweep::run(&engine, &streams, &sweeps, &faults));
+        let sweeper = named("sweeper").spawn(move || sweep::run(&engine, &streams, &sweeps, &faults, &path));
         threads.push(sweeper.map_err(OpenError::Thread)?);
         Ok(())
     }

@@ -102,6 +102,9 @@ impl Committer {
         if failure.is_none() {
             stage.publish(&mut self.hot, &self.sweeps);
         }
+        if self.room.is_short {
+            self.sweeps.want_room();
+        }
         for (done, outcome) in outcomes {
             done(match &failure {
                 Some(failure) => outcome.and(Err(failure.clone())),

@@ -15,10 +15,11 @@ use tailwater_protocol::Offset;
 
 /// Bytes of journal after which what it holds must rest in tables: it is what an opening reads again, about a second's worth.
 const JOURNALS_BYTES_MAX: u64 = 128 << 20;
-/// Bytes of one space that wait in memory to be written as a table. Up to four such may wait at once.
-const MEMTABLE_BYTES_MAX: u64 = 16 << 20;
-/// Bytes of a table. A merge rewrites a few of them, so this is also what bounds the room that merging needs beside the data.
-const TABLE_BYTES: u64 = 16 << 20;
+/// Bytes of one space that wait in memory to be written as a table.
+const MEMTABLE_BYTES_MAX: u64 = 8 << 20;
+/// Bytes of a table. Merging writes anew before it removes: twelve unmerged tables into 32 MiB and, at the same time, one table
+/// into ten come to about 220 MiB, which has to fit into the room that appends leave (`--disk-reserve`).
+const TABLE_BYTES: u64 = 8 << 20;
 /// Bytes of a table's block: pages are read in order, so larger than for look-ups.
 const BLOCK_BYTES: u32 = 16 << 10;
 /// Bytes of blocks kept in memory.
@@ -26,7 +27,13 @@ const CACHE_BYTES: u64 = 64 << 20;
 /// Full memtables and unmerged tables from which on changes wait. The engine itself stops at 4 and 30, but without asking
 /// whether the threads that would free it are still alive.
 const SEALED_MAX: usize = 2;
-const UNMERGED_MAX: usize = 20;
+const UNMERGED_MAX: usize = 12;
+
+/// Bytes up to which everything is merged at once to get room back. Meanwhile nothing else is merged, so more would take
+/// too long.
+const MERGE_BYTES_MAX: u64 = 1 << 30;
+/// Bytes that merging everything leaves free, at least.
+const MERGE_ROOM_MIN: u64 = 16 << 20;
 
 /// An open database with its spaces.
 pub(super) struct Engine {
@@ -125,6 +132,43 @@ impl Engine {
     pub(super) fn drop_tables(&self, stream: StreamId, before: Offset) -> Result<(), EngineError> {
         let (first, last) = (codec::data_key(stream, Offset::ZERO), codec::data_key(stream, before));
         guarded(|| self.data.tree.drop_range(&first[..]..&last[..]).map_err(|error| fjall::Error::from(error).into()))
+    }
+
+    /// Writes what waits in memory to tables, so that journals can go; returns before that is done.
+    pub(super) fn flush(&self) -> Result<(), EngineError> {
+        for space in [&self.data, &self.facts, &self.notes] {
+            guarded(|| Ok(space.rotate_memtable()?))?;
+        }
+        Ok(())
+    }
+
+    /// Whether anything still waits to be written to tables.
+    pub(super) fn is_flushing(&self) -> bool {
+        [&self.data, &self.facts, &self.notes].into_iter().any(|space| space.sealed_memtable_count() > 0)
+    }
+
+    /// Merges all data, which lets go of everything that was removed; does nothing where that would take too long or too much
+    /// room.
+    ///
+    /// - `removed`: about so many bytes of it were.
+    /// - `free`: bytes free on the medium.
+    /// - Returns whether it was done.
+    pub(super) fn merge(&self, removed: u64, free: u64) -> Result<bool, EngineError> {
+        let left = self.data.disk_space().saturating_sub(removed);
+        let fits = left <= MERGE_BYTES_MAX && left.saturating_add(MERGE_ROOM_MIN) <= free;
+        if fits {
+            guarded(|| Ok(self.data.major_compact()?))?;
+        }
+        Ok(fits)
+    }
+
+    /// Lets go of the files that only older states of the spaces still name, which the engine does when it writes a table.
+    pub(super) fn let_go(&self) -> Result<(), EngineError> {
+        let mut batch = self.batch();
+        // Nothing is kept under it.
+        batch.remove(&self.notes, [0]);
+        self.commit(batch)?;
+        guarded(|| Ok(self.notes.rotate_memtable()?)).map(drop)
     }
 
     /// A page of a stream; see [`super::super::Store::read`].

@@ -20,6 +20,8 @@ pub(super) struct Room {
     free: u64,
     taken: u64,
     probe: Probe,
+    /// Whether the last one who asked for room got none.
+    pub(super) is_short: bool,
 }
 
 /// How the medium is asked: its bytes in all, and those that are free.
@@ -28,7 +30,16 @@ type Probe = fn(&Path) -> std::io::Result<(u64, u64)>;
 impl Room {
     /// Of the medium that holds `path`; `reserve` bytes of it are left free.
     pub(super) fn new(path: &Path, reserve: u64) -> Self {
-        Self { path: path.to_owned(), reserve, looked: None, total: 0, free: 0, taken: 0, probe: ask_system }
+        Self {
+            path: path.to_owned(),
+            reserve,
+            looked: None,
+            total: 0,
+            free: 0,
+            taken: 0,
+            probe: ask_system,
+            is_short: false,
+        }
     }
 
     /// Takes room for a change of so many bytes.
@@ -41,7 +52,8 @@ impl Room {
         if !is_fresh || self.taken + cost > LOOK_BYTES_MAX || !self.has(cost) {
             self.look();
         }
-        if !self.has(cost) {
+        self.is_short = !self.has(cost);
+        if self.is_short {
             let limit = self.total.saturating_sub(self.reserve);
             let kept = self.total.saturating_sub(self.free.saturating_sub(self.taken)).min(limit);
             return Err(StoreError::Full { kept, limit, needed: cost });
@@ -67,7 +79,8 @@ impl Room {
     }
 }
 
-fn ask_system(path: &Path) -> std::io::Result<(u64, u64)> {
+/// The bytes of the medium that holds `path`, in all and free.
+pub(super) fn ask_system(path: &Path) -> std::io::Result<(u64, u64)> {
     let told = rustix::fs::statvfs(path)?;
     Ok((told.f_blocks.saturating_mul(told.f_frsize), told.f_bavail.saturating_mul(told.f_frsize)))
 }

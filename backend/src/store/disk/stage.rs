@@ -15,6 +15,8 @@ use tailwater_protocol::Offset;
 
 /// Bytes that an append takes on disk beside its payload: key, time, checksum and the journal's words around them.
 const RECORD_OVERHEAD_BYTES: u64 = 64;
+/// Bytes that a stream takes on disk beside its messages: mostly its name, twice the usual.
+const STREAM_OVERHEAD_BYTES: u64 = 300;
 
 /// Changes that will take effect together, or not at all.
 #[derive(Debug)]
@@ -105,9 +107,8 @@ impl<'a> Stage<'a> {
     }
 
     fn create(&mut self, id: StreamId, new: NewStream) -> Result<(), StoreError> {
-        if let Some(first) = &new.first {
-            self.room.take(first.memory_bytes() as u64 + RECORD_OVERHEAD_BYTES)?;
-        }
+        let first_bytes = new.first.as_ref().map_or(0, crate::log::Payload::memory_bytes);
+        self.room.take(first_bytes as u64 + STREAM_OVERHEAD_BYTES)?;
         let begins = new.config.begins();
         let state = State::open(begins);
         let mut touched = Touched {

@@ -6,11 +6,13 @@ use super::codec::{self, Fact, Space};
 use super::engine::{Engine, EngineError};
 use super::faults::{Faults, Point};
 use super::hot::Streams;
+use super::space;
 use fjall::Guard;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tailwater_protocol::Offset;
 
 /// Removals in one piece.
@@ -18,7 +20,13 @@ const PIECE: usize = 1_000;
 /// How long a sweep rests when the engine is behind.
 const REST: Duration = Duration::from_millis(20);
 /// Bytes of a stream from which on whole tables may lie within it.
-const TABLES_BYTES_MIN: u64 = 64 << 20;
+const TABLES_BYTES_MIN: u64 = 32 << 20;
+/// Bytes that an append takes on disk beside its payload, about.
+const RECORD_OVERHEAD_BYTES: u64 = 64;
+/// How often giving back is tried at most: writers ask for room again and again.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(2);
+/// How long giving back waits for tables to be written.
+const FLUSH_MAX: Duration = Duration::from_secs(30);
 
 /// Something to be removed from disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +43,35 @@ pub(super) struct Sweep {
 /// Sweeps that wait for the sweeper, one a stream.
 #[derive(Debug, Default)]
 pub(super) struct Sweeps {
-    wanted: Mutex<BTreeMap<StreamId, Sweep>>,
+    wanted: Mutex<Wanted>,
     arrived: Condvar,
     is_over: AtomicBool,
 }
 
+#[derive(Debug, Default)]
+struct Wanted {
+    sweeps: BTreeMap<StreamId, Sweep>,
+    /// Somebody found no room on the medium.
+    room: bool,
+}
+
+/// What the sweeper does next.
+enum Next {
+    Sweep(Sweep),
+    /// Give back to the medium what was swept.
+    GiveBack,
+    End,
+}
+
 impl Sweeps {
     pub(super) fn want(&self, sweep: Sweep) {
-        self.lock().insert(sweep.stream, sweep);
+        self.lock().sweeps.insert(sweep.stream, sweep);
+        self.arrived.notify_one();
+    }
+
+    /// Asks for what was swept to be given back to the medium.
+    pub(super) fn want_room(&self) {
+        self.lock().room = true;
         self.arrived.notify_one();
     }
 
@@ -58,33 +87,52 @@ impl Sweeps {
         self.is_over.load(Ordering::Acquire)
     }
 
-    fn next(&self) -> Option<Sweep> {
+    /// - `swept`: bytes swept and not given back yet.
+    fn next(&self, swept: u64) -> Next {
         let mut wanted = self.lock();
         loop {
             if self.is_over() {
-                return None;
+                return Next::End;
             }
-            if let Some((_, sweep)) = wanted.pop_first() {
-                return Some(sweep);
+            if let Some((_, sweep)) = wanted.sweeps.pop_first() {
+                return Next::Sweep(sweep);
+            }
+            if std::mem::take(&mut wanted.room) && swept > 0 {
+                return Next::GiveBack;
             }
             wanted = self.arrived.wait(wanted).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<StreamId, Sweep>> {
+    fn lock(&self) -> MutexGuard<'_, Wanted> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Sweeps until the end of the store.
-pub(super) fn run(engine: &Engine, streams: &Streams, sweeps: &Arc<Sweeps>, faults: &Faults) {
-    while let Some(sweep) = sweeps.next() {
-        let sweeping = Sweeping { engine, streams, sweeps, faults };
-        if let Err(reason) = sweeping.sweep(sweep) {
-            let id = sweep.stream.0;
-            tracing::warn!(
-                "sweeping away what was deleted of stream {id} broke off: {reason}; the next start goes on with it"
-            );
+///
+/// - `directory`: on the medium, to ask how much of it is free.
+pub(super) fn run(engine: &Engine, streams: &Streams, sweeps: &Sweeps, faults: &Faults, directory: &Path) {
+    let mut sweeping = Sweeping { engine, streams, sweeps, faults, swept: 0 };
+    let mut tried = None;
+    loop {
+        match sweeps.next(sweeping.swept) {
+            Next::End => return,
+            Next::Sweep(sweep) => {
+                if let Err(reason) = sweeping.sweep(sweep) {
+                    let id = sweep.stream.0;
+                    tracing::warn!(
+                        "sweeping away what was deleted of stream {id} broke off: {reason}; the next start goes on"
+                    );
+                }
+            }
+            Next::GiveBack if tried.is_some_and(|tried: Instant| tried.elapsed() < GIVE_BACK_EVERY) => {}
+            Next::GiveBack => {
+                tried = Some(Instant::now());
+                if let Err(reason) = sweeping.give_back(directory) {
+                    tracing::warn!("what was deleted can't be given back to the disk yet: {reason}");
+                }
+            }
         }
     }
 }
@@ -94,10 +142,29 @@ struct Sweeping<'a> {
     streams: &'a Streams,
     sweeps: &'a Sweeps,
     faults: &'a Faults,
+    /// Bytes swept and not given back to the medium yet, about.
+    swept: u64,
 }
 
 impl Sweeping<'_> {
-    fn sweep(&self, sweep: Sweep) -> Result<(), EngineError> {
+    /// Writes and merges what there is, so that the files that hold what was swept can go.
+    fn give_back(&mut self, directory: &Path) -> Result<(), EngineError> {
+        let begun = Instant::now();
+        self.engine.flush()?;
+        while self.engine.is_flushing() && begun.elapsed() < FLUSH_MAX && !self.sweeps.is_over() {
+            self.engine.check()?;
+            std::thread::sleep(REST);
+        }
+        let (_, free) = space::ask_system(directory).map_err(|reason| EngineError(reason.to_string()))?;
+        if self.engine.merge(self.swept, free)? {
+            self.engine.let_go()?;
+            let (swept, took) = (std::mem::take(&mut self.swept), begun.elapsed().as_millis());
+            tracing::info!("about {swept} bytes of what was deleted were given back to the disk in {took} ms");
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self, sweep: Sweep) -> Result<(), EngineError> {
         let Sweep { stream, before, is_gone, may_drop_tables } = sweep;
         let drops_tables = may_drop_tables && before.bytes() >= TABLES_BYTES_MIN;
         if drops_tables {
@@ -105,6 +172,7 @@ impl Sweeping<'_> {
             self.engine.sync()?;
             let whole = if is_gone { Offset::MAX } else { self.first_kept(stream, before)? };
             self.engine.drop_tables(stream, whole)?;
+            self.engine.let_go()?;
         }
         if !self.records(sweep)? {
             return Ok(());
@@ -126,16 +194,20 @@ impl Sweeping<'_> {
     }
 
     /// Removes appends; `false` when the store closed meanwhile.
-    fn records(&self, Sweep { stream, before, is_gone, .. }: Sweep) -> Result<bool, EngineError> {
+    fn records(&mut self, Sweep { stream, before, is_gone, .. }: Sweep) -> Result<bool, EngineError> {
         let end = codec::data_key(stream, if is_gone { Offset::MAX } else { before });
         let keys = self.engine.data.range(codec::data_key(stream, Offset::ZERO)..=end).map(Guard::key);
         let mut keys = keys.peekable();
+        let mut first = None;
         loop {
             let mut batch = self.engine.batch();
             while batch.len() < PIECE
                 && let Some(key) = keys.next().transpose()?
             {
                 // The last one before the position may reach beyond it: then it stays until more is trimmed.
+                let at = codec::read_data_key(&key).map_or(0, |(_, at)| at.bytes());
+                self.swept += at - *first.get_or_insert(at);
+                first = Some(at);
                 if is_gone || keys.peek().is_some() || self.ends_by(stream, before, &key) {
                     batch.remove(&self.engine.data, key);
                 }
@@ -143,6 +215,7 @@ impl Sweeping<'_> {
             if batch.is_empty() {
                 return Ok(true);
             }
+            self.swept += batch.len() as u64 * RECORD_OVERHEAD_BYTES;
             self.engine.commit(batch)?;
             self.faults.pass(Point::InSweep)?;
             if !self.rest() {

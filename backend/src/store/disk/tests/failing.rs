@@ -59,39 +59,67 @@ fn a_late_sync_that_fails_ends_writing_with_the_reason() {
     assert_eq!(read(&store, StreamId(1), position - 2, position, 10).map(|page| page.len()), Ok(2));
 }
 
-#[test]
-fn a_full_medium_refuses_appends_only_and_takes_them_again_once_there_is_room() {
-    let Some(medium) = Medium::mount(96 << 20) else { return };
-    let reserve = 48 << 20;
-    let limits = DiskOptions { reserve, ..options() };
-    let store = opened(&medium.path().join("data"), &limits, "");
-    let message = format!("\"{}\"", "x".repeat(500_000));
+/// The bytes of a [`Medium`], and what appends must leave free.
+const MEDIUM_BYTES: u64 = 96 << 20;
+const RESERVE_BYTES: u64 = 48 << 20;
+
+/// Appends until there is no room; returns the end of the stream and the message that it is made of.
+fn fill(store: &DiskStore) -> (u64, String) {
+    let message = format!("\"{}\"", "x".repeat(50_000));
     let mut end = 2;
     let refusal = loop {
-        match commit(&store, StreamId(1), append(end, &message)) {
+        match commit(store, StreamId(1), append(end, &message)) {
             Ok(()) => end += message.len() as u64 + 1,
             Err(refusal) => break refusal,
         }
-        assert!(end < 96 << 20, "never full");
+        assert!(end < MEDIUM_BYTES, "never full");
     };
     let StoreError::Full { kept, limit, needed } = refusal else { panic!("{refusal:?}") };
-    assert!(kept <= limit && kept + needed > limit && limit + reserve <= 96 << 20, "{kept} + {needed} of {limit}");
-    assert!(end > 4 << 20, "{end} bytes are little");
-    let second = end - message.len() as u64 - 1;
-    assert_eq!(read(&store, StreamId(1), second, end, 10).map(|page| page.len()), Ok(message.len() + 1));
-    // What needs no room goes on, and a file that goes elsewhere makes room without a restart.
-    let close = Change::Append { at: offset(end), payload: None, close: false, marks: Marks::default(), now: at(0) };
-    commit(&store, StreamId(1), close).unwrap();
-    commit(&store, StreamId(2), creation("b", None)).unwrap();
-    commit(&store, StreamId(2), Change::Delete).unwrap();
-    medium.grow(192 << 20);
+    assert!(kept <= limit && kept + needed > limit, "{kept} + {needed} of {limit}");
+    assert!(limit + RESERVE_BYTES <= MEDIUM_BYTES && end > 4 << 20, "{limit}, {end}");
+    (end, message)
+}
+
+fn until_it_fits(store: &DiskStore, stream: u64, change: impl Fn() -> Change) {
     let begun = std::time::Instant::now();
-    while commit(&store, StreamId(1), append(end, &message)).is_err() {
-        assert!(begun.elapsed() < DEADLINE, "still full");
+    while let Err(refusal) = commit(store, StreamId(stream), change()) {
+        assert!(matches!(refusal, StoreError::Full { .. }) && begun.elapsed() < DEADLINE, "{refusal:?}");
+        std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_full_medium_refuses_what_needs_room_only_and_takes_it_again_once_there_is_room() {
+    let Some(medium) = Medium::mount() else { return };
+    let limits = DiskOptions { reserve: RESERVE_BYTES, ..options() };
+    let store = opened(&medium.path().join("data"), &limits, "");
+    let (end, message) = fill(&store);
+    let last = message.len() as u64 + 1;
+    assert_eq!(read(&store, StreamId(1), end - last, end, 10).map(|page| page.len() as u64), Ok(last));
+    assert!(matches!(commit(&store, StreamId(2), creation("b", None)), Err(StoreError::Full { .. })));
+    let nothing = Change::Append { at: offset(end), payload: None, close: false, marks: Marks::default(), now: at(0) };
+    commit(&store, StreamId(1), nothing).unwrap();
+    medium.grow(2 * MEDIUM_BYTES);
+    until_it_fits(&store, 1, || append(end, &message));
     drop(store);
     let (_, recovery) = open(&medium.path().join("data")).unwrap();
-    assert_eq!(recovery.streams[0].next, offset(end + message.len() as u64 + 1));
+    assert_eq!(recovery.streams[0].next, offset(end + last));
+}
+
+#[test]
+fn deleting_on_a_full_medium_makes_room() {
+    let Some(medium) = Medium::mount() else { return };
+    let limits = DiskOptions { reserve: RESERVE_BYTES, ..options() };
+    let store = opened(&medium.path().join("data"), &limits, "");
+    fill(&store);
+    commit(&store, StreamId(1), Change::Delete).unwrap();
+    until_it_fits(&store, 2, || creation("b", Some("1")));
+    let (mut end, message) = (2, format!("\"{}\"", "y".repeat(500_000)));
+    for _ in 0..4 {
+        until_it_fits(&store, 2, || append(end, &message));
+        end += message.len() as u64 + 1;
+    }
+    assert_eq!(read(&store, StreamId(2), 0, end, 10).as_deref(), Ok("1,"));
 }
 
 /// A small medium of its own.
@@ -101,10 +129,10 @@ struct Medium {
 
 impl Medium {
     /// - Returns `None`, and says so, where this may not mount anything.
-    fn mount(bytes: u64) -> Option<Self> {
+    fn mount() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mut command = std::process::Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(directory.path());
+        command.args(["-t", "tmpfs", "-o", &format!("size={MEDIUM_BYTES}"), "tmpfs"]).arg(directory.path());
         if command.status().is_ok_and(|status| status.success()) {
             return Some(Self { directory });
         }

@@ -210,6 +210,40 @@ fn a_deletion_that_a_stop_broke_off_is_finished_by_the_next_start() {
 }
 
 #[test]
+fn a_large_stream_goes_with_its_tables_and_its_neighbours_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = open(directory.path()).unwrap();
+    let (before, large, after) = (StreamId(1), StreamId(2), StreamId(3));
+    for (id, name) in [(before, "before"), (large, "large"), (after, "after")] {
+        commit(&store, id, creation(name, Some("1"))).unwrap();
+    }
+    let message = format!("\"{}\"", "x".repeat(1 << 20));
+    let step = message.len() as u64 + 1;
+    let rows = |store: &DiskStore| store.engine.records(large, Offset::ZERO, Offset::MAX).count();
+    (0..40).for_each(|number| commit(&store, large, append(2 + number * step, &message)).unwrap());
+    commit(&store, large, Change::Trim { before: offset(2 + 36 * step) }).unwrap();
+    assert_eq!(read(&store, large, 2 + 36 * step, 2 + 37 * step, 1).map(|page| page.len() as u64), Ok(step));
+    commit(&store, large, Change::Delete).unwrap();
+    commit(&store, after, append(2, "2")).unwrap();
+    let begun = std::time::Instant::now();
+    while rows(&store) > 0 {
+        assert!(begun.elapsed() < DEADLINE, "{} appends are left", rows(&store));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(store);
+    for _ in 0..2 {
+        let (store, recovery) = open(directory.path()).unwrap();
+        let held: Vec<_> = recovery.streams.iter().map(|known| whole(&store, known).unwrap()).collect();
+        assert_eq!(held, ["1,", "1,2,"]);
+        let begun = std::time::Instant::now();
+        while rows(&store) > 0 {
+            assert!(begun.elapsed() < DEADLINE, "{} appends came back", rows(&store));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
 fn changes_that_arrive_together_leave_together_and_a_lone_one_waits_for_one_sync() {
     let directory = tempfile::tempdir().unwrap();
     let always = DiskOptions { sync: SyncMode::Always, ..options() };
