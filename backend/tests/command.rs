@@ -219,6 +219,28 @@ fn what_the_environment_says_is_what_the_server_does_and_a_flag_goes_before_it()
 }
 
 #[test]
+fn a_system_that_trusts_no_certificates_serves_and_says_so_where_it_matters() {
+    let mut command = tailwater(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/nonexistent");
+    let server = Server::start(command);
+    let asked = r#"{"type":"webhook","streams":["it"],"webhook":{"url":"https://worker.example/"}}"#;
+    let put =
+        server.ask("PUT /v1/stream/__ds/subscriptions/s", &format!("Content-Length: {}\r\n\r\n{asked}", asked.len()));
+    assert!(put.starts_with("HTTP/1.1 201"), "{put}");
+    let put = server.ask("PUT /v1/stream/it", "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx");
+    assert!(put.starts_with("HTTP/1.1 201"), "{put}");
+    let begun = Instant::now();
+    loop {
+        let view = server.ask("GET /v1/stream/__ds/subscriptions/s", "\r\n");
+        if view.contains("ca-certificates") {
+            return;
+        }
+        assert!(begun.elapsed() < DEADLINE, "{view}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn a_signal_ends_live_answers_cleanly_and_then_the_process() {
     for name in ["TERM", "INT"] {
         let mut server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0", "--drain", "1h"]));

@@ -58,22 +58,32 @@ pub trait Courier: fmt::Debug + Send + Sync + 'static {
 pub struct HttpCourier {
     http: reqwest::Client,
     allow_local: bool,
+    /// Why https can't be spoken, if it can't: the system has no certificates that it trusts.
+    no_https: Option<String>,
 }
 
 impl HttpCourier {
-    /// A courier that trusts what this system trusts.
+    /// A courier that trusts what this system trusts. Where that is nothing, as in a container without certificates, the
+    /// server still runs, and webhooks over https say what is missing.
     ///
     /// - `allow_local`: webhooks may be on this machine, by plain http.
     ///
     /// # Errors
-    /// In words, when there is no usable TLS on this system.
+    /// In words, when the client can't be set up at all.
     pub fn new(allow_local: bool) -> Result<Self, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map_err(|fault| in_words(&fault))?
-            .with_no_client_auth();
+            .map_err(|fault| in_words(&fault))?;
+        let (tls, no_https) = match builder.clone().with_platform_verifier() {
+            Ok(builder) => (builder.with_no_client_auth(), None),
+            Err(fault) => {
+                let reason =
+                    format!("this system trusts no certificates (install ca-certificates): {}", in_words(&fault));
+                let nobody = rustls::RootCertStore::empty();
+                (builder.with_root_certificates(nobody).with_no_client_auth(), Some(reason))
+            }
+        };
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("tailwater/", env!("CARGO_PKG_VERSION")))
@@ -85,17 +95,20 @@ impl HttpCourier {
             .tcp_nodelay(true)
             .build()
             .map_err(|fault| in_words(&fault))?;
-        Ok(Self { http, allow_local })
+        Ok(Self { http, allow_local, no_https })
     }
 }
 
 impl Courier for HttpCourier {
     fn post(&self, parcel: Parcel) -> Posting {
-        let Self { http, allow_local } = self.clone();
+        let Self { http, allow_local, no_https } = self.clone();
         Box::pin(async move {
             // Again: the subscription may have been made when this server allowed more. Addresses in the URL itself are
             // checked here, names when they are resolved.
             let url = target::check(&parcel.url, allow_local).map_err(|fault| fault.to_string())?;
+            if let Some(reason) = no_https.filter(|_| url.scheme() == "https") {
+                return Err(reason);
+            }
             let request = http
                 .post(url)
                 .timeout(parcel.within)
@@ -166,4 +179,29 @@ fn in_words(fault: &(dyn Error + 'static)) -> String {
         inner = cause.source();
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_connected_to_unless_that_is_allowed() {
+        let resolve = |allow_local| CheckedNames { allow_local }.resolve("localhost".parse().unwrap());
+        let refused = resolve(false).await.err().map(|fault| fault.to_string());
+        assert!(refused.as_ref().is_some_and(|text| text.contains("not a public address")), "{refused:?}");
+        assert!(resolve(true).await.unwrap().all(|address| address.ip().is_loopback()));
+    }
+
+    #[tokio::test]
+    async fn a_url_is_checked_again_when_the_wake_leaves() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let parcel = Parcel { url, body: Bytes::new(), signature: "t=1".to_owned(), within: Duration::from_secs(5) };
+        let refused = HttpCourier::new(false).unwrap().post(parcel).await;
+        assert!(refused.as_ref().is_err_and(|reason| reason.contains("--webhook-allow-local")), "{refused:?}");
+        assert!(listener.accept().is_err(), "nobody connected");
+    }
 }
