@@ -1,6 +1,6 @@
 //! Subscriptions: durable cursors over many streams that wake workers, by webhook or by an event on a stream.
 //!
-//! A stream that moved is marked and its name left at the door ([`News`], one short lock, nothing when there are no
+//! A stream that moved is marked and its name left at the door (`news.rs`, one short lock, nothing when there are no
 //! subscriptions); a task takes the names to the subscriptions that they concern; each of those is a task of its own
 //! (`actor.rs`) around a pure state machine (`state.rs`). Nothing polls: timers exist only for leases and retries that do.
 //!
