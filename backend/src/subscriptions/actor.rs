@@ -150,7 +150,11 @@ impl Actor {
             };
             match command {
                 None => return,
-                Some(Command::Attempted(key, outcome)) => self.outcome = Some((key, outcome)),
+                // Of a wake that is over nobody wants to know any more.
+                Some(Command::Attempted(key, outcome)) if self.state.current().as_ref() == Some(&key) => {
+                    self.outcome = Some((key, outcome));
+                }
+                Some(Command::Attempted(..)) => {}
                 Some(Command::Job { job, relinks }) => {
                     // What was appended before a request was made counts for it, with a wake of its own that is told.
                     self.look();
@@ -192,6 +196,7 @@ impl Actor {
         };
         match kept {
             Ok(()) => {
+                self.say_what_changed(&next);
                 self.state = next;
                 (self.outcome, self.hold) = (None, None);
                 if let Some(attempt) = attempt {
@@ -202,12 +207,31 @@ impl Actor {
                 }
             }
             Err(reason) => {
-                tracing::warn!("subscription `{}`: a change was not kept and so not made: {reason}", self.entry.id);
+                if self.hold.is_none() {
+                    tracing::warn!("subscription `{}`: a change was not kept and so not made: {reason}", self.entry.id);
+                }
                 self.hold = Some(now.after(HOLD));
                 if let Some(then) = then {
                     then(Err(reason));
                 }
             }
+        }
+    }
+
+    /// One line when telling begins to fail and one when it works again, not one for each attempt.
+    fn say_what_changed(&self, next: &State) {
+        match (self.state.retry(), next.retry()) {
+            (None, Some(retry)) => {
+                tracing::warn!(
+                    "subscription `{}`: a wake was not told and will be again: {}",
+                    self.entry.id,
+                    retry.reason
+                );
+            }
+            (Some(retry), None) => {
+                tracing::info!("subscription `{}`: no more failures, after {}", self.entry.id, retry.failures);
+            }
+            _ => {}
         }
     }
 
@@ -255,7 +279,7 @@ impl Actor {
                 Delivery::PullWake(stream) => announce(&shared, &entry, stream, attempt).await,
             };
             let outcome = told.unwrap_or_else(|reason| {
-                tracing::info!("subscription `{}`: wake {} was not told: {reason}", entry.id, key.generation);
+                tracing::debug!("subscription `{}`: wake {} was not told: {reason}", entry.id, key.generation);
                 let limit = i32::from(JITTER_PERMILLE);
                 let reason = reason.chars().take(REASON_CHARS_MAX).collect();
                 Outcome::Failed { reason, jitter_permille: rand::rng().random_range(-limit..=limit) }
