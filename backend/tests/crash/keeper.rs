@@ -5,8 +5,10 @@ use super::process::DEADLINE;
 use super::stream::{Being, Creation, Stream};
 use rand::Rng;
 use rand::rngs::SmallRng;
+use std::sync::Arc;
 use std::time::Duration;
 use tailwater_protocol::headers::ContentKind;
+use tokio::sync::Notify;
 
 /// Streams below which none is deleted, and above which none is made.
 const STREAMS: std::ops::Range<usize> = 4..9;
@@ -89,12 +91,14 @@ fn fork(source: &Stream, names: &mut u64, random: &mut SmallRng) -> Stream {
 /// Does it all, at moments of its own, until the server is gone.
 ///
 /// - `paths`: of the streams, by index.
+/// - `heard`: told of every answer, so that death can come right after one.
 pub(crate) async fn keep(
     http: reqwest::Client,
     base: String,
     acts: Vec<Act>,
     paths: Vec<String>,
     mut random: SmallRng,
+    heard: Arc<Notify>,
 ) -> Vec<Done> {
     let mut done = Vec::new();
     for act in acts {
@@ -110,6 +114,7 @@ pub(crate) async fn keep(
         let answer = tokio::time::timeout(DEADLINE, asking).await.ok().flatten();
         let (status, text) = answer.map_or((None, String::new()), |(status, text)| (Some(status), text));
         done.push(Done { act, status, text });
+        heard.notify_one();
     }
     done
 }

@@ -48,6 +48,8 @@ impl Settings {
 pub(crate) enum Death {
     /// SIGKILL after so long.
     Kill(Duration),
+    /// SIGKILL after so long, or as soon as a creation or deletion was answered.
+    KillAtAnswer(Duration),
     /// The process aborts at a point, `k`-th pass; SIGKILL if it does not in time.
     Abort(&'static str, u32),
     /// A point fails once with an input or output error; then SIGKILL.
@@ -68,6 +70,7 @@ impl Death {
             0 if random.random_ratio(1, 12) => Self::Stop(after),
             1 if cfg!(feature = "faults") && place / POINTS.len() % 4 == 3 => Self::Error(point, pass),
             1 if cfg!(feature = "faults") => Self::Abort(point, pass),
+            _ if random.random_ratio(1, 4) => Self::KillAtAnswer(after),
             _ => Self::Kill(after),
         }
     }
@@ -76,14 +79,14 @@ impl Death {
     pub(crate) fn point(&self) -> Option<&'static str> {
         match self {
             Self::Abort(point, _) => Some(point),
-            Self::Kill(_) | Self::Stop(_) | Self::Error(..) => None,
+            Self::Kill(_) | Self::KillAtAnswer(_) | Self::Stop(_) | Self::Error(..) => None,
         }
     }
 
     /// `TAILWATER_FAULT`.
     pub(crate) fn fault(&self) -> Option<String> {
         match self {
-            Self::Kill(_) | Self::Stop(_) => None,
+            Self::Kill(_) | Self::KillAtAnswer(_) | Self::Stop(_) => None,
             Self::Abort(point, pass) => Some(format!("{point}:{pass}:abort")),
             Self::Error(point, pass) => Some(format!("{point}:{pass}:error")),
         }

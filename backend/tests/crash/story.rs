@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tailwater_protocol::Technique;
 use tailwater_protocol::transport::native::Client;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -57,8 +58,13 @@ impl Story {
         self.catch_up(false).await?;
         let stop = Arc::new(AtomicBool::new(false));
         let writing = self.write(&stop);
-        let keeping = self.keep();
+        let heard = Arc::new(Notify::new());
+        let keeping = self.keep(&heard);
         match death {
+            Death::KillAtAnswer(after) => {
+                let _which = timeout(*after, heard.notified()).await;
+                server.kill();
+            }
             Death::Kill(after) => {
                 sleep(*after).await;
                 server.kill();
@@ -148,7 +154,7 @@ impl Story {
             // So little that most reads are answered from disk.
             more.extend(["--hot-max", "64KiB"].map(str::to_owned));
         }
-        Start { store: self.store, sync, fault, more }
+        Start { store: self.store, sync, fault, more, through: Vec::new() }
     }
 
     fn await_abort(&mut self, mut server: Server, point: &'static str) {
@@ -274,11 +280,11 @@ impl Story {
         writing
     }
 
-    fn keep(&mut self) -> tokio::task::JoinHandle<Vec<Done>> {
+    fn keep(&mut self, heard: &Arc<Notify>) -> tokio::task::JoinHandle<Vec<Done>> {
         let acts = keeper::plan(&self.streams, &mut self.names, &mut self.random);
         let paths = self.streams.iter().map(Stream::path).collect();
         let random = SmallRng::seed_from_u64(self.random.random());
-        tokio::spawn(keeper::keep(self.http.clone(), self.place.url(""), acts, paths, random))
+        tokio::spawn(keeper::keep(self.http.clone(), self.place.url(""), acts, paths, random, Arc::clone(heard)))
     }
 
     async fn take_back(

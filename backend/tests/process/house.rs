@@ -15,7 +15,7 @@ pub(crate) const TEXT: [(&str, &str); 1] = [("content-type", "text/plain")];
 pub(crate) struct House {
     pub(crate) place: Place,
     pub(crate) way: Start,
-    server: Option<Server>,
+    pub(crate) server: Option<Server>,
     http: reqwest::Client,
     /// Whether the place goes with it.
     owns_place: bool,

@@ -27,6 +27,8 @@ pub(crate) struct Start {
     pub(crate) fault: Option<String>,
     /// Further arguments.
     pub(crate) more: Vec<String>,
+    /// A program that runs the server, with its own arguments.
+    pub(crate) through: Vec<String>,
 }
 
 /// Where servers of one episode live.
@@ -40,7 +42,13 @@ pub(crate) struct Place {
 impl Start {
     /// On disk, synced before anything is acknowledged.
     pub(crate) fn on_disk() -> Self {
-        Self { store: "disk", sync: "always", fault: None, more: vec!["--workers".into(), "2".into()] }
+        Self {
+            store: "disk",
+            sync: "always",
+            fault: None,
+            more: vec!["--workers".into(), "2".into()],
+            through: Vec::new(),
+        }
     }
 }
 
@@ -93,7 +101,10 @@ pub(crate) struct Server {
 impl Server {
     /// Spawns it, without waiting for anything.
     pub(crate) fn spawn(place: &Place, start: &Start) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+        let binary = env!("CARGO_BIN_EXE_tailwater").to_owned();
+        let words: Vec<String> = start.through.iter().cloned().chain([binary]).collect();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TAILWATER_")) {
             command.env_remove(name);
         }
@@ -129,6 +140,11 @@ impl Server {
         }
         let status = self.ended(DEADLINE);
         Err(format!("the server did not start: it said {line:?} and ended with {status:?}"))
+    }
+
+    /// The process that was spawned.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// How it ended, if it does within `wait`.
