@@ -16,6 +16,7 @@ use crate::model::settings::{Settings, Theme};
 use crate::model::summary::Summary;
 use crate::pages::race::RacePage;
 use crate::pages::streams::StreamsPage;
+use crate::parts::small::changing;
 use crate::text::{Language, Text};
 
 const LANGUAGE_KEY: &str = "tailwater.language";
@@ -205,7 +206,7 @@ fn App() -> impl IntoView {
     });
     window_event_listener(leptos::ev::keydown, move |event| keys::on_key(shell, &event));
     let is_race = Memo::new(move |_| shell.place.with(|place| *place == Place::Race));
-    view! { {move || if is_race.get() { view! { <Racing /> }.into_any() } else { view! { <StreamsPage /> }.into_any() }} }
+    view! { {changing(move || if is_race.get() { view! { <Racing /> }.into_any() } else { view! { <StreamsPage /> }.into_any() })} }
 }
 
 /// The Race page with the work behind it, which ends when the page is left.

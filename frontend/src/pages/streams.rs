@@ -14,6 +14,7 @@ use crate::model::verdict::Connection;
 use crate::parts::help::Help;
 use crate::parts::nav::{Choices, Nav};
 use crate::parts::notes::Command;
+use crate::parts::small::changing;
 use crate::parts::streams::create::Create;
 use crate::parts::streams::list::List;
 use crate::parts::streams::look::Look;
@@ -125,14 +126,14 @@ pub fn StreamsPage() -> impl IntoView {
             <Status />
             <div class="tools"><Choices /></div>
         </header>
-        <main class="shelf" data-chosen=move || chosen.get().is_some().to_string()>
+        <main class="shelf" data-chosen=Signal::derive(move || chosen.get().is_some().to_string())>
             <Gone />
             <List />
             <div class="chosen" id="chosen" tabindex="-1">
-                {move || match chosen.get() {
+                {changing(move || match chosen.get() {
                     Some(name) => view! { <Look name /> }.into_any(),
                     None => view! { <Create /> }.into_any(),
-                }}
+                })}
             </div>
         </main>
         <footer>{streams.say(|text| text.foot)}</footer>
@@ -159,11 +160,11 @@ fn Status() -> impl IntoView {
         })
     };
     view! {
-        <p class="state" data-state=move || connection.get().name() aria-hidden="true">
+        <p class="state" data-state=Signal::derive(move || connection.get().name()) aria-hidden="true">
             <span class="dot"></span>
             {state}
         </p>
-        <p class="outcome" role="status" data-testid="status" data-state=move || connection.get().name()>
+        <p class="outcome" role="status" data-testid="status" data-state=Signal::derive(move || connection.get().name())>
             <span class="spoken">{state} ". "</span>
             <span data-testid="said">{said}</span>
         </p>
@@ -175,7 +176,7 @@ fn Status() -> impl IntoView {
 fn Gone() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let is_gone = Memo::new(move |_| streams.connection.get() == Connection::Lost);
-    move || {
+    changing(move || {
         is_gone.get().then(|| {
             view! {
                 <section class="notice gone" data-testid="gone">
@@ -185,5 +186,5 @@ fn Gone() -> impl IntoView {
                 </section>
             }
         })
-    }
+    })
 }

@@ -9,6 +9,7 @@ use crate::app::Page;
 use crate::model::lane::Phase;
 use crate::model::settings::lane_index;
 use crate::model::summary::{LaneSummary, Measure, Summary};
+use crate::parts::small::{change, changing};
 use crate::techniques::face;
 use crate::text::numbers;
 
@@ -48,13 +49,13 @@ fn Card(technique: Technique) -> impl IntoView {
             class=format!("card t-{name}")
             data-testid=format!("card-{name}")
             data-technique=name
-            data-phase=move || phase_name(phase.get())
+            data-phase=Signal::derive(move || phase_name(phase.get()))
         >
             <CardHead technique phase />
             <Lateness technique />
             <Against technique />
             <Counts technique />
-            {move || fault.get().map(|fault| view! { <p class="fault">{fault}</p> })}
+            {changing(move || fault.get().map(|fault| view! { <p class="fault">{fault}</p> }))}
         </article>
     }
 }
@@ -76,14 +77,14 @@ fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
         <header>
             <Shape technique />
             <h2>{face.label}</h2>
-            <span class="phase">{move || (page.text().phase)(phase.get())}</span>
+            <span class="phase">{changing(move || (page.text().phase)(phase.get()))}</span>
             <input
                 type="checkbox"
                 role="switch"
                 class="switch"
-                aria-label=move || (page.text().lane_switch)(face.label)
+                aria-label=Signal::derive(move || (page.text().lane_switch)(face.label))
                 prop:checked=is_on
-                on:change=move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event))
+                on:change=change(move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event)))
             />
             <p class="gloss">{gloss}</p>
         </header>
@@ -106,19 +107,19 @@ fn Lateness(technique: Technique) -> impl IntoView {
             <div>
                 <dt>{page.say(|text| text.median)}</dt>
                 <dd>
-                    <span class="big" data-testid="p50">{move || p50.get()}</span>
-                    <span class="unit">" ms " {move || bound.get()}</span>
+                    <span class="big" data-testid="p50">{changing(move || p50.get())}</span>
+                    <span class="unit">" ms " {changing(move || bound.get())}</span>
                 </dd>
             </div>
             <div>
                 <dt>{page.say(|text| text.p99)}</dt>
                 <dd>
-                    <span class="big" data-testid="p99">{move || p99.get()}</span>
+                    <span class="big" data-testid="p99">{changing(move || p99.get())}</span>
                     <span class="unit">
-                        {move || {
+                        {changing(move || {
                             let samples = samples.get();
                             if samples < P99_SAMPLES { format!(" {samples}/{P99_SAMPLES}") } else { " ms".to_owned() }
-                        }}
+                        })}
                     </span>
                 </dd>
             </div>
@@ -183,15 +184,15 @@ fn Counts(technique: Technique) -> impl IntoView {
     let bytes_label = move || if counted.get() { page.text().bytes } else { page.text().body_bytes };
     view! {
         <dl class="counts">
-            <div><dt>{page.say(|text| text.events)}</dt><dd data-testid="events">{move || numbers::count(events.get())}</dd></div>
-            <div><dt>{bytes_label}</dt><dd data-testid="bytes">{move || bytes.get()}</dd></div>
-            <div><dt>{page.say(|text| text.requests)}</dt><dd data-testid="requests">{move || numbers::count(requests.get())}</dd></div>
+            <div><dt>{page.say(|text| text.events)}</dt><dd data-testid="events">{changing(move || numbers::count(events.get()))}</dd></div>
+            <div><dt>{bytes_label}</dt><dd data-testid="bytes">{changing(move || bytes.get())}</dd></div>
+            <div><dt>{page.say(|text| text.requests)}</dt><dd data-testid="requests">{changing(move || numbers::count(requests.get()))}</dd></div>
             <div><dt>{page.say(|text| text.empty)}</dt><dd data-testid="empty">{empties}</dd></div>
-            <div class:bad=move || { lost.get() > 0 }>
-                <dt>{page.say(|text| text.lost)}</dt><dd data-testid="lost">{move || numbers::count(lost.get())}</dd>
+            <div class:bad=Signal::derive(move || { lost.get() > 0 })>
+                <dt>{page.say(|text| text.lost)}</dt><dd data-testid="lost">{changing(move || numbers::count(lost.get()))}</dd>
             </div>
-            <div class:bad=move || { repeated.get() > 0 }>
-                <dt>{page.say(|text| text.repeated)}</dt><dd data-testid="repeated">{move || numbers::count(repeated.get())}</dd>
+            <div class:bad=Signal::derive(move || { repeated.get() > 0 })>
+                <dt>{page.say(|text| text.repeated)}</dt><dd data-testid="repeated">{changing(move || numbers::count(repeated.get()))}</dd>
             </div>
         </dl>
     }

@@ -7,6 +7,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::settings::{self, Limits, Settings, Source, pattern_from_name, pattern_name};
 use crate::model::summary::Path;
+use crate::parts::small::{change, changing, click, submit};
 use crate::text::Text;
 use crate::text::numbers;
 
@@ -21,11 +22,11 @@ pub fn Controls() -> impl IntoView {
             <Timing />
             <button
                 class="tool wide"
-                on:click=move |_| {
+                on:click=click(move |_| {
                     page.change(|settings| {
                         *settings = Settings { theme: settings.theme, language: settings.language, ..Settings::default() };
                     });
-                }
+                })
             >
                 {page.say(|text| text.reset)}
             </button>
@@ -80,11 +81,11 @@ fn StreamChoice() -> impl IntoView {
             </div>
             <form
                 class="row named"
-                class:chosen=move || matches!(source.get(), Source::Named(_))
-                on:submit=move |event| {
+                class:chosen=Signal::derive(move || matches!(source.get(), Source::Named(_)))
+                on:submit=submit(move |event| {
                     event.prevent_default();
                     follow();
-                }
+                })
             >
                 <label class="spoken" for="stream-name">{page.say(|text| text.stream_name)}</label>
                 <input
@@ -95,8 +96,8 @@ fn StreamChoice() -> impl IntoView {
                     autocapitalize="off"
                     spellcheck="false"
                     placeholder=page.say(|text| text.stream_name_hint)
-                    prop:value=move || name.get()
-                    on:input=move |event| name.set(event_target_value(&event))
+                    prop:value=Signal::derive(move || name.get())
+                    on:input=change(move |event| name.set(event_target_value(&event)))
                 />
                 <button class="tool wide" type="submit">{page.say(|text| text.follow)}</button>
             </form>
@@ -112,8 +113,8 @@ fn Segment(
 ) -> impl IntoView {
     view! {
         <label>
-            <input type="radio" name="source" prop:checked=move || checked.get() on:change=move |_| choose() />
-            <span>{move || label.get()}</span>
+            <input type="radio" name="source" prop:checked=Signal::derive(move || checked.get()) on:change=change(move |_| choose()) />
+            <span>{changing(move || label.get())}</span>
         </label>
     }
 }
@@ -124,7 +125,7 @@ fn GeneratorControls() -> impl IntoView {
     let off = Signal::derive(move || page.settings.with(|settings| settings.source != Source::Generator));
     let pattern = move || page.settings.with(|settings| settings.pattern);
     view! {
-        <fieldset disabled=move || off.get()>
+        <fieldset disabled=Signal::derive(move || off.get())>
             <legend>{page.say(|text| text.generator)}</legend>
             <Dial id="rate" label=|text| text.rate unit=|text| text.per_second limits=settings::RATE log=true
                 get=|settings| settings.rate set=|settings, value| settings.rate = value />
@@ -133,18 +134,18 @@ fn GeneratorControls() -> impl IntoView {
                 <select
                     id="pattern"
                     data-testid="pattern"
-                    prop:value=move || pattern_name(pattern())
-                    on:change=move |event| {
+                    prop:value=Signal::derive(move || pattern_name(pattern()))
+                    on:change=change(move |event| {
                         page.change(|settings| {
                             settings.pattern = pattern_from_name(&event_target_value(&event)).unwrap_or(settings.pattern);
                         });
-                    }
+                    })
                 >
                     {[Pattern::Poisson, Pattern::Periodic, Pattern::Burst]
                         .map(|one| {
                             view! {
-                                <option value=pattern_name(one) selected=move || pattern() == one>
-                                    {move || (page.text().pattern_name)(one)}
+                                <option value=pattern_name(one) selected=Signal::derive(move || pattern() == one)>
+                                    {changing(move || (page.text().pattern_name)(one))}
                                 </option>
                             }
                         })
@@ -153,7 +154,7 @@ fn GeneratorControls() -> impl IntoView {
             </div>
             <Dial id="size" label=|text| text.size unit=|_| "B" limits=settings::SIZE log=true
                 get=|settings| settings.size set=|settings, value| settings.size = value.round() />
-            <p class="hint" hidden=move || !off.get()>{page.say(|text| text.generator_hint)}</p>
+            <p class="hint" hidden=Signal::derive(move || !off.get())>{page.say(|text| text.generator_hint)}</p>
         </fieldset>
     }
 }
@@ -170,7 +171,7 @@ fn Timing() -> impl IntoView {
                 get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
             <Dial id="hold" label=|text| text.hold unit=|_| "s" limits=settings::HOLD_S log=false
                 get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
-            <fieldset disabled=move || !relayed.get()>
+            <fieldset disabled=Signal::derive(move || !relayed.get())>
             <Dial id="up" label=|text| text.delay_up unit=|_| "ms" limits=settings::DELAY_MS log=false
                 get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
             <Dial id="down" label=|text| text.delay_down unit=|_| "ms" limits=settings::DELAY_MS log=false
@@ -212,7 +213,7 @@ fn Dial(
     let parse = |event: &leptos::ev::Event| event_target_value(event).parse::<f64>().unwrap_or(f64::NAN);
     view! {
         <div class="dial">
-            <label for=id>{move || label(page.text())}</label>
+            <label for=id>{changing(move || label(page.text()))}</label>
             <span class="field">
                 <input
                     id=id
@@ -223,9 +224,9 @@ fn Dial(
                     max=limits.max
                     step="any"
                     prop:value=shown
-                    on:change=move |event| choose(parse(&event))
+                    on:change=change(move |event| choose(parse(&event)))
                 />
-                <span class="unit">{move || unit(page.text())}</span>
+                <span class="unit">{changing(move || unit(page.text()))}</span>
             </span>
             <input
                 type="range"
@@ -234,8 +235,8 @@ fn Dial(
                 tabindex="-1"
                 aria-hidden="true"
                 prop:value=place
-                on:input=move |event| dragged.set(Some(from_step(parse(&event), limits, log)))
-                on:change=move |event| choose(from_step(parse(&event), limits, log))
+                on:input=change(move |event| dragged.set(Some(from_step(parse(&event), limits, log))))
+                on:change=change(move |event| choose(from_step(parse(&event), limits, log)))
             />
         </div>
     }

@@ -7,6 +7,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::export;
 use crate::model::verdict::Saying;
+use crate::parts::small::{changing, click};
 
 /// At most so often the status speaks, ms.
 const SPEAK_MS: f64 = 5_000.0;
@@ -58,12 +59,12 @@ fn Status() -> impl IntoView {
         });
     });
     view! {
-        <p class="state" data-state=move || connection.get().name() aria-hidden="true">
+        <p class="state" data-state=Signal::derive(move || connection.get().name()) aria-hidden="true">
             <span class="dot"></span>
-            {move || (page.text().connection)(connection.get())}
+            {changing(move || (page.text().connection)(connection.get()))}
         </p>
-        <p class="spoken" role="status" data-testid="status" data-state=move || connection.get().name()>
-            {move || spoken.get()}
+        <p class="spoken" role="status" data-testid="status" data-state=Signal::derive(move || connection.get().name())>
+            {changing(move || spoken.get())}
         </p>
     }
 }
@@ -78,17 +79,17 @@ fn Playback() -> impl IntoView {
             <button
                 class="tool wide"
                 data-testid="pause"
-                aria-pressed=move || page.paused.get().to_string()
+                aria-pressed=Signal::derive(move || page.paused.get().to_string())
                 title="Space"
-                on:click=move |_| page.feed().toggle_pause()
+                on:click=click(move |_| page.feed().toggle_pause())
             >
                 <Icon path=Signal::derive(move || if page.paused.get() { PLAY } else { PAUSE }) />
                 {label}
             </button>
-            <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=move |_| page.feed().step(false)>
+            <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=click(move |_| page.feed().step(false))>
                 <Icon path=Signal::stored(BACK) />
             </button>
-            <button class="tool" data-testid="step" aria-label=page.say(|text| text.step) title="S" on:click=move |_| page.feed().step(true)>
+            <button class="tool" data-testid="step" aria-label=page.say(|text| text.step) title="S" on:click=click(move |_| page.feed().step(true))>
                 <Icon path=Signal::stored(FORWARD) />
             </button>
         </div>
@@ -126,7 +127,7 @@ fn Exports() -> impl IntoView {
                 class="tool wide"
                 data-testid="export-json"
                 title=page.say(|text| text.export)
-                on:click=move |_| save(".json", "application/json", &page.feed().export(export::json))
+                on:click=click(move |_| save(".json", "application/json", &page.feed().export(export::json)))
             >
                 {page.say(|text| text.export_json)}
             </button>
@@ -134,7 +135,7 @@ fn Exports() -> impl IntoView {
                 class="tool wide"
                 data-testid="export-csv"
                 title=page.say(|text| text.export)
-                on:click=move |_| save(".csv", "text/csv", &page.feed().export(export::csv))
+                on:click=click(move |_| save(".csv", "text/csv", &page.feed().export(export::csv)))
             >
                 {page.say(|text| text.export_csv)}
             </button>
@@ -142,9 +143,9 @@ fn Exports() -> impl IntoView {
                 class="tool wide"
                 data-testid="export-samples"
                 title=page.say(|text| text.export)
-                on:click=move |_| {
+                on:click=click(move |_| {
                     save("-samples.csv", "text/csv", &page.feed().export(|race, _, _| export::samples_csv(race)));
-                }
+                })
             >
                 {page.say(|text| text.export_samples)}
             </button>

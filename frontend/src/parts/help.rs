@@ -7,6 +7,7 @@ use tailwater_protocol::Technique;
 use super::shape::Shape;
 use crate::app::Shell;
 use crate::model::place::Place;
+use crate::parts::small::{change, changing, click};
 use crate::techniques::face;
 use crate::text::Text;
 
@@ -28,20 +29,20 @@ pub fn Help() -> impl IntoView {
     let is_race = Memo::new(move |_| shell.place.with(|place| *place == Place::Race));
     let title = move || if is_race.get() { shell.text().help_title } else { shell.text().streams.help_title };
     view! {
-        <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=move |_| shell.help.set(false)>
+        <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=change(move |_| shell.help.set(false))>
             <header>
                 <h2 id="help-title">{title}</h2>
-                <button class="tool wide" on:click=move |_| shell.help.set(false)>{shell.say(|text| text.close)}</button>
+                <button class="tool wide" on:click=click(move |_| shell.help.set(false))>{shell.say(|text| text.close)}</button>
             </header>
-            {move || if is_race.get() { view! { <OfRace /> }.into_any() } else { view! { <OfStreams /> }.into_any() }}
+            {changing(move || if is_race.get() { view! { <OfRace /> }.into_any() } else { view! { <OfStreams /> }.into_any() })}
             <h3>{shell.say(|text| text.keys_title)}</h3>
             <dl class="keys">
-                {move || {
+                {changing(move || {
                     keys(shell.text(), is_race.get())
                         .into_iter()
                         .map(|(key, what)| view! { <div><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div> })
                         .collect_view()
-                }}
+                })}
             </dl>
         </dialog>
     }
@@ -73,7 +74,7 @@ fn OfStreams() -> impl IntoView {
     let shell = expect_context::<Shell>();
     view! {
         <p>{shell.say(|text| text.streams.help_intro)}</p>
-        <ul>{move || shell.text().streams.help.iter().map(|line| view! { <li>{*line}</li> }).collect_view()}</ul>
+        <ul>{changing(move || shell.text().streams.help.iter().map(|line| view! { <li>{*line}</li> }).collect_view())}</ul>
     }
 }
 
@@ -86,7 +87,7 @@ fn OfRace() -> impl IntoView {
             {Technique::ALL.map(|technique| view! { <Explained technique /> }).collect_view()}
         </ul>
         <h3>{shell.say(|text| text.measured_title)}</h3>
-        <ul>{move || shell.text().measured.iter().map(|line| view! { <li>{*line}</li> }).collect_view()}</ul>
+        <ul>{changing(move || shell.text().measured.iter().map(|line| view! { <li>{*line}</li> }).collect_view())}</ul>
     }
 }
 
@@ -100,8 +101,8 @@ fn Explained(technique: Technique) -> impl IntoView {
             <div>
                 <strong>{face.label}</strong>
                 " "
-                {move || face.gloss.say(shell.language.get())}
-                <small>{move || face.theory.say(shell.language.get())}</small>
+                {changing(move || face.gloss.say(shell.language.get()))}
+                <small>{changing(move || face.theory.say(shell.language.get()))}</small>
             </div>
         </li>
     }

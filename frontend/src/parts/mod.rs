@@ -19,6 +19,8 @@ pub mod publish;
 #[cfg(target_arch = "wasm32")]
 pub mod shape;
 #[cfg(target_arch = "wasm32")]
+pub mod small;
+#[cfg(target_arch = "wasm32")]
 pub mod stage;
 #[cfg(target_arch = "wasm32")]
 pub mod streams;

@@ -6,6 +6,7 @@ use crate::app::{Shell, Step};
 use crate::browser;
 use crate::model::place::{Place, Shelf};
 use crate::model::settings::Theme;
+use crate::parts::small::{change, changing, click};
 use crate::text::Language;
 
 /// The name, and a link to each page.
@@ -42,8 +43,8 @@ fn PlaceLink(to: Place, current: Signal<bool>, label: Signal<&'static str>) -> i
         <a
             href=href
             data-testid=format!("nav-{name}")
-            aria-current=move || current.get().then_some("page")
-            on:click=move |event| {
+            aria-current=Signal::derive(move || current.get().then_some("page"))
+            on:click=click(move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
                     // Where one is already, nothing that is open is closed.
@@ -51,9 +52,9 @@ fn PlaceLink(to: Place, current: Signal<bool>, label: Signal<&'static str>) -> i
                         shell.go(there.get_value(), Step::Recorded);
                     }
                 }
-            }
+            })
         >
-            {move || label.get()}
+            {changing(move || label.get())}
         </a>
     }
 }
@@ -73,13 +74,13 @@ pub fn Choices() -> impl IntoView {
             <select
                 data-testid="language"
                 aria-label=shell.say(|text| text.language)
-                prop:value=move || shell.language.get().name()
-                on:change=move |event| shell.change(|settings| settings.language = Language::from_name(&event_target_value(&event)))
+                prop:value=Signal::derive(move || shell.language.get().name())
+                on:change=change(move |event| shell.change(|settings| settings.language = Language::from_name(&event_target_value(&event))))
             >
                 {Language::ALL
                     .map(|language| {
                         view! {
-                            <option value=language.name() lang=language.name() selected=move || shell.language.get() == language>
+                            <option value=language.name() lang=language.name() selected=Signal::derive(move || shell.language.get() == language)>
                                 {language.own_name()}
                             </option>
                         }
@@ -89,22 +90,22 @@ pub fn Choices() -> impl IntoView {
             <select
                 data-testid="theme"
                 aria-label=shell.say(|text| text.theme)
-                prop:value=move || theme().name()
-                on:change=move |event| {
+                prop:value=Signal::derive(move || theme().name())
+                on:change=change(move |event| {
                     shell.change(|settings| settings.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
-                }
+                })
             >
                 {Theme::ALL
                     .map(|one| {
                         view! {
-                            <option value=one.name() selected=move || theme() == one>
-                                {move || (shell.text().theme_name)(one)}
+                            <option value=one.name() selected=Signal::derive(move || theme() == one)>
+                                {changing(move || (shell.text().theme_name)(one))}
                             </option>
                         }
                     })
                     .collect_view()}
             </select>
-            <button class="tool" data-testid="help" aria-label=shell.say(|text| text.help) title="?" on:click=move |_| shell.help.set(true)>
+            <button class="tool" data-testid="help" aria-label=shell.say(|text| text.help) title="?" on:click=click(move |_| shell.help.set(true))>
                 "?"
             </button>
         </div>

@@ -7,6 +7,7 @@ use crate::browser;
 use crate::model::settings::encode;
 use crate::model::summary::{Measure, Path};
 use crate::model::verdict::{Connection, Cost, Saying};
+use crate::parts::small::{changing, click};
 
 /// The verdict as it was in one second of the run.
 #[derive(Clone, PartialEq)]
@@ -34,8 +35,8 @@ pub fn Verdict() -> impl IntoView {
     });
     view! {
         <section class="verdict" aria-labelledby="verdict">
-            <p class="sentence" id="verdict" data-testid="verdict">{move || said.with(|said| (page.text().verdict)(&said.saying))}</p>
-            <p class="cost">{move || said.with(|said| said.cost.as_ref().map(page.text().cost)).unwrap_or_default()}</p>
+            <p class="sentence" id="verdict" data-testid="verdict">{changing(move || said.with(|said| (page.text().verdict)(&said.saying)))}</p>
+            <p class="cost">{changing(move || said.with(|said| said.cost.as_ref().map(page.text().cost)).unwrap_or_default())}</p>
             <Notes />
         </section>
     }
@@ -80,13 +81,13 @@ fn Notes() -> impl IntoView {
     });
     view! {
         <ul class="notes">
-            {move || {
+            {changing(move || {
                 notes
                     .get()
                     .into_iter()
                     .map(|(words, matters)| view! { <li class:matters=matters>{words}</li> })
                     .collect_view()
-            }}
+            })}
         </ul>
     }
 }
@@ -115,7 +116,7 @@ pub fn Notice() -> impl IntoView {
             _ => None,
         })
     });
-    view! { {move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> })} }
+    view! { {changing(move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> }))} }
 }
 
 #[component]
@@ -136,15 +137,15 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
     let body = match kind {
         Kind::Quiet => view! {
             <h2>{page.say(|text| text.quiet_title)}</h2>
-            <p>{move || (page.text().quiet)(&stream)}</p>
+            <p>{changing(move || (page.text().quiet)(&stream))}</p>
             <Command line=append />
         }
         .into_any(),
         Kind::Missing => view! {
             <h2>{page.say(|text| text.missing_title)}</h2>
-            <p>{move || (page.text().missing)(&stream)}</p>
-            <button class="primary" data-testid="create" on:click=on_create>{page.say(|text| text.create)}</button>
-            <p class="fault">{move || problem.get()}</p>
+            <p>{changing(move || (page.text().missing)(&stream))}</p>
+            <button class="primary" data-testid="create" on:click=click(on_create)>{page.say(|text| text.create)}</button>
+            <p class="fault">{changing(move || problem.get())}</p>
             <Command line=create />
             <p>{page.say(|text| text.or_append)}</p>
             <Command line=append />
@@ -153,7 +154,7 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
         Kind::NoSource => view! {
             <h2>{page.say(|text| text.no_source_title)}</h2>
             <p>{page.say(|text| text.no_source)}</p>
-            <button class="primary" on:click=move |_| browser::focus("stream-name")>{page.say(|text| text.stream_name)}</button>
+            <button class="primary" on:click=click(move |_| browser::focus("stream-name"))>{page.say(|text| text.stream_name)}</button>
             <Command line=create />
             <p>{page.say(|text| text.or_append)}</p>
             <Command line=append />
@@ -196,8 +197,8 @@ pub fn Command(
     view! {
         <div class="command">
             <code tabindex="0">{shown}</code>
-            <button class="tool wide" on:click=on_copy>
-                {move || if copied.get() { shell.text().copied } else { shell.text().copy }}
+            <button class="tool wide" on:click=click(on_copy)>
+                {changing(move || if copied.get() { shell.text().copied } else { shell.text().copy })}
             </button>
         </div>
     }

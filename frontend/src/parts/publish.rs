@@ -6,6 +6,7 @@ use super::notes::Command;
 use crate::app::Page;
 use crate::browser;
 use crate::model::settings::encode;
+use crate::parts::small::{change, changing, submit};
 
 /// What became of the last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +49,10 @@ pub fn Publish() -> impl IntoView {
     view! {
         <form
             class="publish"
-            on:submit=move |event| {
+            on:submit=submit(move |event| {
                 event.prevent_default();
                 send();
-            }
+            })
         >
             <label for="publish-text">{page.say(|text| text.publish)}</label>
             <div class="row">
@@ -63,16 +64,16 @@ pub fn Publish() -> impl IntoView {
                     maxlength="4000"
                     aria-describedby="publish-hint"
                     placeholder=page.say(|text| text.publish_placeholder)
-                    prop:value=move || message.get()
-                    on:input=move |event| {
+                    prop:value=Signal::derive(move || message.get())
+                    on:input=change(move |event| {
                         message.set(event_target_value(&event));
                         outcome.set(Outcome::None);
-                    }
+                    })
                 />
                 <button class="primary" type="submit" data-testid="publish-send">{page.say(|text| text.send)}</button>
             </div>
             <p class="hint" id="publish-hint">{page.say(|text| text.publish_hint)}</p>
-            <p class="said" class:fault=move || matches!(outcome.get(), Outcome::Refused(_))>{said}</p>
+            <p class="said" class:fault=Signal::derive(move || matches!(outcome.get(), Outcome::Refused(_)))>{said}</p>
         </form>
     }
 }
@@ -93,7 +94,7 @@ pub fn Latest() -> impl IntoView {
         <section class="latest">
             <h2>{page.say(|text| text.latest)}</h2>
             <code class="message" tabindex="0">{shown}</code>
-            {move || view! { <Command line=line() /> }}
+            {changing(move || view! { <Command line=line() /> })}
         </section>
     }
 }

@@ -17,6 +17,7 @@ use crate::model::lane::Phase;
 use crate::model::race::Race;
 use crate::model::settings::lane_index;
 use crate::model::verdict::Saying;
+use crate::parts::small::{change, changing};
 use crate::techniques::face;
 use crate::text::Text;
 
@@ -145,7 +146,7 @@ pub fn StageView() -> impl IntoView {
         })
     });
     view! {
-        <div hidden=move || nothing.get()>
+        <div hidden=Signal::derive(move || nothing.get())>
         <Figure title=|text| text.sequence hint=|text| text.sequence_hint canvas=canvases[0] test_id="sequence"
             host=host over=move || view! { <LaneNames width /> }
             table=|| view! { <RequestTable of=|text| text.sequence /> } />
@@ -175,19 +176,19 @@ fn Figure(
     view! {
         <figure class=format!("figure {test_id}")>
             <figcaption>
-                <h2>{move || title(page.text())}</h2>
-                <p class="hint">{move || hint(page.text())}</p>
+                <h2>{changing(move || title(page.text()))}</h2>
+                <p class="hint">{changing(move || hint(page.text()))}</p>
                 {tools.run()}
             </figcaption>
             <div class="canvas" node_ref=host>
-                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=move || hint(page.text())></canvas>
+                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=Signal::derive(move || hint(page.text()))></canvas>
                 {over.run()}
             </div>
             <details
                 on:toggle=move |_| open.update(|open| *open = !*open)
             >
                 <summary>{page.say(|text| text.as_table)}</summary>
-                {move || open.get().then(|| table.run())}
+                {changing(move || open.get().then(|| table.run()))}
             </details>
         </figure>
     }
@@ -201,7 +202,7 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
     let px = |value: f64| format!("{value}px");
     view! {
         <div class="names" style:left=px(GUTTER + 4.0)>
-            {move || {
+            {changing(move || {
                 let lanes = lanes.get();
                 let (count, width) = (lanes.len(), width.get());
                 // Where there is little room, "server" and "client" stand once, at the top and at the bottom.
@@ -225,13 +226,13 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
                         }
                     })
                     .collect_view()
-            }}
+            })}
         </div>
         <p class="stepped">
-            {move || {
+            {changing(move || {
                 let by = page.stepped_ms.get();
                 (page.paused.get() && by != 0.0).then(|| (page.text().stepped)(by))
-            }}
+            })}
         </p>
     }
 }
@@ -243,8 +244,8 @@ fn ScaleSwitch() -> impl IntoView {
         <label class="scale">
             <input
                 type="checkbox"
-                prop:checked=move || page.settings.with(|settings| settings.log)
-                on:change=move |event| page.change(|settings| settings.log = event_target_checked(&event))
+                prop:checked=Signal::derive(move || page.settings.with(|settings| settings.log))
+                on:change=change(move |event| page.change(|settings| settings.log = event_target_checked(&event)))
             />
             {page.say(|text| text.powers)}
         </label>

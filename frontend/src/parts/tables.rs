@@ -9,6 +9,7 @@ use crate::model::lane::Phase;
 use crate::model::race::Race;
 use crate::model::settings::lane_index;
 use crate::model::summary::LaneSummary;
+use crate::parts::small::changing;
 use crate::techniques::face;
 use crate::text::{Text, numbers};
 
@@ -46,7 +47,7 @@ pub fn RequestTable(
         page.feed().with_shown(browser::now_ms(), request_rows)
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=move || of(page.text())>
+        <div class="scroll" tabindex="0" role="region" aria-label=Signal::derive(move || of(page.text()))>
             <table>
                 <caption>{page.say(|text| text.open_requests)}</caption>
                 <thead>
@@ -59,7 +60,7 @@ pub fn RequestTable(
                     </tr>
                 </thead>
                 <tbody>
-                    {move || {
+                    {changing(move || {
                         rows()
                             .into_iter()
                             .map(|row| {
@@ -74,7 +75,7 @@ pub fn RequestTable(
                                 }
                             })
                             .collect_view()
-                    }}
+                    })}
                 </tbody>
             </table>
         </div>
@@ -115,10 +116,10 @@ pub fn FigureTable() -> impl IntoView {
                 <caption>{page.say(|text| text.table_late)}</caption>
                 <thead>
                     <tr>
-                        {move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_view()}
+                        {changing(move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_view())}
                     </tr>
                 </thead>
-                <tbody>{move || lanes().iter().map(figure_row).collect_view()}</tbody>
+                <tbody>{changing(move || lanes().iter().map(figure_row).collect_view())}</tbody>
             </table>
         </div>
     }

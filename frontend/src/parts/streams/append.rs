@@ -8,6 +8,7 @@ use super::line::{Fault, Line};
 use crate::browser;
 use crate::model::wish::{Wish, example};
 use crate::pages::streams::{Said, Streams};
+use crate::parts::small::{change, changing, key, submit};
 
 /// The box, or a sentence when the stream is closed.
 #[component]
@@ -22,13 +23,13 @@ pub fn Append(
     view! {
         <section class="part" aria-labelledby="append-title">
             <h3 id="append-title">{streams.say(|text| text.append_title)}</h3>
-            {move || {
+            {changing(move || {
                 if closed.get() {
                     view! { <p class="hint">{streams.say(|text| text.is_closed)}</p> }.into_any()
                 } else {
                     view! { <Field name details /> }.into_any()
                 }
-            }}
+            })}
         </section>
     }
 }
@@ -81,10 +82,10 @@ fn Field(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> imp
     view! {
         <form
             class="form"
-            on:submit=move |event| {
+            on:submit=submit(move |event| {
                 event.prevent_default();
                 send();
-            }
+            })
         >
             <textarea
                 id="append-text"
@@ -93,25 +94,25 @@ fn Field(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> imp
                 spellcheck="false"
                 aria-labelledby="append-title"
                 aria-describedby="append-hint"
-                placeholder=move || content_type.with(|it| example(it))
-                prop:value=move || body.get()
-                on:input=move |event| {
+                placeholder=Signal::derive(move || content_type.with(|it| example(it)))
+                prop:value=Signal::derive(move || body.get())
+                on:input=change(move |event| {
                     fault.set(String::new());
                     body.set(event_target_value(&event));
-                }
-                on:keydown=move |event| {
+                })
+                on:keydown=key(move |event| {
                     if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
                         event.prevent_default();
                         send();
                     }
-                }
+                })
             ></textarea>
             <p class="hint" id="append-hint">
                 {streams.say(|text| text.append_hint)} " "
-                {move || is_json().then_some(streams.text().append_json)}
+                {changing(move || is_json().then_some(streams.text().append_json))}
             </p>
             <div class="row">
-                <button class="primary" type="submit" data-testid="append-send" disabled=move || is_busy.get()>
+                <button class="primary" type="submit" data-testid="append-send" disabled=Signal::derive(move || is_busy.get())>
                     {streams.say(|text| text.append)}
                 </button>
                 <Line line id="curl-append" />

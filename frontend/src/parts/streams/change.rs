@@ -8,6 +8,7 @@ use crate::app::Step;
 use crate::browser;
 use crate::model::wish::{Wish, clean_name};
 use crate::pages::streams::{Said, Streams};
+use crate::parts::small::{change, changing, click, key, submit};
 use crate::text::numbers::count;
 
 /// The three.
@@ -28,7 +29,7 @@ pub fn Change(
             <h3 id="change-title">{streams.say(|text| text.change_title)}</h3>
             <Fork name details />
             <div class="dangers">
-                {move || (!closed.get()).then(|| view! {
+                {changing(move || (!closed.get()).then(|| view! {
                     <Twice
                         id="close"
                         act=Signal::derive(move || streams.text().close)
@@ -37,7 +38,7 @@ pub fn Change(
                         wish=Signal::derive(close)
                         done=move || streams.said.set(Some(Said::Closed(name.get_value())))
                     />
-                })}
+                }))}
                 <Twice
                     id="delete"
                     act=Signal::derive(move || streams.text().delete)
@@ -105,15 +106,15 @@ fn Twice(
         });
     };
     view! {
-        <div class="twice" on:keydown=move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) }>
-            {move || if is_asking.get() {
+        <div class="twice" on:keydown=key(move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) })>
+            {changing(move || if is_asking.get() {
                 view! {
-                    <p role="alert">{move || ask.get()}</p>
+                    <p role="alert">{changing(move || ask.get())}</p>
                     <div class="row">
-                        <button class="danger" data-testid=format!("{id}-sure") disabled=move || is_busy.get() on:click=go>
-                            {move || sure.get()}
+                        <button class="danger" data-testid=format!("{id}-sure") disabled=Signal::derive(move || is_busy.get()) on:click=click(go)>
+                            {changing(move || sure.get())}
                         </button>
-                        <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=move |_| turn(false)>
+                        <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=click(move |_| turn(false))>
                             {streams.say(|text| text.keep)}
                         </button>
                     </div>
@@ -122,14 +123,14 @@ fn Twice(
             } else {
                 view! {
                     <div class="row">
-                        <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=move |_| turn(true)>
-                            {move || act.get()}
+                        <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=click(move |_| turn(true))>
+                            {changing(move || act.get())}
                         </button>
                         <Line line id=if id == "close" { "curl-close" } else { "curl-delete" } />
                     </div>
                 }
                 .into_any()
-            }}
+            })}
             <Fault fault />
         </div>
     }
@@ -182,10 +183,10 @@ fn Fork(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl
     view! {
         <form
             class="form fork"
-            on:submit=move |event| {
+            on:submit=submit(move |event| {
                 event.prevent_default();
                 fork();
-            }
+            })
         >
             <p class="hint">{streams.say(|text| text.fork_hint)}</p>
             <div class="row">
@@ -196,12 +197,12 @@ fn Fork(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl
                     autocapitalize="off"
                     spellcheck="false"
                     aria-label=streams.say(|text| text.stream_name)
-                    placeholder=move || name.with_value(|name| format!("{name}-2"))
-                    prop:value=move || typed.get()
-                    on:input=move |event| {
+                    placeholder=Signal::derive(move || name.with_value(|name| format!("{name}-2")))
+                    prop:value=Signal::derive(move || typed.get())
+                    on:input=change(move |event| {
                         fault.set(String::new());
                         typed.set(event_target_value(&event));
-                    }
+                    })
                 />
                 <input
                     type="text"
@@ -210,11 +211,11 @@ fn Fork(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl
                     autocomplete="off"
                     inputmode="numeric"
                     aria-label=streams.say(|text| text.fork_at)
-                    placeholder=move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail)
-                    prop:value=move || at.get()
-                    on:input=move |event| at.set(event_target_value(&event))
+                    placeholder=Signal::derive(move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail))
+                    prop:value=Signal::derive(move || at.get())
+                    on:input=change(move |event| at.set(event_target_value(&event)))
                 />
-                <button class="tool wide" type="submit" data-testid="fork-send" disabled=move || is_busy.get()>
+                <button class="tool wide" type="submit" data-testid="fork-send" disabled=Signal::derive(move || is_busy.get())>
                     {streams.say(|text| text.fork)}
                 </button>
                 <Line line id="curl-fork" />

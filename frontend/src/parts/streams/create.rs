@@ -7,6 +7,7 @@ use crate::app::Step;
 use crate::browser;
 use crate::model::wish::{NewStream, Wish, clean_name};
 use crate::pages::streams::{Said, Streams};
+use crate::parts::small::{change, changing, submit};
 
 /// Content types offered; any other can be typed.
 const TYPES: [&str; 3] = ["application/json", "text/plain; charset=utf-8", "application/octet-stream"];
@@ -53,17 +54,17 @@ pub fn Create() -> impl IntoView {
             <p class="hint">{streams.say(|text| text.create_intro)}</p>
             <form
                 class="form"
-                on:submit=move |event| {
+                on:submit=submit(move |event| {
                     event.prevent_default();
                     create();
-                }
+                })
             >
                 <Name typed fault />
                 <TypeChoice typed />
                 <Limits typed />
                 <First typed />
                 <div class="row">
-                    <button class="primary" type="submit" data-testid="create-send" disabled=move || is_busy.get()>
+                    <button class="primary" type="submit" data-testid="create-send" disabled=Signal::derive(move || is_busy.get())>
                         {streams.say(|text| text.create)}
                     </button>
                     <Line line id="curl-create" />
@@ -87,11 +88,11 @@ fn Name(typed: RwSignal<NewStream>, fault: RwSignal<String>) -> impl IntoView {
             autocapitalize="off"
             spellcheck="false"
             placeholder=streams.say(|text| text.stream_name_hint)
-            prop:value=move || typed.with(|typed| typed.name.clone())
-            on:input=move |event| {
+            prop:value=Signal::derive(move || typed.with(|typed| typed.name.clone()))
+            on:input=change(move |event| {
                 fault.set(String::new());
                 typed.update(|typed| typed.name = event_target_value(&event));
-            }
+            })
         />
     }
 }
@@ -123,8 +124,8 @@ fn First(typed: RwSignal<NewStream>) -> impl IntoView {
             data-testid="create-first"
             rows="3"
             spellcheck="false"
-            prop:value=move || typed.with(|typed| typed.first.clone())
-            on:input=move |event| typed.update(|typed| typed.first = event_target_value(&event))
+            prop:value=Signal::derive(move || typed.with(|typed| typed.first.clone()))
+            on:input=change(move |event| typed.update(|typed| typed.first = event_target_value(&event)))
         ></textarea>
     }
 }
@@ -140,18 +141,18 @@ fn TypeChoice(typed: RwSignal<NewStream>) -> impl IntoView {
         <select
             id="create-type"
             data-testid="create-type"
-            on:change=move |event| {
+            on:change=change(move |event| {
                 let value = event_target_value(&event);
                 is_other.set(value.is_empty());
                 if !value.is_empty() {
                     typed.update(|typed| typed.content_type = value);
                 }
-            }
+            })
         >
             {TYPES.map(|one| view! { <option value=one>{one}</option> }).collect_view()}
             <option value="">{streams.say(|text| text.other_type)}</option>
         </select>
-        {move || is_other.get().then(|| view! {
+        {changing(move || is_other.get().then(|| view! {
             <input
                 type="text"
                 data-testid="create-other-type"
@@ -160,9 +161,9 @@ fn TypeChoice(typed: RwSignal<NewStream>) -> impl IntoView {
                 autocapitalize="off"
                 spellcheck="false"
                 prop:value=content_type
-                on:input=move |event| typed.update(|typed| typed.content_type = event_target_value(&event))
+                on:input=change(move |event| typed.update(|typed| typed.content_type = event_target_value(&event)))
             />
-        })}
+        }))}
     }
 }
 
@@ -178,7 +179,7 @@ fn Number(
     let streams = expect_context::<Streams>();
     view! {
         <div class="dial">
-            <label for=id>{move || label(streams.text())}</label>
+            <label for=id>{changing(move || label(streams.text()))}</label>
             <span class="field">
                 <input
                     id=id
@@ -186,10 +187,10 @@ fn Number(
                     type="text"
                     inputmode="numeric"
                     autocomplete="off"
-                    prop:value=move || typed.with(|typed| get(typed).clone())
-                    on:input=move |event| typed.update(|typed| set(typed, event_target_value(&event)))
+                    prop:value=Signal::derive(move || typed.with(|typed| get(typed).clone()))
+                    on:input=change(move |event| typed.update(|typed| set(typed, event_target_value(&event))))
                 />
-                <span class="unit">{move || unit(streams.text())}</span>
+                <span class="unit">{changing(move || unit(streams.text()))}</span>
             </span>
         </div>
     }

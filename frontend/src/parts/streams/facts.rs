@@ -9,6 +9,7 @@ use crate::model::listing::span;
 use crate::model::place::{Place, Shelf};
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
+use crate::parts::small::{changing, click};
 use crate::text::numbers::{count, size};
 
 /// The facts, each with its name.
@@ -81,7 +82,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
         if more > 0 { (streams.text().and_more)(&count(more as u64)) } else { String::new() }
     });
     view! {
-        {move || {
+        {changing(move || {
             let origin = origin.get();
             let [stream, at] = &origin[..] else { return ().into_any() };
             let (name, at) = (stream.clone(), at.clone());
@@ -93,8 +94,8 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
                 </div>
             }
             .into_any()
-        }}
-        {move || {
+        })}
+        {changing(move || {
             let names = forks.get();
             if names.is_empty() {
                 return ().into_any();
@@ -107,7 +108,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
                 </div>
             }
             .into_any()
-        }}
+        })}
     }
 }
 
@@ -123,12 +124,12 @@ fn StreamLink(name: String) -> impl IntoView {
     view! {
         <a
             href=href
-            on:click=move |event| {
+            on:click=click(move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
                     streams.shell.open(Step::Recorded, |shelf| shelf.stream = Some(name.get_value()));
                 }
-            }
+            })
         >
             {name.get_value()}
         </a>

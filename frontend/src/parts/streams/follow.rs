@@ -12,6 +12,7 @@ use crate::model::tailing::Message;
 use crate::model::wish::follow_line;
 use crate::pages::streams::Streams;
 use crate::parts::shape::Shape;
+use crate::parts::small::{change, changing, click};
 use crate::techniques::face;
 use crate::text::numbers::size;
 
@@ -50,26 +51,26 @@ pub fn Follow(
                 <select
                     data-testid="follow-from"
                     aria-label=streams.say(|text| text.follow_from)
-                    on:change=move |event| {
+                    on:change=change(move |event| {
                         from.set(if event_target_value(&event) == "now" { Token::now() } else { Token::beginning() });
                         if is_on.get_untracked() {
                             start();
                         }
-                    }
+                    })
                 >
-                    <option value="-1" prop:selected=move || from.get() != Token::now()>{streams.say(|text| text.from_beginning)}</option>
-                    <option value="now" prop:selected=move || from.get() == Token::now()>{streams.say(|text| text.from_now)}</option>
+                    <option value="-1" prop:selected=Signal::derive(move || from.get() != Token::now())>{streams.say(|text| text.from_beginning)}</option>
+                    <option value="now" prop:selected=Signal::derive(move || from.get() == Token::now())>{streams.say(|text| text.from_now)}</option>
                 </select>
                 <button
                     class="tool wide"
                     data-testid="follow-toggle"
-                    on:click=move |_| if is_on.get_untracked() { streams.desk().unfollow() } else { start() }
+                    on:click=click(move |_| if is_on.get_untracked() { streams.desk().unfollow() } else { start() })
                 >
-                    {move || if is_on.get() { streams.text().stop } else { streams.text().start }}
+                    {changing(move || if is_on.get() { streams.text().stop } else { streams.text().start })}
                 </button>
                 <Line line id="curl-follow" />
             </div>
-            <p class="hint" hidden=move || !has_ttl.get()>{streams.say(|text| text.renews)}</p>
+            <p class="hint" hidden=Signal::derive(move || !has_ttl.get())>{streams.say(|text| text.renews)}</p>
             <Standing wished />
             <Messages />
         </section>
@@ -91,12 +92,12 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
                                 class="spoken"
                                 name="follow-technique"
                                 data-testid=format!("by-{}", technique.name())
-                                prop:checked=move || wished.get() == technique
-                                on:change=move |_| {
+                                prop:checked=Signal::derive(move || wished.get() == technique)
+                                on:change=change(move |_| {
                                     streams.shell.open(Step::Silent, |shelf| {
                                         shelf.technique = Some(technique).filter(|one| *one != USUAL);
                                     });
-                                }
+                                })
                             />
                             <Shape technique />
                             <span>{face(technique).label}</span>
@@ -139,8 +140,8 @@ fn Messages() -> impl IntoView {
     let is_empty = Memo::new(move |_| streams.tailing.with(|tailing| tailing.messages.is_empty()));
     let is_on = move || streams.following.with(Option::is_some);
     view! {
-        <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.say(|text| text.nothing_yet)}</p>
-        <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=move || is_empty.get()>
+        <p class="hint" hidden=Signal::derive(move || !is_empty.get() || !is_on())>{streams.say(|text| text.nothing_yet)}</p>
+        <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=Signal::derive(move || is_empty.get())>
             <For each=messages key=|message| message.number let:message>
                 <Entry message />
             </For>
@@ -157,9 +158,9 @@ fn Entry(message: Message) -> impl IntoView {
         <li>
             <span class="offset" aria-hidden="true">{message.next.map(|next| next.to_string())}</span>
             <code>
-                {message.is_hex.then(|| view! { <small>{move || (streams.text().bytes_of)(&of)} " "</small> })}
+                {message.is_hex.then(|| view! { <small>{changing(move || (streams.text().bytes_of)(&of))} " "</small> })}
                 {message.text}
-                {message.is_cut.then(|| view! { <small>{move || (streams.text().cut)(&whole)}</small> })}
+                {message.is_cut.then(|| view! { <small>{changing(move || (streams.text().cut)(&whole))}</small> })}
             </code>
         </li>
     }

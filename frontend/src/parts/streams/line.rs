@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::browser;
 use crate::pages::streams::Streams;
+use crate::parts::small::{changing, click};
 
 /// How long the button says that it copied, ms.
 const SAID_MS: f64 = 2_000.0;
@@ -41,13 +42,13 @@ pub fn Line(
                 class="tool wide quiet"
                 type="button"
                 data-testid=id
-                aria-expanded=move || shown.get().to_string()
-                disabled=move || line.with(String::is_empty)
-                on:click=on_click
+                aria-expanded=Signal::derive(move || shown.get().to_string())
+                disabled=Signal::derive(move || line.with(String::is_empty))
+                on:click=click(on_click)
             >
-                {move || if copied.get() { streams.shared_text().copied } else { "curl" }}
+                {changing(move || if copied.get() { streams.shared_text().copied } else { "curl" })}
             </button>
-            {move || shown.get().then(|| view! { <code tabindex="0">{move || line.get()}</code> })}
+            {changing(move || shown.get().then(|| view! { <code tabindex="0">{changing(move || line.get())}</code> }))}
         </span>
     }
 }
@@ -59,5 +60,5 @@ pub fn Fault(
     #[prop(into)]
     fault: Signal<String>,
 ) -> impl IntoView {
-    view! { <p class="fault" role="alert">{move || fault.get()}</p> }
+    view! { <p class="fault" role="alert">{changing(move || fault.get())}</p> }
 }

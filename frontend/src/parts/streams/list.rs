@@ -12,6 +12,7 @@ use crate::model::wish::Wish;
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
 use crate::parts::notes::Command;
+use crate::parts::small::{change, changing, click, submit};
 use crate::parts::streams::line::Line;
 use crate::text::numbers;
 
@@ -34,7 +35,7 @@ pub fn List() -> impl IntoView {
                 <button
                     class="primary"
                     data-testid="new"
-                    on:click=move |_| streams.shell.open(Step::Recorded, |shelf| shelf.stream = None)
+                    on:click=click(move |_| streams.shell.open(Step::Recorded, |shelf| shelf.stream = None))
                 >
                     {streams.say(|text| text.new_stream)}
                 </button>
@@ -81,10 +82,10 @@ fn Search() -> impl IntoView {
     view! {
         <form
             role="search"
-            on:submit=move |event| {
+            on:submit=submit(move |event| {
                 event.prevent_default();
                 search();
-            }
+            })
         >
             <label class="spoken" for="stream-search">{streams.say(|text| text.search)}</label>
             <input
@@ -94,12 +95,12 @@ fn Search() -> impl IntoView {
                 autocomplete="off"
                 autocapitalize="off"
                 spellcheck="false"
-                placeholder=move || format!("{} ( / )", streams.text().search)
-                prop:value=move || typed.get()
-                on:input=move |event| {
+                placeholder=Signal::derive(move || format!("{} ( / )", streams.text().search))
+                prop:value=Signal::derive(move || typed.get())
+                on:input=change(move |event| {
                     typed.set(event_target_value(&event));
                     rest();
-                }
+                })
             />
         </form>
     }
@@ -123,7 +124,7 @@ fn Rows() -> impl IntoView {
                 .unwrap_or_default()
         })
     };
-    move || match kind.get() {
+    changing(move || match kind.get() {
         Kind::Awaited => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
         Kind::Refused(why) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
         Kind::Missing => view! { <Empty /> }.into_any(),
@@ -135,7 +136,7 @@ fn Rows() -> impl IntoView {
             </ul>
         }
         .into_any(),
-    }
+    })
 }
 
 /// One stream; what it shows follows the list, and the link stays the same element, so that it keeps the focus.
@@ -166,22 +167,22 @@ fn Row(name: String) -> impl IntoView {
             <a
                 href=href
                 data-testid="row"
-                aria-current=move || is_chosen().then_some("true")
-                on:click=move |event| {
+                aria-current=Signal::derive(move || is_chosen().then_some("true"))
+                on:click=click(move |event| {
                     if is_plain(&event) {
                         event.prevent_default();
                         streams.said.set(None);
                         streams.shell.open(Step::Recorded, |shelf| shelf.stream = Some(name.get_value()));
                     }
-                }
+                })
             >
                 <span class="name">{name.get_value()}</span>
                 <span class="badges">
-                    <span class="badge live" hidden=move || live.with(String::is_empty)>
+                    <span class="badge live" hidden=Signal::derive(move || live.with(String::is_empty))>
                         {Signal::derive(move || live.with(|live| (streams.text().live)(live)))}
                     </span>
-                    <span class="badge" hidden=move || is_fork.with(String::is_empty)>{streams.say(|text| text.is_fork)}</span>
-                    <span class="badge" hidden=move || is_closed.with(String::is_empty)>{streams.say(|text| text.closed)}</span>
+                    <span class="badge" hidden=Signal::derive(move || is_fork.with(String::is_empty))>{streams.say(|text| text.is_fork)}</span>
+                    <span class="badge" hidden=Signal::derive(move || is_closed.with(String::is_empty))>{streams.say(|text| text.closed)}</span>
                 </span>
                 <span class="type">{with(|stream| stream.content_type.clone())}</span>
                 <span class="kept">{with(kept)}</span>
@@ -201,7 +202,7 @@ fn Empty() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let search = Memo::new(move |_| streams.shelf.with(|shelf| shelf.search.clone()));
     let line = format!("curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo", browser::origin());
-    move || {
+    changing(move || {
         let search = search.get();
         if search.is_empty() {
             view! {
@@ -215,13 +216,13 @@ fn Empty() -> impl IntoView {
         } else {
             view! {
                 <div class="empty" data-testid="empty">
-                    <p>{move || (streams.text().nothing_found)(&search)}</p>
+                    <p>{changing(move || (streams.text().nothing_found)(&search))}</p>
                     <button
                         class="tool wide"
-                        on:click=move |_| streams.shell.open(Step::Silent, |shelf| {
+                        on:click=click(move |_| streams.shell.open(Step::Silent, |shelf| {
                             shelf.search.clear();
                             shelf.after = None;
-                        })
+                        }))
                     >
                         {streams.say(|text| text.show_all)}
                     </button>
@@ -229,7 +230,7 @@ fn Empty() -> impl IntoView {
             }
             .into_any()
         }
-    }
+    })
 }
 
 /// On to the next page and back.
@@ -245,28 +246,28 @@ fn Turn() -> impl IntoView {
             streams.shell.open(Step::Silent, |shelf| shelf.after = after);
         }
     };
-    move || {
+    changing(move || {
         (has_next.get() || has_previous.get()).then(|| {
             view! {
                 <div class="turn">
                     <button
                         class="tool wide"
                         data-testid="previous"
-                        disabled=move || !has_previous.get()
-                        on:click=move |_| turn(|listing, _| Some(listing.turn_back()))
+                        disabled=Signal::derive(move || !has_previous.get())
+                        on:click=click(move |_| turn(|listing, _| Some(listing.turn_back())))
                     >
                         {streams.say(|text| text.previous_page)}
                     </button>
                     <button
                         class="tool wide"
                         data-testid="next"
-                        disabled=move || !has_next.get()
-                        on:click=move |_| turn(|listing, from| listing.turn_on(from).map(Some))
+                        disabled=Signal::derive(move || !has_next.get())
+                        on:click=click(move |_| turn(|listing, from| listing.turn_on(from).map(Some)))
                     >
                         {streams.say(|text| text.next_page)}
                     </button>
                 </div>
             }
         })
-    }
+    })
 }

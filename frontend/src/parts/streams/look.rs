@@ -18,6 +18,7 @@ use crate::model::wish::Wish;
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
 use crate::parts::notes::Command;
+use crate::parts::small::{changing, click};
 
 /// The panel.
 #[component]
@@ -38,9 +39,9 @@ pub fn Look(
             <Back />
             <header class="look">
                 <h2 id="look-title" data-testid="look-name">{name.get_value()}</h2>
-                {move || (kind.get() == Kind::Here).then(|| view! { <Ways name /> })}
+                {changing(move || (kind.get() == Kind::Here).then(|| view! { <Ways name /> }))}
             </header>
-            {move || match kind.get() {
+            {changing(move || match kind.get() {
                 Kind::Awaited => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
                 Kind::Here => view! {
                     <Facts details />
@@ -53,7 +54,7 @@ pub fn Look(
                 .into_any(),
                 Kind::Missing => view! { <Missing name /> }.into_any(),
                 Kind::Refused(why) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
-            }}
+            })}
         </section>
     }
 }
@@ -69,12 +70,12 @@ fn Back() -> impl IntoView {
         <a
             class="back"
             href=href
-            on:click=move |event| {
+            on:click=click(move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
                     streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
                 }
-            }
+            })
         >
             "‹ " {streams.say(|text| text.back)}
         </a>
@@ -103,14 +104,14 @@ fn Ways(name: StoredValue<String>) -> impl IntoView {
             <a
                 class="tool wide"
                 data-testid="race-it"
-                href=move || browser::address(&raced().to_query())
-                on:click=move |event| {
+                href=Signal::derive(move || browser::address(&raced().to_query()))
+                on:click=click(move |event| {
                     if is_plain(&event) {
                         event.prevent_default();
                         streams.shell.change(|settings| settings.source = Source::Named(name.get_value()));
                         streams.shell.go(Place::Race, Step::Recorded);
                     }
-                }
+                })
             >
                 {streams.say(|text| text.race)}
             </a>
@@ -127,7 +128,7 @@ fn Missing(name: StoredValue<String>) -> impl IntoView {
     });
     view! {
         <div class="empty" data-testid="missing">
-            <h3>{move || name.with_value(|name| (streams.text().missing)(name))}</h3>
+            <h3>{changing(move || name.with_value(|name| (streams.text().missing)(name)))}</h3>
             <p>{streams.say(|text| text.missing_hint)}</p>
             <Command line />
         </div>

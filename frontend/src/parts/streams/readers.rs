@@ -7,6 +7,7 @@ use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 use crate::model::listing::{followers, span};
 use crate::pages::streams::Streams;
 use crate::parts::shape::Shape;
+use crate::parts::small::changing;
 use crate::techniques::face;
 use crate::text::numbers::{self, count, size};
 
@@ -75,7 +76,7 @@ fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
         // A table that nobody sees is not built.
         is_open.get().then(|| readers().into_iter().map(|reader| view! { <Reader reader /> }).collect_view())
     };
-    move || {
+    changing(move || {
         has_any.get().then(|| {
             view! {
                 <details on:toggle=move |event| is_open.set(is_details_open(&event))>
@@ -97,7 +98,7 @@ fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
                 </details>
             }
         })
-    }
+    })
 }
 
 fn is_details_open(event: &leptos::ev::Event) -> bool {
@@ -135,7 +136,7 @@ pub fn Producers(
     view! {
         <section class="part" aria-labelledby="producers-title">
             <h3 id="producers-title">{streams.say(|text| text.producers)}</h3>
-            {move || {
+            {changing(move || {
                 let (total, producers) = producers();
                 if producers.is_empty() {
                     return view! { <p class="hint">{streams.say(|text| text.no_producers)}</p> }.into_any();
@@ -161,10 +162,10 @@ pub fn Producers(
                             <tbody>{rows}</tbody>
                         </table>
                     </div>
-                    {(more > 0).then(|| view! { <p class="hint">{move || (streams.text().and_more)(&count(more))}</p> })}
+                    {(more > 0).then(|| view! { <p class="hint">{changing(move || (streams.text().and_more)(&count(more)))}</p> })}
                 }
                 .into_any()
-            }}
+            })}
         </section>
     }
 }

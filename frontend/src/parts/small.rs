@@ -1,0 +1,29 @@
+//! Boxes around handlers and changing views: Leptos compiles its machinery once for each type, and this keeps the types few.
+
+use leptos::ev::{Event, KeyboardEvent, MouseEvent, SubmitEvent};
+use leptos::prelude::{AnyView, IntoAny};
+
+/// A view that changes with what it reads.
+pub fn changing<V: IntoAny>(mut view: impl FnMut() -> V + Send + 'static) -> Box<dyn FnMut() -> AnyView + Send> {
+    Box::new(move || view().into_any())
+}
+
+/// What a click does.
+pub fn click(handle: impl FnMut(MouseEvent) + 'static) -> Box<dyn FnMut(MouseEvent)> {
+    Box::new(handle)
+}
+
+/// What typing, choosing or closing does.
+pub fn change(handle: impl FnMut(Event) + 'static) -> Box<dyn FnMut(Event)> {
+    Box::new(handle)
+}
+
+/// What sending a form does.
+pub fn submit(handle: impl FnMut(SubmitEvent) + 'static) -> Box<dyn FnMut(SubmitEvent)> {
+    Box::new(handle)
+}
+
+/// What a key does.
+pub fn key(handle: impl FnMut(KeyboardEvent) + 'static) -> Box<dyn FnMut(KeyboardEvent)> {
+    Box::new(handle)
+}
