@@ -44,7 +44,7 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
 
 async fn inspect(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
     let log = app.log(&request)?;
-    let (fork_count, forks) = app.streams.forks_of(log.id(), NAMED_MAX).await;
+    let forks = app.streams.forks_of(&log, NAMED_MAX).await;
     // The readers before the tail: what they were given can't lie beyond it.
     let whereabouts = log.readers().whereabouts(NAMED_MAX);
     let tail = log.tail_now();
@@ -66,7 +66,7 @@ async fn inspect(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespon
         kept_bytes: tail.next.bytes().saturating_sub(earliest.bytes()),
         closed: tail.closed(),
         forked_from: log.config().fork.as_ref().map(Origin::from),
-        fork_count,
+        fork_count: log.forks(),
         forks,
         plain_reads: log.readers().count(Technique::Poll),
         reader_counts: waiting.map(|technique| (technique, log.readers().count(technique))).collect(),

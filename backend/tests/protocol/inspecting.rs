@@ -142,3 +142,31 @@ async fn what_is_not_there_is_404_and_looking_passes_the_same_gate() {
     let foreign = server.http.put(server.url("/v1/import/it")).header("origin", "https://evil.example");
     server.send(foreign).await.refuses(403);
 }
+
+#[tokio::test]
+async fn a_stream_and_its_forks_name_each_other_and_what_is_only_kept_for_them_is_not_listed() {
+    let server = Server::start();
+    let source = server.stream("a/source", JSON).await;
+    source.append("[1,2,3]").await;
+    for (name, at) in [("z", "0000000000000002"), ("b", "0000000000000004")] {
+        let fork = server.http.put(server.url(&format!("/v1/stream/{name}"))).header("content-type", JSON);
+        let fork = fork.header("stream-forked-from", "/v1/stream/a/source").header("stream-fork-offset", at);
+        assert_eq!(server.send(fork).await.status, 201);
+    }
+    let details = inspect(&server, "a/source").await;
+    assert_eq!((details.fork_count, details.forks), (2, vec!["b".to_owned(), "z".to_owned()]));
+    let fork = inspect(&server, "b").await;
+    let origin = fork.forked_from.unwrap();
+    assert_eq!((origin.stream.as_str(), origin.offset.as_str()), ("a/source", "0000000000000004"));
+    assert_eq!((fork.earliest_offset.as_str(), fork.kept_bytes), ("0000000000000000", 4), "with what it inherited");
+    assert_eq!(list(&server, "?prefix=z").await.streams[0].forked_from.as_deref(), Some("a/source"));
+
+    let exported = server.ask(Method::GET, "/v1/export/b").await;
+    let imported = server.send(server.http.put(server.url("/v1/import/copy")).body(exported.body)).await;
+    assert_eq!(imported.status, 201, "{imported:?}");
+    assert_eq!(server.ask(Method::GET, "/v1/stream/copy?offset=-1").await.text(), "[1,2]");
+
+    source.delete().await;
+    assert_eq!(names(&list(&server, "").await), ["b", "copy", "z"]);
+    server.ask(Method::GET, "/v1/streams/a/source").await.refuses(410);
+}

@@ -1,7 +1,6 @@
 //! A page of the list of streams, in the order of their names.
 
 use super::{Log, Streams};
-use crate::store::StreamId;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError};
 
@@ -54,26 +53,23 @@ impl Streams {
         }
     }
 
-    /// How many streams grew from the stream with this number, and the names of the first `limit` of them.
-    pub async fn forks_of(&self, source: StreamId, limit: usize) -> (usize, Vec<String>) {
-        let (mut count, mut names) = (0, Vec::new());
+    /// The names of the first `limit` streams that grew from `source`; for a stream without forks it costs nothing.
+    pub async fn forks_of(&self, source: &Log, limit: usize) -> Vec<String> {
+        let wanted = source.forks().min(limit);
+        let mut names = Vec::new();
         let mut after: Option<String> = None;
-        loop {
+        while names.len() < wanted {
             let seen = self.look("", after.as_deref(), NAMES_AT_ONCE);
-            for log in &seen {
-                if log.config().fork.as_ref().is_some_and(|fork| fork.source == source) {
-                    count += 1;
-                    if names.len() < limit {
-                        names.push(log.name().to_string());
-                    }
-                }
-            }
+            let forks =
+                seen.iter().filter(|log| log.config().fork.as_ref().is_some_and(|fork| fork.source == source.id()));
+            names.extend(forks.map(|log| log.name().to_string()).take(wanted - names.len()));
             if seen.len() < NAMES_AT_ONCE {
-                return (count, names);
+                break;
             }
             after = seen.last().map(|log| log.name().to_string());
             tokio::task::yield_now().await;
         }
+        names
     }
 
     /// The first streams behind `after` that begin with `prefix`; fewer than `at_once` only at the end.
