@@ -9,6 +9,7 @@ use tailwater_protocol::{Problem, Token, headers};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::browser;
+use crate::model::json;
 use crate::model::settings::encode;
 
 /// Nothing asked here takes longer.
@@ -42,6 +43,10 @@ fn with_deadline(builder: RequestBuilder, deadline_ms: u32) -> RequestBuilder {
     builder.cache(web_sys::RequestCache::NoStore).abort_signal(Some(&signal))
 }
 
+fn with_json(builder: RequestBuilder, body: &impl Serialize) -> Result<Request, gloo_net::Error> {
+    with_deadline(builder, DEADLINE_MS).header("content-type", "application/json").body(json::line(body))
+}
+
 /// The answer, unless it is a refusal.
 pub(crate) async fn answered(sent: Result<Response, gloo_net::Error>) -> Result<Response, Refusal> {
     let response = sent.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
@@ -62,7 +67,7 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Refusal> {
 }
 
 async fn post<T: DeserializeOwned>(builder: RequestBuilder, body: &impl Serialize) -> Result<T, Refusal> {
-    let request = with_deadline(builder, DEADLINE_MS).json(body);
+    let request = with_json(builder, body);
     let request = request.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
     read(answered(request.send().await).await?).await
 }
@@ -97,7 +102,7 @@ pub async fn race(id: &str) -> Result<Race, Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when the race has ended.
 pub async fn change_race(id: &str, change: &RaceChange) -> Result<(), Refusal> {
-    let request = with_deadline(Request::patch(&format!("/v1/lab/races/{id}")), DEADLINE_MS).json(change);
+    let request = with_json(Request::patch(&format!("/v1/lab/races/{id}")), change);
     let request = request.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
     answered(request.send().await).await.map(|_| ())
 }

@@ -39,7 +39,7 @@ pub fn json(race: &Race, summary: &Summary, provenance: &Provenance) -> String {
         "settings": settings_json(race),
         "lanes": lanes,
     });
-    serde_json::to_string_pretty(&document).unwrap_or_default()
+    super::json::indented(&document)
 }
 
 fn settings_json(race: &Race) -> Value {

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod export;
+pub mod json;
 pub mod lane;
 pub mod listing;
 pub mod meter;

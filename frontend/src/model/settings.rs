@@ -3,7 +3,7 @@
 use tailwater_protocol::Technique;
 use tailwater_protocol::rig::{GeneratorRequest, Pattern};
 
-use crate::text::Language;
+use crate::text::{Language, numbers};
 
 /// Which stream is raced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,9 +150,7 @@ impl Settings {
     }
 
     fn take(&mut self, key: &str, value: &str) {
-        let number = |limits: Limits, now: f64| {
-            value.parse::<f64>().ok().filter(|wish| wish.is_finite()).map_or(now, |wish| limits.clamp(wish))
-        };
+        let number = |limits: Limits, now: f64| numbers::parse(value).map_or(now, |wish| limits.clamp(wish));
         match key {
             "source" => match value {
                 "host" => self.source = Source::Host,

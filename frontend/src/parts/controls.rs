@@ -210,7 +210,7 @@ fn Dial(
         }
     };
     let place = move || to_step(dragged.get().unwrap_or_else(|| value.get()), limits, log);
-    let parse = |event: &leptos::ev::Event| event_target_value(event).parse::<f64>().unwrap_or(f64::NAN);
+    let parse = |event: &leptos::ev::Event| numbers::parse(&event_target_value(event)).unwrap_or(f64::NAN);
     view! {
         <div class="dial">
             <label for=id>{changing(move || label(page.text()))}</label>
