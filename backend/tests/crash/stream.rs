@@ -138,7 +138,8 @@ impl Stream {
         let page = match (look, self.being) {
             (Look::Page(page), Being::Unsure | Being::Alive | Being::Leaving) => page,
             (Look::Missing(_), Being::Unsure | Being::Leaving | Being::Gone) => {
-                self.being = Being::Gone;
+                // A store that failed may show later what it could not promise.
+                self.being = if settles { Being::Gone } else { self.being };
                 return Ok(());
             }
             (Look::Missing(status), Being::Alive) => return Err(format!("is lost: {status}")),
