@@ -4,8 +4,9 @@ use super::super::StoreError;
 use super::engine::{Engine, EngineError};
 use super::journal::{self, FilesError};
 use super::tables;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The file that says what the directory is, and what it says.
@@ -84,7 +85,8 @@ impl Directory {
             let path = place.to_owned();
             move |reason| OpenError::Io { path, reason }
         };
-        fs::create_dir_all(path).map_err(at(path))?;
+        // For its owner only: messages rest there, and the keys that webhooks are signed with.
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))?;
         if let Some(found) = foreign(path).map_err(at(path))? {
             return Err(OpenError::Foreign { path: path.to_owned(), found });
         }

@@ -3,6 +3,7 @@
 use super::*;
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 /// Every file below, with what is in it.
 fn files(directory: &Path) -> BTreeSet<(String, Vec<u8>)> {
@@ -43,10 +44,11 @@ fn a_directory_with_something_else_in_it_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_missing_directory_is_made_and_an_empty_one_used() {
+fn a_missing_directory_is_made_for_its_owner_only_and_an_empty_one_used() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(&directory.path().join("a/b")).unwrap());
-    assert!(directory.path().join("a/b").is_dir());
+    let mode = fs::metadata(directory.path().join("a/b")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "{mode:o}");
     fs::create_dir(directory.path().join("empty")).unwrap();
     drop(open(&directory.path().join("empty")).unwrap());
 }
