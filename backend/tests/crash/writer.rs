@@ -264,7 +264,7 @@ impl Writer {
                 return Ok(Then::Rest);
             }
             (Stamp::Producer { .. }, 204, true) => self.accepted(entry),
-            (Stamp::Seq(_), 409, true) | (Stamp::At(_), 412, _) => {}
+            (Stamp::Seq(_) | Stamp::At(_), 409, true) | (Stamp::At(_), 412, _) => {}
             (Stamp::Producer { .. }, 200, false) | (Stamp::Seq(_) | Stamp::At(_), 204, false) => {
                 return self.take(pending.entry, Some(answer));
             }
