@@ -16,7 +16,7 @@ use crate::model::settings::{Settings, Theme};
 use crate::model::summary::Summary;
 use crate::pages::race::RacePage;
 use crate::pages::streams::StreamsPage;
-use crate::parts::small::changing;
+use crate::parts::small::{changing, whenever};
 use crate::text::{Language, Text};
 
 const LANGUAGE_KEY: &str = "tailwater.language";
@@ -240,7 +240,7 @@ fn Racing() -> impl IntoView {
 
 /// Keeps `<html>` and the next visit in step with language and theme.
 fn follow_choices(shell: Shell) {
-    Effect::new(move |_| {
+    whenever(move || {
         let language = shell.language.get();
         let text = language.text();
         let is_race = shell.place.with(|place| *place == Place::Race);

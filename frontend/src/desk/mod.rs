@@ -290,6 +290,29 @@ impl Desk {
         self.look();
         Ok(Done { is_new: answer.status == 201, next: answer.next })
     }
+
+    /// Deletes the stream that is looked at; it is not asked for meanwhile, as it may go at any moment.
+    ///
+    /// # Errors
+    /// As [`Desk::send`]; then it is looked at and followed as before.
+    pub async fn delete(self: &Rc<Self>, wish: &Wish) -> Result<Done, String> {
+        let followed = self.following.get_untracked();
+        self.looker.borrow_mut().take();
+        self.unfollow();
+        match ask::send(wish).await {
+            Ok(answer) => {
+                self.list();
+                Ok(Done { is_new: false, next: answer.next })
+            }
+            Err(refusal) => {
+                self.look();
+                if let Some(how) = followed {
+                    self.follow(how);
+                }
+                Err(refusal.words().to_owned())
+            }
+        }
+    }
 }
 
 /// Waits until the tab is seen.

@@ -14,7 +14,7 @@ use crate::model::verdict::Connection;
 use crate::parts::help::Help;
 use crate::parts::nav::{Choices, Nav};
 use crate::parts::notes::Command;
-use crate::parts::small::changing;
+use crate::parts::small::{changing, whenever};
 use crate::parts::streams::create::Create;
 use crate::parts::streams::list::List;
 use crate::parts::streams::look::Look;
@@ -115,7 +115,7 @@ pub fn StreamsPage() -> impl IntoView {
         said: RwSignal::new(None),
     };
     provide_context(streams);
-    Effect::new(move |_| streams.desk().apply(&shelf.get()));
+    whenever(move || streams.desk().apply(&shelf.get()));
     let ending = StoredValue::new_local(desk);
     on_cleanup(move || ending.with_value(|desk| desk.end()));
     let chosen = Memo::new(move |_| shelf.with(|shelf| shelf.stream.clone()));

@@ -7,7 +7,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::settings::{self, Limits, Settings, Source, pattern_from_name, pattern_name};
 use crate::model::summary::Path;
-use crate::parts::small::{change, changing, click, submit};
+use crate::parts::small::{change, changing, click, submit, whenever};
 use crate::text::Text;
 use crate::text::numbers;
 
@@ -40,7 +40,7 @@ fn StreamChoice() -> impl IntoView {
     let page = expect_context::<Page>();
     let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
     let name = RwSignal::new(String::new());
-    Effect::new(move |_| {
+    whenever(move || {
         if let Source::Named(stream) = source.get() {
             name.set(stream);
         }

@@ -7,7 +7,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::export;
 use crate::model::verdict::Saying;
-use crate::parts::small::{changing, click};
+use crate::parts::small::{changing, click, whenever};
 
 /// At most so often the status speaks, ms.
 const SPEAK_MS: f64 = 5_000.0;
@@ -38,7 +38,7 @@ fn Status() -> impl IntoView {
         Memo::new(move |_| page.summary.with(|summary| (summary.connection, std::mem::discriminant(&summary.saying))));
     let spoken = RwSignal::new(String::new());
     let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
-    Effect::new(move |_| {
+    whenever(move || {
         topic.track();
         let text = page.text();
         let wait_ms = (spoke_ms.get_value() + SPEAK_MS - browser::now_ms()).max(0.0);

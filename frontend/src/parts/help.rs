@@ -7,7 +7,7 @@ use tailwater_protocol::Technique;
 use super::shape::Shape;
 use crate::app::Shell;
 use crate::model::place::Place;
-use crate::parts::small::{change, changing, click};
+use crate::parts::small::{change, changing, click, whenever};
 use crate::techniques::face;
 use crate::text::Text;
 
@@ -16,7 +16,7 @@ use crate::text::Text;
 pub fn Help() -> impl IntoView {
     let shell = expect_context::<Shell>();
     let dialog = NodeRef::<Dialog>::new();
-    Effect::new(move |_| {
+    whenever(move || {
         let open = shell.help.get();
         let Some(dialog) = dialog.get() else { return };
         if open && !dialog.open() {

@@ -1,7 +1,7 @@
 //! Boxes around handlers and changing views: Leptos compiles its machinery once for each type, and this keeps the types few.
 
 use leptos::ev::{Event, KeyboardEvent, MouseEvent, SubmitEvent};
-use leptos::prelude::{AnyView, IntoAny};
+use leptos::prelude::{AnyView, Effect, IntoAny};
 
 /// A view that changes with what it reads.
 pub fn changing<V: IntoAny>(mut view: impl FnMut() -> V + Send + 'static) -> Box<dyn FnMut() -> AnyView + Send> {
@@ -26,4 +26,10 @@ pub fn submit(handle: impl FnMut(SubmitEvent) + 'static) -> Box<dyn FnMut(Submit
 /// What a key does.
 pub fn key(handle: impl FnMut(KeyboardEvent) + 'static) -> Box<dyn FnMut(KeyboardEvent)> {
     Box::new(handle)
+}
+
+/// Does something whenever what it reads changes.
+pub fn whenever(act: impl FnMut() + 'static) {
+    let act: Box<dyn FnMut()> = Box::new(act);
+    Effect::new(act);
 }

@@ -17,7 +17,7 @@ use crate::model::lane::Phase;
 use crate::model::race::Race;
 use crate::model::settings::lane_index;
 use crate::model::verdict::Saying;
-use crate::parts::small::{change, changing};
+use crate::parts::small::{change, changing, whenever};
 use crate::techniques::face;
 use crate::text::Text;
 
@@ -122,7 +122,7 @@ pub fn StageView() -> impl IntoView {
     let host = NodeRef::<Div>::new();
     let canvases = [NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new()];
     let width = RwSignal::new(0.0);
-    Effect::new(move |_| {
+    whenever(move || {
         let Some(host) = host.get() else { return };
         let surfaces = canvases.map(|canvas| canvas.get().and_then(Surface::new));
         let [Some(one), Some(two), Some(three)] = surfaces else { return };

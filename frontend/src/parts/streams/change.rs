@@ -92,7 +92,7 @@ fn Twice(
         let wish = wish.get_untracked();
         wasm_bindgen_futures::spawn_local(async move {
             let desk = streams.desk();
-            let outcome = desk.send(&wish).await;
+            let outcome = if wish.method == "DELETE" { desk.delete(&wish).await } else { desk.send(&wish).await };
             is_busy.try_set(false);
             match outcome {
                 Ok(_) => {

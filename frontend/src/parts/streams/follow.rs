@@ -12,7 +12,7 @@ use crate::model::tailing::Message;
 use crate::model::wish::follow_line;
 use crate::pages::streams::Streams;
 use crate::parts::shape::Shape;
-use crate::parts::small::{change, changing, click};
+use crate::parts::small::{change, changing, click, whenever};
 use crate::techniques::face;
 use crate::text::numbers::size;
 
@@ -27,7 +27,7 @@ pub fn Follow(
     let streams = expect_context::<Streams>();
     let wished = Memo::new(move |_| streams.shelf.with(|shelf| shelf.technique.unwrap_or(USUAL)));
     let from = RwSignal::new(Token::beginning());
-    Effect::new(move |_| {
+    whenever(move || {
         if let Some(how) = streams.following.get() {
             from.set(how.from);
         }

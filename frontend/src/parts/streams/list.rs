@@ -12,7 +12,7 @@ use crate::model::wish::Wish;
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
 use crate::parts::notes::Command;
-use crate::parts::small::{change, changing, click, submit};
+use crate::parts::small::{change, changing, click, submit, whenever};
 use crate::parts::streams::line::Line;
 use crate::text::numbers;
 
@@ -52,7 +52,7 @@ fn Search() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let typed = RwSignal::new(streams.shelf.with_untracked(|shelf| shelf.search.clone()));
     // Another address, as by the way back, has another search.
-    Effect::new(move |_| {
+    whenever(move || {
         let search = streams.shelf.with(|shelf| shelf.search.clone());
         if search != typed.get_untracked().trim() {
             typed.set(search);
