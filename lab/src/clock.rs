@@ -194,7 +194,7 @@ impl ClockEstimator {
 fn agreed(intervals: &[(f64, f64)]) -> Option<(f64, f64, usize)> {
     let mut edges: Vec<(f64, bool)> = intervals.iter().flat_map(|&(low, high)| [(low, false), (high, true)]).collect();
     // At one place beginnings come before ends, so that intervals that touch agree.
-    edges.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
+    edges.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
     let (mut open, mut best) = (0_usize, None);
     for (place, (at, ends)) in edges.iter().enumerate() {
         if *ends {

@@ -122,7 +122,7 @@ impl Distribution {
     /// Joined by straight lines they are the curve itself, not an approximation; a step is two corners at one latency.
     pub fn vertices(&self) -> Vec<(f64, f64)> {
         let mut edges: Vec<f64> = self.pieces.iter().flat_map(|piece| [piece.from_s, piece.to_s]).collect();
-        edges.sort_by(f64::total_cmp);
+        edges.sort_unstable_by(f64::total_cmp);
         edges.dedup();
         let mut corners = Vec::with_capacity(edges.len() * 2);
         for edge in edges {

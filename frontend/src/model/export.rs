@@ -1,8 +1,8 @@
 //! The whole result as JSON and as CSV, for a colleague or a spreadsheet: settings, counts, percentiles, samples.
 
-use serde_json::{Map, Value, json};
 use tailwater_protocol::Technique;
 
+use super::json::{Object, line};
 use super::meter::total_bytes;
 use super::race::Race;
 use super::settings::{Source, lane_index, pattern_name};
@@ -21,82 +21,99 @@ pub struct Provenance {
 
 /// The result as a JSON document.
 pub fn json(race: &Race, summary: &Summary, provenance: &Provenance) -> String {
-    let lanes: Vec<Value> = summary.lanes.iter().map(|lane| lane_json(race, lane)).collect();
-    let document = json!({
-        "format": "tailwater-race/1",
-        "at": provenance.at,
-        "url": provenance.url,
-        "userAgent": provenance.user_agent,
-        "stream": summary.stream,
-        "measure": measure_name(race.measure()),
-        "path": path_name(summary.path),
-        "runSeconds": round(summary.run_s),
-        "eventsPerSecond": summary.rate_per_s.map(round),
-        "clock": summary.clock.map(|clock| json!({
-            "offsetMs": clock.ahead_ms, "boundMs": clock.bound_ms, "roundTripMs": clock.round_trip_ms,
-            "scriptMs": clock.script_ms, "probes": clock.probes, "resolutionMs": race.resolution_ms,
-        })),
-        "settings": settings_json(race),
-        "lanes": lanes,
-    });
-    super::json::indented(&document)
+    let lanes: Vec<String> = summary.lanes.iter().map(|lane| lane_json(race, lane).to_string()).collect();
+    let document = Object::default()
+        .with("format", &"tailwater-race/1")
+        .with("at", &provenance.at)
+        .with("url", &provenance.url)
+        .with("userAgent", &provenance.user_agent)
+        .with("stream", &summary.stream)
+        .with("measure", &measure_name(race.measure()))
+        .with("path", &path_name(summary.path))
+        .with("runSeconds", &round(summary.run_s))
+        .with("eventsPerSecond", &summary.rate_per_s.map(round));
+    let document = match summary.clock {
+        None => document.with("clock", &None::<f64>),
+        Some(clock) => document.with_object(
+            "clock",
+            &Object::default()
+                .with("offsetMs", &clock.ahead_ms)
+                .with("boundMs", &clock.bound_ms)
+                .with("roundTripMs", &clock.round_trip_ms)
+                .with("scriptMs", &clock.script_ms)
+                .with("probes", &clock.probes)
+                .with("resolutionMs", &race.resolution_ms),
+        ),
+    };
+    document.with_object("settings", &settings_json(race)).with_list("lanes", &lanes).indented()
 }
 
-fn settings_json(race: &Race) -> Value {
+fn settings_json(race: &Race) -> Object {
     let settings = &race.settings;
     let source = match &settings.source {
         Source::Host => "host",
         Source::Generator => "generator",
         Source::Named(_) => "stream",
     };
-    let mut all = Map::new();
-    all.insert("source".to_owned(), json!(source));
+    let mut all = Object::default().with("source", &source);
     if settings.source == Source::Generator {
-        all.insert("rate".to_owned(), json!(settings.rate));
-        all.insert("pattern".to_owned(), json!(pattern_name(settings.pattern)));
-        all.insert("size".to_owned(), json!(settings.size));
+        all = all
+            .with("rate", &settings.rate)
+            .with("pattern", &pattern_name(settings.pattern))
+            .with("size", &settings.size);
     }
-    all.insert("pollIntervalMs".to_owned(), json!(settings.interval_ms));
-    all.insert("holdSeconds".to_owned(), json!(settings.hold_s));
-    all.insert("delayUpMs".to_owned(), json!(settings.up_ms));
-    all.insert("delayDownMs".to_owned(), json!(settings.down_ms));
-    Value::Object(all)
+    all.with("pollIntervalMs", &settings.interval_ms)
+        .with("holdSeconds", &settings.hold_s)
+        .with("delayUpMs", &settings.up_ms)
+        .with("delayDownMs", &settings.down_ms)
 }
 
-fn lane_json(race: &Race, lane: &LaneSummary) -> Value {
-    let samples: Vec<Value> = race.lanes[lane_index(lane.technique)]
-        .samples
+fn lane_json(race: &Race, lane: &LaneSummary) -> Object {
+    let samples = &race.lanes[lane_index(lane.technique)].samples;
+    let samples = samples
         .iter()
-        .map(|sample| json!([sample.seq, sample.due_ms.map(round), round(sample.at_ms), round(sample.late_ms)]))
-        .collect();
-    json!({
-        "technique": lane.technique,
-        "following": lane.following,
-        "on": lane.is_on(),
-        "fault": lane.fault,
-        "events": lane.events,
-        "eventsBefore": lane.before,
-        "lost": lane.lost,
-        "repeated": lane.repeated,
-        "requests": lane.requests,
-        "emptyAnswers": lane.empty,
-        "faults": lane.faults,
-        "payloadBytes": lane.payload_bytes,
-        "bodyBytes": lane.body_bytes,
-        "bytesPerEvent": lane.bytes_per_event.map(round),
-        "relay": lane.counts,
-        "rearmMs": lane.rearm_ms.map(round),
-        "latencyMs": {
-            "n": lane.samples,
-            "p50": lane.p50_ms.map(round), "p90": lane.p90_ms.map(round), "p99": lane.p99_ms.map(round),
-            "mean": lane.mean_ms.map(round), "min": lane.min_ms.map(round), "max": lane.max_ms.map(round),
-        },
-        "predictedMeanMs": lane.predicted_ms.map(round),
-        "verdict": lane.verdict.map(|verdict| json!({"line": verdict.to_string(), "numbers": verdict})),
-        "discarded": {"hidden": lane.discarded.hidden, "warmUp": lane.discarded.warm_up, "catchUp": lane.discarded.catch_up},
-        "sampleColumns": ["seq", "dueMs", "atMs", "lateMs"],
-        "samples": samples,
-    })
+        .map(|sample| line(&(sample.seq, sample.due_ms.map(round), round(sample.at_ms), round(sample.late_ms))));
+    let samples: Vec<String> = samples.collect();
+    let latency = Object::default()
+        .with("n", &lane.samples)
+        .with("p50", &lane.p50_ms.map(round))
+        .with("p90", &lane.p90_ms.map(round))
+        .with("p99", &lane.p99_ms.map(round))
+        .with("mean", &lane.mean_ms.map(round))
+        .with("min", &lane.min_ms.map(round))
+        .with("max", &lane.max_ms.map(round));
+    let discarded = Object::default()
+        .with("hidden", &lane.discarded.hidden)
+        .with("warmUp", &lane.discarded.warm_up)
+        .with("catchUp", &lane.discarded.catch_up);
+    let object = Object::default()
+        .with("technique", &lane.technique.name())
+        .with("following", &lane.following)
+        .with("on", &lane.is_on())
+        .with("fault", &lane.fault)
+        .with("events", &lane.events)
+        .with("eventsBefore", &lane.before)
+        .with("lost", &lane.lost)
+        .with("repeated", &lane.repeated)
+        .with("requests", &lane.requests)
+        .with("emptyAnswers", &lane.empty)
+        .with("faults", &lane.faults)
+        .with("payloadBytes", &lane.payload_bytes)
+        .with("bodyBytes", &lane.body_bytes)
+        .with("bytesPerEvent", &lane.bytes_per_event.map(round))
+        .with("relay", &lane.counts)
+        .with("rearmMs", &lane.rearm_ms.map(round))
+        .with_object("latencyMs", &latency)
+        .with("predictedMeanMs", &lane.predicted_ms.map(round));
+    let object = match lane.verdict {
+        None => object.with("verdict", &None::<f64>),
+        Some(verdict) => object
+            .with_object("verdict", &Object::default().with("line", &verdict.to_string()).with("numbers", &verdict)),
+    };
+    object
+        .with_object("discarded", &discarded)
+        .with("sampleColumns", &["seq", "dueMs", "atMs", "lateMs"])
+        .with_list("samples", &samples)
 }
 
 /// One line per lane; the settings are repeated in each so that results can be put under each other.
@@ -257,7 +274,7 @@ mod tests {
     fn the_json_parses_and_names_every_lane() {
         let race = race();
         let text = json(&race, &race.summary(1_000.0), &Provenance::default());
-        let document: Value = serde_json::from_str(&text).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(document["stream"], "odd \"name\", with comma");
         let names: Vec<&str> =
             document["lanes"].as_array().unwrap().iter().map(|lane| lane["technique"].as_str().unwrap()).collect();

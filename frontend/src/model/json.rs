@@ -4,38 +4,24 @@
 
 use serde::Serialize;
 use serde_json::Serializer;
-use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+use serde_json::ser::Formatter;
 use std::io::{self, Write};
+
+/// Brackets deeper than this stay on their line.
+const DEPTH_MAX: usize = 4;
 
 /// A value as one line of JSON.
 pub fn line(value: &impl Serialize) -> String {
-    written(value, Plain(CompactFormatter))
-}
-
-/// A value as JSON for people: indented.
-pub fn indented(value: &impl Serialize) -> String {
-    written(value, Plain(PrettyFormatter::new()))
-}
-
-fn written(value: &impl Serialize, formatter: impl Formatter) -> String {
     let mut out = Vec::new();
     // Memory takes what is written, and the page has no maps whose keys are not texts.
-    value.serialize(&mut Serializer::with_formatter(&mut out, formatter)).ok();
+    value.serialize(&mut Serializer::with_formatter(&mut out, Plain)).ok();
     String::from_utf8(out).unwrap_or_default()
 }
 
 /// A formatter with other numbers.
-struct Plain<F>(F);
+struct Plain;
 
-macro_rules! as_before {
-    ($($name:ident($($argument:ident: $kind:ty),*);)*) => {
-        $(fn $name<W: ?Sized + Write>(&mut self, writer: &mut W $(, $argument: $kind)*) -> io::Result<()> {
-            self.0.$name(writer $(, $argument)*)
-        })*
-    };
-}
-
-impl<F: Formatter> Formatter for Plain<F> {
+impl Formatter for Plain {
     // The shortest text that reads back as the same number.
     fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         write!(writer, "{value}")
@@ -44,17 +30,84 @@ impl<F: Formatter> Formatter for Plain<F> {
     fn write_f32<W: ?Sized + Write>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
         write!(writer, "{value}")
     }
+}
 
-    as_before! {
-        begin_array();
-        end_array();
-        begin_array_value(first: bool);
-        end_array_value();
-        begin_object();
-        end_object();
-        begin_object_key(first: bool);
-        begin_object_value();
-        end_object_value();
+/// An object that is written member by member.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Object {
+    members: String,
+}
+
+impl Object {
+    /// With a further member.
+    pub fn with(self, name: &str, value: &impl Serialize) -> Self {
+        self.with_text(name, &line(value))
+    }
+
+    /// With an object as a further member.
+    pub fn with_object(self, name: &str, object: &Self) -> Self {
+        self.with_text(name, &object.to_string())
+    }
+
+    /// With a list of texts that are JSON themselves as a further member.
+    pub fn with_list(self, name: &str, items: &[String]) -> Self {
+        self.with_text(name, &format!("[{}]", items.join(",")))
+    }
+
+    fn with_text(mut self, name: &str, text: &str) -> Self {
+        if !self.members.is_empty() {
+            self.members.push(',');
+        }
+        self.members.push_str(&line(&name));
+        self.members.push(':');
+        self.members.push_str(text);
+        self
+    }
+
+    /// For people: one member a line, but what lies deep.
+    pub fn indented(&self) -> String {
+        let text = self.to_string();
+        let mut out = String::with_capacity(text.len() * 2);
+        let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
+        let mut before = ' ';
+        for character in text.chars() {
+            let is_empty = matches!((before, character), ('[', ']') | ('{', '}'));
+            match character {
+                _ if in_string => {
+                    in_string = character != '"' || is_escaped;
+                    is_escaped = character == '\\' && !is_escaped;
+                }
+                '"' => in_string = true,
+                '}' | ']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            let closes = !in_string && matches!(character, '}' | ']') && !is_empty && depth < DEPTH_MAX;
+            let follows = !in_string && matches!(before, '{' | '[' | ',') && !is_empty && depth <= DEPTH_MAX && !closes;
+            // A string that begins here is in itself already.
+            let begins = in_string && character == '"' && matches!(before, '{' | '[' | ',') && depth <= DEPTH_MAX;
+            if closes || follows || begins {
+                out.push('\n');
+                out.extend(std::iter::repeat_n("  ", depth));
+            }
+            out.push(character);
+            if !in_string {
+                if matches!(character, '{' | '[') {
+                    depth += 1;
+                }
+                if character == ':' {
+                    out.push(' ');
+                }
+            }
+            // What stands in a string is no bracket.
+            before = if in_string { '"' } else { character };
+        }
+        out
+    }
+}
+
+impl std::fmt::Display for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{{{}}}", self.members)
     }
 }
 
@@ -64,16 +117,29 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
-    fn it_reads_back_as_what_it_was() {
-        let value = json!({"a": [0.1, -1.5e300, 5e-324, 3.0, 7], "b": {"c": null, "d": "\"ü\n"}, "e": [], "f": {}});
-        for text in [line(&value), indented(&value)] {
-            let back: Value = serde_json::from_str(&text).unwrap();
-            assert_eq!(back["a"][0].as_f64(), Some(0.1), "{text}");
-            assert_eq!(back["a"][1].as_f64(), Some(-1.5e300));
-            assert_eq!(back["a"][3].as_f64(), Some(3.0));
-            assert_eq!(back["b"], value["b"]);
+    fn numbers_read_back_as_what_they_were() {
+        for value in [0.1, -1.5e300, 5e-324, 3.0, 1e21, 123_456_789.123_456_78] {
+            assert_eq!(line(&value).parse::<f64>(), Ok(value));
+            assert!(serde_json::from_str::<Value>(&line(&value)).is_ok());
         }
-        assert_eq!(line(&json!([1, {"a": 0.5}])), r#"[1,{"a":0.5}]"#);
-        assert_eq!(indented(&json!({"a": [1]})), "{\n  \"a\": [\n    1\n  ]\n}");
+        assert_eq!(line(&json!([1, {"a": 0.5}, null, "ü\n"])), r#"[1,{"a":0.5},null,"ü\n"]"#);
+        assert_eq!(line(&f64::NAN), "null");
+    }
+
+    #[test]
+    fn an_object_says_the_same_on_one_line_and_indented() {
+        let inner = Object::default().with("deep", &json!({"er": [[1, 2], [], {}, "]},{[\\\""]}));
+        let object = Object::default()
+            .with("a", &1)
+            .with_object("b", &inner)
+            .with_list("c", &["[1,2]".to_owned(), "3".to_owned()])
+            .with_list("none", &[]);
+        let expected = json!({
+            "a": 1, "b": {"deep": {"er": [[1, 2], [], {}, "]},{[\\\""]}}, "c": [[1, 2], 3], "none": [],
+        });
+        assert_eq!(serde_json::from_str::<Value>(&object.to_string()).unwrap(), expected);
+        let indented = object.indented();
+        assert_eq!(serde_json::from_str::<Value>(&indented).unwrap(), expected, "{indented}");
+        assert!(indented.starts_with("{\n  \"a\": 1,\n  \"b\": {\n    \"deep\": {"), "{indented}");
     }
 }

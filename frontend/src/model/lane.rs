@@ -375,7 +375,7 @@ impl Lane {
     /// Median time from the end of one answer to the next request leaving, ms; `None` before there were some.
     pub fn rearm_ms(&self) -> Option<f64> {
         let mut gaps: Vec<f64> = self.gaps.iter().copied().collect();
-        gaps.sort_by(f64::total_cmp);
+        gaps.sort_unstable_by(f64::total_cmp);
         gaps.get(gaps.len() / 2).copied()
     }
 

@@ -147,7 +147,7 @@ pub fn saying(lanes: &[LaneSummary], interval_ms: f64) -> Saying {
 fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
     let mut medians: Vec<(Technique, f64)> =
         on.iter().filter_map(|lane| Some((lane.technique, lane.p50_ms?))).collect();
-    medians.sort_by(|one, other| one.1.total_cmp(&other.1));
+    medians.sort_unstable_by(|one, other| one.1.total_cmp(&other.1));
     let mut groups: Vec<Vec<(Technique, f64)>> = Vec::new();
     for (technique, median) in medians {
         match groups.last_mut() {
@@ -160,7 +160,7 @@ fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
     groups
         .into_iter()
         .map(|mut group| {
-            group.sort_by_key(|(technique, _)| *technique);
+            group.sort_unstable_by_key(|(technique, _)| *technique);
             let late_ms = group.iter().map(|(_, median)| median).sum::<f64>() / group.len() as f64;
             Rung { techniques: group.into_iter().map(|(technique, _)| technique).collect(), late_ms }
         })
@@ -174,7 +174,7 @@ pub fn cost(lanes: &[LaneSummary]) -> Option<Cost> {
         .filter(|lane| lane.is_on() && lane.events >= 4)
         .filter_map(|lane| Some((lane.technique, lane.bytes_per_event?)))
         .collect();
-    known.sort_by(|one, other| one.1.total_cmp(&other.1));
+    known.sort_unstable_by(|one, other| one.1.total_cmp(&other.1));
     let (least, most) = (known.first()?, known.last()?);
     if least.0 == most.0 {
         return None;

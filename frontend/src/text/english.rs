@@ -1,5 +1,7 @@
 //! What the page says in English.
 
+use std::iter;
+
 use tailwater_lab::{Doubt, Finding, Verdict};
 use tailwater_protocol::Technique;
 use tailwater_protocol::rig::Pattern;
@@ -213,7 +215,7 @@ fn names(techniques: &[Technique]) -> String {
 
 fn capital(sentence: &str) -> String {
     let mut letters = sentence.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    letters.next().map(|first| iter::once(first.to_ascii_uppercase()).chain(letters).collect()).unwrap_or_default()
 }
 
 fn verdict(saying: &Saying) -> String {
