@@ -2,6 +2,7 @@
 
 pub mod ask;
 mod probe;
+mod publish;
 mod rig;
 
 use std::cell::{Cell, RefCell};
@@ -9,7 +10,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use leptos::prelude::{ArcRwSignal, GetUntracked, Set};
-use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::reader::FollowOptions;
 use tailwater_protocol::transport::fetch::{Follower, follow};
 use tailwater_protocol::{Offset, Technique, Token};
@@ -442,33 +442,6 @@ impl Feed {
     /// The page did not run for a while.
     pub fn stalled(&self) {
         self.race.borrow_mut().stalled(browser::now_ms());
-    }
-
-    /// Appends a message to the stream that is shown.
-    ///
-    /// # Errors
-    /// Why it was not taken, in words.
-    pub async fn publish(&self, text: &str) -> Result<(), String> {
-        let (stream, due_us) = {
-            let race = self.race.borrow();
-            (race.stream.clone(), race.clock.map(|clock| clock.to_server_us(browser::now_ms())))
-        };
-        let known = self.content_type.borrow().clone();
-        let content_type = if known.is_empty() { "application/json".to_owned() } else { known };
-        let body = match ContentKind::of(&content_type) {
-            ContentKind::Json => ask::published(text, due_us),
-            ContentKind::Text | ContentKind::Binary => format!("{text}\n"),
-        };
-        ask::append(&stream, &content_type, &body).await.map_err(|refusal| refusal.words().to_owned())
-    }
-
-    /// Creates the stream that is missing; the lanes follow by themselves.
-    ///
-    /// # Errors
-    /// Why not, in words.
-    pub async fn create(&self) -> Result<(), String> {
-        let stream = self.race.borrow().stream.clone();
-        ask::create(&stream).await.map_err(|refusal| refusal.words().to_owned())
     }
 
     /// The result that is shown, in one of the formats of [`crate::model::export`].
