@@ -211,7 +211,7 @@ fn crash(bench: &Bench<'_>) -> Result<(), Fault> {
 }
 
 fn scripts(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.log.run(&mut bench.node_tests(&["conformance/judge.test.mjs", "lib/lib.test.mjs"]))
+    bench.log.run(&mut bench.node_tests(&["lib/lib.test.mjs"]))
 }
 
 fn conformance(bench: &Bench<'_>) -> Result<(), Fault> {
