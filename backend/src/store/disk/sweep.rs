@@ -20,9 +20,7 @@ const PIECE: usize = 1_000;
 /// How long a sweep rests when the engine is behind.
 const REST: Duration = Duration::from_millis(20);
 /// Bytes of a stream from which on whole tables may lie within it.
-const TABLES_BYTES_MIN: u64 = 32 << 20;
-/// Bytes that an append takes on disk beside its payload, about.
-const RECORD_OVERHEAD_BYTES: u64 = 64;
+const TABLES_BYTES_MIN: u64 = 16 << 20;
 /// How often giving back is tried at most: writers ask for room again and again.
 const GIVE_BACK_EVERY: Duration = Duration::from_secs(2);
 /// How long giving back waits for tables to be written.
@@ -87,8 +85,8 @@ impl Sweeps {
         self.is_over.load(Ordering::Acquire)
     }
 
-    /// - `swept`: bytes swept and not given back yet.
-    fn next(&self, swept: u64) -> Next {
+    /// - `has_swept`: whether there is something to be given back.
+    fn next(&self, has_swept: bool) -> Next {
         let mut wanted = self.lock();
         loop {
             if self.is_over() {
@@ -97,7 +95,7 @@ impl Sweeps {
             if let Some((_, sweep)) = wanted.sweeps.pop_first() {
                 return Next::Sweep(sweep);
             }
-            if std::mem::take(&mut wanted.room) && swept > 0 {
+            if std::mem::take(&mut wanted.room) && has_swept {
                 return Next::GiveBack;
             }
             wanted = self.arrived.wait(wanted).unwrap_or_else(PoisonError::into_inner);
@@ -113,10 +111,10 @@ impl Sweeps {
 ///
 /// - `directory`: on the medium, to ask how much of it is free.
 pub(super) fn run(engine: &Engine, streams: &Streams, sweeps: &Sweeps, faults: &Faults, directory: &Path) {
-    let mut sweeping = Sweeping { engine, streams, sweeps, faults, swept: 0 };
+    let mut sweeping = Sweeping { engine, streams, sweeps, faults, has_swept: false };
     let mut tried = None;
     loop {
-        match sweeps.next(sweeping.swept) {
+        match sweeps.next(sweeping.has_swept) {
             Next::End => return,
             Next::Sweep(sweep) => {
                 if let Err(reason) = sweeping.sweep(sweep) {
@@ -142,8 +140,8 @@ struct Sweeping<'a> {
     streams: &'a Streams,
     sweeps: &'a Sweeps,
     faults: &'a Faults,
-    /// Bytes swept and not given back to the medium yet, about.
-    swept: u64,
+    /// Something was swept that may not have been given back to the medium yet.
+    has_swept: bool,
 }
 
 impl Sweeping<'_> {
@@ -156,10 +154,12 @@ impl Sweeping<'_> {
             std::thread::sleep(REST);
         }
         let (_, free) = space::ask_system(directory).map_err(|reason| EngineError(reason.to_string()))?;
-        if self.engine.merge(self.swept, free)? {
+        let before = self.engine.disk_bytes();
+        if self.engine.merge(self.streams.kept_bytes(), free)? {
             self.engine.let_go()?;
-            let (swept, took) = (std::mem::take(&mut self.swept), begun.elapsed().as_millis());
-            tracing::info!("about {swept} bytes of what was deleted were given back to the disk in {took} ms");
+            self.has_swept = false;
+            let (after, took) = (self.engine.disk_bytes(), begun.elapsed().as_millis());
+            tracing::info!("what was deleted was merged away in {took} ms: {before} bytes of disk became {after}");
         }
         Ok(())
     }
@@ -198,16 +198,12 @@ impl Sweeping<'_> {
         let end = codec::data_key(stream, if is_gone { Offset::MAX } else { before });
         let keys = self.engine.data.range(codec::data_key(stream, Offset::ZERO)..=end).map(Guard::key);
         let mut keys = keys.peekable();
-        let mut first = None;
         loop {
             let mut batch = self.engine.batch();
             while batch.len() < PIECE
                 && let Some(key) = keys.next().transpose()?
             {
                 // The last one before the position may reach beyond it: then it stays until more is trimmed.
-                let at = codec::read_data_key(&key).map_or(0, |(_, at)| at.bytes());
-                self.swept += at - *first.get_or_insert(at);
-                first = Some(at);
                 if is_gone || keys.peek().is_some() || self.ends_by(stream, before, &key) {
                     batch.remove(&self.engine.data, key);
                 }
@@ -215,7 +211,7 @@ impl Sweeping<'_> {
             if batch.is_empty() {
                 return Ok(true);
             }
-            self.swept += batch.len() as u64 * RECORD_OVERHEAD_BYTES;
+            self.has_swept = true;
             self.engine.commit(batch)?;
             self.faults.pass(Point::InSweep)?;
             if !self.rest() {
