@@ -16,7 +16,7 @@ use crate::model::settings::{Settings, Theme};
 use crate::model::summary::Summary;
 use crate::pages::race::RacePage;
 use crate::pages::streams::StreamsPage;
-use crate::parts::small::{changing, whenever};
+use crate::parts::small::{changing, memo, whenever};
 use crate::text::{Language, Text};
 
 const LANGUAGE_KEY: &str = "tailwater.language";
@@ -190,7 +190,7 @@ fn App() -> impl IntoView {
     let shell = Shell {
         place: RwSignal::new(place),
         settings,
-        language: Memo::new(move |_| settings.with(|settings| settings.language).unwrap_or(usual)),
+        language: memo(move || settings.with(|settings| settings.language).unwrap_or(usual)),
         help: RwSignal::new(false),
         race: StoredValue::new_local(None),
         canvas: StoredValue::new_local(Canvas::default()),
@@ -205,7 +205,7 @@ fn App() -> impl IntoView {
         }
     });
     window_event_listener(leptos::ev::keydown, move |event| keys::on_key(shell, &event));
-    let is_race = Memo::new(move |_| shell.place.with(|place| *place == Place::Race));
+    let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
     view! { {changing(move || if is_race.get() { view! { <Racing /> }.into_any() } else { view! { <StreamsPage /> }.into_any() })} }
 }
 
@@ -252,7 +252,7 @@ fn follow_choices(shell: Shell) {
             browser::store(LANGUAGE_KEY, language.name());
         }
     });
-    let theme = Memo::new(move |_| shell.settings.with(|settings| settings.theme));
+    let theme = memo(move || shell.settings.with(|settings| settings.theme));
     Effect::new(move |before: Option<()>| {
         let theme = theme.get();
         if let Some(root) = document().document_element() {

@@ -14,7 +14,7 @@ use crate::model::verdict::Connection;
 use crate::parts::help::Help;
 use crate::parts::nav::{Choices, Nav};
 use crate::parts::notes::Command;
-use crate::parts::small::{changing, whenever};
+use crate::parts::small::{changing, memo, whenever};
 use crate::parts::streams::create::Create;
 use crate::parts::streams::list::List;
 use crate::parts::streams::look::Look;
@@ -118,7 +118,7 @@ pub fn StreamsPage() -> impl IntoView {
     whenever(move || streams.desk().apply(&shelf.get()));
     let ending = StoredValue::new_local(desk);
     on_cleanup(move || ending.with_value(|desk| desk.end()));
-    let chosen = Memo::new(move |_| shelf.with(|shelf| shelf.stream.clone()));
+    let chosen = memo(move || shelf.with(|shelf| shelf.stream.clone()));
     view! {
         <a class="skip" href="#chosen">{streams.say(|text| text.skip)}</a>
         <header class="head">
@@ -175,7 +175,7 @@ fn Status() -> impl IntoView {
 #[component]
 fn Gone() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let is_gone = Memo::new(move |_| streams.connection.get() == Connection::Lost);
+    let is_gone = memo(move || streams.connection.get() == Connection::Lost);
     changing(move || {
         is_gone.get().then(|| {
             view! {

@@ -9,7 +9,7 @@ use crate::app::Page;
 use crate::model::lane::Phase;
 use crate::model::settings::lane_index;
 use crate::model::summary::{LaneSummary, Measure, Summary};
-use crate::parts::small::{change, changing};
+use crate::parts::small::{change, changing, memo};
 use crate::techniques::face;
 use crate::text::numbers;
 
@@ -35,7 +35,7 @@ fn figure<T: Send + Sync + PartialEq + 'static>(
     technique: Technique,
     take: impl Fn(&LaneSummary, &Summary) -> T + Send + Sync + 'static,
 ) -> Memo<T> {
-    Memo::new(move |_| page.summary.with(|summary| take(&summary.lanes[lane_index(technique)], summary)))
+    memo(move || page.summary.with(|summary| take(&summary.lanes[lane_index(technique)], summary)))
 }
 
 #[component]

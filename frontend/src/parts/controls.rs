@@ -7,7 +7,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::settings::{self, Limits, Settings, Source, pattern_from_name, pattern_name};
 use crate::model::summary::Path;
-use crate::parts::small::{change, changing, click, submit, whenever};
+use crate::parts::small::{change, changing, click, memo, submit, whenever};
 use crate::text::Text;
 use crate::text::numbers;
 
@@ -38,7 +38,7 @@ pub fn Controls() -> impl IntoView {
 #[component]
 fn StreamChoice() -> impl IntoView {
     let page = expect_context::<Page>();
-    let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
+    let source = memo(move || page.settings.with(|settings| settings.source.clone()));
     let name = RwSignal::new(String::new());
     whenever(move || {
         if let Source::Named(stream) = source.get() {
@@ -163,7 +163,7 @@ fn GeneratorControls() -> impl IntoView {
 fn Timing() -> impl IntoView {
     let page = expect_context::<Page>();
     // Only the relay can add delay.
-    let relayed = Memo::new(move |_| page.summary.with(|summary| matches!(summary.path, Path::Relay | Path::Unknown)));
+    let relayed = memo(move || page.summary.with(|summary| matches!(summary.path, Path::Relay | Path::Unknown)));
     view! {
         <fieldset>
             <legend>{page.say(|text| text.timing)}</legend>
@@ -199,7 +199,7 @@ fn Dial(
     set: fn(&mut Settings, f64),
 ) -> impl IntoView {
     let page = expect_context::<Page>();
-    let value = Memo::new(move |_| page.settings.with(get));
+    let value = memo(move || page.settings.with(get));
     // While a slider is dragged only the field follows; the race changes once, when it is let go.
     let dragged = RwSignal::new(None::<f64>);
     let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));

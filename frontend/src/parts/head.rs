@@ -7,7 +7,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::export;
 use crate::model::verdict::Saying;
-use crate::parts::small::{changing, click, whenever};
+use crate::parts::small::{changing, click, memo, whenever};
 
 /// At most so often the status speaks, ms.
 const SPEAK_MS: f64 = 5_000.0;
@@ -32,10 +32,10 @@ pub fn Head() -> impl IntoView {
 #[component]
 fn Status() -> impl IntoView {
     let page = expect_context::<Page>();
-    let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
+    let connection = memo(move || page.summary.with(|summary| summary.connection));
     // What is worth saying aloud: the state and the kind of verdict, not every figure.
     let topic =
-        Memo::new(move |_| page.summary.with(|summary| (summary.connection, std::mem::discriminant(&summary.saying))));
+        memo(move || page.summary.with(|summary| (summary.connection, std::mem::discriminant(&summary.saying))));
     let spoken = RwSignal::new(String::new());
     let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
     whenever(move || {

@@ -7,7 +7,7 @@ use tailwater_protocol::Technique;
 use super::shape::Shape;
 use crate::app::Shell;
 use crate::model::place::Place;
-use crate::parts::small::{change, changing, click, whenever};
+use crate::parts::small::{change, changing, click, memo, whenever};
 use crate::techniques::face;
 use crate::text::Text;
 
@@ -26,7 +26,7 @@ pub fn Help() -> impl IntoView {
             dialog.close();
         }
     });
-    let is_race = Memo::new(move |_| shell.place.with(|place| *place == Place::Race));
+    let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
     let title = move || if is_race.get() { shell.text().help_title } else { shell.text().streams.help_title };
     view! {
         <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=change(move |_| shell.help.set(false))>

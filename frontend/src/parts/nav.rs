@@ -6,14 +6,14 @@ use crate::app::{Shell, Step};
 use crate::browser;
 use crate::model::place::{Place, Shelf};
 use crate::model::settings::Theme;
-use crate::parts::small::{change, changing, click};
+use crate::parts::small::{change, changing, click, memo};
 use crate::text::Language;
 
 /// The name, and a link to each page.
 #[component]
 pub fn Nav() -> impl IntoView {
     let shell = expect_context::<Shell>();
-    let is_race = Memo::new(move |_| shell.place.with(|place| *place == Place::Race));
+    let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
     let here = move || if is_race.get() { shell.text().race } else { shell.text().streams.name };
     view! {
         <h1 class="brand">"Tailwater " <span class="spoken">{here}</span></h1>

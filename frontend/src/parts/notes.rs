@@ -7,7 +7,7 @@ use crate::browser;
 use crate::model::settings::encode;
 use crate::model::summary::{Measure, Path};
 use crate::model::verdict::{Connection, Cost, Saying};
-use crate::parts::small::{changing, click};
+use crate::parts::small::{changing, click, memo};
 
 /// The verdict as it was in one second of the run.
 #[derive(Clone, PartialEq)]
@@ -46,7 +46,7 @@ pub fn Verdict() -> impl IntoView {
 #[component]
 fn Notes() -> impl IntoView {
     let page = expect_context::<Page>();
-    let notes = Memo::new(move |_| {
+    let notes = memo(move || {
         let text = page.text();
         page.summary.with(|summary| {
             let mut notes: Vec<(String, bool)> = Vec::new();
@@ -106,7 +106,7 @@ enum Kind {
 #[component]
 pub fn Notice() -> impl IntoView {
     let page = expect_context::<Page>();
-    let kind = Memo::new(move |_| {
+    let kind = memo(move || {
         page.summary.with(|summary| match &summary.saying {
             Saying::Quiet { .. } => Some((Kind::Quiet, summary.stream.clone())),
             Saying::Missing(stream) => Some((Kind::Missing, stream.clone())),

@@ -6,7 +6,7 @@ use super::notes::Command;
 use crate::app::Page;
 use crate::browser;
 use crate::model::settings::encode;
-use crate::parts::small::{change, changing, submit};
+use crate::parts::small::{change, changing, memo, submit};
 
 /// What became of the last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +82,8 @@ pub fn Publish() -> impl IntoView {
 #[component]
 pub fn Latest() -> impl IntoView {
     let page = expect_context::<Page>();
-    let latest = Memo::new(move |_| page.summary.with(|summary| summary.latest.clone()));
-    let stream = Memo::new(move |_| page.summary.with(|summary| summary.stream.clone()));
+    let latest = memo(move || page.summary.with(|summary| summary.latest.clone()));
+    let stream = memo(move || page.summary.with(|summary| summary.stream.clone()));
     let shown = move || {
         let latest = latest.get();
         if latest.is_empty() { page.text().nothing_yet.to_owned() } else { latest }

@@ -17,7 +17,7 @@ use crate::model::lane::Phase;
 use crate::model::race::Race;
 use crate::model::settings::lane_index;
 use crate::model::verdict::Saying;
-use crate::parts::small::{change, changing, whenever};
+use crate::parts::small::{change, changing, memo, whenever};
 use crate::techniques::face;
 use crate::text::Text;
 
@@ -140,7 +140,7 @@ pub fn StageView() -> impl IntoView {
         *page.canvas().borrow_mut() = Some(stage);
     });
     // Without a stream there is nothing to draw, and the notice says why.
-    let nothing = Memo::new(move |_| {
+    let nothing = memo(move || {
         page.summary.with(|summary| {
             matches!(summary.saying, Saying::Missing(_) | Saying::NoSource | Saying::NoLanes | Saying::Failed(_))
         })
@@ -198,7 +198,7 @@ fn Figure(
 #[component]
 fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
     let page = expect_context::<Page>();
-    let lanes = Memo::new(move |_| page.settings.with(|settings| settings.lanes_on().collect::<Vec<_>>()));
+    let lanes = memo(move || page.settings.with(|settings| settings.lanes_on().collect::<Vec<_>>()));
     let px = |value: f64| format!("{value}px");
     view! {
         <div class="names" style:left=px(GUTTER + 4.0)>

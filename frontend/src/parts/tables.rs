@@ -9,7 +9,7 @@ use crate::model::lane::Phase;
 use crate::model::race::Race;
 use crate::model::settings::lane_index;
 use crate::model::summary::LaneSummary;
-use crate::parts::small::changing;
+use crate::parts::small::{changing, memo};
 use crate::techniques::face;
 use crate::text::{Text, numbers};
 
@@ -18,7 +18,7 @@ const REQUESTS: usize = 4;
 
 /// Rises once a second while figures move: tables that change faster can't be read.
 fn second(page: Page) -> Memo<u64> {
-    Memo::new(move |_| {
+    memo(move || {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a run")]
         let second = page.summary.with(|summary| summary.run_s.max(0.0)) as u64;
         second

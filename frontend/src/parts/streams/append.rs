@@ -8,7 +8,7 @@ use super::line::{Fault, Line};
 use crate::browser;
 use crate::model::wish::{Wish, example};
 use crate::pages::streams::{Said, Streams};
-use crate::parts::small::{change, changing, key, submit};
+use crate::parts::small::{change, changing, key, memo, submit};
 
 /// The box, or a sentence when the stream is closed.
 #[component]
@@ -19,7 +19,7 @@ pub fn Append(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let closed = Memo::new(move |_| details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
+    let closed = memo(move || details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
     view! {
         <section class="part" aria-labelledby="append-title">
             <h3 id="append-title">{streams.say(|text| text.append_title)}</h3>
@@ -37,7 +37,7 @@ pub fn Append(
 #[component]
 fn Field(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let content_type = Memo::new(move |_| {
+    let content_type = memo(move || {
         details.with(|details| details.as_ref().map(|it| it.configuration.content_type.clone()).unwrap_or_default())
     });
     let is_json = move || content_type.with(|content_type| ContentKind::of(content_type) == ContentKind::Json);

@@ -8,7 +8,7 @@ use crate::app::Step;
 use crate::browser;
 use crate::model::wish::{Wish, clean_name};
 use crate::pages::streams::{Said, Streams};
-use crate::parts::small::{change, changing, click, key, submit};
+use crate::parts::small::{change, changing, click, key, memo, submit};
 use crate::text::numbers::count;
 
 /// The three.
@@ -20,8 +20,8 @@ pub fn Change(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let closed = Memo::new(move |_| details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
-    let forks = Memo::new(move |_| details.with(|details| details.as_ref().map_or(0, |details| details.fork_count)));
+    let closed = memo(move || details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
+    let forks = memo(move || details.with(|details| details.as_ref().map_or(0, |details| details.fork_count)));
     let close = move || name.with_value(|name| Wish::close(name));
     let delete = move || name.with_value(|name| Wish::delete(name));
     view! {
@@ -144,7 +144,7 @@ fn Fork(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl
     let at = RwSignal::new(String::new());
     let fault = RwSignal::new(String::new());
     let is_busy = RwSignal::new(false);
-    let content_type = Memo::new(move |_| {
+    let content_type = memo(move || {
         details.with(|details| details.as_ref().map(|it| it.configuration.content_type.clone()).unwrap_or_default())
     });
     let wish = move |typed: &str, at: &str| {

@@ -9,7 +9,7 @@ use crate::model::listing::span;
 use crate::model::place::{Place, Shelf};
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
-use crate::parts::small::{changing, click};
+use crate::parts::small::{changing, click, memo};
 use crate::text::numbers::{count, size};
 
 /// The facts, each with its name.
@@ -70,12 +70,11 @@ fn retention(streams: Streams, configuration: &Configuration) -> String {
 fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     // Lists of texts, so that links keep the focus while figures change.
-    let origin = Memo::new(move |_| {
+    let origin = memo(move || {
         let origin = details.with(|details| details.as_ref().and_then(|it| it.forked_from.clone()));
         origin.map(|origin| vec![origin.stream, origin.offset.to_string()]).unwrap_or_default()
     });
-    let forks =
-        Memo::new(move |_| details.with(|details| details.as_ref().map(|it| it.forks.clone()).unwrap_or_default()));
+    let forks = memo(move || details.with(|details| details.as_ref().map(|it| it.forks.clone()).unwrap_or_default()));
     let more = Signal::derive(move || {
         let more =
             details.with(|details| details.as_ref().map_or(0, |it| it.fork_count - it.forks.len().min(it.fork_count)));

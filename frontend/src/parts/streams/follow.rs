@@ -12,7 +12,7 @@ use crate::model::tailing::Message;
 use crate::model::wish::follow_line;
 use crate::pages::streams::Streams;
 use crate::parts::shape::Shape;
-use crate::parts::small::{change, changing, click, whenever};
+use crate::parts::small::{change, changing, click, memo, whenever};
 use crate::techniques::face;
 use crate::text::numbers::size;
 
@@ -25,17 +25,16 @@ pub fn Follow(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let wished = Memo::new(move |_| streams.shelf.with(|shelf| shelf.technique.unwrap_or(USUAL)));
+    let wished = memo(move || streams.shelf.with(|shelf| shelf.technique.unwrap_or(USUAL)));
     let from = RwSignal::new(Token::beginning());
     whenever(move || {
         if let Some(how) = streams.following.get() {
             from.set(how.from);
         }
     });
-    let has_ttl = Memo::new(move |_| {
-        details.with(|details| details.as_ref().is_some_and(|it| it.configuration.ttl_seconds.is_some()))
-    });
-    let is_on = Memo::new(move |_| streams.following.with(Option::is_some));
+    let has_ttl =
+        memo(move || details.with(|details| details.as_ref().is_some_and(|it| it.configuration.ttl_seconds.is_some())));
+    let is_on = memo(move || streams.following.with(Option::is_some));
     let line = Signal::derive(move || {
         name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from.get()))
     });
@@ -137,7 +136,7 @@ fn Messages() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let messages =
         move || streams.tailing.with(|tailing| tailing.messages.iter().rev().cloned().collect::<Vec<Message>>());
-    let is_empty = Memo::new(move |_| streams.tailing.with(|tailing| tailing.messages.is_empty()));
+    let is_empty = memo(move || streams.tailing.with(|tailing| tailing.messages.is_empty()));
     let is_on = move || streams.following.with(Option::is_some);
     view! {
         <p class="hint" hidden=Signal::derive(move || !is_empty.get() || !is_on())>{streams.say(|text| text.nothing_yet)}</p>

@@ -12,7 +12,7 @@ use crate::model::wish::Wish;
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
 use crate::parts::notes::Command;
-use crate::parts::small::{change, changing, click, submit, whenever};
+use crate::parts::small::{change, changing, click, memo, submit, whenever};
 use crate::parts::streams::line::Line;
 use crate::text::numbers;
 
@@ -109,7 +109,7 @@ fn Search() -> impl IntoView {
 #[component]
 fn Rows() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let kind = Memo::new(move |_| {
+    let kind = memo(move || {
         streams.listing.with(|listing| match (&listing.page, listing.is_empty()) {
             (page, false) => page.kind(),
             (_, true) => Kind::Missing,
@@ -200,7 +200,7 @@ fn kept(stream: &StreamSummary) -> String {
 #[component]
 fn Empty() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let search = Memo::new(move |_| streams.shelf.with(|shelf| shelf.search.clone()));
+    let search = memo(move || streams.shelf.with(|shelf| shelf.search.clone()));
     let line = format!("curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo", browser::origin());
     changing(move || {
         let search = search.get();
@@ -237,8 +237,8 @@ fn Empty() -> impl IntoView {
 #[component]
 fn Turn() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let has_next = Memo::new(move |_| streams.listing.with(|listing| listing.next().is_some()));
-    let has_previous = Memo::new(move |_| streams.shelf.with(|shelf| shelf.after.is_some()));
+    let has_next = memo(move || streams.listing.with(|listing| listing.next().is_some()));
+    let has_previous = memo(move || streams.shelf.with(|shelf| shelf.after.is_some()));
     let turn = move |turn: fn(&mut Listing, Option<String>) -> Option<Option<String>>| {
         let from = streams.shelf.with_untracked(|shelf| shelf.after.clone());
         let to = streams.listing.try_update(|listing| turn(listing, from)).flatten();

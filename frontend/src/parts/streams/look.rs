@@ -18,7 +18,7 @@ use crate::model::wish::Wish;
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
 use crate::parts::notes::Command;
-use crate::parts::small::{changing, click};
+use crate::parts::small::{changing, click, memo};
 
 /// The panel.
 #[component]
@@ -28,7 +28,7 @@ pub fn Look(
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let name = StoredValue::new(name);
-    let kind = Memo::new(move |_| streams.looked.with(Known::kind));
+    let kind = memo(move || streams.looked.with(Known::kind));
     // What is shown stays while the next answer is awaited.
     let details = Memo::new(move |before: Option<&Option<StreamDetails>>| {
         let now = streams.looked.with(|looked| looked.here().cloned());

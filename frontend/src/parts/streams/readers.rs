@@ -7,7 +7,7 @@ use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 use crate::model::listing::{followers, span};
 use crate::pages::streams::Streams;
 use crate::parts::shape::Shape;
-use crate::parts::small::changing;
+use crate::parts::small::{changing, memo};
 use crate::techniques::face;
 use crate::text::numbers::{self, count, size};
 
@@ -64,7 +64,7 @@ fn Line(technique: Technique, count: usize, lag: String) -> impl IntoView {
 fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let is_open = RwSignal::new(false);
-    let has_any = Memo::new(move |_| details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty())));
+    let has_any = memo(move || details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty())));
     let readers = move || details.with(|details| details.as_ref().map(|it| it.readers.clone()).unwrap_or_default());
     let more = Signal::derive(move || {
         let more = details.with(|details| {
