@@ -87,10 +87,10 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await streams.waitForNames('the first page again', SOON_MS, (names) => names[0] === first[0])
     await streams.page.keyboard.press('/')
     assert.equal(await streams.page.evaluate(() => document.activeElement.id), 'stream-search')
-    await streams.part('search').fill('PAGED O')
+    await streams.part('stream-search').fill('PAGED O')
     await streams.waitForNames('what was searched', SOON_MS, (names) => names.length === 1 && names[0] === 'other/Paged one')
     assert.equal(streams.query().search, 'PAGED O')
-    await streams.part('search').fill('nothing like it')
+    await streams.part('stream-search').fill('nothing like it')
     await streams.part('empty').waitFor({ timeout: SOON_MS })
     await streams.part('empty').getByRole('button').click()
     await streams.waitForNames('everything', SOON_MS, (names) => names.length === 50)
@@ -202,7 +202,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
       return Object.values(details.readerCounts).filter((count) => count === 1).length === 4
     })
     await streams.part('nav-streams').click()
-    await streams.part('search').waitFor({ timeout: SOON_MS })
+    await streams.part('stream-search').waitFor({ timeout: SOON_MS })
     await until('nobody reads it any more', SOON_MS, async () => {
       const details = await (await fetch(`${server.url}/v1/streams/between`)).json()
       return details.readers.length === 0

@@ -36,6 +36,8 @@ const PROBE_EVERY_MS: f64 = 30_000.0;
 /// Probes of one round, and of the first one, which the lanes wait for.
 const PROBES: u32 = 40;
 const PROBES_FIRST: u32 = 8;
+/// What followers that were dropped need to abort their requests.
+const ENDING_MS: f64 = 100.0;
 /// A named stream of no more than this is read from its beginning.
 const SHORT_BYTES: u64 = 256 * 1_024;
 
@@ -432,11 +434,16 @@ impl Feed {
         rig::leave(&self.rig);
     }
 
-    /// Another page is shown: every request ends, and the lanes' ports are free.
-    pub fn end(&self) {
+    /// Another page is shown: every request ends, and then the lanes' ports are free.
+    pub fn end(self: &Rc<Self>) {
         self.epoch.set(self.epoch.get() + 1);
         self.drop_followers();
-        self.leave();
+        let feed = self.clone();
+        spawn_local(async move {
+            // The followers' requests are aborted first; a port that closes under them would look like a fault.
+            browser::sleep(ENDING_MS).await;
+            feed.leave();
+        });
     }
 
     /// The page did not run for a while.

@@ -147,7 +147,7 @@ pub fn saying(lanes: &[LaneSummary], interval_ms: f64) -> Saying {
 fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
     let mut medians: Vec<(Technique, f64)> =
         on.iter().filter_map(|lane| Some((lane.technique, lane.p50_ms?))).collect();
-    medians.sort_unstable_by(|one, other| one.1.total_cmp(&other.1));
+    smallest_first(&mut medians);
     let mut groups: Vec<Vec<(Technique, f64)>> = Vec::new();
     for (technique, median) in medians {
         match groups.last_mut() {
@@ -167,6 +167,10 @@ fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
         .collect()
 }
 
+fn smallest_first(figures: &mut [(Technique, f64)]) {
+    figures.sort_unstable_by(|one, other| one.1.total_cmp(&other.1));
+}
+
 /// What an event costs, once at least two lanes know.
 pub fn cost(lanes: &[LaneSummary]) -> Option<Cost> {
     let mut known: Vec<(Technique, f64)> = lanes
@@ -174,7 +178,7 @@ pub fn cost(lanes: &[LaneSummary]) -> Option<Cost> {
         .filter(|lane| lane.is_on() && lane.events >= 4)
         .filter_map(|lane| Some((lane.technique, lane.bytes_per_event?)))
         .collect();
-    known.sort_unstable_by(|one, other| one.1.total_cmp(&other.1));
+    smallest_first(&mut known);
     let (least, most) = (known.first()?, known.last()?);
     if least.0 == most.0 {
         return None;

@@ -7,6 +7,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::settings::{self, Limits, Settings, Source, pattern_from_name, pattern_name};
 use crate::model::summary::Path;
+use crate::parts::field::TextField;
 use crate::parts::small::{change, changing, click, memo, submit, whenever};
 use crate::text::Text;
 use crate::text::numbers;
@@ -88,16 +89,10 @@ fn StreamChoice() -> impl IntoView {
                 })
             >
                 <label class="spoken" for="stream-name">{page.say(|text| text.stream_name)}</label>
-                <input
+                <TextField
                     id="stream-name"
-                    data-testid="stream-name"
-                    type="text"
-                    autocomplete="off"
-                    autocapitalize="off"
-                    spellcheck="false"
-                    placeholder=page.say(|text| text.stream_name_hint)
-                    prop:value=Signal::derive(move || name.get())
-                    on:input=change(move |event| name.set(event_target_value(&event)))
+                    value=name
+                    placeholder=Signal::derive(move || page.text().stream_name_hint.to_owned())
                 />
                 <button class="tool wide" type="submit">{page.say(|text| text.follow)}</button>
             </form>

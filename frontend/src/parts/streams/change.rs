@@ -8,7 +8,8 @@ use crate::app::Step;
 use crate::browser;
 use crate::model::wish::{Wish, clean_name};
 use crate::pages::streams::{Said, Streams};
-use crate::parts::small::{change, changing, click, key, memo, submit};
+use crate::parts::field::TextField;
+use crate::parts::small::{changing, click, key, memo, submit};
 use crate::text::numbers::count;
 
 /// The three.
@@ -190,30 +191,20 @@ fn Fork(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl
         >
             <p class="hint">{streams.say(|text| text.fork_hint)}</p>
             <div class="row">
-                <input
-                    type="text"
-                    data-testid="fork-name"
-                    autocomplete="off"
-                    autocapitalize="off"
-                    spellcheck="false"
-                    aria-label=streams.say(|text| text.stream_name)
+                <TextField
+                    id="fork-name"
+                    value=typed
+                    label=streams.say(|text| text.stream_name)
                     placeholder=Signal::derive(move || name.with_value(|name| format!("{name}-2")))
-                    prop:value=Signal::derive(move || typed.get())
-                    on:input=change(move |event| {
-                        fault.set(String::new());
-                        typed.set(event_target_value(&event));
-                    })
+                    typed=move |()| fault.set(String::new())
                 />
-                <input
-                    type="text"
+                <TextField
+                    id="fork-at"
                     class="offset"
-                    data-testid="fork-at"
-                    autocomplete="off"
-                    inputmode="numeric"
-                    aria-label=streams.say(|text| text.fork_at)
+                    numeric=true
+                    value=at
+                    label=streams.say(|text| text.fork_at)
                     placeholder=Signal::derive(move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail))
-                    prop:value=Signal::derive(move || at.get())
-                    on:input=change(move |event| at.set(event_target_value(&event)))
                 />
                 <button class="tool wide" type="submit" data-testid="fork-send" disabled=Signal::derive(move || is_busy.get())>
                     {streams.say(|text| text.fork)}

@@ -7,30 +7,72 @@ use crate::app::Step;
 use crate::browser;
 use crate::model::wish::{NewStream, Wish, clean_name};
 use crate::pages::streams::{Said, Streams};
+use crate::parts::field::TextField;
 use crate::parts::small::{change, changing, submit};
+use crate::text::streams::StreamsText;
 
 /// Content types offered; any other can be typed.
 const TYPES: [&str; 3] = ["application/json", "text/plain; charset=utf-8", "application/octet-stream"];
+
+/// What is typed into the form.
+#[derive(Clone, Copy)]
+struct Typed {
+    name: RwSignal<String>,
+    content_type: RwSignal<String>,
+    ttl_seconds: RwSignal<String>,
+    keep_bytes: RwSignal<String>,
+    keep_seconds: RwSignal<String>,
+    first: RwSignal<String>,
+    fault: RwSignal<String>,
+}
+
+impl Typed {
+    fn new() -> Self {
+        let empty = || RwSignal::new(String::new());
+        Self {
+            name: empty(),
+            content_type: RwSignal::new(TYPES[0].to_owned()),
+            ttl_seconds: empty(),
+            keep_bytes: empty(),
+            keep_seconds: empty(),
+            first: empty(),
+            fault: empty(),
+        }
+    }
+
+    /// All of it; following it when read in a view.
+    fn stream(&self) -> NewStream {
+        NewStream {
+            name: self.name.get(),
+            content_type: self.content_type.get(),
+            ttl_seconds: self.ttl_seconds.get(),
+            keep_bytes: self.keep_bytes.get(),
+            keep_seconds: self.keep_seconds.get(),
+            first: self.first.get(),
+        }
+    }
+}
 
 /// The form.
 #[component]
 pub fn Create() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let typed = RwSignal::new(NewStream { content_type: TYPES[0].to_owned(), ..NewStream::default() });
-    let fault = RwSignal::new(String::new());
+    let typed = Typed::new();
+    let fault = typed.fault;
     let is_busy = RwSignal::new(false);
     let line = Signal::derive(move || {
-        typed.with(|typed| Wish::create(typed).map(|wish| wish.curl(&browser::origin())).unwrap_or_default())
+        Wish::create(&typed.stream()).map(|wish| wish.curl(&browser::origin())).unwrap_or_default()
     });
     let create = move || {
         if is_busy.get_untracked() {
             return;
         }
-        let wish = match typed.with_untracked(Wish::create) {
+        let stream = untrack(move || typed.stream());
+        let wish = match Wish::create(&stream) {
             Ok(wish) => wish,
             Err(field) => return fault.set((streams.text().field)(field).to_owned()),
         };
-        let name = typed.with_untracked(|typed| clean_name(&typed.name).to_owned());
+        let name = clean_name(&stream.name).to_owned();
         is_busy.set(true);
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {
@@ -59,12 +101,9 @@ pub fn Create() -> impl IntoView {
                     create();
                 })
             >
-                <Name typed fault />
-                <TypeChoice typed />
-                <Limits typed />
-                <First typed />
+                <Fields typed />
                 <div class="row">
-                    <button class="primary" type="submit" data-testid="create-send" disabled=Signal::derive(move || is_busy.get())>
+                    <button class="primary" type="submit" data-testid="create-send" disabled=is_busy>
                         {streams.say(|text| text.create)}
                     </button>
                     <Line line id="curl-create" />
@@ -76,66 +115,37 @@ pub fn Create() -> impl IntoView {
 }
 
 #[component]
-fn Name(typed: RwSignal<NewStream>, fault: RwSignal<String>) -> impl IntoView {
+fn Fields(typed: Typed) -> impl IntoView {
     let streams = expect_context::<Streams>();
+    let hint = Signal::derive(move || streams.text().stream_name_hint.to_owned());
     view! {
         <label for="create-name">{streams.say(|text| text.stream_name)}</label>
-        <input
-            id="create-name"
-            data-testid="create-name"
-            type="text"
-            autocomplete="off"
-            autocapitalize="off"
-            spellcheck="false"
-            placeholder=streams.say(|text| text.stream_name_hint)
-            prop:value=Signal::derive(move || typed.with(|typed| typed.name.clone()))
-            on:input=change(move |event| {
-                fault.set(String::new());
-                typed.update(|typed| typed.name = event_target_value(&event));
-            })
-        />
-    }
-}
-
-#[component]
-fn Limits(typed: RwSignal<NewStream>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
-    view! {
+        <TextField id="create-name" value=typed.name placeholder=hint typed=move |()| typed.fault.set(String::new()) />
+        <TypeChoice content_type=typed.content_type />
         <details class="limits">
             <summary>{streams.say(|text| text.limits)}</summary>
             <p class="hint">{streams.say(|text| text.limits_hint)}</p>
-            <Number id="create-ttl" typed label=|text| text.ttl unit=|text| text.seconds
-                get=|typed| &typed.ttl_seconds set=|typed, value| typed.ttl_seconds = value />
-            <Number id="create-keep-bytes" typed label=|text| text.keep_bytes unit=|_| "B"
-                get=|typed| &typed.keep_bytes set=|typed, value| typed.keep_bytes = value />
-            <Number id="create-keep-seconds" typed label=|text| text.keep_seconds unit=|text| text.seconds
-                get=|typed| &typed.keep_seconds set=|typed, value| typed.keep_seconds = value />
+            <Number id="create-ttl" value=typed.ttl_seconds label=|text| text.ttl unit=|text| text.seconds />
+            <Number id="create-keep-bytes" value=typed.keep_bytes label=|text| text.keep_bytes unit=|_| "B" />
+            <Number id="create-keep-seconds" value=typed.keep_seconds label=|text| text.keep_seconds unit=|text| text.seconds />
         </details>
-    }
-}
-
-#[component]
-fn First(typed: RwSignal<NewStream>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
-    view! {
         <label for="create-first">{streams.say(|text| text.first)}</label>
         <textarea
             id="create-first"
             data-testid="create-first"
             rows="3"
             spellcheck="false"
-            prop:value=Signal::derive(move || typed.with(|typed| typed.first.clone()))
-            on:input=change(move |event| typed.update(|typed| typed.first = event_target_value(&event)))
+            prop:value=typed.first
+            on:input=change(move |event| typed.first.set(event_target_value(&event)))
         ></textarea>
     }
 }
 
 /// One of the usual content types, or any other.
 #[component]
-fn TypeChoice(typed: RwSignal<NewStream>) -> impl IntoView {
+fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let is_other = RwSignal::new(false);
-    let content_type = move || typed.with(|typed| typed.content_type.clone());
     view! {
         <label for="create-type">{streams.say(|text| text.content_type)}</label>
         <select
@@ -145,24 +155,16 @@ fn TypeChoice(typed: RwSignal<NewStream>) -> impl IntoView {
                 let value = event_target_value(&event);
                 is_other.set(value.is_empty());
                 if !value.is_empty() {
-                    typed.update(|typed| typed.content_type = value);
+                    content_type.set(value);
                 }
             })
         >
             {TYPES.map(|one| view! { <option value=one>{one}</option> }).collect_view()}
             <option value="">{streams.say(|text| text.other_type)}</option>
         </select>
-        {changing(move || is_other.get().then(|| view! {
-            <input
-                type="text"
-                data-testid="create-other-type"
-                aria-label=streams.say(|text| text.content_type)
-                autocomplete="off"
-                autocapitalize="off"
-                spellcheck="false"
-                prop:value=content_type
-                on:input=change(move |event| typed.update(|typed| typed.content_type = event_target_value(&event)))
-            />
+        {changing(move || is_other.get().then(|| {
+            let label = streams.say(|text| text.content_type);
+            view! { <TextField id="create-other-type" value=content_type placeholder=String::new() label /> }
         }))}
     }
 }
@@ -170,27 +172,17 @@ fn TypeChoice(typed: RwSignal<NewStream>) -> impl IntoView {
 #[component]
 fn Number(
     id: &'static str,
-    typed: RwSignal<NewStream>,
-    label: fn(&crate::text::streams::StreamsText) -> &'static str,
-    unit: fn(&crate::text::streams::StreamsText) -> &'static str,
-    get: fn(&NewStream) -> &String,
-    set: fn(&mut NewStream, String),
+    value: RwSignal<String>,
+    label: fn(&'static StreamsText) -> &'static str,
+    unit: fn(&'static StreamsText) -> &'static str,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     view! {
         <div class="dial">
-            <label for=id>{changing(move || label(streams.text()))}</label>
+            <label for=id>{streams.say(label)}</label>
             <span class="field">
-                <input
-                    id=id
-                    data-testid=id
-                    type="text"
-                    inputmode="numeric"
-                    autocomplete="off"
-                    prop:value=Signal::derive(move || typed.with(|typed| get(typed).clone()))
-                    on:input=change(move |event| typed.update(|typed| set(typed, event_target_value(&event))))
-                />
-                <span class="unit">{changing(move || unit(streams.text()))}</span>
+                <TextField id value placeholder=String::new() numeric=true />
+                <span class="unit">{streams.say(unit)}</span>
             </span>
         </div>
     }

@@ -10,9 +10,10 @@ use crate::model::listing::{Kind, Listing, PAGE};
 use crate::model::place::{Place, Shelf};
 use crate::model::wish::Wish;
 use crate::pages::streams::Streams;
+use crate::parts::field::TextField;
 use crate::parts::nav::is_plain;
 use crate::parts::notes::Command;
-use crate::parts::small::{change, changing, click, memo, submit, whenever};
+use crate::parts::small::{changing, click, memo, submit, whenever};
 use crate::parts::streams::line::Line;
 use crate::text::numbers;
 
@@ -88,19 +89,11 @@ fn Search() -> impl IntoView {
             })
         >
             <label class="spoken" for="stream-search">{streams.say(|text| text.search)}</label>
-            <input
+            <TextField
                 id="stream-search"
-                data-testid="search"
-                type="text"
-                autocomplete="off"
-                autocapitalize="off"
-                spellcheck="false"
+                value=typed
                 placeholder=Signal::derive(move || format!("{} ( / )", streams.text().search))
-                prop:value=Signal::derive(move || typed.get())
-                on:input=change(move |event| {
-                    typed.set(event_target_value(&event));
-                    rest();
-                })
+                typed=move |()| rest()
             />
         </form>
     }
