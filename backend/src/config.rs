@@ -33,7 +33,7 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_HOT_MAX", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub hot_max: u64,
 
-    /// Bytes of the disk to leave free; beyond it appends answer 507, and deleting and reading go on
+    /// Bytes of the disk to leave free, for merging, too; beyond it appends answer 507, and deleting and reading go on
     #[arg(long, env = "TAILWATER_DISK_RESERVE", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub disk_reserve: u64,
 

@@ -33,9 +33,7 @@ const UNMERGED_MAX: usize = 12;
 /// too long.
 const MERGE_BYTES_MAX: u64 = 256 << 20;
 /// Bytes that merging everything leaves free, at least.
-const MERGE_ROOM: u64 = 16 << 20;
-/// Bytes that a record takes beside its message: key, time, checksum, its place in a table.
-const RECORD_OVERHEAD_BYTES: u64 = 64;
+const MERGE_ROOM: u64 = 8 << 20;
 
 /// An open database with its spaces.
 pub(super) struct Engine {
@@ -149,23 +147,19 @@ impl Engine {
         [&self.data, &self.facts, &self.notes].into_iter().any(|space| space.sealed_memtable_count() > 0)
     }
 
-    /// Merges all data, which lets go of everything that was removed; does nothing where that would bring little or take too
-    /// long or more room than there is: a merge that finds none ends the engine's writing.
+    /// Merges all data, which lets go of everything that was removed; does nothing where that would take too long, or might
+    /// take more room than there is: a merge that finds none ends the engine's writing, and as long as somebody reads an
+    /// older state all of it is written anew.
     ///
-    /// - `kept`: bytes of messages that streams hold.
     /// - `free`: bytes free on the medium.
     /// - Returns whether it was done.
-    pub(super) fn merge(&self, kept: u64, free: u64) -> Result<bool, EngineError> {
+    pub(super) fn merge(&self, free: u64) -> Result<bool, EngineError> {
         let there = self.data.disk_space();
-        // Removals and what they removed are counted, too: so this is never too little.
-        let records = self.data.tree.approximate_len() as u64;
-        let left = there.min(kept.saturating_add(records.saturating_mul(RECORD_OVERHEAD_BYTES)));
-        let fits = left <= MERGE_BYTES_MAX && left.saturating_add(MERGE_ROOM) <= free;
-        let is_worth_it = there - left >= MERGE_ROOM / 4;
-        if fits && is_worth_it {
+        let fits = there <= MERGE_BYTES_MAX && there.saturating_add(MERGE_ROOM) <= free;
+        if fits {
             guarded(|| Ok(self.data.major_compact()?))?;
         }
-        Ok(fits && is_worth_it)
+        Ok(fits)
     }
 
     /// Lets go of the files that only older states of the spaces still name, which the engine does when it writes a table.

@@ -50,16 +50,6 @@ impl Streams {
         self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().ok_or(StoreError::NoStream)
     }
 
-    /// Bytes of messages that all streams hold.
-    pub(super) fn kept_bytes(&self) -> u64 {
-        let streams = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
-        let own = |stream: &Arc<Stream>| {
-            let kept = stream.kept();
-            kept.end.bytes().saturating_sub(kept.state.earliest.bytes())
-        };
-        streams.values().map(own).sum()
-    }
-
     pub(super) fn insert(&self, stream: Arc<Stream>) {
         self.by_id.write().unwrap_or_else(PoisonError::into_inner).insert(stream.id, stream);
     }

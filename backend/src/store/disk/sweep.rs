@@ -155,7 +155,7 @@ impl Sweeping<'_> {
         }
         let (_, free) = space::ask_system(directory).map_err(|reason| EngineError(reason.to_string()))?;
         let before = self.engine.disk_bytes();
-        if self.engine.merge(self.streams.kept_bytes(), free)? {
+        if self.engine.merge(free)? {
             self.engine.let_go()?;
             self.has_swept = false;
             let (after, took) = (self.engine.disk_bytes(), begun.elapsed().as_millis());
