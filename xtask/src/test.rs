@@ -289,7 +289,7 @@ fn client(bench: &Bench<'_>) -> Result<(), Fault> {
 fn browser(bench: &Bench<'_>) -> Result<(), Fault> {
     fresh_dashboard(bench)?;
     bench.build(Server::DevWithDashboard)?;
-    bench.log.run(&mut bench.node_tests(&["browser/page.test.mjs"]))
+    bench.log.run(&mut bench.node_tests(&["browser/page.test.mjs", "browser/streams.test.mjs"]))
 }
 
 fn deny(place: &Place, tools: &Tools, steps: &mut Steps) {
