@@ -69,7 +69,7 @@ pub(in crate::text) const TEXT: StreamsText = StreamsText {
     readers: "Live readers",
     no_readers: "Nobody follows this stream live.",
     this_page: "This page is one of them.",
-    plain_reads: |count| format!("{count} plain reads since the server started"),
+    plain_reads: |count| format!("Plain reads since the server started: {count}"),
     slowest: |size| format!("slowest {size} behind"),
     at_tail: "at the tail",
     each_reader: "Each reader",
