@@ -168,7 +168,8 @@ impl Bench<'_> {
 
     /// Node's test runner; its summary is what `steps.rs` counts.
     fn node_tests(&self, files: &[&str]) -> Command {
-        let mut command = self.node(&["--test", "--test-reporter=spec"]);
+        // One file after the other: two browsers on two cores would measure each other.
+        let mut command = self.node(&["--test", "--test-reporter=spec", "--test-concurrency=1"]);
         command.args(files);
         command
     }
