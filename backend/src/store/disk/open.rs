@@ -74,8 +74,17 @@ pub enum OpenError {
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// The lock lives as long as this.
-    _lock: File,
+    /// Locked as long as this lives.
+    lock: File,
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child that is forked at this moment has it, too, until it becomes another program.
+        if let Err(reason) = self.lock.unlock() {
+            tracing::warn!("{} could not be unlocked: {reason}", self.path.display());
+        }
+    }
 }
 
 impl Directory {
@@ -107,7 +116,7 @@ impl Directory {
             Err(reason) if reason.kind() == io::ErrorKind::NotFound => write_mark(path).map_err(at(&mark))?,
             Err(reason) => return Err(at(&mark)(reason)),
         }
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -205,4 +214,21 @@ fn missing_part(engine: &Path) -> io::Result<Option<PathBuf>> {
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_still_has_the_lock_s_file_does_not_hold_the_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let taken = Directory::take(&path).unwrap();
+        assert!(matches!(Directory::take(&path), Err(OpenError::InUse { .. })));
+        let child = taken.lock.try_clone().unwrap();
+        drop(taken);
+        Directory::take(&path).unwrap();
+        drop(child);
+    }
 }
