@@ -64,6 +64,11 @@ export class StreamsPage {
     await until(`the page says ${words}`, withinMs, async () => (seen = await this.part('said').innerText()).includes(words), () => seen)
   }
 
+  /** Waits until the address says `value` of `name`; it follows the page's state a moment later. */
+  async waitForQuery(name, value, withinMs) {
+    await until(`the address says ${name}=${value}`, withinMs, () => this.query()[name] === value, () => this.page.url())
+  }
+
   /** What the address says beside the page. */
   query() {
     const query = new URL(this.page.url()).searchParams
