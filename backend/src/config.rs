@@ -3,7 +3,7 @@
 use crate::store::SyncMode;
 use crate::subscriptions::Limits;
 use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -92,6 +92,14 @@ pub struct Config {
     /// Idle time after which a kept-alive connection is closed; above every poll interval, or each poll opens one anew
     #[arg(long, env = "TAILWATER_KEEP_ALIVE", default_value = "90s", value_parser = duration_value, value_name = "TIME")]
     pub keep_alive: Duration,
+
+    /// Time for which a live reader's client may take nothing of what it is sent before its connection is cut
+    #[arg(long, env = "TAILWATER_WRITE_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
+    pub write_silence_max: Duration,
+
+    /// Whether live readers leave the HTTP library once they are at the tail, for a fan-out that costs a tenth of the memory
+    #[arg(long, env = "TAILWATER_HAND_OFF", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL")]
+    pub hand_off: bool,
 
     /// How long a stop waits for answers under way before it cuts them
     #[arg(long, env = "TAILWATER_DRAIN", default_value = "10s", value_parser = duration_value, value_name = "TIME")]
@@ -186,6 +194,8 @@ impl Default for Config {
             connections_max: 16_000,
             live_readers_max: 15_000,
             keep_alive: Duration::from_secs(90),
+            write_silence_max: Duration::from_secs(60),
+            hand_off: true,
             drain: Duration::from_secs(10),
             cors_origins: Vec::new(),
             lab: false,

@@ -29,6 +29,16 @@ impl Cursors {
         Self { floor }
     }
 
+    /// Those of a reader that came without any, or with one of the past: the same for all of them at any moment.
+    pub fn common() -> Self {
+        Self { floor: 0 }
+    }
+
+    /// Whether they are, from now on, what everybody else gets.
+    pub fn are_common(self) -> bool {
+        self.floor <= interval(SystemTime::now())
+    }
+
     /// The cursor for an answer that leaves now.
     pub fn now(self) -> u64 {
         interval(SystemTime::now()).max(self.floor)

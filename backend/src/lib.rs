@@ -7,6 +7,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod cursor;
+pub mod dialect;
+pub mod handoff;
 pub mod http;
 pub mod lab;
 pub mod log;

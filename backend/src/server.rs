@@ -2,23 +2,31 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind};
+use crate::handoff::{Handing, Io, Settings};
 use crate::http::{self, App, Gate};
 use crate::lab::Lab;
 use crate::log::Streams;
 use crate::store::{DiskOptions, DiskStore, MemoryStore, OpenError, Recovery, Store};
 use crate::subscriptions::Subscriptions;
 use crate::subscriptions::courier::HttpCourier;
-use actix_web::dev::ServerHandle;
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::map_config;
+use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{HttpServer, web};
+use actix_web::web;
 use actix_web_lab::middleware::CatchPanic;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
+
+/// How long a connection that is refused half-way is read on, so that its client gets to see the refusal.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A store that is open, with what it knows.
 #[derive(Debug)]
@@ -107,39 +115,7 @@ pub async fn serve_noted(
     let app = web::Data::new(state(config.clone(), streams, subscriptions, stopping));
     let lab = config.lab_on().then(|| lab(&app, &listener)).transpose()?;
     let offered = lab.clone();
-    let drain_s = config.drain.as_secs_f64().ceil().min(3600.0);
-    let connections = gate.clone().into_inner();
-    let factory_gate = gate.clone();
-    let mut server = HttpServer::new(move || {
-        actix_web::App::new()
-            .app_data(app.clone())
-            .app_data(factory_gate.clone())
-            .configure(|service| {
-                if let Some(lab) = &offered {
-                    service.app_data(lab.clone());
-                }
-            })
-            // A bug in a handler costs its request a 500, not the connection.
-            .wrap(CatchPanic::default())
-            .wrap(from_fn(http::guard))
-            .configure(http::configure)
-            .configure(http::lab::configure)
-            .configure(http::assets::configure)
-            .default_service(web::to(http::no_route))
-    })
-    .on_connect(move |_, data| {
-        data.insert(connections.connect());
-    })
-    .tcp_nodelay(true)
-    .h1_allow_half_closed(false)
-    .keep_alive(config.keep_alive)
-    .shutdown_timeout(whole_seconds(drain_s))
-    .max_connections(config.connections_max.saturating_add(64))
-    .disable_signals();
-    if let Some(workers) = config.workers {
-        server = server.workers(workers);
-    }
-    let server = server.listen(listener)?.run();
+    let server = listen(listener, &config, app, gate, offered)?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     shutdown.await;
@@ -153,6 +129,61 @@ pub async fn serve_noted(
         tracing::warn!("the store took too long to delete streams that had ended; they begin anew with the next start");
     }
     served
+}
+
+/// Begins to serve the routes on `listener`.
+fn listen(
+    listener: TcpListener,
+    config: &Config,
+    app: web::Data<App>,
+    gate: web::Data<Gate>,
+    lab: Option<web::Data<Lab>>,
+) -> std::io::Result<Server> {
+    let settings = Settings {
+        terms: app.terms(),
+        keep_alive: config.keep_alive,
+        write_silence_max: config.write_silence_max,
+        message_max: usize::try_from(config.body_max).unwrap_or(usize::MAX),
+        explain: http::explain,
+        gate: gate.clone().into_inner(),
+    };
+    let (address, keep_alive, hand_off) = (listener.local_addr()?, config.keep_alive, config.hand_off);
+    let mut server = Server::build()
+        .shutdown_timeout(whole_seconds(config.drain.as_secs_f64().ceil().min(3600.0)))
+        .max_concurrent_connections(config.connections_max.saturating_add(64))
+        .disable_signals();
+    if let Some(workers) = config.workers {
+        server = server.workers(workers);
+    }
+    let drain = server.graceful_shutdown_signal();
+    let server = server.listen("streams", listener, move || {
+        let mut application = actix_web::App::new().app_data(app.clone()).app_data(gate.clone());
+        if let Some(lab) = &lab {
+            application = application.app_data(lab.clone());
+        }
+        let application = application
+            // A bug in a handler costs its request a 500, not the connection.
+            .wrap(CatchPanic::default())
+            .wrap(from_fn(http::guard))
+            .configure(http::configure)
+            .configure(http::lab::configure)
+            .configure(http::assets::configure)
+            .default_service(web::to(http::no_route));
+        let drain = drain.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let drain = drain.clone();
+                async move { drain.notified().await }
+            })
+            .keep_alive(keep_alive)
+            .client_disconnect_timeout(LINGER)
+            .h1_allow_half_closed(false)
+            .local_addr(address)
+            .on_connect_ext(move |io: &Io, data| io.introduce(hand_off, data))
+            .h1(map_config(application, move |()| AppConfig::__priv_test_new(false, address.to_string(), address)));
+        Handing::new(http, settings.clone())
+    })?;
+    Ok(server.run())
 }
 
 async fn finish(stop: watch::Sender<bool>, handle: &ServerHandle) {

@@ -9,6 +9,7 @@ use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError, web};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -70,7 +71,7 @@ impl Gate {
     }
 
     fn check(&self, request: &ServiceRequest) -> Result<(), Refusal> {
-        if request.conn_data::<Connection>().is_some_and(|connection| !connection.has_place) {
+        if request.conn_data::<Rc<Connection>>().is_some_and(|connection| !connection.has_place) {
             return Err(Refusal::TooManyConnections { limit: self.connections_max });
         }
         let came = head_bytes(request);

@@ -20,6 +20,7 @@ mod subscriptions;
 pub use error::Refusal;
 pub use guard::{Connection, Gate, guard};
 pub use import::ImportError;
+pub use read::explain;
 
 use crate::clock::Clock;
 use crate::config::Config;

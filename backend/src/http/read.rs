@@ -3,26 +3,32 @@
 use super::query::ReadQuery;
 use super::{App, Refusal};
 use crate::cursor::Cursors;
-use crate::log::{Batch, Log, Start};
-use crate::techniques::{Follow, Terms, long_poll, ndjson, poll, sse, websocket};
+use crate::handoff::{Reservation, Slot};
+use crate::log::{Batch, Log, ReaderGuard, Start};
+use crate::techniques::{Follow, Live, Place, TakeOver, Terms, long_poll, ndjson, poll, sse, websocket};
+use actix_web::body::{BodyStream, MessageBody};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH};
+use actix_web::http::{ConnectionType, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tailwater_protocol::Technique;
 use tailwater_protocol::headers::{self, ContentKind};
+use tailwater_protocol::{Problem, Technique};
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
+use tokio::time::Instant;
 
 /// A page that holds data never changes; who reads it again may have it from a cache.
 const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";
 /// What is true only at this moment.
 const CACHE_NEVER: &str = "no-store";
 
-/// Pages on a WebSocket, in bytes. actix-ws queues 32 frames and encodes as many again ahead of the connection, so a reader
-/// that does not read holds up to 64 of them in memory.
-const WEBSOCKET_PAGE_MAX: usize = 64 << 10;
+/// Pages of a live answer at most, in bytes: what is written to one reader keeps all others waiting.
+const LIVE_PAGE_MAX: usize = 64 << 10;
 
 /// Source: Durable Streams protocol, sections 5.6 to 5.8, and our extensions.
 pub(super) async fn read(
@@ -46,21 +52,12 @@ pub(super) async fn read(
             let batch = long_poll::read(&log, query.from, page_max, hold, app.stop.clone()).await?;
             Ok(page(&request, &log, &batch, query.from, Some(cursors.now())))
         }
-        Technique::Ndjson => {
-            let follow = app.follow(log, query.from, query.technique, cursors).await?;
-            Ok(live(ndjson::CONTENT_TYPE, CACHE_NEVER).streaming(follow.into_body(ndjson::write)))
-        }
-        Technique::Sse => {
-            let follow = app.follow(log, query.from, query.technique, cursors).await?;
-            let mut response = live(sse::CONTENT_TYPE, "no-cache");
-            if follow.log().config().kind() == ContentKind::Binary {
-                response.insert_header((headers::STREAM_SSE_DATA_ENCODING, "base64"));
+        technique @ (Technique::Ndjson | Technique::Sse | Technique::Websocket) => {
+            let live = app.follow(log, query.from, technique, cursors).await?;
+            match technique {
+                Technique::Websocket => upgrade(&request, payload, live, app.config.body_max),
+                _ => Ok(stream(&request, technique, live)),
             }
-            Ok(response.streaming(follow.into_body(sse::write)))
-        }
-        Technique::Websocket => {
-            let follow = app.follow(log, query.from, query.technique, cursors).await?;
-            upgrade(&request, payload, follow, app.config.body_max)
         }
     }
 }
@@ -83,24 +80,24 @@ impl App {
         start: Start,
         technique: Technique,
         cursors: Cursors,
-    ) -> Result<Follow, Refusal> {
+    ) -> Result<Live, Refusal> {
         if *self.stop.borrow() {
             return Err(Refusal::Stopping);
         }
-        let place = self.place()?;
+        let permit = self.place()?;
         let one_message = 1;
         let from = log.read_from(start, one_message).await?.from;
-        let recycles = technique != Technique::Websocket;
-        let page_max = usize::try_from(self.config.page_max).unwrap_or(usize::MAX);
-        let terms = Terms {
-            page_max: if technique == Technique::Websocket { page_max.min(WEBSOCKET_PAGE_MAX) } else { page_max },
-            heartbeat: self.config.heartbeat,
-            life: recycles.then(|| with_jitter(self.config.recycle)),
-            stop: self.stop.clone(),
-            cursors,
-            permit: place,
-        };
-        Ok(Follow::new(log, from, technique, terms))
+        let recycle_at = (technique != Technique::Websocket).then(|| Instant::now() + with_jitter(self.config.recycle));
+        let counted = ReaderGuard::new(Arc::clone(&log), technique, from);
+        let place = Place { counted, cursors, recycle_at, permit };
+        let follow = Follow::new(log, from, true, self.terms());
+        Live::new(follow, place, technique).ok_or_else(|| Refusal::Query(format!("live={technique} does not stream")))
+    }
+
+    /// What logs are followed with.
+    pub fn terms(&self) -> Terms {
+        let page_max = usize::try_from(self.config.page_max).unwrap_or(usize::MAX).min(LIVE_PAGE_MAX);
+        Terms { page_max, heartbeat: self.config.heartbeat, stop: self.stop.clone() }
     }
 }
 
@@ -182,26 +179,53 @@ fn body(kind: ContentKind, data: &Bytes) -> Bytes {
     array.freeze()
 }
 
-/// The head of an answer that never ends; nothing on the path may keep it back, change it or store it.
-fn live(content_type: &str, cache: &str) -> HttpResponseBuilder {
+/// An answer that never ends.
+fn stream(request: &HttpRequest, technique: Technique, live: Live) -> HttpResponse {
+    let (content_type, cache) = match technique {
+        Technique::Sse => (sse::CONTENT_TYPE, "no-cache, no-transform"),
+        _ => (ndjson::CONTENT_TYPE, "no-store, no-transform"),
+    };
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, content_type));
-    response.insert_header((CACHE_CONTROL, format!("{cache}, no-transform")));
+    // Nothing on the path may keep it back, change it or store it.
+    response.insert_header((CACHE_CONTROL, cache));
     response.insert_header(("x-accel-buffering", "no"));
-    response
+    if technique == Technique::Sse && live.log().config().kind() == ContentKind::Binary {
+        response.insert_header((headers::STREAM_SSE_DATA_ENCODING, "base64"));
+    }
+    response.streaming(live.into_body(reserve(request).map(|it| take_over(request, Rc::new(it)))))
 }
 
 /// A WebSocket, on which a client may send messages as large as a request body.
-fn upgrade(
-    request: &HttpRequest,
-    payload: web::Payload,
-    follow: Follow,
-    body_max: u64,
-) -> Result<HttpResponse, Refusal> {
-    let (response, session, incoming) = actix_ws::handle(request, payload)
-        .map_err(|error| Refusal::Query(format!("live=websocket needs a WebSocket handshake: {error}")))?;
+fn upgrade(request: &HttpRequest, payload: web::Payload, live: Live, body_max: u64) -> Result<HttpResponse, Refusal> {
+    let refused = |error: &dyn Display| Refusal::Query(format!("live=websocket needs a WebSocket handshake: {error}"));
+    let mut response = actix_http::ws::handshake(request.head()).map_err(|error| refused(&error))?;
+    let reservation = reserve(request).map(Rc::new);
+    let consuming = reservation.clone();
+    let incoming = payload.inspect(move |piece| {
+        if let (Some(reservation), Ok(piece)) = (&consuming, piece) {
+            reservation.consumed(piece.len());
+        }
+    });
     let message_max = usize::try_from(body_max).unwrap_or(usize::MAX);
-    let incoming = incoming.max_frame_size(message_max).aggregate_continuations().max_continuation_size(message_max);
-    actix_web::rt::spawn(websocket::serve(follow, session, incoming, |refusal| Refusal::from(refusal).problem()));
-    Ok(response)
+    let take_over = reservation.map(|reservation| take_over(request, reservation));
+    let body = BodyStream::new(websocket::conversation(live, incoming, message_max, explain, take_over));
+    let response = response.message_body(body.boxed()).map_err(|error| refused(&error))?;
+    Ok(response.into())
+}
+
+/// The document that a POST would have answered.
+pub fn explain(refusal: websocket::FrameRefusal) -> Problem {
+    Refusal::from(refusal).problem()
+}
+
+/// The connection of `request`, if its reader may leave it.
+fn reserve(request: &HttpRequest) -> Option<Reservation> {
+    let is_plain = request.version() == Version::HTTP_11;
+    request.conn_data::<Rc<Slot>>().filter(|_| is_plain).and_then(Slot::reserve)
+}
+
+fn take_over(request: &HttpRequest, reservation: Rc<Reservation>) -> TakeOver {
+    let keep_alive = request.head().connection_type() == ConnectionType::KeepAlive;
+    Box::new(move |live| reservation.sit(live, keep_alive))
 }

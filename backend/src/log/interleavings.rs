@@ -4,10 +4,10 @@
 //! on a paused clock. Whatever k is, the reader must have it without any time passing: a lost wake-up would only show
 //! when the hold or the heartbeat ends.
 
-use super::{Append, Log, Payload, Start, StreamConfig, StreamName, Streams};
+use super::{Append, Log, Payload, ReaderGuard, Start, StreamConfig, StreamName, Streams};
 use crate::cursor::Cursors;
 use crate::store::MemoryStore;
-use crate::techniques::{Follow, Step, Terms, long_poll};
+use crate::techniques::{Follow, Live, Place, Step, Terms, long_poll};
 use bytes::Bytes;
 use std::fmt;
 use std::future::Future;
@@ -186,20 +186,19 @@ async fn silence_brings_heartbeats_and_then_the_end_of_the_answer() {
     assert_eq!(steps, [(0, false), (15, true), (30, true), (45, true), (60, false)]);
 }
 
-fn follow(log: &Arc<Log>, stop: watch::Receiver<bool>) -> Follow {
-    let terms = Terms {
-        page_max: 1024,
-        heartbeat: Duration::from_secs(15),
-        life: Some(Duration::from_secs(60)),
-        stop,
-        cursors: Cursors::after(None, 0),
+fn follow(log: &Arc<Log>, stop: watch::Receiver<bool>) -> Live {
+    let place = Place {
+        counted: ReaderGuard::new(Arc::clone(log), Technique::Ndjson, Offset::ZERO),
+        cursors: Cursors::common(),
+        recycle_at: Some(Instant::now() + Duration::from_secs(60)),
         permit: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
     };
-    Follow::new(Arc::clone(log), Offset::ZERO, Technique::Ndjson, terms)
+    let terms = Terms { page_max: 1024, heartbeat: Duration::from_secs(15), stop };
+    Live::new(Follow::new(Arc::clone(log), Offset::ZERO, true, terms), place, Technique::Ndjson).unwrap()
 }
 
 /// Everything that a reader gets up to and with the news of `event`, and its last step.
-async fn all_until_news(mut follow: Follow, event: Event) -> (String, Step) {
+async fn all_until_news(mut follow: Live, event: Event) -> (String, Step) {
     let mut text = String::new();
     while let Some(step) = follow.next().await {
         if let Step::Batch(batch) = &step {

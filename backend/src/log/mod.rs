@@ -30,7 +30,8 @@ pub use readers::{ReaderGuard, Readers, Whereabouts};
 pub use streams::{Absent, CreateError, Created, ForkError, ForkRequest, Importing, Streams, Wanted};
 
 use crate::clock::Wall;
-use crate::store::{Recovered, Store, StoreError, StreamId};
+pub use crate::store::StreamId;
+use crate::store::{Recovered, Store, StoreError};
 use bytes::Bytes;
 use kin::Kin;
 use life::Life;
@@ -309,6 +310,14 @@ impl Log {
     ///
     /// Source: Durable Streams protocol, section 5.6.
     pub async fn read(&self, from: Offset, max_bytes: usize) -> Result<Batch, ReadError> {
+        self.read_until(from, Offset::MAX, max_bytes).await
+    }
+
+    /// As [`Log::read`], of what lies before `until`, a position that was issued.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    pub async fn read_until(&self, from: Offset, until: Offset, max_bytes: usize) -> Result<Batch, ReadError> {
         self.may_be_interrupted();
         let tail = self.tail_now();
         self.may_be_interrupted();
@@ -322,7 +331,7 @@ impl Log {
         if from < earliest {
             return Err(ReadError::Gone { asked: from, earliest });
         }
-        let data = self.page(from, tail.next, max_bytes).await?;
+        let data = self.page(from, tail.next.min(until), max_bytes).await?;
         let next = from.advance(data.len()).unwrap_or(tail.next);
         self.may_be_interrupted();
         Ok(Batch { data, from, next, tail })

@@ -1,87 +1,113 @@
 //! WebSocket: the lines of NDJSON as text frames, and appends on the way back.
 
 mod append;
+mod inbox;
 
 pub use append::FrameRefusal;
+pub use inbox::{Inbox, Message};
 
-use super::{Follow, Step, data_of};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Closed, ProtocolError, Session};
-use futures_util::StreamExt;
-use std::io::ErrorKind;
+use super::{Live, TakeOver};
+use crate::dialect::{Dialect, Framing, framed};
+use crate::log::Log;
+use actix_http::ws::{CloseCode, CloseReason, OpCode, Parser};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, Stream, StreamExt};
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
-use tailwater_protocol::{Problem, ndjson};
+use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Control, Problem, ndjson};
 
-/// Serves one connection until either side ends it.
+/// What its steps look like on the wire. The ping of a heartbeat is for the path, the empty frame for the page, which
+/// never sees pings.
+pub const DIALECT: Dialect = Dialect {
+    encode: encode_line,
+    framing: Framing::TextFrame,
+    heartbeat: b"\x89\x00\x81\x00",
+    farewell: b"\x88\x0b\x03\xe9come back",
+    end: b"\x88\x16\x03\xe8the stream is closed",
+};
+
+/// Turns a refusal into the document that a POST would have answered.
+pub type Explain = fn(FrameRefusal) -> Problem;
+
+/// What goes back for what a client sent.
+#[derive(Debug)]
+pub enum Reply {
+    /// A frame; the conversation goes on.
+    Frame(Bytes),
+    /// The last frame.
+    Last(Bytes),
+}
+
+/// Does what the next whole message in `inbox` asks for; `None` when there is none.
+pub async fn answer(log: &Arc<Log>, inbox: &mut Inbox, explain: Explain) -> Option<Reply> {
+    Some(match inbox.message() {
+        Ok(None) => return None,
+        Ok(Some(Message::Text(request))) => {
+            let answer = append::answer(log, &request, explain).await;
+            Reply::Frame(framed(Framing::TextFrame, answer.len(), |out| out.extend_from_slice(answer.as_bytes())))
+        }
+        Ok(Some(Message::Ping(payload))) => {
+            let mut frame = BytesMut::new();
+            Parser::write_message(&mut frame, payload, OpCode::Pong, true, false);
+            Reply::Frame(frame.freeze())
+        }
+        Ok(Some(Message::Close)) => Reply::Last(close(CloseCode::Normal.into())),
+        Err(reason) => Reply::Last(close(reason)),
+    })
+}
+
+fn close(reason: CloseReason) -> Bytes {
+    let mut frame = BytesMut::new();
+    Parser::write_close(&mut frame, Some(reason), false);
+    frame.freeze()
+}
+
+fn encode_line(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control: &Control) {
+    ndjson::encode(out, kind, data, control);
+    out.pop();
+}
+
+/// The frames of one connection, until either side ends it.
 ///
-/// `problem` turns a refusal into the document that a POST would have answered.
-pub async fn serve(
-    mut follow: Follow,
-    mut session: Session,
-    mut incoming: AggregatedMessageStream,
-    problem: fn(FrameRefusal) -> Problem,
-) {
-    let log = Arc::clone(follow.log());
-    let reason = loop {
-        let sent = tokio::select! {
-            step = follow.next() => match step {
-                Some(Step::Leave) => break going_away(),
-                Some(step) => write(&follow, &step, &mut session).await,
-                None => break CloseReason { code: CloseCode::Normal, description: Some("the stream is closed".into()) },
-            },
-            message = incoming.next() => match message {
-                Some(Ok(AggregatedMessage::Text(text))) => {
-                    let answer = append::answer(&log, &text, problem).await;
-                    session.text(answer).await
+/// - `incoming`: what the client sends; its end is the client's.
+/// - `take_over`: who goes on at the tail when nothing of the client's is left to do, if anybody; the body then stays pending.
+pub fn conversation<P, E>(
+    live: Live,
+    incoming: P,
+    message_max: usize,
+    explain: Explain,
+    take_over: Option<TakeOver>,
+) -> impl Stream<Item = Result<Bytes, Infallible>>
+where
+    P: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    let inbox = Inbox::new(message_max);
+    stream::unfold(Some((live, incoming, inbox, take_over)), move |state| async move {
+        let (mut live, mut incoming, mut inbox, mut take_over) = state?;
+        loop {
+            match answer(live.log(), &mut inbox, explain).await {
+                Some(Reply::Frame(frame)) => return Some((Ok(frame), Some((live, incoming, inbox, take_over)))),
+                Some(Reply::Last(frame)) => return Some((Ok(frame), None)),
+                None => {}
+            }
+            if inbox.is_empty()
+                && live.may_be_taken_over()
+                && let Some(take_over) = take_over.take()
+            {
+                take_over(live);
+                return pending().await;
+            }
+            tokio::select! {
+                biased;
+                piece = incoming.next() => inbox.push(&piece?.ok()?),
+                step = live.next() => {
+                    let step = step?;
+                    let frame = live.piece(&step);
+                    return Some((Ok(frame), (!live.has_ended()).then_some((live, incoming, inbox, take_over))));
                 }
-                Some(Ok(AggregatedMessage::Ping(bytes))) => session.pong(&bytes).await,
-                Some(Ok(AggregatedMessage::Pong(_))) => Ok(()),
-                Some(Ok(AggregatedMessage::Binary(_))) => {
-                    break CloseReason { code: CloseCode::Unsupported, description: Some("text frames only".into()) };
-                }
-                Some(Ok(AggregatedMessage::Close(_))) | None => break CloseCode::Normal.into(),
-                Some(Err(error)) => break misbehaved(&error),
-            },
-        };
-        if sent.is_err() {
-            return;
+            }
         }
-    };
-    // A client that has left already needs no farewell.
-    let _left = session.close(Some(reason)).await;
-}
-
-fn going_away() -> CloseReason {
-    CloseReason { code: CloseCode::Away, description: Some("come back".into()) }
-}
-
-/// Why a connection ends on which something came that is no message.
-fn misbehaved(error: &ProtocolError) -> CloseReason {
-    let (code, text) = match error {
-        ProtocolError::Io(error) if error.kind() == ErrorKind::InvalidData => {
-            (CloseCode::Invalid, "a text message must be UTF-8")
-        }
-        // In one frame, or put together from several, which actix-ws tells as an error of input.
-        ProtocolError::Overflow | ProtocolError::Io(_) => {
-            (CloseCode::Size, "the message is larger than a request body may be")
-        }
-        _ => (CloseCode::Protocol, "that was not a WebSocket message"),
-    };
-    CloseReason { code, description: Some(text.into()) }
-}
-
-async fn write(follow: &Follow, step: &Step, session: &mut Session) -> Result<(), Closed> {
-    match step {
-        Step::Batch(batch) => {
-            let mut line = Vec::with_capacity(batch.data.len() + 128);
-            ndjson::encode(&mut line, follow.log().config().kind(), data_of(batch), &follow.control(batch));
-            line.pop();
-            session.text(String::from_utf8_lossy(&line).into_owned()).await
-        }
-        // The ping is for the path, the empty frame for the page, which never sees pings.
-        Step::Heartbeat => {
-            session.ping(b"").await?;
-            session.text("").await
-        }
-        Step::Leave => Ok(()),
-    }
+    })
 }

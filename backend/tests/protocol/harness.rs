@@ -57,7 +57,9 @@ impl Server {
 
     /// With the settings that `change` makes of those.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config { workers: Some(2), store: StoreKind::Memory, ..Config::default() };
+        // The same tests hold with the hand-off of live readers and without it.
+        let hand_off = std::env::var_os("TAILWATER_TEST_WITHOUT_HAND_OFF").is_none();
+        let mut config = Config { workers: Some(2), store: StoreKind::Memory, hand_off, ..Config::default() };
         change(&mut config);
         Self::run(move |listener, shutdown| tailwater::server::run(listener, config, shutdown))
     }

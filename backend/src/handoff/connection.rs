@@ -1,0 +1,241 @@
+//! One connection that left its dispatcher: in its group while it keeps up, by itself while it does not, and back again.
+
+use super::group::{Groups, Holding, PutOut, Riding};
+use super::slot::Left;
+use crate::cursor::Cursors;
+use crate::dialect::{Dialect, Framing};
+use crate::log::Log;
+use crate::techniques::websocket::{self, Inbox, Reply};
+use crate::techniques::{LiveParts, Step, sleep_until_some};
+use bytes::{Buf, Bytes, BytesMut};
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::ready;
+use std::time::Duration;
+use tailwater_protocol::{Offset, Technique};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+
+/// What a client may send ahead of the end of its answer.
+const BEYOND_MAX: usize = 64 << 10;
+/// Read at once from any connection of a worker.
+const SCRATCH_BYTES: usize = 16 << 10;
+/// How long a connection that is closed waits for the client to close it, too.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What the connections of one worker share.
+#[derive(Debug)]
+pub(super) struct Commons {
+    pub(super) groups: Rc<Groups>,
+    /// Silence after which a client that does not read is given up.
+    pub(super) write_silence_max: Duration,
+    /// The largest message on a WebSocket.
+    pub(super) message_max: usize,
+    pub(super) explain: websocket::Explain,
+    scratch: RefCell<Box<[u8]>>,
+}
+
+/// What a dispatcher goes on with: the connection, and what was read from it already.
+pub(super) type Returned = (TcpStream, Bytes);
+
+struct Reader<'a> {
+    commons: &'a Commons,
+    log: Arc<Log>,
+    technique: Technique,
+    dialect: &'static Dialect,
+    socket: OwnedReadHalf,
+    /// What came after the request on a connection that is no WebSocket.
+    beyond: BytesMut,
+    /// What came on a WebSocket and is not answered yet.
+    inbox: Option<Box<Inbox>>,
+}
+
+/// How a reader's time by itself ends.
+enum Alone {
+    /// It is in a group.
+    Aboard(Riding),
+    /// Its answer is written to the end.
+    Done(OwnedWriteHalf),
+    /// The client left, or does not read.
+    Gone,
+}
+
+impl Commons {
+    pub(super) fn new(
+        groups: Groups,
+        write_silence_max: Duration,
+        message_max: usize,
+        explain: websocket::Explain,
+    ) -> Self {
+        let scratch = RefCell::new(vec![0; SCRATCH_BYTES].into());
+        Self { groups: Rc::new(groups), write_silence_max, message_max, explain, scratch }
+    }
+}
+
+/// Serves a reader to the end of its answer; returns the connection when it may serve another request.
+pub(super) async fn attend(commons: &Commons, left: Left) -> Option<Returned> {
+    let Left { stream, seat, beyond } = left;
+    let LiveParts { log, at, place, technique, dialect } = seat.live.into_parts();
+    let (socket, write) = stream.into_split();
+    let recycle_at = place.recycle_at;
+    let mut reader = Reader { commons, log, technique, dialect, socket, beyond: BytesMut::new(), inbox: None };
+    reader.take(&beyond);
+    let mut put_out = PutOut { holding: Holding { socket: write, place }, rest: Bytes::new(), at, is_last: false };
+    loop {
+        // On the heap, and only for as long as it lasts: most readers are aboard most of the time.
+        let aboard = match Box::pin(reader.alone(put_out)).await {
+            Alone::Aboard(aboard) => aboard,
+            Alone::Done(write) => return Box::pin(reader.part(write, seat.keep_alive)).await,
+            Alone::Gone => return None,
+        };
+        put_out = loop {
+            tokio::select! {
+                biased;
+                put_out = aboard.put_out() => break put_out,
+                came = reader.receive() => {
+                    if came.unwrap_or(0) == 0 || reader.beyond.len() > BEYOND_MAX {
+                        return None;
+                    }
+                    if reader.inbox.is_some() {
+                        break aboard.leave().await;
+                    }
+                }
+                () = sleep_until_some(recycle_at) => {
+                    let left = aboard.leave().await;
+                    break left.and_last(&dialect.closing_on_http1(&Step::Leave));
+                }
+            }
+        };
+    }
+}
+
+impl Reader<'_> {
+    /// Until it has caught up and is in a group, or at the end of its answer.
+    async fn alone(&mut self, put_out: PutOut) -> Alone {
+        let PutOut { mut holding, mut rest, mut at, mut is_last } = put_out;
+        loop {
+            if write(&holding.socket, rest, self.commons.write_silence_max).await.is_err() {
+                return Alone::Gone;
+            }
+            if is_last {
+                return Alone::Done(holding.socket);
+            }
+            if let Some(reply) = self.answer().await {
+                (rest, is_last) = match reply {
+                    Reply::Frame(frame) => (frame, false),
+                    Reply::Last(frame) => (frame, true),
+                };
+                continue;
+            }
+            rest = Bytes::new();
+            let group = self.commons.groups.find(&self.log, self.technique, self.dialect, at);
+            match at.cmp(&group.at()) {
+                Ordering::Less => {
+                    (rest, at, is_last) = self.next_page(at, group.at()).await;
+                    holding.place.counted.is_at(at);
+                }
+                Ordering::Greater => group.moved().await,
+                Ordering::Equal => match group.board(holding, at) {
+                    Ok(aboard) => return Alone::Aboard(aboard),
+                    Err(back) => {
+                        holding = back;
+                        group.moved().await;
+                    }
+                },
+            }
+        }
+    }
+
+    /// What lies between its position and its group's, the position after it, and whether the answer ends with it.
+    async fn next_page(&self, at: Offset, until: Offset) -> (Bytes, Offset, bool) {
+        let page_max = self.commons.groups.terms().page_max;
+        match self.log.read_until(at, until, page_max).await {
+            Ok(batch) => {
+                let (next, kind) = (batch.next, self.log.config().kind());
+                let piece = self.dialect.piece_on_http1(kind, &Step::Batch(batch), Cursors::common().now());
+                (piece, next, false)
+            }
+            Err(error) => {
+                tracing::debug!("stream {}: a live answer ends at {at}: {error}", self.log.name());
+                (self.dialect.closing_on_http1(&Step::Leave), at, true)
+            }
+        }
+    }
+
+    /// What a client's message is answered with; `None` when there is none.
+    async fn answer(&mut self) -> Option<Reply> {
+        let inbox = self.inbox.as_deref_mut()?;
+        let reply = websocket::answer(&self.log, inbox, self.commons.explain).await;
+        if inbox.is_empty() {
+            self.inbox = None;
+        }
+        reply
+    }
+
+    /// Takes what the client sends; how many bytes that were, 0 when it has left.
+    async fn receive(&mut self) -> io::Result<usize> {
+        let scratch = &self.commons.scratch;
+        let piece = poll_fn(|context| {
+            let mut scratch = scratch.borrow_mut();
+            let mut buffer = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
+            io::Result::Ok(Bytes::copy_from_slice(buffer.filled())).into()
+        });
+        let piece = piece.await?;
+        self.take(&piece);
+        Ok(piece.len())
+    }
+
+    fn take(&mut self, piece: &[u8]) {
+        if self.dialect.framing_on_http1() != Framing::TextFrame {
+            self.beyond.extend_from_slice(piece);
+        } else if !piece.is_empty() {
+            let message_max = self.commons.message_max;
+            self.inbox.get_or_insert_with(|| Box::new(Inbox::new(message_max))).push(piece);
+        }
+    }
+
+    /// The end of the answer: on to the next request, or goodbye.
+    async fn part(mut self, mut write: OwnedWriteHalf, keep_alive: bool) -> Option<Returned> {
+        let is_stopping = *self.commons.groups.terms().stop.borrow();
+        if keep_alive && !is_stopping && self.dialect.framing_on_http1() == Framing::Chunk {
+            let stream = self.socket.reunite(write).ok()?;
+            return Some((stream, self.beyond.freeze()));
+        }
+        // What the client sends until it has read the end would otherwise take the end away from it.
+        let goodbye = async {
+            write.shutdown().await?;
+            while self.receive().await? > 0 {
+                self.beyond.clear();
+                self.inbox = None;
+            }
+            io::Result::Ok(())
+        };
+        let _gone_either_way = timeout(LINGER, goodbye).await;
+        None
+    }
+}
+
+/// Writes all of `bytes`.
+///
+/// # Errors
+/// When the client has left, or takes nothing for `silence_max`.
+async fn write(socket: &OwnedWriteHalf, mut bytes: Bytes, silence_max: Duration) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match socket.try_write(&bytes) {
+            Ok(written) => bytes.advance(written),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                timeout(silence_max, socket.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! Readers of one stream at the same position by the same technique: what comes is encoded once and written to each.
+
+use crate::cursor::Cursors;
+use crate::dialect::Dialect;
+use crate::log::{Log, StreamId};
+use crate::techniques::{Follow, Place, Terms};
+use bytes::Bytes;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::sync::Arc;
+use tailwater_protocol::{Offset, Technique};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+use tokio::task::{spawn_local, yield_now};
+
+/// Connections written to before others on this worker get their turn.
+const WRITES_AT_ONCE: usize = 64;
+
+/// The groups of one worker.
+#[derive(Debug)]
+pub(super) struct Groups {
+    all: RefCell<HashMap<(StreamId, Technique), Rc<Group>>>,
+    terms: Terms,
+}
+
+/// One group; it lives as long as its task, which ends when nobody is left or nothing will come.
+#[derive(Debug)]
+pub(super) struct Group {
+    log: Arc<Log>,
+    dialect: &'static Dialect,
+    seats: RefCell<Vec<Rc<Aboard>>>,
+    /// Everything before it was written to everybody aboard.
+    at_bytes: Cell<u64>,
+    /// Whether seats are being served, when nobody can come aboard.
+    is_delivering: Cell<bool>,
+    /// Tells those who wait to come aboard that it moved, or ended.
+    moved: Notify,
+}
+
+/// One reader's seat in a group.
+#[derive(Debug)]
+pub(super) struct Aboard {
+    /// Gone once the reader has left, or was put out.
+    holding: RefCell<Option<Holding>>,
+    /// Where it was put out.
+    put_out: RefCell<Option<PutOut>>,
+    told: Notify,
+    /// Everything before it was written.
+    at_bytes: Cell<u64>,
+}
+
+/// The reader's end of its seat; dropped, it leaves with all that it had.
+#[derive(Debug)]
+pub(super) struct Riding(Rc<Aboard>);
+
+/// What a reader has with it.
+#[derive(Debug)]
+pub(super) struct Holding {
+    pub(super) socket: OwnedWriteHalf,
+    pub(super) place: Place,
+}
+
+/// A reader whose connection did not take everything at once, or for which nothing more comes.
+#[derive(Debug)]
+pub(super) struct PutOut {
+    pub(super) holding: Holding,
+    /// What is to be written before anything else.
+    pub(super) rest: Bytes,
+    /// The position after it.
+    pub(super) at: Offset,
+    /// Whether the answer ends with it.
+    pub(super) is_last: bool,
+}
+
+impl Groups {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self { all: RefCell::default(), terms }
+    }
+
+    /// What its readers are served with.
+    pub(super) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The group of those who read `log` by `technique`; a new one at `from` if there is none.
+    pub(super) fn find(
+        self: &Rc<Self>,
+        log: &Arc<Log>,
+        technique: Technique,
+        dialect: &'static Dialect,
+        from: Offset,
+    ) -> Rc<Group> {
+        let key = (log.id(), technique);
+        if let Some(group) = self.all.borrow().get(&key) {
+            return Rc::clone(group);
+        }
+        let group = Rc::new(Group {
+            log: Arc::clone(log),
+            dialect,
+            seats: RefCell::default(),
+            at_bytes: Cell::new(from.bytes()),
+            is_delivering: Cell::new(false),
+            moved: Notify::new(),
+        });
+        self.all.borrow_mut().insert(key, Rc::clone(&group));
+        let (groups, running) = (Rc::clone(self), Rc::clone(&group));
+        spawn_local(async move {
+            running
+                .run(groups.terms.clone(), || {
+                    groups.all.borrow_mut().remove(&key);
+                })
+                .await;
+        });
+        group
+    }
+}
+
+impl Group {
+    /// Everything before it was written to everybody aboard.
+    pub(super) fn at(&self) -> Offset {
+        Offset::new(self.at_bytes.get()).unwrap_or(Offset::MAX)
+    }
+
+    /// Takes a reader aboard who was given everything before `at`; gives it back when the group is elsewhere or busy.
+    pub(super) fn board(&self, holding: Holding, at: Offset) -> Result<Riding, Holding> {
+        if self.is_delivering.get() || at != self.at() {
+            return Err(holding);
+        }
+        let aboard = Rc::new(Aboard {
+            holding: RefCell::new(Some(holding)),
+            put_out: RefCell::default(),
+            told: Notify::new(),
+            at_bytes: Cell::new(at.bytes()),
+        });
+        self.seats.borrow_mut().push(Rc::clone(&aboard));
+        Ok(Riding(aboard))
+    }
+
+    /// Waits until the group has moved or ended.
+    pub(super) async fn moved(&self) {
+        self.moved.notified().await;
+    }
+
+    /// Serves everybody aboard, to the end. `remove` makes the group unfindable; nobody comes aboard after it.
+    async fn run(&self, terms: Terms, remove: impl FnOnce()) {
+        let mut follow = Follow::new(Arc::clone(&self.log), self.at(), false, terms);
+        let kind = self.log.config().kind();
+        while let Some(step) = follow.next().await {
+            let mut piece = self.dialect.piece_on_http1(kind, &step, Cursors::common().now());
+            if step.is_last() {
+                piece = [piece, self.dialect.closing_on_http1(&step)].concat().into();
+            }
+            self.deliver(&piece, follow.at(), step.is_last()).await;
+            if self.seats.borrow().is_empty() {
+                break;
+            }
+        }
+        remove();
+        self.moved.notify_waiters();
+    }
+
+    /// Writes `piece` to everybody aboard; who can't take it whole is put out.
+    async fn deliver(&self, piece: &Bytes, at: Offset, is_last: bool) {
+        self.is_delivering.set(true);
+        self.at_bytes.set(at.bytes());
+        let mut seats = self.seats.take();
+        let (mut kept, mut written) = (0, 0);
+        for number in 0..seats.len() {
+            if seats[number].serve(piece, at, is_last) {
+                seats.swap(kept, number);
+                kept += 1;
+            }
+            written += 1;
+            if written % WRITES_AT_ONCE == 0 {
+                yield_now().await;
+            }
+        }
+        seats.truncate(kept);
+        self.seats.replace(seats);
+        self.is_delivering.set(false);
+        self.moved.notify_waiters();
+    }
+}
+
+impl PutOut {
+    /// The same, with the last of the answer after it.
+    pub(super) fn and_last(self, closing: &Bytes) -> Self {
+        if self.is_last {
+            return self;
+        }
+        Self { rest: [&self.rest[..], closing].concat().into(), is_last: true, ..self }
+    }
+}
+
+impl Riding {
+    /// Leaves the group, or was put out before.
+    pub(super) async fn leave(&self) -> PutOut {
+        let at = Offset::new(self.0.at_bytes.get()).unwrap_or(Offset::MAX);
+        match self.0.holding.take() {
+            Some(holding) => PutOut { holding, rest: Bytes::new(), at, is_last: false },
+            None => self.put_out().await,
+        }
+    }
+
+    /// Waits until it is put out.
+    pub(super) async fn put_out(&self) -> PutOut {
+        loop {
+            if let Some(put_out) = self.0.put_out.take() {
+                return put_out;
+            }
+            self.0.told.notified().await;
+        }
+    }
+}
+
+impl Drop for Riding {
+    fn drop(&mut self) {
+        drop(self.0.holding.take());
+    }
+}
+
+impl Aboard {
+    /// Whether it stays.
+    fn serve(&self, piece: &Bytes, at: Offset, is_last: bool) -> bool {
+        let mut place = self.holding.borrow_mut();
+        let Some(holding) = &*place else { return false };
+        let written = match holding.socket.try_write(piece) {
+            Ok(written) => written,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            // The reader's own task notices, too; this way it does not come aboard again.
+            Err(_) => piece.len(),
+        };
+        holding.place.counted.is_at(at);
+        self.at_bytes.set(at.bytes());
+        if written == piece.len() && !is_last {
+            return true;
+        }
+        if let Some(holding) = place.take() {
+            self.put_out.replace(Some(PutOut { holding, rest: piece.slice(written..), at, is_last }));
+            self.told.notify_one();
+        }
+        false
+    }
+}
