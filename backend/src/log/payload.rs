@@ -113,17 +113,6 @@ impl Payload {
         Ok(Self { bytes: bytes.freeze(), ends: Ends::Many(ends) })
     }
 
-    /// What was kept before: `bytes`, and where the messages in them end, the last one at their end; none for one message.
-    /// `None` when these do not fit each other.
-    pub(crate) fn restore(bytes: Bytes, ends: Vec<usize>) -> Option<Self> {
-        let rises = ends.iter().try_fold(0, |before, &end| (end > before).then_some(end));
-        match rises {
-            Some(0) if !bytes.is_empty() => Some(Self { bytes, ends: Ends::One }),
-            Some(last) if last > 0 && last == bytes.len() => Some(Self { bytes, ends: Ends::Many(ends.into()) }),
-            _ => None,
-        }
-    }
-
     /// Where messages end, counted from the payload's first byte; empty for one message.
     pub(crate) fn ends(&self) -> &[usize] {
         match &self.ends {
@@ -163,23 +152,6 @@ impl Payload {
             Ends::Many(ends) => ends.len(),
         }
     }
-
-    /// Whether a message begins or ends `at` bytes from the payload's first.
-    pub fn is_boundary(&self, at: usize) -> bool {
-        at == 0 || at == self.len() || matches!(&self.ends, Ends::Many(ends) if ends.binary_search(&at).is_ok())
-    }
-
-    /// The end of the last whole message that ends in `from..=limit`; the end of the first after `from` if none does.
-    pub fn cut(&self, from: usize, limit: usize) -> usize {
-        match &self.ends {
-            Ends::One => self.len(),
-            Ends::Many(ends) => {
-                let first = ends.partition_point(|&end| end <= from);
-                let after = ends.partition_point(|&end| end <= limit);
-                ends.get(after.max(first + 1) - 1).copied().unwrap_or(self.len())
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -216,10 +188,10 @@ mod tests {
 
     #[test]
     fn messages_put_together_are_those_that_came_apart() {
-        for (kind, kept, boundary) in [(ContentKind::Json, "1,22,", 2), (ContentKind::Text, "122", 1)] {
+        for (kind, kept, ends) in [(ContentKind::Json, "1,22,", [2, 5]), (ContentKind::Text, "122", [1, 3])] {
             let payload = Payload::of_messages(kind, [&b"1"[..], b"22"]).unwrap();
             assert_eq!((payload.bytes().as_ref(), payload.messages()), (kept.as_bytes(), 2));
-            assert!(payload.is_boundary(boundary), "{kind:?}");
+            assert_eq!(payload.ends(), ends, "{kind:?}");
             assert!(Payload::of_messages(kind, []).is_none());
             assert!(Payload::of_messages(kind, [&b"1"[..], b""]).is_none());
         }
@@ -232,17 +204,5 @@ mod tests {
         for body in ["{", "[1,", "[1 2]", "nul", "1 2", "[1]x", "\u{feff}1"] {
             assert!(matches!(json(body), Err(PayloadError::NotJson(_))), "{body}");
         }
-    }
-
-    #[test]
-    fn a_cut_never_splits_a_message_and_always_moves() {
-        let payload = json("[1,22,333]").unwrap(); // ends at 2, 5, 9
-        for (from, limit, end) in
-            [(0, 0, 2), (0, 1, 2), (0, 2, 2), (0, 4, 2), (0, 5, 5), (2, 3, 5), (5, 5, 9), (0, 99, 9)]
-        {
-            assert_eq!(payload.cut(from, limit), end, "{from}..={limit}");
-        }
-        assert!([0, 2, 5, 9].into_iter().all(|at| payload.is_boundary(at)));
-        assert!([1, 3, 4, 6, 8].into_iter().all(|at| !payload.is_boundary(at)));
     }
 }

@@ -35,6 +35,7 @@ mod tests;
 pub use commit::Counts;
 pub use open::OpenError;
 
+use super::page::{distance, nanos};
 use super::{Commit, Cut, Done, Reading, Recovery, Seeking, Store, StoreError, StreamId};
 use bytes::Bytes;
 use commit::Committer;
@@ -246,24 +247,35 @@ impl Drop for DiskStore {
 fn seek(engine: &Engine, stream: &Stream, cut: Cut) -> Result<Offset, StoreError> {
     let (earliest, end) = {
         let kept = stream.kept();
-        (kept.state.earliest, kept.end)
+        (kept.state.earliest, kept.end())
     };
     let found = match cut {
-        Cut::AtMost(at) if at >= end => end,
-        Cut::AtMost(at) => engine.first_at(stream.id, at)?.unwrap_or(earliest),
+        Cut::AtMost(at) if at >= end => Ok(end),
+        Cut::AtMost(at) => {
+            let first = engine.first_at(stream.id, at)?.unwrap_or(earliest);
+            match engine.records(stream.id, first, end).next() {
+                Some(page) => page.map(|page| page.cut_at(page.index.last_append(distance(page.at, at)))),
+                None => Ok(earliest),
+            }
+        }
         Cut::OlderThan(time) => {
             let first = engine.first_at(stream.id, earliest)?.unwrap_or(earliest);
-            let mut found = earliest;
-            for record in engine.records(stream.id, first, end) {
-                match record {
-                    Ok(record) if record.time < time => found = record.end(),
-                    Ok(_) => break,
-                    Err(damage) => return stream.check(earliest).and(Err(damage)),
+            let mut found = Ok(earliest);
+            for page in engine.records(stream.id, first, end) {
+                let since = page.map(|page| {
+                    let since = page.index.first_since(nanos(time), distance(page.at, earliest));
+                    (page.cut_at(since.unwrap_or(page.index.len())), since.is_some())
+                });
+                let is_last = !matches!(since, Ok((_, false)));
+                found = since.map(|(position, _)| position);
+                if is_last {
+                    break;
                 }
             }
             found
         }
     };
-    stream.check(end)?;
-    Ok(found.max(earliest))
+    // What was swept away meanwhile is not damage.
+    stream.check(if found.is_ok() { end } else { earliest })?;
+    found.map(|found| found.max(earliest))
 }

@@ -1,17 +1,13 @@
 //! The store that keeps everything in memory: nothing survives the process, and a limit keeps it from eating the machine.
 
-use super::page::{Record, page};
+use super::page::Record;
+use super::tape::Tape;
 use super::{Change, Commit, Cut, Done, Reading, Seeking, Store, StoreError, StreamId};
-use crate::log::Payload;
 use bytes::Bytes;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::SystemTime;
 use tailwater_protocol::Offset;
-
-/// Bytes that an append costs beside its payload: its place in the queue and the allocation's head, measured as about 96.
-const RECORD_OVERHEAD_BYTES: u64 = 96;
 
 /// Streams in memory, up to a number of bytes.
 #[derive(Debug)]
@@ -22,11 +18,9 @@ pub struct MemoryStore {
 }
 
 /// What is kept of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
-    records: VecDeque<Record>,
-    begins: Offset,
-    end: Offset,
+    tape: Tape,
     /// Set under the lock by the deletion: an append that found the stream before must not fill it after.
     is_deleted: bool,
 }
@@ -58,33 +52,40 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn release(&self, records: impl Iterator<Item = Record>) {
-        let bytes = records.map(|record| cost(&record.payload)).sum();
-        self.kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    /// Corrects what is counted as in use when something that took `before` bytes takes `after` now.
+    fn correct(&self, before: usize, after: usize) {
+        self.kept_bytes.fetch_add(after as u64, Ordering::Relaxed);
+        self.kept_bytes.fetch_sub(before as u64, Ordering::Relaxed);
     }
 
     fn apply(&self, Commit { stream, change }: Commit) -> Result<(), StoreError> {
         match change {
             Change::Create(new) => {
                 let begins = new.config.begins();
-                let mut kept = Kept { begins, end: begins, ..Kept::default() };
-                self.push(&mut kept, begins, new.first, new.at)?;
+                let mut kept = Kept { tape: Tape::new(begins), is_deleted: false };
+                if let Some(payload) = new.first {
+                    self.push(&mut kept, Record { at: begins, time: new.at, payload })?;
+                }
                 let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
                 streams.insert(stream, Arc::new(Mutex::new(kept)));
             }
             Change::Append { at, payload, now, .. } => {
                 let kept = self.stream(stream)?;
-                self.push(&mut lock(&kept), at, payload, now)?;
+                let mut kept = lock(&kept);
+                kept.check_end(at)?;
+                if let Some(payload) = payload {
+                    self.push(&mut kept, Record { at, time: now, payload })?;
+                }
             }
             Change::Hide => {
                 self.stream(stream)?;
             }
             Change::Trim { before } => {
                 let kept = self.stream(stream)?;
-                let mut kept = lock(&kept);
-                let keep_from = kept.records.partition_point(|record| record.end() <= before);
-                self.release(kept.records.drain(..keep_from));
-                kept.begins = kept.begins.max(before.min(kept.end));
+                let tape = &mut lock(&kept).tape;
+                let was = tape.memory_bytes();
+                tape.trim(before);
+                self.correct(was, tape.memory_bytes());
             }
             Change::Delete => {
                 let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
@@ -92,24 +93,19 @@ impl MemoryStore {
                 drop(streams);
                 let mut kept = lock(&kept);
                 kept.is_deleted = true;
-                self.release(kept.records.drain(..));
+                let was = std::mem::replace(&mut kept.tape, Tape::new(Offset::ZERO));
+                self.correct(was.memory_bytes(), 0);
             }
         }
         Ok(())
     }
 
-    fn push(&self, kept: &mut Kept, at: Offset, payload: Option<Payload>, time: SystemTime) -> Result<(), StoreError> {
-        if kept.is_deleted {
-            return Err(StoreError::NoStream);
-        }
-        if kept.end != at {
-            return Err(StoreError::OutOfStep);
-        }
-        let Some(payload) = payload else { return Ok(()) };
-        self.reserve(cost(&payload))?;
-        let record = Record { at, time, payload };
-        kept.end = record.end();
-        kept.records.push_back(record);
+    fn push(&self, kept: &mut Kept, record: Record) -> Result<(), StoreError> {
+        let tape = &mut kept.tape;
+        let (was, needed) = (tape.memory_bytes(), tape.needed(&record)?);
+        self.reserve(needed as u64)?;
+        tape.push(record);
+        self.correct(was + needed, tape.memory_bytes());
         Ok(())
     }
 }
@@ -120,12 +116,12 @@ impl Store for MemoryStore {
     }
 
     fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
-        let page = self.stream(stream).and_then(|kept| lock(&kept).page(from, until, max_bytes));
+        let page = self.stream(stream).and_then(|kept| lock(&kept).tape.page(from, until, max_bytes));
         Box::pin(std::future::ready(page))
     }
 
     fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
-        Box::pin(std::future::ready(self.stream(stream).map(|kept| lock(&kept).cut(cut))))
+        Box::pin(std::future::ready(self.stream(stream).map(|kept| lock(&kept).tape.cut(cut))))
     }
 
     fn note(&self, _: &str, _: Option<Bytes>, done: Done) {
@@ -135,22 +131,13 @@ impl Store for MemoryStore {
 }
 
 impl Kept {
-    fn cut(&self, cut: Cut) -> Offset {
-        let passed = match cut {
-            Cut::AtMost(at) => self.records.partition_point(|record| record.end() <= at),
-            Cut::OlderThan(time) => self.records.iter().take_while(|record| record.time < time).count(),
-        };
-        passed.checked_sub(1).and_then(|last| self.records.get(last)).map_or(self.begins, Record::end)
+    fn check_end(&self, at: Offset) -> Result<(), StoreError> {
+        match self.tape.end() {
+            _ if self.is_deleted => Err(StoreError::NoStream),
+            end if end != at => Err(StoreError::OutOfStep),
+            _ => Ok(()),
+        }
     }
-
-    fn page(&self, from: Offset, until: Offset, max_bytes: usize) -> Result<Bytes, StoreError> {
-        let first = self.records.partition_point(|record| record.end() <= from);
-        page(self.records.range(first..).map(Ok), from, until, max_bytes, self.end)
-    }
-}
-
-fn cost(payload: &Payload) -> u64 {
-    payload.memory_bytes() as u64 + RECORD_OVERHEAD_BYTES
 }
 
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {

@@ -15,6 +15,7 @@
 mod disk;
 mod memory;
 mod page;
+mod tape;
 
 pub use disk::{Counts, DiskOptions, DiskStore, OpenError, SyncMode};
 pub use memory::MemoryStore;

@@ -4,19 +4,19 @@
 //! put under another key, cut short or changed is [`Damage`], never another value.
 
 use super::super::StreamId;
-use super::super::page::Record;
-use crate::log::{Accepted, Expiry, Fork, Payload, ProducerId, StreamConfig, StreamName};
+use super::super::page::{Index, Page, Record, nanos};
+use crate::log::{Accepted, Expiry, Fork, ProducerId, StreamConfig, StreamName};
 use bytes::Bytes;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::Offset;
 
 /// The version of every value written.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The kind of a key, part of its checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Space {
-    /// One append: number of the stream, position.
+    /// Appends of one stream in a row: its number, the position of the first.
     Data = 1,
     /// What is known of a stream: its number and a [`Fact`].
     Facts = 2,
@@ -148,43 +148,57 @@ fn checksum(space: Space, key: &[u8], covered: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The value of an append under its key.
-pub(super) fn seal_record(key: &[u8], record: &Record) -> Vec<u8> {
-    let payload = &record.payload;
-    let mut value = Vec::with_capacity(payload.len() + payload.ends().len() * 2 + 24);
+/// The value of appends in a row, at least one, under their key: how many; of each when, how many messages and how long each
+/// is; then their bytes.
+pub(super) fn seal_records(key: &[u8], records: &[Record]) -> Vec<u8> {
+    let size = |record: &Record| record.payload.len() + record.payload.messages() * 3 + 10;
+    let mut value = Vec::with_capacity(records.iter().map(size).sum::<usize>() + 16);
     value.push(VERSION);
-    put_time(&mut value, record.time);
-    put_number(&mut value, payload.ends().len() as u64);
-    let mut before = 0;
-    for &end in payload.ends() {
-        put_number(&mut value, (end - before) as u64);
-        before = end;
+    put_number(&mut value, records.len() as u64);
+    for Record { time, payload, .. } in records {
+        put_time(&mut value, *time);
+        put_number(&mut value, payload.messages() as u64);
+        let mut before = 0;
+        for &end in payload.ends() {
+            put_number(&mut value, (end - before) as u64);
+            before = end;
+        }
+        if payload.ends().is_empty() {
+            put_number(&mut value, payload.len() as u64);
+        }
     }
-    value.extend_from_slice(payload.bytes());
+    records.iter().for_each(|record| value.extend_from_slice(record.payload.bytes()));
     let sum = checksum(Space::Data, key, &value);
     value.extend_from_slice(&sum.to_le_bytes());
     value
 }
 
-/// The append that a key and its value hold.
-pub(super) fn open_record(key: &[u8], value: &Bytes) -> Result<Record, Damage> {
+/// The appends that a key and its value hold.
+pub(super) fn open_records(key: &[u8], value: &Bytes) -> Result<Page, Damage> {
     let body = open(Space::Data, key, value)?;
     let (_, at) = read_data_key(key)?;
     let mut input = Input(body);
-    let time = input.time()?;
-    let count = input.length()?;
-    if count > body.len() {
-        return Err(Damage("it counts more messages than it has bytes"));
+    let appends = input.count(body.len())?;
+    let mut index = Index::with_capacity(appends);
+    let mut ends = Vec::new();
+    for _ in 0..appends {
+        let time = u64::from_le_bytes(input.chunk()?);
+        let mut end = 0_usize;
+        ends.clear();
+        for _ in 0..input.count(body.len())? {
+            let length = Some(input.length()?).filter(|length| (1..=body.len()).contains(length));
+            end += length.ok_or(Damage("a message is impossibly long or short"))?;
+            ends.push(end);
+        }
+        if end == 0 {
+            return Err(Damage("an append has no message"));
+        }
+        index.push(time, end, &ends);
     }
-    let mut ends = Vec::with_capacity(count);
-    let mut end = 0_usize;
-    for _ in 0..count {
-        end = end.checked_add(input.length()?).ok_or(Damage("a message is impossibly long"))?;
-        ends.push(end);
+    if index.len() != input.0.len() || appends == 0 {
+        return Err(Damage("its messages do not fit its bytes"));
     }
-    let bytes = value.slice_ref(input.0);
-    let payload = Payload::restore(bytes, ends).ok_or(Damage("its messages do not fit its bytes"))?;
-    Ok(Record { at, time, payload })
+    Ok(Page::new(at, value.slice_ref(input.0), index))
 }
 
 impl Stream {
@@ -307,9 +321,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 
 /// Nanoseconds since 1970, which reaches to 2554.
 fn put_time(out: &mut Vec<u8>, time: SystemTime) {
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let nanos = u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX);
-    out.extend_from_slice(&nanos.to_le_bytes());
+    out.extend_from_slice(&nanos(time).to_le_bytes());
 }
 
 fn put_duration(out: &mut Vec<u8>, duration: Duration) {
@@ -364,6 +376,12 @@ impl<'a> Input<'a> {
         usize::try_from(self.number()?).map_err(|_| Damage("a length is impossible"))
     }
 
+    /// How many of something there are, each of which takes at least one of `bytes_max` bytes.
+    fn count(&mut self, bytes_max: usize) -> Result<usize, Damage> {
+        let count = self.length()?;
+        if count > bytes_max { Err(Damage("it counts more than it has bytes")) } else { Ok(count) }
+    }
+
     fn text(&mut self) -> Result<&'a str, Damage> {
         let length = self.length()?;
         std::str::from_utf8(self.take(length)?).map_err(|_| Damage("a text is not UTF-8"))
@@ -408,30 +426,37 @@ impl<'a> Input<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Payload;
     use tailwater_protocol::headers::ContentKind;
 
-    fn record(body: &'static str) -> Record {
-        let payload = Payload::parse(ContentKind::Json, Bytes::from_static(body.as_bytes())).unwrap();
-        let time = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789);
-        Record { at: Offset::new(77).unwrap(), time, payload }
+    fn records(bodies: &[&'static str]) -> Vec<Record> {
+        let mut at = Offset::new(77).unwrap();
+        let record = |(number, body): (u64, &&'static str)| {
+            let payload = Payload::parse(ContentKind::Json, Bytes::from_static(body.as_bytes())).unwrap();
+            let time = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789 - number);
+            let record = Record { at, time, payload };
+            at = record.end();
+            record
+        };
+        (0..).zip(bodies).map(record).collect()
     }
 
     #[test]
-    fn a_record_comes_back_as_it_was_and_any_flipped_bit_is_damage() {
-        for body in ["1", "[1,22,333]", "[\"x\"]"] {
-            let was = record(body);
-            let key = data_key(StreamId(5), was.at);
-            let value = seal_record(&key, &was);
-            let is = open_record(&key, &Bytes::from(value.clone())).unwrap();
-            assert_eq!((is.at, is.time, is.payload.bytes()), (was.at, was.time, was.payload.bytes()), "{body}");
-            assert_eq!(is.payload.ends(), was.payload.ends(), "{body}");
+    fn appends_come_back_as_they_were_and_any_flipped_bit_is_damage() {
+        for bodies in [&["1"][..], &["[1,22,333]"], &["[\"x\"]"], &["1", "[22,3]", "4"]] {
+            let were = records(bodies);
+            let key = data_key(StreamId(5), were[0].at);
+            let value = seal_records(&key, &were);
+            let are = open_records(&key, &Bytes::from(value.clone())).unwrap();
+            let pages: Vec<_> = were.into_iter().map(Page::of).collect();
+            assert_eq!(Some(&are), Page::join(pages.iter()).as_ref(), "{bodies:?}");
             for bit in 0..value.len() * 8 {
                 let mut flipped = value.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
-                assert!(open_record(&key, &Bytes::from(flipped)).is_err(), "{body}, bit {bit}");
+                assert!(open_records(&key, &Bytes::from(flipped)).is_err(), "{bodies:?}, bit {bit}");
             }
-            let elsewhere = data_key(StreamId(6), was.at);
-            assert!(open_record(&elsewhere, &Bytes::from(value)).is_err(), "{body} under another key");
+            let elsewhere = data_key(StreamId(6), are.at);
+            assert!(open_records(&elsewhere, &Bytes::from(value)).is_err(), "{bodies:?} under another key");
         }
     }
 

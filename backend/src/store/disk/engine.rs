@@ -1,6 +1,6 @@
 //! The key-value engine beneath the disk store: fjall, its spaces, its limits, and what its failures mean here.
 
-use super::super::page::{Record, page};
+use super::super::page::{Page, page};
 use super::super::{StoreError, StreamId};
 use super::codec::{self, Damage, Fact, Space};
 use bytes::Bytes;
@@ -181,39 +181,40 @@ impl Engine {
         max_bytes: usize,
     ) -> Result<Bytes, StoreError> {
         let first = self.first_at(stream, from)?.unwrap_or(from);
-        page(self.records(stream, first, until), from, until, max_bytes, end)
+        page(self.records(stream, first, until), [from, until, end], max_bytes, max_bytes)
     }
 
-    /// Where the append begins in which `position` lies or which begins there; `None` when nothing before it is kept.
+    /// Where the appends begin that are kept together and among which `position` lies or which begin there; `None` when nothing
+    /// before it is kept.
     pub(super) fn first_at(&self, stream: StreamId, position: Offset) -> Result<Option<Offset>, StoreError> {
         let range = codec::data_key(stream, Offset::ZERO)..=codec::data_key(stream, position);
         let key = self.data.range(range).next_back().map(Guard::key).transpose().map_err(unreadable)?;
         Ok(key.map(|key| codec::read_data_key(&key)).transpose().map_err(damaged)?.map(|(_, at)| at))
     }
 
-    /// The appends of a stream that begin in `from..until`, without gaps.
+    /// The appends of a stream as they are kept together, those that begin in `from..until`, without gaps.
     pub(super) fn records(
         &self,
         stream: StreamId,
         from: Offset,
         until: Offset,
-    ) -> impl Iterator<Item = Result<Record, StoreError>> + use<> {
+    ) -> impl Iterator<Item = Result<Page, StoreError>> + use<> {
         let mut expected = from;
         self.data.range(codec::data_key(stream, from)..codec::data_key(stream, until)).map(move |guard| {
-            let record = open_record(guard)?;
-            if record.at != expected {
-                let (id, at) = (stream.0, record.at);
+            let page = open_records(guard)?;
+            if page.at != expected {
+                let (id, at) = (stream.0, page.at);
                 return Err(StoreError::Damaged(format!("stream {id} has nothing between {expected} and {at}")));
             }
-            expected = record.end();
-            Ok(record)
+            expected = page.end();
+            Ok(page)
         })
     }
 
-    /// The last append of a stream, if one is kept.
-    pub(super) fn last(&self, stream: StreamId) -> Result<Option<Record>, StoreError> {
+    /// The last appends of a stream, if any are kept.
+    pub(super) fn last(&self, stream: StreamId) -> Result<Option<Page>, StoreError> {
         let range = codec::data_key(stream, Offset::ZERO)..=codec::data_key(stream, Offset::MAX);
-        self.data.range(range).next_back().map(open_record).transpose()
+        self.data.range(range).next_back().map(open_records).transpose()
     }
 
     /// Every fact of every stream, in the order of streams.
@@ -254,9 +255,9 @@ fn options(space: &str) -> KeyspaceCreateOptions {
     if space == "data" { options.data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES)) } else { options }
 }
 
-fn open_record(guard: Guard) -> Result<Record, StoreError> {
+fn open_records(guard: Guard) -> Result<Page, StoreError> {
     let (key, value) = guard.into_inner().map_err(unreadable)?;
-    codec::open_record(&key, &value.into()).map_err(|Damage(what)| {
+    codec::open_records(&key, &value.into()).map_err(|Damage(what)| {
         let place = codec::read_data_key(&key).map(|(stream, at)| format!("stream {} at {at}", stream.0));
         StoreError::Damaged(format!("{}: {what}", place.unwrap_or_else(|_| "an append".to_owned())))
     })

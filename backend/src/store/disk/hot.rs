@@ -1,6 +1,7 @@
 //! What the disk store keeps of streams in memory: where each stands, and its latest appends up to a number of bytes in all.
 
-use super::super::page::{Record, page};
+use super::super::page::Record;
+use super::super::tape::Tape;
 use super::super::{StoreError, StreamId};
 use super::codec::State;
 use bytes::Bytes;
@@ -8,8 +9,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tailwater_protocol::Offset;
 
-/// Bytes that an append costs in memory beside its payload: its places in two queues and the allocation's head.
-const RECORD_OVERHEAD_BYTES: u64 = 128;
+/// Bytes that a page costs beside its own while it is in the queue, which also keeps its stream, be it deleted, in memory.
+const PLACE_BYTES: u64 = 64 + size_of::<Stream>() as u64;
 
 /// The streams that exist, as committed.
 #[derive(Debug, Default)]
@@ -28,9 +29,7 @@ pub(super) struct Stream {
 #[derive(Debug)]
 pub(super) struct Kept {
     /// Its latest appends, up to its end.
-    latest: VecDeque<Record>,
-    /// The position after its last message.
-    pub(super) end: Offset,
+    latest: Tape,
     /// What else is known of it.
     pub(super) state: State,
     is_deleted: bool,
@@ -54,19 +53,14 @@ impl Streams {
         self.by_id.write().unwrap_or_else(PoisonError::into_inner).insert(stream.id, stream);
     }
 
-    pub(super) fn remove(&self, id: StreamId) {
-        let removed = self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if let Some(stream) = removed {
-            let mut kept = stream.kept();
-            kept.is_deleted = true;
-            kept.latest = VecDeque::new();
-        }
+    fn remove(&self, id: StreamId) -> Option<Arc<Stream>> {
+        self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(&id)
     }
 }
 
 impl Stream {
     pub(super) fn new(id: StreamId, end: Offset, state: State) -> Self {
-        Self { id, kept: Mutex::new(Kept { latest: VecDeque::new(), end, state, is_deleted: false }) }
+        Self { id, kept: Mutex::new(Kept { latest: Tape::new(end), state, is_deleted: false }) }
     }
 
     pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -75,15 +69,14 @@ impl Stream {
 
     /// A page if memory has it, or where to look for it.
     pub(super) fn look(&self, from: Offset, until: Offset, max_bytes: usize) -> Look {
-        let kept = self.kept();
+        let mut kept = self.kept();
         if let Err(refusal) = kept.check(from) {
             return Look::Here(Err(refusal));
         }
-        if from < kept.latest.front().map_or(kept.end, |record| record.at) {
-            return Look::OnDisk { end: kept.end };
+        if from < kept.latest.begins() {
+            return Look::OnDisk { end: kept.end() };
         }
-        let first = kept.latest.partition_point(|record| record.end() <= from);
-        Look::Here(page(kept.latest.range(first..).map(Ok), from, until.min(kept.end), max_bytes, kept.end))
+        Look::Here(kept.latest.page(from, until, max_bytes))
     }
 
     /// Whether `from` can still be read.
@@ -93,6 +86,11 @@ impl Stream {
 }
 
 impl Kept {
+    /// The position after its last message.
+    pub(super) fn end(&self) -> Offset {
+        self.latest.end()
+    }
+
     fn check(&self, from: Offset) -> Result<(), StoreError> {
         match self.state.earliest {
             _ if self.is_deleted => Err(StoreError::NoStream),
@@ -100,19 +98,12 @@ impl Kept {
             _ => Ok(()),
         }
     }
-
-    /// Lets go of what ends at or before the earliest position.
-    pub(super) fn trim(&mut self) {
-        let earliest = self.state.earliest;
-        let passed = self.latest.partition_point(|record| record.end() <= earliest);
-        self.latest.drain(..passed);
-    }
 }
 
-/// The latest appends of all streams in the order in which they were made: the oldest make room for new ones.
+/// Pages of the latest appends of all streams in the order in which they were begun: the oldest make room for new ones.
 #[derive(Debug)]
 pub(super) struct Hot {
-    order: VecDeque<(Arc<Stream>, Offset, u64)>,
+    order: VecDeque<(Arc<Stream>, Offset)>,
     bytes: u64,
     bytes_max: u64,
 }
@@ -122,28 +113,54 @@ impl Hot {
         Self { order: VecDeque::new(), bytes: 0, bytes_max }
     }
 
-    /// Remembers appends of one stream, which move its end.
-    pub(super) fn push(&mut self, stream: &Arc<Stream>, records: Vec<Record>) {
+    /// Remembers appends of one stream, which move its end, and lets go of what lies before its earliest position.
+    pub(super) fn publish(&mut self, stream: &Arc<Stream>, records: Vec<Record>, state: State) {
         let mut kept = stream.kept();
+        let was = kept.latest.memory_bytes();
         for record in records {
-            let bytes = record.payload.memory_bytes() as u64 + RECORD_OVERHEAD_BYTES;
-            self.bytes += bytes;
-            self.order.push_back((Arc::clone(stream), record.at, bytes));
-            kept.end = record.end();
-            kept.latest.push_back(record);
+            let at = record.at;
+            if kept.latest.push(record) {
+                self.remember(stream, at);
+            }
+        }
+        if state.earliest > kept.latest.begins() {
+            kept.latest.trim(state.earliest);
+            // What is left of a page begins here; its own place names where it began before.
+            self.remember(stream, state.earliest);
+        }
+        kept.state = state;
+        self.correct(was, kept.latest.memory_bytes());
+    }
+
+    /// Forgets a stream that was deleted.
+    pub(super) fn remove(&mut self, streams: &Streams, id: StreamId) {
+        let Some(stream) = streams.remove(id) else { return };
+        let mut kept = stream.kept();
+        kept.is_deleted = true;
+        let end = kept.end();
+        let was = std::mem::replace(&mut kept.latest, Tape::new(end));
+        self.correct(was.memory_bytes(), 0);
+    }
+
+    /// Forgets the oldest pages beyond the limit; they stay on disk.
+    pub(super) fn forget(&mut self) {
+        while self.bytes > self.bytes_max {
+            let Some((stream, at)) = self.order.pop_front() else { return };
+            self.bytes -= PLACE_BYTES;
+            let mut kept = stream.kept();
+            let was = kept.latest.memory_bytes();
+            kept.latest.forget_page(at);
+            self.correct(was, kept.latest.memory_bytes());
         }
     }
 
-    /// Forgets the oldest appends beyond the limit; they stay on disk.
-    pub(super) fn forget(&mut self) {
-        while self.bytes > self.bytes_max {
-            let Some((stream, at, bytes)) = self.order.pop_front() else { return };
-            self.bytes -= bytes;
-            let mut kept = stream.kept();
-            // Not there any more when the stream was trimmed or deleted.
-            if kept.latest.front().is_some_and(|record| record.at == at) {
-                kept.latest.pop_front();
-            }
-        }
+    fn remember(&mut self, stream: &Arc<Stream>, at: Offset) {
+        self.order.push_back((Arc::clone(stream), at));
+        self.bytes += PLACE_BYTES;
+    }
+
+    /// Corrects what is counted when something that took `before` bytes takes `after` now.
+    fn correct(&mut self, before: usize, after: usize) {
+        self.bytes = (self.bytes + after as u64).saturating_sub(before as u64);
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// The file that says what the directory is, and what it says.
 const MARK: &str = "TAILWATER";
-const MARK_TEXT: &str = "tailwater data directory, format 1\n";
+const MARK_TEXT: &str = "tailwater data directory, format 2\n";
 /// The file whose lock keeps a second server out.
 const LOCK: &str = "lock";
 /// The engine's folder, and its name while it is made.

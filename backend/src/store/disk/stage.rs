@@ -1,6 +1,6 @@
 //! One commit in the making: each change checked against what is committed and what came before it in the same commit.
 
-use super::super::page::Record;
+use super::super::page::{APPEND_BYTES_MAX, LONG, Record};
 use super::super::{Change, Commit, Marks, NewStream, StoreError, StreamId};
 use super::codec::{self, Fact, Space, State};
 use super::engine::Engine;
@@ -24,7 +24,6 @@ pub(super) struct Stage<'a> {
     streams: &'a Streams,
     room: &'a mut Room,
     touched: HashMap<StreamId, Touched>,
-    records: Vec<([u8; 16], Vec<u8>)>,
     /// By key, since one commit can hold a key only once; `None` removes.
     facts: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     notes: BTreeMap<String, Option<Vec<u8>>>,
@@ -44,14 +43,7 @@ struct Touched {
 
 impl<'a> Stage<'a> {
     pub(super) fn new(streams: &'a Streams, room: &'a mut Room) -> Self {
-        Self {
-            streams,
-            room,
-            touched: HashMap::new(),
-            records: Vec::new(),
-            facts: BTreeMap::new(),
-            notes: BTreeMap::new(),
-        }
+        Self { streams, room, touched: HashMap::new(), facts: BTreeMap::new(), notes: BTreeMap::new() }
     }
 
     /// Adds a change; one that is refused changes nothing.
@@ -65,8 +57,9 @@ impl<'a> Stage<'a> {
                     return Err(StoreError::OutOfStep);
                 }
                 if let Some(payload) = payload {
+                    check_length(size)?;
                     self.room.take(size as u64 + RECORD_OVERHEAD_BYTES)?;
-                    self.records.push(touched.push(Record { at, time: now, payload }));
+                    touched.push(Record { at, time: now, payload });
                 }
                 if close {
                     touched.close(&marks);
@@ -108,6 +101,7 @@ impl<'a> Stage<'a> {
 
     fn create(&mut self, id: StreamId, new: NewStream) -> Result<(), StoreError> {
         let first_bytes = new.first.as_ref().map_or(0, crate::log::Payload::memory_bytes);
+        check_length(first_bytes)?;
         self.room.take(first_bytes as u64 + STREAM_OVERHEAD_BYTES)?;
         let begins = new.config.begins();
         let state = State::open(begins);
@@ -121,7 +115,7 @@ impl<'a> Stage<'a> {
             records: Vec::new(),
         };
         if let Some(payload) = new.first {
-            self.records.push(touched.push(Record { at: begins, time: new.at, payload }));
+            touched.push(Record { at: begins, time: new.at, payload });
         }
         if new.closed {
             touched.close(&Marks::default());
@@ -159,8 +153,12 @@ impl<'a> Stage<'a> {
             self.put_fact(id, &Fact::State, |out| state.put(out));
         }
         let mut batch = engine.batch();
-        for (key, value) in self.records.drain(..) {
-            batch.insert(&engine.data, key, value);
+        for touched in self.touched.values().filter(|touched| !touched.is_deleted) {
+            // One value for what a commit adds to a stream: a value costs the engine more than its bytes do.
+            for records in pieces(&touched.records) {
+                let key = codec::data_key(touched.stream.id, records[0].at);
+                batch.insert(&engine.data, key, codec::seal_records(&key, records));
+            }
         }
         for (key, value) in std::mem::take(&mut self.facts) {
             match value {
@@ -181,20 +179,16 @@ impl<'a> Stage<'a> {
     pub(super) fn publish(self, hot: &mut Hot, sweeps: &Sweeps) {
         for (id, touched) in self.touched {
             if touched.is_deleted {
-                self.streams.remove(id);
+                hot.remove(self.streams, id);
                 sweeps.want(Sweep { stream: id, before: touched.end, is_gone: true, may_drop_tables: true });
                 continue;
             }
-            hot.push(&touched.stream, touched.records);
-            let mut kept = touched.stream.kept();
-            let was_trimmed = touched.state.earliest > kept.state.earliest;
-            kept.state = touched.state;
+            let before = touched.state.earliest;
+            let was_trimmed = before > touched.stream.kept().state.earliest;
+            hot.publish(&touched.stream, touched.records, touched.state);
             if was_trimmed {
-                kept.trim();
-                let before = kept.state.earliest;
                 sweeps.want(Sweep { stream: id, before, is_gone: false, may_drop_tables: true });
             }
-            drop(kept);
             if touched.is_new {
                 self.streams.insert(touched.stream);
             }
@@ -203,13 +197,28 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// Records in a row for one value each: as many as are together no longer than what is read in one piece, but one at least.
+fn pieces(records: &[Record]) -> impl Iterator<Item = &[Record]> {
+    let mut bytes = 0;
+    records.chunk_by(move |before, next| {
+        bytes += before.payload.len();
+        let fits = bytes + next.payload.len() <= LONG;
+        bytes = if fits { bytes } else { 0 };
+        fits
+    })
+}
+
+fn check_length(bytes: usize) -> Result<(), StoreError> {
+    if bytes <= APPEND_BYTES_MAX {
+        return Ok(());
+    }
+    Err(StoreError::Unwritable(format!("an append has {bytes} bytes, at most {APPEND_BYTES_MAX} fit")))
+}
+
 impl Touched {
-    fn push(&mut self, record: Record) -> ([u8; 16], Vec<u8>) {
-        let key = codec::data_key(self.stream.id, record.at);
-        let value = codec::seal_record(&key, &record);
+    fn push(&mut self, record: Record) {
         self.end = record.end();
         self.records.push(record);
-        (key, value)
     }
 
     fn close(&mut self, marks: &Marks) {
@@ -229,7 +238,7 @@ fn touch<'t>(
         std::collections::hash_map::Entry::Vacant(place) => {
             let stream = streams.find(id)?;
             let kept = stream.kept();
-            let (end, state) = (kept.end, kept.state.clone());
+            let (end, state) = (kept.end(), kept.state.clone());
             drop(kept);
             place.insert(Touched {
                 stream,

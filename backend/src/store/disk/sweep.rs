@@ -223,7 +223,7 @@ impl Sweeping<'_> {
     /// Whether the last append that begins at or before `before` also ends there.
     fn ends_by(&self, stream: StreamId, before: Offset, key: &[u8]) -> bool {
         let begins_before = codec::read_data_key(key).is_ok_and(|(_, at)| at < before);
-        begins_before && self.streams.find(stream).is_ok_and(|stream| stream.kept().end <= before)
+        begins_before && self.streams.find(stream).is_ok_and(|stream| stream.kept().end() <= before)
     }
 
     /// Removes what is known of a deleted stream, the mark of its deletion last.

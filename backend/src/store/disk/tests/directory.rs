@@ -66,12 +66,12 @@ fn a_path_that_can_t_be_a_directory_is_refused_with_its_name() {
 fn another_version_is_refused_with_both_named() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()).unwrap());
-    fs::write(directory.path().join("TAILWATER"), "tailwater data directory, format 2\n").unwrap();
+    fs::write(directory.path().join("TAILWATER"), "tailwater data directory, format 3\n").unwrap();
     let before = files(directory.path());
     let refusal = open(directory.path()).unwrap_err();
     assert!(matches!(refusal, OpenError::Version { .. }), "{refusal:?}");
     let text = refusal.to_string();
-    assert!(text.contains("format 1") && text.contains("format 2"), "{text}");
+    assert!(text.contains("format 2") && text.contains("format 3"), "{text}");
     assert_eq!(files(directory.path()), before);
 }
 
@@ -82,7 +82,7 @@ fn a_making_that_a_crash_broke_off_begins_anew() {
     fs::create_dir(&unfinished).unwrap();
     fs::write(unfinished.join("0.jnl"), "half").unwrap();
     fs::write(directory.path().join("lock"), "").unwrap();
-    fs::write(directory.path().join("TAILWATER"), "tailwater data directory, format 1\n").unwrap();
+    fs::write(directory.path().join("TAILWATER"), "tailwater data directory, format 2\n").unwrap();
     let (store, recovery) = open(directory.path()).unwrap();
     assert!(recovery.streams.is_empty());
     commit(&store, StreamId(1), creation("a", None)).unwrap();

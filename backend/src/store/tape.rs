@@ -1,0 +1,422 @@
+//! The end of a stream in memory: pages that don't change any more, and one that is being filled.
+//!
+//! Appends are copied into an open page. When the next one does not fit any more it is sealed, and pages together as long
+//! as a large one are joined. So bytes lie in one piece, readers share slices of it, and an append has no allocation of its
+//! own. What is read at the very end is copied once, and shared by all who read there before the next append.
+
+use super::page::{APPEND_BYTES_MAX, Index, LONG, Page, Record, Run, distance, nanos, page};
+use super::{Cut, StoreError};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::ops::Range;
+use tailwater_protocol::Offset;
+
+/// Bytes of the open page; an append as long becomes a page of its own, without being copied.
+const OPEN_BYTES_MAX: usize = LONG;
+/// Bytes of a large page: as many as an answer has by default (`--page-max`).
+const PAGE_BYTES: usize = 1 << 20;
+/// Bytes from which on a page is not joined to others: one more might not fit.
+const LARGE: usize = PAGE_BYTES - OPEN_BYTES_MAX;
+/// Bytes up to which an answer is put together from several pages.
+const COPIED_MAX: usize = OPEN_BYTES_MAX;
+
+/// Appends without gaps up to a stream's end.
+#[derive(Debug)]
+pub(super) struct Tape {
+    pages: VecDeque<Page>,
+    open: Open,
+    /// What was read last at the end, and where it begins: the next reader there wants the same. Not counted as kept, no more
+    /// than answers on their way are.
+    latest: Option<(Offset, Bytes)>,
+    /// Bytes of memory that the pages take.
+    pages_memory: usize,
+    /// What lies before is forgotten, though its page may still be there.
+    begins: Offset,
+}
+
+/// The page that is being filled.
+#[derive(Debug)]
+struct Open {
+    at: Offset,
+    bytes: Vec<u8>,
+    index: Index,
+    /// Bytes that it takes at once: a stream that filled a page will fill the next.
+    capacity_min: usize,
+}
+
+impl Tape {
+    /// Nothing yet, of a stream that ends at `at`.
+    pub(super) fn new(at: Offset) -> Self {
+        Self { pages: VecDeque::new(), open: Open::new(at, 0), latest: None, pages_memory: 0, begins: at }
+    }
+
+    /// The earliest position that it holds.
+    pub(super) fn begins(&self) -> Offset {
+        self.begins
+    }
+
+    /// The position after its last byte.
+    pub(super) fn end(&self) -> Offset {
+        self.open.end()
+    }
+
+    /// Bytes of memory in use.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.pages_memory + self.open.memory_bytes()
+    }
+
+    /// Bytes that an append takes at least, and at most but for the growth of the index.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`]: it is longer than an index can count.
+    pub(super) fn needed(&self, record: &Record) -> Result<usize, StoreError> {
+        let len = record.payload.len();
+        if len > APPEND_BYTES_MAX {
+            return Err(StoreError::Unwritable(format!("an append has {len} bytes, at most {APPEND_BYTES_MAX} fit")));
+        }
+        let index = size_of::<u64>() + size_of::<u32>() * record.payload.messages();
+        Ok(index + if len >= OPEN_BYTES_MAX { len } else { self.open.growth(len).max(len) })
+    }
+
+    /// Adds an append at its end; whether a page began with it.
+    pub(super) fn push(&mut self, record: Record) -> bool {
+        let len = record.payload.len();
+        let begins_page = self.open.bytes.is_empty() || self.open.bytes.len() + len > OPEN_BYTES_MAX;
+        if begins_page {
+            self.seal();
+        }
+        self.latest = None;
+        if len >= OPEN_BYTES_MAX {
+            self.open.at = record.end();
+            self.add(Page::of(record));
+        } else {
+            self.open.push(&record);
+        }
+        begins_page
+    }
+
+    /// Closes the open page and opens another.
+    fn seal(&mut self) {
+        if !self.open.bytes.is_empty() {
+            let next = Open::new(self.end(), OPEN_BYTES_MAX);
+            let Open { at, bytes, index, .. } = std::mem::replace(&mut self.open, next);
+            self.add(Page::new(at, bytes.into_boxed_slice().into(), index));
+        }
+    }
+
+    /// Adds a page, and joins the last ones once they make a large one.
+    fn add(&mut self, page: Page) {
+        self.pages_memory += page.memory_bytes();
+        self.pages.push_back(page);
+        let small = self.pages.iter().rev().take_while(|page| page.bytes.len() < LARGE);
+        let (count, bytes) = small.fold((0, 0), |(count, bytes), page| (count + 1, bytes + page.bytes.len()));
+        if count < 2 || bytes < LARGE {
+            return;
+        }
+        let first = self.pages.len() - count;
+        let joined = Page::join(self.pages.range(first..));
+        self.pages_memory -= self.pages.drain(first..).map(|page| page.memory_bytes()).sum::<usize>();
+        self.pages_memory += joined.as_ref().map_or(0, Page::memory_bytes);
+        self.pages.extend(joined);
+    }
+
+    /// A page; see [`super::Store::read`].
+    ///
+    /// # Errors
+    /// [`StoreError::Trimmed`], [`StoreError::InsideMessage`].
+    pub(super) fn page(&mut self, from: Offset, until: Offset, max_bytes: usize) -> Result<Bytes, StoreError> {
+        let until = until.min(self.end());
+        if let Some((at, latest)) = &self.latest
+            && *at == from
+            && latest.len() <= max_bytes
+            && at.advance(latest.len()) == Some(until)
+        {
+            return Ok(latest.clone());
+        }
+        if from < self.begins {
+            return Err(StoreError::Trimmed { earliest: self.begins });
+        }
+        let first = self.pages.partition_point(|page| page.end() <= from);
+        let open = (!self.open.bytes.is_empty()).then_some(Piece::Open(&self.open));
+        let runs = self.pages.range(first..).map(Piece::Sealed).chain(open);
+        let data = page(runs.map(Ok), [from, until, self.end()], max_bytes, COPIED_MAX)?;
+        if from.advance(data.len()).is_some_and(|next| next > self.open.at) {
+            self.latest = Some((from, data.clone()));
+        }
+        Ok(data)
+    }
+
+    /// The position that a cut means.
+    pub(super) fn cut(&self, cut: Cut) -> Offset {
+        let mut found = self.begins;
+        for (at, index) in
+            self.pages.iter().map(|page| (page.at, &page.index)).chain([(self.open.at, &self.open.index)])
+        {
+            let end = at.advance(index.len()).unwrap_or(Offset::MAX);
+            let inside = match cut {
+                Cut::AtMost(most) if most >= end => None,
+                Cut::AtMost(most) => Some(index.last_append(distance(at, most))),
+                Cut::OlderThan(time) => index.first_since(nanos(time), distance(at, self.begins)),
+            };
+            found = found.max(at.advance(inside.unwrap_or(index.len())).unwrap_or(end));
+            if inside.is_some() {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Forgets what lies before a position between messages. Memory of a page is given back once half of it is forgotten.
+    pub(super) fn trim(&mut self, before: Offset) {
+        let before = before.min(self.end());
+        if before <= self.begins {
+            return;
+        }
+        self.begins = before;
+        self.latest.take_if(|(at, _)| *at < before);
+        while self.pages.front().is_some_and(|page| page.end() <= before) {
+            self.drop_first_page();
+        }
+        if let Some(first) = self.pages.front()
+            && distance(first.at, before) > first.bytes.len() / 2
+        {
+            let rest = first.after(before);
+            self.drop_first_page();
+            self.pages_memory += rest.memory_bytes();
+            self.pages.push_front(rest);
+        } else if distance(self.open.at, before) > self.open.bytes.len() / 2 {
+            self.open.forget(before);
+        }
+    }
+
+    fn drop_first_page(&mut self) {
+        self.pages_memory -= self.pages.pop_front().map_or(0, |page| page.memory_bytes());
+    }
+
+    /// Forgets the pages up to and with the one that began at `at`.
+    pub(super) fn forget_page(&mut self, at: Offset) {
+        let end = self.pages.iter().rev().find(|page| page.at <= at).map(Page::end);
+        let end = if at >= self.open.at { Some(self.end()) } else { end };
+        if let Some(end) = end {
+            self.trim(end);
+        }
+    }
+}
+
+impl Open {
+    fn new(at: Offset, capacity_min: usize) -> Self {
+        Self { at, bytes: Vec::new(), index: Index::default(), capacity_min }
+    }
+
+    fn end(&self) -> Offset {
+        self.at.advance(self.bytes.len()).unwrap_or(Offset::MAX)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.index.memory_bytes()
+    }
+
+    /// Bytes of memory that `len` more bytes take.
+    fn growth(&self, len: usize) -> usize {
+        self.capacity_for(len) - self.bytes.capacity()
+    }
+
+    /// Twice as much each time, but no more than it needs at first: most streams are short.
+    fn capacity_for(&self, len: usize) -> usize {
+        let (capacity, needed) = (self.bytes.capacity(), self.bytes.len() + len);
+        if needed <= capacity {
+            capacity
+        } else {
+            needed.max((capacity * 2).min(OPEN_BYTES_MAX)).max(self.capacity_min)
+        }
+    }
+
+    fn push(&mut self, Record { time, payload, .. }: &Record) {
+        let capacity = self.capacity_for(payload.len());
+        self.bytes.reserve_exact(capacity - self.bytes.len());
+        self.bytes.extend_from_slice(payload.bytes());
+        self.index.push(nanos(*time), payload.len(), payload.ends());
+    }
+
+    fn forget(&mut self, before: Offset) {
+        let Self { at, bytes, index, .. } = std::mem::replace(self, Self::new(before, 0));
+        if distance(at, before) < bytes.len() {
+            let rest = Page::new(at, bytes.into(), index).after(before);
+            self.bytes = rest.bytes.into();
+            self.index = rest.index;
+        }
+    }
+}
+
+/// A page of a tape, sealed or open.
+enum Piece<'a> {
+    Sealed(&'a Page),
+    Open(&'a Open),
+}
+
+impl Run for Piece<'_> {
+    fn at(&self) -> Offset {
+        match self {
+            Self::Sealed(page) => page.at,
+            Self::Open(open) => open.at,
+        }
+    }
+
+    fn index(&self) -> &Index {
+        match self {
+            Self::Sealed(page) => &page.index,
+            Self::Open(open) => &open.index,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Sealed(page) => &page.bytes,
+            Self::Open(open) => &open.bytes,
+        }
+    }
+
+    fn slice(&self, range: Range<usize>) -> Bytes {
+        match self {
+            Self::Sealed(page) => page.bytes.slice(range),
+            Self::Open(open) => Bytes::copy_from_slice(&open.bytes[range]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Payload;
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
+    use std::time::{Duration, UNIX_EPOCH};
+    use tailwater_protocol::headers::ContentKind;
+
+    /// One step of the random check; numbers are taken modulo what there is.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push { messages: Vec<usize> },
+        Trim { message: usize },
+        ForgetPage { message: usize },
+        Read { from: usize, max: usize },
+        Cut { at: usize },
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let length = prop_oneof![6 => 1_usize..200, 3 => 1_usize..30_000, 1 => 30_000_usize..1_200_000];
+        let step = prop_oneof![
+            8 => prop::collection::vec(length, 1..4).prop_map(|messages| Step::Push { messages }),
+            1 => any::<usize>().prop_map(|message| Step::Trim { message }),
+            1 => any::<usize>().prop_map(|message| Step::ForgetPage { message }),
+            5 => (any::<usize>(), prop_oneof![1_usize..2_000_000, Just(1)]).prop_map(|(from, max)| Step::Read { from, max }),
+            2 => any::<usize>().prop_map(|at| Step::Cut { at }),
+        ];
+        prop::collection::vec(step, 1..120)
+    }
+
+    /// What should be there: all bytes, and where messages and appends end.
+    #[derive(Default)]
+    struct Model {
+        bytes: Vec<u8>,
+        messages: Vec<usize>,
+        appends: Vec<usize>,
+    }
+
+    impl Model {
+        fn add(&mut self, lengths: &[usize]) -> Record {
+            let at = Offset::new(self.bytes.len() as u64).unwrap();
+            let texts: Vec<_> = lengths.iter().map(|len| vec![b'a' + (self.appends.len() % 26) as u8; *len]).collect();
+            for text in &texts {
+                self.bytes.extend_from_slice(text);
+                self.messages.push(self.bytes.len());
+            }
+            self.appends.push(self.bytes.len());
+            let payload = Payload::of_messages(ContentKind::Text, texts.iter().map(|text| &text[..])).unwrap();
+            Record { at, time: UNIX_EPOCH + Duration::from_secs(self.appends.len() as u64), payload }
+        }
+
+        /// A boundary between messages.
+        fn boundary(&self, number: usize) -> usize {
+            match number % (self.messages.len() + 1) {
+                0 => 0,
+                index => self.messages[index - 1],
+            }
+        }
+    }
+
+    fn take(tape: &mut Tape, model: &mut Model, step: Step) {
+        let position = |bytes: usize| Offset::new(bytes as u64).unwrap();
+        let begins = distance(Offset::ZERO, tape.begins());
+        match step {
+            Step::Push { messages } => drop(tape.push(model.add(&messages))),
+            Step::Trim { message } => {
+                let before = model.boundary(message);
+                tape.trim(position(before));
+                assert_eq!(tape.begins(), position(before.max(begins)));
+            }
+            Step::ForgetPage { message } => {
+                tape.forget_page(position(model.boundary(message)));
+                assert!(tape.begins() >= position(begins) && tape.begins() <= tape.end());
+            }
+            Step::Read { from, max } => {
+                let from = model.boundary(from);
+                if from == model.bytes.len() {
+                    return;
+                }
+                match tape.page(position(from), tape.end(), max) {
+                    Ok(page) => {
+                        assert_eq!(page, model.bytes[from..from + page.len()]);
+                        let first = model.messages.iter().find(|end| **end > from).unwrap() - from;
+                        assert!(page.len() >= first && page.len() <= max.max(first), "{} of {max}", page.len());
+                        assert!(model.messages.binary_search(&(from + page.len())).is_ok());
+                    }
+                    Err(refusal) => {
+                        assert!(from < begins);
+                        assert_eq!(refusal, StoreError::Trimmed { earliest: tape.begins() });
+                    }
+                }
+            }
+            Step::Cut { at } => {
+                let at = model.boundary(at);
+                let expected = model.appends.iter().rev().find(|end| **end <= at).copied().unwrap_or(0).max(begins);
+                assert_eq!(tape.cut(Cut::AtMost(position(at))), position(expected));
+                let older = model.appends.len() / 2;
+                let expected = older.checked_sub(1).map_or(0, |last| model.appends[last]).max(begins);
+                let time = UNIX_EPOCH + Duration::from_secs(older as u64 + 1);
+                assert_eq!(tape.cut(Cut::OlderThan(time)), position(expected));
+            }
+        }
+        assert_eq!(distance(Offset::ZERO, tape.end()), model.bytes.len());
+        assert_eq!(tape.pages_memory, tape.pages.iter().map(Page::memory_bytes).sum::<usize>());
+        let kept = distance(tape.begins(), tape.end());
+        assert!(tape.memory_bytes() <= 3 * kept + 2 * OPEN_BYTES_MAX + 4096, "{} for {kept}", tape.memory_bytes());
+    }
+
+    #[test]
+    fn a_tape_agrees_with_a_plain_list_of_messages() {
+        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+        let run = |steps: Vec<Step>| {
+            let (mut tape, mut model) = (Tape::new(Offset::ZERO), Model::default());
+            steps.into_iter().for_each(|step| take(&mut tape, &mut model, step));
+            Ok(())
+        };
+        TestRunner::new(config).run(&steps(), run).unwrap();
+    }
+
+    #[test]
+    fn small_appends_come_to_lie_in_large_pages_and_readers_share_them() {
+        let (mut tape, mut model) = (Tape::new(Offset::ZERO), Model::default());
+        while model.bytes.len() < 4 * PAGE_BYTES {
+            tape.push(model.add(&[100]));
+        }
+        let overhead = tape.memory_bytes() - model.bytes.len();
+        assert!(overhead < model.appends.len() * 14 + 2 * OPEN_BYTES_MAX, "{overhead} for {}", model.appends.len());
+        let mut from = Offset::ZERO;
+        while from < tape.pages[2].at {
+            let [one, other] = [(); 2].map(|()| tape.page(from, tape.end(), PAGE_BYTES).unwrap());
+            assert!(one.as_ptr() == other.as_ptr() && one.len() >= LARGE, "{} bytes at {from}", one.len());
+            from = from.advance(one.len()).unwrap();
+        }
+    }
+}
