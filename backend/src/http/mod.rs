@@ -12,6 +12,7 @@ mod head;
 mod import;
 mod keeping;
 pub mod lab;
+mod pieces;
 mod query;
 mod read;
 mod streams;

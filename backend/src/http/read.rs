@@ -1,5 +1,6 @@
 //! GET: a page now, a page when there is one, or an answer that never ends.
 
+use super::pieces::Pieces;
 use super::query::ReadQuery;
 use super::{App, Refusal};
 use crate::cursor::Cursors;
@@ -10,7 +11,6 @@ use actix_web::body::{BodyStream, MessageBody};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH};
 use actix_web::http::{ConnectionType, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -129,7 +129,7 @@ fn page(request: &HttpRequest, log: &Log, batch: &Batch, asked: Start, cursor: O
         return response.finish();
     }
     response.insert_header((CONTENT_TYPE, &*log.config().content_type));
-    response.body(body(log.config().kind(), &batch.data))
+    response.body(Pieces::of(log.config().kind(), batch.data.clone()))
 }
 
 fn position(response: &mut HttpResponseBuilder, batch: &Batch, cursor: Option<u64>) {
@@ -164,19 +164,6 @@ fn matches(map: &HeaderMap, etag: &str) -> bool {
     map.get_all(IF_NONE_MATCH)
         .filter_map(|value| value.to_str().ok())
         .any(|list| list.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == etag || one == "*"))
-}
-
-/// The bytes as a client reads them: JSON messages as an array, everything else as it was appended.
-fn body(kind: ContentKind, data: &Bytes) -> Bytes {
-    if kind != ContentKind::Json {
-        return data.clone();
-    }
-    let messages = data.strip_suffix(b",").unwrap_or(data);
-    let mut array = BytesMut::with_capacity(messages.len() + 2);
-    array.extend_from_slice(b"[");
-    array.extend_from_slice(messages);
-    array.extend_from_slice(b"]");
-    array.freeze()
 }
 
 /// An answer that never ends.
