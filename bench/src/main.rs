@@ -9,10 +9,14 @@
 //! | `table.rs` | medians of several rounds, side by side |
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on its standard streams")]
 
+mod decode;
 mod pages;
 mod pipe;
+mod process;
 mod server;
 mod table;
+mod target;
+mod targets;
 mod wire;
 
 use clap::{Args, Parser, Subcommand};

@@ -1,0 +1,70 @@
+//! LIMIT as a target: this program's own hidden subcommand, in a process of its own like any other server.
+
+use crate::Fault;
+use crate::decode::Head;
+use crate::target::{From, Launch, Role, Target, Technique, UPGRADE, body, request};
+use std::path::Path;
+
+/// What no server can do with less work; `joined`: a woken reader takes everything up to the tail.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    pub(crate) joined: bool,
+}
+
+impl Target for Limit {
+    fn name(&self) -> String {
+        if self.joined { "LIMIT joined".into() } else { "LIMIT".into() }
+    }
+
+    fn role(&self) -> Role {
+        Role::Limit
+    }
+
+    fn launch(&self, port: u16, _folder: &Path) -> Result<Launch, Fault> {
+        let mut arguments = vec!["limit".into(), port.to_string().into()];
+        if self.joined {
+            arguments.push("--joined".into());
+        }
+        Ok(Launch { program: std::env::current_exe()?, arguments, environment: Vec::new() })
+    }
+
+    fn offers(&self, _technique: Technique) -> bool {
+        true
+    }
+
+    fn create(&self, stream: &str, technique: Technique) -> Option<Vec<u8>> {
+        Some(request("PUT", &format!("/{}/{stream}", letter(technique)), "", b""))
+    }
+
+    fn append(&self, stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
+        request("POST", &format!("/a/{stream}"), "", &body(messages))
+    }
+
+    fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+        let offset = match from {
+            From::Beginning => "0",
+            From::At(token) => token,
+        };
+        let headers = if technique == Technique::Websocket { UPGRADE } else { "" };
+        request("GET", &format!("/{}/{stream}/{offset}", letter(technique)), headers, b"")
+    }
+
+    fn position(&self, answer: &Head<'_>) -> Option<String> {
+        answer.value("next").map(Into::into)
+    }
+
+    fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
+        Some(request("GET", &format!("/u/{stream}/{}", answer.value("next")?), "", b""))
+    }
+}
+
+/// The first segment of a path says what is wanted.
+fn letter(technique: Technique) -> char {
+    match technique {
+        Technique::Poll => 'p',
+        Technique::LongPoll => 'l',
+        Technique::Ndjson => 'n',
+        Technique::Sse => 's',
+        Technique::Websocket => 'w',
+    }
+}
