@@ -82,11 +82,6 @@ impl Decoder {
         Self { state: State::Head, kept: Vec::new() }
     }
 
-    /// Whether no answer is under way.
-    pub(crate) fn at_rest(&self) -> bool {
-        self.state == State::Head && self.kept.is_empty()
-    }
-
     /// Takes what came and hands over what it means, in order.
     ///
     /// # Errors
@@ -116,7 +111,7 @@ impl Decoder {
                 }
                 State::UntilClosed => take(Part::Piece(std::mem::take(&mut input)))?,
                 State::ChunkSize | State::Chunk(_) | State::ChunkEnd | State::LastChunk => {
-                    self.chunk(&mut input, take)?
+                    self.chunk(&mut input, take)?;
                 }
                 State::Frame | State::FrameLength { .. } | State::Payload { .. } => self.frame(&mut input, take)?,
             }

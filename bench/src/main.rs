@@ -1,31 +1,38 @@
-//! Measures a server on loopback with raw sockets; a run that lost, repeated or reordered anything has no figures.
+//! Measures servers on loopback with raw sockets; a run that lost, repeated or reordered anything has no figures.
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `pipe.rs` | appends per second, by how many connections send them |
-//! | `pages.rs` | how fast old pages are read |
-//! | `server.rs` | a fresh server for each run, and what it used of the processor |
-//! | `wire.rs` | HTTP/1.1 as far as the loads need it |
-//! | `table.rs` | medians of several rounds, side by side |
+//! | `workloads.rs` | what is measured: fan-out, polls, idle and so on, each a file |
+//! | `targets.rs` | the servers that are compared; `target.rs` says what one is |
+//! | `limit.rs` | LIMIT, what delivering costs when nothing else is done |
+//! | `rounds.rs` | every target in every case, interleaved; `table.rs` shows medians and ratios |
+//! | `process.rs` | a fresh server for each run, and what it used of processor and memory |
+//! | `load.rs` | readers and writers in one thread |
+//! | `lines.rs` | their connections; `poller.rs` waits for them, `decode.rs` says what comes on them |
+//! | `message.rs` | what is sent, and how a reader finds and checks it |
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on its standard streams")]
 
 mod decode;
-mod pages;
-mod pipe;
+mod limit;
+mod lines;
+mod load;
+mod message;
+mod poller;
 mod process;
-mod server;
+mod rounds;
 mod table;
 mod target;
 mod targets;
-mod wire;
+mod workloads;
 
 use clap::{Args, Parser, Subcommand};
-use server::Store;
+use rounds::Measured;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use workloads::{fan_out, idle, polls};
 
-/// Measures Tailwater on loopback: the server on one core, the load on another, a fresh server for each run.
+/// Measures servers on loopback: the server on one core, the load on another, a fresh server for each run.
 #[derive(Debug, Parser)]
 #[command(name = "tailwater-bench")]
 struct Command {
@@ -35,24 +42,33 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Appends per second to one stream, with a reader that checks each of them
-    Pipe {
+    /// One stream and many readers at a fixed rate of deliveries: what each delivery costs, by technique
+    FanOut {
         #[command(flatten)]
         common: Common,
-        /// How many connections append at once, one run for each
-        #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
-        connections: Vec<usize>,
-        /// Bytes of an append
-        #[arg(long, default_value_t = 100)]
-        payload: usize,
+        #[command(flatten)]
+        arguments: fan_out::Arguments,
     },
-    /// Megabytes per second of reading a stream from its beginning, page after page, after a restart if the store survives one
-    Pages {
+    /// Polls as fast as they are answered: with 304, without data, with a message
+    Poll {
         #[command(flatten)]
         common: Common,
-        /// Size of the stream in megabytes
-        #[arg(long, default_value_t = 200)]
-        megabytes: u64,
+        #[command(flatten)]
+        arguments: polls::Arguments,
+    },
+    /// The server's memory for each reader that waits
+    Idle {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        arguments: idle::Arguments,
+    },
+    /// The server that does nothing but deliver
+    #[command(hide = true)]
+    Limit {
+        port: u16,
+        #[arg(long)]
+        joined: bool,
     },
 }
 
@@ -60,23 +76,36 @@ enum What {
 #[derive(Debug, Clone, Args)]
 struct Common {
     /// The server's binary
-    #[arg(long, env = "TAILWATER_BIN")]
+    #[arg(long, env = "TAILWATER_BIN", value_name = "PATH")]
     server: PathBuf,
-    /// Stores to compare, in the order of their runs in each round
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Store::Memory, Store::Disk])]
-    stores: Vec<Store>,
+    /// A further argument for the server, once for each (--server-arg=--hot-max=1MiB)
+    #[arg(long = "server-arg", value_name = "ARGUMENT")]
+    server_arguments: Vec<String>,
+    /// A second binary to be measured beside the first
+    #[arg(long, value_name = "PATH")]
+    against: Option<PathBuf>,
+    /// A further argument for the second binary, once for each
+    #[arg(long = "against-arg", value_name = "ARGUMENT")]
+    against_arguments: Vec<String>,
+    /// What is compared: limit, limit-joined, memory, disk, against-memory, against-disk, and the peers' names [default: what suits the
+    /// measurement, the second binary, and every peer that is installed]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    targets: Vec<String>,
     /// How a disk store is synced
     #[arg(long, default_value = "always")]
     sync: String,
-    /// Where disk stores rest while they are measured [default: the system's folder for temporary files]
-    #[arg(long)]
+    /// Where servers keep data while they are measured [default: the system's folder for temporary files]
+    #[arg(long, value_name = "PATH")]
     folder: Option<PathBuf>,
     /// Seconds of one run
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
     /// Rounds; each measures everything once, and the medians are shown
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Bytes of a message
+    #[arg(long, default_value_t = 100)]
+    size: usize,
 }
 
 /// What can go wrong.
@@ -95,25 +124,46 @@ enum Fault {
 
 impl Common {
     fn duration(&self) -> Duration {
-        Duration::from_secs(self.seconds.clamp(1, 600))
+        Duration::from_secs_f64(self.seconds.clamp(0.1, 600.0))
     }
 
     fn rounds(&self) -> usize {
         self.rounds.clamp(1, 100)
     }
+
+    fn size(&self) -> usize {
+        self.size.clamp(message::SIZE_MIN, 1 << 20)
+    }
 }
 
 fn main() -> ExitCode {
-    let measured = match Command::parse().what {
-        What::Pipe { common, connections, payload } => pipe::run(&common, &connections, payload),
-        What::Pages { common, megabytes } => pages::run(&common, megabytes),
-    };
-    match measured {
-        Ok(table) => {
+    let what = Command::parse().what;
+    if let What::Limit { port, joined } = what {
+        return ended(limit::run(port, joined).err());
+    }
+    match process::settle().and_then(|()| measure(&what)) {
+        Ok(Measured { table, failed }) => {
             println!("{table}");
-            ExitCode::SUCCESS
+            let fault = Fault::Void("something was lost, repeated or reordered; see above".into());
+            ended(failed.then_some(fault))
         }
-        Err(fault) => {
+        Err(fault) => ended(Some(fault)),
+    }
+}
+
+fn measure(what: &What) -> Result<Measured, Fault> {
+    match what {
+        What::FanOut { common, arguments } => fan_out::run(common, arguments),
+        What::Poll { common, arguments } => polls::run(common, arguments),
+        What::Idle { common, arguments } => idle::run(common, arguments),
+        What::Limit { .. } => Err(Fault::Server("LIMIT is a server, not a measurement".into())),
+    }
+}
+
+fn ended(fault: Option<Fault>) -> ExitCode {
+    match fault {
+        None => ExitCode::SUCCESS,
+        Some(fault) => {
             eprintln!("bench: {fault}");
             ExitCode::FAILURE
         }

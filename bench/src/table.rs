@@ -1,25 +1,103 @@
-//! Medians of several rounds, side by side, with the ratio to the first column of figures.
+//! Medians of several rounds, side by side, with ratios to LIMIT and to the best peer.
 
+use crate::target::Role;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Figures by row and column; each may be measured several times.
+/// Which figure is the better one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Better {
+    Lower,
+    Higher,
+}
+
+/// What one run has measured.
+#[derive(Debug, Clone)]
+pub(crate) struct Figure {
+    /// What it is, with its unit.
+    pub(crate) what: &'static str,
+    pub(crate) better: Better,
+    pub(crate) value: f64,
+}
+
+/// The smaller the better.
+pub(crate) fn lower(what: &'static str, value: f64) -> Figure {
+    Figure { what, better: Better::Lower, value }
+}
+
+/// The larger the better.
+pub(crate) fn higher(what: &'static str, value: f64) -> Figure {
+    Figure { what, better: Better::Higher, value }
+}
+
+/// Figures of several targets in several cases; each may be measured several times.
 #[derive(Debug)]
 pub(crate) struct Table {
     title: String,
-    columns: Vec<String>,
-    rows: BTreeMap<(usize, String), BTreeMap<usize, Vec<f64>>>,
+    columns: Vec<(String, Role)>,
+    cases: Vec<String>,
+    figures: Vec<(&'static str, Better)>,
+    /// By figure, case and column.
+    cells: BTreeMap<(usize, usize, usize), Vec<f64>>,
+    /// By case and column: how many runs were void.
+    voids: BTreeMap<(usize, usize), usize>,
 }
 
 impl Table {
-    /// - `columns`: what is compared; the first is what the others are held against.
-    pub(crate) fn new(title: String, columns: Vec<String>) -> Self {
-        Self { title, columns, rows: BTreeMap::new() }
+    /// - `columns`: what is compared.
+    /// - `cases`: what is measured of each.
+    pub(crate) fn new(title: String, columns: Vec<(String, Role)>, cases: Vec<String>) -> Self {
+        Self { title, columns, cases, figures: Vec::new(), cells: BTreeMap::new(), voids: BTreeMap::new() }
     }
 
-    /// Notes one measurement; rows are shown in the order of `row.0`.
-    pub(crate) fn add(&mut self, row: (usize, String), column: usize, figure: f64) {
-        self.rows.entry(row).or_default().entry(column).or_default().push(figure);
+    /// Notes one run.
+    pub(crate) fn add(&mut self, case: usize, column: usize, figures: Vec<Figure>) {
+        for Figure { what, better, value } in figures {
+            let row = self.figures.iter().position(|(known, _)| *known == what).unwrap_or_else(|| {
+                self.figures.push((what, better));
+                self.figures.len() - 1
+            });
+            self.cells.entry((row, case, column)).or_default().push(value);
+        }
+    }
+
+    /// Notes a run without figures.
+    pub(crate) fn add_void(&mut self, case: usize, column: usize) {
+        *self.voids.entry((case, column)).or_default() += 1;
+    }
+
+    fn median(&self, figure: usize, case: usize, column: usize) -> Option<f64> {
+        let valid = !self.voids.contains_key(&(case, column));
+        self.cells.get(&(figure, case, column)).filter(|_| valid).map(|figures| median(figures))
+    }
+
+    /// The column that others are held against: LIMIT, in its last variant, or else the first.
+    fn base(&self) -> usize {
+        self.columns.iter().rposition(|(_, role)| *role == Role::Limit).unwrap_or(0)
+    }
+
+    fn cell(&self, figure: usize, case: usize, column: usize) -> String {
+        if let Some(count) = self.voids.get(&(case, column)) {
+            return format!("void x{count}");
+        }
+        let base = self.median(figure, case, self.base());
+        match (self.median(figure, case, column), base) {
+            (Some(own), Some(base)) if column != self.base() => format!("{} ({:.2})", shown(own), own / base),
+            (Some(own), _) => shown(own),
+            (None, _) => "-".into(),
+        }
+    }
+
+    /// The first Tailwater's ratio to the best peer, and which that is.
+    fn to_best_peer(&self, figure: usize, case: usize) -> Option<String> {
+        let ours = self.columns.iter().position(|(_, role)| *role == Role::Ours)?;
+        let peers = self.columns.iter().enumerate().filter(|(_, (_, role))| *role == Role::Peer);
+        let figures = peers.filter_map(|(column, (name, _))| Some((self.median(figure, case, column)?, name)));
+        let (best, name) = match self.figures[figure].1 {
+            Better::Lower => figures.min_by(|one, other| one.0.total_cmp(&other.0))?,
+            Better::Higher => figures.max_by(|one, other| one.0.total_cmp(&other.0))?,
+        };
+        Some(format!("{:.2} ({name})", self.median(figure, case, ours)? / best))
     }
 }
 
@@ -35,31 +113,40 @@ fn median(figures: &[f64]) -> f64 {
     }
 }
 
+/// Three digits, or all before the point.
 fn shown(figure: f64) -> String {
-    if figure >= 1000.0 { format!("{figure:.0}") } else { format!("{figure:.3}").chars().take(5).collect() }
+    let digits = match figure.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        _ => 2,
+    };
+    format!("{figure:.digits$}")
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_peers = self.columns.iter().any(|(_, role)| *role == Role::Peer);
         writeln!(f, "{}\n", self.title)?;
-        write!(f, "| {:<44} |", "")?;
-        for column in &self.columns {
-            write!(f, " {column:>14} |")?;
+        write!(f, "| |")?;
+        for (name, _) in &self.columns {
+            write!(f, " {name} |")?;
         }
-        write!(f, "\n| {:-<44} |", "")?;
-        for _ in &self.columns {
-            write!(f, " {:->13}: |", "")?;
-        }
-        for ((_, name), cells) in &self.rows {
-            write!(f, "\n| {name:<44} |")?;
-            let first = cells.get(&0).map(|figures| median(figures));
-            for at in 0..self.columns.len() {
-                let cell = match (cells.get(&at).map(|figures| median(figures)), first) {
-                    (Some(figure), Some(first)) if at > 0 => format!("{} ({:.2})", shown(figure), figure / first),
-                    (Some(figure), _) => shown(figure),
-                    (None, _) => String::new(),
-                };
-                write!(f, " {cell:>14} |")?;
+        write!(f, "{}\n| --- |", if has_peers { " to the best peer |" } else { "" })?;
+        f.write_str(&" ---: |".repeat(self.columns.len() + usize::from(has_peers)))?;
+        for (figure, (what, _)) in self.figures.iter().enumerate() {
+            for (case, name) in self.cases.iter().enumerate() {
+                let empty = (0..self.columns.len()).all(|column| !self.cells.contains_key(&(figure, case, column)));
+                if empty {
+                    continue;
+                }
+                let separator = if name.is_empty() { "" } else { ": " };
+                write!(f, "\n| {name}{separator}{what} |")?;
+                for column in 0..self.columns.len() {
+                    write!(f, " {} |", self.cell(figure, case, column))?;
+                }
+                if has_peers {
+                    write!(f, " {} |", self.to_best_peer(figure, case).unwrap_or_else(|| "-".into()))?;
+                }
             }
         }
         Ok(())
@@ -75,5 +162,21 @@ mod tests {
         for (figures, middle) in [(&[3.0][..], 3.0), (&[9e9, 1.0, 2.0], 2.0), (&[4.0, 1.0, 2.0, 3.0], 2.5)] {
             assert!((median(figures) - middle).abs() < 1e-9, "{figures:?}");
         }
+    }
+
+    #[test]
+    fn ratios_are_to_limit_and_to_the_best_peer_whichever_way_is_better() {
+        let columns = [("L", Role::Limit), ("T", Role::Ours), ("a", Role::Peer), ("b", Role::Peer)];
+        let columns = columns.map(|(name, role)| (name.to_owned(), role)).to_vec();
+        let mut table = Table::new("T".into(), columns, vec!["x".into()]);
+        for (column, (cost, rate)) in [(2.0, 100.0), (3.0, 90.0), (4.0, 50.0), (6.0, 60.0)].into_iter().enumerate() {
+            table.add(0, column, vec![lower("cost", cost), higher("rate", rate)]);
+        }
+        let text = table.to_string();
+        assert!(text.contains("| x: cost | 2.00 | 3.00 (1.50) | 4.00 (2.00) | 6.00 (3.00) | 0.75 (a) |"), "{text}");
+        assert!(text.contains("| x: rate | 100 | 90.0 (0.90) | 50.0 (0.50) | 60.0 (0.60) | 1.50 (b) |"), "{text}");
+        table.add_void(0, 2);
+        let text = table.to_string();
+        assert!(text.contains("| void x1 |") && text.contains("0.50 (b)"), "a void run has no figures: {text}");
     }
 }

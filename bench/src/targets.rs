@@ -1,4 +1,70 @@
-//! The servers that are compared, each a file.
+//! The servers that are compared, each a file, and which of them take part.
 
-pub(crate) mod limit;
-pub(crate) mod tailwater;
+mod limit;
+mod tailwater;
+
+use crate::target::Target;
+use crate::{Common, Fault};
+use limit::Limit;
+use tailwater::Tailwater;
+
+/// A target by the word that chooses it, or why it can't take part here.
+pub(crate) type Known = (String, Result<Box<dyn Target>, String>);
+
+/// Everything that could take part, in the order of columns.
+fn known(common: &Common) -> Vec<Known> {
+    let mut all: Vec<Known> = vec![
+        ("limit".into(), Ok(Box::new(Limit { joined: false }))),
+        ("limit-joined".into(), Ok(Box::new(Limit { joined: true }))),
+    ];
+    let binaries = [
+        ("", "Tailwater", Some(&common.server), &common.server_arguments),
+        ("against", "against", common.against.as_ref(), &common.against_arguments),
+    ];
+    for (word, name, program, arguments) in binaries {
+        for (store, sync) in [("memory", None), ("disk", Some(common.sync.clone()))] {
+            let word = if word.is_empty() { store.to_owned() } else { format!("{word}-{store}") };
+            let target = program.ok_or_else(|| "no --against was given".to_owned()).map(|program| {
+                let target = Tailwater {
+                    name: if sync.is_some() { format!("{name}, disk") } else { name.to_owned() },
+                    program: program.clone(),
+                    sync,
+                    arguments: arguments.clone(),
+                };
+                Box::new(target) as Box<dyn Target>
+            });
+            all.push((word, target));
+        }
+    }
+    all
+}
+
+/// Who takes part: those named by `--targets`, or else those of `usual` and every peer that is installed.
+///
+/// # Errors
+/// [`Fault::Server`] for a name that nothing has, and for a target named by the user that can't take part.
+pub(crate) fn chosen(common: &Common, usual: &[&str]) -> Result<Vec<Box<dyn Target>>, Fault> {
+    let known = known(common);
+    let words: Vec<&String> = known.iter().map(|(word, _)| word).collect();
+    if let Some(unknown) = common.targets.iter().find(|name| !words.contains(name)) {
+        return Err(Fault::Server(format!("no target is called {unknown}; there are {words:?}")));
+    }
+    let mut chosen = Vec::new();
+    for (word, target) in known {
+        let named = common.targets.contains(&word);
+        let usual = usual.iter().any(|usual| word == *usual || word.strip_prefix("against-") == Some(usual));
+        let by_default = common.targets.is_empty() && (usual || is_peer(&word));
+        match target {
+            Ok(target) if named || by_default => chosen.push(target),
+            Err(why) if named => return Err(Fault::Server(format!("{word}: {why}"))),
+            Err(why) if by_default && is_peer(&word) => eprintln!("{word} is left out: {why}"),
+            _ => {}
+        }
+    }
+    Ok(chosen)
+}
+
+/// Whatever is neither LIMIT nor a Tailwater.
+fn is_peer(word: &str) -> bool {
+    !["limit", "limit-joined", "memory", "disk"].contains(&word) && !word.starts_with("against-")
+}

@@ -1,0 +1,237 @@
+//! LIMIT: what delivering costs when nothing but the delivery is done; what every server is held against.
+//!
+//! One thread, one epoll loop, one `write` of shared bytes per delivery:
+//!
+//! | job | what it does |
+//! | --- | --- |
+//! | append | reads the request, frames the body once for the one technique that the stream was created for, answers a fixed 204 |
+//! | stream | one write per reader of everything from its position to the tail, after each append; `--joined`: after each turn of the loop |
+//! | long-poll | one answer, head and body, built once per append and written to every waiting reader; the connection is kept |
+//! | poll | one read, one write: a fixed 304, an empty 200, or an answer that is built once per position and tail |
+//! | catch-up | writes from the one buffer that holds the whole stream, as much as the socket takes |
+//!
+//! Left out: every part of HTTP but the path and the request's end (it looks for `Content-Length` in a POST and checks nothing), the
+//! WebSocket handshake's answer to the key, content types, JSON, durability, heartbeats, deadlines, limits, expiry, several techniques on
+//! one stream. What it does not know it answers by closing the connection.
+
+mod connection;
+mod log;
+
+use crate::Fault;
+use crate::poller::{Poller, Ready, unless_blocked};
+use connection::{Connection, Request};
+use log::Log;
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, TcpListener};
+
+/// Read at once.
+const BUFFER: usize = 256 << 10;
+/// Of an answer to a poll.
+const PAGE_MAX: usize = 1 << 20;
+/// The listener's number.
+const LISTENER: usize = usize::MAX;
+
+const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
+const APPENDED: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+const UNCHANGED: &[u8] = b"HTTP/1.1 304 Not Modified\r\n\r\n";
+const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+const SOCKET: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+/// Serves until it is killed.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn run(port: u16, joined: bool) -> Result<(), Fault> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    listener.set_nonblocking(true)?;
+    let mut limit = Limit::new(joined)?;
+    limit.poller.add(&listener, LISTENER)?;
+    let (mut ready, mut buffer) = (Vec::new(), vec![0; BUFFER]);
+    loop {
+        limit.poller.wait(None, &mut ready)?;
+        for &Ready { id, readable, writable } in &ready {
+            if id == LISTENER {
+                limit.accept(&listener)?;
+                continue;
+            }
+            let alive = (!writable || limit.goes_on(id)?) && (!readable || limit.reads(id, &mut buffer)?);
+            if !alive {
+                limit.closes(id);
+            }
+        }
+        for log in std::mem::take(&mut limit.moved) {
+            limit.fans_out(log)?;
+        }
+    }
+}
+
+/// Everything there is.
+#[derive(Debug)]
+struct Limit {
+    poller: Poller,
+    joined: bool,
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    names: HashMap<Vec<u8>, usize>,
+    logs: Vec<Log>,
+    /// Logs with readers to be told at the end of the turn.
+    moved: Vec<usize>,
+}
+
+impl Limit {
+    fn new(joined: bool) -> io::Result<Self> {
+        Ok(Self {
+            poller: Poller::new()?,
+            joined,
+            connections: Vec::new(),
+            free: Vec::new(),
+            names: HashMap::new(),
+            logs: Vec::new(),
+            moved: Vec::new(),
+        })
+    }
+
+    fn accept(&mut self, listener: &TcpListener) -> io::Result<()> {
+        loop {
+            let socket = match listener.accept() {
+                Ok((socket, _)) => socket,
+                Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(reason) => return Err(reason),
+            };
+            socket.set_nonblocking(true)?;
+            socket.set_nodelay(true)?;
+            let id = self.free.pop().unwrap_or(self.connections.len());
+            self.poller.add(&socket, id)?;
+            if id == self.connections.len() {
+                self.connections.push(None);
+            }
+            self.connections[id] = Some(Connection::new(socket));
+        }
+    }
+
+    fn closes(&mut self, id: usize) {
+        if self.connections[id].take().is_some() {
+            self.free.push(id);
+            for log in &mut self.logs {
+                log.readers.retain(|reader| *reader != id);
+                log.waiting.retain(|(reader, _)| *reader != id);
+            }
+        }
+    }
+
+    /// Reads what came; false when the connection has ended.
+    fn reads(&mut self, id: usize, buffer: &mut [u8]) -> io::Result<bool> {
+        let Some(mut connection) = self.connections[id].take() else { return Ok(true) };
+        let alive = match unless_blocked(connection.socket.read(buffer)) {
+            Ok(Some(0)) | Err(_) => false,
+            Ok(None) => true,
+            Ok(Some(bytes)) => self.serves(id, &mut connection, &buffer[..bytes])?,
+        };
+        self.connections[id] = Some(connection);
+        if self.joined {
+            return Ok(alive);
+        }
+        for log in std::mem::take(&mut self.moved) {
+            self.fans_out(log)?;
+        }
+        Ok(alive)
+    }
+
+    /// Answers every whole request; false when it is none of ours.
+    fn serves(&mut self, id: usize, connection: &mut Connection, input: &[u8]) -> io::Result<bool> {
+        let mut kept = std::mem::take(&mut connection.kept);
+        let mut rest = if kept.is_empty() {
+            input
+        } else {
+            kept.extend_from_slice(input);
+            &kept
+        };
+        while let Some((request, length)) = Request::first_in(rest) {
+            let Some(request) = request else { return Ok(false) };
+            if !self.answers(id, connection, &request)? {
+                return Ok(false);
+            }
+            rest = &rest[length..];
+        }
+        if kept.is_empty() || rest.len() < kept.len() {
+            connection.kept = rest.to_vec();
+        } else {
+            connection.kept = kept;
+        }
+        Ok(true)
+    }
+
+    fn answers(&mut self, id: usize, connection: &mut Connection, request: &Request<'_>) -> io::Result<bool> {
+        if request.is_put {
+            let log = self.logs.len();
+            self.logs.push(Log::new(request.what));
+            self.names.insert(request.stream.to_vec(), log);
+            return connection.sends(&self.poller, id, CREATED);
+        }
+        let Some(&number) = self.names.get(request.stream) else { return Ok(false) };
+        let log = &mut self.logs[number];
+        let tail = log.bytes.len();
+        match request.what {
+            b'a' => {
+                log.append(request.body);
+                if !self.moved.contains(&number) {
+                    self.moved.push(number);
+                }
+                connection.sends(&self.poller, id, APPENDED)
+            }
+            b'u' if request.offset == tail => connection.sends(&self.poller, id, UNCHANGED),
+            b'l' if request.offset == tail => {
+                log.waiting.push((id, tail));
+                Ok(true)
+            }
+            b'p' | b'u' | b'l' if request.offset <= tail => {
+                let end = tail.min(request.offset + PAGE_MAX);
+                match log.answer(request.offset, end) {
+                    Some(answer) => connection.sends(&self.poller, id, answer),
+                    None => {
+                        let head = Log::head(end, end - request.offset);
+                        connection.begins(number, request.offset, end);
+                        connection.goes_on(&self.poller, id, Some(&head), &log.bytes)
+                    }
+                }
+            }
+            b'n' | b's' | b'w' if request.offset == 0 => {
+                log.readers.push(id);
+                connection.begins(number, 0, usize::MAX);
+                let head = if request.what == b'w' { SOCKET } else { STREAM };
+                connection.goes_on(&self.poller, id, Some(head), &log.bytes)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// There is room again for what could not be written.
+    fn goes_on(&mut self, id: usize) -> io::Result<bool> {
+        let Some(connection) = &mut self.connections[id] else { return Ok(true) };
+        let bytes = connection.range.map(|range| &self.logs[range.log].bytes[..]).unwrap_or_default();
+        connection.goes_on(&self.poller, id, None, bytes)
+    }
+
+    /// Whoever reads or waits gets everything up to the tail.
+    fn fans_out(&mut self, number: usize) -> io::Result<()> {
+        let log = &mut self.logs[number];
+        for &id in &log.readers {
+            if let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut)
+                && !connection.blocked
+            {
+                // A connection that failed is noticed when it is read.
+                let _alive = connection.goes_on(&self.poller, id, None, &log.bytes)?;
+            }
+        }
+        let tail = log.bytes.len();
+        for (id, from) in std::mem::take(&mut log.waiting) {
+            if from == tail {
+                log.waiting.push((id, from));
+            } else if let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) {
+                let _alive = connection.sends(&self.poller, id, log.built(from, tail))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! A stream of LIMIT: one buffer, framed for the one technique that reads it.
+
+/// Answers up to this are built whole and kept, larger ones written from the log.
+const BUILT_MAX: usize = 64 << 10;
+
+/// A stream.
+#[derive(Debug)]
+pub(super) struct Log {
+    /// Letter of its technique.
+    technique: u8,
+    /// Everything, as it goes out.
+    pub(super) bytes: Vec<u8>,
+    /// Connections that stream it.
+    pub(super) readers: Vec<usize>,
+    /// Connections whose long-poll waits, and where: at the tail, or while readers are yet to be told, at what was the tail.
+    pub(super) waiting: Vec<(usize, usize)>,
+    /// The answer that was built last, and for which bytes.
+    answer: Vec<u8>,
+    answers: (usize, usize),
+}
+
+impl Log {
+    pub(super) fn new(technique: u8) -> Self {
+        Self {
+            technique,
+            bytes: Vec::new(),
+            readers: Vec::new(),
+            waiting: Vec::new(),
+            answer: Vec::new(),
+            answers: (usize::MAX, usize::MAX),
+        }
+    }
+
+    /// Frames a body, as it came, and keeps it.
+    pub(super) fn append(&mut self, body: &[u8]) {
+        let (before, after): (&[u8], &[u8]) = match self.technique {
+            b'n' => (b"", b"\n"),
+            b's' => (b"data: ", b"\n\n"),
+            _ => (b"", b""),
+        };
+        let length = before.len() + body.len() + after.len();
+        match self.technique {
+            b'n' | b's' => self.bytes.extend_from_slice(format!("{length:x}\r\n").as_bytes()),
+            b'w' => self.frame(length),
+            _ => {}
+        }
+        self.bytes.extend_from_slice(before);
+        self.bytes.extend_from_slice(body);
+        self.bytes.extend_from_slice(after);
+        if matches!(self.technique, b'n' | b's') {
+            self.bytes.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// The head of a text frame.
+    fn frame(&mut self, length: usize) {
+        self.bytes.push(0x81);
+        match (u8::try_from(length), u16::try_from(length)) {
+            (Ok(short), _) if short < 126 => self.bytes.push(short),
+            (_, Ok(medium)) => {
+                self.bytes.push(126);
+                self.bytes.extend_from_slice(&medium.to_be_bytes());
+            }
+            _ => {
+                self.bytes.push(127);
+                self.bytes.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+    }
+
+    /// The whole answer with the bytes from `from` to `end`, or `None` when they are too many to be copied.
+    pub(super) fn answer(&mut self, from: usize, end: usize) -> Option<&[u8]> {
+        (end - from <= BUILT_MAX).then(|| self.built(from, end))
+    }
+
+    /// The whole answer, built if it is not the one that was built last.
+    pub(super) fn built(&mut self, from: usize, end: usize) -> &[u8] {
+        if self.answers != (from, end) {
+            self.answers = (from, end);
+            self.answer = Self::head(end, end - from);
+            self.answer.extend_from_slice(&self.bytes[from..end]);
+        }
+        &self.answer
+    }
+
+    /// The head of an answer of so many bytes, after which the next read begins at `next`.
+    pub(super) fn head(next: usize, length: usize) -> Vec<u8> {
+        format!("HTTP/1.1 200 OK\r\nNext: {next}\r\nContent-Length: {length}\r\n\r\n").into_bytes()
+    }
+}

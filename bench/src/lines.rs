@@ -1,0 +1,118 @@
+//! The load's connections: thousands of them in one thread, each with its decoder, waited for together.
+
+use crate::Fault;
+use crate::decode::{Decoder, Part};
+use crate::poller::{Poller, Ready, unless_blocked};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Read at once, by all connections.
+const BUFFER: usize = 256 << 10;
+/// An empty pong, masked with zeros as a client's frames have to be.
+const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
+
+/// Connections by number, from 0 on in the order of their opening.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    address: SocketAddr,
+    poller: Poller,
+    lines: Vec<Line>,
+    ready: Vec<Ready>,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Line {
+    socket: TcpStream,
+    decoder: Decoder,
+    /// What did not fit into the socket yet.
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    pub(crate) fn new(address: SocketAddr) -> Result<Self, Fault> {
+        Ok(Self { address, poller: Poller::new()?, lines: Vec::new(), ready: Vec::new(), buffer: vec![0; BUFFER] })
+    }
+
+    /// One more connection; its number.
+    pub(crate) fn open(&mut self) -> Result<usize, Fault> {
+        let socket = TcpStream::connect(self.address)?;
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        let id = self.lines.len();
+        self.poller.add(&socket, id)?;
+        self.lines.push(Line { socket, decoder: Decoder::new(), rest: Vec::new() });
+        Ok(id)
+    }
+
+    /// Sends a request; what does not fit goes when there is room.
+    pub(crate) fn send(&mut self, id: usize, bytes: &[u8]) -> Result<(), Fault> {
+        let line = &mut self.lines[id];
+        line.rest.extend_from_slice(bytes);
+        self.flush(id)
+    }
+
+    fn flush(&mut self, id: usize) -> Result<(), Fault> {
+        let line = &mut self.lines[id];
+        let written = unless_blocked(line.socket.write(&line.rest))?.unwrap_or(0);
+        if written == line.rest.len() {
+            line.rest.clear();
+            return Ok(());
+        }
+        line.rest.drain(..written);
+        Ok(self.poller.watch(&line.socket, id, true)?)
+    }
+
+    /// Waits until a connection has something, at most so long; returns how many there are for [`Lines::ready`].
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<usize, Fault> {
+        self.poller.wait(Some(timeout), &mut self.ready)?;
+        for at in 0..self.ready.len() {
+            let Ready { id, writable, .. } = self.ready[at];
+            if writable {
+                self.flush(id)?;
+                if self.lines[id].rest.is_empty() {
+                    self.poller.watch(&self.lines[id].socket, id, false)?;
+                }
+            }
+        }
+        self.ready.retain(|ready| ready.readable);
+        Ok(self.ready.len())
+    }
+
+    /// One of those that have something, counted from 0.
+    pub(crate) fn ready(&self, at: usize) -> usize {
+        self.ready[at].id
+    }
+
+    /// Reads once and hands over what it means; returns the number of bytes.
+    ///
+    /// # Errors
+    /// [`Fault::Void`] when the server has closed the connection; what `take` says.
+    pub(crate) fn read(
+        &mut self,
+        id: usize,
+        take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>,
+    ) -> Result<usize, Fault> {
+        let line = &mut self.lines[id];
+        let closed = |why: String| Fault::Void(format!("a connection was closed: {why}"));
+        let bytes = match unless_blocked(line.socket.read(&mut self.buffer)) {
+            Ok(Some(0)) => return Err(closed("by the server".into())),
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(0),
+            Err(reason) => return Err(closed(reason.to_string())),
+        };
+        let mut pinged = false;
+        line.decoder.feed(&self.buffer[..bytes], &mut |part| match part {
+            Part::Ping => {
+                pinged = true;
+                Ok(())
+            }
+            part => take(part),
+        })?;
+        if pinged {
+            self.send(id, PONG)?;
+        }
+        Ok(bytes)
+    }
+}

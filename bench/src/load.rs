@@ -1,0 +1,249 @@
+//! The load: readers and writers on raw sockets in one thread, on one core, and every message checked by every reader.
+//!
+//! Writers append, each its own numbers to each stream. A reader follows one stream, by one technique, and knows the number that has to
+//! come next of each writer.
+
+mod pace;
+mod readers;
+mod writers;
+
+pub(crate) use pace::Pace;
+
+use crate::Fault;
+use crate::decode::{Head, Part};
+use crate::lines::Lines;
+use crate::process::Server;
+use crate::target::{Target, Technique};
+use readers::Reader;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use tailwater_lab::histogram::Latencies;
+use writers::Writer;
+
+/// Nothing may take longer than this to come.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// Connections that create streams.
+const CREATORS: usize = 16;
+
+/// What is read, and by whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) technique: Technique,
+    /// How many streams; reader number `r` follows stream `r` modulo that.
+    pub(crate) streams: usize,
+    /// Bytes of a message.
+    pub(crate) size: usize,
+    /// Connections that append at most.
+    pub(crate) writers: usize,
+    /// How often a poll's reader asks; zero: as soon as it is answered.
+    pub(crate) poll_every: Duration,
+}
+
+/// Connections, and what came over them.
+#[derive(Debug)]
+pub(crate) struct Load<'a> {
+    target: &'a dyn Target,
+    terms: Terms,
+    lines: Lines,
+    /// By number of connection.
+    ends: Vec<End>,
+    readers: Vec<Reader>,
+    writers: Vec<Writer>,
+    /// Writers that wait for work.
+    idle: Vec<usize>,
+    /// Polls by the time when they are due, in microseconds.
+    polls: VecDeque<(u64, usize)>,
+    /// Messages by stream and writer.
+    written: Vec<Vec<u64>>,
+    /// Stream of the next append.
+    turn: usize,
+    begun: Instant,
+    pub(crate) tally: Tally,
+}
+
+/// Who is at a connection's near end.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Reader(usize),
+    Writer(usize),
+}
+
+/// What was counted since the last [`Load::tally_anew`].
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// Messages that came, each counted for each reader.
+    pub(crate) delivered: u64,
+    /// Messages that have to come.
+    pub(crate) expected: u64,
+    /// Bytes that readers received, heads and framing included.
+    pub(crate) received: u64,
+    /// Answers to polls and long-polls.
+    pub(crate) answers: u64,
+    /// Appended and acknowledged messages.
+    pub(crate) appended: u64,
+    /// From when a message was due to when a reader had it.
+    pub(crate) latencies: Latencies,
+    /// From when an append was due to its acknowledgement.
+    pub(crate) acknowledged: Latencies,
+    since: Instant,
+    last: Instant,
+}
+
+impl Tally {
+    fn new() -> Self {
+        Self {
+            delivered: 0,
+            expected: 0,
+            received: 0,
+            answers: 0,
+            appended: 0,
+            latencies: Latencies::new(),
+            acknowledged: Latencies::new(),
+            since: Instant::now(),
+            last: Instant::now(),
+        }
+    }
+
+    /// Seconds from the beginning of the count to the last delivery or acknowledgement.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.last.duration_since(self.since).as_secs_f64()
+    }
+}
+
+impl<'a> Load<'a> {
+    /// Creates the streams.
+    ///
+    /// # Errors
+    /// [`Fault::Server`] when one can't be created.
+    pub(crate) fn new(target: &'a dyn Target, server: &Server, terms: Terms) -> Result<Self, Fault> {
+        let mut load = Self {
+            target,
+            lines: Lines::new(server.address)?,
+            ends: Vec::new(),
+            readers: Vec::new(),
+            writers: Vec::new(),
+            idle: Vec::new(),
+            polls: VecDeque::new(),
+            written: vec![Vec::new(); terms.streams],
+            turn: 0,
+            begun: Instant::now(),
+            tally: Tally::new(),
+            terms,
+        };
+        load.create(server)?;
+        Ok(load)
+    }
+
+    /// Counts from zero; everything that was expected has to have come.
+    pub(crate) fn tally_anew(&mut self) {
+        self.tally = Tally::new();
+    }
+
+    fn create(&mut self, server: &Server) -> Result<(), Fault> {
+        let names = (0..self.terms.streams).map(stream);
+        let requests = names.filter_map(|name| self.target.create(&name, self.terms.technique));
+        ask_all(server, requests.collect())
+    }
+
+    fn now(&self) -> u64 {
+        micros(self.begun.elapsed())
+    }
+
+    /// Takes part in what happens for at most `timeout`.
+    fn turn(&mut self, timeout: Duration) -> Result<usize, Fault> {
+        let count = self.lines.wait(timeout)?;
+        for at in 0..count {
+            let id = self.lines.ready(at);
+            match self.ends[id] {
+                End::Reader(reader) => self.reader_has(reader)?,
+                End::Writer(writer) => self.writer_has(writer)?,
+            }
+        }
+        Ok(count)
+    }
+
+    /// Waits until everything that was sent is acknowledged and everything that was acknowledged has come to every reader, or until
+    /// nothing comes for a while; then says what is wrong.
+    ///
+    /// # Errors
+    /// [`Fault::Void`] when a message was lost, repeated, reordered or damaged.
+    pub(crate) fn settles(&mut self) -> Result<(), Fault> {
+        let mut heard = Instant::now();
+        while self.tally.delivered < self.tally.expected || self.idle.len() < self.writers.len() {
+            let due = self.polls_due()?;
+            let before = (self.tally.delivered, self.idle.len());
+            self.turn(due.min(Duration::from_millis(100)))?;
+            if (self.tally.delivered, self.idle.len()) != before {
+                heard = Instant::now();
+            } else if heard.elapsed() > SILENCE_MAX {
+                break;
+            }
+        }
+        self.judge()
+    }
+
+    fn judge(&self) -> Result<(), Fault> {
+        let (mut lost, mut again, mut damaged) = (0, 0, 0);
+        for reader in &self.readers {
+            lost += reader.seen.missing(&self.written[reader.stream]);
+            again += reader.seen.again;
+            damaged += reader.seen.damaged;
+        }
+        let waiting = self.writers.len() - self.idle.len();
+        if lost + again + damaged == 0 && waiting == 0 {
+            return Ok(());
+        }
+        Err(Fault::Void(format!(
+            "of {} deliveries {lost} lost, {again} repeated or reordered, {damaged} damaged; {waiting} appends not acknowledged",
+            self.tally.expected
+        )))
+    }
+}
+
+/// The name of stream number `number`.
+fn stream(number: usize) -> String {
+    format!("bench-{number}")
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Sends requests over a few connections and expects a success for each.
+fn ask_all(server: &Server, mut requests: Vec<Vec<u8>>) -> Result<(), Fault> {
+    let mut lines = Lines::new(server.address)?;
+    let mut open = 0;
+    for request in requests.split_off(requests.len().saturating_sub(CREATORS)) {
+        let id = lines.open()?;
+        lines.send(id, &request)?;
+        open += 1;
+    }
+    while open > 0 {
+        let count = lines.wait(SILENCE_MAX)?;
+        if count == 0 {
+            return Err(Fault::Server(format!("{open} requests were not answered within {SILENCE_MAX:?}")));
+        }
+        for at in 0..count {
+            let (id, mut answered) = (lines.ready(at), false);
+            lines.read(id, &mut |part| {
+                match part {
+                    Part::Head(head) => expect_ok(&head)?,
+                    Part::End => answered = true,
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            if answered {
+                match requests.pop() {
+                    Some(request) => lines.send(id, &request)?,
+                    None => open -= 1,
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn expect_ok(head: &Head<'_>) -> Result<(), Fault> {
+    if head.is_ok() { Ok(()) } else { Err(Fault::Server(format!("expected a success, came {}", head.status))) }
+}

@@ -1,0 +1,86 @@
+//! How fast a load appends.
+
+use super::{Load, micros};
+use crate::Fault;
+use std::time::Duration;
+
+/// When the next append is due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pace {
+    /// So many messages a second, on a schedule that does not wait for answers: an append that no writer was free for leaves late, and
+    /// its messages say when it was due.
+    Open {
+        per_second: f64,
+        /// Messages of one append.
+        batch: usize,
+    },
+    /// Each writer as soon as it is answered.
+    Full {
+        /// Messages of one append.
+        batch: usize,
+    },
+}
+
+impl Load<'_> {
+    /// Appends for so long; afterwards something may still be on its way.
+    ///
+    /// # Errors
+    /// [`Fault::Server`] for a refusal, [`Fault::Void`] when a reader is cut off.
+    pub(crate) fn runs(&mut self, pace: Pace, duration: Duration) -> Result<(), Fault> {
+        self.tally.since = std::time::Instant::now();
+        self.tally.last = self.tally.since;
+        let begin = self.now();
+        let end = begin + micros(duration);
+        let mut sent = 0_u64;
+        loop {
+            let now = self.now();
+            if now >= end {
+                return Ok(());
+            }
+            let next = match pace {
+                Pace::Full { batch } => {
+                    while self.append(batch, now)? {}
+                    end
+                }
+                Pace::Open { per_second, batch } => {
+                    #[expect(
+                        clippy::cast_precision_loss,
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "microseconds of one run"
+                    )]
+                    let due = |sent: u64| begin + (sent as f64 * batch as f64 * 1e6 / per_second) as u64;
+                    while due(sent) <= now && self.append(batch, due(sent))? {
+                        sent += 1;
+                    }
+                    // If one is overdue, no writer is free: the next answer wakes us.
+                    if due(sent) <= now { end } else { due(sent).min(end) }
+                }
+            };
+            let polls = self.polls_due()?;
+            self.turn(polls.min(Duration::from_micros(next.saturating_sub(self.now()))))?;
+        }
+    }
+
+    /// Appends at least so many messages, by all writers at full speed, and waits until they are acknowledged.
+    ///
+    /// # Errors
+    /// As [`Load::runs`].
+    pub(crate) fn fill(&mut self, messages: u64, batch: usize) -> Result<u64, Fault> {
+        let mut sent = 0;
+        while sent < messages {
+            let now = self.now();
+            while sent < messages && self.append(batch, now)? {
+                sent += batch as u64;
+            }
+            self.turn(Duration::from_millis(100))?;
+        }
+        self.settles()?;
+        Ok(sent)
+    }
+
+    /// From now on every reader is owed so many messages that were appended before it came.
+    pub(crate) fn expect(&mut self, deliveries: u64) {
+        self.tally.expected += deliveries;
+    }
+}

@@ -1,0 +1,75 @@
+//! The writers of a load: connections that append, one append at a time each.
+
+use super::{End, Load, expect_ok, micros, stream};
+use crate::Fault;
+use crate::decode::Part;
+use crate::message::Message;
+use std::time::Instant;
+
+/// One writer.
+#[derive(Debug)]
+pub(super) struct Writer {
+    line: usize,
+    /// When the append under way was due, and how many messages it has.
+    due: u64,
+    messages: usize,
+}
+
+impl Load<'_> {
+    /// One more writer; only when it has something to send, because servers close connections that say nothing.
+    fn open_writer(&mut self) -> Result<(), Fault> {
+        let (line, writer) = (self.lines.open()?, self.writers.len());
+        self.ends.push(End::Writer(writer));
+        self.writers.push(Writer { line, due: 0, messages: 0 });
+        self.idle.push(writer);
+        for stream in &mut self.written {
+            stream.push(0);
+        }
+        Ok(())
+    }
+
+    /// Sends one append of so many messages to the stream whose turn it is, if a writer is idle or can be opened; whether one was.
+    ///
+    /// - `due`: when it should be sent, in microseconds since the load began.
+    pub(super) fn append(&mut self, messages: usize, due: u64) -> Result<bool, Fault> {
+        if self.idle.is_empty() && self.writers.len() < self.terms.writers {
+            self.open_writer()?;
+        }
+        let Some(number) = self.idle.pop() else { return Ok(false) };
+        let at = self.turn;
+        self.turn = (at + 1) % self.terms.streams;
+        let next = &mut self.written[at][number];
+        let message = |number_of| Message { writer: number, number: number_of, due }.bytes(self.terms.size);
+        let bodies: Vec<Vec<u8>> = (*next..*next + messages as u64).map(message).collect();
+        *next += messages as u64;
+        self.tally.expected += (messages * self.readers_of(at)) as u64;
+        let request = self.target.append(&stream(at), &bodies);
+        let writer = &mut self.writers[number];
+        (writer.due, writer.messages) = (due, messages);
+        self.lines.send(writer.line, &request)?;
+        Ok(true)
+    }
+
+    pub(super) fn writer_has(&mut self, number: usize) -> Result<(), Fault> {
+        let writer = &mut self.writers[number];
+        let mut answered = false;
+        self.lines.read(writer.line, &mut |part| {
+            match part {
+                Part::Head(head) => expect_ok(&head)?,
+                Part::End => answered = true,
+                Part::Piece(_) | Part::Ping => {}
+            }
+            Ok(())
+        })?;
+        if answered {
+            let now = Instant::now();
+            let now_us = micros(now.duration_since(self.begun));
+            self.tally.last = now;
+            self.tally.appended += writer.messages as u64;
+            #[expect(clippy::cast_precision_loss, reason = "microseconds of one run")]
+            self.tally.acknowledged.record_us(now_us.saturating_sub(writer.due) as f64);
+            self.idle.push(number);
+        }
+        Ok(())
+    }
+}

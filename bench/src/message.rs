@@ -1,0 +1,205 @@
+//! The messages that are sent: who wrote it, its number and when it was due; and what a reader makes of those that come.
+
+use memchr::{memmem, memrchr};
+
+/// What a message begins with. No framing around messages may hold it.
+const MARK: &[u8] = b"{\"w\":";
+/// Added to numbers, so that all have as many digits.
+const WRITER_BASE: u64 = 1_000;
+const COUNT_BASE: u64 = 1_000_000_000;
+const DUE_BASE: u64 = 1_000_000_000_000;
+/// Where the digits stand, and how many there are.
+const WRITER: (usize, usize) = (5, 4);
+const COUNT: (usize, usize) = (14, 10);
+const DUE: (usize, usize) = (29, 13);
+/// A message has room for all of that.
+pub(crate) const SIZE_MIN: usize = 52;
+
+/// What a message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// Who wrote it.
+    pub(crate) writer: usize,
+    /// How many this writer wrote to this stream before.
+    pub(crate) number: u64,
+    /// When it was to be sent, in microseconds since the load began.
+    pub(crate) due: u64,
+}
+
+impl Message {
+    /// JSON of `size` bytes, at least [`SIZE_MIN`].
+    pub(crate) fn bytes(&self, size: usize) -> Vec<u8> {
+        let (writer, number, due) = (WRITER_BASE + self.writer as u64, COUNT_BASE + self.number, DUE_BASE + self.due);
+        let mut bytes = format!("{{\"w\":{writer},\"n\":{number},\"t\":{due},\"x\":\"").into_bytes();
+        bytes.resize(size.max(SIZE_MIN) - 2, b'x');
+        bytes.extend_from_slice(b"\"}");
+        bytes
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let number = |(from, digits): (usize, usize), base: u64| {
+            let digits = bytes.get(from..from + digits)?;
+            let sum = digits.iter().try_fold(0, |sum, byte| match byte {
+                b'0'..=b'9' => Some(sum * 10 + u64::from(byte - b'0')),
+                _ => None,
+            });
+            sum?.checked_sub(base)
+        };
+        let writer = usize::try_from(number(WRITER, WRITER_BASE)?).ok()?;
+        bytes.ends_with(b"\"}").then_some(())?;
+        Some(Self { writer, number: number(COUNT, COUNT_BASE)?, due: number(DUE, DUE_BASE)? })
+    }
+}
+
+/// Finds messages in content that comes in any pieces, with anything between them.
+#[derive(Debug, Default)]
+pub(crate) struct Scanner {
+    /// The beginning of a message.
+    kept: Vec<u8>,
+}
+
+impl Scanner {
+    /// Hands over every message of `size` bytes that is complete with `piece`; `None` for one that is damaged.
+    pub(crate) fn feed(&mut self, piece: &[u8], size: usize, mut found: impl FnMut(Option<Message>)) {
+        if self.kept.is_empty() {
+            let rest = scan(piece, size, &mut found);
+            self.kept.extend_from_slice(&piece[piece.len() - rest..]);
+        } else {
+            // First only as much as completes what is kept: the piece may be large.
+            let head = &piece[..piece.len().min(size)];
+            self.kept.extend_from_slice(head);
+            let mut kept = std::mem::take(&mut self.kept);
+            let rest = scan(&kept, size, &mut found);
+            kept.drain(..kept.len() - rest);
+            if rest <= head.len() {
+                let piece = &piece[head.len() - rest..];
+                let rest = scan(piece, size, &mut found);
+                self.kept.extend_from_slice(&piece[piece.len() - rest..]);
+            } else {
+                self.kept = kept;
+            }
+        }
+        if self.kept.is_empty() {
+            self.kept = Vec::new();
+        }
+    }
+}
+
+/// Hands over every whole message; returns how many bytes at the end may begin another.
+fn scan(bytes: &[u8], size: usize, found: &mut impl FnMut(Option<Message>)) -> usize {
+    let mut at = 0;
+    while let Some(mark) = memmem::find(&bytes[at..], MARK) {
+        let begin = at + mark;
+        let Some(message) = bytes.get(begin..begin + size) else { return bytes.len() - begin };
+        found(Message::parse(message));
+        at = begin + size;
+    }
+    // The mark itself may be cut.
+    let last = &bytes[at.max(bytes.len().saturating_sub(MARK.len() - 1))..];
+    memrchr(b'{', last).filter(|from| MARK.starts_with(&last[*from..])).map_or(0, |from| last.len() - from)
+}
+
+/// What one reader has seen of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// The next number of each writer.
+    next: Vec<u64>,
+    /// Numbers that were skipped; a message that comes late is repeated or reordered, and stays counted here.
+    pub(crate) skipped: u64,
+    /// Messages that had come before, or came after a later one.
+    pub(crate) again: u64,
+    /// Messages whose bytes are wrong.
+    pub(crate) damaged: u64,
+}
+
+impl Seen {
+    /// Notes a message; true if it is the one that had to come.
+    pub(crate) fn note(&mut self, message: Option<Message>) -> Option<Message> {
+        let Some(message) = message else {
+            self.damaged += 1;
+            return None;
+        };
+        if message.writer >= self.next.len() {
+            self.next.resize(message.writer + 1, 0);
+        }
+        let next = &mut self.next[message.writer];
+        if message.number < *next {
+            self.again += 1;
+            return None;
+        }
+        self.skipped += message.number - *next;
+        *next = message.number + 1;
+        Some(message)
+    }
+
+    /// How many of what was acknowledged never came.
+    ///
+    /// - `written`: the number of messages of each writer.
+    pub(crate) fn missing(&self, written: &[u64]) -> u64 {
+        let seen = |writer: usize| self.next.get(writer).copied().unwrap_or(0);
+        let at_the_end: u64 =
+            written.iter().enumerate().map(|(writer, count)| count.saturating_sub(seen(writer))).sum();
+        self.skipped + at_the_end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(number: u64) -> Message {
+        Message { writer: 3, number, due: 77 + number }
+    }
+
+    #[test]
+    fn messages_are_found_wherever_the_content_is_cut() {
+        for size in [SIZE_MIN, 100, 1_000] {
+            let mut content = b"data: [".to_vec();
+            for number in 0..9 {
+                content.extend(message(number).bytes(size));
+                content.extend_from_slice(
+                    [&b","[..], b"{\"", b"]\n\n{\"w", b""][usize::try_from(number).expect("small") % 4],
+                );
+            }
+            content.extend_from_slice(b"{\"streamNextOffset\":\"1\"}");
+            for step in (1..250).chain([content.len()]) {
+                let (mut scanner, mut found) = (Scanner::default(), Vec::new());
+                for piece in content.chunks(step) {
+                    scanner.feed(piece, size, |message| found.push(message));
+                }
+                let expected: Vec<_> = (0..9).map(|number| Some(message(number))).collect();
+                assert_eq!(found, expected, "messages of {size} bytes, cut every {step}");
+                assert!(scanner.kept.is_empty(), "{:?}", String::from_utf8_lossy(&scanner.kept));
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_message_is_no_message() {
+        let mut bytes = message(1).bytes(100);
+        bytes[99] = b'x';
+        let mut found = Vec::new();
+        Scanner::default().feed(&bytes, 100, |message| found.push(message));
+        assert_eq!(found, [None]);
+    }
+
+    #[test]
+    fn what_is_lost_repeated_or_reordered_is_counted() {
+        // Numbers as they came, how many were written; skipped, again, missing.
+        let cases: [(&[u64], u64, [u64; 3]); 5] = [
+            (&[0, 1, 2], 3, [0, 0, 0]),
+            (&[0, 2], 3, [1, 0, 1]),
+            (&[0, 1], 3, [0, 0, 1]),
+            (&[0, 1, 1, 2], 3, [0, 1, 0]),
+            (&[0, 2, 1], 3, [1, 1, 1]),
+        ];
+        for (came, written, [skipped, again, missing]) in cases {
+            let mut seen = Seen::default();
+            for number in came {
+                seen.note(Some(message(*number)));
+            }
+            let found = [seen.skipped, seen.again, seen.missing(&[0, 0, 0, written])];
+            assert_eq!(found, [skipped, again, missing], "{came:?} of {written}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Linux epoll, level-triggered, with numbers for names: what both the load and LIMIT wait with.
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use std::fmt;
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// Told about at once; the rest is told the next time.
+const AT_ONCE: usize = 512;
+
+/// What is waited for.
+pub(crate) struct Poller {
+    epoll: OwnedFd,
+    events: Vec<epoll::Event>,
+}
+
+impl fmt::Debug for Poller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poller").field("epoll", &self.epoll).finish_non_exhaustive()
+    }
+}
+
+/// Who is ready, and for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ready {
+    /// The number it was added with.
+    pub(crate) id: usize,
+    /// Bytes can be written. A hang-up or an error shows as being readable.
+    pub(crate) writable: bool,
+    /// Bytes, or the end, can be read.
+    pub(crate) readable: bool,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?, events: Vec::with_capacity(AT_ONCE) })
+    }
+
+    /// Waits for bytes to come.
+    pub(crate) fn add(&self, source: &impl AsFd, id: usize) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, source, epoll::EventData::new_u64(id as u64), epoll::EventFlags::IN)?)
+    }
+
+    /// Waits for bytes to come and, if `writable`, for room to write.
+    pub(crate) fn watch(&self, socket: &TcpStream, id: usize, writable: bool) -> io::Result<()> {
+        let room = if writable { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
+        let flags = epoll::EventFlags::IN | room;
+        Ok(epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(id as u64), flags)?)
+    }
+
+    /// Replaces `ready` by who is ready within `timeout`, which may be nobody.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        self.events.clear();
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(reason) => return Err(reason.into()),
+        }
+        ready.clear();
+        for event in &self.events {
+            let (id, flags) = (event.data, event.flags);
+            ready.push(Ready {
+                id: usize::try_from(id.u64()).unwrap_or(usize::MAX),
+                writable: flags.contains(epoll::EventFlags::OUT),
+                readable: flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Bytes read or written; `None` when it would have to wait.
+pub(crate) fn unless_blocked(done: io::Result<usize>) -> io::Result<Option<usize>> {
+    match done {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(reason) if matches!(reason.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
+        Err(reason) => Err(reason),
+    }
+}

@@ -1,0 +1,72 @@
+//! Rounds: each measures every target in every case once, each with a fresh server, target by target.
+
+use crate::table::{Figure, Table};
+use crate::target::{Role, Target};
+use crate::{Common, Fault};
+
+/// What one run has measured; `None` if the target does not offer what is needed.
+pub(crate) type Outcome = Result<Option<Vec<Figure>>, Fault>;
+
+/// How one target is measured.
+type Run<'a> = dyn Fn(&dyn Target) -> Outcome + 'a;
+
+/// A case's name, and how a target is measured in it.
+pub(crate) struct Case<'a> {
+    pub(crate) name: String,
+    pub(crate) run: Box<Run<'a>>,
+}
+
+/// A measured table, and whether any Tailwater's or LIMIT's run was void.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) table: Table,
+    pub(crate) failed: bool,
+}
+
+/// Measures everything.
+///
+/// A run that lost, repeated or reordered something is void: the cell says so, and the rest goes on.
+///
+/// # Errors
+/// What keeps a Tailwater or LIMIT from being measured; a peer's faults are told and leave its cell void.
+pub(crate) fn measure(
+    common: &Common,
+    title: &str,
+    targets: &[Box<dyn Target>],
+    cases: &[Case<'_>],
+) -> Result<Measured, Fault> {
+    let columns = targets.iter().map(|target| (target.name(), target.role())).collect();
+    let names = cases.iter().map(|case| case.name.clone()).collect();
+    let title = format!("{title}; medians of {}, in brackets the ratio to LIMIT", rounds(common.rounds()));
+    let mut measured = Measured { table: Table::new(title, columns, names), failed: false };
+    for round in 1..=common.rounds() {
+        for (at, case) in cases.iter().enumerate() {
+            for (column, target) in targets.iter().enumerate() {
+                let label = format!("round {round}, {}, {}", case.name, target.name());
+                match (case.run)(&**target) {
+                    Ok(Some(figures)) => {
+                        eprintln!("{label}: {}", told(&figures));
+                        measured.table.add(at, column, figures);
+                    }
+                    Ok(None) if round == 1 => eprintln!("{label}: left out, it has no such thing"),
+                    Ok(None) => {}
+                    Err(fault) if target.role() == Role::Peer || matches!(fault, Fault::Void(_)) => {
+                        eprintln!("{label}: {fault}");
+                        measured.table.add_void(at, column);
+                        measured.failed |= target.role() != Role::Peer;
+                    }
+                    Err(fault) => return Err(Fault::Server(format!("{label}: {fault}"))),
+                }
+            }
+        }
+    }
+    Ok(measured)
+}
+
+fn rounds(count: usize) -> String {
+    if count == 1 { "one round".into() } else { format!("{count} interleaved rounds") }
+}
+
+fn told(figures: &[Figure]) -> String {
+    figures.iter().map(|figure| format!("{:.2} {}", figure.value, figure.what)).collect::<Vec<_>>().join(", ")
+}

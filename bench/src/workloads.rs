@@ -1,0 +1,44 @@
+//! What is measured, each a file.
+
+pub(crate) mod fan_out;
+pub(crate) mod idle;
+pub(crate) mod polls;
+
+use crate::Fault;
+use crate::load::{Load, Tally};
+use crate::process::Server;
+use std::thread;
+use std::time::Duration;
+
+/// Long enough for a server to have done what it was told.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// Counts anew, does `work`, waits until everything has come and been checked; the server's processor time for it.
+fn measured<'l, 'a>(
+    server: &Server,
+    load: &'l mut Load<'a>,
+    work: impl FnOnce(&mut Load<'a>) -> Result<(), Fault>,
+) -> Result<(Duration, &'l Tally), Fault> {
+    load.tally_anew();
+    thread::sleep(QUIET);
+    let before = server.cpu()?;
+    work(load)?;
+    load.settles()?;
+    thread::sleep(QUIET);
+    let cpu = server.cpu()?.saturating_sub(before);
+    Ok((cpu, &load.tally))
+}
+
+/// Microseconds for each of `count`.
+fn us_per(cpu: Duration, count: u64) -> f64 {
+    cpu.as_secs_f64() * 1e6 / float(count)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+fn ms(us: Option<f64>) -> f64 {
+    us.unwrap_or(f64::NAN) / 1e3
+}

@@ -1,0 +1,83 @@
+//! Fan-out: one stream, many readers, at a fixed rate of deliveries.
+
+use super::{float, measured, ms, us_per};
+use crate::load::{Load, Pace, Terms};
+use crate::process::Server;
+use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::table::lower;
+use crate::target::{Target, Technique};
+use crate::{Common, Fault, targets};
+use std::time::Duration;
+
+/// Connections that append.
+const WRITERS: usize = 16;
+/// In milliseconds; a connection that says nothing for longer may be closed.
+const POLL_EVERY_MAX: u64 = 4_000;
+/// Appended before anything is counted.
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// What is asked for on the command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How readers follow
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket, Technique::LongPoll, Technique::Poll])]
+    techniques: Vec<Technique>,
+    /// How many follow, one run for each
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000])]
+    readers: Vec<usize>,
+    /// Deliveries per second; the appends per second are that divided by the readers
+    #[arg(long, default_value_t = 20_000.0)]
+    rate: f64,
+    /// How often a poll's reader asks, in milliseconds
+    #[arg(long, default_value_t = 1_000)]
+    poll_every: u64,
+}
+
+/// Measures every technique with every number of readers.
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+    let Arguments { techniques, readers, rate, poll_every } = arguments;
+    let title = format!(
+        "Fan-out: {rate} deliveries/s of {} bytes for {} s, polls every {poll_every} ms",
+        common.size(),
+        common.seconds
+    );
+    let mut cases = Vec::new();
+    for &technique in techniques {
+        for &readers in readers {
+            let readers = readers.clamp(1, 15_000);
+            let pace = Pace::Open { per_second: rate / float(readers as u64), batch: 1 };
+            let terms = Terms {
+                technique,
+                streams: 1,
+                writers: WRITERS,
+                size: common.size(),
+                poll_every: Duration::from_millis((*poll_every).clamp(1, POLL_EVERY_MAX)),
+            };
+            let name = format!("{technique}, {readers} readers");
+            cases.push(Case { name, run: Box::new(move |target| one(common, target, &terms, readers, pace)) });
+        }
+    }
+    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+}
+
+fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize, pace: Pace) -> Outcome {
+    if !target.offers(terms.technique) || target.durable() {
+        return Ok(None);
+    }
+    let server = Server::start(target, common.folder.as_deref())?;
+    let mut load = Load::new(target, &server, terms.clone())?;
+    load.open_readers(readers)?;
+    load.runs(pace, WARM_UP)?;
+    load.settles()?;
+    let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;
+    let mut figures = vec![
+        lower("server CPU per delivery, us", us_per(cpu, tally.delivered)),
+        lower("p50, ms", ms(tally.latencies.p50_us())),
+        lower("p99, ms", ms(tally.latencies.p99_us())),
+        lower("bytes per delivery", float(tally.received) / float(tally.delivered)),
+    ];
+    if terms.technique == Technique::Poll {
+        figures.push(lower("server CPU per poll, us", us_per(cpu, tally.answers)));
+    }
+    Ok(Some(figures))
+}

@@ -1,0 +1,70 @@
+//! Idle: the server's memory for each reader that waits.
+
+use super::float;
+use crate::load::{Load, Pace, Terms};
+use crate::process::Server;
+use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::table::lower;
+use crate::target::{Target, Technique};
+use crate::{Common, Fault, targets};
+use std::thread;
+use std::time::Duration;
+
+/// Readers that are there before the first look, so that what is paid once is not counted.
+const FIRST: usize = 1_000;
+/// How long a server is left alone before a look.
+const QUIET: Duration = Duration::from_millis(1_500);
+
+/// What is asked for on the command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How readers follow
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket, Technique::LongPoll])]
+    techniques: Vec<Technique>,
+    /// How many wait at the end
+    #[arg(long, default_value_t = 5000)]
+    readers: usize,
+}
+
+/// Measures every technique.
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+    let readers = arguments.readers.clamp(2, 15_000);
+    let first = FIRST.min(readers / 2);
+    let title = format!(
+        "Idle: the server's memory (proportional set size) per waiting reader, of {} after the first {first}",
+        readers - first
+    );
+    let cases: Vec<Case<'_>> = arguments
+        .techniques
+        .iter()
+        .map(|&technique| Case {
+            name: technique.to_string(),
+            run: Box::new(move |target| one(common, target, technique, first, readers)),
+        })
+        .collect();
+    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+}
+
+fn one(common: &Common, target: &dyn Target, technique: Technique, first: usize, readers: usize) -> Outcome {
+    if !target.offers(technique) || target.durable() {
+        return Ok(None);
+    }
+    let server = Server::start(target, common.folder.as_deref())?;
+    let terms = Terms { technique, streams: 1, writers: 1, size: common.size(), poll_every: Duration::ZERO };
+    let mut load = Load::new(target, &server, terms)?;
+    load.open_readers(first)?;
+    thread::sleep(QUIET);
+    let before = server.memory()?;
+    load.open_readers(readers - first)?;
+    thread::sleep(QUIET);
+    let kib = |after: u64| float(after.saturating_sub(before)) / 1024.0 / float((readers - first) as u64);
+    let waiting = kib(server.memory()?);
+    // One event to each of them; who waited in vain would be found out here.
+    load.runs(Pace::Open { per_second: 1.0, batch: 1 }, Duration::from_millis(100))?;
+    load.settles()?;
+    thread::sleep(QUIET);
+    Ok(Some(vec![
+        lower("KiB per reader that has received nothing yet", waiting),
+        lower("KiB per reader after an event", kib(server.memory()?)),
+    ]))
+}

@@ -1,0 +1,175 @@
+//! Polls: connections that ask the same question as fast as they are answered.
+
+use super::{float, us_per};
+use crate::decode::Part;
+use crate::lines::Lines;
+use crate::message::{Message, Scanner};
+use crate::process::Server;
+use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::table::{higher, lower};
+use crate::target::{From, Target, Technique};
+use crate::{Common, Fault, targets};
+use std::time::{Duration, Instant};
+
+/// The polled stream.
+const STREAM: &str = "bench-0";
+/// No answer may take longer.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Asked before anything is counted.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// What is asked for on the command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How many connections ask
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+}
+
+/// What a poll gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unchanged,
+    Empty,
+    Message,
+}
+
+/// Measures the three answers a poll can get.
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+    let connections = arguments.connections.clamp(1, 4_096);
+    let title =
+        format!("Polls by {connections} kept connections as fast as they are answered, for {} s", common.seconds);
+    let kinds = [
+        (Kind::Unchanged, "304 with If-None-Match".to_owned()),
+        (Kind::Empty, "200 without data".to_owned()),
+        (Kind::Message, format!("200 with one message of {} bytes", common.size())),
+    ];
+    let cases: Vec<Case<'_>> = kinds
+        .into_iter()
+        .map(|(kind, name)| Case { name, run: Box::new(move |target| one(common, target, kind, connections)) })
+        .collect();
+    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+}
+
+fn one(common: &Common, target: &dyn Target, kind: Kind, connections: usize) -> Outcome {
+    if !target.offers(Technique::Poll) || target.durable() || (kind == Kind::Empty && !target.answers_empty()) {
+        return Ok(None);
+    }
+    let server = Server::start(target, common.folder.as_deref())?;
+    let mut lines = Lines::new(server.address)?;
+    let Some(request) = question(common, target, kind, &mut lines)? else { return Ok(None) };
+    let mut polls = Polls { lines, request, kind, size: common.size(), answers: 0, received: 0 };
+    let asked = (0..connections).map(|_| polls.lines.open()).collect::<Result<Vec<_>, _>>()?;
+    for id in asked {
+        polls.lines.send(id, &polls.request)?;
+    }
+    polls.go_on(WARM_UP)?;
+    (polls.answers, polls.received) = (0, 0);
+    let (before, begun) = (server.cpu()?, Instant::now());
+    polls.go_on(common.duration())?;
+    let (elapsed, cpu) = (begun.elapsed(), server.cpu()?.saturating_sub(before));
+    Ok(Some(vec![
+        lower("server CPU per poll, us", us_per(cpu, polls.answers)),
+        higher("polls/s", float(polls.answers) / elapsed.as_secs_f64()),
+        lower("bytes per answer", float(polls.received) / float(polls.answers)),
+    ]))
+}
+
+/// Creates a stream with one message; the request that is to be repeated.
+fn question(common: &Common, target: &dyn Target, kind: Kind, lines: &mut Lines) -> Result<Option<Vec<u8>>, Fault> {
+    let id = lines.open()?;
+    if let Some(create) = target.create(STREAM, Technique::Poll) {
+        ask(lines, id, &create, |_| ())?;
+    }
+    let message = Message { writer: 0, number: 0, due: 0 }.bytes(common.size());
+    ask(lines, id, &target.append(STREAM, &[message]), |_| ())?;
+    let beginning = target.read(STREAM, Technique::Poll, From::Beginning);
+    if kind == Kind::Message {
+        return Ok(Some(beginning));
+    }
+    let position = ask(lines, id, &beginning, |head| target.position(head))?;
+    let position = position.ok_or_else(|| Fault::Server("a poll's answer does not say where to go on".into()))?;
+    let at_tail = target.read(STREAM, Technique::Poll, From::At(&position));
+    if kind == Kind::Empty {
+        return Ok(Some(at_tail));
+    }
+    ask(lines, id, &at_tail, |head| target.unchanged(STREAM, head))
+}
+
+/// One request, and what `take` makes of its answer's head.
+fn ask<T>(
+    lines: &mut Lines,
+    id: usize,
+    request: &[u8],
+    take: impl Fn(&crate::decode::Head<'_>) -> T,
+) -> Result<T, Fault> {
+    lines.send(id, request)?;
+    let (mut taken, mut answered, begun) = (None, false, Instant::now());
+    while !answered && begun.elapsed() < ANSWER_MAX {
+        lines.wait(ANSWER_MAX)?;
+        lines.read(id, &mut |part| {
+            match part {
+                Part::Head(head) if head.is_ok() || head.status == 304 => taken = Some(take(&head)),
+                Part::Head(head) => return Err(Fault::Server(format!("expected a success, came {}", head.status))),
+                Part::End => answered = true,
+                _ => {}
+            }
+            Ok(())
+        })?;
+    }
+    taken.filter(|_| answered).ok_or_else(|| Fault::Server(format!("no answer within {ANSWER_MAX:?}")))
+}
+
+/// Connections that repeat one request.
+struct Polls {
+    lines: Lines,
+    request: Vec<u8>,
+    kind: Kind,
+    size: usize,
+    answers: u64,
+    received: u64,
+}
+
+impl Polls {
+    fn go_on(&mut self, duration: Duration) -> Result<(), Fault> {
+        let begun = Instant::now();
+        while begun.elapsed() < duration {
+            let count = self.lines.wait(ANSWER_MAX)?;
+            if count == 0 {
+                return Err(Fault::Server(format!("no answer within {ANSWER_MAX:?}")));
+            }
+            for at in 0..count {
+                self.reads(self.lines.ready(at))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every answer is whole, has the expected status and holds the message or none. An answer that came in two pieces would be looked
+    /// at in two, which no server does with 100 bytes.
+    fn reads(&mut self, id: usize) -> Result<(), Fault> {
+        let (mut answered, mut messages, expected) = (false, 0, if self.kind == Kind::Unchanged { 304 } else { 200 });
+        let mut scanner = Scanner::default();
+        let size = self.size;
+        let bytes = self.lines.read(id, &mut |part| {
+            match part {
+                Part::Head(head) if head.status == expected => {}
+                Part::Head(head) => return Err(Fault::Void(format!("expected {expected}, came {}", head.status))),
+                Part::Piece(piece) => scanner.feed(piece, size, |message| messages += usize::from(message.is_some())),
+                Part::End => answered = true,
+                Part::Ping => {}
+            }
+            Ok(())
+        })?;
+        self.received += bytes as u64;
+        if answered {
+            let wanted = usize::from(self.kind == Kind::Message);
+            if messages != wanted {
+                return Err(Fault::Void(format!("expected {wanted} messages in an answer, came {messages}")));
+            }
+            self.answers += 1;
+            self.lines.send(id, &self.request)?;
+        }
+        Ok(())
+    }
+}
