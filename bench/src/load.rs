@@ -104,6 +104,12 @@ impl Tally {
         }
     }
 
+    /// Time counts from now on.
+    pub(crate) fn starts(&mut self) {
+        self.since = Instant::now();
+        self.last = self.since;
+    }
+
     /// Seconds from the beginning of the count to the last delivery or acknowledgement.
     pub(crate) fn seconds(&self) -> f64 {
         self.last.duration_since(self.since).as_secs_f64()
@@ -137,6 +143,20 @@ impl<'a> Load<'a> {
     /// Counts from zero; everything that was expected has to have come.
     pub(crate) fn tally_anew(&mut self) {
         self.tally = Tally::new();
+    }
+
+    /// Leaves all connections; what was written is still owed to readers to come, from the beginning on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn leaves_for(&mut self, server: &Server) -> Result<(), Fault> {
+        self.lines = Lines::new(server.address)?;
+        self.ends.clear();
+        self.readers.clear();
+        self.writers.clear();
+        self.idle.clear();
+        self.polls.clear();
+        Ok(())
     }
 
     fn create(&mut self, server: &Server) -> Result<(), Fault> {

@@ -30,7 +30,7 @@ use rounds::Measured;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use workloads::{fan_out, idle, polls};
+use workloads::{catch_up, fan_out, flood, idle, loss, many, pipe, polls, smoke};
 
 /// Measures servers on loopback: the server on one core, the load on another, a fresh server for each run.
 #[derive(Debug, Parser)]
@@ -62,6 +62,46 @@ enum What {
         common: Common,
         #[command(flatten)]
         arguments: idle::Arguments,
+    },
+    /// Writers at full speed, and what their readers still get
+    Flood {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        arguments: flood::Arguments,
+    },
+    /// Appends per second to one stream, with a reader that checks each of them
+    Pipe {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        arguments: pipe::Arguments,
+    },
+    /// Reading a large stream from its beginning
+    CatchUp {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        arguments: catch_up::Arguments,
+    },
+    /// Thousands of streams with one reader each
+    Many {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        arguments: many::Arguments,
+    },
+    /// More than most servers take, offered to one stream: is anything missing that was acknowledged?
+    Loss {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        arguments: loss::Arguments,
+    },
+    /// Everything for a moment: only whether nothing is lost, repeated or reordered
+    Smoke {
+        #[command(flatten)]
+        common: Common,
     },
     /// The server that does nothing but deliver
     #[command(hide = true)]
@@ -142,22 +182,31 @@ fn main() -> ExitCode {
         return ended(limit::run(port, joined).err());
     }
     match process::settle().and_then(|()| measure(&what)) {
-        Ok(Measured { table, failed }) => {
+        Ok(Some(Measured { table, failed })) => {
             println!("{table}");
             let fault = Fault::Void("something was lost, repeated or reordered; see above".into());
             ended(failed.then_some(fault))
         }
+        Ok(None) => ended(None),
         Err(fault) => ended(Some(fault)),
     }
 }
 
-fn measure(what: &What) -> Result<Measured, Fault> {
+/// The table of a measurement; none of those that are only a check.
+fn measure(what: &What) -> Result<Option<Measured>, Fault> {
     match what {
         What::FanOut { common, arguments } => fan_out::run(common, arguments),
         What::Poll { common, arguments } => polls::run(common, arguments),
         What::Idle { common, arguments } => idle::run(common, arguments),
-        What::Limit { .. } => Err(Fault::Server("LIMIT is a server, not a measurement".into())),
+        What::Flood { common, arguments } => flood::run(common, arguments),
+        What::Pipe { common, arguments } => pipe::run(common, arguments),
+        What::CatchUp { common, arguments } => catch_up::run(common, arguments),
+        What::Many { common, arguments } => many::run(common, arguments),
+        What::Loss { common, arguments } => loss::run(common, arguments),
+        What::Smoke { common } => return smoke::run(common).map(|()| None),
+        What::Limit { .. } => return Ok(None),
     }
+    .map(Some)
 }
 
 fn ended(fault: Option<Fault>) -> ExitCode {

@@ -1,8 +1,14 @@
 //! What is measured, each a file.
 
+pub(crate) mod catch_up;
 pub(crate) mod fan_out;
+pub(crate) mod flood;
 pub(crate) mod idle;
+pub(crate) mod loss;
+pub(crate) mod many;
+pub(crate) mod pipe;
 pub(crate) mod polls;
+pub(crate) mod smoke;
 
 use crate::Fault;
 use crate::load::{Load, Tally};

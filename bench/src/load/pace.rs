@@ -27,8 +27,7 @@ impl Load<'_> {
     /// # Errors
     /// [`Fault::Server`] for a refusal, [`Fault::Void`] when a reader is cut off.
     pub(crate) fn runs(&mut self, pace: Pace, duration: Duration) -> Result<(), Fault> {
-        self.tally.since = std::time::Instant::now();
-        self.tally.last = self.tally.since;
+        self.tally.starts();
         let begin = self.now();
         let end = begin + micros(duration);
         let mut sent = 0_u64;
@@ -79,8 +78,14 @@ impl Load<'_> {
         Ok(sent)
     }
 
-    /// From now on every reader is owed so many messages that were appended before it came.
-    pub(crate) fn expect(&mut self, deliveries: u64) {
-        self.tally.expected += deliveries;
+    /// Reads everything that was appended before, by one more reader of the first stream.
+    ///
+    /// # Errors
+    /// As [`Load::settles`].
+    pub(crate) fn catches_up(&mut self) -> Result<(), Fault> {
+        self.tally.starts();
+        self.tally.expected += self.written[0].iter().sum::<u64>();
+        self.open_readers(1)?;
+        self.settles()
     }
 }

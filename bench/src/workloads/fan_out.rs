@@ -21,16 +21,16 @@ const WARM_UP: Duration = Duration::from_millis(500);
 pub(crate) struct Arguments {
     /// How readers follow
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket, Technique::LongPoll, Technique::Poll])]
-    techniques: Vec<Technique>,
+    pub(crate) techniques: Vec<Technique>,
     /// How many follow, one run for each
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000])]
-    readers: Vec<usize>,
+    pub(crate) readers: Vec<usize>,
     /// Deliveries per second; the appends per second are that divided by the readers
     #[arg(long, default_value_t = 20_000.0)]
-    rate: f64,
+    pub(crate) rate: f64,
     /// How often a poll's reader asks, in milliseconds
     #[arg(long, default_value_t = 1_000)]
-    poll_every: u64,
+    pub(crate) poll_every: u64,
 }
 
 /// Measures every technique with every number of readers.
@@ -67,7 +67,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize, pace
     let server = Server::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, &server, terms.clone())?;
     load.open_readers(readers)?;
-    load.runs(pace, WARM_UP)?;
+    load.runs(pace, WARM_UP.min(common.duration()))?;
     load.settles()?;
     let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;
     let mut figures = vec![

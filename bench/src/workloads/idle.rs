@@ -13,17 +13,17 @@ use std::time::Duration;
 /// Readers that are there before the first look, so that what is paid once is not counted.
 const FIRST: usize = 1_000;
 /// How long a server is left alone before a look.
-const QUIET: Duration = Duration::from_millis(1_500);
+const QUIET_MAX: Duration = Duration::from_millis(1_500);
 
 /// What is asked for on the command line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How readers follow
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket, Technique::LongPoll])]
-    techniques: Vec<Technique>,
+    pub(crate) techniques: Vec<Technique>,
     /// How many wait at the end
     #[arg(long, default_value_t = 5000)]
-    readers: usize,
+    pub(crate) readers: usize,
 }
 
 /// Measures every technique.
@@ -52,17 +52,18 @@ fn one(common: &Common, target: &dyn Target, technique: Technique, first: usize,
     let server = Server::start(target, common.folder.as_deref())?;
     let terms = Terms { technique, streams: 1, writers: 1, size: common.size(), poll_every: Duration::ZERO };
     let mut load = Load::new(target, &server, terms)?;
+    let quiet = QUIET_MAX.min(common.duration());
     load.open_readers(first)?;
-    thread::sleep(QUIET);
+    thread::sleep(quiet);
     let before = server.memory()?;
     load.open_readers(readers - first)?;
-    thread::sleep(QUIET);
+    thread::sleep(quiet);
     let kib = |after: u64| float(after.saturating_sub(before)) / 1024.0 / float((readers - first) as u64);
     let waiting = kib(server.memory()?);
     // One event to each of them; who waited in vain would be found out here.
     load.runs(Pace::Open { per_second: 1.0, batch: 1 }, Duration::from_millis(100))?;
     load.settles()?;
-    thread::sleep(QUIET);
+    thread::sleep(quiet);
     Ok(Some(vec![
         lower("KiB per reader that has received nothing yet", waiting),
         lower("KiB per reader after an event", kib(server.memory()?)),

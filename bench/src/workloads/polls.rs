@@ -23,7 +23,7 @@ const WARM_UP: Duration = Duration::from_millis(300);
 pub(crate) struct Arguments {
     /// How many connections ask
     #[arg(long, default_value_t = 64)]
-    connections: usize,
+    pub(crate) connections: usize,
 }
 
 /// What a poll gets.

@@ -1,0 +1,76 @@
+//! Catch-up: a large stream read from its beginning, page after page or as one answer.
+
+use super::{float, measured};
+use crate::load::{Load, Terms};
+use crate::process::Server;
+use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::table::{higher, lower};
+use crate::target::{Target, Technique};
+use crate::{Common, Fault, targets};
+use std::time::Duration;
+
+/// Bytes of one append.
+const BATCH_BYTES: usize = 1_000_000;
+/// Connections that fill the stream.
+const WRITERS: usize = 4;
+
+/// What is asked for on the command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How the reader follows; `poll` reads pages
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Poll, Technique::Ndjson, Technique::Sse])]
+    pub(crate) techniques: Vec<Technique>,
+    /// Bytes of a message, one run for each
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 1000])]
+    pub(crate) sizes: Vec<usize>,
+    /// Size of the stream in megabytes; a tenth for servers that take one message at a time
+    #[arg(long, default_value_t = 500)]
+    pub(crate) megabytes: u64,
+}
+
+/// Measures every technique with every size of messages.
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+    let megabytes = arguments.megabytes.clamp(1, 3_000);
+    let title = format!(
+        "Catch-up: a stream of {megabytes} MB read from its beginning; servers with a disk are restarted before"
+    );
+    let mut cases = Vec::new();
+    for &technique in &arguments.techniques {
+        for &size in &arguments.sizes {
+            let size = size.clamp(crate::message::SIZE_MIN, BATCH_BYTES);
+            let terms = Terms { technique, streams: 1, writers: WRITERS, size, poll_every: Duration::ZERO };
+            let by = if technique == Technique::Poll { "pages".to_owned() } else { technique.to_string() };
+            cases.push(Case {
+                name: format!("{by}, messages of {size} bytes"),
+                run: Box::new(move |target| one(common, target, &terms, megabytes * 1_000_000)),
+            });
+        }
+    }
+    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+}
+
+fn one(common: &Common, target: &dyn Target, terms: &Terms, bytes: u64) -> Outcome {
+    if !target.offers(terms.technique) {
+        return Ok(None);
+    }
+    let mut server = Server::start(target, common.folder.as_deref())?;
+    let mut load = Load::new(target, &server, terms.clone())?;
+    let (bytes, batch) = if target.batches() { (bytes, BATCH_BYTES / terms.size) } else { (bytes / 10, 1) };
+    load.fill(bytes / terms.size as u64, batch)?;
+    if target.durable() {
+        server.restart(target)?;
+    }
+    let mut figures = Vec::new();
+    let readings = [
+        ("MB/s, first reading", "server CPU per MB, first reading, us"),
+        ("MB/s, second reading", "server CPU per MB, second reading, us"),
+    ];
+    for (rate, cost) in readings {
+        load.leaves_for(&server)?;
+        let (cpu, tally) = measured(&server, &mut load, Load::catches_up)?;
+        let megabytes = float(tally.delivered * terms.size as u64) / 1e6;
+        figures.push(higher(rate, megabytes / tally.seconds()));
+        figures.push(lower(cost, cpu.as_secs_f64() * 1e6 / megabytes));
+    }
+    Ok(Some(figures))
+}

@@ -1,0 +1,54 @@
+//! Flood: writers at full speed, and what their readers still get.
+
+use super::{float, measured, ms, us_per};
+use crate::load::{Load, Pace, Terms};
+use crate::process::Server;
+use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::table::{higher, lower};
+use crate::target::{Target, Technique};
+use crate::{Common, Fault, targets};
+use std::time::Duration;
+
+/// What is asked for on the command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How readers follow
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket])]
+    pub(crate) techniques: Vec<Technique>,
+    /// How many append, each as soon as it is answered
+    #[arg(long, default_value_t = 8)]
+    pub(crate) writers: usize,
+    /// How many follow
+    #[arg(long, default_value_t = 100)]
+    pub(crate) readers: usize,
+}
+
+/// Measures every technique.
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+    let (writers, readers) = (arguments.writers.clamp(1, 1_024), arguments.readers.clamp(1, 10_000));
+    let title = format!("Flood: {writers} writers at full speed for {} s, {readers} readers", common.seconds);
+    let case = |&technique: &Technique| {
+        let terms = Terms { technique, streams: 1, writers, size: common.size(), poll_every: Duration::ZERO };
+        Case { name: technique.to_string(), run: Box::new(move |target| one(common, target, &terms, readers)) }
+    };
+    let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
+    measure(common, &title, &targets::chosen(common, &["limit", "limit-joined", "memory"])?, &cases)
+}
+
+fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize) -> Outcome {
+    if !target.offers(terms.technique) || target.durable() {
+        return Ok(None);
+    }
+    let server = Server::start(target, common.folder.as_deref())?;
+    let mut load = Load::new(target, &server, terms.clone())?;
+    load.open_readers(readers)?;
+    let pace = Pace::Full { batch: 1 };
+    let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;
+    Ok(Some(vec![
+        higher("deliveries/s", float(tally.delivered) / tally.seconds()),
+        lower("p50, ms", ms(tally.latencies.p50_us())),
+        lower("p99, ms", ms(tally.latencies.p99_us())),
+        higher("appends/s", float(tally.appended) / tally.seconds()),
+        lower("server CPU per delivery, us", us_per(cpu, tally.delivered)),
+    ]))
+}

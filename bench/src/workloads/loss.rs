@@ -1,0 +1,58 @@
+//! Loss: more than most servers take, offered to one stream whether it takes it or not; nothing that was acknowledged may be missing.
+
+use super::{float, measured, ms, us_per};
+use crate::load::{Load, Pace, Terms};
+use crate::process::Server;
+use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::table::{higher, lower};
+use crate::target::{Target, Technique};
+use crate::{Common, Fault, targets};
+use std::time::Duration;
+
+/// Connections that append.
+const WRITERS: usize = 64;
+
+/// What is asked for on the command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How the reader follows
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket, Technique::LongPoll])]
+    pub(crate) techniques: Vec<Technique>,
+    /// Messages per second that are offered
+    #[arg(long, default_value_t = 100_000.0)]
+    pub(crate) rate: f64,
+    /// Messages in one append, where a server takes several
+    #[arg(long, default_value_t = 20)]
+    pub(crate) batch: usize,
+}
+
+/// Measures every technique.
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+    let (rate, batch) = (arguments.rate, arguments.batch.clamp(1, 10_000));
+    let title = format!(
+        "Loss: {rate} messages/s offered to one stream for {} s, {batch} in an append where a server takes several",
+        common.seconds
+    );
+    let case = |&technique: &Technique| {
+        let terms = Terms { technique, streams: 1, writers: WRITERS, size: common.size(), poll_every: Duration::ZERO };
+        Case { name: technique.to_string(), run: Box::new(move |target| one(common, target, &terms, rate, batch)) }
+    };
+    let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
+    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+}
+
+fn one(common: &Common, target: &dyn Target, terms: &Terms, rate: f64, batch: usize) -> Outcome {
+    if !target.offers(terms.technique) || target.durable() {
+        return Ok(None);
+    }
+    let server = Server::start(target, common.folder.as_deref())?;
+    let mut load = Load::new(target, &server, terms.clone())?;
+    load.open_readers(1)?;
+    let pace = Pace::Open { per_second: rate, batch: if target.batches() { batch } else { 1 } };
+    let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;
+    Ok(Some(vec![
+        higher("messages/s taken and delivered", float(tally.delivered) / tally.seconds()),
+        lower("p99, ms", ms(tally.latencies.p99_us())),
+        lower("server CPU per message, us", us_per(cpu, tally.delivered)),
+    ]))
+}

@@ -1,0 +1,66 @@
+//! Pipe: appends per second to one stream, by how many connections send them, and one reader that checks each.
+
+use super::{float, measured, ms, us_per};
+use crate::load::{Load, Pace, Terms};
+use crate::process::Server;
+use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::table::{higher, lower};
+use crate::target::{Target, Technique};
+use crate::{Common, Fault, targets};
+use std::time::Duration;
+
+/// Appended before anything is counted.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// What is asked for on the command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How many connections append, each as soon as it is answered; one run for each
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    pub(crate) connections: Vec<usize>,
+    /// How the reader follows
+    #[arg(long, value_enum, default_value_t = Technique::Ndjson)]
+    pub(crate) technique: Technique,
+}
+
+/// Measures every number of connections.
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+    let title = format!(
+        "Pipe: appends of {} bytes at full speed for {} s, one reader, disk with --sync {}",
+        common.size(),
+        common.seconds,
+        common.sync
+    );
+    let case = |&connections: &usize| {
+        let writers = connections.clamp(1, 4_096);
+        let terms = Terms {
+            technique: arguments.technique,
+            streams: 1,
+            writers,
+            size: common.size(),
+            poll_every: Duration::ZERO,
+        };
+        Case { name: format!("{writers} connections"), run: Box::new(move |target| one(common, target, &terms)) }
+    };
+    let cases: Vec<Case<'_>> = arguments.connections.iter().map(case).collect();
+    measure(common, &title, &targets::chosen(common, &["limit", "memory", "disk"])?, &cases)
+}
+
+fn one(common: &Common, target: &dyn Target, terms: &Terms) -> Outcome {
+    // Whoever offers no such stream is followed by another.
+    let known = [terms.technique, Technique::Sse, Technique::Websocket, Technique::LongPoll];
+    let Some(technique) = known.into_iter().find(|technique| target.offers(*technique)) else { return Ok(None) };
+    let server = Server::start(target, common.folder.as_deref())?;
+    let mut load = Load::new(target, &server, Terms { technique, ..terms.clone() })?;
+    load.open_readers(1)?;
+    let pace = Pace::Full { batch: 1 };
+    load.runs(pace, WARM_UP.min(common.duration()))?;
+    load.settles()?;
+    let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;
+    Ok(Some(vec![
+        higher("appends/s", float(tally.appended) / tally.seconds()),
+        lower("p50 to the answer, ms", ms(tally.acknowledged.p50_us())),
+        lower("p99 to the answer, ms", ms(tally.acknowledged.p99_us())),
+        lower("server CPU per append, us", us_per(cpu, tally.appended)),
+    ]))
+}
