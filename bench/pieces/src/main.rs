@@ -1,0 +1,224 @@
+//! Pieces of the server's inner work, each done as often as asked, for `tailwater-bench instructions` to count what it executes.
+//!
+//! Without arguments it prints one line for each piece: its name, how often it is to be done to be counted, how many things one
+//! doing of it holds, and what it is. `NAME TIMES` does it.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on its standard streams")]
+
+use bytes::Bytes;
+use std::cell::Cell;
+use std::error::Error;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use tailwater::log::{Append, Log, Payload, Start, StreamConfig, StreamName, Streams};
+use tailwater::store::MemoryStore;
+use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Control, Offset, Token, ndjson, sse};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{LocalSet, spawn_local, yield_now};
+
+type Done = Result<(), Box<dyn Error>>;
+
+/// Something that the server does often.
+struct Piece {
+    name: &'static str,
+    /// How often it is to be done to be counted.
+    times: usize,
+    /// How many of `what` one doing of it holds.
+    holds: usize,
+    what: &'static str,
+    run: fn(usize) -> Done,
+}
+
+const MESSAGES: usize = 100;
+const READERS: usize = 1000;
+
+const PIECES: [Piece; 8] = [
+    Piece { name: "parse", times: 1000, holds: 1, what: "body of one JSON message, parsed", run: parse_one },
+    Piece {
+        name: "parse-many",
+        times: 100,
+        holds: MESSAGES,
+        what: "message of an array of 100, parsed",
+        run: parse_many,
+    },
+    Piece { name: "append", times: 1000, holds: 1, what: "append to log and memory store", run: append },
+    Piece { name: "read", times: 1000, holds: 1, what: "page of one message, read from the tail", run: read_one },
+    Piece {
+        name: "read-many",
+        times: 200,
+        holds: MESSAGES,
+        what: "message of a page of 100, read from the beginning",
+        run: read_many,
+    },
+    Piece { name: "wake", times: 20, holds: READERS, what: "wake-up of one of 1,000 waiting tasks", run: wake },
+    Piece { name: "ndjson", times: 1000, holds: 1, what: "batch of one message as NDJSON", run: as_ndjson },
+    Piece { name: "sse", times: 1000, holds: 1, what: "batch of one message as SSE", run: as_sse },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match texts[..] {
+        [] => {
+            for Piece { name, times, holds, what, .. } in &PIECES {
+                println!("{name}\t{times}\t{holds}\t{what}");
+            }
+            Ok(())
+        }
+        [name, times] => run(name, times),
+        _ => Err("expected NAME TIMES, or nothing".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("pieces: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(name: &str, times: &str) -> Done {
+    let piece = PIECES.iter().find(|piece| piece.name == name).ok_or(format!("there is no piece `{name}`"))?;
+    (piece.run)(times.parse()?)
+}
+
+/// A JSON message of 100 bytes.
+fn message() -> String {
+    format!("{{\"w\":1000,\"n\":1000000000,\"x\":\"{}\"}}", "x".repeat(68))
+}
+
+fn parse_one(times: usize) -> Done {
+    parse(&message(), times)
+}
+
+fn parse_many(times: usize) -> Done {
+    parse(&format!("[{}]", vec![message(); MESSAGES].join(",")), times)
+}
+
+fn parse(body: &str, times: usize) -> Done {
+    let body = Bytes::from(body.to_owned());
+    for _ in 0..times {
+        black_box(Payload::parse(ContentKind::Json, black_box(body.clone()))?);
+    }
+    Ok(())
+}
+
+fn append(times: usize) -> Done {
+    let (runtime, log) = log_of(0)?;
+    runtime.block_on(async {
+        for _ in 0..times {
+            black_box(log.append(one()?).await?);
+        }
+        Ok(())
+    })
+}
+
+fn read_one(times: usize) -> Done {
+    read(times, Start::Now, 1)
+}
+
+fn read_many(times: usize) -> Done {
+    read(times, Start::Beginning, MESSAGES)
+}
+
+/// Reads the same page of a stream of 1,000 messages: `messages` of them.
+fn read(times: usize, start: Start, messages: usize) -> Done {
+    let (runtime, log) = log_of(1000)?;
+    let kept = message().len() + 1;
+    let from = match start {
+        Start::Now => Offset::new(u64::try_from(kept * (1000 - messages))?).ok_or("beyond the largest offset")?,
+        other => log.resolve(other),
+    };
+    runtime.block_on(async {
+        for _ in 0..times {
+            let batch = black_box(log.read(from, kept * messages).await?);
+            if batch.data.len() != kept * messages {
+                return Err(format!("expected {messages} messages, came {} bytes", batch.data.len()).into());
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Tasks that wait for the tail, as live readers do, and appends that wake them all; an append is among the instructions.
+fn wake(times: usize) -> Done {
+    let (runtime, log) = log_of(0)?;
+    let woken = Rc::new(Cell::new(0));
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        for _ in 0..READERS {
+            let (mut tail, mut from, woken) = (log.tail(), Offset::ZERO, Rc::clone(&woken));
+            spawn_local(async move {
+                while let Ok(now) = tail.wait_for(|tail| tail.has_news(from)).await.map(|now| *now) {
+                    from = now.next;
+                    woken.set(woken.get() + 1);
+                }
+            });
+        }
+        for at in 1..=times {
+            log.append(one()?).await?;
+            while woken.get() < READERS * at {
+                yield_now().await;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn as_ndjson(times: usize) -> Done {
+    encode(times, ndjson::encode)
+}
+
+fn as_sse(times: usize) -> Done {
+    encode(times, sse::encode)
+}
+
+fn encode(times: usize, encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control)) -> Done {
+    let data = format!("{},", message());
+    let control = Control { next: Token::from(Offset::ZERO), cursor: Some(3_347_885), up_to_date: true, closed: false };
+    for _ in 0..times {
+        let mut out = Vec::with_capacity(data.len() + 160);
+        encode(&mut out, ContentKind::Json, Some(black_box(data.as_bytes())), &control);
+        black_box(out);
+    }
+    Ok(())
+}
+
+/// A runtime, and a JSON stream in memory with so many messages.
+fn log_of(messages: usize) -> Result<(Runtime, Arc<Log>), Box<dyn Error>> {
+    let runtime = Builder::new_current_thread().enable_time().build()?;
+    let streams = Streams::new(Arc::new(MemoryStore::new(1 << 30)), 10);
+    let name = StreamName::parse("bench")?;
+    let log = runtime.block_on(async {
+        let log = streams.create(&name, StreamConfig::new("application/json"), None, false).await?.log;
+        for _ in 0..messages {
+            log.append(one()?).await?;
+        }
+        Ok::<_, Box<dyn Error>>(log)
+    })?;
+    Ok((runtime, log))
+}
+
+fn one() -> Result<Append, Box<dyn Error>> {
+    Ok(Append { payload: Some(Payload::parse(ContentKind::Json, message().into())?), ..Append::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_does_what_it_is_asked_to() {
+        for piece in &PIECES {
+            assert!(run(piece.name, "2").is_ok(), "{}", piece.name);
+        }
+        assert!(run("no-such-piece", "2").is_err() && run("parse", "often").is_err());
+    }
+
+    #[test]
+    fn a_message_has_a_hundred_bytes() {
+        assert_eq!(message().len(), 100);
+    }
+}
