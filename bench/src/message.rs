@@ -1,17 +1,19 @@
-//! The messages that are sent: who wrote it, its number and when it was due; and what a reader makes of those that come.
+//! The messages that are sent: their number, when they were due and who wrote them; and what a reader makes of those that come.
+//!
+//! Names stand in the order of the alphabet: there are servers that print JSON anew and sort it.
 
 use memchr::{memmem, memrchr};
 
 /// What a message begins with. No framing around messages may hold it.
-const MARK: &[u8] = b"{\"w\":";
+const MARK: &[u8] = b"{\"n\":";
 /// Added to numbers, so that all have as many digits.
-const WRITER_BASE: u64 = 1_000;
 const COUNT_BASE: u64 = 1_000_000_000;
 const DUE_BASE: u64 = 1_000_000_000_000;
+const WRITER_BASE: u64 = 1_000;
 /// Where the digits stand, and how many there are.
-const WRITER: (usize, usize) = (5, 4);
-const COUNT: (usize, usize) = (14, 10);
-const DUE: (usize, usize) = (29, 13);
+const COUNT: (usize, usize) = (5, 10);
+const DUE: (usize, usize) = (20, 13);
+const WRITER: (usize, usize) = (38, 4);
 /// A message has room for all of that.
 pub(crate) const SIZE_MIN: usize = 52;
 
@@ -30,7 +32,7 @@ impl Message {
     /// JSON of `size` bytes, at least [`SIZE_MIN`].
     pub(crate) fn bytes(&self, size: usize) -> Vec<u8> {
         let (writer, number, due) = (WRITER_BASE + self.writer as u64, COUNT_BASE + self.number, DUE_BASE + self.due);
-        let mut bytes = format!("{{\"w\":{writer},\"n\":{number},\"t\":{due},\"x\":\"").into_bytes();
+        let mut bytes = format!("{{\"n\":{number},\"t\":{due},\"w\":{writer},\"x\":\"").into_bytes();
         bytes.resize(size.max(SIZE_MIN) - 2, b'x');
         bytes.extend_from_slice(b"\"}");
         bytes
@@ -158,7 +160,7 @@ mod tests {
             for number in 0..9 {
                 content.extend(message(number).bytes(size));
                 content.extend_from_slice(
-                    [&b","[..], b"{\"", b"]\n\n{\"w", b""][usize::try_from(number).expect("small") % 4],
+                    [&b","[..], b"{\"", b"]\n\n{\"n", b""][usize::try_from(number).expect("small") % 4],
                 );
             }
             content.extend_from_slice(b"{\"streamNextOffset\":\"1\"}");

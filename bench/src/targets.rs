@@ -1,6 +1,8 @@
 //! The servers that are compared, each a file, and which of them take part.
 
 mod limit;
+mod peers;
+mod protocol;
 mod tailwater;
 
 use crate::target::Target;
@@ -36,6 +38,7 @@ fn known(common: &Common) -> Vec<Known> {
             all.push((word, target));
         }
     }
+    all.extend(peers::known());
     all
 }
 
@@ -49,11 +52,14 @@ pub(crate) fn chosen(common: &Common, usual: &[&str]) -> Result<Vec<Box<dyn Targ
     if let Some(unknown) = common.targets.iter().find(|name| !words.contains(name)) {
         return Err(Fault::Server(format!("no target is called {unknown}; there are {words:?}")));
     }
+    let on_disk = usual.contains(&"disk");
     let mut chosen = Vec::new();
     for (word, target) in known {
         let named = common.targets.contains(&word);
         let usual = usual.iter().any(|usual| word == *usual || word.strip_prefix("against-") == Some(usual));
-        let by_default = common.targets.is_empty() && (usual || is_peer(&word));
+        // Peers on a medium are no match for stores in memory.
+        let fits = target.as_ref().map_or(true, |target| !target.durable() || on_disk);
+        let by_default = common.targets.is_empty() && (usual || is_peer(&word) && fits);
         match target {
             Ok(target) if named || by_default => chosen.push(target),
             Err(why) if named => return Err(Fault::Server(format!("{word}: {why}"))),

@@ -1,8 +1,9 @@
 //! Tailwater itself, in memory or on disk, and a second binary of it beside.
 
+use super::protocol;
 use crate::Fault;
 use crate::decode::Head;
-use crate::target::{From, JSON, Launch, Role, Target, Technique, UPGRADE, body, request};
+use crate::target::{From, Launch, Role, Target, Technique};
 use std::path::{Path, PathBuf};
 
 /// One binary with one way to run it.
@@ -54,37 +55,22 @@ impl Target for Tailwater {
     }
 
     fn create(&self, stream: &str, _technique: Technique) -> Option<Vec<u8>> {
-        Some(request("PUT", &path(stream), JSON, b""))
+        Some(protocol::create(stream))
     }
 
     fn append(&self, stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
-        request("POST", &path(stream), JSON, &body(messages))
+        protocol::append(stream, messages)
     }
 
     fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
-        let offset = match from {
-            From::Beginning => "-1",
-            From::At(token) => token,
-        };
-        let path = path(stream);
-        match technique {
-            Technique::Poll => request("GET", &format!("{path}?offset={offset}"), "", b""),
-            Technique::Websocket => request("GET", &format!("{path}?offset={offset}&live=websocket"), UPGRADE, b""),
-            live => request("GET", &format!("{path}?offset={offset}&live={live}"), "", b""),
-        }
+        protocol::read(stream, technique, from)
     }
 
     fn position(&self, answer: &Head<'_>) -> Option<String> {
-        answer.value("stream-next-offset").map(Into::into)
+        protocol::position(answer)
     }
 
     fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
-        let (offset, etag) = (answer.value("stream-next-offset")?, answer.value("etag")?);
-        let path = format!("{}?offset={offset}", path(stream));
-        Some(request("GET", &path, &format!("If-None-Match: {etag}\r\n"), b""))
+        protocol::unchanged(stream, answer)
     }
-}
-
-fn path(stream: &str) -> String {
-    format!("/v1/stream/{stream}")
 }

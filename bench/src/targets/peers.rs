@@ -1,0 +1,75 @@
+//! Servers of others that do the same job, where they are installed.
+//!
+//! | peer | what it is | where it is looked for |
+//! | --- | --- | --- |
+//! | nchan | nginx with Debian's `libnginx-mod-nchan` | `TAILWATER_BENCH_NCHAN`, or `nginx` on `PATH` or in `/usr/sbin` |
+//! | Electric | the crate `durable-streams` | `electric/bin/durable-streams-server` in `TAILWATER_BENCH_PEERS` |
+//! | axum | the crate `durable-streams-server` | `axum/bin/durable-streams-server` in `TAILWATER_BENCH_PEERS` |
+//! | node | the npm package `@durable-streams/server` | `node/node_modules` in `TAILWATER_BENCH_PEERS`, `node` on `PATH` |
+//!
+//! BENCHMARKS.md says how they are installed. Each runs with one worker, on the server's core, like Tailwater.
+
+mod durable_streams;
+mod nchan;
+
+use super::Known;
+use crate::target::Target;
+use std::path::{Path, PathBuf};
+
+use durable_streams::{Axum, DurableStreams, Electric, Node};
+use nchan::Nchan;
+
+/// A variable that names the folder of installed peers.
+const PEERS: &str = "TAILWATER_BENCH_PEERS";
+/// A variable that names an nginx.
+const NCHAN: &str = "TAILWATER_BENCH_NCHAN";
+
+/// Every peer in every mode, or why it can't take part.
+pub(super) fn known() -> Vec<Known> {
+    let electric = |mode: Electric| Ok(mode.server(&installed("electric/bin/durable-streams-server")?));
+    let axum = |mode: Axum| Ok(mode.server(&installed("axum/bin/durable-streams-server")?));
+    let node = |mode: Node| {
+        let program = on_path("node").ok_or("there is no `node` on PATH")?;
+        Ok(mode.server(&program, &installed("node/node_modules/@durable-streams/server")?))
+    };
+    let nchan = nginx().map(|nchan| Box::new(nchan) as Box<dyn Target>);
+    let boxed = |server: Result<DurableStreams, String>| server.map(|server| Box::new(server) as Box<dyn Target>);
+    [
+        ("nchan", nchan),
+        ("electric", boxed(electric(Electric::Memory))),
+        ("electric-wal", boxed(electric(Electric::Wal))),
+        ("axum", boxed(axum(Axum::Memory))),
+        ("axum-files", boxed(axum(Axum::FileDurable))),
+        ("axum-acid", boxed(axum(Axum::Acid))),
+        ("node", boxed(node(Node::Memory))),
+        ("node-files", boxed(node(Node::File))),
+    ]
+    .map(|(word, target)| (word.to_owned(), target))
+    .into()
+}
+
+/// What lies in the folder of peers.
+fn installed(path: &str) -> Result<PathBuf, String> {
+    let folder = std::env::var_os(PEERS).ok_or(format!("{PEERS} names no folder where it is installed"))?;
+    let path = Path::new(&folder).join(path);
+    if path.exists() { Ok(path) } else { Err(format!("there is no {}", path.display())) }
+}
+
+/// An nginx, and the module that makes it nchan.
+fn nginx() -> Result<Nchan, String> {
+    let named = std::env::var_os(NCHAN).map(PathBuf::from);
+    let nginx = named.or_else(|| on_path("nginx")).unwrap_or_else(|| "/usr/sbin/nginx".into());
+    if !nginx.is_file() {
+        return Err(format!("there is no {}", nginx.display()));
+    }
+    // Debian's prefix is /usr, whose binaries lie in sbin; others keep to the same shape.
+    let prefix = nginx.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+    let module = prefix.join("lib/nginx/modules/ngx_nchan_module.so");
+    if module.is_file() { Ok(Nchan { nginx, module }) } else { Err(format!("there is no {}", module.display())) }
+}
+
+/// The first program of that name on `PATH`.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
+}

@@ -1,0 +1,173 @@
+//! Three servers of the Durable Streams protocol: Electric's in Rust, one on axum, and the reference on node. They differ in how they
+//! are started; requests and answers are the protocol's.
+
+use crate::Fault;
+use crate::decode::Head;
+use crate::target::{From, Launch, Target, Technique};
+use crate::targets::protocol;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// A program and one way to run it.
+#[derive(Debug)]
+pub(super) struct DurableStreams {
+    name: &'static str,
+    program: PathBuf,
+    mode: Mode,
+    durable: bool,
+}
+
+/// How it is told where to listen and where to keep streams.
+#[derive(Debug, Clone)]
+enum Mode {
+    /// Flags; the value of `--durability`.
+    Electric(&'static str),
+    /// Environment; the value of `DS_STORAGE__MODE`.
+    Axum(&'static str),
+    /// A script beside the data; the package's folder, and whether it keeps files.
+    Node { package: PathBuf, files: bool },
+}
+
+/// Modes of Electric's server.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Electric {
+    /// Acknowledged once the system has it.
+    Memory,
+    /// Acknowledged once a log is synced.
+    Wal,
+}
+
+impl Electric {
+    /// - `program`: `durable-streams-server` of the crate `durable-streams`.
+    pub(super) fn server(self, program: &Path) -> DurableStreams {
+        let (name, mode, durable) = match self {
+            Self::Memory => ("Electric", "memory", false),
+            Self::Wal => ("Electric wal", "wal", true),
+        };
+        DurableStreams { name, program: program.into(), mode: Mode::Electric(mode), durable }
+    }
+}
+
+/// Modes of the server on axum.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Axum {
+    /// In memory.
+    Memory,
+    /// In files, synced at each append.
+    FileDurable,
+    /// In redb.
+    Acid,
+}
+
+impl Axum {
+    /// - `program`: `durable-streams-server` of the crate of that name.
+    pub(super) fn server(self, program: &Path) -> DurableStreams {
+        let (name, mode, durable) = match self {
+            Self::Memory => ("axum", "memory", false),
+            Self::FileDurable => ("axum files", "file-durable", true),
+            Self::Acid => ("axum acid", "acid", true),
+        };
+        DurableStreams { name, program: program.into(), mode: Mode::Axum(mode), durable }
+    }
+}
+
+/// Modes of the reference.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Node {
+    /// In memory.
+    Memory,
+    /// In files, synced at each append.
+    File,
+}
+
+impl Node {
+    /// - `node`: the program.
+    /// - `package`: the folder of `@durable-streams/server`.
+    pub(super) fn server(self, node: &Path, package: &Path) -> DurableStreams {
+        let (name, files) = match self {
+            Self::Memory => ("node", false),
+            Self::File => ("node files", true),
+        };
+        DurableStreams {
+            name,
+            program: node.into(),
+            mode: Mode::Node { package: package.into(), files },
+            durable: files,
+        }
+    }
+}
+
+/// Beyond what any run appends; the defaults are 10 MiB a stream and 100 MiB in all.
+const AXUM_LIMIT: &str = "6442450944";
+
+impl Target for DurableStreams {
+    fn name(&self) -> String {
+        self.name.into()
+    }
+
+    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault> {
+        let data = folder.join("data");
+        let mut launch = Launch { program: self.program.clone(), ..Launch::default() };
+        match &self.mode {
+            Mode::Electric(durability) => {
+                let flags = ["--worker-threads", "1", "--durability", durability, "--data-dir"].map(OsString::from);
+                launch.arguments.extend(flags);
+                launch.arguments.extend([data.into(), "--port".into(), port.to_string().into()]);
+            }
+            Mode::Axum(mode) => {
+                let set = |name: &str, value: OsString| (OsString::from(name), value);
+                launch.environment = vec![
+                    set("TOKIO_WORKER_THREADS", "1".into()),
+                    set("RUST_LOG", "error".into()),
+                    set("DS_SERVER__BIND_ADDRESS", format!("127.0.0.1:{port}").into()),
+                    set("DS_STORAGE__MODE", mode.into()),
+                    set("DS_STORAGE__DATA_DIR", data.into()),
+                    set("DS_LIMITS__MAX_STREAM_BYTES", AXUM_LIMIT.into()),
+                    set("DS_LIMITS__MAX_MEMORY_BYTES", AXUM_LIMIT.into()),
+                ];
+            }
+            Mode::Node { package, files } => {
+                let script = folder.join("serve.mjs");
+                let kept = if *files { format!(", dataDir: {:?}", data.display().to_string()) } else { String::new() };
+                let module = package.join("dist/index.js").display().to_string();
+                std::fs::write(
+                    &script,
+                    format!(
+                        "import {{ DurableStreamTestServer }} from {module:?};\n\
+                         await new DurableStreamTestServer({{ host: '127.0.0.1', port: {port}{kept} }}).start();\n"
+                    ),
+                )?;
+                launch.arguments.push(script.into());
+            }
+        }
+        Ok(launch)
+    }
+
+    fn offers(&self, technique: Technique) -> bool {
+        matches!(technique, Technique::Poll | Technique::LongPoll | Technique::Sse)
+    }
+
+    fn durable(&self) -> bool {
+        self.durable
+    }
+
+    fn create(&self, stream: &str, _technique: Technique) -> Option<Vec<u8>> {
+        Some(protocol::create(stream))
+    }
+
+    fn append(&self, stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
+        protocol::append(stream, messages)
+    }
+
+    fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+        protocol::read(stream, technique, from)
+    }
+
+    fn position(&self, answer: &Head<'_>) -> Option<String> {
+        protocol::position(answer)
+    }
+
+    fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
+        protocol::unchanged(stream, answer)
+    }
+}
