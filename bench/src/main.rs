@@ -6,6 +6,7 @@
 //! | `targets.rs` | the servers that are compared; `target.rs` says what one is |
 //! | `limit.rs` | LIMIT, what delivering costs when nothing else is done |
 //! | `rounds.rs` | every target in every case, interleaved; `table.rs` shows medians and ratios |
+//! | `instructions.rs` | what Valgrind counts, of inner pieces and of the whole server |
 //! | `process.rs` | a fresh server for each run, and what it used of processor and memory |
 //! | `load.rs` | readers and writers in one thread |
 //! | `lines.rs` | their connections; `poller.rs` waits for them, `decode.rs` says what comes on them |
@@ -13,6 +14,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on its standard streams")]
 
 mod decode;
+mod instructions;
 mod limit;
 mod lines;
 mod load;
@@ -103,6 +105,8 @@ enum What {
         #[command(flatten)]
         common: Common,
     },
+    /// Instructions that the server executes for what it does often, counted by Valgrind and held against the committed figures
+    Instructions(instructions::Arguments),
     /// The server that does nothing but deliver
     #[command(hide = true)]
     Limit {
@@ -204,6 +208,7 @@ fn measure(what: &What) -> Result<Option<Measured>, Fault> {
         What::Many { common, arguments } => many::run(common, arguments),
         What::Loss { common, arguments } => loss::run(common, arguments),
         What::Smoke { common } => return smoke::run(common).map(|()| None),
+        What::Instructions(arguments) => return instructions::run(arguments).map(|()| None),
         What::Limit { .. } => return Ok(None),
     }
     .map(Some)

@@ -2,7 +2,7 @@
 
 mod limit;
 mod peers;
-mod protocol;
+pub(crate) mod protocol;
 mod tailwater;
 
 use crate::target::Target;

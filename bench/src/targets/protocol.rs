@@ -4,17 +4,17 @@ use crate::decode::Head;
 use crate::target::{From, JSON, Technique, UPGRADE, body, request};
 
 /// Creates a JSON stream.
-pub(super) fn create(stream: &str) -> Vec<u8> {
+pub(crate) fn create(stream: &str) -> Vec<u8> {
     request("PUT", &path(stream), JSON, b"")
 }
 
 /// Appends one message, or several as an array.
-pub(super) fn append(stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn append(stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
     request("POST", &path(stream), JSON, &body(messages))
 }
 
 /// Reads from a position on.
-pub(super) fn read(stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+pub(crate) fn read(stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
     let offset = match from {
         From::Beginning => "-1",
         From::At(token) => token,
@@ -28,12 +28,12 @@ pub(super) fn read(stream: &str, technique: Technique, from: From<'_>) -> Vec<u8
 }
 
 /// Where the next read begins.
-pub(super) fn position(answer: &Head<'_>) -> Option<String> {
+pub(crate) fn position(answer: &Head<'_>) -> Option<String> {
     answer.value("stream-next-offset").map(Into::into)
 }
 
 /// The same poll again, to be answered with 304.
-pub(super) fn unchanged(stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
+pub(crate) fn unchanged(stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
     let (offset, etag) = (answer.value("stream-next-offset")?, answer.value("etag")?);
     let path = format!("{}?offset={offset}", path(stream));
     Some(request("GET", &path, &format!("If-None-Match: {etag}\r\n"), b""))

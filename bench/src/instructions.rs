@@ -1,0 +1,170 @@
+//! How many instructions the server executes for what it does often, counted by Valgrind: of inner pieces, and of the whole server
+//! answering over loopback. Unlike times they hardly differ from run to run, so a change of one in a hundred shows.
+//!
+//! Everything is done so often and three times so often; the difference, divided, is what one costs, without start and end. The kernel's
+//! part is not among them, so they stand beside the times of the other measurements, not for them.
+
+mod counted;
+mod served;
+
+use crate::Fault;
+use clap::Args;
+use counted::Counter;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The figures that are committed, so that a change shows what it changed.
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.md");
+/// Ratios further from 1 are set in bold.
+const NOTABLE: f64 = 0.02;
+
+/// What to count, and what to do with it.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The server's binary
+    #[arg(long, env = "TAILWATER_BIN")]
+    server: PathBuf,
+    /// The binary `tailwater-pieces`
+    #[arg(long, env = "TAILWATER_PIECES")]
+    pieces: PathBuf,
+    /// Count only what has this in its name
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Commit to the figures: write them to bench/instructions.md
+    #[arg(long)]
+    write: bool,
+}
+
+/// Something counted.
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    what: String,
+    instructions: f64,
+}
+
+/// Counts, and prints a table that holds the figures against the committed ones.
+///
+/// # Errors
+/// [`Fault::Server`] when Valgrind is not there or something did not do what it should.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
+    let committed = fs::read_to_string(COMMITTED).map(|text| parse(&text)).unwrap_or_default();
+    let counter = Counter::find()?;
+    let mut rows = pieces(&counter, arguments)?;
+    for task in served::TASKS.iter().filter(|task| task.what.contains(&arguments.only)) {
+        let count = |times: usize| served::count(&counter, &arguments.server, task, times);
+        rows.push(measured(task.what, task.times, task.holds, count)?);
+    }
+    if arguments.write {
+        fs::write(COMMITTED, committable(&rows))?;
+    }
+    println!("{}", compared(&rows, &committed));
+    Ok(())
+}
+
+/// What `tailwater-pieces` offers.
+fn pieces(counter: &Counter, arguments: &Arguments) -> Result<Vec<Row>, Fault> {
+    let list = Command::new(&arguments.pieces).output()?;
+    let mut rows = Vec::new();
+    for line in String::from_utf8_lossy(&list.stdout).lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let numbers = |at: usize| fields.get(at).and_then(|text| text.parse::<usize>().ok());
+        let (Some(times), Some(holds), [name, _, _, what]) = (numbers(1), numbers(2), &fields[..]) else {
+            return Err(Fault::Server(format!("expected a piece, came {line:?}")));
+        };
+        if what.contains(&arguments.only) {
+            let count = |times: usize| counter.count(&arguments.pieces, &[name.to_string(), times.to_string()]);
+            rows.push(measured(what, times, holds, count)?);
+        }
+    }
+    Ok(rows)
+}
+
+/// One of what is done `times` times in one run and three times as often in another.
+#[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^53")]
+fn measured(what: &str, times: usize, holds: usize, count: impl Fn(usize) -> Result<u64, Fault>) -> Result<Row, Fault> {
+    let (few, many) = (count(times)?, count(times * 3)?);
+    let instructions = many.saturating_sub(few) as f64 / (2 * times * holds) as f64;
+    eprintln!("{what}: {instructions:.0}");
+    Ok(Row { what: what.into(), instructions })
+}
+
+/// The rows of a committed table.
+fn parse(text: &str) -> Vec<Row> {
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    cells
+        .filter_map(|(what, figure)| {
+            Some(Row { what: what.trim_end().into(), instructions: figure.trim().parse().ok()? })
+        })
+        .collect()
+}
+
+fn committable(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "# Instructions\n\nWhat one of each costs, written by `cargo xtask bench instructions --write`, and what later counts are held \
+         against.\nThey depend on compiler, C library and the processor's vector instructions: compare on one machine.\n\n\
+         | one | instructions |\n| --- | ---: |\n",
+    );
+    for Row { what, instructions } in rows {
+        // A `String` takes whatever is written to it.
+        let _written = writeln!(text, "| {what} | {instructions:.0} |");
+    }
+    text
+}
+
+fn compared(rows: &[Row], committed: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
+    let mut text = format!("| {:<width$} | committed |      now |    ratio |\n", "one");
+    let _written = write!(text, "| {:-<width$} | --------: | -------: | -------: |", "");
+    for Row { what, instructions } in rows {
+        let before = committed.iter().find(|row| row.what == *what).map(|row| row.instructions);
+        let (before, ratio) = match before {
+            Some(before) => {
+                let ratio = instructions / before;
+                let bold = if (ratio - 1.0).abs() > NOTABLE { "**" } else { "" };
+                (format!("{before:.0}"), format!("{bold}{ratio:.2}{bold}"))
+            }
+            None => (String::new(), "new".into()),
+        };
+        let _written = write!(text, "\n| {what:<width$} | {before:>9} | {instructions:>8.0} | {ratio:>8} |");
+    }
+    text
+}
+
+/// The first program of that name on `PATH`.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| Path::is_file(program))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(what: &str, instructions: f64) -> Row {
+        Row { what: what.into(), instructions }
+    }
+
+    #[test]
+    fn what_is_committed_can_be_read_back() {
+        let rows = [row("append", 5120.0), row("delivery, of 100", 70.0)];
+        assert_eq!(parse(&committable(&rows)), rows);
+    }
+
+    #[test]
+    fn a_change_is_shown_as_a_ratio_and_a_notable_one_in_bold() {
+        let now = [row("same", 100.0), row("more", 150.0), row("added", 1.0)];
+        let table = compared(&now, &[row("same", 101.0), row("more", 100.0), row("gone", 9.0)]);
+        let ratios: Vec<&str> =
+            table.lines().skip(2).filter_map(|line| line.trim_end_matches(" |").rsplit(' ').next()).collect();
+        assert_eq!(ratios, ["0.99", "**1.50**", "new"], "{table}");
+    }
+
+    #[test]
+    fn one_of_what_is_done_often_costs_the_difference_of_two_runs() {
+        let start_and_end = 1_000_000;
+        let row = measured("x", 10, 5, |times| Ok(start_and_end + 300 * times as u64)).expect("a count");
+        assert!((row.instructions - 60.0).abs() < 1e-9, "{row:?}");
+    }
+}

@@ -1,0 +1,218 @@
+//! What the whole server executes for a request and for a delivery, over loopback, one step after the other, so that nothing is joined
+//! or waited for by chance.
+
+use super::counted::Counter;
+use crate::Fault;
+use crate::decode::{Decoder, Part};
+use crate::target::{From, Technique};
+use crate::targets::protocol;
+use memchr::memmem;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+/// What no answer may take longer than, under Valgrind.
+const DEADLINE: Duration = Duration::from_secs(60);
+const STREAM: &str = "counted";
+/// Messages are of 100 bytes and end like this, as nothing else does.
+const MESSAGE_END: &[u8] = b"xxx\"}";
+const READERS: usize = 100;
+
+/// Something that clients have the server do.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) what: &'static str,
+    /// How often it is done to be counted.
+    pub(super) times: usize,
+    /// How many of `what` one doing of it holds.
+    pub(super) holds: usize,
+    run: Run,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Run {
+    Append,
+    /// A poll at the tail, answered by 304 or by an empty page.
+    Unchanged,
+    Empty,
+    /// A poll before the last message.
+    Data,
+    /// An append that so many readers get.
+    Deliver(Technique),
+}
+
+/// In the order of the table.
+pub(super) const TASKS: [Task; 8] = [
+    Task { what: "append, served", times: 300, holds: 1, run: Run::Append },
+    Task { what: "poll, served 304", times: 300, holds: 1, run: Run::Unchanged },
+    Task { what: "poll, served an empty page", times: 300, holds: 1, run: Run::Empty },
+    Task { what: "poll, served one message", times: 300, holds: 1, run: Run::Data },
+    deliver("NDJSON delivery, one of 100 and of the append", Technique::Ndjson),
+    deliver("SSE delivery, one of 100 and of the append", Technique::Sse),
+    deliver("WebSocket delivery, one of 100 and of the append", Technique::Websocket),
+    deliver("long-poll delivery with the next request, one of 100 and of the append", Technique::LongPoll),
+];
+
+const fn deliver(what: &'static str, technique: Technique) -> Task {
+    Task { what, times: 10, holds: READERS, run: Run::Deliver(technique) }
+}
+
+/// Does a task so often with a fresh server; returns what the server executed from its start to its end.
+pub(super) fn count(counter: &Counter, server: &Path, task: &Task, times: usize) -> Result<u64, Fault> {
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--workers", "1", "--store", "memory"];
+    let server = counter.serve(server, &arguments)?;
+    let mut writer = Client::open(server.address)?;
+    writer.ask(&protocol::create(STREAM))?;
+    let append = protocol::append(STREAM, &[message()]);
+    match task.run {
+        Run::Append => repeat(&mut writer, &append, times)?,
+        Run::Unchanged | Run::Empty | Run::Data => {
+            writer.ask(&append)?;
+            let first = writer.ask(&protocol::read(STREAM, Technique::Poll, From::Beginning))?;
+            let from = if matches!(task.run, Run::Data) { From::Beginning } else { From::At(&first.position) };
+            let poll = protocol::read(STREAM, Technique::Poll, from);
+            let last = writer.ask(&poll)?;
+            let poll = if matches!(task.run, Run::Unchanged) { last.unchanged } else { poll };
+            repeat(&mut writer, &poll, times)?;
+        }
+        Run::Deliver(Technique::LongPoll) => long_poll(server.address, &mut writer, &append, times)?,
+        Run::Deliver(technique) => stream(technique, server.address, &mut writer, &append, times)?,
+    }
+    drop(writer);
+    server.finish()
+}
+
+fn repeat(client: &mut Client, request: &[u8], times: usize) -> Result<(), Fault> {
+    for _ in 0..times {
+        client.ask(request)?;
+    }
+    Ok(())
+}
+
+/// Appends, each read by every reader of a streaming technique before the next one.
+fn stream(
+    technique: Technique,
+    address: SocketAddr,
+    writer: &mut Client,
+    append: &[u8],
+    times: usize,
+) -> Result<(), Fault> {
+    writer.ask(append)?;
+    let mut readers = (0..READERS).map(|_| Client::open(address)).collect::<Result<Vec<_>, _>>()?;
+    let read = protocol::read(STREAM, technique, From::Beginning);
+    for reader in &mut readers {
+        reader.send(&read)?;
+        reader.message()?;
+    }
+    for _ in 0..times {
+        writer.ask(append)?;
+        readers.iter_mut().try_for_each(Client::message)?;
+    }
+    Ok(())
+}
+
+/// Appends, each answered to every reader before the next one, who then waits for that.
+fn long_poll(address: SocketAddr, writer: &mut Client, append: &[u8], times: usize) -> Result<(), Fault> {
+    let first = writer.ask(append)?;
+    let mut readers = (0..READERS).map(|_| Client::open(address)).collect::<Result<Vec<_>, _>>()?;
+    let mut positions = vec![first.position; READERS];
+    let look = protocol::read(STREAM, Technique::Poll, From::At("now"));
+    for _ in 0..times {
+        for (reader, position) in readers.iter_mut().zip(&positions) {
+            reader.send(&protocol::read(STREAM, Technique::LongPoll, From::At(position)))?;
+        }
+        // The server takes requests in the order in which they came: when these are answered, all readers wait.
+        writer.ask(&look)?;
+        writer.ask(&look)?;
+        writer.ask(append)?;
+        for (reader, position) in readers.iter_mut().zip(&mut positions) {
+            *position = reader.answer()?.position;
+        }
+    }
+    Ok(())
+}
+
+fn message() -> Vec<u8> {
+    let begin: &[u8] = b"{\"n\":1000000000,\"x\":\"";
+    [begin, &vec![b'x'; 98 - begin.len()], b"\"}"].concat()
+}
+
+/// What an answer's head said.
+#[derive(Debug, Default)]
+struct Answer {
+    position: String,
+    unchanged: Vec<u8>,
+}
+
+/// A connection that waits for its answers.
+struct Client {
+    socket: TcpStream,
+    decoder: Decoder,
+    buffer: Vec<u8>,
+    /// The end of what came and was no message's end yet.
+    rest: Vec<u8>,
+}
+
+impl Client {
+    fn open(address: SocketAddr) -> Result<Self, Fault> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(DEADLINE))?;
+        Ok(Self { socket, decoder: Decoder::new(), buffer: vec![0; 16 << 10], rest: Vec::new() })
+    }
+
+    fn send(&mut self, request: &[u8]) -> Result<(), Fault> {
+        Ok(self.socket.write_all(request)?)
+    }
+
+    fn ask(&mut self, request: &[u8]) -> Result<Answer, Fault> {
+        self.send(request)?;
+        self.answer()
+    }
+
+    /// Reads one answer to its end.
+    fn answer(&mut self) -> Result<Answer, Fault> {
+        let (mut answer, mut ended) = (Answer::default(), false);
+        while !ended {
+            self.read(&mut |part| {
+                match part {
+                    Part::Head(head) if head.is_ok() || head.status == 304 => {
+                        answer.position = protocol::position(&head).unwrap_or_default();
+                        answer.unchanged = protocol::unchanged(STREAM, &head).unwrap_or_default();
+                    }
+                    Part::Head(head) => return Err(Fault::Server(format!("expected an answer, came {head:?}"))),
+                    Part::End => ended = true,
+                    Part::Piece(_) | Part::Ping => {}
+                }
+                Ok(())
+            })?;
+        }
+        Ok(answer)
+    }
+
+    /// Reads to the end of a message.
+    fn message(&mut self) -> Result<(), Fault> {
+        let mut rest = std::mem::take(&mut self.rest);
+        while memmem::find(&rest, MESSAGE_END).is_none() {
+            self.read(&mut |part| {
+                match part {
+                    Part::Piece(piece) => rest.extend_from_slice(piece),
+                    Part::Head(head) if !head.is_ok() && head.status != 101 => {
+                        return Err(Fault::Server(format!("expected a stream, came {head:?}")));
+                    }
+                    _ => {}
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
+        match self.socket.read(&mut self.buffer)? {
+            0 => Err(Fault::Server("the server closed a connection".into())),
+            count => self.decoder.feed(&self.buffer[..count], take),
+        }
+    }
+}
