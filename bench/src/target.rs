@@ -110,6 +110,11 @@ pub(crate) trait Target: fmt::Debug {
         true
     }
 
+    /// Whether a poll's answer holds all that has come, not one message: else who asks every so often falls behind, and is left out.
+    fn has_pages(&self) -> bool {
+        true
+    }
+
     /// A read. For `Websocket` the handshake.
     fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8>;
 

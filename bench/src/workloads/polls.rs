@@ -58,8 +58,9 @@ fn one(common: &Common, target: &dyn Target, kind: Kind, connections: usize) -> 
     let server = Server::start(target, common.folder.as_deref())?;
     let mut lines = Lines::new(server.address)?;
     let Some(request) = question(common, target, kind, &mut lines)? else { return Ok(None) };
-    let mut polls = Polls { lines, request, kind, size: common.size(), answers: 0, received: 0 };
+    let mut polls = Polls { lines, request, kind, size: common.size(), under_way: Vec::new(), answers: 0, received: 0 };
     let asked = (0..connections).map(|_| polls.lines.open()).collect::<Result<Vec<_>, _>>()?;
+    polls.under_way.resize_with(asked.iter().max().map_or(0, |last| last + 1), UnderWay::default);
     for id in asked {
         polls.lines.send(id, &polls.request)?;
     }
@@ -126,8 +127,17 @@ struct Polls {
     request: Vec<u8>,
     kind: Kind,
     size: usize,
+    /// By number of connection.
+    under_way: Vec<UnderWay>,
     answers: u64,
     received: u64,
+}
+
+/// An answer that is not whole yet: servers may send head and body apart.
+#[derive(Debug, Default)]
+struct UnderWay {
+    scanner: Scanner,
+    messages: usize,
 }
 
 impl Polls {
@@ -145,17 +155,16 @@ impl Polls {
         Ok(())
     }
 
-    /// Every answer is whole, has the expected status and holds the message or none. An answer that came in two pieces would be looked
-    /// at in two, which no server does with 100 bytes.
+    /// Every answer is whole, has the expected status and holds the message or none.
     fn reads(&mut self, id: usize) -> Result<(), Fault> {
-        let (mut answered, mut messages, expected) = (false, 0, if self.kind == Kind::Unchanged { 304 } else { 200 });
-        let mut scanner = Scanner::default();
-        let size = self.size;
-        let bytes = self.lines.read(id, &mut |part| {
+        let Self { lines, kind, size, under_way, .. } = self;
+        let (mut answered, expected) = (false, if *kind == Kind::Unchanged { 304 } else { 200 });
+        let UnderWay { scanner, messages } = &mut under_way[id];
+        let bytes = lines.read(id, &mut |part| {
             match part {
                 Part::Head(head) if head.status == expected => {}
                 Part::Head(head) => return Err(Fault::Void(format!("expected {expected}, came {}", head.status))),
-                Part::Piece(piece) => scanner.feed(piece, size, |message| messages += usize::from(message.is_some())),
+                Part::Piece(piece) => scanner.feed(piece, *size, |message| *messages += usize::from(message.is_some())),
                 Part::End => answered = true,
                 Part::Ping => {}
             }
@@ -163,9 +172,9 @@ impl Polls {
         })?;
         self.received += bytes as u64;
         if answered {
-            let wanted = usize::from(self.kind == Kind::Message);
-            if messages != wanted {
-                return Err(Fault::Void(format!("expected {wanted} messages in an answer, came {messages}")));
+            let (came, wanted) = (std::mem::take(messages), usize::from(*kind == Kind::Message));
+            if came != wanted {
+                return Err(Fault::Void(format!("expected {wanted} messages in an answer, came {came}")));
             }
             self.answers += 1;
             self.lines.send(id, &self.request)?;

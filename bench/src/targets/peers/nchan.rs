@@ -97,6 +97,10 @@ impl Target for Nchan {
         false
     }
 
+    fn has_pages(&self) -> bool {
+        false
+    }
+
     fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
         let place = LOCATIONS.iter().find(|(one, ..)| *one == technique).map_or("poll", |(_, place, _)| place);
         let mut headers = match from {
