@@ -34,11 +34,6 @@ impl Cursors {
         Self { floor: 0 }
     }
 
-    /// Whether they are, from now on, what everybody else gets.
-    pub fn are_common(self) -> bool {
-        self.floor <= interval(SystemTime::now())
-    }
-
     /// The cursor for an answer that leaves now.
     pub fn now(self) -> u64 {
         interval(SystemTime::now()).max(self.floor)

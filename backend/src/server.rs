@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind};
-use crate::handoff::{Handing, Io, Settings};
+use crate::handoff::{Handing, Io};
 use crate::http::{self, App, Gate};
 use crate::lab::Lab;
 use crate::log::Streams;
@@ -139,14 +139,6 @@ fn listen(
     gate: web::Data<Gate>,
     lab: Option<web::Data<Lab>>,
 ) -> std::io::Result<Server> {
-    let settings = Settings {
-        terms: app.terms(),
-        keep_alive: config.keep_alive,
-        write_silence_max: config.write_silence_max,
-        message_max: usize::try_from(config.body_max).unwrap_or(usize::MAX),
-        explain: http::explain,
-        gate: gate.clone().into_inner(),
-    };
     let (address, keep_alive, hand_off) = (listener.local_addr()?, config.keep_alive, config.hand_off);
     let mut server = Server::build()
         .shutdown_timeout(whole_seconds(config.drain.as_secs_f64().ceil().min(3600.0)))
@@ -181,7 +173,7 @@ fn listen(
             .local_addr(address)
             .on_connect_ext(move |io: &Io, data| io.introduce(hand_off, data))
             .h1(map_config(application, move |()| AppConfig::__priv_test_new(false, address.to_string(), address)));
-        Handing::new(http, settings.clone())
+        Handing::new(http, app.clone().into_inner(), gate.clone().into_inner())
     })?;
     Ok(server.run())
 }

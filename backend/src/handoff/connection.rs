@@ -1,15 +1,18 @@
 //! One connection that left its dispatcher: in its group while it keeps up, by itself while it does not, and back again.
 
-use super::group::{Groups, Holding, PutOut, Riding};
-use super::slot::Left;
+use super::answers::Answers;
+use super::group::{Groups, Holding, PutOut, Riding, Voice};
+use super::head::Heads;
 use crate::cursor::Cursors;
 use crate::dialect::{Dialect, Framing};
+use crate::http::{App, explain};
 use crate::log::Log;
 use crate::techniques::websocket::{self, Inbox, Reply};
-use crate::techniques::{LiveParts, Step, sleep_until_some};
+use crate::techniques::{Live, LiveParts, Step, sleep_until_some};
 use bytes::{Buf, Bytes, BytesMut};
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -17,28 +20,34 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::ready;
 use std::time::Duration;
-use tailwater_protocol::{Offset, Technique};
+use tailwater_protocol::Offset;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 /// What a client may send ahead of the end of its answer.
-const BEYOND_MAX: usize = 64 << 10;
+pub(super) const BEYOND_MAX: usize = 64 << 10;
 /// Read at once from any connection of a worker.
 const SCRATCH_BYTES: usize = 16 << 10;
+/// Kinds of header fields in common that are remembered.
+const STANDINGS_MAX: usize = 256;
 /// How long a connection that is closed waits for the client to close it, too.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// What the connections of one worker share.
 #[derive(Debug)]
 pub(super) struct Commons {
+    pub(super) app: Arc<App>,
     pub(super) groups: Rc<Groups>,
+    pub(super) heads: Rc<Heads>,
+    /// Idle time after which a connection is closed.
+    pub(super) keep_alive: Duration,
     /// Silence after which a client that does not read is given up.
     pub(super) write_silence_max: Duration,
-    /// The largest message on a WebSocket.
-    pub(super) message_max: usize,
-    pub(super) explain: websocket::Explain,
+    pub(super) answers: Answers,
+    /// Header fields that answers have in common, one of each kind: one per origin that asks.
+    standings: RefCell<HashSet<Rc<[u8]>>>,
     scratch: RefCell<Box<[u8]>>,
 }
 
@@ -48,7 +57,7 @@ pub(super) type Returned = (TcpStream, Bytes);
 struct Reader<'a> {
     commons: &'a Commons,
     log: Arc<Log>,
-    technique: Technique,
+    voice: Voice,
     dialect: &'static Dialect,
     socket: OwnedReadHalf,
     /// What came after the request on a connection that is no WebSocket.
@@ -62,37 +71,85 @@ enum Alone {
     /// It is in a group.
     Aboard(Riding),
     /// Its answer is written to the end.
-    Done(OwnedWriteHalf),
+    Done(Rc<OwnedWriteHalf>),
     /// The client left, or does not read.
     Gone,
 }
 
 impl Commons {
-    pub(super) fn new(
-        groups: Groups,
-        write_silence_max: Duration,
-        message_max: usize,
-        explain: websocket::Explain,
-    ) -> Self {
-        let scratch = RefCell::new(vec![0; SCRATCH_BYTES].into());
-        Self { groups: Rc::new(groups), write_silence_max, message_max, explain, scratch }
+    pub(super) fn new(app: Arc<App>) -> Self {
+        let heads = Rc::<Heads>::default();
+        Self {
+            groups: Rc::new(Groups::new(app.terms(), Rc::clone(&heads))),
+            heads,
+            keep_alive: app.config.keep_alive,
+            write_silence_max: app.config.write_silence_max,
+            answers: Answers::default(),
+            standings: RefCell::default(),
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
+            app,
+        }
+    }
+
+    /// Largest page of a plain read or long-poll in bytes.
+    pub(super) fn page_max(&self) -> usize {
+        usize::try_from(self.app.config.page_max).unwrap_or(usize::MAX)
+    }
+
+    fn message_max(&self) -> usize {
+        usize::try_from(self.app.config.body_max).unwrap_or(usize::MAX)
+    }
+
+    /// Appends the next bytes from a connection to `out`; returns how many, 0 at its end.
+    pub(super) async fn receive(&self, socket: &mut OwnedReadHalf, out: &mut Vec<u8>) -> io::Result<usize> {
+        poll_fn(|context| {
+            let mut scratch = self.scratch.borrow_mut();
+            let mut buffer = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut *socket).poll_read(context, &mut buffer))?;
+            out.extend_from_slice(buffer.filled());
+            io::Result::Ok(buffer.filled().len()).into()
+        })
+        .await
+    }
+
+    /// The one that stands for all that are equal.
+    pub(super) fn standing(&self, standing: Rc<[u8]>) -> Rc<[u8]> {
+        let mut all = self.standings.borrow_mut();
+        if let Some(same) = all.get(&standing) {
+            return Rc::clone(same);
+        }
+        if all.len() >= STANDINGS_MAX {
+            all.clear();
+        }
+        all.insert(Rc::clone(&standing));
+        standing
     }
 }
 
 /// Serves a reader to the end of its answer; returns the connection when it may serve another request.
-pub(super) async fn attend(commons: &Commons, left: Left) -> Option<Returned> {
-    let Left { stream, seat, beyond } = left;
-    let LiveParts { log, at, place, technique, dialect } = seat.live.into_parts();
+///
+/// - `beyond`: what the client sent after its request.
+/// - `keep_alive`: whether it may.
+pub(super) async fn attend(
+    commons: &Commons,
+    stream: TcpStream,
+    live: Live,
+    keep_alive: bool,
+    beyond: &[u8],
+) -> Option<Returned> {
+    let LiveParts { log, at, place, technique, dialect } = live.into_parts();
     let (socket, write) = stream.into_split();
     let recycle_at = place.recycle_at;
-    let mut reader = Reader { commons, log, technique, dialect, socket, beyond: BytesMut::new(), inbox: None };
-    reader.take(&beyond);
-    let mut put_out = PutOut { holding: Holding { socket: write, place }, rest: Bytes::new(), at, is_last: false };
+    let voice = Voice::Live(technique, dialect);
+    let mut reader = Reader { commons, log, voice, dialect, socket, beyond: BytesMut::new(), inbox: None };
+    reader.take(beyond);
+    let mut put_out =
+        PutOut { holding: Holding { socket: Rc::new(write), place }, rest: Bytes::new(), at, is_last: false };
     loop {
         // On the heap, and only for as long as it lasts: most readers are aboard most of the time.
         let aboard = match Box::pin(reader.alone(put_out)).await {
             Alone::Aboard(aboard) => aboard,
-            Alone::Done(write) => return Box::pin(reader.part(write, seat.keep_alive)).await,
+            Alone::Done(write) => return Box::pin(reader.part(write, keep_alive)).await,
             Alone::Gone => return None,
         };
         put_out = loop {
@@ -135,7 +192,7 @@ impl Reader<'_> {
                 continue;
             }
             rest = Bytes::new();
-            let group = self.commons.groups.find(&self.log, self.technique, self.dialect, at);
+            let group = self.commons.groups.find(&self.log, &self.voice, at);
             match at.cmp(&group.at()) {
                 Ordering::Less => {
                     (rest, at, is_last) = self.next_page(at, group.at()).await;
@@ -172,7 +229,7 @@ impl Reader<'_> {
     /// What a client's message is answered with; `None` when there is none.
     async fn answer(&mut self) -> Option<Reply> {
         let inbox = self.inbox.as_deref_mut()?;
-        let reply = websocket::answer(&self.log, inbox, self.commons.explain).await;
+        let reply = websocket::answer(&self.log, inbox, explain).await;
         if inbox.is_empty() {
             self.inbox = None;
         }
@@ -181,14 +238,8 @@ impl Reader<'_> {
 
     /// Takes what the client sends; how many bytes that were, 0 when it has left.
     async fn receive(&mut self) -> io::Result<usize> {
-        let scratch = &self.commons.scratch;
-        let piece = poll_fn(|context| {
-            let mut scratch = scratch.borrow_mut();
-            let mut buffer = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
-            io::Result::Ok(Bytes::copy_from_slice(buffer.filled())).into()
-        });
-        let piece = piece.await?;
+        let mut piece = Vec::new();
+        self.commons.receive(&mut self.socket, &mut piece).await?;
         self.take(&piece);
         Ok(piece.len())
     }
@@ -197,13 +248,14 @@ impl Reader<'_> {
         if self.dialect.framing_on_http1() != Framing::TextFrame {
             self.beyond.extend_from_slice(piece);
         } else if !piece.is_empty() {
-            let message_max = self.commons.message_max;
+            let message_max = self.commons.message_max();
             self.inbox.get_or_insert_with(|| Box::new(Inbox::new(message_max))).push(piece);
         }
     }
 
     /// The end of the answer: on to the next request, or goodbye.
-    async fn part(mut self, mut write: OwnedWriteHalf, keep_alive: bool) -> Option<Returned> {
+    async fn part(mut self, write: Rc<OwnedWriteHalf>, keep_alive: bool) -> Option<Returned> {
+        let mut write = Rc::into_inner(write)?;
         let is_stopping = *self.commons.groups.terms().stop.borrow();
         if keep_alive && !is_stopping && self.dialect.framing_on_http1() == Framing::Chunk {
             let stream = self.socket.reunite(write).ok()?;
@@ -227,7 +279,7 @@ impl Reader<'_> {
 ///
 /// # Errors
 /// When the client has left, or takes nothing for `silence_max`.
-async fn write(socket: &OwnedWriteHalf, mut bytes: Bytes, silence_max: Duration) -> io::Result<()> {
+pub(super) async fn write(socket: &OwnedWriteHalf, mut bytes: Bytes, silence_max: Duration) -> io::Result<()> {
     while !bytes.is_empty() {
         match socket.try_write(&bytes) {
             Ok(written) => bytes.advance(written),

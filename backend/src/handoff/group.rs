@@ -1,12 +1,15 @@
 //! Readers of one stream at the same position by the same technique: what comes is encoded once and written to each.
 
+use super::head::Heads;
 use crate::cursor::Cursors;
 use crate::dialect::Dialect;
-use crate::log::{Log, StreamId};
-use crate::techniques::{Follow, Place, Terms};
+use crate::http::{Page, Pieces};
+use crate::log::{Batch, Log, Start, StreamId};
+use crate::techniques::{Follow, Place, Step, Terms};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::io::ErrorKind;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,15 +24,51 @@ const WRITES_AT_ONCE: usize = 64;
 /// The groups of one worker.
 #[derive(Debug)]
 pub(super) struct Groups {
-    all: RefCell<HashMap<(StreamId, Technique), Rc<Group>>>,
+    all: RefCell<HashMap<(StreamId, Voice), Rc<Group>>>,
     terms: Terms,
+    heads: Rc<Heads>,
+}
+
+/// What the readers of a group are told, to the byte.
+#[derive(Debug, Clone)]
+pub(super) enum Voice {
+    /// Pieces of an answer that goes on.
+    Live(Technique, &'static Dialect),
+    /// A whole answer, to a long-poll; with these header fields, which all answers have.
+    Page(Rc<[u8]>),
+}
+
+impl Voice {
+    fn key(&self) -> (Option<Technique>, &[u8]) {
+        match self {
+            Self::Live(technique, _) => (Some(*technique), &[]),
+            Self::Page(standing) => (None, standing),
+        }
+    }
+}
+
+impl PartialEq for Voice {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Voice {}
+
+impl Hash for Voice {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
 }
 
 /// One group; it lives as long as its task, which ends when nobody is left or nothing will come.
 #[derive(Debug)]
 pub(super) struct Group {
     log: Arc<Log>,
-    dialect: &'static Dialect,
+    voice: Voice,
+    heads: Rc<Heads>,
+    /// The highest of its readers' cursors.
+    cursor_min: Cell<u64>,
     seats: RefCell<Vec<Rc<Aboard>>>,
     /// Everything before it was written to everybody aboard.
     at_bytes: Cell<u64>,
@@ -37,6 +76,17 @@ pub(super) struct Group {
     is_delivering: Cell<bool>,
     /// Tells those who wait to come aboard that it moved, or ended.
     moved: Notify,
+}
+
+/// What becomes of those aboard after they were served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// They stay.
+    Stay,
+    /// They have their answer.
+    Part,
+    /// There will be no more.
+    End,
 }
 
 /// One reader's seat in a group.
@@ -58,7 +108,7 @@ pub(super) struct Riding(Rc<Aboard>);
 /// What a reader has with it.
 #[derive(Debug)]
 pub(super) struct Holding {
-    pub(super) socket: OwnedWriteHalf,
+    pub(super) socket: Rc<OwnedWriteHalf>,
     pub(super) place: Place,
 }
 
@@ -75,8 +125,8 @@ pub(super) struct PutOut {
 }
 
 impl Groups {
-    pub(super) fn new(terms: Terms) -> Self {
-        Self { all: RefCell::default(), terms }
+    pub(super) fn new(terms: Terms, heads: Rc<Heads>) -> Self {
+        Self { all: RefCell::default(), terms, heads }
     }
 
     /// What its readers are served with.
@@ -84,27 +134,23 @@ impl Groups {
         &self.terms
     }
 
-    /// The group of those who read `log` by `technique`; a new one at `from` if there is none.
-    pub(super) fn find(
-        self: &Rc<Self>,
-        log: &Arc<Log>,
-        technique: Technique,
-        dialect: &'static Dialect,
-        from: Offset,
-    ) -> Rc<Group> {
-        let key = (log.id(), technique);
+    /// The group of those who read `log` and are told the same; a new one at `from` if there is none.
+    pub(super) fn find(self: &Rc<Self>, log: &Arc<Log>, voice: &Voice, from: Offset) -> Rc<Group> {
+        let key = (log.id(), voice.clone());
         if let Some(group) = self.all.borrow().get(&key) {
             return Rc::clone(group);
         }
         let group = Rc::new(Group {
             log: Arc::clone(log),
-            dialect,
+            voice: voice.clone(),
+            heads: Rc::clone(&self.heads),
+            cursor_min: Cell::new(0),
             seats: RefCell::default(),
             at_bytes: Cell::new(from.bytes()),
             is_delivering: Cell::new(false),
             moved: Notify::new(),
         });
-        self.all.borrow_mut().insert(key, Rc::clone(&group));
+        self.all.borrow_mut().insert(key.clone(), Rc::clone(&group));
         let (groups, running) = (Rc::clone(self), Rc::clone(&group));
         spawn_local(async move {
             running
@@ -128,6 +174,7 @@ impl Group {
         if self.is_delivering.get() || at != self.at() {
             return Err(holding);
         }
+        self.cursor_min.set(self.cursor_min.get().max(holding.place.cursors.now()));
         let aboard = Rc::new(Aboard {
             holding: RefCell::new(Some(holding)),
             put_out: RefCell::default(),
@@ -146,14 +193,25 @@ impl Group {
     /// Serves everybody aboard, to the end. `remove` makes the group unfindable; nobody comes aboard after it.
     async fn run(&self, terms: Terms, remove: impl FnOnce()) {
         let mut follow = Follow::new(Arc::clone(&self.log), self.at(), false, terms);
-        let kind = self.log.config().kind();
         while let Some(step) = follow.next().await {
-            let mut piece = self.dialect.piece_on_http1(kind, &step, Cursors::common().now());
-            if step.is_last() {
-                piece = [piece, self.dialect.closing_on_http1(&step)].concat().into();
+            match (&self.voice, &step) {
+                (Voice::Live(_, dialect), step) => {
+                    let piece = self.piece(dialect, step);
+                    self.deliver(&piece, follow.at(), if step.is_last() { Then::End } else { Then::Stay }).await;
+                }
+                (Voice::Page(_), Step::Heartbeat) => {
+                    self.seats.borrow_mut().retain(|seat| seat.holding.borrow().is_some());
+                }
+                (Voice::Page(standing), Step::Batch(batch)) => {
+                    let answer = self.answer(standing, batch);
+                    self.deliver(&answer, follow.at(), Then::Part).await;
+                }
+                // There is no news to tell: each says so in its own words.
+                (Voice::Page(_), Step::Leave) => self.deliver(&Bytes::new(), follow.at(), Then::End).await,
             }
-            self.deliver(&piece, follow.at(), step.is_last()).await;
-            if self.seats.borrow().is_empty() {
+            if self.seats.borrow().is_empty()
+                && (step.is_last() || matches!(step, Step::Heartbeat) || matches!(self.voice, Voice::Live(..)))
+            {
                 break;
             }
         }
@@ -161,14 +219,37 @@ impl Group {
         self.moved.notify_waiters();
     }
 
+    /// A step of a live answer, its end included.
+    fn piece(&self, dialect: &Dialect, step: &Step) -> Bytes {
+        let piece = dialect.piece_on_http1(self.log.config().kind(), step, self.cursor());
+        if step.is_last() { [piece, dialect.closing_on_http1(step)].concat().into() } else { piece }
+    }
+
+    /// The whole answer to a long-poll.
+    fn answer(&self, standing: &[u8], batch: &Batch) -> Bytes {
+        let page = Page::new(&self.log, batch, Start::At(batch.from), Some(self.cursor()), std::iter::empty());
+        let body = page.body();
+        let mut answer = Vec::with_capacity(512 + body.as_ref().map_or(0, Pieces::len));
+        let body_bytes = body.as_ref().map(Pieces::len);
+        self.heads.write(&mut answer, page.status(), |head| page.put_fields(head), standing, body_bytes, false);
+        for part in body.into_iter().flat_map(Pieces::into_parts) {
+            answer.extend_from_slice(&part);
+        }
+        answer.into()
+    }
+
+    fn cursor(&self) -> u64 {
+        Cursors::common().now().max(self.cursor_min.get())
+    }
+
     /// Writes `piece` to everybody aboard; who can't take it whole is put out.
-    async fn deliver(&self, piece: &Bytes, at: Offset, is_last: bool) {
+    async fn deliver(&self, piece: &Bytes, at: Offset, then: Then) {
         self.is_delivering.set(true);
         self.at_bytes.set(at.bytes());
         let mut seats = self.seats.take();
         let (mut kept, mut written) = (0, 0);
         for number in 0..seats.len() {
-            if seats[number].serve(piece, at, is_last) {
+            if seats[number].serve(piece, at, then) {
                 seats.swap(kept, number);
                 kept += 1;
             }
@@ -223,7 +304,7 @@ impl Drop for Riding {
 
 impl Aboard {
     /// Whether it stays.
-    fn serve(&self, piece: &Bytes, at: Offset, is_last: bool) -> bool {
+    fn serve(&self, piece: &Bytes, at: Offset, then: Then) -> bool {
         let mut place = self.holding.borrow_mut();
         let Some(holding) = &*place else { return false };
         let written = match holding.socket.try_write(piece) {
@@ -234,10 +315,11 @@ impl Aboard {
         };
         holding.place.counted.is_at(at);
         self.at_bytes.set(at.bytes());
-        if written == piece.len() && !is_last {
+        if written == piece.len() && then == Then::Stay {
             return true;
         }
         if let Some(holding) = place.take() {
+            let is_last = then == Then::End;
             self.put_out.replace(Some(PutOut { holding, rest: piece.slice(written..), at, is_last }));
             self.told.notify_one();
         }

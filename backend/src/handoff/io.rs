@@ -43,6 +43,10 @@ impl Io {
 impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // What comes now is no longer the dispatcher's, which is about to end: its flush is due.
+        if this.slot.is_taken() {
+            return Poll::Pending;
+        }
         let filled = out.filled().len();
         if this.before.is_empty() {
             std::task::ready!(this.stream()?.poll_read(context, out))?;

@@ -9,18 +9,25 @@
 //!    refuses to go on, the dispatcher ends without touching the socket, and its drop leaves the socket in the slot.
 //! 3. [`connection::attend`] goes on with it: a seat in a [`group::Group`] (one per worker, stream and technique, which encodes once and writes
 //!    the same bytes to each), or by itself while it is behind.
+//!    A connection whose request was a poll, a long-poll or a plain append leaves as well, once that is answered ([`Leaving`]): the next
+//!    request that is the same but for stream, query and body ([`pattern::Pattern`]) needs no second check, and is answered in
+//!    [`requests`]; any other goes back.
 //! 4. When the answer ends, the connection goes back to a new dispatcher for its next request.
 //!
 //! It rests on two facts of actix-http, whose version is therefore fixed, and which have their tests in `backend/tests/protocol/`: the
 //! dispatcher flushes its connection only with nothing left to write, and an error from there ends it without a shutdown. Bodies
 //! that are served by another server (TLS, HTTP/2, an application of somebody else's) find no slot and stay where they are.
 
+mod answers;
 mod connection;
 mod group;
+mod head;
 mod io;
+mod pattern;
+mod requests;
 mod service;
 mod slot;
 
 pub use io::Io;
-pub use service::{Handing, Settings, Worker};
-pub use slot::{Reservation, Slot};
+pub use service::{Handing, Worker};
+pub use slot::{Leaving, Reservation, Slot};

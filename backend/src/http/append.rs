@@ -1,11 +1,13 @@
 //! POST: append messages, close the stream, or both at once.
 
 use super::create::content_type;
+use super::fields::Fields;
+use super::guard::MayRepeat;
 use super::{App, Refusal, body, is_set};
 use crate::log::{Accepted, Append, Appended, Log, Payload, PayloadError, Producer, ProducerId};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, IF_MATCH};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use std::sync::Arc;
 use tailwater_protocol::{Offset, headers};
@@ -31,7 +33,10 @@ pub(super) async fn append(
     append.payload = read(&log, map, body, append.close)?;
     let appended = log.append(append).await?;
     let status = if has_producer && has_data && appended.is_new { StatusCode::OK } else { StatusCode::NO_CONTENT };
-    Ok(answer(status, appended))
+    let mut response = HttpResponse::build(status);
+    put_fields(appended, &mut response);
+    request.extensions_mut().insert(MayRepeat);
+    Ok(response.finish())
 }
 
 /// The body as a payload; `None` for a request that only closes.
@@ -48,17 +53,17 @@ fn read(log: &Arc<Log>, map: &HeaderMap, body: Bytes, close: bool) -> Result<Opt
     }
 }
 
-fn answer(status: StatusCode, Appended { tail, producer, .. }: Appended) -> HttpResponse {
-    let mut response = HttpResponse::build(status);
-    response.insert_header((headers::STREAM_NEXT_OFFSET, tail.next.to_string()));
+/// The header fields of an append's answer.
+pub fn put_fields(appended: Appended, fields: &mut impl Fields) {
+    let Appended { tail, producer, .. } = appended;
+    fields.put(headers::STREAM_NEXT_OFFSET, format_args!("{}", tail.next));
     if tail.closed() {
-        response.insert_header((headers::STREAM_CLOSED, "true"));
+        fields.put(headers::STREAM_CLOSED, format_args!("true"));
     }
     if let Some(Accepted { epoch, seq }) = producer {
-        response.insert_header((headers::PRODUCER_EPOCH, epoch.to_string()));
-        response.insert_header((headers::PRODUCER_SEQ, seq.to_string()));
+        fields.put(headers::PRODUCER_EPOCH, format_args!("{epoch}"));
+        fields.put(headers::PRODUCER_SEQ, format_args!("{seq}"));
     }
-    response.finish()
 }
 
 fn check_type(log: &Log, came: Option<&str>) -> Result<(), Refusal> {

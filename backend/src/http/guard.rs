@@ -2,16 +2,21 @@
 
 use super::{App, Refusal};
 use crate::config::Config;
-use actix_web::body::{EitherBody, MessageBody};
+use crate::handoff::{Leaving, Slot};
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpResponse, ResponseError, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
+use bytes::Bytes;
+use pin_project_lite::pin_project;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 /// Response headers that a page may read, beside the few that it always may.
 const EXPOSED: &str = "etag, location, retry-after, stream-next-offset, stream-up-to-date, stream-closed, stream-cursor, \
@@ -78,7 +83,7 @@ impl Gate {
         if came as u64 > self.head_max {
             return Err(Refusal::HeadTooLarge { came, limit: self.head_max });
         }
-        let host = host(request);
+        let host = host(request.request());
         if self.loopback_names_only && !is_loopback(&host) {
             return Err(Refusal::Host(host));
         }
@@ -89,6 +94,13 @@ impl Gate {
             None if !self.any_origin && is_embedding(request.headers()) => Err(Refusal::Embedding),
             _ => Ok(()),
         }
+    }
+
+    /// The origin of `request`, if it asks for one that may read the answer.
+    fn allowed(&self, request: &HttpRequest) -> Option<HeaderValue> {
+        origin(request.headers())
+            .filter(|origin| self.allows(origin, &host(request)))
+            .and_then(|origin| HeaderValue::from_str(origin).ok())
     }
 
     /// Whether pages of `origin` may use this server: its own pages, loopback's, and those named by `--cors-origin`.
@@ -115,35 +127,90 @@ impl Drop for Connection {
 pub async fn guard(
     gate: web::Data<Gate>,
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
-    let allowed = origin(request.headers())
-        .filter(|origin| gate.allows(origin, &host(&request)))
-        .and_then(|origin| HeaderValue::from_str(origin).ok());
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let allowed = gate.allowed(request.request());
     let mut response = match gate.check(&request) {
         Err(refusal) => request.into_response(refusal.error_response()).map_into_right_body(),
         Ok(()) if is_preflight(&request) => request.into_response(preflight()).map_into_right_body(),
         Ok(()) => next.call(request).await?.map_into_left_body(),
     };
     // The library says so only once it drains, which is a moment after the answers of a stop were made.
-    if response.request().app_data::<web::Data<App>>().is_some_and(|app| *app.stop.borrow())
-        && response.status() != StatusCode::SWITCHING_PROTOCOLS
-    {
+    let is_stopping = response.request().app_data::<web::Data<App>>().is_some_and(|app| *app.stop.borrow());
+    if is_stopping && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     let map = response.headers_mut();
-    map.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if !map.contains_key("cross-origin-resource-policy") {
-        let name = HeaderName::from_static("cross-origin-resource-policy");
-        map.insert(name, HeaderValue::from_static("cross-origin"));
+    for (name, value) in standing(allowed.as_ref()) {
+        // Also without an origin: a cache must not give a page the answer that lacks its CORS headers.
+        if name == header::VARY {
+            map.append(name, value);
+        } else if name != CROSS_ORIGIN_RESOURCE_POLICY || !map.contains_key(&name) {
+            map.insert(name, value);
+        }
     }
-    if let Some(origin) = allowed {
-        map.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        map.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    let may_repeat = response.request().extensions_mut().remove::<MayRepeat>().is_some() && !is_stopping;
+    let slot = response.request().conn_data::<Rc<Slot>>().filter(|_| may_repeat).cloned();
+    let leaving = slot.and_then(|slot| slot.leave_after_answer(&standing_bytes(allowed.as_ref())));
+    Ok(response.map_body(|_, body| Answer { body, leaving }))
+}
+
+/// Has the connection of a request that passed the gate leave its dispatcher with the request unanswered, if it can; whether it does.
+pub(super) fn leave_unanswered(request: &HttpRequest) -> bool {
+    let Some(gate) = request.app_data::<web::Data<Gate>>() else { return false };
+    let standing = || standing_bytes(gate.allowed(request).as_ref());
+    request.conn_data::<Rc<Slot>>().is_some_and(|slot| slot.leave_unanswered(&standing()))
+}
+
+/// Said by a handler of its request: others like it may follow on the same connection, and would pass the same checks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MayRepeat;
+
+pin_project! {
+    /// An answer's body, after which its connection may leave.
+    struct Answer<B> {
+        #[pin]
+        body: B,
+        leaving: Option<Leaving>,
     }
-    // Also without an origin: a cache must not give a page the answer that lacks its CORS headers.
-    map.append(header::VARY, HeaderValue::from_static("Origin"));
-    Ok(response)
+}
+
+impl<B: MessageBody> MessageBody for Answer<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.project().body.poll_next(context)
+    }
+}
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// The header fields that every answer carries.
+///
+/// - `allowed`: the origin that may read it, if one asked.
+fn standing(allowed: Option<&HeaderValue>) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let always = [
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin")),
+        (header::VARY, HeaderValue::from_static("Origin")),
+    ];
+    let of_origin = allowed.map(|origin| {
+        [
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
+            (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED)),
+        ]
+    });
+    always.into_iter().chain(of_origin.into_iter().flatten())
+}
+
+fn standing_bytes(allowed: Option<&HeaderValue>) -> Vec<u8> {
+    standing(allowed)
+        .flat_map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat())
+        .collect()
 }
 
 /// A preflight's answer. Whether the origin may come in is said by `Access-Control-Allow-Origin`, which the caller adds.
@@ -176,7 +243,7 @@ fn origin(map: &HeaderMap) -> Option<&str> {
     map.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("?"))
 }
 
-fn host(request: &ServiceRequest) -> String {
+fn host(request: &HttpRequest) -> String {
     let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
     named.or_else(|| request.uri().authority().map(|authority| authority.as_str())).unwrap_or_default().to_owned()
 }

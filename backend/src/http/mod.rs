@@ -7,20 +7,27 @@ mod create;
 mod delete;
 mod error;
 mod export;
+mod fields;
 mod guard;
 mod head;
 mod import;
 mod keeping;
 pub mod lab;
+mod page;
 mod pieces;
 mod query;
 mod read;
 mod streams;
 mod subscriptions;
 
+pub use append::put_fields as put_append_fields;
 pub use error::Refusal;
+pub use fields::Fields;
 pub use guard::{Connection, Gate, guard};
 pub use import::ImportError;
+pub use page::Page;
+pub use pieces::Pieces;
+pub use query::ReadQuery;
 pub use read::explain;
 
 use crate::clock::Clock;

@@ -13,7 +13,7 @@ const PIECE: usize = 64 << 10;
 
 /// A body whose length is known.
 #[derive(Debug)]
-pub(super) struct Pieces {
+pub struct Pieces {
     /// What is left: before the messages, the messages, after them.
     left: [Bytes; 3],
 }
@@ -22,7 +22,7 @@ impl Pieces {
     /// Messages as a client reads them: JSON as an array, everything else as it was appended.
     ///
     /// - `data`: whole messages as kept, each JSON message followed by a comma.
-    pub(super) fn of(kind: ContentKind, mut data: Bytes) -> Self {
+    pub fn of(kind: ContentKind, mut data: Bytes) -> Self {
         if kind != ContentKind::Json {
             return Self { left: [Bytes::new(), data, Bytes::new()] };
         }
@@ -33,11 +33,28 @@ impl Pieces {
     }
 }
 
+impl Pieces {
+    /// Bytes in all.
+    pub fn len(&self) -> usize {
+        self.left.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The parts in their order; some may be empty.
+    pub fn into_parts(self) -> [Bytes; 3] {
+        self.left
+    }
+}
+
 impl MessageBody for Pieces {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.left.iter().map(|part| part.len() as u64).sum())
+        BodySize::Sized(self.len() as u64)
     }
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {

@@ -2,34 +2,32 @@
 
 use super::Refusal;
 use crate::log::Start;
-use actix_web::{HttpRequest, web};
 use std::time::Duration;
 use tailwater_protocol::Technique;
+use url::form_urlencoded;
 
 /// What a read asks for.
 #[derive(Debug)]
-pub(super) struct ReadQuery {
+pub struct ReadQuery {
     /// Where to begin.
-    pub(super) from: Start,
+    pub from: Start,
     /// How to follow.
-    pub(super) technique: Technique,
+    pub technique: Technique,
     /// The cursor echoed, if any.
-    pub(super) cursor: Option<u64>,
+    pub cursor: Option<u64>,
     /// How long to hold a long-poll, if asked.
-    pub(super) hold: Option<Duration>,
+    pub hold: Option<Duration>,
 }
 
 impl ReadQuery {
-    /// The query of `request`.
+    /// A request's query.
     ///
     /// # Errors
     /// [`Refusal::Query`] or [`Refusal::Offset`]; parameters that no one knows are left alone.
-    pub(super) fn parse(request: &HttpRequest) -> Result<Self, Refusal> {
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-            .map_err(|error| Refusal::Query(format!("the query can't be read: {error}")))?;
+    pub fn parse(query: &str) -> Result<Self, Refusal> {
         let (mut offset, mut live, mut cursor, mut hold) = (None, None, None, None);
-        for (name, value) in pairs.into_inner() {
-            let slot = match name.as_str() {
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
                 "offset" => &mut offset,
                 "live" => &mut live,
                 "cursor" => &mut cursor,

@@ -1,19 +1,20 @@
 //! GET: a page now, a page when there is one, or an answer that never ends.
 
-use super::pieces::Pieces;
+use super::guard::{self, MayRepeat};
+use super::page::Page;
 use super::query::ReadQuery;
 use super::{App, Refusal};
 use crate::cursor::Cursors;
 use crate::handoff::{Reservation, Slot};
-use crate::log::{Batch, Log, ReaderGuard, Start};
+use crate::log::{Batch, Log, ReaderGuard, Start, State, Tail};
 use crate::techniques::{Follow, Live, Place, TakeOver, Terms, long_poll, ndjson, poll, sse, websocket};
 use actix_web::body::{BodyStream, MessageBody};
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, IF_NONE_MATCH};
 use actix_web::http::{ConnectionType, Version};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
-use std::borrow::Cow;
 use std::fmt::Display;
+use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +22,6 @@ use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::{Problem, Technique};
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 use tokio::time::Instant;
-
-/// A page that holds data never changes; who reads it again may have it from a cache.
-const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";
-/// What is true only at this moment.
-const CACHE_NEVER: &str = "no-store";
 
 /// Pages of a live answer at most, in bytes: what is written to one reader keeps all others waiting.
 const LIVE_PAGE_MAX: usize = 64 << 10;
@@ -36,7 +32,7 @@ pub(super) async fn read(
     payload: web::Payload,
     app: web::Data<App>,
 ) -> Result<HttpResponse, Refusal> {
-    let query = ReadQuery::parse(&request)?;
+    let query = ReadQuery::parse(request.query_string())?;
     let log = app.log(&request)?;
     log.renew();
     let cursors = Cursors::after(query.cursor, rand::random());
@@ -47,8 +43,15 @@ pub(super) async fn read(
             Ok(page(&request, &log, &batch, query.from, None))
         }
         Technique::LongPoll => {
-            let _place = app.place()?;
-            let hold = query.hold.unwrap_or(app.config.long_poll_hold).min(app.config.long_poll_hold_max);
+            let place = app.place()?;
+            let hold = app.hold(&query);
+            let must_wait =
+                matches!(query.from, Start::At(at) if log.tail_now() == Tail { next: at, state: State::Open });
+            if must_wait && !*app.stop.borrow() && guard::leave_unanswered(&request) {
+                // To wait costs less outside.
+                drop(place);
+                return pending().await;
+            }
             let batch = long_poll::read(&log, query.from, page_max, hold, app.stop.clone()).await?;
             Ok(page(&request, &log, &batch, query.from, Some(cursors.now())))
         }
@@ -64,7 +67,10 @@ pub(super) async fn read(
 
 impl App {
     /// A place among the live readers.
-    fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyReaders`].
+    pub fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         match Arc::clone(&self.live).try_acquire_owned() {
             Ok(place) => Ok(place),
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
@@ -94,6 +100,11 @@ impl App {
         Live::new(follow, place, technique).ok_or_else(|| Refusal::Query(format!("live={technique} does not stream")))
     }
 
+    /// How long a long-poll is held.
+    pub fn hold(&self, query: &ReadQuery) -> Duration {
+        query.hold.unwrap_or(self.config.long_poll_hold).min(self.config.long_poll_hold_max)
+    }
+
     /// What logs are followed with.
     pub fn terms(&self) -> Terms {
         let page_max = usize::try_from(self.config.page_max).unwrap_or(usize::MAX).min(LIVE_PAGE_MAX);
@@ -108,62 +119,15 @@ fn with_jitter(time: Duration) -> Duration {
 
 /// The answer of a plain read or a long-poll.
 fn page(request: &HttpRequest, log: &Log, batch: &Batch, asked: Start, cursor: Option<u64>) -> HttpResponse {
-    let is_long_poll = cursor.is_some();
-    let is_empty = batch.data.is_empty();
-    let cache: Cow<'_, str> = if is_empty || asked == Start::Now { CACHE_NEVER.into() } else { cacheable(log) };
-    let etag = (asked != Start::Now && !(is_long_poll && is_empty)).then(|| etag(log, batch));
-    if let Some(etag) = etag.as_deref().filter(|etag| matches(request.headers(), etag)) {
-        let mut response = HttpResponse::NotModified();
-        response.insert_header((ETAG, etag));
-        response.insert_header((CACHE_CONTROL, &*cache));
-        position(&mut response, batch, cursor);
-        return response.finish();
+    let if_none_match = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
+    let page = Page::new(log, batch, asked, cursor, if_none_match);
+    let mut response = HttpResponse::build(page.status());
+    page.put_fields(&mut response);
+    request.extensions_mut().insert(MayRepeat);
+    match page.body() {
+        Some(body) => response.body(body),
+        None => response.finish(),
     }
-    let mut response = if is_long_poll && is_empty { HttpResponse::NoContent() } else { HttpResponse::Ok() };
-    position(&mut response, batch, cursor);
-    if let Some(etag) = etag {
-        response.insert_header((ETAG, etag));
-    }
-    response.insert_header((CACHE_CONTROL, &*cache));
-    if is_long_poll && is_empty {
-        return response.finish();
-    }
-    response.insert_header((CONTENT_TYPE, &*log.config().content_type));
-    response.body(Pieces::of(log.config().kind(), batch.data.clone()))
-}
-
-fn position(response: &mut HttpResponseBuilder, batch: &Batch, cursor: Option<u64>) {
-    response.insert_header((headers::STREAM_NEXT_OFFSET, batch.next.to_string()));
-    if batch.up_to_date() {
-        response.insert_header((headers::STREAM_UP_TO_DATE, "true"));
-    }
-    if batch.closed() {
-        response.insert_header((headers::STREAM_CLOSED, "true"));
-    } else if let Some(cursor) = cursor {
-        response.insert_header((headers::STREAM_CURSOR, cursor.to_string()));
-    }
-}
-
-/// How long caches may keep a page that holds data: no longer than its stream lives.
-///
-/// Source: Durable Streams protocol, sections 5.6 and 10.1.
-fn cacheable(log: &Log) -> Cow<'static, str> {
-    match log.left() {
-        None => CACHE_PAGE.into(),
-        Some(left) => format!("public, max-age={}", left.as_secs().min(60)).into(),
-    }
-}
-
-/// Names the bytes and the closure: the stream's number, the range, and `c` when its end is the stream's.
-fn etag(log: &Log, batch: &Batch) -> String {
-    let closed = if batch.closed() { ":c" } else { "" };
-    format!("\"{}:{}:{}{closed}\"", log.id().0, batch.from.bytes(), batch.next.bytes())
-}
-
-fn matches(map: &HeaderMap, etag: &str) -> bool {
-    map.get_all(IF_NONE_MATCH)
-        .filter_map(|value| value.to_str().ok())
-        .any(|list| list.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == etag || one == "*"))
 }
 
 /// An answer that never ends.

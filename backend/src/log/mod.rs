@@ -249,6 +249,11 @@ impl Log {
         self.life.is_over(|| self.readers.live() > 0)
     }
 
+    /// Whether a request finds it: it was neither deleted nor hidden, and has not ended by itself.
+    pub fn is_there(&self) -> bool {
+        self.tail_now().state != State::Deleted && !self.is_hidden() && !self.is_over()
+    }
+
     /// How much longer it lives if nobody uses it from now on; `None` for ever.
     pub fn left(&self) -> Option<Duration> {
         self.life.left()

@@ -189,9 +189,9 @@ impl Live {
         LiveParts { log, at: from, place: self.place, technique: self.technique, dialect: self.dialect }
     }
 
-    /// Whether somebody else may go on with it from here: it has been given everything up to the tail, and gets the same as others.
+    /// Whether somebody else may go on with it from here: it has been given everything up to the tail.
     fn may_be_taken_over(&self) -> bool {
-        !self.follow.greets && !self.follow.ended && !self.follow.has_news() && self.place.cursors.are_common()
+        !self.follow.greets && !self.follow.ended && !self.follow.has_news()
     }
 
     /// The log that is read.

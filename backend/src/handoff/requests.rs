@@ -1,0 +1,310 @@
+//! A connection that sends requests like those before: polls, long-polls and appends, answered without a dispatcher.
+
+use super::answers::Asked;
+use super::connection::{BEYOND_MAX, Commons, Returned, write};
+use super::group::{Holding, PutOut, Voice};
+use super::pattern::{Fitting, Method, Pattern};
+use crate::cursor::Cursors;
+use crate::http::{Page, Pieces, ReadQuery, put_append_fields};
+use crate::log::{Append, Batch, Log, Payload, ReaderGuard, Start, StreamName};
+use crate::techniques::{Place, poll};
+use actix_web::http::StatusCode;
+use bytes::{Buf, Bytes};
+use std::cmp::Ordering;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::sync::Arc;
+use tailwater_protocol::{Offset, Technique};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Bodies up to here are written in one piece with their head.
+const JOINED_MAX: usize = 4 << 10;
+
+/// A connection between two requests.
+struct Connection<'a> {
+    commons: &'a Commons,
+    pattern: Pattern,
+    read: OwnedReadHalf,
+    write: Rc<OwnedWriteHalf>,
+    /// Received and not answered yet.
+    unread: Vec<u8>,
+}
+
+/// What became of a request.
+enum Outcome {
+    /// It was answered.
+    Answered,
+    /// It is none of ours: a dispatcher has to look at it. Nothing was done.
+    Other,
+    /// The connection has ended, or ends now.
+    Ended,
+}
+
+/// A long-poll that has to wait.
+struct Wait {
+    log: Arc<Log>,
+    at: Offset,
+    cursors: Cursors,
+    until: Instant,
+    place: Place,
+}
+
+/// Answers requests that fit `pattern`; returns the connection with the first one that does not.
+///
+/// - `unread`: requests that were received and not answered.
+pub(super) async fn attend(
+    commons: &Commons,
+    stream: TcpStream,
+    mut pattern: Pattern,
+    unread: Vec<u8>,
+) -> Option<Returned> {
+    let (read, write) = stream.into_split();
+    pattern.standing = commons.standing(pattern.standing);
+    let mut connection = Connection { commons, pattern, read, write: Rc::new(write), unread };
+    let mut stop = commons.app.stop.clone();
+    let stopped = stop.wait_for(|stop| *stop);
+    let idle = sleep(commons.keep_alive);
+    tokio::pin!(stopped, idle);
+    let mut idle_since = Instant::now();
+    loop {
+        while !connection.unread.is_empty() {
+            match connection.next().await {
+                Outcome::Answered => {}
+                Outcome::Other => {
+                    let stream = connection.read.reunite(Rc::into_inner(connection.write)?).ok()?;
+                    return Some((stream, connection.unread.into()));
+                }
+                Outcome::Ended => return None,
+            }
+            idle_since = Instant::now();
+        }
+        tokio::select! {
+            biased;
+            received = commons.receive(&mut connection.read, &mut connection.unread) => {
+                received.ok().filter(|count| *count > 0)?;
+            }
+            _ = &mut stopped => return None,
+            () = &mut idle => {
+                let deadline = idle_since + commons.keep_alive;
+                if deadline <= Instant::now() {
+                    return None;
+                }
+                idle.as_mut().reset(deadline);
+            }
+        }
+    }
+}
+
+impl Connection<'_> {
+    /// Answers the request at the beginning of what is unread.
+    async fn next(&mut self) -> Outcome {
+        let mut unread = std::mem::take(&mut self.unread);
+        let Some(fitting) = self.pattern.fit(&unread) else {
+            self.unread = unread;
+            return Outcome::Other;
+        };
+        let length = fitting.length;
+        let outcome = match self.pattern.method() {
+            _ if fitting.head_length as u64 > self.commons.app.config.head_max => Outcome::Other,
+            Method::Get => match self.commons.answers.find(self.asked(&fitting)).filter(|_| !self.is_stopping()) {
+                Some(answer) => outcome(write(&self.write, answer, self.commons.write_silence_max).await),
+                None => self.get(&fitting).await,
+            },
+            Method::Post { .. } => self.post(&fitting).await,
+        };
+        if !matches!(outcome, Outcome::Other) {
+            unread.drain(..length);
+        }
+        // What came while a long-poll waited.
+        unread.append(&mut self.unread);
+        self.unread = unread;
+        outcome
+    }
+
+    fn asked<'r>(&'r self, fitting: &Fitting<'r>) -> Asked<'r> {
+        let Fitting { target, if_none_match, .. } = *fitting;
+        Asked { target, if_none_match, standing: &self.pattern.standing, second: self.commons.heads.second() }
+    }
+
+    fn log(&self, fitting: &Fitting<'_>) -> Option<Arc<Log>> {
+        let name = StreamName::parse(fitting.path).ok().filter(|name| !name.is_reserved())?;
+        self.commons.app.streams.lookup(&name).ok()
+    }
+
+    async fn get(&mut self, fitting: &Fitting<'_>) -> Outcome {
+        let (Some(log), Ok(query)) = (self.log(fitting), ReadQuery::parse(fitting.query)) else {
+            return Outcome::Other;
+        };
+        let (app, page_max) = (&self.commons.app, self.commons.page_max());
+        let cursor = match query.technique {
+            Technique::Poll => None,
+            Technique::LongPoll => Some(Cursors::after(query.cursor, rand::random())),
+            Technique::Ndjson | Technique::Sse | Technique::Websocket => return Outcome::Other,
+        };
+        if !log.renew() {
+            return Outcome::Other;
+        }
+        let batch = match cursor {
+            None => poll::read(&log, query.from, page_max).await,
+            Some(_) => log.read_from(query.from, page_max).await,
+        };
+        let Ok(batch) = batch else { return Outcome::Other };
+        match cursor {
+            None => {
+                let page = Page::new(&log, &batch, query.from, None, fitting.if_none_match.into_iter());
+                let keep = |answer: &[u8]| self.commons.answers.keep(self.asked(fitting), &log, batch.tail, answer);
+                self.send(page.status(), |head| page.put_fields(head), page.body(), keep).await
+            }
+            Some(cursors) if batch.data.is_empty() && !batch.closed() && !self.is_stopping() => {
+                let (Start::At(_), None, Ok(permit)) = (query.from, fitting.if_none_match, app.place()) else {
+                    return Outcome::Other;
+                };
+                let counted = ReaderGuard::new(Arc::clone(&log), Technique::LongPoll, batch.next);
+                let place = Place { counted, cursors, recycle_at: None, permit };
+                let until = Instant::now() + app.hold(&query);
+                self.wait(Wait { log, at: batch.next, cursors, until, place }).await
+            }
+            Some(cursors) => self.page(&log, &batch, query.from, cursors, fitting.if_none_match).await,
+        }
+    }
+
+    /// Waits in a group for the first thing to come, or for the end of the hold.
+    async fn wait(&mut self, Wait { log, at, cursors, until, mut place }: Wait) -> Outcome {
+        let voice = Voice::Page(Rc::clone(&self.pattern.standing));
+        let riding = loop {
+            let group = self.commons.groups.find(&log, &voice, at);
+            match at.cmp(&group.at()) {
+                Ordering::Less => return self.page_now(&log, at, cursors).await,
+                Ordering::Greater => group.moved().await,
+                Ordering::Equal => match group.board(Holding { socket: Rc::clone(&self.write), place }, at) {
+                    Ok(riding) => break riding,
+                    Err(holding) => {
+                        place = holding.place;
+                        group.moved().await;
+                    }
+                },
+            }
+        };
+        let put_out = loop {
+            tokio::select! {
+                biased;
+                put_out = riding.put_out() => break put_out,
+                received = self.commons.receive(&mut self.read, &mut self.unread) => {
+                    if received.unwrap_or(0) == 0 || self.unread.len() > BEYOND_MAX {
+                        return Outcome::Ended;
+                    }
+                }
+                () = sleep_until(until) => {
+                    let left = riding.leave().await;
+                    break PutOut { is_last: left.rest.is_empty(), ..left };
+                }
+            }
+        };
+        drop(put_out.holding);
+        if put_out.is_last {
+            return self.page_now(&log, at, cursors).await;
+        }
+        outcome(write(&self.write, put_out.rest, self.commons.write_silence_max).await)
+    }
+
+    /// Answers a long-poll with what is there.
+    async fn page_now(&self, log: &Log, at: Offset, cursors: Cursors) -> Outcome {
+        match log.read(at, self.commons.page_max()).await {
+            Ok(batch) => self.page(log, &batch, Start::At(at), cursors, None).await,
+            Err(_) => Outcome::Other,
+        }
+    }
+
+    /// Answers a long-poll with a page.
+    async fn page(
+        &self,
+        log: &Log,
+        batch: &Batch,
+        asked: Start,
+        cursors: Cursors,
+        if_none_match: Option<&str>,
+    ) -> Outcome {
+        let page = Page::new(log, batch, asked, Some(cursors.now()), if_none_match.into_iter());
+        self.send(page.status(), |head| page.put_fields(head), page.body(), |_| {}).await
+    }
+
+    /// Appends a body that came whole with its head.
+    async fn post(&self, fitting: &Fitting<'_>) -> Outcome {
+        let Method::Post { content_type } = self.pattern.method() else { return Outcome::Other };
+        let Some(log) = self.log(fitting) else { return Outcome::Other };
+        let is_ours = fitting.query.is_empty()
+            && !fitting.body.is_empty()
+            && fitting.body.len() as u64 <= self.commons.app.config.body_max
+            && !log.tail_now().closed()
+            && log.config().same_type(content_type);
+        if !is_ours {
+            return Outcome::Other;
+        }
+        let Ok(payload) = Payload::parse(log.config().kind(), Bytes::copy_from_slice(fitting.body)) else {
+            return Outcome::Other;
+        };
+        // Refused, it changed nothing, and will be refused in words.
+        match log.append(Append { payload: Some(payload), ..Append::default() }).await {
+            Ok(appended) => {
+                self.send(StatusCode::NO_CONTENT, |head| put_append_fields(appended, head), None, |_| {}).await
+            }
+            Err(_) => Outcome::Other,
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.commons.app.stop.borrow()
+    }
+
+    /// Sends an answer; when the server stops, it is the connection's last.
+    ///
+    /// - `keep`: sees it before, when it is of one piece and others may get it, too.
+    async fn send(
+        &self,
+        status: StatusCode,
+        fields: impl FnOnce(&mut Vec<u8>),
+        body: Option<Pieces>,
+        keep: impl FnOnce(&[u8]),
+    ) -> Outcome {
+        let (closes, standing) = (self.is_stopping(), &self.pattern.standing);
+        let mut head = self.commons.heads.borrow_buffer();
+        self.commons.heads.write(&mut head, status, fields, standing, body.as_ref().map(Pieces::len), closes);
+        let mut parts = body.map(Pieces::into_parts).unwrap_or_default();
+        if parts.iter().map(Bytes::len).sum::<usize>() <= JOINED_MAX {
+            parts.iter_mut().for_each(|part| head.extend_from_slice(&std::mem::take(part)));
+            if !closes {
+                keep(&head);
+            }
+        }
+        let slices = [&head[..], &parts[0], &parts[1], &parts[2]].map(IoSlice::new);
+        let mut written = match self.write.try_write_vectored(&slices) {
+            Ok(written) => written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(_) => return Outcome::Ended,
+        };
+        if written < head.len() {
+            let rest = Bytes::copy_from_slice(&head[written..]);
+            written = head.len();
+            if write(&self.write, rest, self.commons.write_silence_max).await.is_err() {
+                return Outcome::Ended;
+            }
+        }
+        written -= head.len();
+        self.commons.heads.give_back(head);
+        for mut part in parts {
+            let passed = written.min(part.len());
+            part.advance(passed);
+            written -= passed;
+            if write(&self.write, part, self.commons.write_silence_max).await.is_err() {
+                return Outcome::Ended;
+            }
+        }
+        if closes { Outcome::Ended } else { Outcome::Answered }
+    }
+}
+
+fn outcome(written: io::Result<()>) -> Outcome {
+    if written.is_ok() { Outcome::Answered } else { Outcome::Ended }
+}
