@@ -27,6 +27,17 @@ impl Offset {
         self.0
     }
 
+    /// Its 16 decimal digits, as it is printed.
+    pub fn digits(self) -> [u8; Self::DIGITS] {
+        let mut left = self.0;
+        let mut digits = [b'0'; Self::DIGITS];
+        for digit in digits.iter_mut().rev() {
+            *digit += (left % 10) as u8;
+            left /= 10;
+        }
+        digits
+    }
+
     /// The position `bytes` further on, or `None` beyond [`Offset::MAX`].
     pub fn advance(self, bytes: usize) -> Option<Self> {
         self.0.checked_add(bytes as u64).and_then(Self::new)
@@ -35,7 +46,7 @@ impl Offset {
 
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:0width$}", self.0, width = Self::DIGITS)
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

@@ -3,14 +3,14 @@
 use super::create::content_type;
 use super::fields::Fields;
 use super::guard::MayRepeat;
-use super::{App, Refusal, body, is_set};
+use super::{App, Refusal, body, is_set, names};
 use crate::log::{Accepted, Append, Appended, Log, Payload, PayloadError, Producer, ProducerId};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderMap, IF_MATCH};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, IF_MATCH};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use std::sync::Arc;
-use tailwater_protocol::{Offset, headers};
+use tailwater_protocol::Offset;
 
 /// Source: Durable Streams protocol, sections 5.2, 5.2.1 and 5.3; for `If-Match`, RFC 9110, section 13.1.1.
 pub(super) async fn append(
@@ -22,8 +22,8 @@ pub(super) async fn append(
     let map = request.headers();
     let mut append = Append {
         payload: None,
-        close: is_set(map, headers::STREAM_CLOSED),
-        seq: text(map, headers::STREAM_SEQ)?.map(str::to_owned),
+        close: is_set(map, &names::STREAM_CLOSED),
+        seq: text(map, &names::STREAM_SEQ)?.map(str::to_owned),
         producer: producer(map)?,
         only_at: only_at(map)?,
     };
@@ -47,7 +47,7 @@ fn read(log: &Arc<Log>, map: &HeaderMap, body: Bytes, close: bool) -> Result<Opt
         _ if log.tail_now().closed() => Ok(Some(Payload::unread(body))),
         true => Err(PayloadError::Empty.into()),
         false => {
-            check_type(log, content_type(map)?)?;
+            check_type(log, map)?;
             Ok(Some(Payload::parse(log.config().kind(), body)?))
         }
     }
@@ -56,35 +56,38 @@ fn read(log: &Arc<Log>, map: &HeaderMap, body: Bytes, close: bool) -> Result<Opt
 /// The header fields of an append's answer.
 pub fn put_fields(appended: Appended, fields: &mut impl Fields) {
     let Appended { tail, producer, .. } = appended;
-    fields.put(headers::STREAM_NEXT_OFFSET, format_args!("{}", tail.next));
+    fields.put(&names::STREAM_NEXT_OFFSET, tail.next.digits());
     if tail.closed() {
-        fields.put(headers::STREAM_CLOSED, format_args!("true"));
+        fields.put(&names::STREAM_CLOSED, "true");
     }
     if let Some(Accepted { epoch, seq }) = producer {
-        fields.put(headers::PRODUCER_EPOCH, format_args!("{epoch}"));
-        fields.put(headers::PRODUCER_SEQ, format_args!("{seq}"));
+        fields.put(&names::PRODUCER_EPOCH, epoch.to_string());
+        fields.put(&names::PRODUCER_SEQ, seq.to_string());
     }
 }
 
-fn check_type(log: &Log, came: Option<&str>) -> Result<(), Refusal> {
+fn check_type(log: &Log, map: &HeaderMap) -> Result<(), Refusal> {
     let has = &log.config().content_type;
-    match came {
+    // Nearly always the same, letter by letter.
+    if map.get(CONTENT_TYPE).is_some_and(|came| came.as_bytes() == has.as_bytes()) {
+        return Ok(());
+    }
+    match content_type(map)? {
         Some(came) if log.config().same_type(came) => Ok(()),
         Some(came) => Err(Refusal::TypeDiffers { has: has.to_string(), came: came.to_owned() }),
         None => Err(Refusal::Header(format!("Content-Type is missing: an append to this stream needs `{has}`"))),
     }
 }
 
-fn text<'a>(map: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+fn text<'a>(map: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
     let wrong = |_| Refusal::Header(format!("`{name}` must be visible ASCII"));
     map.get(name).map(|value| value.to_str().map_err(wrong)).transpose()
 }
 
 /// All three producer headers, or none.
 fn producer(map: &HeaderMap) -> Result<Option<Producer>, Refusal> {
-    let names = [headers::PRODUCER_ID, headers::PRODUCER_EPOCH, headers::PRODUCER_SEQ];
-    let [id, epoch, seq] = names.map(|name| text(map, name));
-    match (id?, epoch?, seq?) {
+    let names = [&names::PRODUCER_ID, &names::PRODUCER_EPOCH, &names::PRODUCER_SEQ];
+    match (text(map, names[0])?, text(map, names[1])?, text(map, names[2])?) {
         (None, None, None) => Ok(None),
         (Some(id), Some(epoch), Some(seq)) => {
             let id = ProducerId::new(id).ok_or_else(|| Refusal::Header("`producer-id` is empty".into()))?;
@@ -105,13 +108,13 @@ fn producer_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number| digits && *number <= Accepted::MAX)
 }
 
-fn not_a_number(name: &str, came: &str) -> Refusal {
+fn not_a_number(name: &HeaderName, came: &str) -> Refusal {
     Refusal::Header(format!("`{name}` must be an integer from 0 to {}, not `{came}`", Accepted::MAX))
 }
 
 /// The offset at which the stream must end; none for `*`, which any stream that exists matches.
 fn only_at(map: &HeaderMap) -> Result<Option<Offset>, Refusal> {
-    let Some(value) = text(map, IF_MATCH.as_str())? else { return Ok(None) };
+    let Some(value) = text(map, &IF_MATCH)? else { return Ok(None) };
     if value.trim() == "*" {
         return Ok(None);
     }

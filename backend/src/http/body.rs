@@ -6,6 +6,8 @@ use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -50,7 +52,11 @@ pub(super) async fn collect_at_most(
 /// # Errors
 /// [`Refusal::BodyBroken`], [`Refusal::BodySilent`].
 pub(super) async fn next(payload: &mut web::Payload, silence: Duration) -> Result<Option<Bytes>, Refusal> {
-    let piece = timeout(silence, payload.next()).await.map_err(|_| Refusal::BodySilent { after: silence })?;
+    // Mostly it is here already, and no timer is needed.
+    let piece = match poll_fn(|context| Poll::Ready(payload.poll_next_unpin(context))).await {
+        Poll::Ready(piece) => piece,
+        Poll::Pending => timeout(silence, payload.next()).await.map_err(|_| Refusal::BodySilent { after: silence })?,
+    };
     piece.transpose().map_err(|error| Refusal::BodyBroken(error.to_string()))
 }
 

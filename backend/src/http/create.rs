@@ -1,7 +1,7 @@
 //! PUT: create a stream or a fork of one, or find that it is there as asked.
 
 use super::keeping::{Keeping, number, text};
-use super::{App, EXTENSIONS, Refusal, body, is_set};
+use super::{App, EXTENSIONS, Refusal, body, is_set, names};
 use crate::log::{Created, ForkRequest, Payload, PayloadError, StreamConfig, StreamName};
 use actix_web::dev::Url;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
@@ -27,7 +27,7 @@ pub(super) async fn create(
     let content_type = content_type(map)?;
     let keeping = Keeping::parse(map)?;
     let leaving = Leaving::parse(map)?;
-    let closed = is_set(map, headers::STREAM_CLOSED);
+    let closed = is_set(map, &names::STREAM_CLOSED);
     let body = body::collect(&request, payload, &app.config).await?;
     let created = match leaving {
         Some(leaving) => app.streams.fork(&name, fork(leaving, content_type, keeping, body, closed)).await?,

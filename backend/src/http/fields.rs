@@ -1,27 +1,28 @@
 //! A response's header fields, whoever writes them: actix, or a connection that has left it.
 
 use actix_web::HttpResponseBuilder;
-use std::fmt;
-use std::io::Write;
+use actix_web::http::header::HeaderName;
 
 /// Takes header fields.
 pub trait Fields {
     /// Puts one field; each name at most once.
     ///
-    /// - `name`: in lower case.
-    fn put(&mut self, name: &'static str, value: fmt::Arguments<'_>);
+    /// - `value`: visible ASCII.
+    fn put(&mut self, name: &HeaderName, value: impl AsRef<[u8]>);
 }
 
 impl Fields for HttpResponseBuilder {
-    fn put(&mut self, name: &'static str, value: fmt::Arguments<'_>) {
-        self.insert_header((name, value.to_string()));
+    fn put(&mut self, name: &HeaderName, value: impl AsRef<[u8]>) {
+        self.insert_header((name.clone(), value.as_ref()));
     }
 }
 
 /// The bytes of a head.
 impl Fields for Vec<u8> {
-    fn put(&mut self, name: &'static str, value: fmt::Arguments<'_>) {
-        // A vector takes everything.
-        let _taken = write!(self, "{name}: {value}\r\n");
+    fn put(&mut self, name: &HeaderName, value: impl AsRef<[u8]>) {
+        self.extend_from_slice(name.as_str().as_bytes());
+        self.extend_from_slice(b": ");
+        self.extend_from_slice(value.as_ref());
+        self.extend_from_slice(b"\r\n");
     }
 }

@@ -14,6 +14,7 @@ mod import;
 mod keeping;
 pub mod lab;
 mod page;
+mod names;
 mod pieces;
 mod query;
 mod read;
@@ -34,7 +35,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::log::{Log, StreamName, Streams};
 use crate::subscriptions::Subscriptions;
-use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use std::sync::Arc;
 use tailwater_protocol::headers;
@@ -126,6 +127,6 @@ impl App {
 }
 
 /// Whether a boolean protocol header is set.
-fn is_set(map: &HeaderMap, name: &str) -> bool {
+fn is_set(map: &HeaderMap, name: &HeaderName) -> bool {
     map.get(name).and_then(|value| value.to_str().ok()).is_some_and(headers::is_true)
 }

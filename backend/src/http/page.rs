@@ -1,11 +1,12 @@
 //! The answer of a plain read or a long-poll: status, header fields and body, whoever sends them.
 
 use super::fields::Fields;
+use super::names;
 use super::pieces::Pieces;
 use crate::log::{Batch, Log, Start};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use std::borrow::Cow;
-use tailwater_protocol::headers;
 
 /// A page that holds data never changes; who reads it again may have it from a cache.
 const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";
@@ -56,21 +57,21 @@ impl<'a> Page<'a> {
     /// The fields that are this answer's own; not the body's length.
     pub fn put_fields(&self, fields: &mut impl Fields) {
         let Self { log, batch, .. } = self;
-        fields.put(headers::STREAM_NEXT_OFFSET, format_args!("{}", batch.next));
+        fields.put(&names::STREAM_NEXT_OFFSET, batch.next.digits());
         if batch.up_to_date() {
-            fields.put(headers::STREAM_UP_TO_DATE, format_args!("true"));
+            fields.put(&names::STREAM_UP_TO_DATE, "true");
         }
         if batch.closed() {
-            fields.put(headers::STREAM_CLOSED, format_args!("true"));
+            fields.put(&names::STREAM_CLOSED, "true");
         } else if let Some(cursor) = self.cursor {
-            fields.put(headers::STREAM_CURSOR, format_args!("{cursor}"));
+            fields.put(&names::STREAM_CURSOR, cursor.to_string());
         }
         if let Some(etag) = &self.etag {
-            fields.put("etag", format_args!("{etag}"));
+            fields.put(&ETAG, etag);
         }
-        fields.put("cache-control", format_args!("{}", self.cache));
+        fields.put(&CACHE_CONTROL, &*self.cache);
         if self.status() == StatusCode::OK {
-            fields.put("content-type", format_args!("{}", log.config().content_type));
+            fields.put(&CONTENT_TYPE, &*log.config().content_type);
         }
     }
 

@@ -120,12 +120,12 @@ impl Log {
     /// All of [`AppendError`]; then nothing was appended.
     ///
     /// Source: Durable Streams protocol, sections 5.2 and 5.3.
-    pub async fn append(self: &Arc<Self>, append: Append) -> Result<Appended, AppendError> {
+    pub async fn append(self: &Arc<Self>, mut append: Append) -> Result<Appended, AppendError> {
         if self.is_over() || !self.renew() {
             return Err(AppendError::Deleted);
         }
         loop {
-            match self.submit(&append)? {
+            match self.submit(&mut append)? {
                 Submission::Answered(appended) => return Ok(appended),
                 Submission::UnderWay(outcome) => {
                     let tail = outcome.await.map_err(|_| AppendError::Deleted)??;
@@ -138,8 +138,8 @@ impl Log {
         }
     }
 
-    /// Checks an append against what is staged, and hands it to the store if it takes effect.
-    pub(super) fn submit(self: &Arc<Self>, append: &Append) -> Result<Submission, AppendError> {
+    /// Checks an append against what is staged, and hands it to the store, its payload taken out, if it takes effect.
+    pub(super) fn submit(self: &Arc<Self>, append: &mut Append) -> Result<Submission, AppendError> {
         let mut staged = lock(&self.staged);
         if self.faulted.swap(false, Ordering::AcqRel) {
             *staged = lock(&self.committed).clone();
@@ -148,7 +148,7 @@ impl Log {
             Ok(Ruling::Go(step)) => {
                 let at = staged.tail().next;
                 staged.take(step.clone());
-                Ok(Submission::UnderWay(self.commit(at, append, Some(step))))
+                Ok(Submission::UnderWay(self.commit(at, append.payload.take(), Some(step))))
             }
             // An answer may rest only on what is durable: not on an append that is still under way, and may fail.
             _ => {
@@ -160,7 +160,7 @@ impl Log {
                     }
                     Ok(Ruling::Go(_)) => {
                         drop(committed);
-                        Ok(Submission::Unsettled(self.commit(staged.tail().next, &Append::default(), None)))
+                        Ok(Submission::Unsettled(self.commit(staged.tail().next, None, None)))
                     }
                 }
             }
@@ -172,14 +172,14 @@ impl Log {
     fn commit(
         self: &Arc<Self>,
         at: Offset,
-        append: &Append,
+        payload: Option<Payload>,
         step: Option<Step>,
     ) -> oneshot::Receiver<Result<Tail, StoreError>> {
         let (acknowledge, outcome) = oneshot::channel();
         let log = Arc::clone(self);
         let marks = step.as_ref().map(|step| step.marks.clone()).unwrap_or_default();
-        let change =
-            Change::Append { at, payload: append.payload.clone(), close: append.close, marks, now: self.wall.now() };
+        let close = step.as_ref().is_some_and(|step| step.tail.closed());
+        let change = Change::Append { at, payload, close, marks, now: self.wall.now() };
         self.store.commit(
             Commit { stream: self.id, change },
             Box::new(move |result| {

@@ -79,7 +79,7 @@ impl Event {
             Self::AppendAndClose => (payload(), true),
             Self::Delete => return log.end(),
         };
-        log.submit(&Append { payload, close, ..Append::default() }).unwrap();
+        log.submit(&mut Append { payload, close, ..Append::default() }).unwrap();
     }
 }
 

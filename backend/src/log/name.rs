@@ -55,7 +55,7 @@ impl StreamName {
         if path.len() > Self::BYTES_MAX {
             return Err(NameError::TooLong { came: path.len(), limit: Self::BYTES_MAX });
         }
-        let segments = path.split('/').count();
+        let segments = path.bytes().filter(|byte| *byte == b'/').count() + 1;
         if segments > Self::SEGMENTS_MAX {
             return Err(NameError::TooManySegments { came: segments, limit: Self::SEGMENTS_MAX });
         }
@@ -64,6 +64,9 @@ impl StreamName {
         }
         if path.split('/').any(|segment| segment == "." || segment == "..") {
             return Err(NameError::DotSegment(path.to_owned()));
+        }
+        if path.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Ok(Self(path.into()));
         }
         if path.contains(char::REPLACEMENT_CHARACTER) {
             return Err(NameError::NotUtf8);
