@@ -7,9 +7,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tailwater_protocol::headers::ContentKind;
 
-/// Bytes of a piece. actix copies each into its connection's buffer before it writes it: a short piece is still in the
-/// processor's cache when the system copies it again, and the buffer stays small.
-const PIECE: usize = 64 << 10;
+/// Bytes of a piece. actix copies each into its connection's buffer before it writes it: it should still be in the processor's
+/// cache when the system copies it again. Above 128 KiB actix lets go of the buffer afterwards, below it keeps it as long as
+/// the connection is open, which thousands of readers that have caught up and wait could not afford.
+const PIECE: usize = 256 << 10;
 
 /// A body whose length is known.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 //! | `disk/journal.rs`, `disk/tables.rs` | look the engine's files over before the engine reads them |
 //! | `disk/recover.rs` | what is known of every stream when the store opens |
 //! | `disk/queue.rs`, `disk/commit.rs`, `disk/stage.rs` | group commit: what waits, who writes it, one commit in the making |
-//! | `disk/hot.rs` | where streams stand, and the latest appends in memory |
+//! | `disk/hot.rs`, `disk/cold.rs` | where streams stand, and the latest appends in memory; older ones that were just read |
 //! | `disk/sweep.rs` | removes what was deleted or trimmed, in the background |
 //! | `disk/space.rs` | room on the medium |
 //! | `disk/codec.rs`, `disk/engine.rs` | what keys and values look like, and the engine that keeps them |
@@ -17,6 +17,7 @@
 //! (with [`SyncMode::Always`]), and nothing is acknowledged that is not there.
 
 mod codec;
+mod cold;
 mod commit;
 mod engine;
 mod faults;
@@ -35,9 +36,10 @@ mod tests;
 pub use commit::Counts;
 pub use open::OpenError;
 
-use super::page::{distance, nanos};
+use super::page::{Page, distance, nanos, page};
 use super::{Commit, Cut, Done, Reading, Recovery, Seeking, Store, StoreError, StreamId};
 use bytes::Bytes;
+use cold::Cold;
 use commit::Committer;
 use engine::Engine;
 use faults::Faults;
@@ -97,6 +99,7 @@ impl Default for DiskOptions {
 pub struct DiskStore {
     engine: Arc<Engine>,
     streams: Arc<Streams>,
+    cold: Arc<Cold>,
     queue: Arc<Queue>,
     sweeps: Arc<Sweeps>,
     counts: Arc<Counts>,
@@ -136,6 +139,7 @@ impl DiskStore {
         let sweeps = Arc::<Sweeps>::default();
         found.sweeps.into_iter().for_each(|sweep| sweeps.want(sweep));
         let store = Self {
+            cold: Arc::default(),
             queue: Arc::default(),
             counts: Arc::default(),
             threads: Mutex::default(),
@@ -205,11 +209,21 @@ impl Store for DiskStore {
         };
         match stream.look(from, until, max_bytes) {
             Look::Here(page) => Box::pin(ready(page)),
-            Look::OnDisk { end } => Box::pin(self.read_disk(&stream, move |engine, stream| {
-                let page = engine.page(stream.id, [from, until.min(end), end], max_bytes);
-                // What was swept away meanwhile is not damage.
-                stream.check(from).and(page)
-            })),
+            Look::OnDisk { end } => {
+                let range = [from, until.min(end), end];
+                if let Some(found) = self.cold.find(id, from, max_bytes.min(distance(from, range[1]))) {
+                    return Box::pin(ready(answer(Some(&found), range, max_bytes)));
+                }
+                let cold = Arc::clone(&self.cold);
+                Box::pin(self.read_disk(&stream, move |engine, stream| {
+                    let found = engine.page(stream.id, [from, range[1]], max_bytes);
+                    // What was swept away meanwhile is not damage.
+                    stream.check(from)?;
+                    let found = found?.map(Arc::new);
+                    found.iter().for_each(|page| cold.keep(stream.id, Arc::clone(page)));
+                    answer(found.as_ref(), range, max_bytes)
+                }))
+            }
         }
     }
 
@@ -241,6 +255,11 @@ impl Drop for DiskStore {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// What a read from `from` to `until` gives of the page in which it begins; `end` is the stream's.
+fn answer(found: Option<&Arc<Page>>, range: [Offset; 3], max_bytes: usize) -> Result<Bytes, StoreError> {
+    page(found.into_iter().map(|page| Ok(Arc::clone(page))), range, max_bytes)
 }
 
 /// The position that a cut means, from the disk.

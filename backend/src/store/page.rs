@@ -11,7 +11,7 @@ use tailwater_protocol::Offset;
 pub(super) const APPEND_BYTES_MAX: usize = u32::MAX as usize;
 
 /// Bytes from which on appends in a row are never copied for an answer.
-pub(super) const LONG: usize = 64 << 10;
+pub(super) const LONG: usize = 256 << 10;
 
 /// One append as it comes.
 #[derive(Debug, Clone)]
@@ -231,17 +231,34 @@ impl Run for Page {
     }
 }
 
+impl<R: Run> Run for std::sync::Arc<R> {
+    fn at(&self) -> Offset {
+        (**self).at()
+    }
+
+    fn index(&self) -> &Index {
+        (**self).index()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        (**self).bytes()
+    }
+
+    fn slice(&self, range: Range<usize>) -> Bytes {
+        (**self).slice(range)
+    }
+}
+
 /// Whole messages from `from` on, as [`super::Store::read`] promises.
 ///
 /// - `runs`: in order and without gaps, the first one being the one in which `from` lies or which begins there.
 /// - `end`: the stream's end, which is the earliest position kept when there are no runs.
-/// - `copied_max`: bytes up to which an answer is put together from several runs, which are copied for it. An answer may end
-///   sooner, but not within a run: one that is long is shared, never copied.
+///
+/// What lies in several runs is copied to be one piece; an answer ends sooner than it must rather than that a long run is.
 pub(super) fn page<R: Run>(
     mut runs: impl Iterator<Item = Result<R, StoreError>>,
     [from, until, end]: [Offset; 3],
     max_bytes: usize,
-    copied_max: usize,
 ) -> Result<Bytes, StoreError> {
     let Some(first) = runs.next().transpose()? else { return Err(StoreError::Trimmed { earliest: end }) };
     if first.at() > from {
@@ -254,8 +271,7 @@ pub(super) fn page<R: Run>(
     let room = max_bytes.min(distance(from, until));
     let head_end = first.index().cut(skip, skip.saturating_add(room));
     let head = first.slice(skip..head_end);
-    let room = room.min(copied_max);
-    if head_end < first.bytes().len() || head.len() >= room {
+    if head_end < first.bytes().len() || head.len() >= room.min(LONG) {
         return Ok(head);
     }
     let Some(second) = runs.next().transpose()? else { return Ok(head) };

@@ -4,7 +4,7 @@
 //! as a large one are joined. So bytes lie in one piece, readers share slices of it, and an append has no allocation of its
 //! own. What is read at the very end is copied once, and shared by all who read there before the next append.
 
-use super::page::{APPEND_BYTES_MAX, Index, LONG, Page, Record, Run, distance, nanos, page};
+use super::page::{APPEND_BYTES_MAX, Index, Page, Record, Run, distance, nanos, page};
 use super::{Cut, StoreError};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -12,13 +12,13 @@ use std::ops::Range;
 use tailwater_protocol::Offset;
 
 /// Bytes of the open page; an append as long becomes a page of its own, without being copied.
-const OPEN_BYTES_MAX: usize = LONG;
+const OPEN_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a large page: as many as an answer has by default (`--page-max`).
 const PAGE_BYTES: usize = 1 << 20;
 /// Bytes from which on a page is not joined to others: one more might not fit.
 const LARGE: usize = PAGE_BYTES - OPEN_BYTES_MAX;
-/// Bytes up to which an answer is put together from several pages.
-const COPIED_MAX: usize = OPEN_BYTES_MAX;
+/// Bytes of an answer that is kept for the next reader.
+const LATEST_MAX: usize = OPEN_BYTES_MAX;
 
 /// Appends without gaps up to a stream's end.
 #[derive(Debug)]
@@ -139,8 +139,8 @@ impl Tape {
         let first = self.pages.partition_point(|page| page.end() <= from);
         let open = (!self.open.bytes.is_empty()).then_some(Piece::Open(&self.open));
         let runs = self.pages.range(first..).map(Piece::Sealed).chain(open);
-        let data = page(runs.map(Ok), [from, until, self.end()], max_bytes, COPIED_MAX)?;
-        if from.advance(data.len()).is_some_and(|next| next > self.open.at) {
+        let data = page(runs.map(Ok), [from, until, self.end()], max_bytes)?;
+        if data.len() <= LATEST_MAX && from.advance(data.len()).is_some_and(|next| next > self.open.at) {
             self.latest = Some((from, data.clone()));
         }
         Ok(data)
@@ -221,13 +221,13 @@ impl Open {
         self.capacity_for(len) - self.bytes.capacity()
     }
 
-    /// Twice as much each time, but no more than it needs at first: most streams are short.
+    /// An eighth more each time, but no more than it needs at first: most streams are short.
     fn capacity_for(&self, len: usize) -> usize {
         let (capacity, needed) = (self.bytes.capacity(), self.bytes.len() + len);
-        if needed <= capacity {
-            capacity
-        } else {
-            needed.max((capacity * 2).min(OPEN_BYTES_MAX)).max(self.capacity_min)
+        match capacity {
+            _ if needed <= capacity => capacity,
+            0 => needed.max(self.capacity_min),
+            _ => needed.max((needed + needed / 8).min(OPEN_BYTES_MAX)),
         }
     }
 
@@ -326,7 +326,7 @@ mod tests {
     impl Model {
         fn add(&mut self, lengths: &[usize]) -> Record {
             let at = Offset::new(self.bytes.len() as u64).unwrap();
-            let texts: Vec<_> = lengths.iter().map(|len| vec![b'a' + (self.appends.len() % 26) as u8; *len]).collect();
+            let texts: Vec<_> = lengths.iter().map(|len| vec![b"abcdefghijk"[self.appends.len() % 11]; *len]).collect();
             for text in &texts {
                 self.bytes.extend_from_slice(text);
                 self.messages.push(self.bytes.len());

@@ -1,6 +1,6 @@
 //! The key-value engine beneath the disk store: fjall, its spaces, its limits, and what its failures mean here.
 
-use super::super::page::{Page, page};
+use super::super::page::{LONG, Page, distance};
 use super::super::{StoreError, StreamId};
 use super::codec::{self, Damage, Fact, Space};
 use bytes::Bytes;
@@ -22,8 +22,8 @@ const MEMTABLE_BYTES_MAX: u64 = 8 << 20;
 const TABLE_BYTES: u64 = 8 << 20;
 /// Bytes of a table's block: pages are read in order, so larger than for look-ups.
 const BLOCK_BYTES: u32 = 16 << 10;
-/// Bytes of blocks kept in memory.
-const CACHE_BYTES: u64 = 64 << 20;
+/// Bytes of blocks kept in memory; pages put together from them are kept in `cold.rs`.
+const CACHE_BYTES: u64 = 32 << 20;
 /// Full memtables and unmerged tables from which on changes wait. The engine itself stops at 4 and 30, but without asking
 /// whether the threads that would free it are still alive.
 const SEALED_MAX: usize = 2;
@@ -171,17 +171,31 @@ impl Engine {
         guarded(|| Ok(self.notes.rotate_memtable()?)).map(drop)
     }
 
-    /// A page of a stream; see [`super::super::Store::read`].
+    /// Appends of a stream, together at least `max_bytes` from `from` on, unless they end at `until` or would be a long piece and
+    /// others: that is not copied to lie beside them.
     ///
-    /// - `end`: the stream's committed end, no earlier than `until`.
+    /// - `from`: in the first of them; `None` when nothing is there from `from` on.
     pub(super) fn page(
         &self,
         stream: StreamId,
-        [from, until, end]: [Offset; 3],
+        [from, until]: [Offset; 2],
         max_bytes: usize,
-    ) -> Result<Bytes, StoreError> {
+    ) -> Result<Option<Page>, StoreError> {
         let first = self.first_at(stream, from)?.unwrap_or(from);
-        page(self.records(stream, first, until), [from, until, end], max_bytes, max_bytes)
+        let mut pages: Vec<Page> = Vec::new();
+        for page in self.records(stream, first, until) {
+            let page = page?;
+            let is_long = page.bytes.len() >= LONG;
+            if is_long && !pages.is_empty() {
+                break;
+            }
+            let is_enough = is_long || distance(from, page.end()) >= max_bytes;
+            pages.push(page);
+            if is_enough {
+                break;
+            }
+        }
+        if pages.len() > 1 { Ok(Page::join(pages.iter())) } else { Ok(pages.pop()) }
     }
 
     /// Where the appends begin that are kept together and among which `position` lies or which begin there; `None` when nothing

@@ -1,6 +1,6 @@
 //! One commit in the making: each change checked against what is committed and what came before it in the same commit.
 
-use super::super::page::{APPEND_BYTES_MAX, LONG, Record};
+use super::super::page::{APPEND_BYTES_MAX, Record};
 use super::super::{Change, Commit, Marks, NewStream, StoreError, StreamId};
 use super::codec::{self, Fact, Space, State};
 use super::engine::Engine;
@@ -15,6 +15,8 @@ use tailwater_protocol::Offset;
 
 /// Bytes that an append takes on disk beside its payload: key, time, checksum and the journal's words around them.
 const RECORD_OVERHEAD_BYTES: u64 = 64;
+/// Bytes of appends that one value holds, unless one alone is longer.
+const VALUE_BYTES: usize = 64 << 10;
 /// Bytes that a stream takes on disk beside its messages: mostly its name, twice the usual.
 const STREAM_OVERHEAD_BYTES: u64 = 300;
 
@@ -197,12 +199,12 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Records in a row for one value each: as many as are together no longer than what is read in one piece, but one at least.
+/// Records in a row for one value each.
 fn pieces(records: &[Record]) -> impl Iterator<Item = &[Record]> {
     let mut bytes = 0;
     records.chunk_by(move |before, next| {
         bytes += before.payload.len();
-        let fits = bytes + next.payload.len() <= LONG;
+        let fits = bytes + next.payload.len() <= VALUE_BYTES;
         bytes = if fits { bytes } else { 0 };
         fits
     })

@@ -1,0 +1,92 @@
+//! Pages that were read from disk a moment ago: who reads on finds the rest of them here, and so do those who follow behind.
+
+use super::super::StreamId;
+use super::super::page::{LONG, Page, distance};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tailwater_protocol::Offset;
+
+/// Bytes of pages kept; the last one stays whatever its length.
+const BYTES_MAX: usize = 32 << 20;
+/// Pages kept: each read looks through them.
+const PAGES_MAX: usize = 64;
+
+/// The last pages read, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Cold {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    pages: VecDeque<(StreamId, Arc<Page>)>,
+    bytes: usize,
+}
+
+impl Cold {
+    /// The page in which `from` lies, if it has `wanted` bytes from there on or is long anyway.
+    pub(super) fn find(&self, stream: StreamId, from: Offset, wanted: usize) -> Option<Arc<Page>> {
+        let is_it = |page: &Page| {
+            let left = distance(from, page.end());
+            page.at <= from && left > 0 && (left >= wanted || page.bytes.len() >= LONG)
+        };
+        let inner = self.lock();
+        let found = inner.pages.iter().rev().find(|(id, page)| *id == stream && is_it(page));
+        found.map(|(_, page)| Arc::clone(page))
+    }
+
+    /// Keeps a page, and lets go of the oldest.
+    pub(super) fn keep(&self, stream: StreamId, page: Arc<Page>) {
+        let mut inner = self.lock();
+        inner.bytes += page.memory_bytes();
+        inner.pages.push_back((stream, page));
+        while inner.pages.len() > 1 && (inner.bytes > BYTES_MAX || inner.pages.len() > PAGES_MAX) {
+            let gone = inner.pages.pop_front().map_or(0, |(_, page)| page.memory_bytes());
+            inner.bytes -= gone;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::page::Index;
+    use bytes::Bytes;
+
+    fn page(at: u64, len: usize) -> Arc<Page> {
+        let mut index = Index::default();
+        index.push(0, len, &[]);
+        Arc::new(Page::new(Offset::new(at).unwrap(), Bytes::from(vec![0; len]), index))
+    }
+
+    #[test]
+    fn a_page_is_found_by_its_stream_and_every_position_in_it_until_too_many_came_after_it() {
+        let (cold, position) = (Cold::default(), |at| Offset::new(at).unwrap());
+        cold.keep(StreamId(1), page(100, 50));
+        for (id, at, wanted, is_there) in [
+            (1, 99, 1, false),
+            (1, 100, 50, true),
+            (1, 100, 51, false),
+            (1, 149, 1, true),
+            (1, 149, 2, false),
+            (1, 150, 0, false),
+            (2, 100, 1, false),
+        ] {
+            let found = cold.find(StreamId(id), position(at), wanted);
+            assert_eq!(found.is_some(), is_there, "stream {id}, {wanted} bytes at {at}");
+        }
+        for number in 0..PAGES_MAX as u64 - 1 {
+            cold.keep(StreamId(2), page(number, 1));
+        }
+        assert!(cold.find(StreamId(1), position(100), 1).is_some());
+        cold.keep(StreamId(2), page(1_000, 1));
+        assert!(cold.find(StreamId(1), position(100), 1).is_none(), "the oldest goes first");
+        cold.keep(StreamId(3), page(0, 2 * BYTES_MAX));
+        assert!(cold.find(StreamId(3), position(7), usize::MAX).is_some(), "the last one stays whatever its length");
+        assert_eq!(cold.lock().pages.len(), 1);
+    }
+}
