@@ -86,16 +86,9 @@ impl Pattern {
             let (name, trimmed) = (name.to_ascii_lowercase(), value.trim());
             let begin = at + field.len() - value.trim_start().len();
             match name.as_str() {
-                // Twice, or none of the kinds that are known to mean nothing else.
-                name if name == varies => match varying.replace(begin..begin + trimmed.len()) {
-                    Some(_) => return None,
-                    None => {}
-                },
-                "content-type" if is_post => match content_type.replace(trimmed.to_owned()) {
-                    Some(_) => return None,
-                    None => {}
-                },
-                "content-length" => return None,
+                name if name == varies && varying.is_none() => varying = Some(begin..begin + trimmed.len()),
+                "content-type" if is_post && content_type.is_none() => content_type = Some(trimmed.to_owned()),
+                "content-length" | "content-type" | "if-none-match" => return None,
                 "connection" if trimmed.eq_ignore_ascii_case("keep-alive") => {}
                 name if REFUSED_BEGINNINGS.iter().any(|refused| name.starts_with(refused)) => return None,
                 _ => {}

@@ -109,7 +109,7 @@ impl Connection<'_> {
         let outcome = match self.pattern.method() {
             _ if fitting.head_length as u64 > self.commons.app.config.head_max => Outcome::Other,
             Method::Get => match self.commons.answers.find(self.asked(&fitting)).filter(|_| !self.is_stopping()) {
-                Some(answer) => outcome(write(&self.write, answer, self.commons.write_silence_max).await),
+                Some(answer) => outcome(&write(&self.write, answer, self.commons.write_silence_max).await),
                 None => self.get(&fitting).await,
             },
             Method::Post { .. } => self.post(&fitting).await,
@@ -206,7 +206,7 @@ impl Connection<'_> {
         if put_out.is_last {
             return self.page_now(&log, at, cursors).await;
         }
-        outcome(write(&self.write, put_out.rest, self.commons.write_silence_max).await)
+        outcome(&write(&self.write, put_out.rest, self.commons.write_silence_max).await)
     }
 
     /// Answers a long-poll with what is there.
@@ -305,6 +305,6 @@ impl Connection<'_> {
     }
 }
 
-fn outcome(written: io::Result<()>) -> Outcome {
+fn outcome(written: &io::Result<()>) -> Outcome {
     if written.is_ok() { Outcome::Answered } else { Outcome::Ended }
 }
