@@ -8,11 +8,10 @@
 //! what is absent or false is left out.
 
 use crate::headers::ContentKind;
+use crate::json::Value;
 use crate::{Data, Token};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// Bytes that a decoder holds of one frame before it gives up, unless told otherwise: 64 MiB.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -93,49 +92,32 @@ pub fn decode_body(kind: ContentKind, body: &[u8]) -> Result<Data, FrameError> {
     })
 }
 
-/// The wire form of a frame (without `data` it is also SSE's control object).
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(default)]
-    encoding: Option<String>,
-    stream_next_offset: String,
-    #[serde(default)]
-    stream_cursor: Option<String>,
-    #[serde(default)]
-    up_to_date: bool,
-    #[serde(default)]
-    stream_closed: bool,
-}
-
-/// Reads one frame object; fields that are not known are passed over.
+/// Reads one frame object (without `data` it is also SSE's control object); fields that are not known are passed over.
 pub(crate) fn decode_object(text: &[u8]) -> Result<Frame, FrameError> {
     const EXPECTED: &str = "a JSON object with streamNextOffset";
-    let wire: Wire<'_> = serde_json::from_slice(text).map_err(|fault| FrameError::malformed(EXPECTED, &fault, text))?;
-    let next = wire.stream_next_offset.parse().map_err(|fault| FrameError::malformed(EXPECTED, &fault, text))?;
-    let data = match wire.data {
-        Some(raw) => Some(decode_data(raw.get(), wire.encoding.as_deref())?),
-        None => None,
+    let malformed = |fault| FrameError::malformed(EXPECTED, &fault, text);
+    let frame = Value::parse(text).map_err(malformed)?;
+    let next = frame.member("streamNextOffset").map_err(malformed)?;
+    let cursor = frame.member("streamCursor").map_err(malformed)?;
+    let flag = |name| frame.member(name).map(|flag: Option<bool>| flag.unwrap_or(false)).map_err(malformed);
+    let (up_to_date, closed) = (flag("upToDate")?, flag("streamClosed")?);
+    let encoding: Option<String> = frame.member("encoding").map_err(malformed)?;
+    let data = match frame.find("data").map_err(malformed)? {
+        Some(data) if !data.is_null() => Some(decode_data(data, encoding.as_deref())?),
+        _ => None,
     };
-    Ok(Frame {
-        data,
-        next,
-        cursor: wire.stream_cursor,
-        up_to_date: wire.up_to_date || wire.stream_closed,
-        closed: wire.stream_closed,
-    })
+    Ok(Frame { data, next, cursor, up_to_date: up_to_date || closed, closed })
 }
 
-fn decode_data(raw: &str, encoding: Option<&str>) -> Result<Data, FrameError> {
-    if raw.starts_with('[') {
-        return Ok(Data::Json(messages(raw.as_bytes())?));
+fn decode_data(data: Value<'_>, encoding: Option<&str>) -> Result<Data, FrameError> {
+    if let Ok(messages) = data.items() {
+        return Ok(Data::Json(messages.map(|message| message.text().to_owned()).collect()));
     }
-    let text: String = serde_json::from_str(raw)
-        .map_err(|fault| FrameError::malformed("data as an array or a string", &fault, raw.as_bytes()))?;
+    let text = data
+        .string()
+        .map_err(|fault| FrameError::malformed("data as an array or a string", &fault, data.text().as_bytes()))?;
     match encoding {
-        None => Ok(Data::Text(text)),
+        None => Ok(Data::Text(text.into_owned())),
         Some("base64") => decode_base64(text.as_bytes()).map(Data::Binary),
         Some(other) => Err(FrameError::malformed("the encoding base64 or none", &"another one came", other.as_bytes())),
     }
@@ -143,14 +125,48 @@ fn decode_data(raw: &str, encoding: Option<&str>) -> Result<Data, FrameError> {
 
 /// The elements of a JSON array as they stand there, byte for byte.
 pub(crate) fn messages(array: &[u8]) -> Result<Vec<String>, FrameError> {
-    let elements: Vec<&RawValue> = serde_json::from_slice(array)
-        .map_err(|fault| FrameError::malformed("a JSON array of messages", &fault, array))?;
-    Ok(elements.into_iter().map(|element| element.get().to_owned()).collect())
+    let malformed = |fault| FrameError::malformed("a JSON array of messages", &fault, array);
+    let items = Value::parse(array).and_then(Value::items).map_err(malformed)?;
+    Ok(items.map(|message| message.text().to_owned()).collect())
 }
 
 /// The bytes behind base64 text.
 pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, FrameError> {
-    STANDARD.decode(text).map_err(|fault| FrameError::malformed("base64", &fault, text))
+    let (data, padding) = text.split_at(text.iter().position(|byte| *byte == b'=').unwrap_or(text.len()));
+    let whole = text.len().is_multiple_of(4) && padding.len() <= 2 && padding.iter().all(|byte| *byte == b'=');
+    if !whole {
+        return Err(FrameError::malformed("base64 in groups of four", &"it is cut or padded otherwise", text));
+    }
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    for group in data.chunks(4) {
+        let mut bits = 0_u32;
+        for byte in group {
+            let value =
+                sextet(*byte).ok_or_else(|| FrameError::malformed("base64", &"another character came", text))?;
+            bits = bits << 6 | value;
+        }
+        bits <<= 6 * (4 - group.len());
+        let [_, bytes @ ..] = bits.to_be_bytes();
+        let (decoded, rest) = bytes.split_at(group.len() - 1);
+        if rest.iter().any(|byte| *byte != 0) {
+            return Err(FrameError::malformed("base64 that ends in zero bits", &"others came", text));
+        }
+        out.extend_from_slice(decoded);
+    }
+    Ok(out)
+}
+
+/// The six bits that a character of base64 stands for. Source: RFC 4648, section 4.
+fn sextet(byte: u8) -> Option<u32> {
+    let value = match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(u32::from(value))
 }
 
 /// Appends the messages of a JSON stream's bytes as an array: the comma after the last message goes.
@@ -205,6 +221,21 @@ mod tests {
 
     fn control() -> Control {
         Control { next: "0000000000000042".parse().unwrap(), cursor: Some(3_117), up_to_date: true, closed: true }
+    }
+
+    #[test]
+    fn base64_is_read_as_strictly_as_it_is_written() {
+        for length in 0..70_u8 {
+            let bytes: Vec<u8> = (0..length).map(|byte| byte.wrapping_mul(151)).collect();
+            let mut text = Vec::new();
+            push_base64(&mut text, &bytes);
+            assert_eq!(decode_base64(&text).unwrap(), bytes);
+        }
+        for text in
+            ["A", "AA", "AAA", "=", "====", "A===", "AB==", "AAB=", "AA=A", "AA==AA==", "AA\n=", "A-==", "AAAAA"]
+        {
+            assert_eq!(decode_base64(text.as_bytes()).ok(), STANDARD.decode(text).ok(), "{text}");
+        }
     }
 
     #[test]

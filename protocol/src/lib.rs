@@ -6,6 +6,7 @@ pub mod export;
 pub mod frame;
 pub mod headers;
 pub mod inspect;
+pub mod json;
 pub mod ndjson;
 pub mod offset;
 pub mod problem;

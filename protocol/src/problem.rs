@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::json::{self, FromJson, JsonError, Value};
+
 /// An `application/problem+json` body.
 ///
 /// Source: RFC 9457, section 3.
@@ -24,7 +26,7 @@ impl Problem {
 
     /// The problem in `body`, if it is one.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
+        json::read(body).ok()
     }
 
     /// A refusal for people to read: the problem in `body`, else the status code and how the body begins.
@@ -35,6 +37,17 @@ impl Problem {
         let begin: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
         let separator = if begin.is_empty() { "" } else { ": " };
         format!("the server answered with status {status}{separator}{begin}")
+    }
+}
+
+impl FromJson for Problem {
+    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
+        Ok(Self {
+            kind: value.member("type")?,
+            title: value.member("title")?,
+            status: value.member("status")?,
+            detail: value.member("detail")?,
+        })
     }
 }
 

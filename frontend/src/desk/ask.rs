@@ -4,8 +4,8 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use gloo_net::http::{Method, RequestBuilder};
-use serde::de::DeserializeOwned;
 use tailwater_protocol::headers;
+use tailwater_protocol::json::{self, FromJson};
 use web_sys::{AbortController, RequestCache};
 
 use crate::browser;
@@ -72,7 +72,7 @@ async fn exchange(wish: &Wish, abort: &Abort) -> Result<Answer, Refusal> {
 }
 
 /// The same for an answer in JSON.
-pub(super) async fn json<T: DeserializeOwned>(wish: &Wish) -> Result<T, Refusal> {
+pub(super) async fn json<T: FromJson>(wish: &Wish) -> Result<T, Refusal> {
     let answer = send(wish).await?;
-    serde_json::from_slice(&answer.body).map_err(|fault| Refusal::Status(answer.status, fault.to_string()))
+    json::read(&answer.body).map_err(|fault| Refusal::Status(answer.status, fault.to_string()))
 }

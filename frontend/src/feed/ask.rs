@@ -2,14 +2,14 @@
 
 use gloo_net::http::{Request, RequestBuilder, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tailwater_lab::Probe;
+use tailwater_protocol::json::{self, FromJson};
 use tailwater_protocol::rig::{ClockReading, Race, RaceChange, RaceRequest, SourceAnswer, SourceRequest};
 use tailwater_protocol::{Problem, Token, headers};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::browser;
-use crate::model::json;
+use crate::model::json::line;
 use crate::model::settings::encode;
 
 /// Nothing asked here takes longer.
@@ -44,7 +44,7 @@ fn with_deadline(builder: RequestBuilder, deadline_ms: u32) -> RequestBuilder {
 }
 
 fn with_json(builder: RequestBuilder, body: &impl Serialize) -> Result<Request, gloo_net::Error> {
-    with_deadline(builder, DEADLINE_MS).header("content-type", "application/json").body(json::line(body))
+    with_deadline(builder, DEADLINE_MS).header("content-type", "application/json").body(line(body))
 }
 
 /// The answer, unless it is a refusal.
@@ -62,11 +62,12 @@ pub(crate) async fn answered(sent: Result<Response, gloo_net::Error>) -> Result<
     }
 }
 
-async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Refusal> {
-    response.json().await.map_err(|fault| Refusal::Unreachable(fault.to_string()))
+async fn read<T: FromJson>(response: Response) -> Result<T, Refusal> {
+    let body = response.binary().await.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
+    json::read(&body).map_err(|fault| Refusal::Unreachable(fault.to_string()))
 }
 
-async fn post<T: DeserializeOwned>(builder: RequestBuilder, body: &impl Serialize) -> Result<T, Refusal> {
+async fn post<T: FromJson>(builder: RequestBuilder, body: &impl Serialize) -> Result<T, Refusal> {
     let request = with_json(builder, body);
     let request = request.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
     read(answered(request.send().await).await?).await

@@ -1,7 +1,7 @@
 //! Cuts what arrives into messages, the same for every lane however its bytes were chunked.
 
-use serde::Deserialize;
 use tailwater_protocol::Data;
+use tailwater_protocol::json::Value;
 
 /// A piece of a text or binary stream without a line end is cut after so many bytes.
 const PIECE_BYTES_MAX: usize = 4_096;
@@ -30,21 +30,15 @@ pub struct Stamps {
     pub sent_us: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct Loose {
-    seq: Option<u64>,
-    due_us: u64,
-    sent_us: Option<u64>,
-}
-
 impl Stamps {
     /// The stamps in a JSON message, if it carries a due time.
     pub fn read(text: &str) -> Option<Self> {
         if !text.contains("\"due_us\"") {
             return None;
         }
-        let loose: Loose = serde_json::from_str(text).ok()?;
-        Some(Self { seq: loose.seq, due_us: loose.due_us, sent_us: loose.sent_us })
+        let event = Value::parse(text.as_bytes()).ok()?;
+        let (seq, sent_us) = (event.member("seq").ok()?, event.member("sent_us").ok()?);
+        Some(Self { seq, due_us: event.member("due_us").ok()?, sent_us })
     }
 }
 

@@ -1,6 +1,6 @@
 //! One answer on its way in: what its head allows, and the whole batches in its pieces.
 
-use super::{Position, ms};
+use super::Position;
 use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::headers::{self, ContentKind};
 use crate::{Data, Frame, FrameError, Problem, Technique, Token, ndjson, sse};
@@ -182,9 +182,9 @@ impl Exchange {
     /// The fault that silence until `now` is, if it is one.
     pub(super) fn silent(&self, now: Duration) -> Option<Fault> {
         (now >= self.deadline()).then(|| {
-            let seconds = ms(now.saturating_sub(self.heard)) / 1_000.0;
+            let tenths = now.saturating_sub(self.heard).as_millis() / 100;
             let what = if matches!(self.body, Body::Unknown) { "no answer" } else { "the answer went silent" };
-            Fault::transient(format!("{what}: nothing came for {seconds:.1} s"))
+            Fault::transient(format!("{what}: nothing came for {}.{} s", tenths / 10, tenths % 10))
         })
     }
 
@@ -307,7 +307,10 @@ pub(super) fn query(technique: Technique, next: &Token, cursor: Option<&str>, ho
             query.push('&');
         }
         if let Some(hold) = hold.filter(|_| technique == Technique::LongPoll) {
-            query.push_str(&format!("hold={}&", hold.as_secs_f64()));
+            query.push_str(&match hold.subsec_millis() {
+                0 => format!("hold={}&", hold.as_secs()),
+                millis => format!("hold={}.{millis:03}&", hold.as_secs()),
+            });
         }
         query.push_str(&format!("live={live}&"));
     }

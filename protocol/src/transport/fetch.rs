@@ -30,7 +30,12 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 ///
 /// - `stream_url`: absolute, or relative to the page.
 /// - `on_report`: hears of all that happens, in order, on this thread; times are those of `performance.now()`.
-pub fn follow(stream_url: &str, options: FollowOptions, mut on_report: impl FnMut(Report) + 'static) -> Follower {
+pub fn follow(stream_url: &str, options: FollowOptions, on_report: impl FnMut(Report) + 'static) -> Follower {
+    // Boxed, so that the whole client is compiled once.
+    follow_boxed(stream_url, options, Box::new(on_report))
+}
+
+fn follow_boxed(stream_url: &str, options: FollowOptions, mut on_report: Box<dyn FnMut(Report)>) -> Follower {
     let (follower, wishes) = Follower::new();
     let on_report = move |report| {
         on_report(report);
