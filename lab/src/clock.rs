@@ -192,19 +192,20 @@ impl ClockEstimator {
 ///
 /// Source: Marzullo 1984; the same as NTP's intersection without its falsetickers' midpoints.
 fn agreed(intervals: &[(f64, f64)]) -> Option<(f64, f64, usize)> {
-    let mut edges: Vec<(f64, bool)> = intervals.iter().flat_map(|&(low, high)| [(low, false), (high, true)]).collect();
-    // At one place beginnings come before ends, so that intervals that touch agree.
-    edges.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
-    let (mut open, mut best) = (0_usize, None);
-    for (place, (at, ends)) in edges.iter().enumerate() {
-        if *ends {
-            open -= 1;
-            continue;
-        }
-        open += 1;
+    let sorted = |mut edges: Vec<f64>| {
+        edges.sort_unstable_by(f64::total_cmp);
+        edges
+    };
+    let begins = sorted(intervals.iter().map(|interval| interval.0).collect());
+    let ends = sorted(intervals.iter().map(|interval| interval.1).collect());
+    let (mut over, mut best) = (0, None);
+    for (begun, at) in begins.iter().enumerate() {
+        // At one place beginnings come before ends, so that intervals that touch agree.
+        over += ends[over..].iter().take_while(|end| *end < at).count();
+        let open = begun + 1 - over;
         if best.is_none_or(|(_, _, most)| open > most) {
-            let until = edges.get(place + 1).map_or(*at, |edge| edge.0);
-            best = Some((*at, until, open));
+            let next = begins.get(begun + 1).map_or(ends[over], |next| next.min(ends[over]));
+            best = Some((*at, next, open));
         }
     }
     best

@@ -100,7 +100,7 @@ impl Latencies {
     pub fn percentile_us(&self, percent: f64) -> Option<f64> {
         (self.count() >= samples_needed(percent)).then(|| {
             let value = self.buckets.value_at_quantile(percent / 100.0) as f64;
-            value.clamp(self.min_us.max(0.0), self.max_us.max(0.0))
+            value.max(self.min_us).min(self.max_us).max(0.0)
         })
     }
 

@@ -3,6 +3,7 @@
 //! The dashboard runs this crate in the browser, the tests run it natively; both see the same numbers.
 
 pub mod clock;
+pub mod digits;
 pub mod distribution;
 pub mod histogram;
 pub mod theory;

@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+use crate::digits::fixed;
+
 /// What is claimed about, and with it the unit of all numbers of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -50,7 +52,7 @@ impl Quantity {
             middle if middle >= 9.995 => 1,
             _ => 2,
         };
-        format!("{value:.digits$}")
+        fixed(value, digits)
     }
 
     /// Whether the two clocks' offset enters into it.
@@ -295,17 +297,17 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooFew { more_s: Some(more_s) } => write!(f, "needs about {more_s:.0} more seconds"),
+            Self::TooFew { more_s: Some(more_s) } => write!(f, "needs about {} more seconds", fixed(*more_s, 0)),
             Self::TooFew { more_s: None } => f.write_str("needs more observations"),
             Self::Hidden => f.write_str("the page was hidden, so its timers were slowed"),
             Self::ClockStepped => f.write_str("a clock was set or slept during the run"),
             Self::ClockUnsure { bound_ms } => {
-                write!(f, "the clocks are only known to ± {bound_ms:.2} ms, more than half the effect")
+                write!(f, "the clocks are only known to ± {} ms, more than half the effect", fixed(*bound_ms, 2))
             }
             Self::BeforeItsTime { latency_ms } => {
-                write!(f, "an event arrived {:.2} ms before it was sent: the clocks are wrong", -latency_ms)
+                write!(f, "an event arrived {} ms before it was sent: the clocks are wrong", fixed(-latency_ms, 2))
             }
-            Self::SourceLate { late_ms } => write!(f, "the source itself was late by {late_ms:.1} ms (p99)"),
+            Self::SourceLate { late_ms } => write!(f, "the source itself was late by {} ms (p99)", fixed(*late_ms, 1)),
         }
     }
 }
@@ -403,7 +405,7 @@ mod tests {
         let claim = Claim { quantity: Quantity::BytesPerEvent, predicted: 705.0, effect: 705.0, spread: 0.0 };
         let verdict = judge(claim, Sample::exact(709.0, 600), QUIET, 1.0);
         assert_eq!(verdict.finding, Finding::Confirmed);
-        assert_eq!(verdict.to_string(), "CONFIRMED bytes per event 709 B, predicted 705 ± 35.2 (n = 600)");
+        assert_eq!(verdict.to_string(), "CONFIRMED bytes per event 709 B, predicted 705 ± 35.3 (n = 600)");
         let nothing = judge(claim, Sample::exact(0.0, 0), QUIET, 0.0).finding;
         assert_eq!(nothing, Finding::Inconclusive { why: Doubt::TooFew { more_s: None } });
     }

@@ -7,6 +7,7 @@ use super::meter::total_bytes;
 use super::race::Race;
 use super::settings::{Source, lane_index, pattern_name};
 use super::summary::{LaneSummary, Measure, Path, Summary};
+use crate::text::numbers::plain;
 
 /// Where and when a result was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -152,10 +153,10 @@ pub fn csv(race: &Race, summary: &Summary, provenance: &Provenance) -> String {
             relay(counts.request_body_bytes + counts.response_body_bytes),
             relay(counts.connections),
             number(summary.clock.map(|clock| clock.bound_ms)),
-            settings.interval_ms.to_string(),
-            settings.hold_s.to_string(),
-            settings.up_ms.to_string(),
-            settings.down_ms.to_string(),
+            plain(settings.interval_ms),
+            plain(settings.hold_s),
+            plain(settings.up_ms),
+            plain(settings.down_ms),
             number(summary.rate_per_s),
             number(Some(summary.run_s)),
             cell(&provenance.at),
@@ -221,7 +222,7 @@ fn round(value: f64) -> f64 {
 }
 
 fn number(value: Option<f64>) -> String {
-    value.map(|value| round(value).to_string()).unwrap_or_default()
+    value.map(|value| plain(round(value))).unwrap_or_default()
 }
 
 /// A text as one CSV cell. Source: RFC 4180, section 2.

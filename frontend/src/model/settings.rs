@@ -64,7 +64,7 @@ pub struct Limits {
 impl Limits {
     /// `value` within the limits; what is not a number becomes the least.
     pub fn clamp(self, value: f64) -> f64 {
-        if value.is_nan() { self.min } else { value.clamp(self.min, self.max) }
+        value.max(self.min).min(self.max)
     }
 }
 
@@ -204,7 +204,10 @@ impl Settings {
             ("window", self.window_s, usual.window_s),
         ];
         pairs.extend(
-            numbers.iter().filter(|(_, now, by_default)| now != by_default).map(|(key, now, _)| format!("{key}={now}")),
+            numbers
+                .iter()
+                .filter(|(_, now, by_default)| now != by_default)
+                .map(|(key, now, _)| format!("{key}={}", numbers::plain(*now))),
         );
         if self.log {
             pairs.push("scale=log".to_owned());

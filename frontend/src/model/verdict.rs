@@ -145,9 +145,7 @@ pub fn saying(lanes: &[LaneSummary], interval_ms: f64) -> Saying {
 
 /// Lanes with a median, grouped from the fastest to the slowest.
 fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
-    let mut medians: Vec<(Technique, f64)> =
-        on.iter().filter_map(|lane| Some((lane.technique, lane.p50_ms?))).collect();
-    smallest_first(&mut medians);
+    let medians = smallest_first(on.iter().filter_map(|lane| Some((lane.technique, lane.p50_ms?))));
     let mut groups: Vec<Vec<(Technique, f64)>> = Vec::new();
     for (technique, median) in medians {
         match groups.last_mut() {
@@ -159,26 +157,28 @@ fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
     }
     groups
         .into_iter()
-        .map(|mut group| {
-            group.sort_unstable_by_key(|(technique, _)| *technique);
+        .map(|group| {
             let late_ms = group.iter().map(|(_, median)| median).sum::<f64>() / group.len() as f64;
-            Rung { techniques: group.into_iter().map(|(technique, _)| technique).collect(), late_ms }
+            let is_here = |technique: &Technique| group.iter().any(|(here, _)| here == technique);
+            Rung { techniques: Technique::ALL.into_iter().filter(is_here).collect(), late_ms }
         })
         .collect()
 }
 
-fn smallest_first(figures: &mut [(Technique, f64)]) {
-    figures.sort_unstable_by(|one, other| one.1.total_cmp(&other.1));
+/// In the order of the figures: there are five at most, each of which finds its place among those before it.
+fn smallest_first(figures: impl Iterator<Item = (Technique, f64)>) -> Vec<(Technique, f64)> {
+    let mut sorted: Vec<(Technique, f64)> = Vec::with_capacity(Technique::ALL.len());
+    for figure in figures {
+        let place = sorted.partition_point(|other| other.1 <= figure.1);
+        sorted.insert(place, figure);
+    }
+    sorted
 }
 
 /// What an event costs, once at least two lanes know.
 pub fn cost(lanes: &[LaneSummary]) -> Option<Cost> {
-    let mut known: Vec<(Technique, f64)> = lanes
-        .iter()
-        .filter(|lane| lane.is_on() && lane.events >= 4)
-        .filter_map(|lane| Some((lane.technique, lane.bytes_per_event?)))
-        .collect();
-    smallest_first(&mut known);
+    let counted = lanes.iter().filter(|lane| lane.is_on() && lane.events >= 4);
+    let known = smallest_first(counted.filter_map(|lane| Some((lane.technique, lane.bytes_per_event?))));
     let (least, most) = (known.first()?, known.last()?);
     if least.0 == most.0 {
         return None;

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
 use super::draw::shape::corners;
+use crate::text::numbers;
 
 /// The shape of `technique`; its name stands beside it, so it is hidden from readers of text.
 #[component]
@@ -11,8 +12,8 @@ pub fn Shape(
     /// Whose shape.
     technique: Technique,
 ) -> impl IntoView {
-    let points: Vec<String> =
-        corners(technique).iter().map(|(x, y)| format!("{:.2},{:.2}", x * 8.5, y * 8.5)).collect();
+    let place = |at: f64| numbers::fixed(at * 8.5, 2);
+    let points: Vec<String> = corners(technique).iter().map(|(x, y)| format!("{},{}", place(*x), place(*y))).collect();
     let outline = if points.is_empty() {
         view! { <circle r="8.5" /> }.into_any()
     } else {

@@ -1,5 +1,8 @@
 //! Numbers for people: thousands apart, as many digits as they are worth, units beside them. Alike in both languages.
 
+pub use tailwater_lab::digits::{fixed, plain};
+use tailwater_protocol::json::decimal;
+
 /// A count with its thousands apart: `1,234,567`.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
@@ -73,40 +76,8 @@ pub fn trimmed(value: f64) -> String {
 }
 
 /// A number as people and URLs write it: `-12.5`, `1e3`; at most 15 digits count.
-///
-/// The standard library's way is exact to the last bit of any text, and brings a table of 10 KB for it.
 pub fn parse(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let (text, sign) = match text.strip_prefix('-') {
-        Some(rest) => (rest, -1.0),
-        None => (text.strip_prefix('+').unwrap_or(text), 1.0),
-    };
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = || whole.bytes().chain(fraction.bytes());
-    let mut exponent = exponent.parse::<i32>().ok().filter(|exponent| exponent.abs() <= 300)?;
-    if digits().next().is_none() || !digits().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    exponent -= i32::try_from(fraction.len()).ok()?;
-    let mut value = 0_u64;
-    for digit in digits() {
-        if value < 100_000_000_000_000 {
-            value = value * 10 + u64::from(digit - b'0');
-        } else {
-            exponent += 1;
-        }
-    }
-    let value = value as f64;
-    let scaled = if exponent < 0 { value / 10f64.powi(-exponent) } else { value * 10f64.powi(exponent) };
-    Some(sign * scaled)
-}
-
-fn fixed(value: f64, decimals: usize) -> String {
-    // A tiny negative number must not print as "-0.0".
-    let floor = 0.5 * 10f64.powi(-i32::try_from(decimals).unwrap_or(0));
-    let value = if value.abs() < floor { 0.0 } else { value };
-    format!("{value:.decimals$}")
+    decimal(text.trim())
 }
 
 fn whole(value: f64) -> String {

@@ -2,6 +2,7 @@
 
 use super::scene::{Align, Label, Scene, SeriesId};
 use super::theme::Ink;
+use crate::text::numbers::plain;
 use std::borrow::Cow;
 
 /// Height that a row of tick labels takes, pixels.
@@ -65,7 +66,8 @@ impl TimeAxis {
     pub fn ticks(&self, scene: &mut Scene, ticks: SeriesId, y: f64) {
         let span = self.to_ms - self.from_ms;
         let step = step_for(span, ((self.right - self.left) / 60.0).min(TICKS_MAX));
-        let say = |ago: f64| if span < 1_000.0 { duration(ago) } else { format!("{} s", rounded(ago / 1_000.0)) };
+        let say =
+            |ago: f64| if span < 1_000.0 { duration(ago) } else { format!("{} s", plain(rounded(ago / 1_000.0))) };
         for (ago, x) in steps(0.0, span, step).map(|ago| (ago, self.x(self.to_ms - ago))) {
             scene.add(ticks, [x, y, x, y + TICK]);
             let label = if ago == 0.0 {
@@ -99,7 +101,7 @@ pub fn steps(from: f64, to: f64, step: f64) -> impl Iterator<Item = f64> {
 /// A duration as people write it: `0.1 ms`, `250 ms`, `1.5 s`.
 pub fn duration(ms: f64) -> String {
     let (value, unit) = if ms.abs() < 1_000.0 { (ms, "ms") } else { (ms / 1_000.0, "s") };
-    format!("{} {unit}", rounded(value))
+    format!("{} {unit}", plain(rounded(value)))
 }
 
 /// Ticks are round: what differs from them in the seventh digit is the error of adding.

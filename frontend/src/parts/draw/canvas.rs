@@ -3,6 +3,7 @@
 use super::scene::{Align, Dash, Kind, Scene, Series};
 use super::shape;
 use super::theme::{Ink, Theme};
+use crate::text::numbers::plain;
 use std::f64::consts::TAU;
 use tailwater_protocol::Technique;
 use wasm_bindgen::{JsCast, JsValue};
@@ -36,8 +37,8 @@ impl Surface {
             self.canvas.set_height(down);
             let style = self.canvas.style();
             // Refused only if the property were unknown; the drawing is then scaled by the browser.
-            drop(style.set_property("width", &format!("{width}px")));
-            drop(style.set_property("height", &format!("{height}px")));
+            drop(style.set_property("width", &format!("{}px", plain(width))));
+            drop(style.set_property("height", &format!("{}px", plain(height))));
         }
         drop(self.context.set_transform(density, 0.0, 0.0, density, 0.0, 0.0));
         self.context.clear_rect(0.0, 0.0, width, height);
@@ -58,7 +59,7 @@ pub fn paint(context: &CanvasRenderingContext2d, scene: &Scene, theme: &Theme) {
         if font != (label.size, label.bold) {
             font = (label.size, label.bold);
             let weight = if label.bold { "700 " } else { "" };
-            context.set_font(&format!("{weight}{}px {}", label.size, theme.font));
+            context.set_font(&format!("{weight}{}px {}", plain(label.size), theme.font));
         }
         context.set_text_align(match label.align {
             Align::Start => "start",

@@ -109,7 +109,7 @@ fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
 impl Range {
     /// The range for `(least, most)`: each end stays as long as it fits without too much room, else it is a round one.
     fn keep(self, (least, most): (f64, f64)) -> Self {
-        let least = least.clamp(LEAST_MS, most);
+        let least = least.max(LEAST_MS).min(most);
         let least_fits = least >= self.least_ms && least < self.least_ms * 20.0;
         let most_fits = most <= self.most_ms && most > self.most_ms * 0.5;
         let step = step_for(most, 10.0);

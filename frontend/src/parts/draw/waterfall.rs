@@ -35,8 +35,7 @@ impl Geometry {
     /// The geometry for so many lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
         let row = if (View { width, span_ms: 1.0, now_ms: 0.0 }).is_narrow() { 30.0 } else { 32.0 };
-        let middles =
-            (0_u32..).take(lanes).map(|lane| f64::from(lane).mul_add(row, row / 2.0 + 5.0)).collect::<Vec<_>>();
+        let middles: Vec<f64> = (0_u32..).take(lanes).map(|lane| f64::from(lane) * row + row / 2.0 + 5.0).collect();
         let axis_y = middles.last().map_or(0.0, |last| last + row / 2.0 - 2.0);
         Self { middles, row, axis_y, height: axis_y + AXIS_HEIGHT }
     }
