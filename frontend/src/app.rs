@@ -16,7 +16,7 @@ use crate::model::settings::{Settings, Theme};
 use crate::model::summary::Summary;
 use crate::pages::race::RacePage;
 use crate::pages::streams::StreamsPage;
-use crate::parts::small::{changing, memo, whenever};
+use crate::parts::small::{Computed, changing, derived, memo, whenever};
 use crate::text::{Language, Text};
 
 const LANGUAGE_KEY: &str = "tailwater.language";
@@ -33,7 +33,7 @@ pub struct Shell {
     /// What is chosen; change it with [`Shell::change`].
     pub settings: RwSignal<Settings>,
     /// The language in use.
-    pub language: Memo<Language>,
+    pub language: Computed<Language>,
     /// Whether the help is open.
     pub help: RwSignal<bool>,
     /// The race, while its page is shown.
@@ -59,7 +59,7 @@ impl Shell {
     /// A text, following the language. One type for all of them keeps the page small.
     pub fn say(&self, what: fn(&'static Text) -> &'static str) -> Signal<&'static str> {
         let language = self.language;
-        Signal::derive(move || what(language.get().text()))
+        derived(move || what(language.get().text()))
     }
 
     /// Changes settings: the race, the address bar and the page follow.
@@ -136,7 +136,7 @@ pub struct Page {
     /// How far the stopped picture has been stepped, ms.
     pub stepped_ms: RwSignal<f64>,
     /// The language in use.
-    pub language: Memo<Language>,
+    pub language: Computed<Language>,
 }
 
 impl Page {

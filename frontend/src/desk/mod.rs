@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{AbortHandle, abortable};
+use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
 use leptos::prelude::{ArcRwSignal, GetUntracked, Set, Update, WithUntracked};
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
 use tailwater_protocol::reader::FollowOptions;
@@ -43,6 +43,7 @@ struct Task(AbortHandle);
 
 impl Task {
     fn start(work: impl Future<Output = ()> + 'static) -> Self {
+        let work: LocalBoxFuture<'static, ()> = Box::pin(work);
         let (work, handle) = abortable(work);
         spawn_local(async move {
             // Whether it came to its end or was ended makes no difference.

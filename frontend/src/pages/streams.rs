@@ -14,7 +14,7 @@ use crate::model::verdict::Connection;
 use crate::parts::help::Help;
 use crate::parts::nav::{Choices, Nav};
 use crate::parts::notes::Command;
-use crate::parts::small::{changing, memo, whenever};
+use crate::parts::small::{Computed, changing, derived, maybe, memo, memo_after, whenever};
 use crate::parts::streams::create::Create;
 use crate::parts::streams::list::List;
 use crate::parts::streams::look::Look;
@@ -48,7 +48,7 @@ pub struct Streams {
     pub shell: Shell,
     desk: StoredValue<Rc<Desk>, LocalStorage>,
     /// What is open.
-    pub shelf: Memo<Shelf>,
+    pub shelf: Computed<Shelf>,
     /// The list.
     pub listing: RwSignal<Listing>,
     /// The stream that is looked at.
@@ -77,7 +77,7 @@ impl Streams {
     /// A text of the page, following the language. One type for all of them keeps the page small.
     pub fn say(&self, what: fn(&'static StreamsText) -> &'static str) -> Signal<&'static str> {
         let language = self.shell.language;
-        Signal::derive(move || what(&language.get().text().streams))
+        derived(move || what(&language.get().text().streams))
     }
 
     /// A text of all pages, following the language.
@@ -95,7 +95,7 @@ impl Streams {
 #[component]
 pub fn StreamsPage() -> impl IntoView {
     let shell = expect_context::<Shell>();
-    let shelf = Memo::new(move |before: Option<&Shelf>| {
+    let shelf = memo_after(move |before: Option<&Shelf>| {
         shell.place.with(|place| match place {
             Place::Streams(shelf) => shelf.clone(),
             // The page is being left.
@@ -126,7 +126,7 @@ pub fn StreamsPage() -> impl IntoView {
             <Status />
             <div class="tools"><Choices /></div>
         </header>
-        <main class="shelf" data-chosen=Signal::derive(move || chosen.get().is_some().to_string())>
+        <main class="shelf" data-chosen=derived(move || chosen.get().is_some().to_string())>
             <Gone />
             <List />
             <div class="chosen" id="chosen" tabindex="-1">
@@ -160,13 +160,13 @@ fn Status() -> impl IntoView {
         })
     };
     view! {
-        <p class="state" data-state=Signal::derive(move || connection.get().name()) aria-hidden="true">
+        <p class="state" data-state=derived(move || connection.get().name()) aria-hidden="true">
             <span class="dot"></span>
-            {state}
+            {changing(state)}
         </p>
-        <p class="outcome" role="status" data-testid="status" data-state=Signal::derive(move || connection.get().name())>
-            <span class="spoken">{state} ". "</span>
-            <span data-testid="said">{said}</span>
+        <p class="outcome" role="status" data-testid="status" data-state=derived(move || connection.get().name())>
+            <span class="spoken">{changing(state)} ". "</span>
+            <span data-testid="said">{changing(said)}</span>
         </p>
     }
 }
@@ -176,7 +176,7 @@ fn Status() -> impl IntoView {
 fn Gone() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let is_gone = memo(move || streams.connection.get() == Connection::Lost);
-    changing(move || {
+    maybe(move || {
         is_gone.get().then(|| {
             view! {
                 <section class="notice gone" data-testid="gone">

@@ -9,7 +9,7 @@ use crate::app::Page;
 use crate::model::lane::Phase;
 use crate::model::settings::lane_index;
 use crate::model::summary::{LaneSummary, Measure, Summary};
-use crate::parts::small::{change, changing, memo};
+use crate::parts::small::{Computed, change, changing, derived, maybe, memo};
 use crate::techniques::face;
 use crate::text::numbers;
 
@@ -24,7 +24,7 @@ pub fn Cards() -> impl IntoView {
     let page = expect_context::<Page>();
     view! {
         <section class="cards" aria-label=page.say(|text| text.lanes)>
-            {Technique::ALL.map(|technique| view! { <Card technique /> }).collect_view()}
+            {Technique::ALL.map(|technique| view! { <Card technique /> }).map(IntoAny::into_any).collect_view()}
         </section>
     }
 }
@@ -34,7 +34,7 @@ fn figure<T: Send + Sync + PartialEq + 'static>(
     page: Page,
     technique: Technique,
     take: impl Fn(&LaneSummary, &Summary) -> T + Send + Sync + 'static,
-) -> Memo<T> {
+) -> Computed<T> {
     memo(move || page.summary.with(|summary| take(&summary.lanes[lane_index(technique)], summary)))
 }
 
@@ -49,19 +49,19 @@ fn Card(technique: Technique) -> impl IntoView {
             class=format!("card t-{name}")
             data-testid=format!("card-{name}")
             data-technique=name
-            data-phase=Signal::derive(move || phase_name(phase.get()))
+            data-phase=derived(move || phase_name(phase.get()))
         >
             <CardHead technique phase />
             <Lateness technique />
             <Against technique />
             <Counts technique />
-            {changing(move || fault.get().map(|fault| view! { <p class="fault">{fault}</p> }))}
+            {maybe(move || fault.get().map(|fault| view! { <p class="fault">{fault}</p> }))}
         </article>
     }
 }
 
 #[component]
-fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
+fn CardHead(technique: Technique, phase: Computed<Phase>) -> impl IntoView {
     let page = expect_context::<Page>();
     let face = face(technique);
     let index = lane_index(technique);
@@ -82,11 +82,11 @@ fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
                 type="checkbox"
                 role="switch"
                 class="switch"
-                aria-label=Signal::derive(move || (page.text().lane_switch)(face.label))
+                aria-label=derived(move || (page.text().lane_switch)(face.label))
                 prop:checked=is_on
                 on:change=change(move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event)))
             />
-            <p class="gloss">{gloss}</p>
+            <p class="gloss">{changing(gloss)}</p>
         </header>
     }
 }
@@ -159,8 +159,8 @@ fn Against(technique: Technique) -> impl IntoView {
     };
     view! {
         <p class="against">
-            <span class="line">{line}</span>
-            {finding}
+            <span class="line">{changing(line)}</span>
+            {maybe(finding)}
         </p>
     }
 }
@@ -185,13 +185,13 @@ fn Counts(technique: Technique) -> impl IntoView {
     view! {
         <dl class="counts">
             <div><dt>{page.say(|text| text.events)}</dt><dd data-testid="events">{changing(move || numbers::count(events.get()))}</dd></div>
-            <div><dt>{bytes_label}</dt><dd data-testid="bytes">{changing(move || bytes.get())}</dd></div>
+            <div><dt>{changing(bytes_label)}</dt><dd data-testid="bytes">{changing(move || bytes.get())}</dd></div>
             <div><dt>{page.say(|text| text.requests)}</dt><dd data-testid="requests">{changing(move || numbers::count(requests.get()))}</dd></div>
-            <div><dt>{page.say(|text| text.empty)}</dt><dd data-testid="empty">{empties}</dd></div>
-            <div class:bad=Signal::derive(move || { lost.get() > 0 })>
+            <div><dt>{page.say(|text| text.empty)}</dt><dd data-testid="empty">{changing(empties)}</dd></div>
+            <div class:bad=derived(move || { lost.get() > 0 })>
                 <dt>{page.say(|text| text.lost)}</dt><dd data-testid="lost">{changing(move || numbers::count(lost.get()))}</dd>
             </div>
-            <div class:bad=Signal::derive(move || { repeated.get() > 0 })>
+            <div class:bad=derived(move || { repeated.get() > 0 })>
                 <dt>{page.say(|text| text.repeated)}</dt><dd data-testid="repeated">{changing(move || numbers::count(repeated.get()))}</dd>
             </div>
         </dl>

@@ -8,7 +8,7 @@ use crate::browser;
 use crate::model::settings::{self, Limits, Settings, Source, pattern_from_name, pattern_name};
 use crate::model::summary::Path;
 use crate::parts::field::TextField;
-use crate::parts::small::{change, changing, click, memo, submit, whenever};
+use crate::parts::small::{change, changing, click, derived, memo, submit, whenever};
 use crate::text::Text;
 use crate::text::numbers;
 
@@ -65,24 +65,24 @@ fn StreamChoice() -> impl IntoView {
             <legend>{page.say(|text| text.stream)}</legend>
             <div class="segments" data-testid="source">
                 <Segment
-                    checked=Signal::derive(move || source.get() == Source::Host)
-                    label=Signal::derive(move || page.text().source_host)
+                    checked=derived(move || source.get() == Source::Host)
+                    label=derived(move || page.text().source_host)
                     choose=move || page.change(|settings| settings.source = Source::Host)
                 />
                 <Segment
-                    checked=Signal::derive(move || source.get() == Source::Generator)
-                    label=Signal::derive(move || page.text().source_generator)
+                    checked=derived(move || source.get() == Source::Generator)
+                    label=derived(move || page.text().source_generator)
                     choose=move || page.change(|settings| settings.source = Source::Generator)
                 />
                 <Segment
-                    checked=Signal::derive(move || matches!(source.get(), Source::Named(_)))
-                    label=Signal::derive(move || page.text().source_named)
+                    checked=derived(move || matches!(source.get(), Source::Named(_)))
+                    label=derived(move || page.text().source_named)
                     choose=choose_named
                 />
             </div>
             <form
                 class="row named"
-                class:chosen=Signal::derive(move || matches!(source.get(), Source::Named(_)))
+                class:chosen=derived(move || matches!(source.get(), Source::Named(_)))
                 on:submit=submit(move |event| {
                     event.prevent_default();
                     follow();
@@ -92,7 +92,7 @@ fn StreamChoice() -> impl IntoView {
                 <TextField
                     id="stream-name"
                     value=name
-                    placeholder=Signal::derive(move || page.text().stream_name_hint.to_owned())
+                    placeholder=derived(move || page.text().stream_name_hint.to_owned())
                 />
                 <button class="tool wide" type="submit">{page.say(|text| text.follow)}</button>
             </form>
@@ -108,7 +108,7 @@ fn Segment(
 ) -> impl IntoView {
     view! {
         <label>
-            <input type="radio" name="source" prop:checked=Signal::derive(move || checked.get()) on:change=change(move |_| choose()) />
+            <input type="radio" name="source" prop:checked=derived(move || checked.get()) on:change=change(move |_| choose()) />
             <span>{changing(move || label.get())}</span>
         </label>
     }
@@ -117,10 +117,10 @@ fn Segment(
 #[component]
 fn GeneratorControls() -> impl IntoView {
     let page = expect_context::<Page>();
-    let off = Signal::derive(move || page.settings.with(|settings| settings.source != Source::Generator));
+    let off = derived(move || page.settings.with(|settings| settings.source != Source::Generator));
     let pattern = move || page.settings.with(|settings| settings.pattern);
     view! {
-        <fieldset disabled=Signal::derive(move || off.get())>
+        <fieldset disabled=derived(move || off.get())>
             <legend>{page.say(|text| text.generator)}</legend>
             <Dial id="rate" label=|text| text.rate unit=|text| text.per_second limits=settings::RATE log=true
                 get=|settings| settings.rate set=|settings, value| settings.rate = value />
@@ -129,7 +129,7 @@ fn GeneratorControls() -> impl IntoView {
                 <select
                     id="pattern"
                     data-testid="pattern"
-                    prop:value=Signal::derive(move || pattern_name(pattern()))
+                    prop:value=derived(move || pattern_name(pattern()))
                     on:change=change(move |event| {
                         page.change(|settings| {
                             settings.pattern = pattern_from_name(&event_target_value(&event)).unwrap_or(settings.pattern);
@@ -139,17 +139,18 @@ fn GeneratorControls() -> impl IntoView {
                     {[Pattern::Poisson, Pattern::Periodic, Pattern::Burst]
                         .map(|one| {
                             view! {
-                                <option value=pattern_name(one) selected=Signal::derive(move || pattern() == one)>
+                                <option value=pattern_name(one) selected=derived(move || pattern() == one)>
                                     {changing(move || (page.text().pattern_name)(one))}
                                 </option>
                             }
                         })
+                        .map(IntoAny::into_any)
                         .collect_view()}
                 </select>
             </div>
             <Dial id="size" label=|text| text.size unit=|_| "B" limits=settings::SIZE log=true
                 get=|settings| settings.size set=|settings, value| settings.size = value.round() />
-            <p class="hint" hidden=Signal::derive(move || !off.get())>{page.say(|text| text.generator_hint)}</p>
+            <p class="hint" hidden=derived(move || !off.get())>{page.say(|text| text.generator_hint)}</p>
         </fieldset>
     }
 }
@@ -166,7 +167,7 @@ fn Timing() -> impl IntoView {
                 get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
             <Dial id="hold" label=|text| text.hold unit=|_| "s" limits=settings::HOLD_S log=false
                 get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
-            <fieldset disabled=Signal::derive(move || !relayed.get())>
+            <fieldset disabled=derived(move || !relayed.get())>
             <Dial id="up" label=|text| text.delay_up unit=|_| "ms" limits=settings::DELAY_MS log=false
                 get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
             <Dial id="down" label=|text| text.delay_down unit=|_| "ms" limits=settings::DELAY_MS log=false
@@ -215,8 +216,8 @@ fn Dial(
                     data-testid=id
                     type="number"
                     inputmode="decimal"
-                    min=limits.min
-                    max=limits.max
+                    min=numbers::plain(limits.min)
+                    max=numbers::plain(limits.max)
                     step="any"
                     prop:value=shown
                     on:change=change(move |event| choose(parse(&event)))
@@ -226,7 +227,7 @@ fn Dial(
             <input
                 type="range"
                 min="0"
-                max=STEPS
+                max=numbers::plain(STEPS)
                 tabindex="-1"
                 aria-hidden="true"
                 prop:value=place

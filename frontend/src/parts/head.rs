@@ -7,7 +7,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::export;
 use crate::model::verdict::Saying;
-use crate::parts::small::{changing, click, memo, whenever};
+use crate::parts::small::{changing, click, derived, memo, whenever};
 
 /// At most so often the status speaks, ms.
 const SPEAK_MS: f64 = 5_000.0;
@@ -59,11 +59,11 @@ fn Status() -> impl IntoView {
         });
     });
     view! {
-        <p class="state" data-state=Signal::derive(move || connection.get().name()) aria-hidden="true">
+        <p class="state" data-state=derived(move || connection.get().name()) aria-hidden="true">
             <span class="dot"></span>
             {changing(move || (page.text().connection)(connection.get()))}
         </p>
-        <p class="spoken" role="status" data-testid="status" data-state=Signal::derive(move || connection.get().name())>
+        <p class="spoken" role="status" data-testid="status" data-state=derived(move || connection.get().name())>
             {changing(move || spoken.get())}
         </p>
     }
@@ -79,12 +79,12 @@ fn Playback() -> impl IntoView {
             <button
                 class="tool wide"
                 data-testid="pause"
-                aria-pressed=Signal::derive(move || page.paused.get().to_string())
+                aria-pressed=derived(move || page.paused.get().to_string())
                 title="Space"
                 on:click=click(move |_| page.feed().toggle_pause())
             >
-                <Icon path=Signal::derive(move || if page.paused.get() { PLAY } else { PAUSE }) />
-                {label}
+                <Icon path=derived(move || if page.paused.get() { PLAY } else { PAUSE }) />
+                {changing(label)}
             </button>
             <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=click(move |_| page.feed().step(false))>
                 <Icon path=Signal::stored(BACK) />

@@ -31,7 +31,7 @@ pub fn Help() -> impl IntoView {
     view! {
         <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=change(move |_| shell.help.set(false))>
             <header>
-                <h2 id="help-title">{title}</h2>
+                <h2 id="help-title">{changing(title)}</h2>
                 <button class="tool wide" on:click=click(move |_| shell.help.set(false))>{shell.say(|text| text.close)}</button>
             </header>
             {changing(move || if is_race.get() { view! { <OfRace /> }.into_any() } else { view! { <OfStreams /> }.into_any() })}
@@ -41,6 +41,7 @@ pub fn Help() -> impl IntoView {
                     keys(shell.text(), is_race.get())
                         .into_iter()
                         .map(|(key, what)| view! { <div><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div> })
+                        .map(IntoAny::into_any)
                         .collect_view()
                 })}
             </dl>
@@ -74,7 +75,7 @@ fn OfStreams() -> impl IntoView {
     let shell = expect_context::<Shell>();
     view! {
         <p>{shell.say(|text| text.streams.help_intro)}</p>
-        <ul>{changing(move || shell.text().streams.help.iter().map(|line| view! { <li>{*line}</li> }).collect_view())}</ul>
+        <ul>{changing(move || shell.text().streams.help.iter().map(|line| view! { <li>{*line}</li> }).map(IntoAny::into_any).collect_view())}</ul>
     }
 }
 
@@ -84,10 +85,10 @@ fn OfRace() -> impl IntoView {
     view! {
         <p>{shell.say(|text| text.help_intro)}</p>
         <ul class="faces">
-            {Technique::ALL.map(|technique| view! { <Explained technique /> }).collect_view()}
+            {Technique::ALL.map(|technique| view! { <Explained technique /> }).map(IntoAny::into_any).collect_view()}
         </ul>
         <h3>{shell.say(|text| text.measured_title)}</h3>
-        <ul>{changing(move || shell.text().measured.iter().map(|line| view! { <li>{*line}</li> }).collect_view())}</ul>
+        <ul>{changing(move || shell.text().measured.iter().map(|line| view! { <li>{*line}</li> }).map(IntoAny::into_any).collect_view())}</ul>
     }
 }
 

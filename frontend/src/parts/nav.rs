@@ -6,7 +6,7 @@ use crate::app::{Shell, Step};
 use crate::browser;
 use crate::model::place::{Place, Shelf};
 use crate::model::settings::Theme;
-use crate::parts::small::{change, changing, click, memo};
+use crate::parts::small::{change, changing, click, derived, memo};
 use crate::text::Language;
 
 /// The name, and a link to each page.
@@ -16,17 +16,17 @@ pub fn Nav() -> impl IntoView {
     let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
     let here = move || if is_race.get() { shell.text().race } else { shell.text().streams.name };
     view! {
-        <h1 class="brand">"Tailwater " <span class="spoken">{here}</span></h1>
+        <h1 class="brand">"Tailwater " <span class="spoken">{changing(here)}</span></h1>
         <nav class="nav" aria-label=shell.say(|text| text.streams.pages)>
             <PlaceLink
                 to=Place::Race
-                current=Signal::derive(move || is_race.get())
-                label=Signal::derive(move || shell.text().race)
+                current=derived(move || is_race.get())
+                label=derived(move || shell.text().race)
             />
             <PlaceLink
                 to=Place::Streams(Shelf::default())
-                current=Signal::derive(move || !is_race.get())
-                label=Signal::derive(move || shell.text().streams.name)
+                current=derived(move || !is_race.get())
+                label=derived(move || shell.text().streams.name)
             />
         </nav>
     }
@@ -43,7 +43,7 @@ fn PlaceLink(to: Place, current: Signal<bool>, label: Signal<&'static str>) -> i
         <a
             href=href
             data-testid=format!("nav-{name}")
-            aria-current=Signal::derive(move || current.get().then_some("page"))
+            aria-current=derived(move || current.get().then_some("page"))
             on:click=click(move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
@@ -74,23 +74,24 @@ pub fn Choices() -> impl IntoView {
             <select
                 data-testid="language"
                 aria-label=shell.say(|text| text.language)
-                prop:value=Signal::derive(move || shell.language.get().name())
+                prop:value=derived(move || shell.language.get().name())
                 on:change=change(move |event| shell.change(|settings| settings.language = Language::from_name(&event_target_value(&event))))
             >
                 {Language::ALL
                     .map(|language| {
                         view! {
-                            <option value=language.name() lang=language.name() selected=Signal::derive(move || shell.language.get() == language)>
+                            <option value=language.name() lang=language.name() selected=derived(move || shell.language.get() == language)>
                                 {language.own_name()}
                             </option>
                         }
                     })
+                    .map(IntoAny::into_any)
                     .collect_view()}
             </select>
             <select
                 data-testid="theme"
                 aria-label=shell.say(|text| text.theme)
-                prop:value=Signal::derive(move || theme().name())
+                prop:value=derived(move || theme().name())
                 on:change=change(move |event| {
                     shell.change(|settings| settings.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
                 })
@@ -98,11 +99,12 @@ pub fn Choices() -> impl IntoView {
                 {Theme::ALL
                     .map(|one| {
                         view! {
-                            <option value=one.name() selected=Signal::derive(move || theme() == one)>
+                            <option value=one.name() selected=derived(move || theme() == one)>
                                 {changing(move || (shell.text().theme_name)(one))}
                             </option>
                         }
                     })
+                    .map(IntoAny::into_any)
                     .collect_view()}
             </select>
             <button class="tool" data-testid="help" aria-label=shell.say(|text| text.help) title="?" on:click=click(move |_| shell.help.set(true))>

@@ -7,7 +7,7 @@ use crate::browser;
 use crate::model::settings::encode;
 use crate::model::summary::{Measure, Path};
 use crate::model::verdict::{Connection, Cost, Saying};
-use crate::parts::small::{changing, click, memo};
+use crate::parts::small::{changing, click, maybe, memo, memo_after};
 
 /// The verdict as it was in one second of the run.
 #[derive(Clone, PartialEq)]
@@ -22,7 +22,7 @@ struct Said {
 pub fn Verdict() -> impl IntoView {
     let page = expect_context::<Page>();
     // Another kind of verdict is said at once, other figures once a second: a sentence must stand still to be read.
-    let said = Memo::new(move |before: Option<&Said>| {
+    let said = memo_after(move |before: Option<&Said>| {
         page.summary.with(|summary| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a run")]
             let second = summary.run_s.max(0.0) as u64;
@@ -86,6 +86,7 @@ fn Notes() -> impl IntoView {
                     .get()
                     .into_iter()
                     .map(|(words, matters)| view! { <li class:matters=matters>{words}</li> })
+                    .map(IntoAny::into_any)
                     .collect_view()
             })}
         </ul>
@@ -116,7 +117,7 @@ pub fn Notice() -> impl IntoView {
             _ => None,
         })
     });
-    view! { {changing(move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> }))} }
+    view! { {maybe(move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> }))} }
 }
 
 #[component]

@@ -6,7 +6,7 @@ use super::notes::Command;
 use crate::app::Page;
 use crate::browser;
 use crate::model::settings::encode;
-use crate::parts::small::{change, changing, memo, submit};
+use crate::parts::small::{change, changing, derived, memo, submit};
 
 /// What became of the last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub fn Publish() -> impl IntoView {
                     maxlength="4000"
                     aria-describedby="publish-hint"
                     placeholder=page.say(|text| text.publish_placeholder)
-                    prop:value=Signal::derive(move || message.get())
+                    prop:value=derived(move || message.get())
                     on:input=change(move |event| {
                         message.set(event_target_value(&event));
                         outcome.set(Outcome::None);
@@ -73,7 +73,7 @@ pub fn Publish() -> impl IntoView {
                 <button class="primary" type="submit" data-testid="publish-send">{page.say(|text| text.send)}</button>
             </div>
             <p class="hint" id="publish-hint">{page.say(|text| text.publish_hint)}</p>
-            <p class="said" class:fault=Signal::derive(move || matches!(outcome.get(), Outcome::Refused(_)))>{said}</p>
+            <p class="said" class:fault=derived(move || matches!(outcome.get(), Outcome::Refused(_)))>{changing(said)}</p>
         </form>
     }
 }
@@ -93,7 +93,7 @@ pub fn Latest() -> impl IntoView {
     view! {
         <section class="latest">
             <h2>{page.say(|text| text.latest)}</h2>
-            <code class="message" tabindex="0">{shown}</code>
+            <code class="message" tabindex="0">{changing(shown)}</code>
             {changing(move || view! { <Command line=line() /> })}
         </section>
     }

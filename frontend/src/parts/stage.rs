@@ -17,9 +17,9 @@ use crate::model::lane::Phase;
 use crate::model::race::Race;
 use crate::model::settings::lane_index;
 use crate::model::verdict::Saying;
-use crate::parts::small::{change, changing, memo, whenever};
+use crate::parts::small::{change, changing, derived, memo, whenever};
 use crate::techniques::face;
-use crate::text::Text;
+use crate::text::{Text, numbers};
 
 /// Height of the distribution, CSS pixels.
 const DISTRIBUTION_HEIGHT: f64 = 260.0;
@@ -146,7 +146,7 @@ pub fn StageView() -> impl IntoView {
         })
     });
     view! {
-        <div hidden=Signal::derive(move || nothing.get())>
+        <div hidden=derived(move || nothing.get())>
         <Figure title=|text| text.sequence hint=|text| text.sequence_hint canvas=canvases[0] test_id="sequence"
             host=host over=move || view! { <LaneNames width /> }
             table=|| view! { <RequestTable of=|text| text.sequence /> } />
@@ -181,7 +181,7 @@ fn Figure(
                 {tools.run()}
             </figcaption>
             <div class="canvas" node_ref=host>
-                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=Signal::derive(move || hint(page.text()))></canvas>
+                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=derived(move || hint(page.text()))></canvas>
                 {over.run()}
             </div>
             <details
@@ -199,7 +199,7 @@ fn Figure(
 fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
     let page = expect_context::<Page>();
     let lanes = memo(move || page.settings.with(|settings| settings.lanes_on().collect::<Vec<_>>()));
-    let px = |value: f64| format!("{value}px");
+    let px = |value: f64| format!("{}px", numbers::plain(value));
     view! {
         <div class="names" style:left=px(GUTTER + 4.0)>
             {changing(move || {
@@ -213,9 +213,9 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
                     .enumerate()
                     .map(|(index, (technique, band))| {
                         let name = face(technique).label;
-                        let server = (roomy || index == 0).then(|| view! { " " {page.say(|text| text.server)} });
+                        let server = (roomy || index == 0).then(|| view! { " " {page.say(|text| text.server)} }.into_any());
                         let client = (roomy || index + 1 == count).then(|| {
-                            view! { <span style:top=px(band.client_y + 3.0)>{page.say(|text| text.client)}</span> }
+                            view! { <span style:top=px(band.client_y + 3.0)>{page.say(|text| text.client)}</span> }.into_any()
                         });
                         view! {
                             <span class=format!("t-{}", technique.name()) style:top=px(band.server_y - 17.0)>
@@ -225,6 +225,7 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
                             {client}
                         }
                     })
+                    .map(IntoAny::into_any)
                     .collect_view()
             })}
         </div>
@@ -244,7 +245,7 @@ fn ScaleSwitch() -> impl IntoView {
         <label class="scale">
             <input
                 type="checkbox"
-                prop:checked=Signal::derive(move || page.settings.with(|settings| settings.log))
+                prop:checked=derived(move || page.settings.with(|settings| settings.log))
                 on:change=change(move |event| page.change(|settings| settings.log = event_target_checked(&event)))
             />
             {page.say(|text| text.powers)}

@@ -9,7 +9,7 @@ use crate::model::lane::Phase;
 use crate::model::race::Race;
 use crate::model::settings::lane_index;
 use crate::model::summary::LaneSummary;
-use crate::parts::small::{changing, memo};
+use crate::parts::small::{Computed, changing, derived, memo};
 use crate::techniques::face;
 use crate::text::{Text, numbers};
 
@@ -17,7 +17,7 @@ use crate::text::{Text, numbers};
 const REQUESTS: usize = 4;
 
 /// Rises once a second while figures move: tables that change faster can't be read.
-fn second(page: Page) -> Memo<u64> {
+fn second(page: Page) -> Computed<u64> {
     memo(move || {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a run")]
         let second = page.summary.with(|summary| summary.run_s.max(0.0)) as u64;
@@ -47,7 +47,7 @@ pub fn RequestTable(
         page.feed().with_shown(browser::now_ms(), request_rows)
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=Signal::derive(move || of(page.text()))>
+        <div class="scroll" tabindex="0" role="region" aria-label=derived(move || of(page.text()))>
             <table>
                 <caption>{page.say(|text| text.open_requests)}</caption>
                 <thead>
@@ -67,13 +67,14 @@ pub fn RequestTable(
                                 view! {
                                     <tr>
                                         <th scope="row">{face(row.technique).label}</th>
-                                        <td>{format!("{:.1}", row.ago_s)}</td>
+                                        <td>{numbers::fixed(row.ago_s, 1)}</td>
                                         <td>{if row.status == 0 { "…".to_owned() } else { row.status.to_string() }}</td>
                                         <td>{numbers::count(row.bytes)}</td>
                                         <td>{row.lasted_ms.map_or_else(|| page.text().still_open.to_owned(), numbers::ms)}</td>
                                     </tr>
                                 }
                             })
+                            .map(IntoAny::into_any)
                             .collect_view()
                     })}
                 </tbody>
@@ -116,10 +117,10 @@ pub fn FigureTable() -> impl IntoView {
                 <caption>{page.say(|text| text.table_late)}</caption>
                 <thead>
                     <tr>
-                        {changing(move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_view())}
+                        {changing(move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).map(IntoAny::into_any).collect_view())}
                     </tr>
                 </thead>
-                <tbody>{changing(move || lanes().iter().map(figure_row).collect_view())}</tbody>
+                <tbody>{changing(move || lanes().iter().map(figure_row).map(IntoAny::into_any).collect_view())}</tbody>
             </table>
         </div>
     }
@@ -169,7 +170,7 @@ fn figure_row(lane: &LaneSummary) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row">{face(lane.technique).label}</th>
-            {cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}
+            {cells.map(|cell| view! { <td>{cell}</td> }).map(IntoAny::into_any).collect_view()}
         </tr>
     }
 }

@@ -8,7 +8,7 @@ use super::line::{Fault, Line};
 use crate::browser;
 use crate::model::wish::{Wish, example};
 use crate::pages::streams::{Said, Streams};
-use crate::parts::small::{change, changing, key, memo, submit};
+use crate::parts::small::{Computed, change, changing, derived, key, memo, submit};
 
 /// The box, or a sentence when the stream is closed.
 #[component]
@@ -16,7 +16,7 @@ pub fn Append(
     /// Whose.
     name: StoredValue<String>,
     /// What is known of it.
-    details: Memo<Option<StreamDetails>>,
+    details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let closed = memo(move || details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
@@ -35,7 +35,7 @@ pub fn Append(
 }
 
 #[component]
-fn Field(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
+fn Field(name: StoredValue<String>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let content_type = memo(move || {
         details.with(|details| details.as_ref().map(|it| it.configuration.content_type.clone()).unwrap_or_default())
@@ -47,7 +47,7 @@ fn Field(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> imp
     let wish = move |body: &str| {
         name.with_value(|name| content_type.with_untracked(|content_type| Wish::append(name, content_type, body)))
     };
-    let line = Signal::derive(move || {
+    let line = derived(move || {
         let typed = body.get();
         let body = if typed.is_empty() { content_type.with(|it| example(it)).to_owned() } else { typed };
         wish(&body).curl(&browser::origin())
@@ -94,8 +94,8 @@ fn Field(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> imp
                 spellcheck="false"
                 aria-labelledby="append-title"
                 aria-describedby="append-hint"
-                placeholder=Signal::derive(move || content_type.with(|it| example(it)))
-                prop:value=Signal::derive(move || body.get())
+                placeholder=derived(move || content_type.with(|it| example(it)))
+                prop:value=derived(move || body.get())
                 on:input=change(move |event| {
                     fault.set(String::new());
                     body.set(event_target_value(&event));
@@ -112,7 +112,7 @@ fn Field(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> imp
                 {changing(move || is_json().then_some(streams.text().append_json))}
             </p>
             <div class="row">
-                <button class="primary" type="submit" data-testid="append-send" disabled=Signal::derive(move || is_busy.get())>
+                <button class="primary" type="submit" data-testid="append-send" disabled=derived(move || is_busy.get())>
                     {streams.say(|text| text.append)}
                 </button>
                 <Line line id="curl-append" />

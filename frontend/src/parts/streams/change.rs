@@ -9,7 +9,7 @@ use crate::browser;
 use crate::model::wish::{Wish, clean_name};
 use crate::pages::streams::{Said, Streams};
 use crate::parts::field::TextField;
-use crate::parts::small::{changing, click, key, memo, submit};
+use crate::parts::small::{Computed, changing, click, derived, key, maybe, memo, submit};
 use crate::text::numbers::count;
 
 /// The three.
@@ -18,7 +18,7 @@ pub fn Change(
     /// Whose.
     name: StoredValue<String>,
     /// What is known of it.
-    details: Memo<Option<StreamDetails>>,
+    details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let closed = memo(move || details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
@@ -30,20 +30,20 @@ pub fn Change(
             <h3 id="change-title">{streams.say(|text| text.change_title)}</h3>
             <Fork name details />
             <div class="dangers">
-                {changing(move || (!closed.get()).then(|| view! {
+                {maybe(move || (!closed.get()).then(|| view! {
                     <Twice
                         id="close"
-                        act=Signal::derive(move || streams.text().close)
-                        ask=Signal::derive(move || streams.text().close_ask.to_owned())
-                        sure=Signal::derive(move || streams.text().close_sure)
-                        wish=Signal::derive(close)
+                        act=derived(move || streams.text().close)
+                        ask=derived(move || streams.text().close_ask.to_owned())
+                        sure=derived(move || streams.text().close_sure)
+                        wish=derived(close)
                         done=move || streams.said.set(Some(Said::Closed(name.get_value())))
                     />
                 }))}
                 <Twice
                     id="delete"
-                    act=Signal::derive(move || streams.text().delete)
-                    ask=Signal::derive(move || {
+                    act=derived(move || streams.text().delete)
+                    ask=derived(move || {
                         let text = streams.text();
                         let ask = name.with_value(|name| (text.delete_ask)(name));
                         match forks.get() as u64 {
@@ -51,8 +51,8 @@ pub fn Change(
                             forks => format!("{ask} {}", (text.delete_forks)(&count(forks))),
                         }
                     })
-                    sure=Signal::derive(move || streams.text().delete_sure)
-                    wish=Signal::derive(delete)
+                    sure=derived(move || streams.text().delete_sure)
+                    wish=derived(delete)
                     done=move || {
                         streams.said.set(Some(Said::Deleted(name.get_value())));
                         streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
@@ -77,7 +77,7 @@ fn Twice(
     let is_asking = RwSignal::new(false);
     let is_busy = RwSignal::new(false);
     let fault = RwSignal::new(String::new());
-    let line = Signal::derive(move || wish.with(|wish| wish.curl(&browser::origin())));
+    let line = derived(move || wish.with(|wish| wish.curl(&browser::origin())));
     let turn = move |to: bool| {
         is_asking.set(to);
         fault.set(String::new());
@@ -112,7 +112,7 @@ fn Twice(
                 view! {
                     <p role="alert">{changing(move || ask.get())}</p>
                     <div class="row">
-                        <button class="danger" data-testid=format!("{id}-sure") disabled=Signal::derive(move || is_busy.get()) on:click=click(go)>
+                        <button class="danger" data-testid=format!("{id}-sure") disabled=derived(move || is_busy.get()) on:click=click(go)>
                             {changing(move || sure.get())}
                         </button>
                         <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=click(move |_| turn(false))>
@@ -139,7 +139,7 @@ fn Twice(
 
 /// A new stream that begins with this one's messages.
 #[component]
-fn Fork(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
+fn Fork(name: StoredValue<String>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let typed = RwSignal::new(String::new());
     let at = RwSignal::new(String::new());
@@ -151,7 +151,7 @@ fn Fork(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl
     let wish = move |typed: &str, at: &str| {
         name.with_value(|name| content_type.with_untracked(|content_type| Wish::fork(name, content_type, typed, at)))
     };
-    let line = Signal::derive(move || {
+    let line = derived(move || {
         let wish = typed.with(|typed| at.with(|at| wish(typed, at)));
         wish.map(|wish| wish.curl(&browser::origin())).unwrap_or_default()
     });
@@ -195,7 +195,7 @@ fn Fork(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl
                     id="fork-name"
                     value=typed
                     label=streams.say(|text| text.stream_name)
-                    placeholder=Signal::derive(move || name.with_value(|name| format!("{name}-2")))
+                    placeholder=derived(move || name.with_value(|name| format!("{name}-2")))
                     typed=move |()| fault.set(String::new())
                 />
                 <TextField
@@ -204,9 +204,9 @@ fn Fork(name: StoredValue<String>, details: Memo<Option<StreamDetails>>) -> impl
                     numeric=true
                     value=at
                     label=streams.say(|text| text.fork_at)
-                    placeholder=Signal::derive(move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail))
+                    placeholder=derived(move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail))
                 />
-                <button class="tool wide" type="submit" data-testid="fork-send" disabled=Signal::derive(move || is_busy.get())>
+                <button class="tool wide" type="submit" data-testid="fork-send" disabled=derived(move || is_busy.get())>
                     {streams.say(|text| text.fork)}
                 </button>
                 <Line line id="curl-fork" />

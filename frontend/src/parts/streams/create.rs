@@ -8,7 +8,7 @@ use crate::browser;
 use crate::model::wish::{NewStream, Wish, clean_name};
 use crate::pages::streams::{Said, Streams};
 use crate::parts::field::TextField;
-use crate::parts::small::{change, changing, submit};
+use crate::parts::small::{change, derived, maybe, submit};
 use crate::text::streams::StreamsText;
 
 /// Content types offered; any other can be typed.
@@ -60,9 +60,8 @@ pub fn Create() -> impl IntoView {
     let typed = Typed::new();
     let fault = typed.fault;
     let is_busy = RwSignal::new(false);
-    let line = Signal::derive(move || {
-        Wish::create(&typed.stream()).map(|wish| wish.curl(&browser::origin())).unwrap_or_default()
-    });
+    let line =
+        derived(move || Wish::create(&typed.stream()).map(|wish| wish.curl(&browser::origin())).unwrap_or_default());
     let create = move || {
         if is_busy.get_untracked() {
             return;
@@ -117,7 +116,7 @@ pub fn Create() -> impl IntoView {
 #[component]
 fn Fields(typed: Typed) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let hint = Signal::derive(move || streams.text().stream_name_hint.to_owned());
+    let hint = derived(move || streams.text().stream_name_hint.to_owned());
     view! {
         <label for="create-name">{streams.say(|text| text.stream_name)}</label>
         <TextField id="create-name" value=typed.name placeholder=hint typed=move |()| typed.fault.set(String::new()) />
@@ -159,10 +158,10 @@ fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
                 }
             })
         >
-            {TYPES.map(|one| view! { <option value=one>{one}</option> }).collect_view()}
+            {TYPES.map(|one| view! { <option value=one>{one}</option> }).map(IntoAny::into_any).collect_view()}
             <option value="">{streams.say(|text| text.other_type)}</option>
         </select>
-        {changing(move || is_other.get().then(|| {
+        {maybe(move || is_other.get().then(|| {
             let label = streams.say(|text| text.content_type);
             view! { <TextField id="create-other-type" value=content_type placeholder=String::new() label /> }
         }))}

@@ -9,25 +9,25 @@ use crate::model::listing::span;
 use crate::model::place::{Place, Shelf};
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
-use crate::parts::small::{changing, click, memo};
+use crate::parts::small::{Computed, changing, click, derived, memo};
 use crate::text::numbers::{count, size};
 
 /// The facts, each with its name.
 #[component]
 pub fn Facts(
     /// What is known of it.
-    details: Memo<Option<StreamDetails>>,
+    details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let of = move |part: fn(&StreamDetails) -> String| {
-        Signal::derive(move || details.with(|details| details.as_ref().map(part).unwrap_or_default()))
+        derived(move || details.with(|details| details.as_ref().map(part).unwrap_or_default()))
     };
-    let state = Signal::derive(move || {
+    let state = derived(move || {
         let is_closed = details.with(|details| details.as_ref().is_some_and(|details| details.closed));
         if is_closed { streams.text().closed } else { streams.text().open }
     });
     let configured = move |say: fn(Streams, &Configuration) -> String| {
-        Signal::derive(move || {
+        derived(move || {
             details.with(|details| details.as_ref().map(|it| say(streams, &it.configuration)).unwrap_or_default())
         })
     };
@@ -67,7 +67,7 @@ fn retention(streams: Streams, configuration: &Configuration) -> String {
 
 /// Forks up and down.
 #[component]
-fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
+fn Family(details: Computed<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     // Lists of texts, so that links keep the focus while figures change.
     let origin = memo(move || {
@@ -75,7 +75,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
         origin.map(|origin| vec![origin.stream, origin.offset.to_string()]).unwrap_or_default()
     });
     let forks = memo(move || details.with(|details| details.as_ref().map(|it| it.forks.clone()).unwrap_or_default()));
-    let more = Signal::derive(move || {
+    let more = derived(move || {
         let more =
             details.with(|details| details.as_ref().map_or(0, |it| it.fork_count - it.forks.len().min(it.fork_count)));
         if more > 0 { (streams.text().and_more)(&count(more as u64)) } else { String::new() }
@@ -85,7 +85,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
             let origin = origin.get();
             let [stream, at] = &origin[..] else { return ().into_any() };
             let (name, at) = (stream.clone(), at.clone());
-            let at = Signal::derive(move || (streams.text().at_offset)(&at));
+            let at = derived(move || (streams.text().at_offset)(&at));
             view! {
                 <div>
                     <dt>{streams.say(|text| text.forked_from)}</dt>
@@ -99,7 +99,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
             if names.is_empty() {
                 return ().into_any();
             }
-            let links = names.into_iter().map(|name| view! { <StreamLink name /> " " }).collect_view();
+            let links = names.into_iter().map(|name| view! { <StreamLink name /> " " }).map(IntoAny::into_any).collect_view();
             view! {
                 <div>
                     <dt>{streams.say(|text| text.forks)}</dt>

@@ -12,7 +12,7 @@ use crate::model::tailing::Message;
 use crate::model::wish::follow_line;
 use crate::pages::streams::Streams;
 use crate::parts::shape::Shape;
-use crate::parts::small::{change, changing, click, memo, whenever};
+use crate::parts::small::{Computed, change, changing, click, derived, keyed, memo, whenever};
 use crate::techniques::face;
 use crate::text::numbers::size;
 
@@ -22,7 +22,7 @@ pub fn Follow(
     /// Whose.
     name: StoredValue<String>,
     /// What is known of it.
-    details: Memo<Option<StreamDetails>>,
+    details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let wished = memo(move || streams.shelf.with(|shelf| shelf.technique.unwrap_or(USUAL)));
@@ -35,9 +35,8 @@ pub fn Follow(
     let has_ttl =
         memo(move || details.with(|details| details.as_ref().is_some_and(|it| it.configuration.ttl_seconds.is_some())));
     let is_on = memo(move || streams.following.with(Option::is_some));
-    let line = Signal::derive(move || {
-        name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from.get()))
-    });
+    let line =
+        derived(move || name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from.get())));
     let start = move || {
         let how = Following { technique: wished.get_untracked(), from: from.get_untracked() };
         streams.desk().follow(how);
@@ -57,8 +56,8 @@ pub fn Follow(
                         }
                     })
                 >
-                    <option value="-1" prop:selected=Signal::derive(move || from.get() != Token::now())>{streams.say(|text| text.from_beginning)}</option>
-                    <option value="now" prop:selected=Signal::derive(move || from.get() == Token::now())>{streams.say(|text| text.from_now)}</option>
+                    <option value="-1" prop:selected=derived(move || from.get() != Token::now())>{streams.say(|text| text.from_beginning)}</option>
+                    <option value="now" prop:selected=derived(move || from.get() == Token::now())>{streams.say(|text| text.from_now)}</option>
                 </select>
                 <button
                     class="tool wide"
@@ -69,7 +68,7 @@ pub fn Follow(
                 </button>
                 <Line line id="curl-follow" />
             </div>
-            <p class="hint" hidden=Signal::derive(move || !has_ttl.get())>{streams.say(|text| text.renews)}</p>
+            <p class="hint" hidden=derived(move || !has_ttl.get())>{streams.say(|text| text.renews)}</p>
             <Standing wished />
             <Messages />
         </section>
@@ -78,7 +77,7 @@ pub fn Follow(
 
 /// The five, of which one is chosen.
 #[component]
-fn Techniques(wished: Memo<Technique>) -> impl IntoView {
+fn Techniques(wished: Computed<Technique>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     view! {
         <div class="techniques" role="radiogroup" aria-label=streams.say_shared(|text| text.technique)>
@@ -91,7 +90,7 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
                                 class="spoken"
                                 name="follow-technique"
                                 data-testid=format!("by-{}", technique.name())
-                                prop:checked=Signal::derive(move || wished.get() == technique)
+                                prop:checked=derived(move || wished.get() == technique)
                                 on:change=change(move |_| {
                                     streams.shell.open(Step::Silent, |shelf| {
                                         shelf.technique = Some(technique).filter(|one| *one != USUAL);
@@ -103,6 +102,7 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
                         </label>
                     }
                 })
+                .map(IntoAny::into_any)
                 .collect_view()}
         </div>
     }
@@ -110,9 +110,9 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
 
 /// How the follower stands, and what came so far.
 #[component]
-fn Standing(wished: Memo<Technique>) -> impl IntoView {
+fn Standing(wished: Computed<Technique>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let says = Signal::derive(move || {
+    let says = derived(move || {
         let text = streams.text();
         if streams.following.with(Option::is_none) {
             return text.stopped.to_owned();
@@ -134,16 +134,22 @@ fn Standing(wished: Memo<Technique>) -> impl IntoView {
 #[component]
 fn Messages() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let messages =
-        move || streams.tailing.with(|tailing| tailing.messages.iter().rev().cloned().collect::<Vec<Message>>());
+    let numbers = move || {
+        streams
+            .tailing
+            .with(|tailing| tailing.messages.iter().rev().map(|message| message.number.to_string()).collect())
+    };
+    let message = move |number: &str| {
+        streams.tailing.with_untracked(|tailing| {
+            tailing.messages.iter().find(|message| message.number.to_string() == number).cloned()
+        })
+    };
     let is_empty = memo(move || streams.tailing.with(|tailing| tailing.messages.is_empty()));
     let is_on = move || streams.following.with(Option::is_some);
     view! {
-        <p class="hint" hidden=Signal::derive(move || !is_empty.get() || !is_on())>{streams.say(|text| text.nothing_yet)}</p>
-        <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=Signal::derive(move || is_empty.get())>
-            <For each=messages key=|message| message.number let:message>
-                <Entry message />
-            </For>
+        <p class="hint" hidden=derived(move || !is_empty.get() || !is_on())>{streams.say(|text| text.nothing_yet)}</p>
+        <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=derived(move || is_empty.get())>
+            {keyed(numbers, move |number| message(&number).map(|message| view! { <Entry message /> }).into_any())}
         </ol>
     }
 }
@@ -157,9 +163,9 @@ fn Entry(message: Message) -> impl IntoView {
         <li>
             <span class="offset" aria-hidden="true">{message.next.map(|next| next.to_string())}</span>
             <code>
-                {message.is_hex.then(|| view! { <small>{changing(move || (streams.text().bytes_of)(&of))} " "</small> })}
+                {message.is_hex.then(|| view! { <small>{changing(move || (streams.text().bytes_of)(&of))} " "</small> }.into_any())}
                 {message.text}
-                {message.is_cut.then(|| view! { <small>{changing(move || (streams.text().cut)(&whole))}</small> })}
+                {message.is_cut.then(|| view! { <small>{changing(move || (streams.text().cut)(&whole))}</small> }.into_any())}
             </code>
         </li>
     }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::browser;
 use crate::pages::streams::Streams;
-use crate::parts::small::{changing, click};
+use crate::parts::small::{changing, click, derived, maybe};
 
 /// How long the button says that it copied, ms.
 const SAID_MS: f64 = 2_000.0;
@@ -42,13 +42,13 @@ pub fn Line(
                 class="tool wide quiet"
                 type="button"
                 data-testid=id
-                aria-expanded=Signal::derive(move || shown.get().to_string())
-                disabled=Signal::derive(move || line.with(String::is_empty))
+                aria-expanded=derived(move || shown.get().to_string())
+                disabled=derived(move || line.with(String::is_empty))
                 on:click=click(on_click)
             >
                 {changing(move || if copied.get() { streams.shared_text().copied } else { "curl" })}
             </button>
-            {changing(move || shown.get().then(|| view! { <code tabindex="0">{changing(move || line.get())}</code> }))}
+            {maybe(move || shown.get().then(|| view! { <code tabindex="0">{changing(move || line.get())}</code> }))}
         </span>
     }
 }

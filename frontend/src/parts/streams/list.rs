@@ -13,7 +13,7 @@ use crate::pages::streams::Streams;
 use crate::parts::field::TextField;
 use crate::parts::nav::is_plain;
 use crate::parts::notes::Command;
-use crate::parts::small::{changing, click, memo, submit, whenever};
+use crate::parts::small::{changing, click, derived, keyed, maybe, memo, submit, whenever};
 use crate::parts::streams::line::Line;
 use crate::text::numbers;
 
@@ -24,7 +24,7 @@ const REST_MS: u64 = 150;
 #[component]
 pub fn List() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let line = Signal::derive(move || {
+    let line = derived(move || {
         let (search, after) = streams.shelf.with(|shelf| (shelf.search.clone(), shelf.after.clone()));
         Wish::list(&search, after.as_deref(), PAGE).curl(&browser::origin())
     });
@@ -92,7 +92,7 @@ fn Search() -> impl IntoView {
             <TextField
                 id="stream-search"
                 value=typed
-                placeholder=Signal::derive(move || format!("{} ( / )", streams.text().search))
+                placeholder=derived(move || format!("{} ( / )", streams.text().search))
                 typed=move |()| rest()
             />
         </form>
@@ -123,9 +123,7 @@ fn Rows() -> impl IntoView {
         Kind::Missing => view! { <Empty /> }.into_any(),
         Kind::Here => view! {
             <ul class="rows" data-testid="rows">
-                <For each=rows key=|name: &String| name.clone() let:name>
-                    <Row name />
-                </For>
+                {keyed(rows, |name| view! { <Row name /> }.into_any())}
             </ul>
         }
         .into_any(),
@@ -138,7 +136,7 @@ fn Row(name: String) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let name = StoredValue::new(name);
     let with = move |part: fn(&StreamSummary) -> String| {
-        Signal::derive(move || {
+        derived(move || {
             streams.listing.with(|listing| {
                 let rows = listing.page.here().map_or(&[][..], |page| &page.streams);
                 let stream = name.with_value(|name| rows.iter().find(|stream| stream.name == *name));
@@ -160,7 +158,7 @@ fn Row(name: String) -> impl IntoView {
             <a
                 href=href
                 data-testid="row"
-                aria-current=Signal::derive(move || is_chosen().then_some("true"))
+                aria-current=derived(move || is_chosen().then_some("true"))
                 on:click=click(move |event| {
                     if is_plain(&event) {
                         event.prevent_default();
@@ -171,11 +169,11 @@ fn Row(name: String) -> impl IntoView {
             >
                 <span class="name">{name.get_value()}</span>
                 <span class="badges">
-                    <span class="badge live" hidden=Signal::derive(move || live.with(String::is_empty))>
-                        {Signal::derive(move || live.with(|live| (streams.text().live)(live)))}
+                    <span class="badge live" hidden=derived(move || live.with(String::is_empty))>
+                        {derived(move || live.with(|live| (streams.text().live)(live)))}
                     </span>
-                    <span class="badge" hidden=Signal::derive(move || is_fork.with(String::is_empty))>{streams.say(|text| text.is_fork)}</span>
-                    <span class="badge" hidden=Signal::derive(move || is_closed.with(String::is_empty))>{streams.say(|text| text.closed)}</span>
+                    <span class="badge" hidden=derived(move || is_fork.with(String::is_empty))>{streams.say(|text| text.is_fork)}</span>
+                    <span class="badge" hidden=derived(move || is_closed.with(String::is_empty))>{streams.say(|text| text.closed)}</span>
                 </span>
                 <span class="type">{with(|stream| stream.content_type.clone())}</span>
                 <span class="kept">{with(kept)}</span>
@@ -239,14 +237,14 @@ fn Turn() -> impl IntoView {
             streams.shell.open(Step::Silent, |shelf| shelf.after = after);
         }
     };
-    changing(move || {
+    maybe(move || {
         (has_next.get() || has_previous.get()).then(|| {
             view! {
                 <div class="turn">
                     <button
                         class="tool wide"
                         data-testid="previous"
-                        disabled=Signal::derive(move || !has_previous.get())
+                        disabled=derived(move || !has_previous.get())
                         on:click=click(move |_| turn(|listing, _| Some(listing.turn_back())))
                     >
                         {streams.say(|text| text.previous_page)}
@@ -254,7 +252,7 @@ fn Turn() -> impl IntoView {
                     <button
                         class="tool wide"
                         data-testid="next"
-                        disabled=Signal::derive(move || !has_next.get())
+                        disabled=derived(move || !has_next.get())
                         on:click=click(move |_| turn(|listing, from| listing.turn_on(from).map(Some)))
                     >
                         {streams.say(|text| text.next_page)}

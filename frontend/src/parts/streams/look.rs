@@ -18,7 +18,7 @@ use crate::model::wish::Wish;
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
 use crate::parts::notes::Command;
-use crate::parts::small::{changing, click, memo};
+use crate::parts::small::{changing, click, derived, maybe, memo, memo_after};
 
 /// The panel.
 #[component]
@@ -30,7 +30,7 @@ pub fn Look(
     let name = StoredValue::new(name);
     let kind = memo(move || streams.looked.with(Known::kind));
     // What is shown stays while the next answer is awaited.
-    let details = Memo::new(move |before: Option<&Option<StreamDetails>>| {
+    let details = memo_after(move |before: Option<&Option<StreamDetails>>| {
         let now = streams.looked.with(|looked| looked.here().cloned());
         now.or_else(|| before.cloned().flatten())
     });
@@ -39,7 +39,7 @@ pub fn Look(
             <Back />
             <header class="look">
                 <h2 id="look-title" data-testid="look-name">{name.get_value()}</h2>
-                {changing(move || (kind.get() == Kind::Here).then(|| view! { <Ways name /> }))}
+                {maybe(move || (kind.get() == Kind::Here).then(|| view! { <Ways name /> }))}
             </header>
             {changing(move || match kind.get() {
                 Kind::Awaited => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
@@ -87,8 +87,8 @@ fn Back() -> impl IntoView {
 fn Ways(name: StoredValue<String>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let wish = move |make: fn(&str) -> Wish| name.with_value(|name| make(name));
-    let line = Signal::derive(move || wish(Wish::inspect).curl(&browser::origin()));
-    let export_line = Signal::derive(move || wish(Wish::export).curl(&browser::origin()));
+    let line = derived(move || wish(Wish::inspect).curl(&browser::origin()));
+    let export_line = derived(move || wish(Wish::export).curl(&browser::origin()));
     let raced = move || Settings { source: Source::Named(name.get_value()), ..streams.shell.settings.get() };
     let file = name.with_value(|name| format!("{}.ndjson", name.replace('/', "-")));
     view! {
@@ -104,7 +104,7 @@ fn Ways(name: StoredValue<String>) -> impl IntoView {
             <a
                 class="tool wide"
                 data-testid="race-it"
-                href=Signal::derive(move || browser::address(&raced().to_query()))
+                href=derived(move || browser::address(&raced().to_query()))
                 on:click=click(move |event| {
                     if is_plain(&event) {
                         event.prevent_default();

@@ -7,7 +7,7 @@ use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 use crate::model::listing::{followers, span};
 use crate::pages::streams::Streams;
 use crate::parts::shape::Shape;
-use crate::parts::small::{changing, memo};
+use crate::parts::small::{Computed, changing, derived, maybe, memo};
 use crate::techniques::face;
 use crate::text::numbers::{self, count, size};
 
@@ -15,11 +15,11 @@ use crate::text::numbers::{self, count, size};
 #[component]
 pub fn Readers(
     /// What is known of it.
-    details: Memo<Option<StreamDetails>>,
+    details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let by = move || details.with(|details| details.as_ref().map(followers).unwrap_or_default());
-    let words = Signal::derive(move || {
+    let words = derived(move || {
         let text = streams.text();
         let is_one = streams.following.with(|how| how.as_ref().is_some_and(|how| how.technique != Technique::Poll));
         let has_any = details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty()));
@@ -36,12 +36,13 @@ pub fn Readers(
         let lag = |lag| if lag == 0 { text.at_tail.to_owned() } else { (text.slowest)(&size(lag)) };
         by().into_iter()
             .map(|one| view! { <Line technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
+            .map(IntoAny::into_any)
             .collect_view()
     };
     view! {
         <section class="part" aria-labelledby="readers-title">
             <h3 id="readers-title">{streams.say(|text| text.readers)}</h3>
-            <ul class="followers" data-testid="readers">{lines}</ul>
+            <ul class="followers" data-testid="readers">{changing(lines)}</ul>
             <p class="hint">{words}</p>
             <Table details />
         </section>
@@ -61,12 +62,12 @@ fn Line(technique: Technique, count: usize, lag: String) -> impl IntoView {
 }
 
 #[component]
-fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
+fn Table(details: Computed<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let is_open = RwSignal::new(false);
     let has_any = memo(move || details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty())));
     let readers = move || details.with(|details| details.as_ref().map(|it| it.readers.clone()).unwrap_or_default());
-    let more = Signal::derive(move || {
+    let more = derived(move || {
         let more = details.with(|details| {
             details.as_ref().map_or(0, |it| it.reader_counts.values().sum::<usize>().saturating_sub(it.readers.len()))
         });
@@ -74,9 +75,11 @@ fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     });
     let rows = move || {
         // A table that nobody sees is not built.
-        is_open.get().then(|| readers().into_iter().map(|reader| view! { <Reader reader /> }).collect_view())
+        is_open.get().then(|| {
+            readers().into_iter().map(|reader| view! { <Reader reader /> }).map(IntoAny::into_any).collect_view()
+        })
     };
-    changing(move || {
+    maybe(move || {
         has_any.get().then(|| {
             view! {
                 <details on:toggle=move |event| is_open.set(is_details_open(&event))>
@@ -91,7 +94,7 @@ fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
                                     <th scope="col">{streams.say(|text| text.since)}</th>
                                 </tr>
                             </thead>
-                            <tbody>{rows}</tbody>
+                            <tbody>{maybe(rows)}</tbody>
                         </table>
                     </div>
                     <p class="hint">{more}</p>
@@ -127,7 +130,7 @@ fn Reader(reader: LiveReader) -> impl IntoView {
 #[component]
 pub fn Producers(
     /// What is known of it.
-    details: Memo<Option<StreamDetails>>,
+    details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let producers = move || {
@@ -148,7 +151,7 @@ pub fn Producers(
                         <td>{count(one.epoch)}</td>
                         <td>{count(one.seq)}</td>
                     </tr>
-                }).collect_view();
+                }).map(IntoAny::into_any).collect_view();
                 view! {
                     <div class="scroll" tabindex="0">
                         <table data-testid="producers">
@@ -162,7 +165,7 @@ pub fn Producers(
                             <tbody>{rows}</tbody>
                         </table>
                     </div>
-                    {(more > 0).then(|| view! { <p class="hint">{changing(move || (streams.text().and_more)(&count(more)))}</p> })}
+                    {(more > 0).then(|| view! { <p class="hint">{changing(move || (streams.text().and_more)(&count(more)))}</p> }.into_any())}
                 }
                 .into_any()
             })}
