@@ -10,8 +10,6 @@
 use crate::headers::ContentKind;
 use crate::json::Value;
 use crate::{Data, Token};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 /// Bytes that a decoder holds of one frame before it gives up, unless told otherwise: 64 MiB.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -178,10 +176,27 @@ pub(crate) fn push_array(out: &mut Vec<u8>, stored: &[u8]) {
 
 /// Appends `bytes` in base64, without line breaks.
 pub(crate) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    let start = out.len();
-    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    let written = STANDARD.encode_slice(bytes, &mut out[start..]);
-    assert!(written.is_ok(), "base64 of {} bytes must fit where its exact length was made room for", bytes.len());
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letters = |[first, second, third]: [u8; 3]| {
+        let bits = u32::from_be_bytes([0, first, second, third]);
+        [18, 12, 6, 0].map(|shift| ALPHABET[(bits >> shift & 63) as usize])
+    };
+    out.reserve(bytes.len().div_ceil(3) * 4);
+    let (groups, rest) = bytes.as_chunks::<3>();
+    for group in groups {
+        out.extend_from_slice(&letters(*group));
+    }
+    match *rest {
+        [first] => {
+            let [one, two, ..] = letters([first, 0, 0]);
+            out.extend_from_slice(&[one, two, b'=', b'=']);
+        }
+        [first, second] => {
+            let [one, two, three, _] = letters([first, second, 0]);
+            out.extend_from_slice(&[one, two, three, b'=']);
+        }
+        _ => {}
+    }
 }
 
 /// Appends the fields of `control` without braces, beginning with `streamNextOffset`.
@@ -218,6 +233,8 @@ fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
 
     fn control() -> Control {
         Control { next: "0000000000000042".parse().unwrap(), cursor: Some(3_117), up_to_date: true, closed: true }
@@ -229,6 +246,7 @@ mod tests {
             let bytes: Vec<u8> = (0..length).map(|byte| byte.wrapping_mul(151)).collect();
             let mut text = Vec::new();
             push_base64(&mut text, &bytes);
+            assert_eq!(text, STANDARD.encode(&bytes).as_bytes());
             assert_eq!(decode_base64(&text).unwrap(), bytes);
         }
         for text in
