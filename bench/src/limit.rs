@@ -43,16 +43,23 @@ const SOCKET: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\
 /// # Errors
 /// What the system says.
 pub(crate) fn run(port: u16, joined: bool) -> Result<(), Fault> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    serve(&TcpListener::bind((Ipv4Addr::LOCALHOST, port))?, joined)
+}
+
+/// Serves on a listener, for ever.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn serve(listener: &TcpListener, joined: bool) -> Result<(), Fault> {
     listener.set_nonblocking(true)?;
     let mut limit = Limit::new(joined)?;
-    limit.poller.add(&listener, LISTENER)?;
+    limit.poller.add(listener, LISTENER)?;
     let (mut ready, mut buffer) = (Vec::new(), vec![0; BUFFER]);
     loop {
         limit.poller.wait(None, &mut ready)?;
         for &Ready { id, readable, writable } in &ready {
             if id == LISTENER {
-                limit.accept(&listener)?;
+                limit.accept(listener)?;
                 continue;
             }
             let alive = (!writable || limit.goes_on(id)?) && (!readable || limit.reads(id, &mut buffer)?);

@@ -5,6 +5,8 @@
 
 mod pace;
 mod readers;
+#[cfg(test)]
+mod tests;
 mod writers;
 
 pub(crate) use pace::Pace;
@@ -12,15 +14,15 @@ pub(crate) use pace::Pace;
 use crate::Fault;
 use crate::decode::{Head, Part};
 use crate::lines::Lines;
-use crate::process::Server;
 use crate::target::{Target, Technique};
 use readers::Reader;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tailwater_lab::histogram::Latencies;
 use writers::Writer;
 
-/// Nothing may take longer than this to come.
+/// Nothing may take longer than this to come, unless said otherwise.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// Connections that create streams.
 const CREATORS: usize = 16;
@@ -37,6 +39,17 @@ pub(crate) struct Terms {
     pub(crate) writers: usize,
     /// How often a poll's reader asks; zero: as soon as it is answered.
     pub(crate) poll_every: Duration,
+    /// Whether it is of interest when messages come.
+    pub(crate) timed: bool,
+    /// Nothing may take longer than this to come.
+    pub(crate) silence_max: Duration,
+}
+
+impl Terms {
+    /// One stream; polls that are answered ask again.
+    pub(crate) fn new(technique: Technique, size: usize, writers: usize) -> Self {
+        Self { technique, streams: 1, size, writers, poll_every: Duration::ZERO, timed: true, silence_max: SILENCE_MAX }
+    }
 }
 
 /// Connections, and what came over them.
@@ -121,10 +134,10 @@ impl<'a> Load<'a> {
     ///
     /// # Errors
     /// [`Fault::Server`] when one can't be created.
-    pub(crate) fn new(target: &'a dyn Target, server: &Server, terms: Terms) -> Result<Self, Fault> {
+    pub(crate) fn new(target: &'a dyn Target, address: SocketAddr, terms: Terms) -> Result<Self, Fault> {
         let mut load = Self {
             target,
-            lines: Lines::new(server.address)?,
+            lines: Lines::new(address)?,
             ends: Vec::new(),
             readers: Vec::new(),
             writers: Vec::new(),
@@ -136,7 +149,7 @@ impl<'a> Load<'a> {
             tally: Tally::new(),
             terms,
         };
-        load.create(server)?;
+        load.create(address)?;
         Ok(load)
     }
 
@@ -149,8 +162,8 @@ impl<'a> Load<'a> {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn leaves_for(&mut self, server: &Server) -> Result<(), Fault> {
-        self.lines = Lines::new(server.address)?;
+    pub(crate) fn leaves_for(&mut self, address: SocketAddr) -> Result<(), Fault> {
+        self.lines = Lines::new(address)?;
         self.ends.clear();
         self.readers.clear();
         self.writers.clear();
@@ -159,10 +172,10 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    fn create(&mut self, server: &Server) -> Result<(), Fault> {
+    fn create(&mut self, address: SocketAddr) -> Result<(), Fault> {
         let names = (0..self.terms.streams).map(stream);
         let requests = names.filter_map(|name| self.target.create(&name, self.terms.technique));
-        ask_all(server, requests.collect())
+        ask_all(address, requests.collect())
     }
 
     fn now(&self) -> u64 {
@@ -195,7 +208,7 @@ impl<'a> Load<'a> {
             self.turn(due.min(Duration::from_millis(100)))?;
             if (self.tally.delivered, self.idle.len()) != before {
                 heard = Instant::now();
-            } else if heard.elapsed() > SILENCE_MAX {
+            } else if heard.elapsed() > self.terms.silence_max {
                 break;
             }
         }
@@ -230,8 +243,8 @@ fn micros(duration: Duration) -> u64 {
 }
 
 /// Sends requests over a few connections and expects a success for each.
-fn ask_all(server: &Server, mut requests: Vec<Vec<u8>>) -> Result<(), Fault> {
-    let mut lines = Lines::new(server.address)?;
+fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), Fault> {
+    let mut lines = Lines::new(address)?;
     let mut open = 0;
     for request in requests.split_off(requests.len().saturating_sub(CREATORS)) {
         let id = lines.open()?;

@@ -150,6 +150,9 @@ struct Common {
     /// Bytes of a message
     #[arg(long, default_value_t = 100)]
     size: usize,
+    /// Says only what failed.
+    #[arg(skip)]
+    quiet: bool,
 }
 
 /// What can go wrong.

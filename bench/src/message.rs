@@ -39,17 +39,18 @@ impl Message {
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let number = |(from, digits): (usize, usize), base: u64| {
-            let digits = bytes.get(from..from + digits)?;
-            let sum = digits.iter().try_fold(0, |sum, byte| match byte {
-                b'0'..=b'9' => Some(sum * 10 + u64::from(byte - b'0')),
-                _ => None,
+        let mut only_digits = true;
+        let mut number = |(from, digits): (usize, usize), base: u64| {
+            let sum = bytes[from..from + digits].iter().fold(0_u64, |sum, byte| {
+                let digit = byte.wrapping_sub(b'0');
+                only_digits &= digit < 10;
+                sum.wrapping_mul(10).wrapping_add(u64::from(digit))
             });
-            sum?.checked_sub(base)
+            sum.checked_sub(base)
         };
-        let writer = usize::try_from(number(WRITER, WRITER_BASE)?).ok()?;
-        bytes.ends_with(b"\"}").then_some(())?;
-        Some(Self { writer, number: number(COUNT, COUNT_BASE)?, due: number(DUE, DUE_BASE)? })
+        let (writer, number, due) = (number(WRITER, WRITER_BASE)?, number(COUNT, COUNT_BASE)?, number(DUE, DUE_BASE)?);
+        let whole = only_digits && bytes.ends_with(b"\"}");
+        whole.then_some(Self { writer: usize::try_from(writer).ok()?, number, due })
     }
 }
 
@@ -88,10 +89,11 @@ impl Scanner {
 }
 
 /// Hands over every whole message; returns how many bytes at the end may begin another.
+///
+/// - `size`: at least [`SIZE_MIN`].
 fn scan(bytes: &[u8], size: usize, found: &mut impl FnMut(Option<Message>)) -> usize {
     let mut at = 0;
-    while let Some(mark) = memmem::find(&bytes[at..], MARK) {
-        let begin = at + mark;
+    while let Some(begin) = mark_from(bytes, at) {
         let Some(message) = bytes.get(begin..begin + size) else { return bytes.len() - begin };
         found(Message::parse(message));
         at = begin + size;
@@ -99,6 +101,12 @@ fn scan(bytes: &[u8], size: usize, found: &mut impl FnMut(Option<Message>)) -> u
     // The mark itself may be cut.
     let last = &bytes[at.max(bytes.len().saturating_sub(MARK.len() - 1))..];
     memrchr(b'{', last).filter(|from| MARK.starts_with(&last[*from..])).map_or(0, |from| last.len() - from)
+}
+
+/// Where the next message begins: mostly right here, or after a comma.
+fn mark_from(bytes: &[u8], at: usize) -> Option<usize> {
+    let near = (at..at + 2).find(|near| bytes.get(*near..).is_some_and(|rest| rest.starts_with(MARK)));
+    near.or_else(|| Some(at + memmem::find(&bytes[at..], MARK)?))
 }
 
 /// What one reader has seen of one stream.

@@ -45,10 +45,12 @@ pub(crate) fn measure(
                 let label = format!("round {round}, {}, {}", case.name, target.name());
                 match (case.run)(&**target) {
                     Ok(Some(figures)) => {
-                        eprintln!("{label}: {}", told(&figures));
+                        if !common.quiet {
+                            eprintln!("{label}: {}", told(&figures));
+                        }
                         measured.table.add(at, column, figures);
                     }
-                    Ok(None) if round == 1 => eprintln!("{label}: left out, it has no such thing"),
+                    Ok(None) if round == 1 && !common.quiet => eprintln!("{label}: left out, it has no such thing"),
                     Ok(None) => {}
                     Err(fault) if target.role() == Role::Peer || matches!(fault, Fault::Void(_)) => {
                         eprintln!("{label}: {fault}");

@@ -1,6 +1,6 @@
 //! The servers that are compared, each a file, and which of them take part.
 
-mod limit;
+pub(crate) mod limit;
 mod peers;
 pub(crate) mod protocol;
 mod tailwater;

@@ -32,7 +32,7 @@ struct Step {
 }
 
 /// In this order: what is quick to fail first, what shares builds side by side.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step { name: "fmt", groups: &["lint"], what: "every file is formatted", needs: &[Need::Lints], run: fmt },
     Step { name: "clippy", groups: &["lint"], what: "no lint natively", needs: &[Need::Lints], run: clippy },
     Step {
@@ -51,6 +51,7 @@ const STEPS: [Step; 13] = [
     },
     Step { name: "native", groups: &[], what: "unit and integration tests", needs: &[], run: native },
     Step { name: "crash", groups: &[], what: "200 deaths of the server, and nothing lost", needs: &[], run: crash },
+    Step { name: "bench", groups: &[], what: "every load for a moment, and nothing lost", needs: &[], run: smoke },
     Step { name: "scripts", groups: &["e2e"], what: "the test scripts' own tests", needs: &[Need::Node], run: scripts },
     Step {
         name: "conformance",
@@ -209,6 +210,12 @@ fn native(bench: &Bench<'_>) -> Result<(), Fault> {
 
 fn crash(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.log.run(&mut bench.cargo(&crate::crash::ARGUMENTS))
+}
+
+fn smoke(bench: &Bench<'_>) -> Result<(), Fault> {
+    bench.build(Server::Dev)?;
+    let mut run = bench.cargo(&["run", "--package", "tailwater-bench", "--", "smoke"]);
+    bench.log.run(run.env("TAILWATER_BIN", Server::Dev.binary(bench.place)))
 }
 
 fn scripts(bench: &Bench<'_>) -> Result<(), Fault> {

@@ -144,8 +144,10 @@ impl Load<'_> {
                 Part::Piece(piece) => scanner.feed(piece, terms.size, |message| {
                     if let Some(message) = seen.note(message) {
                         tally.delivered += 1;
-                        #[expect(clippy::cast_precision_loss, reason = "microseconds of one run")]
-                        tally.latencies.record_us(now_us.saturating_sub(message.due) as f64);
+                        if terms.timed {
+                            #[expect(clippy::cast_precision_loss, reason = "microseconds of one run")]
+                            tally.latencies.record_us(now_us.saturating_sub(message.due) as f64);
+                        }
                     }
                 }),
                 Part::End if streams => return Err(Fault::Void("a streaming answer ended".into())),

@@ -7,7 +7,6 @@ use crate::rounds::{Case, Measured, Outcome, measure};
 use crate::table::{higher, lower};
 use crate::target::{Target, Technique};
 use crate::{Common, Fault, targets};
-use std::time::Duration;
 
 /// Bytes of one append.
 const BATCH_BYTES: usize = 1_000_000;
@@ -38,7 +37,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     for &technique in &arguments.techniques {
         for &size in &arguments.sizes {
             let size = size.clamp(crate::message::SIZE_MIN, BATCH_BYTES);
-            let terms = Terms { technique, streams: 1, writers: WRITERS, size, poll_every: Duration::ZERO };
+            let terms = Terms { timed: false, ..Terms::new(technique, size, WRITERS) };
             let by = if technique == Technique::Poll { "pages".to_owned() } else { technique.to_string() };
             cases.push(Case {
                 name: format!("{by}, messages of {size} bytes"),
@@ -54,7 +53,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, bytes: u64) -> Outco
         return Ok(None);
     }
     let mut server = Server::start(target, common.folder.as_deref())?;
-    let mut load = Load::new(target, &server, terms.clone())?;
+    let mut load = Load::new(target, server.address, terms.clone())?;
     let (bytes, batch) = if target.batches() { (bytes, BATCH_BYTES / terms.size) } else { (bytes / 10, 1) };
     load.fill(bytes / terms.size as u64, batch)?;
     if target.durable() {
@@ -66,7 +65,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, bytes: u64) -> Outco
         ("MB/s, second reading", "server CPU per MB, second reading, us"),
     ];
     for (rate, cost) in readings {
-        load.leaves_for(&server)?;
+        load.leaves_for(server.address)?;
         let (cpu, tally) = measured(&server, &mut load, Load::catches_up)?;
         let megabytes = float(tally.delivered * terms.size as u64) / 1e6;
         figures.push(higher(rate, megabytes / tally.seconds()));

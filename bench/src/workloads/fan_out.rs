@@ -47,11 +47,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
             let readers = readers.clamp(1, 15_000);
             let pace = Pace::Open { per_second: rate / float(readers as u64), batch: 1 };
             let terms = Terms {
-                technique,
-                streams: 1,
-                writers: WRITERS,
-                size: common.size(),
                 poll_every: Duration::from_millis((*poll_every).clamp(1, POLL_EVERY_MAX)),
+                ..Terms::new(technique, common.size(), WRITERS)
             };
             let name = format!("{technique}, {readers} readers");
             cases.push(Case { name, run: Box::new(move |target| one(common, target, &terms, readers, pace)) });
@@ -66,7 +63,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize, pace
         return Ok(None);
     }
     let server = Server::start(target, common.folder.as_deref())?;
-    let mut load = Load::new(target, &server, terms.clone())?;
+    let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(readers)?;
     load.runs(pace, WARM_UP.min(common.duration()))?;
     load.settles()?;

@@ -7,7 +7,6 @@ use crate::rounds::{Case, Measured, Outcome, measure};
 use crate::table::{higher, lower};
 use crate::target::{Target, Technique};
 use crate::{Common, Fault, targets};
-use std::time::Duration;
 
 /// What is asked for on the command line.
 #[derive(Debug, clap::Args)]
@@ -28,7 +27,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     let (writers, readers) = (arguments.writers.clamp(1, 1_024), arguments.readers.clamp(1, 10_000));
     let title = format!("Flood: {writers} writers at full speed for {} s, {readers} readers", common.seconds);
     let case = |&technique: &Technique| {
-        let terms = Terms { technique, streams: 1, writers, size: common.size(), poll_every: Duration::ZERO };
+        let terms = Terms::new(technique, common.size(), writers);
         Case { name: technique.to_string(), run: Box::new(move |target| one(common, target, &terms, readers)) }
     };
     let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
@@ -40,7 +39,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize) -> O
         return Ok(None);
     }
     let server = Server::start(target, common.folder.as_deref())?;
-    let mut load = Load::new(target, &server, terms.clone())?;
+    let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(readers)?;
     let pace = Pace::Full { batch: 1 };
     let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;

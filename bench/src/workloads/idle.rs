@@ -50,8 +50,8 @@ fn one(common: &Common, target: &dyn Target, technique: Technique, first: usize,
         return Ok(None);
     }
     let server = Server::start(target, common.folder.as_deref())?;
-    let terms = Terms { technique, streams: 1, writers: 1, size: common.size(), poll_every: Duration::ZERO };
-    let mut load = Load::new(target, &server, terms)?;
+    let terms = Terms::new(technique, common.size(), 1);
+    let mut load = Load::new(target, server.address, terms)?;
     let quiet = QUIET_MAX.min(common.duration());
     load.open_readers(first)?;
     thread::sleep(quiet);

@@ -7,7 +7,6 @@ use crate::rounds::{Case, Measured, Outcome, measure};
 use crate::table::{higher, lower};
 use crate::target::{Target, Technique};
 use crate::{Common, Fault, targets};
-use std::time::Duration;
 
 /// Connections that append.
 const WRITERS: usize = 64;
@@ -34,7 +33,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
         common.seconds
     );
     let case = |&technique: &Technique| {
-        let terms = Terms { technique, streams: 1, writers: WRITERS, size: common.size(), poll_every: Duration::ZERO };
+        let terms = Terms::new(technique, common.size(), WRITERS);
         Case { name: technique.to_string(), run: Box::new(move |target| one(common, target, &terms, rate, batch)) }
     };
     let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
@@ -46,7 +45,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, rate: f64, batch: us
         return Ok(None);
     }
     let server = Server::start(target, common.folder.as_deref())?;
-    let mut load = Load::new(target, &server, terms.clone())?;
+    let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(1)?;
     let pace = Pace::Open { per_second: rate, batch: if target.batches() { batch } else { 1 } };
     let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;

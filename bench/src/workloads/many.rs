@@ -34,7 +34,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     let title =
         format!("Many: {streams} streams with a reader each, {rate} appends/s in turn for {} s", common.seconds);
     let case = |&technique: &Technique| {
-        let terms = Terms { technique, streams, writers: WRITERS, size: common.size(), poll_every: Duration::ZERO };
+        let terms = Terms { streams, ..Terms::new(technique, common.size(), WRITERS) };
         Case { name: technique.to_string(), run: Box::new(move |target| one(common, target, &terms, rate)) }
     };
     let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
@@ -46,7 +46,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, rate: f64) -> Outcom
         return Ok(None);
     }
     let server = Server::start(target, common.folder.as_deref())?;
-    let mut load = Load::new(target, &server, terms.clone())?;
+    let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(terms.streams)?;
     let pace = Pace::Open { per_second: rate, batch: 1 };
     load.runs(pace, WARM_UP.min(common.duration()))?;

@@ -33,13 +33,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     );
     let case = |&connections: &usize| {
         let writers = connections.clamp(1, 4_096);
-        let terms = Terms {
-            technique: arguments.technique,
-            streams: 1,
-            writers,
-            size: common.size(),
-            poll_every: Duration::ZERO,
-        };
+        let terms = Terms::new(arguments.technique, common.size(), writers);
         Case { name: format!("{writers} connections"), run: Box::new(move |target| one(common, target, &terms)) }
     };
     let cases: Vec<Case<'_>> = arguments.connections.iter().map(case).collect();
@@ -51,7 +45,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms) -> Outcome {
     let known = [terms.technique, Technique::Sse, Technique::Websocket, Technique::LongPoll];
     let Some(technique) = known.into_iter().find(|technique| target.offers(*technique)) else { return Ok(None) };
     let server = Server::start(target, common.folder.as_deref())?;
-    let mut load = Load::new(target, &server, Terms { technique, ..terms.clone() })?;
+    let mut load = Load::new(target, server.address, Terms { technique, ..terms.clone() })?;
     load.open_readers(1)?;
     let pace = Pace::Full { batch: 1 };
     load.runs(pace, WARM_UP.min(common.duration()))?;

@@ -1,0 +1,111 @@
+//! The load against LIMIT in a thread: it counts what comes, and finds what is lost, repeated or reordered on the way.
+
+use super::{Load, Pace, Terms};
+use crate::Fault;
+use crate::decode::Head;
+use crate::limit;
+use crate::target::{From, Launch, Target, Technique};
+use crate::targets::limit::Limit;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+const ALL: [Technique; 5] =
+    [Technique::Poll, Technique::LongPoll, Technique::Ndjson, Technique::Sse, Technique::Websocket];
+
+/// LIMIT in a thread of this process, for as long as that lasts.
+fn limit() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    thread::spawn(move || limit::serve(&listener, false).expect("LIMIT serves"));
+    address
+}
+
+/// What happens to the messages of an append on the way.
+type Mischief = fn(&mut Vec<Vec<u8>>);
+
+/// LIMIT, with appends that are changed on the way.
+#[derive(Debug)]
+struct Faulty(Mischief);
+
+impl Target for Faulty {
+    fn name(&self) -> String {
+        "faulty".into()
+    }
+
+    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault> {
+        Limit { joined: false }.launch(port, folder)
+    }
+
+    fn offers(&self, _technique: Technique) -> bool {
+        true
+    }
+
+    fn create(&self, stream: &str, technique: Technique) -> Option<Vec<u8>> {
+        Limit { joined: false }.create(stream, technique)
+    }
+
+    fn append(&self, stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
+        let mut messages = messages.to_vec();
+        (self.0)(&mut messages);
+        Limit { joined: false }.append(stream, &messages)
+    }
+
+    fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+        Limit { joined: false }.read(stream, technique, from)
+    }
+
+    fn position(&self, answer: &Head<'_>) -> Option<String> {
+        Limit { joined: false }.position(answer)
+    }
+}
+
+/// Three readers of each of two streams; ten appends of four messages to each, by several writers.
+fn load(mischief: Mischief, technique: Technique, silence_max: Duration) -> Result<u64, Fault> {
+    let target = &Faulty(mischief);
+    let terms = Terms { streams: 2, silence_max, ..Terms::new(technique, 100, 3) };
+    let mut load = Load::new(target, limit(), terms)?;
+    load.open_readers(6)?;
+    load.fill(80, 4)?;
+    Ok(load.tally.delivered)
+}
+
+#[test]
+fn every_message_comes_to_every_reader_by_every_technique() {
+    for technique in ALL {
+        assert_eq!(load(|_| (), technique, Duration::from_secs(10)).expect("nothing is wrong"), 80 * 3, "{technique}");
+    }
+}
+
+#[test]
+fn what_is_lost_repeated_reordered_or_damaged_makes_a_run_void() {
+    let faults: [(&str, Mischief); 4] = [
+        ("lost", |messages| drop(messages.remove(1))),
+        ("lost", |messages| drop(messages.pop())),
+        ("repeated or reordered", |messages| messages.push(messages[3].clone())),
+        ("repeated or reordered", |messages| messages.swap(1, 2)),
+    ];
+    let silence_max = Duration::from_millis(300);
+    for technique in ALL {
+        for (what, fault) in faults {
+            let found = load(fault, technique, silence_max).expect_err("something is wrong");
+            let text = found.to_string();
+            assert!(matches!(found, Fault::Void(_)) && text.contains(what), "{technique}: {text}");
+            assert!(!text.contains(&format!(" 0 {what}")), "{technique}: {text}");
+        }
+        let damage = load(|messages| messages[2][99] = b' ', technique, silence_max).expect_err("a byte is wrong");
+        assert!(damage.to_string().contains("60 damaged"), "{technique}: {damage}");
+    }
+}
+
+#[test]
+fn an_open_pace_says_when_its_messages_were_due() {
+    let target = Limit { joined: true };
+    let mut load = Load::new(&target, limit(), Terms::new(Technique::Ndjson, 100, 2)).expect("a stream");
+    load.open_readers(1).expect("a reader");
+    load.runs(Pace::Open { per_second: 1_000.0, batch: 2 }, Duration::from_millis(200)).expect("it runs");
+    load.settles().expect("everything comes");
+    assert_eq!(load.tally.latencies.count(), load.tally.delivered);
+    assert!(load.tally.delivered > 0 && load.tally.delivered <= 200, "{} in 0.2 s", load.tally.delivered);
+}
