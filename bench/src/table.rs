@@ -52,7 +52,7 @@ impl Table {
 
     /// Notes one run.
     pub(crate) fn add(&mut self, case: usize, column: usize, figures: Vec<Figure>) {
-        for Figure { what, better, value } in figures {
+        for Figure { what, better, value } in figures.into_iter().filter(|figure| figure.value.is_finite()) {
             let row = self.figures.iter().position(|(known, _)| *known == what).unwrap_or_else(|| {
                 self.figures.push((what, better));
                 self.figures.len() - 1
@@ -88,16 +88,27 @@ impl Table {
         }
     }
 
+    fn columns_of(&self, role: Role) -> impl Iterator<Item = usize> {
+        self.columns.iter().enumerate().filter(move |(_, (_, own))| *own == role).map(|(column, _)| column)
+    }
+
     /// The first Tailwater's ratio to the best peer, and which that is.
     fn to_best_peer(&self, figure: usize, case: usize) -> Option<String> {
-        let ours = self.columns.iter().position(|(_, role)| *role == Role::Ours)?;
-        let peers = self.columns.iter().enumerate().filter(|(_, (_, role))| *role == Role::Peer);
-        let figures = peers.filter_map(|(column, (name, _))| Some((self.median(figure, case, column)?, name)));
-        let (best, name) = match self.figures[figure].1 {
+        let ours = self.columns_of(Role::Ours).next()?;
+        let figures = self.columns_of(Role::Peer).filter_map(|peer| Some((self.median(figure, case, peer)?, peer)));
+        let (best, peer) = match self.figures[figure].1 {
             Better::Lower => figures.min_by(|one, other| one.0.total_cmp(&other.0))?,
             Better::Higher => figures.max_by(|one, other| one.0.total_cmp(&other.0))?,
         };
-        Some(format!("{:.2} ({name})", self.median(figure, case, ours)? / best))
+        Some(format!("{:.2} ({})", self.median(figure, case, ours)? / best, self.columns[peer].0))
+    }
+
+    /// Each Tailwater's ratio to the second binary with the same store.
+    fn to_before(&self, figure: usize, case: usize) -> Option<String> {
+        let pairs = self.columns_of(Role::Ours).zip(self.columns_of(Role::Before));
+        let ratio = |(ours, before)| Some(self.median(figure, case, ours)? / self.median(figure, case, before)?);
+        let ratios: Vec<String> = pairs.filter_map(ratio).map(|ratio| format!("{ratio:.2}")).collect();
+        (!ratios.is_empty()).then(|| ratios.join(", "))
     }
 }
 
@@ -123,29 +134,33 @@ fn shown(figure: f64) -> String {
     format!("{figure:.digits$}")
 }
 
+/// A last column: its heading, and what stands there for a figure and a case.
+type Ratio = (&'static str, fn(&Table, usize, usize) -> Option<String>);
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let has_peers = self.columns.iter().any(|(_, role)| *role == Role::Peer);
-        writeln!(f, "{}\n", self.title)?;
-        write!(f, "| |")?;
-        for (name, _) in &self.columns {
-            write!(f, " {name} |")?;
+        let mut ratios: Vec<Ratio> = Vec::new();
+        if self.columns_of(Role::Before).next().is_some() {
+            ratios.push(("Tailwater to against", Self::to_before));
         }
-        write!(f, "{}\n| --- |", if has_peers { " to the best peer |" } else { "" })?;
-        f.write_str(&" ---: |".repeat(self.columns.len() + usize::from(has_peers)))?;
+        if self.columns_of(Role::Peer).next().is_some() {
+            ratios.push(("Tailwater to the best peer", Self::to_best_peer));
+        }
+        let names = self.columns.iter().map(|(name, _)| &**name).chain(ratios.iter().map(|(name, _)| *name));
+        let names: Vec<&str> = names.collect();
+        let rule = " ---: |".repeat(names.len());
+        write!(f, "{}\n\n| | {} |\n| --- |{rule}", self.title, names.join(" | "))?;
         for (figure, (what, _)) in self.figures.iter().enumerate() {
             for (case, name) in self.cases.iter().enumerate() {
-                let empty = (0..self.columns.len()).all(|column| !self.cells.contains_key(&(figure, case, column)));
-                if empty {
+                if (0..self.columns.len()).all(|column| !self.cells.contains_key(&(figure, case, column))) {
                     continue;
                 }
-                let separator = if name.is_empty() { "" } else { ": " };
-                write!(f, "\n| {name}{separator}{what} |")?;
+                write!(f, "\n| {name}: {what} |")?;
                 for column in 0..self.columns.len() {
                     write!(f, " {} |", self.cell(figure, case, column))?;
                 }
-                if has_peers {
-                    write!(f, " {} |", self.to_best_peer(figure, case).unwrap_or_else(|| "-".into()))?;
+                for (_, ratio) in &ratios {
+                    write!(f, " {} |", ratio(self, figure, case).unwrap_or_else(|| "-".into()))?;
                 }
             }
         }
@@ -166,15 +181,27 @@ mod tests {
 
     #[test]
     fn ratios_are_to_limit_and_to_the_best_peer_whichever_way_is_better() {
-        let columns = [("L", Role::Limit), ("T", Role::Ours), ("a", Role::Peer), ("b", Role::Peer)];
+        let columns =
+            [("L", Role::Limit), ("T", Role::Ours), ("a", Role::Peer), ("b", Role::Peer), ("old", Role::Before)];
         let columns = columns.map(|(name, role)| (name.to_owned(), role)).to_vec();
         let mut table = Table::new("T".into(), columns, vec!["x".into()]);
-        for (column, (cost, rate)) in [(2.0, 100.0), (3.0, 90.0), (4.0, 50.0), (6.0, 60.0)].into_iter().enumerate() {
+        let figures = [(2.0, 100.0), (3.0, 90.0), (4.0, 50.0), (6.0, 60.0), (4.0, 60.0)];
+        for (column, (cost, rate)) in figures.into_iter().enumerate() {
             table.add(0, column, vec![lower("cost", cost), higher("rate", rate)]);
         }
         let text = table.to_string();
-        assert!(text.contains("| x: cost | 2.00 | 3.00 (1.50) | 4.00 (2.00) | 6.00 (3.00) | 0.75 (a) |"), "{text}");
-        assert!(text.contains("| x: rate | 100 | 90.0 (0.90) | 50.0 (0.50) | 60.0 (0.60) | 1.50 (b) |"), "{text}");
+        assert!(
+            text.contains(
+                "| x: cost | 2.00 | 3.00 (1.50) | 4.00 (2.00) | 6.00 (3.00) | 4.00 (2.00) | 0.75 | 0.75 (a) |"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "| x: rate | 100 | 90.0 (0.90) | 50.0 (0.50) | 60.0 (0.60) | 60.0 (0.60) | 1.50 | 1.50 (b) |"
+            ),
+            "{text}"
+        );
         table.add_void(0, 2);
         let text = table.to_string();
         assert!(text.contains("| void x1 |") && text.contains("0.50 (b)"), "a void run has no figures: {text}");

@@ -46,6 +46,8 @@ impl fmt::Display for Technique {
 pub(crate) enum Role {
     /// A Tailwater: a void run fails the whole measurement.
     Ours,
+    /// The second binary, which the first is held against.
+    Before,
     /// The least work that does the job.
     Limit,
     /// Another server: a void run is shown and the rest goes on.
@@ -92,7 +94,7 @@ pub(crate) trait Target: fmt::Debug {
     /// Whether it offers a technique; what it doesn't is left out with a line that says so.
     fn offers(&self, technique: Technique) -> bool;
 
-    /// Whether what it acknowledged is on a medium: such targets are compared in `pipe` only.
+    /// Whether what it acknowledged is on a medium: such peers take part by default where Tailwater does so on disk.
     fn durable(&self) -> bool {
         false
     }

@@ -5,7 +5,7 @@ mod peers;
 pub(crate) mod protocol;
 mod tailwater;
 
-use crate::target::Target;
+use crate::target::{Role, Target};
 use crate::{Common, Fault};
 use limit::Limit;
 use tailwater::Tailwater;
@@ -20,15 +20,16 @@ fn known(common: &Common) -> Vec<Known> {
         ("limit-joined".into(), Ok(Box::new(Limit { joined: true }))),
     ];
     let binaries = [
-        ("", "Tailwater", Some(&common.server), &common.server_arguments),
-        ("against", "against", common.against.as_ref(), &common.against_arguments),
+        ("", "Tailwater", Role::Ours, Some(&common.server), &common.server_arguments),
+        ("against", "against", Role::Before, common.against.as_ref(), &common.against_arguments),
     ];
-    for (word, name, program, arguments) in binaries {
+    for (word, name, role, program, arguments) in binaries {
         for (store, sync) in [("memory", None), ("disk", Some(common.sync.clone()))] {
             let word = if word.is_empty() { store.to_owned() } else { format!("{word}-{store}") };
             let target = program.ok_or_else(|| "no --against was given".to_owned()).map(|program| {
                 let target = Tailwater {
                     name: if sync.is_some() { format!("{name}, disk") } else { name.to_owned() },
+                    role,
                     program: program.clone(),
                     sync,
                     arguments: arguments.clone(),
@@ -42,7 +43,8 @@ fn known(common: &Common) -> Vec<Known> {
     all
 }
 
-/// Who takes part: those named by `--targets`, or else those of `usual` and every peer that is installed.
+/// Who takes part: those named by `--targets`, or else those of `usual`, the second binary as the first, and every peer that is installed
+/// (those that write to a medium only if `usual` has the disk).
 ///
 /// # Errors
 /// [`Fault::Server`] for a name that nothing has, and for a target named by the user that can't take part.
@@ -56,10 +58,10 @@ pub(crate) fn chosen(common: &Common, usual: &[&str]) -> Result<Vec<Box<dyn Targ
     let mut chosen = Vec::new();
     for (word, target) in known {
         let named = common.targets.contains(&word);
-        let usual = usual.iter().any(|usual| word == *usual || word.strip_prefix("against-") == Some(usual));
+        let own = usual.iter().any(|usual| word == *usual || word.strip_prefix("against-") == Some(usual));
         // Peers on a medium are no match for stores in memory.
         let fits = target.as_ref().map_or(true, |target| !target.durable() || on_disk);
-        let by_default = common.targets.is_empty() && (usual || is_peer(&word) && fits);
+        let by_default = common.targets.is_empty() && (own || is_peer(&word) && fits);
         match target {
             Ok(target) if named || by_default => chosen.push(target),
             Err(why) if named => return Err(Fault::Server(format!("{word}: {why}"))),

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Tailwater {
     /// The column's heading.
     pub(crate) name: String,
+    /// The measured binary, or the one beside it.
+    pub(crate) role: Role,
     /// The binary.
     pub(crate) program: PathBuf,
     /// Value of `--sync`, or `None` for the memory store.
@@ -25,12 +27,14 @@ impl Target for Tailwater {
     }
 
     fn role(&self) -> Role {
-        Role::Ours
+        self.role
     }
 
     fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault> {
         let mut arguments: Vec<String> = ["serve", "--workers", "1", "--listen"].into_iter().map(Into::into).collect();
         arguments.push(format!("127.0.0.1:{port}"));
+        // Answers that end by themselves would end runs on slow machines.
+        arguments.extend(["--recycle", "600s"].map(Into::into));
         match &self.sync {
             None => arguments.extend(["--store", "memory", "--memory-max", "6GiB"].map(Into::into)),
             Some(sync) => {

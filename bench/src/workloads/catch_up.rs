@@ -45,7 +45,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
             });
         }
     }
-    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+    measure(common, &title, &targets::chosen(common, &["limit", "memory", "disk"])?, &cases)
 }
 
 fn one(common: &Common, target: &dyn Target, terms: &Terms, bytes: u64) -> Outcome {

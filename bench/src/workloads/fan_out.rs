@@ -59,7 +59,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
 
 fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize, pace: Pace) -> Outcome {
     let falls_behind = terms.technique == Technique::Poll && !target.has_pages();
-    if !target.offers(terms.technique) || target.durable() || falls_behind {
+    if !target.offers(terms.technique) || falls_behind {
         return Ok(None);
     }
     let server = Server::start(target, common.folder.as_deref())?;

@@ -46,7 +46,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
 }
 
 fn one(common: &Common, target: &dyn Target, technique: Technique, first: usize, readers: usize) -> Outcome {
-    if !target.offers(technique) || target.durable() {
+    if !target.offers(technique) {
         return Ok(None);
     }
     let server = Server::start(target, common.folder.as_deref())?;

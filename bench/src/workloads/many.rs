@@ -42,7 +42,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
 }
 
 fn one(common: &Common, target: &dyn Target, terms: &Terms, rate: f64) -> Outcome {
-    if !target.offers(terms.technique) || target.durable() {
+    if !target.offers(terms.technique) {
         return Ok(None);
     }
     let server = Server::start(target, common.folder.as_deref())?;

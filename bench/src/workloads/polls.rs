@@ -52,7 +52,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
 }
 
 fn one(common: &Common, target: &dyn Target, kind: Kind, connections: usize) -> Outcome {
-    if !target.offers(Technique::Poll) || target.durable() || (kind == Kind::Empty && !target.answers_empty()) {
+    if !target.offers(Technique::Poll) || (kind == Kind::Empty && !target.answers_empty()) {
         return Ok(None);
     }
     let server = Server::start(target, common.folder.as_deref())?;
