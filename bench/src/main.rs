@@ -100,6 +100,12 @@ enum What {
         #[command(flatten)]
         arguments: loss::Arguments,
     },
+    /// All of the above, one table after the other
+    All {
+        /// Options that all of them have, such as --rounds
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Everything for a moment: only whether nothing is lost, repeated or reordered
     Smoke {
         #[command(flatten)]
@@ -183,44 +189,60 @@ impl Common {
     }
 }
 
+/// What `all` runs, in the order of its tables.
+const ALL: [&str; 8] = ["fan-out", "flood", "pipe", "poll", "idle", "catch-up", "many", "loss"];
+
 fn main() -> ExitCode {
-    let what = Command::parse().what;
-    if let What::Limit { port, joined } = what {
-        return ended(limit::run(port, joined).err());
-    }
-    match process::settle().and_then(|()| measure(&what)) {
-        Ok(Some(Measured { table, failed })) => {
-            println!("{table}");
-            let fault = Fault::Void("something was lost, repeated or reordered; see above".into());
-            ended(failed.then_some(fault))
-        }
-        Ok(None) => ended(None),
-        Err(fault) => ended(Some(fault)),
+    match Command::parse().what {
+        What::Limit { port, joined } => ended(limit::run(port, joined)),
+        what => ended(process::settle().and_then(|()| perform(what))),
     }
 }
 
-/// The table of a measurement; none of those that are only a check.
-fn measure(what: &What) -> Result<Option<Measured>, Fault> {
+fn perform(what: What) -> Result<(), Fault> {
     match what {
-        What::FanOut { common, arguments } => fan_out::run(common, arguments),
-        What::Poll { common, arguments } => polls::run(common, arguments),
-        What::Idle { common, arguments } => idle::run(common, arguments),
-        What::Flood { common, arguments } => flood::run(common, arguments),
-        What::Pipe { common, arguments } => pipe::run(common, arguments),
-        What::CatchUp { common, arguments } => catch_up::run(common, arguments),
-        What::Many { common, arguments } => many::run(common, arguments),
-        What::Loss { common, arguments } => loss::run(common, arguments),
-        What::Smoke { common } => return smoke::run(common).map(|()| None),
-        What::Instructions(arguments) => return instructions::run(arguments).map(|()| None),
-        What::Limit { .. } => return Ok(None),
+        What::FanOut { common, arguments } => shown(fan_out::run(&common, &arguments)),
+        What::Poll { common, arguments } => shown(polls::run(&common, &arguments)),
+        What::Idle { common, arguments } => shown(idle::run(&common, &arguments)),
+        What::Flood { common, arguments } => shown(flood::run(&common, &arguments)),
+        What::Pipe { common, arguments } => shown(pipe::run(&common, &arguments)),
+        What::CatchUp { common, arguments } => shown(catch_up::run(&common, &arguments)),
+        What::Many { common, arguments } => shown(many::run(&common, &arguments)),
+        What::Loss { common, arguments } => shown(loss::run(&common, &arguments)),
+        What::All { options } => all(&options),
+        What::Smoke { common } => smoke::run(&common),
+        What::Instructions(arguments) => instructions::run(&arguments),
+        What::Limit { port, joined } => limit::run(port, joined),
     }
-    .map(Some)
 }
 
-fn ended(fault: Option<Fault>) -> ExitCode {
-    match fault {
-        None => ExitCode::SUCCESS,
-        Some(fault) => {
+/// Everything; a measurement that failed does not keep the others from being made.
+fn all(options: &[String]) -> Result<(), Fault> {
+    let mut outcome = Ok(());
+    for name in ALL {
+        let words = ["tailwater-bench", name].into_iter().chain(options.iter().map(|option| &**option));
+        if let Err(fault) = perform(Command::parse_from(words).what) {
+            eprintln!("{name}: {fault}");
+            outcome = Err(fault);
+        }
+        println!();
+    }
+    outcome
+}
+
+fn shown(measured: Result<Measured, Fault>) -> Result<(), Fault> {
+    let Measured { table, failed } = measured?;
+    println!("{table}");
+    match failed {
+        true => Err(Fault::Void("something was lost, repeated or reordered; see above".into())),
+        false => Ok(()),
+    }
+}
+
+fn ended(outcome: Result<(), Fault>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
             eprintln!("bench: {fault}");
             ExitCode::FAILURE
         }

@@ -49,7 +49,8 @@ Tailwater's own commands
   cargo xtask test --list           the steps, one line each
   cargo xtask crash [OPTIONS]       kill the server again and again and look for what it lost; --rounds N, --for TIME (1h),
                                     --seed S
-  cargo xtask bench pipe [ARGS]     appends per second on each store; --help tells what else there is
+  cargo xtask bench WHAT [OPTIONS]  what the server costs, beside LIMIT and its peers: fan-out, flood, pipe, poll, idle, catch-up, many,
+                                    loss, or all of them; --help
 
 ARGS go to `tailwater serve` (`cargo xtask serve -- --listen 127.0.0.1:8000`).
 
