@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 /// The figures that are committed, so that a change shows what it changed.
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.md");
@@ -83,8 +84,19 @@ fn pieces(counter: &Counter, arguments: &Arguments) -> Result<Vec<Row>, Fault> {
 
 /// One of what is done `times` times in one run and three times as often in another.
 #[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^53")]
-fn measured(what: &str, times: usize, holds: usize, count: impl Fn(usize) -> Result<u64, Fault>) -> Result<Row, Fault> {
-    let (few, many) = (count(times)?, count(times * 3)?);
+fn measured(
+    what: &str,
+    times: usize,
+    holds: usize,
+    count: impl Fn(usize) -> Result<u64, Fault> + Sync,
+) -> Result<Row, Fault> {
+    // Both at once: a count is no slower for it.
+    let (few, many) = thread::scope(|scope| {
+        let few = scope.spawn(|| count(times));
+        let many = count(times * 3);
+        (few.join().unwrap_or_else(|_| Err(Fault::Server("a count panicked".into()))), many)
+    });
+    let (few, many) = (few?, many?);
     let instructions = many.saturating_sub(few) as f64 / (2 * times * holds) as f64;
     eprintln!("{what}: {instructions:.0}");
     Ok(Row { what: what.into(), instructions })

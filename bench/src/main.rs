@@ -194,7 +194,9 @@ const ALL: [&str; 8] = ["fan-out", "flood", "pipe", "poll", "idle", "catch-up", 
 
 fn main() -> ExitCode {
     match Command::parse().what {
+        // No measurement of times: they need no core of their own.
         What::Limit { port, joined } => ended(limit::run(port, joined)),
+        What::Instructions(arguments) => ended(instructions::run(&arguments)),
         what => ended(process::settle().and_then(|()| perform(what))),
     }
 }

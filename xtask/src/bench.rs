@@ -1,11 +1,16 @@
-//! `cargo xtask bench`: what the server costs, measured on loopback.
+//! `cargo xtask bench`: what the server costs, measured on loopback, and counted by Valgrind.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::child;
 use crate::fault::Fault;
+use crate::install;
 use crate::place::{Place, cargo};
+use crate::tools::Tools;
+
+/// The measurement that counts instructions.
+const INSTRUCTIONS: &str = "instructions";
 
 /// Builds server and harness in release and becomes the harness; `arguments` are its own, `--help` among them.
 ///
@@ -13,18 +18,43 @@ use crate::place::{Place, cargo};
 /// Whatever keeps them from being built or started.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     let place = Place::find()?;
-    let mut build = child::command(cargo());
-    build.current_dir(&place.root).args([
-        "build",
-        "--release",
-        "--package",
-        "tailwater",
-        "--package",
-        "tailwater-bench",
-    ]);
-    child::run(&mut build)?;
+    if arguments.first().is_some_and(|what| what == INSTRUCTIONS) {
+        valgrind(&Tools::new(&place))?;
+        child::run(&mut build_counted(&place))?;
+        return child::run(&mut counted(&place, arguments.get(1..).unwrap_or_default()));
+    }
+    child::run(&mut build(&place, "release", &["tailwater", "tailwater-bench"]))?;
     let folder = place.target.join("release");
     let harness = folder.join("tailwater-bench");
     let source = Command::new(&harness).args(arguments).env("TAILWATER_BIN", folder.join("tailwater")).exec();
     Err(Fault::Start { program: harness.display().to_string(), source })
+}
+
+/// What counts instructions, and what they are counted of.
+pub(crate) fn build_counted(place: &Place) -> Command {
+    build(place, "counted", &["tailwater", "tailwater-bench", "tailwater-pieces"])
+}
+
+/// Counts, once [`build_counted`] has run; `arguments` are the measurement's own.
+pub(crate) fn counted(place: &Place, arguments: &[String]) -> Command {
+    let folder = place.target.join("counted");
+    let mut harness = child::command(folder.join("tailwater-bench"));
+    harness.arg(INSTRUCTIONS).args(arguments);
+    harness.env("TAILWATER_BIN", folder.join("tailwater")).env("TAILWATER_PIECES", folder.join("tailwater-pieces"));
+    harness
+}
+
+/// Makes sure that Valgrind is there.
+///
+/// # Errors
+/// [`Fault::Missing`] with the command to run.
+pub(crate) fn valgrind(tools: &Tools) -> Result<(), Fault> {
+    if tools.which("valgrind").is_some() { Ok(()) } else { install::apt_get(&["valgrind"]) }
+}
+
+fn build(place: &Place, profile: &str, packages: &[&str]) -> Command {
+    let mut build = child::command(cargo());
+    build.current_dir(&place.root).args(["build", "--profile", profile]);
+    build.args(packages.iter().flat_map(|package| ["--package", package]));
+    build
 }

@@ -51,6 +51,7 @@ Tailwater's own commands
                                     --seed S
   cargo xtask bench WHAT [OPTIONS]  what the server costs, beside LIMIT and its peers: fan-out, flood, pipe, poll, idle, catch-up, many,
                                     loss, or all of them; --help
+  cargo xtask bench instructions    what the server executes for what it does often, counted by Valgrind
 
 ARGS go to `tailwater serve` (`cargo xtask serve -- --listen 127.0.0.1:8000`).
 

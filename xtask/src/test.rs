@@ -103,6 +103,9 @@ const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
 /// Licences and advisories: only where cargo-deny is installed, because its database is fetched from elsewhere.
 const DENY: &str = "deny";
 
+/// A table for whoever looks at a change, not a check of it: only where Valgrind can be had.
+const INSTRUCTIONS: &str = "instructions";
+
 /// Runs the named steps, or all of them, and ends with the count.
 ///
 /// # Errors
@@ -112,7 +115,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
         list();
         return Ok(());
     }
-    let unknown = |name: &&String| *name != DENY && !STEPS.iter().any(|step| step.answers_to(name));
+    let unknown =
+        |name: &&String| *name != DENY && *name != INSTRUCTIONS && !STEPS.iter().any(|step| step.answers_to(name));
     if let Some(name) = arguments.iter().find(unknown) {
         return Err(Fault::Usage(format!("there is no step `{name}`; cargo xtask test --list names them")));
     }
@@ -128,7 +132,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     for step in chosen {
         steps.run(step.name, step.what, |log| (step.run)(&Bench { place: &place, tools: &tools, log }));
     }
-    if arguments.is_empty() || arguments.iter().any(|name| name == DENY) {
+    let wanted = |step: &str| arguments.is_empty() || arguments.iter().any(|name| name == step);
+    if wanted(INSTRUCTIONS) {
+        instructions(&place, &tools, &mut steps);
+    }
+    if wanted(DENY) {
         deny(&place, &tools, &mut steps);
     }
     steps.summary()
@@ -145,6 +153,7 @@ fn list() {
         let group = step.groups.first().map_or(String::new(), |group| format!("  (in {group})"));
         println!("{:<14}{}{group}", step.name, step.what);
     }
+    println!("{INSTRUCTIONS:<14}what the server executes for what it does often, where Valgrind can be had");
     println!("{DENY:<14}licences and advisories, where cargo-deny is installed");
 }
 
@@ -298,6 +307,17 @@ fn browser(bench: &Bench<'_>) -> Result<(), Fault> {
     fresh_dashboard(bench)?;
     bench.build(Server::DevWithDashboard)?;
     bench.log.run(&mut bench.node_tests(&["browser/page.test.mjs", "browser/streams.test.mjs"]))
+}
+
+fn instructions(place: &Place, tools: &Tools, steps: &mut Steps) {
+    if let Err(fault) = crate::bench::valgrind(tools) {
+        steps.skip(INSTRUCTIONS, &format!("there is no Valgrind: {fault}"));
+        return;
+    }
+    steps.run(INSTRUCTIONS, "what the server executes, held against bench/instructions.md", |log| {
+        log.run(&mut crate::bench::build_counted(place))?;
+        log.run(&mut crate::bench::counted(place, &[]))
+    });
 }
 
 fn deny(place: &Place, tools: &Tools, steps: &mut Steps) {

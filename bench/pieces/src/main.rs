@@ -11,10 +11,12 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
+use tailwater::dialect::Dialect;
 use tailwater::log::{Append, Log, Payload, Start, StreamConfig, StreamName, Streams};
 use tailwater::store::MemoryStore;
+use tailwater::techniques::Step;
 use tailwater_protocol::headers::ContentKind;
-use tailwater_protocol::{Control, Offset, Token, ndjson, sse};
+use tailwater_protocol::{Offset, Technique};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
@@ -34,7 +36,7 @@ struct Piece {
 const MESSAGES: usize = 100;
 const READERS: usize = 1000;
 
-const PIECES: [Piece; 8] = [
+const PIECES: [Piece; 9] = [
     Piece { name: "parse", times: 1000, holds: 1, what: "body of one JSON message, parsed", run: parse_one },
     Piece {
         name: "parse-many",
@@ -53,8 +55,15 @@ const PIECES: [Piece; 8] = [
         run: read_many,
     },
     Piece { name: "wake", times: 20, holds: READERS, what: "wake-up of one of 1,000 waiting tasks", run: wake },
-    Piece { name: "ndjson", times: 1000, holds: 1, what: "batch of one message as NDJSON", run: as_ndjson },
-    Piece { name: "sse", times: 1000, holds: 1, what: "batch of one message as SSE", run: as_sse },
+    Piece { name: "ndjson", times: 1000, holds: 1, what: "batch of one message as a chunk of NDJSON", run: as_ndjson },
+    Piece { name: "sse", times: 1000, holds: 1, what: "batch of one message as a chunk of SSE", run: as_sse },
+    Piece {
+        name: "websocket",
+        times: 1000,
+        holds: 1,
+        what: "batch of one message as a WebSocket frame",
+        run: as_websocket,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -168,20 +177,25 @@ fn wake(times: usize) -> Done {
 }
 
 fn as_ndjson(times: usize) -> Done {
-    encode(times, ndjson::encode)
+    encode(times, Technique::Ndjson)
 }
 
 fn as_sse(times: usize) -> Done {
-    encode(times, sse::encode)
+    encode(times, Technique::Sse)
 }
 
-fn encode(times: usize, encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control)) -> Done {
-    let data = format!("{},", message());
-    let control = Control { next: Token::from(Offset::ZERO), cursor: Some(3_347_885), up_to_date: true, closed: false };
+fn as_websocket(times: usize) -> Done {
+    encode(times, Technique::Websocket)
+}
+
+/// What goes onto a connection, once for all that are at the tail.
+fn encode(times: usize, technique: Technique) -> Done {
+    let dialect = Dialect::of(technique).ok_or("a technique that answers with pages")?;
+    let (runtime, log) = log_of(1)?;
+    let batch = runtime.block_on(log.read(Offset::ZERO, 1))?;
+    let step = Step::Batch(batch);
     for _ in 0..times {
-        let mut out = Vec::with_capacity(data.len() + 160);
-        encode(&mut out, ContentKind::Json, Some(black_box(data.as_bytes())), &control);
-        black_box(out);
+        black_box(dialect.piece_on_http1(ContentKind::Json, black_box(&step), 3_347_885));
     }
     Ok(())
 }
