@@ -107,7 +107,7 @@ pub(crate) trait Target: fmt::Debug {
     /// A JSON body, of one message as it is, of several as an array; any 2xx is an acknowledgement.
     fn append(&self, stream: &str, messages: &[Vec<u8>]) -> Vec<u8>;
 
-    /// Whether [`Target::append`] takes more than one message.
+    /// Whether several messages in [`Target::append`] are several to the server, too.
     fn batches(&self) -> bool {
         true
     }

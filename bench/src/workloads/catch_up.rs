@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// Bytes of a message, one run for each
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1000])]
     pub(crate) sizes: Vec<usize>,
-    /// Size of the stream in megabytes; a tenth for servers that take one message at a time
+    /// Size of the stream in megabytes
     #[arg(long, default_value_t = 500)]
     pub(crate) megabytes: u64,
 }
@@ -54,8 +54,8 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, bytes: u64) -> Outco
     }
     let mut server = Server::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
-    let (bytes, batch) = if target.batches() { (bytes, BATCH_BYTES / terms.size) } else { (bytes / 10, 1) };
-    load.fill(bytes / terms.size as u64, batch)?;
+    // Also to a server that takes the whole of it for one message: what counts here is bytes.
+    load.fill(bytes / terms.size as u64, BATCH_BYTES / terms.size)?;
     if target.durable() {
         server.restart(target)?;
     }

@@ -134,7 +134,10 @@ impl Target for DurableStreams {
                     &script,
                     format!(
                         "import {{ DurableStreamTestServer }} from {module:?};\n\
-                         await new DurableStreamTestServer({{ host: '127.0.0.1', port: {port}{kept} }}).start();\n"
+                         const it = new DurableStreamTestServer({{ host: '127.0.0.1', port: {port}{kept} }});\n\
+                         await it.start();\n\
+                         // Five seconds by default: a writer that has nothing to say for longer would be cut off.\n\
+                         it.server.keepAliveTimeout = 600_000;\n"
                     ),
                 )?;
                 launch.arguments.push(script.into());
