@@ -8,23 +8,24 @@ use crate::dialect::{Dialect, Framing};
 use crate::http::{App, explain};
 use crate::log::Log;
 use crate::techniques::websocket::{self, Inbox, Reply};
-use crate::techniques::{Live, LiveParts, Step, sleep_until_some};
-use bytes::{Buf, Bytes, BytesMut};
+use crate::techniques::{Live, LiveParts, Step};
+use bytes::{Buf, Bytes};
+use futures_util::future::LocalBoxFuture;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::ready;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tailwater_protocol::Offset;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 
 /// What a client may send ahead of the end of its answer.
 pub(super) const BEYOND_MAX: usize = 64 << 10;
@@ -61,7 +62,7 @@ struct Reader<'a> {
     dialect: &'static Dialect,
     socket: OwnedReadHalf,
     /// What came after the request on a connection that is no WebSocket.
-    beyond: BytesMut,
+    beyond: Vec<u8>,
     /// What came on a WebSocket and is not answered yet.
     inbox: Option<Box<Inbox>>,
 }
@@ -100,16 +101,18 @@ impl Commons {
         usize::try_from(self.app.config.body_max).unwrap_or(usize::MAX)
     }
 
-    /// Appends the next bytes from a connection to `out`; returns how many, 0 at its end.
-    pub(super) async fn receive(&self, socket: &mut OwnedReadHalf, out: &mut Vec<u8>) -> io::Result<usize> {
-        poll_fn(|context| {
-            let mut scratch = self.scratch.borrow_mut();
-            let mut buffer = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut *socket).poll_read(context, &mut buffer))?;
-            out.extend_from_slice(buffer.filled());
-            io::Result::Ok(buffer.filled().len()).into()
-        })
-        .await
+    /// Appends the next bytes from a connection to `out`; how many, 0 at its end.
+    pub(super) fn poll_receive(
+        &self,
+        socket: &mut OwnedReadHalf,
+        out: &mut Vec<u8>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut scratch = self.scratch.borrow_mut();
+        let mut buffer = ReadBuf::new(&mut scratch);
+        ready!(Pin::new(socket).poll_read(context, &mut buffer))?;
+        out.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 
     /// The one that stands for all that are equal.
@@ -126,56 +129,81 @@ impl Commons {
     }
 }
 
+/// What happens to a reader in its group.
+enum Event {
+    PutOut(Box<PutOut>),
+    /// So many bytes came; 0 at the end of what the client sends.
+    Came(io::Result<usize>),
+    LifeIsOver,
+}
+
 /// Serves a reader to the end of its answer; returns the connection when it may serve another request.
 ///
-/// - `beyond`: what the client sent after its request.
 /// - `keep_alive`: whether it may.
+/// - `beyond`: what the client sent after its request.
 pub(super) async fn attend(
     commons: &Commons,
     stream: TcpStream,
     live: Live,
     keep_alive: bool,
-    beyond: &[u8],
+    beyond: Bytes,
 ) -> Option<Returned> {
-    let LiveParts { log, at, place, technique, dialect } = live.into_parts();
-    let (socket, write) = stream.into_split();
-    let recycle_at = place.recycle_at;
-    let voice = Voice::Live(technique, dialect);
-    let mut reader = Reader { commons, log, voice, dialect, socket, beyond: BytesMut::new(), inbox: None };
-    reader.take(beyond);
-    let mut put_out =
-        PutOut { holding: Holding { socket: Rc::new(write), place }, rest: Bytes::new(), at, is_last: false };
+    let (mut reader, put_out) = Reader::new(commons, stream, live, &beyond);
+    drop(beyond);
+    let mut life = put_out.holding.place.recycle_at.map(|at| Box::pin(sleep_until(at)));
+    let mut alone = reader.alone(put_out);
     loop {
-        // On the heap, and only for as long as it lasts: most readers are aboard most of the time.
-        let aboard = match Box::pin(reader.alone(put_out)).await {
-            Alone::Aboard(aboard) => aboard,
+        let riding = match alone.await {
+            Alone::Aboard(riding) => riding,
             Alone::Done(write) => return Box::pin(reader.part(write, keep_alive)).await,
             Alone::Gone => return None,
         };
-        put_out = loop {
-            tokio::select! {
-                biased;
-                put_out = aboard.put_out() => break put_out,
-                came = reader.receive() => {
-                    if came.unwrap_or(0) == 0 || reader.beyond.len() > BEYOND_MAX {
-                        return None;
-                    }
+        let put_out = loop {
+            let event = poll_fn(|context| {
+                if let Poll::Ready(put_out) = riding.poll_put_out(context) {
+                    return Poll::Ready(Event::PutOut(put_out));
+                }
+                if let Poll::Ready(came) = reader.poll_receive(context) {
+                    return Poll::Ready(Event::Came(came));
+                }
+                life.as_mut().map_or(Poll::Pending, |life| life.as_mut().poll(context)).map(|()| Event::LifeIsOver)
+            });
+            match event.await {
+                Event::PutOut(put_out) => break put_out,
+                Event::Came(Ok(1..)) if reader.beyond.len() <= BEYOND_MAX => {
                     if reader.inbox.is_some() {
-                        break aboard.leave().await;
+                        break riding.leave()?;
                     }
                 }
-                () = sleep_until_some(recycle_at) => {
-                    let left = aboard.leave().await;
-                    break left.and_last(&dialect.closing_on_http1(&Step::Leave));
+                Event::Came(_) => return None,
+                Event::LifeIsOver => {
+                    life = None;
+                    break riding.leave()?.and_last(&reader.dialect.closing_on_http1(&Step::Leave)).into();
                 }
             }
         };
+        alone = reader.alone(*put_out);
     }
 }
 
-impl Reader<'_> {
-    /// Until it has caught up and is in a group, or at the end of its answer.
-    async fn alone(&mut self, put_out: PutOut) -> Alone {
+impl<'a> Reader<'a> {
+    fn new(commons: &'a Commons, stream: TcpStream, live: Live, beyond: &[u8]) -> (Self, PutOut) {
+        let LiveParts { log, at, place, technique, dialect } = live.into_parts();
+        let (socket, write) = stream.into_split();
+        let voice = Voice::Live(technique, dialect);
+        let mut reader = Self { commons, log, voice, dialect, socket, beyond: Vec::new(), inbox: None };
+        reader.take(beyond);
+        let holding = Holding { socket: Rc::new(write), place };
+        (reader, PutOut { holding, rest: Bytes::new(), at, is_last: false })
+    }
+
+    /// Until it has caught up and is in a group, or at the end of its answer. On the heap, and only for as long as it lasts:
+    /// most readers are in a group most of the time.
+    fn alone<'s>(&'s mut self, put_out: PutOut) -> LocalBoxFuture<'s, Alone> {
+        Box::pin(self.catch_up(put_out))
+    }
+
+    async fn catch_up(&mut self, put_out: PutOut) -> Alone {
         let PutOut { mut holding, mut rest, mut at, mut is_last } = put_out;
         loop {
             if write(&holding.socket, rest, self.commons.write_silence_max).await.is_err() {
@@ -195,12 +223,12 @@ impl Reader<'_> {
             let group = self.commons.groups.find(&self.log, &self.voice, at);
             match at.cmp(&group.at()) {
                 Ordering::Less => {
-                    (rest, at, is_last) = self.next_page(at, group.at()).await;
+                    (rest, at, is_last) = self.next_page(at, group.at(), holding.place.cursors).await;
                     holding.place.counted.is_at(at);
                 }
                 Ordering::Greater => group.moved().await,
                 Ordering::Equal => match group.board(holding, at) {
-                    Ok(aboard) => return Alone::Aboard(aboard),
+                    Ok(riding) => return Alone::Aboard(riding),
                     Err(back) => {
                         holding = back;
                         group.moved().await;
@@ -211,12 +239,12 @@ impl Reader<'_> {
     }
 
     /// What lies between its position and its group's, the position after it, and whether the answer ends with it.
-    async fn next_page(&self, at: Offset, until: Offset) -> (Bytes, Offset, bool) {
+    async fn next_page(&self, at: Offset, until: Offset, cursors: Cursors) -> (Bytes, Offset, bool) {
         let page_max = self.commons.groups.terms().page_max;
         match self.log.read_until(at, until, page_max).await {
             Ok(batch) => {
                 let (next, kind) = (batch.next, self.log.config().kind());
-                let piece = self.dialect.piece_on_http1(kind, &Step::Batch(batch), Cursors::common().now());
+                let piece = self.dialect.piece_on_http1(kind, &Step::Batch(batch), cursors.now());
                 (piece, next, false)
             }
             Err(error) => {
@@ -237,11 +265,11 @@ impl Reader<'_> {
     }
 
     /// Takes what the client sends; how many bytes that were, 0 when it has left.
-    async fn receive(&mut self) -> io::Result<usize> {
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut piece = Vec::new();
-        self.commons.receive(&mut self.socket, &mut piece).await?;
+        let received = ready!(self.commons.poll_receive(&mut self.socket, &mut piece, context));
         self.take(&piece);
-        Ok(piece.len())
+        Poll::Ready(received)
     }
 
     fn take(&mut self, piece: &[u8]) {
@@ -259,12 +287,12 @@ impl Reader<'_> {
         let is_stopping = *self.commons.groups.terms().stop.borrow();
         if keep_alive && !is_stopping && self.dialect.framing_on_http1() == Framing::Chunk {
             let stream = self.socket.reunite(write).ok()?;
-            return Some((stream, self.beyond.freeze()));
+            return Some((stream, self.beyond.into()));
         }
         // What the client sends until it has read the end would otherwise take the end away from it.
         let goodbye = async {
             write.shutdown().await?;
-            while self.receive().await? > 0 {
+            while poll_fn(|context| self.poll_receive(context)).await? > 0 {
                 self.beyond.clear();
                 self.inbox = None;
             }
@@ -275,7 +303,7 @@ impl Reader<'_> {
     }
 }
 
-/// Writes all of `bytes`.
+/// Writes all of `bytes`; usually at once.
 ///
 /// # Errors
 /// When the client has left, or takes nothing for `silence_max`.
@@ -284,7 +312,9 @@ pub(super) async fn write(socket: &OwnedWriteHalf, mut bytes: Bytes, silence_max
         match socket.try_write(&bytes) {
             Ok(written) => bytes.advance(written),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                timeout(silence_max, socket.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+                // On the heap, for few have to wait.
+                let writable = Box::pin(timeout(silence_max, socket.writable()));
+                writable.await.map_err(|_| io::ErrorKind::TimedOut)??;
             }
             Err(error) => return Err(error),
         }

@@ -9,10 +9,12 @@ use crate::techniques::{Follow, Place, Step, Terms};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io::ErrorKind;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use tailwater_protocol::{Offset, Technique};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
@@ -22,7 +24,6 @@ use tokio::task::{spawn_local, yield_now};
 const WRITES_AT_ONCE: usize = 64;
 
 /// The groups of one worker.
-#[derive(Debug)]
 pub(super) struct Groups {
     all: RefCell<HashMap<(StreamId, Voice), Rc<Group>>>,
     terms: Terms,
@@ -62,7 +63,6 @@ impl Hash for Voice {
 }
 
 /// One group; it lives as long as its task, which ends when nobody is left or nothing will come.
-#[derive(Debug)]
 pub(super) struct Group {
     log: Arc<Log>,
     voice: Voice,
@@ -76,6 +76,7 @@ pub(super) struct Group {
     is_delivering: Cell<bool>,
     /// Tells those who wait to come aboard that it moved, or ended.
     moved: Notify,
+    has_ended: Cell<bool>,
 }
 
 /// What becomes of those aboard after they were served.
@@ -90,19 +91,20 @@ enum Then {
 }
 
 /// One reader's seat in a group.
-#[derive(Debug)]
 pub(super) struct Aboard {
     /// Gone once the reader has left, or was put out.
     holding: RefCell<Option<Holding>>,
     /// Where it was put out.
-    put_out: RefCell<Option<PutOut>>,
-    told: Notify,
+    put_out: Cell<Option<Box<PutOut>>>,
+    /// Its task's.
+    waker: Cell<Option<Waker>>,
     /// Everything before it was written.
     at_bytes: Cell<u64>,
+    /// Whether it has its whole answer.
+    was_served: Cell<bool>,
 }
 
 /// The reader's end of its seat; dropped, it leaves with all that it had.
-#[derive(Debug)]
 pub(super) struct Riding(Rc<Aboard>);
 
 /// What a reader has with it.
@@ -122,6 +124,12 @@ pub(super) struct PutOut {
     pub(super) at: Offset,
     /// Whether the answer ends with it.
     pub(super) is_last: bool,
+}
+
+impl fmt::Debug for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Groups").field("count", &self.all.borrow().len()).finish_non_exhaustive()
+    }
 }
 
 impl Groups {
@@ -149,6 +157,7 @@ impl Groups {
             at_bytes: Cell::new(from.bytes()),
             is_delivering: Cell::new(false),
             moved: Notify::new(),
+            has_ended: Cell::new(false),
         });
         self.all.borrow_mut().insert(key.clone(), Rc::clone(&group));
         let (groups, running) = (Rc::clone(self), Rc::clone(&group));
@@ -164,6 +173,11 @@ impl Groups {
 }
 
 impl Group {
+    /// Whether it follows `log`, and goes on to.
+    pub(super) fn is_of(&self, log: &Arc<Log>) -> bool {
+        Arc::ptr_eq(&self.log, log) && !self.has_ended.get()
+    }
+
     /// Everything before it was written to everybody aboard.
     pub(super) fn at(&self) -> Offset {
         Offset::new(self.at_bytes.get()).unwrap_or(Offset::MAX)
@@ -177,9 +191,10 @@ impl Group {
         self.cursor_min.set(self.cursor_min.get().max(holding.place.cursors.now()));
         let aboard = Rc::new(Aboard {
             holding: RefCell::new(Some(holding)),
-            put_out: RefCell::default(),
-            told: Notify::new(),
+            put_out: Cell::default(),
+            waker: Cell::default(),
             at_bytes: Cell::new(at.bytes()),
+            was_served: Cell::new(false),
         });
         self.seats.borrow_mut().push(Rc::clone(&aboard));
         Ok(Riding(aboard))
@@ -216,6 +231,7 @@ impl Group {
             }
         }
         remove();
+        self.has_ended.set(true);
         self.moved.notify_waiters();
     }
 
@@ -276,23 +292,28 @@ impl PutOut {
 }
 
 impl Riding {
-    /// Leaves the group, or was put out before.
-    pub(super) async fn leave(&self) -> PutOut {
+    /// Leaves the group, unless it was put out before; `None` when it was served.
+    pub(super) fn leave(&self) -> Option<Box<PutOut>> {
         let at = Offset::new(self.0.at_bytes.get()).unwrap_or(Offset::MAX);
         match self.0.holding.take() {
-            Some(holding) => PutOut { holding, rest: Bytes::new(), at, is_last: false },
-            None => self.put_out().await,
+            Some(holding) => Some(Box::new(PutOut { holding, rest: Bytes::new(), at, is_last: false })),
+            None => self.0.put_out.take(),
         }
     }
 
-    /// Waits until it is put out.
-    pub(super) async fn put_out(&self) -> PutOut {
-        loop {
-            if let Some(put_out) = self.0.put_out.take() {
-                return put_out;
-            }
-            self.0.told.notified().await;
+    /// Whether a long-poll has its whole answer; then it is not put out.
+    pub(super) fn was_served(&self) -> bool {
+        self.0.was_served.get()
+    }
+
+    /// What it is put out with.
+    pub(super) fn poll_put_out(&self, context: &mut Context<'_>) -> Poll<Box<PutOut>> {
+        if let Some(put_out) = self.0.put_out.take() {
+            return Poll::Ready(put_out);
         }
+        let waker = self.0.waker.take().filter(|waker| waker.will_wake(context.waker()));
+        self.0.waker.set(Some(waker.unwrap_or_else(|| context.waker().clone())));
+        Poll::Pending
     }
 }
 
@@ -318,10 +339,17 @@ impl Aboard {
         if written == piece.len() && then == Then::Stay {
             return true;
         }
-        if let Some(holding) = place.take() {
+        if written == piece.len() && then == Then::Part {
+            // Its task need not be woken for this: the client will.
+            *place = None;
+            self.was_served.set(true);
+        } else if let Some(holding) = place.take() {
             let is_last = then == Then::End;
-            self.put_out.replace(Some(PutOut { holding, rest: piece.slice(written..), at, is_last }));
-            self.told.notify_one();
+            let put_out = PutOut { holding, rest: piece.slice(written..), at, is_last };
+            self.put_out.set(Some(Box::new(put_out)));
+            if let Some(waker) = self.waker.take() {
+                waker.wake();
+            }
         }
         false
     }

@@ -2,7 +2,7 @@
 
 use super::answers::Asked;
 use super::connection::{BEYOND_MAX, Commons, Returned, write};
-use super::group::{Holding, PutOut, Voice};
+use super::group::{Group, Holding, PutOut, Voice};
 use super::pattern::{Fitting, Method, Pattern};
 use crate::cursor::Cursors;
 use crate::http::{Page, Pieces, ReadQuery, put_append_fields};
@@ -11,13 +11,16 @@ use crate::techniques::{Place, poll};
 use actix_web::http::StatusCode;
 use bytes::{Buf, Bytes};
 use std::cmp::Ordering;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use tailwater_protocol::{Offset, Technique};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Bodies up to here are written in one piece with their head.
 const JOINED_MAX: usize = 4 << 10;
@@ -30,6 +33,12 @@ struct Connection<'a> {
     write: Rc<OwnedWriteHalf>,
     /// Received and not answered yet.
     unread: Vec<u8>,
+    /// Fires at the next deadline or before it; setting it anew for each request would cost more than to look again.
+    timer: Pin<Box<Sleep>>,
+    /// The stream of the last request, as its path spelled it.
+    last_log: Option<(String, Arc<Log>)>,
+    /// The group of the last long-poll.
+    last_group: Option<Rc<Group>>,
 }
 
 /// What became of a request.
@@ -40,6 +49,14 @@ enum Outcome {
     Other,
     /// The connection has ended, or ends now.
     Ended,
+}
+
+/// What happens to a long-poll in its group.
+enum Event {
+    PutOut(Box<PutOut>),
+    /// So many bytes came; 0 at the end of what the client sends.
+    Came(io::Result<usize>),
+    Timer,
 }
 
 /// A long-poll that has to wait.
@@ -62,11 +79,13 @@ pub(super) async fn attend(
 ) -> Option<Returned> {
     let (read, write) = stream.into_split();
     pattern.standing = commons.standing(pattern.standing);
-    let mut connection = Connection { commons, pattern, read, write: Rc::new(write), unread };
+    let timer = Box::pin(sleep(commons.keep_alive));
+    let (last_log, last_group) = (None, None);
+    let mut connection =
+        Connection { commons, pattern, read, write: Rc::new(write), unread, timer, last_log, last_group };
     let mut stop = commons.app.stop.clone();
     let stopped = stop.wait_for(|stop| *stop);
-    let idle = sleep(commons.keep_alive);
-    tokio::pin!(stopped, idle);
+    tokio::pin!(stopped);
     let mut idle_since = Instant::now();
     loop {
         while !connection.unread.is_empty() {
@@ -82,16 +101,14 @@ pub(super) async fn attend(
         }
         tokio::select! {
             biased;
-            received = commons.receive(&mut connection.read, &mut connection.unread) => {
+            received = poll_fn(|context| commons.poll_receive(&mut connection.read, &mut connection.unread, context)) => {
                 received.ok().filter(|count| *count > 0)?;
             }
             _ = &mut stopped => return None,
-            () = &mut idle => {
-                let deadline = idle_since + commons.keep_alive;
-                if deadline <= Instant::now() {
+            () = &mut connection.timer => {
+                if connection.is_due(idle_since + commons.keep_alive) {
                     return None;
                 }
-                idle.as_mut().reset(deadline);
             }
         }
     }
@@ -108,7 +125,7 @@ impl Connection<'_> {
         let length = fitting.length;
         let outcome = match self.pattern.method() {
             _ if fitting.head_length as u64 > self.commons.app.config.head_max => Outcome::Other,
-            Method::Get => match self.commons.answers.find(self.asked(&fitting)).filter(|_| !self.is_stopping()) {
+            Method::Get => match self.known(&fitting) {
                 Some(answer) => outcome(&write(&self.write, answer, self.commons.write_silence_max).await),
                 None => self.get(&fitting).await,
             },
@@ -128,16 +145,51 @@ impl Connection<'_> {
         Asked { target, if_none_match, standing: &self.pattern.standing, second: self.commons.heads.second() }
     }
 
-    fn log(&self, fitting: &Fitting<'_>) -> Option<Arc<Log>> {
+    /// The answer to a poll that was just answered.
+    fn known(&self, fitting: &Fitting<'_>) -> Option<Bytes> {
+        let is_poll = memchr::memmem::find(fitting.query.as_bytes(), b"live=").is_none();
+        if !is_poll || self.is_stopping() { None } else { self.commons.answers.find(self.asked(fitting)) }
+    }
+
+    /// The stream that a request names, if it is there.
+    fn log(&mut self, fitting: &Fitting<'_>) -> Option<Arc<Log>> {
+        if let Some((path, log)) = &self.last_log
+            && path == fitting.path
+            && log.is_there()
+        {
+            return Some(Arc::clone(log));
+        }
         let name = StreamName::parse(fitting.path).ok().filter(|name| !name.is_reserved())?;
-        self.commons.app.streams.lookup(&name).ok()
+        let log = self.commons.app.streams.lookup(&name).ok()?;
+        self.last_log = Some((fitting.path.to_owned(), Arc::clone(&log)));
+        Some(log)
+    }
+
+    /// Whether a deadline has come; if not, the timer is set to it.
+    fn is_due(&mut self, deadline: Instant) -> bool {
+        let is_due = deadline <= Instant::now();
+        if !is_due {
+            self.timer.as_mut().reset(deadline);
+        }
+        is_due
+    }
+
+    /// The group that waits at the tail of `log`; a new one at `at` if there is none.
+    fn group(&mut self, log: &Arc<Log>, at: Offset) -> Rc<Group> {
+        let last = self.last_group.take().filter(|group| group.is_of(log));
+        let group = last.unwrap_or_else(|| {
+            let voice = Voice::Page(Rc::clone(&self.pattern.standing));
+            self.commons.groups.find(log, &voice, at)
+        });
+        self.last_group = Some(Rc::clone(&group));
+        group
     }
 
     async fn get(&mut self, fitting: &Fitting<'_>) -> Outcome {
         let (Some(log), Ok(query)) = (self.log(fitting), ReadQuery::parse(fitting.query)) else {
             return Outcome::Other;
         };
-        let (app, page_max) = (&self.commons.app, self.commons.page_max());
+        let (app, page_max) = (Arc::clone(&self.commons.app), self.commons.page_max());
         let cursor = match query.technique {
             Technique::Poll => None,
             Technique::LongPoll => Some(Cursors::after(query.cursor, rand::random())),
@@ -158,7 +210,7 @@ impl Connection<'_> {
                 self.send(page.status(), |head| page.put_fields(head), page.body(), keep).await
             }
             Some(cursors) if batch.data.is_empty() && !batch.closed() && !self.is_stopping() => {
-                let (Start::At(_), None, Ok(permit)) = (query.from, fitting.if_none_match, app.place()) else {
+                let (false, None, Ok(permit)) = (query.from == Start::Now, fitting.if_none_match, app.place()) else {
                     return Outcome::Other;
                 };
                 let counted = ReaderGuard::new(Arc::clone(&log), Technique::LongPoll, batch.next);
@@ -172,11 +224,10 @@ impl Connection<'_> {
 
     /// Waits in a group for the first thing to come, or for the end of the hold.
     async fn wait(&mut self, Wait { log, at, cursors, until, mut place }: Wait) -> Outcome {
-        let voice = Voice::Page(Rc::clone(&self.pattern.standing));
         let riding = loop {
-            let group = self.commons.groups.find(&log, &voice, at);
+            let group = self.group(&log, at);
             match at.cmp(&group.at()) {
-                Ordering::Less => return self.page_now(&log, at, cursors).await,
+                Ordering::Less => return Box::pin(self.page_now(&log, at, cursors)).await,
                 Ordering::Greater => group.moved().await,
                 Ordering::Equal => match group.board(Holding { socket: Rc::clone(&self.write), place }, at) {
                     Ok(riding) => break riding,
@@ -187,24 +238,39 @@ impl Connection<'_> {
                 },
             }
         };
+        if self.timer.deadline() > until {
+            self.timer.as_mut().reset(until);
+        }
         let put_out = loop {
-            tokio::select! {
-                biased;
-                put_out = riding.put_out() => break put_out,
-                received = self.commons.receive(&mut self.read, &mut self.unread) => {
-                    if received.unwrap_or(0) == 0 || self.unread.len() > BEYOND_MAX {
-                        return Outcome::Ended;
-                    }
+            let event = poll_fn(|context| {
+                if let Poll::Ready(put_out) = riding.poll_put_out(context) {
+                    return Poll::Ready(Event::PutOut(put_out));
                 }
-                () = sleep_until(until) => {
-                    let left = riding.leave().await;
-                    break PutOut { is_last: left.rest.is_empty(), ..left };
+                if let Poll::Ready(came) = self.commons.poll_receive(&mut self.read, &mut self.unread, context) {
+                    return Poll::Ready(Event::Came(came));
                 }
+                self.timer.as_mut().poll(context).map(|()| Event::Timer)
+            });
+            match event.await {
+                Event::PutOut(put_out) => break *put_out,
+                // The next request: so the answer has come.
+                Event::Came(Ok(1..)) if riding.was_served() => return Outcome::Answered,
+                Event::Came(Ok(1..)) if self.unread.len() <= BEYOND_MAX => {}
+                Event::Came(_) => return Outcome::Ended,
+                Event::Timer if riding.was_served() => {
+                    self.timer.as_mut().reset(Instant::now() + self.commons.keep_alive);
+                    return Outcome::Answered;
+                }
+                Event::Timer if self.is_due(until) => {
+                    let Some(left) = riding.leave() else { return Outcome::Answered };
+                    break PutOut { is_last: left.rest.is_empty(), ..*left };
+                }
+                Event::Timer => {}
             }
         };
         drop(put_out.holding);
         if put_out.is_last {
-            return self.page_now(&log, at, cursors).await;
+            return Box::pin(self.page_now(&log, at, cursors)).await;
         }
         outcome(&write(&self.write, put_out.rest, self.commons.write_silence_max).await)
     }
@@ -231,9 +297,9 @@ impl Connection<'_> {
     }
 
     /// Appends a body that came whole with its head.
-    async fn post(&self, fitting: &Fitting<'_>) -> Outcome {
-        let Method::Post { content_type } = self.pattern.method() else { return Outcome::Other };
+    async fn post(&mut self, fitting: &Fitting<'_>) -> Outcome {
         let Some(log) = self.log(fitting) else { return Outcome::Other };
+        let Method::Post { content_type } = self.pattern.method() else { return Outcome::Other };
         let is_ours = fitting.query.is_empty()
             && !fitting.body.is_empty()
             && fitting.body.len() as u64 <= self.commons.app.config.body_max
@@ -279,29 +345,34 @@ impl Connection<'_> {
             }
         }
         let slices = [&head[..], &parts[0], &parts[1], &parts[2]].map(IoSlice::new);
-        let mut written = match self.write.try_write_vectored(&slices) {
+        let written = match self.write.try_write_vectored(&slices) {
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Outcome::Ended,
         };
-        if written < head.len() {
-            let rest = Bytes::copy_from_slice(&head[written..]);
-            written = head.len();
-            if write(&self.write, rest, self.commons.write_silence_max).await.is_err() {
+        let whole = head.len() + parts.iter().map(Bytes::len).sum::<usize>();
+        if written < whole {
+            let head = Bytes::copy_from_slice(&head);
+            let [first, messages, last] = parts;
+            // On the heap, for most answers are short and gone by now.
+            let rest = Box::pin(self.send_rest([head, first, messages, last], written));
+            if rest.await.is_err() {
                 return Outcome::Ended;
             }
         }
-        written -= head.len();
         self.commons.heads.give_back(head);
+        if closes { Outcome::Ended } else { Outcome::Answered }
+    }
+
+    /// Sends what comes after the first `written` bytes of `parts`.
+    async fn send_rest(&self, parts: [Bytes; 4], mut written: usize) -> io::Result<()> {
         for mut part in parts {
             let passed = written.min(part.len());
             part.advance(passed);
             written -= passed;
-            if write(&self.write, part, self.commons.write_silence_max).await.is_err() {
-                return Outcome::Ended;
-            }
+            write(&self.write, part, self.commons.write_silence_max).await?;
         }
-        if closes { Outcome::Ended } else { Outcome::Answered }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use super::slot::{Left, Seat, Slot};
 use crate::http::{App, Connection, Gate};
 use actix_service::{Service, ServiceFactory};
 use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -122,15 +122,14 @@ where
     }
     let Left { stream, seat, beyond } = slot.take()?;
     drop(slot);
-    match seat {
-        Seat::Live { live, keep_alive } => {
-            Box::pin(connection::attend(commons, stream, live, keep_alive, &beyond)).await
-        }
+    let goes_on = match seat {
+        Seat::Live { live, keep_alive } => connection::attend(commons, stream, live, keep_alive, beyond).boxed_local(),
         Seat::Requests { pattern, mut unanswered } => {
             unanswered.extend_from_slice(&beyond);
-            Box::pin(requests::attend(commons, stream, pattern, unanswered)).await
+            requests::attend(commons, stream, pattern, unanswered).boxed_local()
         }
-    }
+    };
+    goes_on.await
 }
 
 /// Whether the client sends another request in time.

@@ -249,8 +249,7 @@ impl Live {
     }
 }
 
-/// Sleeps until `deadline`, or for ever.
-pub async fn sleep_until_some(deadline: Option<Instant>) {
+async fn sleep_until_some(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => pending().await,
