@@ -23,7 +23,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long a connection that is refused half-way is read on, so that its client gets to see the refusal.
 const LINGER: Duration = Duration::from_secs(1);
@@ -74,8 +74,19 @@ pub async fn run_on(
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let streams = Arc::new(Streams::open(Arc::clone(&store), &mut recovery, config.streams_max));
+    let drain = config.drain;
     let served = serve_noted(listener, config, streams, &recovery.notes, shutdown).await;
-    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    let closing = Arc::clone(&store);
+    let closed = tokio::task::spawn_blocking(move || closing.close()).await;
+    // The workers' threads end a moment after they said so. Until then the store is still open, and its directory taken.
+    let let_go = async {
+        while Arc::strong_count(&store) > 1 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    if timeout(drain, let_go).await.is_err() {
+        tracing::warn!("the server has stopped, but something of it still holds the store");
+    }
     served.and(closed.map_err(std::io::Error::other))
 }
 
