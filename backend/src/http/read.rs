@@ -45,8 +45,8 @@ pub(super) async fn read(
         Technique::LongPoll => {
             let place = app.place()?;
             let hold = app.hold(&query);
-            let must_wait =
-                matches!(query.from, Start::At(at) if log.tail_now() == Tail { next: at, state: State::Open });
+            let at = log.resolve(query.from);
+            let must_wait = query.from != Start::Now && log.tail_now() == (Tail { next: at, state: State::Open });
             if must_wait && !*app.stop.borrow() && guard::leave_unanswered(&request) {
                 // To wait costs less outside.
                 drop(place);
