@@ -25,7 +25,7 @@ use tailwater_protocol::Offset;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Sleep, sleep_until, timeout};
 
 /// What a client may send ahead of the end of its answer.
 pub(super) const BEYOND_MAX: usize = 64 << 10;
@@ -55,8 +55,8 @@ pub(super) struct Commons {
 /// What a dispatcher goes on with: the connection, and what was read from it already.
 pub(super) type Returned = (TcpStream, Bytes);
 
-struct Reader<'a> {
-    commons: &'a Commons,
+struct Reader {
+    commons: Rc<Commons>,
     log: Arc<Log>,
     voice: Voice,
     dialect: &'static Dialect,
@@ -141,53 +141,46 @@ enum Event {
 ///
 /// - `keep_alive`: whether it may.
 /// - `beyond`: what the client sent after its request.
-pub(super) async fn attend(
-    commons: &Commons,
+pub(super) fn attend(
+    commons: Rc<Commons>,
     stream: TcpStream,
     live: Live,
     keep_alive: bool,
-    beyond: Bytes,
-) -> Option<Returned> {
-    let (mut reader, put_out) = Reader::new(commons, stream, live, &beyond);
-    drop(beyond);
+    beyond: &[u8],
+) -> LocalBoxFuture<'static, Option<Returned>> {
+    let (mut reader, put_out) = Reader::new(commons, stream, live, beyond);
     let mut life = put_out.holding.place.recycle_at.map(|at| Box::pin(sleep_until(at)));
-    let mut alone = reader.alone(put_out);
-    loop {
-        let riding = match alone.await {
-            Alone::Aboard(riding) => riding,
-            Alone::Done(write) => return Box::pin(reader.part(write, keep_alive)).await,
-            Alone::Gone => return None,
-        };
-        let put_out = loop {
-            let event = poll_fn(|context| {
-                if let Poll::Ready(put_out) = riding.poll_put_out(context) {
-                    return Poll::Ready(Event::PutOut(put_out));
-                }
-                if let Poll::Ready(came) = reader.poll_receive(context) {
-                    return Poll::Ready(Event::Came(came));
-                }
-                life.as_mut().map_or(Poll::Pending, |life| life.as_mut().poll(context)).map(|()| Event::LifeIsOver)
-            });
-            match event.await {
-                Event::PutOut(put_out) => break put_out,
-                Event::Came(Ok(1..)) if reader.beyond.len() <= BEYOND_MAX => {
-                    if reader.inbox.is_some() {
-                        break riding.leave()?;
+    let mut put_out = Some(Box::new(put_out));
+    // What is held here is held by every reader that waits.
+    Box::pin(async move {
+        while let Some(held) = put_out.take() {
+            let riding = match reader.alone(held).await {
+                Alone::Aboard(riding) => riding,
+                Alone::Done(write) => return reader.part(write, keep_alive).await,
+                Alone::Gone => return None,
+            };
+            while put_out.is_none() {
+                match poll_fn(|context| reader.poll_event(&riding, &mut life, context)).await {
+                    Event::PutOut(held) => put_out = Some(held),
+                    Event::Came(Ok(1..)) if reader.beyond.len() <= BEYOND_MAX => {
+                        if reader.inbox.is_some() {
+                            put_out = Some(riding.leave()?);
+                        }
+                    }
+                    Event::Came(_) => return None,
+                    Event::LifeIsOver => {
+                        life = None;
+                        put_out = Some(riding.leave()?.and_last(&reader.dialect.closing_on_http1(&Step::Leave)));
                     }
                 }
-                Event::Came(_) => return None,
-                Event::LifeIsOver => {
-                    life = None;
-                    break riding.leave()?.and_last(&reader.dialect.closing_on_http1(&Step::Leave)).into();
-                }
             }
-        };
-        alone = reader.alone(*put_out);
-    }
+        }
+        None
+    })
 }
 
-impl<'a> Reader<'a> {
-    fn new(commons: &'a Commons, stream: TcpStream, live: Live, beyond: &[u8]) -> (Self, PutOut) {
+impl Reader {
+    fn new(commons: Rc<Commons>, stream: TcpStream, live: Live, beyond: &[u8]) -> (Self, PutOut) {
         let LiveParts { log, at, place, technique, dialect } = live.into_parts();
         let (socket, write) = stream.into_split();
         let voice = Voice::Live(technique, dialect);
@@ -197,10 +190,26 @@ impl<'a> Reader<'a> {
         (reader, PutOut { holding, rest: Bytes::new(), at, is_last: false })
     }
 
+    /// The next thing to happen while it is in its group.
+    fn poll_event(
+        &mut self,
+        riding: &Riding,
+        life: &mut Option<Pin<Box<Sleep>>>,
+        context: &mut Context<'_>,
+    ) -> Poll<Event> {
+        if let Poll::Ready(put_out) = riding.poll_put_out(context) {
+            return Poll::Ready(Event::PutOut(put_out));
+        }
+        if let Poll::Ready(came) = self.poll_receive(context) {
+            return Poll::Ready(Event::Came(came));
+        }
+        life.as_mut().map_or(Poll::Pending, |life| life.as_mut().poll(context)).map(|()| Event::LifeIsOver)
+    }
+
     /// Until it has caught up and is in a group, or at the end of its answer. On the heap, and only for as long as it lasts:
     /// most readers are in a group most of the time.
-    fn alone<'s>(&'s mut self, put_out: PutOut) -> LocalBoxFuture<'s, Alone> {
-        Box::pin(self.catch_up(put_out))
+    fn alone(&mut self, put_out: Box<PutOut>) -> LocalBoxFuture<'_, Alone> {
+        Box::pin(self.catch_up(*put_out))
     }
 
     async fn catch_up(&mut self, put_out: PutOut) -> Alone {
@@ -282,7 +291,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The end of the answer: on to the next request, or goodbye.
-    async fn part(mut self, write: Rc<OwnedWriteHalf>, keep_alive: bool) -> Option<Returned> {
+    fn part(self, write: Rc<OwnedWriteHalf>, keep_alive: bool) -> LocalBoxFuture<'static, Option<Returned>> {
+        Box::pin(self.say_goodbye(write, keep_alive))
+    }
+
+    async fn say_goodbye(mut self, write: Rc<OwnedWriteHalf>, keep_alive: bool) -> Option<Returned> {
         let mut write = Rc::into_inner(write)?;
         let is_stopping = *self.commons.groups.terms().stop.borrow();
         if keep_alive && !is_stopping && self.dialect.framing_on_http1() == Framing::Chunk {

@@ -283,11 +283,12 @@ impl Group {
 
 impl PutOut {
     /// The same, with the last of the answer after it.
-    pub(super) fn and_last(self, closing: &Bytes) -> Self {
-        if self.is_last {
-            return self;
+    pub(super) fn and_last(mut self: Box<Self>, closing: &Bytes) -> Box<Self> {
+        if !self.is_last {
+            self.rest = [&self.rest[..], closing].concat().into();
+            self.is_last = true;
         }
-        Self { rest: [&self.rest[..], closing].concat().into(), is_last: true, ..self }
+        self
     }
 }
 

@@ -10,6 +10,7 @@ use crate::log::{Append, Batch, Log, Payload, ReaderGuard, Start, StreamName};
 use crate::techniques::{Place, poll};
 use actix_web::http::StatusCode;
 use bytes::{Buf, Bytes};
+use futures_util::future::LocalBoxFuture;
 use std::cmp::Ordering;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -26,8 +27,8 @@ use tokio::time::{Instant, Sleep, sleep};
 const JOINED_MAX: usize = 4 << 10;
 
 /// A connection between two requests.
-struct Connection<'a> {
-    commons: &'a Commons,
+struct Connection {
+    commons: Rc<Commons>,
     pattern: Pattern,
     read: OwnedReadHalf,
     write: Rc<OwnedWriteHalf>,
@@ -71,50 +72,53 @@ struct Wait {
 /// Answers requests that fit `pattern`; returns the connection with the first one that does not.
 ///
 /// - `unread`: requests that were received and not answered.
-pub(super) async fn attend(
-    commons: &Commons,
+pub(super) fn attend(
+    commons: Rc<Commons>,
     stream: TcpStream,
     mut pattern: Pattern,
     unread: Vec<u8>,
-) -> Option<Returned> {
+) -> LocalBoxFuture<'static, Option<Returned>> {
     let (read, write) = stream.into_split();
     pattern.standing = commons.standing(pattern.standing);
     let timer = Box::pin(sleep(commons.keep_alive));
     let (last_log, last_group) = (None, None);
-    let mut connection =
-        Connection { commons, pattern, read, write: Rc::new(write), unread, timer, last_log, last_group };
-    let mut stop = commons.app.stop.clone();
-    let stopped = stop.wait_for(|stop| *stop);
-    tokio::pin!(stopped);
-    let mut idle_since = Instant::now();
-    loop {
-        while !connection.unread.is_empty() {
-            match connection.next().await {
-                Outcome::Answered => {}
-                Outcome::Other => {
-                    let stream = connection.read.reunite(Rc::into_inner(connection.write)?).ok()?;
-                    return Some((stream, connection.unread.into()));
+    let connection = Connection { commons, pattern, read, write: Rc::new(write), unread, timer, last_log, last_group };
+    Box::pin(connection.serve())
+}
+
+impl Connection {
+    async fn serve(mut self) -> Option<Returned> {
+        let mut stop = self.commons.app.stop.clone();
+        let stopped = stop.wait_for(|stop| *stop);
+        tokio::pin!(stopped);
+        let mut idle_since = Instant::now();
+        loop {
+            while !self.unread.is_empty() {
+                match self.next().await {
+                    Outcome::Answered => {}
+                    Outcome::Other => {
+                        let stream = self.read.reunite(Rc::into_inner(self.write)?).ok()?;
+                        return Some((stream, self.unread.into()));
+                    }
+                    Outcome::Ended => return None,
                 }
-                Outcome::Ended => return None,
+                idle_since = Instant::now();
             }
-            idle_since = Instant::now();
-        }
-        tokio::select! {
-            biased;
-            received = poll_fn(|context| commons.poll_receive(&mut connection.read, &mut connection.unread, context)) => {
-                received.ok().filter(|count| *count > 0)?;
-            }
-            _ = &mut stopped => return None,
-            () = &mut connection.timer => {
-                if connection.is_due(idle_since + commons.keep_alive) {
-                    return None;
+            tokio::select! {
+                biased;
+                received = poll_fn(|context| self.commons.poll_receive(&mut self.read, &mut self.unread, context)) => {
+                    received.ok().filter(|count| *count > 0)?;
+                }
+                _ = &mut stopped => return None,
+                () = &mut self.timer => {
+                    if self.is_due(idle_since + self.commons.keep_alive) {
+                        return None;
+                    }
                 }
             }
         }
     }
-}
 
-impl Connection<'_> {
     /// Answers the request at the beginning of what is unread.
     async fn next(&mut self) -> Outcome {
         let mut unread = std::mem::take(&mut self.unread);
@@ -129,7 +133,7 @@ impl Connection<'_> {
                 Some(answer) => outcome(&write(&self.write, answer, self.commons.write_silence_max).await),
                 None => self.get(&fitting).await,
             },
-            Method::Post { .. } => self.post(&fitting).await,
+            Method::Post { .. } => Box::pin(self.post(&fitting)).await,
         };
         if !matches!(outcome, Outcome::Other) {
             unread.drain(..length);

@@ -80,20 +80,22 @@ where
 
     fn call(&self, stream: TcpStream) -> Self::Future {
         let (http, commons) = (Rc::clone(&self.http), Rc::clone(&self.commons));
-        let gate = Arc::clone(&self.gate);
+        let counted = Rc::new(self.gate.connect());
+        // Small pieces are the rule here, and each must leave at once. A connection that refuses this has ended already.
+        let _refused = stream.set_nodelay(true);
+        let mut next = Some((stream, Bytes::new()));
         Box::pin(async move {
-            let counted = Rc::new(gate.connect());
-            let peer = stream.peer_addr().ok();
-            // Small pieces are the rule here, and each must leave at once. A connection that refuses this has ended already.
-            let _refused = stream.set_nodelay(true);
-            let mut next = Some((stream, Bytes::new()));
-            while let Some((stream, before)) = next.take() {
-                next = serve(&*http, &commons, stream, before, peer, &counted).await;
+            while let Some(returned) = next.take() {
+                let slot = Rc::new(Slot::new(!returned.1.is_empty()));
+                dispatch(&*http, returned, &slot, &counted).await;
+                let Some(going_on) = go_on(&commons, &slot) else { break };
+                drop(slot);
+                next = going_on.await;
                 if let Some((stream, before)) = &next
                     && before.is_empty()
                     && !has_more(stream, &commons).await
                 {
-                    return Ok(());
+                    break;
                 }
             }
             Ok(())
@@ -101,35 +103,39 @@ where
     }
 }
 
-/// Serves requests until a reader has left its dispatcher and its answer has ended; returns the connection if it goes on.
-async fn serve<S>(
-    http: &S,
-    commons: &Commons,
-    stream: TcpStream,
-    before: Bytes,
-    peer: Option<SocketAddr>,
+/// Serves requests until a reader leaves the dispatcher, or the connection ends. On the heap, and only as long as it lasts.
+fn dispatch<'h, S>(
+    http: &'h S,
+    (stream, before): Returned,
+    slot: &Rc<Slot>,
     counted: &Rc<Connection>,
-) -> Option<Returned>
+) -> LocalBoxFuture<'h, ()>
 where
     S: Service<(Io, Option<SocketAddr>), Response = ()>,
+    S::Future: 'h,
     S::Error: fmt::Debug,
 {
-    let slot = Rc::new(Slot::new(!before.is_empty()));
-    let io = Io::new(stream, before, Rc::clone(&slot), Rc::clone(counted));
-    // On the heap and not a part of this task, which lives on without it.
-    if let Err(error) = Box::pin(http.call((io, peer))).await {
-        tracing::trace!("a dispatcher ended: {error:?}");
-    }
-    let Left { stream, seat, beyond } = slot.take()?;
-    drop(slot);
-    let goes_on = match seat {
-        Seat::Live { live, keep_alive } => connection::attend(commons, stream, live, keep_alive, beyond).boxed_local(),
-        Seat::Requests { pattern, mut unanswered } => {
-            unanswered.extend_from_slice(&beyond);
-            requests::attend(commons, stream, pattern, unanswered).boxed_local()
+    let peer = stream.peer_addr().ok();
+    let io = Io::new(stream, before, Rc::clone(slot), Rc::clone(counted));
+    let trace = |ended: Result<(), S::Error>| {
+        if let Err(error) = ended {
+            tracing::trace!("a dispatcher ended: {error:?}");
         }
     };
-    goes_on.await
+    http.call((io, peer)).map(trace).boxed_local()
+}
+
+/// What goes on with a connection whose dispatcher has ended.
+fn go_on(commons: &Rc<Commons>, slot: &Slot) -> Option<LocalBoxFuture<'static, Option<Returned>>> {
+    let Left { stream, seat, beyond } = slot.take()?;
+    let commons = Rc::clone(commons);
+    Some(match seat {
+        Seat::Live { live, keep_alive } => connection::attend(commons, stream, live, keep_alive, &beyond),
+        Seat::Requests { pattern, mut unanswered } => {
+            unanswered.extend_from_slice(&beyond);
+            requests::attend(commons, stream, pattern, unanswered)
+        }
+    })
 }
 
 /// Whether the client sends another request in time.
