@@ -199,7 +199,7 @@ impl<'a> Load<'a> {
     /// nothing comes for a while; then says what is wrong.
     ///
     /// # Errors
-    /// [`Fault::Void`] when a message was lost, repeated, reordered or damaged.
+    /// [`Fault::Lost`] when a message was lost, repeated, reordered or damaged.
     pub(crate) fn settles(&mut self) -> Result<(), Fault> {
         let mut heard = Instant::now();
         while self.tally.delivered < self.tally.expected || self.idle.len() < self.writers.len() {
@@ -226,10 +226,7 @@ impl<'a> Load<'a> {
         if lost + again + damaged == 0 && waiting == 0 {
             return Ok(());
         }
-        Err(Fault::Void(format!(
-            "of {} deliveries {lost} lost, {again} repeated or reordered, {damaged} damaged; {waiting} appends not acknowledged",
-            self.tally.expected
-        )))
+        Err(Fault::Lost { deliveries: self.tally.expected, lost, again, damaged, waiting })
     }
 }
 

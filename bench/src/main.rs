@@ -170,9 +170,15 @@ enum Fault {
     /// The server did not do what was asked.
     #[error("{0}")]
     Server(String),
-    /// The server lost, repeated or reordered something: the figures would be worth nothing.
+    /// The server cut off a reader or answered something else: the figures would be worth nothing.
     #[error("the run is void: {0}")]
     Void(String),
+    /// The server lost, repeated or reordered messages, or left appends without an answer.
+    #[error(
+        "the run is void: of {deliveries} deliveries {lost} lost, {again} repeated or reordered, {damaged} damaged; {waiting} appends \
+         not acknowledged"
+    )]
+    Lost { deliveries: u64, lost: u64, again: u64, damaged: u64, waiting: usize },
 }
 
 impl Common {

@@ -52,9 +52,15 @@ pub(crate) fn measure(
                     }
                     Ok(None) if round == 1 && !common.quiet => eprintln!("{label}: left out, it has no such thing"),
                     Ok(None) => {}
-                    Err(fault) if target.role() == Role::Peer || matches!(fault, Fault::Void(_)) => {
+                    Err(fault)
+                        if target.role() == Role::Peer || matches!(fault, Fault::Void(_) | Fault::Lost { .. }) =>
+                    {
                         eprintln!("{label}: {fault}");
-                        measured.table.add_void(at, column);
+                        measured.table.add_void(
+                            at,
+                            column,
+                            if let Fault::Lost { lost, .. } = fault { lost } else { 0 },
+                        );
                         measured.failed |= target.role() != Role::Peer;
                     }
                     Err(fault) => return Err(Fault::Server(format!("{label}: {fault}"))),

@@ -39,8 +39,8 @@ pub(crate) struct Table {
     figures: Vec<(&'static str, Better)>,
     /// By figure, case and column.
     cells: BTreeMap<(usize, usize, usize), Vec<f64>>,
-    /// By case and column: how many runs were void.
-    voids: BTreeMap<(usize, usize), usize>,
+    /// By case and column: the runs that were void, with the messages that were lost in each.
+    voids: BTreeMap<(usize, usize), Vec<u64>>,
 }
 
 impl Table {
@@ -62,8 +62,10 @@ impl Table {
     }
 
     /// Notes a run without figures.
-    pub(crate) fn add_void(&mut self, case: usize, column: usize) {
-        *self.voids.entry((case, column)).or_default() += 1;
+    ///
+    /// - `lost`: deliveries that never came; zero if it is void for another reason.
+    pub(crate) fn add_void(&mut self, case: usize, column: usize, lost: u64) {
+        self.voids.entry((case, column)).or_default().push(lost);
     }
 
     fn median(&self, figure: usize, case: usize, column: usize) -> Option<f64> {
@@ -77,8 +79,11 @@ impl Table {
     }
 
     fn cell(&self, figure: usize, case: usize, column: usize) -> String {
-        if let Some(count) = self.voids.get(&(case, column)) {
-            return format!("void x{count}");
+        if let Some(lost) = self.voids.get(&(case, column)) {
+            return match lost.iter().max() {
+                Some(most) if *most > 0 => format!("**lost {most}**"),
+                _ => "**void**".into(),
+            };
         }
         let base = self.median(figure, case, self.base());
         match (self.median(figure, case, column), base) {
@@ -202,8 +207,10 @@ mod tests {
             ),
             "{text}"
         );
-        table.add_void(0, 2);
+        table.add_void(0, 2, 0);
+        assert!(table.to_string().contains("| **void** |"), "{table}");
+        table.add_void(0, 2, 7);
         let text = table.to_string();
-        assert!(text.contains("| void x1 |") && text.contains("0.50 (b)"), "a void run has no figures: {text}");
+        assert!(text.contains("| **lost 7** |") && text.contains("0.50 (b)"), "a void run has no figures: {text}");
     }
 }
