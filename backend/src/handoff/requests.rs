@@ -2,7 +2,7 @@
 
 use super::answers::Asked;
 use super::connection::{BEYOND_MAX, Commons, Returned, write};
-use super::group::{Group, Holding, PutOut, Voice};
+use super::group::{Group, Holding, PutOut, Riding, Voice};
 use super::pattern::{Fitting, Method, Pattern};
 use crate::cursor::Cursors;
 use crate::http::{Page, Pieces, ReadQuery, put_append_fields};
@@ -17,7 +17,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tailwater_protocol::{Offset, Technique};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -50,6 +50,8 @@ enum Outcome {
     Other,
     /// The connection has ended, or ends now.
     Ended,
+    /// Its answer is not there yet.
+    Waits(Box<Wait>),
 }
 
 /// What happens to a long-poll in its group.
@@ -62,6 +64,8 @@ enum Event {
 
 /// A long-poll that has to wait.
 struct Wait {
+    /// Bytes of its request, which is unread until it is answered.
+    length: usize,
     log: Arc<Log>,
     at: Offset,
     cursors: Cursors,
@@ -94,9 +98,14 @@ impl Connection {
         let mut idle_since = Instant::now();
         loop {
             while !self.unread.is_empty() {
-                match self.next().await {
+                // On the heap, and only as long as it lasts; while it waits there is no such thing.
+                let outcome = match Box::pin(self.next()).await {
+                    Outcome::Waits(wait) => self.wait(wait).await,
+                    outcome => outcome,
+                };
+                match outcome {
                     Outcome::Answered => {}
-                    Outcome::Other => {
+                    Outcome::Other | Outcome::Waits(_) => {
                         let stream = self.read.reunite(Rc::into_inner(self.write)?).ok()?;
                         return Some((stream, self.unread.into()));
                     }
@@ -133,13 +142,11 @@ impl Connection {
                 Some(answer) => outcome(&write(&self.write, answer, self.commons.write_silence_max).await),
                 None => self.get(&fitting).await,
             },
-            Method::Post { .. } => Box::pin(self.post(&fitting)).await,
+            Method::Post { .. } => self.post(&fitting).await,
         };
-        if !matches!(outcome, Outcome::Other) {
+        if matches!(outcome, Outcome::Answered) {
             unread.drain(..length);
         }
-        // What came while a long-poll waited.
-        unread.append(&mut self.unread);
         self.unread = unread;
         outcome
     }
@@ -220,71 +227,100 @@ impl Connection {
                 let counted = ReaderGuard::new(Arc::clone(&log), Technique::LongPoll, batch.next);
                 let place = Place { counted, cursors, recycle_at: None, permit };
                 let until = Instant::now() + app.hold(&query);
-                self.wait(Wait { log, at: batch.next, cursors, until, place }).await
+                let length = fitting.length;
+                Outcome::Waits(Box::new(Wait { length, log, at: batch.next, cursors, until, place }))
             }
             Some(cursors) => self.page(&log, &batch, query.from, cursors, fitting.if_none_match).await,
         }
     }
 
     /// Waits in a group for the first thing to come, or for the end of the hold.
-    async fn wait(&mut self, Wait { log, at, cursors, until, mut place }: Wait) -> Outcome {
-        let riding = loop {
-            let group = self.group(&log, at);
+    async fn wait(&mut self, wait: Box<Wait>) -> Outcome {
+        let Wait { length, log, at, cursors, until, place } = *wait;
+        let Some(riding) = Box::pin(self.board(&log, at, place)).await else {
+            return self.page_now(length, log, at, cursors).await;
+        };
+        if self.timer.deadline() > until {
+            self.timer.as_mut().reset(until);
+        }
+        let put_out = loop {
+            match poll_fn(|context| self.poll_event(&riding, context)).await {
+                Event::PutOut(put_out) => break put_out,
+                // The next request: so the answer has come.
+                Event::Came(Ok(1..)) if riding.was_served() => return self.answered(length),
+                Event::Came(Ok(1..)) if self.unread.len() <= BEYOND_MAX => {}
+                Event::Came(_) => return Outcome::Ended,
+                Event::Timer if riding.was_served() => {
+                    self.timer.as_mut().reset(Instant::now() + self.commons.keep_alive);
+                    return self.answered(length);
+                }
+                Event::Timer if self.is_due(until) => match riding.leave() {
+                    Some(left) if left.rest.is_empty() => {
+                        drop(left);
+                        return self.page_now(length, log, at, cursors).await;
+                    }
+                    Some(left) => break left,
+                    None => return self.answered(length),
+                },
+                Event::Timer => {}
+            }
+        };
+        if put_out.is_last {
+            drop(put_out);
+            return self.page_now(length, log, at, cursors).await;
+        }
+        let rest = put_out.rest.clone();
+        drop(put_out);
+        match write(&self.write, rest, self.commons.write_silence_max).await {
+            Ok(()) => self.answered(length),
+            Err(_) => Outcome::Ended,
+        }
+    }
+
+    /// A seat in the group that waits at `at`; `None` when there is something to answer already.
+    async fn board(&mut self, log: &Arc<Log>, at: Offset, mut place: Place) -> Option<Riding> {
+        loop {
+            let group = self.group(log, at);
             match at.cmp(&group.at()) {
-                Ordering::Less => return Box::pin(self.page_now(&log, at, cursors)).await,
+                Ordering::Less => return None,
                 Ordering::Greater => group.moved().await,
                 Ordering::Equal => match group.board(Holding { socket: Rc::clone(&self.write), place }, at) {
-                    Ok(riding) => break riding,
+                    Ok(riding) => return Some(riding),
                     Err(holding) => {
                         place = holding.place;
                         group.moved().await;
                     }
                 },
             }
-        };
-        if self.timer.deadline() > until {
-            self.timer.as_mut().reset(until);
         }
-        let put_out = loop {
-            let event = poll_fn(|context| {
-                if let Poll::Ready(put_out) = riding.poll_put_out(context) {
-                    return Poll::Ready(Event::PutOut(put_out));
-                }
-                if let Poll::Ready(came) = self.commons.poll_receive(&mut self.read, &mut self.unread, context) {
-                    return Poll::Ready(Event::Came(came));
-                }
-                self.timer.as_mut().poll(context).map(|()| Event::Timer)
-            });
-            match event.await {
-                Event::PutOut(put_out) => break *put_out,
-                // The next request: so the answer has come.
-                Event::Came(Ok(1..)) if riding.was_served() => return Outcome::Answered,
-                Event::Came(Ok(1..)) if self.unread.len() <= BEYOND_MAX => {}
-                Event::Came(_) => return Outcome::Ended,
-                Event::Timer if riding.was_served() => {
-                    self.timer.as_mut().reset(Instant::now() + self.commons.keep_alive);
-                    return Outcome::Answered;
-                }
-                Event::Timer if self.is_due(until) => {
-                    let Some(left) = riding.leave() else { return Outcome::Answered };
-                    break PutOut { is_last: left.rest.is_empty(), ..*left };
-                }
-                Event::Timer => {}
-            }
-        };
-        drop(put_out.holding);
-        if put_out.is_last {
-            return Box::pin(self.page_now(&log, at, cursors)).await;
-        }
-        outcome(&write(&self.write, put_out.rest, self.commons.write_silence_max).await)
     }
 
-    /// Answers a long-poll with what is there.
-    async fn page_now(&self, log: &Log, at: Offset, cursors: Cursors) -> Outcome {
-        match log.read(at, self.commons.page_max()).await {
-            Ok(batch) => self.page(log, &batch, Start::At(at), cursors, None).await,
-            Err(_) => Outcome::Other,
+    /// The next thing to happen while it waits in a group.
+    fn poll_event(&mut self, riding: &Riding, context: &mut Context<'_>) -> Poll<Event> {
+        if let Poll::Ready(put_out) = riding.poll_put_out(context) {
+            return Poll::Ready(Event::PutOut(put_out));
         }
+        if let Poll::Ready(came) = self.commons.poll_receive(&mut self.read, &mut self.unread, context) {
+            return Poll::Ready(Event::Came(came));
+        }
+        self.timer.as_mut().poll(context).map(|()| Event::Timer)
+    }
+
+    /// The request of so many bytes has its answer.
+    fn answered(&mut self, length: usize) -> Outcome {
+        self.unread.drain(..length);
+        Outcome::Answered
+    }
+
+    /// Answers the long-poll of so many bytes with what is there.
+    fn page_now(&mut self, length: usize, log: Arc<Log>, at: Offset, cursors: Cursors) -> LocalBoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            let Ok(batch) = log.read(at, self.commons.page_max()).await else { return Outcome::Other };
+            match self.page(&log, &batch, Start::At(at), cursors, None).await {
+                Outcome::Answered => self.answered(length),
+                outcome => outcome,
+            }
+        })
     }
 
     /// Answers a long-poll with a page.

@@ -93,7 +93,7 @@ where
                 next = going_on.await;
                 if let Some((stream, before)) = &next
                     && before.is_empty()
-                    && !has_more(stream, &commons).await
+                    && !Box::pin(has_more(stream, &commons)).await
                 {
                     break;
                 }
