@@ -14,7 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ use tailwater_protocol::Offset;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::timeout;
 
 /// What a client may send ahead of the end of its answer.
 pub(super) const BEYOND_MAX: usize = 64 << 10;
@@ -134,7 +134,6 @@ enum Event {
     PutOut(Box<PutOut>),
     /// So many bytes came; 0 at the end of what the client sends.
     Came(io::Result<usize>),
-    LifeIsOver,
 }
 
 /// Serves a reader to the end of its answer; returns the connection when it may serve another request.
@@ -149,7 +148,6 @@ pub(super) fn attend(
     beyond: &[u8],
 ) -> LocalBoxFuture<'static, Option<Returned>> {
     let (mut reader, put_out) = Reader::new(commons, stream, live, beyond);
-    let mut life = put_out.holding.place.recycle_at.map(|at| Box::pin(sleep_until(at)));
     let mut put_out = Some(Box::new(put_out));
     // What is held here is held by every reader that waits.
     Box::pin(async move {
@@ -160,7 +158,7 @@ pub(super) fn attend(
                 Alone::Gone => return None,
             };
             while put_out.is_none() {
-                match poll_fn(|context| reader.poll_event(&riding, &mut life, context)).await {
+                match poll_fn(|context| reader.poll_event(&riding, context)).await {
                     Event::PutOut(held) => put_out = Some(held),
                     Event::Came(Ok(1..)) if reader.beyond.len() <= BEYOND_MAX => {
                         if reader.inbox.is_some() {
@@ -168,10 +166,6 @@ pub(super) fn attend(
                         }
                     }
                     Event::Came(_) => return None,
-                    Event::LifeIsOver => {
-                        life = None;
-                        put_out = Some(riding.leave()?.and_last(&reader.dialect.closing_on_http1(&Step::Leave)));
-                    }
                 }
             }
         }
@@ -191,19 +185,11 @@ impl Reader {
     }
 
     /// The next thing to happen while it is in its group.
-    fn poll_event(
-        &mut self,
-        riding: &Riding,
-        life: &mut Option<Pin<Box<Sleep>>>,
-        context: &mut Context<'_>,
-    ) -> Poll<Event> {
+    fn poll_event(&mut self, riding: &Riding, context: &mut Context<'_>) -> Poll<Event> {
         if let Poll::Ready(put_out) = riding.poll_put_out(context) {
             return Poll::Ready(Event::PutOut(put_out));
         }
-        if let Poll::Ready(came) = self.poll_receive(context) {
-            return Poll::Ready(Event::Came(came));
-        }
-        life.as_mut().map_or(Poll::Pending, |life| life.as_mut().poll(context)).map(|()| Event::LifeIsOver)
+        self.poll_receive(context).map(Event::Came)
     }
 
     /// Until it has caught up and is in a group, or at the end of its answer. On the heap, and only for as long as it lasts:

@@ -15,13 +15,18 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tailwater_protocol::{Offset, Technique};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 use tokio::task::{spawn_local, yield_now};
+use tokio::time::{Instant, sleep_until};
 
 /// Connections written to before others on this worker get their turn.
 const WRITES_AT_ONCE: usize = 64;
+
+/// The least time between two looks for lives that are over.
+const LIFE_STEP: Duration = Duration::from_millis(50);
 
 /// The groups of one worker.
 pub(super) struct Groups {
@@ -77,6 +82,10 @@ pub(super) struct Group {
     /// Tells those who wait to come aboard that it moved, or ended.
     moved: Notify,
     has_ended: Cell<bool>,
+    /// When the first of the lives of those aboard is over.
+    life_ends: Cell<Option<Instant>>,
+    /// Tells the group's task that this is sooner now.
+    sooner: Notify,
 }
 
 /// What becomes of those aboard after they were served.
@@ -158,6 +167,8 @@ impl Groups {
             is_delivering: Cell::new(false),
             moved: Notify::new(),
             has_ended: Cell::new(false),
+            life_ends: Cell::new(None),
+            sooner: Notify::new(),
         });
         self.all.borrow_mut().insert(key.clone(), Rc::clone(&group));
         let (groups, running) = (Rc::clone(self), Rc::clone(&group));
@@ -189,6 +200,7 @@ impl Group {
             return Err(holding);
         }
         self.cursor_min.set(self.cursor_min.get().max(holding.place.cursors.now()));
+        self.note_life(holding.place.recycle_at);
         let aboard = Rc::new(Aboard {
             holding: RefCell::new(Some(holding)),
             put_out: Cell::default(),
@@ -208,7 +220,16 @@ impl Group {
     /// Serves everybody aboard, to the end. `remove` makes the group unfindable; nobody comes aboard after it.
     async fn run(&self, terms: Terms, remove: impl FnOnce()) {
         let mut follow = Follow::new(Arc::clone(&self.log), self.at(), false, terms);
-        while let Some(step) = follow.next().await {
+        loop {
+            let step = tokio::select! {
+                biased;
+                step = follow.next() => step,
+                () = self.life_over() => {
+                    self.end_lives();
+                    continue;
+                }
+            };
+            let Some(step) = step else { break };
             match (&self.voice, &step) {
                 (Voice::Live(_, dialect), step) => {
                     let piece = self.piece(dialect, step);
@@ -233,6 +254,46 @@ impl Group {
         remove();
         self.has_ended.set(true);
         self.moved.notify_waiters();
+    }
+
+    /// Waits until somebody's life is over.
+    async fn life_over(&self) {
+        loop {
+            match self.life_ends.get() {
+                None => self.sooner.notified().await,
+                Some(end) => tokio::select! {
+                    () = sleep_until(end) => return,
+                    () = self.sooner.notified() => {}
+                },
+            }
+        }
+    }
+
+    /// Notes that somebody's life ends at `end`.
+    fn note_life(&self, end: Option<Instant>) {
+        let Some(end) = end else { return };
+        if self.life_ends.get().is_none_or(|first| end < first) {
+            self.life_ends.set(Some(end));
+            self.sooner.notify_one();
+        }
+    }
+
+    /// Puts out those whose life is over; the next look is not at once, for many lives end at about the same time.
+    fn end_lives(&self) {
+        self.life_ends.set(None);
+        let Voice::Live(_, dialect) = self.voice else { return };
+        let (now, closing) = (Instant::now(), dialect.closing_on_http1(&Step::Leave));
+        self.seats.borrow_mut().retain(|seat| match seat.recycle_at() {
+            Some(end) if end > now => {
+                self.note_life(Some(end.max(now + LIFE_STEP)));
+                true
+            }
+            Some(_) => {
+                seat.put_out(closing.clone(), true);
+                false
+            }
+            None => true,
+        });
     }
 
     /// A step of a live answer, its end included.
@@ -278,17 +339,6 @@ impl Group {
         self.seats.replace(seats);
         self.is_delivering.set(false);
         self.moved.notify_waiters();
-    }
-}
-
-impl PutOut {
-    /// The same, with the last of the answer after it.
-    pub(super) fn and_last(mut self: Box<Self>, closing: &Bytes) -> Box<Self> {
-        if !self.is_last {
-            self.rest = [&self.rest[..], closing].concat().into();
-            self.is_last = true;
-        }
-        self
     }
 }
 
@@ -344,14 +394,24 @@ impl Aboard {
             // Its task need not be woken for this: the client will.
             *place = None;
             self.was_served.set(true);
-        } else if let Some(holding) = place.take() {
-            let is_last = then == Then::End;
-            let put_out = PutOut { holding, rest: piece.slice(written..), at, is_last };
-            self.put_out.set(Some(Box::new(put_out)));
-            if let Some(waker) = self.waker.take() {
-                waker.wake();
-            }
+        } else {
+            drop(place);
+            self.put_out(piece.slice(written..), then == Then::End);
         }
         false
+    }
+
+    /// Ends its time aboard; what is left of its answer is for its own task to write.
+    fn put_out(&self, rest: Bytes, is_last: bool) {
+        let Some(holding) = self.holding.take() else { return };
+        let at = Offset::new(self.at_bytes.get()).unwrap_or(Offset::MAX);
+        self.put_out.set(Some(Box::new(PutOut { holding, rest, at, is_last })));
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn recycle_at(&self) -> Option<Instant> {
+        self.holding.borrow().as_ref().and_then(|holding| holding.place.recycle_at)
     }
 }
