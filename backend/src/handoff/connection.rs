@@ -52,8 +52,14 @@ pub(super) struct Commons {
     scratch: RefCell<Box<[u8]>>,
 }
 
-/// What a dispatcher goes on with: the connection, and what was read from it already.
-pub(super) type Returned = (TcpStream, Bytes);
+/// What a dispatcher goes on with. On the heap, for most tasks hold none most of the time.
+pub(super) type Returned = Box<Connected>;
+
+/// A connection, and what was read from it already.
+pub(super) struct Connected {
+    pub(super) stream: TcpStream,
+    pub(super) before: Bytes,
+}
 
 struct Reader {
     commons: Rc<Commons>,
@@ -286,7 +292,7 @@ impl Reader {
         let is_stopping = *self.commons.groups.terms().stop.borrow();
         if keep_alive && !is_stopping && self.dialect.framing_on_http1() == Framing::Chunk {
             let stream = self.socket.reunite(write).ok()?;
-            return Some((stream, self.beyond.into()));
+            return Some(Box::new(Connected { stream, before: self.beyond.into() }));
         }
         // What the client sends until it has read the end would otherwise take the end away from it.
         let goodbye = async {

@@ -1,7 +1,7 @@
 //! A connection that sends requests like those before: polls, long-polls and appends, answered without a dispatcher.
 
 use super::answers::Asked;
-use super::connection::{BEYOND_MAX, Commons, Returned, write};
+use super::connection::{BEYOND_MAX, Commons, Connected, Returned, write};
 use super::group::{Group, Holding, PutOut, Riding, Voice};
 use super::pattern::{Fitting, Method, Pattern};
 use crate::cursor::Cursors;
@@ -11,7 +11,6 @@ use crate::techniques::{Place, poll};
 use actix_web::http::StatusCode;
 use bytes::{Buf, Bytes};
 use futures_util::future::LocalBoxFuture;
-use std::cmp::Ordering;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -70,7 +69,8 @@ struct Wait {
     at: Offset,
     cursors: Cursors,
     until: Instant,
-    place: Place,
+    /// Given away while it waits.
+    place: Option<Place>,
 }
 
 /// Answers requests that fit `pattern`; returns the connection with the first one that does not.
@@ -86,42 +86,47 @@ pub(super) fn attend(
     pattern.standing = commons.standing(pattern.standing);
     let timer = Box::pin(sleep(commons.keep_alive));
     let (last_log, last_group) = (None, None);
-    let connection = Connection { commons, pattern, read, write: Rc::new(write), unread, timer, last_log, last_group };
-    Box::pin(connection.serve())
+    let mut connection =
+        Connection { commons, pattern, read, write: Rc::new(write), unread, timer, last_log, last_group };
+    Box::pin(async move {
+        if !connection.serve().await {
+            return None;
+        }
+        let stream = connection.read.reunite(Rc::into_inner(connection.write)?).ok()?;
+        Some(Box::new(Connected { stream, before: connection.unread.into() }))
+    })
 }
 
 impl Connection {
-    async fn serve(mut self) -> Option<Returned> {
+    /// Answers requests; whether there is one at the end that somebody else has to answer.
+    async fn serve(&mut self) -> bool {
         let mut stop = self.commons.app.stop.clone();
-        let stopped = stop.wait_for(|stop| *stop);
-        tokio::pin!(stopped);
         let mut idle_since = Instant::now();
         loop {
             while !self.unread.is_empty() {
-                // On the heap, and only as long as it lasts; while it waits there is no such thing.
+                // On the heap, and only as long as it lasts; while a long-poll waits there is no such thing.
                 let outcome = match Box::pin(self.next()).await {
                     Outcome::Waits(wait) => self.wait(wait).await,
                     outcome => outcome,
                 };
                 match outcome {
                     Outcome::Answered => {}
-                    Outcome::Other | Outcome::Waits(_) => {
-                        let stream = self.read.reunite(Rc::into_inner(self.write)?).ok()?;
-                        return Some((stream, self.unread.into()));
-                    }
-                    Outcome::Ended => return None,
+                    Outcome::Other | Outcome::Waits(_) => return true,
+                    Outcome::Ended => return false,
                 }
                 idle_since = Instant::now();
             }
             tokio::select! {
                 biased;
                 received = poll_fn(|context| self.commons.poll_receive(&mut self.read, &mut self.unread, context)) => {
-                    received.ok().filter(|count| *count > 0)?;
+                    if received.unwrap_or(0) == 0 {
+                        return false;
+                    }
                 }
-                _ = &mut stopped => return None,
+                _ = stop.wait_for(|stop| *stop) => return false,
                 () = &mut self.timer => {
                     if self.is_due(idle_since + self.commons.keep_alive) {
-                        return None;
+                        return false;
                     }
                 }
             }
@@ -228,18 +233,16 @@ impl Connection {
                 let place = Place { counted, cursors, recycle_at: None, permit };
                 let until = Instant::now() + app.hold(&query);
                 let length = fitting.length;
-                Outcome::Waits(Box::new(Wait { length, log, at: batch.next, cursors, until, place }))
+                Outcome::Waits(Box::new(Wait { length, log, at: batch.next, cursors, until, place: Some(place) }))
             }
             Some(cursors) => self.page(&log, &batch, query.from, cursors, fitting.if_none_match).await,
         }
     }
 
     /// Waits in a group for the first thing to come, or for the end of the hold.
-    async fn wait(&mut self, wait: Box<Wait>) -> Outcome {
-        let Wait { length, log, at, cursors, until, place } = *wait;
-        let Some(riding) = Box::pin(self.board(&log, at, place)).await else {
-            return self.page_now(length, log, at, cursors).await;
-        };
+    async fn wait(&mut self, mut wait: Box<Wait>) -> Outcome {
+        let Wait { length, until, .. } = *wait;
+        let Some(riding) = self.board(&mut wait).await else { return self.page_now(&wait).await };
         if self.timer.deadline() > until {
             self.timer.as_mut().reset(until);
         }
@@ -257,7 +260,7 @@ impl Connection {
                 Event::Timer if self.is_due(until) => match riding.leave() {
                     Some(left) if left.rest.is_empty() => {
                         drop(left);
-                        return self.page_now(length, log, at, cursors).await;
+                        return self.page_now(&wait).await;
                     }
                     Some(left) => break left,
                     None => return self.answered(length),
@@ -267,7 +270,7 @@ impl Connection {
         };
         if put_out.is_last {
             drop(put_out);
-            return self.page_now(length, log, at, cursors).await;
+            return self.page_now(&wait).await;
         }
         let rest = put_out.rest.clone();
         drop(put_out);
@@ -277,21 +280,21 @@ impl Connection {
         }
     }
 
-    /// A seat in the group that waits at `at`; `None` when there is something to answer already.
-    async fn board(&mut self, log: &Arc<Log>, at: Offset, mut place: Place) -> Option<Riding> {
+    /// A seat in the group that waits where `wait` does; `None` when there is something to answer already.
+    async fn board(&mut self, wait: &mut Wait) -> Option<Riding> {
         loop {
-            let group = self.group(log, at);
-            match at.cmp(&group.at()) {
-                Ordering::Less => return None,
-                Ordering::Greater => group.moved().await,
-                Ordering::Equal => match group.board(Holding { socket: Rc::clone(&self.write), place }, at) {
-                    Ok(riding) => return Some(riding),
-                    Err(holding) => {
-                        place = holding.place;
-                        group.moved().await;
-                    }
-                },
+            let group = self.group(&wait.log, wait.at);
+            if wait.at < group.at() {
+                return None;
             }
+            if wait.at == group.at() {
+                let holding = Holding { socket: Rc::clone(&self.write), place: wait.place.take()? };
+                match group.board(holding, wait.at) {
+                    Ok(riding) => return Some(riding),
+                    Err(holding) => wait.place = Some(holding.place),
+                }
+            }
+            Box::pin(group.moved()).await;
         }
     }
 
@@ -312,12 +315,12 @@ impl Connection {
         Outcome::Answered
     }
 
-    /// Answers the long-poll of so many bytes with what is there.
-    fn page_now(&mut self, length: usize, log: Arc<Log>, at: Offset, cursors: Cursors) -> LocalBoxFuture<'_, Outcome> {
+    /// Answers a long-poll with what is there.
+    fn page_now<'s>(&'s mut self, wait: &'s Wait) -> LocalBoxFuture<'s, Outcome> {
         Box::pin(async move {
-            let Ok(batch) = log.read(at, self.commons.page_max()).await else { return Outcome::Other };
-            match self.page(&log, &batch, Start::At(at), cursors, None).await {
-                Outcome::Answered => self.answered(length),
+            let Ok(batch) = wait.log.read(wait.at, self.commons.page_max()).await else { return Outcome::Other };
+            match self.page(&wait.log, &batch, Start::At(wait.at), wait.cursors, None).await {
+                Outcome::Answered => self.answered(wait.length),
                 outcome => outcome,
             }
         })

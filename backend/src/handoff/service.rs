@@ -1,6 +1,6 @@
 //! What serves the connections of a listener: actix's dispatcher, and what goes on with the readers that leave it.
 
-use super::connection::{self, Commons, Returned};
+use super::connection::{self, Commons, Connected, Returned};
 use super::io::Io;
 use super::requests;
 use super::slot::{Left, Seat, Slot};
@@ -83,20 +83,19 @@ where
         let counted = Rc::new(self.gate.connect());
         // Small pieces are the rule here, and each must leave at once. A connection that refuses this has ended already.
         let _refused = stream.set_nodelay(true);
-        let mut next = Some((stream, Bytes::new()));
+        let mut connected = Box::new(Connected { stream, before: Bytes::new() });
+        // What is held here is held for every connection, whatever it does.
         Box::pin(async move {
-            while let Some(returned) = next.take() {
-                let slot = Rc::new(Slot::new(!returned.1.is_empty()));
-                dispatch(&*http, returned, &slot, &counted).await;
+            loop {
+                let slot = Rc::new(Slot::new(!connected.before.is_empty()));
+                dispatch(&*http, *connected, &slot, &counted).await;
                 let Some(going_on) = go_on(&commons, &slot) else { break };
                 drop(slot);
-                next = going_on.await;
-                if let Some((stream, before)) = &next
-                    && before.is_empty()
-                    && !Box::pin(has_more(stream, &commons)).await
-                {
+                let Some(returned) = going_on.await else { break };
+                if returned.before.is_empty() && !Box::pin(has_more(&returned.stream, &commons)).await {
                     break;
                 }
+                connected = returned;
             }
             Ok(())
         })
@@ -106,7 +105,7 @@ where
 /// Serves requests until a reader leaves the dispatcher, or the connection ends. On the heap, and only as long as it lasts.
 fn dispatch<'h, S>(
     http: &'h S,
-    (stream, before): Returned,
+    Connected { stream, before }: Connected,
     slot: &Rc<Slot>,
     counted: &Rc<Connection>,
 ) -> LocalBoxFuture<'h, ()>
