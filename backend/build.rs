@@ -42,7 +42,9 @@ mod dashboard {
         let mut rows = String::new();
         for path in files_below(&dist)? {
             let name = path.strip_prefix(&dist)?.to_string_lossy().replace('\\', "/");
-            rows.push_str(&row(&name, &fs::read(&path)?, &encoded)?);
+            let content = fs::read(&path)?;
+            let content = if name.ends_with(".wasm") { without_names(&content).unwrap_or(content) } else { content };
+            rows.push_str(&row(&name, &content, &encoded)?);
         }
         let table = format!(
             "Dashboard {{ script_hashes: {:?}, style_hashes: {:?}, files: &[\n{rows}] }}\n",
@@ -80,6 +82,26 @@ mod dashboard {
             has_hash(name),
             keep("plain", content)?
         ))
+    }
+
+    /// A wasm file without the section that holds names of functions, which no browser needs; `None` when it is no wasm.
+    ///
+    /// Source: WebAssembly Core Specification, sections 5.5.2 (a section is an id, its size in LEB128, its content) and 7.4.1.
+    fn without_names(wasm: &[u8]) -> Option<Vec<u8>> {
+        let mut kept = wasm.get(..8)?.to_vec();
+        let mut rest = wasm.get(8..)?;
+        while let [id, tail @ ..] = rest {
+            let digits = tail.iter().position(|byte| byte & 0x80 == 0)? + 1;
+            let size = tail.get(..digits)?.iter().rev().fold(0, |size, byte| size << 7 | usize::from(byte & 0x7f));
+            let end = 1 + digits + size;
+            let section = rest.get(..end)?;
+            let is_names = *id == 0 && tail.get(digits..)?.starts_with(b"\x04name");
+            if !is_names {
+                kept.extend_from_slice(section);
+            }
+            rest = rest.get(end..)?;
+        }
+        Some(kept)
     }
 
     /// All files below `folder` in a fixed order; names that begin with a dot are not for the public.

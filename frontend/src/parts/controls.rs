@@ -7,6 +7,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::settings::{self, Limits, Settings, Source, pattern_from_name, pattern_name};
 use crate::model::summary::Path;
+use crate::parts::draw::axis::{by_factors, decade};
 use crate::parts::field::TextField;
 use crate::parts::small::{change, changing, click, derived, memo, submit, whenever};
 use crate::text::Text;
@@ -249,12 +250,9 @@ fn to_step(value: f64, limits: Limits, log: bool) -> f64 {
 
 fn from_step(step: f64, limits: Limits, log: bool) -> f64 {
     let share = step / STEPS;
-    let value = if log {
-        limits.min * (limits.max / limits.min).powf(share)
-    } else {
-        limits.min + share * (limits.max - limits.min)
-    };
+    let value =
+        if log { by_factors(limits.min, limits.max, share) } else { limits.min + share * (limits.max - limits.min) };
     // Sliders aim at round numbers: two significant digits.
-    let scale = 10f64.powf(value.max(0.01).log10().floor() - 1.0);
+    let scale = decade(value.max(0.01)) / 10.0;
     (value / scale).round() * scale
 }

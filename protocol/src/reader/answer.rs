@@ -182,9 +182,13 @@ impl Exchange {
     /// The fault that silence until `now` is, if it is one.
     pub(super) fn silent(&self, now: Duration) -> Option<Fault> {
         (now >= self.deadline()).then(|| {
-            let tenths = now.saturating_sub(self.heard).as_millis() / 100;
+            let silent = now.saturating_sub(self.heard);
             let what = if matches!(self.body, Body::Unknown) { "no answer" } else { "the answer went silent" };
-            Fault::transient(format!("{what}: nothing came for {}.{} s", tenths / 10, tenths % 10))
+            Fault::transient(format!(
+                "{what}: nothing came for {}.{} s",
+                silent.as_secs(),
+                silent.subsec_millis() / 100
+            ))
         })
     }
 

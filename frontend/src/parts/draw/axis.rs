@@ -88,9 +88,21 @@ pub fn tick_label(x: f64, y: f64, text: impl Into<Cow<'static, str>>, align: Ali
 /// The smallest of 1, 2, 5, 10, ... that cuts `span` into no more than `most` parts (at least 1).
 pub fn step_for(span: f64, most: f64) -> f64 {
     let least = span / most.max(1.0);
-    let decade = 10_f64.powf(least.log10().floor());
+    let decade = decade(least);
     let step = [1.0, 2.0, 5.0].into_iter().map(|digit| digit * decade).find(|step| *step >= least * 0.999_999);
     step.unwrap_or(decade * 10.0)
+}
+
+/// The power of ten at or below `value`, which is above zero.
+pub fn decade(value: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, reason = "from -324 to 308")]
+    let power = value.log10().floor() as i32;
+    10_f64.powi(power)
+}
+
+/// What lies at `share` (0 to 1) of the way from `start` to `end`, both above zero, where each step is by the same factor.
+pub fn by_factors(start: f64, end: f64, share: f64) -> f64 {
+    start * ((end / start).ln() * share).exp()
 }
 
 /// `from`, `from + step`, ... up to and with `to`.
@@ -122,6 +134,15 @@ mod tests {
         {
             assert!((step_for(span, most) - step).abs() < 1e-9, "{span} in {most}");
         }
+    }
+
+    #[test]
+    fn decades_and_factors_are_powers() {
+        for (value, expected) in [(0.01, 0.01), (0.5, 0.1), (1.0, 1.0), (9.99, 1.0), (250.0, 100.0)] {
+            assert_eq!(decade(value), expected);
+        }
+        assert!((by_factors(2.0, 200.0, 0.5) - 20.0).abs() < 1e-9);
+        assert!((by_factors(2.0, 200.0, 1.0) - 200.0).abs() < 1e-9);
     }
 
     #[test]

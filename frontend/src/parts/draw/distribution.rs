@@ -5,7 +5,7 @@
 //! know what lies between them. Each curve carries its technique's shape and letter, at a height of its own, so that curves
 //! which coincide can be told apart.
 
-use super::axis::{duration, step_for, steps, tick_label};
+use super::axis::{by_factors, decade, duration, step_for, steps, tick_label};
 use super::scene::{Align, Dash, Kind, Label, Scene, SeriesId, Style};
 use super::theme::Ink;
 use tailwater_protocol::Technique;
@@ -113,9 +113,8 @@ impl Range {
         let least_fits = least >= self.least_ms && least < self.least_ms * 20.0;
         let most_fits = most <= self.most_ms && most > self.most_ms * 0.5;
         let step = step_for(most, 10.0);
-        let decade = (least.log10() + 1e-9).floor();
         Self {
-            least_ms: if least_fits { self.least_ms } else { 10_f64.powf(decade) },
+            least_ms: if least_fits { self.least_ms } else { decade(least * (1.0 + 1e-9)) },
             most_ms: if most_fits { self.most_ms } else { (most * 1.04 / step).ceil() * step },
         }
     }
@@ -233,7 +232,7 @@ impl Plot {
         let pieces = if self.scale == Scale::Log && ms1 > ms0 { 24_u32 } else { 1 };
         let start = ms0.max(self.range.least_ms).min(ms1);
         for piece in 1..pieces {
-            let ms = start * (ms1 / start).powf(f64::from(piece) / f64::from(pieces));
+            let ms = by_factors(start, ms1, f64::from(piece) / f64::from(pieces));
             self.vertex(scene, path, (ms, share0 + (share1 - share0) * (ms - ms0) / (ms1 - ms0)));
         }
         self.vertex(scene, path, (ms1, share1));
