@@ -1,16 +1,20 @@
-//! `cargo xtask bench`: what the server costs, measured on loopback, and counted by Valgrind.
+//! `cargo xtask bench`: what server and page cost, measured on loopback, and counted by Valgrind.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::build::{self, Server};
 use crate::child;
 use crate::fault::Fault;
 use crate::install;
 use crate::place::{Place, cargo};
-use crate::tools::Tools;
+use crate::setup;
+use crate::tools::{Need, Tools};
 
 /// The measurement that counts instructions.
 const INSTRUCTIONS: &str = "instructions";
+/// The measurement of the page in a browser.
+const PAGE: &str = "page";
 
 /// Builds server and harness in release and becomes the harness; `arguments` are its own, `--help` among them.
 ///
@@ -18,6 +22,9 @@ const INSTRUCTIONS: &str = "instructions";
 /// Whatever keeps them from being built or started.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     let place = Place::find()?;
+    if arguments.first().is_some_and(|what| what == PAGE) {
+        return page(&place, arguments.get(1..).unwrap_or_default());
+    }
     if arguments.first().is_some_and(|what| what == INSTRUCTIONS) {
         valgrind(&Tools::new(&place))?;
         child::run(&mut build_counted(&place))?;
@@ -57,4 +64,22 @@ fn build(place: &Place, profile: &str, packages: &[&str]) -> Command {
     build.current_dir(&place.root).args(["build", "--profile", profile]);
     build.args(packages.iter().flat_map(|package| ["--package", package]));
     build
+}
+
+/// Builds dashboard and server as `cargo xtask serve` does and measures the page; `arguments` are those of e2e/bench/page.mjs.
+fn page(place: &Place, arguments: &[String]) -> Result<(), Fault> {
+    let needs: Vec<Need> = Need::SERVE.into_iter().chain([Need::Browser, Need::Node]).collect();
+    let tools = setup::prepare(place, &needs)?;
+    if !build::dashboard_is_fresh(place) {
+        child::run(&mut build::dashboard_command(place, &tools))?;
+        build::dashboard_done(place)?;
+    }
+    child::run(&mut Server::Release.command(place))?;
+    let mut script = child::command("node");
+    script.arg("bench/page.mjs").args(arguments).current_dir(place.e2e()).env("PATH", &tools.path);
+    script.env("TAILWATER_BIN", Server::Release.binary(place));
+    if let Some(chromium) = &tools.chromium {
+        script.env("CHROMIUM", chromium);
+    }
+    child::run(&mut script)
 }

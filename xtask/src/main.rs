@@ -52,6 +52,8 @@ Tailwater's own commands
   cargo xtask bench WHAT [OPTIONS]  what the server costs, beside LIMIT and its peers: fan-out, flood, pipe, poll, idle, catch-up, many,
                                     loss, or all of them; --help
   cargo xtask bench instructions    what the server executes for what it does often, counted by Valgrind
+  cargo xtask bench page [OPTIONS]  size of the page, its start, its frames and memory under load, in Chromium; --rounds N,
+                                    --rate N (events/s), --seconds N, --minutes N (for memory), --size N (bytes)
 
 ARGS go to `tailwater serve` (`cargo xtask serve -- --listen 127.0.0.1:8000`).
 
@@ -81,7 +83,9 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
-        other => Err(Fault::Usage(format!("there is no command `{other}`; expected setup, serve, dev, test or crash"))),
+        other => Err(Fault::Usage(format!(
+            "there is no command `{other}`; expected setup, serve, dev, test, crash or bench"
+        ))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
