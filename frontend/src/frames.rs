@@ -15,8 +15,9 @@ use crate::parts::stage::Stage;
 const FRAME_MS: f64 = 1_000.0 / 30.0 - 2.0;
 /// Between two drawings for who asked for less motion.
 const STEP_MS: f64 = 1_000.0;
-/// Between two looks at the figures.
+/// Between two looks at the figures, and while a run has just begun.
 const FIGURES_MS: f64 = 200.0;
+const FRESH_FIGURES_MS: f64 = 100.0;
 /// A visible page that did not run for so long was stopped by something else.
 const STALL_MS: f64 = 1_000.0;
 
@@ -76,7 +77,8 @@ fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
         beat.pace_ms.set(pace_ms + PACE_SHARE * (now_ms - beat.ran_ms.get() - pace_ms));
     }
     beat.ran_ms.set(now_ms);
-    if now_ms - beat.told_ms.get() >= FIGURES_MS {
+    let figures_ms = if feed.is_fresh(now_ms) { FRESH_FIGURES_MS } else { FIGURES_MS };
+    if now_ms - beat.told_ms.get() >= figures_ms {
         beat.told_ms.set(now_ms);
         feed.summarise();
         if let Some(stage) = canvas.borrow_mut().as_mut() {

@@ -35,7 +35,9 @@ const AGAIN_MS: f64 = 2_000.0;
 const PROBE_EVERY_MS: f64 = 30_000.0;
 /// Probes of one round, and of the first one, which the lanes wait for.
 const PROBES: u32 = 40;
-const PROBES_FIRST: u32 = 8;
+const PROBES_FIRST: u32 = 3;
+/// So long a run is fresh.
+const FRESH_S: f64 = 2.0;
 /// What followers that were dropped need to abort their requests.
 const ENDING_MS: f64 = 100.0;
 /// A named stream of no more than this is read from its beginning.
@@ -247,7 +249,9 @@ impl Feed {
 
     /// Keeps a race going until its lanes have to be set up anew.
     async fn tend(self: &Rc<Self>, epoch: u32) {
-        let (mut probed_ms, mut renewed_ms) = (f64::NEG_INFINITY, browser::now_ms());
+        let mut renewed_ms = browser::now_ms();
+        // The first whole round of probes leaves the first events their way.
+        let mut probed_ms = renewed_ms - PROBE_EVERY_MS + TEND_MS / 2.0;
         while self.epoch.get() == epoch {
             let now_ms = browser::now_ms();
             let seen = self.look().await;
@@ -414,6 +418,11 @@ impl Feed {
         if self.frozen.borrow().is_none() {
             self.summary.set(self.race.borrow().summary(browser::now_ms()));
         }
+    }
+
+    /// Whether the run began a moment ago, so that everything on the page is news.
+    pub fn is_fresh(&self, now_ms: f64) -> bool {
+        self.race.borrow().run_s(now_ms) < FRESH_S
     }
 
     /// Hands the race that is shown and the right end of its drawings to `look`.

@@ -100,6 +100,11 @@ impl Race {
         self.measured_from_ms = self.measured_from_ms.max(now_ms);
     }
 
+    /// How long the run has lasted at `now_ms`, s.
+    pub fn run_s(&self, now_ms: f64) -> f64 {
+        (now_ms - self.run_from_ms) / 1_000.0
+    }
+
     /// Where a lane that is switched on begins: where the lane that is furthest is now, else `start`.
     ///
     /// Returns the token and its place in the stream, counted from the common start.
@@ -167,7 +172,7 @@ impl Race {
         if self.settings.source == Source::Generator {
             return Some(self.settings.rate);
         }
-        let seconds = (now_ms - self.run_from_ms) / 1_000.0;
+        let seconds = self.run_s(now_ms);
         let events = self.lanes.iter().map(|lane| lane.tally.events - lane.before()).max().unwrap_or(0);
         (seconds >= 1.0 && events >= 2).then(|| events as f64 / seconds)
     }
@@ -219,7 +224,7 @@ impl Race {
             clock: self.clock,
             path: self.path,
             rate_per_s: self.rate_per_s(now_ms),
-            run_s: (now_ms - self.run_from_ms) / 1_000.0,
+            run_s: self.run_s(now_ms),
             latest: self.latest().to_owned(),
             skipped_bytes: self.skipped_bytes,
         }

@@ -77,9 +77,12 @@ pub fn memo_after<T: PartialEq + Send + Sync + 'static>(
     Computed { memo: held_memo(Box::new(value)), kind: PhantomData }
 }
 
+/// What makes a memo's value from the former one.
+type Make = Box<dyn Fn(Option<&Held>) -> Held + Send + Sync>;
+
 /// Compiled once for all memos.
-fn held_memo(value: Box<dyn Fn(Option<&Held>) -> Held + Send + Sync>) -> Memo<Held> {
-    Memo::new(move |before| value(before))
+fn held_memo(make: Make) -> Memo<Held> {
+    Memo::new(make)
 }
 
 /// A [`Memo`] of any type, whose machinery is one and the same for all of them.
