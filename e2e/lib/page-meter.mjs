@@ -57,3 +57,15 @@ export async function collect(page) {
 export async function paints(page) {
   return page.evaluate(() => Object.fromEntries(performance.getEntriesByType('paint').map(({ name, startTime }) => [name, startTime])))
 }
+
+/** Milliseconds of processor time of every task of the busiest page's main thread, from a trace of the category `toplevel`. */
+export function tasksOfMainThread(trace) {
+  const { traceEvents } = JSON.parse(trace.toString())
+  const thread = ({ pid, tid }) => `${pid}:${tid}`
+  const isMain = ({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain'
+  const tasks = new Map(traceEvents.filter(isMain).map((event) => [thread(event), []]))
+  for (const event of traceEvents) {
+    if (event.ph === 'X' && event.name.endsWith('RunTask')) tasks.get(thread(event))?.push((event.tdur ?? event.dur) / 1_000)
+  }
+  return [...tasks.values()].sort((one, other) => other.length - one.length)[0] ?? []
+}

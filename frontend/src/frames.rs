@@ -11,8 +11,8 @@ use crate::browser;
 use crate::feed::Feed;
 use crate::parts::stage::Stage;
 
-/// Between two drawings: 30 a second.
-const FRAME_MS: f64 = 1_000.0 / 30.0 - 2.0;
+/// Between two drawings: 30 a second, with room for frames that come a little early.
+const FRAME_MS: f64 = 1_000.0 / 30.0 - 4.0;
 /// Between two drawings for who asked for less motion.
 const STEP_MS: f64 = 1_000.0;
 /// Between two looks at the figures, and while a run has just begun.
@@ -86,8 +86,9 @@ fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
             feed.with_shown(now_ms, |race, at_ms| stage.draw_distribution(race, at_ms));
         }
     }
-    // Two frames of the browser for each of ours leave the other half to what arrives.
-    let frame_ms = if calm { STEP_MS } else { FRAME_MS.max(2.0 * beat.pace_ms.get() - 2.0) };
+    // Two frames of the browser for each of ours leave the other half to what arrives. The second one is due after more than
+    // one and a half intervals; waiting for two whole ones would miss it whenever it comes a little early, and take the third.
+    let frame_ms = if calm { STEP_MS } else { FRAME_MS.max(1.5 * beat.pace_ms.get()) };
     if now_ms - beat.drawn_ms.get() >= frame_ms {
         beat.drawn_ms.set(now_ms);
         if let Some(stage) = canvas.borrow_mut().as_mut() {
