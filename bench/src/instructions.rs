@@ -12,7 +12,7 @@ use clap::Args;
 use counted::Counter;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
@@ -98,7 +98,7 @@ fn measured(
     });
     let (few, many) = (few?, many?);
     let instructions = many.saturating_sub(few) as f64 / (2 * times * holds) as f64;
-    eprintln!("{what}: {instructions:.0}");
+    eprintln!("{what}: {}", shown(instructions));
     Ok(Row { what: what.into(), instructions })
 }
 
@@ -120,9 +120,14 @@ fn committable(rows: &[Row]) -> String {
     );
     for Row { what, instructions } in rows {
         // A `String` takes whatever is written to it.
-        let _written = writeln!(text, "| {what} | {instructions:.0} |");
+        let _written = writeln!(text, "| {what} | {} |", shown(*instructions));
     }
     text
+}
+
+/// Three digits at least, so that a hundredth shows.
+fn shown(instructions: f64) -> String {
+    if instructions < 100.0 { format!("{instructions:.1}") } else { format!("{instructions:.0}") }
 }
 
 fn compared(rows: &[Row], committed: &[Row]) -> String {
@@ -135,19 +140,13 @@ fn compared(rows: &[Row], committed: &[Row]) -> String {
             Some(before) => {
                 let ratio = instructions / before;
                 let bold = if (ratio - 1.0).abs() > NOTABLE { "**" } else { "" };
-                (format!("{before:.0}"), format!("{bold}{ratio:.2}{bold}"))
+                (shown(before), format!("{bold}{ratio:.2}{bold}"))
             }
             None => (String::new(), "new".into()),
         };
-        let _written = write!(text, "\n| {what:<width$} | {before:>9} | {instructions:>8.0} | {ratio:>8} |");
+        let _written = write!(text, "\n| {what:<width$} | {before:>9} | {:>8} | {ratio:>8} |", shown(*instructions));
     }
     text
-}
-
-/// The first program of that name on `PATH`.
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| Path::is_file(program))
 }
 
 #[cfg(test)]
@@ -160,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_is_committed_can_be_read_back() {
-        let rows = [row("append", 5120.0), row("delivery, of 100", 70.0)];
+        let rows = [row("append", 5120.0), row("delivery, of 100", 15.3)];
         assert_eq!(parse(&committable(&rows)), rows);
     }
 

@@ -108,6 +108,12 @@ pub(crate) fn settle() -> Result<(), Fault> {
     pin(LOAD_CORE)
 }
 
+/// The first program of that name on `PATH`.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
 fn refused(reason: rustix::io::Errno) -> Fault {
     Fault::Io(reason.into())
 }

@@ -1,7 +1,7 @@
 //! Programs run under Valgrind, which counts what they execute.
 
-use super::on_path;
 use crate::Fault;
+use crate::process::on_path;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader};

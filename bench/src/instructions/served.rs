@@ -48,14 +48,14 @@ pub(super) const TASKS: [Task; 8] = [
     Task { what: "poll, served 304", times: 300, holds: 1, run: Run::Unchanged },
     Task { what: "poll, served an empty page", times: 300, holds: 1, run: Run::Empty },
     Task { what: "poll, served one message", times: 300, holds: 1, run: Run::Data },
-    deliver("NDJSON delivery, one of 100 and of the append", Technique::Ndjson),
-    deliver("SSE delivery, one of 100 and of the append", Technique::Sse),
-    deliver("WebSocket delivery, one of 100 and of the append", Technique::Websocket),
-    deliver("long-poll delivery with the next request, one of 100 and of the append", Technique::LongPoll),
+    deliver("NDJSON delivery, one of 100 and of the append", 100, Technique::Ndjson),
+    deliver("SSE delivery, one of 100 and of the append", 100, Technique::Sse),
+    deliver("WebSocket delivery, one of 100 and of the append", 100, Technique::Websocket),
+    deliver("long-poll delivery with the next request, one of 100 and of the append", 10, Technique::LongPoll),
 ];
 
-const fn deliver(what: &'static str, technique: Technique) -> Task {
-    Task { what, times: 10, holds: READERS, run: Run::Deliver(technique) }
+const fn deliver(what: &'static str, times: usize, technique: Technique) -> Task {
+    Task { what, times, holds: READERS, run: Run::Deliver(technique) }
 }
 
 /// Does a task so often with a fresh server; returns what the server executed from its start to its end.

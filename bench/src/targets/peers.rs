@@ -13,6 +13,7 @@ mod durable_streams;
 mod nchan;
 
 use super::Known;
+use crate::process::on_path;
 use crate::target::Target;
 use std::path::{Path, PathBuf};
 
@@ -66,10 +67,4 @@ fn nginx() -> Result<Nchan, String> {
     let prefix = nginx.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
     let module = prefix.join("lib/nginx/modules/ngx_nchan_module.so");
     if module.is_file() { Ok(Nchan { nginx, module }) } else { Err(format!("there is no {}", module.display())) }
-}
-
-/// The first program of that name on `PATH`.
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
