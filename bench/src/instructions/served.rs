@@ -66,15 +66,19 @@ pub(super) fn count(counter: &Counter, server: &Path, task: &Task, times: usize)
     writer.ask(&protocol::create(STREAM))?;
     let append = protocol::append(STREAM, &[message()]);
     match task.run {
-        Run::Append => repeat(&mut writer, &append, times)?,
+        Run::Append => repeat(&mut writer, &append, times, (204, 0))?,
         Run::Unchanged | Run::Empty | Run::Data => {
             writer.ask(&append)?;
             let first = writer.ask(&protocol::read(STREAM, Technique::Poll, From::Beginning))?;
             let from = if matches!(task.run, Run::Data) { From::Beginning } else { From::At(&first.position) };
             let poll = protocol::read(STREAM, Technique::Poll, from);
             let last = writer.ask(&poll)?;
-            let poll = if matches!(task.run, Run::Unchanged) { last.unchanged } else { poll };
-            repeat(&mut writer, &poll, times)?;
+            let (poll, expected) = match task.run {
+                Run::Unchanged => (last.unchanged, (304, 0)),
+                Run::Data => (poll, (200, 1)),
+                _ => (poll, (200, 0)),
+            };
+            repeat(&mut writer, &poll, times, expected)?;
         }
         Run::Deliver(Technique::LongPoll) => long_poll(server.address, &mut writer, &append, times)?,
         Run::Deliver(technique) => stream(technique, server.address, &mut writer, &append, times)?,
@@ -83,11 +87,9 @@ pub(super) fn count(counter: &Counter, server: &Path, task: &Task, times: usize)
     server.finish()
 }
 
-fn repeat(client: &mut Client, request: &[u8], times: usize) -> Result<(), Fault> {
-    for _ in 0..times {
-        client.ask(request)?;
-    }
-    Ok(())
+/// - `expected`: an answer's status, and its messages.
+fn repeat(client: &mut Client, request: &[u8], times: usize, expected: (u16, usize)) -> Result<(), Fault> {
+    (0..times).try_for_each(|_| client.ask(request)?.is(expected))
 }
 
 /// Appends, each read by every reader of a streaming technique before the next one.
@@ -127,7 +129,9 @@ fn long_poll(address: SocketAddr, writer: &mut Client, append: &[u8], times: usi
         writer.ask(&look)?;
         writer.ask(append)?;
         for (reader, position) in readers.iter_mut().zip(&mut positions) {
-            *position = reader.answer()?.position;
+            let answer = reader.answer()?;
+            answer.is((200, 1))?;
+            *position = answer.position;
         }
     }
     Ok(())
@@ -138,11 +142,27 @@ fn message() -> Vec<u8> {
     [begin, &vec![b'x'; 98 - begin.len()], b"\"}"].concat()
 }
 
-/// What an answer's head said.
+/// What came as an answer.
 #[derive(Debug, Default)]
 struct Answer {
+    status: u16,
     position: String,
     unchanged: Vec<u8>,
+    content: Vec<u8>,
+}
+
+impl Answer {
+    /// Fails unless it is of that status and has so many messages.
+    fn is(&self, expected: (u16, usize)) -> Result<(), Fault> {
+        let came = (self.status, memmem::find_iter(&self.content, MESSAGE_END).count());
+        if came == expected {
+            return Ok(());
+        }
+        Err(Fault::Server(format!(
+            "expected {} messages with {}, came {} with {}",
+            expected.1, expected.0, came.1, came.0
+        )))
+    }
 }
 
 /// A connection that waits for its answers.
@@ -178,12 +198,14 @@ impl Client {
             self.read(&mut |part| {
                 match part {
                     Part::Head(head) if head.is_ok() || head.status == 304 => {
+                        answer.status = head.status;
                         answer.position = protocol::position(&head).unwrap_or_default();
                         answer.unchanged = protocol::unchanged(STREAM, &head).unwrap_or_default();
                     }
                     Part::Head(head) => return Err(Fault::Server(format!("expected an answer, came {head:?}"))),
+                    Part::Piece(piece) => answer.content.extend_from_slice(piece),
                     Part::End => ended = true,
-                    Part::Piece(_) | Part::Ping => {}
+                    Part::Ping => {}
                 }
                 Ok(())
             })?;
