@@ -158,7 +158,7 @@ pub(super) fn attend(
     // What is held here is held by every reader that waits.
     Box::pin(async move {
         while let Some(held) = put_out.take() {
-            let riding = match reader.alone(held).await {
+            let riding = match reader.alone(*held).await {
                 Alone::Aboard(riding) => riding,
                 Alone::Done(write) => return reader.part(write, keep_alive).await,
                 Alone::Gone => return None,
@@ -200,8 +200,8 @@ impl Reader {
 
     /// Until it has caught up and is in a group, or at the end of its answer. On the heap, and only for as long as it lasts:
     /// most readers are in a group most of the time.
-    fn alone(&mut self, put_out: Box<PutOut>) -> LocalBoxFuture<'_, Alone> {
-        Box::pin(self.catch_up(*put_out))
+    fn alone(&mut self, put_out: PutOut) -> LocalBoxFuture<'_, Alone> {
+        Box::pin(self.catch_up(put_out))
     }
 
     async fn catch_up(&mut self, put_out: PutOut) -> Alone {
