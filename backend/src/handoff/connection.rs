@@ -33,7 +33,7 @@ pub(super) const BEYOND_MAX: usize = 64 << 10;
 const SCRATCH_BYTES: usize = 16 << 10;
 /// Kinds of header fields in common that are remembered.
 const STANDINGS_MAX: usize = 256;
-/// How long a connection that is closed waits for the client to close it, too.
+/// How long a WebSocket that is closed waits for the client to close it, too.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// What the connections of one worker share.
@@ -290,15 +290,17 @@ impl Reader {
     async fn say_goodbye(mut self, write: Rc<OwnedWriteHalf>, keep_alive: bool) -> Option<Returned> {
         let mut write = Rc::into_inner(write)?;
         let is_stopping = *self.commons.groups.terms().stop.borrow();
-        if keep_alive && !is_stopping && self.dialect.framing_on_http1() == Framing::Chunk {
+        if self.dialect.framing_on_http1() == Framing::Chunk {
+            if !keep_alive || is_stopping {
+                return None;
+            }
             let stream = self.socket.reunite(write).ok()?;
             return Some(Box::new(Connected { stream, before: self.beyond.into() }));
         }
-        // What the client sends until it has read the end would otherwise take the end away from it.
+        // A WebSocket's client still answers, which would take the end away from it if nobody read that any more.
         let goodbye = async {
             write.shutdown().await?;
             while poll_fn(|context| self.poll_receive(context)).await? > 0 {
-                self.beyond.clear();
                 self.inbox = None;
             }
             io::Result::Ok(())
