@@ -1,0 +1,124 @@
+//! What the hand-off takes for granted of actix-http: when it flushes a connection, and how it ends after an error from there.
+
+use super::harness::within;
+use actix_http::body::BodyStream;
+use actix_http::{HttpService, Response};
+use actix_service::{Service, ServiceFactory};
+use bytes::Bytes;
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::LocalSet;
+
+/// Pieces of the body before it stays pending.
+const PIECES: usize = 3;
+const PIECE_BYTES: usize = 5_000;
+
+/// What a dispatcher did to its connection.
+#[derive(Debug, Default)]
+struct Seen {
+    request: RefCell<Vec<u8>>,
+    written: RefCell<Vec<u8>>,
+    /// Whether the body has said all that it will say.
+    has_sat: Cell<bool>,
+    /// Bytes written when it was flushed afterwards.
+    flushed_at: Cell<Option<usize>>,
+    was_shut_down: Cell<bool>,
+    was_dropped: Cell<bool>,
+    writes: Cell<usize>,
+}
+
+/// A connection that takes a few bytes at a time, often none, and refuses to be flushed once the body has sat down.
+struct Stubborn(Rc<Seen>);
+
+impl AsyncRead for Stubborn {
+    fn poll_read(self: Pin<&mut Self>, _context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let request = self.0.request.take();
+        if request.is_empty() {
+            return Poll::Pending;
+        }
+        out.put_slice(&request);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stubborn {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let writes = self.0.writes.get();
+        self.0.writes.set(writes + 1);
+        if writes % 2 == 0 {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let taken = bytes.len().min(700);
+        self.0.written.borrow_mut().extend_from_slice(&bytes[..taken]);
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.0.has_sat.get() {
+            return Poll::Ready(Ok(()));
+        }
+        self.0.flushed_at.set(Some(self.0.written.borrow().len()));
+        Poll::Ready(Err(io::Error::other("handed over")))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.was_shut_down.set(true);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Stubborn {
+    fn drop(&mut self) {
+        self.0.was_dropped.set(true);
+    }
+}
+
+/// Has actix-http answer one request on such a connection, until its dispatcher ends.
+async fn dispatched() -> Rc<Seen> {
+    let seen = Rc::new(Seen::default());
+    seen.request.replace(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec());
+    let sitting = Rc::clone(&seen);
+    let answer = move |_request| {
+        let (sitting, mut said) = (Rc::clone(&sitting), 0);
+        let body = futures_util::stream::poll_fn(move |_| {
+            if said == PIECES {
+                sitting.has_sat.set(true);
+                return Poll::Pending;
+            }
+            said += 1;
+            Poll::Ready(Some(Ok::<_, Infallible>(Bytes::from(vec![b'x'; PIECE_BYTES]))))
+        });
+        async { Ok::<_, Infallible>(Response::ok().set_body(BodyStream::new(body))) }
+    };
+    let connection = Stubborn(Rc::clone(&seen));
+    let dispatching = async {
+        let service = HttpService::build().h1(answer).new_service(()).await.unwrap();
+        service.call((connection, None)).await
+    };
+    let ended = within("the dispatcher to end", LocalSet::new().run_until(dispatching)).await;
+    assert!(ended.is_err(), "an error of the connection is the dispatcher's");
+    seen
+}
+
+#[tokio::test]
+async fn a_connection_is_flushed_only_when_all_that_was_said_is_written() {
+    let seen = dispatched().await;
+    let written = seen.written.borrow();
+    let body = written.iter().filter(|byte| **byte == b'x').count();
+    assert_eq!((body, seen.flushed_at.get()), (PIECES * PIECE_BYTES, Some(written.len())));
+    assert!(written.ends_with(b"x\r\n"), "the last chunk is whole");
+}
+
+#[tokio::test]
+async fn an_error_of_a_flush_ends_the_dispatcher_without_a_shutdown_or_another_byte() {
+    let seen = dispatched().await;
+    assert!(seen.was_dropped.get(), "whoever waits for the connection gets it");
+    assert!(!seen.was_shut_down.get());
+    assert_eq!(seen.flushed_at.get(), Some(seen.written.borrow().len()));
+}
