@@ -59,6 +59,8 @@ enum Event {
     /// So many bytes came; 0 at the end of what the client sends.
     Came(io::Result<usize>),
     Timer,
+    /// The server stops.
+    Stopped,
 }
 
 /// A long-poll that has to wait.
@@ -101,12 +103,13 @@ impl Connection {
     /// Answers requests; whether there is one at the end that somebody else has to answer.
     async fn serve(&mut self) -> bool {
         let mut stop = self.commons.app.stop.clone();
+        let mut stopped = std::pin::pin!(stop.wait_for(|stop| *stop));
         let mut idle_since = Instant::now();
         loop {
             while !self.unread.is_empty() {
                 // On the heap, and only as long as it lasts; while a long-poll waits there is no such thing.
                 let outcome = match Box::pin(self.next()).await {
-                    Outcome::Waits(wait) => self.wait(wait).await,
+                    Outcome::Waits(wait) => self.wait(wait, stopped.as_mut()).await,
                     outcome => outcome,
                 };
                 match outcome {
@@ -123,7 +126,7 @@ impl Connection {
                         return false;
                     }
                 }
-                _ = stop.wait_for(|stop| *stop) => return false,
+                _ = stopped.as_mut() => return false,
                 () = &mut self.timer => {
                     if self.is_due(idle_since + self.commons.keep_alive) {
                         return false;
@@ -240,14 +243,14 @@ impl Connection {
     }
 
     /// Waits in a group for the first thing to come, or for the end of the hold.
-    async fn wait(&mut self, mut wait: Box<Wait>) -> Outcome {
+    async fn wait(&mut self, mut wait: Box<Wait>, mut stopped: Pin<&mut impl Future>) -> Outcome {
         let Wait { length, until, .. } = *wait;
         let Some(riding) = self.board(&mut wait).await else { return self.page_now(&wait).await };
         if self.timer.deadline() > until {
             self.timer.as_mut().reset(until);
         }
         let put_out = loop {
-            match poll_fn(|context| self.poll_event(&riding, context)).await {
+            match poll_fn(|context| self.poll_event(&riding, stopped.as_mut(), context)).await {
                 Event::PutOut(put_out) => break put_out,
                 // The next request: so the answer has come.
                 Event::Came(Ok(1..)) if riding.was_served() => return self.answered(length),
@@ -266,6 +269,20 @@ impl Connection {
                     None => return self.answered(length),
                 },
                 Event::Timer => {}
+                Event::Stopped => {
+                    return match riding.leave() {
+                        Some(left) if left.rest.is_empty() => {
+                            drop(left);
+                            self.page_now(&wait).await
+                        }
+                        Some(left) => {
+                            let _gone_either_way = write(&self.write, left.rest, self.commons.write_silence_max).await;
+                            Outcome::Ended
+                        }
+                        // It was served, and its task has not heard of it yet.
+                        None => Outcome::Ended,
+                    };
+                }
             }
         };
         if put_out.is_last {
@@ -299,12 +316,20 @@ impl Connection {
     }
 
     /// The next thing to happen while it waits in a group.
-    fn poll_event(&mut self, riding: &Riding, context: &mut Context<'_>) -> Poll<Event> {
+    fn poll_event(
+        &mut self,
+        riding: &Riding,
+        stopped: Pin<&mut impl Future>,
+        context: &mut Context<'_>,
+    ) -> Poll<Event> {
         if let Poll::Ready(put_out) = riding.poll_put_out(context) {
             return Poll::Ready(Event::PutOut(put_out));
         }
         if let Poll::Ready(came) = self.commons.poll_receive(&mut self.read, &mut self.unread, context) {
             return Poll::Ready(Event::Came(came));
+        }
+        if stopped.poll(context).is_ready() {
+            return Poll::Ready(Event::Stopped);
         }
         self.timer.as_mut().poll(context).map(|()| Event::Timer)
     }
