@@ -213,6 +213,9 @@ fn doc(bench: &Bench<'_>) -> Result<(), Fault> {
 
 fn native(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.log.run(&mut bench.cargo(&["test"]))?;
+    // The same protocol where no reader leaves its dispatcher, as behind TLS and on HTTP/2.
+    let mut within = bench.cargo(&["test", "--package", "tailwater", "--test", "protocol"]);
+    bench.log.run(within.env("TAILWATER_TEST_WITHOUT_HAND_OFF", "1"))?;
     // Natively the dashboard is only its models; it is no default member because Trunk builds it.
     bench.log.run(&mut bench.cargo(&["test", "--package", "tailwater-dashboard"]))
 }
