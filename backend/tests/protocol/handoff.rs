@@ -132,7 +132,11 @@ async fn a_connection_whose_long_poll_was_answered_does_not_hold_up_a_stop() {
 #[tokio::test]
 async fn who_takes_nothing_is_cut_and_frees_its_place_while_others_go_on() {
     const MESSAGES: usize = 12;
-    let server = Server::with(|config| config.write_silence_max = Duration::from_secs(2));
+    let server = Server::with(|config| {
+        config.write_silence_max = Duration::from_secs(2);
+        // A dispatcher waits for its client for as long as it takes.
+        config.hand_off = true;
+    });
     let stream = server.stream("it", JSON).await;
     let message = format!("\"{}\"", "x".repeat(1 << 20));
     for technique in STREAMING {
