@@ -1,0 +1,150 @@
+//! Readers that take a kilobyte a second beside a thousand fast ones keep nobody waiting, fill no memory, and miss nothing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what is wrong by failing, in its helpers too"
+)]
+
+mod process;
+
+use process::house::{House, JSON};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+const FAST: usize = 1_000;
+const SLOW: usize = 30;
+const MESSAGES: usize = 600;
+const MESSAGE_BYTES: usize = 10_000;
+/// What no wait may exceed; a loaded machine needs a part of it.
+const DEADLINE: Duration = Duration::from_secs(240);
+/// What the server keeps of the newest messages; the rest is on disk.
+const HOT_MAX_KIB: u64 = 1_024;
+/// What the server may grow by, in KiB: what is kept hot, for each reader that is behind the rest of one page of 64 KiB, and
+/// what the allocator and the store need anyway. Of what the slow ones have still to get, 6 MB each, nothing is in it: they
+/// read page after page from disk. A queue for each of them would come to 180 MB.
+const GROWTH_MAX_KIB: u64 = HOT_MAX_KIB + (FAST + SLOW) as u64 * 64 + 32_000;
+
+/// Where a message begins: nothing else in an answer looks like it.
+fn message(number: usize) -> String {
+    format!("\"#{number:06}{}\"", "x".repeat(MESSAGE_BYTES - 9))
+}
+
+/// One reader's connection, and the next number that it must see.
+struct Reader {
+    stream: TcpStream,
+    unread: Vec<u8>,
+    next: usize,
+}
+
+impl Reader {
+    /// - `room`: of its receive buffer in bytes, if not what the system gives.
+    async fn open(port: u16, live: &str, room: Option<u32>) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(bytes) = room {
+            socket.set_recv_buffer_size(bytes).unwrap();
+        }
+        let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let more = if live == "websocket" { upgrade } else { "" };
+        let request = format!("GET /v1/stream/it?offset=-1&live={live} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut reader = Self { stream, unread: Vec::new(), next: 0 };
+        // Head and first frame: it is at the tail.
+        while !reader.unread.windows(8).any(|window| window == b"upToDate") {
+            reader.more(1 << 10).await;
+        }
+        reader
+    }
+
+    /// Takes up to `bytes`, and checks the numbers in them.
+    async fn more(&mut self, bytes: usize) {
+        let mut piece = vec![0; bytes];
+        let count = timeout(DEADLINE, self.stream.read(&mut piece)).await.expect("bytes in time").unwrap();
+        assert!(count > 0, "the answer ended after {} messages", self.next);
+        self.unread.extend_from_slice(&piece[..count]);
+        let mut seen = 0;
+        while let Some(at) = self.unread[seen..].iter().position(|byte| *byte == b'#').map(|at| seen + at) {
+            let Some(digits) = self.unread.get(at + 1..at + 7) else {
+                seen = at;
+                break;
+            };
+            // Chunks and frames of many messages are cut between, never within the first digits of one.
+            let number: usize = std::str::from_utf8(digits).unwrap().parse().unwrap();
+            assert_eq!(number, self.next, "lost, repeated or out of order");
+            self.next += 1;
+            seen = at + 7;
+        }
+        if self.next > 0 {
+            let kept =
+                self.unread[seen..].iter().position(|byte| *byte == b'#').map_or(self.unread.len(), |at| seen + at);
+            self.unread.drain(..kept);
+        }
+    }
+}
+
+fn resident_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+async fn slow(mut reader: Reader, mut faster: watch::Receiver<bool>) {
+    while reader.next < MESSAGES {
+        let in_haste = *faster.borrow_and_update();
+        reader.more(if in_haste { 1 << 16 } else { 1 << 10 }).await;
+        if !in_haste {
+            tokio::select! {
+                () = sleep(Duration::from_secs(1)) => {}
+                _ = faster.changed() => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory() {
+    let mut house = House::closed(process::Place::new("slow"));
+    let hot = format!("{HOT_MAX_KIB}KiB");
+    house.way.sync = "never";
+    house.way.more.extend(["--hot-max", &hot, "--recycle", "1h"].map(str::to_owned));
+    house.start();
+    house.put("it", &JSON, "").await.expect(201);
+    let (port, process) = (house.place.port, house.server.as_ref().unwrap().id());
+    let (hurry, hurries) = watch::channel(false);
+    let mut behind = Vec::new();
+    for _ in 0..SLOW {
+        behind.push(tokio::spawn(slow(Reader::open(port, "ndjson", Some(4 << 10)).await, hurries.clone())));
+    }
+    let mut fast = Vec::new();
+    for number in 0..FAST {
+        let live = ["websocket", "sse"].get(number % 20).copied().unwrap_or("ndjson");
+        let mut reader = Reader::open(port, live, None).await;
+        fast.push(tokio::spawn(async move {
+            while reader.next < MESSAGES {
+                reader.more(1 << 16).await;
+            }
+        }));
+    }
+    let (before, mut most) = (resident_kib(process), 0);
+    for number in 0..MESSAGES {
+        house.post("it", &JSON, &message(number)).await.expect(204);
+        most = most.max(resident_kib(process));
+    }
+    for reader in fast {
+        timeout(DEADLINE, reader).await.expect("a fast reader has everything in time").unwrap();
+    }
+    most = most.max(resident_kib(process));
+    println!("server: {before} KiB with {FAST} readers, at most {most} KiB during {MESSAGES} messages");
+    assert!(behind.iter().all(|slow| !slow.is_finished()), "the slow ones were not slow");
+    assert!(most <= before + GROWTH_MAX_KIB, "grew from {before} to {most} KiB, more than by {GROWTH_MAX_KIB}");
+    hurry.send_replace(true);
+    for slow in behind {
+        timeout(DEADLINE, slow).await.expect("a slow reader has everything in time").unwrap();
+    }
+}
