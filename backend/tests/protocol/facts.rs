@@ -50,7 +50,7 @@ impl AsyncWrite for Stubborn {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let writes = self.0.writes.get();
         self.0.writes.set(writes + 1);
-        if writes % 2 == 0 {
+        if writes.is_multiple_of(2) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
