@@ -19,7 +19,7 @@ use std::time::Duration;
 use tailwater_protocol::{Offset, Technique};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
-use tokio::task::{spawn_local, yield_now};
+use tokio::task::{consume_budget, spawn_local, yield_now};
 use tokio::time::{Instant, sleep_until};
 
 /// Connections written to before others on this worker get their turn.
@@ -245,6 +245,11 @@ impl Group {
                 // There is no news to tell: each says so in its own words.
                 (Voice::Page(_), Step::Leave) => self.deliver(&Bytes::new(), follow.at(), Then::End).await,
             }
+            // Where something new is always there, nothing else would have its turn.
+            if self.life_ends.get().is_some_and(|end| end <= Instant::now()) {
+                self.end_lives();
+            }
+            consume_budget().await;
             if self.seats.borrow().is_empty()
                 && (step.is_last() || matches!(step, Step::Heartbeat) || matches!(self.voice, Voice::Live(..)))
             {
