@@ -25,6 +25,9 @@ use tokio::time::{Instant, sleep_until};
 /// Connections written to before others on this worker get their turn.
 const WRITES_AT_ONCE: usize = 64;
 
+/// Seats up to which those that were left may stand until the next delivery.
+const SEATS_PRUNED_MIN: usize = 64;
+
 /// The least time between two looks for lives that are over.
 const LIFE_STEP: Duration = Duration::from_millis(50);
 
@@ -75,6 +78,8 @@ pub(super) struct Group {
     /// The highest of its readers' cursors.
     cursor_min: Cell<u64>,
     seats: RefCell<Vec<Rc<Aboard>>>,
+    /// With so many seats it is time to remove those that were left.
+    prune_at: Cell<usize>,
     /// Everything before it was written to everybody aboard.
     at_bytes: Cell<u64>,
     /// Whether seats are being served, when nobody can come aboard.
@@ -163,6 +168,7 @@ impl Groups {
             heads: Rc::clone(&self.heads),
             cursor_min: Cell::new(0),
             seats: RefCell::default(),
+            prune_at: Cell::new(SEATS_PRUNED_MIN),
             at_bytes: Cell::new(from.bytes()),
             is_delivering: Cell::new(false),
             moved: Notify::new(),
@@ -208,7 +214,12 @@ impl Group {
             at_bytes: Cell::new(at.bytes()),
             was_served: Cell::new(false),
         });
-        self.seats.borrow_mut().push(Rc::clone(&aboard));
+        let mut seats = self.seats.borrow_mut();
+        if seats.len() >= self.prune_at.get() {
+            seats.retain(|seat| seat.is_taken());
+            self.prune_at.set((2 * seats.len()).max(SEATS_PRUNED_MIN));
+        }
+        seats.push(Rc::clone(&aboard));
         Ok(Riding(aboard))
     }
 
@@ -236,7 +247,7 @@ impl Group {
                     self.deliver(&piece, follow.at(), if step.is_last() { Then::End } else { Then::Stay }).await;
                 }
                 (Voice::Page(_), Step::Heartbeat) => {
-                    self.seats.borrow_mut().retain(|seat| seat.holding.borrow().is_some());
+                    self.seats.borrow_mut().retain(|seat| seat.is_taken());
                 }
                 (Voice::Page(standing), Step::Batch(batch)) => {
                     let answer = self.answer(standing, batch);
@@ -414,6 +425,10 @@ impl Aboard {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    fn is_taken(&self) -> bool {
+        self.holding.borrow().is_some()
     }
 
     fn recycle_at(&self) -> Option<Instant> {

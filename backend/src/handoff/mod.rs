@@ -7,11 +7,11 @@
 //! 1. [`Reservation`]: a handler reserves its connection, when the connection is ours and exactly one whole request was read from it.
 //! 2. At the tail the body gives its reader away ([`Reservation::sit`]) and stays pending. Actix flushes what it has written; then [`Io`]
 //!    refuses to go on, the dispatcher ends without touching the socket, and its drop leaves the socket in the slot.
-//! 3. [`connection::attend`] goes on with it: a seat in a [`group::Group`] (one per worker, stream and technique, which encodes once and writes
+//! 3. `connection::attend` goes on with it: a seat in a `group::Group` (one per worker, stream and technique, which encodes once and writes
 //!    the same bytes to each), or by itself while it is behind.
 //!    A connection whose request was a poll, a long-poll or a plain append leaves as well, once that is answered ([`Leaving`]): the next
-//!    request that is the same but for stream, query and body ([`pattern::Pattern`]) needs no second check, and is answered in
-//!    [`requests`]; any other goes back.
+//!    request that is the same but for stream, query and body (`pattern::Pattern`) needs no second check, and is answered in
+//!    `requests`; any other goes back.
 //! 4. When the answer ends, the connection goes back to a new dispatcher for its next request.
 //!
 //! It rests on two facts of actix-http, whose version is therefore fixed, and which have their tests in `backend/tests/protocol/`: the
