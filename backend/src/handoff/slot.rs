@@ -78,7 +78,7 @@ impl Slot {
         let mut inner = self.0.borrow_mut();
         let is_one_head =
             memchr::memmem::find(&inner.request, b"\r\n\r\n").is_some_and(|at| at + 4 == inner.request.len());
-        if inner.is_reserved || !is_one_head {
+        if inner.is_reserved || inner.is_too_long() || !is_one_head {
             return None;
         }
         inner.is_reserved = true;
@@ -179,9 +179,17 @@ impl Drop for Leaving {
 }
 
 impl Inner {
+    /// Whether more was read than is remembered, so that what is remembered may end anywhere.
+    fn is_too_long(&self) -> bool {
+        self.request.len() > REQUEST_MAX
+    }
+
     /// What the request under way looks like, if exactly that was read.
     fn pattern(&self, standing: &[u8]) -> Option<Pattern> {
-        let pattern = Pattern::of(&self.request, standing).filter(|_| !self.is_reserved)?;
+        if self.is_reserved || self.is_too_long() {
+            return None;
+        }
+        let pattern = Pattern::of(&self.request, standing)?;
         let is_one = pattern.fit(&self.request).is_some_and(|fitting| fitting.length == self.request.len());
         is_one.then_some(pattern)
     }
@@ -193,5 +201,22 @@ impl Inner {
             self.beyond = BytesMut::new();
             self.request.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_that_is_remembered_in_part_is_not_taken_for_one_request() {
+        let head = "GET /v1/stream/a HTTP/1.1\r\nx: ";
+        let padding = "x".repeat(REQUEST_MAX + 1 - head.len() - 4);
+        let slot = Rc::new(Slot::new(false));
+        slot.note_read(format!("{head}{padding}\r\n\r\nGET /v1/stream/b HTTP/1.1\r\n\r\n").as_bytes());
+        assert!(slot.reserve().is_none() && slot.leave_after_answer(b"").is_none());
+        let slot = Rc::new(Slot::new(false));
+        slot.note_read(format!("{head}\r\n\r\n").as_bytes());
+        assert!(slot.reserve().is_some());
     }
 }
