@@ -77,12 +77,10 @@ impl Dialect {
         let text = self.closing(last);
         match self.framing_on_http1() {
             Framing::Chunk if text.is_empty() => Bytes::from_static(LAST_CHUNK),
-            Framing::Chunk => framed(Framing::Chunk, text.len() + LAST_CHUNK.len(), |out| {
-                out.extend_from_slice(&text);
-            })
-            .into_iter()
-            .chain(LAST_CHUNK.iter().copied())
-            .collect(),
+            Framing::Chunk => {
+                let chunk = framed(Framing::Chunk, text.len(), |out| out.extend_from_slice(&text));
+                [&chunk[..], LAST_CHUNK].concat().into()
+            }
             Framing::Bare | Framing::TextFrame => text,
         }
     }
