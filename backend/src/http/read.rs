@@ -23,8 +23,9 @@ use tailwater_protocol::{Problem, Technique};
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 use tokio::time::Instant;
 
-/// Pages of a live answer at most, in bytes: what is written to one reader keeps all others waiting.
-const LIVE_PAGE_MAX: usize = 64 << 10;
+/// Pages of a live answer at most, in bytes: what is written to one reader keeps all others waiting. With half of it, a reader as quick
+/// as the server is woken for each write, and waking costs more than the page; from 128 KiB on, actix allocates its buffer anew for each.
+const LIVE_PAGE_MAX: usize = 120 << 10;
 
 /// Source: Durable Streams protocol, sections 5.6 to 5.8, and our extensions.
 pub(super) async fn read(

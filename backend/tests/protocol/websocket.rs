@@ -238,19 +238,19 @@ async fn a_frame_beyond_the_body_limit_ends_the_connection_and_says_why() {
 async fn frames_are_small_because_an_answer_waits_for_the_one_under_way() {
     let server = Server::start();
     let stream = server.stream("it", TEXT).await;
-    for _ in 0..20 {
+    for _ in 0..40 {
         stream.append("x".repeat(10_000)).await;
     }
     let whole = stream.get("offset=-1").await;
-    assert_eq!(whole.body.len(), 200_000);
+    assert_eq!(whole.body.len(), 400_000);
     let mut socket = socket(&server, &stream.target("offset=-1&live=websocket")).await.unwrap();
     let mut came = 0;
-    while came < 200_000 {
+    while came < 400_000 {
         let frame = text(&mut socket).await.unwrap();
-        assert!(frame.len() < 70_000, "a frame of {} bytes", frame.len());
+        assert!(frame.len() < 130_000, "a frame of {} bytes", frame.len());
         let frame: Value = serde_json::from_str(&frame).unwrap();
         came += frame["data"].as_str().map_or(0, str::len);
-        assert_eq!(frame["upToDate"] == true, came == 200_000);
+        assert_eq!(frame["upToDate"] == true, came == 400_000);
     }
 }
 
