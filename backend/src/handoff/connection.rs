@@ -15,16 +15,14 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
+use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tailwater_protocol::Offset;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tailwater_protocol::{Offset, Technique};
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 /// What a client may send ahead of the end of its answer.
@@ -64,9 +62,9 @@ pub(super) struct Connected {
 struct Reader {
     commons: Rc<Commons>,
     log: Arc<Log>,
-    voice: Voice,
+    technique: Technique,
     dialect: &'static Dialect,
-    socket: OwnedReadHalf,
+    socket: Rc<TcpStream>,
     /// What came after the request on a connection that is no WebSocket.
     beyond: Vec<u8>,
     /// What came on a WebSocket and is not answered yet.
@@ -78,7 +76,7 @@ enum Alone {
     /// It is in a group.
     Aboard(Riding),
     /// Its answer is written to the end.
-    Done(Rc<OwnedWriteHalf>),
+    Done,
     /// The client left, or does not read.
     Gone,
 }
@@ -110,15 +108,29 @@ impl Commons {
     /// Appends the next bytes from a connection to `out`; how many, 0 at its end.
     pub(super) fn poll_receive(
         &self,
-        socket: &mut OwnedReadHalf,
+        socket: &TcpStream,
         out: &mut Vec<u8>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let mut scratch = self.scratch.borrow_mut();
-        let mut buffer = ReadBuf::new(&mut scratch);
-        ready!(Pin::new(socket).poll_read(context, &mut buffer))?;
-        out.extend_from_slice(buffer.filled());
-        Poll::Ready(Ok(buffer.filled().len()))
+        loop {
+            ready!(socket.poll_read_ready(context))?;
+            let mut received = None;
+            let tried = socket.try_io(Interest::READABLE, || {
+                let bytes = socket.try_read(&mut scratch)?;
+                received = Some(bytes);
+                // What comes short was the last there is: to say so spares asking again.
+                if (1..scratch.len()).contains(&bytes) { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match (received, tried) {
+                (Some(bytes), _) => {
+                    out.extend_from_slice(&scratch[..bytes]);
+                    return Poll::Ready(Ok(bytes));
+                }
+                (None, Err(error)) if error.kind() != ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+                (None, _) => {}
+            }
+        }
     }
 
     /// The one that stands for all that are equal.
@@ -158,9 +170,9 @@ pub(super) fn attend(
     // What is held here is held by every reader that waits.
     Box::pin(async move {
         while let Some(held) = put_out.take() {
-            let riding = match reader.alone(*held).await {
+            let riding = match reader.alone(held).await {
                 Alone::Aboard(riding) => riding,
-                Alone::Done(write) => return reader.part(write, keep_alive).await,
+                Alone::Done => return reader.part(keep_alive).await,
                 Alone::Gone => return None,
             };
             while put_out.is_none() {
@@ -182,11 +194,10 @@ pub(super) fn attend(
 impl Reader {
     fn new(commons: Rc<Commons>, stream: TcpStream, live: Live, beyond: &[u8]) -> (Self, PutOut) {
         let LiveParts { log, at, place, technique, dialect } = live.into_parts();
-        let (socket, write) = stream.into_split();
-        let voice = Voice::Live(technique, dialect);
-        let mut reader = Self { commons, log, voice, dialect, socket, beyond: Vec::new(), inbox: None };
+        let socket = Rc::new(stream);
+        let holding = Holding { socket: Rc::clone(&socket), place };
+        let mut reader = Self { commons, log, technique, dialect, socket, beyond: Vec::new(), inbox: None };
         reader.take(beyond);
-        let holding = Holding { socket: Rc::new(write), place };
         (reader, PutOut { holding, rest: Bytes::new(), at, is_last: false })
     }
 
@@ -200,8 +211,9 @@ impl Reader {
 
     /// Until it has caught up and is in a group, or at the end of its answer. On the heap, and only for as long as it lasts:
     /// most readers are in a group most of the time.
-    fn alone(&mut self, put_out: PutOut) -> LocalBoxFuture<'_, Alone> {
-        Box::pin(self.catch_up(put_out))
+    #[expect(clippy::boxed_local, reason = "a box emptied by the caller would last as long as the wait")]
+    fn alone(&mut self, put_out: Box<PutOut>) -> LocalBoxFuture<'_, Alone> {
+        Box::pin(self.catch_up(*put_out))
     }
 
     async fn catch_up(&mut self, put_out: PutOut) -> Alone {
@@ -211,7 +223,7 @@ impl Reader {
                 return Alone::Gone;
             }
             if is_last {
-                return Alone::Done(holding.socket);
+                return Alone::Done;
             }
             if let Some(reply) = self.answer().await {
                 (rest, is_last) = match reply {
@@ -221,7 +233,8 @@ impl Reader {
                 continue;
             }
             rest = Bytes::new();
-            let group = self.commons.groups.find(&self.log, &self.voice, at);
+            let voice = Voice::Live(self.technique, self.dialect);
+            let group = self.commons.groups.find(&self.log, &voice, at);
             match at.cmp(&group.at()) {
                 Ordering::Less => {
                     (rest, at, is_last) = self.next_page(at, group.at(), holding.place.cursors).await;
@@ -268,7 +281,7 @@ impl Reader {
     /// Takes what the client sends; how many bytes that were, 0 when it has left.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut piece = Vec::new();
-        let received = ready!(self.commons.poll_receive(&mut self.socket, &mut piece, context));
+        let received = ready!(self.commons.poll_receive(&self.socket, &mut piece, context));
         self.take(&piece);
         Poll::Ready(received)
     }
@@ -283,23 +296,22 @@ impl Reader {
     }
 
     /// The end of the answer: on to the next request, or goodbye.
-    fn part(self, write: Rc<OwnedWriteHalf>, keep_alive: bool) -> LocalBoxFuture<'static, Option<Returned>> {
-        Box::pin(self.say_goodbye(write, keep_alive))
+    fn part(self, keep_alive: bool) -> LocalBoxFuture<'static, Option<Returned>> {
+        Box::pin(self.say_goodbye(keep_alive))
     }
 
-    async fn say_goodbye(mut self, write: Rc<OwnedWriteHalf>, keep_alive: bool) -> Option<Returned> {
-        let mut write = Rc::into_inner(write)?;
+    async fn say_goodbye(mut self, keep_alive: bool) -> Option<Returned> {
         let is_stopping = *self.commons.groups.terms().stop.borrow();
         if self.dialect.framing_on_http1() == Framing::Chunk {
             if !keep_alive || is_stopping {
                 return None;
             }
-            let stream = self.socket.reunite(write).ok()?;
+            let stream = Rc::into_inner(self.socket)?;
             return Some(Box::new(Connected { stream, before: self.beyond.into() }));
         }
         // A WebSocket's client still answers, which would take the end away from it if nobody read that any more.
         let goodbye = async {
-            write.shutdown().await?;
+            Rc::get_mut(&mut self.socket).ok_or(ErrorKind::NotConnected)?.shutdown().await?;
             while poll_fn(|context| self.poll_receive(context)).await? > 0 {
                 self.inbox = None;
             }
@@ -314,14 +326,14 @@ impl Reader {
 ///
 /// # Errors
 /// When the client has left, or takes nothing for `silence_max`.
-pub(super) async fn write(socket: &OwnedWriteHalf, mut bytes: Bytes, silence_max: Duration) -> io::Result<()> {
+pub(super) async fn write(socket: &TcpStream, mut bytes: Bytes, silence_max: Duration) -> io::Result<()> {
     while !bytes.is_empty() {
         match socket.try_write(&bytes) {
             Ok(written) => bytes.advance(written),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 // On the heap, for few have to wait.
                 let writable = Box::pin(timeout(silence_max, socket.writable()));
-                writable.await.map_err(|_| io::ErrorKind::TimedOut)??;
+                writable.await.map_err(|_| ErrorKind::TimedOut)??;
             }
             Err(error) => return Err(error),
         }

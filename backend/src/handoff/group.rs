@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tailwater_protocol::{Offset, Technique};
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::{consume_budget, spawn_local, yield_now};
 use tokio::time::{Instant, sleep_until};
@@ -124,7 +124,7 @@ pub(super) struct Riding(Rc<Aboard>);
 /// What a reader has with it.
 #[derive(Debug)]
 pub(super) struct Holding {
-    pub(super) socket: Rc<OwnedWriteHalf>,
+    pub(super) socket: Rc<TcpStream>,
     pub(super) place: Place,
 }
 

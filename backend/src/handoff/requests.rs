@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tailwater_protocol::{Offset, Technique};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Bodies up to here are written in one piece with their head.
@@ -29,8 +28,7 @@ const JOINED_MAX: usize = 4 << 10;
 struct Connection {
     commons: Rc<Commons>,
     pattern: Pattern,
-    read: OwnedReadHalf,
-    write: Rc<OwnedWriteHalf>,
+    socket: Rc<TcpStream>,
     /// Received and not answered yet.
     unread: Vec<u8>,
     /// Fires at the next deadline or before it; setting it anew for each request would cost more than to look again.
@@ -84,17 +82,15 @@ pub(super) fn attend(
     mut pattern: Pattern,
     unread: Vec<u8>,
 ) -> LocalBoxFuture<'static, Option<Returned>> {
-    let (read, write) = stream.into_split();
     pattern.standing = commons.standing(pattern.standing);
     let timer = Box::pin(sleep(commons.keep_alive));
     let (last_log, last_group) = (None, None);
-    let mut connection =
-        Connection { commons, pattern, read, write: Rc::new(write), unread, timer, last_log, last_group };
+    let mut connection = Connection { commons, pattern, socket: Rc::new(stream), unread, timer, last_log, last_group };
     Box::pin(async move {
         if !connection.serve().await {
             return None;
         }
-        let stream = connection.read.reunite(Rc::into_inner(connection.write)?).ok()?;
+        let stream = Rc::into_inner(connection.socket)?;
         Some(Box::new(Connected { stream, before: connection.unread.into() }))
     })
 }
@@ -121,7 +117,7 @@ impl Connection {
             }
             tokio::select! {
                 biased;
-                received = poll_fn(|context| self.commons.poll_receive(&mut self.read, &mut self.unread, context)) => {
+                received = poll_fn(|context| self.commons.poll_receive(&self.socket, &mut self.unread, context)) => {
                     if received.unwrap_or(0) == 0 {
                         return false;
                     }
@@ -147,7 +143,7 @@ impl Connection {
         let outcome = match self.pattern.method() {
             _ if fitting.head_length as u64 > self.commons.app.config.head_max => Outcome::Other,
             Method::Get => match self.known(&fitting) {
-                Some(answer) => outcome(&write(&self.write, answer, self.commons.write_silence_max).await),
+                Some(answer) => outcome(&write(&self.socket, answer, self.commons.write_silence_max).await),
                 None => self.get(&fitting).await,
             },
             Method::Post { .. } => self.post(&fitting).await,
@@ -276,7 +272,7 @@ impl Connection {
                             self.page_now(&wait).await
                         }
                         Some(left) => {
-                            let _gone_either_way = write(&self.write, left.rest, self.commons.write_silence_max).await;
+                            let _gone_either_way = self.write_rest(&left).await;
                             Outcome::Ended
                         }
                         // It was served, and its task has not heard of it yet.
@@ -289,12 +285,17 @@ impl Connection {
             drop(put_out);
             return self.page_now(&wait).await;
         }
-        let rest = put_out.rest.clone();
+        let rest = self.write_rest(&put_out);
         drop(put_out);
-        match write(&self.write, rest, self.commons.write_silence_max).await {
+        match rest.await {
             Ok(()) => self.answered(length),
             Err(_) => Outcome::Ended,
         }
+    }
+
+    /// Writes what did not go out in its group. On the heap, for most of those who wait never need it.
+    fn write_rest(&self, put_out: &PutOut) -> LocalBoxFuture<'_, io::Result<()>> {
+        Box::pin(write(&self.socket, put_out.rest.clone(), self.commons.write_silence_max))
     }
 
     /// A seat in the group that waits where `wait` does; `None` when there is something to answer already.
@@ -305,7 +306,7 @@ impl Connection {
                 return None;
             }
             if wait.at == group.at() {
-                let holding = Holding { socket: Rc::clone(&self.write), place: wait.place.take()? };
+                let holding = Holding { socket: Rc::clone(&self.socket), place: wait.place.take()? };
                 match group.board(holding, wait.at) {
                     Ok(riding) => return Some(riding),
                     Err(holding) => wait.place = Some(holding.place),
@@ -325,7 +326,7 @@ impl Connection {
         if let Poll::Ready(put_out) = riding.poll_put_out(context) {
             return Poll::Ready(Event::PutOut(put_out));
         }
-        if let Poll::Ready(came) = self.commons.poll_receive(&mut self.read, &mut self.unread, context) {
+        if let Poll::Ready(came) = self.commons.poll_receive(&self.socket, &mut self.unread, context) {
             return Poll::Ready(Event::Came(came));
         }
         if stopped.poll(context).is_ready() {
@@ -413,7 +414,7 @@ impl Connection {
             }
         }
         let slices = [&head[..], &parts[0], &parts[1], &parts[2]].map(IoSlice::new);
-        let written = match self.write.try_write_vectored(&slices) {
+        let written = match self.socket.try_write_vectored(&slices) {
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Outcome::Ended,
@@ -438,7 +439,7 @@ impl Connection {
             let passed = written.min(part.len());
             part.advance(passed);
             written -= passed;
-            write(&self.write, part, self.commons.write_silence_max).await?;
+            write(&self.socket, part, self.commons.write_silence_max).await?;
         }
         Ok(())
     }

@@ -88,7 +88,7 @@ where
         Box::pin(async move {
             loop {
                 let slot = Rc::new(Slot::new(!connected.before.is_empty()));
-                dispatch(&*http, *connected, &slot, &counted).await;
+                dispatch(&*http, connected, &slot, &counted).await;
                 let Some(going_on) = go_on(&commons, &slot) else { break };
                 drop(slot);
                 let Some(returned) = going_on.await else { break };
@@ -103,9 +103,10 @@ where
 }
 
 /// Serves requests until a reader leaves the dispatcher, or the connection ends. On the heap, and only as long as it lasts.
+#[expect(clippy::boxed_local, reason = "a box emptied by the caller would last as long as the connection")]
 fn dispatch<'h, S>(
     http: &'h S,
-    Connected { stream, before }: Connected,
+    connected: Returned,
     slot: &Rc<Slot>,
     counted: &Rc<Connection>,
 ) -> LocalBoxFuture<'h, ()>
@@ -114,6 +115,7 @@ where
     S::Future: 'h,
     S::Error: fmt::Debug,
 {
+    let Connected { stream, before } = *connected;
     let peer = stream.peer_addr().ok();
     let io = Io::new(stream, before, Rc::clone(slot), Rc::clone(counted));
     let trace = |ended: Result<(), S::Error>| {
