@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io::ErrorKind;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -231,12 +232,14 @@ impl Group {
     /// Serves everybody aboard, to the end. `remove` makes the group unfindable; nobody comes aboard after it.
     async fn run(&self, terms: Terms, remove: impl FnOnce()) {
         let mut follow = Follow::new(Arc::clone(&self.log), self.at(), false, terms);
+        let mut life_over = pin!(self.life_over());
         loop {
             let step = tokio::select! {
                 biased;
                 step = follow.next() => step,
-                () = self.life_over() => {
+                () = life_over.as_mut() => {
                     self.end_lives();
+                    life_over.set(self.life_over());
                     continue;
                 }
             };

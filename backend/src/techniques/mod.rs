@@ -13,12 +13,13 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use std::convert::Infallible;
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater_protocol::{Offset, Technique};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What a log is followed with.
 #[derive(Debug, Clone)]
@@ -76,6 +77,8 @@ pub struct Follow {
     greets: bool,
     ended: bool,
     quiet_until: Instant,
+    /// Fires when the silence is over or before it; setting it anew for each step would cost more than to look again.
+    timer: Pin<Box<Sleep>>,
 }
 
 impl Follow {
@@ -85,7 +88,8 @@ impl Follow {
     pub fn new(log: Arc<Log>, from: Offset, greets: bool, terms: Terms) -> Self {
         let tail = log.tail();
         let quiet_until = Instant::now() + terms.heartbeat;
-        Self { log, from, terms, tail, greets, ended: false, quiet_until }
+        let timer = Box::pin(sleep_until(quiet_until));
+        Self { log, from, terms, tail, greets, ended: false, quiet_until, timer }
     }
 
     /// The log that is followed.
@@ -119,20 +123,22 @@ impl Follow {
             if *self.terms.stop.borrow() {
                 return Step::Leave;
             }
-            let batch = match self.log.read(self.from, self.terms.page_max).await {
-                Ok(batch) => batch,
-                Err(ReadError::Store(error)) => {
-                    tracing::error!("stream {}: a live answer ends at {}: {error}", self.log.name(), self.from);
-                    return Step::Leave;
+            if self.greets || self.tail.borrow().has_news(self.from) {
+                let batch = match self.log.read(self.from, self.terms.page_max).await {
+                    Ok(batch) => batch,
+                    Err(ReadError::Store(error)) => {
+                        tracing::error!("stream {}: a live answer ends at {}: {error}", self.log.name(), self.from);
+                        return Step::Leave;
+                    }
+                    Err(ReadError::Gone { .. } | ReadError::InsideMessage { .. } | ReadError::Deleted) => {
+                        return Step::Leave;
+                    }
+                };
+                if self.greets || !batch.data.is_empty() || batch.closed() {
+                    self.greets = false;
+                    self.from = batch.next;
+                    return Step::Batch(batch);
                 }
-                Err(ReadError::Gone { .. } | ReadError::InsideMessage { .. } | ReadError::Deleted) => {
-                    return Step::Leave;
-                }
-            };
-            if self.greets || !batch.data.is_empty() || batch.closed() {
-                self.greets = false;
-                self.from = batch.next;
-                return Step::Batch(batch);
             }
             let from = self.from;
             tokio::select! {
@@ -142,7 +148,13 @@ impl Follow {
                     Ok(tail) if tail.state != State::Deleted => {}
                     _ => return Step::Leave,
                 },
-                () = sleep_until(self.quiet_until) => return Step::Heartbeat,
+                () = &mut self.timer => {
+                    if self.quiet_until <= Instant::now() {
+                        return Step::Heartbeat;
+                    }
+                    self.timer.as_mut().reset(self.quiet_until);
+                    continue;
+                }
             }
             // Whoever appends at this moment comes first, so that one write brings what they all appended.
             yield_now().await;
