@@ -257,7 +257,7 @@ impl Reader {
         let page_max = self.commons.groups.terms().page_max;
         match self.log.read_until(at, until, page_max).await {
             Ok(batch) => {
-                let (next, kind) = (batch.next, self.log.config().kind());
+                let (next, kind) = (batch.next, self.log.kind());
                 let piece = self.dialect.piece_on_http1(kind, &Step::Batch(batch), cursors.now());
                 (piece, next, false)
             }

@@ -317,7 +317,7 @@ impl Group {
 
     /// A step of a live answer, its end included.
     fn piece(&self, dialect: &Dialect, step: &Step) -> Bytes {
-        let piece = dialect.piece_on_http1(self.log.config().kind(), step, self.cursor());
+        let piece = dialect.piece_on_http1(self.log.kind(), step, self.cursor());
         if step.is_last() { [piece, dialect.closing_on_http1(step)].concat().into() } else { piece }
     }
 

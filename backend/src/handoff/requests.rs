@@ -377,7 +377,7 @@ impl Connection {
         if !is_ours {
             return Outcome::Other;
         }
-        let Ok(payload) = Payload::parse(log.config().kind(), Bytes::copy_from_slice(fitting.body)) else {
+        let Ok(payload) = Payload::parse(log.kind(), Bytes::copy_from_slice(fitting.body)) else {
             return Outcome::Other;
         };
         // Refused, it changed nothing, and will be refused in words.

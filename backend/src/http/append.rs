@@ -48,7 +48,7 @@ fn read(log: &Arc<Log>, map: &HeaderMap, body: Bytes, close: bool) -> Result<Opt
         true => Err(PayloadError::Empty.into()),
         false => {
             check_type(log, map)?;
-            Ok(Some(Payload::parse(log.config().kind(), body)?))
+            Ok(Some(Payload::parse(log.kind(), body)?))
         }
     }
 }

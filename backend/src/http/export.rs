@@ -51,7 +51,7 @@ enum Stage {
 
 impl Export {
     fn new(log: Arc<Log>, from: Offset, page_max: usize) -> Self {
-        let kind = log.config().kind();
+        let kind = log.kind();
         // Boundaries between messages that are not JSON would be lost on a common line.
         let read_max = if kind == ContentKind::Json { page_max } else { 1 };
         let until = log.tail_now().next;

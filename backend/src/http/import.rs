@@ -106,7 +106,7 @@ impl<'a> Filling<'a> {
     async fn begin(app: &'a App, name: &StreamName, head: &Head) -> Result<Self, Refusal> {
         let shift_bytes = offset("earliestOffset", &head.earliest_offset)?.bytes();
         let importing = app.streams.import(name, config(&head.configuration)?).await?;
-        let kind = importing.log().config().kind();
+        let kind = importing.log().kind();
         Ok(Self { importing, kind, gathered: Vec::new(), gathered_bytes: 0, next_bytes: 0, shift_bytes })
     }
 

@@ -77,7 +77,7 @@ impl<'a> Page<'a> {
 
     /// The body, if the status has one.
     pub fn body(&self) -> Option<Pieces> {
-        (self.status() == StatusCode::OK).then(|| Pieces::of(self.log.config().kind(), self.batch.data.clone()))
+        (self.status() == StatusCode::OK).then(|| Pieces::of(self.log.kind(), self.batch.data.clone()))
     }
 }
 

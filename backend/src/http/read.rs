@@ -142,7 +142,7 @@ fn stream(request: &HttpRequest, technique: Technique, live: Live) -> HttpRespon
     // Nothing on the path may keep it back, change it or store it.
     response.insert_header((CACHE_CONTROL, cache));
     response.insert_header(("x-accel-buffering", "no"));
-    if technique == Technique::Sse && live.log().config().kind() == ContentKind::Binary {
+    if technique == Technique::Sse && live.log().kind() == ContentKind::Binary {
         response.insert_header((headers::STREAM_SSE_DATA_ENCODING, "base64"));
     }
     response.streaming(live.into_body(reserve(request).map(|it| take_over(request, Rc::new(it)))))

@@ -352,7 +352,7 @@ impl Writer {
     }
 
     async fn append(&self, body: Vec<u8>) -> Result<(), WriteError> {
-        let payload = Payload::parse(self.log.config().kind(), body.into())?;
+        let payload = Payload::parse(self.log.kind(), body.into())?;
         self.log.append(Append { payload: Some(payload), ..Append::default() }).await?;
         Ok(())
     }

@@ -57,7 +57,8 @@ impl StreamConfig {
 
     /// Whether `content_type` names the same media type; parameters and case do not count.
     pub fn same_type(&self, content_type: &str) -> bool {
-        essence(&self.content_type).eq_ignore_ascii_case(essence(content_type))
+        // As a rule they are the same to the byte.
+        *self.content_type == *content_type || essence(&self.content_type).eq_ignore_ascii_case(essence(content_type))
     }
 
     /// The position before the stream's own first message.

@@ -41,6 +41,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tailwater_protocol::Offset;
+use tailwater_protocol::headers::ContentKind;
 use tokio::sync::watch;
 
 /// Where a log ends: a state that can be looked at and watched, not an event.
@@ -142,6 +143,7 @@ pub struct Log {
     id: StreamId,
     name: StreamName,
     config: StreamConfig,
+    kind: ContentKind,
     created: SystemTime,
     store: Arc<dyn Store>,
     wall: Wall,
@@ -185,6 +187,7 @@ impl Log {
             id: known.stream,
             name: known.name,
             life: Life::new(known.config.expiry, wall),
+            kind: known.config.kind(),
             config: known.config,
             created: known.created,
             store,
@@ -222,6 +225,11 @@ impl Log {
     /// The stream's configuration.
     pub fn config(&self) -> &StreamConfig {
         &self.config
+    }
+
+    /// What its bytes are.
+    pub fn kind(&self) -> ContentKind {
+        self.kind
     }
 
     /// When it was created.

@@ -317,7 +317,7 @@ async fn announce(shared: &Shared, entry: &Entry, name: &StreamName, attempt: At
     let missing = || format!("the wake stream `{name}` does not exist: create it");
     let log = shared.streams.find(name).ok_or_else(missing)?;
     let event = wire::wake_event(&entry.id, attempt.key.generation, &attempt.stream, shared.now());
-    let payload = Payload::parse(log.config().kind(), Bytes::from(event)).map_err(|fault| fault.to_string())?;
+    let payload = Payload::parse(log.kind(), Bytes::from(event)).map_err(|fault| fault.to_string())?;
     let append = Append { payload: Some(payload), ..Append::default() };
     log.append(append).await.map_err(|fault| format!("the wake stream `{name}`: {fault}"))?;
     Ok(Outcome::Taken)

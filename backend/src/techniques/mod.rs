@@ -233,7 +233,7 @@ impl Live {
 
     /// What a step looks like on the wire, the end of the answer included when it is the last.
     pub fn piece(&self, step: &Step) -> Bytes {
-        let kind = self.log().config().kind();
+        let kind = self.log().kind();
         let piece = self.dialect.piece(kind, step, self.place.cursors.now());
         let closing = if step.is_last() { self.dialect.closing(step) } else { Bytes::new() };
         match (piece.is_empty(), closing.is_empty()) {

@@ -198,7 +198,7 @@ async fn same_fork(log: Arc<Log>, request: &ForkRequest) -> Result<Created, Crea
 /// Whether `fork` left its source where `request` says, whichever way it is said.
 async fn leaves_at(log: &Arc<Log>, fork: &Fork, request: &ForkRequest) -> bool {
     let Some(at) = request.at else { return request.sub == 0 };
-    if log.config().kind() == ContentKind::Json && request.sub > 0 {
+    if log.kind() == ContentKind::Json && request.sub > 0 {
         return leave(log, Some(at), request.sub).await.is_ok_and(|leaving| leaving.at == fork.at);
     }
     at.bytes().checked_add(request.sub) == fork.at.bytes().checked_add(fork.sub)

@@ -148,7 +148,7 @@ async fn append(log: &Arc<Log>, request: Request<'_>) -> Result<(bool, Appended)
     let payload = match request.append {
         // As with a POST: a closed stream says so, whatever else is wrong.
         Some(value) if log.tail_now().closed() => Some(Payload::unread(value.get().to_owned().into())),
-        Some(value) => Some(payload(log.config().kind(), value)?),
+        Some(value) => Some(payload(log.kind(), value)?),
         None if request.close => None,
         None => return Err(FrameRefusal::NotARequest("it has neither".into())),
     };
