@@ -3,6 +3,7 @@
 use super::answers::Answers;
 use super::group::{Groups, Holding, PutOut, Riding, Voice};
 use super::head::Heads;
+use super::pattern::Pattern;
 use crate::cursor::Cursors;
 use crate::dialect::{Dialect, Framing};
 use crate::http::{App, explain};
@@ -29,8 +30,8 @@ use tokio::time::timeout;
 pub(super) const BEYOND_MAX: usize = 64 << 10;
 /// Read at once from any connection of a worker.
 const SCRATCH_BYTES: usize = 16 << 10;
-/// Kinds of header fields in common that are remembered.
-const STANDINGS_MAX: usize = 256;
+/// Kinds of requests that are remembered.
+const PATTERNS_MAX: usize = 256;
 /// How long a WebSocket that is closed waits for the client to close it, too.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -45,8 +46,8 @@ pub(super) struct Commons {
     /// Silence after which a client that does not read is given up.
     pub(super) write_silence_max: Duration,
     pub(super) answers: Answers,
-    /// Header fields that answers have in common, one of each kind: one per origin that asks.
-    standings: RefCell<HashSet<Rc<[u8]>>>,
+    /// What requests look like, one of each kind: most clients of a kind send the same to the byte.
+    patterns: RefCell<HashSet<Rc<Pattern>>>,
     scratch: RefCell<Box<[u8]>>,
 }
 
@@ -90,7 +91,7 @@ impl Commons {
             keep_alive: app.config.keep_alive,
             write_silence_max: app.config.write_silence_max,
             answers: Answers::default(),
-            standings: RefCell::default(),
+            patterns: RefCell::default(),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
             app,
         }
@@ -134,16 +135,17 @@ impl Commons {
     }
 
     /// The one that stands for all that are equal.
-    pub(super) fn standing(&self, standing: Rc<[u8]>) -> Rc<[u8]> {
-        let mut all = self.standings.borrow_mut();
-        if let Some(same) = all.get(&standing) {
+    pub(super) fn pattern(&self, pattern: Pattern) -> Rc<Pattern> {
+        let mut all = self.patterns.borrow_mut();
+        if let Some(same) = all.get(&pattern) {
             return Rc::clone(same);
         }
-        if all.len() >= STANDINGS_MAX {
+        if all.len() >= PATTERNS_MAX {
             all.clear();
         }
-        all.insert(Rc::clone(&standing));
-        standing
+        let pattern = Rc::new(pattern);
+        all.insert(Rc::clone(&pattern));
+        pattern
     }
 }
 

@@ -1,24 +1,22 @@
 //! Requests like the one before: told from others by their bytes. No I/O.
 
-use bytes::Bytes;
-use std::ops::Range;
 use std::rc::Rc;
 
 /// What a request looks like that actix has parsed, routed, checked and answered: the next one that differs only in where it
 /// reads, or in what it appends, need not be checked again.
-#[derive(Debug, Clone)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pattern {
     method: Method,
-    /// Everything after the request line, the blank line included.
-    fields: Bytes,
-    /// The value in `fields` that may differ.
-    varying: Option<Range<usize>>,
+    /// Everything after the request line up to the value that may differ; if none may, to the blank line.
+    before: Box<[u8]>,
+    /// Everything after that value, the blank line included.
+    after: Option<Box<[u8]>>,
     /// The header fields that everything before the handler adds to each answer.
     pub(super) standing: Rc<[u8]>,
 }
 
 /// What such a request does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) enum Method {
     /// Reads.
     Get,
@@ -99,7 +97,11 @@ impl Pattern {
         if is_post && varying.is_none() {
             return None;
         }
-        Some(Self { method, fields: Bytes::copy_from_slice(fields), varying, standing: standing.into() })
+        let (before, after) = match varying {
+            None => (fields, None),
+            Some(varying) => (&fields[..varying.start], Some(fields[varying.end..].into())),
+        };
+        Some(Self { method, before: before.into(), after, standing: standing.into() })
     }
 
     /// What its requests do.
@@ -137,15 +139,12 @@ impl Pattern {
 
     /// The value that may differ, and how long the fields are.
     fn fit_fields<'a>(&self, rest: &'a [u8]) -> Option<(Option<&'a str>, usize)> {
-        let Some(varying) = &self.varying else {
-            return rest.starts_with(&self.fields).then_some((None, self.fields.len()));
-        };
-        let (before, after) = (&self.fields[..varying.start], &self.fields[varying.end..]);
-        let from_value = rest.strip_prefix(before)?;
+        let from_value = rest.strip_prefix(&*self.before)?;
+        let Some(after) = &self.after else { return Some((None, self.before.len())) };
         let length = memchr::memchr(b'\r', from_value)?;
         // Spaces around a value are the field's, as they were in the pattern.
         let value = std::str::from_utf8(&from_value[..length]).ok().filter(|value| value.trim() == *value)?;
-        from_value[length..].starts_with(after).then_some((Some(value), before.len() + length + after.len()))
+        from_value[length..].starts_with(after).then_some((Some(value), self.before.len() + length + after.len()))
     }
 }
 

@@ -27,7 +27,7 @@ const JOINED_MAX: usize = 4 << 10;
 /// A connection between two requests.
 struct Connection {
     commons: Rc<Commons>,
-    pattern: Pattern,
+    pattern: Rc<Pattern>,
     socket: Rc<TcpStream>,
     /// Received and not answered yet.
     unread: Vec<u8>,
@@ -69,8 +69,8 @@ struct Wait {
     at: Offset,
     cursors: Cursors,
     until: Instant,
-    /// Given away while it waits.
-    place: Option<Place>,
+    /// Given away while it waits; on the heap, for that is most of the time.
+    place: Option<Box<Place>>,
 }
 
 /// Answers requests that fit `pattern`; returns the connection with the first one that does not.
@@ -79,10 +79,10 @@ struct Wait {
 pub(super) fn attend(
     commons: Rc<Commons>,
     stream: TcpStream,
-    mut pattern: Pattern,
+    pattern: Pattern,
     unread: Vec<u8>,
 ) -> LocalBoxFuture<'static, Option<Returned>> {
-    pattern.standing = commons.standing(pattern.standing);
+    let pattern = commons.pattern(pattern);
     let timer = Box::pin(sleep(commons.keep_alive));
     let (last_log, last_group) = (None, None);
     let mut connection = Connection { commons, pattern, socket: Rc::new(stream), unread, timer, last_log, last_group };
@@ -229,10 +229,10 @@ impl Connection {
                     return Outcome::Other;
                 };
                 let counted = ReaderGuard::new(Arc::clone(&log), Technique::LongPoll, batch.next);
-                let place = Place { counted, cursors, recycle_at: None, permit };
+                let place = Some(Box::new(Place { counted, cursors, recycle_at: None, permit }));
                 let until = Instant::now() + app.hold(&query);
                 let length = fitting.length;
-                Outcome::Waits(Box::new(Wait { length, log, at: batch.next, cursors, until, place: Some(place) }))
+                Outcome::Waits(Box::new(Wait { length, log, at: batch.next, cursors, until, place }))
             }
             Some(cursors) => self.page(&log, &batch, query.from, cursors, fitting.if_none_match).await,
         }
@@ -240,29 +240,28 @@ impl Connection {
 
     /// Waits in a group for the first thing to come, or for the end of the hold.
     async fn wait(&mut self, mut wait: Box<Wait>, mut stopped: Pin<&mut impl Future>) -> Outcome {
-        let Wait { length, until, .. } = *wait;
         let Some(riding) = self.board(&mut wait).await else { return self.page_now(&wait).await };
-        if self.timer.deadline() > until {
-            self.timer.as_mut().reset(until);
+        if self.timer.deadline() > wait.until {
+            self.timer.as_mut().reset(wait.until);
         }
         let put_out = loop {
             match poll_fn(|context| self.poll_event(&riding, stopped.as_mut(), context)).await {
                 Event::PutOut(put_out) => break put_out,
                 // The next request: so the answer has come.
-                Event::Came(Ok(1..)) if riding.was_served() => return self.answered(length),
+                Event::Came(Ok(1..)) if riding.was_served() => return self.answered(wait.length),
                 Event::Came(Ok(1..)) if self.unread.len() <= BEYOND_MAX => {}
                 Event::Came(_) => return Outcome::Ended,
                 Event::Timer if riding.was_served() => {
                     self.timer.as_mut().reset(Instant::now() + self.commons.keep_alive);
-                    return self.answered(length);
+                    return self.answered(wait.length);
                 }
-                Event::Timer if self.is_due(until) => match riding.leave() {
+                Event::Timer if self.is_due(wait.until) => match riding.leave() {
                     Some(left) if left.rest.is_empty() => {
                         drop(left);
                         return self.page_now(&wait).await;
                     }
                     Some(left) => break left,
-                    None => return self.answered(length),
+                    None => return self.answered(wait.length),
                 },
                 Event::Timer => {}
                 Event::Stopped => {
@@ -288,7 +287,7 @@ impl Connection {
         let rest = self.write_rest(&put_out);
         drop(put_out);
         match rest.await {
-            Ok(()) => self.answered(length),
+            Ok(()) => self.answered(wait.length),
             Err(_) => Outcome::Ended,
         }
     }
@@ -306,10 +305,10 @@ impl Connection {
                 return None;
             }
             if wait.at == group.at() {
-                let holding = Holding { socket: Rc::clone(&self.socket), place: wait.place.take()? };
+                let holding = Holding { socket: Rc::clone(&self.socket), place: *wait.place.take()? };
                 match group.board(holding, wait.at) {
                     Ok(riding) => return Some(riding),
-                    Err(holding) => wait.place = Some(holding.place),
+                    Err(holding) => wait.place = Some(Box::new(holding.place)),
                 }
             }
             Box::pin(group.moved()).await;
