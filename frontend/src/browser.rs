@@ -1,6 +1,9 @@
 //! The few things the page asks of the browser itself.
 
-use js_sys::{Array, Promise};
+use std::time::Duration;
+
+use js_sys::Array;
+use tailwater_protocol::transport::fetch::Sleep;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -16,15 +19,9 @@ pub fn now_ms() -> f64 {
     window().performance().map_or(0.0, |performance| performance.now())
 }
 
-/// Lets `ms` milliseconds pass.
-pub async fn sleep(ms: f64) {
-    #[expect(clippy::cast_possible_truncation, reason = "clamped to a day")]
-    let whole_ms = ms.clamp(0.0, 86_400_000.0) as i32;
-    let promise = Promise::new(&mut |resolve, _| {
-        // A window that refuses a timer is being closed: nothing waits for the answer then.
-        window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, whole_ms).ok();
-    });
-    JsFuture::from(promise).await.ok();
+/// Lets `ms` milliseconds pass; dropped, it needs no timer any more.
+pub fn sleep(ms: f64) -> Sleep {
+    Sleep::new(Duration::from_secs_f64(ms.max(0.0) / 1_000.0))
 }
 
 /// A choice kept from an earlier visit.

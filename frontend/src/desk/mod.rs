@@ -1,7 +1,5 @@
 //! The work behind the Streams page: the list and the stream that is looked at are asked anew, one stream is followed.
 
-mod ask;
-
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,19 +7,23 @@ use std::time::Duration;
 use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
 use leptos::prelude::{ArcRwSignal, GetUntracked, Set, Update, WithUntracked};
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
+use tailwater_protocol::json::{self, FromJson};
 use tailwater_protocol::reader::FollowOptions;
 use tailwater_protocol::transport::fetch::{Follower, follow};
 use tailwater_protocol::{Report, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
+use crate::ask::{self, Answer, Refusal};
 use crate::browser;
-use crate::feed::ask::{Refusal, stream_url};
+use crate::feed::ask::stream_url;
 use crate::model::listing::{Known, Listing, PAGE};
 use crate::model::place::Shelf;
 use crate::model::tailing::Tailing;
 use crate::model::verdict::Connection;
 use crate::model::wish::Wish;
 
+/// Nothing asked here takes longer.
+const DEADLINE_S: u32 = 10;
 /// Between two looks at the stream, and between two attempts while the server is gone.
 const LOOK_MS: f64 = 2_000.0;
 /// Between two looks at the list.
@@ -167,7 +169,7 @@ impl Desk {
     async fn list_once(&self) {
         seen().await;
         let Shelf { search, after, .. } = self.shelf.borrow().clone();
-        let came: Result<StreamList, Refusal> = ask::json(&Wish::list(&search, after.as_deref(), PAGE)).await;
+        let came: Result<StreamList, Refusal> = read(Wish::list(&search, after.as_deref(), PAGE)).await;
         let Some(page) = self.heard(came) else { return browser::sleep(LOOK_MS).await };
         if self.listing.with_untracked(|listing| listing.page != page) {
             self.listing.update(|listing| listing.page = page);
@@ -193,7 +195,7 @@ impl Desk {
 
     async fn look_once(self: &Rc<Self>, name: &str) {
         seen().await;
-        let came: Result<StreamDetails, Refusal> = ask::json(&Wish::inspect(name)).await;
+        let came: Result<StreamDetails, Refusal> = read(Wish::inspect(name)).await;
         let Some(looked) = self.heard(came) else { return };
         let was_here = self.looked.with_untracked(|known| known.here().is_some());
         match looked.here() {
@@ -285,7 +287,7 @@ impl Desk {
     /// # Errors
     /// What the server said, or that it did not answer, in words.
     pub async fn send(self: &Rc<Self>, wish: &Wish) -> Result<Done, String> {
-        let outcome = ask::send(wish).await;
+        let outcome = send(wish.clone()).await;
         let answer = outcome.map_err(|refusal| refusal.words().to_owned())?;
         self.list();
         self.look();
@@ -300,7 +302,7 @@ impl Desk {
         let followed = self.following.get_untracked();
         self.looker.borrow_mut().take();
         self.unfollow();
-        match ask::send(wish).await {
+        match send(wish.clone()).await {
             Ok(answer) => {
                 self.list();
                 Ok(Done { is_new: false, next: answer.next })
@@ -314,6 +316,16 @@ impl Desk {
             }
         }
     }
+}
+
+fn send(wish: Wish) -> LocalBoxFuture<'static, Result<Answer, Refusal>> {
+    ask::send(wish, DEADLINE_S)
+}
+
+/// The same for an answer in JSON.
+async fn read<T: FromJson>(wish: Wish) -> Result<T, Refusal> {
+    let answer = send(wish).await?;
+    json::read(&answer.body).map_err(|fault| Refusal::Status(answer.status, fault.to_string()))
 }
 
 /// Waits until the tab is seen.

@@ -1,76 +1,31 @@
 //! The page's own requests: sources, races, the clock, a stream's head, appending. Followers make theirs themselves.
 
-use gloo_net::http::{Request, RequestBuilder, Response};
-use serde::Serialize;
+use futures_util::future::LocalBoxFuture;
 use tailwater_lab::Probe;
+use tailwater_protocol::Token;
 use tailwater_protocol::json::{self, FromJson};
 use tailwater_protocol::rig::{ClockReading, Race, RaceChange, RaceRequest, SourceAnswer, SourceRequest};
-use tailwater_protocol::{Problem, Token, headers};
 use wasm_bindgen::{JsCast, JsValue};
 
+use crate::ask::{self, Answer, Refusal};
 use crate::browser;
 use crate::model::json::line;
 use crate::model::settings::encode;
+use crate::model::wish::Wish;
 
 /// Nothing asked here takes longer.
-const DEADLINE_MS: u32 = 5_000;
+const DEADLINE_S: u32 = 5;
 
-/// Why a request came to nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// No answer: the server is gone, or something between refuses the connection.
-    Unreachable(String),
-    /// The server said no, in words.
-    Status(u16, String),
+fn send(wish: Wish) -> LocalBoxFuture<'static, Result<Answer, Refusal>> {
+    ask::send(wish, DEADLINE_S)
 }
 
-impl Refusal {
-    /// Whether the server said that there is no such thing.
-    pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Status(404 | 410, _))
-    }
-
-    /// In words.
-    pub fn words(&self) -> &str {
-        match self {
-            Self::Unreachable(words) | Self::Status(_, words) => words,
-        }
-    }
+fn with_json(method: &'static str, target: String, body: String) -> Wish {
+    Wish::new(method, target).with("content-type", "application/json").with_body(body)
 }
 
-fn with_deadline(builder: RequestBuilder, deadline_ms: u32) -> RequestBuilder {
-    let signal = web_sys::AbortSignal::timeout_with_u32(deadline_ms);
-    builder.cache(web_sys::RequestCache::NoStore).abort_signal(Some(&signal))
-}
-
-fn with_json(builder: RequestBuilder, body: &impl Serialize) -> Result<Request, gloo_net::Error> {
-    with_deadline(builder, DEADLINE_MS).header("content-type", "application/json").body(line(body))
-}
-
-/// The answer, unless it is a refusal.
-pub(crate) async fn answered(sent: Result<Response, gloo_net::Error>) -> Result<Response, Refusal> {
-    let response = sent.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
-    if response.ok() {
-        return Ok(response);
-    }
-    let body = response.binary().await.unwrap_or_default();
-    let words = Problem::parse(&body).map_or_else(|| response.status_text(), |problem| problem.detail);
-    // A proxy in front (trunk serve) answers for a server that is gone.
-    match response.status() {
-        502..=504 => Err(Refusal::Unreachable(words)),
-        status => Err(Refusal::Status(status, words)),
-    }
-}
-
-async fn read<T: FromJson>(response: Response) -> Result<T, Refusal> {
-    let body = response.binary().await.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
-    json::read(&body).map_err(|fault| Refusal::Unreachable(fault.to_string()))
-}
-
-async fn post<T: FromJson>(builder: RequestBuilder, body: &impl Serialize) -> Result<T, Refusal> {
-    let request = with_json(builder, body);
-    let request = request.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
-    read(answered(request.send().await).await?).await
+fn read<T: FromJson>(answer: &Answer) -> Result<T, Refusal> {
+    json::read(&answer.body).map_err(|fault| Refusal::Unreachable(fault.to_string()))
 }
 
 /// Starts a source or renews its lease.
@@ -78,7 +33,7 @@ async fn post<T: FromJson>(builder: RequestBuilder, body: &impl Serialize) -> Re
 /// # Errors
 /// [`Refusal`]; 404 when the server's lab is off.
 pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
-    post(Request::post("/v1/lab/sources"), wish).await
+    read(&send(with_json("POST", "/v1/lab/sources".to_owned(), line(wish))).await?)
 }
 
 /// Opens a listener for each lane.
@@ -86,7 +41,11 @@ pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when the server's lab is off.
 pub async fn open_race(wish: &RaceRequest) -> Result<Race, Refusal> {
-    post(Request::post("/v1/lab/races"), wish).await
+    read(&send(with_json("POST", "/v1/lab/races".to_owned(), line(wish))).await?)
+}
+
+fn race_path(id: &str) -> String {
+    format!("/v1/lab/races/{id}")
 }
 
 /// The counts of a race; asking renews its lease.
@@ -94,8 +53,7 @@ pub async fn open_race(wish: &RaceRequest) -> Result<Race, Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when the race has ended.
 pub async fn race(id: &str) -> Result<Race, Refusal> {
-    let request = with_deadline(Request::get(&format!("/v1/lab/races/{id}")), DEADLINE_MS);
-    read(answered(request.send().await).await?).await
+    read(&send(Wish::new("GET", race_path(id))).await?)
 }
 
 /// Other delays for all lanes of a race.
@@ -103,14 +61,12 @@ pub async fn race(id: &str) -> Result<Race, Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when the race has ended.
 pub async fn change_race(id: &str, change: &RaceChange) -> Result<(), Refusal> {
-    let request = with_json(Request::patch(&format!("/v1/lab/races/{id}")), change);
-    let request = request.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
-    answered(request.send().await).await.map(|_| ())
+    send(with_json("PATCH", race_path(id), line(change))).await.map(drop)
 }
 
 /// Ends a race; its lease would do so anyway.
 pub async fn close_race(id: &str) {
-    with_deadline(Request::delete(&format!("/v1/lab/races/{id}")), DEADLINE_MS).send().await.ok();
+    send(Wish::new("DELETE", race_path(id))).await.ok();
 }
 
 /// The same from a page that is being left: the browser sends it although nobody waits for the answer.
@@ -118,7 +74,7 @@ pub fn leave_race(id: &str) {
     let options = web_sys::RequestInit::new();
     options.set_method("DELETE");
     js_sys::Reflect::set(&options, &JsValue::from_str("keepalive"), &JsValue::TRUE).ok();
-    drop(browser::window().fetch_with_str_and_init(&format!("/v1/lab/races/{id}"), &options));
+    drop(browser::window().fetch_with_str_and_init(&race_path(id), &options));
 }
 
 /// What is known of a stream without reading it.
@@ -140,13 +96,9 @@ pub fn stream_url(origin: &str, stream: &str) -> String {
 /// # Errors
 /// [`Refusal`]; 404 when there is no such stream.
 pub async fn head(origin: &str, stream: &str) -> Result<StreamHead, Refusal> {
-    let builder = RequestBuilder::new(&stream_url(origin, stream)).method(gloo_net::http::Method::HEAD);
-    let response = answered(with_deadline(builder, DEADLINE_MS).send().await).await?;
-    let tail = response.headers().get(headers::STREAM_NEXT_OFFSET).and_then(|text| text.parse().ok());
-    Ok(StreamHead {
-        tail: tail.unwrap_or_else(Token::now),
-        content_type: response.headers().get("content-type").unwrap_or_default(),
-    })
+    let answer = send(Wish::new("HEAD", stream_url(origin, stream))).await?;
+    let tail = answer.next.and_then(|text| text.parse().ok());
+    Ok(StreamHead { tail: tail.unwrap_or_else(Token::now), content_type: answer.content_type })
 }
 
 /// Creates an empty JSON stream.
@@ -154,8 +106,7 @@ pub async fn head(origin: &str, stream: &str) -> Result<StreamHead, Refusal> {
 /// # Errors
 /// [`Refusal`].
 pub async fn create(stream: &str) -> Result<(), Refusal> {
-    let builder = Request::put(&stream_url("", stream)).header("content-type", "application/json");
-    answered(with_deadline(builder, DEADLINE_MS).send().await).await.map(|_| ())
+    send(Wish::new("PUT", stream_url("", stream)).with("content-type", "application/json")).await.map(drop)
 }
 
 /// Appends a body of the stream's own media type.
@@ -163,10 +114,7 @@ pub async fn create(stream: &str) -> Result<(), Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when there is no such stream, 409 when it is closed or of another type.
 pub async fn append(stream: &str, content_type: &str, body: &str) -> Result<(), Refusal> {
-    let builder = Request::post(&stream_url("", stream)).header("content-type", content_type);
-    let request = with_deadline(builder, DEADLINE_MS).body(body);
-    let request = request.map_err(|fault| Refusal::Unreachable(fault.to_string()))?;
-    answered(request.send().await).await.map(|_| ())
+    send(Wish::append(stream, content_type, body)).await.map(drop)
 }
 
 /// One probe of the server's clock, and how long the answer took from the browser to this script, ms.
@@ -177,16 +125,12 @@ pub async fn append(stream: &str, content_type: &str, body: &str) -> Result<(), 
 /// # Errors
 /// [`Refusal`].
 pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), Refusal> {
-    let builder = Request::get("/v1/clock").query([("n", count.to_string())]);
-    let asked_ms = browser::now_ms();
-    let response = answered(with_deadline(builder, DEADLINE_MS).send().await).await?;
-    let had_ms = browser::now_ms();
-    // As the browser has it: gloo-net writes queries in its own way.
-    let url = response.url();
-    let reading: ClockReading = read(response).await?;
+    let answer = send(Wish::new("GET", format!("/v1/clock?n={count}"))).await?;
+    let had_ms = answer.had_ms;
+    let reading: ClockReading = read(&answer)?;
     let (received_us, answered_us) = (reading.received_us, reading.sent_us);
-    let Some(stamps) = network_stamps(&url) else {
-        return Ok((Probe { sent_ms: asked_ms, received_us, answered_us, back_ms: had_ms }, None));
+    let Some(stamps) = network_stamps(&answer.url) else {
+        return Ok((Probe { sent_ms: answer.asked_ms, received_us, answered_us, back_ms: had_ms }, None));
     };
     let probe = Probe { sent_ms: stamps.0, received_us, answered_us, back_ms: stamps.1 };
     Ok((probe, Some((had_ms - stamps.1).max(0.0))))

@@ -15,6 +15,7 @@ use tailwater_protocol::transport::fetch::{Follower, follow};
 use tailwater_protocol::{Offset, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
+use crate::ask::Refusal;
 use crate::browser;
 use crate::model::export::Provenance;
 use crate::model::lane::Phase;
@@ -23,7 +24,6 @@ use crate::model::settings::{Settings, Source, lane_index};
 use crate::model::summary::{Path, Summary};
 use crate::model::trace::{step_back, step_forward};
 use crate::model::verdict::Connection;
-use ask::Refusal;
 use probe::Prober;
 use rig::Rig;
 

@@ -6,7 +6,8 @@ use tailwater_protocol::Technique;
 use tailwater_protocol::rig::{Race, RaceChange, RaceRequest};
 use wasm_bindgen_futures::spawn_local;
 
-use super::ask::{self, Refusal};
+use super::ask;
+use crate::ask::Refusal;
 use crate::browser;
 use crate::model::settings::lane_index;
 use crate::model::summary::Path;

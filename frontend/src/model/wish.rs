@@ -60,11 +60,18 @@ fn below(what: &str, name: &str) -> String {
 }
 
 impl Wish {
-    fn new(method: &'static str, target: String) -> Self {
+    /// Without headers or a body.
+    pub fn new(method: &'static str, target: String) -> Self {
         Self { method, target, headers: Vec::new(), body: None, live: false }
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// With a body.
+    pub fn with_body(self, body: String) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    /// With a further header.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }

@@ -54,14 +54,14 @@ struct Browser {
 
 impl Transport for Browser {
     type Answer = LocalBoxStream<'static, Arrival>;
-    type Sleep = Timeout;
+    type Sleep = Sleep;
 
     fn now(&self) -> Duration {
         Duration::from_secs_f64(self.performance.now().max(0.0) / 1_000.0)
     }
 
     fn sleep_until(&self, at: Duration) -> Self::Sleep {
-        Timeout::new(at.saturating_sub(self.now()))
+        Sleep::new(at.saturating_sub(self.now()))
     }
 
     fn send(&self, request: &Request) -> Self::Answer {
@@ -74,15 +74,16 @@ impl Transport for Browser {
     }
 }
 
-/// A `setTimeout` that is cleared when dropped.
+/// Lets time pass: a `setTimeout` that is cleared when dropped.
 #[derive(Debug)]
-struct Timeout {
+pub struct Sleep {
     fired: JsFuture,
     id: JsValue,
 }
 
-impl Timeout {
-    fn new(after: Duration) -> Self {
+impl Sleep {
+    /// Done after so long, a day at most.
+    pub fn new(after: Duration) -> Self {
         // Rounded up, so that the time has come when it fires.
         let ms = (after.min(TIMEOUT_MAX).as_secs_f64() * 1_000.0).ceil();
         let mut id = JsValue::UNDEFINED;
@@ -94,7 +95,7 @@ impl Timeout {
     }
 }
 
-impl Future for Timeout {
+impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -102,7 +103,7 @@ impl Future for Timeout {
     }
 }
 
-impl Drop for Timeout {
+impl Drop for Sleep {
     fn drop(&mut self) {
         let clear: Function = global("clearTimeout").unchecked_into();
         // Clearing what has fired does nothing, and it throws never.
