@@ -83,7 +83,7 @@ fn CardHead(technique: Technique, phase: Computed<Phase>) -> impl IntoView {
                 role="switch"
                 class="switch"
                 aria-label=derived(move || (page.text().lane_switch)(face.label))
-                prop:checked=is_on
+                prop:checked=derived(is_on)
                 on:change=change(move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event)))
             />
             <p class="gloss">{changing(gloss)}</p>

@@ -130,7 +130,7 @@ fn GeneratorControls() -> impl IntoView {
                 <select
                     id="pattern"
                     data-testid="pattern"
-                    prop:value=derived(move || pattern_name(pattern()))
+                    prop:value=derived(move || pattern_name(pattern()).to_owned())
                     on:change=change(move |event| {
                         page.change(|settings| {
                             settings.pattern = pattern_from_name(&event_target_value(&event)).unwrap_or(settings.pattern);
@@ -220,7 +220,7 @@ fn Dial(
                     min=numbers::plain(limits.min)
                     max=numbers::plain(limits.max)
                     step="any"
-                    prop:value=shown
+                    prop:value=derived(shown)
                     on:change=change(move |event| choose(parse(&event)))
                 />
                 <span class="unit">{changing(move || unit(page.text()))}</span>
@@ -231,7 +231,7 @@ fn Dial(
                 max=numbers::plain(STEPS)
                 tabindex="-1"
                 aria-hidden="true"
-                prop:value=place
+                prop:value=derived(move || numbers::plain(place()))
                 on:input=change(move |event| dragged.set(Some(from_step(parse(&event), limits, log))))
                 on:change=change(move |event| choose(from_step(parse(&event), limits, log)))
             />

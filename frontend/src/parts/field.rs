@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::parts::small::change;
+use crate::parts::small::{change, derived};
 
 /// A field without the browser's own help, as names and numbers want none.
 #[component]
@@ -39,7 +39,7 @@ pub fn TextField(
             spellcheck="false"
             aria-label=label
             placeholder=placeholder
-            prop:value=value
+            prop:value=derived(move || value.get())
             on:input=change(move |event| {
                 value.set(event_target_value(&event));
                 if let Some(typed) = typed {

@@ -105,7 +105,7 @@ const FORWARD: &str = "M11 2h2v12h-2zM3 2l7 6-7 6z";
 fn Icon(#[prop(into)] path: Signal<&'static str>) -> impl IntoView {
     view! {
         <svg class="icon" viewBox="0 0 16 16" width="14" height="14" aria-hidden="true" focusable="false">
-            <path d=move || path.get() />
+            <path d=path />
         </svg>
     }
 }

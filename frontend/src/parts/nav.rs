@@ -41,7 +41,7 @@ fn PlaceLink(to: Place, current: Signal<bool>, label: Signal<&'static str>) -> i
     let name = if there.with_value(|place| *place == Place::Race) { "race" } else { "streams" };
     view! {
         <a
-            href=href
+            href=derived(href)
             data-testid=format!("nav-{name}")
             aria-current=derived(move || current.get().then_some("page"))
             on:click=click(move |event| {
@@ -74,7 +74,7 @@ pub fn Choices() -> impl IntoView {
             <select
                 data-testid="language"
                 aria-label=shell.say(|text| text.language)
-                prop:value=derived(move || shell.language.get().name())
+                prop:value=derived(move || shell.language.get().name().to_owned())
                 on:change=change(move |event| shell.change(|settings| settings.language = Language::from_name(&event_target_value(&event))))
             >
                 {Language::ALL
@@ -91,7 +91,7 @@ pub fn Choices() -> impl IntoView {
             <select
                 data-testid="theme"
                 aria-label=shell.say(|text| text.theme)
-                prop:value=derived(move || theme().name())
+                prop:value=derived(move || theme().name().to_owned())
                 on:change=change(move |event| {
                     shell.change(|settings| settings.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
                 })

@@ -7,7 +7,7 @@ use crate::browser;
 use crate::model::settings::encode;
 use crate::model::summary::{Measure, Path};
 use crate::model::verdict::{Connection, Cost, Saying};
-use crate::parts::small::{changing, click, maybe, memo, memo_after};
+use crate::parts::small::{changing, click, derived, maybe, memo, memo_after};
 
 /// The verdict as it was in one second of the run.
 #[derive(Clone, PartialEq)]
@@ -85,7 +85,7 @@ fn Notes() -> impl IntoView {
                 notes
                     .get()
                     .into_iter()
-                    .map(|(words, matters)| view! { <li class:matters=matters>{words}</li> })
+                    .map(|(words, matters)| view! { <li class:matters=derived(move || matters)>{words}</li> })
                     .map(IntoAny::into_any)
                     .collect_view()
             })}

@@ -63,7 +63,7 @@ pub fn Publish() -> impl IntoView {
                     autocomplete="off"
                     maxlength="4000"
                     aria-describedby="publish-hint"
-                    placeholder=page.say(|text| text.publish_placeholder)
+                    placeholder=derived(move || page.text().publish_placeholder.to_owned())
                     prop:value=derived(move || message.get())
                     on:input=change(move |event| {
                         message.set(event_target_value(&event));

@@ -1,5 +1,7 @@
 //! Fork, close, delete: what can't be undone asks twice.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
 use tailwater_protocol::inspect::StreamDetails;
 
@@ -36,8 +38,8 @@ pub fn Change(
                         act=derived(move || streams.text().close)
                         ask=derived(move || streams.text().close_ask.to_owned())
                         sure=derived(move || streams.text().close_sure)
-                        wish=derived(close)
-                        done=move || streams.said.set(Some(Said::Closed(name.get_value())))
+                        wish=memo(close)
+                        done=Box::new(move || streams.said.set(Some(Said::Closed(name.get_value()))))
                     />
                 }))}
                 <Twice
@@ -52,11 +54,11 @@ pub fn Change(
                         }
                     })
                     sure=derived(move || streams.text().delete_sure)
-                    wish=derived(delete)
-                    done=move || {
+                    wish=memo(delete)
+                    done=Box::new(move || {
                         streams.said.set(Some(Said::Deleted(name.get_value())));
                         streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
-                    }
+                    })
                 />
             </div>
         </section>
@@ -70,9 +72,10 @@ fn Twice(
     act: Signal<&'static str>,
     ask: Signal<String>,
     sure: Signal<&'static str>,
-    wish: Signal<Wish>,
-    done: impl Fn() + Copy + Send + Sync + 'static,
+    wish: Computed<Wish>,
+    done: Box<dyn Fn() + Send + Sync>,
 ) -> impl IntoView {
+    let done = Arc::new(done);
     let streams = expect_context::<Streams>();
     let is_asking = RwSignal::new(false);
     let is_busy = RwSignal::new(false);
@@ -90,7 +93,7 @@ fn Twice(
             return;
         }
         is_busy.set(true);
-        let wish = wish.get_untracked();
+        let (wish, done) = (wish.get_untracked(), done.clone());
         wasm_bindgen_futures::spawn_local(async move {
             let desk = streams.desk();
             let outcome = if wish.method == "DELETE" { desk.delete(&wish).await } else { desk.send(&wish).await };
@@ -112,7 +115,7 @@ fn Twice(
                 view! {
                     <p role="alert">{changing(move || ask.get())}</p>
                     <div class="row">
-                        <button class="danger" data-testid=format!("{id}-sure") disabled=derived(move || is_busy.get()) on:click=click(go)>
+                        <button class="danger" data-testid=format!("{id}-sure") disabled=derived(move || is_busy.get()) on:click=click(go.clone())>
                             {changing(move || sure.get())}
                         </button>
                         <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=click(move |_| turn(false))>

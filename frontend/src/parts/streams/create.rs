@@ -102,7 +102,7 @@ pub fn Create() -> impl IntoView {
             >
                 <Fields typed />
                 <div class="row">
-                    <button class="primary" type="submit" data-testid="create-send" disabled=is_busy>
+                    <button class="primary" type="submit" data-testid="create-send" disabled=derived(move || is_busy.get())>
                         {streams.say(|text| text.create)}
                     </button>
                     <Line line id="curl-create" />
@@ -134,7 +134,7 @@ fn Fields(typed: Typed) -> impl IntoView {
             data-testid="create-first"
             rows="3"
             spellcheck="false"
-            prop:value=typed.first
+            prop:value=derived(move || typed.first.get())
             on:input=change(move |event| typed.first.set(event_target_value(&event)))
         ></textarea>
     }

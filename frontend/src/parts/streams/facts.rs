@@ -122,7 +122,7 @@ fn StreamLink(name: String) -> impl IntoView {
     };
     view! {
         <a
-            href=href
+            href=derived(href)
             on:click=click(move |event| {
                 if is_plain(&event) {
                     event.prevent_default();

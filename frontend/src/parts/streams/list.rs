@@ -156,7 +156,7 @@ fn Row(name: String) -> impl IntoView {
     view! {
         <li>
             <a
-                href=href
+                href=derived(href)
                 data-testid="row"
                 aria-current=derived(move || is_chosen().then_some("true"))
                 on:click=click(move |event| {

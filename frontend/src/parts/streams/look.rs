@@ -69,7 +69,7 @@ fn Back() -> impl IntoView {
     view! {
         <a
             class="back"
-            href=href
+            href=derived(href)
             on:click=click(move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
