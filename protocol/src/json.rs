@@ -453,7 +453,11 @@ impl<T: FromJson> FromJson for Option<T> {
 
 impl<T: FromJson> FromJson for Vec<T> {
     fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        value.items()?.map(T::from_json).collect()
+        let mut items = Self::new();
+        for item in value.items()? {
+            items.push(T::from_json(item)?);
+        }
+        Ok(items)
     }
 }
 

@@ -5,7 +5,7 @@ mod probe;
 mod publish;
 mod rig;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -128,12 +128,22 @@ impl Feed {
         feed
     }
 
+    // The check that nobody else holds the race stands here once, and not in sixty places.
+    #[inline(never)]
+    fn race(&self) -> Ref<'_, Race> {
+        self.race.borrow()
+    }
+
+    #[inline(never)]
+    fn race_mut(&self) -> RefMut<'_, Race> {
+        self.race.borrow_mut()
+    }
+
     /// Sets everything up anew, on whatever stream the settings name.
     fn restart(self: &Rc<Self>) {
         self.epoch.set(self.epoch.get() + 1);
         self.drop_followers();
-        let feed = self.clone();
-        let epoch = self.epoch.get();
+        let (feed, epoch) = (self.clone(), self.epoch.get());
         spawn_local(async move { feed.run(epoch).await });
     }
 
@@ -141,7 +151,7 @@ impl Feed {
         let now_ms = browser::now_ms();
         for technique in Technique::ALL {
             drop(self.followers.borrow_mut()[lane_index(technique)].take());
-            self.race.borrow_mut().stop_lane(technique, now_ms);
+            self.race_mut().stop_lane(technique, now_ms);
         }
     }
 
@@ -151,17 +161,17 @@ impl Feed {
                 Ok(()) => self.tend(epoch).await,
                 Err(Trouble::Outdated) => return,
                 Err(Trouble::Missing) => {
-                    self.race.borrow_mut().connection = Connection::Connecting;
-                    self.race.borrow_mut().stream_state = StreamState::Missing;
+                    self.race_mut().connection = Connection::Connecting;
+                    self.race_mut().stream_state = StreamState::Missing;
                     browser::sleep(AGAIN_MS).await;
                 }
                 Err(Trouble::Refused(why)) => {
-                    self.race.borrow_mut().connection = Connection::Connecting;
-                    self.race.borrow_mut().stream_state = StreamState::Refused(why);
+                    self.race_mut().connection = Connection::Connecting;
+                    self.race_mut().stream_state = StreamState::Refused(why);
                     browser::sleep(AGAIN_MS).await;
                 }
                 Err(Trouble::Gone) => {
-                    self.race.borrow_mut().connection = Connection::Lost;
+                    self.race_mut().connection = Connection::Lost;
                     browser::sleep(AGAIN_MS).await;
                 }
             }
@@ -176,24 +186,24 @@ impl Feed {
         self.prober.borrow_mut().forget();
         self.probe(PROBES_FIRST).await?;
         self.current(epoch)?;
-        let settings = self.race.borrow().settings.clone();
+        let settings = self.race().settings.clone();
         let stream = match self.ask_for_source(&settings).await {
             Ok(stream) => stream,
             Err(refusal) if refusal.is_missing() => {
-                self.race.borrow_mut().path = Path::LabOff;
+                self.race_mut().path = Path::LabOff;
                 Source::HOST_STREAM.to_owned()
             }
             Err(refusal) => return Err(refusal.into()),
         };
         self.current(epoch)?;
-        self.race.borrow_mut().open(&stream, browser::now_ms());
+        self.race_mut().open(&stream, browser::now_ms());
         let head = ask::head("", &stream).await?;
         self.current(epoch)?;
         let delays = (settings.up_ms, settings.down_ms);
         let path = rig::open(&self.rig, &stream, delays).await.map_err(Trouble::from)?;
         self.current(epoch)?;
         {
-            let mut race = self.race.borrow_mut();
+            let mut race = self.race_mut();
             race.path = path;
             race.stream_state = StreamState::Found;
             race.begin_run(browser::now_ms());
@@ -223,7 +233,7 @@ impl Feed {
     fn start_lane(self: &Rc<Self>, technique: Technique, from: Option<(Token, u64)>) {
         let index = lane_index(technique);
         let (url, options) = {
-            let mut race = self.race.borrow_mut();
+            let mut race = self.race_mut();
             let (from, position) = from.unwrap_or_else(|| race.beginning(&self.start.borrow()));
             race.lanes[index].start(from.clone(), position);
             let options = FollowOptions {
@@ -241,7 +251,7 @@ impl Feed {
         let feed = Rc::downgrade(self);
         let follower = follow(&url, options, move |report| {
             if let Some(feed) = feed.upgrade() {
-                feed.race.borrow_mut().report(technique, &report);
+                feed.race_mut().report(technique, &report);
             }
         });
         self.followers.borrow_mut()[index] = Some(follower);
@@ -259,22 +269,22 @@ impl Feed {
                 return;
             }
             match seen {
-                Ok(()) => self.race.borrow_mut().connection = self.reached(),
-                Err(Trouble::Gone | Trouble::Refused(_)) => self.race.borrow_mut().connection = Connection::Lost,
+                Ok(()) => self.race_mut().connection = self.reached(),
+                Err(Trouble::Gone | Trouble::Refused(_)) => self.race_mut().connection = Connection::Lost,
                 Err(Trouble::Missing | Trouble::Outdated) => {
-                    self.race.borrow_mut().connection = Connection::Reconnecting;
+                    self.race_mut().connection = Connection::Reconnecting;
                     self.drop_followers();
                     return;
                 }
             }
-            let answers = self.race.borrow().connection != Connection::Lost;
+            let answers = self.race().connection != Connection::Lost;
             if answers && now_ms - probed_ms > PROBE_EVERY_MS {
                 probed_ms = now_ms;
                 self.probe(PROBES).await.ok();
             }
             if answers && now_ms - renewed_ms > rig::RENEW_MS {
                 renewed_ms = now_ms;
-                let settings = self.race.borrow().settings.clone();
+                let settings = self.race().settings.clone();
                 self.ask_for_source(&settings).await.ok();
             }
             browser::sleep(TEND_MS).await;
@@ -286,17 +296,17 @@ impl Feed {
         let id = self.rig.borrow().id();
         if let Some(id) = id {
             let race = ask::race(&id).await?;
-            let mut page = self.race.borrow_mut();
+            let mut page = self.race_mut();
             for lane in &race.lanes {
                 page.lanes[lane_index(lane.technique)].counted(lane.counts);
             }
-        } else if self.race.borrow().path == Path::Relay {
+        } else if self.race().path == Path::Relay {
             // The page was left, gave its ports back, and was returned to.
             return Err(Trouble::Missing);
         } else {
             self.probe(1).await?;
         }
-        let race = self.race.borrow();
+        let race = self.race();
         let mut on = race.lanes.iter().filter(|lane| lane.phase != Phase::Off).peekable();
         // All lanes given up: the stream was removed.
         let given_up = on.peek().is_some() && on.all(|lane| lane.phase == Phase::Failed);
@@ -305,7 +315,7 @@ impl Feed {
 
     /// How the page stands to a server that answers.
     fn reached(&self) -> Connection {
-        let race = self.race.borrow();
+        let race = self.race();
         let settled = |phase: Phase| matches!(phase, Phase::Off | Phase::Live | Phase::Ended | Phase::Failed);
         let all_settled = race.lanes.iter().all(|lane| settled(lane.phase));
         match race.connection {
@@ -327,20 +337,20 @@ impl Feed {
         }
         let now_ms = browser::now_ms();
         let mapping = self.prober.borrow().mapping(now_ms);
-        self.race.borrow_mut().clock = mapping;
+        self.race_mut().clock = mapping;
         Ok(())
     }
 
     /// Takes other settings; what they don't touch goes on undisturbed.
     pub fn apply(self: &Rc<Self>, settings: &Settings) {
-        let before = std::mem::replace(&mut self.race.borrow_mut().settings, settings.clone());
+        let before = std::mem::replace(&mut self.race_mut().settings, settings.clone());
         if settings.changes_the_stream(&before) {
             self.resume();
             self.restart();
             return;
         }
         if settings.changes_the_run(&before) {
-            self.race.borrow_mut().begin_run(browser::now_ms());
+            self.race_mut().begin_run(browser::now_ms());
         }
         if settings.interval_ms != before.interval_ms
             && let Some(poll) = &self.followers.borrow()[lane_index(Technique::Poll)]
@@ -350,17 +360,17 @@ impl Feed {
         if (settings.up_ms, settings.down_ms) != (before.up_ms, before.down_ms) {
             rig::delay(&self.rig, (settings.up_ms, settings.down_ms));
         }
-        if self.race.borrow().stream_state != StreamState::Found {
+        if self.race().stream_state != StreamState::Found {
             return;
         }
         for technique in Technique::ALL {
             let index = lane_index(technique);
             let runs = self.followers.borrow()[index].is_some();
             let rearms = technique == Technique::LongPoll && settings.hold_s != before.hold_s;
-            let place = runs.then(|| self.race.borrow().lanes[index].place()).flatten();
+            let place = runs.then(|| self.race().lanes[index].place()).flatten();
             if runs && (!settings.lanes[index] || rearms) {
                 drop(self.followers.borrow_mut()[index].take());
-                self.race.borrow_mut().stop_lane(technique, browser::now_ms());
+                self.race_mut().stop_lane(technique, browser::now_ms());
             }
             if settings.lanes[index] && (!runs || rearms) {
                 self.start_lane(technique, place);
@@ -371,7 +381,7 @@ impl Feed {
     /// Stops the picture; measuring goes on.
     pub fn pause(&self) {
         let at_ms = browser::now_ms();
-        let race = Box::new(self.race.borrow().clone());
+        let race = Box::new(self.race().clone());
         let summary = Summary { connection: Connection::Paused, ..race.summary(at_ms) };
         self.summary.set(summary.clone());
         *self.frozen.borrow_mut() = Some(Frozen { race, summary, at_ms });
@@ -401,7 +411,7 @@ impl Feed {
         let next = if forward {
             step_forward(&race.traces, *at_ms).or_else(|| {
                 // At the end of what was frozen: what has happened since can be walked through too.
-                race.traces.clone_from(&self.race.borrow().traces);
+                race.traces.clone_from(&self.race().traces);
                 step_forward(&race.traces, *at_ms)
             })
         } else {
@@ -416,26 +426,26 @@ impl Feed {
     /// Shows the figures as they are now, unless the picture is stopped.
     pub fn summarise(&self) {
         if self.frozen.borrow().is_none() {
-            self.summary.set(self.race.borrow().summary(browser::now_ms()));
+            self.summary.set(self.race().summary(browser::now_ms()));
         }
     }
 
     /// Whether the run began a moment ago, so that everything on the page is news.
     pub fn is_fresh(&self, now_ms: f64) -> bool {
-        self.race.borrow().run_s(now_ms) < FRESH_S
+        self.race().run_s(now_ms) < FRESH_S
     }
 
     /// Hands the race that is shown and the right end of its drawings to `look`.
     pub fn with_shown<T>(&self, now_ms: f64, look: impl FnOnce(&Race, f64) -> T) -> T {
         match self.frozen.borrow().as_ref() {
             Some(frozen) => look(&frozen.race, frozen.at_ms),
-            None => look(&self.race.borrow(), now_ms),
+            None => look(&self.race(), now_ms),
         }
     }
 
     /// The tab was hidden or shown.
     pub fn look_away(&self, hidden: bool) {
-        self.race.borrow_mut().look_away(hidden, browser::now_ms());
+        self.race_mut().look_away(hidden, browser::now_ms());
     }
 
     /// The page is being left; if it comes back from the browser's memory, its lanes are set up anew.
@@ -457,7 +467,7 @@ impl Feed {
 
     /// The page did not run for a while.
     pub fn stalled(&self) {
-        self.race.borrow_mut().stalled(browser::now_ms());
+        self.race_mut().stalled(browser::now_ms());
     }
 
     /// The result that is shown, in one of the formats of [`crate::model::export`].
@@ -470,7 +480,7 @@ impl Feed {
         match self.frozen.borrow().as_ref() {
             Some(frozen) => write(&frozen.race, &frozen.summary, &provenance),
             None => {
-                let race = self.race.borrow();
+                let race = self.race();
                 write(&race, &race.summary(browser::now_ms()), &provenance)
             }
         }

@@ -12,7 +12,7 @@ impl Feed {
     /// Why it was not taken, in words.
     pub async fn publish(&self, text: &str) -> Result<(), String> {
         let (stream, due_us) = {
-            let race = self.race.borrow();
+            let race = self.race();
             (race.stream.clone(), race.clock.map(|clock| clock.to_server_us(browser::now_ms())))
         };
         let known = self.content_type.borrow().clone();
@@ -29,7 +29,7 @@ impl Feed {
     /// # Errors
     /// Why not, in words.
     pub async fn create(&self) -> Result<(), String> {
-        let stream = self.race.borrow().stream.clone();
+        let stream = self.race().stream.clone();
         ask::create(&stream).await.map_err(|refusal| refusal.words().to_owned())
     }
 }

@@ -31,9 +31,22 @@ enum Answer {
 
 /// Asks for an answer that counts only as a whole.
 pub(super) fn page(url: String) -> LocalBoxStream<'static, Arrival> {
-    stream::unfold(Some(Answer::Asked(url)), |answer| async {
+    answer(url, true)
+}
+
+/// Asks for an answer that never ends.
+pub(super) fn live(url: String) -> LocalBoxStream<'static, Arrival> {
+    answer(url, false)
+}
+
+fn answer(url: String, as_a_whole: bool) -> LocalBoxStream<'static, Arrival> {
+    stream::unfold(Some(Answer::Asked(url)), move |answer| async move {
         Some(match answer? {
             Answer::Asked(url) => ask(url).await,
+            Answer::Answered(response, abort) if !as_a_whole => match response.body() {
+                Some(body) => read(body.get_reader().unchecked_into(), abort).await,
+                None => (Arrival::End, None),
+            },
             Answer::Answered(response, abort) if has_body(&response) => match response.binary().await {
                 Ok(bytes) => {
                     drop(abort);
@@ -41,23 +54,8 @@ pub(super) fn page(url: String) -> LocalBoxStream<'static, Arrival> {
                 }
                 Err(fault) => (Arrival::Fault(fault.to_string()), None),
             },
-            Answer::Answered(..) | Answer::Reading(..) | Answer::Whole => (Arrival::End, None),
-        })
-    })
-    .boxed_local()
-}
-
-/// Asks for an answer that never ends.
-pub(super) fn live(url: String) -> LocalBoxStream<'static, Arrival> {
-    stream::unfold(Some(Answer::Asked(url)), |answer| async {
-        Some(match answer? {
-            Answer::Asked(url) => ask(url).await,
-            Answer::Answered(response, abort) => match response.body() {
-                Some(body) => read(body.get_reader().unchecked_into(), abort).await,
-                None => (Arrival::End, None),
-            },
             Answer::Reading(reader, abort) => read(reader, abort).await,
-            Answer::Whole => (Arrival::End, None),
+            Answer::Answered(..) | Answer::Whole => (Arrival::End, None),
         })
     })
     .boxed_local()
