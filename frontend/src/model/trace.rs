@@ -199,13 +199,14 @@ impl Trace {
         self.instants().filter(|at| *at < before_ms - STEP_MS).max_by(f64::total_cmp)
     }
 
-    fn instants(&self) -> impl Iterator<Item = f64> {
+    /// Boxed: steps in both directions are compiled once.
+    fn instants(&self) -> Box<dyn Iterator<Item = f64> + '_> {
         let requests = self.requests.iter().flat_map(|r| [Some(r.sent_ms), r.head_ms, r.end_ms].into_iter().flatten());
         let chunks = self.chunks.runs().iter().map(|run| run.at_ms);
         let events = self.events.runs().iter().flat_map(|run| [Some(run.at_ms), run.due_ms].into_iter().flatten());
         let waits = self.waits.iter().map(|wait| wait.until_ms).filter(|until| *until <= self.newest_ms);
         let changes = self.changes.iter().map(|change| change.at_ms);
-        requests.chain(chunks).chain(events).chain(waits).chain(changes)
+        Box::new(requests.chain(chunks).chain(events).chain(waits).chain(changes))
     }
 
     fn requested(&mut self, id: u64, at_ms: f64, technique: Technique) {
