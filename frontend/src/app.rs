@@ -16,6 +16,7 @@ use crate::model::settings::{Settings, Theme};
 use crate::model::summary::Summary;
 use crate::pages::race::RacePage;
 use crate::pages::streams::StreamsPage;
+use crate::parts::kept::Kept;
 use crate::parts::small::{Computed, changing, derived, memo, whenever};
 use crate::text::{Language, Text};
 
@@ -29,13 +30,13 @@ const NARROW_WINDOW_S: f64 = 4.0;
 #[derive(Clone, Copy, Debug)]
 pub struct Shell {
     /// Which page is shown, with what is open on it; change it with [`Shell::go`].
-    pub place: RwSignal<Place>,
+    pub place: Kept<Place>,
     /// What is chosen; change it with [`Shell::change`].
-    pub settings: RwSignal<Settings>,
+    pub settings: Kept<Settings>,
     /// The language in use.
     pub language: Computed<Language>,
     /// Whether the help is open.
-    pub help: RwSignal<bool>,
+    pub help: Kept<bool>,
     /// The race, while its page is shown.
     race: StoredValue<Option<Rc<Feed>>, LocalStorage>,
     canvas: StoredValue<Canvas, LocalStorage>,
@@ -128,13 +129,13 @@ pub struct Page {
     shell: Shell,
     feed: StoredValue<Rc<Feed>, LocalStorage>,
     /// What is chosen; change it with [`Page::change`].
-    pub settings: RwSignal<Settings>,
+    pub settings: Kept<Settings>,
     /// What is shown in figures.
-    pub summary: RwSignal<Summary>,
+    pub summary: Kept<Summary>,
     /// Whether the picture is stopped.
-    pub paused: RwSignal<bool>,
+    pub paused: Kept<bool>,
     /// How far the stopped picture has been stepped, ms.
-    pub stepped_ms: RwSignal<f64>,
+    pub stepped_ms: Kept<f64>,
     /// The language in use.
     pub language: Computed<Language>,
 }
@@ -186,12 +187,12 @@ fn App() -> impl IntoView {
     }
     let usual = browser::stored(LANGUAGE_KEY).and_then(|name| Language::from_name(&name));
     let usual = usual.unwrap_or_else(|| Language::first_of(browser::languages().iter().map(String::as_str)));
-    let settings = RwSignal::new(settings);
+    let settings = Kept::new(settings);
     let shell = Shell {
-        place: RwSignal::new(place),
+        place: Kept::new(place),
         settings,
         language: memo(move || settings.with(|settings| settings.language).unwrap_or(usual)),
-        help: RwSignal::new(false),
+        help: Kept::new(false),
         race: StoredValue::new_local(None),
         canvas: StoredValue::new_local(Canvas::default()),
     };
@@ -220,9 +221,9 @@ fn Racing() -> impl IntoView {
         shell,
         feed: StoredValue::new_local(feed.clone()),
         settings: shell.settings,
-        summary: feed.summary.clone().into(),
-        paused: feed.paused.clone().into(),
-        stepped_ms: feed.stepped_ms.clone().into(),
+        summary: feed.summary.kept(),
+        paused: feed.paused.kept(),
+        stepped_ms: feed.stepped_ms.kept(),
         language: shell.language,
     });
     let running = frames::run(feed.clone(), canvas.clone());

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
-use leptos::prelude::{ArcRwSignal, GetUntracked, Set, Update, WithUntracked};
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
 use tailwater_protocol::json::{self, FromJson};
 use tailwater_protocol::reader::FollowOptions;
@@ -21,6 +20,7 @@ use crate::model::place::Shelf;
 use crate::model::tailing::Tailing;
 use crate::model::verdict::Connection;
 use crate::model::wish::Wish;
+use crate::parts::kept::Shared;
 
 /// Nothing asked here takes longer.
 const DEADLINE_S: u32 = 10;
@@ -89,15 +89,15 @@ pub struct Desk {
     fresh: RefCell<Tailing>,
     showing: Cell<bool>,
     /// The list.
-    pub listing: ArcRwSignal<Listing>,
+    pub listing: Shared<Listing>,
     /// The stream that is looked at.
-    pub looked: ArcRwSignal<Known<StreamDetails>>,
+    pub looked: Shared<Known<StreamDetails>>,
     /// What the follower brought.
-    pub tailing: ArcRwSignal<Tailing>,
+    pub tailing: Shared<Tailing>,
     /// How the stream is followed; `None` while it is not.
-    pub following: ArcRwSignal<Option<Following>>,
+    pub following: Shared<Option<Following>>,
     /// How the page stands to the server.
-    pub connection: ArcRwSignal<Connection>,
+    pub connection: Shared<Connection>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -116,11 +116,11 @@ impl Desk {
             follower: RefCell::default(),
             fresh: RefCell::default(),
             showing: Cell::new(false),
-            listing: ArcRwSignal::default(),
-            looked: ArcRwSignal::default(),
-            tailing: ArcRwSignal::default(),
-            following: ArcRwSignal::default(),
-            connection: ArcRwSignal::default(),
+            listing: Shared::default(),
+            looked: Shared::default(),
+            tailing: Shared::default(),
+            following: Shared::default(),
+            connection: Shared::default(),
         });
         desk.list();
         desk.look();

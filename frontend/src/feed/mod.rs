@@ -9,7 +9,6 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
-use leptos::prelude::{ArcRwSignal, GetUntracked, Set};
 use tailwater_protocol::reader::FollowOptions;
 use tailwater_protocol::transport::fetch::{Follower, follow};
 use tailwater_protocol::{Offset, Technique, Token};
@@ -24,6 +23,7 @@ use crate::model::settings::{Settings, Source, lane_index};
 use crate::model::summary::{Path, Summary};
 use crate::model::trace::{step_back, step_forward};
 use crate::model::verdict::Connection;
+use crate::parts::kept::Shared;
 use probe::Prober;
 use rig::Rig;
 
@@ -87,11 +87,11 @@ pub struct Feed {
     epoch: Cell<u32>,
     seed: u64,
     /// What the page shows in figures.
-    pub summary: ArcRwSignal<Summary>,
+    pub summary: Shared<Summary>,
     /// Whether a person has stopped the picture.
-    pub paused: ArcRwSignal<bool>,
+    pub paused: Shared<bool>,
     /// How far back the stopped picture has been stepped, ms.
-    pub stepped_ms: ArcRwSignal<f64>,
+    pub stepped_ms: Shared<f64>,
 }
 
 impl std::fmt::Debug for Feed {
@@ -120,9 +120,9 @@ impl Feed {
             content_type: RefCell::default(),
             epoch: Cell::new(0),
             seed,
-            summary: ArcRwSignal::default(),
-            paused: ArcRwSignal::new(false),
-            stepped_ms: ArcRwSignal::new(0.0),
+            summary: Shared::default(),
+            paused: Shared::default(),
+            stepped_ms: Shared::default(),
         });
         feed.restart();
         feed

@@ -12,6 +12,7 @@ use crate::model::place::{Place, Shelf};
 use crate::model::tailing::Tailing;
 use crate::model::verdict::Connection;
 use crate::parts::help::Help;
+use crate::parts::kept::Kept;
 use crate::parts::nav::{Choices, Nav};
 use crate::parts::notes::Command;
 use crate::parts::small::{Computed, changing, derived, maybe, memo, memo_after, whenever};
@@ -50,17 +51,17 @@ pub struct Streams {
     /// What is open.
     pub shelf: Computed<Shelf>,
     /// The list.
-    pub listing: RwSignal<Listing>,
+    pub listing: Kept<Listing>,
     /// The stream that is looked at.
-    pub looked: RwSignal<Known<StreamDetails>>,
+    pub looked: Kept<Known<StreamDetails>>,
     /// What was followed.
-    pub tailing: RwSignal<Tailing>,
+    pub tailing: Kept<Tailing>,
     /// How it is followed.
-    pub following: RwSignal<Option<Following>>,
+    pub following: Kept<Option<Following>>,
     /// How the page stands to the server.
-    pub connection: RwSignal<Connection>,
+    pub connection: Kept<Connection>,
     /// What became of the last action.
-    pub said: RwSignal<Option<Said>>,
+    pub said: Kept<Option<Said>>,
 }
 
 impl Streams {
@@ -107,12 +108,12 @@ pub fn StreamsPage() -> impl IntoView {
         shell,
         desk: StoredValue::new_local(desk.clone()),
         shelf,
-        listing: desk.listing.clone().into(),
-        looked: desk.looked.clone().into(),
-        tailing: desk.tailing.clone().into(),
-        following: desk.following.clone().into(),
-        connection: desk.connection.clone().into(),
-        said: RwSignal::new(None),
+        listing: desk.listing.kept(),
+        looked: desk.looked.kept(),
+        tailing: desk.tailing.kept(),
+        following: desk.following.kept(),
+        connection: desk.connection.kept(),
+        said: Kept::new(None),
     };
     provide_context(streams);
     whenever(move || streams.desk().apply(&shelf.get()));

@@ -9,6 +9,7 @@ use crate::model::settings::{self, Limits, Settings, Source, pattern_from_name, 
 use crate::model::summary::Path;
 use crate::parts::draw::axis::{by_factors, decade};
 use crate::parts::field::TextField;
+use crate::parts::kept::Kept;
 use crate::parts::small::{change, changing, click, derived, memo, submit, whenever};
 use crate::text::Text;
 use crate::text::numbers;
@@ -41,7 +42,7 @@ pub fn Controls() -> impl IntoView {
 fn StreamChoice() -> impl IntoView {
     let page = expect_context::<Page>();
     let source = memo(move || page.settings.with(|settings| settings.source.clone()));
-    let name = RwSignal::new(String::new());
+    let name = Kept::new(String::new());
     whenever(move || {
         if let Source::Named(stream) = source.get() {
             name.set(stream);
@@ -198,7 +199,7 @@ fn Dial(
     let page = expect_context::<Page>();
     let value = memo(move || page.settings.with(get));
     // While a slider is dragged only the field follows; the race changes once, when it is let go.
-    let dragged = RwSignal::new(None::<f64>);
+    let dragged = Kept::new(None::<f64>);
     let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));
     let choose = move |wish: f64| {
         dragged.set(None);

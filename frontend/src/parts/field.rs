@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use crate::parts::kept::Kept;
 use crate::parts::small::{change, derived};
 
 /// A field without the browser's own help, as names and numbers want none.
@@ -10,7 +11,7 @@ pub fn TextField(
     /// Its id, for its label and for tests.
     id: &'static str,
     /// What is typed.
-    value: RwSignal<String>,
+    value: Kept<String>,
     /// What stands in it while it is empty.
     #[prop(into)]
     placeholder: Signal<String>,

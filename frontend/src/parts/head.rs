@@ -7,6 +7,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::model::export;
 use crate::model::verdict::Saying;
+use crate::parts::kept::Kept;
 use crate::parts::small::{changing, click, derived, memo, whenever};
 
 /// At most so often the status speaks, ms.
@@ -36,7 +37,7 @@ fn Status() -> impl IntoView {
     // What is worth saying aloud: the state and the kind of verdict, not every figure.
     let topic =
         memo(move || page.summary.with(|summary| (summary.connection, std::mem::discriminant(&summary.saying))));
-    let spoken = RwSignal::new(String::new());
+    let spoken = Kept::new(String::new());
     let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
     whenever(move || {
         topic.track();

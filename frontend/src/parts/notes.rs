@@ -7,6 +7,7 @@ use crate::browser;
 use crate::model::settings::encode;
 use crate::model::summary::{Measure, Path};
 use crate::model::verdict::{Connection, Cost, Saying};
+use crate::parts::kept::Kept;
 use crate::parts::small::{changing, click, derived, maybe, memo, memo_after};
 
 /// The verdict as it was in one second of the run.
@@ -126,7 +127,7 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
     let url = format!("{}/v1/stream/{}", browser::origin(), encode(&stream));
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
     let append = format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
-    let problem = RwSignal::new(String::new());
+    let problem = Kept::new(String::new());
     let on_create = move |_| {
         let feed = page.feed();
         wasm_bindgen_futures::spawn_local(async move {
@@ -183,7 +184,7 @@ pub fn Command(
     line: String,
 ) -> impl IntoView {
     let shell = expect_context::<Shell>();
-    let copied = RwSignal::new(false);
+    let copied = Kept::new(false);
     let shown = line.clone();
     let on_copy = move |_| {
         let line = line.clone();

@@ -6,6 +6,7 @@ use super::notes::Command;
 use crate::app::Page;
 use crate::browser;
 use crate::model::settings::encode;
+use crate::parts::kept::Kept;
 use crate::parts::small::{change, changing, derived, memo, submit};
 
 /// What became of the last message.
@@ -21,8 +22,8 @@ enum Outcome {
 #[component]
 pub fn Publish() -> impl IntoView {
     let page = expect_context::<Page>();
-    let message = RwSignal::new(String::new());
-    let outcome = RwSignal::new(Outcome::None);
+    let message = Kept::new(String::new());
+    let outcome = Kept::new(Outcome::None);
     let send = move || {
         let text = message.get_untracked();
         if text.is_empty() || outcome.get_untracked() == Outcome::Sending {

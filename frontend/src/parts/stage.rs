@@ -17,6 +17,7 @@ use crate::model::lane::Phase;
 use crate::model::race::Race;
 use crate::model::settings::lane_index;
 use crate::model::verdict::Saying;
+use crate::parts::kept::Kept;
 use crate::parts::small::{change, changing, derived, memo, whenever};
 use crate::techniques::face;
 use crate::text::{Text, numbers};
@@ -36,7 +37,7 @@ pub struct Stage {
     waterfall: Waterfall,
     distribution: Distribution,
     theme: Theme,
-    width: RwSignal<f64>,
+    width: Kept<f64>,
 }
 
 impl Stage {
@@ -121,7 +122,7 @@ pub fn StageView() -> impl IntoView {
     let page = expect_context::<Page>();
     let host = NodeRef::<Div>::new();
     let canvases = [NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new()];
-    let width = RwSignal::new(0.0);
+    let width = Kept::new(0.0);
     whenever(move || {
         let Some(host) = host.get() else { return };
         let surfaces = canvases.map(|canvas| canvas.get().and_then(Surface::new));
@@ -172,7 +173,7 @@ fn Figure(
     #[prop(into)] table: ViewFn,
 ) -> impl IntoView {
     let page = expect_context::<Page>();
-    let open = RwSignal::new(false);
+    let open = Kept::new(false);
     view! {
         <figure class=format!("figure {test_id}")>
             <figcaption>
@@ -196,7 +197,7 @@ fn Figure(
 
 /// The lanes' names beside their life lines, as text that can be selected and read aloud.
 #[component]
-fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
+fn LaneNames(width: Kept<f64>) -> impl IntoView {
     let page = expect_context::<Page>();
     let lanes = memo(move || page.settings.with(|settings| settings.lanes_on().collect::<Vec<_>>()));
     let px = |value: f64| format!("{}px", numbers::plain(value));

@@ -8,6 +8,7 @@ use super::line::{Fault, Line};
 use crate::browser;
 use crate::model::wish::{Wish, example};
 use crate::pages::streams::{Said, Streams};
+use crate::parts::kept::Kept;
 use crate::parts::small::{Computed, change, changing, derived, key, memo, submit};
 
 /// The box, or a sentence when the stream is closed.
@@ -41,9 +42,9 @@ fn Field(name: StoredValue<String>, details: Computed<Option<StreamDetails>>) ->
         details.with(|details| details.as_ref().map(|it| it.configuration.content_type.clone()).unwrap_or_default())
     });
     let is_json = move || content_type.with(|content_type| ContentKind::of(content_type) == ContentKind::Json);
-    let body = RwSignal::new(String::new());
-    let fault = RwSignal::new(String::new());
-    let is_busy = RwSignal::new(false);
+    let body = Kept::new(String::new());
+    let fault = Kept::new(String::new());
+    let is_busy = Kept::new(false);
     let wish = move |body: &str| {
         name.with_value(|name| content_type.with_untracked(|content_type| Wish::append(name, content_type, body)))
     };

@@ -11,6 +11,7 @@ use crate::browser;
 use crate::model::wish::{Wish, clean_name};
 use crate::pages::streams::{Said, Streams};
 use crate::parts::field::TextField;
+use crate::parts::kept::Kept;
 use crate::parts::small::{Computed, changing, click, derived, key, maybe, memo, submit};
 use crate::text::numbers::count;
 
@@ -77,9 +78,9 @@ fn Twice(
 ) -> impl IntoView {
     let done = Arc::new(done);
     let streams = expect_context::<Streams>();
-    let is_asking = RwSignal::new(false);
-    let is_busy = RwSignal::new(false);
-    let fault = RwSignal::new(String::new());
+    let is_asking = Kept::new(false);
+    let is_busy = Kept::new(false);
+    let fault = Kept::new(String::new());
     let line = derived(move || wish.with(|wish| wish.curl(&browser::origin())));
     let turn = move |to: bool| {
         is_asking.set(to);
@@ -144,10 +145,10 @@ fn Twice(
 #[component]
 fn Fork(name: StoredValue<String>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let typed = RwSignal::new(String::new());
-    let at = RwSignal::new(String::new());
-    let fault = RwSignal::new(String::new());
-    let is_busy = RwSignal::new(false);
+    let typed = Kept::new(String::new());
+    let at = Kept::new(String::new());
+    let fault = Kept::new(String::new());
+    let is_busy = Kept::new(false);
     let content_type = memo(move || {
         details.with(|details| details.as_ref().map(|it| it.configuration.content_type.clone()).unwrap_or_default())
     });

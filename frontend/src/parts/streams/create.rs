@@ -8,6 +8,7 @@ use crate::browser;
 use crate::model::wish::{NewStream, Wish, clean_name};
 use crate::pages::streams::{Said, Streams};
 use crate::parts::field::TextField;
+use crate::parts::kept::Kept;
 use crate::parts::small::{change, derived, maybe, submit};
 use crate::text::streams::StreamsText;
 
@@ -17,21 +18,21 @@ const TYPES: [&str; 3] = ["application/json", "text/plain; charset=utf-8", "appl
 /// What is typed into the form.
 #[derive(Clone, Copy)]
 struct Typed {
-    name: RwSignal<String>,
-    content_type: RwSignal<String>,
-    ttl_seconds: RwSignal<String>,
-    keep_bytes: RwSignal<String>,
-    keep_seconds: RwSignal<String>,
-    first: RwSignal<String>,
-    fault: RwSignal<String>,
+    name: Kept<String>,
+    content_type: Kept<String>,
+    ttl_seconds: Kept<String>,
+    keep_bytes: Kept<String>,
+    keep_seconds: Kept<String>,
+    first: Kept<String>,
+    fault: Kept<String>,
 }
 
 impl Typed {
     fn new() -> Self {
-        let empty = || RwSignal::new(String::new());
+        let empty = || Kept::new(String::new());
         Self {
             name: empty(),
-            content_type: RwSignal::new(TYPES[0].to_owned()),
+            content_type: Kept::new(TYPES[0].to_owned()),
             ttl_seconds: empty(),
             keep_bytes: empty(),
             keep_seconds: empty(),
@@ -59,7 +60,7 @@ pub fn Create() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let typed = Typed::new();
     let fault = typed.fault;
-    let is_busy = RwSignal::new(false);
+    let is_busy = Kept::new(false);
     let line =
         derived(move || Wish::create(&typed.stream()).map(|wish| wish.curl(&browser::origin())).unwrap_or_default());
     let create = move || {
@@ -142,9 +143,9 @@ fn Fields(typed: Typed) -> impl IntoView {
 
 /// One of the usual content types, or any other.
 #[component]
-fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
+fn TypeChoice(content_type: Kept<String>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let is_other = RwSignal::new(false);
+    let is_other = Kept::new(false);
     view! {
         <label for="create-type">{streams.say(|text| text.content_type)}</label>
         <select
@@ -171,7 +172,7 @@ fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
 #[component]
 fn Number(
     id: &'static str,
-    value: RwSignal<String>,
+    value: Kept<String>,
     label: fn(&'static StreamsText) -> &'static str,
     unit: fn(&'static StreamsText) -> &'static str,
 ) -> impl IntoView {

@@ -11,6 +11,7 @@ use crate::desk::{Following, USUAL};
 use crate::model::tailing::Message;
 use crate::model::wish::follow_line;
 use crate::pages::streams::Streams;
+use crate::parts::kept::Kept;
 use crate::parts::shape::Shape;
 use crate::parts::small::{Computed, change, changing, click, derived, keyed, memo, whenever};
 use crate::techniques::face;
@@ -26,7 +27,7 @@ pub fn Follow(
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let wished = memo(move || streams.shelf.with(|shelf| shelf.technique.unwrap_or(USUAL)));
-    let from = RwSignal::new(Token::beginning());
+    let from = Kept::new(Token::beginning());
     whenever(move || {
         if let Some(how) = streams.following.get() {
             from.set(how.from);

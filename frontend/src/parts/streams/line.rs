@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::browser;
 use crate::pages::streams::Streams;
+use crate::parts::kept::Kept;
 use crate::parts::small::{changing, click, derived, maybe};
 
 /// How long the button says that it copied, ms.
@@ -19,8 +20,8 @@ pub fn Line(
     id: &'static str,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let shown = RwSignal::new(false);
-    let copied = RwSignal::new(false);
+    let shown = Kept::new(false);
+    let copied = Kept::new(false);
     let on_click = move |_| {
         if shown.get_untracked() {
             shown.set(false);

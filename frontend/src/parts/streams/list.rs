@@ -11,6 +11,7 @@ use crate::model::place::{Place, Shelf};
 use crate::model::wish::Wish;
 use crate::pages::streams::Streams;
 use crate::parts::field::TextField;
+use crate::parts::kept::Kept;
 use crate::parts::nav::is_plain;
 use crate::parts::notes::Command;
 use crate::parts::small::{changing, click, derived, keyed, maybe, memo, submit, whenever};
@@ -51,7 +52,7 @@ pub fn List() -> impl IntoView {
 #[component]
 fn Search() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let typed = RwSignal::new(streams.shelf.with_untracked(|shelf| shelf.search.clone()));
+    let typed = Kept::new(streams.shelf.with_untracked(|shelf| shelf.search.clone()));
     // Another address, as by the way back, has another search.
     whenever(move || {
         let search = streams.shelf.with(|shelf| shelf.search.clone());
@@ -232,7 +233,7 @@ fn Turn() -> impl IntoView {
     let has_previous = memo(move || streams.shelf.with(|shelf| shelf.after.is_some()));
     let turn = move |turn: fn(&mut Listing, Option<String>) -> Option<Option<String>>| {
         let from = streams.shelf.with_untracked(|shelf| shelf.after.clone());
-        let to = streams.listing.try_update(|listing| turn(listing, from)).flatten();
+        let to = streams.listing.update(|listing| turn(listing, from));
         if let Some(after) = to {
             streams.shell.open(Step::Silent, |shelf| shelf.after = after);
         }

@@ -6,6 +6,7 @@ use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 
 use crate::model::listing::{followers, span};
 use crate::pages::streams::Streams;
+use crate::parts::kept::Kept;
 use crate::parts::shape::Shape;
 use crate::parts::small::{Computed, changing, derived, maybe, memo};
 use crate::techniques::face;
@@ -64,7 +65,7 @@ fn Line(technique: Technique, count: usize, lag: String) -> impl IntoView {
 #[component]
 fn Table(details: Computed<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let is_open = RwSignal::new(false);
+    let is_open = Kept::new(false);
     let has_any = memo(move || details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty())));
     let readers = move || details.with(|details| details.as_ref().map(|it| it.readers.clone()).unwrap_or_default());
     let more = derived(move || {
