@@ -198,10 +198,14 @@ impl Sequence {
         for lane in lanes {
             let runs = lane.trace.events(axis.from_ms, axis.to_ms);
             let known = runs.filter_map(|run| run.due_ms.map(|due_ms| News { seq: run.last_seq, due_ms }));
-            self.news.extend(known.filter(|news| axis.holds(news.due_ms)));
+            for news in known.filter(|news| axis.holds(news.due_ms)) {
+                // In order already: most lanes bring the same ones, and each brings the newest last.
+                let place = self.news.partition_point(|other| other.seq < news.seq);
+                if self.news.get(place).is_none_or(|other| other.seq != news.seq) {
+                    self.news.insert(place, news);
+                }
+            }
         }
-        self.news.sort_unstable_by_key(|news| news.seq);
-        self.news.dedup_by_key(|news| news.seq);
     }
 }
 
