@@ -29,6 +29,7 @@ mod workloads;
 
 use clap::{Args, Parser, Subcommand};
 use rounds::Measured;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -126,13 +127,13 @@ enum What {
 #[derive(Debug, Clone, Args)]
 struct Common {
     /// The server's binary
-    #[arg(long, env = "TAILWATER_BIN", value_name = "PATH")]
+    #[arg(long, env = "TAILWATER_BIN", value_name = "PATH", value_parser = absolute)]
     server: PathBuf,
     /// A further argument for the server, once for each (--server-arg=--hot-max=1MiB)
     #[arg(long = "server-arg", value_name = "ARGUMENT")]
     server_arguments: Vec<String>,
     /// A second binary to be measured beside the first
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = absolute)]
     against: Option<PathBuf>,
     /// A further argument for the second binary, once for each
     #[arg(long = "against-arg", value_name = "ARGUMENT")]
@@ -166,7 +167,7 @@ struct Common {
 enum Fault {
     /// The system refused something.
     #[error("{0}")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     /// The server did not do what was asked.
     #[error("{0}")]
     Server(String),
@@ -179,6 +180,11 @@ enum Fault {
          not acknowledged"
     )]
     Lost { deliveries: u64, lost: u64, again: u64, damaged: u64, waiting: usize },
+}
+
+/// A path from here: servers run in a folder of their own.
+fn absolute(path: &str) -> io::Result<PathBuf> {
+    std::path::absolute(path)
 }
 
 impl Common {
@@ -254,5 +260,18 @@ fn ended(outcome: Result<(), Fault>) -> ExitCode {
             eprintln!("bench: {fault}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binaries_are_found_from_wherever_servers_run() {
+        let words = ["tailwater-bench", "poll", "--server", "a/server", "--against", "another"];
+        let What::Poll { common, .. } = Command::parse_from(words).what else { panic!("another measurement") };
+        let here = std::env::current_dir().unwrap();
+        assert_eq!((common.server, common.against), (here.join("a/server"), Some(here.join("another"))));
     }
 }
