@@ -22,6 +22,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tailwater_protocol::headers;
 
 const WRITERS: u32 = 6;
 
@@ -75,10 +76,26 @@ async fn lose_power(name: &str, sync: &'static str, for_ms: u64) -> Option<(BTre
     house.way.through.clear();
     house.start();
     house.get("before").await.expect(200);
-    let it = house.get("it").await;
-    let found = if it.status == 200 { it.body.lines().map(str::to_owned).collect() } else { BTreeSet::new() };
+    let found = found(&house).await;
     house.kill();
     Some((acknowledged, found))
+}
+
+/// The lines that are there, page after page.
+async fn found(house: &House) -> BTreeSet<String> {
+    let (mut found, mut at) = (BTreeSet::new(), "-1".to_owned());
+    loop {
+        let page = house.get(&format!("it?offset={at}")).await;
+        if page.status == 404 && found.is_empty() {
+            return found;
+        }
+        let page = page.expect(200);
+        found.extend(page.body.lines().map(str::to_owned));
+        if page.is(headers::STREAM_UP_TO_DATE) {
+            return found;
+        }
+        at = page.next().to_owned();
+    }
 }
 
 fn can_trace(trace: &Path) -> bool {
