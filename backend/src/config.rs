@@ -57,6 +57,11 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_BODY_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
     pub body_silence_max: Duration,
 
+    /// Bytes that all clients together make the server hold: request bodies, unfinished messages, pages and messages that
+    /// are not taken yet; beyond it requests wait a moment and then answer 503
+    #[arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES")]
+    pub buffers_max: u64,
+
     /// Largest page of one read; a single longer message still comes whole
     #[arg(long, env = "TAILWATER_PAGE_MAX", default_value = "1MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub page_max: u64,
@@ -64,6 +69,10 @@ pub struct Config {
     /// Largest request head (request line and headers); beyond it 431
     #[arg(long, env = "TAILWATER_HEAD_MAX", default_value = "16KiB", value_parser = bytes_value, value_name = "BYTES")]
     pub head_max: u64,
+
+    /// Time from the first byte of a request to its whole head; a client that takes longer is disconnected
+    #[arg(long, env = "TAILWATER_HEAD_SILENCE_MAX", default_value = "10s", value_parser = duration_value, value_name = "TIME")]
+    pub head_silence_max: Duration,
 
     /// How long a long-poll is held at the tail; below every usual proxy limit
     #[arg(long, env = "TAILWATER_LONG_POLL_HOLD", default_value = "25s", value_parser = duration_value, value_name = "TIME")]
@@ -138,7 +147,7 @@ pub struct Config {
     pub public_url: Option<String>,
 
     /// Worker threads; by default one per core
-    #[arg(long, env = "TAILWATER_WORKERS", value_name = "N")]
+    #[arg(long, env = "TAILWATER_WORKERS", value_parser = workers_value, value_name = "N")]
     pub workers: Option<usize>,
 }
 
@@ -185,8 +194,10 @@ impl Default for Config {
             sweep: Duration::from_secs(1),
             body_max: 16 << 20,
             body_silence_max: Duration::from_secs(60),
+            buffers_max: 256 << 20,
             page_max: 1 << 20,
             head_max: 16 << 10,
+            head_silence_max: Duration::from_secs(10),
             long_poll_hold: Duration::from_secs(25),
             long_poll_hold_max: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
@@ -272,6 +283,15 @@ pub fn public_url_value(text: &str) -> Result<String, String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// A number of worker threads.
+///
+/// # Errors
+/// What was expected, when it is not one or out of range.
+pub fn workers_value(text: &str) -> Result<usize, String> {
+    let workers = text.parse().ok().filter(|workers| (1..=1024).contains(workers));
+    workers.ok_or_else(|| "expected a number of threads from 1 to 1024".to_owned())
+}
+
 /// A size as written on the command line: `65536`, `64KiB`, `16MiB`, `1GiB` (also KB, MB, GB, powers of ten).
 ///
 /// # Errors
@@ -333,6 +353,8 @@ mod tests {
         for wrong in ["", "s", "-1s", "0s", "10 years", "48h"] {
             assert!(duration_value(wrong).is_err(), "{wrong}");
         }
+        assert_eq!((workers_value("1"), workers_value("1024")), (Ok(1), Ok(1024)));
+        assert!(workers_value("0").is_err() && workers_value("1025").is_err() && workers_value("two").is_err());
         for wrong in ["", "0", "MiB", "1TiBs", "99999999999999999999"] {
             assert!(bytes_value(wrong).is_err(), "{wrong}");
         }

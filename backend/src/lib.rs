@@ -1,18 +1,17 @@
 //! Tailwater: append-only streams over HTTP, followed by polling, long-polling, streaming or WebSocket.
 //!
-//! The way of an append: `http/append.rs` parses, `log/` orders, `store/` keeps, the tail moves. The way of a read:
-//! `http/read.rs` parses, one of `techniques/` waits and reads `log/`, the bytes leave.
+//! The way of an append: `api/append.rs` decides, `log/` orders, `store/` keeps, the tail moves. The way of a read:
+//! `api/read.rs` decides, `live/` waits and reads `log/`, the bytes leave by `http/` or `takeover/`.
 
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod cursor;
-pub mod dialect;
-pub mod handoff;
 pub mod http;
 pub mod lab;
+pub mod live;
 pub mod log;
 pub mod server;
 pub mod store;
 pub mod subscriptions;
-pub mod techniques;
+pub mod takeover;

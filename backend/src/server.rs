@@ -1,14 +1,17 @@
 //! Runs the server on a listener until it is told to stop, and stops without cutting anybody off.
 
+use crate::api::gate::Gate;
+use crate::api::{App, Budget};
 use crate::clock::Clock;
 use crate::config::{Config, StoreKind};
-use crate::handoff::{Handing, Io};
-use crate::http::{self, App, Gate};
+use crate::http;
 use crate::lab::Lab;
+use crate::live::{Groups, Terms};
 use crate::log::Streams;
 use crate::store::{DiskOptions, DiskStore, MemoryStore, OpenError, Recovery, Store};
 use crate::subscriptions::Subscriptions;
 use crate::subscriptions::courier::HttpCourier;
+use crate::takeover::{Io, TakeOver};
 use actix_http::HttpService;
 use actix_server::Server;
 use actix_service::map_config;
@@ -20,6 +23,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -150,17 +154,20 @@ fn listen(
     gate: web::Data<Gate>,
     lab: Option<web::Data<Lab>>,
 ) -> std::io::Result<Server> {
-    let (address, keep_alive, hand_off) = (listener.local_addr()?, config.keep_alive, config.hand_off);
+    let (address, keep_alive) = (listener.local_addr()?, config.keep_alive);
     let mut server = Server::build()
         .shutdown_timeout(whole_seconds(config.drain.as_secs_f64().ceil().min(3600.0)))
-        .max_concurrent_connections(config.connections_max.saturating_add(64))
+        // Connections that are too many are closed when they come, see `Gate::connect`.
+        .max_concurrent_connections(usize::MAX / 2)
         .disable_signals();
     if let Some(workers) = config.workers {
         server = server.workers(workers);
     }
     let drain = server.graceful_shutdown_signal();
     let server = server.listen("streams", listener, move || {
-        let mut application = actix_web::App::new().app_data(app.clone()).app_data(gate.clone());
+        let groups = Groups::new(Terms::of(&app));
+        let mut application =
+            actix_web::App::new().app_data(app.clone()).app_data(gate.clone()).app_data(Rc::clone(&groups));
         if let Some(lab) = &lab {
             application = application.app_data(lab.clone());
         }
@@ -182,9 +189,9 @@ fn listen(
             .client_disconnect_timeout(LINGER)
             .h1_allow_half_closed(false)
             .local_addr(address)
-            .on_connect_ext(move |io: &Io, data| io.introduce(hand_off, data))
+            .on_connect_ext(move |io: &Io, data| io.introduce(data))
             .h1(map_config(application, move |()| AppConfig::__priv_test_new(false, address.to_string(), address)));
-        Handing::new(http, app.clone().into_inner(), gate.clone().into_inner())
+        TakeOver::new(http, app.clone().into_inner(), gate.clone().into_inner(), groups)
     })?;
     Ok(server.run())
 }
@@ -213,7 +220,8 @@ fn subscriptions(
 
 fn state(config: Config, streams: Arc<Streams>, subscriptions: Arc<Subscriptions>, stop: watch::Receiver<bool>) -> App {
     let live = Arc::new(Semaphore::new(config.live_readers_max.min(Semaphore::MAX_PERMITS)));
-    App { streams, live, config, clock: Clock::new(), stop, subscriptions }
+    let budget = Budget::new(config.buffers_max);
+    App { streams, live, budget, config, clock: Clock::new(), stop, subscriptions }
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of seconds from 0 to 3600")]

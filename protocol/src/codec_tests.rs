@@ -19,7 +19,7 @@ impl Case {
             data: self.data.clone(),
             next: self.control.next.clone(),
             cursor: self.control.cursor.map(|cursor| cursor.to_string()),
-            up_to_date: self.control.up_to_date || self.control.closed,
+            up_to_date: self.control.up_to_date == Some(true) || self.control.closed,
             closed: self.control.closed,
         }
     }
@@ -29,7 +29,7 @@ fn controls() -> impl Strategy<Value = Control> {
     (0..10_000_000_u64, any::<Option<u64>>(), any::<bool>(), any::<bool>()).prop_map(
         |(at, cursor, up_to_date, closed)| {
             let next = crate::Offset::new(at).map(Into::into).unwrap();
-            Control { next, cursor, up_to_date, closed }
+            Control { next, cursor, up_to_date: Some(up_to_date), closed }
         },
     )
 }

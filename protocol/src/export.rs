@@ -213,7 +213,7 @@ impl Decoder {
             Line::End(end)
         } else {
             self.pages += 1;
-            let frame = ndjson::decode(line).map_err(|fault| ExportError::Line { line: number, fault })?;
+            let frame = ndjson::decode(line, false).map_err(|fault| ExportError::Line { line: number, fault })?;
             Line::Page(frame.ok_or_else(|| wrong("a page or the end", &"a blank line came"))?)
         };
         self.lines = number;

@@ -4,8 +4,9 @@
 //! {"data":[{"a":1}],"streamNextOffset":"0000000000000008","streamCursor":"3117","upToDate":true}
 //! ```
 //!
-//! The fields always stand in the order `data`, `encoding`, `streamNextOffset`, `streamCursor`, `upToDate`, `streamClosed`;
-//! what is absent or false is left out.
+//! The fields always stand in the order `data`, `encoding`, `streamNextOffset`, `streamCursor`, `upToDate`, `streamClosed`.
+//! SSE says the cursor in each control event, and `upToDate` where it is true. NDJSON and WebSocket say the cursor in the
+//! first object of an answer and `upToDate` where it changes: what is absent there is as before, and at first false.
 
 use crate::headers::ContentKind;
 use crate::json::Value;
@@ -21,8 +22,8 @@ pub struct Control {
     pub next: Token,
     /// The collapsing key that a reader echoes; printed as a decimal string.
     pub cursor: Option<u64>,
-    /// Whether `next` was the tail when this was made.
-    pub up_to_date: bool,
+    /// Whether `next` was the tail when this was made; `None` says nothing about it.
+    pub up_to_date: Option<bool>,
     /// Whether the stream is closed and `next` is its end.
     pub closed: bool,
 }
@@ -91,14 +92,16 @@ pub fn decode_body(kind: ContentKind, body: &[u8]) -> Result<Data, FrameError> {
 }
 
 /// Reads one frame object (without `data` it is also SSE's control object); fields that are not known are passed over.
-pub(crate) fn decode_object(text: &[u8]) -> Result<Frame, FrameError> {
+///
+/// - `was_up_to_date`: what an object means that does not say whether it is up to date.
+pub(crate) fn decode_object(text: &[u8], was_up_to_date: bool) -> Result<Frame, FrameError> {
     const EXPECTED: &str = "a JSON object with streamNextOffset";
     let malformed = |fault| FrameError::malformed(EXPECTED, &fault, text);
     let frame = Value::parse(text).map_err(malformed)?;
     let next = frame.member("streamNextOffset").map_err(malformed)?;
     let cursor = frame.member("streamCursor").map_err(malformed)?;
-    let flag = |name| frame.member(name).map(|flag: Option<bool>| flag.unwrap_or(false)).map_err(malformed);
-    let (up_to_date, closed) = (flag("upToDate")?, flag("streamClosed")?);
+    let flag = |name, absent| frame.member(name).map(|flag: Option<bool>| flag.unwrap_or(absent)).map_err(malformed);
+    let (up_to_date, closed) = (flag("upToDate", was_up_to_date)?, flag("streamClosed", false)?);
     let encoding: Option<String> = frame.member("encoding").map_err(malformed)?;
     let data = match frame.find("data").map_err(malformed)? {
         Some(data) if !data.is_null() => Some(decode_data(data, encoding.as_deref())?),
@@ -210,8 +213,10 @@ pub(crate) fn push_control(out: &mut Vec<u8>, control: &Control) {
         push_decimal(out, cursor);
         out.push(b'"');
     }
-    if control.up_to_date {
-        out.extend_from_slice(br#","upToDate":true"#);
+    match control.up_to_date {
+        Some(true) => out.extend_from_slice(br#","upToDate":true"#),
+        Some(false) => out.extend_from_slice(br#","upToDate":false"#),
+        None => {}
     }
     if control.closed {
         out.extend_from_slice(br#","streamClosed":true"#);
@@ -237,7 +242,7 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     fn control() -> Control {
-        Control { next: "0000000000000042".parse().unwrap(), cursor: Some(3_117), up_to_date: true, closed: true }
+        Control { next: "0000000000000042".parse().unwrap(), cursor: Some(3_117), up_to_date: Some(true), closed: true }
     }
 
     #[test]
@@ -263,7 +268,7 @@ mod tests {
         let all = r#""streamNextOffset":"0000000000000042","streamCursor":"3117","upToDate":true,"streamClosed":true"#;
         assert_eq!(String::from_utf8(out).unwrap(), all);
         let mut out = Vec::new();
-        push_control(&mut out, &Control { cursor: None, up_to_date: false, closed: false, ..control() });
+        push_control(&mut out, &Control { cursor: None, up_to_date: None, closed: false, ..control() });
         assert_eq!(String::from_utf8(out).unwrap(), r#""streamNextOffset":"0000000000000042""#);
     }
 
@@ -293,9 +298,9 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_was_expected_and_what_came() {
-        let fault = decode_object(br#"{"upToDate":true}"#).unwrap_err().to_string();
+        let fault = decode_object(br#"{"upToDate":true}"#, false).unwrap_err().to_string();
         assert!(fault.contains("streamNextOffset") && fault.contains(r#"{"upToDate":true}"#), "{fault}");
-        let fault = decode_object(br#"{"streamNextOffset":"a&b"}"#).unwrap_err().to_string();
+        let fault = decode_object(br#"{"streamNextOffset":"a&b"}"#, false).unwrap_err().to_string();
         assert!(fault.contains("is not an offset"), "{fault}");
         let fault = decode_body(ContentKind::Json, br#"{"a":1}"#).unwrap_err().to_string();
         assert!(fault.contains("array"), "{fault}");
@@ -303,7 +308,13 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_passed_over_and_closed_means_up_to_date() {
-        let frame = decode_object(br#"{"later":[{}],"streamNextOffset":"7_9","streamClosed":true}"#).unwrap();
+        for (text, was, is) in
+            [(r#""a":1"#, true, true), (r#""a":1"#, false, false), (r#""upToDate":false"#, true, false)]
+        {
+            let text = format!(r#"{{"streamNextOffset":"7_9",{text}}}"#);
+            assert_eq!(decode_object(text.as_bytes(), was).unwrap().up_to_date, is, "{text}");
+        }
+        let frame = decode_object(br#"{"later":[{}],"streamNextOffset":"7_9","streamClosed":true}"#, false).unwrap();
         assert_eq!(frame.next.as_str(), "7_9");
         assert!(frame.closed && frame.up_to_date && frame.data.is_none() && frame.cursor.is_none());
     }

@@ -88,13 +88,14 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
 
 /// Reads one line, or the text of one WebSocket frame.
 ///
+/// - `was_up_to_date`: what the line before it said about that; false before the first.
 /// - Returns `None` for a heartbeat: nothing but white space.
 ///
 /// # Errors
 /// [`FrameError::Malformed`] when it is not a frame.
-pub fn decode(line: &[u8]) -> Result<Option<Frame>, FrameError> {
+pub fn decode(line: &[u8], was_up_to_date: bool) -> Result<Option<Frame>, FrameError> {
     let line = line.trim_ascii();
-    if line.is_empty() { Ok(None) } else { frame::decode_object(line).map(Some) }
+    if line.is_empty() { Ok(None) } else { frame::decode_object(line, was_up_to_date).map(Some) }
 }
 
 /// Puts pieces of an answer together into frames, wherever the pieces were cut.
@@ -106,6 +107,7 @@ pub struct Decoder {
     line: Vec<u8>,
     limit: usize,
     at_beginning: bool,
+    was_up_to_date: bool,
 }
 
 impl Default for Decoder {
@@ -117,7 +119,7 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder at the beginning of an answer that holds at most `limit` bytes of an unfinished line.
     pub fn new(limit: usize) -> Self {
-        Self { line: Vec::new(), limit, at_beginning: true }
+        Self { line: Vec::new(), limit, at_beginning: true, was_up_to_date: false }
     }
 
     /// Takes the next piece of the answer, of any length, and appends the frames that it completes.
@@ -129,17 +131,24 @@ impl Decoder {
             let rest = &piece[end + 1..];
             if self.line.is_empty() {
                 self.within_limit(end)?;
-                let line = self.without_mark(&piece[..end]);
-                frames.extend(decode(line)?);
+                self.take_line(&piece[..end], frames)?;
             } else {
                 self.hold(&piece[..end])?;
                 let line = std::mem::take(&mut self.line);
-                frames.extend(decode(self.without_mark(&line))?);
+                self.take_line(&line, frames)?;
             }
-            self.at_beginning = false;
             piece = rest;
         }
         self.hold(piece)
+    }
+
+    fn take_line(&mut self, line: &[u8], frames: &mut Vec<Frame>) -> Result<(), FrameError> {
+        if let Some(frame) = decode(self.without_mark(line), self.was_up_to_date)? {
+            self.was_up_to_date = frame.up_to_date;
+            frames.push(frame);
+        }
+        self.at_beginning = false;
+        Ok(())
     }
 
     fn hold(&mut self, bytes: &[u8]) -> Result<(), FrameError> {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 const KINDS: [ContentKind; 3] = [ContentKind::Json, ContentKind::Text, ContentKind::Binary];
 
 fn control() -> Control {
-    Control { next: "0000000000000042".parse().unwrap(), cursor: Some(7), up_to_date: true, closed: false }
+    Control { next: "0000000000000042".parse().unwrap(), cursor: Some(7), up_to_date: Some(true), closed: false }
 }
 
 fn encoded(kind: ContentKind, data: &[u8]) -> String {

@@ -2,14 +2,17 @@
 //!
 //! ```text
 //! event: data
+//! id:0000000000000016
 //! data:[{"a":1},{"b":2}]
 //!
 //! event: control
+//! id:0000000000000016
 //! data:{"streamNextOffset":"0000000000000016","streamCursor":"3117","upToDate":true}
 //!
 //! ```
 //!
-//! A frame is complete with its control event. What the format cannot carry: a text stream's CR and CRLF arrive as LF, and
+//! A frame is complete with its control event. The `id` is the position after the data: an `EventSource` that comes back
+//! names the last one in `Last-Event-ID`, also when it broke off between the two events. What the format cannot carry: a text stream's CR and CRLF arrive as LF, and
 //! text that is not valid UTF-8 arrives with U+FFFD in its place (NDJSON carries both exactly).
 //!
 //! Source: Durable Streams protocol, section 5.8; WHATWG HTML, section 9.2 (server-sent events).
@@ -28,9 +31,10 @@ pub const HEARTBEAT: &[u8] = b":\n\n";
 /// - Text that is not valid UTF-8 is sent with U+FFFD in the place of what is wrong.
 pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control: &Control) {
     let data = data.filter(|bytes| !bytes.is_empty());
-    out.reserve(data.map_or(0, <[u8]>::len) + 200);
+    out.reserve(data.map_or(0, <[u8]>::len) + 240);
     if let Some(bytes) = data {
         out.extend_from_slice(b"event: data\n");
+        push_id(out, control);
         match kind {
             ContentKind::Json => {
                 out.extend_from_slice(b"data:[");
@@ -48,9 +52,17 @@ pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control
         }
         out.extend_from_slice(b"\n\n");
     }
-    out.extend_from_slice(b"event: control\ndata:{");
+    out.extend_from_slice(b"event: control\n");
+    push_id(out, control);
+    out.extend_from_slice(b"data:{");
     frame::push_control(out, control);
     out.extend_from_slice(b"}\n\n");
+}
+
+fn push_id(out: &mut Vec<u8>, control: &Control) {
+    out.extend_from_slice(b"id:");
+    out.extend_from_slice(control.next.as_str().as_bytes());
+    out.push(b'\n');
 }
 
 /// Appends `bytes`, going on in a new `data:` line at each of their line breaks.
@@ -168,7 +180,7 @@ impl Decoder {
         match event.as_slice() {
             b"data" => self.take_data(data)?,
             b"control" => {
-                let control = frame::decode_object(data)?;
+                let control = frame::decode_object(data, false)?;
                 frames.push(Frame { data: self.pending.take(), ..control });
             }
             _ => {}

@@ -5,7 +5,7 @@ use crate::codec_tests::{Case, cases, pieces};
 use proptest::prelude::*;
 
 fn control() -> Control {
-    Control { next: "0000000000000042".parse().unwrap(), cursor: Some(7), up_to_date: true, closed: false }
+    Control { next: "0000000000000042".parse().unwrap(), cursor: Some(7), up_to_date: Some(true), closed: false }
 }
 
 fn encoded(kind: ContentKind, data: &[u8]) -> String {

@@ -1,9 +1,10 @@
 //! GET of an export: a stream as a file, from its earliest message to where it ended when the export began.
 
+use super::log;
 use super::streams::configuration;
-use super::{App, Refusal};
+use crate::api::{App, Refusal};
 use crate::log::{Batch, Log, ReadError, Start};
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
@@ -18,7 +19,7 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// The body is pulled: a client that does not read holds back only itself.
 pub(super) async fn export(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
-    let log = app.log(&request)?;
+    let log = log(&app, &request, "/v1/export/")?;
     let one_message = 1;
     // After this nothing can be refused any more, only broken off.
     let from = log.read_from(Start::Beginning, one_message).await?.from;
@@ -26,6 +27,7 @@ pub(super) async fn export(request: HttpRequest, app: web::Data<App>) -> Result<
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, export::CONTENT_TYPE));
     response.insert_header((CACHE_CONTROL, "no-store"));
+    response.insert_header((CONTENT_SECURITY_POLICY, "sandbox"));
     response.insert_header((CONTENT_DISPOSITION, "attachment; filename=\"stream.ndjson\""));
     Ok(response.streaming(body(Export::new(log, from, page_max))))
 }
@@ -96,7 +98,7 @@ impl Export {
     }
 
     fn page(&mut self, out: &mut Vec<u8>, batch: &Batch) {
-        let control = Control { next: batch.next.into(), cursor: None, up_to_date: false, closed: false };
+        let control = Control { next: batch.next.into(), cursor: None, up_to_date: None, closed: false };
         ndjson::encode(out, self.kind, Some(&batch.data), &control);
         self.from = batch.next;
         self.pages += 1;

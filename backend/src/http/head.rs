@@ -1,22 +1,29 @@
-//! HEAD: what a stream is and where it ends, without its data.
+//! A request's head as actix parsed it, for the gate and for calls.
 
-use super::{App, EXTENSIONS, Refusal, keeping};
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::{HttpRequest, HttpResponse, web};
-use tailwater_protocol::headers;
+use crate::api::Headers;
+use crate::api::gate::{Connection, Head};
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+use std::rc::Rc;
 
-/// Source: Durable Streams protocol, section 5.5.
-pub(super) async fn head(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
-    let log = app.log(&request)?;
-    let tail = log.tail_now();
-    let mut response = HttpResponse::Ok();
-    response.insert_header((CONTENT_TYPE, &*log.config().content_type));
-    response.insert_header((CACHE_CONTROL, "no-store"));
-    response.insert_header((headers::STREAM_NEXT_OFFSET, tail.next.to_string()));
-    response.insert_header((headers::STREAM_EXTENSIONS, EXTENSIONS));
-    keeping::show(log.config(), &mut response);
-    if tail.closed() {
-        response.insert_header((headers::STREAM_CLOSED, "true"));
+/// Header fields in actix's map.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ActixHeaders<'m>(pub(crate) &'m HeaderMap);
+
+impl Headers for ActixHeaders<'_> {
+    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.get_all(name).map(|value| value.as_bytes())
     }
-    Ok(response.finish())
+}
+
+/// A request as the gate looks at it.
+pub(crate) fn gate_head<'a>(request: &'a HttpRequest, map: &'a ActixHeaders<'a>) -> Head<'a, ActixHeaders<'a>> {
+    Head {
+        method: request.method(),
+        target_bytes: request.uri().path().len() + request.query_string().len(),
+        authority: request.uri().authority().map(|authority| authority.as_str()),
+        headers: map,
+        header_bytes: map.0.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum(),
+        connection: request.conn_data::<Rc<Connection>>().map(|connection| &**connection),
+    }
 }

@@ -1,8 +1,11 @@
 //! PUT of an export: the stream exists again, whole or not at all.
 
-use super::create::checked_type;
-use super::{App, Refusal, body};
+use super::body::Arriving;
+use super::head::{ActixHeaders, gate_head};
+use super::name;
+use crate::api::{App, Body, Class, OtherRefusal, Refusal, checked_type};
 use crate::log::{Append, Expiry, Importing, Log, Payload, StreamConfig, StreamName};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,6 +14,8 @@ use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::inspect::Configuration;
 use tailwater_protocol::{Data, Frame, Offset, Token};
 
+/// Where imports are put.
+const PREFIX: &str = "/v1/import/";
 /// Bytes of messages that are committed together.
 const COMMIT_BYTES: usize = 256 << 10;
 /// How much longer a message can be as JSON text: each of its bytes may become `\u0001`.
@@ -20,10 +25,10 @@ const ESCAPED: usize = 6;
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// It is not a whole export.
-    #[error(transparent)]
+    #[error("{0}; no stream was made")]
     Export(#[from] ExportError),
     /// A value that no stream of this server has.
-    #[error("the export's {field}: expected {expected}, came `{came}`")]
+    #[error("the export's {field}: expected {expected}, came `{came}`; no stream was made")]
     Value {
         /// Which value.
         field: &'static str,
@@ -34,18 +39,39 @@ pub enum ImportError {
     },
 }
 
+impl OtherRefusal for ImportError {
+    fn class(&self) -> Class {
+        (StatusCode::BAD_REQUEST, "#import", "The body is not a whole export")
+    }
+
+    fn retry_after(&self) -> Option<u64> {
+        None
+    }
+
+    fn closes(&self) -> bool {
+        true
+    }
+}
+
+impl From<ImportError> for Refusal {
+    fn from(error: ImportError) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
 /// The answer is [`Imported`]; the body may be of any length, a line of it as long as a page or a message.
 pub(super) async fn import(
     request: HttpRequest,
-    mut payload: web::Payload,
+    payload: web::Payload,
     app: web::Data<App>,
 ) -> Result<HttpResponse, Refusal> {
-    let name = App::name(&request)?;
+    let name = name(&request, PREFIX)?;
     let line_max = app.config.body_max.max(app.config.page_max);
     let line_max = usize::try_from(line_max).unwrap_or(usize::MAX).saturating_mul(ESCAPED).saturating_add(64 << 10);
     let (mut decoder, mut lines) = (Decoder::new(line_max), Vec::new());
     let mut filling = None;
-    while let Some(piece) = body::next(&mut payload, app.config.body_silence_max).await? {
+    let mut body = Arriving { payload, silence_max: app.config.body_silence_max };
+    while let Some(piece) = body.next().await? {
         decoder.push(&piece, &mut lines).map_err(ImportError::from)?;
         for line in lines.drain(..) {
             take(&app, &name, &mut filling, line).await?;
@@ -57,7 +83,7 @@ pub(super) async fn import(
     let Some(filling) = filling else { return Err(ImportError::from(ExportError::CutOff { lines: 0 }).into()) };
     let shift_bytes = filling.shift_bytes;
     let log = filling.importing.appear().await?;
-    Ok(answer(&request, &log, shift_bytes))
+    Ok(answer(&app, &request, &log, shift_bytes))
 }
 
 async fn take<'a>(
@@ -76,12 +102,13 @@ async fn take<'a>(
     Ok(())
 }
 
-fn answer(request: &HttpRequest, log: &Log, shift_bytes: u64) -> HttpResponse {
+fn answer(app: &App, request: &HttpRequest, log: &Log, shift_bytes: u64) -> HttpResponse {
     let tail = log.tail_now();
-    let info = request.connection_info();
-    let path = request.path().replacen("/v1/import/", "/v1/stream/", 1);
+    let path = request.path().replacen(PREFIX, "/v1/stream/", 1);
+    let map = ActixHeaders(request.headers());
+    let host = gate_head(request, &map).host().unwrap_or_default().to_owned();
     let mut response = HttpResponse::Created();
-    response.insert_header((LOCATION, format!("{}://{}{path}", info.scheme(), info.host())));
+    response.insert_header((LOCATION, app.url(&host, &path)));
     response.insert_header((CACHE_CONTROL, "no-store"));
     response.insert_header((headers::STREAM_NEXT_OFFSET, tail.next.to_string()));
     if tail.closed() {

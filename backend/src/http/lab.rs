@@ -1,9 +1,10 @@
 //! The lab's endpoints: the clock, sources and races, as `tailwater_protocol::rig` describes them.
 
-use super::{App, Refusal};
+use crate::api::{App, Class, OtherRefusal, Refusal};
 use crate::lab::Lab;
 use crate::lab::races::RaceError;
 use crate::lab::source::SourceError;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
@@ -28,6 +29,71 @@ pub enum LabRefusal {
     /// A source does not run.
     #[error(transparent)]
     Source(SourceError),
+}
+
+impl OtherRefusal for LabRefusal {
+    fn class(&self) -> Class {
+        use StatusCode as S;
+        match self {
+            Self::Off => (S::NOT_FOUND, "#lab-off", "The lab is not offered here"),
+            Self::Body(_) => (S::BAD_REQUEST, "#lab-body", "The body is not understood"),
+            Self::Race(RaceError::Field(_)) | Self::Source(SourceError::Field(_)) => {
+                (S::BAD_REQUEST, "#lab-value", "A value is out of range")
+            }
+            Self::Race(RaceError::Unknown(_)) => (S::NOT_FOUND, "#no-race", "There is no such race"),
+            Self::Race(RaceError::TooMany { .. }) => (S::SERVICE_UNAVAILABLE, "#too-many-races", "No room for a race"),
+            Self::Source(SourceError::TooMany { .. }) => {
+                (S::SERVICE_UNAVAILABLE, "#too-many-sources", "No room for a source")
+            }
+            Self::Race(RaceError::System(_)) | Self::Source(SourceError::System(_)) => {
+                (S::SERVICE_UNAVAILABLE, "#system", "The system has no room")
+            }
+            Self::Source(SourceError::Foreign { .. }) => {
+                (S::CONFLICT, "#foreign-stream", "The stream is not a source's")
+            }
+            // These become refusals of their own, see `From<SourceError>`.
+            Self::Source(SourceError::Create(_) | SourceError::Read(_) | SourceError::Name(_)) => {
+                (S::INTERNAL_SERVER_ERROR, "#source", "The source can't write")
+            }
+        }
+    }
+
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Race(RaceError::TooMany { lease_s, .. }) | Self::Source(SourceError::TooMany { lease_s, .. }) => {
+                Some(*lease_s)
+            }
+            Self::Race(RaceError::System(_)) | Self::Source(SourceError::System(_)) => Some(1),
+            _ => None,
+        }
+    }
+
+    fn closes(&self) -> bool {
+        false
+    }
+}
+
+impl From<LabRefusal> for Refusal {
+    fn from(refusal: LabRefusal) -> Self {
+        Self::Other(Box::new(refusal))
+    }
+}
+
+impl From<RaceError> for Refusal {
+    fn from(error: RaceError) -> Self {
+        LabRefusal::Race(error).into()
+    }
+}
+
+impl From<SourceError> for Refusal {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Create(error) => error.into(),
+            SourceError::Read(error) => error.into(),
+            SourceError::Name(error) => error.into(),
+            own => LabRefusal::Source(own).into(),
+        }
+    }
 }
 
 /// Registers the clock, which is always there, and the lab's routes, which need a `web::Data<Lab>` and answer 404 without.
@@ -97,7 +163,7 @@ async fn only_on_a_race(request: HttpRequest) -> HttpResponse {
 type Body = Result<web::Bytes, actix_web::Error>;
 
 fn lab(request: &HttpRequest) -> Result<&Lab, Refusal> {
-    request.app_data::<web::Data<Lab>>().map(|lab| &***lab).ok_or(Refusal::Lab(LabRefusal::Off))
+    request.app_data::<web::Data<Lab>>().map(|lab| &***lab).ok_or_else(|| LabRefusal::Off.into())
 }
 
 /// The JSON in `body`; `example` is what the refusal shows.
@@ -108,7 +174,7 @@ fn parse<T: DeserializeOwned>(body: Body, example: &str) -> Result<T, Refusal> {
 }
 
 fn body_refused(text: String) -> Refusal {
-    Refusal::Lab(LabRefusal::Body(text))
+    LabRefusal::Body(text).into()
 }
 
 fn answer(response: HttpResponseBuilder, value: &impl Serialize) -> Result<HttpResponse, Refusal> {

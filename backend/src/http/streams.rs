@@ -2,10 +2,10 @@
 
 use super::export::export;
 use super::import::import;
-use super::{App, Refusal};
+use crate::api::{App, Refusal};
 use crate::log::{Accepted, Expiry, Fork, Log, ProducerId, StreamConfig, Wanted, Whereabouts};
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, guard, web};
 use serde::Serialize;
 use std::time::UNIX_EPOCH;
 use tailwater_protocol::inspect::{
@@ -17,12 +17,16 @@ use tailwater_protocol::{Technique, Token};
 /// Registers the routes; the state is a `web::Data<App>`.
 pub(super) fn configure(service: &mut web::ServiceConfig) {
     let gets = [
-        ("/v1/streams", web::get().to(list)),
-        ("/v1/streams/{name:.*}", web::get().to(inspect)),
-        ("/v1/export/{name:.*}", web::get().to(export)),
+        ("/v1/streams", web::route().to(list)),
+        ("/v1/streams/{name:.*}", web::route().to(inspect)),
+        ("/v1/export/{name:.*}", web::route().to(export)),
     ];
     for (path, route) in gets {
-        service.service(web::resource(path).route(route).default_service(web::to(only_get)));
+        service.service(
+            web::resource(path)
+                .route(route.guard(guard::Any(guard::Get()).or(guard::Head())))
+                .default_service(web::to(only_get)),
+        );
     }
     let put = web::put().to(import);
     service.service(web::resource("/v1/import/{name:.*}").route(put).default_service(web::to(only_put)));
@@ -33,7 +37,7 @@ async fn only_put(request: HttpRequest) -> HttpResponse {
 }
 
 async fn only_get(request: HttpRequest) -> HttpResponse {
-    super::method_refused(&request, "GET, OPTIONS")
+    super::method_refused(&request, "GET, HEAD, OPTIONS")
 }
 
 async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
@@ -43,7 +47,7 @@ async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse,
 }
 
 async fn inspect(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
-    let log = app.log(&request)?;
+    let log = super::log(&app, &request, "/v1/streams/")?;
     let forks = app.streams.forks_of(&log, NAMED_MAX).await;
     // The readers before the tail: what they were given can't lie beyond it.
     let whereabouts = log.readers().whereabouts(NAMED_MAX);

@@ -5,7 +5,10 @@
 mod refusal;
 
 use self::refusal::SubscriptionRefusal;
-use super::{App, body, method_refused, no_route};
+use super::body::Arriving;
+use super::head::ActixHeaders;
+use super::{method_refused, no_route};
+use crate::api::{App, receive};
 use crate::subscriptions::definition::{self, Asked, Definition, DefinitionError, SubscriptionId};
 use crate::subscriptions::state::{WakeKey, Way};
 use crate::subscriptions::{Refused, Report};
@@ -218,8 +221,9 @@ async fn read<T: DeserializeOwned>(
     app: &App,
     example: Example,
 ) -> Result<T, SubscriptionRefusal> {
-    let body = body::collect_at_most(request, payload, BODY_BYTES_MAX, app.config.body_silence_max).await?;
-    serde_json::from_slice(&body).map_err(|error| {
+    let body = Arriving { payload, silence_max: app.config.body_silence_max };
+    let received = receive(app, BODY_BYTES_MAX, &ActixHeaders(request.headers()), body).await?;
+    serde_json::from_slice(&received.bytes).map_err(|error| {
         SubscriptionRefusal::Body(format!("the body is not what is expected here: {error}; send {}", example.text()))
     })
 }

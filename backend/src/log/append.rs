@@ -101,7 +101,7 @@ pub enum AppendError {
 }
 
 /// What became of an append at first sight.
-pub(super) enum Submission {
+pub(crate) enum Submission {
     /// It was answered by what is committed.
     Answered(Appended),
     /// It is on its way; the tail after it.
@@ -139,7 +139,7 @@ impl Log {
     }
 
     /// Checks an append against what is staged, and hands it to the store, its payload taken out, if it takes effect.
-    pub(super) fn submit(self: &Arc<Self>, append: &mut Append) -> Result<Submission, AppendError> {
+    pub(crate) fn submit(self: &Arc<Self>, append: &mut Append) -> Result<Submission, AppendError> {
         let mut staged = lock(&self.staged);
         if self.faulted.swap(false, Ordering::AcqRel) {
             *staged = lock(&self.committed).clone();

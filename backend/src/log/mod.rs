@@ -5,7 +5,7 @@ mod config;
 #[cfg(test)]
 mod held;
 #[cfg(test)]
-mod interleavings;
+pub(crate) mod interleavings;
 mod kin;
 mod life;
 mod lineage;
@@ -163,7 +163,7 @@ pub struct Log {
     kin: Kin,
     observed: observer::Observed,
     #[cfg(test)]
-    interruption: interleavings::Interruption,
+    pub(crate) interruption: interleavings::Interruption,
 }
 
 impl Log {

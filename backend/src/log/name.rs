@@ -84,7 +84,12 @@ impl StreamName {
 
     /// Whether it lies under `__ds`, where the server's own paths are and no streams.
     pub fn is_reserved(&self) -> bool {
-        self.0.split('/').next() == Some("__ds")
+        Self::is_reserved_path(&self.0)
+    }
+
+    /// Whether a path, decoded, is reserved for subscriptions.
+    pub fn is_reserved_path(path: &str) -> bool {
+        path.split('/').next() == Some("__ds")
     }
 }
 

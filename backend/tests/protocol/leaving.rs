@@ -78,7 +78,7 @@ async fn a_refused_reader_takes_no_place() {
             stream.get(&format!("{query}&live={live}")).await.refuses(400);
         }
     }
-    stream.get("offset=-1&live=websocket").await.refuses(400);
+    stream.get("offset=-1&live=websocket").await.refuses(426);
     until_free(&stream, "nobody").await;
 }
 

@@ -28,7 +28,8 @@ pub(crate) struct Live {
 enum Source {
     Ndjson(reqwest::Response, ndjson::Decoder),
     Sse(reqwest::Response, sse::Decoder),
-    Websocket(Box<Socket>),
+    /// And whether it was last told to be up to date.
+    Websocket(Box<Socket>, bool),
 }
 
 impl Live {
@@ -45,7 +46,7 @@ impl Live {
         let kind = ContentKind::of(stream.content_type);
         let target = stream.target(&format!("offset={offset}&live={technique}"));
         let source = if technique == Technique::Websocket {
-            Source::Websocket(Box::new(socket(stream.server, &target).await?))
+            Source::Websocket(Box::new(socket(stream.server, &target).await?), false)
         } else {
             let request = stream.server.http.get(stream.server.url(&target));
             let response = within("a live answer", request.send()).await.unwrap();
@@ -79,9 +80,11 @@ impl Live {
                         let piece = response.chunk().await.expect("SSE ends cleanly")?;
                         decoder.push(&piece, &mut found).unwrap();
                     }
-                    Source::Websocket(socket) => {
+                    Source::Websocket(socket, up_to_date) => {
                         let text = text(socket).await?;
-                        found.extend(ndjson::decode(text.as_bytes()).unwrap());
+                        let frame = ndjson::decode(text.as_bytes(), *up_to_date).unwrap();
+                        *up_to_date = frame.as_ref().map_or(*up_to_date, |frame| frame.up_to_date);
+                        found.extend(frame);
                     }
                 }
                 self.frames.extend(found);

@@ -16,7 +16,12 @@ async fn head_and_first_chunk_come_at_once_on_an_empty_stream() {
     server.stream("it", JSON).await;
     for (live, media, cache, first) in [
         ("ndjson", "application/x-ndjson", "no-store, no-transform", "{\"streamNextOffset\":\"0000000000000000\","),
-        ("sse", "text/event-stream", "no-cache, no-transform", "event: control\ndata:{\"streamNextOffset\":"),
+        (
+            "sse",
+            "text/event-stream",
+            "no-cache, no-transform",
+            "retry:200\n\nevent: control\nid:0000000000000000\ndata:{\"streamNextOffset\":",
+        ),
     ] {
         for offset in ["-1", "now", "0000000000000000"] {
             let mut wire = ask(&server, live, offset).await;
@@ -49,8 +54,11 @@ async fn data_and_its_offset_leave_in_one_chunk() {
         assert!(line.starts_with(&format!("{{\"data\":[{number},{{\"a\":\"\\n\"}}],\"streamNextOffset\":\"{tail}\"")));
         assert!(line.ends_with("}\n") && line.matches('\n').count() == 1, "{line}");
         let event = sse.chunk().await.unwrap();
-        assert!(event.starts_with(&format!("event: data\ndata:[{number},")), "{event}");
-        assert!(event.contains(&format!("event: control\ndata:{{\"streamNextOffset\":\"{tail}\"")), "{event}");
+        assert!(event.starts_with(&format!("event: data\nid:{tail}\ndata:[{number},")), "{event}");
+        assert!(
+            event.contains(&format!("event: control\nid:{tail}\ndata:{{\"streamNextOffset\":\"{tail}\"")),
+            "{event}"
+        );
         assert!(event.ends_with("}\n\n"), "{event}");
     }
 }
@@ -220,7 +228,8 @@ async fn text_cannot_inject_lines_events_or_frames() {
     let event = wire.chunk().await.unwrap();
     assert!(!event.contains('\r'), "{event:?}");
     let fields = event.lines().filter(|line| !line.is_empty() && !line.starts_with("data:")).collect::<Vec<_>>();
-    assert_eq!(fields, ["event: data", "event: control"]);
+    let id = format!("id:{tail}");
+    assert_eq!(fields, ["retry:200", "event: data", &id, "event: control", &id]);
 }
 
 #[tokio::test]

@@ -152,7 +152,9 @@ async fn a_message_in_fragments_and_pings_between_them_are_understood() {
 async fn a_plain_get_of_a_websocket_is_told_what_is_missing() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
-    let problem = stream.get("offset=-1&live=websocket").await.refuses(400);
+    let answer = stream.get("offset=-1&live=websocket").await;
+    assert_eq!((answer.header("upgrade"), answer.header("sec-websocket-version")), (Some("websocket"), Some("13")));
+    let problem = answer.refuses(426);
     assert!(problem.detail.contains("WebSocket"), "{problem}");
 }
 

@@ -59,9 +59,15 @@ pub struct Wire {
     pub ending_bytes: f64,
 }
 
-/// Bytes that `encode` puts around a message, for a control with a 7-digit cursor at the tail.
-fn envelope_bytes(encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control)) -> f64 {
-    let control = Control { next: Offset::ZERO.into(), cursor: Some(1_234_567), up_to_date: true, closed: false };
+/// What an object says of a stream in which a message comes at the tail, after the first object of an answer.
+fn control(technique: Technique) -> Control {
+    let (cursor, up_to_date) = if technique == Technique::Sse { (Some(1_234_567), Some(true)) } else { (None, None) };
+    Control { next: Offset::ZERO.into(), cursor, up_to_date, closed: false }
+}
+
+/// Bytes that `encode` puts around a message at the tail.
+fn envelope_bytes(technique: Technique, encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control)) -> f64 {
+    let control = control(technique);
     let mut out = Vec::new();
     // A message of one byte and the comma that ends it in the log.
     encode(&mut out, ContentKind::Json, Some(b"0,"), &control);
@@ -106,14 +112,14 @@ impl Wire {
             Technique::Ndjson => Self {
                 request_head_bytes: 532.0,
                 response_head_bytes: 145.0,
-                envelope_bytes: envelope_bytes(ndjson::encode),
+                envelope_bytes: envelope_bytes(technique, ndjson::encode),
                 heartbeat_bytes: in_a_chunk(ndjson::HEARTBEAT),
                 ..stream
             },
             Technique::Sse => Self {
                 request_head_bytes: 586.0,
                 response_head_bytes: 142.0,
-                envelope_bytes: envelope_bytes(sse::encode),
+                envelope_bytes: envelope_bytes(technique, sse::encode),
                 heartbeat_bytes: in_a_chunk(sse::HEARTBEAT),
                 ..stream
             },
@@ -121,7 +127,7 @@ impl Wire {
                 request_head_bytes: 518.0,
                 response_head_bytes: 166.0,
                 // The same line without its end.
-                envelope_bytes: envelope_bytes(ndjson::encode) - 1.0,
+                envelope_bytes: envelope_bytes(technique, ndjson::encode) - 1.0,
                 framing: Framing::WebSocket,
                 // A ping, its masked pong, and an empty text frame; at the end a close frame each way.
                 heartbeat_bytes: 2.0 + 6.0 + 2.0,

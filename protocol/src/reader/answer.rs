@@ -147,7 +147,9 @@ enum Body {
     Refusal(Vec<u8>),
     Ndjson(ndjson::Decoder),
     Sse(Box<sse::Decoder>),
-    Websocket,
+    Websocket {
+        was_up_to_date: bool,
+    },
 }
 
 /// A request under way and what has come of its answer.
@@ -197,7 +199,7 @@ impl Exchange {
         self.heard = now;
         self.body = match (self.technique, head.status) {
             (Technique::Poll | Technique::LongPoll, 200 | 204 | 304) => Body::Page(Vec::new()),
-            (Technique::Websocket, 101) => Body::Websocket,
+            (Technique::Websocket, 101) => Body::Websocket { was_up_to_date: false },
             (Technique::Ndjson, 200) if head.is_content_type(|essence| essence.ends_with("ndjson")) => {
                 Body::Ndjson(ndjson::Decoder::default())
             }
@@ -235,7 +237,10 @@ impl Exchange {
             }
             Body::Ndjson(decoder) => decoder.push(bytes, &mut came.frames),
             Body::Sse(decoder) => decoder.push(bytes, &mut came.frames),
-            Body::Websocket => ndjson::decode(bytes).map(|frame| came.frames.extend(frame)),
+            Body::Websocket { was_up_to_date } => ndjson::decode(bytes, *was_up_to_date).map(|frame| {
+                *was_up_to_date = frame.as_ref().map_or(*was_up_to_date, |frame| frame.up_to_date);
+                came.frames.extend(frame);
+            }),
         };
         self.frames += came.frames.len() as u64;
         if let Err(fault) = result {

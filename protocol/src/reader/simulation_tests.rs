@@ -58,7 +58,7 @@ impl Server {
         let up_to_date = end == self.stored.len();
         let next = Offset::new(end as u64).unwrap().into();
         let closed = self.closed && up_to_date;
-        (self.stored[from..end].to_vec(), Control { next, cursor: Some(cursor), up_to_date, closed })
+        (self.stored[from..end].to_vec(), Control { next, cursor: Some(cursor), up_to_date: Some(up_to_date), closed })
     }
 
     fn content_type(&self) -> String {
@@ -237,7 +237,7 @@ impl World {
         if is_page {
             head.next = Some(control.next.to_string());
             head.cursor = control.cursor.map(|cursor| cursor.to_string());
-            (head.up_to_date, head.closed) = (control.up_to_date, control.closed);
+            (head.up_to_date, head.closed) = (control.up_to_date == Some(true), control.closed);
             if self.server.kind == ContentKind::Json {
                 crate::frame::push_array(&mut wire.pending, &data);
             } else {

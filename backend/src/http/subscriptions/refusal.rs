@@ -1,7 +1,6 @@
 //! Refusals about subscriptions: a problem document with the protocol's error code in it, or its error as it fixes it.
 
-use super::super::Refusal;
-use super::super::error::store_class;
+use crate::api::{Refusal, store_class};
 use crate::store::StoreError;
 use crate::subscriptions::Refused;
 use crate::subscriptions::definition::DefinitionError;

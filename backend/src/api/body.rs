@@ -1,0 +1,209 @@
+//! A request's body: read whole within its limits, charged to the budget, and decoded.
+
+use super::headers::{Headers, single, text};
+use super::names::CONTENT_ENCODING;
+use super::{App, Charge, Refusal};
+use bytes::{Bytes, BytesMut};
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use http::header::CONTENT_LENGTH;
+use std::future::Future;
+use std::io::Read;
+
+/// Content codings that a body may have, as `Accept-Encoding` lists them.
+pub(super) const CODINGS: &str = "gzip, deflate, br, zstd";
+
+/// A request's body as it arrives.
+pub trait Body {
+    /// The next piece, of any length but not empty; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Refusal::BodyBroken`], [`Refusal::BodySilent`].
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Refusal>>;
+}
+
+impl<B: Body> Body for &mut B {
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        (**self).next().await
+    }
+}
+
+/// A body that is there already.
+#[derive(Debug)]
+pub struct Whole(pub Bytes);
+
+impl Body for Whole {
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        let bytes = std::mem::take(&mut self.0);
+        Ok((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
+/// A whole body, decoded, and what it holds of the budget.
+#[derive(Debug)]
+pub struct Received {
+    /// The body.
+    pub bytes: Bytes,
+    /// Given back once the body has become something else.
+    _charge: Charge,
+}
+
+/// The body, whole and decoded, of at most `limit` bytes before and after decoding.
+///
+/// # Errors
+/// [`Refusal::BodyTooLarge`] as soon as the limit is announced or passed, [`Refusal::Busy`] when the budget is used up,
+/// [`Refusal::ContentEncoding`] for a coding that is not known, [`Refusal::BodyBroken`] when it breaks off or is not what
+/// its coding says, [`Refusal::BodySilent`] when it stops.
+pub async fn receive(app: &App, limit: u64, map: &impl Headers, mut body: impl Body) -> Result<Received, Refusal> {
+    check_announced(map, limit)?;
+    let coding = coding(map)?;
+    let mut charge = app.budget.charge();
+    let bytes = collect(&mut body, limit, &mut charge).await?;
+    let bytes = match coding {
+        None => bytes,
+        Some(_) if bytes.is_empty() => bytes,
+        Some(coding) => decode(coding, &bytes, limit, &mut charge)?,
+    };
+    Ok(Received { bytes, _charge: charge })
+}
+
+/// Refuses a body that announces more than it may have.
+///
+/// # Errors
+/// [`Refusal::BodyTooLarge`], or [`Refusal::ContentEncoding`].
+pub(super) fn check_announced(map: &impl Headers, limit: u64) -> Result<(), Refusal> {
+    let announced =
+        single(map, &CONTENT_LENGTH)?.and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > limit) {
+        return Err(Refusal::BodyTooLarge { limit });
+    }
+    coding(map).map(drop)
+}
+
+async fn collect(body: &mut impl Body, limit: u64, charge: &mut Charge) -> Result<Bytes, Refusal> {
+    let Some(first) = body.next().await? else { return Ok(Bytes::new()) };
+    take(first.len(), 0, limit, charge)?;
+    let Some(second) = body.next().await? else { return Ok(first) };
+    let mut whole = BytesMut::from(first);
+    let mut piece = Some(second);
+    while let Some(bytes) = piece {
+        take(bytes.len(), whole.len(), limit, charge)?;
+        whole.extend_from_slice(&bytes);
+        piece = body.next().await?;
+    }
+    Ok(whole.freeze())
+}
+
+fn take(bytes: usize, before: usize, limit: u64, charge: &mut Charge) -> Result<(), Refusal> {
+    if (before + bytes) as u64 > limit {
+        return Err(Refusal::BodyTooLarge { limit });
+    }
+    charge.grow(bytes).map_err(Refusal::Busy)
+}
+
+/// A content coding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+/// How the body is coded; `None` when it is not.
+fn coding(map: &impl Headers) -> Result<Option<Coding>, Refusal> {
+    let Some(name) = text(map, &CONTENT_ENCODING)? else { return Ok(None) };
+    match name.to_ascii_lowercase().as_str() {
+        "" | "identity" => Ok(None),
+        "gzip" | "x-gzip" => Ok(Some(Coding::Gzip)),
+        "deflate" => Ok(Some(Coding::Deflate)),
+        "br" => Ok(Some(Coding::Brotli)),
+        "zstd" => Ok(Some(Coding::Zstd)),
+        _ => Err(Refusal::ContentEncoding(name.to_owned())),
+    }
+}
+
+/// What a coded body says.
+///
+/// Source: RFC 9110, section 8.4; `deflate` is the zlib format, and some clients send it bare.
+fn decode(coding: Coding, bytes: &[u8], limit: u64, charge: &mut Charge) -> Result<Bytes, Refusal> {
+    match coding {
+        Coding::Gzip => read_all(MultiGzDecoder::new(bytes), limit, charge),
+        Coding::Deflate if is_zlib(bytes) => read_all(ZlibDecoder::new(bytes), limit, charge),
+        Coding::Deflate => read_all(DeflateDecoder::new(bytes), limit, charge),
+        Coding::Brotli => read_all(brotli::Decompressor::new(bytes, 4096), limit, charge),
+        Coding::Zstd => {
+            let decoder = ruzstd::decoding::StreamingDecoder::new(bytes).map_err(|error| broken(&error))?;
+            read_all(decoder, limit, charge)
+        }
+    }
+}
+
+fn is_zlib(bytes: &[u8]) -> bool {
+    matches!(bytes, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
+}
+
+fn read_all(mut decoder: impl Read, limit: u64, charge: &mut Charge) -> Result<Bytes, Refusal> {
+    let mut out = Vec::new();
+    let mut piece = vec![0; 16 << 10];
+    loop {
+        match decoder.read(&mut piece) {
+            Ok(0) => return Ok(out.into()),
+            Ok(bytes) => {
+                take(bytes, out.len(), limit, charge)?;
+                out.extend_from_slice(&piece[..bytes]);
+            }
+            Err(error) => return Err(broken(&error)),
+        }
+    }
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Refusal {
+    Refusal::BodyBroken(format!("it is not what its Content-Encoding says: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Budget;
+    use super::*;
+    use std::io::Write;
+
+    fn coded(coding: Coding, text: &[u8]) -> Vec<u8> {
+        let level = flate2::Compression::default();
+        match coding {
+            Coding::Gzip => {
+                let mut out = flate2::write::GzEncoder::new(Vec::new(), level);
+                out.write_all(text).unwrap();
+                out.finish().unwrap()
+            }
+            Coding::Deflate => {
+                let mut out = flate2::write::ZlibEncoder::new(Vec::new(), level);
+                out.write_all(text).unwrap();
+                out.finish().unwrap()
+            }
+            Coding::Brotli => {
+                let mut out = Vec::new();
+                brotli::CompressorWriter::new(&mut out, 4096, 5, 20).write_all(text).unwrap();
+                out
+            }
+            Coding::Zstd => ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest),
+        }
+    }
+
+    #[test]
+    fn every_coding_is_decoded_within_the_limit_and_charged() {
+        let text = b"{\"a\":1}".repeat(1_000);
+        for coding in [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd] {
+            let bytes = coded(coding, &text);
+            let budget = Budget::new(1 << 20);
+            let mut charge = budget.charge();
+            assert_eq!(decode(coding, &bytes, 1 << 16, &mut charge).unwrap(), text, "{coding:?}");
+            assert_eq!(budget.held(), text.len());
+            let bomb = decode(coding, &bytes, 6_999, &mut budget.charge());
+            assert!(matches!(bomb, Err(Refusal::BodyTooLarge { limit: 6_999 })), "{coding:?} {bomb:?}");
+            let cut = decode(coding, &bytes[..bytes.len() / 2], 1 << 16, &mut budget.charge());
+            assert!(matches!(cut, Err(Refusal::BodyBroken(_))), "{coding:?} {cut:?}");
+            let noise = decode(coding, b"this is no coded body at all", 1 << 16, &mut budget.charge());
+            assert!(noise.is_err(), "{coding:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! One budget for everything that clients make the server hold: bodies, unfinished messages, answers that are not taken.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// Bytes that clients may make the server hold, all together.
+#[derive(Debug)]
+pub struct Budget {
+    left: AtomicUsize,
+    limit: usize,
+    freed: Notify,
+}
+
+/// The budget is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("clients make the server hold {limit} bytes already, which is the limit")]
+pub struct Exhausted {
+    /// Bytes allowed.
+    pub limit: usize,
+}
+
+/// Bytes that are held; given back when this is dropped.
+#[derive(Debug)]
+pub struct Charge {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes.
+    pub fn new(limit: u64) -> Arc<Self> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Arc::new(Self { left: AtomicUsize::new(limit), limit, freed: Notify::new() })
+    }
+
+    /// Nothing yet, to be grown.
+    pub fn charge(self: &Arc<Self>) -> Charge {
+        Charge { budget: Arc::clone(self), bytes: 0 }
+    }
+
+    /// Takes `bytes` as soon as they are free; more than all there are count as all.
+    ///
+    /// # Errors
+    /// [`Exhausted`] when that takes longer than `patience`.
+    pub async fn acquire(self: &Arc<Self>, bytes: usize, patience: Duration) -> Result<Charge, Exhausted> {
+        let mut charge = self.charge();
+        let bytes = bytes.min(self.limit);
+        let taken = async {
+            loop {
+                let freed = self.freed.notified();
+                if charge.grow(bytes).is_ok() {
+                    return;
+                }
+                freed.await;
+            }
+        };
+        match timeout(patience, taken).await {
+            Ok(()) => Ok(charge),
+            Err(_) => Err(Exhausted { limit: self.limit }),
+        }
+    }
+
+    /// Bytes that are held now.
+    pub fn held(&self) -> usize {
+        self.limit - self.left.load(Ordering::Relaxed)
+    }
+}
+
+impl Charge {
+    /// Takes `bytes` more.
+    ///
+    /// # Errors
+    /// [`Exhausted`]; then nothing was taken.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        let taken = self.budget.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        taken.map_err(|_| Exhausted { limit: self.budget.limit })?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.left.fetch_add(self.bytes, Ordering::Relaxed);
+            self.budget.freed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_charged_comes_back_and_wakes_those_who_wait() {
+        let budget = Budget::new(100);
+        let mut first = budget.charge();
+        first.grow(60).unwrap();
+        assert_eq!(first.grow(41), Err(Exhausted { limit: 100 }));
+        first.grow(40).unwrap();
+        assert_eq!(budget.held(), 100);
+        assert!(budget.acquire(1, Duration::from_secs(1)).await.is_err());
+        let waiting = tokio::spawn({
+            let budget = Arc::clone(&budget);
+            async move { budget.acquire(1_000, Duration::from_secs(1)).await.is_ok() }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        assert!(waiting.await.unwrap());
+        assert_eq!(budget.held(), 0);
+    }
+}

@@ -1,0 +1,174 @@
+//! PUT: create a stream or a fork of one, or find that it is there as asked.
+
+use super::body::{self, Received};
+use super::headers::{Headers, is_set, number, text};
+use super::lifetime_headers::LifetimeHeaders;
+use super::{Answer, App, Body, Call, EXTENSIONS, Refusal, STREAM_PREFIX, decoded, names};
+use crate::log::{Created, ForkRequest, Payload, PayloadError, StreamConfig, StreamName};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use http::{StatusCode, Uri};
+use tailwater_protocol::Offset;
+
+/// Media type of a stream whose creator named none.
+const DEFAULT_TYPE: &str = "application/octet-stream";
+
+/// The beginning of every stream as other servers of this protocol print it, and their clients' tests write it.
+const BEGINNING_ELSEWHERE: &str = "0000000000000000_0000000000000000";
+
+/// A creation whose head was read and found right.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    name: StreamName,
+    content_type: Option<String>,
+    lifetime: LifetimeHeaders,
+    fork: Option<ForkHeaders>,
+    closed: bool,
+}
+
+impl Prepared {
+    pub(super) fn new<H: Headers>(_: &App, call: Call<'_, H>) -> Result<Self, Refusal> {
+        let map = call.headers;
+        Ok(Self {
+            name: App::name(call.path)?,
+            content_type: content_type(map)?.map(str::to_owned),
+            lifetime: LifetimeHeaders::parse(map)?,
+            fork: ForkHeaders::parse(map)?,
+            closed: is_set(map, &names::STREAM_CLOSED)?,
+        })
+    }
+}
+
+/// Source: Durable Streams protocol, sections 4.2 and 5.1.
+pub(super) async fn create<H: Headers>(app: &App, call: Call<'_, H>, body: impl Body) -> Result<Answer, Refusal> {
+    let Prepared { name, content_type, lifetime, fork, closed } = Prepared::new(app, call)?;
+    let Received { bytes, .. } = &body::receive(app, app.config.body_max, call.headers, body).await?;
+    let created = match fork {
+        Some(fork) => {
+            app.streams.fork(&name, fork_request(fork, content_type, lifetime, bytes.clone(), closed)).await?
+        }
+        None => {
+            let config = StreamConfig {
+                expiry: lifetime.expiry,
+                keep_bytes: lifetime.bytes,
+                keep_age: lifetime.age,
+                ..StreamConfig::new(content_type.as_deref().unwrap_or(DEFAULT_TYPE))
+            };
+            let first = match Payload::parse(config.kind(), bytes.clone()) {
+                Ok(first) => Some(first),
+                Err(PayloadError::Empty | PayloadError::EmptyArray) => None,
+                Err(error @ PayloadError::NotJson(_)) => return Err(error.into()),
+            };
+            app.streams.create(&name, config, first, closed).await?
+        }
+    };
+    Ok(answer(app, call, &created))
+}
+
+fn answer<H>(app: &App, call: Call<'_, H>, Created { log, is_new }: &Created) -> Answer {
+    let tail = log.tail_now();
+    let mut answer = Answer::new(if *is_new { StatusCode::CREATED } else { StatusCode::OK });
+    if *is_new {
+        answer.put_text(&LOCATION, app.url(call.host, &format!("{STREAM_PREFIX}{}", call.path)));
+    }
+    answer.put_text(&CONTENT_TYPE, log.config().content_type.to_string());
+    answer.put_text(&names::STREAM_NEXT_OFFSET, tail.next.to_string());
+    answer.put(&names::STREAM_EXTENSIONS, HeaderValue::from_static(EXTENSIONS));
+    if tail.closed() {
+        answer.put(&names::STREAM_CLOSED, HeaderValue::from_static("true"));
+    }
+    answer
+}
+
+/// Which stream a fork leaves, and where.
+#[derive(Debug)]
+struct ForkHeaders {
+    source: StreamName,
+    at: Option<Offset>,
+    sub: u64,
+}
+
+impl ForkHeaders {
+    /// What the fork headers of a creation say; `None` when it makes no fork.
+    fn parse(map: &impl Headers) -> Result<Option<Self>, Refusal> {
+        let path = text(map, &names::STREAM_FORKED_FROM)?;
+        let at = text(map, &names::STREAM_FORK_OFFSET)?;
+        let sub = number(map, &names::STREAM_FORK_SUB_OFFSET, 0)?;
+        let Some(path) = path else {
+            let names = [(&names::STREAM_FORK_OFFSET, at.is_some()), (&names::STREAM_FORK_SUB_OFFSET, sub.is_some())];
+            return match names.iter().find(|(_, is_there)| *is_there) {
+                Some((name, _)) => Err(Refusal::Header(format!("`{name}` needs Stream-Forked-From beside it"))),
+                None => Ok(None),
+            };
+        };
+        let sub = sub.unwrap_or(0);
+        if at.is_none() && sub > 0 {
+            let text =
+                "Stream-Fork-Sub-Offset counts from Stream-Fork-Offset, which is missing: nothing follows the tail";
+            return Err(Refusal::Header(text.into()));
+        }
+        let at = at.map(|at| if at == BEGINNING_ELSEWHERE { Ok(Offset::ZERO) } else { at.parse() }).transpose()?;
+        Ok(Some(Self { source: source(path)?, at, sub }))
+    }
+}
+
+/// The stream whose URL has this path, decoded as the paths of requests are.
+fn source(path: &str) -> Result<StreamName, Refusal> {
+    let wrong = || {
+        let form = "the path of a stream on this server, such as /v1/stream/demo";
+        Refusal::Header(format!("Stream-Forked-From must be {form}, not `{path}`"))
+    };
+    let uri: Uri = path.parse().map_err(|_| wrong())?;
+    if uri.host().is_some() || uri.query().is_some() {
+        return Err(wrong());
+    }
+    decoded(uri.path().strip_prefix(STREAM_PREFIX).ok_or_else(wrong)?)
+}
+
+fn fork_request(
+    fork: ForkHeaders,
+    content_type: Option<String>,
+    lifetime: LifetimeHeaders,
+    body: Bytes,
+    closed: bool,
+) -> ForkRequest {
+    ForkRequest {
+        source: fork.source,
+        at: fork.at,
+        sub: fork.sub,
+        content_type,
+        expiry: lifetime.expiry,
+        keep_bytes: lifetime.bytes,
+        keep_age: lifetime.age,
+        body,
+        closed,
+    }
+}
+
+/// The request's content type; `None` when it names none.
+///
+/// # Errors
+/// [`Refusal::Header`] when it is not of the form `type/subtype`.
+pub(super) fn content_type(map: &impl Headers) -> Result<Option<&str>, Refusal> {
+    match text(map, &CONTENT_TYPE)? {
+        Some(text) => checked_type(text),
+        None => Ok(None),
+    }
+}
+
+/// A content type; `None` when it is empty.
+///
+/// # Errors
+/// [`Refusal::Header`] when it is not of the form `type/subtype`.
+pub(crate) fn checked_type(text: &str) -> Result<Option<&str>, Refusal> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    let is_token = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+    match essence.split_once('/') {
+        Some((kind, subtype)) if is_token(kind) && is_token(subtype) && text.len() <= 256 => Ok(Some(text)),
+        _ => Err(Refusal::Header(format!("Content-Type is `{text}`: expected type/subtype of at most 256 bytes"))),
+    }
+}

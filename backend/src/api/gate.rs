@@ -1,0 +1,261 @@
+//! The gate before every request: who may ask (Host, Origin), how much at once, and the fields that every answer carries.
+
+use super::headers::{Headers, single};
+use super::{Answer, Refusal};
+use crate::config::Config;
+use http::header::{
+    self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST,
+    HeaderName, HeaderValue, ORIGIN,
+};
+use http::{Method, StatusCode};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Response headers that a page may read, beside the few that it always may.
+const EXPOSED: &str = "etag, location, retry-after, stream-next-offset, stream-up-to-date, stream-closed, stream-cursor, \
+                       stream-sse-data-encoding, stream-extensions, stream-earliest-offset, producer-epoch, producer-seq, \
+                       producer-expected-seq, producer-received-seq, stream-ttl, stream-expires-at, stream-retention-bytes, \
+                       stream-retention-age";
+const METHODS: &str = "GET, HEAD, PUT, POST, PATCH, DELETE";
+/// Request headers that a page may send.
+const REQUEST_HEADERS: &str = "content-type, content-encoding, if-none-match, if-match, last-event-id, authorization, \
+                               stream-seq, stream-ttl, stream-expires-at, stream-closed, stream-forked-from, \
+                               stream-fork-offset, stream-fork-sub-offset, stream-retention-bytes, stream-retention-age, \
+                               producer-id, producer-epoch, producer-seq";
+/// Seconds for which a browser may remember a preflight's answer.
+const PREFLIGHT_AGE: &str = "7200";
+
+/// Connections beyond the limit that still get an answer which says so; all others are closed when they come.
+const REFUSED_IN_WORDS: usize = 64;
+
+/// Answers may be shown by pages of other origins that asked with CORS.
+pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Who may come in, decided once from the configuration.
+#[derive(Debug)]
+pub struct Gate {
+    origins: Vec<String>,
+    any_origin: bool,
+    /// On loopback only loopback names are answered, or any web page could reach us through a name of its own.
+    loopback_names_only: bool,
+    head_max: u64,
+    connections_max: usize,
+    connections: Arc<AtomicUsize>,
+}
+
+/// One open connection; counted until dropped.
+#[derive(Debug)]
+pub struct Connection {
+    count: Arc<AtomicUsize>,
+    /// Whether there was room when it came; decided once, so that those who come later disturb nobody.
+    has_place: bool,
+}
+
+/// A request's head as the gate looks at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a, H> {
+    /// The method.
+    pub method: &'a Method,
+    /// Bytes of path and query.
+    pub target_bytes: usize,
+    /// The authority of a target in absolute form, which wins over `Host`. Source: RFC 9112, section 3.2.2.
+    pub authority: Option<&'a str>,
+    /// The header fields.
+    pub headers: &'a H,
+    /// All names and values, in bytes.
+    pub header_bytes: usize,
+    /// The connection it came on, if that is counted.
+    pub connection: Option<&'a Connection>,
+}
+
+impl<H: Headers> Head<'_, H> {
+    /// The host that is asked, with its port.
+    ///
+    /// # Errors
+    /// [`Refusal::Header`] when `Host` is repeated.
+    pub fn host(&self) -> Result<&str, Refusal> {
+        let named = single(self.headers, &HOST)?.and_then(|value| std::str::from_utf8(value).ok());
+        Ok(self.authority.or(named).unwrap_or_default())
+    }
+
+    fn origin(&self) -> Option<&str> {
+        self.headers.values(ORIGIN.as_str()).next().map(|value| std::str::from_utf8(value).unwrap_or("?"))
+    }
+
+    /// Whether a browser asks which requests it may send.
+    pub fn is_preflight(&self) -> bool {
+        let asks = || self.headers.values(ACCESS_CONTROL_REQUEST_METHOD.as_str()).next().is_some();
+        self.method == Method::OPTIONS && asks()
+    }
+
+    /// Whether a browser asks on behalf of another site's page that neither goes there nor asks by CORS: as an image, a
+    /// script, a style sheet. Such requests carry no `Origin`, and their answers leak in ways of their own.
+    fn is_embedding(&self) -> bool {
+        let says = |name: &str, value: &str| self.headers.values(name).next().is_some_and(|it| it == value.as_bytes());
+        says("sec-fetch-site", "cross-site") && !says("sec-fetch-mode", "navigate")
+    }
+}
+
+impl Gate {
+    /// The gate of a server with this configuration that listens on `address`.
+    pub fn new(config: &Config, address: IpAddr) -> Self {
+        Self {
+            origins: config
+                .cors_origins
+                .iter()
+                .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
+                .collect(),
+            any_origin: config.cors_origins.iter().any(|origin| origin == "*"),
+            loopback_names_only: address.is_loopback(),
+            head_max: config.head_max,
+            connections_max: config.connections_max,
+            connections: Arc::default(),
+        }
+    }
+
+    /// Counts a connection until what is returned is dropped; `None` when it is to be closed at once.
+    pub fn connect(&self) -> Option<Connection> {
+        let before = self.connections.fetch_add(1, Ordering::Relaxed);
+        let connection = Connection { count: Arc::clone(&self.connections), has_place: before < self.connections_max };
+        (before < self.connections_max.saturating_add(REFUSED_IN_WORDS)).then_some(connection)
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request may come in.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyConnections`], [`Refusal::HeadTooLarge`], [`Refusal::Header`], [`Refusal::Host`],
+    /// [`Refusal::Origin`], [`Refusal::Embedding`].
+    pub fn check<H: Headers>(&self, head: &Head<'_, H>) -> Result<(), Refusal> {
+        if head.connection.is_some_and(|connection| !connection.has_place) {
+            return Err(Refusal::TooManyConnections { limit: self.connections_max });
+        }
+        let came = head.target_bytes + 16 + head.header_bytes;
+        if came as u64 > self.head_max {
+            return Err(Refusal::HeadTooLarge { came, limit: self.head_max });
+        }
+        let host = head.host()?;
+        if self.loopback_names_only && !is_loopback(host) {
+            return Err(Refusal::Host(host.to_owned()));
+        }
+        match head.origin() {
+            Some(origin) if !head.is_preflight() && !self.allows(origin, host) => {
+                Err(Refusal::Origin(origin.to_owned()))
+            }
+            None if !self.any_origin && head.is_embedding() => Err(Refusal::Embedding),
+            _ => Ok(()),
+        }
+    }
+
+    /// The origin of a request, if it names one that may read the answer.
+    pub fn allowed<H: Headers>(&self, head: &Head<'_, H>) -> Option<HeaderValue> {
+        let origin = head.origin()?;
+        self.allows(origin, head.host().unwrap_or_default()).then(|| HeaderValue::from_str(origin).ok())?
+    }
+
+    /// Whether pages of `origin` may use this server: its own pages, loopback's, and those named by `--cors-origin`.
+    fn allows(&self, origin: &str, host: &str) -> bool {
+        if self.any_origin {
+            return true;
+        }
+        let origin = origin.to_ascii_lowercase();
+        let Some((_, authority)) = origin.split_once("://") else { return false };
+        authority == host.to_ascii_lowercase() || is_loopback(authority) || self.origins.contains(&origin)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The fields that every answer carries.
+///
+/// - `allowed`: the origin that may read it, if one asked.
+pub fn standing(allowed: Option<&HeaderValue>) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let always = [
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin")),
+        (header::VARY, HeaderValue::from_static("Origin")),
+    ];
+    let of_origin = allowed.map(|origin| {
+        [
+            (ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
+            (ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED)),
+        ]
+    });
+    always.into_iter().chain(of_origin.into_iter().flatten())
+}
+
+/// [`standing`] as lines of a head.
+pub fn standing_lines(allowed: Option<&HeaderValue>) -> Vec<u8> {
+    standing(allowed)
+        .flat_map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat())
+        .collect()
+}
+
+/// A preflight's answer. Whether the origin may come in is said by `Access-Control-Allow-Origin`, which is among the
+/// standing fields.
+pub fn preflight() -> Answer {
+    let mut answer = Answer::new(StatusCode::NO_CONTENT);
+    for (name, value) in [
+        (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+        (ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS),
+        (ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        answer.put(&name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Whether `authority` (host, or host:port) is a name of the loopback interface.
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let host = host.trim_end_matches('.');
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_are_loopback() {
+        for yes in ["localhost", "LOCALHOST:4437", "127.0.0.1", "127.8.9.1:80", "[::1]:4437", "[::1]", "localhost.:1"] {
+            assert!(is_loopback(yes), "{yes}");
+        }
+        for no in
+            ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1:80", "[::2]", "null"]
+        {
+            assert!(!is_loopback(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn origins_are_own_loopback_or_named() {
+        let config = Config { cors_origins: vec!["https://app.example".into()], ..Config::default() };
+        let gate = Gate::new(&config, IpAddr::from([127, 0, 0, 1]));
+        for (origin, host, allowed) in [
+            ("http://localhost:8080", "127.0.0.1:4437", true),
+            ("http://streams.example", "streams.example", true),
+            ("https://app.example", "127.0.0.1:4437", true),
+            ("https://evil.example", "127.0.0.1:4437", false),
+            ("https://app.example.evil.example", "127.0.0.1:4437", false),
+            ("null", "127.0.0.1:4437", false),
+        ] {
+            assert_eq!(gate.allows(origin, host), allowed, "{origin}");
+        }
+    }
+}

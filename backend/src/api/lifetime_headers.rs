@@ -1,0 +1,124 @@
+//! The headers that say how long a stream lives and what it keeps: read from a creation, shown by HEAD.
+
+use super::headers::{Headers, number, text};
+use super::{Answer, Refusal, names};
+use crate::log::{Expiry, StreamConfig};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tailwater_protocol::timestamp;
+
+/// How long a stream lives and what it keeps, as a request says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LifetimeHeaders {
+    /// When it ends by itself.
+    pub(super) expiry: Option<Expiry>,
+    /// Bytes to keep, at least 1.
+    pub(super) bytes: Option<u64>,
+    /// How long messages are kept, at least a second.
+    pub(super) age: Option<Duration>,
+}
+
+impl LifetimeHeaders {
+    /// What the headers of a creation say.
+    ///
+    /// # Errors
+    /// [`Refusal::Header`] (400): not a whole number, zero where that would keep nothing, no date, or two expiries.
+    ///
+    /// Source: Durable Streams protocol, section 5.1; retention is an extension.
+    pub(super) fn parse(map: &impl Headers) -> Result<Self, Refusal> {
+        let ttl = number(map, &names::STREAM_TTL, 0)?.map(Duration::from_secs).map(Expiry::Idle);
+        let date = text(map, &names::STREAM_EXPIRES_AT)?;
+        let date = date.map(|text| moment(text).map(Expiry::At).ok_or_else(|| not_a_date(text))).transpose()?;
+        if ttl.is_some() && date.is_some() {
+            let both = "Stream-TTL and Stream-Expires-At are both given: a stream ends either way, not both";
+            return Err(Refusal::Header(both.into()));
+        }
+        Ok(Self {
+            expiry: ttl.or(date),
+            bytes: number(map, &names::STREAM_RETENTION_BYTES, 1)?,
+            age: number(map, &names::STREAM_RETENTION_AGE, 1)?.map(Duration::from_secs),
+        })
+    }
+}
+
+/// Adds the headers that say how long a stream lives and what it keeps.
+pub(super) fn show(config: &StreamConfig, answer: &mut Answer) {
+    match config.expiry {
+        Some(Expiry::Idle(time)) => {
+            answer.put_text(&names::STREAM_TTL, time.as_secs().to_string());
+        }
+        Some(Expiry::At(time)) => {
+            answer.put_text(&names::STREAM_EXPIRES_AT, date(time));
+        }
+        None => {}
+    }
+    if let Some(bytes) = config.keep_bytes {
+        answer.put_text(&names::STREAM_RETENTION_BYTES, bytes.to_string());
+    }
+    if let Some(age) = config.keep_age {
+        answer.put_text(&names::STREAM_RETENTION_AGE, age.as_secs().to_string());
+    }
+}
+
+/// A date, to the millisecond: what every part of the server keeps and shows, so that it stays the same.
+fn moment(text: &str) -> Option<SystemTime> {
+    let since_1970 = timestamp::parse(text)?.as_millis();
+    Some(UNIX_EPOCH + Duration::from_millis(u64::try_from(since_1970).ok()?))
+}
+
+fn date(time: SystemTime) -> String {
+    timestamp::print(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn not_a_date(text: &str) -> Refusal {
+    Refusal::Header(format!("Stream-Expires-At must be an RFC 3339 date such as 2026-07-31T09:30:00Z, not `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Pairs<'p>(&'p [(&'static str, &'static str)]);
+
+    impl Headers for Pairs<'_> {
+        fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+            self.0.iter().filter(move |pair| pair.0 == name).map(|pair| pair.1.as_bytes())
+        }
+    }
+
+    fn parse(pairs: &[(&'static str, &'static str)]) -> Option<LifetimeHeaders> {
+        LifetimeHeaders::parse(&Pairs(pairs)).ok()
+    }
+
+    #[test]
+    fn numbers_are_plain_and_in_range_and_only_one_expiry_is_taken() {
+        let none = LifetimeHeaders { expiry: None, bytes: None, age: None };
+        let second = Duration::from_secs(1);
+        for (pairs, expected) in [
+            (&[][..], Some(none)),
+            (&[("stream-ttl", "0")], Some(LifetimeHeaders { expiry: Some(Expiry::Idle(Duration::ZERO)), ..none })),
+            (&[("stream-ttl", "3600")], Some(LifetimeHeaders { expiry: Some(Expiry::Idle(3_600 * second)), ..none })),
+            (
+                &[("stream-expires-at", "1970-01-01T01:00:01.0009+01:00")],
+                Some(LifetimeHeaders { expiry: Some(Expiry::At(UNIX_EPOCH + second)), ..none }),
+            ),
+            (
+                &[("stream-retention-bytes", "1"), ("stream-retention-age", "9007199254740991")],
+                Some(LifetimeHeaders { bytes: Some(1), age: Some(Duration::from_secs(9_007_199_254_740_991)), ..none }),
+            ),
+            (&[("stream-ttl", "1"), ("stream-expires-at", "2099-01-01T00:00:00Z")], None),
+            (&[("stream-ttl", "+1")], None),
+            (&[("stream-ttl", "-1")], None),
+            (&[("stream-ttl", "01")], None),
+            (&[("stream-ttl", "00")], None),
+            (&[("stream-ttl", "1.0")], None),
+            (&[("stream-ttl", "1e3")], None),
+            (&[("stream-ttl", "")], None),
+            (&[("stream-ttl", "9007199254740992")], None),
+            (&[("stream-ttl", "99999999999999999999999")], None),
+            (&[("stream-retention-bytes", "0")], None),
+            (&[("stream-retention-age", "0")], None),
+        ] {
+            assert_eq!(parse(pairs), expected, "{pairs:?}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The query of a read: where to begin, by which technique, and what goes with it.
+
+use super::Refusal;
+use crate::log::Start;
+use std::time::Duration;
+use tailwater_protocol::Technique;
+use url::form_urlencoded;
+
+/// What a read asks for.
+#[derive(Debug)]
+pub(super) struct ReadQuery {
+    /// Where to begin.
+    pub(super) from: Start,
+    /// How to follow.
+    pub(super) technique: Technique,
+    /// The cursor echoed, if any.
+    pub(super) cursor: Option<u64>,
+    /// How long to hold a long-poll, if asked.
+    pub(super) hold: Option<Duration>,
+}
+
+impl ReadQuery {
+    /// A request's query.
+    ///
+    /// # Errors
+    /// [`Refusal::Query`] or [`Refusal::Offset`]; parameters that no one knows are left alone.
+    pub(super) fn parse(query: &str) -> Result<Self, Refusal> {
+        let (mut offset, mut live, mut cursor, mut hold) = (None, None, None, None);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
+                "offset" => &mut offset,
+                "live" => &mut live,
+                "cursor" => &mut cursor,
+                "hold" => &mut hold,
+                _ => continue,
+            };
+            if slot.is_some() {
+                return Err(Refusal::Query(format!("`{name}` is given twice")));
+            }
+            *slot = Some(value);
+        }
+        let technique = technique(live.as_deref())?;
+        if offset.is_none() && technique != Technique::Poll {
+            return Err(Refusal::Query(format!("live={technique} needs an offset: -1, now, or a Stream-Next-Offset")));
+        }
+        Ok(Self {
+            from: from(offset.as_deref())?,
+            technique,
+            cursor: cursor.and_then(|cursor| cursor.parse().ok()),
+            hold: hold.as_deref().map(seconds).transpose()?,
+        })
+    }
+}
+
+fn technique(live: Option<&str>) -> Result<Technique, Refusal> {
+    let Some(live) = live else { return Ok(Technique::Poll) };
+    Technique::ALL.into_iter().find(|technique| technique.live() == Some(live)).ok_or_else(|| {
+        Refusal::Query(format!("live={live} is not offered: expected long-poll, sse, ndjson or websocket"))
+    })
+}
+
+/// Where a reader wants to begin; `None` is the beginning.
+///
+/// # Errors
+/// [`Refusal::Offset`].
+pub(super) fn from(offset: Option<&str>) -> Result<Start, Refusal> {
+    match offset {
+        None | Some("-1") => Ok(Start::Beginning),
+        Some("now") => Ok(Start::Now),
+        Some(token) => Ok(Start::At(token.parse()?)),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, Refusal> {
+    let seconds: Option<f64> = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| Refusal::Query(format!("hold={text}: expected seconds, such as 25 or 0.5")))
+}

@@ -1,0 +1,233 @@
+//! GET: a page now, a page when there is one, or an answer that goes on.
+
+use super::headers::{Headers, text};
+use super::page::SANDBOX;
+use super::query::{self, ReadQuery};
+use super::{Answer, App, Call, Charge, Cursors, Page, Refusal, Reply, names};
+use crate::log::{Batch, Log, ReadError, ReaderGuard, Start, Tail};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH};
+use std::sync::Arc;
+use std::time::Duration;
+use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Offset, Technique};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+/// Pages up to here are not charged to the budget: every open connection holds about as much anyway.
+const UNCHARGED_BYTES: usize = 64 << 10;
+/// How long an answer waits for room in the budget.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A long-poll that has to wait at the tail.
+#[derive(Debug)]
+pub struct Wait {
+    /// The log that is read.
+    pub log: Arc<Log>,
+    /// Where it ends.
+    pub at: Offset,
+    /// The reader's cursors.
+    pub cursors: Cursors,
+    /// When the wait ends without news.
+    pub until: Instant,
+    /// That the reader is there; given away while it waits in a group.
+    pub presence: Option<Presence>,
+    asked: Start,
+    if_none_match: Vec<Vec<u8>>,
+    page_max: usize,
+}
+
+/// That a live reader is there: counted, seen where it is, and with a place among the live readers.
+#[derive(Debug)]
+pub struct Presence {
+    /// That it is there, and where it is.
+    pub counted: ReaderGuard,
+    /// Its place among the live readers, given back when the answer ends.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Presence {
+    /// - `place`: among the live readers.
+    pub(crate) fn new(counted: ReaderGuard, place: OwnedSemaphorePermit) -> Self {
+        Self { counted, _place: place }
+    }
+}
+
+/// A reader whose answer goes on.
+#[derive(Debug)]
+pub struct Live {
+    /// The log that is read.
+    pub log: Arc<Log>,
+    /// Where to begin.
+    pub from: Offset,
+    /// How it reads: NDJSON, SSE or WebSocket.
+    pub technique: Technique,
+    /// Its cursors.
+    pub cursors: Cursors,
+    /// When its answer ends although nothing is wrong; `None` for techniques that need no recycling.
+    pub recycle_at: Option<Instant>,
+    /// That it is there.
+    pub presence: Presence,
+}
+
+/// Source: Durable Streams protocol, sections 5.6 to 5.8, and our extensions.
+pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Reply, Refusal> {
+    let mut query = ReadQuery::parse(call.query)?;
+    let log = app.log(call.path)?;
+    if query.technique == Technique::Sse
+        && let Some(last) = text(call.headers, &names::LAST_EVENT_ID)?.filter(|last| !last.is_empty())
+    {
+        // What an EventSource has seen counts more than the URL it began with. Source: WHATWG HTML, section 9.2.4.
+        query.from = query::from(Some(last))?;
+        let tail = log.tail_now();
+        if tail.closed() && query.from == Start::At(tail.next) {
+            return Ok(Reply::Answer(nothing_more(tail)));
+        }
+    }
+    log.renew();
+    let cursors = Cursors::after(query.cursor, rand::random());
+    match query.technique {
+        Technique::Poll => {
+            log.readers().note_plain_read();
+            let batch = log.read_from(query.from, app.page_max()).await?;
+            let charge = charge(app, &batch).await?;
+            let page = Page { log: &log, batch: &batch, asked: query.from, cursor: None };
+            Ok(Reply::Answer(page.answer(call.headers.values(IF_NONE_MATCH.as_str()), charge)))
+        }
+        Technique::LongPoll => long_poll(app, call, log, &query, cursors).await,
+        Technique::Ndjson | Technique::Sse => {
+            let live = live(app, log, &query, cursors).await?;
+            Ok(Reply::Live(head(&live), Box::new(live)))
+        }
+        Technique::Websocket if call.is_websocket => {
+            let live = live(app, log, &query, cursors).await?;
+            Ok(Reply::Live(Answer::new(StatusCode::SWITCHING_PROTOCOLS), Box::new(live)))
+        }
+        Technique::Websocket => {
+            // What is wrong with the position is said first: no handshake will help there.
+            log.read_from(query.from, 1).await?;
+            Err(Refusal::NoHandshake)
+        }
+    }
+}
+
+async fn long_poll<H: Headers>(
+    app: &App,
+    call: Call<'_, H>,
+    log: Arc<Log>,
+    query: &ReadQuery,
+    cursors: Cursors,
+) -> Result<Reply, Refusal> {
+    let place = app.place()?;
+    let batch = log.read_from(query.from, app.page_max()).await?;
+    if !batch.data.is_empty() || batch.closed() || app.is_stopping() {
+        let charge = charge(app, &batch).await?;
+        let page = Page { log: &log, batch: &batch, asked: query.from, cursor: Some(cursors.now()) };
+        return Ok(Reply::Answer(page.answer(call.headers.values(IF_NONE_MATCH.as_str()), charge)));
+    }
+    let hold = query.hold.unwrap_or(app.config.long_poll_hold).min(app.config.long_poll_hold_max);
+    let counted = ReaderGuard::new(Arc::clone(&log), Technique::LongPoll, batch.next);
+    Ok(Reply::Wait(Box::new(Wait {
+        log,
+        at: batch.next,
+        cursors,
+        until: Instant::now() + hold,
+        presence: Some(Presence::new(counted, place)),
+        asked: query.from,
+        if_none_match: call.headers.values(IF_NONE_MATCH.as_str()).map(<[u8]>::to_vec).collect(),
+        page_max: app.page_max(),
+    })))
+}
+
+impl Wait {
+    /// A long-poll at the end of a log.
+    #[cfg(test)]
+    pub(crate) fn at_tail(log: &Arc<Log>, hold: Duration, presence: Presence) -> Self {
+        Self {
+            log: Arc::clone(log),
+            at: log.tail_now().next,
+            cursors: Cursors::common(),
+            until: Instant::now() + hold,
+            presence: Some(presence),
+            asked: Start::At(log.tail_now().next),
+            if_none_match: Vec::new(),
+            page_max: 1024,
+        }
+    }
+
+    /// Whether its answer to an append is the one of everybody who waits there.
+    pub fn is_common(&self) -> bool {
+        self.asked != Start::Now && self.if_none_match.is_empty()
+    }
+
+    /// The answer, of what is there now; that may be nothing.
+    pub async fn answer(&self) -> Answer {
+        let batch = match self.log.read(self.at, self.page_max).await {
+            Ok(batch) => batch,
+            Err(error) => return Refusal::from(error).answer(),
+        };
+        let page = Page { log: &self.log, batch: &batch, asked: self.asked, cursor: Some(self.cursors.now()) };
+        page.answer(self.if_none_match.iter().map(Vec::as_slice), None)
+    }
+}
+
+/// A reader whose answer goes on, once it is sure that its position can be read: afterwards there is no status to say so.
+async fn live(app: &App, log: Arc<Log>, query: &ReadQuery, cursors: Cursors) -> Result<Live, Refusal> {
+    if app.is_stopping() {
+        return Err(Refusal::Stopping);
+    }
+    let place = app.place()?;
+    let one_message = 1;
+    let from = log.read_from(query.from, one_message).await?.from;
+    let technique = query.technique;
+    let recycle_at = (technique != Technique::Websocket).then(|| Instant::now() + with_jitter(app.config.recycle));
+    let counted = ReaderGuard::new(Arc::clone(&log), technique, from);
+    Ok(Live { log, from, technique, cursors, recycle_at, presence: Presence::new(counted, place) })
+}
+
+/// The head of an answer that goes on. Nothing on the path may keep it back, change it or store it.
+fn head(live: &Live) -> Answer {
+    let mut head = Answer::new(StatusCode::OK);
+    let (content_type, cache) = match live.technique {
+        Technique::Sse => ("text/event-stream", "no-cache, no-transform"),
+        _ => ("application/x-ndjson", "no-store, no-transform"),
+    };
+    head.put(&CONTENT_TYPE, HeaderValue::from_static(content_type));
+    head.put(&CACHE_CONTROL, HeaderValue::from_static(cache));
+    head.put(&names::X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    head.put(&CONTENT_SECURITY_POLICY, SANDBOX);
+    if live.technique == Technique::Sse && live.log.kind() == ContentKind::Binary {
+        head.put(&names::STREAM_SSE_DATA_ENCODING, HeaderValue::from_static("base64"));
+    }
+    head
+}
+
+/// Tells an `EventSource` that has seen everything of a closed stream not to come back.
+///
+/// Source: WHATWG HTML, section 9.2.3: 204 ends the reconnecting.
+fn nothing_more(tail: Tail) -> Answer {
+    let mut answer = Answer::new(StatusCode::NO_CONTENT);
+    answer.put_text(&names::STREAM_NEXT_OFFSET, tail.next.to_string());
+    answer.put(&names::STREAM_CLOSED, HeaderValue::from_static("true"));
+    answer.put(&CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// The time, a tenth more or less, so that readers who came together do not come back together.
+fn with_jitter(time: Duration) -> Duration {
+    time.mul_f64(0.9 + 0.2 * rand::random::<f64>())
+}
+
+/// Room in the budget for a page, if it needs any.
+async fn charge(app: &App, batch: &Batch) -> Result<Option<Charge>, Refusal> {
+    if batch.data.len() <= UNCHARGED_BYTES {
+        return Ok(None);
+    }
+    app.budget.acquire(batch.data.len(), BUDGET_PATIENCE).await.map(Some).map_err(Refusal::Busy)
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}

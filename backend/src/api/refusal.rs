@@ -1,0 +1,409 @@
+//! Every refusal with its status code, its stable name and the text that the client reads.
+
+use super::body::CODINGS;
+use super::budget::Exhausted;
+use super::{Answer, Content, FrameRefusal, names};
+use crate::log::{Absent, AppendError, CreateError, ForkError, NameError, PayloadError, ReadError, StreamName, Tail};
+use crate::store::StoreError;
+use http::StatusCode;
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+use tailwater_protocol::{OffsetError, Problem};
+
+/// Why a request was refused.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The path can't name a stream.
+    Name(NameError),
+    /// No stream of this name.
+    NoStream(String),
+    /// The stream of this name was deleted and lives on for its forks only.
+    Hidden(String),
+    /// The query is not understood.
+    Query(String),
+    /// A header is not understood.
+    Header(String),
+    /// The offset is not one.
+    Offset(OffsetError),
+    /// The body is too large.
+    BodyTooLarge {
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// Nothing more of the body came.
+    BodySilent {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The body broke off or can't be read.
+    BodyBroken(String),
+    /// The body can't be appended to this stream.
+    Payload(PayloadError),
+    /// The content type is not the stream's.
+    TypeDiffers {
+        /// The stream's.
+        has: String,
+        /// The request's.
+        came: String,
+    },
+    /// The log refused the append.
+    Append(AppendError),
+    /// The stream was not created.
+    Create(CreateError),
+    /// The read can't be answered.
+    Read(ReadError),
+    /// The store refused.
+    Store(StoreError),
+    /// No room for another live reader.
+    TooManyReaders {
+        /// Readers allowed.
+        limit: usize,
+    },
+    /// No room for another connection.
+    TooManyConnections {
+        /// Connections allowed.
+        limit: usize,
+    },
+    /// Clients make the server hold too much.
+    Busy(Exhausted),
+    /// The body has a content coding that is not known.
+    ContentEncoding(String),
+    /// A WebSocket was asked for without a handshake for one.
+    NoHandshake,
+    /// A part of the server beside the streams refused (import, lab).
+    Other(Box<dyn OtherRefusal>),
+    /// The server is stopping.
+    Stopping,
+    /// The request head is too large.
+    HeadTooLarge {
+        /// Bytes that came.
+        came: usize,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The Host header is not one of this server's names.
+    Host(String),
+    /// The Origin header is not one that may use this server.
+    Origin(String),
+    /// Another site's page asks for this as an image, a script or the like.
+    Embedding,
+    /// Nothing is served at this path.
+    NoRoute(String),
+    /// The method is not served at this path.
+    Method {
+        /// What came.
+        came: String,
+        /// What is served, as `Allow` lists it.
+        allowed: &'static str,
+    },
+    /// The request is malformed.
+    Malformed(String),
+}
+
+/// Why a part of the server beside the streams refused; its text is the problem's detail.
+pub trait OtherRefusal: Error + Send + Sync {
+    /// Status, stable name and title.
+    fn class(&self) -> Class;
+
+    /// Seconds after which to ask again.
+    fn retry_after(&self) -> Option<u64>;
+
+    /// Whether what is left of the body is not worth reading.
+    fn closes(&self) -> bool;
+}
+
+impl Refusal {
+    /// Why there is nothing to do with the stream of this name.
+    pub(super) fn absent(absent: Absent, name: &StreamName) -> Self {
+        match absent {
+            Absent::Unknown => Self::NoStream(name.to_string()),
+            Absent::Hidden => Self::Hidden(name.to_string()),
+        }
+    }
+
+    /// Status, stable name and title; the detail is the refusal's own text.
+    fn class(&self) -> Class {
+        use StatusCode as S;
+        match self {
+            Self::Name(NameError::TooLong { .. } | NameError::TooManySegments { .. }) => {
+                (S::URI_TOO_LONG, "#path-too-long", "The stream path is too long")
+            }
+            Self::Name(_) => (S::BAD_REQUEST, "#path", "The path can't name a stream"),
+            Self::NoStream(_) | Self::Append(AppendError::Deleted) => NO_STREAM,
+            Self::Hidden(_) => (S::GONE, "#deleted", "The stream was deleted"),
+            Self::Query(_) => (S::BAD_REQUEST, "#query", "The query is not understood"),
+            Self::Header(_) => (S::BAD_REQUEST, "#header", "A header is not understood"),
+            Self::Offset(_) => OFFSET,
+            Self::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "#body-too-large", "The body is too large"),
+            Self::BodySilent { .. } => (S::REQUEST_TIMEOUT, "#body-silent", "The body did not arrive in time"),
+            Self::BodyBroken(_) => (S::BAD_REQUEST, "#body-broken", "The body did not arrive whole"),
+            Self::Payload(_) => (S::BAD_REQUEST, "#body", "The body can't be appended"),
+            Self::TypeDiffers { .. } => (S::CONFLICT, "#content-type", "The content type is not the stream's"),
+            Self::Append(AppendError::Closed { .. }) => (S::CONFLICT, "#closed", "The stream is closed"),
+            Self::Append(AppendError::SeqNotRising { .. }) => (S::CONFLICT, "#stream-seq", "Stream-Seq does not rise"),
+            Self::Append(AppendError::StaleEpoch { .. }) => {
+                (S::FORBIDDEN, "#stale-epoch", "The producer's epoch is over")
+            }
+            Self::Append(AppendError::Gap { .. }) => (S::CONFLICT, "#producer-gap", "A producer's append is missing"),
+            Self::Append(AppendError::EpochStart { .. }) => {
+                (S::BAD_REQUEST, "#epoch-start", "A producer's epoch begins with 0")
+            }
+            Self::Append(AppendError::TooManyProducers { .. }) => {
+                (S::TOO_MANY_REQUESTS, "#too-many-producers", "The stream has too many producers")
+            }
+            Self::Append(AppendError::NotAtTail { .. }) => {
+                (S::PRECONDITION_FAILED, "#not-at-tail", "The stream does not end there")
+            }
+            Self::Append(AppendError::TooLong) => (S::INSUFFICIENT_STORAGE, "#too-long", "The stream is too long"),
+            Self::Append(AppendError::Store(error)) | Self::Create(CreateError::Store(error)) | Self::Store(error) => {
+                store_class(error)
+            }
+            Self::Create(CreateError::Differs { .. }) => {
+                (S::CONFLICT, "#differs", "The stream exists with another configuration")
+            }
+            Self::Create(CreateError::Taken) => (S::CONFLICT, "#taken", "The stream exists"),
+            Self::Create(CreateError::Hidden { .. }) => (S::CONFLICT, "#name-taken", "A deleted stream has that name"),
+            Self::Create(CreateError::Fork(error)) => fork_class(error),
+            Self::Create(CreateError::TooMany { .. }) => {
+                (S::INSUFFICIENT_STORAGE, "#too-many-streams", "No more streams are allowed")
+            }
+            Self::Read(error) => read_class(error),
+            Self::TooManyReaders { .. } => (S::SERVICE_UNAVAILABLE, "#too-many-readers", "No room for a live reader"),
+            Self::TooManyConnections { .. } => {
+                (S::SERVICE_UNAVAILABLE, "#too-many-connections", "No room for a connection")
+            }
+            Self::Busy(_) => (S::SERVICE_UNAVAILABLE, "#busy", "The server holds too much for its clients"),
+            Self::ContentEncoding(_) => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "#content-encoding", "The content coding is not known")
+            }
+            Self::NoHandshake => (S::UPGRADE_REQUIRED, "#no-handshake", "A WebSocket needs a handshake"),
+            Self::Other(refusal) => refusal.class(),
+            Self::Stopping => (S::SERVICE_UNAVAILABLE, "#stopping", "The server is stopping"),
+            Self::HeadTooLarge { .. } => {
+                (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "#head-too-large", "The request head is too large")
+            }
+            Self::Host(_) => (S::MISDIRECTED_REQUEST, "#host", "This server does not answer to that host name"),
+            Self::Origin(_) => (S::FORBIDDEN, "#origin", "That web origin may not use this server"),
+            Self::Embedding => (S::FORBIDDEN, "#origin", "Another site's page may not embed this"),
+            Self::NoRoute(_) => (S::NOT_FOUND, "#no-route", "Nothing is served at this path"),
+            Self::Malformed(_) => (S::BAD_REQUEST, "#malformed", "The request is malformed"),
+            Self::Method { .. } => (S::METHOD_NOT_ALLOWED, "#method", "The method is not served at this path"),
+        }
+    }
+
+    /// The problem document.
+    pub fn problem(&self) -> Problem {
+        let (status, kind, title) = self.class();
+        Problem { kind: kind.to_owned(), title: title.to_owned(), status: status.as_u16(), detail: self.to_string() }
+    }
+
+    /// The answer: the problem document, and what goes beside it in header fields.
+    pub fn answer(&self) -> Answer {
+        let problem = self.problem();
+        let mut answer = Answer::new(StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        answer.put(&CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.put_fields(&mut answer);
+        if let Some(seconds) = self.retry_after() {
+            answer.put(&RETRY_AFTER, seconds.into());
+        }
+        answer.closes = self.closes();
+        answer.put(&CONTENT_TYPE, HeaderValue::from_static(Problem::CONTENT_TYPE));
+        answer.content = Some(Content::of(serde_json::to_string(&problem).unwrap_or_default()));
+        answer
+    }
+
+    fn put_fields(&self, answer: &mut Answer) {
+        let mut put = |name: &HeaderName, value: String| answer.put_text(name, value);
+        match self {
+            Self::Append(AppendError::Closed { tail: Tail { next, .. } }) => {
+                put(&names::STREAM_CLOSED, "true".to_owned());
+                put(&names::STREAM_NEXT_OFFSET, next.to_string());
+            }
+            Self::Append(AppendError::NotAtTail { tail, .. }) => {
+                put(&names::STREAM_NEXT_OFFSET, tail.next.to_string());
+            }
+            Self::Append(AppendError::StaleEpoch { current, .. }) => put(&names::PRODUCER_EPOCH, current.to_string()),
+            Self::Append(AppendError::Gap { expected, received }) => {
+                put(&names::PRODUCER_EXPECTED_SEQ, expected.to_string());
+                put(&names::PRODUCER_RECEIVED_SEQ, received.to_string());
+            }
+            Self::Read(ReadError::Gone { earliest, .. })
+            | Self::Create(CreateError::Fork(ForkError::Position(ReadError::Gone { earliest, .. }))) => {
+                put(&names::STREAM_EARLIEST_OFFSET, earliest.to_string());
+            }
+            Self::ContentEncoding(_) => put(&ACCEPT_ENCODING, CODINGS.to_owned()),
+            Self::Method { allowed, .. } => put(&ALLOW, (*allowed).to_owned()),
+            Self::NoHandshake => {
+                put(&UPGRADE, "websocket".to_owned());
+                put(&SEC_WEBSOCKET_VERSION, "13".to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    /// Seconds after which the same request may succeed.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyReaders { .. }
+            | Self::Busy(_)
+            | Self::Append(AppendError::Store(StoreError::OutOfStep | StoreError::Unwritable(_)))
+            | Self::Create(CreateError::Store(StoreError::Unwritable(_)))
+            | Self::Store(StoreError::Unwritable(_)) => Some(1),
+            Self::TooManyConnections { .. } | Self::Stopping => Some(2),
+            Self::Other(refusal) => refusal.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// Whether what is left of the body is not worth reading, or nothing that follows can be trusted.
+    fn closes(&self) -> bool {
+        match self {
+            Self::TooManyConnections { .. }
+            | Self::Stopping
+            | Self::Busy(_)
+            | Self::BodyTooLarge { .. }
+            | Self::BodySilent { .. }
+            | Self::BodyBroken(_)
+            | Self::HeadTooLarge { .. }
+            | Self::Malformed(_)
+            | Self::Create(CreateError::Taken) => true,
+            Self::Other(refusal) => refusal.closes(),
+            _ => false,
+        }
+    }
+}
+
+/// A status, a stable name and a title.
+pub type Class = (StatusCode, &'static str, &'static str);
+
+const NO_STREAM: Class = (StatusCode::NOT_FOUND, "#no-stream", "There is no such stream");
+const OFFSET: Class = (StatusCode::BAD_REQUEST, "#offset", "The offset is not one of this stream's");
+const GONE: Class = (StatusCode::GONE, "#gone", "The position is no longer kept");
+
+fn read_class(error: &ReadError) -> Class {
+    match error {
+        ReadError::Gone { .. } => GONE,
+        ReadError::InsideMessage { .. } => OFFSET,
+        ReadError::Deleted => NO_STREAM,
+        ReadError::Store(error) => store_class(error),
+    }
+}
+
+fn fork_class(error: &ForkError) -> Class {
+    match error {
+        ForkError::NoSource(_) => (StatusCode::NOT_FOUND, "#no-source", "There is no such stream to fork"),
+        ForkError::SourceHidden(_) => (StatusCode::CONFLICT, "#source-deleted", "The stream to fork was deleted"),
+        ForkError::TypeDiffers { .. } => {
+            (StatusCode::CONFLICT, "#content-type", "The content type is not the source's")
+        }
+        ForkError::TooDeep { .. } => (StatusCode::CONFLICT, "#too-deep", "The source descends from too many streams"),
+        ForkError::BeyondTail { .. } => (StatusCode::BAD_REQUEST, "#fork-offset", "The source ends before that offset"),
+        ForkError::SubBeyond { .. } => (StatusCode::BAD_REQUEST, "#fork-offset", "The sub-offset is too large"),
+        ForkError::Position(error) => read_class(error),
+        ForkError::Payload(_) => (StatusCode::BAD_REQUEST, "#body", "The body can't be appended"),
+    }
+}
+
+pub(crate) fn store_class(error: &StoreError) -> Class {
+    match error {
+        StoreError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "#full", "The store is full"),
+        StoreError::OutOfStep => (StatusCode::SERVICE_UNAVAILABLE, "#out-of-step", "An earlier append failed"),
+        StoreError::NoStream => NO_STREAM,
+        StoreError::Trimmed { .. } => GONE,
+        StoreError::Unwritable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "#unwritable", "The store can't take changes now")
+        }
+        StoreError::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "#damaged", "Stored data is damaged"),
+        StoreError::InsideMessage(_) => OFFSET,
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(error) => error.fmt(f),
+            Self::NoStream(name) => write!(f, "there is no stream `{name}`; PUT to this URL creates it"),
+            Self::Hidden(name) => write!(f, "the stream `{name}` was deleted: it lives on for its forks only"),
+            Self::Query(text) | Self::Header(text) => f.write_str(text),
+            Self::Offset(error) => error.fmt(f),
+            Self::BodyTooLarge { limit } => {
+                write!(f, "the request body is larger than {limit} bytes; send it in several appends")
+            }
+            Self::BodySilent { after } => {
+                write!(f, "nothing more of the request body came for {after:?}, nothing was appended")
+            }
+            Self::BodyBroken(text) => write!(f, "the request body did not arrive whole, nothing was appended: {text}"),
+            Self::Payload(error) => error.fmt(f),
+            Self::TypeDiffers { has, came } => {
+                write!(f, "the stream's content type is `{has}`, the request's is `{came}`")
+            }
+            Self::Append(error) => error.fmt(f),
+            Self::Create(error) => error.fmt(f),
+            Self::Read(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::TooManyReaders { limit } => write!(f, "{limit} readers wait or stream already, which is the limit"),
+            Self::TooManyConnections { limit } => write!(f, "{limit} connections are open already, which is the limit"),
+            Self::Busy(error) => write!(f, "{error}; ask again in a moment"),
+            Self::ContentEncoding(came) => {
+                write!(f, "the content coding `{came}` is not known: expected one of {CODINGS}, or none")
+            }
+            Self::NoHandshake => f.write_str(
+                "live=websocket needs a WebSocket handshake: GET over HTTP/1.1 with Upgrade: websocket, Connection: Upgrade, \
+                 Sec-WebSocket-Key and Sec-WebSocket-Version: 13",
+            ),
+            Self::Other(refusal) => refusal.fmt(f),
+            Self::Stopping => f.write_str("the server is stopping; ask again in a moment"),
+            Self::HeadTooLarge { came, limit } => write!(f, "the request head has {came} bytes, the limit is {limit}"),
+            Self::Host(host) => write!(
+                f,
+                "the Host header says `{host}`, but a server on loopback answers only to localhost, 127.0.0.1 and [::1]"
+            ),
+            Self::Origin(origin) => write!(
+                f,
+                "the web origin `{origin}` is neither this server's own, nor on loopback, nor named by --cors-origin"
+            ),
+            Self::Embedding => f.write_str(
+                "the request comes from a page of another site and says no Origin: expected fetch() with CORS",
+            ),
+            Self::NoRoute(path) => write!(f, "nothing is served at `{path}`; streams are at /v1/stream/NAME"),
+            Self::Method { came, allowed } => write!(f, "{came} is not served here, only {allowed}"),
+            Self::Malformed(text) => write!(f, "the request can't be understood: {text}"),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident($error:ty)),* $(,)?) => {
+        $(impl From<$error> for Refusal {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        })*
+    };
+}
+
+from!(
+    Name(NameError),
+    Offset(OffsetError),
+    Payload(PayloadError),
+    Append(AppendError),
+    Create(CreateError),
+    Store(StoreError),
+);
+
+impl From<FrameRefusal> for Refusal {
+    fn from(refusal: FrameRefusal) -> Self {
+        match refusal {
+            FrameRefusal::Payload(error) => Self::Payload(error),
+            FrameRefusal::Append(error) => Self::Append(error),
+            other @ (FrameRefusal::NotARequest(_) | FrameRefusal::WrongValue { .. } | FrameRefusal::WrongField(_)) => {
+                Self::Query(other.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The gate as a middleware of actix: checks, preflights, and the fields that every answer carries.
+
+use super::answer::respond;
+use super::head::{ActixHeaders, gate_head};
+use crate::api::App;
+use crate::api::gate::{self, CROSS_ORIGIN_RESOURCE_POLICY, Gate};
+use crate::takeover::{Leaving, Slot};
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{ConnectionType, StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, web};
+use bytes::Bytes;
+use pin_project_lite::pin_project;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// The middleware.
+///
+/// # Errors
+/// Only what the handlers behind it return; its own refusals are answers.
+pub async fn guard(
+    gate: web::Data<Gate>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let slot = request.conn_data::<Rc<Slot>>().cloned();
+    if let Some(slot) = &slot {
+        slot.begin_answer();
+    }
+    let (allowed, checked, is_preflight) = {
+        let map = ActixHeaders(request.headers());
+        let head = gate_head(request.request(), &map);
+        (gate.allowed(&head), gate.check(&head), head.is_preflight())
+    };
+    let mut response = match checked {
+        Err(refusal) => request.into_response(respond(refusal.answer())).map_into_right_body(),
+        Ok(()) if is_preflight => request.into_response(respond(gate::preflight())).map_into_right_body(),
+        Ok(()) => next.call(request).await?.map_into_left_body(),
+    };
+    // The library says so only once it drains, which is a moment after the answers of a stop were made.
+    let is_stopping = response.request().app_data::<web::Data<App>>().is_some_and(|app| app.is_stopping());
+    let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if is_stopping && !is_upgrade {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    let map = response.headers_mut();
+    for (name, value) in gate::standing(allowed.as_ref()) {
+        // Also without an origin: a cache must not give a page the answer that lacks its CORS headers.
+        if name == header::VARY {
+            map.append(name, value);
+        } else if name != CROSS_ORIGIN_RESOURCE_POLICY || !map.contains_key(&name) {
+            map.insert(name, value);
+        }
+    }
+    let may_repeat = response.request().extensions_mut().remove::<MayRepeat>().is_some() && !is_stopping;
+    let closes = response.response().head().connection_type() == ConnectionType::Close;
+    let under_way = slot.map(|slot| UnderWay {
+        leaving: if may_repeat && !closes { slot.leave_after_answer() } else { None },
+        slot: (!is_upgrade).then_some(slot),
+        closes,
+    });
+    Ok(response.map_body(|_, body| Answer { body, under_way }))
+}
+
+/// Said by a handler of its request: others like it may follow on the same connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MayRepeat;
+
+/// An answer that is being sent.
+#[derive(Debug)]
+struct UnderWay {
+    /// Dropped first: the connection leaves when its answer is complete.
+    leaving: Option<Leaving>,
+    slot: Option<Rc<Slot>>,
+    closes: bool,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        drop(self.leaving.take());
+        if let Some(slot) = &self.slot {
+            slot.end_answer(self.closes);
+        }
+    }
+}
+
+pin_project! {
+    /// An answer's body, after which its connection may leave.
+    struct Answer<B> {
+        #[pin]
+        body: B,
+        under_way: Option<UnderWay>,
+    }
+}
+
+impl<B: MessageBody> MessageBody for Answer<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.project().body.poll_next(context)
+    }
+}

@@ -1,0 +1,107 @@
+//! HTTP/1.1 as bytes: heads of answers, and chunks.
+
+use super::HEAD_ROOM;
+use crate::api::{Answer, Content};
+use http::StatusCode;
+use std::cell::{Cell, Ref, RefCell};
+use std::fmt;
+use std::io::Write;
+use std::ops::Range;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What follows the last chunk of an answer.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// What heads of one worker have in common: the date, made once a second.
+#[derive(Default)]
+pub struct Heads {
+    second: Cell<u64>,
+    date: RefCell<String>,
+}
+
+impl fmt::Debug for Heads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heads").field("second", &self.second).finish_non_exhaustive()
+    }
+}
+
+impl Heads {
+    /// Appends the head of an answer.
+    ///
+    /// - `standing`: lines that every answer to this kind of client has.
+    /// - `closes`: whether the connection is closed after it.
+    pub fn write(&self, out: &mut Vec<u8>, answer: &Answer, standing: &[u8], closes: bool) {
+        let status = answer.status;
+        // A vector takes everything; so the results of writing are passed over.
+        let _taken = write!(out, "HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default());
+        match &answer.content {
+            Some(content) => {
+                let _taken = write!(out, "content-length: {}\r\n", content.len());
+            }
+            None if has_no_length(status) => {}
+            None => out.extend_from_slice(b"content-length: 0\r\n"),
+        }
+        if closes {
+            out.extend_from_slice(b"connection: close\r\n");
+        }
+        for (name, value) in &answer.fields {
+            put(out, name.as_str(), value.as_bytes());
+        }
+        out.extend_from_slice(standing);
+        put(out, "date", self.date().as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// A whole answer on a connection that stays open.
+    pub fn whole(&self, answer: Answer, standing: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512 + answer.content.as_ref().map_or(0, Content::len));
+        self.write(&mut out, &answer, standing, false);
+        for part in answer.content.into_iter().flat_map(|content| content.parts) {
+            out.extend_from_slice(&part);
+        }
+        out
+    }
+
+    fn date(&self) -> Ref<'_, String> {
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        if self.second.replace(second) != second {
+            self.date.replace(httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second)));
+        }
+        self.date.borrow()
+    }
+}
+
+/// Appends one field.
+fn put(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether an answer of this status has neither content nor a length. Source: RFC 9110, section 8.6.
+fn has_no_length(status: StatusCode) -> bool {
+    status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}
+
+/// Where the digits of `number` stand after `field` in an answer's head; empty when they do not.
+pub(super) fn value_of(answer: &[u8], field: &[u8], number: u64) -> Range<usize> {
+    let digits = number.to_string();
+    match memchr::memmem::find(answer, field).map(|at| at + field.len()) {
+        Some(begin) if answer[begin..].starts_with(digits.as_bytes()) => begin..begin + digits.len(),
+        _ => 0..0,
+    }
+}
+
+/// The head of a chunk, at the end of `room`.
+pub(super) fn chunk_head(length: usize, room: &mut [u8; HEAD_ROOM]) -> &[u8] {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    room[HEAD_ROOM - 2..].copy_from_slice(b"\r\n");
+    let (mut at, mut left) = (HEAD_ROOM - 2, length);
+    while left > 0 || at == HEAD_ROOM - 2 {
+        at -= 1;
+        room[at] = DIGITS[left & 15];
+        left >>= 4;
+    }
+    &room[at..]
+}

@@ -1,0 +1,81 @@
+//! WebSocket frames as bytes: what a server writes, and the heads of what a client sends. No I/O.
+//!
+//! Source: RFC 6455, section 5.
+
+use super::{Framing, HEAD_ROOM};
+use bytes::Bytes;
+
+/// Why a conversation ends. Source: RFC 6455, section 7.4.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseCode {
+    /// 1000: the client asked for it.
+    Normal = 1000,
+    /// 1002: what came is no WebSocket message.
+    Protocol = 1002,
+    /// 1003: a kind of message that is not taken here.
+    Unsupported = 1003,
+    /// 1007: text that is not UTF-8.
+    Invalid = 1007,
+    /// 1008: a message that did not arrive whole in time.
+    Policy = 1008,
+    /// 1009: a message that is too large.
+    Size = 1009,
+    /// 1013: no room now.
+    TryAgain = 1013,
+}
+
+/// Why the server closes, as the client gets to read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Close {
+    /// The code.
+    pub code: CloseCode,
+    /// In words, at most 123 bytes.
+    pub reason: &'static str,
+}
+
+const FINAL: u8 = 0x80;
+const TEXT: u8 = 0x1;
+const CLOSE: u8 = 0x8;
+const PONG: u8 = 0xa;
+
+/// The frame that ends a conversation.
+pub fn close(close: Close) -> Bytes {
+    let Close { code, reason } = close;
+    control(CLOSE, &[&(code as u16).to_be_bytes(), reason.as_bytes()].concat())
+}
+
+/// The answer to a ping with this payload of at most 125 bytes.
+pub fn pong(payload: &[u8]) -> Bytes {
+    control(PONG, payload)
+}
+
+/// One text message.
+pub fn text_frame(text: &str) -> Bytes {
+    Framing::TextFrame.framed(text.len(), |out| out.extend_from_slice(text.as_bytes())).wire
+}
+
+fn control(opcode: u8, payload: &[u8]) -> Bytes {
+    let payload = &payload[..payload.len().min(125)];
+    [&[FINAL | opcode, u8::try_from(payload.len()).unwrap_or(0)], payload].concat().into()
+}
+
+/// The head of a text frame, at the end of `room`.
+pub(super) fn text_head(length: usize, room: &mut [u8; HEAD_ROOM]) -> &[u8] {
+    room[0] = FINAL | TEXT;
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short), _) if short < 126 => {
+            room[1] = short;
+            &room[..2]
+        }
+        (_, Ok(medium)) => {
+            room[1] = 126;
+            room[2..4].copy_from_slice(&medium.to_be_bytes());
+            &room[..4]
+        }
+        _ => {
+            room[1] = 127;
+            room[2..10].copy_from_slice(&(length as u64).to_be_bytes());
+            &room[..10]
+        }
+    }
+}

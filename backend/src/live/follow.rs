@@ -1,0 +1,96 @@
+//! What comes next at a stream's tail: news, silence, or an end.
+
+use super::group::Terms;
+use crate::log::{Batch, Log, ReadError, State, Tail};
+use std::pin::Pin;
+use std::sync::Arc;
+use tailwater_protocol::Offset;
+use tokio::sync::watch;
+use tokio::task::yield_now;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// What comes next.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Messages; the last ones, or none, when the stream is closed.
+    Batch(Batch),
+    /// Nothing happened for a while.
+    Heartbeat,
+    /// Nothing more will come here: the server stops, the stream was deleted, or the position can't be read any more.
+    Leave,
+}
+
+/// Everything in a log from a position on, then everything that comes.
+#[derive(Debug)]
+pub(super) struct Follow {
+    log: Arc<Log>,
+    from: Offset,
+    terms: Terms,
+    tail: watch::Receiver<Tail>,
+    quiet_until: Instant,
+    /// Fires when the silence is over or before it; setting it anew for each step would cost more than to look again.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Follow {
+    pub(super) fn new(log: Arc<Log>, from: Offset, terms: Terms) -> Self {
+        let tail = log.tail();
+        let quiet_until = Instant::now() + terms.heartbeat;
+        let timer = Box::pin(sleep_until(quiet_until));
+        Self { log, from, terms, tail, quiet_until, timer }
+    }
+
+    /// The position after what was given.
+    pub(super) fn at(&self) -> Offset {
+        self.from
+    }
+
+    /// The next step. May be dropped while it waits and asked again.
+    pub(super) async fn next(&mut self) -> Step {
+        let step = self.step().await;
+        self.quiet_until = Instant::now() + self.terms.heartbeat;
+        step
+    }
+
+    async fn step(&mut self) -> Step {
+        loop {
+            if *self.terms.stop.borrow() {
+                return Step::Leave;
+            }
+            if self.tail.borrow().has_news(self.from) {
+                match self.log.read(self.from, self.terms.page_max).await {
+                    Ok(batch) if !batch.data.is_empty() || batch.closed() => {
+                        self.from = batch.next;
+                        return Step::Batch(batch);
+                    }
+                    Ok(_) => {}
+                    Err(ReadError::Store(error)) => {
+                        tracing::error!("stream {}: live answers end at {}: {error}", self.log.name(), self.from);
+                        return Step::Leave;
+                    }
+                    Err(ReadError::Gone { .. } | ReadError::InsideMessage { .. } | ReadError::Deleted) => {
+                        return Step::Leave;
+                    }
+                }
+            }
+            let from = self.from;
+            tokio::select! {
+                biased;
+                _ = self.terms.stop.wait_for(|stop| *stop) => return Step::Leave,
+                moved = self.tail.wait_for(|tail| tail.has_news(from)) => match moved {
+                    Ok(tail) if tail.state != State::Deleted => {}
+                    _ => return Step::Leave,
+                },
+                () = &mut self.timer => {
+                    if self.quiet_until <= Instant::now() {
+                        return Step::Heartbeat;
+                    }
+                    self.timer.as_mut().reset(self.quiet_until);
+                    continue;
+                }
+            }
+            // Whoever appends at this moment comes first, so that one write brings what they all appended.
+            yield_now().await;
+        }
+    }
+}

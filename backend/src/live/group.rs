@@ -1,0 +1,516 @@
+//! Readers of one stream at the same position in the same encoding: what comes is encoded once and offered to each.
+
+use super::encoding::{Encoding, Heads, Piece, Told};
+use super::follow::{Follow, Step};
+use super::outlet::{Outlet, poll_receive};
+use crate::api::{App, Budget, Cursors, Presence, Wait};
+use crate::log::{Batch, Log, StreamId};
+use bytes::Bytes;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tailwater_protocol::Offset;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::task::{consume_budget, spawn_local, yield_now};
+use tokio::time::{Instant, sleep_until};
+
+/// Seats served before others on this worker get their turn.
+const WRITES_AT_ONCE: usize = 64;
+
+/// Read at once from any connection of a worker.
+const SCRATCH_BYTES: usize = 16 << 10;
+
+/// Seats up to which those that were left may stand until the next delivery.
+const SEATS_PRUNED_MIN: usize = 64;
+
+/// The least time between two looks for seats whose time is over.
+const DEADLINE_STEP: Duration = Duration::from_millis(50);
+
+/// Pages of live answers at most, in bytes: what is written to one reader keeps all others waiting. With half of it, a
+/// reader as quick as the server is woken for each write, and waking costs more than the page; from 128 KiB on, actix
+/// allocates its buffer anew for each.
+const LIVE_PAGE_MAX: usize = 120 << 10;
+
+/// What readers are served with.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Largest page in bytes.
+    pub page_max: usize,
+    /// Largest message from a client in bytes.
+    pub message_max: usize,
+    /// Silence after which a heartbeat leaves.
+    pub heartbeat: Duration,
+    /// Time for which a client may take nothing of what it is sent.
+    pub stalled_max: Duration,
+    /// Time for which a client's message may stay unfinished.
+    pub unfinished_max: Duration,
+    /// What clients make the server hold.
+    pub budget: Arc<Budget>,
+    /// Turns true when the server stops.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Terms {
+    /// The terms of a server.
+    pub fn of(app: &App) -> Self {
+        Self {
+            page_max: app.page_max().min(LIVE_PAGE_MAX),
+            message_max: app.message_max(),
+            heartbeat: app.config.heartbeat,
+            stalled_max: app.config.write_silence_max,
+            unfinished_max: app.config.body_silence_max,
+            budget: Arc::clone(&app.budget),
+            stop: app.stop.clone(),
+        }
+    }
+}
+
+/// The groups of one worker.
+pub struct Groups {
+    all: RefCell<HashMap<(StreamId, Encoding), Rc<Group>>>,
+    terms: Terms,
+    heads: Heads,
+    /// Room for one read from any socket.
+    scratch: RefCell<Box<[u8]>>,
+}
+
+impl fmt::Debug for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Groups").field("count", &self.all.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+/// One group; it lives as long as its task, which ends when nobody is left or nothing will come.
+pub(super) struct Group {
+    log: Arc<Log>,
+    encoding: Encoding,
+    seats: RefCell<Vec<Rc<SeatState>>>,
+    /// With so many seats it is time to remove those that were left.
+    prune_at: Cell<usize>,
+    /// Everything before it was offered to everybody seated.
+    at_bytes: Cell<u64>,
+    /// Whether everybody seated was last told to be at the tail.
+    told_up_to_date: Cell<bool>,
+    /// Whether seats are being served, when nobody can be seated.
+    is_delivering: Cell<bool>,
+    /// Tells those who wait for a seat that the group moved, or ended.
+    moved: Notify,
+    /// When the first of the seats' times is over.
+    first_deadline: Cell<Option<Instant>>,
+    /// Tells the group's task that this is sooner now.
+    sooner: Notify,
+}
+
+/// What becomes of those seated after they were served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// They stay.
+    Stay,
+    /// They have their answer.
+    Part,
+    /// There will be no more.
+    End,
+}
+
+/// One reader's place in a group, as the group sees it.
+struct SeatState {
+    /// Gone once the reader has left, or was unseated.
+    held: RefCell<Option<Held>>,
+    /// With what it was unseated.
+    unseated: Cell<Option<Box<Unseated>>>,
+    waker: Cell<Option<Waker>>,
+    /// Everything before it was offered.
+    at_bytes: Cell<u64>,
+    /// Whether it has its whole answer.
+    was_served: Cell<bool>,
+}
+
+/// What a reader brings to its seat, and gets back when it is unseated.
+#[derive(Debug)]
+pub struct Held {
+    /// Where its bytes go.
+    pub outlet: Outlet,
+    /// Its cursors.
+    pub cursors: Cursors,
+    /// When its time is over.
+    pub until: Option<Instant>,
+    /// That it is there.
+    pub presence: Presence,
+}
+
+/// A reader's seat; dropped, it is left.
+pub struct Seat(Rc<SeatState>);
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seat")
+    }
+}
+
+/// A reader whose outlet did not take everything at once, or for which nothing more comes.
+#[derive(Debug)]
+pub struct Unseated {
+    /// What it brought.
+    pub held: Held,
+    /// What is to be written before anything else.
+    pub rest: Bytes,
+    /// The position after it.
+    pub at: Offset,
+    /// Whether its answer ends with it.
+    pub is_last: bool,
+}
+
+impl Groups {
+    /// No groups yet.
+    pub fn new(terms: Terms) -> Rc<Self> {
+        let scratch = RefCell::new(vec![0; SCRATCH_BYTES].into());
+        Rc::new(Self { all: RefCell::default(), terms, heads: Heads::default(), scratch })
+    }
+
+    /// What their readers are served with.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The heads of answers on this worker.
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// The group of those who read `log` in `encoding`, if there is one.
+    pub(super) fn find(&self, log: &Log, encoding: &Encoding) -> Option<Rc<Group>> {
+        self.all.borrow().get(&(log.id(), encoding.clone())).cloned()
+    }
+
+    /// The same; a new one at `from`, whose members were all told `up_to_date`, if there is none.
+    pub(super) fn find_or_begin(
+        self: &Rc<Self>,
+        log: &Arc<Log>,
+        encoding: &Encoding,
+        from: Offset,
+        up_to_date: bool,
+    ) -> Rc<Group> {
+        if let Some(group) = self.find(log, encoding) {
+            return group;
+        }
+        let group = Rc::new(Group {
+            log: Arc::clone(log),
+            encoding: encoding.clone(),
+            seats: RefCell::default(),
+            prune_at: Cell::new(SEATS_PRUNED_MIN),
+            at_bytes: Cell::new(from.bytes()),
+            told_up_to_date: Cell::new(up_to_date),
+            is_delivering: Cell::new(false),
+            moved: Notify::new(),
+            first_deadline: Cell::new(None),
+            sooner: Notify::new(),
+        });
+        self.all.borrow_mut().insert((log.id(), encoding.clone()), Rc::clone(&group));
+        let (groups, running) = (Rc::clone(self), Rc::clone(&group));
+        spawn_local(async move { running.run(&groups).await });
+        group
+    }
+
+    /// A seat for a long-poll; `None` when there is something to answer already.
+    pub async fn seat_wait(self: &Rc<Self>, wait: &mut Wait, encoding: Encoding, outlet: Outlet) -> Option<Seat> {
+        let presence = wait.presence.take()?;
+        let mut held = Held { outlet, cursors: wait.cursors, until: Some(wait.until), presence };
+        loop {
+            let group = self.find_or_begin(&wait.log, &encoding, wait.at, true);
+            if wait.at < group.at() {
+                return None;
+            }
+            match group.seat(held, wait.at) {
+                Ok(seat) => return Some(seat),
+                Err(back) => held = back,
+            }
+            Box::pin(group.moved()).await;
+        }
+    }
+
+    /// Appends the next bytes from a socket of this worker to `out`; how many, 0 at its end.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub fn poll_receive(
+        &self,
+        socket: &TcpStream,
+        out: &mut Vec<u8>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        poll_receive(socket, &mut self.scratch.borrow_mut(), out, context)
+    }
+}
+
+impl Group {
+    /// Everything before it was offered to everybody seated.
+    pub(super) fn at(&self) -> Offset {
+        Offset::new(self.at_bytes.get()).unwrap_or(Offset::MAX)
+    }
+
+    /// Whether everybody seated was last told to be at the tail.
+    pub(super) fn told_up_to_date(&self) -> bool {
+        self.told_up_to_date.get()
+    }
+
+    /// Seats a reader that was given everything before `at`; gives it back when the group is elsewhere or busy.
+    pub(super) fn seat(&self, held: Held, at: Offset) -> Result<Seat, Held> {
+        if self.is_delivering.get() || at != self.at() {
+            return Err(held);
+        }
+        self.note_deadline(held.until);
+        let state = Rc::new(SeatState {
+            held: RefCell::new(Some(held)),
+            unseated: Cell::default(),
+            waker: Cell::default(),
+            at_bytes: Cell::new(at.bytes()),
+            was_served: Cell::new(false),
+        });
+        let mut seats = self.seats.borrow_mut();
+        if seats.len() >= self.prune_at.get() {
+            seats.retain(|seat| seat.is_taken());
+            self.prune_at.set((2 * seats.len()).max(SEATS_PRUNED_MIN));
+        }
+        seats.push(Rc::clone(&state));
+        Ok(Seat(state))
+    }
+
+    /// Waits until the group has moved or ended.
+    pub(super) async fn moved(&self) {
+        self.moved.notified().await;
+    }
+
+    /// Serves everybody seated, to the end.
+    async fn run(&self, groups: &Groups) {
+        let mut follow = Follow::new(Arc::clone(&self.log), self.at(), groups.terms.clone());
+        let mut deadline = pin!(self.deadline());
+        loop {
+            let step = tokio::select! {
+                biased;
+                step = follow.next() => step,
+                () = deadline.as_mut() => {
+                    self.unseat_overdue();
+                    deadline.set(self.deadline());
+                    continue;
+                }
+            };
+            let was_empty = self.seats.borrow().is_empty();
+            let is_heartbeat = matches!(step, Step::Heartbeat);
+            let is_last = match step {
+                Step::Batch(batch) => {
+                    let is_last = batch.closed();
+                    let piece = self.piece(&batch, &groups.heads);
+                    let after = match self.encoding.goes_on() {
+                        true if is_last => After::End,
+                        true => After::Stay,
+                        false => After::Part,
+                    };
+                    self.deliver(&piece, follow.at(), after).await;
+                    is_last
+                }
+                Step::Heartbeat if self.encoding.goes_on() => {
+                    self.deliver(&self.encoding.heartbeat(), follow.at(), After::Stay).await;
+                    false
+                }
+                Step::Heartbeat => {
+                    self.seats.borrow_mut().retain(|seat| seat.is_taken());
+                    false
+                }
+                Step::Leave => {
+                    self.deliver(&self.encoding.farewell(), follow.at(), After::End).await;
+                    true
+                }
+            };
+            // Where something new is always there, nothing else would have its turn.
+            if self.first_deadline.get().is_some_and(|first| first <= Instant::now()) {
+                self.unseat_overdue();
+            }
+            consume_budget().await;
+            // Long-polls come back after each delivery: their group waits for them, but not for ever.
+            let is_left = self.encoding.goes_on() || was_empty || is_heartbeat;
+            if is_last || is_left && self.seats.borrow().is_empty() {
+                break;
+            }
+        }
+        groups.all.borrow_mut().remove(&(self.log.id(), self.encoding.clone()));
+        // Who was seated since the end was told goes on by itself.
+        for seat in self.seats.take() {
+            seat.unseat(Bytes::new(), false);
+        }
+        self.moved.notify_waiters();
+    }
+
+    /// What everybody seated is told of a batch.
+    fn piece(&self, batch: &Batch, heads: &Heads) -> Piece {
+        if !self.encoding.goes_on() {
+            return self.encoding.page(&self.log, batch, heads);
+        }
+        let now = batch.up_to_date();
+        let told = Told { before: Some(self.told_up_to_date.replace(now)), now, cursor: Cursors::common().now() };
+        self.encoding.batch(self.log.kind(), batch, told)
+    }
+
+    /// Waits until somebody's time is over.
+    async fn deadline(&self) {
+        loop {
+            match self.first_deadline.get() {
+                None => self.sooner.notified().await,
+                Some(first) => tokio::select! {
+                    () = sleep_until(first) => return,
+                    () = self.sooner.notified() => {}
+                },
+            }
+        }
+    }
+
+    /// Notes that somebody's time is over at `deadline`.
+    fn note_deadline(&self, deadline: Option<Instant>) {
+        let Some(deadline) = deadline else { return };
+        if self.first_deadline.get().is_none_or(|first| deadline < first) {
+            self.first_deadline.set(Some(deadline));
+            self.sooner.notify_one();
+        }
+    }
+
+    /// Unseats those whose time is over; the next look is not at once, for many end at about the same time.
+    fn unseat_overdue(&self) {
+        self.first_deadline.set(None);
+        let (now, farewell) = (Instant::now(), self.encoding.farewell());
+        self.seats.borrow_mut().retain(|seat| match seat.until() {
+            Some(until) if until > now => {
+                self.note_deadline(Some(until.max(now + DEADLINE_STEP)));
+                true
+            }
+            Some(_) => {
+                seat.unseat_with(&farewell);
+                false
+            }
+            None => true,
+        });
+    }
+
+    /// Offers `piece` to everybody seated; who does not take it whole is unseated.
+    async fn deliver(&self, piece: &Piece, at: Offset, after: After) {
+        self.is_delivering.set(true);
+        self.at_bytes.set(at.bytes());
+        let mut seats = self.seats.take();
+        let (mut kept, mut served) = (0, 0);
+        for number in 0..seats.len() {
+            if seats[number].serve(piece, at, after) {
+                seats.swap(kept, number);
+                kept += 1;
+            }
+            served += 1;
+            if served % WRITES_AT_ONCE == 0 {
+                yield_now().await;
+            }
+        }
+        seats.truncate(kept);
+        self.seats.replace(seats);
+        self.is_delivering.set(false);
+        self.moved.notify_waiters();
+    }
+}
+
+impl Seat {
+    /// Leaves the group; what it was unseated with, if it was. `None` when it has its whole answer.
+    pub fn leave(&self) -> Option<Box<Unseated>> {
+        match self.0.held.take() {
+            Some(held) => Some(Box::new(Unseated { held, rest: Bytes::new(), at: self.0.at(), is_last: false })),
+            None => self.0.unseated.take(),
+        }
+    }
+
+    /// The socket that its bytes go to, if it is one and the seat is still taken.
+    pub(super) fn socket(&self) -> Option<Rc<TcpStream>> {
+        match &self.0.held.borrow().as_ref()?.outlet {
+            Outlet::Socket(socket) => Some(Rc::clone(socket)),
+            Outlet::Body(_) | Outlet::Elsewhere => None,
+        }
+    }
+
+    /// Whether a long-poll has its whole answer; then it is not unseated.
+    pub fn was_served(&self) -> bool {
+        self.0.was_served.get()
+    }
+
+    /// What it is unseated with, once it is.
+    pub fn poll_unseated(&self, context: &mut Context<'_>) -> Poll<Box<Unseated>> {
+        if let Some(unseated) = self.0.unseated.take() {
+            return Poll::Ready(unseated);
+        }
+        let waker = self.0.waker.take().filter(|waker| waker.will_wake(context.waker()));
+        self.0.waker.set(Some(waker.unwrap_or_else(|| context.waker().clone())));
+        Poll::Pending
+    }
+
+    /// Waits until it is unseated.
+    pub async fn unseated(&self) -> Box<Unseated> {
+        poll_fn(|context| self.poll_unseated(context)).await
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        drop(self.0.held.take());
+    }
+}
+
+impl SeatState {
+    /// Whether it stays.
+    fn serve(&self, piece: &Piece, at: Offset, after: After) -> bool {
+        let mut place = self.held.borrow_mut();
+        let Some(held) = &*place else { return false };
+        let rest = held.outlet.offer(piece, held.cursors);
+        held.presence.counted.is_at(at);
+        self.at_bytes.set(at.bytes());
+        match after {
+            After::Stay if rest.is_none() => return true,
+            After::Part if rest.is_none() => {
+                // Its task need not be woken for this: the client will.
+                *place = None;
+                self.was_served.set(true);
+            }
+            After::Stay | After::Part | After::End => {
+                drop(place);
+                self.unseat(rest.unwrap_or_default(), after == After::End);
+            }
+        }
+        false
+    }
+
+    /// Ends its time in the group with a piece that is its last.
+    fn unseat_with(&self, last: &Piece) {
+        let rest = self.held.borrow().as_ref().map(|held| held.outlet.bytes(last));
+        self.unseat(rest.unwrap_or_default(), true);
+    }
+
+    /// Ends its time in the group; what is left of its answer is for its own task to write.
+    fn unseat(&self, rest: Bytes, is_last: bool) {
+        let Some(held) = self.held.take() else { return };
+        self.unseated.set(Some(Box::new(Unseated { held, rest, at: self.at(), is_last })));
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn at(&self) -> Offset {
+        Offset::new(self.at_bytes.get()).unwrap_or(Offset::MAX)
+    }
+
+    fn is_taken(&self) -> bool {
+        self.held.borrow().is_some()
+    }
+
+    fn until(&self) -> Option<Instant> {
+        self.held.borrow().as_ref().and_then(|held| held.until)
+    }
+}

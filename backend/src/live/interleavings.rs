@@ -1,0 +1,271 @@
+//! Every interleaving of readers and their group with an append, a close, a deletion, a stop, a reader that leaves and one
+//! that stalls, one interruption point after the other.
+//!
+//! The steps are the calls at which anybody looks at the log. For k = 0, 1, 2, ... the event happens at the k-th step, on a
+//! paused clock. Whatever k is, everybody must have it without any time passing: a lost wake-up would only show when a
+//! hold or a heartbeat ends.
+
+use super::encoding::Encoding;
+use super::{Groups, Inlet, Reader, Terms};
+use crate::api::{Budget, Cursors, Live, Presence, Wait};
+use crate::log::{Append, Log, Payload, ReaderGuard, StreamConfig, StreamName, Streams};
+use crate::store::MemoryStore;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::StatusCode;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Data, Offset, Technique, ndjson};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::Instant;
+
+const HOLD: Duration = Duration::from_secs(25);
+const HEARTBEAT: Duration = Duration::from_secs(15);
+const RECYCLE: Duration = Duration::from_secs(59);
+/// More steps than all readers together take; the event then happens only when everybody waits.
+const STEPS_MAX: usize = 40;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Event {
+    Append,
+    Close,
+    AppendAndClose,
+    Delete,
+    Stop,
+}
+
+const EVENTS: [Event; 5] = [Event::Append, Event::Close, Event::AppendAndClose, Event::Delete, Event::Stop];
+
+impl Event {
+    fn happen(self, log: &Arc<Log>, stop: &watch::Sender<bool>) {
+        let news = || Payload::parse(ContentKind::Text, Bytes::from_static(b"news")).ok();
+        let (payload, close) = match self {
+            Self::Append => (news(), false),
+            Self::Close => (None, true),
+            Self::AppendAndClose => (news(), true),
+            Self::Delete => return log.end(),
+            Self::Stop => {
+                stop.send_replace(true);
+                return;
+            }
+        };
+        log.submit(&mut Append { payload, close, ..Append::default() }).unwrap();
+    }
+}
+
+struct Rig {
+    log: Arc<Log>,
+    groups: Rc<Groups>,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let streams = Streams::new(Arc::new(MemoryStore::new(1 << 20)), 1);
+        let first = Payload::parse(ContentKind::Text, Bytes::from_static(b"old")).ok();
+        let name = StreamName::parse("one").unwrap();
+        let log = streams.create(&name, StreamConfig::new("text/plain"), first, false).await.unwrap().log;
+        let (stop, stopping) = watch::channel(false);
+        let terms = Terms {
+            page_max: 1024,
+            message_max: 1024,
+            heartbeat: HEARTBEAT,
+            stalled_max: HOLD,
+            unfinished_max: HOLD,
+            budget: Budget::new(1 << 20),
+            stop: stopping,
+        };
+        Self { log, groups: Groups::new(terms), stop: Arc::new(stop) }
+    }
+
+    fn presence(&self, technique: Technique, from: Offset) -> Presence {
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Presence::new(ReaderGuard::new(Arc::clone(&self.log), technique, from), place)
+    }
+
+    /// A reader from `from` on, whose body waits for `resume` after its first piece.
+    fn read(&self, from: Offset, resume: Option<Rc<Notify>>) -> Rc<RefCell<Got>> {
+        let live = Live {
+            log: Arc::clone(&self.log),
+            from,
+            technique: Technique::Ndjson,
+            cursors: Cursors::common(),
+            recycle_at: Some(Instant::now() + RECYCLE),
+            presence: self.presence(Technique::Ndjson, from),
+        };
+        let body = Reader::body(Rc::clone(&self.groups), live, Encoding::Ndjson, Inlet::Nothing);
+        let got = Rc::new(RefCell::new(Got::default()));
+        let filled = Rc::clone(&got);
+        spawn_local(async move {
+            let (mut body, mut decoder, mut resume) = (Box::pin(body), ndjson::Decoder::default(), resume);
+            let start = Instant::now();
+            while let Some(Ok(piece)) = body.next().await {
+                let mut frames = Vec::new();
+                decoder.push(&piece, &mut frames).unwrap();
+                let mut got = filled.borrow_mut();
+                got.times.push((start.elapsed().as_secs(), frames.is_empty()));
+                for frame in frames {
+                    if let Some(Data::Text(text)) = frame.data {
+                        got.text.push_str(&text);
+                    }
+                    got.is_closed |= frame.closed;
+                    got.is_up_to_date = frame.up_to_date;
+                }
+                drop(got);
+                if let Some(resume) = resume.take() {
+                    resume.notified().await;
+                }
+            }
+            filled.borrow_mut().has_ended = true;
+        });
+        got
+    }
+
+    /// A long-poll at the tail.
+    fn wait(&self) -> Rc<RefCell<Option<(StatusCode, Bytes)>>> {
+        let at = self.log.tail_now().next;
+        let wait = Box::new(Wait::at_tail(&self.log, HOLD, self.presence(Technique::LongPoll, at)));
+        let got = Rc::new(RefCell::new(None));
+        let (filled, groups) = (Rc::clone(&got), Rc::clone(&self.groups));
+        spawn_local(async move {
+            let answer = super::wait(&groups, wait).await;
+            let body = answer.content.map_or(Bytes::new(), |content| content.parts.concat().into());
+            *filled.borrow_mut() = Some((answer.status, body));
+        });
+        got
+    }
+
+    fn plan(&self, step: usize, event: Event) {
+        let (log, stop) = (Arc::clone(&self.log), Arc::clone(&self.stop));
+        self.log.interruption.plan(step, move || event.happen(&log, &stop));
+    }
+}
+
+/// What a reader got.
+#[derive(Debug, Default)]
+struct Got {
+    text: String,
+    is_closed: bool,
+    is_up_to_date: bool,
+    has_ended: bool,
+    /// In which second each piece came, and whether it held no object.
+    times: Vec<(u64, bool)>,
+}
+
+/// Lets everything happen that happens without time passing.
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn on_one_thread(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
+#[test]
+fn no_reader_loses_or_repeats_an_event_at_any_step() {
+    on_one_thread(async {
+        for event in EVENTS {
+            for step in 0..STEPS_MAX {
+                let rig = Rig::new().await;
+                let tail = rig.log.tail_now().next;
+                rig.plan(step, event);
+                let readers = [(rig.read(Offset::ZERO, None), "old"), (rig.read(tail, None), "")];
+                let waiting = rig.wait();
+                let (third, start) = (rig.read(Offset::ZERO, None), Instant::now());
+                settle().await;
+                rig.log.interruption.overdue();
+                settle().await;
+                assert_eq!(start.elapsed(), Duration::ZERO);
+                let closes = matches!(event, Event::Close | Event::AppendAndClose);
+                for (got, old) in readers.iter().chain([&(third, "old")]) {
+                    let (got, at) = (got.borrow(), format!("{event:?} at step {step}"));
+                    let news = if matches!(event, Event::Append | Event::AppendAndClose) { "news" } else { "" };
+                    // Who began after a stop or a deletion may have got nothing at all.
+                    let may_be_cut = matches!(event, Event::Delete | Event::Stop) && got.text.is_empty();
+                    assert!(got.text == format!("{old}{news}") || may_be_cut, "{at}: {got:?}");
+                    assert_eq!(got.is_closed, closes, "{at}: {got:?}");
+                    assert_eq!(got.has_ended, event != Event::Append, "{at}: {got:?}");
+                    assert!(got.is_up_to_date || may_be_cut || got.has_ended, "{at}: {got:?}");
+                }
+                let waited = waiting.borrow().clone();
+                let Some((status, body)) = waited else { panic!("{event:?} at step {step} woke no long-poll") };
+                match event {
+                    Event::Append | Event::AppendAndClose => {
+                        assert_eq!((status, &body[..]), (StatusCode::OK, &b"news"[..]))
+                    }
+                    Event::Close | Event::Stop => assert_eq!(status, StatusCode::NO_CONTENT),
+                    Event::Delete => assert_eq!(status, StatusCode::NOT_FOUND),
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
+    on_one_thread(async {
+        for step in 0..STEPS_MAX {
+            let rig = Rig::new().await;
+            let resume = Rc::new(Notify::new());
+            let (stalled, quick) = (rig.read(Offset::ZERO, Some(Rc::clone(&resume))), rig.read(Offset::ZERO, None));
+            let leaving = rig.read(Offset::ZERO, Some(Rc::new(Notify::new())));
+            rig.plan(step, Event::Append);
+            let mut expected = "old".to_owned();
+            for _ in 0..5 {
+                settle().await;
+                Event::Append.happen(&rig.log, &rig.stop);
+                expected.push_str("news");
+            }
+            drop(leaving);
+            settle().await;
+            rig.log.interruption.overdue();
+            expected.push_str("news");
+            settle().await;
+            assert_eq!(quick.borrow().text, expected, "step {step}");
+            assert_ne!(stalled.borrow().text, expected, "step {step}");
+            resume.notify_one();
+            settle().await;
+            assert_eq!(stalled.borrow().text, expected, "step {step}");
+            Event::Close.happen(&rig.log, &rig.stop);
+            settle().await;
+            for got in [&stalled, &quick] {
+                assert!(got.borrow().has_ended && got.borrow().text == expected, "step {step}: {got:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn silence_brings_heartbeats_and_then_the_end_of_the_answer() {
+    on_one_thread(async {
+        let rig = Rig::new().await;
+        let got = rig.read(Offset::ZERO, None);
+        tokio::time::sleep(5 * HEARTBEAT).await;
+        assert_eq!(got.borrow().times, [(0, false), (15, true), (30, true), (45, true), (59, true)]);
+        assert!(got.borrow().has_ended);
+    });
+}
+
+#[test]
+fn a_hold_ends_when_it_was_to_end() {
+    on_one_thread(async {
+        let rig = Rig::new().await;
+        let (waiting, start) = (rig.wait(), Instant::now());
+        tokio::time::sleep(HOLD - Duration::from_millis(1)).await;
+        assert!(waiting.borrow().is_none());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(
+            waiting.borrow().as_ref().map(|(status, _)| *status),
+            Some(StatusCode::NO_CONTENT),
+            "{:?}",
+            start.elapsed()
+        );
+    });
+}

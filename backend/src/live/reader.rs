@@ -1,0 +1,363 @@
+//! One reader whose answer goes on: it greets, catches up, keeps its seat in a group while it can, and ends.
+
+use super::encoding::{Close, CloseCode, Encoding, Told, close, pong, text_frame};
+use super::group::{Group, Groups, Held, Seat, Unseated};
+use super::inbox::{Inbox, Message};
+use super::outlet::{BodyQueue, Outlet};
+use crate::api::{Charge, Live, answer_frame};
+use crate::log::{Batch, Log, ReadError};
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{Stream, poll_fn as poll_stream};
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tailwater_protocol::Offset;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// What a client may send ahead of the end of its answer, in bytes.
+const BEYOND_MAX: usize = 64 << 10;
+
+/// Pages up to here are not charged to the budget; only a single longer message makes a longer page.
+const UNCHARGED_BYTES: usize = 256 << 10;
+
+/// What a client sends while its answer goes on.
+pub enum Inlet {
+    /// On the outlet's socket: frames, or its next requests.
+    Socket,
+    /// Frames that somebody else receives; `None` is the client's end.
+    Frames(Pin<Box<dyn Stream<Item = Bytes>>>),
+    /// Nothing that matters.
+    Nothing,
+}
+
+impl fmt::Debug for Inlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Socket => "Socket",
+            Self::Frames(_) => "Frames",
+            Self::Nothing => "Nothing",
+        })
+    }
+}
+
+/// One reader.
+pub struct Reader {
+    groups: Rc<Groups>,
+    log: Arc<Log>,
+    encoding: Encoding,
+    inlet: Inlet,
+    /// What came on a connection that is no WebSocket.
+    beyond: Vec<u8>,
+    /// What came on a WebSocket and is not answered yet.
+    unfinished: Option<Box<Unfinished>>,
+    /// Whether it was last told to be at the tail; `None` before its first batch.
+    told_up_to_date: Option<bool>,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("encoding", &self.encoding).finish_non_exhaustive()
+    }
+}
+
+/// Messages on their way, and when the client must have sent more of them.
+struct Unfinished {
+    inbox: Inbox,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// A reader whose answer is written to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// Where it went.
+    pub outlet: Outlet,
+    /// What the client sent ahead of the end.
+    pub beyond: Vec<u8>,
+}
+
+/// How a reader's time by itself ends.
+enum Alone {
+    Seated(Seat),
+    /// Its answer is written to the end.
+    Done(Outlet),
+    /// The client left, or does not read.
+    Gone,
+}
+
+/// What happens to a reader in its seat.
+enum Event {
+    Unseated(Box<Unseated>),
+    /// A message of the client can be answered, or it is overdue.
+    Message,
+    Gone,
+}
+
+/// What is written next.
+struct Next {
+    bytes: Bytes,
+    at: Offset,
+    is_last: bool,
+    /// What it holds of the budget.
+    charge: Option<Charge>,
+}
+
+impl Reader {
+    /// Serves a reader to the end of its answer; `None` when the client left before, or does not read.
+    ///
+    /// - `beyond`: what the client sent after its request.
+    pub fn run(
+        groups: Rc<Groups>,
+        live: Live,
+        encoding: Encoding,
+        outlet: Outlet,
+        inlet: Inlet,
+        beyond: &[u8],
+    ) -> LocalBoxFuture<'static, Option<Finished>> {
+        let Live { log, from, cursors, recycle_at, presence, .. } = live;
+        let mut reader =
+            Self { groups, log, encoding, inlet, beyond: Vec::new(), unfinished: None, told_up_to_date: None };
+        let held = Held { outlet, cursors, until: recycle_at, presence };
+        let (rest, is_last) = match reader.take(beyond) {
+            Ok(()) => (Bytes::new(), false),
+            Err(reason) => (close(reason), true),
+        };
+        let mut unseated = Some(Box::new(Unseated { held, rest, at: from, is_last }));
+        // What is held here is held by every reader that waits.
+        Box::pin(async move {
+            while let Some(left) = unseated.take() {
+                let seat = match reader.alone(left).await {
+                    Alone::Seated(seat) => seat,
+                    Alone::Done(outlet) => return Some(Finished { outlet, beyond: reader.beyond }),
+                    Alone::Gone => return None,
+                };
+                while unseated.is_none() {
+                    match poll_fn(|context| reader.poll_event(&seat, context)).await {
+                        Event::Unseated(left) => unseated = Some(left),
+                        Event::Message => unseated = Some(seat.leave()?),
+                        Event::Gone => return None,
+                    }
+                }
+            }
+            None
+        })
+    }
+
+    /// The body of an answer that somebody else sends.
+    ///
+    /// - `inlet`: never [`Inlet::Socket`].
+    pub fn body(
+        groups: Rc<Groups>,
+        live: Live,
+        encoding: Encoding,
+        inlet: Inlet,
+    ) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        let queue = Rc::new(BodyQueue::default());
+        let mut running = Self::run(groups, live, encoding, Outlet::Body(Rc::clone(&queue)), inlet, &[]);
+        let mut has_ended = false;
+        poll_stream(move |context| {
+            loop {
+                if let Some(piece) = queue.take() {
+                    return Poll::Ready(Some(Ok(piece)));
+                }
+                if has_ended {
+                    return Poll::Ready(None);
+                }
+                queue.wake_by_next(context.waker());
+                match running.as_mut().poll(context) {
+                    Poll::Ready(_) => has_ended = true,
+                    Poll::Pending => {
+                        return queue.take().map_or(Poll::Pending, |piece| Poll::Ready(Some(Ok(piece))));
+                    }
+                }
+            }
+        })
+    }
+
+    /// The next thing to happen while it is seated.
+    fn poll_event(&mut self, seat: &Seat, context: &mut Context<'_>) -> Poll<Event> {
+        if let Poll::Ready(unseated) = seat.poll_unseated(context) {
+            return Poll::Ready(Event::Unseated(unseated));
+        }
+        while let Poll::Ready(received) = self.poll_receive(seat.socket().as_deref(), context) {
+            match received {
+                0 => return Poll::Ready(Event::Gone),
+                _ if self.unfinished.as_ref().is_some_and(|unfinished| unfinished.is_ready()) => {
+                    return Poll::Ready(Event::Message);
+                }
+                _ if self.beyond.len() > BEYOND_MAX => return Poll::Ready(Event::Gone),
+                _ => {}
+            }
+        }
+        match &mut self.unfinished {
+            Some(unfinished) => unfinished.timer.as_mut().poll(context).map(|()| Event::Message),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Takes what the client sends; how many bytes that were, 0 when it has left.
+    fn poll_receive(&mut self, socket: Option<&TcpStream>, context: &mut Context<'_>) -> Poll<usize> {
+        let piece: Bytes = match &mut self.inlet {
+            Inlet::Nothing => return Poll::Pending,
+            Inlet::Frames(frames) => ready!(frames.as_mut().poll_next(context)).unwrap_or_default(),
+            Inlet::Socket => {
+                let Some(socket) = socket else { return Poll::Pending };
+                let mut piece = Vec::new();
+                // A connection that broke has ended.
+                let _received = ready!(self.groups.poll_receive(socket, &mut piece, context));
+                piece.into()
+            }
+        };
+        // Without room for more the client is as good as gone: it hears so when it is answered next.
+        Poll::Ready(if self.take(&piece).is_ok() { piece.len() } else { 0 })
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), Close> {
+        if self.encoding != Encoding::Websocket {
+            self.beyond.extend_from_slice(piece);
+            return Ok(());
+        }
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let terms = self.groups.terms();
+        let deadline = Instant::now() + terms.unfinished_max;
+        let unfinished = self.unfinished.get_or_insert_with(|| {
+            let inbox = Inbox::new(terms.message_max, terms.budget.charge());
+            Box::new(Unfinished { inbox, timer: Box::pin(sleep_until(deadline)) })
+        });
+        unfinished.timer.as_mut().reset(deadline);
+        unfinished.inbox.push(piece)
+    }
+
+    /// Until it is seated, or at the end of its answer. On the heap, and only for as long as it lasts: most readers are
+    /// seated most of the time.
+    #[expect(clippy::boxed_local, reason = "a box emptied by the caller would last as long as the wait")]
+    fn alone(&mut self, unseated: Box<Unseated>) -> LocalBoxFuture<'_, Alone> {
+        Box::pin(self.catch_up(*unseated))
+    }
+
+    async fn catch_up(&mut self, unseated: Unseated) -> Alone {
+        let Unseated { mut held, rest, at, is_last } = unseated;
+        let mut next = Next { bytes: rest, at, is_last, charge: None };
+        loop {
+            let bytes = std::mem::take(&mut next.bytes);
+            if held.outlet.write(bytes, self.groups.terms().stalled_max).await.is_err() {
+                return Alone::Gone;
+            }
+            next.charge = None;
+            if next.is_last {
+                return Alone::Done(held.outlet);
+            }
+            if self.has_left(&held).await {
+                return Alone::Gone;
+            }
+            if let Some((reply, is_last)) = self.reply().await {
+                (next.bytes, next.is_last) = (reply, is_last);
+                continue;
+            }
+            let group = self.groups.find(&self.log, &self.encoding);
+            let at = next.at;
+            match (&group, self.told_up_to_date) {
+                _ if *self.groups.terms().stop.borrow() => next = self.farewell(&held, at),
+                (Some(group), Some(told)) if at == group.at() && told == group.told_up_to_date() => {
+                    match group.seat(held, at) {
+                        Ok(seat) => return Alone::Seated(seat),
+                        Err(back) => {
+                            held = back;
+                            group.moved().await;
+                        }
+                    }
+                }
+                (Some(group), Some(_)) if at > group.at() => group.moved().await,
+                (None, Some(told)) if !self.log.tail_now().has_news(at) => {
+                    self.groups.find_or_begin(&self.log, &self.encoding, at, told);
+                }
+                (group, _) => next = self.page(&held, at, group.as_deref()).await,
+            }
+        }
+    }
+
+    /// Takes what the client of a WebSocket has sent meanwhile; whether it has left.
+    async fn has_left(&mut self, held: &Held) -> bool {
+        if self.encoding != Encoding::Websocket || self.unfinished.is_some() {
+            return false;
+        }
+        let socket = held.outlet.socket();
+        let came = poll_fn(|context| Poll::Ready(self.poll_receive(socket, context))).await;
+        came == Poll::Ready(0)
+    }
+
+    /// The next page after `at`, up to where the group is if there is one; or, where the group is, what it was told there.
+    async fn page(&mut self, held: &Held, at: Offset, group: Option<&Group>) -> Next {
+        let page_max = self.groups.terms().page_max;
+        let until = group.map_or(Offset::MAX, Group::at);
+        let read = if at < until {
+            self.log.read_until(at, until, page_max).await
+        } else {
+            Ok(Batch { data: Bytes::new(), from: at, next: at, tail: self.log.tail_now() })
+        };
+        let batch = match read {
+            Ok(batch) => batch,
+            Err(ReadError::Store(error)) => {
+                tracing::error!("stream {}: a live answer ends at {at}: {error}", self.log.name());
+                return self.farewell(held, at);
+            }
+            Err(ReadError::Gone { .. } | ReadError::InsideMessage { .. } | ReadError::Deleted) => {
+                return self.farewell(held, at);
+            }
+        };
+        let charge = if batch.data.len() > UNCHARGED_BYTES {
+            let terms = self.groups.terms();
+            match terms.budget.acquire(batch.data.len(), terms.stalled_max).await {
+                Ok(charge) => Some(charge),
+                Err(_) => return self.farewell(held, at),
+            }
+        } else {
+            None
+        };
+        let now = match group {
+            Some(group) if batch.next == group.at() => group.told_up_to_date() || batch.closed(),
+            _ => batch.up_to_date(),
+        };
+        let told = Told { before: self.told_up_to_date.replace(now), now, cursor: held.cursors.now() };
+        let piece = self.encoding.batch(self.log.kind(), &batch, told);
+        held.presence.counted.is_at(batch.next);
+        Next { bytes: held.outlet.bytes(&piece), at: batch.next, is_last: batch.closed(), charge }
+    }
+
+    fn farewell(&self, held: &Held, at: Offset) -> Next {
+        Next { bytes: held.outlet.bytes(&self.encoding.farewell()), at, is_last: true, charge: None }
+    }
+
+    /// What a client's message is answered with, and whether the conversation ends with it; `None` when there is none.
+    async fn reply(&mut self) -> Option<(Bytes, bool)> {
+        let unfinished = self.unfinished.as_deref_mut()?;
+        let reply = match unfinished.inbox.message() {
+            Ok(Some(Message::Text(request))) => Some((text_frame(&answer_frame(&self.log, &request).await), false)),
+            Ok(Some(Message::Ping(payload))) => Some((pong(&payload), false)),
+            Ok(Some(Message::Close)) => Some((close(Close { code: CloseCode::Normal, reason: "" }), true)),
+            Ok(None) if unfinished.timer.deadline() <= Instant::now() => {
+                let reason = "the message did not arrive whole in time";
+                Some((close(Close { code: CloseCode::Policy, reason }), true))
+            }
+            Ok(None) => None,
+            Err(reason) => Some((close(reason), true)),
+        };
+        if unfinished.inbox.is_empty() {
+            self.unfinished = None;
+        }
+        reply
+    }
+}
+
+impl Unfinished {
+    fn is_ready(&self) -> bool {
+        self.inbox.is_ready()
+    }
+}

@@ -1,0 +1,144 @@
+//! The next requests of a connection that left its dispatcher: plain ones are answered here, any other leads back.
+
+use super::connection::{Between, Connected, Shared, Waiting, answer_wait, send};
+use super::request::Request;
+use crate::api::gate::{self, Connection};
+use crate::api::{self, Call, Reply, Whole};
+use crate::log::StreamName;
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use http::header::HeaderValue;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use tokio::time::{Instant, sleep};
+
+/// What became of the request at the beginning of what was read.
+enum Outcome {
+    /// It was answered, and the next one may follow.
+    Answered,
+    /// It is a long-poll that has to wait.
+    Waits(Waiting),
+    /// A dispatcher has to look at it. Nothing was done.
+    Other,
+    /// The connection ends.
+    Ended,
+}
+
+/// Answers plain requests; returns the connection with the first one that is not.
+///
+/// - `waiting`: a long-poll to be answered before.
+pub(super) fn serve(
+    shared: Rc<Shared>,
+    mut between: Between,
+    counted: Rc<Connection>,
+    waiting: Option<Waiting>,
+) -> LocalBoxFuture<'static, Option<Box<Connected>>> {
+    Box::pin(async move {
+        let mut last = Last::default();
+        let mut stop = shared.app.stop.clone();
+        let mut stopped = pin!(stop.wait_for(|stop| *stop));
+        // Fires when the connection was idle for too long or before it; setting it anew for each request would cost more
+        // than to look again.
+        let keep_alive = shared.app.config.keep_alive;
+        let mut timer = Box::pin(sleep(keep_alive));
+        let mut idle_since = Instant::now();
+        if let Some(waiting) = waiting {
+            between = answer_wait(&shared, between, waiting, stopped.as_mut()).await?;
+        }
+        loop {
+            while !between.unread.is_empty() {
+                match Box::pin(answer(&shared, &mut between, &counted, &mut last)).await {
+                    Outcome::Answered => {}
+                    Outcome::Waits(waiting) => {
+                        between = answer_wait(&shared, between, waiting, stopped.as_mut()).await?;
+                    }
+                    Outcome::Other => {
+                        let stream = Rc::into_inner(between.socket)?;
+                        return Some(Box::new(Connected { stream, before: between.unread.into() }));
+                    }
+                    Outcome::Ended => return None,
+                }
+                idle_since = Instant::now();
+            }
+            tokio::select! {
+                biased;
+                received = poll_fn(|context| shared.groups.poll_receive(&between.socket, &mut between.unread, context)) => {
+                    received.ok().filter(|bytes| *bytes > 0)?;
+                }
+                _ = stopped.as_mut() => return None,
+                () = &mut timer => {
+                    let until = idle_since + keep_alive;
+                    if until <= Instant::now() {
+                        return None;
+                    }
+                    timer.as_mut().reset(until);
+                }
+            }
+        }
+    })
+}
+
+/// The lines that every answer has, for the origin that asked last: nearly always the same as before.
+#[derive(Default)]
+struct Last {
+    standing: Option<(Option<HeaderValue>, Rc<[u8]>)>,
+}
+
+impl Last {
+    fn standing(&mut self, allowed: Option<HeaderValue>) -> Rc<[u8]> {
+        match &self.standing {
+            Some((before, lines)) if *before == allowed => Rc::clone(lines),
+            _ => {
+                let lines: Rc<[u8]> = gate::standing_lines(allowed.as_ref()).into();
+                self.standing = Some((allowed, Rc::clone(&lines)));
+                lines
+            }
+        }
+    }
+}
+
+/// Answers the request at the beginning of what was read.
+async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection, last: &mut Last) -> Outcome {
+    let unread = std::mem::take(&mut between.unread);
+    let is_ours = |request: &Request<'_>| {
+        let is_let_in = shared.gate.check(&request.head(counted)).is_ok();
+        is_let_in && !goes_on(request.query) && !StreamName::is_reserved_path(request.path)
+    };
+    let Some(request) = Request::parse(&unread).filter(is_ours) else {
+        between.unread = unread;
+        return Outcome::Other;
+    };
+    let head = request.head(counted);
+    let standing = last.standing(shared.gate.allowed(&head));
+    let call = Call {
+        method: &request.method,
+        path: request.path,
+        query: request.query,
+        headers: &request.headers,
+        host: head.host().unwrap_or_default(),
+        is_websocket: false,
+    };
+    let reply = api::reply(&shared.app, call, Whole(Bytes::copy_from_slice(request.body))).await;
+    let length = request.length;
+    drop(request);
+    between.unread = unread;
+    between.unread.drain(..length);
+    match reply {
+        Reply::Answer(answer) => {
+            if send(shared, between, answer, &standing, true).await {
+                Outcome::Answered
+            } else {
+                Outcome::Ended
+            }
+        }
+        Reply::Wait(wait) => Outcome::Waits(Waiting { wait, standing, keep_alive: true }),
+        // Those were left to a dispatcher before.
+        Reply::Live(..) => Outcome::Ended,
+    }
+}
+
+/// Whether a query asks for an answer that goes on: its head is a dispatcher's to write.
+fn goes_on(query: &str) -> bool {
+    query.contains("live=") && !query.contains("live=long-poll")
+}
