@@ -3,7 +3,6 @@
 use super::keeping::{Keeping, number, text};
 use super::{App, EXTENSIONS, Refusal, body, is_set, names};
 use crate::log::{Created, ForkRequest, Payload, PayloadError, StreamConfig, StreamName};
-use actix_web::dev::Url;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use actix_web::http::{StatusCode, Uri};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -107,8 +106,7 @@ fn source(path: &str) -> Result<StreamName, Refusal> {
     if uri.host().is_some() || uri.query().is_some() {
         return Err(wrong());
     }
-    let url = Url::new(uri);
-    Ok(StreamName::parse(url.path().strip_prefix("/v1/stream/").ok_or_else(wrong)?)?)
+    Ok(StreamName::from_path(uri.path().strip_prefix("/v1/stream/").ok_or_else(wrong)?)?)
 }
 
 fn fork(leaving: Leaving, content_type: Option<&str>, keeping: Keeping, body: Bytes, closed: bool) -> ForkRequest {

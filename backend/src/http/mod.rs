@@ -109,7 +109,8 @@ impl App {
     /// # Errors
     /// [`Refusal::Name`], or [`Refusal::NoRoute`] for the reserved paths under `__ds`.
     fn name(request: &HttpRequest) -> Result<StreamName, Refusal> {
-        let name = StreamName::parse(request.match_info().query("name"))?;
+        // Behind the third slash, in every route, as it came: actix leaves some escapes and decodes others.
+        let name = StreamName::from_path(request.uri().path().splitn(4, '/').nth(3).unwrap_or_default())?;
         if name.is_reserved() {
             return Err(Refusal::NoRoute(request.path().to_owned()));
         }

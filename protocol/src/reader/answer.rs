@@ -3,7 +3,7 @@
 use super::Position;
 use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::headers::{self, ContentKind};
-use crate::{Data, Frame, FrameError, Problem, Technique, Token, ndjson, sse};
+use crate::{Data, Frame, FrameError, Problem, Technique, Token, ndjson, percent, sse};
 use std::time::Duration;
 
 /// How long a plain read or a live answer may take to begin.
@@ -307,7 +307,7 @@ pub(super) fn query(technique: Technique, next: &Token, cursor: Option<&str>, ho
     if let Some(live) = technique.live() {
         if let Some(cursor) = cursor {
             query.push_str("cursor=");
-            push_escaped(&mut query, cursor);
+            query.push_str(&percent::encode_value(cursor));
             query.push('&');
         }
         if let Some(hold) = hold.filter(|_| technique == Technique::LongPoll) {
@@ -321,16 +321,6 @@ pub(super) fn query(technique: Technique, next: &Token, cursor: Option<&str>, ho
     query.push_str("offset=");
     query.push_str(next.as_str());
     query
-}
-
-fn push_escaped(out: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
 }
 
 #[cfg(test)]
