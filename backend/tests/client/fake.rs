@@ -42,6 +42,11 @@ impl Fake {
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
+
+    /// The bodies that came with a method.
+    pub(crate) fn bodies(&self, method: &str) -> Vec<String> {
+        self.asked().into_iter().filter(|it| it.line.starts_with(method)).map(|it| it.body).collect()
+    }
 }
 
 fn serve(

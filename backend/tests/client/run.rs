@@ -39,6 +39,17 @@ pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Outcome {
     Outcome { code: status.code(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
 }
 
+/// The first line that a process says; a pipe can't be read with a deadline, a channel can.
+pub(crate) fn first_line(pipe: impl Read + Send + 'static) -> String {
+    let (send, said) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _lost = BufReader::new(pipe).read_line(&mut line);
+        let _late = send.send(line);
+    });
+    said.recv_timeout(DEADLINE).expect("a line within the deadline")
+}
+
 /// Waits until a process has ended by itself.
 pub(crate) fn wait(child: &mut Child, what: &str) {
     let begun = Instant::now();

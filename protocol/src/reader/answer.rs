@@ -265,10 +265,15 @@ impl Exchange {
     fn page(&mut self, now: Duration, body: Vec<u8>) -> Came {
         let head = std::mem::take(&mut self.head);
         let next = match head.next.as_deref().map(str::parse::<Token>) {
+            Some(Ok(next)) if next.is_reserved() => {
+                let text = format!("Stream-Next-Offset is `{next}`, which no server gives out");
+                return Came::fault(Fault::transient(text));
+            }
             Some(Ok(next)) => Some(next),
             Some(Err(fault)) => return Came::fault(Fault::transient(format!("Stream-Next-Offset: {fault}"))),
-            None if head.status == 200 => {
-                let text = "status 200 without Stream-Next-Offset: expected an answer about a stream";
+            None if head.status != 304 => {
+                let status = head.status;
+                let text = format!("status {status} without Stream-Next-Offset: expected an answer about a stream");
                 return Came::fault(Fault::transient(text));
             }
             None => None,
