@@ -7,8 +7,10 @@ pub mod frame;
 pub mod headers;
 pub mod inspect;
 pub mod json;
+pub mod name;
 pub mod ndjson;
 pub mod offset;
+pub mod percent;
 pub mod problem;
 pub mod producer;
 pub mod reader;
@@ -20,6 +22,7 @@ pub mod timestamp;
 pub mod transport;
 
 pub use frame::{Control, Frame, FrameError};
+pub use name::{NameError, StreamName};
 pub use offset::{Offset, OffsetError, Token};
 pub use problem::Problem;
 pub use producer::Producer;

@@ -86,6 +86,13 @@ impl Token {
         Self("now".to_owned())
     }
 
+    /// Whether it is `-1` or `now`, which only clients say: no server gives them out.
+    ///
+    /// Source: Durable Streams protocol, section 8.
+    pub fn is_reserved(&self) -> bool {
+        self.0 == "-1" || self.0 == "now"
+    }
+
     /// The text that goes into a URL; [`Token`]s hold only characters that need no escaping there.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -3,7 +3,7 @@
 use super::body::{self, Received};
 use super::headers::{Headers, is_set, number, text};
 use super::lifetime_headers::LifetimeHeaders;
-use super::{Answer, App, Body, Call, EXTENSIONS, Refusal, STREAM_PREFIX, decoded, names};
+use super::{Answer, App, Body, Call, EXTENSIONS, Refusal, STREAM_PREFIX, names};
 use crate::log::{Created, ForkRequest, Payload, PayloadError, StreamConfig, StreamName};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
@@ -122,7 +122,7 @@ fn source(path: &str) -> Result<StreamName, Refusal> {
     if uri.host().is_some() || uri.query().is_some() {
         return Err(wrong());
     }
-    decoded(uri.path().strip_prefix(STREAM_PREFIX).ok_or_else(wrong)?)
+    Ok(StreamName::from_path(uri.path().strip_prefix(STREAM_PREFIX).ok_or_else(wrong)?)?)
 }
 
 fn fork_request(

@@ -155,7 +155,7 @@ impl App {
     /// # Errors
     /// [`Refusal::Name`], or [`Refusal::NoRoute`] for the reserved paths under `__ds`.
     pub fn name(path: &str) -> Result<StreamName, Refusal> {
-        let name = decoded(path)?;
+        let name = StreamName::from_path(path)?;
         if name.is_reserved() {
             return Err(Refusal::NoRoute(format!("{STREAM_PREFIX}{path}")));
         }
@@ -197,13 +197,4 @@ impl App {
     pub fn message_max(&self) -> usize {
         usize::try_from(self.config.body_max).unwrap_or(usize::MAX)
     }
-}
-
-/// A path, percent-decoded once.
-fn decoded(path: &str) -> Result<StreamName, Refusal> {
-    if !path.contains('%') {
-        return Ok(StreamName::parse(path)?);
-    }
-    let text = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    Ok(StreamName::parse(&text)?)
 }

@@ -93,8 +93,10 @@ pub enum AppendFailure {
         acknowledged: Acknowledged,
     },
     /// The server took no more.
-    #[error("{fault}; {acknowledged}{doubt}")]
+    #[error("{url}: {fault}; {acknowledged}{doubt}")]
     Server {
+        /// The stream.
+        url: String,
         /// What the server said.
         fault: AppendError,
         /// What is appended.
@@ -103,8 +105,13 @@ pub enum AppendFailure {
         doubt: String,
     },
     /// All lines are appended, but the stream is still open.
-    #[error("every line is appended, but the stream could not be closed: {0}")]
-    Close(AppendError),
+    #[error("every line is appended, but {url} could not be closed: {fault}")]
+    Close {
+        /// The stream.
+        url: String,
+        /// What the server said.
+        fault: AppendError,
+    },
 }
 
 /// How far it got.
@@ -145,9 +152,9 @@ pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
             ContentKind::Binary => Rule::Bytes,
         };
         let intake = Intake::start(io::stdin(), rule)?;
-        let mut session = Session::new(writer, producer, content_type, args);
+        let mut session = Session::new(url, writer, producer, content_type, args);
         session.pump(&intake).await?;
-        session.finish(&url).await
+        session.finish().await
     })
 }
 
@@ -194,6 +201,7 @@ fn counted(lines: u64) -> String {
 
 /// One run's way from lines to acknowledgements.
 struct Session {
+    url: String,
     writer: Writer,
     producer: Producer,
     content_type: String,
@@ -207,10 +215,11 @@ struct Session {
 }
 
 impl Session {
-    fn new(writer: Writer, producer: Producer, content_type: String, args: AppendArgs) -> Self {
+    fn new(url: String, writer: Writer, producer: Producer, content_type: String, args: AppendArgs) -> Self {
         let progress = if args.quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
         progress.set_style(ProgressStyle::default_spinner());
         Self {
+            url,
             writer,
             producer,
             content_type,
@@ -260,7 +269,8 @@ impl Session {
             let is_safe = fault.may_retry() || matches!(fault, AppendError::Unknown(_)) && self.producer.may_repeat();
             if !is_safe || Instant::now() + pause >= give_up {
                 let doubt = self.doubt(&fault, last_line);
-                return Err(AppendFailure::Server { fault, acknowledged: self.acknowledged, doubt });
+                let (url, acknowledged) = (self.url.clone(), self.acknowledged);
+                return Err(AppendFailure::Server { url, fault, acknowledged, doubt });
             }
             self.note(&format!("{fault}; sending again in {:.1} s", pause.as_secs_f64()));
             tokio::time::sleep(pause).await;
@@ -270,7 +280,7 @@ impl Session {
 
     fn doubt(&self, fault: &AppendError, last_line: u64) -> String {
         match fault {
-            AppendError::Unknown(_) => match self.acknowledged.line + 1 {
+            AppendError::Unknown(_) | AppendError::Unconfirmed(_) => match self.acknowledged.line + 1 {
                 first if first == last_line => format!("; whether line {first} is appended is not known"),
                 first => format!("; whether lines {first} to {last_line} are appended is not known"),
             },
@@ -278,12 +288,14 @@ impl Session {
         }
     }
 
-    async fn finish(mut self, url: &str) -> Result<(), AppendFailure> {
+    async fn finish(mut self) -> Result<(), AppendFailure> {
+        let url = self.url.clone();
         if self.args.close {
-            self.last = Some(self.writer.close().await.map_err(AppendFailure::Close)?);
+            let closed = self.writer.close().await;
+            self.last = Some(closed.map_err(|fault| AppendFailure::Close { url: url.clone(), fault })?);
         }
         self.progress.finish_and_clear();
-        let next = self.last.and_then(|last| last.next).map_or(String::new(), |next| format!(", next offset {next}"));
+        let next = self.last.map_or(String::new(), |last| format!(", next offset {}", last.next));
         let (lines, closed) = (counted(self.acknowledged.line), if self.args.close { ", closed" } else { "" });
         if !self.args.quiet {
             let _closed = writeln!(

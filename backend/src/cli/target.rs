@@ -1,7 +1,7 @@
 //! Which stream a command is about: a name on a server, or a whole URL.
 
 use clap::Args;
-use std::fmt::Write;
+use tailwater_protocol::{NameError, StreamName, percent};
 
 /// The stream and its server.
 #[derive(Debug, Clone, Args)]
@@ -17,19 +17,39 @@ pub struct Target {
 /// Neither a name nor a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// The server is not a URL.
-    #[error("--server is `{0}`: expected a URL such as http://127.0.0.1:4437")]
+    /// The server is not a URL that paths can follow.
+    #[error("--server is `{0}`: expected a URL such as http://127.0.0.1:4437, without a query and `..`")]
     Server(String),
     /// The name is empty.
     #[error("the stream's name is empty: expected a name such as logs/demo")]
     NoName,
+    /// The server would refuse the name, or the name in the URL.
+    #[error("`{stream}` is no stream: {fault}")]
+    Name {
+        /// What was given.
+        stream: String,
+        /// What is wrong with it.
+        fault: NameError,
+    },
+    /// The name lies where the server's own paths are.
+    #[error("`{0}` is no stream: names that begin with __ds are reserved")]
+    Reserved(String),
+    /// A URL that would be asked as another one.
+    #[error("`{0}` is no URL of a stream: it has the segment `.` or `..`")]
+    DotSegment(String),
+    /// A URL that does not say where exports are.
+    #[error("`{0}` is no URL of a stream that can be exported or imported: expected http://.../v1/stream/NAME")]
+    OtherLayout(String),
 }
+
+/// What stands before the name of a stream in its URL.
+const STREAMS: &str = "/v1/stream/";
 
 impl Target {
     /// The stream's URL.
     ///
     /// # Errors
-    /// [`TargetError`] when the server is not an HTTP URL or the name is empty.
+    /// All of [`TargetError`] but [`TargetError::OtherLayout`].
     pub fn url(&self) -> Result<String, TargetError> {
         self.url_below("stream")
     }
@@ -37,39 +57,76 @@ impl Target {
     /// The URL of something else about the stream: `/v1/export/NAME` for `export`.
     ///
     /// # Errors
-    /// As [`Target::url`].
+    /// All of [`TargetError`]: nothing is asked under a name that the server would refuse, or that means another stream
+    /// once dot segments are resolved.
     pub fn url_below(&self, what: &str) -> Result<String, TargetError> {
-        if is_url(&self.stream) {
-            return Ok(self.stream.replacen("/v1/stream/", &format!("/v1/{what}/"), 1));
+        if let Some(url) = Url::split(&self.stream) {
+            return self.within(&url, what);
         }
-        if !is_url(&self.server) {
+        let is_base = |url: &Url<'_>| url.rest.is_empty() && !has_dot_segment(url.path);
+        let Some(server) = Url::split(&self.server).filter(is_base) else {
             return Err(TargetError::Server(self.server.clone()));
-        }
-        let name = self.stream.trim_matches('/');
-        if name.is_empty() {
+        };
+        let text = self.stream.trim_matches('/');
+        if text.is_empty() {
             return Err(TargetError::NoName);
         }
-        Ok(format!("{}/v1/{what}/{}", self.server.trim_end_matches('/'), escaped(name)))
+        let name = self.checked(StreamName::parse(text))?;
+        Ok(format!("{}{}/v1/{what}/{}", server.origin, server.path.trim_end_matches('/'), name.to_path()))
     }
-}
 
-fn is_url(text: &str) -> bool {
-    ["http://", "https://"].iter().any(|scheme| {
-        text.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme)) && text.len() > scheme.len()
-    })
-}
-
-fn escaped(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string never fails.
-            let _done = write!(out, "%{byte:02X}");
+    /// The same where a whole URL was given. Servers of another make may lay out theirs otherwise.
+    fn within(&self, url: &Url<'_>, what: &str) -> Result<String, TargetError> {
+        let Url { origin, path, rest } = url;
+        let (base, name) = match path.split_once(STREAMS) {
+            Some((base, name)) => (base, Some(name)),
+            None => (*path, None),
+        };
+        if has_dot_segment(base) {
+            return Err(TargetError::DotSegment(self.stream.clone()));
+        }
+        match name {
+            Some(name) => {
+                let name = self.checked(StreamName::from_path(name))?;
+                Ok(format!("{origin}{base}/v1/{what}/{}{rest}", name.to_path()))
+            }
+            None if what == "stream" => Ok(self.stream.clone()),
+            None => Err(TargetError::OtherLayout(self.stream.clone())),
         }
     }
-    out
+
+    fn checked(&self, name: Result<StreamName, NameError>) -> Result<StreamName, TargetError> {
+        let name = name.map_err(|fault| TargetError::Name { stream: self.stream.clone(), fault })?;
+        if name.is_reserved() { Err(TargetError::Reserved(self.stream.clone())) } else { Ok(name) }
+    }
+}
+
+/// The parts of a URL as they were written: a parser would resolve dot segments, and take `\` for `/`.
+struct Url<'a> {
+    /// Scheme and authority.
+    origin: &'a str,
+    /// Empty, or begins with a slash or backslash.
+    path: &'a str,
+    /// The query with its question mark, and the fragment.
+    rest: &'a str,
+}
+
+impl<'a> Url<'a> {
+    /// `None` when `text` is no HTTP URL with a host.
+    fn split(text: &'a str) -> Option<Self> {
+        let is_http = |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        let (scheme, _) = text.split_once("://").filter(|(scheme, _)| is_http(scheme))?;
+        let from_host = scheme.len() + "://".len();
+        let end = |from: usize, ends: &[char]| text[from..].find(ends).map_or(text.len(), |at| from + at);
+        let path = end(from_host, &['/', '\\', '?', '#']);
+        let rest = end(path, &['?', '#']);
+        (path > from_host).then(|| Self { origin: &text[..path], path: &text[path..rest], rest: &text[rest..] })
+    }
+}
+
+/// Whether a client would ask for another path than this one.
+fn has_dot_segment(path: &str) -> bool {
+    path.split(['/', '\\']).any(|segment| percent::decode(segment).is_ok_and(|plain| plain == "." || plain == ".."))
 }
 
 #[cfg(test)]
@@ -86,6 +143,7 @@ mod tests {
         assert_eq!(url("logs/demo", server).unwrap(), "http://127.0.0.1:4437/v1/stream/logs/demo");
         assert_eq!(url("/a b?é/", server).unwrap(), "http://127.0.0.1:4437/v1/stream/a%20b%3F%C3%A9");
         assert_eq!(url("https://h/x?token=1", "nonsense").unwrap(), "https://h/x?token=1");
+        assert_eq!(url("HTTP://h/v1/stream/a%2bb#x", "nonsense").unwrap(), "HTTP://h/v1/stream/a%2Bb#x");
         assert_eq!(url("a", "127.0.0.1:4437"), Err(TargetError::Server("127.0.0.1:4437".to_owned())));
         assert_eq!(url("/", server), Err(TargetError::NoName));
     }

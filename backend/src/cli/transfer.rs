@@ -5,7 +5,7 @@ use bytes::Bytes;
 use clap::Args;
 use std::io::{self, Write};
 use tailwater_protocol::export::{Decoder, ExportError, Line};
-use tailwater_protocol::transport::native::{Client, SetupError, TransferError};
+use tailwater_protocol::transport::native::{AppendError, Client, SetupError, TransferError};
 use tokio::io::AsyncReadExt;
 
 /// Bytes read from standard input at once.
@@ -102,9 +102,13 @@ pub fn import(args: &ImportArgs) -> Result<(), TransferFailure> {
     let outcome = runtime.block_on(async {
         // The server would say so, too, but the rest of a long body could drown it.
         let stream_url = args.target.url()?;
-        if client.writer(&stream_url).describe().await.is_ok() {
-            let fault = TransferError::Refused("a stream of this name exists".to_owned());
-            return Err(TransferFailure::Server { url: stream_url, fault });
+        let why = match client.writer(&stream_url).describe().await {
+            Ok(_) => Some("a stream of this name exists".to_owned()),
+            Err(AppendError::Refused { status: 404 | 410, .. }) => None,
+            Err(fault) => Some(fault.to_string()),
+        };
+        if let Some(why) = why {
+            return Err(TransferFailure::Server { url: stream_url, fault: TransferError::Refused(why) });
         }
         let imported = client.upload(&url, standard_input()).await;
         imported.map_err(|fault| TransferFailure::Server { url: url.clone(), fault })

@@ -16,7 +16,7 @@ use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tailwater_protocol::Offset;
+use tailwater_protocol::{Offset, percent};
 
 /// Largest request body: 10,000 streams of the usual length.
 const BODY_BYTES_MAX: u64 = 1 << 20;
@@ -93,7 +93,7 @@ async fn add(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -
 
 async fn remove(request: HttpRequest, app: web::Data<App>) -> Answer {
     let id = id(&request)?;
-    let name = definition::name(&decoded(&request, "path")).map_err(Refused::from)?;
+    let name = definition::name_in_path(part(&request, 7)).map_err(Refused::from)?;
     app.subscriptions.remove(&id, name).await?;
     Ok(fresh(HttpResponse::NoContent()).finish())
 }
@@ -229,13 +229,13 @@ async fn read<T: DeserializeOwned>(
 }
 
 fn id(request: &HttpRequest) -> Result<SubscriptionId, SubscriptionRefusal> {
-    Ok(SubscriptionId::parse(&decoded(request, "id")).map_err(|error: DefinitionError| Refused::from(error))?)
+    let id = percent::decode(part(request, 5)).map_err(|_| DefinitionError::Id);
+    Ok(id.and_then(|id| SubscriptionId::parse(&id)).map_err(Refused::from)?)
 }
 
-/// A part of the path, percent-decoded once.
-fn decoded(request: &HttpRequest, part: &str) -> String {
-    let text = request.match_info().query(part);
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+/// What stands behind so many slashes of the path, as it came; the seventh part reaches to the end.
+fn part(request: &HttpRequest, slashes: usize) -> &str {
+    request.uri().path().splitn(8, '/').nth(slashes).unwrap_or_default()
 }
 
 fn bearer(request: &HttpRequest) -> Result<String, SubscriptionRefusal> {

@@ -9,7 +9,6 @@ pub(crate) mod interleavings;
 mod kin;
 mod life;
 mod lineage;
-mod name;
 mod observer;
 mod payload;
 mod producers;
@@ -22,15 +21,16 @@ mod unsettled;
 
 pub use append::{Append, AppendError, Appended};
 pub use config::{Expiry, Fork, StreamConfig};
-pub use name::{NameError, StreamName};
 pub use observer::Observer;
 pub use payload::{Payload, PayloadError};
 pub use producers::{Accepted, Producer, ProducerId};
 pub use readers::{ReaderGuard, Readers, Whereabouts};
 pub use streams::{Absent, CreateError, Created, ForkError, ForkRequest, Importing, Streams, Wanted};
 
-use crate::clock::Wall;
 pub use crate::store::StreamId;
+pub use tailwater_protocol::{NameError, StreamName};
+
+use crate::clock::Wall;
 use crate::store::{Recovered, Store, StoreError};
 use bytes::Bytes;
 use kin::Kin;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
+use tailwater_protocol::percent;
 
 /// The lease of a subscription that asks for none, in milliseconds.
 const LEASE_DEFAULT_MS: u64 = 30_000;
@@ -243,6 +244,16 @@ pub fn names(texts: &[String]) -> Result<BTreeSet<StreamName>, DefinitionError> 
 pub fn name(text: &str) -> Result<StreamName, DefinitionError> {
     let name = StreamName::parse(text.strip_prefix('/').unwrap_or(text))?;
     if name.is_reserved() { Err(DefinitionError::Reserved(name.to_string())) } else { Ok(name) }
+}
+
+/// The stream that a part of a URL's path names, percent-decoded once; its slashes may be escaped, too.
+///
+/// Source: Durable Streams protocol, section 6.4.
+///
+/// # Errors
+/// As [`names`].
+pub fn name_in_path(part: &str) -> Result<StreamName, DefinitionError> {
+    name(&percent::decode(part).map_err(NameError::from)?)
 }
 
 #[cfg(test)]

@@ -7,13 +7,9 @@ use super::note::Card;
 use super::signing::Keys;
 use super::state::{Moment, State, StreamInfo, WakeKey};
 use crate::log::StreamName;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use std::time::Duration;
-use tailwater_protocol::timestamp;
-
-/// What has to be escaped in one segment of a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use tailwater_protocol::{percent, timestamp};
 
 /// A subscription as a GET shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -186,7 +182,7 @@ pub fn wake_event(id: &SubscriptionId, generation: u64, stream: &StreamName, now
 
 /// Where a wake is called back.
 pub fn callback_url(base: &str, id: &SubscriptionId) -> String {
-    format!("{base}/v1/stream/__ds/subscriptions/{}/callback", utf8_percent_encode(id.as_str(), SEGMENT))
+    format!("{base}/v1/stream/__ds/subscriptions/{}/callback", percent::encode_value(id.as_str()))
 }
 
 fn rfc3339(moment: Moment) -> String {

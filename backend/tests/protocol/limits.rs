@@ -55,7 +55,8 @@ async fn a_path_too_long_or_too_deep_is_414() {
 #[tokio::test]
 async fn different_paths_are_different_streams() {
     let server = Server::start();
-    let names = ["a", "A", "a%20b", "a+b", "a%2Fb", "a/b", "%ED%95%9C", "a%25", "a%2525", "a;b", "a,b", "a:b", "a%3Fb"];
+    let names =
+        ["a", "A", "a%20b", "a+b", "a%252Fb", "a/b", "%ED%95%9C", "a%25", "a%2525", "a;b", "a,b", "a:b", "a%3Fb"];
     for name in names {
         let stream = server.stream(name, TEXT).await;
         stream.append(name).await;
@@ -64,6 +65,8 @@ async fn different_paths_are_different_streams() {
         assert_eq!(server.ask(Method::GET, &format!("/v1/stream/{name}")).await.text(), name);
     }
     assert_eq!(server.ask(Method::GET, "/v1/stream/%61").await.text(), "a", "an escape that needs none is the same");
+    assert_eq!(server.ask(Method::GET, "/v1/stream/a%2bb").await.text(), "a+b", "in either case");
+    server.ask(Method::GET, "/v1/stream/a%2Fb").await.refuses(400);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::Position;
 use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::headers::{self, ContentKind};
-use crate::{Data, Frame, FrameError, Problem, Technique, Token, ndjson, sse};
+use crate::{Data, Frame, FrameError, Problem, Technique, Token, ndjson, percent, sse};
 use std::time::Duration;
 
 /// How long a plain read or a live answer may take to begin.
@@ -270,10 +270,15 @@ impl Exchange {
     fn page(&mut self, now: Duration, body: Vec<u8>) -> Came {
         let head = std::mem::take(&mut self.head);
         let next = match head.next.as_deref().map(str::parse::<Token>) {
+            Some(Ok(next)) if next.is_reserved() => {
+                let text = format!("Stream-Next-Offset is `{next}`, which no server gives out");
+                return Came::fault(Fault::transient(text));
+            }
             Some(Ok(next)) => Some(next),
             Some(Err(fault)) => return Came::fault(Fault::transient(format!("Stream-Next-Offset: {fault}"))),
-            None if head.status == 200 => {
-                let text = "status 200 without Stream-Next-Offset: expected an answer about a stream";
+            None if head.status != 304 => {
+                let status = head.status;
+                let text = format!("status {status} without Stream-Next-Offset: expected an answer about a stream");
                 return Came::fault(Fault::transient(text));
             }
             None => None,
@@ -312,7 +317,7 @@ pub(super) fn query(technique: Technique, next: &Token, cursor: Option<&str>, ho
     if let Some(live) = technique.live() {
         if let Some(cursor) = cursor {
             query.push_str("cursor=");
-            push_escaped(&mut query, cursor);
+            query.push_str(&percent::encode_value(cursor));
             query.push('&');
         }
         if let Some(hold) = hold.filter(|_| technique == Technique::LongPoll) {
@@ -326,16 +331,6 @@ pub(super) fn query(technique: Technique, next: &Token, cursor: Option<&str>, ho
     query.push_str("offset=");
     query.push_str(next.as_str());
     query
-}
-
-fn push_escaped(out: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
 }
 
 #[cfg(test)]

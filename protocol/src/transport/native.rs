@@ -1,5 +1,6 @@
 //! The native driver: reqwest for HTTP, tokio-tungstenite for WebSocket, inside a tokio runtime.
 
+mod answer;
 mod append;
 mod transfer;
 mod websocket;
@@ -28,7 +29,10 @@ const IDLE_MAX: Duration = Duration::from_secs(85);
 /// HTTP and WebSocket over one TLS configuration; cheap to clone, and clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {
+    /// For reads, which follow redirects.
     http: reqwest::Client,
+    /// For requests that change something.
+    writes: reqwest::Client,
     tls: Arc<rustls::ClientConfig>,
 }
 
@@ -50,15 +54,17 @@ impl Client {
             .and_then(BuilderVerifierExt::with_platform_verifier)
             .map_err(|fault| setup(&fault))?
             .with_no_client_auth();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls.clone())
-            .user_agent(concat!("tailwater/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_MAX)
-            .pool_idle_timeout(IDLE_MAX)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|fault| setup(&fault))?;
-        Ok(Self { http, tls: Arc::new(tls) })
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .user_agent(concat!("tailwater/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_MAX)
+                .pool_idle_timeout(IDLE_MAX)
+                .tcp_nodelay(true)
+        };
+        let http = builder().build().map_err(|fault| setup(&fault))?;
+        let writes = builder().redirect(answer::redirects()).build().map_err(|fault| setup(&fault))?;
+        Ok(Self { http, writes, tls: Arc::new(tls) })
     }
 
     /// Follows a stream as long as the returned future is polled; dropping it aborts everything.

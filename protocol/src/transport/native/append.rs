@@ -1,7 +1,7 @@
 //! The writing half: create a stream, append to it, close it, with errors that say what the server said.
 
-use super::{Client, head, in_words};
-use crate::{Problem, Producer, Token, headers};
+use super::{Client, answer, head, in_words};
+use crate::{Producer, Token, headers};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct Writer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
     /// The position after it.
-    pub next: Option<Token>,
+    pub next: Token,
     /// The stream's own content type, if the answer told it (creation and [`Writer::describe`] do).
     pub content_type: Option<String>,
     /// Whether the stream is closed now.
@@ -53,6 +53,9 @@ pub enum AppendError {
     /// The request left and no answer came back: it may or may not have been appended.
     #[error("{0}")]
     Unknown(String),
+    /// A success came that does not say what a server of this protocol says: something else answered, or nothing was done.
+    #[error("{0}")]
+    Unconfirmed(String),
 }
 
 impl AppendError {
@@ -61,7 +64,7 @@ impl AppendError {
         match self {
             Self::Refused { may_retry, .. } => *may_retry,
             Self::Unreachable(_) => true,
-            Self::Unknown(_) => false,
+            Self::Unknown(_) | Self::Unconfirmed(_) => false,
         }
     }
 
@@ -69,7 +72,7 @@ impl AppendError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
-            Self::Unreachable(_) | Self::Unknown(_) => None,
+            Self::Unreachable(_) | Self::Unknown(_) | Self::Unconfirmed(_) => None,
         }
     }
 }
@@ -89,7 +92,7 @@ impl Writer {
     /// # Errors
     /// [`AppendError`]; 409 when it exists with another configuration. Safe to repeat.
     pub async fn create(&self, content_type: &str) -> Result<Appended, AppendError> {
-        self.send(self.client.http.put(&self.stream_url).header("content-type", content_type)).await
+        self.send(self.client.writes.put(&self.stream_url).header("content-type", content_type), false).await
     }
 
     /// What is known of the stream: content type, tail, whether it is closed.
@@ -99,7 +102,7 @@ impl Writer {
     /// # Errors
     /// [`AppendError`]; 404 when there is none. Safe to repeat.
     pub async fn describe(&self) -> Result<Appended, AppendError> {
-        self.send(self.client.http.head(&self.stream_url)).await
+        self.send(self.client.writes.head(&self.stream_url), false).await
     }
 
     /// Appends one body.
@@ -112,7 +115,8 @@ impl Writer {
     /// # Errors
     /// [`AppendError`]; only [`AppendError::may_retry`] says whether to send it again.
     pub async fn append(&self, content_type: &str, body: Bytes) -> Result<Appended, AppendError> {
-        self.send(self.client.http.post(&self.stream_url).header("content-type", content_type).body(body)).await
+        self.send(self.client.writes.post(&self.stream_url).header("content-type", content_type).body(body), false)
+            .await
     }
 
     /// Appends one body as a producer's next append. The producer moves on once it is acknowledged; until then the same body
@@ -129,11 +133,11 @@ impl Writer {
         content_type: &str,
         body: Bytes,
     ) -> Result<Appended, AppendError> {
-        let mut request = self.client.http.post(&self.stream_url).header("content-type", content_type).body(body);
+        let mut request = self.client.writes.post(&self.stream_url).header("content-type", content_type).body(body);
         for (name, value) in producer.headers() {
             request = request.header(name, value);
         }
-        let appended = self.send(request).await?;
+        let appended = self.send(request, false).await?;
         producer.acknowledged();
         if appended.knows_producers {
             producer.understood();
@@ -148,10 +152,11 @@ impl Writer {
     /// # Errors
     /// [`AppendError`]. Safe to repeat.
     pub async fn close(&self) -> Result<Appended, AppendError> {
-        self.send(self.client.http.post(&self.stream_url).header(headers::STREAM_CLOSED, "true")).await
+        self.send(self.client.writes.post(&self.stream_url).header(headers::STREAM_CLOSED, "true"), true).await
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Appended, AppendError> {
+    /// - `closes`: the answer counts only if it says that the stream is closed now.
+    async fn send(&self, request: reqwest::RequestBuilder, closes: bool) -> Result<Appended, AppendError> {
         let response = request.timeout(REQUEST_MAX).send().await.map_err(|fault| {
             let text = in_words(&fault);
             // Refused, no route, no such host: the body never left.
@@ -166,12 +171,15 @@ impl Writer {
         // Servers that announce extensions are ours.
         let knows_producers = tells(headers::PRODUCER_SEQ) || tells(headers::STREAM_EXTENSIONS);
         if (200..300).contains(&head.status) {
-            let next = head.next.as_deref().and_then(|next| next.parse().ok());
+            let unconfirmed = |lacks: &str| AppendError::Unconfirmed(answer::unconfirmed(head.status, lacks));
+            let next = answer::position(head.next.as_deref()).map_err(|lacks| unconfirmed(&lacks))?;
+            if closes && !head.closed {
+                return Err(unconfirmed("without `Stream-Closed: true`"));
+            }
             let (content_type, closed, created) = (head.content_type, head.closed, head.status == 201);
             return Ok(Appended { next, content_type, closed, created, knows_producers });
         }
-        let body = response.bytes().await.unwrap_or_default();
-        let text = Problem::in_words(head.status, &body);
+        let text = answer::refused(response).await;
         let may_retry = matches!(head.status, 408 | 425 | 429 | 503);
         let (status, retry_after, closed) = (head.status, head.retry_after, head.closed);
         // What a gateway says about a server that it lost tells nothing about the append.

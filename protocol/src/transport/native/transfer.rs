@@ -1,7 +1,6 @@
 //! Exports on their way: down to whoever takes the pieces, up from whoever has them.
 
-use super::{Client, in_words};
-use crate::Problem;
+use super::{Client, answer, head, in_words};
 use crate::export::{CONTENT_TYPE, Imported};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -17,6 +16,9 @@ pub enum TransferError {
     /// The server refused; in its words.
     #[error("{0}")]
     Refused(String),
+    /// A success came that does not say what was made: something else answered.
+    #[error("{0}")]
+    Unconfirmed(String),
     /// The connection could not be made, or broke off.
     #[error("{0}")]
     Broken(String),
@@ -39,7 +41,14 @@ impl Client {
         let mut response =
             tokio::time::timeout(SILENCE_MAX, self.http.get(url).send()).await.map_err(silent)?.map_err(broken)?;
         if !response.status().is_success() {
-            return Err(refused(response).await);
+            return Err(TransferError::Refused(answer::refused(response).await));
+        }
+        let head = head(&response);
+        let content_type = head.content_type.unwrap_or_default();
+        if content_type.split(';').next().map(str::trim) != Some(CONTENT_TYPE) {
+            let text =
+                format!("the server answered with status {} and `{content_type}`: expected an export", head.status);
+            return Err(TransferError::Refused(text));
         }
         while let Some(piece) =
             tokio::time::timeout(SILENCE_MAX, response.chunk()).await.map_err(silent)?.map_err(broken)?
@@ -61,18 +70,19 @@ impl Client {
         let body = reqwest::Body::wrap_stream(pieces);
         let broken = |fault: reqwest::Error| TransferError::Broken(in_words(&fault));
         let response =
-            self.http.put(url).header("content-type", CONTENT_TYPE).body(body).send().await.map_err(broken)?;
+            self.writes.put(url).header("content-type", CONTENT_TYPE).body(body).send().await.map_err(broken)?;
         if !response.status().is_success() {
-            return Err(refused(response).await);
+            return Err(TransferError::Refused(answer::refused(response).await));
         }
-        let answer = response.bytes().await.map_err(broken)?;
-        serde_json::from_slice(&answer)
-            .map_err(|fault| TransferError::Broken(format!("the answer is not what an import says: {fault}")))
+        let head = head(&response);
+        let unconfirmed = |lacks: &str| TransferError::Unconfirmed(answer::unconfirmed(head.status, lacks));
+        let next = answer::position(head.next.as_deref()).map_err(|lacks| unconfirmed(&lacks))?;
+        let said = response.bytes().await.map_err(broken)?;
+        let imported: Imported = serde_json::from_slice(&said)
+            .map_err(|fault| unconfirmed(&format!("not with what an import says: {fault}")))?;
+        if imported.next_offset != next {
+            return Err(unconfirmed(&format!("with two ends, {next} and {}", imported.next_offset)));
+        }
+        Ok(imported)
     }
-}
-
-async fn refused(response: reqwest::Response) -> TransferError {
-    let status = response.status().as_u16();
-    let body = response.bytes().await.unwrap_or_default();
-    TransferError::Refused(Problem::in_words(status, &body))
 }

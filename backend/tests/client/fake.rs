@@ -1,0 +1,95 @@
+//! A server whose answers a test writes itself, and which remembers what it was asked.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// A request as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// `POST /v1/stream/x`.
+    pub(crate) line: String,
+    pub(crate) body: String,
+}
+
+/// Answers each request with what its script says, one request a connection.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    address: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Fake {
+    /// - `script`: method and target in, the answer's status line without `HTTP/1.1`, headers and body out.
+    pub(crate) fn start(script: impl Fn(&str, &str) -> String + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let memory = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                // A client that went away is no concern of the others.
+                let _gone = serve(client.unwrap(), &script, &memory);
+            }
+        });
+        Self { address, asked }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// The bodies that came with a method.
+    pub(crate) fn bodies(&self, method: &str) -> Vec<String> {
+        self.asked().into_iter().filter(|it| it.line.starts_with(method)).map(|it| it.body).collect()
+    }
+}
+
+fn serve(
+    mut client: TcpStream,
+    script: &impl Fn(&str, &str) -> String,
+    memory: &Mutex<Vec<Asked>>,
+) -> std::io::Result<()> {
+    let mut input = BufReader::new(client.try_clone()?);
+    let (mut line, mut length, mut is_chunked) = (String::new(), 0, false);
+    input.read_line(&mut line)?;
+    loop {
+        let mut field = String::new();
+        input.read_line(&mut field)?;
+        let field = field.trim().to_ascii_lowercase();
+        match field.split_once(':') {
+            None => break,
+            Some(("content-length", value)) => length = value.trim().parse().unwrap(),
+            Some(("transfer-encoding", _)) => is_chunked = true,
+            Some(_) => {}
+        }
+    }
+    let mut body = vec![0; length];
+    input.read_exact(&mut body)?;
+    while is_chunked {
+        let mut size = String::new();
+        input.read_line(&mut size)?;
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        let mut chunk = vec![0; size + 2];
+        input.read_exact(&mut chunk)?;
+        body.extend_from_slice(&chunk[..size]);
+        is_chunked = size > 0;
+    }
+    let mut words = line.split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let body = String::from_utf8_lossy(&body).into_owned();
+    memory.lock().unwrap().push(Asked { line: format!("{method} {target}"), body });
+    write!(client, "HTTP/1.1 {}", script(method, target))
+}
+
+/// An answer with a body, or without one if that is empty.
+pub(crate) fn answer(status: &str, headers: &[&str], body: &str) -> String {
+    let fields: String = headers.iter().map(|field| format!("{field}\r\n")).collect();
+    // An answer with this status has no body, and its length would be taken for one to come.
+    let length = if status.starts_with("204") { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    format!("{status}\r\nConnection: close\r\n{fields}{length}\r\n{body}")
+}

@@ -1,0 +1,184 @@
+//! What a stream may be called, and how its name is spelled in a URL: one rule for server, client and page.
+
+use crate::percent::{self, PercentError};
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+/// A stream's name: one or more segments with a `/` between them. In a URL it is percent-encoded; everywhere else (listings,
+/// subscriptions, exports, the command line) it stands as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamName(Arc<str>);
+
+/// A text that can't name a stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// No name at all, or an empty segment.
+    #[error("the stream path `{0}` has an empty segment")]
+    EmptySegment(String),
+    /// `.` or `..`.
+    #[error("the stream path `{0}` has the segment `.` or `..`")]
+    DotSegment(String),
+    /// A path that can't be decoded.
+    #[error("the stream path can't be decoded: {0}")]
+    Encoding(#[from] PercentError),
+    /// `%2F` in a path, which could be taken for the slash between segments.
+    #[error(
+        "the stream path has an escaped slash (%2F), which a name can't have: slashes between segments are not escaped"
+    )]
+    EscapedSlash,
+    /// A control character.
+    #[error("the stream path has a control character at byte {0}")]
+    Control(usize),
+    /// Too long (414).
+    #[error("the stream path has {came} bytes, the limit is {limit}")]
+    TooLong {
+        /// Bytes that came.
+        came: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// Too many segments (414).
+    #[error("the stream path has {came} segments, the limit is {limit}")]
+    TooManySegments {
+        /// Segments that came.
+        came: usize,
+        /// Segments allowed.
+        limit: usize,
+    },
+}
+
+impl StreamName {
+    /// The longest name, in bytes.
+    pub const BYTES_MAX: usize = 512;
+    /// The most segments.
+    pub const SEGMENTS_MAX: usize = 16;
+
+    /// The name that `text` is, as it stands: nothing is decoded.
+    ///
+    /// - `text`: no leading slash.
+    ///
+    /// # Errors
+    /// [`NameError`] (400, or 414 where it is only too long); neither [`NameError::Encoding`] nor [`NameError::EscapedSlash`].
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if text.len() > Self::BYTES_MAX {
+            return Err(NameError::TooLong { came: text.len(), limit: Self::BYTES_MAX });
+        }
+        let segments = text.bytes().filter(|byte| *byte == b'/').count() + 1;
+        if segments > Self::SEGMENTS_MAX {
+            return Err(NameError::TooManySegments { came: segments, limit: Self::SEGMENTS_MAX });
+        }
+        if text.split('/').any(str::is_empty) {
+            return Err(NameError::EmptySegment(text.to_owned()));
+        }
+        if text.split('/').any(|segment| segment == "." || segment == "..") {
+            return Err(NameError::DotSegment(text.to_owned()));
+        }
+        if let Some((at, _)) = text.char_indices().find(|(_, character)| character.is_control()) {
+            return Err(NameError::Control(at));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name that a URL's path spells, percent-decoded once.
+    ///
+    /// - `path`: what follows `/v1/stream/` (or the like) up to the query, as it went over the wire.
+    ///
+    /// # Errors
+    /// All of [`NameError`] (400, or 414 where it is only too long).
+    pub fn from_path(path: &str) -> Result<Self, NameError> {
+        if !path.contains('%') {
+            return Self::parse(path);
+        }
+        if path.as_bytes().windows(3).any(|escape| escape.eq_ignore_ascii_case(b"%2F")) {
+            return Err(NameError::EscapedSlash);
+        }
+        Self::parse(&percent::decode(path)?)
+    }
+
+    /// How a URL's path spells it; [`StreamName::from_path`] reads it back.
+    pub fn to_path(&self) -> String {
+        percent::encode_path(&self.0)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it lies under `__ds`, where the server's own paths are and no streams.
+    pub fn is_reserved(&self) -> bool {
+        Self::is_reserved_path(&self.0)
+    }
+
+    /// The same of a text that may be no name.
+    pub fn is_reserved_path(text: &str) -> bool {
+        text.split('/').next() == Some("__ds")
+    }
+}
+
+/// Compared as its text is, so that any text finds its place among names.
+impl Borrow<str> for StreamName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_decoded_once_and_read_back_from_its_own_spelling() {
+        let printable = (b' '..=b'~').map(char::from).filter(|it| *it != '/');
+        for character in printable.chain("é한😀\u{301}\u{fffd}\u{2028}".chars()) {
+            let text = format!("a{character}b/{character}{character}{character}");
+            let Ok(name) = StreamName::parse(&text) else { panic!("{text}") };
+            assert_eq!(name.as_str(), text);
+            let path = name.to_path();
+            let lower_case = if character.is_ascii_uppercase() { path.clone() } else { path.to_lowercase() };
+            for spelled in [path, lower_case] {
+                assert_eq!(StreamName::from_path(&spelled), Ok(name.clone()), "{spelled}");
+            }
+        }
+        for (path, text) in [("a+b", "a+b"), ("a%2bb", "a+b"), ("90%25", "90%"), ("%2541", "%41"), ("a\\b", "a\\b")] {
+            assert_eq!(StreamName::from_path(path).map(|name| name.to_string()), Ok(text.to_owned()), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_stream_is_refused_in_every_spelling() {
+        for path in [
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            ".",
+            "..",
+            "a/../b",
+            "%2e",
+            ".%2E",
+            "a/%2e%2e/b",
+            "%00",
+            "a%0Ab",
+            "%7f",
+            "%C2%85",
+        ] {
+            assert!(StreamName::from_path(path).is_err(), "{path}");
+        }
+        for path in ["a%2Fb", "a%2fb", "%2F", "a/%2f", "%2f%zz"] {
+            assert_eq!(StreamName::from_path(path), Err(NameError::EscapedSlash), "{path}");
+        }
+        for path in ["%", "90%", "%zz", "%2", "a%2", "%%34", "%ff"] {
+            assert!(matches!(StreamName::from_path(path), Err(NameError::Encoding(_))), "{path}");
+        }
+        assert_eq!(StreamName::from_path("a%252Fb"), StreamName::parse("a%2Fb"), "a percent sign, not a slash");
+    }
+}

@@ -1,0 +1,116 @@
+//! Percent-encoding of paths and of values in a query, as RFC 3986 has it: a `+` is a plus, never a space.
+
+/// Something that is not percent-encoded text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PercentError {
+    /// A percent sign without two hexadecimal digits behind it.
+    #[error("`{came}` at byte {at} is no escape: expected % and two hexadecimal digits (a percent sign itself is %25)")]
+    Escape {
+        /// Where the percent sign stands, in bytes from 0.
+        at: usize,
+        /// The percent sign and what follows it, at most 3 characters.
+        came: String,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("it is not UTF-8 once percent-decoded")]
+    NotUtf8,
+}
+
+/// The text that `encoded` spells, decoded once.
+///
+/// - `encoded`: hexadecimal digits of either case; characters that need an escape and have none stand for themselves.
+///
+/// # Errors
+/// [`PercentError`] for a broken escape, or bytes that are not UTF-8.
+///
+/// Source: RFC 3986, section 2.1.
+pub fn decode(encoded: &str) -> Result<String, PercentError> {
+    let bytes = encoded.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte != b'%' {
+            plain.push(byte);
+            at += 1;
+            continue;
+        }
+        let digit = |at: usize| char::from(*bytes.get(at)?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let (Some(high), Some(low)) = (digit(at + 1), digit(at + 2)) else {
+            return Err(PercentError::Escape { at, came: encoded[at..].chars().take(3).collect() });
+        };
+        plain.push(high << 4 | low);
+        at += 3;
+    }
+    String::from_utf8(plain).map_err(|_| PercentError::NotUtf8)
+}
+
+/// `text` as a path: everything is escaped but letters, digits, `-._~` and the slashes between segments.
+///
+/// Source: RFC 3986, section 2.3.
+pub fn encode_path(text: &str) -> String {
+    encode(text, |byte| byte == b'/')
+}
+
+/// `text` as one segment of a path or a value in a query: everything is escaped but letters, digits and `-._~`.
+///
+/// Source: RFC 3986, section 2.3.
+pub fn encode_value(text: &str) -> String {
+    encode(text, |_| false)
+}
+
+fn encode(text: &str, is_kept: impl Fn(u8) -> bool) -> String {
+    const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || is_kept(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            encoded.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_decoded_once_whatever_the_case_of_the_digits() {
+        for (encoded, plain) in [
+            ("", ""),
+            ("a+b", "a+b"),
+            ("%2b%2B", "++"),
+            ("%25%32%35", "%25"),
+            ("%252F", "%2F"),
+            ("%c3%A9é", "éé"),
+            ("%00", "\0"),
+            ("%EF%BF%BD", "\u{fffd}"),
+        ] {
+            assert_eq!(decode(encoded).as_deref(), Ok(plain), "{encoded}");
+        }
+    }
+
+    #[test]
+    fn a_broken_escape_is_refused_with_its_place() {
+        for (encoded, at, came) in
+            [("%", 0, "%"), ("90%", 2, "%"), ("%zz", 0, "%zz"), ("a%2", 1, "%2"), ("%é", 0, "%é"), ("%+1", 0, "%+1")]
+        {
+            let came = came.to_owned();
+            assert_eq!(decode(encoded), Err(PercentError::Escape { at, came }), "{encoded}");
+        }
+        assert_eq!(decode("%ff"), Err(PercentError::NotUtf8));
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_to_itself() {
+        let all: String = (0..=0x2ff).filter_map(char::from_u32).chain("한😀\u{fffd}".chars()).collect();
+        for encoded in [encode_path(&all), encode_value(&all)] {
+            assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic()), "{encoded}");
+            assert_eq!(decode(&encoded).as_deref(), Ok(&*all));
+        }
+        assert_eq!((&*encode_path("a/b c"), &*encode_value("a/b c")), ("a/b%20c", "a%2Fb%20c"));
+    }
+}
