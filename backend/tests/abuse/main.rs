@@ -1,0 +1,29 @@
+//! Clients that misbehave, against the real binary with small limits: whatever one client does, the server stays within its
+//! limits, closes what is stuck, and answers everybody else.
+//!
+//! Each test starts its own server in a process of its own (`subject.rs`) and speaks to it byte by byte (`wire.rs`). While it
+//! misbehaves, and after it, another client appends, polls and long-polls (`probe.rs`) and must be answered; afterwards memory
+//! and open files of the process must come back to about what they were.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing, in its helpers too, and what it measured by printing"
+)]
+
+mod floods;
+mod half_messages;
+mod huge_values;
+mod log_lines;
+mod probe;
+#[path = "../process/mod.rs"]
+mod process;
+mod silent_readers;
+mod slow_bodies;
+mod slow_heads;
+mod subject;
+mod unfinished_messages;
+mod untrusted_content;
+mod wire;
