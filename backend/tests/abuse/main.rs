@@ -23,6 +23,7 @@ mod process;
 mod silent_readers;
 mod slow_bodies;
 mod slow_heads;
+mod smuggling;
 mod subject;
 mod unfinished_messages;
 mod untrusted_content;
