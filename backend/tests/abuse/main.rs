@@ -13,18 +13,24 @@
     reason = "a test says what is wrong by failing, in its helpers too, and what it measured by printing"
 )]
 
+mod continues;
 mod floods;
+mod framing;
 mod half_messages;
+mod head_and_options;
+mod http_1_0;
 mod huge_values;
 mod log_lines;
 mod probe;
 #[path = "../process/mod.rs"]
 mod process;
+mod repeated_headers;
 mod silent_readers;
 mod slow_bodies;
 mod slow_heads;
 mod smuggling;
 mod subject;
+mod targets;
 mod unfinished_messages;
 mod untrusted_content;
 mod wire;
