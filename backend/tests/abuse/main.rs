@@ -33,4 +33,6 @@ mod subject;
 mod targets;
 mod unfinished_messages;
 mod untrusted_content;
+mod websocket_frames;
+mod websocket_handshake;
 mod wire;
