@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 
 /// Bytes of a message, the most that a body may have.
 const MESSAGE_BYTES: usize = 16 << 20;
-/// What the process may grow by, in MiB, whatever its readers do.
-const GROWTH_MAX_MIB: u64 = 300;
+/// What the process may hold, in MiB, whatever its readers do: half of it is there before they come.
+const MEMORY_MAX_MIB: u64 = 300;
 const READERS: usize = 20;
 
 /// Watches what the process holds while `work` is done, and says the most memory that it held, in MiB.
@@ -66,7 +66,7 @@ async fn behind(live: &str) {
     )
     .await;
     println!("before {before:?}, at most {most} MiB");
-    assert!(most <= before.memory_mib + GROWTH_MAX_MIB, "grew from {} to {most} MiB", before.memory_mib);
+    assert!(most <= MEMORY_MAX_MIB, "grew from {} to {most} MiB", before.memory_mib);
     subject.comes_back(before, 12, 100).await;
 }
 
@@ -101,7 +101,7 @@ async fn websockets_that_never_read_are_cut() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: 20 of 20 are open after 20 s"]
+#[ignore = "fails today: open after 20 s"]
 async fn exports_that_are_never_read_are_cut() {
     behind("export").await;
 }
@@ -182,7 +182,7 @@ async fn websockets_at_the_tail_that_never_read_are_cut() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: open after 20 s"]
+#[ignore = "fails today: open after 20 s, and 240 MiB are held even once the clients have left"]
 async fn who_pipelines_polls_and_never_reads_is_cut() {
     let subject = Subject::start("pipelined", &["--write-silence-max", "1s"]);
     subject.create("big", "text/plain").await;
@@ -202,6 +202,6 @@ async fn who_pipelines_polls_and_never_reads_is_cut() {
     )
     .await;
     println!("before {before:?}, at most {most} MiB");
-    assert!(most <= before.memory_mib + GROWTH_MAX_MIB, "grew from {} to {most} MiB", before.memory_mib);
+    assert!(most <= MEMORY_MAX_MIB, "grew from {} to {most} MiB", before.memory_mib);
     subject.comes_back(before, 12, 100).await;
 }

@@ -1,8 +1,9 @@
 //! The server under test: the real binary in a process of its own, and what that process holds.
 
-use super::process::{Place, Server, Start};
+use super::process::{DEADLINE, Place, Server, Start};
 use super::wire::{Answer, Wire, until};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A running server with small limits, on a free port; killed when dropped.
 #[derive(Debug)]
@@ -66,15 +67,18 @@ impl Subject {
 
     /// Waits until the process holds at most `files` and `memory_mib` more than `before`.
     pub(crate) async fn comes_back(&self, before: Holding, files: usize, memory_mib: u64) {
-        let what = format!("at most {files} files and {memory_mib} MiB more than {before:?}");
         let mut last = self.holding();
-        let waiting = until(&what, async || {
-            last = self.holding();
-            let is_back = last.files <= before.files + files && last.memory_mib <= before.memory_mib + memory_mib;
-            is_back.then_some(())
-        });
-        waiting.await;
+        let is_back =
+            |now: Holding| now.files <= before.files + files && now.memory_mib <= before.memory_mib + memory_mib;
+        let looking = async {
+            while !is_back(last) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                last = self.holding();
+            }
+        };
+        let in_time = tokio::time::timeout(DEADLINE, looking).await.is_ok();
         println!("before {before:?}, afterwards {last:?}");
+        assert!(in_time, "{before:?} became {last:?}, expected at most {files} files and {memory_mib} MiB more");
     }
 
     /// Sends one request on a connection of its own and reads the answer, whose status is the caller's business.
