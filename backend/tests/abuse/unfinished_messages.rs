@@ -18,7 +18,8 @@ const PIECE_BYTES: usize = 64 << 10;
 ///
 /// - `piece`: sent until [`SENT_BYTES`] of payload are.
 async fn unfinished(name: &str, websocket: bool, first: &[u8], piece: &[u8]) {
-    let subject = Subject::start(name, &["--body-silence-max", "1s"]);
+    // Long enough that a slow machine does not give up one of them before the last has come.
+    let subject = Subject::start(name, &["--body-silence-max", "5s"]);
     subject.create("it", "text/plain").await;
     let before = subject.holding();
     let most = Cell::new(before.memory_mib);
