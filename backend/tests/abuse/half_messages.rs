@@ -1,0 +1,160 @@
+//! Requests that break off anywhere, by an end or by a reset, and those whose parts never end.
+
+use super::probe::beside;
+use super::subject::{Subject, get, post};
+use super::wire::{UPGRADE, Wire, frame};
+use futures_util::stream::{self, StreamExt};
+
+/// Whole exchanges of which only a beginning is sent. None of them changes anything unless it is whole.
+fn exchanges() -> Vec<(&'static str, Vec<u8>)> {
+    let chunked = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
+                   Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nDigest: x\r\n\r\n";
+    let handshake = get("/v1/stream/it?offset=now&live=websocket", UPGRADE);
+    let appends = [frame(0x01, b"{\"append\":"), frame(0x89, b"p"), frame(0x80, b"\"a\"}")].concat();
+    vec![
+        ("a poll", get("/v1/stream/it?offset=-1", "If-None-Match: \"a\"\r\n").into()),
+        ("an append", post("it", "text/plain", "", b"abcdef")),
+        ("a chunked append", chunked.into()),
+        ("an append that waits", post("it", "text/plain", "Expect: 100-continue\r\n", b"abc")),
+        ("a creation", String::from_utf8(post("new", "text/plain", "", b"abc")).unwrap().replace("POST", "PUT").into()),
+        ("a deletion", "DELETE /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nX: y\r\n\r\n".into()),
+        ("a websocket", [handshake.as_bytes(), &appends[..]].concat()),
+    ]
+}
+
+/// Sends the first `cut` bytes after what `before` is on the same connection, then ends or resets it.
+async fn cut_off(subject: &Subject, before: &str, bytes: &[u8], ends_by_reset: bool) {
+    let mut wire = Wire::open(subject.address()).await;
+    if !before.is_empty() {
+        wire.send(before).await;
+        wire.answer().await;
+    }
+    wire.try_send(bytes).await;
+    if ends_by_reset {
+        wire.reset();
+    } else {
+        wire.finish().await;
+        // Whatever is said to that, the server must end it, too.
+        wire.rest().await;
+    }
+}
+
+async fn cut_everywhere(name: &str, before: &'static str) {
+    let subject = Subject::start(name, &[]);
+    subject.create("it", "text/plain").await;
+    subject.append("it", "text/plain", b"there").await;
+    let held = subject.holding();
+    beside(&subject, async {
+        for (what, whole) in exchanges() {
+            let cuts = (0..whole.len()).flat_map(|cut| [(cut, false), (cut, true)]);
+            let cutting = stream::iter(cuts).for_each_concurrent(16, |(cut, ends_by_reset)| {
+                cut_off(&subject, before, &whole[..cut], ends_by_reset)
+            });
+            cutting.await;
+            assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000005"), "{what} was cut and yet done");
+            assert_eq!(subject.tail("new").await, None, "{what} was cut and yet done");
+        }
+    })
+    .await;
+    subject.comes_back(held, 12, 100).await;
+    assert!(!subject.logged().contains("panic"), "{}", subject.logged());
+}
+
+#[tokio::test]
+async fn a_first_request_that_is_cut_anywhere_does_nothing() {
+    cut_everywhere("cut-first", "").await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_anywhere_after_a_poll_does_nothing() {
+    cut_everywhere("cut-after-poll", "GET /v1/stream/it?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_anywhere_after_a_long_poll_does_nothing() {
+    let before = "GET /v1/stream/it?offset=-1&live=long-poll HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    cut_everywhere("cut-after-long-poll", before).await;
+}
+
+/// Sends `first`, then `more` again and again: a server that takes 64 MiB of it would take anything.
+///
+/// - Returns the status of what is answered, if anything is, and whether the server ended it.
+async fn endless(subject: &Subject, first: &str, more: &str) -> (Option<u16>, bool) {
+    let piece = more.repeat((64 << 10) / more.len());
+    let mut wire = Wire::open(subject.address()).await;
+    let mut taken = wire.try_send(first).await;
+    for _ in 0..(64 << 20) / piece.len() {
+        taken = taken && wire.try_send(&piece).await;
+    }
+    if taken {
+        return (None, false);
+    }
+    // A reset may have thrown away what was answered.
+    (wire.try_answer().await.map(|answer| answer.status), true)
+}
+
+#[tokio::test]
+#[ignore = "fails today: 64 MiB of chunk lengths, chunk extensions or trailers are taken"]
+async fn parts_of_requests_that_never_end_are_given_up() {
+    let subject = Subject::start("endless", &[]);
+    subject.create("it", "text/plain").await;
+    let chunked = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
+                   Transfer-Encoding: chunked\r\n\r\n";
+    let before = subject.holding();
+    let cases = [
+        ("empty lines before a request", String::new(), "\r\n"),
+        ("a method", String::new(), "A"),
+        ("a target", "GET /".to_owned(), "a"),
+        ("a version", "GET / HTTP/1.1".to_owned(), "1"),
+        ("a field's name", "GET / HTTP/1.1\r\n".to_owned(), "a"),
+        ("a field's value", "GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_owned(), "a"),
+        ("fields", "GET / HTTP/1.1\r\nHost: localhost\r\n".to_owned(), "X: y\r\n"),
+        ("digits of a chunk's length", chunked.to_owned(), "0"),
+        ("a chunk's extension", format!("{chunked}1;"), "a"),
+        (
+            "chunks' extensions",
+            chunked.to_owned(),
+            "1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nx\r\n",
+        ),
+        ("a trailer's value", format!("{chunked}1\r\na\r\n0\r\nX: "), "a"),
+        ("trailers", format!("{chunked}1\r\na\r\n0\r\n"), "X: y\r\n"),
+    ];
+    let mut faults = Vec::new();
+    beside(&subject, async {
+        for (what, first, more) in &cases {
+            // First on a new connection, then after a poll on the same one.
+            let (status, ended) = endless(&subject, first, more).await;
+            if !ended || status.is_some_and(|status| !(400..500).contains(&status)) {
+                faults.push(format!("{what}: {status:?}, ended: {ended}"));
+            }
+        }
+    })
+    .await;
+    assert!(faults.is_empty(), "expected a refusal and the end:\n{}", faults.join("\n"));
+    assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000000"));
+    subject.comes_back(before, 12, 100).await;
+}
+
+#[tokio::test]
+#[ignore = "fails today: 431 without a body"]
+async fn many_fields_are_431_with_a_problem_document() {
+    let subject = Subject::start("fields", &[]);
+    subject.create("it", "text/plain").await;
+    for count in [200, 1_000, 3_000] {
+        for later in [false, true] {
+            let mut wire = Wire::open(subject.address()).await;
+            if later {
+                wire.send(get("/v1/stream/it", "")).await;
+                wire.answer().await;
+            }
+            wire.send(get("/v1/stream/it", &"X: y\r\n".repeat(count))).await;
+            let answer = wire.answer().await;
+            // Two hundred short ones fit into the limit of bytes.
+            let expected = if count == 200 { [200, 431] } else { [431, 431] };
+            assert!(expected.contains(&answer.status), "{count} fields: {answer:?}");
+            if answer.status != 200 {
+                assert_eq!(answer.fault_as_problem(), None, "{count} fields");
+            }
+        }
+    }
+}

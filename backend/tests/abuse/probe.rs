@@ -1,0 +1,79 @@
+//! Another client, which behaves: it appends, polls and long-polls on connections of its own, and is always answered.
+
+use super::subject::{Subject, get, post};
+use super::wire::Wire;
+use std::cell::Cell;
+
+/// The stream that it works on.
+const NAME: &str = "probe";
+
+/// Three connections that stay open: one appends, one polls, one waits for what is appended.
+#[derive(Debug)]
+struct Probe {
+    writer: Wire,
+    poller: Wire,
+    waiter: Wire,
+    tail: String,
+    rounds: u64,
+}
+
+impl Probe {
+    async fn open(subject: &Subject) -> Self {
+        let tail = match subject.tail(NAME).await {
+            Some(tail) => tail,
+            None => {
+                subject.create(NAME, "text/plain").await;
+                subject.tail(NAME).await.expect("the stream was created")
+            }
+        };
+        let address = subject.address();
+        let (writer, poller, waiter) =
+            (Wire::open(address).await, Wire::open(address).await, Wire::open(address).await);
+        Self { writer, poller, waiter, tail, rounds: 0 }
+    }
+
+    /// An append that is acknowledged, read by a poll, and delivered to a long-poll.
+    async fn round(&mut self) {
+        let body = format!("round {}", self.rounds);
+        let from = std::mem::take(&mut self.tail);
+        self.waiter.send(get(&format!("/v1/stream/{NAME}?offset={from}&live=long-poll&hold=60"), "")).await;
+        self.writer.send(post(NAME, "text/plain", "", body.as_bytes())).await;
+        let appended = self.writer.answer().await;
+        assert_eq!(appended.status, 204, "the probe's append: {appended:?}");
+        self.poller.send(get(&format!("/v1/stream/{NAME}?offset={from}"), "")).await;
+        for (what, wire) in [("poll", &mut self.poller), ("long-poll", &mut self.waiter)] {
+            let answer = wire.answer().await;
+            assert_eq!((answer.status, answer.text()), (200, body.clone()), "the probe's {what}: {answer:?}");
+        }
+        self.tail = appended.header("stream-next-offset").expect("where the stream ends").to_owned();
+        self.rounds += 1;
+    }
+}
+
+/// Runs `abuse` beside a client that is answered before, all the while, and afterwards, on connections that it has and on
+/// new ones.
+///
+/// - Returns what `abuse` returns; its connections should be gone by then if they take all places.
+pub(crate) async fn beside<T>(subject: &Subject, abuse: impl Future<Output = T>) -> T {
+    let mut probe = Probe::open(subject).await;
+    probe.round().await;
+    let is_over = Cell::new(false);
+    let abusing = async {
+        let outcome = abuse.await;
+        is_over.set(true);
+        outcome
+    };
+    let probing = async {
+        while !is_over.get() {
+            probe.round().await;
+            // Others shall get to work, too.
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        probe.round().await;
+    };
+    let (outcome, ()) = tokio::join!(abusing, probing);
+    println!("the probe was answered {} times", probe.rounds);
+    drop(probe);
+    Probe::open(subject).await.round().await;
+    outcome
+}

@@ -1,0 +1,157 @@
+//! The server under test: the real binary in a process of its own, and what that process holds.
+
+use super::process::{DEADLINE, Place, Server, Start};
+use super::wire::{Answer, Wire, until};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A running server with small limits, on a free port; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    place: Place,
+    server: Option<Server>,
+}
+
+/// What a process holds at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holding {
+    /// Resident memory, in MiB.
+    pub(crate) memory_mib: u64,
+    /// Open files.
+    pub(crate) files: usize,
+}
+
+impl Subject {
+    /// With streams in memory.
+    ///
+    /// - `name`: the test's.
+    /// - `flags`: further arguments of `tailwater serve`.
+    pub(crate) fn start(name: &str, flags: &[&str]) -> Self {
+        Self::spawn(name, "memory", flags, &[])
+    }
+
+    /// With streams on disk, synced before anything is acknowledged.
+    pub(crate) fn on_disk(name: &str, flags: &[&str]) -> Self {
+        Self::spawn(name, "disk", flags, &[])
+    }
+
+    /// - `through`: a program with its arguments that runs the server.
+    pub(crate) fn spawn(name: &str, store: &'static str, flags: &[&str], through: &[&str]) -> Self {
+        let place = Place::new(&format!("abuse-{name}"));
+        let mut start = Start { store, ..Start::on_disk() };
+        start.more.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        start.through = through.iter().map(|word| (*word).to_owned()).collect();
+        let mut server = Server::spawn(&place, &start);
+        server.ready().unwrap_or_else(|wrong| panic!("{wrong}\n{}", place.last_words()));
+        Self { place, server: Some(server) }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.place.port))
+    }
+
+    /// Everything that the server has logged.
+    pub(crate) fn logged(&self) -> String {
+        std::fs::read_to_string(&self.place.log).unwrap()
+    }
+
+    /// What the process holds now.
+    pub(crate) fn holding(&self) -> Holding {
+        let id = self.server.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the server still runs");
+        let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        let files = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count();
+        Holding { memory_mib: kib >> 10, files }
+    }
+
+    /// Waits until the process holds at most `files` and `memory_mib` more than `before`.
+    pub(crate) async fn comes_back(&self, before: Holding, files: usize, memory_mib: u64) {
+        let mut last = self.holding();
+        let is_back =
+            |now: Holding| now.files <= before.files + files && now.memory_mib <= before.memory_mib + memory_mib;
+        let looking = async {
+            while !is_back(last) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                last = self.holding();
+            }
+        };
+        let in_time = tokio::time::timeout(DEADLINE, looking).await.is_ok();
+        println!("before {before:?}, afterwards {last:?}");
+        assert!(in_time, "{before:?} became {last:?}, expected at most {files} files and {memory_mib} MiB more");
+    }
+
+    /// Sends one request on a connection of its own and reads the answer, whose status is the caller's business.
+    pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut wire = Wire::open(self.address()).await;
+        wire.send(request.as_ref()).await;
+        if request.as_ref().starts_with(b"HEAD ") { wire.answer_to_head().await } else { wire.answer().await }
+    }
+
+    /// Creates a stream.
+    pub(crate) async fn create(&self, name: &str, content_type: &str) {
+        let request = format!(
+            "PUT /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: 0\r\n\r\n"
+        );
+        let answer = self.ask(request).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+
+    /// Appends to a stream, and says where it then ends.
+    pub(crate) async fn append(&self, name: &str, content_type: &str, body: &[u8]) -> String {
+        let answer = self.ask(post(name, content_type, "", body)).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+        answer.header("stream-next-offset").unwrap().to_owned()
+    }
+
+    /// Closes a stream.
+    pub(crate) async fn close(&self, name: &str) {
+        let answer = self.ask(post(name, "text/plain", "Stream-Closed: true\r\n", b"")).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+    }
+
+    /// Where a stream ends; `None` when there is no such stream.
+    pub(crate) async fn tail(&self, name: &str) -> Option<String> {
+        let answer = self.ask(format!("HEAD /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        (answer.status == 200).then(|| answer.header("stream-next-offset").unwrap().to_owned())
+    }
+
+    /// Waits until so many readers of a stream are counted.
+    pub(crate) async fn readers(&self, name: &str, count: usize) {
+        until(&format!("{count} readers of {name}"), async || {
+            let answer = self.ask(get(&format!("/v1/streams/{name}"), "")).await;
+            let details: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            (details["readers"].as_array().map(Vec::len) == Some(count)).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        self.server = None;
+        if std::thread::panicking() {
+            println!("the server said last:\n{}", self.place.last_words());
+        } else {
+            self.place.remove();
+        }
+    }
+}
+
+/// A GET.
+///
+/// - `target`: path and query.
+/// - `fields`: further header fields, each with its line end.
+pub(crate) fn get(target: &str, fields: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")
+}
+
+/// A POST to a stream, whole.
+pub(crate) fn post(name: &str, content_type: &str, fields: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n{fields}\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
