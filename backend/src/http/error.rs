@@ -260,6 +260,7 @@ fn fork_class(error: &ForkError) -> Class {
 pub(super) fn store_class(error: &StoreError) -> Class {
     match error {
         StoreError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "#full", "The store is full"),
+        StoreError::TooLong { .. } => (StatusCode::BAD_REQUEST, "#too-long", "A name is too long to be kept"),
         StoreError::OutOfStep => (StatusCode::SERVICE_UNAVAILABLE, "#out-of-step", "An earlier append failed"),
         StoreError::NoStream => NO_STREAM,
         StoreError::Trimmed { .. } => GONE,

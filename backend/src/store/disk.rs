@@ -10,6 +10,7 @@
 //! | `disk/sweep.rs` | removes what was deleted or trimmed, in the background |
 //! | `disk/space.rs` | room on the medium |
 //! | `disk/codec.rs`, `disk/engine.rs` | what keys and values look like, and the engine that keeps them |
+//! | `disk/health.rs` | whether it can still write; a panic ends that with a reason |
 //! | `disk/faults.rs` | faults on request, for tests |
 //!
 //! One commit holds the messages, the marks that later appends are checked against, closure, creation and deletion. It is
@@ -21,6 +22,7 @@ mod cold;
 mod commit;
 mod engine;
 mod faults;
+mod health;
 mod hot;
 mod journal;
 mod open;
@@ -45,6 +47,7 @@ use engine::Engine;
 use faults::Faults;
 use futures_util::FutureExt;
 use futures_util::future::lazy;
+use health::Health;
 use hot::{Hot, Look, Stream, Streams};
 use open::Directory;
 use queue::{Queue, Wanted};
@@ -153,6 +156,7 @@ impl DiskStore {
     }
 
     fn start(&self, options: &DiskOptions, faults: Arc<Faults>) -> Result<(), OpenError> {
+        let health = Arc::<Health>::default();
         let committer = Committer {
             engine: Arc::clone(&self.engine),
             streams: Arc::clone(&self.streams),
@@ -164,14 +168,16 @@ impl DiskStore {
             hot: Hot::new(options.hot_max),
             room: Room::new(self.directory.path(), options.reserve),
             sync_by: None,
-            broken: None,
+            health: Arc::clone(&health),
         };
         let (engine, streams, sweeps) = (Arc::clone(&self.engine), Arc::clone(&self.streams), Arc::clone(&self.sweeps));
         let path = self.directory.path().to_owned();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         threads.push(named("committer").spawn(move || committer.run()).map_err(OpenError::Thread)?);
-        let sweeper = named("sweeper").spawn(move || sweep::run(&engine, &streams, &sweeps, &faults, &path));
+        let sweeper = named("sweeper").spawn(move || {
+            health.watch(|| sweep::run(&engine, &streams, &sweeps, &faults, &path));
+        });
         threads.push(sweeper.map_err(OpenError::Thread)?);
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::super::StoreError;
 use super::SyncMode;
 use super::engine::{Engine, EngineError};
 use super::faults::{Faults, Point};
+use super::health::Health;
 use super::hot::{Hot, Streams};
 use super::queue::{Queue, Taken, Waiting, Wanted};
 use super::space::Room;
@@ -35,8 +36,7 @@ pub(super) struct Committer {
     pub(super) room: Room,
     /// When what was committed must be durable; `None` when everything is, or need not be.
     pub(super) sync_by: Option<Instant>,
-    /// Why nothing can be written any more.
-    pub(super) broken: Option<String>,
+    pub(super) health: Arc<Health>,
 }
 
 /// What the store has done since it opened.
@@ -50,67 +50,79 @@ pub struct Counts {
 
 impl Committer {
     /// Commits until the queue is closed and empty; then makes everything durable.
+    ///
+    /// A panic on the way ends all writing, but not this: whoever waits and whoever comes is told the reason.
     pub(super) fn run(mut self) {
-        loop {
-            match self.queue.take(self.sync_by) {
-                Taken::Work(work) => self.turn(work),
-                Taken::Nothing => {}
-                Taken::End => break,
-            }
-            if self.sync_by.is_some_and(|by| Instant::now() >= by) {
-                self.sync_late();
-            }
-        }
-        if self.broken.is_none() {
-            self.sync_late();
+        let health = Arc::clone(&self.health);
+        while health.watch(|| self.step()).unwrap_or(true) {}
+        if health.refusal().is_none() {
+            health.watch(|| self.sync_late());
         }
     }
 
-    fn turn(&mut self, work: Vec<Waiting>) {
-        let mut stage = Stage::new(&self.streams, &mut self.room);
-        let mut outcomes = Vec::with_capacity(work.len());
-        for Waiting { wanted, done, .. } in work {
-            let outcome = match (wanted, &self.broken) {
-                (Wanted::Refused(error), _) => Err(error),
-                (_, Some(reason)) => Err(StoreError::Unwritable(reason.clone())),
-                (Wanted::Change(commit), None) => stage.add(commit),
-                (Wanted::Note(key, value), None) => {
-                    stage.note(key, value.as_ref());
-                    Ok(())
-                }
-            };
-            outcomes.push((done, outcome));
+    /// Waits for something to do and does it; `false` when nothing will come any more.
+    fn step(&mut self) -> bool {
+        match self.queue.take(self.sync_by) {
+            Taken::Work(work) => self.turn(work),
+            Taken::Nothing => {}
+            Taken::End => return false,
         }
-        let mut failure = None;
-        if let Some(batch) = stage.batch(&self.engine) {
+        if self.sync_by.is_some_and(|by| Instant::now() >= by) {
+            self.sync_late();
+        }
+        true
+    }
+
+    fn turn(&mut self, work: Vec<Waiting>) {
+        let (wanted, waiting): (Vec<_>, Vec<_>) =
+            work.into_iter().map(|Waiting { wanted, done, .. }| (wanted, done)).unzip();
+        let health = Arc::clone(&self.health);
+        let outcomes = health.watch(|| self.outcomes(wanted));
+        let mut outcomes = outcomes.into_iter().flatten();
+        for done in waiting {
+            let outcome = outcomes.next().unwrap_or_else(|| health.refusal().map_or(Ok(()), Err));
+            health.watch(|| done(outcome));
+        }
+    }
+
+    /// Commits what is wanted, as far as it is allowed; what becomes of each, in the same order.
+    fn outcomes(&mut self, work: Vec<Wanted>) -> Vec<Result<(), StoreError>> {
+        let mut stage = Stage::new(&self.streams, &mut self.room);
+        let mut outcomes: Vec<_> = work
+            .into_iter()
+            .map(|wanted| match (wanted, self.health.refusal()) {
+                (Wanted::Refused(error), _) | (_, Some(error)) => Err(error),
+                (Wanted::Change(commit), None) => stage.add(commit),
+                (Wanted::Note(key, value), None) => stage.note(key, value.as_ref()),
+            })
+            .collect();
+        let failure = stage.batch(&self.engine).and_then(|batch| {
             let write = Write { engine: &self.engine, faults: &self.faults, counts: &self.counts, sync: self.sync };
             match write.write(batch) {
-                Ok(()) if self.sync.promised_within().is_some() => {
+                Ok(()) => {
                     let by = self.sync.promised_within().map(|within| Instant::now() + within);
                     self.sync_by = self.sync_by.or(by);
+                    None
                 }
-                Ok(()) => {}
-                Err(Failed::Busy(reason)) => failure = Some(StoreError::Unwritable(reason)),
+                Err(Failed::Busy(reason)) => Some(StoreError::Unwritable(reason)),
                 Err(Failed::Broken(error)) => {
-                    let reason = format!("{error}. What is there can be read; restart the server to write again");
-                    tracing::error!("the disk store can't write any more: {reason}");
-                    failure = Some(StoreError::Unwritable(reason.clone()));
-                    self.broken = Some(reason);
+                    self.health.end_writing(&error.to_string());
+                    self.health.refusal()
                 }
             }
-        }
-        if failure.is_none() {
-            stage.publish(&mut self.hot, &self.sweeps);
+        });
+        match failure {
+            None => stage.publish(&mut self.hot, &self.sweeps),
+            Some(failure) => {
+                for outcome in &mut outcomes {
+                    *outcome = outcome.clone().and(Err(failure.clone()));
+                }
+            }
         }
         if self.room.is_short {
             self.sweeps.want_room();
         }
-        for (done, outcome) in outcomes {
-            done(match &failure {
-                Some(failure) => outcome.and(Err(failure.clone())),
-                None => outcome,
-            });
-        }
+        outcomes
     }
 
     /// Makes durable what was promised to be so later.
@@ -119,10 +131,7 @@ impl Committer {
         self.counts.syncs.fetch_add(1, Ordering::Relaxed);
         let synced = self.faults.pass(Point::BeforeSync).and_then(|()| self.engine.sync());
         if let Err(error) = synced.and_then(|()| self.faults.pass(Point::AfterSync)) {
-            let reason =
-                format!("{error}. The last commits may not outlive this machine; restart the server to write again");
-            tracing::error!("the disk store could not sync: {reason}");
-            self.broken.get_or_insert(reason);
+            self.health.end_writing(&format!("{error}. The last commits may not outlive this machine"));
         }
     }
 }

@@ -3,12 +3,12 @@
 use super::super::page::{LONG, Page, distance};
 use super::super::{StoreError, StreamId};
 use super::codec::{self, Damage, Fact, Space};
+use super::health::caught;
 use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy};
 use fjall::{AbstractTree, Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use tailwater_protocol::Offset;
@@ -24,6 +24,10 @@ const TABLE_BYTES: u64 = 8 << 20;
 const BLOCK_BYTES: u32 = 16 << 10;
 /// Bytes of blocks kept in memory; pages put together from them are kept in `cold.rs`.
 const CACHE_BYTES: u64 = 32 << 20;
+/// The longest key and value that the engine takes; a key has at least one byte. Of a value, what is put around its content is
+/// left out of the count.
+const KEY_BYTES_MAX: usize = u16::MAX as usize;
+const VALUE_BYTES_MAX: usize = u32::MAX as usize - 1_024;
 /// Full memtables and unmerged tables from which on changes wait. The engine itself stops at 4 and 30, but without asking
 /// whether the threads that would free it are still alive.
 const SEALED_MAX: usize = 2;
@@ -287,9 +291,29 @@ fn unreadable(error: fjall::Error) -> StoreError {
 
 /// Runs something of the engine, which panics where it meets bytes that it did not expect.
 pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(EngineError(format!("the engine found what it did not expect: {}", text.unwrap_or_default())))
-    })
+    caught(run).unwrap_or_else(|text| Err(EngineError(format!("the engine found what it did not expect: {text}"))))
+}
+
+/// Whether the engine takes a key: it panics where it does not.
+///
+/// - `what`: whose key it is, as the client knows it.
+///
+/// # Errors
+/// [`StoreError::TooLong`].
+pub(super) fn check_key(what: &'static str, key: &[u8]) -> Result<(), StoreError> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(StoreError::TooLong { what, bytes: key.len() as u64, limit: KEY_BYTES_MAX as u64 });
+    }
+    Ok(())
+}
+
+/// Whether the engine takes a value of so many bytes.
+///
+/// # Errors
+/// [`StoreError::TooLong`].
+pub(super) fn check_value(what: &'static str, bytes: usize) -> Result<(), StoreError> {
+    if bytes > VALUE_BYTES_MAX {
+        return Err(StoreError::TooLong { what, bytes: bytes as u64, limit: VALUE_BYTES_MAX as u64 });
+    }
+    Ok(())
 }
