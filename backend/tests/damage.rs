@@ -156,6 +156,12 @@ async fn try_damages(place: &Place, known: &Known, trials: u64, random: &mut Sma
         });
         assert!(!copy.last_words().contains("panicked"), "{}: {what}\n{}", file.display(), copy.last_words());
         assert!(trial > 0 || outcome == "served everything", "without damage: {outcome}\n{}", copy.last_words());
+        assert_ne!(
+            outcome,
+            "served a beginning",
+            "{}: {what}: what was acknowledged went without a word",
+            file.display()
+        );
         *outcomes.entry(outcome).or_default() += 1;
     }
     println!("damage: {trials} damages to {} files: {outcomes:?}", all.len());

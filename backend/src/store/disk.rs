@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `disk/open.rs` | the directory: whose it is, its lock, its version, its making |
 //! | `disk/journal.rs`, `disk/tables.rs` | look the engine's files over before the engine reads them |
+//! | `disk/synced.rs` | how far the journal is known to be on the medium |
 //! | `disk/recover.rs` | what is known of every stream when the store opens |
 //! | `disk/queue.rs`, `disk/commit.rs`, `disk/stage.rs` | group commit: what waits, who writes it, one commit in the making |
 //! | `disk/hot.rs`, `disk/cold.rs` | where streams stand, and the latest appends in memory; older ones that were just read |
@@ -31,6 +32,7 @@ mod recover;
 mod space;
 mod stage;
 mod sweep;
+mod synced;
 mod tables;
 #[cfg(test)]
 mod tests;

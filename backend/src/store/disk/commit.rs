@@ -56,7 +56,10 @@ impl Committer {
         let health = Arc::clone(&self.health);
         while health.watch(|| self.step()).unwrap_or(true) {}
         if health.refusal().is_none() {
-            health.watch(|| self.sync_late());
+            health.watch(|| {
+                self.sync_late();
+                self.engine.sync_note();
+            });
         }
     }
 

@@ -4,13 +4,14 @@ use super::super::page::{LONG, Page, distance};
 use super::super::{StoreError, StreamId};
 use super::codec::{self, Damage, Fact, Space};
 use super::health::caught;
+use super::synced::{Position, SyncedNote};
 use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy};
 use fjall::{AbstractTree, Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use std::fmt;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tailwater_protocol::Offset;
 
 /// Bytes of journal after which what it holds must rest in tables: it is what an opening reads again, about a second's worth.
@@ -45,6 +46,10 @@ pub(super) struct Engine {
     pub(super) data: Keyspace,
     pub(super) facts: Keyspace,
     pub(super) notes: Keyspace,
+    path: PathBuf,
+    /// Where the last commit lies; held while one is written.
+    reached: Mutex<Position>,
+    synced: OnceLock<SyncedNote>,
 }
 
 impl fmt::Debug for Engine {
@@ -83,7 +88,9 @@ impl Engine {
     }
 
     /// Opens the database in `path`, which must be one.
-    pub(super) fn open(path: &Path) -> Result<Self, EngineError> {
+    ///
+    /// - `reached`: where its last commit lies.
+    pub(super) fn open(path: &Path, reached: Position) -> Result<Self, EngineError> {
         guarded(|| {
             let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
             let db = Database::builder(path)
@@ -95,8 +102,15 @@ impl Engine {
                 return Err(EngineError(format!("its part `{missing}` is missing")));
             }
             let [data, facts, notes] = SPACES.map(|name| db.keyspace(name, || options(name)));
-            Ok(Self { data: data?, facts: facts?, notes: notes?, db })
+            let (path, reached) = (path.to_owned(), Mutex::new(reached));
+            Ok(Self { data: data?, facts: facts?, notes: notes?, db, path, reached, synced: OnceLock::new() })
         })
+    }
+
+    /// Notes from now on how far it is synced.
+    pub(super) fn note_in(&self, note: SyncedNote) {
+        // Only whoever opened it does this.
+        let _second = self.synced.set(note);
     }
 
     /// Changes that take effect together, in memory and after a crash; given to the system when committed.
@@ -106,12 +120,37 @@ impl Engine {
 
     /// Commits a batch.
     pub(super) fn commit(&self, batch: OwnedWriteBatch) -> Result<(), EngineError> {
-        guarded(|| Ok(batch.commit()?))
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        // This commit's number is this one or a higher one, and no earlier commit's is.
+        let number = self.db.seqno();
+        guarded(|| Ok(batch.commit()?))?;
+        let journal = self.newest_journal(reached.journal);
+        // In which of the journals it lies is not known when there was a new one meanwhile.
+        *reached = Position { journal, number: if journal == reached.journal { number } else { 0 } };
+        Ok(())
+    }
+
+    /// The number of the journal that is written now; `last` is what it was before.
+    fn newest_journal(&self, last: u64) -> u64 {
+        let is_there = |number: &u64| self.path.join(format!("{number}.jnl")).try_exists().unwrap_or(false);
+        (last + 1..).take_while(is_there).last().unwrap_or(last)
     }
 
     /// Makes everything committed so far survive the machine.
     pub(super) fn sync(&self) -> Result<(), EngineError> {
-        guarded(|| Ok(self.db.persist(PersistMode::SyncData)?))
+        let reached = *self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        guarded(|| Ok(self.db.persist(PersistMode::SyncData)?))?;
+        if let Some(note) = self.synced.get() {
+            note.write(reached);
+        }
+        Ok(())
+    }
+
+    /// Makes durable what is noted of how far it is synced.
+    pub(super) fn sync_note(&self) {
+        if let Some(note) = self.synced.get() {
+            note.sync();
+        }
     }
 
     /// Whether tables wait to be written or merged faster than that gets done.

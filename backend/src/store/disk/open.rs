@@ -3,10 +3,12 @@
 use super::super::StoreError;
 use super::engine::{Engine, EngineError};
 use super::journal::{self, FilesError};
+use super::synced::SyncedNote;
 use super::tables;
+use rustix::fs::OFlags;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file that says what the directory is, and what it says.
@@ -17,6 +19,9 @@ const LOCK: &str = "lock";
 /// The engine's folder, and its name while it is made.
 const ENGINE: &str = "db";
 const ENGINE_UNFINISHED: &str = "db.new";
+
+/// The flag with which a symbolic link is not followed when it is opened.
+const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// Why a data directory can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -138,8 +143,12 @@ impl Directory {
             FilesError::Damaged(what) => self.damage(what),
         };
         tables::examine(&path.join("keyspaces")).map_err(unfit)?;
-        journal::examine(&path).map_err(unfit)?;
-        Engine::open(&path).map_err(|EngineError(what)| self.damage(what))
+        let synced = SyncedNote::read(&self.path).map_err(unfit)?;
+        let reached = journal::examine(&path, synced).map_err(unfit)?;
+        let engine = Engine::open(&path, reached).map_err(|EngineError(what)| self.damage(what))?;
+        // The engine has synced what it found.
+        engine.note_in(SyncedNote::open(&self.path, reached).map_err(failed)?);
+        Ok(engine)
     }
 
     /// Makes it under another name first: a crash on the way leaves nothing that looks like one.
@@ -193,6 +202,20 @@ fn write_mark(path: &Path) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&unfinished, path.join(MARK))?;
     sync_folder(path)
+}
+
+/// Makes a file that is not there yet, for its owner only.
+pub(super) fn make_file(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Opens a file of ours for reading and writing; a link is not followed.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(NO_FOLLOW).open(path)
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
