@@ -196,6 +196,7 @@ impl Refusal {
             Self::TooManyReaders { .. }
             | Self::Append(AppendError::Store(StoreError::OutOfStep | StoreError::Unwritable(_)))
             | Self::Create(CreateError::Store(StoreError::Unwritable(_)))
+            | Self::Read(ReadError::Store(StoreError::Unreadable(_)))
             | Self::Store(StoreError::Unwritable(_)) => {
                 response.insert_header((RETRY_AFTER, "1"));
             }
@@ -267,6 +268,7 @@ pub(super) fn store_class(error: &StoreError) -> Class {
         StoreError::Unwritable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "#unwritable", "The store can't take changes now")
         }
+        StoreError::Unreadable(_) => (StatusCode::SERVICE_UNAVAILABLE, "#unreadable", "Stored data can't be read now"),
         StoreError::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "#damaged", "Stored data is damaged"),
         StoreError::InsideMessage(_) => OFFSET,
     }

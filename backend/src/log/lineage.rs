@@ -113,6 +113,7 @@ impl Log {
             other @ (StoreError::Full { .. }
             | StoreError::TooLong { .. }
             | StoreError::Unwritable(_)
+            | StoreError::Unreadable(_)
             | StoreError::Damaged(_)) => ReadError::Store(other),
         }
     }

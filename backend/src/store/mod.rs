@@ -201,6 +201,9 @@ pub enum StoreError {
     /// The store can't take changes now: it is busy, its medium is read-only, or a write failed. What is there can be read.
     #[error("the store can't take changes now: {0}")]
     Unwritable(String),
+    /// The system refused to read what is there, and may not refuse it later.
+    #[error("stored data can't be read now: {0}")]
+    Unreadable(String),
     /// What the medium holds is not what was written; it is not served.
     #[error("stored data is damaged: {0}")]
     Damaged(String),

@@ -108,13 +108,19 @@ mod planned {
             match (before, plan.strike) {
                 (Ok(1), Strike::Abort) => std::process::abort(),
                 (Ok(1), Strike::Panic) => panic!("planned fault at {point:?}"),
-                (Ok(1), Strike::Error) => Err(EngineError(format!("planned fault at {point:?}"))),
+                (Ok(1), Strike::Error) => Err(point.error()),
                 _ => Ok(()),
             }
         }
     }
 
     impl Point {
+        /// As if the medium had failed here. Once something was written, nobody knows how far that came.
+        fn error(self) -> EngineError {
+            let what = format!("planned fault at {self:?}");
+            if self == Self::BeforeWrite { EngineError::Passing(what) } else { EngineError::Lasting(what) }
+        }
+
         fn named(name: &str) -> Option<Self> {
             match name {
                 "before_write" => Some(Self::BeforeWrite),

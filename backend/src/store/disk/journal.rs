@@ -40,11 +40,12 @@ impl From<io::Error> for FilesError {
 /// Looks over all journals in `folder`; cuts off an unfinished commit at the end of what was written.
 ///
 /// - `synced`: what must be there, if that is known.
+/// - `undo_from`: commits with this number and higher ones have failed, and are cut off as if they were unfinished.
 /// - Returns the last journal, and the number of its last commit: 0 where it has none.
 ///
 /// # Errors
 /// [`FilesError::Damaged`]; then nothing was changed.
-pub(super) fn examine(folder: &Path, synced: Option<Position>) -> Result<Position, FilesError> {
+pub(super) fn examine(folder: &Path, synced: Option<Position>, undo_from: Option<u64>) -> Result<Position, FilesError> {
     let journals = journals(folder)?;
     let mut last = Position::default();
     let mut number = 0;
@@ -54,7 +55,7 @@ pub(super) fn examine(folder: &Path, synced: Option<Position>) -> Result<Positio
         if let Some(before) = unfinished.as_ref().filter(|_| written(&bytes).is_some()) {
             return Err(FilesError::Damaged(format!("the journal {}, which later journals follow", before.place())));
         }
-        let (end, reached) = whole_commits(&bytes, number);
+        let (end, reached) = whole_commits(&bytes, number, undo_from);
         last = Position { journal: *journal, number: if end > 0 { reached } else { 0 } };
         number = reached;
         if let Some(synced) = synced.filter(|synced| synced.journal == *journal && last.number < synced.number) {
@@ -65,7 +66,7 @@ pub(super) fn examine(folder: &Path, synced: Option<Position>) -> Result<Positio
         let rest = &bytes[end..];
         if let Some(written) = written(rest) {
             let found = Unfinished { path, end, written };
-            if let Some(next) = later_commit(rest) {
+            if let Some(next) = later_commit(rest).filter(|_| !is_undone(rest, undo_from)) {
                 let (place, next) = (found.place(), end + next);
                 return Err(FilesError::Damaged(format!("the journal {place}; whole commits follow from byte {next}")));
             }
@@ -118,10 +119,12 @@ fn journals(folder: &Path) -> Result<BTreeMap<u64, PathBuf>, FilesError> {
     Ok(journals)
 }
 
-/// Where the run of whole commits ends that `bytes` begin with, and the number of the last of them.
-fn whole_commits(bytes: &[u8], before: u64) -> (usize, u64) {
+/// Where the run of whole commits ends that `bytes` begin with, and the number of the last of them. Commits from `undo_from` on
+/// do not count.
+fn whole_commits(bytes: &[u8], before: u64, undo_from: Option<u64>) -> (usize, u64) {
     let (mut end, mut number) = (0, before);
-    while let Some((length, next)) = commit(&bytes[end..]).filter(|(_, next)| *next > number || number == 0) {
+    let counts = |next: u64, number: u64| (next > number || number == 0) && undo_from.is_none_or(|undo| next < undo);
+    while let Some((length, next)) = commit(&bytes[end..]).filter(|(_, next)| counts(*next, number)) {
         (end, number) = (end + length, next);
     }
     (end, number)
@@ -138,6 +141,11 @@ fn later_commit(bytes: &[u8]) -> Option<usize> {
         at += length;
     }
     None
+}
+
+/// Whether `bytes` begin with a whole commit that has failed: all that follows it has, too.
+fn is_undone(bytes: &[u8], undo_from: Option<u64>) -> bool {
+    commit(bytes).zip(undo_from).is_some_and(|((_, number), undo)| number >= undo)
 }
 
 /// The length and number of the whole commit that `bytes` begin with.
@@ -260,7 +268,7 @@ mod tests {
         for length in 1..last.len() {
             for zeros in [0, 9_000] {
                 let folder = folder(&[&whole[..], &last[..length], &vec![0; zeros]].concat());
-                let seen = examine(folder.path(), None);
+                let seen = examine(folder.path(), None, None);
                 assert!(seen.is_ok(), "cut at {length} of {}: {seen:?}", last.len());
                 assert_eq!(journal(&folder), whole, "cut at {length}");
             }
@@ -282,7 +290,7 @@ mod tests {
         let whole = commit_of(3, &[b"kept"]);
         let torn = commit_of(4, &[&forged, b"lost"]);
         let folder = folder(&[&whole[..], &torn[..torn.len() - 20]].concat());
-        assert!(examine(folder.path(), None).is_ok());
+        assert!(examine(folder.path(), None, None).is_ok());
         assert_eq!(journal(&folder), whole);
     }
 
@@ -294,7 +302,7 @@ mod tests {
             let mut bytes = all.clone();
             bytes[place] ^= 1;
             let folder = folder(&bytes);
-            match examine(folder.path(), None) {
+            match examine(folder.path(), None, None) {
                 Err(FilesError::Damaged(what)) => assert!(what.contains("0.jnl"), "{what}"),
                 // Numbers are not part of the checksum.
                 Ok(_) if (5..13).contains(&(place - first.len())) => {}
@@ -304,7 +312,7 @@ mod tests {
             }
             assert_eq!(fs::write(folder.path().join("0.jnl"), &bytes).ok(), Some(()));
             let synced = Some(Position { journal: 0, number: 5 });
-            let seen = examine(folder.path(), synced);
+            let seen = examine(folder.path(), synced, None);
             let is_number = (5..13).contains(&(place - first.len()));
             assert!(matches!(seen, Err(FilesError::Damaged(_))) || is_number, "byte {place}: {seen:?}");
         }
@@ -331,20 +339,35 @@ mod tests {
             (&both, at(1, 0), false),
         ] {
             let folder = folder(bytes);
-            let seen = examine(folder.path(), synced);
+            let seen = examine(folder.path(), synced, None);
             assert_eq!(seen.is_ok(), is_whole, "{} bytes, {synced:?}: {seen:?}", bytes.len());
             assert!(is_whole || journal(&folder) == bytes, "what is damaged is left alone");
         }
         let folder = folder(&first);
         fs::write(folder.path().join("1.jnl"), &second).unwrap();
-        assert_eq!(examine(folder.path(), at(1, 5)).unwrap(), Position { journal: 1, number: 5 });
+        assert_eq!(examine(folder.path(), at(1, 5), None).unwrap(), Position { journal: 1, number: 5 });
         fs::write(folder.path().join("1.jnl"), [0; 100]).unwrap();
         // The last commit lies in an earlier journal, which may go before anything is written to this one.
-        assert_eq!(examine(folder.path(), at(0, 3)).unwrap(), Position { journal: 1, number: 0 });
+        assert_eq!(examine(folder.path(), at(0, 3), None).unwrap(), Position { journal: 1, number: 0 });
         fs::remove_file(folder.path().join("0.jnl")).unwrap();
-        assert!(examine(folder.path(), at(0, 3)).is_ok(), "its journal is gone, its content rests in tables");
+        assert!(examine(folder.path(), at(0, 3), None).is_ok(), "its journal is gone, its content rests in tables");
         fs::write(folder.path().join("3.jnl"), [0; 100]).unwrap();
-        assert!(examine(folder.path(), at(0, 3)).is_err(), "journals are numbered without gaps");
+        assert!(examine(folder.path(), at(0, 3), None).is_err(), "journals are numbered without gaps");
+    }
+
+    #[test]
+    fn commits_that_failed_are_cut_off() {
+        let all = [3, 4, 6].map(|number| commit_of(number, &[b"value"]));
+        for (undo, left) in [(7, 3), (6, 2), (5, 2), (4, 1), (3, 0), (0, 0)] {
+            let folder = folder(&all.concat());
+            let numbers = [0, 3, 4, 6];
+            let seen = examine(folder.path(), None, Some(undo)).unwrap();
+            assert_eq!(seen, Position { journal: 0, number: numbers[left] }, "from {undo}");
+            assert_eq!(journal(&folder), all[..left].concat(), "from {undo}");
+        }
+        let folder = folder(&all.concat());
+        let synced = Some(Position { journal: 0, number: 6 });
+        assert!(examine(folder.path(), synced, Some(6)).is_err(), "what was synced has not failed");
     }
 
     proptest::proptest! {
@@ -373,7 +396,7 @@ mod tests {
             let folder = folder(&[&whole[..], &last[..length], &vec![0; zeros]].concat());
             let number = commits.len() as u64;
             for noted in [None, Some(Position { journal: 0, number })] {
-                let seen = examine(folder.path(), noted);
+                let seen = examine(folder.path(), noted, None);
                 proptest::prop_assert_eq!(seen.ok(), Some(Position { journal: 0, number }));
                 let kept = journal(&folder);
                 proptest::prop_assert_eq!(&kept[..whole.len()], &whole[..]);
@@ -387,7 +410,7 @@ mod tests {
             bytes in proptest::collection::vec(proptest::prelude::prop_oneof![0_u8..5, proptest::prelude::any::<u8>()], 0..400),
         ) {
             let folder = folder(&bytes);
-            if examine(folder.path(), None).is_ok() {
+            if examine(folder.path(), None, None).is_ok() {
                 proptest::prop_assert!(bytes.starts_with(&journal(&folder)));
             }
         }

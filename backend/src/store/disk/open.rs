@@ -129,7 +129,9 @@ impl Directory {
     }
 
     /// Opens the engine, which is made when it is missing, once its files have been looked over.
-    pub(super) fn engine(&self) -> Result<Engine, OpenError> {
+    ///
+    /// - `undo_from`: commits with this number and higher ones have failed and are cut off.
+    pub(super) fn engine(&self, undo_from: Option<u64>) -> Result<Engine, OpenError> {
         let path = self.path.join(ENGINE);
         let failed = |reason| OpenError::Io { path: path.clone(), reason };
         if !path.try_exists().map_err(failed)? {
@@ -144,8 +146,11 @@ impl Directory {
         };
         tables::examine(&path.join("keyspaces")).map_err(unfit)?;
         let synced = SyncedNote::read(&self.path).map_err(unfit)?;
-        let reached = journal::examine(&path, synced).map_err(unfit)?;
-        let engine = Engine::open(&path, reached).map_err(|EngineError(what)| self.damage(what))?;
+        let reached = journal::examine(&path, synced, undo_from).map_err(unfit)?;
+        let engine = Engine::open(&path, reached).map_err(|error| match error {
+            EngineError::Passing(what) => failed(io::Error::other(what)),
+            EngineError::Lasting(what) => self.damage(what),
+        })?;
         // The engine has synced what it found.
         engine.note_in(SyncedNote::open(&self.path, reached).map_err(failed)?);
         Ok(engine)
@@ -159,7 +164,7 @@ impl Directory {
             Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(failed(reason)),
             _ => {}
         }
-        Engine::create(&unfinished).map_err(|EngineError(what)| failed(io::Error::other(what)))?;
+        Engine::create(&unfinished).map_err(|error| failed(io::Error::other(error.to_string())))?;
         fs::rename(&unfinished, path).map_err(failed)?;
         sync_folder(&self.path).map_err(failed)
     }

@@ -36,16 +36,16 @@ impl Sample {
             take(1, marked(number * 6, "[1,2,3]", number, number == 11));
             take(2, append(6 + number * 3, "33"));
             if flushes && number % 4 == 3 {
-                store.engine.data.rotate_memtable_and_wait().unwrap();
-                store.engine.facts.rotate_memtable_and_wait().unwrap();
+                store.current.get().unwrap().data.rotate_memtable_and_wait().unwrap();
+                store.current.get().unwrap().facts.rotate_memtable_and_wait().unwrap();
             }
         }
         take(2, Change::Trim { before: offset(12) });
         take(3, Change::Delete);
         take(2, append(42, "44"));
         if flushes {
-            store.engine.data.rotate_memtable_and_wait().unwrap();
-            store.engine.facts.rotate_memtable_and_wait().unwrap();
+            store.current.get().unwrap().data.rotate_memtable_and_wait().unwrap();
+            store.current.get().unwrap().facts.rotate_memtable_and_wait().unwrap();
         }
         drop(store);
         Self { directory, states: states.into_iter().map(Model::kept).collect() }

@@ -93,8 +93,8 @@ fn a_missing_part_is_damage_and_nothing_is_tidied_away() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = open(directory.path()).unwrap();
     commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
-    store.engine.data.rotate_memtable_and_wait().unwrap();
-    store.engine.facts.rotate_memtable_and_wait().unwrap();
+    store.current.get().unwrap().data.rotate_memtable_and_wait().unwrap();
+    store.current.get().unwrap().facts.rotate_memtable_and_wait().unwrap();
     drop(store);
     let db = directory.path().join("db");
     let mut parts = vec![db.join("version"), db.join("keyspaces")];
