@@ -3,6 +3,7 @@
 use crate::config::{Config, StoreKind};
 use crate::server;
 use crate::store::{DiskStore, OpenError};
+use rustix::fs::Mode;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -44,6 +45,8 @@ pub fn run(mut config: Config) -> Result<(), ServeError> {
         )
         .with_writer(io::stderr)
         .init();
+    // What the store makes is for its owner only, the engine's own files included.
+    let _before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let listener = TcpListener::bind(config.listen).map_err(|reason| ServeError::Listen {
         address: config.listen,
         advice: advice(&reason),

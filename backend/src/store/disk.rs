@@ -189,6 +189,14 @@ impl DiskStore {
         Ok(())
     }
 
+    /// Whether nobody but its owner can read what a data directory holds; one that is not there yet will be so.
+    ///
+    /// # Errors
+    /// [`OpenError::Exposed`], and [`OpenError::Io`] when that can't be known.
+    pub fn check_private(directory: &Path) -> Result<(), OpenError> {
+        open::check_private(directory)
+    }
+
     /// Files that an open store may have open at once.
     pub const FILES_MAX: usize = engine::FILES_MAX + 32;
 
