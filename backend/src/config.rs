@@ -24,6 +24,10 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_DATA_DIR", default_value = "tailwater-data", value_parser = path_value, value_name = "PATH")]
     pub data_dir: PathBuf,
 
+    /// Refuse a --data-dir that others than its owner can read; by default that is a warning
+    #[arg(long, env = "TAILWATER_STRICT", value_parser = BoolishValueParser::new())]
+    pub strict: bool,
+
     /// When an append is acknowledged: `always` once it would survive the machine; `never` once the system has it, which
     /// survives a crash of this process only; a time such as `50ms` the same, but it survives the machine that much later
     #[arg(long, env = "TAILWATER_SYNC", default_value = "always", value_parser = sync_value, value_name = "always|never|TIME")]
@@ -186,6 +190,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 4437)),
             store: StoreKind::Disk,
             data_dir: PathBuf::from("tailwater-data"),
+            strict: false,
             sync: SyncMode::Always,
             hot_max: 256 << 20,
             disk_reserve: 256 << 20,

@@ -51,6 +51,9 @@ pub fn open(config: &Config) -> Result<Opened, OpenError> {
             Ok(Opened { store: Arc::new(MemoryStore::new(config.memory_max)), recovery: Recovery::default() })
         }
         StoreKind::Disk => {
+            if config.strict {
+                DiskStore::check_private(&config.data_dir)?;
+            }
             let options = DiskOptions { sync: config.sync, hot_max: config.hot_max, reserve: config.disk_reserve };
             let (store, recovery) = DiskStore::open(&config.data_dir, &options)?;
             Ok(Opened { store: Arc::new(store), recovery })

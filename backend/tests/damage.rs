@@ -156,6 +156,12 @@ async fn try_damages(place: &Place, known: &Known, trials: u64, random: &mut Sma
         });
         assert!(!copy.last_words().contains("panicked"), "{}: {what}\n{}", file.display(), copy.last_words());
         assert!(trial > 0 || outcome == "served everything", "without damage: {outcome}\n{}", copy.last_words());
+        assert_ne!(
+            outcome,
+            "served a beginning",
+            "{}: {what}: what was acknowledged went without a word",
+            file.display()
+        );
         *outcomes.entry(outcome).or_default() += 1;
     }
     println!("damage: {trials} damages to {} files: {outcomes:?}", all.len());
@@ -394,4 +400,35 @@ async fn check(house: &House, known: &Known) {
             other => panic!("{stream}: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn files_that_can_t_be_opened_for_a_while_stop_writing_for_that_while_only() {
+    let mut house = House::new("damage-files");
+    let mut known = Known::default();
+    known.append(&house, "json", "{\"first\":1}").await;
+    let piece = "0123456789abcdef".repeat(8 << 10);
+    known.append(&house, "text", &piece).await;
+    let server = house.server.as_ref().unwrap().id().to_string();
+    if !set_files(&server, "8:") {
+        println!("damage: SKIPPED, the limit of open files can't be changed here");
+        return;
+    }
+    let refused = until_refused(&house, &mut known, &piece).await;
+    assert_eq!((refused.status, &*refused.problem()), (503, "#unwritable"), "{refused:?}");
+    assert!(!refused.body.contains("restart"), "{refused:?}");
+    // What is in memory is read as ever.
+    house.get("json").await.expect(200);
+    assert!(set_files(&server, "4096:"));
+    assert_eq!(until_taken(&house, &mut known).await, "it goes on");
+    check(&house, &known).await;
+    house.crash();
+    check(&house, &known).await;
+    house.kill();
+}
+
+/// Sets how many files a process may have open.
+fn set_files(process: &str, limit: &str) -> bool {
+    let changed = Command::new("prlimit").args(["--pid", process, &format!("--nofile={limit}")]).output();
+    changed.is_ok_and(|output| output.status.success())
 }

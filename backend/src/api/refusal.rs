@@ -253,6 +253,7 @@ impl Refusal {
             | Self::Busy(_)
             | Self::Append(AppendError::Store(StoreError::OutOfStep | StoreError::Unwritable(_)))
             | Self::Create(CreateError::Store(StoreError::Unwritable(_)))
+            | Self::Read(ReadError::Store(StoreError::Unreadable(_)))
             | Self::Store(StoreError::Unwritable(_)) => Some(1),
             Self::TooManyConnections { .. } | Self::Stopping => Some(2),
             Self::Other(refusal) => refusal.retry_after(),
@@ -312,12 +313,14 @@ fn fork_class(error: &ForkError) -> Class {
 pub(crate) fn store_class(error: &StoreError) -> Class {
     match error {
         StoreError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "#full", "The store is full"),
+        StoreError::TooLong { .. } => (StatusCode::BAD_REQUEST, "#too-long", "A name is too long to be kept"),
         StoreError::OutOfStep => (StatusCode::SERVICE_UNAVAILABLE, "#out-of-step", "An earlier append failed"),
         StoreError::NoStream => NO_STREAM,
         StoreError::Trimmed { .. } => GONE,
         StoreError::Unwritable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "#unwritable", "The store can't take changes now")
         }
+        StoreError::Unreadable(_) => (StatusCode::SERVICE_UNAVAILABLE, "#unreadable", "Stored data can't be read now"),
         StoreError::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "#damaged", "Stored data is damaged"),
         StoreError::InsideMessage(_) => OFFSET,
     }

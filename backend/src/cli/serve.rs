@@ -2,11 +2,16 @@
 
 use crate::config::{Config, StoreKind};
 use crate::server;
-use crate::store::OpenError;
+use crate::store::{DiskStore, OpenError};
+use rustix::fs::Mode;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+/// Files beside clients' connections, webhooks and the store: listeners, standard streams, each worker's own, connections that
+/// are refused at this moment, the lab's relays.
+const OTHER_FILES: usize = 256;
 
 /// Why the server could not start or run.
 #[derive(Debug, thiserror::Error)]
@@ -33,22 +38,24 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`], in words for the terminal.
-pub fn run(config: Config) -> Result<(), ServeError> {
+pub fn run(mut config: Config) -> Result<(), ServeError> {
     tracing_subscriber::fmt()
         .with_env_filter(
             EnvFilter::try_from_env("TAILWATER_LOG").unwrap_or_else(|_| EnvFilter::new("warn,tailwater=info")),
         )
         .with_writer(io::stderr)
         .init();
+    // What the store makes is for its owner only, the engine's own files included.
+    let _before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let listener = TcpListener::bind(config.listen).map_err(|reason| ServeError::Listen {
         address: config.listen,
         advice: advice(&reason),
         reason,
     })?;
     let address = listener.local_addr()?;
+    share_open_files(&mut config);
     // Before anybody is let in: connections wait in the listener until there is something to serve.
     let opened = server::open(&config)?;
-    raise_open_files(config.connections_max);
     if !address.ip().is_loopback() {
         tracing::warn!("{address} can be reached from other machines, and nobody has to log in: put a proxy in front");
     }
@@ -73,18 +80,34 @@ fn announce(address: SocketAddr, config: &Config) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Raises the limit of open files as far as the system allows, and says so when connections need more.
-fn raise_open_files(connections_max: usize) {
-    // A connection is one file; a lane of the lab's relay is two; the rest is listeners, standard streams and the like.
-    let wanted = connections_max as u64 + 256;
+/// Raises the limit of open files as far as the system allows. Where that is not enough, connections get what the store and the
+/// rest of the server leave: a store that can't open its files can't write.
+fn share_open_files(config: &mut Config) {
+    let others = reserved_files(config);
+    let (wished, wanted) = (config.connections_max, config.connections_max as u64 + others);
     match rlimit::increase_nofile_limit(wanted) {
-        Ok(allowed) if allowed < wanted => tracing::warn!(
-            "the system allows {allowed} open files, {connections_max} connections need {wanted}: raise it with ulimit -n, \
-             or lower --connections-max"
-        ),
+        Ok(allowed) if allowed < wanted => {
+            config.connections_max = wished.min(connections_within(allowed, others));
+            tracing::warn!(
+                "the system allows {allowed} open files, but {wished} connections and {others} other files may be wanted: at most \
+                 {} connections are served. Raise the hard limit (ulimit -Hn), or lower --connections-max",
+                config.connections_max
+            );
+        }
         Ok(allowed) => tracing::debug!("{allowed} open files are allowed"),
         Err(reason) => tracing::warn!("the limit of open files can't be read or raised: {reason}"),
     }
+}
+
+/// Files that are not clients' connections: the store's, requests to webhooks, and [`OTHER_FILES`].
+fn reserved_files(config: &Config) -> u64 {
+    let store = if config.store == StoreKind::Disk { DiskStore::FILES_MAX } else { 0 };
+    (store + config.webhooks_max).saturating_add(OTHER_FILES) as u64
+}
+
+/// Connections that fit into `allowed` open files beside `others`; a quarter at least, so that there is a server at all.
+fn connections_within(allowed: u64, others: u64) -> usize {
+    usize::try_from(allowed.saturating_sub(others).max(allowed / 4).max(1)).unwrap_or(usize::MAX)
 }
 
 fn advice(reason: &io::Error) -> &'static str {
@@ -128,4 +151,20 @@ async fn told_to_stop(signals: io::Result<Signals>) {
         interrupt.recv().await;
         std::process::exit(130);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_get_what_the_store_leaves() {
+        let reserved = reserved_files(&Config::default());
+        assert!(reserved > DiskStore::FILES_MAX as u64);
+        for (allowed, connections) in
+            [(20_000, 20_000 - reserved), (2 * reserved, reserved), (reserved, reserved / 4), (3, 1)]
+        {
+            assert_eq!(connections_within(allowed, reserved) as u64, connections, "{allowed} files");
+        }
+    }
 }

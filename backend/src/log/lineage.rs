@@ -110,9 +110,11 @@ impl Log {
                 ReadError::Store(StoreError::Damaged(format!("stream number {}, which this one grew from", stream.0)))
             }
             StoreError::NoStream | StoreError::OutOfStep => ReadError::Deleted,
-            other @ (StoreError::Full { .. } | StoreError::Unwritable(_) | StoreError::Damaged(_)) => {
-                ReadError::Store(other)
-            }
+            other @ (StoreError::Full { .. }
+            | StoreError::TooLong { .. }
+            | StoreError::Unwritable(_)
+            | StoreError::Unreadable(_)
+            | StoreError::Damaged(_)) => ReadError::Store(other),
         }
     }
 

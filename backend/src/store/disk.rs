@@ -4,12 +4,15 @@
 //! | --- | --- |
 //! | `disk/open.rs` | the directory: whose it is, its lock, its version, its making |
 //! | `disk/journal.rs`, `disk/tables.rs` | look the engine's files over before the engine reads them |
+//! | `disk/synced.rs` | how far the journal is known to be on the medium |
 //! | `disk/recover.rs` | what is known of every stream when the store opens |
 //! | `disk/queue.rs`, `disk/commit.rs`, `disk/stage.rs` | group commit: what waits, who writes it, one commit in the making |
 //! | `disk/hot.rs`, `disk/cold.rs` | where streams stand, and the latest appends in memory; older ones that were just read |
 //! | `disk/sweep.rs` | removes what was deleted or trimmed, in the background |
 //! | `disk/space.rs` | room on the medium |
 //! | `disk/codec.rs`, `disk/engine.rs` | what keys and values look like, and the engine that keeps them |
+//! | `disk/health.rs` | whether it can still write; a panic ends that with a reason |
+//! | `disk/current.rs` | the engine in use, replaced after a failure that passes |
 //! | `disk/faults.rs` | faults on request, for tests |
 //!
 //! One commit holds the messages, the marks that later appends are checked against, closure, creation and deletion. It is
@@ -19,8 +22,10 @@
 mod codec;
 mod cold;
 mod commit;
+mod current;
 mod engine;
 mod faults;
+mod health;
 mod hot;
 mod journal;
 mod open;
@@ -29,6 +34,7 @@ mod recover;
 mod space;
 mod stage;
 mod sweep;
+mod synced;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -41,10 +47,12 @@ use super::{Commit, Cut, Done, Reading, Recovery, Seeking, Store, StoreError, St
 use bytes::Bytes;
 use cold::Cold;
 use commit::Committer;
+use current::Current;
 use engine::Engine;
 use faults::Faults;
 use futures_util::FutureExt;
 use futures_util::future::lazy;
+use health::Health;
 use hot::{Hot, Look, Stream, Streams};
 use open::Directory;
 use queue::{Queue, Wanted};
@@ -97,7 +105,7 @@ impl Default for DiskOptions {
 /// Streams on disk.
 #[derive(Debug)]
 pub struct DiskStore {
-    engine: Arc<Engine>,
+    current: Arc<Current>,
     streams: Arc<Streams>,
     cold: Arc<Cold>,
     queue: Arc<Queue>,
@@ -120,7 +128,7 @@ impl DiskStore {
     fn open_with(directory: &Path, options: &DiskOptions, faults: Faults) -> Result<(Self, Recovery), OpenError> {
         let begun = Instant::now();
         let directory = Arc::new(Directory::take(directory)?);
-        let engine = Arc::new(directory.engine()?);
+        let engine = directory.engine(None)?;
         let found = recover::recover(&engine).map_err(|error| directory.damaged(&error))?;
         tracing::info!(
             "{} holds {} streams in {} bytes of disk; {} deletions to finish; opened in {} ms",
@@ -143,7 +151,7 @@ impl DiskStore {
             queue: Arc::default(),
             counts: Arc::default(),
             threads: Mutex::default(),
-            engine,
+            current: Arc::new(Current::new(Arc::clone(&directory), engine)),
             streams,
             sweeps,
             directory,
@@ -153,8 +161,9 @@ impl DiskStore {
     }
 
     fn start(&self, options: &DiskOptions, faults: Arc<Faults>) -> Result<(), OpenError> {
+        let health = Arc::<Health>::default();
         let committer = Committer {
-            engine: Arc::clone(&self.engine),
+            current: Arc::clone(&self.current),
             streams: Arc::clone(&self.streams),
             queue: Arc::clone(&self.queue),
             sweeps: Arc::clone(&self.sweeps),
@@ -164,17 +173,32 @@ impl DiskStore {
             hot: Hot::new(options.hot_max),
             room: Room::new(self.directory.path(), options.reserve),
             sync_by: None,
-            broken: None,
+            health: Arc::clone(&health),
+            failing: None,
         };
-        let (engine, streams, sweeps) = (Arc::clone(&self.engine), Arc::clone(&self.streams), Arc::clone(&self.sweeps));
+        let (current, streams, sweeps) =
+            (Arc::clone(&self.current), Arc::clone(&self.streams), Arc::clone(&self.sweeps));
         let path = self.directory.path().to_owned();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         threads.push(named("committer").spawn(move || committer.run()).map_err(OpenError::Thread)?);
-        let sweeper = named("sweeper").spawn(move || sweep::run(&engine, &streams, &sweeps, &faults, &path));
+        let sweeper = named("sweeper").spawn(move || {
+            health.watch(|| sweep::run(&current, &streams, &sweeps, &faults, &path));
+        });
         threads.push(sweeper.map_err(OpenError::Thread)?);
         Ok(())
     }
+
+    /// Whether nobody but its owner can read what a data directory holds; one that is not there yet will be so.
+    ///
+    /// # Errors
+    /// [`OpenError::Exposed`], and [`OpenError::Io`] when that can't be known.
+    pub fn check_private(directory: &Path) -> Result<(), OpenError> {
+        open::check_private(directory)
+    }
+
+    /// Files that an open store may have open at once.
+    pub const FILES_MAX: usize = engine::FILES_MAX + 32;
 
     /// What it has done since it opened.
     pub fn counts(&self) -> &Counts {
@@ -190,10 +214,14 @@ impl DiskStore {
     where
         R: FnOnce(&Engine, &Stream) -> Result<T, StoreError> + Send + 'static,
     {
-        let (engine, stream) = (Arc::clone(&self.engine), Arc::clone(stream));
-        lazy(move |_| tokio::task::spawn_blocking(move || read(&engine, &stream))).then(|reading| reading).map(
-            |outcome| outcome.unwrap_or_else(|reason| Err(StoreError::Damaged(format!("a read broke off: {reason}")))),
-        )
+        let (current, stream) = (Arc::clone(&self.current), Arc::clone(stream));
+        let read = move || match current.get() {
+            Ok(engine) => read(&engine, &stream),
+            Err(error) => Err(StoreError::Unreadable(error.to_string())),
+        };
+        lazy(move |_| tokio::task::spawn_blocking(read)).then(|reading| reading).map(|outcome| {
+            outcome.unwrap_or_else(|reason| Err(StoreError::Damaged(format!("a read broke off: {reason}"))))
+        })
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod disk;
 mod memory;
+mod notes;
 mod page;
 mod tape;
 
@@ -188,9 +189,22 @@ pub enum StoreError {
     /// A position inside a message.
     #[error("position {0} lies inside a message")]
     InsideMessage(Offset),
+    /// Something that the store keeps under a name of its own is longer than it can keep, or empty (400).
+    #[error("the {what} has {bytes} bytes: expected 1 to {limit}")]
+    TooLong {
+        /// What it is, as a client knows it.
+        what: &'static str,
+        /// Its bytes, with what the store puts before it.
+        bytes: u64,
+        /// The most bytes that can be kept.
+        limit: u64,
+    },
     /// The store can't take changes now: it is busy, its medium is read-only, or a write failed. What is there can be read.
     #[error("the store can't take changes now: {0}")]
     Unwritable(String),
+    /// The system refused to read what is there, and may not refuse it later.
+    #[error("stored data can't be read now: {0}")]
+    Unreadable(String),
     /// What the medium holds is not what was written; it is not served.
     #[error("stored data is damaged: {0}")]
     Damaged(String),

@@ -6,8 +6,10 @@
 
 use super::super::StoreError;
 use super::SyncMode;
+use super::current::Current;
 use super::engine::{Engine, EngineError};
 use super::faults::{Faults, Point};
+use super::health::Health;
 use super::hot::{Hot, Streams};
 use super::queue::{Queue, Taken, Waiting, Wanted};
 use super::space::Room;
@@ -20,11 +22,13 @@ use std::time::{Duration, Instant};
 /// How long a commit waits for an engine that is behind, and how often it looks.
 const BEHIND_MAX: Duration = Duration::from_secs(10);
 const BEHIND_LOOK: Duration = Duration::from_millis(2);
+/// How often an engine that failed is replaced, or that is tried.
+const REPLACE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the committer works with.
 #[derive(Debug)]
 pub(super) struct Committer {
-    pub(super) engine: Arc<Engine>,
+    pub(super) current: Arc<Current>,
     pub(super) streams: Arc<Streams>,
     pub(super) queue: Arc<Queue>,
     pub(super) sweeps: Arc<Sweeps>,
@@ -35,8 +39,17 @@ pub(super) struct Committer {
     pub(super) room: Room,
     /// When what was committed must be durable; `None` when everything is, or need not be.
     pub(super) sync_by: Option<Instant>,
-    /// Why nothing can be written any more.
-    pub(super) broken: Option<String>,
+    pub(super) health: Arc<Health>,
+    /// Why nothing can be written until the engine has been replaced.
+    pub(super) failing: Option<Failing>,
+}
+
+/// A failure that may pass.
+#[derive(Debug)]
+pub(super) struct Failing {
+    reason: String,
+    /// When the engine is replaced, or that is tried again.
+    try_at: Instant,
 }
 
 /// What the store has done since it opened.
@@ -50,79 +63,147 @@ pub struct Counts {
 
 impl Committer {
     /// Commits until the queue is closed and empty; then makes everything durable.
+    ///
+    /// A panic on the way ends all writing, but not this: whoever waits and whoever comes is told the reason.
     pub(super) fn run(mut self) {
-        loop {
-            match self.queue.take(self.sync_by) {
-                Taken::Work(work) => self.turn(work),
-                Taken::Nothing => {}
-                Taken::End => break,
+        let health = Arc::clone(&self.health);
+        while health.watch(|| self.step()).unwrap_or(true) {}
+        if health.refusal().is_none() {
+            health.watch(|| self.sync_late());
+            if let Ok(engine) = self.current.get() {
+                engine.sync_note();
             }
-            if self.sync_by.is_some_and(|by| Instant::now() >= by) {
-                self.sync_late();
-            }
-        }
-        if self.broken.is_none() {
-            self.sync_late();
         }
     }
 
-    fn turn(&mut self, work: Vec<Waiting>) {
-        let mut stage = Stage::new(&self.streams, &mut self.room);
-        let mut outcomes = Vec::with_capacity(work.len());
-        for Waiting { wanted, done, .. } in work {
-            let outcome = match (wanted, &self.broken) {
-                (Wanted::Refused(error), _) => Err(error),
-                (_, Some(reason)) => Err(StoreError::Unwritable(reason.clone())),
-                (Wanted::Change(commit), None) => stage.add(commit),
-                (Wanted::Note(key, value), None) => {
-                    stage.note(key, value.as_ref());
-                    Ok(())
-                }
-            };
-            outcomes.push((done, outcome));
+    /// Waits for something to do and does it; `false` when nothing will come any more.
+    fn step(&mut self) -> bool {
+        let try_at = self.failing.as_ref().map(|failing| failing.try_at);
+        match self.queue.take(self.sync_by.into_iter().chain(try_at).min()) {
+            Taken::Work(work) => self.turn(work),
+            Taken::Nothing => {}
+            Taken::End => return false,
         }
-        let mut failure = None;
-        if let Some(batch) = stage.batch(&self.engine) {
-            let write = Write { engine: &self.engine, faults: &self.faults, counts: &self.counts, sync: self.sync };
-            match write.write(batch) {
-                Ok(()) if self.sync.promised_within().is_some() => {
-                    let by = self.sync.promised_within().map(|within| Instant::now() + within);
-                    self.sync_by = self.sync_by.or(by);
+        if self.sync_by.is_some_and(|by| Instant::now() >= by) {
+            self.sync_late();
+        }
+        if self.failing.as_ref().is_some_and(|failing| Instant::now() >= failing.try_at) {
+            self.replace_engine();
+        }
+        true
+    }
+
+    /// Takes note of a failure: of one that passes, until it has.
+    fn fail(&mut self, error: &EngineError) {
+        match error {
+            EngineError::Lasting(reason) => self.health.end_writing(reason),
+            EngineError::Passing(reason) => {
+                if self.failing.is_none() {
+                    tracing::error!("the disk store can't write now, and will try again: {reason}");
                 }
-                Ok(()) => {}
-                Err(Failed::Busy(reason)) => failure = Some(StoreError::Unwritable(reason)),
-                Err(Failed::Broken(error)) => {
-                    let reason = format!("{error}. What is there can be read; restart the server to write again");
-                    tracing::error!("the disk store can't write any more: {reason}");
-                    failure = Some(StoreError::Unwritable(reason.clone()));
-                    self.broken = Some(reason);
-                }
+                self.failing = Some(Failing { reason: reason.clone(), try_at: Instant::now() });
             }
         }
-        if failure.is_none() {
-            stage.publish(&mut self.hot, &self.sweeps);
+    }
+
+    fn replace_engine(&mut self) {
+        match self.current.replace() {
+            Ok(()) => {
+                tracing::warn!("the disk store writes again");
+                // What it held was written anew and synced.
+                (self.failing, self.sync_by) = (None, None);
+            }
+            Err(EngineError::Passing(reason)) => {
+                self.failing = Some(Failing { reason, try_at: Instant::now() + REPLACE_EVERY });
+            }
+            Err(lasting @ EngineError::Lasting(_)) => {
+                self.failing = None;
+                self.fail(&lasting);
+            }
+        }
+    }
+
+    /// Why nothing can be written at this moment; `None` when it can.
+    fn refusal(&self) -> Option<StoreError> {
+        let failing = self.failing.as_ref().map(|failing| {
+            StoreError::Unwritable(format!("{}. What is there can be read, and writing is tried again", failing.reason))
+        });
+        self.health.refusal().or(failing)
+    }
+
+    fn turn(&mut self, work: Vec<Waiting>) {
+        let (wanted, waiting): (Vec<_>, Vec<_>) =
+            work.into_iter().map(|Waiting { wanted, done, .. }| (wanted, done)).unzip();
+        let health = Arc::clone(&self.health);
+        let outcomes = health.watch(|| self.outcomes(wanted));
+        let mut outcomes = outcomes.into_iter().flatten();
+        for done in waiting {
+            let outcome = outcomes.next().unwrap_or_else(|| health.refusal().map_or(Ok(()), Err));
+            health.watch(|| done(outcome));
+        }
+    }
+
+    /// Commits what is wanted, as far as it is allowed; what becomes of each, in the same order.
+    fn outcomes(&mut self, work: Vec<Wanted>) -> Vec<Result<(), StoreError>> {
+        let refusal = self.refusal();
+        let engine = self.current.get();
+        let streams = Arc::clone(&self.streams);
+        let mut stage = Stage::new(&streams, &mut self.room);
+        let mut outcomes: Vec<_> = work
+            .into_iter()
+            .map(|wanted| match (wanted, &refusal) {
+                (Wanted::Refused(error), _) => Err(error),
+                (_, Some(error)) => Err(error.clone()),
+                (Wanted::Change(commit), None) => stage.add(commit),
+                (Wanted::Note(key, value), None) => stage.note(key, value.as_ref()),
+            })
+            .collect();
+        let failed = engine.map_err(Failed::Engine).and_then(|engine| {
+            let Some(batch) = stage.batch(&engine) else { return Ok(()) };
+            let write = Write { engine: &engine, faults: &self.faults, counts: &self.counts, sync: self.sync };
+            write.write(batch)?;
+            let by = self.sync.promised_within().map(|within| Instant::now() + within);
+            self.sync_by = self.sync_by.or(by);
+            Ok(())
+        });
+        let failure = match failed {
+            Ok(()) => {
+                stage.publish(&mut self.hot, &self.sweeps);
+                None
+            }
+            Err(Failed::Busy(reason)) => Some(StoreError::Unwritable(reason)),
+            Err(Failed::Engine(error)) => {
+                self.fail(&error);
+                self.refusal()
+            }
+        };
+        if let Some(failure) = failure {
+            for outcome in &mut outcomes {
+                *outcome = outcome.clone().and(Err(failure.clone()));
+            }
         }
         if self.room.is_short {
             self.sweeps.want_room();
         }
-        for (done, outcome) in outcomes {
-            done(match &failure {
-                Some(failure) => outcome.and(Err(failure.clone())),
-                None => outcome,
-            });
-        }
+        outcomes
     }
 
     /// Makes durable what was promised to be so later.
     fn sync_late(&mut self) {
         self.sync_by = None;
         self.counts.syncs.fetch_add(1, Ordering::Relaxed);
-        let synced = self.faults.pass(Point::BeforeSync).and_then(|()| self.engine.sync());
-        if let Err(error) = synced.and_then(|()| self.faults.pass(Point::AfterSync)) {
-            let reason =
-                format!("{error}. The last commits may not outlive this machine; restart the server to write again");
-            tracing::error!("the disk store could not sync: {reason}");
-            self.broken.get_or_insert(reason);
+        let faults = &self.faults;
+        let sync = |engine: Arc<Engine>| {
+            faults.pass(Point::BeforeSync)?;
+            engine.sync()?;
+            faults.pass(Point::AfterSync)
+        };
+        match self.current.get().and_then(sync) {
+            Err(EngineError::Lasting(reason)) => {
+                self.health.end_writing(&format!("{reason}. The last commits may not outlive this machine"));
+            }
+            Err(passing) if self.failing.is_none() => self.fail(&passing),
+            Err(_) | Ok(()) => {}
         }
     }
 }
@@ -131,13 +212,13 @@ impl Committer {
 enum Failed {
     /// Nothing was written; later it may go better.
     Busy(String),
-    /// Nobody knows what was written.
-    Broken(EngineError),
+    /// It was not written, or nobody knows.
+    Engine(EngineError),
 }
 
 impl From<EngineError> for Failed {
     fn from(error: EngineError) -> Self {
-        Self::Broken(error)
+        Self::Engine(error)
     }
 }
 
@@ -153,12 +234,12 @@ impl Write<'_> {
     fn write(&self, batch: fjall::OwnedWriteBatch) -> Result<(), Failed> {
         self.wait_while_behind()?;
         self.faults.pass(Point::BeforeWrite)?;
-        self.engine.commit(batch)?;
+        let number = self.engine.commit(batch)?;
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
         self.faults.pass(Point::AfterWrite)?;
         if self.sync == SyncMode::Always {
             self.faults.pass(Point::BeforeSync)?;
-            self.engine.sync()?;
+            self.engine.sync().inspect_err(|_| self.engine.undo(number))?;
             self.counts.syncs.fetch_add(1, Ordering::Relaxed);
             self.faults.pass(Point::AfterSync)?;
         }

@@ -3,14 +3,16 @@
 use super::super::page::{LONG, Page, distance};
 use super::super::{StoreError, StreamId};
 use super::codec::{self, Damage, Fact, Space};
+use super::health::caught;
+use super::synced::{Position, SyncedNote};
 use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy};
 use fjall::{AbstractTree, Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::Arc;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tailwater_protocol::Offset;
 
 /// Bytes of journal after which what it holds must rest in tables: it is what an opening reads again, about a second's worth.
@@ -24,6 +26,14 @@ const TABLE_BYTES: u64 = 8 << 20;
 const BLOCK_BYTES: u32 = 16 << 10;
 /// Bytes of blocks kept in memory; pages put together from them are kept in `cold.rs`.
 const CACHE_BYTES: u64 = 32 << 20;
+/// The longest key and value that the engine takes; a key has at least one byte. Of a value, what is put around its content is
+/// left out of the count.
+const KEY_BYTES_MAX: usize = u16::MAX as usize;
+const VALUE_BYTES_MAX: usize = u32::MAX as usize - 1_024;
+/// Tables that are kept open between reads.
+const TABLES_OPEN_MAX: usize = 128;
+/// Files that it may have open at once: those tables, as many that are written, merged or read at this moment, and journals.
+pub(super) const FILES_MAX: usize = 2 * TABLES_OPEN_MAX;
 /// Full memtables and unmerged tables from which on changes wait. The engine itself stops at 4 and 30, but without asking
 /// whether the threads that would free it are still alive.
 const SEALED_MAX: usize = 2;
@@ -41,6 +51,12 @@ pub(super) struct Engine {
     pub(super) data: Keyspace,
     pub(super) facts: Keyspace,
     pub(super) notes: Keyspace,
+    path: PathBuf,
+    /// Where the last commit lies; held while one is written.
+    reached: Mutex<Position>,
+    /// The number of the first commit that failed, which may be in the journal.
+    undo_from: OnceLock<u64>,
+    synced: OnceLock<SyncedNote>,
 }
 
 impl fmt::Debug for Engine {
@@ -51,19 +67,29 @@ impl fmt::Debug for Engine {
 
 /// What went wrong in the engine, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct EngineError(pub(super) String);
+pub(super) enum EngineError {
+    /// The system refused something, and may not refuse it later. The engine must be replaced before it writes again.
+    #[error("{0}")]
+    Passing(String),
+    /// Nobody knows what is on the medium, or there is a bug: that stays so until the store is opened anew.
+    #[error("{0}")]
+    Lasting(String),
+}
 
 impl From<fjall::Error> for EngineError {
     fn from(error: fjall::Error) -> Self {
-        Self(match error {
-            fjall::Error::Io(reason) => reason.to_string(),
-            fjall::Error::Storage(fjall::LsmError::Io(reason)) => reason.to_string(),
+        match error {
+            fjall::Error::Io(reason) | fjall::Error::Storage(fjall::LsmError::Io(reason)) => match reason.kind() {
+                // The system has not refused this: there is something else than was expected.
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Self::Lasting(reason.to_string()),
+                _ => Self::Passing(reason.to_string()),
+            },
             fjall::Error::Poisoned => {
-                "the engine stopped writing after an earlier failure in the background".to_owned()
+                Self::Passing("the engine stopped writing after an earlier failure in the background".to_owned())
             }
-            other => format!("{other:?}"),
-        })
+            fjall::Error::Locked => Self::Passing("the engine's files are still in use".to_owned()),
+            other => Self::Lasting(format!("{other:?}")),
+        }
     }
 }
 
@@ -79,20 +105,39 @@ impl Engine {
     }
 
     /// Opens the database in `path`, which must be one.
-    pub(super) fn open(path: &Path) -> Result<Self, EngineError> {
+    ///
+    /// - `reached`: where its last commit lies.
+    pub(super) fn open(path: &Path, reached: Position) -> Result<Self, EngineError> {
         guarded(|| {
             let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
             let db = Database::builder(path)
                 .worker_threads(workers)
                 .cache_size(CACHE_BYTES)
+                .max_cached_files(Some(TABLES_OPEN_MAX))
                 .max_journaling_size(JOURNALS_BYTES_MAX)
                 .open()?;
             if let Some(missing) = SPACES.into_iter().find(|name| !db.keyspace_exists(name)) {
-                return Err(EngineError(format!("its part `{missing}` is missing")));
+                return Err(EngineError::Lasting(format!("its part `{missing}` is missing")));
             }
             let [data, facts, notes] = SPACES.map(|name| db.keyspace(name, || options(name)));
-            Ok(Self { data: data?, facts: facts?, notes: notes?, db })
+            let (path, reached) = (path.to_owned(), Mutex::new(reached));
+            Ok(Self {
+                data: data?,
+                facts: facts?,
+                notes: notes?,
+                db,
+                path,
+                reached,
+                undo_from: OnceLock::new(),
+                synced: OnceLock::new(),
+            })
         })
+    }
+
+    /// Notes from now on how far it is synced.
+    pub(super) fn note_in(&self, note: SyncedNote) {
+        // Only whoever opened it does this.
+        let _second = self.synced.set(note);
     }
 
     /// Changes that take effect together, in memory and after a crash; given to the system when committed.
@@ -101,18 +146,80 @@ impl Engine {
     }
 
     /// Commits a batch.
-    pub(super) fn commit(&self, batch: OwnedWriteBatch) -> Result<(), EngineError> {
-        guarded(|| Ok(batch.commit()?))
+    ///
+    /// - Returns its number or a lower one that no commit before it has.
+    pub(super) fn commit(&self, batch: OwnedWriteBatch) -> Result<u64, EngineError> {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = self.db.seqno();
+        guarded(|| Ok(batch.commit()?)).inspect_err(|_| self.undo(number))?;
+        let journal = self.newest_journal(reached.journal);
+        // In which of the journals it lies is not known when there was a new one meanwhile.
+        *reached = Position { journal, number: if journal == reached.journal { number } else { 0 } };
+        Ok(number)
+    }
+
+    /// Remembers that commits from `number` on failed: a replacement is to cut them off.
+    pub(super) fn undo(&self, number: u64) {
+        self.undo_from.get_or_init(|| number);
+    }
+
+    /// The number of the first commit that failed, if one did.
+    pub(super) fn undo_from(&self) -> Option<u64> {
+        self.undo_from.get().copied()
+    }
+
+    /// The highest number of a commit that is in a table.
+    pub(super) fn persisted(&self) -> Option<u64> {
+        self.spaces().into_iter().filter_map(|space| space.tree.get_highest_persisted_seqno()).max()
+    }
+
+    /// Bytes that are in memory and in the journal only.
+    pub(super) fn unwritten_bytes(&self) -> u64 {
+        self.db.write_buffer_size()
+    }
+
+    /// Lets go of all files; they can be opened again then.
+    pub(super) fn close(self) {
+        // What fails here failed before.
+        let _closed = caught(|| drop(self));
+    }
+
+    fn spaces(&self) -> [&Keyspace; 3] {
+        [&self.data, &self.facts, &self.notes]
+    }
+
+    /// The number of the journal that is written now; `last` is what it was before.
+    fn newest_journal(&self, last: u64) -> u64 {
+        let is_there = |number: &u64| self.path.join(format!("{number}.jnl")).try_exists().unwrap_or(false);
+        (last + 1..).take_while(is_there).last().unwrap_or(last)
     }
 
     /// Makes everything committed so far survive the machine.
+    ///
+    /// # Errors
+    /// [`EngineError::Lasting`] when the system failed to: it does not try again to write what it could not write then.
     pub(super) fn sync(&self) -> Result<(), EngineError> {
-        guarded(|| Ok(self.db.persist(PersistMode::SyncData)?))
+        let reached = *self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        guarded(|| match self.db.persist(PersistMode::SyncData) {
+            Err(fjall::Error::Io(reason)) => Err(EngineError::Lasting(format!("a sync failed: {reason}"))),
+            other => Ok(other?),
+        })?;
+        if let Some(note) = self.synced.get() {
+            note.write(reached);
+        }
+        Ok(())
+    }
+
+    /// Makes durable what is noted of how far it is synced.
+    pub(super) fn sync_note(&self) {
+        if let Some(note) = self.synced.get() {
+            note.sync();
+        }
     }
 
     /// Whether tables wait to be written or merged faster than that gets done.
     pub(super) fn is_behind(&self) -> bool {
-        [&self.data, &self.facts, &self.notes]
+        self.spaces()
             .into_iter()
             .any(|space| space.sealed_memtable_count() >= SEALED_MAX || space.tree.l0_run_count() >= UNMERGED_MAX)
     }
@@ -136,7 +243,7 @@ impl Engine {
 
     /// Writes what waits in memory to tables, so that journals can go; returns before that is done.
     pub(super) fn flush(&self) -> Result<(), EngineError> {
-        for space in [&self.data, &self.facts, &self.notes] {
+        for space in self.spaces() {
             guarded(|| Ok(space.rotate_memtable()?))?;
         }
         Ok(())
@@ -144,7 +251,7 @@ impl Engine {
 
     /// Whether anything still waits to be written to tables.
     pub(super) fn is_flushing(&self) -> bool {
-        [&self.data, &self.facts, &self.notes].into_iter().any(|space| space.sealed_memtable_count() > 0)
+        self.spaces().into_iter().any(|space| space.sealed_memtable_count() > 0)
     }
 
     /// Merges all data, which lets go of everything that was removed; does nothing where that would take too long, or might
@@ -282,14 +389,38 @@ fn damaged(Damage(what): Damage) -> StoreError {
 }
 
 fn unreadable(error: fjall::Error) -> StoreError {
-    StoreError::Damaged(EngineError::from(error).0)
+    match EngineError::from(error) {
+        EngineError::Passing(reason) => StoreError::Unreadable(reason),
+        EngineError::Lasting(reason) => StoreError::Damaged(reason),
+    }
 }
 
 /// Runs something of the engine, which panics where it meets bytes that it did not expect.
 pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(EngineError(format!("the engine found what it did not expect: {}", text.unwrap_or_default())))
-    })
+    caught(run)
+        .unwrap_or_else(|text| Err(EngineError::Lasting(format!("the engine found what it did not expect: {text}"))))
+}
+
+/// Whether the engine takes a key: it panics where it does not.
+///
+/// - `what`: whose key it is, as the client knows it.
+///
+/// # Errors
+/// [`StoreError::TooLong`].
+pub(super) fn check_key(what: &'static str, key: &[u8]) -> Result<(), StoreError> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(StoreError::TooLong { what, bytes: key.len() as u64, limit: KEY_BYTES_MAX as u64 });
+    }
+    Ok(())
+}
+
+/// Whether the engine takes a value of so many bytes.
+///
+/// # Errors
+/// [`StoreError::TooLong`].
+pub(super) fn check_value(what: &'static str, bytes: usize) -> Result<(), StoreError> {
+    if bytes > VALUE_BYTES_MAX {
+        return Err(StoreError::TooLong { what, bytes: bytes as u64, limit: VALUE_BYTES_MAX as u64 });
+    }
+    Ok(())
 }

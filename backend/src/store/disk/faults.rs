@@ -1,6 +1,7 @@
 //! Faults on request, for tests: at a named point of a commit the process aborts or an error comes back.
 //!
-//! `TAILWATER_FAULT=point:k:abort` or `point:k:error` strikes when that point is passed for the k-th time, counted from 1.
+//! `TAILWATER_FAULT=point:k:what` strikes when that point is passed for the k-th time, counted from 1. `what` is `abort`
+//! (of the process), `error` (as if the medium had failed) or `panic` (as if there were a bug).
 //! Compiled with the feature `faults` and into this crate's own tests only; otherwise nothing is left of it.
 
 /// A point that a commit passes.
@@ -55,7 +56,14 @@ mod planned {
         point: Point,
         /// Passes until it strikes.
         left: AtomicU64,
-        aborts: bool,
+        strike: Strike,
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Strike {
+        Abort,
+        Error,
+        Panic,
     }
 
     impl Faults {
@@ -64,7 +72,9 @@ mod planned {
             let Ok(text) = std::env::var("TAILWATER_FAULT") else { return Self::default() };
             let faults = Self::parse(&text);
             if faults.plan.is_none() {
-                tracing::error!("TAILWATER_FAULT=`{text}` is not point:k:abort or point:k:error: no fault will strike");
+                tracing::error!(
+                    "TAILWATER_FAULT=`{text}` is not point:k:abort, point:k:error or point:k:panic: no fault will strike"
+                );
             }
             faults
         }
@@ -74,31 +84,43 @@ mod planned {
             let mut parts = text.split(':');
             let point = parts.next().and_then(Point::named);
             let left = parts.next().and_then(|count| count.parse().ok()).filter(|count| *count > 0);
-            let aborts = match parts.next() {
-                Some("abort") => Some(true),
-                Some("error") => Some(false),
+            let strike = match parts.next() {
+                Some("abort") => Some(Strike::Abort),
+                Some("error") => Some(Strike::Error),
+                Some("panic") => Some(Strike::Panic),
                 _ => None,
             };
-            let plan = point.zip(left).zip(aborts);
-            Self { plan: plan.map(|((point, left), aborts)| Plan { point, left: AtomicU64::new(left), aborts }) }
+            let plan = point.zip(left).zip(strike);
+            Self { plan: plan.map(|((point, left), strike)| Plan { point, left: AtomicU64::new(left), strike }) }
         }
 
         /// Strikes if it is time.
         ///
         /// # Errors
         /// The planned one.
+        ///
+        /// # Panics
+        /// When that is planned.
+        #[expect(clippy::panic, reason = "what is to be tested is a panic")]
         pub(in super::super) fn pass(&self, point: Point) -> Result<(), EngineError> {
             let Some(plan) = self.plan.as_ref().filter(|plan| plan.point == point) else { return Ok(()) };
             let before = plan.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
-            match before {
-                Ok(1) if plan.aborts => std::process::abort(),
-                Ok(1) => Err(EngineError(format!("planned fault at {point:?}"))),
+            match (before, plan.strike) {
+                (Ok(1), Strike::Abort) => std::process::abort(),
+                (Ok(1), Strike::Panic) => panic!("planned fault at {point:?}"),
+                (Ok(1), Strike::Error) => Err(point.error()),
                 _ => Ok(()),
             }
         }
     }
 
     impl Point {
+        /// As if the medium had failed here. Once something was written, nobody knows how far that came.
+        fn error(self) -> EngineError {
+            let what = format!("planned fault at {self:?}");
+            if self == Self::BeforeWrite { EngineError::Passing(what) } else { EngineError::Lasting(what) }
+        }
+
         fn named(name: &str) -> Option<Self> {
             match name {
                 "before_write" => Some(Self::BeforeWrite),

@@ -3,10 +3,12 @@
 use super::super::StoreError;
 use super::engine::{Engine, EngineError};
 use super::journal::{self, FilesError};
+use super::synced::SyncedNote;
 use super::tables;
+use rustix::fs::OFlags;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file that says what the directory is, and what it says.
@@ -17,6 +19,12 @@ const LOCK: &str = "lock";
 /// The engine's folder, and its name while it is made.
 const ENGINE: &str = "db";
 const ENGINE_UNFINISHED: &str = "db.new";
+
+/// The flag with which a symbolic link is not followed when it is opened.
+const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
+
+/// What others than its owner may do with a file: messages rest there, and the keys that webhooks are signed with.
+const OTHERS: u32 = 0o077;
 
 /// Why a data directory can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +73,17 @@ pub enum OpenError {
         /// What is broken, and where.
         what: String,
     },
+    /// Others than its owner can read it.
+    #[error(
+        "the data directory {path} can be read by others (its mode is {mode:o}), and with it all messages and the keys that \
+         webhooks are signed with: chmod 700 {path}"
+    )]
+    Exposed {
+        /// The directory.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// No thread for the store.
     #[error("the store can't start its threads: {0}")]
     Thread(io::Error),
@@ -94,13 +113,13 @@ impl Directory {
             let path = place.to_owned();
             move |reason| OpenError::Io { path, reason }
         };
-        // For its owner only: messages rest there, and the keys that webhooks are signed with.
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))?;
+        make_directory(path).map_err(at(path))?;
         if let Some(found) = foreign(path).map_err(at(path))? {
             return Err(OpenError::Foreign { path: path.to_owned(), found });
         }
         let lock_path = path.join(LOCK);
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(NO_FOLLOW);
         let lock = options.open(&lock_path).map_err(at(&lock_path))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::InUse { path: path.to_owned() },
@@ -116,6 +135,12 @@ impl Directory {
             Err(reason) if reason.kind() == io::ErrorKind::NotFound => write_mark(path).map_err(at(&mark))?,
             Err(reason) => return Err(at(&mark)(reason)),
         }
+        if let Err(reason) = restrict(path) {
+            tracing::warn!("that others can't read what is in {} could not be seen to: {reason}", path.display());
+        }
+        if let Err(exposed @ OpenError::Exposed { .. }) = check_private(path) {
+            tracing::warn!("{exposed}. With --strict it is not used");
+        }
         Ok(Self { path: path.to_owned(), lock })
     }
 
@@ -124,7 +149,9 @@ impl Directory {
     }
 
     /// Opens the engine, which is made when it is missing, once its files have been looked over.
-    pub(super) fn engine(&self) -> Result<Engine, OpenError> {
+    ///
+    /// - `undo_from`: commits with this number and higher ones have failed and are cut off.
+    pub(super) fn engine(&self, undo_from: Option<u64>) -> Result<Engine, OpenError> {
         let path = self.path.join(ENGINE);
         let failed = |reason| OpenError::Io { path: path.clone(), reason };
         if !path.try_exists().map_err(failed)? {
@@ -138,8 +165,15 @@ impl Directory {
             FilesError::Damaged(what) => self.damage(what),
         };
         tables::examine(&path.join("keyspaces")).map_err(unfit)?;
-        journal::examine(&path).map_err(unfit)?;
-        Engine::open(&path).map_err(|EngineError(what)| self.damage(what))
+        let synced = SyncedNote::read(&self.path).map_err(unfit)?;
+        let reached = journal::examine(&path, synced, undo_from).map_err(unfit)?;
+        let engine = Engine::open(&path, reached).map_err(|error| match error {
+            EngineError::Passing(what) => failed(io::Error::other(what)),
+            EngineError::Lasting(what) => self.damage(what),
+        })?;
+        // The engine has synced what it found.
+        engine.note_in(SyncedNote::open(&self.path, reached).map_err(failed)?);
+        Ok(engine)
     }
 
     /// Makes it under another name first: a crash on the way leaves nothing that looks like one.
@@ -150,7 +184,7 @@ impl Directory {
             Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(failed(reason)),
             _ => {}
         }
-        Engine::create(&unfinished).map_err(|EngineError(what)| failed(io::Error::other(what)))?;
+        Engine::create(&unfinished).map_err(|error| failed(io::Error::other(error.to_string())))?;
         fs::rename(&unfinished, path).map_err(failed)?;
         sync_folder(&self.path).map_err(failed)
     }
@@ -188,11 +222,64 @@ fn unfinished_mark() -> String {
 
 fn write_mark(path: &Path) -> io::Result<()> {
     let unfinished = path.join(unfinished_mark());
-    let mut file = File::create(&unfinished)?;
+    let mut file = make_file(&unfinished)?;
     file.write_all(MARK_TEXT.as_bytes())?;
     file.sync_all()?;
     fs::rename(&unfinished, path.join(MARK))?;
     sync_folder(path)
+}
+
+/// Makes a file that is not there yet, for its owner only.
+pub(super) fn make_file(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Opens a file of ours for reading and writing; a link is not followed.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(NO_FOLLOW).open(path)
+}
+
+/// Whether nobody but its owner can look into a directory; one that is not there yet will be made so.
+pub(super) fn check_private(path: &Path) -> Result<(), OpenError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() && found.mode() & OTHERS != 0 => {
+            Err(OpenError::Exposed { path: path.to_owned(), mode: found.mode() & 0o7777 })
+        }
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => Err(OpenError::Io { path: path.to_owned(), reason }),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a directory that is missing, with those above it, for its owner only; durable when it returns.
+fn make_directory(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|place| fs::symlink_metadata(place).is_err()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for made in missing.into_iter().filter_map(Path::parent) {
+        sync_folder(if made.as_os_str().is_empty() { Path::new(".") } else { made })?;
+    }
+    Ok(())
+}
+
+/// Takes from others what they may do with the files in a folder.
+fn restrict(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let found = fs::symlink_metadata(&path)?;
+        if found.is_symlink() {
+            continue;
+        }
+        if found.mode() & OTHERS != 0 {
+            fs::set_permissions(&path, fs::Permissions::from_mode(found.mode() & 0o7777 & !OTHERS))?;
+        }
+        if found.is_dir() {
+            restrict(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

@@ -1,9 +1,9 @@
 //! One commit in the making: each change checked against what is committed and what came before it in the same commit.
 
-use super::super::page::{APPEND_BYTES_MAX, Record};
+use super::super::page::Record;
 use super::super::{Change, Commit, Marks, NewStream, StoreError, StreamId};
 use super::codec::{self, Fact, Space, State};
-use super::engine::Engine;
+use super::engine::{Engine, check_key, check_value};
 use super::hot::{Hot, Stream, Streams};
 use super::space::Room;
 use super::sweep::{Sweep, Sweeps};
@@ -54,12 +54,13 @@ impl<'a> Stage<'a> {
             Change::Create(new) => self.create(stream, *new),
             Change::Append { at, payload, close, marks, now } => {
                 let size = payload.as_ref().map_or(0, crate::log::Payload::memory_bytes);
+                check_value("append", size)?;
+                check_marks(stream, &marks)?;
                 let touched = touch(&mut self.touched, self.streams, stream)?;
                 if touched.end != at {
                     return Err(StoreError::OutOfStep);
                 }
                 if let Some(payload) = payload {
-                    check_length(size)?;
                     self.room.take(size as u64 + RECORD_OVERHEAD_BYTES)?;
                     touched.push(Record { at, time: now, payload });
                 }
@@ -95,15 +96,18 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Keeps or forgets a note.
-    pub(super) fn note(&mut self, key: String, value: Option<&Bytes>) {
+    /// Keeps or forgets a note; one that is refused changes nothing.
+    pub(super) fn note(&mut self, key: String, value: Option<&Bytes>) -> Result<(), StoreError> {
+        check_key("note's name", key.as_bytes())?;
+        check_value("note", value.map_or(0, Bytes::len))?;
         let value = value.map(|value| codec::seal(Space::Notes, key.as_bytes(), |out| out.extend_from_slice(value)));
         self.notes.insert(key, value);
+        Ok(())
     }
 
     fn create(&mut self, id: StreamId, new: NewStream) -> Result<(), StoreError> {
         let first_bytes = new.first.as_ref().map_or(0, crate::log::Payload::memory_bytes);
-        check_length(first_bytes)?;
+        check_value("append", first_bytes)?;
         self.room.take(first_bytes as u64 + STREAM_OVERHEAD_BYTES)?;
         let begins = new.config.begins();
         let state = State::open(begins);
@@ -210,11 +214,12 @@ fn pieces(records: &[Record]) -> impl Iterator<Item = &[Record]> {
     })
 }
 
-fn check_length(bytes: usize) -> Result<(), StoreError> {
-    if bytes <= APPEND_BYTES_MAX {
-        return Ok(());
+/// Whether the engine takes what an append leaves behind.
+fn check_marks(stream: StreamId, marks: &Marks) -> Result<(), StoreError> {
+    if let Some((producer, _)) = &marks.producer {
+        check_key("producer id", &codec::fact_key(stream, &Fact::Producer(producer.clone())))?;
     }
-    Err(StoreError::Unwritable(format!("an append has {bytes} bytes, at most {APPEND_BYTES_MAX} fit")))
+    check_value("Stream-Seq", marks.seq.as_ref().map_or(0, String::len))
 }
 
 impl Touched {

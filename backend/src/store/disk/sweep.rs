@@ -3,6 +3,7 @@
 
 use super::super::StreamId;
 use super::codec::{self, Fact, Space};
+use super::current::Current;
 use super::engine::{Engine, EngineError};
 use super::faults::{Faults, Point};
 use super::hot::Streams;
@@ -19,6 +20,8 @@ use tailwater_protocol::Offset;
 const PIECE: usize = 1_000;
 /// How long a sweep rests when the engine is behind.
 const REST: Duration = Duration::from_millis(20);
+/// How long a sweep waits whose engine can't write now.
+const POSTPONED: Duration = Duration::from_secs(1);
 /// Bytes of a stream from which on whole tables may lie within it.
 const TABLES_BYTES_MIN: u64 = 16 << 20;
 /// How often giving back is tried at most: writers ask for room again and again.
@@ -54,6 +57,7 @@ struct Wanted {
 }
 
 /// What the sweeper does next.
+#[derive(Clone, Copy)]
 enum Next {
     Sweep(Sweep),
     /// Give back to the medium what was swept.
@@ -79,6 +83,20 @@ impl Sweeps {
         self.is_over.store(true, Ordering::Release);
         drop(wanted);
         self.arrived.notify_one();
+    }
+
+    /// Puts off what could not be done now; returns after a while, or when the store closes.
+    fn postpone(&self, next: Next) {
+        let mut wanted = self.lock();
+        match next {
+            Next::Sweep(sweep) => drop(wanted.sweeps.entry(sweep.stream).or_insert(sweep)),
+            Next::GiveBack => wanted.room = true,
+            Next::End => {}
+        }
+        let begun = Instant::now();
+        while let Some(left) = POSTPONED.checked_sub(begun.elapsed()).filter(|_| !self.is_over()) {
+            wanted = self.arrived.wait_timeout(wanted, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -110,18 +128,40 @@ impl Sweeps {
 /// Sweeps until the end of the store.
 ///
 /// - `directory`: on the medium, to ask how much of it is free.
-pub(super) fn run(engine: &Engine, streams: &Streams, sweeps: &Sweeps, faults: &Faults, directory: &Path) {
-    let mut sweeping = Sweeping { engine, streams, sweeps, faults, has_swept: false };
-    let mut tried = None;
+pub(super) fn run(current: &Current, streams: &Streams, sweeps: &Sweeps, faults: &Faults, directory: &Path) {
+    let (mut has_swept, mut tried, mut is_failing) = (false, None, false);
     loop {
-        match sweeps.next(sweeping.has_swept) {
+        let next = sweeps.next(has_swept);
+        let engine = match current.get() {
+            _ if matches!(next, Next::End) => return,
+            Ok(engine) => engine,
+            Err(_) => {
+                sweeps.postpone(next);
+                continue;
+            }
+        };
+        let mut sweeping = Sweeping { engine: &engine, streams, sweeps, faults, has_swept };
+        match next {
             Next::End => return,
             Next::Sweep(sweep) => {
-                if let Err(reason) = sweeping.sweep(sweep) {
-                    let id = sweep.stream.0;
-                    tracing::warn!(
-                        "sweeping away what was deleted of stream {id} broke off: {reason}; the next start goes on"
-                    );
+                let swept = sweeping.sweep(sweep);
+                has_swept = sweeping.has_swept;
+                drop(engine);
+                let was_failing = std::mem::replace(&mut is_failing, swept.is_err());
+                match swept {
+                    Ok(()) => {}
+                    Err(EngineError::Passing(reason)) => {
+                        if !was_failing {
+                            tracing::warn!("sweeping away what was deleted waits: {reason}");
+                        }
+                        sweeps.postpone(Next::Sweep(Sweep { may_drop_tables: false, ..sweep }));
+                    }
+                    Err(EngineError::Lasting(reason)) => {
+                        let id = sweep.stream.0;
+                        tracing::warn!(
+                            "sweeping away what was deleted of stream {id} broke off: {reason}; the next start goes on"
+                        );
+                    }
                 }
             }
             Next::GiveBack if tried.is_some_and(|tried: Instant| tried.elapsed() < GIVE_BACK_EVERY) => {}
@@ -130,6 +170,7 @@ pub(super) fn run(engine: &Engine, streams: &Streams, sweeps: &Sweeps, faults: &
                 if let Err(reason) = sweeping.give_back(directory) {
                     tracing::warn!("what was deleted can't be given back to the disk yet: {reason}");
                 }
+                has_swept = sweeping.has_swept;
             }
         }
     }
@@ -153,7 +194,7 @@ impl Sweeping<'_> {
             self.engine.check()?;
             std::thread::sleep(REST);
         }
-        let (_, free) = space::ask_system(directory).map_err(|reason| EngineError(reason.to_string()))?;
+        let (_, free) = space::ask_system(directory).map_err(|reason| EngineError::Passing(reason.to_string()))?;
         let before = self.engine.disk_bytes();
         if self.engine.merge(free)? {
             self.engine.let_go()?;
@@ -184,12 +225,12 @@ impl Sweeping<'_> {
         let value = codec::seal(Space::Facts, &key, |out| codec::put_offset(out, before));
         let mut batch = self.engine.batch();
         batch.insert(&self.engine.facts, key, value);
-        self.engine.commit(batch)
+        self.engine.commit(batch).map(drop)
     }
 
     /// The first position of the append in which `before` lies.
     fn first_kept(&self, stream: StreamId, before: Offset) -> Result<Offset, EngineError> {
-        let first = self.engine.first_at(stream, before).map_err(|error| EngineError(error.to_string()))?;
+        let first = self.engine.first_at(stream, before).map_err(|error| EngineError::Lasting(error.to_string()))?;
         Ok(first.unwrap_or(before))
     }
 
@@ -214,7 +255,7 @@ impl Sweeping<'_> {
             self.has_swept = true;
             self.engine.commit(batch)?;
             self.faults.pass(Point::InSweep)?;
-            if !self.rest() {
+            if !self.rest()? {
                 return Ok(false);
             }
         }
@@ -246,17 +287,18 @@ impl Sweeping<'_> {
                 return Ok(());
             }
             self.engine.commit(batch)?;
-            if !self.rest() {
+            if !self.rest()? {
                 return Ok(());
             }
         }
     }
 
     /// Waits while the engine is behind; `false` when the store closed meanwhile.
-    fn rest(&self) -> bool {
+    fn rest(&self) -> Result<bool, EngineError> {
         while self.engine.is_behind() && !self.sweeps.is_over() {
+            self.engine.check()?;
             std::thread::sleep(REST);
         }
-        !self.sweeps.is_over()
+        Ok(!self.sweeps.is_over())
     }
 }

@@ -54,6 +54,81 @@ fn a_missing_directory_is_made_for_its_owner_only_and_an_empty_one_used() {
 }
 
 #[test]
+fn what_is_made_is_for_its_owner_only_and_what_was_there_becomes_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    drop(open(&data).unwrap());
+    let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+    for file in ["lock", "TAILWATER", "synced"] {
+        assert_eq!(mode(&data.join(file)), 0o600, "{file}");
+        fs::set_permissions(data.join(file), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let all = files(&data);
+    assert!(all.len() > 8, "{}", all.len());
+    all.iter().for_each(|(file, _)| fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap());
+    fs::set_permissions(data.join("db"), fs::Permissions::from_mode(0o755)).unwrap();
+    // An earlier build made it, or a copy lost its modes.
+    drop(super::super::Directory::take(&data).unwrap());
+    for (file, _) in files(&data) {
+        assert_eq!(mode(Path::new(&file)), 0o600, "{file}");
+    }
+    assert_eq!(mode(&data.join("db")), 0o700);
+}
+
+#[test]
+fn a_directory_that_others_can_read_is_known_and_refused_when_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    for (mode, is_private) in [(0o700, true), (0o500, true), (0o755, false), (0o750, false), (0o701, false)] {
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let outcome = DiskStore::check_private(directory.path());
+        assert_eq!(outcome.is_ok(), is_private, "{mode:o}: {outcome:?}");
+        if let Err(refusal) = outcome {
+            let text = refusal.to_string();
+            let place = directory.path().display().to_string();
+            assert!(
+                text.contains(&place) && text.contains("chmod 700") && text.contains(&format!("{mode:o}")),
+                "{text}"
+            );
+        }
+    }
+    DiskStore::check_private(&directory.path().join("none")).expect("what is made is private");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn links_that_somebody_left_are_not_followed() {
+    let place = tempfile::tempdir().unwrap();
+    let victim = place.path().join("victim");
+    for name in ["lock", "TAILWATER.new", "synced.new", "synced", "db.new"] {
+        for is_there in [false, true] {
+            let data = place.path().join("data");
+            let _absent = fs::remove_dir_all(&data);
+            let _absent = fs::remove_file(&victim);
+            if name.starts_with("synced") || name.starts_with("db") {
+                drop(open(&data).unwrap());
+                let _absent = fs::remove_file(data.join("synced"));
+                if name.starts_with("db") {
+                    fs::remove_dir_all(data.join("db")).unwrap();
+                }
+            } else {
+                fs::create_dir(&data).unwrap();
+            }
+            if is_there {
+                fs::write(&victim, "precious").unwrap();
+            }
+            std::os::unix::fs::symlink(&victim, data.join(name)).unwrap();
+            let opened = open(&data);
+            // Whether that can be used or not, nothing was done through it.
+            if let Err(refusal) = &opened {
+                assert!(refusal.to_string().contains(&*data.to_string_lossy()), "{name}: {refusal}");
+            }
+            drop(opened);
+            assert_eq!(fs::read_to_string(&victim).ok(), is_there.then(|| "precious".to_owned()), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_path_that_can_t_be_a_directory_is_refused_with_its_name() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let refusal = open(file.path()).unwrap_err();
@@ -93,8 +168,8 @@ fn a_missing_part_is_damage_and_nothing_is_tidied_away() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = open(directory.path()).unwrap();
     commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
-    store.engine.data.rotate_memtable_and_wait().unwrap();
-    store.engine.facts.rotate_memtable_and_wait().unwrap();
+    store.current.get().unwrap().data.rotate_memtable_and_wait().unwrap();
+    store.current.get().unwrap().facts.rotate_memtable_and_wait().unwrap();
     drop(store);
     let db = directory.path().join("db");
     let mut parts = vec![db.join("version"), db.join("keyspaces")];

@@ -11,7 +11,6 @@ fn opened(directory: &Path, options: &DiskOptions, fault: &str) -> DiskStore {
 #[test]
 fn after_a_failure_to_write_or_sync_nothing_more_is_taken_reads_go_on_and_a_restart_has_what_was_acknowledged() {
     for (sync, point) in [
-        (SyncMode::Always, "before_write"),
         (SyncMode::Always, "after_write"),
         (SyncMode::Always, "before_sync"),
         (SyncMode::Always, "after_sync"),
@@ -37,6 +36,74 @@ fn after_a_failure_to_write_or_sync_nothing_more_is_taken_reads_go_on_and_a_rest
         // What failed may be there: nobody knows how far it came. What was refused after it is not.
         assert!(text == "1," || text == "1,2,", "{point}: {text}");
         assert_eq!(recovery.streams.len(), 1, "{point}");
+    }
+}
+
+#[test]
+fn a_failure_to_write_that_passes_is_over_without_a_restart() {
+    for sync in [SyncMode::Always, SyncMode::Never, SyncMode::Within(Duration::from_millis(1))] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(directory.path(), &DiskOptions { sync, ..options() }, "before_write:2:error");
+        let refusal = commit(&store, StreamId(1), append(2, "2")).unwrap_err();
+        let text = refusal.to_string();
+        assert!(matches!(refusal, StoreError::Unwritable(_)) && text.contains("planned fault"), "{text}");
+        assert!(text.contains("again") && !text.contains("restart"), "{text}");
+        until_it_writes(&store, || append(2, "3"));
+        assert_eq!(read(&store, StreamId(1), 0, 4, 10).as_deref(), Ok("1,3,"));
+        note(&store, "n", Some("1")).unwrap();
+        drop(store);
+        let (store, recovery) = open(directory.path()).unwrap();
+        assert_eq!(whole(&store, &recovery.streams[0]).as_deref(), Ok("1,3,"));
+        assert_eq!(recovery.notes.len(), 1);
+    }
+}
+
+fn until_it_writes(store: &DiskStore, change: impl Fn() -> Change) {
+    let begun = std::time::Instant::now();
+    while let Err(refusal) = commit(store, StreamId(1), change()) {
+        let waits = matches!(&refusal, StoreError::Unwritable(why) if why.contains("again"));
+        assert!(waits && begun.elapsed() < DEADLINE, "{refusal:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Appends one byte at a time with a producer until the medium is full to the brim.
+fn fill_to_the_brim(store: &DiskStore, known: &mut Model) {
+    let message = format!("\"{}\"", "x".repeat(50_000));
+    for seq in 0.. {
+        let end = known.streams[&StreamId(1)].0.next.bytes();
+        let marks = Marks { seq: None, producer: Some(producer("p", 0, seq)) };
+        let change = || {
+            let payload = Some(json(&message));
+            Change::Append { at: offset(end), payload, close: false, marks: marks.clone(), now: at(0) }
+        };
+        match commit(store, StreamId(1), change()) {
+            Ok(()) => known.apply(StreamId(1), &change()),
+            Err(StoreError::Unwritable(_) | StoreError::Full { .. }) => return,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_medium_that_was_full_to_the_brim_is_written_again_and_holds_what_was_acknowledged_only() {
+    for sync in [SyncMode::Always, SyncMode::Never] {
+        let Some(medium) = Medium::mount() else { return };
+        // Others fill it: the room that is left free for merging does not help.
+        let limits = DiskOptions { sync, ..options() };
+        let store = opened(&medium.path().join("data"), &limits, "");
+        let mut known = Model::default();
+        known.apply(StreamId(1), &creation("a", Some("1")));
+        std::fs::write(medium.path().join("others"), vec![1; 88 << 20]).unwrap();
+        fill_to_the_brim(&store, &mut known);
+        let end = known.streams[&StreamId(1)].0.next.bytes();
+        assert_eq!(read(&store, StreamId(1), 0, end, 10).as_deref(), Ok("1,"), "reads go on");
+        std::fs::remove_file(medium.path().join("others")).unwrap();
+        until_it_writes(&store, || append(end, "2"));
+        known.apply(StreamId(1), &append(end, "2"));
+        drop(store);
+        let (store, recovery) = open(&medium.path().join("data")).unwrap();
+        assert!(Model::of(&store, recovery).unwrap() == known, "{sync:?}: not what was acknowledged");
     }
 }
 

@@ -3,6 +3,7 @@
 mod damage;
 mod directory;
 mod failing;
+mod panicking;
 mod reopening;
 
 use super::{DiskOptions, DiskStore, Faults, OpenError, SyncMode};

@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
                 self.store = Some(store);
             }
             Step::Flush => {
-                let engine = &self.store.as_ref().unwrap().engine;
+                let engine = self.store.as_ref().unwrap().current.get().unwrap();
                 engine.data.rotate_memtable_and_wait().unwrap();
                 engine.facts.rotate_memtable_and_wait().unwrap();
             }
@@ -173,7 +173,7 @@ fn a_stream_that_was_trimmed_to_its_end_goes_on_from_there() {
     let (store, _) = open(directory.path()).unwrap();
     commit(&store, id, creation("a", Some("[1,2,3]"))).unwrap();
     commit(&store, id, Change::Trim { before: offset(6) }).unwrap();
-    store.engine.data.rotate_memtable_and_wait().unwrap();
+    store.current.get().unwrap().data.rotate_memtable_and_wait().unwrap();
     drop(store);
     let (store, recovery) = open(directory.path()).unwrap();
     assert_eq!((recovery.streams[0].earliest, recovery.streams[0].next), (offset(6), offset(6)));
@@ -200,11 +200,11 @@ fn a_deletion_that_a_stop_broke_off_is_finished_by_the_next_start() {
         let (store, recovery) = open(directory.path()).unwrap();
         assert_eq!(recovery.streams.iter().map(|known| known.stream).collect::<Vec<_>>(), [kept]);
         let begun = std::time::Instant::now();
-        let facts = || store.engine.facts().filter(|fact| fact.as_ref().unwrap().0 == gone).count();
+        let facts = || store.current.get().unwrap().facts().filter(|fact| fact.as_ref().unwrap().0 == gone).count();
         while facts() > 0 && begun.elapsed() < DEADLINE {
             std::thread::yield_now();
         }
-        assert_eq!(store.engine.records(gone, Offset::ZERO, Offset::MAX).count() + facts(), rows);
+        assert_eq!(store.current.get().unwrap().records(gone, Offset::ZERO, Offset::MAX).count() + facts(), rows);
         assert_eq!(read(&store, kept, 0, 2, 10).as_deref(), Ok("1,"));
     }
 }
@@ -219,7 +219,7 @@ fn a_large_stream_goes_with_its_tables_and_its_neighbours_stay() {
     }
     let message = format!("\"{}\"", "x".repeat(1 << 20));
     let step = message.len() as u64 + 1;
-    let rows = |store: &DiskStore| store.engine.records(large, Offset::ZERO, Offset::MAX).count();
+    let rows = |store: &DiskStore| store.current.get().unwrap().records(large, Offset::ZERO, Offset::MAX).count();
     (0..40).for_each(|number| commit(&store, large, append(2 + number * step, &message)).unwrap());
     commit(&store, large, Change::Trim { before: offset(2 + 36 * step) }).unwrap();
     assert_eq!(read(&store, large, 2 + 36 * step, 2 + 37 * step, 1).map(|page| page.len() as u64), Ok(step));

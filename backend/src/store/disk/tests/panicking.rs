@@ -1,0 +1,119 @@
+//! A panic behind the store: whoever waits and whoever comes is told the reason, reads go on, and nothing is silent.
+
+use super::*;
+use std::time::Instant;
+
+fn opened(directory: &Path, fault: &str) -> DiskStore {
+    let always = DiskOptions { sync: SyncMode::Always, ..options() };
+    let (store, _) = DiskStore::open_with(directory, &always, Faults::parse(fault)).unwrap();
+    commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
+    store
+}
+
+/// Checks that nothing is taken any more, with the reason, and that reads go on.
+fn check_refuses(store: &DiskStore, reason: &str) {
+    let refusals = [
+        commit(store, StreamId(1), append(2, "2")),
+        commit(store, StreamId(9), creation("b", None)),
+        commit(store, StreamId(1), Change::Delete),
+        note(store, "n", Some("1")),
+    ];
+    for refusal in refusals {
+        let Err(StoreError::Unwritable(why)) = &refusal else { panic!("{refusal:?}") };
+        assert!(why.contains(reason) && why.contains("restart"), "{why}");
+    }
+    assert_eq!(read(store, StreamId(1), 0, 2, 10).as_deref(), Ok("1,"));
+}
+
+#[test]
+fn a_panic_in_a_commit_is_told_to_all_that_wait_and_come() {
+    for point in ["before_write", "after_write", "before_sync", "after_sync", "before_done"] {
+        let directory = tempfile::tempdir().unwrap();
+        // The first pass is the creation's.
+        let store = opened(directory.path(), &format!("{point}:2:panic"));
+        let waiting: Vec<_> = (0..20).map(|_| submit(&store, StreamId(1), append(2, "2"))).collect();
+        for outcome in waiting {
+            let told = outcome.recv_timeout(DEADLINE).unwrap_or_else(|gone| panic!("{point}: never told: {gone}"));
+            assert!(told.is_err(), "{point}: {told:?}");
+        }
+        check_refuses(&store, "planned fault");
+        drop(store);
+        let (store, recovery) = open(directory.path()).unwrap();
+        let text = whole(&store, &recovery.streams[0]).unwrap();
+        // What broke off may be there: nobody knows how far it came.
+        assert!(text == "1," || text == "1,2,", "{point}: {text}");
+    }
+}
+
+#[test]
+fn a_panic_in_a_late_sync_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let soon = DiskOptions { sync: SyncMode::Within(Duration::from_millis(1)), ..options() };
+    let (store, _) = DiskStore::open_with(directory.path(), &soon, Faults::parse("before_sync:1:panic")).unwrap();
+    commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
+    let (begun, mut position) = (Instant::now(), 2);
+    while commit(&store, StreamId(1), append(position, "2")).is_ok() {
+        position += 2;
+        assert!(begun.elapsed() < DEADLINE, "never refused");
+    }
+    check_refuses(&store, "planned fault");
+}
+
+#[test]
+fn a_panic_of_who_is_told_does_not_keep_the_others_from_being_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(directory.path(), "");
+    let change = || Commit { stream: StreamId(1), change: append(2, "2") };
+    store.commit(change(), Box::new(|_| panic!("a test")));
+    let told = submit(&store, StreamId(1), append(2, "3")).recv_timeout(DEADLINE);
+    assert!(told.is_ok(), "never told");
+    let refusal = commit(&store, StreamId(1), append(4, "4")).unwrap_err();
+    assert!(refusal.to_string().contains("a test"), "{refusal}");
+}
+
+#[test]
+fn a_panic_of_the_sweeper_is_told_to_all_that_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(directory.path(), "in_sweep:1:panic");
+    commit(&store, StreamId(2), creation("b", Some("1"))).unwrap();
+    commit(&store, StreamId(2), Change::Delete).unwrap();
+    let begun = Instant::now();
+    while note(&store, "n", Some("1")).is_ok() {
+        assert!(begun.elapsed() < DEADLINE, "never refused");
+    }
+    check_refuses(&store, "planned fault");
+}
+
+#[test]
+fn what_the_engine_can_t_take_is_refused_and_the_store_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(directory.path(), "");
+    let marked = |name: &str, close| Change::Append {
+        at: offset(2),
+        payload: Some(json("2")),
+        close,
+        marks: Marks { seq: None, producer: Some(producer(name, 0, 0)) },
+        now: at(0),
+    };
+    // A key is the stream's number, a kind, and the name: 9 bytes and 65,526 are the most.
+    for (length, fits) in [(65_527, false), (1 << 20, false), (65_526, true)] {
+        for close in [false, true] {
+            let outcome = commit(&store, StreamId(1), marked(&"p".repeat(length), close && !fits));
+            if fits {
+                assert!(outcome.is_ok() || close, "{length}: {outcome:?}");
+            } else {
+                let text = outcome.unwrap_err().to_string();
+                assert!(text.contains("producer") && text.contains("65535"), "{length}: {text}");
+            }
+        }
+    }
+    for (key, fits) in [("", false), (&*"k".repeat(65_536), false), (&*"k".repeat(65_535), true)] {
+        let outcome = note(&store, key, Some("1"));
+        assert_eq!(outcome.is_ok(), fits, "{}: {outcome:?}", key.len());
+        assert_eq!(note(&store, key, None).is_ok(), fits, "{}", key.len());
+    }
+    assert_eq!(commit(&store, StreamId(1), append(4, "4")), Ok(()), "nothing of what was refused took effect");
+    drop(store);
+    let (store, recovery) = open(directory.path()).unwrap();
+    assert_eq!(whole(&store, &recovery.streams[0]).as_deref(), Ok("1,2,4,"));
+}
