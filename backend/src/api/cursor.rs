@@ -8,8 +8,8 @@ const EPOCH_S: u64 = 1_728_432_000;
 const INTERVAL_S: u64 = 20;
 /// The most intervals that a cursor is moved ahead of time (an hour).
 const JITTER_MAX: u64 = 180;
-/// Cursors from here on never came from this server, and count as none: beyond, JavaScript's numbers are not exact.
-const ASKED_MAX: u64 = 1 << 52;
+/// How far beyond its moment a cursor may be (about six years): one further ahead never came from this server, and counts as none.
+const AHEAD_MAX: u64 = 10_000_000;
 
 /// The cursors of one reader: each at least the interval of its moment, and above what the reader came with.
 #[derive(Debug, Clone, Copy)]
@@ -24,9 +24,9 @@ impl Cursors {
     ///
     /// Source: Durable Streams protocol, section 10.1.
     pub fn after(asked: Option<u64>, jitter: u64) -> Self {
+        let now = interval(SystemTime::now());
         let floor = match asked {
-            Some(ASKED_MAX..) => 0,
-            Some(asked) if asked >= interval(SystemTime::now()) => asked + 1 + jitter % JITTER_MAX,
+            Some(asked) if (now..now + AHEAD_MAX).contains(&asked) => asked + 1 + jitter % JITTER_MAX,
             _ => 0,
         };
         Self { floor }
@@ -71,9 +71,10 @@ mod tests {
 
     #[test]
     fn a_cursor_that_nobody_gave_out_is_ignored() {
-        for asked in [ASKED_MAX, ASKED_MAX + 1, u64::MAX] {
+        let now = interval(SystemTime::now());
+        for asked in [now + AHEAD_MAX + 1, 1 << 40, u64::MAX] {
             let cursors = Cursors::after(Some(asked), 7);
-            assert!(!cursors.are_own() && cursors.now() < ASKED_MAX, "{asked}");
+            assert!(!cursors.are_own() && cursors.now() <= now + 1, "{asked}");
         }
     }
 }

@@ -80,8 +80,8 @@ impl<H: Headers> Head<'_, H> {
         Ok(self.authority.or(named).unwrap_or_default())
     }
 
-    fn origin(&self) -> Option<&str> {
-        self.headers.values(ORIGIN.as_str()).next().map(|value| std::str::from_utf8(value).unwrap_or("?"))
+    fn origin(&self) -> Result<Option<&str>, Refusal> {
+        Ok(single(self.headers, &ORIGIN)?.map(|value| std::str::from_utf8(value).unwrap_or("?")))
     }
 
     /// Whether a browser asks which requests it may send.
@@ -144,7 +144,7 @@ impl Gate {
         if self.loopback_names_only && !is_loopback(host) {
             return Err(Refusal::Host(host.to_owned()));
         }
-        match head.origin() {
+        match head.origin()? {
             Some(origin) if !head.is_preflight() && !self.allows(origin, host) => {
                 Err(Refusal::Origin(origin.to_owned()))
             }
@@ -155,7 +155,7 @@ impl Gate {
 
     /// The origin of a request, if it names one that may read the answer.
     pub fn allowed<H: Headers>(&self, head: &Head<'_, H>) -> Option<HeaderValue> {
-        let origin = head.origin()?;
+        let origin = head.origin().ok()??;
         self.allows(origin, head.host().unwrap_or_default()).then(|| HeaderValue::from_str(origin).ok())?
     }
 

@@ -1,9 +1,10 @@
 //! HEAD: what a stream is and where it ends, without its data.
 
 use super::headers::Headers;
+use super::page::SANDBOX;
 use super::{Answer, App, Call, EXTENSIONS, Refusal, lifetime_headers, names};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 
 /// Source: Durable Streams protocol, section 5.5.
 pub(super) fn head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Answer, Refusal> {
@@ -11,6 +12,7 @@ pub(super) fn head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Answer, R
     let tail = log.tail_now();
     let mut answer = Answer::new(StatusCode::OK);
     answer.put_text(&CONTENT_TYPE, log.config().content_type.to_string());
+    answer.put(&CONTENT_SECURITY_POLICY, SANDBOX);
     answer.put(&CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer.put_text(&names::STREAM_NEXT_OFFSET, tail.next.to_string());
     answer.put(&names::STREAM_EXTENSIONS, HeaderValue::from_static(EXTENSIONS));

@@ -54,10 +54,10 @@ impl Page<'_> {
         if let Some(etag) = etag {
             answer.put_text(&ETAG, etag);
         }
+        answer.put(&CONTENT_SECURITY_POLICY, SANDBOX);
         answer.put(&CACHE_CONTROL, if is_empty || asked == Start::Now { CACHE_NEVER } else { cacheable(log) });
         if answer.status == StatusCode::OK {
             answer.put_text(&CONTENT_TYPE, log.config().content_type.to_string());
-            answer.put(&CONTENT_SECURITY_POLICY, SANDBOX);
             answer.content = Some(Content { charge, ..Content::messages(log.kind(), batch.data.clone()) });
         }
         answer

@@ -74,9 +74,8 @@ pub struct Live {
 pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Reply, Refusal> {
     let mut query = ReadQuery::parse(call.query)?;
     let log = app.log(call.path)?;
-    if query.technique == Technique::Sse
-        && let Some(last) = text(call.headers, &names::LAST_EVENT_ID)?.filter(|last| !last.is_empty())
-    {
+    let last_event = text(call.headers, &names::LAST_EVENT_ID)?.filter(|last| !last.is_empty());
+    if let Some(last) = last_event.filter(|_| query.technique == Technique::Sse) {
         // What an EventSource has seen counts more than the URL it began with. Source: WHATWG HTML, section 9.2.4.
         query.from = query::from(Some(last))?;
         let tail = log.tail_now();

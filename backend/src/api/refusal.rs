@@ -15,6 +15,9 @@ use std::fmt;
 use std::time::Duration;
 use tailwater_protocol::{OffsetError, Problem};
 
+/// The longest text of a refusal, in bytes: it quotes what came, and that may be long.
+const DETAIL_BYTES_MAX: usize = 1_000;
+
 /// Why a request was refused.
 #[derive(Debug)]
 pub enum Refusal {
@@ -85,6 +88,11 @@ pub enum Refusal {
         came: usize,
         /// Bytes allowed.
         limit: u64,
+    },
+    /// The request head has too many fields.
+    TooManyFields {
+        /// Fields allowed.
+        limit: usize,
     },
     /// The Host header is not one of this server's names.
     Host(String),
@@ -187,6 +195,9 @@ impl Refusal {
             Self::HeadTooLarge { .. } => {
                 (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "#head-too-large", "The request head is too large")
             }
+            Self::TooManyFields { .. } => {
+                (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "#too-many-fields", "The request head has too many fields")
+            }
             Self::Host(_) => (S::MISDIRECTED_REQUEST, "#host", "This server does not answer to that host name"),
             Self::Origin(_) => (S::FORBIDDEN, "#origin", "That web origin may not use this server"),
             Self::Embedding => (S::FORBIDDEN, "#origin", "Another site's page may not embed this"),
@@ -199,7 +210,12 @@ impl Refusal {
     /// The problem document.
     pub fn problem(&self) -> Problem {
         let (status, kind, title) = self.class();
-        Problem { kind: kind.to_owned(), title: title.to_owned(), status: status.as_u16(), detail: self.to_string() }
+        let mut detail = self.to_string();
+        if detail.len() > DETAIL_BYTES_MAX {
+            detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
+            detail.push_str("... (cut)");
+        }
+        Problem { kind: kind.to_owned(), title: title.to_owned(), status: status.as_u16(), detail }
     }
 
     /// The answer: the problem document, and what goes beside it in header fields.
@@ -272,6 +288,7 @@ impl Refusal {
             | Self::BodyBroken(_)
             | Self::HeadTooLarge { .. }
             | Self::Malformed(_)
+            | Self::TooManyFields { .. }
             | Self::Create(CreateError::Taken) => true,
             Self::Other(refusal) => refusal.closes(),
             _ => false,
@@ -362,6 +379,7 @@ impl fmt::Display for Refusal {
             Self::Other(refusal) => refusal.fmt(f),
             Self::Stopping => f.write_str("the server is stopping; ask again in a moment"),
             Self::HeadTooLarge { came, limit } => write!(f, "the request head has {came} bytes, the limit is {limit}"),
+            Self::TooManyFields { limit } => write!(f, "the request head has more than {limit} fields, which is the limit"),
             Self::Host(host) => write!(
                 f,
                 "the Host header says `{host}`, but a server on loopback answers only to localhost, 127.0.0.1 and [::1]"

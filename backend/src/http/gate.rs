@@ -7,7 +7,7 @@ use crate::api::gate::{self, CROSS_ORIGIN_RESOURCE_POLICY, Gate};
 use crate::takeover::{Leaving, Slot};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::{ConnectionType, StatusCode, header};
+use actix_web::http::{ConnectionType, StatusCode, Version, header};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
 use bytes::Bytes;
@@ -25,6 +25,7 @@ pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let request_version = request.version();
     let slot = request.conn_data::<Rc<Slot>>().cloned();
     if let Some(slot) = &slot {
         slot.begin_answer();
@@ -44,6 +45,12 @@ pub async fn guard(
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if is_stopping && !is_upgrade {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    if request_version == Version::HTTP_10 && matches!(response.response().body().size(), BodySize::Stream) {
+        // Without chunks only the connection's end says where the answer ends. Source: RFC 9112, section 6.1.
+        let head = response.response_mut().head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
     }
     let map = response.headers_mut();
     for (name, value) in gate::standing(allowed.as_ref()) {

@@ -78,6 +78,9 @@ async fn wait(request: &HttpRequest, app: &App, gate: &gate::Gate, wait: Box<Wai
         slot.seat(Seat::Wait(Waiting { wait, standing, keep_alive: keeps_alive(request) }));
         return pending().await;
     }
+    if let Some(slot) = request.conn_data::<Rc<Slot>>() {
+        slot.answer_may_be_left();
+    }
     request.extensions_mut().insert(MayRepeat);
     respond(live::wait(&groups(request, app), wait).await)
 }
@@ -106,6 +109,9 @@ fn go_on(
         });
         return with_body(head, body);
     }
+    if let Some(slot) = request.conn_data::<Rc<Slot>>() {
+        if upgrades { slot.open() } else { slot.answer_may_be_left() }
+    }
     let inlet = if upgrades {
         // What breaks off has ended.
         Inlet::Frames(Box::pin(payload.take_while(|piece| ready(piece.is_ok())).filter_map(|piece| ready(piece.ok()))))
@@ -122,6 +128,8 @@ fn with_body(head: HttpResponse, body: impl Stream<Item = Result<Bytes, Infallib
 /// The answer to a WebSocket handshake, if the request is one that may be answered so.
 fn handshake(request: &HttpRequest) -> Option<ResponseBuilder> {
     let may_upgrade = request.version() == Version::HTTP_11 && *request.method() == Method::GET && !has_body(request);
+    let is_single = |name: &str| request.headers().get_all(name).count() == 1;
+    let may_upgrade = may_upgrade && is_single("sec-websocket-key") && is_single("sec-websocket-version");
     may_upgrade.then(|| actix_http::ws::handshake(request.head()).ok())?
 }
 
@@ -140,11 +148,11 @@ fn keeps_alive(request: &HttpRequest) -> bool {
     request.head().connection_type() == ConnectionType::KeepAlive
 }
 
-/// The slot of a connection that may leave actix with its request under way: one without a body, and nothing else was read.
+/// The slot of a connection that may leave actix with its request under way: one without a body.
 fn slot(request: &HttpRequest) -> Option<Rc<Slot>> {
     let slot = request.conn_data::<Rc<Slot>>()?;
     let is_plain = request.version() == Version::HTTP_11 && !has_body(request);
-    (is_plain && slot.reserve()).then(|| Rc::clone(slot))
+    (is_plain && slot.may_leave()).then(|| Rc::clone(slot))
 }
 
 /// The groups of this worker; for a server that has none, new ones.

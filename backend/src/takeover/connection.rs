@@ -1,5 +1,6 @@
 //! A connection outside of a dispatcher: what its seat says, then its next requests, then back.
 
+use super::io::Malformed;
 use super::requests;
 use super::slot::{Left, Seat};
 use crate::api::gate::{Connection, Gate};
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) app: Arc<App>,
     pub(super) gate: Arc<Gate>,
     pub(super) groups: Rc<Groups>,
+    pub(super) malformed: Rc<Malformed>,
 }
 
 /// A connection, and what was read from it already.

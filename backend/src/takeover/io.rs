@@ -1,54 +1,85 @@
-//! A TCP connection as a dispatcher sees it: it can be taken away from the dispatcher, and its client has deadlines.
+//! A TCP connection as a dispatcher sees it: one request at a time, well formed, and it can be taken away.
 
+use super::request::{Framed, Framing, frame};
 use super::slot::{Phase, Slot};
-use crate::api::gate::Connection;
+use crate::api::Refusal;
+use crate::api::gate::{self, Connection};
+use crate::live::Groups;
 use actix_web::dev::Extensions;
-use bytes::Bytes;
-use std::future::Future;
+use bytes::{Buf, Bytes, BytesMut};
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
 
-/// How long a client may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// From the first byte of a request to its whole head.
-    pub(super) head: Duration,
-    /// For taking any of what it is sent.
-    pub(super) stalled: Duration,
-    /// To hear an answer that is the connection's last.
-    pub(super) linger: Duration,
-}
+/// What is read at once.
+const READ_BYTES: usize = 16 << 10;
+/// The longest head that is looked at, in bytes; whether it is too long for this server, the gate says.
+const HEAD_READ_MAX: usize = 256 << 10;
+/// What a client may send ahead of an answer, in bytes; more stays on the connection.
+const AHEAD_MAX: usize = 64 << 10;
+/// How often malformed requests are told of in the log.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// The connection; dropped, it goes into its slot.
 #[derive(Debug)]
 pub struct Io {
     stream: Option<TcpStream>,
-    /// Read earlier and not used yet.
-    before: Bytes,
+    /// Read and not given to the dispatcher yet.
+    unread: BytesMut,
+    given: Given,
+    /// The client sends no more.
+    has_ended: bool,
     slot: Rc<Slot>,
     counted: Rc<Connection>,
-    patience: Patience,
-    /// When the client must have gone on, and in what.
-    reading: Option<(Phase, Pin<Box<Sleep>>)>,
-    writing: Option<Pin<Box<Sleep>>>,
+    groups: Rc<Groups>,
+    malformed: Rc<Malformed>,
+}
+
+/// What the dispatcher may read next.
+#[derive(Debug, Clone, Copy)]
+enum Given {
+    /// Nothing before a whole head is there.
+    Nothing,
+    /// So many bytes of a request; then nothing until it is answered.
+    Bytes(u64),
+    /// Everything.
+    Everything,
+}
+
+/// How many malformed requests one worker refused, told of from time to time.
+#[derive(Debug, Default)]
+pub(super) struct Malformed {
+    untold: Cell<u64>,
+    told_at: Cell<Option<Instant>>,
+}
+
+impl Malformed {
+    fn note(&self, refusal: &Refusal) {
+        self.untold.set(self.untold.get() + 1);
+        if self.told_at.get().is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+            self.told_at.set(Some(Instant::now()));
+            tracing::warn!("{} malformed requests were refused, the last one: {refusal}", self.untold.replace(0));
+        }
+    }
 }
 
 impl Io {
-    /// A connection from which `before` was read already.
+    /// A connection from which `unread` was read already.
     pub(super) fn new(
         stream: TcpStream,
-        before: Bytes,
+        unread: Bytes,
         slot: Rc<Slot>,
         counted: Rc<Connection>,
-        patience: Patience,
+        groups: Rc<Groups>,
+        malformed: Rc<Malformed>,
     ) -> Self {
-        Self { stream: Some(stream), before, slot, counted, patience, reading: None, writing: None }
+        let unread = BytesMut::from(unread);
+        Self { stream: Some(stream), unread, given: Given::Nothing, has_ended: false, slot, counted, groups, malformed }
     }
 
     /// Puts where every request of this connection finds it: its slot, and that it is counted.
@@ -61,62 +92,144 @@ impl Io {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Ready once the client has taken too long for what it is doing.
-    fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let phase = self.slot.phase();
-        let time = match phase {
-            Phase::Head => self.patience.head,
-            Phase::Closing => self.patience.linger,
-            Phase::Idle | Phase::Answer => {
-                self.reading = None;
-                return Poll::Pending;
+    /// Reads once into what is unread; ready with 0 bytes at the client's end.
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.has_ended {
+            return Poll::Ready(Ok(0));
+        }
+        let before = self.unread.len();
+        self.unread.resize(before + READ_BYTES, 0);
+        let stream = self.stream.as_mut().map(Pin::new);
+        let mut out = ReadBuf::new(&mut self.unread[before..]);
+        let read =
+            stream.map_or(Poll::Ready(Err(io::ErrorKind::NotConnected.into())), |it| it.poll_read(context, &mut out));
+        let received = out.filled().len();
+        self.unread.truncate(before + received);
+        ready!(read)?;
+        self.has_ended = received == 0;
+        Poll::Ready(Ok(received))
+    }
+
+    /// Gives the dispatcher what it may read of what is unread, up to `max` bytes.
+    fn give(&mut self, out: &mut ReadBuf<'_>, max: u64) -> u64 {
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        let bytes = self.unread.len().min(out.remaining()).min(max);
+        out.put_slice(&self.unread[..bytes]);
+        self.unread.advance(bytes);
+        bytes as u64
+    }
+
+    /// Looks at the request that begins what is unread; ready once it can be given, or with its refusal.
+    fn poll_request(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Result<Given, Refusal>>> {
+        loop {
+            if !self.unread.is_empty() {
+                self.slot.begin_head();
+                match frame(&mut self.unread) {
+                    Framed::Whole { framing, is_plain } => {
+                        self.slot.note_request(is_plain);
+                        return Poll::Ready(Ok(Ok(match framing {
+                            Framing::Length(bytes) => Given::Bytes(bytes),
+                            Framing::Chunked => Given::Everything,
+                        })));
+                    }
+                    Framed::Partial if self.unread.len() <= HEAD_READ_MAX => {}
+                    Framed::Partial => {
+                        let refusal = Refusal::HeadTooLarge { came: self.unread.len(), limit: HEAD_READ_MAX as u64 };
+                        return Poll::Ready(Ok(Err(refusal)));
+                    }
+                    Framed::Malformed(refusal) => return Poll::Ready(Ok(Err(refusal))),
+                }
             }
-        };
-        let timer = match &mut self.reading {
-            Some((since, timer)) if *since == phase => timer,
-            reading => &mut reading.insert((phase, Box::pin(sleep(time)))).1,
-        };
-        timer.as_mut().poll(context)
+            if ready!(self.poll_receive(context))? == 0 {
+                // Half a head says nothing.
+                self.unread.clear();
+                return Poll::Ready(Ok(Ok(Given::Everything)));
+            }
+        }
+    }
+
+    /// Refuses a request that no dispatcher sees. Nothing else is being answered, so this is the next answer.
+    fn refuse(&mut self, refusal: &Refusal) {
+        self.malformed.note(refusal);
+        let mut answer = refusal.answer();
+        answer.closes = true;
+        let mut bytes = Vec::new();
+        self.groups.heads().write(&mut bytes, &answer, &gate::standing_lines(None), true);
+        answer.content.iter().flat_map(|content| &content.parts).for_each(|part| bytes.extend_from_slice(part));
+        if let Some(stream) = &self.stream {
+            // Who does not take these few bytes is not told.
+            let _told = stream.try_write(&bytes);
+        }
+        self.slot.end_answer(true);
     }
 }
 
 impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // What comes now is no longer the dispatcher's, which is about to end: its flush is due.
-        if this.slot.is_taken() {
-            return Poll::Pending;
+        loop {
+            // What comes now is no longer the dispatcher's, which is about to end: its flush is due.
+            if this.slot.is_taken() || this.slot.phase() == Phase::Closing && !matches!(this.given, Given::Everything) {
+                return Poll::Pending;
+            }
+            match this.given {
+                Given::Nothing => match ready!(this.poll_request(context))? {
+                    Ok(given) => this.given = given,
+                    Err(refusal) => {
+                        this.refuse(&refusal);
+                        return Poll::Pending;
+                    }
+                },
+                Given::Bytes(0) => {
+                    if this.slot.is_open() {
+                        this.given = Given::Everything;
+                    } else if this.slot.phase() == Phase::Idle {
+                        this.given = Given::Nothing;
+                    } else {
+                        ready!(this.poll_ahead(context))?;
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Given::Bytes(left) => {
+                    if this.unread.is_empty() && ready!(this.poll_receive(context))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    let given = this.give(out, left);
+                    this.given = Given::Bytes(left - given);
+                    return Poll::Ready(Ok(()));
+                }
+                Given::Everything if this.unread.is_empty() => {
+                    return if this.has_ended { Poll::Ready(Ok(())) } else { this.stream()?.poll_read(context, out) };
+                }
+                Given::Everything => {
+                    this.give(out, u64::MAX);
+                    return Poll::Ready(Ok(()));
+                }
+            }
         }
-        let filled = out.filled().len();
-        if !this.before.is_empty() {
-            let piece = this.before.split_to(this.before.len().min(out.remaining()));
-            out.put_slice(&piece);
-        } else if let Poll::Ready(read) = this.stream()?.poll_read(context, out) {
-            read?;
-        } else {
-            // To the dispatcher this looks like a client that has left.
-            ready!(this.poll_overdue(context));
-            return Poll::Ready(Ok(()));
+    }
+}
+
+impl Io {
+    /// While a request is answered: keeps what the client sends ahead; ready when it has left.
+    fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.slot.wake_when_answered(context.waker());
+        while self.unread.len() < AHEAD_MAX {
+            if ready!(self.poll_receive(context))? == 0 {
+                // Who says that it sends no more still waits for its answer, unless that may never come.
+                return if self.slot.may_be_left() { Poll::Ready(Ok(())) } else { Poll::Pending };
+            }
         }
-        this.slot.note_read(&out.filled()[filled..]);
-        if this.poll_overdue(context).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        Poll::Ready(Ok(()))
+        Poll::Pending
     }
 }
 
 impl AsyncWrite for Io {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if let Poll::Ready(written) = this.stream()?.poll_write(context, bytes) {
-            this.writing = None;
-            return Poll::Ready(written);
-        }
-        let stalled = this.patience.stalled;
-        let timer = this.writing.get_or_insert_with(|| Box::pin(sleep(stalled)));
-        ready!(timer.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        let written = this.stream()?.poll_write(context, bytes);
+        this.slot.note_written(written.is_ready());
+        written
     }
 
     /// Called when all that was to be written is written: the moment to leave.
@@ -136,7 +249,7 @@ impl AsyncWrite for Io {
 impl Drop for Io {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
-            self.slot.keep(stream);
+            self.slot.keep(stream, std::mem::take(&mut self.unread).freeze());
         }
     }
 }

@@ -3,9 +3,9 @@
 //! A dispatcher keeps about ten kilobytes for as long as an answer lasts, and is woken, polled and flushed for each
 //! delivery. A reader that waits needs none of that. So its connection is taken over:
 //!
-//! 1. A handler reserves its connection ([`Slot::reserve`]), when the connection is ours and exactly one whole request
-//!    without a body was read from it.
-//! 2. It puts a [`Seat`] into the slot and stays pending. Actix flushes what it has written, which is the head of an answer
+//! 1. [`Io`] gives the dispatcher one request at a time: where each ends is found once, here, and what is malformed is refused
+//!    before the dispatcher sees it. What comes behind a request waits until that is answered.
+//! 2. The handler of a request without a body puts a [`Seat`] into the connection's [`Slot`] and stays pending. Actix flushes what it has written, which is the head of an answer
 //!    that goes on; then [`Io`] refuses to go on, the dispatcher ends without touching the socket, and its drop leaves the
 //!    socket in the slot.
 //! 3. The connection's task goes on with the seat: as a reader of [`crate::live`] whose outlet is the socket.

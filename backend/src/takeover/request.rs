@@ -1,12 +1,14 @@
-//! Plain requests as bytes: parsed whole, and taken only when everything in them is known and well formed. No I/O.
+//! Requests as bytes: where each ends, whether it is well formed, and whether it is plain enough to be answered outside of
+//! actix. No I/O.
 
 use crate::api::gate::{Connection, Head};
-use crate::api::{Headers, STREAM_PREFIX};
-use http::Method;
+use crate::api::{Headers, Refusal, STREAM_PREFIX};
+use http::{Method, Uri};
 use httparse::Header;
 
-/// The most header fields of a request that is taken.
+/// The most header fields of a plain request, and of any.
 const HEADERS_MAX: usize = 32;
+const FIELDS_MAX: usize = 96;
 
 /// Fields that a request may have to be answered outside of actix; any other leads back there.
 const ALLOWED: [&str; 27] = [
@@ -68,20 +70,10 @@ impl<'a> Request<'a> {
         let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Request::new(&mut room);
         let httparse::Status::Complete(head_bytes) = parsed.parse(bytes).ok()? else { return None };
-        let (method, target, version) = (parsed.method?, parsed.path?, parsed.version?);
-        let method = match method {
-            "GET" => Method::GET,
-            "POST" => Method::POST,
-            _ => return None,
-        };
-        // The library takes a bare line feed and a tab for a line end and a space, which others do not.
-        let is_strict = version == 1 && line_ends_are_whole(&bytes[..head_bytes]);
-        let (path, query) =
-            target.strip_prefix(STREAM_PREFIX)?.split_once('?').unwrap_or((target.strip_prefix(STREAM_PREFIX)?, ""));
-        if !is_strict || !path.bytes().all(is_plain_in_path) || !query.bytes().all(is_plain_in_query) {
-            return None;
-        }
-        let body_bytes = check_fields(&method, parsed.headers)?;
+        let target = plain_target(&parsed)?;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
+        let body_bytes = check_fields(&method, parsed.headers).filter(|_| line_ends_are_whole(&bytes[..head_bytes]))?;
         let length = head_bytes.checked_add(body_bytes)?;
         let body = bytes.get(head_bytes..length)?;
         let headers = Fields(parsed.headers.iter().map(|field| (field.name, field.value)).collect());
@@ -101,22 +93,101 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Whether `bytes` are one request, whole, with nothing before or after it; its fields may be any.
-pub(super) fn is_one_request(bytes: &[u8]) -> bool {
-    let mut room = [httparse::EMPTY_HEADER; 3 * HEADERS_MAX];
+/// The target after [`STREAM_PREFIX`], if method, version and target are plain.
+fn plain_target<'a>(parsed: &httparse::Request<'_, 'a>) -> Option<&'a str> {
+    let is_plain = matches!(parsed.method, Some("GET" | "POST")) && parsed.version == Some(1);
+    let target = parsed.path.filter(|_| is_plain)?.strip_prefix(STREAM_PREFIX)?;
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    (path.bytes().all(is_plain_in_path) && query.bytes().all(is_plain_in_query)).then_some(target)
+}
+
+/// A request's beginning, as far as it is there.
+#[derive(Debug)]
+pub(super) enum Framed {
+    /// Its head is whole.
+    Whole {
+        framing: Framing,
+        /// Whether it may be answered outside of actix.
+        is_plain: bool,
+    },
+    /// More of its head is to come.
+    Partial,
+    /// It is no request that anybody should answer otherwise.
+    Malformed(Refusal),
+}
+
+/// Where a request ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// After so many bytes, head included.
+    Length(u64),
+    /// After its last chunk.
+    Chunked,
+}
+
+/// Looks at the request that begins `bytes`. An `Upgrade` that no answer here can follow is made unreadable, for it would
+/// change where the request ends: one that is not asked of a GET over HTTP/1.1, or not for a WebSocket.
+///
+/// Source: RFC 9112, sections 2.2, 3 and 6; RFC 9110, section 7.8.
+pub(super) fn frame(bytes: &mut [u8]) -> Framed {
+    let (framed, upgrade) = look(bytes);
+    if let Some(at) = upgrade {
+        bytes[at..at + UPGRADE.len()].copy_from_slice(b"ignored");
+    }
+    framed
+}
+
+const UPGRADE: &str = "upgrade";
+
+fn look(bytes: &[u8]) -> (Framed, Option<usize>) {
+    let malformed = |text: &str| (Framed::Malformed(Refusal::Malformed(text.to_owned())), None);
+    let mut room = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut parsed = httparse::Request::new(&mut room);
-    let Ok(httparse::Status::Complete(head_bytes)) = parsed.parse(bytes) else { return false };
-    let mut body_bytes = Some(0);
+    let head_bytes = match parsed.parse(bytes) {
+        Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
+        Ok(httparse::Status::Partial) => return (Framed::Partial, None),
+        Err(httparse::Error::TooManyHeaders) => {
+            return (Framed::Malformed(Refusal::TooManyFields { limit: FIELDS_MAX }), None);
+        }
+        Err(error) => return malformed(&error.to_string()),
+    };
+    if !line_ends_are_whole(&bytes[..head_bytes]) {
+        return malformed("a line ends with a bare line feed or carriage return, expected both");
+    }
+    let target = parsed.path.unwrap_or_default();
+    if target.parse::<Uri>().is_err() || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return malformed("the request target is no URI: expected a path of visible ASCII, percent-encoded");
+    }
+    let (mut length, mut is_chunked, mut upgrade) = (None, false, None);
     for Header { name, value } in parsed.headers.iter() {
         if name.eq_ignore_ascii_case("transfer-encoding") {
-            return false;
-        }
-        if name.eq_ignore_ascii_case("content-length") {
-            body_bytes = std::str::from_utf8(value).ok().and_then(|value| value.trim().parse::<usize>().ok());
+            is_chunked = true;
+        } else if name.eq_ignore_ascii_case("content-length") {
+            let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            let Some(bytes) = digits.and_then(|digits| digits.parse::<u64>().ok()) else {
+                return malformed("Content-Length is not a number of bytes");
+            };
+            if length.replace(bytes).is_some() {
+                return malformed("Content-Length is given twice");
+            }
+        } else if name.eq_ignore_ascii_case(UPGRADE) {
+            let is_answered =
+                parsed.method == Some("GET") && parsed.version == Some(1) && value.eq_ignore_ascii_case(b"websocket");
+            if !is_answered && upgrade.is_none() {
+                upgrade = Some(name.as_ptr() as usize - bytes.as_ptr() as usize);
+            }
         }
     }
-    line_ends_are_whole(&bytes[..head_bytes])
-        && body_bytes.is_some_and(|body| head_bytes.checked_add(body) == Some(bytes.len()))
+    if is_chunked && length.is_some() {
+        return malformed("both Content-Length and Transfer-Encoding are given");
+    }
+    let framing = match length {
+        None if is_chunked => Framing::Chunked,
+        length => Framing::Length((head_bytes as u64).saturating_add(length.unwrap_or(0))),
+    };
+    let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
+    let is_plain = plain_target(&parsed).is_some() && check_fields(&method, parsed.headers).is_some();
+    (Framed::Whole { framing, is_plain }, upgrade)
 }
 
 /// How many bytes of body follow; `None` when a field is not known, not well formed, or stands where it may not.
@@ -182,8 +253,69 @@ mod tests {
                 assert!(Request::parse(&request.as_bytes()[..cut]).is_none(), "{request} cut at {cut}");
             }
         }
-        assert!(is_one_request(GET.as_bytes()) && is_one_request(POST.as_bytes()));
-        assert!(!is_one_request(format!("{GET}G").as_bytes()) && !is_one_request(format!("{POST}G").as_bytes()));
+    }
+
+    fn framed(request: &str) -> Framed {
+        frame(&mut request.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn a_request_ends_where_its_head_says() {
+        for (request, length) in [
+            (GET.to_owned(), Some(GET.len() as u64)),
+            (format!("{POST}GET /"), Some(POST.len() as u64)),
+            (POST.replace("Content-Length: 2", "Transfer-Encoding: chunked"), None),
+            (GET.replacen("\r\n", "\r\nContent-Length: 70\r\n", 1), Some(GET.len() as u64 + 20 + 70)),
+        ] {
+            match (framed(&request), length) {
+                (Framed::Whole { framing: Framing::Length(is), .. }, Some(length)) => {
+                    assert_eq!(is, length, "{request}")
+                }
+                (Framed::Whole { framing: Framing::Chunked, .. }, None) => {}
+                other => panic!("{request}: {other:?}"),
+            }
+            for cut in 0..request.find("\r\n\r\n").unwrap() + 3 {
+                assert!(matches!(framed(&request[..cut]), Framed::Partial), "{request} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_two_readers_could_cut_differently_is_malformed() {
+        let with = |field: &str| POST.replacen("\r\n", &format!("\r\n{field}\r\n"), 1);
+        for request in [
+            GET.replace("\r\n", "\n"),
+            GET.replacen("\r\n", "\n", 1),
+            with("X: a\nStream-Seq: 5"),
+            with("Content-Length: 2"),
+            with("Transfer-Encoding: chunked"),
+            POST.replace(": 2", ": +2"),
+            POST.replace(": 2", ": 2, 2"),
+            POST.replace(": 2", ": 0x2"),
+            POST.replace(": 2", ": 99999999999999999999"),
+            GET.replace("/a/b", "/\u{e9}"),
+            GET.replace("/a/b", "/a b"),
+            with(" folded"),
+            with("Name : value"),
+            with(&["X: 1"; FIELDS_MAX].join("\r\n")),
+        ] {
+            assert!(matches!(framed(&request), Framed::Malformed(_)), "{request:?}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_that_nobody_answers_changes_nothing() {
+        let upgrade = "\r\nUpgrade: websocket\r\n";
+        for (request, stays) in [
+            (GET.replacen("\r\n", upgrade, 1), true),
+            (POST.replacen("\r\n", upgrade, 1), false),
+            (GET.replacen("\r\n", "\r\nupgrade: h2c\r\n", 1), false),
+            (GET.replace("1.1", "1.0").replacen("\r\n", upgrade, 1), false),
+        ] {
+            let mut bytes = request.clone().into_bytes();
+            assert!(matches!(frame(&mut bytes), Framed::Whole { .. }));
+            assert_eq!(String::from_utf8(bytes).unwrap() == request, stays, "{request}");
+        }
     }
 
     #[test]

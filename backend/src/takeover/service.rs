@@ -1,20 +1,23 @@
 //! What serves the connections of a listener: actix's dispatcher, and what goes on with those that leave it.
 
 use super::connection::{self, Connected, Shared};
-use super::io::{Io, Patience};
-use super::slot::Slot;
+use super::io::Io;
+use super::slot::{Patience, Slot};
 use crate::api::App;
 use crate::api::gate::{Connection, Gate};
 use crate::live::Groups;
 use actix_service::{Service, ServiceFactory};
 use bytes::Bytes;
-use futures_util::future::{FutureExt, LocalBoxFuture};
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep_until};
 
 /// Serves connections by `http`, which is made once per worker, and goes on with those that leave it.
 #[derive(Debug)]
@@ -63,9 +66,12 @@ where
     fn new_service(&self, (): ()) -> Self::Future {
         let http = self.http.new_service(());
         let (app, gate, groups) = (Arc::clone(&self.app), Arc::clone(&self.gate), Rc::clone(&self.groups));
-        Box::pin(
-            async move { Ok(Worker { http: Rc::new(http.await?), shared: Rc::new(Shared { app, gate, groups }) }) },
-        )
+        Box::pin(async move {
+            Ok(Worker {
+                http: Rc::new(http.await?),
+                shared: Rc::new(Shared { app, gate, groups, malformed: Rc::default() }),
+            })
+        })
     }
 }
 
@@ -87,11 +93,14 @@ where
         let (http, shared, counted) = (Rc::clone(&self.http), Rc::clone(&self.shared), Rc::new(counted));
         // Small pieces are the rule here, and each must leave at once. A connection that refuses this has ended already.
         let _refused = stream.set_nodelay(true);
+        let config = &shared.app.config;
+        let patience =
+            Patience { head: config.head_silence_max, stalled: config.write_silence_max, linger: connection::LINGER };
         let mut connected = Some(Box::new(Connected { stream, before: Bytes::new() }));
         // What is held here is held for every connection, whatever it does.
         Box::pin(async move {
             while let Some(serving) = connected.take() {
-                let slot = Rc::new(Slot::new(shared.app.config.hand_off));
+                let slot = Rc::new(Slot::new(shared.app.config.hand_off, patience));
                 dispatch(&*http, serving, &slot, &counted, &shared).await;
                 if let Some(left) = slot.take() {
                     drop(slot);
@@ -119,14 +128,27 @@ where
 {
     let Connected { stream, before } = *connected;
     let peer = stream.peer_addr().ok();
-    let config = &shared.app.config;
-    let patience =
-        Patience { head: config.head_silence_max, stalled: config.write_silence_max, linger: connection::LINGER };
-    let io = Io::new(stream, before, Rc::clone(slot), Rc::clone(counted), patience);
-    let trace = |ended: Result<(), S::Error>| {
-        if let Err(error) = ended {
-            tracing::trace!("a dispatcher ended: {error:?}");
+    let (counted, groups, malformed) = (Rc::clone(counted), Rc::clone(&shared.groups), Rc::clone(&shared.malformed));
+    let io = Io::new(stream, before, Rc::clone(slot), counted, groups, malformed);
+    let mut serving = Box::pin(http.call((io, peer)));
+    let (slot, mut timer) = (Rc::clone(slot), None::<Pin<Box<Sleep>>>);
+    poll_fn(move |context| {
+        if let Poll::Ready(ended) = serving.as_mut().poll(context) {
+            if let Err(error) = ended {
+                tracing::trace!("a dispatcher ended: {error:?}");
+            }
+            return Poll::Ready(());
         }
-    };
-    http.call((io, peer)).map(trace).boxed_local()
+        // Whatever the client keeps waiting, here its time ends, and its connection with it.
+        let Some(deadline) = slot.deadline() else {
+            timer = None;
+            return Poll::Pending;
+        };
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(context)
+    })
+    .boxed_local()
 }

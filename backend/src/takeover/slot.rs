@@ -1,30 +1,52 @@
 //! Where a connection and what goes on with it meet when they leave a dispatcher, and how long its client may take.
 
 use super::connection::Waiting;
-use super::request::{Request, is_one_request};
 use crate::api::Live;
 use crate::live::encoding::Encoding;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-/// The longest request that is remembered while it is under way, in bytes.
-const REQUEST_MAX: usize = 8 << 10;
+/// How long a client may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// From the first byte of a request to its whole head.
+    pub(super) head: Duration,
+    /// For taking any of what it is sent.
+    pub(super) stalled: Duration,
+    /// To hear an answer that is the connection's last, once that is sent.
+    pub(super) linger: Duration,
+}
 
 /// One connection's slot: shared by its I/O, its requests and its task.
 #[derive(Debug)]
 pub struct Slot {
-    inner: RefCell<Inner>,
-    phase: Cell<Phase>,
     may_leave: bool,
+    patience: Patience,
+    phase: Cell<Phase>,
+    /// Since when it is in its phase, or since the last progress of a phase that may last.
+    since: Cell<Instant>,
+    /// Since when the client takes nothing of what it is sent.
+    stalled_since: Cell<Option<Instant>>,
+    /// Whether the request under way is one that may be answered outside of the dispatcher.
+    is_plain: Cell<bool>,
+    /// Whether the answer under way may never come, so that it ends when its client does.
+    may_be_left: Cell<bool>,
+    /// Whether the request became a conversation.
+    is_open: Cell<bool>,
+    seat: RefCell<Option<Seat>>,
+    kept: RefCell<Option<(TcpStream, Bytes)>>,
+    waker: RefCell<Option<Waker>>,
 }
 
 /// What a client is doing, as far as its connection's deadlines go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Nothing: it may be silent as long as a connection may be idle.
-    #[default]
     Idle,
     /// It has begun a request's head.
     Head,
@@ -32,19 +54,6 @@ pub(super) enum Phase {
     Answer,
     /// Nothing more is expected of it.
     Closing,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    /// What was read since the last answer was complete, unless that is too much.
-    request: Vec<u8>,
-    /// More than one request was read at once, so that nobody but the dispatcher knows where the next one begins.
-    is_unclear: bool,
-    is_reserved: bool,
-    /// What was read since it was reserved.
-    beyond: BytesMut,
-    seat: Option<Seat>,
-    stream: Option<TcpStream>,
 }
 
 /// What goes on with a connection.
@@ -82,103 +91,152 @@ impl Slot {
     /// The slot of a connection.
     ///
     /// - `may_leave`: whether it may leave its dispatcher at all.
-    pub(super) fn new(may_leave: bool) -> Self {
-        Self { inner: RefCell::default(), phase: Cell::default(), may_leave }
+    pub(super) fn new(may_leave: bool, patience: Patience) -> Self {
+        Self {
+            may_leave,
+            patience,
+            phase: Cell::new(Phase::Idle),
+            since: Cell::new(Instant::now()),
+            stalled_since: Cell::default(),
+            is_plain: Cell::default(),
+            may_be_left: Cell::default(),
+            is_open: Cell::default(),
+            seat: RefCell::default(),
+            kept: RefCell::default(),
+            waker: RefCell::default(),
+        }
     }
 
-    /// Reserves the connection for the request under way; `false` unless exactly its head was read.
-    pub fn reserve(&self) -> bool {
-        let mut inner = self.inner.borrow_mut();
-        let may = self.may_leave && inner.is_clear() && is_one_request(&inner.request);
-        inner.is_reserved |= may;
-        may
+    /// Whether the connection may leave with the request under way, of which everything was given to the dispatcher.
+    pub fn may_leave(&self) -> bool {
+        self.may_leave && self.phase.get() == Phase::Answer
     }
 
     /// Puts in what goes on with the connection. Its handler or body must stay pending from now on.
     pub fn seat(&self, seat: Seat) {
-        self.inner.borrow_mut().seat = Some(seat);
+        *self.seat.borrow_mut() = Some(seat);
     }
 
-    /// Has the connection leave when the request under way is answered, if exactly that was read and others like it can be
-    /// answered elsewhere.
+    /// Has the connection leave when the request under way is answered, if others like it can be answered elsewhere.
     pub fn leave_after_answer(self: &Rc<Self>) -> Option<Leaving> {
-        let mut inner = self.inner.borrow_mut();
-        let is_plain = |request: &[u8]| Request::parse(request).is_some_and(|parsed| parsed.length == request.len());
-        if !self.may_leave || !inner.is_clear() || !is_plain(&inner.request) {
-            return None;
-        }
-        inner.is_reserved = true;
-        Some(Leaving(Rc::clone(self)))
+        (self.may_leave && self.is_plain.get()).then(|| Leaving(Rc::clone(self)))
     }
 
-    /// Notes that a request's head is whole.
+    /// Notes that the answer under way may never come: it ends when its client says that it sends no more.
+    pub fn answer_may_be_left(&self) {
+        self.may_be_left.set(true);
+        self.wake();
+    }
+
+    /// Notes that the request became a conversation: what the client sends belongs to it.
+    pub fn open(&self) {
+        self.is_open.set(true);
+        self.wake();
+    }
+
+    /// Notes that a request's head is given to the dispatcher.
+    ///
+    /// - `is_plain`: whether one like it may be answered elsewhere.
+    pub(super) fn note_request(&self, is_plain: bool) {
+        self.is_plain.set(is_plain);
+    }
+
+    /// Notes that a request has begun to arrive.
+    pub(super) fn begin_head(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// Notes that a request is being answered.
     pub fn begin_answer(&self) {
-        self.phase.set(Phase::Answer);
+        self.enter(Phase::Answer);
     }
 
     /// Notes that an answer is complete.
     ///
     /// - `closes`: whether it was the connection's last.
     pub fn end_answer(&self, closes: bool) {
-        let mut inner = self.inner.borrow_mut();
-        if inner.seat.is_none() {
-            inner.is_unclear |= !inner.beyond.is_empty() || !is_one_request(&inner.request);
-            inner.is_reserved = false;
-            inner.beyond = BytesMut::new();
+        self.may_be_left.set(false);
+        self.enter(if closes { Phase::Closing } else { Phase::Idle });
+        self.wake();
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        if matches!(phase, Phase::Head | Phase::Closing) {
+            self.since.set(Instant::now());
         }
-        inner.request.clear();
-        self.phase.set(if closes { Phase::Closing } else { Phase::Idle });
+    }
+
+    /// Notes whether the client took something of what it is sent.
+    pub(super) fn note_written(&self, took: bool) {
+        if !took {
+            self.stalled_since.set(Some(self.stalled_since.get().unwrap_or_else(Instant::now)));
+        } else if self.stalled_since.take().is_some() && self.phase.get() == Phase::Closing {
+            self.since.set(Instant::now());
+        }
     }
 
     pub(super) fn phase(&self) -> Phase {
         self.phase.get()
     }
 
-    /// Notes what the dispatcher reads.
-    pub(super) fn note_read(&self, bytes: &[u8]) {
-        if self.phase.get() == Phase::Idle && !bytes.is_empty() {
-            self.phase.set(Phase::Head);
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.get()
+    }
+
+    pub(super) fn may_be_left(&self) -> bool {
+        self.may_be_left.get()
+    }
+
+    /// When the client must have gone on with what it does; `None` while nothing is expected of it.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let stalled = self.stalled_since.get().map(|since| since + self.patience.stalled);
+        let phase = match self.phase.get() {
+            Phase::Idle | Phase::Answer => None,
+            Phase::Head => Some(self.since.get() + self.patience.head),
+            Phase::Closing if stalled.is_some() => None,
+            Phase::Closing => Some(self.since.get() + self.patience.linger),
+        };
+        stalled.into_iter().chain(phase).min()
+    }
+
+    /// Has `waker` woken when the answer under way is complete.
+    pub(super) fn wake_when_answered(&self, waker: &Waker) {
+        let mut own = self.waker.borrow_mut();
+        if !own.as_ref().is_some_and(|own| own.will_wake(waker)) {
+            *own = Some(waker.clone());
         }
-        let mut inner = self.inner.borrow_mut();
-        if inner.is_reserved {
-            inner.beyond.extend_from_slice(bytes);
-        } else if inner.request.len() <= REQUEST_MAX {
-            inner.request.extend_from_slice(&bytes[..bytes.len().min(REQUEST_MAX + 1)]);
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
         }
     }
 
     /// Whether the dispatcher must end.
     pub(super) fn is_taken(&self) -> bool {
-        self.inner.borrow().seat.is_some()
+        self.seat.borrow().is_some()
     }
 
-    /// Keeps the connection of a dispatcher that has ended.
-    pub(super) fn keep(&self, stream: TcpStream) {
-        self.inner.borrow_mut().stream = Some(stream);
+    /// Keeps the connection of a dispatcher that has ended, and what was read from it and not given to the dispatcher.
+    pub(super) fn keep(&self, stream: TcpStream, unread: Bytes) {
+        *self.kept.borrow_mut() = Some((stream, unread));
     }
 
     /// What is to be gone on with, if anything.
     pub(super) fn take(&self) -> Option<Left> {
-        let mut inner = self.inner.borrow_mut();
-        let (stream, seat) = (inner.stream.take()?, inner.seat.take()?);
-        Some(Left { stream, seat, beyond: std::mem::take(&mut inner.beyond).freeze() })
+        let (stream, beyond) = self.kept.take()?;
+        let seat = self.seat.take()?;
+        Some(Left { stream, seat, beyond })
     }
 }
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        let mut inner = self.0.inner.borrow_mut();
-        // What was read meanwhile is on its way to the dispatcher's next request.
-        if inner.beyond.is_empty() {
-            inner.seat = Some(Seat::Requests);
-        }
-    }
-}
-
-impl Inner {
-    /// Whether what is remembered is all that was read since the last answer, which ended where this begins.
-    fn is_clear(&self) -> bool {
-        !self.is_reserved && !self.is_unclear && self.request.len() <= REQUEST_MAX
+        self.0.seat(Seat::Requests);
     }
 }
 
@@ -186,43 +244,30 @@ impl Inner {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_read_that_is_remembered_in_part_is_not_taken_for_one_request() {
-        let head = "GET /v1/stream/a HTTP/1.1\r\nHost: h\r\nx: ";
-        let padding = "x".repeat(REQUEST_MAX + 1 - head.len() - 4);
-        let slot = Rc::new(Slot::new(true));
-        slot.note_read(format!("{head}{padding}\r\n\r\nGET /v1/stream/b HTTP/1.1\r\n\r\n").as_bytes());
-        assert!(!slot.reserve() && slot.leave_after_answer().is_none());
-        let slot = Rc::new(Slot::new(true));
-        slot.note_read(format!("{head}\r\n\r\n").as_bytes());
-        assert!(slot.reserve());
-    }
+    const HEAD: Duration = Duration::from_secs(10);
+    const STALLED: Duration = Duration::from_secs(60);
+    const LINGER: Duration = Duration::from_secs(2);
 
-    #[test]
-    fn a_connection_with_requests_in_one_piece_keeps_its_dispatcher() {
-        let request = b"GET /v1/stream/a HTTP/1.1\r\nHost: h\r\n\r\n";
-        let slot = Rc::new(Slot::new(true));
-        slot.note_read(&request.repeat(2));
+    #[tokio::test(start_paused = true)]
+    async fn a_client_has_a_deadline_for_all_that_others_wait_for() {
+        let slot = Slot::new(true, Patience { head: HEAD, stalled: STALLED, linger: LINGER });
+        let start = Instant::now();
+        assert_eq!((slot.phase(), slot.deadline()), (Phase::Idle, None));
+        slot.begin_head();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        slot.begin_head();
+        assert_eq!((slot.phase(), slot.deadline()), (Phase::Head, Some(start + HEAD)), "from the first byte on");
         slot.begin_answer();
-        assert!(!slot.reserve() && slot.leave_after_answer().is_none());
-        // While the first is answered, a third comes; its head alone is no longer what was read.
-        slot.end_answer(false);
-        slot.note_read(request);
-        assert!(!slot.reserve() && slot.leave_after_answer().is_none());
-    }
-
-    #[test]
-    fn a_connection_is_idle_until_a_head_begins_and_after_its_answer() {
-        let slot = Slot::new(true);
-        assert_eq!(slot.phase(), Phase::Idle);
-        slot.note_read(b"G");
-        assert_eq!(slot.phase(), Phase::Head);
-        slot.begin_answer();
-        slot.note_read(b"body");
-        assert_eq!(slot.phase(), Phase::Answer);
-        slot.end_answer(false);
-        assert_eq!(slot.phase(), Phase::Idle);
+        assert_eq!(slot.deadline(), None);
+        slot.note_written(false);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        slot.note_written(false);
+        assert_eq!(slot.deadline(), Some(start + Duration::from_secs(1) + STALLED));
+        slot.note_written(true);
+        assert_eq!(slot.deadline(), None);
         slot.end_answer(true);
-        assert_eq!(slot.phase(), Phase::Closing);
+        assert_eq!(slot.deadline(), Some(start + Duration::from_secs(2) + LINGER));
+        slot.note_written(false);
+        assert_eq!(slot.deadline(), Some(start + Duration::from_secs(2) + STALLED), "while the last answer is sent");
     }
 }

@@ -1,6 +1,7 @@
 //! HTTP/1.1 by hand, for what a proper client would never send or would hide.
 
-use super::harness::{Server, within};
+use super::harness::{Server, until, within};
+use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -48,14 +49,17 @@ impl Wire {
     }
 
     /// A connection whose long-poll for `target` is being held at this moment.
-    ///
-    /// It is sent in one piece with a request before it: once that is answered, the server has taken up this one.
     pub(crate) async fn waiting(server: &Server, target: &str) -> Self {
+        let name = target.strip_prefix("/v1/stream/").and_then(|rest| rest.split('?').next()).unwrap();
+        let readers = async || {
+            let answer = server.ask(Method::GET, &format!("/v1/streams/{name}")).await;
+            let details: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            details["readers"].as_array().map_or(0, Vec::len)
+        };
+        let before = readers().await;
         let mut wire = Self::open(server).await;
-        let host = server.address;
-        let ask = |line: &str| format!("{line} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        wire.send([ask("HEAD /v1/stream/nothing/of/this/name"), ask(&format!("GET {target}"))].concat()).await;
-        assert_eq!(wire.head().await.status, 404);
+        wire.send(format!("GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address)).await;
+        until("a reader that waits", async || (readers().await > before).then_some(())).await;
         wire
     }
 
