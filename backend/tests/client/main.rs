@@ -9,5 +9,6 @@
 
 mod answers;
 mod fake;
+mod input;
 mod names;
 mod run;
