@@ -11,4 +11,5 @@ mod answers;
 mod fake;
 mod input;
 mod names;
+mod output;
 mod run;
