@@ -11,7 +11,7 @@
 
 use crate::frame::{FRAME_BYTES_MAX, FrameError};
 use crate::inspect::{Configuration, Origin};
-use crate::{Frame, Token, ndjson};
+use crate::{Frame, Token, json, ndjson};
 use serde::{Deserialize, Serialize};
 
 /// The format that this crate reads and writes.
@@ -168,7 +168,7 @@ impl Decoder {
         while let Some(end) = memchr::memchr(b'\n', piece) {
             self.hold(&piece[..end])?;
             let line = std::mem::take(&mut self.line);
-            if !line.trim_ascii().is_empty() {
+            if !json::trim(&line).is_empty() {
                 lines.push(self.read(&line)?);
             }
             piece = &piece[end + 1..];
@@ -183,7 +183,7 @@ impl Decoder {
     pub fn finish(mut self) -> Result<Option<Line>, ExportError> {
         // The last line may lack its line end.
         let line = std::mem::take(&mut self.line);
-        let last = if line.trim_ascii().is_empty() { None } else { self.read(&line).ok() };
+        let last = if json::trim(&line).is_empty() { None } else { self.read(&line).ok() };
         if self.is_over { Ok(last) } else { Err(ExportError::CutOff { lines: self.lines }) }
     }
 
@@ -203,7 +203,7 @@ impl Decoder {
                 return Err(ExportError::Version { came: head.export });
             }
             Line::Head(Box::new(head))
-        } else if line.trim_ascii_start().starts_with(br#"{"end""#) {
+        } else if json::trim(line).starts_with(br#"{"end""#) {
             let EndLine { end } =
                 serde_json::from_slice(line).map_err(|fault| wrong("the end of an export", &fault))?;
             if end.pages != self.pages {

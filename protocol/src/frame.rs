@@ -9,7 +9,7 @@
 //! first object of an answer and `upToDate` where it changes: what is absent there is as before, and at first false.
 
 use crate::headers::ContentKind;
-use crate::json::Value;
+use crate::json::{self, Value};
 use crate::{Data, Token};
 
 /// Bytes that a decoder holds of one frame before it gives up, unless told otherwise: 64 MiB.
@@ -81,7 +81,7 @@ impl FrameError {
 /// [`FrameError::Malformed`] when a JSON body is not an array.
 pub fn decode_body(kind: ContentKind, body: &[u8]) -> Result<Data, FrameError> {
     Ok(match kind {
-        ContentKind::Json if body.trim_ascii().is_empty() => Data::Json(Vec::new()),
+        ContentKind::Json if json::trim(body).is_empty() => Data::Json(Vec::new()),
         ContentKind::Json => Data::Json(messages(body)?),
         ContentKind::Text => match std::str::from_utf8(body) {
             Ok(text) => Data::Text(text.to_owned()),

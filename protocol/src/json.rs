@@ -9,6 +9,21 @@ use std::fmt;
 /// Brackets within brackets beyond which a text is refused.
 const DEPTH_MAX: usize = 128;
 
+/// Whether JSON takes `byte` for white space between tokens: space, tab, LF and CR. A form feed, which ASCII has among its white
+/// space, is none.
+///
+/// Source: RFC 8259, section 2.
+pub fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// `text` without the white space around it.
+pub fn trim(text: &[u8]) -> &[u8] {
+    let begin = text.iter().position(|byte| !is_white_space(*byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_white_space(*byte)).map_or(begin, |last| last + 1);
+    &text[begin..end]
+}
+
 /// A whole JSON value in a text that was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Value<'a> {
@@ -229,7 +244,7 @@ struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {
+        while self.byte().is_some_and(is_white_space) {
             self.at += 1;
         }
         self.byte()

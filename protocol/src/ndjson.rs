@@ -12,6 +12,7 @@
 
 use crate::frame::{self, Control, FRAME_BYTES_MAX, Frame, FrameError};
 use crate::headers::ContentKind;
+use crate::json;
 
 /// What says "still here" when there is nothing else to say.
 pub const HEARTBEAT: &[u8] = b"\n";
@@ -94,7 +95,7 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
 /// # Errors
 /// [`FrameError::Malformed`] when it is not a frame.
 pub fn decode(line: &[u8], was_up_to_date: bool) -> Result<Option<Frame>, FrameError> {
-    let line = line.trim_ascii();
+    let line = json::trim(line);
     if line.is_empty() { Ok(None) } else { frame::decode_object(line, was_up_to_date).map(Some) }
 }
 

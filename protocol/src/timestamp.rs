@@ -1,4 +1,4 @@
-//! Dates as headers carry them, RFC 3339: `2026-07-31T09:30:00Z`, `2026-07-31T18:30:00.25+09:00`.
+//! Dates as headers carry them, those of HTTP and RFC 3339: `2026-07-31T09:30:00Z`, `2026-07-31T18:30:00.25+09:00`.
 
 use std::time::Duration;
 
@@ -31,6 +31,35 @@ pub fn parse(text: &str) -> Option<Duration> {
     }
     let seconds = days(year, month, day) * DAY_S + hour * 3_600 + minute * 60 + second.min(59) - offset(zone)?;
     Some(Duration::new(u64::try_from(seconds).ok()?, nanos))
+}
+
+/// The moment that an HTTP date names, in any of its three forms: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`
+/// (years below 70 are of this century) and `Sun Nov  6 08:49:37 1994`. `None` when it names none from 1970 on.
+///
+/// Source: RFC 9110, section 5.6.7.
+pub fn parse_http(text: &str) -> Option<Duration> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
+    let (day, month, year, time) = match words[..] {
+        [_, day, month, year, time, "GMT"] => (day, month, year, time),
+        [_, month, day, time, year] => (day, month, year, time),
+        _ => return None,
+    };
+    let number = |word: &str| word.bytes().all(|it| it.is_ascii_digit()).then(|| word.parse::<i64>().ok()).flatten();
+    let month = i64::try_from(MONTHS.iter().position(|name| *name == month)? + 1).ok()?;
+    let year = match (year.len(), number(year)?) {
+        (4, year) => year,
+        (2, year @ 0..70) => 2_000 + year,
+        (2, year) => 1_900 + year,
+        _ => return None,
+    };
+    let day = number(day).filter(|day| (1..=days_in(year, month)).contains(day))?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    if hour >= 24 || minute >= 60 || second > 60 {
+        return None;
+    }
+    let seconds = days(year, month, day) * DAY_S + hour * 3_600 + minute * 60 + second.min(59);
+    Some(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 /// A moment in UTC, with as many digits of a fraction as it needs: none, three, six or nine.
@@ -170,6 +199,30 @@ mod tests {
             "２026-11-22T12:00:00Z",
         ] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn http_dates_are_read_in_all_three_forms() {
+        let moment = Some(at(784_111_777, 0));
+        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(parse_http(text), moment, "{text}");
+        }
+        assert_eq!(parse_http("Thursday, 01-Jan-26 00:00:00 GMT"), Some(at(1_767_225_600, 0)));
+        for text in [
+            "",
+            "soon",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 PST",
+            "Sun, 31 Nov 1994 08:49:37 GMT",
+            "Sun, 06 nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 24:00:00 GMT",
+            "Sun, 06 Nov 1969 08:49:37 GMT",
+            "Sun, 06 Nov 994 08:49:37 GMT",
+            "Sun, +6 Nov 1994 08:49:37 GMT",
+            "1994-11-06T08:49:37Z",
+        ] {
+            assert_eq!(parse_http(text), None, "{text}");
         }
     }
 

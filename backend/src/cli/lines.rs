@@ -4,12 +4,16 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use tailwater_protocol::json;
 use tokio::sync::Notify;
 
 /// Bytes that gather before the reading waits for the sender.
 const GATHERED_MAX: usize = 512 * 1024;
 /// The longest line of a JSON stream. In other streams longer lines travel in pieces.
 const LINE_MAX: usize = 8 * 1024 * 1024;
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a line becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +158,10 @@ impl Shared {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
             }
+            // A file's byte order mark says how it is encoded, which JSON needs nobody to say.
+            if last_line == 0 && matches!(rule, Rule::Json | Rule::Strings) && line.starts_with(BYTE_ORDER_MARK) {
+                line.drain(..BYTE_ORDER_MARK.len());
+            }
             let is_whole = line.len() < LINE_MAX || line.ends_with(b"\n");
             let number = last_line + 1;
             last_line += u64::from(is_whole);
@@ -187,7 +195,7 @@ impl Shared {
 
 /// The message on a line, without the white space around it; empty on a blank line.
 fn message(line: &[u8], number: u64) -> Result<&[u8], LineError> {
-    let message = line.trim_ascii();
+    let message = json::trim(line);
     if message.is_empty() {
         return Ok(message);
     }

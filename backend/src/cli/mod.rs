@@ -2,6 +2,7 @@
 
 pub mod append;
 pub mod lines;
+mod output;
 pub mod position;
 pub mod serve;
 pub mod tail;

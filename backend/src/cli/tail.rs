@@ -1,5 +1,6 @@
 //! `tailwater tail`: print a stream's messages as they come, by any technique, and come back after every fault.
 
+use super::output;
 use super::position::{Position, PositionError};
 use super::target::{Target, TargetError};
 use crate::config::duration_value;
@@ -113,7 +114,7 @@ pub fn run(args: TailArgs) -> Result<(), TailError> {
     let mut notes = Notes { quiet: args.quiet, fault: None, troubled: false };
     let mut outcome = Ok(());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(client.run(&url, options, |report| {
+    let follow = client.run(&url, options, |report| {
         notes.take(&report);
         outcome = match report {
             Report::Batch { batch, .. } => printer.print(&batch),
@@ -121,7 +122,14 @@ pub fn run(args: TailArgs) -> Result<(), TailError> {
             _ => Ok(()),
         };
         if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    }));
+    });
+    runtime.block_on(async {
+        tokio::select! {
+            () = follow => {}
+            // Whoever read the output has seen enough, though nothing came that could tell by not being taken.
+            () = output::reader_gone() => {}
+        }
+    });
     match outcome {
         // Who closed the pipe has seen enough.
         Err(TailError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::json;
 
 /// Whole messages, at least one, as the log keeps them.
 ///
@@ -89,7 +90,7 @@ impl Payload {
 
     fn json(body: &[u8]) -> Result<Self, PayloadError> {
         let wrong = |error: serde_json::Error| PayloadError::NotJson(error.to_string());
-        let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+        let first = body.iter().find(|byte| !json::is_white_space(**byte));
         if first != Some(&b'[') {
             let message: &RawValue = serde_json::from_slice(body).map_err(wrong)?;
             let mut bytes = BytesMut::with_capacity(message.get().len() + 1);

@@ -9,5 +9,7 @@
 
 mod answers;
 mod fake;
+mod input;
 mod names;
+mod output;
 mod run;

@@ -3,7 +3,7 @@
 use super::Position;
 use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::headers::{self, ContentKind};
-use crate::{Data, Frame, FrameError, Problem, Technique, Token, ndjson, percent, sse};
+use crate::{Data, Frame, FrameError, Problem, Technique, Token, json, ndjson, percent, sse, timestamp};
 use std::time::Duration;
 
 /// How long a plain read or a live answer may take to begin.
@@ -30,15 +30,16 @@ pub struct Head {
     pub closed: bool,
     /// `Stream-SSE-Data-Encoding: base64`.
     pub base64: bool,
-    /// `Retry-After` in seconds; its other form, a date, is passed over (the reader has no calendar).
+    /// `Retry-After`: the time from then on, whether it came as seconds or as a date.
     pub retry_after: Option<Duration>,
 }
 
 impl Head {
     /// Reads a head.
     ///
+    /// - `now`: time since 1970, by which a `Retry-After` date counts where the answer has no `Date` of its own.
     /// - `header`: the value of a header by its lower-case name.
-    pub fn read(status: u16, header: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn read(status: u16, now: Duration, header: impl Fn(&str) -> Option<String>) -> Self {
         let is_true = |name| header(name).is_some_and(|value| headers::is_true(&value));
         Self {
             status,
@@ -48,7 +49,10 @@ impl Head {
             up_to_date: is_true(headers::STREAM_UP_TO_DATE),
             closed: is_true(headers::STREAM_CLOSED),
             base64: header(headers::STREAM_SSE_DATA_ENCODING).is_some_and(|value| value.eq_ignore_ascii_case("base64")),
-            retry_after: header("retry-after").and_then(|value| value.trim().parse().ok()).map(Duration::from_secs),
+            retry_after: header("retry-after").and_then(|value| {
+                let now = || header("date").and_then(|date| timestamp::parse_http(date.trim())).unwrap_or(now);
+                retry_after(value.trim(), now)
+            }),
         }
     }
 
@@ -56,6 +60,17 @@ impl Head {
         let essence = self.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default();
         fits(&essence.trim().to_ascii_lowercase())
     }
+}
+
+/// The time that a `Retry-After` asks for; none when its date has passed.
+///
+/// Source: RFC 9110, section 10.2.3.
+fn retry_after(value: &str, now: impl FnOnce() -> Duration) -> Option<Duration> {
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than can be counted are a long time, not none.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    timestamp::parse_http(value).map(|at| at.saturating_sub(now()))
 }
 
 /// Why an answer was of no use.
@@ -117,7 +132,7 @@ pub(super) struct Page {
 impl Page {
     /// Whether nothing is in it, as far as its bytes show.
     pub(super) fn is_empty(&self) -> bool {
-        let body = self.body.trim_ascii();
+        let body = json::trim(&self.body);
         self.body.is_empty() || (self.kind == Some(ContentKind::Json) && (body.is_empty() || body == b"[]"))
     }
 
@@ -357,9 +372,38 @@ mod tests {
             "stream-up-to-date" => Some("yes".to_owned()),
             _ => None,
         };
-        let head = Head::read(503, header);
+        let head = Head::read(503, Duration::ZERO, header);
         assert_eq!((head.retry_after, head.closed, head.up_to_date), (Some(Duration::from_secs(7)), true, false));
-        let dated = Head::read(503, |name| (name == "retry-after").then(|| "Fri, 31 Dec 1999 23:59:59 GMT".to_owned()));
-        assert_eq!(dated.retry_after, None);
+    }
+
+    #[test]
+    fn both_forms_of_retry_after_are_a_time_to_wait() {
+        // 1994-11-06T08:49:37Z.
+        let here = Duration::from_secs(784_111_777);
+        let there = "Sun, 06 Nov 1994 09:49:37 GMT";
+        for (value, date, seconds) in [
+            ("120", None, Some(120)),
+            ("0", Some(there), Some(0)),
+            ("99999999999999999999999", None, Some(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", None, Some(60)),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", None, Some(60)),
+            ("Sun Nov  6 08:50:37 1994", None, Some(60)),
+            // The server's own clock goes before ours.
+            ("Sun, 06 Nov 1994 09:49:47 GMT", Some(there), Some(10)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some("yesterday"), Some(60)),
+            ("Fri, 31 Dec 1993 23:59:59 GMT", None, Some(0)),
+            ("-1", None, None),
+            ("+5", None, None),
+            ("1.5", None, None),
+            ("", None, None),
+            ("soon", None, None),
+        ] {
+            let head = Head::read(503, here, |name| match name {
+                "retry-after" => Some(format!(" {value} ")),
+                "date" => date.map(str::to_owned),
+                _ => None,
+            });
+            assert_eq!(head.retry_after, seconds.map(Duration::from_secs), "{value} at {date:?}");
+        }
     }
 }

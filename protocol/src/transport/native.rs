@@ -19,7 +19,7 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -172,7 +172,12 @@ fn get(request: reqwest::RequestBuilder) -> BoxStream<'static, Arrival> {
 
 fn head(response: &reqwest::Response) -> Head {
     let headers = response.headers();
-    Head::read(response.status().as_u16(), |name| headers.get(name)?.to_str().ok().map(str::to_owned))
+    Head::read(response.status().as_u16(), since_1970(), |name| headers.get(name)?.to_str().ok().map(str::to_owned))
+}
+
+/// What this machine's clock says.
+fn since_1970() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
 /// A fault and its deepest cause: `error sending request: Connection refused (os error 111)`.

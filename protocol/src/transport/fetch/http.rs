@@ -6,6 +6,7 @@ use crate::transport::drive::Arrival;
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use gloo_net::http::{Request, Response};
 use js_sys::{Reflect, Uint8Array};
+use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache};
@@ -68,7 +69,8 @@ async fn ask(url: String) -> (Arrival, Option<Answer>) {
     match asked {
         Ok(response) => {
             let headers = response.headers();
-            let head = Head::read(response.status(), |name| headers.get(name));
+            let now = Duration::from_secs_f64(js_sys::Date::now().max(0.0) / 1_000.0);
+            let head = Head::read(response.status(), now, |name| headers.get(name));
             (Arrival::Head(head), Some(Answer::Answered(response, abort)))
         }
         Err(fault) => (Arrival::Fault(fault.to_string()), None),

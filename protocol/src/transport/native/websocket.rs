@@ -1,6 +1,6 @@
 //! A WebSocket as an answer: the opened connection is the head, each text frame a piece.
 
-use super::{CONNECT_MAX, in_words};
+use super::{CONNECT_MAX, in_words, since_1970};
 use crate::frame::FRAME_BYTES_MAX;
 use crate::reader::Head;
 use crate::transport::drive::Arrival;
@@ -50,7 +50,7 @@ async fn open(url: String, tls: Arc<rustls::ClientConfig>) -> (Arrival, State) {
         }
         Ok(Err(tungstenite::Error::Http(response))) => {
             let (parts, body) = response.into_parts();
-            let head = Head::read(parts.status.as_u16(), |name| {
+            let head = Head::read(parts.status.as_u16(), since_1970(), |name| {
                 parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
             });
             (Arrival::Head(head), State::Refused(body.map(Bytes::from)))
