@@ -14,6 +14,7 @@
 
 mod disk;
 mod memory;
+mod notes;
 mod page;
 mod tape;
 
