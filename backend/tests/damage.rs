@@ -403,6 +403,51 @@ async fn check(house: &House, known: &Known) {
 }
 
 #[tokio::test]
+async fn on_a_full_file_system_subscriptions_ack_and_go_but_do_not_come() {
+    let place = Place::new("damage-subscriptions");
+    let Some(disk) = Small::mount(&place, 60) else { return };
+    let mut house = House::closed(place);
+    house.way.more.extend(["--disk-reserve".to_owned(), "20MiB".to_owned()]);
+    house.start();
+    let mut known = Known::default();
+    known.append(&house, "json", "{\"first\":1}").await;
+    house.put("wake", &JSON, "").await.expect(201);
+    let streams: Vec<_> = (0..3_000).map(|number| format!("{number}{}", "s".repeat(300))).collect();
+    let asked = |streams: &[String]| {
+        serde_json::json!({"type": "pull-wake", "pattern": "json", "streams": streams, "wake_stream": "wake"})
+            .to_string()
+    };
+    let ds = |id: &str| format!("__ds/subscriptions/{id}");
+    for id in ["kept", "gone"] {
+        house.put(&ds(id), &JSON, &asked(&streams[..100])).await.expect(201);
+    }
+    known.append(&house, "json", "{\"second\":1}").await;
+    let claim = house.post(&ds("kept/claim"), &JSON, "{\"worker\":\"w\"}").await.expect(200);
+    let claim: serde_json::Value = serde_json::from_str(&claim.body).unwrap();
+    // Others fill the disk; what is merged meanwhile makes no difference.
+    fs::write(house.place.data.join("others"), vec![1; 44 << 20]).unwrap();
+    for number in 0..12 {
+        let refused = house.put(&ds(&format!("n{number}")), &JSON, &asked(&streams)).await;
+        assert_eq!((refused.status, &*refused.problem()), (507, "#full"), "{number}: {refused:?}");
+    }
+    assert_eq!(house.post("json", &JSON, "{}").await.status, 507);
+    let authorization = format!("Bearer {}", claim["token"].as_str().unwrap());
+    let head = [JSON[0], ("authorization", &authorization)];
+    let acks = serde_json::json!({"wake_id": claim["wake_id"], "generation": claim["generation"],
+        "acks": [{"stream": "json", "offset": house.head("json").await.next()}]});
+    house.post(&ds("kept/ack"), &head, &acks.to_string()).await.expect(200);
+    house.delete(&ds("gone")).await.expect(204);
+    check(&house, &known).await;
+    house.delete("wake").await.expect(204);
+    house.crash();
+    check(&house, &known).await;
+    assert_eq!(house.get(&ds("gone")).await.status, 404);
+    house.get(&ds("kept")).await.expect(200);
+    house.kill();
+    drop(disk);
+}
+
+#[tokio::test]
 async fn files_that_can_t_be_opened_for_a_while_stop_writing_for_that_while_only() {
     let mut house = House::new("damage-files");
     let mut known = Known::default();

@@ -42,6 +42,7 @@ mod tests;
 pub use commit::Counts;
 pub use open::OpenError;
 
+use super::notes::NoteSizes;
 use super::page::{Page, distance, nanos, page};
 use super::{Commit, Cut, Done, Reading, Recovery, Seeking, Store, StoreError, StreamId};
 use bytes::Bytes;
@@ -156,11 +157,12 @@ impl DiskStore {
             sweeps,
             directory,
         };
-        store.start(options, Arc::new(faults))?;
+        let note_sizes = NoteSizes::of(&found.recovery.notes);
+        store.start(options, Arc::new(faults), note_sizes)?;
         Ok((store, found.recovery))
     }
 
-    fn start(&self, options: &DiskOptions, faults: Arc<Faults>) -> Result<(), OpenError> {
+    fn start(&self, options: &DiskOptions, faults: Arc<Faults>, note_sizes: NoteSizes) -> Result<(), OpenError> {
         let health = Arc::<Health>::default();
         let committer = Committer {
             current: Arc::clone(&self.current),
@@ -172,6 +174,7 @@ impl DiskStore {
             sync: options.sync,
             hot: Hot::new(options.hot_max),
             room: Room::new(self.directory.path(), options.reserve),
+            note_sizes,
             sync_by: None,
             health: Arc::clone(&health),
             failing: None,

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tailwater_protocol::Offset;
 
-/// Bytes that a stream takes beside its messages and names, in its log and in lists.
-const STREAM_BYTES: u64 = 1_024;
+/// Bytes that a stream takes at least, beside its messages and names: its log, and its places in lists.
+const STREAM_BYTES: u64 = 512;
 /// Bytes that a producer takes beside its identifier: its place in two tables of its log and in one here.
 const PRODUCER_BYTES: u64 = 192;
 /// How often a log keeps the last `Stream-Seq`.

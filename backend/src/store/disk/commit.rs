@@ -5,6 +5,7 @@
 //! and a lone writer waits for one sync and nothing else.
 
 use super::super::StoreError;
+use super::super::notes::NoteSizes;
 use super::SyncMode;
 use super::current::Current;
 use super::engine::{Engine, EngineError};
@@ -37,6 +38,7 @@ pub(super) struct Committer {
     pub(super) sync: SyncMode,
     pub(super) hot: Hot,
     pub(super) room: Room,
+    pub(super) note_sizes: NoteSizes,
     /// When what was committed must be durable; `None` when everything is, or need not be.
     pub(super) sync_by: Option<Instant>,
     pub(super) health: Arc<Health>,
@@ -148,7 +150,7 @@ impl Committer {
         let refusal = self.refusal();
         let engine = self.current.get();
         let streams = Arc::clone(&self.streams);
-        let mut stage = Stage::new(&streams, &mut self.room);
+        let mut stage = Stage::new(&streams, &mut self.room, &mut self.note_sizes);
         let mut outcomes: Vec<_> = work
             .into_iter()
             .map(|wanted| match (wanted, &refusal) {

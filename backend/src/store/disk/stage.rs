@@ -1,5 +1,6 @@
 //! One commit in the making: each change checked against what is committed and what came before it in the same commit.
 
+use super::super::notes::NoteSizes;
 use super::super::page::Record;
 use super::super::{Change, Commit, Marks, NewStream, StoreError, StreamId};
 use super::codec::{self, Fact, Space, State};
@@ -17,14 +18,15 @@ use tailwater_protocol::Offset;
 const RECORD_OVERHEAD_BYTES: u64 = 64;
 /// Bytes of appends that one value holds, unless one alone is longer.
 const VALUE_BYTES: usize = 64 << 10;
-/// Bytes that a stream takes on disk beside its messages: mostly its name, twice the usual.
-const STREAM_OVERHEAD_BYTES: u64 = 300;
+/// Bytes that a stream takes on disk beside its messages and names.
+const STREAM_OVERHEAD_BYTES: u64 = 200;
 
 /// Changes that will take effect together, or not at all.
 #[derive(Debug)]
 pub(super) struct Stage<'a> {
     streams: &'a Streams,
     room: &'a mut Room,
+    note_sizes: &'a mut NoteSizes,
     touched: HashMap<StreamId, Touched>,
     /// By key, since one commit can hold a key only once; `None` removes.
     facts: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
@@ -44,8 +46,8 @@ struct Touched {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(streams: &'a Streams, room: &'a mut Room) -> Self {
-        Self { streams, room, touched: HashMap::new(), facts: BTreeMap::new(), notes: BTreeMap::new() }
+    pub(super) fn new(streams: &'a Streams, room: &'a mut Room, note_sizes: &'a mut NoteSizes) -> Self {
+        Self { streams, room, note_sizes, touched: HashMap::new(), facts: BTreeMap::new(), notes: BTreeMap::new() }
     }
 
     /// Adds a change; one that is refused changes nothing.
@@ -61,7 +63,7 @@ impl<'a> Stage<'a> {
                     return Err(StoreError::OutOfStep);
                 }
                 if let Some(payload) = payload {
-                    self.room.take(size as u64 + RECORD_OVERHEAD_BYTES)?;
+                    self.room.take(size as u64 + marks_bytes(&marks) + RECORD_OVERHEAD_BYTES)?;
                     touched.push(Record { at, time: now, payload });
                 }
                 if close {
@@ -100,6 +102,7 @@ impl<'a> Stage<'a> {
     pub(super) fn note(&mut self, key: String, value: Option<&Bytes>) -> Result<(), StoreError> {
         check_key("note's name", key.as_bytes())?;
         check_value("note", value.map_or(0, Bytes::len))?;
+        self.note_sizes.admit(&key, value.map(Bytes::len), |needed| self.room.take(needed))?;
         let value = value.map(|value| codec::seal(Space::Notes, key.as_bytes(), |out| out.extend_from_slice(value)));
         self.notes.insert(key, value);
         Ok(())
@@ -108,7 +111,9 @@ impl<'a> Stage<'a> {
     fn create(&mut self, id: StreamId, new: NewStream) -> Result<(), StoreError> {
         let first_bytes = new.first.as_ref().map_or(0, crate::log::Payload::memory_bytes);
         check_value("append", first_bytes)?;
-        self.room.take(first_bytes as u64 + STREAM_OVERHEAD_BYTES)?;
+        let source = new.config.fork.as_ref().map_or(0, |fork| fork.source_name.as_str().len());
+        let names = new.name.as_str().len() + new.config.content_type.len() + source;
+        self.room.take((first_bytes + names) as u64 + STREAM_OVERHEAD_BYTES)?;
         let begins = new.config.begins();
         let state = State::open(begins);
         let mut touched = Touched {
@@ -212,6 +217,12 @@ fn pieces(records: &[Record]) -> impl Iterator<Item = &[Record]> {
         bytes = if fits { bytes } else { 0 };
         fits
     })
+}
+
+/// Bytes that what an append leaves behind takes on disk.
+fn marks_bytes(Marks { seq, producer }: &Marks) -> u64 {
+    let producer = producer.as_ref().map_or(0, |(id, _)| id.as_str().len());
+    (producer + seq.as_ref().map_or(0, String::len)) as u64
 }
 
 /// Whether the engine takes what an append leaves behind.

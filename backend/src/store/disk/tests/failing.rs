@@ -176,6 +176,50 @@ fn a_full_medium_refuses_what_needs_room_only_and_takes_it_again_once_there_is_r
     assert_eq!(first.next, offset(end + last));
 }
 
+fn long_note(store: &DiskStore, key: &str, bytes: usize) -> Result<(), StoreError> {
+    let (send, outcome) = mpsc::channel();
+    store.note(key, Some(Bytes::from(vec![b'n'; bytes])), Box::new(move |result| send.send(result).unwrap()));
+    outcome.recv_timeout(DEADLINE).expect("`done` is called")
+}
+
+#[test]
+fn on_a_full_medium_notes_and_names_that_grow_are_refused_and_what_shrinks_passes() {
+    let Some(medium) = Medium::mount() else { return };
+    let limits = DiskOptions { reserve: RESERVE_BYTES, ..options() };
+    let store = opened(&medium.path().join("data"), &limits, "");
+    long_note(&store, "kept", 100_000).unwrap();
+    long_note(&store, "gone", 1_000_000).unwrap();
+    // What others put there stays, whatever is merged meanwhile.
+    std::fs::write(medium.path().join("others"), vec![1; 76 << 20]).unwrap();
+    let end = 2;
+    let full = |outcome: Result<(), StoreError>, what: &str| {
+        assert!(matches!(outcome, Err(StoreError::Full { .. })), "{what}: {outcome:?}");
+    };
+    for number in 0..200 {
+        full(long_note(&store, &format!("n{number}"), 1_000_000), "a new note");
+    }
+    full(long_note(&store, "kept", 300_000), "a note that grows");
+    let marks = Marks { seq: None, producer: Some(producer(&"p".repeat(60_000), 0, 0)) };
+    let marked = Change::Append { at: offset(end), payload: Some(json("1")), close: false, marks, now: at(0) };
+    full(commit(&store, StreamId(1), marked), "a long producer id");
+    // Acks and leases of a subscription.
+    for number in 0..20 {
+        assert_eq!(long_note(&store, "kept", 100_000 + number * 10), Ok(()), "{number}");
+    }
+    assert_eq!(note(&store, "gone", None), Ok(()));
+    assert_eq!(long_note(&store, "kept", 10), Ok(()));
+    assert_eq!(read(&store, StreamId(1), 0, end, 10).as_deref(), Ok("1,"));
+    let close = Change::Append { at: offset(end), payload: None, close: true, marks: Marks::default(), now: at(0) };
+    assert_eq!(commit(&store, StreamId(1), close), Ok(()));
+    assert_eq!(commit(&store, StreamId(1), Change::Delete), Ok(()));
+    drop(store);
+    let (_, recovery) = open(&medium.path().join("data")).unwrap();
+    assert_eq!(
+        recovery.notes.into_iter().map(|(key, value)| (key, value.len())).collect::<Vec<_>>(),
+        [("kept".into(), 10)]
+    );
+}
+
 #[test]
 fn deleting_on_a_full_medium_makes_room() {
     let Some(medium) = Medium::mount() else { return };
