@@ -8,6 +8,7 @@ pub mod headers;
 pub mod inspect;
 pub mod json;
 pub mod ndjson;
+pub mod nesting;
 pub mod offset;
 pub mod problem;
 pub mod producer;

@@ -2,7 +2,7 @@
 
 use super::keeping::{Keeping, number, text};
 use super::{App, EXTENSIONS, Refusal, body, is_set, names};
-use crate::log::{Created, ForkRequest, Payload, PayloadError, StreamConfig, StreamName};
+use crate::log::{Created, ForkRequest, Payload, StreamConfig, StreamName};
 use actix_web::dev::Url;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use actix_web::http::{StatusCode, Uri};
@@ -38,11 +38,7 @@ pub(super) async fn create(
                 keep_age: keeping.age,
                 ..StreamConfig::new(content_type.unwrap_or(DEFAULT_TYPE))
             };
-            let first = match Payload::parse(config.kind(), body) {
-                Ok(first) => Some(first),
-                Err(PayloadError::Empty | PayloadError::EmptyArray) => None,
-                Err(error @ PayloadError::NotJson(_)) => return Err(error.into()),
-            };
+            let first = Payload::first(Payload::parse(config.kind(), body))?;
             app.streams.create(&name, config, first, closed).await?
         }
     };

@@ -145,9 +145,10 @@ impl<'a> Filling<'a> {
 
     async fn commit(&mut self) -> Result<(), Refusal> {
         let gathered = std::mem::take(&mut self.gathered);
-        let Some(payload) = Payload::of_messages(self.kind, gathered.iter().map(Vec::as_slice)) else {
-            return if gathered.is_empty() { Ok(()) } else { Err(wrong("page", "messages", "an empty one").into()) };
-        };
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        let payload = Payload::of_new_messages(self.kind, gathered.iter().map(Vec::as_slice))?;
         self.next_bytes += std::mem::take(&mut self.gathered_bytes);
         let append = Append { payload: Some(payload), ..Append::default() };
         self.importing.log().append(append).await?;

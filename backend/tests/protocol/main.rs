@@ -31,6 +31,7 @@ mod stopping;
 mod streaming;
 mod subscriptions;
 mod twins;
+mod values;
 mod webhooks;
 mod websocket;
 mod wire;

@@ -262,9 +262,5 @@ fn first(kind: ContentKind, piece: &Bytes, body: Bytes) -> Result<Option<Payload
         whole.extend_from_slice(&body);
         whole.freeze()
     };
-    match Payload::parse(kind, whole) {
-        Ok(first) => Ok(Some(first)),
-        Err(PayloadError::Empty | PayloadError::EmptyArray) => Ok(None),
-        Err(error @ PayloadError::NotJson(_)) => Err(ForkError::Payload(error)),
-    }
+    Payload::first(Payload::parse(kind, whole)).map_err(ForkError::Payload)
 }
