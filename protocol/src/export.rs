@@ -11,7 +11,7 @@
 
 use crate::frame::{FRAME_BYTES_MAX, FrameError};
 use crate::inspect::{Configuration, Origin};
-use crate::{Frame, Token, ndjson};
+use crate::{Frame, Token, document, ndjson};
 use serde::{Deserialize, Serialize};
 
 /// The format that this crate reads and writes.
@@ -197,15 +197,14 @@ impl Decoder {
             return Err(ExportError::BehindEnd { line: number });
         }
         let read = if self.lines == 0 {
-            let head: Head = serde_json::from_slice(line)
+            let head: Head = document::read(line)
                 .map_err(|fault| wrong("the head of an export, which begins with {\"export\":1", &fault))?;
             if head.export != VERSION {
                 return Err(ExportError::Version { came: head.export });
             }
             Line::Head(Box::new(head))
         } else if line.trim_ascii_start().starts_with(br#"{"end""#) {
-            let EndLine { end } =
-                serde_json::from_slice(line).map_err(|fault| wrong("the end of an export", &fault))?;
+            let EndLine { end } = document::read(line).map_err(|fault| wrong("the end of an export", &fault))?;
             if end.pages != self.pages {
                 return Err(ExportError::Pages { told: end.pages, came: self.pages });
             }

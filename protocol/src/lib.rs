@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod codec_tests;
+pub mod document;
 pub mod export;
 pub mod frame;
 pub mod headers;

@@ -8,6 +8,7 @@ use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tailwater_protocol::document;
 use tailwater_protocol::rig::{ClockReading, RaceChange, RaceRequest, SourceRequest};
 
 /// Largest request body; the longest that makes sense has a few hundred bytes.
@@ -103,7 +104,7 @@ fn lab(request: &HttpRequest) -> Result<&Lab, Refusal> {
 /// The JSON in `body`; `example` is what the refusal shows.
 fn parse<T: DeserializeOwned>(body: Body, example: &str) -> Result<T, Refusal> {
     let body = body.map_err(|error| body_refused(format!("the body can't be read: {error}")))?;
-    serde_json::from_slice(&body)
+    document::read(&body)
         .map_err(|error| body_refused(format!("the body is not what is expected here: {error}; send {example}")))
 }
 

@@ -13,7 +13,7 @@ use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tailwater_protocol::Offset;
+use tailwater_protocol::{Offset, document};
 
 /// Largest request body: 10,000 streams of the usual length.
 const BODY_BYTES_MAX: u64 = 1 << 20;
@@ -219,7 +219,7 @@ async fn read<T: DeserializeOwned>(
     example: Example,
 ) -> Result<T, SubscriptionRefusal> {
     let body = body::collect_at_most(request, payload, BODY_BYTES_MAX, app.config.body_silence_max).await?;
-    serde_json::from_slice(&body).map_err(|error| {
+    document::read(&body).map_err(|error| {
         SubscriptionRefusal::Body(format!("the body is not what is expected here: {error}; send {}", example.text()))
     })
 }

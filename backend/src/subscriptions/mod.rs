@@ -256,7 +256,7 @@ impl Shared {
 
 fn read_keys(document: &[u8]) -> Result<Keys, OpenError> {
     let fault = |reason: String| OpenError::Note { key: KEYS_NOTE.to_owned(), reason };
-    let kept: KeptKeys = serde_json::from_slice(document).map_err(|error| fault(error.to_string()))?;
+    let kept: KeptKeys = tailwater_protocol::document::read(document).map_err(|error| fault(error.to_string()))?;
     Keys::restore(kept).map_err(|error| fault(error.to_string()))
 }
 

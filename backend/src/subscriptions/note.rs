@@ -10,7 +10,7 @@ use crate::store::StreamId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tailwater_protocol::Offset;
+use tailwater_protocol::{Offset, document};
 
 /// The version that this server writes and reads.
 const VERSION: u32 = 1;
@@ -126,9 +126,9 @@ pub fn write(card: &Card, state: &State) -> Vec<u8> {
 ///
 /// # Errors
 /// [`NoteError`] when it is not one of this version.
-pub fn read(document: &[u8]) -> Result<(Card, State), NoteError> {
+pub fn read(bytes: &[u8]) -> Result<(Card, State), NoteError> {
     let fault = |error: &dyn std::fmt::Display| NoteError(error.to_string());
-    let note: Note = serde_json::from_slice(document).map_err(|error| fault(&error))?;
+    let note: Note = document::read(bytes).map_err(|error| fault(&error))?;
     if note.version != VERSION {
         return Err(NoteError(format!("it has version {}, this server reads {VERSION}", note.version)));
     }

@@ -103,3 +103,61 @@ async fn what_was_kept_before_there_was_a_limit_is_still_read() {
     let data = tailwater_protocol::frame::decode_body(ContentKind::Json, &page.body).unwrap();
     assert_eq!(data, tailwater_protocol::Data::Json(vec![message]));
 }
+
+#[tokio::test]
+async fn nothing_is_read_from_an_array_that_must_be_an_object() {
+    let server = Server::start();
+    let stream = server.stream("it", JSON).await;
+    for frame in ["[0,true]", "[1]", "[null,true,null,null,null,null,null,null]", "[[1],true]"] {
+        let answer = exchange(&server, "it", frame).await;
+        assert_eq!(answer["status"], 400, "{frame}: {answer}");
+        assert!(answer["problem"]["detail"].as_str().unwrap().contains("not a request"), "{answer}");
+    }
+    assert_eq!(stream.get("offset=-1").await.text(), "[]");
+    let subscription = "/v1/stream/__ds/subscriptions/s";
+    let good = json!({"type": "pull-wake", "pattern": "*", "wake_stream": "w"});
+    let created = server.http.put(server.url(subscription)).body(good.to_string());
+    assert_eq!(server.send(created).await.status, 201);
+    stream.append("1").await;
+    for (method, path, body) in [
+        (Method::PUT, subscription.to_owned() + "2", json!(["pull-wake", "*", [], null, "w", null, null])),
+        (
+            Method::PUT,
+            subscription.to_owned() + "2",
+            json!({"type": "webhook", "pattern": "*", "webhook": ["http://127.0.0.1:9/"]}),
+        ),
+        (Method::POST, subscription.to_owned() + "/streams", json!([["it"]])),
+        (Method::POST, subscription.to_owned() + "/claim", json!(["worker"])),
+        (Method::POST, "/v1/lab/sources".to_owned(), json!(["host"])),
+        (Method::POST, "/v1/lab/races".to_owned(), json!([["poll"], 1.0, 1.0])),
+    ] {
+        let answer = server.send(server.http.request(method, server.url(&path)).body(body.to_string())).await;
+        assert_eq!(answer.status, 400, "{path} {body}: {answer:?}");
+    }
+    let claim = server.http.post(server.url(&format!("{subscription}/claim"))).body(r#"{"worker":"w"}"#);
+    let claimed: Value = serde_json::from_slice(&server.send(claim).await.body).unwrap();
+    let (wake, generation) = (&claimed["wake_id"], &claimed["generation"]);
+    for (what, body) in [
+        ("ack", json!([wake, generation, [], true])),
+        ("ack", json!({"wake_id": wake, "generation": generation, "acks": [["it", "0000000000000000"]]})),
+        ("release", json!([wake, generation])),
+    ] {
+        let request = server.http.post(server.url(&format!("{subscription}/{what}"))).body(body.to_string());
+        let answer = server.send(request.bearer_auth(claimed["token"].as_str().unwrap())).await;
+        assert_eq!(answer.status, 400, "{what} {body}: {answer:?}");
+    }
+    let whole = export_of("1");
+    let lines: Vec<&str> = whole.lines().collect();
+    let head =
+        json!([1, "a", [JSON, null, null, null, null], null, "0000000000000000", "0000000000000002"]).to_string();
+    let inner = json!({"export": 1, "name": "a", "configuration": [JSON, null, null, null, null],
+                       "earliestOffset": "0000000000000000", "nextOffset": "0000000000000002"})
+    .to_string();
+    let end = r#"{"end":["0000000000000002",1,false]}"#;
+    for wrong in [[&head, lines[1], lines[2]], [&inner, lines[1], lines[2]], [lines[0], lines[1], end]] {
+        let import = server.http.put(server.url("/v1/import/new")).body(wrong.join("\n"));
+        let answer = server.send(import).await;
+        assert_eq!(answer.status, 400, "{wrong:?}: {answer:?}");
+    }
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);
+}

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use tailwater_protocol::Problem;
 use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Problem, document};
 
 /// What a client may send: `{"append": ...}`, `{"close": true}`, or both.
 #[derive(Debug, Deserialize)]
@@ -129,7 +129,7 @@ pub enum FrameRefusal {
 
 /// Does what a frame asks for; returns the frame that says what became of it.
 pub(super) async fn answer(log: &Arc<Log>, text: &str, problem: fn(FrameRefusal) -> Problem) -> String {
-    let request = serde_json::from_str::<Request<'_>>(text);
+    let request = document::read::<Request<'_>>(text.as_bytes());
     let id = request.as_ref().ok().and_then(|request| request.id);
     let outcome = match request {
         Ok(request) => append(log, request).await,

@@ -66,7 +66,7 @@ impl Client {
             return Err(refused(response).await);
         }
         let answer = response.bytes().await.map_err(broken)?;
-        serde_json::from_slice(&answer)
+        crate::document::read(&answer)
             .map_err(|fault| TransferError::Broken(format!("the answer is not what an import says: {fault}")))
     }
 }
