@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The first moment after the last that can be named, the beginning of the year 10000, as time since 1970 began in UTC.
+pub const END: Duration = Duration::from_secs(253_402_300_800);
+
 /// Seconds in a day.
 const DAY_S: i64 = 86_400;
 
@@ -30,7 +33,8 @@ pub fn parse(text: &str) -> Option<Duration> {
         return None;
     }
     let seconds = days(year, month, day) * DAY_S + hour * 3_600 + minute * 60 + second.min(59) - offset(zone)?;
-    Some(Duration::new(u64::try_from(seconds).ok()?, nanos))
+    // A zone behind UTC can lead beyond the last year.
+    Some(Duration::new(u64::try_from(seconds).ok()?, nanos)).filter(|since_1970| *since_1970 < END)
 }
 
 /// A moment in UTC, with as many digits of a fraction as it needs: none, three, six or nine.
@@ -165,6 +169,10 @@ mod tests {
             "2026-11-22T12:00:00+9:00",
             "2026-11-22T12:00:00+24:00",
             "2026-11-22T12:00:00 09:00",
+            "9999-12-31T23:59:59-00:01",
+            "9999-12-31T00:01:00-23:59",
+            "1970-01-01T00:00:00+00:01",
+            "0000-01-01T00:00:00Z",
             "+026-11-22T12:00:00Z",
             "2026-11-22T12:00:00Zx",
             "２026-11-22T12:00:00Z",

@@ -4,7 +4,7 @@ use super::create::content_type;
 use super::fields::Fields;
 use super::guard::MayRepeat;
 use super::{App, Refusal, body, is_set, names};
-use crate::log::{Accepted, Append, Appended, Log, Payload, PayloadError, Producer, ProducerId};
+use crate::log::{Accepted, Append, Appended, Log, Payload, PayloadError, Producer, ProducerId, StreamSeq};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, IF_MATCH};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
@@ -23,7 +23,7 @@ pub(super) async fn append(
     let mut append = Append {
         payload: None,
         close: is_set(map, &names::STREAM_CLOSED),
-        seq: text(map, &names::STREAM_SEQ)?.map(str::to_owned),
+        seq: text(map, &names::STREAM_SEQ)?.map(|text| StreamSeq::parse("stream-seq", text)).transpose()?,
         producer: producer(map)?,
         only_at: only_at(map)?,
     };
@@ -90,7 +90,7 @@ fn producer(map: &HeaderMap) -> Result<Option<Producer>, Refusal> {
     match (text(map, names[0])?, text(map, names[1])?, text(map, names[2])?) {
         (None, None, None) => Ok(None),
         (Some(id), Some(epoch), Some(seq)) => {
-            let id = ProducerId::new(id).ok_or_else(|| Refusal::Header("`producer-id` is empty".into()))?;
+            let id = ProducerId::parse("producer-id", id)?;
             let number = |name, text| producer_number(text).ok_or_else(|| not_a_number(name, text));
             let at = Accepted { epoch: number(names[1], epoch)?, seq: number(names[2], seq)? };
             Ok(Some(Producer { id, at }))

@@ -127,22 +127,6 @@ fn fork(leaving: Leaving, content_type: Option<&str>, keeping: Keeping, body: By
 /// [`Refusal::Header`] when it is not of the form `type/subtype`.
 pub(super) fn content_type(map: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let Some(value) = map.get(CONTENT_TYPE) else { return Ok(None) };
-    checked_type(value.to_str().map_err(|_| Refusal::Header("Content-Type must be visible ASCII".into()))?)
-}
-
-/// A content type; `None` when it is empty.
-///
-/// # Errors
-/// [`Refusal::Header`] when it is not of the form `type/subtype`.
-pub(super) fn checked_type(text: &str) -> Result<Option<&str>, Refusal> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let essence = text.split(';').next().unwrap_or_default().trim();
-    let is_token = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
-    match essence.split_once('/') {
-        Some((kind, subtype)) if is_token(kind) && is_token(subtype) && text.len() <= 256 => Ok(Some(text)),
-        _ => Err(Refusal::Header(format!("Content-Type is `{text}`: expected type/subtype of at most 256 bytes"))),
-    }
+    let text = value.to_str().map_err(|_| Refusal::Header("Content-Type must be visible ASCII".into()))?;
+    Ok(crate::log::value::content_type("content-type", text)?)
 }

@@ -4,7 +4,9 @@ use super::import::ImportError;
 use super::lab::LabRefusal;
 use crate::lab::races::RaceError;
 use crate::lab::source::SourceError;
-use crate::log::{Absent, AppendError, CreateError, ForkError, NameError, PayloadError, ReadError, StreamName, Tail};
+use crate::log::{
+    Absent, AppendError, CreateError, ForkError, NameError, PayloadError, ReadError, StreamName, Tail, ValueError,
+};
 use crate::store::StoreError;
 use crate::techniques::websocket::FrameRefusal;
 use actix_web::http::StatusCode;
@@ -378,6 +380,12 @@ from!(
     Store(StoreError),
     Import(ImportError)
 );
+
+impl From<ValueError> for Refusal {
+    fn from(error: ValueError) -> Self {
+        Self::Header(error.to_string())
+    }
+}
 
 impl From<FrameRefusal> for Refusal {
     fn from(refusal: FrameRefusal) -> Self {

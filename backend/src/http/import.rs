@@ -1,14 +1,11 @@
 //! PUT of an export: the stream exists again, whole or not at all.
 
-use super::create::checked_type;
 use super::{App, Refusal, body};
-use crate::log::{Append, Expiry, Importing, Log, Payload, StreamConfig, StreamName};
+use crate::log::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use std::time::{Duration, UNIX_EPOCH};
 use tailwater_protocol::export::{Decoder, End, ExportError, Head, Imported, Line};
 use tailwater_protocol::headers::{self, ContentKind};
-use tailwater_protocol::inspect::Configuration;
 use tailwater_protocol::{Data, Frame, Offset, Token};
 
 /// Bytes of messages that are committed together.
@@ -22,6 +19,9 @@ pub enum ImportError {
     /// It is not a whole export.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// A configuration that no creation would take.
+    #[error("the export's configuration: {0}")]
+    Configuration(#[from] ValueError),
     /// A value that no stream of this server has.
     #[error("the export's {field}: expected {expected}, came `{came}`")]
     Value {
@@ -105,7 +105,8 @@ struct Filling<'a> {
 impl<'a> Filling<'a> {
     async fn begin(app: &'a App, name: &StreamName, head: &Head) -> Result<Self, Refusal> {
         let shift_bytes = offset("earliestOffset", &head.earliest_offset)?.bytes();
-        let importing = app.streams.import(name, config(&head.configuration)?).await?;
+        let config = StreamConfig::of_export(&head.configuration).map_err(ImportError::from)?;
+        let importing = app.streams.import(name, config).await?;
         let kind = importing.log().kind();
         Ok(Self { importing, kind, gathered: Vec::new(), gathered_bytes: 0, next_bytes: 0, shift_bytes })
     }
@@ -154,30 +155,6 @@ impl<'a> Filling<'a> {
         self.importing.log().append(append).await?;
         Ok(())
     }
-}
-
-/// The configuration of a stream that can be created here.
-fn config(told: &Configuration) -> Result<StreamConfig, Refusal> {
-    let content_type = checked_type(&told.content_type)?.unwrap_or_default();
-    if content_type.is_empty() || !content_type.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err(wrong("contentType", "type/subtype in visible ASCII", &told.content_type).into());
-    }
-    let expiry = match (told.ttl_seconds, told.expires_at_ms) {
-        (None, None) => None,
-        (Some(seconds), None) => Some(Expiry::Idle(Duration::from_secs(seconds))),
-        (None, Some(ms)) => {
-            let moment = UNIX_EPOCH.checked_add(Duration::from_millis(ms));
-            Some(Expiry::At(moment.ok_or_else(|| wrong("expiresAtMs", "a moment", &ms.to_string()))?))
-        }
-        (Some(seconds), Some(_)) => {
-            return Err(wrong("ttlSeconds", "none beside expiresAtMs", &seconds.to_string()).into());
-        }
-    };
-    if told.keep_bytes == Some(0) || told.keep_seconds == Some(0) {
-        return Err(wrong("retention", "at least 1", "0").into());
-    }
-    let keep_age = told.keep_seconds.map(Duration::from_secs);
-    Ok(StreamConfig { expiry, keep_bytes: told.keep_bytes, keep_age, ..StreamConfig::new(content_type) })
 }
 
 fn offset(field: &'static str, token: &Token) -> Result<Offset, ImportError> {

@@ -1,14 +1,12 @@
 //! The headers that say how long a stream lives and what it keeps: read from a creation, shown by HEAD.
 
 use super::Refusal;
+use crate::log::value::NUMBER_MAX;
 use crate::log::{Expiry, StreamConfig};
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header::HeaderMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::{headers, timestamp};
-
-/// The largest number that these headers take: what JavaScript counts exactly.
-const NUMBER_MAX: u64 = (1 << 53) - 1;
 
 /// How long a stream lives and what it keeps, as a request says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +29,7 @@ impl Keeping {
     pub(super) fn parse(map: &HeaderMap) -> Result<Self, Refusal> {
         let ttl = number(map, headers::STREAM_TTL, 0)?.map(Duration::from_secs).map(Expiry::Idle);
         let date = text(map, headers::STREAM_EXPIRES_AT)?;
-        let date = date.map(|text| moment(text).map(Expiry::At).ok_or_else(|| not_a_date(text))).transpose()?;
+        let date = date.map(|text| moment(text).ok_or_else(|| not_a_date(text))).transpose()?;
         if ttl.is_some() && date.is_some() {
             let both = "Stream-TTL and Stream-Expires-At are both given: a stream ends either way, not both";
             return Err(Refusal::Header(both.into()));
@@ -81,9 +79,8 @@ pub(super) fn text<'a>(map: &'a HeaderMap, name: &str) -> Result<Option<&'a str>
 }
 
 /// A date, to the millisecond: what every part of the server keeps and shows, so that it stays the same.
-fn moment(text: &str) -> Option<SystemTime> {
-    let since_1970 = timestamp::parse(text)?.as_millis();
-    Some(UNIX_EPOCH + Duration::from_millis(u64::try_from(since_1970).ok()?))
+fn moment(text: &str) -> Option<Expiry> {
+    Expiry::at(headers::STREAM_EXPIRES_AT, timestamp::parse(text)?).ok()
 }
 
 fn date(time: SystemTime) -> String {
@@ -91,7 +88,9 @@ fn date(time: SystemTime) -> String {
 }
 
 fn not_a_date(text: &str) -> Refusal {
-    Refusal::Header(format!("Stream-Expires-At must be an RFC 3339 date such as 2026-07-31T09:30:00Z, not `{text}`"))
+    Refusal::Header(format!(
+        "Stream-Expires-At must be an RFC 3339 date from 1970 to 9999, such as 2026-07-31T09:30:00Z, not `{text}`"
+    ))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod refusal;
 
 use self::refusal::SubscriptionRefusal;
 use super::{App, body, method_refused, no_route};
-use crate::subscriptions::definition::{self, Asked, Definition, DefinitionError, SubscriptionId};
+use crate::subscriptions::definition::{self, Asked, Definition, DefinitionError, SubscriptionId, WorkerName};
 use crate::subscriptions::state::{WakeKey, Way};
 use crate::subscriptions::{Refused, Report};
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST};
@@ -17,8 +17,6 @@ use tailwater_protocol::{Offset, document};
 
 /// Largest request body: 10,000 streams of the usual length.
 const BODY_BYTES_MAX: u64 = 1 << 20;
-/// The longest name of a worker, in bytes.
-const WORKER_BYTES_MAX: usize = 256;
 
 type Answer = Result<HttpResponse, SubscriptionRefusal>;
 
@@ -62,7 +60,7 @@ async fn put(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -
     let id = id(&request)?;
     let asked: Asked = read(&request, payload, &app, Example::Subscription).await?;
     let definition = Definition::new(asked, app.subscriptions.allow_local()).map_err(Refused::from)?;
-    let (view, is_new) = app.subscriptions.put(id, definition, base(&request)).await?;
+    let (view, is_new) = app.subscriptions.put(id, definition, base(&request)?).await?;
     Ok(fresh(if is_new { HttpResponse::Created() } else { HttpResponse::Ok() }).json(view))
 }
 
@@ -103,10 +101,7 @@ struct ClaimBody {
 async fn claim(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Answer {
     let id = id(&request)?;
     let ClaimBody { worker } = read(&request, payload, &app, Example::Claim).await?;
-    if worker.is_empty() || worker.len() > WORKER_BYTES_MAX {
-        let text = format!("`worker` has {} bytes: expected 1 to {WORKER_BYTES_MAX}", worker.len());
-        return Err(SubscriptionRefusal::Body(text));
-    }
+    let worker = WorkerName::parse(&worker).map_err(Refused::from)?;
     Ok(fresh(HttpResponse::Ok()).json(app.subscriptions.claim(&id, worker).await?))
 }
 
@@ -245,9 +240,9 @@ fn bearer(request: &HttpRequest) -> Result<String, SubscriptionRefusal> {
 
 /// Under which URL the one who asks knows this server: the Host that passed the gate. What a proxy in front says about
 /// itself (`X-Forwarded-Host`) is not believed; `--public-url` is for that.
-fn base(request: &HttpRequest) -> String {
+fn base(request: &HttpRequest) -> Result<String, SubscriptionRefusal> {
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
-    format!("http://{host}")
+    Ok(definition::base_url(host).map_err(Refused::from)?)
 }
 
 /// Nothing of this is worth keeping.

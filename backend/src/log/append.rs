@@ -1,7 +1,7 @@
 //! Appending: checked against what is staged, handed to the store, told when it is committed.
 
 use super::standing::{Ruling, Step};
-use super::{Accepted, Log, Payload, Producer, Tail, lock};
+use super::{Accepted, Log, Payload, Producer, StreamSeq, Tail, lock};
 use crate::store::{Change, Commit, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ pub struct Append {
     /// Close the stream after it.
     pub close: bool,
     /// The writer's own sequence (`Stream-Seq`), which must rise in byte order; one scope per stream.
-    pub seq: Option<String>,
+    pub seq: Option<StreamSeq>,
     /// The idempotent producer that sends it.
     pub producer: Option<Producer>,
     /// Append only if the stream ends here (`If-Match`).

@@ -19,6 +19,7 @@ mod standing;
 mod streams;
 #[cfg(test)]
 mod unsettled;
+pub mod value;
 
 pub use append::{Append, AppendError, Appended};
 pub use config::{Expiry, Fork, StreamConfig};
@@ -28,6 +29,7 @@ pub use payload::{Payload, PayloadError};
 pub use producers::{Accepted, Producer, ProducerId};
 pub use readers::{ReaderGuard, Readers, Whereabouts};
 pub use streams::{Absent, CreateError, Created, ForkError, ForkRequest, Importing, Streams, Wanted};
+pub use value::{StreamSeq, ValueError};
 
 use crate::clock::Wall;
 pub use crate::store::StreamId;

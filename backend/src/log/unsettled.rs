@@ -26,7 +26,7 @@ fn data(text: &'static str) -> Append {
 }
 
 fn by_producer(seq: u64) -> Append {
-    let producer = Producer { id: ProducerId::new("p").unwrap(), at: Accepted { epoch: 0, seq } };
+    let producer = Producer { id: ProducerId::parse("producer-id", "p").unwrap(), at: Accepted { epoch: 0, seq } };
     Append { producer: Some(producer), ..data("x") }
 }
 

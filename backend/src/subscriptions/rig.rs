@@ -1,7 +1,7 @@
 //! What tests of subscriptions stand on: a store whose notes can be held back, a courier that asks the test, paused time.
 
 use super::courier::{Courier, Parcel, Posting, Receipt};
-use super::definition::{Asked, Definition, SubscriptionId};
+use super::definition::{Asked, Definition, SubscriptionId, WorkerName};
 use super::state::{WakeKey, Way};
 use super::wire::{ClaimView, SubscriptionView};
 use super::{Limits, Refused, Report, Subscriptions};
@@ -250,7 +250,7 @@ impl Rig {
     }
 
     pub(super) async fn claim(&self, worker: &str) -> Result<ClaimView, Refused> {
-        self.subscriptions.claim(&id("pull"), worker.to_owned()).await
+        self.subscriptions.claim(&id("pull"), WorkerName::parse(worker)?).await
     }
 
     pub(super) async fn ack(&self, claim: &ClaimView, acks: &[(&str, u64)], done: bool) -> Result<bool, Refused> {

@@ -1,12 +1,12 @@
 //! What clients may send: values that the server keeps have limits, and every way in knows the same ones.
 
-use super::harness::{JSON, Server, within};
+use super::harness::{JSON, Server, TEXT, within};
 use super::live::{say, socket, text};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use tailwater::log::Payload;
-use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::nesting::NESTING_MAX;
 
 /// An array within an array within an array, so many deep.
@@ -160,4 +160,137 @@ async fn nothing_is_read_from_an_array_that_must_be_an_object() {
         assert_eq!(answer.status, 400, "{wrong:?}: {answer:?}");
     }
     assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);
+}
+
+#[tokio::test]
+async fn dates_and_numbers_that_cant_be_kept_are_refused_when_created() {
+    let server = Server::start();
+    let put = |name: &'static str, value: &'static str| {
+        server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, TEXT).header(name, value)
+    };
+    for (name, value) in [
+        (headers::STREAM_EXPIRES_AT, "9999-12-31T23:59:59-00:01"),
+        (headers::STREAM_EXPIRES_AT, "9999-12-31T23:59:59.999-23:59"),
+        (headers::STREAM_EXPIRES_AT, "1969-12-31T23:59:59Z"),
+        (headers::STREAM_EXPIRES_AT, "1970-01-01T00:00:00+09:00"),
+        (headers::STREAM_EXPIRES_AT, "0000-01-01T00:00:00Z"),
+        (headers::STREAM_EXPIRES_AT, "10000-01-01T00:00:00Z"),
+        (headers::STREAM_TTL, "18446744073709551615"),
+        (headers::STREAM_TTL, "9007199254740992"),
+        (headers::STREAM_RETENTION_AGE, "18446744073709551615"),
+        (headers::STREAM_RETENTION_BYTES, "18446744073709551615"),
+    ] {
+        let problem = server.send(put(name, value)).await.refuses(400);
+        assert!(problem.detail.contains(value), "{problem:?}");
+    }
+    let with = |member: &str, value: Value| {
+        let mut lines: Vec<String> = export_of("1").lines().map(str::to_owned).collect();
+        let mut head: Value = serde_json::from_str(&lines[0]).unwrap();
+        head["configuration"][member] = value;
+        lines[0] = head.to_string();
+        lines.join("\n")
+    };
+    for (member, value) in [
+        ("ttlSeconds", json!(u64::MAX)),
+        ("ttlSeconds", json!(1_u64 << 53)),
+        ("keepBytes", json!(u64::MAX)),
+        ("keepBytes", json!(0)),
+        ("keepSeconds", json!(u64::MAX)),
+        ("keepSeconds", json!(0)),
+        ("expiresAtMs", json!(u64::MAX)),
+        ("expiresAtMs", json!(253_402_300_800_000_u64)),
+        ("contentType", json!("text")),
+        ("contentType", json!(format!("text/{}", "x".repeat(300)))),
+    ] {
+        let import = server.http.put(server.url("/v1/import/new")).body(with(member, value.clone()));
+        let answer = server.send(import).await;
+        assert_eq!(answer.status, 400, "{member} {value}: {answer:?}");
+    }
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);
+    for (member, value) in [("ttlSeconds", json!((1_u64 << 53) - 1)), ("expiresAtMs", json!(253_402_300_799_999_u64))] {
+        let import = server.http.put(server.url(&format!("/v1/import/{member}"))).body(with(member, value));
+        assert_eq!(server.send(import).await.status, 201);
+        assert_eq!(server.ask(Method::HEAD, &format!("/v1/stream/{member}")).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_writers_leave_behind_has_a_length() {
+    let server = Server::with(|config| config.head_max = 128 << 10);
+    let stream = server.stream("it", JSON).await;
+    let long = |bytes: usize| "x".repeat(bytes);
+    let post = |name: &'static str, value: String| {
+        let request = stream.request(Method::POST, "").header(CONTENT_TYPE, JSON).body("1").header(name, value);
+        let is_producer = name == headers::PRODUCER_ID;
+        if is_producer {
+            request.header(headers::PRODUCER_EPOCH, "0").header(headers::PRODUCER_SEQ, "0")
+        } else {
+            request
+        }
+    };
+    for name in [headers::PRODUCER_ID, headers::STREAM_SEQ] {
+        for bytes in [257, 4_096, 65_527, 100_000] {
+            let problem = server.send(post(name, long(bytes))).await.refuses(400);
+            assert!(problem.detail.contains("256") && problem.detail.contains(&bytes.to_string()), "{problem:?}");
+        }
+    }
+    let frame = |member: &str, value: &str| {
+        let mut frame = json!({"append": 1, "producerId": "p", "producerEpoch": 0, "producerSeq": 0});
+        frame[member] = json!(value);
+        frame.to_string()
+    };
+    for member in ["producerId", "streamSeq"] {
+        for wrong in [&*long(257), &long(65_527), &long(1 << 20), "a\u{0}b", "\u{e9}", "a\nb"] {
+            let answer = exchange(&server, "it", &frame(member, wrong)).await;
+            assert_eq!(answer["status"], 400, "{member}: {answer}");
+            assert!(answer["problem"]["detail"].as_str().unwrap().contains(member), "{answer}");
+        }
+    }
+    assert_eq!(exchange(&server, "it", &frame("producerId", "")).await["status"], 400);
+    assert_eq!(stream.get("offset=-1").await.text(), "[]", "nothing was appended, and the server goes on");
+    for name in [headers::PRODUCER_ID, headers::STREAM_SEQ] {
+        let answer = server.send(post(name, long(256))).await;
+        assert!((200..300).contains(&answer.status), "{answer:?}");
+    }
+    assert_eq!(exchange(&server, "it", &frame("producerId", &long(255))).await["status"], 200);
+    assert_eq!(exchange(&server, "it", &frame("streamSeq", &"y".repeat(256))).await["status"], 200);
+}
+
+#[tokio::test]
+async fn what_subscriptions_keep_has_a_length() {
+    let server = Server::with(|config| config.head_max = 128 << 10);
+    let path = |id: &str| format!("/v1/stream/__ds/subscriptions/{id}");
+    let long = |bytes: usize| "x".repeat(bytes);
+    let whole = |member: &str, value: Value| {
+        let mut asked = json!({"type": "pull-wake", "pattern": "*", "wake_stream": "w"});
+        asked[member] = value;
+        asked.to_string()
+    };
+    let put = |id: &str, body: String| server.http.put(server.url(&path(id))).body(body);
+    for (member, value) in [
+        ("pattern", json!(long(513))),
+        ("pattern", json!("a/".repeat(16) + "a")),
+        ("streams", json!([long(513)])),
+        ("wake_stream", json!(long(513))),
+        ("wake_stream", json!("a/".repeat(16) + "a")),
+        ("description", json!(long(1_025))),
+    ] {
+        let answer = server.send(put("s", whole(member, value))).await;
+        assert_eq!(answer.status, 400, "{member}: {answer:?}");
+    }
+    let url = format!("http://127.0.0.1:9/{}", long(2_048));
+    let hook = json!({"type": "webhook", "pattern": "*", "webhook": {"url": url}});
+    assert_eq!(server.send(put("s", hook.to_string())).await.status, 400);
+    for id in [long(129), long(65_000), "a%00b".to_owned()] {
+        assert_eq!(server.send(put(&id, whole("pattern", json!("*")))).await.status, 400);
+    }
+    assert_eq!(server.send(put("s", whole("pattern", json!("*")))).await.status, 201);
+    for worker in [String::new(), long(257), long(100_000)] {
+        let body = json!({"worker": worker}).to_string();
+        let answer = server.send(server.http.post(server.url(&(path("s") + "/claim"))).body(body)).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+    }
+    let body = json!({"streams": [long(513)]}).to_string();
+    let answer = server.send(server.http.post(server.url(&(path("s") + "/streams"))).body(body)).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
 }

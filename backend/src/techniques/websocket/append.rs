@@ -1,6 +1,9 @@
 //! Appends on the way back: what a client's frame asks for, and the answer that a POST would have had.
 
-use crate::log::{Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId, Tail};
+use crate::log::{
+    Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId, StreamSeq, Tail,
+    ValueError,
+};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -127,6 +130,12 @@ pub enum FrameRefusal {
     Append(#[from] AppendError),
 }
 
+impl From<ValueError> for FrameRefusal {
+    fn from(error: ValueError) -> Self {
+        Self::WrongField(error.to_string())
+    }
+}
+
 /// Does what a frame asks for; returns the frame that says what became of it.
 pub(super) async fn answer(log: &Arc<Log>, text: &str, problem: fn(FrameRefusal) -> Problem) -> String {
     let request = document::read::<Request<'_>>(text.as_bytes());
@@ -160,15 +169,17 @@ async fn append(log: &Arc<Log>, request: Request<'_>) -> Result<(bool, Appended)
     let only_at = request.if_match.map(|text| text.parse()).transpose();
     let only_at = only_at.map_err(|error| FrameRefusal::WrongField(format!("ifMatch: {error}")))?;
     let has_data = payload.is_some();
-    let append = Append { payload, close: request.close, seq: request.stream_seq, producer, only_at };
+    let seq = request.stream_seq.map(|text| StreamSeq::parse("streamSeq", &text)).transpose()?;
+    let append = Append { payload, close: request.close, seq, producer, only_at };
     Ok((has_data, log.append(append).await?))
 }
 
 fn producer(id: &str, epoch: u64, seq: u64) -> Result<Producer, FrameRefusal> {
-    let wrong =
-        || FrameRefusal::WrongField(format!("producerId must not be empty, the others at most {}", Accepted::MAX));
-    let id = ProducerId::new(id).filter(|_| epoch.max(seq) <= Accepted::MAX).ok_or_else(wrong)?;
-    Ok(Producer { id, at: Accepted { epoch, seq } })
+    let wrong = || FrameRefusal::WrongField(format!("producerEpoch and producerSeq must be at most {}", Accepted::MAX));
+    if epoch.max(seq) > Accepted::MAX {
+        return Err(wrong());
+    }
+    Ok(Producer { id: ProducerId::parse("producerId", id)?, at: Accepted { epoch, seq } })
 }
 
 fn payload(kind: ContentKind, value: &RawValue) -> Result<Payload, FrameRefusal> {

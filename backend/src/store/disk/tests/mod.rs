@@ -163,5 +163,5 @@ fn text(payload: &Payload) -> String {
 }
 
 fn producer(name: &str, epoch: u64, seq: u64) -> (ProducerId, Accepted) {
-    (ProducerId::new(name).unwrap(), Accepted { epoch, seq })
+    (ProducerId::parse("producer-id", name).unwrap(), Accepted { epoch, seq })
 }
