@@ -1,5 +1,6 @@
 //! Every knob of the server: its flag, its environment name, its default, its unit, and why it is there.
 
+use crate::log::StreamLimits;
 use crate::store::SyncMode;
 use crate::subscriptions::Limits;
 use clap::builder::BoolishValueParser;
@@ -44,6 +45,10 @@ pub struct Config {
     /// Streams that may exist; beyond it creating answers 507
     #[arg(long, env = "TAILWATER_STREAMS_MAX", default_value_t = 100_000, value_name = "N")]
     pub streams_max: usize,
+
+    /// Messages that one append may have, and the first content of a stream; beyond it 400
+    #[arg(long, env = "TAILWATER_APPEND_MESSAGES_MAX", default_value_t = 100_000, value_name = "N")]
+    pub append_messages_max: usize,
 
     /// How often streams that have ended by themselves and messages that are too old are looked for
     #[arg(long, env = "TAILWATER_SWEEP", default_value = "1s", value_parser = duration_value, value_name = "TIME")]
@@ -157,6 +162,15 @@ impl Config {
         self.lab || self.listen.ip().is_loopback()
     }
 
+    /// The limits of streams.
+    pub fn stream_limits(&self) -> StreamLimits {
+        StreamLimits {
+            streams_max: self.streams_max,
+            append_messages_max: self.append_messages_max,
+            ..StreamLimits::default()
+        }
+    }
+
     /// The limits of subscriptions, for a server that listens on `address`.
     pub fn subscription_limits(&self, address: IpAddr) -> Limits {
         Limits {
@@ -182,6 +196,7 @@ impl Default for Config {
             disk_reserve: 256 << 20,
             memory_max: 1 << 30,
             streams_max: 100_000,
+            append_messages_max: 100_000,
             sweep: Duration::from_secs(1),
             body_max: 16 << 20,
             body_silence_max: Duration::from_secs(60),

@@ -12,6 +12,7 @@ pub mod handoff;
 pub mod http;
 pub mod lab;
 pub mod log;
+pub mod offload;
 pub mod server;
 pub mod store;
 pub mod subscriptions;

@@ -10,7 +10,9 @@
 //! each position at which a reader may begin is one again after an import.
 
 use crate::frame::{FRAME_BYTES_MAX, FrameError};
+use crate::headers::ContentKind;
 use crate::inspect::{Configuration, Origin};
+use crate::json::Value;
 use crate::{Frame, Token, document, ndjson};
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +108,16 @@ pub enum ExportError {
         /// How many came.
         came: u64,
     },
+    /// A line of more messages than are taken at once.
+    #[error("line {line} of the export has {came} messages, the limit is {limit}: export it with smaller pages")]
+    TooManyMessages {
+        /// Which line, counted from 1.
+        line: u64,
+        /// How many came.
+        came: usize,
+        /// How many are taken.
+        limit: usize,
+    },
     /// Something behind the end.
     #[error("line {line} of the export stands behind its end")]
     BehindEnd {
@@ -143,10 +155,25 @@ fn push(out: &mut Vec<u8>, value: &impl Serialize) {
 pub struct Decoder {
     line: Vec<u8>,
     limit: usize,
+    content: Option<ContentLimits>,
     lines: u64,
     pages: u64,
     is_over: bool,
 }
+
+/// How much of a stream one line may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContentLimits {
+    /// Bytes of messages, as the stream keeps them.
+    pub bytes: usize,
+    /// Messages of a JSON stream; a line of any other holds one.
+    pub messages: usize,
+}
+
+/// Bytes of a line beside its messages, and of a head.
+const LINE_OVERHEAD_BYTES: usize = 64 << 10;
+/// How much longer a message that is no JSON can be as JSON text: each of its bytes may become `\u0001`.
+const ESCAPED: usize = 6;
 
 impl Default for Decoder {
     fn default() -> Self {
@@ -157,7 +184,17 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder at the beginning of an export that holds at most `limit` bytes of an unfinished line.
     pub fn new(limit: usize) -> Self {
-        Self { line: Vec::new(), limit, lines: 0, pages: 0, is_over: false }
+        Self { line: Vec::new(), limit, content: None, lines: 0, pages: 0, is_over: false }
+    }
+
+    /// A decoder at the beginning of an export whose lines hold only what `content` allows.
+    pub fn limited(content: ContentLimits) -> Self {
+        Self { content: Some(content), ..Self::new(LINE_OVERHEAD_BYTES) }
+    }
+
+    /// Bytes of the line that is not complete yet.
+    pub fn pending_bytes(&self) -> usize {
+        self.line.len()
     }
 
     /// Takes the next piece, of any length, and appends the lines that it completes. Blank lines are passed over.
@@ -202,6 +239,11 @@ impl Decoder {
             if head.export != VERSION {
                 return Err(ExportError::Version { came: head.export });
             }
+            if let Some(content) = self.content {
+                let is_json = ContentKind::of(&head.configuration.content_type) == ContentKind::Json;
+                let text_bytes = content.bytes.saturating_mul(if is_json { 1 } else { ESCAPED });
+                self.limit = text_bytes.saturating_add(LINE_OVERHEAD_BYTES);
+            }
             Line::Head(Box::new(head))
         } else if line.trim_ascii_start().starts_with(br#"{"end""#) {
             let EndLine { end } = document::read(line).map_err(|fault| wrong("the end of an export", &fault))?;
@@ -212,11 +254,26 @@ impl Decoder {
             Line::End(end)
         } else {
             self.pages += 1;
+            self.check_messages(line)?;
             let frame = ndjson::decode(line).map_err(|fault| ExportError::Line { line: number, fault })?;
             Line::Page(frame.ok_or_else(|| wrong("a page or the end", &"a blank line came"))?)
         };
         self.lines = number;
         Ok(read)
+    }
+
+    /// Counts the messages of a line before they are read, if there can be too many.
+    fn check_messages(&self, line: &[u8]) -> Result<(), ExportError> {
+        // A message takes two bytes at least, its comma included.
+        let Some(limit) = self.content.map(|content| content.messages).filter(|limit| *limit < line.len() / 2) else {
+            return Ok(());
+        };
+        let data = Value::parse(line).and_then(|frame| frame.find("data"));
+        let came = data.ok().flatten().and_then(|data| data.items().ok()).map_or(0, Iterator::count);
+        if came > limit {
+            return Err(ExportError::TooManyMessages { line: self.lines + 1, came, limit });
+        }
+        Ok(())
     }
 
     fn hold(&mut self, bytes: &[u8]) -> Result<(), ExportError> {

@@ -6,7 +6,7 @@ use super::group::{Group, Holding, PutOut, Riding, Voice};
 use super::pattern::{Fitting, Method, Pattern};
 use crate::cursor::Cursors;
 use crate::http::{Page, Pieces, ReadQuery, put_append_fields};
-use crate::log::{Append, Batch, Log, Payload, ReaderGuard, Start, StreamName};
+use crate::log::{Append, Batch, Log, ReaderGuard, Start, StreamName};
 use crate::techniques::{Place, poll};
 use actix_web::http::StatusCode;
 use bytes::{Buf, Bytes};
@@ -376,7 +376,7 @@ impl Connection {
         if !is_ours {
             return Outcome::Other;
         }
-        let Ok(payload) = Payload::parse(log.kind(), Bytes::copy_from_slice(fitting.body)) else {
+        let Ok(payload) = log.payload(Bytes::copy_from_slice(fitting.body)).await else {
             return Outcome::Other;
         };
         // Refused, it changed nothing, and will be refused in words.

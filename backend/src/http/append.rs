@@ -30,7 +30,7 @@ pub(super) async fn append(
     let has_producer = append.producer.is_some();
     let body = body::collect(&request, payload, &app.config).await?;
     let has_data = !body.is_empty();
-    append.payload = read(&log, map, body, append.close)?;
+    append.payload = read(&log, map, body, append.close).await?;
     let appended = log.append(append).await?;
     let status = if has_producer && has_data && appended.is_new { StatusCode::OK } else { StatusCode::NO_CONTENT };
     let mut response = HttpResponse::build(status);
@@ -40,7 +40,7 @@ pub(super) async fn append(
 }
 
 /// The body as a payload; `None` for a request that only closes.
-fn read(log: &Arc<Log>, map: &HeaderMap, body: Bytes, close: bool) -> Result<Option<Payload>, Refusal> {
+async fn read(log: &Arc<Log>, map: &HeaderMap, body: Bytes, close: bool) -> Result<Option<Payload>, Refusal> {
     match body.is_empty() {
         true if close => Ok(None),
         // What is sent to a closed stream is not looked at, so that its writer learns of the end whatever else is wrong.
@@ -48,7 +48,7 @@ fn read(log: &Arc<Log>, map: &HeaderMap, body: Bytes, close: bool) -> Result<Opt
         true => Err(PayloadError::Empty.into()),
         false => {
             check_type(log, map)?;
-            Ok(Some(Payload::parse(log.kind(), body)?))
+            Ok(Some(log.payload(body).await?))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::keeping::{Keeping, number, text};
 use super::{App, EXTENSIONS, Refusal, body, is_set, names};
-use crate::log::{Created, ForkRequest, Payload, StreamConfig, StreamName};
+use crate::log::{Created, ForkRequest, StreamConfig, StreamName};
 use actix_web::dev::Url;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use actix_web::http::{StatusCode, Uri};
@@ -38,7 +38,7 @@ pub(super) async fn create(
                 keep_age: keeping.age,
                 ..StreamConfig::new(content_type.unwrap_or(DEFAULT_TYPE))
             };
-            let first = Payload::first(Payload::parse(config.kind(), body))?;
+            let first = app.streams.first_payload(config.kind(), body).await?;
             app.streams.create(&name, config, first, closed).await?
         }
     };

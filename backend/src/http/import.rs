@@ -2,16 +2,17 @@
 
 use super::{App, Refusal, body};
 use crate::log::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
+use crate::offload::{LONG_BYTES, offload};
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use tailwater_protocol::export::{Decoder, End, ExportError, Head, Imported, Line};
+use tailwater_protocol::export::{ContentLimits, Decoder, End, ExportError, Head, Imported, Line};
 use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::{Data, Frame, Offset, Token};
 
 /// Bytes of messages that are committed together.
 const COMMIT_BYTES: usize = 256 << 10;
-/// How much longer a message can be as JSON text: each of its bytes may become `\u0001`.
-const ESCAPED: usize = 6;
+/// The fewest bytes of a JSON message in a page, its comma included.
+const MESSAGE_BYTES_MIN: usize = 2;
 
 /// What is wrong with what is imported.
 #[derive(Debug, thiserror::Error)]
@@ -34,20 +35,27 @@ pub enum ImportError {
     },
 }
 
-/// The answer is [`Imported`]; the body may be of any length, a line of it as long as a page or a message.
+/// The answer is [`Imported`]; the body may be of any length, a line of it holds what a page or an append may have. Long lines
+/// are read on a thread where that may take its time.
 pub(super) async fn import(
     request: HttpRequest,
     mut payload: web::Payload,
     app: web::Data<App>,
 ) -> Result<HttpResponse, Refusal> {
     let name = App::name(&request)?;
-    let line_max = app.config.body_max.max(app.config.page_max);
-    let line_max = usize::try_from(line_max).unwrap_or(usize::MAX).saturating_mul(ESCAPED).saturating_add(64 << 10);
-    let (mut decoder, mut lines) = (Decoder::new(line_max), Vec::new());
+    let limits = line_limits(&app);
+    let mut decoder = Decoder::limited(limits);
     let mut filling = None;
     while let Some(piece) = body::next(&mut payload, app.config.body_silence_max).await? {
-        decoder.push(&piece, &mut lines).map_err(ImportError::from)?;
-        for line in lines.drain(..) {
+        let ends_long_line = decoder.pending_bytes() > LONG_BYTES && piece.contains(&b'\n');
+        let bytes = if ends_long_line { decoder.pending_bytes() } else { 0 };
+        let push = move || {
+            let mut lines = Vec::new();
+            decoder.push(&piece, &mut lines).map(|()| (decoder, lines))
+        };
+        let (pushed, lines) = offload(bytes, push).await.map_err(ImportError::from)?;
+        decoder = pushed;
+        for line in lines {
             take(&app, &name, &mut filling, line).await?;
         }
     }
@@ -58,6 +66,15 @@ pub(super) async fn import(
     let shift_bytes = filling.shift_bytes;
     let log = filling.importing.appear().await?;
     Ok(answer(&request, &log, shift_bytes))
+}
+
+/// What a line may hold: as much as an append or a page, since exports hold pages.
+fn line_limits(app: &App) -> ContentLimits {
+    let bytes = |max: u64| usize::try_from(max).unwrap_or(usize::MAX);
+    ContentLimits {
+        bytes: bytes(app.config.body_max.max(app.config.page_max)).saturating_add(1),
+        messages: app.config.append_messages_max.max(bytes(app.config.page_max) / MESSAGE_BYTES_MIN),
+    }
 }
 
 async fn take<'a>(
@@ -100,6 +117,8 @@ struct Filling<'a> {
     /// Where the stream will end once all that is gathered is appended.
     next_bytes: u64,
     shift_bytes: u64,
+    /// Bytes that a message may have.
+    message_max: usize,
 }
 
 impl<'a> Filling<'a> {
@@ -108,7 +127,8 @@ impl<'a> Filling<'a> {
         let config = StreamConfig::of_export(&head.configuration).map_err(ImportError::from)?;
         let importing = app.streams.import(name, config).await?;
         let kind = importing.log().kind();
-        Ok(Self { importing, kind, gathered: Vec::new(), gathered_bytes: 0, next_bytes: 0, shift_bytes })
+        let message_max = line_limits(app).bytes;
+        Ok(Self { importing, kind, gathered: Vec::new(), gathered_bytes: 0, next_bytes: 0, shift_bytes, message_max })
     }
 
     async fn page(&mut self, frame: Frame) -> Result<(), Refusal> {
@@ -118,6 +138,10 @@ impl<'a> Filling<'a> {
             (ContentKind::Text | ContentKind::Binary, Some(Data::Binary(bytes))) => vec![bytes],
             _ => return Err(wrong("page", "messages of the stream's content type", "others, or none").into()),
         };
+        if let Some(long) = messages.iter().map(Vec::len).find(|bytes| *bytes > self.message_max) {
+            let expected = format!("messages of at most {} bytes", self.message_max);
+            return Err(wrong("page", &expected, &format!("one of {long}")).into());
+        }
         let separator = u64::from(self.kind == ContentKind::Json);
         self.gathered_bytes += messages.iter().map(|message| message.len() as u64 + separator).sum::<u64>();
         self.gathered.extend(messages);
@@ -149,8 +173,10 @@ impl<'a> Filling<'a> {
         if gathered.is_empty() {
             return Ok(());
         }
-        let payload = Payload::of_new_messages(self.kind, gathered.iter().map(Vec::as_slice))?;
-        self.next_bytes += std::mem::take(&mut self.gathered_bytes);
+        let (kind, bytes) = (self.kind, std::mem::take(&mut self.gathered_bytes));
+        let gather = move || Payload::of_new_messages(kind, gathered.iter().map(Vec::as_slice));
+        let payload = offload(usize::try_from(bytes).unwrap_or(usize::MAX), gather).await?;
+        self.next_bytes += bytes;
         let append = Append { payload: Some(payload), ..Append::default() };
         self.importing.log().append(append).await?;
         Ok(())

@@ -8,6 +8,7 @@ mod held;
 mod interleavings;
 mod kin;
 mod life;
+mod limits;
 mod lineage;
 mod name;
 mod observer;
@@ -23,6 +24,7 @@ pub mod value;
 
 pub use append::{Append, AppendError, Appended};
 pub use config::{Expiry, Fork, StreamConfig};
+pub use limits::StreamLimits;
 pub use name::{NameError, StreamName};
 pub use observer::Observer;
 pub use payload::{Payload, PayloadError};
@@ -164,6 +166,8 @@ pub struct Log {
     lineage: Lineage,
     kin: Kin,
     observed: observer::Observed,
+    /// Messages that one append may have.
+    messages_max: usize,
     #[cfg(test)]
     interruption: interleavings::Interruption,
 }
@@ -204,14 +208,15 @@ impl Log {
             lineage: lineage.unwrap_or_default(),
             kin: Kin::recovered(known.hidden),
             observed: observer::Observed::default(),
+            messages_max: StreamLimits::default().append_messages_max,
             #[cfg(test)]
             interruption: interleavings::Interruption::default(),
         }
     }
 
-    /// The same log, its news told to whoever observes the streams.
-    pub(crate) fn observed_by(self, observed: &observer::Observed) -> Self {
-        Self { observed: observed.clone(), ..self }
+    /// The same log as one of a server's: its news told to whoever observes the streams, its appends within the limits.
+    pub(crate) fn kept_by(self, observed: &observer::Observed, limits: &StreamLimits) -> Self {
+        Self { observed: observed.clone(), messages_max: limits.append_messages_max, ..self }
     }
 
     /// The stream's number.
@@ -232,6 +237,19 @@ impl Log {
     /// What its bytes are.
     pub fn kind(&self) -> ContentKind {
         self.kind
+    }
+
+    /// The messages of a body that shall be appended; a long one is read on a thread where it may take its time.
+    ///
+    /// # Errors
+    /// All of [`PayloadError`] (400).
+    pub async fn payload(&self, body: Bytes) -> Result<Payload, PayloadError> {
+        Payload::read(self.kind, body, self.messages_max).await
+    }
+
+    /// Messages that one append may have, for [`Payload::parse_at_most`].
+    pub fn append_messages_max(&self) -> usize {
+        self.messages_max
     }
 
     /// When it was created.

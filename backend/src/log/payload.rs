@@ -1,5 +1,6 @@
 //! What one append brings: bytes as they will be kept, and where each message in them ends.
 
+use crate::offload::offload;
 use bytes::{Bytes, BytesMut};
 use serde::Deserializer;
 use serde::de::{Error, SeqAccess, Visitor};
@@ -65,6 +66,16 @@ impl Payload {
     /// All of [`PayloadError`] but [`PayloadError::TooManyMessages`] (400).
     pub fn parse(kind: ContentKind, body: Bytes) -> Result<Self, PayloadError> {
         Self::parse_at_most(kind, body, usize::MAX)
+    }
+
+    /// As [`Payload::parse_at_most`]; a long JSON body is read on a thread where it may take its time.
+    ///
+    /// # Errors
+    /// All of [`PayloadError`] (400).
+    pub async fn read(kind: ContentKind, body: Bytes, messages_max: usize) -> Result<Self, PayloadError> {
+        // Other bodies are copied, not read.
+        let bytes = if kind == ContentKind::Json { body.len() } else { 0 };
+        offload(bytes, move || Self::parse_at_most(kind, body, messages_max)).await
     }
 
     /// The messages in `body`.

@@ -294,3 +294,60 @@ async fn what_subscriptions_keep_has_a_length() {
     let answer = server.send(server.http.post(server.url(&(path("s") + "/streams"))).body(body)).await;
     assert_eq!(answer.status, 400, "{answer:?}");
 }
+
+#[tokio::test]
+async fn one_append_has_so_many_messages_at_most() {
+    let server = Server::with(|config| {
+        config.append_messages_max = 3;
+        config.page_max = 8;
+    });
+    let stream = server.stream("it", JSON).await;
+    let problem = stream.post("[1,2,3,4]").await.refuses(400);
+    assert!(problem.detail.contains("3 messages"), "{problem:?}");
+    let put = |body: &'static str| server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, JSON).body(body);
+    server.send(put("[1,2,3,4]")).await.refuses(400);
+    let fork = server.http.put(server.url("/v1/stream/new")).header(headers::STREAM_FORKED_FROM, "/v1/stream/it");
+    server.send(fork.body("[1,2,3,4]")).await.refuses(400);
+    assert_eq!(exchange(&server, "it", r#"{"append":[1,2,3,4]}"#).await["status"], 400);
+    assert_eq!(stream.get("offset=-1").await.text(), "[]");
+    stream.append("[1,2,3]").await;
+    assert_eq!(server.send(put("[[1,2,3,4],[],[]]")).await.status, 201);
+    // A page of 8 bytes holds four messages, so an export may.
+    for (count, status) in [(4, 201), (5, 400)] {
+        let list = vec!["1"; count].join(",");
+        let next = format!("{:016}", 2 * count);
+        let whole =
+            export_of("1").replace("\"data\":[1]", &format!("\"data\":[{list}]")).replace("0000000000000002", &next);
+        let answer = server.send(server.http.put(server.url(&format!("/v1/import/{count}"))).body(whole)).await;
+        assert_eq!(answer.status, status, "{count}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_millions_of_messages_and_a_line_longer_than_an_append_are_refused() {
+    let server = Server::start();
+    let stream = server.stream("it", JSON).await;
+    let ones = format!("[{}1]", "1,".repeat((8 << 20) - 2));
+    stream.post(ones.clone()).await.refuses(400);
+    let put = server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, JSON).body(ones.clone());
+    server.send(put).await.refuses(400);
+    let whole = export_of("1");
+    for body in [
+        whole.replace("\"data\":[1]", &format!("\"data\":{ones}")),
+        whole.replace("\"data\":[1]", &format!("\"data\":[\"{}\"]", "x".repeat(48 << 20))),
+        whole.replace("\"name\":\"a\"", &format!("\"name\":\"{}\"", "x".repeat(1 << 20))),
+        whole.replace(JSON, TEXT).replace("\"data\":[1]", &format!("\"data\":\"{}\"", "x".repeat(17 << 20))),
+    ] {
+        let import = server.http.put(server.url("/v1/import/new")).body(body);
+        let answer = within("a refusal", import.send()).await;
+        // The refusal may come before the body has left, and end the connection.
+        assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 400));
+    }
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);
+    assert_eq!(stream.get("offset=-1").await.text(), "[]");
+    let long = format!("\"{}\"", "x".repeat((16 << 20) - 2));
+    stream.append(long.clone()).await;
+    let export = server.ask(Method::GET, "/v1/export/it").await;
+    let imported = server.send(server.http.put(server.url("/v1/import/copy")).body(export.body)).await;
+    assert_eq!(imported.status, 201, "{imported:?}");
+}

@@ -155,13 +155,23 @@ impl Streams {
             return Err(ForkError::NoSource(request.source).into());
         };
         let leaving = leave(&source, request.at, request.sub).await?;
-        let first = first(config.kind(), &leaving.piece, request.body)?;
+        let first = self.first(config.kind(), &leaving.piece, request.body).await.map_err(ForkError::Payload)?;
         let fork =
             Fork { source: source.id(), source_name: request.source, at: leaving.at, sub: leaving.piece.len() as u64 };
         let config = StreamConfig { fork: Some(fork), ..config };
         let new = NewStream { name: name.clone(), config, first, closed: request.closed, at: self.wall.now() };
         let created = self.found(turn, new, Some(adopted))?.await.unwrap_or(Err(StoreError::NoStream));
         Ok(Created { log: created?, is_new: true })
+    }
+
+    /// A fork's own first content: the piece of a message that it inherits, and the request's body.
+    async fn first(&self, kind: ContentKind, piece: &Bytes, body: Bytes) -> Result<Option<Payload>, PayloadError> {
+        if piece.is_empty() {
+            return self.first_payload(kind, body).await;
+        }
+        let mut whole = BytesMut::from(&piece[..]);
+        whole.extend_from_slice(&body);
+        self.first_payload(kind, whole.freeze()).await
     }
 }
 
@@ -251,16 +261,4 @@ fn lengths(page: &[u8]) -> Result<Vec<usize>, ReadError> {
     let messages: Result<Vec<&RawValue>, _> = serde_json::from_slice(&array);
     let damaged = |error: serde_json::Error| ReadError::Store(StoreError::Damaged(error.to_string()));
     messages.map(|all| all.iter().map(|message| message.get().len() + 1).collect()).map_err(damaged)
-}
-
-/// A fork's own first content: the piece of a message that it inherits, and the request's body.
-fn first(kind: ContentKind, piece: &Bytes, body: Bytes) -> Result<Option<Payload>, ForkError> {
-    let whole = if piece.is_empty() {
-        body
-    } else {
-        let mut whole = BytesMut::from(&piece[..]);
-        whole.extend_from_slice(&body);
-        whole.freeze()
-    };
-    Payload::first(Payload::parse(kind, whole)).map_err(ForkError::Payload)
 }

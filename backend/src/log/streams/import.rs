@@ -33,7 +33,7 @@ impl Streams {
         let (done, outcome) = oneshot::channel();
         let commit = Commit { stream: id, change: Change::Create(Box::new(new)) };
         self.store.commit(commit, answer(done));
-        let log = Log::open(known, None, Arc::clone(&self.store), self.wall).observed_by(&self.observed);
+        let log = Log::open(known, None, Arc::clone(&self.store), self.wall).kept_by(&self.observed, &self.limits);
         let log = Arc::new(log);
         // From here on dropping it deletes it, whether the store has it yet or not.
         let importing = Importing { streams: self, log, has_appeared: false };
@@ -47,8 +47,8 @@ impl Streams {
             Some(_) => return Err(CreateError::Taken),
             None => {}
         }
-        if self.count() >= self.streams_max {
-            return Err(CreateError::TooMany { limit: self.streams_max });
+        if self.count() >= self.limits.streams_max {
+            return Err(CreateError::TooMany { limit: self.limits.streams_max });
         }
         Ok(())
     }

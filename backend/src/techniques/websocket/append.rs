@@ -157,7 +157,7 @@ async fn append(log: &Arc<Log>, request: Request<'_>) -> Result<(bool, Appended)
     let payload = match request.append {
         // As with a POST: a closed stream says so, whatever else is wrong.
         Some(value) if log.tail_now().closed() => Some(Payload::unread(value.get().to_owned().into())),
-        Some(value) => Some(payload(log.kind(), value)?),
+        Some(value) => Some(payload(log, value).await?),
         None if request.close => None,
         None => return Err(FrameRefusal::NotARequest("it has neither".into())),
     };
@@ -182,10 +182,10 @@ fn producer(id: &str, epoch: u64, seq: u64) -> Result<Producer, FrameRefusal> {
     Ok(Producer { id: ProducerId::parse("producerId", id)?, at: Accepted { epoch, seq } })
 }
 
-fn payload(kind: ContentKind, value: &RawValue) -> Result<Payload, FrameRefusal> {
+async fn payload(log: &Log, value: &RawValue) -> Result<Payload, FrameRefusal> {
     let text =
         |expected| serde_json::from_str::<String>(value.get()).map_err(|_| FrameRefusal::WrongValue { expected });
-    let body = match kind {
+    let body = match log.kind() {
         ContentKind::Json => Bytes::copy_from_slice(value.get().as_bytes()),
         ContentKind::Text => text("a string")?.into(),
         ContentKind::Binary => {
@@ -194,5 +194,5 @@ fn payload(kind: ContentKind, value: &RawValue) -> Result<Payload, FrameRefusal>
             bytes.into()
         }
     };
-    Ok(Payload::parse(kind, body)?)
+    Ok(log.payload(body).await?)
 }
