@@ -109,12 +109,12 @@ pub enum ExportError {
         came: u64,
     },
     /// A line of more messages than are taken at once.
-    #[error("line {line} of the export has {came} messages, the limit is {limit}: export it with smaller pages")]
+    #[error(
+        "line {line} of the export has more than {limit} messages, which is the limit: export it with smaller pages"
+    )]
     TooManyMessages {
         /// Which line, counted from 1.
         line: u64,
-        /// How many came.
-        came: usize,
         /// How many are taken.
         limit: usize,
     },
@@ -269,11 +269,11 @@ impl Decoder {
             return Ok(());
         };
         let data = Value::parse(line).and_then(|frame| frame.find("data"));
-        let came = data.ok().flatten().and_then(|data| data.items().ok()).map_or(0, Iterator::count);
-        if came > limit {
-            return Err(ExportError::TooManyMessages { line: self.lines + 1, came, limit });
+        let beyond = data.ok().flatten().and_then(|data| data.items().ok()?.nth(limit));
+        match beyond {
+            Some(_) => Err(ExportError::TooManyMessages { line: self.lines + 1, limit }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn hold(&mut self, bytes: &[u8]) -> Result<(), ExportError> {

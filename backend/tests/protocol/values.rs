@@ -324,19 +324,23 @@ async fn one_append_has_so_many_messages_at_most() {
 }
 
 #[tokio::test]
-async fn a_body_of_millions_of_messages_and_a_line_longer_than_an_append_are_refused() {
-    let server = Server::start();
+async fn a_body_of_too_many_messages_and_a_line_longer_than_an_append_are_refused() {
+    let server = Server::with(|config| {
+        config.body_max = 1 << 20;
+        config.page_max = 64 << 10;
+    });
     let stream = server.stream("it", JSON).await;
-    let ones = format!("[{}1]", "1,".repeat((8 << 20) - 2));
+    let ones = format!("[{}1]", "1,".repeat(100_000));
     stream.post(ones.clone()).await.refuses(400);
     let put = server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, JSON).body(ones.clone());
     server.send(put).await.refuses(400);
     let whole = export_of("1");
+    let long = |bytes: usize| "x".repeat(bytes);
     for body in [
         whole.replace("\"data\":[1]", &format!("\"data\":{ones}")),
-        whole.replace("\"data\":[1]", &format!("\"data\":[\"{}\"]", "x".repeat(48 << 20))),
-        whole.replace("\"name\":\"a\"", &format!("\"name\":\"{}\"", "x".repeat(1 << 20))),
-        whole.replace(JSON, TEXT).replace("\"data\":[1]", &format!("\"data\":\"{}\"", "x".repeat(17 << 20))),
+        whole.replace("\"data\":[1]", &format!("\"data\":[\"{}\"]", long(3 << 20))),
+        whole.replace("\"name\":\"a\"", &format!("\"name\":\"{}\"", long(1 << 20))),
+        whole.replace(JSON, TEXT).replace("\"data\":[1]", &format!("\"data\":\"{}\"", long((1 << 20) + 2))),
     ] {
         let import = server.http.put(server.url("/v1/import/new")).body(body);
         let answer = within("a refusal", import.send()).await;
@@ -345,8 +349,7 @@ async fn a_body_of_millions_of_messages_and_a_line_longer_than_an_append_are_ref
     }
     assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);
     assert_eq!(stream.get("offset=-1").await.text(), "[]");
-    let long = format!("\"{}\"", "x".repeat((16 << 20) - 2));
-    stream.append(long.clone()).await;
+    stream.append(format!("\"{}\"", long((1 << 20) - 2))).await;
     let export = server.ask(Method::GET, "/v1/export/it").await;
     let imported = server.send(server.http.put(server.url("/v1/import/copy")).body(export.body)).await;
     assert_eq!(imported.status, 201, "{imported:?}");
