@@ -46,6 +46,11 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_STREAMS_MAX", default_value_t = 100_000, value_name = "N")]
     pub streams_max: usize,
 
+    /// Names of deleted streams that are remembered one by one, at least 1, so that offsets of a deleted stream are told from those
+    /// of its successor; when there are more, names that are not remembered begin with a higher number
+    #[arg(long, env = "TAILWATER_DELETED_NAMES_MAX", default_value_t = 100_000, value_name = "N")]
+    pub deleted_names_max: usize,
+
     /// Messages that one append may have, and the first content of a stream; beyond it 400
     #[arg(long, env = "TAILWATER_APPEND_MESSAGES_MAX", default_value_t = 100_000, value_name = "N")]
     pub append_messages_max: usize,
@@ -167,7 +172,7 @@ impl Config {
         StreamLimits {
             streams_max: self.streams_max,
             append_messages_max: self.append_messages_max,
-            ..StreamLimits::default()
+            deleted_names_max: self.deleted_names_max,
         }
     }
 
@@ -196,6 +201,7 @@ impl Default for Config {
             disk_reserve: 256 << 20,
             memory_max: 1 << 30,
             streams_max: 100_000,
+            deleted_names_max: 100_000,
             append_messages_max: 100_000,
             sweep: Duration::from_secs(1),
             body_max: 16 << 20,

@@ -22,7 +22,7 @@ pub mod timestamp;
 pub mod transport;
 
 pub use frame::{Control, Frame, FrameError};
-pub use offset::{Offset, OffsetError, Token};
+pub use offset::{Offset, OffsetError, StreamOffset, Token};
 pub use problem::Problem;
 pub use producer::Producer;
 pub use report::{Batch, Data, Report};

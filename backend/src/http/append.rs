@@ -25,7 +25,7 @@ pub(super) async fn append(
         close: is_set(map, &names::STREAM_CLOSED),
         seq: text(map, &names::STREAM_SEQ)?.map(|text| StreamSeq::parse("stream-seq", text)).transpose()?,
         producer: producer(map)?,
-        only_at: only_at(map)?,
+        only_at: only_at(map)?.map(|at| log.offset(at)),
     };
     let has_producer = append.producer.is_some();
     let body = body::collect(&request, payload, &app.config).await?;

@@ -2,7 +2,7 @@
 
 use super::keeping::{Keeping, number, text};
 use super::{App, EXTENSIONS, Refusal, body, is_set, names};
-use crate::log::{Created, ForkRequest, StreamConfig, StreamName};
+use crate::log::{Created, ForkPoint, ForkRequest, StreamConfig, StreamName};
 use actix_web::dev::Url;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use actix_web::http::{StatusCode, Uri};
@@ -110,7 +110,7 @@ fn source(path: &str) -> Result<StreamName, Refusal> {
 fn fork(leaving: Leaving, content_type: Option<&str>, keeping: Keeping, body: Bytes, closed: bool) -> ForkRequest {
     ForkRequest {
         source: leaving.source,
-        at: leaving.at,
+        at: leaving.at.map(ForkPoint::Position),
         sub: leaving.sub,
         content_type: content_type.map(str::to_owned),
         expiry: keeping.expiry,

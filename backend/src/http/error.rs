@@ -144,7 +144,7 @@ impl Refusal {
             Self::Create(CreateError::Differs { .. }) => {
                 (S::CONFLICT, "#differs", "The stream exists with another configuration")
             }
-            Self::Create(CreateError::Taken) => (S::CONFLICT, "#taken", "The stream exists"),
+            Self::Create(CreateError::Taken | CreateError::Overtaken) => (S::CONFLICT, "#taken", "The stream exists"),
             Self::Create(CreateError::Hidden { .. }) => (S::CONFLICT, "#name-taken", "A deleted stream has that name"),
             Self::Create(CreateError::Fork(error)) => fork_class(error),
             Self::Create(CreateError::TooMany { .. }) => {
@@ -238,6 +238,7 @@ const GONE: Class = (StatusCode::GONE, "#gone", "The position is no longer kept"
 fn read_class(error: &ReadError) -> Class {
     match error {
         ReadError::Gone { .. } => GONE,
+        ReadError::OtherLife { .. } => (StatusCode::GONE, "#other-life", "The offset belongs to a deleted stream"),
         ReadError::InsideMessage { .. } => OFFSET,
         ReadError::Deleted => NO_STREAM,
         ReadError::Store(error) => store_class(error),

@@ -47,7 +47,8 @@ pub(super) async fn read(
             let place = app.place()?;
             let hold = app.hold(&query);
             let at = log.resolve(query.from);
-            let must_wait = query.from != Start::Now && log.tail_now() == (Tail { next: at, state: State::Open });
+            let must_wait =
+                query.from != Start::Now && log.tail_now() == (Tail { next: at, state: State::Open, life: log.life() });
             if must_wait && !*app.stop.borrow() && guard::leave_unanswered(&request) {
                 // To wait costs less outside.
                 drop(place);

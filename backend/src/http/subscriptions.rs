@@ -13,7 +13,7 @@ use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tailwater_protocol::{Offset, document};
+use tailwater_protocol::{StreamOffset, document};
 
 /// Largest request body: 10,000 streams of the usual length.
 const BODY_BYTES_MAX: u64 = 1 << 20;
@@ -142,7 +142,7 @@ async fn report(request: &HttpRequest, payload: web::Payload, app: &App, way: Wa
     let ReportBody { wake_id, generation, acks, done } = read(request, payload, app, Example::Report).await?;
     let ack = |ack: AckBody| {
         let name = definition::name(&ack.stream).map_err(Refused::from)?;
-        let offset: Offset = ack.offset.parse().map_err(SubscriptionRefusal::Offset)?;
+        let offset: StreamOffset = ack.offset.parse().map_err(SubscriptionRefusal::Offset)?;
         Ok((name, offset))
     };
     let acks = acks.into_iter().map(ack).collect::<Result<_, SubscriptionRefusal>>()?;

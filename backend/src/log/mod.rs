@@ -13,6 +13,7 @@ mod lineage;
 mod name;
 mod observer;
 mod payload;
+mod position;
 mod producers;
 mod readers;
 mod retention;
@@ -30,7 +31,7 @@ pub use observer::Observer;
 pub use payload::{Payload, PayloadError};
 pub use producers::{Accepted, Producer, ProducerId};
 pub use readers::{ReaderGuard, Readers, Whereabouts};
-pub use streams::{Absent, CreateError, Created, ForkError, ForkRequest, Importing, Streams, Wanted};
+pub use streams::{Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Importing, Streams, Wanted};
 pub use value::{StreamSeq, ValueError};
 
 use crate::clock::Wall;
@@ -44,8 +45,8 @@ use standing::Standing;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::watch;
 
 /// Where a log ends: a state that can be looked at and watched, not an event.
@@ -53,6 +54,8 @@ use tokio::sync::watch;
 pub struct Tail {
     /// The position after the last byte.
     pub next: Offset,
+    /// Which of the streams that its name has had this is; see [`Log::life`].
+    pub life: u32,
     /// Whether more can come.
     pub state: State,
 }
@@ -123,15 +126,23 @@ pub enum ReadError {
     #[error("offset {asked} lies before the earliest that is kept, {earliest}")]
     Gone {
         /// Where reading was asked to begin.
-        asked: Offset,
+        asked: StreamOffset,
         /// Where it can begin.
-        earliest: Offset,
+        earliest: StreamOffset,
+    },
+    /// The offset belongs to another stream of this name, which was deleted (410).
+    #[error("offset {asked} belongs to another stream of this name, which was deleted; this one's begin at offset=-1")]
+    OtherLife {
+        /// Where reading was asked to begin.
+        asked: StreamOffset,
+        /// Which of the streams that its name has had this is, counted from 0.
+        life: u32,
     },
     /// The position lies inside a message, so it was never issued (400).
     #[error("offset {asked} was never issued: it lies inside a message")]
     InsideMessage {
         /// Where reading was asked to begin.
-        asked: Offset,
+        asked: StreamOffset,
     },
     /// The stream was deleted (404).
     #[error("the stream was deleted")]
@@ -146,6 +157,7 @@ pub enum ReadError {
 pub struct Log {
     id: StreamId,
     name: StreamName,
+    life_number: u32,
     config: StreamConfig,
     kind: ContentKind,
     created: SystemTime,
@@ -192,6 +204,7 @@ impl Log {
         Self {
             id: known.stream,
             name: known.name,
+            life_number: known.life,
             life: Life::new(known.config.expiry, wall),
             kind: known.config.kind(),
             config: known.config,
@@ -362,7 +375,8 @@ impl Log {
         }
         let earliest = self.earliest();
         if from < earliest {
-            return Err(ReadError::Gone { asked: from, earliest });
+            let (asked, earliest) = (self.offset(from), self.offset(earliest));
+            return Err(ReadError::Gone { asked, earliest });
         }
         let data = self.page(from, tail.next.min(until), max_bytes).await?;
         let next = from.advance(data.len()).unwrap_or(tail.next);

@@ -1,5 +1,6 @@
 //! Which streams exist: name to log, with creation that is safe to repeat and deletion that everybody notices.
 
+mod deleted;
 mod endings;
 mod fork;
 mod import;
@@ -10,8 +11,10 @@ mod list;
 mod lives;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod reused;
 
-pub use fork::{ForkError, ForkRequest};
+pub use fork::{ForkError, ForkPoint, ForkRequest};
 pub use import::Importing;
 pub use list::Wanted;
 
@@ -20,6 +23,7 @@ use super::{Log, Payload, PayloadError, StreamConfig, StreamLimits, StreamName, 
 use crate::clock::Wall;
 use crate::store::{Change, Commit, NewStream, Recovery, Store, StoreError, StreamId};
 use bytes::Bytes;
+use deleted::DeletedNames;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -56,6 +60,9 @@ pub enum CreateError {
     /// A stream that must be new has the name of one that exists (409).
     #[error("a stream of this name exists; delete it first, or choose another name")]
     Taken,
+    /// While a stream was imported, another of its name was created and deleted (409).
+    #[error("another stream of this name was created and deleted in the meantime; import it again")]
+    Overtaken,
     /// No more streams are allowed (507).
     #[error("there are {limit} streams, which is the limit")]
     TooMany {
@@ -86,6 +93,7 @@ pub struct Streams {
     /// In the order of names, so that a page of a listing costs what it shows, not what there is.
     logs: Arc<RwLock<BTreeMap<StreamName, Arc<Log>>>>,
     turns: Arc<Turns>,
+    deleted: Arc<DeletedNames>,
     next_id: Arc<AtomicU64>,
     limits: StreamLimits,
     wall: Wall,
@@ -118,6 +126,7 @@ impl Streams {
         wall: Wall,
     ) -> Self {
         let limits = limits.into();
+        let deleted = Arc::new(DeletedNames::take(&mut recovery.notes, limits.deleted_names_max));
         let halves = import::take_halves(&mut recovery.notes);
         let mut known = std::mem::take(&mut recovery.streams);
         // A fork has a higher number than its source, so sources come first.
@@ -141,6 +150,7 @@ impl Streams {
             store,
             logs: Arc::new(RwLock::new(by_id.into_values().map(|log| (log.name().clone(), log)).collect())),
             turns: Arc::default(),
+            deleted,
             next_id: Arc::new(AtomicU64::new(last_id.map_or(0, |last| last.0 + 1).max(first_id()))),
             limits,
             wall,
@@ -230,7 +240,8 @@ impl Streams {
         if let Some(log) = there {
             return same(log, &config, closed);
         }
-        let new = NewStream { name: name.clone(), config, first, closed, at: self.wall.now() };
+        let life = self.deleted.next_life(name);
+        let new = NewStream { name: name.clone(), life, config, first, closed, at: self.wall.now() };
         let created = self.found(turn, new, None)?.await.unwrap_or(Err(StoreError::NoStream));
         Ok(Created { log: created?, is_new: true })
     }

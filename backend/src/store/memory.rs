@@ -87,7 +87,8 @@ impl MemoryStore {
                 tape.trim(before);
                 self.correct(was, tape.memory_bytes());
             }
-            Change::Delete => {
+            // Notes are only for the next opening, which this store does not have.
+            Change::Delete { .. } => {
                 let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
                 let kept = streams.remove(&stream).ok_or(StoreError::NoStream)?;
                 drop(streams);

@@ -220,6 +220,7 @@ impl Shared {
         let tail = log.tail_now();
         (tail.state != StreamState::Deleted).then(|| Sight {
             stream: log.id(),
+            life: log.life(),
             begins: log.config().begins(),
             tail: tail.next,
         })

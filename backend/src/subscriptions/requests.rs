@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tailwater_protocol::Offset;
+use tailwater_protocol::StreamOffset;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
@@ -70,7 +70,7 @@ pub struct Report {
     /// Which wake.
     pub key: WakeKey,
     /// How far each stream was worked off.
-    pub acks: Vec<(StreamName, Offset)>,
+    pub acks: Vec<(StreamName, StreamOffset)>,
     /// Whether the wake is over.
     pub done: bool,
 }

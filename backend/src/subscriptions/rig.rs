@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What becomes of notes.
@@ -192,6 +192,7 @@ impl Rig {
         let known = |log: &Arc<crate::log::Log>| Recovered {
             stream: log.id(),
             name: log.name().clone(),
+            life: log.life(),
             config: log.config().clone(),
             created: log.created(),
             earliest: log.earliest(),
@@ -255,7 +256,10 @@ impl Rig {
 
     pub(super) async fn ack(&self, claim: &ClaimView, acks: &[(&str, u64)], done: bool) -> Result<bool, Refused> {
         let key = WakeKey { generation: claim.generation, wake_id: claim.wake_id.clone() };
-        let acks = acks.iter().map(|(stream, at)| (name(stream), Offset::new(*at).unwrap())).collect();
+        let acks = acks
+            .iter()
+            .map(|(stream, at)| (name(stream), StreamOffset { life: 0, position: Offset::new(*at).unwrap() }))
+            .collect();
         let report = Report { key, acks, done };
         self.subscriptions.report(&id("pull"), Way::PullWake, &claim.token, report).await
     }

@@ -130,7 +130,12 @@ impl Follow {
                         tracing::error!("stream {}: a live answer ends at {}: {error}", self.log.name(), self.from);
                         return Step::Leave;
                     }
-                    Err(ReadError::Gone { .. } | ReadError::InsideMessage { .. } | ReadError::Deleted) => {
+                    Err(
+                        ReadError::Gone { .. }
+                        | ReadError::OtherLife { .. }
+                        | ReadError::InsideMessage { .. }
+                        | ReadError::Deleted,
+                    ) => {
                         return Step::Leave;
                     }
                 };

@@ -20,6 +20,7 @@ mod json;
 mod leaving;
 mod limits;
 mod live;
+mod lives;
 mod long_poll;
 mod paging;
 mod producers;

@@ -28,7 +28,7 @@ fn export_of(message: &str) -> String {
 }
 
 /// What a frame is answered on a WebSocket of its own.
-async fn exchange(server: &Server, name: &str, frame: &str) -> Value {
+pub(crate) async fn exchange(server: &Server, name: &str, frame: &str) -> Value {
     let mut socket = socket(server, &format!("/v1/stream/{name}?offset=now&live=websocket")).await.unwrap();
     say(&mut socket, frame).await;
     let answered = async {

@@ -49,6 +49,8 @@ pub(super) enum Fact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stream {
     pub(super) name: StreamName,
+    /// Which of the streams that its name has had.
+    pub(super) life: u32,
     pub(super) config: StreamConfig,
     pub(super) created: SystemTime,
 }
@@ -223,6 +225,10 @@ impl Stream {
             put_number(out, fork.at.bytes());
             put_number(out, fork.sub);
         });
+        // Not there for the first, as it was before there were others.
+        if self.life > 0 {
+            put_number(out, u64::from(self.life));
+        }
     }
 
     pub(super) fn read(body: &[u8]) -> Result<Self, Damage> {
@@ -244,8 +250,10 @@ impl Stream {
             let source = StreamId(input.number()?);
             Ok(Fork { source, source_name: input.name()?, at: input.offset()?, sub: input.number()? })
         })?;
+        let life = if input.0.is_empty() { 0 } else { input.number()? };
+        let life = u32::try_from(life).map_err(|_| Damage("a life is impossible"))?;
         input.end()?;
-        Ok(Self { name, config: StreamConfig { content_type, expiry, keep_bytes, keep_age, fork }, created })
+        Ok(Self { name, life, config: StreamConfig { content_type, expiry, keep_bytes, keep_age, fork }, created })
     }
 }
 

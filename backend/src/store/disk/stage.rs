@@ -84,12 +84,13 @@ impl<'a> Stage<'a> {
                 touched.is_state_changed = true;
                 Ok(())
             }
-            Change::Delete => {
+            Change::Delete { notes } => {
                 touch(&mut self.touched, self.streams, stream)?.is_deleted = true;
                 for fact in [Fact::Stream, Fact::State, Fact::Seq] {
                     self.facts.insert(codec::fact_key(stream, &fact), None);
                 }
                 self.put_fact(stream, &Fact::Gone, |_| {});
+                notes.into_iter().for_each(|(key, value)| self.note(key, value.as_ref()));
                 Ok(())
             }
         }
@@ -123,7 +124,7 @@ impl<'a> Stage<'a> {
             touched.close(&Marks::default());
         }
         self.touched.insert(id, touched);
-        let made = codec::Stream { name: new.name, config: new.config, created: new.at };
+        let made = codec::Stream { name: new.name, life: new.life, config: new.config, created: new.at };
         self.put_fact(id, &Fact::Stream, |out| made.put(out));
         Ok(())
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use tailwater_protocol::headers::ContentKind;
-use tailwater_protocol::{Problem, document};
+use tailwater_protocol::{Offset, Problem, document};
 
 /// What a client may send: `{"append": ...}`, `{"close": true}`, or both.
 #[derive(Debug, Deserialize)]
@@ -166,10 +166,11 @@ async fn append(log: &Arc<Log>, request: Request<'_>) -> Result<(bool, Appended)
         (Some(id), Some(epoch), Some(seq)) => Some(producer(&id, epoch, seq)?),
         _ => return Err(FrameRefusal::WrongField("a producer needs producerId, producerEpoch and producerSeq".into())),
     };
-    let only_at = request.if_match.map(|text| text.parse()).transpose();
+    let only_at = request.if_match.map(|text| text.parse::<Offset>()).transpose();
     let only_at = only_at.map_err(|error| FrameRefusal::WrongField(format!("ifMatch: {error}")))?;
     let has_data = payload.is_some();
     let seq = request.stream_seq.map(|text| StreamSeq::parse("streamSeq", &text)).transpose()?;
+    let only_at = only_at.map(|at| log.offset(at));
     let append = Append { payload, close: request.close, seq, producer, only_at };
     Ok((has_data, log.append(append).await?))
 }

@@ -51,10 +51,12 @@ fn streams_and_states_come_back_as_they_were() {
         StreamConfig { keep_bytes: Some(u64::MAX), keep_age: Some(Duration::MAX), ..StreamConfig::new("x") },
         StreamConfig { fork: Some(fork), ..StreamConfig::new("x") },
     ] {
-        let was = Stream { name: name("a/b c/ö"), config, created: UNIX_EPOCH };
-        let mut out = Vec::new();
-        was.put(&mut out);
-        assert_eq!(Stream::read(&out), Ok(was));
+        for life in [0, 1, u32::MAX] {
+            let was = Stream { name: name("a/b c/ö"), life, config: config.clone(), created: UNIX_EPOCH };
+            let mut out = Vec::new();
+            was.put(&mut out);
+            assert_eq!(Stream::read(&out), Ok(was));
+        }
     }
     let by = (ProducerId::parse("producer-id", "p").unwrap(), Accepted { epoch: (1 << 53) - 1, seq: 3 });
     for closed in [None, Some(None), Some(Some(by))] {
@@ -84,7 +86,7 @@ fn keys_come_back_and_sort_by_stream_and_position() {
 fn dates_that_were_kept_in_nanoseconds_are_still_read() {
     let moment = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
     let config = StreamConfig { expiry: Some(Expiry::At(moment)), ..StreamConfig::new("text/plain") };
-    let was = Stream { name: StreamName::parse("a").unwrap(), config, created: UNIX_EPOCH };
+    let was = Stream { name: StreamName::parse("a").unwrap(), life: 0, config, created: UNIX_EPOCH };
     let mut old = Vec::new();
     put_text(&mut old, "a");
     put_time(&mut old, UNIX_EPOCH);

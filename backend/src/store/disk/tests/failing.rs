@@ -115,7 +115,7 @@ fn deleting_on_a_full_medium_makes_room() {
     let limits = DiskOptions { reserve: RESERVE_BYTES, ..options() };
     let store = opened(&medium.path().join("data"), &limits, "");
     fill(&store);
-    commit(&store, StreamId(1), Change::Delete).unwrap();
+    commit(&store, StreamId(1), Change::delete()).unwrap();
     until_it_fits(&store, 2, || creation("b", Some("1")));
     let (mut end, message) = (2, format!("\"{}\"", "y".repeat(500_000)));
     for _ in 0..4 {
