@@ -119,7 +119,7 @@ pub struct Config {
     #[arg(long = "cors-origin", env = "TAILWATER_CORS_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
     pub cors_origins: Vec<String>,
 
-    /// Offer the lab (sources, counting relays) although the server does not listen on loopback
+    /// Offer the lab (sources, counting relays) although the server does not listen on loopback, or a proxy is in front of it
     #[arg(long, env = "TAILWATER_LAB", value_parser = BoolishValueParser::new())]
     pub lab: bool,
 
@@ -139,7 +139,8 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_WEBHOOK_ANSWER_MAX", default_value = "30s", value_parser = duration_value, value_name = "TIME")]
     pub webhook_answer_max: Duration,
 
-    /// Allow webhooks to http://localhost and http://127.0.0.x although the server does not listen on loopback
+    /// Allow webhooks to http://localhost and http://127.0.0.x although the server does not listen on loopback, or a proxy is in
+    /// front of it
     #[arg(long, env = "TAILWATER_WEBHOOK_ALLOW_LOCAL", value_parser = BoolishValueParser::new())]
     pub webhook_allow_local: bool,
 
@@ -162,9 +163,15 @@ pub enum StoreKind {
 }
 
 impl Config {
-    /// Whether the lab is offered: on loopback always, elsewhere only when asked for.
+    /// Whether the lab is offered: on loopback unless others reach the server there, elsewhere only when asked for.
     pub fn lab_on(&self) -> bool {
-        self.lab || self.listen.ip().is_loopback()
+        self.lab || self.is_private(self.listen.ip())
+    }
+
+    /// Whether only this machine reaches a server that listens on `address`, as far as is known: `--public-url` says that there
+    /// is a proxy in front of it. That a request came through one is seen by [`crate::http::is_forwarded`].
+    fn is_private(&self, address: IpAddr) -> bool {
+        address.is_loopback() && self.public_url.is_none()
     }
 
     /// The limits of streams.
@@ -183,7 +190,7 @@ impl Config {
             streams_max: self.subscription_streams_max,
             deliveries_max: self.webhooks_max,
             webhook_answer_max: self.webhook_answer_max,
-            allow_local: self.webhook_allow_local || address.is_loopback(),
+            allow_local: self.webhook_allow_local || self.is_private(address),
             public_url: self.public_url.clone(),
         }
     }

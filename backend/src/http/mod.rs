@@ -26,6 +26,7 @@ pub use error::Refusal;
 pub use fields::Fields;
 pub use guard::{Connection, Gate, guard};
 pub use import::ImportError;
+pub use lab::is_forwarded;
 pub use page::Page;
 pub use pieces::Pieces;
 pub use query::ReadQuery;

@@ -5,6 +5,7 @@
 mod refusal;
 
 use self::refusal::SubscriptionRefusal;
+use super::lab::is_forwarded;
 use super::{App, body, method_refused, no_route};
 use crate::subscriptions::definition::{self, Asked, Definition, DefinitionError, SubscriptionId, WorkerName};
 use crate::subscriptions::state::{WakeKey, Way};
@@ -59,7 +60,9 @@ async fn jwks(app: web::Data<App>) -> HttpResponse {
 async fn put(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Answer {
     let id = id(&request)?;
     let asked: Asked = read(&request, payload, &app, Example::Subscription).await?;
-    let definition = Definition::new(asked, app.subscriptions.allow_local()).map_err(Refused::from)?;
+    // Behind a proxy that --public-url does not tell of, somebody from elsewhere may ask.
+    let is_local = app.config.webhook_allow_local || !is_forwarded(request.headers());
+    let definition = Definition::new(asked, app.subscriptions.allow_local() && is_local).map_err(Refused::from)?;
     let (view, is_new) = app.subscriptions.put(id, definition, base(&request)?).await?;
     Ok(fresh(if is_new { HttpResponse::Created() } else { HttpResponse::Ok() }).json(view))
 }
