@@ -289,7 +289,8 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Data;
+    use crate::{Control, Data, Offset};
+    use proptest::prelude::*;
 
     fn whole() -> String {
         let head = Head {
@@ -356,5 +357,57 @@ mod tests {
         let mut decoder = Decoder::new(10);
         assert!(decoder.push(b"0123456789", &mut Vec::new()).is_ok());
         assert!(decoder.push(b"0", &mut Vec::new()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(
+            bytes in any::<Vec<u8>>(),
+            text in r#"(\{"(export|data|end)":(1|\[|"|\{|\]|\}|,|nextOffset|"0000000000000016"){0,6}\}?\n?){0,5}"#,
+            cut in 1_usize..20,
+            messages in 1_usize..4,
+        ) {
+            let head = whole().lines().next().unwrap().to_owned() + "\n";
+            for input in [&bytes, text.as_bytes(), &[head.as_bytes(), text.as_bytes()].concat()] {
+                for mut decoder in [Decoder::default(), Decoder::limited(ContentLimits { bytes: 64, messages })] {
+                    let mut lines = Vec::new();
+                    let pushed = input.chunks(cut).try_for_each(|piece| decoder.push(piece, &mut lines));
+                    prop_assert!(lines.iter().all(|line| !matches!(line, Line::Head(_))) || lines.len() <= 7);
+                    if pushed.is_ok() {
+                        drop(decoder.finish());
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn messages_come_back_whole_whatever_the_cuts(
+            texts in proptest::collection::vec(".{1,20}", 0..6),
+            is_closed in any::<bool>(),
+            cut in 1_usize..60,
+        ) {
+            let mut out = whole().lines().next().unwrap().as_bytes().to_vec();
+            out.push(b'\n');
+            let control = |at: usize| Control {
+                next: Offset::new(at as u64).unwrap().into(),
+                cursor: None,
+                up_to_date: false,
+                closed: false,
+            };
+            let mut at = 0;
+            for text in &texts {
+                at += text.len();
+                ndjson::encode(&mut out, ContentKind::Text, Some(text.as_bytes()), &control(at));
+            }
+            let end = End { next_offset: control(at).next, pages: texts.len() as u64, closed: is_closed };
+            encode_end(&mut out, end.clone());
+            let lines = decode(&out, cut).unwrap();
+            prop_assert_eq!(lines.len(), texts.len() + 2);
+            for (line, text) in lines[1..].iter().zip(&texts) {
+                let is_same = matches!(line, Line::Page(Frame { data: Some(Data::Text(came)), .. }) if came == text);
+                prop_assert!(is_same, "{line:?}");
+            }
+            prop_assert_eq!(lines.last(), Some(&Line::End(end)));
+        }
     }
 }

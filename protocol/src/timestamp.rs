@@ -127,6 +127,7 @@ fn date(days_since: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn at(seconds: u64, nanos: u32) -> Duration {
         Duration::new(seconds, nanos)
@@ -195,6 +196,29 @@ mod tests {
         ] {
             assert_eq!(print(at(86_401, nanos)), text);
             assert_eq!(parse(text), Some(at(86_401, nanos)));
+        }
+    }
+
+    /// Texts that look like dates, and any others.
+    const DATES: &str = r"[0-9]{4}-[0-1][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{0,12})?([Zz]|[+-][0-2][0-9]:[0-5][0-9])|\PC{0,30}";
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_can_be_printed_and_read_again(text in DATES) {
+            if let Some(moment) = parse(&text) {
+                prop_assert!(moment < END);
+                prop_assert_eq!(parse(&print(moment)), Some(moment));
+            }
+        }
+
+        #[test]
+        fn every_moment_comes_back_from_every_zone(seconds in 86_400..END.as_secs() - 86_400, nanos in 0..1_000_000_000_u32, minutes in -1_439_i64..=1_439) {
+            let moment = at(seconds, nanos);
+            prop_assert_eq!(parse(&print(moment)), Some(moment));
+            let there = at(seconds.checked_add_signed(minutes * 60).unwrap(), nanos);
+            let (sign, away) = (if minutes < 0 { '-' } else { '+' }, minutes.abs());
+            let text = print(there).replace('Z', &format!("{sign}{:02}:{:02}", away / 60, away % 60));
+            prop_assert_eq!(parse(&text), Some(moment), "{}", text);
         }
     }
 }

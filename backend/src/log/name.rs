@@ -100,3 +100,31 @@ impl fmt::Display for StreamName {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lengths_and_numbers_of_segments_are_taken_up_to_their_limits() {
+        let segments = |count: usize| vec!["s"; count].join("/");
+        assert!(StreamName::parse(&"x".repeat(512)).is_ok() && StreamName::parse(&segments(16)).is_ok());
+        assert!(matches!(StreamName::parse(&"x".repeat(513)), Err(NameError::TooLong { came: 513, limit: 512 })));
+        assert!(matches!(StreamName::parse(&segments(17)), Err(NameError::TooManySegments { came: 17, limit: 16 })));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_a_name_is_kept_as_it_is_and_has_whole_segments(text in "([a-c. %é\\x00-\\x20]{0,3}/){0,18}.{0,4}|.{0,40}") {
+            if let Ok(name) = StreamName::parse(&text) {
+                prop_assert_eq!(name.as_str(), &text);
+                prop_assert_eq!(StreamName::parse(&name.to_string()), Ok(name.clone()));
+                let segments: Vec<&str> = text.split('/').collect();
+                prop_assert!(segments.iter().all(|it| !["", ".", ".."].contains(it)) && segments.len() <= 16);
+                prop_assert!(text.len() <= 512 && !text.chars().any(char::is_control));
+                prop_assert_eq!(name.is_reserved(), segments[0] == "__ds");
+            }
+        }
+    }
+}

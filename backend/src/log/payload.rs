@@ -270,6 +270,7 @@ fn check_nesting(message: &[u8]) -> Result<(), PayloadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn json(body: &str) -> Result<Payload, PayloadError> {
         Payload::parse(ContentKind::Json, Bytes::copy_from_slice(body.as_bytes()))
@@ -316,6 +317,48 @@ mod tests {
         assert_eq!(json("[]").unwrap_err(), PayloadError::EmptyArray);
         for body in ["{", "[1,", "[1 2]", "nul", "1 2", "[1]x", "\u{feff}1"] {
             assert!(matches!(json(body), Err(PayloadError::NotJson(_))), "{body}");
+        }
+    }
+
+    /// JSON texts with white space between their tokens.
+    fn message() -> impl Strategy<Value = String> {
+        let text = ".{0,6}".prop_map(|text| serde_json::to_string(&text).unwrap());
+        let leaf = prop_oneof![text, "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?", "null|true|false"];
+        leaf.prop_recursive(5, 24, 4, |inner| {
+            let list =
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[ {} ]", items.join(",\n")));
+            let pairs = proptest::collection::vec(inner, 0..4)
+                .prop_map(|items| items.iter().map(|item| format!("\"k\\n\":{item}")).collect::<Vec<_>>());
+            prop_oneof![list, pairs.prop_map(|pairs| format!("{{{}}}", pairs.join(" ,")))]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_array_is_split_into_its_elements_as_they_came(
+            messages in proptest::collection::vec(message(), 1..9),
+            space in "[ \t\r\n]{0,3}",
+        ) {
+            let body = format!("{space}[{space}{}{space}]{space}", messages.join(&format!("{space},{space}")));
+            let payload = json(&body).unwrap();
+            let kept: Vec<String> = messages.iter().map(|message| format!("{message},")).collect();
+            prop_assert_eq!(payload.bytes(), &Bytes::from(kept.concat()));
+            prop_assert_eq!(payload.messages(), messages.len());
+            let ends: Vec<usize> = kept.iter().scan(0, |end, it| { *end += it.len(); Some(*end) }).collect();
+            prop_assert_eq!(payload.ends(), if ends.len() == 1 { &[][..] } else { &ends });
+            let again = Payload::of_new_messages(ContentKind::Json, messages.iter().map(|it| it.as_bytes())).unwrap();
+            prop_assert_eq!(again.bytes(), payload.bytes());
+        }
+
+        #[test]
+        fn any_bytes_are_taken_as_serde_takes_them(text in r#"[\[\]{}:,"\\0-9eE.+\-a-f \x0c\u{e9}u]{0,16}"#, bytes in any::<Vec<u8>>()) {
+            for body in [text.as_bytes(), &bytes] {
+                let is_json = std::str::from_utf8(body).is_ok_and(|text| RawValue::from_string(text.to_owned()).is_ok());
+                match Payload::parse(ContentKind::Json, Bytes::copy_from_slice(body)) {
+                    Ok(_) | Err(PayloadError::EmptyArray) => prop_assert!(is_json, "{body:?}"),
+                    Err(error) => prop_assert!(!is_json, "{body:?}: {error}"),
+                }
+            }
         }
     }
 }
