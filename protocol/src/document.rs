@@ -10,6 +10,9 @@ use std::fmt;
 /// The name under which serde_json passes on a text as it stands there.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
+/// Characters of an error that are told; serde repeats a value of another kind in full.
+const SHOWN_CHARS: usize = 300;
+
 /// The document in `bytes`: one JSON object with white space around it, in which every struct is an object, too.
 ///
 /// Structs inside of a `#[serde(flatten)]` or an enum with an inner tag are not looked at, as serde copies those first.
@@ -22,9 +25,17 @@ pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json:
         return Err(serde_json::Error::custom("expected an object, but an array came"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let document = T::deserialize(Strict(&mut json))?;
-    json.end()?;
-    Ok(document)
+    let document = T::deserialize(Strict(&mut json)).and_then(|document| json.end().map(|()| document));
+    document.map_err(shortened)
+}
+
+/// The same error, without what it repeats of a long value.
+fn shortened(error: serde_json::Error) -> serde_json::Error {
+    let text = error.to_string();
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => serde_json::Error::custom(format_args!("{}...", &text[..end])),
+        None => error,
+    }
 }
 
 /// Anything that gives or takes values, with the rule applied to those within.
@@ -291,6 +302,9 @@ mod tests {
             let fault = read::<Outer<'_>>(text.as_bytes()).unwrap_err().to_string();
             assert!(fault.contains("expected an object, but an array came"), "{text}: {fault}");
         }
+        let long = format!(r#"{{"inner":"{}"}}"#, "é".repeat(1 << 20));
+        let told = read::<Outer<'_>>(long.as_bytes()).unwrap_err().to_string();
+        assert!(told.len() < 1_000, "a long value is not repeated: {} bytes", told.len());
         for text in ["", "{}{}", "{", "1", "null", r#"{"inner":{}}"#, r#"{"text":1}"#] {
             assert!(read::<Outer<'_>>(text.as_bytes()).is_err(), "{text}");
         }

@@ -56,9 +56,9 @@ impl FromStr for Offset {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() != Self::DIGITS || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(OffsetError { text: text.to_owned() });
+            return Err(OffsetError::new(text));
         }
-        text.parse().map(Self).map_err(|_| OffsetError { text: text.to_owned() })
+        text.parse().map(Self).map_err(|_| OffsetError::new(text))
     }
 }
 
@@ -97,7 +97,7 @@ impl FromStr for StreamOffset {
     type Err = OffsetError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || OffsetError { text: text.to_owned() };
+        let wrong = || OffsetError::new(text);
         let (position, life) = text.split_once('_').map_or((text, None), |(position, life)| (position, Some(life)));
         let is_printed = |life: &&str| life.bytes().all(|byte| byte.is_ascii_digit()) && !life.starts_with('0');
         let life = match life {
@@ -114,12 +114,24 @@ impl From<StreamOffset> for Token {
     }
 }
 
+/// Characters of a refused text that its error repeats.
+const SHOWN_CHARS: usize = 80;
+
 /// A text that this server never gave out as an offset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not an offset: expected -1, now, or a token from Stream-Next-Offset (16 digits)")]
+#[error(
+    "`{text}` is not an offset: expected -1, now, or a token from Stream-Next-Offset (16 digits, perhaps `_` and a number)"
+)]
 pub struct OffsetError {
-    /// What came.
+    /// What came; of a long text the beginning.
     pub text: String,
+}
+
+impl OffsetError {
+    fn new(text: &str) -> Self {
+        let shown = text.char_indices().nth(SHOWN_CHARS).map_or(text, |(end, _)| &text[..end]);
+        Self { text: if shown.len() < text.len() { format!("{shown}...") } else { text.to_owned() } }
+    }
 }
 
 /// A position as a client holds it: whatever the server gave out, or `-1` or `now`; never looked into.
@@ -182,7 +194,7 @@ impl FromStr for Token {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:!*".contains(&byte);
         if text.is_empty() || text.len() > 256 || !text.bytes().all(unreserved) {
-            return Err(OffsetError { text: text.to_owned() });
+            return Err(OffsetError::new(text));
         }
         Ok(Self(text.to_owned()))
     }
@@ -266,5 +278,7 @@ mod tests {
         for text in ["", "a&b", "a=b", "a,b", "a/b", "a?b", "a b"] {
             assert!(text.parse::<Token>().is_err(), "{text}");
         }
+        let told = "é".repeat(1 << 20).parse::<Offset>().unwrap_err().to_string();
+        assert!(told.starts_with("`éé") && told.len() < 400, "a long text is not repeated: {} bytes", told.len());
     }
 }
