@@ -1,5 +1,6 @@
 //! Every knob of the server: its flag, its environment name, its default, its unit, and why it is there.
 
+use crate::log::StreamLimits;
 use crate::store::SyncMode;
 use crate::subscriptions::Limits;
 use clap::builder::BoolishValueParser;
@@ -48,6 +49,15 @@ pub struct Config {
     /// Streams that may exist; beyond it creating answers 507
     #[arg(long, env = "TAILWATER_STREAMS_MAX", default_value_t = 100_000, value_name = "N")]
     pub streams_max: usize,
+
+    /// Names of deleted streams that are remembered one by one, at least 1, so that offsets of a deleted stream are told from those
+    /// of its successor; when there are more, names that are not remembered begin with a higher number
+    #[arg(long, env = "TAILWATER_DELETED_NAMES_MAX", default_value_t = 100_000, value_name = "N")]
+    pub deleted_names_max: usize,
+
+    /// Messages that one append may have, and the first content of a stream; beyond it 400
+    #[arg(long, env = "TAILWATER_APPEND_MESSAGES_MAX", default_value_t = 100_000, value_name = "N")]
+    pub append_messages_max: usize,
 
     /// How often streams that have ended by themselves and messages that are too old are looked for
     #[arg(long, env = "TAILWATER_SWEEP", default_value = "1s", value_parser = duration_value, value_name = "TIME")]
@@ -122,7 +132,7 @@ pub struct Config {
     #[arg(long = "cors-origin", env = "TAILWATER_CORS_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
     pub cors_origins: Vec<String>,
 
-    /// Offer the lab (sources, counting relays) although the server does not listen on loopback
+    /// Offer the lab (sources, counting relays) although the server does not listen on loopback, or a proxy is in front of it
     #[arg(long, env = "TAILWATER_LAB", value_parser = BoolishValueParser::new())]
     pub lab: bool,
 
@@ -142,7 +152,8 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_WEBHOOK_ANSWER_MAX", default_value = "30s", value_parser = duration_value, value_name = "TIME")]
     pub webhook_answer_max: Duration,
 
-    /// Allow webhooks to http://localhost and http://127.0.0.x although the server does not listen on loopback
+    /// Allow webhooks to http://localhost and http://127.0.0.x although the server does not listen on loopback, or a proxy is in
+    /// front of it
     #[arg(long, env = "TAILWATER_WEBHOOK_ALLOW_LOCAL", value_parser = BoolishValueParser::new())]
     pub webhook_allow_local: bool,
 
@@ -165,9 +176,24 @@ pub enum StoreKind {
 }
 
 impl Config {
-    /// Whether the lab is offered: on loopback always, elsewhere only when asked for.
+    /// Whether the lab is offered: on loopback unless others reach the server there, elsewhere only when asked for.
     pub fn lab_on(&self) -> bool {
-        self.lab || self.listen.ip().is_loopback()
+        self.lab || self.is_private(self.listen.ip())
+    }
+
+    /// Whether only this machine reaches a server that listens on `address`, as far as is known: `--public-url` says that there
+    /// is a proxy in front of it. That a request came through one is seen by [`crate::http::is_forwarded`].
+    fn is_private(&self, address: IpAddr) -> bool {
+        address.is_loopback() && self.public_url.is_none()
+    }
+
+    /// The limits of streams.
+    pub fn stream_limits(&self) -> StreamLimits {
+        StreamLimits {
+            streams_max: self.streams_max,
+            append_messages_max: self.append_messages_max,
+            deleted_names_max: self.deleted_names_max,
+        }
     }
 
     /// The limits of subscriptions, for a server that listens on `address`.
@@ -177,7 +203,7 @@ impl Config {
             streams_max: self.subscription_streams_max,
             deliveries_max: self.webhooks_max,
             webhook_answer_max: self.webhook_answer_max,
-            allow_local: self.webhook_allow_local || address.is_loopback(),
+            allow_local: self.webhook_allow_local || self.is_private(address),
             public_url: self.public_url.clone(),
         }
     }
@@ -196,6 +222,8 @@ impl Default for Config {
             disk_reserve: 256 << 20,
             memory_max: 1 << 30,
             streams_max: 100_000,
+            deleted_names_max: 100_000,
+            append_messages_max: 100_000,
             sweep: Duration::from_secs(1),
             body_max: 16 << 20,
             body_silence_max: Duration::from_secs(60),

@@ -11,6 +11,7 @@ pub mod http;
 pub mod lab;
 pub mod live;
 pub mod log;
+pub mod offload;
 pub mod server;
 pub mod store;
 pub mod subscriptions;

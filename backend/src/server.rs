@@ -80,7 +80,7 @@ pub async fn run_on(
     Opened { store, mut recovery }: Opened,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let streams = Arc::new(Streams::open(Arc::clone(&store), &mut recovery, config.streams_max));
+    let streams = Arc::new(Streams::open(Arc::clone(&store), &mut recovery, config.stream_limits()));
     let drain = config.drain;
     let served = serve_noted(listener, config, streams, &recovery.notes, shutdown).await;
     let closing = Arc::clone(&store);

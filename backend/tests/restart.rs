@@ -212,6 +212,37 @@ async fn lifetimes_survive_and_what_ended_meanwhile_is_gone() {
 }
 
 /// A whole second in UTC as RFC 3339. Source: Howard Hinnant, chrono-compatible date algorithms, `civil_from_days`.
+#[tokio::test]
+async fn a_creation_with_a_date_can_be_repeated_after_a_restart() {
+    let mut house = House::new("restart-dates");
+    let dates = [
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+        ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
+        ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999Z"),
+        ("2554-07-21T23:34:33.709551615Z", "2554-07-21T23:34:33.709Z"),
+        ("2554-07-21T23:34:34Z", "2554-07-21T23:34:34Z"),
+        ("2555-01-01T09:00:00+09:00", "2555-01-01T00:00:00Z"),
+        ("2099-01-02T03:04:05.678901-07:30", "2099-01-02T10:34:05.678Z"),
+        ("2099-01-01T00:00:00.001Z", "2099-01-01T00:00:00.001Z"),
+    ];
+    let head = |date| [TEXT[0], (headers::STREAM_EXPIRES_AT, date)];
+    for (number, (date, _)) in dates.iter().enumerate() {
+        house.put(&number.to_string(), &head(date), "").await.expect(201);
+    }
+    let past = head("1970-01-01T00:00:00.001Z");
+    house.put("past", &past, "").await.expect(201);
+    house.crash();
+    for (number, (date, kept)) in dates.iter().enumerate() {
+        let name = number.to_string();
+        let told = house.head(&name).await;
+        assert_eq!(told.header(headers::STREAM_EXPIRES_AT), Some(*kept), "{date}");
+        house.put(&name, &head(date), "").await.expect(200);
+        house.put(&name, &head(kept), "").await.expect(200);
+    }
+    assert_eq!(house.head("past").await.status, 404);
+    house.put("past", &past, "").await.expect(201);
+}
+
 fn rfc3339(at: SystemTime) -> String {
     let seconds = at.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);

@@ -55,7 +55,7 @@ fn the_memory_store_gives_back_every_byte_however_appends_and_deletions_race() {
         while store.kept_bytes() == 0 {
             std::thread::yield_now();
         }
-        commit(&*store, id, Change::Delete).unwrap();
+        commit(&*store, id, Change::delete()).unwrap();
         appending.join().unwrap();
         assert_eq!(store.kept_bytes(), 0, "bytes of a deleted stream");
     }
@@ -148,7 +148,7 @@ fn commit(store: &dyn Store, stream: StreamId, change: Change) -> Result<(), Sto
 fn creation(first: Option<&str>) -> Change {
     let name = StreamName::parse("a/b").unwrap();
     let config = StreamConfig::new("application/json");
-    Change::Create(Box::new(NewStream { name, config, first: first.map(json), closed: false, at: NOW }))
+    Change::Create(Box::new(NewStream { name, life: 0, config, first: first.map(json), closed: false, at: NOW }))
 }
 
 fn create(store: &dyn Store, first: Option<&str>) -> StreamId {
@@ -238,7 +238,7 @@ fn a_full_store_changes_nothing_and_frees_on_delete_and_trim(store: &dyn Store) 
         end += 500;
     }
     assert_eq!(read(store, id, end - 500, end, 1).unwrap(), format!("{message},"));
-    commit(store, id, Change::Delete).unwrap();
+    commit(store, id, Change::delete()).unwrap();
     let other = create(store, Some(&format!("\"{}\"", "x".repeat(15_000))));
     assert_eq!(read(store, other, 0, 15_003, 1).unwrap().len(), 15_003, "deleting frees");
 }
@@ -319,17 +319,17 @@ fn what_is_cut_lies_between_appends(store: &dyn Store) {
         check(Cut::AtMost(offset(most)), position);
     }
     check(Cut::OlderThan(at(5)), 4);
-    commit(store, id, Change::Delete).unwrap();
+    commit(store, id, Change::delete()).unwrap();
     assert_eq!(seek(store, id, Cut::AtMost(offset(4))), Err(StoreError::NoStream));
 }
 
 fn a_deleted_stream_is_gone_and_its_number_stays_unused(store: &dyn Store) {
     let id = create(store, Some("1"));
-    commit(store, id, Change::Delete).unwrap();
+    commit(store, id, Change::delete()).unwrap();
     assert_eq!(read(store, id, 0, 2, 100), Err(StoreError::NoStream));
     assert_eq!(append(store, id, offset(2), "2"), Err(StoreError::NoStream));
     assert_eq!(commit(store, id, Change::Trim { before: offset(2) }), Err(StoreError::NoStream));
-    assert_eq!(commit(store, id, Change::Delete), Err(StoreError::NoStream));
+    assert_eq!(commit(store, id, Change::delete()), Err(StoreError::NoStream));
     let reborn = create(store, None);
     assert_ne!(reborn, id);
     append(store, reborn, Offset::ZERO, "9").unwrap();
@@ -445,7 +445,7 @@ fn take(store: &dyn Store, id: &mut StreamId, model: &mut Model, step: Step) {
             model.trimmed_before = model.trimmed_before.max(before);
         }
         Step::Recreate { first } => {
-            commit(store, *id, Change::Delete).unwrap();
+            commit(store, *id, Change::delete()).unwrap();
             *model = Model::default();
             let first = first.map(|lengths| model.add(&lengths));
             *id = create(store, first.as_deref());

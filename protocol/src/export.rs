@@ -10,8 +10,10 @@
 //! each position at which a reader may begin is one again after an import.
 
 use crate::frame::{FRAME_BYTES_MAX, FrameError};
+use crate::headers::ContentKind;
 use crate::inspect::{Configuration, Origin};
-use crate::{Frame, Token, json, ndjson};
+use crate::json::{self, Value};
+use crate::{Frame, Token, document, ndjson};
 use serde::{Deserialize, Serialize};
 
 /// The format that this crate reads and writes.
@@ -106,6 +108,16 @@ pub enum ExportError {
         /// How many came.
         came: u64,
     },
+    /// A line of more messages than are taken at once.
+    #[error(
+        "line {line} of the export has more than {limit} messages, which is the limit: export it with smaller pages"
+    )]
+    TooManyMessages {
+        /// Which line, counted from 1.
+        line: u64,
+        /// How many are taken.
+        limit: usize,
+    },
     /// Something behind the end.
     #[error("line {line} of the export stands behind its end")]
     BehindEnd {
@@ -143,10 +155,25 @@ fn push(out: &mut Vec<u8>, value: &impl Serialize) {
 pub struct Decoder {
     line: Vec<u8>,
     limit: usize,
+    content: Option<ContentLimits>,
     lines: u64,
     pages: u64,
     is_over: bool,
 }
+
+/// How much of a stream one line may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContentLimits {
+    /// Bytes of messages, as the stream keeps them.
+    pub bytes: usize,
+    /// Messages of a JSON stream; a line of any other holds one.
+    pub messages: usize,
+}
+
+/// Bytes of a line beside its messages, and of a head.
+const LINE_OVERHEAD_BYTES: usize = 64 << 10;
+/// How much longer a message that is no JSON can be as JSON text: each of its bytes may become `\u0001`.
+const ESCAPED: usize = 6;
 
 impl Default for Decoder {
     fn default() -> Self {
@@ -157,7 +184,17 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder at the beginning of an export that holds at most `limit` bytes of an unfinished line.
     pub fn new(limit: usize) -> Self {
-        Self { line: Vec::new(), limit, lines: 0, pages: 0, is_over: false }
+        Self { line: Vec::new(), limit, content: None, lines: 0, pages: 0, is_over: false }
+    }
+
+    /// A decoder at the beginning of an export whose lines hold only what `content` allows.
+    pub fn limited(content: ContentLimits) -> Self {
+        Self { content: Some(content), ..Self::new(LINE_OVERHEAD_BYTES) }
+    }
+
+    /// Bytes of the line that is not complete yet.
+    pub fn pending_bytes(&self) -> usize {
+        self.line.len()
     }
 
     /// Takes the next piece, of any length, and appends the lines that it completes. Blank lines are passed over.
@@ -197,15 +234,19 @@ impl Decoder {
             return Err(ExportError::BehindEnd { line: number });
         }
         let read = if self.lines == 0 {
-            let head: Head = serde_json::from_slice(line)
+            let head: Head = document::read(line)
                 .map_err(|fault| wrong("the head of an export, which begins with {\"export\":1", &fault))?;
             if head.export != VERSION {
                 return Err(ExportError::Version { came: head.export });
             }
+            if let Some(content) = self.content {
+                let is_json = ContentKind::of(&head.configuration.content_type) == ContentKind::Json;
+                let text_bytes = content.bytes.saturating_mul(if is_json { 1 } else { ESCAPED });
+                self.limit = text_bytes.saturating_add(LINE_OVERHEAD_BYTES);
+            }
             Line::Head(Box::new(head))
         } else if json::trim(line).starts_with(br#"{"end""#) {
-            let EndLine { end } =
-                serde_json::from_slice(line).map_err(|fault| wrong("the end of an export", &fault))?;
+            let EndLine { end } = document::read(line).map_err(|fault| wrong("the end of an export", &fault))?;
             if end.pages != self.pages {
                 return Err(ExportError::Pages { told: end.pages, came: self.pages });
             }
@@ -213,11 +254,26 @@ impl Decoder {
             Line::End(end)
         } else {
             self.pages += 1;
+            self.check_messages(line)?;
             let frame = ndjson::decode(line, false).map_err(|fault| ExportError::Line { line: number, fault })?;
             Line::Page(frame.ok_or_else(|| wrong("a page or the end", &"a blank line came"))?)
         };
         self.lines = number;
         Ok(read)
+    }
+
+    /// Counts the messages of a line before they are read, if there can be too many.
+    fn check_messages(&self, line: &[u8]) -> Result<(), ExportError> {
+        // A message takes two bytes at least, its comma included.
+        let Some(limit) = self.content.map(|content| content.messages).filter(|limit| *limit < line.len() / 2) else {
+            return Ok(());
+        };
+        let data = Value::parse(line).and_then(|frame| frame.find("data"));
+        let beyond = data.ok().flatten().and_then(|data| data.items().ok()?.nth(limit));
+        match beyond {
+            Some(_) => Err(ExportError::TooManyMessages { line: self.lines + 1, limit }),
+            None => Ok(()),
+        }
     }
 
     fn hold(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
@@ -233,7 +289,8 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Data;
+    use crate::{Control, Data, Offset};
+    use proptest::prelude::*;
 
     fn whole() -> String {
         let head = Head {
@@ -300,5 +357,57 @@ mod tests {
         let mut decoder = Decoder::new(10);
         assert!(decoder.push(b"0123456789", &mut Vec::new()).is_ok());
         assert!(decoder.push(b"0", &mut Vec::new()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(
+            bytes in any::<Vec<u8>>(),
+            text in r#"(\{"(export|data|end)":(1|\[|"|\{|\]|\}|,|nextOffset|"0000000000000016"){0,6}\}?\n?){0,5}"#,
+            cut in 1_usize..20,
+            messages in 1_usize..4,
+        ) {
+            let head = whole().lines().next().unwrap().to_owned() + "\n";
+            for input in [&bytes, text.as_bytes(), &[head.as_bytes(), text.as_bytes()].concat()] {
+                for mut decoder in [Decoder::default(), Decoder::limited(ContentLimits { bytes: 64, messages })] {
+                    let mut lines = Vec::new();
+                    let pushed = input.chunks(cut).try_for_each(|piece| decoder.push(piece, &mut lines));
+                    prop_assert!(lines.iter().all(|line| !matches!(line, Line::Head(_))) || lines.len() <= 7);
+                    if pushed.is_ok() {
+                        drop(decoder.finish());
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn messages_come_back_whole_whatever_the_cuts(
+            texts in proptest::collection::vec(".{1,20}", 0..6),
+            is_closed in any::<bool>(),
+            cut in 1_usize..60,
+        ) {
+            let mut out = whole().lines().next().unwrap().as_bytes().to_vec();
+            out.push(b'\n');
+            let control = |at: usize| Control {
+                next: Offset::new(at as u64).unwrap().into(),
+                cursor: None,
+                up_to_date: false,
+                closed: false,
+            };
+            let mut at = 0;
+            for text in &texts {
+                at += text.len();
+                ndjson::encode(&mut out, ContentKind::Text, Some(text.as_bytes()), &control(at));
+            }
+            let end = End { next_offset: control(at).next, pages: texts.len() as u64, closed: is_closed };
+            encode_end(&mut out, end.clone());
+            let lines = decode(&out, cut).unwrap();
+            prop_assert_eq!(lines.len(), texts.len() + 2);
+            for (line, text) in lines[1..].iter().zip(&texts) {
+                let is_same = matches!(line, Line::Page(Frame { data: Some(Data::Text(came)), .. }) if came == text);
+                prop_assert!(is_same, "{line:?}");
+            }
+            prop_assert_eq!(lines.last(), Some(&Line::End(end)));
+        }
     }
 }

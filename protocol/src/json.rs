@@ -2,12 +2,15 @@
 //!
 //! Servers of this project write JSON with serde. The client reads little of it, and a page that carries serde's readers
 //! for a dozen types, with their tables for exact decimals, is a tenth larger on its way to the browser.
+//!
+//! Brackets may lie within each other as deep as they come: nothing here recurses. What a server takes is another matter
+//! ([`crate::nesting`]).
 
+mod scan;
+
+use scan::Scanner;
 use std::borrow::Cow;
 use std::fmt;
-
-/// Brackets within brackets beyond which a text is refused.
-const DEPTH_MAX: usize = 128;
 
 /// Whether JSON takes `byte` for white space between tokens: space, tab, LF and CR. A form feed, which ASCII has among its white
 /// space, is none.
@@ -94,7 +97,7 @@ impl<'a> Value<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(bytes).map_err(|fault| JsonError::new("UTF-8", fault))?;
         let mut scanner = Scanner { text, at: 0 };
-        let value = scanner.value(0)?;
+        let value = scanner.value()?;
         match scanner.peek() {
             None => Ok(value),
             Some(_) => Err(scanner.fault("the end")),
@@ -233,156 +236,6 @@ fn code_point(text: &str) -> Option<(char, &str)> {
     let rest = rest.strip_prefix("\\u")?;
     let second = unit(rest).filter(|unit| (0xdc00..0xe000).contains(unit))?;
     Some((char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))?, rest.get(4..)?))
-}
-
-/// A place in a text.
-struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Scanner<'a> {
-    /// The next byte that is no white space.
-    fn peek(&mut self) -> Option<u8> {
-        while self.byte().is_some_and(is_white_space) {
-            self.at += 1;
-        }
-        self.byte()
-    }
-
-    fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn skip_if(&mut self, byte: u8) -> bool {
-        let is_there = self.peek() == Some(byte);
-        self.at += usize::from(is_there);
-        is_there
-    }
-
-    fn fault(&self, expected: &'static str) -> JsonError {
-        // Every place that is looked at is the beginning of a character, but within a malformed escape.
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        JsonError::new(expected, format_args!("{} at byte {}", Came(rest), self.at))
-    }
-
-    fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), JsonError> {
-        if self.skip_if(byte) { Ok(()) } else { Err(self.fault(expected)) }
-    }
-
-    /// The next value of a list in a text that was checked, so that nothing but the list's end can come instead.
-    fn next_in_list(&mut self) -> Option<Value<'a>> {
-        if let None | Some(b']' | b'}') = self.peek() { None } else { self.value(0).ok() }
-    }
-
-    /// Passes over a value within `depth` brackets.
-    fn value(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
-        let first = self.peek();
-        let from = self.at;
-        match first {
-            Some(b'{') => self.list(b'}', depth, |scanner| {
-                scanner.peek();
-                scanner.string("a member's name")?;
-                scanner.expect(b':', "a colon")
-            })?,
-            Some(b'[') => self.list(b']', depth, |_| Ok(()))?,
-            Some(b'"') => self.string("a string")?,
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            _ => self.word()?,
-        }
-        Ok(Value { text: &self.text[from..self.at] })
-    }
-
-    /// Passes over what stands between brackets, separated by commas; `before` takes what precedes each value.
-    fn list(&mut self, end: u8, depth: usize, before: fn(&mut Self) -> Result<(), JsonError>) -> Result<(), JsonError> {
-        if depth == DEPTH_MAX {
-            return Err(self.fault("at most 128 brackets within each other"));
-        }
-        self.at += 1;
-        if self.skip_if(end) {
-            return Ok(());
-        }
-        loop {
-            before(self)?;
-            self.value(depth + 1)?;
-            if self.skip_if(end) {
-                return Ok(());
-            }
-            self.expect(b',', "a comma or the closing bracket")?;
-        }
-    }
-
-    fn string(&mut self, expected: &'static str) -> Result<(), JsonError> {
-        if self.byte() != Some(b'"') {
-            return Err(self.fault(expected));
-        }
-        loop {
-            self.at += 1;
-            match self.byte() {
-                Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
-                None | Some(0..=0x1f) => return Err(self.fault("the end of a string")),
-                Some(_) => {}
-            }
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// From the backslash to the last byte of the escape.
-    fn escape(&mut self) -> Result<(), JsonError> {
-        self.at += 1;
-        match self.byte() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(()),
-            Some(b'u') => {
-                for _ in 0..4 {
-                    self.at += 1;
-                    if !self.byte().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                        return Err(self.fault("four hexadecimal digits"));
-                    }
-                }
-                Ok(())
-            }
-            _ => Err(self.fault("an escape")),
-        }
-    }
-
-    fn number(&mut self) -> Result<(), JsonError> {
-        self.at += usize::from(self.byte() == Some(b'-'));
-        match self.byte() {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
-        if self.byte() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.byte() {
-            self.at += 1;
-            self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<(), JsonError> {
-        let from = self.at;
-        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        if self.at > from { Ok(()) } else { Err(self.fault("a digit")) }
-    }
-
-    fn word(&mut self) -> Result<(), JsonError> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        for word in ["null", "true", "false"] {
-            if rest.starts_with(word.as_bytes()) {
-                self.at += word.len();
-                return Ok(());
-            }
-        }
-        Err(self.fault("a value"))
-    }
 }
 
 /// A decimal number as JSON, people and URLs write it: `-12.5`, `1e3`; at most 15 digits count.

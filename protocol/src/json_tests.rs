@@ -62,11 +62,18 @@ fn the_same_texts_are_json_as_for_serde() {
 }
 
 #[test]
-fn brackets_within_brackets_are_limited() {
-    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    assert!(Value::parse(nested(128).as_bytes()).is_ok());
-    let fault = Value::parse(nested(129).as_bytes()).unwrap_err().to_string();
-    assert!(fault.contains("128 brackets"), "{fault}");
+fn brackets_lie_within_each_other_as_deep_as_they_come() {
+    for depth in [1, 63, 64, 65, 127, 128, 129, 1_000_000] {
+        // Objects and arrays by turns, so that each bracket has to be remembered.
+        let open: String = (0..depth).map(|at| if at % 3 == 0 { r#"{"a":"# } else { "[" }).collect();
+        let close: String = (0..depth).rev().map(|at| if at % 3 == 0 { '}' } else { ']' }).collect();
+        let whole = format!("{open}1{close}");
+        assert_eq!(Value::parse(whole.as_bytes()).unwrap().text().len(), whole.len());
+        let wrong = format!("{open}1{}", close.replacen(['}', ']'], "x", 1));
+        assert!(Value::parse(wrong.as_bytes()).is_err(), "{depth}");
+        let swapped: String = close.chars().map(|it| if it == '}' { ']' } else { '}' }).collect();
+        assert!(Value::parse(format!("{open}1{swapped}").as_bytes()).is_err(), "{depth}");
+    }
 }
 
 #[test]

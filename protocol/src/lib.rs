@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod codec_tests;
+pub mod document;
 pub mod export;
 pub mod frame;
 pub mod headers;
@@ -9,6 +10,7 @@ pub mod inspect;
 pub mod json;
 pub mod name;
 pub mod ndjson;
+pub mod nesting;
 pub mod offset;
 pub mod percent;
 pub mod problem;
@@ -23,7 +25,7 @@ pub mod transport;
 
 pub use frame::{Control, Frame, FrameError};
 pub use name::{NameError, StreamName};
-pub use offset::{Offset, OffsetError, Token};
+pub use offset::{Offset, OffsetError, StreamOffset, Token};
 pub use problem::Problem;
 pub use producer::Producer;
 pub use report::{Batch, Data, Report};

@@ -84,6 +84,18 @@ proptest! {
     }
 
     #[test]
+    fn nothing_that_looks_like_lines_makes_the_decoder_panic(
+        text in r#"(\u{feff})?(\{("data":(\[1,"a"\]|"x"|"AA=="|null|7)|"encoding":"(base64|x)"|"streamNextOffset":"[0-9_]{0,18}"|,|[\[\]{}]){0,6}\}?(\r?\n|\r)?){0,6}"#,
+        cuts in prop::collection::vec(0_usize..200, 0..6),
+    ) {
+        let whole = decoded(text.as_bytes());
+        let (mut decoder, mut frames) = (Decoder::default(), Vec::new());
+        let mut all = pieces(text.as_bytes(), &cuts).into_iter();
+        let pushed = all.try_for_each(|piece| decoder.push(piece, &mut frames));
+        prop_assert_eq!(pushed.map(|()| frames), whole, "the cuts make no difference");
+    }
+
+    #[test]
     fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = decoded(&bytes);
     }

@@ -56,18 +56,82 @@ impl FromStr for Offset {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() != Self::DIGITS || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(OffsetError { text: text.to_owned() });
+            return Err(OffsetError::new(text));
         }
-        text.parse().map(Self).map_err(|_| OffsetError { text: text.to_owned() })
+        text.parse().map(Self).map_err(|_| OffsetError::new(text))
     }
 }
 
+/// A position in one of the streams that a name has had, as it is printed: the position, and behind it the stream's life.
+///
+/// A name whose stream is deleted can be used again; its next stream has the next life, and offsets of one life are none of
+/// another's. The first life is 0 and prints nothing: `0000000000000042`. Others print their number, `0000000000000042_3`, which
+/// within one stream is always the same, so that text order is stream order there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct StreamOffset {
+    /// Which of the name's streams, counted from 0.
+    pub life: u32,
+    /// The position in it.
+    pub position: Offset,
+}
+
+impl StreamOffset {
+    /// Appends it as it is printed.
+    pub fn push_to(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.position.digits());
+        if self.life > 0 {
+            out.push(b'_');
+            out.extend_from_slice(self.life.to_string().as_bytes());
+        }
+    }
+}
+
+impl fmt::Display for StreamOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.position.fmt(f)?;
+        if self.life > 0 { write!(f, "_{}", self.life) } else { Ok(()) }
+    }
+}
+
+impl FromStr for StreamOffset {
+    type Err = OffsetError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || OffsetError::new(text);
+        let (position, life) = text.split_once('_').map_or((text, None), |(position, life)| (position, Some(life)));
+        let is_printed = |life: &&str| life.bytes().all(|byte| byte.is_ascii_digit()) && !life.starts_with('0');
+        let life = match life {
+            None => 0,
+            Some(life) => Some(life).filter(is_printed).and_then(|life| life.parse().ok()).ok_or_else(wrong)?,
+        };
+        Ok(Self { life, position: position.parse().map_err(|_| wrong())? })
+    }
+}
+
+impl From<StreamOffset> for Token {
+    fn from(offset: StreamOffset) -> Self {
+        Self(offset.to_string())
+    }
+}
+
+/// Characters of a refused text that its error repeats.
+const SHOWN_CHARS: usize = 80;
+
 /// A text that this server never gave out as an offset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not an offset: expected -1, now, or a token from Stream-Next-Offset (16 digits)")]
+#[error(
+    "`{text}` is not an offset: expected -1, now, or a token from Stream-Next-Offset (16 digits, perhaps `_` and a number)"
+)]
 pub struct OffsetError {
-    /// What came.
+    /// What came; of a long text the beginning.
     pub text: String,
+}
+
+impl OffsetError {
+    fn new(text: &str) -> Self {
+        let shown = text.char_indices().nth(SHOWN_CHARS).map_or(text, |(end, _)| &text[..end]);
+        Self { text: if shown.len() < text.len() { format!("{shown}...") } else { text.to_owned() } }
+    }
 }
 
 /// A position as a client holds it: whatever the server gave out, or `-1` or `now`; never looked into.
@@ -137,7 +201,7 @@ impl FromStr for Token {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:!*".contains(&byte);
         if text.is_empty() || text.len() > 256 || !text.bytes().all(unreserved) {
-            return Err(OffsetError { text: text.to_owned() });
+            return Err(OffsetError::new(text));
         }
         Ok(Self(text.to_owned()))
     }
@@ -146,6 +210,7 @@ impl FromStr for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn text_order_is_stream_order() {
@@ -166,10 +231,61 @@ mod tests {
     }
 
     #[test]
+    fn a_life_stands_behind_the_position_but_for_the_first() {
+        for (life, bytes, text) in [
+            (0, 42, "0000000000000042"),
+            (1, 42, "0000000000000042_1"),
+            (10, 0, "0000000000000000_10"),
+            (u32::MAX, 9_999_999_999_999_999, "9999999999999999_4294967295"),
+        ] {
+            let offset = StreamOffset { life, position: Offset::new(bytes).unwrap() };
+            assert_eq!((offset.to_string().as_str(), text.parse()), (text, Ok(offset)));
+            assert_eq!(Token::from(offset).as_str(), text);
+            let mut pushed = Vec::new();
+            offset.push_to(&mut pushed);
+            assert_eq!(pushed, text.as_bytes());
+        }
+        for text in [
+            "",
+            "_1",
+            "0000000000000042_",
+            "0000000000000042_0",
+            "0000000000000042_01",
+            "0000000000000042_+1",
+            "0000000000000042_1_1",
+            "0000000000000042_4294967296",
+            "0000000000000042-1",
+            "42_1",
+            "-1",
+            "now",
+        ] {
+            assert!(text.parse::<StreamOffset>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_is_what_was_printed(text in "[0-9]{14,18}(_[0-9+-]{0,11})?|\\PC{0,20}") {
+            if let Ok(offset) = text.parse::<StreamOffset>() {
+                prop_assert_eq!(offset.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn offsets_of_one_life_sort_as_their_texts(life in any::<u32>(), at in 0..=Offset::MAX.0, other in 0..=Offset::MAX.0) {
+            let [at, other] = [at, other].map(|at| StreamOffset { life, position: Offset(at) });
+            prop_assert_eq!(at.cmp(&other), at.to_string().cmp(&other.to_string()));
+            prop_assert_eq!(at.to_string().parse(), Ok(at));
+        }
+    }
+
+    #[test]
     fn tokens_refuse_what_would_break_a_url() {
         assert!("0000000000000001_0000000000000042".parse::<Token>().is_ok());
         for text in ["", "a&b", "a=b", "a,b", "a/b", "a?b", "a b"] {
             assert!(text.parse::<Token>().is_err(), "{text}");
         }
+        let told = "é".repeat(1 << 20).parse::<Offset>().unwrap_err().to_string();
+        assert!(told.starts_with("`éé") && told.len() < 400, "a long text is not repeated: {} bytes", told.len());
     }
 }

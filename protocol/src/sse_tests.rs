@@ -74,6 +74,20 @@ proptest! {
     }
 
     #[test]
+    fn nothing_that_looks_like_events_makes_the_decoder_panic(
+        text in r#"(\u{feff})?((event|data|id|retry|x)?: ?(data|control|[0-9]{0,3}|\[1,"a"\]|AA==|\{"streamNextOffset":"[0-9_]{0,18}"(,"upToDate":true)?\}|é)?(\r\n|\n|\r){0,2}){0,8}"#,
+        cuts in prop::collection::vec(0_usize..200, 0..6),
+    ) {
+        for kind in [ContentKind::Json, ContentKind::Text, ContentKind::Binary] {
+            let whole = decoded(kind, text.as_bytes());
+            let (mut decoder, mut frames) = (Decoder::new(kind), Vec::new());
+            let mut all = pieces(text.as_bytes(), &cuts).into_iter();
+            let pushed = all.try_for_each(|piece| decoder.push(piece, &mut frames));
+            prop_assert_eq!(pushed.map(|()| frames), whole, "the cuts make no difference");
+        }
+    }
+
+    #[test]
     fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for kind in [ContentKind::Json, ContentKind::Text, ContentKind::Binary] {
             let _ = decoded(kind, &bytes);

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The first moment after the last that can be named, the beginning of the year 10000, as time since 1970 began in UTC.
+pub const END: Duration = Duration::from_secs(253_402_300_800);
+
 /// Seconds in a day.
 const DAY_S: i64 = 86_400;
 
@@ -30,7 +33,8 @@ pub fn parse(text: &str) -> Option<Duration> {
         return None;
     }
     let seconds = days(year, month, day) * DAY_S + hour * 3_600 + minute * 60 + second.min(59) - offset(zone)?;
-    Some(Duration::new(u64::try_from(seconds).ok()?, nanos))
+    // A zone behind UTC can lead beyond the last year.
+    Some(Duration::new(u64::try_from(seconds).ok()?, nanos)).filter(|since_1970| *since_1970 < END)
 }
 
 /// The moment that an HTTP date names, in any of its three forms: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`
@@ -152,6 +156,7 @@ fn date(days_since: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn at(seconds: u64, nanos: u32) -> Duration {
         Duration::new(seconds, nanos)
@@ -194,6 +199,10 @@ mod tests {
             "2026-11-22T12:00:00+9:00",
             "2026-11-22T12:00:00+24:00",
             "2026-11-22T12:00:00 09:00",
+            "9999-12-31T23:59:59-00:01",
+            "9999-12-31T00:01:00-23:59",
+            "1970-01-01T00:00:00+00:01",
+            "0000-01-01T00:00:00Z",
             "+026-11-22T12:00:00Z",
             "2026-11-22T12:00:00Zx",
             "２026-11-22T12:00:00Z",
@@ -240,6 +249,29 @@ mod tests {
         ] {
             assert_eq!(print(at(86_401, nanos)), text);
             assert_eq!(parse(text), Some(at(86_401, nanos)));
+        }
+    }
+
+    /// Texts that look like dates, and any others.
+    const DATES: &str = r"[0-9]{4}-[0-1][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{0,12})?([Zz]|[+-][0-2][0-9]:[0-5][0-9])|\PC{0,30}";
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_can_be_printed_and_read_again(text in DATES) {
+            if let Some(moment) = parse(&text) {
+                prop_assert!(moment < END);
+                prop_assert_eq!(parse(&print(moment)), Some(moment));
+            }
+        }
+
+        #[test]
+        fn every_moment_comes_back_from_every_zone(seconds in 86_400..END.as_secs() - 86_400, nanos in 0..1_000_000_000_u32, minutes in -1_439_i64..=1_439) {
+            let moment = at(seconds, nanos);
+            prop_assert_eq!(parse(&print(moment)), Some(moment));
+            let there = at(seconds.checked_add_signed(minutes * 60).unwrap(), nanos);
+            let (sign, away) = (if minutes < 0 { '-' } else { '+' }, minutes.abs());
+            let text = print(there).replace('Z', &format!("{sign}{:02}:{:02}", away / 60, away % 60));
+            prop_assert_eq!(parse(&text), Some(moment), "{}", text);
         }
     }
 }

@@ -58,7 +58,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
 }
 
 fn start(place: &Place, arguments: &[String]) -> Result<Guarded, Fault> {
-    Guarded::spawn(child::command(Server::Dev.binary(place)).arg("serve").args(arguments))
+    // Trunk stands in front of it as a proxy, which would turn the lab off.
+    Guarded::spawn(child::command(Server::Dev.binary(place)).env("TAILWATER_LAB", "true").arg("serve").args(arguments))
 }
 
 /// The server's sources, and when they last changed.

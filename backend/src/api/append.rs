@@ -4,12 +4,12 @@ use super::body::{self, Received};
 use super::create::content_type;
 use super::headers::{Headers, is_set, single, text};
 use super::{Answer, App, Body, Call, Refusal, names};
-use crate::log::{Accepted, Append, Appended, Log, Payload, PayloadError, Producer, ProducerId};
+use crate::log::{Accepted, Append, Appended, Log, Payload, PayloadError, Producer, ProducerId, StreamSeq};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH};
 use std::sync::Arc;
-use tailwater_protocol::Offset;
+use tailwater_protocol::StreamOffset;
 
 /// An append whose head was read and found right.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Prepared {
         let append = Append {
             payload: None,
             close: is_set(map, &names::STREAM_CLOSED)?,
-            seq: text(map, &names::STREAM_SEQ)?.map(str::to_owned),
+            seq: text(map, &names::STREAM_SEQ)?.map(|text| StreamSeq::parse("stream-seq", text)).transpose()?,
             producer: producer(map)?,
             only_at: only_at(map)?,
         };
@@ -37,11 +37,11 @@ impl Prepared {
 pub(super) async fn append<H: Headers>(app: &App, call: Call<'_, H>, body: impl Body) -> Result<Answer, Refusal> {
     let Prepared { log, mut append } = Prepared::new(app, call)?;
     let Received { bytes, .. } = &body::receive(app, app.config.body_max, call.headers, body).await?;
-    append.payload = payload(&log, call.headers, bytes.clone(), append.close)?;
+    append.payload = payload(&log, call.headers, bytes.clone(), append.close).await?;
     let has_data = append.payload.is_some();
     let appended = log.append(append).await?;
     let mut answer = Answer::new(status(has_data, &appended));
-    answer.put_text(&names::STREAM_NEXT_OFFSET, appended.tail.next.to_string());
+    answer.put_text(&names::STREAM_NEXT_OFFSET, appended.tail.offset().to_string());
     if appended.tail.closed() {
         answer.put(&names::STREAM_CLOSED, HeaderValue::from_static("true"));
     }
@@ -59,7 +59,7 @@ pub(super) fn status(has_data: bool, appended: &Appended) -> StatusCode {
 }
 
 /// The body as a payload; `None` for a request that only closes.
-fn payload(log: &Arc<Log>, map: &impl Headers, body: Bytes, close: bool) -> Result<Option<Payload>, Refusal> {
+async fn payload(log: &Arc<Log>, map: &impl Headers, body: Bytes, close: bool) -> Result<Option<Payload>, Refusal> {
     match body.is_empty() {
         true if close => Ok(None),
         // What is sent to a closed stream is not looked at, so that its writer learns of the end whatever else is wrong.
@@ -67,7 +67,7 @@ fn payload(log: &Arc<Log>, map: &impl Headers, body: Bytes, close: bool) -> Resu
         true => Err(PayloadError::Empty.into()),
         false => {
             check_type(log, map)?;
-            Ok(Some(Payload::parse(log.kind(), body)?))
+            Ok(Some(log.payload(body).await?))
         }
     }
 }
@@ -91,7 +91,7 @@ fn producer(map: &impl Headers) -> Result<Option<Producer>, Refusal> {
     match (text(map, names[0])?, text(map, names[1])?, text(map, names[2])?) {
         (None, None, None) => Ok(None),
         (Some(id), Some(epoch), Some(seq)) => {
-            let id = ProducerId::new(id).ok_or_else(|| Refusal::Header("`producer-id` is empty".into()))?;
+            let id = ProducerId::parse("producer-id", id)?;
             let number = |name, text| producer_number(text).ok_or_else(|| not_a_number(name, text));
             let at = Accepted { epoch: number(names[1], epoch)?, seq: number(names[2], seq)? };
             Ok(Some(Producer { id, at }))
@@ -114,7 +114,7 @@ fn not_a_number(name: &HeaderName, came: &str) -> Refusal {
 }
 
 /// The offset at which the stream must end; none for `*`, which any stream that exists matches.
-fn only_at(map: &impl Headers) -> Result<Option<Offset>, Refusal> {
+fn only_at(map: &impl Headers) -> Result<Option<StreamOffset>, Refusal> {
     let Some(value) = text(map, &IF_MATCH)? else { return Ok(None) };
     if value == "*" {
         return Ok(None);

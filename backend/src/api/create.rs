@@ -4,7 +4,7 @@ use super::body::{self, Received};
 use super::headers::{Headers, is_set, number, text};
 use super::lifetime_headers::LifetimeHeaders;
 use super::{Answer, App, Body, Call, EXTENSIONS, Refusal, STREAM_PREFIX, names};
-use crate::log::{Created, ForkRequest, Payload, PayloadError, StreamConfig, StreamName};
+use crate::log::{Created, ForkPoint, ForkRequest, StreamConfig, StreamName, value};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
@@ -54,11 +54,7 @@ pub(super) async fn create<H: Headers>(app: &App, call: Call<'_, H>, body: impl 
                 keep_age: lifetime.age,
                 ..StreamConfig::new(content_type.as_deref().unwrap_or(DEFAULT_TYPE))
             };
-            let first = match Payload::parse(config.kind(), bytes.clone()) {
-                Ok(first) => Some(first),
-                Err(PayloadError::Empty | PayloadError::EmptyArray) => None,
-                Err(error @ PayloadError::NotJson(_)) => return Err(error.into()),
-            };
+            let first = app.streams.first_payload(config.kind(), bytes.clone()).await?;
             app.streams.create(&name, config, first, closed).await?
         }
     };
@@ -72,7 +68,7 @@ fn answer<H>(app: &App, call: Call<'_, H>, Created { log, is_new }: &Created) ->
         answer.put_text(&LOCATION, app.url(call.host, &format!("{STREAM_PREFIX}{}", call.path)));
     }
     answer.put_text(&CONTENT_TYPE, log.config().content_type.to_string());
-    answer.put_text(&names::STREAM_NEXT_OFFSET, tail.next.to_string());
+    answer.put_text(&names::STREAM_NEXT_OFFSET, tail.offset().to_string());
     answer.put(&names::STREAM_EXTENSIONS, HeaderValue::from_static(EXTENSIONS));
     if tail.closed() {
         answer.put(&names::STREAM_CLOSED, HeaderValue::from_static("true"));
@@ -84,7 +80,7 @@ fn answer<H>(app: &App, call: Call<'_, H>, Created { log, is_new }: &Created) ->
 #[derive(Debug)]
 struct ForkHeaders {
     source: StreamName,
-    at: Option<Offset>,
+    at: Option<ForkPoint>,
     sub: u64,
 }
 
@@ -107,7 +103,11 @@ impl ForkHeaders {
                 "Stream-Fork-Sub-Offset counts from Stream-Fork-Offset, which is missing: nothing follows the tail";
             return Err(Refusal::Header(text.into()));
         }
-        let at = at.map(|at| if at == BEGINNING_ELSEWHERE { Ok(Offset::ZERO) } else { at.parse() }).transpose()?;
+        let point = |at: &str| match at {
+            BEGINNING_ELSEWHERE => Ok(ForkPoint::Position(Offset::ZERO)),
+            at => at.parse().map(ForkPoint::Offset),
+        };
+        let at = at.map(point).transpose()?;
         Ok(Some(Self { source: source(path)?, at, sub }))
     }
 }
@@ -151,24 +151,7 @@ fn fork_request(
 /// [`Refusal::Header`] when it is not of the form `type/subtype`.
 pub(super) fn content_type(map: &impl Headers) -> Result<Option<&str>, Refusal> {
     match text(map, &CONTENT_TYPE)? {
-        Some(text) => checked_type(text),
+        Some(text) => Ok(value::content_type("content-type", text)?),
         None => Ok(None),
-    }
-}
-
-/// A content type; `None` when it is empty.
-///
-/// # Errors
-/// [`Refusal::Header`] when it is not of the form `type/subtype`.
-pub(crate) fn checked_type(text: &str) -> Result<Option<&str>, Refusal> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let essence = text.split(';').next().unwrap_or_default().trim();
-    let is_token = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
-    match essence.split_once('/') {
-        Some((kind, subtype)) if is_token(kind) && is_token(subtype) && text.len() <= 256 => Ok(Some(text)),
-        _ => Err(Refusal::Header(format!("Content-Type is `{text}`: expected type/subtype of at most 256 bytes"))),
     }
 }

@@ -1,15 +1,18 @@
 //! Appends by WebSocket: what a client's frame asks for, and the answer that a POST would have had.
 
 use super::Refusal;
-use crate::log::{Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId, Tail};
+use crate::log::{
+    Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId, StreamSeq, Tail,
+    ValueError,
+};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use tailwater_protocol::Problem;
 use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Problem, document};
 
 /// What a client may send: `{"append": ...}`, `{"close": true}`, or both.
 #[derive(Debug, Deserialize)]
@@ -101,7 +104,7 @@ impl Answer<'_> {
     }
 
     fn at(self, tail: Tail) -> Self {
-        Self { stream_next_offset: Some(tail.next.to_string()), stream_closed: tail.closed(), ..self }
+        Self { stream_next_offset: Some(tail.offset().to_string()), stream_closed: tail.closed(), ..self }
     }
 }
 
@@ -128,9 +131,15 @@ pub enum FrameRefusal {
     Append(#[from] AppendError),
 }
 
+impl From<ValueError> for FrameRefusal {
+    fn from(error: ValueError) -> Self {
+        Self::WrongField(error.to_string())
+    }
+}
+
 /// Does what a frame asks for; returns the frame that says what became of it.
 pub async fn answer_frame(log: &Arc<Log>, text: &str) -> String {
-    let request = serde_json::from_str::<Request<'_>>(text);
+    let request = document::read::<Request<'_>>(text.as_bytes());
     let id = request.as_ref().ok().and_then(|request| request.id);
     let outcome = match request {
         Ok(request) => append(log, request).await,
@@ -149,7 +158,7 @@ async fn append(log: &Arc<Log>, request: Request<'_>) -> Result<(bool, Appended)
     let payload = match request.append {
         // As with a POST: a closed stream says so, whatever else is wrong.
         Some(value) if log.tail_now().closed() => Some(Payload::unread(value.get().to_owned().into())),
-        Some(value) => Some(payload(log.kind(), value)?),
+        Some(value) => Some(payload(log, value).await?),
         None if request.close => None,
         None => return Err(FrameRefusal::NotARequest("it has neither".into())),
     };
@@ -161,21 +170,23 @@ async fn append(log: &Arc<Log>, request: Request<'_>) -> Result<(bool, Appended)
     let only_at = request.if_match.map(|text| text.parse()).transpose();
     let only_at = only_at.map_err(|error| FrameRefusal::WrongField(format!("ifMatch: {error}")))?;
     let has_data = payload.is_some();
-    let append = Append { payload, close: request.close, seq: request.stream_seq, producer, only_at };
+    let seq = request.stream_seq.map(|text| StreamSeq::parse("streamSeq", &text)).transpose()?;
+    let append = Append { payload, close: request.close, seq, producer, only_at };
     Ok((has_data, log.append(append).await?))
 }
 
 fn producer(id: &str, epoch: u64, seq: u64) -> Result<Producer, FrameRefusal> {
-    let wrong =
-        || FrameRefusal::WrongField(format!("producerId must not be empty, the others at most {}", Accepted::MAX));
-    let id = ProducerId::new(id).filter(|_| epoch.max(seq) <= Accepted::MAX).ok_or_else(wrong)?;
-    Ok(Producer { id, at: Accepted { epoch, seq } })
+    let wrong = || FrameRefusal::WrongField(format!("producerEpoch and producerSeq must be at most {}", Accepted::MAX));
+    if epoch.max(seq) > Accepted::MAX {
+        return Err(wrong());
+    }
+    Ok(Producer { id: ProducerId::parse("producerId", id)?, at: Accepted { epoch, seq } })
 }
 
-fn payload(kind: ContentKind, value: &RawValue) -> Result<Payload, FrameRefusal> {
+async fn payload(log: &Log, value: &RawValue) -> Result<Payload, FrameRefusal> {
     let text =
         |expected| serde_json::from_str::<String>(value.get()).map_err(|_| FrameRefusal::WrongValue { expected });
-    let body = match kind {
+    let body = match log.kind() {
         ContentKind::Json => Bytes::copy_from_slice(value.get().as_bytes()),
         ContentKind::Text => text("a string")?.into(),
         ContentKind::Binary => {
@@ -184,5 +195,5 @@ fn payload(kind: ContentKind, value: &RawValue) -> Result<Payload, FrameRefusal>
             bytes.into()
         }
     };
-    Ok(Payload::parse(kind, body)?)
+    Ok(log.payload(body).await?)
 }

@@ -14,7 +14,7 @@ pub(super) fn head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Answer, R
     answer.put_text(&CONTENT_TYPE, log.config().content_type.to_string());
     answer.put(&CONTENT_SECURITY_POLICY, SANDBOX);
     answer.put(&CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer.put_text(&names::STREAM_NEXT_OFFSET, tail.next.to_string());
+    answer.put_text(&names::STREAM_NEXT_OFFSET, tail.offset().to_string());
     answer.put(&names::STREAM_EXTENSIONS, HeaderValue::from_static(EXTENSIONS));
     lifetime_headers::show(log.config(), &mut answer);
     if tail.closed() {

@@ -1,11 +1,9 @@
 //! Reading a request's header fields: each name has at most one value, and each value one form.
 
 use super::Refusal;
+use crate::log::value::NUMBER_MAX;
 use http::header::HeaderName;
 use tailwater_protocol::headers;
-
-/// The largest number that a header takes: what JavaScript counts exactly.
-const NUMBER_MAX: u64 = (1 << 53) - 1;
 
 /// The header fields of a request, whoever parsed them.
 pub trait Headers {

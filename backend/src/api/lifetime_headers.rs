@@ -27,7 +27,7 @@ impl LifetimeHeaders {
     pub(super) fn parse(map: &impl Headers) -> Result<Self, Refusal> {
         let ttl = number(map, &names::STREAM_TTL, 0)?.map(Duration::from_secs).map(Expiry::Idle);
         let date = text(map, &names::STREAM_EXPIRES_AT)?;
-        let date = date.map(|text| moment(text).map(Expiry::At).ok_or_else(|| not_a_date(text))).transpose()?;
+        let date = date.map(|text| moment(text).ok_or_else(|| not_a_date(text))).transpose()?;
         if ttl.is_some() && date.is_some() {
             let both = "Stream-TTL and Stream-Expires-At are both given: a stream ends either way, not both";
             return Err(Refusal::Header(both.into()));
@@ -60,9 +60,8 @@ pub(super) fn show(config: &StreamConfig, answer: &mut Answer) {
 }
 
 /// A date, to the millisecond: what every part of the server keeps and shows, so that it stays the same.
-fn moment(text: &str) -> Option<SystemTime> {
-    let since_1970 = timestamp::parse(text)?.as_millis();
-    Some(UNIX_EPOCH + Duration::from_millis(u64::try_from(since_1970).ok()?))
+fn moment(text: &str) -> Option<Expiry> {
+    Expiry::at(names::STREAM_EXPIRES_AT.as_str(), timestamp::parse(text)?).ok()
 }
 
 fn date(time: SystemTime) -> String {
@@ -70,7 +69,9 @@ fn date(time: SystemTime) -> String {
 }
 
 fn not_a_date(text: &str) -> Refusal {
-    Refusal::Header(format!("Stream-Expires-At must be an RFC 3339 date such as 2026-07-31T09:30:00Z, not `{text}`"))
+    Refusal::Header(format!(
+        "Stream-Expires-At must be an RFC 3339 date from 1970 to 9999, such as 2026-07-31T09:30:00Z, not `{text}`"
+    ))
 }
 
 #[cfg(test)]

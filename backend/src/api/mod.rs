@@ -24,7 +24,6 @@ mod refusal;
 pub use answer::{Answer, Content};
 pub use body::{Body, Received, Whole, receive};
 pub use budget::{Budget, Charge, Exhausted};
-pub(crate) use create::checked_type;
 pub use cursor::Cursors;
 pub use frame::{FrameRefusal, answer_frame};
 pub use headers::Headers;

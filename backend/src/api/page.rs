@@ -42,7 +42,7 @@ impl Page<'_> {
             Some(_) if is_empty => StatusCode::NO_CONTENT,
             _ => StatusCode::OK,
         });
-        answer.put_text(&names::STREAM_NEXT_OFFSET, batch.next.to_string());
+        answer.put_text(&names::STREAM_NEXT_OFFSET, batch.next_offset().to_string());
         if batch.up_to_date() {
             answer.put(&names::STREAM_UP_TO_DATE, HeaderValue::from_static("true"));
         }

@@ -1,16 +1,41 @@
 //! The query of a read: where to begin, by which technique, and what goes with it.
 
 use super::Refusal;
-use crate::log::Start;
+use crate::log::{Log, ReadError, Start};
 use std::time::Duration;
-use tailwater_protocol::Technique;
+use tailwater_protocol::{StreamOffset, Technique};
 use url::form_urlencoded;
+
+/// Where a reader wants to begin, as it says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadFrom {
+    /// At the earliest position kept.
+    Beginning,
+    /// At the tail.
+    Now,
+    /// At an offset, of this stream or of another that had its name.
+    At(StreamOffset),
+}
+
+impl ReadFrom {
+    /// What it means in `log`.
+    ///
+    /// # Errors
+    /// [`ReadError::OtherLife`].
+    pub(super) fn within(self, log: &Log) -> Result<Start, ReadError> {
+        match self {
+            Self::Beginning => Ok(Start::Beginning),
+            Self::Now => Ok(Start::Now),
+            Self::At(offset) => log.position(offset).map(Start::At),
+        }
+    }
+}
 
 /// What a read asks for.
 #[derive(Debug)]
 pub(super) struct ReadQuery {
     /// Where to begin.
-    pub(super) from: Start,
+    pub(super) from: ReadFrom,
     /// How to follow.
     pub(super) technique: Technique,
     /// The cursor echoed, if any.
@@ -63,11 +88,11 @@ fn technique(live: Option<&str>) -> Result<Technique, Refusal> {
 ///
 /// # Errors
 /// [`Refusal::Offset`].
-pub(super) fn from(offset: Option<&str>) -> Result<Start, Refusal> {
+pub(super) fn from(offset: Option<&str>) -> Result<ReadFrom, Refusal> {
     match offset {
-        None | Some("-1") => Ok(Start::Beginning),
-        Some("now") => Ok(Start::Now),
-        Some(token) => Ok(Start::At(token.parse()?)),
+        None | Some("-1") => Ok(ReadFrom::Beginning),
+        Some("now") => Ok(ReadFrom::Now),
+        Some(token) => Ok(ReadFrom::At(token.parse()?)),
     }
 }
 

@@ -79,32 +79,33 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
         // What an EventSource has seen counts more than the URL it began with. Source: WHATWG HTML, section 9.2.4.
         query.from = query::from(Some(last))?;
         let tail = log.tail_now();
-        if tail.closed() && query.from == Start::At(tail.next) {
+        if tail.closed() && query.from.within(&log)? == Start::At(tail.next) {
             return Ok(Reply::Answer(nothing_more(tail)));
         }
     }
     log.renew();
+    let from = query.from.within(&log)?;
     let cursors = Cursors::after(query.cursor, rand::random());
     match query.technique {
         Technique::Poll => {
             log.readers().note_plain_read();
-            let batch = log.read_from(query.from, app.page_max()).await?;
+            let batch = log.read_from(from, app.page_max()).await?;
             let charge = charge(app, &batch).await?;
-            let page = Page { log: &log, batch: &batch, asked: query.from, cursor: None };
+            let page = Page { log: &log, batch: &batch, asked: from, cursor: None };
             Ok(Reply::Answer(page.answer(call.headers.values(IF_NONE_MATCH.as_str()), charge)))
         }
-        Technique::LongPoll => long_poll(app, call, log, &query, cursors).await,
+        Technique::LongPoll => long_poll(app, call, log, from, query.hold, cursors).await,
         Technique::Ndjson | Technique::Sse => {
-            let live = live(app, log, &query, cursors).await?;
+            let live = live(app, log, from, query.technique, cursors).await?;
             Ok(Reply::Live(head(&live), Box::new(live)))
         }
         Technique::Websocket if call.is_websocket => {
-            let live = live(app, log, &query, cursors).await?;
+            let live = live(app, log, from, query.technique, cursors).await?;
             Ok(Reply::Live(Answer::new(StatusCode::SWITCHING_PROTOCOLS), Box::new(live)))
         }
         Technique::Websocket => {
             // What is wrong with the position is said first: no handshake will help there.
-            log.read_from(query.from, 1).await?;
+            log.read_from(from, 1).await?;
             Err(Refusal::NoHandshake)
         }
     }
@@ -114,17 +115,18 @@ async fn long_poll<H: Headers>(
     app: &App,
     call: Call<'_, H>,
     log: Arc<Log>,
-    query: &ReadQuery,
+    from: Start,
+    hold: Option<Duration>,
     cursors: Cursors,
 ) -> Result<Reply, Refusal> {
     let place = app.place()?;
-    let batch = log.read_from(query.from, app.page_max()).await?;
+    let batch = log.read_from(from, app.page_max()).await?;
     if !batch.data.is_empty() || batch.closed() || app.is_stopping() {
         let charge = charge(app, &batch).await?;
-        let page = Page { log: &log, batch: &batch, asked: query.from, cursor: Some(cursors.now()) };
+        let page = Page { log: &log, batch: &batch, asked: from, cursor: Some(cursors.now()) };
         return Ok(Reply::Answer(page.answer(call.headers.values(IF_NONE_MATCH.as_str()), charge)));
     }
-    let hold = query.hold.unwrap_or(app.config.long_poll_hold).min(app.config.long_poll_hold_max);
+    let hold = hold.unwrap_or(app.config.long_poll_hold).min(app.config.long_poll_hold_max);
     let counted = ReaderGuard::new(Arc::clone(&log), Technique::LongPoll, batch.next);
     Ok(Reply::Wait(Box::new(Wait {
         log,
@@ -132,7 +134,7 @@ async fn long_poll<H: Headers>(
         cursors,
         until: Instant::now() + hold,
         presence: Some(Presence::new(counted, place)),
-        asked: query.from,
+        asked: from,
         if_none_match: call.headers.values(IF_NONE_MATCH.as_str()).map(<[u8]>::to_vec).collect(),
         page_max: app.page_max(),
     })))
@@ -171,14 +173,19 @@ impl Wait {
 }
 
 /// A reader whose answer goes on, once it is sure that its position can be read: afterwards there is no status to say so.
-async fn live(app: &App, log: Arc<Log>, query: &ReadQuery, cursors: Cursors) -> Result<Live, Refusal> {
+async fn live(
+    app: &App,
+    log: Arc<Log>,
+    from: Start,
+    technique: Technique,
+    cursors: Cursors,
+) -> Result<Live, Refusal> {
     if app.is_stopping() {
         return Err(Refusal::Stopping);
     }
     let place = app.place()?;
     let one_message = 1;
-    let from = log.read_from(query.from, one_message).await?.from;
-    let technique = query.technique;
+    let from = log.read_from(from, one_message).await?.from;
     let recycle_at = (technique != Technique::Websocket).then(|| Instant::now() + with_jitter(app.config.recycle));
     let counted = ReaderGuard::new(Arc::clone(&log), technique, from);
     Ok(Live { log, from, technique, cursors, recycle_at, presence: Presence::new(counted, place) })
@@ -206,7 +213,7 @@ fn head(live: &Live) -> Answer {
 /// Source: WHATWG HTML, section 9.2.3: 204 ends the reconnecting.
 fn nothing_more(tail: Tail) -> Answer {
     let mut answer = Answer::new(StatusCode::NO_CONTENT);
-    answer.put_text(&names::STREAM_NEXT_OFFSET, tail.next.to_string());
+    answer.put_text(&names::STREAM_NEXT_OFFSET, tail.offset().to_string());
     answer.put(&names::STREAM_CLOSED, HeaderValue::from_static("true"));
     answer.put(&CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer

@@ -3,7 +3,9 @@
 use super::body::CODINGS;
 use super::budget::Exhausted;
 use super::{Answer, Content, FrameRefusal, names};
-use crate::log::{Absent, AppendError, CreateError, ForkError, NameError, PayloadError, ReadError, StreamName, Tail};
+use crate::log::{
+    Absent, AppendError, CreateError, ForkError, NameError, PayloadError, ReadError, StreamName, ValueError,
+};
 use crate::store::StoreError;
 use http::StatusCode;
 use http::header::{
@@ -174,7 +176,7 @@ impl Refusal {
             Self::Create(CreateError::Differs { .. }) => {
                 (S::CONFLICT, "#differs", "The stream exists with another configuration")
             }
-            Self::Create(CreateError::Taken) => (S::CONFLICT, "#taken", "The stream exists"),
+            Self::Create(CreateError::Taken | CreateError::Overtaken) => (S::CONFLICT, "#taken", "The stream exists"),
             Self::Create(CreateError::Hidden { .. }) => (S::CONFLICT, "#name-taken", "A deleted stream has that name"),
             Self::Create(CreateError::Fork(error)) => fork_class(error),
             Self::Create(CreateError::TooMany { .. }) => {
@@ -236,12 +238,12 @@ impl Refusal {
     fn put_fields(&self, answer: &mut Answer) {
         let mut put = |name: &HeaderName, value: String| answer.put_text(name, value);
         match self {
-            Self::Append(AppendError::Closed { tail: Tail { next, .. } }) => {
+            Self::Append(AppendError::Closed { tail }) => {
                 put(&names::STREAM_CLOSED, "true".to_owned());
-                put(&names::STREAM_NEXT_OFFSET, next.to_string());
+                put(&names::STREAM_NEXT_OFFSET, tail.offset().to_string());
             }
             Self::Append(AppendError::NotAtTail { tail, .. }) => {
-                put(&names::STREAM_NEXT_OFFSET, tail.next.to_string());
+                put(&names::STREAM_NEXT_OFFSET, tail.offset().to_string());
             }
             Self::Append(AppendError::StaleEpoch { current, .. }) => put(&names::PRODUCER_EPOCH, current.to_string()),
             Self::Append(AppendError::Gap { expected, received }) => {
@@ -306,6 +308,7 @@ const GONE: Class = (StatusCode::GONE, "#gone", "The position is no longer kept"
 fn read_class(error: &ReadError) -> Class {
     match error {
         ReadError::Gone { .. } => GONE,
+        ReadError::OtherLife { .. } => (StatusCode::GONE, "#other-life", "The offset belongs to a deleted stream"),
         ReadError::InsideMessage { .. } => OFFSET,
         ReadError::Deleted => NO_STREAM,
         ReadError::Store(error) => store_class(error),
@@ -416,6 +419,12 @@ from!(
     Create(CreateError),
     Store(StoreError),
 );
+
+impl From<ValueError> for Refusal {
+    fn from(error: ValueError) -> Self {
+        Self::Header(error.to_string())
+    }
+}
 
 impl From<FrameRefusal> for Refusal {
     fn from(refusal: FrameRefusal) -> Self {

@@ -3,23 +3,22 @@
 use super::body::Arriving;
 use super::head::{ActixHeaders, gate_head};
 use super::name;
-use crate::api::{App, Body, Class, OtherRefusal, Refusal, checked_type};
-use crate::log::{Append, Expiry, Importing, Log, Payload, StreamConfig, StreamName};
+use crate::api::{App, Body, Class, OtherRefusal, Refusal};
+use crate::log::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
+use crate::offload::{LONG_BYTES, offload};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use std::time::{Duration, UNIX_EPOCH};
-use tailwater_protocol::export::{Decoder, End, ExportError, Head, Imported, Line};
+use tailwater_protocol::export::{ContentLimits, Decoder, End, ExportError, Head, Imported, Line};
 use tailwater_protocol::headers::{self, ContentKind};
-use tailwater_protocol::inspect::Configuration;
 use tailwater_protocol::{Data, Frame, Offset, Token};
 
 /// Where imports are put.
 const PREFIX: &str = "/v1/import/";
 /// Bytes of messages that are committed together.
 const COMMIT_BYTES: usize = 256 << 10;
-/// How much longer a message can be as JSON text: each of its bytes may become `\u0001`.
-const ESCAPED: usize = 6;
+/// The fewest bytes of a JSON message in a page, its comma included.
+const MESSAGE_BYTES_MIN: usize = 2;
 
 /// What is wrong with what is imported.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +26,9 @@ pub enum ImportError {
     /// It is not a whole export.
     #[error("{0}; no stream was made")]
     Export(#[from] ExportError),
+    /// A configuration that no creation would take.
+    #[error("the export's configuration: {0}; no stream was made")]
+    Configuration(#[from] ValueError),
     /// A value that no stream of this server has.
     #[error("the export's {field}: expected {expected}, came `{came}`; no stream was made")]
     Value {
@@ -59,21 +61,28 @@ impl From<ImportError> for Refusal {
     }
 }
 
-/// The answer is [`Imported`]; the body may be of any length, a line of it as long as a page or a message.
+/// The answer is [`Imported`]; the body may be of any length, a line of it holds what a page or an append may have. Long lines
+/// are read on a thread where that may take its time.
 pub(super) async fn import(
     request: HttpRequest,
     payload: web::Payload,
     app: web::Data<App>,
 ) -> Result<HttpResponse, Refusal> {
     let name = name(&request, PREFIX)?;
-    let line_max = app.config.body_max.max(app.config.page_max);
-    let line_max = usize::try_from(line_max).unwrap_or(usize::MAX).saturating_mul(ESCAPED).saturating_add(64 << 10);
-    let (mut decoder, mut lines) = (Decoder::new(line_max), Vec::new());
+    let limits = line_limits(&app);
+    let mut decoder = Decoder::limited(limits);
     let mut filling = None;
     let mut body = Arriving { payload, silence_max: app.config.body_silence_max };
     while let Some(piece) = body.next().await? {
-        decoder.push(&piece, &mut lines).map_err(ImportError::from)?;
-        for line in lines.drain(..) {
+        let ends_long_line = decoder.pending_bytes() > LONG_BYTES && piece.contains(&b'\n');
+        let bytes = if ends_long_line { decoder.pending_bytes() } else { 0 };
+        let push = move || {
+            let mut lines = Vec::new();
+            decoder.push(&piece, &mut lines).map(|()| (decoder, lines))
+        };
+        let (pushed, lines) = offload(bytes, push).await.map_err(ImportError::from)?;
+        decoder = pushed;
+        for line in lines {
             take(&app, &name, &mut filling, line).await?;
         }
     }
@@ -84,6 +93,15 @@ pub(super) async fn import(
     let shift_bytes = filling.shift_bytes;
     let log = filling.importing.appear().await?;
     Ok(answer(&app, &request, &log, shift_bytes))
+}
+
+/// What a line may hold: as much as an append or a page, since exports hold pages.
+fn line_limits(app: &App) -> ContentLimits {
+    let bytes = |max: u64| usize::try_from(max).unwrap_or(usize::MAX);
+    ContentLimits {
+        bytes: bytes(app.config.body_max.max(app.config.page_max)).saturating_add(1),
+        messages: app.config.append_messages_max.max(bytes(app.config.page_max) / MESSAGE_BYTES_MIN),
+    }
 }
 
 async fn take<'a>(
@@ -110,11 +128,11 @@ fn answer(app: &App, request: &HttpRequest, log: &Log, shift_bytes: u64) -> Http
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, app.url(&host, &path)));
     response.insert_header((CACHE_CONTROL, "no-store"));
-    response.insert_header((headers::STREAM_NEXT_OFFSET, tail.next.to_string()));
+    response.insert_header((headers::STREAM_NEXT_OFFSET, tail.offset().to_string()));
     if tail.closed() {
         response.insert_header((headers::STREAM_CLOSED, "true"));
     }
-    let (name, next_offset) = (log.name().to_string(), tail.next.into());
+    let (name, next_offset) = (log.name().to_string(), tail.offset().into());
     response.json(Imported { name, next_offset, closed: tail.closed(), shift_bytes })
 }
 
@@ -127,14 +145,18 @@ struct Filling<'a> {
     /// Where the stream will end once all that is gathered is appended.
     next_bytes: u64,
     shift_bytes: u64,
+    /// Bytes that a message may have.
+    message_max: usize,
 }
 
 impl<'a> Filling<'a> {
     async fn begin(app: &'a App, name: &StreamName, head: &Head) -> Result<Self, Refusal> {
         let shift_bytes = offset("earliestOffset", &head.earliest_offset)?.bytes();
-        let importing = app.streams.import(name, config(&head.configuration)?).await?;
+        let config = StreamConfig::of_export(&head.configuration).map_err(ImportError::from)?;
+        let importing = app.streams.import(name, config).await?;
         let kind = importing.log().kind();
-        Ok(Self { importing, kind, gathered: Vec::new(), gathered_bytes: 0, next_bytes: 0, shift_bytes })
+        let message_max = line_limits(app).bytes;
+        Ok(Self { importing, kind, gathered: Vec::new(), gathered_bytes: 0, next_bytes: 0, shift_bytes, message_max })
     }
 
     async fn page(&mut self, frame: Frame) -> Result<(), Refusal> {
@@ -144,6 +166,10 @@ impl<'a> Filling<'a> {
             (ContentKind::Text | ContentKind::Binary, Some(Data::Binary(bytes))) => vec![bytes],
             _ => return Err(wrong("page", "messages of the stream's content type", "others, or none").into()),
         };
+        if let Some(long) = messages.iter().map(Vec::len).find(|bytes| *bytes > self.message_max) {
+            let expected = format!("messages of at most {} bytes", self.message_max);
+            return Err(wrong("page", &expected, &format!("one of {long}")).into());
+        }
         let separator = u64::from(self.kind == ContentKind::Json);
         self.gathered_bytes += messages.iter().map(|message| message.len() as u64 + separator).sum::<u64>();
         self.gathered.extend(messages);
@@ -172,38 +198,17 @@ impl<'a> Filling<'a> {
 
     async fn commit(&mut self) -> Result<(), Refusal> {
         let gathered = std::mem::take(&mut self.gathered);
-        let Some(payload) = Payload::of_messages(self.kind, gathered.iter().map(Vec::as_slice)) else {
-            return if gathered.is_empty() { Ok(()) } else { Err(wrong("page", "messages", "an empty one").into()) };
-        };
-        self.next_bytes += std::mem::take(&mut self.gathered_bytes);
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        let (kind, bytes) = (self.kind, std::mem::take(&mut self.gathered_bytes));
+        let gather = move || Payload::of_new_messages(kind, gathered.iter().map(Vec::as_slice));
+        let payload = offload(usize::try_from(bytes).unwrap_or(usize::MAX), gather).await?;
+        self.next_bytes += bytes;
         let append = Append { payload: Some(payload), ..Append::default() };
         self.importing.log().append(append).await?;
         Ok(())
     }
-}
-
-/// The configuration of a stream that can be created here.
-fn config(told: &Configuration) -> Result<StreamConfig, Refusal> {
-    let content_type = checked_type(&told.content_type)?.unwrap_or_default();
-    if content_type.is_empty() || !content_type.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err(wrong("contentType", "type/subtype in visible ASCII", &told.content_type).into());
-    }
-    let expiry = match (told.ttl_seconds, told.expires_at_ms) {
-        (None, None) => None,
-        (Some(seconds), None) => Some(Expiry::Idle(Duration::from_secs(seconds))),
-        (None, Some(ms)) => {
-            let moment = UNIX_EPOCH.checked_add(Duration::from_millis(ms));
-            Some(Expiry::At(moment.ok_or_else(|| wrong("expiresAtMs", "a moment", &ms.to_string()))?))
-        }
-        (Some(seconds), Some(_)) => {
-            return Err(wrong("ttlSeconds", "none beside expiresAtMs", &seconds.to_string()).into());
-        }
-    };
-    if told.keep_bytes == Some(0) || told.keep_seconds == Some(0) {
-        return Err(wrong("retention", "at least 1", "0").into());
-    }
-    let keep_age = told.keep_seconds.map(Duration::from_secs);
-    Ok(StreamConfig { expiry, keep_bytes: told.keep_bytes, keep_age, ..StreamConfig::new(content_type) })
 }
 
 fn offset(field: &'static str, token: &Token) -> Result<Offset, ImportError> {

@@ -5,10 +5,11 @@ use crate::lab::Lab;
 use crate::lab::races::RaceError;
 use crate::lab::source::SourceError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tailwater_protocol::document;
 use tailwater_protocol::rig::{ClockReading, RaceChange, RaceRequest, SourceRequest};
 
 /// Largest request body; the longest that makes sense has a few hundred bytes.
@@ -18,7 +19,9 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum LabRefusal {
     /// The lab is not offered here (404).
-    #[error("the lab (sources, counting relays) is offered on loopback; elsewhere start the server with --lab")]
+    #[error(
+        "the lab (sources, counting relays) is offered on loopback without a proxy; elsewhere start the server with --lab"
+    )]
     Off,
     /// A body that can't be read (400).
     #[error("{0}")]
@@ -162,14 +165,27 @@ async fn only_on_a_race(request: HttpRequest) -> HttpResponse {
 
 type Body = Result<web::Bytes, actix_web::Error>;
 
+/// The lab, unless it is off, or it is on only because this machine is alone with the server and the request came from elsewhere.
 fn lab(request: &HttpRequest) -> Result<&Lab, Refusal> {
-    request.app_data::<web::Data<Lab>>().map(|lab| &***lab).ok_or_else(|| LabRefusal::Off.into())
+    let is_asked_for = request.app_data::<web::Data<App>>().is_some_and(|app| app.config.lab);
+    let lab = request.app_data::<web::Data<Lab>>().filter(|_| is_asked_for || !is_forwarded(request.headers()));
+    lab.map(|lab| &***lab).ok_or_else(|| LabRefusal::Off.into())
+}
+
+/// Whether a request says that it came through a proxy, so that a server on loopback cannot take its client for a local one.
+///
+/// Source: RFC 7239 (`Forwarded`), RFC 9110, section 7.6.3 (`Via`); the others are what proxies of today send.
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
+    })
 }
 
 /// The JSON in `body`; `example` is what the refusal shows.
 fn parse<T: DeserializeOwned>(body: Body, example: &str) -> Result<T, Refusal> {
     let body = body.map_err(|error| body_refused(format!("the body can't be read: {error}")))?;
-    serde_json::from_slice(&body)
+    document::read(&body)
         .map_err(|error| body_refused(format!("the body is not what is expected here: {error}; send {example}")))
 }
 

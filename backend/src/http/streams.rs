@@ -56,7 +56,7 @@ async fn inspect(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespon
     let lag_bytes = |at: Whereabouts| tail.next.bytes().saturating_sub(at.at.bytes());
     let reader = |it: &Whereabouts| LiveReader {
         technique: it.technique,
-        offset: it.at.into(),
+        offset: log.offset(it.at).into(),
         lag_bytes: lag_bytes(*it),
         seconds: it.present_for.as_secs_f64(),
     };
@@ -65,8 +65,8 @@ async fn inspect(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespon
     Ok(fresh(&StreamDetails {
         name: log.name().to_string(),
         configuration: configuration(log.config()),
-        earliest_offset: earliest.into(),
-        next_offset: tail.next.into(),
+        earliest_offset: log.offset(earliest).into(),
+        next_offset: tail.offset().into(),
         kept_bytes: tail.next.bytes().saturating_sub(earliest.bytes()),
         closed: tail.closed(),
         forked_from: log.config().fork.as_ref().map(Origin::from),
@@ -95,8 +95,8 @@ fn summary(log: &Log) -> StreamSummary {
     StreamSummary {
         name: log.name().to_string(),
         content_type: log.config().content_type.to_string(),
-        earliest_offset: Token::from(log.earliest()),
-        next_offset: tail.next.into(),
+        earliest_offset: Token::from(log.offset(log.earliest())),
+        next_offset: tail.offset().into(),
         closed: tail.closed(),
         readers: log.readers().live(),
         forked_from: log.config().fork.as_ref().map(|fork| fork.source_name.to_string()),

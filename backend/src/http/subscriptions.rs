@@ -7,21 +7,20 @@ mod refusal;
 use self::refusal::SubscriptionRefusal;
 use super::body::Arriving;
 use super::head::ActixHeaders;
+use super::lab::is_forwarded;
 use super::{method_refused, no_route};
 use crate::api::{App, receive};
-use crate::subscriptions::definition::{self, Asked, Definition, DefinitionError, SubscriptionId};
+use crate::subscriptions::definition::{self, Asked, Definition, DefinitionError, SubscriptionId, WorkerName};
 use crate::subscriptions::state::{WakeKey, Way};
 use crate::subscriptions::{Refused, Report};
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tailwater_protocol::{Offset, percent};
+use tailwater_protocol::{StreamOffset, document, percent};
 
 /// Largest request body: 10,000 streams of the usual length.
 const BODY_BYTES_MAX: u64 = 1 << 20;
-/// The longest name of a worker, in bytes.
-const WORKER_BYTES_MAX: usize = 256;
 
 type Answer = Result<HttpResponse, SubscriptionRefusal>;
 
@@ -64,8 +63,10 @@ async fn jwks(app: web::Data<App>) -> HttpResponse {
 async fn put(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Answer {
     let id = id(&request)?;
     let asked: Asked = read(&request, payload, &app, Example::Subscription).await?;
-    let definition = Definition::new(asked, app.subscriptions.allow_local()).map_err(Refused::from)?;
-    let (view, is_new) = app.subscriptions.put(id, definition, base(&request)).await?;
+    // Behind a proxy that --public-url does not tell of, somebody from elsewhere may ask.
+    let is_local = app.config.webhook_allow_local || !is_forwarded(request.headers());
+    let definition = Definition::new(asked, app.subscriptions.allow_local() && is_local).map_err(Refused::from)?;
+    let (view, is_new) = app.subscriptions.put(id, definition, base(&request)?).await?;
     Ok(fresh(if is_new { HttpResponse::Created() } else { HttpResponse::Ok() }).json(view))
 }
 
@@ -106,10 +107,7 @@ struct ClaimBody {
 async fn claim(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Answer {
     let id = id(&request)?;
     let ClaimBody { worker } = read(&request, payload, &app, Example::Claim).await?;
-    if worker.is_empty() || worker.len() > WORKER_BYTES_MAX {
-        let text = format!("`worker` has {} bytes: expected 1 to {WORKER_BYTES_MAX}", worker.len());
-        return Err(SubscriptionRefusal::Body(text));
-    }
+    let worker = WorkerName::parse(&worker).map_err(Refused::from)?;
     Ok(fresh(HttpResponse::Ok()).json(app.subscriptions.claim(&id, worker).await?))
 }
 
@@ -150,7 +148,7 @@ async fn report(request: &HttpRequest, payload: web::Payload, app: &App, way: Wa
     let ReportBody { wake_id, generation, acks, done } = read(request, payload, app, Example::Report).await?;
     let ack = |ack: AckBody| {
         let name = definition::name(&ack.stream).map_err(Refused::from)?;
-        let offset: Offset = ack.offset.parse().map_err(SubscriptionRefusal::Offset)?;
+        let offset: StreamOffset = ack.offset.parse().map_err(SubscriptionRefusal::Offset)?;
         Ok((name, offset))
     };
     let acks = acks.into_iter().map(ack).collect::<Result<_, SubscriptionRefusal>>()?;
@@ -223,7 +221,7 @@ async fn read<T: DeserializeOwned>(
 ) -> Result<T, SubscriptionRefusal> {
     let body = Arriving { payload, silence_max: app.config.body_silence_max };
     let received = receive(app, BODY_BYTES_MAX, &ActixHeaders(request.headers()), body).await?;
-    serde_json::from_slice(&received.bytes).map_err(|error| {
+    document::read(&received.bytes).map_err(|error| {
         SubscriptionRefusal::Body(format!("the body is not what is expected here: {error}; send {}", example.text()))
     })
 }
@@ -249,9 +247,9 @@ fn bearer(request: &HttpRequest) -> Result<String, SubscriptionRefusal> {
 
 /// Under which URL the one who asks knows this server: the Host that passed the gate. What a proxy in front says about
 /// itself (`X-Forwarded-Host`) is not believed; `--public-url` is for that.
-fn base(request: &HttpRequest) -> String {
+fn base(request: &HttpRequest) -> Result<String, SubscriptionRefusal> {
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
-    format!("http://{host}")
+    Ok(definition::base_url(host).map_err(Refused::from)?)
 }
 
 /// Nothing of this is worth keeping.

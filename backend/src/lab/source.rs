@@ -27,8 +27,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use tailwater_protocol::Technique;
 use tailwater_protocol::rig::{SourceAnswer, SourceRequest, Stamps};
+use tailwater_protocol::{Technique, document};
 use tokio::runtime::Handle;
 
 /// What sources may use.
@@ -268,7 +268,7 @@ async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
 fn last_stamps(page: &[u8]) -> Option<Stamps> {
     let array = [b"[", page.strip_suffix(b",").unwrap_or(page), b"]"].concat();
     let messages: Vec<&RawValue> = serde_json::from_slice(&array).ok()?;
-    messages.iter().rev().find_map(|message| serde_json::from_str(message.get()).ok())
+    messages.iter().rev().find_map(|message| document::read(message.get().as_bytes()).ok())
 }
 
 /// Where events come from.

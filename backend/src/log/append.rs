@@ -1,11 +1,11 @@
 //! Appending: checked against what is staged, handed to the store, told when it is committed.
 
 use super::standing::{Ruling, Step};
-use super::{Accepted, Log, Payload, Producer, Tail, lock};
+use super::{Accepted, Log, Payload, Producer, StreamSeq, Tail, lock};
 use crate::store::{Change, Commit, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tailwater_protocol::Offset;
+use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::oneshot;
 
 /// What an append asks for; `payload`, `close`, or both.
@@ -16,11 +16,11 @@ pub struct Append {
     /// Close the stream after it.
     pub close: bool,
     /// The writer's own sequence (`Stream-Seq`), which must rise in byte order; one scope per stream.
-    pub seq: Option<String>,
+    pub seq: Option<StreamSeq>,
     /// The idempotent producer that sends it.
     pub producer: Option<Producer>,
     /// Append only if the stream ends here (`If-Match`).
-    pub only_at: Option<Offset>,
+    pub only_at: Option<StreamOffset>,
 }
 
 /// What became of an append.
@@ -38,7 +38,7 @@ pub struct Appended {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The stream is closed (409).
-    #[error("the stream is closed at {}: nothing can be appended", tail.next)]
+    #[error("the stream is closed at {}: nothing can be appended", tail.offset())]
     Closed {
         /// Where it ends.
         tail: Tail,
@@ -85,10 +85,10 @@ pub enum AppendError {
         limit: usize,
     },
     /// The stream does not end where `If-Match` says (412).
-    #[error("If-Match names offset {expected}, but the stream ends at {}", tail.next)]
+    #[error("If-Match names offset {expected}, but the stream ends at {}", tail.offset())]
     NotAtTail {
         /// Where it was to end.
-        expected: Offset,
+        expected: StreamOffset,
         /// Where it ends.
         tail: Tail,
     },
@@ -124,6 +124,8 @@ impl Log {
         if self.is_over() || !self.renew() {
             return Err(AppendError::Deleted);
         }
+        // A fork can be said to end where its source did.
+        append.only_at = append.only_at.map(|at| self.position(at).map_or(at, |position| self.offset(position)));
         loop {
             match self.submit(&mut append)? {
                 Submission::Answered(appended) => return Ok(appended),

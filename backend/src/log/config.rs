@@ -1,10 +1,12 @@
 //! What a stream was created with: what its bytes are, how long they are kept, and which stream it grew from.
 
 use super::StreamName;
+use super::value::{self, ValueError};
 use crate::store::StreamId;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::inspect::Configuration;
 use tailwater_protocol::{Offset, timestamp};
 
 /// What a stream was created with.
@@ -27,7 +29,7 @@ pub struct StreamConfig {
 pub enum Expiry {
     /// So long after the last read or write (`Stream-TTL`).
     Idle(Duration),
-    /// At a moment (`Stream-Expires-At`).
+    /// At a moment (`Stream-Expires-At`), which is kept to the millisecond; see [`Expiry::at`].
     At(SystemTime),
 }
 
@@ -48,6 +50,29 @@ impl StreamConfig {
     /// A stream of this content type that keeps everything, for ever, and begins empty.
     pub fn new(content_type: &str) -> Self {
         Self { content_type: content_type.into(), expiry: None, keep_bytes: None, keep_age: None, fork: None }
+    }
+
+    /// The configuration that an export tells, for a stream of its own.
+    ///
+    /// # Errors
+    /// [`ValueError`]: a value that no creation would take (400).
+    pub fn of_export(told: &Configuration) -> Result<Self, ValueError> {
+        let missing = || ValueError::new("contentType", "a content type", "");
+        let content_type = value::content_type("contentType", &told.content_type)?.ok_or_else(missing)?;
+        let expiry = match (told.ttl_seconds, told.expires_at_ms) {
+            (None, None) => None,
+            (Some(seconds), None) => {
+                Some(Expiry::Idle(Duration::from_secs(value::whole_number("ttlSeconds", seconds, 0)?)))
+            }
+            (None, Some(ms)) => Some(Expiry::at("expiresAtMs", Duration::from_millis(ms))?),
+            (Some(seconds), Some(_)) => {
+                return Err(ValueError::new("ttlSeconds", "absent beside expiresAtMs", seconds));
+            }
+        };
+        let keep_bytes = told.keep_bytes.map(|bytes| value::whole_number("keepBytes", bytes, 1)).transpose()?;
+        let keep_age = told.keep_seconds.map(|seconds| value::whole_number("keepSeconds", seconds, 1)).transpose()?;
+        let keep_age = keep_age.map(Duration::from_secs);
+        Ok(Self { expiry, keep_bytes, keep_age, ..Self::new(content_type) })
     }
 
     /// What its bytes are.

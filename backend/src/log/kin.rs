@@ -1,7 +1,6 @@
 //! How many forks a stream has, and what becomes of it when it is deleted before they are.
 
 use super::lock;
-use crate::store::Change;
 use std::sync::{Mutex, MutexGuard};
 
 /// The forks that live on a stream's messages, and the stream's own fate: decided together, under one lock, so that no
@@ -29,6 +28,15 @@ enum Fate {
     Hidden,
     /// Its last fork has gone, and what was kept for it is being deleted.
     Collected,
+}
+
+/// What a deletion does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The stream goes.
+    Gone,
+    /// The stream lives on for its forks.
+    Hidden,
 }
 
 /// That a stream has no forks, for as long as this is held.
@@ -73,14 +81,14 @@ impl Kin {
         inner.collect()
     }
 
-    /// Begins the deletion: `None` when it has begun already; otherwise whether the stream goes or is hidden.
-    pub(super) fn doom(&self) -> Option<Change> {
+    /// Begins the deletion: `None` when it has begun already; otherwise whether the stream goes, or is hidden for its forks.
+    pub(super) fn doom(&self) -> Option<Ending> {
         let mut inner = lock(&self.0);
         if inner.fate != Fate::Alive {
             return None;
         }
         inner.fate = Fate::Going;
-        Some(if inner.forks == 0 { Change::Delete } else { Change::Hide })
+        Some(if inner.forks == 0 { Ending::Gone } else { Ending::Hidden })
     }
 
     /// The stream was hidden. `true` when its last fork went meanwhile: then the caller deletes it.

@@ -103,8 +103,11 @@ impl Log {
     /// What it means to a reader that the store did not give a page.
     fn unread(&self, asked: Offset, stream: StreamId, error: StoreError) -> ReadError {
         match error {
-            StoreError::Trimmed { earliest } => ReadError::Gone { asked, earliest: earliest.max(self.earliest()) },
-            StoreError::InsideMessage(asked) => ReadError::InsideMessage { asked },
+            StoreError::Trimmed { earliest } => {
+                let earliest = earliest.max(self.earliest());
+                ReadError::Gone { asked: self.offset(asked), earliest: self.offset(earliest) }
+            }
+            StoreError::InsideMessage(asked) => ReadError::InsideMessage { asked: self.offset(asked) },
             // A source outlives its forks: it is gone only after this stream is.
             StoreError::NoStream if stream != self.id && self.tail_now().state != State::Deleted => {
                 ReadError::Store(StoreError::Damaged(format!("stream number {}, which this one grew from", stream.0)))

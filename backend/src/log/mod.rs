@@ -8,9 +8,11 @@ mod held;
 pub(crate) mod interleavings;
 mod kin;
 mod life;
+mod limits;
 mod lineage;
 mod observer;
 mod payload;
+mod position;
 mod producers;
 mod readers;
 mod retention;
@@ -18,14 +20,17 @@ mod standing;
 mod streams;
 #[cfg(test)]
 mod unsettled;
+pub mod value;
 
 pub use append::{Append, AppendError, Appended};
 pub use config::{Expiry, Fork, StreamConfig};
+pub use limits::StreamLimits;
 pub use observer::Observer;
 pub use payload::{Payload, PayloadError};
 pub use producers::{Accepted, Producer, ProducerId};
 pub use readers::{ReaderGuard, Readers, Whereabouts};
-pub use streams::{Absent, CreateError, Created, ForkError, ForkRequest, Importing, Streams, Wanted};
+pub use streams::{Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Importing, Streams, Wanted};
+pub use value::{StreamSeq, ValueError};
 
 pub use crate::store::StreamId;
 pub use tailwater_protocol::{NameError, StreamName};
@@ -40,8 +45,8 @@ use standing::Standing;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::watch;
 
 /// Where a log ends: a state that can be looked at and watched, not an event.
@@ -49,6 +54,8 @@ use tokio::sync::watch;
 pub struct Tail {
     /// The position after the last byte.
     pub next: Offset,
+    /// Which of the streams that its name has had this is; see [`Log::life`].
+    pub life: u32,
     /// Whether more can come.
     pub state: State,
 }
@@ -119,15 +126,23 @@ pub enum ReadError {
     #[error("offset {asked} lies before the earliest that is kept, {earliest}")]
     Gone {
         /// Where reading was asked to begin.
-        asked: Offset,
+        asked: StreamOffset,
         /// Where it can begin.
-        earliest: Offset,
+        earliest: StreamOffset,
+    },
+    /// The offset belongs to another stream of this name, which was deleted (410).
+    #[error("offset {asked} belongs to another stream of this name, which was deleted; this one's begin at offset=-1")]
+    OtherLife {
+        /// Where reading was asked to begin.
+        asked: StreamOffset,
+        /// Which of the streams that its name has had this is, counted from 0.
+        life: u32,
     },
     /// The position lies inside a message, so it was never issued (400).
     #[error("offset {asked} was never issued: it lies inside a message")]
     InsideMessage {
         /// Where reading was asked to begin.
-        asked: Offset,
+        asked: StreamOffset,
     },
     /// The stream was deleted (404).
     #[error("the stream was deleted")]
@@ -142,6 +157,7 @@ pub enum ReadError {
 pub struct Log {
     id: StreamId,
     name: StreamName,
+    life_number: u32,
     config: StreamConfig,
     kind: ContentKind,
     created: SystemTime,
@@ -162,6 +178,8 @@ pub struct Log {
     lineage: Lineage,
     kin: Kin,
     observed: observer::Observed,
+    /// Messages that one append may have.
+    messages_max: usize,
     #[cfg(test)]
     pub(crate) interruption: interleavings::Interruption,
 }
@@ -186,6 +204,7 @@ impl Log {
         Self {
             id: known.stream,
             name: known.name,
+            life_number: known.life,
             life: Life::new(known.config.expiry, wall),
             kind: known.config.kind(),
             config: known.config,
@@ -202,14 +221,15 @@ impl Log {
             lineage: lineage.unwrap_or_default(),
             kin: Kin::recovered(known.hidden),
             observed: observer::Observed::default(),
+            messages_max: StreamLimits::default().append_messages_max,
             #[cfg(test)]
             interruption: interleavings::Interruption::default(),
         }
     }
 
-    /// The same log, its news told to whoever observes the streams.
-    pub(crate) fn observed_by(self, observed: &observer::Observed) -> Self {
-        Self { observed: observed.clone(), ..self }
+    /// The same log as one of a server's: its news told to whoever observes the streams, its appends within the limits.
+    pub(crate) fn kept_by(self, observed: &observer::Observed, limits: &StreamLimits) -> Self {
+        Self { observed: observed.clone(), messages_max: limits.append_messages_max, ..self }
     }
 
     /// The stream's number.
@@ -230,6 +250,19 @@ impl Log {
     /// What its bytes are.
     pub fn kind(&self) -> ContentKind {
         self.kind
+    }
+
+    /// The messages of a body that shall be appended; a long one is read on a thread where it may take its time.
+    ///
+    /// # Errors
+    /// All of [`PayloadError`] (400).
+    pub async fn payload(&self, body: Bytes) -> Result<Payload, PayloadError> {
+        Payload::read(self.kind, body, self.messages_max).await
+    }
+
+    /// Messages that one append may have, for [`Payload::parse_at_most`].
+    pub fn append_messages_max(&self) -> usize {
+        self.messages_max
     }
 
     /// When it was created.
@@ -342,7 +375,8 @@ impl Log {
         }
         let earliest = self.earliest();
         if from < earliest {
-            return Err(ReadError::Gone { asked: from, earliest });
+            let (asked, earliest) = (self.offset(from), self.offset(earliest));
+            return Err(ReadError::Gone { asked, earliest });
         }
         let data = self.page(from, tail.next.min(until), max_bytes).await?;
         let next = from.advance(data.len()).unwrap_or(tail.next);

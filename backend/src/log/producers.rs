@@ -1,17 +1,31 @@
 //! Idempotent producers: which appends are new, duplicates, gaps or stale. Pure.
 
 use super::AppendError;
+use super::value::{MARK_BYTES_MAX, ValueError, check_mark};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a producer calls itself, the same across its restarts; not empty.
+/// What a producer calls itself, the same across its restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProducerId(Arc<str>);
 
 impl ProducerId {
-    /// The identifier `text`, or `None` when it is empty.
-    pub fn new(text: &str) -> Option<Self> {
+    /// The longest, in bytes.
+    pub const BYTES_MAX: usize = MARK_BYTES_MAX;
+
+    /// The identifier that `text` spells: 1 to 256 bytes of visible ASCII.
+    ///
+    /// - `field`: what the one who sent it calls it.
+    ///
+    /// # Errors
+    /// [`ValueError`] when it is empty, too long or not visible ASCII (400).
+    pub fn parse(field: &'static str, text: &str) -> Result<Self, ValueError> {
+        check_mark(field, text, 1).map(|()| Self(text.into()))
+    }
+
+    /// The identifier that a store kept, however long it was taken at the time; `None` when it is empty.
+    pub(crate) fn kept(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.into()))
     }
 
@@ -104,7 +118,7 @@ mod tests {
 
     #[test]
     fn each_append_is_new_once_in_order_and_in_the_newest_epoch() {
-        let id = ProducerId::new("p").unwrap();
+        let id = ProducerId::parse("producer-id", "p").unwrap();
         let mut producers = Producers::default();
         let at = |epoch, seq| Accepted { epoch, seq };
         let gap = |expected, received| Err(AppendError::Gap { expected, received });
@@ -127,12 +141,16 @@ mod tests {
                 producers.accept(id.clone(), at(epoch, seq));
             }
         }
-        assert_eq!(producers.judge(&ProducerId::new("q").unwrap(), at(0, 0)), Ok(None), "producers are independent");
+        assert_eq!(
+            producers.judge(&ProducerId::parse("producer-id", "q").unwrap(), at(0, 0)),
+            Ok(None),
+            "producers are independent"
+        );
     }
 
     #[test]
     fn a_stream_remembers_so_many_producers_and_those_go_on() {
-        let id = |number: usize| ProducerId::new(&number.to_string()).unwrap();
+        let id = |number: usize| ProducerId::parse("producer-id", &number.to_string()).unwrap();
         let at = |seq| Accepted { epoch: 0, seq };
         let mut producers = Producers::default();
         (0..PRODUCERS_MAX).for_each(|number| producers.accept(id(number), at(0)));

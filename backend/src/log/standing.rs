@@ -42,7 +42,7 @@ impl Standing {
         let mut producers = Producers::default();
         known.producers.iter().for_each(|(id, at)| producers.accept(id.clone(), *at));
         Self {
-            tail: Tail { next: known.next, state },
+            tail: Tail { next: known.next, life: known.life, state },
             seq: known.seq.clone(),
             producers,
             closed_by: known.closed.clone().flatten(),
@@ -82,20 +82,24 @@ impl Standing {
             return Ok(Ruling::Done(Some(highest)));
         }
         if let (Some(came), Some(last)) = (&append.seq, &self.seq)
-            && came.as_bytes() <= last.as_bytes()
+            && came.as_str().as_bytes() <= last.as_bytes()
         {
-            return Err(AppendError::SeqNotRising { last: last.clone(), came: came.clone() });
+            return Err(AppendError::SeqNotRising { last: last.clone(), came: came.as_str().to_owned() });
         }
         if let Some(expected) = append.only_at
-            && expected != self.tail.next
+            && expected != self.tail.offset()
         {
             return Err(AppendError::NotAtTail { expected, tail: self.tail });
         }
         let added = append.payload.as_ref().map_or(0, Payload::len);
         let next = self.tail.next.advance(added).ok_or(AppendError::TooLong)?;
-        let tail = Tail { next, state: if append.close { State::Closed } else { State::Open } };
+        let state = if append.close { State::Closed } else { State::Open };
+        let tail = Tail { next, state, ..self.tail };
         let producer = append.producer.as_ref().map(|it| (it.id.clone(), it.at));
-        Ok(Ruling::Go(Step { tail, marks: Marks { seq: append.seq.clone(), producer } }))
+        Ok(Ruling::Go(Step {
+            tail,
+            marks: Marks { seq: append.seq.as_ref().map(|seq| seq.as_str().to_owned()), producer },
+        }))
     }
 
     /// On a closed stream only what closed it, or closing it again without data, is no error.

@@ -1,5 +1,6 @@
 //! Which streams exist: name to log, with creation that is safe to repeat and deletion that everybody notices.
 
+mod deleted;
 mod endings;
 mod fork;
 mod import;
@@ -10,19 +11,24 @@ mod list;
 mod lives;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod reused;
 
-pub use fork::{ForkError, ForkRequest};
+pub use fork::{ForkError, ForkPoint, ForkRequest};
 pub use import::Importing;
 pub use list::Wanted;
 
 use super::observer::{Observed, Observer};
-use super::{Log, Payload, StreamConfig, StreamName, lock};
+use super::{Log, Payload, PayloadError, StreamConfig, StreamLimits, StreamName, lock};
 use crate::clock::Wall;
 use crate::store::{Change, Commit, NewStream, Recovery, Store, StoreError, StreamId};
+use bytes::Bytes;
+use deleted::DeletedNames;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tailwater_protocol::headers::ContentKind;
 use tokio::sync::{Notify, oneshot};
 
 /// The outcome of a creation.
@@ -54,6 +60,9 @@ pub enum CreateError {
     /// A stream that must be new has the name of one that exists (409).
     #[error("a stream of this name exists; delete it first, or choose another name")]
     Taken,
+    /// While a stream was imported, another of its name was created and deleted (409).
+    #[error("another stream of this name was created and deleted in the meantime; import it again")]
+    Overtaken,
     /// No more streams are allowed (507).
     #[error("there are {limit} streams, which is the limit")]
     TooMany {
@@ -84,21 +93,22 @@ pub struct Streams {
     /// In the order of names, so that a page of a listing costs what it shows, not what there is.
     logs: Arc<RwLock<BTreeMap<StreamName, Arc<Log>>>>,
     turns: Arc<Turns>,
+    deleted: Arc<DeletedNames>,
     next_id: Arc<AtomicU64>,
-    streams_max: usize,
+    limits: StreamLimits,
     wall: Wall,
     observed: Observed,
 }
 
 impl Streams {
-    /// No streams yet, their bytes to rest in `store`; at most `streams_max`.
-    pub fn new(store: Arc<dyn Store>, streams_max: usize) -> Self {
-        Self::open(store, &mut Recovery::default(), streams_max)
+    /// No streams yet, their bytes to rest in `store`; within `limits`.
+    pub fn new(store: Arc<dyn Store>, limits: impl Into<StreamLimits>) -> Self {
+        Self::open(store, &mut Recovery::default(), limits)
     }
 
     /// The streams that `store` knew when it opened; see [`Streams::open_with`].
-    pub fn open(store: Arc<dyn Store>, recovery: &mut Recovery, streams_max: usize) -> Self {
-        Self::open_with(store, recovery, streams_max, Wall::system())
+    pub fn open(store: Arc<dyn Store>, recovery: &mut Recovery, limits: impl Into<StreamLimits>) -> Self {
+        Self::open_with(store, recovery, limits, Wall::system())
     }
 
     /// The streams that `store` knew when it opened.
@@ -107,9 +117,16 @@ impl Streams {
     /// was not imported to its end, is deleted for good.
     ///
     /// - `recovery`: the streams and the notes about them are taken out of it; other notes stay.
-    /// - `streams_max`: beyond it none is created; those that are there stay.
+    /// - `limits`: beyond them nothing is created or taken; what is there stays.
     /// - `wall`: the time of day.
-    pub fn open_with(store: Arc<dyn Store>, recovery: &mut Recovery, streams_max: usize, wall: Wall) -> Self {
+    pub fn open_with(
+        store: Arc<dyn Store>,
+        recovery: &mut Recovery,
+        limits: impl Into<StreamLimits>,
+        wall: Wall,
+    ) -> Self {
+        let limits = limits.into();
+        let deleted = Arc::new(DeletedNames::take(&mut recovery.notes, limits.deleted_names_max));
         let halves = import::take_halves(&mut recovery.notes);
         let mut known = std::mem::take(&mut recovery.streams);
         // A fork has a higher number than its source, so sources come first.
@@ -126,15 +143,16 @@ impl Streams {
                 Some(None) => tracing::error!(stream = %known.name, "the stream that it grew from is missing"),
                 None => {}
             }
-            let log = Log::open(known, source.flatten(), Arc::clone(&store), wall).observed_by(&observed);
+            let log = Log::open(known, source.flatten(), Arc::clone(&store), wall).kept_by(&observed, &limits);
             by_id.insert(id, Arc::new(log));
         }
         let streams = Self {
             store,
             logs: Arc::new(RwLock::new(by_id.into_values().map(|log| (log.name().clone(), log)).collect())),
             turns: Arc::default(),
+            deleted,
             next_id: Arc::new(AtomicU64::new(last_id.map_or(0, |last| last.0 + 1).max(first_id()))),
-            streams_max,
+            limits,
             wall,
             observed,
         };
@@ -156,6 +174,19 @@ impl Streams {
     /// Tells `observer` from now on whenever a stream was created, moved, closed or deleted; the first one stays.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
         self.observed.set(observer);
+    }
+
+    /// The first content of a stream that shall be created; `None` when `body` has no message.
+    ///
+    /// # Errors
+    /// All of [`PayloadError`] but [`PayloadError::Empty`] and [`PayloadError::EmptyArray`] (400).
+    pub async fn first_payload(&self, kind: ContentKind, body: Bytes) -> Result<Option<Payload>, PayloadError> {
+        Payload::first(Payload::read(kind, body, self.limits.append_messages_max).await)
+    }
+
+    /// How much there may be.
+    pub fn limits(&self) -> &StreamLimits {
+        &self.limits
     }
 
     /// The stream of this name, unless it was deleted or has ended by itself.
@@ -209,7 +240,8 @@ impl Streams {
         if let Some(log) = there {
             return same(log, &config, closed);
         }
-        let new = NewStream { name: name.clone(), config, first, closed, at: self.wall.now() };
+        let life = self.deleted.next_life(name);
+        let new = NewStream { name: name.clone(), life, config, first, closed, at: self.wall.now() };
         let created = self.found(turn, new, None)?.await.unwrap_or(Err(StoreError::NoStream));
         Ok(Created { log: created?, is_new: true })
     }
@@ -239,8 +271,8 @@ impl Streams {
         new: NewStream,
         source: Option<fork::Adopted>,
     ) -> Result<oneshot::Receiver<Result<Arc<Log>, StoreError>>, CreateError> {
-        if self.count() >= self.streams_max {
-            return Err(CreateError::TooMany { limit: self.streams_max });
+        if self.count() >= self.limits.streams_max {
+            return Err(CreateError::TooMany { limit: self.limits.streams_max });
         }
         let stream = self.new_id();
         let known = new.known_as(stream);
@@ -252,7 +284,7 @@ impl Streams {
                 let result = result.map(|()| {
                     let source = source.and_then(fork::Adopted::keep);
                     let log = Log::open(known, source, Arc::clone(&streams.store), streams.wall);
-                    let log = Arc::new(log.observed_by(&streams.observed));
+                    let log = Arc::new(log.kept_by(&streams.observed, &streams.limits));
                     streams.write().insert(log.name().clone(), Arc::clone(&log));
                     streams.observed.tell(log.name());
                     log

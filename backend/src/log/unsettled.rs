@@ -8,7 +8,7 @@ use crate::store::{Store, StoreError};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use std::sync::Arc;
-use tailwater_protocol::Offset;
+use tailwater_protocol::StreamOffset;
 use tailwater_protocol::headers::ContentKind;
 
 /// An empty stream whose changes are held back from now on.
@@ -26,7 +26,7 @@ fn data(text: &'static str) -> Append {
 }
 
 fn by_producer(seq: u64) -> Append {
-    let producer = Producer { id: ProducerId::new("p").unwrap(), at: Accepted { epoch: 0, seq } };
+    let producer = Producer { id: ProducerId::parse("producer-id", "p").unwrap(), at: Accepted { epoch: 0, seq } };
     Append { producer: Some(producer), ..data("x") }
 }
 
@@ -94,7 +94,7 @@ async fn a_close_that_failed_refuses_nobody() {
 
 #[tokio::test]
 async fn a_condition_on_the_tail_is_judged_by_what_became_of_the_append_before() {
-    let at_start = || Append { only_at: Some(Offset::ZERO), ..data("more") };
+    let at_start = || Append { only_at: Some(StreamOffset::default()), ..data("more") };
     let [_, second] = both(data("x"), at_start(), true).await;
     assert!(matches!(second, Err(AppendError::NotAtTail { tail, .. }) if tail.next.bytes() == 1), "{second:?}");
     let [_, second] = both(data("x"), at_start(), false).await;

@@ -69,14 +69,29 @@ pub enum Change {
     /// It was deleted while forks of it live: its name is still taken and its messages are still kept.
     Hide,
     /// It exists no more.
-    Delete,
+    Delete {
+        /// Notes that are kept or forgotten in the same commit; see [`Store::note`].
+        notes: Vec<Note>,
+    },
 }
+
+impl Change {
+    /// A deletion that leaves no note.
+    pub fn delete() -> Self {
+        Self::Delete { notes: Vec::new() }
+    }
+}
+
+/// A key, and what is kept under it or that nothing is any more.
+pub type Note = (String, Option<Bytes>);
 
 /// A stream to be made, with its first content, if any.
 #[derive(Debug)]
 pub struct NewStream {
     /// Its name.
     pub name: StreamName,
+    /// Which of the streams that its name has had it is, counted from 0.
+    pub life: u32,
     /// Its configuration. Its own messages begin at [`StreamConfig::begins`].
     pub config: StreamConfig,
     /// Its first content.
@@ -94,6 +109,7 @@ impl NewStream {
         Recovered {
             stream,
             name: self.name.clone(),
+            life: self.life,
             config: self.config.clone(),
             created: self.at,
             earliest: begins,
@@ -122,6 +138,8 @@ pub struct Recovered {
     pub stream: StreamId,
     /// Its name.
     pub name: StreamName,
+    /// Which of the streams that its name has had it is, counted from 0.
+    pub life: u32,
     /// Its configuration.
     pub config: StreamConfig,
     /// When it was created.

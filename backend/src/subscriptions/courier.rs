@@ -145,7 +145,7 @@ async fn receipt(mut answer: reqwest::Response) -> Receipt {
             Ok(Some(_)) | Err(_) => return Receipt::Taken,
         }
     }
-    match serde_json::from_slice(&body) {
+    match tailwater_protocol::document::read(&body) {
         Ok(Says { done: true }) => Receipt::Done,
         _ => Receipt::Taken,
     }

@@ -19,6 +19,9 @@ const LEASE_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
 /// The longest description, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 1024;
 
+/// The longest host name with a port, in bytes.
+const HOST_BYTES_MAX: usize = 261;
+
 /// What a client calls a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SubscriptionId(String);
@@ -47,6 +50,41 @@ impl fmt::Display for SubscriptionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// What a worker calls itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerName(String);
+
+impl WorkerName {
+    /// The longest, in bytes.
+    pub const BYTES_MAX: usize = 256;
+
+    /// The name that `text` spells: 1 to 256 bytes.
+    ///
+    /// # Errors
+    /// [`DefinitionError::Worker`] (400).
+    pub fn parse(text: &str) -> Result<Self, DefinitionError> {
+        let fits = (1..=Self::BYTES_MAX).contains(&text.len());
+        if fits { Ok(Self(text.to_owned())) } else { Err(DefinitionError::Worker(text.len())) }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The URL under which a request's `Host` header knows this server; it is kept with the subscription.
+///
+/// # Errors
+/// [`DefinitionError::Host`] when it is not a host and perhaps a port, in at most 261 bytes (400).
+pub fn base_url(host: &str) -> Result<String, DefinitionError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    if (1..=HOST_BYTES_MAX).contains(&host.len()) && host.bytes().all(is_plain) {
+        return Ok(format!("http://{host}"));
+    }
+    Err(DefinitionError::Host)
 }
 
 /// What a PUT asks for, as JSON; unknown fields are left aside, as extensions of the protocol may have them.
@@ -105,6 +143,12 @@ pub enum DefinitionError {
     /// Not an id.
     #[error("the subscription's id must be one path segment of 1 to 128 bytes without control characters")]
     Id,
+    /// A worker's name that is empty or too long.
+    #[error("`worker` has {0} bytes: expected 1 to {max}", max = WorkerName::BYTES_MAX)]
+    Worker(usize),
+    /// A `Host` header that callback URLs can't be made of.
+    #[error("the Host header must be a host and perhaps a port, in at most {HOST_BYTES_MAX} bytes")]
+    Host,
     /// Neither pattern nor streams.
     #[error("neither `pattern` nor `streams` is given: expected at least one of them")]
     NothingToFollow,

@@ -220,6 +220,7 @@ impl Shared {
         let tail = log.tail_now();
         (tail.state != StreamState::Deleted).then(|| Sight {
             stream: log.id(),
+            life: log.life(),
             begins: log.config().begins(),
             tail: tail.next,
         })
@@ -256,7 +257,7 @@ impl Shared {
 
 fn read_keys(document: &[u8]) -> Result<Keys, OpenError> {
     let fault = |reason: String| OpenError::Note { key: KEYS_NOTE.to_owned(), reason };
-    let kept: KeptKeys = serde_json::from_slice(document).map_err(|error| fault(error.to_string()))?;
+    let kept: KeptKeys = tailwater_protocol::document::read(document).map_err(|error| fault(error.to_string()))?;
     Keys::restore(kept).map_err(|error| fault(error.to_string()))
 }
 

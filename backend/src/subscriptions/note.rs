@@ -10,7 +10,7 @@ use crate::store::StreamId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tailwater_protocol::Offset;
+use tailwater_protocol::{Offset, document};
 
 /// The version that this server writes and reads.
 const VERSION: u32 = 1;
@@ -51,6 +51,8 @@ struct LinkNote {
     #[serde(default, skip_serializing_if = "is_false")]
     glob: bool,
     stream: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_first")]
+    life: u32,
     acked: u64,
 }
 
@@ -91,6 +93,7 @@ pub fn write(card: &Card, state: &State) -> Vec<u8> {
         explicit: link.explicit,
         glob: link.glob,
         stream: link.stream.map(|stream| stream.0),
+        life: link.life,
         acked: link.acked.bytes(),
     };
     let note = Note {
@@ -126,9 +129,9 @@ pub fn write(card: &Card, state: &State) -> Vec<u8> {
 ///
 /// # Errors
 /// [`NoteError`] when it is not one of this version.
-pub fn read(document: &[u8]) -> Result<(Card, State), NoteError> {
+pub fn read(bytes: &[u8]) -> Result<(Card, State), NoteError> {
     let fault = |error: &dyn std::fmt::Display| NoteError(error.to_string());
-    let note: Note = serde_json::from_slice(document).map_err(|error| fault(&error))?;
+    let note: Note = document::read(bytes).map_err(|error| fault(&error))?;
     if note.version != VERSION {
         return Err(NoteError(format!("it has version {}, this server reads {VERSION}", note.version)));
     }
@@ -152,8 +155,10 @@ pub fn read(document: &[u8]) -> Result<(Card, State), NoteError> {
     state.generation = note.generation;
     for (text, link) in note.links {
         let acked = Offset::new(link.acked).ok_or_else(|| NoteError(format!("{} is no offset", link.acked)))?;
-        let LinkNote { explicit, glob, stream, .. } = link;
-        state.links.insert(name(&text)?, Link { explicit, glob, stream: stream.map(StreamId), acked, tail: acked });
+        let LinkNote { explicit, glob, stream, life, .. } = link;
+        state
+            .links
+            .insert(name(&text)?, Link { explicit, glob, stream: stream.map(StreamId), life, acked, tail: acked });
     }
     state.wake = note.wake.map(|wake| restore(wake, &name)).transpose()?;
     state.retry = note.retry.map(|retry| Retry {
@@ -176,4 +181,9 @@ fn restore(wake: WakeNote, name: &dyn Fn(&str) -> Result<StreamName, NoteError>)
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_first(life: &u32) -> bool {
+    *life == 0
 }

@@ -3,7 +3,7 @@
 //! A request that was taken is carried out whether or not who asked is still there.
 
 use super::actor::{self, Command, Entry, Then};
-use super::definition::{Definition, DefinitionError, SubscriptionId};
+use super::definition::{Definition, DefinitionError, SubscriptionId, WorkerName};
 use super::note::{self, Card};
 use super::signing::KeyError;
 use super::state::{Fault, Moment, State, WakeKey, Way};
@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tailwater_protocol::Offset;
+use tailwater_protocol::StreamOffset;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
@@ -70,7 +70,7 @@ pub struct Report {
     /// Which wake.
     pub key: WakeKey,
     /// How far each stream was worked off.
-    pub acks: Vec<(StreamName, Offset)>,
+    pub acks: Vec<(StreamName, StreamOffset)>,
     /// Whether the wake is over.
     pub done: bool,
 }
@@ -206,11 +206,11 @@ impl Subscriptions {
     ///
     /// # Errors
     /// [`Refused::NotFound`], [`Refused::OtherWay`], [`Refused::Fault`], [`Refused::Store`].
-    pub async fn claim(&self, id: &SubscriptionId, worker: String) -> Result<ClaimView, Refused> {
+    pub async fn claim(&self, id: &SubscriptionId, worker: WorkerName) -> Result<ClaimView, Refused> {
         let entry = self.known_as(id, Way::PullWake)?;
         let lease_ttl_ms = entry.card.definition.lease_ttl_ms();
         let claimed = self.change(&entry, false, move |state, now| {
-            let key = state.claim(&worker, now, actor::wake_id())?;
+            let key = state.claim(worker.as_str(), now, actor::wake_id())?;
             Ok(move |state: &State| (key, state.streams().map(|info| WakeStreamView::new(&info)).collect()))
         });
         let (key, streams) = claimed.await?;

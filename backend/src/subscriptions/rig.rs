@@ -1,7 +1,7 @@
 //! What tests of subscriptions stand on: a store whose notes can be held back, a courier that asks the test, paused time.
 
 use super::courier::{Courier, Parcel, Posting, Receipt};
-use super::definition::{Asked, Definition, SubscriptionId};
+use super::definition::{Asked, Definition, SubscriptionId, WorkerName};
 use super::state::{WakeKey, Way};
 use super::wire::{ClaimView, SubscriptionView};
 use super::{Limits, Refused, Report, Subscriptions};
@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What becomes of notes.
@@ -192,6 +192,7 @@ impl Rig {
         let known = |log: &Arc<crate::log::Log>| Recovered {
             stream: log.id(),
             name: log.name().clone(),
+            life: log.life(),
             config: log.config().clone(),
             created: log.created(),
             earliest: log.earliest(),
@@ -250,12 +251,15 @@ impl Rig {
     }
 
     pub(super) async fn claim(&self, worker: &str) -> Result<ClaimView, Refused> {
-        self.subscriptions.claim(&id("pull"), worker.to_owned()).await
+        self.subscriptions.claim(&id("pull"), WorkerName::parse(worker)?).await
     }
 
     pub(super) async fn ack(&self, claim: &ClaimView, acks: &[(&str, u64)], done: bool) -> Result<bool, Refused> {
         let key = WakeKey { generation: claim.generation, wake_id: claim.wake_id.clone() };
-        let acks = acks.iter().map(|(stream, at)| (name(stream), Offset::new(*at).unwrap())).collect();
+        let acks = acks
+            .iter()
+            .map(|(stream, at)| (name(stream), StreamOffset { life: 0, position: Offset::new(*at).unwrap() }))
+            .collect();
         let report = Report { key, acks, done };
         self.subscriptions.report(&id("pull"), Way::PullWake, &claim.token, report).await
     }

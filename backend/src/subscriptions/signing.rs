@@ -20,6 +20,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use ring::{digest, hmac};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use tailwater_protocol::document;
 
 /// The system gives no randomness, or a kept key is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -140,7 +141,7 @@ impl Keys {
     pub fn open(&self, id: &SubscriptionId, token: &str) -> Option<WakeKey> {
         let (payload, tag) = token.split_once('.')?;
         hmac::verify(&self.sealing, payload.as_bytes(), &BASE64.decode(tag).ok()?).ok()?;
-        let claims: Claims = serde_json::from_slice(&BASE64.decode(payload).ok()?).ok()?;
+        let claims: Claims = document::read(&BASE64.decode(payload).ok()?).ok()?;
         (claims.sub == id.as_str()).then_some(WakeKey { generation: claims.r#gen, wake_id: claims.wake })
     }
 }

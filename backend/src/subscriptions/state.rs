@@ -22,7 +22,7 @@ pub use links::{Link, Sight, StreamInfo};
 use crate::log::StreamName;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tailwater_protocol::Offset;
+use tailwater_protocol::StreamOffset;
 
 /// The first pause after a failed attempt; each further failure doubles it.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -168,15 +168,23 @@ pub enum Fault {
     /// An ack for a stream that is not linked (409).
     #[error("the ack names `{0}`, which is not linked to this subscription")]
     NotLinked(String),
+    /// An ack at an offset of another stream of that name (409).
+    #[error("the ack of `{stream}` at {came} names an offset of another stream of that name, which was deleted")]
+    AckOfOtherLife {
+        /// Which stream.
+        stream: StreamName,
+        /// What came.
+        came: StreamOffset,
+    },
     /// An ack before what was acked already (409).
     #[error("the ack of `{stream}` at {came} goes back before {acked}, which was acked already")]
     AckGoesBack {
         /// Which stream.
         stream: StreamName,
         /// What came.
-        came: Offset,
+        came: StreamOffset,
         /// What was acked.
-        acked: Offset,
+        acked: StreamOffset,
     },
     /// An ack beyond the stream's end (409).
     #[error("the ack of `{stream}` at {came} lies beyond the stream's tail {tail}")]
@@ -184,9 +192,9 @@ pub enum Fault {
         /// Which stream.
         stream: StreamName,
         /// What came.
-        came: Offset,
+        came: StreamOffset,
         /// Where the stream ends.
-        tail: Offset,
+        tail: StreamOffset,
     },
     /// More streams than a subscription may have (507).
     #[error("the subscription would have {came} streams, the limit is {limit}")]
@@ -356,8 +364,14 @@ impl State {
     /// - `done`: the wake is over; otherwise the worker goes on and this is a sign of life.
     ///
     /// # Errors
-    /// [`Fault::Fenced`], [`Fault::NotLinked`], [`Fault::AckGoesBack`], [`Fault::AckBeyondTail`]; then no cursor moved.
-    pub fn ack(&mut self, key: &WakeKey, acks: &[(StreamName, Offset)], done: bool, now: Moment) -> Result<(), Fault> {
+    /// [`Fault::Fenced`], [`Fault::NotLinked`], [`Fault::AckOfOtherLife`], [`Fault::AckGoesBack`], [`Fault::AckBeyondTail`]; then no cursor moved.
+    pub fn ack(
+        &mut self,
+        key: &WakeKey,
+        acks: &[(StreamName, StreamOffset)],
+        done: bool,
+        now: Moment,
+    ) -> Result<(), Fault> {
         self.check(key, now)?;
         self.ack_all(acks)?;
         if done {

@@ -1,6 +1,7 @@
 //! Subscriptions at work, on paused time: who is woken when, and what outlives a restart.
 
 use super::courier::Receipt;
+use super::definition::WorkerName;
 use super::rig::{Mood, Rig, id, limits, name};
 use super::state::{Fault, WakeKey, Way};
 use super::wire::ClaimView;
@@ -203,7 +204,7 @@ async fn nothing_is_answered_or_told_before_it_is_kept() {
     assert_eq!(rig.call().await.key.generation, 1);
     *rig.store.mood.lock().unwrap() = Mood::Holds(VecDeque::new());
     let (subscriptions, pull) = (Arc::clone(&rig.subscriptions), id("pull"));
-    let claiming = tokio::spawn(async move { subscriptions.claim(&pull, "one".to_owned()).await });
+    let claiming = tokio::spawn(async move { subscriptions.claim(&pull, WorkerName::parse("one").unwrap()).await });
     tokio::time::sleep(seconds(1.0)).await;
     assert!(!claiming.is_finished());
     rig.store.keep_all();

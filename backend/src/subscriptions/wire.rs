@@ -147,7 +147,7 @@ impl LinkView {
         Self {
             path: info.path.to_string(),
             link_type: if info.explicit { "explicit" } else { "glob" },
-            acked_offset: info.acked.to_string(),
+            acked_offset: info.acked_offset().to_string(),
         }
     }
 }
@@ -155,7 +155,7 @@ impl LinkView {
 impl WakeStreamView {
     /// A stream of a wake.
     pub fn new(info: &StreamInfo) -> Self {
-        let (tail_offset, has_pending) = (info.tail.to_string(), info.has_pending());
+        let (tail_offset, has_pending) = (info.tail_offset().to_string(), info.has_pending());
         Self { link: LinkView::new(info), tail_offset, has_pending }
     }
 }

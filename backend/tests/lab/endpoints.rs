@@ -133,6 +133,26 @@ async fn without_the_lab_only_the_clock_answers() {
 }
 
 #[tokio::test]
+async fn the_lab_is_not_for_clients_behind_a_proxy() {
+    let public_url = Some("https://streams.example".to_owned());
+    let forwarded =
+        ["Forwarded: for=192.0.2.43", "Via: 1.1 p", "x-forwarded-for: 192.0.2.43", "X-Forwarded-Proto: https"];
+    for (lab, status) in [(false, 404), (true, 200)] {
+        let server = Server::start_with(Config { lab, ..Config::default() });
+        let mut client = Client::connect(server.address.port()).await;
+        for header in forwarded {
+            let asked = request("POST", "/v1/lab/sources", &format!("{header}\r\n"), r#"{"kind":"host"}"#);
+            let (came, body) = client.ask(&asked).await;
+            assert_eq!(came, status, "{header}: {body}");
+            assert_eq!(client.ask(&request("GET", "/v1/clock", &format!("{header}\r\n"), "")).await.0, 200);
+        }
+        let server = Server::start_with(Config { lab, public_url: public_url.clone(), ..Config::default() });
+        let mut client = Client::connect(server.address.port()).await;
+        assert_eq!(post(&mut client, "/v1/lab/sources", &json!({"kind": "host"})).await.0, status);
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_stops_takes_its_races_along() {
     let server = Server::start();
     let mut client = Client::connect(server.address.port()).await;

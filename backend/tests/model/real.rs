@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tailwater::log::{
-    Accepted, Append, AppendError, Appended, Batch, CreateError, Created, ForkError, ForkRequest, Log, Payload,
-    Producer, ProducerId, ReadError, StreamConfig, StreamName, Streams, Tail,
+    Accepted, Append, AppendError, Appended, Batch, CreateError, Created, ForkError, ForkPoint, ForkRequest, Log,
+    Payload, Producer, ProducerId, ReadError, StreamConfig, StreamName, StreamSeq, Streams, Tail,
 };
 use tailwater::store::{DiskOptions, DiskStore, MemoryStore, Store, SyncMode};
 use tailwater_protocol::Offset;
@@ -112,7 +112,7 @@ impl Real {
         let kind = self.find(source).map_or(ContentKind::Json, |log| log.config().kind());
         let request = ForkRequest {
             source: self.name(source),
-            at: Offset::new(at as u64),
+            at: Offset::new(at as u64).map(ForkPoint::Position),
             sub: 0,
             content_type: None,
             expiry: None,
@@ -203,12 +203,13 @@ fn created(outcome: Result<Created, CreateError>) -> String {
 
 async fn append(log: &Arc<Log>, sent: &Sent) -> String {
     let producer = sent.producer.map(|(id, (epoch, seq))| Producer {
-        id: ProducerId::new(&id.to_string()).unwrap(),
+        id: ProducerId::parse("producer-id", &id.to_string()).unwrap(),
         at: Accepted { epoch, seq },
     });
-    let only_at = sent.only_at.map(|away| log.tail_now().next.advance(away.into()).unwrap());
+    let only_at = sent.only_at.map(|away| log.offset(log.tail_now().next.advance(away.into()).unwrap()));
     let payload = sent.body.as_ref().map(|body| payload(body, log.config().kind()));
-    match log.append(Append { payload, close: sent.closes, seq: sent.seq.clone(), producer, only_at }).await {
+    let seq = sent.seq.as_ref().map(|seq| StreamSeq::parse("stream-seq", seq).unwrap());
+    match log.append(Append { payload, close: sent.closes, seq, producer, only_at }).await {
         Ok(Appended { tail, producer, is_new }) => {
             let word = if is_new { "new" } else { "again" };
             format!("{word} {:?} {}", producer.map(|at| (at.epoch, at.seq)), end(tail))

@@ -248,7 +248,10 @@ async fn what_a_webhook_answers_is_read_within_bounds_and_believed_only_when_it_
 
 #[tokio::test]
 async fn a_public_url_is_what_receivers_are_told() {
-    let server = Server::with(|config| config.public_url = Some("https://streams.example/sub".to_owned()));
+    let server = Server::with(|config| {
+        config.public_url = Some("https://streams.example/sub".to_owned());
+        config.webhook_allow_local = true;
+    });
     let mut receiver = Receiver::start().await;
     let created = server.hook(&receiver.url).await;
     let expected = "https://streams.example/sub/v1/stream/__ds/jwks.json";
@@ -285,6 +288,35 @@ async fn webhooks_to_this_machine_are_for_servers_on_loopback_or_with_a_flag() {
         }
     }
 }
+
+#[tokio::test]
+async fn webhooks_to_this_machine_are_not_for_clients_behind_a_proxy() {
+    let asked = json!({"type": "webhook", "pattern": "a/*", "webhook": {"url": "http://127.0.0.1:9/"}});
+    for allow in [false, true] {
+        let public = Server::with(|config| {
+            config.public_url = Some("https://streams.example".to_owned());
+            config.webhook_allow_local = allow;
+        });
+        let answer = public.ds(Method::PUT, "subscriptions/hook", asked.clone()).await;
+        assert_eq!(answer.status, if allow { 201 } else { 400 }, "{answer:?}");
+        let server = Server::with(|config| config.webhook_allow_local = allow);
+        for (number, (name, value)) in FORWARDED.into_iter().enumerate() {
+            let url = server.url(&format!("/v1/stream/__ds/subscriptions/{number}"));
+            let answer = server.send(server.http.put(url).header(name, value).body(asked.to_string())).await;
+            assert_eq!(answer.status, if allow { 201 } else { 400 }, "{name}: {answer:?}");
+        }
+    }
+}
+
+/// What proxies say about whom they ask for.
+const FORWARDED: [(&str, &str); 6] = [
+    ("forwarded", "for=192.0.2.43;proto=https"),
+    ("via", "1.1 proxy.example"),
+    ("x-forwarded-for", "192.0.2.43"),
+    ("x-forwarded-host", "streams.example"),
+    ("x-forwarded-proto", "https"),
+    ("X-Real-IP", "192.0.2.43"),
+];
 
 #[tokio::test]
 async fn subscriptions_outlive_a_restart_on_disk() {

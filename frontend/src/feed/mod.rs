@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tailwater_protocol::reader::FollowOptions;
 use tailwater_protocol::transport::fetch::{Follower, follow};
-use tailwater_protocol::{Offset, Technique, Token};
+use tailwater_protocol::{StreamOffset, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
 use crate::ask::Refusal;
@@ -491,7 +491,7 @@ impl Feed {
 ///
 /// A lab stream is followed from now on. A named one is shown from its beginning if that is near.
 fn beginning(source: &Source, tail: &Token) -> (Token, u64) {
-    let before = tail.as_str().parse::<Offset>().map_or(u64::MAX, Offset::bytes);
+    let before = tail.as_str().parse::<StreamOffset>().map_or(u64::MAX, |tail| tail.position.bytes());
     match source {
         Source::Host | Source::Generator => (tail.clone(), 0),
         Source::Named(_) if before <= SHORT_BYTES => (Token::beginning(), 0),

@@ -110,9 +110,10 @@ fn fault_class(fault: &Fault) -> Class {
         Fault::NothingPending => {
             Class::new(S::CONFLICT, "NO_PENDING_WORK", "#nothing-pending", "There is nothing to do")
         }
-        Fault::NotLinked(_) | Fault::AckGoesBack { .. } | Fault::AckBeyondTail { .. } => {
-            Class::new(S::CONFLICT, "INVALID_OFFSET", "#ack", "The ack does not fit")
-        }
+        Fault::NotLinked(_)
+        | Fault::AckOfOtherLife { .. }
+        | Fault::AckGoesBack { .. }
+        | Fault::AckBeyondTail { .. } => Class::new(S::CONFLICT, "INVALID_OFFSET", "#ack", "The ack does not fit"),
         Fault::TooManyStreams { .. } => Class::new(
             S::INSUFFICIENT_STORAGE,
             "TOO_MANY_STREAMS",

@@ -167,7 +167,7 @@ impl Encoding {
         let closed = batch.closed();
         let says = format.says_always || told.before != Some(told.now);
         let control = Control {
-            next: Token::from(batch.next),
+            next: Token::from(batch.next_offset()),
             cursor: (!closed && (format.says_always || told.before.is_none())).then_some(told.cursor),
             up_to_date: (says && (told.now || told.before == Some(true) && !format.says_always)).then_some(told.now),
             closed,

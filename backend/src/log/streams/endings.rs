@@ -1,6 +1,7 @@
 //! The end of streams: deleted, ended by themselves, or kept for their forks until the last of those goes.
 
 use super::{Streams, Turn};
+use crate::log::kin::Ending;
 use crate::log::retention::sweeps_between_looks;
 use crate::log::{Log, StreamName};
 use crate::store::{Change, Commit, StoreError};
@@ -40,12 +41,13 @@ impl Streams {
     /// Submits the end of a stream whose name the caller holds; it is done, whether anybody waits for that or not.
     pub(super) fn remove(&self, log: Arc<Log>, turn: Turn) -> oneshot::Receiver<Removed> {
         let (answer, removed) = oneshot::channel();
-        let Some(change) = log.kin.doom() else {
+        let Some(ending) = log.kin.doom() else {
             // Nobody else ends it while this turn lasts, except the collection of what is hidden.
             let _kept = answer.send((Ok(()), turn));
             return removed;
         };
-        let hides = matches!(change, Change::Hide);
+        let hides = ending == Ending::Hidden;
+        let change = if hides { Change::Hide } else { self.deletion(&log) };
         let streams = self.clone();
         let stream = log.id();
         self.store.commit(
@@ -69,6 +71,11 @@ impl Streams {
         removed
     }
 
+    /// The deletion of a stream, with what is remembered of its name.
+    fn deletion(&self, log: &Log) -> Change {
+        Change::Delete { notes: self.deleted.end_life(log.name(), log.life()) }
+    }
+
     /// A stream is gone from the store: its name is free, who holds it is told, and its source has a fork less.
     fn forget(&self, log: &Arc<Log>) {
         self.write().remove(log.name());
@@ -90,7 +97,7 @@ impl Streams {
         let streams = self.clone();
         let stream = log.id();
         self.store.commit(
-            Commit { stream, change: Change::Delete },
+            Commit { stream, change: self.deletion(&log) },
             Box::new(move |result| match result {
                 Ok(()) => streams.forget(&log),
                 Err(error) => {

@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
-use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Offset, StreamOffset};
 
 /// Bytes read at once to find the position after a number of JSON messages.
 const PAGE_BYTES: usize = 1 << 20;
@@ -20,7 +20,7 @@ pub struct ForkRequest {
     /// The stream that it grows from.
     pub source: StreamName,
     /// Where it leaves that stream; `None` is the source's tail.
-    pub at: Option<Offset>,
+    pub at: Option<ForkPoint>,
     /// How much it inherits beyond `at`: messages of a JSON stream, else bytes, at most to the end of one message.
     pub sub: u64,
     /// Its content type, which must be the source's.
@@ -35,6 +35,25 @@ pub struct ForkRequest {
     pub body: Bytes,
     /// Create it closed.
     pub closed: bool,
+}
+
+/// Where a fork leaves its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForkPoint {
+    /// At a position, in whichever stream has the source's name now.
+    Position(Offset),
+    /// At an offset that the source gave out.
+    Offset(StreamOffset),
+}
+
+impl ForkPoint {
+    /// The position in `source`.
+    fn position(self, source: &Log) -> Result<Offset, ReadError> {
+        match self {
+            Self::Position(position) => Ok(position),
+            Self::Offset(offset) => source.position(offset),
+        }
+    }
 }
 
 /// Why a stream can't grow from another.
@@ -58,9 +77,9 @@ pub enum ForkError {
     #[error("Stream-Fork-Offset {asked} lies beyond the source's tail {tail}")]
     BeyondTail {
         /// Where the fork was to leave.
-        asked: Offset,
+        asked: StreamOffset,
         /// Where the source ends.
-        tail: Offset,
+        tail: StreamOffset,
     },
     /// The sub-offset goes beyond what it may count (400).
     #[error("Stream-Fork-Sub-Offset {asked} is too large: {there} {unit} follow offset {at}")]
@@ -72,7 +91,7 @@ pub enum ForkError {
         /// How many there are.
         there: u64,
         /// Where they begin.
-        at: Offset,
+        at: StreamOffset,
     },
     /// The fork would descend from too many streams (409).
     #[error("the source descends from {limit} streams, one fork of another, which is the limit")]
@@ -154,14 +173,26 @@ impl Streams {
         let Some(adopted) = Adopted::by(self, &source) else {
             return Err(ForkError::NoSource(request.source).into());
         };
-        let leaving = leave(&source, request.at, request.sub).await?;
-        let first = first(config.kind(), &leaving.piece, request.body)?;
+        let at = request.at.map(|at| at.position(&source)).transpose().map_err(ForkError::from)?;
+        let leaving = leave(&source, at, request.sub).await?;
+        let first = self.first(config.kind(), &leaving.piece, request.body).await.map_err(ForkError::Payload)?;
         let fork =
             Fork { source: source.id(), source_name: request.source, at: leaving.at, sub: leaving.piece.len() as u64 };
         let config = StreamConfig { fork: Some(fork), ..config };
-        let new = NewStream { name: name.clone(), config, first, closed: request.closed, at: self.wall.now() };
+        let life = self.deleted.next_life(name);
+        let new = NewStream { name: name.clone(), life, config, first, closed: request.closed, at: self.wall.now() };
         let created = self.found(turn, new, Some(adopted))?.await.unwrap_or(Err(StoreError::NoStream));
         Ok(Created { log: created?, is_new: true })
+    }
+
+    /// A fork's own first content: the piece of a message that it inherits, and the request's body.
+    async fn first(&self, kind: ContentKind, piece: &Bytes, body: Bytes) -> Result<Option<Payload>, PayloadError> {
+        if piece.is_empty() {
+            return self.first_payload(kind, body).await;
+        }
+        let mut whole = BytesMut::from(&piece[..]);
+        whole.extend_from_slice(&body);
+        self.first_payload(kind, whole.freeze()).await
     }
 }
 
@@ -182,10 +213,14 @@ fn inherit(source: &StreamConfig, request: &ForkRequest) -> StreamConfig {
 /// source's tail has moved on since the first time.
 async fn same_fork(log: Arc<Log>, request: &ForkRequest) -> Result<Created, CreateError> {
     let config = inherit(log.source().map_or(log.config(), |source| source.config()), request);
+    let source = log.source().unwrap_or(&log);
+    let at = request.at.map(|at| at.position(source)).transpose().map_err(ForkError::from)?;
     let fork = match &log.config().fork {
-        Some(fork) if fork.source_name == request.source && leaves_at(&log, fork, request).await => Some(fork.clone()),
+        Some(fork) if fork.source_name == request.source && leaves_at(&log, fork, at, request.sub).await => {
+            Some(fork.clone())
+        }
         other => {
-            let (source_name, at) = (request.source.clone(), request.at.unwrap_or_default());
+            let (source_name, at) = (request.source.clone(), at.unwrap_or_default());
             // Its number is not looked at: what differs is the name or the position.
             let source = other.as_ref().map_or(log.id(), |fork| fork.source);
             Some(Fork { source, source_name, at, sub: request.sub })
@@ -195,13 +230,13 @@ async fn same_fork(log: Arc<Log>, request: &ForkRequest) -> Result<Created, Crea
     same(log, &StreamConfig { fork, ..config }, closed)
 }
 
-/// Whether `fork` left its source where `request` says, whichever way it is said.
-async fn leaves_at(log: &Arc<Log>, fork: &Fork, request: &ForkRequest) -> bool {
-    let Some(at) = request.at else { return request.sub == 0 };
-    if log.kind() == ContentKind::Json && request.sub > 0 {
-        return leave(log, Some(at), request.sub).await.is_ok_and(|leaving| leaving.at == fork.at);
+/// Whether `fork` left its source `sub` beyond `at`, whichever way it is said.
+async fn leaves_at(log: &Arc<Log>, fork: &Fork, at: Option<Offset>, sub: u64) -> bool {
+    let Some(at) = at else { return sub == 0 };
+    if log.kind() == ContentKind::Json && sub > 0 {
+        return leave(log, Some(at), sub).await.is_ok_and(|leaving| leaving.at == fork.at);
     }
-    at.bytes().checked_add(request.sub) == fork.at.bytes().checked_add(fork.sub)
+    at.bytes().checked_add(sub) == fork.at.bytes().checked_add(fork.sub)
 }
 
 /// Where a fork leaves `source`: `sub` messages (JSON) or bytes behind `at`.
@@ -209,11 +244,11 @@ async fn leave(source: &Log, at: Option<Offset>, sub: u64) -> Result<Leaving, Fo
     let tail = source.tail_now().next;
     let at = at.unwrap_or(tail);
     if at > tail {
-        return Err(ForkError::BeyondTail { asked: at, tail });
+        return Err(ForkError::BeyondTail { asked: source.offset(at), tail: source.offset(tail) });
     }
     let is_json = source.config().kind() == ContentKind::Json;
     let unit = if is_json { "messages" } else { "bytes of one message" };
-    let beyond = |there: u64| ForkError::SubBeyond { asked: sub, unit, there, at };
+    let beyond = |there: u64| ForkError::SubBeyond { asked: sub, unit, there, at: source.offset(at) };
     if is_json && sub > 0 {
         return walk(source, at, tail, sub).await?.map_err(beyond).map(|at| Leaving { at, piece: Bytes::new() });
     }
@@ -251,20 +286,4 @@ fn lengths(page: &[u8]) -> Result<Vec<usize>, ReadError> {
     let messages: Result<Vec<&RawValue>, _> = serde_json::from_slice(&array);
     let damaged = |error: serde_json::Error| ReadError::Store(StoreError::Damaged(error.to_string()));
     messages.map(|all| all.iter().map(|message| message.get().len() + 1).collect()).map_err(damaged)
-}
-
-/// A fork's own first content: the piece of a message that it inherits, and the request's body.
-fn first(kind: ContentKind, piece: &Bytes, body: Bytes) -> Result<Option<Payload>, ForkError> {
-    let whole = if piece.is_empty() {
-        body
-    } else {
-        let mut whole = BytesMut::from(&piece[..]);
-        whole.extend_from_slice(&body);
-        whole.freeze()
-    };
-    match Payload::parse(kind, whole) {
-        Ok(first) => Ok(Some(first)),
-        Err(PayloadError::Empty | PayloadError::EmptyArray) => Ok(None),
-        Err(error @ PayloadError::NotJson(_)) => Err(ForkError::Payload(error)),
-    }
 }

@@ -19,7 +19,7 @@ pub struct Importing<'a> {
 }
 
 impl Streams {
-    /// Begins a stream of this name that nobody sees before [`Importing::appear`].
+    /// Begins a stream of this name, with the name's next life, that nobody sees before [`Importing::appear`].
     ///
     /// # Errors
     /// All of [`CreateError`], with [`CreateError::Taken`] when the name is.
@@ -28,12 +28,13 @@ impl Streams {
         let id = self.new_id();
         // First the note: what a crash leaves half is recognised by it.
         self.note(id, Some(Bytes::new())).await?;
-        let new = NewStream { name: name.clone(), config, first: None, closed: false, at: self.wall.now() };
+        let life = self.deleted.next_life(name);
+        let new = NewStream { name: name.clone(), life, config, first: None, closed: false, at: self.wall.now() };
         let known = new.known_as(id);
         let (done, outcome) = oneshot::channel();
         let commit = Commit { stream: id, change: Change::Create(Box::new(new)) };
         self.store.commit(commit, answer(done));
-        let log = Log::open(known, None, Arc::clone(&self.store), self.wall).observed_by(&self.observed);
+        let log = Log::open(known, None, Arc::clone(&self.store), self.wall).kept_by(&self.observed, &self.limits);
         let log = Arc::new(log);
         // From here on dropping it deletes it, whether the store has it yet or not.
         let importing = Importing { streams: self, log, has_appeared: false };
@@ -47,8 +48,8 @@ impl Streams {
             Some(_) => return Err(CreateError::Taken),
             None => {}
         }
-        if self.count() >= self.streams_max {
-            return Err(CreateError::TooMany { limit: self.streams_max });
+        if self.count() >= self.limits.streams_max {
+            return Err(CreateError::TooMany { limit: self.limits.streams_max });
         }
         Ok(())
     }
@@ -69,11 +70,14 @@ impl Importing<'_> {
     /// Shows the stream to everybody.
     ///
     /// # Errors
-    /// [`CreateError::Taken`] when another stream of the name was quicker; all others of [`CreateError`]. Then it is deleted.
+    /// [`CreateError::Taken`] when another stream of the name was quicker, [`CreateError::Overtaken`] when it is gone again; all others of [`CreateError`]. Then it is deleted.
     pub async fn appear(mut self) -> Result<Arc<Log>, CreateError> {
         let name = self.log.name().clone();
         let (_turn, _) = self.streams.vacate(self.streams.turn(&name).await).await?;
         self.streams.has_room_for(&name)?;
+        if self.streams.deleted.next_life(&name) != self.log.life() {
+            return Err(CreateError::Overtaken);
+        }
         self.streams.note(self.log.id(), None).await?;
         let mut logs = self.streams.logs.write().unwrap_or_else(PoisonError::into_inner);
         logs.insert(name, Arc::clone(&self.log));
@@ -113,7 +117,7 @@ pub(super) fn forget(store: &Arc<dyn Store>, id: StreamId) {
         Ok(()) | Err(StoreError::NoStream) => notes.note(&key(id), None, Box::new(|_| {})),
         Err(error) => tracing::warn!("what is left of import {} goes at the next start: {error}", id.0),
     };
-    store.commit(Commit { stream: id, change: Change::Delete }, Box::new(forget));
+    store.commit(Commit { stream: id, change: Change::delete() }, Box::new(forget));
 }
 
 /// Tells who waits what became of a change.

@@ -1,6 +1,6 @@
 //! With a store that takes its time: what was submitted is done, though nobody waits, and keeps its name busy until then.
 
-use super::{Absent, CreateError, Created, ForkError, ForkRequest, Streams};
+use super::{Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Streams};
 use crate::log::held::HeldStore;
 use crate::log::{Append, Log, Payload, Start, StreamConfig, StreamName};
 use crate::store::{Store, StoreError};
@@ -154,7 +154,8 @@ async fn a_source_deleted_while_a_fork_is_being_made_is_kept_for_it_and_goes_whe
 async fn a_request_that_leaves_before_its_fork_is_submitted_leaves_no_trace_at_the_source() {
     let (store, streams) = streams();
     make(&streams, "it").await.unwrap();
-    let refused = ForkRequest { sub: 5, at: Some(tailwater_protocol::Offset::ZERO), ..fork_of("it") };
+    let refused =
+        ForkRequest { sub: 5, at: Some(ForkPoint::Position(tailwater_protocol::Offset::ZERO)), ..fork_of("it") };
     assert!(matches!(
         streams.fork(&name("fork"), refused).await.unwrap_err(),
         CreateError::Fork(ForkError::SubBeyond { asked: 5, there: 4, .. })

@@ -1,6 +1,6 @@
 //! On a clock that the tests drive: when streams and messages end, who puts that off, and what an opening makes of it.
 
-use super::{Absent, CreateError, ForkRequest, Streams};
+use super::{Absent, CreateError, ForkPoint, ForkRequest, Streams};
 use crate::clock::Wall;
 use crate::log::{
     Append, AppendError, Expiry, Fork, Log, Payload, ReadError, ReaderGuard, Start, StreamConfig, StreamName,
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tailwater_protocol::headers::ContentKind;
-use tailwater_protocol::{Offset, Technique};
+use tailwater_protocol::{Offset, StreamOffset, Technique};
 use tokio::sync::watch;
 use tokio::time::advance;
 
@@ -19,6 +19,11 @@ const MS: Duration = Duration::from_millis(1);
 
 fn name(text: &str) -> StreamName {
     StreamName::parse(text).unwrap()
+}
+
+/// A position of a stream whose name had none before.
+fn first_life(bytes: u64) -> StreamOffset {
+    StreamOffset { life: 0, position: at(bytes) }
 }
 
 fn at(bytes: u64) -> Offset {
@@ -230,7 +235,10 @@ async fn messages_beyond_their_age_are_gone_and_the_others_stay() {
     pass(3_900 * MS).await;
     assert_eq!(text(&log).await, "first second ");
     pass(1_300 * MS).await;
-    assert_eq!(log.read(Offset::ZERO, 99).await.unwrap_err(), ReadError::Gone { asked: at(0), earliest: at(6) });
+    assert_eq!(
+        log.read(Offset::ZERO, 99).await.unwrap_err(),
+        ReadError::Gone { asked: first_life(0), earliest: first_life(6) }
+    );
     assert_eq!(text(&log).await, "second ");
     pass(10 * SECOND).await;
     assert_eq!(log.earliest(), at(13));
@@ -252,8 +260,11 @@ async fn a_source_keeps_everything_while_forks_live_and_lets_go_afterwards() {
     streams.delete(&name("fork")).await.unwrap();
     pass(1_200 * MS).await;
     assert_eq!(text(&source).await, "new");
-    let gone = streams.fork(&name("late"), ForkRequest { at: Some(at(0)), ..fork_of("source") }).await.unwrap_err();
-    let expected = ReadError::Gone { asked: at(0), earliest: at(4) };
+    let gone = streams
+        .fork(&name("late"), ForkRequest { at: Some(ForkPoint::Position(at(0))), ..fork_of("source") })
+        .await
+        .unwrap_err();
+    let expected = ReadError::Gone { asked: first_life(0), earliest: first_life(4) };
     assert_eq!(gone, CreateError::Fork(super::ForkError::Position(expected)));
 }
 
@@ -297,6 +308,7 @@ fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recove
     Recovered {
         stream: StreamId(id),
         name: name(it),
+        life: 0,
         earliest: config.begins(),
         config,
         created: SystemTime::UNIX_EPOCH,
@@ -312,6 +324,7 @@ fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recove
 async fn fill(store: &Arc<MemoryStore>, known: &Recovered) {
     let new = NewStream {
         name: known.name.clone(),
+        life: known.life,
         config: known.config.clone(),
         first: None,
         closed: false,

@@ -1,6 +1,6 @@
 //! Random histories of forks, appends, deletions and reads, held against a model that copies.
 
-use super::{Absent, CreateError, ForkError, ForkRequest, Streams};
+use super::{Absent, CreateError, ForkError, ForkPoint, ForkRequest, Streams};
 use crate::log::{Append, Log, Payload, ReadError, StreamConfig, StreamName};
 use crate::store::{DiskOptions, DiskStore, MemoryStore, Recovery, Store, SyncMode};
 use bytes::Bytes;
@@ -191,7 +191,7 @@ impl History {
         let (body, own) = if self.rng.random_bool(0.3) { self.messages() } else { (Bytes::new(), Vec::new()) };
         let request = ForkRequest {
             source: Self::name(&from),
-            at: Offset::new(at),
+            at: Offset::new(at).map(ForkPoint::Position),
             sub,
             content_type: None,
             expiry: None,

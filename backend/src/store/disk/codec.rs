@@ -49,6 +49,8 @@ pub(super) enum Fact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stream {
     pub(super) name: StreamName,
+    /// Which of the streams that its name has had.
+    pub(super) life: u32,
     pub(super) config: StreamConfig,
     pub(super) created: SystemTime,
 }
@@ -107,7 +109,7 @@ pub(super) fn read_fact_key(key: &[u8]) -> Result<(StreamId, Fact), Damage> {
         1 => Fact::State,
         2 => Fact::Seq,
         3 => {
-            let id = std::str::from_utf8(input.0).ok().and_then(ProducerId::new);
+            let id = std::str::from_utf8(input.0).ok().and_then(ProducerId::kept);
             input.0 = &[];
             Fact::Producer(id.ok_or(Damage("a producer's key has no name"))?)
         }
@@ -211,8 +213,8 @@ impl Stream {
                 put_duration(out, after);
             }
             Some(Expiry::At(time)) => {
-                out.push(2);
-                put_time(out, time);
+                out.push(3);
+                put_number(out, millis(time));
             }
         }
         put_option(out, config.keep_bytes.as_ref(), |out, bytes| put_number(out, *bytes));
@@ -223,6 +225,10 @@ impl Stream {
             put_number(out, fork.at.bytes());
             put_number(out, fork.sub);
         });
+        // Not there for the first, as it was before there were others.
+        if self.life > 0 {
+            put_number(out, u64::from(self.life));
+        }
     }
 
     pub(super) fn read(body: &[u8]) -> Result<Self, Damage> {
@@ -233,7 +239,9 @@ impl Stream {
         let expiry = match input.byte()? {
             0 => None,
             1 => Some(Expiry::Idle(input.duration()?)),
+            // As it was written once: a time in nanoseconds, which ends in 2554.
             2 => Some(Expiry::At(input.time()?)),
+            3 => Some(Expiry::At(input.millis()?)),
             _ => return Err(Damage("an unknown kind of expiry")),
         };
         let keep_bytes = input.option(Input::number)?;
@@ -242,8 +250,10 @@ impl Stream {
             let source = StreamId(input.number()?);
             Ok(Fork { source, source_name: input.name()?, at: input.offset()?, sub: input.number()? })
         })?;
+        let life = if input.0.is_empty() { 0 } else { input.number()? };
+        let life = u32::try_from(life).map_err(|_| Damage("a life is impossible"))?;
         input.end()?;
-        Ok(Self { name, config: StreamConfig { content_type, expiry, keep_bytes, keep_age, fork }, created })
+        Ok(Self { name, life, config: StreamConfig { content_type, expiry, keep_bytes, keep_age, fork }, created })
     }
 }
 
@@ -268,7 +278,7 @@ impl State {
         let mut input = Input(body);
         let closed = input.option(|input| {
             input.option(|input| {
-                let id = ProducerId::new(input.text()?).ok_or(Damage("a producer without a name"))?;
+                let id = ProducerId::kept(input.text()?).ok_or(Damage("a producer without a name"))?;
                 Ok((id, input.accepted()?))
             })
         })?;
@@ -319,6 +329,12 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 /// Nanoseconds since 1970, which reaches to 2554.
 fn put_time(out: &mut Vec<u8>, time: SystemTime) {
     out.extend_from_slice(&nanos(time).to_le_bytes());
+}
+
+/// Milliseconds since 1970.
+fn millis(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn put_duration(out: &mut Vec<u8>, duration: Duration) {
@@ -393,6 +409,11 @@ impl<'a> Input<'a> {
         UNIX_EPOCH.checked_add(Duration::from_nanos(nanos)).ok_or(Damage("a time is impossible"))
     }
 
+    fn millis(&mut self) -> Result<SystemTime, Damage> {
+        let ms = self.number()?;
+        UNIX_EPOCH.checked_add(Duration::from_millis(ms)).ok_or(Damage("a date is impossible"))
+    }
+
     fn duration(&mut self) -> Result<Duration, Damage> {
         let seconds = self.number()?;
         let nanos = u32::try_from(self.number()?).ok().filter(|nanos| *nanos < 1_000_000_000);
@@ -421,79 +442,4 @@ impl<'a> Input<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log::Payload;
-    use tailwater_protocol::headers::ContentKind;
-
-    fn records(bodies: &[&'static str]) -> Vec<Record> {
-        let mut at = Offset::new(77).unwrap();
-        let record = |(number, body): (u64, &&'static str)| {
-            let payload = Payload::parse(ContentKind::Json, Bytes::from_static(body.as_bytes())).unwrap();
-            let time = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789 - number);
-            let begins = at;
-            at = at.advance(payload.len()).unwrap();
-            Record { at: begins, time, payload }
-        };
-        (0..).zip(bodies).map(record).collect()
-    }
-
-    #[test]
-    fn appends_come_back_as_they_were_and_any_flipped_bit_is_damage() {
-        for bodies in [&["1"][..], &["[1,22,333]"], &["[\"x\"]"], &["1", "[22,3]", "4"]] {
-            let were = records(bodies);
-            let key = data_key(StreamId(5), were[0].at);
-            let value = seal_records(&key, &were);
-            let are = open_records(&key, &Bytes::from(value.clone())).unwrap();
-            let pages: Vec<_> = were.into_iter().map(Page::of).collect();
-            assert_eq!(Some(&are), Page::join(pages.iter()).as_ref(), "{bodies:?}");
-            for bit in 0..value.len() * 8 {
-                let mut flipped = value.clone();
-                flipped[bit / 8] ^= 1 << (bit % 8);
-                assert!(open_records(&key, &Bytes::from(flipped)).is_err(), "{bodies:?}, bit {bit}");
-            }
-            assert!(open_records(&data_key(StreamId(6), are.at), &Bytes::from(value)).is_err(), "{bodies:?} elsewhere");
-        }
-    }
-
-    #[test]
-    fn streams_and_states_come_back_as_they_were() {
-        let name = |text| StreamName::parse(text).unwrap();
-        let offset = |bytes| Offset::new(bytes).unwrap();
-        let fork = Fork { source: StreamId(9), source_name: name("a"), at: offset(300), sub: 4 };
-        for config in [
-            StreamConfig::new("application/json; charset=utf-8"),
-            StreamConfig { expiry: Some(Expiry::Idle(Duration::from_millis(1500))), ..StreamConfig::new("") },
-            StreamConfig { expiry: Some(Expiry::At(UNIX_EPOCH + Duration::from_secs(9))), ..StreamConfig::new("x") },
-            StreamConfig { keep_bytes: Some(u64::MAX), keep_age: Some(Duration::MAX), ..StreamConfig::new("x") },
-            StreamConfig { fork: Some(fork), ..StreamConfig::new("x") },
-        ] {
-            let was = Stream { name: name("a/b c/ö"), config, created: UNIX_EPOCH };
-            let mut out = Vec::new();
-            was.put(&mut out);
-            assert_eq!(Stream::read(&out), Ok(was));
-        }
-        let by = (ProducerId::new("p").unwrap(), Accepted { epoch: (1 << 53) - 1, seq: 3 });
-        for closed in [None, Some(None), Some(Some(by))] {
-            let was = State { closed, hidden: true, earliest: offset(128) };
-            let mut out = Vec::new();
-            was.put(&mut out);
-            assert_eq!(State::read(&out), Ok(was));
-        }
-    }
-
-    #[test]
-    fn keys_come_back_and_sort_by_stream_and_position() {
-        let offset = |bytes| Offset::new(bytes).unwrap();
-        let key = data_key(StreamId(1), offset(256));
-        assert_eq!(read_data_key(&key), Ok((StreamId(1), offset(256))));
-        assert!(data_key(StreamId(1), offset(255)) < key && key < data_key(StreamId(2), Offset::ZERO));
-        let producer = Fact::Producer(ProducerId::new("p/1").unwrap());
-        for fact in [Fact::Stream, Fact::State, Fact::Seq, producer, Fact::Swept, Fact::Gone] {
-            assert_eq!(read_fact_key(&fact_key(StreamId(3), &fact)), Ok((StreamId(3), fact)));
-        }
-        for wrong in [&[][..], &[0; 8], &[0, 0, 0, 0, 0, 0, 0, 1, 3], &[0, 0, 0, 0, 0, 0, 0, 1, 9]] {
-            assert!(read_fact_key(wrong).is_err(), "{wrong:?}");
-        }
-    }
-}
+mod tests;

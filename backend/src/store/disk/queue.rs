@@ -141,7 +141,7 @@ impl Wanted {
             Self::Change(Commit { change, .. }) => match change {
                 Change::Append { payload, .. } => payload.as_ref(),
                 Change::Create(new) => new.first.as_ref(),
-                Change::Trim { .. } | Change::Hide | Change::Delete => None,
+                Change::Trim { .. } | Change::Hide | Change::Delete { .. } => None,
             }
             .map_or(0, crate::log::Payload::memory_bytes),
             Self::Note(key, value) => key.len() + value.as_ref().map_or(0, Bytes::len),

@@ -93,6 +93,7 @@ impl Found {
         self.recovery.streams.push(Recovered {
             stream,
             name: made.name,
+            life: made.life,
             config: made.config,
             created: made.created,
             earliest,

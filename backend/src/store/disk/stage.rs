@@ -87,22 +87,28 @@ impl<'a> Stage<'a> {
                 touched.is_state_changed = true;
                 Ok(())
             }
-            Change::Delete => {
+            Change::Delete { notes } => {
                 touch(&mut self.touched, self.streams, stream)?.is_deleted = true;
                 for fact in [Fact::Stream, Fact::State, Fact::Seq] {
                     self.facts.insert(codec::fact_key(stream, &fact), None);
                 }
                 self.put_fact(stream, &Fact::Gone, |_| {});
-                Ok(())
+                // A deletion gives room back, so what it notes needs none.
+                notes.into_iter().try_for_each(|(key, value)| self.put_note(key, value.as_ref(), false))
             }
         }
     }
 
     /// Keeps or forgets a note; one that is refused changes nothing.
     pub(super) fn note(&mut self, key: String, value: Option<&Bytes>) -> Result<(), StoreError> {
+        self.put_note(key, value, true)
+    }
+
+    fn put_note(&mut self, key: String, value: Option<&Bytes>, needs_room: bool) -> Result<(), StoreError> {
         check_key("note's name", key.as_bytes())?;
         check_value("note", value.map_or(0, Bytes::len))?;
-        self.note_sizes.admit(&key, value.map(Bytes::len), |needed| self.room.take(needed))?;
+        let take = |needed| if needs_room { self.room.take(needed) } else { Ok(()) };
+        self.note_sizes.admit(&key, value.map(Bytes::len), take)?;
         let value = value.map(|value| codec::seal(Space::Notes, key.as_bytes(), |out| out.extend_from_slice(value)));
         self.notes.insert(key, value);
         Ok(())
@@ -132,7 +138,7 @@ impl<'a> Stage<'a> {
             touched.close(&Marks::default());
         }
         self.touched.insert(id, touched);
-        let made = codec::Stream { name: new.name, config: new.config, created: new.at };
+        let made = codec::Stream { name: new.name, life: new.life, config: new.config, created: new.at };
         self.put_fact(id, &Fact::Stream, |out| made.put(out));
         Ok(())
     }

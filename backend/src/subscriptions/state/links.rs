@@ -3,7 +3,7 @@
 use super::{Fault, State};
 use crate::log::StreamName;
 use crate::store::StreamId;
-use tailwater_protocol::Offset;
+use tailwater_protocol::{Offset, StreamOffset};
 
 /// One stream of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Link {
     pub glob: bool,
     /// Which stream of that name it is; `None` while there is none.
     pub stream: Option<StreamId>,
+    /// Which of the streams that the name has had it is.
+    pub life: u32,
     /// Everything before it was worked off.
     pub acked: Offset,
     /// Where the stream ends, as far as is known.
@@ -25,6 +27,8 @@ pub struct Link {
 pub struct Sight {
     /// Its number.
     pub stream: StreamId,
+    /// Which of the streams that its name has had it is.
+    pub life: u32,
     /// The position before its own first message.
     pub begins: Offset,
     /// The position after its last message.
@@ -40,6 +44,8 @@ pub struct StreamInfo {
     pub explicit: bool,
     /// Which stream of that name it is.
     pub stream: Option<StreamId>,
+    /// Which of the streams that the name has had it is.
+    pub life: u32,
     /// Everything before it was worked off.
     pub acked: Offset,
     /// Where it ends.
@@ -51,6 +57,16 @@ impl StreamInfo {
     pub fn has_pending(&self) -> bool {
         self.tail > self.acked
     }
+
+    /// How far it was worked off, as clients hold it.
+    pub fn acked_offset(&self) -> StreamOffset {
+        StreamOffset { life: self.life, position: self.acked }
+    }
+
+    /// Where it ends, as clients hold it.
+    pub fn tail_offset(&self) -> StreamOffset {
+        StreamOffset { life: self.life, position: self.tail }
+    }
 }
 
 impl State {
@@ -60,6 +76,7 @@ impl State {
             path: path.clone(),
             explicit: link.explicit,
             stream: link.stream,
+            life: link.life,
             acked: link.acked,
             tail: link.tail,
         })
@@ -99,6 +116,7 @@ impl State {
                 link.glob |= matches;
                 if link.stream == Some(sight.stream) {
                     link.tail = sight.tail;
+                    link.life = sight.life;
                     // Only a store that promised less than it was asked for lets a stream end before what was acked.
                     link.acked = link.acked.min(sight.tail);
                 } else {
@@ -144,19 +162,23 @@ impl State {
     }
 
     /// Moves all cursors or, when one of them can't move there, none.
-    pub(super) fn ack_all(&mut self, acks: &[(StreamName, Offset)]) -> Result<(), Fault> {
+    pub(super) fn ack_all(&mut self, acks: &[(StreamName, StreamOffset)]) -> Result<(), Fault> {
         for (stream, came) in acks {
             let link = self.links.get(stream).ok_or_else(|| Fault::NotLinked(stream.to_string()))?;
-            if *came < link.acked {
-                return Err(Fault::AckGoesBack { stream: stream.clone(), came: *came, acked: link.acked });
+            let (stream, came) = (stream.clone(), *came);
+            if came.life != link.life {
+                return Err(Fault::AckOfOtherLife { stream, came });
             }
-            if *came > link.tail {
-                return Err(Fault::AckBeyondTail { stream: stream.clone(), came: *came, tail: link.tail });
+            if came.position < link.acked {
+                return Err(Fault::AckGoesBack { stream, came, acked: link.offset(link.acked) });
+            }
+            if came.position > link.tail {
+                return Err(Fault::AckBeyondTail { stream, came, tail: link.offset(link.tail) });
             }
         }
         for (stream, came) in acks {
             if let Some(link) = self.links.get_mut(stream) {
-                link.acked = link.acked.max(*came);
+                link.acked = link.acked.max(came.position);
             }
         }
         Ok(())
@@ -175,12 +197,17 @@ impl State {
 impl Link {
     /// A stream of which nothing was worked off.
     fn new(sight: Sight) -> Self {
-        let (begins, tail) = (sight.begins, sight.tail);
-        Self { explicit: false, glob: false, stream: Some(sight.stream), acked: begins, tail }
+        let Sight { stream, life, begins, tail } = sight;
+        Self { explicit: false, glob: false, stream: Some(stream), life, acked: begins, tail }
+    }
+
+    /// A position as clients hold it.
+    fn offset(self, position: Offset) -> StreamOffset {
+        StreamOffset { life: self.life, position }
     }
 
     /// A name without a stream.
     fn absent() -> Self {
-        Self { explicit: false, glob: false, stream: None, acked: Offset::ZERO, tail: Offset::ZERO }
+        Self { explicit: false, glob: false, stream: None, life: 0, acked: Offset::ZERO, tail: Offset::ZERO }
     }
 }

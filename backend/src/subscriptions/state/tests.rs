@@ -6,6 +6,7 @@ use crate::subscriptions::definition::{Asked, Definition};
 use crate::subscriptions::note::{self, Card};
 use proptest::prelude::*;
 use std::collections::HashSet;
+use tailwater_protocol::Offset;
 
 const LEASE: Duration = Duration::from_secs(10);
 const T0: Moment = Moment(1_000_000);
@@ -19,8 +20,13 @@ fn at(bytes: u64) -> Offset {
     Offset::new(bytes).unwrap()
 }
 
+/// An offset of a stream whose name had none before.
+fn given(bytes: u64) -> StreamOffset {
+    StreamOffset { life: 0, position: at(bytes) }
+}
+
 fn sight(stream: u64, tail: u64) -> Option<Sight> {
-    Some(Sight { stream: StreamId(stream), begins: Offset::ZERO, tail: at(tail) })
+    Some(Sight { stream: StreamId(stream), life: 0, begins: Offset::ZERO, tail: at(tail) })
 }
 
 fn later(ms: u64) -> Moment {
@@ -36,6 +42,22 @@ fn pending(way: Way, tail: u64) -> State {
 
 fn failed(jitter_permille: i32) -> Outcome {
     Outcome::Failed { reason: "it is down".to_owned(), jitter_permille }
+}
+
+#[test]
+fn an_ack_of_another_life_is_refused_and_moves_nothing() {
+    let mut state = State::new(Way::PullWake, LEASE);
+    let successor = Sight { stream: StreamId(2), life: 1, begins: Offset::ZERO, tail: at(10) };
+    state.see(&name("a"), Some(successor), true, 9);
+    let key = state.claim("w", later(0), "w1".to_owned()).unwrap();
+    let info = state.streams().next().unwrap();
+    assert_eq!(info.tail_offset().to_string(), "0000000000000010_1");
+    let came = given(5);
+    let refused = Err(Fault::AckOfOtherLife { stream: name("a"), came });
+    assert_eq!(state.ack(&key, &[(name("a"), came)], false, later(1)), refused);
+    assert_eq!(state.links[&name("a")].acked, at(0));
+    assert_eq!(state.ack(&key, &[(name("a"), StreamOffset { life: 1, ..came })], true, later(2)), Ok(()));
+    assert_eq!(state.links[&name("a")].acked, at(5));
 }
 
 #[test]
@@ -91,7 +113,7 @@ fn a_webhook_that_took_a_wake_and_died_is_woken_anew_at_once() {
     let mut state = pending(Way::Webhook, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
     state.attempted(&attempt.key, Outcome::Taken, later(1));
-    let report = |state: &mut State, done, now| state.ack(&attempt.key, &[(name("a"), at(4))], done, now);
+    let report = |state: &mut State, done, now| state.ack(&attempt.key, &[(name("a"), given(4))], done, now);
     assert_eq!(report(&mut state, false, later(9_000)), Ok(()));
     assert_eq!(state.deadline(), Some(later(19_000)), "a report extends the lease");
     let next = state.settle(later(19_000), "w2".into()).unwrap();
@@ -115,7 +137,7 @@ fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
     let again = state.settle(later(3), "w2".into()).unwrap();
     assert_eq!(again.key.generation, 2, "what is pending after a release is told again");
     let key = state.claim("two", later(4), "w3".into()).unwrap();
-    assert_eq!(state.ack(&key, &[(name("a"), at(10))], true, later(5)), Ok(()));
+    assert_eq!(state.ack(&key, &[(name("a"), given(10))], true, later(5)), Ok(()));
     assert_eq!(state.claim("one", later(5), "w3".into()), Err(Fault::NothingPending));
     assert_eq!(state.settle(later(5), "w3".into()), None);
     assert!(state.see(&name("a"), sight(1, 11), true, STREAMS_MAX));
@@ -133,14 +155,14 @@ fn acks_move_all_cursors_or_none() {
     state.link(&name("b"), sight(2, 20), true);
     let key = state.claim("one", T0, "w1".into()).unwrap();
     let mut ack = |acks: &[(&str, u64)]| {
-        let acks: Vec<_> = acks.iter().map(|(stream, offset)| (name(stream), at(*offset))).collect();
+        let acks: Vec<_> = acks.iter().map(|(stream, offset)| (name(stream), given(*offset))).collect();
         let outcome = state.ack(&key, &acks, false, T0);
         (outcome, state.links[&name("a")].acked.bytes())
     };
     assert_eq!(ack(&[("a", 5), ("c", 1)]), (Err(Fault::NotLinked("c".into())), 0));
-    let ahead = Fault::AckBeyondTail { stream: name("a"), came: at(11), tail: at(10) };
+    let ahead = Fault::AckBeyondTail { stream: name("a"), came: given(11), tail: given(10) };
     assert_eq!(ack(&[("b", 20), ("a", 11)]), (Err(ahead), 0));
-    let back = Fault::AckGoesBack { stream: name("b"), came: at(19), acked: at(20) };
+    let back = Fault::AckGoesBack { stream: name("b"), came: given(19), acked: given(20) };
     assert_eq!(ack(&[("a", 5), ("b", 19)]), (Err(back), 0));
     assert_eq!(ack(&[("a", 5), ("b", 20)]), (Ok(()), 5));
     assert_eq!(ack(&[("a", 5)]), (Ok(()), 5), "the same again is no step back");
@@ -363,7 +385,7 @@ impl World {
     fn ack(&mut self, stale: bool, stream: usize, offset: u64, done: bool, before: &[(StreamName, Offset)]) {
         let Some(key) = self.key(stale) else { return };
         let stream = name(&format!("s{stream}"));
-        let outcome = self.state.ack(&key, &[(stream.clone(), at(offset))], done, self.now);
+        let outcome = self.state.ack(&key, &[(stream.clone(), given(offset))], done, self.now);
         match outcome {
             Ok(()) => {
                 assert!(!stale, "a stale ack was taken");

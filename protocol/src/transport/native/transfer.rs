@@ -78,7 +78,7 @@ impl Client {
         let unconfirmed = |lacks: &str| TransferError::Unconfirmed(answer::unconfirmed(head.status, lacks));
         let next = answer::position(head.next.as_deref()).map_err(|lacks| unconfirmed(&lacks))?;
         let said = response.bytes().await.map_err(broken)?;
-        let imported: Imported = serde_json::from_slice(&said)
+        let imported: Imported = crate::document::read(&said)
             .map_err(|fault| unconfirmed(&format!("not with what an import says: {fault}")))?;
         if imported.next_offset != next {
             return Err(unconfirmed(&format!("with two ends, {next} and {}", imported.next_offset)));

@@ -41,7 +41,7 @@ impl Sample {
             }
         }
         take(2, Change::Trim { before: offset(12) });
-        take(3, Change::Delete);
+        take(3, Change::delete());
         take(2, append(42, "44"));
         if flushes {
             store.current.get().unwrap().data.rotate_memtable_and_wait().unwrap();

@@ -211,7 +211,7 @@ fn on_a_full_medium_notes_and_names_that_grow_are_refused_and_what_shrinks_passe
     assert_eq!(read(&store, StreamId(1), 0, end, 10).as_deref(), Ok("1,"));
     let close = Change::Append { at: offset(end), payload: None, close: true, marks: Marks::default(), now: at(0) };
     assert_eq!(commit(&store, StreamId(1), close), Ok(()));
-    assert_eq!(commit(&store, StreamId(1), Change::Delete), Ok(()));
+    assert_eq!(commit(&store, StreamId(1), Change::delete()), Ok(()));
     drop(store);
     let (_, recovery) = open(&medium.path().join("data")).unwrap();
     assert_eq!(
@@ -226,7 +226,7 @@ fn deleting_on_a_full_medium_makes_room() {
     let limits = DiskOptions { reserve: RESERVE_BYTES, ..options() };
     let store = opened(&medium.path().join("data"), &limits, "");
     fill(&store);
-    commit(&store, StreamId(1), Change::Delete).unwrap();
+    commit(&store, StreamId(1), Change::delete()).unwrap();
     until_it_fits(&store, 2, || creation("b", Some("1")));
     let (mut end, message) = (2, format!("\"{}\"", "y".repeat(500_000)));
     for _ in 0..4 {

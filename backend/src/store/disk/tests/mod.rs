@@ -61,7 +61,7 @@ fn note(store: &DiskStore, key: &str, value: Option<&'static str>) -> Result<(),
 
 fn creation(name: &str, first: Option<&str>) -> Change {
     let (name, config) = (StreamName::parse(name).unwrap(), StreamConfig::new("application/json"));
-    Change::Create(Box::new(NewStream { name, config, first: first.map(json), closed: false, at: at(0) }))
+    Change::Create(Box::new(NewStream { name, life: 0, config, first: first.map(json), closed: false, at: at(0) }))
 }
 
 fn append(position: u64, body: &str) -> Change {
@@ -100,6 +100,7 @@ impl Model {
             let known = Recovered {
                 stream: id,
                 name: new.name.clone(),
+                life: new.life,
                 config: new.config.clone(),
                 created: new.at,
                 earliest: new.config.begins(),
@@ -113,7 +114,7 @@ impl Model {
             self.streams.insert(id, (known, inherited + &text));
             return;
         }
-        if matches!(change, Change::Delete) {
+        if matches!(change, Change::Delete { .. }) {
             self.streams.remove(&id);
             return;
         }
@@ -134,7 +135,7 @@ impl Model {
             }
             Change::Trim { before } => known.earliest = known.earliest.max((*before).min(known.next)),
             Change::Hide => known.hidden = true,
-            Change::Create(_) | Change::Delete => {}
+            Change::Create(_) | Change::Delete { .. } => {}
         }
     }
 
@@ -164,5 +165,5 @@ fn text(payload: &Payload) -> String {
 }
 
 fn producer(name: &str, epoch: u64, seq: u64) -> (ProducerId, Accepted) {
-    (ProducerId::new(name).unwrap(), Accepted { epoch, seq })
+    (ProducerId::parse("producer-id", name).unwrap(), Accepted { epoch, seq })
 }

@@ -15,7 +15,7 @@ fn check_refuses(store: &DiskStore, reason: &str) {
     let refusals = [
         commit(store, StreamId(1), append(2, "2")),
         commit(store, StreamId(9), creation("b", None)),
-        commit(store, StreamId(1), Change::Delete),
+        commit(store, StreamId(1), Change::delete()),
         note(store, "n", Some("1")),
     ];
     for refusal in refusals {
@@ -76,7 +76,7 @@ fn a_panic_of_the_sweeper_is_told_to_all_that_come() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(directory.path(), "in_sweep:1:panic");
     commit(&store, StreamId(2), creation("b", Some("1"))).unwrap();
-    commit(&store, StreamId(2), Change::Delete).unwrap();
+    commit(&store, StreamId(2), Change::delete()).unwrap();
     let begun = Instant::now();
     while note(&store, "n", Some("1")).is_ok() {
         assert!(begun.elapsed() < DEADLINE, "never refused");

@@ -97,7 +97,7 @@ impl<'a> Run<'a> {
             }
             Step::Delete { stream } => {
                 let Some(id) = self.pick(stream) else { return };
-                self.commit(id, Change::Delete);
+                self.commit(id, Change::delete());
             }
             Step::Note { key, value } => {
                 let key = format!("n/{key}");
@@ -137,7 +137,7 @@ impl<'a> Run<'a> {
         self.boundaries.insert(id, vec![begins]);
         let first = first.map(|lengths| self.payload(id, begins, &lengths));
         let name = StreamName::parse(&format!("s/{}", id.0)).unwrap();
-        self.commit(id, Change::Create(Box::new(NewStream { name, config, first, closed, at: at(id.0) })));
+        self.commit(id, Change::Create(Box::new(NewStream { name, life: 0, config, first, closed, at: at(id.0) })));
     }
 
     fn payload(&mut self, id: StreamId, begin: u64, lengths: &[usize]) -> Payload {
@@ -194,7 +194,7 @@ fn a_deletion_that_a_stop_broke_off_is_finished_by_the_next_start() {
     commit(&store, gone, creation("gone", None)).unwrap();
     let many = format!("[{}]", vec!["1"; 100].join(","));
     (0..30).for_each(|number| commit(&store, gone, append(number * 200, &many)).unwrap());
-    commit(&store, gone, Change::Delete).unwrap();
+    commit(&store, gone, Change::delete()).unwrap();
     drop(store);
     for rows in [0, 0] {
         let (store, recovery) = open(directory.path()).unwrap();
@@ -223,7 +223,7 @@ fn a_large_stream_goes_with_its_tables_and_its_neighbours_stay() {
     (0..40).for_each(|number| commit(&store, large, append(2 + number * step, &message)).unwrap());
     commit(&store, large, Change::Trim { before: offset(2 + 36 * step) }).unwrap();
     assert_eq!(read(&store, large, 2 + 36 * step, 2 + 37 * step, 1).map(|page| page.len() as u64), Ok(step));
-    commit(&store, large, Change::Delete).unwrap();
+    commit(&store, large, Change::delete()).unwrap();
     commit(&store, after, append(2, "2")).unwrap();
     let begun = std::time::Instant::now();
     while rows(&store) > 0 {

@@ -1,0 +1,356 @@
+//! What clients may send: values that the server keeps have limits, and every way in knows the same ones.
+
+use super::harness::{JSON, Server, TEXT, within};
+use super::live::{say, socket, text};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+use tailwater::log::Payload;
+use tailwater_protocol::headers::{self, ContentKind};
+use tailwater_protocol::nesting::NESTING_MAX;
+
+/// An array within an array within an array, so many deep.
+fn nested(depth: usize) -> String {
+    format!("{}{}", "[".repeat(depth), "]".repeat(depth))
+}
+
+/// An export of a JSON stream with one message.
+fn export_of(message: &str) -> String {
+    let next = format!("{:016}", message.len() + 1);
+    [
+        json!({"export": 1, "name": "a", "configuration": {"contentType": JSON},
+               "earliestOffset": "0000000000000000", "nextOffset": next})
+        .to_string(),
+        format!(r#"{{"data":[{message}],"streamNextOffset":"{next}"}}"#),
+        json!({"end": {"nextOffset": next, "pages": 1, "closed": false}}).to_string(),
+    ]
+    .join("\n")
+}
+
+/// What a frame is answered on a WebSocket of its own.
+pub(crate) async fn exchange(server: &Server, name: &str, frame: &str) -> Value {
+    let mut socket = socket(server, &format!("/v1/stream/{name}?offset=now&live=websocket")).await.unwrap();
+    say(&mut socket, frame).await;
+    let answered = async {
+        loop {
+            let came: Value = serde_json::from_str(&text(&mut socket).await.expect("an answer")).unwrap();
+            if let Some(answer) = came.get("appended") {
+                return answer.clone();
+            }
+        }
+    };
+    within("the answer to a frame", answered).await
+}
+
+#[tokio::test]
+async fn json_nested_too_deep_is_refused_at_every_way_in() {
+    let server = Server::start();
+    let stream = server.stream("deep", JSON).await;
+    for depth in [NESTING_MAX + 1, 127, 128, 129, 1_000, 100_000] {
+        let objects = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        for message in [nested(depth), objects] {
+            for body in [message.clone(), format!("[1,{message}]")] {
+                // A body that is an array is its elements, so the outermost brackets of an array alone do not count.
+                if body.starts_with("[[") && depth == NESTING_MAX + 1 {
+                    continue;
+                }
+                let problem = stream.post(body.clone()).await.refuses(400);
+                assert!(problem.detail.contains(&NESTING_MAX.to_string()), "{problem:?}");
+                let put = server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, JSON).body(body);
+                server.send(put).await.refuses(400);
+            }
+            let answer = exchange(&server, "deep", &format!(r#"{{"append":[{message}]}}"#)).await;
+            assert_eq!(answer["status"], 400, "{depth}: {answer}");
+            let import = server.http.put(server.url("/v1/import/new")).body(export_of(&message));
+            server.send(import).await.refuses(400);
+        }
+    }
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);
+    assert_eq!(stream.get("offset=-1").await.text(), "[]");
+}
+
+#[tokio::test]
+async fn json_nested_as_deep_as_allowed_comes_back_by_every_way() {
+    let server = Server::start();
+    let stream = server.stream("deep", JSON).await;
+    let message = nested(NESTING_MAX);
+    stream.append(format!("[{message}]")).await;
+    assert_eq!(exchange(&server, "deep", &format!(r#"{{"append":[{message}]}}"#)).await["status"], 204);
+    assert_eq!(stream.get("offset=-1").await.text(), format!("[{message},{message}]"));
+    let export = server.ask(Method::GET, "/v1/export/deep").await;
+    let imported = server.send(server.http.put(server.url("/v1/import/copy")).body(export.body)).await;
+    assert_eq!(imported.status, 201, "{imported:?}");
+}
+
+#[tokio::test]
+async fn what_was_kept_before_there_was_a_limit_is_still_read() {
+    use tailwater::log::{Append, StreamConfig, StreamName, Streams};
+    let streams =
+        std::sync::Arc::new(Streams::new(std::sync::Arc::new(tailwater::store::MemoryStore::new(1 << 20)), 9));
+    let name = StreamName::parse("old").unwrap();
+    let log = streams.create(&name, StreamConfig::new(JSON), None, false).await.unwrap().log;
+    let message = nested(5_000);
+    let payload = Payload::of_messages(ContentKind::Json, [message.as_bytes()]);
+    log.append(Append { payload, ..Append::default() }).await.unwrap();
+    let server = Server::run(move |listener, shutdown| {
+        let config = tailwater::config::Config { workers: Some(1), ..Default::default() };
+        tailwater::server::serve(listener, config, streams, shutdown)
+    });
+    let lines = server.ask(Method::GET, "/v1/export/old").await;
+    let (mut decoder, mut read) = (tailwater_protocol::export::Decoder::default(), Vec::new());
+    decoder.push(&lines.body, &mut read).unwrap();
+    let page = server.ask(Method::GET, "/v1/stream/old?offset=-1").await;
+    let data = tailwater_protocol::frame::decode_body(ContentKind::Json, &page.body).unwrap();
+    assert_eq!(data, tailwater_protocol::Data::Json(vec![message]));
+}
+
+#[tokio::test]
+async fn nothing_is_read_from_an_array_that_must_be_an_object() {
+    let server = Server::start();
+    let stream = server.stream("it", JSON).await;
+    for frame in ["[0,true]", "[1]", "[null,true,null,null,null,null,null,null]", "[[1],true]"] {
+        let answer = exchange(&server, "it", frame).await;
+        assert_eq!(answer["status"], 400, "{frame}: {answer}");
+        assert!(answer["problem"]["detail"].as_str().unwrap().contains("not a request"), "{answer}");
+    }
+    assert_eq!(stream.get("offset=-1").await.text(), "[]");
+    let subscription = "/v1/stream/__ds/subscriptions/s";
+    let good = json!({"type": "pull-wake", "pattern": "*", "wake_stream": "w"});
+    let created = server.http.put(server.url(subscription)).body(good.to_string());
+    assert_eq!(server.send(created).await.status, 201);
+    stream.append("1").await;
+    for (method, path, body) in [
+        (Method::PUT, subscription.to_owned() + "2", json!(["pull-wake", "*", [], null, "w", null, null])),
+        (
+            Method::PUT,
+            subscription.to_owned() + "2",
+            json!({"type": "webhook", "pattern": "*", "webhook": ["http://127.0.0.1:9/"]}),
+        ),
+        (Method::POST, subscription.to_owned() + "/streams", json!([["it"]])),
+        (Method::POST, subscription.to_owned() + "/claim", json!(["worker"])),
+        (Method::POST, "/v1/lab/sources".to_owned(), json!(["host"])),
+        (Method::POST, "/v1/lab/races".to_owned(), json!([["poll"], 1.0, 1.0])),
+    ] {
+        let answer = server.send(server.http.request(method, server.url(&path)).body(body.to_string())).await;
+        assert_eq!(answer.status, 400, "{path} {body}: {answer:?}");
+    }
+    let claim = server.http.post(server.url(&format!("{subscription}/claim"))).body(r#"{"worker":"w"}"#);
+    let claimed: Value = serde_json::from_slice(&server.send(claim).await.body).unwrap();
+    let (wake, generation) = (&claimed["wake_id"], &claimed["generation"]);
+    for (what, body) in [
+        ("ack", json!([wake, generation, [], true])),
+        ("ack", json!({"wake_id": wake, "generation": generation, "acks": [["it", "0000000000000000"]]})),
+        ("release", json!([wake, generation])),
+    ] {
+        let request = server.http.post(server.url(&format!("{subscription}/{what}"))).body(body.to_string());
+        let answer = server.send(request.bearer_auth(claimed["token"].as_str().unwrap())).await;
+        assert_eq!(answer.status, 400, "{what} {body}: {answer:?}");
+    }
+    let whole = export_of("1");
+    let lines: Vec<&str> = whole.lines().collect();
+    let head =
+        json!([1, "a", [JSON, null, null, null, null], null, "0000000000000000", "0000000000000002"]).to_string();
+    let inner = json!({"export": 1, "name": "a", "configuration": [JSON, null, null, null, null],
+                       "earliestOffset": "0000000000000000", "nextOffset": "0000000000000002"})
+    .to_string();
+    let end = r#"{"end":["0000000000000002",1,false]}"#;
+    for wrong in [[&head, lines[1], lines[2]], [&inner, lines[1], lines[2]], [lines[0], lines[1], end]] {
+        let import = server.http.put(server.url("/v1/import/new")).body(wrong.join("\n"));
+        let answer = server.send(import).await;
+        assert_eq!(answer.status, 400, "{wrong:?}: {answer:?}");
+    }
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);
+}
+
+#[tokio::test]
+async fn dates_and_numbers_that_cant_be_kept_are_refused_when_created() {
+    let server = Server::start();
+    let put = |name: &'static str, value: &'static str| {
+        server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, TEXT).header(name, value)
+    };
+    for (name, value) in [
+        (headers::STREAM_EXPIRES_AT, "9999-12-31T23:59:59-00:01"),
+        (headers::STREAM_EXPIRES_AT, "9999-12-31T23:59:59.999-23:59"),
+        (headers::STREAM_EXPIRES_AT, "1969-12-31T23:59:59Z"),
+        (headers::STREAM_EXPIRES_AT, "1970-01-01T00:00:00+09:00"),
+        (headers::STREAM_EXPIRES_AT, "0000-01-01T00:00:00Z"),
+        (headers::STREAM_EXPIRES_AT, "10000-01-01T00:00:00Z"),
+        (headers::STREAM_TTL, "18446744073709551615"),
+        (headers::STREAM_TTL, "9007199254740992"),
+        (headers::STREAM_RETENTION_AGE, "18446744073709551615"),
+        (headers::STREAM_RETENTION_BYTES, "18446744073709551615"),
+    ] {
+        let problem = server.send(put(name, value)).await.refuses(400);
+        assert!(problem.detail.contains(value), "{problem:?}");
+    }
+    let with = |member: &str, value: Value| {
+        let mut lines: Vec<String> = export_of("1").lines().map(str::to_owned).collect();
+        let mut head: Value = serde_json::from_str(&lines[0]).unwrap();
+        head["configuration"][member] = value;
+        lines[0] = head.to_string();
+        lines.join("\n")
+    };
+    for (member, value) in [
+        ("ttlSeconds", json!(u64::MAX)),
+        ("ttlSeconds", json!(1_u64 << 53)),
+        ("keepBytes", json!(u64::MAX)),
+        ("keepBytes", json!(0)),
+        ("keepSeconds", json!(u64::MAX)),
+        ("keepSeconds", json!(0)),
+        ("expiresAtMs", json!(u64::MAX)),
+        ("expiresAtMs", json!(253_402_300_800_000_u64)),
+        ("contentType", json!("text")),
+        ("contentType", json!(format!("text/{}", "x".repeat(300)))),
+    ] {
+        let import = server.http.put(server.url("/v1/import/new")).body(with(member, value.clone()));
+        let answer = server.send(import).await;
+        assert_eq!(answer.status, 400, "{member} {value}: {answer:?}");
+    }
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);
+    for (member, value) in [("ttlSeconds", json!((1_u64 << 53) - 1)), ("expiresAtMs", json!(253_402_300_799_999_u64))] {
+        let import = server.http.put(server.url(&format!("/v1/import/{member}"))).body(with(member, value));
+        assert_eq!(server.send(import).await.status, 201);
+        assert_eq!(server.ask(Method::HEAD, &format!("/v1/stream/{member}")).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_writers_leave_behind_has_a_length() {
+    let server = Server::with(|config| config.head_max = 128 << 10);
+    let stream = server.stream("it", JSON).await;
+    let long = |bytes: usize| "x".repeat(bytes);
+    let post = |name: &'static str, value: String| {
+        let request = stream.request(Method::POST, "").header(CONTENT_TYPE, JSON).body("1").header(name, value);
+        let is_producer = name == headers::PRODUCER_ID;
+        if is_producer {
+            request.header(headers::PRODUCER_EPOCH, "0").header(headers::PRODUCER_SEQ, "0")
+        } else {
+            request
+        }
+    };
+    for name in [headers::PRODUCER_ID, headers::STREAM_SEQ] {
+        for bytes in [257, 4_096, 65_527, 100_000] {
+            let problem = server.send(post(name, long(bytes))).await.refuses(400);
+            assert!(problem.detail.contains("256") && problem.detail.contains(&bytes.to_string()), "{problem:?}");
+        }
+    }
+    let frame = |member: &str, value: &str| {
+        let mut frame = json!({"append": 1, "producerId": "p", "producerEpoch": 0, "producerSeq": 0});
+        frame[member] = json!(value);
+        frame.to_string()
+    };
+    for member in ["producerId", "streamSeq"] {
+        for wrong in [&*long(257), &long(65_527), &long(1 << 20), "a\u{0}b", "\u{e9}", "a\nb"] {
+            let answer = exchange(&server, "it", &frame(member, wrong)).await;
+            assert_eq!(answer["status"], 400, "{member}: {answer}");
+            assert!(answer["problem"]["detail"].as_str().unwrap().contains(member), "{answer}");
+        }
+    }
+    assert_eq!(exchange(&server, "it", &frame("producerId", "")).await["status"], 400);
+    assert_eq!(stream.get("offset=-1").await.text(), "[]", "nothing was appended, and the server goes on");
+    for name in [headers::PRODUCER_ID, headers::STREAM_SEQ] {
+        let answer = server.send(post(name, long(256))).await;
+        assert!((200..300).contains(&answer.status), "{answer:?}");
+    }
+    assert_eq!(exchange(&server, "it", &frame("producerId", &long(255))).await["status"], 200);
+    assert_eq!(exchange(&server, "it", &frame("streamSeq", &"y".repeat(256))).await["status"], 200);
+}
+
+#[tokio::test]
+async fn what_subscriptions_keep_has_a_length() {
+    let server = Server::with(|config| config.head_max = 128 << 10);
+    let path = |id: &str| format!("/v1/stream/__ds/subscriptions/{id}");
+    let long = |bytes: usize| "x".repeat(bytes);
+    let whole = |member: &str, value: Value| {
+        let mut asked = json!({"type": "pull-wake", "pattern": "*", "wake_stream": "w"});
+        asked[member] = value;
+        asked.to_string()
+    };
+    let put = |id: &str, body: String| server.http.put(server.url(&path(id))).body(body);
+    for (member, value) in [
+        ("pattern", json!(long(513))),
+        ("pattern", json!("a/".repeat(16) + "a")),
+        ("streams", json!([long(513)])),
+        ("wake_stream", json!(long(513))),
+        ("wake_stream", json!("a/".repeat(16) + "a")),
+        ("description", json!(long(1_025))),
+    ] {
+        let answer = server.send(put("s", whole(member, value))).await;
+        assert_eq!(answer.status, 400, "{member}: {answer:?}");
+    }
+    let url = format!("http://127.0.0.1:9/{}", long(2_048));
+    let hook = json!({"type": "webhook", "pattern": "*", "webhook": {"url": url}});
+    assert_eq!(server.send(put("s", hook.to_string())).await.status, 400);
+    for id in [long(129), long(65_000), "a%00b".to_owned()] {
+        assert_eq!(server.send(put(&id, whole("pattern", json!("*")))).await.status, 400);
+    }
+    assert_eq!(server.send(put("s", whole("pattern", json!("*")))).await.status, 201);
+    for worker in [String::new(), long(257), long(100_000)] {
+        let body = json!({"worker": worker}).to_string();
+        let answer = server.send(server.http.post(server.url(&(path("s") + "/claim"))).body(body)).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+    }
+    let body = json!({"streams": [long(513)]}).to_string();
+    let answer = server.send(server.http.post(server.url(&(path("s") + "/streams"))).body(body)).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+}
+
+#[tokio::test]
+async fn one_append_has_so_many_messages_at_most() {
+    let server = Server::with(|config| {
+        config.append_messages_max = 3;
+        config.page_max = 8;
+    });
+    let stream = server.stream("it", JSON).await;
+    let problem = stream.post("[1,2,3,4]").await.refuses(400);
+    assert!(problem.detail.contains("3 messages"), "{problem:?}");
+    let put = |body: &'static str| server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, JSON).body(body);
+    server.send(put("[1,2,3,4]")).await.refuses(400);
+    let fork = server.http.put(server.url("/v1/stream/new")).header(headers::STREAM_FORKED_FROM, "/v1/stream/it");
+    server.send(fork.body("[1,2,3,4]")).await.refuses(400);
+    assert_eq!(exchange(&server, "it", r#"{"append":[1,2,3,4]}"#).await["status"], 400);
+    assert_eq!(stream.get("offset=-1").await.text(), "[]");
+    stream.append("[1,2,3]").await;
+    assert_eq!(server.send(put("[[1,2,3,4],[],[]]")).await.status, 201);
+    // A page of 8 bytes holds four messages, so an export may.
+    for (count, status) in [(4, 201), (5, 400)] {
+        let list = vec!["1"; count].join(",");
+        let next = format!("{:016}", 2 * count);
+        let whole =
+            export_of("1").replace("\"data\":[1]", &format!("\"data\":[{list}]")).replace("0000000000000002", &next);
+        let answer = server.send(server.http.put(server.url(&format!("/v1/import/{count}"))).body(whole)).await;
+        assert_eq!(answer.status, status, "{count}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_too_many_messages_and_a_line_longer_than_an_append_are_refused() {
+    let server = Server::with(|config| {
+        config.body_max = 1 << 20;
+        config.page_max = 64 << 10;
+    });
+    let stream = server.stream("it", JSON).await;
+    let ones = format!("[{}1]", "1,".repeat(100_000));
+    stream.post(ones.clone()).await.refuses(400);
+    let put = server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, JSON).body(ones.clone());
+    server.send(put).await.refuses(400);
+    let whole = export_of("1");
+    let long = |bytes: usize| "x".repeat(bytes);
+    for body in [
+        whole.replace("\"data\":[1]", &format!("\"data\":{ones}")),
+        whole.replace("\"data\":[1]", &format!("\"data\":[\"{}\"]", long(3 << 20))),
+        whole.replace("\"name\":\"a\"", &format!("\"name\":\"{}\"", long(1 << 20))),
+        whole.replace(JSON, TEXT).replace("\"data\":[1]", &format!("\"data\":\"{}\"", long((1 << 20) + 2))),
+    ] {
+        let import = server.http.put(server.url("/v1/import/new")).body(body);
+        let answer = within("a refusal", import.send()).await;
+        // The refusal may come before the body has left, and end the connection.
+        assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 400));
+    }
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);
+    assert_eq!(stream.get("offset=-1").await.text(), "[]");
+    stream.append(format!("\"{}\"", long((1 << 20) - 2))).await;
+    let export = server.ask(Method::GET, "/v1/export/it").await;
+    let imported = server.send(server.http.put(server.url("/v1/import/copy")).body(export.body)).await;
+    assert_eq!(imported.status, 201, "{imported:?}");
+}
