@@ -173,13 +173,7 @@ impl Wait {
 }
 
 /// A reader whose answer goes on, once it is sure that its position can be read: afterwards there is no status to say so.
-async fn live(
-    app: &App,
-    log: Arc<Log>,
-    from: Start,
-    technique: Technique,
-    cursors: Cursors,
-) -> Result<Live, Refusal> {
+async fn live(app: &App, log: Arc<Log>, from: Start, technique: Technique, cursors: Cursors) -> Result<Live, Refusal> {
     if app.is_stopping() {
         return Err(Refusal::Stopping);
     }

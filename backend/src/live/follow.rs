@@ -68,7 +68,12 @@ impl Follow {
                         tracing::error!("stream {}: live answers end at {}: {error}", self.log.name(), self.from);
                         return Step::Leave;
                     }
-                    Err(ReadError::Gone { .. } | ReadError::OtherLife { .. } | ReadError::InsideMessage { .. } | ReadError::Deleted) => {
+                    Err(
+                        ReadError::Gone { .. }
+                        | ReadError::OtherLife { .. }
+                        | ReadError::InsideMessage { .. }
+                        | ReadError::Deleted,
+                    ) => {
                         return Step::Leave;
                     }
                 }

@@ -308,7 +308,12 @@ impl Reader {
                 tracing::error!("stream {}: a live answer ends at {at}: {error}", self.log.name());
                 return self.farewell(held, at);
             }
-            Err(ReadError::Gone { .. } | ReadError::OtherLife { .. } | ReadError::InsideMessage { .. } | ReadError::Deleted) => {
+            Err(
+                ReadError::Gone { .. }
+                | ReadError::OtherLife { .. }
+                | ReadError::InsideMessage { .. }
+                | ReadError::Deleted,
+            ) => {
                 return self.farewell(held, at);
             }
         };

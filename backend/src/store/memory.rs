@@ -240,7 +240,8 @@ mod tests {
     fn what_a_memory_store_keeps_beside_messages_counts() {
         const LIMIT: u64 = 4 << 20;
         let long = |number: u64| format!("{number}{}", "n".repeat(1_000));
-        let producer = |number: u64| (ProducerId::parse("id", &long(number)[..250]).unwrap(), Accepted { epoch: 0, seq: 0 });
+        let producer =
+            |number: u64| (ProducerId::parse("id", &long(number)[..250]).unwrap(), Accepted { epoch: 0, seq: 0 });
         let store = MemoryStore::new(LIMIT);
         let change = |at: u64, marks: Marks| Change::Append {
             at: offset(at),

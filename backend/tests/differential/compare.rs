@@ -1,0 +1,98 @@
+//! The two servers, and the first thing in which what they said differs.
+
+use super::run::{Transcript, run};
+use super::script::{Sequence, escaped};
+use super::server::Server;
+use super::settings::Settings;
+use super::wire::{Answer, Body, Seen};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Two servers of which the same is expected.
+#[derive(Debug)]
+pub(crate) struct Twins {
+    left: Server,
+    right: Server,
+    /// Runs so far; each has streams of its own.
+    runs: AtomicU64,
+}
+
+impl Twins {
+    pub(crate) fn new(left: Server, right: Server) -> Self {
+        Self { left, right, runs: AtomicU64::new(0) }
+    }
+
+    /// Does a sequence on both.
+    pub(crate) async fn run(&self, settings: &Settings, sequence: &Sequence) -> [Transcript; 2] {
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        let (left, right) = tokio::join!(
+            run(settings, self.left.address, number, sequence),
+            run(settings, self.right.address, number, sequence)
+        );
+        [left, right]
+    }
+}
+
+/// The first thing in which two transcripts differ.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// What kind of answer each server gave: while a sequence shrinks, this stays.
+    pub(crate) kind: String,
+    /// Both answers, whole.
+    pub(crate) text: String,
+}
+
+/// The first difference, or the first thing that is wrong on both, if there is one.
+pub(crate) fn difference(left: &Transcript, right: &Transcript) -> Option<Difference> {
+    let is_wrong = |at: usize| left.get(at) != right.get(at) || left.get(at).is_some_and(|(_, seen)| !is_answer(seen));
+    let at = (0..left.len().max(right.len())).find(|at| is_wrong(*at))?;
+    let [left, right] = [left, right].map(|transcript| transcript.get(at));
+    let kind = |entry: Option<&(String, Seen)>| entry.map_or("nothing".to_owned(), |(_, seen)| kind(seen));
+    let told = |entry: Option<&(String, Seen)>| match entry {
+        Some((what, seen)) => format!("{what}: {}", text(seen)),
+        None => "nothing".to_owned(),
+    };
+    Some(Difference {
+        kind: format!("{} | {}", kind(left), kind(right)),
+        text: format!("-- may leave:\n{}\n-- stays:\n{}\n", told(left), told(right)),
+    })
+}
+
+/// Whether a server may do this at all: no server leaves a request unanswered, or answers with what is not HTTP.
+fn is_answer(seen: &Seen) -> bool {
+    match seen {
+        Seen::Answer(answer) => answer.body != Body::Missing,
+        Seen::Frame(..) | Seen::Closed => true,
+        Seen::Silence | Seen::Malformed(..) => false,
+    }
+}
+
+/// What kind of answer this is.
+pub(crate) fn kind(seen: &Seen) -> String {
+    match seen {
+        Seen::Answer(Answer { status, body: Body::Missing, .. }) => format!("{status} without its body"),
+        Seen::Answer(answer) => answer.status.to_string(),
+        Seen::Frame(..) => "a frame".to_owned(),
+        Seen::Closed => "closed".to_owned(),
+        Seen::Silence => "no answer".to_owned(),
+        Seen::Malformed(why, _) => format!("not HTTP: {why}"),
+    }
+}
+
+fn text(seen: &Seen) -> String {
+    match seen {
+        Seen::Answer(Answer { line, fields, body, .. }) => {
+            let fields: String = fields.iter().map(|(name, value)| format!("\n    {name}: {value}")).collect();
+            let body = match body {
+                Body::Whole(bytes) => format!("body: {}", escaped(bytes)),
+                Body::Broken(bytes) => format!("body that ends early: {}", escaped(bytes)),
+                Body::None => "no body".to_owned(),
+                Body::Missing => "the body is missing".to_owned(),
+            };
+            format!("{line}{fields}\n    {body}")
+        }
+        Seen::Frame(first, payload) => format!("frame {first:#04x} {}", escaped(payload)),
+        Seen::Closed => "the server closes the connection".to_owned(),
+        Seen::Silence => "no answer".to_owned(),
+        Seen::Malformed(why, bytes) => format!("not HTTP ({why}): {}", escaped(bytes)),
+    }
+}

@@ -1,0 +1,349 @@
+//! Random sequences: plain requests that mostly look alike, as one client's do, and deviations from them.
+
+use super::mutate::{MUTATIONS, Mutation};
+use super::script::{Answers, Class, ETAG, Frame, NEXT, NUMBER, Request, Sequence, Step};
+use super::settings::Settings;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+/// Where nothing is served; its answer ends the reading where the number of answers is not known.
+pub(crate) const SENTINEL: &str = "/v1/sentinel";
+
+/// A stream that each sequence begins with.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// As its path spells it, without what comes before.
+    pub(crate) name: &'static str,
+    content_type: &'static str,
+    content: &'static [u8],
+    is_closed: bool,
+}
+
+/// The streams that each sequence begins with; nothing but what is smuggled touches the last one.
+pub(crate) const STREAMS: [Stream; 6] = [
+    Stream { name: "text", content_type: "text/plain", content: b"abc", is_closed: false },
+    Stream { name: "json", content_type: "application/json", content: b"[1,{\"a\":2}]", is_closed: false },
+    Stream { name: "bin", content_type: "application/octet-stream", content: b"\x00\xff\r\n", is_closed: false },
+    Stream { name: "p%20q", content_type: "text/plain", content: b"decoded", is_closed: false },
+    Stream { name: "closed", content_type: "text/plain", content: b"end", is_closed: true },
+    Stream { name: "victim", content_type: "text/plain", content: b"kept", is_closed: false },
+];
+
+impl Stream {
+    /// The PUT that creates it.
+    pub(crate) fn creation(&self) -> Request {
+        let mut fields = vec![format!("Content-Type: {}", self.content_type)];
+        if self.is_closed {
+            fields.push("Stream-Closed: true".to_owned());
+        }
+        Request::new("PUT", &stream_target(self.name), &fields).with_body(self.content)
+    }
+}
+
+/// The path of a stream.
+pub(crate) fn stream_target(name: &str) -> String {
+    format!("/v1/stream/{NUMBER}/{name}")
+}
+
+/// One of `choices`.
+pub(crate) fn pick<'a, T>(random: &mut SmallRng, choices: &'a [T]) -> &'a T {
+    &choices[random.random_range(0..choices.len())]
+}
+
+/// Makes one sequence.
+struct Generator<'a> {
+    random: SmallRng,
+    settings: &'a Settings,
+    /// The fields that this client sends with every request.
+    fields: Vec<String>,
+    connections: usize,
+}
+
+/// The sequence with this number of the run with this seed.
+pub(crate) fn sequence(settings: &Settings, number: u64) -> Sequence {
+    let mut random = SmallRng::seed_from_u64(settings.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let usual: [&[&str]; 5] = [
+        &[],
+        &[],
+        &["Accept: */*", "User-Agent: differential"],
+        &["Origin: http://localhost:1"],
+        &["Connection: keep-alive", "Accept: */*"],
+    ];
+    let fields = pick(&mut random, &usual).iter().map(|field| (*field).to_owned()).collect();
+    let connections = random.random_range(1..=3);
+    let mut generator = Generator { random, settings, fields, connections };
+    let mut steps: Vec<Step> = Vec::new();
+    for _ in 0..generator.random.random_range(1..=10) {
+        let again = steps.last().filter(|step| matches!(step, Step::Send { .. })).cloned();
+        match again.filter(|_| generator.random.random_bool(0.2)) {
+            Some(again) => steps.push(again),
+            None => steps.push(generator.step()),
+        }
+    }
+    Sequence { steps }
+}
+
+impl Generator<'_> {
+    fn may(&self, class: Class) -> bool {
+        self.settings.may(class)
+    }
+
+    fn connection(&mut self) -> usize {
+        self.random.random_range(0..self.connections)
+    }
+
+    fn step(&mut self) -> Step {
+        let connection = self.connection();
+        match self.random.random_range(0..100) {
+            0..74 => self.send(connection, 1),
+            74..84 => self.pipeline(connection),
+            84..91 => self.follow(connection),
+            91..95 if self.may(Class::WebSocket) => self.web_socket(connection),
+            95..97 => Step::Finish { connection },
+            97..99 => Step::Drop { connection },
+            _ => self.send(connection, 1),
+        }
+    }
+
+    fn send(&mut self, connection: usize, count: usize) -> Step {
+        let requests: Vec<Request> = (0..count).map(|_| self.request()).collect();
+        let length = requests.iter().map(|request| request.bytes().len()).sum::<usize>().max(2);
+        let mut cuts = Vec::new();
+        let may_cut = self.may(if count > 1 { Class::CutPipelined } else { Class::Cut });
+        if self.random.random_bool(0.15) && may_cut {
+            let count = self.random.random_range(1..=3);
+            cuts = (0..count).map(|_| self.random.random_range(1..length)).collect();
+            cuts.sort_unstable();
+        }
+        let finish = self.random.random_bool(0.03) && self.may(Class::HalfClose);
+        Step::Send { connection, requests, cuts, finish }
+    }
+
+    fn pipeline(&mut self, connection: usize) -> Step {
+        let count = if self.may(Class::Pipelined) { self.random.random_range(2..=4) } else { 1 };
+        let mut step = self.send(connection, count);
+        if let Step::Send { requests, .. } = &mut step {
+            let (head, body) = (self.may(Class::PipelinedHead), self.may(Class::PipelinedBody));
+            let mut is_first = true;
+            requests.retain(|request| {
+                let has_body = !std::mem::take(&mut is_first) && !request.body.is_empty();
+                (head || !request.is_head()) && (body || !has_body)
+            });
+            if requests.is_empty() {
+                requests.push(self.get());
+            }
+        }
+        step
+    }
+
+    /// A request, which may deviate from a plain one.
+    fn request(&mut self) -> Request {
+        let mut request = self.plain();
+        if self.random.random_bool(0.35) {
+            let possible: Vec<&Mutation> = MUTATIONS.iter().filter(|it| self.settings.may(it.class)).collect();
+            if !possible.is_empty() {
+                let mutation = *pick(&mut self.random, &possible);
+                (mutation.apply)(&mut self.random, &mut request);
+                request.class = Some(mutation.class);
+            }
+        }
+        // Where the number of answers is not known, another request follows in the same write.
+        let is_head = super::wire::find(&request.line, b"HEAD ").is_some();
+        if is_head && request.answers == Answers::Unknown && !self.may(Class::PipelinedHead) {
+            return self.get();
+        }
+        request
+    }
+
+    fn plain(&mut self) -> Request {
+        match self.random.random_range(0..100) {
+            0..45 => self.get(),
+            45..70 => self.post(),
+            70..78 => {
+                let hold = *pick(&mut self.random, &["0", "0.05"]);
+                let offset = *pick(&mut self.random, &["0000000000000000", "now", "{next}", "0000000000000003"]);
+                let cursor = *pick(&mut self.random, &["", "", "&cursor=18446744073709551615", "&cursor=x"]);
+                let name = self.name();
+                self.on_stream("GET", name, &format!("?offset={offset}&live=long-poll&hold={hold}{cursor}"))
+            }
+            78..83 if self.may(Class::Head) => {
+                let name = self.name();
+                let mut request = self.on_stream("HEAD", name, "");
+                request.class = Some(Class::Head);
+                request
+            }
+            83..88 => self.put(),
+            88..90 => {
+                let name = self.name();
+                self.on_stream("DELETE", name, "")
+            }
+            90..93 => {
+                let name = self.name();
+                let mut request = self.on_stream("OPTIONS", name, "");
+                if self.random.random_bool(0.5) {
+                    request.fields.push(b"Access-Control-Request-Method: GET\r\n".to_vec());
+                }
+                request
+            }
+            93..96 => {
+                let target =
+                    (*pick(&mut self.random, &["/v1/nothing", "/v1/stream/", "/v1/stream", "/v1/streams?prefix=none"]))
+                        .to_owned();
+                Request::new("GET", &target, &self.fields)
+            }
+            _ => self.ended_live(),
+        }
+    }
+
+    fn name(&mut self) -> &'static str {
+        super::mutate::choose(
+            &mut self.random,
+            &["text", "text", "text", "json", "bin", "p%20q", "closed", "none", "new"],
+        )
+    }
+
+    fn on_stream(&mut self, method: &str, name: &str, query: &str) -> Request {
+        Request::new(method, &format!("{}{query}", stream_target(name)), &self.fields)
+    }
+
+    fn get(&mut self) -> Request {
+        const QUERIES: [&str; 9] = [
+            "",
+            "?offset=-1",
+            "?offset=-1",
+            "?offset=now",
+            "?offset=0000000000000003",
+            "?offset={next}",
+            "?offset=0000000000000001",
+            "?offset=wrong",
+            "?live=",
+        ];
+        let (name, query) = (self.name(), *pick(&mut self.random, &QUERIES));
+        let mut request = self.on_stream("GET", name, &query.replace("{next}", NEXT));
+        if self.random.random_bool(0.2) {
+            request.fields.push(format!("If-None-Match: {ETAG}\r\n").into_bytes());
+        }
+        request
+    }
+
+    fn post(&mut self) -> Request {
+        let name = self.name();
+        let (content_type, bodies): (&str, &[&[u8]]) = match name {
+            "json" => ("application/json", &[b"[1,2]", b"3", b"[4", b"[]", b"{\"b\":[]}"]),
+            "bin" => ("application/octet-stream", &[b"\x00", b"\r\n\r\n", b"\xff\xfe"]),
+            _ => ("text/plain", &[b"x", b"hello", b"", b"a longer line\n"]),
+        };
+        let mut request = self.on_stream("POST", name, "");
+        request.fields.push(format!("Content-Type: {content_type}\r\n").into_bytes());
+        let body = *pick(&mut self.random, bodies);
+        request.with_body(body)
+    }
+
+    fn put(&mut self) -> Request {
+        // What is closed stays closed, or live reads of it would not end.
+        let name = *pick(&mut self.random, &["text", "json", "p%20q", "none", "new"]);
+        let mut request = self.on_stream("PUT", name, "");
+        let content_type = *pick(&mut self.random, &["text/plain", "application/json", "Text/Plain; charset=utf-8"]);
+        request.fields.push(format!("Content-Type: {content_type}\r\n").into_bytes());
+        if self.random.random_bool(0.1) {
+            request.fields.push(b"Stream-Closed: true\r\n".to_vec());
+        }
+        let body = *pick(&mut self.random, &["", "", "[]", "1"]);
+        if body.is_empty() { request } else { request.with_body(body.as_bytes()) }
+    }
+
+    /// A live read that ends by itself, for its stream is closed or not there.
+    fn ended_live(&mut self) -> Request {
+        let live = *pick(&mut self.random, &["ndjson", "sse", "websocket", "nothing"]);
+        let (name, offset) = (*pick(&mut self.random, &["closed", "absent"]), *pick(&mut self.random, &["-1", "now"]));
+        self.on_stream("GET", name, &format!("?offset={offset}&live={live}"))
+    }
+
+    fn follow(&mut self, connection: usize) -> Step {
+        let live = *pick(&mut self.random, &["long-poll&hold=20", "ndjson", "sse"]);
+        let name = *pick(&mut self.random, &["text", "text", "json", "bin", "p%20q"]);
+        let offset = *pick(&mut self.random, &["now", "{next}", "0000000000000000"]);
+        let (read, cursor) = (format!("?offset={offset}&live={live}"), "&cursor=18446744073709551615");
+        let mut readers = vec![(connection, self.on_stream("GET", name, &read))];
+        if self.connections > 1 && self.random.random_bool(0.3) {
+            let mut second = self.on_stream("GET", name, &read);
+            if self.random.random_bool(0.3) && self.may(Class::Cursor) {
+                second = self.on_stream("GET", name, &format!("{read}{cursor}"));
+                second.class = Some(Class::Cursor);
+            }
+            readers.push(((connection + 1) % self.connections, second));
+        }
+        let own = self.settings.reads().map(|it| it.class).collect::<Vec<_>>();
+        if !own.is_empty() && self.random.random_bool(0.3) {
+            let mutation = *pick(&mut self.random, &self.settings.reads().collect::<Vec<_>>());
+            (mutation.apply)(&mut self.random, &mut readers[0].1);
+            readers[0].1.class = Some(mutation.class);
+        }
+        let mut acts: Vec<Request> = Vec::new();
+        let (content_type, body) = if name == "json" { ("application/json", "[7]") } else { ("text/plain", "more") };
+        let content_type = if name == "bin" { "application/octet-stream" } else { content_type };
+        let append = || {
+            Request::new("POST", &stream_target(name), &[format!("Content-Type: {content_type}")])
+                .with_body(body.as_bytes())
+        };
+        let is_long_poll = live.starts_with("long");
+        let appends = if is_long_poll { 0 } else { self.random.random_range(0..=2) };
+        acts.extend((0..appends).map(|_| append()));
+        acts.push(match self.random.random_range(0..4) {
+            0 if self.may(Class::FollowDeleted) => Request::new("DELETE", &stream_target(name), &[]),
+            1 if is_long_poll => append(),
+            _ => Request::new("POST", &stream_target(name), &["Stream-Closed: true".to_owned()]).with_body(b""),
+        });
+        let mut beyond = Vec::new();
+        if self.random.random_bool(0.3) && self.may(Class::FollowBeyond) {
+            beyond.push(if self.random.random_bool(0.5) { self.get() } else { self.post() });
+        }
+        Step::Follow { readers, acts, beyond }
+    }
+
+    fn web_socket(&mut self, connection: usize) -> Step {
+        let name = *pick(&mut self.random, &["text", "json", "json", "closed", "none"]);
+        let mut request = self.on_stream("GET", name, "?offset=now&live=websocket");
+        for field in ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"] {
+            request.fields.push(format!("{field}\r\n").into_bytes());
+        }
+        request.fields.retain(|field| !field.starts_with(b"Connection: keep"));
+        request.fields.push(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n".to_vec());
+        let value = if name == "json" { "[1,2]" } else { "\"more\"" };
+        let mut frames = Vec::new();
+        for _ in 0..self.random.random_range(0..=3) {
+            frames.push(match self.random.random_range(0..4) {
+                0 => frame(0x81, b"{\"append\":", Some(1)),
+                1 => frame(0x89, b"ping", Some(1)),
+                _ => frame(0x81, format!("{{\"append\":{value},\"id\":1}}").as_bytes(), Some(2)),
+            });
+        }
+        if self.random.random_bool(0.4) && self.may(Class::WebSocketFrames) {
+            let odd: [(u8, &[u8]); 8] = [
+                (0x09, b"ping"),
+                (0x08, b"\x03\xe8"),
+                (0x82, b"binary"),
+                (0x80, b"goes on"),
+                (0x81, b"\xff"),
+                (0x88, b"\x03\xe8\xff"),
+                (0x88, b"\x03"),
+                (0xc1, b"reserved"),
+            ];
+            let (first, payload) = *pick(&mut self.random, &odd);
+            frames.push(frame(first, payload, None));
+        } else if self.random.random_bool(0.3) {
+            frames.push(frame(0x81, b"{\"close\":true}", None));
+        }
+        frames.push(frame(0x88, b"\x03\xe8bye", None));
+        Step::WebSocket { connection, request, frames }
+    }
+}
+
+/// A client's frame of less than 126 bytes.
+fn frame(first: u8, payload: &[u8], answers: Option<usize>) -> Frame {
+    const MASK: [u8; 4] = [1, 2, 3, 4];
+    let length = u8::try_from(payload.len()).ok().filter(|length| *length < 126).expect("a short frame");
+    let masked = payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+    let bytes = [first, 0x80 | length].into_iter().chain(MASK).chain(masked).collect();
+    Frame { bytes, text: format!("{first:#04x} {}", payload.escape_ascii()), answers }
+}

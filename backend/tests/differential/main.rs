@@ -1,0 +1,120 @@
+//! The same random requests to two servers, one of which lets connections leave the HTTP library's dispatcher: status, headers
+//! and bodies of all answers, when connections end, and what is in the streams afterwards must be the same.
+//!
+//! `settings.rs` says how to repeat a run or to make it longer.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing, in its helpers too, and with which seed"
+)]
+
+mod compare;
+mod framing;
+mod generate;
+mod mutate;
+mod normal;
+mod run;
+mod script;
+mod server;
+mod settings;
+mod shrink;
+mod wire;
+
+use compare::{Twins, difference};
+use futures_util::StreamExt;
+use server::Server;
+use settings::Settings;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Sequences under way at once.
+const AT_ONCE: usize = 24;
+/// Differences that are shrunk.
+const SHRUNK_MAX: usize = 48;
+/// Kinds of answers that a long run must have seen.
+const KINDS: [&str; 10] = ["101", "200", "201", "204", "304", "400", "404", "409", "a frame", "closed"];
+
+#[tokio::test]
+async fn connections_in_and_out_of_a_dispatcher_are_answered_the_same() {
+    let settings = Settings::from_environment();
+    let Settings { sequences, seed, .. } = settings;
+    println!("differential: DIFFERENTIAL_SEED={seed} DIFFERENTIAL_SEQUENCES={sequences}");
+    let begun = Instant::now();
+    let server = |may_leave| Server::start(|config| server::let_leave(config, may_leave));
+    let twins = Twins::new(server(true), server(false));
+    let Found { different, counts } = find(&settings, &twins).await;
+    let seconds = begun.elapsed().as_secs();
+    println!("differential: {sequences} sequences in {seconds} s, {} differ; came: {counts:?}", different.len());
+    let report = report(&settings, &twins, different).await;
+    assert!(report.is_empty(), "DIFFERENTIAL_SEED={seed}: the answers differ\n{report}");
+    let missing: Vec<_> = KINDS.into_iter().filter(|kind| !counts.contains_key(*kind)).collect();
+    assert!(sequences < 1_000 || settings.is_narrowed() || missing.is_empty(), "never came: {missing:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_differs_is_found_out() {
+    let settings = Settings::plain(60, 1);
+    let small = |config: &mut tailwater::config::Config| {
+        server::let_leave(config, false);
+        config.body_max = 12;
+    };
+    let twins = Twins::new(Server::start(|config| server::let_leave(config, false)), Server::start(small));
+    let Found { different, .. } = find(&settings, &twins).await;
+    let first = generate::sequence(&settings, *different.iter().min().expect("a difference"));
+    let (shrunk, difference) = shrink::shrink(&settings, &twins, &first).await.expect("the same difference again");
+    assert_eq!(shrunk.steps.len(), 1, "{shrunk}");
+    assert!(difference.kind.ends_with("| 413"), "{}", difference.text);
+}
+
+/// What all sequences did.
+#[derive(Debug, Default)]
+struct Found {
+    /// The numbers of the sequences whose answers differ.
+    different: Vec<u64>,
+    /// How often each kind of answer came.
+    counts: BTreeMap<String, u64>,
+}
+
+/// Does all sequences, some at once.
+async fn find(settings: &Settings, twins: &Twins) -> Found {
+    let mut found = Found::default();
+    let runs = futures_util::stream::iter(0..settings.sequences)
+        .map(async |number| (number, twins.run(settings, &generate::sequence(settings, number)).await));
+    let mut runs = std::pin::pin!(runs.buffer_unordered(AT_ONCE));
+    while let Some((number, [left, right])) = runs.next().await {
+        if difference(&left, &right).is_some() {
+            found.different.push(number);
+        }
+        for (_, seen) in &left {
+            *found.counts.entry(compare::kind(seen)).or_default() += 1;
+        }
+    }
+    found.different.sort_unstable();
+    found
+}
+
+/// The shortest sequence for each kind of difference.
+async fn report(settings: &Settings, twins: &Twins, different: Vec<u64>) -> String {
+    let mut kinds: BTreeMap<String, (usize, usize, String)> = BTreeMap::new();
+    let shrinks = futures_util::stream::iter(different.into_iter().take(SHRUNK_MAX)).map(async |number| {
+        let sequence = generate::sequence(settings, number);
+        match shrink::shrink(settings, twins, &sequence).await {
+            Some((small, told)) => (number, format!("{:?}, {}", small.classes(), told.kind), small, told.text),
+            None => (number, "not seen a second time".to_owned(), sequence, String::new()),
+        }
+    });
+    let mut shrinks = std::pin::pin!(shrinks.buffer_unordered(AT_ONCE));
+    while let Some((number, kind, sequence, text)) = shrinks.next().await {
+        let text = format!("sequence {number}, {kind}:\n{sequence}{text}");
+        let size = text.len();
+        let (count, shortest, best) = kinds.entry(kind).or_insert((0, usize::MAX, String::new()));
+        *count += 1;
+        if size < *shortest {
+            (*shortest, *best) = (size, text);
+        }
+    }
+    kinds.values().map(|(count, _, text)| format!("\n=== {count} like {text}")).collect()
+}

@@ -1,0 +1,432 @@
+//! Ways in which a request deviates from a plain one.
+
+use super::framing::{content_length, trailing_bytes, transfer_encoding};
+use super::generate::{pick, stream_target};
+use super::script::{Answers, Class, ETAG, Request};
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+/// One way, and where it belongs.
+#[derive(Debug)]
+pub(crate) struct Mutation {
+    pub(crate) class: Class,
+    /// Whether it may be applied to a read that waits.
+    pub(crate) on_waits: bool,
+    pub(crate) apply: fn(&mut SmallRng, &mut Request),
+}
+
+const fn of(class: Class, apply: fn(&mut SmallRng, &mut Request)) -> Mutation {
+    Mutation { class, on_waits: false, apply }
+}
+
+const fn on_waits(class: Class, apply: fn(&mut SmallRng, &mut Request)) -> Mutation {
+    Mutation { class, on_waits: true, apply }
+}
+
+/// All of them.
+pub(crate) const MUTATIONS: [Mutation; 22] = [
+    of(Class::AbsoluteForm, absolute_form),
+    of(Class::BareLineFeed, bare_line_feed),
+    on_waits(Class::BodyOnRead, body_on_read),
+    on_waits(Class::Conditional, conditional),
+    on_waits(Class::Connection, connection),
+    of(Class::ContentLength, content_length),
+    of(Class::Control, control),
+    on_waits(Class::Expect, expect),
+    on_waits(Class::FieldShape, field_shape),
+    of(Class::FieldsRepeated, fields_repeated),
+    of(Class::Gate, gate),
+    of(Class::LongField, long_field),
+    of(Class::Method, method),
+    of(Class::ObsFold, obs_fold),
+    of(Class::Path, path),
+    of(Class::Producer, producer),
+    of(Class::Query, query),
+    of(Class::QueryCharacters, query_characters),
+    of(Class::StreamFields, stream_fields),
+    of(Class::TrailingBytes, trailing_bytes),
+    of(Class::TransferEncoding, transfer_encoding),
+    of(Class::Version, version),
+];
+
+pub(crate) fn choose(random: &mut SmallRng, choices: &[&'static str]) -> &'static str {
+    choices[random.random_range(0..choices.len())]
+}
+
+/// Puts a field anywhere among the others.
+pub(crate) fn insert(random: &mut SmallRng, request: &mut Request, field: &[u8]) {
+    let at = random.random_range(0..=request.fields.len());
+    request.fields.insert(at, [field, b"\r\n"].concat());
+}
+
+/// Method, target and what follows it of a plain request line.
+fn parts(request: &Request) -> (String, String) {
+    let line = String::from_utf8_lossy(&request.line).into_owned();
+    let mut words = line.split(' ');
+    (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned())
+}
+
+fn set_target(request: &mut Request, target: &[u8]) {
+    let (method, _) = parts(request);
+    request.line = [method.as_bytes(), b" ", target, b" HTTP/1.1\r\n"].concat();
+}
+
+fn add_to_query(request: &mut Request, piece: &[u8]) {
+    let (_, target) = parts(request);
+    let mark: &[u8] = if target.contains('?') { b"&" } else { b"?" };
+    set_target(request, &[target.as_bytes(), mark, piece].concat());
+}
+
+fn absolute_form(random: &mut SmallRng, request: &mut Request) {
+    let (_, target) = parts(request);
+    let before = choose(
+        random,
+        &[
+            "http://localhost",
+            "http://evil.example",
+            "http://localhost:1",
+            "HTTP://LOCALHOST",
+            "https://localhost",
+            "http://u@localhost",
+            "//localhost",
+        ],
+    );
+    match random.random_range(0..8) {
+        0 => set_target(request, b"*"),
+        1 => set_target(request, b"localhost:80"),
+        _ => set_target(request, format!("{before}{target}").as_bytes()),
+    }
+}
+
+fn bare_line_feed(random: &mut SmallRng, request: &mut Request) {
+    let bare = |line: &mut Vec<u8>| {
+        line.truncate(line.len() - 2);
+        line.push(b'\n');
+    };
+    match random.random_range(0..6) {
+        0 => bare(&mut request.line),
+        1 => bare(&mut request.end),
+        2 => {
+            bare(&mut request.line);
+            request.fields.iter_mut().for_each(bare);
+            bare(&mut request.end);
+        }
+        3 => insert(random, request, b"X: a\nStream-Seq: 5"),
+        4 => add_to_query(request, b"x=1 HTTP/1.1\nHost: evil.example"),
+        _ => {
+            let at = random.random_range(0..request.fields.len());
+            bare(&mut request.fields[at]);
+        }
+    }
+}
+
+/// A request that would delete a stream.
+fn smuggled() -> Vec<u8> {
+    format!("DELETE {} HTTP/1.1\r\nHost: localhost\r\n\r\n", stream_target("victim")).into_bytes()
+}
+
+fn body_on_read(random: &mut SmallRng, request: &mut Request) {
+    let body = if random.random_bool(0.7) { smuggled() } else { b"a body".to_vec() };
+    request.fields.retain(|field| !field.starts_with(b"Content-Length"));
+    if random.random_bool(0.2) {
+        insert(random, request, b"Expect: 100-continue");
+    }
+    if random.random_bool(0.7) {
+        *request = request.clone().with_body(&body);
+    } else {
+        insert(random, request, b"Transfer-Encoding: chunked");
+        request.body = [format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+    }
+}
+
+fn conditional(random: &mut SmallRng, request: &mut Request) {
+    let value = choose(
+        random,
+        &[ETAG, "*", "\"x\"", "W/\"1\"", "{etag}, \"y\"", "\"x\", {etag}", "", "x", "\"0000000000000003\""],
+    );
+    let name = choose(
+        random,
+        &[
+            "If-None-Match",
+            "if-none-match",
+            "If-Match",
+            "If-Modified-Since",
+            "Last-Event-ID",
+            "Range",
+            "Accept-Encoding",
+        ],
+    );
+    insert(random, request, format!("{name}: {value}").as_bytes());
+}
+
+fn connection(random: &mut SmallRng, request: &mut Request) {
+    let value = choose(
+        random,
+        &[
+            "close",
+            "Close",
+            "CLOSE",
+            "keep-alive",
+            "Keep-Alive",
+            "upgrade",
+            "close, x",
+            "x, close",
+            "keep-alive, close",
+            "",
+            "te",
+        ],
+    );
+    request.fields.retain(|field| !field.starts_with(b"Connection"));
+    let name = choose(random, &["Connection", "connection", "CONNECTION"]);
+    insert(random, request, format!("{name}: {value}").as_bytes());
+    if random.random_bool(0.2) {
+        insert(random, request, b"Upgrade: h2c");
+    }
+}
+
+fn control(random: &mut SmallRng, request: &mut Request) {
+    let byte = *pick(random, &[0_u8, 1, 8, 9, 11, 12, 13, 27, 127, 128, 255]);
+    match random.random_range(0..4) {
+        0 => add_to_query(request, &[b"x=a", &[byte][..], b"b"].concat()),
+        1 => insert(random, request, &[b"X-Odd: a", &[byte][..], b"b"].concat()),
+        2 => insert(random, request, &[b"X-O", &[byte][..], b"dd: a"].concat()),
+        _ => {
+            let (_, target) = parts(request);
+            set_target(request, &[target.as_bytes(), &[byte][..], b"x"].concat());
+        }
+    }
+}
+
+fn expect(random: &mut SmallRng, request: &mut Request) {
+    let value = choose(random, &["100-continue", "100-Continue", "nonsense", ""]);
+    insert(random, request, format!("Expect: {value}").as_bytes());
+}
+
+fn field_shape(random: &mut SmallRng, request: &mut Request) {
+    match random.random_range(0..9) {
+        0 => insert(random, request, b"X-Empty:"),
+        1 => insert(random, request, b"X-Spaced:   \t a \t "),
+        2 => insert(random, request, "X-Text: \u{e9}\u{4e2d}".as_bytes()),
+        3 => insert(random, request, b"Space-Before : a"),
+        4 => insert(random, request, b"no colon"),
+        5 => insert(random, request, b": no name"),
+        6 => insert(random, request, b"X(odd): a"),
+        7 => {
+            let at = random.random_range(0..request.fields.len());
+            let name = request.fields[at].iter().position(|byte| *byte == b':').unwrap_or(0);
+            request.fields[at][..name].make_ascii_uppercase();
+        }
+        _ => {
+            let at = random.random_range(0..request.fields.len());
+            request.fields[at].make_ascii_lowercase();
+        }
+    }
+}
+
+fn fields_repeated(random: &mut SmallRng, request: &mut Request) {
+    if random.random_bool(0.5) {
+        let again = pick(random, &request.fields).clone();
+        let at = random.random_range(0..=request.fields.len());
+        return request.fields.insert(at, again);
+    }
+    let other = choose(
+        random,
+        &[
+            "Host: localhost:2",
+            "Host: evil.example",
+            "Content-Length: 3",
+            "Content-Type: text/plain",
+            "Content-Type: text/html",
+            "Origin: http://evil.example",
+            "Origin: http://localhost:3",
+            "If-None-Match: \"z\"",
+            "Accept: text/html",
+        ],
+    );
+    if other.starts_with("Content-Length") {
+        request.answers = Answers::Unknown;
+    }
+    insert(random, request, other.as_bytes());
+}
+
+fn gate(random: &mut SmallRng, request: &mut Request) {
+    match random.random_range(0..6) {
+        0 => {
+            let host = choose(
+                random,
+                &[
+                    "Host: evil.example",
+                    "Host:",
+                    "Host: LOCALHOST",
+                    "Host: 127.0.0.1",
+                    "Host: [::1]:4",
+                    "Host: localhost evil",
+                    "Host: localhost/x",
+                    "Host: u@localhost",
+                    "Host: localhost:x",
+                ],
+            );
+            request.fields.retain(|field| !field.starts_with(b"Host"));
+            insert(random, request, host.as_bytes());
+        }
+        1 => request.fields.retain(|field| !field.starts_with(b"Host")),
+        2 => insert(random, request, b"Sec-Fetch-Site: cross-site"),
+        _ => {
+            let origin = choose(
+                random,
+                &[
+                    "http://evil.example",
+                    "null",
+                    "",
+                    "http://localhost",
+                    "HTTP://LOCALHOST:5",
+                    "localhost",
+                    "http://127.0.0.1:1",
+                ],
+            );
+            request.fields.retain(|field| !field.starts_with(b"Origin"));
+            insert(random, request, format!("Origin: {origin}").as_bytes());
+        }
+    }
+}
+
+fn long_field(random: &mut SmallRng, request: &mut Request) {
+    let length = *pick(random, &[300, 4_000, 9_000, 17_000]);
+    let value = "v".repeat(length);
+    if random.random_bool(0.3) {
+        return add_to_query(request, format!("x={value}").as_bytes());
+    }
+    insert(random, request, format!("X-Long: {value}").as_bytes());
+}
+
+fn method(random: &mut SmallRng, request: &mut Request) {
+    let (_, target) = parts(request);
+    let method = choose(random, &["get", "Get", "PATCH", "TRACE", "QUERY", "G", "GE T", "POSTX"]);
+    request.line = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
+}
+
+fn obs_fold(random: &mut SmallRng, request: &mut Request) {
+    let field = choose(
+        random,
+        &["X-Folded: a\r\n b", "X-Folded: a\r\n\tb", "X-Folded:\r\n b", "X-Folded: a\r\n Stream-Seq: 5"],
+    );
+    insert(random, request, field.as_bytes());
+}
+
+fn path(random: &mut SmallRng, request: &mut Request) {
+    let (_, target) = parts(request);
+    let (path, query) =
+        target.split_once('?').map_or((target.as_str(), String::new()), |(path, query)| (path, format!("?{query}")));
+    let odd = match random.random_range(0..16) {
+        0 => path.replace("text", "%74ext"),
+        1 => path.replace("text", "TEXT"),
+        2 => path.replacen("/v1/", "/v1//", 1),
+        3 => path.replacen("/v1/", "/v1/./", 1),
+        4 => format!("{path}/../text"),
+        5 => format!("{path}/"),
+        6 => format!("{path}%2Fx"),
+        7 => format!("{path}%2fx"),
+        8 => format!("{path};a=1"),
+        9 => format!("{path}+x"),
+        10 => format!("{path}%zz"),
+        11 => format!("{path}%00"),
+        12 => format!("{path}%C3%A9"),
+        13 => format!("{path}/%2e%2e/text"),
+        14 => path.replacen("/v1/", "/%761/", 1),
+        _ => format!("{path}~._-"),
+    };
+    set_target(request, format!("{odd}{query}").as_bytes());
+}
+
+fn producer(random: &mut SmallRng, request: &mut Request) {
+    let (epoch, seq) = (random.random_range(0..2), random.random_range(0..3));
+    insert(random, request, b"Producer-Id: p");
+    insert(random, request, format!("Producer-Epoch: {epoch}").as_bytes());
+    if random.random_bool(0.9) {
+        insert(random, request, format!("producer-seq: {seq}").as_bytes());
+    }
+}
+
+fn query(random: &mut SmallRng, request: &mut Request) {
+    let pieces = [
+        "x=%00",
+        "x=%zz",
+        "x=%",
+        "x=%0D%0AStream-Seq:5",
+        "offset=-1",
+        "offset=",
+        "offset=%2D1",
+        "o%66fset=-1",
+        "l%69ve=long-poll&hold=0",
+        "live=long-poll&hold=0",
+        "hold=nan",
+        "cursor=",
+        "cursor=-1",
+        "x=1?y=2",
+        "&&=&",
+        "?",
+    ];
+    add_to_query(request, choose(random, &pieces).as_bytes());
+}
+
+/// What a URI can't contain.
+fn query_characters(random: &mut SmallRng, request: &mut Request) {
+    let pieces = [
+        "x=\"y\"",
+        "x=a b",
+        "x=1 HTTP/1.1",
+        "x=<y>",
+        "x=`y`",
+        "x={y}",
+        "x=|",
+        "x=\\",
+        "x=^",
+        "x=\u{e9}",
+        "x#",
+        "#",
+        "#?x=1",
+        "x=1 HTTP/1.0",
+    ];
+    add_to_query(request, choose(random, &pieces).as_bytes());
+}
+
+fn stream_fields(random: &mut SmallRng, request: &mut Request) {
+    let field = choose(
+        random,
+        &[
+            "Stream-Seq: 5",
+            "Stream-Seq: 4",
+            "Stream-Seq:",
+            "Stream-Closed: true",
+            "stream-closed: TRUE",
+            "Stream-Closed: false",
+            "Stream-Closed:",
+            "Stream-TTL: 3600",
+            "Stream-TTL: x",
+            "Content-Type: text/plain; charset=utf-8",
+            "Content-Type: TEXT/PLAIN",
+            "Content-Type:",
+            "Content-Encoding: identity",
+            "Accept: application/json",
+            "Cache-Control: no-cache",
+            "TE: trailers",
+        ],
+    );
+    if field.starts_with("Content-Type") {
+        request.fields.retain(|field| !field.starts_with(b"Content-Type"));
+    }
+    insert(random, request, field.as_bytes());
+}
+
+fn version(random: &mut SmallRng, request: &mut Request) {
+    let (method, target) = parts(request);
+    let version = choose(
+        random,
+        &["HTTP/1.0", "HTTP/1.0", "HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "http/1.1", "HTTP/1.1 ", "HTTP/01.1", ""],
+    );
+    let keep = random.random_bool(0.3);
+    request.line = format!("{method} {target} {version}\r\n").into_bytes();
+    if keep {
+        insert(random, request, b"Connection: keep-alive");
+    }
+}

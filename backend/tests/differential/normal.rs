@@ -1,0 +1,114 @@
+//! What may differ between two servers, made the same: dates, addresses, cursors, and which stream an entity tag is of.
+
+use super::settings::Settings;
+use super::wire::{Answer, Body, Seen, find};
+use std::net::SocketAddr;
+
+/// Cursors from here on are not of this century.
+const CURSOR_MAX: u64 = 200_000_000;
+
+/// Makes what one server says comparable with what another one says.
+#[derive(Debug)]
+pub(crate) struct Normal {
+    /// The server's address, as text.
+    address: String,
+    /// The entity tags that came, in their order: which answers have the same one is compared, not what they look like.
+    etags: Vec<String>,
+    /// Whether the library's refusals may say that the connection ends, or not say it.
+    tolerates_close: bool,
+}
+
+impl Normal {
+    pub(crate) fn new(address: SocketAddr, settings: &Settings) -> Self {
+        Self { address: address.to_string(), etags: Vec::new(), tolerates_close: !settings.all }
+    }
+
+    /// Replaces everything that may differ.
+    pub(crate) fn apply(&mut self, seen: &mut Seen) {
+        match seen {
+            Seen::Answer(answer) => self.answer(answer),
+            Seen::Frame(_, payload) => *payload = self.bytes(payload),
+            Seen::Malformed(_, bytes) => *bytes = self.bytes(bytes),
+            Seen::Closed | Seen::Silence => {}
+        }
+    }
+
+    fn answer(&mut self, answer: &mut Answer) {
+        if self.tolerates_close && answer.is_librarys_refusal() {
+            answer.fields.retain(|(name, _)| name != "connection");
+        }
+        for (name, value) in &mut answer.fields {
+            *value = match name.as_str() {
+                "date" => "a date".to_owned(),
+                "stream-cursor" => cursor(value),
+                "etag" => self.etag(value),
+                _ => value.replace(&self.address, "SERVER"),
+            };
+        }
+        // The length is that of what was replaced, too; the body itself is compared.
+        let has_replaced = match &mut answer.body {
+            Body::Whole(bytes) | Body::Broken(bytes) => {
+                let normal = self.bytes(bytes);
+                std::mem::replace(bytes, normal.clone()) != normal
+            }
+            Body::None | Body::Missing => false,
+        };
+        if has_replaced {
+            answer.fields.retain(|(name, _)| name != "content-length");
+        }
+    }
+
+    fn etag(&mut self, value: &str) -> String {
+        let known = self.etags.iter().position(|etag| etag == value);
+        let number = known.unwrap_or_else(|| {
+            self.etags.push(value.to_owned());
+            self.etags.len() - 1
+        });
+        format!("entity tag {number}")
+    }
+
+    fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        const KEY: &[u8] = b"\"streamCursor\":\"";
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut rest = bytes;
+        while let Some(at) = find(rest, KEY) {
+            let (before, value) = rest.split_at(at + KEY.len());
+            let end = value.iter().position(|byte| *byte == b'"').unwrap_or(value.len());
+            out.extend_from_slice(before);
+            out.extend_from_slice(cursor(&String::from_utf8_lossy(&value[..end])).as_bytes());
+            rest = &value[end..];
+        }
+        out.extend_from_slice(rest);
+        match String::from_utf8(out) {
+            Ok(text) => text.replace(&self.address, "SERVER").into_bytes(),
+            Err(binary) => binary.into_bytes(),
+        }
+    }
+}
+
+fn cursor(value: &str) -> String {
+    match value.parse::<u64>() {
+        Ok(..CURSOR_MAX) => "a cursor".to_owned(),
+        _ => format!("an absurd cursor {value}"),
+    }
+}
+
+impl Answer {
+    /// The body; empty if there is none.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &self.body {
+            Body::Whole(bytes) | Body::Broken(bytes) => bytes,
+            Body::None | Body::Missing => &[],
+        }
+    }
+
+    /// Whether it refuses a request and lacks what all our answers carry.
+    pub(crate) fn is_librarys_refusal(&self) -> bool {
+        self.status >= 400 && !self.fields.iter().any(|(name, _)| name == "x-content-type-options")
+    }
+
+    /// Whether the body contains `text`.
+    pub(crate) fn is_about(&self, text: &str) -> bool {
+        find(self.bytes(), text.as_bytes()).is_some()
+    }
+}

@@ -1,0 +1,275 @@
+//! What a sequence does: requests as bytes, the connections they are sent on, and how they are printed.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display, Formatter};
+
+/// Stands in requests for the number of the run, which names of streams begin with; as long as what replaces it.
+pub(crate) const NUMBER: &str = "f0000000";
+/// Stands in requests for the entity tag that the server sent last.
+pub(crate) const ETAG: &str = "{etag}";
+/// Stands in requests for the `Stream-Next-Offset` that the server sent last.
+pub(crate) const NEXT: &str = "{next}";
+
+/// The kind of deviation from a plain request that a request or a step contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Class {
+    AbsoluteForm,
+    BareLineFeed,
+    BodyOnRead,
+    Conditional,
+    Connection,
+    ContentLength,
+    Control,
+    Cursor,
+    Cut,
+    CutPipelined,
+    Expect,
+    FieldShape,
+    FieldsRepeated,
+    FollowBeyond,
+    FollowDeleted,
+    Gate,
+    HalfClose,
+    Head,
+    LongField,
+    Method,
+    ObsFold,
+    Path,
+    Pipelined,
+    PipelinedBody,
+    PipelinedHead,
+    Producer,
+    Query,
+    QueryCharacters,
+    StreamFields,
+    TrailingBytes,
+    TransferEncoding,
+    Version,
+    WebSocket,
+    WebSocketFrames,
+}
+
+/// How many answers a request has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// One, beside interim ones; or the connection is closed.
+    One,
+    /// Any number: its length is ambiguous. Another request is sent after it, whose answer ends the reading.
+    Unknown,
+}
+
+/// A request as bytes, in the pieces that shrinking may remove.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// How it deviates from a plain request, if it does.
+    pub(crate) class: Option<Class>,
+    /// The request line with its line end.
+    pub(crate) line: Vec<u8>,
+    /// The header fields, each with its line end.
+    pub(crate) fields: Vec<Vec<u8>>,
+    /// The blank line.
+    pub(crate) end: Vec<u8>,
+    /// Everything after the blank line.
+    pub(crate) body: Vec<u8>,
+    pub(crate) answers: Answers,
+}
+
+/// What a client sends on a WebSocket.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    /// The frame, masked.
+    pub(crate) bytes: Vec<u8>,
+    /// What it says, for people.
+    pub(crate) text: String,
+    /// Frames that the server answers with; `None` when it closes the connection.
+    pub(crate) answers: Option<usize>,
+}
+
+/// One thing that a sequence does; `connection` is an index of its kept connections.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// Sends requests in one write, or cut at these positions, and reads their answers.
+    Send {
+        connection: usize,
+        requests: Vec<Request>,
+        cuts: Vec<usize>,
+        /// Whether the client ends its half of the connection right after the requests.
+        finish: bool,
+    },
+    /// Sends reads that wait, changes their stream from another connection, and reads what comes.
+    Follow {
+        readers: Vec<(usize, Request)>,
+        /// What the other connection sends; the last one ends live answers.
+        acts: Vec<Request>,
+        /// Sent by the first reader while it waits, and answered afterwards.
+        beyond: Vec<Request>,
+    },
+    /// Upgrades to a WebSocket and sends frames, each once the one before is answered.
+    WebSocket { connection: usize, request: Request, frames: Vec<Frame> },
+    /// Ends the client's half and reads to the end.
+    Finish { connection: usize },
+    /// Drops the connection.
+    Drop { connection: usize },
+}
+
+/// What is done on one set of streams.
+#[derive(Debug, Clone)]
+pub(crate) struct Sequence {
+    pub(crate) steps: Vec<Step>,
+}
+
+impl Request {
+    /// A plain request with `Host` and these fields.
+    pub(crate) fn new(method: &str, target: &str, fields: &[String]) -> Self {
+        let field = |text: &String| format!("{text}\r\n").into_bytes();
+        Self {
+            class: None,
+            line: format!("{method} {target} HTTP/1.1\r\n").into_bytes(),
+            fields: std::iter::once(&"Host: localhost".to_owned()).chain(fields).map(field).collect(),
+            end: b"\r\n".to_vec(),
+            body: Vec::new(),
+            answers: Answers::One,
+        }
+    }
+
+    /// The same with a body and its length.
+    pub(crate) fn with_body(mut self, body: &[u8]) -> Self {
+        self.fields.push(format!("Content-Length: {}\r\n", body.len()).into_bytes());
+        self.body = body.to_vec();
+        self
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        [&self.line[..], &self.fields.concat(), &self.end, &self.body].concat()
+    }
+
+    pub(crate) fn is_head(&self) -> bool {
+        self.line.starts_with(b"HEAD ")
+    }
+
+    /// Whether the request line begins with `method`.
+    pub(crate) fn has_method(&self, method: &str) -> bool {
+        self.line.strip_prefix(method.as_bytes()).is_some_and(|rest| rest.starts_with(b" "))
+    }
+}
+
+impl Step {
+    fn requests(&self) -> Vec<&Request> {
+        match self {
+            Self::Send { requests, .. } => requests.iter().collect(),
+            Self::Follow { readers, acts, beyond } => {
+                readers.iter().map(|(_, request)| request).chain(acts).chain(beyond).collect()
+            }
+            Self::WebSocket { request, .. } => vec![request],
+            Self::Finish { .. } | Self::Drop { .. } => Vec::new(),
+        }
+    }
+
+    fn own_classes(&self) -> Vec<Class> {
+        let mut classes = Vec::new();
+        match self {
+            Self::Send { requests, cuts, finish, .. } => {
+                if requests.len() > 1 {
+                    classes.push(Class::Pipelined);
+                    if requests.iter().any(Request::is_head) {
+                        classes.push(Class::PipelinedHead);
+                    }
+                    if requests[1..].iter().any(|request| !request.body.is_empty()) {
+                        classes.push(Class::PipelinedBody);
+                    }
+                }
+                if !cuts.is_empty() {
+                    classes.push(if requests.len() > 1 { Class::CutPipelined } else { Class::Cut });
+                }
+                if *finish {
+                    classes.push(Class::HalfClose);
+                }
+            }
+            Self::Follow { acts, beyond, .. } => {
+                if !beyond.is_empty() {
+                    classes.push(Class::FollowBeyond);
+                }
+                if acts.iter().any(|act| act.has_method("DELETE")) {
+                    classes.push(Class::FollowDeleted);
+                }
+            }
+            Self::WebSocket { frames, .. } => {
+                classes.push(Class::WebSocket);
+                let is_usual = |frame: &Frame| [0x81, 0x88, 0x89].contains(&frame.bytes[0]);
+                if !frames.iter().all(is_usual) {
+                    classes.push(Class::WebSocketFrames);
+                }
+            }
+            Self::Finish { .. } | Self::Drop { .. } => {}
+        }
+        classes
+    }
+}
+
+impl Sequence {
+    /// Every class in it.
+    pub(crate) fn classes(&self) -> BTreeSet<Class> {
+        let of_requests =
+            self.steps.iter().flat_map(|step| step.requests().into_iter().filter_map(|request| request.class));
+        of_requests.chain(self.steps.iter().flat_map(Step::own_classes)).collect()
+    }
+}
+
+impl Display for Request {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let class = self.class.map_or(String::new(), |class| format!("  ({class:?})"));
+        writeln!(out, "    {}{class}", escaped(&self.line))?;
+        for field in &self.fields {
+            writeln!(out, "    {}", escaped(field))?;
+        }
+        writeln!(out, "    {}", escaped(&self.end))?;
+        if !self.body.is_empty() {
+            writeln!(out, "    {}", escaped(&self.body))?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Step {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { connection, requests, cuts, finish } => {
+                let cuts = if cuts.is_empty() { String::new() } else { format!(", cut at {cuts:?}") };
+                let finish = if *finish { ", then the end of the client's half" } else { "" };
+                writeln!(out, "connection {connection} sends{cuts}{finish}:")?;
+                requests.iter().try_for_each(|request| write!(out, "{request}"))
+            }
+            Self::Follow { readers, acts, beyond } => {
+                for (connection, request) in readers {
+                    write!(out, "connection {connection} waits with:\n{request}")?;
+                }
+                for request in beyond {
+                    write!(out, "the first of them sends meanwhile:\n{request}")?;
+                }
+                acts.iter().try_for_each(|act| write!(out, "another connection sends:\n{act}"))
+            }
+            Self::WebSocket { connection, request, frames } => {
+                write!(out, "connection {connection} upgrades:\n{request}")?;
+                frames.iter().try_for_each(|frame| writeln!(out, "    frame {}", frame.text))
+            }
+            Self::Finish { connection } => writeln!(out, "connection {connection} ends the client's half"),
+            Self::Drop { connection } => writeln!(out, "connection {connection} is dropped by the client"),
+        }
+    }
+}
+
+impl Display for Sequence {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        self.steps.iter().enumerate().try_for_each(|(at, step)| write!(out, "{}. {step}", at + 1))
+    }
+}
+
+/// Bytes as one line of text; what is very long is cut in its middle.
+pub(crate) fn escaped(bytes: &[u8]) -> String {
+    const LONG: usize = 600;
+    if bytes.len() <= LONG {
+        return bytes.escape_ascii().to_string();
+    }
+    let (begin, end) = (&bytes[..LONG / 2], &bytes[bytes.len() - LONG / 4..]);
+    format!("{}[... {} bytes in all ...]{}", begin.escape_ascii(), bytes.len(), end.escape_ascii())
+}

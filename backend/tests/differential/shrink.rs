@@ -1,0 +1,123 @@
+//! Removes what it can from a sequence while the answers still differ.
+
+use super::compare::{Difference, Twins, difference};
+use super::script::{Request, Sequence, Step};
+use super::settings::Settings;
+use std::time::Duration;
+
+/// Runs that shrinking one sequence may take.
+const RUNS_MAX: usize = 100;
+
+/// Shorter than at first, for what never comes is waited for again and again.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// The smaller sequence and how its answers differ; `None` when they don't differ a second time.
+pub(crate) async fn shrink(settings: &Settings, twins: &Twins, sequence: &Sequence) -> Option<(Sequence, Difference)> {
+    let settings = &Settings { deadline: DEADLINE, ..settings.clone() };
+    let mut best = sequence.clone();
+    let mut told = differs(settings, twins, &best).await?;
+    let (mut at, mut tried) = (0, 0);
+    // Once round without success, it is as small as it gets.
+    for _ in 0..RUNS_MAX {
+        let Some(smaller) = without(&best, at) else {
+            if tried == 0 {
+                break;
+            }
+            (at, tried) = (0, 0);
+            continue;
+        };
+        match differs(settings, twins, &smaller).await.filter(|it| it.kind == told.kind) {
+            Some(difference) => (best, told, tried) = (smaller, difference, tried + 1),
+            None => at += 1,
+        }
+    }
+    Some((best, told))
+}
+
+async fn differs(settings: &Settings, twins: &Twins, sequence: &Sequence) -> Option<Difference> {
+    let [left, right] = twins.run(settings, sequence).await;
+    difference(&left, &right)
+}
+
+/// `sequence` without its part number `at`: a step, or something in a step.
+fn without(sequence: &Sequence, at: usize) -> Option<Sequence> {
+    let mut at = at;
+    if at < sequence.steps.len() {
+        let mut smaller = sequence.clone();
+        smaller.steps.remove(at);
+        return Some(smaller);
+    }
+    at -= sequence.steps.len();
+    for (place, step) in sequence.steps.iter().enumerate() {
+        let parts = parts(step);
+        if let Some(part) = parts.into_iter().nth(at) {
+            let mut smaller = sequence.clone();
+            smaller.steps[place] = part;
+            return Some(smaller);
+        }
+        at -= self::parts(step).len();
+    }
+    None
+}
+
+/// The step, each time without one of its parts.
+fn parts(step: &Step) -> Vec<Step> {
+    let mut smaller = Vec::new();
+    match step {
+        Step::Send { connection, requests, cuts, finish } => {
+            let with = |requests, cuts, finish| Step::Send { connection: *connection, requests, cuts, finish };
+            if requests.len() > 1 {
+                smaller.extend((0..requests.len()).map(|at| with(dropped(requests, at), cuts.clone(), *finish)));
+            }
+            smaller.extend((0..cuts.len()).map(|at| with(requests.clone(), dropped(cuts, at), *finish)));
+            if *finish {
+                smaller.push(with(requests.clone(), cuts.clone(), false));
+            }
+            for (place, request) in requests.iter().enumerate() {
+                for at in removable(request) {
+                    let mut fewer = requests.clone();
+                    fewer[place].fields.remove(at);
+                    smaller.push(with(fewer, cuts.clone(), *finish));
+                }
+            }
+        }
+        Step::Follow { readers, acts, beyond } => {
+            let with = |readers, acts, beyond| Step::Follow { readers, acts, beyond };
+            if readers.len() > 1 {
+                smaller.extend((0..readers.len()).map(|at| with(dropped(readers, at), acts.clone(), beyond.clone())));
+            }
+            // The last act ends the answers.
+            smaller.extend((1..acts.len()).map(|at| with(readers.clone(), dropped(acts, at - 1), beyond.clone())));
+            smaller.extend((0..beyond.len()).map(|at| with(readers.clone(), acts.clone(), dropped(beyond, at))));
+            for (place, (_, request)) in readers.iter().enumerate() {
+                for at in removable(request) {
+                    let mut fewer = readers.clone();
+                    fewer[place].1.fields.remove(at);
+                    smaller.push(with(fewer, acts.clone(), beyond.clone()));
+                }
+            }
+        }
+        Step::WebSocket { connection, request, frames } => {
+            // The last frame ends the connection.
+            smaller.extend((1..frames.len()).map(|at| Step::WebSocket {
+                connection: *connection,
+                request: request.clone(),
+                frames: dropped(frames, at - 1),
+            }));
+        }
+        Step::Finish { .. } | Step::Drop { .. } => {}
+    }
+    smaller
+}
+
+/// Fields without which the request still ends where it did.
+fn removable(request: &Request) -> Vec<usize> {
+    let frames = |field: &[u8]| field.starts_with(b"Content-Length") || field.starts_with(b"Transfer-Encoding");
+    (0..request.fields.len()).filter(|at| !frames(&request.fields[*at])).collect()
+}
+
+fn dropped<T: Clone>(items: &[T], at: usize) -> Vec<T> {
+    let mut items = items.to_vec();
+    items.remove(at);
+    items
+}
