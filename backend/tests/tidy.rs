@@ -93,7 +93,7 @@ const BOUNDARIES: [Boundary; 11] = [
             "backend/src/subscriptions/signing.rs",
             "backend/src/subscriptions/state/tests.rs",
             "backend/src/subscriptions/tests.rs",
-            "backend/src/techniques/websocket/append.rs",
+            "backend/src/api/frame.rs",
             "protocol/src/document.rs",
             "protocol/src/inspect.rs",
             "protocol/src/json_tests.rs",

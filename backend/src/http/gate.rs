@@ -42,6 +42,9 @@ pub async fn guard(
     };
     // The library says so only once it drains, which is a moment after the answers of a stop were made.
     let is_stopping = response.request().app_data::<web::Data<App>>().is_some_and(|app| app.is_stopping());
+    // A response's head may come from a pool and then has an earlier one's version, by which the library tells whether the
+    // connection closes. The version that is sent is the request's.
+    response.response_mut().head_mut().version = Version::HTTP_11;
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if is_stopping && !is_upgrade {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);

@@ -1,6 +1,6 @@
 //! What comes next at a stream's tail: news, silence, or an end.
 
-use super::group::Terms;
+use super::terms::Terms;
 use crate::log::{Batch, Log, ReadError, State, Tail};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -3,7 +3,8 @@
 use super::encoding::{Encoding, Heads, Piece, Told};
 use super::follow::{Follow, Step};
 use super::outlet::{Outlet, poll_receive};
-use crate::api::{App, Budget, Cursors, Presence, Wait};
+use super::terms::Terms;
+use crate::api::{Cursors, Presence, Wait};
 use crate::log::{Batch, Log, StreamId};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
@@ -18,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tailwater_protocol::Offset;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::{consume_budget, spawn_local, yield_now};
 use tokio::time::{Instant, sleep_until};
 
@@ -33,45 +34,6 @@ const SEATS_PRUNED_MIN: usize = 64;
 
 /// The least time between two looks for seats whose time is over.
 const DEADLINE_STEP: Duration = Duration::from_millis(50);
-
-/// Pages of live answers at most, in bytes: what is written to one reader keeps all others waiting. With half of it, a
-/// reader as quick as the server is woken for each write, and waking costs more than the page; from 128 KiB on, actix
-/// allocates its buffer anew for each.
-const LIVE_PAGE_MAX: usize = 120 << 10;
-
-/// What readers are served with.
-#[derive(Debug, Clone)]
-pub struct Terms {
-    /// Largest page in bytes.
-    pub page_max: usize,
-    /// Largest message from a client in bytes.
-    pub message_max: usize,
-    /// Silence after which a heartbeat leaves.
-    pub heartbeat: Duration,
-    /// Time for which a client may take nothing of what it is sent.
-    pub stalled_max: Duration,
-    /// Time for which a client's message may stay unfinished.
-    pub unfinished_max: Duration,
-    /// What clients make the server hold.
-    pub budget: Arc<Budget>,
-    /// Turns true when the server stops.
-    pub stop: watch::Receiver<bool>,
-}
-
-impl Terms {
-    /// The terms of a server.
-    pub fn of(app: &App) -> Self {
-        Self {
-            page_max: app.page_max().min(LIVE_PAGE_MAX),
-            message_max: app.message_max(),
-            heartbeat: app.config.heartbeat,
-            stalled_max: app.config.write_silence_max,
-            unfinished_max: app.config.body_silence_max,
-            budget: Arc::clone(&app.budget),
-            stop: app.stop.clone(),
-        }
-    }
-}
 
 /// The groups of one worker.
 pub struct Groups {

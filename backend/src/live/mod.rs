@@ -15,11 +15,13 @@ mod inbox;
 mod interleavings;
 mod outlet;
 mod reader;
+mod terms;
 
-pub use group::{Groups, Held, Seat, Terms, Unseated};
+pub use group::{Groups, Held, Seat, Unseated};
 pub use inbox::{Inbox, Message};
 pub use outlet::{BodyQueue, Outlet, write_socket};
 pub use reader::{Finished, Inlet, Reader};
+pub use terms::Terms;
 
 use crate::api::{Answer, Wait};
 use encoding::Encoding;

@@ -126,7 +126,7 @@ impl Io {
                 self.slot.begin_head();
                 match frame(&mut self.unread) {
                     Framed::Whole { framing, is_plain } => {
-                        self.slot.note_request(is_plain);
+                        self.slot.note_request(framing != Framing::Chunked, is_plain);
                         return Poll::Ready(Ok(Ok(match framing {
                             Framing::Length(bytes) => Given::Bytes(bytes),
                             Framing::Chunked => Given::Everything,

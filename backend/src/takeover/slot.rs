@@ -36,6 +36,8 @@ pub struct Slot {
     is_plain: Cell<bool>,
     /// Whether the answer under way may never come, so that it ends when its client does.
     may_be_left: Cell<bool>,
+    /// Whether nothing behind the request under way was given to the dispatcher.
+    is_framed: Cell<bool>,
     /// Whether the request became a conversation.
     is_open: Cell<bool>,
     seat: RefCell<Option<Seat>>,
@@ -100,6 +102,7 @@ impl Slot {
             stalled_since: Cell::default(),
             is_plain: Cell::default(),
             may_be_left: Cell::default(),
+            is_framed: Cell::new(true),
             is_open: Cell::default(),
             seat: RefCell::default(),
             kept: RefCell::default(),
@@ -109,7 +112,7 @@ impl Slot {
 
     /// Whether the connection may leave with the request under way, of which everything was given to the dispatcher.
     pub fn may_leave(&self) -> bool {
-        self.may_leave && self.phase.get() == Phase::Answer
+        self.may_leave && self.is_framed.get() && self.phase.get() == Phase::Answer
     }
 
     /// Puts in what goes on with the connection. Its handler or body must stay pending from now on.
@@ -119,7 +122,7 @@ impl Slot {
 
     /// Has the connection leave when the request under way is answered, if others like it can be answered elsewhere.
     pub fn leave_after_answer(self: &Rc<Self>) -> Option<Leaving> {
-        (self.may_leave && self.is_plain.get()).then(|| Leaving(Rc::clone(self)))
+        (self.may_leave && self.is_framed.get() && self.is_plain.get()).then(|| Leaving(Rc::clone(self)))
     }
 
     /// Notes that the answer under way may never come: it ends when its client says that it sends no more.
@@ -136,8 +139,10 @@ impl Slot {
 
     /// Notes that a request's head is given to the dispatcher.
     ///
+    /// - `is_framed`: whether its end is known, so that nothing behind it is given before it is answered.
     /// - `is_plain`: whether one like it may be answered elsewhere.
-    pub(super) fn note_request(&self, is_plain: bool) {
+    pub(super) fn note_request(&self, is_framed: bool, is_plain: bool) {
+        self.is_framed.set(is_framed);
         self.is_plain.set(is_plain);
     }
 

@@ -92,7 +92,13 @@ impl Run {
                     self.side.send(&filled).await;
                     is_anew = true;
                 }
-                other => panic!("{other:?} instead of an answer on the side to {}", filled.escape_ascii()),
+                other => panic!(
+                    "{other:?} instead of answer {} on the side {:?} (anew: {is_anew}) after {:?} to {}",
+                    answers.len() + 1,
+                    self.side,
+                    answers.last(),
+                    filled.escape_ascii()
+                ),
             }
         }
         answers

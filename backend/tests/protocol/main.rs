@@ -31,7 +31,6 @@ mod security;
 mod stopping;
 mod streaming;
 mod subscriptions;
-mod twins;
 mod values;
 mod webhooks;
 mod websocket;

@@ -165,5 +165,5 @@ fn text(payload: &Payload) -> String {
 }
 
 fn producer(name: &str, epoch: u64, seq: u64) -> (ProducerId, Accepted) {
-    (ProducerId::parse("producer-id", name).unwrap(), Accepted { epoch, seq })
+    (ProducerId::kept(name).unwrap(), Accepted { epoch, seq })
 }
