@@ -73,7 +73,7 @@ pub struct Config {
 
     /// Bytes that all clients together make the server hold: request bodies, unfinished messages, pages and messages that
     /// are not taken yet; beyond it requests wait a moment and then answer 503
-    #[arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES")]
+    #[arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "128MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub buffers_max: u64,
 
     /// Largest page of one read; a single longer message still comes whole
@@ -227,7 +227,7 @@ impl Default for Config {
             sweep: Duration::from_secs(1),
             body_max: 16 << 20,
             body_silence_max: Duration::from_secs(60),
-            buffers_max: 256 << 20,
+            buffers_max: 128 << 20,
             page_max: 1 << 20,
             head_max: 16 << 10,
             head_silence_max: Duration::from_secs(10),

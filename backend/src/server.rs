@@ -14,14 +14,14 @@ use crate::subscriptions::courier::HttpCourier;
 use crate::takeover::{Io, TakeOver};
 use actix_http::HttpService;
 use actix_server::Server;
-use actix_service::map_config;
+use actix_service::{fn_service, map_config};
 use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use actix_web_lab::middleware::CatchPanic;
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -183,15 +183,19 @@ fn listen(
             .configure(http::assets::configure)
             .default_service(web::to(http::no_route));
         let drain = drain.clone();
+        let (expecting, deciding) = (app.clone(), gate.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let drain = drain.clone();
                 async move { drain.notified().await }
             })
+            // Deadlines of clients are the connection's own, see `takeover::Slot`.
+            .client_request_timeout(Duration::ZERO)
             .keep_alive(keep_alive)
             .client_disconnect_timeout(LINGER)
             .h1_allow_half_closed(false)
             .local_addr(address)
+            .expect(fn_service(move |request| ready(http::decide_by_head(&expecting, &deciding, request))))
             .on_connect_ext(move |io: &Io, data| io.introduce(data))
             .h1(map_config(application, move |()| AppConfig::__priv_test_new(false, address.to_string(), address)));
         TakeOver::new(http, app.clone().into_inner(), gate.clone().into_inner(), groups)
@@ -223,7 +227,7 @@ fn subscriptions(
 
 fn state(config: Config, streams: Arc<Streams>, subscriptions: Arc<Subscriptions>, stop: watch::Receiver<bool>) -> App {
     let live = Arc::new(Semaphore::new(config.live_readers_max.min(Semaphore::MAX_PERMITS)));
-    let budget = Budget::new(config.buffers_max);
+    let budget = Budget::new(config.buffers_max.max(2 * config.body_max));
     App { streams, live, budget, config, clock: Clock::new(), stop, subscriptions }
 }
 

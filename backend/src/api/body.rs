@@ -3,6 +3,7 @@
 use super::headers::{Headers, single, text};
 use super::names::CONTENT_ENCODING;
 use super::{App, Charge, Refusal};
+use crate::offload::{LONG_BYTES, offload};
 use bytes::{Bytes, BytesMut};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::header::CONTENT_LENGTH;
@@ -11,6 +12,9 @@ use std::io::Read;
 
 /// Content codings that a body may have, as `Accept-Encoding` lists them.
 pub(super) const CODINGS: &str = "gzip, deflate, br, zstd";
+
+/// Coded bodies are decoded on another thread however short they are: what they become may be long.
+const CODED_AS_LONG: usize = LONG_BYTES + 1;
 
 /// A request's body as it arrives.
 pub trait Body {
@@ -61,7 +65,13 @@ pub async fn receive(app: &App, limit: u64, map: &impl Headers, mut body: impl B
     let bytes = match coding {
         None => bytes,
         Some(_) if bytes.is_empty() => bytes,
-        Some(coding) => decode(coding, &bytes, limit, &mut charge)?,
+        Some(coding) => {
+            let mut decoded = app.budget.charge();
+            let work = move || decode(coding, &bytes, limit, &mut decoded).map(|bytes| (bytes, decoded));
+            let (bytes, decoded) = offload(CODED_AS_LONG, work).await?;
+            charge = decoded;
+            bytes
+        }
     };
     Ok(Received { bytes, _charge: charge })
 }
@@ -98,6 +108,17 @@ fn take(bytes: usize, before: usize, limit: u64, charge: &mut Charge) -> Result<
         return Err(Refusal::BodyTooLarge { limit });
     }
     charge.grow(bytes).map_err(Refusal::Busy)
+}
+
+/// Refuses a body that is coded, where none is decoded.
+///
+/// # Errors
+/// [`Refusal::ContentEncoding`].
+pub fn check_uncoded(map: &impl Headers) -> Result<(), Refusal> {
+    match coding(map)? {
+        None => Ok(()),
+        Some(_) => Err(Refusal::ContentEncoding("any here".to_owned())),
+    }
 }
 
 /// A content coding.

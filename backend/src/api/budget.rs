@@ -41,17 +41,19 @@ impl Budget {
         Charge { budget: Arc::clone(self), bytes: 0 }
     }
 
-    /// Takes `bytes` as soon as they are free; more than all there are count as all.
+    /// Takes `bytes` as soon as they are free, and a quarter of all would stay free for what is short; more than three
+    /// quarters count as those.
     ///
     /// # Errors
     /// [`Exhausted`] when that takes longer than `patience`.
     pub async fn acquire(self: &Arc<Self>, bytes: usize, patience: Duration) -> Result<Charge, Exhausted> {
         let mut charge = self.charge();
-        let bytes = bytes.min(self.limit);
+        let reserve = self.limit / 4;
+        let bytes = bytes.min(self.limit - reserve);
         let taken = async {
             loop {
                 let freed = self.freed.notified();
-                if charge.grow(bytes).is_ok() {
+                if charge.take(bytes, reserve).is_ok() {
                     return;
                 }
                 freed.await;
@@ -75,7 +77,13 @@ impl Charge {
     /// # Errors
     /// [`Exhausted`]; then nothing was taken.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
-        let taken = self.budget.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        self.take(bytes, 0)
+    }
+
+    /// Takes `bytes` more if `reserve` stay free.
+    fn take(&mut self, bytes: usize, reserve: usize) -> Result<(), Exhausted> {
+        let less = |left: usize| left.checked_sub(bytes).filter(|left| *left >= reserve);
+        let taken = self.budget.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         taken.map_err(|_| Exhausted { limit: self.budget.limit })?;
         self.bytes += bytes;
         Ok(())

@@ -22,7 +22,7 @@ mod read;
 mod refusal;
 
 pub use answer::{Answer, Content};
-pub use body::{Body, Received, Whole, receive};
+pub use body::{Body, Received, Whole, check_uncoded, receive};
 pub use budget::{Budget, Charge, Exhausted};
 pub use cursor::Cursors;
 pub use frame::{FrameRefusal, answer_frame};

@@ -220,7 +220,8 @@ fn with_jitter(time: Duration) -> Duration {
 
 /// Room in the budget for a page, if it needs any.
 async fn charge(app: &App, batch: &Batch) -> Result<Option<Charge>, Refusal> {
-    if batch.data.len() <= UNCHARGED_BYTES {
+    // A page that the store keeps anyway, and only shows, takes no room of its own.
+    if batch.data.len() <= UNCHARGED_BYTES || !batch.data.is_unique() {
         return Ok(None);
     }
     app.budget.acquire(batch.data.len(), BUDGET_PATIENCE).await.map(Some).map_err(Refusal::Busy)

@@ -4,7 +4,7 @@ use crate::config::{Config, StoreKind};
 use crate::server;
 use crate::store::{DiskStore, OpenError};
 use rustix::fs::Mode;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -43,6 +43,7 @@ pub fn run(mut config: Config) -> Result<(), ServeError> {
         .with_env_filter(
             EnvFilter::try_from_env("TAILWATER_LOG").unwrap_or_else(|_| EnvFilter::new("warn,tailwater=info")),
         )
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .init();
     // What the store makes is for its owner only, the engine's own files included.

@@ -3,7 +3,7 @@
 use super::body::Arriving;
 use super::head::{ActixHeaders, gate_head};
 use super::name;
-use crate::api::{App, Body, Class, OtherRefusal, Refusal};
+use crate::api::{App, Body, Class, OtherRefusal, Refusal, check_uncoded};
 use crate::log::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
 use crate::offload::{LONG_BYTES, offload};
 use actix_web::http::StatusCode;
@@ -69,6 +69,7 @@ pub(super) async fn import(
     app: web::Data<App>,
 ) -> Result<HttpResponse, Refusal> {
     let name = name(&request, PREFIX)?;
+    check_uncoded(&ActixHeaders(request.headers()))?;
     let limits = line_limits(&app);
     let mut decoder = Decoder::limited(limits);
     let mut filling = None;

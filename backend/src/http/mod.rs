@@ -14,6 +14,7 @@ mod subscriptions;
 
 pub use gate::guard;
 pub use import::ImportError;
+pub use stream::decide_by_head;
 
 use crate::api::{App, Refusal};
 use crate::log::{Log, StreamName};

@@ -7,8 +7,9 @@ use super::head::{ActixHeaders, gate_head};
 use crate::api::{self, App, Call, Live, Refusal, Reply, STREAM_PREFIX, Wait, Whole, gate};
 use crate::live::encoding::Encoding;
 use crate::live::{self, Groups, Inlet, Reader, Terms};
+use crate::log::StreamName;
 use crate::takeover::{Seat, Slot, Waiting};
-use actix_http::ResponseBuilder;
+use actix_http::{Request, Response, ResponseBuilder, body::BoxBody as ResponseBody};
 use actix_web::body::{BodyStream, BoxBody};
 use actix_web::http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use actix_web::http::{ConnectionType, Method, Version};
@@ -66,6 +67,43 @@ pub(super) async fn handle(
         }
         Reply::Wait(waiting) => wait(&request, &app, &gate, waiting).await,
         Reply::Live(head, live) => go_on(&request, &app, respond(head), *live, handshake, body.payload),
+    }
+}
+
+/// What the head of a request that expects `100 Continue` decides before its body is asked for.
+///
+/// # Errors
+/// The answer, without the body having been asked for.
+pub fn decide_by_head(app: &App, gate: &gate::Gate, request: Request) -> Result<Request, Response<ResponseBody>> {
+    let map = ActixHeaders(request.headers());
+    let head = request.head();
+    let seen = gate::Head {
+        method: &head.method,
+        target_bytes: 0,
+        authority: head.uri.authority().map(|authority| authority.as_str()),
+        headers: &map,
+        header_bytes: 0,
+        connection: None,
+    };
+    let decided = gate.check(&seen).and_then(|()| match head.uri.path().strip_prefix(STREAM_PREFIX) {
+        Some(path) if !StreamName::is_reserved_path(path) => {
+            let host = seen.host().unwrap_or_default();
+            let query = head.uri.query().unwrap_or_default();
+            let method = &head.method;
+            api::check_head(app, Call { method, path, query, headers: &map, host, is_websocket: false })
+        }
+        _ => Ok(()),
+    });
+    match decided {
+        Ok(()) => Ok(request),
+        Err(refusal) => {
+            let mut answer = refusal.answer();
+            answer.closes = true;
+            for (name, value) in gate::standing(gate.allowed(&seen).as_ref()) {
+                answer.put(&name, value);
+            }
+            Err(respond(answer).into())
+        }
     }
 }
 

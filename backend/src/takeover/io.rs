@@ -1,5 +1,6 @@
 //! A TCP connection as a dispatcher sees it: one request at a time, well formed, and it can be taken away.
 
+use super::chunks::Chunks;
 use super::request::{Framed, Framing, frame};
 use super::slot::{Phase, Slot};
 use crate::api::Refusal;
@@ -47,6 +48,8 @@ enum Given {
     Nothing,
     /// So many bytes of a request; then nothing until it is answered.
     Bytes(u64),
+    /// A request's head of so many bytes and its chunked body to the end; then nothing until it is answered.
+    Chunked(u64, Chunks),
     /// Everything.
     Everything,
 }
@@ -126,10 +129,10 @@ impl Io {
                 self.slot.begin_head();
                 match frame(&mut self.unread) {
                     Framed::Whole { framing, is_plain } => {
-                        self.slot.note_request(framing != Framing::Chunked, is_plain);
+                        self.slot.note_request(is_plain);
                         return Poll::Ready(Ok(Ok(match framing {
                             Framing::Length(bytes) => Given::Bytes(bytes),
-                            Framing::Chunked => Given::Everything,
+                            Framing::Chunked { head_bytes } => Given::Chunked(head_bytes, Chunks::new()),
                         })));
                     }
                     Framed::Partial if self.unread.len() <= HEAD_READ_MAX => {}
@@ -196,6 +199,26 @@ impl AsyncRead for Io {
                     }
                     let given = this.give(out, left);
                     this.given = Given::Bytes(left - given);
+                    return Poll::Ready(Ok(()));
+                }
+                Given::Chunked(0, chunks) if chunks.has_ended() => this.given = Given::Bytes(0),
+                Given::Chunked(head_left, mut chunks) => {
+                    if this.unread.is_empty() && ready!(this.poll_receive(context))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    if head_left > 0 {
+                        this.given = Given::Chunked(head_left - this.give(out, head_left), chunks);
+                        return Poll::Ready(Ok(()));
+                    }
+                    let piece = &this.unread[..this.unread.len().min(out.remaining())];
+                    let Ok(passed) = chunks.pass(piece) else {
+                        // The dispatcher finds the same, tells the one who reads the body, and ends.
+                        this.given = Given::Everything;
+                        this.slot.note_broken();
+                        continue;
+                    };
+                    this.give(out, passed as u64);
+                    this.given = Given::Chunked(0, chunks);
                     return Poll::Ready(Ok(()));
                 }
                 Given::Everything if this.unread.is_empty() => {

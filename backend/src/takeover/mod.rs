@@ -16,6 +16,7 @@
 //! from there ends it without a shutdown. Answers that are sent by another server (TLS, HTTP/2, an application of somebody
 //! else's) find no slot and stay where they are.
 
+mod chunks;
 mod connection;
 mod io;
 mod request;

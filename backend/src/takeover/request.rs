@@ -121,8 +121,11 @@ pub(super) enum Framed {
 pub(super) enum Framing {
     /// After so many bytes, head included.
     Length(u64),
-    /// After its last chunk.
-    Chunked,
+    /// After the last chunk that follows its head.
+    Chunked {
+        /// Bytes of the head.
+        head_bytes: u64,
+    },
 }
 
 /// Looks at the request that begins `bytes`. An `Upgrade` that no answer here can follow is made unreadable, for it would
@@ -158,7 +161,7 @@ fn look(bytes: &[u8]) -> (Framed, Option<usize>) {
     if target.parse::<Uri>().is_err() || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
         return malformed("the request target is no URI: expected a path of visible ASCII, percent-encoded");
     }
-    let (mut length, mut is_chunked, mut upgrade) = (None, false, None);
+    let (mut length, mut is_chunked, mut upgrade, mut hosts) = (None, false, None, 0);
     for Header { name, value } in parsed.headers.iter() {
         if name.eq_ignore_ascii_case("transfer-encoding") {
             is_chunked = true;
@@ -170,6 +173,8 @@ fn look(bytes: &[u8]) -> (Framed, Option<usize>) {
             if length.replace(bytes).is_some() {
                 return malformed("Content-Length is given twice");
             }
+        } else if name.eq_ignore_ascii_case("host") {
+            hosts += 1;
         } else if name.eq_ignore_ascii_case(UPGRADE) {
             let is_answered =
                 parsed.method == Some("GET") && parsed.version == Some(1) && value.eq_ignore_ascii_case(b"websocket");
@@ -178,11 +183,14 @@ fn look(bytes: &[u8]) -> (Framed, Option<usize>) {
             }
         }
     }
+    if hosts > 1 || hosts == 0 && parsed.version == Some(1) {
+        return malformed("Host is given twice, or not at all");
+    }
     if is_chunked && length.is_some() {
         return malformed("both Content-Length and Transfer-Encoding are given");
     }
     let framing = match length {
-        None if is_chunked => Framing::Chunked,
+        None if is_chunked => Framing::Chunked { head_bytes: head_bytes as u64 },
         length => Framing::Length((head_bytes as u64).saturating_add(length.unwrap_or(0))),
     };
     let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
@@ -271,7 +279,7 @@ mod tests {
                 (Framed::Whole { framing: Framing::Length(is), .. }, Some(length)) => {
                     assert_eq!(is, length, "{request}")
                 }
-                (Framed::Whole { framing: Framing::Chunked, .. }, None) => {}
+                (Framed::Whole { framing: Framing::Chunked { .. }, .. }, None) => {}
                 other => panic!("{request}: {other:?}"),
             }
             for cut in 0..request.find("\r\n\r\n").unwrap() + 3 {
@@ -289,6 +297,8 @@ mod tests {
             with("X: a\nStream-Seq: 5"),
             with("Content-Length: 2"),
             with("Transfer-Encoding: chunked"),
+            with("Host: evil"),
+            GET.replace("Host: h\r\n", ""),
             POST.replace(": 2", ": +2"),
             POST.replace(": 2", ": 2, 2"),
             POST.replace(": 2", ": 0x2"),

@@ -94,8 +94,12 @@ where
         // Small pieces are the rule here, and each must leave at once. A connection that refuses this has ended already.
         let _refused = stream.set_nodelay(true);
         let config = &shared.app.config;
-        let patience =
-            Patience { head: config.head_silence_max, stalled: config.write_silence_max, linger: connection::LINGER };
+        let patience = Patience {
+            idle: config.keep_alive,
+            head: config.head_silence_max,
+            stalled: config.write_silence_max,
+            linger: connection::LINGER,
+        };
         let mut connected = Some(Box::new(Connected { stream, before: Bytes::new() }));
         // What is held here is held for every connection, whatever it does.
         Box::pin(async move {

@@ -14,6 +14,8 @@ use tokio::time::Instant;
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
+    /// Between two requests, or before the first.
+    pub(super) idle: Duration,
     /// From the first byte of a request to its whole head.
     pub(super) head: Duration,
     /// For taking any of what it is sent.
@@ -36,8 +38,8 @@ pub struct Slot {
     is_plain: Cell<bool>,
     /// Whether the answer under way may never come, so that it ends when its client does.
     may_be_left: Cell<bool>,
-    /// Whether nothing behind the request under way was given to the dispatcher.
-    is_framed: Cell<bool>,
+    /// Whether the request under way has no end that anybody could find.
+    is_broken: Cell<bool>,
     /// Whether the request became a conversation.
     is_open: Cell<bool>,
     seat: RefCell<Option<Seat>>,
@@ -48,7 +50,7 @@ pub struct Slot {
 /// What a client is doing, as far as its connection's deadlines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Nothing: it may be silent as long as a connection may be idle.
+    /// Nothing: it may be silent for as long as a connection may be idle.
     Idle,
     /// It has begun a request's head.
     Head,
@@ -102,7 +104,7 @@ impl Slot {
             stalled_since: Cell::default(),
             is_plain: Cell::default(),
             may_be_left: Cell::default(),
-            is_framed: Cell::new(true),
+            is_broken: Cell::default(),
             is_open: Cell::default(),
             seat: RefCell::default(),
             kept: RefCell::default(),
@@ -112,7 +114,7 @@ impl Slot {
 
     /// Whether the connection may leave with the request under way, of which everything was given to the dispatcher.
     pub fn may_leave(&self) -> bool {
-        self.may_leave && self.is_framed.get() && self.phase.get() == Phase::Answer
+        self.may_leave && !self.is_broken.get() && self.phase.get() == Phase::Answer
     }
 
     /// Puts in what goes on with the connection. Its handler or body must stay pending from now on.
@@ -122,7 +124,7 @@ impl Slot {
 
     /// Has the connection leave when the request under way is answered, if others like it can be answered elsewhere.
     pub fn leave_after_answer(self: &Rc<Self>) -> Option<Leaving> {
-        (self.may_leave && self.is_framed.get() && self.is_plain.get()).then(|| Leaving(Rc::clone(self)))
+        (self.may_leave && !self.is_broken.get() && self.is_plain.get()).then(|| Leaving(Rc::clone(self)))
     }
 
     /// Notes that the answer under way may never come: it ends when its client says that it sends no more.
@@ -139,11 +141,15 @@ impl Slot {
 
     /// Notes that a request's head is given to the dispatcher.
     ///
-    /// - `is_framed`: whether its end is known, so that nothing behind it is given before it is answered.
     /// - `is_plain`: whether one like it may be answered elsewhere.
-    pub(super) fn note_request(&self, is_framed: bool, is_plain: bool) {
-        self.is_framed.set(is_framed);
+    pub(super) fn note_request(&self, is_plain: bool) {
         self.is_plain.set(is_plain);
+    }
+
+    /// Notes that the request under way has no end: its connection ends with it.
+    pub(super) fn note_broken(&self) {
+        self.is_broken.set(true);
+        self.enter(Phase::Closing);
     }
 
     /// Notes that a request has begun to arrive.
@@ -169,7 +175,7 @@ impl Slot {
 
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
-        if matches!(phase, Phase::Head | Phase::Closing) {
+        if phase != Phase::Answer {
             self.since.set(Instant::now());
         }
     }
@@ -199,7 +205,8 @@ impl Slot {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let stalled = self.stalled_since.get().map(|since| since + self.patience.stalled);
         let phase = match self.phase.get() {
-            Phase::Idle | Phase::Answer => None,
+            Phase::Idle => Some(self.since.get() + self.patience.idle),
+            Phase::Answer => None,
             Phase::Head => Some(self.since.get() + self.patience.head),
             Phase::Closing if stalled.is_some() => None,
             Phase::Closing => Some(self.since.get() + self.patience.linger),
@@ -249,15 +256,16 @@ impl Drop for Leaving {
 mod tests {
     use super::*;
 
+    const IDLE: Duration = Duration::from_secs(90);
     const HEAD: Duration = Duration::from_secs(10);
     const STALLED: Duration = Duration::from_secs(60);
     const LINGER: Duration = Duration::from_secs(2);
 
     #[tokio::test(start_paused = true)]
     async fn a_client_has_a_deadline_for_all_that_others_wait_for() {
-        let slot = Slot::new(true, Patience { head: HEAD, stalled: STALLED, linger: LINGER });
+        let slot = Slot::new(true, Patience { idle: IDLE, head: HEAD, stalled: STALLED, linger: LINGER });
         let start = Instant::now();
-        assert_eq!((slot.phase(), slot.deadline()), (Phase::Idle, None));
+        assert_eq!((slot.phase(), slot.deadline()), (Phase::Idle, Some(start + IDLE)));
         slot.begin_head();
         tokio::time::advance(Duration::from_secs(1)).await;
         slot.begin_head();

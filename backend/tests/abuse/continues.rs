@@ -12,7 +12,6 @@ fn waits(method: &str, target: &str, fields: &str) -> String {
 }
 
 #[tokio::test]
-#[ignore = "fails today: 100 Continue for every refusal, on new and used connections"]
 async fn what_the_head_refuses_is_refused_without_100_continue() {
     let subject = Subject::start("continue", &["--body-max", "1000"]);
     subject.create("it", "text/plain").await;

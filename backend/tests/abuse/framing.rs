@@ -11,7 +11,6 @@ fn head_of(request: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[tokio::test]
-#[ignore = "fails today: closed after the answer of an append or a long-poll"]
 async fn pipelined_requests_whose_body_comes_later_are_answered_in_order() {
     let subject = Subject::start("pipelined-late", &[]);
     subject.create("it", "text/plain").await;
@@ -121,7 +120,6 @@ async fn a_head_among_requests_in_one_piece_takes_no_other_answers_body() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: Content-Length: 3 without a body, so the next answer is read as one"]
 async fn a_head_behind_a_long_poll_that_waits_does_not_take_its_body() {
     let subject = Subject::start("head-behind", &[]);
     subject.create("it", "text/plain").await;
@@ -136,7 +134,6 @@ async fn a_head_behind_a_long_poll_that_waits_does_not_take_its_body() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: synced appends, creations and deletions are done but not answered"]
 async fn a_request_before_the_clients_end_gets_its_answer() {
     // Synced to disk, an append is answered later than the client's end is read.
     let subject = Subject::on_disk("half-closed", &[]);
@@ -176,7 +173,6 @@ async fn a_request_before_the_clients_end_gets_its_answer() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: closed without an answer, with and without news"]
 async fn a_long_poll_before_the_clients_end_gets_its_answer() {
     let subject = Subject::start("half-closed-long-poll", &[]);
     subject.create("it", "text/plain").await;
@@ -213,7 +209,6 @@ async fn a_long_poll_before_the_clients_end_gets_its_answer() {
 }
 
 #[test]
-#[ignore = "fails today: a panic in actix-server instead of an error that names the flag"]
 fn no_workers_are_refused_at_the_start() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory", "--workers", "0"]);

@@ -51,7 +51,6 @@ async fn a_connection_that_asks_to_be_kept_is_kept_only_with_a_length() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: Transfer-Encoding: chunked"]
 async fn live_answers_are_not_chunked_and_end_with_the_connection() {
     let subject = subject("old-live").await;
     for live in ["ndjson", "sse"] {
@@ -74,7 +73,6 @@ async fn live_answers_are_not_chunked_and_end_with_the_connection() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: Transfer-Encoding: chunked"]
 async fn a_live_answer_at_the_tail_gets_what_comes_without_chunks() {
     let subject = Subject::start("old-tail", &[]);
     subject.create("it", "text/plain").await;
@@ -95,7 +93,6 @@ async fn a_live_answer_at_the_tail_gets_what_comes_without_chunks() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: Transfer-Encoding: chunked"]
 async fn an_export_is_not_chunked() {
     let subject = subject("old-export").await;
     let answer = subject.ask(old("/v1/export/it", "")).await;
@@ -106,7 +103,6 @@ async fn an_export_is_not_chunked() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: 101"]
 async fn an_upgrade_is_ignored() {
     let subject = subject("old-upgrade").await;
     let answer = subject.ask(old("/v1/stream/it?offset=-1&live=websocket", UPGRADE)).await;

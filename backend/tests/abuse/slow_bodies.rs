@@ -64,7 +64,6 @@ async fn stopped(subject: &Subject, request: &str, framing: (&str, &str), later:
 }
 
 #[tokio::test]
-#[ignore = "fails today: with chunks 408 says close, and the connection stays open"]
 async fn a_body_that_stops_is_408_and_the_connection_ends() {
     let subject = impatient("body-stops", &[]).await;
     let before = subject.holding();
@@ -95,7 +94,6 @@ async fn a_body_that_stops_is_408_and_the_connection_ends() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: with chunks every one stays open"]
 async fn a_body_that_stops_and_that_nobody_reads_ends_the_connection_too() {
     let subject = impatient("unread-body-stops", &[]).await;
     let before = subject.holding();
@@ -119,7 +117,6 @@ async fn a_body_that_stops_and_that_nobody_reads_ends_the_connection_too() {
 }
 
 #[tokio::test]
-#[ignore = "fails today: with chunks they stay open"]
 async fn stopped_bodies_do_not_use_up_the_connections() {
     let subject = impatient("bodies-hundred", &["--connections-max", "100"]).await;
     beside(&subject, async {

@@ -18,7 +18,6 @@ fn fault(answer: &Answer) -> Option<String> {
 }
 
 #[tokio::test]
-#[ignore = "fails today: no Content-Security-Policy on any read"]
 async fn all_reads_of_a_stream_are_sandboxed() {
     let subject = Subject::start("sandbox", &[]);
     let mut faults = Vec::new();

@@ -27,11 +27,6 @@ impl Head {
             key.eq_ignore_ascii_case(name).then(|| value.trim())
         })
     }
-
-    /// Every field, as it was written.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.text.lines().skip(1).filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))
-    }
 }
 
 impl Wire {

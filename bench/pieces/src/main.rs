@@ -11,10 +11,9 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use tailwater::dialect::Dialect;
+use tailwater::live::encoding::{Encoding, Told};
 use tailwater::log::{Append, Log, Payload, Start, StreamConfig, StreamName, Streams};
 use tailwater::store::MemoryStore;
-use tailwater::techniques::Step;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, Technique};
 use tokio::runtime::{Builder, Runtime};
@@ -190,12 +189,12 @@ fn as_websocket(times: usize) -> Done {
 
 /// What goes onto a connection, once for all that are at the tail.
 fn encode(times: usize, technique: Technique) -> Done {
-    let dialect = Dialect::of(technique).ok_or("a technique that answers with pages")?;
+    let encoding = Encoding::of(technique).ok_or("a technique that answers with pages")?;
     let (runtime, log) = log_of(1)?;
     let batch = runtime.block_on(log.read(Offset::ZERO, 1))?;
-    let step = Step::Batch(batch);
+    let told = Told { before: Some(true), now: true, cursor: 3_347_885 };
     for _ in 0..times {
-        black_box(dialect.piece_on_http1(ContentKind::Json, black_box(&step), 3_347_885));
+        black_box(encoding.batch(ContentKind::Json, black_box(&batch), told));
     }
     Ok(())
 }

@@ -1,0 +1,140 @@
+//! Where a chunked body ends, byte by byte. No I/O.
+//!
+//! Source: RFC 9112, section 7.1.
+
+/// The longest line that says a chunk's length, extensions included, and all trailers together, in bytes.
+const LINE_BYTES_MAX: usize = 4 << 10;
+
+/// A chunked body as far as it was looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunks {
+    state: State,
+    /// Bytes of the line, or of the trailers, so far.
+    line_bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// In the digits of a chunk's length, which is so much up to here; whether there was one.
+    Length(u64, bool),
+    /// After the digits, up to the end of the line.
+    Extension(u64),
+    /// So many bytes of data and its line end are to come.
+    Data(u64),
+    /// In the trailers; whether their line has begun.
+    Trailers(bool),
+    Ended,
+}
+
+/// A body that no reader should go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotChunks;
+
+impl Chunks {
+    pub(super) fn new() -> Self {
+        Self { state: State::Length(0, false), line_bytes: 0 }
+    }
+
+    /// Looks at the next bytes; how many of them belong to the body, all unless it ends among them.
+    ///
+    /// # Errors
+    /// [`NotChunks`]: a length that is none or too long, or trailers that are too long.
+    pub(super) fn pass(&mut self, bytes: &[u8]) -> Result<usize, NotChunks> {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at).copied() {
+            if let State::Data(left) = self.state {
+                let passed = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - at);
+                at += passed;
+                self.state = match left - passed as u64 {
+                    0 => State::Length(0, false),
+                    left => State::Data(left),
+                };
+                continue;
+            }
+            if matches!(self.state, State::Ended) {
+                break;
+            }
+            at += 1;
+            self.line_bytes += 1;
+            if self.line_bytes > LINE_BYTES_MAX {
+                return Err(NotChunks);
+            }
+            self.state = self.next(byte)?;
+            if matches!(self.state, State::Data(_)) {
+                self.line_bytes = 0;
+            }
+        }
+        Ok(at)
+    }
+
+    /// Whether the body has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    fn next(&self, byte: u8) -> Result<State, NotChunks> {
+        Ok(match (self.state, byte) {
+            (State::Length(length, _), byte) if byte.is_ascii_hexdigit() => {
+                let digit = u64::from((byte as char).to_digit(16).unwrap_or(0));
+                let length = length.checked_mul(16).and_then(|length| length.checked_add(digit)).ok_or(NotChunks)?;
+                State::Length(length, true)
+            }
+            (State::Length(length, true) | State::Extension(length), b'\n') => match length {
+                0 => State::Trailers(false),
+                length => State::Data(length.checked_add(2).ok_or(NotChunks)?),
+            },
+            (State::Length(length, true), b'\r' | b';' | b' ' | b'\t') | (State::Extension(length), _) => {
+                State::Extension(length)
+            }
+            (State::Length(..), _) => return Err(NotChunks),
+            (State::Trailers(false), b'\n') => State::Ended,
+            (State::Trailers(has_begun), b'\r') => State::Trailers(has_begun),
+            (State::Trailers(_), byte) => State::Trailers(byte != b'\n'),
+            (state @ (State::Data(_) | State::Ended), _) => state,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_ends_after_its_trailers_wherever_it_is_cut() {
+        for body in [
+            "0\r\n\r\n",
+            "3\r\nabc\r\n0\r\n\r\n",
+            "A;x=\"y\"\r\n0123456789\r\n00\r\nX: y\r\nZ: 1\r\n\r\n",
+            "1 \r\n\n\r\n0\r\n\r\n",
+        ] {
+            let all = format!("{body}GET / HTTP/1.1");
+            for cut in 0..=body.len() {
+                let mut chunks = Chunks::new();
+                let first = chunks.pass(&all.as_bytes()[..cut]).unwrap();
+                assert_eq!((first, chunks.has_ended()), (cut, cut == body.len()), "{body:?} cut at {cut}");
+                assert_eq!(chunks.pass(&all.as_bytes()[cut..]), Ok(body.len() - cut), "{body:?} cut at {cut}");
+                assert!(chunks.has_ended());
+            }
+        }
+    }
+
+    #[test]
+    fn what_never_ends_or_is_no_length_is_refused() {
+        let long = "0".repeat(LINE_BYTES_MAX + 1);
+        let extension = format!("1;{}", "x".repeat(LINE_BYTES_MAX));
+        let trailers = format!("0\r\n{}", "X: y\r\n".repeat(LINE_BYTES_MAX));
+        for body in [
+            &*long,
+            &*extension,
+            &*trailers,
+            "x",
+            "\r\n",
+            "-1\r\n",
+            "1x\r\n",
+            "fffffffffffffffff\r\n",
+            "ffffffffffffffff\r\n",
+        ] {
+            assert_eq!(Chunks::new().pass(body.as_bytes()), Err(NotChunks), "{:.20}", body);
+        }
+    }
+}
