@@ -133,7 +133,8 @@ pub fn check_head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<(), Refusa
         Method::PUT => {
             create::Prepared::new(app, call)?;
         }
-        _ => {}
+        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS => {}
+        _ => return Err(Refusal::Method { came: call.method.to_string(), allowed: STREAM_METHODS }),
     }
     body::check_announced(call.headers, app.config.body_max)
 }

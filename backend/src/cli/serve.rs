@@ -41,7 +41,8 @@ pub enum ServeError {
 pub fn run(mut config: Config) -> Result<(), ServeError> {
     tracing_subscriber::fmt()
         .with_env_filter(
-            EnvFilter::try_from_env("TAILWATER_LOG").unwrap_or_else(|_| EnvFilter::new("warn,tailwater=info")),
+            EnvFilter::try_from_env("TAILWATER_LOG")
+                .unwrap_or_else(|_| EnvFilter::new("warn,tailwater=info,actix_http=off")),
         )
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)

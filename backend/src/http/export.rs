@@ -2,20 +2,24 @@
 
 use super::log;
 use super::streams::configuration;
-use crate::api::{App, Refusal};
+use crate::api::{App, Budget, Charge, Exhausted, Refusal};
 use crate::log::{Batch, Log, ReadError, Start};
+use crate::store::StoreError;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use std::sync::Arc;
+use std::time::Duration;
 use tailwater_protocol::export::{self, End, Head};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::inspect::Origin;
 use tailwater_protocol::{Control, Offset, ndjson};
 
-/// Bytes that leave together when messages are small.
+/// Bytes that leave together, at most, and when messages are small.
 const PIECE_BYTES: usize = 64 << 10;
+/// How long a page waits for room in the budget.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The body is pulled: a client that does not read holds back only itself.
 pub(super) async fn export(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
@@ -29,7 +33,7 @@ pub(super) async fn export(request: HttpRequest, app: web::Data<App>) -> Result<
     response.insert_header((CACHE_CONTROL, "no-store"));
     response.insert_header((CONTENT_SECURITY_POLICY, "sandbox"));
     response.insert_header((CONTENT_DISPOSITION, "attachment; filename=\"stream.ndjson\""));
-    Ok(response.streaming(body(Export::new(log, from, page_max))))
+    Ok(response.streaming(body(Export::new(log, from, page_max, Arc::clone(&app.budget)))))
 }
 
 /// An export under way.
@@ -42,6 +46,9 @@ struct Export {
     read_max: usize,
     pages: u64,
     stage: Stage,
+    budget: Arc<Budget>,
+    /// What the piece under way holds of it.
+    charge: Option<Charge>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,17 +59,18 @@ enum Stage {
 }
 
 impl Export {
-    fn new(log: Arc<Log>, from: Offset, page_max: usize) -> Self {
+    fn new(log: Arc<Log>, from: Offset, page_max: usize, budget: Arc<Budget>) -> Self {
         let kind = log.kind();
         // Boundaries between messages that are not JSON would be lost on a common line.
         let read_max = if kind == ContentKind::Json { page_max } else { 1 };
         let until = log.tail_now().next;
-        Self { log, kind, from, until, read_max, pages: 0, stage: Stage::Head }
+        Self { log, kind, from, until, read_max, pages: 0, stage: Stage::Head, budget, charge: None }
     }
 
     /// The next piece, whole lines; `None` after the last.
     async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
         let mut piece = Vec::new();
+        self.charge = None;
         match self.stage {
             Stage::Over => return Ok(None),
             Stage::Head => {
@@ -76,6 +84,11 @@ impl Export {
                         self.end(&mut piece, &batch);
                         self.stage = Stage::Over;
                         break;
+                    }
+                    if batch.data.len() > PIECE_BYTES {
+                        let charge = self.budget.acquire(batch.data.len(), BUDGET_PATIENCE).await;
+                        let busy = |error: Exhausted| ReadError::Store(StoreError::Unreadable(error.to_string()));
+                        self.charge = Some(charge.map_err(busy)?);
                     }
                     self.page(&mut piece, &batch);
                 }
@@ -112,15 +125,18 @@ impl Export {
 
 /// The body; an error breaks it off, and its last line will be missing.
 fn body(export: Export) -> impl Stream<Item = Result<Bytes, ReadError>> {
-    stream::unfold(Some(export), |export| async {
-        let mut export = export?;
-        match export.next().await {
-            Ok(None) => None,
-            Ok(Some(piece)) => Some((Ok(piece), Some(export))),
-            Err(error) => {
-                tracing::warn!("stream {}: an export breaks off at {}: {error}", export.log.name(), export.from);
-                Some((Err(error), None))
-            }
+    stream::unfold(Some((export, Bytes::new())), |state| async {
+        let (mut export, mut piece) = state?;
+        if piece.is_empty() {
+            piece = match export.next().await {
+                Ok(piece) => piece?,
+                Err(error) => {
+                    tracing::warn!("stream {}: an export breaks off at {}: {error}", export.log.name(), export.from);
+                    return Some((Err(error), None));
+                }
+            };
         }
+        let next = piece.split_to(piece.len().min(2 * PIECE_BYTES));
+        Some((Ok(next), Some((export, piece))))
     })
 }

@@ -24,6 +24,9 @@ use std::task::Poll;
 /// Bodies up to here are read before anything is decided, in bytes.
 const SMALL_BODY_BYTES: usize = 64 << 10;
 
+/// Where else bodies are taken.
+const TAKES_BODIES: [&str; 2] = ["/v1/import/", "/v1/lab/"];
+
 /// Answers a request to a stream.
 pub(super) async fn handle(
     request: HttpRequest,
@@ -92,7 +95,9 @@ pub fn decide_by_head(app: &App, gate: &gate::Gate, request: Request) -> Result<
             let method = &head.method;
             api::check_head(app, Call { method, path, query, headers: &map, host, is_websocket: false })
         }
-        _ => Ok(()),
+        Some(_) => Ok(()),
+        None if TAKES_BODIES.iter().any(|prefix| head.uri.path().starts_with(prefix)) => Ok(()),
+        None => Err(Refusal::NoRoute(head.uri.path().to_owned())),
     });
     match decided {
         Ok(()) => Ok(request),

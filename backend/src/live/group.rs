@@ -93,6 +93,8 @@ struct SeatState {
     at_bytes: Cell<u64>,
     /// Whether it has its whole answer.
     was_served: Cell<bool>,
+    /// Whether its task is to be woken for that.
+    is_awaited: Cell<bool>,
 }
 
 /// What a reader brings to its seat, and gets back when it is unseated.
@@ -235,6 +237,7 @@ impl Group {
             waker: Cell::default(),
             at_bytes: Cell::new(at.bytes()),
             was_served: Cell::new(false),
+            is_awaited: Cell::new(false),
         });
         let mut seats = self.seats.borrow_mut();
         if seats.len() >= self.prune_at.get() {
@@ -404,6 +407,11 @@ impl Seat {
         self.0.was_served.get()
     }
 
+    /// Has the task that polls this seat woken when a long-poll has its whole answer, too: its client has sent more already.
+    pub fn await_answer(&self) {
+        self.0.is_awaited.set(true);
+    }
+
     /// What it is unseated with, once it is.
     pub fn poll_unseated(&self, context: &mut Context<'_>) -> Poll<Box<Unseated>> {
         if let Some(unseated) = self.0.unseated.take() {
@@ -437,9 +445,14 @@ impl SeatState {
         match after {
             After::Stay if rest.is_none() => return true,
             After::Part if rest.is_none() => {
-                // Its task need not be woken for this: the client will.
+                // Its task need not be woken for this: the client's next request will.
                 *place = None;
                 self.was_served.set(true);
+                if self.is_awaited.get()
+                    && let Some(waker) = self.waker.take()
+                {
+                    waker.wake();
+                }
             }
             After::Stay | After::Part | After::End => {
                 drop(place);

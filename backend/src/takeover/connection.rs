@@ -168,10 +168,16 @@ fn poll_event(
     if let Poll::Ready(unseated) = seat.poll_unseated(context) {
         return Poll::Ready(Event::Unseated(unseated));
     }
+    if !between.unread.is_empty() {
+        if seat.was_served() {
+            return Poll::Ready(Event::Answered);
+        }
+        seat.await_answer();
+    }
     while let Poll::Ready(came) = shared.groups.poll_receive(&between.socket, &mut between.unread, context) {
         match came {
             Ok(1..) if seat.was_served() => return Poll::Ready(Event::Answered),
-            Ok(1..) if between.unread.len() <= BEYOND_MAX => {}
+            Ok(1..) if between.unread.len() <= BEYOND_MAX => seat.await_answer(),
             _ => return Poll::Ready(Event::Gone),
         }
     }

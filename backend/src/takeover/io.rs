@@ -193,6 +193,12 @@ impl AsyncRead for Io {
                         return Poll::Ready(Ok(()));
                     }
                 }
+                Given::Chunked(0, chunks) if chunks.has_ended() => this.given = Given::Bytes(0),
+                // It was answered before its body had come, which nobody waits for.
+                Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == Phase::Idle => {
+                    this.slot.note_broken();
+                    return Poll::Pending;
+                }
                 Given::Bytes(left) => {
                     if this.unread.is_empty() && ready!(this.poll_receive(context))? == 0 {
                         return Poll::Ready(Ok(()));
@@ -201,7 +207,6 @@ impl AsyncRead for Io {
                     this.given = Given::Bytes(left - given);
                     return Poll::Ready(Ok(()));
                 }
-                Given::Chunked(0, chunks) if chunks.has_ended() => this.given = Given::Bytes(0),
                 Given::Chunked(head_left, mut chunks) => {
                     if this.unread.is_empty() && ready!(this.poll_receive(context))? == 0 {
                         return Poll::Ready(Ok(()));
@@ -259,6 +264,7 @@ impl AsyncWrite for Io {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.slot.is_taken() {
+            this.slot.note_left();
             return Poll::Ready(Err(io::Error::other("the connection is taken over")));
         }
         this.stream()?.poll_flush(context)

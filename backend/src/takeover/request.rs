@@ -133,8 +133,8 @@ pub(super) enum Framing {
 ///
 /// Source: RFC 9112, sections 2.2, 3 and 6; RFC 9110, section 7.8.
 pub(super) fn frame(bytes: &mut [u8]) -> Framed {
-    let (framed, upgrade) = look(bytes);
-    if let Some(at) = upgrade {
+    let (framed, upgrades) = look(bytes);
+    for at in upgrades {
         bytes[at..at + UPGRADE.len()].copy_from_slice(b"ignored");
     }
     framed
@@ -142,15 +142,16 @@ pub(super) fn frame(bytes: &mut [u8]) -> Framed {
 
 const UPGRADE: &str = "upgrade";
 
-fn look(bytes: &[u8]) -> (Framed, Option<usize>) {
-    let malformed = |text: &str| (Framed::Malformed(Refusal::Malformed(text.to_owned())), None);
+/// What begins `bytes`, and where an `Upgrade` stands that is to be made unreadable.
+fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
+    let malformed = |text: &str| (Framed::Malformed(Refusal::Malformed(text.to_owned())), Vec::new());
     let mut room = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut parsed = httparse::Request::new(&mut room);
     let head_bytes = match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
-        Ok(httparse::Status::Partial) => return (Framed::Partial, None),
+        Ok(httparse::Status::Partial) => return (Framed::Partial, Vec::new()),
         Err(httparse::Error::TooManyHeaders) => {
-            return (Framed::Malformed(Refusal::TooManyFields { limit: FIELDS_MAX }), None);
+            return (Framed::Malformed(Refusal::TooManyFields { limit: FIELDS_MAX }), Vec::new());
         }
         Err(error) => return malformed(&error.to_string()),
     };
@@ -161,9 +162,14 @@ fn look(bytes: &[u8]) -> (Framed, Option<usize>) {
     if target.parse::<Uri>().is_err() || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
         return malformed("the request target is no URI: expected a path of visible ASCII, percent-encoded");
     }
-    let (mut length, mut is_chunked, mut upgrade, mut hosts) = (None, false, None, 0);
+    let (mut length, mut is_chunked, mut hosts) = (None, false, 0);
+    let (mut upgrades, mut is_ignored) = (Vec::new(), false);
+    let place = |text: &[u8]| text.as_ptr() as usize - bytes.as_ptr() as usize;
     for Header { name, value } in parsed.headers.iter() {
         if name.eq_ignore_ascii_case("transfer-encoding") {
+            if is_chunked || parsed.version != Some(1) || !value.eq_ignore_ascii_case(b"chunked") {
+                return malformed("the only Transfer-Encoding is chunked, over HTTP/1.1");
+            }
             is_chunked = true;
         } else if name.eq_ignore_ascii_case("content-length") {
             let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -178,9 +184,11 @@ fn look(bytes: &[u8]) -> (Framed, Option<usize>) {
         } else if name.eq_ignore_ascii_case(UPGRADE) {
             let is_answered =
                 parsed.method == Some("GET") && parsed.version == Some(1) && value.eq_ignore_ascii_case(b"websocket");
-            if !is_answered && upgrade.is_none() {
-                upgrade = Some(name.as_ptr() as usize - bytes.as_ptr() as usize);
-            }
+            is_ignored |= !is_answered;
+            upgrades.push(place(name.as_bytes()));
+        } else if name.eq_ignore_ascii_case("connection") {
+            let tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            upgrades.extend(tokens.filter(|token| token.eq_ignore_ascii_case(UPGRADE.as_bytes())).map(place));
         }
     }
     if hosts > 1 || hosts == 0 && parsed.version == Some(1) {
@@ -195,7 +203,7 @@ fn look(bytes: &[u8]) -> (Framed, Option<usize>) {
     };
     let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
     let is_plain = plain_target(&parsed).is_some() && check_fields(&method, parsed.headers).is_some();
-    (Framed::Whole { framing, is_plain }, upgrade)
+    (Framed::Whole { framing, is_plain }, if is_ignored { upgrades } else { Vec::new() })
 }
 
 /// How many bytes of body follow; `None` when a field is not known, not well formed, or stands where it may not.
@@ -319,6 +327,7 @@ mod tests {
         for (request, stays) in [
             (GET.replacen("\r\n", upgrade, 1), true),
             (POST.replacen("\r\n", upgrade, 1), false),
+            (POST.replacen("\r\n", "\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n", 1), false),
             (GET.replacen("\r\n", "\r\nupgrade: h2c\r\n", 1), false),
             (GET.replace("1.1", "1.0").replacen("\r\n", upgrade, 1), false),
         ] {

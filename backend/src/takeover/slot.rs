@@ -42,6 +42,8 @@ pub struct Slot {
     is_broken: Cell<bool>,
     /// Whether the request became a conversation.
     is_open: Cell<bool>,
+    /// Whether the dispatcher ended because a seat is taken, and not in the middle of an answer.
+    has_left: Cell<bool>,
     seat: RefCell<Option<Seat>>,
     kept: RefCell<Option<(TcpStream, Bytes)>>,
     waker: RefCell<Option<Waker>>,
@@ -106,6 +108,7 @@ impl Slot {
             may_be_left: Cell::default(),
             is_broken: Cell::default(),
             is_open: Cell::default(),
+            has_left: Cell::default(),
             seat: RefCell::default(),
             kept: RefCell::default(),
             waker: RefCell::default(),
@@ -146,10 +149,16 @@ impl Slot {
         self.is_plain.set(is_plain);
     }
 
-    /// Notes that the request under way has no end: its connection ends with it.
+    /// Notes that nobody will read the request under way to its end: its connection ends with it.
     pub(super) fn note_broken(&self) {
-        self.is_broken.set(true);
-        self.enter(Phase::Closing);
+        if !self.is_broken.replace(true) {
+            self.enter(Phase::Closing);
+        }
+    }
+
+    /// Notes that the dispatcher was told to end, with everything written that was to be written.
+    pub(super) fn note_left(&self) {
+        self.has_left.set(true);
     }
 
     /// Notes that a request has begun to arrive.
@@ -161,7 +170,9 @@ impl Slot {
 
     /// Notes that a request is being answered.
     pub fn begin_answer(&self) {
-        self.enter(Phase::Answer);
+        if !self.is_broken.get() {
+            self.enter(Phase::Answer);
+        }
     }
 
     /// Notes that an answer is complete.
@@ -169,7 +180,7 @@ impl Slot {
     /// - `closes`: whether it was the connection's last.
     pub fn end_answer(&self, closes: bool) {
         self.may_be_left.set(false);
-        self.enter(if closes { Phase::Closing } else { Phase::Idle });
+        self.enter(if closes || self.is_broken.get() { Phase::Closing } else { Phase::Idle });
         self.wake();
     }
 
@@ -241,7 +252,7 @@ impl Slot {
     /// What is to be gone on with, if anything.
     pub(super) fn take(&self) -> Option<Left> {
         let (stream, beyond) = self.kept.take()?;
-        let seat = self.seat.take()?;
+        let seat = self.seat.take().filter(|_| self.has_left.get())?;
         Some(Left { stream, seat, beyond })
     }
 }

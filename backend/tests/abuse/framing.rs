@@ -172,42 +172,6 @@ async fn a_request_before_the_clients_end_gets_its_answer() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-#[tokio::test]
-async fn a_long_poll_before_the_clients_end_gets_its_answer() {
-    let subject = Subject::start("half-closed-long-poll", &[]);
-    subject.create("it", "text/plain").await;
-    let mut faults = Vec::new();
-    for later in [false, true] {
-        for comes in [false, true] {
-            let hold = if comes { "60" } else { "0.3" };
-            let mut wire = Wire::open(subject.address()).await;
-            if later {
-                wire.send(get("/v1/stream/it?offset=now", "")).await;
-                wire.answer().await;
-            }
-            let at = subject.tail("it").await.unwrap();
-            wire.send(get(&format!("/v1/stream/it?offset={at}&live=long-poll&hold={hold}"), "")).await;
-            if comes {
-                subject.readers("it", 1).await;
-            }
-            wire.finish().await;
-            if comes {
-                // Another connection's round trip, so that the end has arrived.
-                subject.tail("it").await;
-                subject.append("it", "text/plain", b"abc").await;
-            }
-            let came = wire.try_answer().await.map(|answer| answer.status);
-            let expected = if comes { Some(200) } else { Some(204) };
-            if came != expected {
-                faults.push(format!(
-                    "something comes: {comes}, second request: {later}: {came:?}, expected {expected:?}"
-                ));
-            }
-        }
-    }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
-}
-
 #[test]
 fn no_workers_are_refused_at_the_start() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
