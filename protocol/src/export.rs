@@ -391,7 +391,7 @@ mod tests {
             let control = |at: usize| Control {
                 next: Offset::new(at as u64).unwrap().into(),
                 cursor: None,
-                up_to_date: false,
+                up_to_date: None,
                 closed: false,
             };
             let mut at = 0;
