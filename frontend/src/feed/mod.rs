@@ -14,15 +14,17 @@ use tailwater_protocol::transport::fetch::{Follower, follow};
 use tailwater_protocol::{StreamOffset, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::ask::Refusal;
 use crate::browser;
 use crate::model::export::Provenance;
 use crate::model::lane::Phase;
+use crate::model::name;
+use crate::model::outcome::Refusal;
 use crate::model::race::{Race, StreamState};
 use crate::model::settings::{Settings, Source, lane_index};
 use crate::model::summary::{Path, Summary};
 use crate::model::trace::{step_back, step_forward};
 use crate::model::verdict::Connection;
+use crate::model::wish::stream_url;
 use crate::parts::kept::Shared;
 use probe::Prober;
 use rig::Rig;
@@ -196,7 +198,10 @@ impl Feed {
             Err(refusal) => return Err(refusal.into()),
         };
         self.current(epoch)?;
-        self.race_mut().open(&stream, browser::now_ms());
+        let stream = name::named(&stream);
+        // A name that no stream can have is not asked for, and nothing is sent to the stream before.
+        self.race_mut().open(stream.as_ref().ok(), browser::now_ms());
+        let stream = stream.map_err(|fault| Trouble::Refused(fault.to_string()))?;
         let head = ask::head("", &stream).await?;
         self.current(epoch)?;
         let delays = (settings.up_ms, settings.down_ms);
@@ -246,7 +251,8 @@ impl Feed {
                 seed: self.seed + index as u64,
                 ..FollowOptions::default()
             };
-            (ask::stream_url(&self.rig.borrow().origin(index), &race.stream), options)
+            let Some(stream) = &race.stream else { return };
+            (stream_url(&self.rig.borrow().origin(index), stream), options)
         };
         let feed = Rc::downgrade(self);
         let follower = follow(&url, options, move |report| {
