@@ -309,7 +309,12 @@ fn client(bench: &Bench<'_>) -> Result<(), Fault> {
 fn browser(bench: &Bench<'_>) -> Result<(), Fault> {
     fresh_dashboard(bench)?;
     bench.build(Server::DevWithDashboard)?;
-    let files = ["browser/page.test.mjs", "browser/streams.test.mjs", "browser/writes.test.mjs"];
+    let files = [
+        "browser/page.test.mjs",
+        "browser/streams.test.mjs",
+        "browser/writes.test.mjs",
+        "browser/event-source.test.mjs",
+    ];
     bench.log.run(&mut bench.node_tests(&files))
 }
 
