@@ -70,8 +70,8 @@ proptest! {
         let mut foreign = lines.iter().filter(|line| !line.is_empty() && !line.starts_with("data:")).copied();
         let events: &[&str] = if text.is_empty() { &["event: control"] } else { &["event: data", "event: control"] };
         for event in events {
-            prop_assert_eq!(foreign.next(), Some(*event), "{:?}", wire);
             prop_assert_eq!(foreign.next(), Some("id:0000000000000042"), "{:?}", wire);
+            prop_assert_eq!(foreign.next(), Some(*event), "{:?}", wire);
         }
         prop_assert_eq!(foreign.next(), None, "nothing else is not data: {:?}", wire);
         let blank = wire.matches("\n\n").count();
@@ -104,16 +104,16 @@ proptest! {
 fn the_wire_is_what_the_module_says() {
     let id = "id:0000000000000042\n";
     let control = format!(
-        "event: control\n{id}data:{{\"streamNextOffset\":\"0000000000000042\",\"streamCursor\":\"7\",\"upToDate\":true}}\n\n"
+        "{id}event: control\ndata:{{\"streamNextOffset\":\"0000000000000042\",\"streamCursor\":\"7\",\"upToDate\":true}}\n\n"
     );
     let json = encoded(ContentKind::Json, b"{\"a\":1},{\"b\":2},");
-    assert_eq!(json, format!("event: data\n{id}data:[{{\"a\":1}},{{\"b\":2}}]\n\n{control}"));
+    assert_eq!(json, format!("{id}event: data\ndata:[{{\"a\":1}},{{\"b\":2}}]\n\n{control}"));
     let text = encoded(ContentKind::Text, b"a\r\nb\rc\nevent: control\n\n");
     assert_eq!(
         text,
-        format!("event: data\n{id}data:a\ndata:b\ndata:c\ndata:event: control\ndata:\ndata:\n\n{control}")
+        format!("{id}event: data\ndata:a\ndata:b\ndata:c\ndata:event: control\ndata:\ndata:\n\n{control}")
     );
-    assert_eq!(encoded(ContentKind::Binary, &[0, 1, 2]), format!("event: data\n{id}data:AAEC\n\n{control}"));
+    assert_eq!(encoded(ContentKind::Binary, &[0, 1, 2]), format!("{id}event: data\ndata:AAEC\n\n{control}"));
     assert_eq!(encoded(ContentKind::Json, b""), control);
 }
 

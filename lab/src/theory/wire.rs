@@ -228,7 +228,7 @@ mod tests {
         let line = r#"{"data":[],"streamNextOffset":"0000000000000000"}"#;
         assert_eq!(Wire::of(Technique::Websocket).envelope_bytes, line.len() as f64);
         assert_eq!(Wire::of(Technique::Ndjson).envelope_bytes, line.len() as f64 + 1.0);
-        let events = "event: data\nid:0000000000000000\ndata:[]\n\nevent: control\nid:0000000000000000\n\
+        let events = "id:0000000000000000\nevent: data\ndata:[]\n\nid:0000000000000000\nevent: control\n\
              data:{\"streamNextOffset\":\"0000000000000000\",\"streamCursor\":\"1234567\",\"upToDate\":true}\n\n";
         assert_eq!(Wire::of(Technique::Sse).envelope_bytes, events.len() as f64);
         assert_eq!(Wire::of(Technique::Ndjson).heartbeat_bytes, 6.0);
