@@ -4,6 +4,7 @@ pub mod ask;
 mod probe;
 mod publish;
 mod rig;
+mod trouble;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
@@ -28,6 +29,7 @@ use crate::model::wish::stream_url;
 use crate::parts::kept::Shared;
 use probe::Prober;
 use rig::Rig;
+use trouble::Trouble;
 
 /// Between two looks at the server.
 const TEND_MS: f64 = 1_000.0;
@@ -52,28 +54,6 @@ struct Frozen {
     summary: Summary,
     /// The right end of the drawings.
     at_ms: f64,
-}
-
-/// Why following can't begin.
-enum Trouble {
-    /// The server does not answer.
-    Gone,
-    /// There is no such stream.
-    Missing,
-    /// The server said no, in words.
-    Refused(String),
-    /// Something else was asked for meanwhile.
-    Outdated,
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Unreachable(_) => Self::Gone,
-            refusal if refusal.is_missing() => Self::Missing,
-            Refusal::Status(_, why) => Self::Refused(why),
-        }
-    }
 }
 
 /// The page's work behind its pictures.
