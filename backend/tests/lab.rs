@@ -4,6 +4,8 @@
 
 #[path = "lab/endpoints.rs"]
 mod endpoints;
+#[path = "lab/heads.rs"]
+mod heads;
 #[path = "lab/raw.rs"]
 mod raw;
 #[path = "lab/relay.rs"]

@@ -4,34 +4,13 @@ use std::pin::pin;
 
 use futures_util::future::{Either, LocalBoxFuture, select};
 use gloo_net::http::{Method, RequestBuilder};
-use tailwater_protocol::{Problem, headers};
-use web_sys::{AbortController, RequestCache};
+use tailwater_protocol::json::{self, FromJson};
+use tailwater_protocol::{Token, headers};
+use web_sys::{AbortController, RequestCache, RequestRedirect};
 
 use crate::browser;
+use crate::model::outcome::{Head, Refusal};
 use crate::model::wish::Wish;
-
-/// Why a request came to nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// No answer: the server is gone, or something between refuses the connection.
-    Unreachable(String),
-    /// The server said no, in words.
-    Status(u16, String),
-}
-
-impl Refusal {
-    /// Whether the server said that there is no such thing.
-    pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Status(404 | 410, _))
-    }
-
-    /// In words.
-    pub fn words(&self) -> &str {
-        match self {
-            Self::Unreachable(words) | Self::Status(_, words) => words,
-        }
-    }
-}
 
 impl From<gloo_net::Error> for Refusal {
     fn from(fault: gloo_net::Error) -> Self {
@@ -46,8 +25,8 @@ pub struct Answer {
     pub status: u16,
     /// The URL that was asked, as the browser has it.
     pub url: String,
-    /// Where the stream ends, if the answer told it.
-    pub next: Option<String>,
+    /// Where the stream ends, if the request was about one.
+    pub next: Option<Token>,
     /// The media type; empty if the answer has none.
     pub content_type: String,
     /// The body.
@@ -56,6 +35,21 @@ pub struct Answer {
     pub asked_ms: f64,
     /// When its head was here, ms on the page's clock.
     pub had_ms: f64,
+}
+
+impl Answer {
+    /// What the body says in JSON.
+    ///
+    /// # Errors
+    /// [`Refusal::Status`] when it is something else.
+    pub fn json<T: FromJson>(&self) -> Result<T, Refusal> {
+        json::read(&self.body).map_err(|fault| {
+            let Self { status, url, .. } = self;
+            let words =
+                format!("{url}: the server answered with status {status}, but not with what was asked for: {fault}");
+            Refusal::Status(*status, words)
+        })
+    }
 }
 
 /// Aborts its request when dropped; after the answer that does nothing.
@@ -96,7 +90,8 @@ async fn exchange(wish: &Wish, abort: &Abort) -> Result<Answer, Refusal> {
         _ => Method::GET,
     };
     let signal = abort.0.as_ref().map(AbortController::signal);
-    let mut builder = RequestBuilder::new(&wish.target).method(method).cache(RequestCache::NoStore);
+    let redirect = if wish.follows_redirects() { RequestRedirect::Follow } else { RequestRedirect::Manual };
+    let mut builder = RequestBuilder::new(&wish.target).method(method).cache(RequestCache::NoStore).redirect(redirect);
     builder = builder.abort_signal(signal.as_ref());
     for (name, value) in &wish.headers {
         builder = builder.header(name, value);
@@ -109,24 +104,12 @@ async fn exchange(wish: &Wish, abort: &Abort) -> Result<Answer, Refusal> {
     let response = request.send().await?;
     let had_ms = browser::now_ms();
     let status = response.status();
-    let body = response.binary().await;
-    if !response.ok() {
-        let problem = Problem::parse(&body.unwrap_or_default());
-        let words = problem.map_or_else(|| response.status_text(), |problem| problem.detail);
-        // A proxy in front (trunk serve) answers for a server that is gone.
-        return Err(match status {
-            502..=504 => Refusal::Unreachable(words),
-            _ => Refusal::Status(status, words),
-        });
-    }
+    let url = response.url();
     let headers = response.headers();
-    Ok(Answer {
-        status,
-        url: response.url(),
-        next: headers.get(headers::STREAM_NEXT_OFFSET),
-        content_type: headers.get("content-type").unwrap_or_default(),
-        body: body?,
-        asked_ms,
-        had_ms,
-    })
+    let closed = headers.get(headers::STREAM_CLOSED).is_some_and(|value| value == "true");
+    let head = Head { status, next: headers.get(headers::STREAM_NEXT_OFFSET), closed };
+    let body = response.binary().await;
+    let next = wish.outcome(&url, &head, body.as_deref().unwrap_or_default())?;
+    let content_type = headers.get("content-type").unwrap_or_default();
+    Ok(Answer { status, url, next, content_type, body: body?, asked_ms, had_ms })
 }

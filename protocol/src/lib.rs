@@ -1,5 +1,6 @@
 //! What both ends of a Tailwater stream agree on, and the client: no actix, no Leptos, native and wasm32.
 
+pub mod acknowledgement;
 #[cfg(test)]
 mod codec_tests;
 pub mod document;

@@ -1,19 +1,22 @@
 //! Server-sent events: the server's encoder and the client's incremental decoder, no I/O.
 //!
 //! ```text
-//! event: data
 //! id:0000000000000016
+//! event: data
 //! data:[{"a":1},{"b":2}]
 //!
-//! event: control
 //! id:0000000000000016
+//! event: control
 //! data:{"streamNextOffset":"0000000000000016","streamCursor":"3117","upToDate":true}
 //!
 //! ```
 //!
 //! A frame is complete with its control event. The `id` is the position after the data: an `EventSource` that comes back
-//! names the last one in `Last-Event-ID`, also when it broke off between the two events. What the format cannot carry: a text stream's CR and CRLF arrive as LF, and
-//! text that is not valid UTF-8 arrives with U+FFFD in its place (NDJSON carries both exactly).
+//! names the last one in `Last-Event-ID`, also when it broke off between the two events. It stands before the event's other fields,
+//! because readers that know the protocol's examples by heart look for `data` right behind `event: control`.
+//!
+//! What the format cannot carry: a text stream's CR and CRLF arrive as LF, and text that is not valid UTF-8 arrives with U+FFFD in its
+//! place (NDJSON carries both exactly).
 //!
 //! Source: Durable Streams protocol, section 5.8; WHATWG HTML, section 9.2 (server-sent events).
 
@@ -33,8 +36,8 @@ pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control
     let data = data.filter(|bytes| !bytes.is_empty());
     out.reserve(data.map_or(0, <[u8]>::len) + 240);
     if let Some(bytes) = data {
-        out.extend_from_slice(b"event: data\n");
         push_id(out, control);
+        out.extend_from_slice(b"event: data\n");
         match kind {
             ContentKind::Json => {
                 out.extend_from_slice(b"data:[");
@@ -52,8 +55,8 @@ pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control
         }
         out.extend_from_slice(b"\n\n");
     }
-    out.extend_from_slice(b"event: control\n");
     push_id(out, control);
+    out.extend_from_slice(b"event: control\n");
     out.extend_from_slice(b"data:{");
     frame::push_control(out, control);
     out.extend_from_slice(b"}\n\n");

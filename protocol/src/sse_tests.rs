@@ -67,10 +67,15 @@ proptest! {
     fn no_text_can_begin_a_line_of_its_own(text in crate::codec_tests::text()) {
         let wire = encoded(ContentKind::Text, text.as_bytes());
         let lines: Vec<&str> = wire.split(['\r', '\n']).collect();
-        let foreign = lines.iter().filter(|line| !line.is_empty() && !line.starts_with("data:")).count();
-        prop_assert_eq!(foreign, if text.is_empty() { 1 } else { 2 }, "only the two event fields are not data: {:?}", wire);
+        let mut foreign = lines.iter().filter(|line| !line.is_empty() && !line.starts_with("data:")).copied();
+        let events: &[&str] = if text.is_empty() { &["event: control"] } else { &["event: data", "event: control"] };
+        for event in events {
+            prop_assert_eq!(foreign.next(), Some("id:0000000000000042"), "{:?}", wire);
+            prop_assert_eq!(foreign.next(), Some(*event), "{:?}", wire);
+        }
+        prop_assert_eq!(foreign.next(), None, "nothing else is not data: {:?}", wire);
         let blank = wire.matches("\n\n").count();
-        prop_assert_eq!(blank, foreign, "one blank line an event: {:?}", wire);
+        prop_assert_eq!(blank, events.len(), "one blank line an event: {:?}", wire);
     }
 
     #[test]
@@ -97,13 +102,18 @@ proptest! {
 
 #[test]
 fn the_wire_is_what_the_module_says() {
-    let control =
-        "event: control\ndata:{\"streamNextOffset\":\"0000000000000042\",\"streamCursor\":\"7\",\"upToDate\":true}\n\n";
+    let id = "id:0000000000000042\n";
+    let control = format!(
+        "{id}event: control\ndata:{{\"streamNextOffset\":\"0000000000000042\",\"streamCursor\":\"7\",\"upToDate\":true}}\n\n"
+    );
     let json = encoded(ContentKind::Json, b"{\"a\":1},{\"b\":2},");
-    assert_eq!(json, format!("event: data\ndata:[{{\"a\":1}},{{\"b\":2}}]\n\n{control}"));
+    assert_eq!(json, format!("{id}event: data\ndata:[{{\"a\":1}},{{\"b\":2}}]\n\n{control}"));
     let text = encoded(ContentKind::Text, b"a\r\nb\rc\nevent: control\n\n");
-    assert_eq!(text, format!("event: data\ndata:a\ndata:b\ndata:c\ndata:event: control\ndata:\ndata:\n\n{control}"));
-    assert_eq!(encoded(ContentKind::Binary, &[0, 1, 2]), format!("event: data\ndata:AAEC\n\n{control}"));
+    assert_eq!(
+        text,
+        format!("{id}event: data\ndata:a\ndata:b\ndata:c\ndata:event: control\ndata:\ndata:\n\n{control}")
+    );
+    assert_eq!(encoded(ContentKind::Binary, &[0, 1, 2]), format!("{id}event: data\ndata:AAEC\n\n{control}"));
     assert_eq!(encoded(ContentKind::Json, b""), control);
 }
 

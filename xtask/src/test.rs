@@ -309,7 +309,13 @@ fn client(bench: &Bench<'_>) -> Result<(), Fault> {
 fn browser(bench: &Bench<'_>) -> Result<(), Fault> {
     fresh_dashboard(bench)?;
     bench.build(Server::DevWithDashboard)?;
-    bench.log.run(&mut bench.node_tests(&["browser/page.test.mjs", "browser/streams.test.mjs"]))
+    let files = [
+        "browser/page.test.mjs",
+        "browser/streams.test.mjs",
+        "browser/writes.test.mjs",
+        "browser/event-source.test.mjs",
+    ];
+    bench.log.run(&mut bench.node_tests(&files))
 }
 
 fn instructions(place: &Place, tools: &Tools, steps: &mut Steps) {

@@ -20,7 +20,7 @@ async fn head_and_first_chunk_come_at_once_on_an_empty_stream() {
             "sse",
             "text/event-stream",
             "no-cache, no-transform",
-            "retry:200\n\nevent: control\nid:0000000000000000\ndata:{\"streamNextOffset\":",
+            "retry:200\n\nid:0000000000000000\nevent: control\ndata:{\"streamNextOffset\":",
         ),
     ] {
         for offset in ["-1", "now", "0000000000000000"] {
@@ -54,9 +54,9 @@ async fn data_and_its_offset_leave_in_one_chunk() {
         assert!(line.starts_with(&format!("{{\"data\":[{number},{{\"a\":\"\\n\"}}],\"streamNextOffset\":\"{tail}\"")));
         assert!(line.ends_with("}\n") && line.matches('\n').count() == 1, "{line}");
         let event = sse.chunk().await.unwrap();
-        assert!(event.starts_with(&format!("event: data\nid:{tail}\ndata:[{number},")), "{event}");
+        assert!(event.starts_with(&format!("id:{tail}\nevent: data\ndata:[{number},")), "{event}");
         assert!(
-            event.contains(&format!("event: control\nid:{tail}\ndata:{{\"streamNextOffset\":\"{tail}\"")),
+            event.contains(&format!("id:{tail}\nevent: control\ndata:{{\"streamNextOffset\":\"{tail}\"")),
             "{event}"
         );
         assert!(event.ends_with("}\n\n"), "{event}");
@@ -229,7 +229,7 @@ async fn text_cannot_inject_lines_events_or_frames() {
     assert!(!event.contains('\r'), "{event:?}");
     let fields = event.lines().filter(|line| !line.is_empty() && !line.starts_with("data:")).collect::<Vec<_>>();
     let id = format!("id:{tail}");
-    assert_eq!(fields, ["retry:200", "event: data", &id, "event: control", &id]);
+    assert_eq!(fields, ["retry:200", &id, "event: data", &id, "event: control"]);
 }
 
 #[tokio::test]

@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
-use tailwater_protocol::json::{self, FromJson};
+use tailwater_protocol::json::FromJson;
 use tailwater_protocol::reader::FollowOptions;
 use tailwater_protocol::transport::fetch::{Follower, follow};
-use tailwater_protocol::{Report, Technique, Token};
+use tailwater_protocol::{Report, StreamName, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::ask::{self, Answer, Refusal};
+use crate::ask::{self, Answer};
 use crate::browser;
-use crate::feed::ask::stream_url;
 use crate::model::listing::{Known, Listing, PAGE};
+use crate::model::name;
+use crate::model::outcome::Refusal;
 use crate::model::place::Shelf;
 use crate::model::tailing::Tailing;
 use crate::model::verdict::Connection;
-use crate::model::wish::Wish;
+use crate::model::wish::{Wish, stream_url};
 use crate::parts::kept::Shared;
 
 /// Nothing asked here takes longer.
@@ -66,8 +67,8 @@ impl Drop for Task {
 pub struct Done {
     /// Whether something new was made (201), and not found as it was.
     pub is_new: bool,
-    /// Where the stream ends, if the answer told it.
-    pub next: Option<String>,
+    /// Where the stream ends, if the request was about one that stays.
+    pub next: Option<Token>,
 }
 
 /// How a stream is followed.
@@ -179,9 +180,12 @@ impl Desk {
 
     /// Looks at the stream at once, and then again and again.
     pub fn look(self: &Rc<Self>) {
-        let Some(name) = self.shelf.borrow().stream.clone() else {
-            self.looker.borrow_mut().take();
-            return;
+        self.looker.borrow_mut().take();
+        let name = match self.shelf.borrow().stream.as_deref().map(name::named) {
+            None => return,
+            // A name that no stream can have is not asked for.
+            Some(Err(fault)) => return self.looked.set(Known::Refused(fault.to_string())),
+            Some(Ok(name)) => name,
         };
         let desk = self.clone();
         let looker = Task::start(async move {
@@ -193,7 +197,7 @@ impl Desk {
         *self.looker.borrow_mut() = Some(looker);
     }
 
-    async fn look_once(self: &Rc<Self>, name: &str) {
+    async fn look_once(self: &Rc<Self>, name: &StreamName) {
         seen().await;
         let came: Result<StreamDetails, Refusal> = read(Wish::inspect(name)).await;
         let Some(looked) = self.heard(came) else { return };
@@ -238,7 +242,7 @@ impl Desk {
     /// Follows the stream anew.
     pub fn follow(self: &Rc<Self>, how: Following) {
         self.unfollow();
-        let Some(name) = self.shelf.borrow().stream.clone() else { return };
+        let Some(Ok(name)) = self.shelf.borrow().stream.as_deref().map(name::named) else { return };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any number will do")]
         let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u64;
         let options = FollowOptions {
@@ -324,8 +328,7 @@ fn send(wish: Wish) -> LocalBoxFuture<'static, Result<Answer, Refusal>> {
 
 /// The same for an answer in JSON.
 async fn read<T: FromJson>(wish: Wish) -> Result<T, Refusal> {
-    let answer = send(wish).await?;
-    json::read(&answer.body).map_err(|fault| Refusal::Status(answer.status, fault.to_string()))
+    send(wish).await?.json()
 }
 
 /// Waits until the tab is seen.

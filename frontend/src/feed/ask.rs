@@ -2,15 +2,14 @@
 
 use futures_util::future::LocalBoxFuture;
 use tailwater_lab::Probe;
-use tailwater_protocol::Token;
-use tailwater_protocol::json::{self, FromJson};
 use tailwater_protocol::rig::{ClockReading, Race, RaceChange, RaceRequest, SourceAnswer, SourceRequest};
+use tailwater_protocol::{StreamName, Token};
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::ask::{self, Answer, Refusal};
+use crate::ask::{self, Answer};
 use crate::browser;
 use crate::model::json::line;
-use crate::model::settings::encode;
+use crate::model::outcome::Refusal;
 use crate::model::wish::Wish;
 
 /// Nothing asked here takes longer.
@@ -24,16 +23,12 @@ fn with_json(method: &'static str, target: String, body: String) -> Wish {
     Wish::new(method, target).with("content-type", "application/json").with_body(body)
 }
 
-fn read<T: FromJson>(answer: &Answer) -> Result<T, Refusal> {
-    json::read(&answer.body).map_err(|fault| Refusal::Unreachable(fault.to_string()))
-}
-
 /// Starts a source or renews its lease.
 ///
 /// # Errors
 /// [`Refusal`]; 404 when the server's lab is off.
 pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
-    read(&send(with_json("POST", "/v1/lab/sources".to_owned(), line(wish))).await?)
+    send(with_json("POST", "/v1/lab/sources".to_owned(), line(wish))).await?.json()
 }
 
 /// Opens a listener for each lane.
@@ -41,7 +36,7 @@ pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when the server's lab is off.
 pub async fn open_race(wish: &RaceRequest) -> Result<Race, Refusal> {
-    read(&send(with_json("POST", "/v1/lab/races".to_owned(), line(wish))).await?)
+    send(with_json("POST", "/v1/lab/races".to_owned(), line(wish))).await?.json()
 }
 
 fn race_path(id: &str) -> String {
@@ -53,7 +48,7 @@ fn race_path(id: &str) -> String {
 /// # Errors
 /// [`Refusal`]; 404 when the race has ended.
 pub async fn race(id: &str) -> Result<Race, Refusal> {
-    read(&send(Wish::new("GET", race_path(id))).await?)
+    send(Wish::new("GET", race_path(id))).await?.json()
 }
 
 /// Other delays for all lanes of a race.
@@ -73,6 +68,7 @@ pub async fn close_race(id: &str) {
 pub fn leave_race(id: &str) {
     let options = web_sys::RequestInit::new();
     options.set_method("DELETE");
+    options.set_redirect(web_sys::RequestRedirect::Error);
     js_sys::Reflect::set(&options, &JsValue::from_str("keepalive"), &JsValue::TRUE).ok();
     drop(browser::window().fetch_with_str_and_init(&race_path(id), &options));
 }
@@ -86,34 +82,29 @@ pub struct StreamHead {
     pub content_type: String,
 }
 
-/// The URL of a stream on `origin` (empty: the page's own).
-pub fn stream_url(origin: &str, stream: &str) -> String {
-    format!("{origin}/v1/stream/{}", encode(stream))
-}
-
 /// Asks for a stream's head at `origin`.
 ///
 /// # Errors
 /// [`Refusal`]; 404 when there is no such stream.
-pub async fn head(origin: &str, stream: &str) -> Result<StreamHead, Refusal> {
-    let answer = send(Wish::new("HEAD", stream_url(origin, stream))).await?;
-    let tail = answer.next.and_then(|text| text.parse().ok());
-    Ok(StreamHead { tail: tail.unwrap_or_else(Token::now), content_type: answer.content_type })
+pub async fn head(origin: &str, stream: &StreamName) -> Result<StreamHead, Refusal> {
+    let answer = send(Wish::head(origin, stream)).await?;
+    // Without a position it is no success.
+    Ok(StreamHead { tail: answer.next.unwrap_or_else(Token::now), content_type: answer.content_type })
 }
 
 /// Creates an empty JSON stream.
 ///
 /// # Errors
 /// [`Refusal`].
-pub async fn create(stream: &str) -> Result<(), Refusal> {
-    send(Wish::new("PUT", stream_url("", stream)).with("content-type", "application/json")).await.map(drop)
+pub async fn create(stream: &StreamName) -> Result<(), Refusal> {
+    send(Wish::create_json(stream)).await.map(drop)
 }
 
 /// Appends a body of the stream's own media type.
 ///
 /// # Errors
 /// [`Refusal`]; 404 when there is no such stream, 409 when it is closed or of another type.
-pub async fn append(stream: &str, content_type: &str, body: &str) -> Result<(), Refusal> {
+pub async fn append(stream: &StreamName, content_type: &str, body: &str) -> Result<(), Refusal> {
     send(Wish::append(stream, content_type, body)).await.map(drop)
 }
 
@@ -127,7 +118,7 @@ pub async fn append(stream: &str, content_type: &str, body: &str) -> Result<(), 
 pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), Refusal> {
     let answer = send(Wish::new("GET", format!("/v1/clock?n={count}"))).await?;
     let had_ms = answer.had_ms;
-    let reading: ClockReading = read(&answer)?;
+    let reading: ClockReading = answer.json()?;
     let (received_us, answered_us) = (reading.received_us, reading.sent_us);
     let Some(stamps) = network_stamps(&answer.url) else {
         return Ok((Probe { sent_ms: answer.asked_ms, received_us, answered_us, back_ms: had_ms }, None));

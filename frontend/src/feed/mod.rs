@@ -4,6 +4,7 @@ pub mod ask;
 mod probe;
 mod publish;
 mod rig;
+mod trouble;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
@@ -14,18 +15,21 @@ use tailwater_protocol::transport::fetch::{Follower, follow};
 use tailwater_protocol::{StreamOffset, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::ask::Refusal;
 use crate::browser;
 use crate::model::export::Provenance;
 use crate::model::lane::Phase;
+use crate::model::name;
+use crate::model::outcome::Refusal;
 use crate::model::race::{Race, StreamState};
 use crate::model::settings::{Settings, Source, lane_index};
 use crate::model::summary::{Path, Summary};
 use crate::model::trace::{step_back, step_forward};
 use crate::model::verdict::Connection;
+use crate::model::wish::stream_url;
 use crate::parts::kept::Shared;
 use probe::Prober;
 use rig::Rig;
+use trouble::Trouble;
 
 /// Between two looks at the server.
 const TEND_MS: f64 = 1_000.0;
@@ -50,28 +54,6 @@ struct Frozen {
     summary: Summary,
     /// The right end of the drawings.
     at_ms: f64,
-}
-
-/// Why following can't begin.
-enum Trouble {
-    /// The server does not answer.
-    Gone,
-    /// There is no such stream.
-    Missing,
-    /// The server said no, in words.
-    Refused(String),
-    /// Something else was asked for meanwhile.
-    Outdated,
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Unreachable(_) => Self::Gone,
-            refusal if refusal.is_missing() => Self::Missing,
-            Refusal::Status(_, why) => Self::Refused(why),
-        }
-    }
 }
 
 /// The page's work behind its pictures.
@@ -196,7 +178,10 @@ impl Feed {
             Err(refusal) => return Err(refusal.into()),
         };
         self.current(epoch)?;
-        self.race_mut().open(&stream, browser::now_ms());
+        let stream = name::named(&stream);
+        // A name that no stream can have is not asked for, and nothing is sent to the stream before.
+        self.race_mut().open(stream.as_ref().ok(), browser::now_ms());
+        let stream = stream.map_err(|fault| Trouble::Refused(fault.to_string()))?;
         let head = ask::head("", &stream).await?;
         self.current(epoch)?;
         let delays = (settings.up_ms, settings.down_ms);
@@ -246,7 +231,8 @@ impl Feed {
                 seed: self.seed + index as u64,
                 ..FollowOptions::default()
             };
-            (ask::stream_url(&self.rig.borrow().origin(index), &race.stream), options)
+            let Some(stream) = &race.stream else { return };
+            (stream_url(&self.rig.borrow().origin(index), stream), options)
         };
         let feed = Rc::downgrade(self);
         let follower = follow(&url, options, move |report| {

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 
-use tailwater_protocol::Technique;
 use tailwater_protocol::rig::{Race, RaceChange, RaceRequest};
+use tailwater_protocol::{StreamName, Technique};
 use wasm_bindgen_futures::spawn_local;
 
 use super::ask;
-use crate::ask::Refusal;
 use crate::browser;
+use crate::model::outcome::Refusal;
 use crate::model::settings::lane_index;
 use crate::model::summary::Path;
 
@@ -51,7 +51,11 @@ fn lane_origin(port: u16) -> String {
 ///
 /// # Errors
 /// Only when the server does not answer at all; a lab that is off or ports that are shut are a path too.
-pub(super) async fn open(rig: &RefCell<Rig>, stream: &str, (up_ms, down_ms): (f64, f64)) -> Result<Path, Refusal> {
+pub(super) async fn open(
+    rig: &RefCell<Rig>,
+    stream: &StreamName,
+    (up_ms, down_ms): (f64, f64),
+) -> Result<Path, Refusal> {
     let former = rig.borrow().id();
     if let Some(id) = former {
         let change = RaceChange { delay_up_ms: up_ms, delay_down_ms: down_ms };

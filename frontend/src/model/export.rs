@@ -254,7 +254,7 @@ mod tests {
 
     fn race() -> Race {
         let mut race = Race::new(Settings::default(), 0.0);
-        race.open("odd \"name\", with comma", 0.0);
+        race.open(tailwater_protocol::StreamName::parse("odd \"name\", with comma").ok().as_ref(), 0.0);
         race
     }
 

@@ -1,8 +1,9 @@
 //! Where in the dashboard a person is, and the same as the query of its URL: the link is the state.
 
 use tailwater_protocol::Technique;
+use tailwater_protocol::percent::encode_path;
 
-use crate::model::settings::{LANGUAGE, Settings, THEME, encode, pairs};
+use crate::model::settings::{LANGUAGE, Settings, THEME, pairs};
 
 /// A page, with what is open on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,7 +47,7 @@ impl Place {
                 "stream" => shelf.stream = name,
                 "live" => shelf.technique = value.parse().ok(),
                 // `stream` means another thing there.
-                LANGUAGE | THEME => shared.push(format!("{key}={}", encode(&value))),
+                LANGUAGE | THEME => shared.push(format!("{key}={}", encode_path(&value))),
                 _ => {}
             }
         }
@@ -62,7 +63,7 @@ impl Place {
         let parts =
             [("search", search), ("after", shelf.after.clone()), ("stream", shelf.stream.clone()), ("live", technique)];
         let mut query = vec!["page=streams".to_owned()];
-        query.extend(parts.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", encode(&value?)))));
+        query.extend(parts.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", encode_path(&value?)))));
         query.extend(Some(looks).filter(|looks| !looks.is_empty()));
         query.join("&")
     }

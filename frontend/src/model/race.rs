@@ -1,7 +1,7 @@
 //! The race: five lanes on one stream, what they share, and their summary.
 
 use tailwater_lab::{Guards, Latencies, Prediction};
-use tailwater_protocol::{Report, Technique, Token};
+use tailwater_protocol::{Report, StreamName, Technique, Token};
 
 use super::clock::Mapping;
 use super::lane::{Conditions, Lane, Phase};
@@ -34,8 +34,8 @@ pub enum StreamState {
 pub struct Race {
     /// What was chosen.
     pub settings: Settings,
-    /// The stream's name; empty before it is known.
-    pub stream: String,
+    /// The stream's name; `None` before it is known, and while what was asked for can't name one.
+    pub stream: Option<StreamName>,
     /// Whether it exists.
     pub stream_state: StreamState,
     /// The lanes, in the order of [`Technique::ALL`].
@@ -64,7 +64,7 @@ impl Race {
     pub fn new(settings: Settings, now_ms: f64) -> Self {
         Self {
             settings,
-            stream: String::new(),
+            stream: None,
             stream_state: StreamState::Unknown,
             lanes: Technique::ALL.map(Lane::new),
             traces: std::array::from_fn(|_| Trace::new()),
@@ -82,8 +82,10 @@ impl Race {
     }
 
     /// Another stream: nothing that was counted or drawn is about it.
-    pub fn open(&mut self, stream: &str, now_ms: f64) {
-        self.stream = stream.to_owned();
+    ///
+    /// - `stream`: `None` when what was asked for can't name one.
+    pub fn open(&mut self, stream: Option<&StreamName>, now_ms: f64) {
+        self.stream = stream.cloned();
         self.stream_state = StreamState::Unknown;
         self.skipped_bytes = 0;
         self.ledger = Ledger::default();
@@ -210,13 +212,13 @@ impl Race {
             (StreamState::Missing, _) if self.path == Path::LabOff && self.settings.source == Source::Host => {
                 Saying::NoSource
             }
-            (StreamState::Missing, _) => Saying::Missing(self.stream.clone()),
+            (StreamState::Missing, _) => Saying::Missing(self.stream_text()),
             (StreamState::Refused(why), _) => Saying::Failed(why.clone()),
             (StreamState::Unknown, _) => Saying::Connecting,
             (StreamState::Found, _) => verdict::saying(&lanes, self.settings.interval_ms),
         };
         Summary {
-            stream: self.stream.clone(),
+            stream: self.stream_text(),
             connection: self.connection,
             saying,
             cost: verdict::cost(&lanes),
@@ -228,6 +230,10 @@ impl Race {
             latest: self.latest().to_owned(),
             skipped_bytes: self.skipped_bytes,
         }
+    }
+
+    fn stream_text(&self) -> String {
+        self.stream.as_ref().map(StreamName::to_string).unwrap_or_default()
     }
 
     /// The beginning of the newest message.
@@ -306,7 +312,7 @@ mod tests {
     /// A race on `lab/host` whose lanes have caught up at 0 ms.
     fn started() -> Race {
         let mut race = Race::new(Settings::default(), 0.0);
-        race.open("lab/host", 0.0);
+        race.open(StreamName::parse("lab/host").ok().as_ref(), 0.0);
         race.stream_state = StreamState::Found;
         race.connection = Connection::Live;
         race.clock = Some(MAPPING);

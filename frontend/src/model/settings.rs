@@ -1,7 +1,7 @@
 //! What a person has chosen on the Race page, and the same as the query of its URL: the link is the state.
 
-use tailwater_protocol::Technique;
 use tailwater_protocol::rig::{GeneratorRequest, Pattern};
+use tailwater_protocol::{Technique, percent};
 
 use crate::text::{Language, numbers};
 
@@ -185,7 +185,7 @@ impl Settings {
         match &self.source {
             Source::Host => {}
             Source::Generator => pairs.push("source=generator".to_owned()),
-            Source::Named(name) => pairs.push(format!("stream={}", encode(name))),
+            Source::Named(name) => pairs.push(format!("stream={}", percent::encode_path(name))),
         }
         if self.lanes != usual.lanes {
             let letters: String = self.lanes_on().map(Technique::letter).collect();
@@ -275,19 +275,6 @@ pub fn lane_index(technique: Technique) -> usize {
     }
 }
 
-/// A stream's name as part of a URL: every byte that is not plainly allowed becomes `%XX`; slashes stay.
-pub fn encode(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
 /// The names and values of a query, with or without its question mark.
 pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     query.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()).map(|pair| {
@@ -296,27 +283,9 @@ pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The text behind `%XX` and `+`; broken escapes stay as they are.
+/// The text behind `%XX`; where escapes are broken, the text as it stands. A `+` is a plus here as in the server's own queries.
 fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        let value =
-            escaped.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match value {
-            Some(byte) => {
-                plain.push(byte);
-                at += 3;
-            }
-            None => {
-                plain.push(if bytes[at] == b'+' { b' ' } else { bytes[at] });
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
+    percent::decode(text).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]
@@ -366,6 +335,14 @@ mod tests {
         assert_eq!(Settings::from_query("?stream=logs/demo").source, Source::Named("logs/demo".to_owned()));
         assert_eq!(Settings::from_query("?stream=logs%2Fdemo").source, Source::Named("logs/demo".to_owned()));
         assert_eq!(Settings::from_query("?stream=lab/host").source, Source::Host);
+        for (link, name) in
+            [("topic+one", "topic+one"), ("topic%2Bone", "topic+one"), ("disk%2090%25", "disk 90%"), ("90%", "90%")]
+        {
+            let source = Source::Named(name.to_owned());
+            assert_eq!(Settings::from_query(&format!("?stream={link}")).source, source, "{link}");
+            let written = Settings { source: source.clone(), ..Settings::default() }.to_query();
+            assert_eq!(Settings::from_query(&written).source, source, "{written}");
+        }
     }
 
     #[test]

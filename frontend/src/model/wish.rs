@@ -1,9 +1,11 @@
 //! A request about a stream as data: the page sends it, and shows it as the curl line that does the same.
 
 use tailwater_protocol::headers::{self, ContentKind};
-use tailwater_protocol::{Technique, Token};
+use tailwater_protocol::percent::encode_value;
+use tailwater_protocol::{StreamName, Technique, Token};
 
-use crate::model::settings::encode;
+use crate::model::name::{self, NameFault};
+use crate::model::outcome::Proof;
 
 /// What to ask of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Wish {
     pub body: Option<String>,
     /// Whether the answer does not end by itself.
     pub live: bool,
+    /// What a success has to say.
+    pub proof: Proof,
 }
 
 /// A stream that is to be made, as a person types it.
@@ -38,10 +42,10 @@ pub struct NewStream {
 }
 
 /// A field that can't be sent as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field {
-    /// The name is missing.
-    Name,
+    /// The name is missing, or none that a stream can have.
+    Name(NameFault),
     /// The time to live is not a whole number of seconds.
     Ttl,
     /// The bytes to keep are not a whole number.
@@ -50,19 +54,31 @@ pub enum Field {
     KeepSeconds,
 }
 
-/// The name a person typed, without slashes and spaces around it.
-pub fn clean_name(typed: &str) -> &str {
-    typed.trim().trim_matches('/')
+fn below(what: &str, name: &StreamName) -> String {
+    format!("/v1/{what}/{}", name.to_path())
 }
 
-fn below(what: &str, name: &str) -> String {
-    format!("/v1/{what}/{}", encode(name))
+/// The URL of a stream on `origin` (empty: the page's own).
+pub fn stream_url(origin: &str, name: &StreamName) -> String {
+    format!("{origin}{}", below("stream", name))
 }
 
 impl Wish {
-    /// Without headers or a body.
+    /// Without headers or a body; any success counts.
     pub fn new(method: &'static str, target: String) -> Self {
-        Self { method, target, headers: Vec::new(), body: None, live: false }
+        Self { method, target, headers: Vec::new(), body: None, live: false, proof: Proof::Success }
+    }
+
+    /// About a stream.
+    fn about(method: &'static str, name: &StreamName, proof: Proof) -> Self {
+        Self { proof, ..Self::new(method, below("stream", name)) }
+    }
+
+    /// Whether the browser may follow a redirect: of a write it would make a GET (301 to 303), whose success says nothing.
+    ///
+    /// Source: Fetch standard, section 4.4 (HTTP-redirect fetch).
+    pub fn follows_redirects(&self) -> bool {
+        matches!(self.method, "GET" | "HEAD")
     }
 
     /// With a body.
@@ -81,11 +97,8 @@ impl Wish {
     /// # Errors
     /// The first [`Field`] that can't be sent.
     pub fn create(new: &NewStream) -> Result<Self, Field> {
-        let name = clean_name(&new.name);
-        if name.is_empty() {
-            return Err(Field::Name);
-        }
-        let mut wish = Self::new("PUT", below("stream", name)).with("content-type", new.content_type.trim());
+        let name = name::typed(&new.name).map_err(Field::Name)?;
+        let mut wish = Self::about("PUT", &name, Proof::Position).with("content-type", new.content_type.trim());
         for (header, typed, field) in [
             (headers::STREAM_TTL, &new.ttl_seconds, Field::Ttl),
             (headers::STREAM_RETENTION_BYTES, &new.keep_bytes, Field::KeepBytes),
@@ -103,18 +116,20 @@ impl Wish {
         Ok(wish)
     }
 
+    /// Make an empty JSON stream.
+    pub fn create_json(name: &StreamName) -> Self {
+        Self::about("PUT", name, Proof::Position).with("content-type", "application/json")
+    }
+
     /// Make a stream that begins with what another one holds before `at`.
     ///
     /// - `at`: a position; empty for the tail.
     ///
     /// # Errors
-    /// [`Field::Name`] when the new one has none.
-    pub fn fork(source: &str, content_type: &str, name: &str, at: &str) -> Result<Self, Field> {
-        let name = clean_name(name);
-        if name.is_empty() {
-            return Err(Field::Name);
-        }
-        let wish = Self::new("PUT", below("stream", name))
+    /// [`Field::Name`] when the new one has none that it can have.
+    pub fn fork(source: &StreamName, content_type: &str, name: &str, at: &str) -> Result<Self, Field> {
+        let name = name::typed(name).map_err(Field::Name)?;
+        let wish = Self::about("PUT", &name, Proof::Position)
             .with("content-type", content_type)
             .with(headers::STREAM_FORKED_FROM, below("stream", source));
         Ok(match at.trim() {
@@ -124,28 +139,33 @@ impl Wish {
     }
 
     /// Append a body.
-    pub fn append(name: &str, content_type: &str, body: &str) -> Self {
-        let wish = Self::new("POST", below("stream", name)).with("content-type", content_type);
+    pub fn append(name: &StreamName, content_type: &str, body: &str) -> Self {
+        let wish = Self::about("POST", name, Proof::Position).with("content-type", content_type);
         Self { body: Some(body.to_owned()), ..wish }
     }
 
     /// Close a stream.
-    pub fn close(name: &str) -> Self {
-        Self::new("POST", below("stream", name)).with(headers::STREAM_CLOSED, "true")
+    pub fn close(name: &StreamName) -> Self {
+        Self::about("POST", name, Proof::Closed).with(headers::STREAM_CLOSED, "true")
     }
 
     /// Delete a stream.
-    pub fn delete(name: &str) -> Self {
-        Self::new("DELETE", below("stream", name))
+    pub fn delete(name: &StreamName) -> Self {
+        Self::about("DELETE", name, Proof::NoContent)
+    }
+
+    /// Ask for a stream's head at `origin` (empty: the page's own).
+    pub fn head(origin: &str, name: &StreamName) -> Self {
+        Self { target: stream_url(origin, name), ..Self::about("HEAD", name, Proof::Position) }
     }
 
     /// Look at a stream.
-    pub fn inspect(name: &str) -> Self {
+    pub fn inspect(name: &StreamName) -> Self {
         Self::new("GET", below("streams", name))
     }
 
     /// A stream as a file.
-    pub fn export(name: &str) -> Self {
+    pub fn export(name: &StreamName) -> Self {
         Self::new("GET", below("export", name))
     }
 
@@ -154,14 +174,14 @@ impl Wish {
         let mut target = format!("/v1/streams?limit={limit}");
         for (key, value) in [("search", Some(search).filter(|search| !search.is_empty())), ("after", after)] {
             if let Some(value) = value {
-                target.push_str(&format!("&{key}={}", encode(value)));
+                target.push_str(&format!("&{key}={}", encode_value(value)));
             }
         }
         Self::new("GET", target)
     }
 
     /// Follow a stream.
-    pub fn follow(name: &str, technique: Technique, from: &Token) -> Self {
+    pub fn follow(name: &StreamName, technique: Technique, from: &Token) -> Self {
         let live = technique.live().map(|live| format!("&live={live}")).unwrap_or_default();
         let wish = Self::new("GET", format!("{}?offset={from}{live}", below("stream", name)));
         Self { live: technique.live().is_some(), ..wish }
@@ -193,9 +213,9 @@ impl Wish {
 }
 
 /// The line for a shell that follows by `technique`; curl speaks no WebSocket everywhere, so that takes our own command.
-pub fn follow_line(origin: &str, name: &str, technique: Technique, from: &Token) -> String {
+pub fn follow_line(origin: &str, name: &StreamName, technique: Technique, from: &Token) -> String {
     if technique == Technique::Websocket {
-        return format!("tailwater tail {} --server {origin} --live websocket --from {from}", quoted(name));
+        return format!("tailwater tail {} --server {origin} --live websocket --from {from}", quoted(name.as_str()));
     }
     Wish::follow(name, technique, from).curl(origin)
 }
@@ -222,6 +242,10 @@ mod tests {
     use super::*;
 
     const ORIGIN: &str = "http://127.0.0.1:4437";
+
+    fn named(name: &str) -> StreamName {
+        name::named(name).unwrap()
+    }
 
     fn new(name: &str) -> NewStream {
         NewStream { name: name.to_owned(), content_type: "text/plain".to_owned(), ..NewStream::default() }
@@ -251,36 +275,42 @@ mod tests {
             change(&mut typed);
             Wish::create(&typed).unwrap_err()
         };
-        assert_eq!(wrong(|typed| typed.name = " / ".to_owned()), Field::Name);
+        assert_eq!(wrong(|typed| typed.name = " / ".to_owned()), Field::Name(NameFault::Missing));
+        assert!(matches!(wrong(|typed| typed.name = "a/../b".to_owned()), Field::Name(NameFault::Wrong(_))));
         assert_eq!(wrong(|typed| typed.ttl_seconds = "1.5".to_owned()), Field::Ttl);
         assert_eq!(wrong(|typed| typed.keep_bytes = "0".to_owned()), Field::KeepBytes);
         assert_eq!(wrong(|typed| typed.keep_seconds = "-1".to_owned()), Field::KeepSeconds);
-        assert_eq!(Wish::fork("a", "text/plain", "", "").unwrap_err(), Field::Name);
+        for (to, fault) in [("", NameFault::Missing), ("__ds/b", NameFault::Reserved)] {
+            assert_eq!(Wish::fork(&named("a"), "text/plain", to, "").unwrap_err(), Field::Name(fault));
+        }
     }
 
     #[test]
     fn every_action_has_its_line() {
         let line = |wish: Wish| wish.curl(ORIGIN).replace(ORIGIN, "O");
-        assert_eq!(line(Wish::delete("a")), "curl -X DELETE O/v1/stream/a");
-        assert_eq!(line(Wish::close("a")), "curl -X POST -H 'stream-closed: true' O/v1/stream/a");
+        assert_eq!(line(Wish::delete(&named("a"))), "curl -X DELETE O/v1/stream/a");
+        assert_eq!(line(Wish::close(&named("a"))), "curl -X POST -H 'stream-closed: true' O/v1/stream/a");
         assert_eq!(
-            line(Wish::append("a", "text/plain", "")),
+            line(Wish::append(&named("a"), "text/plain", "")),
             "curl -H 'content-type: text/plain' --data-raw '' O/v1/stream/a"
         );
-        let fork = Wish::fork("a/ü", "text/plain", "b", " 0000000000000003 ").unwrap();
+        let fork = Wish::fork(&named("a/ü"), "text/plain", "b", " 0000000000000003 ").unwrap();
         assert_eq!(
             line(fork),
             "curl -X PUT -H 'content-type: text/plain' -H 'stream-forked-from: /v1/stream/a/%C3%BC' \
              -H 'stream-fork-offset: 0000000000000003' O/v1/stream/b"
         );
-        assert_eq!(line(Wish::inspect("a")), "curl O/v1/streams/a");
-        assert_eq!(line(Wish::export("a")), "curl O/v1/export/a");
+        assert_eq!(line(Wish::inspect(&named("a"))), "curl O/v1/streams/a");
+        assert_eq!(line(Wish::export(&named("a"))), "curl O/v1/export/a");
         assert_eq!(line(Wish::list("x y", Some("b"), 50)), "curl 'O/v1/streams?limit=50&search=x%20y&after=b'");
         let now = Token::now();
-        assert_eq!(line(Wish::follow("a", Technique::Sse, &now)), "curl -N 'O/v1/stream/a?offset=now&live=sse'");
-        assert_eq!(line(Wish::follow("a", Technique::Poll, &now)), "curl 'O/v1/stream/a?offset=now'");
         assert_eq!(
-            follow_line("O", "a b", Technique::Websocket, &Token::beginning()),
+            line(Wish::follow(&named("a"), Technique::Sse, &now)),
+            "curl -N 'O/v1/stream/a?offset=now&live=sse'"
+        );
+        assert_eq!(line(Wish::follow(&named("a"), Technique::Poll, &now)), "curl 'O/v1/stream/a?offset=now'");
+        assert_eq!(
+            follow_line("O", &named("a b"), Technique::Websocket, &Token::beginning()),
             "tailwater tail 'a b' --server O --live websocket --from -1"
         );
     }

@@ -1,10 +1,10 @@
 //! The sentence on top, what one must know to read it, and the notices that take the stage when there is nothing to draw.
 
 use leptos::prelude::*;
+use tailwater_protocol::percent::encode_path;
 
 use crate::app::{Page, Shell};
 use crate::browser;
-use crate::model::settings::encode;
 use crate::model::summary::{Measure, Path};
 use crate::model::verdict::{Connection, Cost, Saying};
 use crate::parts::kept::Kept;
@@ -124,7 +124,7 @@ pub fn Notice() -> impl IntoView {
 #[component]
 fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
     let page = expect_context::<Page>();
-    let url = format!("{}/v1/stream/{}", browser::origin(), encode(&stream));
+    let url = format!("{}/v1/stream/{}", browser::origin(), encode_path(&stream));
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
     let append = format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
     let problem = Kept::new(String::new());

@@ -1,13 +1,13 @@
 //! The publish box, and the latest message of the stream.
 
 use leptos::prelude::*;
+use tailwater_protocol::percent::encode_path;
 
 use super::notes::Command;
 use crate::app::Page;
 use crate::browser;
-use crate::model::settings::encode;
 use crate::parts::kept::Kept;
-use crate::parts::small::{change, changing, derived, memo, submit};
+use crate::parts::small::{change, changing, derived, maybe, memo, submit};
 
 /// What became of the last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,12 +90,12 @@ pub fn Latest() -> impl IntoView {
         if latest.is_empty() { page.text().nothing_yet.to_owned() } else { latest }
     };
     let line =
-        move || format!("curl -N '{}/v1/stream/{}?offset=now&live=sse'", browser::origin(), encode(&stream.get()));
+        move || format!("curl -N '{}/v1/stream/{}?offset=now&live=sse'", browser::origin(), encode_path(&stream.get()));
     view! {
         <section class="latest">
             <h2>{page.say(|text| text.latest)}</h2>
             <code class="message" tabindex="0">{changing(shown)}</code>
-            {changing(move || view! { <Command line=line() /> })}
+            {maybe(move || (!stream.with(String::is_empty)).then(|| view! { <Command line=line() /> }))}
         </section>
     }
 }

@@ -54,7 +54,7 @@ pub struct StreamsText {
     pub limits_hint: &'static str,
     pub first: &'static str,
     pub create: &'static str,
-    pub field: fn(Field) -> &'static str,
+    pub field: fn(&Field) -> String,
     // Inspect.
     pub facts: &'static str,
     pub earliest: &'static str,

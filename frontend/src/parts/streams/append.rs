@@ -1,6 +1,7 @@
 //! The append box: Enter sends, and what the server says against it is shown as it said it.
 
 use leptos::prelude::*;
+use tailwater_protocol::StreamName;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::inspect::StreamDetails;
 
@@ -15,7 +16,7 @@ use crate::parts::small::{Computed, change, changing, derived, key, memo, submit
 #[component]
 pub fn Append(
     /// Whose.
-    name: StoredValue<String>,
+    name: StoredValue<StreamName>,
     /// What is known of it.
     details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {
@@ -36,7 +37,7 @@ pub fn Append(
 }
 
 #[component]
-fn Field(name: StoredValue<String>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
+fn Field(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let content_type = memo(move || {
         details.with(|details| details.as_ref().map(|it| it.configuration.content_type.clone()).unwrap_or_default())
@@ -65,7 +66,9 @@ fn Field(name: StoredValue<String>, details: Computed<Option<StreamDetails>>) ->
             let desk = streams.desk();
             match desk.send(&wish).await {
                 Ok(done) => {
-                    streams.said.try_set(Some(Said::Appended(done.next.unwrap_or_default())));
+                    streams
+                        .said
+                        .try_set(Some(Said::Appended(done.next.map(|next| next.to_string()).unwrap_or_default())));
                     // What was typed meanwhile stays.
                     body.try_update(|body| {
                         if *body == typed {

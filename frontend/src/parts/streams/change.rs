@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use tailwater_protocol::StreamName;
 use tailwater_protocol::inspect::StreamDetails;
 
 use super::line::{Fault, Line};
 use crate::app::Step;
 use crate::browser;
-use crate::model::wish::{Wish, clean_name};
+use crate::model::name::typed as typed_name;
+use crate::model::wish::Wish;
 use crate::pages::streams::{Said, Streams};
 use crate::parts::field::TextField;
 use crate::parts::kept::Kept;
@@ -19,15 +21,15 @@ use crate::text::numbers::count;
 #[component]
 pub fn Change(
     /// Whose.
-    name: StoredValue<String>,
+    name: StoredValue<StreamName>,
     /// What is known of it.
     details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let closed = memo(move || details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
     let forks = memo(move || details.with(|details| details.as_ref().map_or(0, |details| details.fork_count)));
-    let close = move || name.with_value(|name| Wish::close(name));
-    let delete = move || name.with_value(|name| Wish::delete(name));
+    let close = move || name.with_value(Wish::close);
+    let delete = move || name.with_value(Wish::delete);
     view! {
         <section class="part" aria-labelledby="change-title">
             <h3 id="change-title">{streams.say(|text| text.change_title)}</h3>
@@ -40,7 +42,7 @@ pub fn Change(
                         ask=derived(move || streams.text().close_ask.to_owned())
                         sure=derived(move || streams.text().close_sure)
                         wish=memo(close)
-                        done=Box::new(move || streams.said.set(Some(Said::Closed(name.get_value()))))
+                        done=Box::new(move || streams.said.set(Some(Said::Closed(name.get_value().to_string()))))
                     />
                 }))}
                 <Twice
@@ -48,7 +50,7 @@ pub fn Change(
                     act=derived(move || streams.text().delete)
                     ask=derived(move || {
                         let text = streams.text();
-                        let ask = name.with_value(|name| (text.delete_ask)(name));
+                        let ask = name.with_value(|name| (text.delete_ask)(name.as_str()));
                         match forks.get() as u64 {
                             0 => ask,
                             forks => format!("{ask} {}", (text.delete_forks)(&count(forks))),
@@ -57,7 +59,7 @@ pub fn Change(
                     sure=derived(move || streams.text().delete_sure)
                     wish=memo(delete)
                     done=Box::new(move || {
-                        streams.said.set(Some(Said::Deleted(name.get_value())));
+                        streams.said.set(Some(Said::Deleted(name.get_value().to_string())));
                         streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
                     })
                 />
@@ -143,7 +145,7 @@ fn Twice(
 
 /// A new stream that begins with this one's messages.
 #[component]
-fn Fork(name: StoredValue<String>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
+fn Fork(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let typed = Kept::new(String::new());
     let at = Kept::new(String::new());
@@ -165,9 +167,9 @@ fn Fork(name: StoredValue<String>, details: Computed<Option<StreamDetails>>) -> 
         }
         let wish = match wish(&typed.get_untracked(), &at.get_untracked()) {
             Ok(wish) => wish,
-            Err(field) => return fault.set((streams.text().field)(field).to_owned()),
+            Err(field) => return fault.set((streams.text().field)(&field)),
         };
-        let made = clean_name(&typed.get_untracked()).to_owned();
+        let made = typed_name(&typed.get_untracked()).map(|name| name.to_string()).unwrap_or_default();
         is_busy.set(true);
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {

@@ -5,7 +5,8 @@ use leptos::prelude::*;
 use super::line::{Fault, Line};
 use crate::app::Step;
 use crate::browser;
-use crate::model::wish::{NewStream, Wish, clean_name};
+use crate::model::name::typed as typed_name;
+use crate::model::wish::{NewStream, Wish};
 use crate::pages::streams::{Said, Streams};
 use crate::parts::field::TextField;
 use crate::parts::kept::Kept;
@@ -70,9 +71,9 @@ pub fn Create() -> impl IntoView {
         let stream = untrack(move || typed.stream());
         let wish = match Wish::create(&stream) {
             Ok(wish) => wish,
-            Err(field) => return fault.set((streams.text().field)(field).to_owned()),
+            Err(field) => return fault.set((streams.text().field)(&field)),
         };
-        let name = clean_name(&stream.name).to_owned();
+        let name = typed_name(&stream.name).map(|name| name.to_string()).unwrap_or_default();
         is_busy.set(true);
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {

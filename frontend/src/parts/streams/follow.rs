@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use tailwater_protocol::inspect::StreamDetails;
-use tailwater_protocol::{Technique, Token};
+use tailwater_protocol::{StreamName, Technique, Token};
 
 use super::line::Line;
 use crate::app::Step;
@@ -21,7 +21,7 @@ use crate::text::numbers::size;
 #[component]
 pub fn Follow(
     /// Whose.
-    name: StoredValue<String>,
+    name: StoredValue<StreamName>,
     /// What is known of it.
     details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {

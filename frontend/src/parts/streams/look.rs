@@ -1,6 +1,7 @@
 //! The stream that is chosen: what is known of it, and everything that can be done with it.
 
 use leptos::prelude::*;
+use tailwater_protocol::StreamName;
 use tailwater_protocol::inspect::StreamDetails;
 
 use super::append::Append;
@@ -12,9 +13,10 @@ use super::readers::{Producers, Readers};
 use crate::app::Step;
 use crate::browser;
 use crate::model::listing::{Kind, Known};
+use crate::model::name;
 use crate::model::place::{Place, Shelf};
-use crate::model::settings::{Settings, Source, encode};
-use crate::model::wish::Wish;
+use crate::model::settings::{Settings, Source};
+use crate::model::wish::{Wish, stream_url};
 use crate::pages::streams::Streams;
 use crate::parts::nav::is_plain;
 use crate::parts::notes::Command;
@@ -27,7 +29,8 @@ pub fn Look(
     name: String,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let name = StoredValue::new(name);
+    // A name that no stream can have is not here: what is looked at says why.
+    let (name, title) = (name::named(&name).ok().map(StoredValue::new), name);
     let kind = memo(move || streams.looked.with(Known::kind));
     // What is shown stays while the next answer is awaited.
     let details = memo_after(move |before: Option<&Option<StreamDetails>>| {
@@ -38,12 +41,13 @@ pub fn Look(
         <section class="panel" aria-labelledby="look-title" data-testid="look">
             <Back />
             <header class="look">
-                <h2 id="look-title" data-testid="look-name">{name.get_value()}</h2>
-                {maybe(move || (kind.get() == Kind::Here).then(|| view! { <Ways name /> }))}
+                <h2 id="look-title" data-testid="look-name">{title}</h2>
+                {maybe(move || name.filter(|_| kind.get() == Kind::Here).map(|name| view! { <Ways name /> }))}
             </header>
-            {changing(move || match kind.get() {
-                Kind::Awaited => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
-                Kind::Here => view! {
+            {changing(move || match (kind.get(), name) {
+                (Kind::Refused(why), _) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
+                (Kind::Awaited, _) | (_, None) => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
+                (Kind::Here, Some(name)) => view! {
                     <Facts details />
                     <Append name details />
                     <Follow name details />
@@ -52,8 +56,7 @@ pub fn Look(
                     <Change name details />
                 }
                 .into_any(),
-                Kind::Missing => view! { <Missing name /> }.into_any(),
-                Kind::Refused(why) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
+                (Kind::Missing, Some(name)) => view! { <Missing name /> }.into_any(),
             })}
         </section>
     }
@@ -84,13 +87,14 @@ fn Back() -> impl IntoView {
 
 /// The same stream elsewhere: as JSON, as a file, on the Race page.
 #[component]
-fn Ways(name: StoredValue<String>) -> impl IntoView {
+fn Ways(name: StoredValue<StreamName>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let wish = move |make: fn(&str) -> Wish| name.with_value(|name| make(name));
+    let wish = move |make: fn(&StreamName) -> Wish| name.with_value(make);
     let line = derived(move || wish(Wish::inspect).curl(&browser::origin()));
     let export_line = derived(move || wish(Wish::export).curl(&browser::origin()));
-    let raced = move || Settings { source: Source::Named(name.get_value()), ..streams.shell.settings.get() };
-    let file = name.with_value(|name| format!("{}.ndjson", name.replace('/', "-")));
+    let raced =
+        move || Settings { source: Source::Named(name.get_value().to_string()), ..streams.shell.settings.get() };
+    let file = name.with_value(|name| format!("{}.ndjson", name.as_str().replace('/', "-")));
     view! {
         <div class="ways">
             <a class="tool wide" href=wish(Wish::inspect).target target="_blank" rel="noopener" data-testid="json">
@@ -108,7 +112,7 @@ fn Ways(name: StoredValue<String>) -> impl IntoView {
                 on:click=click(move |event| {
                     if is_plain(&event) {
                         event.prevent_default();
-                        streams.shell.change(|settings| settings.source = Source::Named(name.get_value()));
+                        streams.shell.change(|settings| settings.source = Source::Named(name.get_value().to_string()));
                         streams.shell.go(Place::Race, Step::Recorded);
                     }
                 })
@@ -121,14 +125,14 @@ fn Ways(name: StoredValue<String>) -> impl IntoView {
 
 /// There is no such stream: what that means, and the line that makes it.
 #[component]
-fn Missing(name: StoredValue<String>) -> impl IntoView {
+fn Missing(name: StoredValue<StreamName>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let line = name.with_value(|name| {
-        format!("curl -X PUT -H 'content-type: application/json' {}/v1/stream/{}", browser::origin(), encode(name))
+        format!("curl -X PUT -H 'content-type: application/json' {}", stream_url(&browser::origin(), name))
     });
     view! {
         <div class="empty" data-testid="missing">
-            <h3>{changing(move || name.with_value(|name| (streams.text().missing)(name)))}</h3>
+            <h3>{changing(move || name.with_value(|name| (streams.text().missing)(name.as_str())))}</h3>
             <p>{streams.say(|text| text.missing_hint)}</p>
             <Command line />
         </div>

@@ -1,6 +1,9 @@
 //! What the Streams page says in Korean.
 
+use tailwater_protocol::NameError;
+
 use super::StreamsText;
+use crate::model::name::NameFault;
 use crate::model::tailing::Standing;
 use crate::model::wish::Field;
 use crate::text::numbers::{count, size};
@@ -44,10 +47,10 @@ pub(in crate::text) const TEXT: StreamsText = StreamsText {
     first: "처음 내용 (없어도 됨)",
     create: "만들기",
     field: |field| match field {
-        Field::Name => "이름이 필요합니다. 예: logs/web",
-        Field::Ttl => "쓰이지 않은 시간은 1 이상의 정수(초)입니다.",
-        Field::KeepBytes => "보관할 바이트 수는 1 이상의 정수입니다.",
-        Field::KeepSeconds => "보관할 시간은 1 이상의 정수(초)입니다.",
+        Field::Name(fault) => name_fault(fault),
+        Field::Ttl => "쓰이지 않은 시간은 1 이상의 정수(초)입니다.".to_owned(),
+        Field::KeepBytes => "보관할 바이트 수는 1 이상의 정수입니다.".to_owned(),
+        Field::KeepSeconds => "보관할 시간은 1 이상의 정수(초)입니다.".to_owned(),
     },
     facts: "어떤 스트림인가",
     earliest: "가장 앞 오프셋",
@@ -150,3 +153,18 @@ pub(in crate::text) const TEXT: StreamsText = StreamsText {
     key_new: "새 스트림",
     key_append: "덧붙이기 상자로",
 };
+
+fn name_fault(fault: &NameFault) -> String {
+    match fault {
+        NameFault::Missing => "이름이 필요합니다. 예: logs/web".to_owned(),
+        NameFault::Reserved => "`__ds` 아래의 이름은 서버가 씁니다.".to_owned(),
+        NameFault::Wrong(fault) => match fault {
+            NameError::EmptySegment(_) => "빗금과 빗금 사이가 비어 있습니다.".to_owned(),
+            NameError::DotSegment(_) => "`.`이나 `..`은 이름의 한 마디가 될 수 없습니다.".to_owned(),
+            NameError::Control(at) => format!("{at}번째 바이트에 제어 문자가 있습니다."),
+            NameError::TooLong { came, limit } => format!("이름이 {came}바이트입니다. 한도는 {limit}바이트입니다."),
+            NameError::TooManySegments { came, limit } => format!("이름이 {came}마디입니다. 한도는 {limit}마디입니다."),
+            NameError::EscapedSlash | NameError::Encoding(_) => fault.to_string(),
+        },
+    }
+}

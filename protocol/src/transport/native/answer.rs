@@ -1,6 +1,6 @@
-//! What an answer to a write has to say to count, and in words what one that does not count says instead.
+//! Which redirects a write follows, and in words what an answer that does not count says instead.
 
-use crate::{Problem, Token};
+use crate::Problem;
 
 /// Bytes of a refusal that are read to say why.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -28,23 +28,6 @@ pub(super) fn redirects() -> reqwest::redirect::Policy {
             attempt.stop()
         }
     })
-}
-
-/// The position that an answer tells: a token that a server can have given out, so neither `-1` nor `now`.
-///
-/// - `next`: the value of `Stream-Next-Offset`.
-///
-/// # Errors
-/// What the answer has instead, in words.
-pub(super) fn position(next: Option<&str>) -> Result<Token, String> {
-    let next = next.ok_or("without Stream-Next-Offset")?;
-    let token = next.parse().ok().filter(|token: &Token| !token.is_reserved());
-    token.ok_or_else(|| format!("with `{next}` as Stream-Next-Offset, which is no offset"))
-}
-
-/// An answer that was no refusal, but does not say that anything was done.
-pub(super) fn unconfirmed(status: u16, lacks: &str) -> String {
-    format!("the server answered with status {status}, but {lacks}: expected an answer about a stream")
 }
 
 /// A refusal or a redirect that was not followed, in words; at most 64 KiB of its body are read.

@@ -1,6 +1,7 @@
 //! The writing half: create a stream, append to it, close it, with errors that say what the server said.
 
 use super::{Client, answer, head, in_words};
+use crate::acknowledgement::{position, position_of_closed, unconfirmed};
 use crate::{Producer, Token, headers};
 use bytes::Bytes;
 use std::time::Duration;
@@ -171,11 +172,9 @@ impl Writer {
         // Servers that announce extensions are ours.
         let knows_producers = tells(headers::PRODUCER_SEQ) || tells(headers::STREAM_EXTENSIONS);
         if (200..300).contains(&head.status) {
-            let unconfirmed = |lacks: &str| AppendError::Unconfirmed(answer::unconfirmed(head.status, lacks));
-            let next = answer::position(head.next.as_deref()).map_err(|lacks| unconfirmed(&lacks))?;
-            if closes && !head.closed {
-                return Err(unconfirmed("without `Stream-Closed: true`"));
-            }
+            let next = head.next.as_deref();
+            let told = if closes { position_of_closed(next, head.closed) } else { position(next) };
+            let next = told.map_err(|lacks| AppendError::Unconfirmed(unconfirmed(head.status, &lacks)))?;
             let (content_type, closed, created) = (head.content_type, head.closed, head.status == 201);
             return Ok(Appended { next, content_type, closed, created, knows_producers });
         }

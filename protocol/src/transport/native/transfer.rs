@@ -1,6 +1,7 @@
 //! Exports on their way: down to whoever takes the pieces, up from whoever has them.
 
 use super::{Client, answer, head, in_words};
+use crate::acknowledgement::{self, position};
 use crate::export::{CONTENT_TYPE, Imported};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -75,8 +76,8 @@ impl Client {
             return Err(TransferError::Refused(answer::refused(response).await));
         }
         let head = head(&response);
-        let unconfirmed = |lacks: &str| TransferError::Unconfirmed(answer::unconfirmed(head.status, lacks));
-        let next = answer::position(head.next.as_deref()).map_err(|lacks| unconfirmed(&lacks))?;
+        let unconfirmed = |lacks: &str| TransferError::Unconfirmed(acknowledgement::unconfirmed(head.status, lacks));
+        let next = position(head.next.as_deref()).map_err(|lacks| unconfirmed(&lacks))?;
         let said = response.bytes().await.map_err(broken)?;
         let imported: Imported = crate::document::read(&said)
             .map_err(|fault| unconfirmed(&format!("not with what an import says: {fault}")))?;

@@ -1,0 +1,198 @@
+// What the dashboard takes for done, and under which names it asks: answers of something between, and names of all kinds.
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { launch } from '../lib/chromium.mjs'
+import { RacePage } from '../lib/race-page.mjs'
+import { Server } from '../lib/server.mjs'
+import { StreamsPage } from '../lib/streams-page.mjs'
+import { until } from '../lib/until.mjs'
+
+/** Generous: a debug server and a browser may share two slow cores. */
+const SOON_MS = 30_000
+
+/** Answers that no stream gives, with what the page has to name of each. */
+const FOREIGN = [
+  { status: 301, shown: '3xx', headers: { location: '/v1/clock?n=1' } },
+  { status: 302, shown: '3xx', headers: { location: '/v1/clock?n=1' } },
+  { status: 303, shown: '3xx', headers: { location: '/v1/clock?n=1' } },
+  { status: 200, shown: '200', headers: { 'content-type': 'text/html' }, body: '<html>Welcome</html>' },
+  { status: 202, shown: '202', headers: {} },
+  { status: 201, shown: '201', headers: { 'stream-next-offset': 'now', 'stream-closed': 'false' } },
+]
+
+let server
+let browser
+let context
+
+before(async () => {
+  server = await Server.start()
+  browser = await launch()
+})
+
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+})
+
+afterEach(async () => {
+  await context?.close()
+  context = undefined
+})
+
+async function newContext() {
+  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US' })
+  return context
+}
+
+async function create(name, body) {
+  const headers = { 'content-type': 'application/json' }
+  assert.equal((await fetch(server.stream(name), { method: 'PUT', headers, body })).status, 201)
+}
+
+async function head(name) {
+  return fetch(server.stream(name), { method: 'HEAD' })
+}
+
+/** Lets something between answer the page's writes to streams; returns how to change what it says. */
+async function between(page) {
+  let answer
+  await page.route('**/v1/stream/**', (route) => {
+    if (['GET', 'HEAD'].includes(route.request().method())) return route.fallback()
+    const { status, headers, body } = answer
+    return route.fulfill({ status, headers, body: body ?? '' })
+  })
+  return (next) => { answer = next }
+}
+
+describe('what the page takes for done', { timeout: 600_000 }, () => {
+  test('an answer of something between is no success of any write on the Streams page', async () => {
+    await create('kept', '[1]')
+    const streams = await StreamsPage.open(await newContext(), server, 'stream=kept')
+    await streams.waitForMessages(SOON_MS, ['1'])
+    const say = await between(streams.page)
+    const actions = {
+      append: async () => {
+        await streams.part('append-text').fill('{"n":2}')
+        await streams.part('append-text').press('Enter')
+      },
+      fork: async () => {
+        await streams.part('fork-name').fill('kept/branch')
+        await streams.part('fork-send').click()
+      },
+      close: async () => {
+        if (await streams.part('close-ask').count()) await streams.part('close-ask').click()
+        await streams.part('close-sure').click()
+      },
+      delete: async () => {
+        if (await streams.part('delete-ask').count()) await streams.part('delete-ask').click()
+        await streams.part('delete-sure').click()
+      },
+    }
+    for (const [name, act] of Object.entries(actions)) {
+      for (const answer of FOREIGN) {
+        say(answer)
+        await act()
+        const url = `${server.url}/v1/stream/kept`
+        const alert = streams.page.getByRole('alert').filter({ hasText: answer.shown }).filter({ hasText: url })
+        await alert.first().waitFor({ timeout: SOON_MS })
+        assert.equal(await streams.part('said').innerText(), '', `${name}: ${answer.status}`)
+        assert.equal(await streams.part('look-name').innerText(), 'kept')
+      }
+      // The next action's alert is its own.
+      await streams.page.reload()
+      await streams.waitForMessages(SOON_MS, ['1'])
+    }
+    assert.equal((await head('kept')).headers.get('stream-closed'), null)
+    assert.equal((await head('kept/branch')).status, 404)
+
+    await streams.part('new').click()
+    await streams.part('create-name').fill('made')
+    for (const answer of FOREIGN) {
+      say(answer)
+      await streams.part('create-send').click()
+      const alert = streams.page.getByRole('alert').filter({ hasText: answer.shown }).filter({ hasText: '/v1/stream/made' })
+      await alert.first().waitFor({ timeout: SOON_MS })
+      assert.equal(await streams.part('create-name').inputValue(), 'made')
+      await streams.part('create-name').fill('made')
+    }
+    assert.equal((await head('made')).status, 404)
+  })
+
+  test('nor of publishing on the Race page', async () => {
+    await create('published', '[1]')
+    const race = await RacePage.open(await newContext(), server, '?stream=published')
+    await race.waitForState('live', SOON_MS)
+    const say = await between(race.page)
+    for (const answer of FOREIGN) {
+      say(answer)
+      await race.part('publish-text').fill('hello')
+      await race.part('publish-send').click()
+      const said = race.page.locator('.said.fault').filter({ hasText: answer.shown }).filter({ hasText: '/v1/stream/published' })
+      await said.waitFor({ timeout: SOON_MS })
+      assert.equal(await race.part('publish-text').inputValue(), 'hello')
+    }
+    assert.deepEqual(await (await fetch(`${server.stream('published')}?offset=-1`)).json(), [1])
+  })
+})
+
+describe('names on the page', { timeout: 600_000 }, () => {
+  const NAMES = ['disk 90%', 'topic+one', '%41', 'a%2Fb', '100%25', 'q?x=1#y', 'a&b=c', 'quo"ted\'s', 'back\\slash', '<b>', '한국어/é😀', '..a', 'a..b/...']
+
+  test('what is typed is listed, read and appended to under the same name everywhere', async () => {
+    const streams = await StreamsPage.open(await newContext(), server)
+    for (const name of NAMES) {
+      if (await streams.part('new').count()) await streams.part('new').click()
+      await streams.part('create-name').fill(name)
+      await streams.part('create-first').fill('[1]')
+      await streams.part('create-send').click()
+      await until(`${name} is shown`, SOON_MS, async () => (await streams.part('look-name').count()) > 0 && (await streams.part('look-name').innerText()) === name)
+      await streams.waitForMessages(SOON_MS, ['1'])
+      await streams.part('append-text').fill('2')
+      await streams.part('append-text').press('Enter')
+      await streams.waitForMessages(SOON_MS, ['2', '1'])
+      const path = name.split('/').map(encodeURIComponent).join('/')
+      assert.deepEqual(await (await fetch(`${server.stream(path)}?offset=-1`)).json(), [1, 2], name)
+      // The link leads back to it.
+      await streams.page.reload()
+      await streams.waitForMessages(SOON_MS, ['2', '1'])
+      assert.equal(await streams.part('look-name').innerText(), name)
+    }
+    const { streams: listed } = await (await fetch(`${server.url}/v1/streams?limit=100`)).json()
+    const names = listed.map(({ name }) => name)
+    for (const name of NAMES) assert.ok(names.includes(name), `${name} is not in ${JSON.stringify(names)}`)
+    const linked = await StreamsPage.open(context, server, 'stream=topic+one')
+    await linked.waitForMessages(SOON_MS, ['2', '1'])
+  })
+
+  test('a name that no stream can have is refused before anything is asked', async () => {
+    await create('victim', '[1]')
+    const streams = await StreamsPage.open(await newContext(), server)
+    const asked = []
+    streams.page.on('request', (request) => {
+      if (/\/v1\/(stream|streams|export)\//.test(request.url()) || request.method() !== 'GET') asked.push(`${request.method()} ${request.url()}`)
+    })
+    const wrong = ['users/../victim', '../streams', '..', 'a/./b', 'a//b', '__ds/subscriptions/x', 'x'.repeat(513), Array(17).fill('a').join('/')]
+    await streams.part('new').click()
+    for (const name of wrong) {
+      await streams.part('create-name').fill('')
+      await until('no alert', SOON_MS, async () => (await streams.page.getByRole('alert').allInnerTexts()).every((text) => text === ''))
+      await streams.part('create-name').fill(name)
+      await streams.part('create-send').click()
+      await streams.page.getByRole('alert').filter({ hasText: /\S/ }).first().waitFor({ timeout: SOON_MS })
+    }
+    for (const name of wrong) {
+      await streams.page.goto(`${server.url}/?page=streams&stream=${encodeURIComponent(name)}`)
+      await streams.page.getByTestId('look').locator('.fault').filter({ hasText: /\S/ }).first().waitFor({ timeout: SOON_MS })
+    }
+    assert.deepEqual(asked, [])
+    for (const name of wrong) {
+      const race = await RacePage.open(context, server, `?stream=${encodeURIComponent(name)}`)
+      const reads = []
+      race.page.on('request', (request) => { if (request.url().includes('/v1/stream/')) reads.push(request.url()) })
+      await race.page.locator('.notice').waitFor({ timeout: SOON_MS })
+      assert.deepEqual(reads, [], name)
+      await race.page.close()
+    }
+    assert.deepEqual(await (await fetch(`${server.stream('victim')}?offset=-1`)).json(), [1])
+  })
+})

@@ -1,0 +1,84 @@
+//! A stream's name as a person types it or a link holds it, checked by the server's own rule before anything is asked.
+
+use std::fmt;
+
+use tailwater_protocol::{NameError, StreamName};
+
+/// Why a text names no stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameFault {
+    /// There is none.
+    Missing,
+    /// It lies under `__ds`, where the server's own paths are.
+    Reserved,
+    /// The server would refuse it, or a browser would ask for another one.
+    Wrong(NameError),
+}
+
+impl fmt::Display for NameFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("The stream needs a name, such as logs/web."),
+            Self::Reserved => f.write_str("names under `__ds` belong to the server"),
+            Self::Wrong(fault) => fault.fmt(f),
+        }
+    }
+}
+
+/// The name that a link or the page's own state holds; slashes around it do not count, as on the command line.
+///
+/// # Errors
+/// [`NameFault`]: nothing may be asked under such a name.
+pub fn named(text: &str) -> Result<StreamName, NameFault> {
+    match text.trim_matches('/') {
+        "" => Err(NameFault::Missing),
+        text => {
+            let name = StreamName::parse(text).map_err(NameFault::Wrong)?;
+            if name.is_reserved() { Err(NameFault::Reserved) } else { Ok(name) }
+        }
+    }
+}
+
+/// The same of what a person typed into a field: white space around it does not count either.
+///
+/// # Errors
+/// As [`named`].
+pub fn typed(text: &str) -> Result<StreamName, NameFault> {
+    named(text.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_asked_for_under_the_path_that_the_server_reads_back() {
+        let printable = ('!'..='~').filter(|it| *it != '/');
+        for character in printable.chain("é한😀\u{301}\u{fffd}".chars()) {
+            let text = format!("a{character}/b {character}{character}{character}");
+            let name = typed(&text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            assert_eq!(name.as_str(), text);
+            assert_eq!(StreamName::from_path(&name.to_path()), Ok(name), "{text}");
+        }
+        for text in ["disk 90%", "topic+one", "a%2Fb", "%41", "a b/c"] {
+            for around in [text.to_owned(), format!("/{text}/"), format!(" {text} ")] {
+                assert_eq!(typed(&around).map(|name| name.to_string()), Ok(text.to_owned()), "{around}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_names_no_stream_or_another_one_is_refused() {
+        for text in ["", " ", "/", " // "] {
+            assert_eq!(typed(text), Err(NameFault::Missing), "{text}");
+        }
+        for text in ["__ds", "/__ds/subscriptions/a", "__ds/"] {
+            assert_eq!(typed(text), Err(NameFault::Reserved), "{text}");
+        }
+        let long = ["x".repeat(StreamName::BYTES_MAX + 1), "a/".repeat(StreamName::SEGMENTS_MAX) + "a"];
+        let wrong = ["..", ".", "users/../victim", "a/./b", "../streams", "a//b", "a\u{0}b", "a\u{7f}", "a\nb"];
+        for text in wrong.into_iter().chain(long.iter().map(String::as_str)) {
+            assert!(matches!(typed(text), Err(NameFault::Wrong(_))), "{text}");
+        }
+    }
+}
