@@ -4,7 +4,9 @@ use super::body::{self, Received};
 use super::create::content_type;
 use super::headers::{Headers, is_set, single, text};
 use super::{Answer, App, Body, Call, Refusal, names};
-use crate::log::{Accepted, Append, Appended, Log, Payload, PayloadError, Producer, ProducerId, StreamSeq};
+use crate::log::{
+    Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId, StreamSeq,
+};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH};
@@ -30,6 +32,15 @@ impl Prepared {
             only_at: only_at(map)?,
         };
         Ok(Self { log, append })
+    }
+
+    /// What is wrong whatever the body is, unless a producer sends it: that may have sent it before.
+    pub(super) fn check(&self, map: &impl Headers) -> Result<(), Refusal> {
+        let tail = self.log.tail_now();
+        if tail.closed() {
+            return if self.append.producer.is_none() { Err(AppendError::Closed { tail }.into()) } else { Ok(()) };
+        }
+        check_type(&self.log, map)
     }
 }
 

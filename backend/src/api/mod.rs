@@ -128,7 +128,7 @@ pub async fn reply<H: Headers>(app: &Arc<App>, call: Call<'_, H>, body: impl Bod
 pub fn check_head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<(), Refusal> {
     match *call.method {
         Method::POST => {
-            append::Prepared::new(app, call)?;
+            append::Prepared::new(app, call)?.check(call.headers)?;
         }
         Method::PUT => {
             create::Prepared::new(app, call)?;

@@ -16,6 +16,13 @@ impl Headers for ActixHeaders<'_> {
     }
 }
 
+impl ActixHeaders<'_> {
+    /// All names and values, with what stands around them, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+    }
+}
+
 /// A request as the gate looks at it.
 pub(crate) fn gate_head<'a>(request: &'a HttpRequest, map: &'a ActixHeaders<'a>) -> Head<'a, ActixHeaders<'a>> {
     Head {
@@ -23,7 +30,7 @@ pub(crate) fn gate_head<'a>(request: &'a HttpRequest, map: &'a ActixHeaders<'a>)
         target_bytes: request.uri().path().len() + request.query_string().len(),
         authority: request.uri().authority().map(|authority| authority.as_str()),
         headers: map,
-        header_bytes: map.0.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum(),
+        header_bytes: map.bytes(),
         connection: request.conn_data::<Rc<Connection>>().map(|connection| &**connection),
     }
 }

@@ -82,10 +82,10 @@ pub fn decide_by_head(app: &App, gate: &gate::Gate, request: Request) -> Result<
     let head = request.head();
     let seen = gate::Head {
         method: &head.method,
-        target_bytes: 0,
+        target_bytes: head.uri.path().len() + head.uri.query().map_or(0, str::len),
         authority: head.uri.authority().map(|authority| authority.as_str()),
         headers: &map,
-        header_bytes: 0,
+        header_bytes: map.bytes(),
         connection: None,
     };
     let decided = gate.check(&seen).and_then(|()| match head.uri.path().strip_prefix(STREAM_PREFIX) {

@@ -1,6 +1,6 @@
 //! A TCP connection as a dispatcher sees it: one request at a time, well formed, and it can be taken away.
 
-use super::chunks::Chunks;
+use super::chunks::{Chunks, NotChunks};
 use super::request::{Framed, Framing, frame};
 use super::slot::{Phase, Slot};
 use crate::api::Refusal;
@@ -20,7 +20,9 @@ use tokio::net::TcpStream;
 /// What is read at once.
 const READ_BYTES: usize = 16 << 10;
 /// The longest head that is looked at, in bytes; whether it is too long for this server, the gate says.
-const HEAD_READ_MAX: usize = 256 << 10;
+const HEAD_READ_MAX: usize = 120 << 10;
+/// What is passed over of a connection that ends; who sends more is cut off.
+const PASSED_OVER_MAX: usize = 1 << 20;
 /// What a client may send ahead of an answer, in bytes; more stays on the connection.
 const AHEAD_MAX: usize = 64 << 10;
 /// How often malformed requests are told of in the log.
@@ -33,6 +35,8 @@ pub struct Io {
     /// Read and not given to the dispatcher yet.
     unread: BytesMut,
     given: Given,
+    /// Bytes passed over since the connection ends.
+    passed_over: usize,
     /// The client sends no more.
     has_ended: bool,
     slot: Rc<Slot>,
@@ -82,7 +86,17 @@ impl Io {
         malformed: Rc<Malformed>,
     ) -> Self {
         let unread = BytesMut::from(unread);
-        Self { stream: Some(stream), unread, given: Given::Nothing, has_ended: false, slot, counted, groups, malformed }
+        Self {
+            stream: Some(stream),
+            unread,
+            given: Given::Nothing,
+            passed_over: 0,
+            has_ended: false,
+            slot,
+            counted,
+            groups,
+            malformed,
+        }
     }
 
     /// Puts where every request of this connection finds it: its slot, and that it is counted.
@@ -170,17 +184,31 @@ impl Io {
 impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.slot.wake_when_answered(context.waker());
         loop {
             // What comes now is no longer the dispatcher's, which is about to end: its flush is due.
-            if this.slot.is_taken() || this.slot.phase() == Phase::Closing && !matches!(this.given, Given::Everything) {
+            if this.slot.is_taken() {
                 return Poll::Pending;
+            }
+            if this.slot.phase() == Phase::Closing && !matches!(this.given, Given::Everything) {
+                // Nothing of this matters any more, but its end.
+                this.passed_over += this.unread.len();
+                this.unread.clear();
+                if this.passed_over > PASSED_OVER_MAX {
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
+                if ready!(this.poll_receive(context))? == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
             }
             match this.given {
                 Given::Nothing => match ready!(this.poll_request(context))? {
                     Ok(given) => this.given = given,
                     Err(refusal) => {
                         this.refuse(&refusal);
-                        return Poll::Pending;
+                        // The client sees the end at once; what it sends until it has seen it is passed over.
+                        ready!(this.stream()?.poll_shutdown(context))?;
                     }
                 },
                 Given::Bytes(0) => {
@@ -197,7 +225,7 @@ impl AsyncRead for Io {
                 // It was answered before its body had come, which nobody waits for.
                 Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == Phase::Idle => {
                     this.slot.note_broken();
-                    return Poll::Pending;
+                    ready!(this.stream()?.poll_shutdown(context))?;
                 }
                 Given::Bytes(left) => {
                     if this.unread.is_empty() && ready!(this.poll_receive(context))? == 0 {
@@ -216,11 +244,14 @@ impl AsyncRead for Io {
                         return Poll::Ready(Ok(()));
                     }
                     let piece = &this.unread[..this.unread.len().min(out.remaining())];
-                    let Ok(passed) = chunks.pass(piece) else {
-                        // The dispatcher finds the same, tells the one who reads the body, and ends.
-                        this.given = Given::Everything;
-                        this.slot.note_broken();
-                        continue;
+                    let passed = match chunks.pass(piece) {
+                        Ok(passed) => passed,
+                        // The dispatcher finds the same, answers it, and ends.
+                        Err(NotChunks::Malformed) => {
+                            this.given = Given::Everything;
+                            continue;
+                        }
+                        Err(NotChunks::TooLong) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                     };
                     this.give(out, passed as u64);
                     this.given = Given::Chunked(0, chunks);
@@ -241,7 +272,6 @@ impl AsyncRead for Io {
 impl Io {
     /// While a request is answered: keeps what the client sends ahead; ready when it has left.
     fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.slot.wake_when_answered(context.waker());
         while self.unread.len() < AHEAD_MAX {
             if ready!(self.poll_receive(context))? == 0 {
                 // Who says that it sends no more still waits for its answer, unless that may never come.
