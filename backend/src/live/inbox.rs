@@ -168,7 +168,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Close> {
     }
     let (payload_bytes, length_bytes) = match (second & 0x7f, rest) {
         (126, [high, low, ..]) => (u64::from(u16::from_be_bytes([*high, *low])), 2),
-        (127, [length @ ..]) if length.len() >= 8 => {
+        (127, length) if length.len() >= 8 => {
             (length.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte)), 8)
         }
         (126 | 127, _) => return Ok(None),

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater_protocol::headers::ContentKind;
-use tailwater_protocol::{Data, Offset, Technique, ndjson};
+use tailwater_protocol::{Data, Frame, Offset, Technique, ndjson};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::Instant;
@@ -106,16 +106,7 @@ impl Rig {
             while let Some(Ok(piece)) = body.next().await {
                 let mut frames = Vec::new();
                 decoder.push(&piece, &mut frames).unwrap();
-                let mut got = filled.borrow_mut();
-                got.times.push((start.elapsed().as_secs(), frames.is_empty()));
-                for frame in frames {
-                    if let Some(Data::Text(text)) = frame.data {
-                        got.text.push_str(&text);
-                    }
-                    got.is_closed |= frame.closed;
-                    got.is_up_to_date = frame.up_to_date;
-                }
-                drop(got);
+                filled.borrow_mut().take(start.elapsed(), frames);
                 if let Some(resume) = resume.take() {
                     resume.notified().await;
                 }
@@ -154,6 +145,19 @@ struct Got {
     has_ended: bool,
     /// In which second each piece came, and whether it held no object.
     times: Vec<(u64, bool)>,
+}
+
+impl Got {
+    fn take(&mut self, after: Duration, frames: Vec<Frame>) {
+        self.times.push((after.as_secs(), frames.is_empty()));
+        for frame in frames {
+            if let Some(Data::Text(text)) = frame.data {
+                self.text.push_str(&text);
+            }
+            self.is_closed |= frame.closed;
+            self.is_up_to_date = frame.up_to_date;
+        }
+    }
 }
 
 /// Lets everything happen that happens without time passing.
@@ -198,7 +202,7 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
                 let Some((status, body)) = waited else { panic!("{event:?} at step {step} woke no long-poll") };
                 match event {
                     Event::Append | Event::AppendAndClose => {
-                        assert_eq!((status, &body[..]), (StatusCode::OK, &b"news"[..]))
+                        assert_eq!((status, &body[..]), (StatusCode::OK, &b"news"[..]));
                     }
                     Event::Close | Event::Stop => assert_eq!(status, StatusCode::NO_CONTENT),
                     Event::Delete => assert_eq!(status, StatusCode::NOT_FOUND),

@@ -191,16 +191,7 @@ impl AsyncRead for Io {
                 return Poll::Pending;
             }
             if this.slot.phase() == Phase::Closing && !matches!(this.given, Given::Everything) {
-                // Nothing of this matters any more, but its end.
-                this.passed_over += this.unread.len();
-                this.unread.clear();
-                if this.passed_over > PASSED_OVER_MAX {
-                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
-                }
-                if ready!(this.poll_receive(context))? == 0 {
-                    return Poll::Ready(Ok(()));
-                }
-                continue;
+                return this.poll_end(context);
             }
             match this.given {
                 Given::Nothing => match ready!(this.poll_request(context))? {
@@ -235,26 +226,11 @@ impl AsyncRead for Io {
                     this.given = Given::Bytes(left - given);
                     return Poll::Ready(Ok(()));
                 }
-                Given::Chunked(head_left, mut chunks) => {
+                Given::Chunked(head_left, chunks) => {
                     if this.unread.is_empty() && ready!(this.poll_receive(context))? == 0 {
                         return Poll::Ready(Ok(()));
                     }
-                    if head_left > 0 {
-                        this.given = Given::Chunked(head_left - this.give(out, head_left), chunks);
-                        return Poll::Ready(Ok(()));
-                    }
-                    let piece = &this.unread[..this.unread.len().min(out.remaining())];
-                    let passed = match chunks.pass(piece) {
-                        Ok(passed) => passed,
-                        // The dispatcher finds the same, answers it, and ends.
-                        Err(NotChunks::Malformed) => {
-                            this.given = Given::Everything;
-                            continue;
-                        }
-                        Err(NotChunks::TooLong) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-                    };
-                    this.give(out, passed as u64);
-                    this.given = Given::Chunked(0, chunks);
+                    this.give_chunks(out, head_left, chunks)?;
                     return Poll::Ready(Ok(()));
                 }
                 Given::Everything if this.unread.is_empty() => {
@@ -270,6 +246,42 @@ impl AsyncRead for Io {
 }
 
 impl Io {
+    /// Gives the dispatcher what it may read of a request with a chunked body.
+    fn give_chunks(&mut self, out: &mut ReadBuf<'_>, head_left: u64, mut chunks: Chunks) -> io::Result<()> {
+        if head_left > 0 {
+            self.given = Given::Chunked(head_left - self.give(out, head_left), chunks);
+            return Ok(());
+        }
+        match chunks.pass(&self.unread[..self.unread.len().min(out.remaining())]) {
+            Ok(passed) => {
+                self.give(out, passed as u64);
+                self.given = Given::Chunked(0, chunks);
+                Ok(())
+            }
+            // The dispatcher finds the same, answers it, and ends.
+            Err(NotChunks::Malformed) => {
+                self.given = Given::Everything;
+                self.give(out, u64::MAX);
+                Ok(())
+            }
+            Err(NotChunks::TooLong) => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// Passes over what still comes on a connection that ends; ready at the client's end.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.passed_over += self.unread.len();
+            self.unread.clear();
+            if self.passed_over > PASSED_OVER_MAX {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            if ready!(self.poll_receive(context))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
     /// While a request is answered: keeps what the client sends ahead; ready when it has left.
     fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.unread.len() < AHEAD_MAX {

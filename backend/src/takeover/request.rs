@@ -285,7 +285,7 @@ mod tests {
         ] {
             match (framed(&request), length) {
                 (Framed::Whole { framing: Framing::Length(is), .. }, Some(length)) => {
-                    assert_eq!(is, length, "{request}")
+                    assert_eq!(is, length, "{request}");
                 }
                 (Framed::Whole { framing: Framing::Chunked { .. }, .. }, None) => {}
                 other => panic!("{request}: {other:?}"),
