@@ -172,7 +172,9 @@ impl Io {
         answer.closes = true;
         let mut bytes = Vec::new();
         self.groups.heads().write(&mut bytes, &answer, &gate::standing_lines(None), true);
-        answer.content.iter().flat_map(|content| &content.parts).for_each(|part| bytes.extend_from_slice(part));
+        if !self.unread.starts_with(b"HEAD ") {
+            answer.content.iter().flat_map(|content| &content.parts).for_each(|part| bytes.extend_from_slice(part));
+        }
         if let Some(stream) = &self.stream {
             // Who does not take these few bytes is not told.
             let _told = stream.try_write(&bytes);

@@ -1,6 +1,5 @@
 //! What may differ between two servers, made the same: dates, addresses, cursors, and which stream an entity tag is of.
 
-use super::settings::Settings;
 use super::wire::{Answer, Body, Seen, find};
 use std::net::SocketAddr;
 
@@ -14,13 +13,11 @@ pub(crate) struct Normal {
     address: String,
     /// The entity tags that came, in their order: which answers have the same one is compared, not what they look like.
     etags: Vec<String>,
-    /// Whether the library's refusals may say that the connection ends, or not say it.
-    tolerates_close: bool,
 }
 
 impl Normal {
-    pub(crate) fn new(address: SocketAddr, settings: &Settings) -> Self {
-        Self { address: address.to_string(), etags: Vec::new(), tolerates_close: !settings.all }
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address: address.to_string(), etags: Vec::new() }
     }
 
     /// Replaces everything that may differ.
@@ -34,9 +31,6 @@ impl Normal {
     }
 
     fn answer(&mut self, answer: &mut Answer) {
-        if self.tolerates_close && answer.is_librarys_refusal() {
-            answer.fields.retain(|(name, _)| name != "connection");
-        }
         for (name, value) in &mut answer.fields {
             *value = match name.as_str() {
                 "date" => "a date".to_owned(),

@@ -28,9 +28,6 @@ struct Run {
     connections: [Option<Wire>; CONNECTIONS],
     /// For everything that is not part of the sequence.
     side: Wire,
-    /// Whether the end of a connection is waited for after an answer that announces it.
-    awaits_end: bool,
-    all: bool,
     etag: String,
     next: String,
     normal: Normal,
@@ -47,11 +44,9 @@ pub(crate) async fn run(settings: &Settings, address: SocketAddr, number: u64, s
         number: format!("f{number:07}"),
         connections: [const { None }; CONNECTIONS],
         side: Wire::open(address, SIDE_DEADLINE).await,
-        awaits_end: true,
-        all: settings.all,
         etag: "\"none\"".to_owned(),
         next: "0000000000000000".to_owned(),
-        normal: Normal::new(address, settings),
+        normal: Normal::new(address),
         transcript: Transcript::new(),
     };
     run.create_streams().await;
@@ -122,9 +117,6 @@ impl Run {
         match step {
             Step::Send { connection, requests, cuts, finish } => {
                 let mut wire = self.wire(*connection).await;
-                let is_one = requests.len() == 1 && requests[0].answers == Answers::One;
-                // Known: with more to read the connection stays open, whichever server it is.
-                self.awaits_end = self.all || is_one;
                 let mut bytes: Vec<u8> = requests.iter().flat_map(|request| self.fill(&request.bytes())).collect();
                 if requests.iter().any(|request| request.answers == Answers::Unknown) {
                     // In the same write: whether it comes before the answer must not depend on who is faster.
@@ -137,7 +129,6 @@ impl Run {
                 if self.answers(at, &mut wire, requests).await && self.read_to_end(at, &mut wire, *finish).await {
                     self.connections[*connection] = Some(wire);
                 }
-                self.awaits_end = true;
             }
             Step::Follow { readers, acts, beyond } => self.follow(at, readers, acts, beyond).await,
             Step::WebSocket { connection, request, frames } => self.web_socket(at, *connection, request, frames).await,
@@ -188,7 +179,7 @@ impl Run {
             };
             let is_close = matches!(&seen, Seen::Answer(answer) if closes(answer));
             self.record(format!("step {at}"), seen);
-            if is_close && self.awaits_end {
+            if is_close {
                 self.read_to_end(at, wire, true).await;
             }
             if is_final || !goes_on {
@@ -209,7 +200,7 @@ impl Run {
             let (closes, is_interim) = (closes(answer), answer.status < 200);
             self.record(format!("step {at} and after"), seen);
             if closes {
-                self.read_to_end(at, wire, self.awaits_end).await;
+                self.read_to_end(at, wire, true).await;
                 return false;
             }
             if is_sentinel {

@@ -4,27 +4,11 @@
 //! | --- | --- | --- |
 //! | `DIFFERENTIAL_SEQUENCES` | number of sequences | 2,000 |
 //! | `DIFFERENTIAL_SEED` | the random seed | random, printed |
-//! | `DIFFERENTIAL_ALL` | when set: also the classes in which the answers are known to differ or to be wrong | not set |
 //! | `DIFFERENTIAL_CLASSES` | names of classes, with commas between: only these, beside plain requests | all |
 
 use super::mutate::{MUTATIONS, Mutation};
 use super::script::Class;
 use std::time::Duration;
-
-/// Classes in which the answers are known to differ, or to be wrong on both servers.
-const KNOWN_DIFFERENCES: [Class; 11] = [
-    Class::BareLineFeed,
-    Class::BodyOnRead,
-    Class::Control,
-    Class::Cursor,
-    Class::CutPipelined,
-    Class::FollowBeyond,
-    Class::FollowDeleted,
-    Class::PipelinedBody,
-    Class::PipelinedHead,
-    Class::QueryCharacters,
-    Class::WebSocketFrames,
-];
 
 /// The longest that anything is waited for; nothing is expected to come near it.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -34,7 +18,6 @@ const DEADLINE: Duration = Duration::from_secs(8);
 pub(crate) struct Settings {
     pub(crate) sequences: u64,
     pub(crate) seed: u64,
-    pub(crate) all: bool,
     pub(crate) classes: Option<Vec<String>>,
     /// The longest that the next bytes of an answer are waited for.
     pub(crate) deadline: Duration,
@@ -50,7 +33,6 @@ impl Settings {
         Self {
             sequences: number("DIFFERENTIAL_SEQUENCES", 2_000),
             seed: number("DIFFERENTIAL_SEED", rand::random::<u32>().into()),
-            all: std::env::var_os("DIFFERENTIAL_ALL").is_some(),
             classes: classes.map(|names| names.split(',').map(|name| name.trim().to_owned()).collect()),
             deadline: DEADLINE,
         }
@@ -58,7 +40,7 @@ impl Settings {
 
     /// Plain requests only.
     pub(crate) fn plain(sequences: u64, seed: u64) -> Self {
-        Self { sequences, seed, all: false, classes: Some(Vec::new()), deadline: DEADLINE }
+        Self { sequences, seed, classes: Some(Vec::new()), deadline: DEADLINE }
     }
 
     /// Whether some classes were asked for, and others not.
@@ -70,7 +52,7 @@ impl Settings {
     pub(crate) fn may(&self, class: Class) -> bool {
         match &self.classes {
             Some(names) => names.contains(&format!("{class:?}")),
-            None => self.all || !KNOWN_DIFFERENCES.contains(&class),
+            None => true,
         }
     }
 
