@@ -163,7 +163,7 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
         return malformed("the request target is no URI: expected a path of visible ASCII, percent-encoded");
     }
     let (mut length, mut is_chunked, mut hosts) = (None, false, 0);
-    let (mut upgrades, mut is_ignored) = (Vec::new(), false);
+    let (mut upgrades, mut is_upgraded) = (Vec::new(), false);
     let place = |text: &[u8]| text.as_ptr() as usize - bytes.as_ptr() as usize;
     for Header { name, value } in parsed.headers.iter() {
         if name.eq_ignore_ascii_case("transfer-encoding") {
@@ -184,7 +184,7 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
         } else if name.eq_ignore_ascii_case(UPGRADE) {
             let is_answered =
                 parsed.method == Some("GET") && parsed.version == Some(1) && value.eq_ignore_ascii_case(b"websocket");
-            is_ignored |= !is_answered;
+            is_upgraded |= is_answered;
             upgrades.push(place(name.as_bytes()));
         } else if name.eq_ignore_ascii_case("connection") {
             let tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
@@ -203,7 +203,7 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
     };
     let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
     let is_plain = plain_target(&parsed).is_some() && check_fields(&method, parsed.headers).is_some();
-    (Framed::Whole { framing, is_plain }, if is_ignored { upgrades } else { Vec::new() })
+    (Framed::Whole { framing, is_plain }, if is_upgraded { Vec::new() } else { upgrades })
 }
 
 /// How many bytes of body follow; `None` when a field is not known, not well formed, or stands where it may not.
