@@ -2,7 +2,7 @@
 //!
 //! - A [`Reader`] is one client's answer that goes on. It greets, catches up page by page, and at the tail takes a seat in
 //!   a group; when it can't keep up, it leaves the group and catches up again.
-//! - A [`group::Group`] holds the readers of one worker that follow one stream in one encoding and stand at one position:
+//! - A group holds the readers of one worker that follow one stream in one encoding and stand at one position:
 //!   it waits for the tail once, encodes once, and offers the same bytes to each. It keeps the heartbeat, the ends of
 //!   their answers, their positions, and the server's stop. Long-polls wait here, too.
 //! - An [`Outlet`] is where a reader's bytes go: the body of an HTTP library's answer, or a socket that has left it.

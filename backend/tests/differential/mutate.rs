@@ -146,17 +146,15 @@ fn conditional(random: &mut SmallRng, request: &mut Request) {
     );
     let name = choose(
         random,
-        &[
-            "If-None-Match",
-            "if-none-match",
-            "If-Match",
-            "If-Modified-Since",
-            "Last-Event-ID",
-            "Range",
-            "Accept-Encoding",
-        ],
+        &["If-None-Match", "if-none-match", "If-Match", "If-Modified-Since", "Range", "Accept-Encoding"],
     );
     insert(random, request, format!("{name}: {value}").as_bytes());
+    // Not an entity tag: the refusal would repeat it, and tags differ.
+    if random.random_bool(0.2) {
+        let last =
+            choose(random, &["0000000000000000", "0000000000000003", "-1", "now", "", "x", "0000000000000000_1"]);
+        insert(random, request, format!("Last-Event-ID: {last}").as_bytes());
+    }
 }
 
 fn connection(random: &mut SmallRng, request: &mut Request) {

@@ -74,7 +74,12 @@ impl Normal {
         }
         out.extend_from_slice(rest);
         match String::from_utf8(out) {
-            Ok(text) => text.replace(&self.address, "SERVER").into_bytes(),
+            Ok(text) => {
+                let text = text.replace(&self.address, "SERVER");
+                let tags = self.etags.iter().map(|etag| etag.trim_matches('"')).filter(|tag| tag.contains(':'));
+                // Refusals repeat what they refuse.
+                tags.fold(text, |text, tag| text.replace(tag, "an entity tag")).into_bytes()
+            }
             Err(binary) => binary.into_bytes(),
         }
     }
