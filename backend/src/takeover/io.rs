@@ -22,7 +22,7 @@ const READ_BYTES: usize = 16 << 10;
 /// The longest head that is looked at, in bytes; whether it is too long for this server, the gate says.
 const HEAD_READ_MAX: usize = 120 << 10;
 /// What is passed over of a connection that ends; who sends more is cut off.
-const PASSED_OVER_MAX: usize = 1 << 20;
+const PASSED_OVER_MAX: usize = 32 << 20;
 /// What a client may send ahead of an answer, in bytes; more stays on the connection.
 const AHEAD_MAX: usize = 64 << 10;
 /// How often malformed requests are told of in the log.
