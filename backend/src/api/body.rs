@@ -115,9 +115,10 @@ fn take(bytes: usize, before: usize, limit: u64, charge: &mut Charge) -> Result<
 /// # Errors
 /// [`Refusal::ContentEncoding`].
 pub fn check_uncoded(map: &impl Headers) -> Result<(), Refusal> {
+    let refused = |came: &str| Err(Refusal::ContentEncoding { came: came.to_owned(), allowed: "identity" });
     match coding(map)? {
         None => Ok(()),
-        Some(_) => Err(Refusal::ContentEncoding("any here".to_owned())),
+        Some(_) => refused(text(map, &CONTENT_ENCODING)?.unwrap_or_default()),
     }
 }
 
@@ -139,7 +140,7 @@ fn coding(map: &impl Headers) -> Result<Option<Coding>, Refusal> {
         "deflate" => Ok(Some(Coding::Deflate)),
         "br" => Ok(Some(Coding::Brotli)),
         "zstd" => Ok(Some(Coding::Zstd)),
-        _ => Err(Refusal::ContentEncoding(name.to_owned())),
+        _ => Err(Refusal::ContentEncoding { came: name.to_owned(), allowed: CODINGS }),
     }
 }
 

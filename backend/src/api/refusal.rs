@@ -1,6 +1,5 @@
 //! Every refusal with its status code, its stable name and the text that the client reads.
 
-use super::body::CODINGS;
 use super::budget::Exhausted;
 use super::{Answer, Content, FrameRefusal, names};
 use crate::log::{
@@ -76,8 +75,13 @@ pub enum Refusal {
     },
     /// Clients make the server hold too much.
     Busy(Exhausted),
-    /// The body has a content coding that is not known.
-    ContentEncoding(String),
+    /// The body has a content coding that is not taken there.
+    ContentEncoding {
+        /// What came.
+        came: String,
+        /// What is taken, as `Accept-Encoding` lists it.
+        allowed: &'static str,
+    },
     /// A WebSocket was asked for without a handshake for one.
     NoHandshake,
     /// A part of the server beside the streams refused (import, lab).
@@ -188,8 +192,8 @@ impl Refusal {
                 (S::SERVICE_UNAVAILABLE, "#too-many-connections", "No room for a connection")
             }
             Self::Busy(_) => (S::SERVICE_UNAVAILABLE, "#busy", "The server holds too much for its clients"),
-            Self::ContentEncoding(_) => {
-                (S::UNSUPPORTED_MEDIA_TYPE, "#content-encoding", "The content coding is not known")
+            Self::ContentEncoding { .. } => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "#content-encoding", "The content coding is not taken")
             }
             Self::NoHandshake => (S::UPGRADE_REQUIRED, "#no-handshake", "A WebSocket needs a handshake"),
             Self::Other(refusal) => refusal.class(),
@@ -254,7 +258,7 @@ impl Refusal {
             | Self::Create(CreateError::Fork(ForkError::Position(ReadError::Gone { earliest, .. }))) => {
                 put(&names::STREAM_EARLIEST_OFFSET, earliest.to_string());
             }
-            Self::ContentEncoding(_) => put(&ACCEPT_ENCODING, CODINGS.to_owned()),
+            Self::ContentEncoding { allowed, .. } => put(&ACCEPT_ENCODING, (*allowed).to_owned()),
             Self::Method { allowed, .. } => put(&ALLOW, (*allowed).to_owned()),
             Self::NoHandshake => {
                 put(&UPGRADE, "websocket".to_owned());
@@ -372,8 +376,8 @@ impl fmt::Display for Refusal {
             Self::TooManyReaders { limit } => write!(f, "{limit} readers wait or stream already, which is the limit"),
             Self::TooManyConnections { limit } => write!(f, "{limit} connections are open already, which is the limit"),
             Self::Busy(error) => write!(f, "{error}; ask again in a moment"),
-            Self::ContentEncoding(came) => {
-                write!(f, "the content coding `{came}` is not known: expected one of {CODINGS}, or none")
+            Self::ContentEncoding { came, allowed } => {
+                write!(f, "the content coding `{came}` is not taken here: expected one of {allowed}, or none")
             }
             Self::NoHandshake => f.write_str(
                 "live=websocket needs a WebSocket handshake: GET over HTTP/1.1 with Upgrade: websocket, Connection: Upgrade, \

@@ -39,6 +39,9 @@ impl Subject {
     pub(crate) fn spawn(name: &str, store: &'static str, flags: &[&str], through: &[&str]) -> Self {
         let place = Place::new(&format!("abuse-{name}"));
         let mut start = Start { store, ..Start::on_disk() };
+        if flags.contains(&"--workers") {
+            start.more.clear();
+        }
         start.more.extend(flags.iter().map(|flag| (*flag).to_owned()));
         start.through = through.iter().map(|word| (*word).to_owned()).collect();
         let mut server = Server::spawn(&place, &start);
