@@ -154,6 +154,10 @@ impl Story {
             // So little that most reads are answered from disk.
             more.extend(["--hot-max", "64KiB"].map(str::to_owned));
         }
+        if self.random.random_ratio(1, 2) {
+            // Readers are served through the HTTP library in some lives, and from their sockets in others.
+            more.extend(["--hand-off", "false"].map(str::to_owned));
+        }
         Start { store: self.store, sync, fault, more, through: Vec::new() }
     }
 
