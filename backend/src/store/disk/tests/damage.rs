@@ -156,7 +156,10 @@ fn a_journal_that_lacks_what_was_synced_is_refused() {
                 bytes.truncate(length);
                 bytes.resize(length + zeros, 0);
             });
-            assert_eq!(sample.prefix(copy.path(), &format!("cut at {length}")), None, "cut at {length} of {written}");
+            let held = sample.prefix(copy.path(), &format!("cut at {length}"));
+            // The last commit may be one that removes what was deleted: nobody waits for that, and it is made again.
+            let is_all = held == Some(sample.states.len() - 1);
+            assert!(held.is_none() || is_all, "cut at {length} of {written}: {held:?}");
         }
     }
     fs::remove_file(sample.directory.path().join(&journal)).unwrap();
