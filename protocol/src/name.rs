@@ -64,14 +64,15 @@ impl StreamName {
         if text.len() > Self::BYTES_MAX {
             return Err(NameError::TooLong { came: text.len(), limit: Self::BYTES_MAX });
         }
-        let segments = text.bytes().filter(|byte| *byte == b'/').count() + 1;
-        if segments > Self::SEGMENTS_MAX {
-            return Err(NameError::TooManySegments { came: segments, limit: Self::SEGMENTS_MAX });
+        let segments = || text.as_bytes().split(|byte| *byte == b'/');
+        let came = segments().count();
+        if came > Self::SEGMENTS_MAX {
+            return Err(NameError::TooManySegments { came, limit: Self::SEGMENTS_MAX });
         }
-        if text.split('/').any(str::is_empty) {
+        if segments().any(<[u8]>::is_empty) {
             return Err(NameError::EmptySegment(text.to_owned()));
         }
-        if text.split('/').any(|segment| segment == "." || segment == "..") {
+        if segments().any(|segment| segment == b"." || segment == b"..") {
             return Err(NameError::DotSegment(text.to_owned()));
         }
         if let Some((at, _)) = text.char_indices().find(|(_, character)| character.is_control()) {
@@ -113,7 +114,7 @@ impl StreamName {
 
     /// The same of a text that may be no name.
     pub fn is_reserved_path(text: &str) -> bool {
-        text.split('/').next() == Some("__ds")
+        text.strip_prefix("__ds").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -133,6 +134,7 @@ impl fmt::Display for StreamName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_path_is_decoded_once_and_read_back_from_its_own_spelling() {
@@ -180,5 +182,22 @@ mod tests {
             assert!(matches!(StreamName::from_path(path), Err(NameError::Encoding(_))), "{path}");
         }
         assert_eq!(StreamName::from_path("a%252Fb"), StreamName::parse("a%2Fb"), "a percent sign, not a slash");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_path_names_a_stream_its_own_spelling_names_the_same(path in "([a-z%./_~+é ]|%[0-9a-fA-F]{2}|\\PC){0,24}") {
+            if let Ok(name) = StreamName::from_path(&path) {
+                prop_assert_eq!(StreamName::from_path(&name.to_path()), Ok(name.clone()));
+                prop_assert_eq!(StreamName::parse(name.as_str()), Ok(name.clone()));
+                prop_assert!(name.as_str().len() <= StreamName::BYTES_MAX && !name.as_str().chars().any(char::is_control));
+                prop_assert!(name.as_str().split('/').all(|segment| !["", ".", ".."].contains(&segment)));
+            }
+        }
+
+        #[test]
+        fn a_text_without_percent_sign_is_the_name_that_it_spells(text in "[a-z./~+é]{0,24}") {
+            prop_assert_eq!(StreamName::from_path(&text), StreamName::parse(&text));
+        }
     }
 }

@@ -210,6 +210,8 @@ const fn reason(code: CloseCode, reason: &'static str) -> Close {
 mod tests {
     use super::*;
     use crate::api::Budget;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn inbox(message_max: usize) -> Inbox {
         Inbox::new(message_max, Budget::new(1 << 20).charge())
@@ -299,6 +301,62 @@ mod tests {
             inbox.push(&sent).unwrap();
             let ended = inbox.message().expect_err("an end");
             assert_eq!(ended.code, code, "{sent:?}");
+        }
+    }
+
+    /// What becomes of bytes that arrive in pieces: the messages, and why the connection ended, if it did.
+    fn received(bytes: &[u8], piece_bytes: usize) -> (Vec<Message>, Option<CloseCode>) {
+        let (mut inbox, mut came) = (inbox(1_000), Vec::new());
+        for piece in bytes.chunks(piece_bytes) {
+            inbox.push(piece).unwrap();
+            loop {
+                let is_ready = inbox.is_ready();
+                match inbox.message() {
+                    Ok(Some(message)) => came.push(message),
+                    Ok(None) => break,
+                    Err(close) => {
+                        assert!(is_ready);
+                        return (came, Some(close.code));
+                    }
+                }
+            }
+        }
+        (came, None)
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back_whatever_its_mask_and_its_fragments(
+            texts in vec((".{0,40}", any::<[u8; 4]>(), 1_usize..40), 0..5),
+            piece_bytes in 1_usize..60,
+        ) {
+            let mut sent = Vec::new();
+            for (text, mask, fragment_bytes) in &texts {
+                let fragments: Vec<&[u8]> =
+                    if text.is_empty() { vec![b""] } else { text.as_bytes().chunks(*fragment_bytes).collect() };
+                for (at, fragment) in fragments.iter().enumerate() {
+                    let first = if at == 0 { TEXT_BEGINS } else { GOES_ON };
+                    let last = if at + 1 == fragments.len() { ENDS } else { 0 };
+                    let masked = fragment.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect::<Vec<_>>();
+                    let mut frame = frame(first | last, &masked);
+                    let key = frame.len() - masked.len() - 4;
+                    frame[key..key + 4].copy_from_slice(mask);
+                    sent.extend(frame);
+                }
+            }
+            let expected: Vec<Message> = texts.iter().map(|(text, ..)| Message::Text(text.clone())).collect();
+            prop_assert_eq!(received(&sent, piece_bytes), (expected, None));
+        }
+
+        #[test]
+        fn any_bytes_mean_the_same_wherever_they_are_cut(
+            frames in vec((any::<u8>(), vec(any::<u8>(), 0..130)), 0..4),
+            noise in vec(any::<u8>(), 0..40),
+            piece_bytes in 1_usize..60,
+        ) {
+            let frames = frames.iter().map(|(first, payload)| frame(first & 0x8f, payload));
+            let sent = [frames.collect::<Vec<_>>().concat(), noise].concat();
+            prop_assert_eq!(received(&sent, piece_bytes), received(&sent, usize::MAX));
         }
     }
 }

@@ -112,6 +112,8 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     #[test]
     fn a_body_ends_after_its_trailers_wherever_it_is_cut() {
@@ -149,6 +151,45 @@ mod tests {
             "ffffffffffffffff\r\n",
         ] {
             assert!(Chunks::new().pass(body.as_bytes()).is_err(), "{:.20}", body);
+        }
+    }
+
+    /// The end of a body, or why it has none, when it arrives in these pieces.
+    fn end(body: &[u8], piece_bytes: usize) -> Result<Option<usize>, NotChunks> {
+        let (mut chunks, mut passed) = (Chunks::new(), 0);
+        for piece in body.chunks(piece_bytes) {
+            passed += chunks.pass(piece)?;
+            if chunks.has_ended() {
+                return Ok(Some(passed));
+            }
+        }
+        Ok(None)
+    }
+
+    proptest! {
+        #[test]
+        fn any_data_end_where_their_last_chunk_does(
+            data in vec((vec(any::<u8>(), 1..40), "(;[a-z]{0,3}(=[a-z0-9]{1,3})?)?"), 0..6),
+            trailers in "(X: [a-z]{0,9}\r\n){0,2}",
+            beyond in vec(any::<u8>(), 0..20),
+            piece_bytes in 1_usize..50,
+        ) {
+            let mut body = Vec::new();
+            for (bytes, extension) in &data {
+                body.extend(format!("{:x}{extension}\r\n", bytes.len()).bytes().chain(bytes.iter().copied()).chain(*b"\r\n"));
+            }
+            body.extend(format!("0\r\n{trailers}\r\n").bytes());
+            let whole = body.len();
+            body.extend(beyond);
+            prop_assert_eq!(end(&body, piece_bytes), Ok(Some(whole)));
+        }
+
+        #[test]
+        fn any_bytes_end_in_the_same_place_wherever_they_are_cut(
+            bytes in vec(prop_oneof![Just(b'\r'), Just(b'\n'), b'0'..=b'3', any::<u8>()], 0..60),
+            piece_bytes in 1_usize..20,
+        ) {
+            prop_assert_eq!(end(&bytes, piece_bytes), end(&bytes, 60));
         }
     }
 }
