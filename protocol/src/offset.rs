@@ -30,11 +30,16 @@ impl Offset {
 
     /// Its 16 decimal digits, as it is printed.
     pub fn digits(self) -> [u8; Self::DIGITS] {
-        let mut left = self.0;
+        const HALF: u64 = 100_000_000;
         let mut digits = [b'0'; Self::DIGITS];
-        for digit in digits.iter_mut().rev() {
-            *digit += (left % 10) as u8;
-            left /= 10;
+        // In halves, which the processor can print at the same time.
+        for (half, digits) in [self.0 / HALF, self.0 % HALF].into_iter().zip(digits.chunks_exact_mut(Self::DIGITS / 2))
+        {
+            let mut left = half;
+            for digit in digits.iter_mut().rev() {
+                *digit += (left % 10) as u8;
+                left /= 10;
+            }
         }
         digits
     }
@@ -98,11 +103,11 @@ impl FromStr for StreamOffset {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || OffsetError::new(text);
-        let (position, life) = text.split_once('_').map_or((text, None), |(position, life)| (position, Some(life)));
+        let (position, life) = text.split_at_checked(Offset::DIGITS).ok_or_else(wrong)?;
         let is_printed = |life: &&str| life.bytes().all(|byte| byte.is_ascii_digit()) && !life.starts_with('0');
         let life = match life {
-            None => 0,
-            Some(life) => Some(life).filter(is_printed).and_then(|life| life.parse().ok()).ok_or_else(wrong)?,
+            "" => 0,
+            life => life.strip_prefix('_').filter(is_printed).and_then(|life| life.parse().ok()).ok_or_else(wrong)?,
         };
         Ok(Self { life, position: position.parse().map_err(|_| wrong())? })
     }

@@ -1,9 +1,10 @@
 //! A whole answer: status, header fields and content, before anybody puts it on a wire.
 
 use super::Charge;
+use super::fields::{FieldValue, Fields};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, HeaderName};
 use tailwater_protocol::headers::ContentKind;
 
 /// A whole answer.
@@ -11,8 +12,8 @@ use tailwater_protocol::headers::ContentKind;
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The answer's own header fields, each name at most once; not the content's length.
-    pub fields: Vec<(HeaderName, HeaderValue)>,
+    /// The answer's own header fields; not the content's length.
+    pub fields: Fields,
     /// The content; `None` where the status has none.
     pub content: Option<Content>,
     /// Whether the connection is of no more use afterwards.
@@ -20,7 +21,7 @@ pub struct Answer {
 }
 
 /// An answer's content: brackets around messages, without copying them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Content {
     /// Before the messages, the messages, after them; some may be empty.
     pub parts: [Bytes; 3],
@@ -31,27 +32,20 @@ pub struct Content {
 impl Answer {
     /// An answer without fields or content.
     pub fn new(status: StatusCode) -> Self {
-        Self { status, fields: Vec::with_capacity(8), content: None, closes: false }
+        Self { status, fields: Fields::default(), content: None, closes: false }
     }
 
     /// Answers `OPTIONS` where it asks for no more than the methods.
     pub fn options(allowed: &'static str) -> Self {
         let mut answer = Self::new(StatusCode::NO_CONTENT);
-        answer.put(&ALLOW, HeaderValue::from_static(allowed));
-        answer.put(&CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer.put(&ALLOW, allowed);
+        answer.put(&CACHE_CONTROL, "no-store");
         answer
     }
 
-    /// Puts one field; each name at most once.
-    pub fn put(&mut self, name: &HeaderName, value: HeaderValue) {
-        self.fields.push((name.clone(), value));
-    }
-
-    /// Puts one field with a value that is visible ASCII; anything else is left out.
-    pub fn put_text(&mut self, name: &HeaderName, value: impl Into<Bytes>) {
-        if let Ok(value) = HeaderValue::from_maybe_shared(value.into()) {
-            self.put(name, value);
-        }
+    /// Puts one field, as [`Fields::put`].
+    pub fn put(&mut self, name: &HeaderName, value: &(impl FieldValue + ?Sized)) {
+        self.fields.put(name, value);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::log::{
 };
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH};
+use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH};
 use std::sync::Arc;
 use tailwater_protocol::StreamOffset;
 
@@ -52,13 +52,13 @@ pub(super) async fn append<H: Headers>(app: &App, call: Call<'_, H>, body: impl 
     let has_data = append.payload.is_some();
     let appended = log.append(append).await?;
     let mut answer = Answer::new(status(has_data, &appended));
-    answer.put_text(&names::STREAM_NEXT_OFFSET, appended.tail.offset().to_string());
+    answer.put(&names::STREAM_NEXT_OFFSET, &appended.tail.offset());
     if appended.tail.closed() {
-        answer.put(&names::STREAM_CLOSED, HeaderValue::from_static("true"));
+        answer.put(&names::STREAM_CLOSED, "true");
     }
     if let Some(Accepted { epoch, seq }) = appended.producer {
-        answer.put_text(&names::PRODUCER_EPOCH, epoch.to_string());
-        answer.put_text(&names::PRODUCER_SEQ, seq.to_string());
+        answer.put(&names::PRODUCER_EPOCH, &epoch);
+        answer.put(&names::PRODUCER_SEQ, &seq);
     }
     Ok(answer)
 }

@@ -58,8 +58,7 @@ pub struct Received {
 /// [`Refusal::ContentEncoding`] for a coding that is not known, [`Refusal::BodyBroken`] when it breaks off or is not what
 /// its coding says, [`Refusal::BodySilent`] when it stops.
 pub async fn receive(app: &App, limit: u64, map: &impl Headers, mut body: impl Body) -> Result<Received, Refusal> {
-    check_announced(map, limit)?;
-    let coding = coding(map)?;
+    let coding = check_announced(map, limit)?;
     let mut charge = app.budget.charge();
     let bytes = collect(&mut body, limit, &mut charge).await?;
     let bytes = match coding {
@@ -76,17 +75,17 @@ pub async fn receive(app: &App, limit: u64, map: &impl Headers, mut body: impl B
     Ok(Received { bytes, _charge: charge })
 }
 
-/// Refuses a body that announces more than it may have.
+/// How a body is coded, if it does not announce more than it may have.
 ///
 /// # Errors
 /// [`Refusal::BodyTooLarge`], or [`Refusal::ContentEncoding`].
-pub(super) fn check_announced(map: &impl Headers, limit: u64) -> Result<(), Refusal> {
+pub(super) fn check_announced(map: &impl Headers, limit: u64) -> Result<Option<Coding>, Refusal> {
     let announced =
         single(map, &CONTENT_LENGTH)?.and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > limit) {
         return Err(Refusal::BodyTooLarge { limit });
     }
-    coding(map).map(drop)
+    coding(map)
 }
 
 async fn collect(body: &mut impl Body, limit: u64, charge: &mut Charge) -> Result<Bytes, Refusal> {
@@ -124,7 +123,7 @@ pub fn check_uncoded(map: &impl Headers) -> Result<(), Refusal> {
 
 /// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
+pub(super) enum Coding {
     Gzip,
     Deflate,
     Brotli,

@@ -6,7 +6,7 @@ use super::lifetime_headers::LifetimeHeaders;
 use super::{Answer, App, Body, Call, EXTENSIONS, Refusal, STREAM_PREFIX, names};
 use crate::log::{Created, ForkPoint, ForkRequest, StreamConfig, StreamName, value};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use http::header::{CONTENT_TYPE, LOCATION};
 use http::{StatusCode, Uri};
 use tailwater_protocol::Offset;
 
@@ -65,13 +65,13 @@ fn answer<H>(app: &App, call: Call<'_, H>, Created { log, is_new }: &Created) ->
     let tail = log.tail_now();
     let mut answer = Answer::new(if *is_new { StatusCode::CREATED } else { StatusCode::OK });
     if *is_new {
-        answer.put_text(&LOCATION, app.url(call.host, &format!("{STREAM_PREFIX}{}", call.path)));
+        answer.put(&LOCATION, &*app.url(call.host, &format!("{STREAM_PREFIX}{}", call.path)));
     }
-    answer.put_text(&CONTENT_TYPE, log.config().content_type.to_string());
-    answer.put_text(&names::STREAM_NEXT_OFFSET, tail.offset().to_string());
-    answer.put(&names::STREAM_EXTENSIONS, HeaderValue::from_static(EXTENSIONS));
+    answer.put(&CONTENT_TYPE, &*log.config().content_type);
+    answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
+    answer.put(&names::STREAM_EXTENSIONS, EXTENSIONS);
     if tail.closed() {
-        answer.put(&names::STREAM_CLOSED, HeaderValue::from_static("true"));
+        answer.put(&names::STREAM_CLOSED, "true");
     }
     answer
 }

@@ -1,12 +1,12 @@
 //! The gate before every request: who may ask (Host, Origin), how much at once, and the fields that every answer carries.
 
 use super::headers::{Headers, single};
-use super::{Answer, Refusal};
+use super::{Answer, Fields, Refusal};
 use crate::config::Config;
 use http::header::{
     self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST,
-    HeaderName, HeaderValue, ORIGIN,
+    HeaderName, ORIGIN,
 };
 use http::{Method, StatusCode};
 use std::net::IpAddr;
@@ -70,17 +70,29 @@ pub struct Head<'a, H> {
     pub connection: Option<&'a Connection>,
 }
 
-impl<H: Headers> Head<'_, H> {
+/// What the gate saw in a request's head.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// The host that is asked, with its port; empty when none is.
+    pub host: &'a str,
+    /// The origin that asks, if it may read the answer.
+    pub allowed: Option<&'a str>,
+    /// Whether the request may come in: [`Refusal::TooManyConnections`], [`Refusal::HeadTooLarge`], [`Refusal::Header`],
+    /// [`Refusal::Host`], [`Refusal::Origin`] or [`Refusal::Embedding`] if not.
+    pub checked: Result<(), Refusal>,
+}
+
+impl<'a, H: Headers> Head<'a, H> {
     /// The host that is asked, with its port.
     ///
     /// # Errors
     /// [`Refusal::Header`] when `Host` is repeated.
-    pub fn host(&self) -> Result<&str, Refusal> {
+    pub fn host(&self) -> Result<&'a str, Refusal> {
         let named = single(self.headers, &HOST)?.and_then(|value| std::str::from_utf8(value).ok());
         Ok(self.authority.or(named).unwrap_or_default())
     }
 
-    fn origin(&self) -> Result<Option<&str>, Refusal> {
+    fn origin(&self) -> Result<Option<&'a str>, Refusal> {
         Ok(single(self.headers, &ORIGIN)?.map(|value| std::str::from_utf8(value).unwrap_or("?")))
     }
 
@@ -127,12 +139,21 @@ impl Gate {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Whether a request may come in.
-    ///
-    /// # Errors
-    /// [`Refusal::TooManyConnections`], [`Refusal::HeadTooLarge`], [`Refusal::Header`], [`Refusal::Host`],
-    /// [`Refusal::Origin`], [`Refusal::Embedding`].
-    pub fn check<H: Headers>(&self, head: &Head<'_, H>) -> Result<(), Refusal> {
+    /// Looks at a request's head.
+    pub fn look<'a, H: Headers>(&self, head: &Head<'a, H>) -> Seen<'a> {
+        let (host, origin) = (head.host(), head.origin());
+        let own = *host.as_ref().unwrap_or(&"");
+        let allowed = origin.as_ref().ok().copied().flatten().filter(|origin| self.allows(origin, own));
+        Seen { host: own, allowed, checked: self.check(head, host, origin, allowed.is_some()) }
+    }
+
+    fn check<H: Headers>(
+        &self,
+        head: &Head<'_, H>,
+        host: Result<&str, Refusal>,
+        origin: Result<Option<&str>, Refusal>,
+        is_allowed: bool,
+    ) -> Result<(), Refusal> {
         if head.connection.is_some_and(|connection| !connection.has_place) {
             return Err(Refusal::TooManyConnections { limit: self.connections_max });
         }
@@ -140,23 +161,15 @@ impl Gate {
         if came as u64 > self.head_max {
             return Err(Refusal::HeadTooLarge { came, limit: self.head_max });
         }
-        let host = head.host()?;
+        let host = host?;
         if self.loopback_names_only && !is_loopback(host) {
             return Err(Refusal::Host(host.to_owned()));
         }
-        match head.origin()? {
-            Some(origin) if !head.is_preflight() && !self.allows(origin, host) => {
-                Err(Refusal::Origin(origin.to_owned()))
-            }
+        match origin? {
+            Some(origin) if !is_allowed && !head.is_preflight() => Err(Refusal::Origin(origin.to_owned())),
             None if !self.any_origin && head.is_embedding() => Err(Refusal::Embedding),
             _ => Ok(()),
         }
-    }
-
-    /// The origin of a request, if it names one that may read the answer.
-    pub fn allowed<H: Headers>(&self, head: &Head<'_, H>) -> Option<HeaderValue> {
-        let origin = head.origin().ok()??;
-        self.allows(origin, head.host().unwrap_or_default()).then(|| HeaderValue::from_str(origin).ok())?
     }
 
     /// Whether pages of `origin` may use this server: its own pages, loopback's, and those named by `--cors-origin`.
@@ -179,26 +192,16 @@ impl Drop for Connection {
 /// The fields that every answer carries.
 ///
 /// - `allowed`: the origin that may read it, if one asked.
-pub fn standing(allowed: Option<&HeaderValue>) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    let always = [
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin")),
-        (header::VARY, HeaderValue::from_static("Origin")),
-    ];
-    let of_origin = allowed.map(|origin| {
-        [
-            (ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
-            (ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED)),
-        ]
-    });
-    always.into_iter().chain(of_origin.into_iter().flatten())
-}
-
-/// [`standing`] as lines of a head.
-pub fn standing_lines(allowed: Option<&HeaderValue>) -> Vec<u8> {
-    standing(allowed)
-        .flat_map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat())
-        .collect()
+pub fn standing(allowed: Option<&str>) -> Fields {
+    let mut fields = Fields::default();
+    fields.put(&header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    fields.put(&CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
+    fields.put(&header::VARY, "Origin");
+    if let Some(origin) = allowed {
+        fields.put(&ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        fields.put(&ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+    fields
 }
 
 /// A preflight's answer. Whether the origin may come in is said by `Access-Control-Allow-Origin`, which is among the
@@ -211,7 +214,7 @@ pub fn preflight() -> Answer {
         (ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE),
         (CACHE_CONTROL, "no-store"),
     ] {
-        answer.put(&name, HeaderValue::from_static(value));
+        answer.put(&name, value);
     }
     answer
 }

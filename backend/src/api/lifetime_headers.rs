@@ -44,18 +44,18 @@ impl LifetimeHeaders {
 pub(super) fn show(config: &StreamConfig, answer: &mut Answer) {
     match config.expiry {
         Some(Expiry::Idle(time)) => {
-            answer.put_text(&names::STREAM_TTL, time.as_secs().to_string());
+            answer.put(&names::STREAM_TTL, &time.as_secs());
         }
         Some(Expiry::At(time)) => {
-            answer.put_text(&names::STREAM_EXPIRES_AT, date(time));
+            answer.put(&names::STREAM_EXPIRES_AT, &*date(time));
         }
         None => {}
     }
     if let Some(bytes) = config.keep_bytes {
-        answer.put_text(&names::STREAM_RETENTION_BYTES, bytes.to_string());
+        answer.put(&names::STREAM_RETENTION_BYTES, &bytes);
     }
     if let Some(age) = config.keep_age {
-        answer.put_text(&names::STREAM_RETENTION_AGE, age.as_secs().to_string());
+        answer.put(&names::STREAM_RETENTION_AGE, &age.as_secs());
     }
 }
 

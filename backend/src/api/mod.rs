@@ -10,6 +10,7 @@ mod budget;
 mod create;
 mod cursor;
 mod delete;
+mod fields;
 mod frame;
 pub mod gate;
 mod head;
@@ -25,6 +26,7 @@ pub use answer::{Answer, Content};
 pub use body::{Body, Received, Whole, check_uncoded, receive};
 pub use budget::{Budget, Charge, Exhausted};
 pub use cursor::Cursors;
+pub use fields::{FieldValue, Fields};
 pub use frame::{FrameRefusal, answer_frame};
 pub use headers::Headers;
 pub use page::Page;
@@ -112,7 +114,8 @@ pub async fn reply<H: Headers>(app: &Arc<App>, call: Call<'_, H>, body: impl Bod
     let answered = match *call.method {
         Method::GET => read::read(app, call).await,
         Method::POST => append::append(app, call, body).await.map(Reply::Answer),
-        Method::PUT => create::create(app, call, body).await.map(Reply::Answer),
+        // On the heap, or every poll and append would carry as much.
+        Method::PUT => Box::pin(create::create(app, call, body)).await.map(Reply::Answer),
         Method::HEAD => head::head(app, call).map(Reply::Answer),
         Method::DELETE => delete::delete(app, call).await.map(Reply::Answer),
         Method::OPTIONS => Ok(Reply::Answer(Answer::options(STREAM_METHODS))),
@@ -136,7 +139,7 @@ pub fn check_head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<(), Refusa
         Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS => {}
         _ => return Err(Refusal::Method { came: call.method.to_string(), allowed: STREAM_METHODS }),
     }
-    body::check_announced(call.headers, app.config.body_max)
+    body::check_announced(call.headers, app.config.body_max).map(drop)
 }
 
 impl App {
@@ -146,6 +149,12 @@ impl App {
     /// [`Refusal::Name`], [`Refusal::NoRoute`] for the reserved paths under `__ds`, [`Refusal::NoStream`] and
     /// [`Refusal::Hidden`].
     pub fn log(&self, path: &str) -> Result<Arc<Log>, Refusal> {
+        // Without an escape a path spells what it is; what a stream has for a name needs no other look.
+        if !path.contains('%')
+            && let Ok(log) = self.streams.lookup(path)
+        {
+            return Ok(log);
+        }
         let name = Self::name(path)?;
         self.streams.lookup(&name).map_err(|absent| Refusal::absent(absent, &name))
     }

@@ -1,16 +1,18 @@
 //! The answer of a plain read or a long-poll.
 
+use super::fields::FieldValue;
 use super::{Answer, Charge, Content, names};
 use crate::log::{Batch, Log, Start};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
+use std::borrow::Cow;
 
 /// A page that holds data never changes; who reads it again may have it from a cache.
-const CACHE_PAGE: HeaderValue = HeaderValue::from_static("public, max-age=60, stale-while-revalidate=300");
+const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";
 /// What is true only at this moment.
-const CACHE_NEVER: HeaderValue = HeaderValue::from_static("no-store");
+const CACHE_NEVER: &str = "no-store";
 /// A stream's bytes are not this server's pages: a browser that shows them runs no script of theirs.
-pub(super) const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
+pub(super) const SANDBOX: &str = "sandbox";
 
 /// One page, or the news that there is none.
 #[derive(Debug)]
@@ -35,29 +37,30 @@ impl Page<'_> {
     pub fn answer<'r>(&self, if_none_match: impl Iterator<Item = &'r [u8]>, charge: Option<Charge>) -> Answer {
         let &Self { log, batch, asked, cursor } = self;
         let is_empty = batch.data.is_empty();
-        let etag = (asked != Start::Now && !(cursor.is_some() && is_empty)).then(|| etag(log, batch));
-        let is_unchanged = etag.as_deref().is_some_and(|etag| matches(if_none_match, etag));
+        let etag = (asked != Start::Now && !(cursor.is_some() && is_empty)).then(|| ETag::of(log, batch));
+        let is_unchanged = etag.as_ref().is_some_and(|etag| etag.is_among(if_none_match));
         let mut answer = Answer::new(match cursor {
             _ if is_unchanged => StatusCode::NOT_MODIFIED,
             Some(_) if is_empty => StatusCode::NO_CONTENT,
             _ => StatusCode::OK,
         });
-        answer.put_text(&names::STREAM_NEXT_OFFSET, batch.next_offset().to_string());
+        answer.put(&names::STREAM_NEXT_OFFSET, &batch.next_offset());
         if batch.up_to_date() {
-            answer.put(&names::STREAM_UP_TO_DATE, HeaderValue::from_static("true"));
+            answer.put(&names::STREAM_UP_TO_DATE, "true");
         }
         if batch.closed() {
-            answer.put(&names::STREAM_CLOSED, HeaderValue::from_static("true"));
+            answer.put(&names::STREAM_CLOSED, "true");
         } else if let Some(cursor) = cursor {
-            answer.put(&names::STREAM_CURSOR, cursor.into());
+            answer.put(&names::STREAM_CURSOR, &cursor);
         }
-        if let Some(etag) = etag {
-            answer.put_text(&ETAG, etag);
+        if let Some(etag) = &etag {
+            answer.put(&ETAG, etag);
         }
         answer.put(&CONTENT_SECURITY_POLICY, SANDBOX);
-        answer.put(&CACHE_CONTROL, if is_empty || asked == Start::Now { CACHE_NEVER } else { cacheable(log) });
+        let cache = if is_empty || asked == Start::Now { CACHE_NEVER.into() } else { cacheable(log) };
+        answer.put(&CACHE_CONTROL, &*cache);
         if answer.status == StatusCode::OK {
-            answer.put_text(&CONTENT_TYPE, log.config().content_type.to_string());
+            answer.put(&CONTENT_TYPE, &*log.config().content_type);
             answer.content = Some(Content { charge, ..Content::messages(log.kind(), batch.data.clone()) });
         }
         answer
@@ -65,20 +68,29 @@ impl Page<'_> {
 }
 
 /// How long caches may keep a page that holds data: no longer than its stream lives.
-fn cacheable(log: &Log) -> HeaderValue {
-    let Some(left) = log.left() else { return CACHE_PAGE };
-    HeaderValue::from_maybe_shared(format!("public, max-age={}", left.as_secs().min(60))).unwrap_or(CACHE_NEVER)
+fn cacheable(log: &Log) -> Cow<'static, str> {
+    log.left().map_or(CACHE_PAGE.into(), |left| format!("public, max-age={}", left.as_secs().min(60)).into())
 }
 
-/// Names the bytes and the closure: the stream's number, the range, and `c` when its end is the stream's.
-fn etag(log: &Log, batch: &Batch) -> String {
-    let closed = if batch.closed() { ":c" } else { "" };
-    format!("\"{}:{}:{}{closed}\"", log.id().0, batch.from.bytes(), batch.next.bytes())
-}
+/// Names the bytes of a page and the closure: the stream's number, the range, and `c` when its end is the stream's.
+#[derive(Debug)]
+pub(super) struct ETag(pub(super) Vec<u8>);
 
-fn matches<'r>(mut if_none_match: impl Iterator<Item = &'r [u8]>, etag: &str) -> bool {
-    if_none_match.any(|list| {
-        let Ok(list) = std::str::from_utf8(list) else { return false };
-        list.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == etag || one == "*")
-    })
+impl ETag {
+    fn of(log: &Log, batch: &Batch) -> Self {
+        let mut etag = Vec::with_capacity(64);
+        etag.push(b'"');
+        log.id().0.push_to(&mut etag);
+        for position in [batch.from, batch.next] {
+            etag.push(b':');
+            position.bytes().push_to(&mut etag);
+        }
+        etag.extend_from_slice(if batch.closed() { b":c\"" } else { b"\"" });
+        Self(etag)
+    }
+
+    fn is_among<'r>(&self, mut if_none_match: impl Iterator<Item = &'r [u8]>) -> bool {
+        let is_it = |one: &[u8]| one == b"*" || one.strip_prefix(b"W/").unwrap_or(one) == self.0;
+        if_none_match.any(|list| is_it(list) || list.split(|byte| *byte == b',').any(|one| is_it(one.trim_ascii())))
+    }
 }

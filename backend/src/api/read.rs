@@ -6,7 +6,7 @@ use super::query::{self, ReadQuery};
 use super::{Answer, App, Call, Charge, Cursors, Page, Refusal, Reply, names};
 use crate::log::{Batch, Log, ReadError, ReaderGuard, Start, Tail};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_NONE_MATCH};
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater_protocol::headers::ContentKind;
@@ -94,13 +94,13 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
             let page = Page { log: &log, batch: &batch, asked: from, cursor: None };
             Ok(Reply::Answer(page.answer(call.headers.values(IF_NONE_MATCH.as_str()), charge)))
         }
-        Technique::LongPoll => long_poll(app, call, log, from, query.hold, cursors).await,
+        Technique::LongPoll => Box::pin(long_poll(app, call, log, from, query.hold, cursors)).await,
         Technique::Ndjson | Technique::Sse => {
-            let live = live(app, log, from, query.technique, cursors).await?;
+            let live = Box::pin(live(app, log, from, query.technique, cursors)).await?;
             Ok(Reply::Live(head(&live), Box::new(live)))
         }
         Technique::Websocket if call.is_websocket => {
-            let live = live(app, log, from, query.technique, cursors).await?;
+            let live = Box::pin(live(app, log, from, query.technique, cursors)).await?;
             Ok(Reply::Live(Answer::new(StatusCode::SWITCHING_PROTOCOLS), Box::new(live)))
         }
         Technique::Websocket => {
@@ -192,12 +192,12 @@ fn head(live: &Live) -> Answer {
         Technique::Sse => ("text/event-stream", "no-cache, no-transform"),
         _ => ("application/x-ndjson", "no-store, no-transform"),
     };
-    head.put(&CONTENT_TYPE, HeaderValue::from_static(content_type));
-    head.put(&CACHE_CONTROL, HeaderValue::from_static(cache));
-    head.put(&names::X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    head.put(&CONTENT_TYPE, content_type);
+    head.put(&CACHE_CONTROL, cache);
+    head.put(&names::X_ACCEL_BUFFERING, "no");
     head.put(&CONTENT_SECURITY_POLICY, SANDBOX);
     if live.technique == Technique::Sse && live.log.kind() == ContentKind::Binary {
-        head.put(&names::STREAM_SSE_DATA_ENCODING, HeaderValue::from_static("base64"));
+        head.put(&names::STREAM_SSE_DATA_ENCODING, "base64");
     }
     head
 }
@@ -207,9 +207,9 @@ fn head(live: &Live) -> Answer {
 /// Source: WHATWG HTML, section 9.2.3: 204 ends the reconnecting.
 fn nothing_more(tail: Tail) -> Answer {
     let mut answer = Answer::new(StatusCode::NO_CONTENT);
-    answer.put_text(&names::STREAM_NEXT_OFFSET, tail.offset().to_string());
-    answer.put(&names::STREAM_CLOSED, HeaderValue::from_static("true"));
-    answer.put(&CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
+    answer.put(&names::STREAM_CLOSED, "true");
+    answer.put(&CACHE_CONTROL, "no-store");
     answer
 }
 
@@ -224,7 +224,7 @@ async fn charge(app: &App, batch: &Batch) -> Result<Option<Charge>, Refusal> {
     if batch.data.len() <= UNCHARGED_BYTES || !batch.data.is_unique() {
         return Ok(None);
     }
-    app.budget.acquire(batch.data.len(), BUDGET_PATIENCE).await.map(Some).map_err(Refusal::Busy)
+    Box::pin(app.budget.acquire(batch.data.len(), BUDGET_PATIENCE)).await.map(Some).map_err(Refusal::Busy)
 }
 
 impl From<ReadError> for Refusal {

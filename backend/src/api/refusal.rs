@@ -7,10 +7,7 @@ use crate::log::{
 };
 use crate::store::StoreError;
 use http::StatusCode;
-use http::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
-};
+use http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -228,41 +225,40 @@ impl Refusal {
     pub fn answer(&self) -> Answer {
         let problem = self.problem();
         let mut answer = Answer::new(StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-        answer.put(&CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer.put(&CACHE_CONTROL, "no-store");
         self.put_fields(&mut answer);
         if let Some(seconds) = self.retry_after() {
-            answer.put(&RETRY_AFTER, seconds.into());
+            answer.put(&RETRY_AFTER, &seconds);
         }
         answer.closes = self.closes();
-        answer.put(&CONTENT_TYPE, HeaderValue::from_static(Problem::CONTENT_TYPE));
+        answer.put(&CONTENT_TYPE, Problem::CONTENT_TYPE);
         answer.content = Some(Content::of(serde_json::to_string(&problem).unwrap_or_default()));
         answer
     }
 
     fn put_fields(&self, answer: &mut Answer) {
-        let mut put = |name: &HeaderName, value: String| answer.put_text(name, value);
         match self {
             Self::Append(AppendError::Closed { tail }) => {
-                put(&names::STREAM_CLOSED, "true".to_owned());
-                put(&names::STREAM_NEXT_OFFSET, tail.offset().to_string());
+                answer.put(&names::STREAM_CLOSED, "true");
+                answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
             }
             Self::Append(AppendError::NotAtTail { tail, .. }) => {
-                put(&names::STREAM_NEXT_OFFSET, tail.offset().to_string());
+                answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
             }
-            Self::Append(AppendError::StaleEpoch { current, .. }) => put(&names::PRODUCER_EPOCH, current.to_string()),
+            Self::Append(AppendError::StaleEpoch { current, .. }) => answer.put(&names::PRODUCER_EPOCH, current),
             Self::Append(AppendError::Gap { expected, received }) => {
-                put(&names::PRODUCER_EXPECTED_SEQ, expected.to_string());
-                put(&names::PRODUCER_RECEIVED_SEQ, received.to_string());
+                answer.put(&names::PRODUCER_EXPECTED_SEQ, expected);
+                answer.put(&names::PRODUCER_RECEIVED_SEQ, received);
             }
             Self::Read(ReadError::Gone { earliest, .. })
             | Self::Create(CreateError::Fork(ForkError::Position(ReadError::Gone { earliest, .. }))) => {
-                put(&names::STREAM_EARLIEST_OFFSET, earliest.to_string());
+                answer.put(&names::STREAM_EARLIEST_OFFSET, earliest);
             }
-            Self::ContentEncoding { allowed, .. } => put(&ACCEPT_ENCODING, (*allowed).to_owned()),
-            Self::Method { allowed, .. } => put(&ALLOW, (*allowed).to_owned()),
+            Self::ContentEncoding { allowed, .. } => answer.put(&ACCEPT_ENCODING, *allowed),
+            Self::Method { allowed, .. } => answer.put(&ALLOW, *allowed),
             Self::NoHandshake => {
-                put(&UPGRADE, "websocket".to_owned());
-                put(&SEC_WEBSOCKET_VERSION, "13".to_owned());
+                answer.put(&UPGRADE, "websocket");
+                answer.put(&SEC_WEBSOCKET_VERSION, "13");
             }
             _ => {}
         }

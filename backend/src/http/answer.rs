@@ -18,7 +18,7 @@ const PIECE: usize = 256 << 10;
 pub(crate) fn respond(answer: Answer) -> HttpResponse {
     let Answer { status, fields, content, closes } = answer;
     let mut response = HttpResponse::build(status);
-    for field in fields {
+    for field in fields.iter() {
         response.insert_header(field);
     }
     if closes {

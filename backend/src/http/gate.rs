@@ -30,10 +30,11 @@ pub async fn guard(
     if let Some(slot) = &slot {
         slot.begin_answer();
     }
-    let (allowed, checked, is_preflight) = {
+    let (standing, checked, is_preflight) = {
         let map = ActixHeaders(request.headers());
         let head = gate_head(request.request(), &map);
-        (gate.allowed(&head), gate.check(&head), head.is_preflight())
+        let seen = gate.look(&head);
+        (gate::standing(seen.allowed), seen.checked, head.is_preflight())
     };
     let mut response = match checked {
         Err(refusal) => request.into_response(respond(refusal.answer())).map_into_right_body(),
@@ -56,7 +57,7 @@ pub async fn guard(
         head.set_connection_type(ConnectionType::Close);
     }
     let map = response.headers_mut();
-    for (name, value) in gate::standing(allowed.as_ref()) {
+    for (name, value) in standing.iter() {
         // Also without an origin: a cache must not give a page the answer that lacks its CORS headers.
         if name == header::VARY {
             map.append(name, value);

@@ -80,20 +80,19 @@ pub(super) async fn handle(
 pub fn decide_by_head(app: &App, gate: &gate::Gate, request: Request) -> Result<Request, Response<ResponseBody>> {
     let map = ActixHeaders(request.headers());
     let head = request.head();
-    let seen = gate::Head {
+    let seen = gate.look(&gate::Head {
         method: &head.method,
         target_bytes: head.uri.path().len() + head.uri.query().map_or(0, str::len),
         authority: head.uri.authority().map(|authority| authority.as_str()),
         headers: &map,
         header_bytes: map.bytes(),
         connection: None,
-    };
-    let decided = gate.check(&seen).and_then(|()| match head.uri.path().strip_prefix(STREAM_PREFIX) {
+    });
+    let decided = seen.checked.and_then(|()| match head.uri.path().strip_prefix(STREAM_PREFIX) {
         Some(path) if !StreamName::is_reserved_path(path) => {
-            let host = seen.host().unwrap_or_default();
             let query = head.uri.query().unwrap_or_default();
             let method = &head.method;
-            api::check_head(app, Call { method, path, query, headers: &map, host, is_websocket: false })
+            api::check_head(app, Call { method, path, query, headers: &map, host: seen.host, is_websocket: false })
         }
         Some(_) => Ok(()),
         None if TAKES_BODIES.iter().any(|prefix| head.uri.path().starts_with(prefix)) => Ok(()),
@@ -104,9 +103,7 @@ pub fn decide_by_head(app: &App, gate: &gate::Gate, request: Request) -> Result<
         Err(refusal) => {
             let mut answer = refusal.answer();
             answer.closes = true;
-            for (name, value) in gate::standing(gate.allowed(&seen).as_ref()) {
-                answer.put(&name, value);
-            }
+            answer.fields.extend(&gate::standing(seen.allowed));
             Err(respond(answer).into())
         }
     }
@@ -116,8 +113,7 @@ pub fn decide_by_head(app: &App, gate: &gate::Gate, request: Request) -> Result<
 async fn wait(request: &HttpRequest, app: &App, gate: &gate::Gate, wait: Box<Wait>) -> HttpResponse {
     if let Some(slot) = slot(request) {
         let map = ActixHeaders(request.headers());
-        let allowed = gate.allowed(&gate_head(request, &map));
-        let standing = gate::standing_lines(allowed.as_ref()).into();
+        let standing = gate::standing(gate.look(&gate_head(request, &map)).allowed).lines().into();
         slot.seat(Seat::Wait(Waiting { wait, standing, keep_alive: keeps_alive(request) }));
         return pending().await;
     }

@@ -159,9 +159,9 @@ impl Payload {
     fn json(body: &[u8], messages_max: usize) -> Result<Self, PayloadError> {
         let first = body.iter().find(|byte| !json::is_white_space(**byte));
         let mut json = serde_json::Deserializer::from_slice(body);
-        let mut messages = Messages { bytes: BytesMut::new(), ends: Vec::new(), limit: messages_max, fault: None };
+        let bytes = Vec::with_capacity(body.len() + 1);
+        let mut messages = Messages { bytes, ends: Vec::new(), limit: messages_max, fault: None };
         let read = if first == Some(&b'[') {
-            messages.bytes.reserve(body.len() + 1);
             json.deserialize_seq(&mut messages)
         } else {
             <&RawValue as serde::Deserialize>::deserialize(&mut json).and_then(|message| messages.push(message.get()))
@@ -176,7 +176,7 @@ impl Payload {
             1 => Ends::One,
             _ => Ends::Many(messages.ends.into()),
         };
-        Ok(Self { bytes: messages.bytes.freeze(), ends })
+        Ok(Self { bytes: messages.bytes.into_boxed_slice().into(), ends })
     }
 
     /// Where messages end, counted from the payload's first byte; empty for one message.
@@ -222,7 +222,7 @@ impl Payload {
 
 /// The JSON messages of a body, gathered one after another.
 struct Messages {
-    bytes: BytesMut,
+    bytes: Vec<u8>,
     ends: Vec<usize>,
     limit: usize,
     /// Why the reading was given up, if it was not the JSON.
@@ -242,7 +242,7 @@ impl Messages {
             return Err(error);
         }
         self.bytes.extend_from_slice(message.as_bytes());
-        self.bytes.extend_from_slice(b",");
+        self.bytes.push(b',');
         self.ends.push(self.bytes.len());
         Ok(())
     }

@@ -12,7 +12,8 @@ impl Log {
         let Some(keep) = self.config.keep_bytes.filter(|_| self.has_too_many_bytes()) else { return };
         let next = self.tail_now().next.bytes();
         if let Some(at_most) = next.checked_sub(keep).and_then(Offset::new) {
-            self.let_go(Cut::AtMost(at_most)).await;
+            // On the heap, for appends seldom come here, and each would carry it.
+            Box::pin(self.let_go(Cut::AtMost(at_most))).await;
         }
     }
 

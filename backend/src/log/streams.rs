@@ -24,6 +24,7 @@ use crate::clock::Wall;
 use crate::store::{Change, Commit, NewStream, Recovery, Store, StoreError, StreamId};
 use bytes::Bytes;
 use deleted::DeletedNames;
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -198,7 +199,10 @@ impl Streams {
     ///
     /// # Errors
     /// Whether it is only hidden or not there at all.
-    pub fn lookup(&self, name: &StreamName) -> Result<Arc<Log>, Absent> {
+    pub fn lookup<N: Ord + ?Sized>(&self, name: &N) -> Result<Arc<Log>, Absent>
+    where
+        StreamName: Borrow<N>,
+    {
         match self.entry(name) {
             Some(log) if log.is_hidden() => Err(Absent::Hidden),
             Some(log) if log.is_over() => Err(if log.forks() > 0 { Absent::Hidden } else { Absent::Unknown }),
@@ -208,7 +212,10 @@ impl Streams {
     }
 
     /// Whatever holds this name.
-    fn entry(&self, name: &StreamName) -> Option<Arc<Log>> {
+    fn entry<N: Ord + ?Sized>(&self, name: &N) -> Option<Arc<Log>>
+    where
+        StreamName: Borrow<N>,
+    {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 

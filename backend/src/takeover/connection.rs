@@ -4,10 +4,10 @@ use super::io::Malformed;
 use super::requests;
 use super::slot::{Left, Seat};
 use crate::api::gate::{Connection, Gate};
-use crate::api::{Answer, App, Live, Wait};
+use crate::api::{Answer, App, Content, Live, Wait};
 use crate::live::encoding::Encoding;
 use crate::live::{Finished, Groups, Inlet, Outlet, Reader, Seat as GroupSeat, Unseated, write_socket};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::future::LocalBoxFuture;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -134,7 +134,8 @@ pub(super) async fn answer_wait(
         (Encoding::Notice, Outlet::Elsewhere)
     };
     let mut rest = Bytes::new();
-    if let Some(seat) = Box::pin(shared.groups.seat_wait(&mut wait, encoding, outlet)).await {
+    let seating = Box::pin(shared.groups.seat_wait(&mut wait, encoding, outlet));
+    if let Some(seat) = seating.await {
         match poll_fn(|context| poll_event(shared, &mut between, &seat, stopped.as_mut(), context)).await {
             Event::Unseated(unseated) => rest = unseated.rest,
             Event::Answered => return Some(between),
@@ -142,11 +143,13 @@ pub(super) async fn answer_wait(
         }
     }
     if rest.is_empty() {
-        let answer = Box::pin(wait.answer()).await;
-        return Box::pin(send(shared, &between, answer, &standing, keep_alive)).await.then_some(between);
+        let answering = Box::pin(wait.answer());
+        let answer = answering.await;
+        return send(shared, &between, answer, &standing, keep_alive).await.then_some(between);
     }
     let stalled_max = shared.app.config.write_silence_max;
-    Box::pin(write_socket(&between.socket, rest, stalled_max)).await.ok().map(|()| between)
+    let writing = Box::pin(write_socket(&between.socket, rest, stalled_max));
+    writing.await.ok().map(|()| between)
 }
 
 /// What happens to a long-poll in its seat.
@@ -196,32 +199,55 @@ pub(super) async fn send(
     keep_alive: bool,
 ) -> bool {
     let closes = answer.closes || !keep_alive || shared.app.is_stopping();
+    let is_sent = match try_send(shared, between, answer, standing, closes) {
+        Ok(None) => true,
+        Ok(Some(rest)) => {
+            // On the heap, for most answers are short and gone by now.
+            let sending = Box::pin(send_rest(shared, between, rest));
+            sending.await.is_ok()
+        }
+        Err(_) => false,
+    };
+    is_sent && !closes
+}
+
+/// Sends of an answer what the socket takes at once; what is left, if anything.
+fn try_send(
+    shared: &Shared,
+    between: &Between,
+    answer: Answer,
+    standing: &[u8],
+    closes: bool,
+) -> io::Result<Option<Content>> {
     let mut head = Vec::with_capacity(512);
     shared.groups.heads().write(&mut head, &answer, standing, closes);
-    let (mut parts, charge) = answer.content.map(|content| (content.parts, content.charge)).unwrap_or_default();
+    let Content { mut parts, charge } = answer.content.unwrap_or_default();
     if parts.iter().map(Bytes::len).sum::<usize>() <= JOINED_MAX {
         parts.iter_mut().for_each(|part| head.extend_from_slice(&std::mem::take(part)));
     }
-    let [first, messages, last] = parts;
-    let mut parts = [head.into(), first, messages, last];
-    let slices = parts.each_ref().map(|part| IoSlice::new(part));
+    let slices = [&head, &*parts[0], &parts[1], &parts[2]].map(IoSlice::new);
     let mut written = match between.socket.try_write_vectored(&slices) {
-        Ok(written) => written,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-        Err(_) => return false,
+        tried => tried?,
     };
+    if written == slices.iter().map(|slice| slice.len()).sum::<usize>() {
+        return Ok(None);
+    }
+    let [first, messages, last] = parts;
+    let first = if first.is_empty() { head.into() } else { Bytes::from([&head, &*first].concat()) };
+    let mut parts = [first, messages, last];
     for part in &mut parts {
         let passed = written.min(part.len());
+        part.advance(passed);
         written -= passed;
-        let rest = part.split_off(passed);
-        if !rest.is_empty() {
-            // On the heap, for most answers are short and gone by now.
-            let writing = Box::pin(write_socket(&between.socket, rest, shared.app.config.write_silence_max));
-            if writing.await.is_err() {
-                return false;
-            }
-        }
     }
-    drop(charge);
-    !closes
+    Ok(Some(Content { parts, charge }))
+}
+
+async fn send_rest(shared: &Shared, between: &Between, rest: Content) -> io::Result<()> {
+    for part in rest.parts {
+        write_socket(&between.socket, part, shared.app.config.write_silence_max).await?;
+    }
+    drop(rest.charge);
+    Ok(())
 }

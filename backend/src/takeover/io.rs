@@ -171,7 +171,7 @@ impl Io {
         let mut answer = refusal.answer();
         answer.closes = true;
         let mut bytes = Vec::new();
-        self.groups.heads().write(&mut bytes, &answer, &gate::standing_lines(None), true);
+        self.groups.heads().write(&mut bytes, &answer, gate::standing(None).lines(), true);
         if !self.unread.starts_with(b"HEAD ") {
             answer.content.iter().flat_map(|content| &content.parts).for_each(|part| bytes.extend_from_slice(part));
         }

@@ -10,21 +10,22 @@ use httparse::Header;
 const HEADERS_MAX: usize = 32;
 const FIELDS_MAX: usize = 96;
 
-/// Fields that a request may have to be answered outside of actix; any other leads back there.
+/// Fields that a request may have to be answered outside of actix, the most frequent first; any other leads back there.
 const ALLOWED: [&str; 27] = [
+    "host",
+    "user-agent",
     "accept",
     "accept-encoding",
+    "content-type",
+    "content-length",
+    "if-none-match",
+    "connection",
     "accept-language",
     "authorization",
     "cache-control",
-    "connection",
-    "content-length",
-    "content-type",
     "cookie",
     "dnt",
-    "host",
     "if-match",
-    "if-none-match",
     "origin",
     "pragma",
     "priority",
@@ -37,7 +38,6 @@ const ALLOWED: [&str; 27] = [
     "sec-fetch-site",
     "stream-seq",
     "traceparent",
-    "user-agent",
     "x-request-id",
 ];
 
@@ -56,12 +56,54 @@ pub(super) struct Request<'a> {
 
 /// The header fields of a plain request.
 #[derive(Debug)]
-pub(super) struct Fields<'a>(Vec<(&'a str, &'a [u8])>);
+pub(super) struct Fields<'a> {
+    /// Names as [`ALLOWED`] spells them.
+    fields: Vec<(&'static str, &'a [u8])>,
+    /// Which lengths names have, a bit for each: most fields that are looked for are not there.
+    lengths: u64,
+    body_bytes: usize,
+}
+
+impl<'a> Fields<'a> {
+    /// `None` when a field is not known, not well formed, or stands where it may not.
+    fn of(method: &Method, parsed: &[Header<'a>]) -> Option<Self> {
+        let mut fields = Vec::with_capacity(parsed.len());
+        let (mut lengths, mut hosts, mut body_bytes) = (0, 0, None);
+        for Header { name, value } in parsed {
+            let name = *ALLOWED.iter().find(|allowed| allowed.eq_ignore_ascii_case(name))?;
+            // What else is no visible ASCII the parser has refused.
+            if !value.is_ascii() || value.contains(&b'\t') {
+                return None;
+            }
+            match name {
+                "host" => hosts += 1,
+                "connection" => value.eq_ignore_ascii_case(b"keep-alive").then_some(())?,
+                "content-length" => {
+                    let bytes = content_length(value).and_then(|bytes| usize::try_from(bytes).ok())?;
+                    body_bytes.replace(bytes).is_none().then_some(())?;
+                }
+                _ => {}
+            }
+            lengths |= length_bit(name);
+            fields.push((name, *value));
+        }
+        match (hosts, body_bytes) {
+            (1, None) if *method == Method::GET => Some(Self { fields, lengths, body_bytes: 0 }),
+            (1, Some(body_bytes)) if *method == Method::POST => Some(Self { fields, lengths, body_bytes }),
+            _ => None,
+        }
+    }
+}
 
 impl Headers for Fields<'_> {
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(move |field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
+        let fields = if self.lengths & length_bit(name) == 0 { &[] } else { &*self.fields };
+        fields.iter().filter(move |field| field.0 == name).map(|field| field.1)
     }
+}
+
+fn length_bit(name: &str) -> u64 {
+    1 << (name.len() % 64)
 }
 
 impl<'a> Request<'a> {
@@ -70,13 +112,11 @@ impl<'a> Request<'a> {
         let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Request::new(&mut room);
         let httparse::Status::Complete(head_bytes) = parsed.parse(bytes).ok()? else { return None };
-        let target = plain_target(&parsed)?;
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let (path, query) = plain_target(&parsed)?;
         let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
-        let body_bytes = check_fields(&method, parsed.headers).filter(|_| line_ends_are_whole(&bytes[..head_bytes]))?;
-        let length = head_bytes.checked_add(body_bytes)?;
+        let headers = Fields::of(&method, parsed.headers).filter(|_| line_ends_are_whole(&bytes[..head_bytes]))?;
+        let length = head_bytes.checked_add(headers.body_bytes)?;
         let body = bytes.get(head_bytes..length)?;
-        let headers = Fields(parsed.headers.iter().map(|field| (field.name, field.value)).collect());
         Some(Self { method, path, query, headers, body, length })
     }
 
@@ -87,18 +127,19 @@ impl<'a> Request<'a> {
             target_bytes: STREAM_PREFIX.len() + self.path.len() + self.query.len(),
             authority: None,
             headers: &self.headers,
-            header_bytes: self.headers.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum(),
+            header_bytes: self.headers.fields.iter().map(|(name, value)| name.len() + value.len() + 4).sum(),
             connection: Some(connection),
         }
     }
 }
 
-/// The target after [`STREAM_PREFIX`], if method, version and target are plain.
-fn plain_target<'a>(parsed: &httparse::Request<'_, 'a>) -> Option<&'a str> {
+/// The target after [`STREAM_PREFIX`], cut into path and query, if method, version and target are plain.
+fn plain_target<'a>(parsed: &httparse::Request<'_, 'a>) -> Option<(&'a str, &'a str)> {
     let is_plain = matches!(parsed.method, Some("GET" | "POST")) && parsed.version == Some(1);
     let target = parsed.path.filter(|_| is_plain)?.strip_prefix(STREAM_PREFIX)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    (path.bytes().all(is_plain_in_path) && query.bytes().all(is_plain_in_query)).then_some(target)
+    let is_plain = |text: &str, of: u8| text.bytes().all(|byte| PLAIN[usize::from(byte)] & of != 0);
+    (is_plain(path, IN_PATH) && is_plain(query, IN_QUERY)).then_some((path, query))
 }
 
 /// A request's beginning, as far as it is there.
@@ -172,8 +213,7 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
             }
             is_chunked = true;
         } else if name.eq_ignore_ascii_case("content-length") {
-            let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-            let Some(bytes) = digits.and_then(|digits| digits.parse::<u64>().ok()) else {
+            let Some(bytes) = content_length(value) else {
                 return malformed("Content-Length is not a number of bytes");
             };
             if length.replace(bytes).is_some() {
@@ -202,57 +242,46 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
         length => Framing::Length((head_bytes as u64).saturating_add(length.unwrap_or(0))),
     };
     let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
-    let is_plain = plain_target(&parsed).is_some() && check_fields(&method, parsed.headers).is_some();
+    let is_plain = plain_target(&parsed).is_some() && Fields::of(&method, parsed.headers).is_some();
     (Framed::Whole { framing, is_plain }, if is_upgraded { Vec::new() } else { upgrades })
 }
 
-/// How many bytes of body follow; `None` when a field is not known, not well formed, or stands where it may not.
-fn check_fields(method: &Method, fields: &[Header<'_>]) -> Option<usize> {
-    let (mut hosts, mut length) = (0, None);
-    for Header { name, value } in fields {
-        if !ALLOWED.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)) {
-            return None;
-        }
-        if !value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
-            return None;
-        }
-        if name.eq_ignore_ascii_case("host") {
-            hosts += 1;
-        } else if name.eq_ignore_ascii_case("connection") {
-            value.eq_ignore_ascii_case(b"keep-alive").then_some(())?;
-        } else if name.eq_ignore_ascii_case("content-length") {
-            let digits =
-                std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-            if length.replace(digits.parse().ok()?).is_some() {
-                return None;
-            }
-        }
-    }
-    match (hosts, length) {
-        (1, None) if *method == Method::GET => Some(0),
-        (1, Some(length)) if *method == Method::POST => Some(length),
-        _ => None,
-    }
+/// A `Content-Length` that is a number in plain digits.
+fn content_length(value: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok())
 }
 
-/// Whether every line ends with CR LF, and neither stands alone.
+/// Whether every line ends with CR LF. A CR alone is refused by the parser already.
 fn line_ends_are_whole(head: &[u8]) -> bool {
-    let feeds = memchr::memchr_iter(b'\n', head).all(|at| at > 0 && head[at - 1] == b'\r');
-    feeds && memchr::memchr_iter(b'\r', head).all(|at| head.get(at + 1) == Some(&b'\n'))
+    memchr::memchr_iter(b'\n', head).all(|at| at > 0 && head[at - 1] == b'\r')
 }
 
-/// What needs decoding, or may mean something else than it says, is the router's.
-fn is_plain_in_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte)
-}
-
-fn is_plain_in_query(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~/=&:!*,".contains(&byte)
-}
+/// Where a byte is plain: [`IN_PATH`], [`IN_QUERY`], both or none. What needs decoding, or may mean something else than it
+/// says, is the router's.
+static PLAIN: [u8; 256] = {
+    let mut plain = [0; 256];
+    let mut byte = u8::MIN;
+    loop {
+        plain[byte as usize] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => IN_PATH | IN_QUERY,
+            b'=' | b'&' | b':' | b'!' | b'*' | b',' => IN_QUERY,
+            _ => 0,
+        };
+        if byte == u8::MAX {
+            break plain;
+        }
+        byte += 1;
+    }
+};
+const IN_PATH: u8 = 1;
+const IN_QUERY: u8 = 2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     const GET: &str = "GET /v1/stream/a/b?offset=-1 HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n";
     const POST: &str =
@@ -303,6 +332,13 @@ mod tests {
             GET.replace("\r\n", "\n"),
             GET.replacen("\r\n", "\n", 1),
             with("X: a\nStream-Seq: 5"),
+            with("X: a\rStream-Seq: 5"),
+            with("X: a\r"),
+            with("X\r: a"),
+            GET.replacen("\r\n", "\r", 1),
+            GET.replacen("\r\n", "\r\r\n", 1),
+            format!("\r{GET}"),
+            format!("\r\r\n{GET}"),
             with("Content-Length: 2"),
             with("Transfer-Encoding: chunked"),
             with("Host: evil"),
@@ -375,5 +411,57 @@ mod tests {
             assert!(Request::parse(request.as_bytes()).is_none(), "{request:?}");
         }
         assert!(Request::parse(with("Connection: Keep-Alive").as_bytes()).is_some());
+    }
+
+    /// Requests of lines that are well formed or nearly so.
+    fn request() -> impl Strategy<Value = Vec<u8>> {
+        let line = prop_oneof![
+            "(GET|POST|HEAD) /v1/stream/[a-z%./]{1,4}(\\?[a-z=&%+-]{0,6})? HTTP/1\\.[01]",
+            "(Host|host): [a-z:1]{1,5}",
+            "Content-Length: [+ ]?[0-9a]{1,2}",
+            "(Content-Type|Accept|X|Stream-Seq)[ :]{1,2}[ -~\t\r\n]{0,8}",
+            "Connection: (keep-alive|close|upgrade)",
+            "(Transfer-Encoding: (chunked|gzip)|Upgrade: [a-z]{0,9}|Expect: 100-continue)",
+        ];
+        let end = prop_oneof![9 => Just("\r\n"), 1 => Just("\n"), 1 => Just("\r")];
+        let first = prop_oneof![4 => Just(GET.split_once("Accept").unwrap().0), 4 => Just(POST.split_once("Content-L").unwrap().0), 1 => Just("")];
+        (first, vec((line, end), 0..5), vec(any::<u8>(), 0..12)).prop_map(|(first, lines, body)| {
+            let lines: String = lines.iter().flat_map(|(line, end)| [&**line, *end]).collect();
+            [first.as_bytes(), lines.as_bytes(), b"\r\n", &body].concat()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_answered_here_ends_where_the_frame_does(request in request()) {
+            let framed = frame(&mut request.clone());
+            match (Request::parse(&request), &framed) {
+                (Some(parsed), Framed::Whole { framing: Framing::Length(length), is_plain: true }) => {
+                    prop_assert_eq!(parsed.length as u64, *length);
+                    let head = &request[..parsed.length - parsed.body.len()];
+                    let lines: Vec<_> = head.split(|byte| *byte == b'\n').collect();
+                    prop_assert!(lines[..lines.len() - 1].iter().all(|line| line.ends_with(b"\r")), "each line ends with both");
+                    // Its request line, a line for each field, an empty one, and nothing after the last line end.
+                    prop_assert_eq!(lines.len(), parsed.headers.fields.len() + 3);
+                }
+                (Some(_), framed) => prop_assert!(false, "plain, but framed as {framed:?}"),
+                (None, Framed::Whole { framing: Framing::Length(length), is_plain: true }) => {
+                    prop_assert!(*length > request.len() as u64, "whole, but not parsed");
+                }
+                (None, _) => {}
+            }
+        }
+
+        #[test]
+        fn what_arrives_in_pieces_is_framed_the_same(request in request()) {
+            let whole = format!("{:?}", frame(&mut request.clone()));
+            for cut in 0..request.len() {
+                let came = frame(&mut request[..cut].to_vec());
+                prop_assert!(matches!(came, Framed::Partial | Framed::Malformed(_)) || format!("{came:?}") == whole, "{cut}");
+                if matches!(came, Framed::Malformed(_)) {
+                    prop_assert!(whole.starts_with("Malformed"), "{cut}: {came:?}, then {whole}");
+                }
+            }
+        }
     }
 }

@@ -2,12 +2,11 @@
 
 use super::connection::{Between, Connected, Shared, Waiting, answer_wait, send};
 use super::request::Request;
-use crate::api::gate::{self, Connection};
+use crate::api::gate::{self, Connection, Seen};
 use crate::api::{self, Call, Reply, Whole};
 use crate::log::StreamName;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
-use http::header::HeaderValue;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -48,7 +47,8 @@ pub(super) fn serve(
         }
         loop {
             while !between.unread.is_empty() {
-                match Box::pin(answer(&shared, &mut between, &counted, &mut last)).await {
+                let answering = Box::pin(answer(&shared, &mut between, &counted, &mut last));
+                match answering.await {
                     Outcome::Answered => {}
                     Outcome::Waits(waiting) => {
                         between = answer_wait(&shared, between, waiting, stopped.as_mut()).await?;
@@ -82,16 +82,16 @@ pub(super) fn serve(
 /// The lines that every answer has, for the origin that asked last: nearly always the same as before.
 #[derive(Default)]
 struct Last {
-    standing: Option<(Option<HeaderValue>, Rc<[u8]>)>,
+    standing: Option<(Option<String>, Rc<[u8]>)>,
 }
 
 impl Last {
-    fn standing(&mut self, allowed: Option<HeaderValue>) -> Rc<[u8]> {
+    fn standing(&mut self, allowed: Option<&str>) -> Rc<[u8]> {
         match &self.standing {
-            Some((before, lines)) if *before == allowed => Rc::clone(lines),
+            Some((before, lines)) if before.as_deref() == allowed => Rc::clone(lines),
             _ => {
-                let lines: Rc<[u8]> = gate::standing_lines(allowed.as_ref()).into();
-                self.standing = Some((allowed, Rc::clone(&lines)));
+                let lines: Rc<[u8]> = gate::standing(allowed).lines().into();
+                self.standing = Some((allowed.map(str::to_owned), Rc::clone(&lines)));
                 lines
             }
         }
@@ -101,27 +101,27 @@ impl Last {
 /// Answers the request at the beginning of what was read.
 async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection, last: &mut Last) -> Outcome {
     let unread = std::mem::take(&mut between.unread);
-    let is_ours = |request: &Request<'_>| {
-        let is_let_in = shared.gate.check(&request.head(counted)).is_ok();
-        is_let_in && !goes_on(request.query) && !StreamName::is_reserved_path(request.path)
-    };
-    let Some(request) = Request::parse(&unread).filter(is_ours) else {
+    let is_ours = |request: &Request<'_>| !goes_on(request.query) && !StreamName::is_reserved_path(request.path);
+    let request = Request::parse(&unread).filter(is_ours);
+    let seen = request.as_ref().map(|request| shared.gate.look(&request.head(counted)));
+    let (Some(request), Some(Seen { host, allowed, checked: Ok(()) })) = (&request, seen) else {
+        drop(request);
         between.unread = unread;
         return Outcome::Other;
     };
-    let head = request.head(counted);
-    let standing = last.standing(shared.gate.allowed(&head));
+    let standing = last.standing(allowed);
     let call = Call {
         method: &request.method,
         path: request.path,
         query: request.query,
         headers: &request.headers,
-        host: head.host().unwrap_or_default(),
+        host,
         is_websocket: false,
     };
-    let reply = api::reply(&shared.app, call, Whole(Bytes::copy_from_slice(request.body))).await;
+    // In a statement of its own, or the future would have room for what it gives to the heap.
+    let replying = Box::pin(api::reply(&shared.app, call, Whole(Bytes::copy_from_slice(request.body))));
+    let reply = replying.await;
     let length = request.length;
-    drop(request);
     between.unread = unread;
     between.unread.drain(..length);
     match reply {
@@ -140,5 +140,5 @@ async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection
 
 /// Whether a query asks for an answer that goes on: its head is a dispatcher's to write.
 fn goes_on(query: &str) -> bool {
-    query.contains("live=") && !query.contains("live=long-poll")
+    query.as_bytes().split(|byte| *byte == b'&').any(|pair| pair.starts_with(b"live=") && pair != b"live=long-poll")
 }

@@ -1,11 +1,10 @@
 //! HTTP/1.1 as bytes: heads of answers, and chunks.
 
 use super::HEAD_ROOM;
-use crate::api::{Answer, Content};
+use crate::api::{Answer, Content, FieldValue};
 use http::StatusCode;
 use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
-use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -32,24 +31,22 @@ impl Heads {
     /// - `closes`: whether the connection is closed after it.
     pub fn write(&self, out: &mut Vec<u8>, answer: &Answer, standing: &[u8], closes: bool) {
         let status = answer.status;
-        // A vector takes everything; so the results of writing are passed over.
-        let _taken = write!(out, "HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default());
-        match &answer.content {
-            Some(content) => {
-                let _taken = write!(out, "content-length: {}\r\n", content.len());
-            }
-            None if has_no_length(status) => {}
-            None => out.extend_from_slice(b"content-length: 0\r\n"),
+        for part in ["HTTP/1.1 ", status.as_str(), " ", status.canonical_reason().unwrap_or_default(), "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        if answer.content.is_some() || !has_no_length(status) {
+            out.extend_from_slice(b"content-length: ");
+            (answer.content.as_ref().map_or(0, Content::len) as u64).push_to(out);
+            out.extend_from_slice(b"\r\n");
         }
         if closes {
             out.extend_from_slice(b"connection: close\r\n");
         }
-        for (name, value) in &answer.fields {
-            put(out, name.as_str(), value.as_bytes());
-        }
+        out.extend_from_slice(answer.fields.lines());
         out.extend_from_slice(standing);
-        put(out, "date", self.date().as_bytes());
-        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(b"date: ");
+        out.extend_from_slice(self.date().as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
     }
 
     /// A whole answer on a connection that stays open.
@@ -69,14 +66,6 @@ impl Heads {
         }
         self.date.borrow()
     }
-}
-
-/// Appends one field.
-fn put(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Whether an answer of this status has neither content nor a length. Source: RFC 9110, section 8.6.

@@ -1,0 +1,116 @@
+//! Header fields of an answer, as the lines that HTTP/1.1 has them in: most answers go out just so.
+
+use super::page::ETag;
+use http::header::{HeaderName, HeaderValue};
+use tailwater_protocol::StreamOffset;
+
+/// Room for the fields of most answers.
+const USUAL_BYTES: usize = 384;
+
+/// Header fields, each a line with CR LF at its end.
+#[derive(Debug, Clone)]
+pub struct Fields {
+    lines: Vec<u8>,
+}
+
+/// What a field can say.
+pub trait FieldValue {
+    /// Appends it as it is printed.
+    fn push_to(&self, out: &mut Vec<u8>);
+
+    /// Whether it has no control characters, which would end its line.
+    fn is_printable(&self) -> bool {
+        true
+    }
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self { lines: Vec::with_capacity(USUAL_BYTES) }
+    }
+}
+
+impl Fields {
+    /// Puts one field; each name at most once. A value with control characters is left out, name and all.
+    pub fn put(&mut self, name: &HeaderName, value: &(impl FieldValue + ?Sized)) {
+        if value.is_printable() {
+            self.lines.extend_from_slice(name.as_str().as_bytes());
+            self.lines.extend_from_slice(b": ");
+            value.push_to(&mut self.lines);
+            self.lines.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Puts all fields of `others`.
+    pub fn extend(&mut self, others: &Self) {
+        self.lines.extend_from_slice(&others.lines);
+    }
+
+    /// The fields as they go out.
+    pub fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// The fields one by one, for whoever sends them otherwise.
+    pub fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.lines.split(|byte| *byte == b'\n').filter_map(|line| {
+            let line = line.strip_suffix(b"\r")?;
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let value = line[colon + 1..].trim_ascii_start();
+            Some((HeaderName::from_bytes(&line[..colon]).ok()?, HeaderValue::from_bytes(value).ok()?))
+        })
+    }
+}
+
+impl FieldValue for str {
+    fn push_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
+    }
+
+    fn is_printable(&self) -> bool {
+        !self.bytes().any(|byte| byte.is_ascii_control())
+    }
+}
+
+impl FieldValue for ETag {
+    fn push_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+}
+
+impl FieldValue for u64 {
+    fn push_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
+    }
+}
+
+impl FieldValue for StreamOffset {
+    fn push_to(&self, out: &mut Vec<u8>) {
+        (*self).push_to(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::{AGE, ETAG, LOCATION, RETRY_AFTER, VARY};
+    use tailwater_protocol::Offset;
+
+    #[test]
+    fn fields_are_lines_and_can_be_taken_apart_again() {
+        let mut fields = Fields::default();
+        fields.put(&VARY, "");
+        fields.put(&LOCATION, "http://h:1/a?b:c");
+        fields.put(&RETRY_AFTER, &7_u64);
+        let position = Offset::new(42).unwrap();
+        fields.put(&AGE, &StreamOffset { life: 3, position });
+        for forged in ["a\r\nX: 1", "a\nb", "\0", "\u{7f}"] {
+            fields.put(&ETAG, forged);
+        }
+        let lines = "vary: \r\nlocation: http://h:1/a?b:c\r\nretry-after: 7\r\nage: 0000000000000042_3\r\n";
+        assert_eq!(std::str::from_utf8(fields.lines()), Ok(lines));
+        let apart: Vec<_> =
+            fields.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect();
+        assert_eq!(apart.concat(), lines);
+    }
+}
