@@ -311,6 +311,10 @@ impl AsyncWrite for Io {
             this.slot.note_left();
             return Poll::Ready(Err(io::Error::other("the connection is taken over")));
         }
+        if this.slot.phase() == Phase::Closing {
+            // Its last answer is written. Who reads to the end need not wait until what still comes was passed over.
+            return this.stream()?.poll_shutdown(context);
+        }
         this.stream()?.poll_flush(context)
     }
 
