@@ -115,7 +115,9 @@ impl Generator<'_> {
             cuts = (0..count).map(|_| self.random.random_range(1..length)).collect();
             cuts.sort_unstable();
         }
-        let finish = self.random.random_bool(0.03) && self.may(Class::HalfClose);
+        // Who half-closes while a long-poll waits counts as gone, answered or not.
+        let may_finish = self.may(Class::HalfClose) && !requests.iter().any(Request::may_wait);
+        let finish = self.random.random_bool(0.03) && may_finish;
         Step::Send { connection, requests, cuts, finish }
     }
 
@@ -148,8 +150,7 @@ impl Generator<'_> {
             }
         }
         // Where the number of answers is not known, another request follows in the same write.
-        let is_head = super::wire::find(&request.line, b"HEAD ").is_some();
-        if is_head && request.answers == Answers::Unknown && !self.may(Class::PipelinedHead) {
+        if request.may_be_head() && request.answers == Answers::Unknown && !self.may(Class::PipelinedHead) {
             return self.get();
         }
         request
