@@ -7,7 +7,8 @@ use crate::api::gate::{self, CROSS_ORIGIN_RESOURCE_POLICY, Gate};
 use crate::takeover::{Leaving, Slot};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::{ConnectionType, StatusCode, Version, header};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
 use bytes::Bytes;
@@ -37,7 +38,7 @@ pub async fn guard(
         let head = gate_head(request.request(), &map);
         (gate.allowed(&head), gate.check(&head), head.is_preflight())
     };
-    let reads_body = note_end_of_chunks(&mut request);
+    let body_was_read = note_end_of_body(&mut request);
     let mut response = match checked {
         Err(refusal) => request.into_response(respond(refusal.answer())).map_into_right_body(),
         Ok(()) if is_preflight => request.into_response(respond(gate::preflight())).map_into_right_body(),
@@ -49,7 +50,7 @@ pub async fn guard(
     // connection closes. The version that is sent is the request's.
     response.response_mut().head_mut().version = Version::HTTP_11;
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if is_stopping && !is_upgrade || !reads_body.get() {
+    if is_stopping && !is_upgrade || !body_was_read.get() {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if request_version == Version::HTTP_10 && matches!(response.response().body().size(), BodySize::Stream) {
@@ -77,14 +78,17 @@ pub async fn guard(
     Ok(response.map_body(|_, body| Answer { body, under_way }))
 }
 
-/// Has noted, in what is returned, that a chunked body was read to its end; at once if there is none.
+/// Has noted, in what is returned, that the body of `request` was read to its end; at once if it announces none.
 ///
 /// An answer may be complete before its request's body has come, which nobody waits for: the connection ends, and the answer
-/// must say so. Of a body with a length the library knows as much by itself.
-fn note_end_of_chunks(request: &mut ServiceRequest) -> Rc<Cell<bool>> {
-    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let has_ended = Rc::new(Cell::new(!is_chunked));
-    if is_chunked {
+/// must say so.
+fn note_end_of_body(request: &mut ServiceRequest) -> Rc<Cell<bool>> {
+    let is_long = |length: &HeaderValue| length.as_bytes().iter().any(|digit| *digit != b'0');
+    let headers = request.headers();
+    let has_body =
+        headers.contains_key(header::TRANSFER_ENCODING) || headers.get(header::CONTENT_LENGTH).is_some_and(is_long);
+    let has_ended = Rc::new(Cell::new(!has_body));
+    if has_body {
         let noted = Rc::clone(&has_ended);
         let end = stream::poll_fn(move |_| {
             noted.set(true);

@@ -224,8 +224,11 @@ impl AsyncRead for Io {
                     if this.unread.is_empty() && ready!(this.poll_receive(context))? == 0 {
                         return Poll::Ready(Ok(()));
                     }
-                    let given = this.give(out, left);
-                    this.given = Given::Bytes(left - given);
+                    let left = left - this.give(out, left);
+                    if left == 0 {
+                        this.slot.note_whole();
+                    }
+                    this.given = Given::Bytes(left);
                     return Poll::Ready(Ok(()));
                 }
                 Given::Chunked(head_left, chunks) => {
