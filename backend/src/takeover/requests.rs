@@ -103,7 +103,8 @@ async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection
     let unread = std::mem::take(&mut between.unread);
     let is_ours = |request: &Request<'_>| {
         let is_let_in = shared.gate.check(&request.head(counted)).is_ok();
-        is_let_in && !goes_on(request.query) && !StreamName::is_reserved_path(request.path)
+        let is_small = shared.app.reads_first(request.body.len());
+        is_let_in && is_small && !goes_on(request.query) && !StreamName::is_reserved_path(request.path)
     };
     let Some(request) = Request::parse(&unread).filter(is_ours) else {
         between.unread = unread;
