@@ -78,7 +78,7 @@ pub async fn guard(
     Ok(response.map_body(|_, body| Answer { body, under_way }))
 }
 
-/// Has noted, in what is returned, that the body of `request` was read to its end; at once if it announces none.
+/// A flag that turns true once the body of `request` was read to its end; true at once if it announces none.
 ///
 /// An answer may be complete before its request's body has come, which nobody waits for: the connection ends, and the answer
 /// must say so.
