@@ -357,7 +357,11 @@ impl Run {
             let mut came = Vec::new();
             while came.len() < frame.answers.unwrap_or(ANSWERS_MAX) {
                 came.push(wire.frame().await);
-                if !matches!(came.last(), Some(Seen::Frame(..))) {
+                // An append that is refused is not told of, only answered.
+                let is_refusal = |payload: &[u8]| super::wire::find(payload, b"\"problem\":").is_some();
+                let goes_on = matches!(came.last(), Some(Seen::Frame(_, payload))
+                    if frame.answers.is_none() || !is_refusal(payload));
+                if !goes_on {
                     break;
                 }
             }
