@@ -51,6 +51,9 @@ pub const STREAM_PREFIX: &str = "/v1/stream/";
 /// The methods of a stream, as `Allow` lists them.
 pub const STREAM_METHODS: &str = "PUT, POST, GET, HEAD, DELETE, OPTIONS";
 
+/// Bodies up to here are read before anything is decided, in bytes.
+const SMALL_BODY_BYTES: usize = 64 << 10;
+
 /// What every request is answered with.
 #[derive(Debug)]
 pub struct App {
@@ -205,5 +208,11 @@ impl App {
     /// Largest message from a client in bytes.
     pub fn message_max(&self) -> usize {
         usize::try_from(self.config.body_max).unwrap_or(usize::MAX)
+    }
+
+    /// Whether a body of so many bytes is read before anything is decided, so that its connection can serve the next request
+    /// whatever the answer.
+    pub fn reads_first(&self, body_bytes: usize) -> bool {
+        body_bytes <= SMALL_BODY_BYTES.min(self.message_max())
     }
 }

@@ -6,12 +6,15 @@ use crate::api::App;
 use crate::api::gate::{self, CROSS_ORIGIN_RESOURCE_POLICY, Gate};
 use crate::takeover::{Leaving, Slot};
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::{ConnectionType, StatusCode, Version, header};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use pin_project_lite::pin_project;
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -22,7 +25,7 @@ use std::task::{Context, Poll};
 /// Only what the handlers behind it return; its own refusals are answers.
 pub async fn guard(
     gate: web::Data<Gate>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let request_version = request.version();
@@ -36,6 +39,7 @@ pub async fn guard(
         let seen = gate.look(&head);
         (gate::standing(seen.allowed), seen.checked, head.is_preflight())
     };
+    let body_was_read = note_end_of_body(&mut request);
     let mut response = match checked {
         Err(refusal) => request.into_response(respond(refusal.answer())).map_into_right_body(),
         Ok(()) if is_preflight => request.into_response(respond(gate::preflight())).map_into_right_body(),
@@ -47,7 +51,7 @@ pub async fn guard(
     // connection closes. The version that is sent is the request's.
     response.response_mut().head_mut().version = Version::HTTP_11;
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if is_stopping && !is_upgrade {
+    if is_stopping && !is_upgrade || !body_was_read.get() {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if request_version == Version::HTTP_10 && matches!(response.response().body().size(), BodySize::Stream) {
@@ -73,6 +77,28 @@ pub async fn guard(
         closes,
     });
     Ok(response.map_body(|_, body| Answer { body, under_way }))
+}
+
+/// A flag that turns true once the body of `request` was read to its end; true at once if it announces none.
+///
+/// An answer may be complete before its request's body has come, which nobody waits for: the connection ends, and the answer
+/// must say so.
+fn note_end_of_body(request: &mut ServiceRequest) -> Rc<Cell<bool>> {
+    let is_long = |length: &HeaderValue| length.as_bytes().iter().any(|digit| *digit != b'0');
+    let headers = request.headers();
+    let has_body =
+        headers.contains_key(header::TRANSFER_ENCODING) || headers.get(header::CONTENT_LENGTH).is_some_and(is_long);
+    let has_ended = Rc::new(Cell::new(!has_body));
+    if has_body {
+        let noted = Rc::clone(&has_ended);
+        let end = stream::poll_fn(move |_| {
+            noted.set(true);
+            Poll::Ready(None)
+        });
+        let payload = Box::pin(request.take_payload().chain(end));
+        request.set_payload(Payload::Stream { payload });
+    }
+    has_ended
 }
 
 /// Said by a handler of its request: others like it may follow on the same connection.

@@ -21,9 +21,6 @@ use std::future::{pending, ready};
 use std::rc::Rc;
 use std::task::Poll;
 
-/// Bodies up to here are read before anything is decided, in bytes.
-const SMALL_BODY_BYTES: usize = 64 << 10;
-
 /// Where else bodies are taken.
 const TAKES_BODIES: [&str; 2] = ["/v1/import/", "/v1/lab/"];
 
@@ -51,7 +48,7 @@ pub(super) async fn handle(
     let mut body = Arriving { payload, silence_max: app.config.body_silence_max };
     let reply = if handshake.is_some() {
         api::reply(&app, call, Whole(Bytes::new())).await
-    } else if is_small(&request, app.message_max()) {
+    } else if is_small(&request, &app) {
         // Read even if it will not be looked at, so that the connection can serve the next request.
         match body.whole().await {
             Ok(bytes) => api::reply(&app, call, Whole(bytes)).await,
@@ -173,9 +170,9 @@ fn handshake(request: &HttpRequest) -> Option<ResponseBuilder> {
 }
 
 /// Whether the request announces a body that is not worth asking for, or ending a connection for.
-fn is_small(request: &HttpRequest, limit: usize) -> bool {
+fn is_small(request: &HttpRequest, app: &App) -> bool {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    length.is_some_and(|bytes| bytes <= SMALL_BODY_BYTES.min(limit)) && !request.headers().contains_key(EXPECT)
+    length.is_some_and(|bytes| app.reads_first(bytes)) && !request.headers().contains_key(EXPECT)
 }
 
 /// Whether the request announces a body, empty or not.

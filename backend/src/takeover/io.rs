@@ -224,8 +224,11 @@ impl AsyncRead for Io {
                     if this.unread.is_empty() && ready!(this.poll_receive(context))? == 0 {
                         return Poll::Ready(Ok(()));
                     }
-                    let given = this.give(out, left);
-                    this.given = Given::Bytes(left - given);
+                    let left = left - this.give(out, left);
+                    if left == 0 {
+                        this.slot.note_whole();
+                    }
+                    this.given = Given::Bytes(left);
                     return Poll::Ready(Ok(()));
                 }
                 Given::Chunked(head_left, chunks) => {
@@ -310,6 +313,10 @@ impl AsyncWrite for Io {
         if this.slot.is_taken() {
             this.slot.note_left();
             return Poll::Ready(Err(io::Error::other("the connection is taken over")));
+        }
+        if this.slot.phase() == Phase::Closing {
+            // Its last answer is written. Who reads to the end need not wait until what still comes was passed over.
+            return this.stream()?.poll_shutdown(context);
         }
         this.stream()?.poll_flush(context)
     }

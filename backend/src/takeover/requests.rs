@@ -101,7 +101,10 @@ impl Last {
 /// Answers the request at the beginning of what was read.
 async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection, last: &mut Last) -> Outcome {
     let unread = std::mem::take(&mut between.unread);
-    let is_ours = |request: &Request<'_>| !goes_on(request.query) && !StreamName::is_reserved_path(request.path);
+    let is_ours = |request: &Request<'_>| {
+        let is_small = shared.app.reads_first(request.body.len());
+        is_small && !goes_on(request.query) && !StreamName::is_reserved_path(request.path)
+    };
     let request = Request::parse(&unread).filter(is_ours);
     let seen = request.as_ref().map(|request| shared.gate.look(&request.head(counted)));
     let (Some(request), Some(Seen { host, allowed, checked: Ok(()) })) = (&request, seen) else {

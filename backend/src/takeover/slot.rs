@@ -36,6 +36,8 @@ pub struct Slot {
     stalled_since: Cell<Option<Instant>>,
     /// Whether the request under way is one that may be answered outside of the dispatcher.
     is_plain: Cell<bool>,
+    /// Whether all of the request under way was given to the dispatcher, so that what comes next is another request.
+    is_whole: Cell<bool>,
     /// Whether the answer under way may never come, so that it ends when its client does.
     may_be_left: Cell<bool>,
     /// Whether the request under way has no end that anybody could find.
@@ -105,6 +107,7 @@ impl Slot {
             since: Cell::new(Instant::now()),
             stalled_since: Cell::default(),
             is_plain: Cell::default(),
+            is_whole: Cell::default(),
             may_be_left: Cell::default(),
             is_broken: Cell::default(),
             is_open: Cell::default(),
@@ -117,7 +120,7 @@ impl Slot {
 
     /// Whether the connection may leave with the request under way, of which everything was given to the dispatcher.
     pub fn may_leave(&self) -> bool {
-        self.may_leave && !self.is_broken.get() && self.phase.get() == Phase::Answer
+        self.may_leave && self.is_whole.get() && !self.is_broken.get() && self.phase.get() == Phase::Answer
     }
 
     /// Puts in what goes on with the connection. Its handler or body must stay pending from now on.
@@ -127,7 +130,7 @@ impl Slot {
 
     /// Has the connection leave when the request under way is answered, if others like it can be answered elsewhere.
     pub fn leave_after_answer(self: &Rc<Self>) -> Option<Leaving> {
-        (self.may_leave && !self.is_broken.get() && self.is_plain.get()).then(|| Leaving(Rc::clone(self)))
+        (self.may_leave() && self.is_plain.get()).then(|| Leaving(Rc::clone(self)))
     }
 
     /// Notes that the answer under way may never come: it ends when its client says that it sends no more.
@@ -147,6 +150,12 @@ impl Slot {
     /// - `is_plain`: whether one like it may be answered elsewhere.
     pub(super) fn note_request(&self, is_plain: bool) {
         self.is_plain.set(is_plain);
+        self.is_whole.set(false);
+    }
+
+    /// Notes that all of it was given.
+    pub(super) fn note_whole(&self) {
+        self.is_whole.set(true);
     }
 
     /// Notes that nobody will read the request under way to its end: its connection ends with it.

@@ -172,6 +172,57 @@ async fn a_request_before_the_clients_end_gets_its_answer() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Sends a request whose body comes before its answer or behind it, and another request after it.
+///
+/// - `body`: the fields that frame it, and the body.
+/// - Returns what is wrong: the answer does not say that the connection ends, and it ends, or the other way round.
+async fn fault_behind_body(subject: &Subject, line: &str, body: (&str, &str), is_late: bool) -> Option<String> {
+    let mut wire = Wire::open(subject.address()).await;
+    let (fields, body) = body;
+    let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+    let rest = [body, &get("/v1/nothing", "")].concat();
+    wire.try_send(if is_late { head } else { head + &rest }).await;
+    let answer = if line.starts_with("HEAD ") { wire.answer_to_head().await } else { wire.answer().await };
+    if is_late {
+        wire.try_send(rest).await;
+    }
+    let ends = wire.try_answer().await.is_none();
+    let case = format!("{line} with {fields:?}, body behind its answer: {is_late}");
+    (ends != answer.says_close()).then(|| format!("{case}: {} ends: {ends}, says so: {}", answer.status, !ends))
+}
+
+#[tokio::test]
+async fn an_answer_before_the_requests_body_says_whether_the_connection_ends() {
+    let subject = Subject::start("before-body", &[]);
+    subject.create("it", "text/plain").await;
+    subject.append("it", "text/plain", b"abc").await;
+    let long = "a".repeat(100_000);
+    let mut faults = Vec::new();
+    for line in [
+        "GET /v1/stream/it?offset=-1",
+        "GET /v1/stream/it?offset=0000000000000000&live=long-poll&hold=20",
+        "GET /v1/stream/it?offset=now&live=long-poll&hold=0.05",
+        "HEAD /v1/stream/it",
+        "DELETE /v1/stream/none",
+        "OPTIONS /v1/stream/it",
+        "PATCH /v1/stream/it",
+        "POST /v1/stream/none",
+        "POST /v1/nothing",
+        "GET /v1/streams",
+        "GET /v1/export/it",
+        "GET /v1/stream/it?offset=wrong",
+    ] {
+        for is_late in [false, true] {
+            for body in
+                [("Transfer-Encoding: chunked\r\n", "5\r\nabcde\r\n0\r\n\r\n"), ("Content-Length: 100000\r\n", &long)]
+            {
+                faults.extend(fault_behind_body(&subject, line, body, is_late).await);
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn no_workers_are_refused_at_the_start() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));

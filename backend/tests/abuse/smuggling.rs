@@ -25,9 +25,12 @@ fn hidden(number: usize) -> String {
 }
 
 /// Header fields and body of a request that holds `body`, in each framing.
-fn framings(body: &str) -> [(&'static str, String, String); 2] {
+fn framings(body: &str) -> [(&'static str, String, String); 3] {
+    /// More than is read of a body before anything is decided.
+    const LONG: usize = 100_000;
     let length = body.len();
     [
+        ("a great length", format!("Content-Length: {LONG}\r\n"), [body, &"x".repeat(LONG - length)].concat()),
         ("a length", format!("Content-Length: {length}\r\n"), body.to_owned()),
         ("chunks", "Transfer-Encoding: chunked\r\n".to_owned(), format!("{length:x}\r\n{body}\r\n0\r\n\r\n")),
     ]
@@ -41,7 +44,7 @@ async fn bodies_that_ran(subject: &Subject, lines: &[&str]) -> Vec<String> {
     let number = Cell::new(0);
     let cases = lines.iter().flat_map(|line| {
         let ways = [(false, false), (false, true), (true, false), (true, true)];
-        ways.into_iter().flat_map(move |(later, waits)| [0, 1].map(|framing| (*line, later, waits, framing)))
+        ways.into_iter().flat_map(move |(later, waits)| [0, 1, 2].map(|framing| (*line, later, waits, framing)))
     });
     let running = stream::iter(cases).map(|(line, later, waits, framing)| {
         let own = number.replace(number.get() + 1);

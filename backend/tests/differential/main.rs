@@ -23,7 +23,7 @@ mod settings;
 mod shrink;
 mod wire;
 
-use compare::{Twins, difference};
+use compare::{Difference, Twins, difference};
 use futures_util::StreamExt;
 use server::Server;
 use settings::Settings;
@@ -63,7 +63,7 @@ async fn a_server_that_differs_is_found_out() {
     };
     let twins = Twins::new(Server::start(|config| server::let_leave(config, false)), Server::start(small));
     let Found { different, .. } = find(&settings, &twins).await;
-    let first = generate::sequence(&settings, *different.iter().min().expect("a difference"));
+    let first = generate::sequence(&settings, *different.keys().next().expect("a difference"));
     let (shrunk, difference) = shrink::shrink(&settings, &twins, &first).await.expect("the same difference again");
     assert_eq!(shrunk.steps.len(), 1, "{shrunk}");
     assert!(difference.kind.ends_with("| 413"), "{}", difference.text);
@@ -72,8 +72,8 @@ async fn a_server_that_differs_is_found_out() {
 /// What all sequences did.
 #[derive(Debug, Default)]
 struct Found {
-    /// The numbers of the sequences whose answers differ.
-    different: Vec<u64>,
+    /// The numbers of the sequences whose answers differ, and how they did.
+    different: BTreeMap<u64, Difference>,
     /// How often each kind of answer came.
     counts: BTreeMap<String, u64>,
 }
@@ -81,29 +81,28 @@ struct Found {
 /// Does all sequences, some at once.
 async fn find(settings: &Settings, twins: &Twins) -> Found {
     let mut found = Found::default();
-    let runs = futures_util::stream::iter(0..settings.sequences)
+    let runs = futures_util::stream::iter(settings.numbers())
         .map(async |number| (number, twins.run(settings, &generate::sequence(settings, number)).await));
     let mut runs = std::pin::pin!(runs.buffer_unordered(AT_ONCE));
     while let Some((number, [left, right])) = runs.next().await {
-        if difference(&left, &right).is_some() {
-            found.different.push(number);
+        if let Some(difference) = difference(&left, &right) {
+            found.different.insert(number, difference);
         }
         for (_, seen) in &left {
             *found.counts.entry(compare::kind(seen)).or_default() += 1;
         }
     }
-    found.different.sort_unstable();
     found
 }
 
 /// The shortest sequence for each kind of difference.
-async fn report(settings: &Settings, twins: &Twins, different: Vec<u64>) -> String {
+async fn report(settings: &Settings, twins: &Twins, different: BTreeMap<u64, Difference>) -> String {
     let mut kinds: BTreeMap<String, (usize, usize, String)> = BTreeMap::new();
-    let shrinks = futures_util::stream::iter(different.into_iter().take(SHRUNK_MAX)).map(async |number| {
+    let shrinks = futures_util::stream::iter(different.into_iter().take(SHRUNK_MAX)).map(async |(number, first)| {
         let sequence = generate::sequence(settings, number);
         match shrink::shrink(settings, twins, &sequence).await {
             Some((small, told)) => (number, format!("{:?}, {}", small.classes(), told.kind), small, told.text),
-            None => (number, "not seen a second time".to_owned(), sequence, String::new()),
+            None => (number, format!("not seen a second time, {}", first.kind), sequence, first.text),
         }
     });
     let mut shrinks = std::pin::pin!(shrinks.buffer_unordered(AT_ONCE));

@@ -3,6 +3,7 @@
 use super::framing::{content_length, trailing_bytes, transfer_encoding};
 use super::generate::{pick, stream_target};
 use super::script::{Answers, Class, ETAG, Request};
+use super::server::BODY_MAX;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
@@ -126,7 +127,11 @@ fn smuggled() -> Vec<u8> {
 }
 
 fn body_on_read(random: &mut SmallRng, request: &mut Request) {
-    let body = if random.random_bool(0.7) { smuggled() } else { b"a body".to_vec() };
+    let mut body = if random.random_bool(0.7) { smuggled() } else { b"a body".to_vec() };
+    if random.random_bool(0.2) {
+        // More than is read before anything is decided.
+        body.resize(BODY_MAX + 1_000, b'x');
+    }
     request.fields.retain(|field| !field.starts_with(b"Content-Length"));
     if random.random_bool(0.2) {
         insert(random, request, b"Expect: 100-continue");

@@ -101,8 +101,15 @@ impl Answer {
         }
     }
 
+    /// Whether the connection ends after it: it says so, or it is the HTTP library's own refusal.
+    pub(crate) fn closes(&self) -> bool {
+        let says_close = |value: &str| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("close"));
+        let is_close = |(name, value): &(String, String)| name == "connection" && says_close(value);
+        self.is_librarys_refusal() || self.fields.iter().any(is_close)
+    }
+
     /// Whether it refuses a request and lacks what all our answers carry.
-    pub(crate) fn is_librarys_refusal(&self) -> bool {
+    fn is_librarys_refusal(&self) -> bool {
         self.status >= 400 && !self.fields.iter().any(|(name, _)| name == "x-content-type-options")
     }
 

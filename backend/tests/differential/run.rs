@@ -158,9 +158,9 @@ impl Run {
 
     /// Reads the answers to `requests`; whether the connection goes on.
     async fn answers(&mut self, at: usize, wire: &mut Wire, requests: &[Request]) -> bool {
-        for request in requests {
+        for (place, request) in requests.iter().enumerate() {
             if request.answers == Answers::Unknown {
-                return self.until_sentinel(at, wire, request.is_head()).await;
+                return self.until_sentinel(at, wire, &requests[place..]).await;
             }
             if !self.one_answer(at, wire, request.is_head()).await {
                 return false;
@@ -173,31 +173,37 @@ impl Run {
     async fn one_answer(&mut self, at: usize, wire: &mut Wire, is_head: bool) -> bool {
         loop {
             let seen = wire.answer(is_head).await;
-            let (is_final, goes_on) = match &seen {
-                Seen::Answer(answer) => (answer.status >= 200 || answer.status == 101, !closes(answer)),
-                _ => (true, false),
-            };
-            let is_close = matches!(&seen, Seen::Answer(answer) if closes(answer));
-            self.record(format!("step {at}"), seen);
-            if is_close {
-                self.read_to_end(at, wire, true).await;
-            }
-            if is_final || !goes_on {
+            if let Some(goes_on) = self.final_answer(at, wire, seen).await {
                 return goes_on;
             }
         }
     }
 
-    /// Reads up to the answer to [`sentinel`]; whether the connection goes on.
-    async fn until_sentinel(&mut self, at: usize, wire: &mut Wire, mut is_head: bool) -> bool {
+    /// Records what came instead of an answer, or an answer, and the connection's end if that is its last. Whether the
+    /// connection goes on; `None` if the final answer is still to come.
+    async fn final_answer(&mut self, at: usize, wire: &mut Wire, seen: Seen) -> Option<bool> {
+        let (is_final, closes, goes_on) = match &seen {
+            Seen::Answer(answer) => (answer.status >= 200 || answer.status == 101, answer.closes(), !answer.closes()),
+            _ => (true, false, false),
+        };
+        self.record(format!("step {at}"), seen);
+        if closes {
+            self.read_to_end(at, wire, true).await;
+        }
+        (is_final || closes).then_some(goes_on)
+    }
+
+    /// Reads up to the answer to [`sentinel`], which is sent after `requests`; whether the connection goes on.
+    async fn until_sentinel(&mut self, at: usize, wire: &mut Wire, requests: &[Request]) -> bool {
+        let may_be_heads = requests.iter().any(Request::may_be_head);
         for _ in 0..ANSWERS_MAX {
-            let seen = wire.answer(is_head).await;
+            let seen = if may_be_heads { wire.answer_to_any().await } else { wire.answer(false).await };
             let Seen::Answer(answer) = &seen else {
                 self.record(format!("step {at} and after"), seen);
                 return false;
             };
             let is_sentinel = answer.is_about(SENTINEL);
-            let (closes, is_interim) = (closes(answer), answer.status < 200);
+            let closes = answer.closes();
             self.record(format!("step {at} and after"), seen);
             if closes {
                 self.read_to_end(at, wire, true).await;
@@ -206,7 +212,6 @@ impl Run {
             if is_sentinel {
                 return true;
             }
-            is_head &= is_interim;
         }
         false
     }
@@ -227,12 +232,12 @@ impl Run {
         false
     }
 
-    /// Waits until as many readers are counted or all of `wires` have an answer.
+    /// Waits until all long-polls on `wires` are counted as readers, or have an answer.
     async fn until_waiting(&mut self, wires: &mut [(usize, Wire)]) {
         let begun = Instant::now();
         while begun.elapsed() < self.deadline {
             let waiting = self.readers().await;
-            let answered = wires.iter_mut().filter_map(|(_, wire)| wire.has_news().then_some(())).count();
+            let answered = wires.iter_mut().filter_map(|(_, wire)| wire.has_answer().then_some(())).count();
             if waiting + answered >= wires.len() {
                 return;
             }
@@ -257,39 +262,39 @@ impl Run {
             self.send_cut(&mut wire, &bytes, &cuts).await;
             wires.push((*connection, wire));
         }
-        self.until_waiting(&mut wires).await;
-        if let Some((_, first)) = wires.first_mut() {
-            let bytes: Vec<u8> = beyond.iter().flat_map(|request| self.fill(&request.bytes())).collect();
-            self.send_cut(first, &bytes, &[]).await;
-        }
         let is_live =
             readers.first().is_some_and(|(_, request)| super::wire::find(&request.line, b"live=long").is_none());
-        let mut lives = Vec::new();
-        for (connection, mut wire) in wires {
-            let mut live = None;
-            if is_live {
-                live = self.begin_live(at, &mut wire).await;
-                if live.is_none() {
-                    continue;
-                }
-            }
-            lives.push((connection, wire, live));
+        if !is_live {
+            self.until_waiting(&mut wires).await;
         }
+        let mut waits = Vec::new();
+        for (connection, mut wire) in wires {
+            let wait = if is_live { self.begin_live(at, &mut wire).await } else { Wait::LongPoll };
+            waits.push((connection, wire, wait));
+        }
+        if let Some((_, first, _)) = waits.first_mut() {
+            let bytes: Vec<u8> = beyond.iter().flat_map(|request| self.fill(&request.bytes())).collect();
+            first.send(&bytes).await;
+        }
+        let mut positions = 1;
         for (round, act) in acts.iter().enumerate() {
             let answer = self.aside(&act.bytes(), 1).await.remove(0);
+            // Of what was refused nobody is told.
+            positions += usize::from(answer.status < 300);
             self.record(format!("step {at}, what another connection did"), Seen::Answer(answer));
-            for (_, wire, live) in &mut lives {
-                if let Some(live) = live
+            for (_, wire, wait) in &mut waits {
+                if let Wait::Live(live) = wait
                     && round + 1 < acts.len()
                 {
-                    live.read_until(wire, round + 2).await;
+                    live.read_until(wire, positions).await;
                 }
             }
         }
-        for (place, (connection, mut wire, live)) in lives.into_iter().enumerate() {
-            let goes_on = match live {
-                None => self.one_answer(at, &mut wire, false).await,
-                Some(live) => self.end_live(at, &mut wire, live).await,
+        for (place, (connection, mut wire, wait)) in waits.into_iter().enumerate() {
+            let goes_on = match wait {
+                Wait::LongPoll => self.one_answer(at, &mut wire, false).await,
+                Wait::Live(live) => self.end_live(at, &mut wire, live).await,
+                Wait::Over { goes_on } => goes_on,
             };
             let beyond = if place == 0 { beyond } else { &[] };
             if goes_on && self.answers(at, &mut wire, beyond).await {
@@ -298,34 +303,32 @@ impl Run {
         }
     }
 
-    /// Reads the head and the first part of a live answer; `None` if it is none.
-    async fn begin_live(&mut self, at: usize, wire: &mut Wire) -> Option<Live> {
-        match wire.head(false).await {
-            Ok((answer, Framing::Chunks)) => {
-                let mut live = Live { answer, body: Vec::new(), is_whole: false, ended: None };
-                live.read_until(wire, 1).await;
-                Some(live)
-            }
-            Ok((answer, framing)) => {
-                let body = wire.body(framing).await;
-                self.record(
-                    format!("step {at}"),
-                    body.map_or_else(|it| it, |body| Seen::Answer(Answer { body, ..answer })),
-                );
-                None
-            }
-            Err(ended) => {
-                self.record(format!("step {at}"), ended);
-                None
+    /// Reads the head and the first part of a live answer, or all of another one.
+    async fn begin_live(&mut self, at: usize, wire: &mut Wire) -> Wait {
+        loop {
+            let seen = match wire.head(false).await {
+                Ok((answer, Framing::Chunks)) => {
+                    let mut live = Box::new(Live { answer, body: Vec::new(), is_whole: false, ended: None });
+                    live.read_until(wire, 1).await;
+                    return Wait::Live(live);
+                }
+                Ok((answer, framing)) => match wire.body(framing).await {
+                    Ok(body) => Seen::Answer(Answer { body, ..answer }),
+                    Err(ended) => ended,
+                },
+                Err(ended) => ended,
+            };
+            if let Some(goes_on) = self.final_answer(at, wire, seen).await {
+                return Wait::Over { goes_on };
             }
         }
     }
 
     /// Reads a live answer to its end; whether the connection goes on.
-    async fn end_live(&mut self, at: usize, wire: &mut Wire, mut live: Live) -> bool {
+    async fn end_live(&mut self, at: usize, wire: &mut Wire, mut live: Box<Live>) -> bool {
         live.read_until(wire, usize::MAX).await;
-        let Live { answer, body, ended, .. } = live;
-        let goes_on = ended.is_none() && !closes(&answer);
+        let Live { answer, body, ended, .. } = *live;
+        let goes_on = ended.is_none() && !answer.closes();
         let body = super::wire::Body::Whole(body);
         self.record(format!("step {at}"), Seen::Answer(Answer { body, ..answer }));
         if let Some(ended) = ended {
@@ -339,7 +342,7 @@ impl Run {
         wire.send(&self.fill(&request.bytes())).await;
         let seen = wire.answer(false).await;
         let (is_open, goes_on) = match &seen {
-            Seen::Answer(answer) => (answer.status == 101, !closes(answer)),
+            Seen::Answer(answer) => (answer.status == 101, !answer.closes()),
             _ => (false, false),
         };
         self.record(format!("step {at}"), seen);
@@ -354,7 +357,11 @@ impl Run {
             let mut came = Vec::new();
             while came.len() < frame.answers.unwrap_or(ANSWERS_MAX) {
                 came.push(wire.frame().await);
-                if !matches!(came.last(), Some(Seen::Frame(..))) {
+                // An append that is refused is not told of, only answered.
+                let is_refusal = |payload: &[u8]| super::wire::find(payload, b"\"problem\":").is_some();
+                let goes_on = matches!(came.last(), Some(Seen::Frame(_, payload))
+                    if frame.answers.is_none() || !is_refusal(payload));
+                if !goes_on {
                     break;
                 }
             }
@@ -378,7 +385,7 @@ impl Run {
         for connection in 0..CONNECTIONS {
             if let Some(mut wire) = self.connections[connection].take() {
                 wire.send(&sentinel()).await;
-                self.until_sentinel(0, &mut wire, false).await;
+                self.until_sentinel(0, &mut wire, &[]).await;
             }
         }
         let begun = Instant::now();
@@ -392,6 +399,18 @@ impl Run {
         let delete = |target: &String| format!("DELETE {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         self.aside(reads.iter().map(delete).collect::<String>().as_bytes(), reads.len()).await;
     }
+}
+
+/// A read that waits.
+enum Wait {
+    /// A long-poll: its answer comes once.
+    LongPoll,
+    Live(Box<Live>),
+    /// It was answered otherwise.
+    Over {
+        /// Whether its connection goes on.
+        goes_on: bool,
+    },
 }
 
 /// A live answer under way.
@@ -426,13 +445,6 @@ fn sentinel() -> Vec<u8> {
 
 fn list() -> String {
     format!("GET /v1/streams?prefix={NUMBER}/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-}
-
-/// Whether the connection ends after this answer: it says so, or it is the HTTP library's own refusal.
-fn closes(answer: &Answer) -> bool {
-    let says_close = |value: &str| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("close"));
-    let is_close = |(name, value): &(String, String)| name == "connection" && says_close(value);
-    answer.is_librarys_refusal() || answer.fields.iter().any(is_close)
 }
 
 fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! What a sequence does: requests as bytes, the connections they are sent on, and how they are printed.
 
+use super::wire::find;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
@@ -145,6 +146,16 @@ impl Request {
 
     pub(crate) fn is_head(&self) -> bool {
         self.line.starts_with(b"HEAD ")
+    }
+
+    /// Whether a HEAD is among what a server may take this for.
+    pub(crate) fn may_be_head(&self) -> bool {
+        find(&self.line, b"HEAD ").is_some()
+    }
+
+    /// Whether it is a read that may wait for data.
+    pub(crate) fn may_wait(&self) -> bool {
+        find(&self.line, b"long-poll").is_some()
     }
 
     /// Whether the request line begins with `method`.

@@ -8,6 +8,9 @@ use tokio::sync::oneshot;
 /// Longer than any run.
 const NEVER: Duration = Duration::from_secs(3_600);
 
+/// The longest body, in bytes.
+pub(crate) const BODY_MAX: usize = 2_000;
+
 /// A running server; told to stop when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -29,7 +32,7 @@ impl Server {
             heartbeat: NEVER,
             recycle: NEVER,
             sweep: NEVER,
-            body_max: 2_000,
+            body_max: BODY_MAX as u64,
             ..Config::default()
         };
         change(&mut config);

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `DIFFERENTIAL_SEQUENCES` | number of sequences | 2,000 |
 //! | `DIFFERENTIAL_SEED` | the random seed; printed | 31 |
-//! | `DIFFERENTIAL_ALL` | when set: also the classes that are still open | unset |
+//! | `DIFFERENTIAL_ONLY` | the number of a sequence that differed: only this one | all |
 //! | `DIFFERENTIAL_CLASSES` | names of classes, with commas between: only these, beside plain requests | all |
 
 use super::mutate::{MUTATIONS, Mutation};
@@ -14,19 +14,6 @@ use std::time::Duration;
 /// The longest that anything is waited for; nothing is expected to come near it.
 const DEADLINE: Duration = Duration::from_secs(8);
 
-/// Classes of which a few sequences in a thousand are still found at fault, from both servers alike: what is sent behind a
-/// read that waits and was refused, and a HEAD behind a chunked body or an empty line, get no answer within the deadline. Of
-/// requests sent ahead of a half-close one may get no answer from the server whose connections stay.
-const OPEN: [Class; 7] = [
-    Class::BodyOnRead,
-    Class::FollowBeyond,
-    Class::FollowDeleted,
-    Class::HalfClose,
-    Class::PipelinedHead,
-    Class::TrailingBytes,
-    Class::TransferEncoding,
-];
-
 /// Unless another one is asked for, the same sequences judge every change.
 const SEED: u64 = 31;
 
@@ -35,7 +22,8 @@ const SEED: u64 = 31;
 pub(crate) struct Settings {
     pub(crate) sequences: u64,
     pub(crate) seed: u64,
-    pub(crate) all: bool,
+    /// The only sequence that is done.
+    pub(crate) only: Option<u64>,
     pub(crate) classes: Option<Vec<String>>,
     /// The longest that the next bytes of an answer are waited for.
     pub(crate) deadline: Duration,
@@ -51,7 +39,7 @@ impl Settings {
         Self {
             sequences: number("DIFFERENTIAL_SEQUENCES", 2_000),
             seed: number("DIFFERENTIAL_SEED", SEED),
-            all: std::env::var_os("DIFFERENTIAL_ALL").is_some(),
+            only: std::env::var_os("DIFFERENTIAL_ONLY").map(|_| number("DIFFERENTIAL_ONLY", 0)),
             classes: classes.map(|names| names.split(',').map(|name| name.trim().to_owned()).collect()),
             deadline: DEADLINE,
         }
@@ -59,20 +47,22 @@ impl Settings {
 
     /// Plain requests only.
     pub(crate) fn plain(sequences: u64, seed: u64) -> Self {
-        Self { sequences, seed, all: false, classes: Some(Vec::new()), deadline: DEADLINE }
+        Self { sequences, seed, only: None, classes: Some(Vec::new()), deadline: DEADLINE }
+    }
+
+    /// The numbers of the sequences that are done.
+    pub(crate) fn numbers(&self) -> std::ops::Range<u64> {
+        self.only.map_or(0..self.sequences, |number| number..number + 1)
     }
 
     /// Whether some classes were asked for, and others not.
     pub(crate) fn is_narrowed(&self) -> bool {
-        self.classes.is_some()
+        self.classes.is_some() || self.only.is_some()
     }
 
     /// Whether sequences may contain this class.
     pub(crate) fn may(&self, class: Class) -> bool {
-        match &self.classes {
-            Some(names) => names.contains(&format!("{class:?}")),
-            None => self.all || !OPEN.contains(&class),
-        }
+        self.classes.as_ref().is_none_or(|names| names.contains(&format!("{class:?}")))
     }
 
     /// The mutations that may be applied to a read that waits.

@@ -94,10 +94,12 @@ impl Wire {
         let _gone_already = self.stream.shutdown().await;
     }
 
-    /// Whether something has come, without waiting.
-    pub(crate) fn has_news(&mut self) -> bool {
-        !self.unread.is_empty()
-            || !matches!(self.stream.try_read_buf(&mut self.unread), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    /// Whether a final answer has begun to come, or the connection's end, without waiting.
+    pub(crate) fn has_answer(&mut self) -> bool {
+        const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let read = self.stream.try_read_buf(&mut self.unread);
+        let has_ended = !matches!(read, Ok(1..)) && !is_not_ready(&read);
+        has_ended || !CONTINUE.starts_with(self.unread.strip_prefix(CONTINUE).unwrap_or(&self.unread))
     }
 
     /// The next answer.
@@ -109,6 +111,23 @@ impl Wire {
             Err(ended) => return ended,
         };
         match self.body(framing).await {
+            Ok(body) => Seen::Answer(Answer { body, ..answer }),
+            Err(ended) => ended,
+        }
+    }
+
+    /// The next answer, of which nobody knows whether it is a HEAD's: it is one's if its body does not come. Another request
+    /// follows, or the connection's end.
+    pub(crate) async fn answer_to_any(&mut self) -> Seen {
+        let (answer, framing) = match self.head(false).await {
+            Ok(head) => head,
+            Err(ended) => return ended,
+        };
+        // Only what ends with the connection may have a body that no field announces.
+        let framing = if framing == Framing::Close && !answer.closes() { Framing::None } else { framing };
+        match self.body(framing).await {
+            Ok(Body::Broken(bytes)) if bytes.is_empty() => Seen::Answer(answer),
+            Ok(Body::Missing) => Seen::Answer(answer),
             Ok(body) => Seen::Answer(Answer { body, ..answer }),
             Err(ended) => ended,
         }
@@ -239,6 +258,10 @@ impl Wire {
             Err(_) => Err(Seen::Silence),
         }
     }
+}
+
+fn is_not_ready(read: &std::io::Result<usize>) -> bool {
+    matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// Whether an answer begins here, as far as can be seen. No body in these tests begins like one.
