@@ -2,13 +2,13 @@
 
 use super::io::Malformed;
 use super::requests;
-use super::slot::{Left, Seat};
+use super::slot::{Left, Seat, Slot};
 use crate::api::gate::{Connection, Gate};
-use crate::api::{Answer, App, Content, Live, Wait};
+use crate::api::{Answer, App, Content, Wait};
 use crate::live::encoding::Encoding;
 use crate::live::{Finished, Groups, Inlet, Outlet, Reader, Seat as GroupSeat, Unseated, write_socket};
 use bytes::{Buf, Bytes};
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{FutureExt as _, LocalBoxFuture, ready};
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -63,51 +63,68 @@ pub(super) struct Between {
     pub(super) unread: Vec<u8>,
 }
 
-/// Goes on with a connection that left its dispatcher; returns it when a dispatcher has to answer what it sends next.
-pub(super) fn go_on(
-    shared: &Rc<Shared>,
-    left: Left,
-    counted: &Rc<Connection>,
-) -> LocalBoxFuture<'static, Option<Box<Connected>>> {
-    let (shared, counted) = (Rc::clone(shared), Rc::clone(counted));
-    let Left { stream, seat, beyond } = left;
-    let socket = Rc::new(stream);
-    match seat {
-        Seat::Requests => requests::serve(shared, Between { socket, unread: beyond.to_vec() }, counted, None),
-        Seat::Wait(waiting) => {
-            requests::serve(shared, Between { socket, unread: beyond.to_vec() }, counted, Some(waiting))
-        }
-        Seat::Live { live, encoding, keep_alive } => {
-            let reading = read(&shared, *live, encoding, socket, &beyond);
-            Box::pin(async move {
-                let between = reading.await.filter(|_| keep_alive && !shared.app.is_stopping())?;
-                requests::serve(shared, between, counted, None).await
-            })
-        }
-    }
+/// What goes on with a connection that left its dispatcher. Held for as long as it lasts, so it is small.
+pub(super) enum Next {
+    /// A reader, to the end of its answer.
+    Reading(LocalBoxFuture<'static, Option<Finished>>, AfterReading),
+    /// Its requests, until a dispatcher has to answer one.
+    Requests(LocalBoxFuture<'static, Option<Box<Connected>>>),
 }
 
-/// Serves a reader to the end of its answer; the connection, when it may serve another request.
-fn read(
-    shared: &Rc<Shared>,
-    live: Live,
-    encoding: Encoding,
-    socket: Rc<TcpStream>,
-    beyond: &[u8],
-) -> LocalBoxFuture<'static, Option<Between>> {
-    let is_websocket = encoding == Encoding::Websocket;
-    let groups = Rc::clone(&shared.groups);
-    let running = Reader::run(Rc::clone(&groups), live, encoding, Outlet::Socket(socket), Inlet::Socket, beyond);
-    Box::pin(async move {
-        let Finished { outlet, beyond } = running.await?;
-        let Outlet::Socket(socket) = outlet else { return None };
-        if is_websocket {
-            // Its client still answers, which would take the end away from it if nobody read that any more.
-            let _gone_either_way = timeout(LINGER, Box::pin(say_goodbye(groups, socket))).await;
-            return None;
+/// What becomes of a reader's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterReading {
+    /// It may serve another request.
+    Requests,
+    /// It ends.
+    End,
+    /// It ends once its client has heard so: that still answers, which would take the end away from it if nobody read
+    /// that any more.
+    Goodbye,
+}
+
+/// Goes on with a connection that left its dispatcher, if it did.
+pub(super) fn go_on(shared: &Rc<Shared>, slot: Rc<Slot>, counted: &Rc<Connection>) -> Option<Next> {
+    let Left { stream, seat, beyond } = slot.take()?;
+    drop(slot);
+    let socket = Rc::new(stream);
+    let requests = |socket, waiting| {
+        let between = Between { socket, unread: beyond.to_vec() };
+        Next::Requests(requests::serve(Rc::clone(shared), between, Rc::clone(counted), waiting))
+    };
+    Some(match seat {
+        Seat::Requests => requests(socket, None),
+        Seat::Wait(waiting) => requests(socket, Some(waiting)),
+        Seat::Live { live, encoding, keep_alive } => {
+            let after = match encoding {
+                Encoding::Websocket => AfterReading::Goodbye,
+                _ if keep_alive => AfterReading::Requests,
+                _ => AfterReading::End,
+            };
+            let (groups, outlet) = (Rc::clone(&shared.groups), Outlet::Socket(socket));
+            Next::Reading(Reader::run(groups, *live, encoding, outlet, Inlet::Socket, &beyond), after)
         }
-        Some(Between { socket, unread: beyond })
     })
+}
+
+/// Goes on with a connection whose reader has its whole answer.
+pub(super) fn go_on_after(
+    shared: &Rc<Shared>,
+    finished: Finished,
+    after: AfterReading,
+    counted: &Rc<Connection>,
+) -> LocalBoxFuture<'static, Option<Box<Connected>>> {
+    let Finished { outlet: Outlet::Socket(socket), beyond } = finished else { return Box::pin(ready(None)) };
+    match after {
+        AfterReading::Requests if !shared.app.is_stopping() => {
+            requests::serve(Rc::clone(shared), Between { socket, unread: beyond }, Rc::clone(counted), None)
+        }
+        AfterReading::Requests | AfterReading::End => Box::pin(ready(None)),
+        AfterReading::Goodbye => {
+            let goodbye = timeout(LINGER, say_goodbye(Rc::clone(&shared.groups), socket));
+            Box::pin(goodbye.map(|_gone_either_way| None))
+        }
+    }
 }
 
 async fn say_goodbye(groups: Rc<Groups>, socket: Rc<TcpStream>) -> io::Result<()> {
@@ -120,13 +137,13 @@ async fn say_goodbye(groups: Rc<Groups>, socket: Rc<TcpStream>) -> io::Result<()
     Ok(())
 }
 
-/// Answers a long-poll once it has waited; returns the connection when it may serve another request.
+/// Answers a long-poll once it has waited; `None` when its connection ends.
 pub(super) async fn answer_wait(
     shared: &Rc<Shared>,
-    mut between: Between,
+    between: &mut Between,
     waiting: Waiting,
     mut stopped: Pin<&mut impl Future>,
-) -> Option<Between> {
+) -> Option<()> {
     let Waiting { mut wait, standing, keep_alive } = waiting;
     let (encoding, outlet) = if wait.is_common() && keep_alive {
         (Encoding::Page(Rc::clone(&standing)), Outlet::Socket(Rc::clone(&between.socket)))
@@ -136,20 +153,21 @@ pub(super) async fn answer_wait(
     let mut rest = Bytes::new();
     let seating = Box::pin(shared.groups.seat_wait(&mut wait, encoding, outlet));
     if let Some(seat) = seating.await {
-        match poll_fn(|context| poll_event(shared, &mut between, &seat, stopped.as_mut(), context)).await {
+        match poll_fn(|context| poll_event(shared, between, &seat, stopped.as_mut(), context)).await {
             Event::Unseated(unseated) => rest = unseated.rest,
-            Event::Answered => return Some(between),
+            Event::Answered => return Some(()),
             Event::Gone => return None,
         }
     }
     if rest.is_empty() {
         let answering = Box::pin(wait.answer());
         let answer = answering.await;
-        return send(shared, &between, answer, &standing, keep_alive).await.then_some(between);
+        let sending = Box::pin(send(shared, between, answer, &standing, keep_alive));
+        return sending.await.then_some(());
     }
     let stalled_max = shared.app.config.write_silence_max;
     let writing = Box::pin(write_socket(&between.socket, rest, stalled_max));
-    writing.await.ok().map(|()| between)
+    writing.await.ok()
 }
 
 /// What happens to a long-poll in its seat.

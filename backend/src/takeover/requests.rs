@@ -43,7 +43,7 @@ pub(super) fn serve(
         let mut timer = Box::pin(sleep(keep_alive));
         let mut idle_since = Instant::now();
         if let Some(waiting) = waiting {
-            between = answer_wait(&shared, between, waiting, stopped.as_mut()).await?;
+            answer_wait(&shared, &mut between, waiting, stopped.as_mut()).await?;
         }
         loop {
             while !between.unread.is_empty() {
@@ -51,7 +51,7 @@ pub(super) fn serve(
                 match answering.await {
                     Outcome::Answered => {}
                     Outcome::Waits(waiting) => {
-                        between = answer_wait(&shared, between, waiting, stopped.as_mut()).await?;
+                        answer_wait(&shared, &mut between, waiting, stopped.as_mut()).await?;
                     }
                     Outcome::Other => {
                         let stream = Rc::into_inner(between.socket)?;

@@ -1,10 +1,11 @@
 //! What serves the connections of a listener: actix's dispatcher, and what goes on with those that leave it.
 
-use super::connection::{self, Connected, Shared};
+use super::connection::{self, Connected, Next, Shared};
 use super::io::Io;
 use super::slot::{Patience, Slot};
 use crate::api::App;
 use crate::api::gate::{Connection, Gate};
+use crate::config::Config;
 use crate::live::Groups;
 use actix_service::{Service, ServiceFactory};
 use bytes::Bytes;
@@ -93,27 +94,35 @@ where
         let (http, shared, counted) = (Rc::clone(&self.http), Rc::clone(&self.shared), Rc::new(counted));
         // Small pieces are the rule here, and each must leave at once. A connection that refuses this has ended already.
         let _refused = stream.set_nodelay(true);
-        let config = &shared.app.config;
-        let patience = Patience {
-            idle: config.keep_alive,
-            head: config.head_silence_max,
-            stalled: config.write_silence_max,
-            linger: connection::LINGER,
-        };
         let mut connected = Some(Box::new(Connected { stream, before: Bytes::new() }));
         // What is held here is held for every connection, whatever it does.
         Box::pin(async move {
             while let Some(serving) = connected.take() {
-                let slot = Rc::new(Slot::new(shared.app.config.hand_off, patience));
+                let slot = slot(&shared.app.config);
                 dispatch(&*http, serving, &slot, &counted, &shared).await;
-                if let Some(left) = slot.take() {
-                    drop(slot);
-                    connected = connection::go_on(&shared, left, &counted).await;
-                }
+                let serving = match connection::go_on(&shared, slot, &counted) {
+                    None => break,
+                    Some(Next::Requests(serving)) => serving,
+                    Some(Next::Reading(reading, after)) => match reading.await {
+                        Some(finished) => connection::go_on_after(&shared, finished, after, &counted),
+                        None => break,
+                    },
+                };
+                connected = serving.await;
             }
             Ok(())
         })
     }
+}
+
+fn slot(config: &Config) -> Rc<Slot> {
+    let patience = Patience {
+        idle: config.keep_alive,
+        head: config.head_silence_max,
+        stalled: config.write_silence_max,
+        linger: connection::LINGER,
+    };
+    Rc::new(Slot::new(config.hand_off, patience))
 }
 
 /// Serves requests until the connection leaves the dispatcher, or ends. On the heap, and only as long as it lasts.
