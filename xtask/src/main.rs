@@ -22,10 +22,10 @@ compile_error!("cargo xtask needs Unix (Linux, macOS, or WSL on Windows): it end
 mod bench;
 mod build;
 mod child;
-mod crash;
 mod dev;
 mod fault;
 mod install;
+mod long;
 mod place;
 mod serve;
 mod server;
@@ -49,6 +49,7 @@ Tailwater's own commands
   cargo xtask test --list           the steps, one line each
   cargo xtask crash [OPTIONS]       kill the server again and again and look for what it lost; --rounds N, --for TIME (1h),
                                     --seed S
+  cargo xtask fuzz [OPTIONS]        random requests to two servers that must answer alike; --sequences N, --seed S
   cargo xtask bench WHAT [OPTIONS]  what the server costs, beside LIMIT and its peers: fan-out, flood, pipe, poll, idle, catch-up, many,
                                     loss, or all of them; --help
   cargo xtask bench instructions    what the server executes for what it does often, counted by Valgrind
@@ -77,14 +78,15 @@ fn main() -> ExitCode {
         "serve" => serve::run(&texts),
         "dev" => dev::run(&texts),
         "test" => test::run(&texts),
-        "crash" => crash::run(&texts),
+        "crash" => long::CRASH.run(&texts),
+        "fuzz" => long::FUZZ.run(&texts),
         "bench" => bench::run(&texts),
         "" | "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(())
         }
         other => Err(Fault::Usage(format!(
-            "there is no command `{other}`; expected setup, serve, dev, test, crash or bench"
+            "there is no command `{other}`; expected setup, serve, dev, test, crash, fuzz or bench"
         ))),
     };
     match done {

@@ -221,7 +221,7 @@ fn native(bench: &Bench<'_>) -> Result<(), Fault> {
 }
 
 fn crash(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.log.run(&mut bench.cargo(&crate::crash::ARGUMENTS))
+    bench.log.run(&mut bench.cargo(crate::long::CRASH.arguments))
 }
 
 fn smoke(bench: &Bench<'_>) -> Result<(), Fault> {

@@ -6,6 +6,8 @@
 //! | `DIFFERENTIAL_SEED` | the random seed; printed | 31 |
 //! | `DIFFERENTIAL_ONLY` | the number of a sequence that differed: only this one | all |
 //! | `DIFFERENTIAL_CLASSES` | names of classes, with commas between: only these, beside plain requests | all |
+//!
+//! `cargo xtask fuzz --sequences N --seed S` sets the first two.
 
 use super::mutate::{MUTATIONS, Mutation};
 use super::script::Class;
