@@ -70,9 +70,9 @@ pub struct Head<'a, H> {
     pub connection: Option<&'a Connection>,
 }
 
-/// What the gate saw in a request's head.
+/// What the gate says of a request, by its head.
 #[derive(Debug)]
-pub struct Seen<'a> {
+pub struct Admission<'a> {
     /// The host that is asked, with its port; empty when none is.
     pub host: &'a str,
     /// The origin that asks, if it may read the answer.
@@ -140,11 +140,11 @@ impl Gate {
     }
 
     /// Looks at a request's head.
-    pub fn look<'a, H: Headers>(&self, head: &Head<'a, H>) -> Seen<'a> {
+    pub fn look<'a, H: Headers>(&self, head: &Head<'a, H>) -> Admission<'a> {
         let (host, origin) = (head.host(), head.origin());
         let own = *host.as_ref().unwrap_or(&"");
         let allowed = origin.as_ref().ok().copied().flatten().filter(|origin| self.allows(origin, own));
-        Seen { host: own, allowed, checked: self.check(head, host, origin, allowed.is_some()) }
+        Admission { host: own, allowed, checked: self.check(head, host, origin, allowed.is_some()) }
     }
 
     fn check<H: Headers>(

@@ -64,7 +64,7 @@ pub(super) struct Between {
 }
 
 /// What goes on with a connection that left its dispatcher. Held for as long as it lasts, so it is small.
-pub(super) enum Next {
+pub(super) enum Continuation {
     /// A reader, to the end of its answer.
     Reading(LocalBoxFuture<'static, Option<Finished>>, AfterReading),
     /// Its requests, until a dispatcher has to answer one.
@@ -84,13 +84,13 @@ pub(super) enum AfterReading {
 }
 
 /// Goes on with a connection that left its dispatcher, if it did.
-pub(super) fn go_on(shared: &Rc<Shared>, slot: Rc<Slot>, counted: &Rc<Connection>) -> Option<Next> {
+pub(super) fn go_on(shared: &Rc<Shared>, slot: Rc<Slot>, counted: &Rc<Connection>) -> Option<Continuation> {
     let Left { stream, seat, beyond } = slot.take()?;
     drop(slot);
     let socket = Rc::new(stream);
     let requests = |socket, waiting| {
         let between = Between { socket, unread: beyond.to_vec() };
-        Next::Requests(requests::serve(Rc::clone(shared), between, Rc::clone(counted), waiting))
+        Continuation::Requests(requests::serve(Rc::clone(shared), between, Rc::clone(counted), waiting))
     };
     Some(match seat {
         Seat::Requests => requests(socket, None),
@@ -102,7 +102,7 @@ pub(super) fn go_on(shared: &Rc<Shared>, slot: Rc<Slot>, counted: &Rc<Connection
                 _ => AfterReading::End,
             };
             let (groups, outlet) = (Rc::clone(&shared.groups), Outlet::Socket(socket));
-            Next::Reading(Reader::run(groups, *live, encoding, outlet, Inlet::Socket, &beyond), after)
+            Continuation::Reading(Reader::run(groups, *live, encoding, outlet, Inlet::Socket, &beyond), after)
         }
     })
 }

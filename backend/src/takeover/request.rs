@@ -10,7 +10,7 @@ use httparse::Header;
 const HEADERS_MAX: usize = 32;
 const FIELDS_MAX: usize = 96;
 
-/// Fields that a request may have to be answered outside of actix, the most frequent first; any other leads back there.
+/// PlainFields that a request may have to be answered outside of actix, the most frequent first; any other leads back there.
 const ALLOWED: [&str; 27] = [
     "host",
     "user-agent",
@@ -48,7 +48,7 @@ pub(super) struct Request<'a> {
     /// The stream's name as the path spells it.
     pub(super) path: &'a str,
     pub(super) query: &'a str,
-    pub(super) headers: Fields<'a>,
+    pub(super) headers: PlainFields<'a>,
     pub(super) body: &'a [u8],
     /// Bytes of the request, body included.
     pub(super) length: usize,
@@ -56,7 +56,7 @@ pub(super) struct Request<'a> {
 
 /// The header fields of a plain request.
 #[derive(Debug)]
-pub(super) struct Fields<'a> {
+pub(super) struct PlainFields<'a> {
     /// Names as [`ALLOWED`] spells them.
     fields: Vec<(&'static str, &'a [u8])>,
     /// Which lengths names have, a bit for each: most fields that are looked for are not there.
@@ -64,7 +64,7 @@ pub(super) struct Fields<'a> {
     body_bytes: usize,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> PlainFields<'a> {
     /// `None` when a field is not known, not well formed, or stands where it may not.
     fn of(method: &Method, parsed: &[Header<'a>]) -> Option<Self> {
         let mut fields = Vec::with_capacity(parsed.len());
@@ -95,7 +95,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl Headers for Fields<'_> {
+impl Headers for PlainFields<'_> {
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let fields = if self.lengths & length_bit(name) == 0 { &[] } else { &*self.fields };
         fields.iter().filter(move |field| field.0 == name).map(|field| field.1)
@@ -114,14 +114,14 @@ impl<'a> Request<'a> {
         let httparse::Status::Complete(head_bytes) = parsed.parse(bytes).ok()? else { return None };
         let (path, query) = plain_target(&parsed)?;
         let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
-        let headers = Fields::of(&method, parsed.headers).filter(|_| line_ends_are_whole(&bytes[..head_bytes]))?;
+        let headers = PlainFields::of(&method, parsed.headers).filter(|_| line_ends_are_whole(&bytes[..head_bytes]))?;
         let length = head_bytes.checked_add(headers.body_bytes)?;
         let body = bytes.get(head_bytes..length)?;
         Some(Self { method, path, query, headers, body, length })
     }
 
     /// The request as the gate looks at it.
-    pub(super) fn head<'h>(&'h self, connection: &'h Connection) -> Head<'h, Fields<'a>> {
+    pub(super) fn head<'h>(&'h self, connection: &'h Connection) -> Head<'h, PlainFields<'a>> {
         Head {
             method: &self.method,
             target_bytes: STREAM_PREFIX.len() + self.path.len() + self.query.len(),
@@ -242,7 +242,7 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
         length => Framing::Length((head_bytes as u64).saturating_add(length.unwrap_or(0))),
     };
     let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
-    let is_plain = plain_target(&parsed).is_some() && Fields::of(&method, parsed.headers).is_some();
+    let is_plain = plain_target(&parsed).is_some() && PlainFields::of(&method, parsed.headers).is_some();
     (Framed::Whole { framing, is_plain }, if is_upgraded { Vec::new() } else { upgrades })
 }
 

@@ -2,7 +2,7 @@
 
 use super::connection::{Between, Connected, Shared, Waiting, answer_wait, send};
 use super::request::Request;
-use crate::api::gate::{self, Connection, Seen};
+use crate::api::gate::{self, Admission, Connection};
 use crate::api::{self, Call, Reply, Whole};
 use crate::log::StreamName;
 use bytes::Bytes;
@@ -107,7 +107,7 @@ async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection
     };
     let request = Request::parse(&unread).filter(is_ours);
     let seen = request.as_ref().map(|request| shared.gate.look(&request.head(counted)));
-    let (Some(request), Some(Seen { host, allowed, checked: Ok(()) })) = (&request, seen) else {
+    let (Some(request), Some(Admission { host, allowed, checked: Ok(()) })) = (&request, seen) else {
         drop(request);
         between.unread = unread;
         return Outcome::Other;

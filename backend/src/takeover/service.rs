@@ -1,6 +1,6 @@
 //! What serves the connections of a listener: actix's dispatcher, and what goes on with those that leave it.
 
-use super::connection::{self, Connected, Next, Shared};
+use super::connection::{self, Connected, Continuation, Shared};
 use super::io::Io;
 use super::slot::{Patience, Slot};
 use crate::api::App;
@@ -102,8 +102,8 @@ where
                 dispatch(&*http, serving, &slot, &counted, &shared).await;
                 let serving = match connection::go_on(&shared, slot, &counted) {
                     None => break,
-                    Some(Next::Requests(serving)) => serving,
-                    Some(Next::Reading(reading, after)) => match reading.await {
+                    Some(Continuation::Requests(serving)) => serving,
+                    Some(Continuation::Reading(reading, after)) => match reading.await {
                         Some(finished) => connection::go_on_after(&shared, finished, after, &counted),
                         None => break,
                     },

@@ -1,6 +1,6 @@
 //! Requests that two readers of the same bytes could cut differently: refused, and never run twice or in pieces.
 
-use super::subject::{Subject, get, post};
+use super::subject::{Subject, WITHOUT_BODIES, get, post};
 use super::wire::{UPGRADE, Wire};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
@@ -93,19 +93,7 @@ async fn the_body_of_a_read_is_never_run_as_a_request() {
 #[tokio::test]
 async fn the_body_of_any_other_request_is_never_run_as_one() {
     let subject = subject("body-of-other").await;
-    let lines = [
-        "HEAD /v1/stream/it",
-        "DELETE /v1/stream/none",
-        "OPTIONS /v1/stream/it",
-        "PATCH /v1/stream/it",
-        "POST /v1/stream/none",
-        "POST /v1/nothing",
-        "GET /v1/streams",
-        "GET /v1/streams/it",
-        "GET /v1/export/it",
-        "GET /",
-        "PUT /v1/stream/a//b",
-    ];
+    let lines = [&WITHOUT_BODIES[..], &["GET /v1/streams/it", "GET /", "PUT /v1/stream/a//b"]].concat();
     let ran = bodies_that_ran(&subject, &lines).await;
     assert!(ran.is_empty(), "their bodies ran as requests:\n{}", ran.join("\n"));
 }

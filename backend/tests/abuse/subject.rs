@@ -5,6 +5,18 @@ use super::wire::{Answer, Wire, until};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// Requests beside plain reads that are answered without a look at their body.
+pub(crate) const WITHOUT_BODIES: [&str; 8] = [
+    "HEAD /v1/stream/it",
+    "DELETE /v1/stream/none",
+    "OPTIONS /v1/stream/it",
+    "PATCH /v1/stream/it",
+    "POST /v1/stream/none",
+    "POST /v1/nothing",
+    "GET /v1/streams",
+    "GET /v1/export/it",
+];
+
 /// A running server with small limits, on a free port; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Subject {

@@ -9,8 +9,6 @@ pub use websocket::{Close, CloseCode, close, pong, text_frame};
 use crate::api::{Cursors, Page};
 use crate::log::{Batch, Log, Start};
 use bytes::Bytes;
-use std::hash::{Hash, Hasher};
-use std::mem;
 use std::ops::Range;
 use std::rc::Rc;
 use tailwater_protocol::headers::ContentKind;
@@ -20,7 +18,7 @@ use tailwater_protocol::{Control, Technique, Token, ndjson, sse};
 const HEAD_ROOM: usize = 18;
 
 /// What the members of a group are told, to the byte.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// Lines of JSON in an answer that goes on.
     Ndjson,
@@ -32,13 +30,6 @@ pub enum Encoding {
     Page(Rc<[u8]>),
     /// Nothing: the member is woken and answers by itself.
     Notice,
-}
-
-/// Only the kind: the fields of pages are nearly always the same, and long.
-impl Hash for Encoding {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        mem::discriminant(self).hash(state);
-    }
 }
 
 /// How the encodings of answers that go on differ.
