@@ -80,7 +80,7 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_PAGE_MAX", default_value = "1MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub page_max: u64,
 
-    /// Largest request head (request line and headers); beyond it 431
+    /// Largest request head (request line and headers), 120KiB at most; beyond it 431
     #[arg(long, env = "TAILWATER_HEAD_MAX", default_value = "16KiB", value_parser = bytes_value, value_name = "BYTES")]
     pub head_max: u64,
 

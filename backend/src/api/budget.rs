@@ -6,6 +6,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+/// What one connection may hold without a charge in each direction, in bytes: the system holds as much for it anyway.
+pub const FREE_BYTES: usize = 16 << 10;
+
 /// Bytes that clients may make the server hold, all together.
 #[derive(Debug)]
 pub struct Budget {
@@ -59,10 +62,18 @@ impl Budget {
                 freed.await;
             }
         };
-        match timeout(patience, taken).await {
-            Ok(()) => Ok(charge),
-            Err(_) => Err(Exhausted { limit: self.limit }),
-        }
+        timeout(patience, taken).await.map_err(|_| self.exhausted())?;
+        Ok(charge)
+    }
+
+    /// What is said when it is used up.
+    pub fn exhausted(&self) -> Exhausted {
+        Exhausted { limit: self.limit }
+    }
+
+    /// Whether [`Budget::acquire`] would give `bytes` at once.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.left.load(Ordering::Relaxed) >= bytes.saturating_add(self.limit / 4)
     }
 
     /// Bytes that are held now.
@@ -80,11 +91,22 @@ impl Charge {
         self.take(bytes, 0)
     }
 
+    /// Takes as many more as make `bytes` in all, if half of the budget stays free: for what others can do without.
+    ///
+    /// # Errors
+    /// [`Exhausted`]; then nothing was taken.
+    pub fn grow_to(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        self.take(bytes.saturating_sub(self.bytes), self.budget.limit / 2)
+    }
+
     /// Takes `bytes` more if `reserve` stay free.
     fn take(&mut self, bytes: usize, reserve: usize) -> Result<(), Exhausted> {
+        if bytes == 0 {
+            return Ok(());
+        }
         let less = |left: usize| left.checked_sub(bytes).filter(|left| *left >= reserve);
         let taken = self.budget.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        taken.map_err(|_| Exhausted { limit: self.budget.limit })?;
+        taken.map_err(|_| self.budget.exhausted())?;
         self.bytes += bytes;
         Ok(())
     }
@@ -102,6 +124,20 @@ impl Drop for Charge {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_can_do_without_leaves_half_of_it_free() {
+        let budget = Budget::new(100);
+        let (mut spare, mut needed) = (budget.charge(), budget.charge());
+        assert_eq!(spare.grow_to(51), Err(Exhausted { limit: 100 }));
+        for bytes in [30, 30, 10, 50] {
+            spare.grow_to(bytes).unwrap();
+        }
+        assert_eq!(budget.held(), 50);
+        assert!(budget.has_room(25) && !budget.has_room(26), "a quarter stays free");
+        needed.grow(1).unwrap();
+        assert_eq!((spare.grow_to(50), spare.grow_to(51)), (Ok(()), Err(Exhausted { limit: 100 })));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_charged_comes_back_and_wakes_those_who_wait() {

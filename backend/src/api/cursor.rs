@@ -37,9 +37,9 @@ impl Cursors {
         Self { floor: 0 }
     }
 
-    /// Whether this reader's next cursor is not everybody's.
-    pub fn are_own(self) -> bool {
-        self.floor > interval(SystemTime::now())
+    /// The cursor of this reader for an answer in which everybody's is `common`, if it is another one.
+    pub fn own(self, common: u64) -> Option<u64> {
+        (self.floor > common).then_some(self.floor)
     }
 
     /// The cursor for an answer that leaves now.
@@ -74,7 +74,7 @@ mod tests {
         let now = interval(SystemTime::now());
         for asked in [now + AHEAD_MAX + 1, 1 << 40, u64::MAX] {
             let cursors = Cursors::after(Some(asked), 7);
-            assert!(!cursors.are_own() && cursors.now() <= now + 1, "{asked}");
+            assert!(cursors.own(now).is_none() && cursors.now() <= now + 1, "{asked}");
         }
     }
 }

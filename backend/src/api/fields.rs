@@ -46,6 +46,11 @@ impl Fields {
         self.lines.extend_from_slice(&others.lines);
     }
 
+    /// Gives back the room for more fields.
+    pub fn shrink_to_fit(&mut self) {
+        self.lines.shrink_to_fit();
+    }
+
     /// The fields as they go out.
     pub fn lines(&self) -> &[u8] {
         &self.lines

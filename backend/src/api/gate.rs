@@ -201,6 +201,7 @@ pub fn standing(allowed: Option<&str>) -> Fields {
         fields.put(&ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         fields.put(&ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     }
+    fields.shrink_to_fit();
     fields
 }
 

@@ -24,7 +24,7 @@ mod refusal;
 
 pub use answer::{Answer, Content};
 pub use body::{Body, Received, Whole, check_uncoded, receive};
-pub use budget::{Budget, Charge, Exhausted};
+pub use budget::{Budget, Charge, Exhausted, FREE_BYTES};
 pub use cursor::Cursors;
 pub use fields::{FieldValue, Fields};
 pub use frame::{FrameRefusal, answer_frame};

@@ -1,6 +1,6 @@
 //! The answer of a plain read or a long-poll.
 
-use super::fields::FieldValue;
+use super::fields::{FieldValue, Fields};
 use super::{Answer, Charge, Content, names};
 use crate::log::{Batch, Log, Start};
 use http::StatusCode;
@@ -23,8 +23,8 @@ pub struct Page<'a> {
     pub batch: &'a Batch,
     /// Where the reader wanted to begin.
     pub asked: Start,
-    /// Of a long-poll; `None` for a plain read.
-    pub cursor: Option<u64>,
+    /// Whether a long-poll reads, whose answer also has a [`Page::cursor`] unless the stream is closed.
+    pub is_long_poll: bool,
 }
 
 impl Page<'_> {
@@ -35,14 +35,14 @@ impl Page<'_> {
     ///
     /// Source: Durable Streams protocol, sections 5.6, 5.7 and 10.1.
     pub fn answer<'r>(&self, if_none_match: impl Iterator<Item = &'r [u8]>, charge: Option<Charge>) -> Answer {
-        let &Self { log, batch, asked, cursor } = self;
+        let &Self { log, batch, asked, is_long_poll } = self;
         let is_empty = batch.data.is_empty();
-        let etag = (asked != Start::Now && !(cursor.is_some() && is_empty)).then(|| ETag::of(log, batch));
+        let etag = (asked != Start::Now && !(is_long_poll && is_empty)).then(|| ETag::of(log, batch));
         let is_unchanged = etag.as_ref().is_some_and(|etag| etag.is_among(if_none_match));
-        let mut answer = Answer::new(match cursor {
-            _ if is_unchanged => StatusCode::NOT_MODIFIED,
-            Some(_) if is_empty => StatusCode::NO_CONTENT,
-            _ => StatusCode::OK,
+        let mut answer = Answer::new(match () {
+            () if is_unchanged => StatusCode::NOT_MODIFIED,
+            () if is_long_poll && is_empty => StatusCode::NO_CONTENT,
+            () => StatusCode::OK,
         });
         answer.put(&names::STREAM_NEXT_OFFSET, &batch.next_offset());
         if batch.up_to_date() {
@@ -50,8 +50,6 @@ impl Page<'_> {
         }
         if batch.closed() {
             answer.put(&names::STREAM_CLOSED, "true");
-        } else if let Some(cursor) = cursor {
-            answer.put(&names::STREAM_CURSOR, &cursor);
         }
         if let Some(etag) = &etag {
             answer.put(&ETAG, etag);
@@ -64,6 +62,13 @@ impl Page<'_> {
             answer.content = Some(Content { charge, ..Content::messages(log.kind(), batch.data.clone()) });
         }
         answer
+    }
+
+    /// The field of a long-poll's cursor.
+    pub fn cursor(cursor: u64) -> Fields {
+        let mut fields = Fields::default();
+        fields.put(&names::STREAM_CURSOR, &cursor);
+        fields
     }
 }
 

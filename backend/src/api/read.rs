@@ -3,7 +3,7 @@
 use super::headers::{Headers, text};
 use super::page::SANDBOX;
 use super::query::{self, ReadQuery};
-use super::{Answer, App, Call, Charge, Cursors, Page, Refusal, Reply, names};
+use super::{Answer, App, Budget, Call, Charge, Cursors, FREE_BYTES, Page, Refusal, Reply, names};
 use crate::log::{Batch, Log, ReadError, ReaderGuard, Start, Tail};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_NONE_MATCH};
@@ -14,8 +14,6 @@ use tailwater_protocol::{Offset, Technique};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-/// Pages up to here are not charged to the budget: every open connection holds about as much anyway.
-const UNCHARGED_BYTES: usize = 64 << 10;
 /// How long an answer waits for room in the budget.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -35,6 +33,7 @@ pub struct Wait {
     asked: Start,
     if_none_match: Vec<Vec<u8>>,
     page_max: usize,
+    budget: Arc<Budget>,
 }
 
 /// That a live reader is there: counted, seen where it is, and with a place among the live readers.
@@ -90,8 +89,8 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
         Technique::Poll => {
             log.readers().note_plain_read();
             let batch = log.read_from(from, app.page_max()).await?;
-            let charge = charge(app, &batch).await?;
-            let page = Page { log: &log, batch: &batch, asked: from, cursor: None };
+            let charge = charge(&app.budget, &batch).await?;
+            let page = Page { log: &log, batch: &batch, asked: from, is_long_poll: false };
             Ok(Reply::Answer(page.answer(call.headers.values(IF_NONE_MATCH.as_str()), charge)))
         }
         Technique::LongPoll => Box::pin(long_poll(app, call, log, from, query.hold, cursors)).await,
@@ -122,9 +121,9 @@ async fn long_poll<H: Headers>(
     let place = app.place()?;
     let batch = log.read_from(from, app.page_max()).await?;
     if !batch.data.is_empty() || batch.closed() || app.is_stopping() {
-        let charge = charge(app, &batch).await?;
-        let page = Page { log: &log, batch: &batch, asked: from, cursor: Some(cursors.now()) };
-        return Ok(Reply::Answer(page.answer(call.headers.values(IF_NONE_MATCH.as_str()), charge)));
+        let charge = charge(&app.budget, &batch).await?;
+        let if_none_match = call.headers.values(IF_NONE_MATCH.as_str());
+        return Ok(Reply::Answer(long_poll_answer(&log, &batch, from, if_none_match, cursors, charge)));
     }
     let hold = hold.unwrap_or(app.config.long_poll_hold).min(app.config.long_poll_hold_max);
     let counted = ReaderGuard::new(Arc::clone(&log), Technique::LongPoll, batch.next);
@@ -137,7 +136,23 @@ async fn long_poll<H: Headers>(
         asked: from,
         if_none_match: call.headers.values(IF_NONE_MATCH.as_str()).map(<[u8]>::to_vec).collect(),
         page_max: app.page_max(),
+        budget: Arc::clone(&app.budget),
     })))
+}
+
+fn long_poll_answer<'r>(
+    log: &Log,
+    batch: &Batch,
+    asked: Start,
+    if_none_match: impl Iterator<Item = &'r [u8]>,
+    cursors: Cursors,
+    charge: Option<Charge>,
+) -> Answer {
+    let mut answer = Page { log, batch, asked, is_long_poll: true }.answer(if_none_match, charge);
+    if !batch.closed() {
+        answer.fields.extend(&Page::cursor(cursors.now()));
+    }
+    answer
 }
 
 impl Wait {
@@ -153,6 +168,7 @@ impl Wait {
             asked: Start::At(log.tail_now().next),
             if_none_match: Vec::new(),
             page_max: 1024,
+            budget: Budget::new(1 << 20),
         }
     }
 
@@ -163,12 +179,14 @@ impl Wait {
 
     /// The answer, of what is there now; that may be nothing.
     pub async fn answer(&self) -> Answer {
-        let batch = match self.log.read(self.at, self.page_max).await {
-            Ok(batch) => batch,
-            Err(error) => return Refusal::from(error).answer(),
-        };
-        let page = Page { log: &self.log, batch: &batch, asked: self.asked, cursor: Some(self.cursors.now()) };
-        page.answer(self.if_none_match.iter().map(Vec::as_slice), None)
+        self.try_answer().await.unwrap_or_else(|refusal| refusal.answer())
+    }
+
+    async fn try_answer(&self) -> Result<Answer, Refusal> {
+        let batch = self.log.read(self.at, self.page_max).await?;
+        let charge = charge(&self.budget, &batch).await?;
+        let if_none_match = self.if_none_match.iter().map(Vec::as_slice);
+        Ok(long_poll_answer(&self.log, &batch, self.asked, if_none_match, self.cursors, charge))
     }
 }
 
@@ -219,12 +237,12 @@ fn with_jitter(time: Duration) -> Duration {
 }
 
 /// Room in the budget for a page, if it needs any.
-async fn charge(app: &App, batch: &Batch) -> Result<Option<Charge>, Refusal> {
+async fn charge(budget: &Arc<Budget>, batch: &Batch) -> Result<Option<Charge>, Refusal> {
     // A page that the store keeps anyway, and only shows, takes no room of its own.
-    if batch.data.len() <= UNCHARGED_BYTES || !batch.data.is_unique() {
+    if batch.data.len() <= FREE_BYTES || !batch.data.is_unique() {
         return Ok(None);
     }
-    Box::pin(app.budget.acquire(batch.data.len(), BUDGET_PATIENCE)).await.map(Some).map_err(Refusal::Busy)
+    Box::pin(budget.acquire(batch.data.len(), BUDGET_PATIENCE)).await.map(Some).map_err(Refusal::Busy)
 }
 
 impl From<ReadError> for Refusal {

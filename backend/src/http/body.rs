@@ -1,10 +1,11 @@
 //! A request's body as actix receives it.
 
-use crate::api::{Body, Refusal};
+use crate::api::{Body, Budget, Refusal};
 use actix_web::web;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -18,12 +19,20 @@ pub(super) struct Arriving {
 }
 
 impl Arriving {
-    /// All of it; for one that announced how little it is.
-    pub(super) async fn whole(&mut self) -> Result<Bytes, Refusal> {
+    /// All of it; for one that announced how little it is. Charged while it arrives.
+    pub(super) async fn whole(&mut self, announced: usize, budget: &Arc<Budget>) -> Result<Bytes, Refusal> {
         let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
-        let mut whole = BytesMut::from(first);
-        while let Some(piece) = self.next().await? {
-            whole.extend_from_slice(&piece);
+        let Some(second) = self.next().await? else { return Ok(first) };
+        let mut charge = budget.charge();
+        charge.grow(announced).map_err(Refusal::Busy)?;
+        let mut whole = BytesMut::with_capacity(announced);
+        whole.extend_from_slice(&first);
+        drop(first);
+        let mut piece = Some(second);
+        while let Some(bytes) = piece {
+            whole.extend_from_slice(&bytes);
+            drop(bytes);
+            piece = self.next().await?;
         }
         Ok(whole.freeze())
     }

@@ -48,9 +48,9 @@ pub(super) async fn handle(
     let mut body = Arriving { payload, silence_max: app.config.body_silence_max };
     let reply = if handshake.is_some() {
         api::reply(&app, call, Whole(Bytes::new())).await
-    } else if is_small(&request, &app) {
+    } else if let Some(bytes) = small_body(&request, &app) {
         // Read even if it will not be looked at, so that the connection can serve the next request.
-        match body.whole().await {
+        match body.whole(bytes, &app.budget).await {
             Ok(bytes) => api::reply(&app, call, Whole(bytes)).await,
             Err(refusal) => Reply::Answer(refusal.answer()),
         }
@@ -110,7 +110,7 @@ pub fn decide_by_head(app: &App, gate: &gate::Gate, request: Request) -> Result<
 async fn wait(request: &HttpRequest, app: &App, gate: &gate::Gate, wait: Box<Wait>) -> HttpResponse {
     if let Some(slot) = slot(request) {
         let map = ActixHeaders(request.headers());
-        let standing = gate::standing(gate.look(&gate_head(request, &map)).allowed).lines().into();
+        let standing = Rc::new(gate::standing(gate.look(&gate_head(request, &map)).allowed));
         slot.seat(Seat::Wait(Waiting { wait, standing, keep_alive: keeps_alive(request) }));
         return pending().await;
     }
@@ -169,10 +169,10 @@ fn handshake(request: &HttpRequest) -> Option<ResponseBuilder> {
     may_upgrade.then(|| actix_http::ws::handshake(request.head()).ok())?
 }
 
-/// Whether the request announces a body that is not worth asking for, or ending a connection for.
-fn is_small(request: &HttpRequest, app: &App) -> bool {
+/// Bytes of a body that the request announces, if those are not worth asking for, or ending a connection for.
+fn small_body(request: &HttpRequest, app: &App) -> Option<usize> {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    length.is_some_and(|bytes| app.reads_first(bytes)) && !request.headers().contains_key(EXPECT)
+    length.filter(|bytes| app.reads_first(*bytes) && !request.headers().contains_key(EXPECT))
 }
 
 /// Whether the request announces a body, empty or not.

@@ -2,20 +2,19 @@
 
 use super::encoding::{Encoding, Heads, Piece, Told};
 use super::follow::{Follow, Step};
-use super::outlet::{Outlet, poll_receive};
+use super::outlet::{Outlet, Rest, poll_receive};
+use super::seat::{After, Delivery, Held, Seat, SeatState};
 use super::terms::Terms;
-use crate::api::{Cursors, Presence, Wait};
+use crate::api::{Cursors, Exhausted, FREE_BYTES, Wait};
 use crate::log::{Batch, Log, StreamId};
-use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tailwater_protocol::Offset;
 use tokio::net::TcpStream;
@@ -27,7 +26,7 @@ use tokio::time::{Instant, sleep_until};
 const WRITES_AT_ONCE: usize = 64;
 
 /// Read at once from any connection of a worker.
-const SCRATCH_BYTES: usize = 16 << 10;
+pub(super) const SCRATCH_BYTES: usize = 16 << 10;
 
 /// Seats up to which those that were left may stand until the next delivery.
 const SEATS_PRUNED_MIN: usize = 64;
@@ -71,67 +70,6 @@ pub(super) struct Group {
     sooner: Notify,
 }
 
-/// What becomes of those seated after they were served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum After {
-    /// They stay.
-    Stay,
-    /// They have their answer.
-    Part,
-    /// There will be no more.
-    End,
-}
-
-/// One reader's place in a group, as the group sees it.
-struct SeatState {
-    /// Gone once the reader has left, or was unseated.
-    held: RefCell<Option<Held>>,
-    /// With what it was unseated.
-    unseated: Cell<Option<Box<Unseated>>>,
-    waker: Cell<Option<Waker>>,
-    /// Everything before it was offered.
-    at_bytes: Cell<u64>,
-    /// Whether it has its whole answer.
-    was_served: Cell<bool>,
-    /// Whether its task is to be woken for that.
-    is_awaited: Cell<bool>,
-}
-
-/// What a reader brings to its seat, and gets back when it is unseated.
-#[derive(Debug)]
-pub struct Held {
-    /// Where its bytes go.
-    pub outlet: Outlet,
-    /// Its cursors.
-    pub cursors: Cursors,
-    /// When its time is over.
-    pub until: Option<Instant>,
-    /// That it is there.
-    pub presence: Presence,
-}
-
-/// A reader's seat; dropped, it is left.
-pub struct Seat(Rc<SeatState>);
-
-impl fmt::Debug for Seat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seat")
-    }
-}
-
-/// A reader whose outlet did not take everything at once, or for which nothing more comes.
-#[derive(Debug)]
-pub struct Unseated {
-    /// What it brought.
-    pub held: Held,
-    /// What is to be written before anything else.
-    pub rest: Bytes,
-    /// The position after it.
-    pub at: Offset,
-    /// Whether its answer ends with it.
-    pub is_last: bool,
-}
-
 impl Groups {
     /// No groups yet.
     pub fn new(terms: Terms) -> Rc<Self> {
@@ -150,15 +88,15 @@ impl Groups {
     }
 
     /// The group of those who read `log` in `encoding`, if there is one.
-    pub(super) fn find(&self, log: &Log, encoding: &Encoding) -> Option<Rc<Group>> {
-        self.all.borrow().get(&(log.id(), encoding.clone())).cloned()
+    pub(super) fn find(&self, log: &Log, encoding: Encoding) -> Option<Rc<Group>> {
+        self.all.borrow().get(&(log.id(), encoding)).cloned()
     }
 
     /// The same; a new one at `from`, whose members were all told `up_to_date`, if there is none.
     pub(super) fn find_or_begin(
         self: &Rc<Self>,
         log: &Arc<Log>,
-        encoding: &Encoding,
+        encoding: Encoding,
         from: Offset,
         up_to_date: bool,
     ) -> Rc<Group> {
@@ -167,7 +105,7 @@ impl Groups {
         }
         let group = Rc::new(Group {
             log: Arc::clone(log),
-            encoding: encoding.clone(),
+            encoding,
             seats: RefCell::default(),
             prune_at: Cell::new(SEATS_PRUNED_MIN),
             at_bytes: Cell::new(from.bytes()),
@@ -177,7 +115,7 @@ impl Groups {
             first_deadline: Cell::new(None),
             sooner: Notify::new(),
         });
-        self.all.borrow_mut().insert((log.id(), encoding.clone()), Rc::clone(&group));
+        self.all.borrow_mut().insert((log.id(), encoding), Rc::clone(&group));
         let (groups, running) = (Rc::clone(self), Rc::clone(&group));
         spawn_local(async move { running.run(&groups).await });
         group
@@ -188,7 +126,7 @@ impl Groups {
         let presence = wait.presence.take()?;
         let mut held = Held { outlet, cursors: wait.cursors, until: Some(wait.until), presence };
         loop {
-            let group = self.find_or_begin(&wait.log, &encoding, wait.at, true);
+            let group = self.find_or_begin(&wait.log, encoding, wait.at, true);
             if wait.at < group.at() {
                 return None;
             }
@@ -231,21 +169,14 @@ impl Group {
             return Err(held);
         }
         self.note_deadline(held.until);
-        let state = Rc::new(SeatState {
-            held: RefCell::new(Some(held)),
-            unseated: Cell::default(),
-            waker: Cell::default(),
-            at_bytes: Cell::new(at.bytes()),
-            was_served: Cell::new(false),
-            is_awaited: Cell::new(false),
-        });
+        let state = Rc::new(SeatState::new(held, at, self.told_up_to_date.get()));
         let mut seats = self.seats.borrow_mut();
         if seats.len() >= self.prune_at.get() {
             seats.retain(|seat| seat.is_taken());
             self.prune_at.set((2 * seats.len()).max(SEATS_PRUNED_MIN));
         }
         seats.push(Rc::clone(&state));
-        Ok(Seat(state))
+        Ok(Seat::new(state))
     }
 
     /// Waits until the group has moved or ended.
@@ -272,13 +203,15 @@ impl Group {
             let is_last = match step {
                 Step::Batch(batch) => {
                     let is_last = batch.closed();
-                    let piece = self.piece(&batch, &groups.heads);
                     let after = match self.encoding.goes_on() {
                         true if is_last => After::End,
                         true => After::Stay,
                         false => After::Part,
                     };
-                    self.deliver(&piece, follow.at(), after).await;
+                    match self.piece(&batch, groups) {
+                        Ok(piece) => self.deliver(&piece, follow.at(), after).await,
+                        Err(Exhausted { .. }) => self.unseat_all(follow.at()),
+                    }
                     is_last
                 }
                 Step::Heartbeat if self.encoding.goes_on() => {
@@ -305,22 +238,38 @@ impl Group {
                 break;
             }
         }
-        groups.all.borrow_mut().remove(&(self.log.id(), self.encoding.clone()));
+        groups.all.borrow_mut().remove(&(self.log.id(), self.encoding));
         // Who was seated since the end was told goes on by itself.
-        for seat in self.seats.take() {
-            seat.unseat(Bytes::new(), false);
-        }
-        self.moved.notify_waiters();
+        self.unseat_all(follow.at());
     }
 
-    /// What everybody seated is told of a batch.
-    fn piece(&self, batch: &Batch, heads: &Heads) -> Piece {
-        if !self.encoding.goes_on() {
-            return self.encoding.page(&self.log, batch, heads);
+    /// What everybody seated is told of a batch, charged to the budget as those who do not take it at once will hold it.
+    ///
+    /// # Errors
+    /// When the budget has no room.
+    fn piece(&self, batch: &Batch, groups: &Groups) -> Result<Piece, Exhausted> {
+        let mut piece = if self.encoding.goes_on() {
+            let now = batch.up_to_date();
+            let told = Told { before: Some(self.told_up_to_date.replace(now)), now, cursor: Cursors::common().now() };
+            self.encoding.batch(self.log.kind(), batch, told)
+        } else {
+            self.encoding.page(&self.log, batch, &groups.heads)
+        };
+        if piece.wire.len() > FREE_BYTES {
+            let mut charge = groups.terms.budget.charge();
+            charge.grow(piece.wire.len())?;
+            piece.charge = Some(Rc::new(charge));
         }
-        let now = batch.up_to_date();
-        let told = Told { before: Some(self.told_up_to_date.replace(now)), now, cursor: Cursors::common().now() };
-        self.encoding.batch(self.log.kind(), batch, told)
+        Ok(piece)
+    }
+
+    /// Has everybody seated go on alone from where each is; the group is at `at`.
+    fn unseat_all(&self, at: Offset) {
+        self.at_bytes.set(at.bytes());
+        for seat in self.seats.take() {
+            seat.unseat(Rest::default(), false);
+        }
+        self.moved.notify_waiters();
     }
 
     /// Waits until somebody's time is over.
@@ -366,10 +315,12 @@ impl Group {
     async fn deliver(&self, piece: &Piece, at: Offset, after: After) {
         self.is_delivering.set(true);
         self.at_bytes.set(at.bytes());
+        let told_up_to_date = self.told_up_to_date.get();
+        let delivery = Delivery { piece, at, told_up_to_date, after, now: Instant::now() };
         let mut seats = self.seats.take();
         let (mut kept, mut served) = (0, 0);
         for number in 0..seats.len() {
-            if seats[number].serve(piece, at, after) {
+            if seats[number].serve(&delivery) {
                 seats.swap(kept, number);
                 kept += 1;
             }
@@ -382,110 +333,5 @@ impl Group {
         self.seats.replace(seats);
         self.is_delivering.set(false);
         self.moved.notify_waiters();
-    }
-}
-
-impl Seat {
-    /// Leaves the group; what it was unseated with, if it was. `None` when it has its whole answer.
-    pub fn leave(&self) -> Option<Box<Unseated>> {
-        match self.0.held.take() {
-            Some(held) => Some(Box::new(Unseated { held, rest: Bytes::new(), at: self.0.at(), is_last: false })),
-            None => self.0.unseated.take(),
-        }
-    }
-
-    /// The socket that its bytes go to, if it is one and the seat is still taken.
-    pub(super) fn socket(&self) -> Option<Rc<TcpStream>> {
-        match &self.0.held.borrow().as_ref()?.outlet {
-            Outlet::Socket(socket) => Some(Rc::clone(socket)),
-            Outlet::Body(_) | Outlet::Elsewhere => None,
-        }
-    }
-
-    /// Whether a long-poll has its whole answer; then it is not unseated.
-    pub fn was_served(&self) -> bool {
-        self.0.was_served.get()
-    }
-
-    /// Has the task that polls this seat woken when a long-poll has its whole answer, too: its client has sent more already.
-    pub fn await_answer(&self) {
-        self.0.is_awaited.set(true);
-    }
-
-    /// What it is unseated with, once it is.
-    pub fn poll_unseated(&self, context: &mut Context<'_>) -> Poll<Box<Unseated>> {
-        if let Some(unseated) = self.0.unseated.take() {
-            return Poll::Ready(unseated);
-        }
-        let waker = self.0.waker.take().filter(|waker| waker.will_wake(context.waker()));
-        self.0.waker.set(Some(waker.unwrap_or_else(|| context.waker().clone())));
-        Poll::Pending
-    }
-
-    /// Waits until it is unseated.
-    pub async fn unseated(&self) -> Box<Unseated> {
-        poll_fn(|context| self.poll_unseated(context)).await
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        drop(self.0.held.take());
-    }
-}
-
-impl SeatState {
-    /// Whether it stays.
-    fn serve(&self, piece: &Piece, at: Offset, after: After) -> bool {
-        let mut place = self.held.borrow_mut();
-        let Some(held) = &*place else { return false };
-        let rest = held.outlet.offer(piece, held.cursors);
-        held.presence.counted.is_at(at);
-        self.at_bytes.set(at.bytes());
-        match after {
-            After::Stay if rest.is_none() => return true,
-            After::Part if rest.is_none() => {
-                // Its task need not be woken for this: the client's next request will.
-                *place = None;
-                self.was_served.set(true);
-                if self.is_awaited.get()
-                    && let Some(waker) = self.waker.take()
-                {
-                    waker.wake();
-                }
-            }
-            After::Stay | After::Part | After::End => {
-                drop(place);
-                self.unseat(rest.unwrap_or_default(), after == After::End);
-            }
-        }
-        false
-    }
-
-    /// Ends its time in the group with a piece that is its last.
-    fn unseat_with(&self, last: &Piece) {
-        let rest = self.held.borrow().as_ref().map(|held| held.outlet.bytes(last));
-        self.unseat(rest.unwrap_or_default(), true);
-    }
-
-    /// Ends its time in the group; what is left of its answer is for its own task to write.
-    fn unseat(&self, rest: Bytes, is_last: bool) {
-        let Some(held) = self.held.take() else { return };
-        self.unseated.set(Some(Box::new(Unseated { held, rest, at: self.at(), is_last })));
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
-    fn at(&self) -> Offset {
-        Offset::new(self.at_bytes.get()).unwrap_or(Offset::MAX)
-    }
-
-    fn is_taken(&self) -> bool {
-        self.held.borrow().is_some()
-    }
-
-    fn until(&self) -> Option<Instant> {
-        self.held.borrow().as_ref().and_then(|held| held.until)
     }
 }

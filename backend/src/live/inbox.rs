@@ -3,11 +3,9 @@
 //! Source: RFC 6455, sections 5 and 7.4.
 
 use super::encoding::{Close, CloseCode};
-use crate::api::Charge;
+use crate::api::{Charge, FREE_BYTES};
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Bytes of unfinished messages that are not charged to the budget: about what every connection holds anyway.
-const UNCHARGED_BYTES: usize = 16 << 10;
 /// The longest payload of a control frame.
 const CONTROL_BYTES_MAX: u64 = 125;
 
@@ -58,7 +56,7 @@ impl Inbox {
     ///
     /// - `charge`: what is held of the budget for them; nothing yet.
     pub fn new(message_max: usize, charge: Charge) -> Self {
-        Self { bytes: BytesMut::new(), parts: None, message_max, charge, charged: UNCHARGED_BYTES }
+        Self { bytes: BytesMut::new(), parts: None, message_max, charge, charged: FREE_BYTES }
     }
 
     /// Takes the next bytes of the connection, of any length.

@@ -7,7 +7,7 @@
 
 use super::encoding::Encoding;
 use super::{Groups, Inlet, Reader, Terms};
-use crate::api::{Budget, Cursors, Live, Presence, Wait};
+use crate::api::{Budget, Cursors, FREE_BYTES, Live, Presence, Wait};
 use crate::log::{Append, Log, Payload, ReaderGuard, StreamConfig, StreamName, Streams};
 use crate::store::MemoryStore;
 use bytes::Bytes;
@@ -243,6 +243,61 @@ fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
                 assert!(got.borrow().has_ended && got.borrow().text == expected, "step {step}: {got:?}");
             }
         }
+    });
+}
+
+#[test]
+fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
+    on_one_thread(async {
+        for appends in 1..6 {
+            let rig = Rig::new().await;
+            let (tail, resume) = (rig.log.tail_now().next, Rc::new(Notify::new()));
+            let (stalled, quick) = (rig.read(tail, Some(Rc::clone(&resume))), rig.read(tail, None));
+            settle().await;
+            assert!(stalled.borrow().is_up_to_date && quick.borrow().is_up_to_date);
+            // It takes this one, and then stalls.
+            Event::Append.happen(&rig.log, &rig.stop);
+            settle().await;
+            // More than a page each time, so that everybody is told to be behind before being at the tail again.
+            for _ in 0..appends {
+                for _ in 0..4 {
+                    let payload = Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; 400])).ok();
+                    rig.log.submit(&mut Append { payload, ..Append::default() }).unwrap();
+                }
+                settle().await;
+            }
+            resume.notify_one();
+            settle().await;
+            for got in [&stalled, &quick] {
+                let got = got.borrow();
+                assert_eq!((got.text.len(), got.is_up_to_date), (4 + appends * 1_600, true), "{appends} appends");
+            }
+        }
+    });
+}
+
+#[test]
+fn readers_wait_alone_for_what_the_budget_has_no_room_for() {
+    on_one_thread(async {
+        let rig = Rig::new().await;
+        let tail = rig.log.tail_now().next;
+        let readers = [rig.read(Offset::ZERO, None), rig.read(tail, None)];
+        settle().await;
+        let budget = &rig.groups.terms().budget;
+        let mut held = budget.charge();
+        held.grow((1 << 20) - 1_000).unwrap();
+        let long = Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; 2 * FREE_BYTES])).ok();
+        rig.log.submit(&mut Append { payload: long, ..Append::default() }).unwrap();
+        Event::Append.happen(&rig.log, &rig.stop);
+        settle().await;
+        assert!(readers.iter().all(|got| !got.borrow().text.contains('x')));
+        drop(held);
+        settle().await;
+        for (got, old) in readers.iter().zip(["old", ""]) {
+            let (got, expected) = (got.borrow(), format!("{old}{}news", "x".repeat(2 * FREE_BYTES)));
+            assert!(got.text == expected && got.is_up_to_date, "{} bytes, {:?}", got.text.len(), got.times);
+        }
+        assert_eq!(budget.held(), 0);
     });
 }
 

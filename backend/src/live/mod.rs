@@ -15,12 +15,16 @@ mod inbox;
 mod interleavings;
 mod outlet;
 mod reader;
+mod received;
+mod seat;
 mod terms;
 
-pub use group::{Groups, Held, Seat, Unseated};
+pub use group::Groups;
 pub use inbox::{Inbox, Message};
-pub use outlet::{BodyQueue, Outlet, write_socket};
+pub use outlet::{BodyQueue, Outlet, Rest, write_socket};
 pub use reader::{Finished, Inlet, Reader};
+pub use received::ReceiveBuffer;
+pub use seat::{Held, Seat, Unseated};
 pub use terms::Terms;
 
 use crate::api::{Answer, Wait};

@@ -1,11 +1,11 @@
 //! Where a reader's bytes go: the body of an answer, or a socket that has left its HTTP library.
 
 use super::encoding::Piece;
-use crate::api::Cursors;
+use crate::api::{Charge, Cursors, Fields, Page};
 use bytes::{Buf, Bytes};
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -22,67 +22,113 @@ const BODY_PIECE_BYTES: usize = 120 << 10;
 pub enum Outlet {
     /// Onto an HTTP/1.1 connection that is ours alone.
     Socket(Rc<TcpStream>),
+    /// The same for a long-poll, whose answer has fields of its own: those that every answer to its client has.
+    LongPoll(Rc<TcpStream>, Rc<Fields>),
     /// Into the body of an answer that somebody else sends, in any version of HTTP.
     Body(Rc<BodyQueue>),
     /// Nowhere: what comes is only noticed, and answered by somebody else.
     Elsewhere,
 }
 
+/// What an outlet did not take of a piece.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// Before what others are given, too.
+    own: Bytes,
+    shared: Bytes,
+    /// What it holds of the budget.
+    charge: Option<Rc<Charge>>,
+}
+
+impl Rest {
+    /// A whole piece.
+    pub(super) fn new(bytes: Bytes, charge: Option<Rc<Charge>>) -> Self {
+        Self { own: Bytes::new(), shared: bytes, charge }
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.shared.is_empty()
+    }
+}
+
 impl Outlet {
     /// The socket, if it is one.
     pub(super) fn socket(&self) -> Option<&TcpStream> {
         match self {
-            Self::Socket(socket) => Some(socket),
+            Self::Socket(socket) | Self::LongPoll(socket, _) => Some(socket),
             Self::Body(_) | Self::Elsewhere => None,
         }
     }
 
     /// Gives the outlet what it takes at once of a piece; `None` when it took all, else what is left.
-    pub(super) fn offer(&self, piece: &Piece, cursors: Cursors) -> Option<Bytes> {
+    pub(super) fn offer(&self, piece: &Piece, cursors: Cursors) -> Option<Rest> {
         match self {
             Self::Socket(socket) => {
-                let mut wire = piece.with_cursor(cursors);
-                match socket.try_write(&wire) {
-                    Ok(written) => wire.advance(written),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    // The reader's own task notices, too; this way it gets no other seat.
-                    Err(_) => wire.clear(),
-                }
-                (!wire.is_empty()).then_some(wire)
+                let written = written(socket.try_write(&piece.wire), piece.wire.len());
+                (written < piece.wire.len()).then(|| Rest::new(piece.wire.slice(written..), piece.charge.clone()))
+            }
+            Self::LongPoll(socket, standing) => {
+                let own = piece.cursor.as_ref().and_then(|(common, _)| cursors.own(*common)).map(Page::cursor);
+                let cursor = own.as_ref().or(piece.cursor.as_ref().map(|(_, field)| field));
+                let (before, after) = piece.wire.split_at(piece.own_at);
+                let parts = [before, standing.lines(), cursor.map_or(&[], Fields::lines), after];
+                let length = parts.iter().map(|part| part.len()).sum::<usize>();
+                let written = written(socket.try_write_vectored(&parts.map(IoSlice::new)), length);
+                (written < length).then(|| {
+                    let mut own = Bytes::from(parts[..3].concat());
+                    let mut shared = piece.wire.slice(piece.own_at..);
+                    shared.advance(written.saturating_sub(own.len()));
+                    own.advance(written.min(own.len()));
+                    Rest { own, shared, charge: piece.charge.clone() }
+                })
             }
             Self::Body(queue) => {
                 let body = piece.body();
-                (!queue.push(body.clone())).then_some(body)
+                (!queue.push(body.clone())).then(|| Rest::new(body, piece.charge.clone()))
             }
-            Self::Elsewhere => Some(Bytes::new()),
+            Self::Elsewhere => Some(Rest::default()),
         }
     }
 
     /// The bytes of a piece as this outlet takes them.
     pub(super) fn bytes(&self, piece: &Piece) -> Bytes {
         match self {
-            Self::Socket(_) | Self::Elsewhere => piece.wire.clone(),
+            Self::Socket(_) | Self::LongPoll(..) | Self::Elsewhere => piece.wire.clone(),
             Self::Body(_) => piece.body(),
         }
     }
 
-    /// Writes all of `bytes`; usually at once.
+    /// Writes all of `rest`; usually at once.
     ///
     /// # Errors
     /// When the client has left, or takes nothing for `stalled_max`. A body's client is watched by who sends the body.
-    pub(super) async fn write(&self, mut bytes: Bytes, stalled_max: Duration) -> io::Result<()> {
-        match self {
-            Self::Socket(socket) => write_socket(socket, bytes, stalled_max).await,
-            Self::Body(queue) => {
-                while !bytes.is_empty() {
-                    let piece = bytes.split_to(bytes.len().min(BODY_PIECE_BYTES));
-                    // Asked again whenever the body is, which is when there may be room.
-                    poll_fn(|_| if queue.push(piece.clone()) { Poll::Ready(()) } else { Poll::Pending }).await;
+    pub async fn write(&self, rest: Rest, stalled_max: Duration) -> io::Result<()> {
+        for mut bytes in [rest.own, rest.shared] {
+            match self {
+                Self::Socket(socket) | Self::LongPoll(socket, _) => write_socket(socket, bytes, stalled_max).await?,
+                Self::Body(queue) => {
+                    while !bytes.is_empty() {
+                        let piece = bytes.split_to(bytes.len().min(BODY_PIECE_BYTES));
+                        // Asked again whenever the body is, which is when there may be room.
+                        poll_fn(|_| if queue.push(piece.clone()) { Poll::Ready(()) } else { Poll::Pending }).await;
+                    }
                 }
-                Ok(())
+                Self::Elsewhere => {}
             }
-            Self::Elsewhere => Ok(()),
         }
+        drop(rest.charge);
+        Ok(())
+    }
+}
+
+/// How many bytes of `length` need not be written any more after a try.
+fn written(tried: io::Result<usize>, length: usize) -> usize {
+    match tried {
+        Ok(written) => written,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+        // The reader's own task notices, too; this way it gets no other seat.
+        Err(_) => length,
     }
 }
 

@@ -1,10 +1,12 @@
 //! One reader whose answer goes on: it greets, catches up, keeps its seat in a group while it can, and ends.
 
 use super::encoding::{Close, CloseCode, Encoding, Told, close, pong, text_frame};
-use super::group::{Group, Groups, Held, Seat, Unseated};
+use super::group::{Group, Groups};
 use super::inbox::{Inbox, Message};
-use super::outlet::{BodyQueue, Outlet};
-use crate::api::{Charge, Live, answer_frame};
+use super::outlet::{BodyQueue, Outlet, Rest};
+use super::received::ReceiveBuffer;
+use super::seat::{Held, Seat, Unseated};
+use crate::api::{FREE_BYTES, Live, answer_frame};
 use crate::log::{Batch, Log, ReadError};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -19,12 +21,6 @@ use std::task::{Context, Poll, ready};
 use tailwater_protocol::Offset;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
-
-/// What a client may send ahead of the end of its answer, in bytes.
-const BEYOND_MAX: usize = 64 << 10;
-
-/// Pages up to here are not charged to the budget; only a single longer message makes a longer page.
-const UNCHARGED_BYTES: usize = 256 << 10;
 
 /// What a client sends while its answer goes on.
 pub enum Inlet {
@@ -53,7 +49,7 @@ pub struct Reader {
     encoding: Encoding,
     inlet: Inlet,
     /// What came on a connection that is no WebSocket.
-    beyond: Vec<u8>,
+    beyond: ReceiveBuffer,
     /// What came on a WebSocket and is not answered yet.
     unfinished: Option<Box<Unfinished>>,
     /// Whether it was last told to be at the tail; `None` before its first batch.
@@ -78,7 +74,7 @@ pub struct Finished {
     /// Where it went.
     pub outlet: Outlet,
     /// What the client sent ahead of the end.
-    pub beyond: Vec<u8>,
+    pub beyond: ReceiveBuffer,
 }
 
 /// How a reader's time by itself ends.
@@ -100,11 +96,9 @@ enum Event {
 
 /// What is written next.
 struct Next {
-    bytes: Bytes,
+    rest: Rest,
     at: Offset,
     is_last: bool,
-    /// What it holds of the budget.
-    charge: Option<Charge>,
 }
 
 impl Reader {
@@ -117,32 +111,41 @@ impl Reader {
         encoding: Encoding,
         outlet: Outlet,
         inlet: Inlet,
-        beyond: &[u8],
+        beyond: ReceiveBuffer,
     ) -> LocalBoxFuture<'static, Option<Finished>> {
         let Live { log, from, cursors, recycle_at, presence, .. } = live;
-        let mut reader =
-            Self { groups, log, encoding, inlet, beyond: Vec::new(), unfinished: None, told_up_to_date: None };
+        let mut reader = Self {
+            groups,
+            log,
+            encoding,
+            inlet,
+            beyond: ReceiveBuffer::default(),
+            unfinished: None,
+            told_up_to_date: None,
+        };
         let held = Held { outlet, cursors, until: recycle_at, presence };
-        let (rest, is_last) = match reader.take(beyond) {
+        let (bytes, is_last) = match reader.take_first(beyond) {
             Ok(()) => (Bytes::new(), false),
             Err(reason) => (close(reason), true),
         };
-        let mut unseated = Some(Box::new(Unseated { held, rest, at: from, is_last }));
+        let first = Next { rest: Rest::new(bytes, None), at: from, is_last };
+        let mut alone = Some(Box::new((held, first)));
         // What is held here is held by every reader that waits.
         Box::pin(async move {
-            while let Some(left) = unseated.take() {
+            while let Some(left) = alone.take() {
                 let seat = match reader.alone(left).await {
                     Alone::Seated(seat) => seat,
                     Alone::Done(outlet) => return Some(Finished { outlet, beyond: reader.beyond }),
                     Alone::Gone => return None,
                 };
-                while unseated.is_none() {
-                    match poll_fn(|context| reader.poll_event(&seat, context)).await {
-                        Event::Unseated(left) => unseated = Some(left),
-                        Event::Message => unseated = Some(seat.leave()?),
-                        Event::Gone => return None,
-                    }
-                }
+                let unseated = match poll_fn(|context| reader.poll_event(&seat, context)).await {
+                    Event::Unseated(unseated) => unseated,
+                    Event::Message => seat.leave()?,
+                    Event::Gone => return None,
+                };
+                let Unseated { held, rest, at, told_up_to_date, is_last } = *unseated;
+                reader.told_up_to_date = Some(told_up_to_date);
+                alone = Some(Box::new((held, Next { rest, at, is_last })));
             }
             None
         })
@@ -158,7 +161,8 @@ impl Reader {
         inlet: Inlet,
     ) -> impl Stream<Item = Result<Bytes, Infallible>> {
         let queue = Rc::new(BodyQueue::default());
-        let mut running = Self::run(groups, live, encoding, Outlet::Body(Rc::clone(&queue)), inlet, &[]);
+        let mut running =
+            Self::run(groups, live, encoding, Outlet::Body(Rc::clone(&queue)), inlet, ReceiveBuffer::default());
         let mut has_ended = false;
         poll_stream(move |context| {
             loop {
@@ -190,7 +194,6 @@ impl Reader {
                 _ if self.unfinished.as_ref().is_some_and(|unfinished| unfinished.is_ready()) => {
                     return Poll::Ready(Event::Message);
                 }
-                _ if self.beyond.len() > BEYOND_MAX => return Poll::Ready(Event::Gone),
                 _ => {}
             }
         }
@@ -207,6 +210,10 @@ impl Reader {
             Inlet::Frames(frames) => ready!(frames.as_mut().poll_next(context)).unwrap_or_default(),
             Inlet::Socket => {
                 let Some(socket) = socket else { return Poll::Pending };
+                if self.encoding != Encoding::Websocket {
+                    let received = self.beyond.poll_receive(&self.groups, socket, ReceiveBuffer::AHEAD_MAX, context);
+                    return received.map(|received| received.unwrap_or(0));
+                }
                 let mut piece = Vec::new();
                 // A connection that broke has ended.
                 let _received = ready!(self.groups.poll_receive(socket, &mut piece, context));
@@ -217,11 +224,17 @@ impl Reader {
         Poll::Ready(if self.take(&piece).is_ok() { piece.len() } else { 0 })
     }
 
-    fn take(&mut self, piece: &[u8]) -> Result<(), Close> {
-        if self.encoding != Encoding::Websocket {
-            self.beyond.extend_from_slice(piece);
-            return Ok(());
+    /// Takes what the client sent after its request.
+    fn take_first(&mut self, beyond: ReceiveBuffer) -> Result<(), Close> {
+        if self.encoding == Encoding::Websocket {
+            return self.take(&beyond);
         }
+        self.beyond = beyond;
+        Ok(())
+    }
+
+    /// Takes what the client of a WebSocket sends.
+    fn take(&mut self, piece: &[u8]) -> Result<(), Close> {
         if piece.is_empty() {
             return Ok(());
         }
@@ -238,19 +251,17 @@ impl Reader {
     /// Until it is seated, or at the end of its answer. On the heap, and only for as long as it lasts: most readers are
     /// seated most of the time.
     #[expect(clippy::boxed_local, reason = "a box emptied by the caller would last as long as the wait")]
-    fn alone(&mut self, unseated: Box<Unseated>) -> LocalBoxFuture<'_, Alone> {
-        Box::pin(self.catch_up(*unseated))
+    fn alone(&mut self, left: Box<(Held, Next)>) -> LocalBoxFuture<'_, Alone> {
+        let (held, next) = *left;
+        Box::pin(self.catch_up(held, next))
     }
 
-    async fn catch_up(&mut self, unseated: Unseated) -> Alone {
-        let Unseated { mut held, rest, at, is_last } = unseated;
-        let mut next = Next { bytes: rest, at, is_last, charge: None };
+    async fn catch_up(&mut self, mut held: Held, mut next: Next) -> Alone {
         loop {
-            let bytes = std::mem::take(&mut next.bytes);
-            if held.outlet.write(bytes, self.groups.terms().stalled_max).await.is_err() {
+            let rest = std::mem::take(&mut next.rest);
+            if held.outlet.write(rest, self.groups.terms().stalled_max).await.is_err() {
                 return Alone::Gone;
             }
-            next.charge = None;
             if next.is_last {
                 return Alone::Done(held.outlet);
             }
@@ -258,10 +269,10 @@ impl Reader {
                 return Alone::Gone;
             }
             if let Some((reply, is_last)) = self.reply().await {
-                (next.bytes, next.is_last) = (reply, is_last);
+                (next.rest, next.is_last) = (Rest::new(reply, None), is_last);
                 continue;
             }
-            let group = self.groups.find(&self.log, &self.encoding);
+            let group = self.groups.find(&self.log, self.encoding);
             let at = next.at;
             match (&group, self.told_up_to_date) {
                 _ if *self.groups.terms().stop.borrow() => next = self.farewell(&held, at),
@@ -276,7 +287,7 @@ impl Reader {
                 }
                 (Some(group), Some(_)) if at > group.at() => group.moved().await,
                 (None, Some(told)) if !self.log.tail_now().has_news(at) => {
-                    self.groups.find_or_begin(&self.log, &self.encoding, at, told);
+                    self.groups.find_or_begin(&self.log, self.encoding, at, told);
                 }
                 (group, _) => next = self.page(&held, at, group.as_deref()).await,
             }
@@ -295,7 +306,9 @@ impl Reader {
 
     /// The next page after `at`, up to where the group is if there is one; or, where the group is, what it was told there.
     async fn page(&mut self, held: &Held, at: Offset, group: Option<&Group>) -> Next {
-        let page_max = self.groups.terms().page_max;
+        let terms = self.groups.terms();
+        // Where the budget is short everybody goes on, in smaller steps.
+        let page_max = if terms.budget.has_room(terms.page_max) { terms.page_max } else { FREE_BYTES };
         let until = group.map_or(Offset::MAX, Group::at);
         let read = if at < until {
             self.log.read_until(at, until, page_max).await
@@ -317,10 +330,9 @@ impl Reader {
                 return self.farewell(held, at);
             }
         };
-        let charge = if batch.data.len() > UNCHARGED_BYTES {
-            let terms = self.groups.terms();
+        let charge = if batch.data.len() > FREE_BYTES {
             match terms.budget.acquire(batch.data.len(), terms.stalled_max).await {
-                Ok(charge) => Some(charge),
+                Ok(charge) => Some(Rc::new(charge)),
                 Err(_) => return self.farewell(held, at),
             }
         } else {
@@ -333,11 +345,12 @@ impl Reader {
         let told = Told { before: self.told_up_to_date.replace(now), now, cursor: held.cursors.now() };
         let piece = self.encoding.batch(self.log.kind(), &batch, told);
         held.presence.counted.is_at(batch.next);
-        Next { bytes: held.outlet.bytes(&piece), at: batch.next, is_last: batch.closed(), charge }
+        Next { rest: Rest::new(held.outlet.bytes(&piece), charge), at: batch.next, is_last: batch.closed() }
     }
 
     fn farewell(&self, held: &Held, at: Offset) -> Next {
-        Next { bytes: held.outlet.bytes(&self.encoding.farewell()), at, is_last: true, charge: None }
+        let bytes = held.outlet.bytes(&self.encoding.farewell());
+        Next { rest: Rest::new(bytes, None), at, is_last: true }
     }
 
     /// What a client's message is answered with, and whether the conversation ends with it; `None` when there is none.

@@ -1,12 +1,15 @@
 //! A connection outside of a dispatcher: what its seat says, then its next requests, then back.
 
+use super::idle::Idle;
 use super::io::Malformed;
 use super::requests;
 use super::slot::{Left, Seat, Slot};
 use crate::api::gate::{Connection, Gate};
-use crate::api::{Answer, App, Content, Wait};
+use crate::api::{Answer, App, Content, Fields, Wait};
 use crate::live::encoding::Encoding;
-use crate::live::{Finished, Groups, Inlet, Outlet, Reader, Seat as GroupSeat, Unseated, write_socket};
+use crate::live::{
+    Finished, Groups, Inlet, Outlet, Reader, ReceiveBuffer, Rest, Seat as GroupSeat, Unseated, write_socket,
+};
 use bytes::{Buf, Bytes};
 use futures_util::future::{FutureExt as _, LocalBoxFuture, ready};
 use std::future::{Future, poll_fn};
@@ -18,16 +21,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long a client whose connection ends may take to hear so.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// Contents up to here are written in one piece with their head.
 const JOINED_MAX: usize = 4 << 10;
-
-/// What a client may send ahead of an answer, in bytes.
-const BEYOND_MAX: usize = 64 << 10;
 
 /// What the connections of one worker share.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Connected {
     pub(super) stream: TcpStream,
-    pub(super) before: Bytes,
+    pub(super) before: ReceiveBuffer,
 }
 
 /// A long-poll that waits, and what its answer is sent with.
@@ -50,8 +50,8 @@ pub(super) struct Connected {
 pub struct Waiting {
     /// The long-poll.
     pub wait: Box<Wait>,
-    /// The fields that every answer to this client has, as lines.
-    pub standing: Rc<[u8]>,
+    /// The fields that every answer to this client has.
+    pub standing: Rc<Fields>,
     /// Whether the connection may serve another request afterwards.
     pub keep_alive: bool,
 }
@@ -60,7 +60,19 @@ pub struct Waiting {
 pub(super) struct Between {
     pub(super) socket: Rc<TcpStream>,
     /// Received and not answered yet.
-    pub(super) unread: Vec<u8>,
+    pub(super) unread: ReceiveBuffer,
+}
+
+impl Between {
+    /// Receives more unless `max` bytes are here; how many, 0 at the client's end.
+    pub(super) fn receive(
+        &mut self,
+        groups: &Groups,
+        max: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.unread.poll_receive(groups, &self.socket, max, context)
+    }
 }
 
 /// What goes on with a connection that left its dispatcher. Held for as long as it lasts, so it is small.
@@ -88,13 +100,12 @@ pub(super) fn go_on(shared: &Rc<Shared>, slot: Rc<Slot>, counted: &Rc<Connection
     let Left { stream, seat, beyond } = slot.take()?;
     drop(slot);
     let socket = Rc::new(stream);
-    let requests = |socket, waiting| {
-        let between = Between { socket, unread: beyond.to_vec() };
+    let requests = |between, waiting| {
         Continuation::Requests(requests::serve(Rc::clone(shared), between, Rc::clone(counted), waiting))
     };
     Some(match seat {
-        Seat::Requests => requests(socket, None),
-        Seat::Wait(waiting) => requests(socket, Some(waiting)),
+        Seat::Requests => requests(Between { socket, unread: beyond }, None),
+        Seat::Wait(waiting) => requests(Between { socket, unread: beyond }, Some(waiting)),
         Seat::Live { live, encoding, keep_alive } => {
             let after = match encoding {
                 Encoding::Websocket => AfterReading::Goodbye,
@@ -102,7 +113,7 @@ pub(super) fn go_on(shared: &Rc<Shared>, slot: Rc<Slot>, counted: &Rc<Connection
                 _ => AfterReading::End,
             };
             let (groups, outlet) = (Rc::clone(&shared.groups), Outlet::Socket(socket));
-            Continuation::Reading(Reader::run(groups, *live, encoding, outlet, Inlet::Socket, &beyond), after)
+            Continuation::Reading(Reader::run(groups, *live, encoding, outlet, Inlet::Socket, beyond), after)
         }
     })
 }
@@ -142,18 +153,19 @@ pub(super) async fn answer_wait(
     shared: &Rc<Shared>,
     between: &mut Between,
     waiting: Waiting,
+    idle: &mut Idle,
     mut stopped: Pin<&mut impl Future>,
 ) -> Option<()> {
     let Waiting { mut wait, standing, keep_alive } = waiting;
     let (encoding, outlet) = if wait.is_common() && keep_alive {
-        (Encoding::Page(Rc::clone(&standing)), Outlet::Socket(Rc::clone(&between.socket)))
+        (Encoding::Page, Outlet::LongPoll(Rc::clone(&between.socket), Rc::clone(&standing)))
     } else {
         (Encoding::Notice, Outlet::Elsewhere)
     };
-    let mut rest = Bytes::new();
+    let mut rest = Rest::default();
     let seating = Box::pin(shared.groups.seat_wait(&mut wait, encoding, outlet));
     if let Some(seat) = seating.await {
-        match poll_fn(|context| poll_event(shared, between, &seat, stopped.as_mut(), context)).await {
+        match poll_fn(|context| poll_event(shared, between, &seat, idle, stopped.as_mut(), context)).await {
             Event::Unseated(unseated) => rest = unseated.rest,
             Event::Answered => return Some(()),
             Event::Gone => return None,
@@ -162,11 +174,12 @@ pub(super) async fn answer_wait(
     if rest.is_empty() {
         let answering = Box::pin(wait.answer());
         let answer = answering.await;
-        let sending = Box::pin(send(shared, between, answer, &standing, keep_alive));
+        let sending = Box::pin(send(shared, between, answer, standing.lines(), keep_alive));
         return sending.await.then_some(());
     }
     let stalled_max = shared.app.config.write_silence_max;
-    let writing = Box::pin(write_socket(&between.socket, rest, stalled_max));
+    let outlet = Outlet::Socket(Rc::clone(&between.socket));
+    let writing = Box::pin(outlet.write(rest, stalled_max));
     writing.await.ok()
 }
 
@@ -175,7 +188,7 @@ enum Event {
     Unseated(Box<Unseated>),
     /// The answer has gone out, and the client went on.
     Answered,
-    /// The client left, or has its answer while the server stops.
+    /// The client left, was silent for too long after its answer, or has its answer while the server stops.
     Gone,
 }
 
@@ -183,24 +196,29 @@ fn poll_event(
     shared: &Shared,
     between: &mut Between,
     seat: &GroupSeat,
+    idle: &mut Idle,
     stopped: Pin<&mut impl Future>,
     context: &mut Context<'_>,
 ) -> Poll<Event> {
     if let Poll::Ready(unseated) = seat.poll_unseated(context) {
         return Poll::Ready(Event::Unseated(unseated));
     }
-    if !between.unread.is_empty() {
-        if seat.was_served() {
-            return Poll::Ready(Event::Answered);
+    loop {
+        if !between.unread.is_empty() {
+            if seat.served_at().is_some() {
+                return Poll::Ready(Event::Answered);
+            }
+            seat.await_answer();
         }
-        seat.await_answer();
+        match between.receive(&shared.groups, ReceiveBuffer::AHEAD_MAX, context) {
+            Poll::Pending => break,
+            Poll::Ready(Ok(1..)) => {}
+            Poll::Ready(_) => return Poll::Ready(Event::Gone),
+        }
     }
-    while let Poll::Ready(came) = shared.groups.poll_receive(&between.socket, &mut between.unread, context) {
-        match came {
-            Ok(1..) if seat.was_served() => return Poll::Ready(Event::Answered),
-            Ok(1..) if between.unread.len() <= BEYOND_MAX => seat.await_answer(),
-            _ => return Poll::Ready(Event::Gone),
-        }
+    // While it waits nothing is expected of its client.
+    if idle.poll_over(|| seat.served_at().unwrap_or_else(Instant::now), context).is_ready() {
+        return Poll::Ready(Event::Gone);
     }
     if stopped.poll(context).is_ready() {
         return Poll::Ready(seat.leave().map_or(Event::Gone, Event::Unseated));

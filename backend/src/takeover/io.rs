@@ -5,9 +5,8 @@ use super::request::{Framed, Framing, frame};
 use super::slot::{Phase, Slot};
 use crate::api::Refusal;
 use crate::api::gate::{self, Connection};
-use crate::live::Groups;
+use crate::live::{Groups, ReceiveBuffer};
 use actix_web::dev::Extensions;
-use bytes::{Buf, Bytes, BytesMut};
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
@@ -17,14 +16,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What is read at once.
-const READ_BYTES: usize = 16 << 10;
 /// The longest head that is looked at, in bytes; whether it is too long for this server, the gate says.
 const HEAD_READ_MAX: usize = 120 << 10;
 /// What is passed over of a connection that ends; who sends more is cut off.
 const PASSED_OVER_MAX: usize = 32 << 20;
-/// What a client may send ahead of an answer, in bytes; more stays on the connection.
-const AHEAD_MAX: usize = 64 << 10;
 /// How often malformed requests are told of in the log.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -33,8 +28,12 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 pub struct Io {
     stream: Option<TcpStream>,
     /// Read and not given to the dispatcher yet.
-    unread: BytesMut,
+    unread: ReceiveBuffer,
+    /// Bytes of it that were looked at and are no whole head.
+    partial: usize,
     given: Given,
+    /// A refusal that follows what the dispatcher has written.
+    last_words: Vec<u8>,
     /// Bytes passed over since the connection ends.
     passed_over: usize,
     /// The client sends no more.
@@ -79,17 +78,18 @@ impl Io {
     /// A connection from which `unread` was read already.
     pub(super) fn new(
         stream: TcpStream,
-        unread: Bytes,
+        unread: ReceiveBuffer,
         slot: Rc<Slot>,
         counted: Rc<Connection>,
         groups: Rc<Groups>,
         malformed: Rc<Malformed>,
     ) -> Self {
-        let unread = BytesMut::from(unread);
         Self {
             stream: Some(stream),
             unread,
+            partial: 0,
             given: Given::Nothing,
+            last_words: Vec::new(),
             passed_over: 0,
             has_ended: false,
             slot,
@@ -109,20 +109,13 @@ impl Io {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Reads once into what is unread; ready with 0 bytes at the client's end.
-    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Reads once into what is unread unless `max` bytes are; ready with 0 bytes at the client's end.
+    fn poll_receive(&mut self, max: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.has_ended {
             return Poll::Ready(Ok(0));
         }
-        let before = self.unread.len();
-        self.unread.resize(before + READ_BYTES, 0);
-        let stream = self.stream.as_mut().map(Pin::new);
-        let mut out = ReadBuf::new(&mut self.unread[before..]);
-        let read =
-            stream.map_or(Poll::Ready(Err(io::ErrorKind::NotConnected.into())), |it| it.poll_read(context, &mut out));
-        let received = out.filled().len();
-        self.unread.truncate(before + received);
-        ready!(read)?;
+        let stream = self.stream.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let received = ready!(self.unread.poll_receive(&self.groups, stream, max, context))?;
         self.has_ended = received == 0;
         Poll::Ready(Ok(received))
     }
@@ -132,7 +125,7 @@ impl Io {
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         let bytes = self.unread.len().min(out.remaining()).min(max);
         out.put_slice(&self.unread[..bytes]);
-        self.unread.advance(bytes);
+        self.unread.consume(bytes);
         bytes as u64
     }
 
@@ -141,45 +134,65 @@ impl Io {
         loop {
             if !self.unread.is_empty() {
                 self.slot.begin_head();
-                match frame(&mut self.unread) {
+                let framed = if self.is_worth_a_look() { frame(self.unread.bytes_mut()) } else { Framed::Partial };
+                self.partial = self.unread.len();
+                match framed {
                     Framed::Whole { framing, is_plain } => {
+                        self.partial = 0;
                         self.slot.note_request(is_plain);
                         return Poll::Ready(Ok(Ok(match framing {
                             Framing::Length(bytes) => Given::Bytes(bytes),
                             Framing::Chunked { head_bytes } => Given::Chunked(head_bytes, Chunks::new()),
                         })));
                     }
-                    Framed::Partial if self.unread.len() <= HEAD_READ_MAX => {}
-                    Framed::Partial => {
+                    Framed::Partial if self.unread.len() >= HEAD_READ_MAX => {
                         let refusal = Refusal::HeadTooLarge { came: self.unread.len(), limit: HEAD_READ_MAX as u64 };
                         return Poll::Ready(Ok(Err(refusal)));
+                    }
+                    Framed::Partial if self.unread.has_room(&self.groups, HEAD_READ_MAX) => {}
+                    Framed::Partial => {
+                        return Poll::Ready(Ok(Err(Refusal::Busy(self.groups.terms().budget.exhausted()))));
                     }
                     Framed::Malformed(refusal) => return Poll::Ready(Ok(Err(refusal))),
                 }
             }
-            if ready!(self.poll_receive(context))? == 0 {
+            if ready!(self.poll_receive(HEAD_READ_MAX, context))? == 0 {
                 // Half a head says nothing.
-                self.unread.clear();
+                self.unread.consume(self.unread.len());
                 return Poll::Ready(Ok(Ok(Given::Everything)));
             }
         }
     }
 
-    /// Refuses a request that no dispatcher sees. Nothing else is being answered, so this is the next answer.
+    /// Whether what has come since the last look can have made a head whole, or wrong: a line has ended, or it is as long again.
+    fn is_worth_a_look(&self) -> bool {
+        self.unread.len() >= 2 * self.partial || memchr::memchr(b'\n', &self.unread[self.partial..]).is_some()
+    }
+
+    /// Refuses a request that no dispatcher sees. All before it were answered, so this is the next answer; it leaves once those
+    /// have.
     fn refuse(&mut self, refusal: &Refusal) {
         self.malformed.note(refusal);
         let mut answer = refusal.answer();
         answer.closes = true;
-        let mut bytes = Vec::new();
-        self.groups.heads().write(&mut bytes, &answer, gate::standing(None).lines(), true);
+        self.groups.heads().write(&mut self.last_words, &answer, gate::standing(None).lines(), true);
         if !self.unread.starts_with(b"HEAD ") {
-            answer.content.iter().flat_map(|content| &content.parts).for_each(|part| bytes.extend_from_slice(part));
-        }
-        if let Some(stream) = &self.stream {
-            // Who does not take these few bytes is not told.
-            let _told = stream.try_write(&bytes);
+            let parts = answer.content.iter().flat_map(|content| &content.parts);
+            parts.for_each(|part| self.last_words.extend_from_slice(part));
         }
         self.slot.end_answer(true);
+    }
+
+    /// Writes what follows the last answer of the dispatcher, and then the end. Who reads to the end need not wait until what
+    /// still comes was passed over.
+    fn poll_last_words(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.last_words.is_empty() {
+            let stream = self.stream.as_mut().map(Pin::new).ok_or(io::ErrorKind::NotConnected)?;
+            let written = stream.poll_write(context, &self.last_words);
+            self.slot.note_written(written.is_ready());
+            self.last_words.drain(..ready!(written)?);
+        }
+        self.stream()?.poll_shutdown(context)
     }
 }
 
@@ -198,11 +211,7 @@ impl AsyncRead for Io {
             match this.given {
                 Given::Nothing => match ready!(this.poll_request(context))? {
                     Ok(given) => this.given = given,
-                    Err(refusal) => {
-                        this.refuse(&refusal);
-                        // The client sees the end at once; what it sends until it has seen it is passed over.
-                        ready!(this.stream()?.poll_shutdown(context))?;
-                    }
+                    Err(refusal) => this.refuse(&refusal),
                 },
                 Given::Bytes(0) => {
                     if this.slot.is_open() {
@@ -216,12 +225,9 @@ impl AsyncRead for Io {
                 }
                 Given::Chunked(0, chunks) if chunks.has_ended() => this.given = Given::Bytes(0),
                 // It was answered before its body had come, which nobody waits for.
-                Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == Phase::Idle => {
-                    this.slot.note_broken();
-                    ready!(this.stream()?.poll_shutdown(context))?;
-                }
+                Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == Phase::Idle => this.slot.note_broken(),
                 Given::Bytes(left) => {
-                    if this.unread.is_empty() && ready!(this.poll_receive(context))? == 0 {
+                    if this.unread.is_empty() && ready!(this.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? == 0 {
                         return Poll::Ready(Ok(()));
                     }
                     let left = left - this.give(out, left);
@@ -232,7 +238,7 @@ impl AsyncRead for Io {
                     return Poll::Ready(Ok(()));
                 }
                 Given::Chunked(head_left, chunks) => {
-                    if this.unread.is_empty() && ready!(this.poll_receive(context))? == 0 {
+                    if this.unread.is_empty() && ready!(this.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? == 0 {
                         return Poll::Ready(Ok(()));
                     }
                     this.give_chunks(out, head_left, chunks)?;
@@ -277,11 +283,11 @@ impl Io {
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             self.passed_over += self.unread.len();
-            self.unread.clear();
+            self.unread.consume(self.unread.len());
             if self.passed_over > PASSED_OVER_MAX {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
-            if ready!(self.poll_receive(context))? == 0 {
+            if ready!(self.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? == 0 {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -289,8 +295,10 @@ impl Io {
 
     /// While a request is answered: keeps what the client sends ahead; ready when it has left.
     fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.unread.len() < AHEAD_MAX {
-            if ready!(self.poll_receive(context))? == 0 {
+        let max = ReceiveBuffer::AHEAD_MAX;
+        // Ahead of an answer that may never come there is an end to patience; else the rest stays on the connection.
+        while self.slot.may_be_left() || self.unread.has_room(&self.groups, max) {
+            if ready!(self.poll_receive(max, context))? == 0 {
                 // Who says that it sends no more still waits for its answer, unless that may never come.
                 return if self.slot.may_be_left() { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
@@ -315,21 +323,21 @@ impl AsyncWrite for Io {
             return Poll::Ready(Err(io::Error::other("the connection is taken over")));
         }
         if this.slot.phase() == Phase::Closing {
-            // Its last answer is written. Who reads to the end need not wait until what still comes was passed over.
-            return this.stream()?.poll_shutdown(context);
+            // Its last answer is written.
+            return this.poll_last_words(context);
         }
         this.stream()?.poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().stream()?.poll_shutdown(context)
+        self.get_mut().poll_last_words(context)
     }
 }
 
 impl Drop for Io {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
-            self.slot.keep(stream, std::mem::take(&mut self.unread).freeze());
+            self.slot.keep(stream, std::mem::take(&mut self.unread));
         }
     }
 }

@@ -18,6 +18,7 @@
 
 mod chunks;
 mod connection;
+mod idle;
 mod io;
 mod request;
 mod requests;

@@ -1,16 +1,18 @@
 //! The next requests of a connection that left its dispatcher: plain ones are answered here, any other leads back.
 
 use super::connection::{Between, Connected, Shared, Waiting, answer_wait, send};
+use super::idle::Idle;
 use super::request::Request;
 use crate::api::gate::{self, Admission, Connection};
-use crate::api::{self, Call, Reply, Whole};
+use crate::api::{self, Call, Fields, Reply, Whole};
+use crate::live::ReceiveBuffer;
 use crate::log::StreamName;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 /// What became of the request at the beginning of what was read.
 enum Outcome {
@@ -37,25 +39,22 @@ pub(super) fn serve(
         let mut last = Last::default();
         let mut stop = shared.app.stop.clone();
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
-        // Fires when the connection was idle for too long or before it; setting it anew for each request would cost more
-        // than to look again.
-        let keep_alive = shared.app.config.keep_alive;
-        let mut timer = Box::pin(sleep(keep_alive));
-        let mut idle_since = Instant::now();
+        let mut idle = Idle::new(shared.app.config.keep_alive);
         if let Some(waiting) = waiting {
-            answer_wait(&shared, &mut between, waiting, stopped.as_mut()).await?;
+            answer_wait(&shared, &mut between, waiting, &mut idle, stopped.as_mut()).await?;
         }
+        let mut idle_since = Instant::now();
         loop {
             while !between.unread.is_empty() {
                 let answering = Box::pin(answer(&shared, &mut between, &counted, &mut last));
                 match answering.await {
                     Outcome::Answered => {}
                     Outcome::Waits(waiting) => {
-                        answer_wait(&shared, &mut between, waiting, stopped.as_mut()).await?;
+                        answer_wait(&shared, &mut between, waiting, &mut idle, stopped.as_mut()).await?;
                     }
                     Outcome::Other => {
                         let stream = Rc::into_inner(between.socket)?;
-                        return Some(Box::new(Connected { stream, before: between.unread.into() }));
+                        return Some(Box::new(Connected { stream, before: between.unread }));
                     }
                     Outcome::Ended => return None,
                 }
@@ -63,36 +62,30 @@ pub(super) fn serve(
             }
             tokio::select! {
                 biased;
-                received = poll_fn(|context| shared.groups.poll_receive(&between.socket, &mut between.unread, context)) => {
+                received = poll_fn(|context| between.receive(&shared.groups, ReceiveBuffer::AHEAD_MAX, context)) => {
                     received.ok().filter(|bytes| *bytes > 0)?;
                 }
                 _ = stopped.as_mut() => return None,
-                () = &mut timer => {
-                    let until = idle_since + keep_alive;
-                    if until <= Instant::now() {
-                        return None;
-                    }
-                    timer.as_mut().reset(until);
-                }
+                () = poll_fn(|context| idle.poll_over(|| idle_since, context)) => return None,
             }
         }
     })
 }
 
-/// The lines that every answer has, for the origin that asked last: nearly always the same as before.
+/// The fields that every answer has, for the origin that asked last: nearly always the same as before.
 #[derive(Default)]
 struct Last {
-    standing: Option<(Option<String>, Rc<[u8]>)>,
+    standing: Option<(Option<String>, Rc<Fields>)>,
 }
 
 impl Last {
-    fn standing(&mut self, allowed: Option<&str>) -> Rc<[u8]> {
+    fn standing(&mut self, allowed: Option<&str>) -> Rc<Fields> {
         match &self.standing {
-            Some((before, lines)) if before.as_deref() == allowed => Rc::clone(lines),
+            Some((before, fields)) if before.as_deref() == allowed => Rc::clone(fields),
             _ => {
-                let lines: Rc<[u8]> = gate::standing(allowed).lines().into();
-                self.standing = Some((allowed.map(str::to_owned), Rc::clone(&lines)));
-                lines
+                let fields = Rc::new(gate::standing(allowed));
+                self.standing = Some((allowed.map(str::to_owned), Rc::clone(&fields)));
+                fields
             }
         }
     }
@@ -126,10 +119,10 @@ async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection
     let reply = replying.await;
     let length = request.length;
     between.unread = unread;
-    between.unread.drain(..length);
+    between.unread.consume(length);
     match reply {
         Reply::Answer(answer) => {
-            if send(shared, between, answer, &standing, true).await {
+            if send(shared, between, answer, standing.lines(), true).await {
                 Outcome::Answered
             } else {
                 Outcome::Ended

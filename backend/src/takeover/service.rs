@@ -6,9 +6,8 @@ use super::slot::{Patience, Slot};
 use crate::api::App;
 use crate::api::gate::{Connection, Gate};
 use crate::config::Config;
-use crate::live::Groups;
+use crate::live::{Groups, ReceiveBuffer};
 use actix_service::{Service, ServiceFactory};
-use bytes::Bytes;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -94,7 +93,7 @@ where
         let (http, shared, counted) = (Rc::clone(&self.http), Rc::clone(&self.shared), Rc::new(counted));
         // Small pieces are the rule here, and each must leave at once. A connection that refuses this has ended already.
         let _refused = stream.set_nodelay(true);
-        let mut connected = Some(Box::new(Connected { stream, before: Bytes::new() }));
+        let mut connected = Some(Box::new(Connected { stream, before: ReceiveBuffer::default() }));
         // What is held here is held for every connection, whatever it does.
         Box::pin(async move {
             while let Some(serving) = connected.take() {

@@ -2,8 +2,8 @@
 
 use super::connection::Waiting;
 use crate::api::Live;
+use crate::live::ReceiveBuffer;
 use crate::live::encoding::Encoding;
-use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Waker;
@@ -47,7 +47,7 @@ pub struct Slot {
     /// Whether the dispatcher ended because a seat is taken, and not in the middle of an answer.
     has_left: Cell<bool>,
     seat: RefCell<Option<Seat>>,
-    kept: RefCell<Option<(TcpStream, Bytes)>>,
+    kept: RefCell<Option<(TcpStream, ReceiveBuffer)>>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -92,7 +92,7 @@ pub(super) struct Left {
     pub(super) stream: TcpStream,
     pub(super) seat: Seat,
     /// What the client sent after its request.
-    pub(super) beyond: Bytes,
+    pub(super) beyond: ReceiveBuffer,
 }
 
 impl Slot {
@@ -254,7 +254,7 @@ impl Slot {
     }
 
     /// Keeps the connection of a dispatcher that has ended, and what was read from it and not given to the dispatcher.
-    pub(super) fn keep(&self, stream: TcpStream, unread: Bytes) {
+    pub(super) fn keep(&self, stream: TcpStream, unread: ReceiveBuffer) {
         *self.kept.borrow_mut() = Some((stream, unread));
     }
 

@@ -13,6 +13,7 @@
     reason = "a test says what is wrong by failing, in its helpers too, and what it measured by printing"
 )]
 
+mod budget;
 mod continues;
 mod floods;
 mod framing;
@@ -21,6 +22,7 @@ mod head_and_options;
 mod http_1_0;
 mod huge_values;
 mod log_lines;
+mod order;
 mod probe;
 #[path = "../process/mod.rs"]
 mod process;

@@ -4,10 +4,11 @@ use super::probe::beside;
 use super::subject::{Subject, get, post};
 use super::wire::{UPGRADE, Wire, until, within};
 use futures_util::future::join_all;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What a connection did before the byte with which it falls silent.
-const BEFORE: [&str; 11] = [
+const BEFORE: [&str; 13] = [
     "nothing",
     "a poll",
     "a poll that was not modified",
@@ -15,6 +16,8 @@ const BEFORE: [&str; 11] = [
     "an append",
     "a long-poll that was answered at once",
     "a long-poll that waited",
+    "a long-poll that an append answered",
+    "a second long-poll that an append answered",
     "an NDJSON answer that ended",
     "an SSE answer that ended",
     "a creation",
@@ -42,6 +45,16 @@ async fn after(subject: &Subject, what: &str) -> Wire {
     let mut wire = Wire::open(subject.address()).await;
     let request = match what {
         "nothing" => return wire,
+        "a long-poll that an append answered" => {
+            waited_for_an_append(subject, &mut wire).await;
+            return wire;
+        }
+        "a second long-poll that an append answered" => {
+            wire.send(get("/v1/stream/closed?offset=-1", "")).await;
+            wire.answer().await;
+            waited_for_an_append(subject, &mut wire).await;
+            return wire;
+        }
         "a poll" => get("/v1/stream/closed?offset=-1", ""),
         "a poll that was not modified" => {
             wire.send(get("/v1/stream/closed?offset=-1", "")).await;
@@ -64,6 +77,18 @@ async fn after(subject: &Subject, what: &str) -> Wire {
     let answer = wire.answer().await;
     assert!(answer.status < 500, "{what}: {answer:?}");
     wire
+}
+
+/// Waits at the tail of a stream of its own until an append is there.
+async fn waited_for_an_append(subject: &Subject, wire: &mut Wire) {
+    static STREAMS: AtomicU32 = AtomicU32::new(0);
+    let name = format!("waited-{}", STREAMS.fetch_add(1, Ordering::Relaxed));
+    subject.create(&name, "text/plain").await;
+    wire.send(get(&format!("/v1/stream/{name}?offset=-1&live=long-poll&hold=60"), "")).await;
+    subject.readers(&name, 1).await;
+    subject.append(&name, "text/plain", b"x").await;
+    let answer = wire.answer().await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "x"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -158,4 +183,27 @@ async fn a_connection_without_a_byte_is_closed_after_the_idle_time() {
     });
     let held: Vec<_> = join_all(ends).await.into_iter().flatten().collect();
     assert!(held.is_empty(), "still open after 10 s with an idle time of 1 s, after: {held:?}");
+}
+
+#[tokio::test]
+async fn the_idle_time_begins_when_the_answer_has_been_sent() {
+    let subject = impatient("since", &["--keep-alive", "2s"]);
+    streams(&subject).await;
+    let goes_on = |before: &'static str| {
+        let subject = &subject;
+        async move {
+            let mut wire = after(subject, before).await;
+            // Held for longer than a connection may be idle.
+            wire.send(get("/v1/stream/open?offset=now&live=long-poll&hold=3", "")).await;
+            let held = wire.answer().await;
+            assert_eq!(held.status, 204, "{held:?}");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            wire.try_send(get("/v1/stream/closed?offset=-1", "")).await;
+            let next = wire.try_answer().await;
+            next.is_none_or(|next| next.status != 200).then_some(before)
+        }
+    };
+    let befores = ["nothing", "a poll", "a long-poll that an append answered"];
+    let closed: Vec<_> = join_all(befores.map(goes_on)).await.into_iter().flatten().collect();
+    assert!(closed.is_empty(), "closed 0.3 s after its answer, with an idle time of 2 s, after: {closed:?}");
 }

@@ -134,11 +134,16 @@ impl Subject {
     /// Waits until so many readers of a stream are counted.
     pub(crate) async fn readers(&self, name: &str, count: usize) {
         until(&format!("{count} readers of {name}"), async || {
-            let answer = self.ask(get(&format!("/v1/streams/{name}"), "")).await;
-            let details: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-            (details["readers"].as_array().map(Vec::len) == Some(count)).then_some(())
+            (self.count_readers(name).await == count as u64).then_some(())
         })
         .await;
+    }
+
+    /// How many readers of a stream wait or stream.
+    pub(crate) async fn count_readers(&self, name: &str) -> u64 {
+        let answer = self.ask(get(&format!("/v1/streams/{name}"), "")).await;
+        let details: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        details["readerCounts"].as_object().expect("counts").values().filter_map(serde_json::Value::as_u64).sum()
     }
 }
 

@@ -112,6 +112,11 @@ impl Wire {
         within("the server to take bytes or to close", self.stream.write_all(bytes.as_ref())).await.is_ok()
     }
 
+    /// Sends as much as the server takes within a moment.
+    pub(crate) async fn push(&mut self, bytes: impl AsRef<[u8]>) {
+        let _part = tokio::time::timeout(Duration::from_millis(500), self.stream.write_all(bytes.as_ref())).await;
+    }
+
     /// Ends our half of the connection.
     pub(crate) async fn finish(&mut self) {
         // The other side may have ended the whole connection already.

@@ -5,7 +5,6 @@ use crate::api::{Answer, Content, FieldValue};
 use http::StatusCode;
 use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
-use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What follows the last chunk of an answer.
@@ -30,33 +29,27 @@ impl Heads {
     /// - `standing`: lines that every answer to this kind of client has.
     /// - `closes`: whether the connection is closed after it.
     pub fn write(&self, out: &mut Vec<u8>, answer: &Answer, standing: &[u8], closes: bool) {
-        let status = answer.status;
-        for part in ["HTTP/1.1 ", status.as_str(), " ", status.canonical_reason().unwrap_or_default(), "\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
-        if answer.content.is_some() || !has_no_length(status) {
-            out.extend_from_slice(b"content-length: ");
-            (answer.content.as_ref().map_or(0, Content::len) as u64).push_to(out);
-            out.extend_from_slice(b"\r\n");
-        }
-        if closes {
-            out.extend_from_slice(b"connection: close\r\n");
-        }
-        out.extend_from_slice(answer.fields.lines());
+        begin(out, answer, closes);
         out.extend_from_slice(standing);
-        out.extend_from_slice(b"date: ");
-        out.extend_from_slice(self.date().as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
+        self.end(out);
     }
 
-    /// A whole answer on a connection that stays open.
-    pub fn whole(&self, answer: Answer, standing: &[u8]) -> Vec<u8> {
+    /// A whole answer on a connection that stays open, but for the lines of whom it goes to; and where those belong.
+    pub fn whole(&self, answer: Answer) -> (Vec<u8>, usize) {
         let mut out = Vec::with_capacity(512 + answer.content.as_ref().map_or(0, Content::len));
-        self.write(&mut out, &answer, standing, false);
+        begin(&mut out, &answer, false);
+        let own_at = out.len();
+        self.end(&mut out);
         for part in answer.content.into_iter().flat_map(|content| content.parts) {
             out.extend_from_slice(&part);
         }
-        out
+        (out, own_at)
+    }
+
+    fn end(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"date: ");
+        out.extend_from_slice(self.date().as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
     }
 
     fn date(&self) -> Ref<'_, String> {
@@ -68,18 +61,25 @@ impl Heads {
     }
 }
 
+fn begin(out: &mut Vec<u8>, answer: &Answer, closes: bool) {
+    let status = answer.status;
+    for part in ["HTTP/1.1 ", status.as_str(), " ", status.canonical_reason().unwrap_or_default(), "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    if answer.content.is_some() || !has_no_length(status) {
+        out.extend_from_slice(b"content-length: ");
+        (answer.content.as_ref().map_or(0, Content::len) as u64).push_to(out);
+        out.extend_from_slice(b"\r\n");
+    }
+    if closes {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    out.extend_from_slice(answer.fields.lines());
+}
+
 /// Whether an answer of this status has neither content nor a length. Source: RFC 9110, section 8.6.
 fn has_no_length(status: StatusCode) -> bool {
     status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
-}
-
-/// Where the digits of `number` stand after `field` in an answer's head; empty when they do not.
-pub(super) fn value_of(answer: &[u8], field: &[u8], number: u64) -> Range<usize> {
-    let digits = number.to_string();
-    match memchr::memmem::find(answer, field).map(|at| at + field.len()) {
-        Some(begin) if answer[begin..].starts_with(digits.as_bytes()) => begin..begin + digits.len(),
-        _ => 0..0,
-    }
 }
 
 /// The head of a chunk, at the end of `room`.

@@ -6,7 +6,7 @@ mod websocket;
 pub use http1::{Heads, LAST_CHUNK};
 pub use websocket::{Close, CloseCode, close, pong, text_frame};
 
-use crate::api::{Cursors, Page};
+use crate::api::{Charge, Cursors, Fields, Page};
 use crate::log::{Batch, Log, Start};
 use bytes::Bytes;
 use std::ops::Range;
@@ -18,7 +18,7 @@ use tailwater_protocol::{Control, Technique, Token, ndjson, sse};
 const HEAD_ROOM: usize = 18;
 
 /// What the members of a group are told, to the byte.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// Lines of JSON in an answer that goes on.
     Ndjson,
@@ -26,8 +26,8 @@ pub enum Encoding {
     Sse,
     /// The same objects as NDJSON, as text frames.
     Websocket,
-    /// A whole answer to a long-poll, head included, with these header fields that its kind of client gets in any answer.
-    Page(Rc<[u8]>),
+    /// A whole answer to a long-poll, head included; each member has fields of its own in it.
+    Page,
     /// Nothing: the member is woken and answers by itself.
     Notice,
 }
@@ -95,14 +95,18 @@ enum Framing {
 }
 
 /// One piece of what a member is sent.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Piece {
     /// As it goes onto an HTTP/1.1 connection.
     pub wire: Bytes,
     /// What of it is the body's, where somebody else puts bodies into chunks.
     payload: Range<usize>,
-    /// Where the digits of the cursor stand, in a long-poll's answer.
-    cursor: Range<usize>,
+    /// Where each member's own fields stand, in a long-poll's answer; its cursor is the last of them.
+    pub(super) own_at: usize,
+    /// The cursor of those who have none of their own, in a long-poll's answer, and its field.
+    pub(super) cursor: Option<(u64, Fields)>,
+    /// What it holds of the budget.
+    pub(super) charge: Option<Rc<Charge>>,
 }
 
 impl Piece {
@@ -111,17 +115,8 @@ impl Piece {
         self.wire.slice(self.payload.clone())
     }
 
-    /// The same for a reader with cursors of its own.
-    pub fn with_cursor(&self, cursors: Cursors) -> Bytes {
-        if self.cursor.is_empty() || !cursors.are_own() {
-            return self.wire.clone();
-        }
-        let (before, after) = (&self.wire[..self.cursor.start], &self.wire[self.cursor.end..]);
-        [before, cursors.now().to_string().as_bytes(), after].concat().into()
-    }
-
     fn plain(bytes: &'static [u8]) -> Self {
-        Self { wire: Bytes::from_static(bytes), payload: 0..bytes.len(), cursor: 0..0 }
+        Self { wire: Bytes::from_static(bytes), payload: 0..bytes.len(), ..Self::default() }
     }
 }
 
@@ -157,7 +152,7 @@ impl Encoding {
             Self::Ndjson => Some(&NDJSON),
             Self::Sse => Some(&SSE),
             Self::Websocket => Some(&WEBSOCKET),
-            Self::Page(_) | Self::Notice => None,
+            Self::Page | Self::Notice => None,
         }
     }
 
@@ -201,13 +196,14 @@ impl Encoding {
 
     /// A long-poll's whole answer, for everybody who waited where `batch` begins.
     pub fn page(&self, log: &Log, batch: &Batch, heads: &Heads) -> Piece {
-        let Self::Page(standing) = self else { return Piece::default() };
-        let cursor = Cursors::common().now();
-        let page = Page { log, batch, asked: Start::At(batch.from), cursor: Some(cursor) };
-        let answer = page.answer(std::iter::empty(), None);
-        let wire = heads.whole(answer, standing);
-        let cursor = http1::value_of(&wire, b"stream-cursor: ", cursor);
-        Piece { payload: 0..wire.len(), wire: wire.into(), cursor }
+        if *self != Self::Page {
+            return Piece::default();
+        }
+        let page = Page { log, batch, asked: Start::At(batch.from), is_long_poll: true };
+        let (wire, own_at) = heads.whole(page.answer(std::iter::empty(), None));
+        let cursor = (!batch.closed()).then(|| Cursors::common().now());
+        let cursor = cursor.map(|cursor| (cursor, Page::cursor(cursor)));
+        Piece { payload: 0..wire.len(), wire: wire.into(), own_at, cursor, charge: None }
     }
 }
 
@@ -259,7 +255,7 @@ impl Framing {
             Self::Chunk => head.len()..head.len() + length,
             Self::TextFrame => 0..head.len() + length,
         };
-        Piece { wire: Bytes::from(out).slice(begin..), payload, cursor: 0..0 }
+        Piece { wire: Bytes::from(out).slice(begin..), payload, ..Piece::default() }
     }
 }
 

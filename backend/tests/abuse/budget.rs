@@ -1,0 +1,142 @@
+//! What many clients make the server hold, each a little: it stays within `--buffers-max` and a bit for each connection.
+
+use super::probe::beside;
+use super::subject::{Subject, get, post};
+use super::wire::{Wire, until, within};
+use futures_util::future::join_all;
+
+const CLIENTS: usize = 500;
+/// What the process may grow by, in MiB: the budget, 32 KiB for each connection, and what it takes to serve so many at all.
+const GROWTH_MAX_MIB: u64 = 4 + 16 + 14;
+
+fn frugal(name: &str, flags: &[&str]) -> Subject {
+    Subject::start(name, &[&["--buffers-max", "4MiB", "--keep-alive", "60s"], flags].concat())
+}
+
+/// So many connections, each of which has sent `request` and then as much of `more` as the server takes at once.
+async fn crowd(subject: &Subject, request: &str, more: &[u8]) -> Vec<Wire> {
+    let mut wires = join_all((0..CLIENTS).map(|_| Wire::open(subject.address()))).await;
+    for wire in &mut wires {
+        wire.send(request).await;
+    }
+    join_all(wires.iter_mut().map(|wire| wire.push(more))).await;
+    wires
+}
+
+/// The most memory of a while in which nothing is sent, in MiB.
+async fn settled_memory(subject: &Subject) -> u64 {
+    let mut most = 0;
+    for _ in 0..30 {
+        most = most.max(subject.holding().memory_mib);
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    most
+}
+
+/// Has a crowd do something, and checks what the server then holds.
+async fn holds_little(subject: &Subject, request: &str, more: &[u8], growth_max: u64) {
+    let before = subject.holding();
+    let most = beside(subject, async {
+        let wires = crowd(subject, request, more).await;
+        let most = settled_memory(subject).await;
+        drop(wires);
+        most
+    })
+    .await;
+    println!("grew by {} MiB", most.saturating_sub(before.memory_mib));
+    assert!(most <= before.memory_mib + growth_max, "grew from {} to {most} MiB", before.memory_mib);
+    subject.comes_back(before, 12, growth_max).await;
+}
+
+#[tokio::test]
+async fn what_comes_ahead_of_an_answer_is_charged() {
+    for live in ["sse", "ndjson", "long-poll&hold=60"] {
+        for hand_off in ["true", "false"] {
+            println!("{live}, --hand-off {hand_off}");
+            let subject = frugal("ahead", &["--hand-off", hand_off]);
+            subject.create("it", "text/plain").await;
+            let request = get(&format!("/v1/stream/it?offset=-1&live={live}"), "");
+            holds_little(&subject, &request, &[b'x'; 64 << 10], GROWTH_MAX_MIB).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn short_bodies_are_charged_while_they_arrive() {
+    let subject = frugal("bodies", &[]);
+    subject.create("it", "text/plain").await;
+    let whole = post("it", "text/plain", "", &[b'x'; 64 << 10]);
+    // What the HTTP library reads ahead for a request, it holds beside.
+    holds_little(&subject, "", &whole[..whole.len() - 1], GROWTH_MAX_MIB + 20).await;
+}
+
+#[tokio::test]
+async fn pages_that_are_not_taken_are_charged_and_others_still_catch_up() {
+    // Through the HTTP library each piece is copied into its own buffer.
+    for (live, hand_off, growth_max) in [("sse", "true", 52), ("ndjson", "false", 100)] {
+        println!("{live}, --hand-off {hand_off}");
+        let subject = frugal("pages", &["--hand-off", hand_off, "--write-silence-max", "1h"]);
+        subject.create("it", "text/plain").await;
+        for _ in 0..16 * 64 {
+            subject.append("it", "text/plain", &[b'x'; 16 << 10]).await;
+        }
+        let before = subject.holding();
+        let most = beside(&subject, async {
+            let mut silent = join_all((0..CLIENTS).map(|_| Wire::open_narrow(subject.address()))).await;
+            for wire in &mut silent {
+                wire.send(get(&format!("/v1/stream/it?offset=-1&live={live}"), "")).await;
+            }
+            subject.readers("it", CLIENTS).await;
+            let most = settled_memory(&subject).await;
+            let mut reader = Wire::open(subject.address()).await;
+            reader.send(get("/v1/stream/it?offset=-1&live=ndjson", "")).await;
+            reader.head().await.expect("a head");
+            let mut bytes = 0;
+            while bytes < 16 << 20 {
+                let chunk = within("the next page", reader.chunk()).await.flatten().expect("a chunk");
+                bytes += chunk.iter().filter(|byte| **byte == b'x').count();
+            }
+            most
+        })
+        .await;
+        println!("grew by {} MiB", most.saturating_sub(before.memory_mib));
+        assert!(most <= before.memory_mib + growth_max, "grew from {} to {most} MiB", before.memory_mib);
+    }
+}
+
+#[tokio::test]
+async fn long_polls_share_the_page_that_they_do_not_take() {
+    // More than the system takes off the server's hands.
+    const PAGE_BYTES: usize = 12 << 20;
+    const READERS: usize = 20;
+    let subject = Subject::start("shared", &["--write-silence-max", "1h", "--page-max", "16MiB"]);
+    subject.create("it", "text/plain").await;
+    let first = subject.ask(get("/v1/stream/it?offset=-1&live=long-poll&hold=0.05", "")).await;
+    let cursor: u64 = first.header("stream-cursor").expect("a cursor").parse().unwrap();
+    let before = subject.holding();
+    let most = beside(&subject, async {
+        let mut wires = join_all((0..READERS).map(|_| Wire::open_narrow(subject.address()))).await;
+        for (number, wire) in wires.iter_mut().enumerate() {
+            // Cursors that came from here, so that the answer to each has another one, to pages of many origins.
+            let target = format!("/v1/stream/it?offset=-1&live=long-poll&hold=60&cursor={}", cursor + 100);
+            wire.send(get(&target, &format!("Origin: http://localhost:{}\r\n", 1_000 + number))).await;
+        }
+        subject.readers("it", READERS).await;
+        subject.append("it", "text/plain", &[b'x'; PAGE_BYTES]).await;
+        until("everybody to be answered", async || (subject.count_readers("it").await == 0).then_some(())).await;
+        let most = settled_memory(&subject).await;
+        for (number, mut wire) in wires.into_iter().enumerate() {
+            let answer = wire.answer().await;
+            assert_eq!((answer.status, answer.body.len()), (200, PAGE_BYTES));
+            let own: u64 = answer.header("stream-cursor").expect("a cursor").parse().unwrap();
+            assert!(own > cursor + 100, "{own} after {}", cursor + 100);
+            let origin = format!("http://localhost:{}", 1_000 + number);
+            assert_eq!(answer.header("access-control-allow-origin"), Some(&*origin));
+        }
+        most
+    })
+    .await;
+    println!("grew by {} MiB", most.saturating_sub(before.memory_mib));
+    // The message itself, the body that brought it, the page, and what the system could not be given of small pieces.
+    assert!(most <= before.memory_mib + 3 * 12 + 10, "grew from {} to {most} MiB", before.memory_mib);
+}

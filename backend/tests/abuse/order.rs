@@ -1,0 +1,65 @@
+//! Malformed requests behind answers that are still being sent: the answers come whole, then the refusal.
+
+use super::subject::{Subject, get, post};
+use super::wire::{Wire, within};
+use std::ops::Range;
+use std::time::Duration;
+
+/// Bytes of an answer: so short that all of it has left its handler when it waits in the HTTP library's buffer.
+const ANSWER_BYTES: usize = 31_000;
+/// How many of them are asked for at once. One of these numbers is that of the answers which the system takes off the server's
+/// hands, so that the last one is stuck just when the request behind it is looked at.
+const ANSWERS: Range<usize> = 70..130;
+
+const MALFORMED: [&str; 5] = [
+    "NONSENSE\r\n\r\n",
+    "GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nX: a\nY: b\r\n\r\n",
+    "GET /v1/stream/it HTTP/1.1\r\n\r\n",
+    "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+    "GET /v1/stream/\u{e9} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+];
+
+#[tokio::test]
+async fn a_refusal_waits_for_the_answers_before_it() {
+    for (hand_off, numbers) in [("true", 70..71), ("false", ANSWERS)] {
+        let subject = Subject::start("order", &["--hand-off", hand_off]);
+        subject.create("it", "text/plain").await;
+        subject.append("it", "text/plain", &[b'x'; ANSWER_BYTES]).await;
+        let one = get("/v1/stream/it?offset=-1", "");
+        for numbers in numbers.collect::<Vec<_>>().chunks(20) {
+            let mut wires = Vec::new();
+            for (number, malformed) in numbers.iter().zip(MALFORMED.iter().cycle()) {
+                let mut wire = Wire::open_narrow(subject.address()).await;
+                wire.send([&one.repeat(*number), *malformed].concat()).await;
+                wires.push((wire, number, malformed));
+            }
+            // Until as many answers as fit are on their way.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            for (mut wire, number, malformed) in wires {
+                let what = format!("{number} answers before {malformed:?}, --hand-off {hand_off}");
+                for answer in 0..*number {
+                    let answer = wire.try_answer().await.unwrap_or_else(|| panic!("no answer {answer} of {what}"));
+                    assert_eq!((answer.status, answer.body.len()), (200, ANSWER_BYTES), "{what}");
+                    assert!(answer.body.iter().all(|byte| *byte == b'x'), "{what}");
+                }
+                let refusal = wire.try_answer().await.unwrap_or_else(|| panic!("no refusal after {what}"));
+                assert_eq!((refusal.status, refusal.fault_as_problem()), (400, None), "{what}: {refusal:?}");
+                assert!(refusal.says_close() && within("the end", wire.rest()).await.is_empty(), "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_the_connection_comes_whole_although_its_request_does_not() {
+    let subject = Subject::start("early", &[]);
+    // Refused by its head, and its body, of which half comes, is too long to be passed over.
+    let whole = post("none", "text/plain", "", &vec![b'x'; 1 << 20]);
+    for _ in 0..20 {
+        let mut wire = Wire::open(subject.address()).await;
+        wire.send(&whole[..1 << 19]).await;
+        let answer = wire.answer().await;
+        assert_eq!((answer.status, answer.fault_as_problem()), (404, None), "{answer:?}");
+        assert!(answer.says_close());
+    }
+}
