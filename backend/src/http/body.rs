@@ -1,7 +1,8 @@
 //! A request's body as actix receives it.
 
-use crate::api::{Body, Refusal};
-use actix_web::web;
+use super::head::ActixHeaders;
+use crate::api::{App, Body, Received, Refusal, receive};
+use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use std::future::poll_fn;
@@ -17,7 +18,26 @@ pub(super) struct Arriving {
     pub(super) silence_max: Duration,
 }
 
+/// The body of `request`, whole and decoded.
+///
+/// - `limit`: bytes that it may have.
+///
+/// # Errors
+/// As [`receive`].
+pub(super) async fn received(
+    request: &HttpRequest,
+    payload: web::Payload,
+    app: &App,
+    limit: u64,
+) -> Result<Received, Refusal> {
+    receive(app, limit, &ActixHeaders(request.headers()), Arriving::new(payload, app)).await
+}
+
 impl Arriving {
+    pub(super) fn new(payload: web::Payload, app: &App) -> Self {
+        Self { payload, silence_max: app.config.body_silence_max }
+    }
+
     /// All of it; for one that announced how little it is.
     pub(super) async fn whole(&mut self) -> Result<Bytes, Refusal> {
         let Some(first) = self.next().await? else { return Ok(Bytes::new()) };

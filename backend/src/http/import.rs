@@ -73,7 +73,7 @@ pub(super) async fn import(
     let limits = line_limits(&app);
     let mut decoder = Decoder::limited(limits);
     let mut filling = None;
-    let mut body = Arriving { payload, silence_max: app.config.body_silence_max };
+    let mut body = Arriving::new(payload, &app);
     while let Some(piece) = body.next().await? {
         let ends_long_line = decoder.pending_bytes() > LONG_BYTES && piece.contains(&b'\n');
         let bytes = if ends_long_line { decoder.pending_bytes() } else { 0 };

@@ -1,5 +1,6 @@
 //! The lab's endpoints: the clock, sources and races, as `tailwater_protocol::rig` describes them.
 
+use super::body::received;
 use crate::api::{App, Class, OtherRefusal, Refusal};
 use crate::lab::Lab;
 use crate::lab::races::RaceError;
@@ -13,7 +14,7 @@ use tailwater_protocol::document;
 use tailwater_protocol::rig::{ClockReading, RaceChange, RaceRequest, SourceRequest};
 
 /// Largest request body; the longest that makes sense has a few hundred bytes.
-const BODY_BYTES_MAX: usize = 16 * 1024;
+const BODY_BYTES_MAX: u64 = 16 * 1024;
 
 /// What the lab refuses, and what it says.
 #[derive(Debug, thiserror::Error)]
@@ -101,13 +102,12 @@ impl From<SourceError> for Refusal {
 
 /// Registers the clock, which is always there, and the lab's routes, which need a `web::Data<Lab>` and answer 404 without.
 pub fn configure(service: &mut web::ServiceConfig) {
-    let resource = |path: &str| web::resource(path).app_data(web::PayloadConfig::new(BODY_BYTES_MAX));
     service
         .service(web::resource("/v1/clock").route(web::get().to(clock)).default_service(web::to(only_get)))
-        .service(resource("/v1/lab/sources").route(web::post().to(ask_source)).default_service(web::to(only_post)))
-        .service(resource("/v1/lab/races").route(web::post().to(start_race)).default_service(web::to(only_post)))
+        .service(web::resource("/v1/lab/sources").route(web::post().to(ask_source)).default_service(web::to(only_post)))
+        .service(web::resource("/v1/lab/races").route(web::post().to(start_race)).default_service(web::to(only_post)))
         .service(
-            resource("/v1/lab/races/{id}")
+            web::resource("/v1/lab/races/{id}")
                 .route(web::get().to(look_at_race))
                 .route(web::patch().to(change_race))
                 .route(web::delete().to(end_race))
@@ -123,14 +123,15 @@ async fn clock(app: web::Data<App>) -> HttpResponse {
     response.json(ClockReading { received_us, sent_us: app.clock.now_us() })
 }
 
-async fn ask_source(request: HttpRequest, body: Body) -> Result<HttpResponse, Refusal> {
-    let asked: SourceRequest =
-        parse(body, r#"{"kind":"host"} or {"kind":"generator","pattern":"poisson","rate":5,"size":64,"seed":1}"#)?;
+async fn ask_source(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
+    let example = r#"{"kind":"host"} or {"kind":"generator","pattern":"poisson","rate":5,"size":64,"seed":1}"#;
+    let asked: SourceRequest = read(&request, payload, &app, example).await?;
     answer(HttpResponse::Ok(), &lab(&request)?.sources.ask(&asked).await?)
 }
 
-async fn start_race(request: HttpRequest, body: Body) -> Result<HttpResponse, Refusal> {
-    let asked: RaceRequest = parse(body, r#"{"techniques":["poll","sse"],"delay_up_ms":50,"delay_down_ms":50}"#)?;
+async fn start_race(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
+    let example = r#"{"techniques":["poll","sse"],"delay_up_ms":50,"delay_down_ms":50}"#;
+    let asked: RaceRequest = read(&request, payload, &app, example).await?;
     let race = lab(&request)?.races.start(&asked).await?;
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, format!("/v1/lab/races/{}", race.id)));
@@ -141,8 +142,13 @@ async fn look_at_race(request: HttpRequest, id: web::Path<String>) -> Result<Htt
     answer(HttpResponse::Ok(), &lab(&request)?.races.look(&id)?)
 }
 
-async fn change_race(request: HttpRequest, id: web::Path<String>, body: Body) -> Result<HttpResponse, Refusal> {
-    let asked: RaceChange = parse(body, r#"{"delay_up_ms":50,"delay_down_ms":50}"#)?;
+async fn change_race(
+    request: HttpRequest,
+    id: web::Path<String>,
+    payload: web::Payload,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Refusal> {
+    let asked: RaceChange = read(&request, payload, &app, r#"{"delay_up_ms":50,"delay_down_ms":50}"#).await?;
     answer(HttpResponse::Ok(), &lab(&request)?.races.change(&id, &asked)?)
 }
 
@@ -163,8 +169,6 @@ async fn only_on_a_race(request: HttpRequest) -> HttpResponse {
     super::method_refused(&request, "GET, PATCH, DELETE, OPTIONS")
 }
 
-type Body = Result<web::Bytes, actix_web::Error>;
-
 /// The lab, unless it is off, or it is on only because this machine is alone with the server and the request came from elsewhere.
 fn lab(request: &HttpRequest) -> Result<&Lab, Refusal> {
     let is_asked_for = request.app_data::<web::Data<App>>().is_some_and(|app| app.config.lab);
@@ -182,15 +186,17 @@ pub fn is_forwarded(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The JSON in `body`; `example` is what the refusal shows.
-fn parse<T: DeserializeOwned>(body: Body, example: &str) -> Result<T, Refusal> {
-    let body = body.map_err(|error| body_refused(format!("the body can't be read: {error}")))?;
-    document::read(&body)
-        .map_err(|error| body_refused(format!("the body is not what is expected here: {error}; send {example}")))
-}
-
-fn body_refused(text: String) -> Refusal {
-    LabRefusal::Body(text).into()
+/// The JSON of a request's body; `example` is what the refusal shows.
+async fn read<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    app: &App,
+    example: &str,
+) -> Result<T, Refusal> {
+    let body = received(request, payload, app, BODY_BYTES_MAX).await?;
+    document::read(&body.bytes).map_err(|error| {
+        LabRefusal::Body(format!("the body is not what is expected here: {error}; send {example}")).into()
+    })
 }
 
 fn answer(response: HttpResponseBuilder, value: &impl Serialize) -> Result<HttpResponse, Refusal> {

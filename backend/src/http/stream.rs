@@ -45,7 +45,7 @@ pub(super) async fn handle(
         host: head.host().unwrap_or_default(),
         is_websocket: handshake.is_some(),
     };
-    let mut body = Arriving { payload, silence_max: app.config.body_silence_max };
+    let mut body = Arriving::new(payload, &app);
     let reply = if handshake.is_some() {
         api::reply(&app, call, Whole(Bytes::new())).await
     } else if is_small(&request, &app) {

@@ -5,11 +5,10 @@
 mod refusal;
 
 use self::refusal::SubscriptionRefusal;
-use super::body::Arriving;
-use super::head::ActixHeaders;
+use super::body::received;
 use super::lab::is_forwarded;
 use super::{method_refused, no_route};
-use crate::api::{App, receive};
+use crate::api::App;
 use crate::subscriptions::definition::{self, Asked, Definition, DefinitionError, SubscriptionId, WorkerName};
 use crate::subscriptions::state::{WakeKey, Way};
 use crate::subscriptions::{Refused, Report};
@@ -219,9 +218,8 @@ async fn read<T: DeserializeOwned>(
     app: &App,
     example: Example,
 ) -> Result<T, SubscriptionRefusal> {
-    let body = Arriving { payload, silence_max: app.config.body_silence_max };
-    let received = receive(app, BODY_BYTES_MAX, &ActixHeaders(request.headers()), body).await?;
-    document::read(&received.bytes).map_err(|error| {
+    let body = received(request, payload, app, BODY_BYTES_MAX).await?;
+    document::read(&body.bytes).map_err(|error| {
         SubscriptionRefusal::Body(format!("the body is not what is expected here: {error}; send {}", example.text()))
     })
 }

@@ -20,6 +20,7 @@ mod half_messages;
 mod head_and_options;
 mod http_1_0;
 mod huge_values;
+mod lab_bodies;
 mod log_lines;
 mod probe;
 #[path = "../process/mod.rs"]
