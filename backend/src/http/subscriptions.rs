@@ -6,13 +6,14 @@ mod refusal;
 
 use self::refusal::SubscriptionRefusal;
 use super::body::received;
+use super::head::{ActixHeaders, gate_head};
 use super::lab::is_forwarded;
 use super::{method_refused, no_route};
 use crate::api::App;
 use crate::subscriptions::definition::{self, Asked, Definition, DefinitionError, SubscriptionId, WorkerName};
 use crate::subscriptions::state::{WakeKey, Way};
 use crate::subscriptions::{Refused, Report};
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST};
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -243,11 +244,13 @@ fn bearer(request: &HttpRequest) -> Result<String, SubscriptionRefusal> {
     token.filter(|token| !token.is_empty()).ok_or(SubscriptionRefusal::Refused(Refused::Token))
 }
 
-/// Under which URL the one who asks knows this server: the Host that passed the gate. What a proxy in front says about
+/// Under which URL the one who asks knows this server: the host that passed the gate. What a proxy in front says about
 /// itself (`X-Forwarded-Host`) is not believed; `--public-url` is for that.
 fn base(request: &HttpRequest) -> Result<String, SubscriptionRefusal> {
-    let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
-    Ok(definition::base_url(host).map_err(Refused::from)?)
+    let map = ActixHeaders(request.headers());
+    let host = Some(gate_head(request, &map).host()?).filter(|host| !host.is_empty());
+    // Only HTTP/1.0 may name none.
+    Ok(definition::base_url(host.unwrap_or("localhost")).map_err(Refused::from)?)
 }
 
 /// Nothing of this is worth keeping.
