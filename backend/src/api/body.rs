@@ -6,7 +6,7 @@ use super::{App, Charge, Refusal};
 use crate::offload::{LONG_BYTES, offload};
 use bytes::{Bytes, BytesMut};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use std::future::Future;
 use std::io::Read;
 
@@ -131,7 +131,11 @@ pub(super) enum Coding {
 }
 
 /// How the body is coded; `None` when it is not.
+///
+/// # Errors
+/// [`Refusal::ContentEncoding`], or [`Refusal::Header`] when a field that says what the body is is repeated.
 fn coding(map: &impl Headers) -> Result<Option<Coding>, Refusal> {
+    single(map, &CONTENT_TYPE)?;
     let Some(name) = text(map, &CONTENT_ENCODING)? else { return Ok(None) };
     match name.to_ascii_lowercase().as_str() {
         "" | "identity" => Ok(None),

@@ -28,7 +28,7 @@ pub use budget::{Budget, Charge, Exhausted};
 pub use cursor::Cursors;
 pub use fields::{FieldValue, Fields};
 pub use frame::{FrameRefusal, answer_frame};
-pub use headers::Headers;
+pub use headers::{Headers, single};
 pub use page::Page;
 pub use read::{Live, Presence, Wait};
 pub(crate) use refusal::store_class;

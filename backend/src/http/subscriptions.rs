@@ -9,7 +9,7 @@ use super::body::received;
 use super::head::{ActixHeaders, gate_head};
 use super::lab::is_forwarded;
 use super::{method_refused, no_route};
-use crate::api::App;
+use crate::api::{App, single};
 use crate::subscriptions::definition::{self, Asked, Definition, DefinitionError, SubscriptionId, WorkerName};
 use crate::subscriptions::state::{WakeKey, Way};
 use crate::subscriptions::{Refused, Report};
@@ -236,7 +236,8 @@ fn part(request: &HttpRequest, slashes: usize) -> &str {
 }
 
 fn bearer(request: &HttpRequest) -> Result<String, SubscriptionRefusal> {
-    let value = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let map = ActixHeaders(request.headers());
+    let value = single(&map, &AUTHORIZATION)?.and_then(|value| std::str::from_utf8(value).ok());
     let token = value.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
