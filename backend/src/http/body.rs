@@ -2,6 +2,7 @@
 
 use super::head::ActixHeaders;
 use crate::api::{App, Body, Received, Refusal, receive};
+use actix_web::http::header::{CONTENT_LENGTH, EXPECT};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -31,6 +32,20 @@ pub(super) async fn received(
     limit: u64,
 ) -> Result<Received, Refusal> {
     receive(app, limit, &ActixHeaders(request.headers()), Arriving::new(payload, app)).await
+}
+
+/// Reads to its end what nobody will look at, if it is short, so that its connection can serve the next request.
+pub(super) async fn pass_over(request: &HttpRequest, payload: web::Payload, app: &App) {
+    if is_short(request, app) {
+        let mut body = Arriving::new(payload, app);
+        while let Ok(Some(_)) = body.next().await {}
+    }
+}
+
+/// Whether the request announces a body that is not worth asking for, or ending a connection for.
+pub(super) fn is_short(request: &HttpRequest, app: &App) -> bool {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    length.is_some_and(|bytes| app.reads_first(bytes)) && !request.headers().contains_key(EXPECT)
 }
 
 impl Arriving {

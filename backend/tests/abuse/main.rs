@@ -20,8 +20,8 @@ mod half_messages;
 mod head_and_options;
 mod http_1_0;
 mod huge_values;
-mod lab_bodies;
 mod log_lines;
+mod other_bodies;
 mod probe;
 #[path = "../process/mod.rs"]
 mod process;

@@ -1,6 +1,7 @@
-//! Bodies of requests to the lab: limited, decoded and refused as all others are.
+//! Bodies beside those of streams: limited, decoded and passed over as those are.
 
-use super::subject::Subject;
+use super::subject::{Subject, get};
+use super::wire::Wire;
 use std::io::Write;
 
 /// Requests of the lab that read a body, each with one that is right and the status that it then has.
@@ -61,4 +62,28 @@ async fn lab_bodies_are_limited_and_decoded_like_all_others() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_short_body_leaves_its_connection_to_the_next_request() {
+    let subject = Subject::start("passed-over", &["--public-url", "https://streams.example"]);
+    let at = "/v1/stream/__ds/subscriptions/it";
+    for (line, status) in [
+        ("POST /v1/lab/sources".to_owned(), 404),
+        ("PATCH /v1/lab/races/none".to_owned(), 404),
+        ("PUT /v1/lab/races".to_owned(), 405),
+        ("POST /v1/clock".to_owned(), 405),
+        (format!("POST {at}/ack"), 401),
+        (format!("PATCH {at}"), 405),
+        (format!("POST {at}/nothing"), 404),
+    ] {
+        let mut wire = Wire::open(subject.address()).await;
+        for _ in 0..2 {
+            wire.send(request(&line, "", b"{}")).await;
+            let answer = wire.answer().await;
+            assert_eq!((answer.status, answer.says_close()), (status, false), "{line}: {answer:?}");
+        }
+        wire.send(get("/v1/clock", "")).await;
+        assert_eq!(wire.answer().await.status, 200, "after {line}");
+    }
 }
