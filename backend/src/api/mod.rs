@@ -29,7 +29,7 @@ pub use cursor::Cursors;
 pub use fields::{FieldValue, Fields};
 pub use frame::{FrameRefusal, answer_frame};
 pub use headers::{Headers, single};
-pub use page::Page;
+pub use page::{Page, SANDBOX};
 pub use read::{Live, Presence, Wait};
 pub(crate) use refusal::store_class;
 pub use refusal::{Class, OtherRefusal, Refusal};

@@ -1,7 +1,7 @@
 //! GET of an export: a stream as a file, from its earliest message to where it ended when the export began.
 
 use super::streams::configuration;
-use crate::api::{App, Budget, Charge, Exhausted, Refusal};
+use crate::api::{App, Budget, Charge, Exhausted, Refusal, SANDBOX};
 use crate::log::{Batch, Log, ReadError, Start};
 use crate::store::StoreError;
 use actix_web::HttpResponse;
@@ -25,13 +25,12 @@ pub(super) async fn export(app: &App, log: Arc<Log>) -> Result<HttpResponse, Ref
     let one_message = 1;
     // After this nothing can be refused any more, only broken off.
     let from = log.read_from(Start::Beginning, one_message).await?.from;
-    let page_max = usize::try_from(app.config.page_max).unwrap_or(usize::MAX);
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, export::CONTENT_TYPE));
     response.insert_header((CACHE_CONTROL, "no-store"));
-    response.insert_header((CONTENT_SECURITY_POLICY, "sandbox"));
+    response.insert_header((CONTENT_SECURITY_POLICY, SANDBOX));
     response.insert_header((CONTENT_DISPOSITION, "attachment; filename=\"stream.ndjson\""));
-    Ok(response.streaming(body(Export::new(log, from, page_max, Arc::clone(&app.budget)))))
+    Ok(response.streaming(body(Export::new(log, from, app.page_max(), Arc::clone(&app.budget)))))
 }
 
 /// An export under way.

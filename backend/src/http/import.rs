@@ -96,10 +96,9 @@ pub(super) async fn import(
 
 /// What a line may hold: as much as an append or a page, since exports hold pages.
 fn line_limits(app: &App) -> ContentLimits {
-    let bytes = |max: u64| usize::try_from(max).unwrap_or(usize::MAX);
     ContentLimits {
-        bytes: bytes(app.config.body_max.max(app.config.page_max)).saturating_add(1),
-        messages: app.config.append_messages_max.max(bytes(app.config.page_max) / MESSAGE_BYTES_MIN),
+        bytes: app.message_max().max(app.page_max()).saturating_add(1),
+        messages: app.config.append_messages_max.max(app.page_max() / MESSAGE_BYTES_MIN),
     }
 }
 
