@@ -21,6 +21,7 @@ mod head_and_options;
 mod http_1_0;
 mod huge_values;
 mod log_lines;
+mod long_lines;
 mod other_bodies;
 mod probe;
 #[path = "../process/mod.rs"]
