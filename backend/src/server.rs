@@ -183,7 +183,7 @@ fn listen(
             .configure(http::assets::configure)
             .default_service(web::to(http::no_route));
         let drain = drain.clone();
-        let (expecting, deciding) = (app.clone(), gate.clone());
+        let (expecting, deciding, lab) = (app.clone(), gate.clone(), lab.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let drain = drain.clone();
@@ -195,7 +195,10 @@ fn listen(
             .client_disconnect_timeout(LINGER)
             .h1_allow_half_closed(false)
             .local_addr(address)
-            .expect(fn_service(move |request| ready(http::decide_by_head(&expecting, &deciding, request))))
+            .expect(fn_service(move |request| {
+                let lab = lab.as_ref().map(|lab| &***lab);
+                ready(http::decide_by_head(&expecting, &deciding, lab, request))
+            }))
             .on_connect_ext(move |io: &Io, data| io.introduce(data))
             .h1(map_config(application, move |()| AppConfig::__priv_test_new(false, address.to_string(), address)));
         TakeOver::new(http, app.clone().into_inner(), gate.clone().into_inner(), groups)

@@ -6,7 +6,7 @@ use super::{App, Charge, Refusal};
 use crate::offload::{LONG_BYTES, offload};
 use bytes::{Bytes, BytesMut};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use std::future::Future;
 use std::io::Read;
 
@@ -58,7 +58,7 @@ pub struct Received {
 /// [`Refusal::ContentEncoding`] for a coding that is not known, [`Refusal::BodyBroken`] when it breaks off or is not what
 /// its coding says, [`Refusal::BodySilent`] when it stops.
 pub async fn receive(app: &App, limit: u64, map: &impl Headers, mut body: impl Body) -> Result<Received, Refusal> {
-    let coding = check_announced(map, limit)?;
+    let coding = announced(map, limit)?;
     let mut charge = app.budget.charge();
     let bytes = collect(&mut body, limit, &mut charge).await?;
     let bytes = match coding {
@@ -75,11 +75,17 @@ pub async fn receive(app: &App, limit: u64, map: &impl Headers, mut body: impl B
     Ok(Received { bytes, _charge: charge })
 }
 
-/// How a body is coded, if it does not announce more than it may have.
+/// Refuses a body by what its request's head says of it, before it comes.
 ///
 /// # Errors
-/// [`Refusal::BodyTooLarge`], or [`Refusal::ContentEncoding`].
-pub(super) fn check_announced(map: &impl Headers, limit: u64) -> Result<Option<Coding>, Refusal> {
+/// [`Refusal::BodyTooLarge`], [`Refusal::ContentEncoding`], or [`Refusal::Header`] when a field that says what the body is
+/// is repeated.
+pub fn check_announced(map: &impl Headers, limit: u64) -> Result<(), Refusal> {
+    announced(map, limit).map(drop)
+}
+
+/// How a body is coded, if it does not announce more than it may have.
+fn announced(map: &impl Headers, limit: u64) -> Result<Option<Coding>, Refusal> {
     let announced =
         single(map, &CONTENT_LENGTH)?.and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > limit) {
@@ -123,7 +129,7 @@ pub fn check_uncoded(map: &impl Headers) -> Result<(), Refusal> {
 
 /// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
+enum Coding {
     Gzip,
     Deflate,
     Brotli,
@@ -131,7 +137,11 @@ pub(super) enum Coding {
 }
 
 /// How the body is coded; `None` when it is not.
+///
+/// # Errors
+/// [`Refusal::ContentEncoding`], or [`Refusal::Header`] when a field that says what the body is is repeated.
 fn coding(map: &impl Headers) -> Result<Option<Coding>, Refusal> {
+    single(map, &CONTENT_TYPE)?;
     let Some(name) = text(map, &CONTENT_ENCODING)? else { return Ok(None) };
     match name.to_ascii_lowercase().as_str() {
         "" | "identity" => Ok(None),

@@ -1,7 +1,7 @@
 //! The gate before every request: who may ask (Host, Origin), how much at once, and the fields that every answer carries.
 
 use super::headers::{Headers, single};
-use super::{Answer, Fields, Refusal};
+use super::{Answer, Fields, Refusal, names};
 use crate::config::Config;
 use http::header::{
     self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -104,9 +104,13 @@ impl<'a, H: Headers> Head<'a, H> {
 
     /// Whether a browser asks on behalf of another site's page that neither goes there nor asks by CORS: as an image, a
     /// script, a style sheet. Such requests carry no `Origin`, and their answers leak in ways of their own.
-    fn is_embedding(&self) -> bool {
-        let says = |name: &str, value: &str| self.headers.values(name).next().is_some_and(|it| it == value.as_bytes());
-        says("sec-fetch-site", "cross-site") && !says("sec-fetch-mode", "navigate")
+    ///
+    /// # Errors
+    /// [`Refusal::Header`] when one of the fields that say so is repeated.
+    fn is_embedding(&self) -> Result<bool, Refusal> {
+        let is_elsewhere = single(self.headers, &names::SEC_FETCH_SITE)? == Some(b"cross-site");
+        let goes_there = single(self.headers, &names::SEC_FETCH_MODE)? == Some(b"navigate");
+        Ok(is_elsewhere && !goes_there)
     }
 }
 
@@ -167,7 +171,7 @@ impl Gate {
         }
         match origin? {
             Some(origin) if !is_allowed && !head.is_preflight() => Err(Refusal::Origin(origin.to_owned())),
-            None if !self.any_origin && head.is_embedding() => Err(Refusal::Embedding),
+            None if head.is_embedding()? && !self.any_origin => Err(Refusal::Embedding),
             _ => Ok(()),
         }
     }

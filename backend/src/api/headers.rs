@@ -17,7 +17,7 @@ pub trait Headers {
 ///
 /// # Errors
 /// [`Refusal::Header`] (400) when it is repeated: two readers would take different ones.
-pub(super) fn single<'a>(map: &'a impl Headers, name: &'a HeaderName) -> Result<Option<&'a [u8]>, Refusal> {
+pub fn single<'a>(map: &'a impl Headers, name: &'a HeaderName) -> Result<Option<&'a [u8]>, Refusal> {
     let mut values = map.values(name.as_str());
     let first = values.next();
     if values.next().is_some() {

@@ -23,13 +23,13 @@ mod read;
 mod refusal;
 
 pub use answer::{Answer, Content};
-pub use body::{Body, Received, Whole, check_uncoded, receive};
+pub use body::{Body, Received, Whole, check_announced, check_uncoded, receive};
 pub use budget::{Budget, Charge, Exhausted, FREE_BYTES};
 pub use cursor::Cursors;
 pub use fields::{FieldValue, Fields};
 pub use frame::{FrameRefusal, answer_frame};
-pub use headers::Headers;
-pub use page::Page;
+pub use headers::{Headers, single};
+pub use page::{Page, SANDBOX};
 pub use read::{Live, Presence, Wait};
 pub(crate) use refusal::store_class;
 pub use refusal::{Class, OtherRefusal, Refusal};
@@ -139,10 +139,17 @@ pub fn check_head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<(), Refusa
         Method::PUT => {
             create::Prepared::new(app, call)?;
         }
-        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS => {}
+        Method::GET => {
+            query::ReadQuery::parse(call.query)?;
+            app.log(call.path)?;
+        }
+        Method::HEAD | Method::DELETE => {
+            app.log(call.path)?;
+        }
+        Method::OPTIONS => {}
         _ => return Err(Refusal::Method { came: call.method.to_string(), allowed: STREAM_METHODS }),
     }
-    body::check_announced(call.headers, app.config.body_max).map(drop)
+    check_announced(call.headers, app.config.body_max)
 }
 
 impl App {

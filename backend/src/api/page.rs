@@ -12,7 +12,7 @@ const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";
 /// What is true only at this moment.
 const CACHE_NEVER: &str = "no-store";
 /// A stream's bytes are not this server's pages: a browser that shows them runs no script of theirs.
-pub(super) const SANDBOX: &str = "sandbox";
+pub const SANDBOX: &str = "sandbox";
 
 /// One page, or the news that there is none.
 #[derive(Debug)]

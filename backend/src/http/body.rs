@@ -1,7 +1,9 @@
 //! A request's body as actix receives it.
 
-use crate::api::{Body, Budget, Refusal};
-use actix_web::web;
+use super::head::ActixHeaders;
+use crate::api::{App, Body, Budget, Received, Refusal, receive};
+use actix_web::http::header::{CONTENT_LENGTH, EXPECT};
+use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use std::future::poll_fn;
@@ -18,7 +20,40 @@ pub(super) struct Arriving {
     pub(super) silence_max: Duration,
 }
 
+/// The body of `request`, whole and decoded.
+///
+/// - `limit`: bytes that it may have.
+///
+/// # Errors
+/// As [`receive`].
+pub(super) async fn received(
+    request: &HttpRequest,
+    payload: web::Payload,
+    app: &App,
+    limit: u64,
+) -> Result<Received, Refusal> {
+    receive(app, limit, &ActixHeaders(request.headers()), Arriving::new(payload, app)).await
+}
+
+/// Reads to its end what nobody will look at, if it is short, so that its connection can serve the next request.
+pub(super) async fn pass_over(request: &HttpRequest, payload: web::Payload, app: &App) {
+    if short_body(request, app).is_some() {
+        let mut body = Arriving::new(payload, app);
+        while let Ok(Some(_)) = body.next().await {}
+    }
+}
+
+/// Bytes of a body that the request announces, if those are not worth asking for, or ending a connection for.
+pub(super) fn short_body(request: &HttpRequest, app: &App) -> Option<usize> {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    length.filter(|bytes| app.reads_first(*bytes) && !request.headers().contains_key(EXPECT))
+}
+
 impl Arriving {
+    pub(super) fn new(payload: web::Payload, app: &App) -> Self {
+        Self { payload, silence_max: app.config.body_silence_max }
+    }
+
     /// All of it; for one that announced how little it is. Charged while it arrives.
     pub(super) async fn whole(&mut self, announced: usize, budget: &Arc<Budget>) -> Result<Bytes, Refusal> {
         let Some(first) = self.next().await? else { return Ok(Bytes::new()) };

@@ -1,12 +1,11 @@
 //! GET of an export: a stream as a file, from its earliest message to where it ended when the export began.
 
-use super::log;
 use super::streams::configuration;
-use crate::api::{App, Budget, Charge, Exhausted, Refusal};
+use crate::api::{App, Budget, Charge, Exhausted, Refusal, SANDBOX};
 use crate::log::{Batch, Log, ReadError, Start};
 use crate::store::StoreError;
+use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use std::sync::Arc;
@@ -22,18 +21,16 @@ const PIECE_BYTES: usize = 64 << 10;
 const BUDGET_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The body is pulled: a client that does not read holds back only itself.
-pub(super) async fn export(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
-    let log = log(&app, &request, "/v1/export/")?;
+pub(super) async fn export(app: &App, log: Arc<Log>) -> Result<HttpResponse, Refusal> {
     let one_message = 1;
     // After this nothing can be refused any more, only broken off.
     let from = log.read_from(Start::Beginning, one_message).await?.from;
-    let page_max = usize::try_from(app.config.page_max).unwrap_or(usize::MAX);
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, export::CONTENT_TYPE));
     response.insert_header((CACHE_CONTROL, "no-store"));
-    response.insert_header((CONTENT_SECURITY_POLICY, "sandbox"));
+    response.insert_header((CONTENT_SECURITY_POLICY, SANDBOX));
     response.insert_header((CONTENT_DISPOSITION, "attachment; filename=\"stream.ndjson\""));
-    Ok(response.streaming(body(Export::new(log, from, page_max, Arc::clone(&app.budget)))))
+    Ok(response.streaming(body(Export::new(log, from, app.page_max(), Arc::clone(&app.budget)))))
 }
 
 /// An export under way.

@@ -2,12 +2,12 @@
 
 use super::answer::respond;
 use super::head::{ActixHeaders, gate_head};
-use crate::api::App;
 use crate::api::gate::{self, CROSS_ORIGIN_RESOURCE_POLICY, Gate};
+use crate::api::{App, Fields};
 use crate::takeover::{Leaving, Slot};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
@@ -60,15 +60,7 @@ pub async fn guard(
         head.no_chunking(true);
         head.set_connection_type(ConnectionType::Close);
     }
-    let map = response.headers_mut();
-    for (name, value) in standing.iter() {
-        // Also without an origin: a cache must not give a page the answer that lacks its CORS headers.
-        if name == header::VARY {
-            map.append(name, value);
-        } else if name != CROSS_ORIGIN_RESOURCE_POLICY || !map.contains_key(&name) {
-            map.insert(name, value);
-        }
-    }
+    put_standing(response.headers_mut(), &standing);
     let may_repeat = response.request().extensions_mut().remove::<MayRepeat>().is_some() && !is_stopping;
     let closes = response.response().head().connection_type() == ConnectionType::Close;
     let under_way = slot.map(|slot| UnderWay {
@@ -77,6 +69,18 @@ pub async fn guard(
         closes,
     });
     Ok(response.map_body(|_, body| Answer { body, under_way }))
+}
+
+/// Puts the fields that every answer carries beside the answer's own.
+pub(super) fn put_standing(map: &mut HeaderMap, standing: &Fields) {
+    for (name, value) in standing.iter() {
+        // Also without an origin: a cache must not give a page the answer that lacks its CORS headers.
+        if name == header::VARY {
+            map.append(name, value);
+        } else if name != CROSS_ORIGIN_RESOURCE_POLICY || !map.contains_key(&name) {
+            map.insert(name, value);
+        }
+    }
 }
 
 /// A flag that turns true once the body of `request` was read to its end; true at once if it announces none.

@@ -2,6 +2,7 @@
 
 use crate::api::Headers;
 use crate::api::gate::{Connection, Head};
+use actix_http::RequestHead;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use std::rc::Rc;
@@ -25,12 +26,23 @@ impl ActixHeaders<'_> {
 
 /// A request as the gate looks at it.
 pub(crate) fn gate_head<'a>(request: &'a HttpRequest, map: &'a ActixHeaders<'a>) -> Head<'a, ActixHeaders<'a>> {
+    gate_head_of(request.head(), request.conn_data(), map)
+}
+
+/// The same of a request that no application has seen yet.
+///
+/// - `connection`: the one it came on, if that is counted.
+pub(super) fn gate_head_of<'a>(
+    head: &'a RequestHead,
+    connection: Option<&'a Rc<Connection>>,
+    map: &'a ActixHeaders<'a>,
+) -> Head<'a, ActixHeaders<'a>> {
     Head {
-        method: request.method(),
-        target_bytes: request.uri().path().len() + request.query_string().len(),
-        authority: request.uri().authority().map(|authority| authority.as_str()),
+        method: &head.method,
+        target_bytes: head.uri.path().len() + head.uri.query().map_or(0, str::len),
+        authority: head.uri.authority().map(|authority| authority.as_str()),
         headers: map,
         header_bytes: map.bytes(),
-        connection: request.conn_data::<Rc<Connection>>().map(|connection| &**connection),
+        connection: connection.map(|connection| &**connection),
     }
 }

@@ -2,8 +2,7 @@
 
 use super::body::Arriving;
 use super::head::{ActixHeaders, gate_head};
-use super::name;
-use crate::api::{App, Body, Class, OtherRefusal, Refusal, check_uncoded};
+use crate::api::{App, Body, Class, OtherRefusal, Refusal, STREAM_PREFIX};
 use crate::log::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
 use crate::offload::{LONG_BYTES, offload};
 use actix_web::http::StatusCode;
@@ -14,7 +13,7 @@ use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::{Data, Frame, Offset, Token};
 
 /// Where imports are put.
-const PREFIX: &str = "/v1/import/";
+pub(super) const IMPORT_PREFIX: &str = "/v1/import/";
 /// Bytes of messages that are committed together.
 const COMMIT_BYTES: usize = 256 << 10;
 /// The fewest bytes of a JSON message in a page, its comma included.
@@ -64,16 +63,15 @@ impl From<ImportError> for Refusal {
 /// The answer is [`Imported`]; the body may be of any length, a line of it holds what a page or an append may have. Long lines
 /// are read on a thread where that may take its time.
 pub(super) async fn import(
-    request: HttpRequest,
+    request: &HttpRequest,
     payload: web::Payload,
-    app: web::Data<App>,
+    app: &App,
+    name: &StreamName,
 ) -> Result<HttpResponse, Refusal> {
-    let name = name(&request, PREFIX)?;
-    check_uncoded(&ActixHeaders(request.headers()))?;
-    let limits = line_limits(&app);
+    let limits = line_limits(app);
     let mut decoder = Decoder::limited(limits);
     let mut filling = None;
-    let mut body = Arriving { payload, silence_max: app.config.body_silence_max };
+    let mut body = Arriving::new(payload, app);
     while let Some(piece) = body.next().await? {
         let ends_long_line = decoder.pending_bytes() > LONG_BYTES && piece.contains(&b'\n');
         let bytes = if ends_long_line { decoder.pending_bytes() } else { 0 };
@@ -84,24 +82,23 @@ pub(super) async fn import(
         let (pushed, lines) = offload(bytes, push).await.map_err(ImportError::from)?;
         decoder = pushed;
         for line in lines {
-            take(&app, &name, &mut filling, line).await?;
+            take(app, name, &mut filling, line).await?;
         }
     }
     if let Some(line) = decoder.finish().map_err(ImportError::from)? {
-        take(&app, &name, &mut filling, line).await?;
+        take(app, name, &mut filling, line).await?;
     }
     let Some(filling) = filling else { return Err(ImportError::from(ExportError::CutOff { lines: 0 }).into()) };
     let shift_bytes = filling.shift_bytes;
     let log = filling.importing.appear().await?;
-    Ok(answer(&app, &request, &log, shift_bytes))
+    Ok(answer(app, request, &log, shift_bytes))
 }
 
 /// What a line may hold: as much as an append or a page, since exports hold pages.
 fn line_limits(app: &App) -> ContentLimits {
-    let bytes = |max: u64| usize::try_from(max).unwrap_or(usize::MAX);
     ContentLimits {
-        bytes: bytes(app.config.body_max.max(app.config.page_max)).saturating_add(1),
-        messages: app.config.append_messages_max.max(bytes(app.config.page_max) / MESSAGE_BYTES_MIN),
+        bytes: app.message_max().max(app.page_max()).saturating_add(1),
+        messages: app.config.append_messages_max.max(app.page_max() / MESSAGE_BYTES_MIN),
     }
 }
 
@@ -123,7 +120,7 @@ async fn take<'a>(
 
 fn answer(app: &App, request: &HttpRequest, log: &Log, shift_bytes: u64) -> HttpResponse {
     let tail = log.tail_now();
-    let path = request.path().replacen(PREFIX, "/v1/stream/", 1);
+    let path = request.path().replacen(IMPORT_PREFIX, STREAM_PREFIX, 1);
     let map = ActixHeaders(request.headers());
     let host = gate_head(request, &map).host().unwrap_or_default().to_owned();
     let mut response = HttpResponse::Created();

@@ -1,19 +1,26 @@
 //! The lab's endpoints: the clock, sources and races, as `tailwater_protocol::rig` describes them.
 
-use crate::api::{App, Class, OtherRefusal, Refusal};
+use super::Methods;
+use super::body::{pass_over, received};
+use super::head::ActixHeaders;
+use crate::api::{App, Class, OtherRefusal, Refusal, check_announced};
 use crate::lab::Lab;
 use crate::lab::races::RaceError;
 use crate::lab::source::SourceError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderMap, LOCATION};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tailwater_protocol::document;
 use tailwater_protocol::rig::{ClockReading, RaceChange, RaceRequest, SourceRequest};
+use tailwater_protocol::{document, percent};
 
+/// Where the clock is.
+const CLOCK: &str = "/v1/clock";
+/// Where the lab is.
+const PREFIX: &str = "/v1/lab/";
 /// Largest request body; the longest that makes sense has a few hundred bytes.
-const BODY_BYTES_MAX: usize = 16 * 1024;
+const BODY_BYTES_MAX: u64 = 16 * 1024;
 
 /// What the lab refuses, and what it says.
 #[derive(Debug, thiserror::Error)]
@@ -99,77 +106,122 @@ impl From<SourceError> for Refusal {
     }
 }
 
-/// Registers the clock, which is always there, and the lab's routes, which need a `web::Data<Lab>` and answer 404 without.
-pub fn configure(service: &mut web::ServiceConfig) {
-    let resource = |path: &str| web::resource(path).app_data(web::PayloadConfig::new(BODY_BYTES_MAX));
-    service
-        .service(web::resource("/v1/clock").route(web::get().to(clock)).default_service(web::to(only_get)))
-        .service(resource("/v1/lab/sources").route(web::post().to(ask_source)).default_service(web::to(only_post)))
-        .service(resource("/v1/lab/races").route(web::post().to(start_race)).default_service(web::to(only_post)))
-        .service(
-            resource("/v1/lab/races/{id}")
-                .route(web::get().to(look_at_race))
-                .route(web::patch().to(change_race))
-                .route(web::delete().to(end_race))
-                .default_service(web::to(only_on_a_race)),
-        );
+/// What a request to the clock or the lab asks for.
+#[derive(Debug)]
+pub(super) enum Route<'l> {
+    /// The methods of the path.
+    Methods(Methods),
+    /// What time it is.
+    Clock,
+    /// A source that runs.
+    Source(&'l Lab),
+    /// A new race.
+    Start(&'l Lab),
+    /// How a race stands.
+    Look(&'l Lab, String),
+    /// Another transit for a race.
+    Change(&'l Lab, String),
+    /// The end of a race.
+    End(&'l Lab, String),
 }
 
-async fn clock(app: web::Data<App>) -> HttpResponse {
+/// Whether a path leads here.
+pub(super) fn is_at(path: &str) -> bool {
+    path == CLOCK || path.starts_with(PREFIX)
+}
+
+impl<'l> Route<'l> {
+    /// What the head decides, before a body is read.
+    ///
+    /// - `path`: as the request spells it.
+    ///
+    /// # Errors
+    /// [`Refusal::NoRoute`], [`Refusal::Method`], [`LabRefusal::Off`]; as [`check_announced`] where a body is read.
+    pub(super) fn of(
+        app: &App,
+        lab: Option<&'l Lab>,
+        method: &Method,
+        path: &str,
+        map: &ActixHeaders<'_>,
+    ) -> Result<Self, Refusal> {
+        // Off if it is on only because this machine is alone with the server and the request came from elsewhere.
+        let lab = || lab.filter(|_| app.config.lab || !is_forwarded(map.0)).ok_or(LabRefusal::Off);
+        let lab_for_body = || {
+            let lab = lab()?;
+            check_announced(map, BODY_BYTES_MAX).map(|()| lab)
+        };
+        let otherwise = |allowed| Methods::of(method, allowed).map(Self::Methods);
+        if path == CLOCK {
+            let is_read = matches!(*method, Method::GET | Method::HEAD);
+            return if is_read { Ok(Self::Clock) } else { otherwise("GET, HEAD, OPTIONS") };
+        }
+        let no_route = || Refusal::NoRoute(path.to_owned());
+        let rest = path.strip_prefix(PREFIX).ok_or_else(no_route)?;
+        let (kind, id) = rest.split_once('/').map_or((rest, None), |(kind, id)| (kind, Some(id)));
+        let race = |id| percent::decode(id).map_err(|_| RaceError::Unknown(id.to_owned()));
+        match (kind, id, method) {
+            ("sources", None, &Method::POST) => lab_for_body().map(Self::Source),
+            ("races", None, &Method::POST) => lab_for_body().map(Self::Start),
+            ("sources" | "races", None, _) => otherwise("POST, OPTIONS"),
+            ("races", Some(id), _) if id.is_empty() || id.contains('/') => Err(no_route()),
+            ("races", Some(id), &Method::GET) => Ok(Self::Look(lab()?, race(id)?)),
+            ("races", Some(id), &Method::PATCH) => Ok(Self::Change(lab_for_body()?, race(id)?)),
+            ("races", Some(id), &Method::DELETE) => Ok(Self::End(lab()?, race(id)?)),
+            ("races", Some(_), _) => otherwise("GET, PATCH, DELETE, OPTIONS"),
+            _ => Err(no_route()),
+        }
+    }
+}
+
+/// Registers the clock, which is always there, and the lab's routes, which need a `web::Data<Lab>` and answer 404 without.
+pub fn configure(service: &mut web::ServiceConfig) {
+    service.service(web::resource(CLOCK).to(handle)).service(web::resource("/v1/lab/{rest:.*}").to(handle));
+}
+
+async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
+    let (lab, map) = (request.app_data::<web::Data<Lab>>(), ActixHeaders(request.headers()));
+    let route = Route::of(&app, lab.map(|lab| &***lab), request.method(), request.uri().path(), &map);
+    let route = match route {
+        Ok(route) => route,
+        Err(refusal) => {
+            pass_over(&request, payload, &app).await;
+            return Err(refusal);
+        }
+    };
+    match route {
+        Route::Methods(methods) => Ok(methods.answer()),
+        Route::Clock => Ok(clock(&app)),
+        Route::Source(lab) => {
+            let example = r#"{"kind":"host"} or {"kind":"generator","pattern":"poisson","rate":5,"size":64,"seed":1}"#;
+            let asked: SourceRequest = read(&request, payload, &app, example).await?;
+            answer(HttpResponse::Ok(), &lab.sources.ask(&asked).await?)
+        }
+        Route::Start(lab) => {
+            let example = r#"{"techniques":["poll","sse"],"delay_up_ms":50,"delay_down_ms":50}"#;
+            let asked: RaceRequest = read(&request, payload, &app, example).await?;
+            let race = lab.races.start(&asked).await?;
+            let mut response = HttpResponse::Created();
+            response.insert_header((LOCATION, format!("/v1/lab/races/{}", race.id)));
+            answer(response, &race)
+        }
+        Route::Look(lab, id) => answer(HttpResponse::Ok(), &lab.races.look(&id)?),
+        Route::Change(lab, id) => {
+            let asked: RaceChange = read(&request, payload, &app, r#"{"delay_up_ms":50,"delay_down_ms":50}"#).await?;
+            answer(HttpResponse::Ok(), &lab.races.change(&id, &asked)?)
+        }
+        Route::End(lab, id) => {
+            lab.races.end(&id)?;
+            Ok(fresh(HttpResponse::NoContent()).finish())
+        }
+    }
+}
+
+fn clock(app: &App) -> HttpResponse {
     let received_us = app.clock.now_us();
     // A page behind another origin measures the round trip with Resource Timing, which this header opens to it.
     let mut response = fresh(HttpResponse::Ok());
     response.insert_header(("timing-allow-origin", "*"));
     response.json(ClockReading { received_us, sent_us: app.clock.now_us() })
-}
-
-async fn ask_source(request: HttpRequest, body: Body) -> Result<HttpResponse, Refusal> {
-    let asked: SourceRequest =
-        parse(body, r#"{"kind":"host"} or {"kind":"generator","pattern":"poisson","rate":5,"size":64,"seed":1}"#)?;
-    answer(HttpResponse::Ok(), &lab(&request)?.sources.ask(&asked).await?)
-}
-
-async fn start_race(request: HttpRequest, body: Body) -> Result<HttpResponse, Refusal> {
-    let asked: RaceRequest = parse(body, r#"{"techniques":["poll","sse"],"delay_up_ms":50,"delay_down_ms":50}"#)?;
-    let race = lab(&request)?.races.start(&asked).await?;
-    let mut response = HttpResponse::Created();
-    response.insert_header((LOCATION, format!("/v1/lab/races/{}", race.id)));
-    answer(response, &race)
-}
-
-async fn look_at_race(request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Refusal> {
-    answer(HttpResponse::Ok(), &lab(&request)?.races.look(&id)?)
-}
-
-async fn change_race(request: HttpRequest, id: web::Path<String>, body: Body) -> Result<HttpResponse, Refusal> {
-    let asked: RaceChange = parse(body, r#"{"delay_up_ms":50,"delay_down_ms":50}"#)?;
-    answer(HttpResponse::Ok(), &lab(&request)?.races.change(&id, &asked)?)
-}
-
-async fn end_race(request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Refusal> {
-    lab(&request)?.races.end(&id)?;
-    Ok(fresh(HttpResponse::NoContent()).finish())
-}
-
-async fn only_get(request: HttpRequest) -> HttpResponse {
-    super::method_refused(&request, "GET, HEAD, OPTIONS")
-}
-
-async fn only_post(request: HttpRequest) -> HttpResponse {
-    super::method_refused(&request, "POST, OPTIONS")
-}
-
-async fn only_on_a_race(request: HttpRequest) -> HttpResponse {
-    super::method_refused(&request, "GET, PATCH, DELETE, OPTIONS")
-}
-
-type Body = Result<web::Bytes, actix_web::Error>;
-
-/// The lab, unless it is off, or it is on only because this machine is alone with the server and the request came from elsewhere.
-fn lab(request: &HttpRequest) -> Result<&Lab, Refusal> {
-    let is_asked_for = request.app_data::<web::Data<App>>().is_some_and(|app| app.config.lab);
-    let lab = request.app_data::<web::Data<Lab>>().filter(|_| is_asked_for || !is_forwarded(request.headers()));
-    lab.map(|lab| &***lab).ok_or_else(|| LabRefusal::Off.into())
 }
 
 /// Whether a request says that it came through a proxy, so that a server on loopback cannot take its client for a local one.
@@ -182,15 +234,17 @@ pub fn is_forwarded(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The JSON in `body`; `example` is what the refusal shows.
-fn parse<T: DeserializeOwned>(body: Body, example: &str) -> Result<T, Refusal> {
-    let body = body.map_err(|error| body_refused(format!("the body can't be read: {error}")))?;
-    document::read(&body)
-        .map_err(|error| body_refused(format!("the body is not what is expected here: {error}; send {example}")))
-}
-
-fn body_refused(text: String) -> Refusal {
-    LabRefusal::Body(text).into()
+/// The JSON of a request's body; `example` is what the refusal shows.
+async fn read<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    app: &App,
+    example: &str,
+) -> Result<T, Refusal> {
+    let body = received(request, payload, app, BODY_BYTES_MAX).await?;
+    document::read(&body.bytes).map_err(|error| {
+        LabRefusal::Body(format!("the body is not what is expected here: {error}; send {example}")).into()
+    })
 }
 
 fn answer(response: HttpResponseBuilder, value: &impl Serialize) -> Result<HttpResponse, Refusal> {

@@ -3,6 +3,7 @@
 mod answer;
 pub mod assets;
 mod body;
+mod expect;
 mod export;
 mod gate;
 mod head;
@@ -12,14 +13,13 @@ mod stream;
 mod streams;
 mod subscriptions;
 
+pub use expect::decide_by_head;
 pub use gate::guard;
 pub use import::ImportError;
-pub use stream::decide_by_head;
 
-use crate::api::{App, Refusal};
-use crate::log::{Log, StreamName};
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
-use std::sync::Arc;
+use crate::api::{Answer, Refusal};
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
 
 /// Registers the protocol's routes; the state is a `web::Data<App>` and, for each worker, an `Rc<live::Groups>`.
 pub fn configure(service: &mut web::ServiceConfig) {
@@ -34,30 +34,25 @@ pub async fn no_route(request: HttpRequest) -> Refusal {
     Refusal::NoRoute(request.path().to_owned())
 }
 
-/// 405, with the methods that are served; `OPTIONS` gets just these.
-fn method_refused(request: &HttpRequest, allowed: &'static str) -> HttpResponse {
-    if request.method() == actix_web::http::Method::OPTIONS {
-        return answer::respond(crate::api::Answer::options(allowed));
+/// The methods that a path serves, which `OPTIONS` asks for.
+#[derive(Debug, Clone, Copy)]
+struct Methods(&'static str);
+
+impl Methods {
+    /// What a request gets whose method is none of those that the path serves.
+    ///
+    /// - `allowed`: these, as `Allow` lists them, `OPTIONS` among them.
+    ///
+    /// # Errors
+    /// [`Refusal::Method`] (405) for all but `OPTIONS`.
+    fn of(method: &Method, allowed: &'static str) -> Result<Self, Refusal> {
+        if method == Method::OPTIONS {
+            return Ok(Self(allowed));
+        }
+        Err(Refusal::Method { came: method.to_string(), allowed })
     }
-    Refusal::Method { came: request.method().to_string(), allowed }.error_response()
-}
 
-/// The name that a request's path spells after `prefix`.
-///
-/// # Errors
-/// As [`App::name`], and [`Refusal::NoRoute`] for a prefix that is written in another way.
-fn name(request: &HttpRequest, prefix: &str) -> Result<StreamName, Refusal> {
-    App::name(raw_name(request, prefix)?)
-}
-
-/// The stream that a request's path names after `prefix`.
-///
-/// # Errors
-/// As [`App::log`], and [`Refusal::NoRoute`] for a prefix that is written in another way.
-fn log(app: &App, request: &HttpRequest, prefix: &str) -> Result<Arc<Log>, Refusal> {
-    app.log(raw_name(request, prefix)?)
-}
-
-fn raw_name<'r>(request: &'r HttpRequest, prefix: &str) -> Result<&'r str, Refusal> {
-    request.uri().path().strip_prefix(prefix).ok_or_else(|| Refusal::NoRoute(request.path().to_owned()))
+    fn answer(self) -> HttpResponse {
+        answer::respond(Answer::options(self.0))
+    }
 }

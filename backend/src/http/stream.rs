@@ -1,17 +1,16 @@
 //! Requests to streams: a call is made of each, and its reply is sent, from here or from outside of actix.
 
 use super::answer::{respond, respond_to_head};
-use super::body::Arriving;
+use super::body::{Arriving, short_body};
 use super::gate::MayRepeat;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::{self, App, Call, Live, Refusal, Reply, STREAM_PREFIX, Wait, Whole, gate};
 use crate::live::encoding::Encoding;
 use crate::live::{self, Groups, Inlet, Reader, Terms};
-use crate::log::StreamName;
 use crate::takeover::{Seat, Slot, Waiting};
-use actix_http::{Request, Response, ResponseBuilder, body::BoxBody as ResponseBody};
+use actix_http::ResponseBuilder;
 use actix_web::body::{BodyStream, BoxBody};
-use actix_web::http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -20,9 +19,6 @@ use std::convert::Infallible;
 use std::future::{pending, ready};
 use std::rc::Rc;
 use std::task::Poll;
-
-/// Where else bodies are taken.
-const TAKES_BODIES: [&str; 2] = ["/v1/import/", "/v1/lab/"];
 
 /// Answers a request to a stream.
 pub(super) async fn handle(
@@ -45,10 +41,10 @@ pub(super) async fn handle(
         host: head.host().unwrap_or_default(),
         is_websocket: handshake.is_some(),
     };
-    let mut body = Arriving { payload, silence_max: app.config.body_silence_max };
+    let mut body = Arriving::new(payload, &app);
     let reply = if handshake.is_some() {
         api::reply(&app, call, Whole(Bytes::new())).await
-    } else if let Some(bytes) = small_body(&request, &app) {
+    } else if let Some(bytes) = short_body(&request, &app) {
         // Read even if it will not be looked at, so that the connection can serve the next request.
         match body.whole(bytes, &app.budget).await {
             Ok(bytes) => api::reply(&app, call, Whole(bytes)).await,
@@ -67,42 +63,6 @@ pub(super) async fn handle(
         }
         Reply::Wait(waiting) => wait(&request, &app, &gate, waiting).await,
         Reply::Live(head, live) => go_on(&request, &app, respond(head), *live, handshake, body.payload),
-    }
-}
-
-/// What the head of a request that expects `100 Continue` decides before its body is asked for.
-///
-/// # Errors
-/// The answer, without the body having been asked for.
-pub fn decide_by_head(app: &App, gate: &gate::Gate, request: Request) -> Result<Request, Response<ResponseBody>> {
-    let map = ActixHeaders(request.headers());
-    let head = request.head();
-    let seen = gate.look(&gate::Head {
-        method: &head.method,
-        target_bytes: head.uri.path().len() + head.uri.query().map_or(0, str::len),
-        authority: head.uri.authority().map(|authority| authority.as_str()),
-        headers: &map,
-        header_bytes: map.bytes(),
-        connection: None,
-    });
-    let decided = seen.checked.and_then(|()| match head.uri.path().strip_prefix(STREAM_PREFIX) {
-        Some(path) if !StreamName::is_reserved_path(path) => {
-            let query = head.uri.query().unwrap_or_default();
-            let method = &head.method;
-            api::check_head(app, Call { method, path, query, headers: &map, host: seen.host, is_websocket: false })
-        }
-        Some(_) => Ok(()),
-        None if TAKES_BODIES.iter().any(|prefix| head.uri.path().starts_with(prefix)) => Ok(()),
-        None => Err(Refusal::NoRoute(head.uri.path().to_owned())),
-    });
-    match decided {
-        Ok(()) => Ok(request),
-        Err(refusal) => {
-            let mut answer = refusal.answer();
-            answer.closes = true;
-            answer.fields.extend(&gate::standing(seen.allowed));
-            Err(respond(answer).into())
-        }
     }
 }
 
@@ -167,12 +127,6 @@ fn handshake(request: &HttpRequest) -> Option<ResponseBuilder> {
     let is_single = |name: &str| request.headers().get_all(name).count() == 1;
     let may_upgrade = may_upgrade && is_single("sec-websocket-key") && is_single("sec-websocket-version");
     may_upgrade.then(|| actix_http::ws::handshake(request.head()).ok())?
-}
-
-/// Bytes of a body that the request announces, if those are not worth asking for, or ending a connection for.
-fn small_body(request: &HttpRequest, app: &App) -> Option<usize> {
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    length.filter(|bytes| app.reads_first(*bytes) && !request.headers().contains_key(EXPECT))
 }
 
 /// Whether the request announces a body, empty or not.

@@ -1,12 +1,16 @@
 //! What there is beside the content: a page of the list of streams, and one stream looked at closely.
 
+use super::Methods;
 use super::export::export;
-use super::import::import;
-use crate::api::{App, Refusal};
-use crate::log::{Accepted, Expiry, Fork, Log, ProducerId, StreamConfig, Wanted, Whereabouts};
+use super::head::ActixHeaders;
+use super::import::{IMPORT_PREFIX, import};
+use crate::api::{App, Headers, Refusal, check_uncoded};
+use crate::log::{Accepted, Expiry, Fork, Log, ProducerId, StreamConfig, StreamName, Wanted, Whereabouts};
+use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpRequest, HttpResponse, guard, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 use tailwater_protocol::inspect::{
     Configuration, LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, NAMED_MAX, Origin, ProducerPosition, StreamDetails,
@@ -14,41 +18,78 @@ use tailwater_protocol::inspect::{
 };
 use tailwater_protocol::{Technique, Token};
 
+/// What a request beside the streams asks for.
+#[derive(Debug)]
+pub(super) enum Route {
+    /// The methods of the path.
+    Methods(Methods),
+    /// A page of the list.
+    List(Wanted),
+    /// A close look at a stream.
+    Inspect(Arc<Log>),
+    /// A stream as a file.
+    Export(Arc<Log>),
+    /// A stream of this name, from such a file.
+    Import(StreamName),
+}
+
+impl Route {
+    /// What the head decides, before a body is read.
+    ///
+    /// - `path`: as the request spells it.
+    ///
+    /// # Errors
+    /// [`Refusal::NoRoute`], [`Refusal::Method`]; [`Refusal::Query`] for a list; as [`App::log`] and [`App::name`] for
+    /// streams; as [`check_uncoded`] for an import.
+    pub(super) fn of(app: &App, method: &Method, path: &str, query: &str, map: &impl Headers) -> Result<Self, Refusal> {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        let otherwise = || Methods::of(method, "GET, HEAD, OPTIONS").map(Self::Methods);
+        let spelt = |prefix| path.strip_prefix(prefix);
+        if path == "/v1/streams" {
+            return if is_read { wanted(query).map(Self::List) } else { otherwise() };
+        }
+        if let Some(name) = spelt("/v1/streams/") {
+            return if is_read { app.log(name).map(Self::Inspect) } else { otherwise() };
+        }
+        if let Some(name) = spelt("/v1/export/") {
+            return if is_read { app.log(name).map(Self::Export) } else { otherwise() };
+        }
+        let Some(name) = spelt(IMPORT_PREFIX) else { return Err(Refusal::NoRoute(path.to_owned())) };
+        if *method != Method::PUT {
+            return Methods::of(method, "PUT, OPTIONS").map(Self::Methods);
+        }
+        let name = App::name(name)?;
+        check_uncoded(map)?;
+        Ok(Self::Import(name))
+    }
+}
+
 /// Registers the routes; the state is a `web::Data<App>`.
 pub(super) fn configure(service: &mut web::ServiceConfig) {
-    let gets = [
-        ("/v1/streams", web::route().to(list)),
-        ("/v1/streams/{name:.*}", web::route().to(inspect)),
-        ("/v1/export/{name:.*}", web::route().to(export)),
-    ];
-    for (path, route) in gets {
-        service.service(
-            web::resource(path)
-                .route(route.guard(guard::Any(guard::Get()).or(guard::Head())))
-                .default_service(web::to(only_get)),
-        );
+    for path in ["/v1/streams", "/v1/streams/{name:.*}", "/v1/export/{name:.*}", "/v1/import/{name:.*}"] {
+        service.service(web::resource(path).to(handle));
     }
-    let put = web::put().to(import);
-    service.service(web::resource("/v1/import/{name:.*}").route(put).default_service(web::to(only_put)));
 }
 
-async fn only_put(request: HttpRequest) -> HttpResponse {
-    super::method_refused(&request, "PUT, OPTIONS")
+async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
+    let map = ActixHeaders(request.headers());
+    match Route::of(&app, request.method(), request.uri().path(), request.query_string(), &map)? {
+        Route::Methods(methods) => Ok(methods.answer()),
+        Route::List(wanted) => Ok(list(&app, &wanted).await),
+        Route::Inspect(log) => Ok(inspect(&app, &log).await),
+        Route::Export(log) => export(&app, log).await,
+        Route::Import(name) => import(&request, payload, &app, &name).await,
+    }
 }
 
-async fn only_get(request: HttpRequest) -> HttpResponse {
-    super::method_refused(&request, "GET, HEAD, OPTIONS")
-}
-
-async fn list(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
-    let (logs, has_more) = app.streams.list(&wanted(&request)?).await;
+async fn list(app: &App, wanted: &Wanted) -> HttpResponse {
+    let (logs, has_more) = app.streams.list(wanted).await;
     let after = logs.last().filter(|_| has_more).map(|log| log.name().to_string());
-    Ok(fresh(&StreamList { streams: logs.iter().map(|log| summary(log)).collect(), after }))
+    fresh(&StreamList { streams: logs.iter().map(|log| summary(log)).collect(), after })
 }
 
-async fn inspect(request: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
-    let log = super::log(&app, &request, "/v1/streams/")?;
-    let forks = app.streams.forks_of(&log, NAMED_MAX).await;
+async fn inspect(app: &App, log: &Log) -> HttpResponse {
+    let forks = app.streams.forks_of(log, NAMED_MAX).await;
     // The readers before the tail: what they were given can't lie beyond it.
     let whereabouts = log.readers().whereabouts(NAMED_MAX);
     let tail = log.tail_now();
@@ -62,7 +103,7 @@ async fn inspect(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespon
     };
     let producers = log.producers();
     let waiting = Technique::ALL.into_iter().filter(|technique| technique.live().is_some());
-    Ok(fresh(&StreamDetails {
+    fresh(&StreamDetails {
         name: log.name().to_string(),
         configuration: configuration(log.config()),
         earliest_offset: log.offset(earliest).into(),
@@ -77,7 +118,7 @@ async fn inspect(request: HttpRequest, app: web::Data<App>) -> Result<HttpRespon
         readers: whereabouts.iter().map(reader).collect(),
         producer_count: producers.len(),
         producers: producers.iter().take(NAMED_MAX).map(position).collect(),
-    }))
+    })
 }
 
 fn position((id, at): &(ProducerId, Accepted)) -> ProducerPosition {
@@ -122,8 +163,8 @@ pub(super) fn configuration(config: &StreamConfig) -> Configuration {
     }
 }
 
-fn wanted(request: &HttpRequest) -> Result<Wanted, Refusal> {
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+fn wanted(query: &str) -> Result<Wanted, Refusal> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
         .map_err(|error| Refusal::Query(format!("the query can't be read: {error}")))?;
     let (mut prefix, mut search, mut after, mut limit) = (None, None, None, None);
     for (name, value) in pairs.into_inner() {

@@ -11,6 +11,33 @@ fn waits(method: &str, target: &str, fields: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\n{host}{kind}{length}{fields}Expect: 100-continue\r\n\r\n")
 }
 
+/// Sends each request on a fresh connection and after a poll; says which are answered otherwise than with their status, and
+/// that first.
+async fn faults(subject: &Subject, cases: impl IntoIterator<Item = (u16, String)>) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (status, request) in cases {
+        for later in [false, true] {
+            let mut wire = Wire::open(subject.address()).await;
+            if later {
+                wire.send(get("/v1/stream/it?offset=now", "")).await;
+                wire.answer().await;
+            }
+            wire.send(&request).await;
+            let is_head = request.starts_with("HEAD ");
+            let answer = if is_head { wire.answer_to_head().await } else { wire.answer().await };
+            let what = request.lines().filter(|line| line.len() < 100).collect::<Vec<_>>().join(" | ");
+            if answer.status != status {
+                faults.push(format!("{} instead of {status}, second request: {later}: {what}", answer.status));
+            } else if !is_head && let Some(fault) = answer.fault_as_problem() {
+                faults.push(format!("{fault}, second request: {later}: {what}"));
+            } else if !answer.says_close() || answer.header("x-content-type-options").is_none() {
+                faults.push(format!("{:?}, second request: {later}: {what}", answer.fields));
+            }
+        }
+    }
+    faults
+}
+
 #[tokio::test]
 async fn what_the_head_refuses_is_refused_without_100_continue() {
     let subject = Subject::start("continue", &["--body-max", "1000"]);
@@ -37,24 +64,162 @@ async fn what_the_head_refuses_is_refused_without_100_continue() {
         (409, waits("POST", "/v1/stream/closed", "")),
         (431, waits("POST", at, &format!("X: {}\r\n", "x".repeat(20_000)))),
         (415, waits("POST", at, "Content-Encoding: nonsense\r\n")),
+        (404, waits("GET", "/v1/stream/none", "")),
+        (400, waits("GET", "/v1/stream/it?offset=x", "")),
+        (404, waits("HEAD", "/v1/stream/none", "")),
+        (404, waits("DELETE", "/v1/stream/none", "")),
     ];
-    let mut faults = Vec::new();
-    for (status, request) in cases {
-        for later in [false, true] {
-            let mut wire = Wire::open(subject.address()).await;
-            if later {
-                wire.send(get("/v1/stream/it?offset=now", "")).await;
-                wire.answer().await;
-            }
-            wire.send(&request).await;
-            let answer = wire.answer().await;
-            let what = request.lines().filter(|line| line.len() < 100).collect::<Vec<_>>().join(" | ");
-            if answer.status != status {
-                faults.push(format!("{} instead of {status}, second request: {later}: {what}", answer.status));
-            }
+    let faults = faults(&subject, cases).await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn what_the_head_of_a_request_about_subscriptions_refuses_is_refused_without_100_continue() {
+    let subject = Subject::start("continue-subscriptions", &[]);
+    subject.create("it", "text/plain").await;
+    let at = |rest: &str| format!("/v1/stream/__ds/{rest}");
+    let mut cases = vec![
+        (404, waits("PUT", "/v1/stream/__ds", "")),
+        (404, waits("PUT", &at("nothing"), "")),
+        (404, waits("PUT", &at("subscriptions"), "")),
+        (404, waits("PUT", &at("subscriptions/"), "")),
+        (404, waits("POST", &at("subscriptions/it/nothing"), "")),
+        (404, waits("POST", &at("subscriptions/it/claim/more"), "")),
+        (405, waits("POST", &at("jwks.json"), "")),
+        (405, waits("POST", &at("subscriptions/it"), "")),
+        (405, waits("PUT", &at("subscriptions/it/streams"), "")),
+        (405, waits("PUT", &at("subscriptions/it/streams/a"), "")),
+        (400, waits("PUT", &at("subscriptions/%zz"), "")),
+        (400, waits("PUT", &at(&format!("subscriptions/{}", "a".repeat(300))), "")),
+        (413, waits("PUT", &at("subscriptions/it"), "Content-Length: 1048577\r\n")),
+        (415, waits("PUT", &at("subscriptions/it"), "Content-Encoding: nonsense\r\n")),
+        (403, waits("PUT", &at("subscriptions/it"), "Origin: https://evil.example\r\n")),
+    ];
+    for task in ["streams", "claim"] {
+        cases.push((413, waits("POST", &at(&format!("subscriptions/it/{task}")), "Content-Length: 1048577\r\n")));
+    }
+    for task in ["ack", "callback", "release"] {
+        let at = at(&format!("subscriptions/it/{task}"));
+        let bearer = "Authorization: Bearer a\r\n";
+        cases.extend([
+            (401, waits("POST", &at, "")),
+            (401, waits("POST", &at, "Authorization: Basic a\r\n")),
+            (401, waits("POST", &at, "Authorization: Bearer\r\n")),
+            (400, waits("POST", &at, &format!("{bearer}{bearer}"))),
+            (413, waits("POST", &at, &format!("{bearer}Content-Length: 1048577\r\n"))),
+            (415, waits("POST", &at, &format!("{bearer}Content-Encoding: nonsense\r\n"))),
+            (405, waits("PUT", &at, bearer)),
+        ]);
+    }
+    let faults = faults(&subject, cases).await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn what_the_head_of_another_request_refuses_is_refused_without_100_continue() {
+    let subject = Subject::start("continue-others", &[]);
+    subject.create("it", "text/plain").await;
+    let cases = [
+        (400, waits("PUT", "/v1/import/a//b", "")),
+        (404, waits("PUT", "/v1/import/__ds/a", "")),
+        (414, waits("PUT", &format!("/v1/import/{}", "a".repeat(3_000)), "")),
+        (405, waits("POST", "/v1/import/new", "")),
+        (415, waits("PUT", "/v1/import/new", "Content-Encoding: gzip\r\n")),
+        (415, waits("PUT", "/v1/import/new", "Content-Encoding: nonsense\r\n")),
+        (405, waits("PUT", "/v1/export/it", "")),
+        (404, waits("GET", "/v1/export/none", "")),
+        (405, waits("POST", "/v1/streams", "")),
+        (400, waits("GET", "/v1/streams?limit=x", "")),
+        (405, waits("POST", "/v1/streams/it", "")),
+        (404, waits("GET", "/v1/streams/none", "")),
+        (405, waits("POST", "/v1/clock", "")),
+        (404, waits("POST", "/v1/lab/nothing", "")),
+        (404, waits("POST", "/v1/lab", "")),
+        (405, waits("PUT", "/v1/lab/sources", "")),
+        (405, waits("PUT", "/v1/lab/races", "")),
+        (405, waits("PUT", "/v1/lab/races/a", "")),
+        (413, waits("POST", "/v1/lab/sources", "Content-Length: 16385\r\n")),
+        (413, waits("POST", "/v1/lab/races", "Content-Length: 16385\r\n")),
+        (413, waits("PATCH", "/v1/lab/races/a", "Content-Length: 16385\r\n")),
+        (415, waits("POST", "/v1/lab/sources", "Content-Encoding: nonsense\r\n")),
+        (415, waits("POST", "/v1/lab/races", "Content-Encoding: nonsense\r\n")),
+        (415, waits("PATCH", "/v1/lab/races/a", "Content-Encoding: nonsense\r\n")),
+        (404, waits("POST", "/v1/lab/races", "Via: 1.1 proxy\r\n")),
+        (404, waits("POST", "/", "")),
+        (404, waits("PUT", "/race", "")),
+        (404, waits("GET", "/v1/nothing", "")),
+    ];
+    let faults = faults(&subject, cases).await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let subject = Subject::start("continue-lab-off", &["--public-url", "https://streams.example"]);
+    subject.create("it", "text/plain").await;
+    let lab = ["POST /v1/lab/sources", "POST /v1/lab/races", "PATCH /v1/lab/races/a", "GET /v1/lab/races/a"];
+    let cases = lab.map(|line| {
+        let (method, target) = line.split_once(' ').unwrap();
+        (404, waits(method, target, ""))
+    });
+    let faults = self::faults(&subject, cases).await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_limit_is_refused_without_100_continue() {
+    let subject = Subject::start("continue-connections", &["--connections-max", "2"]);
+    subject.create("it", "text/plain").await;
+    let mut kept = Vec::new();
+    while kept.len() < 2 {
+        let mut wire = Wire::open(subject.address()).await;
+        wire.send(get("/v1/stream/it", "")).await;
+        if wire.answer().await.status == 200 {
+            kept.push(wire);
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    for request in [
+        waits("POST", "/v1/stream/it", ""),
+        waits("PUT", "/v1/stream/new", ""),
+        waits("PUT", "/v1/import/new", ""),
+        waits("PUT", "/v1/stream/__ds/subscriptions/it", ""),
+        waits("POST", "/v1/lab/races", ""),
+    ] {
+        let answer = subject.ask(&request).await;
+        assert_eq!(answer.status, 503, "{request}: {answer:?}");
+    }
+    drop(kept);
+}
+
+#[tokio::test]
+async fn what_the_head_does_not_refuse_is_answered_as_without_expect() {
+    let subject = Subject::start("continue-answers", &[]);
+    subject.create("it", "text/plain").await;
+    let exported = subject.ask(get("/v1/export/it", "")).await.text();
+    let definition = "{\"type\":\"pull-wake\",\"pattern\":\"a/*\",\"wake_stream\":\"w\"}";
+    for (line, body, status) in [
+        ("GET /v1/stream/it", "", 200),
+        ("GET /v1/streams", "abc", 200),
+        ("GET /v1/streams/it", "abc", 200),
+        ("GET /v1/export/it", "abc", 200),
+        ("GET /v1/clock", "abc", 200),
+        ("GET /v1/stream/__ds/jwks.json", "abc", 200),
+        ("GET /", "abc", 200),
+        ("OPTIONS /v1/streams", "abc", 204),
+        ("OPTIONS /v1/lab/races", "abc", 204),
+        ("OPTIONS /v1/stream/__ds/subscriptions/it", "abc", 204),
+        ("PUT /v1/import/copy", &exported, 201),
+        ("PUT /v1/stream/__ds/subscriptions/it", definition, 201),
+        ("POST /v1/lab/sources", "{\"kind\":\"host\"}", 200),
+        ("POST /v1/lab/races", "{\"techniques\":[\"poll\",\"sse\"]}", 201),
+        ("POST /v1/stream/it", "abc", 204),
+    ] {
+        let (method, target) = line.split_once(' ').unwrap();
+        let mut wire = Wire::open(subject.address()).await;
+        wire.send(waits(method, target, &format!("Content-Length: {}\r\n", body.len()))).await;
+        let mut answer = wire.answer().await;
+        if answer.status == 100 {
+            wire.send(body).await;
+            answer = wire.answer().await;
+        }
+        assert_eq!(answer.status, status, "{line}: {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -68,6 +68,7 @@ async fn lists_looks_and_exports_answer_head_as_they_answer_get() {
         "/v1/streams/none",
         "/v1/export/text",
         "/v1/export/none",
+        "/v1/clock",
     ] {
         let (head, get) = both(&subject, target).await;
         if head.status != get.status {
@@ -94,6 +95,10 @@ async fn plain_options_is_204_with_the_methods() {
         ("/v1/streams/text", &["GET", "HEAD", "OPTIONS"]),
         ("/v1/export/text", &["GET", "HEAD", "OPTIONS"]),
         ("/v1/import/new", &["PUT", "OPTIONS"]),
+        ("/v1/clock", &["GET", "HEAD", "OPTIONS"]),
+        ("/v1/lab/sources", &["POST", "OPTIONS"]),
+        ("/v1/lab/races", &["POST", "OPTIONS"]),
+        ("/v1/lab/races/a", &["GET", "PATCH", "DELETE", "OPTIONS"]),
         ("/v1/stream/__ds/jwks.json", &["GET", "OPTIONS"]),
         ("/v1/stream/__ds/subscriptions/a", &["GET", "PUT", "DELETE", "OPTIONS"]),
     ] {

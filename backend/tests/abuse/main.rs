@@ -22,7 +22,9 @@ mod head_and_options;
 mod http_1_0;
 mod huge_values;
 mod log_lines;
+mod long_lines;
 mod order;
+mod other_bodies;
 mod probe;
 #[path = "../process/mod.rs"]
 mod process;

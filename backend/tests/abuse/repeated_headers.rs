@@ -109,6 +109,80 @@ async fn single_valued_fields_of_a_read_sent_twice_are_400() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// A definition that a subscription can have.
+const DEFINITION: &str = "{\"type\":\"pull-wake\",\"pattern\":\"a/*\",\"wake_stream\":\"w\"}";
+/// Requests beside those to streams whose body is read, and a body that is right.
+const WITH_BODIES: [(&str, &str); 9] = [
+    ("PUT /v1/stream/__ds/subscriptions/it", DEFINITION),
+    ("POST /v1/stream/__ds/subscriptions/it/streams", "{\"streams\":[\"a\"]}"),
+    ("POST /v1/stream/__ds/subscriptions/it/claim", "{\"worker\":\"w\"}"),
+    ("POST /v1/stream/__ds/subscriptions/it/ack", "{\"wake_id\":\"w\",\"generation\":1}"),
+    ("POST /v1/stream/__ds/subscriptions/it/callback", "{\"wake_id\":\"w\",\"generation\":1}"),
+    ("POST /v1/stream/__ds/subscriptions/it/release", "{\"wake_id\":\"w\",\"generation\":1}"),
+    ("PUT /v1/import/new", ""),
+    ("POST /v1/lab/sources", "{\"kind\":\"host\"}"),
+    ("POST /v1/lab/races", "{\"techniques\":[\"poll\",\"sse\"]}"),
+];
+/// Requests beside those to streams without a body.
+const BODILESS: [&str; 9] = [
+    "GET /v1/stream/__ds/subscriptions/it",
+    "GET /v1/stream/__ds/jwks.json",
+    "GET /v1/export/it",
+    "GET /v1/streams",
+    "GET /v1/streams/it",
+    "GET /v1/clock",
+    "GET /v1/lab/races/none",
+    "GET /",
+    "GET /race",
+];
+
+#[tokio::test]
+async fn single_valued_fields_sent_twice_are_400_beside_the_streams_too() {
+    let subject = Subject::start("twice-beside", &[]);
+    subject.create("it", "text/plain").await;
+    let mut requests = Vec::new();
+    for (line, body) in WITH_BODIES {
+        let mut fields = vec![
+            ("Content-Type", ["application/json", "text/plain"]),
+            ("Content-Encoding", ["identity", "gzip"]),
+            ("Host", ["localhost", "127.0.0.1"]),
+            ("Origin", ["http://localhost", "http://127.0.0.1"]),
+            ("Sec-Fetch-Site", ["same-origin", "none"]),
+        ];
+        if ["/ack", "/callback", "/release"].iter().any(|end| line.ends_with(end)) {
+            fields.push(("Authorization", ["Bearer a", "Bearer b"]));
+        }
+        requests.extend(fields.into_iter().map(|(name, values)| (line, body, name, values)));
+    }
+    for line in BODILESS {
+        for (name, values) in [
+            ("Host", ["localhost", "127.0.0.1"]),
+            ("Origin", ["http://localhost", "http://127.0.0.1"]),
+            ("Sec-Fetch-Site", ["same-origin", "none"]),
+            ("Sec-Fetch-Mode", ["cors", "navigate"]),
+        ] {
+            requests.push((line, "", name, values));
+        }
+    }
+    let mut faults = Vec::new();
+    for (line, body, name, [first, second]) in requests {
+        for values in [[first, first], [first, second], [second, first]] {
+            let host = if name == "Host" { "" } else { "Host: localhost\r\n" };
+            let token = if name == "Authorization" { "" } else { "Authorization: Bearer a\r\n" };
+            let [one, other] = values.map(|value| format!("{name}: {value}\r\n"));
+            let length = body.len();
+            let request = format!("{line} HTTP/1.1\r\n{host}{token}{one}{other}Content-Length: {length}\r\n\r\n{body}");
+            let answer = subject.ask(request).await;
+            if answer.status != 400 {
+                faults.push(format!("{line} with {name}: {values:?}: {}", answer.status));
+            } else if let Some(fault) = answer.fault_as_problem() {
+                faults.push(format!("{line} with {name}: {values:?}: {fault}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "expected 400:\n{}", faults.join("\n"));
+}
+
 #[tokio::test]
 async fn fields_that_are_lists_may_be_sent_twice() {
     let subject = Subject::start("twice-lists", &[]);

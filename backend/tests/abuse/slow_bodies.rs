@@ -7,15 +7,18 @@ use futures_util::future::join_all;
 use std::time::Duration;
 
 /// Requests whose body is read, up to their framing.
-const READ: [&str; 5] = [
+const READ: [&str; 8] = [
     "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n",
     "PUT /v1/stream/new HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n",
     "PUT /v1/import/new HTTP/1.1\r\nHost: localhost\r\n",
     "PUT /v1/stream/__ds/subscriptions/new HTTP/1.1\r\nHost: localhost\r\n",
     "POST /v1/stream/__ds/subscriptions/there/claim HTTP/1.1\r\nHost: localhost\r\n",
+    "POST /v1/lab/sources HTTP/1.1\r\nHost: localhost\r\n",
+    "POST /v1/lab/races HTTP/1.1\r\nHost: localhost\r\n",
+    "PATCH /v1/lab/races/none HTTP/1.1\r\nHost: localhost\r\n",
 ];
 /// Requests whose body nobody reads.
-const UNREAD: [&str; 8] = [
+const UNREAD: [&str; 12] = [
     "POST /v1/stream/none HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n",
     "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/html\r\n",
     "POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\n",
@@ -23,6 +26,10 @@ const UNREAD: [&str; 8] = [
     "GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\n",
     "GET /v1/stream/it?offset=now&live=long-poll&hold=0.05 HTTP/1.1\r\nHost: localhost\r\n",
     "DELETE /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n",
+    "GET /v1/clock HTTP/1.1\r\nHost: localhost\r\n",
+    "GET /v1/streams HTTP/1.1\r\nHost: localhost\r\n",
+    "DELETE /v1/lab/races/none HTTP/1.1\r\nHost: localhost\r\n",
+    "DELETE /v1/stream/__ds/subscriptions/none HTTP/1.1\r\nHost: localhost\r\n",
     "OPTIONS /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nAccess-Control-Request-Method: GET\r\n",
 ];
 /// Framings with the part of a body that comes.

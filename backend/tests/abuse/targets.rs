@@ -1,7 +1,9 @@
 //! Request targets and hosts: which host counts, and refusals before any handler that are problem documents all the same.
 
 use super::subject::{Subject, get};
-use super::wire::Wire;
+use super::wire::{Wire, within};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 
 #[tokio::test]
 async fn the_host_of_an_absolute_target_wins_over_the_host_field() {
@@ -71,6 +73,66 @@ async fn a_location_comes_from_the_public_url_if_there_is_one() {
             let answer = subject.ask(put).await;
             assert_eq!(answer.status, 201, "{answer:?}");
             assert_eq!(answer.header("location"), Some(&*format!("{public}/v1/stream/{name}")));
+        }
+    }
+}
+
+/// Every URL of this server that its answers and webhooks tell to whoever asks for `prefix` in each target and says `host`.
+async fn urls_told(subject: &Subject, prefix: &str, host: &str) -> Vec<(&'static str, String)> {
+    let put = |path: &str, body: &str| {
+        let length = body.len();
+        format!("PUT {prefix}{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    let created = subject.ask(put("/v1/stream/a/1", "")).await;
+    let exported = subject.ask(get("/v1/export/a/1", "")).await.text();
+    let imported = subject.ask(put("/v1/import/copy", &exported)).await;
+    let worker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hook = format!("http://{}/hook", worker.local_addr().unwrap());
+    let definition = format!("{{\"type\":\"webhook\",\"pattern\":\"a/*\",\"webhook\":{{\"url\":\"{hook}\"}}}}");
+    let subscribed = subject.ask(put("/v1/stream/__ds/subscriptions/it", &definition)).await;
+    for (what, answer) in [("creation", &created), ("import", &imported), ("subscription", &subscribed)] {
+        assert_eq!(answer.status, 201, "{what}: {answer:?}");
+    }
+    subject.append("a/1", "application/octet-stream", b"x").await;
+    let woken = async {
+        let (mut stream, _) = worker.accept().await.unwrap();
+        let mut came = Vec::new();
+        loop {
+            assert!(stream.read_buf(&mut came).await.unwrap() > 0, "{}", String::from_utf8_lossy(&came));
+            let text = String::from_utf8_lossy(&came);
+            let body = text.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
+            if let Some(serde_json::Value::Object(body)) = body {
+                return body["callback_url"].as_str().unwrap().to_owned();
+            }
+        }
+    };
+    let callback = within("a webhook", woken).await;
+    let view: serde_json::Value = serde_json::from_slice(&subscribed.body).unwrap();
+    vec![
+        ("/v1/stream/a/1", created.header("location").unwrap().to_owned()),
+        ("/v1/stream/copy", imported.header("location").unwrap().to_owned()),
+        ("/v1/stream/__ds/jwks.json", view["webhook"]["signing"]["jwks_url"].as_str().unwrap().to_owned()),
+        ("/v1/stream/__ds/subscriptions/it/callback", callback),
+    ]
+}
+
+#[tokio::test]
+async fn every_url_in_an_answer_has_the_host_that_counts() {
+    let public = ["--public-url", "https://streams.example/below", "--webhook-allow-local"];
+    for (number, (flags, prefix, host, base)) in [
+        (&[][..], "", "localhost:98", "http://localhost:98"),
+        (&[], "http://localhost:99", "127.0.0.1:1", "http://localhost:99"),
+        (&[], "http://localhost:99", "evil.example", "http://localhost:99"),
+        (&public, "", "localhost:98", "https://streams.example/below"),
+        (&public, "http://localhost:99", "127.0.0.1:1", "https://streams.example/below"),
+        (&public, "http://localhost:99", "evil.example", "https://streams.example/below"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let subject = Subject::start(&format!("urls-{number}"), flags);
+        for (path, told) in urls_told(&subject, prefix, host).await {
+            assert_eq!(told, format!("{base}{path}"), "{flags:?} {prefix:?} with Host: {host}");
         }
     }
 }

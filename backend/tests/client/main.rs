@@ -12,4 +12,5 @@ mod fake;
 mod input;
 mod names;
 mod output;
+mod position;
 mod run;

@@ -128,10 +128,10 @@ async fn a_preflight_lets_loopback_in_and_nobody_else() {
     let answer = ask("http://localhost:8080").await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("http://localhost:8080")));
     for (name, needed) in [
-        ("access-control-allow-methods", ["GET", "HEAD", "PUT", "POST", "DELETE"]),
+        ("access-control-allow-methods", &["GET", "HEAD", "PUT", "POST", "DELETE"][..]),
         (
             "access-control-allow-headers",
-            ["content-type", "stream-closed", "stream-seq", "if-none-match", "producer-id"],
+            &["content-type", "stream-closed", "stream-seq", "if-none-match", "producer-id", "last-event-id"],
         ),
     ] {
         let allowed = answer.header(name).unwrap();

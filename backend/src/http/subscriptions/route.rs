@@ -1,0 +1,114 @@
+//! What a request to a reserved path asks for, as its head says.
+
+use super::BODY_BYTES_MAX;
+use super::refusal::SubscriptionRefusal;
+use crate::api::{Headers, Refusal, STREAM_PREFIX, check_announced, single};
+use crate::http::Methods;
+use crate::log::StreamName;
+use crate::subscriptions::Refused;
+use crate::subscriptions::definition::{self, DefinitionError, SubscriptionId};
+use crate::subscriptions::state::Way;
+use actix_web::http::Method;
+use actix_web::http::header::AUTHORIZATION;
+use tailwater_protocol::percent;
+
+/// What a request to a reserved path asks for.
+#[derive(Debug)]
+pub(super) enum Route {
+    /// The methods of the path.
+    Methods(Methods),
+    /// The keys that webhooks are signed with.
+    Keys,
+    /// Something of a subscription.
+    Subscription(SubscriptionId, Task),
+}
+
+/// What is asked of a subscription.
+#[derive(Debug)]
+pub(super) enum Task {
+    Put,
+    Look,
+    Delete,
+    Add,
+    Remove(StreamName),
+    Claim,
+    /// With the token of the wake.
+    Report(Way, String),
+    /// With the token of the wake.
+    Release(String),
+}
+
+/// Whether what follows [`STREAM_PREFIX`] is a reserved path, which is no stream's.
+pub(in crate::http) fn is_reserved(rest: &str) -> bool {
+    rest.split('/').next().is_some_and(|first| word(first) == "__ds")
+}
+
+impl Route {
+    /// What the head decides, before the body is read.
+    ///
+    /// - `path`: as the request spells it.
+    ///
+    /// # Errors
+    /// 404 and 405 for what is not served; 400 for an id, a name or a repeated field; 401 without a token where one is
+    /// needed; 413 and 415 for a body that will not be taken.
+    pub(super) fn of(method: &Method, path: &str, map: &impl Headers) -> Result<Self, SubscriptionRefusal> {
+        let no_route = || Refusal::NoRoute(path.to_owned());
+        let rest = path.strip_prefix(STREAM_PREFIX).filter(|rest| is_reserved(rest)).ok_or_else(no_route)?;
+        // What the server chose, decoded; ids and names in between, as they came.
+        let parts = rest.splitn(5, '/').skip(1).enumerate();
+        let parts: Vec<String> =
+            parts.map(|(at, part)| if at % 2 == 0 { word(part) } else { part.to_owned() }).collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let otherwise = |allowed| Ok(Self::Methods(Methods::of(method, allowed)?));
+        let with_body = |id, task| {
+            check_announced(map, BODY_BYTES_MAX)?;
+            Ok(Self::Subscription(id, task))
+        };
+        match (&parts[..], method) {
+            (["jwks.json"], &Method::GET) => Ok(Self::Keys),
+            (["jwks.json"], _) => otherwise("GET, OPTIONS"),
+            (["subscriptions", "", ..] | ["subscriptions", _, "streams", ""], _) => Err(no_route().into()),
+            (["subscriptions", it], &Method::PUT) => with_body(id(it)?, Task::Put),
+            (["subscriptions", it], &Method::GET) => Ok(Self::Subscription(id(it)?, Task::Look)),
+            (["subscriptions", it], &Method::DELETE) => Ok(Self::Subscription(id(it)?, Task::Delete)),
+            (["subscriptions", _], _) => otherwise("PUT, GET, DELETE, OPTIONS"),
+            (["subscriptions", it, "streams", name], &Method::DELETE) => {
+                let (id, name) = (id(it)?, definition::name_in_path(name).map_err(Refused::from)?);
+                Ok(Self::Subscription(id, Task::Remove(name)))
+            }
+            (["subscriptions", _, "streams", _], _) => otherwise("DELETE, OPTIONS"),
+            (["subscriptions", it, "streams"], &Method::POST) => with_body(id(it)?, Task::Add),
+            (["subscriptions", it, "claim"], &Method::POST) => with_body(id(it)?, Task::Claim),
+            (["subscriptions", it, "callback"], &Method::POST) => {
+                with_body(id(it)?, Task::Report(Way::Webhook, bearer(map)?))
+            }
+            (["subscriptions", it, "ack"], &Method::POST) => {
+                with_body(id(it)?, Task::Report(Way::PullWake, bearer(map)?))
+            }
+            (["subscriptions", it, "release"], &Method::POST) => with_body(id(it)?, Task::Release(bearer(map)?)),
+            (["subscriptions", _, "streams" | "claim" | "callback" | "ack" | "release"], _) => {
+                otherwise("POST, OPTIONS")
+            }
+            _ => Err(no_route().into()),
+        }
+    }
+}
+
+/// A part of a path that the server chose, decoded; what can't be decoded is none.
+fn word(part: &str) -> String {
+    percent::decode(part).unwrap_or_default()
+}
+
+fn id(part: &str) -> Result<SubscriptionId, SubscriptionRefusal> {
+    let id = percent::decode(part).map_err(|_| DefinitionError::Id);
+    Ok(id.and_then(|id| SubscriptionId::parse(&id)).map_err(Refused::from)?)
+}
+
+fn bearer(map: &impl Headers) -> Result<String, SubscriptionRefusal> {
+    let value = single(map, &AUTHORIZATION)?.and_then(|value| std::str::from_utf8(value).ok());
+    let token = value.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    token.filter(|token| !token.is_empty()).ok_or(SubscriptionRefusal::Refused(Refused::Token))
+}
