@@ -27,7 +27,7 @@ pub use body::{Body, Received, Whole, check_uncoded, receive};
 pub use budget::{Budget, Charge, Exhausted};
 pub use cursor::Cursors;
 pub use fields::{FieldValue, Fields};
-pub use frame::{FrameRefusal, answer_frame};
+pub use frame::answer_frame;
 pub use headers::Headers;
 pub use page::Page;
 pub use read::{Live, Presence, Wait};

@@ -4,6 +4,7 @@ use http::header::HeaderName;
 use tailwater_protocol::headers;
 
 pub(super) static CONTENT_ENCODING: HeaderName = http::header::CONTENT_ENCODING;
+pub(super) static IF_MATCH: HeaderName = http::header::IF_MATCH;
 pub(super) static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 pub(super) static STREAM_NEXT_OFFSET: HeaderName = HeaderName::from_static(headers::STREAM_NEXT_OFFSET);

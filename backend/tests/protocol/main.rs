@@ -8,6 +8,7 @@
 )]
 
 mod bodies;
+mod both_ways;
 mod caching;
 mod crowd;
 mod exporting;
