@@ -10,6 +10,7 @@
 mod bodies;
 mod both_ways;
 mod caching;
+mod codings;
 mod crowd;
 mod exporting;
 mod facts;
