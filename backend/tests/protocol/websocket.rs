@@ -1,13 +1,15 @@
 //! WebSocket both ways: what it appends, what it refuses, how it ends.
 
-use super::harness::{BINARY, JSON, Server, Stream, TEXT};
+use super::harness::{BINARY, JSON, Server, Stream, TEXT, within};
 use super::live::{Socket, close_frame, say, socket, text};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tailwater_protocol::Problem;
+use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::{MaybeTlsStream, client_async};
 
 /// A WebSocket that waits at the stream's tail.
 pub(crate) async fn open(stream: &Stream<'_>) -> Socket {
@@ -20,11 +22,16 @@ pub(crate) async fn open(stream: &Stream<'_>) -> Socket {
 /// A WebSocket that reads from the stream's beginning, which is too far back for the server to come to the end before the
 /// client reads: its connection stays open when the stream is closed.
 pub(crate) async fn open_far_behind(stream: &Stream<'_>) -> Socket {
-    // More than the sockets hold (a receiving one up to 32 MiB).
+    // Far more than the sockets hold, where the receiving one is kept small: by itself it grows to tens of megabytes.
     for _ in 0..320 {
         stream.append(format!("\"{}\"", "x".repeat(200 << 10))).await;
     }
-    socket(stream.server, &stream.target("offset=-1&live=websocket")).await.unwrap()
+    let tcp = TcpSocket::new_v4().unwrap();
+    tcp.set_recv_buffer_size(64 << 10).unwrap();
+    let tcp = MaybeTlsStream::Plain(tcp.connect(stream.server.address).await.unwrap());
+    let target = stream.target("offset=-1&live=websocket");
+    let handshake = client_async(format!("ws://{}{target}", stream.server.address), tcp);
+    within("a WebSocket", handshake).await.unwrap().0
 }
 
 /// What `request` is answered, passing over the stream's own frames.
