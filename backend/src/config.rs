@@ -72,7 +72,7 @@ pub struct Config {
     pub body_silence_max: Duration,
 
     /// Bytes that all clients together make the server hold: request bodies, unfinished messages, pages and messages that
-    /// are not taken yet; beyond it requests wait a moment and then answer 503
+    /// are not taken yet; at least twice --body-max. Beyond it bodies are answered 503 at once, and reads when 5 s brought no room
     #[arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "128MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub buffers_max: u64,
 
@@ -104,7 +104,8 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_RECYCLE", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
     pub recycle: Duration,
 
-    /// Connections that may be open; beyond it requests answer 503
+    /// Connections that may be open. Beyond it, requests on the next 64 answer 503, and all further ones are closed when they come.
+    /// Fewer where the system allows fewer open files
     #[arg(long, env = "TAILWATER_CONNECTIONS_MAX", default_value_t = 16_000, value_name = "N")]
     pub connections_max: usize,
 
@@ -116,11 +117,14 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_KEEP_ALIVE", default_value = "90s", value_parser = duration_value, value_name = "TIME")]
     pub keep_alive: Duration,
 
-    /// Time for which a live reader's client may take nothing of what it is sent before its connection is cut
+    /// Time for which a client may take nothing of its answer, of whatever kind, before its connection is cut; live answers also
+    /// wait so long for room within --buffers-max before they end
     #[arg(long, env = "TAILWATER_WRITE_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
     pub write_silence_max: Duration,
 
-    /// Whether live readers leave the HTTP library once they are at the tail, for a fan-out that costs a tenth of the memory
+    /// Whether connections are served outside of the HTTP library once their client waits at the tail of a stream, by whatever
+    /// technique, or sends further plain requests (reads, appends) behind its first. Answers are the same either way; it saves memory
+    /// and time (BENCHMARKS.md)
     #[arg(long, env = "TAILWATER_HAND_OFF", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL")]
     pub hand_off: bool,
 

@@ -1,17 +1,191 @@
-//! POST: append messages, close the stream, or both at once.
+//! Appending messages, closing the stream, or both at once: as a POST asks for it, and the rules that a frame has in common
+//! with it.
 
 use super::body::{self, Received};
 use super::create::content_type;
 use super::headers::{Headers, is_set, single, text};
 use super::{Answer, App, Body, Call, Refusal, names};
 use crate::log::{
-    Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId, StreamSeq,
+    Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId, StreamSeq, Tail,
 };
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH};
+use http::header::{CONTENT_TYPE, HeaderName};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::sync::Arc;
 use tailwater_protocol::StreamOffset;
+
+/// What an append asks for beside its data.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    /// Close the stream after it.
+    pub(super) close: bool,
+    /// The writer's own sequence.
+    pub(super) seq: Said<'a>,
+    /// A producer's id, epoch and sequence number; all three or none.
+    pub(super) producer: [Said<'a>; 3],
+    /// The offset at which the stream must end.
+    pub(super) only_at: Said<'a>,
+    /// What stands before and after that offset.
+    pub(super) quote: &'static str,
+}
+
+/// What the client calls a value, and what it says there, if anything.
+pub(super) type Said<'a> = (&'static str, Option<&'a str>);
+
+impl Asked<'_> {
+    /// The append, its payload yet to come.
+    ///
+    /// # Errors
+    /// [`Refusal::Header`] for what is not as it must be (400).
+    pub(super) fn append(&self) -> Result<Append, Refusal> {
+        let (name, seq) = self.seq;
+        let seq = seq.map(|text| StreamSeq::parse(name, trimmed(text))).transpose()?;
+        Ok(Append { payload: None, close: self.close, seq, producer: self.producer()?, only_at: self.only_at()? })
+    }
+
+    fn producer(&self) -> Result<Option<Producer>, Refusal> {
+        match self.producer {
+            [(_, None), (_, None), (_, None)] => Ok(None),
+            [(name, Some(id)), (_, Some(_)), (_, Some(_))] => {
+                let id = ProducerId::parse(name, trimmed(id))?;
+                let [_, epoch, seq] = self.producer;
+                Ok(Some(Producer { id, at: Accepted { epoch: producer_number(epoch)?, seq: producer_number(seq)? } }))
+            }
+            some => {
+                let missing = some.iter().filter(|(_, value)| value.is_none());
+                let missing: Vec<_> = missing.map(|(name, _)| format!("`{name}`")).collect();
+                Err(Refusal::Header(format!(
+                    "a producer sends all of its three values; missing: {}",
+                    missing.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// The offset at which the stream must end; none for `*`, which any stream that exists matches.
+    fn only_at(&self) -> Result<Option<StreamOffset>, Refusal> {
+        let (name, value) = self.only_at;
+        let Some(value) = value.map(trimmed).filter(|value| *value != "*") else { return Ok(None) };
+        let bare = value.strip_prefix(self.quote).and_then(|rest| rest.strip_suffix(self.quote));
+        let wrong = || {
+            let form = if self.quote.is_empty() { "" } else { " in quotes" };
+            Refusal::Header(format!("`{name}` must be one Stream-Next-Offset{form}, or *, not `{value}`"))
+        };
+        bare.and_then(|offset| offset.parse().ok()).map(Some).ok_or_else(wrong)
+    }
+}
+
+/// White space around a value is not part of it, as HTTP has it.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+fn producer_number((name, came): Said<'_>) -> Result<u64, Refusal> {
+    let came = came.unwrap_or_default();
+    let digits = came.bytes().all(|byte| byte.is_ascii_digit());
+    let number = came.parse().ok().filter(|number| digits && *number <= Accepted::MAX);
+    let wrong = || Refusal::Header(format!("`{name}` must be an integer from 0 to {}, not `{came}`", Accepted::MAX));
+    number.ok_or_else(wrong)
+}
+
+/// The payload of an append; `None` for one that only closes.
+///
+/// - `data`: what it brings; `None` for no bytes.
+/// - `read`: makes a payload of it where there is a use for one.
+pub(super) async fn payload<T>(
+    log: &Log,
+    close: bool,
+    data: Option<T>,
+    read: impl AsyncFnOnce(T) -> Result<Payload, Refusal>,
+) -> Result<Option<Payload>, Refusal> {
+    match data {
+        None if close => Ok(None),
+        // What is sent to a closed stream is not looked at, so that its writer learns of the end whatever else is wrong.
+        _ if log.tail_now().closed() => Ok(Some(Payload::unread(Bytes::new()))),
+        Some(data) => read(data).await.map(Some),
+        None => Err(PayloadError::Empty.into()),
+    }
+}
+
+/// What became of an append: a POST tells it in header fields, a frame in members.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    status: StatusCode,
+    /// Where the stream ends.
+    tail: Option<Tail>,
+    /// Of a producer, in the order of [`NUMBERS`].
+    numbers: [Option<u64>; 4],
+}
+
+static NUMBERS: [(&HeaderName, &str); 4] = [
+    (&names::PRODUCER_EPOCH, "producerEpoch"),
+    (&names::PRODUCER_SEQ, "producerSeq"),
+    (&names::PRODUCER_EXPECTED_SEQ, "producerExpectedSeq"),
+    (&names::PRODUCER_RECEIVED_SEQ, "producerReceivedSeq"),
+];
+
+impl Told {
+    /// Of an append that is there, now or since before: 200 for a producer's new data, else 204.
+    pub(super) fn done(has_data: bool, Appended { tail, producer, is_new }: Appended) -> Self {
+        let is_new = producer.is_some() && has_data && is_new;
+        let status = if is_new { StatusCode::OK } else { StatusCode::NO_CONTENT };
+        Self { status, tail: Some(tail), numbers: [producer.map(|it| it.epoch), producer.map(|it| it.seq), None, None] }
+    }
+
+    /// Of an append, or anything else, that was refused.
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        let told = Self { status: refusal.class().0, ..Self::default() };
+        match refusal {
+            Refusal::Append(AppendError::Closed { tail } | AppendError::NotAtTail { tail, .. }) => {
+                Self { tail: Some(*tail), ..told }
+            }
+            Refusal::Append(AppendError::StaleEpoch { current, .. }) => {
+                Self { numbers: [Some(*current), None, None, None], ..told }
+            }
+            Refusal::Append(AppendError::Gap { expected, received }) => {
+                Self { numbers: [None, None, Some(*expected), Some(*received)], ..told }
+            }
+            _ => told,
+        }
+    }
+
+    /// As an answer, so far without content.
+    pub(super) fn answer(self) -> Answer {
+        let mut answer = Answer::new(self.status);
+        if let Some(tail) = self.tail {
+            answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
+            if tail.closed() {
+                answer.put(&names::STREAM_CLOSED, "true");
+            }
+        }
+        for ((name, _), number) in NUMBERS.iter().zip(self.numbers) {
+            if let Some(number) = number {
+                answer.put(name, &number);
+            }
+        }
+        answer
+    }
+}
+
+impl Serialize for Told {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut members = to.serialize_map(None)?;
+        members.serialize_entry("status", &self.status.as_u16())?;
+        if let Some(tail) = self.tail {
+            members.serialize_entry("streamNextOffset", &tail.offset().to_string())?;
+            if tail.closed() {
+                members.serialize_entry("streamClosed", &true)?;
+            }
+        }
+        for ((_, name), number) in NUMBERS.iter().zip(self.numbers) {
+            if let Some(number) = number {
+                members.serialize_entry(name, &number)?;
+            }
+        }
+        members.end()
+    }
+}
 
 /// An append whose head was read and found right.
 #[derive(Debug)]
@@ -24,13 +198,15 @@ impl Prepared {
     pub(super) fn new<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Self, Refusal> {
         let log = app.log(call.path)?;
         let map = call.headers;
-        let append = Append {
-            payload: None,
+        let said = |name: &'static HeaderName| Ok::<_, Refusal>((name.as_str(), text(map, name)?));
+        let asked = Asked {
             close: is_set(map, &names::STREAM_CLOSED)?,
-            seq: text(map, &names::STREAM_SEQ)?.map(|text| StreamSeq::parse("stream-seq", text)).transpose()?,
-            producer: producer(map)?,
-            only_at: only_at(map)?,
+            seq: said(&names::STREAM_SEQ)?,
+            producer: [said(&names::PRODUCER_ID)?, said(&names::PRODUCER_EPOCH)?, said(&names::PRODUCER_SEQ)?],
+            only_at: said(&names::IF_MATCH)?,
+            quote: "\"",
         };
+        let append = asked.append()?;
         Ok(Self { log, append })
     }
 
@@ -48,39 +224,13 @@ impl Prepared {
 pub(super) async fn append<H: Headers>(app: &App, call: Call<'_, H>, body: impl Body) -> Result<Answer, Refusal> {
     let Prepared { log, mut append } = Prepared::new(app, call)?;
     let Received { bytes, .. } = &body::receive(app, app.config.body_max, call.headers, body).await?;
-    append.payload = payload(&log, call.headers, bytes.clone(), append.close).await?;
+    append.payload = payload(&log, append.close, (!bytes.is_empty()).then_some(bytes), async |bytes| {
+        check_type(&log, call.headers)?;
+        Ok(log.payload(bytes.clone()).await?)
+    })
+    .await?;
     let has_data = append.payload.is_some();
-    let appended = log.append(append).await?;
-    let mut answer = Answer::new(status(has_data, &appended));
-    answer.put(&names::STREAM_NEXT_OFFSET, &appended.tail.offset());
-    if appended.tail.closed() {
-        answer.put(&names::STREAM_CLOSED, "true");
-    }
-    if let Some(Accepted { epoch, seq }) = appended.producer {
-        answer.put(&names::PRODUCER_EPOCH, &epoch);
-        answer.put(&names::PRODUCER_SEQ, &seq);
-    }
-    Ok(answer)
-}
-
-/// The status of an append that is there: 200 for a producer's new data, else 204.
-pub(super) fn status(has_data: bool, appended: &Appended) -> StatusCode {
-    let is_new = appended.producer.is_some() && has_data && appended.is_new;
-    if is_new { StatusCode::OK } else { StatusCode::NO_CONTENT }
-}
-
-/// The body as a payload; `None` for a request that only closes.
-async fn payload(log: &Arc<Log>, map: &impl Headers, body: Bytes, close: bool) -> Result<Option<Payload>, Refusal> {
-    match body.is_empty() {
-        true if close => Ok(None),
-        // What is sent to a closed stream is not looked at, so that its writer learns of the end whatever else is wrong.
-        _ if log.tail_now().closed() => Ok(Some(Payload::unread(body))),
-        true => Err(PayloadError::Empty.into()),
-        false => {
-            check_type(log, map)?;
-            Ok(Some(log.payload(body).await?))
-        }
-    }
+    Ok(Told::done(has_data, log.append(append).await?).answer())
 }
 
 fn check_type(log: &Log, map: &impl Headers) -> Result<(), Refusal> {
@@ -94,43 +244,4 @@ fn check_type(log: &Log, map: &impl Headers) -> Result<(), Refusal> {
         Some(came) => Err(Refusal::TypeDiffers { has: has.to_string(), came: came.to_owned() }),
         None => Err(Refusal::Header(format!("Content-Type is missing: an append to this stream needs `{has}`"))),
     }
-}
-
-/// All three producer headers, or none.
-fn producer(map: &impl Headers) -> Result<Option<Producer>, Refusal> {
-    let names = [&names::PRODUCER_ID, &names::PRODUCER_EPOCH, &names::PRODUCER_SEQ];
-    match (text(map, names[0])?, text(map, names[1])?, text(map, names[2])?) {
-        (None, None, None) => Ok(None),
-        (Some(id), Some(epoch), Some(seq)) => {
-            let id = ProducerId::parse("producer-id", id)?;
-            let number = |name, text| producer_number(text).ok_or_else(|| not_a_number(name, text));
-            let at = Accepted { epoch: number(names[1], epoch)?, seq: number(names[2], seq)? };
-            Ok(Some(Producer { id, at }))
-        }
-        (id, epoch, seq) => {
-            let missing = names.iter().zip([id, epoch, seq]).filter(|(_, value)| value.is_none());
-            let missing: Vec<_> = missing.map(|(name, _)| format!("`{name}`")).collect();
-            Err(Refusal::Header(format!("a producer sends all of its three headers; missing: {}", missing.join(", "))))
-        }
-    }
-}
-
-fn producer_number(text: &str) -> Option<u64> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|number| digits && *number <= Accepted::MAX)
-}
-
-fn not_a_number(name: &HeaderName, came: &str) -> Refusal {
-    Refusal::Header(format!("`{name}` must be an integer from 0 to {}, not `{came}`", Accepted::MAX))
-}
-
-/// The offset at which the stream must end; none for `*`, which any stream that exists matches.
-fn only_at(map: &impl Headers) -> Result<Option<StreamOffset>, Refusal> {
-    let Some(value) = text(map, &IF_MATCH)? else { return Ok(None) };
-    if value == "*" {
-        return Ok(None);
-    }
-    let offset = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|it| it.parse().ok());
-    let wrong = || Refusal::Header(format!("`if-match` must be one Stream-Next-Offset in quotes, or *, not `{value}`"));
-    offset.map(Some).ok_or_else(wrong)
 }

@@ -7,6 +7,7 @@ use crate::offload::{LONG_BYTES, offload};
 use bytes::{Bytes, BytesMut};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use std::borrow::Cow;
 use std::future::Future;
 use std::io::Read;
 
@@ -120,11 +121,11 @@ fn take(bytes: usize, before: usize, limit: u64, charge: &mut Charge) -> Result<
 /// # Errors
 /// [`Refusal::ContentEncoding`].
 pub fn check_uncoded(map: &impl Headers) -> Result<(), Refusal> {
-    let refused = |came: &str| Err(Refusal::ContentEncoding { came: came.to_owned(), allowed: "identity" });
-    match coding(map)? {
-        None => Ok(()),
-        Some(_) => refused(text(map, &CONTENT_ENCODING)?.unwrap_or_default()),
+    let came = coding_name(map)?;
+    if is_identity(&came) {
+        return Ok(());
     }
+    Err(Refusal::ContentEncoding { came: came.into_owned(), allowed: "identity" })
 }
 
 /// A content coding.
@@ -142,15 +143,30 @@ enum Coding {
 /// [`Refusal::ContentEncoding`], or [`Refusal::Header`] when a field that says what the body is is repeated.
 fn coding(map: &impl Headers) -> Result<Option<Coding>, Refusal> {
     single(map, &CONTENT_TYPE)?;
-    let Some(name) = text(map, &CONTENT_ENCODING)? else { return Ok(None) };
-    match name.to_ascii_lowercase().as_str() {
-        "" | "identity" => Ok(None),
+    let came = coding_name(map)?;
+    if is_identity(&came) {
+        return Ok(None);
+    }
+    match came.to_ascii_lowercase().as_str() {
         "gzip" | "x-gzip" => Ok(Some(Coding::Gzip)),
         "deflate" => Ok(Some(Coding::Deflate)),
         "br" => Ok(Some(Coding::Brotli)),
         "zstd" => Ok(Some(Coding::Zstd)),
-        _ => Err(Refusal::ContentEncoding { came: name.to_owned(), allowed: CODINGS }),
+        _ => Err(Refusal::ContentEncoding { came: came.into_owned(), allowed: CODINGS }),
     }
+}
+
+/// The list of the body's codings as it came; fields that repeat go on with it.
+fn coding_name<'a>(map: &'a impl Headers) -> Result<Cow<'a, str>, Refusal> {
+    let mut all = map.values(CONTENT_ENCODING.as_str()).map(String::from_utf8_lossy);
+    match (all.next(), all.next()) {
+        (Some(first), Some(second)) => Ok([first, second].into_iter().chain(all).collect::<Vec<_>>().join(", ").into()),
+        _ => Ok(text(map, &CONTENT_ENCODING)?.unwrap_or_default().into()),
+    }
+}
+
+fn is_identity(name: &str) -> bool {
+    name.is_empty() || name.eq_ignore_ascii_case("identity")
 }
 
 /// What a coded body says.

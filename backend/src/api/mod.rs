@@ -27,7 +27,7 @@ pub use body::{Body, Received, Whole, check_announced, check_uncoded, receive};
 pub use budget::{Budget, Charge, Exhausted, FREE_BYTES};
 pub use cursor::Cursors;
 pub use fields::{FieldValue, Fields};
-pub use frame::{FrameRefusal, answer_frame};
+pub use frame::answer_frame;
 pub use headers::{Headers, single};
 pub use page::{Page, SANDBOX};
 pub use read::{Live, Presence, Wait};

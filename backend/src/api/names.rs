@@ -4,6 +4,7 @@ use http::header::HeaderName;
 use tailwater_protocol::headers;
 
 pub(super) static CONTENT_ENCODING: HeaderName = http::header::CONTENT_ENCODING;
+pub(super) static IF_MATCH: HeaderName = http::header::IF_MATCH;
 pub(super) static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub(super) static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");

@@ -94,8 +94,47 @@ impl ETag {
         Self(etag)
     }
 
+    /// Whether it is one of the listed, or the whole field is `*`. Source: RFC 9110, section 13.1.2.
     fn is_among<'r>(&self, mut if_none_match: impl Iterator<Item = &'r [u8]>) -> bool {
-        let is_it = |one: &[u8]| one == b"*" || one.strip_prefix(b"W/").unwrap_or(one) == self.0;
-        if_none_match.any(|list| is_it(list) || list.split(|byte| *byte == b',').any(|one| is_it(one.trim_ascii())))
+        let is_it = |one: &[u8]| one.strip_prefix(b"W/").unwrap_or(one) == self.0;
+        let (first, second) = (if_none_match.next(), if_none_match.next());
+        if second.is_none() && first.is_some_and(|field| field.trim_ascii() == b"*") {
+            return true;
+        }
+        let mut fields = first.into_iter().chain(second).chain(if_none_match);
+        fields.any(|list| list.split(|byte| *byte == b',').any(|one| is_it(one.trim_ascii())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entity_tag_is_found_in_lists_and_a_star_counts_alone() {
+        let etag = ETag(b"\"a\"".to_vec());
+        for (fields, is_among) in [
+            (&["\"a\""][..], true),
+            (&["W/\"a\""], true),
+            (&[" \"b\" ,\t\"a\""], true),
+            (&["\"b\"", "\"c\", W/\"a\""], true),
+            (&["*"], true),
+            (&[" * "], true),
+            (&[], false),
+            (&[""], false),
+            (&["a"], false),
+            (&["\"*\""], false),
+            (&["W/*"], false),
+            (&["*, \"b\""], false),
+            (&["\"b\", *"], false),
+            (&["*,"], false),
+            (&["*", "\"b\""], false),
+            (&["\"b\"", "*"], false),
+            (&["*", "*"], false),
+            // Members that are none are passed over.
+            (&["*, \"a\""], true),
+        ] {
+            assert_eq!(etag.is_among(fields.iter().map(|field| field.as_bytes())), is_among, "{fields:?}");
+        }
     }
 }

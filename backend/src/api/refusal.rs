@@ -1,7 +1,8 @@
 //! Every refusal with its status code, its stable name and the text that the client reads.
 
+use super::append::Told;
 use super::budget::Exhausted;
-use super::{Answer, Content, FrameRefusal, names};
+use super::{Answer, Content, names};
 use crate::log::{
     Absent, AppendError, CreateError, ForkError, NameError, PayloadError, ReadError, StreamName, ValueError,
 };
@@ -138,7 +139,7 @@ impl Refusal {
     }
 
     /// Status, stable name and title; the detail is the refusal's own text.
-    fn class(&self) -> Class {
+    pub(super) fn class(&self) -> Class {
         use StatusCode as S;
         match self {
             Self::Name(NameError::TooLong { .. } | NameError::TooManySegments { .. }) => {
@@ -224,7 +225,7 @@ impl Refusal {
     /// The answer: the problem document, and what goes beside it in header fields.
     pub fn answer(&self) -> Answer {
         let problem = self.problem();
-        let mut answer = Answer::new(StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        let mut answer = Told::refused(self).answer();
         answer.put(&CACHE_CONTROL, "no-store");
         self.put_fields(&mut answer);
         if let Some(seconds) = self.retry_after() {
@@ -238,18 +239,6 @@ impl Refusal {
 
     fn put_fields(&self, answer: &mut Answer) {
         match self {
-            Self::Append(AppendError::Closed { tail }) => {
-                answer.put(&names::STREAM_CLOSED, "true");
-                answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
-            }
-            Self::Append(AppendError::NotAtTail { tail, .. }) => {
-                answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
-            }
-            Self::Append(AppendError::StaleEpoch { current, .. }) => answer.put(&names::PRODUCER_EPOCH, current),
-            Self::Append(AppendError::Gap { expected, received }) => {
-                answer.put(&names::PRODUCER_EXPECTED_SEQ, expected);
-                answer.put(&names::PRODUCER_RECEIVED_SEQ, received);
-            }
             Self::Read(ReadError::Gone { earliest, .. })
             | Self::Create(CreateError::Fork(ForkError::Position(ReadError::Gone { earliest, .. }))) => {
                 answer.put(&names::STREAM_EARLIEST_OFFSET, earliest);
@@ -423,17 +412,5 @@ from!(
 impl From<ValueError> for Refusal {
     fn from(error: ValueError) -> Self {
         Self::Header(error.to_string())
-    }
-}
-
-impl From<FrameRefusal> for Refusal {
-    fn from(refusal: FrameRefusal) -> Self {
-        match refusal {
-            FrameRefusal::Payload(error) => Self::Payload(error),
-            FrameRefusal::Append(error) => Self::Append(error),
-            other @ (FrameRefusal::NotARequest(_) | FrameRefusal::WrongValue { .. } | FrameRefusal::WrongField(_)) => {
-                Self::Query(other.to_string())
-            }
-        }
     }
 }

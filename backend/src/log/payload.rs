@@ -31,7 +31,10 @@ enum Ends {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
     /// Nothing to append.
-    #[error("the body is empty: an append needs at least one byte, unless Stream-Closed: true only closes the stream")]
+    #[error(
+        "there is nothing to append: expected at least one byte, unless the stream is only closed (Stream-Closed: true, or \
+         `close` in a frame)"
+    )]
     Empty,
     /// `[]` on an append.
     #[error("the body is an empty JSON array: an append needs at least one message")]

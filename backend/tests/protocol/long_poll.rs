@@ -150,3 +150,54 @@ async fn an_append_wakes_every_reader_that_waits() {
         assert_eq!(wire.body(&head).await, "x");
     }
 }
+
+#[tokio::test]
+async fn the_connection_goes_on_after_an_answer_that_an_append_brought() {
+    let server = Server::start();
+    for size in [1, 100_000] {
+        let stream = server.stream(&format!("text/{size}"), TEXT).await;
+        let content = "x".repeat(size);
+        let post = |fields: &str| {
+            let line = format!("POST {} HTTP/1.1\r\nHost: {}", stream.target(""), server.address);
+            format!("{line}\r\nContent-Type: text/plain\r\n{fields}Content-Length: {size}\r\n\r\n{content}")
+        };
+        let mut wire = Wire::open(&server).await;
+        let mut from = "now".to_owned();
+        for round in 0..3 {
+            wire.wait(&server, &stream.target(&format!("offset={from}&live=long-poll"))).await;
+            stream.append(content.clone()).await;
+            let head = wire.head().await;
+            assert_eq!((head.status, head.header("connection")), (200, None), "round {round}");
+            assert_eq!(wire.body(&head).await, content, "round {round}");
+            // An append on the same connection, in two pieces.
+            let (first, second) = (post(""), post("").split_off(40));
+            wire.send(&first[..40]).await;
+            wire.send(second).await;
+            let head = wire.head().await;
+            assert_eq!((head.status, head.header("connection")), (204, None), "round {round}");
+            from = head.header("stream-next-offset").unwrap().to_owned();
+            assert_eq!(from, stream.tail().await);
+        }
+        // What closes a connection closes it behind the answer: a word.
+        wire.send(post("Connection: close\r\n")).await;
+        let head = wire.head().await;
+        assert_eq!((head.status, head.header("connection")), (204, Some("close")));
+        assert_eq!(wire.rest().await, b"", "nothing follows");
+        // And a client that has no more to ask.
+        let (tail, mut wire) =
+            (stream.tail().await, Wire::waiting(&server, &stream.target("offset=now&live=long-poll")).await);
+        stream.append(content.clone()).await;
+        let head = wire.head().await;
+        assert_eq!(wire.body(&head).await, content);
+        wire.send(format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\n\r\n",
+            stream.target(&format!("offset={tail}")),
+            server.address
+        ))
+        .await;
+        wire.finish().await;
+        let head = wire.head().await;
+        assert_eq!((head.status, wire.body(&head).await), (200, content));
+        assert_eq!(wire.rest().await, b"", "the server ends its side, too");
+    }
+}

@@ -8,7 +8,9 @@
 )]
 
 mod bodies;
+mod both_ways;
 mod caching;
+mod codings;
 mod crowd;
 mod exporting;
 mod facts;

@@ -243,3 +243,45 @@ async fn json_with_line_breaks_between_tokens_stays_one_line_and_one_event() {
         assert_eq!(message, r#"{"a":9007199254740993,"a":1e400}"#, "{technique}");
     }
 }
+
+#[tokio::test]
+async fn text_that_two_appends_cut_is_whole_again_except_over_sse() {
+    let server = Server::start();
+    let appends: [&[u8]; 7] = [b"a\xc3", b"\xa9b\r", b"\nc\xe2\x82", b"\xac", b"\xf0", b"\x9f\x98", b"\x80d"];
+    let whole = "a\u{e9}b\r\nc\u{20ac}\u{1f600}d";
+    let cut = "a\u{fffd}\u{fffd}b\n\nc\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}d";
+    let stream = server.stream("it", TEXT).await;
+    let mut live = Vec::new();
+    for technique in STREAMING {
+        let mut reader = Live::open(&stream, technique, "-1").await;
+        reader.frame().await.unwrap();
+        live.push((technique, reader, Vec::new()));
+    }
+    for append in appends {
+        let tail = stream.append(append).await;
+        for (technique, reader, came) in &mut live {
+            let frame = reader.data().await;
+            assert_eq!(frame.next.as_str(), tail, "{technique}: one append, one frame");
+            came.extend(bytes(frame.data));
+        }
+    }
+    for (technique, _, came) in live {
+        let expected = if technique == Technique::Sse { cut } else { whole };
+        assert_eq!(String::from_utf8(came).as_deref(), Ok(expected), "{technique}");
+    }
+    // Who comes later reads all appends at once, and nothing is cut but by the rule of line ends.
+    for technique in STREAMING {
+        let came = bytes(Live::open(&stream, technique, "-1").await.data().await.data);
+        let expected = if technique == Technique::Sse { &whole.replace("\r\n", "\n") } else { whole };
+        assert_eq!(String::from_utf8(came).as_deref(), Ok(expected), "{technique}");
+    }
+}
+
+/// A piece of a text stream: as bytes where it is no text by itself.
+fn bytes(data: Option<Data>) -> Vec<u8> {
+    match data {
+        Some(Data::Text(text)) => text.into_bytes(),
+        Some(Data::Binary(bytes)) => bytes,
+        other @ (None | Some(Data::Json(_))) => panic!("not of a text stream: {other:?}"),
+    }
+}

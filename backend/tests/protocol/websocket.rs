@@ -1,24 +1,47 @@
 //! WebSocket both ways: what it appends, what it refuses, how it ends.
 
-use super::harness::{BINARY, JSON, Server, Stream, TEXT};
+use super::harness::{BINARY, JSON, Server, Stream, TEXT, within};
 use super::live::{Socket, close_frame, say, socket, text};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tailwater_protocol::Problem;
+use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::{MaybeTlsStream, client_async};
 
-async fn open(stream: &Stream<'_>) -> Socket {
+/// A WebSocket that waits at the stream's tail.
+pub(crate) async fn open(stream: &Stream<'_>) -> Socket {
     let mut socket = socket(stream.server, &stream.target("offset=now&live=websocket")).await.unwrap();
     let first: Value = serde_json::from_str(&text(&mut socket).await.unwrap()).unwrap();
     assert_eq!(first["upToDate"], true);
     socket
 }
 
+/// A WebSocket that reads from the stream's beginning, which is too far back for the server to come to the end before the
+/// client reads: its connection stays open when the stream is closed.
+pub(crate) async fn open_far_behind(stream: &Stream<'_>) -> Socket {
+    // Far more than the sockets hold, where the receiving one is kept small: by itself it grows to tens of megabytes.
+    for _ in 0..320 {
+        stream.append(format!("\"{}\"", "x".repeat(200 << 10))).await;
+    }
+    let tcp = TcpSocket::new_v4().unwrap();
+    tcp.set_recv_buffer_size(64 << 10).unwrap();
+    let tcp = MaybeTlsStream::Plain(tcp.connect(stream.server.address).await.unwrap());
+    let target = stream.target("offset=-1&live=websocket");
+    let handshake = client_async(format!("ws://{}{target}", stream.server.address), tcp);
+    within("a WebSocket", handshake).await.unwrap().0
+}
+
 /// What `request` is answered, passing over the stream's own frames.
-async fn exchange(socket: &mut Socket, request: &str) -> Value {
+pub(crate) async fn exchange(socket: &mut Socket, request: &str) -> Value {
     say(socket, request).await;
+    answer(socket).await
+}
+
+/// The answer to the first request that has none yet, passing over the stream's own frames.
+pub(crate) async fn answer(socket: &mut Socket) -> Value {
     loop {
         let frame = text(socket).await.expect("an answer before the end");
         let frame: Value = serde_json::from_str(&frame).unwrap();
@@ -171,24 +194,12 @@ async fn a_client_that_says_goodbye_gets_its_goodbye_back() {
 async fn an_append_to_a_closed_stream_is_told_where_it_ends() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
-    // More than the sockets hold (a receiving one up to 32 MiB): the server can't be at the end when it is asked.
-    for _ in 0..320 {
-        stream.append(format!("\"{}\"", "x".repeat(200 << 10))).await;
-    }
-    // A reader far behind: its connection is open although the stream is closed.
-    let mut behind = socket(&server, &stream.target("offset=-1&live=websocket")).await.unwrap();
+    let mut behind = open_far_behind(&stream).await;
     let end = stream.close().await;
-    say(&mut behind, r#"{"append":1}"#).await;
-    while let Some(frame) = text(&mut behind).await {
-        let frame: Value = serde_json::from_str(&frame).unwrap();
-        if let Some(answer) = frame.get("appended") {
-            refused(answer, 409);
-            assert_eq!(answer["streamClosed"], true, "as a POST is told by its headers: {answer}");
-            assert_eq!(answer["streamNextOffset"], *end, "{answer}");
-            return;
-        }
-    }
-    panic!("the request was never answered");
+    let answer = exchange(&mut behind, r#"{"append":1}"#).await;
+    refused(&answer, 409);
+    assert_eq!(answer["streamClosed"], true, "as a POST is told by its headers: {answer}");
+    assert_eq!(answer["streamNextOffset"], *end, "{answer}");
 }
 
 #[tokio::test]

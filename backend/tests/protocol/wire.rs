@@ -45,6 +45,13 @@ impl Wire {
 
     /// A connection whose long-poll for `target` is being held at this moment.
     pub(crate) async fn waiting(server: &Server, target: &str) -> Self {
+        let mut wire = Self::open(server).await;
+        wire.wait(server, target).await;
+        wire
+    }
+
+    /// Asks for `target` on this connection, and comes back when the long-poll is being held.
+    pub(crate) async fn wait(&mut self, server: &Server, target: &str) {
         let name = target.strip_prefix("/v1/stream/").and_then(|rest| rest.split('?').next()).unwrap();
         let readers = async || {
             let answer = server.ask(Method::GET, &format!("/v1/streams/{name}")).await;
@@ -52,10 +59,8 @@ impl Wire {
             details["readers"].as_array().map_or(0, Vec::len)
         };
         let before = readers().await;
-        let mut wire = Self::open(server).await;
-        wire.send(format!("GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address)).await;
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address)).await;
         until("a reader that waits", async || (readers().await > before).then_some(())).await;
-        wire
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
