@@ -83,7 +83,7 @@ async fn silent_connections_beyond_the_limit_are_closed_at_accept() {
         let mut within_limit = crowd(&subject, CONNECTIONS_MAX - 10).await;
         let beyond = crowd(&subject, 500).await;
         let ends = beyond.into_iter().map(|mut wire| async move {
-            let said = tokio::time::timeout(DEADLINE / 4, wire.rest()).await.ok();
+            let said = tokio::time::timeout(DEADLINE / 2, wire.rest()).await.ok();
             (wire, said.map(|said| String::from_utf8_lossy(&said).into_owned()))
         });
         let ends = join_all(ends).await;
