@@ -230,7 +230,7 @@ fn subscriptions(
 
 fn state(config: Config, streams: Arc<Streams>, subscriptions: Arc<Subscriptions>, stop: watch::Receiver<bool>) -> App {
     let live = Arc::new(Semaphore::new(config.live_readers_max.min(Semaphore::MAX_PERMITS)));
-    let budget = Budget::new(config.buffers_max.max(2 * config.body_max));
+    let budget = Budget::new(config.buffers_max.max(config.body_max.saturating_mul(2)));
     App { streams, live, budget, config, clock: Clock::new(), stop, subscriptions }
 }
 

@@ -66,6 +66,13 @@ impl Budget {
         Ok(charge)
     }
 
+    fn give_back(&self, bytes: usize) {
+        if bytes > 0 {
+            self.left.fetch_add(bytes, Ordering::Relaxed);
+            self.freed.notify_waiters();
+        }
+    }
+
     /// What is said when it is used up.
     pub fn exhausted(&self) -> Exhausted {
         Exhausted { limit: self.limit }
@@ -91,6 +98,21 @@ impl Charge {
         self.take(bytes, 0)
     }
 
+    /// Takes or gives back as many as make `bytes` in all.
+    ///
+    /// # Errors
+    /// [`Exhausted`]; then nothing was taken.
+    pub fn settle(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        match self.bytes.checked_sub(bytes) {
+            Some(more) => {
+                self.bytes = bytes;
+                self.budget.give_back(more);
+                Ok(())
+            }
+            None => self.grow(bytes - self.bytes),
+        }
+    }
+
     /// Takes as many more as make `bytes` in all, if half of the budget stays free: for what others can do without.
     ///
     /// # Errors
@@ -114,10 +136,7 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.budget.left.fetch_add(self.bytes, Ordering::Relaxed);
-            self.budget.freed.notify_waiters();
-        }
+        self.budget.give_back(self.bytes);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::headers::{Headers, text};
 use super::page::SANDBOX;
 use super::query::{self, ReadQuery};
-use super::{Answer, App, Budget, Call, Charge, Cursors, FREE_BYTES, Page, Refusal, Reply, names};
+use super::{Answer, App, Budget, Call, Charge, Cursors, Page, PageUse, Refusal, Reply, names, read_charged};
 use crate::log::{Batch, Log, ReadError, ReaderGuard, Start, Tail};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_NONE_MATCH};
@@ -88,8 +88,8 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
     match query.technique {
         Technique::Poll => {
             log.readers().note_plain_read();
-            let batch = log.read_from(from, app.page_max()).await?;
-            let charge = charge(&app.budget, &batch).await?;
+            let read = async || log.read_from(from, app.page_max()).await;
+            let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, PageUse::Shown, read).await?;
             let page = Page { log: &log, batch: &batch, asked: from, is_long_poll: false };
             Ok(Reply::Answer(page.answer(call.headers.values(IF_NONE_MATCH.as_str()), charge)))
         }
@@ -119,9 +119,9 @@ async fn long_poll<H: Headers>(
     cursors: Cursors,
 ) -> Result<Reply, Refusal> {
     let place = app.place()?;
-    let batch = log.read_from(from, app.page_max()).await?;
+    let read = async || log.read_from(from, app.page_max()).await;
+    let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, PageUse::Shown, read).await?;
     if !batch.data.is_empty() || batch.closed() || app.is_stopping() {
-        let charge = charge(&app.budget, &batch).await?;
         let if_none_match = call.headers.values(IF_NONE_MATCH.as_str());
         return Ok(Reply::Answer(long_poll_answer(&log, &batch, from, if_none_match, cursors, charge)));
     }
@@ -183,8 +183,8 @@ impl Wait {
     }
 
     async fn try_answer(&self) -> Result<Answer, Refusal> {
-        let batch = self.log.read(self.at, self.page_max).await?;
-        let charge = charge(&self.budget, &batch).await?;
+        let read = async || self.log.read(self.at, self.page_max).await;
+        let (batch, charge) = read_charged(&self.budget, BUDGET_PATIENCE, PageUse::Shown, read).await?;
         let if_none_match = self.if_none_match.iter().map(Vec::as_slice);
         Ok(long_poll_answer(&self.log, &batch, self.asked, if_none_match, self.cursors, charge))
     }
@@ -234,15 +234,6 @@ fn nothing_more(tail: Tail) -> Answer {
 /// The time, a tenth more or less, so that readers who came together do not come back together.
 fn with_jitter(time: Duration) -> Duration {
     time.mul_f64(0.9 + 0.2 * rand::random::<f64>())
-}
-
-/// Room in the budget for a page, if it needs any.
-async fn charge(budget: &Arc<Budget>, batch: &Batch) -> Result<Option<Charge>, Refusal> {
-    // A page that the store keeps anyway, and only shows, takes no room of its own.
-    if batch.data.len() <= FREE_BYTES || !batch.data.is_unique() {
-        return Ok(None);
-    }
-    Box::pin(budget.acquire(batch.data.len(), BUDGET_PATIENCE)).await.map(Some).map_err(Refusal::Busy)
 }
 
 impl From<ReadError> for Refusal {

@@ -115,6 +115,8 @@ pub enum Refusal {
     },
     /// The request is malformed.
     Malformed(String),
+    /// Answering it failed, by a fault of this server (500).
+    Failed,
 }
 
 /// Why a part of the server beside the streams refused; its text is the problem's detail.
@@ -207,6 +209,7 @@ impl Refusal {
             Self::Embedding => (S::FORBIDDEN, "#origin", "Another site's page may not embed this"),
             Self::NoRoute(_) => (S::NOT_FOUND, "#no-route", "Nothing is served at this path"),
             Self::Malformed(_) => (S::BAD_REQUEST, "#malformed", "The request is malformed"),
+            Self::Failed => (S::INTERNAL_SERVER_ERROR, "#failed", "The server failed"),
             Self::Method { .. } => (S::METHOD_NOT_ALLOWED, "#method", "The method is not served at this path"),
         }
     }
@@ -279,6 +282,7 @@ impl Refusal {
             | Self::BodyBroken(_)
             | Self::HeadTooLarge { .. }
             | Self::Malformed(_)
+            | Self::Failed
             | Self::TooManyFields { .. }
             | Self::Create(CreateError::Taken) => true,
             Self::Other(refusal) => refusal.closes(),
@@ -386,9 +390,12 @@ impl fmt::Display for Refusal {
             Self::NoRoute(path) => write!(f, "nothing is served at `{path}`; streams are at /v1/stream/NAME"),
             Self::Method { came, allowed } => write!(f, "{came} is not served here, only {allowed}"),
             Self::Malformed(text) => write!(f, "the request can't be understood: {text}"),
+            Self::Failed => f.write_str("a fault of the server; its error output says more"),
         }
     }
 }
+
+impl Error for Refusal {}
 
 macro_rules! from {
     ($($variant:ident($error:ty)),* $(,)?) => {

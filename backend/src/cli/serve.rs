@@ -34,6 +34,9 @@ pub enum ServeError {
     Io(#[from] io::Error),
 }
 
+/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
+const CONNECTIONS_WAITING_MAX: i32 = 4096;
+
 /// Runs the server until Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once.
 ///
 /// # Errors
@@ -54,6 +57,8 @@ pub fn run(mut config: Config) -> Result<(), ServeError> {
         advice: advice(&reason),
         reason,
     })?;
+    // The standard library asks for 128, and who comes when that is full has to try again a second later.
+    rustix::net::listen(&listener, CONNECTIONS_WAITING_MAX).map_err(io::Error::from)?;
     let address = listener.local_addr()?;
     share_open_files(&mut config);
     // Before anybody is let in: connections wait in the listener until there is something to serve.

@@ -1,9 +1,8 @@
 //! GET of an export: a stream as a file, from its earliest message to where it ended when the export began.
 
 use super::streams::configuration;
-use crate::api::{App, Budget, Charge, Exhausted, Refusal, SANDBOX};
-use crate::log::{Batch, Log, ReadError, Start};
-use crate::store::StoreError;
+use crate::api::{App, Budget, Charge, PageUse, Refusal, SANDBOX, read_charged};
+use crate::log::{Batch, Log, Start};
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use bytes::Bytes;
@@ -65,7 +64,7 @@ impl Export {
     }
 
     /// The next piece, whole lines; `None` after the last.
-    async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let mut piece = Vec::new();
         self.charge = None;
         match self.stage {
@@ -75,20 +74,20 @@ impl Export {
                 self.stage = Stage::Pages;
             }
             Stage::Pages => {
+                let mut charge = self.budget.acquire(PIECE_BYTES, BUDGET_PATIENCE).await.map_err(Refusal::Busy)?;
                 while piece.len() < PIECE_BYTES {
-                    let batch = self.log.read(self.from, self.read_max).await?;
+                    let read = async || self.log.read(self.from, self.read_max).await;
+                    let (batch, read) = read_charged(&self.budget, BUDGET_PATIENCE, PageUse::Copied, read).await?;
                     if self.from >= self.until || batch.data.is_empty() {
                         self.end(&mut piece, &batch);
                         self.stage = Stage::Over;
                         break;
                     }
-                    if batch.data.len() > PIECE_BYTES {
-                        let charge = self.budget.acquire(batch.data.len(), BUDGET_PATIENCE).await;
-                        let busy = |error: Exhausted| ReadError::Store(StoreError::Unreadable(error.to_string()));
-                        self.charge = Some(charge.map_err(busy)?);
-                    }
                     self.page(&mut piece, &batch);
+                    drop(read);
+                    charge.settle(piece.len().max(PIECE_BYTES)).map_err(Refusal::Busy)?;
                 }
+                self.charge = Some(charge);
             }
         }
         Ok(Some(piece.into()))
@@ -121,7 +120,7 @@ impl Export {
 }
 
 /// The body; an error breaks it off, and its last line will be missing.
-fn body(export: Export) -> impl Stream<Item = Result<Bytes, ReadError>> {
+fn body(export: Export) -> impl Stream<Item = Result<Bytes, Refusal>> {
     stream::unfold(Some((export, Bytes::new())), |state| async {
         let (mut export, mut piece) = state?;
         if piece.is_empty() {

@@ -3,10 +3,11 @@
 use super::answer::respond;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::gate::{self, CROSS_ORIGIN_RESOURCE_POLICY, Gate};
-use crate::api::{App, Fields};
+use crate::api::{App, Fields, Refusal};
 use crate::takeover::{Leaving, Slot};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::middleware::Next;
@@ -43,7 +44,11 @@ pub async fn guard(
     let mut response = match checked {
         Err(refusal) => request.into_response(respond(refusal.answer())).map_into_right_body(),
         Ok(()) if is_preflight => request.into_response(respond(gate::preflight())).map_into_right_body(),
-        Ok(()) => next.call(request).await?.map_into_left_body(),
+        Ok(()) => match next.call(request).await {
+            Ok(response) => response.map_into_left_body(),
+            // A handler panicked. Refusals of handlers are responses.
+            Err(error) => return Err(failed(error, slot.as_deref(), &standing)),
+        },
     };
     // The library says so only once it drains, which is a moment after the answers of a stop were made.
     let is_stopping = response.request().app_data::<web::Data<App>>().is_some_and(|app| app.is_stopping());
@@ -69,6 +74,17 @@ pub async fn guard(
         closes,
     });
     Ok(response.map_body(|_, body| Answer { body, under_way }))
+}
+
+/// What is sent where answering failed; it ends the connection, whose state nobody knows.
+fn failed(error: actix_web::Error, slot: Option<&Slot>, standing: &Fields) -> actix_web::Error {
+    if let Some(slot) = slot {
+        slot.end_answer(true);
+    }
+    let mut response = respond(Refusal::Failed.answer());
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    put_standing(response.headers_mut(), standing);
+    InternalError::from_response(error, response).into()
 }
 
 /// Puts the fields that every answer carries beside the answer's own.
@@ -145,5 +161,35 @@ impl<B: MessageBody> MessageBody for Answer<B> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         self.project().body.poll_next(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use actix_service::Service as _;
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, init_service};
+    use actix_web::{App as Application, HttpResponse};
+    use actix_web_lab::middleware::CatchPanic;
+    use std::net::IpAddr;
+
+    #[actix_web::test]
+    async fn a_handler_that_panics_answers_500_and_ends_its_connection() {
+        let gate = web::Data::new(Gate::new(&Config::default(), IpAddr::from([127, 0, 0, 1])));
+        let application = Application::new()
+            .app_data(gate)
+            .wrap(CatchPanic::default())
+            .wrap(from_fn(guard))
+            .default_service(web::to(async || -> HttpResponse { panic!("a fault") }));
+        let service = init_service(application).await;
+        let request = TestRequest::default().insert_header(("Host", "localhost")).to_request();
+        let error = service.call(request).await.err().expect("the middleware's error");
+        let response = error.error_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+        assert!(response.headers().contains_key("x-content-type-options"));
+        assert_eq!(response.head().connection_type(), ConnectionType::Close);
     }
 }

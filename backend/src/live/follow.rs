@@ -64,16 +64,8 @@ impl Follow {
                         return Step::Batch(batch);
                     }
                     Ok(_) => {}
-                    Err(ReadError::Store(error)) => {
-                        tracing::error!("stream {}: live answers end at {}: {error}", self.log.name(), self.from);
-                        return Step::Leave;
-                    }
-                    Err(
-                        ReadError::Gone { .. }
-                        | ReadError::OtherLife { .. }
-                        | ReadError::InsideMessage { .. }
-                        | ReadError::Deleted,
-                    ) => {
+                    Err(error) => {
+                        note(&self.log, self.from, &error);
                         return Step::Leave;
                     }
                 }
@@ -96,6 +88,15 @@ impl Follow {
             }
             // Whoever appends at this moment comes first, so that one write brings what they all appended.
             yield_now().await;
+        }
+    }
+}
+
+/// Notes in the server's log that live answers end because a read failed, where that is the store's fault.
+pub(super) fn note(log: &Log, at: Offset, error: &ReadError) {
+    match error {
+        ReadError::Store(error) => tracing::error!("stream {}: live answers end at {at}: {error}", log.name()),
+        ReadError::Gone { .. } | ReadError::OtherLife { .. } | ReadError::InsideMessage { .. } | ReadError::Deleted => {
         }
     }
 }

@@ -49,6 +49,20 @@ impl fmt::Debug for Groups {
     }
 }
 
+/// The end of a group's task, whether it returns or panics: nobody is left waiting for it.
+struct Ending<'g> {
+    group: &'g Group,
+    groups: &'g Groups,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.groups.all.borrow_mut().remove(&(self.group.log.id(), self.group.encoding));
+        // Who was seated since the end was told goes on by itself.
+        self.group.unseat_all();
+    }
+}
+
 /// One group; it lives as long as its task, which ends when nobody is left or nothing will come.
 pub(super) struct Group {
     log: Arc<Log>,
@@ -186,16 +200,22 @@ impl Group {
 
     /// Serves everybody seated, to the end.
     async fn run(&self, groups: &Groups) {
+        let _ending = Ending { group: self, groups };
         let mut follow = Follow::new(Arc::clone(&self.log), self.at(), groups.terms.clone());
         let mut deadline = pin!(self.deadline());
         loop {
-            let step = tokio::select! {
-                biased;
-                step = follow.next() => step,
-                () = deadline.as_mut() => {
-                    self.unseat_overdue();
-                    deadline.set(self.deadline());
-                    continue;
+            let step = {
+                // A read that is slow goes on beside the deadlines.
+                let mut next = pin!(follow.next());
+                loop {
+                    tokio::select! {
+                        biased;
+                        step = next.as_mut() => break step,
+                        () = deadline.as_mut() => {
+                            self.unseat_overdue();
+                            deadline.set(self.deadline());
+                        }
+                    }
                 }
             };
             let was_empty = self.seats.borrow().is_empty();
@@ -210,7 +230,10 @@ impl Group {
                     };
                     match self.piece(&batch, groups) {
                         Ok(piece) => self.deliver(&piece, follow.at(), after).await,
-                        Err(Exhausted { .. }) => self.unseat_all(follow.at()),
+                        Err(Exhausted { .. }) => {
+                            self.at_bytes.set(follow.at().bytes());
+                            self.unseat_all();
+                        }
                     }
                     is_last
                 }
@@ -222,10 +245,12 @@ impl Group {
                     self.seats.borrow_mut().retain(|seat| seat.is_taken());
                     false
                 }
-                Step::Leave => {
+                Step::Leave if self.encoding.goes_on() => {
                     self.deliver(&self.encoding.farewell(), follow.at(), After::End).await;
                     true
                 }
+                // Each answers by itself.
+                Step::Leave => true,
             };
             // Where something new is always there, nothing else would have its turn.
             if self.first_deadline.get().is_some_and(|first| first <= Instant::now()) {
@@ -238,9 +263,6 @@ impl Group {
                 break;
             }
         }
-        groups.all.borrow_mut().remove(&(self.log.id(), self.encoding));
-        // Who was seated since the end was told goes on by itself.
-        self.unseat_all(follow.at());
     }
 
     /// What everybody seated is told of a batch, charged to the budget as those who do not take it at once will hold it.
@@ -263,9 +285,8 @@ impl Group {
         Ok(piece)
     }
 
-    /// Has everybody seated go on alone from where each is; the group is at `at`.
-    fn unseat_all(&self, at: Offset) {
-        self.at_bytes.set(at.bytes());
+    /// Has everybody seated go on alone from where each is.
+    fn unseat_all(&self) {
         for seat in self.seats.take() {
             seat.unseat(Rest::default(), false);
         }

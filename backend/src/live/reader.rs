@@ -1,13 +1,14 @@
 //! One reader whose answer goes on: it greets, catches up, keeps its seat in a group while it can, and ends.
 
 use super::encoding::{Close, CloseCode, Encoding, Told, close, pong, text_frame};
+use super::follow::note;
 use super::group::{Group, Groups};
 use super::inbox::{Inbox, Message};
 use super::outlet::{BodyQueue, Outlet, Rest};
 use super::received::ReceiveBuffer;
 use super::seat::{Held, Seat, Unseated};
-use crate::api::{FREE_BYTES, Live, answer_frame};
-use crate::log::{Batch, Log, ReadError};
+use crate::api::{FREE_BYTES, Live, PageUse, Refusal, answer_frame, read_charged};
+use crate::log::{Batch, Log};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{Stream, poll_fn as poll_stream};
@@ -18,8 +19,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tailwater_protocol::Offset;
 use tokio::net::TcpStream;
+use tokio::task::consume_budget;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What a client sends while its answer goes on.
@@ -66,6 +69,10 @@ impl fmt::Debug for Reader {
 struct Unfinished {
     inbox: Inbox,
     timer: Pin<Box<Sleep>>,
+    /// Bytes that came since the timer was set.
+    since: usize,
+    /// Why the conversation ends.
+    failure: Option<Close>,
 }
 
 /// A reader whose answer is written to its end.
@@ -123,12 +130,13 @@ impl Reader {
             unfinished: None,
             told_up_to_date: None,
         };
+        if encoding == Encoding::Websocket {
+            reader.take(&beyond);
+        } else {
+            reader.beyond = beyond;
+        }
         let held = Held { outlet, cursors, until: recycle_at, presence };
-        let (bytes, is_last) = match reader.take_first(beyond) {
-            Ok(()) => (Bytes::new(), false),
-            Err(reason) => (close(reason), true),
-        };
-        let first = Next { rest: Rest::new(bytes, None), at: from, is_last };
+        let first = Next { rest: Rest::default(), at: from, is_last: false };
         let mut alone = Some(Box::new((held, first)));
         // What is held here is held by every reader that waits.
         Box::pin(async move {
@@ -220,32 +228,26 @@ impl Reader {
                 piece.into()
             }
         };
-        // Without room for more the client is as good as gone: it hears so when it is answered next.
-        Poll::Ready(if self.take(&piece).is_ok() { piece.len() } else { 0 })
-    }
-
-    /// Takes what the client sent after its request.
-    fn take_first(&mut self, beyond: ReceiveBuffer) -> Result<(), Close> {
-        if self.encoding == Encoding::Websocket {
-            return self.take(&beyond);
-        }
-        self.beyond = beyond;
-        Ok(())
+        self.take(&piece);
+        Poll::Ready(piece.len())
     }
 
     /// Takes what the client of a WebSocket sends.
-    fn take(&mut self, piece: &[u8]) -> Result<(), Close> {
+    fn take(&mut self, piece: &[u8]) {
         if piece.is_empty() {
-            return Ok(());
+            return;
         }
         let terms = self.groups.terms();
         let deadline = Instant::now() + terms.unfinished_max;
         let unfinished = self.unfinished.get_or_insert_with(|| {
             let inbox = Inbox::new(terms.message_max, terms.budget.charge());
-            Box::new(Unfinished { inbox, timer: Box::pin(sleep_until(deadline)) })
+            Box::new(Unfinished { inbox, timer: Box::pin(sleep_until(deadline)), since: 0, failure: None })
         });
-        unfinished.timer.as_mut().reset(deadline);
-        unfinished.inbox.push(piece)
+        unfinished.since += piece.len();
+        if unfinished.since >= FREE_BYTES {
+            unfinished.restart(terms.unfinished_max);
+        }
+        unfinished.failure = unfinished.inbox.push(piece).err();
     }
 
     /// Until it is seated, or at the end of its answer. On the heap, and only for as long as it lasts: most readers are
@@ -272,10 +274,13 @@ impl Reader {
                 (next.rest, next.is_last) = (Rest::new(reply, None), is_last);
                 continue;
             }
+            consume_budget().await;
             let group = self.groups.find(&self.log, self.encoding);
             let at = next.at;
             match (&group, self.told_up_to_date) {
-                _ if *self.groups.terms().stop.borrow() => next = self.farewell(&held, at),
+                _ if *self.groups.terms().stop.borrow() || self.told_up_to_date.is_some() && held.is_over() => {
+                    next = self.farewell(&held, at);
+                }
                 (Some(group), Some(told)) if at == group.at() && told == group.told_up_to_date() => {
                     match group.seat(held, at) {
                         Ok(seat) => return Alone::Seated(seat),
@@ -310,33 +315,21 @@ impl Reader {
         // Where the budget is short everybody goes on, in smaller steps.
         let page_max = if terms.budget.has_room(terms.page_max) { terms.page_max } else { FREE_BYTES };
         let until = group.map_or(Offset::MAX, Group::at);
-        let read = if at < until {
-            self.log.read_until(at, until, page_max).await
-        } else {
+        let read = async || {
+            if at < until {
+                return self.log.read_until(at, until, page_max).await;
+            }
             Ok(Batch { data: Bytes::new(), from: at, next: at, tail: self.log.tail_now() })
         };
-        let batch = match read {
-            Ok(batch) => batch,
-            Err(ReadError::Store(error)) => {
-                tracing::error!("stream {}: a live answer ends at {at}: {error}", self.log.name());
+        let read = read_charged(&terms.budget, terms.patience(), PageUse::Copied, read).await;
+        let (batch, mut charge) = match read {
+            Ok(read) => read,
+            Err(refusal) => {
+                if let Refusal::Read(error) = &refusal {
+                    note(&self.log, at, error);
+                }
                 return self.farewell(held, at);
             }
-            Err(
-                ReadError::Gone { .. }
-                | ReadError::OtherLife { .. }
-                | ReadError::InsideMessage { .. }
-                | ReadError::Deleted,
-            ) => {
-                return self.farewell(held, at);
-            }
-        };
-        let charge = if batch.data.len() > FREE_BYTES {
-            match terms.budget.acquire(batch.data.len(), terms.stalled_max).await {
-                Ok(charge) => Some(Rc::new(charge)),
-                Err(_) => return self.farewell(held, at),
-            }
-        } else {
-            None
         };
         let now = match group {
             Some(group) if batch.next == group.at() => group.told_up_to_date() || batch.closed(),
@@ -345,7 +338,15 @@ impl Reader {
         let told = Told { before: self.told_up_to_date.replace(now), now, cursor: held.cursors.now() };
         let piece = self.encoding.batch(self.log.kind(), &batch, told);
         held.presence.counted.is_at(batch.next);
-        Next { rest: Rest::new(held.outlet.bytes(&piece), charge), at: batch.next, is_last: batch.closed() }
+        let bytes = held.outlet.bytes(&piece);
+        // What is held is longer than what was read, by little or much.
+        if bytes.len() > FREE_BYTES {
+            let charge = charge.get_or_insert_with(|| self.groups.terms().budget.charge());
+            if charge.settle(bytes.len()).is_err() {
+                return self.farewell(held, at);
+            }
+        }
+        Next { rest: Rest::new(bytes, charge.map(Rc::new)), at: batch.next, is_last: batch.closed() }
     }
 
     fn farewell(&self, held: &Held, at: Offset) -> Next {
@@ -356,6 +357,10 @@ impl Reader {
     /// What a client's message is answered with, and whether the conversation ends with it; `None` when there is none.
     async fn reply(&mut self) -> Option<(Bytes, bool)> {
         let unfinished = self.unfinished.as_deref_mut()?;
+        if let Some(reason) = unfinished.failure.take() {
+            self.unfinished = None;
+            return Some((close(reason), true));
+        }
         let reply = match unfinished.inbox.message() {
             Ok(Some(Message::Text(request))) => Some((text_frame(&answer_frame(&self.log, &request).await), false)),
             Ok(Some(Message::Ping(payload))) => Some((pong(&payload), false)),
@@ -369,13 +374,21 @@ impl Reader {
         };
         if unfinished.inbox.is_empty() {
             self.unfinished = None;
+        } else if reply.is_some() {
+            unfinished.restart(self.groups.terms().unfinished_max);
         }
         reply
     }
 }
 
 impl Unfinished {
+    /// A message is complete, or has gone on by as much as it must in that time.
+    fn restart(&mut self, unfinished_max: Duration) {
+        self.since = 0;
+        self.timer.as_mut().reset(Instant::now() + unfinished_max);
+    }
+
     fn is_ready(&self) -> bool {
-        self.inbox.is_ready()
+        self.failure.is_some() || self.inbox.is_ready()
     }
 }

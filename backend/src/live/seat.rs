@@ -64,6 +64,13 @@ pub struct Held {
     pub presence: Presence,
 }
 
+impl Held {
+    /// Whether its time is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
+}
+
 /// A reader's seat; dropped, it is left.
 pub struct Seat(Rc<SeatState>);
 

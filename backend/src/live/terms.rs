@@ -30,6 +30,11 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// How long a live answer waits for room in the budget: it must not be silent for longer.
+    pub(super) fn patience(&self) -> Duration {
+        self.stalled_max.min(self.heartbeat)
+    }
+
     /// The terms of a server.
     pub fn of(app: &App) -> Self {
         Self {

@@ -131,6 +131,8 @@ async fn connections_that_come_and_go_leave_nothing_behind() {
                 }
             }
         }
+        // Those that wait to be accepted come first.
+        place_for_another(&subject).await;
     })
     .await;
     subject.comes_back(before, 12, 100).await;

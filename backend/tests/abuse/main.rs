@@ -15,6 +15,7 @@
 
 mod budget;
 mod continues;
+mod endings;
 mod floods;
 mod framing;
 mod half_messages;

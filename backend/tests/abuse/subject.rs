@@ -65,6 +65,12 @@ impl Subject {
         SocketAddr::from(([127, 0, 0, 1], self.place.port))
     }
 
+    /// Sends SIGTERM; what is returned ends when the server has.
+    pub(crate) fn stop(&mut self) -> tokio::task::JoinHandle<Result<(), String>> {
+        let server = self.server.take().expect("it runs");
+        tokio::task::spawn_blocking(|| server.stop())
+    }
+
     /// Everything that the server has logged.
     pub(crate) fn logged(&self) -> String {
         std::fs::read_to_string(&self.place.log).unwrap()

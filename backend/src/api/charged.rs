@@ -1,0 +1,119 @@
+//! Reading pages within the budget.
+
+use super::{Budget, Charge, FREE_BYTES, Refusal};
+use crate::log::{Batch, ReadError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What becomes of the page that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageUse {
+    /// It is sent as it is: what the store keeps anyway, and only shows, takes no room of its own.
+    Shown,
+    /// It is copied.
+    Copied,
+}
+
+/// Reads a page, and charges it unless it is short. While it waits for room it holds nothing: it then reads again.
+///
+/// - `patience`: how long it waits.
+///
+/// # Errors
+/// Those of `read`, and [`Refusal::Busy`].
+pub async fn read_charged(
+    budget: &Arc<Budget>,
+    patience: Duration,
+    what: PageUse,
+    mut read: impl AsyncFnMut() -> Result<Batch, ReadError>,
+) -> Result<(Batch, Option<Charge>), Refusal> {
+    let needs = |batch: &Batch| {
+        let is_held = what == PageUse::Copied || batch.data.is_unique();
+        if is_held && batch.data.len() > FREE_BYTES { batch.data.len() } else { 0 }
+    };
+    let batch = read().await?;
+    let bytes = needs(&batch);
+    if bytes == 0 {
+        return Ok((batch, None));
+    }
+    // On the heap, for most pages are short.
+    Box::pin(async move {
+        let (mut batch, mut bytes, deadline) = (Some(batch), bytes, Instant::now() + patience);
+        loop {
+            if !budget.has_room(bytes) {
+                batch = None;
+            }
+            let charge = budget.acquire(bytes, deadline.saturating_duration_since(Instant::now())).await;
+            let charge = charge.map_err(Refusal::Busy)?;
+            let read_again = match batch.take() {
+                Some(batch) => batch,
+                None => read().await?,
+            };
+            let needed = needs(&read_again);
+            // It may have become longer meanwhile.
+            if needed <= bytes {
+                return Ok((read_again, (needed > 0).then_some(charge)));
+            }
+            bytes = needed;
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{Log, Payload, StreamConfig, StreamName, Streams};
+    use crate::store::MemoryStore;
+    use bytes::Bytes;
+    use std::cell::Cell;
+    use tailwater_protocol::Offset;
+    use tailwater_protocol::headers::ContentKind;
+
+    const PAGE: usize = 4 * FREE_BYTES;
+
+    async fn log() -> Arc<Log> {
+        let streams = Streams::new(Arc::new(MemoryStore::new(1 << 20)), 1);
+        let first = Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; PAGE])).ok();
+        let name = StreamName::parse("one").unwrap();
+        streams.create(&name, StreamConfig::new("text/plain"), first, false).await.unwrap().log
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_room_holds_nothing_and_reads_again() {
+        let (log, budget) = (log().await, Budget::new(4 * PAGE as u64));
+        let mut other = budget.charge();
+        other.grow(3 * PAGE).unwrap();
+        let reads = Cell::new(0);
+        let reading = read_charged(&budget, Duration::from_secs(5), PageUse::Copied, async || {
+            reads.set(reads.get() + 1);
+            log.read(Offset::ZERO, PAGE).await
+        });
+        let freeing = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!((reads.get(), budget.held()), (1, 3 * PAGE));
+            drop(other);
+        };
+        let (read, ()) = tokio::join!(reading, freeing);
+        let (batch, charge) = read.unwrap();
+        assert_eq!((batch.data.len(), reads.get(), budget.held()), (PAGE, 2, PAGE));
+        drop(charge);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_room_it_gives_up() {
+        let (log, budget) = (log().await, Budget::new(4 * PAGE as u64));
+        let mut other = budget.charge();
+        other.grow(3 * PAGE).unwrap();
+        let read =
+            read_charged(&budget, Duration::from_secs(5), PageUse::Copied, async || log.read(Offset::ZERO, PAGE).await);
+        assert!(matches!(read.await, Err(Refusal::Busy(_))));
+        let short =
+            read_charged(&budget, Duration::from_secs(5), PageUse::Copied, async || log.read(Offset::ZERO, 1).await);
+        // A single message comes whole, however long it is.
+        assert!(short.await.is_err());
+        let shown = read_charged(&budget, Duration::ZERO, PageUse::Shown, async || log.read(Offset::ZERO, PAGE).await);
+        assert!(shown.await.is_ok_and(|(batch, charge)| batch.data.len() == PAGE && charge.is_none()));
+    }
+}
