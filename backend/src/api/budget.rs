@@ -99,6 +99,19 @@ impl Charge {
         self.take(bytes.saturating_sub(self.bytes), self.budget.limit / 2)
     }
 
+    /// Takes more, or gives back, so that this is the charge for `held` bytes of one client, of which [`FREE_BYTES`] are free.
+    ///
+    /// # Errors
+    /// [`Exhausted`]; then nothing was taken.
+    pub fn settle(&mut self, held: usize) -> Result<(), Exhausted> {
+        let bytes = held.saturating_sub(FREE_BYTES);
+        if bytes >= self.bytes {
+            return self.take(bytes - self.bytes, 0);
+        }
+        self.give_back(self.bytes - bytes);
+        Ok(())
+    }
+
     /// Takes `bytes` more if `reserve` stay free.
     fn take(&mut self, bytes: usize, reserve: usize) -> Result<(), Exhausted> {
         if bytes == 0 {
@@ -110,14 +123,19 @@ impl Charge {
         self.bytes += bytes;
         Ok(())
     }
+
+    fn give_back(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.bytes -= bytes;
+            self.budget.left.fetch_add(bytes, Ordering::Relaxed);
+            self.budget.freed.notify_waiters();
+        }
+    }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.budget.left.fetch_add(self.bytes, Ordering::Relaxed);
-            self.budget.freed.notify_waiters();
-        }
+        self.give_back(self.bytes);
     }
 }
 
@@ -137,6 +155,18 @@ mod tests {
         assert!(budget.has_room(25) && !budget.has_room(26), "a quarter stays free");
         needed.grow(1).unwrap();
         assert_eq!((spare.grow_to(50), spare.grow_to(51)), (Ok(()), Err(Exhausted { limit: 100 })));
+    }
+
+    #[test]
+    fn what_is_settled_follows_what_is_held_beyond_what_is_free() {
+        let budget = Budget::new(100);
+        let mut charge = budget.charge();
+        for (held, charged) in [(0, 0), (FREE_BYTES, 0), (FREE_BYTES + 1, 1), (FREE_BYTES + 100, 100), (7, 0)] {
+            assert_eq!((charge.settle(held), budget.held()), (Ok(()), charged), "{held}");
+        }
+        charge.settle(FREE_BYTES + 60).unwrap();
+        assert_eq!(charge.settle(FREE_BYTES + 101), Err(Exhausted { limit: 100 }));
+        assert_eq!(budget.held(), 60);
     }
 
     #[tokio::test(start_paused = true)]
