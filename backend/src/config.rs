@@ -63,16 +63,20 @@ pub struct Config {
     #[arg(long, env = "TAILWATER_SWEEP", default_value = "1s", value_parser = duration_value, value_name = "TIME")]
     pub sweep: Duration,
 
-    /// Largest request body; beyond it an append answers 413
+    /// Largest request body, before and after decompression, and largest WebSocket message; beyond it 413, or close code 1009. A line
+    /// of an import may hold as much, or --page-max if that is more
     #[arg(long, env = "TAILWATER_BODY_MAX", default_value = "16MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub body_max: u64,
 
-    /// Silence after which a request body that has not ended is given up with 408
+    /// Time in which each further 16 KiB of a request body must come, or its end; else 408. An unfinished WebSocket message is given
+    /// up after as long (close code 1008)
     #[arg(long, env = "TAILWATER_BODY_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
     pub body_silence_max: Duration,
 
-    /// Bytes that all clients together make the server hold: request bodies, unfinished messages, pages and messages that
-    /// are not taken yet; at least twice --body-max. Beyond it bodies are answered 503 at once, and reads when 5 s brought no room
+    /// Bytes that all clients together make the server hold beyond 16 KiB in each direction of a connection: request bodies,
+    /// unfinished messages, what is sent ahead, pages and messages that are not taken yet; at least twice --body-max. Beyond it
+    /// bodies are answered 503 at once, WebSockets are closed (1013), reads answer 503 when 5 s brought no room, exports break off
+    /// after 60 s, and live answers go on in pages of 16 KiB, and end after --write-silence-max if a longer message finds no room
     #[arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "128MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub buffers_max: u64,
 
@@ -186,7 +190,7 @@ impl Config {
     }
 
     /// Whether only this machine reaches a server that listens on `address`, as far as is known: `--public-url` says that there
-    /// is a proxy in front of it. That a request came through one is seen by [`crate::http::is_forwarded`].
+    /// is a proxy in front of it. That a request came through one is seen by `is_forwarded` in `http/lab.rs`.
     fn is_private(&self, address: IpAddr) -> bool {
         address.is_loopback() && self.public_url.is_none()
     }

@@ -1,15 +1,14 @@
 //! A request's body: read whole within its limits, charged to the budget, and decoded.
 
+use super::coding::{Coding, decode};
 use super::headers::{Headers, single, text};
 use super::names::CONTENT_ENCODING;
 use super::{App, Charge, Refusal};
 use crate::offload::{LONG_BYTES, offload};
 use bytes::{Bytes, BytesMut};
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use std::borrow::Cow;
 use std::future::Future;
-use std::io::Read;
 
 /// Content codings that a body may have, as `Accept-Encoding` lists them.
 pub(super) const CODINGS: &str = "gzip, deflate, br, zstd";
@@ -109,11 +108,12 @@ async fn collect(body: &mut impl Body, limit: u64, charge: &mut Charge) -> Resul
     Ok(whole.freeze())
 }
 
-fn take(bytes: usize, before: usize, limit: u64, charge: &mut Charge) -> Result<(), Refusal> {
-    if (before + bytes) as u64 > limit {
+pub(super) fn take(bytes: usize, before: usize, limit: u64, charge: &mut Charge) -> Result<(), Refusal> {
+    let held = before + bytes;
+    if held as u64 > limit {
         return Err(Refusal::BodyTooLarge { limit });
     }
-    charge.grow(bytes).map_err(Refusal::Busy)
+    charge.settle(held).map_err(Refusal::Busy)
 }
 
 /// Refuses a body that is coded, where none is decoded.
@@ -126,15 +126,6 @@ pub fn check_uncoded(map: &impl Headers) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::ContentEncoding { came: came.into_owned(), allowed: "identity" })
-}
-
-/// A content coding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
-    Gzip,
-    Deflate,
-    Brotli,
-    Zstd,
 }
 
 /// How the body is coded; `None` when it is not.
@@ -167,90 +158,4 @@ fn coding_name<'a>(map: &'a impl Headers) -> Result<Cow<'a, str>, Refusal> {
 
 fn is_identity(name: &str) -> bool {
     name.is_empty() || name.eq_ignore_ascii_case("identity")
-}
-
-/// What a coded body says.
-///
-/// Source: RFC 9110, section 8.4; `deflate` is the zlib format, and some clients send it bare.
-fn decode(coding: Coding, bytes: &[u8], limit: u64, charge: &mut Charge) -> Result<Bytes, Refusal> {
-    match coding {
-        Coding::Gzip => read_all(MultiGzDecoder::new(bytes), limit, charge),
-        Coding::Deflate if is_zlib(bytes) => read_all(ZlibDecoder::new(bytes), limit, charge),
-        Coding::Deflate => read_all(DeflateDecoder::new(bytes), limit, charge),
-        Coding::Brotli => read_all(brotli::Decompressor::new(bytes, 4096), limit, charge),
-        Coding::Zstd => {
-            let decoder = ruzstd::decoding::StreamingDecoder::new(bytes).map_err(|error| broken(&error))?;
-            read_all(decoder, limit, charge)
-        }
-    }
-}
-
-fn is_zlib(bytes: &[u8]) -> bool {
-    matches!(bytes, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
-}
-
-fn read_all(mut decoder: impl Read, limit: u64, charge: &mut Charge) -> Result<Bytes, Refusal> {
-    let mut out = Vec::new();
-    let mut piece = vec![0; 16 << 10];
-    loop {
-        match decoder.read(&mut piece) {
-            Ok(0) => return Ok(out.into()),
-            Ok(bytes) => {
-                take(bytes, out.len(), limit, charge)?;
-                out.extend_from_slice(&piece[..bytes]);
-            }
-            Err(error) => return Err(broken(&error)),
-        }
-    }
-}
-
-fn broken(error: &dyn std::fmt::Display) -> Refusal {
-    Refusal::BodyBroken(format!("it is not what its Content-Encoding says: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::Budget;
-    use super::*;
-    use std::io::Write;
-
-    fn coded(coding: Coding, text: &[u8]) -> Vec<u8> {
-        let level = flate2::Compression::default();
-        match coding {
-            Coding::Gzip => {
-                let mut out = flate2::write::GzEncoder::new(Vec::new(), level);
-                out.write_all(text).unwrap();
-                out.finish().unwrap()
-            }
-            Coding::Deflate => {
-                let mut out = flate2::write::ZlibEncoder::new(Vec::new(), level);
-                out.write_all(text).unwrap();
-                out.finish().unwrap()
-            }
-            Coding::Brotli => {
-                let mut out = Vec::new();
-                brotli::CompressorWriter::new(&mut out, 4096, 5, 20).write_all(text).unwrap();
-                out
-            }
-            Coding::Zstd => ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest),
-        }
-    }
-
-    #[test]
-    fn every_coding_is_decoded_within_the_limit_and_charged() {
-        let text = b"{\"a\":1}".repeat(1_000);
-        for coding in [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd] {
-            let bytes = coded(coding, &text);
-            let budget = Budget::new(1 << 20);
-            let mut charge = budget.charge();
-            assert_eq!(decode(coding, &bytes, 1 << 16, &mut charge).unwrap(), text, "{coding:?}");
-            assert_eq!(budget.held(), text.len());
-            let bomb = decode(coding, &bytes, 6_999, &mut budget.charge());
-            assert!(matches!(bomb, Err(Refusal::BodyTooLarge { limit: 6_999 })), "{coding:?} {bomb:?}");
-            let cut = decode(coding, &bytes[..bytes.len() / 2], 1 << 16, &mut budget.charge());
-            assert!(matches!(cut, Err(Refusal::BodyBroken(_))), "{coding:?} {cut:?}");
-            let noise = decode(coding, b"this is no coded body at all", 1 << 16, &mut budget.charge());
-            assert!(noise.is_err(), "{coding:?}");
-        }
-    }
 }

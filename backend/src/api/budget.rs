@@ -52,7 +52,7 @@ impl Budget {
     pub async fn acquire(self: &Arc<Self>, bytes: usize, patience: Duration) -> Result<Charge, Exhausted> {
         let mut charge = self.charge();
         let reserve = self.limit / 4;
-        let bytes = bytes.min(self.limit - reserve);
+        let bytes = bytes.min(self.most());
         let taken = async {
             loop {
                 let freed = self.freed.notified();
@@ -66,16 +66,14 @@ impl Budget {
         Ok(charge)
     }
 
-    fn give_back(&self, bytes: usize) {
-        if bytes > 0 {
-            self.left.fetch_add(bytes, Ordering::Relaxed);
-            self.freed.notify_waiters();
-        }
-    }
-
     /// What is said when it is used up.
     pub fn exhausted(&self) -> Exhausted {
         Exhausted { limit: self.limit }
+    }
+
+    /// The most that is charged for one page, in bytes; a longer one is alone then.
+    pub fn most(&self) -> usize {
+        self.limit - self.limit / 4
     }
 
     /// Whether [`Budget::acquire`] would give `bytes` at once.
@@ -98,27 +96,25 @@ impl Charge {
         self.take(bytes, 0)
     }
 
-    /// Takes or gives back as many as make `bytes` in all.
-    ///
-    /// # Errors
-    /// [`Exhausted`]; then nothing was taken.
-    pub fn settle(&mut self, bytes: usize) -> Result<(), Exhausted> {
-        match self.bytes.checked_sub(bytes) {
-            Some(more) => {
-                self.bytes = bytes;
-                self.budget.give_back(more);
-                Ok(())
-            }
-            None => self.grow(bytes - self.bytes),
-        }
-    }
-
     /// Takes as many more as make `bytes` in all, if half of the budget stays free: for what others can do without.
     ///
     /// # Errors
     /// [`Exhausted`]; then nothing was taken.
     pub fn grow_to(&mut self, bytes: usize) -> Result<(), Exhausted> {
         self.take(bytes.saturating_sub(self.bytes), self.budget.limit / 2)
+    }
+
+    /// Takes more, or gives back, so that this is the charge for `held` bytes of one client, of which [`FREE_BYTES`] are free.
+    ///
+    /// # Errors
+    /// [`Exhausted`]; then nothing was taken.
+    pub fn settle(&mut self, held: usize) -> Result<(), Exhausted> {
+        let bytes = held.saturating_sub(FREE_BYTES);
+        if bytes >= self.bytes {
+            return self.take(bytes - self.bytes, 0);
+        }
+        self.give_back(self.bytes - bytes);
+        Ok(())
     }
 
     /// Takes `bytes` more if `reserve` stay free.
@@ -132,11 +128,19 @@ impl Charge {
         self.bytes += bytes;
         Ok(())
     }
+
+    fn give_back(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.bytes -= bytes;
+            self.budget.left.fetch_add(bytes, Ordering::Relaxed);
+            self.budget.freed.notify_waiters();
+        }
+    }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
+        self.give_back(self.bytes);
     }
 }
 
@@ -156,6 +160,18 @@ mod tests {
         assert!(budget.has_room(25) && !budget.has_room(26), "a quarter stays free");
         needed.grow(1).unwrap();
         assert_eq!((spare.grow_to(50), spare.grow_to(51)), (Ok(()), Err(Exhausted { limit: 100 })));
+    }
+
+    #[test]
+    fn what_is_settled_follows_what_is_held_beyond_what_is_free() {
+        let budget = Budget::new(100);
+        let mut charge = budget.charge();
+        for (held, charged) in [(0, 0), (FREE_BYTES, 0), (FREE_BYTES + 1, 1), (FREE_BYTES + 100, 100), (7, 0)] {
+            assert_eq!((charge.settle(held), budget.held()), (Ok(()), charged), "{held}");
+        }
+        charge.settle(FREE_BYTES + 60).unwrap();
+        assert_eq!(charge.settle(FREE_BYTES + 101), Err(Exhausted { limit: 100 }));
+        assert_eq!(budget.held(), 60);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,33 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What becomes of the page that is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageUse {
-    /// It is sent as it is: what the store keeps anyway, and only shows, takes no room of its own.
-    Shown,
-    /// It is copied.
-    Copied,
+/// Bytes that a page holds which is sent as it is: what the store keeps anyway, and only shows, takes no room of its own.
+pub(super) fn shown(batch: &Batch) -> usize {
+    if batch.data.is_unique() { batch.data.len() } else { 0 }
 }
 
-/// Reads a page, and charges it unless it is short. While it waits for room it holds nothing: it then reads again.
+/// Reads a page, and charges it unless it has at most [`FREE_BYTES`]. While it waits for room it holds nothing: it then reads again.
 ///
 /// - `patience`: how long it waits.
+/// - `holds`: bytes that will be held for a page.
 ///
 /// # Errors
 /// Those of `read`, and [`Refusal::Busy`].
 pub async fn read_charged(
     budget: &Arc<Budget>,
     patience: Duration,
-    what: PageUse,
+    holds: impl Fn(&Batch) -> usize,
     mut read: impl AsyncFnMut() -> Result<Batch, ReadError>,
 ) -> Result<(Batch, Option<Charge>), Refusal> {
-    let needs = |batch: &Batch| {
-        let is_held = what == PageUse::Copied || batch.data.is_unique();
-        if is_held && batch.data.len() > FREE_BYTES { batch.data.len() } else { 0 }
-    };
     let batch = read().await?;
-    let bytes = needs(&batch);
+    let bytes = if batch.data.len() <= FREE_BYTES { 0 } else { holds(&batch) };
     if bytes == 0 {
         return Ok((batch, None));
     }
@@ -49,10 +42,10 @@ pub async fn read_charged(
                 Some(batch) => batch,
                 None => read().await?,
             };
-            let needed = needs(&read_again);
+            let needed = holds(&read_again);
             // It may have become longer meanwhile.
             if needed <= bytes {
-                return Ok((read_again, (needed > 0).then_some(charge)));
+                return Ok((read_again, Some(charge)));
             }
             bytes = needed;
         }
@@ -85,10 +78,15 @@ mod tests {
         let mut other = budget.charge();
         other.grow(3 * PAGE).unwrap();
         let reads = Cell::new(0);
-        let reading = read_charged(&budget, Duration::from_secs(5), PageUse::Copied, async || {
-            reads.set(reads.get() + 1);
-            log.read(Offset::ZERO, PAGE).await
-        });
+        let reading = read_charged(
+            &budget,
+            Duration::from_secs(5),
+            |batch| batch.data.len(),
+            async || {
+                reads.set(reads.get() + 1);
+                log.read(Offset::ZERO, PAGE).await
+            },
+        );
         let freeing = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             assert_eq!((reads.get(), budget.held()), (1, 3 * PAGE));
@@ -106,14 +104,22 @@ mod tests {
         let (log, budget) = (log().await, Budget::new(4 * PAGE as u64));
         let mut other = budget.charge();
         other.grow(3 * PAGE).unwrap();
-        let read =
-            read_charged(&budget, Duration::from_secs(5), PageUse::Copied, async || log.read(Offset::ZERO, PAGE).await);
+        let read = read_charged(
+            &budget,
+            Duration::from_secs(5),
+            |batch| batch.data.len(),
+            async || log.read(Offset::ZERO, PAGE).await,
+        );
         assert!(matches!(read.await, Err(Refusal::Busy(_))));
-        let short =
-            read_charged(&budget, Duration::from_secs(5), PageUse::Copied, async || log.read(Offset::ZERO, 1).await);
+        let short = read_charged(
+            &budget,
+            Duration::from_secs(5),
+            |batch| batch.data.len(),
+            async || log.read(Offset::ZERO, 1).await,
+        );
         // A single message comes whole, however long it is.
         assert!(short.await.is_err());
-        let shown = read_charged(&budget, Duration::ZERO, PageUse::Shown, async || log.read(Offset::ZERO, PAGE).await);
+        let shown = read_charged(&budget, Duration::ZERO, shown, async || log.read(Offset::ZERO, PAGE).await);
         assert!(shown.await.is_ok_and(|(batch, charge)| batch.data.len() == PAGE && charge.is_none()));
     }
 }

@@ -1,9 +1,10 @@
 //! GET: a page now, a page when there is one, or an answer that goes on.
 
+use super::charged::shown;
 use super::headers::{Headers, text};
 use super::page::SANDBOX;
 use super::query::{self, ReadQuery};
-use super::{Answer, App, Budget, Call, Charge, Cursors, Page, PageUse, Refusal, Reply, names, read_charged};
+use super::{Answer, App, Budget, Call, Charge, Cursors, Page, Refusal, Reply, names, read_charged};
 use crate::log::{Batch, Log, ReadError, ReaderGuard, Start, Tail};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_NONE_MATCH};
@@ -89,7 +90,7 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
         Technique::Poll => {
             log.readers().note_plain_read();
             let read = async || log.read_from(from, app.page_max()).await;
-            let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, PageUse::Shown, read).await?;
+            let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, shown, read).await?;
             let page = Page { log: &log, batch: &batch, asked: from, is_long_poll: false };
             Ok(Reply::Answer(page.answer(call.headers.values(IF_NONE_MATCH.as_str()), charge)))
         }
@@ -120,7 +121,7 @@ async fn long_poll<H: Headers>(
 ) -> Result<Reply, Refusal> {
     let place = app.place()?;
     let read = async || log.read_from(from, app.page_max()).await;
-    let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, PageUse::Shown, read).await?;
+    let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, shown, read).await?;
     if !batch.data.is_empty() || batch.closed() || app.is_stopping() {
         let if_none_match = call.headers.values(IF_NONE_MATCH.as_str());
         return Ok(Reply::Answer(long_poll_answer(&log, &batch, from, if_none_match, cursors, charge)));
@@ -184,7 +185,7 @@ impl Wait {
 
     async fn try_answer(&self) -> Result<Answer, Refusal> {
         let read = async || self.log.read(self.at, self.page_max).await;
-        let (batch, charge) = read_charged(&self.budget, BUDGET_PATIENCE, PageUse::Shown, read).await?;
+        let (batch, charge) = read_charged(&self.budget, BUDGET_PATIENCE, shown, read).await?;
         let if_none_match = self.if_none_match.iter().map(Vec::as_slice);
         Ok(long_poll_answer(&self.log, &batch, self.asked, if_none_match, self.cursors, charge))
     }

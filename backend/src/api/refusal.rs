@@ -37,7 +37,7 @@ pub enum Refusal {
         /// Bytes allowed.
         limit: u64,
     },
-    /// Nothing more of the body came.
+    /// The body, or [`FREE_BYTES`](super::FREE_BYTES) more of it, did not come in time.
     BodySilent {
         /// How long it was waited for.
         after: Duration,
@@ -351,7 +351,8 @@ impl fmt::Display for Refusal {
                 write!(f, "the request body is larger than {limit} bytes; send it in several appends")
             }
             Self::BodySilent { after } => {
-                write!(f, "nothing more of the request body came for {after:?}, nothing was appended")
+                let least = super::FREE_BYTES;
+                write!(f, "neither {least} bytes more of the request body nor its end came within {after:?}, nothing was appended")
             }
             Self::BodyBroken(text) => write!(f, "the request body did not arrive whole, nothing was appended: {text}"),
             Self::Payload(error) => error.fmt(f),

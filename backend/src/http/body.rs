@@ -1,7 +1,7 @@
 //! A request's body as actix receives it.
 
 use super::head::ActixHeaders;
-use crate::api::{App, Body, Budget, Received, Refusal, receive};
+use crate::api::{App, Body, Budget, FREE_BYTES, Received, Refusal, receive};
 use actix_web::http::header::{CONTENT_LENGTH, EXPECT};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
@@ -10,14 +10,17 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-/// A body that is still arriving.
+/// A body that is still arriving. It is given up when [`FREE_BYTES`] of it, or its end, take longer than `silence_max`; only
+/// the time in which the client is waited for counts.
 pub(super) struct Arriving {
     /// Where it comes from.
     pub(super) payload: web::Payload,
-    /// Silence after which it is given up.
-    pub(super) silence_max: Duration,
+    silence_max: Duration,
+    /// How long the client was waited for, and the bytes that came, since it last had sent enough.
+    waited: Duration,
+    came: usize,
 }
 
 /// The body of `request`, whole and decoded.
@@ -51,7 +54,7 @@ pub(super) fn short_body(request: &HttpRequest, app: &App) -> Option<usize> {
 
 impl Arriving {
     pub(super) fn new(payload: web::Payload, app: &App) -> Self {
-        Self { payload, silence_max: app.config.body_silence_max }
+        Self { payload, silence_max: app.config.body_silence_max, waited: Duration::ZERO, came: 0 }
     }
 
     /// All of it; for one that announced how little it is. Charged while it arrives.
@@ -59,7 +62,7 @@ impl Arriving {
         let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
         let Some(second) = self.next().await? else { return Ok(first) };
         let mut charge = budget.charge();
-        charge.grow(announced).map_err(Refusal::Busy)?;
+        charge.settle(announced).map_err(Refusal::Busy)?;
         let mut whole = BytesMut::with_capacity(announced);
         whole.extend_from_slice(&first);
         drop(first);
@@ -79,13 +82,26 @@ impl Body for Arriving {
             // Mostly it is here already, and no timer is needed.
             let piece = match poll_fn(|context| Poll::Ready(self.payload.poll_next_unpin(context))).await {
                 Poll::Ready(piece) => piece,
-                Poll::Pending => timeout(self.silence_max, self.payload.next())
-                    .await
-                    .map_err(|_| Refusal::BodySilent { after: self.silence_max })?,
+                Poll::Pending => {
+                    let begun = Instant::now();
+                    let left = self.silence_max.saturating_sub(self.waited);
+                    let piece = timeout(left, self.payload.next())
+                        .await
+                        .map_err(|_| Refusal::BodySilent { after: self.silence_max })?;
+                    self.waited += begun.elapsed();
+                    piece
+                }
             };
             match piece.transpose().map_err(|error| Refusal::BodyBroken(error.to_string()))? {
                 Some(piece) if piece.is_empty() => {}
-                piece => return Ok(piece),
+                Some(piece) => {
+                    self.came += piece.len();
+                    if self.came >= FREE_BYTES {
+                        (self.came, self.waited) = (0, Duration::ZERO);
+                    }
+                    return Ok(Some(piece));
+                }
+                None => return Ok(None),
             }
         }
     }

@@ -1,7 +1,8 @@
 //! GET of an export: a stream as a file, from its earliest message to where it ended when the export began.
 
 use super::streams::configuration;
-use crate::api::{App, Budget, Charge, PageUse, Refusal, SANDBOX, read_charged};
+use crate::api::{App, Budget, Charge, Refusal, SANDBOX, read_charged};
+use crate::live::encoding::encoded_bytes;
 use crate::log::{Batch, Log, Start};
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -77,15 +78,17 @@ impl Export {
                 let mut charge = self.budget.acquire(PIECE_BYTES, BUDGET_PATIENCE).await.map_err(Refusal::Busy)?;
                 while piece.len() < PIECE_BYTES {
                     let read = async || self.log.read(self.from, self.read_max).await;
-                    let (batch, read) = read_charged(&self.budget, BUDGET_PATIENCE, PageUse::Copied, read).await?;
+                    let holds = |batch: &Batch| encoded_bytes(self.kind, &batch.data);
+                    let (batch, read) = read_charged(&self.budget, BUDGET_PATIENCE, holds, read).await?;
                     if self.from >= self.until || batch.data.is_empty() {
                         self.end(&mut piece, &batch);
                         self.stage = Stage::Over;
                         break;
                     }
                     self.page(&mut piece, &batch);
-                    drop(read);
-                    charge.settle(piece.len().max(PIECE_BYTES)).map_err(Refusal::Busy)?;
+                    drop(batch);
+                    charge = read.unwrap_or(charge);
+                    charge.settle(piece.len().clamp(PIECE_BYTES, self.budget.most())).map_err(Refusal::Busy)?;
                 }
                 self.charge = Some(charge);
             }

@@ -91,6 +91,7 @@ fn go_on(
     payload: web::Payload,
 ) -> HttpResponse {
     let Some(encoding) = Encoding::of(live.technique) else { return head };
+    let handshake = handshake.filter(|_| encoding == Encoding::Websocket);
     let upgrades = handshake.is_some();
     let head = handshake.map_or(head, |mut handshake| handshake.finish().map_into_boxed_body().into());
     if let Some(slot) = slot(request) {

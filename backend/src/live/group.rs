@@ -279,7 +279,7 @@ impl Group {
         };
         if piece.wire.len() > FREE_BYTES {
             let mut charge = groups.terms.budget.charge();
-            charge.grow(piece.wire.len())?;
+            charge.settle(piece.wire.len())?;
             piece.charge = Some(Rc::new(charge));
         }
         Ok(piece)

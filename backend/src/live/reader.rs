@@ -1,13 +1,13 @@
 //! One reader whose answer goes on: it greets, catches up, keeps its seat in a group while it can, and ends.
 
-use super::encoding::{Close, CloseCode, Encoding, Told, close, pong, text_frame};
+use super::encoding::{Close, CloseCode, Encoding, Told, close, encoded_bytes, pong, text_frame};
 use super::follow::note;
 use super::group::{Group, Groups};
 use super::inbox::{Inbox, Message};
 use super::outlet::{BodyQueue, Outlet, Rest};
 use super::received::ReceiveBuffer;
 use super::seat::{Held, Seat, Unseated};
-use crate::api::{FREE_BYTES, Live, PageUse, Refusal, answer_frame, read_charged};
+use crate::api::{FREE_BYTES, Live, Refusal, answer_frame, read_charged};
 use crate::log::{Batch, Log};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -313,7 +313,7 @@ impl Reader {
     async fn page(&mut self, held: &Held, at: Offset, group: Option<&Group>) -> Next {
         let terms = self.groups.terms();
         // Where the budget is short everybody goes on, in smaller steps.
-        let page_max = if terms.budget.has_room(terms.page_max) { terms.page_max } else { FREE_BYTES };
+        let page_max = if terms.budget.has_room(2 * terms.page_max) { terms.page_max } else { FREE_BYTES };
         let until = group.map_or(Offset::MAX, Group::at);
         let read = async || {
             if at < until {
@@ -321,8 +321,10 @@ impl Reader {
             }
             Ok(Batch { data: Bytes::new(), from: at, next: at, tail: self.log.tail_now() })
         };
-        let read = read_charged(&terms.budget, terms.patience(), PageUse::Copied, read).await;
-        let (batch, mut charge) = match read {
+        let read =
+            read_charged(&terms.budget, terms.patience(), |batch| encoded_bytes(self.log.kind(), &batch.data), read)
+                .await;
+        let (batch, charge) = match read {
             Ok(read) => read,
             Err(refusal) => {
                 if let Refusal::Read(error) = &refusal {
@@ -339,12 +341,10 @@ impl Reader {
         let piece = self.encoding.batch(self.log.kind(), &batch, told);
         held.presence.counted.is_at(batch.next);
         let bytes = held.outlet.bytes(&piece);
-        // What is held is longer than what was read, by little or much.
-        if bytes.len() > FREE_BYTES {
-            let charge = charge.get_or_insert_with(|| self.groups.terms().budget.charge());
-            if charge.settle(bytes.len()).is_err() {
-                return self.farewell(held, at);
-            }
+        // It may be longer than is usual.
+        let (budget, mut charge) = (&self.groups.terms().budget, charge);
+        if charge.as_mut().is_some_and(|charge| charge.settle(bytes.len().min(budget.most())).is_err()) {
+            return self.farewell(held, at);
         }
         Next { rest: Rest::new(bytes, charge.map(Rc::new)), at: batch.next, is_last: batch.closed() }
     }

@@ -6,11 +6,12 @@ use crate::api::{Headers, Refusal, STREAM_PREFIX};
 use http::{Method, Uri};
 use httparse::Header;
 
-/// The most header fields of a plain request, and of any.
+/// The most header fields of a plain request.
 const HEADERS_MAX: usize = 32;
+/// The most header fields of any request.
 const FIELDS_MAX: usize = 96;
 
-/// PlainFields that a request may have to be answered outside of actix, the most frequent first; any other leads back there.
+/// Header fields that a request may have to be answered outside of actix, the most frequent first; any other leads back there.
 const ALLOWED: [&str; 27] = [
     "host",
     "user-agent",
@@ -170,7 +171,7 @@ pub(super) enum Framing {
 }
 
 /// Looks at the request that begins `bytes`. An `Upgrade` that no answer here can follow is made unreadable, for it would
-/// change where the request ends: one that is not asked of a GET over HTTP/1.1, or not for a WebSocket.
+/// change where the request ends: one that is not asked of a GET over HTTP/1.1 without a body, or not for a WebSocket.
 ///
 /// Source: RFC 9112, sections 2.2, 3 and 6; RFC 9110, section 7.8.
 pub(super) fn frame(bytes: &mut [u8]) -> Framed {
@@ -200,9 +201,15 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
         return malformed("a line ends with a bare line feed or carriage return, expected both");
     }
     let target = parsed.path.unwrap_or_default();
-    if target.parse::<Uri>().is_err() || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return malformed("the request target is no URI: expected a path of visible ASCII, percent-encoded");
+    if target.parse::<Uri>().is_err() || !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return malformed(
+            "the request target is no URI: expected a path of visible ASCII, percent-encoded, no fragment",
+        );
     }
+    // What is written otherwise is decoded, and decided, later.
+    let may_upgrade = parsed.method == Some("GET")
+        && parsed.version == Some(1)
+        && (target.contains("live=websocket") || target.contains('%'));
     let (mut length, mut is_chunked, mut hosts) = (None, false, 0);
     let (mut upgrades, mut is_upgraded) = (Vec::new(), false);
     let place = |text: &[u8]| text.as_ptr() as usize - bytes.as_ptr() as usize;
@@ -222,9 +229,7 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
         } else if name.eq_ignore_ascii_case("host") {
             hosts += 1;
         } else if name.eq_ignore_ascii_case(UPGRADE) {
-            let is_answered =
-                parsed.method == Some("GET") && parsed.version == Some(1) && value.eq_ignore_ascii_case(b"websocket");
-            is_upgraded |= is_answered;
+            is_upgraded |= may_upgrade && value.eq_ignore_ascii_case(b"websocket");
             upgrades.push(place(name.as_bytes()));
         } else if name.eq_ignore_ascii_case("connection") {
             let tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
@@ -237,6 +242,7 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
     if is_chunked && length.is_some() {
         return malformed("both Content-Length and Transfer-Encoding are given");
     }
+    is_upgraded &= !is_chunked && length.is_none();
     let framing = match length {
         None if is_chunked => Framing::Chunked { head_bytes: head_bytes as u64 },
         length => Framing::Length((head_bytes as u64).saturating_add(length.unwrap_or(0))),
@@ -349,6 +355,7 @@ mod tests {
             POST.replace(": 2", ": 99999999999999999999"),
             GET.replace("/a/b", "/\u{e9}"),
             GET.replace("/a/b", "/a b"),
+            GET.replace("/a/b", "/a#b"),
             with(" folded"),
             with("Name : value"),
             with(&["X: 1"; FIELDS_MAX].join("\r\n")),
@@ -360,12 +367,19 @@ mod tests {
     #[test]
     fn an_upgrade_that_nobody_answers_changes_nothing() {
         let upgrade = "\r\nUpgrade: websocket\r\n";
+        let websocket = |more: &str| {
+            GET.replace("offset", "live=websocket&offset").replacen("\r\n", &format!("{upgrade}{more}"), 1)
+        };
         for (request, stays) in [
-            (GET.replacen("\r\n", upgrade, 1), true),
+            (websocket(""), true),
+            (websocket("Content-Length: 0\r\n"), false),
+            (websocket("Transfer-Encoding: chunked\r\n"), false),
+            (websocket("").replace("1.1", "1.0"), false),
+            (GET.replace("offset", "live=web%73ocket").replacen("\r\n", upgrade, 1), true),
+            (GET.replacen("\r\n", upgrade, 1), false),
             (POST.replacen("\r\n", upgrade, 1), false),
             (POST.replacen("\r\n", "\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n", 1), false),
             (GET.replacen("\r\n", "\r\nupgrade: h2c\r\n", 1), false),
-            (GET.replace("1.1", "1.0").replacen("\r\n", upgrade, 1), false),
         ] {
             let mut bytes = request.clone().into_bytes();
             assert!(matches!(frame(&mut bytes), Framed::Whole { .. }));

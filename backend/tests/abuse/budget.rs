@@ -10,7 +10,7 @@ const CLIENTS: usize = 500;
 const GROWTH_MAX_MIB: u64 = 4 + 16 + 14;
 
 fn frugal(name: &str, flags: &[&str]) -> Subject {
-    Subject::start(name, &[&["--buffers-max", "4MiB", "--keep-alive", "60s"], flags].concat())
+    Subject::start(name, &[&["--buffers-max", "4MiB", "--body-max", "1MiB", "--keep-alive", "60s"], flags].concat())
 }
 
 /// So many connections, each of which has sent `request` and then as much of `more` as the server takes at once.
@@ -71,9 +71,52 @@ async fn short_bodies_are_charged_while_they_arrive() {
 }
 
 #[tokio::test]
+async fn large_bodies_that_use_it_up_leave_room_for_what_is_short() {
+    const FREE_BYTES: usize = 16 << 10;
+    const END: &[u8] = b"0\r\n\r\n";
+    const BODY_BYTES: usize = FREE_BYTES + (2 << 20);
+    let flags = ["--buffers-max", "16MiB", "--body-max", "4MiB", "--body-silence-max", "1h"];
+    let subject = Subject::start("used-up", &flags);
+    for name in ["it", "short"] {
+        subject.create(name, "text/plain").await;
+    }
+    let before = subject.holding();
+    let chunked = |name: &str, body: &[u8]| {
+        let head = format!("POST /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n");
+        let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len());
+        [head.as_bytes(), body, b"\r\n"].concat()
+    };
+    beside(&subject, async {
+        let mut held = join_all((0..8).map(|_| async {
+            let mut wire = Wire::open(subject.address()).await;
+            wire.send(chunked("it", &[b'x'; BODY_BYTES])).await;
+            wire
+        }))
+        .await;
+        until("the budget to be used up", async || {
+            let answer = subject.ask(post("short", "text/plain", "", &[b'x'; FREE_BYTES + 1])).await;
+            (answer.status == 503).then_some(())
+        })
+        .await;
+        let free = [b'x'; FREE_BYTES];
+        for request in [post("short", "text/plain", "", &free), [&chunked("short", &free), END].concat()] {
+            let answer = subject.ask(request).await;
+            assert_eq!(answer.status, 204, "{answer:?}");
+        }
+        for wire in &mut held {
+            wire.send(END).await;
+            assert_eq!(wire.answer().await.status, 204);
+        }
+    })
+    .await;
+    subject.comes_back(before, 12, 8 * 3 + 50).await;
+}
+
+#[tokio::test]
 async fn pages_that_are_not_taken_are_charged_and_others_still_catch_up() {
+    const SILENT: usize = 200;
     // Through the HTTP library each piece is copied into its own buffer.
-    for (live, hand_off, growth_max) in [("sse", "true", 52), ("ndjson", "false", 100)] {
+    for (live, hand_off, growth_max) in [("sse", "true", 20), ("ndjson", "false", 40)] {
         println!("{live}, --hand-off {hand_off}");
         let subject = frugal("pages", &["--hand-off", hand_off, "--write-silence-max", "1h"]);
         subject.create("it", "text/plain").await;
@@ -82,11 +125,11 @@ async fn pages_that_are_not_taken_are_charged_and_others_still_catch_up() {
         }
         let before = subject.holding();
         let most = beside(&subject, async {
-            let mut silent = join_all((0..CLIENTS).map(|_| Wire::open_narrow(subject.address()))).await;
+            let mut silent = join_all((0..SILENT).map(|_| Wire::open_narrow(subject.address()))).await;
             for wire in &mut silent {
                 wire.send(get(&format!("/v1/stream/it?offset=-1&live={live}"), "")).await;
             }
-            subject.readers("it", CLIENTS).await;
+            subject.readers("it", SILENT).await;
             let most = settled_memory(&subject).await;
             let mut reader = Wire::open(subject.address()).await;
             reader.send(get("/v1/stream/it?offset=-1&live=ndjson", "")).await;

@@ -5,10 +5,10 @@ use super::subject::{Subject, get};
 use super::wire::{UPGRADE, Wire, until};
 use futures_util::future::join_all;
 
-/// Bytes of a message, the most that a body may have.
-const MESSAGE_BYTES: usize = 16 << 20;
+/// Bytes of a message, of which the budget has no room for one for each reader.
+const MESSAGE_BYTES: usize = 8 << 20;
 /// What the process may hold, in MiB, whatever its readers do: half of it is there before they come.
-const MEMORY_MAX_MIB: u64 = 300;
+const MEMORY_MAX_MIB: u64 = 250;
 const READERS: usize = 20;
 
 /// Watches what the process holds while `work` is done, and says the most memory that it held, in MiB.
@@ -44,7 +44,8 @@ async fn accepted(subject: &Subject) -> Vec<Wire> {
 
 /// Readers of large messages that take nothing.
 async fn behind(live: &str) {
-    let flags = ["--write-silence-max", "1s", "--hot-max", "1MiB", "--keep-alive", "60s"];
+    // Who finds no room in the budget has its answer ended, and is then a client without a request.
+    let flags = ["--write-silence-max", "1s", "--hot-max", "1MiB", "--keep-alive", "10s", "--buffers-max", "64MiB"];
     let subject = Subject::on_disk(&format!("silent-{live}"), &flags);
     subject.create("big", "text/plain").await;
     for letter in ["a", "b"] {

@@ -41,6 +41,12 @@ const FRAMINGS: [(&str, &str); 6] = [
     ("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n"),
     ("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n"),
 ];
+/// Framings with a piece of a body that comes again and again.
+const SLOWLY: [(&str, &str); 3] = [
+    ("Content-Length: 10000\r\n", "a"),
+    ("Content-Length: 1000000\r\n", "a"),
+    ("Transfer-Encoding: chunked\r\n", "1\r\na\r\n"),
+];
 
 async fn impatient(name: &str, flags: &[&str]) -> Subject {
     let subject = Subject::start(name, &[&["--body-silence-max", "500ms"], flags].concat());
@@ -121,6 +127,76 @@ async fn a_body_that_stops_and_that_nobody_reads_ends_the_connection_too() {
     let held: Vec<_> = beside(&subject, join_all(cases)).await.into_iter().flatten().collect();
     assert!(held.is_empty(), "10 s after a body that may be silent for 0.5 s these are open:\n{}", held.join("\n"));
     subject.comes_back(before, 12, 100).await;
+}
+
+/// Sends a request and then one piece of its body after the other, so slowly that it would take hours.
+///
+/// - Returns the answer, if one came, and whether the server then ended the connection.
+async fn dribbled(subject: &Subject, request: &str, (framing, piece): (&str, &str)) -> (Option<Answer>, bool) {
+    let mut wire = Wire::open(subject.address()).await;
+    wire.send(format!("{request}{framing}\r\n")).await;
+    let dribbling = async {
+        // Far more often than a body may be silent.
+        while wire.try_send(piece).await && tokio::time::timeout(Duration::from_millis(50), wire.more()).await.is_err()
+        {
+        }
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(10), dribbling).await.is_ok();
+    if !answered {
+        return (None, false);
+    }
+    let answer = wire.try_answer().await;
+    let on = async {
+        while wire.try_send(piece).await
+            && tokio::time::timeout(Duration::from_millis(50), wire.more()).await != Ok(false)
+        {}
+    };
+    (answer, tokio::time::timeout(Duration::from_secs(10), on).await.is_ok())
+}
+
+#[tokio::test]
+async fn a_body_that_dribbles_is_408_and_the_connection_ends() {
+    let subject = impatient("body-dribbles", &[]).await;
+    let before = subject.holding();
+    let mut cases = Vec::new();
+    for (request, is_read) in
+        READ.map(|request| (request, true)).into_iter().chain(UNREAD.map(|request| (request, false)))
+    {
+        for slowly in SLOWLY {
+            let subject = &subject;
+            cases.push(async move {
+                let (answer, ended) = dribbled(subject, request, slowly).await;
+                let status = answer.as_ref().map(|answer| answer.status);
+                // The lab takes no million bytes, and says so at once.
+                let is_told = matches!(status, Some(408 | 413)) && answer.is_some_and(|answer| answer.says_close());
+                let is_right = ended && (!is_read || is_told);
+                (!is_right)
+                    .then(|| format!("{} {slowly:?}: {status:?}, ended: {ended}", request.lines().next().unwrap()))
+            });
+        }
+    }
+    let faults: Vec<_> = beside(&subject, join_all(cases)).await.into_iter().flatten().collect();
+    assert!(faults.is_empty(), "expected the end, and for a body that is read 408 before it:\n{}", faults.join("\n"));
+    subject.comes_back(before, 12, 100).await;
+    assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000000"));
+    assert_eq!(subject.tail("new").await, None);
+}
+
+#[tokio::test]
+async fn a_slow_body_that_keeps_coming_is_taken() {
+    const PIECE: [u8; 16 << 10] = [b'x'; 16 << 10];
+    let subject = Subject::start("body-slow", &["--body-silence-max", "2s"]);
+    subject.create("it", "text/plain").await;
+    for (length, framing) in [(8, "Content-Length: 131072\r\n"), (3, "Content-Length: 49152\r\n")] {
+        let mut wire = Wire::open(subject.address()).await;
+        wire.send(format!("{}{framing}\r\n", READ[0])).await;
+        for _ in 0..length {
+            // Together longer than it may be silent.
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            wire.send(PIECE).await;
+        }
+        assert_eq!(wire.answer().await.status, 204, "{framing}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! WebSocket handshakes that are none, and upgrades where nothing can be upgraded.
 
 use super::subject::{Subject, get};
-use super::wire::{UPGRADE, Wire};
+use super::wire::{UPGRADE, Wire, frame, within};
 
 const TARGET: &str = "/v1/stream/it?offset=now&live=websocket";
 
@@ -148,5 +148,50 @@ async fn what_comes_after_a_refused_handshake_is_not_a_websocket() {
         let next = tokio::time::timeout(std::time::Duration::from_secs(10), wire.try_answer()).await;
         let next = next.unwrap_or_default().map(|next| next.status);
         assert!(next.is_none_or(|status| status == 200), "{target}: {next:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_with_another_technique_is_an_answer_of_that_technique() {
+    for hand_off in ["true", "false"] {
+        let subject = Subject::start("handshake-technique", &["--hand-off", hand_off]);
+        subject.create("it", "text/plain").await;
+        subject.append("it", "text/plain", b"abc").await;
+        for live in ["sse", "ndjson"] {
+            let mut wire = Wire::open(subject.address()).await;
+            let request = get(&format!("/v1/stream/it?offset=-1&live={live}"), UPGRADE);
+            wire.send([request.as_bytes(), &frame(0x81, b"{\"append\":\"x\"}")].concat()).await;
+            let head = wire.head().await.expect("a head");
+            assert_eq!(head.status, 200, "{live}, --hand-off {hand_off}: {head:?}");
+            let chunk = wire.chunk().await.flatten().expect("a chunk");
+            assert!(String::from_utf8_lossy(&chunk).contains("abc"), "{live}, --hand-off {hand_off}");
+        }
+        let answer = subject.ask(get("/v1/stream/it?offset=-1", "")).await;
+        assert_eq!(answer.text(), "abc", "--hand-off {hand_off}");
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_beside_a_body_is_ignored() {
+    for hand_off in ["true", "false"] {
+        let subject = Subject::start("upgrade-body", &["--hand-off", hand_off]);
+        subject.create("it", "text/plain").await;
+        subject.append("it", "text/plain", b"abc").await;
+        for (live, status) in
+            [("", 200), ("&live=long-poll", 200), ("&live=sse", 200), ("&live=ndjson", 200), ("&live=websocket", 426)]
+        {
+            for body in [
+                "Content-Length: 0\r\n\r\n",
+                "Content-Length: 2\r\n\r\nhi",
+                "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            ] {
+                let what = format!("{live:?} with {body:?}, --hand-off {hand_off}");
+                let mut wire = Wire::open(subject.address()).await;
+                let head = get(&format!("/v1/stream/it?offset=-1{live}"), UPGRADE);
+                wire.send([head.trim_end(), "\r\n", body].concat()).await;
+                let head = within(&what, wire.head()).await.expect("a head");
+                assert_eq!(head.status, status, "{what}: {head:?}");
+            }
+        }
     }
 }

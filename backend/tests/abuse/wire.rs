@@ -216,7 +216,8 @@ impl Wire {
         }
     }
 
-    async fn more(&mut self) -> bool {
+    /// Waits for the next bytes; false at the connection's end.
+    pub(crate) async fn more(&mut self) -> bool {
         let read = within("bytes from the server, or the connection's end", self.stream.read_buf(&mut self.unread));
         read.await.is_ok_and(|count| count > 0)
     }
