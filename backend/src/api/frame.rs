@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use super::append::{Asked, Told, payload};
-use crate::log::{Log, Payload};
+use crate::log::{Log, Payload, ProducerId, ValueError};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Problem, document};
+
+/// The longest `id`, as every other name that a client gives.
+const ID_BYTES_MAX: usize = ProducerId::BYTES_MAX;
 
 /// What a client may send: `{"append": ...}`, `{"close": true}`, or both.
 #[derive(Debug, Deserialize)]
@@ -35,7 +38,7 @@ struct Request<'a> {
     producer_epoch: Option<&'a RawValue>,
     #[serde(borrow, default)]
     producer_seq: Option<&'a RawValue>,
-    /// Echoed in the answer.
+    /// Echoed in the answer; at most [`ID_BYTES_MAX`] bytes of JSON.
     #[serde(borrow, default)]
     id: Option<&'a RawValue>,
 }
@@ -58,14 +61,11 @@ struct Answer<'a> {
 
 /// Does what a frame asks for; returns the frame that says what became of it.
 pub async fn answer_frame(log: &Arc<Log>, text: &str) -> String {
-    let request = document::read::<Request<'_>>(text.as_bytes());
+    let request = read(text);
     let id = request.as_ref().ok().and_then(|request| request.id);
     let outcome = match request {
         Ok(request) => append(log, &request).await,
-        Err(error) => {
-            let expected = "expected {\"append\": ...} or {\"close\": true}";
-            Err(Refusal::Query(format!("the frame is not a request: {expected}: {error}")))
-        }
+        Err(refusal) => Err(refusal),
     };
     let answer = match outcome {
         Ok(told) => Answer { told, problem: None, id },
@@ -73,6 +73,19 @@ pub async fn answer_frame(log: &Arc<Log>, text: &str) -> String {
     };
     let wrapped = serde_json::to_string(&std::collections::BTreeMap::from([("appended", answer)]));
     wrapped.unwrap_or_default()
+}
+
+fn read(text: &str) -> Result<Request<'_>, Refusal> {
+    let request = document::read::<Request<'_>>(text.as_bytes()).map_err(|error| {
+        let expected = "expected {\"append\": ...} or {\"close\": true}";
+        Refusal::Query(format!("the frame is not a request: {expected}: {error}"))
+    })?;
+    match request.id.map(RawValue::get) {
+        Some(long) if long.len() > ID_BYTES_MAX => {
+            Err(ValueError::new("id", format!("at most {ID_BYTES_MAX} bytes of JSON"), long).into())
+        }
+        _ => Ok(request),
+    }
 }
 
 async fn append(log: &Arc<Log>, request: &Request<'_>) -> Result<Told, Refusal> {
@@ -90,12 +103,12 @@ async fn append(log: &Arc<Log>, request: &Request<'_>) -> Result<Told, Refusal> 
     let mut append = asked.append()?;
     // No bytes: a frame without `append`, and an empty string on streams whose data are strings.
     let data = request.append.filter(|value| log.kind() == ContentKind::Json || value.get() != "\"\"");
-    append.payload = payload(log, append.close, data, async |value| read(log, value).await).await?;
+    append.payload = payload(log, append.close, data, async |value| read_payload(log, value).await).await?;
     let has_data = append.payload.is_some();
     Ok(Told::done(has_data, log.append(append).await?))
 }
 
-async fn read(log: &Log, value: &RawValue) -> Result<Payload, Refusal> {
+async fn read_payload(log: &Log, value: &RawValue) -> Result<Payload, Refusal> {
     let wrong = |expected| Refusal::Query(format!("`append` must be {expected} on this stream"));
     let text = |expected| serde_json::from_str::<String>(value.get()).map_err(|_| wrong(expected));
     let body = match log.kind() {

@@ -60,8 +60,8 @@ impl From<ImportError> for Refusal {
     }
 }
 
-/// The answer is [`Imported`]; the body may be of any length, a line of it holds what a page or an append may have. Long lines
-/// are read on a thread where that may take its time.
+/// The answer is [`Imported`]; the body may be of any length, a line of it holds what a page or an append may have. What is held
+/// of it is charged to the budget. Long lines are read on a thread where that may take its time.
 pub(super) async fn import(
     request: &HttpRequest,
     payload: web::Payload,
@@ -72,7 +72,10 @@ pub(super) async fn import(
     let mut decoder = Decoder::limited(limits);
     let mut filling = None;
     let mut body = Arriving::new(payload, app);
+    let mut charge = app.budget.charge();
     while let Some(piece) = body.next().await? {
+        let held = decoder.pending_bytes() + gathered(&filling);
+        charge.settle(held + piece.len()).map_err(Refusal::Busy)?;
         let ends_long_line = decoder.pending_bytes() > LONG_BYTES && piece.contains(&b'\n');
         let bytes = if ends_long_line { decoder.pending_bytes() } else { 0 };
         let push = move || {
@@ -84,6 +87,8 @@ pub(super) async fn import(
         for line in lines {
             take(app, name, &mut filling, line).await?;
         }
+        // Less than before, or it was charged for above.
+        charge.settle(decoder.pending_bytes() + gathered(&filling)).map_err(Refusal::Busy)?;
     }
     if let Some(line) = decoder.finish().map_err(ImportError::from)? {
         take(app, name, &mut filling, line).await?;
@@ -92,6 +97,11 @@ pub(super) async fn import(
     let shift_bytes = filling.shift_bytes;
     let log = filling.importing.appear().await?;
     Ok(answer(app, request, &log, shift_bytes))
+}
+
+/// Bytes of messages that wait for more before they are committed.
+fn gathered(filling: &Option<Filling<'_>>) -> usize {
+    filling.as_ref().map_or(0, |filling| usize::try_from(filling.gathered_bytes).unwrap_or(usize::MAX))
 }
 
 /// What a line may hold: as much as an append or a page, since exports hold pages.

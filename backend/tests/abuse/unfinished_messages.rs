@@ -14,23 +14,25 @@ const SENT_BYTES: usize = 15 << 20;
 /// Sent in one piece.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Lets each of many connections send `first` and then pieces of it all, watching memory; then all must be closed.
+/// Lets each of many connections send what `first` makes for its number and then pieces of it all, watching memory; then all must be closed.
 ///
 /// - `piece`: sent until [`SENT_BYTES`] of payload are.
-async fn unfinished(name: &str, websocket: bool, first: &[u8], piece: &[u8]) {
+async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8>, piece: &[u8]) {
     // Long enough that a slow machine does not give up one of them before the last has come.
     let subject = Subject::start(name, &["--body-silence-max", "5s"]);
     subject.create("it", "text/plain").await;
     let before = subject.holding();
     let most = Cell::new(before.memory_mib);
     beside(&subject, async {
-        let sending = join_all((0..CLIENTS).map(|_| async {
+        let first = &first;
+        let (most, subject) = (&most, &subject);
+        let sending = join_all((0..CLIENTS).map(|number| async move {
             let mut wire = if websocket {
                 Wire::websocket(subject.address(), "it").await
             } else {
                 Wire::open(subject.address()).await
             };
-            let mut goes_on = wire.try_send(first).await;
+            let mut goes_on = wire.try_send(first(number)).await;
             for _ in 0..SENT_BYTES / PIECE_BYTES {
                 most.set(most.get().max(subject.holding().memory_mib));
                 // A server that has no room may close, or read no further until its own deadline closes.
@@ -57,18 +59,18 @@ async fn unfinished(name: &str, websocket: bool, first: &[u8], piece: &[u8]) {
 #[tokio::test]
 async fn large_websocket_frames_that_never_end_are_bounded_as_a_whole() {
     let head = frame_head(0x81, 16 << 20);
-    unfinished("frames", true, &head, &[b'x'; PIECE_BYTES]).await;
+    unfinished("frames", true, |_| head.clone(), &[b'x'; PIECE_BYTES]).await;
 }
 
 #[tokio::test]
 async fn fragments_of_a_message_that_never_ends_are_bounded_as_a_whole() {
-    unfinished("fragments", true, &frame(0x01, b"\""), &frame(0x00, &[b'x'; PIECE_BYTES])).await;
+    unfinished("fragments", true, |_| frame(0x01, b"\""), &frame(0x00, &[b'x'; PIECE_BYTES])).await;
 }
 
 #[tokio::test]
 async fn large_bodies_that_never_end_are_bounded_as_a_whole() {
     let head = b"POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 16777216\r\n\r\n";
-    unfinished("bodies", false, head, &[b'x'; PIECE_BYTES]).await;
+    unfinished("bodies", false, |_| head.to_vec(), &[b'x'; PIECE_BYTES]).await;
 }
 
 #[tokio::test]
@@ -76,13 +78,22 @@ async fn large_chunked_bodies_that_never_end_are_bounded_as_a_whole() {
     let head =
         b"POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunk = [b"10000\r\n", &[b'x'; PIECE_BYTES][..], b"\r\n"].concat();
-    unfinished("chunks", false, head, &chunk).await;
+    unfinished("chunks", false, |_| head.to_vec(), &chunk).await;
 }
 
 #[tokio::test]
 async fn imports_that_never_end_are_bounded_as_a_whole() {
-    let head = b"PUT /v1/import/new HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let chunk = [b"10000\r\n", &[b'x'; PIECE_BYTES][..], b"\r\n"].concat();
+    let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+    // A line of a text stream may be six times as long as a body, as each byte may be escaped.
+    let lines = "{\"export\":1,\"name\":\"it\",\"configuration\":{\"contentType\":\"text/plain\"},\"earliestOffset\":\"0000000000000000\",\
+                 \"nextOffset\":\"0000000000000015\"}\n{\"data\":\"";
+    let lines = chunk(lines.as_bytes());
+    let head = |number: usize| {
+        let head =
+            format!("PUT /v1/import/new{number} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+        [head.as_bytes(), &lines].concat()
+    };
+    let chunk = chunk(&[b'x'; PIECE_BYTES]);
     unfinished("imports", false, head, &chunk).await;
 }
 

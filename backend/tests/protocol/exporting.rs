@@ -122,6 +122,26 @@ async fn a_stream_that_exists_is_not_imported_over() {
 }
 
 #[tokio::test]
+async fn an_import_beyond_the_budget_is_503_and_makes_no_stream() {
+    let server =
+        Server::with(|config| (config.body_max, config.page_max, config.buffers_max) = (2 << 20, 2 << 20, 4 << 20));
+    let stream = server.stream("it", TEXT).await;
+    // Each byte is six in the line of an export.
+    stream.append(vec![1; 1 << 20]).await;
+    let body = export(&server, "it").await;
+    assert!(body.len() > 6 << 20, "{}", body.len());
+    import(&server, "copy", body).await.refuses(503);
+    assert_eq!(server.ask(Method::HEAD, "/v1/stream/copy").await.status, 404);
+    // What it held is given back, and many lines are not held together.
+    let many = server.stream("many", TEXT).await;
+    for _ in 0..8 {
+        many.append(vec![b'x'; 1 << 20]).await;
+    }
+    let body = export(&server, "many").await;
+    assert!(imported(&import(&server, "copy", body).await).next_offset.to_string().ends_with("8388608"));
+}
+
+#[tokio::test]
 async fn an_import_that_breaks_off_leaves_nothing_in_the_store() {
     let store = Arc::new(MemoryStore::new(1 << 24));
     let streams = Arc::new(Streams::new(store.clone(), 10));

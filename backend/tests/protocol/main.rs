@@ -19,6 +19,7 @@ mod handoff;
 mod harness;
 mod inspecting;
 mod json;
+mod last_event;
 mod leaving;
 mod limits;
 mod live;

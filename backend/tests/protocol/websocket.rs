@@ -103,6 +103,35 @@ async fn a_frame_that_is_no_request_is_refused_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
+async fn an_id_is_echoed_up_to_256_bytes_and_a_longer_one_is_400_without_it() {
+    let server = Server::start();
+    let stream = server.stream("it", JSON).await;
+    let mut socket = open(&stream).await;
+    let long = [
+        format!("\"{}\"", "x".repeat(255)),
+        format!("\"{}\"", "x".repeat(1 << 20)),
+        format!("[{}]", "1,".repeat(128) + "1"),
+        format!("{{\"a\":\"{}\"}}", "\u{e9}".repeat(130)),
+        format!("1{}", "0".repeat(256)),
+    ];
+    for id in long {
+        for rest in ["\"append\":1", "\"close\":true", "\"append\":1,\"ifMatch\":\"wrong\""] {
+            let answer = exchange(&mut socket, &format!("{{\"id\":{id},{rest}}}")).await;
+            let problem = refused(&answer, 400);
+            assert!(problem.detail.contains("`id`") && problem.detail.len() < 1_000, "{problem}");
+            assert_eq!(answer.get("id"), None, "{answer}");
+        }
+    }
+    assert_eq!(stream.tail().await, "0000000000000000");
+    let longest = json!("x".repeat(254));
+    for rest in ["\"append\":1", "\"append\":1,\"ifMatch\":\"wrong\""] {
+        // White space around it is no part of it.
+        let answer = exchange(&mut socket, &format!("{{\"id\":{}{longest} ,{rest}}}", " ".repeat(300))).await;
+        assert_eq!(answer["id"], longest);
+    }
+}
+
+#[tokio::test]
 async fn a_close_ends_every_reader_the_writer_too() {
     let server = Server::start();
     for request in [r#"{"close":true,"id":"c"}"#, r#"{"append":1,"close":true,"id":"c"}"#] {

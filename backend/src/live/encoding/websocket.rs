@@ -1,4 +1,4 @@
-//! WebSocket frames as bytes: what a server writes, and the heads of what a client sends. No I/O.
+//! WebSocket frames that the server writes, as bytes; those of clients are read in `inbox.rs`. No I/O.
 //!
 //! Source: RFC 6455, section 5.
 
