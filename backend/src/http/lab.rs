@@ -164,10 +164,10 @@ impl<'l> Route<'l> {
             ("races", None, &Method::POST) => lab_for_body().map(Self::Start),
             ("sources" | "races", None, _) => otherwise("POST, OPTIONS"),
             ("races", Some(id), _) if id.is_empty() || id.contains('/') => Err(no_route()),
-            ("races", Some(id), &Method::GET) => Ok(Self::Look(lab()?, race(id)?)),
+            ("races", Some(id), &(Method::GET | Method::HEAD)) => Ok(Self::Look(lab()?, race(id)?)),
             ("races", Some(id), &Method::PATCH) => Ok(Self::Change(lab_for_body()?, race(id)?)),
             ("races", Some(id), &Method::DELETE) => Ok(Self::End(lab()?, race(id)?)),
-            ("races", Some(_), _) => otherwise("GET, PATCH, DELETE, OPTIONS"),
+            ("races", Some(_), _) => otherwise("GET, HEAD, PATCH, DELETE, OPTIONS"),
             _ => Err(no_route()),
         }
     }

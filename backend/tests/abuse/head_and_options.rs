@@ -69,6 +69,9 @@ async fn lists_looks_and_exports_answer_head_as_they_answer_get() {
         "/v1/export/text",
         "/v1/export/none",
         "/v1/clock",
+        "/v1/lab/races/none",
+        "/v1/stream/__ds/jwks.json",
+        "/v1/stream/__ds/subscriptions/none",
     ] {
         let (head, get) = both(&subject, target).await;
         if head.status != get.status {
@@ -98,9 +101,9 @@ async fn plain_options_is_204_with_the_methods() {
         ("/v1/clock", &["GET", "HEAD", "OPTIONS"]),
         ("/v1/lab/sources", &["POST", "OPTIONS"]),
         ("/v1/lab/races", &["POST", "OPTIONS"]),
-        ("/v1/lab/races/a", &["GET", "PATCH", "DELETE", "OPTIONS"]),
-        ("/v1/stream/__ds/jwks.json", &["GET", "OPTIONS"]),
-        ("/v1/stream/__ds/subscriptions/a", &["GET", "PUT", "DELETE", "OPTIONS"]),
+        ("/v1/lab/races/a", &["GET", "HEAD", "PATCH", "DELETE", "OPTIONS"]),
+        ("/v1/stream/__ds/jwks.json", &["GET", "HEAD", "OPTIONS"]),
+        ("/v1/stream/__ds/subscriptions/a", &["GET", "HEAD", "PUT", "DELETE", "OPTIONS"]),
     ] {
         let mut wire = Wire::open(subject.address()).await;
         wire.send(format!("OPTIONS {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;

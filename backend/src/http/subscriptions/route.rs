@@ -65,13 +65,13 @@ impl Route {
             Ok(Self::Subscription(id, task))
         };
         match (&parts[..], method) {
-            (["jwks.json"], &Method::GET) => Ok(Self::Keys),
-            (["jwks.json"], _) => otherwise("GET, OPTIONS"),
+            (["jwks.json"], &(Method::GET | Method::HEAD)) => Ok(Self::Keys),
+            (["jwks.json"], _) => otherwise("GET, HEAD, OPTIONS"),
             (["subscriptions", "", ..] | ["subscriptions", _, "streams", ""], _) => Err(no_route().into()),
             (["subscriptions", it], &Method::PUT) => with_body(id(it)?, Task::Put),
-            (["subscriptions", it], &Method::GET) => Ok(Self::Subscription(id(it)?, Task::Look)),
+            (["subscriptions", it], &(Method::GET | Method::HEAD)) => Ok(Self::Subscription(id(it)?, Task::Look)),
             (["subscriptions", it], &Method::DELETE) => Ok(Self::Subscription(id(it)?, Task::Delete)),
-            (["subscriptions", _], _) => otherwise("PUT, GET, DELETE, OPTIONS"),
+            (["subscriptions", _], _) => otherwise("PUT, GET, HEAD, DELETE, OPTIONS"),
             (["subscriptions", it, "streams", name], &Method::DELETE) => {
                 let (id, name) = (id(it)?, definition::name_in_path(name).map_err(Refused::from)?);
                 Ok(Self::Subscription(id, Task::Remove(name)))
