@@ -180,9 +180,8 @@ impl Committer {
             }
         };
         if let Some(failure) = failure {
-            for outcome in &mut outcomes {
-                *outcome = outcome.clone().and(Err(failure.clone()));
-            }
+            // What was refused may rest on what the same commit would have done, a deletion before an append.
+            outcomes.fill(Err(failure));
         }
         if self.room.is_short {
             self.sweeps.want_room();

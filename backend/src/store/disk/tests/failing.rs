@@ -58,6 +58,27 @@ fn a_failure_to_write_that_passes_is_over_without_a_restart() {
     }
 }
 
+#[test]
+fn what_a_failed_commit_would_have_done_is_told_to_nobody() {
+    let mut together = 0;
+    for point in ["before_write", "after_write", "after_sync", "before_done"].repeat(10) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(directory.path(), &options(), &format!("{point}:3:error"));
+        // While the first is written the others gather behind it, and leave in one commit.
+        let outcomes = [
+            submit(&store, StreamId(1), append(2, &"2".repeat(1 << 20))),
+            submit(&store, StreamId(1), Change::Delete { notes: Vec::new() }),
+            submit(&store, StreamId(1), append(3 + (1 << 20), "3")),
+        ];
+        let [_, deleted, appended] = outcomes.map(|outcome| outcome.recv_timeout(DEADLINE).unwrap());
+        if deleted.is_err() {
+            together += 1;
+            assert!(matches!(appended, Err(StoreError::Unwritable(_))), "{point}: {appended:?}, and {deleted:?}");
+        }
+    }
+    assert!(together > 0, "no deletion failed");
+}
+
 fn until_it_writes(store: &DiskStore, change: impl Fn() -> Change) {
     let begun = std::time::Instant::now();
     while let Err(refusal) = commit(store, StreamId(1), change()) {
