@@ -76,7 +76,7 @@ pub struct Config {
     /// Bytes that all clients together make the server hold beyond 16 KiB in each direction of a connection: request bodies,
     /// unfinished messages, what is sent ahead, pages and messages that are not taken yet; at least twice --body-max. Beyond it
     /// bodies are answered 503 at once, WebSockets are closed (1013), reads answer 503 when 5 s brought no room, exports break off
-    /// after 60 s, and live answers go on in pages of 16 KiB, and end after --write-silence-max if a longer message finds no room
+    /// after 60 s, and live answers go on in pages of 16 KiB, and end after --heartbeat if a longer message finds no room
     #[arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "128MiB", value_parser = bytes_value, value_name = "BYTES")]
     pub buffers_max: u64,
 

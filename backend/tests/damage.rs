@@ -305,7 +305,7 @@ impl Small {
         match mounted {
             Ok(output) if output.status.success() => Some(Self { path: place.data.clone() }),
             other => {
-                process::skip(&format!("no small file system can be mounted here (only root can): {other:?}"));
+                println!("damage: SKIPPED, no small file system can be mounted here: {other:?}");
                 None
             }
         }
@@ -456,7 +456,8 @@ async fn files_that_can_t_be_opened_for_a_while_stop_writing_for_that_while_only
     known.append(&house, "text", &piece).await;
     let server = house.server.as_ref().unwrap().id().to_string();
     if !set_files(&server, "8:") {
-        return process::skip("the limit of open files can't be changed here, which `prlimit` does");
+        println!("damage: SKIPPED, the limit of open files can't be changed here");
+        return;
     }
     let refused = until_refused(&house, &mut known, &piece).await;
     assert_eq!((refused.status, &*refused.problem()), (503, "#unwritable"), "{refused:?}");

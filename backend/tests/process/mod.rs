@@ -16,16 +16,6 @@ use std::time::{Duration, Instant};
 /// What no wait may exceed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Fails the test, which this machine can't do, unless `TAILWATER_TEST_MAY_SKIP` says that it need not.
-///
-/// - `why`: what is missing here.
-#[allow(clippy::print_stdout, reason = "who passes over a test is told so")]
-pub(crate) fn skip(why: &str) {
-    let may_skip = std::env::var_os("TAILWATER_TEST_MAY_SKIP").is_some();
-    assert!(may_skip, "nothing was tested: {why}; with TAILWATER_TEST_MAY_SKIP=1 this test is passed over");
-    println!("SKIPPED: {why}");
-}
-
 /// How a server is started.
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
