@@ -42,7 +42,14 @@ mod dashboard {
         fs::create_dir_all(&encoded)?;
         let mut files = files_below(&dist)?
             .into_iter()
-            .map(|path| Ok((path.strip_prefix(&dist)?.to_string_lossy().replace('\\', "/"), fs::read(&path)?)))
+            .map(|path| {
+                Ok((
+                    path.strip_prefix(&dist)?
+                        .to_string_lossy()
+                        .replace('\\', "/"),
+                    fs::read(&path)?,
+                ))
+            })
             .collect::<Result<BTreeMap<_, _>, Failure>>()?;
         shorten_names(&mut files);
         let mut rows = String::new();
@@ -59,9 +66,17 @@ mod dashboard {
 
     /// Makes the names between the page's script and its wasm short, if the two are as expected.
     fn shorten_names(files: &mut BTreeMap<String, Vec<u8>>) {
-        let Some(stem) = files.keys().find_map(|name| name.strip_suffix("_bg.wasm")).map(str::to_owned) else { return };
+        let Some(stem) = files
+            .keys()
+            .find_map(|name| name.strip_suffix("_bg.wasm"))
+            .map(str::to_owned)
+        else {
+            return;
+        };
         let (script, wasm) = (format!("{stem}.js"), format!("{stem}_bg.wasm"));
-        let text = files.get(&script).and_then(|script| std::str::from_utf8(script).ok());
+        let text = files
+            .get(&script)
+            .and_then(|script| std::str::from_utf8(script).ok());
         let shorter = text.and_then(|text| with_short_names(text, files.get(&wasm)?));
         if let Some((short_script, short_wasm)) = shorter {
             files.insert(script, short_script.into_bytes());
@@ -72,10 +87,13 @@ mod dashboard {
     /// One `File` of the table; its bytes go to files in `out`.
     fn row(name: &str, content: &[u8], out: &Path) -> Result<String, Failure> {
         let digest = Sha256::digest(content);
-        let tag = digest.iter().take(16).fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+        let tag = digest
+            .iter()
+            .take(16)
+            .fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            });
         let keep = |suffix: &str, bytes: &[u8]| -> io::Result<String> {
             let path = out.join(format!("{tag}.{suffix}"));
             fs::write(&path, bytes)?;
@@ -83,11 +101,18 @@ mod dashboard {
         };
         let smaller = |suffix: &str, bytes: Vec<u8>| -> io::Result<String> {
             let wins = content.len() >= WORTH_COMPRESSING && bytes.len() < content.len();
-            if wins { Ok(format!("Some({})", keep(suffix, &bytes)?)) } else { Ok("None".to_owned()) }
+            if wins {
+                Ok(format!("Some({})", keep(suffix, &bytes)?))
+            } else {
+                Ok("None".to_owned())
+            }
         };
         let (media_type, compressible) = media_type(name);
         let (brotli, gzip) = if compressible {
-            (smaller("br", brotli(content)?)?, smaller("gz", gzip(content)?)?)
+            (
+                smaller("br", brotli(content)?)?,
+                smaller("gz", gzip(content)?)?,
+            )
         } else {
             ("None".to_owned(), "None".to_owned())
         };
@@ -162,7 +187,12 @@ mod dashboard {
     /// Takes a number in LEB128 off the front.
     fn take_number(rest: &mut &[u8]) -> Option<usize> {
         let digits = rest.iter().position(|byte| byte & 0x80 == 0)? + 1;
-        Some(take(rest, digits)?.iter().rev().fold(0, |number, byte| number << 7 | usize::from(byte & 0x7f)))
+        Some(
+            take(rest, digits)?
+                .iter()
+                .rev()
+                .fold(0, |number, byte| number << 7 | usize::from(byte & 0x7f)),
+        )
     }
 
     /// Writes a number in LEB128.
@@ -220,7 +250,10 @@ mod dashboard {
         let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
         let stem = stem.strip_suffix("_bg").unwrap_or(stem);
         stem.rsplit_once('-').is_some_and(|(_, hash)| {
-            hash.len() >= 12 && hash.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+            hash.len() >= 12
+                && hash
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         })
     }
 
@@ -230,10 +263,17 @@ mod dashboard {
         let mut sources = Vec::new();
         let mut rest = page;
         while let Some((_, after)) = rest.split_once(&opening) {
-            let Some((attributes, body)) = after.split_once('>') else { break };
-            let Some((content, after)) = body.split_once(&closing) else { break };
+            let Some((attributes, body)) = after.split_once('>') else {
+                break;
+            };
+            let Some((content, after)) = body.split_once(&closing) else {
+                break;
+            };
             if !attributes.contains("src=") && !content.is_empty() {
-                sources.push(format!("'sha256-{}'", STANDARD.encode(Sha256::digest(content))));
+                sources.push(format!(
+                    "'sha256-{}'",
+                    STANDARD.encode(Sha256::digest(content))
+                ));
             }
             rest = after;
         }

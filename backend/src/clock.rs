@@ -11,7 +11,9 @@ pub struct Clock {
 impl Clock {
     /// A clock that reads zero now.
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 
     /// Microseconds since the start.
@@ -41,11 +43,14 @@ impl Wall {
 
     /// A clock that reads the machine's time now and then goes as tokio's clock does, which tests pause and advance.
     pub fn driven() -> Self {
-        Self { driven: Some((SystemTime::now(), tokio::time::Instant::now())) }
+        Self {
+            driven: Some((SystemTime::now(), tokio::time::Instant::now())),
+        }
     }
 
     /// The time of day now.
     pub fn now(&self) -> SystemTime {
-        self.driven.map_or_else(SystemTime::now, |(base, since)| base + since.elapsed())
+        self.driven
+            .map_or_else(SystemTime::now, |(base, since)| base + since.elapsed())
     }
 }

@@ -14,7 +14,12 @@ use url::Url;
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, env = "TAILWATER_LISTEN", default_value = "127.0.0.1:4437", value_name = "ADDRESS:PORT")]
+    #[arg(
+        long,
+        env = "TAILWATER_LISTEN",
+        default_value = "127.0.0.1:4437",
+        value_name = "ADDRESS:PORT"
+    )]
     pub listen: SocketAddr,
 
     /// Where streams rest. `disk`: in --data-dir, as durable as --sync says; `memory`: nothing survives the process
@@ -47,16 +52,31 @@ pub struct Config {
     pub memory_max: u64,
 
     /// Streams that may exist; beyond it creating answers 507
-    #[arg(long, env = "TAILWATER_STREAMS_MAX", default_value_t = 100_000, value_name = "N")]
+    #[arg(
+        long,
+        env = "TAILWATER_STREAMS_MAX",
+        default_value_t = 100_000,
+        value_name = "N"
+    )]
     pub streams_max: usize,
 
     /// Names of deleted streams that are remembered one by one, at least 1, so that offsets of a deleted stream are told from those
     /// of its successor; when there are more, names that are not remembered begin with a higher number
-    #[arg(long, env = "TAILWATER_DELETED_NAMES_MAX", default_value_t = 100_000, value_name = "N")]
+    #[arg(
+        long,
+        env = "TAILWATER_DELETED_NAMES_MAX",
+        default_value_t = 100_000,
+        value_name = "N"
+    )]
     pub deleted_names_max: usize,
 
     /// Messages that one append may have, and the first content of a stream; beyond it 400
-    #[arg(long, env = "TAILWATER_APPEND_MESSAGES_MAX", default_value_t = 100_000, value_name = "N")]
+    #[arg(
+        long,
+        env = "TAILWATER_APPEND_MESSAGES_MAX",
+        default_value_t = 100_000,
+        value_name = "N"
+    )]
     pub append_messages_max: usize,
 
     /// How often streams that have ended by themselves and messages that are too old are looked for
@@ -110,11 +130,21 @@ pub struct Config {
 
     /// Connections that may be open. Beyond it, requests on the next 64 answer 503, and all further ones are closed when they come.
     /// Fewer where the system allows fewer open files
-    #[arg(long, env = "TAILWATER_CONNECTIONS_MAX", default_value_t = 16_000, value_name = "N")]
+    #[arg(
+        long,
+        env = "TAILWATER_CONNECTIONS_MAX",
+        default_value_t = 16_000,
+        value_name = "N"
+    )]
     pub connections_max: usize,
 
     /// Readers that may wait or stream at once; beyond it they answer 503
-    #[arg(long, env = "TAILWATER_LIVE_READERS_MAX", default_value_t = 15_000, value_name = "N")]
+    #[arg(
+        long,
+        env = "TAILWATER_LIVE_READERS_MAX",
+        default_value_t = 15_000,
+        value_name = "N"
+    )]
     pub live_readers_max: usize,
 
     /// Idle time after which a kept-alive connection is closed; above every poll interval, or each poll opens one anew
@@ -137,7 +167,12 @@ pub struct Config {
     pub drain: Duration,
 
     /// Web origin that may read and write beside loopback origins and the server's own; may be repeated; `*` for all
-    #[arg(long = "cors-origin", env = "TAILWATER_CORS_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    #[arg(
+        long = "cors-origin",
+        env = "TAILWATER_CORS_ORIGIN",
+        value_delimiter = ',',
+        value_name = "ORIGIN"
+    )]
     pub cors_origins: Vec<String>,
 
     /// Offer the lab (sources, counting relays) although the server does not listen on loopback, or a proxy is in front of it
@@ -145,15 +180,30 @@ pub struct Config {
     pub lab: bool,
 
     /// Subscriptions that may exist; beyond it creating one answers 507
-    #[arg(long, env = "TAILWATER_SUBSCRIPTIONS_MAX", default_value_t = 1_000, value_name = "N")]
+    #[arg(
+        long,
+        env = "TAILWATER_SUBSCRIPTIONS_MAX",
+        default_value_t = 1_000,
+        value_name = "N"
+    )]
     pub subscriptions_max: usize,
 
     /// Streams that one subscription may follow; each costs about 100 bytes of every change that is kept of it
-    #[arg(long, env = "TAILWATER_SUBSCRIPTION_STREAMS_MAX", default_value_t = 10_000, value_name = "N")]
+    #[arg(
+        long,
+        env = "TAILWATER_SUBSCRIPTION_STREAMS_MAX",
+        default_value_t = 10_000,
+        value_name = "N"
+    )]
     pub subscription_streams_max: usize,
 
     /// Webhook requests that may be under way at once; others wait
-    #[arg(long, env = "TAILWATER_WEBHOOKS_MAX", default_value_t = 64, value_name = "N")]
+    #[arg(
+        long,
+        env = "TAILWATER_WEBHOOKS_MAX",
+        default_value_t = 64,
+        value_name = "N"
+    )]
     pub webhooks_max: usize,
 
     /// How long a webhook may take to answer, unless its lease ends before; then the wake is told again
@@ -267,16 +317,24 @@ impl Default for Config {
 /// # Errors
 /// What was expected, when it is not one, not above zero, or above a day.
 pub fn duration_value(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let seconds = match unit {
         "ms" => 0.001,
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
-        _ => return Err(format!("`{unit}` is not a unit of time: expected ms, s, m or h, as in 500ms or 25s")),
+        _ => {
+            return Err(format!(
+                "`{unit}` is not a unit of time: expected ms, s, m or h, as in 500ms or 25s"
+            ));
+        }
     };
-    let number: f64 = number.parse().map_err(|_| "expected a time such as 500ms, 25s or 2m".to_owned())?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "expected a time such as 500ms, 25s or 2m".to_owned())?;
     let total = number * seconds;
     if !(total > 0.0 && total <= 86_400.0) {
         return Err("expected a time above zero and at most 24h".to_owned());
@@ -292,9 +350,9 @@ pub fn sync_value(text: &str) -> Result<SyncMode, String> {
     match text {
         "always" => Ok(SyncMode::Always),
         "never" => Ok(SyncMode::Never),
-        _ => {
-            duration_value(text).map(SyncMode::Within).map_err(|why| format!("expected always, never or a time: {why}"))
-        }
+        _ => duration_value(text)
+            .map(SyncMode::Within)
+            .map_err(|why| format!("expected always, never or a time: {why}")),
     }
 }
 
@@ -304,7 +362,9 @@ pub fn sync_value(text: &str) -> Result<SyncMode, String> {
 /// When it is empty or has control characters: then something else was meant.
 pub fn path_value(text: &str) -> Result<PathBuf, String> {
     match text.chars().find(|character| character.is_control()) {
-        Some(control) => Err(format!("expected a path without control characters such as {control:?}")),
+        Some(control) => Err(format!(
+            "expected a path without control characters such as {control:?}"
+        )),
         None if text.is_empty() => Err("expected a path".to_owned()),
         None => Ok(PathBuf::from(text)),
     }
@@ -317,7 +377,10 @@ pub fn path_value(text: &str) -> Result<PathBuf, String> {
 pub fn public_url_value(text: &str) -> Result<String, String> {
     let expected = || "expected a URL such as https://streams.example, without query".to_owned();
     let url = Url::parse(text).map_err(|error| format!("{error}: {}", expected()))?;
-    let is_plain = url.has_host() && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let is_plain = url.has_host()
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty();
     if !is_plain || !["http", "https"].contains(&url.scheme()) {
         return Err(expected());
     }
@@ -329,7 +392,10 @@ pub fn public_url_value(text: &str) -> Result<String, String> {
 /// # Errors
 /// What was expected, when it is not one or out of range.
 pub fn workers_value(text: &str) -> Result<usize, String> {
-    let workers = text.parse().ok().filter(|workers| (1..=1024).contains(workers));
+    let workers = text
+        .parse()
+        .ok()
+        .filter(|workers| (1..=1024).contains(workers));
     workers.ok_or_else(|| "expected a number of threads from 1 to 1024".to_owned())
 }
 
@@ -338,7 +404,9 @@ pub fn workers_value(text: &str) -> Result<usize, String> {
 /// # Errors
 /// What was expected, when it is not one or is zero.
 pub fn bytes_value(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -348,9 +416,17 @@ pub fn bytes_value(text: &str) -> Result<u64, String> {
         "kb" => 1_000,
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
-        _ => return Err(format!("`{unit}` is not a unit of size: expected KiB, MiB or GiB, as in 16MiB")),
+        _ => {
+            return Err(format!(
+                "`{unit}` is not a unit of size: expected KiB, MiB or GiB, as in 16MiB"
+            ));
+        }
     };
-    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).filter(|bytes| *bytes > 0);
+    let bytes = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor))
+        .filter(|bytes| *bytes > 0);
     bytes.ok_or_else(|| "expected a size above zero, such as 65536, 64KiB or 16MiB".to_owned())
 }
 
@@ -373,9 +449,22 @@ mod tests {
 
     #[test]
     fn a_public_url_is_one_that_paths_can_follow() {
-        assert_eq!(public_url_value("https://streams.example/").as_deref(), Ok("https://streams.example"));
-        assert_eq!(public_url_value("http://h:8080/sub/").as_deref(), Ok("http://h:8080/sub"));
-        for wrong in ["", "streams.example", "ftp://h/", "https://h/?a=1", "https://h/#a", "https://u@h/"] {
+        assert_eq!(
+            public_url_value("https://streams.example/").as_deref(),
+            Ok("https://streams.example")
+        );
+        assert_eq!(
+            public_url_value("http://h:8080/sub/").as_deref(),
+            Ok("http://h:8080/sub")
+        );
+        for wrong in [
+            "",
+            "streams.example",
+            "ftp://h/",
+            "https://h/?a=1",
+            "https://h/#a",
+            "https://u@h/",
+        ] {
             assert!(public_url_value(wrong).is_err(), "{wrong}");
         }
     }
@@ -387,15 +476,35 @@ mod tests {
         assert_eq!(duration_value("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(bytes_value("16MiB"), Ok(16 << 20));
         assert_eq!(bytes_value("65536"), Ok(65_536));
-        assert_eq!(sync_value("50ms"), Ok(SyncMode::Within(Duration::from_millis(50))));
-        assert_eq!((sync_value("always"), sync_value("never")), (Ok(SyncMode::Always), Ok(SyncMode::Never)));
-        assert!(sync_value("sometimes").is_err_and(|why| why.contains("always") && why.contains("never")));
-        assert!(path_value("").is_err() && path_value("a\nb").is_err() && path_value("/var/lib/x y").is_ok());
+        assert_eq!(
+            sync_value("50ms"),
+            Ok(SyncMode::Within(Duration::from_millis(50)))
+        );
+        assert_eq!(
+            (sync_value("always"), sync_value("never")),
+            (Ok(SyncMode::Always), Ok(SyncMode::Never))
+        );
+        assert!(
+            sync_value("sometimes")
+                .is_err_and(|why| why.contains("always") && why.contains("never"))
+        );
+        assert!(
+            path_value("").is_err()
+                && path_value("a\nb").is_err()
+                && path_value("/var/lib/x y").is_ok()
+        );
         for wrong in ["", "s", "-1s", "0s", "10 years", "48h"] {
             assert!(duration_value(wrong).is_err(), "{wrong}");
         }
-        assert_eq!((workers_value("1"), workers_value("1024")), (Ok(1), Ok(1024)));
-        assert!(workers_value("0").is_err() && workers_value("1025").is_err() && workers_value("two").is_err());
+        assert_eq!(
+            (workers_value("1"), workers_value("1024")),
+            (Ok(1), Ok(1024))
+        );
+        assert!(
+            workers_value("0").is_err()
+                && workers_value("1025").is_err()
+                && workers_value("two").is_err()
+        );
         for wrong in ["", "0", "MiB", "1TiBs", "99999999999999999999"] {
             assert!(bytes_value(wrong).is_err(), "{wrong}");
         }

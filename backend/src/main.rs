@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use tailwater::cli::{self, append::AppendArgs, tail::TailArgs, transfer::ExportArgs, transfer::ImportArgs};
+use tailwater::cli::{
+    self, append::AppendArgs, tail::TailArgs, transfer::ExportArgs, transfer::ImportArgs,
+};
 use tailwater::config::Config;
 
 /// Append-only streams over HTTP, followed by polling, long-polling, streaming or WebSocket

@@ -12,7 +12,10 @@ pub const LONG_BYTES: usize = 64 << 10;
 ///
 /// # Panics
 /// When `work` does.
-pub async fn offload<T: Send + 'static>(input_bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn offload<T: Send + 'static>(
+    input_bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     if input_bytes <= LONG_BYTES {
         return work();
     }
@@ -35,6 +38,9 @@ mod tests {
     async fn only_long_work_leaves_the_thread() {
         let here = thread::current().id();
         assert_eq!(offload(LONG_BYTES, || thread::current().id()).await, here);
-        assert_ne!(offload(LONG_BYTES + 1, || thread::current().id()).await, here);
+        assert_ne!(
+            offload(LONG_BYTES + 1, || thread::current().id()).await,
+            here
+        );
     }
 }

@@ -47,16 +47,24 @@ pub struct Opened {
 /// All of [`OpenError`].
 pub fn open(config: &Config) -> Result<Opened, OpenError> {
     match config.store {
-        StoreKind::Memory => {
-            Ok(Opened { store: Arc::new(MemoryStore::new(config.memory_max)), recovery: Recovery::default() })
-        }
+        StoreKind::Memory => Ok(Opened {
+            store: Arc::new(MemoryStore::new(config.memory_max)),
+            recovery: Recovery::default(),
+        }),
         StoreKind::Disk => {
             if config.strict {
                 DiskStore::check_private(&config.data_dir)?;
             }
-            let options = DiskOptions { sync: config.sync, hot_max: config.hot_max, reserve: config.disk_reserve };
+            let options = DiskOptions {
+                sync: config.sync,
+                hot_max: config.hot_max,
+                reserve: config.disk_reserve,
+            };
             let (store, recovery) = DiskStore::open(&config.data_dir, &options)?;
-            Ok(Opened { store: Arc::new(store), recovery })
+            Ok(Opened {
+                store: Arc::new(store),
+                recovery,
+            })
         }
     }
 }
@@ -65,7 +73,11 @@ pub fn open(config: &Config) -> Result<Opened, OpenError> {
 ///
 /// # Errors
 /// When the store can't be opened or the listener can't be used.
-pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
+pub async fn run(
+    listener: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
     let opened = open(&config).map_err(std::io::Error::other)?;
     run_on(listener, config, opened, shutdown).await
 }
@@ -77,10 +89,17 @@ pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Ou
 pub async fn run_on(
     listener: TcpListener,
     config: Config,
-    Opened { store, mut recovery }: Opened,
+    Opened {
+        store,
+        mut recovery,
+    }: Opened,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let streams = Arc::new(Streams::open(Arc::clone(&store), &mut recovery, config.stream_limits()));
+    let streams = Arc::new(Streams::open(
+        Arc::clone(&store),
+        &mut recovery,
+        config.stream_limits(),
+    ));
     let drain = config.drain;
     let served = serve_noted(listener, config, streams, &recovery.notes, shutdown).await;
     let closing = Arc::clone(&store);
@@ -144,7 +163,9 @@ pub async fn serve_noted(
     let served = serving.await.unwrap_or(Ok(()));
     // What nobody could find any more must not be there again after the next start.
     if timeout(drain, ending.delete_ended()).await.is_err() {
-        tracing::warn!("the store took too long to delete streams that had ended; they begin anew with the next start");
+        tracing::warn!(
+            "the store took too long to delete streams that had ended; they begin anew with the next start"
+        );
     }
     served
 }
@@ -169,8 +190,10 @@ fn listen(
     let drain = server.graceful_shutdown_signal();
     let server = server.listen("streams", listener, move || {
         let groups = Groups::new(Terms::of(&app));
-        let mut application =
-            actix_web::App::new().app_data(app.clone()).app_data(gate.clone()).app_data(Rc::clone(&groups));
+        let mut application = actix_web::App::new()
+            .app_data(app.clone())
+            .app_data(gate.clone())
+            .app_data(Rc::clone(&groups));
         if let Some(lab) = &lab {
             application = application.app_data(lab.clone());
         }
@@ -200,8 +223,15 @@ fn listen(
                 ready(http::decide_by_head(&expecting, &deciding, lab, request))
             }))
             .on_connect_ext(move |io: &Io, data| io.introduce(data))
-            .h1(map_config(application, move |()| AppConfig::__priv_test_new(false, address.to_string(), address)));
-        TakeOver::new(http, app.clone().into_inner(), gate.clone().into_inner(), groups)
+            .h1(map_config(application, move |()| {
+                AppConfig::__priv_test_new(false, address.to_string(), address)
+            }));
+        TakeOver::new(
+            http,
+            app.clone().into_inner(),
+            gate.clone().into_inner(),
+            groups,
+        )
     })?;
     Ok(server.run())
 }
@@ -213,7 +243,12 @@ async fn finish(stop: watch::Sender<bool>, handle: &ServerHandle) {
 
 fn lab(app: &App, listener: &TcpListener) -> std::io::Result<web::Data<Lab>> {
     let runtime = tokio::runtime::Handle::current();
-    Ok(web::Data::new(Lab::new(Arc::clone(&app.streams), app.clock, listener.local_addr()?, &runtime)))
+    Ok(web::Data::new(Lab::new(
+        Arc::clone(&app.streams),
+        app.clock,
+        listener.local_addr()?,
+        &runtime,
+    )))
 }
 
 fn subscriptions(
@@ -225,16 +260,36 @@ fn subscriptions(
 ) -> std::io::Result<Arc<Subscriptions>> {
     let limits = config.subscription_limits(listener.local_addr()?.ip());
     let courier = HttpCourier::new(limits.allow_local).map_err(std::io::Error::other)?;
-    Subscriptions::open(Arc::clone(streams), notes, limits, Arc::new(courier), stop).map_err(std::io::Error::other)
+    Subscriptions::open(Arc::clone(streams), notes, limits, Arc::new(courier), stop)
+        .map_err(std::io::Error::other)
 }
 
-fn state(config: Config, streams: Arc<Streams>, subscriptions: Arc<Subscriptions>, stop: watch::Receiver<bool>) -> App {
-    let live = Arc::new(Semaphore::new(config.live_readers_max.min(Semaphore::MAX_PERMITS)));
+fn state(
+    config: Config,
+    streams: Arc<Streams>,
+    subscriptions: Arc<Subscriptions>,
+    stop: watch::Receiver<bool>,
+) -> App {
+    let live = Arc::new(Semaphore::new(
+        config.live_readers_max.min(Semaphore::MAX_PERMITS),
+    ));
     let budget = Budget::new(config.buffers_max.max(config.body_max.saturating_mul(2)));
-    App { streams, live, budget, config, clock: Clock::new(), stop, subscriptions }
+    App {
+        streams,
+        live,
+        budget,
+        config,
+        clock: Clock::new(),
+        stop,
+        subscriptions,
+    }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of seconds from 0 to 3600")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of seconds from 0 to 3600"
+)]
 fn whole_seconds(seconds: f64) -> u64 {
     seconds as u64
 }

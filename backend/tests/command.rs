@@ -33,7 +33,11 @@ fn tailwater(arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.env("TAILWATER_STORE", "memory");
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -73,8 +77,14 @@ impl Server {
         stdout.read_line(&mut line).unwrap();
         let told = line.trim().strip_prefix("Tailwater listens on http://");
         let address = told.and_then(|told| told.split_whitespace().next());
-        let address = address.unwrap_or_else(|| panic!("expected a URL, came {line:?}")).to_owned();
-        Self { child, address, _stdout: stdout }
+        let address = address
+            .unwrap_or_else(|| panic!("expected a URL, came {line:?}"))
+            .to_owned();
+        Self {
+            child,
+            address,
+            _stdout: stdout,
+        }
     }
 
     fn connect(&self) -> TcpStream {
@@ -86,14 +96,22 @@ impl Server {
     /// Sends a request; the connection is closed after its answer, which is returned whole.
     fn ask(&self, line: &str, rest: &str) -> String {
         let mut stream = self.connect();
-        write!(stream, "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{rest}").unwrap();
+        write!(
+            stream,
+            "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{rest}"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 }
@@ -110,7 +128,11 @@ impl Drop for Server {
 fn port_0_takes_a_free_one_and_prints_its_url() {
     let server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0"]));
     assert!(!server.address.ends_with(":0"), "{}", server.address);
-    assert!(server.ask("GET /v1/stream/none", "\r\n").starts_with("HTTP/1.1 404"));
+    assert!(
+        server
+            .ask("GET /v1/stream/none", "\r\n")
+            .starts_with("HTTP/1.1 404")
+    );
 }
 
 #[test]
@@ -119,8 +141,15 @@ fn a_taken_port_is_one_line_that_says_what_to_do() {
     let address = taken.local_addr().unwrap().to_string();
     let output = outcome(tailwater(&["serve", "--listen", &address]));
     let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
-    assert!(error.contains(&address) && error.contains("--listen"), "{error}");
+    assert_eq!(
+        (output.status.code(), error.lines().count()),
+        (Some(1), 1),
+        "{error}"
+    );
+    assert!(
+        error.contains(&address) && error.contains("--listen"),
+        "{error}"
+    );
     assert!(output.stdout.is_empty());
 }
 
@@ -128,17 +157,33 @@ fn a_taken_port_is_one_line_that_says_what_to_do() {
 fn an_address_of_another_machine_is_one_line_that_says_what_to_do() {
     let output = outcome(tailwater(&["serve", "--listen", "192.0.2.1:4437"]));
     let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
-    assert!(error.contains("192.0.2.1:4437") && error.contains("--listen"), "{error}");
+    assert_eq!(
+        (output.status.code(), error.lines().count()),
+        (Some(1), 1),
+        "{error}"
+    );
+    assert!(
+        error.contains("192.0.2.1:4437") && error.contains("--listen"),
+        "{error}"
+    );
 }
 
 #[test]
 fn what_is_not_understood_is_said_on_the_first_line_with_what_was_expected() {
     for (arguments, named) in [
-        (&["serve", "--lisen", "127.0.0.1:0"][..], &["--lisen", "--listen"][..]),
+        (
+            &["serve", "--lisen", "127.0.0.1:0"][..],
+            &["--lisen", "--listen"][..],
+        ),
         (&["serve", "--listen", "here"], &["here", "--listen"]),
-        (&["serve", "--store", "papyrus"], &["papyrus", "--store", "memory"]),
-        (&["serve", "--heartbeat", "15 parsecs"], &["15 parsecs", "--heartbeat", "ms, s, m or h"]),
+        (
+            &["serve", "--store", "papyrus"],
+            &["papyrus", "--store", "memory"],
+        ),
+        (
+            &["serve", "--heartbeat", "15 parsecs"],
+            &["15 parsecs", "--heartbeat", "ms, s, m or h"],
+        ),
         (&["serve", "--body-max", "0"], &["--body-max", "16MiB"]),
         (&["serve", "--workers", "many"], &["many", "--workers"]),
         (&["sevre"], &["sevre", "serve"]),
@@ -158,19 +203,34 @@ fn what_is_not_understood_is_said_on_the_first_line_with_what_was_expected() {
 #[test]
 fn every_setting_has_a_flag_a_name_in_the_environment_and_a_help_text() {
     let command = Probe::command();
-    let settings: Vec<_> = command.get_arguments().filter(|it| it.get_id() != "help").collect();
+    let settings: Vec<_> = command
+        .get_arguments()
+        .filter(|it| it.get_id() != "help")
+        .collect();
     assert!(settings.len() >= 17, "{}", settings.len());
     for setting in settings {
         let flag = setting.get_long().expect("a flag");
         let name = format!("TAILWATER_{}", flag.replace('-', "_").to_uppercase());
-        assert_eq!(setting.get_env().and_then(|name| name.to_str()), Some(&*name), "--{flag}");
-        assert!(setting.get_help().is_some_and(|help| help.to_string().len() > 20), "--{flag}");
+        assert_eq!(
+            setting.get_env().and_then(|name| name.to_str()),
+            Some(&*name),
+            "--{flag}"
+        );
+        assert!(
+            setting
+                .get_help()
+                .is_some_and(|help| help.to_string().len() > 20),
+            "--{flag}"
+        );
     }
 }
 
 #[test]
 fn every_setting_is_read_from_the_environment() {
-    for setting in Probe::command().get_arguments().filter(|it| it.get_id() != "help") {
+    for setting in Probe::command()
+        .get_arguments()
+        .filter(|it| it.get_id() != "help")
+    {
         let (flag, name) = (setting.get_long().unwrap(), setting.get_env().unwrap());
         if flag == "cors-origin" {
             continue; // Any text is an origin; the test below reads it.
@@ -206,13 +266,26 @@ fn what_the_environment_says_is_what_the_server_does_and_a_flag_goes_before_it()
     }
     let server = Server::start(command);
     let text = "Content-Type: text/plain\r\n";
-    let put = server.ask("PUT /v1/stream/it", &format!("{text}Content-Length: 8\r\n\r\n12345678"));
+    let put = server.ask(
+        "PUT /v1/stream/it",
+        &format!("{text}Content-Length: 8\r\n\r\n12345678"),
+    );
     assert!(put.starts_with("HTTP/1.1 201"), "{put}");
-    let post = server.ask("POST /v1/stream/it", &format!("{text}Content-Length: 9\r\n\r\n123456789"));
+    let post = server.ask(
+        "POST /v1/stream/it",
+        &format!("{text}Content-Length: 9\r\n\r\n123456789"),
+    );
     assert!(post.starts_with("HTTP/1.1 413"), "{post}");
-    for (origin, status) in [("https://a.example", "200"), ("https://b.example", "200"), ("https://c.example", "403")] {
+    for (origin, status) in [
+        ("https://a.example", "200"),
+        ("https://b.example", "200"),
+        ("https://c.example", "403"),
+    ] {
         let answer = server.ask("GET /v1/stream/it", &format!("Origin: {origin}\r\n\r\n"));
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{origin}: {answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{origin}: {answer}"
+        );
     }
     let poll = server.ask("GET /v1/stream/it?offset=now&live=long-poll", "\r\n");
     assert!(poll.starts_with("HTTP/1.1 204"), "{poll}");
@@ -221,13 +294,21 @@ fn what_the_environment_says_is_what_the_server_does_and_a_flag_goes_before_it()
 #[test]
 fn a_system_that_trusts_no_certificates_serves_and_says_so_where_it_matters() {
     let mut command = tailwater(&["serve", "--listen", "127.0.0.1:0"]);
-    command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/nonexistent");
+    command
+        .env("SSL_CERT_FILE", "/dev/null")
+        .env("SSL_CERT_DIR", "/nonexistent");
     let server = Server::start(command);
-    let asked = r#"{"type":"webhook","streams":["it"],"webhook":{"url":"https://worker.example/"}}"#;
-    let put =
-        server.ask("PUT /v1/stream/__ds/subscriptions/s", &format!("Content-Length: {}\r\n\r\n{asked}", asked.len()));
+    let asked =
+        r#"{"type":"webhook","streams":["it"],"webhook":{"url":"https://worker.example/"}}"#;
+    let put = server.ask(
+        "PUT /v1/stream/__ds/subscriptions/s",
+        &format!("Content-Length: {}\r\n\r\n{asked}", asked.len()),
+    );
     assert!(put.starts_with("HTTP/1.1 201"), "{put}");
-    let put = server.ask("PUT /v1/stream/it", "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx");
+    let put = server.ask(
+        "PUT /v1/stream/it",
+        "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx",
+    );
     assert!(put.starts_with("HTTP/1.1 201"), "{put}");
     let begun = Instant::now();
     loop {
@@ -243,10 +324,20 @@ fn a_system_that_trusts_no_certificates_serves_and_says_so_where_it_matters() {
 #[test]
 fn a_signal_ends_live_answers_cleanly_and_then_the_process() {
     for name in ["TERM", "INT"] {
-        let mut server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0", "--drain", "1h"]));
+        let mut server = Server::start(tailwater(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--drain",
+            "1h",
+        ]));
         server.ask("PUT /v1/stream/it", "Content-Length: 0\r\n\r\n");
         let mut live = server.connect();
-        write!(live, "GET /v1/stream/it?offset=-1&live=ndjson HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        write!(
+            live,
+            "GET /v1/stream/it?offset=-1&live=ndjson HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        .unwrap();
         let mut seen = [0; 512];
         let mut answer = String::new();
         while !answer.contains("upToDate") {
@@ -256,11 +347,20 @@ fn a_signal_ends_live_answers_cleanly_and_then_the_process() {
         }
         server.signal(name);
         live.read_to_string(&mut answer).unwrap();
-        assert!(answer.ends_with("\r\n0\r\n\r\n"), "{name}: the last chunk is missing: {answer}");
+        assert!(
+            answer.ends_with("\r\n0\r\n\r\n"),
+            "{name}: the last chunk is missing: {answer}"
+        );
         let status = wait(&mut server.child);
         assert_eq!(status.code(), Some(0), "{name}");
         let mut log = String::new();
-        server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        server
+            .child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut log)
+            .unwrap();
         assert!(log.contains("stopping") && !log.contains("panic"), "{log}");
     }
 }
@@ -276,10 +376,19 @@ fn a_signal_right_after_the_url_stops_cleanly_too() {
 
 #[test]
 fn a_second_interrupt_ends_at_once() {
-    let mut server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0", "--drain", "1h"]));
+    let mut server = Server::start(tailwater(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--drain",
+        "1h",
+    ]));
     let mut slow = server.connect();
     let head = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n";
-    server.ask("PUT /v1/stream/it", "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n");
+    server.ask(
+        "PUT /v1/stream/it",
+        "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n",
+    );
     write!(slow, "{head}Expect: 100-continue\r\n\r\n").unwrap();
     let mut begun = [0; 12];
     slow.read_exact(&mut begun).unwrap();
@@ -291,7 +400,10 @@ fn a_second_interrupt_ends_at_once() {
         line.clear();
         assert!(log.read_line(&mut line).unwrap() > 0, "the log ended");
     }
-    assert!(server.child.try_wait().unwrap().is_none(), "an append is under way");
+    assert!(
+        server.child.try_wait().unwrap().is_none(),
+        "an append is under way"
+    );
     server.signal("INT");
     assert_eq!(wait(&mut server.child).code(), Some(130));
 }
@@ -327,7 +439,8 @@ fn forget(mut client: &TcpStream, mut server: &TcpStream, posts: &AtomicUsize) {
             let _gone = client.shutdown(Shutdown::Both);
         });
         while let Ok(length @ 1..) = client.read(&mut buffer) {
-            if buffer.starts_with(b"POST") && posts.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+            if buffer.starts_with(b"POST") && posts.fetch_add(1, Ordering::SeqCst).is_multiple_of(2)
+            {
                 cut.store(true, Ordering::SeqCst);
             }
             if server.write_all(&buffer[..length]).is_err() || told.load(Ordering::SeqCst) {
@@ -342,14 +455,23 @@ fn forget(mut client: &TcpStream, mut server: &TcpStream, posts: &AtomicUsize) {
 fn append_repeats_what_got_no_answer_and_nothing_is_there_twice() {
     let server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0"]));
     let path = forgetful_path(server.address.clone());
-    let mut append = tailwater(&["append", "it", "--json", "--server", &format!("http://{path}")]);
+    let mut append = tailwater(&[
+        "append",
+        "it",
+        "--json",
+        "--server",
+        &format!("http://{path}"),
+    ]);
     let mut child = append.stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     for number in 0..5 {
         writeln!(stdin, "{number}").unwrap();
         // So that there are several appends, and not one of five lines.
         let begun = Instant::now();
-        while !server.ask("GET /v1/stream/it", "\r\n").ends_with(&format!("{number}]")) {
+        while !server
+            .ask("GET /v1/stream/it", "\r\n")
+            .ends_with(&format!("{number}]"))
+        {
             assert!(begun.elapsed() < DEADLINE, "line {number} does not arrive");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -358,20 +480,38 @@ fn append_repeats_what_got_no_answer_and_nothing_is_there_twice() {
     wait(&mut child);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && said.contains("sending again"), "{said}");
-    assert!(server.ask("GET /v1/stream/it", "\r\n").ends_with("[0,1,2,3,4]"), "each line once");
+    assert!(
+        output.status.success() && said.contains("sending again"),
+        "{said}"
+    );
+    assert!(
+        server
+            .ask("GET /v1/stream/it", "\r\n")
+            .ends_with("[0,1,2,3,4]"),
+        "each line once"
+    );
 }
 
 #[test]
 fn a_stream_goes_through_a_file_and_a_cut_file_makes_no_stream() {
     let server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0"]));
     let text = "Content-Type: text/plain\r\n";
-    server.ask("PUT /v1/stream/a/b", &format!("{text}Content-Length: 3\r\n\r\none"));
-    server.ask("POST /v1/stream/a/b", &format!("{text}Stream-Closed: true\r\nContent-Length: 3\r\n\r\ntwo"));
+    server.ask(
+        "PUT /v1/stream/a/b",
+        &format!("{text}Content-Length: 3\r\n\r\none"),
+    );
+    server.ask(
+        "POST /v1/stream/a/b",
+        &format!("{text}Stream-Closed: true\r\nContent-Length: 3\r\n\r\ntwo"),
+    );
     let url = format!("http://{}", server.address);
     let run = |arguments: &[&str], input: Option<&[u8]>| {
         let mut command = tailwater(arguments);
-        let mut child = command.env("TAILWATER_SERVER", &url).stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .env("TAILWATER_SERVER", &url)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         // A command that refuses before it reads has closed the pipe.
         let _closed = stdin.write_all(input.unwrap_or_default());
@@ -381,15 +521,31 @@ fn a_stream_goes_through_a_file_and_a_cut_file_makes_no_stream() {
     };
     let exported = run(&["export", "a/b"], None);
     assert_eq!(exported.status.code(), Some(0), "{exported:?}");
-    let cut = run(&["import", "copy"], Some(&exported.stdout[..exported.stdout.len() - 9]));
+    let cut = run(
+        &["import", "copy"],
+        Some(&exported.stdout[..exported.stdout.len() - 9]),
+    );
     assert_eq!(cut.status.code(), Some(1));
     let error = String::from_utf8(cut.stderr).unwrap();
-    assert!(error.contains("breaks off") && error.lines().count() == 1, "{error}");
-    let imported = run(&["import", &format!("{url}/v1/stream/copy")], Some(&exported.stdout));
+    assert!(
+        error.contains("breaks off") && error.lines().count() == 1,
+        "{error}"
+    );
+    let imported = run(
+        &["import", &format!("{url}/v1/stream/copy")],
+        Some(&exported.stdout),
+    );
     assert_eq!(imported.status.code(), Some(0), "{imported:?}");
-    assert!(server.ask("GET /v1/stream/copy", "\r\n").ends_with("onetwo"));
+    assert!(
+        server
+            .ask("GET /v1/stream/copy", "\r\n")
+            .ends_with("onetwo")
+    );
     let again = run(&["import", "copy"], Some(&exported.stdout));
-    assert!(again.status.code() == Some(1) && String::from_utf8(again.stderr).unwrap().contains("exists"));
+    assert!(
+        again.status.code() == Some(1)
+            && String::from_utf8(again.stderr).unwrap().contains("exists")
+    );
     let none = run(&["export", "none"], None);
     assert!(none.status.code() == Some(1) && none.stdout.is_empty() && !none.stderr.is_empty());
 }
@@ -407,6 +563,9 @@ fn the_help_of_every_command_and_the_version_are_no_errors() {
     ] {
         let output = outcome(tailwater(arguments));
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
-        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{arguments:?}");
+        assert!(
+            !output.stdout.is_empty() && output.stderr.is_empty(),
+            "{arguments:?}"
+        );
     }
 }

@@ -68,7 +68,11 @@ impl Known {
         let mut best = agrees(&lengths).then_some(0);
         for (count, (stream, length)) in self.history.iter().enumerate() {
             lengths.insert(stream, Some(*length));
-            best = if agrees(&lengths) { Some(count + 1) } else { best };
+            best = if agrees(&lengths) {
+                Some(count + 1)
+            } else {
+                best
+            };
         }
         best.ok_or_else(|| format!("no number of commits leaves {found:?}"))
     }
@@ -88,8 +92,16 @@ enum Found {
 async fn small(house: &House, known: &mut Known, random: &mut SmallRng) {
     for number in 0..40 {
         let filler = "x".repeat(random.random_range(0..600));
-        known.append(house, "json", &format!("{{\"n\":{number},\"s\":\"{filler}\"}}")).await;
-        known.append(house, "text", &format!("{number}:{filler}\n")).await;
+        known
+            .append(
+                house,
+                "json",
+                &format!("{{\"n\":{number},\"s\":\"{filler}\"}}"),
+            )
+            .await;
+        known
+            .append(house, "text", &format!("{number}:{filler}\n"))
+            .await;
     }
 }
 
@@ -98,14 +110,20 @@ async fn large(house: &House, known: &mut Known, random: &mut SmallRng) {
     small(house, known, random).await;
     for number in 0..56 {
         let letters: String =
-            std::iter::repeat_with(|| char::from(random.random_range(b'a'..=b'z'))).take(1 << 10).collect();
-        known.append(house, "large", &format!("{number}:{}", letters.repeat(700))).await;
+            std::iter::repeat_with(|| char::from(random.random_range(b'a'..=b'z')))
+                .take(1 << 10)
+                .collect();
+        known
+            .append(house, "large", &format!("{number}:{}", letters.repeat(700)))
+            .await;
         known.append(house, "text", &format!("{number};")).await;
     }
 }
 
 fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+    std::env::var(name).ok().map_or(otherwise, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name}={text}"))
+    })
 }
 
 #[tokio::test]
@@ -115,7 +133,13 @@ async fn a_damaged_journal_is_never_served_as_if_it_were_whole() {
     let mut known = Known::default();
     small(&house, &mut known, &mut random).await;
     house.kill();
-    try_damages(&house.place, &known, setting("TAILWATER_DAMAGE_TRIALS", 40), &mut random).await;
+    try_damages(
+        &house.place,
+        &known,
+        setting("TAILWATER_DAMAGE_TRIALS", 40),
+        &mut random,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -126,8 +150,18 @@ async fn damaged_tables_are_never_served_as_if_they_were_whole() {
     large(&house, &mut known, &mut random).await;
     house.kill();
     let is_table = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "tables");
-    assert!(files(&house.place.data).iter().any(is_table), "nothing rests in tables: {:?}", files(&house.place.data));
-    try_damages(&house.place, &known, setting("TAILWATER_DAMAGE_TRIALS", 20), &mut random).await;
+    assert!(
+        files(&house.place.data).iter().any(is_table),
+        "nothing rests in tables: {:?}",
+        files(&house.place.data)
+    );
+    try_damages(
+        &house.place,
+        &known,
+        setting("TAILWATER_DAMAGE_TRIALS", 20),
+        &mut random,
+    )
+    .await;
 }
 
 fn seeded() -> SmallRng {
@@ -142,20 +176,39 @@ async fn try_damages(place: &Place, known: &Known, trials: u64, random: &mut Sma
     let all = files(&whole);
     let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
     for trial in 0..=trials {
-        let copy = Place { data: whole.with_file_name("copy"), log: whole.with_file_name("copy.log"), ..place.clone() };
+        let copy = Place {
+            data: whole.with_file_name("copy"),
+            log: whole.with_file_name("copy.log"),
+            ..place.clone()
+        };
         let _absent = fs::remove_dir_all(&copy.data);
         let _absent = fs::remove_file(&copy.log);
         copy_folder(&whole, &copy.data);
         // At first nothing is damaged; then every file once, then any, the small ones as often as the large ones.
         let place = usize::try_from(trial).unwrap();
-        let file = all.get(place.wrapping_sub(1)).unwrap_or_else(|| &all[random.random_range(0..all.len())]);
-        let what = if trial == 0 { "nothing".to_owned() } else { damage(&copy.data.join(file), random) };
+        let file = all
+            .get(place.wrapping_sub(1))
+            .unwrap_or_else(|| &all[random.random_range(0..all.len())]);
+        let what = if trial == 0 {
+            "nothing".to_owned()
+        } else {
+            damage(&copy.data.join(file), random)
+        };
         let mut house = House::guest(copy.clone());
         let outcome = look(&mut house, known).await.unwrap_or_else(|wrong| {
             panic!("{}: {what}: {wrong}\n{}", file.display(), copy.last_words());
         });
-        assert!(!copy.last_words().contains("panicked"), "{}: {what}\n{}", file.display(), copy.last_words());
-        assert!(trial > 0 || outcome == "served everything", "without damage: {outcome}\n{}", copy.last_words());
+        assert!(
+            !copy.last_words().contains("panicked"),
+            "{}: {what}\n{}",
+            file.display(),
+            copy.last_words()
+        );
+        assert!(
+            trial > 0 || outcome == "served everything",
+            "without damage: {outcome}\n{}",
+            copy.last_words()
+        );
         assert_ne!(
             outcome,
             "served a beginning",
@@ -164,7 +217,10 @@ async fn try_damages(place: &Place, known: &Known, trials: u64, random: &mut Sma
         );
         *outcomes.entry(outcome).or_default() += 1;
     }
-    println!("damage: {trials} damages to {} files: {outcomes:?}", all.len());
+    println!(
+        "damage: {trials} damages to {} files: {outcomes:?}",
+        all.len()
+    );
 }
 
 /// What a server makes of a store, in words to be counted.
@@ -172,8 +228,13 @@ async fn look(house: &mut House, known: &Known) -> Result<String, String> {
     if house.try_start().is_err() {
         let words = house.place.last_words();
         let last = words.lines().last().unwrap_or_default();
-        let says = last.starts_with("tailwater: ") && last.contains(&*house.place.data.to_string_lossy());
-        return if says { Ok("refused to start".into()) } else { Err(format!("not said clearly: {last:?}")) };
+        let says =
+            last.starts_with("tailwater: ") && last.contains(&*house.place.data.to_string_lossy());
+        return if says {
+            Ok("refused to start".into())
+        } else {
+            Err(format!("not said clearly: {last:?}"))
+        };
     }
     let mut found = BTreeMap::new();
     for (stream, content) in &known.content {
@@ -204,34 +265,53 @@ async fn read(house: &House, stream: &'static str, content: &str) -> Result<Foun
             500 if page.problem() == "#damaged" => return Ok(Found::Damaged),
             _ => return Err(format!("{stream} at {got}: {page:?}")),
         }
-        let data = match page.body.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let data = match page
+            .body
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             Some("") => String::new(),
             Some(inner) if stream == "json" => format!("{inner},"),
             _ => page.body.clone(),
         };
         if !content[got..].starts_with(&data) {
-            return Err(format!("{stream} at {got}: {} bytes came that were never written there", data.len()));
+            return Err(format!(
+                "{stream} at {got}: {} bytes came that were never written there",
+                data.len()
+            ));
         }
         got += data.len();
         if page.next() != format!("{got:016}") {
-            return Err(format!("{stream}: {got} bytes came, and {} is told", page.next()));
+            return Err(format!(
+                "{stream}: {got} bytes came, and {} is told",
+                page.next()
+            ));
         }
         if page.is("stream-up-to-date") {
             return Ok(Found::Whole(got));
         }
         if data.is_empty() {
-            return Err(format!("{stream} at {got}: an empty page that is not the last"));
+            return Err(format!(
+                "{stream} at {got}: an empty page that is not the last"
+            ));
         }
     }
 }
 
 /// Damages a file in one place, and says how.
 fn damage(path: &Path, random: &mut SmallRng) -> String {
-    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
     let length = file.metadata().unwrap().len();
     // Journals end in zeros that were never written: what lies in front of them is worth damaging.
     let bytes = fs::read(path).unwrap();
-    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+    let used = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last as u64 + 1);
     if used == 0 {
         file.set_len(length / 2).unwrap();
         return format!("cut from {length} to {}", length / 2);
@@ -243,7 +323,8 @@ fn damage(path: &Path, random: &mut SmallRng) -> String {
             format!("cut from {length} ({used} used) to {at}")
         }
         1 => {
-            let zeros = vec![0; usize::try_from(random.random_range(1..=4_096.min(used - at))).unwrap()];
+            let zeros =
+                vec![0; usize::try_from(random.random_range(1..=4_096.min(used - at))).unwrap()];
             file.write_all_at(&zeros, at).unwrap();
             format!("{} bytes of zeros at {at} of {used}", zeros.len())
         }
@@ -301,9 +382,14 @@ impl Small {
     fn mount(place: &Place, mebibytes: u32) -> Option<Self> {
         fs::create_dir_all(&place.data).unwrap();
         let size = format!("size={mebibytes}m");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&place.data).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(&place.data)
+            .output();
         match mounted {
-            Ok(output) if output.status.success() => Some(Self { path: place.data.clone() }),
+            Ok(output) if output.status.success() => Some(Self {
+                path: place.data.clone(),
+            }),
             other => {
                 println!("damage: SKIPPED, no small file system can be mounted here: {other:?}");
                 None
@@ -313,7 +399,14 @@ impl Small {
 
     fn grow(&self, mebibytes: u32) {
         let size = format!("remount,size={mebibytes}m");
-        assert!(Command::new("mount").args(["-o", &size]).arg(&self.path).status().unwrap().success());
+        assert!(
+            Command::new("mount")
+                .args(["-o", &size])
+                .arg(&self.path)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }
 
@@ -337,21 +430,36 @@ async fn a_file_system_that_is_full_without_warning_loses_nothing_either() {
 /// Fills a file system of 40 MiB but for `reserve`, reads, makes it larger, writes on, and starts anew.
 async fn fill(name: &str, reserve: &str, problems: &[&str]) {
     let place = Place::new(name);
-    let Some(disk) = Small::mount(&place, 40) else { return };
+    let Some(disk) = Small::mount(&place, 40) else {
+        return;
+    };
     let mut house = House::closed(place);
-    house.way.more.extend(["--disk-reserve".to_owned(), reserve.to_owned()]);
+    house
+        .way
+        .more
+        .extend(["--disk-reserve".to_owned(), reserve.to_owned()]);
     house.start();
     let mut known = Known::default();
     known.append(&house, "json", "{\"first\":1}").await;
     let piece = "0123456789abcdef".repeat(8 << 10);
     known.append(&house, "text", &piece).await;
     let refused = until_refused(&house, &mut known, &piece).await;
-    assert!(matches!(refused.status, 503 | 507) && problems.contains(&&*refused.problem()), "{refused:?}");
+    assert!(
+        matches!(refused.status, 503 | 507) && problems.contains(&&*refused.problem()),
+        "{refused:?}"
+    );
     check(&house, &known).await;
     disk.grow(400);
     let resumed = until_taken(&house, &mut known).await;
-    println!("damage: {name}: {} appends, then {}; with room again {resumed}", known.history.len(), refused.status);
-    assert!(resumed == "it goes on" || refused.status == 503, "what was only full goes on: {refused:?}");
+    println!(
+        "damage: {name}: {} appends, then {}; with room again {resumed}",
+        known.history.len(),
+        refused.status
+    );
+    assert!(
+        resumed == "it goes on" || refused.status == 503,
+        "what was only full goes on: {refused:?}"
+    );
     check(&house, &known).await;
     house.crash();
     check(&house, &known).await;
@@ -405,37 +513,59 @@ async fn check(house: &House, known: &Known) {
 #[tokio::test]
 async fn on_a_full_file_system_subscriptions_ack_and_go_but_do_not_come() {
     let place = Place::new("damage-subscriptions");
-    let Some(disk) = Small::mount(&place, 60) else { return };
+    let Some(disk) = Small::mount(&place, 60) else {
+        return;
+    };
     let mut house = House::closed(place);
-    house.way.more.extend(["--disk-reserve".to_owned(), "20MiB".to_owned()]);
+    house
+        .way
+        .more
+        .extend(["--disk-reserve".to_owned(), "20MiB".to_owned()]);
     house.start();
     let mut known = Known::default();
     known.append(&house, "json", "{\"first\":1}").await;
     house.put("wake", &JSON, "").await.expect(201);
-    let streams: Vec<_> = (0..3_000).map(|number| format!("{number}{}", "s".repeat(300))).collect();
+    let streams: Vec<_> = (0..3_000)
+        .map(|number| format!("{number}{}", "s".repeat(300)))
+        .collect();
     let asked = |streams: &[String]| {
         serde_json::json!({"type": "pull-wake", "pattern": "json", "streams": streams, "wake_stream": "wake"})
             .to_string()
     };
     let ds = |id: &str| format!("__ds/subscriptions/{id}");
     for id in ["kept", "gone"] {
-        house.put(&ds(id), &JSON, &asked(&streams[..100])).await.expect(201);
+        house
+            .put(&ds(id), &JSON, &asked(&streams[..100]))
+            .await
+            .expect(201);
     }
     known.append(&house, "json", "{\"second\":1}").await;
-    let claim = house.post(&ds("kept/claim"), &JSON, "{\"worker\":\"w\"}").await.expect(200);
+    let claim = house
+        .post(&ds("kept/claim"), &JSON, "{\"worker\":\"w\"}")
+        .await
+        .expect(200);
     let claim: serde_json::Value = serde_json::from_str(&claim.body).unwrap();
     // Others fill the disk; what is merged meanwhile makes no difference.
     fs::write(house.place.data.join("others"), vec![1; 44 << 20]).unwrap();
     for number in 0..12 {
-        let refused = house.put(&ds(&format!("n{number}")), &JSON, &asked(&streams)).await;
-        assert_eq!((refused.status, &*refused.problem()), (507, "#full"), "{number}: {refused:?}");
+        let refused = house
+            .put(&ds(&format!("n{number}")), &JSON, &asked(&streams))
+            .await;
+        assert_eq!(
+            (refused.status, &*refused.problem()),
+            (507, "#full"),
+            "{number}: {refused:?}"
+        );
     }
     assert_eq!(house.post("json", &JSON, "{}").await.status, 507);
     let authorization = format!("Bearer {}", claim["token"].as_str().unwrap());
     let head = [JSON[0], ("authorization", &authorization)];
     let acks = serde_json::json!({"wake_id": claim["wake_id"], "generation": claim["generation"],
         "acks": [{"stream": "json", "offset": house.head("json").await.next()}]});
-    house.post(&ds("kept/ack"), &head, &acks.to_string()).await.expect(200);
+    house
+        .post(&ds("kept/ack"), &head, &acks.to_string())
+        .await
+        .expect(200);
     house.delete(&ds("gone")).await.expect(204);
     check(&house, &known).await;
     house.delete("wake").await.expect(204);
@@ -460,7 +590,11 @@ async fn files_that_can_t_be_opened_for_a_while_stop_writing_for_that_while_only
         return;
     }
     let refused = until_refused(&house, &mut known, &piece).await;
-    assert_eq!((refused.status, &*refused.problem()), (503, "#unwritable"), "{refused:?}");
+    assert_eq!(
+        (refused.status, &*refused.problem()),
+        (503, "#unwritable"),
+        "{refused:?}"
+    );
     assert!(!refused.body.contains("restart"), "{refused:?}");
     // What is in memory is read as ever.
     house.get("json").await.expect(200);
@@ -474,6 +608,8 @@ async fn files_that_can_t_be_opened_for_a_while_stop_writing_for_that_while_only
 
 /// Sets how many files a process may have open.
 fn set_files(process: &str, limit: &str) -> bool {
-    let changed = Command::new("prlimit").args(["--pid", process, &format!("--nofile={limit}")]).output();
+    let changed = Command::new("prlimit")
+        .args(["--pid", process, &format!("--nofile={limit}")])
+        .output();
     changed.is_ok_and(|output| output.status.success())
 }

@@ -1,6 +1,11 @@
 //! The lab against a real server on loopback: counts are compared with what passed a client's own socket.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what failed by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what failed by panicking"
+)]
 
 #[path = "lab/endpoints.rs"]
 mod endpoints;

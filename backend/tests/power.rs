@@ -29,9 +29,18 @@ const WRITERS: u32 = 6;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_was_synced_before() {
     for round in 0..3 {
-        let Some((acknowledged, found)) = lose_power("power-always", "always", 300 + 200 * round).await else { return };
+        let Some((acknowledged, found)) =
+            lose_power("power-always", "always", 300 + 200 * round).await
+        else {
+            return;
+        };
         let lost: Vec<_> = acknowledged.difference(&found).collect();
-        println!("power: {} acknowledged, {} found, {} lost", acknowledged.len(), found.len(), lost.len());
+        println!(
+            "power: {} acknowledged, {} found, {} lost",
+            acknowledged.len(),
+            found.len(),
+            lost.len()
+        );
         assert!(lost.is_empty(), "acknowledged, but not there: {lost:?}");
         assert!(acknowledged.len() > 5, "there was little to lose");
     }
@@ -39,15 +48,28 @@ async fn what_was_acknowledged_was_synced_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_synced_is_lost_and_seen_to_be() {
-    let Some((acknowledged, found)) = lose_power("power-never", "never", 300).await else { return };
-    println!("power: without syncs {} acknowledged, {} found", acknowledged.len(), found.len());
-    assert!(acknowledged.difference(&found).next().is_some(), "taking away what was not synced takes nothing away");
+    let Some((acknowledged, found)) = lose_power("power-never", "never", 300).await else {
+        return;
+    };
+    println!(
+        "power: without syncs {} acknowledged, {} found",
+        acknowledged.len(),
+        found.len()
+    );
+    assert!(
+        acknowledged.difference(&found).next().is_some(),
+        "taking away what was not synced takes nothing away"
+    );
 }
 
 /// Writes for some time, kills the server, takes away what it had not synced, and starts it anew.
 ///
 /// - Returns the lines acknowledged and the lines found; `None` where it can't be tried.
-async fn lose_power(name: &str, sync: &'static str, for_ms: u64) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
+async fn lose_power(
+    name: &str,
+    sync: &'static str,
+    for_ms: u64,
+) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
     let mut house = House::new(name);
     // One stream outlives it all, so that there is something to come back to.
     house.put("before", &TEXT, "x").await.expect(201);
@@ -55,11 +77,20 @@ async fn lose_power(name: &str, sync: &'static str, for_ms: u64) -> Option<(BTre
     let used = journals(&house.place);
     let trace = house.place.log.with_file_name("trace");
     house.way.sync = sync;
-    house.way.through = ["strace", "-f", "-y", "-s", "0", "-e", "trace=write,writev,pwrite64,fsync,fdatasync", "-o"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain([trace.display().to_string()])
-        .collect();
+    house.way.through = [
+        "strace",
+        "-f",
+        "-y",
+        "-s",
+        "0",
+        "-e",
+        "trace=write,writev,pwrite64,fsync,fdatasync",
+        "-o",
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain([trace.display().to_string()])
+    .collect();
     if !can_trace(&trace) {
         return None;
     }
@@ -99,7 +130,11 @@ async fn found(house: &House) -> BTreeSet<String> {
 }
 
 fn can_trace(trace: &Path) -> bool {
-    let tried = Command::new("strace").args(["-f", "-y", "-o"]).arg(trace).arg("true").output();
+    let tried = Command::new("strace")
+        .args(["-f", "-y", "-o"])
+        .arg(trace)
+        .arg("true")
+        .output();
     let can = tried.as_ref().is_ok_and(|output| output.status.success());
     if !can {
         println!("power: SKIPPED, strace is not there or not allowed: {tried:?}");
@@ -111,14 +146,25 @@ fn can_trace(trace: &Path) -> bool {
 async fn write(house: &House, time: Duration) -> BTreeSet<String> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = tokio::task::JoinSet::new();
-    let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(DEADLINE)
+        .build()
+        .unwrap();
     for writer in 0..WRITERS {
-        let (stop, http, url) = (Arc::clone(&stop), http.clone(), house.place.url("/v1/stream/it"));
+        let (stop, http, url) = (
+            Arc::clone(&stop),
+            http.clone(),
+            house.place.url("/v1/stream/it"),
+        );
         writers.spawn(async move {
             let mut acknowledged = Vec::new();
             for number in 0.. {
                 let line = format!("{writer}.{number}:{}", "x".repeat(number % 7 * 300));
-                let request = http.post(&url).header("content-type", "text/plain").body(line.clone() + "\n");
+                let request = http
+                    .post(&url)
+                    .header("content-type", "text/plain")
+                    .body(line.clone() + "\n");
                 match request.send().await {
                     Ok(answer) if answer.status() == 204 => acknowledged.push(line),
                     _ => break,
@@ -141,8 +187,17 @@ async fn write(house: &House, time: Duration) -> BTreeSet<String> {
 /// Kills the child of `strace`, which then ends by itself with everything written down.
 fn kill_traced(strace: u32) {
     let children = fs::read_to_string(format!("/proc/{strace}/task/{strace}/children")).unwrap();
-    let server = children.split_whitespace().next().expect("the server's process");
-    assert!(Command::new("kill").args(["-9", server]).status().unwrap().success());
+    let server = children
+        .split_whitespace()
+        .next()
+        .expect("the server's process");
+    assert!(
+        Command::new("kill")
+            .args(["-9", server])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 fn wait_until_gone(house: &House) {
@@ -163,7 +218,10 @@ fn journals(place: &Place) -> BTreeMap<PathBuf, usize> {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "jnl") {
             let bytes = fs::read(&path).unwrap();
-            let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let end = bytes
+                .iter()
+                .rposition(|byte| *byte != 0)
+                .map_or(0, |last| last + 1);
             found.insert(path.canonicalize().unwrap(), end);
         }
     }
@@ -179,19 +237,39 @@ fn synced(calls: &str, used: &BTreeMap<PathBuf, usize>) -> BTreeMap<PathBuf, usi
     let (mut written, mut synced) = (used.clone(), used.clone());
     let mut begun: BTreeMap<&str, (String, usize)> = BTreeMap::new();
     for line in calls.lines() {
-        let Some((thread, call)) = line.trim().split_once(' ') else { continue };
+        let Some((thread, call)) = line.trim().split_once(' ') else {
+            continue;
+        };
         let call = call.trim();
         if !call.starts_with("<...") {
-            let path = call.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(path, _)| path);
-            let Some(path) = path.filter(|path| path.ends_with(".jnl")) else { continue };
-            assert!(!call.starts_with("pwrite64"), "journals are written at their end: {call}");
-            begun.insert(thread, (path.to_owned(), written.get(Path::new(path)).copied().unwrap_or_default()));
+            let path = call
+                .split_once('<')
+                .and_then(|(_, rest)| rest.split_once('>'))
+                .map(|(path, _)| path);
+            let Some(path) = path.filter(|path| path.ends_with(".jnl")) else {
+                continue;
+            };
+            assert!(
+                !call.starts_with("pwrite64"),
+                "journals are written at their end: {call}"
+            );
+            begun.insert(
+                thread,
+                (
+                    path.to_owned(),
+                    written.get(Path::new(path)).copied().unwrap_or_default(),
+                ),
+            );
         }
         if call.ends_with("<unfinished ...>") {
             continue;
         }
-        let Some((path, before)) = begun.remove(thread) else { continue };
-        let result = call.rsplit_once("= ").and_then(|(_, result)| result.split(' ').next()?.parse::<usize>().ok());
+        let Some((path, before)) = begun.remove(thread) else {
+            continue;
+        };
+        let result = call
+            .rsplit_once("= ")
+            .and_then(|(_, result)| result.split(' ').next()?.parse::<usize>().ok());
         let (path, is_sync) = (PathBuf::from(path), call.contains("sync"));
         match result {
             Some(_) if is_sync => drop(synced.insert(path, before)),

@@ -31,8 +31,15 @@ async fn a_producer_stands_after_a_crash_exactly_where_its_data_ends() {
     house.produce("it", "3", "1", &[], "b").await.expect(200);
     house.crash();
     for seq in ["0", "1"] {
-        let again = house.produce("it", "3", seq, &[], "again").await.expect(204);
-        assert_eq!(again.header(headers::PRODUCER_SEQ), Some("1"), "how far it came: {again:?}");
+        let again = house
+            .produce("it", "3", seq, &[], "again")
+            .await
+            .expect(204);
+        assert_eq!(
+            again.header(headers::PRODUCER_SEQ),
+            Some("1"),
+            "how far it came: {again:?}"
+        );
     }
     let gap = house.produce("it", "3", "3", &[], "d").await.expect(409);
     assert_eq!(gap.header(headers::PRODUCER_EXPECTED_SEQ), Some("2"));
@@ -40,9 +47,15 @@ async fn a_producer_stands_after_a_crash_exactly_where_its_data_ends() {
     assert_eq!(stale.header(headers::PRODUCER_EPOCH), Some("3"));
     house.produce("it", "4", "1", &[], "y").await.expect(400);
     house.produce("it", "3", "2", &[], "c").await.expect(200);
-    house.produce("it", COUNT_MAX, "0", &[], "!").await.expect(200);
+    house
+        .produce("it", COUNT_MAX, "0", &[], "!")
+        .await
+        .expect(200);
     house.crash();
-    house.produce("it", COUNT_MAX, "0", &[], "!").await.expect(204);
+    house
+        .produce("it", COUNT_MAX, "0", &[], "!")
+        .await
+        .expect(204);
     house.produce("it", "3", "3", &[], "d").await.expect(403);
     assert_eq!(house.get("it").await.body, "abc!");
 }
@@ -55,23 +68,47 @@ async fn closed_stays_closed_and_who_closed_it_may_ask_again() {
         let head = [&TEXT[..], if name == "at-birth" { &closes } else { &[] }].concat();
         house.put(name, &head, "x").await.expect(201);
     }
-    house.produce("by-producer", "0", "0", &[], "y").await.expect(200);
-    house.produce("by-producer", "0", "1", &closes, "z").await.expect(200);
+    house
+        .produce("by-producer", "0", "0", &[], "y")
+        .await
+        .expect(200);
+    house
+        .produce("by-producer", "0", "1", &closes, "z")
+        .await
+        .expect(200);
     house.post("bare", &closes, "").await.expect(204);
     house.crash();
     for (name, content) in [("by-producer", "xyz"), ("bare", "x"), ("at-birth", "x")] {
         let read = house.get(name).await.expect(200);
-        assert!(read.is(headers::STREAM_CLOSED) && read.body == content, "{name}: {read:?}");
+        assert!(
+            read.is(headers::STREAM_CLOSED) && read.body == content,
+            "{name}: {read:?}"
+        );
         let refused = house.post(name, &TEXT, "more").await.expect(409);
-        assert!(refused.is(headers::STREAM_CLOSED) && refused.next() == read.next(), "{name}: {refused:?}");
+        assert!(
+            refused.is(headers::STREAM_CLOSED) && refused.next() == read.next(),
+            "{name}: {refused:?}"
+        );
         house.put(name, &TEXT, "").await.expect(409);
-        house.put(name, &[&TEXT[..], &closes].concat(), "").await.expect(200);
+        house
+            .put(name, &[&TEXT[..], &closes].concat(), "")
+            .await
+            .expect(200);
         house.post(name, &closes, "").await.expect(204);
-        house.get(&format!("{name}?offset=now&live=long-poll")).await.expect(204);
+        house
+            .get(&format!("{name}?offset=now&live=long-poll"))
+            .await
+            .expect(204);
     }
-    let again = house.produce("by-producer", "0", "1", &closes, "z").await.expect(204);
+    let again = house
+        .produce("by-producer", "0", "1", &closes, "z")
+        .await
+        .expect(204);
     assert!(again.is(headers::STREAM_CLOSED), "{again:?}");
-    house.produce("by-producer", "0", "0", &[], "y").await.expect(409);
+    house
+        .produce("by-producer", "0", "0", &[], "y")
+        .await
+        .expect(409);
 }
 
 #[tokio::test]
@@ -79,46 +116,105 @@ async fn conditions_hold_against_what_was_there_before_a_crash() {
     let mut house = House::new("restart-conditions");
     house.put("it", &TEXT, "").await.expect(201);
     let with = |name, value| [TEXT[0], (name, value)];
-    house.post("it", &with(headers::STREAM_SEQ, "b"), "1").await.expect(204);
-    let tail = house.post("it", &with(headers::STREAM_SEQ, "c"), "2").await.expect(204).next().to_owned();
+    house
+        .post("it", &with(headers::STREAM_SEQ, "b"), "1")
+        .await
+        .expect(204);
+    let tail = house
+        .post("it", &with(headers::STREAM_SEQ, "c"), "2")
+        .await
+        .expect(204)
+        .next()
+        .to_owned();
     house.crash();
     for seq in ["a", "b", "c"] {
-        house.post("it", &with(headers::STREAM_SEQ, seq), "no").await.expect(409);
+        house
+            .post("it", &with(headers::STREAM_SEQ, seq), "no")
+            .await
+            .expect(409);
     }
-    let refused = house.post("it", &with("if-match", "\"0000000000000001\""), "no").await.expect(412);
+    let refused = house
+        .post("it", &with("if-match", "\"0000000000000001\""), "no")
+        .await
+        .expect(412);
     assert_eq!(refused.next(), tail);
     let tag = format!("\"{tail}\"");
-    house.post("it", &[TEXT[0], ("if-match", &tag)], "3").await.expect(204);
-    house.post("it", &with(headers::STREAM_SEQ, "d"), "4").await.expect(204);
+    house
+        .post("it", &[TEXT[0], ("if-match", &tag)], "3")
+        .await
+        .expect(204);
+    house
+        .post("it", &with(headers::STREAM_SEQ, "d"), "4")
+        .await
+        .expect(204);
     assert_eq!(house.get("it").await.body, "1234");
 }
 
 #[tokio::test]
 async fn every_offset_and_entity_tag_means_the_same_after_a_crash() {
     let mut house = House::new("restart-offsets");
-    let first = house.put("it", &JSON, r#"[{"big":9007199254740993,"a":1,"a":2},"물"]"#).await.expect(201);
+    let first = house
+        .put(
+            "it",
+            &JSON,
+            r#"[{"big":9007199254740993,"a":1,"a":2},"물"]"#,
+        )
+        .await
+        .expect(201);
     let mut offsets = vec!["-1".to_owned(), first.next().to_owned()];
     for body in ["1e400", "[[1],[]]", r#""\u0000é""#, "18446744073709551616"] {
-        offsets.push(house.post("it", &JSON, body).await.expect(204).next().to_owned());
+        offsets.push(
+            house
+                .post("it", &JSON, body)
+                .await
+                .expect(204)
+                .next()
+                .to_owned(),
+        );
     }
     let mut before = Vec::new();
     for offset in &offsets {
         before.push(house.get(&format!("it?offset={offset}")).await.expect(200));
     }
     house.crash();
-    assert!(before[0].body.contains("9007199254740993,\"a\":1,\"a\":2}"), "{:?}", before[0]);
+    assert!(
+        before[0].body.contains("9007199254740993,\"a\":1,\"a\":2}"),
+        "{:?}",
+        before[0]
+    );
     for (offset, was) in offsets.iter().zip(&before) {
         let is = house.get(&format!("it?offset={offset}")).await.expect(200);
-        assert_eq!((&is.body, is.next(), is.header("etag")), (&was.body, was.next(), was.header("etag")), "{offset}");
+        assert_eq!(
+            (&is.body, is.next(), is.header("etag")),
+            (&was.body, was.next(), was.header("etag")),
+            "{offset}"
+        );
         if let Some(tag) = was.header("etag") {
-            house.ask(Method::GET, &format!("it?offset={offset}"), &[("if-none-match", tag)], "").await.expect(304);
+            house
+                .ask(
+                    Method::GET,
+                    &format!("it?offset={offset}"),
+                    &[("if-none-match", tag)],
+                    "",
+                )
+                .await
+                .expect(304);
         }
     }
     let tag = before[0].header("etag").unwrap();
-    house.post("it", &[(headers::STREAM_CLOSED, "true")], "").await.expect(204);
+    house
+        .post("it", &[(headers::STREAM_CLOSED, "true")], "")
+        .await
+        .expect(204);
     house.crash();
-    let closed = house.ask(Method::GET, "it?offset=-1", &[("if-none-match", tag)], "").await.expect(200);
-    assert!(closed.header("etag") != Some(tag) && closed.is(headers::STREAM_CLOSED), "{closed:?}");
+    let closed = house
+        .ask(Method::GET, "it?offset=-1", &[("if-none-match", tag)], "")
+        .await
+        .expect(200);
+    assert!(
+        closed.header("etag") != Some(tag) && closed.is(headers::STREAM_CLOSED),
+        "{closed:?}"
+    );
 }
 
 #[tokio::test]
@@ -136,8 +232,16 @@ async fn what_was_deleted_stays_deleted_and_its_name_begins_anew() {
     house.get("gone").await.expect(404);
     house.delete("gone").await.expect(404);
     let new = house.get("again").await.expect(200);
-    assert_eq!((&*new.body, new.next()), ("new", "0000000000000003_1"), "its offsets are told from the old ones");
-    assert_ne!(new.header("etag"), old.header("etag"), "another stream has other tags");
+    assert_eq!(
+        (&*new.body, new.next()),
+        ("new", "0000000000000003_1"),
+        "its offsets are told from the old ones"
+    );
+    assert_ne!(
+        new.header("etag"),
+        old.header("etag"),
+        "another stream has other tags"
+    );
     house.produce("again", "0", "0", &[], "!").await.expect(200);
     house.put("gone", &JSON, "").await.expect(201);
     house.crash();
@@ -149,8 +253,16 @@ async fn what_was_deleted_stays_deleted_and_its_name_begins_anew() {
 async fn forks_and_what_they_grew_from_survive_a_crash() {
     let mut house = House::new("restart-forks");
     house.put("source", &TEXT, "abc").await.expect(201);
-    house.produce("source", "5", "0", &[], "def").await.expect(200);
-    let from = |source, at| [(headers::STREAM_FORKED_FROM, source), (headers::STREAM_FORK_OFFSET, at)];
+    house
+        .produce("source", "5", "0", &[], "def")
+        .await
+        .expect(200);
+    let from = |source, at| {
+        [
+            (headers::STREAM_FORKED_FROM, source),
+            (headers::STREAM_FORK_OFFSET, at),
+        ]
+    };
     let child = from("/v1/stream/source", "0000000000000003");
     house.put("child", &child, "X").await.expect(201);
     let grandchild = from("/v1/stream/child", "0000000000000004");
@@ -161,7 +273,14 @@ async fn forks_and_what_they_grew_from_survive_a_crash() {
     let forks = [("child", "abcXZ"), ("grandchild", "abcXY")];
     for (name, content) in forks {
         assert_eq!(house.get(name).await.expect(200).body, content, "{name}");
-        assert_eq!(house.get(&format!("{name}?offset=0000000000000003")).await.body, content[3..], "{name}");
+        assert_eq!(
+            house
+                .get(&format!("{name}?offset=0000000000000003"))
+                .await
+                .body,
+            content[3..],
+            "{name}"
+        );
     }
     house.produce("child", "0", "0", &[], "Z").await.expect(204);
     for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
@@ -188,21 +307,35 @@ async fn lifetimes_survive_and_what_ended_meanwhile_is_gone() {
     let mut house = House::new("restart-lifetimes");
     let idle = [TEXT[0], (headers::STREAM_TTL, "3600")];
     house.put("idle", &idle, "x").await.expect(201);
-    let far = [TEXT[0], (headers::STREAM_EXPIRES_AT, "2099-01-02T03:04:05Z")];
+    let far = [
+        TEXT[0],
+        (headers::STREAM_EXPIRES_AT, "2099-01-02T03:04:05Z"),
+    ];
     house.put("far", &far, "x").await.expect(201);
     let soon = SystemTime::now() + Duration::from_secs(2);
     let text = rfc3339(soon);
-    house.put("soon", &[TEXT[0], (headers::STREAM_EXPIRES_AT, &text)], "x").await.expect(201);
+    house
+        .put("soon", &[TEXT[0], (headers::STREAM_EXPIRES_AT, &text)], "x")
+        .await
+        .expect(201);
     house.kill();
     while SystemTime::now() < soon + Duration::from_secs(1) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     house.start();
     house.get("soon").await.expect(404);
-    assert_eq!(house.head("idle").await.expect(200).header(headers::STREAM_TTL), Some("3600"));
+    assert_eq!(
+        house
+            .head("idle")
+            .await
+            .expect(200)
+            .header(headers::STREAM_TTL),
+        Some("3600")
+    );
     let head = house.head("far").await.expect(200);
     assert!(
-        head.header(headers::STREAM_EXPIRES_AT).is_some_and(|at| at.starts_with("2099-01-02T03:04:05")),
+        head.header(headers::STREAM_EXPIRES_AT)
+            .is_some_and(|at| at.starts_with("2099-01-02T03:04:05")),
         "{head:?}"
     );
     house.put("idle", &idle, "").await.expect(200);
@@ -222,12 +355,18 @@ async fn a_creation_with_a_date_can_be_repeated_after_a_restart() {
         ("2554-07-21T23:34:33.709551615Z", "2554-07-21T23:34:33.709Z"),
         ("2554-07-21T23:34:34Z", "2554-07-21T23:34:34Z"),
         ("2555-01-01T09:00:00+09:00", "2555-01-01T00:00:00Z"),
-        ("2099-01-02T03:04:05.678901-07:30", "2099-01-02T10:34:05.678Z"),
+        (
+            "2099-01-02T03:04:05.678901-07:30",
+            "2099-01-02T10:34:05.678Z",
+        ),
         ("2099-01-01T00:00:00.001Z", "2099-01-01T00:00:00.001Z"),
     ];
     let head = |date| [TEXT[0], (headers::STREAM_EXPIRES_AT, date)];
     for (number, (date, _)) in dates.iter().enumerate() {
-        house.put(&number.to_string(), &head(date), "").await.expect(201);
+        house
+            .put(&number.to_string(), &head(date), "")
+            .await
+            .expect(201);
     }
     let past = head("1970-01-01T00:00:00.001Z");
     house.put("past", &past, "").await.expect(201);
@@ -235,7 +374,11 @@ async fn a_creation_with_a_date_can_be_repeated_after_a_restart() {
     for (number, (date, kept)) in dates.iter().enumerate() {
         let name = number.to_string();
         let told = house.head(&name).await;
-        assert_eq!(told.header(headers::STREAM_EXPIRES_AT), Some(*kept), "{date}");
+        assert_eq!(
+            told.header(headers::STREAM_EXPIRES_AT),
+            Some(*kept),
+            "{date}"
+        );
         house.put(&name, &head(date), "").await.expect(200);
         house.put(&name, &head(kept), "").await.expect(200);
     }
@@ -251,17 +394,36 @@ fn rfc3339(at: SystemTime) -> String {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", time / 3_600, time / 60 % 60, time % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        time / 3_600,
+        time / 60 % 60,
+        time % 60
+    )
 }
 
 #[tokio::test]
 async fn what_retention_let_go_stays_gone_and_the_rest_stays() {
     let mut house = House::new("restart-retention");
-    house.put("it", &[TEXT[0], (headers::STREAM_RETENTION_BYTES, "4000")], "").await.expect(201);
+    house
+        .put(
+            "it",
+            &[TEXT[0], (headers::STREAM_RETENTION_BYTES, "4000")],
+            "",
+        )
+        .await
+        .expect(201);
     for number in 0..40 {
-        house.post("it", &TEXT, &format!("{number:0500}")).await.expect(204);
+        house
+            .post("it", &TEXT, &format!("{number:0500}"))
+            .await
+            .expect(204);
     }
     let zero = "it?offset=0000000000000000";
     let begun = std::time::Instant::now();
@@ -274,15 +436,31 @@ async fn what_retention_let_go_stays_gone_and_the_rest_stays() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     let kept = house.get("it").await.expect(200);
-    let earliest = gone.header(headers::STREAM_EARLIEST_OFFSET).expect("the earliest").to_owned();
+    let earliest = gone
+        .header(headers::STREAM_EARLIEST_OFFSET)
+        .expect("the earliest")
+        .to_owned();
     house.crash();
     let gone = house.get(zero).await.expect(410);
-    let still = gone.header(headers::STREAM_EARLIEST_OFFSET).expect("the earliest");
+    let still = gone
+        .header(headers::STREAM_EARLIEST_OFFSET)
+        .expect("the earliest");
     assert!(still >= &*earliest, "{still} is before {earliest}");
     let now = house.get("it").await.expect(200);
-    assert!(kept.body.ends_with(&now.body) && now.body.len() >= 4_000, "{} of {}", now.body.len(), kept.body.len());
+    assert!(
+        kept.body.ends_with(&now.body) && now.body.len() >= 4_000,
+        "{} of {}",
+        now.body.len(),
+        kept.body.len()
+    );
     assert_eq!((now.next(), now.next()), (kept.next(), "0000000000020000"));
-    assert_eq!(house.head("it").await.header(headers::STREAM_RETENTION_BYTES), Some("4000"));
+    assert_eq!(
+        house
+            .head("it")
+            .await
+            .header(headers::STREAM_RETENTION_BYTES),
+        Some("4000")
+    );
 }
 
 #[tokio::test]
@@ -290,10 +468,17 @@ async fn a_body_that_was_on_its_way_when_the_server_died_is_not_there() {
     let mut house = House::new("restart-half");
     house.put("it", &TEXT, "whole").await.expect(201);
     let mut wires = Vec::new();
-    for framing in ["Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "Content-Length: 8\r\n\r\nhalf"] {
+    for framing in [
+        "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "Content-Length: 8\r\n\r\nhalf",
+    ] {
         for line in ["POST /v1/stream/it", "PUT /v1/stream/other"] {
             let mut wire = TcpStream::connect(("127.0.0.1", house.place.port)).unwrap();
-            write!(wire, "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{framing}").unwrap();
+            write!(
+                wire,
+                "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{framing}"
+            )
+            .unwrap();
             wires.push(wire);
         }
     }
@@ -336,14 +521,27 @@ async fn others_can_t_read_what_a_server_keeps_and_a_strict_one_does_not_start_w
     house.way.more.push("--strict".into());
     house.try_start().unwrap_err();
     let words = house.place.last_words();
-    assert!(words.contains("chmod 700") && words.contains("755"), "{words}");
+    assert!(
+        words.contains("chmod 700") && words.contains("755"),
+        "{words}"
+    );
     house.way.more.pop();
     house.start();
     let words = house.place.last_words();
-    assert!(words.contains("chmod 700") && words.contains("--strict"), "{words}");
+    assert!(
+        words.contains("chmod 700") && words.contains("--strict"),
+        "{words}"
+    );
     // Enough that the engine writes tables, too.
     for _ in 0..12 {
-        house.put(&format!("s{}", rand::random::<u32>()), &TEXT, &"x".repeat(1 << 20)).await.expect(201);
+        house
+            .put(
+                &format!("s{}", rand::random::<u32>()),
+                &TEXT,
+                &"x".repeat(1 << 20),
+            )
+            .await
+            .expect(201);
     }
     house.kill();
     let mut folders = vec![house.place.data.clone()];

@@ -52,9 +52,15 @@ impl Reader {
         let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
         let more = if live == "websocket" { upgrade } else { "" };
-        let request = format!("GET /v1/stream/it?offset=-1&live={live} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n");
+        let request = format!(
+            "GET /v1/stream/it?offset=-1&live={live} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut reader = Self { stream, unread: Vec::new(), next: 0 };
+        let mut reader = Self {
+            stream,
+            unread: Vec::new(),
+            next: 0,
+        };
         // Head and first frame: it is at the tail.
         while !reader.unread.windows(8).any(|window| window == b"upToDate") {
             reader.more(1 << 10).await;
@@ -65,11 +71,18 @@ impl Reader {
     /// Takes up to `bytes`, and checks the numbers in them.
     async fn more(&mut self, bytes: usize) {
         let mut piece = vec![0; bytes];
-        let count = timeout(DEADLINE, self.stream.read(&mut piece)).await.expect("bytes in time").unwrap();
+        let count = timeout(DEADLINE, self.stream.read(&mut piece))
+            .await
+            .expect("bytes in time")
+            .unwrap();
         assert!(count > 0, "the answer ended after {} messages", self.next);
         self.unread.extend_from_slice(&piece[..count]);
         let mut seen = 0;
-        while let Some(at) = self.unread[seen..].iter().position(|byte| *byte == b'#').map(|at| seen + at) {
+        while let Some(at) = self.unread[seen..]
+            .iter()
+            .position(|byte| *byte == b'#')
+            .map(|at| seen + at)
+        {
             let Some(digits) = self.unread.get(at + 1..at + 7) else {
                 seen = at;
                 break;
@@ -81,8 +94,10 @@ impl Reader {
             seen = at + 7;
         }
         if self.next > 0 {
-            let kept =
-                self.unread[seen..].iter().position(|byte| *byte == b'#').map_or(self.unread.len(), |at| seen + at);
+            let kept = self.unread[seen..]
+                .iter()
+                .position(|byte| *byte == b'#')
+                .map_or(self.unread.len(), |at| seen + at);
             self.unread.drain(..kept);
         }
     }
@@ -90,7 +105,10 @@ impl Reader {
 
 fn resident_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
@@ -112,18 +130,27 @@ async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory
     let mut house = House::closed(process::Place::new("slow"));
     let hot = format!("{HOT_MAX_KIB}KiB");
     house.way.sync = "never";
-    house.way.more.extend(["--hot-max", &hot, "--recycle", "1h"].map(str::to_owned));
+    house
+        .way
+        .more
+        .extend(["--hot-max", &hot, "--recycle", "1h"].map(str::to_owned));
     house.start();
     house.put("it", &JSON, "").await.expect(201);
     let (port, process) = (house.place.port, house.server.as_ref().unwrap().id());
     let (hurry, hurries) = watch::channel(false);
     let mut behind = Vec::new();
     for _ in 0..SLOW {
-        behind.push(tokio::spawn(slow(Reader::open(port, "ndjson", Some(4 << 10)).await, hurries.clone())));
+        behind.push(tokio::spawn(slow(
+            Reader::open(port, "ndjson", Some(4 << 10)).await,
+            hurries.clone(),
+        )));
     }
     let mut fast = Vec::new();
     for number in 0..FAST {
-        let live = ["websocket", "sse"].get(number % 20).copied().unwrap_or("ndjson");
+        let live = ["websocket", "sse"]
+            .get(number % 20)
+            .copied()
+            .unwrap_or("ndjson");
         let mut reader = Reader::open(port, live, None).await;
         fast.push(tokio::spawn(async move {
             while reader.next < MESSAGES {
@@ -137,14 +164,28 @@ async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory
         most = most.max(resident_kib(process));
     }
     for reader in fast {
-        timeout(DEADLINE, reader).await.expect("a fast reader has everything in time").unwrap();
+        timeout(DEADLINE, reader)
+            .await
+            .expect("a fast reader has everything in time")
+            .unwrap();
     }
     most = most.max(resident_kib(process));
-    println!("server: {before} KiB with {FAST} readers, at most {most} KiB during {MESSAGES} messages");
-    assert!(behind.iter().all(|slow| !slow.is_finished()), "the slow ones were not slow");
-    assert!(most <= before + GROWTH_MAX_KIB, "grew from {before} to {most} KiB, more than by {GROWTH_MAX_KIB}");
+    println!(
+        "server: {before} KiB with {FAST} readers, at most {most} KiB during {MESSAGES} messages"
+    );
+    assert!(
+        behind.iter().all(|slow| !slow.is_finished()),
+        "the slow ones were not slow"
+    );
+    assert!(
+        most <= before + GROWTH_MAX_KIB,
+        "grew from {before} to {most} KiB, more than by {GROWTH_MAX_KIB}"
+    );
     hurry.send_replace(true);
     for slow in behind {
-        timeout(DEADLINE, slow).await.expect("a slow reader has everything in time").unwrap();
+        timeout(DEADLINE, slow)
+            .await
+            .expect("a slow reader has everything in time")
+            .unwrap();
     }
 }

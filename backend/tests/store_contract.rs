@@ -15,8 +15,8 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 use tailwater::log::{Payload, StreamConfig, StreamName};
 use tailwater::store::{
-    Change, Commit, Cut, DiskOptions, DiskStore, Done, Marks, MemoryStore, NewStream, Reading, Seeking, Store,
-    StoreError, StreamId, SyncMode,
+    Change, Commit, Cut, DiskOptions, DiskStore, Done, Marks, MemoryStore, NewStream, Reading,
+    Seeking, Store, StoreError, StreamId, SyncMode,
 };
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
@@ -77,10 +77,17 @@ struct Temporary {
 impl Temporary {
     fn open() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let options = DiskOptions { sync: SyncMode::Never, hot_max: 400, reserve: 1 };
+        let options = DiskOptions {
+            sync: SyncMode::Never,
+            hot_max: 400,
+            reserve: 1,
+        };
         let (store, recovery) = DiskStore::open(directory.path(), &options).unwrap();
         assert!(recovery.streams.is_empty() && recovery.notes.is_empty());
-        Self { store, _directory: directory }
+        Self {
+            store,
+            _directory: directory,
+        }
     }
 }
 
@@ -129,15 +136,25 @@ fn offset(bytes: u64) -> Offset {
 }
 
 /// Submits a change; what comes back says what became of it, exactly once.
-fn submit(store: &dyn Store, stream: StreamId, change: Change) -> mpsc::Receiver<Result<(), StoreError>> {
+fn submit(
+    store: &dyn Store,
+    stream: StreamId,
+    change: Change,
+) -> mpsc::Receiver<Result<(), StoreError>> {
     let (send, outcome) = mpsc::channel();
-    store.commit(Commit { stream, change }, Box::new(move |result| send.send(result).unwrap()));
+    store.commit(
+        Commit { stream, change },
+        Box::new(move |result| send.send(result).unwrap()),
+    );
     outcome
 }
 
 fn outcome(of: &mpsc::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
     let result = of.recv_timeout(DEADLINE).expect("`done` is called");
-    assert!(of.recv_timeout(Duration::ZERO).is_err(), "`done` was called twice");
+    assert!(
+        of.recv_timeout(Duration::ZERO).is_err(),
+        "`done` was called twice"
+    );
     result
 }
 
@@ -148,7 +165,14 @@ fn commit(store: &dyn Store, stream: StreamId, change: Change) -> Result<(), Sto
 fn creation(first: Option<&str>) -> Change {
     let name = StreamName::parse("a/b").unwrap();
     let config = StreamConfig::new("application/json");
-    Change::Create(Box::new(NewStream { name, life: 0, config, first: first.map(json), closed: false, at: NOW }))
+    Change::Create(Box::new(NewStream {
+        name,
+        life: 0,
+        config,
+        first: first.map(json),
+        closed: false,
+        at: NOW,
+    }))
 }
 
 fn create(store: &dyn Store, first: Option<&str>) -> StreamId {
@@ -162,18 +186,44 @@ fn append(store: &dyn Store, stream: StreamId, at: Offset, body: &str) -> Result
 }
 
 fn addition(at: Offset, payload: Option<Payload>, close: bool) -> Change {
-    Change::Append { at, payload, close, marks: Marks::default(), now: NOW }
+    Change::Append {
+        at,
+        payload,
+        close,
+        marks: Marks::default(),
+        now: NOW,
+    }
 }
 
 fn seek(store: &dyn Store, stream: StreamId, cut: Cut) -> Result<Offset, StoreError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(DEADLINE, store.cut(stream, cut)).await.expect("a position") })
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(DEADLINE, store.cut(stream, cut))
+            .await
+            .expect("a position")
+    })
 }
 
-fn read(store: &dyn Store, stream: StreamId, from: u64, until: u64, max: usize) -> Result<String, StoreError> {
+fn read(
+    store: &dyn Store,
+    stream: StreamId,
+    from: u64,
+    until: u64,
+    max: usize,
+) -> Result<String, StoreError> {
     let reading = store.read(stream, offset(from), offset(until), max);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let page = runtime.block_on(async { tokio::time::timeout(DEADLINE, reading).await.expect("a page") })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let page = runtime.block_on(async {
+        tokio::time::timeout(DEADLINE, reading)
+            .await
+            .expect("a page")
+    })?;
     Ok(String::from_utf8(page.to_vec()).unwrap())
 }
 
@@ -186,13 +236,19 @@ fn appends_take_effect_in_the_order_of_submission(store: &dyn Store) {
         let next = at.advance(payload.len()).unwrap();
         let change = addition(at, Some(payload), number == 499);
         let send = send.clone();
-        store
-            .commit(Commit { stream: id, change }, Box::new(move |result| send.send(result.map(|()| number)).unwrap()));
+        store.commit(
+            Commit { stream: id, change },
+            Box::new(move |result| send.send(result.map(|()| number)).unwrap()),
+        );
         at = next;
     }
     drop(send);
     let order: Vec<_> = std::iter::from_fn(|| done.recv_timeout(DEADLINE).ok()).collect();
-    assert_eq!(order, (0..500).map(Ok).collect::<Vec<_>>(), "each is told once, in the order of submission");
+    assert_eq!(
+        order,
+        (0..500).map(Ok).collect::<Vec<_>>(),
+        "each is told once, in the order of submission"
+    );
     let whole: String = (0..500).map(|number| format!("{number},")).collect();
     assert_eq!(read(store, id, 0, at.bytes(), usize::MAX).unwrap(), whole);
 }
@@ -200,14 +256,27 @@ fn appends_take_effect_in_the_order_of_submission(store: &dyn Store) {
 fn an_append_out_of_step_changes_nothing(store: &dyn Store) {
     let id = create(store, Some("[1,2]"));
     for wrong in [0, 2, 5, 9_999_999_999_999_999] {
-        assert_eq!(append(store, id, offset(wrong), "7"), Err(StoreError::OutOfStep), "at {wrong}");
+        assert_eq!(
+            append(store, id, offset(wrong), "7"),
+            Err(StoreError::OutOfStep),
+            "at {wrong}"
+        );
         let close = addition(offset(wrong), None, true);
-        assert_eq!(commit(store, id, close), Err(StoreError::OutOfStep), "a close at {wrong}");
+        assert_eq!(
+            commit(store, id, close),
+            Err(StoreError::OutOfStep),
+            "a close at {wrong}"
+        );
     }
     // One fails, those submitted after it fail with it, and the next that is in step goes on.
-    let submitted: Vec<_> =
-        [(5, "8"), (7, "9")].map(|(at, body)| submit(store, id, addition(offset(at), Some(json(body)), false))).into();
-    assert!(submitted.iter().all(|it| outcome(it) == Err(StoreError::OutOfStep)));
+    let submitted: Vec<_> = [(5, "8"), (7, "9")]
+        .map(|(at, body)| submit(store, id, addition(offset(at), Some(json(body)), false)))
+        .into();
+    assert!(
+        submitted
+            .iter()
+            .all(|it| outcome(it) == Err(StoreError::OutOfStep))
+    );
     append(store, id, offset(4), "3").unwrap();
     assert_eq!(read(store, id, 0, 6, 100).unwrap(), "1,2,3,");
 }
@@ -223,24 +292,59 @@ fn a_full_store_changes_nothing_and_frees_on_delete_and_trim(store: &dyn Store) 
         }
         assert!(end < 100_000, "never full");
     };
-    let StoreError::Full { kept, limit, needed } = refusal else { panic!("{refusal:?}") };
-    assert!(kept <= limit && kept + needed > limit && needed >= 500, "{kept} + {needed} of {limit}");
+    let StoreError::Full {
+        kept,
+        limit,
+        needed,
+    } = refusal
+    else {
+        panic!("{refusal:?}")
+    };
+    assert!(
+        kept <= limit && kept + needed > limit && needed >= 500,
+        "{kept} + {needed} of {limit}"
+    );
     let whole = format!("{message},").repeat(usize::try_from(end / 500).unwrap());
-    assert_eq!(read(store, id, 0, end, usize::MAX).unwrap(), whole, "nothing acknowledged is lost");
+    assert_eq!(
+        read(store, id, 0, end, usize::MAX).unwrap(),
+        whole,
+        "nothing acknowledged is lost"
+    );
     let huge = format!("\"{}\"", "x".repeat(30_000));
     let refused = StreamId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
-    assert!(matches!(commit(store, refused, creation(Some(&huge))), Err(StoreError::Full { .. })));
-    assert_eq!(read(store, refused, 0, 1, 1), Err(StoreError::NoStream), "a refused creation leaves nothing");
+    assert!(matches!(
+        commit(store, refused, creation(Some(&huge))),
+        Err(StoreError::Full { .. })
+    ));
+    assert_eq!(
+        read(store, refused, 0, 1, 1),
+        Err(StoreError::NoStream),
+        "a refused creation leaves nothing"
+    );
 
-    commit(store, id, Change::Trim { before: offset(end - 500) }).unwrap();
+    commit(
+        store,
+        id,
+        Change::Trim {
+            before: offset(end - 500),
+        },
+    )
+    .unwrap();
     for _ in 0..5 {
         append(store, id, offset(end), &message).expect("trimming frees");
         end += 500;
     }
-    assert_eq!(read(store, id, end - 500, end, 1).unwrap(), format!("{message},"));
+    assert_eq!(
+        read(store, id, end - 500, end, 1).unwrap(),
+        format!("{message},")
+    );
     commit(store, id, Change::delete()).unwrap();
     let other = create(store, Some(&format!("\"{}\"", "x".repeat(15_000))));
-    assert_eq!(read(store, other, 0, 15_003, 1).unwrap().len(), 15_003, "deleting frees");
+    assert_eq!(
+        read(store, other, 0, 15_003, 1).unwrap().len(),
+        15_003,
+        "deleting frees"
+    );
 }
 
 fn a_page_is_whole_messages_within_its_bounds(store: &dyn Store) {
@@ -267,10 +371,17 @@ fn a_page_is_whole_messages_within_its_bounds(store: &dyn Store) {
         (0, 2, 100, "1,"),
         (0, 11, 100, "1,22,333,4,"),
     ] {
-        assert_eq!(read(store, id, from, until, max).as_deref(), Ok(page), "{from}..{until}, at most {max}");
+        assert_eq!(
+            read(store, id, from, until, max).as_deref(),
+            Ok(page),
+            "{from}..{until}, at most {max}"
+        );
     }
     for inside in [1, 3, 4, 6, 8, 10, 12, 13, 15] {
-        assert_eq!(read(store, id, inside, 16, 100), Err(StoreError::InsideMessage(offset(inside))));
+        assert_eq!(
+            read(store, id, inside, 16, 100),
+            Err(StoreError::InsideMessage(offset(inside)))
+        );
     }
 }
 
@@ -283,14 +394,31 @@ fn what_is_trimmed_is_gone_and_the_rest_stays(store: &dyn Store) {
     commit(store, id, Change::Trim { before: offset(4) }).unwrap();
     for gone in [0, 2, 6] {
         let refusal = read(store, id, gone, 20, 100);
-        assert_eq!(refusal, Err(StoreError::Trimmed { earliest: offset(8) }), "{gone}");
+        assert_eq!(
+            refusal,
+            Err(StoreError::Trimmed {
+                earliest: offset(8)
+            }),
+            "{gone}"
+        );
     }
     assert_eq!(read(store, id, 8, 20, 100).unwrap(), "4,5,6,7,8,9,");
     commit(store, id, Change::Trim { before: offset(20) }).unwrap();
-    assert_eq!(read(store, id, 18, 20, 100), Err(StoreError::Trimmed { earliest: offset(20) }), "all of it");
+    assert_eq!(
+        read(store, id, 18, 20, 100),
+        Err(StoreError::Trimmed {
+            earliest: offset(20)
+        }),
+        "all of it"
+    );
     append(store, id, offset(20), "7").unwrap();
     assert_eq!(read(store, id, 20, 22, 100).unwrap(), "7,");
-    assert_eq!(read(store, id, 0, 22, 100), Err(StoreError::Trimmed { earliest: offset(20) }));
+    assert_eq!(
+        read(store, id, 0, 22, 100),
+        Err(StoreError::Trimmed {
+            earliest: offset(20)
+        })
+    );
 }
 
 fn what_is_cut_lies_between_appends(store: &dyn Store) {
@@ -308,7 +436,16 @@ fn what_is_cut_lies_between_appends(store: &dyn Store) {
         commit(store, id, change).unwrap();
     }
     let check = |cut, position| assert_eq!(seek(store, id, cut), Ok(offset(position)), "{cut:?}");
-    for (most, position) in [(0, 0), (3, 0), (4, 4), (5, 4), (6, 6), (9, 6), (10, 10), (99, 10)] {
+    for (most, position) in [
+        (0, 0),
+        (3, 0),
+        (4, 4),
+        (5, 4),
+        (6, 6),
+        (9, 6),
+        (10, 10),
+        (99, 10),
+    ] {
         check(Cut::AtMost(offset(most)), position);
     }
     for (seconds, position) in [(5, 0), (10, 0), (15, 4), (25, 4), (31, 10)] {
@@ -320,7 +457,10 @@ fn what_is_cut_lies_between_appends(store: &dyn Store) {
     }
     check(Cut::OlderThan(at(5)), 4);
     commit(store, id, Change::delete()).unwrap();
-    assert_eq!(seek(store, id, Cut::AtMost(offset(4))), Err(StoreError::NoStream));
+    assert_eq!(
+        seek(store, id, Cut::AtMost(offset(4))),
+        Err(StoreError::NoStream)
+    );
 }
 
 fn a_deleted_stream_is_gone_and_its_number_stays_unused(store: &dyn Store) {
@@ -328,8 +468,14 @@ fn a_deleted_stream_is_gone_and_its_number_stays_unused(store: &dyn Store) {
     commit(store, id, Change::delete()).unwrap();
     assert_eq!(read(store, id, 0, 2, 100), Err(StoreError::NoStream));
     assert_eq!(append(store, id, offset(2), "2"), Err(StoreError::NoStream));
-    assert_eq!(commit(store, id, Change::Trim { before: offset(2) }), Err(StoreError::NoStream));
-    assert_eq!(commit(store, id, Change::delete()), Err(StoreError::NoStream));
+    assert_eq!(
+        commit(store, id, Change::Trim { before: offset(2) }),
+        Err(StoreError::NoStream)
+    );
+    assert_eq!(
+        commit(store, id, Change::delete()),
+        Err(StoreError::NoStream)
+    );
     let reborn = create(store, None);
     assert_ne!(reborn, id);
     append(store, reborn, Offset::ZERO, "9").unwrap();
@@ -360,10 +506,21 @@ fn streams_do_not_touch_each_other(store: &Arc<dyn Store>) {
 /// One step of the random check; numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
 enum Step {
-    Append { lengths: Vec<usize>, out_of_step: bool },
-    Trim { boundary: usize },
-    Read { from: usize, until: usize, max: usize },
-    Recreate { first: Option<Vec<usize>> },
+    Append {
+        lengths: Vec<usize>,
+        out_of_step: bool,
+    },
+    Trim {
+        boundary: usize,
+    },
+    Read {
+        from: usize,
+        until: usize,
+        max: usize,
+    },
+    Recreate {
+        first: Option<Vec<usize>>,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -397,7 +554,8 @@ impl Model {
 
     fn add(&mut self, lengths: &[usize]) -> String {
         let new: Vec<_> = lengths.iter().map(|length| "7".repeat(*length)).collect();
-        self.messages.extend(new.iter().map(|message| format!("{message},")));
+        self.messages
+            .extend(new.iter().map(|message| format!("{message},")));
         format!("[{}]", new.join(","))
     }
 
@@ -416,7 +574,10 @@ impl Model {
 
 fn random_operations_agree_with_the_model(open: Open<'_>) {
     // `PROPTEST_CASES` asks for more; a failure prints its steps, shrunk, and its seed.
-    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     TestRunner::new(config)
         .run(&steps(), |steps| {
             let store = open(1 << 24);
@@ -431,17 +592,29 @@ fn random_operations_agree_with_the_model(open: Open<'_>) {
 
 fn take(store: &dyn Store, id: &mut StreamId, model: &mut Model, step: Step) {
     match step {
-        Step::Append { out_of_step: true, .. } => {
+        Step::Append {
+            out_of_step: true, ..
+        } => {
             let result = append(store, *id, offset(model.end() as u64 + 1), "1");
             assert_eq!(result, Err(StoreError::OutOfStep));
         }
-        Step::Append { lengths, out_of_step: false } => {
+        Step::Append {
+            lengths,
+            out_of_step: false,
+        } => {
             let at = offset(model.end() as u64);
             append(store, *id, at, &model.add(&lengths)).unwrap();
         }
         Step::Trim { boundary } => {
             let before = boundary % (model.messages.len() + 1);
-            commit(store, *id, Change::Trim { before: offset(model.boundary(before) as u64) }).unwrap();
+            commit(
+                store,
+                *id,
+                Change::Trim {
+                    before: offset(model.boundary(before) as u64),
+                },
+            )
+            .unwrap();
             model.trimmed_before = model.trimmed_before.max(before);
         }
         Step::Recreate { first } => {
@@ -462,7 +635,10 @@ fn take(store: &dyn Store, id: &mut StreamId, model: &mut Model, step: Step) {
                 // What was let go of may go in larger pieces or later, but nothing else, and the truth is told about it.
                 Err(StoreError::Trimmed { earliest }) => {
                     let kept_from = model.boundary(model.trimmed_before) as u64;
-                    assert!(start < earliest.bytes() && earliest.bytes() <= kept_from, "{earliest}, {kept_from}");
+                    assert!(
+                        start < earliest.bytes() && earliest.bytes() <= kept_from,
+                        "{earliest}, {kept_from}"
+                    );
                 }
                 Err(other) => panic!("{other:?} at {start}"),
             }

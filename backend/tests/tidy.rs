@@ -9,14 +9,33 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 /// Folders that hold no sources of ours.
-const NOT_OURS: [&str; 6] = ["target", "dist", "node_modules", "artifacts", ".git", ".tools"];
+const NOT_OURS: [&str; 6] = [
+    "target",
+    "dist",
+    "node_modules",
+    "artifacts",
+    ".git",
+    ".tools",
+];
 
 /// Words that only the named places may use: the architecture, as absences.
 const BOUNDARIES: [Boundary; 11] = [
     Boundary {
-        words: &["actix_web", "actix_http", "actix_server", "actix_rt", "actix_web_lab", "actix_cors"],
+        words: &[
+            "actix_web",
+            "actix_http",
+            "actix_server",
+            "actix_rt",
+            "actix_web_lab",
+            "actix_cors",
+        ],
         within: &["backend/src", "protocol/src", "lab/src", "frontend/src"],
-        except: &["backend/src/http", "backend/src/takeover", "backend/src/server.rs", "backend/src/cli/serve.rs"],
+        except: &[
+            "backend/src/http",
+            "backend/src/takeover",
+            "backend/src/server.rs",
+            "backend/src/cli/serve.rs",
+        ],
         why: "only the edges know actix",
     },
     Boundary {
@@ -32,7 +51,13 @@ const BOUNDARIES: [Boundary; 11] = [
         why: "who waits does not know who sends",
     },
     Boundary {
-        words: &["crate::api", "crate::http", "crate::live", "StatusCode", "HeaderMap"],
+        words: &[
+            "crate::api",
+            "crate::http",
+            "crate::live",
+            "StatusCode",
+            "HeaderMap",
+        ],
         within: &["backend/src/log", "backend/src/store"],
         except: &[],
         why: "the core knows no HTTP",
@@ -44,7 +69,14 @@ const BOUNDARIES: [Boundary; 11] = [
         why: "a store never waits",
     },
     Boundary {
-        words: &["tokio", "reqwest", "rand", ".await", "Instant", "SystemTime"],
+        words: &[
+            "tokio",
+            "reqwest",
+            "rand",
+            ".await",
+            "Instant",
+            "SystemTime",
+        ],
         within: &[
             "backend/src/subscriptions/state.rs",
             "backend/src/subscriptions/state",
@@ -55,20 +87,44 @@ const BOUNDARIES: [Boundary; 11] = [
         why: "what decides about wakes is pure",
     },
     Boundary {
-        words: &["tokio", "reqwest", "gloo_net", "web_sys", "js_sys", "std::net", "std::fs", "Instant", "SystemTime"],
+        words: &[
+            "tokio",
+            "reqwest",
+            "gloo_net",
+            "web_sys",
+            "js_sys",
+            "std::net",
+            "std::fs",
+            "Instant",
+            "SystemTime",
+        ],
         within: &["protocol/src"],
         except: &["protocol/src/transport"],
         why: "the client's state machine has no I/O and no clock",
     },
     Boundary {
-        words: &["tokio", "web_sys", "js_sys", "std::net", "std::fs", "std::io", "Instant", "SystemTime"],
+        words: &[
+            "tokio",
+            "web_sys",
+            "js_sys",
+            "std::net",
+            "std::fs",
+            "std::io",
+            "Instant",
+            "SystemTime",
+        ],
         within: &["lab/src"],
         except: &[],
         why: "theory has no I/O and no clock",
     },
     Boundary {
         words: &["leptos", "web_sys", "js_sys", "wasm_bindgen"],
-        within: &["frontend/src/model", "protocol/src", "lab/src", "backend/src"],
+        within: &[
+            "frontend/src/model",
+            "protocol/src",
+            "lab/src",
+            "backend/src",
+        ],
         except: &["protocol/src/transport"],
         why: "models are plain and tested natively",
     },
@@ -103,7 +159,14 @@ const BOUNDARIES: [Boundary; 11] = [
     },
     Boundary {
         words: &["TODO", "FIXME", "XXX"],
-        within: &["backend/src", "frontend/src", "lab/src", "protocol/src", "xtask/src", "e2e"],
+        within: &[
+            "backend/src",
+            "frontend/src",
+            "lab/src",
+            "protocol/src",
+            "xtask/src",
+            "e2e",
+        ],
         except: &[],
         why: "what is left to do stands in an issue",
     },
@@ -119,22 +182,40 @@ struct Boundary {
 #[test]
 fn every_source_file_begins_with_a_sentence_about_itself() {
     let files = sources("rs");
-    assert!(files.len() > 20, "found only {} files below {}", files.len(), root().display());
+    assert!(
+        files.len() > 20,
+        "found only {} files below {}",
+        files.len(),
+        root().display()
+    );
     let faults = files.into_iter().filter_map(|file| {
         let first = file.text.lines().next().unwrap_or_default();
         let sentence = first.strip_prefix("//! ").unwrap_or_default();
         let is_sentence = sentence.split(' ').count() >= 3;
-        (!is_sentence).then(|| format!("{}: expected `//! <what it is for>` on line 1, found `{first}`", file.name))
+        (!is_sentence).then(|| {
+            format!(
+                "{}: expected `//! <what it is for>` on line 1, found `{first}`",
+                file.name
+            )
+        })
     });
     assert_none(faults);
 }
 
 #[test]
 fn no_source_file_is_longer_than_a_few_screens() {
-    let faults = ["rs", "mjs", "css"].into_iter().flat_map(sources).filter_map(|file| {
-        let lines = file.text.lines().count();
-        (lines > LINES_MAX).then(|| format!("{}: {lines} lines, at most {LINES_MAX}; split it", file.name))
-    });
+    let faults = ["rs", "mjs", "css"]
+        .into_iter()
+        .flat_map(sources)
+        .filter_map(|file| {
+            let lines = file.text.lines().count();
+            (lines > LINES_MAX).then(|| {
+                format!(
+                    "{}: {lines} lines, at most {LINES_MAX}; split it",
+                    file.name
+                )
+            })
+        });
     assert_none(faults);
 }
 
@@ -142,10 +223,22 @@ fn no_source_file_is_longer_than_a_few_screens() {
 fn every_boundary_of_the_architecture_holds() {
     let files: Vec<Source> = ["rs", "mjs"].into_iter().flat_map(sources).collect();
     let mut faults = Vec::new();
-    for Boundary { words, within, except, why } in &BOUNDARIES {
-        let lies_in =
-            |file: &Source, places: &[&str]| places.iter().any(|place| Path::new(&file.name).starts_with(place));
-        for file in files.iter().filter(|file| lies_in(file, within) && !lies_in(file, except)) {
+    for Boundary {
+        words,
+        within,
+        except,
+        why,
+    } in &BOUNDARIES
+    {
+        let lies_in = |file: &Source, places: &[&str]| {
+            places
+                .iter()
+                .any(|place| Path::new(&file.name).starts_with(place))
+        };
+        for file in files
+            .iter()
+            .filter(|file| lies_in(file, within) && !lies_in(file, except))
+        {
             for (number, line) in file.code_lines() {
                 if let Some(word) = words.iter().find(|word| has_word(line, word)) {
                     faults.push(format!("{}:{number}: `{word}`, but {why}", file.name));
@@ -160,29 +253,65 @@ fn every_boundary_of_the_architecture_holds() {
 fn the_techniques_have_the_same_file_names_everywhere() {
     let names = |folder: &str| -> BTreeSet<String> {
         let path = root().join(folder);
-        let entries = fs::read_dir(&path).unwrap_or_else(|reason| panic!("{}: {reason}", path.display()));
-        let files = entries.map(|entry| entry.expect("a readable folder").file_name().to_string_lossy().into_owned());
-        files.filter(|name| name.ends_with(".rs") && name != "mod.rs" && !name.ends_with("tests.rs")).collect()
+        let entries =
+            fs::read_dir(&path).unwrap_or_else(|reason| panic!("{}: {reason}", path.display()));
+        let files = entries.map(|entry| {
+            entry
+                .expect("a readable folder")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        });
+        files
+            .filter(|name| name.ends_with(".rs") && name != "mod.rs" && !name.ends_with("tests.rs"))
+            .collect()
     };
     let page = names("frontend/src/techniques");
     assert_eq!(page.len(), 5, "{page:?}");
     // Theory also holds what several techniques share.
     let missing: Vec<_> = page.difference(&names("lab/src/theory")).cloned().collect();
-    assert_eq!(missing, Vec::<String>::new(), "lab/src/theory lacks what frontend/src/techniques has");
+    assert_eq!(
+        missing,
+        Vec::<String>::new(),
+        "lab/src/theory lacks what frontend/src/techniques has"
+    );
 }
 
 #[test]
 fn every_path_in_the_architecture_exists() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
-    let quoted: BTreeSet<&str> = text.split('`').skip(1).step_by(2).filter(|quoted| is_path(quoted)).collect();
-    assert!(quoted.len() >= 5, "ARCHITECTURE.md is a map; it names only {quoted:?}");
+    let quoted: BTreeSet<&str> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|quoted| is_path(quoted))
+        .collect();
+    assert!(
+        quoted.len() >= 5,
+        "ARCHITECTURE.md is a map; it names only {quoted:?}"
+    );
     let bases = ["", "backend/src", "frontend/src", "protocol/src", "lab/src"];
     let files = sources("rs");
     // Beside a file named in full, its neighbours may be named alone.
-    let has_name =
-        |path: &str| files.iter().any(|file| Path::new(&file.name).file_name().is_some_and(|name| name == path));
-    let exists = |path: &str| bases.iter().any(|base| root().join(base).join(path).exists()) || has_name(path);
-    assert_none(quoted.into_iter().filter(|path| !exists(path)).map(|path| format!("ARCHITECTURE.md names `{path}`")));
+    let has_name = |path: &str| {
+        files.iter().any(|file| {
+            Path::new(&file.name)
+                .file_name()
+                .is_some_and(|name| name == path)
+        })
+    };
+    let exists = |path: &str| {
+        bases
+            .iter()
+            .any(|base| root().join(base).join(path).exists())
+            || has_name(path)
+    };
+    assert_none(
+        quoted
+            .into_iter()
+            .filter(|path| !exists(path))
+            .map(|path| format!("ARCHITECTURE.md names `{path}`")),
+    );
 }
 
 #[test]
@@ -190,26 +319,46 @@ fn the_changelog_is_open_on_top_and_speaks_to_users() {
     let text = fs::read_to_string(root().join("CHANGELOG.md")).expect("CHANGELOG.md");
     let mut sections = text.split("\n## ").skip(1);
     let open = sections.next().unwrap_or_default();
-    assert!(open.to_lowercase().starts_with("unreleased"), "the first section is `## Unreleased`, found `{open:.40}`");
+    assert!(
+        open.to_lowercase().starts_with("unreleased"),
+        "the first section is `## Unreleased`, found `{open:.40}`"
+    );
     let kinds = ["breaking", "added", "changed", "fixed"];
     let entries = open.lines().filter_map(|line| line.strip_prefix("- "));
-    let is_known =
-        |entry: &str| kinds.iter().any(|kind| entry.trim_start_matches('*').to_lowercase().starts_with(kind));
+    let is_known = |entry: &str| {
+        kinds.iter().any(|kind| {
+            entry
+                .trim_start_matches('*')
+                .to_lowercase()
+                .starts_with(kind)
+        })
+    };
     assert_none(
-        entries.filter(|entry| !is_known(entry)).map(|entry| format!("`{entry}` begins with none of {kinds:?}")),
+        entries
+            .filter(|entry| !is_known(entry))
+            .map(|entry| format!("`{entry}` begins with none of {kinds:?}")),
     );
 }
 
 #[test]
 fn lock_files_of_npm_name_no_host() {
-    let faults = sources("json").into_iter().filter(|file| file.name.ends_with("package-lock.json")).flat_map(|file| {
-        let lines = file.text.lines().enumerate();
-        let bad: Vec<_> = lines
-            .filter(|(_, line)| line.contains("\"resolved\""))
-            .map(|(number, _)| format!("{}:{}: a registry's address; see e2e/.npmrc", file.name, number + 1))
-            .collect();
-        bad
-    });
+    let faults = sources("json")
+        .into_iter()
+        .filter(|file| file.name.ends_with("package-lock.json"))
+        .flat_map(|file| {
+            let lines = file.text.lines().enumerate();
+            let bad: Vec<_> = lines
+                .filter(|(_, line)| line.contains("\"resolved\""))
+                .map(|(number, _)| {
+                    format!(
+                        "{}:{}: a registry's address; see e2e/.npmrc",
+                        file.name,
+                        number + 1
+                    )
+                })
+                .collect();
+            bad
+        });
     assert_none(faults);
 }
 
@@ -218,7 +367,10 @@ fn trunk_is_told_to_leave_wasm_opt_alone() {
     // Debian 12's wasm-opt 108 writes every table export as table 0, and the page dies at its first call; where there is
     // none, Trunk tries to download one. Nobody needs it: the profile strips names.
     let page = fs::read_to_string(root().join("frontend/index.html")).expect("frontend/index.html");
-    assert!(page.contains("data-wasm-opt=\"0\""), "frontend/index.html lacks data-wasm-opt=\"0\"");
+    assert!(
+        page.contains("data-wasm-opt=\"0\""),
+        "frontend/index.html lacks data-wasm-opt=\"0\""
+    );
 }
 
 #[test]
@@ -228,7 +380,11 @@ fn words_are_found_as_words_only() {
     assert!(has_word("self.wait().await?", ".await"));
     assert!(!has_word("InstantNoodles", "Instant"));
     assert!(is_path("log/") && is_path("backend/src/http") && is_path("frontend/Cargo.toml"));
-    assert!(!is_path("application/json") && !is_path("/v1/stream/{path}") && !is_path("cargo xtask serve"));
+    assert!(
+        !is_path("application/json")
+            && !is_path("/v1/stream/{path}")
+            && !is_path("cargo xtask serve")
+    );
 }
 
 /// A file of the workspace.
@@ -241,9 +397,16 @@ struct Source {
 impl Source {
     /// Lines that are not comments, with their numbers from 1.
     fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_code =
-            |line: &str| !line.trim_start().starts_with("//") || has_word(line, "TODO") || has_word(line, "FIXME");
-        self.text.lines().enumerate().map(|(index, line)| (index + 1, line)).filter(move |(_, line)| is_code(line))
+        let is_code = |line: &str| {
+            !line.trim_start().starts_with("//")
+                || has_word(line, "TODO")
+                || has_word(line, "FIXME")
+        };
+        self.text
+            .lines()
+            .enumerate()
+            .map(|(index, line)| (index + 1, line))
+            .filter(move |(_, line)| is_code(line))
     }
 }
 
@@ -252,7 +415,9 @@ fn has_word(line: &str, word: &str) -> bool {
     let part_of_name = |character: char| character.is_alphanumeric() || character == '_';
     line.match_indices(word).any(|(start, _)| {
         let before = line.get(..start).and_then(|text| text.chars().next_back());
-        let after = line.get(start + word.len()..).and_then(|text| text.chars().next());
+        let after = line
+            .get(start + word.len()..)
+            .and_then(|text| text.chars().next());
         let open_start = !word.starts_with(part_of_name);
         (open_start || !before.is_some_and(part_of_name)) && !after.is_some_and(part_of_name)
     })
@@ -260,8 +425,17 @@ fn has_word(line: &str, word: &str) -> bool {
 
 /// Whether a quoted text of a document means a file or folder of ours.
 fn is_path(quoted: &str) -> bool {
-    let plain = quoted.chars().all(|character| character.is_ascii_alphanumeric() || "_-./".contains(character));
-    let ours = ["backend/", "frontend/", "protocol/", "lab/", "xtask/", "e2e/"];
+    let plain = quoted
+        .chars()
+        .all(|character| character.is_ascii_alphanumeric() || "_-./".contains(character));
+    let ours = [
+        "backend/",
+        "frontend/",
+        "protocol/",
+        "lab/",
+        "xtask/",
+        "e2e/",
+    ];
     let named = [".rs", ".toml", ".md", ".mjs", ".html", ".css"];
     plain
         && !quoted.starts_with('/')
@@ -271,7 +445,10 @@ fn is_path(quoted: &str) -> bool {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_owned()
 }
 
 /// Every file of ours with that extension.
@@ -284,15 +461,29 @@ fn sources(extension: &str) -> Vec<Source> {
 fn collect(folder: &Path, extension: &str, files: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a readable folder").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if NOT_OURS.iter().any(|not_ours| name == *not_ours || name.starts_with("target-")) {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if NOT_OURS
+            .iter()
+            .any(|not_ours| name == *not_ours || name.starts_with("target-"))
+        {
             continue;
         }
         if path.is_dir() {
             collect(&path, extension, files);
         } else if path.extension().is_some_and(|own| own == extension) {
-            let name = path.strip_prefix(root()).expect("below the workspace").to_string_lossy().replace('\\', "/");
-            files.push(Source { name, text: fs::read_to_string(&path).expect("a source is text") });
+            let name = path
+                .strip_prefix(root())
+                .expect("below the workspace")
+                .to_string_lossy()
+                .replace('\\', "/");
+            files.push(Source {
+                name,
+                text: fs::read_to_string(&path).expect("a source is text"),
+            });
         }
     }
 }

@@ -18,11 +18,14 @@ pub(crate) struct Head<'a> {
 
 impl<'a> Head<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Fault::Server("a head is not UTF-8".into()))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| Fault::Server("a head is not UTF-8".into()))?;
         let (first, lines) = text.split_once("\r\n").unwrap_or((text, ""));
         match first.split(' ').nth(1).and_then(|word| word.parse().ok()) {
             Some(status) if first.starts_with("HTTP/1.1 ") => Ok(Self { status, lines }),
-            _ => Err(Fault::Server(format!("expected a head of HTTP/1.1, came {first:?}"))),
+            _ => Err(Fault::Server(format!(
+                "expected a head of HTTP/1.1, came {first:?}"
+            ))),
         }
     }
 
@@ -79,7 +82,10 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     pub(crate) fn new() -> Self {
-        Self { state: State::Head, kept: Vec::new() }
+        Self {
+            state: State::Head,
+            kept: Vec::new(),
+        }
     }
 
     /// Takes what came and hands over what it means, in order.
@@ -94,7 +100,9 @@ impl Decoder {
         while !input.is_empty() {
             match self.state {
                 State::Head => {
-                    let Some(head) = until(&mut self.kept, &mut input, b"\r\n\r\n")? else { return Ok(()) };
+                    let Some(head) = until(&mut self.kept, &mut input, b"\r\n\r\n")? else {
+                        return Ok(());
+                    };
                     let head = Head::parse(&head)?;
                     if head.status == 100 {
                         continue;
@@ -113,13 +121,18 @@ impl Decoder {
                 State::ChunkSize | State::Chunk(_) | State::ChunkEnd | State::LastChunk => {
                     self.chunk(&mut input, take)?;
                 }
-                State::Frame | State::FrameLength { .. } | State::Payload { .. } => self.frame(&mut input, take)?,
+                State::Frame | State::FrameLength { .. } | State::Payload { .. } => {
+                    self.frame(&mut input, take)?
+                }
             }
         }
         Ok(())
     }
 
-    fn end_if_empty(&mut self, take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn end_if_empty(
+        &mut self,
+        take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         if self.state == State::Length(0) {
             self.state = State::Head;
             take(Part::End)?;
@@ -128,20 +141,34 @@ impl Decoder {
     }
 
     /// One step in a chunked body.
-    fn chunk(&mut self, input: &mut &[u8], take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn chunk(
+        &mut self,
+        input: &mut &[u8],
+        take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         match self.state {
             State::Chunk(left) => {
                 let piece = split(input, left);
                 take(Part::Piece(piece))?;
                 let left = left - piece.len() as u64;
-                self.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
+                self.state = if left == 0 {
+                    State::ChunkEnd
+                } else {
+                    State::Chunk(left)
+                };
             }
             state => {
-                let Some(line) = until(&mut self.kept, input, b"\r\n")? else { return Ok(()) };
+                let Some(line) = until(&mut self.kept, input, b"\r\n")? else {
+                    return Ok(());
+                };
                 match state {
                     State::ChunkSize => {
                         let size = chunk_size(&line)?;
-                        self.state = if size == 0 { State::LastChunk } else { State::Chunk(size) };
+                        self.state = if size == 0 {
+                            State::LastChunk
+                        } else {
+                            State::Chunk(size)
+                        };
                     }
                     State::ChunkEnd if line.is_empty() => self.state = State::ChunkSize,
                     State::LastChunk if line.is_empty() => {
@@ -149,7 +176,12 @@ impl Decoder {
                         take(Part::End)?;
                     }
                     State::LastChunk => {}
-                    _ => return Err(Fault::Server(format!("a chunk is {} bytes too long", line.len()))),
+                    _ => {
+                        return Err(Fault::Server(format!(
+                            "a chunk is {} bytes too long",
+                            line.len()
+                        )));
+                    }
                 }
             }
         }
@@ -157,7 +189,11 @@ impl Decoder {
     }
 
     /// One step in a WebSocket.
-    fn frame(&mut self, input: &mut &[u8], take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn frame(
+        &mut self,
+        input: &mut &[u8],
+        take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let (opcode, length) = match self.state {
             State::Payload { opcode, left } => {
                 let piece = split(input, left);
@@ -167,11 +203,20 @@ impl Decoder {
                 (opcode, left - piece.len() as u64)
             }
             State::FrameLength { opcode, bytes } => {
-                let Some(length) = exactly(&mut self.kept, input, bytes) else { return Ok(()) };
-                (opcode, length.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+                let Some(length) = exactly(&mut self.kept, input, bytes) else {
+                    return Ok(());
+                };
+                (
+                    opcode,
+                    length
+                        .iter()
+                        .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+                )
             }
             _ => {
-                let Some(start) = exactly(&mut self.kept, input, 2) else { return Ok(()) };
+                let Some(start) = exactly(&mut self.kept, input, 2) else {
+                    return Ok(());
+                };
                 let opcode = start[0] & 15;
                 match start[1] {
                     126 => return self.long_frame(opcode, 2),
@@ -181,7 +226,10 @@ impl Decoder {
                 }
             }
         };
-        self.state = State::Payload { opcode, left: length };
+        self.state = State::Payload {
+            opcode,
+            left: length,
+        };
         if length == 0 {
             self.state = State::Frame;
             match opcode {
@@ -193,7 +241,10 @@ impl Decoder {
         Ok(())
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "it is the last thing that a step does")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "it is the last thing that a step does"
+    )]
     fn long_frame(&mut self, opcode: u8, bytes: usize) -> Result<(), Fault> {
         self.state = State::FrameLength { opcode, bytes };
         Ok(())
@@ -208,32 +259,48 @@ fn content(head: &Head<'_>) -> Result<State, Fault> {
     if matches!(head.status, 204 | 304) {
         return Ok(State::Length(0));
     }
-    if head.value("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+    if head
+        .value("transfer-encoding")
+        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    {
         return Ok(State::ChunkSize);
     }
     match head.value("content-length") {
-        Some(length) => {
-            length.parse().map(State::Length).map_err(|_| Fault::Server(format!("expected a length, came {length:?}")))
-        }
+        Some(length) => length
+            .parse()
+            .map(State::Length)
+            .map_err(|_| Fault::Server(format!("expected a length, came {length:?}"))),
         None => Ok(State::UntilClosed),
     }
 }
 
 fn chunk_size(line: &[u8]) -> Result<u64, Fault> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
-    let size = std::str::from_utf8(digits).ok().and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
-    size.ok_or_else(|| Fault::Server(format!("{:?} is no chunk size", String::from_utf8_lossy(line))))
+    let size = std::str::from_utf8(digits)
+        .ok()
+        .and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    size.ok_or_else(|| {
+        Fault::Server(format!(
+            "{:?} is no chunk size",
+            String::from_utf8_lossy(line)
+        ))
+    })
 }
 
 /// At most `left` bytes off the front.
 fn split<'a>(input: &mut &'a [u8], left: u64) -> &'a [u8] {
-    let (piece, rest) = input.split_at(usize::try_from(left).unwrap_or(usize::MAX).min(input.len()));
+    let (piece, rest) =
+        input.split_at(usize::try_from(left).unwrap_or(usize::MAX).min(input.len()));
     *input = rest;
     piece
 }
 
 /// What stands before `mark`, which is taken along; `None`, and everything kept, when it has not come yet.
-fn until<'a>(kept: &mut Vec<u8>, input: &mut &'a [u8], mark: &[u8]) -> Result<Option<Cow<'a, [u8]>>, Fault> {
+fn until<'a>(
+    kept: &mut Vec<u8>,
+    input: &mut &'a [u8],
+    mark: &[u8],
+) -> Result<Option<Cow<'a, [u8]>>, Fault> {
     if kept.is_empty() {
         if let Some(at) = memmem::find(input, mark) {
             let found = &input[..at];
@@ -254,7 +321,9 @@ fn until<'a>(kept: &mut Vec<u8>, input: &mut &'a [u8], mark: &[u8]) -> Result<Op
         *input = &[];
     }
     if kept.len() > HEAD_MAX {
-        return Err(Fault::Server(format!("no end of a line or head within {HEAD_MAX} bytes")));
+        return Err(Fault::Server(format!(
+            "no end of a line or head within {HEAD_MAX} bytes"
+        )));
     }
     Ok(None)
 }
@@ -279,7 +348,9 @@ mod tests {
         for piece in bytes.chunks(step) {
             decoder.feed(piece, &mut |part| {
                 match part {
-                    Part::Head(head) => seen.extend_from_slice(format!("<{}>", head.status).as_bytes()),
+                    Part::Head(head) => {
+                        seen.extend_from_slice(format!("<{}>", head.status).as_bytes())
+                    }
                     Part::Piece(piece) => seen.extend_from_slice(piece),
                     Part::Ping => seen.extend_from_slice(b"<ping>"),
                     Part::End => seen.extend_from_slice(b"<end>"),
@@ -316,7 +387,11 @@ mod tests {
         ];
         for (bytes, meaning) in cases {
             for step in (1..40).chain([1_000, bytes.len()]) {
-                assert_eq!(decoded(&bytes, step).expect("it means something"), meaning, "cut every {step} bytes");
+                assert_eq!(
+                    decoded(&bytes, step).expect("it means something"),
+                    meaning,
+                    "cut every {step} bytes"
+                );
             }
         }
     }
@@ -332,13 +407,18 @@ mod tests {
             b"HTTP/1.1 101 S\r\n\r\n\x81\x81".to_vec(),
         ];
         for bytes in cases {
-            assert!(decoded(&bytes, 7).is_err(), "{:?}", String::from_utf8_lossy(&bytes));
+            assert!(
+                decoded(&bytes, 7).is_err(),
+                "{:?}",
+                String::from_utf8_lossy(&bytes)
+            );
         }
     }
 
     #[test]
     fn headers_are_found_whatever_their_case() {
-        let head = Head::parse(b"HTTP/1.1 200 OK\r\nStream-Next-Offset: 7\r\nEtag:\"a\"").expect("a head");
+        let head =
+            Head::parse(b"HTTP/1.1 200 OK\r\nStream-Next-Offset: 7\r\nEtag:\"a\"").expect("a head");
         assert_eq!(head.value("stream-next-offset"), Some("7"));
         assert_eq!(head.value("ETAG"), Some("\"a\""));
         assert_eq!(head.value("stream"), None);

@@ -50,11 +50,17 @@ struct Row {
 /// # Errors
 /// [`Fault::Server`] when Valgrind is not there or something did not do what it should.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
-    let committed = fs::read_to_string(COMMITTED).map(|text| parse(&text)).unwrap_or_default();
+    let committed = fs::read_to_string(COMMITTED)
+        .map(|text| parse(&text))
+        .unwrap_or_default();
     let counter = Counter::find()?;
     let mut rows = pieces(&counter, arguments)?;
-    for task in served::TASKS.iter().filter(|task| task.what.contains(&arguments.only)) {
-        let count = |times: usize| patiently(|| served::count(&counter, &arguments.server, task, times));
+    for task in served::TASKS
+        .iter()
+        .filter(|task| task.what.contains(&arguments.only))
+    {
+        let count =
+            |times: usize| patiently(|| served::count(&counter, &arguments.server, task, times));
         rows.push(measured(task.what, task.times, task.holds, count)?);
     }
     if arguments.write {
@@ -71,11 +77,14 @@ fn pieces(counter: &Counter, arguments: &Arguments) -> Result<Vec<Row>, Fault> {
     for line in String::from_utf8_lossy(&list.stdout).lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         let numbers = |at: usize| fields.get(at).and_then(|text| text.parse::<usize>().ok());
-        let (Some(times), Some(holds), [name, _, _, what]) = (numbers(1), numbers(2), &fields[..]) else {
+        let (Some(times), Some(holds), [name, _, _, what]) = (numbers(1), numbers(2), &fields[..])
+        else {
             return Err(Fault::Server(format!("expected a piece, came {line:?}")));
         };
         if what.contains(&arguments.only) {
-            let count = |times: usize| counter.count(&arguments.pieces, &[name.to_string(), times.to_string()]);
+            let count = |times: usize| {
+                counter.count(&arguments.pieces, &[name.to_string(), times.to_string()])
+            };
             rows.push(measured(what, times, holds, count)?);
         }
     }
@@ -83,7 +92,10 @@ fn pieces(counter: &Counter, arguments: &Arguments) -> Result<Vec<Row>, Fault> {
 }
 
 /// One of what is done `times` times in one run and three times as often in another.
-#[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of one run are far below 2^53"
+)]
 fn measured(
     what: &str,
     times: usize,
@@ -94,12 +106,19 @@ fn measured(
     let (few, many) = thread::scope(|scope| {
         let few = scope.spawn(|| count(times));
         let many = count(times * 3);
-        (few.join().unwrap_or_else(|_| Err(Fault::Server("a count panicked".into()))), many)
+        (
+            few.join()
+                .unwrap_or_else(|_| Err(Fault::Server("a count panicked".into()))),
+            many,
+        )
     });
     let (few, many) = (few?, many?);
     let instructions = many.saturating_sub(few) as f64 / (2 * times * holds) as f64;
     eprintln!("{what}: {}", shown(instructions));
-    Ok(Row { what: what.into(), instructions })
+    Ok(Row {
+        what: what.into(),
+        instructions,
+    })
 }
 
 /// What a fresh server gives at the third attempt at the latest: under Valgrind, on a busy machine, one can be so slow to start that it
@@ -114,10 +133,17 @@ fn patiently(count: impl Fn() -> Result<u64, Fault>) -> Result<u64, Fault> {
 
 /// The rows of a committed table.
 fn parse(text: &str) -> Vec<Row> {
-    let cells = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    let cells = text.lines().filter_map(|line| {
+        line.strip_prefix("| ")?
+            .strip_suffix(" |")?
+            .split_once(" | ")
+    });
     cells
         .filter_map(|(what, figure)| {
-            Some(Row { what: what.trim_end().into(), instructions: figure.trim().parse().ok()? })
+            Some(Row {
+                what: what.trim_end().into(),
+                instructions: figure.trim().parse().ok()?,
+            })
         })
         .collect()
 }
@@ -137,24 +163,43 @@ fn committable(rows: &[Row]) -> String {
 
 /// Three digits at least, so that a hundredth shows.
 fn shown(instructions: f64) -> String {
-    if instructions < 100.0 { format!("{instructions:.1}") } else { format!("{instructions:.0}") }
+    if instructions < 100.0 {
+        format!("{instructions:.1}")
+    } else {
+        format!("{instructions:.0}")
+    }
 }
 
 fn compared(rows: &[Row], committed: &[Row]) -> String {
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
     let mut text = format!("| {:<width$} | committed |      now |    ratio |\n", "one");
-    let _written = write!(text, "| {:-<width$} | --------: | -------: | -------: |", "");
+    let _written = write!(
+        text,
+        "| {:-<width$} | --------: | -------: | -------: |",
+        ""
+    );
     for Row { what, instructions } in rows {
-        let before = committed.iter().find(|row| row.what == *what).map(|row| row.instructions);
+        let before = committed
+            .iter()
+            .find(|row| row.what == *what)
+            .map(|row| row.instructions);
         let (before, ratio) = match before {
             Some(before) => {
                 let ratio = instructions / before;
-                let bold = if (ratio - 1.0).abs() > NOTABLE { "**" } else { "" };
+                let bold = if (ratio - 1.0).abs() > NOTABLE {
+                    "**"
+                } else {
+                    ""
+                };
                 (shown(before), format!("{bold}{ratio:.2}{bold}"))
             }
             None => (String::new(), "new".into()),
         };
-        let _written = write!(text, "\n| {what:<width$} | {before:>9} | {:>8} | {ratio:>8} |", shown(*instructions));
+        let _written = write!(
+            text,
+            "\n| {what:<width$} | {before:>9} | {:>8} | {ratio:>8} |",
+            shown(*instructions)
+        );
     }
     text
 }
@@ -164,7 +209,10 @@ mod tests {
     use super::*;
 
     fn row(what: &str, instructions: f64) -> Row {
-        Row { what: what.into(), instructions }
+        Row {
+            what: what.into(),
+            instructions,
+        }
     }
 
     #[test]
@@ -176,16 +224,23 @@ mod tests {
     #[test]
     fn a_change_is_shown_as_a_ratio_and_a_notable_one_in_bold() {
         let now = [row("same", 100.0), row("more", 150.0), row("added", 1.0)];
-        let table = compared(&now, &[row("same", 101.0), row("more", 100.0), row("gone", 9.0)]);
-        let ratios: Vec<&str> =
-            table.lines().skip(2).filter_map(|line| line.trim_end_matches(" |").rsplit(' ').next()).collect();
+        let table = compared(
+            &now,
+            &[row("same", 101.0), row("more", 100.0), row("gone", 9.0)],
+        );
+        let ratios: Vec<&str> = table
+            .lines()
+            .skip(2)
+            .filter_map(|line| line.trim_end_matches(" |").rsplit(' ').next())
+            .collect();
         assert_eq!(ratios, ["0.99", "**1.50**", "new"], "{table}");
     }
 
     #[test]
     fn one_of_what_is_done_often_costs_the_difference_of_two_runs() {
         let start_and_end = 1_000_000;
-        let row = measured("x", 10, 5, |times| Ok(start_and_end + 300 * times as u64)).expect("a count");
+        let row =
+            measured("x", 10, 5, |times| Ok(start_and_end + 300 * times as u64)).expect("a count");
         assert!((row.instructions - 60.0).abs() < 1e-9, "{row:?}");
     }
 }

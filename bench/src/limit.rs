@@ -36,7 +36,8 @@ const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
 const APPENDED: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 const UNCHANGED: &[u8] = b"HTTP/1.1 304 Not Modified\r\n\r\n";
 const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-const SOCKET: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const SOCKET: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 /// Serves until it is killed.
 ///
@@ -57,12 +58,18 @@ pub(crate) fn serve(listener: &TcpListener, joined: bool) -> Result<(), Fault> {
     let (mut ready, mut buffer) = (Vec::new(), vec![0; BUFFER]);
     loop {
         limit.poller.wait(None, &mut ready)?;
-        for &Ready { id, readable, writable } in &ready {
+        for &Ready {
+            id,
+            readable,
+            writable,
+        } in &ready
+        {
             if id == LISTENER {
                 limit.accept(listener)?;
                 continue;
             }
-            let alive = (!writable || limit.goes_on(id)?) && (!readable || limit.reads(id, &mut buffer)?);
+            let alive =
+                (!writable || limit.goes_on(id)?) && (!readable || limit.reads(id, &mut buffer)?);
             if !alive {
                 limit.closes(id);
             }
@@ -129,7 +136,9 @@ impl Limit {
 
     /// Reads what came; false when the connection has ended.
     fn reads(&mut self, id: usize, buffer: &mut [u8]) -> io::Result<bool> {
-        let Some(mut connection) = self.connections[id].take() else { return Ok(true) };
+        let Some(mut connection) = self.connections[id].take() else {
+            return Ok(true);
+        };
         let alive = match unless_blocked(connection.socket.read(buffer)) {
             Ok(Some(0)) | Err(_) => false,
             Ok(None) => true,
@@ -155,7 +164,9 @@ impl Limit {
             &kept
         };
         while let Some((request, length)) = Request::first_in(rest) {
-            let Some(request) = request else { return Ok(false) };
+            let Some(request) = request else {
+                return Ok(false);
+            };
             if !self.answers(id, connection, &request)? {
                 return Ok(false);
             }
@@ -169,14 +180,21 @@ impl Limit {
         Ok(true)
     }
 
-    fn answers(&mut self, id: usize, connection: &mut Connection, request: &Request<'_>) -> io::Result<bool> {
+    fn answers(
+        &mut self,
+        id: usize,
+        connection: &mut Connection,
+        request: &Request<'_>,
+    ) -> io::Result<bool> {
         if request.is_put {
             let log = self.logs.len();
             self.logs.push(Log::new(request.what));
             self.names.insert(request.stream.to_vec(), log);
             return connection.sends(&self.poller, id, CREATED);
         }
-        let Some(&number) = self.names.get(request.stream) else { return Ok(false) };
+        let Some(&number) = self.names.get(request.stream) else {
+            return Ok(false);
+        };
         let log = &mut self.logs[number];
         let tail = log.bytes.len();
         match request.what {
@@ -215,8 +233,13 @@ impl Limit {
 
     /// There is room again for what could not be written.
     fn goes_on(&mut self, id: usize) -> io::Result<bool> {
-        let Some(connection) = &mut self.connections[id] else { return Ok(true) };
-        let bytes = connection.range.map(|range| &self.logs[range.log].bytes[..]).unwrap_or_default();
+        let Some(connection) = &mut self.connections[id] else {
+            return Ok(true);
+        };
+        let bytes = connection
+            .range
+            .map(|range| &self.logs[range.log].bytes[..])
+            .unwrap_or_default();
         connection.goes_on(&self.poller, id, None, bytes)
     }
 

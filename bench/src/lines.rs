@@ -32,7 +32,13 @@ struct Line {
 
 impl Lines {
     pub(crate) fn new(address: SocketAddr) -> Result<Self, Fault> {
-        Ok(Self { address, poller: Poller::new()?, lines: Vec::new(), ready: Vec::new(), buffer: vec![0; BUFFER] })
+        Ok(Self {
+            address,
+            poller: Poller::new()?,
+            lines: Vec::new(),
+            ready: Vec::new(),
+            buffer: vec![0; BUFFER],
+        })
     }
 
     /// One more connection; its number.
@@ -42,7 +48,11 @@ impl Lines {
         socket.set_nonblocking(true)?;
         let id = self.lines.len();
         self.poller.add(&socket, id)?;
-        self.lines.push(Line { socket, decoder: Decoder::new(), rest: Vec::new() });
+        self.lines.push(Line {
+            socket,
+            decoder: Decoder::new(),
+            rest: Vec::new(),
+        });
         Ok(id)
     }
 
@@ -103,13 +113,14 @@ impl Lines {
             Err(reason) => return Err(closed(reason.to_string())),
         };
         let mut pinged = false;
-        line.decoder.feed(&self.buffer[..bytes], &mut |part| match part {
-            Part::Ping => {
-                pinged = true;
-                Ok(())
-            }
-            part => take(part),
-        })?;
+        line.decoder
+            .feed(&self.buffer[..bytes], &mut |part| match part {
+                Part::Ping => {
+                    pinged = true;
+                    Ok(())
+                }
+                part => take(part),
+            })?;
         if pinged {
             self.send(id, PONG)?;
         }

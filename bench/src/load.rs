@@ -48,7 +48,15 @@ pub(crate) struct Terms {
 impl Terms {
     /// One stream; polls that are answered ask again.
     pub(crate) fn new(technique: Technique, size: usize, writers: usize) -> Self {
-        Self { technique, streams: 1, size, writers, poll_every: Duration::ZERO, timed: true, silence_max: SILENCE_MAX }
+        Self {
+            technique,
+            streams: 1,
+            size,
+            writers,
+            poll_every: Duration::ZERO,
+            timed: true,
+            silence_max: SILENCE_MAX,
+        }
     }
 }
 
@@ -134,7 +142,11 @@ impl<'a> Load<'a> {
     ///
     /// # Errors
     /// [`Fault::Server`] when one can't be created.
-    pub(crate) fn new(target: &'a dyn Target, address: SocketAddr, terms: Terms) -> Result<Self, Fault> {
+    pub(crate) fn new(
+        target: &'a dyn Target,
+        address: SocketAddr,
+        terms: Terms,
+    ) -> Result<Self, Fault> {
         let mut load = Self {
             target,
             lines: Lines::new(address)?,
@@ -226,7 +238,13 @@ impl<'a> Load<'a> {
         if lost + again + damaged == 0 && waiting == 0 {
             return Ok(());
         }
-        Err(Fault::Lost { deliveries: self.tally.expected, lost, again, damaged, waiting })
+        Err(Fault::Lost {
+            deliveries: self.tally.expected,
+            lost,
+            again,
+            damaged,
+            waiting,
+        })
     }
 }
 
@@ -251,7 +269,9 @@ fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), Fault>
     while open > 0 {
         let count = lines.wait(SILENCE_MAX)?;
         if count == 0 {
-            return Err(Fault::Server(format!("{open} requests were not answered within {SILENCE_MAX:?}")));
+            return Err(Fault::Server(format!(
+                "{open} requests were not answered within {SILENCE_MAX:?}"
+            )));
         }
         for at in 0..count {
             let (id, mut answered) = (lines.ready(at), false);
@@ -275,5 +295,12 @@ fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), Fault>
 }
 
 fn expect_ok(head: &Head<'_>) -> Result<(), Fault> {
-    if head.is_ok() { Ok(()) } else { Err(Fault::Server(format!("expected a success, came {}", head.status))) }
+    if head.is_ok() {
+        Ok(())
+    } else {
+        Err(Fault::Server(format!(
+            "expected a success, came {}",
+            head.status
+        )))
+    }
 }

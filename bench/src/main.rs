@@ -11,7 +11,11 @@
 //! | `load.rs` | readers and writers in one thread |
 //! | `lines.rs` | their connections; `poller.rs` waits for them, `decode.rs` says what comes on them |
 //! | `message.rs` | what is sent, and how a reader finds and checks it |
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on its standard streams")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line speaks on its standard streams"
+)]
 
 mod decode;
 mod instructions;
@@ -179,7 +183,13 @@ enum Fault {
         "the run is void: of {deliveries} deliveries {lost} lost, {again} repeated or reordered, {damaged} damaged; {waiting} appends \
          not acknowledged"
     )]
-    Lost { deliveries: u64, lost: u64, again: u64, damaged: u64, waiting: usize },
+    Lost {
+        deliveries: u64,
+        lost: u64,
+        again: u64,
+        damaged: u64,
+        waiting: usize,
+    },
 }
 
 /// A path from here: servers run in a folder of their own.
@@ -202,7 +212,9 @@ impl Common {
 }
 
 /// What `all` runs, in the order of its tables.
-const ALL: [&str; 8] = ["fan-out", "flood", "pipe", "poll", "idle", "catch-up", "many", "loss"];
+const ALL: [&str; 8] = [
+    "fan-out", "flood", "pipe", "poll", "idle", "catch-up", "many", "loss",
+];
 
 fn main() -> ExitCode {
     match Command::parse().what {
@@ -234,7 +246,9 @@ fn perform(what: What) -> Result<(), Fault> {
 fn all(options: &[String]) -> Result<(), Fault> {
     let mut outcome = Ok(());
     for name in ALL {
-        let words = ["tailwater-bench", name].into_iter().chain(options.iter().map(|option| &**option));
+        let words = ["tailwater-bench", name]
+            .into_iter()
+            .chain(options.iter().map(|option| &**option));
         if let Err(fault) = perform(Command::parse_from(words).what) {
             eprintln!("{name}: {fault}");
             outcome = Err(fault);
@@ -248,7 +262,9 @@ fn shown(measured: Result<Measured, Fault>) -> Result<(), Fault> {
     let Measured { table, failed } = measured?;
     println!("{table}");
     match failed {
-        true => Err(Fault::Void("something was lost, repeated or reordered; see above".into())),
+        true => Err(Fault::Void(
+            "something was lost, repeated or reordered; see above".into(),
+        )),
         false => Ok(()),
     }
 }
@@ -269,9 +285,21 @@ mod tests {
 
     #[test]
     fn binaries_are_found_from_wherever_servers_run() {
-        let words = ["tailwater-bench", "poll", "--server", "a/server", "--against", "another"];
-        let What::Poll { common, .. } = Command::parse_from(words).what else { panic!("another measurement") };
+        let words = [
+            "tailwater-bench",
+            "poll",
+            "--server",
+            "a/server",
+            "--against",
+            "another",
+        ];
+        let What::Poll { common, .. } = Command::parse_from(words).what else {
+            panic!("another measurement")
+        };
         let here = std::env::current_dir().unwrap();
-        assert_eq!((common.server, common.against), (here.join("a/server"), Some(here.join("another"))));
+        assert_eq!(
+            (common.server, common.against),
+            (here.join("a/server"), Some(here.join("another")))
+        );
     }
 }

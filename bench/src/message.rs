@@ -31,8 +31,13 @@ pub(crate) struct Message {
 impl Message {
     /// JSON of `size` bytes, at least [`SIZE_MIN`].
     pub(crate) fn bytes(&self, size: usize) -> Vec<u8> {
-        let (writer, number, due) = (WRITER_BASE + self.writer as u64, COUNT_BASE + self.number, DUE_BASE + self.due);
-        let mut bytes = format!("{{\"n\":{number},\"t\":{due},\"w\":{writer},\"x\":\"").into_bytes();
+        let (writer, number, due) = (
+            WRITER_BASE + self.writer as u64,
+            COUNT_BASE + self.number,
+            DUE_BASE + self.due,
+        );
+        let mut bytes =
+            format!("{{\"n\":{number},\"t\":{due},\"w\":{writer},\"x\":\"").into_bytes();
         bytes.resize(size.max(SIZE_MIN) - 2, b'x');
         bytes.extend_from_slice(b"\"}");
         bytes
@@ -48,9 +53,17 @@ impl Message {
             });
             sum.checked_sub(base)
         };
-        let (writer, number, due) = (number(WRITER, WRITER_BASE)?, number(COUNT, COUNT_BASE)?, number(DUE, DUE_BASE)?);
+        let (writer, number, due) = (
+            number(WRITER, WRITER_BASE)?,
+            number(COUNT, COUNT_BASE)?,
+            number(DUE, DUE_BASE)?,
+        );
         let whole = only_digits && bytes.ends_with(b"\"}");
-        whole.then_some(Self { writer: usize::try_from(writer).ok()?, number, due })
+        whole.then_some(Self {
+            writer: usize::try_from(writer).ok()?,
+            number,
+            due,
+        })
     }
 }
 
@@ -63,7 +76,12 @@ pub(crate) struct Scanner {
 
 impl Scanner {
     /// Hands over every message of `size` bytes that is complete with `piece`; `None` for one that is damaged.
-    pub(crate) fn feed(&mut self, piece: &[u8], size: usize, mut found: impl FnMut(Option<Message>)) {
+    pub(crate) fn feed(
+        &mut self,
+        piece: &[u8],
+        size: usize,
+        mut found: impl FnMut(Option<Message>),
+    ) {
         if self.kept.is_empty() {
             let rest = scan(piece, size, &mut found);
             self.kept.extend_from_slice(&piece[piece.len() - rest..]);
@@ -94,18 +112,26 @@ impl Scanner {
 fn scan(bytes: &[u8], size: usize, found: &mut impl FnMut(Option<Message>)) -> usize {
     let mut at = 0;
     while let Some(begin) = mark_from(bytes, at) {
-        let Some(message) = bytes.get(begin..begin + size) else { return bytes.len() - begin };
+        let Some(message) = bytes.get(begin..begin + size) else {
+            return bytes.len() - begin;
+        };
         found(Message::parse(message));
         at = begin + size;
     }
     // The mark itself may be cut.
     let last = &bytes[at.max(bytes.len().saturating_sub(MARK.len() - 1))..];
-    memrchr(b'{', last).filter(|from| MARK.starts_with(&last[*from..])).map_or(0, |from| last.len() - from)
+    memrchr(b'{', last)
+        .filter(|from| MARK.starts_with(&last[*from..]))
+        .map_or(0, |from| last.len() - from)
 }
 
 /// Where the next message begins: mostly right here, or after a comma.
 fn mark_from(bytes: &[u8], at: usize) -> Option<usize> {
-    let near = (at..at + 2).find(|near| bytes.get(*near..).is_some_and(|rest| rest.starts_with(MARK)));
+    let near = (at..at + 2).find(|near| {
+        bytes
+            .get(*near..)
+            .is_some_and(|rest| rest.starts_with(MARK))
+    });
     near.or_else(|| Some(at + memmem::find(&bytes[at..], MARK)?))
 }
 
@@ -147,8 +173,11 @@ impl Seen {
     /// - `written`: the number of messages of each writer.
     pub(crate) fn missing(&self, written: &[u64]) -> u64 {
         let seen = |writer: usize| self.next.get(writer).copied().unwrap_or(0);
-        let at_the_end: u64 =
-            written.iter().enumerate().map(|(writer, count)| count.saturating_sub(seen(writer))).sum();
+        let at_the_end: u64 = written
+            .iter()
+            .enumerate()
+            .map(|(writer, count)| count.saturating_sub(seen(writer)))
+            .sum();
         self.skipped + at_the_end
     }
 }
@@ -158,7 +187,11 @@ mod tests {
     use super::*;
 
     fn message(number: u64) -> Message {
-        Message { writer: 3, number, due: 77 + number }
+        Message {
+            writer: 3,
+            number,
+            due: 77 + number,
+        }
     }
 
     #[test]
@@ -168,7 +201,8 @@ mod tests {
             for number in 0..9 {
                 content.extend(message(number).bytes(size));
                 content.extend_from_slice(
-                    [&b","[..], b"{\"", b"]\n\n{\"n", b""][usize::try_from(number).expect("small") % 4],
+                    [&b","[..], b"{\"", b"]\n\n{\"n", b""]
+                        [usize::try_from(number).expect("small") % 4],
                 );
             }
             content.extend_from_slice(b"{\"streamNextOffset\":\"1\"}");
@@ -178,8 +212,15 @@ mod tests {
                     scanner.feed(piece, size, |message| found.push(message));
                 }
                 let expected: Vec<_> = (0..9).map(|number| Some(message(number))).collect();
-                assert_eq!(found, expected, "messages of {size} bytes, cut every {step}");
-                assert!(scanner.kept.is_empty(), "{:?}", String::from_utf8_lossy(&scanner.kept));
+                assert_eq!(
+                    found, expected,
+                    "messages of {size} bytes, cut every {step}"
+                );
+                assert!(
+                    scanner.kept.is_empty(),
+                    "{:?}",
+                    String::from_utf8_lossy(&scanner.kept)
+                );
             }
         }
     }

@@ -19,7 +19,9 @@ pub(crate) struct Poller {
 
 impl fmt::Debug for Poller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Poller").field("epoll", &self.epoll).finish_non_exhaustive()
+        f.debug_struct("Poller")
+            .field("epoll", &self.epoll)
+            .finish_non_exhaustive()
     }
 }
 
@@ -36,26 +38,51 @@ pub(crate) struct Ready {
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?, events: Vec::with_capacity(AT_ONCE) })
+        Ok(Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            events: Vec::with_capacity(AT_ONCE),
+        })
     }
 
     /// Waits for bytes to come.
     pub(crate) fn add(&self, source: &impl AsFd, id: usize) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, source, epoll::EventData::new_u64(id as u64), epoll::EventFlags::IN)?)
+        Ok(epoll::add(
+            &self.epoll,
+            source,
+            epoll::EventData::new_u64(id as u64),
+            epoll::EventFlags::IN,
+        )?)
     }
 
     /// Waits for bytes to come and, if `writable`, for room to write.
     pub(crate) fn watch(&self, socket: &TcpStream, id: usize, writable: bool) -> io::Result<()> {
-        let room = if writable { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
+        let room = if writable {
+            epoll::EventFlags::OUT
+        } else {
+            epoll::EventFlags::empty()
+        };
         let flags = epoll::EventFlags::IN | room;
-        Ok(epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(id as u64), flags)?)
+        Ok(epoll::modify(
+            &self.epoll,
+            socket,
+            epoll::EventData::new_u64(id as u64),
+            flags,
+        )?)
     }
 
     /// Replaces `ready` by who is ready within `timeout`, which may be nobody.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+    pub(crate) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Ready>,
+    ) -> io::Result<()> {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         self.events.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.as_ref()) {
+        match epoll::wait(
+            &self.epoll,
+            spare_capacity(&mut self.events),
+            timeout.as_ref(),
+        ) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(reason) => return Err(reason.into()),
         }
@@ -65,7 +92,9 @@ impl Poller {
             ready.push(Ready {
                 id: usize::try_from(id.u64()).unwrap_or(usize::MAX),
                 writable: flags.contains(epoll::EventFlags::OUT),
-                readable: flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR),
+                readable: flags.intersects(
+                    epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR,
+                ),
             });
         }
         Ok(())
@@ -76,7 +105,14 @@ impl Poller {
 pub(crate) fn unless_blocked(done: io::Result<usize>) -> io::Result<Option<usize>> {
     match done {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(reason) if matches!(reason.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
+        Err(reason)
+            if matches!(
+                reason.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            ) =>
+        {
+            Ok(None)
+        }
         Err(reason) => Err(reason),
     }
 }

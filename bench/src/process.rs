@@ -37,7 +37,11 @@ impl Server {
             None => TempDir::new()?,
         };
         let (child, address) = spawn(target, folder.path())?;
-        Ok(Self { child, address, folder })
+        Ok(Self {
+            child,
+            address,
+            folder,
+        })
     }
 
     /// Ends it as a crash would and starts it again on what it left behind.
@@ -56,12 +60,20 @@ impl Server {
     /// [`Fault::Server`] when it is gone.
     pub(crate) fn cpu(&self) -> Result<Duration, Fault> {
         let nanoseconds = |path: &Path| -> Option<u64> {
-            fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+            fs::read_to_string(path.join("schedstat"))
+                .ok()?
+                .split(' ')
+                .next()?
+                .parse()
+                .ok()
         };
         let threads = family(self.child.id()).into_iter().flat_map(threads);
         let all: Vec<u64> = threads.filter_map(|thread| nanoseconds(&thread)).collect();
         match all.is_empty() {
-            true => Err(Fault::Server(format!("the server is gone: {}", last_words(self.folder.path())))),
+            true => Err(Fault::Server(format!(
+                "the server is gone: {}",
+                last_words(self.folder.path())
+            ))),
             false => Ok(Duration::from_nanos(all.iter().sum())),
         }
     }
@@ -75,7 +87,8 @@ impl Server {
         for pid in family(self.child.id()) {
             let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
             let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-            let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+            let kib: Option<u64> =
+                line.and_then(|line| line.split_whitespace().next()?.parse().ok());
             bytes += kib.ok_or_else(|| Fault::Server("no Pss in smaps_rollup".into()))? << 10;
         }
         Ok(bytes)
@@ -85,7 +98,11 @@ impl Server {
         let all = family(self.child.id());
         // Already gone if it crashed, which the run has noticed by then.
         let _gone = self.child.kill();
-        for pid in all.into_iter().skip(1).filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
+        for pid in all
+            .into_iter()
+            .skip(1)
+            .filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?))
+        {
             let _gone = kill_process(pid, Signal::KILL);
         }
         let _reaped = self.child.wait();
@@ -104,14 +121,23 @@ impl Drop for Server {
 /// What the system says.
 pub(crate) fn settle() -> Result<(), Fault> {
     let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).map_err(refused)?;
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    )
+    .map_err(refused)?;
     pin(LOAD_CORE)
 }
 
 /// The first program of that name on `PATH`.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
 }
 
 fn refused(reason: rustix::io::Errno) -> Fault {
@@ -129,16 +155,28 @@ fn pin(core: usize) -> Result<(), Fault> {
 }
 
 fn spawn(target: &dyn Target, folder: &Path) -> Result<(Child, SocketAddr), Fault> {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port();
     let launch = target.launch(port, folder)?;
-    let said = fs::OpenOptions::new().create(true).append(true).open(words(folder))?;
+    let said = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(words(folder))?;
     let mut command = Command::new(&launch.program);
-    command.args(&launch.arguments).envs(launch.environment).current_dir(folder);
-    command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
+    command
+        .args(&launch.arguments)
+        .envs(launch.environment)
+        .current_dir(folder);
+    command
+        .stdin(Stdio::null())
+        .stdout(said.try_clone()?)
+        .stderr(said);
     pin(SERVER_CORE)?;
     let spawned = command.spawn();
     pin(LOAD_CORE)?;
-    let mut child = spawned.map_err(|reason| Fault::Server(format!("{}: {reason}", launch.program.display())))?;
+    let mut child = spawned
+        .map_err(|reason| Fault::Server(format!("{}: {reason}", launch.program.display())))?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
@@ -147,7 +185,10 @@ fn spawn(target: &dyn Target, folder: &Path) -> Result<(Child, SocketAddr), Faul
             let _gone = child.kill();
             child.wait()?;
             let words = last_words(folder);
-            return Err(Fault::Server(format!("{} does not listen on {address}: {words}", target.name())));
+            return Err(Fault::Server(format!(
+                "{} does not listen on {address}: {words}",
+                target.name()
+            )));
         }
         thread::sleep(Duration::from_millis(10));
     }
@@ -161,7 +202,9 @@ fn words(folder: &Path) -> PathBuf {
 /// The end of what the server has written on its standard streams.
 fn last_words(folder: &Path) -> String {
     let text = fs::read(words(folder)).unwrap_or_default();
-    String::from_utf8_lossy(&text[text.len().saturating_sub(1_000)..]).trim().to_owned()
+    String::from_utf8_lossy(&text[text.len().saturating_sub(1_000)..])
+        .trim()
+        .to_owned()
 }
 
 /// A process and all below it, itself first.
@@ -171,7 +214,11 @@ fn family(pid: u32) -> Vec<u32> {
     while at < all.len() {
         for thread in threads(all[at]) {
             let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
-            all.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            all.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|child| child.parse::<u32>().ok()),
+            );
         }
         at += 1;
     }
@@ -180,6 +227,10 @@ fn family(pid: u32) -> Vec<u32> {
 
 /// The folders of a process's threads.
 fn threads(pid: u32) -> Vec<PathBuf> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+    let entries = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect()
 }

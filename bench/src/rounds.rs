@@ -35,10 +35,19 @@ pub(crate) fn measure(
     targets: &[Box<dyn Target>],
     cases: &[Case<'_>],
 ) -> Result<Measured, Fault> {
-    let columns = targets.iter().map(|target| (target.name(), target.role())).collect();
+    let columns = targets
+        .iter()
+        .map(|target| (target.name(), target.role()))
+        .collect();
     let names = cases.iter().map(|case| case.name.clone()).collect();
-    let title = format!("{title}; medians of {}, in brackets the ratio to LIMIT", rounds(common.rounds()));
-    let mut measured = Measured { table: Table::new(title, columns, names), failed: false };
+    let title = format!(
+        "{title}; medians of {}, in brackets the ratio to LIMIT",
+        rounds(common.rounds())
+    );
+    let mut measured = Measured {
+        table: Table::new(title, columns, names),
+        failed: false,
+    };
     for round in 1..=common.rounds() {
         for (at, case) in cases.iter().enumerate() {
             for (column, target) in targets.iter().enumerate() {
@@ -50,16 +59,23 @@ pub(crate) fn measure(
                         }
                         measured.table.add(at, column, figures);
                     }
-                    Ok(None) if round == 1 && !common.quiet => eprintln!("{label}: left out, it has no such thing"),
+                    Ok(None) if round == 1 && !common.quiet => {
+                        eprintln!("{label}: left out, it has no such thing")
+                    }
                     Ok(None) => {}
                     Err(fault)
-                        if target.role() == Role::Peer || matches!(fault, Fault::Void(_) | Fault::Lost { .. }) =>
+                        if target.role() == Role::Peer
+                            || matches!(fault, Fault::Void(_) | Fault::Lost { .. }) =>
                     {
                         eprintln!("{label}: {fault}");
                         measured.table.add_void(
                             at,
                             column,
-                            if let Fault::Lost { lost, .. } = fault { lost } else { 0 },
+                            if let Fault::Lost { lost, .. } = fault {
+                                lost
+                            } else {
+                                0
+                            },
                         );
                         measured.failed |= target.role() != Role::Peer;
                     }
@@ -72,9 +88,17 @@ pub(crate) fn measure(
 }
 
 fn rounds(count: usize) -> String {
-    if count == 1 { "one round".into() } else { format!("{count} interleaved rounds") }
+    if count == 1 {
+        "one round".into()
+    } else {
+        format!("{count} interleaved rounds")
+    }
 }
 
 fn told(figures: &[Figure]) -> String {
-    figures.iter().map(|figure| format!("{:.2} {}", figure.value, figure.what)).collect::<Vec<_>>().join(", ")
+    figures
+        .iter()
+        .map(|figure| format!("{:.2} {}", figure.value, figure.what))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -22,12 +22,20 @@ pub(crate) struct Figure {
 
 /// The smaller the better.
 pub(crate) fn lower(what: &'static str, value: f64) -> Figure {
-    Figure { what, better: Better::Lower, value }
+    Figure {
+        what,
+        better: Better::Lower,
+        value,
+    }
 }
 
 /// The larger the better.
 pub(crate) fn higher(what: &'static str, value: f64) -> Figure {
-    Figure { what, better: Better::Higher, value }
+    Figure {
+        what,
+        better: Better::Higher,
+        value,
+    }
 }
 
 /// Figures of several targets in several cases; each may be measured several times.
@@ -47,17 +55,38 @@ impl Table {
     /// - `columns`: what is compared.
     /// - `cases`: what is measured of each.
     pub(crate) fn new(title: String, columns: Vec<(String, Role)>, cases: Vec<String>) -> Self {
-        Self { title, columns, cases, figures: Vec::new(), cells: BTreeMap::new(), voids: BTreeMap::new() }
+        Self {
+            title,
+            columns,
+            cases,
+            figures: Vec::new(),
+            cells: BTreeMap::new(),
+            voids: BTreeMap::new(),
+        }
     }
 
     /// Notes one run.
     pub(crate) fn add(&mut self, case: usize, column: usize, figures: Vec<Figure>) {
-        for Figure { what, better, value } in figures.into_iter().filter(|figure| figure.value.is_finite()) {
-            let row = self.figures.iter().position(|(known, _)| *known == what).unwrap_or_else(|| {
-                self.figures.push((what, better));
-                self.figures.len() - 1
-            });
-            self.cells.entry((row, case, column)).or_default().push(value);
+        for Figure {
+            what,
+            better,
+            value,
+        } in figures
+            .into_iter()
+            .filter(|figure| figure.value.is_finite())
+        {
+            let row = self
+                .figures
+                .iter()
+                .position(|(known, _)| *known == what)
+                .unwrap_or_else(|| {
+                    self.figures.push((what, better));
+                    self.figures.len() - 1
+                });
+            self.cells
+                .entry((row, case, column))
+                .or_default()
+                .push(value);
         }
     }
 
@@ -70,12 +99,18 @@ impl Table {
 
     fn median(&self, figure: usize, case: usize, column: usize) -> Option<f64> {
         let valid = !self.voids.contains_key(&(case, column));
-        self.cells.get(&(figure, case, column)).filter(|_| valid).map(|figures| median(figures))
+        self.cells
+            .get(&(figure, case, column))
+            .filter(|_| valid)
+            .map(|figures| median(figures))
     }
 
     /// The column that others are held against: LIMIT, in its last variant, or else the first.
     fn base(&self) -> usize {
-        self.columns.iter().rposition(|(_, role)| *role == Role::Limit).unwrap_or(0)
+        self.columns
+            .iter()
+            .rposition(|(_, role)| *role == Role::Limit)
+            .unwrap_or(0)
     }
 
     fn cell(&self, figure: usize, case: usize, column: usize) -> String {
@@ -87,32 +122,51 @@ impl Table {
         }
         let base = self.median(figure, case, self.base());
         match (self.median(figure, case, column), base) {
-            (Some(own), Some(base)) if column != self.base() => format!("{} ({:.2})", shown(own), own / base),
+            (Some(own), Some(base)) if column != self.base() => {
+                format!("{} ({:.2})", shown(own), own / base)
+            }
             (Some(own), _) => shown(own),
             (None, _) => "-".into(),
         }
     }
 
     fn columns_of(&self, role: Role) -> impl Iterator<Item = usize> {
-        self.columns.iter().enumerate().filter(move |(_, (_, own))| *own == role).map(|(column, _)| column)
+        self.columns
+            .iter()
+            .enumerate()
+            .filter(move |(_, (_, own))| *own == role)
+            .map(|(column, _)| column)
     }
 
     /// The first Tailwater's ratio to the best peer, and which that is.
     fn to_best_peer(&self, figure: usize, case: usize) -> Option<String> {
         let ours = self.columns_of(Role::Ours).next()?;
-        let figures = self.columns_of(Role::Peer).filter_map(|peer| Some((self.median(figure, case, peer)?, peer)));
+        let figures = self
+            .columns_of(Role::Peer)
+            .filter_map(|peer| Some((self.median(figure, case, peer)?, peer)));
         let (best, peer) = match self.figures[figure].1 {
             Better::Lower => figures.min_by(|one, other| one.0.total_cmp(&other.0))?,
             Better::Higher => figures.max_by(|one, other| one.0.total_cmp(&other.0))?,
         };
-        Some(format!("{:.2} ({})", self.median(figure, case, ours)? / best, self.columns[peer].0))
+        Some(format!(
+            "{:.2} ({})",
+            self.median(figure, case, ours)? / best,
+            self.columns[peer].0
+        ))
     }
 
     /// Each Tailwater's ratio to the second binary with the same store.
     fn to_before(&self, figure: usize, case: usize) -> Option<String> {
-        let pairs = self.columns_of(Role::Ours).zip(self.columns_of(Role::Before));
-        let ratio = |(ours, before)| Some(self.median(figure, case, ours)? / self.median(figure, case, before)?);
-        let ratios: Vec<String> = pairs.filter_map(ratio).map(|ratio| format!("{ratio:.2}")).collect();
+        let pairs = self
+            .columns_of(Role::Ours)
+            .zip(self.columns_of(Role::Before));
+        let ratio = |(ours, before)| {
+            Some(self.median(figure, case, ours)? / self.median(figure, case, before)?)
+        };
+        let ratios: Vec<String> = pairs
+            .filter_map(ratio)
+            .map(|ratio| format!("{ratio:.2}"))
+            .collect();
         (!ratios.is_empty()).then(|| ratios.join(", "))
     }
 }
@@ -151,13 +205,24 @@ impl fmt::Display for Table {
         if self.columns_of(Role::Peer).next().is_some() {
             ratios.push(("Tailwater to the best peer", Self::to_best_peer));
         }
-        let names = self.columns.iter().map(|(name, _)| &**name).chain(ratios.iter().map(|(name, _)| *name));
+        let names = self
+            .columns
+            .iter()
+            .map(|(name, _)| &**name)
+            .chain(ratios.iter().map(|(name, _)| *name));
         let names: Vec<&str> = names.collect();
         let rule = " ---: |".repeat(names.len());
-        write!(f, "{}\n\n| | {} |\n| --- |{rule}", self.title, names.join(" | "))?;
+        write!(
+            f,
+            "{}\n\n| | {} |\n| --- |{rule}",
+            self.title,
+            names.join(" | ")
+        )?;
         for (figure, (what, _)) in self.figures.iter().enumerate() {
             for (case, name) in self.cases.iter().enumerate() {
-                if (0..self.columns.len()).all(|column| !self.cells.contains_key(&(figure, case, column))) {
+                if (0..self.columns.len())
+                    .all(|column| !self.cells.contains_key(&(figure, case, column)))
+                {
                     continue;
                 }
                 write!(f, "\n| {name}: {what} |")?;
@@ -165,7 +230,11 @@ impl fmt::Display for Table {
                     write!(f, " {} |", self.cell(figure, case, column))?;
                 }
                 for (_, ratio) in &ratios {
-                    write!(f, " {} |", ratio(self, figure, case).unwrap_or_else(|| "-".into()))?;
+                    write!(
+                        f,
+                        " {} |",
+                        ratio(self, figure, case).unwrap_or_else(|| "-".into())
+                    )?;
                 }
             }
         }
@@ -179,18 +248,33 @@ mod tests {
 
     #[test]
     fn the_median_does_not_care_for_one_wild_round() {
-        for (figures, middle) in [(&[3.0][..], 3.0), (&[9e9, 1.0, 2.0], 2.0), (&[4.0, 1.0, 2.0, 3.0], 2.5)] {
+        for (figures, middle) in [
+            (&[3.0][..], 3.0),
+            (&[9e9, 1.0, 2.0], 2.0),
+            (&[4.0, 1.0, 2.0, 3.0], 2.5),
+        ] {
             assert!((median(figures) - middle).abs() < 1e-9, "{figures:?}");
         }
     }
 
     #[test]
     fn ratios_are_to_limit_and_to_the_best_peer_whichever_way_is_better() {
-        let columns =
-            [("L", Role::Limit), ("T", Role::Ours), ("a", Role::Peer), ("b", Role::Peer), ("old", Role::Before)];
+        let columns = [
+            ("L", Role::Limit),
+            ("T", Role::Ours),
+            ("a", Role::Peer),
+            ("b", Role::Peer),
+            ("old", Role::Before),
+        ];
         let columns = columns.map(|(name, role)| (name.to_owned(), role)).to_vec();
         let mut table = Table::new("T".into(), columns, vec!["x".into()]);
-        let figures = [(2.0, 100.0), (3.0, 90.0), (4.0, 50.0), (6.0, 60.0), (4.0, 60.0)];
+        let figures = [
+            (2.0, 100.0),
+            (3.0, 90.0),
+            (4.0, 50.0),
+            (6.0, 60.0),
+            (4.0, 60.0),
+        ];
         for (column, (cost, rate)) in figures.into_iter().enumerate() {
             table.add(0, column, vec![lower("cost", cost), higher("rate", rate)]);
         }
@@ -211,6 +295,9 @@ mod tests {
         assert!(table.to_string().contains("| **void** |"), "{table}");
         table.add_void(0, 2, 7);
         let text = table.to_string();
-        assert!(text.contains("| **lost 7** |") && text.contains("0.50 (b)"), "a void run has no figures: {text}");
+        assert!(
+            text.contains("| **lost 7** |") && text.contains("0.50 (b)"),
+            "a void run has no figures: {text}"
+        );
     }
 }

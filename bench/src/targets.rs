@@ -20,22 +20,44 @@ fn known(common: &Common) -> Vec<Known> {
         ("limit-joined".into(), Ok(Box::new(Limit { joined: true }))),
     ];
     let binaries = [
-        ("", "Tailwater", Role::Ours, Some(&common.server), &common.server_arguments),
-        ("against", "against", Role::Before, common.against.as_ref(), &common.against_arguments),
+        (
+            "",
+            "Tailwater",
+            Role::Ours,
+            Some(&common.server),
+            &common.server_arguments,
+        ),
+        (
+            "against",
+            "against",
+            Role::Before,
+            common.against.as_ref(),
+            &common.against_arguments,
+        ),
     ];
     for (word, name, role, program, arguments) in binaries {
         for (store, sync) in [("memory", None), ("disk", Some(common.sync.clone()))] {
-            let word = if word.is_empty() { store.to_owned() } else { format!("{word}-{store}") };
-            let target = program.ok_or_else(|| "no --against was given".to_owned()).map(|program| {
-                let target = Tailwater {
-                    name: if sync.is_some() { format!("{name}, disk") } else { name.to_owned() },
-                    role,
-                    program: program.clone(),
-                    sync,
-                    arguments: arguments.clone(),
-                };
-                Box::new(target) as Box<dyn Target>
-            });
+            let word = if word.is_empty() {
+                store.to_owned()
+            } else {
+                format!("{word}-{store}")
+            };
+            let target = program
+                .ok_or_else(|| "no --against was given".to_owned())
+                .map(|program| {
+                    let target = Tailwater {
+                        name: if sync.is_some() {
+                            format!("{name}, disk")
+                        } else {
+                            name.to_owned()
+                        },
+                        role,
+                        program: program.clone(),
+                        sync,
+                        arguments: arguments.clone(),
+                    };
+                    Box::new(target) as Box<dyn Target>
+                });
             all.push((word, target));
         }
     }
@@ -52,15 +74,21 @@ pub(crate) fn chosen(common: &Common, usual: &[&str]) -> Result<Vec<Box<dyn Targ
     let known = known(common);
     let words: Vec<&String> = known.iter().map(|(word, _)| word).collect();
     if let Some(unknown) = common.targets.iter().find(|name| !words.contains(name)) {
-        return Err(Fault::Server(format!("no target is called {unknown}; there are {words:?}")));
+        return Err(Fault::Server(format!(
+            "no target is called {unknown}; there are {words:?}"
+        )));
     }
     let on_disk = usual.contains(&"disk");
     let mut chosen = Vec::new();
     for (word, target) in known {
         let named = common.targets.contains(&word);
-        let own = usual.iter().any(|usual| word == *usual || word.strip_prefix("against-") == Some(usual));
+        let own = usual
+            .iter()
+            .any(|usual| word == *usual || word.strip_prefix("against-") == Some(usual));
         // Peers on a medium are no match for stores in memory.
-        let fits = target.as_ref().map_or(true, |target| !target.durable() || on_disk);
+        let fits = target
+            .as_ref()
+            .map_or(true, |target| !target.durable() || on_disk);
         let by_default = common.targets.is_empty() && (own || is_peer(&word) && fits);
         match target {
             Ok(target) if named || by_default => chosen.push(target),

@@ -40,7 +40,10 @@ fn us_per(cpu: Duration, count: u64) -> f64 {
     cpu.as_secs_f64() * 1e6 / float(count)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of one run are far below 2^53"
+)]
 fn float(count: u64) -> f64 {
     count as f64
 }

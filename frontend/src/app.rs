@@ -82,7 +82,9 @@ impl Shell {
         if self.place.with_untracked(|now| *now == place) {
             return;
         }
-        let query = self.settings.with_untracked(|settings| place.to_query(settings));
+        let query = self
+            .settings
+            .with_untracked(|settings| place.to_query(settings));
         match step {
             Step::Recorded => browser::push_query(&query),
             Step::Silent => browser::show_query(&query),
@@ -109,7 +111,11 @@ impl Shell {
         let (place, mut settings) = Place::read(&browser::query());
         if place != Place::Race {
             let now = self.settings.get_untracked();
-            settings = Settings { theme: settings.theme, language: settings.language, ..now };
+            settings = Settings {
+                theme: settings.theme,
+                language: settings.language,
+                ..now
+            };
         }
         if let Some(feed) = self.race.get_value() {
             feed.apply(&settings);
@@ -183,10 +189,13 @@ fn App() -> impl IntoView {
         settings.window_s = NARROW_WINDOW_S;
     }
     if settings.theme == Theme::Auto {
-        settings.theme = browser::stored(THEME_KEY).and_then(|name| Theme::from_name(&name)).unwrap_or_default();
+        settings.theme = browser::stored(THEME_KEY)
+            .and_then(|name| Theme::from_name(&name))
+            .unwrap_or_default();
     }
     let usual = browser::stored(LANGUAGE_KEY).and_then(|name| Language::from_name(&name));
-    let usual = usual.unwrap_or_else(|| Language::first_of(browser::languages().iter().map(String::as_str)));
+    let usual = usual
+        .unwrap_or_else(|| Language::first_of(browser::languages().iter().map(String::as_str)));
     let settings = Kept::new(settings);
     let shell = Shell {
         place: Kept::new(place),
@@ -205,7 +214,9 @@ fn App() -> impl IntoView {
             feed.leave();
         }
     });
-    window_event_listener(leptos::ev::keydown, move |event| keys::on_key(shell, &event));
+    window_event_listener(leptos::ev::keydown, move |event| {
+        keys::on_key(shell, &event)
+    });
     let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
     view! { {changing(move || if is_race.get() { view! { <Racing /> }.into_any() } else { view! { <StreamsPage /> }.into_any() })} }
 }
@@ -245,11 +256,18 @@ fn follow_choices(shell: Shell) {
         let language = shell.language.get();
         let text = language.text();
         let is_race = shell.place.with(|place| *place == Place::Race);
-        document().set_title(if is_race { text.title } else { text.streams.title });
+        document().set_title(if is_race {
+            text.title
+        } else {
+            text.streams.title
+        });
         if let Some(root) = document().document_element() {
             root.set_attribute("lang", language.name()).ok();
         }
-        if shell.settings.with_untracked(|settings| settings.language.is_some()) {
+        if shell
+            .settings
+            .with_untracked(|settings| settings.language.is_some())
+        {
             browser::store(LANGUAGE_KEY, language.name());
         }
     });
@@ -273,7 +291,8 @@ fn follow_choices(shell: Shell) {
                 stage.repaint();
             }
         });
-        wish.add_event_listener_with_callback("change", on_change.as_ref().unchecked_ref()).ok();
+        wish.add_event_listener_with_callback("change", on_change.as_ref().unchecked_ref())
+            .ok();
         // As long as the page lives.
         on_change.forget();
     }
@@ -285,7 +304,9 @@ fn watch_visibility(shell: Shell) {
             feed.look_away(browser::is_hidden());
         }
     });
-    document().add_event_listener_with_callback("visibilitychange", on_change.as_ref().unchecked_ref()).ok();
+    document()
+        .add_event_listener_with_callback("visibilitychange", on_change.as_ref().unchecked_ref())
+        .ok();
     // As long as the page lives.
     on_change.forget();
 }

@@ -75,7 +75,9 @@ pub fn send(wish: Wish, deadline_s: u32) -> LocalBoxFuture<'static, Result<Answe
         let exchange = pin!(exchange(&wish, &abort));
         match select(exchange, browser::sleep(f64::from(deadline_s) * 1_000.0)).await {
             Either::Left((outcome, _)) => outcome,
-            Either::Right(_) => Err(Refusal::Unreachable(format!("no answer within {deadline_s} s"))),
+            Either::Right(_) => Err(Refusal::Unreachable(format!(
+                "no answer within {deadline_s} s"
+            ))),
         }
     })
 }
@@ -90,8 +92,15 @@ async fn exchange(wish: &Wish, abort: &Abort) -> Result<Answer, Refusal> {
         _ => Method::GET,
     };
     let signal = abort.0.as_ref().map(AbortController::signal);
-    let redirect = if wish.follows_redirects() { RequestRedirect::Follow } else { RequestRedirect::Manual };
-    let mut builder = RequestBuilder::new(&wish.target).method(method).cache(RequestCache::NoStore).redirect(redirect);
+    let redirect = if wish.follows_redirects() {
+        RequestRedirect::Follow
+    } else {
+        RequestRedirect::Manual
+    };
+    let mut builder = RequestBuilder::new(&wish.target)
+        .method(method)
+        .cache(RequestCache::NoStore)
+        .redirect(redirect);
     builder = builder.abort_signal(signal.as_ref());
     for (name, value) in &wish.headers {
         builder = builder.header(name, value);
@@ -106,10 +115,24 @@ async fn exchange(wish: &Wish, abort: &Abort) -> Result<Answer, Refusal> {
     let status = response.status();
     let url = response.url();
     let headers = response.headers();
-    let closed = headers.get(headers::STREAM_CLOSED).is_some_and(|value| value == "true");
-    let head = Head { status, next: headers.get(headers::STREAM_NEXT_OFFSET), closed };
+    let closed = headers
+        .get(headers::STREAM_CLOSED)
+        .is_some_and(|value| value == "true");
+    let head = Head {
+        status,
+        next: headers.get(headers::STREAM_NEXT_OFFSET),
+        closed,
+    };
     let body = response.binary().await;
     let next = wish.outcome(&url, &head, body.as_deref().unwrap_or_default())?;
     let content_type = headers.get("content-type").unwrap_or_default();
-    Ok(Answer { status, url, next, content_type, body: body?, asked_ms, had_ms })
+    Ok(Answer {
+        status,
+        url,
+        next,
+        content_type,
+        body: body?,
+        asked_ms,
+        had_ms,
+    })
 }

@@ -16,7 +16,9 @@ pub fn window() -> web_sys::Window {
 
 /// Milliseconds on the page's monotonic clock.
 pub fn now_ms() -> f64 {
-    window().performance().map_or(0.0, |performance| performance.now())
+    window()
+        .performance()
+        .map_or(0.0, |performance| performance.now())
 }
 
 /// Lets `ms` milliseconds pass; dropped, it needs no timer any more.
@@ -38,7 +40,12 @@ pub fn store(key: &str, value: &str) {
 
 /// The languages a person reads, the dearest first.
 pub fn languages() -> Vec<String> {
-    window().navigator().languages().iter().filter_map(|tag| tag.as_string()).collect()
+    window()
+        .navigator()
+        .languages()
+        .iter()
+        .filter_map(|tag| tag.as_string())
+        .collect()
 }
 
 /// `location.search`.
@@ -59,21 +66,32 @@ pub fn hostname() -> String {
 /// Puts `query` into the address bar without a new entry in the history.
 pub fn show_query(query: &str) {
     if let Ok(history) = window().history() {
-        history.replace_state_with_url(&JsValue::NULL, "", Some(&address(query))).ok();
+        history
+            .replace_state_with_url(&JsValue::NULL, "", Some(&address(query)))
+            .ok();
     }
 }
 
 /// Puts `query` into the address bar as a step that the way back undoes.
 pub fn push_query(query: &str) {
     if let Ok(history) = window().history() {
-        history.push_state_with_url(&JsValue::NULL, "", Some(&address(query))).ok();
+        history
+            .push_state_with_url(&JsValue::NULL, "", Some(&address(query)))
+            .ok();
     }
 }
 
 /// The page's own path with another query, for the address bar and for links.
 pub fn address(query: &str) -> String {
-    let path = window().location().pathname().unwrap_or_else(|_| "/".to_owned());
-    if query.is_empty() { path } else { format!("{path}?{query}") }
+    let path = window()
+        .location()
+        .pathname()
+        .unwrap_or_else(|_| "/".to_owned());
+    if query.is_empty() {
+        path
+    } else {
+        format!("{path}?{query}")
+    }
 }
 
 /// A moment as people write it in that language, in the person's own time zone.
@@ -90,12 +108,18 @@ pub fn wants_less_motion() -> bool {
 
 /// Whether the page is as narrow as a telephone.
 pub fn is_narrow() -> bool {
-    window().inner_width().ok().and_then(|width| width.as_f64()).is_some_and(|width| width < 600.0)
+    window()
+        .inner_width()
+        .ok()
+        .and_then(|width| width.as_f64())
+        .is_some_and(|width| width < 600.0)
 }
 
 /// Whether nobody can see the page now.
 pub fn is_hidden() -> bool {
-    window().document().is_some_and(|document| document.hidden())
+    window()
+        .document()
+        .is_some_and(|document| document.hidden())
 }
 
 /// Hands the person a file.
@@ -118,13 +142,19 @@ pub fn download(name: &str, media_type: &str, content: &str) -> Result<(), JsVal
 
 /// Puts a text on the clipboard; whether that was allowed.
 pub async fn copy(text: &str) -> bool {
-    JsFuture::from(window().navigator().clipboard().write_text(text)).await.is_ok()
+    JsFuture::from(window().navigator().clipboard().write_text(text))
+        .await
+        .is_ok()
 }
 
 /// Moves the focus to the element of that id.
 pub fn focus(id: &str) {
-    let element = window().document().and_then(|document| document.get_element_by_id(id));
-    if let Some(element) = element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
+    let element = window()
+        .document()
+        .and_then(|document| document.get_element_by_id(id));
+    if let Some(element) =
+        element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok())
+    {
         element.focus().ok();
     }
 }

@@ -61,23 +61,34 @@ pub fn run(feed: Rc<Feed>, canvas: Canvas) -> Rc<Cell<bool>> {
 fn ask(frame: &OnFrame) {
     if let Some(closure) = frame.borrow().as_ref() {
         // Refused only by a window that is being closed.
-        browser::window().request_animation_frame(closure.as_ref().unchecked_ref()).ok();
+        browser::window()
+            .request_animation_frame(closure.as_ref().unchecked_ref())
+            .ok();
     }
 }
 
 fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
     let now_ms = browser::now_ms();
     let stalled = beat.ran_ms.get() > 0.0 && now_ms - beat.ran_ms.get() > STALL_MS;
-    let jumped = beat.wall.borrow_mut().look(js_sys::Date::now(), now_ms).is_some();
+    let jumped = beat
+        .wall
+        .borrow_mut()
+        .look(js_sys::Date::now(), now_ms)
+        .is_some();
     if stalled || jumped {
         feed.stalled();
     }
     if beat.ran_ms.get() > 0.0 && !stalled {
         let pace_ms = beat.pace_ms.get();
-        beat.pace_ms.set(pace_ms + PACE_SHARE * (now_ms - beat.ran_ms.get() - pace_ms));
+        beat.pace_ms
+            .set(pace_ms + PACE_SHARE * (now_ms - beat.ran_ms.get() - pace_ms));
     }
     beat.ran_ms.set(now_ms);
-    let figures_ms = if feed.is_fresh(now_ms) { FRESH_FIGURES_MS } else { FIGURES_MS };
+    let figures_ms = if feed.is_fresh(now_ms) {
+        FRESH_FIGURES_MS
+    } else {
+        FIGURES_MS
+    };
     if now_ms - beat.told_ms.get() >= figures_ms {
         beat.told_ms.set(now_ms);
         feed.summarise();
@@ -88,7 +99,11 @@ fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
     }
     // Two frames of the browser for each of ours leave the other half to what arrives. The second one is due after more than
     // one and a half intervals; waiting for two whole ones would miss it whenever it comes a little early, and take the third.
-    let frame_ms = if calm { STEP_MS } else { FRAME_MS.max(1.5 * beat.pace_ms.get()) };
+    let frame_ms = if calm {
+        STEP_MS
+    } else {
+        FRAME_MS.max(1.5 * beat.pace_ms.get())
+    };
     if now_ms - beat.drawn_ms.get() >= frame_ms {
         beat.drawn_ms.set(now_ms);
         if let Some(stage) = canvas.borrow_mut().as_mut() {

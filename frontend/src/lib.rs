@@ -2,7 +2,10 @@
 //!
 //! Natively only what needs no browser is built: [`model`], [`text`], [`techniques`] and the layouts of [`parts`].
 
-#![cfg_attr(target_arch = "wasm32", allow(unreachable_pub, reason = "Leptos' #[component] emits `pub`"))]
+#![cfg_attr(
+    target_arch = "wasm32",
+    allow(unreachable_pub, reason = "Leptos' #[component] emits `pub`")
+)]
 
 pub mod model;
 pub mod parts;

@@ -3,8 +3,16 @@
 //! Wants a server at `TAILWATER_TEST_URL` (compiled in; by default `http://127.0.0.1:4438`). Every failure names its seed;
 //! `TAILWATER_TEST_SEED`, compiled in too, runs one again.
 #![cfg(target_arch = "wasm32")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on says so by panicking")]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small random numbers from floats")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on says so by panicking"
+)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small random numbers from floats"
+)]
 
 use futures_util::future::join;
 use gloo_net::http::Request;
@@ -28,7 +36,9 @@ const BATCH_MAX: u64 = 100;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn server() -> &'static str {
-    option_env!("TAILWATER_TEST_URL").unwrap_or("http://127.0.0.1:4438").trim_end_matches('/')
+    option_env!("TAILWATER_TEST_URL")
+        .unwrap_or("http://127.0.0.1:4438")
+        .trim_end_matches('/')
 }
 
 /// A seeded series. Source: SplitMix64.
@@ -53,8 +63,15 @@ fn seed() -> u64 {
 
 async fn sleep(time: Duration) {
     let promise = Promise::new(&mut |resolve, _| {
-        let set: Function = Reflect::get(&js_sys::global(), &"setTimeout".into()).unwrap().unchecked_into();
-        set.call2(&JsValue::UNDEFINED, &resolve, &JsValue::from_f64(time.as_secs_f64() * 1_000.0)).unwrap();
+        let set: Function = Reflect::get(&js_sys::global(), &"setTimeout".into())
+            .unwrap()
+            .unchecked_into();
+        set.call2(
+            &JsValue::UNDEFINED,
+            &resolve,
+            &JsValue::from_f64(time.as_secs_f64() * 1_000.0),
+        )
+        .unwrap();
     });
     JsFuture::from(promise).await.unwrap();
 }
@@ -78,20 +95,40 @@ fn event(seq: u64) -> String {
 
 /// A new stream of JSON messages; returns its URL.
 async fn create(name: &str) -> String {
-    let url = format!("{}/v1/stream/test/{name}-{:.0}", server(), js_sys::Math::random() * 1e15);
-    let created = Request::put(&url).header("content-type", "application/json").send().await.unwrap();
+    let url = format!(
+        "{}/v1/stream/test/{name}-{:.0}",
+        server(),
+        js_sys::Math::random() * 1e15
+    );
+    let created = Request::put(&url)
+        .header("content-type", "application/json")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(created.status(), 201, "{url}");
     url
 }
 
 async fn append(url: &str, body: String) {
-    let request = Request::post(url).header("content-type", "application/json").body(body).unwrap();
+    let request = Request::post(url)
+        .header("content-type", "application/json")
+        .body(body)
+        .unwrap();
     let answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), 204, "{}", answer.text().await.unwrap_or_default());
+    assert_eq!(
+        answer.status(),
+        204,
+        "{}",
+        answer.text().await.unwrap_or_default()
+    );
 }
 
 async fn close(url: &str) {
-    let answer = Request::post(url).header("stream-closed", "true").send().await.unwrap();
+    let answer = Request::post(url)
+        .header("stream-closed", "true")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 204);
 }
 
@@ -115,27 +152,42 @@ struct Seen {
 impl Seen {
     fn new(next: Token) -> Rc<RefCell<Self>> {
         let (faults, wrong) = (Vec::new(), None);
-        Rc::new(RefCell::new(Self { next_seq: 0, next, follower: 0, finished: false, requests: 0, faults, wrong }))
+        Rc::new(RefCell::new(Self {
+            next_seq: 0,
+            next,
+            follower: 0,
+            finished: false,
+            requests: 0,
+            faults,
+            wrong,
+        }))
     }
 
     fn take(&mut self, follower: u64, report: Report) {
         if follower != self.follower {
-            self.wrong.get_or_insert(format!("a report came from a follower that was dropped: {report:?}"));
+            self.wrong.get_or_insert(format!(
+                "a report came from a follower that was dropped: {report:?}"
+            ));
         }
         match report {
             Report::Batch { batch, .. } => {
-                let Data::Json(messages) = &batch.data else { panic!("{:?}", batch.data) };
+                let Data::Json(messages) = &batch.data else {
+                    panic!("{:?}", batch.data)
+                };
                 for message in messages {
                     let expected = event(self.next_seq);
                     if *message != expected {
-                        self.wrong.get_or_insert(format!("{message} came where {expected} was due"));
+                        self.wrong
+                            .get_or_insert(format!("{message} came where {expected} was due"));
                     }
                     self.next_seq += 1;
                 }
                 self.next = batch.next;
             }
             Report::Requested { .. } => self.requests += 1,
-            Report::Ended { fault: Some(fault), .. } => self.faults.push(fault),
+            Report::Ended {
+                fault: Some(fault), ..
+            } => self.faults.push(fault),
             Report::Finished { fault, .. } => {
                 self.finished = true;
                 self.faults.extend(fault);
@@ -162,7 +214,9 @@ fn begin(url: &str, technique: Technique, seen: &Rc<RefCell<Seen>>, seed: u64) -
         ..FollowOptions::default()
     };
     let seen = Rc::clone(seen);
-    follow(url, options, move |report| seen.borrow_mut().take(follower, report))
+    follow(url, options, move |report| {
+        seen.borrow_mut().take(follower, report)
+    })
 }
 
 /// Appends all events in batches of random size, with short pauses.
@@ -178,7 +232,12 @@ async fn produce(url: &str, random: &mut Random) {
 }
 
 /// Drops, changes and pauses the follower at random, until everything has arrived.
-async fn disturb(url: &str, technique: Technique, seen: &Rc<RefCell<Seen>>, random: &mut Random) -> u64 {
+async fn disturb(
+    url: &str,
+    technique: Technique,
+    seen: &Rc<RefCell<Seen>>,
+    random: &mut Random,
+) -> u64 {
     let mut disturbances = 0;
     let mut follower = Some(begin(url, technique, seen, random.0));
     while seen.borrow().next_seq < EVENTS && seen.borrow().wrong.is_none() {
@@ -203,10 +262,18 @@ async fn disturb(url: &str, technique: Technique, seen: &Rc<RefCell<Seen>>, rand
             4 => current.set_poll_interval(Duration::from_millis(1 + random.below(80))),
             _ => sleep(Duration::from_millis(100)).await,
         }
-        assert!(disturbances < 20_000, "it never ends; {} of {EVENTS} came", seen.borrow().next_seq);
+        assert!(
+            disturbances < 20_000,
+            "it never ends; {} of {EVENTS} came",
+            seen.borrow().next_seq
+        );
     }
     close(url).await;
-    until(|| format!("the end; faults: {:?}", seen.borrow().faults), || seen.borrow().finished).await;
+    until(
+        || format!("the end; faults: {:?}", seen.borrow().faults),
+        || seen.borrow().finished,
+    )
+    .await;
     disturbances
 }
 
@@ -216,10 +283,18 @@ async fn check(technique: Technique) {
     let url = create(technique.name()).await;
     let seen = Seen::new(Token::beginning());
     let (mut produced, mut disturbed) = (Random(seed), Random(!seed));
-    let ((), disturbances) = join(produce(&url, &mut produced), disturb(&url, technique, &seen, &mut disturbed)).await;
+    let ((), disturbances) = join(
+        produce(&url, &mut produced),
+        disturb(&url, technique, &seen, &mut disturbed),
+    )
+    .await;
     delete(&url).await;
     let seen = seen.borrow();
-    console_log!("{technique}: {} events, {disturbances} disturbances, {} requests", seen.next_seq, seen.requests);
+    console_log!(
+        "{technique}: {} events, {disturbances} disturbances, {} requests",
+        seen.next_seq,
+        seen.requests
+    );
     assert_eq!(seen.wrong, None, "seed {seed}");
     assert_eq!(seen.next_seq, EVENTS, "seed {seed}");
     assert_eq!(seen.faults, Vec::<String>::new(), "seed {seed}");
@@ -256,10 +331,17 @@ async fn a_stream_that_is_not_there_is_the_end_by_every_technique() {
         let seen = Seen::new(Token::beginning());
         let url = format!("{}/v1/stream/test/nobody-made-this", server());
         let follower = begin(&url, technique, &seen, 1);
-        until(|| format!("{technique} gives up"), || seen.borrow().finished).await;
+        until(
+            || format!("{technique} gives up"),
+            || seen.borrow().finished,
+        )
+        .await;
         drop(follower);
         let faults = seen.borrow().faults.clone();
-        assert!(faults.iter().all(|fault| fault.contains("404")), "{technique}: {faults:?}");
+        assert!(
+            faults.iter().all(|fault| fault.contains("404")),
+            "{technique}: {faults:?}"
+        );
     }
 }
 
@@ -270,9 +352,17 @@ async fn a_follower_that_waits_at_the_tail_gets_what_comes_next_and_only_that() 
         append(&url, "[\"old\"]".to_owned()).await;
         let seen = Seen::new(Token::now());
         let follower = begin(&url, technique, &seen, 1);
-        until(|| format!("{technique} reaches the tail"), || seen.borrow().next != Token::now()).await;
+        until(
+            || format!("{technique} reaches the tail"),
+            || seen.borrow().next != Token::now(),
+        )
+        .await;
         append(&url, event(0)).await;
-        until(|| format!("{technique} gets the event"), || seen.borrow().next_seq == 1).await;
+        until(
+            || format!("{technique} gets the event"),
+            || seen.borrow().next_seq == 1,
+        )
+        .await;
         drop(follower);
         delete(&url).await;
         assert_eq!(seen.borrow().wrong, None, "{technique}");

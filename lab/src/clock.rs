@@ -34,7 +34,10 @@ impl Probe {
 
     /// `[t2 - t3, t1 - t0]` in milliseconds.
     fn interval_ms(&self) -> (f64, f64) {
-        (self.answered_us as f64 / 1e3 - self.back_ms, self.received_us as f64 / 1e3 - self.sent_ms)
+        (
+            self.answered_us as f64 / 1e3 - self.back_ms,
+            self.received_us as f64 / 1e3 - self.sent_ms,
+        )
     }
 }
 
@@ -104,13 +107,20 @@ impl ClockEstimator {
 
     /// - `resolution_ms`: the step of the client's clock (see [`resolution_ms`]); every stamp may be that much too low.
     pub fn new(resolution_ms: f64) -> Self {
-        Self { probes: VecDeque::new(), resolution_ms: resolution_ms.max(0.0), steps: 0 }
+        Self {
+            probes: VecDeque::new(),
+            resolution_ms: resolution_ms.max(0.0),
+            steps: 0,
+        }
     }
 
     /// Takes a round trip into account.
     pub fn add(&mut self, probe: Probe) -> ProbeOutcome {
         let finite = probe.sent_ms.is_finite() && probe.back_ms.is_finite();
-        if !finite || probe.round_trip_ms() < -self.slack_ms() || probe.answered_us < probe.received_us {
+        if !finite
+            || probe.round_trip_ms() < -self.slack_ms()
+            || probe.answered_us < probe.received_us
+        {
             return ProbeOutcome::Impossible;
         }
         let stepped = self.estimate(probe.back_ms).is_some_and(|before| {
@@ -126,16 +136,28 @@ impl ClockEstimator {
         if self.probes.len() > Self::PROBES_MAX {
             self.probes.pop_front();
         }
-        if stepped { ProbeOutcome::Stepped } else { ProbeOutcome::Taken }
+        if stepped {
+            ProbeOutcome::Stepped
+        } else {
+            ProbeOutcome::Taken
+        }
     }
 
     /// The offset for the client's time `at_ms`; `None` before the first probe.
     ///
     /// It is the interval that most probes agree on, each widened by the drift allowed since it was made.
     pub fn estimate(&self, at_ms: f64) -> Option<ClockEstimate> {
-        let intervals: Vec<(f64, f64)> = self.probes.iter().map(|probe| self.interval_at(probe, at_ms)).collect();
+        let intervals: Vec<(f64, f64)> = self
+            .probes
+            .iter()
+            .map(|probe| self.interval_at(probe, at_ms))
+            .collect();
         let (low, high, agreeing) = agreed(&intervals)?;
-        let quickest = self.probes.iter().map(Probe::round_trip_ms).fold(f64::INFINITY, f64::min);
+        let quickest = self
+            .probes
+            .iter()
+            .map(Probe::round_trip_ms)
+            .fold(f64::INFINITY, f64::min);
         Some(ClockEstimate {
             offset_ms: f64::midpoint(low, high),
             bound_ms: (high - low) / 2.0,
@@ -154,7 +176,9 @@ impl ClockEstimator {
         }
         let half = self.probes.len() / 2;
         let quickest = |probes: &mut dyn Iterator<Item = &Probe>| {
-            probes.copied().min_by(|one, other| one.round_trip_ms().total_cmp(&other.round_trip_ms()))
+            probes
+                .copied()
+                .min_by(|one, other| one.round_trip_ms().total_cmp(&other.round_trip_ms()))
         };
         let old = quickest(&mut self.probes.iter().take(half))?;
         let new = quickest(&mut self.probes.iter().skip(half))?;
@@ -163,7 +187,10 @@ impl ClockEstimator {
             return None;
         }
         let doubt_ms = (old.round_trip_ms() + new.round_trip_ms()).max(0.0) / 2.0 + self.slack_ms();
-        Some(Drift { ppm: (new.offset_ms() - old.offset_ms()) / apart_ms * 1e6, bound_ppm: doubt_ms / apart_ms * 1e6 })
+        Some(Drift {
+            ppm: (new.offset_ms() - old.offset_ms()) / apart_ms * 1e6,
+            bound_ppm: doubt_ms / apart_ms * 1e6,
+        })
     }
 
     /// How often a clock was set or slept since the beginning.
@@ -204,7 +231,9 @@ fn agreed(intervals: &[(f64, f64)]) -> Option<(f64, f64, usize)> {
         over += ends[over..].iter().take_while(|end| *end < at).count();
         let open = begun + 1 - over;
         if best.is_none_or(|(_, _, most)| open > most) {
-            let next = begins.get(begun + 1).map_or(ends[over], |next| next.min(ends[over]));
+            let next = begins
+                .get(begun + 1)
+                .map_or(ends[over], |next| next.min(ends[over]));
             best = Some((*at, next, open));
         }
     }
@@ -215,7 +244,11 @@ fn agreed(intervals: &[(f64, f64)]) -> Option<(f64, f64, usize)> {
 ///
 /// `None` when the clock never moved.
 pub fn resolution_ms(readings_ms: &[f64]) -> Option<f64> {
-    readings_ms.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0.0).min_by(f64::total_cmp)
+    readings_ms
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .filter(|step| *step > 0.0)
+        .min_by(f64::total_cmp)
 }
 
 /// Tells from the wall clock whether the machine slept or was set: both clocks must go on together.
@@ -233,7 +266,10 @@ impl WallWatch {
     /// Returns how far the wall clock jumped ahead (or back) since the last look, when that is a jump.
     pub fn look(&mut self, wall_ms: f64, monotonic_ms: f64) -> Option<f64> {
         let apart_ms = wall_ms - monotonic_ms;
-        let jump = self.apart_ms.map(|before| apart_ms - before).filter(|jump| jump.abs() > Self::JUMP_MS);
+        let jump = self
+            .apart_ms
+            .map(|before| apart_ms - before)
+            .filter(|jump| jump.abs() > Self::JUMP_MS);
         self.apart_ms = Some(apart_ms);
         jump
     }
@@ -273,9 +309,16 @@ mod tests {
                 let at_ms = f64::from(step) * 700.0;
                 let (up, down) = (rng.random_range(0.1..20.0), rng.random_range(0.1..4.0));
                 let now_ms = offset_ms + drift * at_ms;
-                assert_eq!(clock.add(probe(at_ms, up, down, now_ms)), ProbeOutcome::Taken, "seed {seed}");
+                assert_eq!(
+                    clock.add(probe(at_ms, up, down, now_ms)),
+                    ProbeOutcome::Taken,
+                    "seed {seed}"
+                );
                 let says = clock.estimate(at_ms).unwrap();
-                assert!((says.offset_ms - now_ms).abs() <= says.bound_ms, "seed {seed}: {says:?}");
+                assert!(
+                    (says.offset_ms - now_ms).abs() <= says.bound_ms,
+                    "seed {seed}: {says:?}"
+                );
                 assert_eq!(says.agreeing, says.probes, "seed {seed}");
             }
         }
@@ -296,7 +339,10 @@ mod tests {
     #[test]
     fn the_part_that_most_intervals_share_wins_and_touching_is_sharing() {
         assert_eq!(agreed(&[]), None);
-        assert_eq!(agreed(&[(0.0, 4.0), (1.0, 3.0), (2.0, 9.0), (20.0, 30.0)]), Some((2.0, 3.0, 3)));
+        assert_eq!(
+            agreed(&[(0.0, 4.0), (1.0, 3.0), (2.0, 9.0), (20.0, 30.0)]),
+            Some((2.0, 3.0, 3))
+        );
         assert_eq!(agreed(&[(1.0, 2.0), (0.0, 1.0)]), Some((1.0, 1.0, 2)));
     }
 
@@ -317,7 +363,10 @@ mod tests {
         for step in 0..20 {
             clock.add(probe(f64::from(step) * 100.0, 0.2, 0.2, 1_000.0));
         }
-        assert_eq!(clock.add(probe(2_100.0, 0.2, 0.2, 1_400.0)), ProbeOutcome::Stepped);
+        assert_eq!(
+            clock.add(probe(2_100.0, 0.2, 0.2, 1_400.0)),
+            ProbeOutcome::Stepped
+        );
         let says = clock.estimate(2_200.0).unwrap();
         assert_eq!((says.probes, clock.steps()), (1, 1));
         assert!((says.offset_ms - 1_400.0).abs() < 0.5);
@@ -327,16 +376,29 @@ mod tests {
     fn a_slow_probe_is_no_step() {
         let mut clock = ClockEstimator::new(0.1);
         clock.add(probe(0.0, 0.2, 0.2, 1_000.0));
-        assert_eq!(clock.add(probe(100.0, 400.0, 0.2, 1_000.0)), ProbeOutcome::Taken);
+        assert_eq!(
+            clock.add(probe(100.0, 400.0, 0.2, 1_000.0)),
+            ProbeOutcome::Taken
+        );
         assert!(clock.estimate(600.0).unwrap().bound_ms < 0.5);
     }
 
     #[test]
     fn times_that_contradict_each_other_are_left_out() {
         let mut clock = ClockEstimator::new(0.1);
-        let backwards = Probe { sent_ms: 10.0, received_us: 50, answered_us: 40, back_ms: 12.0 };
+        let backwards = Probe {
+            sent_ms: 10.0,
+            received_us: 50,
+            answered_us: 40,
+            back_ms: 12.0,
+        };
         assert_eq!(clock.add(backwards), ProbeOutcome::Impossible);
-        let negative = Probe { sent_ms: 10.0, received_us: 0, answered_us: 9_000, back_ms: 11.0 };
+        let negative = Probe {
+            sent_ms: 10.0,
+            received_us: 0,
+            answered_us: 9_000,
+            back_ms: 11.0,
+        };
         assert_eq!(clock.add(negative), ProbeOutcome::Impossible);
         assert_eq!(clock.estimate(20.0), None);
     }
@@ -367,7 +429,10 @@ mod tests {
         for step in 0..1_000 {
             clock.add(probe(f64::from(step), 0.2, 0.2, 1_000.0));
         }
-        assert_eq!(clock.estimate(1_000.0).unwrap().probes, ClockEstimator::PROBES_MAX);
+        assert_eq!(
+            clock.estimate(1_000.0).unwrap().probes,
+            ClockEstimator::PROBES_MAX
+        );
     }
 
     #[test]
@@ -381,13 +446,22 @@ mod tests {
         let mut watch = WallWatch::default();
         assert_eq!(watch.look(1_000_000.0, 10.0), None);
         assert_eq!(watch.look(1_000_500.0, 510.4), None);
-        assert_eq!(watch.look(1_031_000.0, 1_010.0).map(f64::round), Some(30_000.0));
+        assert_eq!(
+            watch.look(1_031_000.0, 1_010.0).map(f64::round),
+            Some(30_000.0)
+        );
         assert_eq!(watch.look(1_031_500.0, 1_510.0), None);
     }
 
     #[test]
     fn an_event_may_not_arrive_before_it_was_sent() {
-        let says = ClockEstimate { offset_ms: 0.0, bound_ms: 0.2, round_trip_ms: 0.4, probes: 1, agreeing: 1 };
+        let says = ClockEstimate {
+            offset_ms: 0.0,
+            bound_ms: 0.2,
+            round_trip_ms: 0.4,
+            probes: 1,
+            agreeing: 1,
+        };
         assert!(says.allows(-0.1));
         assert!(!says.allows(-0.3));
         assert_eq!(says.server_us(2.0), 2_000.0);

@@ -8,13 +8,22 @@
 /// Beyond what 64 bits count it stays at the most.
 pub fn fixed(value: f64, decimals: u32) -> String {
     let unit = 10_u64.pow(decimals);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of a magnitude, saturating")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "of a magnitude, saturating"
+    )]
     let steps = (value.abs() * unit as f64).round() as u64;
     // A tiny negative number must not print as "-0.0".
     let sign = if value < 0.0 && steps > 0 { "-" } else { "" };
     match decimals {
         0 => format!("{sign}{steps}"),
-        _ => format!("{sign}{}.{:02$}", steps / unit, steps % unit, decimals as usize),
+        _ => format!(
+            "{sign}{}.{:02$}",
+            steps / unit,
+            steps % unit,
+            decimals as usize
+        ),
     }
 }
 
@@ -31,7 +40,11 @@ pub fn plain(value: f64) -> String {
     // In two steps, as one power of ten may be out of range.
     let half = (14 - exponent) / 2;
     let scaled = magnitude * 10f64.powi(half) * 10f64.powi(14 - exponent - half);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of 15 or 16 digits")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "of 15 or 16 digits"
+    )]
     let digits = (scaled.round() as u64).to_string();
     exponent += i32::try_from(digits.len()).unwrap_or(15) - 15;
     let sign = if value < 0.0 { "-" } else { "" };
@@ -39,9 +52,15 @@ pub fn plain(value: f64) -> String {
     let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
     match exponent {
         -7..0 => format!("{sign}0.{}{digits}", zeros(-1 - exponent)),
-        0..=20 => match usize::try_from(exponent + 1).ok().and_then(|at| digits.split_at_checked(at)) {
+        0..=20 => match usize::try_from(exponent + 1)
+            .ok()
+            .and_then(|at| digits.split_at_checked(at))
+        {
             Some((whole, fraction)) if !fraction.is_empty() => format!("{sign}{whole}.{fraction}"),
-            _ => format!("{sign}{digits}{}", zeros(exponent + 1 - i32::try_from(digits.len()).unwrap_or(0))),
+            _ => format!(
+                "{sign}{digits}{}",
+                zeros(exponent + 1 - i32::try_from(digits.len()).unwrap_or(0))
+            ),
         },
         _ => match digits.split_at(1) {
             (first, "") => format!("{sign}{first}e{exponent}"),
@@ -57,10 +76,18 @@ mod tests {
     #[test]
     fn ties_leave_zero_and_no_zero_is_negative() {
         assert_eq!(
-            [fixed(-0.04, 1), fixed(-1.25, 1), fixed(0.005, 3), fixed(12.0, 2)],
+            [
+                fixed(-0.04, 1),
+                fixed(-1.25, 1),
+                fixed(0.005, 3),
+                fixed(12.0, 2)
+            ],
             ["0.0", "-1.3", "0.005", "12.00"]
         );
-        assert_eq!([fixed(99.5, 0), fixed(-0.4, 0), fixed(1e300, 0)], ["100", "0", "18446744073709551615"]);
+        assert_eq!(
+            [fixed(99.5, 0), fixed(-0.4, 0), fixed(1e300, 0)],
+            ["100", "0", "18446744073709551615"]
+        );
     }
 
     #[test]

@@ -39,15 +39,26 @@ impl Distribution {
 
     /// Every delay from `from_s` to `to_s` seconds alike.
     pub fn uniform(from_s: f64, to_s: f64) -> Self {
-        Self { pieces: vec![Piece { share: 1.0, from_s, to_s: to_s.max(from_s) }] }
+        Self {
+            pieces: vec![Piece {
+                share: 1.0,
+                from_s,
+                to_s: to_s.max(from_s),
+            }],
+        }
     }
 
     /// `share` of the events from `of`, the rest from `self`.
     #[must_use]
     pub fn mixed(mut self, share: f64, of: Self) -> Self {
         let share = share.clamp(0.0, 1.0);
-        self.pieces.iter_mut().for_each(|piece| piece.share *= 1.0 - share);
-        self.pieces.extend(of.pieces.into_iter().map(|piece| Piece { share: piece.share * share, ..piece }));
+        self.pieces
+            .iter_mut()
+            .for_each(|piece| piece.share *= 1.0 - share);
+        self.pieces.extend(of.pieces.into_iter().map(|piece| Piece {
+            share: piece.share * share,
+            ..piece
+        }));
         self.pieces.retain(|piece| piece.share > 0.0);
         self
     }
@@ -58,7 +69,16 @@ impl Distribution {
             return Self::atom(0.0);
         }
         let share = 1.0 / latencies_s.len() as f64;
-        Self { pieces: latencies_s.iter().map(|&at| Piece { share, from_s: at, to_s: at }).collect() }
+        Self {
+            pieces: latencies_s
+                .iter()
+                .map(|&at| Piece {
+                    share,
+                    from_s: at,
+                    to_s: at,
+                })
+                .collect(),
+        }
     }
 
     /// Share of events at most `latency` late, 0 to 1.
@@ -68,7 +88,11 @@ impl Distribution {
 
     /// The same for seconds, which may be negative (then 0).
     pub fn cdf_s(&self, latency_s: f64) -> f64 {
-        self.pieces.iter().map(|piece| piece.below(latency_s)).sum::<f64>().min(1.0)
+        self.pieces
+            .iter()
+            .map(|piece| piece.below(latency_s))
+            .sum::<f64>()
+            .min(1.0)
     }
 
     /// The latency that `share` (0 to 1) of the events do not exceed.
@@ -79,12 +103,18 @@ impl Distribution {
     /// The same in seconds.
     pub fn quantile_s(&self, share: f64) -> f64 {
         let vertices = self.vertices();
-        let Some(&(first, _)) = vertices.first() else { return 0.0 };
+        let Some(&(first, _)) = vertices.first() else {
+            return 0.0;
+        };
         let mut before = (first, 0.0);
         for &(at, reached) in &vertices {
             if reached >= share {
                 let rise = reached - before.1;
-                let part = if rise > 0.0 { ((share - before.1) / rise).clamp(0.0, 1.0) } else { 0.0 };
+                let part = if rise > 0.0 {
+                    ((share - before.1) / rise).clamp(0.0, 1.0)
+                } else {
+                    0.0
+                };
                 return before.0 + (at - before.0) * part;
             }
             before = (at, reached);
@@ -94,7 +124,10 @@ impl Distribution {
 
     /// Mean latency in seconds.
     pub fn mean_s(&self) -> f64 {
-        self.pieces.iter().map(|piece| piece.share * (piece.from_s + piece.to_s) / 2.0).sum()
+        self.pieces
+            .iter()
+            .map(|piece| piece.share * (piece.from_s + piece.to_s) / 2.0)
+            .sum()
     }
 
     /// Standard deviation in seconds.
@@ -114,14 +147,21 @@ impl Distribution {
 
     /// The largest latency in seconds.
     pub fn max_s(&self) -> f64 {
-        self.pieces.iter().map(|piece| piece.to_s).fold(0.0, f64::max)
+        self.pieces
+            .iter()
+            .map(|piece| piece.to_s)
+            .fold(0.0, f64::max)
     }
 
     /// The corners `(latency in seconds, share)` of the cumulative curve, rising in both.
     ///
     /// Joined by straight lines they are the curve itself, not an approximation; a step is two corners at one latency.
     pub fn vertices(&self) -> Vec<(f64, f64)> {
-        let mut edges: Vec<f64> = self.pieces.iter().flat_map(|piece| [piece.from_s, piece.to_s]).collect();
+        let mut edges: Vec<f64> = self
+            .pieces
+            .iter()
+            .flat_map(|piece| [piece.from_s, piece.to_s])
+            .collect();
         edges.sort_unstable_by(f64::total_cmp);
         edges.dedup();
         let mut corners = Vec::with_capacity(edges.len() * 2);
@@ -164,7 +204,10 @@ mod tests {
         let curve = Distribution::uniform(0.02, 1.02).mixed(0.25, Distribution::uniform(0.5, 3.0));
         for step in 1..100 {
             let share = f64::from(step) / 100.0;
-            assert!((curve.cdf_s(curve.quantile_s(share)) - share).abs() < 1e-9, "{share}");
+            assert!(
+                (curve.cdf_s(curve.quantile_s(share)) - share).abs() < 1e-9,
+                "{share}"
+            );
         }
     }
 

@@ -33,9 +33,16 @@ impl Latencies {
         reason = "three digits from one to an hour is a constant range that the crate accepts"
     )]
     pub fn new() -> Self {
-        let mut buckets = Histogram::new_with_bounds(1, 1_000_000, 3).expect("a valid constant range");
+        let mut buckets =
+            Histogram::new_with_bounds(1, 1_000_000, 3).expect("a valid constant range");
         buckets.auto(true);
-        Self { buckets, mean_us: 0.0, squares_us2: 0.0, min_us: f64::INFINITY, max_us: f64::NEG_INFINITY }
+        Self {
+            buckets,
+            mean_us: 0.0,
+            squares_us2: 0.0,
+            min_us: f64::INFINITY,
+            max_us: f64::NEG_INFINITY,
+        }
     }
 
     /// Adds one latency in microseconds; what is not a number is left out.
@@ -173,19 +180,32 @@ impl Latencies {
     /// - `independent`: how many of the latencies are independent of each other (a burst that waits together counts once).
     pub fn mean_ms_sample(&self, independent: u64) -> Option<Sample> {
         let (mean_us, deviation_us) = (self.mean_us()?, self.deviation_us()?);
-        Some(Sample::of_mean(mean_us / 1e3, deviation_us / 1e3, self.count(), independent))
+        Some(Sample::of_mean(
+            mean_us / 1e3,
+            deviation_us / 1e3,
+            self.count(),
+            independent,
+        ))
     }
 }
 
 /// How many samples a percentile needs so that two lie beyond it: 4 for p50, 20 for p90, 200 for p99.
 pub fn samples_needed(percent: f64) -> u64 {
     let beyond = ((100.0 - percent) / 100.0).max(1e-6);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 2 and 2,000,000")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 2 and 2,000,000"
+    )]
     let needed = (2.0 / beyond - 1e-6).ceil() as u64;
     needed
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to one hour first")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to one hour first"
+)]
 fn clamp_us(latency_us: f64) -> u64 {
     latency_us.clamp(0.0, LONGEST_US as f64).round() as u64
 }
@@ -196,13 +216,22 @@ mod tests {
 
     fn of(latencies_us: impl IntoIterator<Item = u32>) -> Latencies {
         let mut all = Latencies::new();
-        latencies_us.into_iter().for_each(|latency| all.record_us(f64::from(latency)));
+        latencies_us
+            .into_iter()
+            .for_each(|latency| all.record_us(f64::from(latency)));
         all
     }
 
     #[test]
     fn percentiles_are_refused_until_two_samples_lie_beyond_them() {
-        assert_eq!((samples_needed(50.0), samples_needed(90.0), samples_needed(99.0)), (4, 20, 200));
+        assert_eq!(
+            (
+                samples_needed(50.0),
+                samples_needed(90.0),
+                samples_needed(99.0)
+            ),
+            (4, 20, 200)
+        );
         assert_eq!(of(1..200).p99_us(), None);
         assert!(of(1..201).p99_us().is_some());
         assert_eq!(of(1..20).p90_us(), None);
@@ -216,8 +245,14 @@ mod tests {
         for longest in [1_000_000_u32, 1_800_000_000] {
             let all = of((1..=100_000).map(|step| step * (longest / 100_000)));
             for (percent, share) in [(50.0, 0.5), (90.0, 0.9), (99.0, 0.99)] {
-                let (value, exact) = (all.percentile_us(percent).unwrap(), share * f64::from(longest));
-                assert!((value / exact - 1.0).abs() < 1e-3, "p{percent} of {longest}: {value}");
+                let (value, exact) = (
+                    all.percentile_us(percent).unwrap(),
+                    share * f64::from(longest),
+                );
+                assert!(
+                    (value / exact - 1.0).abs() < 1e-3,
+                    "p{percent} of {longest}: {value}"
+                );
             }
             assert_eq!(all.max_us(), Some(f64::from(longest)));
             assert!((all.mean_us().unwrap() / (f64::from(longest) * 0.500_005) - 1.0).abs() < 1e-9);
@@ -226,15 +261,22 @@ mod tests {
 
     #[test]
     fn merging_equals_recording_in_one() {
-        let (low, high) = (of((0..5_000).map(|step| step * 3)), of((0..700).map(|step| 900_000 + step * 7_000)));
+        let (low, high) = (
+            of((0..5_000).map(|step| step * 3)),
+            of((0..700).map(|step| 900_000 + step * 7_000)),
+        );
         let mut merged = low;
         merged.merge(&high);
         merged.merge(&Latencies::new());
-        let together = of((0..5_000).map(|step| step * 3).chain((0..700).map(|step| 900_000 + step * 7_000)));
+        let together = of((0..5_000)
+            .map(|step| step * 3)
+            .chain((0..700).map(|step| 900_000 + step * 7_000)));
         assert_eq!(merged.count(), together.count());
         assert_eq!(merged.p99_us(), together.p99_us());
         assert!((merged.mean_us().unwrap() - together.mean_us().unwrap()).abs() < 1e-6);
-        assert!((merged.deviation_us().unwrap() / together.deviation_us().unwrap() - 1.0).abs() < 1e-9);
+        assert!(
+            (merged.deviation_us().unwrap() / together.deviation_us().unwrap() - 1.0).abs() < 1e-9
+        );
         let mut from_nothing = Latencies::new();
         from_nothing.merge(&high);
         assert_eq!(from_nothing.mean_us(), high.mean_us());

@@ -46,7 +46,11 @@ impl Quantity {
 
     /// `value` as printed, without the unit: per cent for shares, three significant digits, whole from 100 on.
     pub fn format(self, value: f64) -> String {
-        let value = if self == Self::EmptyShare { value * 100.0 } else { value };
+        let value = if self == Self::EmptyShare {
+            value * 100.0
+        } else {
+            value
+        };
         let digits = match value.abs() {
             large if large >= 99.95 => 0,
             middle if middle >= 9.995 => 1,
@@ -83,33 +87,58 @@ impl Sample {
     pub fn of_mean(value: f64, deviation: f64, n: u64, independent: u64) -> Self {
         let independent = independent.min(n).max(1);
         let enough = independent >= Self::INDEPENDENT_MIN;
-        let ci95 = if enough { Z95 * deviation / (independent as f64).sqrt() } else { f64::INFINITY };
+        let ci95 = if enough {
+            Z95 * deviation / (independent as f64).sqrt()
+        } else {
+            f64::INFINITY
+        };
         Self { value, ci95, n }
     }
 
     /// `hits` of `n`. Source of the interval: Wilson 1927.
     pub fn of_share(hits: u64, n: u64) -> Self {
         if n < Self::INDEPENDENT_MIN {
-            return Self { value: if n == 0 { 0.0 } else { hits as f64 / n as f64 }, ci95: f64::INFINITY, n };
+            return Self {
+                value: if n == 0 { 0.0 } else { hits as f64 / n as f64 },
+                ci95: f64::INFINITY,
+                n,
+            };
         }
         let (count, share) = (n as f64, hits as f64 / n as f64);
         let scale = 1.0 + Z95 * Z95 / count;
-        let ci95 = Z95 * (share * (1.0 - share) / count + Z95 * Z95 / (4.0 * count * count)).sqrt() / scale;
+        let ci95 = Z95 * (share * (1.0 - share) / count + Z95 * Z95 / (4.0 * count * count)).sqrt()
+            / scale;
         let centre = (share + Z95 * Z95 / (2.0 * count)) / scale;
         // The interval is not centred on the share: keep its further end.
-        Self { value: share, ci95: ci95 + (centre - share).abs(), n }
+        Self {
+            value: share,
+            ci95: ci95 + (centre - share).abs(),
+            n,
+        }
     }
 
     /// `count` independent happenings divided by `per` (seconds, events): a rate with its Poisson error.
     pub fn of_count(count: u64, per: f64) -> Self {
         let value = count as f64 / per;
         let enough = count >= Self::INDEPENDENT_MIN && per > 0.0;
-        Self { value, ci95: if enough { Z95 * (count as f64).sqrt() / per } else { f64::INFINITY }, n: count }
+        Self {
+            value,
+            ci95: if enough {
+                Z95 * (count as f64).sqrt() / per
+            } else {
+                f64::INFINITY
+            },
+            n: count,
+        }
     }
 
     /// A value counted without error, such as bytes.
     pub fn exact(value: f64, n: u64) -> Self {
-        Self { value, ci95: if n == 0 { f64::INFINITY } else { 0.0 }, n }
+        Self {
+            value,
+            ci95: if n == 0 { f64::INFINITY } else { 0.0 },
+            n,
+        }
     }
 }
 
@@ -212,8 +241,11 @@ const RELATIVE: f64 = 0.05;
 ///
 /// - `samples_per_s`: observations per second, to say how much longer it takes; 0 when unknown.
 pub fn judge(claim: Claim, sample: Sample, guards: Guards, samples_per_s: f64) -> Verdict {
-    let clocks =
-        if claim.quantity.needs_clocks() { guards.clock_bound_ms.max(2.0 * guards.resolution_ms) } else { 0.0 };
+    let clocks = if claim.quantity.needs_clocks() {
+        guards.clock_bound_ms.max(2.0 * guards.resolution_ms)
+    } else {
+        0.0
+    };
     let delta = clocks.max(RELATIVE * claim.predicted.abs());
     let allowed = sample.ci95 + delta + claim.spread;
     let finding = match doubt(&claim, &sample, &guards, delta, samples_per_s) {
@@ -221,17 +253,31 @@ pub fn judge(claim: Claim, sample: Sample, guards: Guards, samples_per_s: f64) -
         None if (sample.value - claim.predicted).abs() <= allowed => Finding::Confirmed,
         None => Finding::Refuted,
     };
-    Verdict { finding, claim, sample, allowed, guards }
+    Verdict {
+        finding,
+        claim,
+        sample,
+        allowed,
+        guards,
+    }
 }
 
 /// The first reason why nothing can be said, the gravest first.
-fn doubt(claim: &Claim, sample: &Sample, guards: &Guards, delta: f64, samples_per_s: f64) -> Option<Doubt> {
+fn doubt(
+    claim: &Claim,
+    sample: &Sample,
+    guards: &Guards,
+    delta: f64,
+    samples_per_s: f64,
+) -> Option<Doubt> {
     if guards.hidden {
         return Some(Doubt::Hidden);
     }
     let half_effect = claim.effect.abs() / 2.0;
     if claim.quantity.needs_clocks() {
-        let early = guards.smallest_latency_ms.filter(|latency| *latency < -guards.clock_bound_ms);
+        let early = guards
+            .smallest_latency_ms
+            .filter(|latency| *latency < -guards.clock_bound_ms);
         if guards.clock_stepped {
             return Some(Doubt::ClockStepped);
         }
@@ -239,14 +285,19 @@ fn doubt(claim: &Claim, sample: &Sample, guards: &Guards, delta: f64, samples_pe
             return Some(Doubt::BeforeItsTime { latency_ms });
         }
         if guards.clock_bound_ms > half_effect {
-            return Some(Doubt::ClockUnsure { bound_ms: guards.clock_bound_ms });
+            return Some(Doubt::ClockUnsure {
+                bound_ms: guards.clock_bound_ms,
+            });
         }
         if guards.source_late_ms > delta.max(half_effect) {
-            return Some(Doubt::SourceLate { late_ms: guards.source_late_ms });
+            return Some(Doubt::SourceLate {
+                late_ms: guards.source_late_ms,
+            });
         }
     }
-    (sample.n == 0 || sample.ci95 > half_effect)
-        .then(|| Doubt::TooFew { more_s: more_seconds(claim, sample, samples_per_s) })
+    (sample.n == 0 || sample.ci95 > half_effect).then(|| Doubt::TooFew {
+        more_s: more_seconds(claim, sample, samples_per_s),
+    })
 }
 
 /// How long until the interval is half the effect, if the observations go on as before.
@@ -284,7 +335,11 @@ impl fmt::Display for Verdict {
         }
         write!(f, " (n = {}", self.sample.n)?;
         if quantity.needs_clocks() {
-            write!(f, ", clock ± {} ms", quantity.format(self.guards.clock_bound_ms))?;
+            write!(
+                f,
+                ", clock ± {} ms",
+                quantity.format(self.guards.clock_bound_ms)
+            )?;
         }
         f.write_str(")")?;
         match self.finding {
@@ -297,17 +352,31 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooFew { more_s: Some(more_s) } => write!(f, "needs about {} more seconds", fixed(*more_s, 0)),
+            Self::TooFew {
+                more_s: Some(more_s),
+            } => write!(f, "needs about {} more seconds", fixed(*more_s, 0)),
             Self::TooFew { more_s: None } => f.write_str("needs more observations"),
             Self::Hidden => f.write_str("the page was hidden, so its timers were slowed"),
             Self::ClockStepped => f.write_str("a clock was set or slept during the run"),
             Self::ClockUnsure { bound_ms } => {
-                write!(f, "the clocks are only known to ± {} ms, more than half the effect", fixed(*bound_ms, 2))
+                write!(
+                    f,
+                    "the clocks are only known to ± {} ms, more than half the effect",
+                    fixed(*bound_ms, 2)
+                )
             }
             Self::BeforeItsTime { latency_ms } => {
-                write!(f, "an event arrived {} ms before it was sent: the clocks are wrong", fixed(-latency_ms, 2))
+                write!(
+                    f,
+                    "an event arrived {} ms before it was sent: the clocks are wrong",
+                    fixed(-latency_ms, 2)
+                )
             }
-            Self::SourceLate { late_ms } => write!(f, "the source itself was late by {} ms (p99)", fixed(*late_ms, 1)),
+            Self::SourceLate { late_ms } => write!(
+                f,
+                "the source itself was late by {} ms (p99)",
+                fixed(*late_ms, 1)
+            ),
         }
     }
 }
@@ -316,7 +385,12 @@ impl fmt::Display for Doubt {
 mod tests {
     use super::*;
 
-    const POLLING: Claim = Claim { quantity: Quantity::MeanLatency, predicted: 520.0, effect: 500.0, spread: 0.0 };
+    const POLLING: Claim = Claim {
+        quantity: Quantity::MeanLatency,
+        predicted: 520.0,
+        effect: 500.0,
+        spread: 0.0,
+    };
     const QUIET: Guards = Guards {
         clock_bound_ms: 0.1,
         resolution_ms: 0.1,
@@ -335,7 +409,10 @@ mod tests {
         let verdict = judge(POLLING, polling(512.0, 600), QUIET, 1.0);
         assert_eq!(verdict.finding, Finding::Confirmed);
         // 1.96 × 288.7 / √600 = 23.1, and 5 % of 520.
-        assert_eq!(verdict.to_string(), "CONFIRMED mean 512 ms, predicted 520 ± 49.1 (n = 600, clock ± 0.10 ms)");
+        assert_eq!(
+            verdict.to_string(),
+            "CONFIRMED mean 512 ms, predicted 520 ± 49.1 (n = 600, clock ± 0.10 ms)"
+        );
     }
 
     #[test]
@@ -348,14 +425,25 @@ mod tests {
     #[test]
     fn too_few_observations_say_how_much_longer_it_takes() {
         let verdict = judge(POLLING, polling(512.0, 10), QUIET, 2.0);
-        assert_eq!(verdict.finding, Finding::Inconclusive { why: Doubt::TooFew { more_s: Some(10.0) } });
+        assert_eq!(
+            verdict.finding,
+            Finding::Inconclusive {
+                why: Doubt::TooFew { more_s: Some(10.0) }
+            }
+        );
         assert_eq!(
             verdict.to_string(),
             "INCONCLUSIVE mean 512 ms, predicted 520 (n = 10, clock ± 0.10 ms): needs about 10 more seconds"
         );
-        let fine = Claim { effect: 20.0, ..POLLING };
-        let Finding::Inconclusive { why: Doubt::TooFew { more_s: Some(more_s) } } =
-            judge(fine, polling(512.0, 600), QUIET, 1.0).finding
+        let fine = Claim {
+            effect: 20.0,
+            ..POLLING
+        };
+        let Finding::Inconclusive {
+            why: Doubt::TooFew {
+                more_s: Some(more_s),
+            },
+        } = judge(fine, polling(512.0, 600), QUIET, 1.0).finding
         else {
             panic!("an effect of 20 ms cannot be seen at ± 23 ms");
         };
@@ -372,25 +460,75 @@ mod tests {
     #[test]
     fn whatever_spoils_a_run_is_named_before_any_number_is_believed() {
         let cases = [
-            (Guards { hidden: true, ..QUIET }, Doubt::Hidden),
-            (Guards { clock_stepped: true, ..QUIET }, Doubt::ClockStepped),
-            (Guards { clock_bound_ms: 300.0, ..QUIET }, Doubt::ClockUnsure { bound_ms: 300.0 }),
-            (Guards { source_late_ms: 400.0, ..QUIET }, Doubt::SourceLate { late_ms: 400.0 }),
-            (Guards { smallest_latency_ms: Some(-5.0), ..QUIET }, Doubt::BeforeItsTime { latency_ms: -5.0 }),
+            (
+                Guards {
+                    hidden: true,
+                    ..QUIET
+                },
+                Doubt::Hidden,
+            ),
+            (
+                Guards {
+                    clock_stepped: true,
+                    ..QUIET
+                },
+                Doubt::ClockStepped,
+            ),
+            (
+                Guards {
+                    clock_bound_ms: 300.0,
+                    ..QUIET
+                },
+                Doubt::ClockUnsure { bound_ms: 300.0 },
+            ),
+            (
+                Guards {
+                    source_late_ms: 400.0,
+                    ..QUIET
+                },
+                Doubt::SourceLate { late_ms: 400.0 },
+            ),
+            (
+                Guards {
+                    smallest_latency_ms: Some(-5.0),
+                    ..QUIET
+                },
+                Doubt::BeforeItsTime { latency_ms: -5.0 },
+            ),
         ];
         for (guards, why) in cases {
-            assert_eq!(judge(POLLING, polling(512.0, 600), guards, 1.0).finding, Finding::Inconclusive { why });
-            assert_eq!(judge(POLLING, polling(900.0, 600), guards, 1.0).finding, Finding::Inconclusive { why });
+            assert_eq!(
+                judge(POLLING, polling(512.0, 600), guards, 1.0).finding,
+                Finding::Inconclusive { why }
+            );
+            assert_eq!(
+                judge(POLLING, polling(900.0, 600), guards, 1.0).finding,
+                Finding::Inconclusive { why }
+            );
         }
     }
 
     #[test]
     fn the_clocks_do_not_matter_to_what_is_counted() {
-        let claim = Claim { quantity: Quantity::EmptyShare, predicted: 0.3679, effect: 0.3679, spread: 0.0 };
-        let guards = Guards { clock_bound_ms: 300.0, clock_stepped: true, ..QUIET };
+        let claim = Claim {
+            quantity: Quantity::EmptyShare,
+            predicted: 0.3679,
+            effect: 0.3679,
+            spread: 0.0,
+        };
+        let guards = Guards {
+            clock_bound_ms: 300.0,
+            clock_stepped: true,
+            ..QUIET
+        };
         let verdict = judge(claim, Sample::of_share(885, 2_401), guards, 1.0);
         assert_eq!(verdict.finding, Finding::Confirmed);
-        assert!(verdict.to_string().starts_with("CONFIRMED empty answers 36.9%, predicted 36.8 ± 3.7"), "{verdict}");
+        assert!(
+            verdict
+                .to_string()
+                .starts_with("CONFIRMED empty answers 36.9%, predicted 36.8 ± 3.7"),
+            "{verdict}"
+        );
     }
 
     #[test]
@@ -402,25 +540,55 @@ mod tests {
 
     #[test]
     fn counted_bytes_have_no_sampling_error() {
-        let claim = Claim { quantity: Quantity::BytesPerEvent, predicted: 705.0, effect: 705.0, spread: 0.0 };
+        let claim = Claim {
+            quantity: Quantity::BytesPerEvent,
+            predicted: 705.0,
+            effect: 705.0,
+            spread: 0.0,
+        };
         let verdict = judge(claim, Sample::exact(709.0, 600), QUIET, 1.0);
         assert_eq!(verdict.finding, Finding::Confirmed);
-        assert_eq!(verdict.to_string(), "CONFIRMED bytes per event 709 B, predicted 705 ± 35.3 (n = 600)");
+        assert_eq!(
+            verdict.to_string(),
+            "CONFIRMED bytes per event 709 B, predicted 705 ± 35.3 (n = 600)"
+        );
         let nothing = judge(claim, Sample::exact(0.0, 0), QUIET, 0.0).finding;
-        assert_eq!(nothing, Finding::Inconclusive { why: Doubt::TooFew { more_s: None } });
+        assert_eq!(
+            nothing,
+            Finding::Inconclusive {
+                why: Doubt::TooFew { more_s: None }
+            }
+        );
     }
 
     #[test]
     fn a_locked_phase_widens_what_is_allowed() {
-        let locked = Claim { spread: 500.0, ..POLLING };
-        assert_eq!(judge(locked, polling(60.0, 600), QUIET, 1.0).finding, Finding::Confirmed);
-        assert_eq!(judge(POLLING, polling(60.0, 600), QUIET, 1.0).finding, Finding::Refuted);
+        let locked = Claim {
+            spread: 500.0,
+            ..POLLING
+        };
+        assert_eq!(
+            judge(locked, polling(60.0, 600), QUIET, 1.0).finding,
+            Finding::Confirmed
+        );
+        assert_eq!(
+            judge(POLLING, polling(60.0, 600), QUIET, 1.0).finding,
+            Finding::Refuted
+        );
     }
 
     #[test]
     fn a_coarse_clock_widens_what_is_allowed() {
-        let stream = Claim { quantity: Quantity::MeanLatency, predicted: 50.0, effect: 500.0, spread: 0.0 };
-        let coarse = Guards { resolution_ms: 8.0, ..QUIET };
+        let stream = Claim {
+            quantity: Quantity::MeanLatency,
+            predicted: 50.0,
+            effect: 500.0,
+            spread: 0.0,
+        };
+        let coarse = Guards {
+            resolution_ms: 8.0,
+            ..QUIET
+        };
         assert!((judge(stream, Sample::exact(60.0, 600), coarse, 1.0).allowed - 16.0).abs() < 1e-9);
     }
 

@@ -10,7 +10,10 @@ use crate::Token;
 /// What the answer has instead, in words.
 pub fn position(next: Option<&str>) -> Result<Token, String> {
     let next = next.ok_or("without Stream-Next-Offset")?;
-    let token = next.parse().ok().filter(|token: &Token| !token.is_reserved());
+    let token = next
+        .parse()
+        .ok()
+        .filter(|token: &Token| !token.is_reserved());
     token.ok_or_else(|| format!("with `{next}` as Stream-Next-Offset, which is no offset"))
 }
 
@@ -23,14 +26,20 @@ pub fn position(next: Option<&str>) -> Result<Token, String> {
 /// What the answer has instead, in words.
 pub fn position_of_closed(next: Option<&str>, closed: bool) -> Result<Token, String> {
     let position = position(next)?;
-    if closed { Ok(position) } else { Err("without `Stream-Closed: true`".to_owned()) }
+    if closed {
+        Ok(position)
+    } else {
+        Err("without `Stream-Closed: true`".to_owned())
+    }
 }
 
 /// An answer that was no refusal, but does not say that anything was done.
 ///
 /// - `lacks`: as the errors of [`position`].
 pub fn unconfirmed(status: u16, lacks: &str) -> String {
-    format!("the server answered with status {status}, but {lacks}: expected an answer about a stream")
+    format!(
+        "the server answered with status {status}, but {lacks}: expected an answer about a stream"
+    )
 }
 
 #[cfg(test)]
@@ -47,7 +56,10 @@ mod tests {
             (Some("now"), "with `now` as Stream-Next-Offset"),
             (Some("a b"), "with `a b` as Stream-Next-Offset"),
         ] {
-            assert!(position(next).is_err_and(|said| said.starts_with(lacks)), "{next:?}");
+            assert!(
+                position(next).is_err_and(|said| said.starts_with(lacks)),
+                "{next:?}"
+            );
             assert!(position_of_closed(next, true).is_err(), "{next:?}");
         }
         assert!(position_of_closed(Some("0000000000000042"), true).is_ok());

@@ -26,12 +26,21 @@ impl Case {
 }
 
 fn controls() -> impl Strategy<Value = Control> {
-    (0..10_000_000_u64, any::<Option<u64>>(), any::<bool>(), any::<bool>()).prop_map(
-        |(at, cursor, up_to_date, closed)| {
-            let next = crate::Offset::new(at).map(Into::into).unwrap();
-            Control { next, cursor, up_to_date: Some(up_to_date), closed }
-        },
+    (
+        0..10_000_000_u64,
+        any::<Option<u64>>(),
+        any::<bool>(),
+        any::<bool>(),
     )
+        .prop_map(|(at, cursor, up_to_date, closed)| {
+            let next = crate::Offset::new(at).map(Into::into).unwrap();
+            Control {
+                next,
+                cursor,
+                up_to_date: Some(up_to_date),
+                closed,
+            }
+        })
 }
 
 /// JSON messages, some with line breaks of every kind between their tokens, and with strings full of escapes.
@@ -64,7 +73,10 @@ pub(crate) fn cases(kind: ContentKind, expected: fn(&str) -> String) -> BoxedStr
     let content = match kind {
         ContentKind::Json => prop::collection::vec(json_message(), 1..5)
             .prop_map(move |messages| {
-                let stored = messages.iter().flat_map(|message| [message.as_bytes(), b","].concat()).collect();
+                let stored = messages
+                    .iter()
+                    .flat_map(|message| [message.as_bytes(), b","].concat())
+                    .collect();
                 let data = Data::Json(messages.iter().map(|message| expected(message)).collect());
                 (stored, Some(data))
             })
@@ -80,7 +92,11 @@ pub(crate) fn cases(kind: ContentKind, expected: fn(&str) -> String) -> BoxedStr
             .boxed(),
     };
     let content = prop_oneof![4 => content, 1 => Just((Vec::new(), None))];
-    let case = (content, controls()).prop_map(|((stored, data), control)| Case { stored, control, data });
+    let case = (content, controls()).prop_map(|((stored, data), control)| Case {
+        stored,
+        control,
+        data,
+    });
     prop::collection::vec(case, 1..6).boxed()
 }
 

@@ -4,7 +4,9 @@
 //! form, so `[0,true]` would append `0` and close a stream. Everything that serde reads from outside goes through [`read`].
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 use std::fmt;
 
 /// The name under which serde_json passes on a text as it stands there.
@@ -22,10 +24,13 @@ const SHOWN_CHARS: usize = 300;
 pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json::Error> {
     let first = bytes.iter().find(|byte| !b" \t\r\n".contains(byte));
     if first == Some(&b'[') {
-        return Err(serde_json::Error::custom("expected an object, but an array came"));
+        return Err(serde_json::Error::custom(
+            "expected an object, but an array came",
+        ));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let document = T::deserialize(Strict(&mut json)).and_then(|document| json.end().map(|()| document));
+    let document =
+        T::deserialize(Strict(&mut json)).and_then(|document| json.end().map(|()| document));
     document.map_err(shortened)
 }
 
@@ -48,7 +53,10 @@ struct Taking<V> {
 }
 
 fn taking<V>(visitor: V) -> Taking<V> {
-    Taking { visitor, is_struct: false }
+    Taking {
+        visitor,
+        is_struct: false,
+    }
 }
 
 macro_rules! pass_on {
@@ -69,18 +77,30 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         deserialize_unit deserialize_seq deserialize_map deserialize_identifier deserialize_ignored_any
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         self.0.deserialize_unit_struct(name, taking(visitor))
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         if name == RAW_VALUE {
             return self.0.deserialize_newtype_struct(name, visitor);
         }
         self.0.deserialize_newtype_struct(name, taking(visitor))
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         self.0.deserialize_tuple(len, taking(visitor))
     }
 
@@ -99,7 +119,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_struct(name, fields, Taking { visitor, is_struct: true })
+        self.0.deserialize_struct(
+            name,
+            fields,
+            Taking {
+                visitor,
+                is_struct: true,
+            },
+        )
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -176,7 +203,10 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<S> {
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<A> {
     type Error = A::Error;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
         self.0.next_element_seed(Strict(seed))
     }
 }
@@ -184,7 +214,10 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<A> {
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Strict<A> {
     type Error = A::Error;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
         self.0.next_key_seed(seed)
     }
 
@@ -197,8 +230,13 @@ impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Strict<A> {
     type Error = A::Error;
     type Variant = Strict<A::Variant>;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
-        self.0.variant_seed(seed).map(|(value, variant)| (value, Strict(variant)))
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self::Variant), A::Error> {
+        self.0
+            .variant_seed(seed)
+            .map(|(value, variant)| (value, Strict(variant)))
     }
 }
 
@@ -222,7 +260,13 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.0.struct_variant(fields, Taking { visitor, is_struct: true })
+        self.0.struct_variant(
+            fields,
+            Taking {
+                visitor,
+                is_struct: true,
+            },
+        )
     }
 }
 
@@ -270,17 +314,63 @@ mod tests {
             "pair":[4,{"number":5}],"choice":"Plain","text":"a\n","float":-1.5,"other":[[{}]]} "#;
         let read: Outer<'_> = read(text).unwrap();
         assert_eq!(read.raw.unwrap().get(), "[0,true]");
-        assert_eq!(read.inner, Some(Inner { number: 1, flag: false }));
-        assert_eq!(read.list, [Inner { number: 2, flag: true }]);
+        assert_eq!(
+            read.inner,
+            Some(Inner {
+                number: 1,
+                flag: false
+            })
+        );
+        assert_eq!(
+            read.list,
+            [Inner {
+                number: 2,
+                flag: true
+            }]
+        );
         assert_eq!(read.map["a"].number, 3);
-        assert_eq!(read.pair, Some((4, Inner { number: 5, flag: false })));
-        assert_eq!((read.choice, read.text.as_deref(), read.float), (Some(Choice::Plain), Some("a\n"), Some(-1.5)));
+        assert_eq!(
+            read.pair,
+            Some((
+                4,
+                Inner {
+                    number: 5,
+                    flag: false
+                }
+            ))
+        );
+        assert_eq!(
+            (read.choice, read.text.as_deref(), read.float),
+            (Some(Choice::Plain), Some("a\n"), Some(-1.5))
+        );
         for (text, choice) in [
-            (r#"{"choice":{"Wrapped":{"number":1}}}"#, Choice::Wrapped(Inner { number: 1, flag: false })),
-            (r#"{"choice":{"Pair":[1,{"number":2}]}}"#, Choice::Pair(1, Inner { number: 2, flag: false })),
-            (r#"{"choice":{"Named":{"number":7}}}"#, Choice::Named { number: 7 }),
+            (
+                r#"{"choice":{"Wrapped":{"number":1}}}"#,
+                Choice::Wrapped(Inner {
+                    number: 1,
+                    flag: false,
+                }),
+            ),
+            (
+                r#"{"choice":{"Pair":[1,{"number":2}]}}"#,
+                Choice::Pair(
+                    1,
+                    Inner {
+                        number: 2,
+                        flag: false,
+                    },
+                ),
+            ),
+            (
+                r#"{"choice":{"Named":{"number":7}}}"#,
+                Choice::Named { number: 7 },
+            ),
         ] {
-            assert_eq!(super::read::<Outer<'_>>(text.as_bytes()).unwrap().choice, Some(choice), "{text}");
+            assert_eq!(
+                super::read::<Outer<'_>>(text.as_bytes()).unwrap().choice,
+                Some(choice),
+                "{text}"
+            );
         }
     }
 
@@ -298,14 +388,32 @@ mod tests {
             r#"{"choice":{"Pair":[1,[1,true]]}}"#,
             r#"{"choice":{"Named":[7]}}"#,
         ] {
-            assert!(serde_json::from_slice::<Outer<'_>>(text.as_bytes()).is_ok() || text.trim_start().starts_with('['));
+            assert!(
+                serde_json::from_slice::<Outer<'_>>(text.as_bytes()).is_ok()
+                    || text.trim_start().starts_with('[')
+            );
             let fault = read::<Outer<'_>>(text.as_bytes()).unwrap_err().to_string();
-            assert!(fault.contains("expected an object, but an array came"), "{text}: {fault}");
+            assert!(
+                fault.contains("expected an object, but an array came"),
+                "{text}: {fault}"
+            );
         }
         let long = format!(r#"{{"inner":"{}"}}"#, "é".repeat(1 << 20));
         let told = read::<Outer<'_>>(long.as_bytes()).unwrap_err().to_string();
-        assert!(told.len() < 1_000, "a long value is not repeated: {} bytes", told.len());
-        for text in ["", "{}{}", "{", "1", "null", r#"{"inner":{}}"#, r#"{"text":1}"#] {
+        assert!(
+            told.len() < 1_000,
+            "a long value is not repeated: {} bytes",
+            told.len()
+        );
+        for text in [
+            "",
+            "{}{}",
+            "{",
+            "1",
+            "null",
+            r#"{"inner":{}}"#,
+            r#"{"text":1}"#,
+        ] {
             assert!(read::<Outer<'_>>(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -125,7 +125,9 @@ pub enum ExportError {
         line: u64,
     },
     /// No end.
-    #[error("the export breaks off after {lines} whole lines: its last line, which says `end`, is missing")]
+    #[error(
+        "the export breaks off after {lines} whole lines: its last line, which says `end`, is missing"
+    )]
     CutOff {
         /// Whole lines that came.
         lines: u64,
@@ -144,7 +146,10 @@ pub fn encode_end(out: &mut Vec<u8>, end: End) {
 
 fn push(out: &mut Vec<u8>, value: &impl Serialize) {
     let written = serde_json::to_writer(&mut *out, value);
-    assert!(written.is_ok(), "plain structs of texts and numbers are always JSON, and memory takes what is written");
+    assert!(
+        written.is_ok(),
+        "plain structs of texts and numbers are always JSON, and memory takes what is written"
+    );
     out.push(b'\n');
 }
 
@@ -184,12 +189,22 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder at the beginning of an export that holds at most `limit` bytes of an unfinished line.
     pub fn new(limit: usize) -> Self {
-        Self { line: Vec::new(), limit, content: None, lines: 0, pages: 0, is_over: false }
+        Self {
+            line: Vec::new(),
+            limit,
+            content: None,
+            lines: 0,
+            pages: 0,
+            is_over: false,
+        }
     }
 
     /// A decoder at the beginning of an export whose lines hold only what `content` allows.
     pub fn limited(content: ContentLimits) -> Self {
-        Self { content: Some(content), ..Self::new(LINE_OVERHEAD_BYTES) }
+        Self {
+            content: Some(content),
+            ..Self::new(LINE_OVERHEAD_BYTES)
+        }
     }
 
     /// Bytes of the line that is not complete yet.
@@ -220,8 +235,16 @@ impl Decoder {
     pub fn finish(mut self) -> Result<Option<Line>, ExportError> {
         // The last line may lack its line end.
         let line = std::mem::take(&mut self.line);
-        let last = if json::trim(&line).is_empty() { None } else { self.read(&line).ok() };
-        if self.is_over { Ok(last) } else { Err(ExportError::CutOff { lines: self.lines }) }
+        let last = if json::trim(&line).is_empty() {
+            None
+        } else {
+            self.read(&line).ok()
+        };
+        if self.is_over {
+            Ok(last)
+        } else {
+            Err(ExportError::CutOff { lines: self.lines })
+        }
     }
 
     fn read(&mut self, line: &[u8]) -> Result<Line, ExportError> {
@@ -234,28 +257,42 @@ impl Decoder {
             return Err(ExportError::BehindEnd { line: number });
         }
         let read = if self.lines == 0 {
-            let head: Head = document::read(line)
-                .map_err(|fault| wrong("the head of an export, which begins with {\"export\":1", &fault))?;
+            let head: Head = document::read(line).map_err(|fault| {
+                wrong(
+                    "the head of an export, which begins with {\"export\":1",
+                    &fault,
+                )
+            })?;
             if head.export != VERSION {
                 return Err(ExportError::Version { came: head.export });
             }
             if let Some(content) = self.content {
-                let is_json = ContentKind::of(&head.configuration.content_type) == ContentKind::Json;
-                let text_bytes = content.bytes.saturating_mul(if is_json { 1 } else { ESCAPED });
+                let is_json =
+                    ContentKind::of(&head.configuration.content_type) == ContentKind::Json;
+                let text_bytes = content
+                    .bytes
+                    .saturating_mul(if is_json { 1 } else { ESCAPED });
                 self.limit = text_bytes.saturating_add(LINE_OVERHEAD_BYTES);
             }
             Line::Head(Box::new(head))
         } else if json::trim(line).starts_with(br#"{"end""#) {
-            let EndLine { end } = document::read(line).map_err(|fault| wrong("the end of an export", &fault))?;
+            let EndLine { end } =
+                document::read(line).map_err(|fault| wrong("the end of an export", &fault))?;
             if end.pages != self.pages {
-                return Err(ExportError::Pages { told: end.pages, came: self.pages });
+                return Err(ExportError::Pages {
+                    told: end.pages,
+                    came: self.pages,
+                });
             }
             self.is_over = true;
             Line::End(end)
         } else {
             self.pages += 1;
             self.check_messages(line)?;
-            let frame = ndjson::decode(line, false).map_err(|fault| ExportError::Line { line: number, fault })?;
+            let frame = ndjson::decode(line, false).map_err(|fault| ExportError::Line {
+                line: number,
+                fault,
+            })?;
             Line::Page(frame.ok_or_else(|| wrong("a page or the end", &"a blank line came"))?)
         };
         self.lines = number;
@@ -265,13 +302,23 @@ impl Decoder {
     /// Counts the messages of a line before they are read, if there can be too many.
     fn check_messages(&self, line: &[u8]) -> Result<(), ExportError> {
         // A message takes two bytes at least, its comma included.
-        let Some(limit) = self.content.map(|content| content.messages).filter(|limit| *limit < line.len() / 2) else {
+        let Some(limit) = self
+            .content
+            .map(|content| content.messages)
+            .filter(|limit| *limit < line.len() / 2)
+        else {
             return Ok(());
         };
         let data = Value::parse(line).and_then(|frame| frame.find("data"));
-        let beyond = data.ok().flatten().and_then(|data| data.items().ok()?.nth(limit));
+        let beyond = data
+            .ok()
+            .flatten()
+            .and_then(|data| data.items().ok()?.nth(limit));
         match beyond {
-            Some(_) => Err(ExportError::TooManyMessages { line: self.lines + 1, limit }),
+            Some(_) => Err(ExportError::TooManyMessages {
+                line: self.lines + 1,
+                limit,
+            }),
             None => Ok(()),
         }
     }
@@ -279,7 +326,10 @@ impl Decoder {
     fn hold(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
         if self.line.len() + bytes.len() > self.limit {
             let fault = FrameError::TooLong { limit: self.limit };
-            return Err(ExportError::Line { line: self.lines + 1, fault });
+            return Err(ExportError::Line {
+                line: self.lines + 1,
+                fault,
+            });
         }
         self.line.extend_from_slice(bytes);
         Ok(())
@@ -296,7 +346,10 @@ mod tests {
         let head = Head {
             export: VERSION,
             name: "a".to_owned(),
-            configuration: Configuration { content_type: "text/plain".to_owned(), ..Default::default() },
+            configuration: Configuration {
+                content_type: "text/plain".to_owned(),
+                ..Default::default()
+            },
             forked_from: None,
             earliest_offset: "0".parse().unwrap(),
             next_offset: "3".parse().unwrap(),
@@ -306,7 +359,14 @@ mod tests {
         out.extend_from_slice(
             b"{\"data\":\"ab\",\"streamNextOffset\":\"2\"}\n{\"data\":\"c\",\"streamNextOffset\":\"3\"}\n",
         );
-        encode_end(&mut out, End { next_offset: "3".parse().unwrap(), pages: 2, closed: true });
+        encode_end(
+            &mut out,
+            End {
+                next_offset: "3".parse().unwrap(),
+                pages: 2,
+                closed: true,
+            },
+        );
         String::from_utf8(out).unwrap()
     }
 
@@ -324,10 +384,16 @@ mod tests {
         let text = whole();
         let expected = decode(text.as_bytes(), text.len()).unwrap();
         assert_eq!(expected.len(), 4);
-        assert!(matches!(&expected[1], Line::Page(Frame { data: Some(Data::Text(text)), .. }) if text == "ab"));
+        assert!(
+            matches!(&expected[1], Line::Page(Frame { data: Some(Data::Text(text)), .. }) if text == "ab")
+        );
         assert!(matches!(&expected[3], Line::End(End { closed: true, .. })));
         for piece in 1..text.len() {
-            assert_eq!(decode(text.as_bytes(), piece).unwrap(), expected, "pieces of {piece}");
+            assert_eq!(
+                decode(text.as_bytes(), piece).unwrap(),
+                expected,
+                "pieces of {piece}"
+            );
         }
         assert_eq!(decode(text.trim_end().as_bytes(), 7).unwrap(), expected);
     }
@@ -336,7 +402,13 @@ mod tests {
     fn every_cut_is_noticed() {
         let text = whole();
         for cut in 0..text.len() - 1 {
-            assert!(matches!(decode(&text.as_bytes()[..cut], 16), Err(ExportError::CutOff { .. })), "cut at {cut}");
+            assert!(
+                matches!(
+                    decode(&text.as_bytes()[..cut], 16),
+                    Err(ExportError::CutOff { .. })
+                ),
+                "cut at {cut}"
+            );
         }
     }
 
@@ -347,7 +419,10 @@ mod tests {
         for (came, expected) in [
             (lines[1..].join("\n"), "line 1"),
             (text.replace("\"export\":1", "\"export\":2"), "format 2"),
-            ([lines[0], lines[1], lines[3]].join("\n") + "\n", "counts 2 pages, but 1"),
+            (
+                [lines[0], lines[1], lines[3]].join("\n") + "\n",
+                "counts 2 pages, but 1",
+            ),
             ([lines[0], "{\"data\":7}", lines[3]].join("\n"), "line 2"),
             (text.clone() + lines[3] + "\n", "line 5"),
         ] {

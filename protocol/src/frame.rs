@@ -67,7 +67,11 @@ pub enum FrameError {
 impl FrameError {
     pub(crate) fn malformed(expected: &'static str, fault: &impl ToString, came: &[u8]) -> Self {
         let begin = String::from_utf8_lossy(&came[..came.len().min(60)]).into_owned();
-        Self::Malformed { expected, fault: fault.to_string(), begin }
+        Self::Malformed {
+            expected,
+            fault: fault.to_string(),
+            begin,
+        }
     }
 }
 
@@ -100,57 +104,97 @@ pub(crate) fn decode_object(text: &[u8], was_up_to_date: bool) -> Result<Frame, 
     let frame = Value::parse(text).map_err(malformed)?;
     let next = frame.member("streamNextOffset").map_err(malformed)?;
     let cursor = frame.member("streamCursor").map_err(malformed)?;
-    let flag = |name, absent| frame.member(name).map(|flag: Option<bool>| flag.unwrap_or(absent)).map_err(malformed);
-    let (up_to_date, closed) = (flag("upToDate", was_up_to_date)?, flag("streamClosed", false)?);
+    let flag = |name, absent| {
+        frame
+            .member(name)
+            .map(|flag: Option<bool>| flag.unwrap_or(absent))
+            .map_err(malformed)
+    };
+    let (up_to_date, closed) = (
+        flag("upToDate", was_up_to_date)?,
+        flag("streamClosed", false)?,
+    );
     let encoding: Option<String> = frame.member("encoding").map_err(malformed)?;
     let data = match frame.find("data").map_err(malformed)? {
         Some(data) if !data.is_null() => Some(decode_data(data, encoding.as_deref())?),
         _ => None,
     };
-    Ok(Frame { data, next, cursor, up_to_date: up_to_date || closed, closed })
+    Ok(Frame {
+        data,
+        next,
+        cursor,
+        up_to_date: up_to_date || closed,
+        closed,
+    })
 }
 
 fn decode_data(data: Value<'_>, encoding: Option<&str>) -> Result<Data, FrameError> {
     if let Ok(messages) = data.items() {
-        return Ok(Data::Json(messages.map(|message| message.text().to_owned()).collect()));
+        return Ok(Data::Json(
+            messages.map(|message| message.text().to_owned()).collect(),
+        ));
     }
-    let text = data
-        .string()
-        .map_err(|fault| FrameError::malformed("data as an array or a string", &fault, data.text().as_bytes()))?;
+    let text = data.string().map_err(|fault| {
+        FrameError::malformed(
+            "data as an array or a string",
+            &fault,
+            data.text().as_bytes(),
+        )
+    })?;
     match encoding {
         None => Ok(Data::Text(text.into_owned())),
         Some("base64") => decode_base64(text.as_bytes()).map(Data::Binary),
-        Some(other) => Err(FrameError::malformed("the encoding base64 or none", &"another one came", other.as_bytes())),
+        Some(other) => Err(FrameError::malformed(
+            "the encoding base64 or none",
+            &"another one came",
+            other.as_bytes(),
+        )),
     }
 }
 
 /// The elements of a JSON array as they stand there, byte for byte.
 pub(crate) fn messages(array: &[u8]) -> Result<Vec<String>, FrameError> {
     let malformed = |fault| FrameError::malformed("a JSON array of messages", &fault, array);
-    let items = Value::parse(array).and_then(Value::items).map_err(malformed)?;
+    let items = Value::parse(array)
+        .and_then(Value::items)
+        .map_err(malformed)?;
     Ok(items.map(|message| message.text().to_owned()).collect())
 }
 
 /// The bytes behind base64 text.
 pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, FrameError> {
-    let (data, padding) = text.split_at(text.iter().position(|byte| *byte == b'=').unwrap_or(text.len()));
-    let whole = text.len().is_multiple_of(4) && padding.len() <= 2 && padding.iter().all(|byte| *byte == b'=');
+    let (data, padding) = text.split_at(
+        text.iter()
+            .position(|byte| *byte == b'=')
+            .unwrap_or(text.len()),
+    );
+    let whole = text.len().is_multiple_of(4)
+        && padding.len() <= 2
+        && padding.iter().all(|byte| *byte == b'=');
     if !whole {
-        return Err(FrameError::malformed("base64 in groups of four", &"it is cut or padded otherwise", text));
+        return Err(FrameError::malformed(
+            "base64 in groups of four",
+            &"it is cut or padded otherwise",
+            text,
+        ));
     }
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     for group in data.chunks(4) {
         let mut bits = 0_u32;
         for byte in group {
-            let value =
-                sextet(*byte).ok_or_else(|| FrameError::malformed("base64", &"another character came", text))?;
+            let value = sextet(*byte)
+                .ok_or_else(|| FrameError::malformed("base64", &"another character came", text))?;
             bits = bits << 6 | value;
         }
         bits <<= 6 * (4 - group.len());
         let [_, bytes @ ..] = bits.to_be_bytes();
         let (decoded, rest) = bytes.split_at(group.len() - 1);
         if rest.iter().any(|byte| *byte != 0) {
-            return Err(FrameError::malformed("base64 that ends in zero bits", &"others came", text));
+            return Err(FrameError::malformed(
+                "base64 that ends in zero bits",
+                &"others came",
+                text,
+            ));
         }
         out.extend_from_slice(decoded);
     }
@@ -242,7 +286,12 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     fn control() -> Control {
-        Control { next: "0000000000000042".parse().unwrap(), cursor: Some(3_117), up_to_date: Some(true), closed: true }
+        Control {
+            next: "0000000000000042".parse().unwrap(),
+            cursor: Some(3_117),
+            up_to_date: Some(true),
+            closed: true,
+        }
     }
 
     #[test]
@@ -254,10 +303,15 @@ mod tests {
             assert_eq!(text, STANDARD.encode(&bytes).as_bytes());
             assert_eq!(decode_base64(&text).unwrap(), bytes);
         }
-        for text in
-            ["A", "AA", "AAA", "=", "====", "A===", "AB==", "AAB=", "AA=A", "AA==AA==", "AA\n=", "A-==", "AAAAA"]
-        {
-            assert_eq!(decode_base64(text.as_bytes()).ok(), STANDARD.decode(text).ok(), "{text}");
+        for text in [
+            "A", "AA", "AAA", "=", "====", "A===", "AB==", "AAB=", "AA=A", "AA==AA==", "AA\n=",
+            "A-==", "AAAAA",
+        ] {
+            assert_eq!(
+                decode_base64(text.as_bytes()).ok(),
+                STANDARD.decode(text).ok(),
+                "{text}"
+            );
         }
     }
 
@@ -268,8 +322,19 @@ mod tests {
         let all = r#""streamNextOffset":"0000000000000042","streamCursor":"3117","upToDate":true,"streamClosed":true"#;
         assert_eq!(String::from_utf8(out).unwrap(), all);
         let mut out = Vec::new();
-        push_control(&mut out, &Control { cursor: None, up_to_date: None, closed: false, ..control() });
-        assert_eq!(String::from_utf8(out).unwrap(), r#""streamNextOffset":"0000000000000042""#);
+        push_control(
+            &mut out,
+            &Control {
+                cursor: None,
+                up_to_date: None,
+                closed: false,
+                ..control()
+            },
+        );
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#""streamNextOffset":"0000000000000042""#
+        );
     }
 
     #[test]
@@ -284,8 +349,17 @@ mod tests {
     #[test]
     fn messages_keep_big_numbers_duplicate_keys_and_inner_spaces() {
         let body = br#" [ {"n":123456789012345678901234567890, "n":1.0e5} , "x" ,[1, 2]] "#;
-        let Data::Json(messages) = decode_body(ContentKind::Json, body).unwrap() else { panic!("not JSON") };
-        assert_eq!(messages, [r#"{"n":123456789012345678901234567890, "n":1.0e5}"#, r#""x""#, "[1, 2]"]);
+        let Data::Json(messages) = decode_body(ContentKind::Json, body).unwrap() else {
+            panic!("not JSON")
+        };
+        assert_eq!(
+            messages,
+            [
+                r#"{"n":123456789012345678901234567890, "n":1.0e5}"#,
+                r#""x""#,
+                "[1, 2]"
+            ]
+        );
     }
 
     #[test]
@@ -298,23 +372,42 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_was_expected_and_what_came() {
-        let fault = decode_object(br#"{"upToDate":true}"#, false).unwrap_err().to_string();
-        assert!(fault.contains("streamNextOffset") && fault.contains(r#"{"upToDate":true}"#), "{fault}");
-        let fault = decode_object(br#"{"streamNextOffset":"a&b"}"#, false).unwrap_err().to_string();
+        let fault = decode_object(br#"{"upToDate":true}"#, false)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            fault.contains("streamNextOffset") && fault.contains(r#"{"upToDate":true}"#),
+            "{fault}"
+        );
+        let fault = decode_object(br#"{"streamNextOffset":"a&b"}"#, false)
+            .unwrap_err()
+            .to_string();
         assert!(fault.contains("is not an offset"), "{fault}");
-        let fault = decode_body(ContentKind::Json, br#"{"a":1}"#).unwrap_err().to_string();
+        let fault = decode_body(ContentKind::Json, br#"{"a":1}"#)
+            .unwrap_err()
+            .to_string();
         assert!(fault.contains("array"), "{fault}");
     }
 
     #[test]
     fn unknown_fields_are_passed_over_and_closed_means_up_to_date() {
-        for (text, was, is) in
-            [(r#""a":1"#, true, true), (r#""a":1"#, false, false), (r#""upToDate":false"#, true, false)]
-        {
+        for (text, was, is) in [
+            (r#""a":1"#, true, true),
+            (r#""a":1"#, false, false),
+            (r#""upToDate":false"#, true, false),
+        ] {
             let text = format!(r#"{{"streamNextOffset":"7_9",{text}}}"#);
-            assert_eq!(decode_object(text.as_bytes(), was).unwrap().up_to_date, is, "{text}");
+            assert_eq!(
+                decode_object(text.as_bytes(), was).unwrap().up_to_date,
+                is,
+                "{text}"
+            );
         }
-        let frame = decode_object(br#"{"later":[{}],"streamNextOffset":"7_9","streamClosed":true}"#, false).unwrap();
+        let frame = decode_object(
+            br#"{"later":[{}],"streamNextOffset":"7_9","streamClosed":true}"#,
+            false,
+        )
+        .unwrap();
         assert_eq!(frame.next.as_str(), "7_9");
         assert!(frame.closed && frame.up_to_date && frame.data.is_none() && frame.cursor.is_none());
     }

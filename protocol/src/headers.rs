@@ -60,7 +60,12 @@ pub enum ContentKind {
 impl ContentKind {
     /// The kind of a `Content-Type` value; parameters and case do not count.
     pub fn of(content_type: &str) -> Self {
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = content_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         match essence.as_str() {
             "application/json" => Self::Json,
             text if text.starts_with("text/") => Self::Text,
@@ -75,7 +80,10 @@ mod tests {
 
     #[test]
     fn the_kind_ignores_case_and_parameters() {
-        assert_eq!(ContentKind::of("Application/JSON; charset=utf-8"), ContentKind::Json);
+        assert_eq!(
+            ContentKind::of("Application/JSON; charset=utf-8"),
+            ContentKind::Json
+        );
         assert_eq!(ContentKind::of("text/plain"), ContentKind::Text);
         assert_eq!(ContentKind::of("application/ndjson"), ContentKind::Binary);
     }

@@ -140,7 +140,10 @@ pub struct ProducerPosition {
 
 impl FromJson for StreamList {
     fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self { streams: value.member("streams")?, after: value.member("after")? })
+        Ok(Self {
+            streams: value.member("streams")?,
+            after: value.member("after")?,
+        })
     }
 }
 
@@ -224,11 +227,18 @@ impl FromJson for LiveReader {
 
 impl FromJson for ProducerPosition {
     fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self { id: value.member("id")?, epoch: value.member("epoch")?, seq: value.member("seq")? })
+        Ok(Self {
+            id: value.member("id")?,
+            epoch: value.member("epoch")?,
+            seq: value.member("seq")?,
+        })
     }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -267,7 +277,11 @@ mod tests {
                 seconds: 1.5,
             }],
             producer_count: 1,
-            producers: vec![ProducerPosition { id: "p".to_owned(), epoch: 1, seq: 7 }],
+            producers: vec![ProducerPosition {
+                id: "p".to_owned(),
+                epoch: 1,
+                seq: 7,
+            }],
         };
         let text = serde_json::to_string(&details).unwrap();
         for part in [
@@ -278,14 +292,25 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        assert_eq!(json::read::<StreamDetails>(text.as_bytes()).unwrap(), details);
-        assert_eq!(serde_json::from_str::<StreamDetails>(&text).unwrap(), details);
+        assert_eq!(
+            json::read::<StreamDetails>(text.as_bytes()).unwrap(),
+            details
+        );
+        assert_eq!(
+            serde_json::from_str::<StreamDetails>(&text).unwrap(),
+            details
+        );
     }
 
     #[test]
     fn an_offset_that_no_server_would_give_out_is_refused() {
         let list = r#"{"streams":[{"name":"a","contentType":"b/c","earliestOffset":"0&0","nextOffset":"1","closed":false,"readers":0}]}"#;
-        let fault = json::read::<StreamList>(list.as_bytes()).unwrap_err().to_string();
-        assert!(fault.contains("earliestOffset: ") && fault.contains("is not an offset"), "{fault}");
+        let fault = json::read::<StreamList>(list.as_bytes())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            fault.contains("earliestOffset: ") && fault.contains("is not an offset"),
+            "{fault}"
+        );
     }
 }

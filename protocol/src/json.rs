@@ -22,8 +22,14 @@ pub fn is_white_space(byte: u8) -> bool {
 
 /// `text` without the white space around it.
 pub fn trim(text: &[u8]) -> &[u8] {
-    let begin = text.iter().position(|byte| !is_white_space(*byte)).unwrap_or(text.len());
-    let end = text.iter().rposition(|byte| !is_white_space(*byte)).map_or(begin, |last| last + 1);
+    let begin = text
+        .iter()
+        .position(|byte| !is_white_space(*byte))
+        .unwrap_or(text.len());
+    let end = text
+        .iter()
+        .rposition(|byte| !is_white_space(*byte))
+        .map_or(begin, |last| last + 1);
     &text[begin..end]
 }
 
@@ -45,7 +51,11 @@ pub struct JsonError {
 impl JsonError {
     /// Something else than `expected` came.
     pub fn new(expected: &'static str, came: impl fmt::Display) -> Self {
-        Self { expected, came: came.to_string(), path: Vec::new() }
+        Self {
+            expected,
+            came: came.to_string(),
+            path: Vec::new(),
+        }
     }
 
     fn within(mut self, name: &'static str) -> Self {
@@ -117,7 +127,10 @@ impl<'a> Value<'a> {
         if !self.text.starts_with('[') {
             return Err(self.is_not("an array"));
         }
-        let mut scanner = Scanner { text: self.text, at: 1 };
+        let mut scanner = Scanner {
+            text: self.text,
+            at: 1,
+        };
         Ok(std::iter::from_fn(move || {
             let item = scanner.next_in_list()?;
             scanner.skip_if(b',');
@@ -133,7 +146,10 @@ impl<'a> Value<'a> {
         if !self.text.starts_with('{') {
             return Err(self.is_not("an object"));
         }
-        let mut scanner = Scanner { text: self.text, at: 1 };
+        let mut scanner = Scanner {
+            text: self.text,
+            at: 1,
+        };
         Ok(std::iter::from_fn(move || {
             let name = scanner.next_in_list()?;
             scanner.skip_if(b':');
@@ -160,7 +176,10 @@ impl<'a> Value<'a> {
     /// # Errors
     /// [`JsonError`] when this is no object.
     pub fn find(self, name: &str) -> Result<Option<Self>, JsonError> {
-        Ok(self.members()?.find(|(there, _)| there == name).map(|(_, value)| value))
+        Ok(self
+            .members()?
+            .find(|(there, _)| there == name)
+            .map(|(_, value)| value))
     }
 
     /// A string, with its escapes resolved.
@@ -168,12 +187,17 @@ impl<'a> Value<'a> {
     /// # Errors
     /// [`JsonError`] when it is none, or holds half of a surrogate pair.
     pub fn string(self) -> Result<Cow<'a, str>, JsonError> {
-        let inner = self.text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let inner = self
+            .text
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
         let inner = inner.ok_or_else(|| self.is_not("a string"))?;
         if !inner.contains('\\') {
             return Ok(Cow::Borrowed(inner));
         }
-        unescaped(inner).map(Cow::Owned).ok_or_else(|| self.is_not("whole characters"))
+        unescaped(inner)
+            .map(Cow::Owned)
+            .ok_or_else(|| self.is_not("whole characters"))
     }
 
     /// Whether it is `null`.
@@ -195,7 +219,11 @@ impl fmt::Display for Came<'_> {
         if self.0.is_empty() {
             return f.write_str("the text ends");
         }
-        let shown = self.0.char_indices().nth(40).map_or(self.0, |(end, _)| &self.0[..end]);
+        let shown = self
+            .0
+            .char_indices()
+            .nth(40)
+            .map_or(self.0, |(end, _)| &self.0[..end]);
         write!(f, "`{shown}` came")
     }
 }
@@ -235,7 +263,10 @@ fn code_point(text: &str) -> Option<(char, &str)> {
     }
     let rest = rest.strip_prefix("\\u")?;
     let second = unit(rest).filter(|unit| (0xdc00..0xe000).contains(unit))?;
-    Some((char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))?, rest.get(4..)?))
+    Some((
+        char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))?,
+        rest.get(4..)?,
+    ))
 }
 
 /// A decimal number as JSON, people and URLs write it: `-12.5`, `1e3`; at most 15 digits count.
@@ -249,7 +280,10 @@ pub fn decimal(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = || whole.bytes().chain(fraction.bytes());
-    let mut exponent = exponent.parse::<i32>().ok().filter(|exponent| exponent.abs() <= 300)?;
+    let mut exponent = exponent
+        .parse::<i32>()
+        .ok()
+        .filter(|exponent| exponent.abs() <= 300)?;
     if digits().next().is_none() || !digits().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
@@ -263,7 +297,11 @@ pub fn decimal(text: &str) -> Option<f64> {
         }
     }
     let value = value as f64;
-    let scaled = if exponent < 0 { value / 10f64.powi(-exponent) } else { value * 10f64.powi(exponent) };
+    let scaled = if exponent < 0 {
+        value / 10f64.powi(-exponent)
+    } else {
+        value * 10f64.powi(exponent)
+    };
     Some(sign * scaled)
 }
 
@@ -279,7 +317,10 @@ impl FromJson for bool {
 
 impl FromJson for u64 {
     fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        value.text.parse().map_err(|_| value.is_not("a whole number from 0 on"))
+        value
+            .text
+            .parse()
+            .map_err(|_| value.is_not("a whole number from 0 on"))
     }
 }
 
@@ -315,7 +356,11 @@ impl<T: FromJson> FromJson for Option<T> {
     }
 
     fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        if value.is_null() { Ok(None) } else { T::from_json(value).map(Some) }
+        if value.is_null() {
+            Ok(None)
+        } else {
+            T::from_json(value).map(Some)
+        }
     }
 }
 

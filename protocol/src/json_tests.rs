@@ -55,7 +55,8 @@ const TEXTS: [&str; 44] = [
 fn the_same_texts_are_json_as_for_serde() {
     for text in TEXTS {
         let ours = Value::parse(text.as_bytes()).map(|value| value.text().to_owned());
-        let theirs = serde_json::from_str::<&serde_json::value::RawValue>(text).map(|value| value.get().to_owned());
+        let theirs = serde_json::from_str::<&serde_json::value::RawValue>(text)
+            .map(|value| value.get().to_owned());
         assert_eq!(ours.clone().ok(), theirs.ok(), "{text}: {ours:?}");
     }
     assert!(Value::parse(b"\"\xff\"").is_err());
@@ -65,21 +66,43 @@ fn the_same_texts_are_json_as_for_serde() {
 fn brackets_lie_within_each_other_as_deep_as_they_come() {
     for depth in [1, 63, 64, 65, 127, 128, 129, 1_000_000] {
         // Objects and arrays by turns, so that each bracket has to be remembered.
-        let open: String = (0..depth).map(|at| if at % 3 == 0 { r#"{"a":"# } else { "[" }).collect();
-        let close: String = (0..depth).rev().map(|at| if at % 3 == 0 { '}' } else { ']' }).collect();
+        let open: String = (0..depth)
+            .map(|at| if at % 3 == 0 { r#"{"a":"# } else { "[" })
+            .collect();
+        let close: String = (0..depth)
+            .rev()
+            .map(|at| if at % 3 == 0 { '}' } else { ']' })
+            .collect();
         let whole = format!("{open}1{close}");
-        assert_eq!(Value::parse(whole.as_bytes()).unwrap().text().len(), whole.len());
+        assert_eq!(
+            Value::parse(whole.as_bytes()).unwrap().text().len(),
+            whole.len()
+        );
         let wrong = format!("{open}1{}", close.replacen(['}', ']'], "x", 1));
         assert!(Value::parse(wrong.as_bytes()).is_err(), "{depth}");
-        let swapped: String = close.chars().map(|it| if it == '}' { ']' } else { '}' }).collect();
-        assert!(Value::parse(format!("{open}1{swapped}").as_bytes()).is_err(), "{depth}");
+        let swapped: String = close
+            .chars()
+            .map(|it| if it == '}' { ']' } else { '}' })
+            .collect();
+        assert!(
+            Value::parse(format!("{open}1{swapped}").as_bytes()).is_err(),
+            "{depth}"
+        );
     }
 }
 
 #[test]
 fn strings_lose_their_escapes() {
-    let text = |json: &str| Value::parse(json.as_bytes()).unwrap().string().map(Cow::into_owned);
-    assert_eq!(text(r#""a\"\\\/\b\f\n\r\té한\ud83d\ude00z""#).unwrap(), "a\"\\/\u{8}\u{c}\n\r\té한😀z");
+    let text = |json: &str| {
+        Value::parse(json.as_bytes())
+            .unwrap()
+            .string()
+            .map(Cow::into_owned)
+    };
+    assert_eq!(
+        text(r#""a\"\\\/\b\f\n\r\té한\ud83d\ude00z""#).unwrap(),
+        "a\"\\/\u{8}\u{c}\n\r\té한😀z"
+    );
     for half in [r#""\ud83d""#, r#""\ude00""#, r#""\ud83dA""#, r#""\ud83dx""#] {
         assert!(text(half).is_err(), "{half}");
     }
@@ -89,7 +112,14 @@ fn strings_lose_their_escapes() {
 #[test]
 fn items_and_members_are_what_stands_there() {
     let value = Value::parse(br#" {"a" : [1 , {"b":"]"},[ ] ], "\u0063" : null } "#).unwrap();
-    let items: Vec<&str> = value.find("a").unwrap().unwrap().items().unwrap().map(Value::text).collect();
+    let items: Vec<&str> = value
+        .find("a")
+        .unwrap()
+        .unwrap()
+        .items()
+        .unwrap()
+        .map(Value::text)
+        .collect();
     assert_eq!(items, ["1", r#"{"b":"]"}"#, "[ ]"]);
     assert_eq!(value.member::<Option<u64>>("c"), Ok(None));
     assert_eq!(value.member::<Option<u64>>("d"), Ok(None));
@@ -105,14 +135,27 @@ fn a_refusal_names_the_way_what_was_expected_and_what_came() {
             value.member::<u64>("inner").map(|_| Self)
         }
     }
-    let fault = |text: &str| Value::parse(text.as_bytes()).unwrap().member::<Outer>("outer").err().unwrap().to_string();
+    let fault = |text: &str| {
+        Value::parse(text.as_bytes())
+            .unwrap()
+            .member::<Outer>("outer")
+            .err()
+            .unwrap()
+            .to_string()
+    };
     assert_eq!(
         fault(r#"{"outer":{"inner":"x"}}"#),
         r#"outer: inner: expected a whole number from 0 on, but `"x"` came"#
     );
-    assert_eq!(fault(r#"{"outer":{}}"#), "outer: inner: expected a value, but it is absent");
+    assert_eq!(
+        fault(r#"{"outer":{}}"#),
+        "outer: inner: expected a value, but it is absent"
+    );
     let broken = Value::parse(b"[1, 2").unwrap_err().to_string();
-    assert_eq!(broken, "expected a comma or the closing bracket, but the text ends at byte 5");
+    assert_eq!(
+        broken,
+        "expected a comma or the closing bracket, but the text ends at byte 5"
+    );
 }
 
 #[test]

@@ -62,12 +62,18 @@ impl StreamName {
     /// [`NameError`] (400, or 414 where it is only too long); neither [`NameError::Encoding`] nor [`NameError::EscapedSlash`].
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text.len() > Self::BYTES_MAX {
-            return Err(NameError::TooLong { came: text.len(), limit: Self::BYTES_MAX });
+            return Err(NameError::TooLong {
+                came: text.len(),
+                limit: Self::BYTES_MAX,
+            });
         }
         let segments = || text.as_bytes().split(|byte| *byte == b'/');
         let came = segments().count();
         if came > Self::SEGMENTS_MAX {
-            return Err(NameError::TooManySegments { came, limit: Self::SEGMENTS_MAX });
+            return Err(NameError::TooManySegments {
+                came,
+                limit: Self::SEGMENTS_MAX,
+            });
         }
         if segments().any(<[u8]>::is_empty) {
             return Err(NameError::EmptySegment(text.to_owned()));
@@ -75,7 +81,10 @@ impl StreamName {
         if segments().any(|segment| segment == b"." || segment == b"..") {
             return Err(NameError::DotSegment(text.to_owned()));
         }
-        if let Some((at, _)) = text.char_indices().find(|(_, character)| character.is_control()) {
+        if let Some((at, _)) = text
+            .char_indices()
+            .find(|(_, character)| character.is_control())
+        {
             return Err(NameError::Control(at));
         }
         Ok(Self(text.into()))
@@ -91,7 +100,11 @@ impl StreamName {
         if !path.contains('%') {
             return Self::parse(path);
         }
-        if path.as_bytes().windows(3).any(|escape| escape.eq_ignore_ascii_case(b"%2F")) {
+        if path
+            .as_bytes()
+            .windows(3)
+            .any(|escape| escape.eq_ignore_ascii_case(b"%2F"))
+        {
             return Err(NameError::EscapedSlash);
         }
         Self::parse(&percent::decode(path)?)
@@ -114,7 +127,8 @@ impl StreamName {
 
     /// The same of a text that may be no name.
     pub fn is_reserved_path(text: &str) -> bool {
-        text.strip_prefix("__ds").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        text.strip_prefix("__ds")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -141,16 +155,36 @@ mod tests {
         let printable = (b' '..=b'~').map(char::from).filter(|it| *it != '/');
         for character in printable.chain("é한😀\u{301}\u{fffd}\u{2028}".chars()) {
             let text = format!("a{character}b/{character}{character}{character}");
-            let Ok(name) = StreamName::parse(&text) else { panic!("{text}") };
+            let Ok(name) = StreamName::parse(&text) else {
+                panic!("{text}")
+            };
             assert_eq!(name.as_str(), text);
             let path = name.to_path();
-            let lower_case = if character.is_ascii_uppercase() { path.clone() } else { path.to_lowercase() };
+            let lower_case = if character.is_ascii_uppercase() {
+                path.clone()
+            } else {
+                path.to_lowercase()
+            };
             for spelled in [path, lower_case] {
-                assert_eq!(StreamName::from_path(&spelled), Ok(name.clone()), "{spelled}");
+                assert_eq!(
+                    StreamName::from_path(&spelled),
+                    Ok(name.clone()),
+                    "{spelled}"
+                );
             }
         }
-        for (path, text) in [("a+b", "a+b"), ("a%2bb", "a+b"), ("90%25", "90%"), ("%2541", "%41"), ("a\\b", "a\\b")] {
-            assert_eq!(StreamName::from_path(path).map(|name| name.to_string()), Ok(text.to_owned()), "{path}");
+        for (path, text) in [
+            ("a+b", "a+b"),
+            ("a%2bb", "a+b"),
+            ("90%25", "90%"),
+            ("%2541", "%41"),
+            ("a\\b", "a\\b"),
+        ] {
+            assert_eq!(
+                StreamName::from_path(path).map(|name| name.to_string()),
+                Ok(text.to_owned()),
+                "{path}"
+            );
         }
     }
 
@@ -176,12 +210,23 @@ mod tests {
             assert!(StreamName::from_path(path).is_err(), "{path}");
         }
         for path in ["a%2Fb", "a%2fb", "%2F", "a/%2f", "%2f%zz"] {
-            assert_eq!(StreamName::from_path(path), Err(NameError::EscapedSlash), "{path}");
+            assert_eq!(
+                StreamName::from_path(path),
+                Err(NameError::EscapedSlash),
+                "{path}"
+            );
         }
         for path in ["%", "90%", "%zz", "%2", "a%2", "%%34", "%ff"] {
-            assert!(matches!(StreamName::from_path(path), Err(NameError::Encoding(_))), "{path}");
+            assert!(
+                matches!(StreamName::from_path(path), Err(NameError::Encoding(_))),
+                "{path}"
+            );
         }
-        assert_eq!(StreamName::from_path("a%252Fb"), StreamName::parse("a%2Fb"), "a percent sign, not a slash");
+        assert_eq!(
+            StreamName::from_path("a%252Fb"),
+            StreamName::parse("a%2Fb"),
+            "a percent sign, not a slash"
+        );
     }
 
     proptest! {

@@ -77,7 +77,10 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
             control => {
-                let digits = [HEX[usize::from(control >> 4)], HEX[usize::from(control & 15)]];
+                let digits = [
+                    HEX[usize::from(control >> 4)],
+                    HEX[usize::from(control & 15)],
+                ];
                 out.extend_from_slice(b"\\u00");
                 out.extend_from_slice(&digits);
             }
@@ -96,7 +99,11 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
 /// [`FrameError::Malformed`] when it is not a frame.
 pub fn decode(line: &[u8], was_up_to_date: bool) -> Result<Option<Frame>, FrameError> {
     let line = json::trim(line);
-    if line.is_empty() { Ok(None) } else { frame::decode_object(line, was_up_to_date).map(Some) }
+    if line.is_empty() {
+        Ok(None)
+    } else {
+        frame::decode_object(line, was_up_to_date).map(Some)
+    }
 }
 
 /// Puts pieces of an answer together into frames, wherever the pieces were cut.
@@ -120,7 +127,12 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder at the beginning of an answer that holds at most `limit` bytes of an unfinished line.
     pub fn new(limit: usize) -> Self {
-        Self { line: Vec::new(), limit, at_beginning: true, was_up_to_date: false }
+        Self {
+            line: Vec::new(),
+            limit,
+            at_beginning: true,
+            was_up_to_date: false,
+        }
     }
 
     /// Takes the next piece of the answer, of any length, and appends the frames that it completes.
@@ -159,11 +171,17 @@ impl Decoder {
     }
 
     fn within_limit(&self, bytes: usize) -> Result<(), FrameError> {
-        if bytes > self.limit { Err(FrameError::TooLong { limit: self.limit }) } else { Ok(()) }
+        if bytes > self.limit {
+            Err(FrameError::TooLong { limit: self.limit })
+        } else {
+            Ok(())
+        }
     }
 
     fn without_mark<'a>(&self, line: &'a [u8]) -> &'a [u8] {
-        line.strip_prefix("\u{feff}".as_bytes()).filter(|_| self.at_beginning).unwrap_or(line)
+        line.strip_prefix("\u{feff}".as_bytes())
+            .filter(|_| self.at_beginning)
+            .unwrap_or(line)
     }
 }
 

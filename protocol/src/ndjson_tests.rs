@@ -8,7 +8,12 @@ use proptest::prelude::*;
 const KINDS: [ContentKind; 3] = [ContentKind::Json, ContentKind::Text, ContentKind::Binary];
 
 fn control() -> Control {
-    Control { next: "0000000000000042".parse().unwrap(), cursor: Some(7), up_to_date: Some(true), closed: false }
+    Control {
+        next: "0000000000000042".parse().unwrap(),
+        cursor: Some(7),
+        up_to_date: Some(true),
+        closed: false,
+    }
 }
 
 fn encoded(kind: ContentKind, data: &[u8]) -> String {
@@ -29,12 +34,18 @@ fn round_trips(kind: ContentKind, cases: &[Case], cuts: &[usize]) -> Result<(), 
         wire.extend_from_slice(HEARTBEAT);
     }
     prop_assert!(std::str::from_utf8(&wire).is_ok());
-    prop_assert_eq!(wire.iter().filter(|byte| **byte == b'\n').count(), cases.len() * 2, "one line a frame");
+    prop_assert_eq!(
+        wire.iter().filter(|byte| **byte == b'\n').count(),
+        cases.len() * 2,
+        "one line a frame"
+    );
     prop_assert!(!wire.contains(&b'\r'));
     let mut decoder = Decoder::default();
     let mut frames = Vec::new();
     for piece in pieces(&wire, cuts) {
-        decoder.push(piece, &mut frames).map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+        decoder
+            .push(piece, &mut frames)
+            .map_err(|fault| TestCaseError::fail(fault.to_string()))?;
     }
     prop_assert_eq!(frames, cases.iter().map(Case::frame).collect::<Vec<_>>());
     Ok(())
@@ -105,14 +116,24 @@ proptest! {
 fn the_wire_is_what_the_module_says() {
     let line = encoded(ContentKind::Json, b"{\"a\":1},{\"b\":2},");
     let rest = r#""streamNextOffset":"0000000000000042","streamCursor":"7","upToDate":true}"#;
-    assert_eq!(line, format!("{{\"data\":[{{\"a\":1}},{{\"b\":2}}],{rest}\n"));
-    assert_eq!(encoded(ContentKind::Text, b"a\"\x01\n"), format!("{{\"data\":\"a\\\"\\u0001\\n\",{rest}\n"));
+    assert_eq!(
+        line,
+        format!("{{\"data\":[{{\"a\":1}},{{\"b\":2}}],{rest}\n")
+    );
+    assert_eq!(
+        encoded(ContentKind::Text, b"a\"\x01\n"),
+        format!("{{\"data\":\"a\\\"\\u0001\\n\",{rest}\n")
+    );
     assert_eq!(
         encoded(ContentKind::Binary, &[0, 1, 2]),
         format!("{{\"data\":\"AAEC\",\"encoding\":\"base64\",{rest}\n")
     );
     for kind in KINDS {
-        assert_eq!(encoded(kind, b""), format!("{{{rest}\n"), "no data, no field");
+        assert_eq!(
+            encoded(kind, b""),
+            format!("{{{rest}\n"),
+            "no data, no field"
+        );
     }
 }
 
@@ -154,7 +175,9 @@ fn an_endless_line_is_refused_and_not_stored() {
 #[test]
 fn frames_before_a_broken_line_are_delivered() {
     let mut frames = Vec::new();
-    let fault = Decoder::default().push(b"{\"streamNextOffset\":\"1\"}\n{\"oops\n", &mut frames).unwrap_err();
+    let fault = Decoder::default()
+        .push(b"{\"streamNextOffset\":\"1\"}\n{\"oops\n", &mut frames)
+        .unwrap_err();
     assert_eq!(frames.len(), 1);
     assert!(fault.to_string().contains("oops"), "{fault}");
 }

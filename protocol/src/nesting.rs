@@ -29,7 +29,10 @@ pub fn nesting(json: &[u8]) -> usize {
 
 /// The place after the closing quote of a string whose text begins at `at`; the end where there is none.
 fn after_string(json: &[u8], mut at: usize) -> usize {
-    while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+    while let Some(found) = json
+        .get(at..)
+        .and_then(|rest| memchr::memchr2(b'"', b'\\', rest))
+    {
         at += found;
         if json[at] == b'"' {
             return at + 1;

@@ -33,7 +33,9 @@ impl Offset {
         const HALF: u64 = 100_000_000;
         let mut digits = [b'0'; Self::DIGITS];
         // In halves, which the processor can print at the same time.
-        for (half, digits) in [self.0 / HALF, self.0 % HALF].into_iter().zip(digits.chunks_exact_mut(Self::DIGITS / 2))
+        for (half, digits) in [self.0 / HALF, self.0 % HALF]
+            .into_iter()
+            .zip(digits.chunks_exact_mut(Self::DIGITS / 2))
         {
             let mut left = half;
             for digit in digits.iter_mut().rev() {
@@ -94,7 +96,11 @@ impl StreamOffset {
 impl fmt::Display for StreamOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.position.fmt(f)?;
-        if self.life > 0 { write!(f, "_{}", self.life) } else { Ok(()) }
+        if self.life > 0 {
+            write!(f, "_{}", self.life)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -104,12 +110,20 @@ impl FromStr for StreamOffset {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || OffsetError::new(text);
         let (position, life) = text.split_at_checked(Offset::DIGITS).ok_or_else(wrong)?;
-        let is_printed = |life: &&str| life.bytes().all(|byte| byte.is_ascii_digit()) && !life.starts_with('0');
+        let is_printed =
+            |life: &&str| life.bytes().all(|byte| byte.is_ascii_digit()) && !life.starts_with('0');
         let life = match life {
             "" => 0,
-            life => life.strip_prefix('_').filter(is_printed).and_then(|life| life.parse().ok()).ok_or_else(wrong)?,
+            life => life
+                .strip_prefix('_')
+                .filter(is_printed)
+                .and_then(|life| life.parse().ok())
+                .ok_or_else(wrong)?,
         };
-        Ok(Self { life, position: position.parse().map_err(|_| wrong())? })
+        Ok(Self {
+            life,
+            position: position.parse().map_err(|_| wrong())?,
+        })
     }
 }
 
@@ -134,8 +148,17 @@ pub struct OffsetError {
 
 impl OffsetError {
     fn new(text: &str) -> Self {
-        let shown = text.char_indices().nth(SHOWN_CHARS).map_or(text, |(end, _)| &text[..end]);
-        Self { text: if shown.len() < text.len() { format!("{shown}...") } else { text.to_owned() } }
+        let shown = text
+            .char_indices()
+            .nth(SHOWN_CHARS)
+            .map_or(text, |(end, _)| &text[..end]);
+        Self {
+            text: if shown.len() < text.len() {
+                format!("{shown}...")
+            } else {
+                text.to_owned()
+            },
+        }
     }
 }
 
@@ -196,7 +219,10 @@ impl TryFrom<String> for Token {
 
 impl FromJson for Token {
     fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        value.string()?.parse().map_err(|fault| JsonError::new("an offset", fault))
+        value
+            .string()?
+            .parse()
+            .map_err(|fault| JsonError::new("an offset", fault))
     }
 }
 
@@ -219,7 +245,8 @@ mod tests {
 
     #[test]
     fn text_order_is_stream_order() {
-        let positions = [0, 1, 9, 10, 4_096, 9_999_999_999_999_999].map(|bytes| Offset::new(bytes).unwrap());
+        let positions =
+            [0, 1, 9, 10, 4_096, 9_999_999_999_999_999].map(|bytes| Offset::new(bytes).unwrap());
         for pair in positions.windows(2) {
             assert!(pair[0] < pair[1]);
             assert!(pair[0].to_string() < pair[1].to_string());
@@ -229,7 +256,15 @@ mod tests {
     #[test]
     fn only_what_was_printed_parses() {
         assert_eq!("0000000000000042".parse(), Ok(Offset::new(42).unwrap()));
-        for text in ["", "42", "-1", "now", "00000000000000042", "000000000000004x", "+000000000000042"] {
+        for text in [
+            "",
+            "42",
+            "-1",
+            "now",
+            "00000000000000042",
+            "000000000000004x",
+            "+000000000000042",
+        ] {
             assert!(text.parse::<Offset>().is_err(), "{text}");
         }
         assert_eq!(Offset::MAX.advance(1), None);
@@ -241,10 +276,20 @@ mod tests {
             (0, 42, "0000000000000042"),
             (1, 42, "0000000000000042_1"),
             (10, 0, "0000000000000000_10"),
-            (u32::MAX, 9_999_999_999_999_999, "9999999999999999_4294967295"),
+            (
+                u32::MAX,
+                9_999_999_999_999_999,
+                "9999999999999999_4294967295",
+            ),
         ] {
-            let offset = StreamOffset { life, position: Offset::new(bytes).unwrap() };
-            assert_eq!((offset.to_string().as_str(), text.parse()), (text, Ok(offset)));
+            let offset = StreamOffset {
+                life,
+                position: Offset::new(bytes).unwrap(),
+            };
+            assert_eq!(
+                (offset.to_string().as_str(), text.parse()),
+                (text, Ok(offset))
+            );
             assert_eq!(Token::from(offset).as_str(), text);
             let mut pushed = Vec::new();
             offset.push_to(&mut pushed);
@@ -290,7 +335,15 @@ mod tests {
         for text in ["", "a&b", "a=b", "a,b", "a/b", "a?b", "a b"] {
             assert!(text.parse::<Token>().is_err(), "{text}");
         }
-        let told = "é".repeat(1 << 20).parse::<Offset>().unwrap_err().to_string();
-        assert!(told.starts_with("`éé") && told.len() < 400, "a long text is not repeated: {} bytes", told.len());
+        let told = "é"
+            .repeat(1 << 20)
+            .parse::<Offset>()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.starts_with("`éé") && told.len() < 400,
+            "a long text is not repeated: {} bytes",
+            told.len()
+        );
     }
 }

@@ -4,7 +4,9 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PercentError {
     /// A percent sign without two hexadecimal digits behind it.
-    #[error("`{came}` at byte {at} is no escape: expected % and two hexadecimal digits (a percent sign itself is %25)")]
+    #[error(
+        "`{came}` at byte {at} is no escape: expected % and two hexadecimal digits (a percent sign itself is %25)"
+    )]
     Escape {
         /// Where the percent sign stands, in bytes from 0.
         at: usize,
@@ -34,9 +36,16 @@ pub fn decode(encoded: &str) -> Result<String, PercentError> {
             at += 1;
             continue;
         }
-        let digit = |at: usize| char::from(*bytes.get(at)?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digit = |at: usize| {
+            char::from(*bytes.get(at)?)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
         let (Some(high), Some(low)) = (digit(at + 1), digit(at + 2)) else {
-            return Err(PercentError::Escape { at, came: encoded[at..].chars().take(3).collect() });
+            return Err(PercentError::Escape {
+                at,
+                came: encoded[at..].chars().take(3).collect(),
+            });
         };
         plain.push(high << 4 | low);
         at += 3;
@@ -95,22 +104,40 @@ mod tests {
 
     #[test]
     fn a_broken_escape_is_refused_with_its_place() {
-        for (encoded, at, came) in
-            [("%", 0, "%"), ("90%", 2, "%"), ("%zz", 0, "%zz"), ("a%2", 1, "%2"), ("%é", 0, "%é"), ("%+1", 0, "%+1")]
-        {
+        for (encoded, at, came) in [
+            ("%", 0, "%"),
+            ("90%", 2, "%"),
+            ("%zz", 0, "%zz"),
+            ("a%2", 1, "%2"),
+            ("%é", 0, "%é"),
+            ("%+1", 0, "%+1"),
+        ] {
             let came = came.to_owned();
-            assert_eq!(decode(encoded), Err(PercentError::Escape { at, came }), "{encoded}");
+            assert_eq!(
+                decode(encoded),
+                Err(PercentError::Escape { at, came }),
+                "{encoded}"
+            );
         }
         assert_eq!(decode("%ff"), Err(PercentError::NotUtf8));
     }
 
     #[test]
     fn what_is_encoded_decodes_to_itself() {
-        let all: String = (0..=0x2ff).filter_map(char::from_u32).chain("한😀\u{fffd}".chars()).collect();
+        let all: String = (0..=0x2ff)
+            .filter_map(char::from_u32)
+            .chain("한😀\u{fffd}".chars())
+            .collect();
         for encoded in [encode_path(&all), encode_value(&all)] {
-            assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic()), "{encoded}");
+            assert!(
+                encoded.bytes().all(|byte| byte.is_ascii_graphic()),
+                "{encoded}"
+            );
             assert_eq!(decode(&encoded).as_deref(), Ok(&*all));
         }
-        assert_eq!((&*encode_path("a/b c"), &*encode_value("a/b c")), ("a/b%20c", "a%2Fb%20c"));
+        assert_eq!(
+            (&*encode_path("a/b c"), &*encode_value("a/b c")),
+            ("a/b%20c", "a%2Fb%20c")
+        );
     }
 }

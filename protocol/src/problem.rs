@@ -34,7 +34,11 @@ impl Problem {
         if let Some(problem) = Self::parse(body) {
             return problem.to_string();
         }
-        let begin: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
+        let begin: String = String::from_utf8_lossy(body)
+            .trim()
+            .chars()
+            .take(200)
+            .collect();
         let separator = if begin.is_empty() { "" } else { ": " };
         format!("the server answered with status {status}{separator}{begin}")
     }

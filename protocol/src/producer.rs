@@ -19,7 +19,12 @@ impl Producer {
     /// - `id`: visible ASCII, not empty; the same across restarts of one writer, or new for each.
     /// - `epoch`: `0..2^53`; higher than that of every earlier session of the same `id`.
     pub fn new(id: &str, epoch: u64) -> Self {
-        Self { id: id.to_owned(), epoch, seq: 0, is_understood: false }
+        Self {
+            id: id.to_owned(),
+            epoch,
+            seq: 0,
+            is_understood: false,
+        }
     }
 
     /// The headers of the next append, and of every repetition of it.
@@ -55,7 +60,10 @@ mod tests {
     fn a_repetition_has_the_same_number_and_the_next_append_the_next() {
         let mut producer = Producer::new("p", 3);
         let seq = |producer: &Producer| producer.headers()[2].1.clone();
-        assert_eq!(producer.headers().map(|(_, value)| value), ["p", "3", "0"].map(str::to_owned));
+        assert_eq!(
+            producer.headers().map(|(_, value)| value),
+            ["p", "3", "0"].map(str::to_owned)
+        );
         assert_eq!(seq(&producer), "0");
         producer.acknowledged();
         assert_eq!(seq(&producer), "1");

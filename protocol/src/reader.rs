@@ -131,7 +131,11 @@ pub struct Reader {
 impl Reader {
     /// A reader that asks at its first [`Reader::poll`].
     pub fn new(options: FollowOptions) -> Self {
-        let position = Position { next: options.from.clone(), cursor: None, caught_up: false };
+        let position = Position {
+            next: options.from.clone(),
+            cursor: None,
+            caught_up: false,
+        };
         Self {
             ladder: Ladder::new(options.technique, options.fallback),
             ticks: Ticks::new(options.poll_interval),
@@ -188,17 +192,27 @@ impl Reader {
 
     /// Takes what came. Without a request under way it changes nothing.
     pub fn handle(&mut self, now: Duration, input: Input<'_>) {
-        let Phase::Asking(exchange) = &mut self.phase else { return };
+        let Phase::Asking(exchange) = &mut self.phase else {
+            return;
+        };
         let id = exchange.id;
         let at_ms = ms(now);
         let was_over = matches!(input, Input::End | Input::Fault(_));
         let came = match input {
             Input::Head(head) => {
-                self.out.push_back(Out::Report(Report::Answered { id, at_ms, status: head.status }));
+                self.out.push_back(Out::Report(Report::Answered {
+                    id,
+                    at_ms,
+                    status: head.status,
+                }));
                 exchange.head(now, head, self.kind)
             }
             Input::Piece(bytes) => {
-                self.out.push_back(Out::Report(Report::Chunk { id, at_ms, bytes: bytes.len() }));
+                self.out.push_back(Out::Report(Report::Chunk {
+                    id,
+                    at_ms,
+                    bytes: bytes.len(),
+                }));
                 exchange.piece(now, bytes)
             }
             Input::End => exchange.end(now),
@@ -224,7 +238,10 @@ impl Reader {
     /// Polls at another rate, counted from the last poll.
     pub fn set_poll_interval(&mut self, now: Duration, interval: Duration) {
         self.ticks.set_interval(now, interval);
-        if self.ladder.current() == Technique::Poll && self.faults == 0 && matches!(self.phase, Phase::Waiting(_)) {
+        if self.ladder.current() == Technique::Poll
+            && self.faults == 0
+            && matches!(self.phase, Phase::Waiting(_))
+        {
             self.wait_for_tick(now);
         }
     }
@@ -245,7 +262,10 @@ impl Reader {
     }
 
     fn is_active(&self) -> bool {
-        matches!(self.phase, Phase::Ready | Phase::Waiting(_) | Phase::Asking(_))
+        matches!(
+            self.phase,
+            Phase::Ready | Phase::Waiting(_) | Phase::Asking(_)
+        )
     }
 
     fn deadline(&self) -> Option<Duration> {
@@ -254,7 +274,10 @@ impl Reader {
             Phase::Asking(exchange) => Some(exchange.deadline()),
             Phase::Ready | Phase::Closing | Phase::Paused | Phase::Done => return None,
         };
-        [own, self.ladder.try_again_at()].into_iter().flatten().min()
+        [own, self.ladder.try_again_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn ask(&mut self, now: Duration) -> Request {
@@ -265,17 +288,37 @@ impl Reader {
             Technique::Sse => !self.position.caught_up || self.kind.is_none(),
             Technique::Ndjson | Technique::Websocket => !self.position.caught_up,
         };
-        let technique = if must_catch_up { Technique::Poll } else { wanted };
+        let technique = if must_catch_up {
+            Technique::Poll
+        } else {
+            wanted
+        };
         if wanted == Technique::Poll {
             self.ticks.asked(now);
         }
         let id = self.requests;
         self.requests += 1;
-        let query = answer::query(technique, &self.position.next, self.position.cursor.as_deref(), self.options.hold);
-        let patience = answer::Patience { hold: self.options.hold, silence_max: self.options.silence_max };
+        let query = answer::query(
+            technique,
+            &self.position.next,
+            self.position.cursor.as_deref(),
+            self.options.hold,
+        );
+        let patience = answer::Patience {
+            hold: self.options.hold,
+            silence_max: self.options.silence_max,
+        };
         self.phase = Phase::Asking(Box::new(Exchange::new(id, technique, now, patience)));
-        self.report(Report::Requested { id, at_ms: ms(now), technique });
-        Request { id, technique, query }
+        self.report(Report::Requested {
+            id,
+            at_ms: ms(now),
+            technique,
+        });
+        Request {
+            id,
+            technique,
+            query,
+        }
     }
 
     fn take(&mut self, now: Duration, came: Came) {
@@ -294,7 +337,9 @@ impl Reader {
 
     /// One frame of a live answer; returns whether it was the last.
     fn take_frame(&mut self, now: Duration, frame: Frame) -> bool {
-        let Phase::Asking(exchange) = &self.phase else { return true };
+        let Phase::Asking(exchange) = &self.phase else {
+            return true;
+        };
         let id = exchange.id;
         self.ladder.works();
         self.faults = 0;
@@ -302,11 +347,24 @@ impl Reader {
         self.position.cursor = frame.cursor.or(self.position.cursor.take());
         let closed = frame.closed;
         let data = frame.data.unwrap_or_else(|| self.no_data());
-        let batch = Batch { data, next: frame.next, up_to_date: frame.up_to_date, closed };
-        self.report(Report::Batch { id, at_ms: ms(now), batch });
+        let batch = Batch {
+            data,
+            next: frame.next,
+            up_to_date: frame.up_to_date,
+            closed,
+        };
+        self.report(Report::Batch {
+            id,
+            at_ms: ms(now),
+            batch,
+        });
         if closed {
             self.abort = true;
-            self.report(Report::Ended { id, at_ms: ms(now), fault: None });
+            self.report(Report::Ended {
+                id,
+                at_ms: ms(now),
+                fault: None,
+            });
             self.finish(now, None);
         }
         closed
@@ -314,7 +372,9 @@ impl Reader {
 
     /// A page came whole: what its head says holds from now on, before its body is looked at.
     fn take_page(&mut self, now: Duration, mut page: Page) {
-        let Phase::Asking(exchange) = &self.phase else { return };
+        let Phase::Asking(exchange) = &self.phase else {
+            return;
+        };
         let (technique, begun) = (exchange.technique, exchange.begun);
         let before = self.position.clone();
         let next = page.next.clone().unwrap_or_else(|| before.next.clone());
@@ -332,14 +392,19 @@ impl Reader {
         match technique {
             _ if closed => {}
             Technique::LongPoll => self.pace_long_poll(now, begun, progress),
-            _ if self.ladder.current() == Technique::Poll && self.position.caught_up => self.wait_for_tick(now),
+            _ if self.ladder.current() == Technique::Poll && self.position.caught_up => {
+                self.wait_for_tick(now)
+            }
             _ => {}
         }
     }
 
     /// A server (or a cache) that answers "nothing" at once, again and again, must not be asked as fast as it answers.
     fn pace_long_poll(&mut self, now: Duration, begun: Duration, progress: bool) {
-        let expected = self.options.hold.map_or(LIVE_MIN, |hold| LIVE_MIN.min(hold / 2));
+        let expected = self
+            .options
+            .hold
+            .map_or(LIVE_MIN, |hold| LIVE_MIN.min(hold / 2));
         let quick = !progress && now.saturating_sub(begun) < expected;
         self.quick_empties = if quick { self.quick_empties + 1 } else { 0 };
         if self.quick_empties > QUICK_EMPTIES_MAX {
@@ -351,25 +416,47 @@ impl Reader {
     fn open(&mut self, now: Duration, page: Page) {
         let (id, at_ms) = (page.id, ms(page.at));
         let decoded = page.decode();
-        let Page { before, up_to_date, closed, .. } = page;
+        let Page {
+            before,
+            up_to_date,
+            closed,
+            ..
+        } = page;
         match decoded {
             Ok(data) => {
                 self.faults = 0;
                 self.ladder.worked(page.technique);
-                let next = page.next.or(before.map(|before| before.next)).unwrap_or_else(Token::beginning);
+                let next = page
+                    .next
+                    .or(before.map(|before| before.next))
+                    .unwrap_or_else(Token::beginning);
                 let data = data.unwrap_or_else(|| self.no_data());
-                let batch = Batch { data, next, up_to_date: up_to_date || closed, closed };
+                let batch = Batch {
+                    data,
+                    next,
+                    up_to_date: up_to_date || closed,
+                    closed,
+                };
                 // In front of what was queued since: the reports about the next request.
-                let ended = Report::Ended { id, at_ms, fault: None };
+                let ended = Report::Ended {
+                    id,
+                    at_ms,
+                    fault: None,
+                };
                 self.out.push_front(Out::Report(ended));
-                self.out.push_front(Out::Report(Report::Batch { id, at_ms, batch }));
+                self.out
+                    .push_front(Out::Report(Report::Batch { id, at_ms, batch }));
                 if closed {
                     self.finish(now, None);
                 }
             }
             Err(fault) => {
                 let fault = format!("the page can't be read: {fault}");
-                self.out.push_front(Out::Report(Report::Ended { id, at_ms, fault: Some(fault.clone()) }));
+                self.out.push_front(Out::Report(Report::Ended {
+                    id,
+                    at_ms,
+                    fault: Some(fault.clone()),
+                }));
                 self.leave(now);
                 self.position = before.unwrap_or_else(|| self.position.clone());
                 self.after_fault(now, page.technique, &Fault::transient(fault));
@@ -378,9 +465,15 @@ impl Reader {
     }
 
     fn live_ended(&mut self, now: Duration) {
-        let Phase::Asking(exchange) = &self.phase else { return };
+        let Phase::Asking(exchange) = &self.phase else {
+            return;
+        };
         let (id, again) = (exchange.id, exchange.begun + LIVE_MIN);
-        self.report(Report::Ended { id, at_ms: ms(now), fault: None });
+        self.report(Report::Ended {
+            id,
+            at_ms: ms(now),
+            fault: None,
+        });
         self.phase = Phase::Ready;
         if now < again {
             self.wait(now, again, false);
@@ -388,9 +481,15 @@ impl Reader {
     }
 
     fn fail(&mut self, now: Duration, fault: &Fault) {
-        let Phase::Asking(exchange) = &self.phase else { return };
+        let Phase::Asking(exchange) = &self.phase else {
+            return;
+        };
         let (id, technique) = (exchange.id, exchange.technique);
-        self.report(Report::Ended { id, at_ms: ms(now), fault: Some(fault.text.clone()) });
+        self.report(Report::Ended {
+            id,
+            at_ms: ms(now),
+            fault: Some(fault.text.clone()),
+        });
         self.phase = Phase::Ready;
         self.after_fault(now, technique, fault);
     }
@@ -414,7 +513,9 @@ impl Reader {
             self.phase = Phase::Ready;
             return;
         }
-        let pause = self.pauses.after(self.faults.max(self.ladder.faults()), fault.retry_after);
+        let pause = self
+            .pauses
+            .after(self.faults.max(self.ladder.faults()), fault.retry_after);
         self.wait(now, now + pause, true);
     }
 
@@ -429,7 +530,12 @@ impl Reader {
         self.leave(now);
         self.ticks.forget();
         self.quick_empties = 0;
-        self.report(Report::Changed { at_ms: ms(now), from, to, fault });
+        self.report(Report::Changed {
+            at_ms: ms(now),
+            from,
+            to,
+            fault,
+        });
         if self.is_active() {
             self.phase = Phase::Ready;
         }
@@ -441,7 +547,11 @@ impl Reader {
             let id = exchange.id;
             self.abort = true;
             self.phase = Phase::Ready;
-            self.report(Report::Ended { id, at_ms: ms(now), fault: None });
+            self.report(Report::Ended {
+                id,
+                at_ms: ms(now),
+                fault: None,
+            });
         }
     }
 
@@ -455,12 +565,19 @@ impl Reader {
     fn wait(&mut self, now: Duration, until: Duration, after_fault: bool) {
         self.phase = Phase::Waiting(until);
         let for_ms = ms(until.saturating_sub(now));
-        self.report(Report::Waiting { at_ms: ms(now), for_ms, after_fault });
+        self.report(Report::Waiting {
+            at_ms: ms(now),
+            for_ms,
+            after_fault,
+        });
     }
 
     fn finish(&mut self, now: Duration, fault: Option<String>) {
         self.phase = Phase::Done;
-        self.report(Report::Finished { at_ms: ms(now), fault });
+        self.report(Report::Finished {
+            at_ms: ms(now),
+            fault,
+        });
     }
 
     fn no_data(&self) -> Data {

@@ -149,13 +149,19 @@ pub struct Stamps {
 
 impl FromJson for ClockReading {
     fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self { received_us: value.member("received_us")?, sent_us: value.member("sent_us")? })
+        Ok(Self {
+            received_us: value.member("received_us")?,
+            sent_us: value.member("sent_us")?,
+        })
     }
 }
 
 impl FromJson for SourceAnswer {
     fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self { stream: value.member("stream")?, lease_s: value.member("lease_s")? })
+        Ok(Self {
+            stream: value.member("stream")?,
+            lease_s: value.member("lease_s")?,
+        })
     }
 }
 
@@ -174,7 +180,11 @@ impl FromJson for Race {
 
 impl FromJson for Lane {
     fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self { technique: value.member("technique")?, port: value.member("port")?, counts: value.member("counts")? })
+        Ok(Self {
+            technique: value.member("technique")?,
+            port: value.member("port")?,
+            counts: value.member("counts")?,
+        })
     }
 }
 

@@ -73,7 +73,11 @@ fn push_lines(out: &mut Vec<u8>, mut bytes: &[u8]) {
     while let Some(end) = memchr::memchr2(b'\r', b'\n', bytes) {
         push_line(out, &bytes[..end]);
         out.extend_from_slice(b"\ndata:");
-        let width = if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        let width = if bytes[end..].starts_with(b"\r\n") {
+            2
+        } else {
+            1
+        };
         bytes = &bytes[end + width..];
     }
     push_line(out, bytes);
@@ -116,7 +120,16 @@ impl Decoder {
     pub fn with_limit(kind: ContentKind, limit: usize) -> Self {
         let empty = Vec::new;
         let (line, event, data) = (empty(), empty(), empty());
-        Self { kind, limit, at_beginning: true, after_cr: false, line, event, data, pending: None }
+        Self {
+            kind,
+            limit,
+            at_beginning: true,
+            after_cr: false,
+            line,
+            event,
+            data,
+            pending: None,
+        }
     }
 
     /// Takes the next piece of the answer, of any length, and appends the frames that it completes.
@@ -179,12 +192,17 @@ impl Decoder {
         let event = std::mem::take(&mut self.event);
         let data = std::mem::take(&mut self.data);
         // Every data line left a line end behind it; without any there was no data and thus no event.
-        let Some(data) = data.strip_suffix(b"\n") else { return Ok(()) };
+        let Some(data) = data.strip_suffix(b"\n") else {
+            return Ok(());
+        };
         match event.as_slice() {
             b"data" => self.take_data(data)?,
             b"control" => {
                 let control = frame::decode_object(data, false)?;
-                frames.push(Frame { data: self.pending.take(), ..control });
+                frames.push(Frame {
+                    data: self.pending.take(),
+                    ..control
+                });
             }
             _ => {}
         }

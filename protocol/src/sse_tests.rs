@@ -5,7 +5,12 @@ use crate::codec_tests::{Case, cases, pieces};
 use proptest::prelude::*;
 
 fn control() -> Control {
-    Control { next: "0000000000000042".parse().unwrap(), cursor: Some(7), up_to_date: Some(true), closed: false }
+    Control {
+        next: "0000000000000042".parse().unwrap(),
+        cursor: Some(7),
+        up_to_date: Some(true),
+        closed: false,
+    }
 }
 
 fn encoded(kind: ContentKind, data: &[u8]) -> String {
@@ -30,9 +35,16 @@ fn round_trips(kind: ContentKind, cases: &[Case], cuts: &[usize]) -> Result<(), 
         let mut decoder = Decoder::new(kind);
         let mut frames = Vec::new();
         for piece in pieces(wire.as_bytes(), cuts) {
-            decoder.push(piece, &mut frames).map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+            decoder
+                .push(piece, &mut frames)
+                .map_err(|fault| TestCaseError::fail(fault.to_string()))?;
         }
-        prop_assert_eq!(&frames, &cases.iter().map(Case::frame).collect::<Vec<_>>(), "line end {:?}", end);
+        prop_assert_eq!(
+            &frames,
+            &cases.iter().map(Case::frame).collect::<Vec<_>>(),
+            "line end {:?}",
+            end
+        );
     }
     Ok(())
 }
@@ -107,19 +119,31 @@ fn the_wire_is_what_the_module_says() {
         "{id}event: control\ndata:{{\"streamNextOffset\":\"0000000000000042\",\"streamCursor\":\"7\",\"upToDate\":true}}\n\n"
     );
     let json = encoded(ContentKind::Json, b"{\"a\":1},{\"b\":2},");
-    assert_eq!(json, format!("{id}event: data\ndata:[{{\"a\":1}},{{\"b\":2}}]\n\n{control}"));
+    assert_eq!(
+        json,
+        format!("{id}event: data\ndata:[{{\"a\":1}},{{\"b\":2}}]\n\n{control}")
+    );
     let text = encoded(ContentKind::Text, b"a\r\nb\rc\nevent: control\n\n");
     assert_eq!(
         text,
-        format!("{id}event: data\ndata:a\ndata:b\ndata:c\ndata:event: control\ndata:\ndata:\n\n{control}")
+        format!(
+            "{id}event: data\ndata:a\ndata:b\ndata:c\ndata:event: control\ndata:\ndata:\n\n{control}"
+        )
     );
-    assert_eq!(encoded(ContentKind::Binary, &[0, 1, 2]), format!("{id}event: data\ndata:AAEC\n\n{control}"));
+    assert_eq!(
+        encoded(ContentKind::Binary, &[0, 1, 2]),
+        format!("{id}event: data\ndata:AAEC\n\n{control}")
+    );
     assert_eq!(encoded(ContentKind::Json, b""), control);
 }
 
 #[test]
 fn what_is_not_utf8_becomes_a_replacement_character() {
-    let frames = decoded(ContentKind::Text, encoded(ContentKind::Text, b"a\xffb").as_bytes()).unwrap();
+    let frames = decoded(
+        ContentKind::Text,
+        encoded(ContentKind::Text, b"a\xffb").as_bytes(),
+    )
+    .unwrap();
     assert_eq!(frames[0].data, Some(Data::Text("a\u{fffd}b".to_owned())));
 }
 
@@ -131,9 +155,14 @@ fn other_writers_are_understood() {
                 event: control\ndata: {\"streamNextOffset\":\"123456_789\",\"streamCursor\":\"abc\",\"more\":1}\n\n";
     let frames = decoded(ContentKind::Json, wire.as_bytes()).unwrap();
     assert_eq!(frames.len(), 1);
-    let messages = [r#"{"k":"v"}"#, r#"{"k":"w"}"#, "1"].map(str::to_owned).to_vec();
+    let messages = [r#"{"k":"v"}"#, r#"{"k":"w"}"#, "1"]
+        .map(str::to_owned)
+        .to_vec();
     assert_eq!(frames[0].data, Some(Data::Json(messages)));
-    assert_eq!((frames[0].next.as_str(), frames[0].cursor.as_deref()), ("123456_789", Some("abc")));
+    assert_eq!(
+        (frames[0].next.as_str(), frames[0].cursor.as_deref()),
+        ("123456_789", Some("abc"))
+    );
     let wire = "event: data\ndata: AQIDBAUG\ndata: BwgJCg==\n\nevent: control\ndata: {\"streamNextOffset\":\"1\"}\n\n";
     let frames = decoded(ContentKind::Binary, wire.as_bytes()).unwrap();
     assert_eq!(frames[0].data, Some(Data::Binary((1..=10).collect())));
@@ -144,7 +173,11 @@ fn data_without_its_control_does_not_count() {
     let wire = encoded(ContentKind::Json, b"{\"a\":1},");
     let cut = wire.find("event: control").unwrap();
     for end in cut..wire.len() - 1 {
-        assert_eq!(decoded(ContentKind::Json, &wire.as_bytes()[..end]), Ok(Vec::new()), "cut at {end}");
+        assert_eq!(
+            decoded(ContentKind::Json, &wire.as_bytes()[..end]),
+            Ok(Vec::new()),
+            "cut at {end}"
+        );
     }
 }
 
@@ -155,9 +188,21 @@ fn an_endless_event_is_refused_and_not_stored() {
     let refused = (0..20).find_map(|_| decoder.push(b"data: 0123456789\n", &mut frames).err());
     assert_eq!(refused, Some(FrameError::TooLong { limit: 100 }));
     let mut decoder = Decoder::with_limit(ContentKind::Text, 100);
-    let refused = (0..20).find_map(|_| decoder.push(b"event: other\ndata: 0123456789\n\n", &mut frames).err());
+    let refused = (0..20).find_map(|_| {
+        decoder
+            .push(b"event: other\ndata: 0123456789\n\n", &mut frames)
+            .err()
+    });
     assert_eq!(refused, None, "what is not kept does not count");
     let mut decoder = Decoder::with_limit(ContentKind::Text, 100);
-    let refused = (0..20).find_map(|_| decoder.push(b"event: data\ndata: 0123456789\n\n", &mut frames).err());
-    assert_eq!(refused, Some(FrameError::TooLong { limit: 100 }), "data that waits for its control counts");
+    let refused = (0..20).find_map(|_| {
+        decoder
+            .push(b"event: data\ndata: 0123456789\n\n", &mut frames)
+            .err()
+    });
+    assert_eq!(
+        refused,
+        Some(FrameError::TooLong { limit: 100 }),
+        "data that waits for its control counts"
+    );
 }

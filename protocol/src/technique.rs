@@ -21,7 +21,13 @@ pub enum Technique {
 
 impl Technique {
     /// All techniques, in the order in which they are shown.
-    pub const ALL: [Self; 5] = [Self::Poll, Self::LongPoll, Self::Ndjson, Self::Sse, Self::Websocket];
+    pub const ALL: [Self; 5] = [
+        Self::Poll,
+        Self::LongPoll,
+        Self::Ndjson,
+        Self::Sse,
+        Self::Websocket,
+    ];
 
     /// The name in URLs, on the command line and in exports: `poll`, `long-poll`, `ndjson`, `sse`, `websocket`.
     pub fn name(self) -> &'static str {
@@ -39,8 +45,11 @@ impl Technique {
     /// # Errors
     /// [`JsonError`] when there is none.
     pub fn named(name: &str) -> Result<Self, JsonError> {
-        let found = Self::ALL.into_iter().find(|technique| technique.name() == name);
-        found.ok_or_else(|| JsonError::new("the name of a technique", format_args!("`{name}` came")))
+        let found = Self::ALL
+            .into_iter()
+            .find(|technique| technique.name() == name);
+        found
+            .ok_or_else(|| JsonError::new("the name of a technique", format_args!("`{name}` came")))
     }
 
     /// The letter on cards, lanes and charts: P, L, N, S, W.

@@ -32,7 +32,8 @@ pub fn parse(text: &str) -> Option<Duration> {
     if !is_real {
         return None;
     }
-    let seconds = days(year, month, day) * DAY_S + hour * 3_600 + minute * 60 + second.min(59) - offset(zone)?;
+    let seconds = days(year, month, day) * DAY_S + hour * 3_600 + minute * 60 + second.min(59)
+        - offset(zone)?;
     // A zone behind UTC can lead beyond the last year.
     Some(Duration::new(u64::try_from(seconds).ok()?, nanos)).filter(|since_1970| *since_1970 < END)
 }
@@ -42,14 +43,24 @@ pub fn parse(text: &str) -> Option<Duration> {
 ///
 /// Source: RFC 9110, section 5.6.7.
 pub fn parse_http(text: &str) -> Option<Duration> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let words: Vec<&str> = text
+        .split([' ', ',', '-'])
+        .filter(|word| !word.is_empty())
+        .collect();
     let (day, month, year, time) = match words[..] {
         [_, day, month, year, time, "GMT"] => (day, month, year, time),
         [_, month, day, time, year] => (day, month, year, time),
         _ => return None,
     };
-    let number = |word: &str| word.bytes().all(|it| it.is_ascii_digit()).then(|| word.parse::<i64>().ok()).flatten();
+    let number = |word: &str| {
+        word.bytes()
+            .all(|it| it.is_ascii_digit())
+            .then(|| word.parse::<i64>().ok())
+            .flatten()
+    };
     let month = i64::try_from(MONTHS.iter().position(|name| *name == month)? + 1).ok()?;
     let year = match (year.len(), number(year)?) {
         (4, year) => year,
@@ -87,7 +98,9 @@ fn numbers(text: &str, mark: char, digits: [usize; 3]) -> Option<[i64; 3]> {
     let mut parts = text.split(mark);
     let mut found = [0; 3];
     for (number, digits) in found.iter_mut().zip(digits) {
-        let part = parts.next().filter(|part| part.len() == digits && part.bytes().all(|it| it.is_ascii_digit()))?;
+        let part = parts
+            .next()
+            .filter(|part| part.len() == digits && part.bytes().all(|it| it.is_ascii_digit()))?;
         *number = part.parse().ok()?;
     }
     parts.next().is_none().then_some(found)
@@ -95,10 +108,18 @@ fn numbers(text: &str, mark: char, digits: [usize; 3]) -> Option<[i64; 3]> {
 
 /// Nanoseconds of a fraction at the beginning of `text`, if there is one, and what follows.
 fn fraction(text: &str) -> Option<(u32, &str)> {
-    let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
-    let end = rest.find(|it: char| !it.is_ascii_digit()).unwrap_or(rest.len());
+    let Some(rest) = text.strip_prefix('.') else {
+        return Some((0, text));
+    };
+    let end = rest
+        .find(|it: char| !it.is_ascii_digit())
+        .unwrap_or(rest.len());
     let (digits, zone) = rest.split_at(end);
-    let nine: String = digits.chars().chain(std::iter::repeat('0')).take(9).collect();
+    let nine: String = digits
+        .chars()
+        .chain(std::iter::repeat('0'))
+        .take(9)
+        .collect();
     (!digits.is_empty()).then_some((nine.parse().ok()?, zone))
 }
 
@@ -172,7 +193,11 @@ mod tests {
             ("1937-01-01T12:00:27.87+00:20", 0, 0),
             ("2000-02-29t00:00:00z", 951_782_400, 0),
             ("2026-11-22 21:00:00+09:00", 1_795_348_800, 0),
-            ("2026-11-22T12:00:00.123456789012Z", 1_795_348_800, 123_456_789),
+            (
+                "2026-11-22T12:00:00.123456789012Z",
+                1_795_348_800,
+                123_456_789,
+            ),
             ("9999-12-31T23:59:59Z", 253_402_300_799, 0),
         ] {
             let expected = (!text.starts_with("1937")).then(|| at(seconds, nanos));
@@ -214,10 +239,17 @@ mod tests {
     #[test]
     fn http_dates_are_read_in_all_three_forms() {
         let moment = Some(at(784_111_777, 0));
-        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
             assert_eq!(parse_http(text), moment, "{text}");
         }
-        assert_eq!(parse_http("Thursday, 01-Jan-26 00:00:00 GMT"), Some(at(1_767_225_600, 0)));
+        assert_eq!(
+            parse_http("Thursday, 01-Jan-26 00:00:00 GMT"),
+            Some(at(1_767_225_600, 0))
+        );
         for text in [
             "",
             "soon",

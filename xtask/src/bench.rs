@@ -30,16 +30,30 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
         child::run(&mut build_counted(&place))?;
         return child::run(&mut counted(&place, arguments.get(1..).unwrap_or_default()));
     }
-    child::run(&mut build(&place, "release", &["tailwater", "tailwater-bench"]))?;
+    child::run(&mut build(
+        &place,
+        "release",
+        &["tailwater", "tailwater-bench"],
+    ))?;
     let folder = place.target.join("release");
     let harness = folder.join("tailwater-bench");
-    let source = Command::new(&harness).args(arguments).env("TAILWATER_BIN", folder.join("tailwater")).exec();
-    Err(Fault::Start { program: harness.display().to_string(), source })
+    let source = Command::new(&harness)
+        .args(arguments)
+        .env("TAILWATER_BIN", folder.join("tailwater"))
+        .exec();
+    Err(Fault::Start {
+        program: harness.display().to_string(),
+        source,
+    })
 }
 
 /// What counts instructions, and what they are counted of.
 pub(crate) fn build_counted(place: &Place) -> Command {
-    build(place, "counted", &["tailwater", "tailwater-bench", "tailwater-pieces"])
+    build(
+        place,
+        "counted",
+        &["tailwater", "tailwater-bench", "tailwater-pieces"],
+    )
 }
 
 /// Counts, once [`build_counted`] has run; `arguments` are the measurement's own.
@@ -47,7 +61,9 @@ pub(crate) fn counted(place: &Place, arguments: &[String]) -> Command {
     let folder = place.target.join("counted");
     let mut harness = child::command(folder.join("tailwater-bench"));
     harness.arg(INSTRUCTIONS).args(arguments);
-    harness.env("TAILWATER_BIN", folder.join("tailwater")).env("TAILWATER_PIECES", folder.join("tailwater-pieces"));
+    harness
+        .env("TAILWATER_BIN", folder.join("tailwater"))
+        .env("TAILWATER_PIECES", folder.join("tailwater-pieces"));
     harness
 }
 
@@ -56,19 +72,28 @@ pub(crate) fn counted(place: &Place, arguments: &[String]) -> Command {
 /// # Errors
 /// [`Fault::Missing`] with the command to run.
 pub(crate) fn valgrind(tools: &Tools) -> Result<(), Fault> {
-    if tools.which("valgrind").is_some() { Ok(()) } else { install::apt_get(&["valgrind"]) }
+    if tools.which("valgrind").is_some() {
+        Ok(())
+    } else {
+        install::apt_get(&["valgrind"])
+    }
 }
 
 fn build(place: &Place, profile: &str, packages: &[&str]) -> Command {
     let mut build = child::command(cargo());
-    build.current_dir(&place.root).args(["build", "--profile", profile]);
+    build
+        .current_dir(&place.root)
+        .args(["build", "--profile", profile]);
     build.args(packages.iter().flat_map(|package| ["--package", package]));
     build
 }
 
 /// Builds dashboard and server as `cargo xtask serve` does and measures the page; `arguments` are those of e2e/bench/page.mjs.
 fn page(place: &Place, arguments: &[String]) -> Result<(), Fault> {
-    let needs: Vec<Need> = Need::SERVE.into_iter().chain([Need::Browser, Need::Node]).collect();
+    let needs: Vec<Need> = Need::SERVE
+        .into_iter()
+        .chain([Need::Browser, Need::Node])
+        .collect();
     let tools = setup::prepare(place, &needs)?;
     if !build::dashboard_is_fresh(place) {
         child::run(&mut build::dashboard_command(place, &tools))?;
@@ -76,7 +101,11 @@ fn page(place: &Place, arguments: &[String]) -> Result<(), Fault> {
     }
     child::run(&mut Server::Release.command(place))?;
     let mut script = child::command("node");
-    script.arg("bench/page.mjs").args(arguments).current_dir(place.e2e()).env("PATH", &tools.path);
+    script
+        .arg("bench/page.mjs")
+        .args(arguments)
+        .current_dir(place.e2e())
+        .env("PATH", &tools.path);
     script.env("TAILWATER_BIN", Server::Release.binary(place));
     if let Some(chromium) = &tools.chromium {
         script.env("CHROMIUM", chromium);

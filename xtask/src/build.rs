@@ -30,11 +30,22 @@ impl Server {
         let mut command = child::command(cargo());
         command.arg("build").current_dir(&place.root);
         match self {
-            Self::Release => command.args(["--release", "--package", "tailwater", "--features", "dashboard"]),
+            Self::Release => command.args([
+                "--release",
+                "--package",
+                "tailwater",
+                "--features",
+                "dashboard",
+            ]),
             Self::Dev => command.args(["--bin", "tailwater", "--test", "tidy"]),
-            Self::DevWithDashboard => {
-                command.args(["--bin", "tailwater", "--test", "tidy", "--features", "tailwater/dashboard"])
-            }
+            Self::DevWithDashboard => command.args([
+                "--bin",
+                "tailwater",
+                "--test",
+                "tidy",
+                "--features",
+                "tailwater/dashboard",
+            ]),
         };
         command
     }
@@ -50,15 +61,25 @@ impl Server {
 }
 
 /// What the dashboard is made of, relative to the workspace.
-const DASHBOARD_SOURCES: [&str; 7] =
-    ["frontend", "protocol", "lab", "Trunk.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
+const DASHBOARD_SOURCES: [&str; 7] = [
+    "frontend",
+    "protocol",
+    "lab",
+    "Trunk.toml",
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+];
 
 /// A file that this module leaves in dist/ beside a finished release build; Trunk removes it when it builds anew.
 const STAMP: &str = ".release";
 
 /// Whether dist/ holds a release build of the sources as they are.
 pub(crate) fn dashboard_is_fresh(place: &Place) -> bool {
-    let sources: Vec<PathBuf> = DASHBOARD_SOURCES.iter().map(|name| place.root.join(name)).collect();
+    let sources: Vec<PathBuf> = DASHBOARD_SOURCES
+        .iter()
+        .map(|name| place.root.join(name))
+        .collect();
     let built = watch::newest([place.dist().join(STAMP).as_path()]);
     built.is_some() && built >= watch::newest(sources.iter().map(PathBuf::as_path))
 }
@@ -77,7 +98,10 @@ pub(crate) fn dashboard_command(place: &Place, tools: &Tools) -> Command {
 pub(crate) fn dashboard_done(place: &Place) -> Result<(), Fault> {
     let page = place.dist().join("index.html");
     if !page.is_file() {
-        return Err(Fault::Unfit(format!("Trunk ended well but left no {}", page.display())));
+        return Err(Fault::Unfit(format!(
+            "Trunk ended well but left no {}",
+            page.display()
+        )));
     }
     let stamp = place.dist().join(STAMP);
     fs::write(&stamp, "").map_err(Fault::file(&stamp))
@@ -86,7 +110,10 @@ pub(crate) fn dashboard_done(place: &Place) -> Result<(), Fault> {
 /// Trunk in the workspace root, kept off the network.
 pub(crate) fn trunk(place: &Place, tools: &Tools) -> Command {
     let mut command = child::command("trunk");
-    command.current_dir(&place.root).env("PATH", &tools.path).env("TRUNK_SKIP_VERSION_CHECK", "true");
+    command
+        .current_dir(&place.root)
+        .env("PATH", &tools.path)
+        .env("TRUNK_SKIP_VERSION_CHECK", "true");
     // Trunk takes only `true` or `false` for what everyone else sets to 1.
     if std::env::var_os("NO_COLOR").is_some() {
         command.env("NO_COLOR", "true");
@@ -96,5 +123,8 @@ pub(crate) fn trunk(place: &Place, tools: &Tools) -> Command {
 
 /// A path as a person in the workspace would write it.
 pub(crate) fn shown(place: &Place, path: &Path) -> String {
-    path.strip_prefix(&place.root).unwrap_or(path).display().to_string()
+    path.strip_prefix(&place.root)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

@@ -47,13 +47,21 @@ impl Guarded {
             .stdin(Stdio::piped())
             .process_group(0)
             .spawn()
-            .map_err(|source| Fault::Start { program: words(command), source })?;
+            .map_err(|source| Fault::Start {
+                program: words(command),
+                source,
+            })?;
         let lifeline = guard.stdin.take();
         Ok(Self { guard, lifeline })
     }
 
     /// The child's standard output and error, where the command asked for pipes.
-    pub(crate) fn streams(&mut self) -> (Option<impl Read + Send + use<>>, Option<impl Read + Send + use<>>) {
+    pub(crate) fn streams(
+        &mut self,
+    ) -> (
+        Option<impl Read + Send + use<>>,
+        Option<impl Read + Send + use<>>,
+    ) {
         (self.guard.stdout.take(), self.guard.stderr.take())
     }
 
@@ -63,7 +71,10 @@ impl Guarded {
     /// [`Fault::Start`] when the system cannot tell how it ended.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus, Fault> {
         // `Child::wait` would close the lifeline first; it was taken out, so the child lives on.
-        self.guard.wait().map_err(|source| Fault::Start { program: GUARD.to_owned(), source })
+        self.guard.wait().map_err(|source| Fault::Start {
+            program: GUARD.to_owned(),
+            source,
+        })
     }
 
     /// How the child ended, if it has.
@@ -91,21 +102,42 @@ impl Drop for Guarded {
 /// [`Fault::Ended`] when it does not succeed, [`Fault::Start`] when it cannot be started.
 pub(crate) fn run(command: &mut Command) -> Result<(), Fault> {
     let status = Guarded::spawn(command)?.wait()?;
-    if status.success() { Ok(()) } else { Err(Fault::Ended { command: words(command), status }) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Fault::Ended {
+            command: words(command),
+            status,
+        })
+    }
 }
 
 /// The words of a guarded command as one would type them, the program without its folder.
 pub(crate) fn words(command: &Command) -> String {
     let mut arguments = command.get_args().skip(1);
-    let program = arguments.next().map(Path::new).and_then(Path::file_name).unwrap_or_default();
-    let shown: Vec<_> = std::iter::once(program).chain(arguments).map(OsStr::to_string_lossy).collect();
+    let program = arguments
+        .next()
+        .map(Path::new)
+        .and_then(Path::file_name)
+        .unwrap_or_default();
+    let shown: Vec<_> = std::iter::once(program)
+        .chain(arguments)
+        .map(OsStr::to_string_lossy)
+        .collect();
     shown.join(" ")
 }
 
 /// The guard's own life: starts the child, waits for its end or for the end of the parent.
 pub(crate) fn guard(arguments: &[OsString]) -> ExitCode {
-    let Some((program, rest)) = arguments.split_first() else { return ExitCode::FAILURE };
-    let mut child = match Command::new(program).args(rest).stdin(Stdio::null()).process_group(0).spawn() {
+    let Some((program, rest)) = arguments.split_first() else {
+        return ExitCode::FAILURE;
+    };
+    let mut child = match Command::new(program)
+        .args(rest)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()
+    {
         Ok(child) => child,
         Err(fault) => {
             eprintln!("cannot start `{}`: {fault}", program.display());
@@ -145,15 +177,23 @@ enum Event {
 
 /// What a shell would report: the child's own code, or 128 + the signal that ended it.
 fn exit_code(status: Option<ExitStatus>) -> ExitCode {
-    let Some(status) = status else { return ExitCode::FAILURE };
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    let Some(status) = status else {
+        return ExitCode::FAILURE;
+    };
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
 /// Sends a signal to a process group. The standard library cannot; every Unix has a shell that can.
 fn signal(name: &str, group: u32) {
     let script = format!("kill -s {name} -- -{group} 2>/dev/null");
-    let _ = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).status();
+    let _ = Command::new("sh")
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .status();
 }
 
 /// This program's file. On Linux the link in /proc works even after the file was replaced by a newer build.

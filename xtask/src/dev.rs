@@ -14,8 +14,14 @@ use crate::tools::Need;
 use crate::watch;
 
 /// What the server is made of, relative to the workspace. Trunk watches the dashboard's sources itself.
-const SERVER_SOURCES: [&str; 6] =
-    ["backend/src", "backend/Cargo.toml", "protocol", "lab", "Cargo.toml", "rust-toolchain.toml"];
+const SERVER_SOURCES: [&str; 6] = [
+    "backend/src",
+    "backend/Cargo.toml",
+    "protocol",
+    "lab",
+    "Cargo.toml",
+    "rust-toolchain.toml",
+];
 /// How often the sources are looked at; also how long they must have been quiet before a build begins.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
@@ -29,18 +35,30 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     println!("==> Server: dev build");
     child::run(&mut Server::Dev.command(&place))?;
     let mut server = Some(start(&place, server_arguments(arguments))?);
-    println!("==> Dashboard: trunk serve; the page is http://127.0.0.1:8080 once it says success. Ctrl-C ends both");
+    println!(
+        "==> Dashboard: trunk serve; the page is http://127.0.0.1:8080 once it says success. Ctrl-C ends both"
+    );
     // Not dist/: there `cargo xtask serve` keeps its release build.
     let dist = place.target.join("dev-dist");
-    let mut trunk = Guarded::spawn(build::trunk(&place, &tools).arg("serve").arg("--dist").arg(&dist))?;
+    let mut trunk = Guarded::spawn(
+        build::trunk(&place, &tools)
+            .arg("serve")
+            .arg("--dist")
+            .arg(&dist),
+    )?;
     let mut sources = Sources::new(&place);
     loop {
         thread::sleep(LOOK_EVERY);
         if let Some(status) = trunk.ended() {
-            return Err(Fault::Ended { command: "trunk serve".to_owned(), status });
+            return Err(Fault::Ended {
+                command: "trunk serve".to_owned(),
+                status,
+            });
         }
         if let Some(status) = server.as_mut().and_then(Guarded::ended) {
-            println!("==> The server ended ({status}); it is started again when its sources change");
+            println!(
+                "==> The server ended ({status}); it is started again when its sources change"
+            );
             server = None;
         }
         if !sources.settled_after_change() {
@@ -48,7 +66,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
         }
         println!("==> Sources changed: building the server");
         if let Err(fault) = child::run(&mut Server::Dev.command(&place)) {
-            println!("==> {fault}; {}", if server.is_some() { "the former server goes on" } else { "no server runs" });
+            println!(
+                "==> {fault}; {}",
+                if server.is_some() {
+                    "the former server goes on"
+                } else {
+                    "no server runs"
+                }
+            );
             continue;
         }
         // The port is free only when the former one is gone.
@@ -59,7 +84,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
 
 fn start(place: &Place, arguments: &[String]) -> Result<Guarded, Fault> {
     // Trunk stands in front of it as a proxy, which would turn the lab off.
-    Guarded::spawn(child::command(Server::Dev.binary(place)).env("TAILWATER_LAB", "true").arg("serve").args(arguments))
+    Guarded::spawn(
+        child::command(Server::Dev.binary(place))
+            .env("TAILWATER_LAB", "true")
+            .arg("serve")
+            .args(arguments),
+    )
 }
 
 /// The server's sources, and when they last changed.
@@ -72,9 +102,16 @@ struct Sources {
 
 impl Sources {
     fn new(place: &Place) -> Self {
-        let paths: Vec<_> = SERVER_SOURCES.iter().map(|name| place.root.join(name)).collect();
+        let paths: Vec<_> = SERVER_SOURCES
+            .iter()
+            .map(|name| place.root.join(name))
+            .collect();
         let seen = watch::newest(paths.iter().map(PathBuf::as_path));
-        Self { paths, seen, pending: false }
+        Self {
+            paths,
+            seen,
+            pending: false,
+        }
     }
 
     /// Whether something changed and then nothing for one look.

@@ -20,7 +20,15 @@ pub(crate) fn from_crates_io(place: &Place, krate: &str, version: &str) -> Resul
     let build = |locked: bool| {
         let mut command = child::command(cargo());
         command
-            .args(["install", krate, "--version", version, "--debug", "--no-default-features", "--force"])
+            .args([
+                "install",
+                krate,
+                "--version",
+                version,
+                "--debug",
+                "--no-default-features",
+                "--force",
+            ])
             .arg("--root")
             .arg(&place.tools)
             .arg("--target-dir")
@@ -49,7 +57,9 @@ pub(crate) fn from_crates_io(place: &Place, krate: &str, version: &str) -> Resul
 pub(crate) fn apt_get(packages: &[&str]) -> Result<(), Fault> {
     let by_hand = |sudo: &str| {
         let list = packages.join(" ");
-        Fault::Missing(format!("install it: {sudo}apt-get install --no-install-recommends {list}"))
+        Fault::Missing(format!(
+            "install it: {sudo}apt-get install --no-install-recommends {list}"
+        ))
     };
     if !is_debian() {
         return Err(Fault::Missing(format!(
@@ -81,11 +91,24 @@ pub(crate) fn missing_fonts() -> Vec<&'static str> {
         return Vec::new();
     }
     let lacks = |pattern: &str| {
-        Command::new("fc-list").arg(pattern).output().is_ok_and(|output| output.stdout.trim_ascii().is_empty())
+        Command::new("fc-list")
+            .arg(pattern)
+            .output()
+            .is_ok_and(|output| output.stdout.trim_ascii().is_empty())
     };
-    let fonts = [(":lang=en", "fonts-liberation"), (":lang=ko", "fonts-noto-cjk")];
-    let without_fontconfig = Command::new("fc-list").stdout(Stdio::null()).status().is_err();
-    fonts.into_iter().filter(|(pattern, _)| without_fontconfig || lacks(pattern)).map(|(_, package)| package).collect()
+    let fonts = [
+        (":lang=en", "fonts-liberation"),
+        (":lang=ko", "fonts-noto-cjk"),
+    ];
+    let without_fontconfig = Command::new("fc-list")
+        .stdout(Stdio::null())
+        .status()
+        .is_err();
+    fonts
+        .into_iter()
+        .filter(|(pattern, _)| without_fontconfig || lacks(pattern))
+        .map(|(_, package)| package)
+        .collect()
 }
 
 /// Installs what e2e/package-lock.json names, unless that is what is there.
@@ -112,15 +135,21 @@ pub(crate) fn npm_packages(place: &Place, tools: &Tools) -> Result<(), Fault> {
 fn is_debian() -> bool {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let like_debian = |line: &str| {
-        line.split_once('=').is_some_and(|(key, value)| matches!(key, "ID" | "ID_LIKE") && value.contains("debian"))
+        line.split_once('=')
+            .is_some_and(|(key, value)| matches!(key, "ID" | "ID_LIKE") && value.contains("debian"))
     };
     release.lines().any(like_debian)
 }
 
 fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 fn modified(path: &Path) -> Option<std::time::SystemTime> {
-    path.metadata().and_then(|metadata| metadata.modified()).ok()
+    path.metadata()
+        .and_then(|metadata| metadata.modified())
+        .ok()
 }

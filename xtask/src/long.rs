@@ -15,7 +15,17 @@ pub(crate) struct LongTest {
 
 /// The crash harness of `backend/tests/crash/`, with faults compiled in, saying how far it is.
 pub(crate) const CRASH: LongTest = LongTest {
-    arguments: &["test", "--package", "tailwater", "--features", "faults", "--test", "crash", "--", "--nocapture"],
+    arguments: &[
+        "test",
+        "--package",
+        "tailwater",
+        "--features",
+        "faults",
+        "--test",
+        "crash",
+        "--",
+        "--nocapture",
+    ],
     options: &[
         ("--rounds", "TAILWATER_CRASH_ROUNDS", "N"),
         ("--for", "TAILWATER_CRASH_FOR", "TIME (1h)"),
@@ -25,8 +35,19 @@ pub(crate) const CRASH: LongTest = LongTest {
 
 /// Random requests to two servers, `backend/tests/differential/`.
 pub(crate) const FUZZ: LongTest = LongTest {
-    arguments: &["test", "--package", "tailwater", "--test", "differential", "--", "--nocapture"],
-    options: &[("--sequences", "DIFFERENTIAL_SEQUENCES", "N"), ("--seed", "DIFFERENTIAL_SEED", "S")],
+    arguments: &[
+        "test",
+        "--package",
+        "tailwater",
+        "--test",
+        "differential",
+        "--",
+        "--nocapture",
+    ],
+    options: &[
+        ("--sequences", "DIFFERENTIAL_SEQUENCES", "N"),
+        ("--seed", "DIFFERENTIAL_SEED", "S"),
+    ],
 };
 
 impl LongTest {
@@ -38,7 +59,10 @@ impl LongTest {
         let variables = self.variables(arguments)?;
         let place = Place::find()?;
         let mut command = child::command(cargo());
-        command.args(self.arguments).current_dir(&place.root).envs(variables);
+        command
+            .args(self.arguments)
+            .current_dir(&place.root)
+            .envs(variables);
         child::run(&mut command)
     }
 
@@ -48,10 +72,19 @@ impl LongTest {
         while let Some(option) = arguments.next() {
             let known = self.options.iter().find(|(name, ..)| name == option);
             let (name, variable, _) = known.ok_or_else(|| {
-                let all: Vec<String> = self.options.iter().map(|(name, _, value)| format!("{name} {value}")).collect();
-                Fault::Usage(format!("there is no option `{option}`; expected {}", all.join(" or ")))
+                let all: Vec<String> = self
+                    .options
+                    .iter()
+                    .map(|(name, _, value)| format!("{name} {value}"))
+                    .collect();
+                Fault::Usage(format!(
+                    "there is no option `{option}`; expected {}",
+                    all.join(" or ")
+                ))
             })?;
-            let value = arguments.next().ok_or_else(|| Fault::Usage(format!("{name} needs a value")))?;
+            let value = arguments
+                .next()
+                .ok_or_else(|| Fault::Usage(format!("{name} needs a value")))?;
             variables.push((*variable, value.clone()));
         }
         Ok(variables)
@@ -65,14 +98,25 @@ mod tests {
     #[test]
     fn options_become_the_variables_of_the_test() {
         let given = |test: &LongTest, text: &str| {
-            test.variables(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            test.variables(
+                &text
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>(),
+            )
         };
         let set = |name, value: &str| (name, value.to_owned());
         assert_eq!(
             given(&CRASH, "--for 1h --seed 7").ok(),
-            Some(vec![set("TAILWATER_CRASH_FOR", "1h"), set("TAILWATER_CRASH_SEED", "7")])
+            Some(vec![
+                set("TAILWATER_CRASH_FOR", "1h"),
+                set("TAILWATER_CRASH_SEED", "7")
+            ])
         );
-        assert_eq!(given(&FUZZ, "--sequences 9").ok(), Some(vec![set("DIFFERENTIAL_SEQUENCES", "9")]));
+        assert_eq!(
+            given(&FUZZ, "--sequences 9").ok(),
+            Some(vec![set("DIFFERENTIAL_SEQUENCES", "9")])
+        );
         assert_eq!(given(&FUZZ, "").ok(), Some(Vec::new()));
         assert!(given(&CRASH, "--rounds").is_err() && given(&FUZZ, "--rounds 3").is_err());
     }

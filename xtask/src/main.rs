@@ -14,10 +14,16 @@
 //! | `fault.rs` | what can go wrong, in words |
 //!
 //! Only the standard library, so that it compiles in a second on a machine that has nothing but cargo.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on its standard streams")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line speaks on its standard streams"
+)]
 
 #[cfg(not(unix))]
-compile_error!("cargo xtask needs Unix (Linux, macOS, or WSL on Windows): it ends its children by process group");
+compile_error!(
+    "cargo xtask needs Unix (Linux, macOS, or WSL on Windows): it ends its children by process group"
+);
 
 mod bench;
 mod build;
@@ -72,7 +78,10 @@ fn main() -> ExitCode {
     if command == child::GUARD {
         return child::guard(&rest);
     }
-    let texts: Vec<String> = rest.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let texts: Vec<String> = rest
+        .iter()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
     let done = match command.to_string_lossy().as_ref() {
         "setup" => setup::run(&texts),
         "serve" => serve::run(&texts),

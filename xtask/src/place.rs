@@ -29,7 +29,11 @@ impl Place {
             None => root.join(".tools"),
         };
         let target = target_folder(&root)?;
-        Ok(Self { root, tools, target })
+        Ok(Self {
+            root,
+            tools,
+            target,
+        })
     }
 
     /// The dashboard as Trunk leaves it.
@@ -64,23 +68,38 @@ impl Place {
 fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
     let name = format!("name = \"{package}\"");
     let mut lines = lock.lines().skip_while(|line| *line != name);
-    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"')
+    lines
+        .nth(1)?
+        .strip_prefix("version = \"")?
+        .strip_suffix('"')
 }
 
 /// Cargo's answer, which knows the environment and every configuration file.
 fn target_folder(root: &Path) -> Result<PathBuf, Fault> {
     let output = Command::new(cargo())
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
         .current_dir(root)
         .output()
-        .map_err(|source| Fault::Start { program: "cargo".to_owned(), source })?;
+        .map_err(|source| Fault::Start {
+            program: "cargo".to_owned(),
+            source,
+        })?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.split_once("\"target_directory\":\"")
         .and_then(|(_, rest)| rest.split_once('"'))
         .map(|(folder, _)| PathBuf::from(folder))
         .ok_or_else(|| {
             let said = String::from_utf8_lossy(&output.stderr);
-            Fault::Unfit(format!("`cargo metadata` names no target folder: {}", said.trim()))
+            Fault::Unfit(format!(
+                "`cargo metadata` names no target folder: {}",
+                said.trim()
+            ))
         })
 }
 

@@ -22,22 +22,39 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     if build::dashboard_is_fresh(&place) {
         println!("==> 2/3 Dashboard: nothing changed since the last build");
     } else {
-        println!("==> 2/3 Dashboard: Trunk compiles frontend/ to wasm (a few minutes the first time)");
+        println!(
+            "==> 2/3 Dashboard: Trunk compiles frontend/ to wasm (a few minutes the first time)"
+        );
         child::run(&mut build::dashboard_command(&place, &tools))?;
         build::dashboard_done(&place)?;
     }
-    println!("==> 3/3 Server: release build with the dashboard inside (a few minutes the first time)");
+    println!(
+        "==> 3/3 Server: release build with the dashboard inside (a few minutes the first time)"
+    );
     child::run(&mut Server::Release.command(&place))?;
     let binary = Server::Release.binary(&place);
-    println!("==> Starting {} serve {}(Ctrl-C stops it)", build::shown(&place, &binary), spaced(arguments));
+    println!(
+        "==> Starting {} serve {}(Ctrl-C stops it)",
+        build::shown(&place, &binary),
+        spaced(arguments)
+    );
     // This process becomes the server: Ctrl-C and SIGTERM reach it directly, and there is no child to lose.
-    let source = Command::new(&binary).arg("serve").args(server_arguments(arguments)).exec();
-    Err(Fault::Start { program: binary.display().to_string(), source })
+    let source = Command::new(&binary)
+        .arg("serve")
+        .args(server_arguments(arguments))
+        .exec();
+    Err(Fault::Start {
+        program: binary.display().to_string(),
+        source,
+    })
 }
 
 /// Each argument and a space after it.
 fn spaced(arguments: &[String]) -> String {
-    arguments.iter().map(|argument| format!("{argument} ")).collect()
+    arguments
+        .iter()
+        .map(|argument| format!("{argument} "))
+        .collect()
 }
 
 /// Without the `--` that separates them from ours.
@@ -54,8 +71,15 @@ mod tests {
 
     #[test]
     fn only_the_first_pair_of_dashes_is_ours() {
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(server_arguments(&words("-- --listen x")), words("--listen x"));
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            server_arguments(&words("-- --listen x")),
+            words("--listen x")
+        );
         assert_eq!(server_arguments(&words("--listen x")), words("--listen x"));
         assert_eq!(server_arguments(&words("-- --")), words("--"));
         assert_eq!(server_arguments(&[]), words(""));

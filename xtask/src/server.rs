@@ -28,14 +28,25 @@ impl TestServer {
     ///
     /// # Errors
     /// [`Fault::Unfit`] when it ends or is not ready in time.
-    pub(crate) fn start(binary: &Path, port: u16, arguments: &[&str], log: &Log) -> Result<Self, Fault> {
+    pub(crate) fn start(
+        binary: &Path,
+        port: u16,
+        arguments: &[&str],
+        log: &Log,
+    ) -> Result<Self, Fault> {
         let address = free_address(port)?;
         let mut command = child::command(binary);
-        command.args(["serve", "--listen", &address.to_string()]).args(arguments);
+        command
+            .args(["serve", "--listen", &address.to_string()])
+            .args(arguments);
         log.say(&format!("$ {} &", child::words(&command)));
         let output = log.file()?;
         let errors = log.file()?;
-        let mut child = Guarded::spawn(command.stdout(Stdio::from(output)).stderr(Stdio::from(errors)))?;
+        let mut child = Guarded::spawn(
+            command
+                .stdout(Stdio::from(output))
+                .stderr(Stdio::from(errors)),
+        )?;
         let began = Instant::now();
         while began.elapsed() < READY_WITHIN {
             if let Some(status) = child.ended() {
@@ -48,7 +59,10 @@ impl TestServer {
             }
             thread::sleep(Duration::from_millis(50));
         }
-        Err(Fault::Unfit(format!("the server was not ready on {address} within {} s", READY_WITHIN.as_secs())))
+        Err(Fault::Unfit(format!(
+            "the server was not ready on {address} within {} s",
+            READY_WITHIN.as_secs()
+        )))
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -62,7 +76,9 @@ impl TestServer {
     /// [`Fault::Unfit`] when it had ended by itself.
     pub(crate) fn stop(mut self) -> Result<(), Fault> {
         match self.child.ended() {
-            Some(status) => Err(Fault::Unfit(format!("the server ended during the tests ({status})"))),
+            Some(status) => Err(Fault::Unfit(format!(
+                "the server ended during the tests ({status})"
+            ))),
             None => {
                 self.child.stop();
                 Ok(())
@@ -73,8 +89,13 @@ impl TestServer {
 
 /// An address nobody listens on: the wanted port, or one that the system chooses.
 fn free_address(wanted: u16) -> Result<SocketAddr, Fault> {
-    let bind = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr());
+    let bind = |port: u16| {
+        TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr())
+    };
     bind(wanted)
         .or_else(|_| bind(0))
-        .map_err(|source| Fault::Start { program: "a listener on 127.0.0.1".to_owned(), source })
+        .map_err(|source| Fault::Start {
+            program: "a listener on 127.0.0.1".to_owned(),
+            source,
+        })
 }

@@ -6,7 +6,9 @@ use crate::child;
 use crate::fault::Fault;
 use crate::install;
 use crate::place::{Place, cargo};
-use crate::tools::{CHROMEDRIVER, CHROMIUM, NODE_MAJOR_MIN, Need, Program, TRUNK_VERSION, Tools, WASM};
+use crate::tools::{
+    CHROMEDRIVER, CHROMIUM, NODE_MAJOR_MIN, Need, Program, TRUNK_VERSION, Tools, WASM,
+};
 
 /// Installs what any command needs.
 ///
@@ -14,7 +16,9 @@ use crate::tools::{CHROMEDRIVER, CHROMIUM, NODE_MAJOR_MIN, Need, Program, TRUNK_
 /// [`Fault::Missing`] with the command to run where this machine does not let us install something.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     if let Some(first) = arguments.first() {
-        return Err(Fault::Usage(format!("`setup` takes no arguments, got `{first}`")));
+        return Err(Fault::Usage(format!(
+            "`setup` takes no arguments, got `{first}`"
+        )));
     }
     let place = Place::find()?;
     println!("Setting up in {}", place.root.display());
@@ -75,13 +79,21 @@ fn cargo_tool(place: &Place, tools: &Tools, tool: &CargoTool) -> Result<(), Faul
         Some(version) => version.to_owned(),
         None => place.locked_version("wasm-bindgen")?,
     };
-    let found = || tools.which(tool.program).and_then(|path| Some((tools.version(&path)?, path)));
+    let found = || {
+        tools
+            .which(tool.program)
+            .and_then(|path| Some((tools.version(&path)?, path)))
+    };
     match found() {
         Some((present, path)) if present.is(&version) => {
             say(&format!("{} {version}: {}", tool.program, path.display()));
             return Ok(());
         }
-        Some((other, path)) => say(&format!("{} {other} ({}) is not {version}", tool.program, path.display())),
+        Some((other, path)) => say(&format!(
+            "{} {other} ({}) is not {version}",
+            tool.program,
+            path.display()
+        )),
         None => {}
     }
     println!(
@@ -99,7 +111,10 @@ fn cargo_tool(place: &Place, tools: &Tools, tool: &CargoTool) -> Result<(), Faul
             tool.program,
             path.display()
         ))),
-        None => Err(Fault::Unfit(format!("{} {version} was installed but does not run", tool.program))),
+        None => Err(Fault::Unfit(format!(
+            "{} {version} was installed but does not run",
+            tool.program
+        ))),
     }
 }
 
@@ -108,49 +123,67 @@ fn wasm_target() -> Result<(), Fault> {
     let there = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", WASM])
         .output()
-        .is_ok_and(|output| std::path::Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir());
+        .is_ok_and(|output| {
+            std::path::Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
+        });
     if there {
         say(&format!("rust target {WASM}: there"));
         return Ok(());
     }
     println!("==> The Rust target {WASM} (what the dashboard compiles to) is added with rustup");
     child::run(child::command("rustup").args(["target", "add", WASM])).map_err(|fault| {
-        Fault::Missing(format!("{fault}. The Rust target {WASM} is missing; install it: rustup target add {WASM}"))
+        Fault::Missing(format!(
+            "{fault}. The Rust target {WASM} is missing; install it: rustup target add {WASM}"
+        ))
     })
 }
 
 /// rustfmt and clippy, from rustup.
 fn lints() -> Result<(), Fault> {
     let there = |name: &str| {
-        Command::new(cargo()).args([name, "--version"]).output().is_ok_and(|output| output.status.success())
+        Command::new(cargo())
+            .args([name, "--version"])
+            .output()
+            .is_ok_and(|output| output.status.success())
     };
     if there("fmt") && there("clippy") {
         say("rustfmt, clippy: there");
         return Ok(());
     }
     println!("==> rustfmt and clippy are added with rustup");
-    child::run(child::command("rustup").args(["component", "add", "rustfmt", "clippy"]))
-        .map_err(|fault| Fault::Missing(format!("{fault}. Install them: rustup component add rustfmt clippy")))
+    child::run(child::command("rustup").args(["component", "add", "rustfmt", "clippy"])).map_err(
+        |fault| {
+            Fault::Missing(format!(
+                "{fault}. Install them: rustup component add rustfmt clippy"
+            ))
+        },
+    )
 }
 
 /// Chromium and ChromeDriver of one version, and fonts for both languages.
 fn browser(tools: &mut Tools) -> Result<(), Fault> {
     let absent = |program: &&Program| tools.find(program).is_none();
-    let missing: Vec<&Program> = [&CHROMIUM, &CHROMEDRIVER].into_iter().filter(absent).collect();
+    let missing: Vec<&Program> = [&CHROMIUM, &CHROMEDRIVER]
+        .into_iter()
+        .filter(absent)
+        .collect();
     let mut wanted: Vec<&str> = missing.iter().map(|program| program.package).collect();
     wanted.extend(install::missing_fonts());
     if !wanted.is_empty() {
         match install::apt_get(&wanted) {
             Ok(()) => {}
             Err(fault) if missing.is_empty() => {
-                say(&format!("not installed, only pictures of the page suffer: {fault}"));
+                say(&format!(
+                    "not installed, only pictures of the page suffer: {fault}"
+                ));
             }
             Err(fault) => return Err(for_each_missing(&missing, &fault)),
         }
     }
     tools.chromium = tools.find(&CHROMIUM);
     tools.chromedriver = tools.find(&CHROMEDRIVER);
-    let version = |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|path| tools.version(path));
+    let version =
+        |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|path| tools.version(path));
     match (version(&tools.chromium), version(&tools.chromedriver)) {
         (Some(browser), Some(driver)) if browser.major() == driver.major() => {
             say(&format!("Chromium {browser}, ChromeDriver {driver}: there"));
@@ -159,8 +192,10 @@ fn browser(tools: &mut Tools) -> Result<(), Fault> {
         (browser, driver) => Err(Fault::Unfit(format!(
             "expected Chromium and ChromeDriver of the same major version, found {} and {}; \
              name a pair that fits with CHROMIUM=/path and CHROMEDRIVER=/path",
-            browser.map_or("no Chromium that runs".to_owned(), |found| found.to_string()),
-            driver.map_or("no ChromeDriver that runs".to_owned(), |found| found.to_string()),
+            browser.map_or("no Chromium that runs".to_owned(), |found| found
+                .to_string()),
+            driver.map_or("no ChromeDriver that runs".to_owned(), |found| found
+                .to_string()),
         ))),
     }
 }
@@ -168,9 +203,15 @@ fn browser(tools: &mut Tools) -> Result<(), Fault> {
 fn for_each_missing(missing: &[&Program], fault: &Fault) -> Fault {
     let mut text = String::from("missing:");
     for program in missing {
-        text.push_str(&format!("\n  {} ({})", program.names.first().unwrap_or(&program.package), program.why));
+        text.push_str(&format!(
+            "\n  {} ({})",
+            program.names.first().unwrap_or(&program.package),
+            program.why
+        ));
         if let Some(variable) = program.variable {
-            text.push_str(&format!("; if it is somewhere unusual: {variable}=/path/to/it"));
+            text.push_str(&format!(
+                "; if it is somewhere unusual: {variable}=/path/to/it"
+            ));
         }
     }
     Fault::Missing(format!("{text}\n{fault}"))
@@ -179,9 +220,14 @@ fn for_each_missing(missing: &[&Program], fault: &Fault) -> Fault {
 /// Node, npm, and what e2e/package-lock.json names.
 fn node(place: &Place, tools: &Tools) -> Result<(), Fault> {
     let version = tools.which("node").and_then(|path| tools.version(path));
-    let fits = version.as_ref().and_then(|version| version.major()).is_some_and(|major| major >= NODE_MAJOR_MIN);
+    let fits = version
+        .as_ref()
+        .and_then(|version| version.major())
+        .is_some_and(|major| major >= NODE_MAJOR_MIN);
     if !fits || tools.which("npm").is_none() {
-        let found = version.map_or("no node that runs".to_owned(), |version| format!("node {version}"));
+        let found = version.map_or("no node that runs".to_owned(), |version| {
+            format!("node {version}")
+        });
         return Err(Fault::Missing(format!(
             "missing: Node {NODE_MAJOR_MIN} or newer with npm (conformance suite and browser tests), found {found}.\n\
              Install it from nodejs.org or with your system's packages (Debian 13, Ubuntu 25.04, Fedora, Homebrew: \

@@ -46,11 +46,20 @@ impl Steps {
     /// [`Fault::File`] when the folder cannot be made.
     pub(crate) fn new(logs: PathBuf) -> Result<Self, Fault> {
         fs::create_dir_all(&logs).map_err(Fault::file(&logs))?;
-        Ok(Self { logs, rows: Vec::new(), began: Instant::now() })
+        Ok(Self {
+            logs,
+            rows: Vec::new(),
+            began: Instant::now(),
+        })
     }
 
     /// Runs one step; a failure is kept and the next step runs all the same.
-    pub(crate) fn run(&mut self, name: &'static str, what: &str, body: impl FnOnce(&Log) -> Result<(), Fault>) {
+    pub(crate) fn run(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        body: impl FnOnce(&Log) -> Result<(), Fault>,
+    ) {
         println!("\n==> {name}: {what}");
         let path = self.logs.join(format!("{name}.log"));
         let began = Instant::now();
@@ -64,7 +73,13 @@ impl Steps {
         let took = began.elapsed();
         let counts = Counts::within(&fs::read_to_string(&path).unwrap_or_default());
         println!("<== {name}: {} in {}", word(&outcome), seconds(took));
-        self.rows.push(Row { name, outcome, counts, took, log: path });
+        self.rows.push(Row {
+            name,
+            outcome,
+            counts,
+            took,
+            log: path,
+        });
     }
 
     /// Notes that a step cannot run here.
@@ -72,7 +87,13 @@ impl Steps {
         println!("\n==> {name}: skipped, {why}");
         let log = self.logs.join(format!("{name}.log"));
         let outcome = Outcome::Skipped(why.to_owned());
-        self.rows.push(Row { name, outcome, counts: Counts::default(), took: Duration::ZERO, log });
+        self.rows.push(Row {
+            name,
+            outcome,
+            counts: Counts::default(),
+            took: Duration::ZERO,
+            log,
+        });
     }
 
     /// Repeats the ends of failed steps' logs, prints the table and, alone on the last line, `N passed, N failed`.
@@ -82,12 +103,22 @@ impl Steps {
     pub(crate) fn summary(&self) -> Result<(), Fault> {
         for row in &self.rows {
             if let Outcome::Failed(fault) = &row.outcome {
-                println!("\n---- {}: the last lines of {}\n", row.name, row.log.display());
-                println!("{}", last_lines(&fs::read_to_string(&row.log).unwrap_or_default()));
+                println!(
+                    "\n---- {}: the last lines of {}\n",
+                    row.name,
+                    row.log.display()
+                );
+                println!(
+                    "{}",
+                    last_lines(&fs::read_to_string(&row.log).unwrap_or_default())
+                );
                 println!("---- {}: {fault}", row.name);
             }
         }
-        println!("\n{:<14}{:<9}{:>8}{:>8}{:>10}", "step", "", "passed", "failed", "time");
+        println!(
+            "\n{:<14}{:<9}{:>8}{:>8}{:>10}",
+            "step", "", "passed", "failed", "time"
+        );
         let mut total = Counts::default();
         for row in &self.rows {
             let counts = row.tally();
@@ -108,7 +139,11 @@ impl Steps {
         }
         println!("{:<39}{:>10}\n", "", seconds(self.began.elapsed()));
         println!("{} passed, {} failed", total.passed, total.failed);
-        if total.failed == 0 { Ok(()) } else { Err(Fault::TestsFailed) }
+        if total.failed == 0 {
+            Ok(())
+        } else {
+            Err(Fault::TestsFailed)
+        }
     }
 }
 
@@ -117,9 +152,15 @@ impl Row {
     fn tally(&self) -> Counts {
         match &self.outcome {
             Outcome::Skipped(_) => Counts::default(),
-            Outcome::Passed if self.counts == Counts::default() => Counts { passed: 1, failed: 0 },
+            Outcome::Passed if self.counts == Counts::default() => Counts {
+                passed: 1,
+                failed: 0,
+            },
             Outcome::Passed => self.counts,
-            Outcome::Failed(_) => Counts { failed: self.counts.failed.max(1), ..self.counts },
+            Outcome::Failed(_) => Counts {
+                failed: self.counts.failed.max(1),
+                ..self.counts
+            },
         }
     }
 }
@@ -133,7 +174,9 @@ pub(crate) struct Log {
 impl Log {
     fn create(path: &Path) -> Result<Self, Fault> {
         File::create(path).map_err(Fault::file(path))?;
-        Ok(Self { path: path.to_owned() })
+        Ok(Self {
+            path: path.to_owned(),
+        })
     }
 
     /// The file, open for appending.
@@ -141,14 +184,19 @@ impl Log {
     /// # Errors
     /// [`Fault::File`] when it cannot be opened.
     pub(crate) fn file(&self) -> Result<File, Fault> {
-        File::options().append(true).open(&self.path).map_err(Fault::file(&self.path))
+        File::options()
+            .append(true)
+            .open(&self.path)
+            .map_err(Fault::file(&self.path))
     }
 
     /// One line to both.
     pub(crate) fn say(&self, line: &str) {
         println!("{line}");
         // The log is a convenience; without it the terminal still has the line.
-        let _ = self.file().and_then(|mut file| writeln!(file, "{line}").map_err(Fault::file(&self.path)));
+        let _ = self
+            .file()
+            .and_then(|mut file| writeln!(file, "{line}").map_err(Fault::file(&self.path)));
     }
 
     /// Runs a command made by [`child::command`]; what it says goes to both.
@@ -163,13 +211,23 @@ impl Log {
         }
         let mut child = Guarded::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         let (output, errors) = child.streams();
-        let copies = [output.map(|stream| self.copy(stream)), errors.map(|stream| self.copy(stream))];
+        let copies = [
+            output.map(|stream| self.copy(stream)),
+            errors.map(|stream| self.copy(stream)),
+        ];
         let status = child.wait()?;
         for copy in copies.into_iter().flatten() {
             // A copy ends with its stream and has nothing to tell.
             let _ = copy?.join();
         }
-        if status.success() { Ok(()) } else { Err(Fault::Ended { command: words, status }) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Fault::Ended {
+                command: words,
+                status,
+            })
+        }
     }
 
     fn copy(&self, mut stream: impl Read + Send + 'static) -> Result<JoinHandle<()>, Fault> {
@@ -235,7 +293,10 @@ fn without_colours(line: &str) -> String {
 
 fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(REPEATED_LINES)..).unwrap_or_default().join("\n")
+    lines
+        .get(lines.len().saturating_sub(REPEATED_LINES)..)
+        .unwrap_or_default()
+        .join("\n")
 }
 
 fn word(outcome: &Outcome) -> &'static str {
@@ -259,17 +320,54 @@ mod tests {
         let log = "running 3 tests\ntest result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\
                    test result: \u{1b}[31mFAILED\u{1b}[0m. 4 passed; 2 failed; 0 ignored\n\
                    conformance: 180 passed, 3 failed\nℹ pass 4\nℹ fail 1\n5 passed, 6 failed\n";
-        assert_eq!(Counts::within(log), Counts { passed: 3 + 4 + 180 + 4, failed: 2 + 3 + 1 });
+        assert_eq!(
+            Counts::within(log),
+            Counts {
+                passed: 3 + 4 + 180 + 4,
+                failed: 2 + 3 + 1
+            }
+        );
     }
 
     #[test]
     fn a_step_without_counts_counts_as_one() {
-        let row = |outcome, counts| Row { name: "x", outcome, counts, took: Duration::ZERO, log: PathBuf::new() };
+        let row = |outcome, counts| Row {
+            name: "x",
+            outcome,
+            counts,
+            took: Duration::ZERO,
+            log: PathBuf::new(),
+        };
         let failed = || Outcome::Failed(Fault::TestsFailed);
         let none = Counts::default();
-        assert_eq!(row(Outcome::Passed, none).tally(), Counts { passed: 1, failed: 0 });
-        assert_eq!(row(failed(), none).tally(), Counts { passed: 0, failed: 1 });
-        assert_eq!(row(failed(), Counts { passed: 7, failed: 0 }).tally(), Counts { passed: 7, failed: 1 });
+        assert_eq!(
+            row(Outcome::Passed, none).tally(),
+            Counts {
+                passed: 1,
+                failed: 0
+            }
+        );
+        assert_eq!(
+            row(failed(), none).tally(),
+            Counts {
+                passed: 0,
+                failed: 1
+            }
+        );
+        assert_eq!(
+            row(
+                failed(),
+                Counts {
+                    passed: 7,
+                    failed: 0
+                }
+            )
+            .tally(),
+            Counts {
+                passed: 7,
+                failed: 1
+            }
+        );
         assert_eq!(row(Outcome::Skipped(String::new()), none).tally(), none);
     }
 }

@@ -33,8 +33,20 @@ struct Step {
 
 /// In this order: what is quick to fail first, what shares builds side by side.
 const STEPS: [Step; 14] = [
-    Step { name: "fmt", groups: &["lint"], what: "every file is formatted", needs: &[Need::Lints], run: fmt },
-    Step { name: "clippy", groups: &["lint"], what: "no lint natively", needs: &[Need::Lints], run: clippy },
+    Step {
+        name: "fmt",
+        groups: &["lint"],
+        what: "every file is formatted",
+        needs: &[Need::Lints],
+        run: fmt,
+    },
+    Step {
+        name: "clippy",
+        groups: &["lint"],
+        what: "no lint natively",
+        needs: &[Need::Lints],
+        run: clippy,
+    },
     Step {
         name: "clippy-wasm",
         groups: &["lint"],
@@ -49,10 +61,34 @@ const STEPS: [Step; 14] = [
         needs: &[Need::WasmTarget],
         run: doc,
     },
-    Step { name: "native", groups: &[], what: "unit and integration tests", needs: &[], run: native },
-    Step { name: "crash", groups: &[], what: "200 deaths of the server, and nothing lost", needs: &[], run: crash },
-    Step { name: "bench", groups: &[], what: "every load for a moment, and nothing lost", needs: &[], run: smoke },
-    Step { name: "scripts", groups: &["e2e"], what: "the test scripts' own tests", needs: &[Need::Node], run: scripts },
+    Step {
+        name: "native",
+        groups: &[],
+        what: "unit and integration tests",
+        needs: &[],
+        run: native,
+    },
+    Step {
+        name: "crash",
+        groups: &[],
+        what: "200 deaths of the server, and nothing lost",
+        needs: &[],
+        run: crash,
+    },
+    Step {
+        name: "bench",
+        groups: &[],
+        what: "every load for a moment, and nothing lost",
+        needs: &[],
+        run: smoke,
+    },
+    Step {
+        name: "scripts",
+        groups: &["e2e"],
+        what: "the test scripts' own tests",
+        needs: &[Need::Node],
+        run: scripts,
+    },
     Step {
         name: "conformance",
         groups: &[],
@@ -71,7 +107,12 @@ const STEPS: [Step; 14] = [
         name: "dashboard",
         groups: &[],
         what: "the release build of the dashboard, and what embeds it",
-        needs: &[Need::Lints, Need::WasmTarget, Need::Trunk, Need::WasmBindgen],
+        needs: &[
+            Need::Lints,
+            Need::WasmTarget,
+            Need::Trunk,
+            Need::WasmBindgen,
+        ],
         run: dashboard,
     },
     Step {
@@ -92,7 +133,13 @@ const STEPS: [Step; 14] = [
         name: "browser",
         groups: &["e2e"],
         what: "the page that the binary serves",
-        needs: &[Need::WasmTarget, Need::Trunk, Need::WasmBindgen, Need::Browser, Need::Node],
+        needs: &[
+            Need::WasmTarget,
+            Need::Trunk,
+            Need::WasmBindgen,
+            Need::Browser,
+            Need::Node,
+        ],
         run: browser,
     },
 ];
@@ -115,10 +162,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
         list();
         return Ok(());
     }
-    let unknown =
-        |name: &&String| *name != DENY && *name != INSTRUCTIONS && !STEPS.iter().any(|step| step.answers_to(name));
+    let unknown = |name: &&String| {
+        *name != DENY && *name != INSTRUCTIONS && !STEPS.iter().any(|step| step.answers_to(name))
+    };
     if let Some(name) = arguments.iter().find(unknown) {
-        return Err(Fault::Usage(format!("there is no step `{name}`; cargo xtask test --list names them")));
+        return Err(Fault::Usage(format!(
+            "there is no step `{name}`; cargo xtask test --list names them"
+        )));
     }
     let chosen: Vec<&Step> = STEPS
         .iter()
@@ -130,7 +180,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     let tools = setup::prepare(&place, &needs.into_iter().collect::<Vec<_>>())?;
     let mut steps = Steps::new(place.logs())?;
     for step in chosen {
-        steps.run(step.name, step.what, |log| (step.run)(&Bench { place: &place, tools: &tools, log }));
+        steps.run(step.name, step.what, |log| {
+            (step.run)(&Bench {
+                place: &place,
+                tools: &tools,
+                log,
+            })
+        });
     }
     let wanted = |step: &str| arguments.is_empty() || arguments.iter().any(|name| name == step);
     if wanted(INSTRUCTIONS) {
@@ -150,10 +206,15 @@ impl Step {
 
 fn list() {
     for step in &STEPS {
-        let group = step.groups.first().map_or(String::new(), |group| format!("  (in {group})"));
+        let group = step
+            .groups
+            .first()
+            .map_or(String::new(), |group| format!("  (in {group})"));
         println!("{:<14}{}{group}", step.name, step.what);
     }
-    println!("{INSTRUCTIONS:<14}what the server executes for what it does often, where Valgrind can be had");
+    println!(
+        "{INSTRUCTIONS:<14}what the server executes for what it does often, where Valgrind can be had"
+    );
     println!("{DENY:<14}licences and advisories, where cargo-deny is installed");
 }
 
@@ -161,14 +222,20 @@ impl Bench<'_> {
     /// Cargo in the workspace, with our tools on its path.
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = child::command(cargo());
-        command.args(arguments).current_dir(&self.place.root).env("PATH", &self.tools.path);
+        command
+            .args(arguments)
+            .current_dir(&self.place.root)
+            .env("PATH", &self.tools.path);
         command
     }
 
     /// Node in e2e/, told where the browser and the server's binary are.
     fn node(&self, arguments: &[&str]) -> Command {
         let mut command = child::command("node");
-        command.args(arguments).current_dir(self.place.e2e()).env("PATH", &self.tools.path);
+        command
+            .args(arguments)
+            .current_dir(self.place.e2e())
+            .env("PATH", &self.tools.path);
         command.env("TAILWATER_BIN", Server::Dev.binary(self.place));
         if let Some(chromium) = &self.tools.chromium {
             command.env("CHROMIUM", chromium);
@@ -190,44 +257,82 @@ impl Bench<'_> {
 }
 
 fn fmt(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.log.run(&mut bench.cargo(&["fmt", "--all", "--check"]))
+    bench
+        .log
+        .run(&mut bench.cargo(&["fmt", "--all", "--check"]))
 }
 
 fn clippy(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.log.run(&mut bench.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    bench.log.run(&mut bench.cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }
 
 fn clippy_wasm(bench: &Bench<'_>) -> Result<(), Fault> {
-    let page =
-        ["clippy", "--package", "tailwater-dashboard", "--all-targets", "--target", WASM, "--", "-D", "warnings"];
+    let page = [
+        "clippy",
+        "--package",
+        "tailwater-dashboard",
+        "--all-targets",
+        "--target",
+        WASM,
+        "--",
+        "-D",
+        "warnings",
+    ];
     bench.log.run(&mut bench.cargo(&page))
 }
 
 fn doc(bench: &Bench<'_>) -> Result<(), Fault> {
     let native = ["doc", "--workspace", "--no-deps"];
-    bench.log.run(bench.cargo(&native).env("RUSTDOCFLAGS", "-D warnings"))?;
-    let page =
-        ["doc", "--package", "tailwater-dashboard", "--package", "tailwater-protocol", "--no-deps", "--target", WASM];
-    bench.log.run(bench.cargo(&page).env("RUSTDOCFLAGS", "-D warnings"))
+    bench
+        .log
+        .run(bench.cargo(&native).env("RUSTDOCFLAGS", "-D warnings"))?;
+    let page = [
+        "doc",
+        "--package",
+        "tailwater-dashboard",
+        "--package",
+        "tailwater-protocol",
+        "--no-deps",
+        "--target",
+        WASM,
+    ];
+    bench
+        .log
+        .run(bench.cargo(&page).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn native(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.log.run(&mut bench.cargo(&["test"]))?;
     // The same protocol where no reader leaves its dispatcher, as behind TLS and on HTTP/2.
     let mut within = bench.cargo(&["test", "--package", "tailwater", "--test", "protocol"]);
-    bench.log.run(within.env("TAILWATER_TEST_WITHOUT_HAND_OFF", "1"))?;
+    bench
+        .log
+        .run(within.env("TAILWATER_TEST_WITHOUT_HAND_OFF", "1"))?;
     // Natively the dashboard is only its models; it is no default member because Trunk builds it.
-    bench.log.run(&mut bench.cargo(&["test", "--package", "tailwater-dashboard"]))
+    bench
+        .log
+        .run(&mut bench.cargo(&["test", "--package", "tailwater-dashboard"]))
 }
 
 fn crash(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.log.run(&mut bench.cargo(crate::long::CRASH.arguments))
+    bench
+        .log
+        .run(&mut bench.cargo(crate::long::CRASH.arguments))
 }
 
 fn smoke(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
     let mut run = bench.cargo(&["run", "--package", "tailwater-bench", "--", "smoke"]);
-    bench.log.run(run.env("TAILWATER_BIN", Server::Dev.binary(bench.place)))
+    bench
+        .log
+        .run(run.env("TAILWATER_BIN", Server::Dev.binary(bench.place)))
 }
 
 fn scripts(bench: &Bench<'_>) -> Result<(), Fault> {
@@ -237,10 +342,17 @@ fn scripts(bench: &Bench<'_>) -> Result<(), Fault> {
 fn conformance(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
     let data = fresh_folder(bench.place.logs().join("conformance-data"))?;
-    for store in [&["--store", "memory"][..], &["--store", "disk", "--data-dir", &data.display().to_string()]] {
+    for store in [
+        &["--store", "memory"][..],
+        &["--store", "disk", "--data-dir", &data.display().to_string()],
+    ] {
         let arguments = [&["--long-poll-hold", "500ms"], store].concat();
         let server = TestServer::start(&Server::Dev.binary(bench.place), 0, &arguments, bench.log)?;
-        bench.log.run(bench.node(&["conformance/run.mjs"]).env("BASE_URL", server.url()))?;
+        bench.log.run(
+            bench
+                .node(&["conformance/run.mjs"])
+                .env("BASE_URL", server.url()),
+        )?;
         server.stop()?;
     }
     fs::remove_dir_all(&data).map_err(Fault::file(&data))
@@ -249,7 +361,9 @@ fn conformance(bench: &Bench<'_>) -> Result<(), Fault> {
 /// A folder that is not there, whatever an earlier run left behind.
 fn fresh_folder(path: PathBuf) -> Result<PathBuf, Fault> {
     match fs::remove_dir_all(&path) {
-        Err(reason) if reason.kind() != std::io::ErrorKind::NotFound => Err(Fault::file(&path)(reason)),
+        Err(reason) if reason.kind() != std::io::ErrorKind::NotFound => {
+            Err(Fault::file(&path)(reason))
+        }
         _ => Ok(path),
     }
 }
@@ -257,8 +371,21 @@ fn fresh_folder(path: PathBuf) -> Result<PathBuf, Fault> {
 fn wasm(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
     // The address is compiled into the tests: always the same one, if it is free, saves building them again.
-    let server = TestServer::start(&Server::Dev.binary(bench.place), 4438, &["--store", "memory"], bench.log)?;
-    let mut tests = bench.cargo(&["test", "--package", "tailwater-dashboard", "--target", WASM, "--test", "*"]);
+    let server = TestServer::start(
+        &Server::Dev.binary(bench.place),
+        4438,
+        &["--store", "memory"],
+        bench.log,
+    )?;
+    let mut tests = bench.cargo(&[
+        "test",
+        "--package",
+        "tailwater-dashboard",
+        "--target",
+        WASM,
+        "--test",
+        "*",
+    ]);
     tests.env("TAILWATER_TEST_URL", server.url());
     tests.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", webdriver(bench)?);
     if let Some(driver) = &bench.tools.chromedriver {
@@ -273,7 +400,11 @@ fn webdriver(bench: &Bench<'_>) -> Result<PathBuf, Fault> {
     let kept = bench.place.root.join("frontend/webdriver.json");
     let own = bench.place.logs().join("webdriver.json");
     let text = fs::read_to_string(&kept).map_err(Fault::file(&kept))?;
-    let chromium = bench.tools.chromium.as_deref().unwrap_or(Path::new(DEBIANS_CHROMIUM));
+    let chromium = bench
+        .tools
+        .chromium
+        .as_deref()
+        .unwrap_or(Path::new(DEBIANS_CHROMIUM));
     let named = text.replace(DEBIANS_CHROMIUM, &chromium.display().to_string());
     fs::write(&own, named).map_err(Fault::file(&own))?;
     Ok(own)
@@ -282,8 +413,17 @@ fn webdriver(bench: &Bench<'_>) -> Result<PathBuf, Fault> {
 fn dashboard(bench: &Bench<'_>) -> Result<(), Fault> {
     fresh_dashboard(bench)?;
     // What embeds it can be looked at only now that there is something to embed.
-    let embedding =
-        ["clippy", "--package", "tailwater", "--all-targets", "--features", "dashboard", "--", "-D", "warnings"];
+    let embedding = [
+        "clippy",
+        "--package",
+        "tailwater",
+        "--all-targets",
+        "--features",
+        "dashboard",
+        "--",
+        "-D",
+        "warnings",
+    ];
     bench.log.run(&mut bench.cargo(&embedding))
 }
 
@@ -292,18 +432,24 @@ fn fresh_dashboard(bench: &Bench<'_>) -> Result<(), Fault> {
         bench.log.say("nothing changed since the last build");
         return Ok(());
     }
-    bench.log.run(&mut build::dashboard_command(bench.place, bench.tools))?;
+    bench
+        .log
+        .run(&mut build::dashboard_command(bench.place, bench.tools))?;
     build::dashboard_done(bench.place)
 }
 
 fn cli(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
-    bench.log.run(&mut bench.node_tests(&["cli/follow.test.mjs"]))
+    bench
+        .log
+        .run(&mut bench.node_tests(&["cli/follow.test.mjs"]))
 }
 
 fn client(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
-    bench.log.run(&mut bench.node_tests(&["client/client.test.mjs"]))
+    bench
+        .log
+        .run(&mut bench.node_tests(&["client/client.test.mjs"]))
 }
 
 fn browser(bench: &Bench<'_>) -> Result<(), Fault> {
@@ -323,10 +469,14 @@ fn instructions(place: &Place, tools: &Tools, steps: &mut Steps) {
         steps.skip(INSTRUCTIONS, &format!("there is no Valgrind: {fault}"));
         return;
     }
-    steps.run(INSTRUCTIONS, "what the server executes, held against bench/instructions.md", |log| {
-        log.run(&mut crate::bench::build_counted(place))?;
-        log.run(&mut crate::bench::counted(place, &[]))
-    });
+    steps.run(
+        INSTRUCTIONS,
+        "what the server executes, held against bench/instructions.md",
+        |log| {
+            log.run(&mut crate::bench::build_counted(place))?;
+            log.run(&mut crate::bench::counted(place, &[]))
+        },
+    );
 }
 
 fn deny(place: &Place, tools: &Tools, steps: &mut Steps) {
@@ -338,9 +488,13 @@ fn deny(place: &Place, tools: &Tools, steps: &mut Steps) {
         let bench = Bench { place, tools, log };
         log.run(&mut bench.cargo(&["deny", "check", "licenses", "bans", "sources"]))?;
         match log.run(&mut bench.cargo(&["deny", "fetch", "db"])) {
-            Ok(()) => log.run(&mut bench.cargo(&["deny", "check", "--disable-fetch", "advisories"])),
+            Ok(()) => {
+                log.run(&mut bench.cargo(&["deny", "check", "--disable-fetch", "advisories"]))
+            }
             Err(fault) => {
-                log.say(&format!("advisories were not checked, their database cannot be had here: {fault}"));
+                log.say(&format!(
+                    "advisories were not checked, their database cannot be had here: {fault}"
+                ));
                 Ok(())
             }
         }

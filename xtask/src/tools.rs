@@ -33,8 +33,14 @@ pub(crate) enum Need {
 
 impl Need {
     /// What the test command needs, all steps together.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Lints, Self::WasmTarget, Self::Trunk, Self::WasmBindgen, Self::Browser, Self::Node];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Lints,
+        Self::WasmTarget,
+        Self::Trunk,
+        Self::WasmBindgen,
+        Self::Browser,
+        Self::Node,
+    ];
     /// What building and starting the server with its dashboard needs.
     pub(crate) const SERVE: [Self; 3] = [Self::WasmTarget, Self::Trunk, Self::WasmBindgen];
 }
@@ -54,7 +60,13 @@ pub(crate) struct Program {
 
 /// The browser of the tests.
 pub(crate) const CHROMIUM: Program = Program {
-    names: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"],
+    names: &[
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+        "chrome",
+    ],
     variable: Some("CHROMIUM"),
     package: "chromium",
     why: "opens the dashboard in the tests",
@@ -84,8 +96,13 @@ impl Tools {
     pub(crate) fn new(place: &Place) -> Self {
         let own = std::iter::once(place.tools.join("bin"));
         let inherited = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::env::join_paths(own.chain(std::env::split_paths(&inherited))).unwrap_or(inherited);
-        Self { path, chromium: None, chromedriver: None }
+        let path =
+            std::env::join_paths(own.chain(std::env::split_paths(&inherited))).unwrap_or(inherited);
+        Self {
+            path,
+            chromium: None,
+            chromedriver: None,
+        }
     }
 
     /// Where a program is, by its variable or on the search path.
@@ -98,7 +115,9 @@ impl Tools {
 
     /// The first executable of that name on the search path.
     pub(crate) fn which(&self, name: &str) -> Option<PathBuf> {
-        std::env::split_paths(&self.path).map(|folder| folder.join(name)).find(|path| is_executable(path))
+        std::env::split_paths(&self.path)
+            .map(|folder| folder.join(name))
+            .find(|path| is_executable(path))
     }
 
     /// What `program --version` says, if it runs at all.
@@ -111,7 +130,10 @@ impl Tools {
             .stderr(Stdio::null())
             .output()
             .ok()?;
-        output.status.success().then(|| Version::within(&String::from_utf8_lossy(&output.stdout)))?
+        output
+            .status
+            .success()
+            .then(|| Version::within(&String::from_utf8_lossy(&output.stdout)))?
     }
 }
 
@@ -147,7 +169,8 @@ impl fmt::Display for Version {
 
 fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]
@@ -159,7 +182,11 @@ mod tests {
         let cases = [
             ("trunk 0.21.14", "0.21.14", 0),
             ("wasm-bindgen 0.2.130\n", "0.2.130", 0),
-            ("Chromium 156.0.8078.79 built on Debian GNU/Linux 12 (bookworm)", "156.0.8078.79", 156),
+            (
+                "Chromium 156.0.8078.79 built on Debian GNU/Linux 12 (bookworm)",
+                "156.0.8078.79",
+                156,
+            ),
             ("v20.20.2", "20.20.2", 20),
         ];
         for (said, version, major) in cases {

@@ -17,5 +17,8 @@ fn newest_below(path: &Path) -> Option<SystemTime> {
     }
     // A folder's own time tells of files that were deleted or renamed.
     let entries = fs::read_dir(path).ok()?.filter_map(Result::ok);
-    entries.filter_map(|entry| newest_below(&entry.path())).chain(own).max()
+    entries
+        .filter_map(|entry| newest_below(&entry.path()))
+        .chain(own)
+        .max()
 }

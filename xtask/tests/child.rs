@@ -18,7 +18,9 @@ fn guarded(script: &str) -> Child {
 /// The next line the child prints, or what is left at its end.
 fn line(output: &mut impl BufRead) -> String {
     let mut text = String::new();
-    output.read_line(&mut text).expect("the child's output is text");
+    output
+        .read_line(&mut text)
+        .expect("the child's output is text");
     text.trim().to_owned()
 }
 
@@ -48,7 +50,11 @@ fn the_childs_own_status_comes_through() {
     for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -s KILL $$", 128 + 9)] {
         let mut guard = guarded(script);
         let lifeline = guard.stdin.take();
-        assert_eq!(guard.wait().expect("the guard ends").code(), Some(code), "{script}");
+        assert_eq!(
+            guard.wait().expect("the guard ends").code(),
+            Some(code),
+            "{script}"
+        );
         drop(lifeline);
     }
 }

@@ -32,7 +32,12 @@ pub struct Content {
 impl Answer {
     /// An answer without fields or content.
     pub fn new(status: StatusCode) -> Self {
-        Self { status, fields: Fields::default(), content: None, closes: false }
+        Self {
+            status,
+            fields: Fields::default(),
+            content: None,
+            closes: false,
+        }
     }
 
     /// Answers `OPTIONS` where it asks for no more than the methods.
@@ -62,12 +67,18 @@ impl Content {
         } else {
             [Bytes::new(), data, Bytes::new()]
         };
-        Self { parts, charge: None }
+        Self {
+            parts,
+            charge: None,
+        }
     }
 
     /// Any other content.
     pub fn of(bytes: impl Into<Bytes>) -> Self {
-        Self { parts: [bytes.into(), Bytes::new(), Bytes::new()], charge: None }
+        Self {
+            parts: [bytes.into(), Bytes::new(), Bytes::new()],
+            charge: None,
+        }
     }
 
     /// Bytes in all.

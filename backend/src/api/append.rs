@@ -6,7 +6,8 @@ use super::create::content_type;
 use super::headers::{Headers, is_set, single, text};
 use super::{Answer, App, Body, Call, Refusal, names};
 use crate::log::{
-    Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId, StreamSeq, Tail,
+    Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId,
+    StreamSeq, Tail,
 };
 use bytes::Bytes;
 use http::StatusCode;
@@ -40,8 +41,16 @@ impl Asked<'_> {
     /// [`Refusal::Header`] for what is not as it must be (400).
     pub(super) fn append(&self) -> Result<Append, Refusal> {
         let (name, seq) = self.seq;
-        let seq = seq.map(|text| StreamSeq::parse(name, trimmed(text))).transpose()?;
-        Ok(Append { payload: None, close: self.close, seq, producer: self.producer()?, only_at: self.only_at()? })
+        let seq = seq
+            .map(|text| StreamSeq::parse(name, trimmed(text)))
+            .transpose()?;
+        Ok(Append {
+            payload: None,
+            close: self.close,
+            seq,
+            producer: self.producer()?,
+            only_at: self.only_at()?,
+        })
     }
 
     fn producer(&self) -> Result<Option<Producer>, Refusal> {
@@ -50,7 +59,13 @@ impl Asked<'_> {
             [(name, Some(id)), (_, Some(_)), (_, Some(_))] => {
                 let id = ProducerId::parse(name, trimmed(id))?;
                 let [_, epoch, seq] = self.producer;
-                Ok(Some(Producer { id, at: Accepted { epoch: producer_number(epoch)?, seq: producer_number(seq)? } }))
+                Ok(Some(Producer {
+                    id,
+                    at: Accepted {
+                        epoch: producer_number(epoch)?,
+                        seq: producer_number(seq)?,
+                    },
+                }))
             }
             some => {
                 let missing = some.iter().filter(|(_, value)| value.is_none());
@@ -66,13 +81,25 @@ impl Asked<'_> {
     /// The offset at which the stream must end; none for `*`, which any stream that exists matches.
     fn only_at(&self) -> Result<Option<StreamOffset>, Refusal> {
         let (name, value) = self.only_at;
-        let Some(value) = value.map(trimmed).filter(|value| *value != "*") else { return Ok(None) };
-        let bare = value.strip_prefix(self.quote).and_then(|rest| rest.strip_suffix(self.quote));
-        let wrong = || {
-            let form = if self.quote.is_empty() { "" } else { " in quotes" };
-            Refusal::Header(format!("`{name}` must be one Stream-Next-Offset{form}, or *, not `{value}`"))
+        let Some(value) = value.map(trimmed).filter(|value| *value != "*") else {
+            return Ok(None);
         };
-        bare.and_then(|offset| offset.parse().ok()).map(Some).ok_or_else(wrong)
+        let bare = value
+            .strip_prefix(self.quote)
+            .and_then(|rest| rest.strip_suffix(self.quote));
+        let wrong = || {
+            let form = if self.quote.is_empty() {
+                ""
+            } else {
+                " in quotes"
+            };
+            Refusal::Header(format!(
+                "`{name}` must be one Stream-Next-Offset{form}, or *, not `{value}`"
+            ))
+        };
+        bare.and_then(|offset| offset.parse().ok())
+            .map(Some)
+            .ok_or_else(wrong)
     }
 }
 
@@ -84,8 +111,16 @@ fn trimmed(text: &str) -> &str {
 fn producer_number((name, came): Said<'_>) -> Result<u64, Refusal> {
     let came = came.unwrap_or_default();
     let digits = came.bytes().all(|byte| byte.is_ascii_digit());
-    let number = came.parse().ok().filter(|number| digits && *number <= Accepted::MAX);
-    let wrong = || Refusal::Header(format!("`{name}` must be an integer from 0 to {}, not `{came}`", Accepted::MAX));
+    let number = came
+        .parse()
+        .ok()
+        .filter(|number| digits && *number <= Accepted::MAX);
+    let wrong = || {
+        Refusal::Header(format!(
+            "`{name}` must be an integer from 0 to {}, not `{came}`",
+            Accepted::MAX
+        ))
+    };
     number.ok_or_else(wrong)
 }
 
@@ -127,25 +162,53 @@ static NUMBERS: [(&HeaderName, &str); 4] = [
 
 impl Told {
     /// Of an append that is there, now or since before: 200 for a producer's new data, else 204.
-    pub(super) fn done(has_data: bool, Appended { tail, producer, is_new }: Appended) -> Self {
+    pub(super) fn done(
+        has_data: bool,
+        Appended {
+            tail,
+            producer,
+            is_new,
+        }: Appended,
+    ) -> Self {
         let is_new = producer.is_some() && has_data && is_new;
-        let status = if is_new { StatusCode::OK } else { StatusCode::NO_CONTENT };
-        Self { status, tail: Some(tail), numbers: [producer.map(|it| it.epoch), producer.map(|it| it.seq), None, None] }
+        let status = if is_new {
+            StatusCode::OK
+        } else {
+            StatusCode::NO_CONTENT
+        };
+        Self {
+            status,
+            tail: Some(tail),
+            numbers: [
+                producer.map(|it| it.epoch),
+                producer.map(|it| it.seq),
+                None,
+                None,
+            ],
+        }
     }
 
     /// Of an append, or anything else, that was refused.
     pub(super) fn refused(refusal: &Refusal) -> Self {
-        let told = Self { status: refusal.class().0, ..Self::default() };
+        let told = Self {
+            status: refusal.class().0,
+            ..Self::default()
+        };
         match refusal {
             Refusal::Append(AppendError::Closed { tail } | AppendError::NotAtTail { tail, .. }) => {
-                Self { tail: Some(*tail), ..told }
+                Self {
+                    tail: Some(*tail),
+                    ..told
+                }
             }
-            Refusal::Append(AppendError::StaleEpoch { current, .. }) => {
-                Self { numbers: [Some(*current), None, None, None], ..told }
-            }
-            Refusal::Append(AppendError::Gap { expected, received }) => {
-                Self { numbers: [None, None, Some(*expected), Some(*received)], ..told }
-            }
+            Refusal::Append(AppendError::StaleEpoch { current, .. }) => Self {
+                numbers: [Some(*current), None, None, None],
+                ..told
+            },
+            Refusal::Append(AppendError::Gap { expected, received }) => Self {
+                numbers: [None, None, Some(*expected), Some(*received)],
+                ..told
+            },
             _ => told,
         }
     }
@@ -202,7 +265,11 @@ impl Prepared {
         let asked = Asked {
             close: is_set(map, &names::STREAM_CLOSED)?,
             seq: said(&names::STREAM_SEQ)?,
-            producer: [said(&names::PRODUCER_ID)?, said(&names::PRODUCER_EPOCH)?, said(&names::PRODUCER_SEQ)?],
+            producer: [
+                said(&names::PRODUCER_ID)?,
+                said(&names::PRODUCER_EPOCH)?,
+                said(&names::PRODUCER_SEQ)?,
+            ],
             only_at: said(&names::IF_MATCH)?,
             quote: "\"",
         };
@@ -214,20 +281,34 @@ impl Prepared {
     pub(super) fn check(&self, map: &impl Headers) -> Result<(), Refusal> {
         let tail = self.log.tail_now();
         if tail.closed() {
-            return if self.append.producer.is_none() { Err(AppendError::Closed { tail }.into()) } else { Ok(()) };
+            return if self.append.producer.is_none() {
+                Err(AppendError::Closed { tail }.into())
+            } else {
+                Ok(())
+            };
         }
         check_type(&self.log, map)
     }
 }
 
 /// Source: Durable Streams protocol, sections 5.2, 5.2.1 and 5.3; for `If-Match`, RFC 9110, section 13.1.1.
-pub(super) async fn append<H: Headers>(app: &App, call: Call<'_, H>, body: impl Body) -> Result<Answer, Refusal> {
+pub(super) async fn append<H: Headers>(
+    app: &App,
+    call: Call<'_, H>,
+    body: impl Body,
+) -> Result<Answer, Refusal> {
     let Prepared { log, mut append } = Prepared::new(app, call)?;
-    let Received { bytes, .. } = &body::receive(app, app.config.body_max, call.headers, body).await?;
-    append.payload = payload(&log, append.close, (!bytes.is_empty()).then_some(bytes), async |bytes| {
-        check_type(&log, call.headers)?;
-        Ok(log.payload(bytes.clone()).await?)
-    })
+    let Received { bytes, .. } =
+        &body::receive(app, app.config.body_max, call.headers, body).await?;
+    append.payload = payload(
+        &log,
+        append.close,
+        (!bytes.is_empty()).then_some(bytes),
+        async |bytes| {
+            check_type(&log, call.headers)?;
+            Ok(log.payload(bytes.clone()).await?)
+        },
+    )
     .await?;
     let has_data = append.payload.is_some();
     Ok(Told::done(has_data, log.append(append).await?).answer())
@@ -241,7 +322,12 @@ fn check_type(log: &Log, map: &impl Headers) -> Result<(), Refusal> {
     }
     match content_type(map)? {
         Some(came) if log.config().same_type(came) => Ok(()),
-        Some(came) => Err(Refusal::TypeDiffers { has: has.to_string(), came: came.to_owned() }),
-        None => Err(Refusal::Header(format!("Content-Type is missing: an append to this stream needs `{has}`"))),
+        Some(came) => Err(Refusal::TypeDiffers {
+            has: has.to_string(),
+            came: came.to_owned(),
+        }),
+        None => Err(Refusal::Header(format!(
+            "Content-Type is missing: an append to this stream needs `{has}`"
+        ))),
     }
 }

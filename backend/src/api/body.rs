@@ -57,7 +57,12 @@ pub struct Received {
 /// [`Refusal::BodyTooLarge`] as soon as the limit is announced or passed, [`Refusal::Busy`] when the budget is used up,
 /// [`Refusal::ContentEncoding`] for a coding that is not known, [`Refusal::BodyBroken`] when it breaks off or is not what
 /// its coding says, [`Refusal::BodySilent`] when it stops.
-pub async fn receive(app: &App, limit: u64, map: &impl Headers, mut body: impl Body) -> Result<Received, Refusal> {
+pub async fn receive(
+    app: &App,
+    limit: u64,
+    map: &impl Headers,
+    mut body: impl Body,
+) -> Result<Received, Refusal> {
     let coding = announced(map, limit)?;
     let mut charge = app.budget.charge();
     let bytes = collect(&mut body, limit, &mut charge).await?;
@@ -66,13 +71,17 @@ pub async fn receive(app: &App, limit: u64, map: &impl Headers, mut body: impl B
         Some(_) if bytes.is_empty() => bytes,
         Some(coding) => {
             let mut decoded = app.budget.charge();
-            let work = move || decode(coding, &bytes, limit, &mut decoded).map(|bytes| (bytes, decoded));
+            let work =
+                move || decode(coding, &bytes, limit, &mut decoded).map(|bytes| (bytes, decoded));
             let (bytes, decoded) = offload(CODED_AS_LONG, work).await?;
             charge = decoded;
             bytes
         }
     };
-    Ok(Received { bytes, _charge: charge })
+    Ok(Received {
+        bytes,
+        _charge: charge,
+    })
 }
 
 /// Refuses a body by what its request's head says of it, before it comes.
@@ -86,8 +95,8 @@ pub fn check_announced(map: &impl Headers, limit: u64) -> Result<(), Refusal> {
 
 /// How a body is coded, if it does not announce more than it may have.
 fn announced(map: &impl Headers, limit: u64) -> Result<Option<Coding>, Refusal> {
-    let announced =
-        single(map, &CONTENT_LENGTH)?.and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
+    let announced = single(map, &CONTENT_LENGTH)?
+        .and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > limit) {
         return Err(Refusal::BodyTooLarge { limit });
     }
@@ -95,9 +104,13 @@ fn announced(map: &impl Headers, limit: u64) -> Result<Option<Coding>, Refusal> 
 }
 
 async fn collect(body: &mut impl Body, limit: u64, charge: &mut Charge) -> Result<Bytes, Refusal> {
-    let Some(first) = body.next().await? else { return Ok(Bytes::new()) };
+    let Some(first) = body.next().await? else {
+        return Ok(Bytes::new());
+    };
     take(first.len(), 0, limit, charge)?;
-    let Some(second) = body.next().await? else { return Ok(first) };
+    let Some(second) = body.next().await? else {
+        return Ok(first);
+    };
     let mut whole = BytesMut::from(first);
     let mut piece = Some(second);
     while let Some(bytes) = piece {
@@ -108,7 +121,12 @@ async fn collect(body: &mut impl Body, limit: u64, charge: &mut Charge) -> Resul
     Ok(whole.freeze())
 }
 
-pub(super) fn take(bytes: usize, before: usize, limit: u64, charge: &mut Charge) -> Result<(), Refusal> {
+pub(super) fn take(
+    bytes: usize,
+    before: usize,
+    limit: u64,
+    charge: &mut Charge,
+) -> Result<(), Refusal> {
     let held = before + bytes;
     if held as u64 > limit {
         return Err(Refusal::BodyTooLarge { limit });
@@ -125,7 +143,10 @@ pub fn check_uncoded(map: &impl Headers) -> Result<(), Refusal> {
     if is_identity(&came) {
         return Ok(());
     }
-    Err(Refusal::ContentEncoding { came: came.into_owned(), allowed: "identity" })
+    Err(Refusal::ContentEncoding {
+        came: came.into_owned(),
+        allowed: "identity",
+    })
 }
 
 /// How the body is coded; `None` when it is not.
@@ -143,15 +164,25 @@ fn coding(map: &impl Headers) -> Result<Option<Coding>, Refusal> {
         "deflate" => Ok(Some(Coding::Deflate)),
         "br" => Ok(Some(Coding::Brotli)),
         "zstd" => Ok(Some(Coding::Zstd)),
-        _ => Err(Refusal::ContentEncoding { came: came.into_owned(), allowed: CODINGS }),
+        _ => Err(Refusal::ContentEncoding {
+            came: came.into_owned(),
+            allowed: CODINGS,
+        }),
     }
 }
 
 /// The list of the body's codings as it came; fields that repeat go on with it.
 fn coding_name<'a>(map: &'a impl Headers) -> Result<Cow<'a, str>, Refusal> {
-    let mut all = map.values(CONTENT_ENCODING.as_str()).map(String::from_utf8_lossy);
+    let mut all = map
+        .values(CONTENT_ENCODING.as_str())
+        .map(String::from_utf8_lossy);
     match (all.next(), all.next()) {
-        (Some(first), Some(second)) => Ok([first, second].into_iter().chain(all).collect::<Vec<_>>().join(", ").into()),
+        (Some(first), Some(second)) => Ok([first, second]
+            .into_iter()
+            .chain(all)
+            .collect::<Vec<_>>()
+            .join(", ")
+            .into()),
         _ => Ok(text(map, &CONTENT_ENCODING)?.unwrap_or_default().into()),
     }
 }

@@ -36,12 +36,19 @@ impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: u64) -> Arc<Self> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Arc::new(Self { left: AtomicUsize::new(limit), limit, freed: Notify::new() })
+        Arc::new(Self {
+            left: AtomicUsize::new(limit),
+            limit,
+            freed: Notify::new(),
+        })
     }
 
     /// Nothing yet, to be grown.
     pub fn charge(self: &Arc<Self>) -> Charge {
-        Charge { budget: Arc::clone(self), bytes: 0 }
+        Charge {
+            budget: Arc::clone(self),
+            bytes: 0,
+        }
     }
 
     /// Takes `bytes` as soon as they are free, and a quarter of all would stay free for what is short; more than three
@@ -49,7 +56,11 @@ impl Budget {
     ///
     /// # Errors
     /// [`Exhausted`] when that takes longer than `patience`.
-    pub async fn acquire(self: &Arc<Self>, bytes: usize, patience: Duration) -> Result<Charge, Exhausted> {
+    pub async fn acquire(
+        self: &Arc<Self>,
+        bytes: usize,
+        patience: Duration,
+    ) -> Result<Charge, Exhausted> {
         let mut charge = self.charge();
         let reserve = self.limit / 4;
         let bytes = bytes.min(self.most());
@@ -62,7 +73,9 @@ impl Budget {
                 freed.await;
             }
         };
-        timeout(patience, taken).await.map_err(|_| self.exhausted())?;
+        timeout(patience, taken)
+            .await
+            .map_err(|_| self.exhausted())?;
         Ok(charge)
     }
 
@@ -123,7 +136,10 @@ impl Charge {
             return Ok(());
         }
         let less = |left: usize| left.checked_sub(bytes).filter(|left| *left >= reserve);
-        let taken = self.budget.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        let taken = self
+            .budget
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         taken.map_err(|_| self.budget.exhausted())?;
         self.bytes += bytes;
         Ok(())
@@ -157,20 +173,39 @@ mod tests {
             spare.grow_to(bytes).unwrap();
         }
         assert_eq!(budget.held(), 50);
-        assert!(budget.has_room(25) && !budget.has_room(26), "a quarter stays free");
+        assert!(
+            budget.has_room(25) && !budget.has_room(26),
+            "a quarter stays free"
+        );
         needed.grow(1).unwrap();
-        assert_eq!((spare.grow_to(50), spare.grow_to(51)), (Ok(()), Err(Exhausted { limit: 100 })));
+        assert_eq!(
+            (spare.grow_to(50), spare.grow_to(51)),
+            (Ok(()), Err(Exhausted { limit: 100 }))
+        );
     }
 
     #[test]
     fn what_is_settled_follows_what_is_held_beyond_what_is_free() {
         let budget = Budget::new(100);
         let mut charge = budget.charge();
-        for (held, charged) in [(0, 0), (FREE_BYTES, 0), (FREE_BYTES + 1, 1), (FREE_BYTES + 100, 100), (7, 0)] {
-            assert_eq!((charge.settle(held), budget.held()), (Ok(()), charged), "{held}");
+        for (held, charged) in [
+            (0, 0),
+            (FREE_BYTES, 0),
+            (FREE_BYTES + 1, 1),
+            (FREE_BYTES + 100, 100),
+            (7, 0),
+        ] {
+            assert_eq!(
+                (charge.settle(held), budget.held()),
+                (Ok(()), charged),
+                "{held}"
+            );
         }
         charge.settle(FREE_BYTES + 60).unwrap();
-        assert_eq!(charge.settle(FREE_BYTES + 101), Err(Exhausted { limit: 100 }));
+        assert_eq!(
+            charge.settle(FREE_BYTES + 101),
+            Err(Exhausted { limit: 100 })
+        );
         assert_eq!(budget.held(), 60);
     }
 

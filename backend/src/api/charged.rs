@@ -8,7 +8,11 @@ use tokio::time::Instant;
 
 /// Bytes that a page holds which is sent as it is: what the store keeps anyway, and only shows, takes no room of its own.
 pub(super) fn shown(batch: &Batch) -> usize {
-    if batch.data.is_unique() { batch.data.len() } else { 0 }
+    if batch.data.is_unique() {
+        batch.data.len()
+    } else {
+        0
+    }
 }
 
 /// Reads a page, and charges it unless it has at most [`FREE_BYTES`]. While it waits for room it holds nothing: it then reads again.
@@ -25,7 +29,11 @@ pub async fn read_charged(
     mut read: impl AsyncFnMut() -> Result<Batch, ReadError>,
 ) -> Result<(Batch, Option<Charge>), Refusal> {
     let batch = read().await?;
-    let bytes = if batch.data.len() <= FREE_BYTES { 0 } else { holds(&batch) };
+    let bytes = if batch.data.len() <= FREE_BYTES {
+        0
+    } else {
+        holds(&batch)
+    };
     if bytes == 0 {
         return Ok((batch, None));
     }
@@ -36,7 +44,9 @@ pub async fn read_charged(
             if !budget.has_room(bytes) {
                 batch = None;
             }
-            let charge = budget.acquire(bytes, deadline.saturating_duration_since(Instant::now())).await;
+            let charge = budget
+                .acquire(bytes, deadline.saturating_duration_since(Instant::now()))
+                .await;
             let charge = charge.map_err(Refusal::Busy)?;
             let read_again = match batch.take() {
                 Some(batch) => batch,
@@ -69,7 +79,11 @@ mod tests {
         let streams = Streams::new(Arc::new(MemoryStore::new(1 << 20)), 1);
         let first = Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; PAGE])).ok();
         let name = StreamName::parse("one").unwrap();
-        streams.create(&name, StreamConfig::new("text/plain"), first, false).await.unwrap().log
+        streams
+            .create(&name, StreamConfig::new("text/plain"), first, false)
+            .await
+            .unwrap()
+            .log
     }
 
     #[tokio::test(start_paused = true)]
@@ -94,7 +108,10 @@ mod tests {
         };
         let (read, ()) = tokio::join!(reading, freeing);
         let (batch, charge) = read.unwrap();
-        assert_eq!((batch.data.len(), reads.get(), budget.held()), (PAGE, 2, PAGE));
+        assert_eq!(
+            (batch.data.len(), reads.get(), budget.held()),
+            (PAGE, 2, PAGE)
+        );
         drop(charge);
         assert_eq!(budget.held(), 0);
     }
@@ -119,7 +136,13 @@ mod tests {
         );
         // A single message comes whole, however long it is.
         assert!(short.await.is_err());
-        let shown = read_charged(&budget, Duration::ZERO, shown, async || log.read(Offset::ZERO, PAGE).await);
-        assert!(shown.await.is_ok_and(|(batch, charge)| batch.data.len() == PAGE && charge.is_none()));
+        let shown = read_charged(&budget, Duration::ZERO, shown, async || {
+            log.read(Offset::ZERO, PAGE).await
+        });
+        assert!(
+            shown
+                .await
+                .is_ok_and(|(batch, charge)| batch.data.len() == PAGE && charge.is_none())
+        );
     }
 }

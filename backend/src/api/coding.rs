@@ -36,8 +36,18 @@ struct Decoded<'c> {
 /// # Errors
 /// [`Refusal::BodyTooLarge`] beyond `limit`, [`Refusal::Busy`] when the budget is used up, [`Refusal::BodyBroken`] for what is
 /// not coded so, to the last byte.
-pub(super) fn decode(coding: Coding, bytes: &[u8], limit: u64, charge: &mut Charge) -> Result<Bytes, Refusal> {
-    let mut decoded = Decoded { bytes: Vec::new(), limit, charge, piece: vec![0; 16 << 10] };
+pub(super) fn decode(
+    coding: Coding,
+    bytes: &[u8],
+    limit: u64,
+    charge: &mut Charge,
+) -> Result<Bytes, Refusal> {
+    let mut decoded = Decoded {
+        bytes: Vec::new(),
+        limit,
+        charge,
+        piece: vec![0; 16 << 10],
+    };
     let left = match coding {
         Coding::Gzip => decoded.read(MultiGzDecoder::new(bytes))?.into_inner(),
         Coding::Deflate if is_zlib(bytes) => decoded.read(ZlibDecoder::new(bytes))?.into_inner(),
@@ -112,9 +122,14 @@ impl Decoded<'_> {
                         return Err(broken(&"its checksum differs"));
                     }
                 }
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
                     let length = usize::try_from(length).unwrap_or(usize::MAX);
-                    bytes = bytes.get(length..).ok_or_else(|| broken(&"it breaks off"))?;
+                    bytes = bytes
+                        .get(length..)
+                        .ok_or_else(|| broken(&"it breaks off"))?;
                 }
                 Err(error) => return Err(broken(&error)),
             }
@@ -148,10 +163,14 @@ mod tests {
             }
             Coding::Brotli => {
                 let mut out = Vec::new();
-                brotli::CompressorWriter::new(&mut out, 4096, 5, 20).write_all(text).unwrap();
+                brotli::CompressorWriter::new(&mut out, 4096, 5, 20)
+                    .write_all(text)
+                    .unwrap();
                 out
             }
-            Coding::Zstd => ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest),
+            Coding::Zstd => {
+                ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
+            }
         }
     }
 
@@ -162,13 +181,33 @@ mod tests {
             let bytes = coded(coding, &text);
             let budget = Budget::new(1 << 20);
             let mut charge = budget.charge();
-            assert_eq!(decode(coding, &bytes, 1 << 16, &mut charge).unwrap(), text, "{coding:?}");
+            assert_eq!(
+                decode(coding, &bytes, 1 << 16, &mut charge).unwrap(),
+                text,
+                "{coding:?}"
+            );
             assert_eq!(budget.held(), text.len() - FREE_BYTES);
             let bomb = decode(coding, &bytes, 27_999, &mut budget.charge());
-            assert!(matches!(bomb, Err(Refusal::BodyTooLarge { limit: 27_999 })), "{coding:?} {bomb:?}");
-            let cut = decode(coding, &bytes[..bytes.len() / 2], 1 << 16, &mut budget.charge());
-            assert!(matches!(cut, Err(Refusal::BodyBroken(_))), "{coding:?} {cut:?}");
-            let noise = decode(coding, b"this is no coded body at all", 1 << 16, &mut budget.charge());
+            assert!(
+                matches!(bomb, Err(Refusal::BodyTooLarge { limit: 27_999 })),
+                "{coding:?} {bomb:?}"
+            );
+            let cut = decode(
+                coding,
+                &bytes[..bytes.len() / 2],
+                1 << 16,
+                &mut budget.charge(),
+            );
+            assert!(
+                matches!(cut, Err(Refusal::BodyBroken(_))),
+                "{coding:?} {cut:?}"
+            );
+            let noise = decode(
+                coding,
+                b"this is no coded body at all",
+                1 << 16,
+                &mut budget.charge(),
+            );
             assert!(noise.is_err(), "{coding:?}");
         }
     }
@@ -183,16 +222,26 @@ mod tests {
             if matches!(coding, Coding::Gzip | Coding::Zstd) {
                 assert_eq!(both.unwrap(), "onetwo", "{coding:?}");
             } else {
-                assert!(matches!(both, Err(Refusal::BodyBroken(_))), "{coding:?} {both:?}");
+                assert!(
+                    matches!(both, Err(Refusal::BodyBroken(_))),
+                    "{coding:?} {both:?}"
+                );
             }
             for more in [&b"x"[..], b"garbage", &[0; 100]] {
                 let more = decoded(coding, &[&one[..], more].concat());
-                assert!(matches!(more, Err(Refusal::BodyBroken(_))), "{coding:?} {more:?}");
+                assert!(
+                    matches!(more, Err(Refusal::BodyBroken(_))),
+                    "{coding:?} {more:?}"
+                );
             }
-            assert!(decoded(coding, &one[..one.len() - 1]).is_err(), "{coding:?}");
+            assert!(
+                decoded(coding, &one[..one.len() - 1]).is_err(),
+                "{coding:?}"
+            );
         }
         // Of deflate without its wrapper, too.
-        let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+        let mut bare =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
         bare.write_all(b"one").unwrap();
         let bare = bare.finish().unwrap();
         assert_eq!(decoded(Coding::Deflate, &bare).unwrap(), "one");
@@ -205,7 +254,10 @@ mod tests {
         let decoded = |bytes: &[u8]| decode(Coding::Zstd, bytes, 1 << 16, &mut budget.charge());
         let one = coded(Coding::Zstd, b"one");
         let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
-        for bytes in [[&skippable[..], &one].concat(), [&one[..], &skippable].concat()] {
+        for bytes in [
+            [&skippable[..], &one].concat(),
+            [&one[..], &skippable].concat(),
+        ] {
             assert_eq!(decoded(&bytes).unwrap(), "one");
         }
         assert!(decoded(&skippable[..10]).is_err());

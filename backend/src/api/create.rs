@@ -40,12 +40,28 @@ impl Prepared {
 }
 
 /// Source: Durable Streams protocol, sections 4.2 and 5.1.
-pub(super) async fn create<H: Headers>(app: &App, call: Call<'_, H>, body: impl Body) -> Result<Answer, Refusal> {
-    let Prepared { name, content_type, lifetime, fork, closed } = Prepared::new(app, call)?;
-    let Received { bytes, .. } = &body::receive(app, app.config.body_max, call.headers, body).await?;
+pub(super) async fn create<H: Headers>(
+    app: &App,
+    call: Call<'_, H>,
+    body: impl Body,
+) -> Result<Answer, Refusal> {
+    let Prepared {
+        name,
+        content_type,
+        lifetime,
+        fork,
+        closed,
+    } = Prepared::new(app, call)?;
+    let Received { bytes, .. } =
+        &body::receive(app, app.config.body_max, call.headers, body).await?;
     let created = match fork {
         Some(fork) => {
-            app.streams.fork(&name, fork_request(fork, content_type, lifetime, bytes.clone(), closed)).await?
+            app.streams
+                .fork(
+                    &name,
+                    fork_request(fork, content_type, lifetime, bytes.clone(), closed),
+                )
+                .await?
         }
         None => {
             let config = StreamConfig {
@@ -54,7 +70,10 @@ pub(super) async fn create<H: Headers>(app: &App, call: Call<'_, H>, body: impl 
                 keep_age: lifetime.age,
                 ..StreamConfig::new(content_type.as_deref().unwrap_or(DEFAULT_TYPE))
             };
-            let first = app.streams.first_payload(config.kind(), bytes.clone()).await?;
+            let first = app
+                .streams
+                .first_payload(config.kind(), bytes.clone())
+                .await?;
             app.streams.create(&name, config, first, closed).await?
         }
     };
@@ -63,9 +82,16 @@ pub(super) async fn create<H: Headers>(app: &App, call: Call<'_, H>, body: impl 
 
 fn answer<H>(app: &App, call: Call<'_, H>, Created { log, is_new }: &Created) -> Answer {
     let tail = log.tail_now();
-    let mut answer = Answer::new(if *is_new { StatusCode::CREATED } else { StatusCode::OK });
+    let mut answer = Answer::new(if *is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    });
     if *is_new {
-        answer.put(&LOCATION, &*app.url(call.host, &format!("{STREAM_PREFIX}{}", call.path)));
+        answer.put(
+            &LOCATION,
+            &*app.url(call.host, &format!("{STREAM_PREFIX}{}", call.path)),
+        );
     }
     answer.put(&CONTENT_TYPE, &*log.config().content_type);
     answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
@@ -91,16 +117,20 @@ impl ForkHeaders {
         let at = text(map, &names::STREAM_FORK_OFFSET)?;
         let sub = number(map, &names::STREAM_FORK_SUB_OFFSET, 0)?;
         let Some(path) = path else {
-            let names = [(&names::STREAM_FORK_OFFSET, at.is_some()), (&names::STREAM_FORK_SUB_OFFSET, sub.is_some())];
+            let names = [
+                (&names::STREAM_FORK_OFFSET, at.is_some()),
+                (&names::STREAM_FORK_SUB_OFFSET, sub.is_some()),
+            ];
             return match names.iter().find(|(_, is_there)| *is_there) {
-                Some((name, _)) => Err(Refusal::Header(format!("`{name}` needs Stream-Forked-From beside it"))),
+                Some((name, _)) => Err(Refusal::Header(format!(
+                    "`{name}` needs Stream-Forked-From beside it"
+                ))),
                 None => Ok(None),
             };
         };
         let sub = sub.unwrap_or(0);
         if at.is_none() && sub > 0 {
-            let text =
-                "Stream-Fork-Sub-Offset counts from Stream-Fork-Offset, which is missing: nothing follows the tail";
+            let text = "Stream-Fork-Sub-Offset counts from Stream-Fork-Offset, which is missing: nothing follows the tail";
             return Err(Refusal::Header(text.into()));
         }
         let point = |at: &str| match at {
@@ -108,7 +138,11 @@ impl ForkHeaders {
             at => at.parse().map(ForkPoint::Offset),
         };
         let at = at.map(point).transpose()?;
-        Ok(Some(Self { source: source(path)?, at, sub }))
+        Ok(Some(Self {
+            source: source(path)?,
+            at,
+            sub,
+        }))
     }
 }
 
@@ -122,7 +156,9 @@ fn source(path: &str) -> Result<StreamName, Refusal> {
     if uri.host().is_some() || uri.query().is_some() {
         return Err(wrong());
     }
-    Ok(StreamName::from_path(uri.path().strip_prefix(STREAM_PREFIX).ok_or_else(wrong)?)?)
+    Ok(StreamName::from_path(
+        uri.path().strip_prefix(STREAM_PREFIX).ok_or_else(wrong)?,
+    )?)
 }
 
 fn fork_request(

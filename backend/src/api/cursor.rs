@@ -26,7 +26,9 @@ impl Cursors {
     pub fn after(asked: Option<u64>, jitter: u64) -> Self {
         let now = interval(SystemTime::now());
         let floor = match asked {
-            Some(asked) if (now..now + AHEAD_MAX).contains(&asked) => asked + 1 + jitter % JITTER_MAX,
+            Some(asked) if (now..now + AHEAD_MAX).contains(&asked) => {
+                asked + 1 + jitter % JITTER_MAX
+            }
             _ => 0,
         };
         Self { floor }
@@ -49,7 +51,10 @@ impl Cursors {
 }
 
 fn interval(now: SystemTime) -> u64 {
-    let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let since_1970 = now
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs();
     since_1970.saturating_sub(EPOCH_S) / INTERVAL_S
 }
 
@@ -63,7 +68,10 @@ mod tests {
         for asked in [None, Some(0), Some(now - 1), Some(now), Some(now + 10_000)] {
             for jitter in [0, 179, 180, u64::MAX] {
                 let cursor = Cursors::after(asked, jitter).now();
-                assert!(asked.is_none_or(|asked| cursor > asked), "{asked:?} {jitter} {cursor}");
+                assert!(
+                    asked.is_none_or(|asked| cursor > asked),
+                    "{asked:?} {jitter} {cursor}"
+                );
                 assert!(cursor >= now);
             }
         }
@@ -74,7 +82,10 @@ mod tests {
         let now = interval(SystemTime::now());
         for asked in [now + AHEAD_MAX + 1, 1 << 40, u64::MAX] {
             let cursors = Cursors::after(Some(asked), 7);
-            assert!(cursors.own(now).is_none() && cursors.now() <= now + 1, "{asked}");
+            assert!(
+                cursors.own(now).is_none() && cursors.now() <= now + 1,
+                "{asked}"
+            );
         }
     }
 }

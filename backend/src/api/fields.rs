@@ -26,7 +26,9 @@ pub trait FieldValue {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self { lines: Vec::with_capacity(USUAL_BYTES) }
+        Self {
+            lines: Vec::with_capacity(USUAL_BYTES),
+        }
     }
 }
 
@@ -62,7 +64,10 @@ impl Fields {
             let line = line.strip_suffix(b"\r")?;
             let colon = line.iter().position(|byte| *byte == b':')?;
             let value = line[colon + 1..].trim_ascii_start();
-            Some((HeaderName::from_bytes(&line[..colon]).ok()?, HeaderValue::from_bytes(value).ok()?))
+            Some((
+                HeaderName::from_bytes(&line[..colon]).ok()?,
+                HeaderValue::from_bytes(value).ok()?,
+            ))
         })
     }
 }
@@ -112,10 +117,13 @@ mod tests {
         for forged in ["a\r\nX: 1", "a\nb", "\0", "\u{7f}"] {
             fields.put(&ETAG, forged);
         }
-        let lines = "vary: \r\nlocation: http://h:1/a?b:c\r\nretry-after: 7\r\nage: 0000000000000042_3\r\n";
+        let lines =
+            "vary: \r\nlocation: http://h:1/a?b:c\r\nretry-after: 7\r\nage: 0000000000000042_3\r\n";
         assert_eq!(std::str::from_utf8(fields.lines()), Ok(lines));
-        let apart: Vec<_> =
-            fields.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect();
+        let apart: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()))
+            .collect();
         assert_eq!(apart.concat(), lines);
     }
 }

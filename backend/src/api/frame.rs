@@ -68,8 +68,16 @@ pub async fn answer_frame(log: &Arc<Log>, text: &str) -> String {
         Err(refusal) => Err(refusal),
     };
     let answer = match outcome {
-        Ok(told) => Answer { told, problem: None, id },
-        Err(refusal) => Answer { told: Told::refused(&refusal), problem: Some(refusal.problem()), id },
+        Ok(told) => Answer {
+            told,
+            problem: None,
+            id,
+        },
+        Err(refusal) => Answer {
+            told: Told::refused(&refusal),
+            problem: Some(refusal.problem()),
+            id,
+        },
     };
     let wrapped = serde_json::to_string(&std::collections::BTreeMap::from([("appended", answer)]));
     wrapped.unwrap_or_default()
@@ -102,8 +110,13 @@ async fn append(log: &Arc<Log>, request: &Request<'_>) -> Result<Told, Refusal> 
     };
     let mut append = asked.append()?;
     // No bytes: a frame without `append`, and an empty string on streams whose data are strings.
-    let data = request.append.filter(|value| log.kind() == ContentKind::Json || value.get() != "\"\"");
-    append.payload = payload(log, append.close, data, async |value| read_payload(log, value).await).await?;
+    let data = request
+        .append
+        .filter(|value| log.kind() == ContentKind::Json || value.get() != "\"\"");
+    append.payload = payload(log, append.close, data, async |value| {
+        read_payload(log, value).await
+    })
+    .await?;
     let has_data = append.payload.is_some();
     Ok(Told::done(has_data, log.append(append).await?))
 }
@@ -116,7 +129,10 @@ async fn read_payload(log: &Log, value: &RawValue) -> Result<Payload, Refusal> {
         ContentKind::Text => text("a string")?.into(),
         ContentKind::Binary => {
             let expected = "a string of base64";
-            BASE64_STANDARD.decode(text(expected)?).map_err(|_| wrong(expected))?.into()
+            BASE64_STANDARD
+                .decode(text(expected)?)
+                .map_err(|_| wrong(expected))?
+                .into()
         }
     };
     Ok(log.payload(body).await?)

@@ -5,8 +5,8 @@ use super::{Answer, Fields, Refusal, names};
 use crate::config::Config;
 use http::header::{
     self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST,
-    HeaderName, ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    CACHE_CONTROL, HOST, HeaderName, ORIGIN,
 };
 use http::{Method, StatusCode};
 use std::net::IpAddr;
@@ -31,7 +31,8 @@ const PREFLIGHT_AGE: &str = "7200";
 const REFUSED_IN_WORDS: usize = 64;
 
 /// Answers may be shown by pages of other origins that asked with CORS.
-pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
 
 /// Who may come in, decided once from the configuration.
 #[derive(Debug)]
@@ -98,7 +99,12 @@ impl<'a, H: Headers> Head<'a, H> {
 
     /// Whether a browser asks which requests it may send.
     pub fn is_preflight(&self) -> bool {
-        let asks = || self.headers.values(ACCESS_CONTROL_REQUEST_METHOD.as_str()).next().is_some();
+        let asks = || {
+            self.headers
+                .values(ACCESS_CONTROL_REQUEST_METHOD.as_str())
+                .next()
+                .is_some()
+        };
         self.method == Method::OPTIONS && asks()
     }
 
@@ -134,7 +140,10 @@ impl Gate {
     /// Counts a connection until what is returned is dropped; `None` when it is to be closed at once.
     pub fn connect(&self) -> Option<Connection> {
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
-        let connection = Connection { count: Arc::clone(&self.connections), has_place: before < self.connections_max };
+        let connection = Connection {
+            count: Arc::clone(&self.connections),
+            has_place: before < self.connections_max,
+        };
         (before < self.connections_max.saturating_add(REFUSED_IN_WORDS)).then_some(connection)
     }
 
@@ -147,8 +156,17 @@ impl Gate {
     pub fn look<'a, H: Headers>(&self, head: &Head<'a, H>) -> Admission<'a> {
         let (host, origin) = (head.host(), head.origin());
         let own = *host.as_ref().unwrap_or(&"");
-        let allowed = origin.as_ref().ok().copied().flatten().filter(|origin| self.allows(origin, own));
-        Admission { host: own, allowed, checked: self.check(head, host, origin, allowed.is_some()) }
+        let allowed = origin
+            .as_ref()
+            .ok()
+            .copied()
+            .flatten()
+            .filter(|origin| self.allows(origin, own));
+        Admission {
+            host: own,
+            allowed,
+            checked: self.check(head, host, origin, allowed.is_some()),
+        }
     }
 
     fn check<H: Headers>(
@@ -158,19 +176,29 @@ impl Gate {
         origin: Result<Option<&str>, Refusal>,
         is_allowed: bool,
     ) -> Result<(), Refusal> {
-        if head.connection.is_some_and(|connection| !connection.has_place) {
-            return Err(Refusal::TooManyConnections { limit: self.connections_max });
+        if head
+            .connection
+            .is_some_and(|connection| !connection.has_place)
+        {
+            return Err(Refusal::TooManyConnections {
+                limit: self.connections_max,
+            });
         }
         let came = head.target_bytes + 16 + head.header_bytes;
         if came as u64 > self.head_max {
-            return Err(Refusal::HeadTooLarge { came, limit: self.head_max });
+            return Err(Refusal::HeadTooLarge {
+                came,
+                limit: self.head_max,
+            });
         }
         let host = host?;
         if self.loopback_names_only && !is_loopback(host) {
             return Err(Refusal::Host(host.to_owned()));
         }
         match origin? {
-            Some(origin) if !is_allowed && !head.is_preflight() => Err(Refusal::Origin(origin.to_owned())),
+            Some(origin) if !is_allowed && !head.is_preflight() => {
+                Err(Refusal::Origin(origin.to_owned()))
+            }
             None if head.is_embedding()? && !self.any_origin => Err(Refusal::Embedding),
             _ => Ok(()),
         }
@@ -182,8 +210,12 @@ impl Gate {
             return true;
         }
         let origin = origin.to_ascii_lowercase();
-        let Some((_, authority)) = origin.split_once("://") else { return false };
-        authority == host.to_ascii_lowercase() || is_loopback(authority) || self.origins.contains(&origin)
+        let Some((_, authority)) = origin.split_once("://") else {
+            return false;
+        };
+        authority == host.to_ascii_lowercase()
+            || is_loopback(authority)
+            || self.origins.contains(&origin)
     }
 }
 
@@ -231,8 +263,12 @@ fn is_loopback(authority: &str) -> bool {
         _ => authority,
     };
     let host = host.trim_end_matches('.');
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -241,19 +277,36 @@ mod tests {
 
     #[test]
     fn only_loopback_names_are_loopback() {
-        for yes in ["localhost", "LOCALHOST:4437", "127.0.0.1", "127.8.9.1:80", "[::1]:4437", "[::1]", "localhost.:1"] {
+        for yes in [
+            "localhost",
+            "LOCALHOST:4437",
+            "127.0.0.1",
+            "127.8.9.1:80",
+            "[::1]:4437",
+            "[::1]",
+            "localhost.:1",
+        ] {
             assert!(is_loopback(yes), "{yes}");
         }
-        for no in
-            ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1:80", "[::2]", "null"]
-        {
+        for no in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.1:80",
+            "[::2]",
+            "null",
+        ] {
             assert!(!is_loopback(no), "{no}");
         }
     }
 
     #[test]
     fn origins_are_own_loopback_or_named() {
-        let config = Config { cors_origins: vec!["https://app.example".into()], ..Config::default() };
+        let config = Config {
+            cors_origins: vec!["https://app.example".into()],
+            ..Config::default()
+        };
         let gate = Gate::new(&config, IpAddr::from([127, 0, 0, 1]));
         for (origin, host, allowed) in [
             ("http://localhost:8080", "127.0.0.1:4437", true),

@@ -17,7 +17,10 @@ pub trait Headers {
 ///
 /// # Errors
 /// [`Refusal::Header`] (400) when it is repeated: two readers would take different ones.
-pub fn single<'a>(map: &'a impl Headers, name: &'a HeaderName) -> Result<Option<&'a [u8]>, Refusal> {
+pub fn single<'a>(
+    map: &'a impl Headers,
+    name: &'a HeaderName,
+) -> Result<Option<&'a [u8]>, Refusal> {
     let mut values = map.values(name.as_str());
     let first = values.next();
     if values.next().is_some() {
@@ -30,8 +33,13 @@ pub fn single<'a>(map: &'a impl Headers, name: &'a HeaderName) -> Result<Option<
 ///
 /// # Errors
 /// [`Refusal::Header`] (400) when it is repeated or has other characters than visible ASCII, space and tab.
-pub(super) fn text<'a>(map: &'a impl Headers, name: &'a HeaderName) -> Result<Option<&'a str>, Refusal> {
-    let Some(value) = single(map, name)? else { return Ok(None) };
+pub(super) fn text<'a>(
+    map: &'a impl Headers,
+    name: &'a HeaderName,
+) -> Result<Option<&'a str>, Refusal> {
+    let Some(value) = single(map, name)? else {
+        return Ok(None);
+    };
     let is_visible = value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
     match std::str::from_utf8(value) {
         Ok(text) if is_visible => Ok(Some(text.trim())),
@@ -43,13 +51,25 @@ pub(super) fn text<'a>(map: &'a impl Headers, name: &'a HeaderName) -> Result<Op
 ///
 /// # Errors
 /// [`Refusal::Header`] (400).
-pub(super) fn number(map: &impl Headers, name: &HeaderName, least: u64) -> Result<Option<u64>, Refusal> {
-    let Some(text) = text(map, name)? else { return Ok(None) };
-    let is_plain = text.bytes().all(|it| it.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
-    let number = text.parse().ok().filter(|number| is_plain && (least..=NUMBER_MAX).contains(number));
+pub(super) fn number(
+    map: &impl Headers,
+    name: &HeaderName,
+    least: u64,
+) -> Result<Option<u64>, Refusal> {
+    let Some(text) = text(map, name)? else {
+        return Ok(None);
+    };
+    let is_plain =
+        text.bytes().all(|it| it.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| is_plain && (least..=NUMBER_MAX).contains(number));
     number.map(Some).ok_or_else(|| {
         let form = "in digits, without sign, point or leading zeros";
-        Refusal::Header(format!("`{name}` must be a whole number from {least} to {NUMBER_MAX} {form}, not `{text}`"))
+        Refusal::Header(format!(
+            "`{name}` must be a whole number from {least} to {NUMBER_MAX} {form}, not `{text}`"
+        ))
     })
 }
 

@@ -25,9 +25,13 @@ impl LifetimeHeaders {
     ///
     /// Source: Durable Streams protocol, section 5.1; retention is an extension.
     pub(super) fn parse(map: &impl Headers) -> Result<Self, Refusal> {
-        let ttl = number(map, &names::STREAM_TTL, 0)?.map(Duration::from_secs).map(Expiry::Idle);
+        let ttl = number(map, &names::STREAM_TTL, 0)?
+            .map(Duration::from_secs)
+            .map(Expiry::Idle);
         let date = text(map, &names::STREAM_EXPIRES_AT)?;
-        let date = date.map(|text| moment(text).ok_or_else(|| not_a_date(text))).transpose()?;
+        let date = date
+            .map(|text| moment(text).ok_or_else(|| not_a_date(text)))
+            .transpose()?;
         if ttl.is_some() && date.is_some() {
             let both = "Stream-TTL and Stream-Expires-At are both given: a stream ends either way, not both";
             return Err(Refusal::Header(both.into()));
@@ -82,7 +86,10 @@ mod tests {
 
     impl Headers for Pairs<'_> {
         fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-            self.0.iter().filter(move |pair| pair.0 == name).map(|pair| pair.1.as_bytes())
+            self.0
+                .iter()
+                .filter(move |pair| pair.0 == name)
+                .map(|pair| pair.1.as_bytes())
         }
     }
 
@@ -92,21 +99,53 @@ mod tests {
 
     #[test]
     fn numbers_are_plain_and_in_range_and_only_one_expiry_is_taken() {
-        let none = LifetimeHeaders { expiry: None, bytes: None, age: None };
+        let none = LifetimeHeaders {
+            expiry: None,
+            bytes: None,
+            age: None,
+        };
         let second = Duration::from_secs(1);
         for (pairs, expected) in [
             (&[][..], Some(none)),
-            (&[("stream-ttl", "0")], Some(LifetimeHeaders { expiry: Some(Expiry::Idle(Duration::ZERO)), ..none })),
-            (&[("stream-ttl", "3600")], Some(LifetimeHeaders { expiry: Some(Expiry::Idle(3_600 * second)), ..none })),
+            (
+                &[("stream-ttl", "0")],
+                Some(LifetimeHeaders {
+                    expiry: Some(Expiry::Idle(Duration::ZERO)),
+                    ..none
+                }),
+            ),
+            (
+                &[("stream-ttl", "3600")],
+                Some(LifetimeHeaders {
+                    expiry: Some(Expiry::Idle(3_600 * second)),
+                    ..none
+                }),
+            ),
             (
                 &[("stream-expires-at", "1970-01-01T01:00:01.0009+01:00")],
-                Some(LifetimeHeaders { expiry: Some(Expiry::At(UNIX_EPOCH + second)), ..none }),
+                Some(LifetimeHeaders {
+                    expiry: Some(Expiry::At(UNIX_EPOCH + second)),
+                    ..none
+                }),
             ),
             (
-                &[("stream-retention-bytes", "1"), ("stream-retention-age", "9007199254740991")],
-                Some(LifetimeHeaders { bytes: Some(1), age: Some(Duration::from_secs(9_007_199_254_740_991)), ..none }),
+                &[
+                    ("stream-retention-bytes", "1"),
+                    ("stream-retention-age", "9007199254740991"),
+                ],
+                Some(LifetimeHeaders {
+                    bytes: Some(1),
+                    age: Some(Duration::from_secs(9_007_199_254_740_991)),
+                    ..none
+                }),
             ),
-            (&[("stream-ttl", "1"), ("stream-expires-at", "2099-01-01T00:00:00Z")], None),
+            (
+                &[
+                    ("stream-ttl", "1"),
+                    ("stream-expires-at", "2099-01-01T00:00:00Z"),
+                ],
+                None,
+            ),
             (&[("stream-ttl", "+1")], None),
             (&[("stream-ttl", "-1")], None),
             (&[("stream-ttl", "01")], None),

@@ -46,7 +46,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
 /// Our extensions of the protocol, as `Stream-Extensions` announces them.
-pub const EXTENSIONS: &str = "live=ndjson, live=websocket, hold, if-match, retention, list, inspect, export";
+pub const EXTENSIONS: &str =
+    "live=ndjson, live=websocket, hold, if-match, retention, list, inspect, export";
 
 /// Where streams live.
 pub const STREAM_PREFIX: &str = "/v1/stream/";
@@ -121,11 +122,16 @@ pub async fn reply<H: Headers>(app: &Arc<App>, call: Call<'_, H>, body: impl Bod
         Method::GET => read::read(app, call).await,
         Method::POST => append::append(app, call, body).await.map(Reply::Answer),
         // On the heap, or every poll and append would carry as much.
-        Method::PUT => Box::pin(create::create(app, call, body)).await.map(Reply::Answer),
+        Method::PUT => Box::pin(create::create(app, call, body))
+            .await
+            .map(Reply::Answer),
         Method::HEAD => head::head(app, call).map(Reply::Answer),
         Method::DELETE => delete::delete(app, call).await.map(Reply::Answer),
         Method::OPTIONS => Ok(Reply::Answer(Answer::options(STREAM_METHODS))),
-        _ => Err(Refusal::Method { came: call.method.to_string(), allowed: STREAM_METHODS }),
+        _ => Err(Refusal::Method {
+            came: call.method.to_string(),
+            allowed: STREAM_METHODS,
+        }),
     };
     answered.unwrap_or_else(|refusal| Reply::Answer(refusal.answer()))
 }
@@ -150,7 +156,12 @@ pub fn check_head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<(), Refusa
             app.log(call.path)?;
         }
         Method::OPTIONS => {}
-        _ => return Err(Refusal::Method { came: call.method.to_string(), allowed: STREAM_METHODS }),
+        _ => {
+            return Err(Refusal::Method {
+                came: call.method.to_string(),
+                allowed: STREAM_METHODS,
+            });
+        }
     }
     check_announced(call.headers, app.config.body_max)
 }
@@ -169,7 +180,9 @@ impl App {
             return Ok(log);
         }
         let name = Self::name(path)?;
-        self.streams.lookup(&name).map_err(|absent| Refusal::absent(absent, &name))
+        self.streams
+            .lookup(&name)
+            .map_err(|absent| Refusal::absent(absent, &name))
     }
 
     /// The name that a path spells.
@@ -192,7 +205,9 @@ impl App {
         match Arc::clone(&self.live).try_acquire_owned() {
             Ok(place) => Ok(place),
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
-                Err(Refusal::TooManyReaders { limit: self.config.live_readers_max })
+                Err(Refusal::TooManyReaders {
+                    limit: self.config.live_readers_max,
+                })
             }
         }
     }

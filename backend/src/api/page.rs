@@ -34,11 +34,23 @@ impl Page<'_> {
     /// - `charge`: what the page holds of the budget.
     ///
     /// Source: Durable Streams protocol, sections 5.6, 5.7 and 10.1.
-    pub fn answer<'r>(&self, if_none_match: impl Iterator<Item = &'r [u8]>, charge: Option<Charge>) -> Answer {
-        let &Self { log, batch, asked, is_long_poll } = self;
+    pub fn answer<'r>(
+        &self,
+        if_none_match: impl Iterator<Item = &'r [u8]>,
+        charge: Option<Charge>,
+    ) -> Answer {
+        let &Self {
+            log,
+            batch,
+            asked,
+            is_long_poll,
+        } = self;
         let is_empty = batch.data.is_empty();
-        let etag = (asked != Start::Now && !(is_long_poll && is_empty)).then(|| ETag::of(log, batch));
-        let is_unchanged = etag.as_ref().is_some_and(|etag| etag.is_among(if_none_match));
+        let etag =
+            (asked != Start::Now && !(is_long_poll && is_empty)).then(|| ETag::of(log, batch));
+        let is_unchanged = etag
+            .as_ref()
+            .is_some_and(|etag| etag.is_among(if_none_match));
         let mut answer = Answer::new(match () {
             () if is_unchanged => StatusCode::NOT_MODIFIED,
             () if is_long_poll && is_empty => StatusCode::NO_CONTENT,
@@ -55,11 +67,18 @@ impl Page<'_> {
             answer.put(&ETAG, etag);
         }
         answer.put(&CONTENT_SECURITY_POLICY, SANDBOX);
-        let cache = if is_empty || asked == Start::Now { CACHE_NEVER.into() } else { cacheable(log) };
+        let cache = if is_empty || asked == Start::Now {
+            CACHE_NEVER.into()
+        } else {
+            cacheable(log)
+        };
         answer.put(&CACHE_CONTROL, &*cache);
         if answer.status == StatusCode::OK {
             answer.put(&CONTENT_TYPE, &*log.config().content_type);
-            answer.content = Some(Content { charge, ..Content::messages(log.kind(), batch.data.clone()) });
+            answer.content = Some(Content {
+                charge,
+                ..Content::messages(log.kind(), batch.data.clone())
+            });
         }
         answer
     }
@@ -74,7 +93,9 @@ impl Page<'_> {
 
 /// How long caches may keep a page that holds data: no longer than its stream lives.
 fn cacheable(log: &Log) -> Cow<'static, str> {
-    log.left().map_or(CACHE_PAGE.into(), |left| format!("public, max-age={}", left.as_secs().min(60)).into())
+    log.left().map_or(CACHE_PAGE.into(), |left| {
+        format!("public, max-age={}", left.as_secs().min(60)).into()
+    })
 }
 
 /// Names the bytes of a page and the closure: the stream's number, the range, and `c` when its end is the stream's.
@@ -102,7 +123,10 @@ impl ETag {
             return true;
         }
         let mut fields = first.into_iter().chain(second).chain(if_none_match);
-        fields.any(|list| list.split(|byte| *byte == b',').any(|one| is_it(one.trim_ascii())))
+        fields.any(|list| {
+            list.split(|byte| *byte == b',')
+                .any(|one| is_it(one.trim_ascii()))
+        })
     }
 }
 
@@ -134,7 +158,11 @@ mod tests {
             // Members that are none are passed over.
             (&["*, \"a\""], true),
         ] {
-            assert_eq!(etag.is_among(fields.iter().map(|field| field.as_bytes())), is_among, "{fields:?}");
+            assert_eq!(
+                etag.is_among(fields.iter().map(|field| field.as_bytes())),
+                is_among,
+                "{fields:?}"
+            );
         }
     }
 }

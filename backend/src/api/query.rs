@@ -67,7 +67,9 @@ impl ReadQuery {
         }
         let technique = technique(live.as_deref())?;
         if offset.is_none() && technique != Technique::Poll {
-            return Err(Refusal::Query(format!("live={technique} needs an offset: -1, now, or a Stream-Next-Offset")));
+            return Err(Refusal::Query(format!(
+                "live={technique} needs an offset: -1, now, or a Stream-Next-Offset"
+            )));
         }
         Ok(Self {
             from: from(offset.as_deref())?,
@@ -89,10 +91,17 @@ fn pair(text: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
 }
 
 fn technique(live: Option<&str>) -> Result<Technique, Refusal> {
-    let Some(live) = live else { return Ok(Technique::Poll) };
-    Technique::ALL.into_iter().find(|technique| technique.live() == Some(live)).ok_or_else(|| {
-        Refusal::Query(format!("live={live} is not offered: expected long-poll, sse, ndjson or websocket"))
-    })
+    let Some(live) = live else {
+        return Ok(Technique::Poll);
+    };
+    Technique::ALL
+        .into_iter()
+        .find(|technique| technique.live() == Some(live))
+        .ok_or_else(|| {
+            Refusal::Query(format!(
+                "live={live} is not offered: expected long-poll, sse, ndjson or websocket"
+            ))
+        })
 }
 
 /// Where a reader wants to begin; `None` is the beginning.
@@ -108,7 +117,10 @@ pub(super) fn from(offset: Option<&str>) -> Result<ReadFrom, Refusal> {
 }
 
 fn seconds(text: &str) -> Result<Duration, Refusal> {
-    let seconds: Option<f64> = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    let seconds: Option<f64> = text
+        .parse()
+        .ok()
+        .filter(|seconds| (0.0..=86_400.0).contains(seconds));
     seconds
         .map(Duration::from_secs_f64)
         .ok_or_else(|| Refusal::Query(format!("hold={text}: expected seconds, such as 25 or 0.5")))

@@ -4,7 +4,9 @@ use super::charged::shown;
 use super::headers::{Headers, text};
 use super::page::SANDBOX;
 use super::query::{self, ReadQuery};
-use super::{Answer, App, Budget, Call, Charge, Cursors, Page, Refusal, Reply, names, read_charged};
+use super::{
+    Answer, App, Budget, Call, Charge, Cursors, Page, Refusal, Reply, names, read_charged,
+};
 use crate::log::{Batch, Log, ReadError, ReaderGuard, Start, Tail};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_NONE_MATCH};
@@ -49,7 +51,10 @@ pub struct Presence {
 impl Presence {
     /// - `place`: among the live readers.
     pub(crate) fn new(counted: ReaderGuard, place: OwnedSemaphorePermit) -> Self {
-        Self { counted, _place: place }
+        Self {
+            counted,
+            _place: place,
+        }
     }
 }
 
@@ -91,8 +96,16 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
             log.readers().note_plain_read();
             let read = async || log.read_from(from, app.page_max()).await;
             let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, shown, read).await?;
-            let page = Page { log: &log, batch: &batch, asked: from, is_long_poll: false };
-            Ok(Reply::Answer(page.answer(call.headers.values(IF_NONE_MATCH.as_str()), charge)))
+            let page = Page {
+                log: &log,
+                batch: &batch,
+                asked: from,
+                is_long_poll: false,
+            };
+            Ok(Reply::Answer(page.answer(
+                call.headers.values(IF_NONE_MATCH.as_str()),
+                charge,
+            )))
         }
         Technique::LongPoll => Box::pin(long_poll(app, call, log, from, query.hold, cursors)).await,
         Technique::Ndjson | Technique::Sse => {
@@ -101,7 +114,10 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
         }
         Technique::Websocket if call.is_websocket => {
             let live = Box::pin(live(app, log, from, query.technique, cursors)).await?;
-            Ok(Reply::Live(Answer::new(StatusCode::SWITCHING_PROTOCOLS), Box::new(live)))
+            Ok(Reply::Live(
+                Answer::new(StatusCode::SWITCHING_PROTOCOLS),
+                Box::new(live),
+            ))
         }
         Technique::Websocket => {
             // What is wrong with the position is said first: no handshake will help there.
@@ -124,9 +140,18 @@ async fn long_poll<H: Headers>(
     let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, shown, read).await?;
     if !batch.data.is_empty() || batch.closed() || app.is_stopping() {
         let if_none_match = call.headers.values(IF_NONE_MATCH.as_str());
-        return Ok(Reply::Answer(long_poll_answer(&log, &batch, from, if_none_match, cursors, charge)));
+        return Ok(Reply::Answer(long_poll_answer(
+            &log,
+            &batch,
+            from,
+            if_none_match,
+            cursors,
+            charge,
+        )));
     }
-    let hold = hold.unwrap_or(app.config.long_poll_hold).min(app.config.long_poll_hold_max);
+    let hold = hold
+        .unwrap_or(app.config.long_poll_hold)
+        .min(app.config.long_poll_hold_max);
     let counted = ReaderGuard::new(Arc::clone(&log), Technique::LongPoll, batch.next);
     Ok(Reply::Wait(Box::new(Wait {
         log,
@@ -135,7 +160,11 @@ async fn long_poll<H: Headers>(
         until: Instant::now() + hold,
         presence: Some(Presence::new(counted, place)),
         asked: from,
-        if_none_match: call.headers.values(IF_NONE_MATCH.as_str()).map(<[u8]>::to_vec).collect(),
+        if_none_match: call
+            .headers
+            .values(IF_NONE_MATCH.as_str())
+            .map(<[u8]>::to_vec)
+            .collect(),
         page_max: app.page_max(),
         budget: Arc::clone(&app.budget),
     })))
@@ -149,7 +178,13 @@ fn long_poll_answer<'r>(
     cursors: Cursors,
     charge: Option<Charge>,
 ) -> Answer {
-    let mut answer = Page { log, batch, asked, is_long_poll: true }.answer(if_none_match, charge);
+    let mut answer = Page {
+        log,
+        batch,
+        asked,
+        is_long_poll: true,
+    }
+    .answer(if_none_match, charge);
     if !batch.closed() {
         answer.fields.extend(&Page::cursor(cursors.now()));
     }
@@ -180,28 +215,51 @@ impl Wait {
 
     /// The answer, of what is there now; that may be nothing.
     pub async fn answer(&self) -> Answer {
-        self.try_answer().await.unwrap_or_else(|refusal| refusal.answer())
+        self.try_answer()
+            .await
+            .unwrap_or_else(|refusal| refusal.answer())
     }
 
     async fn try_answer(&self) -> Result<Answer, Refusal> {
         let read = async || self.log.read(self.at, self.page_max).await;
         let (batch, charge) = read_charged(&self.budget, BUDGET_PATIENCE, shown, read).await?;
         let if_none_match = self.if_none_match.iter().map(Vec::as_slice);
-        Ok(long_poll_answer(&self.log, &batch, self.asked, if_none_match, self.cursors, charge))
+        Ok(long_poll_answer(
+            &self.log,
+            &batch,
+            self.asked,
+            if_none_match,
+            self.cursors,
+            charge,
+        ))
     }
 }
 
 /// A reader whose answer goes on, once it is sure that its position can be read: afterwards there is no status to say so.
-async fn live(app: &App, log: Arc<Log>, from: Start, technique: Technique, cursors: Cursors) -> Result<Live, Refusal> {
+async fn live(
+    app: &App,
+    log: Arc<Log>,
+    from: Start,
+    technique: Technique,
+    cursors: Cursors,
+) -> Result<Live, Refusal> {
     if app.is_stopping() {
         return Err(Refusal::Stopping);
     }
     let place = app.place()?;
     let one_message = 1;
     let from = log.read_from(from, one_message).await?.from;
-    let recycle_at = (technique != Technique::Websocket).then(|| Instant::now() + with_jitter(app.config.recycle));
+    let recycle_at = (technique != Technique::Websocket)
+        .then(|| Instant::now() + with_jitter(app.config.recycle));
     let counted = ReaderGuard::new(Arc::clone(&log), technique, from);
-    Ok(Live { log, from, technique, cursors, recycle_at, presence: Presence::new(counted, place) })
+    Ok(Live {
+        log,
+        from,
+        technique,
+        cursors,
+        recycle_at,
+        presence: Presence::new(counted, place),
+    })
 }
 
 /// The head of an answer that goes on. Nothing on the path may keep it back, change it or store it.

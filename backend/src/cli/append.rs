@@ -44,7 +44,11 @@ pub struct AppendArgs {
     json: bool,
 
     /// Content type of the stream; a stream that is there must have it
-    #[arg(long, value_name = "TYPE", help = "Content type of a missing stream [default: text/plain; charset=utf-8]")]
+    #[arg(
+        long,
+        value_name = "TYPE",
+        help = "Content type of a missing stream [default: text/plain; charset=utf-8]"
+    )]
     content_type: Option<String>,
 
     /// On a JSON stream, send each line as a JSON string; bytes that are not UTF-8 become U+FFFD
@@ -137,10 +141,15 @@ impl std::fmt::Display for Acknowledged {
 pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
     let url = args.target.url()?;
     let writer = Client::new()?.writer(&url);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         // A new producer for each run: there is nothing to take up from an earlier one.
-        let mut producer = Producer::new(&format!("tailwater-append-{:032x}", rand::random::<u128>()), 0);
+        let mut producer = Producer::new(
+            &format!("tailwater-append-{:032x}", rand::random::<u128>()),
+            0,
+        );
         let content_type = match prepare(&writer, &args, &mut producer).await {
             Ok(content_type) => content_type,
             Err(why) => return Err(AppendFailure::NoStream { url, why }),
@@ -159,20 +168,33 @@ pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
 }
 
 /// Finds the stream or creates it; returns its content type.
-async fn prepare(writer: &Writer, args: &AppendArgs, producer: &mut Producer) -> Result<String, String> {
-    let wanted = if args.json { Some("application/json") } else { args.content_type.as_deref() };
+async fn prepare(
+    writer: &Writer,
+    args: &AppendArgs,
+    producer: &mut Producer,
+) -> Result<String, String> {
+    let wanted = if args.json {
+        Some("application/json")
+    } else {
+        args.content_type.as_deref()
+    };
     let there = match writer.describe().await {
         Ok(there) => there,
         Err(AppendError::Refused { status: 404, .. }) => {
             let content_type = wanted.unwrap_or("text/plain; charset=utf-8");
-            let created = writer.create(content_type).await.map_err(|fault| fault.to_string())?;
+            let created = writer
+                .create(content_type)
+                .await
+                .map_err(|fault| fault.to_string())?;
             if created.knows_producers {
                 producer.understood();
             }
             return Ok(content_type.to_owned());
         }
         Err(fault @ AppendError::Unreachable(_)) => {
-            return Err(format!("{fault}. Is the server running? `tailwater serve` starts it"));
+            return Err(format!(
+                "{fault}. Is the server running? `tailwater serve` starts it"
+            ));
         }
         Err(fault) => return Err(fault.to_string()),
     };
@@ -182,7 +204,9 @@ async fn prepare(writer: &Writer, args: &AppendArgs, producer: &mut Producer) ->
     if there.closed {
         return Err("the stream is closed".to_owned());
     }
-    let has = there.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+    let has = there
+        .content_type
+        .unwrap_or_else(|| "application/octet-stream".to_owned());
     match wanted {
         Some(wanted) if essence(wanted) != essence(&has) => {
             Err(format!("the stream's content type is {has}, not {wanted}"))
@@ -192,11 +216,20 @@ async fn prepare(writer: &Writer, args: &AppendArgs, producer: &mut Producer) ->
 }
 
 fn essence(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 fn counted(lines: u64) -> String {
-    format!("{} {}", HumanCount(lines), if lines == 1 { "line" } else { "lines" })
+    format!(
+        "{} {}",
+        HumanCount(lines),
+        if lines == 1 { "line" } else { "lines" }
+    )
 }
 
 /// One run's way from lines to acknowledgements.
@@ -215,8 +248,18 @@ struct Session {
 }
 
 impl Session {
-    fn new(url: String, writer: Writer, producer: Producer, content_type: String, args: AppendArgs) -> Self {
-        let progress = if args.quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    fn new(
+        url: String,
+        writer: Writer,
+        producer: Producer,
+        content_type: String,
+        args: AppendArgs,
+    ) -> Self {
+        let progress = if args.quiet {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new_spinner()
+        };
         progress.set_style(ProgressStyle::default_spinner());
         Self {
             url,
@@ -235,7 +278,11 @@ impl Session {
 
     async fn pump(&mut self, intake: &Intake) -> Result<(), AppendFailure> {
         loop {
-            let Gathered { body, last_line, end } = intake.take().await;
+            let Gathered {
+                body,
+                last_line,
+                end,
+            } = intake.take().await;
             if !body.is_empty() {
                 let length = body.len() as u64;
                 self.send(body, last_line).await?;
@@ -248,7 +295,10 @@ impl Session {
                 None => {}
                 Some(Ok(())) => return Ok(()),
                 Some(Err(fault)) => {
-                    return Err(AppendFailure::Line { fault, acknowledged: self.acknowledged });
+                    return Err(AppendFailure::Line {
+                        fault,
+                        acknowledged: self.acknowledged,
+                    });
                 }
             }
         }
@@ -257,7 +307,10 @@ impl Session {
     async fn send(&mut self, body: Bytes, last_line: u64) -> Result<(), AppendFailure> {
         let give_up = Instant::now() + self.args.retry_for;
         for attempt in 1.. {
-            let sent = self.writer.append_as(&mut self.producer, &self.content_type, body.clone()).await;
+            let sent = self
+                .writer
+                .append_as(&mut self.producer, &self.content_type, body.clone())
+                .await;
             let fault = match sent {
                 Ok(appended) => {
                     self.last = Some(appended);
@@ -266,13 +319,22 @@ impl Session {
                 Err(fault) => fault,
             };
             let pause = self.pauses.after(attempt, fault.retry_after());
-            let is_safe = fault.may_retry() || matches!(fault, AppendError::Unknown(_)) && self.producer.may_repeat();
+            let is_safe = fault.may_retry()
+                || matches!(fault, AppendError::Unknown(_)) && self.producer.may_repeat();
             if !is_safe || Instant::now() + pause >= give_up {
                 let doubt = self.doubt(&fault, last_line);
                 let (url, acknowledged) = (self.url.clone(), self.acknowledged);
-                return Err(AppendFailure::Server { url, fault, acknowledged, doubt });
+                return Err(AppendFailure::Server {
+                    url,
+                    fault,
+                    acknowledged,
+                    doubt,
+                });
             }
-            self.note(&format!("{fault}; sending again in {:.1} s", pause.as_secs_f64()));
+            self.note(&format!(
+                "{fault}; sending again in {:.1} s",
+                pause.as_secs_f64()
+            ));
             tokio::time::sleep(pause).await;
         }
         Ok(())
@@ -280,10 +342,16 @@ impl Session {
 
     fn doubt(&self, fault: &AppendError, last_line: u64) -> String {
         match fault {
-            AppendError::Unknown(_) | AppendError::Unconfirmed(_) => match self.acknowledged.line + 1 {
-                first if first == last_line => format!("; whether line {first} is appended is not known"),
-                first => format!("; whether lines {first} to {last_line} are appended is not known"),
-            },
+            AppendError::Unknown(_) | AppendError::Unconfirmed(_) => {
+                match self.acknowledged.line + 1 {
+                    first if first == last_line => {
+                        format!("; whether line {first} is appended is not known")
+                    }
+                    first => {
+                        format!("; whether lines {first} to {last_line} are appended is not known")
+                    }
+                }
+            }
             AppendError::Refused { .. } | AppendError::Unreachable(_) => String::new(),
         }
     }
@@ -292,11 +360,19 @@ impl Session {
         let url = self.url.clone();
         if self.args.close {
             let closed = self.writer.close().await;
-            self.last = Some(closed.map_err(|fault| AppendFailure::Close { url: url.clone(), fault })?);
+            self.last = Some(closed.map_err(|fault| AppendFailure::Close {
+                url: url.clone(),
+                fault,
+            })?);
         }
         self.progress.finish_and_clear();
-        let next = self.last.map_or(String::new(), |last| format!(", next offset {}", last.next));
-        let (lines, closed) = (counted(self.acknowledged.line), if self.args.close { ", closed" } else { "" });
+        let next = self
+            .last
+            .map_or(String::new(), |last| format!(", next offset {}", last.next));
+        let (lines, closed) = (
+            counted(self.acknowledged.line),
+            if self.args.close { ", closed" } else { "" },
+        );
         if !self.args.quiet {
             let _closed = writeln!(
                 io::stderr(),
@@ -311,7 +387,10 @@ impl Session {
         let elapsed = self.begin.elapsed();
         if elapsed >= PROGRESS_AFTER {
             let (lines, bytes) = (counted(self.acknowledged.line), HumanBytes(self.bytes));
-            self.progress.set_message(format!("{lines} ({bytes}) appended in {} s", elapsed.as_secs()));
+            self.progress.set_message(format!(
+                "{lines} ({bytes}) appended in {} s",
+                elapsed.as_secs()
+            ));
             self.progress.tick();
         }
     }

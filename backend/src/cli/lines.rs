@@ -40,7 +40,9 @@ pub enum LineError {
         fault: String,
     },
     /// Too long for one message.
-    #[error("line {line} is longer than {LINE_MAX} bytes, which is the limit of a JSON message here")]
+    #[error(
+        "line {line} is longer than {LINE_MAX} bytes, which is the limit of a JSON message here"
+    )]
     TooLong {
         /// Which line, counted from 1.
         line: u64,
@@ -104,11 +106,13 @@ impl Intake {
             news: Notify::new(),
         });
         let gathering = Arc::clone(&shared);
-        std::thread::Builder::new().name("input".to_owned()).spawn(move || {
-            let end = gathering.gather(&mut BufReader::with_capacity(64 * 1024, input), rule);
-            gathering.lock().end = Some(end);
-            gathering.tell();
-        })?;
+        std::thread::Builder::new()
+            .name("input".to_owned())
+            .spawn(move || {
+                let end = gathering.gather(&mut BufReader::with_capacity(64 * 1024, input), rule);
+                gathering.lock().end = Some(end);
+                gathering.tell();
+            })?;
         Ok(Self { shared })
     }
 
@@ -144,7 +148,11 @@ impl Shared {
             body.push(b']');
         }
         self.room.notify_one();
-        Some(Gathered { body: body.into(), last_line: state.last_line, end: state.end.take() })
+        Some(Gathered {
+            body: body.into(),
+            last_line: state.last_line,
+            end: state.end.take(),
+        })
     }
 
     fn gather(&self, input: &mut impl BufRead, rule: Rule) -> Result<(), LineError> {
@@ -152,21 +160,34 @@ impl Shared {
         let mut last_line = 0;
         loop {
             line.clear();
-            let read = input.by_ref().take(LINE_MAX as u64).read_until(b'\n', &mut line);
+            let read = input
+                .by_ref()
+                .take(LINE_MAX as u64)
+                .read_until(b'\n', &mut line);
             match read {
-                Err(fault) => return Err(LineError::Io { line: last_line, fault }),
+                Err(fault) => {
+                    return Err(LineError::Io {
+                        line: last_line,
+                        fault,
+                    });
+                }
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
             }
             // A file's byte order mark says how it is encoded, which JSON needs nobody to say.
-            if last_line == 0 && matches!(rule, Rule::Json | Rule::Strings) && line.starts_with(BYTE_ORDER_MARK) {
+            if last_line == 0
+                && matches!(rule, Rule::Json | Rule::Strings)
+                && line.starts_with(BYTE_ORDER_MARK)
+            {
                 line.drain(..BYTE_ORDER_MARK.len());
             }
             let is_whole = line.len() < LINE_MAX || line.ends_with(b"\n");
             let number = last_line + 1;
             last_line += u64::from(is_whole);
             match rule {
-                Rule::Json | Rule::Strings if !is_whole => return Err(LineError::TooLong { line: number }),
+                Rule::Json | Rule::Strings if !is_whole => {
+                    return Err(LineError::TooLong { line: number });
+                }
                 Rule::Json => self.put(message(&line, number)?, last_line),
                 Rule::Strings => self.put(string(&line).as_bytes(), last_line),
                 Rule::Text if is_whole && !line.ends_with(b"\n") => {
@@ -181,7 +202,10 @@ impl Shared {
     fn put(&self, bytes: &[u8], last_line: u64) {
         let state = self.lock();
         let full = |state: &mut State| state.body.len() >= GATHERED_MAX;
-        let mut state = self.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .room
+            .wait_while(state, full)
+            .unwrap_or_else(PoisonError::into_inner);
         if self.is_json && !bytes.is_empty() {
             let before = if state.body.is_empty() { b'[' } else { b',' };
             state.body.push(before);
@@ -205,7 +229,10 @@ fn message(line: &[u8], number: u64) -> Result<&[u8], LineError> {
             let (text, column) = (fault.to_string(), fault.column());
             // Its own count of lines begins anew with each line of the input.
             let text = text.split(" at line ").next().unwrap_or(&text);
-            Err(LineError::NotJson { line: number, fault: format!("{text} at column {column}") })
+            Err(LineError::NotJson {
+                line: number,
+                fault: format!("{text} at column {column}"),
+            })
         }
     }
 }
@@ -230,7 +257,11 @@ mod tests {
             bodies.extend_from_slice(&gathered.body);
             if let Some(end) = gathered.end {
                 let end = end.map_err(|fault| fault.to_string());
-                return (String::from_utf8_lossy(&bodies).replace("][", ","), gathered.last_line, end);
+                return (
+                    String::from_utf8_lossy(&bodies).replace("][", ","),
+                    gathered.last_line,
+                    end,
+                );
             }
         }
     }
@@ -240,19 +271,34 @@ mod tests {
         for (rule, input, expected, lines) in [
             (Rule::Text, "a\r\n\nb", "a\r\n\nb\n", 3),
             (Rule::Bytes, "a\nb", "a\nb", 2),
-            (Rule::Json, "{\"a\":1}\n\n  [2, 3]\r\n\"x\"", "[{\"a\":1},[2, 3],\"x\"]", 4),
+            (
+                Rule::Json,
+                "{\"a\":1}\n\n  [2, 3]\r\n\"x\"",
+                "[{\"a\":1},[2, 3],\"x\"]",
+                4,
+            ),
             (Rule::Json, "\n\n", "", 2),
-            (Rule::Strings, "a \"b\"\r\n\nc", "[\"a \\\"b\\\"\",\"\",\"c\"]", 3),
+            (
+                Rule::Strings,
+                "a \"b\"\r\n\nc",
+                "[\"a \\\"b\\\"\",\"\",\"c\"]",
+                3,
+            ),
             (Rule::Text, "", "", 0),
         ] {
-            assert_eq!(all(input.as_bytes(), rule).await, (expected.to_owned(), lines, Ok(())), "{rule:?} {input:?}");
+            assert_eq!(
+                all(input.as_bytes(), rule).await,
+                (expected.to_owned(), lines, Ok(())),
+                "{rule:?} {input:?}"
+            );
         }
     }
 
     #[tokio::test]
     async fn a_line_that_is_not_json_ends_it_and_the_lines_before_it_are_kept() {
         for wrong in [&b"{"[..], b"1 2", b"\"\xff\"", b"nul"] {
-            let (body, last_line, end) = all(&[b"1\n2\n", wrong, b"\n3\n"].concat(), Rule::Json).await;
+            let (body, last_line, end) =
+                all(&[b"1\n2\n", wrong, b"\n3\n"].concat(), Rule::Json).await;
             assert_eq!((body.as_str(), last_line), ("[1,2]", 2));
             assert!(end.unwrap_err().starts_with("line 3 is not JSON"));
         }
@@ -276,7 +322,11 @@ mod tests {
         let mut lines = 0;
         loop {
             let gathered = intake.take().await;
-            assert!(gathered.body.len() < GATHERED_MAX + line.len(), "{}", gathered.body.len());
+            assert!(
+                gathered.body.len() < GATHERED_MAX + line.len(),
+                "{}",
+                gathered.body.len()
+            );
             lines += gathered.body.len() / line.len();
             assert_eq!(lines as u64, gathered.last_line, "whole lines only");
             if gathered.end.is_some() {

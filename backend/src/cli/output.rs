@@ -17,7 +17,9 @@ pub(super) async fn reader_gone() {
         }
     };
     // Waiting for this can't be called off; the thread ends with the process.
-    let watching = std::thread::Builder::new().name("output".to_owned()).spawn(watch);
+    let watching = std::thread::Builder::new()
+        .name("output".to_owned())
+        .spawn(watch);
     if watching.is_err() || told.await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -29,7 +31,13 @@ fn wait_until_gone() -> Result<(), Errno> {
     let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
     loop {
         match poll(&mut watched, None) {
-            Ok(_) if watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) => return Ok(()),
+            Ok(_)
+                if watched[0]
+                    .revents()
+                    .intersects(PollFlags::ERR | PollFlags::HUP) =>
+            {
+                return Ok(());
+            }
             Ok(_) | Err(Errno::INTR) => {}
             Err(fault) => return Err(fault),
         }

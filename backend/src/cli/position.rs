@@ -60,10 +60,22 @@ impl Position {
     /// # Errors
     /// [`PositionError`]: it can't be opened, or holds something else than a position in this stream.
     pub fn open(path: &Path, url: &str) -> Result<Self, PositionError> {
-        let io = |fault| PositionError::Io { path: path.to_owned(), fault };
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let io = |fault| PositionError::Io {
+            path: path.to_owned(),
+            fault,
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(io)?;
         let mut content = Vec::new();
-        Read::by_ref(&mut file).take(LENGTH_MAX).read_to_end(&mut content).map_err(io)?;
+        Read::by_ref(&mut file)
+            .take(LENGTH_MAX)
+            .read_to_end(&mut content)
+            .map_err(io)?;
         let length = content.len();
         let text = String::from_utf8_lossy(&content);
         // Zeros are what a file system may leave of a new file when the power goes.
@@ -73,15 +85,29 @@ impl Position {
             let (offset, of) = line.split_once(' ').unwrap_or((line, url));
             let not_a_position = |_| {
                 let begin = line.chars().take(40).collect();
-                PositionError::NotAPosition { path: path.to_owned(), begin }
+                PositionError::NotAPosition {
+                    path: path.to_owned(),
+                    begin,
+                }
             };
             found = Some(offset.parse().map_err(not_a_position)?);
             if of != url {
                 let (path, found, wanted) = (path.to_owned(), of.to_owned(), url.to_owned());
-                return Err(PositionError::OtherStream { path, found, wanted });
+                return Err(PositionError::OtherStream {
+                    path,
+                    found,
+                    wanted,
+                });
             }
         }
-        Ok(Self { file, path: path.to_owned(), url: url.to_owned(), found, written: None, length })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            url: url.to_owned(),
+            found,
+            written: None,
+            length,
+        })
     }
 
     /// The offset that was in the file, the first time this is asked.
@@ -101,8 +127,14 @@ impl Position {
         // What a longer line left behind becomes blank.
         self.length = self.length.max(line.len());
         line.extend(std::iter::repeat_n('\n', self.length - line.len()));
-        let written = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(line.as_bytes()));
-        written.map_err(|fault| PositionError::Io { path: self.path.clone(), fault })?;
+        let written = self
+            .file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| self.file.write_all(line.as_bytes()));
+        written.map_err(|fault| PositionError::Io {
+            path: self.path.clone(),
+            fault,
+        })?;
         self.written = Some(next.clone());
         Ok(())
     }
@@ -136,21 +168,36 @@ mod tests {
         let url = "http://h/a";
         assert_eq!(file.open(url).unwrap().take_found(), None);
         for offset in ["0000000000000009", "12_345678901234567890", "7"] {
-            file.open(url).unwrap().write(&offset.parse().unwrap()).unwrap();
-            assert_eq!(file.open(url).unwrap().take_found(), Some(offset.parse().unwrap()));
+            file.open(url)
+                .unwrap()
+                .write(&offset.parse().unwrap())
+                .unwrap();
+            assert_eq!(
+                file.open(url).unwrap().take_found(),
+                Some(offset.parse().unwrap())
+            );
         }
     }
 
     #[test]
     fn another_streams_file_and_other_files_are_refused() {
         let file = Temporary::new("other");
-        file.open("http://h/a").unwrap().write(&"7".parse().unwrap()).unwrap();
+        file.open("http://h/a")
+            .unwrap()
+            .write(&"7".parse().unwrap())
+            .unwrap();
         let fault = file.open("http://h/b").unwrap_err().to_string();
-        assert!(fault.contains("belongs to http://h/a, not to http://h/b"), "{fault}");
+        assert!(
+            fault.contains("belongs to http://h/a, not to http://h/b"),
+            "{fault}"
+        );
         std::fs::write(&file.0, "#!/bin/sh\necho precious\n").unwrap();
         let fault = file.open("http://h/a").unwrap_err().to_string();
         assert!(fault.contains("holds `#!/bin/sh"), "{fault}");
-        assert_eq!(std::fs::read_to_string(&file.0).unwrap(), "#!/bin/sh\necho precious\n");
+        assert_eq!(
+            std::fs::read_to_string(&file.0).unwrap(),
+            "#!/bin/sh\necho precious\n"
+        );
         std::fs::write(&file.0, [0; 64]).unwrap();
         assert_eq!(file.open("http://h/a").unwrap().take_found(), None);
     }

@@ -64,7 +64,9 @@ pub fn run(mut config: Config) -> Result<(), ServeError> {
     // Before anybody is let in: connections wait in the listener until there is something to serve.
     let opened = server::open(&config)?;
     if !address.ip().is_loopback() {
-        tracing::warn!("{address} can be reached from other machines, and nobody has to log in: put a proxy in front");
+        tracing::warn!(
+            "{address} can be reached from other machines, and nobody has to log in: put a proxy in front"
+        );
     }
     actix_web::rt::System::new().block_on(async {
         // Before the URL is told: who reads it may send a signal at once.
@@ -79,11 +81,17 @@ fn announce(address: SocketAddr, config: &Config) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     let place = match config.store {
         StoreKind::Memory => "memory".to_owned(),
-        StoreKind::Disk => {
-            config.data_dir.canonicalize().unwrap_or_else(|_| config.data_dir.clone()).display().to_string()
-        }
+        StoreKind::Disk => config
+            .data_dir
+            .canonicalize()
+            .unwrap_or_else(|_| config.data_dir.clone())
+            .display()
+            .to_string(),
     };
-    writeln!(stdout, "Tailwater listens on http://{address} and keeps streams in {place}")?;
+    writeln!(
+        stdout,
+        "Tailwater listens on http://{address} and keeps streams in {place}"
+    )?;
     stdout.flush()
 }
 
@@ -91,7 +99,10 @@ fn announce(address: SocketAddr, config: &Config) -> io::Result<()> {
 /// rest of the server leave: a store that can't open its files can't write.
 fn share_open_files(config: &mut Config) {
     let others = reserved_files(config);
-    let (wished, wanted) = (config.connections_max, config.connections_max as u64 + others);
+    let (wished, wanted) = (
+        config.connections_max,
+        config.connections_max as u64 + others,
+    );
     match rlimit::increase_nofile_limit(wanted) {
         Ok(allowed) if allowed < wanted => {
             config.connections_max = wished.min(connections_within(allowed, others));
@@ -108,7 +119,11 @@ fn share_open_files(config: &mut Config) {
 
 /// Files that are not clients' connections: the store's, requests to webhooks, and [`OTHER_FILES`].
 fn reserved_files(config: &Config) -> u64 {
-    let store = if config.store == StoreKind::Disk { DiskStore::FILES_MAX } else { 0 };
+    let store = if config.store == StoreKind::Disk {
+        DiskStore::FILES_MAX
+    } else {
+        0
+    };
     (store + config.webhooks_max).saturating_add(OTHER_FILES) as u64
 }
 
@@ -122,8 +137,12 @@ fn advice(reason: &io::Error) -> &'static str {
         io::ErrorKind::AddrInUse => {
             ". Another program has that port: stop it, or choose another with --listen 127.0.0.1:PORT"
         }
-        io::ErrorKind::PermissionDenied => ". Ports below 1024 need more rights: choose a higher one with --listen",
-        io::ErrorKind::AddrNotAvailable => ". This machine has no such address: --listen takes one of its own",
+        io::ErrorKind::PermissionDenied => {
+            ". Ports below 1024 need more rights: choose a higher one with --listen"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            ". This machine has no such address: --listen takes one of its own"
+        }
         _ => "",
     }
 }
@@ -136,16 +155,24 @@ struct Signals {
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 }
 
 /// Done at the first SIGINT or SIGTERM; from then on a SIGINT ends the process at once.
 async fn told_to_stop(signals: io::Result<Signals>) {
-    let Signals { mut interrupt, mut terminate } = match signals {
+    let Signals {
+        mut interrupt,
+        mut terminate,
+    } = match signals {
         Ok(signals) => signals,
         Err(reason) => {
-            tracing::error!("signals can't be handled, so only a kill will stop this server: {reason}");
+            tracing::error!(
+                "signals can't be handled, so only a kill will stop this server: {reason}"
+            );
             return std::future::pending().await;
         }
     };
@@ -168,10 +195,17 @@ mod tests {
     fn connections_get_what_the_store_leaves() {
         let reserved = reserved_files(&Config::default());
         assert!(reserved > DiskStore::FILES_MAX as u64);
-        for (allowed, connections) in
-            [(20_000, 20_000 - reserved), (2 * reserved, reserved), (reserved, reserved / 4), (3, 1)]
-        {
-            assert_eq!(connections_within(allowed, reserved) as u64, connections, "{allowed} files");
+        for (allowed, connections) in [
+            (20_000, 20_000 - reserved),
+            (2 * reserved, reserved),
+            (reserved, reserved / 4),
+            (3, 1),
+        ] {
+            assert_eq!(
+                connections_within(allowed, reserved) as u64,
+                connections,
+                "{allowed} files"
+            );
         }
     }
 }

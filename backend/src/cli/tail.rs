@@ -37,7 +37,12 @@ pub struct TailArgs {
     live: Technique,
 
     /// Where to begin: -1 (the beginning), now, or an offset that the server gave
-    #[arg(long, default_value = "-1", value_name = "OFFSET", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        default_value = "-1",
+        value_name = "OFFSET",
+        allow_hyphen_values = true
+    )]
     from: Token,
 
     /// Keep the position in FILE: begin there if it has one, else at --from.
@@ -98,8 +103,15 @@ pub enum TailError {
 /// [`TailError`], in words for the terminal.
 pub fn run(args: TailArgs) -> Result<(), TailError> {
     let url = args.target.url()?;
-    let mut position = args.state.as_deref().map(|path| Position::open(path, &url)).transpose()?;
-    let from = position.as_mut().and_then(|position| position.take_found()).unwrap_or(args.from);
+    let mut position = args
+        .state
+        .as_deref()
+        .map(|path| Position::open(path, &url))
+        .transpose()?;
+    let from = position
+        .as_mut()
+        .and_then(|position| position.take_found())
+        .unwrap_or(args.from);
     let options = FollowOptions {
         technique: args.live,
         from,
@@ -111,17 +123,32 @@ pub fn run(args: TailArgs) -> Result<(), TailError> {
     };
     let client = Client::new()?;
     let mut printer = Printer::new(io::stdout().lock(), position);
-    let mut notes = Notes { quiet: args.quiet, fault: None, troubled: false };
+    let mut notes = Notes {
+        quiet: args.quiet,
+        fault: None,
+        troubled: false,
+    };
     let mut outcome = Ok(());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let follow = client.run(&url, options, |report| {
         notes.take(&report);
         outcome = match report {
             Report::Batch { batch, .. } => printer.print(&batch),
-            Report::Finished { fault: Some(why), .. } => Err(TailError::Unreadable { url: url.clone(), why }),
+            Report::Finished {
+                fault: Some(why), ..
+            } => Err(TailError::Unreadable {
+                url: url.clone(),
+                why,
+            }),
             _ => Ok(()),
         };
-        if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if outcome.is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     });
     runtime.block_on(async {
         tokio::select! {
@@ -146,7 +173,11 @@ struct Printer<W> {
 
 impl<W: Write> Printer<W> {
     fn new(out: W, position: Option<Position>) -> Self {
-        Self { out, position, buffer: Vec::new() }
+        Self {
+            out,
+            position,
+            buffer: Vec::new(),
+        }
     }
 
     fn print(&mut self, batch: &Batch) -> Result<(), TailError> {
@@ -154,7 +185,13 @@ impl<W: Write> Printer<W> {
         match &batch.data {
             Data::Json(messages) => {
                 for message in messages {
-                    let line = message.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte });
+                    let line = message.bytes().map(|byte| {
+                        if matches!(byte, b'\r' | b'\n') {
+                            b' '
+                        } else {
+                            byte
+                        }
+                    });
                     self.buffer.extend(line);
                     self.buffer.push(b'\n');
                 }
@@ -163,7 +200,10 @@ impl<W: Write> Printer<W> {
             Data::Binary(bytes) => self.buffer.extend_from_slice(bytes),
         }
         if !self.buffer.is_empty() {
-            self.out.write_all(&self.buffer).and_then(|()| self.out.flush()).map_err(TailError::Output)?;
+            self.out
+                .write_all(&self.buffer)
+                .and_then(|()| self.out.flush())
+                .map_err(TailError::Output)?;
         }
         if let Some(position) = &mut self.position {
             position.write(&batch.next)?;
@@ -182,13 +222,26 @@ struct Notes {
 impl Notes {
     fn take(&mut self, report: &Report) {
         match report {
-            Report::Ended { fault: Some(fault), .. } => self.fault = Some(fault.clone()),
-            Report::Waiting { after_fault: true, for_ms, .. } => {
+            Report::Ended {
+                fault: Some(fault), ..
+            } => self.fault = Some(fault.clone()),
+            Report::Waiting {
+                after_fault: true,
+                for_ms,
+                ..
+            } => {
                 let fault = self.fault.take().unwrap_or_else(|| "a fault".to_owned());
                 self.troubled = true;
-                self.say(&format!("{fault}; asking again in {:.1} s", for_ms / 1_000.0));
+                self.say(&format!(
+                    "{fault}; asking again in {:.1} s",
+                    for_ms / 1_000.0
+                ));
             }
-            Report::Changed { to, fault: Some(fault), .. } => self.say(&format!("{fault}; now by {to}")),
+            Report::Changed {
+                to,
+                fault: Some(fault),
+                ..
+            } => self.say(&format!("{fault}; now by {to}")),
             Report::Batch { batch, .. } if self.troubled => {
                 self.troubled = false;
                 self.say(&format!("reading again, at {}", batch.next));
@@ -210,13 +263,21 @@ mod tests {
     use super::*;
 
     fn batch(data: Data) -> Batch {
-        Batch { data, next: "7".parse().unwrap(), up_to_date: true, closed: false }
+        Batch {
+            data,
+            next: "7".parse().unwrap(),
+            up_to_date: true,
+            closed: false,
+        }
     }
 
     #[test]
     fn each_message_is_a_line_and_text_and_bytes_are_as_they_are() {
         for (data, expected) in [
-            (Data::Json(vec!["{\"a\":\r\n1}".to_owned(), "2".to_owned()]), "{\"a\":  1}\n2\n"),
+            (
+                Data::Json(vec!["{\"a\":\r\n1}".to_owned(), "2".to_owned()]),
+                "{\"a\":  1}\n2\n",
+            ),
             (Data::Text("a\r\nb".to_owned()), "a\r\nb"),
             (Data::Binary(b"c".to_vec()), "c"),
             (Data::Json(Vec::new()), ""),
@@ -234,7 +295,11 @@ mod tests {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let taken = bytes.len().min(self.0);
             self.0 -= taken;
-            if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+            if taken == 0 {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(taken)
+            }
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -247,8 +312,15 @@ mod tests {
         let path = std::env::temp_dir().join(format!("tailwater-tail-{}", std::process::id()));
         let position = Position::open(&path, "http://h/a").unwrap();
         let mut printer = Printer::new(Full(3), Some(position));
-        assert!(printer.print(&batch(Data::Text("abcdef".to_owned()))).is_err());
-        assert_eq!(Position::open(&path, "http://h/a").unwrap().take_found(), None);
+        assert!(
+            printer
+                .print(&batch(Data::Text("abcdef".to_owned())))
+                .is_err()
+        );
+        assert_eq!(
+            Position::open(&path, "http://h/a").unwrap().take_found(),
+            None
+        );
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -10,7 +10,12 @@ pub struct Target {
     pub stream: String,
 
     /// The server; not used when STREAM is a whole URL
-    #[arg(long, env = "TAILWATER_SERVER", default_value = "http://127.0.0.1:4437", value_name = "URL")]
+    #[arg(
+        long,
+        env = "TAILWATER_SERVER",
+        default_value = "http://127.0.0.1:4437",
+        value_name = "URL"
+    )]
     pub server: String,
 }
 
@@ -18,7 +23,9 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// The server is not a URL that paths can follow.
-    #[error("--server is `{0}`: expected a URL such as http://127.0.0.1:4437, without a query and `..`")]
+    #[error(
+        "--server is `{0}`: expected a URL such as http://127.0.0.1:4437, without a query and `..`"
+    )]
     Server(String),
     /// The name is empty.
     #[error("the stream's name is empty: expected a name such as logs/demo")]
@@ -38,7 +45,9 @@ pub enum TargetError {
     #[error("`{0}` is no URL of a stream: it has the segment `.` or `..`")]
     DotSegment(String),
     /// A URL that does not say where exports are.
-    #[error("`{0}` is no URL of a stream that can be exported or imported: expected http://.../v1/stream/NAME")]
+    #[error(
+        "`{0}` is no URL of a stream that can be exported or imported: expected http://.../v1/stream/NAME"
+    )]
     OtherLayout(String),
 }
 
@@ -72,7 +81,12 @@ impl Target {
             return Err(TargetError::NoName);
         }
         let name = self.checked(StreamName::parse(text))?;
-        Ok(format!("{}{}/v1/{what}/{}", server.origin, server.path.trim_end_matches('/'), name.to_path()))
+        Ok(format!(
+            "{}{}/v1/{what}/{}",
+            server.origin,
+            server.path.trim_end_matches('/'),
+            name.to_path()
+        ))
     }
 
     /// The same where a whole URL was given. Servers of another make may lay out theirs otherwise.
@@ -96,8 +110,15 @@ impl Target {
     }
 
     fn checked(&self, name: Result<StreamName, NameError>) -> Result<StreamName, TargetError> {
-        let name = name.map_err(|fault| TargetError::Name { stream: self.stream.clone(), fault })?;
-        if name.is_reserved() { Err(TargetError::Reserved(self.stream.clone())) } else { Ok(name) }
+        let name = name.map_err(|fault| TargetError::Name {
+            stream: self.stream.clone(),
+            fault,
+        })?;
+        if name.is_reserved() {
+            Err(TargetError::Reserved(self.stream.clone()))
+        } else {
+            Ok(name)
+        }
     }
 }
 
@@ -114,19 +135,29 @@ struct Url<'a> {
 impl<'a> Url<'a> {
     /// `None` when `text` is no HTTP URL with a host.
     fn split(text: &'a str) -> Option<Self> {
-        let is_http = |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-        let (scheme, _) = text.split_once("://").filter(|(scheme, _)| is_http(scheme))?;
+        let is_http = |scheme: &str| {
+            scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+        };
+        let (scheme, _) = text
+            .split_once("://")
+            .filter(|(scheme, _)| is_http(scheme))?;
         let from_host = scheme.len() + "://".len();
-        let end = |from: usize, ends: &[char]| text[from..].find(ends).map_or(text.len(), |at| from + at);
+        let end =
+            |from: usize, ends: &[char]| text[from..].find(ends).map_or(text.len(), |at| from + at);
         let path = end(from_host, &['/', '\\', '?', '#']);
         let rest = end(path, &['?', '#']);
-        (path > from_host).then(|| Self { origin: &text[..path], path: &text[path..rest], rest: &text[rest..] })
+        (path > from_host).then(|| Self {
+            origin: &text[..path],
+            path: &text[path..rest],
+            rest: &text[rest..],
+        })
     }
 }
 
 /// Whether a client would ask for another path than this one.
 fn has_dot_segment(path: &str) -> bool {
-    path.split(['/', '\\']).any(|segment| percent::decode(segment).is_ok_and(|plain| plain == "." || plain == ".."))
+    path.split(['/', '\\'])
+        .any(|segment| percent::decode(segment).is_ok_and(|plain| plain == "." || plain == ".."))
 }
 
 #[cfg(test)]
@@ -134,17 +165,36 @@ mod tests {
     use super::*;
 
     fn url(stream: &str, server: &str) -> Result<String, TargetError> {
-        Target { stream: stream.to_owned(), server: server.to_owned() }.url()
+        Target {
+            stream: stream.to_owned(),
+            server: server.to_owned(),
+        }
+        .url()
     }
 
     #[test]
     fn names_are_escaped_and_urls_are_taken_as_they_are() {
         let server = "http://127.0.0.1:4437/";
-        assert_eq!(url("logs/demo", server).unwrap(), "http://127.0.0.1:4437/v1/stream/logs/demo");
-        assert_eq!(url("/a b?é/", server).unwrap(), "http://127.0.0.1:4437/v1/stream/a%20b%3F%C3%A9");
-        assert_eq!(url("https://h/x?token=1", "nonsense").unwrap(), "https://h/x?token=1");
-        assert_eq!(url("HTTP://h/v1/stream/a%2bb#x", "nonsense").unwrap(), "HTTP://h/v1/stream/a%2Bb#x");
-        assert_eq!(url("a", "127.0.0.1:4437"), Err(TargetError::Server("127.0.0.1:4437".to_owned())));
+        assert_eq!(
+            url("logs/demo", server).unwrap(),
+            "http://127.0.0.1:4437/v1/stream/logs/demo"
+        );
+        assert_eq!(
+            url("/a b?é/", server).unwrap(),
+            "http://127.0.0.1:4437/v1/stream/a%20b%3F%C3%A9"
+        );
+        assert_eq!(
+            url("https://h/x?token=1", "nonsense").unwrap(),
+            "https://h/x?token=1"
+        );
+        assert_eq!(
+            url("HTTP://h/v1/stream/a%2bb#x", "nonsense").unwrap(),
+            "HTTP://h/v1/stream/a%2Bb#x"
+        );
+        assert_eq!(
+            url("a", "127.0.0.1:4437"),
+            Err(TargetError::Server("127.0.0.1:4437".to_owned()))
+        );
         assert_eq!(url("/", server), Err(TargetError::NoName));
     }
 }

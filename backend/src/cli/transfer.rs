@@ -79,15 +79,26 @@ pub fn export(args: &ExportArgs) -> Result<(), TransferFailure> {
     let url = args.target.url_below("export")?;
     let (mut out, mut check) = (io::stdout().lock(), Check::default());
     let client = Client::new()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(client.download(&url, |piece| {
         check.take(&piece);
         out.write_all(&piece)
     }));
-    outcome.map_err(|fault| TransferFailure::Server { url: url.clone(), fault })?;
+    outcome.map_err(|fault| TransferFailure::Server {
+        url: url.clone(),
+        fault,
+    })?;
     out.flush()?;
-    let pages = check.finish().map_err(|fault| TransferFailure::Cut { url: url.clone(), fault })?;
-    say(&format!("{url} is exported, {pages} {}", if pages == 1 { "page" } else { "pages" }));
+    let pages = check.finish().map_err(|fault| TransferFailure::Cut {
+        url: url.clone(),
+        fault,
+    })?;
+    say(&format!(
+        "{url} is exported, {pages} {}",
+        if pages == 1 { "page" } else { "pages" }
+    ));
     Ok(())
 }
 
@@ -98,20 +109,30 @@ pub fn export(args: &ExportArgs) -> Result<(), TransferFailure> {
 pub fn import(args: &ImportArgs) -> Result<(), TransferFailure> {
     let url = args.target.url_below("import")?;
     let client = Client::new()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(async {
         // The server would say so, too, but the rest of a long body could drown it.
         let stream_url = args.target.url()?;
         let why = match client.writer(&stream_url).describe().await {
             Ok(_) => Some("a stream of this name exists".to_owned()),
-            Err(AppendError::Refused { status: 404 | 410, .. }) => None,
+            Err(AppendError::Refused {
+                status: 404 | 410, ..
+            }) => None,
             Err(fault) => Some(fault.to_string()),
         };
         if let Some(why) = why {
-            return Err(TransferFailure::Server { url: stream_url, fault: TransferError::Refused(why) });
+            return Err(TransferFailure::Server {
+                url: stream_url,
+                fault: TransferError::Refused(why),
+            });
         }
         let imported = client.upload(&url, standard_input()).await;
-        imported.map_err(|fault| TransferFailure::Server { url: url.clone(), fault })
+        imported.map_err(|fault| TransferFailure::Server {
+            url: url.clone(),
+            fault,
+        })
     });
     // Reading standard input can't be called off; the process is over anyway.
     runtime.shutdown_background();
@@ -121,7 +142,10 @@ pub fn import(args: &ImportArgs) -> Result<(), TransferFailure> {
         0 => String::new(),
         shift => format!(", each offset smaller by {shift} than it was"),
     };
-    say(&format!("`{}` is imported, next offset {}{closed}{shift}", imported.name, imported.next_offset));
+    say(&format!(
+        "`{}` is imported, next offset {}{closed}{shift}",
+        imported.name, imported.next_offset
+    ));
     Ok(())
 }
 
@@ -154,7 +178,11 @@ impl Check {
     fn take(&mut self, piece: &[u8]) {
         if self.fault.is_none() {
             self.fault = self.decoder.push(piece, &mut self.lines).err();
-            self.pages += self.lines.drain(..).filter(|line| matches!(line, Line::Page(_))).count() as u64;
+            self.pages += self
+                .lines
+                .drain(..)
+                .filter(|line| matches!(line, Line::Page(_)))
+                .count() as u64;
         }
     }
 

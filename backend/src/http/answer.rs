@@ -16,7 +16,12 @@ const PIECE: usize = 256 << 10;
 
 /// The response that an answer makes.
 pub(crate) fn respond(answer: Answer) -> HttpResponse {
-    let Answer { status, fields, content, closes } = answer;
+    let Answer {
+        status,
+        fields,
+        content,
+        closes,
+    } = answer;
     let mut response = HttpResponse::build(status);
     for field in fields.iter() {
         response.insert_header(field);
@@ -25,14 +30,20 @@ pub(crate) fn respond(answer: Answer) -> HttpResponse {
         response.force_close();
     }
     match content {
-        Some(Content { parts, charge }) => response.body(Parts { left: parts, _charge: charge }),
+        Some(Content { parts, charge }) => response.body(Parts {
+            left: parts,
+            _charge: charge,
+        }),
         None => response.finish(),
     }
 }
 
 /// The response to a HEAD, which has no length of its own. Source: RFC 9110, section 8.6.
 pub(crate) fn respond_to_head(answer: Answer) -> HttpResponse {
-    let without = respond(Answer { content: None, ..answer });
+    let without = respond(Answer {
+        content: None,
+        ..answer
+    });
     without.map_body(|_, _| BoxBody::new(body::None::new()))
 }
 
@@ -50,7 +61,10 @@ impl MessageBody for Parts {
         BodySize::Sized(self.left.iter().map(|part| part.len() as u64).sum())
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
         let part = self.left.iter_mut().find(|part| !part.is_empty());
         Poll::Ready(part.map(|part| Ok(part.split_to(part.len().min(PIECE)))))
     }
@@ -82,7 +96,10 @@ mod tests {
     #[actix_web::test]
     async fn pieces_are_short_and_together_the_content() {
         let long = Bytes::from("7".repeat(3 * PIECE));
-        let parts = || Parts { left: ["[".into(), long.clone(), "]".into()], _charge: None };
+        let parts = || Parts {
+            left: ["[".into(), long.clone(), "]".into()],
+            _charge: None,
+        };
         let mut body = parts();
         assert_eq!(body.size(), BodySize::Sized(long.len() as u64 + 2));
         let mut context = Context::from_waker(std::task::Waker::noop());

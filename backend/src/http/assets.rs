@@ -70,7 +70,10 @@ fn configure_with(service: &mut web::ServiceConfig, dashboard: Option<&'static D
                 HttpResponse::Ok()
                     .content_type("text/html; charset=utf-8")
                     .insert_header((header::CACHE_CONTROL, "no-store"))
-                    .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
+                    .insert_header((
+                        header::CONTENT_SECURITY_POLICY,
+                        "default-src 'none'; style-src 'unsafe-inline'",
+                    ))
                     .body(WITHOUT_DASHBOARD)
             };
             service.service(web::resource("/").guard(is_served).to(page));
@@ -102,11 +105,16 @@ impl Dashboard {
     }
 
     fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        let Some(file) = self.find(request.path()) else { return HttpResponse::NotFound().finish() };
+        let Some(file) = self.find(request.path()) else {
+            return HttpResponse::NotFound().finish();
+        };
         let (encoding, body) = file.encoded_for(request);
         let tag = EntityTag::new_strong(format!("{}-{}", file.tag, encoding.as_str()));
         if already_has(request, &tag) {
-            return self.head(StatusCode::NOT_MODIFIED, file).insert_header(ETag(tag)).finish();
+            return self
+                .head(StatusCode::NOT_MODIFIED, file)
+                .insert_header(ETag(tag))
+                .finish();
         }
         let mut head = self.head(StatusCode::OK, file);
         head.insert_header(ETag(tag)).content_type(file.media_type);
@@ -121,7 +129,11 @@ impl Dashboard {
     /// Opener and embedder policy isolate the page, which gives it clocks of 5 instead of 100 microseconds.
     fn head(&self, status: StatusCode, file: &File) -> HttpResponseBuilder {
         let mut head = HttpResponse::build(status);
-        let caching = if file.lasting { "public, max-age=31536000, immutable" } else { "no-cache" };
+        let caching = if file.lasting {
+            "public, max-age=31536000, immutable"
+        } else {
+            "no-cache"
+        };
         head.insert_header((header::CACHE_CONTROL, caching))
             .insert_header((header::VARY, "Accept-Encoding"))
             .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
@@ -135,7 +147,11 @@ impl Dashboard {
 
     /// The page may run its own scripts and wasm, and talk to its own server and to lanes on loopback; nothing else.
     fn policy(&self) -> String {
-        let Self { script_hashes, style_hashes, .. } = self;
+        let Self {
+            script_hashes,
+            style_hashes,
+            ..
+        } = self;
         let lanes = "http://127.0.0.1:* http://localhost:* ws://127.0.0.1:* ws://localhost:*";
         format!(
             "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' {script_hashes}; style-src 'self' {style_hashes}; \
@@ -157,10 +173,18 @@ impl File {
         .into_iter()
         .flatten()
         .collect();
-        let encodings: Vec<Encoding> = offers.iter().map(|(encoding, _)| Encoding::Known(*encoding)).collect();
+        let encodings: Vec<Encoding> = offers
+            .iter()
+            .map(|(encoding, _)| Encoding::Known(*encoding))
+            .collect();
         // A header that cannot be parsed, or refuses all we have, gets the plain bytes rather than nothing.
-        let wanted = AcceptEncoding::parse(request).ok().and_then(|accepted| accepted.negotiate(encodings.iter()));
-        offers.into_iter().find(|(encoding, _)| wanted == Some(Encoding::Known(*encoding))).unwrap_or(plain)
+        let wanted = AcceptEncoding::parse(request)
+            .ok()
+            .and_then(|accepted| accepted.negotiate(encodings.iter()));
+        offers
+            .into_iter()
+            .find(|(encoding, _)| wanted == Some(Encoding::Known(*encoding)))
+            .unwrap_or(plain)
     }
 }
 
@@ -196,17 +220,26 @@ mod tests {
         files: &[
             file("index.html", "text/html; charset=utf-8", false),
             file("app-0123abcd_bg.wasm", "application/wasm", true),
-            File { brotli: None, gzip: None, ..file("icon.png", "image/png", false) },
+            File {
+                brotli: None,
+                gzip: None,
+                ..file("icon.png", "image/png", false)
+            },
         ],
         script_hashes: "'sha256-abc='",
         style_hashes: "",
     };
 
     /// What a server with `dashboard` answers; everything it does not serve is a 404 that says `default`.
-    async fn ask(dashboard: Option<&'static Dashboard>, request: TestRequest) -> ServiceResponse<impl MessageBody> {
+    async fn ask(
+        dashboard: Option<&'static Dashboard>,
+        request: TestRequest,
+    ) -> ServiceResponse<impl MessageBody> {
         let app = App::new()
             .configure(|service| configure_with(service, dashboard))
-            .default_service(web::to(|| async { HttpResponse::NotFound().body("default") }));
+            .default_service(web::to(|| async {
+                HttpResponse::NotFound().body("default")
+            }));
         call_service(&init_service(app).await, request.to_request()).await
     }
 
@@ -215,7 +248,11 @@ mod tests {
     }
 
     fn header_of(response: &ServiceResponse<impl MessageBody>, name: &str) -> String {
-        response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+        response
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -241,7 +278,11 @@ mod tests {
                 if expected == "default" {
                     assert_eq!(read_body(response).await, "default", "{path}");
                 } else {
-                    assert_eq!((response.status(), kind.as_str()), (StatusCode::OK, expected), "{path}");
+                    assert_eq!(
+                        (response.status(), kind.as_str()),
+                        (StatusCode::OK, expected),
+                        "{path}"
+                    );
                 }
             }
             let post = ask(Some(&DASHBOARD), TestRequest::post().uri("/")).await;
@@ -263,8 +304,16 @@ mod tests {
         ];
         rt::System::new().block_on(async {
             for (path, accepted, encoding, body) in cases {
-                let response = ask(Some(&DASHBOARD), get(path).insert_header(("accept-encoding", accepted))).await;
-                assert_eq!(header_of(&response, "content-encoding"), encoding, "{path} {accepted}");
+                let response = ask(
+                    Some(&DASHBOARD),
+                    get(path).insert_header(("accept-encoding", accepted)),
+                )
+                .await;
+                assert_eq!(
+                    header_of(&response, "content-encoding"),
+                    encoding,
+                    "{path} {accepted}"
+                );
                 assert_eq!(header_of(&response, "vary"), "Accept-Encoding");
                 assert_eq!(read_body(response).await, body, "{path} {accepted}");
             }
@@ -277,10 +326,17 @@ mod tests {
     fn only_names_with_a_hash_may_be_kept() {
         rt::System::new().block_on(async {
             let kept = ask(Some(&DASHBOARD), get("/app-0123abcd_bg.wasm")).await;
-            assert_eq!(header_of(&kept, "cache-control"), "public, max-age=31536000, immutable");
+            assert_eq!(
+                header_of(&kept, "cache-control"),
+                "public, max-age=31536000, immutable"
+            );
             for path in ["/", "/race", "/icon.png"] {
                 let asked_anew = ask(Some(&DASHBOARD), get(path)).await;
-                assert_eq!(header_of(&asked_anew, "cache-control"), "no-cache", "{path}");
+                assert_eq!(
+                    header_of(&asked_anew, "cache-control"),
+                    "no-cache",
+                    "{path}"
+                );
             }
         });
     }
@@ -288,19 +344,32 @@ mod tests {
     #[test]
     fn a_known_tag_gets_304_only_in_its_own_encoding() {
         rt::System::new().block_on(async {
-            let first = ask(Some(&DASHBOARD), get("/").insert_header(("accept-encoding", "br"))).await;
+            let first = ask(
+                Some(&DASHBOARD),
+                get("/").insert_header(("accept-encoding", "br")),
+            )
+            .await;
             let tag = header_of(&first, "etag");
             let again = |encoding: &'static str, tags: String| {
-                get("/").insert_header(("accept-encoding", encoding)).insert_header(("if-none-match", tags))
+                get("/")
+                    .insert_header(("accept-encoding", encoding))
+                    .insert_header(("if-none-match", tags))
             };
             let same = ask(Some(&DASHBOARD), again("br", format!("\"other\", W/{tag}"))).await;
             assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
             assert_eq!(header_of(&same, "etag"), tag);
             assert!(read_body(same).await.is_empty());
             // A list may come in several fields.
-            let parted = get("/").append_header(("accept-encoding", "zstd")).append_header(("accept-encoding", "br"));
-            let parted = parted.append_header(("if-none-match", "\"other\"")).append_header(("if-none-match", &*tag));
-            assert_eq!(ask(Some(&DASHBOARD), parted).await.status(), StatusCode::NOT_MODIFIED);
+            let parted = get("/")
+                .append_header(("accept-encoding", "zstd"))
+                .append_header(("accept-encoding", "br"));
+            let parted = parted
+                .append_header(("if-none-match", "\"other\""))
+                .append_header(("if-none-match", &*tag));
+            assert_eq!(
+                ask(Some(&DASHBOARD), parted).await.status(),
+                StatusCode::NOT_MODIFIED
+            );
             let other = ask(Some(&DASHBOARD), again("gzip", tag)).await;
             assert_eq!(other.status(), StatusCode::OK);
             assert_eq!(read_body(other).await, "gzip");
@@ -311,21 +380,40 @@ mod tests {
     fn the_page_is_isolated_and_may_reach_only_itself_and_loopback() {
         rt::System::new().block_on(async {
             let response = ask(Some(&DASHBOARD), get("/")).await;
-            assert_eq!(header_of(&response, "cross-origin-opener-policy"), "same-origin");
-            assert_eq!(header_of(&response, "cross-origin-embedder-policy"), "require-corp");
-            assert_eq!(header_of(&response, "cross-origin-resource-policy"), "same-origin");
+            assert_eq!(
+                header_of(&response, "cross-origin-opener-policy"),
+                "same-origin"
+            );
+            assert_eq!(
+                header_of(&response, "cross-origin-embedder-policy"),
+                "require-corp"
+            );
+            assert_eq!(
+                header_of(&response, "cross-origin-resource-policy"),
+                "same-origin"
+            );
             assert_eq!(header_of(&response, "x-content-type-options"), "nosniff");
             let policy = header_of(&response, "content-security-policy");
-            assert!(policy.starts_with("default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'sha256-abc='; "));
-            assert!(policy.contains("connect-src 'self' http://127.0.0.1:* http://localhost:* ws://127.0.0.1:*"));
-            assert!(!policy.contains("'unsafe-eval'") && !policy.contains("script-src-attr"), "{policy}");
+            assert!(policy.starts_with(
+                "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'sha256-abc='; "
+            ));
+            assert!(policy.contains(
+                "connect-src 'self' http://127.0.0.1:* http://localhost:* ws://127.0.0.1:*"
+            ));
+            assert!(
+                !policy.contains("'unsafe-eval'") && !policy.contains("script-src-attr"),
+                "{policy}"
+            );
         });
     }
 
     #[test]
     fn head_tells_the_same_without_the_body() {
         rt::System::new().block_on(async {
-            let request = TestRequest::default().method(Method::HEAD).uri("/").insert_header(("accept-encoding", "br"));
+            let request = TestRequest::default()
+                .method(Method::HEAD)
+                .uri("/")
+                .insert_header(("accept-encoding", "br"));
             let response = ask(Some(&DASHBOARD), request).await;
             assert_eq!(response.status(), StatusCode::OK);
             assert_eq!(header_of(&response, "content-encoding"), "br");
@@ -336,7 +424,10 @@ mod tests {
     fn without_a_dashboard_the_root_says_how_to_get_one() {
         rt::System::new().block_on(async {
             let response = ask(None, get("/")).await;
-            assert_eq!(header_of(&response, "content-type"), "text/html; charset=utf-8");
+            assert_eq!(
+                header_of(&response, "content-type"),
+                "text/html; charset=utf-8"
+            );
             let text = String::from_utf8(read_body(response).await.to_vec()).unwrap();
             assert!(text.contains("cargo xtask serve"), "{text}");
             let elsewhere = ask(None, get("/race")).await;

@@ -35,7 +35,13 @@ pub(super) async fn received(
     app: &App,
     limit: u64,
 ) -> Result<Received, Refusal> {
-    receive(app, limit, &ActixHeaders(request.headers()), Arriving::new(payload, app)).await
+    receive(
+        app,
+        limit,
+        &ActixHeaders(request.headers()),
+        Arriving::new(payload, app),
+    )
+    .await
 }
 
 /// Reads to its end what nobody will look at, if it is short, so that its connection can serve the next request.
@@ -48,19 +54,35 @@ pub(super) async fn pass_over(request: &HttpRequest, payload: web::Payload, app:
 
 /// Bytes of a body that the request announces, if those are not worth asking for, or ending a connection for.
 pub(super) fn short_body(request: &HttpRequest, app: &App) -> Option<usize> {
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let length = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     length.filter(|bytes| app.reads_first(*bytes) && !request.headers().contains_key(EXPECT))
 }
 
 impl Arriving {
     pub(super) fn new(payload: web::Payload, app: &App) -> Self {
-        Self { payload, silence_max: app.config.body_silence_max, waited: Duration::ZERO, came: 0 }
+        Self {
+            payload,
+            silence_max: app.config.body_silence_max,
+            waited: Duration::ZERO,
+            came: 0,
+        }
     }
 
     /// All of it; for one that announced how little it is. Charged while it arrives.
-    pub(super) async fn whole(&mut self, announced: usize, budget: &Arc<Budget>) -> Result<Bytes, Refusal> {
-        let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.next().await? else { return Ok(first) };
+    pub(super) async fn whole(
+        &mut self,
+        announced: usize,
+        budget: &Arc<Budget>,
+    ) -> Result<Bytes, Refusal> {
+        let Some(first) = self.next().await? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next().await? else {
+            return Ok(first);
+        };
         let mut charge = budget.charge();
         charge.settle(announced).map_err(Refusal::Busy)?;
         let mut whole = BytesMut::with_capacity(announced);
@@ -80,19 +102,25 @@ impl Body for Arriving {
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             // Mostly it is here already, and no timer is needed.
-            let piece = match poll_fn(|context| Poll::Ready(self.payload.poll_next_unpin(context))).await {
-                Poll::Ready(piece) => piece,
-                Poll::Pending => {
-                    let begun = Instant::now();
-                    let left = self.silence_max.saturating_sub(self.waited);
-                    let piece = timeout(left, self.payload.next())
-                        .await
-                        .map_err(|_| Refusal::BodySilent { after: self.silence_max })?;
-                    self.waited += begun.elapsed();
-                    piece
-                }
-            };
-            match piece.transpose().map_err(|error| Refusal::BodyBroken(error.to_string()))? {
+            let piece =
+                match poll_fn(|context| Poll::Ready(self.payload.poll_next_unpin(context))).await {
+                    Poll::Ready(piece) => piece,
+                    Poll::Pending => {
+                        let begun = Instant::now();
+                        let left = self.silence_max.saturating_sub(self.waited);
+                        let piece = timeout(left, self.payload.next()).await.map_err(|_| {
+                            Refusal::BodySilent {
+                                after: self.silence_max,
+                            }
+                        })?;
+                        self.waited += begun.elapsed();
+                        piece
+                    }
+                };
+            match piece
+                .transpose()
+                .map_err(|error| Refusal::BodyBroken(error.to_string()))?
+            {
                 Some(piece) if piece.is_empty() => {}
                 Some(piece) => {
                     self.came += piece.len();

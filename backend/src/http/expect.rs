@@ -30,8 +30,12 @@ pub fn decide_by_head(
         Ok(()) if head.is_preflight() => None,
         Ok(()) => refused(app, lab, request.head(), &map, seen.host),
     };
-    let Some(mut response) = refused else { return Ok(request) };
-    response.head_mut().set_connection_type(ConnectionType::Close);
+    let Some(mut response) = refused else {
+        return Ok(request);
+    };
+    response
+        .head_mut()
+        .set_connection_type(ConnectionType::Close);
     put_standing(response.headers_mut(), &gate::standing(seen.allowed));
     Err(response.into())
 }
@@ -44,15 +48,31 @@ fn refused(
     map: &ActixHeaders<'_>,
     host: &str,
 ) -> Option<HttpResponse> {
-    let (method, path, query) = (&head.method, head.uri.path(), head.uri.query().unwrap_or_default());
+    let (method, path, query) = (
+        &head.method,
+        head.uri.path(),
+        head.uri.query().unwrap_or_default(),
+    );
     let decided = match path.strip_prefix(STREAM_PREFIX) {
         Some(rest) if subscriptions::is_reserved(rest) => {
             return subscriptions::refused(method, path, map);
         }
-        Some(path) => api::check_head(app, Call { method, path, query, headers: map, host, is_websocket: false }),
+        Some(path) => api::check_head(
+            app,
+            Call {
+                method,
+                path,
+                query,
+                headers: map,
+                host,
+                is_websocket: false,
+            },
+        ),
         None if lab::is_at(path) => lab::Route::of(app, lab, method, path, map).map(drop),
         None if assets::serve(head) => Ok(()),
         None => streams::Route::of(app, method, path, query, map).map(drop),
     };
-    decided.err().map(|refusal: Refusal| refusal.error_response())
+    decided
+        .err()
+        .map(|refusal: Refusal| refusal.error_response())
 }

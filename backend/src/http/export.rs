@@ -5,7 +5,9 @@ use crate::api::{App, Budget, Charge, Refusal, SANDBOX, read_charged};
 use crate::live::encoding::encoded_bytes;
 use crate::log::{Batch, Log, Start};
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use std::sync::Arc;
@@ -29,8 +31,16 @@ pub(super) async fn export(app: &App, log: Arc<Log>) -> Result<HttpResponse, Ref
     response.insert_header((CONTENT_TYPE, export::CONTENT_TYPE));
     response.insert_header((CACHE_CONTROL, "no-store"));
     response.insert_header((CONTENT_SECURITY_POLICY, SANDBOX));
-    response.insert_header((CONTENT_DISPOSITION, "attachment; filename=\"stream.ndjson\""));
-    Ok(response.streaming(body(Export::new(log, from, app.page_max(), Arc::clone(&app.budget)))))
+    response.insert_header((
+        CONTENT_DISPOSITION,
+        "attachment; filename=\"stream.ndjson\"",
+    ));
+    Ok(response.streaming(body(Export::new(
+        log,
+        from,
+        app.page_max(),
+        Arc::clone(&app.budget),
+    ))))
 }
 
 /// An export under way.
@@ -59,9 +69,23 @@ impl Export {
     fn new(log: Arc<Log>, from: Offset, page_max: usize, budget: Arc<Budget>) -> Self {
         let kind = log.kind();
         // Boundaries between messages that are not JSON would be lost on a common line.
-        let read_max = if kind == ContentKind::Json { page_max } else { 1 };
+        let read_max = if kind == ContentKind::Json {
+            page_max
+        } else {
+            1
+        };
         let until = log.tail_now().next;
-        Self { log, kind, from, until, read_max, pages: 0, stage: Stage::Head, budget, charge: None }
+        Self {
+            log,
+            kind,
+            from,
+            until,
+            read_max,
+            pages: 0,
+            stage: Stage::Head,
+            budget,
+            charge: None,
+        }
     }
 
     /// The next piece, whole lines; `None` after the last.
@@ -75,11 +99,16 @@ impl Export {
                 self.stage = Stage::Pages;
             }
             Stage::Pages => {
-                let mut charge = self.budget.acquire(PIECE_BYTES, BUDGET_PATIENCE).await.map_err(Refusal::Busy)?;
+                let mut charge = self
+                    .budget
+                    .acquire(PIECE_BYTES, BUDGET_PATIENCE)
+                    .await
+                    .map_err(Refusal::Busy)?;
                 while piece.len() < PIECE_BYTES {
                     let read = async || self.log.read(self.from, self.read_max).await;
                     let holds = |batch: &Batch| encoded_bytes(self.kind, &batch.data);
-                    let (batch, read) = read_charged(&self.budget, BUDGET_PATIENCE, holds, read).await?;
+                    let (batch, read) =
+                        read_charged(&self.budget, BUDGET_PATIENCE, holds, read).await?;
                     if self.from >= self.until || batch.data.is_empty() {
                         self.end(&mut piece, &batch);
                         self.stage = Stage::Over;
@@ -88,7 +117,9 @@ impl Export {
                     self.page(&mut piece, &batch);
                     drop(batch);
                     charge = read.unwrap_or(charge);
-                    charge.settle(piece.len().clamp(PIECE_BYTES, self.budget.most())).map_err(Refusal::Busy)?;
+                    charge
+                        .settle(piece.len().clamp(PIECE_BYTES, self.budget.most()))
+                        .map_err(Refusal::Busy)?;
                 }
                 self.charge = Some(charge);
             }
@@ -110,7 +141,12 @@ impl Export {
     }
 
     fn page(&mut self, out: &mut Vec<u8>, batch: &Batch) {
-        let control = Control { next: batch.next.into(), cursor: None, up_to_date: None, closed: false };
+        let control = Control {
+            next: batch.next.into(),
+            cursor: None,
+            up_to_date: None,
+            closed: false,
+        };
         ndjson::encode(out, self.kind, Some(&batch.data), &control);
         self.from = batch.next;
         self.pages += 1;
@@ -118,7 +154,14 @@ impl Export {
 
     fn end(&self, out: &mut Vec<u8>, batch: &Batch) {
         let closed = batch.tail.closed() && self.from >= batch.tail.next;
-        export::encode_end(out, End { next_offset: self.from.into(), pages: self.pages, closed });
+        export::encode_end(
+            out,
+            End {
+                next_offset: self.from.into(),
+                pages: self.pages,
+                closed,
+            },
+        );
     }
 }
 
@@ -130,7 +173,11 @@ fn body(export: Export) -> impl Stream<Item = Result<Bytes, Refusal>> {
             piece = match export.next().await {
                 Ok(piece) => piece?,
                 Err(error) => {
-                    tracing::warn!("stream {}: an export breaks off at {}: {error}", export.log.name(), export.from);
+                    tracing::warn!(
+                        "stream {}: an export breaks off at {}: {error}",
+                        export.log.name(),
+                        export.from
+                    );
                     return Some((Err(error), None));
                 }
             };

@@ -38,12 +38,20 @@ pub async fn guard(
         let map = ActixHeaders(request.headers());
         let head = gate_head(request.request(), &map);
         let seen = gate.look(&head);
-        (gate::standing(seen.allowed), seen.checked, head.is_preflight())
+        (
+            gate::standing(seen.allowed),
+            seen.checked,
+            head.is_preflight(),
+        )
     };
     let body_was_read = note_end_of_body(&mut request);
     let mut response = match checked {
-        Err(refusal) => request.into_response(respond(refusal.answer())).map_into_right_body(),
-        Ok(()) if is_preflight => request.into_response(respond(gate::preflight())).map_into_right_body(),
+        Err(refusal) => request
+            .into_response(respond(refusal.answer()))
+            .map_into_right_body(),
+        Ok(()) if is_preflight => request
+            .into_response(respond(gate::preflight()))
+            .map_into_right_body(),
         Ok(()) => match next.call(request).await {
             Ok(response) => response.map_into_left_body(),
             // A handler panicked. Refusals of handlers are responses.
@@ -51,25 +59,42 @@ pub async fn guard(
         },
     };
     // The library says so only once it drains, which is a moment after the answers of a stop were made.
-    let is_stopping = response.request().app_data::<web::Data<App>>().is_some_and(|app| app.is_stopping());
+    let is_stopping = response
+        .request()
+        .app_data::<web::Data<App>>()
+        .is_some_and(|app| app.is_stopping());
     // A response's head may come from a pool and then has an earlier one's version, by which the library tells whether the
     // connection closes. The version that is sent is the request's.
     response.response_mut().head_mut().version = Version::HTTP_11;
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if is_stopping && !is_upgrade || !body_was_read.get() {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        response
+            .response_mut()
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
     }
-    if request_version == Version::HTTP_10 && matches!(response.response().body().size(), BodySize::Stream) {
+    if request_version == Version::HTTP_10
+        && matches!(response.response().body().size(), BodySize::Stream)
+    {
         // Without chunks only the connection's end says where the answer ends. Source: RFC 9112, section 6.1.
         let head = response.response_mut().head_mut();
         head.no_chunking(true);
         head.set_connection_type(ConnectionType::Close);
     }
     put_standing(response.headers_mut(), &standing);
-    let may_repeat = response.request().extensions_mut().remove::<MayRepeat>().is_some() && !is_stopping;
+    let may_repeat = response
+        .request()
+        .extensions_mut()
+        .remove::<MayRepeat>()
+        .is_some()
+        && !is_stopping;
     let closes = response.response().head().connection_type() == ConnectionType::Close;
     let under_way = slot.map(|slot| UnderWay {
-        leaving: if may_repeat && !closes { slot.leave_after_answer() } else { None },
+        leaving: if may_repeat && !closes {
+            slot.leave_after_answer()
+        } else {
+            None
+        },
         slot: (!is_upgrade).then_some(slot),
         closes,
     });
@@ -82,7 +107,9 @@ fn failed(error: actix_web::Error, slot: Option<&Slot>, standing: &Fields) -> ac
         slot.end_answer(true);
     }
     let mut response = respond(Refusal::Failed.answer());
-    response.head_mut().set_connection_type(ConnectionType::Close);
+    response
+        .head_mut()
+        .set_connection_type(ConnectionType::Close);
     put_standing(response.headers_mut(), standing);
     InternalError::from_response(error, response).into()
 }
@@ -106,8 +133,8 @@ pub(super) fn put_standing(map: &mut HeaderMap, standing: &Fields) {
 fn note_end_of_body(request: &mut ServiceRequest) -> Rc<Cell<bool>> {
     let is_long = |length: &HeaderValue| length.as_bytes().iter().any(|digit| *digit != b'0');
     let headers = request.headers();
-    let has_body =
-        headers.contains_key(header::TRANSFER_ENCODING) || headers.get(header::CONTENT_LENGTH).is_some_and(is_long);
+    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(is_long);
     let has_ended = Rc::new(Cell::new(!has_body));
     if has_body {
         let noted = Rc::clone(&has_ended);
@@ -159,7 +186,10 @@ impl<B: MessageBody> MessageBody for Answer<B> {
         self.body.size()
     }
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         self.project().body.poll_next(context)
     }
 }
@@ -184,11 +214,20 @@ mod tests {
             .wrap(from_fn(guard))
             .default_service(web::to(async || -> HttpResponse { panic!("a fault") }));
         let service = init_service(application).await;
-        let request = TestRequest::default().insert_header(("Host", "localhost")).to_request();
-        let error = service.call(request).await.err().expect("the middleware's error");
+        let request = TestRequest::default()
+            .insert_header(("Host", "localhost"))
+            .to_request();
+        let error = service
+            .call(request)
+            .await
+            .err()
+            .expect("the middleware's error");
         let response = error.error_response();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+        assert_eq!(
+            response.headers().get("content-type").unwrap(),
+            "application/problem+json"
+        );
         assert!(response.headers().contains_key("x-content-type-options"));
         assert_eq!(response.head().connection_type(), ConnectionType::Close);
     }

@@ -20,12 +20,18 @@ impl Headers for ActixHeaders<'_> {
 impl ActixHeaders<'_> {
     /// All names and values, with what stands around them, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+        self.0
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum()
     }
 }
 
 /// A request as the gate looks at it.
-pub(crate) fn gate_head<'a>(request: &'a HttpRequest, map: &'a ActixHeaders<'a>) -> Head<'a, ActixHeaders<'a>> {
+pub(crate) fn gate_head<'a>(
+    request: &'a HttpRequest,
+    map: &'a ActixHeaders<'a>,
+) -> Head<'a, ActixHeaders<'a>> {
     gate_head_of(request.head(), request.conn_data(), map)
 }
 

@@ -42,7 +42,11 @@ pub enum ImportError {
 
 impl OtherRefusal for ImportError {
     fn class(&self) -> Class {
-        (StatusCode::BAD_REQUEST, "#import", "The body is not a whole export")
+        (
+            StatusCode::BAD_REQUEST,
+            "#import",
+            "The body is not a whole export",
+        )
     }
 
     fn retry_after(&self) -> Option<u64> {
@@ -77,7 +81,11 @@ pub(super) async fn import(
         let held = decoder.pending_bytes() + gathered(&filling);
         charge.settle(held + piece.len()).map_err(Refusal::Busy)?;
         let ends_long_line = decoder.pending_bytes() > LONG_BYTES && piece.contains(&b'\n');
-        let bytes = if ends_long_line { decoder.pending_bytes() } else { 0 };
+        let bytes = if ends_long_line {
+            decoder.pending_bytes()
+        } else {
+            0
+        };
         let push = move || {
             let mut lines = Vec::new();
             decoder.push(&piece, &mut lines).map(|()| (decoder, lines))
@@ -88,12 +96,16 @@ pub(super) async fn import(
             take(app, name, &mut filling, line).await?;
         }
         // Less than before, or it was charged for above.
-        charge.settle(decoder.pending_bytes() + gathered(&filling)).map_err(Refusal::Busy)?;
+        charge
+            .settle(decoder.pending_bytes() + gathered(&filling))
+            .map_err(Refusal::Busy)?;
     }
     if let Some(line) = decoder.finish().map_err(ImportError::from)? {
         take(app, name, &mut filling, line).await?;
     }
-    let Some(filling) = filling else { return Err(ImportError::from(ExportError::CutOff { lines: 0 }).into()) };
+    let Some(filling) = filling else {
+        return Err(ImportError::from(ExportError::CutOff { lines: 0 }).into());
+    };
     let shift_bytes = filling.shift_bytes;
     let log = filling.importing.appear().await?;
     Ok(answer(app, request, &log, shift_bytes))
@@ -101,14 +113,19 @@ pub(super) async fn import(
 
 /// Bytes of messages that wait for more before they are committed.
 fn gathered(filling: &Option<Filling<'_>>) -> usize {
-    filling.as_ref().map_or(0, |filling| usize::try_from(filling.gathered_bytes).unwrap_or(usize::MAX))
+    filling.as_ref().map_or(0, |filling| {
+        usize::try_from(filling.gathered_bytes).unwrap_or(usize::MAX)
+    })
 }
 
 /// What a line may hold: as much as an append or a page, since exports hold pages.
 fn line_limits(app: &App) -> ContentLimits {
     ContentLimits {
         bytes: app.message_max().max(app.page_max()).saturating_add(1),
-        messages: app.config.append_messages_max.max(app.page_max() / MESSAGE_BYTES_MIN),
+        messages: app
+            .config
+            .append_messages_max
+            .max(app.page_max() / MESSAGE_BYTES_MIN),
     }
 }
 
@@ -132,7 +149,10 @@ fn answer(app: &App, request: &HttpRequest, log: &Log, shift_bytes: u64) -> Http
     let tail = log.tail_now();
     let path = request.path().replacen(IMPORT_PREFIX, STREAM_PREFIX, 1);
     let map = ActixHeaders(request.headers());
-    let host = gate_head(request, &map).host().unwrap_or_default().to_owned();
+    let host = gate_head(request, &map)
+        .host()
+        .unwrap_or_default()
+        .to_owned();
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, app.url(&host, &path)));
     response.insert_header((CACHE_CONTROL, "no-store"));
@@ -141,7 +161,12 @@ fn answer(app: &App, request: &HttpRequest, log: &Log, shift_bytes: u64) -> Http
         response.insert_header((headers::STREAM_CLOSED, "true"));
     }
     let (name, next_offset) = (log.name().to_string(), tail.offset().into());
-    response.json(Imported { name, next_offset, closed: tail.closed(), shift_bytes })
+    response.json(Imported {
+        name,
+        next_offset,
+        closed: tail.closed(),
+        shift_bytes,
+    })
 }
 
 /// A stream that is being filled.
@@ -164,32 +189,68 @@ impl<'a> Filling<'a> {
         let importing = app.streams.import(name, config).await?;
         let kind = importing.log().kind();
         let message_max = line_limits(app).bytes;
-        Ok(Self { importing, kind, gathered: Vec::new(), gathered_bytes: 0, next_bytes: 0, shift_bytes, message_max })
+        Ok(Self {
+            importing,
+            kind,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            next_bytes: 0,
+            shift_bytes,
+            message_max,
+        })
     }
 
     async fn page(&mut self, frame: Frame) -> Result<(), Refusal> {
         let messages = match (self.kind, frame.data) {
-            (ContentKind::Json, Some(Data::Json(messages))) => messages.into_iter().map(String::into_bytes).collect(),
-            (ContentKind::Text | ContentKind::Binary, Some(Data::Text(text))) => vec![text.into_bytes()],
+            (ContentKind::Json, Some(Data::Json(messages))) => {
+                messages.into_iter().map(String::into_bytes).collect()
+            }
+            (ContentKind::Text | ContentKind::Binary, Some(Data::Text(text))) => {
+                vec![text.into_bytes()]
+            }
             (ContentKind::Text | ContentKind::Binary, Some(Data::Binary(bytes))) => vec![bytes],
-            _ => return Err(wrong("page", "messages of the stream's content type", "others, or none").into()),
+            _ => {
+                return Err(wrong(
+                    "page",
+                    "messages of the stream's content type",
+                    "others, or none",
+                )
+                .into());
+            }
         };
-        if let Some(long) = messages.iter().map(Vec::len).find(|bytes| *bytes > self.message_max) {
+        if let Some(long) = messages
+            .iter()
+            .map(Vec::len)
+            .find(|bytes| *bytes > self.message_max)
+        {
             let expected = format!("messages of at most {} bytes", self.message_max);
             return Err(wrong("page", &expected, &format!("one of {long}")).into());
         }
         let separator = u64::from(self.kind == ContentKind::Json);
-        self.gathered_bytes += messages.iter().map(|message| message.len() as u64 + separator).sum::<u64>();
+        self.gathered_bytes += messages
+            .iter()
+            .map(|message| message.len() as u64 + separator)
+            .sum::<u64>();
         self.gathered.extend(messages);
         self.is_at("streamNextOffset", &frame.next)?;
-        if self.gathered_bytes >= COMMIT_BYTES as u64 { self.commit().await } else { Ok(()) }
+        if self.gathered_bytes >= COMMIT_BYTES as u64 {
+            self.commit().await
+        } else {
+            Ok(())
+        }
     }
 
     async fn end(&mut self, end: End) -> Result<(), Refusal> {
         self.is_at("end", &end.next_offset)?;
         self.commit().await?;
         if end.closed {
-            self.importing.log().append(Append { close: true, ..Append::default() }).await?;
+            self.importing
+                .log()
+                .append(Append {
+                    close: true,
+                    ..Append::default()
+                })
+                .await?;
         }
         Ok(())
     }
@@ -200,7 +261,8 @@ impl<'a> Filling<'a> {
         if offset(field, told)?.bytes() == is_bytes {
             return Ok(());
         }
-        let expected = Offset::new(is_bytes).map_or_else(|| "no more".to_owned(), |at| at.to_string());
+        let expected =
+            Offset::new(is_bytes).map_or_else(|| "no more".to_owned(), |at| at.to_string());
         Err(wrong(field, &expected, told.as_str()).into())
     }
 
@@ -213,16 +275,26 @@ impl<'a> Filling<'a> {
         let gather = move || Payload::of_new_messages(kind, gathered.iter().map(Vec::as_slice));
         let payload = offload(usize::try_from(bytes).unwrap_or(usize::MAX), gather).await?;
         self.next_bytes += bytes;
-        let append = Append { payload: Some(payload), ..Append::default() };
+        let append = Append {
+            payload: Some(payload),
+            ..Append::default()
+        };
         self.importing.log().append(append).await?;
         Ok(())
     }
 }
 
 fn offset(field: &'static str, token: &Token) -> Result<Offset, ImportError> {
-    token.as_str().parse().map_err(|_| wrong(field, "an offset of 16 digits", token.as_str()))
+    token
+        .as_str()
+        .parse()
+        .map_err(|_| wrong(field, "an offset of 16 digits", token.as_str()))
 }
 
 fn wrong(field: &'static str, expected: &str, came: &str) -> ImportError {
-    ImportError::Value { field, expected: expected.to_owned(), came: came.to_owned() }
+    ImportError::Value {
+        field,
+        expected: expected.to_owned(),
+        came: came.to_owned(),
+    }
 }

@@ -50,29 +50,40 @@ impl OtherRefusal for LabRefusal {
             Self::Race(RaceError::Field(_)) | Self::Source(SourceError::Field(_)) => {
                 (S::BAD_REQUEST, "#lab-value", "A value is out of range")
             }
-            Self::Race(RaceError::Unknown(_)) => (S::NOT_FOUND, "#no-race", "There is no such race"),
-            Self::Race(RaceError::TooMany { .. }) => (S::SERVICE_UNAVAILABLE, "#too-many-races", "No room for a race"),
-            Self::Source(SourceError::TooMany { .. }) => {
-                (S::SERVICE_UNAVAILABLE, "#too-many-sources", "No room for a source")
+            Self::Race(RaceError::Unknown(_)) => {
+                (S::NOT_FOUND, "#no-race", "There is no such race")
             }
+            Self::Race(RaceError::TooMany { .. }) => (
+                S::SERVICE_UNAVAILABLE,
+                "#too-many-races",
+                "No room for a race",
+            ),
+            Self::Source(SourceError::TooMany { .. }) => (
+                S::SERVICE_UNAVAILABLE,
+                "#too-many-sources",
+                "No room for a source",
+            ),
             Self::Race(RaceError::System(_)) | Self::Source(SourceError::System(_)) => {
                 (S::SERVICE_UNAVAILABLE, "#system", "The system has no room")
             }
-            Self::Source(SourceError::Foreign { .. }) => {
-                (S::CONFLICT, "#foreign-stream", "The stream is not a source's")
-            }
+            Self::Source(SourceError::Foreign { .. }) => (
+                S::CONFLICT,
+                "#foreign-stream",
+                "The stream is not a source's",
+            ),
             // These become refusals of their own, see `From<SourceError>`.
-            Self::Source(SourceError::Create(_) | SourceError::Read(_) | SourceError::Name(_)) => {
-                (S::INTERNAL_SERVER_ERROR, "#source", "The source can't write")
-            }
+            Self::Source(SourceError::Create(_) | SourceError::Read(_) | SourceError::Name(_)) => (
+                S::INTERNAL_SERVER_ERROR,
+                "#source",
+                "The source can't write",
+            ),
         }
     }
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Race(RaceError::TooMany { lease_s, .. }) | Self::Source(SourceError::TooMany { lease_s, .. }) => {
-                Some(*lease_s)
-            }
+            Self::Race(RaceError::TooMany { lease_s, .. })
+            | Self::Source(SourceError::TooMany { lease_s, .. }) => Some(*lease_s),
             Self::Race(RaceError::System(_)) | Self::Source(SourceError::System(_)) => Some(1),
             _ => None,
         }
@@ -145,7 +156,10 @@ impl<'l> Route<'l> {
         map: &ActixHeaders<'_>,
     ) -> Result<Self, Refusal> {
         // Off if it is on only because this machine is alone with the server and the request came from elsewhere.
-        let lab = || lab.filter(|_| app.config.lab || !is_forwarded(map.0)).ok_or(LabRefusal::Off);
+        let lab = || {
+            lab.filter(|_| app.config.lab || !is_forwarded(map.0))
+                .ok_or(LabRefusal::Off)
+        };
         let lab_for_body = || {
             let lab = lab()?;
             check_announced(map, BODY_BYTES_MAX).map(|()| lab)
@@ -153,11 +167,17 @@ impl<'l> Route<'l> {
         let otherwise = |allowed| Methods::of(method, allowed).map(Self::Methods);
         if path == CLOCK {
             let is_read = matches!(*method, Method::GET | Method::HEAD);
-            return if is_read { Ok(Self::Clock) } else { otherwise("GET, HEAD, OPTIONS") };
+            return if is_read {
+                Ok(Self::Clock)
+            } else {
+                otherwise("GET, HEAD, OPTIONS")
+            };
         }
         let no_route = || Refusal::NoRoute(path.to_owned());
         let rest = path.strip_prefix(PREFIX).ok_or_else(no_route)?;
-        let (kind, id) = rest.split_once('/').map_or((rest, None), |(kind, id)| (kind, Some(id)));
+        let (kind, id) = rest
+            .split_once('/')
+            .map_or((rest, None), |(kind, id)| (kind, Some(id)));
         let race = |id| percent::decode(id).map_err(|_| RaceError::Unknown(id.to_owned()));
         match (kind, id, method) {
             ("sources", None, &Method::POST) => lab_for_body().map(Self::Source),
@@ -175,12 +195,27 @@ impl<'l> Route<'l> {
 
 /// Registers the clock, which is always there, and the lab's routes, which need a `web::Data<Lab>` and answer 404 without.
 pub fn configure(service: &mut web::ServiceConfig) {
-    service.service(web::resource(CLOCK).to(handle)).service(web::resource("/v1/lab/{rest:.*}").to(handle));
+    service
+        .service(web::resource(CLOCK).to(handle))
+        .service(web::resource("/v1/lab/{rest:.*}").to(handle));
 }
 
-async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
-    let (lab, map) = (request.app_data::<web::Data<Lab>>(), ActixHeaders(request.headers()));
-    let route = Route::of(&app, lab.map(|lab| &***lab), request.method(), request.uri().path(), &map);
+async fn handle(
+    request: HttpRequest,
+    payload: web::Payload,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Refusal> {
+    let (lab, map) = (
+        request.app_data::<web::Data<Lab>>(),
+        ActixHeaders(request.headers()),
+    );
+    let route = Route::of(
+        &app,
+        lab.map(|lab| &***lab),
+        request.method(),
+        request.uri().path(),
+        &map,
+    );
     let route = match route {
         Ok(route) => route,
         Err(refusal) => {
@@ -206,7 +241,13 @@ async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>
         }
         Route::Look(lab, id) => answer(HttpResponse::Ok(), &lab.races.look(&id)?),
         Route::Change(lab, id) => {
-            let asked: RaceChange = read(&request, payload, &app, r#"{"delay_up_ms":50,"delay_down_ms":50}"#).await?;
+            let asked: RaceChange = read(
+                &request,
+                payload,
+                &app,
+                r#"{"delay_up_ms":50,"delay_down_ms":50}"#,
+            )
+            .await?;
             answer(HttpResponse::Ok(), &lab.races.change(&id, &asked)?)
         }
         Route::End(lab, id) => {
@@ -221,7 +262,10 @@ fn clock(app: &App) -> HttpResponse {
     // A page behind another origin measures the round trip with Resource Timing, which this header opens to it.
     let mut response = fresh(HttpResponse::Ok());
     response.insert_header(("timing-allow-origin", "*"));
-    response.json(ClockReading { received_us, sent_us: app.clock.now_us() })
+    response.json(ClockReading {
+        received_us,
+        sent_us: app.clock.now_us(),
+    })
 }
 
 /// Whether a request says that it came through a proxy, so that a server on loopback cannot take its client for a local one.
@@ -243,7 +287,10 @@ async fn read<T: DeserializeOwned>(
 ) -> Result<T, Refusal> {
     let body = received(request, payload, app, BODY_BYTES_MAX).await?;
     document::read(&body.bytes).map_err(|error| {
-        LabRefusal::Body(format!("the body is not what is expected here: {error}; send {example}")).into()
+        LabRefusal::Body(format!(
+            "the body is not what is expected here: {error}; send {example}"
+        ))
+        .into()
     })
 }
 

@@ -49,7 +49,10 @@ impl Methods {
         if method == Method::OPTIONS {
             return Ok(Self(allowed));
         }
-        Err(Refusal::Method { came: method.to_string(), allowed })
+        Err(Refusal::Method {
+            came: method.to_string(),
+            allowed,
+        })
     }
 
     fn answer(self) -> HttpResponse {

@@ -62,16 +62,32 @@ pub(super) async fn handle(
             respond(answer)
         }
         Reply::Wait(waiting) => wait(&request, &app, &gate, waiting).await,
-        Reply::Live(head, live) => go_on(&request, &app, respond(head), *live, handshake, body.payload),
+        Reply::Live(head, live) => go_on(
+            &request,
+            &app,
+            respond(head),
+            *live,
+            handshake,
+            body.payload,
+        ),
     }
 }
 
 /// Waits outside of actix if the connection can leave, which costs less, and else here.
-async fn wait(request: &HttpRequest, app: &App, gate: &gate::Gate, wait: Box<Wait>) -> HttpResponse {
+async fn wait(
+    request: &HttpRequest,
+    app: &App,
+    gate: &gate::Gate,
+    wait: Box<Wait>,
+) -> HttpResponse {
     if let Some(slot) = slot(request) {
         let map = ActixHeaders(request.headers());
         let standing = Rc::new(gate::standing(gate.look(&gate_head(request, &map)).allowed));
-        slot.seat(Seat::Wait(Waiting { wait, standing, keep_alive: keeps_alive(request) }));
+        slot.seat(Seat::Wait(Waiting {
+            wait,
+            standing,
+            keep_alive: keeps_alive(request),
+        }));
         return pending().await;
     }
     if let Some(slot) = request.conn_data::<Rc<Slot>>() {
@@ -90,13 +106,20 @@ fn go_on(
     handshake: Option<ResponseBuilder>,
     payload: web::Payload,
 ) -> HttpResponse {
-    let Some(encoding) = Encoding::of(live.technique) else { return head };
+    let Some(encoding) = Encoding::of(live.technique) else {
+        return head;
+    };
     let handshake = handshake.filter(|_| encoding == Encoding::Websocket);
     let upgrades = handshake.is_some();
-    let head = handshake.map_or(head, |mut handshake| handshake.finish().map_into_boxed_body().into());
+    let head = handshake.map_or(head, |mut handshake| {
+        handshake.finish().map_into_boxed_body().into()
+    });
     if let Some(slot) = slot(request) {
-        let mut seat =
-            Some(Seat::Live { live: Box::new(live), encoding, keep_alive: keeps_alive(request) && !upgrades });
+        let mut seat = Some(Seat::Live {
+            live: Box::new(live),
+            encoding,
+            keep_alive: keeps_alive(request) && !upgrades,
+        });
         let body = poll_fn(move |_| -> Poll<Option<Result<Bytes, Infallible>>> {
             // Only now, when the head is on its way.
             if let Some(seat) = seat.take() {
@@ -107,32 +130,51 @@ fn go_on(
         return with_body(head, body);
     }
     if let Some(slot) = request.conn_data::<Rc<Slot>>() {
-        if upgrades { slot.open() } else { slot.answer_may_be_left() }
+        if upgrades {
+            slot.open()
+        } else {
+            slot.answer_may_be_left()
+        }
     }
     let inlet = if upgrades {
         // What breaks off has ended.
-        Inlet::Frames(Box::pin(payload.take_while(|piece| ready(piece.is_ok())).filter_map(|piece| ready(piece.ok()))))
+        Inlet::Frames(Box::pin(
+            payload
+                .take_while(|piece| ready(piece.is_ok()))
+                .filter_map(|piece| ready(piece.ok())),
+        ))
     } else {
         Inlet::Nothing
     };
-    with_body(head, Reader::body(groups(request, app), live, encoding, inlet))
+    with_body(
+        head,
+        Reader::body(groups(request, app), live, encoding, inlet),
+    )
 }
 
-fn with_body(head: HttpResponse, body: impl Stream<Item = Result<Bytes, Infallible>> + 'static) -> HttpResponse {
+fn with_body(
+    head: HttpResponse,
+    body: impl Stream<Item = Result<Bytes, Infallible>> + 'static,
+) -> HttpResponse {
     head.map_body(|_, _| BoxBody::new(BodyStream::new(Box::pin(body))))
 }
 
 /// The answer to a WebSocket handshake, if the request is one that may be answered so.
 fn handshake(request: &HttpRequest) -> Option<ResponseBuilder> {
-    let may_upgrade = request.version() == Version::HTTP_11 && *request.method() == Method::GET && !has_body(request);
+    let may_upgrade = request.version() == Version::HTTP_11
+        && *request.method() == Method::GET
+        && !has_body(request);
     let is_single = |name: &str| request.headers().get_all(name).count() == 1;
-    let may_upgrade = may_upgrade && is_single("sec-websocket-key") && is_single("sec-websocket-version");
+    let may_upgrade =
+        may_upgrade && is_single("sec-websocket-key") && is_single("sec-websocket-version");
     may_upgrade.then(|| actix_http::ws::handshake(request.head()).ok())?
 }
 
 /// Whether the request announces a body, empty or not.
 fn has_body(request: &HttpRequest) -> bool {
-    [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| request.headers().contains_key(name))
+    [CONTENT_LENGTH, TRANSFER_ENCODING]
+        .iter()
+        .any(|name| request.headers().contains_key(name))
 }
 
 fn keeps_alive(request: &HttpRequest) -> bool {
@@ -148,5 +190,8 @@ fn slot(request: &HttpRequest) -> Option<Rc<Slot>> {
 
 /// The groups of this worker; for a server that has none, new ones.
 fn groups(request: &HttpRequest, app: &App) -> Rc<Groups> {
-    request.app_data::<Rc<Groups>>().cloned().unwrap_or_else(|| Groups::new(Terms::of(app)))
+    request
+        .app_data::<Rc<Groups>>()
+        .cloned()
+        .unwrap_or_else(|| Groups::new(Terms::of(app)))
 }

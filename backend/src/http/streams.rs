@@ -5,7 +5,9 @@ use super::export::export;
 use super::head::ActixHeaders;
 use super::import::{IMPORT_PREFIX, import};
 use crate::api::{App, Headers, Refusal, check_uncoded};
-use crate::log::{Accepted, Expiry, Fork, Log, ProducerId, StreamConfig, StreamName, Wanted, Whereabouts};
+use crate::log::{
+    Accepted, Expiry, Fork, Log, ProducerId, StreamConfig, StreamName, Wanted, Whereabouts,
+};
 use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -13,8 +15,8 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 use tailwater_protocol::inspect::{
-    Configuration, LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, NAMED_MAX, Origin, ProducerPosition, StreamDetails,
-    StreamList, StreamSummary,
+    Configuration, LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, NAMED_MAX, Origin, ProducerPosition,
+    StreamDetails, StreamList, StreamSummary,
 };
 use tailwater_protocol::{Technique, Token};
 
@@ -41,20 +43,40 @@ impl Route {
     /// # Errors
     /// [`Refusal::NoRoute`], [`Refusal::Method`]; [`Refusal::Query`] for a list; as [`App::log`] and [`App::name`] for
     /// streams; as [`check_uncoded`] for an import.
-    pub(super) fn of(app: &App, method: &Method, path: &str, query: &str, map: &impl Headers) -> Result<Self, Refusal> {
+    pub(super) fn of(
+        app: &App,
+        method: &Method,
+        path: &str,
+        query: &str,
+        map: &impl Headers,
+    ) -> Result<Self, Refusal> {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         let otherwise = || Methods::of(method, "GET, HEAD, OPTIONS").map(Self::Methods);
         let spelt = |prefix| path.strip_prefix(prefix);
         if path == "/v1/streams" {
-            return if is_read { wanted(query).map(Self::List) } else { otherwise() };
+            return if is_read {
+                wanted(query).map(Self::List)
+            } else {
+                otherwise()
+            };
         }
         if let Some(name) = spelt("/v1/streams/") {
-            return if is_read { app.log(name).map(Self::Inspect) } else { otherwise() };
+            return if is_read {
+                app.log(name).map(Self::Inspect)
+            } else {
+                otherwise()
+            };
         }
         if let Some(name) = spelt("/v1/export/") {
-            return if is_read { app.log(name).map(Self::Export) } else { otherwise() };
+            return if is_read {
+                app.log(name).map(Self::Export)
+            } else {
+                otherwise()
+            };
         }
-        let Some(name) = spelt(IMPORT_PREFIX) else { return Err(Refusal::NoRoute(path.to_owned())) };
+        let Some(name) = spelt(IMPORT_PREFIX) else {
+            return Err(Refusal::NoRoute(path.to_owned()));
+        };
         if *method != Method::PUT {
             return Methods::of(method, "PUT, OPTIONS").map(Self::Methods);
         }
@@ -66,14 +88,29 @@ impl Route {
 
 /// Registers the routes; the state is a `web::Data<App>`.
 pub(super) fn configure(service: &mut web::ServiceConfig) {
-    for path in ["/v1/streams", "/v1/streams/{name:.*}", "/v1/export/{name:.*}", "/v1/import/{name:.*}"] {
+    for path in [
+        "/v1/streams",
+        "/v1/streams/{name:.*}",
+        "/v1/export/{name:.*}",
+        "/v1/import/{name:.*}",
+    ] {
         service.service(web::resource(path).to(handle));
     }
 }
 
-async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Result<HttpResponse, Refusal> {
+async fn handle(
+    request: HttpRequest,
+    payload: web::Payload,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Refusal> {
     let map = ActixHeaders(request.headers());
-    match Route::of(&app, request.method(), request.uri().path(), request.query_string(), &map)? {
+    match Route::of(
+        &app,
+        request.method(),
+        request.uri().path(),
+        request.query_string(),
+        &map,
+    )? {
         Route::Methods(methods) => Ok(methods.answer()),
         Route::List(wanted) => Ok(list(&app, &wanted).await),
         Route::Inspect(log) => Ok(inspect(&app, &log).await),
@@ -84,8 +121,14 @@ async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>
 
 async fn list(app: &App, wanted: &Wanted) -> HttpResponse {
     let (logs, has_more) = app.streams.list(wanted).await;
-    let after = logs.last().filter(|_| has_more).map(|log| log.name().to_string());
-    fresh(&StreamList { streams: logs.iter().map(|log| summary(log)).collect(), after })
+    let after = logs
+        .last()
+        .filter(|_| has_more)
+        .map(|log| log.name().to_string());
+    fresh(&StreamList {
+        streams: logs.iter().map(|log| summary(log)).collect(),
+        after,
+    })
 }
 
 async fn inspect(app: &App, log: &Log) -> HttpResponse {
@@ -102,7 +145,9 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
         seconds: it.present_for.as_secs_f64(),
     };
     let producers = log.producers();
-    let waiting = Technique::ALL.into_iter().filter(|technique| technique.live().is_some());
+    let waiting = Technique::ALL
+        .into_iter()
+        .filter(|technique| technique.live().is_some());
     fresh(&StreamDetails {
         name: log.name().to_string(),
         configuration: configuration(log.config()),
@@ -114,7 +159,9 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
         fork_count: log.forks(),
         forks,
         plain_reads: log.readers().count(Technique::Poll),
-        reader_counts: waiting.map(|technique| (technique, log.readers().count(technique))).collect(),
+        reader_counts: waiting
+            .map(|technique| (technique, log.readers().count(technique)))
+            .collect(),
         readers: whereabouts.iter().map(reader).collect(),
         producer_count: producers.len(),
         producers: producers.iter().take(NAMED_MAX).map(position).collect(),
@@ -122,12 +169,20 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
 }
 
 fn position((id, at): &(ProducerId, Accepted)) -> ProducerPosition {
-    ProducerPosition { id: id.to_string(), epoch: at.epoch, seq: at.seq }
+    ProducerPosition {
+        id: id.to_string(),
+        epoch: at.epoch,
+        seq: at.seq,
+    }
 }
 
 impl From<&Fork> for Origin {
     fn from(fork: &Fork) -> Self {
-        Self { stream: fork.source_name.to_string(), offset: fork.at.into(), sub_offset: fork.sub }
+        Self {
+            stream: fork.source_name.to_string(),
+            offset: fork.at.into(),
+            sub_offset: fork.sub,
+        }
     }
 }
 
@@ -140,7 +195,11 @@ fn summary(log: &Log) -> StreamSummary {
         next_offset: tail.offset().into(),
         closed: tail.closed(),
         readers: log.readers().live(),
-        forked_from: log.config().fork.as_ref().map(|fork| fork.source_name.to_string()),
+        forked_from: log
+            .config()
+            .fork
+            .as_ref()
+            .map(|fork| fork.source_name.to_string()),
     }
 }
 
@@ -151,7 +210,10 @@ pub(super) fn configuration(config: &StreamConfig) -> Configuration {
         Some(Expiry::Idle(time)) => (Some(time.as_secs()), None),
         Some(Expiry::At(moment)) => {
             let since_1970 = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
-            (None, Some(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)))
+            (
+                None,
+                Some(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)),
+            )
         }
     };
     Configuration {
@@ -182,9 +244,15 @@ fn wanted(query: &str) -> Result<Wanted, Refusal> {
     }
     let limit = match limit {
         None => LIST_LIMIT,
-        Some(text) => text.parse().ok().filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit)).ok_or_else(|| {
-            Refusal::Query(format!("limit={text}: expected a number of streams from 1 to {LIST_LIMIT_MAX}"))
-        })?,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit))
+            .ok_or_else(|| {
+                Refusal::Query(format!(
+                    "limit={text}: expected a number of streams from 1 to {LIST_LIMIT_MAX}"
+                ))
+            })?,
     };
     Ok(Wanted {
         prefix: prefix.unwrap_or_default(),
@@ -196,5 +264,7 @@ fn wanted(query: &str) -> Result<Wanted, Refusal> {
 
 /// What is true only at this moment.
 fn fresh(value: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(value)
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(value)
 }

@@ -35,11 +35,17 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
 
 /// What a request to a reserved path is answered by its head, if that is a refusal.
 pub(super) fn refused(method: &Method, path: &str, map: &ActixHeaders<'_>) -> Option<HttpResponse> {
-    Route::of(method, path, map).err().map(|refusal| refusal.error_response())
+    Route::of(method, path, map)
+        .err()
+        .map(|refusal| refusal.error_response())
 }
 
 async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Answer {
-    let (id, task) = match Route::of(request.method(), request.uri().path(), &ActixHeaders(request.headers())) {
+    let (id, task) = match Route::of(
+        request.method(),
+        request.uri().path(),
+        &ActixHeaders(request.headers()),
+    ) {
         Ok(Route::Methods(methods)) => return Ok(methods.answer()),
         Ok(Route::Keys) => return Ok(jwks(&app)),
         Ok(Route::Subscription(id, task)) => (id, task),
@@ -51,9 +57,19 @@ async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>
     match task {
         Task::Put => put(&request, payload, &app, id).await,
         Task::Look => Ok(fresh(HttpResponse::Ok()).json(app.subscriptions.look(&id).await?)),
-        Task::Delete => app.subscriptions.delete(id).await.map(|()| no_content()).map_err(Into::into),
+        Task::Delete => app
+            .subscriptions
+            .delete(id)
+            .await
+            .map(|()| no_content())
+            .map_err(Into::into),
         Task::Add => add(&request, payload, &app, &id).await,
-        Task::Remove(name) => app.subscriptions.remove(&id, name).await.map(|()| no_content()).map_err(Into::into),
+        Task::Remove(name) => app
+            .subscriptions
+            .remove(&id, name)
+            .await
+            .map(|()| no_content())
+            .map_err(Into::into),
         Task::Claim => claim(&request, payload, &app, &id).await,
         Task::Report(way, token) => report(&request, payload, &app, &id, way, &token).await,
         Task::Release(token) => release(&request, payload, &app, &id, &token).await,
@@ -68,13 +84,27 @@ fn jwks(app: &App) -> HttpResponse {
         .body(text)
 }
 
-async fn put(request: &HttpRequest, payload: web::Payload, app: &App, id: SubscriptionId) -> Answer {
+async fn put(
+    request: &HttpRequest,
+    payload: web::Payload,
+    app: &App,
+    id: SubscriptionId,
+) -> Answer {
     let asked: Asked = read(request, payload, app, Example::Subscription).await?;
     // Behind a proxy that --public-url does not tell of, somebody from elsewhere may ask.
     let is_local = app.config.webhook_allow_local || !is_forwarded(request.headers());
-    let definition = Definition::new(asked, app.subscriptions.allow_local() && is_local).map_err(Refused::from)?;
-    let (view, is_new) = app.subscriptions.put(id, definition, base(request)?).await?;
-    Ok(fresh(if is_new { HttpResponse::Created() } else { HttpResponse::Ok() }).json(view))
+    let definition = Definition::new(asked, app.subscriptions.allow_local() && is_local)
+        .map_err(Refused::from)?;
+    let (view, is_new) = app
+        .subscriptions
+        .put(id, definition, base(request)?)
+        .await?;
+    Ok(fresh(if is_new {
+        HttpResponse::Created()
+    } else {
+        HttpResponse::Ok()
+    })
+    .json(view))
 }
 
 #[derive(Deserialize)]
@@ -82,7 +112,12 @@ struct StreamsBody {
     streams: Vec<String>,
 }
 
-async fn add(request: &HttpRequest, payload: web::Payload, app: &App, id: &SubscriptionId) -> Answer {
+async fn add(
+    request: &HttpRequest,
+    payload: web::Payload,
+    app: &App,
+    id: &SubscriptionId,
+) -> Answer {
     let StreamsBody { streams } = read(request, payload, app, Example::Streams).await?;
     let names = definition::names(&streams).map_err(Refused::from)?;
     app.subscriptions.add(id, names).await?;
@@ -94,7 +129,12 @@ struct ClaimBody {
     worker: String,
 }
 
-async fn claim(request: &HttpRequest, payload: web::Payload, app: &App, id: &SubscriptionId) -> Answer {
+async fn claim(
+    request: &HttpRequest,
+    payload: web::Payload,
+    app: &App,
+    id: &SubscriptionId,
+) -> Answer {
     let ClaimBody { worker } = read(request, payload, app, Example::Claim).await?;
     let worker = WorkerName::parse(&worker).map_err(Refused::from)?;
     Ok(fresh(HttpResponse::Ok()).json(app.subscriptions.claim(id, worker).await?))
@@ -132,16 +172,34 @@ async fn report(
     way: Way,
     token: &str,
 ) -> Answer {
-    let ReportBody { wake_id, generation, acks, done } = read(request, payload, app, Example::Report).await?;
+    let ReportBody {
+        wake_id,
+        generation,
+        acks,
+        done,
+    } = read(request, payload, app, Example::Report).await?;
     let ack = |ack: AckBody| {
         let name = definition::name(&ack.stream).map_err(Refused::from)?;
         let offset: StreamOffset = ack.offset.parse().map_err(SubscriptionRefusal::Offset)?;
         Ok((name, offset))
     };
-    let acks = acks.into_iter().map(ack).collect::<Result<_, SubscriptionRefusal>>()?;
-    let report = Report { key: WakeKey { generation, wake_id }, acks, done };
+    let acks = acks
+        .into_iter()
+        .map(ack)
+        .collect::<Result<_, SubscriptionRefusal>>()?;
+    let report = Report {
+        key: WakeKey {
+            generation,
+            wake_id,
+        },
+        acks,
+        done,
+    };
     let next_wake = app.subscriptions.report(id, way, token, report).await?;
-    Ok(fresh(HttpResponse::Ok()).json(Reported { ok: true, next_wake }))
+    Ok(fresh(HttpResponse::Ok()).json(Reported {
+        ok: true,
+        next_wake,
+    }))
 }
 
 #[derive(Deserialize)]
@@ -150,9 +208,27 @@ struct ReleaseBody {
     generation: u64,
 }
 
-async fn release(request: &HttpRequest, payload: web::Payload, app: &App, id: &SubscriptionId, token: &str) -> Answer {
-    let ReleaseBody { wake_id, generation } = read(request, payload, app, Example::Release).await?;
-    app.subscriptions.release(id, token, WakeKey { generation, wake_id }).await?;
+async fn release(
+    request: &HttpRequest,
+    payload: web::Payload,
+    app: &App,
+    id: &SubscriptionId,
+    token: &str,
+) -> Answer {
+    let ReleaseBody {
+        wake_id,
+        generation,
+    } = read(request, payload, app, Example::Release).await?;
+    app.subscriptions
+        .release(
+            id,
+            token,
+            WakeKey {
+                generation,
+                wake_id,
+            },
+        )
+        .await?;
     Ok(no_content())
 }
 
@@ -191,7 +267,10 @@ async fn read<T: DeserializeOwned>(
 ) -> Result<T, SubscriptionRefusal> {
     let body = received(request, payload, app, BODY_BYTES_MAX).await?;
     document::read(&body.bytes).map_err(|error| {
-        SubscriptionRefusal::Body(format!("the body is not what is expected here: {error}; send {}", example.text()))
+        SubscriptionRefusal::Body(format!(
+            "the body is not what is expected here: {error}; send {}",
+            example.text()
+        ))
     })
 }
 

@@ -50,7 +50,9 @@ pub enum RaceError {
     #[error(transparent)]
     Field(#[from] WrongField),
     /// No more races are allowed (503).
-    #[error("{limit} races are under way, which is the limit; one that nobody looks at ends within {lease_s} s")]
+    #[error(
+        "{limit} races are under way, which is the limit; one that nobody looks at ends within {lease_s} s"
+    )]
     TooMany {
         /// Races allowed.
         limit: usize,
@@ -100,7 +102,13 @@ impl Races {
     /// - `runtime`: where lanes run; it must outlive the handlers that start races.
     pub fn new(upstream: SocketAddr, clock: Clock, runtime: Handle, limits: RaceLimits) -> Self {
         let upstream = reachable(upstream);
-        Self(Arc::new(Inner { upstream, clock, runtime, limits, running: Mutex::default() }))
+        Self(Arc::new(Inner {
+            upstream,
+            clock,
+            runtime,
+            limits,
+            running: Mutex::default(),
+        }))
     }
 
     /// Starts a race with one lane for each technique asked for.
@@ -117,8 +125,10 @@ impl Races {
             }));
         }
         let delays = Arc::new(Delays::default());
-        delays
-            .set(self.delay("delay_up_ms", request.delay_up_ms)?, self.delay("delay_down_ms", request.delay_down_ms)?);
+        delays.set(
+            self.delay("delay_up_ms", request.delay_up_ms)?,
+            self.delay("delay_down_ms", request.delay_down_ms)?,
+        );
         let place = Place::take(&self.0)?;
         let mut relays = Vec::with_capacity(request.techniques.len());
         for technique in &request.techniques {
@@ -128,11 +138,24 @@ impl Races {
             relays.push((*technique, relay));
         }
         let expires = Arc::new(Mutex::new(Instant::now() + limits.lease));
-        let lanes = relays.iter().map(|(technique, relay)| (*technique, relay.port(), relay.meter())).collect();
+        let lanes = relays
+            .iter()
+            .map(|(technique, relay)| (*technique, relay.port(), relay.meter()))
+            .collect();
         let relays = relays.into_iter().map(|(_, relay)| relay).collect();
         let running = Arc::downgrade(&self.0);
-        let task = self.0.runtime.spawn(live(relays, Arc::clone(&expires), running, place.id.clone()));
-        let id = place.fill(Running { lanes, delays, expires, task: task.abort_handle() });
+        let task = self.0.runtime.spawn(live(
+            relays,
+            Arc::clone(&expires),
+            running,
+            place.id.clone(),
+        ));
+        let id = place.fill(Running {
+            lanes,
+            delays,
+            expires,
+            task: task.abort_handle(),
+        });
         self.look(&id)
     }
 
@@ -142,7 +165,10 @@ impl Races {
     /// [`RaceError::Unknown`].
     pub fn look(&self, id: &str) -> Result<Race, RaceError> {
         let all = self.0.running();
-        let running = all.get(id).and_then(Option::as_ref).ok_or_else(|| RaceError::Unknown(id.to_owned()))?;
+        let running = all
+            .get(id)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| RaceError::Unknown(id.to_owned()))?;
         *lock(&running.expires) = Instant::now() + self.0.limits.lease;
         let lane = |(technique, port, meter): &(Technique, u16, Meter)| Lane {
             technique: *technique,
@@ -200,7 +226,11 @@ impl Races {
         if (0.0..=most_ms).contains(&came_ms) {
             return Ok(Duration::from_secs_f64(came_ms / 1e3));
         }
-        Err(WrongField { field, allowed: format!("0 to {most_ms} ms"), came: came_ms.to_string() })
+        Err(WrongField {
+            field,
+            allowed: format!("0 to {most_ms} ms"),
+            came: came_ms.to_string(),
+        })
     }
 }
 
@@ -222,11 +252,18 @@ impl Place {
         let id = unguessable()?;
         let mut all = races.running();
         if all.len() >= races.limits.races {
-            return Err(RaceError::TooMany { limit: races.limits.races, lease_s: races.limits.lease.as_secs() });
+            return Err(RaceError::TooMany {
+                limit: races.limits.races,
+                lease_s: races.limits.lease.as_secs(),
+            });
         }
         all.insert(id.clone(), None);
         drop(all);
-        Ok(Self { races: Arc::clone(races), id, filled: false })
+        Ok(Self {
+            races: Arc::clone(races),
+            id,
+            filled: false,
+        })
     }
 
     fn fill(mut self, running: Running) -> String {
@@ -266,7 +303,9 @@ async fn live(relays: Vec<Relay>, expires: Arc<Mutex<Instant>>, races: Weak<Inne
 /// 128 random bits in hexadecimal.
 fn unguessable() -> Result<String, RaceError> {
     let mut bits = [0; 16];
-    OsRng.try_fill_bytes(&mut bits).map_err(|error| RaceError::System(error.to_string()))?;
+    OsRng
+        .try_fill_bytes(&mut bits)
+        .map_err(|error| RaceError::System(error.to_string()))?;
     let mut id = String::with_capacity(32);
     for byte in bits {
         // Writing to a string can't fail.
@@ -295,11 +334,20 @@ mod tests {
     use tokio::time::sleep;
 
     fn races(limits: RaceLimits) -> Races {
-        Races::new(SocketAddr::from(([0, 0, 0, 0], 9)), Clock::new(), Handle::current(), limits)
+        Races::new(
+            SocketAddr::from(([0, 0, 0, 0], 9)),
+            Clock::new(),
+            Handle::current(),
+            limits,
+        )
     }
 
     fn request(techniques: &[Technique]) -> RaceRequest {
-        RaceRequest { techniques: techniques.to_vec(), delay_up_ms: 0.0, delay_down_ms: 0.0 }
+        RaceRequest {
+            techniques: techniques.to_vec(),
+            delay_up_ms: 0.0,
+            delay_down_ms: 0.0,
+        }
     }
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -308,7 +356,13 @@ mod tests {
     async fn a_race_lives_as_long_as_somebody_looks_and_then_leaves_nothing() {
         let races = races(RaceLimits::default());
         let race = races.start(&request(&Technique::ALL)).await.unwrap();
-        assert_eq!(race.lanes.iter().map(|lane| lane.technique).collect::<Vec<_>>(), Technique::ALL);
+        assert_eq!(
+            race.lanes
+                .iter()
+                .map(|lane| lane.technique)
+                .collect::<Vec<_>>(),
+            Technique::ALL
+        );
         for _ in 0..3 {
             sleep(29 * SECOND).await;
             races.look(&race.id).unwrap();
@@ -317,13 +371,20 @@ mod tests {
         assert!(matches!(races.look(&race.id), Err(RaceError::Unknown(_))));
         assert_eq!(races.count(), 0);
         for lane in race.lanes {
-            assert!(std::net::TcpStream::connect(("127.0.0.1", lane.port)).is_err(), "port {} is closed", lane.port);
+            assert!(
+                std::net::TcpStream::connect(("127.0.0.1", lane.port)).is_err(),
+                "port {} is closed",
+                lane.port
+            );
         }
     }
 
     #[tokio::test]
     async fn ending_a_race_frees_its_place_and_its_ports() {
-        let races = races(RaceLimits { races: 1, ..RaceLimits::default() });
+        let races = races(RaceLimits {
+            races: 1,
+            ..RaceLimits::default()
+        });
         let race = races.start(&request(&[Technique::Poll])).await.unwrap();
         let refused = races.start(&request(&[Technique::Poll])).await.unwrap_err();
         assert_eq!(
@@ -339,16 +400,31 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_request_takes_no_place_and_says_what_is_allowed() {
-        let races = races(RaceLimits { races: 1, ..RaceLimits::default() });
+        let races = races(RaceLimits {
+            races: 1,
+            ..RaceLimits::default()
+        });
         for (asked, says) in [
-            (request(&[]), "`techniques` must be 1 to 8 techniques, but `0 techniques` came"),
-            (request(&[Technique::Poll; 9]), "`techniques` must be 1 to 8 techniques, but `9 techniques` came"),
             (
-                RaceRequest { delay_down_ms: 500.1, ..request(&[Technique::Sse]) },
+                request(&[]),
+                "`techniques` must be 1 to 8 techniques, but `0 techniques` came",
+            ),
+            (
+                request(&[Technique::Poll; 9]),
+                "`techniques` must be 1 to 8 techniques, but `9 techniques` came",
+            ),
+            (
+                RaceRequest {
+                    delay_down_ms: 500.1,
+                    ..request(&[Technique::Sse])
+                },
                 "`delay_down_ms` must be 0 to 500 ms, but `500.1` came",
             ),
             (
-                RaceRequest { delay_up_ms: f64::NAN, ..request(&[Technique::Sse]) },
+                RaceRequest {
+                    delay_up_ms: f64::NAN,
+                    ..request(&[Technique::Sse])
+                },
                 "`delay_up_ms` must be 0 to 500 ms, but `NaN` came",
             ),
         ] {
@@ -361,18 +437,34 @@ mod tests {
     #[tokio::test]
     async fn delays_change_for_all_lanes_or_not_at_all() {
         let races = races(RaceLimits::default());
-        let asked = RaceRequest { delay_up_ms: 20.0, delay_down_ms: 30.0, ..request(&[Technique::Poll]) };
+        let asked = RaceRequest {
+            delay_up_ms: 20.0,
+            delay_down_ms: 30.0,
+            ..request(&[Technique::Poll])
+        };
         let race = races.start(&asked).await.unwrap();
         assert_eq!((race.delay_up_ms, race.delay_down_ms), (20.0, 30.0));
-        let wrong = RaceChange { delay_up_ms: 50.0, delay_down_ms: -1.0 };
+        let wrong = RaceChange {
+            delay_up_ms: 50.0,
+            delay_down_ms: -1.0,
+        };
         assert!(matches!(
             races.change(&race.id, &wrong),
-            Err(RaceError::Field(WrongField { field: "delay_down_ms", .. }))
+            Err(RaceError::Field(WrongField {
+                field: "delay_down_ms",
+                ..
+            }))
         ));
         assert_eq!(races.look(&race.id).unwrap().delay_up_ms, 20.0);
-        let right = RaceChange { delay_up_ms: 50.0, delay_down_ms: 0.5 };
+        let right = RaceChange {
+            delay_up_ms: 50.0,
+            delay_down_ms: 0.5,
+        };
         let race = races.change(&race.id, &right).unwrap();
         assert_eq!((race.delay_up_ms, race.delay_down_ms), (50.0, 0.5));
-        assert!(matches!(races.change("nobody", &right), Err(RaceError::Unknown(_))));
+        assert!(matches!(
+            races.change("nobody", &right),
+            Err(RaceError::Unknown(_))
+        ));
     }
 }

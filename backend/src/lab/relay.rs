@@ -35,7 +35,10 @@ pub struct RelayLimits {
 
 impl Default for RelayLimits {
     fn default() -> Self {
-        Self { connections: 64, in_flight_bytes: 4 << 20 }
+        Self {
+            connections: 64,
+            in_flight_bytes: 4 << 20,
+        }
     }
 }
 
@@ -66,8 +69,14 @@ impl Delays {
 
     /// What comes in from now on takes so long.
     pub fn set(&self, up: Duration, down: Duration) {
-        self.up_us.store(u64::try_from(up.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.down_us.store(u64::try_from(down.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.up_us.store(
+            u64::try_from(up.as_micros()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+        self.down_us.store(
+            u64::try_from(down.as_micros()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
     }
 }
 
@@ -109,11 +118,24 @@ impl Relay {
     ///
     /// # Errors
     /// The system has no port or no descriptor left.
-    pub async fn bind(upstream: SocketAddr, delays: Arc<Delays>, limits: RelayLimits) -> io::Result<Self> {
+    pub async fn bind(
+        upstream: SocketAddr,
+        delays: Arc<Delays>,
+        limits: RelayLimits,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let shared = Arc::new(Shared { upstream, delays, limits, counts: Mutex::default() });
-        Ok(Self { listener, port, shared })
+        let shared = Arc::new(Shared {
+            upstream,
+            delays,
+            limits,
+            counts: Mutex::default(),
+        });
+        Ok(Self {
+            listener,
+            port,
+            shared,
+        })
     }
 
     /// The port on 127.0.0.1.
@@ -140,7 +162,10 @@ impl Relay {
             };
             let open = Open::new(Arc::clone(&self.shared));
             if connections.len() >= self.shared.limits.connections {
-                let detail = format!("{} connections are open on this lane, which is the limit", connections.len());
+                let detail = format!(
+                    "{} connections are open on this lane, which is the limit",
+                    connections.len()
+                );
                 connections.spawn(refuse(client, open, detail));
             } else {
                 connections.spawn(serve(client, open));
@@ -172,8 +197,22 @@ async fn serve(client: TcpStream, open: Open) {
     let shared = Arc::clone(&open.0);
     let server = match timeout(CONNECT, TcpStream::connect(shared.upstream)).await {
         Ok(Ok(server)) => server,
-        Ok(Err(error)) => return refuse(client, open, format!("the server can't be reached: {error}")).await,
-        Err(_) => return refuse(client, open, format!("the server did not answer within {CONNECT:?}")).await,
+        Ok(Err(error)) => {
+            return refuse(
+                client,
+                open,
+                format!("the server can't be reached: {error}"),
+            )
+            .await;
+        }
+        Err(_) => {
+            return refuse(
+                client,
+                open,
+                format!("the server did not answer within {CONNECT:?}"),
+            )
+            .await;
+        }
     };
     // Nagle's algorithm would add up to 40 ms that belong to no technique.
     if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {
@@ -228,7 +267,12 @@ async fn until_both_end(up: impl Future, down: impl Future, delays: &Delays) {
 /// Answers for a server that can't: 503 with a problem document, counted like any answer.
 async fn refuse(mut client: TcpStream, open: Open, detail: String) {
     let title = "The lane can't carry this connection".to_owned();
-    let problem = Problem { kind: "#lane".to_owned(), title, status: 503, detail };
+    let problem = Problem {
+        kind: "#lane".to_owned(),
+        title,
+        status: 503,
+        detail,
+    };
     let body = serde_json::to_string(&problem).unwrap_or_default();
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: {}\r\nContent-Length: {}\r\nRetry-After: 1\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",

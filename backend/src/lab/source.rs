@@ -15,8 +15,8 @@ mod schedule;
 use crate::clock::Clock;
 use crate::lab::WrongField;
 use crate::log::{
-    Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, Start, State, StreamConfig,
-    StreamName, Streams,
+    Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, Start,
+    State, StreamConfig, StreamName, Streams,
 };
 use generator::Generator;
 use host::Host;
@@ -46,7 +46,12 @@ pub struct SourceLimits {
 
 impl Default for SourceLimits {
     fn default() -> Self {
-        Self { running: 8, known: 16, lease: Duration::from_secs(30), keep_bytes: 8 << 20 }
+        Self {
+            running: 8,
+            known: 16,
+            lease: Duration::from_secs(30),
+            keep_bytes: 8 << 20,
+        }
     }
 }
 
@@ -64,7 +69,9 @@ pub enum SourceError {
     #[error(transparent)]
     Field(#[from] WrongField),
     /// No more sources are allowed (503).
-    #[error("{limit} sources are running, which is the limit; one that nobody uses stops within {lease_s} s")]
+    #[error(
+        "{limit} sources are running, which is the limit; one that nobody uses stops within {lease_s} s"
+    )]
     TooMany {
         /// Sources allowed.
         limit: usize,
@@ -135,7 +142,10 @@ impl Known {
 
 impl Drop for Sources {
     fn drop(&mut self) {
-        self.known.get_mut().values().for_each(|known| known.dismiss());
+        self.known
+            .get_mut()
+            .values()
+            .for_each(|known| known.dismiss());
     }
 }
 
@@ -144,7 +154,13 @@ impl Sources {
     ///
     /// - `runtime`: where appends complete; sources end with it.
     pub fn new(streams: Arc<Streams>, clock: Clock, runtime: Handle, limits: SourceLimits) -> Self {
-        Self { streams, clock, runtime, limits, known: tokio::sync::Mutex::default() }
+        Self {
+            streams,
+            clock,
+            runtime,
+            limits,
+            known: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Starts a source, or renews its lease if it runs.
@@ -160,19 +176,34 @@ impl Sources {
             }
         })?;
         let mut known = self.known.lock().await;
-        let answer = SourceAnswer { stream: name.to_string(), lease_s: self.limits.lease.as_secs() };
+        let answer = SourceAnswer {
+            stream: name.to_string(),
+            lease_s: self.limits.lease.as_secs(),
+        };
         let log = self.streams.find(&name);
         let same = |known: &Known| log.as_ref().is_some_and(|log| Arc::ptr_eq(log, &known.log));
-        if let Some(known) = known.get(&name).filter(|known| known.is_running() && same(known)) {
-            known.wanted.until_us.store(self.lease_end_us(), Ordering::Relaxed);
+        if let Some(known) = known
+            .get(&name)
+            .filter(|known| known.is_running() && same(known))
+        {
+            known
+                .wanted
+                .until_us
+                .store(self.lease_end_us(), Ordering::Relaxed);
             // It may have decided to stop just before it could see this.
             if known.is_running() {
                 return Ok(answer);
             }
         }
-        known.remove(&name).iter().for_each(|former| former.dismiss());
+        known
+            .remove(&name)
+            .iter()
+            .for_each(|former| former.dismiss());
         if known.values().filter(|known| known.is_running()).count() >= self.limits.running {
-            return Err(SourceError::TooMany { limit: self.limits.running, lease_s: self.limits.lease.as_secs() });
+            return Err(SourceError::TooMany {
+                limit: self.limits.running,
+                lease_s: self.limits.lease.as_secs(),
+            });
         }
         self.forget_some(&mut known).await;
         let started = self.start(&name, request).await?;
@@ -182,16 +213,27 @@ impl Sources {
 
     /// How many sources run.
     pub async fn running(&self) -> usize {
-        self.known.lock().await.values().filter(|known| known.is_running()).count()
+        self.known
+            .lock()
+            .await
+            .values()
+            .filter(|known| known.is_running())
+            .count()
     }
 
     /// Stops all sources; their streams stay.
     pub async fn dismiss_all(&self) {
-        self.known.lock().await.values().for_each(|known| known.dismiss());
+        self.known
+            .lock()
+            .await
+            .values()
+            .for_each(|known| known.dismiss());
     }
 
     fn lease_end_us(&self) -> u64 {
-        self.clock.now_us().saturating_add(micros(self.limits.lease))
+        self.clock
+            .now_us()
+            .saturating_add(micros(self.limits.lease))
     }
 
     /// Makes room for one more by deleting the streams of those that stopped longest ago.
@@ -210,12 +252,26 @@ impl Sources {
         }
     }
 
-    async fn start(&self, name: &StreamName, request: &SourceRequest) -> Result<Arc<Known>, SourceError> {
-        let config = StreamConfig { keep_bytes: Some(self.limits.keep_bytes), ..StreamConfig::new("application/json") };
-        let created = self.streams.create(name, config, None, false).await.map_err(|error| match error {
-            CreateError::Differs { .. } => SourceError::Foreign { stream: name.to_string(), why: error.to_string() },
-            other => other.into(),
-        })?;
+    async fn start(
+        &self,
+        name: &StreamName,
+        request: &SourceRequest,
+    ) -> Result<Arc<Known>, SourceError> {
+        let config = StreamConfig {
+            keep_bytes: Some(self.limits.keep_bytes),
+            ..StreamConfig::new("application/json")
+        };
+        let created = self
+            .streams
+            .create(name, config, None, false)
+            .await
+            .map_err(|error| match error {
+                CreateError::Differs { .. } => SourceError::Foreign {
+                    stream: name.to_string(),
+                    why: error.to_string(),
+                },
+                other => other.into(),
+            })?;
         let log = created.log;
         let seq = next_seq(&log).await?;
         let now_us = self.clock.now_us();
@@ -223,8 +279,15 @@ impl Sources {
             SourceRequest::Host => Feed::Host(Box::new(Host::new(now_us)?)),
             SourceRequest::Generator(request) => Feed::Generator(Generator::new(request, now_us)),
         };
-        let wanted = Wanted { until_us: AtomicU64::new(self.lease_end_us()), dismissed: AtomicBool::new(false) };
-        let known = Arc::new(Known { log: Arc::clone(&log), wanted, thread: Mutex::default() });
+        let wanted = Wanted {
+            until_us: AtomicU64::new(self.lease_end_us()),
+            dismissed: AtomicBool::new(false),
+        };
+        let known = Arc::new(Known {
+            log: Arc::clone(&log),
+            wanted,
+            thread: Mutex::default(),
+        });
         let writer = Writer {
             log,
             feed,
@@ -235,7 +298,9 @@ impl Sources {
             plain_reads: 0,
         };
         let runtime = self.runtime.clone();
-        let thread = thread::Builder::new().name("source".to_owned()).spawn(move || writer.run(&runtime))?;
+        let thread = thread::Builder::new()
+            .name("source".to_owned())
+            .spawn(move || writer.run(&runtime))?;
         *known.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(known)
     }
@@ -245,7 +310,10 @@ impl Sources {
 ///
 /// Messages of others between the source's own (somebody published by hand) are passed over.
 async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
-    let foreign = |why: &str| SourceError::Foreign { stream: log.name().to_string(), why: why.to_owned() };
+    let foreign = |why: &str| SourceError::Foreign {
+        stream: log.name().to_string(),
+        why: why.to_owned(),
+    };
     let mut from = log.resolve(Start::Beginning);
     let (mut last, mut is_empty) = (None, true);
     loop {
@@ -260,7 +328,10 @@ async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
     match last {
         None if is_empty => Ok(0),
         None => Err(foreign("none of its messages has seq, due_us and sent_us")),
-        Some(stamps) => stamps.seq.checked_add(1).ok_or_else(|| foreign("its last seq is the largest number")),
+        Some(stamps) => stamps
+            .seq
+            .checked_add(1)
+            .ok_or_else(|| foreign("its last seq is the largest number")),
     }
 }
 
@@ -268,7 +339,10 @@ async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
 fn last_stamps(page: &[u8]) -> Option<Stamps> {
     let array = [b"[", page.strip_suffix(b",").unwrap_or(page), b"]"].concat();
     let messages: Vec<&RawValue> = serde_json::from_slice(&array).ok()?;
-    messages.iter().rev().find_map(|message| document::read(message.get().as_bytes()).ok())
+    messages
+        .iter()
+        .rev()
+        .find_map(|message| document::read(message.get().as_bytes()).ok())
 }
 
 /// Where events come from.
@@ -353,7 +427,12 @@ impl Writer {
 
     async fn append(&self, body: Vec<u8>) -> Result<(), WriteError> {
         let payload = Payload::parse(self.log.kind(), body.into())?;
-        self.log.append(Append { payload: Some(payload), ..Append::default() }).await?;
+        self.log
+            .append(Append {
+                payload: Some(payload),
+                ..Append::default()
+            })
+            .await?;
         Ok(())
     }
 
@@ -368,7 +447,9 @@ impl Writer {
         let now_us = self.clock.now_us();
         if readers.live() > 0 || plain_reads != self.plain_reads {
             self.plain_reads = plain_reads;
-            wanted.until_us.fetch_max(now_us.saturating_add(self.lease_us), Ordering::Relaxed);
+            wanted
+                .until_us
+                .fetch_max(now_us.saturating_add(self.lease_us), Ordering::Relaxed);
         }
         wanted.until_us.load(Ordering::Relaxed) > now_us
     }

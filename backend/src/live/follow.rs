@@ -37,7 +37,14 @@ impl Follow {
         let tail = log.tail();
         let quiet_until = Instant::now() + terms.heartbeat;
         let timer = Box::pin(sleep_until(quiet_until));
-        Self { log, from, terms, tail, quiet_until, timer }
+        Self {
+            log,
+            from,
+            terms,
+            tail,
+            quiet_until,
+            timer,
+        }
     }
 
     /// The position after what was given.
@@ -95,8 +102,12 @@ impl Follow {
 /// Notes in the server's log that live answers end because a read failed, where that is the store's fault.
 pub(super) fn note(log: &Log, at: Offset, error: &ReadError) {
     match error {
-        ReadError::Store(error) => tracing::error!("stream {}: live answers end at {at}: {error}", log.name()),
-        ReadError::Gone { .. } | ReadError::OtherLife { .. } | ReadError::InsideMessage { .. } | ReadError::Deleted => {
+        ReadError::Store(error) => {
+            tracing::error!("stream {}: live answers end at {at}: {error}", log.name())
         }
+        ReadError::Gone { .. }
+        | ReadError::OtherLife { .. }
+        | ReadError::InsideMessage { .. }
+        | ReadError::Deleted => {}
     }
 }

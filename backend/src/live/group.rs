@@ -45,7 +45,9 @@ pub struct Groups {
 
 impl fmt::Debug for Groups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Groups").field("count", &self.all.borrow().len()).finish_non_exhaustive()
+        f.debug_struct("Groups")
+            .field("count", &self.all.borrow().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,7 +59,10 @@ struct Ending<'g> {
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.groups.all.borrow_mut().remove(&(self.group.log.id(), self.group.encoding));
+        self.groups
+            .all
+            .borrow_mut()
+            .remove(&(self.group.log.id(), self.group.encoding));
         // Who was seated since the end was told goes on by itself.
         self.group.unseat_all();
     }
@@ -88,7 +93,12 @@ impl Groups {
     /// No groups yet.
     pub fn new(terms: Terms) -> Rc<Self> {
         let scratch = RefCell::new(vec![0; SCRATCH_BYTES].into());
-        Rc::new(Self { all: RefCell::default(), terms, heads: Heads::default(), scratch })
+        Rc::new(Self {
+            all: RefCell::default(),
+            terms,
+            heads: Heads::default(),
+            scratch,
+        })
     }
 
     /// What their readers are served with.
@@ -129,16 +139,28 @@ impl Groups {
             first_deadline: Cell::new(None),
             sooner: Notify::new(),
         });
-        self.all.borrow_mut().insert((log.id(), encoding), Rc::clone(&group));
+        self.all
+            .borrow_mut()
+            .insert((log.id(), encoding), Rc::clone(&group));
         let (groups, running) = (Rc::clone(self), Rc::clone(&group));
         spawn_local(async move { running.run(&groups).await });
         group
     }
 
     /// A seat for a long-poll; `None` when there is something to answer already.
-    pub async fn seat_wait(self: &Rc<Self>, wait: &mut Wait, encoding: Encoding, outlet: Outlet) -> Option<Seat> {
+    pub async fn seat_wait(
+        self: &Rc<Self>,
+        wait: &mut Wait,
+        encoding: Encoding,
+        outlet: Outlet,
+    ) -> Option<Seat> {
         let presence = wait.presence.take()?;
-        let mut held = Held { outlet, cursors: wait.cursors, until: Some(wait.until), presence };
+        let mut held = Held {
+            outlet,
+            cursors: wait.cursors,
+            until: Some(wait.until),
+            presence,
+        };
         loop {
             let group = self.find_or_begin(&wait.log, encoding, wait.at, true);
             if wait.at < group.at() {
@@ -200,7 +222,10 @@ impl Group {
 
     /// Serves everybody seated, to the end.
     async fn run(&self, groups: &Groups) {
-        let _ending = Ending { group: self, groups };
+        let _ending = Ending {
+            group: self,
+            groups,
+        };
         let mut follow = Follow::new(Arc::clone(&self.log), self.at(), groups.terms.clone());
         let mut deadline = pin!(self.deadline());
         loop {
@@ -238,7 +263,8 @@ impl Group {
                     is_last
                 }
                 Step::Heartbeat if self.encoding.goes_on() => {
-                    self.deliver(&self.encoding.heartbeat(), follow.at(), After::Stay).await;
+                    self.deliver(&self.encoding.heartbeat(), follow.at(), After::Stay)
+                        .await;
                     false
                 }
                 Step::Heartbeat => {
@@ -246,14 +272,19 @@ impl Group {
                     false
                 }
                 Step::Leave if self.encoding.goes_on() => {
-                    self.deliver(&self.encoding.farewell(), follow.at(), After::End).await;
+                    self.deliver(&self.encoding.farewell(), follow.at(), After::End)
+                        .await;
                     true
                 }
                 // Each answers by itself.
                 Step::Leave => true,
             };
             // Where something new is always there, nothing else would have its turn.
-            if self.first_deadline.get().is_some_and(|first| first <= Instant::now()) {
+            if self
+                .first_deadline
+                .get()
+                .is_some_and(|first| first <= Instant::now())
+            {
                 self.unseat_overdue();
             }
             consume_budget().await;
@@ -272,7 +303,11 @@ impl Group {
     fn piece(&self, batch: &Batch, groups: &Groups) -> Result<Piece, Exhausted> {
         let mut piece = if self.encoding.goes_on() {
             let now = batch.up_to_date();
-            let told = Told { before: Some(self.told_up_to_date.replace(now)), now, cursor: Cursors::common().now() };
+            let told = Told {
+                before: Some(self.told_up_to_date.replace(now)),
+                now,
+                cursor: Cursors::common().now(),
+            };
             self.encoding.batch(self.log.kind(), batch, told)
         } else {
             self.encoding.page(&self.log, batch, &groups.heads)
@@ -309,7 +344,11 @@ impl Group {
     /// Notes that somebody's time is over at `deadline`.
     fn note_deadline(&self, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return };
-        if self.first_deadline.get().is_none_or(|first| deadline < first) {
+        if self
+            .first_deadline
+            .get()
+            .is_none_or(|first| deadline < first)
+        {
             self.first_deadline.set(Some(deadline));
             self.sooner.notify_one();
         }
@@ -337,7 +376,13 @@ impl Group {
         self.is_delivering.set(true);
         self.at_bytes.set(at.bytes());
         let told_up_to_date = self.told_up_to_date.get();
-        let delivery = Delivery { piece, at, told_up_to_date, after, now: Instant::now() };
+        let delivery = Delivery {
+            piece,
+            at,
+            told_up_to_date,
+            after,
+            now: Instant::now(),
+        };
         let mut seats = self.seats.take();
         let (mut kept, mut served) = (0, 0);
         for number in 0..seats.len() {

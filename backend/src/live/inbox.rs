@@ -56,7 +56,13 @@ impl Inbox {
     ///
     /// - `charge`: what is held of the budget for them; nothing yet.
     pub fn new(message_max: usize, charge: Charge) -> Self {
-        Self { bytes: BytesMut::new(), parts: None, message_max, charge, charged: FREE_BYTES }
+        Self {
+            bytes: BytesMut::new(),
+            parts: None,
+            message_max,
+            charge,
+            charged: FREE_BYTES,
+        }
     }
 
     /// Takes the next bytes of the connection, of any length.
@@ -68,7 +74,12 @@ impl Inbox {
         let held = self.bytes.len() + self.parts.as_ref().map_or(0, BytesMut::len);
         if held > self.charged {
             let more = held - self.charged;
-            let exhausted = |_| reason(CloseCode::TryAgain, "the server holds too much for its clients");
+            let exhausted = |_| {
+                reason(
+                    CloseCode::TryAgain,
+                    "the server holds too much for its clients",
+                )
+            };
             self.charge.grow(more).map_err(exhausted)?;
             self.charged += more;
         }
@@ -85,7 +96,8 @@ impl Inbox {
         match head(&self.bytes) {
             Ok(None) => false,
             Ok(Some(head)) => {
-                self.check(head).is_err() || (self.bytes.len() - head.head_bytes) as u64 >= head.payload_bytes
+                self.check(head).is_err()
+                    || (self.bytes.len() - head.head_bytes) as u64 >= head.payload_bytes
             }
             Err(_) => true,
         }
@@ -97,14 +109,19 @@ impl Inbox {
     /// Why the connection ends: what came is no message, or not one of ours. Then the inbox is of no more use.
     pub fn message(&mut self) -> Result<Option<Message>, Close> {
         loop {
-            let Some(head) = head(&self.bytes)? else { return Ok(None) };
+            let Some(head) = head(&self.bytes)? else {
+                return Ok(None);
+            };
             let payload_bytes = self.check(head)?;
             if self.bytes.len() < head.head_bytes + payload_bytes {
                 return Ok(None);
             }
             self.bytes.advance(head.head_bytes);
             let mut payload = self.bytes.split_to(payload_bytes);
-            payload.iter_mut().zip(head.mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+            payload
+                .iter_mut()
+                .zip(head.mask.iter().cycle())
+                .for_each(|(byte, mask)| *byte ^= mask);
             match (head.opcode, self.parts.take()) {
                 (Opcode::Text, None) if head.is_final => return text(&payload).map(Some),
                 (Opcode::Text, None) => self.parts = Some(payload),
@@ -135,21 +152,31 @@ impl Inbox {
         match head.opcode {
             Opcode::Binary => return Err(reason(CloseCode::Unsupported, "text frames only")),
             _ if is_control && !(head.is_final && head.payload_bytes <= CONTROL_BYTES_MAX) => {
-                return Err(reason(CloseCode::Protocol, "a control frame has at most 125 bytes and no fragments"));
+                return Err(reason(
+                    CloseCode::Protocol,
+                    "a control frame has at most 125 bytes and no fragments",
+                ));
             }
             Opcode::Text if self.parts.is_some() => return Err(not_a_message()),
             Opcode::Continue if self.parts.is_none() => return Err(not_a_message()),
             _ => {}
         }
         let fits = |bytes: usize| is_control || held + bytes <= self.message_max;
-        let payload_bytes = usize::try_from(head.payload_bytes).ok().filter(|bytes| fits(*bytes));
-        payload_bytes.ok_or(reason(CloseCode::Size, "the message is larger than a request body may be"))
+        let payload_bytes = usize::try_from(head.payload_bytes)
+            .ok()
+            .filter(|bytes| fits(*bytes));
+        payload_bytes.ok_or(reason(
+            CloseCode::Size,
+            "the message is larger than a request body may be",
+        ))
     }
 }
 
 /// The head of the frame at the beginning of `bytes`, if it is whole.
 fn head(bytes: &[u8]) -> Result<Option<Head>, Close> {
-    let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
+    let &[first, second, ref rest @ ..] = bytes else {
+        return Ok(None);
+    };
     let opcode = match first & 0x0f {
         0x0 => Opcode::Continue,
         0x1 => Opcode::Text,
@@ -166,15 +193,27 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Close> {
     }
     let (payload_bytes, length_bytes) = match (second & 0x7f, rest) {
         (126, [high, low, ..]) => (u64::from(u16::from_be_bytes([*high, *low])), 2),
-        (127, length) if length.len() >= 8 => {
-            (length.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte)), 8)
-        }
+        (127, length) if length.len() >= 8 => (
+            length
+                .iter()
+                .take(8)
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+            8,
+        ),
         (126 | 127, _) => return Ok(None),
         (short, _) => (u64::from(short), 0),
     };
-    let Some(&[a, b, c, d]) = rest.get(length_bytes..length_bytes + 4) else { return Ok(None) };
+    let Some(&[a, b, c, d]) = rest.get(length_bytes..length_bytes + 4) else {
+        return Ok(None);
+    };
     let is_final = first & 0x80 != 0;
-    Ok(Some(Head { is_final, opcode, mask: [a, b, c, d], head_bytes: 2 + length_bytes + 4, payload_bytes }))
+    Ok(Some(Head {
+        is_final,
+        opcode,
+        mask: [a, b, c, d],
+        head_bytes: 2 + length_bytes + 4,
+        payload_bytes,
+    }))
 }
 
 fn text(bytes: &[u8]) -> Result<Message, Close> {
@@ -187,11 +226,19 @@ fn text(bytes: &[u8]) -> Result<Message, Close> {
 /// A client's close frame: nothing, or a code that may be sent and a reason in UTF-8.
 fn goodbye(payload: &[u8]) -> Result<Message, Close> {
     let [high, low, why @ ..] = payload else {
-        return if payload.is_empty() { Ok(Message::Close) } else { Err(not_a_message()) };
+        return if payload.is_empty() {
+            Ok(Message::Close)
+        } else {
+            Err(not_a_message())
+        };
     };
     match u16::from_be_bytes([*high, *low]) {
-        1000..=1003 | 1007..=1014 | 3000..=4999 if std::str::from_utf8(why).is_ok() => Ok(Message::Close),
-        1000..=1003 | 1007..=1014 | 3000..=4999 => Err(reason(CloseCode::Invalid, "the reason must be UTF-8")),
+        1000..=1003 | 1007..=1014 | 3000..=4999 if std::str::from_utf8(why).is_ok() => {
+            Ok(Message::Close)
+        }
+        1000..=1003 | 1007..=1014 | 3000..=4999 => {
+            Err(reason(CloseCode::Invalid, "the reason must be UTF-8"))
+        }
         _ => Err(not_a_message()),
     }
 }
@@ -281,11 +328,20 @@ mod tests {
             (frame(BINARY, b"a"), CloseCode::Unsupported),
             (frame(TEXT, b"\xff"), CloseCode::Invalid),
             (frame(TEXT, &[b'a'; 200]), CloseCode::Size),
-            ([frame(TEXT_BEGINS, &[b'a'; 90]), frame(ENDS, &[b'a'; 90])].concat(), CloseCode::Size),
+            (
+                [frame(TEXT_BEGINS, &[b'a'; 90]), frame(ENDS, &[b'a'; 90])].concat(),
+                CloseCode::Size,
+            ),
             (announced, CloseCode::Size),
-            ([frame(TEXT, &[b'a'; 200])[..8].to_vec(), vec![b'a'; 150]].concat(), CloseCode::Size),
+            (
+                [frame(TEXT, &[b'a'; 200])[..8].to_vec(), vec![b'a'; 150]].concat(),
+                CloseCode::Size,
+            ),
             (frame(ENDS, b"a"), CloseCode::Protocol),
-            ([frame(TEXT_BEGINS, b"a"), frame(TEXT, b"a")].concat(), CloseCode::Protocol),
+            (
+                [frame(TEXT_BEGINS, b"a"), frame(TEXT, b"a")].concat(),
+                CloseCode::Protocol,
+            ),
             (unmasked, CloseCode::Protocol),
             (frame(PING & 0x7f, b"a"), CloseCode::Protocol),
             (frame(CLOSE & 0x7f, b""), CloseCode::Protocol),

@@ -38,7 +38,13 @@ enum Event {
     Stop,
 }
 
-const EVENTS: [Event; 5] = [Event::Append, Event::Close, Event::AppendAndClose, Event::Delete, Event::Stop];
+const EVENTS: [Event; 5] = [
+    Event::Append,
+    Event::Close,
+    Event::AppendAndClose,
+    Event::Delete,
+    Event::Stop,
+];
 
 impl Event {
     fn happen(self, log: &Arc<Log>, stop: &watch::Sender<bool>) {
@@ -53,7 +59,12 @@ impl Event {
                 return;
             }
         };
-        log.submit(&mut Append { payload, close, ..Append::default() }).unwrap();
+        log.submit(&mut Append {
+            payload,
+            close,
+            ..Append::default()
+        })
+        .unwrap();
     }
 }
 
@@ -68,7 +79,11 @@ impl Rig {
         let streams = Streams::new(Arc::new(MemoryStore::new(1 << 20)), 1);
         let first = Payload::parse(ContentKind::Text, Bytes::from_static(b"old")).ok();
         let name = StreamName::parse("one").unwrap();
-        let log = streams.create(&name, StreamConfig::new("text/plain"), first, false).await.unwrap().log;
+        let log = streams
+            .create(&name, StreamConfig::new("text/plain"), first, false)
+            .await
+            .unwrap()
+            .log;
         let (stop, stopping) = watch::channel(false);
         let terms = Terms {
             page_max: 1024,
@@ -79,12 +94,19 @@ impl Rig {
             budget: Budget::new(1 << 20),
             stop: stopping,
         };
-        Self { log, groups: Groups::new(terms), stop: Arc::new(stop) }
+        Self {
+            log,
+            groups: Groups::new(terms),
+            stop: Arc::new(stop),
+        }
     }
 
     fn presence(&self, technique: Technique, from: Offset) -> Presence {
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        Presence::new(ReaderGuard::new(Arc::clone(&self.log), technique, from), place)
+        Presence::new(
+            ReaderGuard::new(Arc::clone(&self.log), technique, from),
+            place,
+        )
     }
 
     /// A reader from `from` on, whose body waits for `resume` after its first piece.
@@ -97,11 +119,17 @@ impl Rig {
             recycle_at: Some(Instant::now() + RECYCLE),
             presence: self.presence(Technique::Ndjson, from),
         };
-        let body = Reader::body(Rc::clone(&self.groups), live, Encoding::Ndjson, Inlet::Nothing);
+        let body = Reader::body(
+            Rc::clone(&self.groups),
+            live,
+            Encoding::Ndjson,
+            Inlet::Nothing,
+        );
         let got = Rc::new(RefCell::new(Got::default()));
         let filled = Rc::clone(&got);
         spawn_local(async move {
-            let (mut body, mut decoder, mut resume) = (Box::pin(body), ndjson::Decoder::default(), resume);
+            let (mut body, mut decoder, mut resume) =
+                (Box::pin(body), ndjson::Decoder::default(), resume);
             let start = Instant::now();
             while let Some(Ok(piece)) = body.next().await {
                 let mut frames = Vec::new();
@@ -119,12 +147,18 @@ impl Rig {
     /// A long-poll at the tail.
     fn wait(&self) -> Rc<RefCell<Option<(StatusCode, Bytes)>>> {
         let at = self.log.tail_now().next;
-        let wait = Box::new(Wait::at_tail(&self.log, HOLD, self.presence(Technique::LongPoll, at)));
+        let wait = Box::new(Wait::at_tail(
+            &self.log,
+            HOLD,
+            self.presence(Technique::LongPoll, at),
+        ));
         let got = Rc::new(RefCell::new(None));
         let (filled, groups) = (Rc::clone(&got), Rc::clone(&self.groups));
         spawn_local(async move {
             let answer = super::wait(&groups, wait).await;
-            let body = answer.content.map_or(Bytes::new(), |content| content.parts.concat().into());
+            let body = answer
+                .content
+                .map_or(Bytes::new(), |content| content.parts.concat().into());
             *filled.borrow_mut() = Some((answer.status, body));
         });
         got
@@ -132,7 +166,9 @@ impl Rig {
 
     fn plan(&self, step: usize, event: Event) {
         let (log, stop) = (Arc::clone(&self.log), Arc::clone(&self.stop));
-        self.log.interruption.plan(step, move || event.happen(&log, &stop));
+        self.log
+            .interruption
+            .plan(step, move || event.happen(&log, &stop));
     }
 }
 
@@ -168,7 +204,11 @@ async fn settle() {
 }
 
 fn on_one_thread(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
     LocalSet::new().block_on(&runtime, test);
 }
 
@@ -180,7 +220,10 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
                 let rig = Rig::new().await;
                 let tail = rig.log.tail_now().next;
                 rig.plan(step, event);
-                let readers = [(rig.read(Offset::ZERO, None), "old"), (rig.read(tail, None), "")];
+                let readers = [
+                    (rig.read(Offset::ZERO, None), "old"),
+                    (rig.read(tail, None), ""),
+                ];
                 let waiting = rig.wait();
                 let (third, start) = (rig.read(Offset::ZERO, None), Instant::now());
                 settle().await;
@@ -190,16 +233,29 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
                 let closes = matches!(event, Event::Close | Event::AppendAndClose);
                 for (got, old) in readers.iter().chain([&(third, "old")]) {
                     let (got, at) = (got.borrow(), format!("{event:?} at step {step}"));
-                    let news = if matches!(event, Event::Append | Event::AppendAndClose) { "news" } else { "" };
+                    let news = if matches!(event, Event::Append | Event::AppendAndClose) {
+                        "news"
+                    } else {
+                        ""
+                    };
                     // Who began after a stop or a deletion may have got nothing at all.
-                    let may_be_cut = matches!(event, Event::Delete | Event::Stop) && got.text.is_empty();
-                    assert!(got.text == format!("{old}{news}") || may_be_cut, "{at}: {got:?}");
+                    let may_be_cut =
+                        matches!(event, Event::Delete | Event::Stop) && got.text.is_empty();
+                    assert!(
+                        got.text == format!("{old}{news}") || may_be_cut,
+                        "{at}: {got:?}"
+                    );
                     assert_eq!(got.is_closed, closes, "{at}: {got:?}");
                     assert_eq!(got.has_ended, event != Event::Append, "{at}: {got:?}");
-                    assert!(got.is_up_to_date || may_be_cut || got.has_ended, "{at}: {got:?}");
+                    assert!(
+                        got.is_up_to_date || may_be_cut || got.has_ended,
+                        "{at}: {got:?}"
+                    );
                 }
                 let waited = waiting.borrow().clone();
-                let Some((status, body)) = waited else { panic!("{event:?} at step {step} woke no long-poll") };
+                let Some((status, body)) = waited else {
+                    panic!("{event:?} at step {step} woke no long-poll")
+                };
                 match event {
                     Event::Append | Event::AppendAndClose => {
                         assert_eq!((status, &body[..]), (StatusCode::OK, &b"news"[..]));
@@ -218,7 +274,10 @@ fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
         for step in 0..STEPS_MAX {
             let rig = Rig::new().await;
             let resume = Rc::new(Notify::new());
-            let (stalled, quick) = (rig.read(Offset::ZERO, Some(Rc::clone(&resume))), rig.read(Offset::ZERO, None));
+            let (stalled, quick) = (
+                rig.read(Offset::ZERO, Some(Rc::clone(&resume))),
+                rig.read(Offset::ZERO, None),
+            );
             let leaving = rig.read(Offset::ZERO, Some(Rc::new(Notify::new())));
             rig.plan(step, Event::Append);
             let mut expected = "old".to_owned();
@@ -240,7 +299,10 @@ fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
             Event::Close.happen(&rig.log, &rig.stop);
             settle().await;
             for got in [&stalled, &quick] {
-                assert!(got.borrow().has_ended && got.borrow().text == expected, "step {step}: {got:?}");
+                assert!(
+                    got.borrow().has_ended && got.borrow().text == expected,
+                    "step {step}: {got:?}"
+                );
             }
         }
     });
@@ -252,7 +314,10 @@ fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
         for appends in 1..6 {
             let rig = Rig::new().await;
             let (tail, resume) = (rig.log.tail_now().next, Rc::new(Notify::new()));
-            let (stalled, quick) = (rig.read(tail, Some(Rc::clone(&resume))), rig.read(tail, None));
+            let (stalled, quick) = (
+                rig.read(tail, Some(Rc::clone(&resume))),
+                rig.read(tail, None),
+            );
             settle().await;
             assert!(stalled.borrow().is_up_to_date && quick.borrow().is_up_to_date);
             // It takes this one, and then stalls.
@@ -261,8 +326,14 @@ fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
             // More than a page each time, so that everybody is told to be behind before being at the tail again.
             for _ in 0..appends {
                 for _ in 0..4 {
-                    let payload = Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; 400])).ok();
-                    rig.log.submit(&mut Append { payload, ..Append::default() }).unwrap();
+                    let payload =
+                        Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; 400])).ok();
+                    rig.log
+                        .submit(&mut Append {
+                            payload,
+                            ..Append::default()
+                        })
+                        .unwrap();
                 }
                 settle().await;
             }
@@ -270,7 +341,11 @@ fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
             settle().await;
             for got in [&stalled, &quick] {
                 let got = got.borrow();
-                assert_eq!((got.text.len(), got.is_up_to_date), (4 + appends * 1_600, true), "{appends} appends");
+                assert_eq!(
+                    (got.text.len(), got.is_up_to_date),
+                    (4 + appends * 1_600, true),
+                    "{appends} appends"
+                );
             }
         }
     });
@@ -287,15 +362,28 @@ fn readers_wait_alone_for_what_the_budget_has_no_room_for() {
         let mut held = budget.charge();
         held.grow((1 << 20) - 1_000).unwrap();
         let long = Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; 2 * FREE_BYTES])).ok();
-        rig.log.submit(&mut Append { payload: long, ..Append::default() }).unwrap();
+        rig.log
+            .submit(&mut Append {
+                payload: long,
+                ..Append::default()
+            })
+            .unwrap();
         Event::Append.happen(&rig.log, &rig.stop);
         settle().await;
         assert!(readers.iter().all(|got| !got.borrow().text.contains('x')));
         drop(held);
         settle().await;
         for (got, old) in readers.iter().zip(["old", ""]) {
-            let (got, expected) = (got.borrow(), format!("{old}{}news", "x".repeat(2 * FREE_BYTES)));
-            assert!(got.text == expected && got.is_up_to_date, "{} bytes, {:?}", got.text.len(), got.times);
+            let (got, expected) = (
+                got.borrow(),
+                format!("{old}{}news", "x".repeat(2 * FREE_BYTES)),
+            );
+            assert!(
+                got.text == expected && got.is_up_to_date,
+                "{} bytes, {:?}",
+                got.text.len(),
+                got.times
+            );
         }
         assert_eq!(budget.held(), 0);
     });
@@ -307,7 +395,10 @@ fn silence_brings_heartbeats_and_then_the_end_of_the_answer() {
         let rig = Rig::new().await;
         let got = rig.read(Offset::ZERO, None);
         tokio::time::sleep(5 * HEARTBEAT).await;
-        assert_eq!(got.borrow().times, [(0, false), (15, true), (30, true), (45, true), (59, true)]);
+        assert_eq!(
+            got.borrow().times,
+            [(0, false), (15, true), (30, true), (45, true), (59, true)]
+        );
         assert!(got.borrow().has_ended);
     });
 }

@@ -33,8 +33,12 @@ use std::rc::Rc;
 
 /// Waits as a long-poll does whose answer somebody else sends, and returns that answer.
 pub async fn wait(groups: &Rc<Groups>, mut wait: Box<Wait>) -> Answer {
-    let seated = groups.seat_wait(&mut wait, Encoding::Notice, Outlet::Elsewhere).await;
-    let Some(seat) = seated else { return wait.answer().await };
+    let seated = groups
+        .seat_wait(&mut wait, Encoding::Notice, Outlet::Elsewhere)
+        .await;
+    let Some(seat) = seated else {
+        return wait.answer().await;
+    };
     // Whatever ends the wait: an append, the end of the hold, the stream's or the server's.
     let _unseated = seat.unseated().await;
     wait.answer().await

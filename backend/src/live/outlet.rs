@@ -43,7 +43,11 @@ pub struct Rest {
 impl Rest {
     /// A whole piece.
     pub(super) fn new(bytes: Bytes, charge: Option<Rc<Charge>>) -> Self {
-        Self { own: Bytes::new(), shared: bytes, charge }
+        Self {
+            own: Bytes::new(),
+            shared: bytes,
+            charge,
+        }
     }
 
     /// Whether nothing is left.
@@ -66,13 +70,25 @@ impl Outlet {
         match self {
             Self::Socket(socket) => {
                 let written = written(socket.try_write(&piece.wire), piece.wire.len());
-                (written < piece.wire.len()).then(|| Rest::new(piece.wire.slice(written..), piece.charge.clone()))
+                (written < piece.wire.len())
+                    .then(|| Rest::new(piece.wire.slice(written..), piece.charge.clone()))
             }
             Self::LongPoll(socket, standing) => {
-                let own = piece.cursor.as_ref().and_then(|(common, _)| cursors.own(*common)).map(Page::cursor);
-                let cursor = own.as_ref().or(piece.cursor.as_ref().map(|(_, field)| field));
+                let own = piece
+                    .cursor
+                    .as_ref()
+                    .and_then(|(common, _)| cursors.own(*common))
+                    .map(Page::cursor);
+                let cursor = own
+                    .as_ref()
+                    .or(piece.cursor.as_ref().map(|(_, field)| field));
                 let (before, after) = piece.wire.split_at(piece.own_at);
-                let parts = [before, standing.lines(), cursor.map_or(&[], Fields::lines), after];
+                let parts = [
+                    before,
+                    standing.lines(),
+                    cursor.map_or(&[], Fields::lines),
+                    after,
+                ];
                 let length = parts.iter().map(|part| part.len()).sum::<usize>();
                 let written = written(socket.try_write_vectored(&parts.map(IoSlice::new)), length);
                 (written < length).then(|| {
@@ -80,7 +96,11 @@ impl Outlet {
                     let mut shared = piece.wire.slice(piece.own_at..);
                     shared.advance(written.saturating_sub(own.len()));
                     own.advance(written.min(own.len()));
-                    Rest { own, shared, charge: piece.charge.clone() }
+                    Rest {
+                        own,
+                        shared,
+                        charge: piece.charge.clone(),
+                    }
                 })
             }
             Self::Body(queue) => {
@@ -106,12 +126,21 @@ impl Outlet {
     pub async fn write(&self, rest: Rest, stalled_max: Duration) -> io::Result<()> {
         for mut bytes in [rest.own, rest.shared] {
             match self {
-                Self::Socket(socket) | Self::LongPoll(socket, _) => write_socket(socket, bytes, stalled_max).await?,
+                Self::Socket(socket) | Self::LongPoll(socket, _) => {
+                    write_socket(socket, bytes, stalled_max).await?
+                }
                 Self::Body(queue) => {
                     while !bytes.is_empty() {
                         let piece = bytes.split_to(bytes.len().min(BODY_PIECE_BYTES));
                         // Asked again whenever the body is, which is when there may be room.
-                        poll_fn(|_| if queue.push(piece.clone()) { Poll::Ready(()) } else { Poll::Pending }).await;
+                        poll_fn(|_| {
+                            if queue.push(piece.clone()) {
+                                Poll::Ready(())
+                            } else {
+                                Poll::Pending
+                            }
+                        })
+                        .await;
                     }
                 }
                 Self::Elsewhere => {}
@@ -136,7 +165,11 @@ fn written(tried: io::Result<usize>, length: usize) -> usize {
 ///
 /// # Errors
 /// When the client has left, or takes nothing for `stalled_max`.
-pub async fn write_socket(socket: &TcpStream, mut bytes: Bytes, stalled_max: Duration) -> io::Result<()> {
+pub async fn write_socket(
+    socket: &TcpStream,
+    mut bytes: Bytes,
+    stalled_max: Duration,
+) -> io::Result<()> {
     while !bytes.is_empty() {
         match socket.try_write(&bytes) {
             Ok(written) => bytes.advance(written),
@@ -170,14 +203,20 @@ pub(super) fn poll_receive(
             let bytes = socket.try_read(scratch)?;
             received = Some(bytes);
             // What comes short was the last there is: to say so spares asking again.
-            if (1..scratch.len()).contains(&bytes) { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            if (1..scratch.len()).contains(&bytes) {
+                Err(ErrorKind::WouldBlock.into())
+            } else {
+                Ok(())
+            }
         });
         match (received, tried) {
             (Some(bytes), _) => {
                 out.extend_from_slice(&scratch[..bytes]);
                 return Poll::Ready(Ok(bytes));
             }
-            (None, Err(error)) if error.kind() != ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+            (None, Err(error)) if error.kind() != ErrorKind::WouldBlock => {
+                return Poll::Ready(Err(error));
+            }
             (None, _) => {}
         }
     }

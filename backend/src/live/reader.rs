@@ -61,7 +61,9 @@ pub struct Reader {
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("encoding", &self.encoding).finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("encoding", &self.encoding)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,7 +122,14 @@ impl Reader {
         inlet: Inlet,
         beyond: ReceiveBuffer,
     ) -> LocalBoxFuture<'static, Option<Finished>> {
-        let Live { log, from, cursors, recycle_at, presence, .. } = live;
+        let Live {
+            log,
+            from,
+            cursors,
+            recycle_at,
+            presence,
+            ..
+        } = live;
         let mut reader = Self {
             groups,
             log,
@@ -135,15 +144,29 @@ impl Reader {
         } else {
             reader.beyond = beyond;
         }
-        let held = Held { outlet, cursors, until: recycle_at, presence };
-        let first = Next { rest: Rest::default(), at: from, is_last: false };
+        let held = Held {
+            outlet,
+            cursors,
+            until: recycle_at,
+            presence,
+        };
+        let first = Next {
+            rest: Rest::default(),
+            at: from,
+            is_last: false,
+        };
         let mut alone = Some(Box::new((held, first)));
         // What is held here is held by every reader that waits.
         Box::pin(async move {
             while let Some(left) = alone.take() {
                 let seat = match reader.alone(left).await {
                     Alone::Seated(seat) => seat,
-                    Alone::Done(outlet) => return Some(Finished { outlet, beyond: reader.beyond }),
+                    Alone::Done(outlet) => {
+                        return Some(Finished {
+                            outlet,
+                            beyond: reader.beyond,
+                        });
+                    }
                     Alone::Gone => return None,
                 };
                 let unseated = match poll_fn(|context| reader.poll_event(&seat, context)).await {
@@ -151,7 +174,13 @@ impl Reader {
                     Event::Message => seat.leave()?,
                     Event::Gone => return None,
                 };
-                let Unseated { held, rest, at, told_up_to_date, is_last } = *unseated;
+                let Unseated {
+                    held,
+                    rest,
+                    at,
+                    told_up_to_date,
+                    is_last,
+                } = *unseated;
                 reader.told_up_to_date = Some(told_up_to_date);
                 alone = Some(Box::new((held, Next { rest, at, is_last })));
             }
@@ -169,8 +198,14 @@ impl Reader {
         inlet: Inlet,
     ) -> impl Stream<Item = Result<Bytes, Infallible>> {
         let queue = Rc::new(BodyQueue::default());
-        let mut running =
-            Self::run(groups, live, encoding, Outlet::Body(Rc::clone(&queue)), inlet, ReceiveBuffer::default());
+        let mut running = Self::run(
+            groups,
+            live,
+            encoding,
+            Outlet::Body(Rc::clone(&queue)),
+            inlet,
+            ReceiveBuffer::default(),
+        );
         let mut has_ended = false;
         poll_stream(move |context| {
             loop {
@@ -184,7 +219,9 @@ impl Reader {
                 match running.as_mut().poll(context) {
                     Poll::Ready(_) => has_ended = true,
                     Poll::Pending => {
-                        return queue.take().map_or(Poll::Pending, |piece| Poll::Ready(Some(Ok(piece))));
+                        return queue
+                            .take()
+                            .map_or(Poll::Pending, |piece| Poll::Ready(Some(Ok(piece))));
                     }
                 }
             }
@@ -199,27 +236,46 @@ impl Reader {
         while let Poll::Ready(received) = self.poll_receive(seat.socket().as_deref(), context) {
             match received {
                 0 => return Poll::Ready(Event::Gone),
-                _ if self.unfinished.as_ref().is_some_and(|unfinished| unfinished.is_ready()) => {
+                _ if self
+                    .unfinished
+                    .as_ref()
+                    .is_some_and(|unfinished| unfinished.is_ready()) =>
+                {
                     return Poll::Ready(Event::Message);
                 }
                 _ => {}
             }
         }
         match &mut self.unfinished {
-            Some(unfinished) => unfinished.timer.as_mut().poll(context).map(|()| Event::Message),
+            Some(unfinished) => unfinished
+                .timer
+                .as_mut()
+                .poll(context)
+                .map(|()| Event::Message),
             None => Poll::Pending,
         }
     }
 
     /// Takes what the client sends; how many bytes that were, 0 when it has left.
-    fn poll_receive(&mut self, socket: Option<&TcpStream>, context: &mut Context<'_>) -> Poll<usize> {
+    fn poll_receive(
+        &mut self,
+        socket: Option<&TcpStream>,
+        context: &mut Context<'_>,
+    ) -> Poll<usize> {
         let piece: Bytes = match &mut self.inlet {
             Inlet::Nothing => return Poll::Pending,
             Inlet::Frames(frames) => ready!(frames.as_mut().poll_next(context)).unwrap_or_default(),
             Inlet::Socket => {
-                let Some(socket) = socket else { return Poll::Pending };
+                let Some(socket) = socket else {
+                    return Poll::Pending;
+                };
                 if self.encoding != Encoding::Websocket {
-                    let received = self.beyond.poll_receive(&self.groups, socket, ReceiveBuffer::AHEAD_MAX, context);
+                    let received = self.beyond.poll_receive(
+                        &self.groups,
+                        socket,
+                        ReceiveBuffer::AHEAD_MAX,
+                        context,
+                    );
                     return received.map(|received| received.unwrap_or(0));
                 }
                 let mut piece = Vec::new();
@@ -241,7 +297,12 @@ impl Reader {
         let deadline = Instant::now() + terms.unfinished_max;
         let unfinished = self.unfinished.get_or_insert_with(|| {
             let inbox = Inbox::new(terms.message_max, terms.budget.charge());
-            Box::new(Unfinished { inbox, timer: Box::pin(sleep_until(deadline)), since: 0, failure: None })
+            Box::new(Unfinished {
+                inbox,
+                timer: Box::pin(sleep_until(deadline)),
+                since: 0,
+                failure: None,
+            })
         });
         unfinished.since += piece.len();
         if unfinished.since >= FREE_BYTES {
@@ -252,7 +313,10 @@ impl Reader {
 
     /// Until it is seated, or at the end of its answer. On the heap, and only for as long as it lasts: most readers are
     /// seated most of the time.
-    #[expect(clippy::boxed_local, reason = "a box emptied by the caller would last as long as the wait")]
+    #[expect(
+        clippy::boxed_local,
+        reason = "a box emptied by the caller would last as long as the wait"
+    )]
     fn alone(&mut self, left: Box<(Held, Next)>) -> LocalBoxFuture<'_, Alone> {
         let (held, next) = *left;
         Box::pin(self.catch_up(held, next))
@@ -261,7 +325,12 @@ impl Reader {
     async fn catch_up(&mut self, mut held: Held, mut next: Next) -> Alone {
         loop {
             let rest = std::mem::take(&mut next.rest);
-            if held.outlet.write(rest, self.groups.terms().stalled_max).await.is_err() {
+            if held
+                .outlet
+                .write(rest, self.groups.terms().stalled_max)
+                .await
+                .is_err()
+            {
                 return Alone::Gone;
             }
             if next.is_last {
@@ -278,10 +347,14 @@ impl Reader {
             let group = self.groups.find(&self.log, self.encoding);
             let at = next.at;
             match (&group, self.told_up_to_date) {
-                _ if *self.groups.terms().stop.borrow() || self.told_up_to_date.is_some() && held.is_over() => {
+                _ if *self.groups.terms().stop.borrow()
+                    || self.told_up_to_date.is_some() && held.is_over() =>
+                {
                     next = self.farewell(&held, at);
                 }
-                (Some(group), Some(told)) if at == group.at() && told == group.told_up_to_date() => {
+                (Some(group), Some(told))
+                    if at == group.at() && told == group.told_up_to_date() =>
+                {
                     match group.seat(held, at) {
                         Ok(seat) => return Alone::Seated(seat),
                         Err(back) => {
@@ -292,7 +365,8 @@ impl Reader {
                 }
                 (Some(group), Some(_)) if at > group.at() => group.moved().await,
                 (None, Some(told)) if !self.log.tail_now().has_news(at) => {
-                    self.groups.find_or_begin(&self.log, self.encoding, at, told);
+                    self.groups
+                        .find_or_begin(&self.log, self.encoding, at, told);
                 }
                 (group, _) => next = self.page(&held, at, group.as_deref()).await,
             }
@@ -313,17 +387,30 @@ impl Reader {
     async fn page(&mut self, held: &Held, at: Offset, group: Option<&Group>) -> Next {
         let terms = self.groups.terms();
         // Where the budget is short everybody goes on, in smaller steps.
-        let page_max = if terms.budget.has_room(2 * terms.page_max) { terms.page_max } else { FREE_BYTES };
+        let page_max = if terms.budget.has_room(2 * terms.page_max) {
+            terms.page_max
+        } else {
+            FREE_BYTES
+        };
         let until = group.map_or(Offset::MAX, Group::at);
         let read = async || {
             if at < until {
                 return self.log.read_until(at, until, page_max).await;
             }
-            Ok(Batch { data: Bytes::new(), from: at, next: at, tail: self.log.tail_now() })
+            Ok(Batch {
+                data: Bytes::new(),
+                from: at,
+                next: at,
+                tail: self.log.tail_now(),
+            })
         };
-        let read =
-            read_charged(&terms.budget, terms.patience(), |batch| encoded_bytes(self.log.kind(), &batch.data), read)
-                .await;
+        let read = read_charged(
+            &terms.budget,
+            terms.patience(),
+            |batch| encoded_bytes(self.log.kind(), &batch.data),
+            read,
+        )
+        .await;
         let (batch, charge) = match read {
             Ok(read) => read,
             Err(refusal) => {
@@ -337,21 +424,36 @@ impl Reader {
             Some(group) if batch.next == group.at() => group.told_up_to_date() || batch.closed(),
             _ => batch.up_to_date(),
         };
-        let told = Told { before: self.told_up_to_date.replace(now), now, cursor: held.cursors.now() };
+        let told = Told {
+            before: self.told_up_to_date.replace(now),
+            now,
+            cursor: held.cursors.now(),
+        };
         let piece = self.encoding.batch(self.log.kind(), &batch, told);
         held.presence.counted.is_at(batch.next);
         let bytes = held.outlet.bytes(&piece);
         // It may be longer than is usual.
         let (budget, mut charge) = (&self.groups.terms().budget, charge);
-        if charge.as_mut().is_some_and(|charge| charge.settle(bytes.len().min(budget.most())).is_err()) {
+        if charge
+            .as_mut()
+            .is_some_and(|charge| charge.settle(bytes.len().min(budget.most())).is_err())
+        {
             return self.farewell(held, at);
         }
-        Next { rest: Rest::new(bytes, charge.map(Rc::new)), at: batch.next, is_last: batch.closed() }
+        Next {
+            rest: Rest::new(bytes, charge.map(Rc::new)),
+            at: batch.next,
+            is_last: batch.closed(),
+        }
     }
 
     fn farewell(&self, held: &Held, at: Offset) -> Next {
         let bytes = held.outlet.bytes(&self.encoding.farewell());
-        Next { rest: Rest::new(bytes, None), at, is_last: true }
+        Next {
+            rest: Rest::new(bytes, None),
+            at,
+            is_last: true,
+        }
     }
 
     /// What a client's message is answered with, and whether the conversation ends with it; `None` when there is none.
@@ -362,12 +464,26 @@ impl Reader {
             return Some((close(reason), true));
         }
         let reply = match unfinished.inbox.message() {
-            Ok(Some(Message::Text(request))) => Some((text_frame(&answer_frame(&self.log, &request).await), false)),
+            Ok(Some(Message::Text(request))) => {
+                Some((text_frame(&answer_frame(&self.log, &request).await), false))
+            }
             Ok(Some(Message::Ping(payload))) => Some((pong(&payload), false)),
-            Ok(Some(Message::Close)) => Some((close(Close { code: CloseCode::Normal, reason: "" }), true)),
+            Ok(Some(Message::Close)) => Some((
+                close(Close {
+                    code: CloseCode::Normal,
+                    reason: "",
+                }),
+                true,
+            )),
             Ok(None) if unfinished.timer.deadline() <= Instant::now() => {
                 let reason = "the message did not arrive whole in time";
-                Some((close(Close { code: CloseCode::Policy, reason }), true))
+                Some((
+                    close(Close {
+                        code: CloseCode::Policy,
+                        reason,
+                    }),
+                    true,
+                ))
             }
             Ok(None) => None,
             Err(reason) => Some((close(reason), true)),

@@ -45,7 +45,12 @@ impl ReceiveBuffer {
             return true;
         }
         let budget = &groups.terms().budget;
-        self.bytes.len() < max && self.charge.get_or_insert_with(|| budget.charge()).grow_to(self.bytes.len()).is_ok()
+        self.bytes.len() < max
+            && self
+                .charge
+                .get_or_insert_with(|| budget.charge())
+                .grow_to(self.bytes.len())
+                .is_ok()
     }
 
     /// Removes the first `bytes`, which were used.
@@ -104,12 +109,16 @@ mod tests {
     /// Sends 200,000 bytes and receives until there is no more room; how many bytes that are.
     async fn fill(groups: &Groups, buffer: &mut ReceiveBuffer) -> usize {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
         let (socket, _) = listener.accept().await.unwrap();
         let sending = tokio::spawn(async move { client.write_all(&[b'x'; 200_000]).await });
         while buffer.has_room(groups, ReceiveBuffer::AHEAD_MAX) {
-            let received =
-                poll_fn(|context| buffer.poll_receive(groups, &socket, ReceiveBuffer::AHEAD_MAX, context)).await;
+            let received = poll_fn(|context| {
+                buffer.poll_receive(groups, &socket, ReceiveBuffer::AHEAD_MAX, context)
+            })
+            .await;
             assert!((1..=SCRATCH_BYTES).contains(&received.unwrap()));
         }
         sending.abort();
@@ -121,9 +130,15 @@ mod tests {
         let groups = groups(1 << 20);
         let mut buffer = ReceiveBuffer::default();
         let bytes = fill(&groups, &mut buffer).await;
-        assert!((ReceiveBuffer::AHEAD_MAX..ReceiveBuffer::AHEAD_MAX + SCRATCH_BYTES).contains(&bytes), "{bytes}");
+        assert!(
+            (ReceiveBuffer::AHEAD_MAX..ReceiveBuffer::AHEAD_MAX + SCRATCH_BYTES).contains(&bytes),
+            "{bytes}"
+        );
         let held = groups.terms().budget.held();
-        assert!(held + FREE_BYTES >= bytes && held <= bytes, "{held} of {bytes}");
+        assert!(
+            held + FREE_BYTES >= bytes && held <= bytes,
+            "{held} of {bytes}"
+        );
         buffer.consume(bytes - 1);
         assert_eq!((&*buffer, groups.terms().budget.held()), (&b"x"[..], held));
         buffer.consume(1);

@@ -131,8 +131,14 @@ impl Seat {
         if let Some(unseated) = self.0.unseated.take() {
             return Poll::Ready(unseated);
         }
-        let waker = self.0.waker.take().filter(|waker| waker.will_wake(context.waker()));
-        self.0.waker.set(Some(waker.unwrap_or_else(|| context.waker().clone())));
+        let waker = self
+            .0
+            .waker
+            .take()
+            .filter(|waker| waker.will_wake(context.waker()));
+        self.0
+            .waker
+            .set(Some(waker.unwrap_or_else(|| context.waker().clone())));
         Poll::Pending
     }
 
@@ -164,7 +170,13 @@ impl SeatState {
 
     /// Offers what is delivered; whether the reader stays.
     pub(super) fn serve(&self, delivery: &Delivery<'_>) -> bool {
-        let &Delivery { piece, at, told_up_to_date, after, now } = delivery;
+        let &Delivery {
+            piece,
+            at,
+            told_up_to_date,
+            after,
+            now,
+        } = delivery;
         let mut place = self.held.borrow_mut();
         let Some(held) = &*place else { return false };
         let rest = held.outlet.offer(piece, held.cursors);
@@ -193,21 +205,32 @@ impl SeatState {
 
     /// Ends its time in the group with a piece that is its last.
     pub(super) fn unseat_with(&self, last: &Piece) {
-        let bytes = self.held.borrow().as_ref().map(|held| held.outlet.bytes(last));
+        let bytes = self
+            .held
+            .borrow()
+            .as_ref()
+            .map(|held| held.outlet.bytes(last));
         self.unseat(Rest::new(bytes.unwrap_or_default(), None), true);
     }
 
     /// Ends its time in the group; what is left of its answer is for its own task to write.
     pub(super) fn unseat(&self, rest: Rest, is_last: bool) {
         let Some(held) = self.held.take() else { return };
-        self.unseated.set(Some(Box::new(self.unseated_with(held, rest, is_last))));
+        self.unseated
+            .set(Some(Box::new(self.unseated_with(held, rest, is_last))));
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
     }
 
     fn unseated_with(&self, held: Held, rest: Rest, is_last: bool) -> Unseated {
-        Unseated { held, rest, at: self.at(), told_up_to_date: self.told_up_to_date.get(), is_last }
+        Unseated {
+            held,
+            rest,
+            at: self.at(),
+            told_up_to_date: self.told_up_to_date.get(),
+            is_last,
+        }
     }
 
     fn at(&self) -> Offset {

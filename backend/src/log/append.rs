@@ -79,7 +79,9 @@ pub enum AppendError {
         seq: u64,
     },
     /// The stream remembers as many producers as it may (429).
-    #[error("the stream remembers {limit} producers, which is the limit: use one producer for many appends")]
+    #[error(
+        "the stream remembers {limit} producers, which is the limit: use one producer for many appends"
+    )]
     TooManyProducers {
         /// The limit.
         limit: usize,
@@ -125,17 +127,26 @@ impl Log {
             return Err(AppendError::Deleted);
         }
         // A fork can be said to end where its source did.
-        append.only_at = append.only_at.map(|at| self.position(at).map_or(at, |position| self.offset(position)));
+        append.only_at = append.only_at.map(|at| {
+            self.position(at)
+                .map_or(at, |position| self.offset(position))
+        });
         loop {
             match self.submit(&mut append)? {
                 Submission::Answered(appended) => return Ok(appended),
                 Submission::UnderWay(outcome) => {
                     let tail = outcome.await.map_err(|_| AppendError::Deleted)??;
                     self.keep_to_bytes().await;
-                    return Ok(Appended { tail, producer: append.producer.map(|it| it.at), is_new: true });
+                    return Ok(Appended {
+                        tail,
+                        producer: append.producer.map(|it| it.at),
+                        is_new: true,
+                    });
                 }
                 // What failed meanwhile was noted; the next look begins from what is committed.
-                Submission::Unsettled(settled) => drop(settled.await.map_err(|_| AppendError::Deleted)?),
+                Submission::Unsettled(settled) => {
+                    drop(settled.await.map_err(|_| AppendError::Deleted)?)
+                }
             }
         }
     }
@@ -150,19 +161,29 @@ impl Log {
             Ok(Ruling::Go(step)) => {
                 let at = staged.tail().next;
                 staged.take(step.clone());
-                Ok(Submission::UnderWay(self.commit(at, append.payload.take(), Some(step))))
+                Ok(Submission::UnderWay(self.commit(
+                    at,
+                    append.payload.take(),
+                    Some(step),
+                )))
             }
             // An answer may rest only on what is durable: not on an append that is still under way, and may fail.
             _ => {
                 let committed = lock(&self.committed);
                 match committed.judge(append) {
                     Err(refusal) => Err(refusal),
-                    Ok(Ruling::Done(producer)) => {
-                        Ok(Submission::Answered(Appended { tail: committed.tail(), producer, is_new: false }))
-                    }
+                    Ok(Ruling::Done(producer)) => Ok(Submission::Answered(Appended {
+                        tail: committed.tail(),
+                        producer,
+                        is_new: false,
+                    })),
                     Ok(Ruling::Go(_)) => {
                         drop(committed);
-                        Ok(Submission::Unsettled(self.commit(staged.tail().next, None, None)))
+                        Ok(Submission::Unsettled(self.commit(
+                            staged.tail().next,
+                            None,
+                            None,
+                        )))
                     }
                 }
             }
@@ -179,13 +200,27 @@ impl Log {
     ) -> oneshot::Receiver<Result<Tail, StoreError>> {
         let (acknowledge, outcome) = oneshot::channel();
         let log = Arc::clone(self);
-        let marks = step.as_ref().map(|step| step.marks.clone()).unwrap_or_default();
+        let marks = step
+            .as_ref()
+            .map(|step| step.marks.clone())
+            .unwrap_or_default();
         let close = step.as_ref().is_some_and(|step| step.tail.closed());
-        let change = Change::Append { at, payload, close, marks, now: self.wall.now() };
+        let change = Change::Append {
+            at,
+            payload,
+            close,
+            marks,
+            now: self.wall.now(),
+        };
         self.store.commit(
-            Commit { stream: self.id, change },
+            Commit {
+                stream: self.id,
+                change,
+            },
             Box::new(move |result| {
-                let result = result.map(|()| log.advance(step)).inspect_err(|error| log.note_fault(error));
+                let result = result
+                    .map(|()| log.advance(step))
+                    .inspect_err(|error| log.note_fault(error));
                 // Nobody waits any more when the writer has left; the append stands all the same.
                 let _left = acknowledge.send(result);
             }),
@@ -196,12 +231,16 @@ impl Log {
     /// The news of what was committed: after the data, never before it. Returns the tail after it.
     fn advance(&self, step: Option<Step>) -> Tail {
         let mut committed = lock(&self.committed);
-        let Some(step) = step else { return committed.tail() };
+        let Some(step) = step else {
+            return committed.tail();
+        };
         let after = step.tail;
         committed.take(step);
         let tail = committed.tail();
         // Under the lock, or news could overtake each other.
-        let has_moved = self.tail.send_if_modified(|now| std::mem::replace(now, tail) != tail);
+        let has_moved = self
+            .tail
+            .send_if_modified(|now| std::mem::replace(now, tail) != tail);
         drop(committed);
         if has_moved {
             self.observed.tell(&self.name);

@@ -49,7 +49,13 @@ pub struct Fork {
 impl StreamConfig {
     /// A stream of this content type that keeps everything, for ever, and begins empty.
     pub fn new(content_type: &str) -> Self {
-        Self { content_type: content_type.into(), expiry: None, keep_bytes: None, keep_age: None, fork: None }
+        Self {
+            content_type: content_type.into(),
+            expiry: None,
+            keep_bytes: None,
+            keep_age: None,
+            fork: None,
+        }
     }
 
     /// The configuration that an export tells, for a stream of its own.
@@ -58,21 +64,38 @@ impl StreamConfig {
     /// [`ValueError`]: a value that no creation would take (400).
     pub fn of_export(told: &Configuration) -> Result<Self, ValueError> {
         let missing = || ValueError::new("contentType", "a content type", "");
-        let content_type = value::content_type("contentType", &told.content_type)?.ok_or_else(missing)?;
-        let expiry = match (told.ttl_seconds, told.expires_at_ms) {
-            (None, None) => None,
-            (Some(seconds), None) => {
-                Some(Expiry::Idle(Duration::from_secs(value::whole_number("ttlSeconds", seconds, 0)?)))
-            }
-            (None, Some(ms)) => Some(Expiry::at("expiresAtMs", Duration::from_millis(ms))?),
-            (Some(seconds), Some(_)) => {
-                return Err(ValueError::new("ttlSeconds", "absent beside expiresAtMs", seconds));
-            }
-        };
-        let keep_bytes = told.keep_bytes.map(|bytes| value::whole_number("keepBytes", bytes, 1)).transpose()?;
-        let keep_age = told.keep_seconds.map(|seconds| value::whole_number("keepSeconds", seconds, 1)).transpose()?;
+        let content_type =
+            value::content_type("contentType", &told.content_type)?.ok_or_else(missing)?;
+        let expiry =
+            match (told.ttl_seconds, told.expires_at_ms) {
+                (None, None) => None,
+                (Some(seconds), None) => Some(Expiry::Idle(Duration::from_secs(
+                    value::whole_number("ttlSeconds", seconds, 0)?,
+                ))),
+                (None, Some(ms)) => Some(Expiry::at("expiresAtMs", Duration::from_millis(ms))?),
+                (Some(seconds), Some(_)) => {
+                    return Err(ValueError::new(
+                        "ttlSeconds",
+                        "absent beside expiresAtMs",
+                        seconds,
+                    ));
+                }
+            };
+        let keep_bytes = told
+            .keep_bytes
+            .map(|bytes| value::whole_number("keepBytes", bytes, 1))
+            .transpose()?;
+        let keep_age = told
+            .keep_seconds
+            .map(|seconds| value::whole_number("keepSeconds", seconds, 1))
+            .transpose()?;
         let keep_age = keep_age.map(Duration::from_secs);
-        Ok(Self { expiry, keep_bytes, keep_age, ..Self::new(content_type) })
+        Ok(Self {
+            expiry,
+            keep_bytes,
+            keep_age,
+            ..Self::new(content_type)
+        })
     }
 
     /// What its bytes are.
@@ -83,7 +106,8 @@ impl StreamConfig {
     /// Whether `content_type` names the same media type; parameters and case do not count.
     pub fn same_type(&self, content_type: &str) -> bool {
         // As a rule they are the same to the byte.
-        *self.content_type == *content_type || essence(&self.content_type).eq_ignore_ascii_case(essence(content_type))
+        *self.content_type == *content_type
+            || essence(&self.content_type).eq_ignore_ascii_case(essence(content_type))
     }
 
     /// The position before the stream's own first message.
@@ -96,7 +120,9 @@ impl StreamConfig {
         match self.expiry {
             None => "never".to_owned(),
             Some(Expiry::Idle(time)) => format!("after {} s without use", time.as_secs()),
-            Some(Expiry::At(time)) => timestamp::print(time.duration_since(UNIX_EPOCH).unwrap_or_default()),
+            Some(Expiry::At(time)) => {
+                timestamp::print(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+            }
         }
     }
 
@@ -114,8 +140,18 @@ impl StreamConfig {
     pub(super) fn fork_text(&self) -> String {
         match &self.fork {
             None => "none".to_owned(),
-            Some(Fork { source_name, at, sub: 0, .. }) => format!("`{source_name}` left at {at}"),
-            Some(Fork { source_name, at, sub, .. }) => format!("`{source_name}` left {sub} beyond {at}"),
+            Some(Fork {
+                source_name,
+                at,
+                sub: 0,
+                ..
+            }) => format!("`{source_name}` left at {at}"),
+            Some(Fork {
+                source_name,
+                at,
+                sub,
+                ..
+            }) => format!("`{source_name}` left {sub} beyond {at}"),
         }
     }
 }

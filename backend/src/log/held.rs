@@ -27,7 +27,11 @@ impl std::fmt::Debug for Held {
 impl HeldStore {
     /// An empty store that holds nothing back yet.
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { store: MemoryStore::new(1 << 20), held: Mutex::new(None), answers: watch::Sender::new(true) })
+        Arc::new(Self {
+            store: MemoryStore::new(1 << 20),
+            held: Mutex::new(None),
+            answers: watch::Sender::new(true),
+        })
     }
 
     /// Holds back every change from now on.
@@ -47,8 +51,19 @@ impl HeldStore {
 
     /// What becomes of the first change that is held: it takes effect, or it fails.
     pub(super) fn release(&self, works: bool) {
-        let Held(commit, done) = self.held.lock().unwrap().as_mut().unwrap().pop_front().expect("a change is held");
-        if works { self.store.commit(commit, done) } else { done(Err(StoreError::Unwritable("a test".into()))) }
+        let Held(commit, done) = self
+            .held
+            .lock()
+            .unwrap()
+            .as_mut()
+            .unwrap()
+            .pop_front()
+            .expect("a change is held");
+        if works {
+            self.store.commit(commit, done)
+        } else {
+            done(Err(StoreError::Unwritable("a test".into())))
+        }
     }
 }
 

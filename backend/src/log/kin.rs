@@ -41,7 +41,9 @@ pub(super) enum Ending {
 
 /// That a stream has no forks, for as long as this is held.
 #[derive(Debug)]
-pub(super) struct Childless<'a>(#[allow(dead_code, reason = "held, not looked at")] MutexGuard<'a, Inner>);
+pub(super) struct Childless<'a>(
+    #[allow(dead_code, reason = "held, not looked at")] MutexGuard<'a, Inner>,
+);
 
 impl Kin {
     /// Of a stream that a store knew when it opened.
@@ -88,7 +90,11 @@ impl Kin {
             return None;
         }
         inner.fate = Fate::Going;
-        Some(if inner.forks == 0 { Ending::Gone } else { Ending::Hidden })
+        Some(if inner.forks == 0 {
+            Ending::Gone
+        } else {
+            Ending::Hidden
+        })
     }
 
     /// The stream was hidden. `true` when its last fork went meanwhile: then the caller deletes it.

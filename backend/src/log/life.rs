@@ -26,17 +26,26 @@ const OVER: u64 = u64::MAX;
 impl Life {
     /// A life that begins now.
     pub(super) fn new(expiry: Option<Expiry>, wall: Wall) -> Self {
-        Self { expiry, wall, opened: Instant::now(), used_ms: AtomicU64::new(0) }
+        Self {
+            expiry,
+            wall,
+            opened: Instant::now(),
+            used_ms: AtomicU64::new(0),
+        }
     }
 
     /// Notes a read or a write. `false` when it comes too late: the stream was idle for too long and has ended.
     ///
     /// Source: Durable Streams protocol, section 5.1, `Stream-TTL`.
     pub(super) fn renew(&self) -> bool {
-        let Some(Expiry::Idle(_)) = self.expiry else { return true };
+        let Some(Expiry::Idle(_)) = self.expiry else {
+            return true;
+        };
         let now = self.now_ms();
         let later = |used: u64| (used != OVER).then_some(used.max(now));
-        self.used_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, later).is_ok()
+        self.used_ms
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, later)
+            .is_ok()
     }
 
     /// Whether the stream has ended. Once it is so by idleness it stays so, and no use that comes at the same moment is
@@ -56,13 +65,18 @@ impl Life {
         if is_followed() || Duration::from_millis(self.now_ms().saturating_sub(used)) < idle {
             return false;
         }
-        self.used_ms.compare_exchange(used, OVER, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.used_ms
+            .compare_exchange(used, OVER, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     /// How much longer the stream lives if nobody uses it from now on; `None` for ever.
     pub(super) fn left(&self) -> Option<Duration> {
         match self.expiry? {
-            Expiry::At(end) => Some(end.duration_since(self.wall.now()).unwrap_or(Duration::ZERO)),
+            Expiry::At(end) => Some(
+                end.duration_since(self.wall.now())
+                    .unwrap_or(Duration::ZERO),
+            ),
             Expiry::Idle(idle) => {
                 let used = self.used_ms.load(Ordering::Acquire);
                 Some(idle.saturating_sub(Duration::from_millis(self.now_ms().saturating_sub(used))))

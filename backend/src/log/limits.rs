@@ -15,12 +15,19 @@ pub struct StreamLimits {
 
 impl Default for StreamLimits {
     fn default() -> Self {
-        Self { streams_max: 100_000, append_messages_max: 100_000, deleted_names_max: 100_000 }
+        Self {
+            streams_max: 100_000,
+            append_messages_max: 100_000,
+            deleted_names_max: 100_000,
+        }
     }
 }
 
 impl From<usize> for StreamLimits {
     fn from(streams_max: usize) -> Self {
-        Self { streams_max, ..Self::default() }
+        Self {
+            streams_max,
+            ..Self::default()
+        }
     }
 }

@@ -37,14 +37,23 @@ impl Lineage {
     /// What a fork inherits that leaves at `at` a stream with this lineage, whose own number is `stream`.
     pub(super) fn fork(&self, stream: StreamId, at: Offset) -> Self {
         let mut parts: Vec<Part> = Vec::new();
-        for part in self.parts.iter().copied().chain([Part { stream, until: Offset::MAX }]) {
+        for part in self.parts.iter().copied().chain([Part {
+            stream,
+            until: Offset::MAX,
+        }]) {
             let begins = parts.last().map_or(Offset::ZERO, |last| last.until);
             if begins >= at {
                 break;
             }
-            parts.push(Part { stream: part.stream, until: part.until.min(at) });
+            parts.push(Part {
+                stream: part.stream,
+                until: part.until.min(at),
+            });
         }
-        Self { parts, generation: self.generation + 1 }
+        Self {
+            parts,
+            generation: self.generation + 1,
+        }
     }
 
     /// How many streams it descends from.
@@ -54,8 +63,16 @@ impl Lineage {
 
     /// All parts in order, the stream's own, which ends at `end`, last.
     fn spans(&self, own: StreamId, end: Offset) -> impl DoubleEndedIterator<Item = Span> {
-        let begins = |index: usize| index.checked_sub(1).map_or(Offset::ZERO, |before| self.parts[before].until);
-        let last = Span { stream: own, from: begins(self.parts.len()), until: end };
+        let begins = |index: usize| {
+            index
+                .checked_sub(1)
+                .map_or(Offset::ZERO, |before| self.parts[before].until)
+        };
+        let last = Span {
+            stream: own,
+            from: begins(self.parts.len()),
+            until: end,
+        };
         let span = move |(index, part): (usize, &Part)| Span {
             stream: part.stream,
             from: begins(index),
@@ -67,7 +84,12 @@ impl Lineage {
 
 impl Log {
     /// Whole messages from `from`, which lies before `until`, on: at most `max_bytes` unless the first alone is longer.
-    pub(super) async fn page(&self, from: Offset, until: Offset, max_bytes: usize) -> Result<Bytes, ReadError> {
+    pub(super) async fn page(
+        &self,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> Result<Bytes, ReadError> {
         let mut page = Bytes::new();
         for span in self.lineage.spans(self.id, until) {
             let at = from.advance(page.len()).unwrap_or(until);
@@ -105,12 +127,22 @@ impl Log {
         match error {
             StoreError::Trimmed { earliest } => {
                 let earliest = earliest.max(self.earliest());
-                ReadError::Gone { asked: self.offset(asked), earliest: self.offset(earliest) }
+                ReadError::Gone {
+                    asked: self.offset(asked),
+                    earliest: self.offset(earliest),
+                }
             }
-            StoreError::InsideMessage(asked) => ReadError::InsideMessage { asked: self.offset(asked) },
+            StoreError::InsideMessage(asked) => ReadError::InsideMessage {
+                asked: self.offset(asked),
+            },
             // A source outlives its forks: it is gone only after this stream is.
-            StoreError::NoStream if stream != self.id && self.tail_now().state != State::Deleted => {
-                ReadError::Store(StoreError::Damaged(format!("stream number {}, which this one grew from", stream.0)))
+            StoreError::NoStream
+                if stream != self.id && self.tail_now().state != State::Deleted =>
+            {
+                ReadError::Store(StoreError::Damaged(format!(
+                    "stream number {}, which this one grew from",
+                    stream.0
+                )))
             }
             StoreError::NoStream | StoreError::OutOfStep => ReadError::Deleted,
             other @ (StoreError::Full { .. }
@@ -145,7 +177,11 @@ mod tests {
     }
 
     fn parts(lineage: &Lineage) -> Vec<(u64, u64)> {
-        lineage.parts.iter().map(|part| (part.stream.0, part.until.bytes())).collect()
+        lineage
+            .parts
+            .iter()
+            .map(|part| (part.stream.0, part.until.bytes()))
+            .collect()
     }
 
     #[test]
@@ -160,19 +196,37 @@ mod tests {
             (11, &[(1, 10), (2, 11)][..]),
             (30, &[(1, 10), (2, 30)][..]),
         ] {
-            assert_eq!(parts(&child.fork(StreamId(2), at(leaves))), expected, "left at {leaves}");
+            assert_eq!(
+                parts(&child.fork(StreamId(2), at(leaves))),
+                expected,
+                "left at {leaves}"
+            );
         }
-        assert_eq!(root.fork(StreamId(1), at(0)).fork(StreamId(2), at(0)).generation(), 2);
+        assert_eq!(
+            root.fork(StreamId(1), at(0))
+                .fork(StreamId(2), at(0))
+                .generation(),
+            2
+        );
     }
 
     #[test]
     fn spans_follow_each_other_without_a_gap_up_to_the_end() {
-        let lineage = Lineage::default().fork(StreamId(1), at(10)).fork(StreamId(2), at(25));
+        let lineage = Lineage::default()
+            .fork(StreamId(1), at(10))
+            .fork(StreamId(2), at(25));
         let spans: Vec<_> = lineage.spans(StreamId(3), at(40)).collect();
         let expected = [(1, 0, 10), (2, 10, 25), (3, 25, 40)];
         assert_eq!(spans.len(), expected.len());
         for (span, (stream, from, until)) in spans.into_iter().zip(expected) {
-            assert_eq!(span, Span { stream: StreamId(stream), from: at(from), until: at(until) });
+            assert_eq!(
+                span,
+                Span {
+                    stream: StreamId(stream),
+                    from: at(from),
+                    until: at(until)
+                }
+            );
         }
     }
 }

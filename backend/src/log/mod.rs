@@ -29,7 +29,9 @@ pub use observer::Observer;
 pub use payload::{Payload, PayloadError};
 pub use producers::{Accepted, Producer, ProducerId};
 pub use readers::{ReaderGuard, Readers, Whereabouts};
-pub use streams::{Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Importing, Streams, Wanted};
+pub use streams::{
+    Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Importing, Streams, Wanted,
+};
 pub use value::{StreamSeq, ValueError};
 
 pub use crate::store::StreamId;
@@ -131,7 +133,9 @@ pub enum ReadError {
         earliest: StreamOffset,
     },
     /// The offset belongs to another stream of this name, which was deleted (410).
-    #[error("offset {asked} belongs to another stream of this name, which was deleted; this one's begin at offset=-1")]
+    #[error(
+        "offset {asked} belongs to another stream of this name, which was deleted; this one's begin at offset=-1"
+    )]
     OtherLife {
         /// Where reading was asked to begin.
         asked: StreamOffset,
@@ -188,7 +192,12 @@ impl Log {
     /// A log as its store knows it, be it new or from an earlier process.
     ///
     /// - `source`: the stream that it grew from, if it did and that is there; it is counted by the caller.
-    pub(crate) fn open(known: Recovered, source: Option<Arc<Self>>, store: Arc<dyn Store>, wall: Wall) -> Self {
+    pub(crate) fn open(
+        known: Recovered,
+        source: Option<Arc<Self>>,
+        store: Arc<dyn Store>,
+        wall: Wall,
+    ) -> Self {
         let standing = Standing::recovered(&known);
         let begins = known.config.begins();
         let earliest = match &source {
@@ -198,7 +207,10 @@ impl Log {
             None => Offset::ZERO,
         };
         let lineage = known.config.fork.as_ref().map(|fork| {
-            let before = source.as_ref().map(|source| source.lineage.clone()).unwrap_or_default();
+            let before = source
+                .as_ref()
+                .map(|source| source.lineage.clone())
+                .unwrap_or_default();
             before.fork(fork.source, fork.at)
         });
         Self {
@@ -229,7 +241,11 @@ impl Log {
 
     /// The same log as one of a server's: its news told to whoever observes the streams, its appends within the limits.
     pub(crate) fn kept_by(self, observed: &observer::Observed, limits: &StreamLimits) -> Self {
-        Self { observed: observed.clone(), messages_max: limits.append_messages_max, ..self }
+        Self {
+            observed: observed.clone(),
+            messages_max: limits.append_messages_max,
+            ..self
+        }
     }
 
     /// The stream's number.
@@ -338,7 +354,10 @@ impl Log {
 
     /// How far each producer came, in the order of their identifiers.
     pub fn producers(&self) -> Vec<(ProducerId, Accepted)> {
-        let mut all: Vec<_> = lock(&self.committed).producers().map(|(id, at)| (id.clone(), at)).collect();
+        let mut all: Vec<_> = lock(&self.committed)
+            .producers()
+            .map(|(id, at)| (id.clone(), at))
+            .collect();
         all.sort_unstable();
         all
     }
@@ -363,7 +382,12 @@ impl Log {
     ///
     /// # Errors
     /// As [`Log::read`].
-    pub async fn read_until(&self, from: Offset, until: Offset, max_bytes: usize) -> Result<Batch, ReadError> {
+    pub async fn read_until(
+        &self,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> Result<Batch, ReadError> {
         self.may_be_interrupted();
         let tail = self.tail_now();
         self.may_be_interrupted();
@@ -371,7 +395,12 @@ impl Log {
             return Err(ReadError::Deleted);
         }
         if from >= tail.next {
-            return Ok(Batch { data: Bytes::new(), from: tail.next, next: tail.next, tail });
+            return Ok(Batch {
+                data: Bytes::new(),
+                from: tail.next,
+                next: tail.next,
+                tail,
+            });
         }
         let earliest = self.earliest();
         if from < earliest {
@@ -381,7 +410,12 @@ impl Log {
         let data = self.page(from, tail.next.min(until), max_bytes).await?;
         let next = from.advance(data.len()).unwrap_or(tail.next);
         self.may_be_interrupted();
-        Ok(Batch { data, from, next, tail })
+        Ok(Batch {
+            data,
+            from,
+            next,
+            tail,
+        })
     }
 
     /// Data from where `start` means; otherwise as [`Log::read`]. The beginning is never gone, however fast it moves.
@@ -392,7 +426,8 @@ impl Log {
         loop {
             match self.read(self.resolve(start), max_bytes).await {
                 // It moved between the two looks; each time further on.
-                Err(ReadError::Gone { asked, earliest }) if start == Start::Beginning && asked < earliest => {}
+                Err(ReadError::Gone { asked, earliest })
+                    if start == Start::Beginning && asked < earliest => {}
                 outcome => return outcome,
             }
         }

@@ -49,7 +49,9 @@ pub enum PayloadError {
         came: usize,
     },
     /// More messages than one append may have.
-    #[error("the body has more than {limit} messages, which is the limit of one append: send them in several")]
+    #[error(
+        "the body has more than {limit} messages, which is the limit of one append: send them in several"
+    )]
     TooManyMessages {
         /// The limit.
         limit: usize,
@@ -76,9 +78,17 @@ impl Payload {
     ///
     /// # Errors
     /// All of [`PayloadError`] (400).
-    pub async fn read(kind: ContentKind, body: Bytes, messages_max: usize) -> Result<Self, PayloadError> {
+    pub async fn read(
+        kind: ContentKind,
+        body: Bytes,
+        messages_max: usize,
+    ) -> Result<Self, PayloadError> {
         // Other bodies are copied, not read.
-        let bytes = if kind == ContentKind::Json { body.len() } else { 0 };
+        let bytes = if kind == ContentKind::Json {
+            body.len()
+        } else {
+            0
+        };
         offload(bytes, move || Self::parse_at_most(kind, body, messages_max)).await
     }
 
@@ -92,16 +102,21 @@ impl Payload {
     /// All of [`PayloadError`] (400).
     ///
     /// Source: Durable Streams protocol, sections 5.2 and 9.1.
-    pub fn parse_at_most(kind: ContentKind, body: Bytes, messages_max: usize) -> Result<Self, PayloadError> {
+    pub fn parse_at_most(
+        kind: ContentKind,
+        body: Bytes,
+        messages_max: usize,
+    ) -> Result<Self, PayloadError> {
         if body.is_empty() {
             return Err(PayloadError::Empty);
         }
         match kind {
             ContentKind::Json => Self::json(&body, messages_max),
             // Not as it came: a body is a piece of its connection's read buffer and would keep the whole of it in memory.
-            ContentKind::Text | ContentKind::Binary => {
-                Ok(Self { bytes: Vec::from(body).into_boxed_slice().into(), ends: Ends::One })
-            }
+            ContentKind::Text | ContentKind::Binary => Ok(Self {
+                bytes: Vec::from(body).into_boxed_slice().into(),
+                ends: Ends::One,
+            }),
         }
     }
 
@@ -109,7 +124,10 @@ impl Payload {
     ///
     /// - `kind`: of the stream; a JSON message is valid JSON, which is not looked at again.
     /// - Returns `None` when there are none, or one is empty.
-    pub fn of_messages<'a>(kind: ContentKind, messages: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+    pub fn of_messages<'a>(
+        kind: ContentKind,
+        messages: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Option<Self> {
         let (mut bytes, mut ends) = (BytesMut::new(), Vec::new());
         for message in messages {
             if message.is_empty() {
@@ -126,7 +144,10 @@ impl Payload {
             1 => Ends::One,
             _ => Ends::Many(ends.into()),
         };
-        Some(Self { bytes: bytes.freeze(), ends })
+        Some(Self {
+            bytes: bytes.freeze(),
+            ends,
+        })
     }
 
     /// As [`Payload::of_messages`], of messages that come from a client: JSON ones are valid, but have not been looked at.
@@ -156,18 +177,27 @@ impl Payload {
 
     /// One message of these bytes, whatever they are: for a stream that will take nothing anyway.
     pub(crate) fn unread(body: Bytes) -> Self {
-        Self { bytes: body, ends: Ends::One }
+        Self {
+            bytes: body,
+            ends: Ends::One,
+        }
     }
 
     fn json(body: &[u8], messages_max: usize) -> Result<Self, PayloadError> {
         let first = body.iter().find(|byte| !json::is_white_space(**byte));
         let mut json = serde_json::Deserializer::from_slice(body);
         let bytes = Vec::with_capacity(body.len() + 1);
-        let mut messages = Messages { bytes, ends: Vec::new(), limit: messages_max, fault: None };
+        let mut messages = Messages {
+            bytes,
+            ends: Vec::new(),
+            limit: messages_max,
+            fault: None,
+        };
         let read = if first == Some(&b'[') {
             json.deserialize_seq(&mut messages)
         } else {
-            <&RawValue as serde::Deserialize>::deserialize(&mut json).and_then(|message| messages.push(message.get()))
+            <&RawValue as serde::Deserialize>::deserialize(&mut json)
+                .and_then(|message| messages.push(message.get()))
         };
         let read = read.and_then(|()| json.end());
         if let Some(fault) = messages.fault {
@@ -179,7 +209,10 @@ impl Payload {
             1 => Ends::One,
             _ => Ends::Many(messages.ends.into()),
         };
-        Ok(Self { bytes: messages.bytes.into_boxed_slice().into(), ends })
+        Ok(Self {
+            bytes: messages.bytes.into_boxed_slice().into(),
+            ends,
+        })
     }
 
     /// Where messages end, counted from the payload's first byte; empty for one message.
@@ -268,7 +301,11 @@ impl<'de> Visitor<'de> for &mut Messages {
 
 fn check_nesting(message: &[u8]) -> Result<(), PayloadError> {
     let came = nesting(message);
-    if came > NESTING_MAX { Err(PayloadError::TooDeep { came }) } else { Ok(()) }
+    if came > NESTING_MAX {
+        Err(PayloadError::TooDeep { came })
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -284,7 +321,11 @@ mod tests {
     fn json_keeps_bytes_and_flattens_one_level() {
         for (body, kept, messages) in [
             (r#" {"a": 1, "a": 2} "#, r#"{"a": 1, "a": 2},"#, 1),
-            ("123456789012345678901234567890", "123456789012345678901234567890,", 1),
+            (
+                "123456789012345678901234567890",
+                "123456789012345678901234567890,",
+                1,
+            ),
             (r#"[{"a":1e400}, "x"]"#, r#"{"a":1e400},"x","#, 2),
             ("[[1,2], [3]]", "[1,2],[3],", 2),
             ("[[[1]]]", "[[1]],", 1),
@@ -306,9 +347,15 @@ mod tests {
 
     #[test]
     fn messages_put_together_are_those_that_came_apart() {
-        for (kind, kept, ends) in [(ContentKind::Json, "1,22,", [2, 5]), (ContentKind::Text, "122", [1, 3])] {
+        for (kind, kept, ends) in [
+            (ContentKind::Json, "1,22,", [2, 5]),
+            (ContentKind::Text, "122", [1, 3]),
+        ] {
             let payload = Payload::of_messages(kind, [&b"1"[..], b"22"]).unwrap();
-            assert_eq!((payload.bytes().as_ref(), payload.messages()), (kept.as_bytes(), 2));
+            assert_eq!(
+                (payload.bytes().as_ref(), payload.messages()),
+                (kept.as_bytes(), 2)
+            );
             assert_eq!(payload.ends(), ends, "{kind:?}");
             assert!(Payload::of_messages(kind, []).is_none());
             assert!(Payload::of_messages(kind, [&b"1"[..], b""]).is_none());
@@ -320,20 +367,34 @@ mod tests {
         assert_eq!(json("").unwrap_err(), PayloadError::Empty);
         assert_eq!(json("[]").unwrap_err(), PayloadError::EmptyArray);
         for body in ["{", "[1,", "[1 2]", "nul", "1 2", "[1]x", "\u{feff}1"] {
-            assert!(matches!(json(body), Err(PayloadError::NotJson(_))), "{body}");
+            assert!(
+                matches!(json(body), Err(PayloadError::NotJson(_))),
+                "{body}"
+            );
         }
     }
 
     /// JSON texts with white space between their tokens.
     fn message() -> impl Strategy<Value = String> {
         let text = ".{0,6}".prop_map(|text| serde_json::to_string(&text).unwrap());
-        let leaf = prop_oneof![text, "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?", "null|true|false"];
+        let leaf = prop_oneof![
+            text,
+            "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?",
+            "null|true|false"
+        ];
         leaf.prop_recursive(5, 24, 4, |inner| {
-            let list =
-                proptest::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[ {} ]", items.join(",\n")));
-            let pairs = proptest::collection::vec(inner, 0..4)
-                .prop_map(|items| items.iter().map(|item| format!("\"k\\n\":{item}")).collect::<Vec<_>>());
-            prop_oneof![list, pairs.prop_map(|pairs| format!("{{{}}}", pairs.join(" ,")))]
+            let list = proptest::collection::vec(inner.clone(), 0..4)
+                .prop_map(|items| format!("[ {} ]", items.join(",\n")));
+            let pairs = proptest::collection::vec(inner, 0..4).prop_map(|items| {
+                items
+                    .iter()
+                    .map(|item| format!("\"k\\n\":{item}"))
+                    .collect::<Vec<_>>()
+            });
+            prop_oneof![
+                list,
+                pairs.prop_map(|pairs| format!("{{{}}}", pairs.join(" ,")))
+            ]
         })
     }
 

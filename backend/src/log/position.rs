@@ -11,7 +11,10 @@ impl Log {
 
     /// A position of this stream as clients hold it.
     pub fn offset(&self, position: Offset) -> StreamOffset {
-        StreamOffset { life: self.life_number, position }
+        StreamOffset {
+            life: self.life_number,
+            position,
+        }
     }
 
     /// The position that an offset means in this stream.
@@ -27,7 +30,10 @@ impl Log {
         if offset.life == self.life_number || self.inherits(offset) {
             return Ok(offset.position);
         }
-        Err(ReadError::OtherLife { asked: offset, life: self.life_number })
+        Err(ReadError::OtherLife {
+            asked: offset,
+            life: self.life_number,
+        })
     }
 
     /// Whether an offset belongs to a stream that this one grew from, before it left.
@@ -52,13 +58,19 @@ impl Log {
 impl Tail {
     /// The position after the last byte as clients hold it.
     pub fn offset(&self) -> StreamOffset {
-        StreamOffset { life: self.life, position: self.next }
+        StreamOffset {
+            life: self.life,
+            position: self.next,
+        }
     }
 }
 
 impl Batch {
     /// The position after the data as clients hold it.
     pub fn next_offset(&self) -> StreamOffset {
-        StreamOffset { life: self.tail.life, position: self.next }
+        StreamOffset {
+            life: self.tail.life,
+            position: self.next,
+        }
     }
 }

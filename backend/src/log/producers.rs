@@ -81,23 +81,36 @@ impl Producers {
     /// [`AppendError::StaleEpoch`], [`AppendError::EpochStart`], [`AppendError::Gap`], [`AppendError::TooManyProducers`].
     ///
     /// Source: Durable Streams protocol, section 5.2.1, "Validation Logic".
-    pub(super) fn judge(&self, id: &ProducerId, came: Accepted) -> Result<Option<Accepted>, AppendError> {
+    pub(super) fn judge(
+        &self,
+        id: &ProducerId,
+        came: Accepted,
+    ) -> Result<Option<Accepted>, AppendError> {
         let Some(&last) = self.accepted.get(id) else {
             return match came.seq {
-                0 if self.accepted.len() >= PRODUCERS_MAX => {
-                    Err(AppendError::TooManyProducers { limit: PRODUCERS_MAX })
-                }
+                0 if self.accepted.len() >= PRODUCERS_MAX => Err(AppendError::TooManyProducers {
+                    limit: PRODUCERS_MAX,
+                }),
                 0 => Ok(None),
-                received => Err(AppendError::Gap { expected: 0, received }),
+                received => Err(AppendError::Gap {
+                    expected: 0,
+                    received,
+                }),
             };
         };
         match (came.epoch, came.seq) {
-            (epoch, _) if epoch < last.epoch => Err(AppendError::StaleEpoch { current: last.epoch, came: epoch }),
+            (epoch, _) if epoch < last.epoch => Err(AppendError::StaleEpoch {
+                current: last.epoch,
+                came: epoch,
+            }),
             (epoch, 0) if epoch > last.epoch => Ok(None),
             (epoch, seq) if epoch > last.epoch => Err(AppendError::EpochStart { epoch, seq }),
             (_, seq) if seq <= last.seq => Ok(Some(last)),
             (_, seq) if seq == last.seq + 1 => Ok(None),
-            (_, received) => Err(AppendError::Gap { expected: last.seq + 1, received }),
+            (_, received) => Err(AppendError::Gap {
+                expected: last.seq + 1,
+                received,
+            }),
         }
     }
 
@@ -129,10 +142,24 @@ mod tests {
             (3, 2, gap(1, 2)),
             (3, 1, Ok(None)),
             (3, 0, Ok(Some(at(3, 1)))),
-            (2, 9, Err(AppendError::StaleEpoch { current: 3, came: 2 })),
+            (
+                2,
+                9,
+                Err(AppendError::StaleEpoch {
+                    current: 3,
+                    came: 2,
+                }),
+            ),
             (4, 2, Err(AppendError::EpochStart { epoch: 4, seq: 2 })),
             (9, 0, Ok(None)),
-            (3, 2, Err(AppendError::StaleEpoch { current: 9, came: 3 })),
+            (
+                3,
+                2,
+                Err(AppendError::StaleEpoch {
+                    current: 9,
+                    came: 3,
+                }),
+            ),
             (9, 1, Ok(None)),
         ] {
             let judged = producers.judge(&id, at(epoch, seq));
@@ -155,7 +182,12 @@ mod tests {
         let mut producers = Producers::default();
         (0..PRODUCERS_MAX).for_each(|number| producers.accept(id(number), at(0)));
         let refused = producers.judge(&id(PRODUCERS_MAX), at(0));
-        assert_eq!(refused, Err(AppendError::TooManyProducers { limit: PRODUCERS_MAX }));
+        assert_eq!(
+            refused,
+            Err(AppendError::TooManyProducers {
+                limit: PRODUCERS_MAX
+            })
+        );
         assert_eq!(producers.judge(&id(0), at(1)), Ok(None));
         producers.accept(id(0), at(1));
         assert_eq!(producers.judge(&id(0), at(1)), Ok(Some(at(1))));

@@ -48,15 +48,21 @@ impl Readers {
 
     /// Live readers by any technique that waits.
     pub fn live(&self) -> usize {
-        [Technique::LongPoll, Technique::Ndjson, Technique::Sse, Technique::Websocket]
-            .map(|it| self.count(it))
-            .iter()
-            .sum()
+        [
+            Technique::LongPoll,
+            Technique::Ndjson,
+            Technique::Sse,
+            Technique::Websocket,
+        ]
+        .map(|it| self.count(it))
+        .iter()
+        .sum()
     }
 
     /// Where the first `limit` of the live readers are, those that came first in front.
     pub fn whereabouts(&self, limit: usize) -> Vec<Whereabouts> {
-        let present: Vec<Arc<Present>> = lock(&self.present).values().take(limit).cloned().collect();
+        let present: Vec<Arc<Present>> =
+            lock(&self.present).values().take(limit).cloned().collect();
         let whereabouts = |it: Arc<Present>| Whereabouts {
             technique: it.technique,
             at: Offset::new(it.at_bytes.load(Ordering::Relaxed)).unwrap_or(Offset::MAX),
@@ -95,9 +101,17 @@ impl ReaderGuard {
         let readers = log.readers();
         readers.counter(technique).fetch_add(1, Ordering::Relaxed);
         let number = readers.came.fetch_add(1, Ordering::Relaxed);
-        let present = Arc::new(Present { technique, since: Instant::now(), at_bytes: AtomicU64::new(from.bytes()) });
+        let present = Arc::new(Present {
+            technique,
+            since: Instant::now(),
+            at_bytes: AtomicU64::new(from.bytes()),
+        });
         lock(&readers.present).insert(number, Arc::clone(&present));
-        Self { log, number, present }
+        Self {
+            log,
+            number,
+            present,
+        }
     }
 
     /// Notes that the reader was given everything before `at`.
@@ -111,7 +125,9 @@ impl Drop for ReaderGuard {
         // It was in use until now, however long ago its reader came. Before the count falls, or it would seem idle since.
         self.log.renew();
         let readers = self.log.readers();
-        readers.counter(self.present.technique).fetch_sub(1, Ordering::Relaxed);
+        readers
+            .counter(self.present.technique)
+            .fetch_sub(1, Ordering::Relaxed);
         lock(&readers.present).remove(&self.number);
     }
 }

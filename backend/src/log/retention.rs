@@ -9,7 +9,9 @@ use tailwater_protocol::Offset;
 impl Log {
     /// Lets go of the oldest messages when more is kept than the configuration allows (with a quarter of slack).
     pub(super) async fn keep_to_bytes(&self) {
-        let Some(keep) = self.config.keep_bytes.filter(|_| self.has_too_many_bytes()) else { return };
+        let Some(keep) = self.config.keep_bytes.filter(|_| self.has_too_many_bytes()) else {
+            return;
+        };
         let next = self.tail_now().next.bytes();
         if let Some(at_most) = next.checked_sub(keep).and_then(Offset::new) {
             // On the heap, for appends seldom come here, and each would carry it.
@@ -19,13 +21,22 @@ impl Log {
 
     /// Whether [`Log::keep_to_bytes`] would look for what to let go of.
     pub(super) fn has_too_many_bytes(&self) -> bool {
-        let kept = self.tail_now().next.bytes().saturating_sub(self.earliest().bytes());
-        self.config.keep_bytes.is_some_and(|keep| kept > keep.saturating_add(keep / 4)) && self.forks() == 0
+        let kept = self
+            .tail_now()
+            .next
+            .bytes()
+            .saturating_sub(self.earliest().bytes());
+        self.config
+            .keep_bytes
+            .is_some_and(|keep| kept > keep.saturating_add(keep / 4))
+            && self.forks() == 0
     }
 
     /// Lets go of the messages that are older than the configuration allows.
     pub(super) async fn keep_to_age(&self) {
-        let Some(age) = self.config.keep_age else { return };
+        let Some(age) = self.config.keep_age else {
+            return;
+        };
         if self.earliest() >= self.tail_now().next || self.forks() > 0 {
             return;
         }
@@ -44,8 +55,14 @@ impl Log {
             }
         };
         // Held until the store has the change, so that a fork made now finds them gone, and one made before keeps them.
-        let Some(_childless) = self.kin.childless() else { return };
-        if self.earliest_bytes.fetch_max(before.bytes(), Ordering::AcqRel) >= before.bytes() {
+        let Some(_childless) = self.kin.childless() else {
+            return;
+        };
+        if self
+            .earliest_bytes
+            .fetch_max(before.bytes(), Ordering::AcqRel)
+            >= before.bytes()
+        {
             return;
         }
         // What it inherited belongs to the store's other streams.
@@ -76,8 +93,18 @@ mod tests {
     #[test]
     fn short_ages_are_looked_at_in_every_sweep_and_long_ones_within_sixty() {
         let second = Duration::from_secs(1);
-        for (age_s, sweeps) in [(1, 1), (16, 1), (32, 2), (3_600, 60), (u64::MAX / 2_000, 60)] {
-            assert_eq!(sweeps_between_looks(Duration::from_secs(age_s), second), sweeps, "{age_s} s");
+        for (age_s, sweeps) in [
+            (1, 1),
+            (16, 1),
+            (32, 2),
+            (3_600, 60),
+            (u64::MAX / 2_000, 60),
+        ] {
+            assert_eq!(
+                sweeps_between_looks(Duration::from_secs(age_s), second),
+                sweeps,
+                "{age_s} s"
+            );
         }
     }
 }

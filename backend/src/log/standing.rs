@@ -40,9 +40,16 @@ impl Standing {
             None => State::Open,
         };
         let mut producers = Producers::default();
-        known.producers.iter().for_each(|(id, at)| producers.accept(id.clone(), *at));
+        known
+            .producers
+            .iter()
+            .for_each(|(id, at)| producers.accept(id.clone(), *at));
         Self {
-            tail: Tail { next: known.next, life: known.life, state },
+            tail: Tail {
+                next: known.next,
+                life: known.life,
+                state,
+            },
             seq: known.seq.clone(),
             producers,
             closed_by: known.closed.clone().flatten(),
@@ -74,7 +81,11 @@ impl Standing {
         if self.tail.state == State::Deleted {
             return Err(AppendError::Deleted);
         }
-        let judged = append.producer.as_ref().map(|it| self.producers.judge(&it.id, it.at)).transpose();
+        let judged = append
+            .producer
+            .as_ref()
+            .map(|it| self.producers.judge(&it.id, it.at))
+            .transpose();
         if self.tail.closed() {
             return self.judge_closed(append, judged);
         }
@@ -84,21 +95,38 @@ impl Standing {
         if let (Some(came), Some(last)) = (&append.seq, &self.seq)
             && came.as_str().as_bytes() <= last.as_bytes()
         {
-            return Err(AppendError::SeqNotRising { last: last.clone(), came: came.as_str().to_owned() });
+            return Err(AppendError::SeqNotRising {
+                last: last.clone(),
+                came: came.as_str().to_owned(),
+            });
         }
         if let Some(expected) = append.only_at
             && expected != self.tail.offset()
         {
-            return Err(AppendError::NotAtTail { expected, tail: self.tail });
+            return Err(AppendError::NotAtTail {
+                expected,
+                tail: self.tail,
+            });
         }
         let added = append.payload.as_ref().map_or(0, Payload::len);
         let next = self.tail.next.advance(added).ok_or(AppendError::TooLong)?;
-        let state = if append.close { State::Closed } else { State::Open };
-        let tail = Tail { next, state, ..self.tail };
+        let state = if append.close {
+            State::Closed
+        } else {
+            State::Open
+        };
+        let tail = Tail {
+            next,
+            state,
+            ..self.tail
+        };
         let producer = append.producer.as_ref().map(|it| (it.id.clone(), it.at));
         Ok(Ruling::Go(Step {
             tail,
-            marks: Marks { seq: append.seq.as_ref().map(|seq| seq.as_str().to_owned()), producer },
+            marks: Marks {
+                seq: append.seq.as_ref().map(|seq| seq.as_str().to_owned()),
+                producer,
+            },
         }))
     }
 
@@ -114,7 +142,9 @@ impl Standing {
         }
         match judged {
             Err(stale @ AppendError::StaleEpoch { .. }) => Err(stale),
-            _ if append.close && append.payload.is_none() && append.producer.is_none() => Ok(Ruling::Done(None)),
+            _ if append.close && append.payload.is_none() && append.producer.is_none() => {
+                Ok(Ruling::Done(None))
+            }
             _ => Err(AppendError::Closed { tail: self.tail }),
         }
     }

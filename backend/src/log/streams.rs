@@ -108,7 +108,11 @@ impl Streams {
     }
 
     /// The streams that `store` knew when it opened; see [`Streams::open_with`].
-    pub fn open(store: Arc<dyn Store>, recovery: &mut Recovery, limits: impl Into<StreamLimits>) -> Self {
+    pub fn open(
+        store: Arc<dyn Store>,
+        recovery: &mut Recovery,
+        limits: impl Into<StreamLimits>,
+    ) -> Self {
         Self::open_with(store, recovery, limits, Wall::system())
     }
 
@@ -127,37 +131,60 @@ impl Streams {
         wall: Wall,
     ) -> Self {
         let limits = limits.into();
-        let deleted = Arc::new(DeletedNames::take(&mut recovery.notes, limits.deleted_names_max));
+        let deleted = Arc::new(DeletedNames::take(
+            &mut recovery.notes,
+            limits.deleted_names_max,
+        ));
         let halves = import::take_halves(&mut recovery.notes);
         let mut known = std::mem::take(&mut recovery.streams);
         // A fork has a higher number than its source, so sources come first.
         known.sort_unstable_by_key(|known| known.stream);
-        let last_id = known.iter().map(|known| known.stream).chain(halves.iter().copied()).max();
+        let last_id = known
+            .iter()
+            .map(|known| known.stream)
+            .chain(halves.iter().copied())
+            .max();
         known.retain(|known| !halves.contains(&known.stream));
         let observed = Observed::default();
         let mut by_id: HashMap<StreamId, Arc<Log>> = HashMap::with_capacity(known.len());
         for known in known {
             let id = known.stream;
-            let source = known.config.fork.as_ref().map(|fork| by_id.get(&fork.source).cloned());
+            let source = known
+                .config
+                .fork
+                .as_ref()
+                .map(|fork| by_id.get(&fork.source).cloned());
             match &source {
                 Some(Some(source)) => source.kin.recover(),
-                Some(None) => tracing::error!(stream = %known.name, "the stream that it grew from is missing"),
+                Some(None) => {
+                    tracing::error!(stream = %known.name, "the stream that it grew from is missing")
+                }
                 None => {}
             }
-            let log = Log::open(known, source.flatten(), Arc::clone(&store), wall).kept_by(&observed, &limits);
+            let log = Log::open(known, source.flatten(), Arc::clone(&store), wall)
+                .kept_by(&observed, &limits);
             by_id.insert(id, Arc::new(log));
         }
         let streams = Self {
             store,
-            logs: Arc::new(RwLock::new(by_id.into_values().map(|log| (log.name().clone(), log)).collect())),
+            logs: Arc::new(RwLock::new(
+                by_id
+                    .into_values()
+                    .map(|log| (log.name().clone(), log))
+                    .collect(),
+            )),
             turns: Arc::default(),
             deleted,
-            next_id: Arc::new(AtomicU64::new(last_id.map_or(0, |last| last.0 + 1).max(first_id()))),
+            next_id: Arc::new(AtomicU64::new(
+                last_id.map_or(0, |last| last.0 + 1).max(first_id()),
+            )),
             limits,
             wall,
             observed,
         };
-        halves.into_iter().for_each(|half| import::forget(&streams.store, half));
+        halves
+            .into_iter()
+            .for_each(|half| import::forget(&streams.store, half));
         streams.collect_hidden();
         streams
     }
@@ -181,7 +208,11 @@ impl Streams {
     ///
     /// # Errors
     /// All of [`PayloadError`] but [`PayloadError::Empty`] and [`PayloadError::EmptyArray`] (400).
-    pub async fn first_payload(&self, kind: ContentKind, body: Bytes) -> Result<Option<Payload>, PayloadError> {
+    pub async fn first_payload(
+        &self,
+        kind: ContentKind,
+        body: Bytes,
+    ) -> Result<Option<Payload>, PayloadError> {
         Payload::first(Payload::read(kind, body, self.limits.append_messages_max).await)
     }
 
@@ -205,7 +236,11 @@ impl Streams {
     {
         match self.entry(name) {
             Some(log) if log.is_hidden() => Err(Absent::Hidden),
-            Some(log) if log.is_over() => Err(if log.forks() > 0 { Absent::Hidden } else { Absent::Unknown }),
+            Some(log) if log.is_over() => Err(if log.forks() > 0 {
+                Absent::Hidden
+            } else {
+                Absent::Unknown
+            }),
             Some(log) => Ok(log),
             None => Err(Absent::Unknown),
         }
@@ -216,12 +251,19 @@ impl Streams {
     where
         StreamName: Borrow<N>,
     {
-        self.logs.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.logs
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     /// How many streams there are, hidden ones included.
     pub fn count(&self) -> usize {
-        self.logs.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.logs
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Creates a stream, or finds it when it is there with the same configuration.
@@ -248,9 +290,22 @@ impl Streams {
             return same(log, &config, closed);
         }
         let life = self.deleted.next_life(name);
-        let new = NewStream { name: name.clone(), life, config, first, closed, at: self.wall.now() };
-        let created = self.found(turn, new, None)?.await.unwrap_or(Err(StoreError::NoStream));
-        Ok(Created { log: created?, is_new: true })
+        let new = NewStream {
+            name: name.clone(),
+            life,
+            config,
+            first,
+            closed,
+            at: self.wall.now(),
+        };
+        let created = self
+            .found(turn, new, None)?
+            .await
+            .unwrap_or(Err(StoreError::NoStream));
+        Ok(Created {
+            log: created?,
+            is_new: true,
+        })
     }
 
     /// What is at the name of `turn`, once what has ended there by itself is gone.
@@ -279,14 +334,19 @@ impl Streams {
         source: Option<fork::Adopted>,
     ) -> Result<oneshot::Receiver<Result<Arc<Log>, StoreError>>, CreateError> {
         if self.count() >= self.limits.streams_max {
-            return Err(CreateError::TooMany { limit: self.limits.streams_max });
+            return Err(CreateError::TooMany {
+                limit: self.limits.streams_max,
+            });
         }
         let stream = self.new_id();
         let known = new.known_as(stream);
         let (answer, created) = oneshot::channel();
         let streams = self.clone();
         self.store.commit(
-            Commit { stream, change: Change::Create(Box::new(new)) },
+            Commit {
+                stream,
+                change: Change::Create(Box::new(new)),
+            },
             Box::new(move |result| {
                 let result = result.map(|()| {
                     let source = source.and_then(fork::Adopted::keep);
@@ -326,7 +386,10 @@ impl Streams {
     /// Holds a name, unless somebody else creates or deletes it.
     fn turn_now(&self, name: &StreamName) -> Option<Turn> {
         let is_free = lock(&self.turns.taken).insert(name.clone());
-        is_free.then(|| Turn { turns: Arc::clone(&self.turns), name: name.clone() })
+        is_free.then(|| Turn {
+            turns: Arc::clone(&self.turns),
+            name: name.clone(),
+        })
     }
 }
 
@@ -335,7 +398,9 @@ impl Streams {
 /// Numbers are part of entity tags. If they began at one again, a cache would take the bytes of a stream that a restart
 /// forgot for those of the stream that has its number now.
 fn first_id() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     u64::try_from(since_1970.as_micros()).unwrap_or(1)
 }
 
@@ -365,16 +430,25 @@ fn same(log: Arc<Log>, asked: &StreamConfig, closed: bool) -> Result<Created, Cr
     let has = log.config();
     let is_closed = log.tail_now().closed();
     let differs = if !has.same_type(&asked.content_type) {
-        Some((format!("content type `{}`", has.content_type), format!("`{}`", asked.content_type)))
+        Some((
+            format!("content type `{}`", has.content_type),
+            format!("`{}`", asked.content_type),
+        ))
     } else if has.expiry != asked.expiry {
         Some((format!("expiry {}", has.expiry_text()), asked.expiry_text()))
     } else if (has.keep_bytes, has.keep_age) != (asked.keep_bytes, asked.keep_age) {
-        Some((format!("retention {}", has.retention_text()), asked.retention_text()))
+        Some((
+            format!("retention {}", has.retention_text()),
+            asked.retention_text(),
+        ))
     } else if has.fork != asked.fork {
         Some((format!("source {}", has.fork_text()), asked.fork_text()))
     } else if is_closed != closed {
         let word = |closed: bool| if closed { "closed" } else { "open" };
-        Some((format!("state {}", word(is_closed)), word(closed).to_owned()))
+        Some((
+            format!("state {}", word(is_closed)),
+            word(closed).to_owned(),
+        ))
     } else {
         None
     };

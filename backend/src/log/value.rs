@@ -46,11 +46,19 @@ impl ValueError {
             Some((end, _)) => format!("`{}...`", &came[..end]),
             None => format!("`{came}`"),
         };
-        Self { field, expected: expected.into(), came }
+        Self {
+            field,
+            expected: expected.into(),
+            came,
+        }
     }
 
     fn length(field: &'static str, expected: String, bytes: usize) -> Self {
-        Self { field, expected, came: format!("one of {bytes} bytes") }
+        Self {
+            field,
+            expected,
+            came: format!("one of {bytes} bytes"),
+        }
     }
 }
 
@@ -84,7 +92,10 @@ pub(super) fn check_mark(field: &'static str, text: &str, least: usize) -> Resul
         let expected = format!("a text of {least} to {MARK_BYTES_MAX} bytes");
         return Err(ValueError::length(field, expected, text.len()));
     }
-    if text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
+    if text
+        .bytes()
+        .all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte))
+    {
         return Ok(());
     }
     Err(ValueError::new(field, "visible ASCII", text.escape_debug()))
@@ -102,16 +113,25 @@ pub fn content_type<'a>(field: &'static str, text: &'a str) -> Result<Option<&'a
         return Ok(None);
     }
     let essence = text.split(';').next().unwrap_or_default().trim();
-    let is_token = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+    let is_token = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'/')
+    };
     let is_visible = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     match essence.split_once('/') {
         Some((kind, subtype))
-            if is_token(kind) && is_token(subtype) && is_visible && text.len() <= CONTENT_TYPE_BYTES_MAX =>
+            if is_token(kind)
+                && is_token(subtype)
+                && is_visible
+                && text.len() <= CONTENT_TYPE_BYTES_MAX =>
         {
             Ok(Some(text))
         }
         _ => {
-            let expected = format!("type/subtype in at most {CONTENT_TYPE_BYTES_MAX} bytes of visible ASCII");
+            let expected =
+                format!("type/subtype in at most {CONTENT_TYPE_BYTES_MAX} bytes of visible ASCII");
             Err(ValueError::new(field, expected, text))
         }
     }
@@ -127,7 +147,11 @@ pub fn whole_number(field: &'static str, number: u64, least: u64) -> Result<u64,
     if (least..=NUMBER_MAX).contains(&number) {
         return Ok(number);
     }
-    Err(ValueError::new(field, format!("a whole number from {least} to {NUMBER_MAX}"), number))
+    Err(ValueError::new(
+        field,
+        format!("a whole number from {least} to {NUMBER_MAX}"),
+        number,
+    ))
 }
 
 impl Expiry {
@@ -139,8 +163,13 @@ impl Expiry {
     /// [`ValueError`] when it lies beyond the year 9999, which no date can name (400).
     pub fn at(field: &'static str, since_1970: Duration) -> Result<Self, ValueError> {
         let wrong = || ValueError::new(field, "a date from 1970 to 9999", since_1970.as_millis());
-        let ms = u64::try_from(since_1970.as_millis()).ok().filter(|_| since_1970 < timestamp::END);
-        UNIX_EPOCH.checked_add(Duration::from_millis(ms.ok_or_else(wrong)?)).map(Self::At).ok_or_else(wrong)
+        let ms = u64::try_from(since_1970.as_millis())
+            .ok()
+            .filter(|_| since_1970 < timestamp::END);
+        UNIX_EPOCH
+            .checked_add(Duration::from_millis(ms.ok_or_else(wrong)?))
+            .map(Self::At)
+            .ok_or_else(wrong)
     }
 }
 
@@ -152,20 +181,42 @@ mod tests {
     #[test]
     fn marks_have_a_length_and_go_into_a_header() {
         let whole = "x".repeat(256);
-        assert_eq!(StreamSeq::parse("streamSeq", &whole).unwrap().as_str(), whole);
-        assert!(ProducerId::parse("producerId", &whole).is_ok() && StreamSeq::parse("streamSeq", "").is_ok());
-        for wrong in ["", &(whole.clone() + "x"), &"x".repeat(65_527), "a\0", "\u{e9}", "a\nb", "\u{7f}"] {
+        assert_eq!(
+            StreamSeq::parse("streamSeq", &whole).unwrap().as_str(),
+            whole
+        );
+        assert!(
+            ProducerId::parse("producerId", &whole).is_ok()
+                && StreamSeq::parse("streamSeq", "").is_ok()
+        );
+        for wrong in [
+            "",
+            &(whole.clone() + "x"),
+            &"x".repeat(65_527),
+            "a\0",
+            "\u{e9}",
+            "a\nb",
+            "\u{7f}",
+        ] {
             assert!(ProducerId::parse("producerId", wrong).is_err(), "{wrong}");
         }
-        let told = StreamSeq::parse("stream-seq", &(whole + "x")).unwrap_err().to_string();
-        assert_eq!(told, "`stream-seq` must be a text of 0 to 256 bytes, not one of 257 bytes");
+        let told = StreamSeq::parse("stream-seq", &(whole + "x"))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            told,
+            "`stream-seq` must be a text of 0 to 256 bytes, not one of 257 bytes"
+        );
     }
 
     #[test]
     fn content_types_are_pairs_of_tokens() {
         for (text, expected) in [
             ("text/plain", Ok(Some("text/plain"))),
-            (" application/json; charset=utf-8 ", Ok(Some("application/json; charset=utf-8"))),
+            (
+                " application/json; charset=utf-8 ",
+                Ok(Some("application/json; charset=utf-8")),
+            ),
             ("  ", Ok(None)),
             ("text", Err(())),
             ("/plain", Err(())),
@@ -173,7 +224,11 @@ mod tests {
             ("text/pl ain", Err(())),
             ("text/plain; a=\u{e9}", Err(())),
         ] {
-            assert_eq!(content_type("content-type", text).map_err(|_| ()), expected, "{text}");
+            assert_eq!(
+                content_type("content-type", text).map_err(|_| ()),
+                expected,
+                "{text}"
+            );
         }
         assert!(content_type("content-type", &format!("a/{}", "b".repeat(255))).is_err());
     }
@@ -184,6 +239,8 @@ mod tests {
         let last = timestamp::END - Duration::from_nanos(1);
         assert_eq!(Expiry::at("x", Duration::from_nanos(1_999_999)), Ok(at(1)));
         assert_eq!(Expiry::at("x", last), Ok(at(253_402_300_799_999)));
-        assert!(Expiry::at("x", timestamp::END).is_err() && Expiry::at("x", Duration::MAX).is_err());
+        assert!(
+            Expiry::at("x", timestamp::END).is_err() && Expiry::at("x", Duration::MAX).is_err()
+        );
     }
 }

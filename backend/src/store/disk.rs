@@ -99,7 +99,11 @@ pub struct DiskOptions {
 
 impl Default for DiskOptions {
     fn default() -> Self {
-        Self { sync: SyncMode::Always, hot_max: 256 << 20, reserve: 256 << 20 }
+        Self {
+            sync: SyncMode::Always,
+            hot_max: 256 << 20,
+            reserve: 256 << 20,
+        }
     }
 }
 
@@ -126,7 +130,11 @@ impl DiskStore {
         Self::open_with(directory, options, Faults::from_environment())
     }
 
-    fn open_with(directory: &Path, options: &DiskOptions, faults: Faults) -> Result<(Self, Recovery), OpenError> {
+    fn open_with(
+        directory: &Path,
+        options: &DiskOptions,
+        faults: Faults,
+    ) -> Result<(Self, Recovery), OpenError> {
         let begun = Instant::now();
         let directory = Arc::new(Directory::take(directory)?);
         let engine = directory.engine(None)?;
@@ -141,12 +149,18 @@ impl DiskStore {
         );
         let streams = Arc::new(Streams::default());
         for stream in &found.recovery.streams {
-            let state =
-                codec::State { closed: stream.closed.clone(), hidden: stream.hidden, earliest: stream.earliest };
+            let state = codec::State {
+                closed: stream.closed.clone(),
+                hidden: stream.hidden,
+                earliest: stream.earliest,
+            };
             streams.insert(Arc::new(Stream::new(stream.stream, stream.next, state)));
         }
         let sweeps = Arc::<Sweeps>::default();
-        found.sweeps.into_iter().for_each(|sweep| sweeps.want(sweep));
+        found
+            .sweeps
+            .into_iter()
+            .for_each(|sweep| sweeps.want(sweep));
         let store = Self {
             cold: Arc::default(),
             queue: Arc::default(),
@@ -162,7 +176,12 @@ impl DiskStore {
         Ok((store, found.recovery))
     }
 
-    fn start(&self, options: &DiskOptions, faults: Arc<Faults>, note_sizes: NoteSizes) -> Result<(), OpenError> {
+    fn start(
+        &self,
+        options: &DiskOptions,
+        faults: Arc<Faults>,
+        note_sizes: NoteSizes,
+    ) -> Result<(), OpenError> {
         let health = Arc::<Health>::default();
         let committer = Committer {
             current: Arc::clone(&self.current),
@@ -179,12 +198,19 @@ impl DiskStore {
             health: Arc::clone(&health),
             failing: None,
         };
-        let (current, streams, sweeps) =
-            (Arc::clone(&self.current), Arc::clone(&self.streams), Arc::clone(&self.sweeps));
+        let (current, streams, sweeps) = (
+            Arc::clone(&self.current),
+            Arc::clone(&self.streams),
+            Arc::clone(&self.sweeps),
+        );
         let path = self.directory.path().to_owned();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
-        threads.push(named("committer").spawn(move || committer.run()).map_err(OpenError::Thread)?);
+        threads.push(
+            named("committer")
+                .spawn(move || committer.run())
+                .map_err(OpenError::Thread)?,
+        );
         let sweeper = named("sweeper").spawn(move || {
             health.watch(|| sweep::run(&current, &streams, &sweeps, &faults, &path));
         });
@@ -222,9 +248,13 @@ impl DiskStore {
             Ok(engine) => read(&engine, &stream),
             Err(error) => Err(StoreError::Unreadable(error.to_string())),
         };
-        lazy(move |_| tokio::task::spawn_blocking(read)).then(|reading| reading).map(|outcome| {
-            outcome.unwrap_or_else(|reason| Err(StoreError::Damaged(format!("a read broke off: {reason}"))))
-        })
+        lazy(move |_| tokio::task::spawn_blocking(read))
+            .then(|reading| reading)
+            .map(|outcome| {
+                outcome.unwrap_or_else(|reason| {
+                    Err(StoreError::Damaged(format!("a read broke off: {reason}")))
+                })
+            })
     }
 }
 
@@ -242,7 +272,10 @@ impl Store for DiskStore {
             Look::Here(page) => Box::pin(ready(page)),
             Look::OnDisk { end } => {
                 let range = [from, until.min(end), end];
-                if let Some(found) = self.cold.find(id, from, max_bytes.min(distance(from, range[1]))) {
+                if let Some(found) =
+                    self.cold
+                        .find(id, from, max_bytes.min(distance(from, range[1])))
+                {
                     return Box::pin(ready(answer(Some(&found), range, max_bytes)));
                 }
                 let cold = Arc::clone(&self.cold);
@@ -251,7 +284,9 @@ impl Store for DiskStore {
                     // What was swept away meanwhile is not damage.
                     stream.check(from)?;
                     let found = found?.map(Arc::new);
-                    found.iter().for_each(|page| cold.keep(stream.id, Arc::clone(page)));
+                    found
+                        .iter()
+                        .for_each(|page| cold.keep(stream.id, Arc::clone(page)));
                     answer(found.as_ref(), range, max_bytes)
                 }))
             }
@@ -260,7 +295,9 @@ impl Store for DiskStore {
 
     fn cut(&self, id: StreamId, cut: Cut) -> Seeking<'_> {
         match self.streams.find(id) {
-            Ok(stream) => Box::pin(self.read_disk(&stream, move |engine, stream| seek(engine, stream, cut))),
+            Ok(stream) => {
+                Box::pin(self.read_disk(&stream, move |engine, stream| seek(engine, stream, cut)))
+            }
             Err(refusal) => Box::pin(ready(Err(refusal))),
         }
     }
@@ -272,7 +309,8 @@ impl Store for DiskStore {
     fn close(&self) {
         self.queue.close();
         self.sweeps.close();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // The last handle may go with a change that the committer has just told; it can't wait for itself.
             if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
@@ -289,8 +327,16 @@ impl Drop for DiskStore {
 }
 
 /// What a read from `from` to `until` gives of the page in which it begins; `end` is the stream's.
-fn answer(found: Option<&Arc<Page>>, range: [Offset; 3], max_bytes: usize) -> Result<Bytes, StoreError> {
-    page(found.into_iter().map(|page| Ok(Arc::clone(page))), range, max_bytes)
+fn answer(
+    found: Option<&Arc<Page>>,
+    range: [Offset; 3],
+    max_bytes: usize,
+) -> Result<Bytes, StoreError> {
+    page(
+        found.into_iter().map(|page| Ok(Arc::clone(page))),
+        range,
+        max_bytes,
+    )
 }
 
 /// The position that a cut means, from the disk.
@@ -304,7 +350,9 @@ fn seek(engine: &Engine, stream: &Stream, cut: Cut) -> Result<Offset, StoreError
         Cut::AtMost(at) => {
             let first = engine.first_at(stream.id, at)?.unwrap_or(earliest);
             match engine.records(stream.id, first, end).next() {
-                Some(page) => page.map(|page| page.cut_at(page.index.last_append(distance(page.at, at)))),
+                Some(page) => {
+                    page.map(|page| page.cut_at(page.index.last_append(distance(page.at, at))))
+                }
                 None => Ok(earliest),
             }
         }
@@ -313,8 +361,13 @@ fn seek(engine: &Engine, stream: &Stream, cut: Cut) -> Result<Offset, StoreError
             let mut found = Ok(earliest);
             for page in engine.records(stream.id, first, end) {
                 let since = page.map(|page| {
-                    let since = page.index.first_since(nanos(time), distance(page.at, earliest));
-                    (page.cut_at(since.unwrap_or(page.index.len())), since.is_some())
+                    let since = page
+                        .index
+                        .first_since(nanos(time), distance(page.at, earliest));
+                    (
+                        page.cut_at(since.unwrap_or(page.index.len())),
+                        since.is_some(),
+                    )
                 });
                 let is_last = !matches!(since, Ok((_, false)));
                 found = since.map(|(position, _)| position);

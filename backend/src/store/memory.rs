@@ -3,7 +3,9 @@
 use super::notes::NoteSizes;
 use super::page::Record;
 use super::tape::Tape;
-use super::{Change, Commit, Cut, Done, Marks, NewStream, Reading, Seeking, Store, StoreError, StreamId};
+use super::{
+    Change, Commit, Cut, Done, Marks, NewStream, Reading, Seeking, Store, StoreError, StreamId,
+};
 use crate::log::ProducerId;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
@@ -47,15 +49,28 @@ struct Marked {
 
 impl Marked {
     fn new(new: &NewStream) -> Self {
-        let source = new.config.fork.as_ref().map_or(0, |fork| fork.source_name.as_str().len());
+        let source = new
+            .config
+            .fork
+            .as_ref()
+            .map_or(0, |fork| fork.source_name.as_str().len());
         let names = new.name.as_str().len() + new.config.content_type.len() + source;
-        Self { bytes: STREAM_BYTES + names as u64, ..Self::default() }
+        Self {
+            bytes: STREAM_BYTES + names as u64,
+            ..Self::default()
+        }
     }
 
     /// Bytes that an append's marks add, and that `Stream-Seq` has with them.
     fn growth(&self, marks: &Marks) -> (u64, u64) {
-        let seq = marks.seq.as_ref().map_or(self.seq_bytes, |seq| SEQ_COPIES * seq.len() as u64);
-        let producer = marks.producer.as_ref().filter(|(id, _)| !self.producers.contains(id));
+        let seq = marks
+            .seq
+            .as_ref()
+            .map_or(self.seq_bytes, |seq| SEQ_COPIES * seq.len() as u64);
+        let producer = marks
+            .producer
+            .as_ref()
+            .filter(|(id, _)| !self.producers.contains(id));
         let producer = producer.map_or(0, |(id, _)| PRODUCER_BYTES + id.as_str().len() as u64);
         (producer + seq.saturating_sub(self.seq_bytes), seq)
     }
@@ -74,7 +89,12 @@ impl MemoryStore {
     ///
     /// - `limit_bytes`: payload, bookkeeping and what streams and subscriptions are called together; an append beyond it fails with [`StoreError::Full`].
     pub fn new(limit_bytes: u64) -> Self {
-        Self { streams: RwLock::default(), kept_bytes: AtomicU64::new(0), limit_bytes, notes: Mutex::default() }
+        Self {
+            streams: RwLock::default(),
+            kept_bytes: AtomicU64::new(0),
+            limit_bytes,
+            notes: Mutex::default(),
+        }
     }
 
     /// Bytes in use, payload and bookkeeping.
@@ -91,7 +111,11 @@ impl MemoryStore {
         let kept = self.kept_bytes.fetch_add(needed, Ordering::Relaxed);
         if kept + needed > self.limit_bytes {
             self.kept_bytes.fetch_sub(needed, Ordering::Relaxed);
-            return Err(StoreError::Full { kept, limit: self.limit_bytes, needed });
+            return Err(StoreError::Full {
+                kept,
+                limit: self.limit_bytes,
+                needed,
+            });
         }
         Ok(())
     }
@@ -112,22 +136,46 @@ impl MemoryStore {
                 let (begins, marks) = (new.config.begins(), Marked::new(&new));
                 let bytes = marks.bytes;
                 self.reserve(bytes)?;
-                let mut kept = Kept { tape: Tape::new(begins), marks, is_deleted: false };
+                let mut kept = Kept {
+                    tape: Tape::new(begins),
+                    marks,
+                    is_deleted: false,
+                };
                 if let Some(payload) = new.first {
-                    let pushed = self.push(&mut kept, Record { at: begins, time: new.at, payload });
+                    let pushed = self.push(
+                        &mut kept,
+                        Record {
+                            at: begins,
+                            time: new.at,
+                            payload,
+                        },
+                    );
                     pushed.inspect_err(|_| self.give_back(bytes))?;
                 }
                 let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
                 streams.insert(stream, Arc::new(Mutex::new(kept)));
             }
-            Change::Append { at, payload, marks, now, .. } => {
+            Change::Append {
+                at,
+                payload,
+                marks,
+                now,
+                ..
+            } => {
                 let kept = self.stream(stream)?;
                 let mut kept = lock(&kept);
                 kept.check_end(at)?;
                 let growth = kept.marks.growth(&marks);
                 if let Some(payload) = payload {
                     self.reserve(growth.0)?;
-                    let pushed = self.push(&mut kept, Record { at, time: now, payload });
+                    let pushed = self.push(
+                        &mut kept,
+                        Record {
+                            at,
+                            time: now,
+                            payload,
+                        },
+                    );
                     pushed.inspect_err(|_| self.give_back(growth.0))?;
                 } else {
                     // A closure is done whatever room there is: nothing comes after it.
@@ -177,19 +225,25 @@ impl Store for MemoryStore {
     }
 
     fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
-        let page = self.stream(stream).and_then(|kept| lock(&kept).tape.page(from, until, max_bytes));
+        let page = self
+            .stream(stream)
+            .and_then(|kept| lock(&kept).tape.page(from, until, max_bytes));
         Box::pin(std::future::ready(page))
     }
 
     fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
-        Box::pin(std::future::ready(self.stream(stream).map(|kept| lock(&kept).tape.cut(cut))))
+        Box::pin(std::future::ready(
+            self.stream(stream).map(|kept| lock(&kept).tape.cut(cut)),
+        ))
     }
 
     fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
         // Notes are only for the next opening, which this store does not have. What they are about is in memory, though.
         let admitted = {
             let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-            notes.admit(key, value.as_ref().map(Bytes::len), |needed| self.reserve(needed))
+            notes.admit(key, value.as_ref().map(Bytes::len), |needed| {
+                self.reserve(needed)
+            })
         };
         done(admitted.map(|freed| self.give_back(freed)));
     }
@@ -226,13 +280,26 @@ mod tests {
     }
 
     fn creation(name: &str, first: Option<Payload>) -> Change {
-        let (name, config) = (StreamName::parse(name).unwrap(), StreamConfig::new("application/json"));
-        Change::Create(Box::new(NewStream { name, config, first, closed: false, at: SystemTime::UNIX_EPOCH, life: 0 }))
+        let (name, config) = (
+            StreamName::parse(name).unwrap(),
+            StreamConfig::new("application/json"),
+        );
+        Change::Create(Box::new(NewStream {
+            name,
+            config,
+            first,
+            closed: false,
+            at: SystemTime::UNIX_EPOCH,
+            life: 0,
+        }))
     }
 
     fn commit(store: &dyn Store, stream: StreamId, change: Change) -> Result<(), StoreError> {
         let (send, outcome) = mpsc::channel();
-        store.commit(Commit { stream, change }, Box::new(move |result| send.send(result).unwrap()));
+        store.commit(
+            Commit { stream, change },
+            Box::new(move |result| send.send(result).unwrap()),
+        );
         outcome.try_recv().expect("`done` is called")
     }
 
@@ -240,8 +307,12 @@ mod tests {
     fn what_a_memory_store_keeps_beside_messages_counts() {
         const LIMIT: u64 = 4 << 20;
         let long = |number: u64| format!("{number}{}", "n".repeat(1_000));
-        let producer =
-            |number: u64| (ProducerId::parse("id", &long(number)[..250]).unwrap(), Accepted { epoch: 0, seq: 0 });
+        let producer = |number: u64| {
+            (
+                ProducerId::parse("id", &long(number)[..250]).unwrap(),
+                Accepted { epoch: 0, seq: 0 },
+            )
+        };
         let store = MemoryStore::new(LIMIT);
         let change = |at: u64, marks: Marks| Change::Append {
             at: offset(at),
@@ -253,19 +324,36 @@ mod tests {
         commit(&store, StreamId(0), creation("a", None)).unwrap();
         let empty = store.kept_bytes();
         let counts = |what: &str, most: u64, one: &dyn Fn(u64) -> Result<(), StoreError>| {
-            let count =
-                (0..=most).find(|number| one(*number).is_err()).unwrap_or_else(|| panic!("{what}: {most} and more"));
+            let count = (0..=most)
+                .find(|number| one(*number).is_err())
+                .unwrap_or_else(|| panic!("{what}: {most} and more"));
             assert!(count > most / 4, "{what}: only {count}");
-            assert!(matches!(one(count), Err(StoreError::Full { limit: LIMIT, .. })), "{what}");
+            assert!(
+                matches!(one(count), Err(StoreError::Full { limit: LIMIT, .. })),
+                "{what}"
+            );
             assert!(store.kept_bytes() <= LIMIT, "{what}");
         };
         // Each of these takes a thousand bytes and something.
         let most = LIMIT / 1_000;
         counts("producers", 4 * most, &|number| {
-            commit(&store, StreamId(0), change(2 * number, Marks { producer: Some(producer(number)), seq: None }))
+            commit(
+                &store,
+                StreamId(0),
+                change(
+                    2 * number,
+                    Marks {
+                        producer: Some(producer(number)),
+                        seq: None,
+                    },
+                ),
+            )
         });
         let full = store.kept_bytes();
-        let again = Marks { producer: Some(producer(0)), seq: None };
+        let again = Marks {
+            producer: Some(producer(0)),
+            seq: None,
+        };
         let close = Change::Append {
             at: offset(u64::MAX >> 11),
             payload: None,
@@ -273,17 +361,32 @@ mod tests {
             marks: again,
             now: SystemTime::UNIX_EPOCH,
         };
-        assert_eq!(commit(&store, StreamId(0), close), Err(StoreError::OutOfStep));
+        assert_eq!(
+            commit(&store, StreamId(0), close),
+            Err(StoreError::OutOfStep)
+        );
         assert_eq!(store.kept_bytes(), full, "what is refused takes nothing");
         commit(&store, StreamId(0), Change::delete()).unwrap();
-        counts("streams", most, &|number| commit(&store, StreamId(1 + number), creation(&long(number)[..500], None)));
+        counts("streams", most, &|number| {
+            commit(
+                &store,
+                StreamId(1 + number),
+                creation(&long(number)[..500], None),
+            )
+        });
         for number in 0.. {
             if commit(&store, StreamId(1 + number), Change::delete()).is_err() {
                 break;
             }
         }
-        counts("notes", most, &|number| note(&store, &number.to_string(), Some(1_000)));
-        assert_eq!(note(&store, "0", Some(1_100)), Ok(()), "a step of a subscription");
+        counts("notes", most, &|number| {
+            note(&store, &number.to_string(), Some(1_000))
+        });
+        assert_eq!(
+            note(&store, "0", Some(1_100)),
+            Ok(()),
+            "a step of a subscription"
+        );
         assert!(note(&store, "0", Some(100_000)).is_err());
         for number in 0..most {
             note(&store, &number.to_string(), None).unwrap();
@@ -292,18 +395,31 @@ mod tests {
         commit(&store, StreamId(9_999), creation("a", None)).unwrap();
         assert_eq!(store.kept_bytes(), empty);
         for number in 0..5 {
-            let marks = Marks { seq: Some(long(number)), producer: None };
+            let marks = Marks {
+                seq: Some(long(number)),
+                producer: None,
+            };
             commit(&store, StreamId(9_999), change(2 * number, marks)).unwrap();
         }
-        assert!(store.kept_bytes() < empty + 10_000, "only the last Stream-Seq is kept");
-        let huge = Marks { seq: Some("n".repeat(5 << 20)), producer: None };
+        assert!(
+            store.kept_bytes() < empty + 10_000,
+            "only the last Stream-Seq is kept"
+        );
+        let huge = Marks {
+            seq: Some("n".repeat(5 << 20)),
+            producer: None,
+        };
         assert!(commit(&store, StreamId(9_999), change(10, huge)).is_err());
     }
 
     fn note(store: &dyn Store, key: &str, bytes: Option<usize>) -> Result<(), StoreError> {
         let (send, outcome) = mpsc::channel();
         let value = bytes.map(|bytes| Bytes::from(vec![b'n'; bytes]));
-        store.note(key, value, Box::new(move |result| send.send(result).unwrap()));
+        store.note(
+            key,
+            value,
+            Box::new(move |result| send.send(result).unwrap()),
+        );
         outcome.try_recv().expect("`done` is called")
     }
 }

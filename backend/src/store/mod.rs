@@ -113,7 +113,9 @@ impl NewStream {
             config: self.config.clone(),
             created: self.at,
             earliest: begins,
-            next: begins.advance(self.first.as_ref().map_or(0, Payload::len)).unwrap_or(Offset::MAX),
+            next: begins
+                .advance(self.first.as_ref().map_or(0, Payload::len))
+                .unwrap_or(Offset::MAX),
             closed: self.closed.then_some(None),
             hidden: false,
             seq: None,
@@ -183,7 +185,9 @@ pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// No room. Nothing that was acknowledged is lost.
-    #[error("the store is full: {kept} of {limit} bytes are in use and this change needs {needed} more")]
+    #[error(
+        "the store is full: {kept} of {limit} bytes are in use and this change needs {needed} more"
+    )]
     Full {
         /// Bytes in use.
         kept: u64,

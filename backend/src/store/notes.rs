@@ -21,7 +21,10 @@ pub(super) struct NoteSizes {
 impl NoteSizes {
     /// Those of notes that are there already.
     pub(super) fn of(notes: &BTreeMap<String, bytes::Bytes>) -> Self {
-        let taken = notes.iter().map(|(key, value)| (key.clone(), size(key, value.len()))).collect();
+        let taken = notes
+            .iter()
+            .map(|(key, value)| (key.clone(), size(key, value.len())))
+            .collect();
         Self { taken }
     }
 
@@ -40,12 +43,15 @@ impl NoteSizes {
         take: impl FnOnce(u64) -> Result<(), StoreError>,
     ) -> Result<u64, StoreError> {
         let before = self.taken.get(key).copied();
-        let Some(value_bytes) = value_bytes else { return Ok(self.taken.remove(key).unwrap_or_default()) };
+        let Some(value_bytes) = value_bytes else {
+            return Ok(self.taken.remove(key).unwrap_or_default());
+        };
         let (had, needed) = (before.unwrap_or_default(), size(key, value_bytes));
         if needed > had
             && let Err(refusal) = take(needed - had)
         {
-            let is_little = before.is_some_and(|had| needed <= had + SLACK_BYTES + had / SLACK_PART);
+            let is_little =
+                before.is_some_and(|had| needed <= had + SLACK_BYTES + had / SLACK_PART);
             return if is_little { Ok(0) } else { Err(refusal) };
         }
         self.taken.insert(key.to_owned(), needed);
@@ -63,8 +69,15 @@ mod tests {
 
     #[test]
     fn growth_needs_room_and_shrinking_gives_it_back() {
-        let full = || StoreError::Full { kept: 1, limit: 1, needed: 1 };
-        let mut sizes = NoteSizes::of(&BTreeMap::from([("a".to_owned(), bytes::Bytes::from(vec![0; 1_000]))]));
+        let full = || StoreError::Full {
+            kept: 1,
+            limit: 1,
+            needed: 1,
+        };
+        let mut sizes = NoteSizes::of(&BTreeMap::from([(
+            "a".to_owned(),
+            bytes::Bytes::from(vec![0; 1_000]),
+        )]));
         let mut room = 10_000;
         for (key, value, room_after) in [
             ("a", Some(1_000), Some(10_000)),

@@ -46,7 +46,11 @@ pub(super) struct Index {
 impl Index {
     /// Room for so many appends without growing.
     pub(super) fn with_capacity(appends: usize) -> Self {
-        Self { appends: Vec::with_capacity(appends), times: Vec::with_capacity(appends), ..Self::default() }
+        Self {
+            appends: Vec::with_capacity(appends),
+            times: Vec::with_capacity(appends),
+            ..Self::default()
+        }
     }
 
     /// Adds an append whose messages end at `ends` of its `len` bytes; no ends are one message.
@@ -73,9 +77,11 @@ impl Index {
             if self.messages.is_empty() {
                 self.messages.clone_from(&self.appends);
             }
-            self.messages.extend(other.messages().iter().map(|end| base + end));
+            self.messages
+                .extend(other.messages().iter().map(|end| base + end));
         }
-        self.appends.extend(other.appends.iter().map(|end| base + end));
+        self.appends
+            .extend(other.appends.iter().map(|end| base + end));
         self.times.extend_from_slice(&other.times);
         self.newest = self.newest.max(other.newest);
     }
@@ -84,11 +90,19 @@ impl Index {
     fn after(&self, bytes: usize) -> Self {
         let gone = u32::try_from(bytes).unwrap_or(u32::MAX);
         let rest = |ends: &[u32]| -> Vec<u32> {
-            ends[ends.partition_point(|end| *end <= gone)..].iter().map(|end| end - gone).collect()
+            ends[ends.partition_point(|end| *end <= gone)..]
+                .iter()
+                .map(|end| end - gone)
+                .collect()
         };
         let appends = rest(&self.appends);
         let times = self.times[self.times.len() - appends.len()..].to_vec();
-        Self { appends, times, messages: rest(&self.messages), newest: self.newest }
+        Self {
+            appends,
+            times,
+            messages: rest(&self.messages),
+            newest: self.newest,
+        }
     }
 
     /// How many bytes it counts.
@@ -97,7 +111,11 @@ impl Index {
     }
 
     fn messages(&self) -> &[u32] {
-        if self.messages.is_empty() { &self.appends } else { &self.messages }
+        if self.messages.is_empty() {
+            &self.appends
+        } else {
+            &self.messages
+        }
     }
 
     fn is_boundary(&self, at: usize) -> bool {
@@ -109,13 +127,17 @@ impl Index {
         let messages = self.messages();
         let first = messages.partition_point(|&end| end as usize <= from);
         let after = messages.partition_point(|&end| end as usize <= limit);
-        messages.get(after.max(first + 1) - 1).map_or(self.len(), |end| *end as usize)
+        messages
+            .get(after.max(first + 1) - 1)
+            .map_or(self.len(), |end| *end as usize)
     }
 
     /// The end of the last append that ends at or before `at`; 0 if none does.
     pub(super) fn last_append(&self, at: usize) -> usize {
         let passed = self.appends.partition_point(|&end| end as usize <= at);
-        passed.checked_sub(1).map_or(0, |last| self.appends[last] as usize)
+        passed
+            .checked_sub(1)
+            .map_or(0, |last| self.appends[last] as usize)
     }
 
     /// Where the first append begins that ends after `from` and was made at `time`, in nanoseconds since 1970, or later.
@@ -125,7 +147,11 @@ impl Index {
         }
         let begin = self.appends.partition_point(|&end| end as usize <= from);
         let found = begin + self.times[begin..].iter().position(|&made| made >= time)?;
-        Some(found.checked_sub(1).map_or(0, |before| self.appends[before] as usize))
+        Some(
+            found
+                .checked_sub(1)
+                .map_or(0, |before| self.appends[before] as usize),
+        )
     }
 
     /// Bytes of memory in use, those kept for growth included.
@@ -168,7 +194,8 @@ impl Page {
     pub(super) fn join<'a>(pages: impl Iterator<Item = &'a Self> + Clone) -> Option<Self> {
         let at = pages.clone().next()?.at;
         let mut bytes = Vec::with_capacity(pages.clone().map(|page| page.bytes.len()).sum());
-        let mut index = Index::with_capacity(pages.clone().map(|page| page.index.appends.len()).sum());
+        let mut index =
+            Index::with_capacity(pages.clone().map(|page| page.index.appends.len()).sum());
         for page in pages {
             bytes.extend_from_slice(&page.bytes);
             index.extend(&page.index);
@@ -179,7 +206,11 @@ impl Page {
     /// What is left of it after `position`, which lies in it between messages, copied.
     pub(super) fn after(&self, position: Offset) -> Self {
         let gone = distance(self.at, position);
-        Self::new(position, Bytes::copy_from_slice(&self.bytes[gone..]), self.index.after(gone))
+        Self::new(
+            position,
+            Bytes::copy_from_slice(&self.bytes[gone..]),
+            self.index.after(gone),
+        )
     }
 
     /// The position after its last byte.
@@ -260,9 +291,13 @@ pub(super) fn page<R: Run>(
     [from, until, end]: [Offset; 3],
     max_bytes: usize,
 ) -> Result<Bytes, StoreError> {
-    let Some(first) = runs.next().transpose()? else { return Err(StoreError::Trimmed { earliest: end }) };
+    let Some(first) = runs.next().transpose()? else {
+        return Err(StoreError::Trimmed { earliest: end });
+    };
     if first.at() > from {
-        return Err(StoreError::Trimmed { earliest: first.at() });
+        return Err(StoreError::Trimmed {
+            earliest: first.at(),
+        });
     }
     let skip = distance(first.at(), from);
     if !first.index().is_boundary(skip) {
@@ -274,7 +309,9 @@ pub(super) fn page<R: Run>(
     if head_end < first.bytes().len() || head.len() >= room.min(LONG) {
         return Ok(head);
     }
-    let Some(second) = runs.next().transpose()? else { return Ok(head) };
+    let Some(second) = runs.next().transpose()? else {
+        return Ok(head);
+    };
     if second.bytes().len() >= LONG || second.index().cut(0, 0) > room - head.len() {
         return Ok(head);
     }
@@ -312,17 +349,29 @@ mod tests {
     use tailwater_protocol::headers::ContentKind;
 
     fn append(at: u64, time: u64, body: &'static str) -> Page {
-        let payload = Payload::parse(ContentKind::Json, Bytes::from_static(body.as_bytes())).unwrap();
+        let payload =
+            Payload::parse(ContentKind::Json, Bytes::from_static(body.as_bytes())).unwrap();
         let time = UNIX_EPOCH + std::time::Duration::from_nanos(time);
-        Page::of(Record { at: Offset::new(at).unwrap(), time, payload })
+        Page::of(Record {
+            at: Offset::new(at).unwrap(),
+            time,
+            payload,
+        })
     }
 
     #[test]
     fn a_cut_never_splits_a_message_and_always_moves() {
         let Page { index, .. } = append(0, 1, "[1,22,333]"); // ends at 2, 5, 9
-        for (from, limit, end) in
-            [(0, 0, 2), (0, 1, 2), (0, 2, 2), (0, 4, 2), (0, 5, 5), (2, 3, 5), (5, 5, 9), (0, 99, 9)]
-        {
+        for (from, limit, end) in [
+            (0, 0, 2),
+            (0, 1, 2),
+            (0, 2, 2),
+            (0, 4, 2),
+            (0, 5, 5),
+            (2, 3, 5),
+            (5, 5, 9),
+            (0, 99, 9),
+        ] {
             assert_eq!(index.cut(from, limit), end, "{from}..={limit}");
         }
         assert!([0, 2, 5, 9].into_iter().all(|at| index.is_boundary(at)));
@@ -331,11 +380,20 @@ mod tests {
 
     #[test]
     fn what_is_left_of_joined_appends_is_as_if_the_rest_had_been_joined() {
-        let pages = [append(0, 7, "1"), append(2, 5, "[22,3]"), append(7, 9, "4"), append(9, 8, "[5,6]")];
+        let pages = [
+            append(0, 7, "1"),
+            append(2, 5, "[22,3]"),
+            append(7, 9, "4"),
+            append(9, 8, "[5,6]"),
+        ];
         let all = Page::join(pages.iter()).unwrap();
         assert_eq!(all.bytes, "1,22,3,4,5,6,");
-        assert_eq!([1, 2, 6, 7, 99].map(|at| all.index.last_append(at)), [0, 2, 2, 7, 13]);
-        let since = [(1, 0), (8, 0), (9, 0), (1, 8)].map(|(time, from)| all.index.first_since(time, from));
+        assert_eq!(
+            [1, 2, 6, 7, 99].map(|at| all.index.last_append(at)),
+            [0, 2, 2, 7, 13]
+        );
+        let since =
+            [(1, 0), (8, 0), (9, 0), (1, 8)].map(|(time, from)| all.index.first_since(time, from));
         assert_eq!(since, [Some(0), Some(7), Some(7), Some(7)]);
         assert_eq!(all.index.first_since(10, 0), None);
         for (gone, left) in [(1, &pages[1..]), (2, &pages[2..]), (3, &pages[3..])] {

@@ -47,7 +47,13 @@ struct Open {
 impl Tape {
     /// Nothing yet, of a stream that ends at `at`.
     pub(super) fn new(at: Offset) -> Self {
-        Self { pages: VecDeque::new(), open: Open::new(at, 0), latest: None, pages_memory: 0, begins: at }
+        Self {
+            pages: VecDeque::new(),
+            open: Open::new(at, 0),
+            latest: None,
+            pages_memory: 0,
+            begins: at,
+        }
     }
 
     /// The earliest position that it holds.
@@ -72,16 +78,24 @@ impl Tape {
     pub(super) fn needed(&self, record: &Record) -> Result<usize, StoreError> {
         let len = record.payload.len();
         if len > APPEND_BYTES_MAX {
-            return Err(StoreError::Unwritable(format!("an append has {len} bytes, at most {APPEND_BYTES_MAX} fit")));
+            return Err(StoreError::Unwritable(format!(
+                "an append has {len} bytes, at most {APPEND_BYTES_MAX} fit"
+            )));
         }
         let index = size_of::<u64>() + size_of::<u32>() * record.payload.messages();
-        Ok(index + if len >= OPEN_BYTES_MAX { len } else { self.open.growth(len).max(len) })
+        Ok(index
+            + if len >= OPEN_BYTES_MAX {
+                len
+            } else {
+                self.open.growth(len).max(len)
+            })
     }
 
     /// Adds an append at its end; whether a page began with it.
     pub(super) fn push(&mut self, record: Record) -> bool {
         let len = record.payload.len();
-        let begins_page = self.open.bytes.is_empty() || self.open.bytes.len() + len > OPEN_BYTES_MAX;
+        let begins_page =
+            self.open.bytes.is_empty() || self.open.bytes.len() + len > OPEN_BYTES_MAX;
         if begins_page {
             self.seal();
         }
@@ -99,7 +113,9 @@ impl Tape {
     fn seal(&mut self) {
         if !self.open.bytes.is_empty() {
             let next = Open::new(self.end(), OPEN_BYTES_MAX);
-            let Open { at, bytes, index, .. } = std::mem::replace(&mut self.open, next);
+            let Open {
+                at, bytes, index, ..
+            } = std::mem::replace(&mut self.open, next);
             self.add(Page::new(at, bytes.into_boxed_slice().into(), index));
         }
     }
@@ -108,14 +124,24 @@ impl Tape {
     fn add(&mut self, page: Page) {
         self.pages_memory += page.memory_bytes();
         self.pages.push_back(page);
-        let small = self.pages.iter().rev().take_while(|page| page.bytes.len() < LARGE);
-        let (count, bytes) = small.fold((0, 0), |(count, bytes), page| (count + 1, bytes + page.bytes.len()));
+        let small = self
+            .pages
+            .iter()
+            .rev()
+            .take_while(|page| page.bytes.len() < LARGE);
+        let (count, bytes) = small.fold((0, 0), |(count, bytes), page| {
+            (count + 1, bytes + page.bytes.len())
+        });
         if count < 2 || bytes < LARGE {
             return;
         }
         let first = self.pages.len() - count;
         let joined = Page::join(self.pages.range(first..));
-        self.pages_memory -= self.pages.drain(first..).map(|page| page.memory_bytes()).sum::<usize>();
+        self.pages_memory -= self
+            .pages
+            .drain(first..)
+            .map(|page| page.memory_bytes())
+            .sum::<usize>();
         self.pages_memory += joined.as_ref().map_or(0, Page::memory_bytes);
         self.pages.extend(joined);
     }
@@ -124,7 +150,12 @@ impl Tape {
     ///
     /// # Errors
     /// [`StoreError::Trimmed`], [`StoreError::InsideMessage`].
-    pub(super) fn page(&mut self, from: Offset, until: Offset, max_bytes: usize) -> Result<Bytes, StoreError> {
+    pub(super) fn page(
+        &mut self,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> Result<Bytes, StoreError> {
         let until = until.min(self.end());
         if let Some((at, latest)) = &self.latest
             && *at == from
@@ -134,13 +165,19 @@ impl Tape {
             return Ok(latest.clone());
         }
         if from < self.begins {
-            return Err(StoreError::Trimmed { earliest: self.begins });
+            return Err(StoreError::Trimmed {
+                earliest: self.begins,
+            });
         }
         let first = self.pages.partition_point(|page| page.end() <= from);
         let open = (!self.open.bytes.is_empty()).then_some(Piece::Open(&self.open));
         let runs = self.pages.range(first..).map(Piece::Sealed).chain(open);
         let data = page(runs.map(Ok), [from, until, self.end()], max_bytes)?;
-        if data.len() <= LATEST_MAX && from.advance(data.len()).is_some_and(|next| next > self.open.at) {
+        if data.len() <= LATEST_MAX
+            && from
+                .advance(data.len())
+                .is_some_and(|next| next > self.open.at)
+        {
             self.latest = Some((from, data.clone()));
         }
         Ok(data)
@@ -149,8 +186,11 @@ impl Tape {
     /// The position that a cut means.
     pub(super) fn cut(&self, cut: Cut) -> Offset {
         let mut found = self.begins;
-        for (at, index) in
-            self.pages.iter().map(|page| (page.at, &page.index)).chain([(self.open.at, &self.open.index)])
+        for (at, index) in self
+            .pages
+            .iter()
+            .map(|page| (page.at, &page.index))
+            .chain([(self.open.at, &self.open.index)])
         {
             let end = at.advance(index.len()).unwrap_or(Offset::MAX);
             let inside = match cut {
@@ -195,8 +235,17 @@ impl Tape {
 
     /// Forgets the pages up to and with the one that began at `at`.
     pub(super) fn forget_page(&mut self, at: Offset) {
-        let end = self.pages.iter().rev().find(|page| page.at <= at).map(Page::end);
-        let end = if at >= self.open.at { Some(self.end()) } else { end };
+        let end = self
+            .pages
+            .iter()
+            .rev()
+            .find(|page| page.at <= at)
+            .map(Page::end);
+        let end = if at >= self.open.at {
+            Some(self.end())
+        } else {
+            end
+        };
         if let Some(end) = end {
             self.trim(end);
         }
@@ -205,7 +254,12 @@ impl Tape {
 
 impl Open {
     fn new(at: Offset, capacity_min: usize) -> Self {
-        Self { at, bytes: Vec::new(), index: Index::default(), capacity_min }
+        Self {
+            at,
+            bytes: Vec::new(),
+            index: Index::default(),
+            capacity_min,
+        }
     }
 
     fn end(&self) -> Offset {
@@ -239,7 +293,9 @@ impl Open {
     }
 
     fn forget(&mut self, before: Offset) {
-        let Self { at, bytes, index, .. } = std::mem::replace(self, Self::new(before, 0));
+        let Self {
+            at, bytes, index, ..
+        } = std::mem::replace(self, Self::new(before, 0));
         if distance(at, before) < bytes.len() {
             let rest = Page::new(at, bytes.into(), index).after(before);
             self.bytes = rest.bytes.into();
@@ -304,7 +360,8 @@ mod tests {
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let length = prop_oneof![6 => 1_usize..200, 3 => 1_usize..30_000, 1 => 30_000_usize..1_200_000];
+        let length =
+            prop_oneof![6 => 1_usize..200, 3 => 1_usize..30_000, 1 => 30_000_usize..1_200_000];
         let step = prop_oneof![
             8 => prop::collection::vec(length, 1..4).prop_map(|messages| Step::Push { messages }),
             1 => any::<usize>().prop_map(|message| Step::Trim { message }),
@@ -326,14 +383,23 @@ mod tests {
     impl Model {
         fn add(&mut self, lengths: &[usize]) -> Record {
             let at = Offset::new(self.bytes.len() as u64).unwrap();
-            let texts: Vec<_> = lengths.iter().map(|len| vec![b"abcdefghijk"[self.appends.len() % 11]; *len]).collect();
+            let texts: Vec<_> = lengths
+                .iter()
+                .map(|len| vec![b"abcdefghijk"[self.appends.len() % 11]; *len])
+                .collect();
             for text in &texts {
                 self.bytes.extend_from_slice(text);
                 self.messages.push(self.bytes.len());
             }
             self.appends.push(self.bytes.len());
-            let payload = Payload::of_messages(ContentKind::Text, texts.iter().map(|text| &text[..])).unwrap();
-            Record { at, time: UNIX_EPOCH + Duration::from_secs(self.appends.len() as u64), payload }
+            let payload =
+                Payload::of_messages(ContentKind::Text, texts.iter().map(|text| &text[..]))
+                    .unwrap();
+            Record {
+                at,
+                time: UNIX_EPOCH + Duration::from_secs(self.appends.len() as u64),
+                payload,
+            }
         }
 
         /// A boundary between messages.
@@ -368,37 +434,68 @@ mod tests {
                     Ok(page) => {
                         assert_eq!(page, model.bytes[from..from + page.len()]);
                         let first = model.messages.iter().find(|end| **end > from).unwrap() - from;
-                        assert!(page.len() >= first && page.len() <= max.max(first), "{} of {max}", page.len());
+                        assert!(
+                            page.len() >= first && page.len() <= max.max(first),
+                            "{} of {max}",
+                            page.len()
+                        );
                         assert!(model.messages.binary_search(&(from + page.len())).is_ok());
                     }
                     Err(refusal) => {
                         assert!(from < begins);
-                        assert_eq!(refusal, StoreError::Trimmed { earliest: tape.begins() });
+                        assert_eq!(
+                            refusal,
+                            StoreError::Trimmed {
+                                earliest: tape.begins()
+                            }
+                        );
                     }
                 }
             }
             Step::Cut { at } => {
                 let at = model.boundary(at);
-                let expected = model.appends.iter().rev().find(|end| **end <= at).copied().unwrap_or(0).max(begins);
+                let expected = model
+                    .appends
+                    .iter()
+                    .rev()
+                    .find(|end| **end <= at)
+                    .copied()
+                    .unwrap_or(0)
+                    .max(begins);
                 assert_eq!(tape.cut(Cut::AtMost(position(at))), position(expected));
                 let older = model.appends.len() / 2;
-                let expected = older.checked_sub(1).map_or(0, |last| model.appends[last]).max(begins);
+                let expected = older
+                    .checked_sub(1)
+                    .map_or(0, |last| model.appends[last])
+                    .max(begins);
                 let time = UNIX_EPOCH + Duration::from_secs(older as u64 + 1);
                 assert_eq!(tape.cut(Cut::OlderThan(time)), position(expected));
             }
         }
         assert_eq!(distance(Offset::ZERO, tape.end()), model.bytes.len());
-        assert_eq!(tape.pages_memory, tape.pages.iter().map(Page::memory_bytes).sum::<usize>());
+        assert_eq!(
+            tape.pages_memory,
+            tape.pages.iter().map(Page::memory_bytes).sum::<usize>()
+        );
         let kept = distance(tape.begins(), tape.end());
-        assert!(tape.memory_bytes() <= 3 * kept + 2 * OPEN_BYTES_MAX + 4096, "{} for {kept}", tape.memory_bytes());
+        assert!(
+            tape.memory_bytes() <= 3 * kept + 2 * OPEN_BYTES_MAX + 4096,
+            "{} for {kept}",
+            tape.memory_bytes()
+        );
     }
 
     #[test]
     fn a_tape_agrees_with_a_plain_list_of_messages() {
-        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+        let config = ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
         let run = |steps: Vec<Step>| {
             let (mut tape, mut model) = (Tape::new(Offset::ZERO), Model::default());
-            steps.into_iter().for_each(|step| take(&mut tape, &mut model, step));
+            steps
+                .into_iter()
+                .for_each(|step| take(&mut tape, &mut model, step));
             Ok(())
         };
         TestRunner::new(config).run(&steps(), run).unwrap();
@@ -411,11 +508,19 @@ mod tests {
             tape.push(model.add(&[100]));
         }
         let overhead = tape.memory_bytes() - model.bytes.len();
-        assert!(overhead < model.appends.len() * 14 + 2 * OPEN_BYTES_MAX, "{overhead} for {}", model.appends.len());
+        assert!(
+            overhead < model.appends.len() * 14 + 2 * OPEN_BYTES_MAX,
+            "{overhead} for {}",
+            model.appends.len()
+        );
         let mut from = Offset::ZERO;
         while from < tape.pages[2].at {
             let [one, other] = [(); 2].map(|()| tape.page(from, tape.end(), PAGE_BYTES).unwrap());
-            assert!(one.as_ptr() == other.as_ptr() && one.len() >= LARGE, "{} bytes at {from}", one.len());
+            assert!(
+                one.as_ptr() == other.as_ptr() && one.len() >= LARGE,
+                "{} bytes at {from}",
+                one.len()
+            );
             from = from.advance(one.len()).unwrap();
         }
     }

@@ -66,12 +66,19 @@ impl Entry {
     pub(super) fn concerns(&self, name: &StreamName) -> bool {
         self.card.definition.matches(name)
             || self.card.definition.wake_stream() == Some(name)
-            || self.explicit.read().unwrap_or_else(PoisonError::into_inner).contains(name)
+            || self
+                .explicit
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(name)
     }
 
     /// There is news of these streams.
     pub(super) fn mark(&self, names: impl IntoIterator<Item = StreamName>) {
-        self.dirty.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+        self.dirty
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(names);
         self.news.notify_one();
     }
 
@@ -82,7 +89,12 @@ impl Entry {
 }
 
 /// Begins the life of a subscription. It ends when it is told to, or with the server.
-pub(super) fn begin(shared: &Arc<Shared>, id: SubscriptionId, card: Card, state: State) -> Arc<Entry> {
+pub(super) fn begin(
+    shared: &Arc<Shared>,
+    id: SubscriptionId,
+    card: Card,
+    state: State,
+) -> Arc<Entry> {
     let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
     let entry = Arc::new(Entry {
         id,
@@ -131,7 +143,8 @@ impl Actor {
         let mut stop = self.shared.stop.clone();
         self.relink();
         // Whatever happened before anybody told: while the server was off, or while this was being made.
-        self.entry.mark(self.shared.matching(&self.entry.card.definition).await);
+        self.entry
+            .mark(self.shared.matching(&self.entry.card.definition).await);
         loop {
             self.look();
             let now = self.shared.now();
@@ -140,7 +153,9 @@ impl Actor {
                 self.turn(None).await;
                 continue;
             }
-            let next = hold.or_else(|| self.state.deadline()).map_or(FOREVER, |at| at.since(now));
+            let next = hold
+                .or_else(|| self.state.deadline())
+                .map_or(FOREVER, |at| at.since(now));
             let command = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
@@ -151,7 +166,9 @@ impl Actor {
             match command {
                 None => return,
                 // Of a wake that is over nobody wants to know any more.
-                Some(Command::Attempted(key, outcome)) if self.state.current().as_ref() == Some(&key) => {
+                Some(Command::Attempted(key, outcome))
+                    if self.state.current().as_ref() == Some(&key) =>
+                {
                     self.outcome = Some((key, outcome));
                 }
                 Some(Command::Attempted(..)) => {}
@@ -192,7 +209,9 @@ impl Actor {
         let kept = if next.revision() == self.state.revision() {
             Ok(())
         } else {
-            self.shared.keep(&self.entry.id, Some(note::write(&self.entry.card, &next))).await
+            self.shared
+                .keep(&self.entry.id, Some(note::write(&self.entry.card, &next)))
+                .await
         };
         match kept {
             Ok(()) => {
@@ -208,7 +227,10 @@ impl Actor {
             }
             Err(reason) => {
                 if self.hold.is_none() {
-                    tracing::warn!("subscription `{}`: a change was not kept and so not made: {reason}", self.entry.id);
+                    tracing::warn!(
+                        "subscription `{}`: a change was not kept and so not made: {reason}",
+                        self.entry.id
+                    );
                 }
                 self.hold = Some(now.after(HOLD));
                 if let Some(then) = then {
@@ -229,7 +251,11 @@ impl Actor {
                 );
             }
             (Some(retry), None) => {
-                tracing::info!("subscription `{}`: no more failures, after {}", self.entry.id, retry.failures);
+                tracing::info!(
+                    "subscription `{}`: no more failures, after {}",
+                    self.entry.id,
+                    retry.failures
+                );
             }
             _ => {}
         }
@@ -238,19 +264,31 @@ impl Actor {
     fn begin_attempt(&mut self, attempt: Attempt) {
         let telling = tokio::spawn(self.tell(attempt));
         // A webhook that is too late is cut off; an event is an append, which nobody takes back.
-        self.telling = (self.entry.card.definition.way() == Way::Webhook).then(|| Underway(telling));
+        self.telling =
+            (self.entry.card.definition.way() == Way::Webhook).then(|| Underway(telling));
     }
 
     /// Looks at the streams of which there is news.
     fn look(&mut self) {
-        let names = std::mem::take(&mut *self.entry.dirty.lock().unwrap_or_else(PoisonError::into_inner));
+        let names = std::mem::take(
+            &mut *self
+                .entry
+                .dirty
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         let definition = &self.entry.card.definition;
         for name in &names {
             let sight = self.shared.sight(name);
             if definition.wake_stream() == Some(name) && sight.is_some() {
                 self.state.hurry(self.shared.now());
             }
-            let fits = self.state.see(name, sight, definition.matches(name), self.shared.limits.streams_max);
+            let fits = self.state.see(
+                name,
+                sight,
+                definition.matches(name),
+                self.shared.limits.streams_max,
+            );
             if !fits && !self.entry.has_warned.swap(true, Ordering::Relaxed) {
                 let limit = self.shared.limits.streams_max;
                 tracing::warn!(
@@ -263,9 +301,17 @@ impl Actor {
 
     /// Tells which streams are linked by name, then looks at them: what was appended in between was told to nobody.
     fn relink(&self) {
-        let explicit: HashSet<StreamName> =
-            self.state.streams().filter(|info| info.explicit).map(|info| info.path).collect();
-        self.entry.explicit.write().unwrap_or_else(PoisonError::into_inner).clone_from(&explicit);
+        let explicit: HashSet<StreamName> = self
+            .state
+            .streams()
+            .filter(|info| info.explicit)
+            .map(|info| info.path)
+            .collect();
+        self.entry
+            .explicit
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&explicit);
         self.entry.mark(self.state.streams().map(|info| info.path));
     }
 
@@ -279,10 +325,17 @@ impl Actor {
                 Delivery::PullWake(stream) => announce(&shared, &entry, stream, attempt).await,
             };
             let outcome = told.unwrap_or_else(|reason| {
-                tracing::debug!("subscription `{}`: wake {} was not told: {reason}", entry.id, key.generation);
+                tracing::debug!(
+                    "subscription `{}`: wake {} was not told: {reason}",
+                    entry.id,
+                    key.generation
+                );
                 let limit = i32::from(JITTER_PERMILLE);
                 let reason = reason.chars().take(REASON_CHARS_MAX).collect();
-                Outcome::Failed { reason, jitter_permille: rand::rng().random_range(-limit..=limit) }
+                Outcome::Failed {
+                    reason,
+                    jitter_permille: rand::rng().random_range(-limit..=limit),
+                }
             });
             // Nobody listens any more when the subscription was deleted or the server stops.
             let _ended = entry.commands.send(Command::Attempted(key, outcome)).await;
@@ -291,21 +344,48 @@ impl Actor {
 }
 
 /// Brings a wake to its webhook.
-async fn post(shared: &Shared, entry: &Entry, url: &str, attempt: Attempt) -> Result<Outcome, String> {
+async fn post(
+    shared: &Shared,
+    entry: &Entry,
+    url: &str,
+    attempt: Attempt,
+) -> Result<Outcome, String> {
     let now = shared.now();
-    let lease_left = attempt.until.map_or(shared.limits.webhook_answer_max, |until| until.since(now));
+    let lease_left = attempt
+        .until
+        .map_or(shared.limits.webhook_answer_max, |until| until.since(now));
     let within = lease_left.min(shared.limits.webhook_answer_max);
     let base = shared.base(&entry.card);
     let token = shared.keys.seal(&entry.id, &attempt.key);
     let callback_url = wire::callback_url(base, &entry.id);
-    let body = wire::webhook_body(&entry.id, &attempt.key, &attempt.streams, callback_url, token);
+    let body = wire::webhook_body(
+        &entry.id,
+        &attempt.key,
+        &attempt.streams,
+        callback_url,
+        token,
+    );
     let posting = async {
         // Never closed.
-        let _place = shared.deliveries.acquire().await.map_err(|fault| fault.to_string())?;
+        let _place = shared
+            .deliveries
+            .acquire()
+            .await
+            .map_err(|fault| fault.to_string())?;
         let signature = shared.keys.sign(&body, shared.now());
-        shared.courier.post(Parcel { url: url.to_owned(), body: Bytes::from(body), signature, within }).await
+        shared
+            .courier
+            .post(Parcel {
+                url: url.to_owned(),
+                body: Bytes::from(body),
+                signature,
+                within,
+            })
+            .await
     };
-    let receipt = timeout(within, posting).await.map_err(|_| format!("no answer within {within:?}"))??;
+    let receipt = timeout(within, posting)
+        .await
+        .map_err(|_| format!("no answer within {within:?}"))??;
     Ok(match receipt {
         Receipt::Done => Outcome::Done(attempt.streams),
         Receipt::Taken => Outcome::Taken,
@@ -313,13 +393,29 @@ async fn post(shared: &Shared, entry: &Entry, url: &str, attempt: Attempt) -> Re
 }
 
 /// Writes a wake to its wake stream.
-async fn announce(shared: &Shared, entry: &Entry, name: &StreamName, attempt: Attempt) -> Result<Outcome, String> {
+async fn announce(
+    shared: &Shared,
+    entry: &Entry,
+    name: &StreamName,
+    attempt: Attempt,
+) -> Result<Outcome, String> {
     let missing = || format!("the wake stream `{name}` does not exist: create it");
     let log = shared.streams.find(name).ok_or_else(missing)?;
-    let event = wire::wake_event(&entry.id, attempt.key.generation, &attempt.stream, shared.now());
-    let payload = Payload::parse(log.kind(), Bytes::from(event)).map_err(|fault| fault.to_string())?;
-    let append = Append { payload: Some(payload), ..Append::default() };
-    log.append(append).await.map_err(|fault| format!("the wake stream `{name}`: {fault}"))?;
+    let event = wire::wake_event(
+        &entry.id,
+        attempt.key.generation,
+        &attempt.stream,
+        shared.now(),
+    );
+    let payload =
+        Payload::parse(log.kind(), Bytes::from(event)).map_err(|fault| fault.to_string())?;
+    let append = Append {
+        payload: Some(payload),
+        ..Append::default()
+    };
+    log.append(append)
+        .await
+        .map_err(|fault| format!("the wake stream `{name}`: {fault}"))?;
     Ok(Outcome::Taken)
 }
 

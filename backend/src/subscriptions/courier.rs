@@ -78,10 +78,15 @@ impl HttpCourier {
         let (tls, no_https) = match builder.clone().with_platform_verifier() {
             Ok(builder) => (builder.with_no_client_auth(), None),
             Err(fault) => {
-                let reason =
-                    format!("this system trusts no certificates (install ca-certificates): {}", in_words(&fault));
+                let reason = format!(
+                    "this system trusts no certificates (install ca-certificates): {}",
+                    in_words(&fault)
+                );
                 let nobody = rustls::RootCertStore::empty();
-                (builder.with_root_certificates(nobody).with_no_client_auth(), Some(reason))
+                (
+                    builder.with_root_certificates(nobody).with_no_client_auth(),
+                    Some(reason),
+                )
             }
         };
         let http = reqwest::Client::builder()
@@ -95,13 +100,21 @@ impl HttpCourier {
             .tcp_nodelay(true)
             .build()
             .map_err(|fault| in_words(&fault))?;
-        Ok(Self { http, allow_local, no_https })
+        Ok(Self {
+            http,
+            allow_local,
+            no_https,
+        })
     }
 }
 
 impl Courier for HttpCourier {
     fn post(&self, parcel: Parcel) -> Posting {
-        let Self { http, allow_local, no_https } = self.clone();
+        let Self {
+            http,
+            allow_local,
+            no_https,
+        } = self.clone();
         Box::pin(async move {
             // Again: the subscription may have been made when this server allowed more. Addresses in the URL itself are
             // checked here, names when they are resolved.
@@ -115,7 +128,10 @@ impl Courier for HttpCourier {
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
                 .header(SIGNATURE, parcel.signature)
                 .body(parcel.body);
-            let answer = request.send().await.map_err(|fault| in_words(&fault.without_url()))?;
+            let answer = request
+                .send()
+                .await
+                .map_err(|fault| in_words(&fault.without_url()))?;
             let status = answer.status();
             if !status.is_success() {
                 return Err(format!("it answered {status}: expected 200 to 299"));
@@ -132,14 +148,19 @@ async fn receipt(mut answer: reqwest::Response) -> Receipt {
         #[serde(default)]
         done: bool,
     }
-    let announced = answer.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let announced = answer
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > ANSWER_BYTES_MAX) {
         return Receipt::Taken;
     }
     let mut body = Vec::new();
     loop {
         match answer.chunk().await {
-            Ok(Some(piece)) if body.len() + piece.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&piece),
+            Ok(Some(piece)) if body.len() + piece.len() <= ANSWER_BYTES_MAX => {
+                body.extend_from_slice(&piece)
+            }
             Ok(None) => break,
             // Too long, or it broke off: what came may look whole and is not.
             Ok(Some(_)) | Err(_) => return Receipt::Taken,
@@ -161,7 +182,8 @@ impl Resolve for CheckedNames {
     fn resolve(&self, name: Name) -> Resolving {
         let allow_local = self.allow_local;
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             let addresses: Vec<IpAddr> = found.iter().map(SocketAddr::ip).collect();
             target::check_addresses(name.as_str(), &addresses, allow_local)?;
             let checked: Addrs = Box::new(found.into_iter());
@@ -188,10 +210,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_to_this_machine_is_not_connected_to_unless_that_is_allowed() {
-        let resolve = |allow_local| CheckedNames { allow_local }.resolve("localhost".parse().unwrap());
+        let resolve =
+            |allow_local| CheckedNames { allow_local }.resolve("localhost".parse().unwrap());
         let refused = resolve(false).await.err().map(|fault| fault.to_string());
-        assert!(refused.as_ref().is_some_and(|text| text.contains("not a public address")), "{refused:?}");
-        assert!(resolve(true).await.unwrap().all(|address| address.ip().is_loopback()));
+        assert!(
+            refused
+                .as_ref()
+                .is_some_and(|text| text.contains("not a public address")),
+            "{refused:?}"
+        );
+        assert!(
+            resolve(true)
+                .await
+                .unwrap()
+                .all(|address| address.ip().is_loopback())
+        );
     }
 
     #[tokio::test]
@@ -199,9 +232,19 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let parcel = Parcel { url, body: Bytes::new(), signature: "t=1".to_owned(), within: Duration::from_secs(5) };
+        let parcel = Parcel {
+            url,
+            body: Bytes::new(),
+            signature: "t=1".to_owned(),
+            within: Duration::from_secs(5),
+        };
         let refused = HttpCourier::new(false).unwrap().post(parcel).await;
-        assert!(refused.as_ref().is_err_and(|reason| reason.contains("--webhook-allow-local")), "{refused:?}");
+        assert!(
+            refused
+                .as_ref()
+                .is_err_and(|reason| reason.contains("--webhook-allow-local")),
+            "{refused:?}"
+        );
         assert!(listener.accept().is_err(), "nobody connected");
     }
 }

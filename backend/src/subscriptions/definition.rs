@@ -37,7 +37,11 @@ impl SubscriptionId {
     pub fn parse(text: &str) -> Result<Self, DefinitionError> {
         let is_plain = |c: char| !c.is_control() && c != '/' && c != char::REPLACEMENT_CHARACTER;
         let fits = (1..=Self::BYTES_MAX).contains(&text.len()) && text.chars().all(is_plain);
-        if fits && text != "." && text != ".." { Ok(Self(text.to_owned())) } else { Err(DefinitionError::Id) }
+        if fits && text != "." && text != ".." {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(DefinitionError::Id)
+        }
     }
 
     /// The id as text.
@@ -66,7 +70,11 @@ impl WorkerName {
     /// [`DefinitionError::Worker`] (400).
     pub fn parse(text: &str) -> Result<Self, DefinitionError> {
         let fits = (1..=Self::BYTES_MAX).contains(&text.len());
-        if fits { Ok(Self(text.to_owned())) } else { Err(DefinitionError::Worker(text.len())) }
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(DefinitionError::Worker(text.len()))
+        }
     }
 
     /// The name as text.
@@ -141,7 +149,9 @@ pub enum Delivery {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
     /// Not an id.
-    #[error("the subscription's id must be one path segment of 1 to 128 bytes without control characters")]
+    #[error(
+        "the subscription's id must be one path segment of 1 to 128 bytes without control characters"
+    )]
     Id,
     /// A worker's name that is empty or too long.
     #[error("`worker` has {0} bytes: expected 1 to {max}", max = WorkerName::BYTES_MAX)]
@@ -186,7 +196,11 @@ impl Definition {
     /// # Errors
     /// All of [`DefinitionError`] (400).
     pub fn new(asked: Asked, allow_local: bool) -> Result<Self, DefinitionError> {
-        let pattern = asked.pattern.filter(|text| !text.is_empty()).map(|text| Glob::parse(&text)).transpose()?;
+        let pattern = asked
+            .pattern
+            .filter(|text| !text.is_empty())
+            .map(|text| Glob::parse(&text))
+            .transpose()?;
         let streams = names(&asked.streams)?;
         if pattern.is_none() && streams.is_empty() {
             return Err(DefinitionError::NothingToFollow);
@@ -195,17 +209,28 @@ impl Definition {
         if !LEASE_MS.contains(&lease_ms) {
             return Err(DefinitionError::Lease(lease_ms));
         }
-        if let Some(text) = asked.description.as_ref().filter(|text| text.len() > DESCRIPTION_BYTES_MAX) {
+        if let Some(text) = asked
+            .description
+            .as_ref()
+            .filter(|text| text.len() > DESCRIPTION_BYTES_MAX)
+        {
             return Err(DefinitionError::Description(text.len()));
         }
         let delivery = match asked.way {
             AskedWay::Webhook => {
-                let url = asked.webhook.ok_or(DefinitionError::Missing("webhook.url"))?.url;
+                let url = asked
+                    .webhook
+                    .ok_or(DefinitionError::Missing("webhook.url"))?
+                    .url;
                 target::check(&url, allow_local)?;
                 Delivery::Webhook(url)
             }
             AskedWay::PullWake => {
-                let wake_stream = name(&asked.wake_stream.ok_or(DefinitionError::Missing("wake_stream"))?)?;
+                let wake_stream = name(
+                    &asked
+                        .wake_stream
+                        .ok_or(DefinitionError::Missing("wake_stream"))?,
+                )?;
                 if streams.contains(&wake_stream) {
                     return Err(DefinitionError::WakesItself);
                 }
@@ -213,7 +238,13 @@ impl Definition {
             }
         };
         let lease_ttl = Duration::from_millis(lease_ms);
-        Ok(Self { delivery, pattern, streams, lease_ttl, description: asked.description })
+        Ok(Self {
+            delivery,
+            pattern,
+            streams,
+            lease_ttl,
+            description: asked.description,
+        })
     }
 
     /// How its wakes reach a worker.
@@ -234,7 +265,8 @@ impl Definition {
 
     /// Whether the pattern makes `name` one of its streams. Its own wake stream never is: each wake would cause the next.
     pub fn matches(&self, name: &StreamName) -> bool {
-        self.pattern.as_ref().is_some_and(|glob| glob.matches(name)) && self.wake_stream() != Some(name)
+        self.pattern.as_ref().is_some_and(|glob| glob.matches(name))
+            && self.wake_stream() != Some(name)
     }
 
     /// The same for the same configuration and for no other, however it was written.
@@ -287,7 +319,11 @@ pub fn names(texts: &[String]) -> Result<BTreeSet<StreamName>, DefinitionError> 
 /// As [`names`].
 pub fn name(text: &str) -> Result<StreamName, DefinitionError> {
     let name = StreamName::parse(text.strip_prefix('/').unwrap_or(text))?;
-    if name.is_reserved() { Err(DefinitionError::Reserved(name.to_string())) } else { Ok(name) }
+    if name.is_reserved() {
+        Err(DefinitionError::Reserved(name.to_string()))
+    } else {
+        Ok(name)
+    }
 }
 
 /// The stream that a part of a URL's path names, percent-decoded once; its slashes may be escaped, too.
@@ -378,7 +414,9 @@ mod tests {
 
     #[test]
     fn a_wake_stream_does_not_wake_its_own_subscription() {
-        let pull = define(json!({"type": "pull-wake", "pattern": "**", "wake_stream": "wake/pool"})).unwrap();
+        let pull =
+            define(json!({"type": "pull-wake", "pattern": "**", "wake_stream": "wake/pool"}))
+                .unwrap();
         assert!(pull.matches(&name("wake/other").unwrap()));
         assert!(!pull.matches(&name("wake/pool").unwrap()));
     }

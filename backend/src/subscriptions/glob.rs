@@ -42,7 +42,9 @@ pub enum GlobError {
     #[error("the pattern `{0}` has an empty segment")]
     EmptySegment(String),
     /// A star beside other characters.
-    #[error("the pattern's segment `{0}` mixes `*` with other characters: expected `*` or `**` alone, or a plain name")]
+    #[error(
+        "the pattern's segment `{0}` mixes `*` with other characters: expected `*` or `**` alone, or a plain name"
+    )]
     MixedSegment(String),
 }
 
@@ -54,11 +56,17 @@ impl Glob {
     pub fn parse(text: &str) -> Result<Self, GlobError> {
         let text = text.strip_prefix('/').unwrap_or(text);
         if text.len() > StreamName::BYTES_MAX {
-            return Err(GlobError::TooLong { came: text.len(), limit: StreamName::BYTES_MAX });
+            return Err(GlobError::TooLong {
+                came: text.len(),
+                limit: StreamName::BYTES_MAX,
+            });
         }
         let came = text.split('/').count();
         if came > StreamName::SEGMENTS_MAX {
-            return Err(GlobError::TooManySegments { came, limit: StreamName::SEGMENTS_MAX });
+            return Err(GlobError::TooManySegments {
+                came,
+                limit: StreamName::SEGMENTS_MAX,
+            });
         }
         let part = |segment: &str| match segment {
             "" => Err(GlobError::EmptySegment(text.to_owned())),
@@ -68,7 +76,10 @@ impl Glob {
             plain => Ok(Part::Literal(plain.to_owned())),
         };
         let parts = text.split('/').map(part).collect::<Result<_, _>>()?;
-        Ok(Self { text: text.to_owned(), parts })
+        Ok(Self {
+            text: text.to_owned(),
+            parts,
+        })
     }
 
     /// The pattern as text.
@@ -81,7 +92,11 @@ impl Glob {
         let end = self.text.find('*').unwrap_or(self.text.len());
         let plain = &self.text[..end];
         // `a/**` also matches `a`, which has no slash after it.
-        if self.text[end..].starts_with("**") { plain.trim_end_matches('/') } else { plain }
+        if self.text[end..].starts_with("**") {
+            plain.trim_end_matches('/')
+        } else {
+            plain
+        }
     }
 
     /// Whether `name` matches.
@@ -92,7 +107,12 @@ impl Glob {
         let mut at = self.skip_any(1);
         for segment in name.as_str().split('/') {
             let mut next = 0_u32;
-            for (index, part) in self.parts.iter().enumerate().filter(|(index, _)| at >> index & 1 == 1) {
+            for (index, part) in self
+                .parts
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| at >> index & 1 == 1)
+            {
                 next |= match part {
                     Part::Any => 1 << index,
                     Part::One => 1 << (index + 1),
@@ -133,14 +153,26 @@ mod tests {
     #[test]
     fn a_star_is_one_segment_and_two_are_any_number() {
         for (pattern, yes, no) in [
-            ("events/*", &["events/a", "events/é"][..], &["events", "events/a/b", "other/a", "eventsx/a"][..]),
+            (
+                "events/*",
+                &["events/a", "events/é"][..],
+                &["events", "events/a/b", "other/a", "eventsx/a"][..],
+            ),
             ("/events/*", &["events/a"], &["events"]),
-            ("events/**", &["events", "events/a", "events/a/b/c"], &["event", "other/events"]),
+            (
+                "events/**",
+                &["events", "events/a", "events/a/b/c"],
+                &["event", "other/events"],
+            ),
             ("**", &["a", "a/b", "a/b/c"], &[]),
             ("*", &["a"], &["a/b"]),
             ("a/b", &["a/b"], &["a", "a/b/c", "a/c"]),
             ("**/log", &["log", "a/log", "a/b/log"], &["log/a", "a/logs"]),
-            ("a/**/b/*", &["a/b/c", "a/x/b/c", "a/b/b/c", "a/x/y/b/b"], &["a/b", "a/x/c", "b/c"]),
+            (
+                "a/**/b/*",
+                &["a/b/c", "a/x/b/c", "a/b/b/c", "a/x/y/b/b"],
+                &["a/b", "a/x/c", "b/c"],
+            ),
             ("**/**", &["a", "a/b"], &[]),
             ("*/**", &["a", "a/b"], &[]),
             ("**/*/*", &["a/b", "x/a/b"], &["a"]),
@@ -169,7 +201,13 @@ mod tests {
         for wrong in ["", "a//b", "a/", "a*/b", "a/***", "x**", "%2A*"] {
             assert!(Glob::parse(wrong).is_err(), "{wrong}");
         }
-        assert!(matches!(Glob::parse(&vec!["*"; 17].join("/")), Err(GlobError::TooManySegments { .. })));
-        assert!(matches!(Glob::parse(&"a".repeat(513)), Err(GlobError::TooLong { .. })));
+        assert!(matches!(
+            Glob::parse(&vec!["*"; 17].join("/")),
+            Err(GlobError::TooManySegments { .. })
+        ));
+        assert!(matches!(
+            Glob::parse(&"a".repeat(513)),
+            Err(GlobError::TooLong { .. })
+        ));
     }
 }

@@ -125,16 +125,37 @@ impl Subscriptions {
         courier: Arc<dyn Courier>,
         stop: watch::Receiver<bool>,
     ) -> Result<Arc<Self>, OpenError> {
-        let kept_keys = notes.get(KEYS_NOTE).map(|document| read_keys(document)).transpose()?;
+        let kept_keys = notes
+            .get(KEYS_NOTE)
+            .map(|document| read_keys(document))
+            .transpose()?;
         let keys_are_kept = AtomicBool::new(kept_keys.is_some());
         let keys = kept_keys.map_or_else(Keys::generate, Ok)?;
         let deliveries = Semaphore::new(limits.deliveries_max.min(Semaphore::MAX_PERMITS));
-        let (wall, runtime, store) = (streams.wall(), Handle::current(), Arc::clone(streams.store()));
-        let shared = Arc::new(Shared { streams, store, keys, limits, wall, courier, deliveries, stop, runtime });
+        let (wall, runtime, store) = (
+            streams.wall(),
+            Handle::current(),
+            Arc::clone(streams.store()),
+        );
+        let shared = Arc::new(Shared {
+            streams,
+            store,
+            keys,
+            limits,
+            wall,
+            courier,
+            deliveries,
+            stop,
+            runtime,
+        });
         let mut entries = BTreeMap::new();
         for (key, document) in notes.iter().filter(|(key, _)| key.starts_with(NOTE_PREFIX)) {
-            let fault = |reason: String| OpenError::Note { key: key.clone(), reason };
-            let id = SubscriptionId::parse(&key[NOTE_PREFIX.len()..]).map_err(|error| fault(error.to_string()))?;
+            let fault = |reason: String| OpenError::Note {
+                key: key.clone(),
+                reason,
+            };
+            let id = SubscriptionId::parse(&key[NOTE_PREFIX.len()..])
+                .map_err(|error| fault(error.to_string()))?;
             let (card, state) = note::read(document).map_err(|error| fault(error.to_string()))?;
             entries.insert(id, (card, state));
         }
@@ -148,7 +169,13 @@ impl Subscriptions {
             .map(|(id, (card, state))| (id.clone(), actor::begin(&shared, id, card, state)))
             .collect();
         let entries = RwLock::new(entries);
-        let this = Arc::new(Self { shared, entries, news, making: Mutex::default(), keys_are_kept });
+        let this = Arc::new(Self {
+            shared,
+            entries,
+            news,
+            making: Mutex::default(),
+            keys_are_kept,
+        });
         this.shared.runtime.spawn(Self::distribute(
             Arc::downgrade(&this),
             Arc::clone(&this.news),
@@ -173,7 +200,11 @@ impl Subscriptions {
     }
 
     /// Takes the names of streams that moved to the subscriptions that they concern, until the server stops.
-    async fn distribute(this: std::sync::Weak<Self>, news: Arc<News>, mut stop: watch::Receiver<bool>) {
+    async fn distribute(
+        this: std::sync::Weak<Self>,
+        news: Arc<News>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
@@ -191,7 +222,11 @@ impl Subscriptions {
             return;
         }
         for entry in self.entries().values() {
-            let mut concerned = names.iter().filter(|name| entry.concerns(name)).cloned().peekable();
+            let mut concerned = names
+                .iter()
+                .filter(|name| entry.concerns(name))
+                .cloned()
+                .peekable();
             if concerned.peek().is_some() {
                 entry.mark(concerned);
             }
@@ -211,7 +246,12 @@ impl Subscriptions {
 
 impl Shared {
     fn now(&self) -> Moment {
-        Moment(0).after(self.wall.now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO))
+        Moment(0).after(
+            self.wall
+                .now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or(Duration::ZERO),
+        )
     }
 
     /// A stream as it is now; `None` when there is none of this name.
@@ -228,15 +268,26 @@ impl Shared {
 
     /// The names of the streams that are there and that a pattern makes its own.
     async fn matching(&self, definition: &Definition) -> Vec<StreamName> {
-        let Some(glob) = &definition.pattern else { return Vec::new() };
-        let all = Wanted { prefix: glob.prefix().to_owned(), limit: usize::MAX, ..Wanted::default() };
+        let Some(glob) = &definition.pattern else {
+            return Vec::new();
+        };
+        let all = Wanted {
+            prefix: glob.prefix().to_owned(),
+            limit: usize::MAX,
+            ..Wanted::default()
+        };
         let (logs, _) = self.streams.list(&all).await;
-        logs.iter().map(|log| log.name()).filter(|name| definition.matches(name)).cloned().collect()
+        logs.iter()
+            .map(|log| log.name())
+            .filter(|name| definition.matches(name))
+            .cloned()
+            .collect()
     }
 
     /// Keeps a subscription's document, or forgets it; done when that is durable.
     async fn keep(&self, id: &SubscriptionId, document: Option<Vec<u8>>) -> Result<(), StoreError> {
-        self.note(&format!("{NOTE_PREFIX}{id}"), document.map(Bytes::from)).await
+        self.note(&format!("{NOTE_PREFIX}{id}"), document.map(Bytes::from))
+            .await
     }
 
     async fn note(&self, key: &str, value: Option<Bytes>) -> Result<(), StoreError> {
@@ -246,7 +297,9 @@ impl Shared {
             let _gone = done.send(result);
         });
         self.store.note(key, value, tell);
-        outcome.await.unwrap_or_else(|_| Err(StoreError::Unwritable("the store has closed".to_owned())))
+        outcome
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unwritable("the store has closed".to_owned())))
     }
 
     /// Under which URL a subscription's worker reaches this server.
@@ -256,8 +309,12 @@ impl Shared {
 }
 
 fn read_keys(document: &[u8]) -> Result<Keys, OpenError> {
-    let fault = |reason: String| OpenError::Note { key: KEYS_NOTE.to_owned(), reason };
-    let kept: KeptKeys = tailwater_protocol::document::read(document).map_err(|error| fault(error.to_string()))?;
+    let fault = |reason: String| OpenError::Note {
+        key: KEYS_NOTE.to_owned(),
+        reason,
+    };
+    let kept: KeptKeys =
+        tailwater_protocol::document::read(document).map_err(|error| fault(error.to_string()))?;
     Keys::restore(kept).map_err(|error| fault(error.to_string()))
 }
 
@@ -274,5 +331,12 @@ async fn new_state(shared: &Shared, definition: &Definition) -> Result<State, Fa
         state.link(&name, shared.sight(&name), false);
     }
     let limit = shared.limits.streams_max;
-    if state.links() > limit { Err(Fault::TooManyStreams { came: state.links(), limit }) } else { Ok(state) }
+    if state.links() > limit {
+        Err(Fault::TooManyStreams {
+            came: state.links(),
+            limit,
+        })
+    } else {
+        Ok(state)
+    }
 }

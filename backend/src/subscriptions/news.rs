@@ -18,7 +18,11 @@ pub(super) struct News {
 impl News {
     /// No news yet, for so many subscriptions.
     pub(super) fn new(expected_by: usize) -> Self {
-        Self { expected_by: AtomicUsize::new(expected_by), names: Mutex::default(), came: Notify::new() }
+        Self {
+            expected_by: AtomicUsize::new(expected_by),
+            names: Mutex::default(),
+            came: Notify::new(),
+        }
     }
 
     /// There are so many subscriptions now. Whoever looks at streams after this misses nothing.

@@ -108,12 +108,19 @@ pub fn write(card: &Card, state: &State) -> Vec<u8> {
         created_ms: card.created.0,
         base: card.base.clone(),
         generation: state.generation,
-        links: state.links.iter().map(|(name, it)| (name.to_string(), link(it))).collect(),
+        links: state
+            .links
+            .iter()
+            .map(|(name, it)| (name.to_string(), link(it)))
+            .collect(),
         wake: state.wake.as_ref().map(|wake| WakeNote {
             id: wake.id.clone(),
             stream: wake.stream.to_string(),
             told: wake.step == Step::Told,
-            lease: wake.lease.as_ref().map(|lease| LeaseNote { holder: lease.holder.clone(), until_ms: lease.until.0 }),
+            lease: wake.lease.as_ref().map(|lease| LeaseNote {
+                holder: lease.holder.clone(),
+                until_ms: lease.until.0,
+            }),
         }),
         retry: state.retry.as_ref().map(|retry| RetryNote {
             failures: retry.failures,
@@ -133,32 +140,65 @@ pub fn read(bytes: &[u8]) -> Result<(Card, State), NoteError> {
     let fault = |error: &dyn std::fmt::Display| NoteError(error.to_string());
     let note: Note = document::read(bytes).map_err(|error| fault(&error))?;
     if note.version != VERSION {
-        return Err(NoteError(format!("it has version {}, this server reads {VERSION}", note.version)));
+        return Err(NoteError(format!(
+            "it has version {}, this server reads {VERSION}",
+            note.version
+        )));
     }
     let name = |text: &str| StreamName::parse(text).map_err(|error| fault(&error));
     let delivery = match note.r#type.as_str() {
         "webhook" => Delivery::Webhook(note.target),
         "pull-wake" => Delivery::PullWake(name(&note.target)?),
-        other => return Err(NoteError(format!("its type is `{other}`: expected webhook or pull-wake"))),
+        other => {
+            return Err(NoteError(format!(
+                "its type is `{other}`: expected webhook or pull-wake"
+            )));
+        }
     };
     let definition = Definition {
         delivery,
-        pattern: note.pattern.as_deref().map(Glob::parse).transpose().map_err(|error| fault(&error))?,
-        streams: note.streams.iter().map(|text| name(text)).collect::<Result<_, _>>()?,
+        pattern: note
+            .pattern
+            .as_deref()
+            .map(Glob::parse)
+            .transpose()
+            .map_err(|error| fault(&error))?,
+        streams: note
+            .streams
+            .iter()
+            .map(|text| name(text))
+            .collect::<Result<_, _>>()?,
         lease_ttl: Duration::from_millis(note.lease_ttl_ms),
         description: note.description,
     };
     if definition.hash() != note.hash {
-        return Err(NoteError("its configuration does not have the hash that was kept with it".to_owned()));
+        return Err(NoteError(
+            "its configuration does not have the hash that was kept with it".to_owned(),
+        ));
     }
     let mut state = State::new(definition.way(), definition.lease_ttl);
     state.generation = note.generation;
     for (text, link) in note.links {
-        let acked = Offset::new(link.acked).ok_or_else(|| NoteError(format!("{} is no offset", link.acked)))?;
-        let LinkNote { explicit, glob, stream, life, .. } = link;
-        state
-            .links
-            .insert(name(&text)?, Link { explicit, glob, stream: stream.map(StreamId), life, acked, tail: acked });
+        let acked = Offset::new(link.acked)
+            .ok_or_else(|| NoteError(format!("{} is no offset", link.acked)))?;
+        let LinkNote {
+            explicit,
+            glob,
+            stream,
+            life,
+            ..
+        } = link;
+        state.links.insert(
+            name(&text)?,
+            Link {
+                explicit,
+                glob,
+                stream: stream.map(StreamId),
+                life,
+                acked,
+                tail: acked,
+            },
+        );
     }
     state.wake = note.wake.map(|wake| restore(wake, &name)).transpose()?;
     state.retry = note.retry.map(|retry| Retry {
@@ -166,14 +206,27 @@ pub fn read(bytes: &[u8]) -> Result<(Card, State), NoteError> {
         at: Moment(retry.next_attempt_at_ms),
         reason: retry.reason,
     });
-    Ok((Card { definition, created: Moment(note.created_ms), base: note.base }, state))
+    Ok((
+        Card {
+            definition,
+            created: Moment(note.created_ms),
+            base: note.base,
+        },
+        state,
+    ))
 }
 
-fn restore(wake: WakeNote, name: &dyn Fn(&str) -> Result<StreamName, NoteError>) -> Result<Wake, NoteError> {
+fn restore(
+    wake: WakeNote,
+    name: &dyn Fn(&str) -> Result<StreamName, NoteError>,
+) -> Result<Wake, NoteError> {
     Ok(Wake {
         id: wake.id,
         stream: name(&wake.stream)?,
-        lease: wake.lease.map(|lease| Lease { holder: lease.holder, until: Moment(lease.until_ms) }),
+        lease: wake.lease.map(|lease| Lease {
+            holder: lease.holder,
+            until: Moment(lease.until_ms),
+        }),
         step: if wake.told { Step::Told } else { Step::Due },
     })
 }

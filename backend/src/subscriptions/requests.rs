@@ -25,7 +25,9 @@ pub enum Refused {
     #[error("there is no subscription `{0}`")]
     NotFound(SubscriptionId),
     /// It exists with another configuration (409).
-    #[error("the subscription `{0}` exists with another configuration: delete it first, or use another id")]
+    #[error(
+        "the subscription `{0}` exists with another configuration: delete it first, or use another id"
+    )]
     Differs(SubscriptionId),
     /// No more subscriptions are allowed (507).
     #[error("there are {limit} subscriptions, which is the limit")]
@@ -106,19 +108,35 @@ impl Subscriptions {
             let entry = this.make(id, definition, base).await?;
             Ok((this.view(&entry).await?, true))
         };
-        self.shared.runtime.spawn(making).await.map_err(|_| Refused::Stopping)?
+        self.shared
+            .runtime
+            .spawn(making)
+            .await
+            .map_err(|_| Refused::Stopping)?
     }
 
-    async fn make(&self, id: SubscriptionId, definition: Definition, base: String) -> Result<Arc<Entry>, Refused> {
+    async fn make(
+        &self,
+        id: SubscriptionId,
+        definition: Definition,
+        base: String,
+    ) -> Result<Arc<Entry>, Refused> {
         self.keep_keys().await?;
         let state = new_state(&self.shared, &definition).await?;
-        let card = Card { definition, created: self.shared.now(), base };
-        self.shared.keep(&id, Some(note::write(&card, &state))).await?;
+        let card = Card {
+            definition,
+            created: self.shared.now(),
+            base,
+        };
+        self.shared
+            .keep(&id, Some(note::write(&card, &state)))
+            .await?;
         let mut made = None;
         // Under the lock: the task looks at the streams once it runs, and misses nothing that is told from now on.
         self.change_entries(|entries| {
-            let entry =
-                entries.entry(id.clone()).or_insert_with(|| actor::begin(&self.shared, id.clone(), card, state));
+            let entry = entries
+                .entry(id.clone())
+                .or_insert_with(|| actor::begin(&self.shared, id.clone(), card, state));
             made = Some(Arc::clone(entry));
         });
         made.ok_or(Refused::NotFound(id))
@@ -151,25 +169,42 @@ impl Subscriptions {
         let this = Arc::clone(self);
         let ending = async move {
             let _making = this.making.lock().await;
-            let Some(entry) = this.find(&id) else { return Ok(()) };
+            let Some(entry) = this.find(&id) else {
+                return Ok(());
+            };
             let (reply, ended) = oneshot::channel();
-            entry.send(Command::End(reply)).map_err(|fault| this.refused(&fault, &id))?;
+            entry
+                .send(Command::End(reply))
+                .map_err(|fault| this.refused(&fault, &id))?;
             ended.await.map_err(|_| Refused::Stopping)??;
             this.change_entries(|entries| {
                 entries.remove(&id);
             });
             Ok(())
         };
-        self.shared.runtime.spawn(ending).await.map_err(|_| Refused::Stopping)?
+        self.shared
+            .runtime
+            .spawn(ending)
+            .await
+            .map_err(|_| Refused::Stopping)?
     }
 
     /// Links streams by name, from where they end now.
     ///
     /// # Errors
     /// [`Refused::NotFound`], [`Refused::Definition`], [`Refused::Fault`], [`Refused::Store`].
-    pub async fn add(&self, id: &SubscriptionId, names: BTreeSet<StreamName>) -> Result<(), Refused> {
+    pub async fn add(
+        &self,
+        id: &SubscriptionId,
+        names: BTreeSet<StreamName>,
+    ) -> Result<(), Refused> {
         let entry = self.known(id)?;
-        if entry.card.definition.wake_stream().is_some_and(|wake_stream| names.contains(wake_stream)) {
+        if entry
+            .card
+            .definition
+            .wake_stream()
+            .is_some_and(|wake_stream| names.contains(wake_stream))
+        {
             return Err(DefinitionError::WakesItself.into());
         }
         let shared = Arc::clone(&self.shared);
@@ -206,16 +241,34 @@ impl Subscriptions {
     ///
     /// # Errors
     /// [`Refused::NotFound`], [`Refused::OtherWay`], [`Refused::Fault`], [`Refused::Store`].
-    pub async fn claim(&self, id: &SubscriptionId, worker: WorkerName) -> Result<ClaimView, Refused> {
+    pub async fn claim(
+        &self,
+        id: &SubscriptionId,
+        worker: WorkerName,
+    ) -> Result<ClaimView, Refused> {
         let entry = self.known_as(id, Way::PullWake)?;
         let lease_ttl_ms = entry.card.definition.lease_ttl_ms();
         let claimed = self.change(&entry, false, move |state, now| {
             let key = state.claim(worker.as_str(), now, actor::wake_id())?;
-            Ok(move |state: &State| (key, state.streams().map(|info| WakeStreamView::new(&info)).collect()))
+            Ok(move |state: &State| {
+                (
+                    key,
+                    state
+                        .streams()
+                        .map(|info| WakeStreamView::new(&info))
+                        .collect(),
+                )
+            })
         });
         let (key, streams) = claimed.await?;
         let token = self.shared.keys.seal(id, &key);
-        Ok(ClaimView { wake_id: key.wake_id, generation: key.generation, token, streams, lease_ttl_ms })
+        Ok(ClaimView {
+            wake_id: key.wake_id,
+            generation: key.generation,
+            token,
+            streams,
+            lease_ttl_ms,
+        })
     }
 
     /// Takes a worker's report; returns whether there is more to be worked off.
@@ -224,7 +277,13 @@ impl Subscriptions {
     ///
     /// # Errors
     /// [`Refused::NotFound`], [`Refused::OtherWay`], [`Refused::Token`], [`Refused::Fault`], [`Refused::Store`].
-    pub async fn report(&self, id: &SubscriptionId, way: Way, token: &str, report: Report) -> Result<bool, Refused> {
+    pub async fn report(
+        &self,
+        id: &SubscriptionId,
+        way: Way,
+        token: &str,
+        report: Report,
+    ) -> Result<bool, Refused> {
         let entry = self.known_as(id, way)?;
         let Report { key, acks, done } = self.authorised(id, token, report)?;
         self.change(&entry, false, move |state, now| {
@@ -238,9 +297,22 @@ impl Subscriptions {
     ///
     /// # Errors
     /// As [`Subscriptions::report`].
-    pub async fn release(&self, id: &SubscriptionId, token: &str, key: WakeKey) -> Result<(), Refused> {
+    pub async fn release(
+        &self,
+        id: &SubscriptionId,
+        token: &str,
+        key: WakeKey,
+    ) -> Result<(), Refused> {
         let entry = self.known_as(id, Way::PullWake)?;
-        let Report { key, .. } = self.authorised(id, token, Report { key, acks: Vec::new(), done: false })?;
+        let Report { key, .. } = self.authorised(
+            id,
+            token,
+            Report {
+                key,
+                acks: Vec::new(),
+                done: false,
+            },
+        )?;
         self.change(&entry, false, move |state, now| {
             state.release(&key, now)?;
             Ok(|_: &State| ())
@@ -249,15 +321,26 @@ impl Subscriptions {
     }
 
     /// The report, if the token is one of this subscription's and for the same wake.
-    fn authorised(&self, id: &SubscriptionId, token: &str, report: Report) -> Result<Report, Refused> {
+    fn authorised(
+        &self,
+        id: &SubscriptionId,
+        token: &str,
+        report: Report,
+    ) -> Result<Report, Refused> {
         let sealed = self.shared.keys.open(id, token).ok_or(Refused::Token)?;
-        if sealed == report.key { Ok(report) } else { Err(Fault::Fenced.into()) }
+        if sealed == report.key {
+            Ok(report)
+        } else {
+            Err(Fault::Fenced.into())
+        }
     }
 
     async fn view(&self, entry: &Arc<Entry>) -> Result<SubscriptionView, Refused> {
         let (shared, it) = (Arc::clone(&self.shared), Arc::clone(entry));
         self.change(entry, false, move |_, _| {
-            Ok(move |state: &State| SubscriptionView::new(&it.id, &it.card, state, &shared.keys, shared.base(&it.card)))
+            Ok(move |state: &State| {
+                SubscriptionView::new(&it.id, &it.card, state, &shared.keys, shared.base(&it.card))
+            })
         })
         .await
     }
@@ -288,13 +371,19 @@ impl Subscriptions {
                 let _left = reply.send(outcome);
             })
         });
-        entry.send(Command::Job { job, relinks }).map_err(|fault| self.refused(&fault, &entry.id))?;
+        entry
+            .send(Command::Job { job, relinks })
+            .map_err(|fault| self.refused(&fault, &entry.id))?;
         answer.await.unwrap_or_else(|_| Err(self.gone(&entry.id)))
     }
 
     /// Why nobody answers for a subscription that was there.
     fn gone(&self, id: &SubscriptionId) -> Refused {
-        if *self.shared.stop.borrow() { Refused::Stopping } else { Refused::NotFound(id.clone()) }
+        if *self.shared.stop.borrow() {
+            Refused::Stopping
+        } else {
+            Refused::NotFound(id.clone())
+        }
     }
 
     fn refused(&self, fault: &TrySendError<Command>, id: &SubscriptionId) -> Refused {
@@ -315,6 +404,13 @@ impl Subscriptions {
     fn known_as(&self, id: &SubscriptionId, needs: Way) -> Result<Arc<Entry>, Refused> {
         let entry = self.known(id)?;
         let has = entry.card.definition.way();
-        if has == needs { Ok(entry) } else { Err(Refused::OtherWay { has: has.name(), needs: needs.name() }) }
+        if has == needs {
+            Ok(entry)
+        } else {
+            Err(Refused::OtherWay {
+                has: has.name(),
+                needs: needs.name(),
+            })
+        }
     }
 }

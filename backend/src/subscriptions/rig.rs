@@ -8,7 +8,8 @@ use super::{Limits, Refused, Report, Subscriptions};
 use crate::clock::Wall;
 use crate::log::{Append, Payload, StreamConfig, StreamName, Streams, Wanted};
 use crate::store::{
-    Commit, Cut, Done, MemoryStore, Reading, Recovered, Recovery, Seeking, Store, StoreError, StreamId,
+    Commit, Cut, Done, MemoryStore, Reading, Recovered, Recovery, Seeking, Store, StoreError,
+    StreamId,
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -69,7 +70,11 @@ impl NotingStore {
 
     /// How many notes are held.
     pub(super) fn held(&self) -> usize {
-        if let Mood::Holds(held) = &*self.mood.lock().unwrap() { held.len() } else { 0 }
+        if let Mood::Holds(held) = &*self.mood.lock().unwrap() {
+            held.len()
+        } else {
+            0
+        }
     }
 }
 
@@ -107,7 +112,11 @@ impl Courier for AskingCourier {
         let (answer, answered) = oneshot::channel();
         // The test may have ended.
         let _gone = self.0.send((parcel, answer));
-        Box::pin(async move { answered.await.unwrap_or_else(|_| Err("the test did not answer".to_owned())) })
+        Box::pin(async move {
+            answered
+                .await
+                .unwrap_or_else(|_| Err("the test did not answer".to_owned()))
+        })
     }
 }
 
@@ -121,19 +130,32 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn answer(self, receipt: Receipt) {
-        assert!(self.answer.send(Ok(receipt)).is_ok(), "nobody waits for the answer");
+        assert!(
+            self.answer.send(Ok(receipt)).is_ok(),
+            "nobody waits for the answer"
+        );
     }
 
     pub(super) fn fail(self) {
-        assert!(self.answer.send(Err("it is down".to_owned())).is_ok(), "nobody waits for the answer");
+        assert!(
+            self.answer.send(Err("it is down".to_owned())).is_ok(),
+            "nobody waits for the answer"
+        );
     }
 
     /// The acked offset, the tail and whether something is pending, of one of its streams.
     pub(super) fn stream(&self, path: &str) -> (u64, u64, bool) {
         let streams = self.body["streams"].as_array().unwrap();
-        let it = streams.iter().find(|it| it["path"] == path).unwrap_or_else(|| panic!("no {path} in {}", self.body));
+        let it = streams
+            .iter()
+            .find(|it| it["path"] == path)
+            .unwrap_or_else(|| panic!("no {path} in {}", self.body));
         let bytes = |field: &str| it[field].as_str().unwrap().parse::<u64>().unwrap();
-        (bytes("acked_offset"), bytes("tail_offset"), it["has_pending"].as_bool().unwrap())
+        (
+            bytes("acked_offset"),
+            bytes("tail_offset"),
+            it["has_pending"].as_bool().unwrap(),
+        )
     }
 }
 
@@ -169,7 +191,11 @@ pub(super) fn name(text: &str) -> StreamName {
 impl Rig {
     pub(super) fn new() -> Self {
         let streams = MemoryStore::new(1 << 20);
-        let store = Arc::new(NotingStore { streams, notes: Mutex::default(), mood: Mutex::default() });
+        let store = Arc::new(NotingStore {
+            streams,
+            notes: Mutex::default(),
+            mood: Mutex::default(),
+        });
         Self::open(store, Recovery::default(), Wall::driven())
     }
 
@@ -181,14 +207,25 @@ impl Rig {
         let courier = Arc::new(AskingCourier(courier));
         let notes = store.notes.lock().unwrap().clone();
         let subscriptions =
-            Subscriptions::open(Arc::clone(&streams), &notes, limits(), courier, stopping).expect("readable notes");
-        Self { store, streams, subscriptions, stop, calls, wall }
+            Subscriptions::open(Arc::clone(&streams), &notes, limits(), courier, stopping)
+                .expect("readable notes");
+        Self {
+            store,
+            streams,
+            subscriptions,
+            stop,
+            calls,
+            wall,
+        }
     }
 
     /// Stops, and begins anew with what the store kept.
     pub(super) async fn restart(self) -> Self {
         self.stop();
-        let all = Wanted { limit: usize::MAX, ..Wanted::default() };
+        let all = Wanted {
+            limit: usize::MAX,
+            ..Wanted::default()
+        };
         let known = |log: &Arc<crate::log::Log>| Recovered {
             stream: log.id(),
             name: log.name().clone(),
@@ -203,7 +240,14 @@ impl Rig {
             producers: Vec::new(),
         };
         let streams = self.streams.list(&all).await.0.iter().map(known).collect();
-        Self::open(self.store, Recovery { streams, ..Recovery::default() }, self.wall)
+        Self::open(
+            self.store,
+            Recovery {
+                streams,
+                ..Recovery::default()
+            },
+            self.wall,
+        )
     }
 
     pub(super) fn stop(&self) {
@@ -211,7 +255,10 @@ impl Rig {
     }
 
     pub(super) async fn create(&self, stream: &str) {
-        self.streams.create(&name(stream), StreamConfig::new("text/plain"), None, false).await.unwrap();
+        self.streams
+            .create(&name(stream), StreamConfig::new("text/plain"), None, false)
+            .await
+            .unwrap();
     }
 
     /// Appends so many bytes, creating the stream when it is not there.
@@ -221,20 +268,33 @@ impl Rig {
         }
         let payload = Payload::of_messages(ContentKind::Text, [&*vec![b'x'; bytes]]);
         let log = self.streams.find(&name(stream)).unwrap();
-        log.append(Append { payload, ..Append::default() }).await.unwrap();
+        log.append(Append {
+            payload,
+            ..Append::default()
+        })
+        .await
+        .unwrap();
     }
 
     /// All that stands on a stream.
     pub(super) async fn content(&self, stream: &str) -> String {
-        let Some(log) = self.streams.find(&name(stream)) else { return String::new() };
+        let Some(log) = self.streams.find(&name(stream)) else {
+            return String::new();
+        };
         let batch = log.read(Offset::ZERO, 1 << 20).await.unwrap();
         String::from_utf8(batch.data.to_vec()).unwrap()
     }
 
-    pub(super) async fn put(&self, text: &str, asked: Value) -> Result<(SubscriptionView, bool), Refused> {
+    pub(super) async fn put(
+        &self,
+        text: &str,
+        asked: Value,
+    ) -> Result<(SubscriptionView, bool), Refused> {
         let asked: Asked = serde_json::from_value(asked).unwrap();
         let definition = Definition::new(asked, true)?;
-        self.subscriptions.put(id(text), definition, "http://127.0.0.1:1".to_owned()).await
+        self.subscriptions
+            .put(id(text), definition, "http://127.0.0.1:1".to_owned())
+            .await
     }
 
     /// A webhook subscription `hook` on `events/*` with a lease of ten seconds.
@@ -251,17 +311,37 @@ impl Rig {
     }
 
     pub(super) async fn claim(&self, worker: &str) -> Result<ClaimView, Refused> {
-        self.subscriptions.claim(&id("pull"), WorkerName::parse(worker)?).await
+        self.subscriptions
+            .claim(&id("pull"), WorkerName::parse(worker)?)
+            .await
     }
 
-    pub(super) async fn ack(&self, claim: &ClaimView, acks: &[(&str, u64)], done: bool) -> Result<bool, Refused> {
-        let key = WakeKey { generation: claim.generation, wake_id: claim.wake_id.clone() };
+    pub(super) async fn ack(
+        &self,
+        claim: &ClaimView,
+        acks: &[(&str, u64)],
+        done: bool,
+    ) -> Result<bool, Refused> {
+        let key = WakeKey {
+            generation: claim.generation,
+            wake_id: claim.wake_id.clone(),
+        };
         let acks = acks
             .iter()
-            .map(|(stream, at)| (name(stream), StreamOffset { life: 0, position: Offset::new(*at).unwrap() }))
+            .map(|(stream, at)| {
+                (
+                    name(stream),
+                    StreamOffset {
+                        life: 0,
+                        position: Offset::new(*at).unwrap(),
+                    },
+                )
+            })
             .collect();
         let report = Report { key, acks, done };
-        self.subscriptions.report(&id("pull"), Way::PullWake, &claim.token, report).await
+        self.subscriptions
+            .report(&id("pull"), Way::PullWake, &claim.token, report)
+            .await
     }
 
     /// What a GET shows.
@@ -271,7 +351,9 @@ impl Rig {
 
     /// The next webhook. Time passes while nothing else happens; a minute and a half of it without one is a failure.
     pub(super) async fn call(&mut self) -> Call {
-        self.call_within(Duration::from_secs(90)).await.expect("a webhook within 90 seconds")
+        self.call_within(Duration::from_secs(90))
+            .await
+            .expect("a webhook within 90 seconds")
     }
 
     /// The next webhook, if it comes within that time.
@@ -281,6 +363,14 @@ impl Rig {
         let generation = body["generation"].as_u64().unwrap();
         let wake_id = body["wake_id"].as_str().unwrap().to_owned();
         let token = body["callback_token"].as_str().unwrap().to_owned();
-        Some(Call { key: WakeKey { generation, wake_id }, token, body, answer })
+        Some(Call {
+            key: WakeKey {
+                generation,
+                wake_id,
+            },
+            token,
+            body,
+            answer,
+        })
     }
 }

@@ -79,7 +79,10 @@ impl Keys {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&random).map_err(no_randomness)?;
         let mut secret = [0; 32];
         random.fill(&mut secret).map_err(no_randomness)?;
-        let kept = KeptKeys { ed25519_pkcs8: BASE64.encode(pkcs8), hmac_sha256: BASE64.encode(secret) };
+        let kept = KeptKeys {
+            ed25519_pkcs8: BASE64.encode(pkcs8),
+            hmac_sha256: BASE64.encode(secret),
+        };
         Self::restore(kept)
     }
 
@@ -94,13 +97,20 @@ impl Keys {
         if secret.len() != 32 {
             return Err(KeyError("the kept token secret does not have 32 bytes"));
         }
-        let signing =
-            Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|_| KeyError("the kept signing key is not Ed25519"))?;
+        let signing = Ed25519KeyPair::from_pkcs8(&pkcs8)
+            .map_err(|_| KeyError("the kept signing key is not Ed25519"))?;
         let x = BASE64.encode(signing.public_key());
-        let thumbprint =
-            digest::digest(&digest::SHA256, format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#).as_bytes());
+        let thumbprint = digest::digest(
+            &digest::SHA256,
+            format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#).as_bytes(),
+        );
         let kid = format!("ds_{}", BASE64.encode(thumbprint));
-        Ok(Self { signing, kid, sealing: hmac::Key::new(hmac::HMAC_SHA256, &secret), kept })
+        Ok(Self {
+            signing,
+            kid,
+            sealing: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            kept,
+        })
     }
 
     /// The secrets as they are to be kept.
@@ -116,7 +126,16 @@ impl Keys {
     /// What receivers check signatures with.
     pub fn jwks(&self) -> Jwks {
         let x = BASE64.encode(self.signing.public_key());
-        Jwks { keys: vec![Jwk { kty: "OKP", crv: "Ed25519", kid: self.kid.clone(), r#use: "sig", alg: "EdDSA", x }] }
+        Jwks {
+            keys: vec![Jwk {
+                kty: "OKP",
+                crv: "Ed25519",
+                kid: self.kid.clone(),
+                r#use: "sig",
+                alg: "EdDSA",
+                x,
+            }],
+        }
     }
 
     /// The value of `Webhook-Signature` for a body that is sent now.
@@ -130,7 +149,11 @@ impl Keys {
 
     /// The token for one wake of one subscription.
     pub fn seal(&self, id: &SubscriptionId, key: &WakeKey) -> String {
-        let claims = Claims { sub: id.to_string(), r#gen: key.generation, wake: key.wake_id.clone() };
+        let claims = Claims {
+            sub: id.to_string(),
+            r#gen: key.generation,
+            wake: key.wake_id.clone(),
+        };
         // Strings and numbers always have a JSON form.
         let payload = BASE64.encode(serde_json::to_vec(&claims).unwrap_or_default());
         let tag = BASE64.encode(hmac::sign(&self.sealing, payload.as_bytes()));
@@ -142,13 +165,18 @@ impl Keys {
         let (payload, tag) = token.split_once('.')?;
         hmac::verify(&self.sealing, payload.as_bytes(), &BASE64.decode(tag).ok()?).ok()?;
         let claims: Claims = document::read(&BASE64.decode(payload).ok()?).ok()?;
-        (claims.sub == id.as_str()).then_some(WakeKey { generation: claims.r#gen, wake_id: claims.wake })
+        (claims.sub == id.as_str()).then_some(WakeKey {
+            generation: claims.r#gen,
+            wake_id: claims.wake,
+        })
     }
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("Keys")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -168,17 +196,28 @@ mod tests {
     }
 
     fn key(generation: u64) -> WakeKey {
-        WakeKey { generation, wake_id: format!("w_{generation}") }
+        WakeKey {
+            generation,
+            wake_id: format!("w_{generation}"),
+        }
     }
 
     #[test]
     fn a_signature_verifies_with_the_published_key_and_for_that_body_and_time_only() {
         let keys = Keys::generate().unwrap();
         let header = keys.sign(b"{\"a\":1}", Moment(1_778_324_210_999));
-        let [t, kid, signature] = header.split(',').collect::<Vec<_>>()[..] else { panic!("{header}") };
-        assert_eq!((t, kid), ("t=1778324210", format!("kid={}", keys.kid()).as_str()));
-        let signature = BASE64.decode(signature.strip_prefix("ed25519=").unwrap()).unwrap();
-        let public = UnparsedPublicKey::new(&ED25519, BASE64.decode(&keys.jwks().keys[0].x).unwrap());
+        let [t, kid, signature] = header.split(',').collect::<Vec<_>>()[..] else {
+            panic!("{header}")
+        };
+        assert_eq!(
+            (t, kid),
+            ("t=1778324210", format!("kid={}", keys.kid()).as_str())
+        );
+        let signature = BASE64
+            .decode(signature.strip_prefix("ed25519=").unwrap())
+            .unwrap();
+        let public =
+            UnparsedPublicKey::new(&ED25519, BASE64.decode(&keys.jwks().keys[0].x).unwrap());
         assert!(public.verify(b"1778324210.{\"a\":1}", &signature).is_ok());
         assert!(public.verify(b"1778324211.{\"a\":1}", &signature).is_err());
         assert!(public.verify(b"1778324210.{\"a\":2}", &signature).is_err());
@@ -204,7 +243,14 @@ mod tests {
         assert_eq!(Keys::generate().unwrap().open(&id("a"), &token), None);
         let (payload, tag) = token.split_once('.').unwrap();
         let forged = BASE64.encode(r#"{"sub":"a","gen":8,"wake":"w_8"}"#);
-        for wrong in ["", ".", payload, &format!("{forged}.{tag}"), &format!("{payload}."), &format!("{token}x")] {
+        for wrong in [
+            "",
+            ".",
+            payload,
+            &format!("{forged}.{tag}"),
+            &format!("{payload}."),
+            &format!("{token}x"),
+        ] {
             assert_eq!(keys.open(&id("a"), wrong), None, "{wrong}");
         }
         assert!(!format!("{keys:?} {:?}", keys.kept()).contains(&keys.kept().hmac_sha256));

@@ -169,7 +169,9 @@ pub enum Fault {
     #[error("the ack names `{0}`, which is not linked to this subscription")]
     NotLinked(String),
     /// An ack at an offset of another stream of that name (409).
-    #[error("the ack of `{stream}` at {came} names an offset of another stream of that name, which was deleted")]
+    #[error(
+        "the ack of `{stream}` at {came} names an offset of another stream of that name, which was deleted"
+    )]
     AckOfOtherLife {
         /// Which stream.
         stream: StreamName,
@@ -221,7 +223,15 @@ pub struct State {
 impl State {
     /// An idle subscription without streams.
     pub fn new(way: Way, lease_ttl: Duration) -> Self {
-        Self { way, lease_ttl, links: BTreeMap::new(), generation: 0, wake: None, retry: None, revision: 0 }
+        Self {
+            way,
+            lease_ttl,
+            links: BTreeMap::new(),
+            generation: 0,
+            wake: None,
+            retry: None,
+            revision: 0,
+        }
     }
 
     /// Another number whenever something worth keeping changed.
@@ -236,7 +246,10 @@ impl State {
 
     /// The wake in flight, if there is one.
     pub fn current(&self) -> Option<WakeKey> {
-        self.wake.as_ref().map(|wake| WakeKey { generation: self.generation, wake_id: wake.id.clone() })
+        self.wake.as_ref().map(|wake| WakeKey {
+            generation: self.generation,
+            wake_id: wake.id.clone(),
+        })
     }
 
     /// What failed attempts left behind, if the last one failed.
@@ -249,8 +262,12 @@ impl State {
         let may_try = self.retry.as_ref().is_none_or(|retry| retry.at <= now);
         match &self.wake {
             None => may_try && self.is_pending(),
-            Some(Wake { lease: Some(lease), .. }) if lease.until <= now => true,
-            Some(Wake { step: Step::Due, .. }) if may_try => true,
+            Some(Wake {
+                lease: Some(lease), ..
+            }) if lease.until <= now => true,
+            Some(Wake {
+                step: Step::Due, ..
+            }) if may_try => true,
             Some(wake) => self.is_idle(wake) && !self.is_pending(),
         }
     }
@@ -293,9 +310,20 @@ impl State {
             lease.until = until;
             self.revision += 1;
         }
-        let (stream, until) = (wake.stream.clone(), wake.lease.as_ref().map(|lease| lease.until));
-        let key = WakeKey { generation: self.generation, wake_id: wake.id.clone() };
-        Some(Attempt { key, stream, until, streams: self.streams().collect() })
+        let (stream, until) = (
+            wake.stream.clone(),
+            wake.lease.as_ref().map(|lease| lease.until),
+        );
+        let key = WakeKey {
+            generation: self.generation,
+            wake_id: wake.id.clone(),
+        };
+        Some(Attempt {
+            key,
+            stream,
+            until,
+            streams: self.streams().collect(),
+        })
     }
 
     /// An attempt to tell a wake has ended.
@@ -316,7 +344,13 @@ impl State {
                 self.revision += 1;
             }
             // What was acked or claimed meanwhile was evidently heard.
-            (Outcome::Failed { reason, jitter_permille }, Some(wake)) if wake.step == Step::UnderWay => {
+            (
+                Outcome::Failed {
+                    reason,
+                    jitter_permille,
+                },
+                Some(wake),
+            ) if wake.step == Step::UnderWay => {
                 wake.step = Step::Due;
                 self.note_failure(reason, jitter_permille, now);
             }
@@ -341,7 +375,10 @@ impl State {
         self.expire(now);
         if let Some(lease) = self.wake.as_ref().and_then(|wake| wake.lease.as_ref()) {
             let holder = lease.holder.clone().unwrap_or_default();
-            return Err(Fault::Claimed { holder, generation: self.generation });
+            return Err(Fault::Claimed {
+                holder,
+                generation: self.generation,
+            });
         }
         if !self.is_pending() {
             return Err(Fault::NothingPending);
@@ -350,12 +387,20 @@ impl State {
             self.begin_wake(now, fresh);
         }
         let until = now.after(self.lease_ttl);
-        let Some(wake) = &mut self.wake else { return Err(Fault::NothingPending) };
-        wake.lease = Some(Lease { holder: Some(worker.to_owned()), until });
+        let Some(wake) = &mut self.wake else {
+            return Err(Fault::NothingPending);
+        };
+        wake.lease = Some(Lease {
+            holder: Some(worker.to_owned()),
+            until,
+        });
         wake.step = Step::Told;
         self.retry = None;
         self.revision += 1;
-        Ok(WakeKey { generation: self.generation, wake_id: wake.id.clone() })
+        Ok(WakeKey {
+            generation: self.generation,
+            wake_id: wake.id.clone(),
+        })
     }
 
     /// Moves cursors; then ends the wake or extends its lease.
@@ -403,7 +448,11 @@ impl State {
     fn check(&mut self, key: &WakeKey, now: Moment) -> Result<(), Fault> {
         self.expire(now);
         let is_leased = self.wake.as_ref().is_some_and(|wake| wake.lease.is_some());
-        if is_leased && self.current().as_ref() == Some(key) { Ok(()) } else { Err(Fault::Fenced) }
+        if is_leased && self.current().as_ref() == Some(key) {
+            Ok(())
+        } else {
+            Err(Fault::Fenced)
+        }
     }
 
     /// Ends a lease whose time has passed. A webhook that had not answered by then has failed.
@@ -419,11 +468,21 @@ impl State {
     }
 
     fn begin_wake(&mut self, now: Moment, id: String) {
-        let Some(stream) = self.first_pending().cloned() else { return };
+        let Some(stream) = self.first_pending().cloned() else {
+            return;
+        };
         let until = now.after(self.lease_ttl);
-        let lease = (self.way == Way::Webhook).then_some(Lease { holder: None, until });
+        let lease = (self.way == Way::Webhook).then_some(Lease {
+            holder: None,
+            until,
+        });
         self.generation += 1;
-        self.wake = Some(Wake { id, stream, lease, step: Step::Due });
+        self.wake = Some(Wake {
+            id,
+            stream,
+            lease,
+            step: Step::Due,
+        });
         self.revision += 1;
     }
 
@@ -441,16 +500,28 @@ impl State {
     }
 
     fn note_failure(&mut self, reason: String, jitter_permille: i32, now: Moment) {
-        let failures = self.retry.as_ref().map_or(0, |retry| retry.failures).saturating_add(1);
+        let failures = self
+            .retry
+            .as_ref()
+            .map_or(0, |retry| retry.failures)
+            .saturating_add(1);
         let at = now.after(pause(failures, jitter_permille));
-        self.retry = Some(Retry { failures, at, reason });
+        self.retry = Some(Retry {
+            failures,
+            at,
+            reason,
+        });
         self.revision += 1;
     }
 }
 
 /// The pause after so many failures in a row: doubling from one second to a minute, changed by chance.
 fn pause(failures: u32, jitter_permille: i32) -> Duration {
-    let doubled = RETRY_MIN.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+    let doubled = RETRY_MIN.saturating_mul(
+        1_u32
+            .checked_shl(failures.saturating_sub(1))
+            .unwrap_or(u32::MAX),
+    );
     let base = doubled.min(RETRY_MAX);
     let limit = i32::from(JITTER_PERMILLE);
     let permille = 1000 + jitter_permille.clamp(-limit, limit);

@@ -26,10 +26,14 @@ pub enum TargetError {
         limit: usize,
     },
     /// Neither https nor the development exception.
-    #[error("webhook.url has the scheme `{0}`: expected https, or http to localhost or 127.0.0.x in development")]
+    #[error(
+        "webhook.url has the scheme `{0}`: expected https, or http to localhost or 127.0.0.x in development"
+    )]
     Scheme(String),
     /// A name and password in front of the host.
-    #[error("webhook.url names a user before its host, which is often a disguise: expected https://host/path")]
+    #[error(
+        "webhook.url names a user before its host, which is often a disguise: expected https://host/path"
+    )]
     UserInfo,
     /// A part after `#`, which no request carries.
     #[error("webhook.url has a fragment (#...), which no request carries")]
@@ -41,7 +45,9 @@ pub enum TargetError {
     #[error("webhook.url names `{0}`, which is local: expected a public host")]
     LocalName(String),
     /// Http to this machine, where that is not allowed.
-    #[error("webhook.url leads to this machine, which this server allows only with --webhook-allow-local")]
+    #[error(
+        "webhook.url leads to this machine, which this server allows only with --webhook-allow-local"
+    )]
     LocalOff,
 }
 
@@ -53,7 +59,10 @@ pub enum TargetError {
 /// All of [`TargetError`] (400).
 pub fn check(text: &str, allow_local: bool) -> Result<Url, TargetError> {
     if text.len() > BYTES_MAX {
-        return Err(TargetError::TooLong { came: text.len(), limit: BYTES_MAX });
+        return Err(TargetError::TooLong {
+            came: text.len(),
+            limit: BYTES_MAX,
+        });
     }
     let url = Url::parse(text).map_err(|error| TargetError::NotUrl(error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -62,7 +71,9 @@ pub fn check(text: &str, allow_local: bool) -> Result<Url, TargetError> {
     if url.fragment().is_some() {
         return Err(TargetError::Fragment);
     }
-    let host = url.host().ok_or_else(|| TargetError::NotUrl("it has no host".to_owned()))?;
+    let host = url
+        .host()
+        .ok_or_else(|| TargetError::NotUrl("it has no host".to_owned()))?;
     match (url.scheme(), host) {
         ("http", host) if is_development(&host) => {
             if allow_local {
@@ -73,7 +84,9 @@ pub fn check(text: &str, allow_local: bool) -> Result<Url, TargetError> {
         }
         ("https", Host::Ipv4(ip)) => public(IpAddr::V4(ip)).map(|()| url),
         ("https", Host::Ipv6(ip)) => public(IpAddr::V6(ip)).map(|()| url),
-        ("https", Host::Domain(name)) if is_local_name(name) => Err(TargetError::LocalName(name.to_owned())),
+        ("https", Host::Domain(name)) if is_local_name(name) => {
+            Err(TargetError::LocalName(name.to_owned()))
+        }
         ("https", Host::Domain(_)) => Ok(url),
         (scheme, _) => Err(TargetError::Scheme(scheme.to_owned())),
     }
@@ -85,7 +98,11 @@ pub fn check(text: &str, allow_local: bool) -> Result<Url, TargetError> {
 ///
 /// # Errors
 /// [`TargetError::NotPublic`] when any of them is not allowed; [`TargetError::NotUrl`] when there is none.
-pub fn check_addresses(name: &str, addresses: &[IpAddr], allow_local: bool) -> Result<(), TargetError> {
+pub fn check_addresses(
+    name: &str,
+    addresses: &[IpAddr],
+    allow_local: bool,
+) -> Result<(), TargetError> {
     if addresses.is_empty() {
         return Err(TargetError::NotUrl(format!("`{name}` has no address")));
     }
@@ -111,7 +128,9 @@ fn is_local_name(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
     name.ends_with(".home.arpa")
-        || ending.is_none_or(|ending| ["localhost", "local", "internal", "lan", "localdomain"].contains(&ending))
+        || ending.is_none_or(|ending| {
+            ["localhost", "local", "internal", "lan", "localdomain"].contains(&ending)
+        })
 }
 
 fn public(ip: IpAddr) -> Result<(), TargetError> {
@@ -119,7 +138,11 @@ fn public(ip: IpAddr) -> Result<(), TargetError> {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),
     };
-    if is_public { Ok(()) } else { Err(TargetError::NotPublic(ip)) }
+    if is_public {
+        Ok(())
+    } else {
+        Err(TargetError::NotPublic(ip))
+    }
 }
 
 fn is_public_v4(ip: Ipv4Addr) -> bool {
@@ -128,7 +151,11 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
         // This network, private, loopback, multicast, reserved, broadcast.
         (0 | 10 | 127 | 224..=255, ..) => true,
         // Carrier-grade NAT; link-local with the clouds' metadata; private; benchmarks.
-        (100, 64..=127, _) | (169, 254, _) | (172, 16..=31, _) | (192, 168, _) | (198, 18..=19, _) => true,
+        (100, 64..=127, _)
+        | (169, 254, _)
+        | (172, 16..=31, _)
+        | (192, 168, _)
+        | (198, 18..=19, _) => true,
         // Protocol assignments, documentation, 6to4 relays.
         (192, 0, 0 | 2) | (198, 51, 100) | (203, 0, 113) | (192, 88, 99) => true,
         _ => false,
@@ -242,7 +269,12 @@ mod tests {
 
     #[test]
     fn http_to_this_machine_is_for_development_only() {
-        for url in ["http://localhost:9000/hook", "http://LOCALHOST/", "http://127.0.0.1:1/", "http://127.0.0.9/"] {
+        for url in [
+            "http://localhost:9000/hook",
+            "http://LOCALHOST/",
+            "http://127.0.0.1:1/",
+            "http://127.0.0.9/",
+        ] {
             assert!(check(url, true).is_ok(), "{url}");
             assert_eq!(check(url, false), Err(TargetError::LocalOff), "{url}");
         }
@@ -254,14 +286,28 @@ mod tests {
             assert!(check(no, true).is_err(), "{no}");
         }
         let long = format!("https://worker.example/{}", "a".repeat(2048));
-        assert!(matches!(check(&long, true), Err(TargetError::TooLong { .. })));
+        assert!(matches!(
+            check(&long, true),
+            Err(TargetError::TooLong { .. })
+        ));
     }
 
     #[test]
     fn one_local_address_among_public_ones_is_enough_to_refuse() {
-        let ips = |list: &[&str]| list.iter().map(|ip| ip.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let ips = |list: &[&str]| {
+            list.iter()
+                .map(|ip| ip.parse().unwrap())
+                .collect::<Vec<IpAddr>>()
+        };
         let check = |name, list: &[&str], local| check_addresses(name, &ips(list), local);
-        assert!(check("worker.example", &["93.184.216.34", "2606:2800:220:1::1"], false).is_ok());
+        assert!(
+            check(
+                "worker.example",
+                &["93.184.216.34", "2606:2800:220:1::1"],
+                false
+            )
+            .is_ok()
+        );
         assert!(check("worker.example", &["93.184.216.34", "127.0.0.1"], true).is_err());
         assert!(check("worker.example", &["::ffff:93.184.216.34"], true).is_err());
         assert!(check("worker.example", &[], true).is_err());

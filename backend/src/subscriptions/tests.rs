@@ -26,19 +26,37 @@ async fn a_stream_that_moves_wakes_and_done_acks_what_was_told() {
     let mut rig = Rig::new();
     rig.append("events/old", 5).await;
     rig.hook().await;
-    assert!(rig.call_within(seconds(60.0)).await.is_none(), "what was there before wakes nobody");
+    assert!(
+        rig.call_within(seconds(60.0)).await.is_none(),
+        "what was there before wakes nobody"
+    );
     rig.append("events/new", 7).await;
     let first = rig.call().await;
-    assert_eq!((first.stream("events/old"), first.stream("events/new")), ((5, 5, false), (0, 7, true)));
-    assert_eq!(first.body["callback_url"], "http://127.0.0.1:1/v1/stream/__ds/subscriptions/hook/callback");
+    assert_eq!(
+        (first.stream("events/old"), first.stream("events/new")),
+        ((5, 5, false), (0, 7, true))
+    );
+    assert_eq!(
+        first.body["callback_url"],
+        "http://127.0.0.1:1/v1/stream/__ds/subscriptions/hook/callback"
+    );
     rig.append("events/new", 1).await;
     first.answer(Receipt::Done);
     let second = rig.call().await;
-    assert_eq!((second.key.generation, second.stream("events/new")), (2, (7, 8, true)));
+    assert_eq!(
+        (second.key.generation, second.stream("events/new")),
+        (2, (7, 8, true))
+    );
     second.answer(Receipt::Done);
-    assert!(rig.call_within(seconds(60.0)).await.is_none(), "everything is worked off");
+    assert!(
+        rig.call_within(seconds(60.0)).await.is_none(),
+        "everything is worked off"
+    );
     rig.append("other/new", 1).await;
-    assert!(rig.call_within(seconds(60.0)).await.is_none(), "it does not match");
+    assert!(
+        rig.call_within(seconds(60.0)).await.is_none(),
+        "it does not match"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,7 +67,11 @@ async fn a_callback_moves_cursors_and_keeps_the_lease_alive() {
     let call = rig.call().await;
     let report = |at: &str, done| {
         let acks = vec![(name("events/a"), format!("{at:0>16}").parse().unwrap())];
-        Report { key: call.key.clone(), acks, done }
+        Report {
+            key: call.key.clone(),
+            acks,
+            done,
+        }
     };
     let (key, token) = (call.key.clone(), call.token.clone());
     let (going_on, last) = (report("3", false), report("9", true));
@@ -58,16 +80,37 @@ async fn a_callback_moves_cursors_and_keeps_the_lease_alive() {
     let (hook, subscriptions) = (id("hook"), Arc::clone(&rig.subscriptions));
     let send = |report| subscriptions.report(&hook, Way::Webhook, &token, report);
     for _ in 0..3 {
-        assert!(rig.call_within(seconds(9.0)).await.is_none(), "each report is a sign of life");
+        assert!(
+            rig.call_within(seconds(9.0)).await.is_none(),
+            "each report is a sign of life"
+        );
         assert_eq!(send(going_on.clone()).await, Ok(false));
     }
     let next = rig.call().await;
-    assert_eq!((next.key.generation, next.stream("events/a")), (key.generation + 1, (3, 9, true)));
-    assert_eq!(send(last).await, Err(Refused::Fault(Fault::Fenced)), "it was silent for too long");
+    assert_eq!(
+        (next.key.generation, next.stream("events/a")),
+        (key.generation + 1, (3, 9, true))
+    );
+    assert_eq!(
+        send(last).await,
+        Err(Refused::Fault(Fault::Fenced)),
+        "it was silent for too long"
+    );
     let other_token = next.token.clone();
-    let fenced = subscriptions.report(&hook, Way::Webhook, &other_token, again).await;
-    assert_eq!(fenced, Err(Refused::Fault(Fault::Fenced)), "the token is for another wake than the report");
-    assert_eq!(subscriptions.report(&hook, Way::Webhook, "x.y", going_on).await, Err(Refused::Token));
+    let fenced = subscriptions
+        .report(&hook, Way::Webhook, &other_token, again)
+        .await;
+    assert_eq!(
+        fenced,
+        Err(Refused::Fault(Fault::Fenced)),
+        "the token is for another wake than the report"
+    );
+    assert_eq!(
+        subscriptions
+            .report(&hook, Way::Webhook, "x.y", going_on)
+            .await,
+        Err(Refused::Token)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,14 +128,29 @@ async fn a_failed_webhook_waits_for_its_pause_also_across_a_restart() {
     assert_eq!(rig.view("hook").await["status"], "failed");
     let mut rig = rig.restart().await;
     let view = rig.view("hook").await;
-    assert_eq!((&view["status"], &view["last_error"]), (&json!("failed"), &json!("it is down")));
-    assert!(rig.call_within(seconds(1.5)).await.is_none(), "the second pause is 1.6 to 2.4 seconds");
-    let third = rig.call_within(seconds(1.0)).await.expect("a third attempt after the pause");
-    assert_eq!(third.key, key, "the lease has not ended, so it is the same wake");
+    assert_eq!(
+        (&view["status"], &view["last_error"]),
+        (&json!("failed"), &json!("it is down"))
+    );
+    assert!(
+        rig.call_within(seconds(1.5)).await.is_none(),
+        "the second pause is 1.6 to 2.4 seconds"
+    );
+    let third = rig
+        .call_within(seconds(1.0))
+        .await
+        .expect("a third attempt after the pause");
+    assert_eq!(
+        third.key, key,
+        "the lease has not ended, so it is the same wake"
+    );
     third.answer(Receipt::Done);
     tokio::time::sleep(A_MOMENT).await;
     let view = rig.view("hook").await;
-    assert_eq!((&view["status"], view.get("last_error")), (&json!("active"), None));
+    assert_eq!(
+        (&view["status"], view.get("last_error")),
+        (&json!("active"), None)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +166,10 @@ async fn a_webhook_that_a_restart_cut_off_is_told_again() {
     again.answer(Receipt::Taken);
     tokio::time::sleep(A_MOMENT).await;
     let mut rig = rig.restart().await;
-    assert!(rig.call_within(seconds(9.0)).await.is_none(), "it was taken: its lease counts, restart or not");
+    assert!(
+        rig.call_within(seconds(9.0)).await.is_none(),
+        "it was taken: its lease counts, restart or not"
+    );
     assert_eq!(rig.call().await.key.generation, 2);
 }
 
@@ -123,7 +184,10 @@ async fn what_moved_while_the_server_was_off_wakes_after_the_restart() {
     rig.append("events/b", 1).await;
     rig = rig.restart().await;
     let call = rig.call().await;
-    assert_eq!((call.stream("events/a"), call.stream("events/b")), ((1, 2, true), (0, 1, true)));
+    assert_eq!(
+        (call.stream("events/a"), call.stream("events/b")),
+        ((1, 2, true), (0, 1, true))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,17 +199,37 @@ async fn a_lease_and_its_token_outlive_a_restart_and_a_generation_never_comes_ag
     let held = rig.claim("one").await.unwrap();
     assert_eq!(rig.ack(&held, &[("events/a", 4)], false).await, Ok(false));
     let rig = rig.restart().await;
-    let claimed = Fault::Claimed { holder: "one".to_owned(), generation: held.generation };
+    let claimed = Fault::Claimed {
+        holder: "one".to_owned(),
+        generation: held.generation,
+    };
     assert_eq!(rig.claim("two").await, Err(Refused::Fault(claimed)));
-    assert_eq!(rig.ack(&held, &[("events/a", 5)], false).await, Ok(false), "the token is still good");
+    assert_eq!(
+        rig.ack(&held, &[("events/a", 5)], false).await,
+        Ok(false),
+        "the token is still good"
+    );
     tokio::time::sleep(seconds(10.0)).await;
     let rig = rig.restart().await;
     let next = rig.claim("two").await.unwrap();
     assert!(next.generation > held.generation);
-    assert_eq!(rig.ack(&held, &[("events/a", 9)], true).await, Err(Refused::Fault(Fault::Fenced)));
-    let borrowed = ClaimView { token: held.token.clone(), ..next.clone() };
-    assert_eq!(rig.ack(&borrowed, &[], true).await, Err(Refused::Fault(Fault::Fenced)), "an old token, the new wake");
-    assert_eq!(rig.view("pull").await["streams"][0]["acked_offset"], "0000000000000005");
+    assert_eq!(
+        rig.ack(&held, &[("events/a", 9)], true).await,
+        Err(Refused::Fault(Fault::Fenced))
+    );
+    let borrowed = ClaimView {
+        token: held.token.clone(),
+        ..next.clone()
+    };
+    assert_eq!(
+        rig.ack(&borrowed, &[], true).await,
+        Err(Refused::Fault(Fault::Fenced)),
+        "an old token, the new wake"
+    );
+    assert_eq!(
+        rig.view("pull").await["streams"][0]["acked_offset"],
+        "0000000000000005"
+    );
     assert_eq!(rig.ack(&next, &[("events/a", 9)], true).await, Ok(false));
 }
 
@@ -154,16 +238,29 @@ async fn what_was_appended_before_a_claim_counts_for_it() {
     let rig = Rig::new();
     rig.create("wake").await;
     rig.pull().await;
-    assert_eq!(rig.claim("one").await, Err(Refused::Fault(Fault::NothingPending)));
+    assert_eq!(
+        rig.claim("one").await,
+        Err(Refused::Fault(Fault::NothingPending))
+    );
     // Nothing sleeps here: no other task has had a turn of its own accord.
     for generation in 1..=3 {
         rig.append("events/a", 1).await;
         let claim = rig.claim("one").await.unwrap();
         assert_eq!(claim.generation, generation);
-        assert_eq!(rig.ack(&claim, &[("events/a", generation)], true).await, Ok(false));
+        assert_eq!(
+            rig.ack(&claim, &[("events/a", generation)], true).await,
+            Ok(false)
+        );
     }
     tokio::time::sleep(A_MOMENT).await;
-    assert_eq!(rig.content("wake").await.matches("\"generation\":3").count(), 1, "every wake has one event");
+    assert_eq!(
+        rig.content("wake")
+            .await
+            .matches("\"generation\":3")
+            .count(),
+        1,
+        "every wake has one event"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,20 +271,45 @@ async fn every_wake_has_an_event_once_its_stream_is_there() {
     tokio::time::sleep(seconds(20.0)).await;
     let view = rig.view("pull").await;
     assert_eq!(view["status"], "failed");
-    assert!(view["last_error"].as_str().unwrap().contains("`wake` does not exist"), "{view}");
+    assert!(
+        view["last_error"]
+            .as_str()
+            .unwrap()
+            .contains("`wake` does not exist"),
+        "{view}"
+    );
     rig.create("wake").await;
     tokio::time::sleep(A_MOMENT).await;
     let event: serde_json::Value = serde_json::from_str(&rig.content("wake").await).unwrap();
     assert_eq!(
-        (&event["type"], &event["subscription_id"], &event["stream"], &event["generation"]),
-        (&json!("wake"), &json!("pull"), &json!("events/a"), &json!(1))
+        (
+            &event["type"],
+            &event["subscription_id"],
+            &event["stream"],
+            &event["generation"]
+        ),
+        (
+            &json!("wake"),
+            &json!("pull"),
+            &json!("events/a"),
+            &json!(1)
+        )
     );
     assert_eq!(rig.view("pull").await["status"], "active");
     let claim = rig.claim("one").await.unwrap();
-    let key = WakeKey { generation: claim.generation, wake_id: claim.wake_id };
-    rig.subscriptions.release(&id("pull"), &claim.token, key).await.unwrap();
+    let key = WakeKey {
+        generation: claim.generation,
+        wake_id: claim.wake_id,
+    };
+    rig.subscriptions
+        .release(&id("pull"), &claim.token, key)
+        .await
+        .unwrap();
     tokio::time::sleep(A_MOMENT).await;
-    assert!(rig.content("wake").await.contains("\"generation\":2"), "what was released is told again");
+    assert!(
+        rig.content("wake").await.contains("\"generation\":2"),
+        "what was released is told again"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,23 +320,43 @@ async fn nothing_is_answered_or_told_before_it_is_kept() {
     rig.hook().await;
     *rig.store.mood.lock().unwrap() = Mood::Holds(VecDeque::new());
     rig.append("events/a", 3).await;
-    assert!(rig.call_within(seconds(5.0)).await.is_none(), "the webhook's wake is not kept yet");
-    assert_eq!((rig.store.held(), rig.content("wake").await.as_str()), (2, ""));
+    assert!(
+        rig.call_within(seconds(5.0)).await.is_none(),
+        "the webhook's wake is not kept yet"
+    );
+    assert_eq!(
+        (rig.store.held(), rig.content("wake").await.as_str()),
+        (2, "")
+    );
     rig.store.keep_all();
     assert_eq!(rig.call().await.key.generation, 1);
     *rig.store.mood.lock().unwrap() = Mood::Holds(VecDeque::new());
     let (subscriptions, pull) = (Arc::clone(&rig.subscriptions), id("pull"));
-    let claiming = tokio::spawn(async move { subscriptions.claim(&pull, WorkerName::parse("one").unwrap()).await });
+    let claiming = tokio::spawn(async move {
+        subscriptions
+            .claim(&pull, WorkerName::parse("one").unwrap())
+            .await
+    });
     tokio::time::sleep(seconds(1.0)).await;
     assert!(!claiming.is_finished());
     rig.store.keep_all();
     let claim = claiming.await.unwrap().unwrap();
     *rig.store.mood.lock().unwrap() = Mood::Refuses;
     let refused = rig.ack(&claim, &[("events/a", 3)], true).await;
-    assert!(matches!(refused, Err(Refused::Store(StoreError::Unwritable(_)))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Refused::Store(StoreError::Unwritable(_)))),
+        "{refused:?}"
+    );
     rig.store.keep_all();
-    assert_eq!(rig.view("pull").await["streams"][0]["acked_offset"], "0000000000000000");
-    assert_eq!(rig.ack(&claim, &[("events/a", 3)], true).await, Ok(false), "it can be said again");
+    assert_eq!(
+        rig.view("pull").await["streams"][0]["acked_offset"],
+        "0000000000000000"
+    );
+    assert_eq!(
+        rig.ack(&claim, &[("events/a", 3)], true).await,
+        Ok(false),
+        "it can be said again"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,7 +368,10 @@ async fn what_a_store_refuses_of_its_own_accord_is_done_later() {
     assert!(rig.call_within(seconds(30.0)).await.is_none());
     rig.store.keep_all();
     let call = rig.call().await;
-    assert_eq!(call.key.generation, 1, "what was not kept used up no generation");
+    assert_eq!(
+        call.key.generation, 1,
+        "what was not kept used up no generation"
+    );
     *rig.store.mood.lock().unwrap() = Mood::Refuses;
     call.answer(Receipt::Done);
     tokio::time::sleep(seconds(3.0)).await;
@@ -253,8 +398,13 @@ async fn an_append_while_a_subscription_is_made_is_not_missed() {
             Arc::clone(&rig.subscriptions),
             r#"{"type":"webhook","pattern":"events/*","webhook":{"url":"https://worker.example/"}}"#,
         );
-        let definition = super::Definition::new(serde_json::from_str(asked).unwrap(), true).unwrap();
-        let making = tokio::spawn(async move { subscriptions.put(id("hook"), definition, "http://h".into()).await });
+        let definition =
+            super::Definition::new(serde_json::from_str(asked).unwrap(), true).unwrap();
+        let making = tokio::spawn(async move {
+            subscriptions
+                .put(id("hook"), definition, "http://h".into())
+                .await
+        });
         if !before_looking {
             tokio::time::sleep(A_MOMENT).await;
         }
@@ -290,15 +440,25 @@ async fn what_is_deleted_is_over_for_everybody() {
     }
     let keys: Vec<String> = rig.store.notes.lock().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["subscriptions/keys"]);
-    assert!(matches!(rig.ack(&claim, &[], true).await, Err(Refused::NotFound(_))));
+    assert!(matches!(
+        rig.ack(&claim, &[], true).await,
+        Err(Refused::NotFound(_))
+    ));
     drop(call);
     rig.append("events/a", 3).await;
     assert!(rig.call_within(seconds(60.0)).await.is_none());
     rig.pull().await;
     rig.append("events/a", 3).await;
     let next = rig.claim("two").await.unwrap();
-    assert_eq!(rig.ack(&claim, &[], true).await, Err(Refused::Fault(Fault::Fenced)), "a token of its former life");
-    assert_eq!(next.generation, claim.generation, "the same number, and yet another wake");
+    assert_eq!(
+        rig.ack(&claim, &[], true).await,
+        Err(Refused::Fault(Fault::Fenced)),
+        "a token of its former life"
+    );
+    assert_eq!(
+        next.generation, claim.generation,
+        "the same number, and yet another wake"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,36 +492,64 @@ async fn streams_are_linked_by_name_from_their_tail_on_and_can_be_taken_off() {
     add(&["other/a", "other/none"]).await.unwrap();
     add(&["other/a"]).await.unwrap();
     let refused = add(&["1", "2", "3"]).await;
-    assert_eq!(refused, Err(Refused::Fault(Fault::TooManyStreams { came: 5, limit: limits().streams_max })));
+    assert_eq!(
+        refused,
+        Err(Refused::Fault(Fault::TooManyStreams {
+            came: 5,
+            limit: limits().streams_max
+        }))
+    );
     rig.append("other/a", 1).await;
     rig.append("other/none", 1).await;
     let call = rig.call().await;
     assert_eq!(call.stream("other/a"), (5, 6, true));
     call.answer(Receipt::Done);
-    rig.subscriptions.remove(&id("hook"), name("other/a")).await.unwrap();
-    rig.subscriptions.remove(&id("hook"), name("other/a")).await.unwrap();
+    rig.subscriptions
+        .remove(&id("hook"), name("other/a"))
+        .await
+        .unwrap();
+    rig.subscriptions
+        .remove(&id("hook"), name("other/a"))
+        .await
+        .unwrap();
     let mut rig = rig.restart().await;
     rig.append("other/a", 1).await;
     rig.append("other/none", 1).await;
     let call = rig.call().await;
-    assert_eq!((call.body["streams"].as_array().unwrap().len(), call.stream("other/none")), (1, (1, 2, true)));
+    assert_eq!(
+        (
+            call.body["streams"].as_array().unwrap().len(),
+            call.stream("other/none")
+        ),
+        (1, (1, 2, true))
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn there_are_only_so_many_subscriptions_and_none_twice() {
     let rig = Rig::new();
     rig.hook().await;
-    let other = json!({"type": "webhook", "pattern": "x/*", "webhook": {"url": "https://worker.example/"}});
-    assert_eq!(rig.put("hook", other.clone()).await, Err(Refused::Differs(id("hook"))));
+    let other =
+        json!({"type": "webhook", "pattern": "x/*", "webhook": {"url": "https://worker.example/"}});
+    assert_eq!(
+        rig.put("hook", other.clone()).await,
+        Err(Refused::Differs(id("hook")))
+    );
     assert!(rig.put("b", other.clone()).await.unwrap().1);
     assert!(!rig.put("b", other.clone()).await.unwrap().1);
     assert!(rig.put("c", other.clone()).await.unwrap().1);
-    assert_eq!(rig.put("d", other.clone()).await, Err(Refused::TooMany { limit: 3 }));
+    assert_eq!(
+        rig.put("d", other.clone()).await,
+        Err(Refused::TooMany { limit: 3 })
+    );
     rig.subscriptions.delete(id("b")).await.unwrap();
     assert!(rig.put("d", other.clone()).await.unwrap().1);
     rig.stop();
     tokio::time::sleep(A_MOMENT).await;
-    assert_eq!(rig.subscriptions.look(&id("hook")).await, Err(Refused::Stopping));
+    assert_eq!(
+        rig.subscriptions.look(&id("hook")).await,
+        Err(Refused::Stopping)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -372,13 +560,29 @@ async fn a_server_does_not_start_without_a_subscription_that_it_acknowledged() {
     for key in ["subscription/hook", "subscriptions/keys"] {
         let mut damaged: BTreeMap<_, _> = notes.clone();
         let text = String::from_utf8(damaged[key].to_vec()).unwrap();
-        damaged
-            .insert(key.to_owned(), text.replace("events", "event").replace("_pkcs8\":\"", "_pkcs8\":\"AAAA").into());
+        damaged.insert(
+            key.to_owned(),
+            text.replace("events", "event")
+                .replace("_pkcs8\":\"", "_pkcs8\":\"AAAA")
+                .into(),
+        );
         let streams = Arc::new(Streams::new(Arc::new(MemoryStore::new(1 << 20)), 10));
-        streams.create(&name("a"), StreamConfig::new("text/plain"), None, false).await.unwrap();
+        streams
+            .create(&name("a"), StreamConfig::new("text/plain"), None, false)
+            .await
+            .unwrap();
         let courier = Arc::new(super::courier::HttpCourier::new(true).unwrap());
-        let outcome = Subscriptions::open(streams, &damaged, limits(), courier, watch::channel(false).1);
+        let outcome = Subscriptions::open(
+            streams,
+            &damaged,
+            limits(),
+            courier,
+            watch::channel(false).1,
+        );
         let fault = outcome.expect_err("a refusal");
-        assert!(matches!(&fault, OpenError::Note { key: named, .. } if named == key), "{fault}");
+        assert!(
+            matches!(&fault, OpenError::Note { key: named, .. } if named == key),
+            "{fault}"
+        );
     }
 }

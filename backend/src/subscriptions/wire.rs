@@ -118,8 +118,18 @@ impl SubscriptionView {
             Delivery::PullWake(_) => ("pull-wake", None),
             Delivery::Webhook(url) => {
                 let jwks_url = format!("{base}/v1/stream/__ds/jwks.json");
-                let signing = SigningView { alg: "ed25519", kid: keys.kid().to_owned(), jwks_url };
-                ("webhook", Some(WebhookView { url: url.clone(), signing }))
+                let signing = SigningView {
+                    alg: "ed25519",
+                    kid: keys.kid().to_owned(),
+                    jwks_url,
+                };
+                (
+                    "webhook",
+                    Some(WebhookView {
+                        url: url.clone(),
+                        signing,
+                    }),
+                )
             }
         };
         let retry = state.retry();
@@ -156,7 +166,11 @@ impl WakeStreamView {
     /// A stream of a wake.
     pub fn new(info: &StreamInfo) -> Self {
         let (tail_offset, has_pending) = (info.tail_offset().to_string(), info.has_pending());
-        Self { link: LinkView::new(info), tail_offset, has_pending }
+        Self {
+            link: LinkView::new(info),
+            tail_offset,
+            has_pending,
+        }
     }
 }
 
@@ -171,18 +185,39 @@ pub fn webhook_body(
     let streams = streams.iter().map(WakeStreamView::new).collect();
     let (wake_id, generation) = (key.wake_id.as_str(), key.generation);
     let subscription_id = id.as_str();
-    json(&WebhookBody { subscription_id, wake_id, generation, streams, callback_url, callback_token })
+    json(&WebhookBody {
+        subscription_id,
+        wake_id,
+        generation,
+        streams,
+        callback_url,
+        callback_token,
+    })
 }
 
 /// The event that a wake stream gets for a wake.
-pub fn wake_event(id: &SubscriptionId, generation: u64, stream: &StreamName, now: Moment) -> Vec<u8> {
+pub fn wake_event(
+    id: &SubscriptionId,
+    generation: u64,
+    stream: &StreamName,
+    now: Moment,
+) -> Vec<u8> {
     let (subscription_id, stream) = (id.as_str(), stream.as_str());
-    json(&WakeEvent { r#type: "wake", subscription_id, stream, generation, ts: now.0 })
+    json(&WakeEvent {
+        r#type: "wake",
+        subscription_id,
+        stream,
+        generation,
+        ts: now.0,
+    })
 }
 
 /// Where a wake is called back.
 pub fn callback_url(base: &str, id: &SubscriptionId) -> String {
-    format!("{base}/v1/stream/__ds/subscriptions/{}/callback", percent::encode_value(id.as_str()))
+    format!(
+        "{base}/v1/stream/__ds/subscriptions/{}/callback",
+        percent::encode_value(id.as_str())
+    )
 }
 
 fn rfc3339(moment: Moment) -> String {
@@ -201,12 +236,21 @@ mod tests {
     #[test]
     fn a_callback_url_leads_back_whatever_the_id_holds() {
         let url = |id: &str| callback_url("http://h:1", &SubscriptionId::parse(id).unwrap());
-        assert_eq!(url("sub-1"), "http://h:1/v1/stream/__ds/subscriptions/sub-1/callback");
-        assert_eq!(url("a b?#é"), "http://h:1/v1/stream/__ds/subscriptions/a%20b%3F%23%C3%A9/callback");
+        assert_eq!(
+            url("sub-1"),
+            "http://h:1/v1/stream/__ds/subscriptions/sub-1/callback"
+        );
+        assert_eq!(
+            url("a b?#é"),
+            "http://h:1/v1/stream/__ds/subscriptions/a%20b%3F%23%C3%A9/callback"
+        );
     }
 
     #[test]
     fn moments_are_written_with_milliseconds_and_in_utc() {
-        assert_eq!(rfc3339(Moment(1_778_324_210_007)), "2026-05-09T10:56:50.007Z");
+        assert_eq!(
+            rfc3339(Moment(1_778_324_210_007)),
+            "2026-05-09T10:56:50.007Z"
+        );
     }
 }

@@ -43,7 +43,11 @@ pub(super) enum NotChunks {
 
 impl Chunks {
     pub(super) fn new() -> Self {
-        Self { state: State::Length(0, false), line_bytes: 0, excess_bytes: 0 }
+        Self {
+            state: State::Length(0, false),
+            line_bytes: 0,
+            excess_bytes: 0,
+        }
     }
 
     /// Looks at the next bytes; how many of them belong to the body, all unless it ends among them.
@@ -54,7 +58,9 @@ impl Chunks {
         let mut at = 0;
         while let Some(byte) = bytes.get(at).copied() {
             if let State::Data(left) = self.state {
-                let passed = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - at);
+                let passed = usize::try_from(left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len() - at);
                 at += passed;
                 self.excess_bytes = self.excess_bytes.saturating_sub(8 * passed as u64);
                 self.state = match left - passed as u64 {
@@ -89,17 +95,18 @@ impl Chunks {
         Ok(match (self.state, byte) {
             (State::Length(length, _), byte) if byte.is_ascii_hexdigit() => {
                 let digit = u64::from((byte as char).to_digit(16).unwrap_or(0));
-                let length =
-                    length.checked_mul(16).and_then(|length| length.checked_add(digit)).ok_or(NotChunks::Malformed)?;
+                let length = length
+                    .checked_mul(16)
+                    .and_then(|length| length.checked_add(digit))
+                    .ok_or(NotChunks::Malformed)?;
                 State::Length(length, true)
             }
             (State::Length(length, true) | State::Extension(length), b'\n') => match length {
                 0 => State::Trailers(false),
                 length => State::Data(length.checked_add(2).ok_or(NotChunks::Malformed)?),
             },
-            (State::Length(length, true), b'\r' | b';' | b' ' | b'\t') | (State::Extension(length), _) => {
-                State::Extension(length)
-            }
+            (State::Length(length, true), b'\r' | b';' | b' ' | b'\t')
+            | (State::Extension(length), _) => State::Extension(length),
             (State::Length(..), _) => return Err(NotChunks::Malformed),
             (State::Trailers(false), b'\n') => State::Ended,
             (State::Trailers(has_begun), b'\r') => State::Trailers(has_begun),
@@ -127,8 +134,16 @@ mod tests {
             for cut in 0..=body.len() {
                 let mut chunks = Chunks::new();
                 let first = chunks.pass(&all.as_bytes()[..cut]).unwrap();
-                assert_eq!((first, chunks.has_ended()), (cut, cut == body.len()), "{body:?} cut at {cut}");
-                assert_eq!(chunks.pass(&all.as_bytes()[cut..]), Ok(body.len() - cut), "{body:?} cut at {cut}");
+                assert_eq!(
+                    (first, chunks.has_ended()),
+                    (cut, cut == body.len()),
+                    "{body:?} cut at {cut}"
+                );
+                assert_eq!(
+                    chunks.pass(&all.as_bytes()[cut..]),
+                    Ok(body.len() - cut),
+                    "{body:?} cut at {cut}"
+                );
                 assert!(chunks.has_ended());
             }
         }

@@ -8,7 +8,8 @@ use crate::api::gate::{Connection, Gate};
 use crate::api::{Answer, App, Content, Fields, Wait};
 use crate::live::encoding::Encoding;
 use crate::live::{
-    Finished, Groups, Inlet, Outlet, Reader, ReceiveBuffer, Rest, Seat as GroupSeat, Unseated, write_socket,
+    Finished, Groups, Inlet, Outlet, Reader, ReceiveBuffer, Rest, Seat as GroupSeat, Unseated,
+    write_socket,
 };
 use bytes::{Buf, Bytes};
 use futures_util::future::{FutureExt as _, LocalBoxFuture, ready};
@@ -96,24 +97,56 @@ pub(super) enum AfterReading {
 }
 
 /// Goes on with a connection that left its dispatcher, if it did.
-pub(super) fn go_on(shared: &Rc<Shared>, slot: Rc<Slot>, counted: &Rc<Connection>) -> Option<Continuation> {
-    let Left { stream, seat, beyond } = slot.take()?;
+pub(super) fn go_on(
+    shared: &Rc<Shared>,
+    slot: Rc<Slot>,
+    counted: &Rc<Connection>,
+) -> Option<Continuation> {
+    let Left {
+        stream,
+        seat,
+        beyond,
+    } = slot.take()?;
     drop(slot);
     let socket = Rc::new(stream);
     let requests = |between, waiting| {
-        Continuation::Requests(requests::serve(Rc::clone(shared), between, Rc::clone(counted), waiting))
+        Continuation::Requests(requests::serve(
+            Rc::clone(shared),
+            between,
+            Rc::clone(counted),
+            waiting,
+        ))
     };
     Some(match seat {
-        Seat::Requests => requests(Between { socket, unread: beyond }, None),
-        Seat::Wait(waiting) => requests(Between { socket, unread: beyond }, Some(waiting)),
-        Seat::Live { live, encoding, keep_alive } => {
+        Seat::Requests => requests(
+            Between {
+                socket,
+                unread: beyond,
+            },
+            None,
+        ),
+        Seat::Wait(waiting) => requests(
+            Between {
+                socket,
+                unread: beyond,
+            },
+            Some(waiting),
+        ),
+        Seat::Live {
+            live,
+            encoding,
+            keep_alive,
+        } => {
             let after = match encoding {
                 Encoding::Websocket => AfterReading::Goodbye,
                 _ if keep_alive => AfterReading::Requests,
                 _ => AfterReading::End,
             };
             let (groups, outlet) = (Rc::clone(&shared.groups), Outlet::Socket(socket));
-            Continuation::Reading(Reader::run(groups, *live, encoding, outlet, Inlet::Socket, beyond), after)
+            Continuation::Reading(
+                Reader::run(groups, *live, encoding, outlet, Inlet::Socket, beyond),
+                after,
+            )
         }
     })
 }
@@ -125,11 +158,23 @@ pub(super) fn go_on_after(
     after: AfterReading,
     counted: &Rc<Connection>,
 ) -> LocalBoxFuture<'static, Option<Box<Connected>>> {
-    let Finished { outlet: Outlet::Socket(socket), beyond } = finished else { return Box::pin(ready(None)) };
+    let Finished {
+        outlet: Outlet::Socket(socket),
+        beyond,
+    } = finished
+    else {
+        return Box::pin(ready(None));
+    };
     match after {
-        AfterReading::Requests if !shared.app.is_stopping() => {
-            requests::serve(Rc::clone(shared), Between { socket, unread: beyond }, Rc::clone(counted), None)
-        }
+        AfterReading::Requests if !shared.app.is_stopping() => requests::serve(
+            Rc::clone(shared),
+            Between {
+                socket,
+                unread: beyond,
+            },
+            Rc::clone(counted),
+            None,
+        ),
         AfterReading::Requests | AfterReading::End => Box::pin(ready(None)),
         AfterReading::Goodbye => {
             let goodbye = timeout(LINGER, say_goodbye(Rc::clone(&shared.groups), socket));
@@ -156,16 +201,25 @@ pub(super) async fn answer_wait(
     idle: &mut Idle,
     mut stopped: Pin<&mut impl Future>,
 ) -> Option<()> {
-    let Waiting { mut wait, standing, keep_alive } = waiting;
+    let Waiting {
+        mut wait,
+        standing,
+        keep_alive,
+    } = waiting;
     let (encoding, outlet) = if wait.is_common() && keep_alive {
-        (Encoding::Page, Outlet::LongPoll(Rc::clone(&between.socket), Rc::clone(&standing)))
+        (
+            Encoding::Page,
+            Outlet::LongPoll(Rc::clone(&between.socket), Rc::clone(&standing)),
+        )
     } else {
         (Encoding::Notice, Outlet::Elsewhere)
     };
     let mut rest = Rest::default();
     let seating = Box::pin(shared.groups.seat_wait(&mut wait, encoding, outlet));
     if let Some(seat) = seating.await {
-        match poll_fn(|context| poll_event(shared, between, &seat, idle, stopped.as_mut(), context)).await {
+        match poll_fn(|context| poll_event(shared, between, &seat, idle, stopped.as_mut(), context))
+            .await
+        {
             Event::Unseated(unseated) => rest = unseated.rest,
             Event::Answered => return Some(()),
             Event::Gone => return None,
@@ -217,7 +271,10 @@ fn poll_event(
         }
     }
     // While it waits nothing is expected of its client.
-    if idle.poll_over(|| seat.served_at().unwrap_or_else(Instant::now), context).is_ready() {
+    if idle
+        .poll_over(|| seat.served_at().unwrap_or_else(Instant::now), context)
+        .is_ready()
+    {
         return Poll::Ready(Event::Gone);
     }
     if stopped.poll(context).is_ready() {
@@ -256,10 +313,15 @@ fn try_send(
     closes: bool,
 ) -> io::Result<Option<Content>> {
     let mut head = Vec::with_capacity(512);
-    shared.groups.heads().write(&mut head, &answer, standing, closes);
+    shared
+        .groups
+        .heads()
+        .write(&mut head, &answer, standing, closes);
     let Content { mut parts, charge } = answer.content.unwrap_or_default();
     if parts.iter().map(Bytes::len).sum::<usize>() <= JOINED_MAX {
-        parts.iter_mut().for_each(|part| head.extend_from_slice(&std::mem::take(part)));
+        parts
+            .iter_mut()
+            .for_each(|part| head.extend_from_slice(&std::mem::take(part)));
     }
     let slices = [&head, &*parts[0], &parts[1], &parts[2]].map(IoSlice::new);
     let mut written = match between.socket.try_write_vectored(&slices) {
@@ -270,7 +332,11 @@ fn try_send(
         return Ok(None);
     }
     let [first, messages, last] = parts;
-    let first = if first.is_empty() { head.into() } else { Bytes::from([&head, &*first].concat()) };
+    let first = if first.is_empty() {
+        head.into()
+    } else {
+        Bytes::from([&head, &*first].concat())
+    };
     let mut parts = [first, messages, last];
     for part in &mut parts {
         let passed = written.min(part.len());

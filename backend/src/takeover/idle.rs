@@ -17,13 +17,20 @@ pub(super) struct Idle {
 impl Idle {
     /// One of at most `limit`.
     pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, timer: Box::pin(sleep(limit)) }
+        Self {
+            limit,
+            timer: Box::pin(sleep(limit)),
+        }
     }
 
     /// Ready when the client has been silent for longer than it may.
     ///
     /// - `since`: when its last answer was sent.
-    pub(super) fn poll_over(&mut self, since: impl Fn() -> Instant, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_over(
+        &mut self,
+        since: impl Fn() -> Instant,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(context));
             let until = since() + self.limit;

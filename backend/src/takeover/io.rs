@@ -67,9 +67,16 @@ pub(super) struct Malformed {
 impl Malformed {
     fn note(&self, refusal: &Refusal) {
         self.untold.set(self.untold.get() + 1);
-        if self.told_at.get().is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+        if self
+            .told_at
+            .get()
+            .is_none_or(|at| at.elapsed() >= REPORT_EVERY)
+        {
             self.told_at.set(Some(Instant::now()));
-            tracing::warn!("{} malformed requests were refused, the last one: {refusal}", self.untold.replace(0));
+            tracing::warn!(
+                "{} malformed requests were refused, the last one: {refusal}",
+                self.untold.replace(0)
+            );
         }
     }
 }
@@ -106,7 +113,10 @@ impl Io {
     }
 
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.stream
+            .as_mut()
+            .map(Pin::new)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// Reads once into what is unread unless `max` bytes are; ready with 0 bytes at the client's end.
@@ -130,11 +140,18 @@ impl Io {
     }
 
     /// Looks at the request that begins what is unread; ready once it can be given, or with its refusal.
-    fn poll_request(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Result<Given, Refusal>>> {
+    fn poll_request(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Result<Given, Refusal>>> {
         loop {
             if !self.unread.is_empty() {
                 self.slot.begin_head();
-                let framed = if self.is_worth_a_look() { frame(self.unread.bytes_mut()) } else { Framed::Partial };
+                let framed = if self.is_worth_a_look() {
+                    frame(self.unread.bytes_mut())
+                } else {
+                    Framed::Partial
+                };
                 self.partial = self.unread.len();
                 match framed {
                     Framed::Whole { framing, is_plain } => {
@@ -142,16 +159,23 @@ impl Io {
                         self.slot.note_request(is_plain);
                         return Poll::Ready(Ok(Ok(match framing {
                             Framing::Length(bytes) => Given::Bytes(bytes),
-                            Framing::Chunked { head_bytes } => Given::Chunked(head_bytes, Chunks::new()),
+                            Framing::Chunked { head_bytes } => {
+                                Given::Chunked(head_bytes, Chunks::new())
+                            }
                         })));
                     }
                     Framed::Partial if self.unread.len() >= HEAD_READ_MAX => {
-                        let refusal = Refusal::HeadTooLarge { came: self.unread.len(), limit: HEAD_READ_MAX as u64 };
+                        let refusal = Refusal::HeadTooLarge {
+                            came: self.unread.len(),
+                            limit: HEAD_READ_MAX as u64,
+                        };
                         return Poll::Ready(Ok(Err(refusal)));
                     }
                     Framed::Partial if self.unread.has_room(&self.groups, HEAD_READ_MAX) => {}
                     Framed::Partial => {
-                        return Poll::Ready(Ok(Err(Refusal::Busy(self.groups.terms().budget.exhausted()))));
+                        return Poll::Ready(Ok(Err(Refusal::Busy(
+                            self.groups.terms().budget.exhausted(),
+                        ))));
                     }
                     Framed::Malformed(refusal) => return Poll::Ready(Ok(Err(refusal))),
                 }
@@ -166,7 +190,8 @@ impl Io {
 
     /// Whether what has come since the last look can have made a head whole, or wrong: a line has ended, or it is as long again.
     fn is_worth_a_look(&self) -> bool {
-        self.unread.len() >= 2 * self.partial || memchr::memchr(b'\n', &self.unread[self.partial..]).is_some()
+        self.unread.len() >= 2 * self.partial
+            || memchr::memchr(b'\n', &self.unread[self.partial..]).is_some()
     }
 
     /// Refuses a request that no dispatcher sees. All before it were answered, so this is the next answer; it leaves once those
@@ -175,7 +200,12 @@ impl Io {
         self.malformed.note(refusal);
         let mut answer = refusal.answer();
         answer.closes = true;
-        self.groups.heads().write(&mut self.last_words, &answer, gate::standing(None).lines(), true);
+        self.groups.heads().write(
+            &mut self.last_words,
+            &answer,
+            gate::standing(None).lines(),
+            true,
+        );
         if !self.unread.starts_with(b"HEAD ") {
             let parts = answer.content.iter().flat_map(|content| &content.parts);
             parts.for_each(|part| self.last_words.extend_from_slice(part));
@@ -187,7 +217,11 @@ impl Io {
     /// still comes was passed over.
     fn poll_last_words(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.last_words.is_empty() {
-            let stream = self.stream.as_mut().map(Pin::new).ok_or(io::ErrorKind::NotConnected)?;
+            let stream = self
+                .stream
+                .as_mut()
+                .map(Pin::new)
+                .ok_or(io::ErrorKind::NotConnected)?;
             let written = stream.poll_write(context, &self.last_words);
             self.slot.note_written(written.is_ready());
             self.last_words.drain(..ready!(written)?);
@@ -197,7 +231,11 @@ impl Io {
 }
 
 impl AsyncRead for Io {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.slot.wake_when_answered(context.waker());
         loop {
@@ -225,9 +263,13 @@ impl AsyncRead for Io {
                 }
                 Given::Chunked(0, chunks) if chunks.has_ended() => this.given = Given::Bytes(0),
                 // It was answered before its body had come, which nobody waits for.
-                Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == Phase::Idle => this.slot.note_broken(),
+                Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == Phase::Idle => {
+                    this.slot.note_broken()
+                }
                 Given::Bytes(left) => {
-                    if this.unread.is_empty() && ready!(this.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? == 0 {
+                    if this.unread.is_empty()
+                        && ready!(this.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? == 0
+                    {
                         return Poll::Ready(Ok(()));
                     }
                     let left = left - this.give(out, left);
@@ -238,14 +280,20 @@ impl AsyncRead for Io {
                     return Poll::Ready(Ok(()));
                 }
                 Given::Chunked(head_left, chunks) => {
-                    if this.unread.is_empty() && ready!(this.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? == 0 {
+                    if this.unread.is_empty()
+                        && ready!(this.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? == 0
+                    {
                         return Poll::Ready(Ok(()));
                     }
                     this.give_chunks(out, head_left, chunks)?;
                     return Poll::Ready(Ok(()));
                 }
                 Given::Everything if this.unread.is_empty() => {
-                    return if this.has_ended { Poll::Ready(Ok(())) } else { this.stream()?.poll_read(context, out) };
+                    return if this.has_ended {
+                        Poll::Ready(Ok(()))
+                    } else {
+                        this.stream()?.poll_read(context, out)
+                    };
                 }
                 Given::Everything => {
                     this.give(out, u64::MAX);
@@ -258,7 +306,12 @@ impl AsyncRead for Io {
 
 impl Io {
     /// Gives the dispatcher what it may read of a request with a chunked body.
-    fn give_chunks(&mut self, out: &mut ReadBuf<'_>, head_left: u64, mut chunks: Chunks) -> io::Result<()> {
+    fn give_chunks(
+        &mut self,
+        out: &mut ReadBuf<'_>,
+        head_left: u64,
+        mut chunks: Chunks,
+    ) -> io::Result<()> {
         if head_left > 0 {
             self.given = Given::Chunked(head_left - self.give(out, head_left), chunks);
             return Ok(());
@@ -300,7 +353,11 @@ impl Io {
         while self.slot.may_be_left() || self.unread.has_room(&self.groups, max) {
             if ready!(self.poll_receive(max, context))? == 0 {
                 // Who says that it sends no more still waits for its answer, unless that may never come.
-                return if self.slot.may_be_left() { Poll::Ready(Ok(())) } else { Poll::Pending };
+                return if self.slot.may_be_left() {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Pending
+                };
             }
         }
         Poll::Pending
@@ -308,7 +365,11 @@ impl Io {
 }
 
 impl AsyncWrite for Io {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = this.stream()?.poll_write(context, bytes);
         this.slot.note_written(written.is_ready());

@@ -71,7 +71,9 @@ impl<'a> PlainFields<'a> {
         let mut fields = Vec::with_capacity(parsed.len());
         let (mut lengths, mut hosts, mut body_bytes) = (0, 0, None);
         for Header { name, value } in parsed {
-            let name = *ALLOWED.iter().find(|allowed| allowed.eq_ignore_ascii_case(name))?;
+            let name = *ALLOWED
+                .iter()
+                .find(|allowed| allowed.eq_ignore_ascii_case(name))?;
             // What else is no visible ASCII the parser has refused.
             if !value.is_ascii() || value.contains(&b'\t') {
                 return None;
@@ -80,7 +82,8 @@ impl<'a> PlainFields<'a> {
                 "host" => hosts += 1,
                 "connection" => value.eq_ignore_ascii_case(b"keep-alive").then_some(())?,
                 "content-length" => {
-                    let bytes = content_length(value).and_then(|bytes| usize::try_from(bytes).ok())?;
+                    let bytes =
+                        content_length(value).and_then(|bytes| usize::try_from(bytes).ok())?;
                     body_bytes.replace(bytes).is_none().then_some(())?;
                 }
                 _ => {}
@@ -89,8 +92,16 @@ impl<'a> PlainFields<'a> {
             fields.push((name, *value));
         }
         match (hosts, body_bytes) {
-            (1, None) if *method == Method::GET => Some(Self { fields, lengths, body_bytes: 0 }),
-            (1, Some(body_bytes)) if *method == Method::POST => Some(Self { fields, lengths, body_bytes }),
+            (1, None) if *method == Method::GET => Some(Self {
+                fields,
+                lengths,
+                body_bytes: 0,
+            }),
+            (1, Some(body_bytes)) if *method == Method::POST => Some(Self {
+                fields,
+                lengths,
+                body_bytes,
+            }),
             _ => None,
         }
     }
@@ -98,8 +109,15 @@ impl<'a> PlainFields<'a> {
 
 impl Headers for PlainFields<'_> {
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let fields = if self.lengths & length_bit(name) == 0 { &[] } else { &*self.fields };
-        fields.iter().filter(move |field| field.0 == name).map(|field| field.1)
+        let fields = if self.lengths & length_bit(name) == 0 {
+            &[]
+        } else {
+            &*self.fields
+        };
+        fields
+            .iter()
+            .filter(move |field| field.0 == name)
+            .map(|field| field.1)
     }
 }
 
@@ -112,13 +130,27 @@ impl<'a> Request<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Request::new(&mut room);
-        let httparse::Status::Complete(head_bytes) = parsed.parse(bytes).ok()? else { return None };
+        let httparse::Status::Complete(head_bytes) = parsed.parse(bytes).ok()? else {
+            return None;
+        };
         let (path, query) = plain_target(&parsed)?;
-        let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
-        let headers = PlainFields::of(&method, parsed.headers).filter(|_| line_ends_are_whole(&bytes[..head_bytes]))?;
+        let method = if parsed.method == Some("GET") {
+            Method::GET
+        } else {
+            Method::POST
+        };
+        let headers = PlainFields::of(&method, parsed.headers)
+            .filter(|_| line_ends_are_whole(&bytes[..head_bytes]))?;
         let length = head_bytes.checked_add(headers.body_bytes)?;
         let body = bytes.get(head_bytes..length)?;
-        Some(Self { method, path, query, headers, body, length })
+        Some(Self {
+            method,
+            path,
+            query,
+            headers,
+            body,
+            length,
+        })
     }
 
     /// The request as the gate looks at it.
@@ -128,7 +160,12 @@ impl<'a> Request<'a> {
             target_bytes: STREAM_PREFIX.len() + self.path.len() + self.query.len(),
             authority: None,
             headers: &self.headers,
-            header_bytes: self.headers.fields.iter().map(|(name, value)| name.len() + value.len() + 4).sum(),
+            header_bytes: self
+                .headers
+                .fields
+                .iter()
+                .map(|(name, value)| name.len() + value.len() + 4)
+                .sum(),
             connection: Some(connection),
         }
     }
@@ -137,7 +174,10 @@ impl<'a> Request<'a> {
 /// The target after [`STREAM_PREFIX`], cut into path and query, if method, version and target are plain.
 fn plain_target<'a>(parsed: &httparse::Request<'_, 'a>) -> Option<(&'a str, &'a str)> {
     let is_plain = matches!(parsed.method, Some("GET" | "POST")) && parsed.version == Some(1);
-    let target = parsed.path.filter(|_| is_plain)?.strip_prefix(STREAM_PREFIX)?;
+    let target = parsed
+        .path
+        .filter(|_| is_plain)?
+        .strip_prefix(STREAM_PREFIX)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let is_plain = |text: &str, of: u8| text.bytes().all(|byte| PLAIN[usize::from(byte)] & of != 0);
     (is_plain(path, IN_PATH) && is_plain(query, IN_QUERY)).then_some((path, query))
@@ -186,14 +226,22 @@ const UPGRADE: &str = "upgrade";
 
 /// What begins `bytes`, and where an `Upgrade` stands that is to be made unreadable.
 fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
-    let malformed = |text: &str| (Framed::Malformed(Refusal::Malformed(text.to_owned())), Vec::new());
+    let malformed = |text: &str| {
+        (
+            Framed::Malformed(Refusal::Malformed(text.to_owned())),
+            Vec::new(),
+        )
+    };
     let mut room = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut parsed = httparse::Request::new(&mut room);
     let head_bytes = match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
         Ok(httparse::Status::Partial) => return (Framed::Partial, Vec::new()),
         Err(httparse::Error::TooManyHeaders) => {
-            return (Framed::Malformed(Refusal::TooManyFields { limit: FIELDS_MAX }), Vec::new());
+            return (
+                Framed::Malformed(Refusal::TooManyFields { limit: FIELDS_MAX }),
+                Vec::new(),
+            );
         }
         Err(error) => return malformed(&error.to_string()),
     };
@@ -201,7 +249,11 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
         return malformed("a line ends with a bare line feed or carriage return, expected both");
     }
     let target = parsed.path.unwrap_or_default();
-    if target.parse::<Uri>().is_err() || !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+    if target.parse::<Uri>().is_err()
+        || !target
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'#')
+    {
         return malformed(
             "the request target is no URI: expected a path of visible ASCII, percent-encoded, no fragment",
         );
@@ -233,7 +285,11 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
             upgrades.push(place(name.as_bytes()));
         } else if name.eq_ignore_ascii_case("connection") {
             let tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-            upgrades.extend(tokens.filter(|token| token.eq_ignore_ascii_case(UPGRADE.as_bytes())).map(place));
+            upgrades.extend(
+                tokens
+                    .filter(|token| token.eq_ignore_ascii_case(UPGRADE.as_bytes()))
+                    .map(place),
+            );
         }
     }
     if hosts > 1 || hosts == 0 && parsed.version == Some(1) {
@@ -244,17 +300,29 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
     }
     is_upgraded &= !is_chunked && length.is_none();
     let framing = match length {
-        None if is_chunked => Framing::Chunked { head_bytes: head_bytes as u64 },
+        None if is_chunked => Framing::Chunked {
+            head_bytes: head_bytes as u64,
+        },
         length => Framing::Length((head_bytes as u64).saturating_add(length.unwrap_or(0))),
     };
-    let method = if parsed.method == Some("GET") { Method::GET } else { Method::POST };
-    let is_plain = plain_target(&parsed).is_some() && PlainFields::of(&method, parsed.headers).is_some();
-    (Framed::Whole { framing, is_plain }, if is_upgraded { Vec::new() } else { upgrades })
+    let method = if parsed.method == Some("GET") {
+        Method::GET
+    } else {
+        Method::POST
+    };
+    let is_plain =
+        plain_target(&parsed).is_some() && PlainFields::of(&method, parsed.headers).is_some();
+    (
+        Framed::Whole { framing, is_plain },
+        if is_upgraded { Vec::new() } else { upgrades },
+    )
 }
 
 /// A `Content-Length` that is a number in plain digits.
 fn content_length(value: &[u8]) -> Option<u64> {
-    let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let digits = std::str::from_utf8(value)
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     digits.and_then(|digits| digits.parse().ok())
 }
 
@@ -270,7 +338,9 @@ static PLAIN: [u8; 256] = {
     let mut byte = u8::MIN;
     loop {
         plain[byte as usize] = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => IN_PATH | IN_QUERY,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                IN_PATH | IN_QUERY
+            }
             b'=' | b'&' | b':' | b'!' | b'*' | b',' => IN_QUERY,
             _ => 0,
         };
@@ -290,18 +360,23 @@ mod tests {
     use proptest::prelude::*;
 
     const GET: &str = "GET /v1/stream/a/b?offset=-1 HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n";
-    const POST: &str =
-        "POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi";
+    const POST: &str = "POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi";
 
     #[test]
     fn a_plain_request_is_taken_whole_and_only_whole() {
         for (request, path, query, body) in [(GET, "a/b", "offset=-1", ""), (POST, "a", "", "hi")] {
             let more = format!("{request}GET");
             let parsed = Request::parse(more.as_bytes()).unwrap();
-            assert_eq!((parsed.path, parsed.query, parsed.body), (path, query, body.as_bytes()));
+            assert_eq!(
+                (parsed.path, parsed.query, parsed.body),
+                (path, query, body.as_bytes())
+            );
             assert_eq!(parsed.length, request.len());
             for cut in 0..request.len() {
-                assert!(Request::parse(&request.as_bytes()[..cut]).is_none(), "{request} cut at {cut}");
+                assert!(
+                    Request::parse(&request.as_bytes()[..cut]).is_none(),
+                    "{request} cut at {cut}"
+                );
             }
         }
     }
@@ -315,18 +390,39 @@ mod tests {
         for (request, length) in [
             (GET.to_owned(), Some(GET.len() as u64)),
             (format!("{POST}GET /"), Some(POST.len() as u64)),
-            (POST.replace("Content-Length: 2", "Transfer-Encoding: chunked"), None),
-            (GET.replacen("\r\n", "\r\nContent-Length: 70\r\n", 1), Some(GET.len() as u64 + 20 + 70)),
+            (
+                POST.replace("Content-Length: 2", "Transfer-Encoding: chunked"),
+                None,
+            ),
+            (
+                GET.replacen("\r\n", "\r\nContent-Length: 70\r\n", 1),
+                Some(GET.len() as u64 + 20 + 70),
+            ),
         ] {
             match (framed(&request), length) {
-                (Framed::Whole { framing: Framing::Length(is), .. }, Some(length)) => {
+                (
+                    Framed::Whole {
+                        framing: Framing::Length(is),
+                        ..
+                    },
+                    Some(length),
+                ) => {
                     assert_eq!(is, length, "{request}");
                 }
-                (Framed::Whole { framing: Framing::Chunked { .. }, .. }, None) => {}
+                (
+                    Framed::Whole {
+                        framing: Framing::Chunked { .. },
+                        ..
+                    },
+                    None,
+                ) => {}
                 other => panic!("{request}: {other:?}"),
             }
             for cut in 0..request.find("\r\n\r\n").unwrap() + 3 {
-                assert!(matches!(framed(&request[..cut]), Framed::Partial), "{request} cut at {cut}");
+                assert!(
+                    matches!(framed(&request[..cut]), Framed::Partial),
+                    "{request} cut at {cut}"
+                );
             }
         }
     }
@@ -360,7 +456,10 @@ mod tests {
             with("Name : value"),
             with(&["X: 1"; FIELDS_MAX].join("\r\n")),
         ] {
-            assert!(matches!(framed(&request), Framed::Malformed(_)), "{request:?}");
+            assert!(
+                matches!(framed(&request), Framed::Malformed(_)),
+                "{request:?}"
+            );
         }
     }
 
@@ -368,22 +467,41 @@ mod tests {
     fn an_upgrade_that_nobody_answers_changes_nothing() {
         let upgrade = "\r\nUpgrade: websocket\r\n";
         let websocket = |more: &str| {
-            GET.replace("offset", "live=websocket&offset").replacen("\r\n", &format!("{upgrade}{more}"), 1)
+            GET.replace("offset", "live=websocket&offset").replacen(
+                "\r\n",
+                &format!("{upgrade}{more}"),
+                1,
+            )
         };
         for (request, stays) in [
             (websocket(""), true),
             (websocket("Content-Length: 0\r\n"), false),
             (websocket("Transfer-Encoding: chunked\r\n"), false),
             (websocket("").replace("1.1", "1.0"), false),
-            (GET.replace("offset", "live=web%73ocket").replacen("\r\n", upgrade, 1), true),
+            (
+                GET.replace("offset", "live=web%73ocket")
+                    .replacen("\r\n", upgrade, 1),
+                true,
+            ),
             (GET.replacen("\r\n", upgrade, 1), false),
             (POST.replacen("\r\n", upgrade, 1), false),
-            (POST.replacen("\r\n", "\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n", 1), false),
+            (
+                POST.replacen(
+                    "\r\n",
+                    "\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n",
+                    1,
+                ),
+                false,
+            ),
             (GET.replacen("\r\n", "\r\nupgrade: h2c\r\n", 1), false),
         ] {
             let mut bytes = request.clone().into_bytes();
             assert!(matches!(frame(&mut bytes), Framed::Whole { .. }));
-            assert_eq!(String::from_utf8(bytes).unwrap() == request, stays, "{request}");
+            assert_eq!(
+                String::from_utf8(bytes).unwrap() == request,
+                stays,
+                "{request}"
+            );
         }
     }
 
@@ -420,7 +538,10 @@ mod tests {
             POST.replace(": 2", ": 2, 2"),
             POST.replace(": 2", ": 0x2"),
             POST.replace("Content-Length: 2\r\n", ""),
-            POST.replace("Content-Length: 2", "Content-Length: 2\r\nContent-Length: 2"),
+            POST.replace(
+                "Content-Length: 2",
+                "Content-Length: 2\r\nContent-Length: 2",
+            ),
         ] {
             assert!(Request::parse(request.as_bytes()).is_none(), "{request:?}");
         }
@@ -440,7 +561,10 @@ mod tests {
         let end = prop_oneof![9 => Just("\r\n"), 1 => Just("\n"), 1 => Just("\r")];
         let first = prop_oneof![4 => Just(GET.split_once("Accept").unwrap().0), 4 => Just(POST.split_once("Content-L").unwrap().0), 1 => Just("")];
         (first, vec((line, end), 0..5), vec(any::<u8>(), 0..12)).prop_map(|(first, lines, body)| {
-            let lines: String = lines.iter().flat_map(|(line, end)| [&**line, *end]).collect();
+            let lines: String = lines
+                .iter()
+                .flat_map(|(line, end)| [&**line, *end])
+                .collect();
             [first.as_bytes(), lines.as_bytes(), b"\r\n", &body].concat()
         })
     }

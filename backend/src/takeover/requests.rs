@@ -50,11 +50,15 @@ pub(super) fn serve(
                 match answering.await {
                     Outcome::Answered => {}
                     Outcome::Waits(waiting) => {
-                        answer_wait(&shared, &mut between, waiting, &mut idle, stopped.as_mut()).await?;
+                        answer_wait(&shared, &mut between, waiting, &mut idle, stopped.as_mut())
+                            .await?;
                     }
                     Outcome::Other => {
                         let stream = Rc::into_inner(between.socket)?;
-                        return Some(Box::new(Connected { stream, before: between.unread }));
+                        return Some(Box::new(Connected {
+                            stream,
+                            before: between.unread,
+                        }));
                     }
                     Outcome::Ended => return None,
                 }
@@ -92,15 +96,30 @@ impl Last {
 }
 
 /// Answers the request at the beginning of what was read.
-async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection, last: &mut Last) -> Outcome {
+async fn answer(
+    shared: &Rc<Shared>,
+    between: &mut Between,
+    counted: &Connection,
+    last: &mut Last,
+) -> Outcome {
     let unread = std::mem::take(&mut between.unread);
     let is_ours = |request: &Request<'_>| {
         let is_small = shared.app.reads_first(request.body.len());
         is_small && !goes_on(request.query) && !StreamName::is_reserved_path(request.path)
     };
     let request = Request::parse(&unread).filter(is_ours);
-    let seen = request.as_ref().map(|request| shared.gate.look(&request.head(counted)));
-    let (Some(request), Some(Admission { host, allowed, checked: Ok(()) })) = (&request, seen) else {
+    let seen = request
+        .as_ref()
+        .map(|request| shared.gate.look(&request.head(counted)));
+    let (
+        Some(request),
+        Some(Admission {
+            host,
+            allowed,
+            checked: Ok(()),
+        }),
+    ) = (&request, seen)
+    else {
         drop(request);
         between.unread = unread;
         return Outcome::Other;
@@ -115,7 +134,11 @@ async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection
         is_websocket: false,
     };
     // In a statement of its own, or the future would have room for what it gives to the heap.
-    let replying = Box::pin(api::reply(&shared.app, call, Whole(Bytes::copy_from_slice(request.body))));
+    let replying = Box::pin(api::reply(
+        &shared.app,
+        call,
+        Whole(Bytes::copy_from_slice(request.body)),
+    ));
     let reply = replying.await;
     let length = request.length;
     between.unread = unread;
@@ -128,7 +151,11 @@ async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection
                 Outcome::Ended
             }
         }
-        Reply::Wait(wait) => Outcome::Waits(Waiting { wait, standing, keep_alive: true }),
+        Reply::Wait(wait) => Outcome::Waits(Waiting {
+            wait,
+            standing,
+            keep_alive: true,
+        }),
         // Those were left to a dispatcher before.
         Reply::Live(..) => Outcome::Ended,
     }
@@ -136,5 +163,8 @@ async fn answer(shared: &Rc<Shared>, between: &mut Between, counted: &Connection
 
 /// Whether a query asks for an answer that goes on: its head is a dispatcher's to write.
 fn goes_on(query: &str) -> bool {
-    query.as_bytes().split(|byte| *byte == b'&').any(|pair| pair.starts_with(b"live=") && pair != b"live=long-poll")
+    query
+        .as_bytes()
+        .split(|byte| *byte == b'&')
+        .any(|pair| pair.starts_with(b"live=") && pair != b"live=long-poll")
 }

@@ -45,7 +45,12 @@ impl<H> TakeOver<H> {
     /// - `gate`: counts the connections.
     /// - `groups`: of this worker.
     pub fn new(http: H, app: Arc<App>, gate: Arc<Gate>, groups: Rc<Groups>) -> Self {
-        Self { http, app, gate, groups }
+        Self {
+            http,
+            app,
+            gate,
+            groups,
+        }
     }
 }
 
@@ -65,11 +70,20 @@ where
 
     fn new_service(&self, (): ()) -> Self::Future {
         let http = self.http.new_service(());
-        let (app, gate, groups) = (Arc::clone(&self.app), Arc::clone(&self.gate), Rc::clone(&self.groups));
+        let (app, gate, groups) = (
+            Arc::clone(&self.app),
+            Arc::clone(&self.gate),
+            Rc::clone(&self.groups),
+        );
         Box::pin(async move {
             Ok(Worker {
                 http: Rc::new(http.await?),
-                shared: Rc::new(Shared { app, gate, groups, malformed: Rc::default() }),
+                shared: Rc::new(Shared {
+                    app,
+                    gate,
+                    groups,
+                    malformed: Rc::default(),
+                }),
             })
         })
     }
@@ -89,11 +103,20 @@ where
     }
 
     fn call(&self, stream: TcpStream) -> Self::Future {
-        let Some(counted) = self.shared.gate.connect() else { return Box::pin(async { Ok(()) }) };
-        let (http, shared, counted) = (Rc::clone(&self.http), Rc::clone(&self.shared), Rc::new(counted));
+        let Some(counted) = self.shared.gate.connect() else {
+            return Box::pin(async { Ok(()) });
+        };
+        let (http, shared, counted) = (
+            Rc::clone(&self.http),
+            Rc::clone(&self.shared),
+            Rc::new(counted),
+        );
         // Small pieces are the rule here, and each must leave at once. A connection that refuses this has ended already.
         let _refused = stream.set_nodelay(true);
-        let mut connected = Some(Box::new(Connected { stream, before: ReceiveBuffer::default() }));
+        let mut connected = Some(Box::new(Connected {
+            stream,
+            before: ReceiveBuffer::default(),
+        }));
         // What is held here is held for every connection, whatever it does.
         Box::pin(async move {
             while let Some(serving) = connected.take() {
@@ -103,7 +126,9 @@ where
                     None => break,
                     Some(Continuation::Requests(serving)) => serving,
                     Some(Continuation::Reading(reading, after)) => match reading.await {
-                        Some(finished) => connection::go_on_after(&shared, finished, after, &counted),
+                        Some(finished) => {
+                            connection::go_on_after(&shared, finished, after, &counted)
+                        }
                         None => break,
                     },
                 };
@@ -125,7 +150,10 @@ fn slot(config: &Config) -> Rc<Slot> {
 }
 
 /// Serves requests until the connection leaves the dispatcher, or ends. On the heap, and only as long as it lasts.
-#[expect(clippy::boxed_local, reason = "a box emptied by the caller would last as long as the connection")]
+#[expect(
+    clippy::boxed_local,
+    reason = "a box emptied by the caller would last as long as the connection"
+)]
 fn dispatch<'h, S>(
     http: &'h S,
     connected: Box<Connected>,
@@ -140,7 +168,11 @@ where
 {
     let Connected { stream, before } = *connected;
     let peer = stream.peer_addr().ok();
-    let (counted, groups, malformed) = (Rc::clone(counted), Rc::clone(&shared.groups), Rc::clone(&shared.malformed));
+    let (counted, groups, malformed) = (
+        Rc::clone(counted),
+        Rc::clone(&shared.groups),
+        Rc::clone(&shared.malformed),
+    );
     let io = Io::new(stream, before, Rc::clone(slot), counted, groups, malformed);
     let mut serving = Box::pin(http.call((io, peer)));
     let (slot, mut timer) = (Rc::clone(slot), None::<Pin<Box<Sleep>>>);

@@ -120,7 +120,10 @@ impl Slot {
 
     /// Whether the connection may leave with the request under way, of which everything was given to the dispatcher.
     pub fn may_leave(&self) -> bool {
-        self.may_leave && self.is_whole.get() && !self.is_broken.get() && self.phase.get() == Phase::Answer
+        self.may_leave
+            && self.is_whole.get()
+            && !self.is_broken.get()
+            && self.phase.get() == Phase::Answer
     }
 
     /// Puts in what goes on with the connection. Its handler or body must stay pending from now on.
@@ -189,7 +192,11 @@ impl Slot {
     /// - `closes`: whether it was the connection's last.
     pub fn end_answer(&self, closes: bool) {
         self.may_be_left.set(false);
-        self.enter(if closes || self.is_broken.get() { Phase::Closing } else { Phase::Idle });
+        self.enter(if closes || self.is_broken.get() {
+            Phase::Closing
+        } else {
+            Phase::Idle
+        });
         self.wake();
     }
 
@@ -203,7 +210,8 @@ impl Slot {
     /// Notes whether the client took something of what it is sent.
     pub(super) fn note_written(&self, took: bool) {
         if !took {
-            self.stalled_since.set(Some(self.stalled_since.get().unwrap_or_else(Instant::now)));
+            self.stalled_since
+                .set(Some(self.stalled_since.get().unwrap_or_else(Instant::now)));
         } else if self.stalled_since.take().is_some() && self.phase.get() == Phase::Closing {
             self.since.set(Instant::now());
         }
@@ -223,7 +231,10 @@ impl Slot {
 
     /// When the client must have gone on with what it does; `None` while nothing is expected of it.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let stalled = self.stalled_since.get().map(|since| since + self.patience.stalled);
+        let stalled = self
+            .stalled_since
+            .get()
+            .map(|since| since + self.patience.stalled);
         let phase = match self.phase.get() {
             Phase::Idle => Some(self.since.get() + self.patience.idle),
             Phase::Answer => None,
@@ -262,7 +273,11 @@ impl Slot {
     pub(super) fn take(&self) -> Option<Left> {
         let (stream, beyond) = self.kept.take()?;
         let seat = self.seat.take().filter(|_| self.has_left.get())?;
-        Some(Left { stream, seat, beyond })
+        Some(Left {
+            stream,
+            seat,
+            beyond,
+        })
     }
 }
 
@@ -283,24 +298,49 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_has_a_deadline_for_all_that_others_wait_for() {
-        let slot = Slot::new(true, Patience { idle: IDLE, head: HEAD, stalled: STALLED, linger: LINGER });
+        let slot = Slot::new(
+            true,
+            Patience {
+                idle: IDLE,
+                head: HEAD,
+                stalled: STALLED,
+                linger: LINGER,
+            },
+        );
         let start = Instant::now();
-        assert_eq!((slot.phase(), slot.deadline()), (Phase::Idle, Some(start + IDLE)));
+        assert_eq!(
+            (slot.phase(), slot.deadline()),
+            (Phase::Idle, Some(start + IDLE))
+        );
         slot.begin_head();
         tokio::time::advance(Duration::from_secs(1)).await;
         slot.begin_head();
-        assert_eq!((slot.phase(), slot.deadline()), (Phase::Head, Some(start + HEAD)), "from the first byte on");
+        assert_eq!(
+            (slot.phase(), slot.deadline()),
+            (Phase::Head, Some(start + HEAD)),
+            "from the first byte on"
+        );
         slot.begin_answer();
         assert_eq!(slot.deadline(), None);
         slot.note_written(false);
         tokio::time::advance(Duration::from_secs(1)).await;
         slot.note_written(false);
-        assert_eq!(slot.deadline(), Some(start + Duration::from_secs(1) + STALLED));
+        assert_eq!(
+            slot.deadline(),
+            Some(start + Duration::from_secs(1) + STALLED)
+        );
         slot.note_written(true);
         assert_eq!(slot.deadline(), None);
         slot.end_answer(true);
-        assert_eq!(slot.deadline(), Some(start + Duration::from_secs(2) + LINGER));
+        assert_eq!(
+            slot.deadline(),
+            Some(start + Duration::from_secs(2) + LINGER)
+        );
         slot.note_written(false);
-        assert_eq!(slot.deadline(), Some(start + Duration::from_secs(2) + STALLED), "while the last answer is sent");
+        assert_eq!(
+            slot.deadline(),
+            Some(start + Duration::from_secs(2) + STALLED),
+            "while the last answer is sent"
+        );
     }
 }

@@ -10,7 +10,21 @@ const CLIENTS: usize = 500;
 const GROWTH_MAX_MIB: u64 = 4 + 16 + 14;
 
 fn frugal(name: &str, flags: &[&str]) -> Subject {
-    Subject::start(name, &[&["--buffers-max", "4MiB", "--body-max", "1MiB", "--keep-alive", "60s"], flags].concat())
+    Subject::start(
+        name,
+        &[
+            &[
+                "--buffers-max",
+                "4MiB",
+                "--body-max",
+                "1MiB",
+                "--keep-alive",
+                "60s",
+            ],
+            flags,
+        ]
+        .concat(),
+    )
 }
 
 /// So many connections, each of which has sent `request` and then as much of `more` as the server takes at once.
@@ -44,7 +58,11 @@ async fn holds_little(subject: &Subject, request: &str, more: &[u8], growth_max:
     })
     .await;
     println!("grew by {} MiB", most.saturating_sub(before.memory_mib));
-    assert!(most <= before.memory_mib + growth_max, "grew from {} to {most} MiB", before.memory_mib);
+    assert!(
+        most <= before.memory_mib + growth_max,
+        "grew from {} to {most} MiB",
+        before.memory_mib
+    );
     subject.comes_back(before, 12, growth_max).await;
 }
 
@@ -75,15 +93,27 @@ async fn large_bodies_that_use_it_up_leave_room_for_what_is_short() {
     const FREE_BYTES: usize = 16 << 10;
     const END: &[u8] = b"0\r\n\r\n";
     const BODY_BYTES: usize = FREE_BYTES + (2 << 20);
-    let flags = ["--buffers-max", "16MiB", "--body-max", "4MiB", "--body-silence-max", "1h"];
+    let flags = [
+        "--buffers-max",
+        "16MiB",
+        "--body-max",
+        "4MiB",
+        "--body-silence-max",
+        "1h",
+    ];
     let subject = Subject::start("used-up", &flags);
     for name in ["it", "short"] {
         subject.create(name, "text/plain").await;
     }
     let before = subject.holding();
     let chunked = |name: &str, body: &[u8]| {
-        let head = format!("POST /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n");
-        let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len());
+        let head = format!(
+            "POST /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
+        );
+        let head = format!(
+            "{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n",
+            body.len()
+        );
         [head.as_bytes(), body, b"\r\n"].concat()
     };
     beside(&subject, async {
@@ -94,12 +124,17 @@ async fn large_bodies_that_use_it_up_leave_room_for_what_is_short() {
         }))
         .await;
         until("the budget to be used up", async || {
-            let answer = subject.ask(post("short", "text/plain", "", &[b'x'; FREE_BYTES + 1])).await;
+            let answer = subject
+                .ask(post("short", "text/plain", "", &[b'x'; FREE_BYTES + 1]))
+                .await;
             (answer.status == 503).then_some(())
         })
         .await;
         let free = [b'x'; FREE_BYTES];
-        for request in [post("short", "text/plain", "", &free), [&chunked("short", &free), END].concat()] {
+        for request in [
+            post("short", "text/plain", "", &free),
+            [&chunked("short", &free), END].concat(),
+        ] {
             let answer = subject.ask(request).await;
             assert_eq!(answer.status, 204, "{answer:?}");
         }
@@ -118,32 +153,46 @@ async fn pages_that_are_not_taken_are_charged_and_others_still_catch_up() {
     // Through the HTTP library each piece is copied into its own buffer.
     for (live, hand_off, growth_max) in [("sse", "true", 20), ("ndjson", "false", 40)] {
         println!("{live}, --hand-off {hand_off}");
-        let subject = frugal("pages", &["--hand-off", hand_off, "--write-silence-max", "1h"]);
+        let subject = frugal(
+            "pages",
+            &["--hand-off", hand_off, "--write-silence-max", "1h"],
+        );
         subject.create("it", "text/plain").await;
         for _ in 0..16 * 64 {
             subject.append("it", "text/plain", &[b'x'; 16 << 10]).await;
         }
         let before = subject.holding();
         let most = beside(&subject, async {
-            let mut silent = join_all((0..SILENT).map(|_| Wire::open_narrow(subject.address()))).await;
+            let mut silent =
+                join_all((0..SILENT).map(|_| Wire::open_narrow(subject.address()))).await;
             for wire in &mut silent {
-                wire.send(get(&format!("/v1/stream/it?offset=-1&live={live}"), "")).await;
+                wire.send(get(&format!("/v1/stream/it?offset=-1&live={live}"), ""))
+                    .await;
             }
             subject.readers("it", SILENT).await;
             let most = settled_memory(&subject).await;
             let mut reader = Wire::open(subject.address()).await;
-            reader.send(get("/v1/stream/it?offset=-1&live=ndjson", "")).await;
+            reader
+                .send(get("/v1/stream/it?offset=-1&live=ndjson", ""))
+                .await;
             reader.head().await.expect("a head");
             let mut bytes = 0;
             while bytes < 16 << 20 {
-                let chunk = within("the next page", reader.chunk()).await.flatten().expect("a chunk");
+                let chunk = within("the next page", reader.chunk())
+                    .await
+                    .flatten()
+                    .expect("a chunk");
                 bytes += chunk.iter().filter(|byte| **byte == b'x').count();
             }
             most
         })
         .await;
         println!("grew by {} MiB", most.saturating_sub(before.memory_mib));
-        assert!(most <= before.memory_mib + growth_max, "grew from {} to {most} MiB", before.memory_mib);
+        assert!(
+            most <= before.memory_mib + growth_max,
+            "grew from {} to {most} MiB",
+            before.memory_mib
+        );
     }
 }
 
@@ -152,26 +201,51 @@ async fn long_polls_share_the_page_that_they_do_not_take() {
     // More than the system takes off the server's hands.
     const PAGE_BYTES: usize = 12 << 20;
     const READERS: usize = 20;
-    let subject = Subject::start("shared", &["--write-silence-max", "1h", "--page-max", "16MiB"]);
+    let subject = Subject::start(
+        "shared",
+        &["--write-silence-max", "1h", "--page-max", "16MiB"],
+    );
     subject.create("it", "text/plain").await;
-    let first = subject.ask(get("/v1/stream/it?offset=-1&live=long-poll&hold=0.05", "")).await;
-    let cursor: u64 = first.header("stream-cursor").expect("a cursor").parse().unwrap();
+    let first = subject
+        .ask(get("/v1/stream/it?offset=-1&live=long-poll&hold=0.05", ""))
+        .await;
+    let cursor: u64 = first
+        .header("stream-cursor")
+        .expect("a cursor")
+        .parse()
+        .unwrap();
     let before = subject.holding();
     let most = beside(&subject, async {
         let mut wires = join_all((0..READERS).map(|_| Wire::open_narrow(subject.address()))).await;
         for (number, wire) in wires.iter_mut().enumerate() {
             // Cursors that came from here, so that the answer to each has another one, to pages of many origins.
-            let target = format!("/v1/stream/it?offset=-1&live=long-poll&hold=60&cursor={}", cursor + 100);
-            wire.send(get(&target, &format!("Origin: http://localhost:{}\r\n", 1_000 + number))).await;
+            let target = format!(
+                "/v1/stream/it?offset=-1&live=long-poll&hold=60&cursor={}",
+                cursor + 100
+            );
+            wire.send(get(
+                &target,
+                &format!("Origin: http://localhost:{}\r\n", 1_000 + number),
+            ))
+            .await;
         }
         subject.readers("it", READERS).await;
-        subject.append("it", "text/plain", &[b'x'; PAGE_BYTES]).await;
-        until("everybody to be answered", async || (subject.count_readers("it").await == 0).then_some(())).await;
+        subject
+            .append("it", "text/plain", &[b'x'; PAGE_BYTES])
+            .await;
+        until("everybody to be answered", async || {
+            (subject.count_readers("it").await == 0).then_some(())
+        })
+        .await;
         let most = settled_memory(&subject).await;
         for (number, mut wire) in wires.into_iter().enumerate() {
             let answer = wire.answer().await;
             assert_eq!((answer.status, answer.body.len()), (200, PAGE_BYTES));
-            let own: u64 = answer.header("stream-cursor").expect("a cursor").parse().unwrap();
+            let own: u64 = answer
+                .header("stream-cursor")
+                .expect("a cursor")
+                .parse()
+                .unwrap();
             assert!(own > cursor + 100, "{own} after {}", cursor + 100);
             let origin = format!("http://localhost:{}", 1_000 + number);
             assert_eq!(answer.header("access-control-allow-origin"), Some(&*origin));
@@ -181,5 +255,9 @@ async fn long_polls_share_the_page_that_they_do_not_take() {
     .await;
     println!("grew by {} MiB", most.saturating_sub(before.memory_mib));
     // The message itself, the body that brought it, the page, and what the system could not be given of small pieces.
-    assert!(most <= before.memory_mib + 3 * 12 + 10, "grew from {} to {most} MiB", before.memory_mib);
+    assert!(
+        most <= before.memory_mib + 3 * 12 + 10,
+        "grew from {} to {most} MiB",
+        before.memory_mib
+    );
 }

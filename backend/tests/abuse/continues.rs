@@ -5,10 +5,24 @@ use super::wire::Wire;
 
 /// Head of a request that waits to be told to go on.
 fn waits(method: &str, target: &str, fields: &str) -> String {
-    let host = if fields.contains("Host:") { "" } else { "Host: localhost\r\n" };
-    let length = if fields.contains("Content-Length") { "" } else { "Content-Length: 3\r\n" };
-    let kind = if fields.contains("Content-Type") { "" } else { "Content-Type: text/plain\r\n" };
-    format!("{method} {target} HTTP/1.1\r\n{host}{kind}{length}{fields}Expect: 100-continue\r\n\r\n")
+    let host = if fields.contains("Host:") {
+        ""
+    } else {
+        "Host: localhost\r\n"
+    };
+    let length = if fields.contains("Content-Length") {
+        ""
+    } else {
+        "Content-Length: 3\r\n"
+    };
+    let kind = if fields.contains("Content-Type") {
+        ""
+    } else {
+        "Content-Type: text/plain\r\n"
+    };
+    format!(
+        "{method} {target} HTTP/1.1\r\n{host}{kind}{length}{fields}Expect: 100-continue\r\n\r\n"
+    )
 }
 
 /// Sends each request on a fresh connection and after a poll; says which are answered otherwise than with their status, and
@@ -24,14 +38,28 @@ async fn faults(subject: &Subject, cases: impl IntoIterator<Item = (u16, String)
             }
             wire.send(&request).await;
             let is_head = request.starts_with("HEAD ");
-            let answer = if is_head { wire.answer_to_head().await } else { wire.answer().await };
-            let what = request.lines().filter(|line| line.len() < 100).collect::<Vec<_>>().join(" | ");
+            let answer = if is_head {
+                wire.answer_to_head().await
+            } else {
+                wire.answer().await
+            };
+            let what = request
+                .lines()
+                .filter(|line| line.len() < 100)
+                .collect::<Vec<_>>()
+                .join(" | ");
             if answer.status != status {
-                faults.push(format!("{} instead of {status}, second request: {later}: {what}", answer.status));
+                faults.push(format!(
+                    "{} instead of {status}, second request: {later}: {what}",
+                    answer.status
+                ));
             } else if !is_head && let Some(fault) = answer.fault_as_problem() {
                 faults.push(format!("{fault}, second request: {later}: {what}"));
             } else if !answer.says_close() || answer.header("x-content-type-options").is_none() {
-                faults.push(format!("{:?}, second request: {later}: {what}", answer.fields));
+                faults.push(format!(
+                    "{:?}, second request: {later}: {what}",
+                    answer.fields
+                ));
             }
         }
     }
@@ -47,22 +75,37 @@ async fn what_the_head_refuses_is_refused_without_100_continue() {
     let at = "/v1/stream/it";
     let cases = [
         (413, waits("POST", at, "Content-Length: 1001\r\n")),
-        (413, waits("PUT", "/v1/stream/new", "Content-Length: 1001\r\n")),
+        (
+            413,
+            waits("PUT", "/v1/stream/new", "Content-Length: 1001\r\n"),
+        ),
         (404, waits("POST", "/v1/stream/none", "")),
         (404, waits("POST", "/v1/nothing", "")),
         (403, waits("POST", at, "Origin: https://evil.example\r\n")),
-        (403, waits("PUT", "/v1/stream/new", "Origin: https://evil.example\r\n")),
+        (
+            403,
+            waits("PUT", "/v1/stream/new", "Origin: https://evil.example\r\n"),
+        ),
         (421, waits("POST", at, "Host: evil.example\r\n")),
         (405, waits("PATCH", at, "")),
-        (414, waits("PUT", &format!("/v1/stream/{}", "a".repeat(3_000)), "")),
+        (
+            414,
+            waits("PUT", &format!("/v1/stream/{}", "a".repeat(3_000)), ""),
+        ),
         (400, waits("PUT", "/v1/stream/a//b", "")),
         (400, waits("PUT", "/v1/stream/new", "Stream-TTL: x\r\n")),
-        (400, waits("PUT", "/v1/stream/new", "Content-Type: nonsense\r\n")),
+        (
+            400,
+            waits("PUT", "/v1/stream/new", "Content-Type: nonsense\r\n"),
+        ),
         (400, waits("POST", at, "Producer-Id: p\r\n")),
         (400, waits("POST", at, "If-Match: x\r\n")),
         (409, waits("POST", at, "Content-Type: text/html\r\n")),
         (409, waits("POST", "/v1/stream/closed", "")),
-        (431, waits("POST", at, &format!("X: {}\r\n", "x".repeat(20_000)))),
+        (
+            431,
+            waits("POST", at, &format!("X: {}\r\n", "x".repeat(20_000))),
+        ),
         (415, waits("POST", at, "Content-Encoding: nonsense\r\n")),
         (404, waits("GET", "/v1/stream/none", "")),
         (400, waits("GET", "/v1/stream/it?offset=x", "")),
@@ -90,13 +133,48 @@ async fn what_the_head_of_a_request_about_subscriptions_refuses_is_refused_witho
         (405, waits("PUT", &at("subscriptions/it/streams"), "")),
         (405, waits("PUT", &at("subscriptions/it/streams/a"), "")),
         (400, waits("PUT", &at("subscriptions/%zz"), "")),
-        (400, waits("PUT", &at(&format!("subscriptions/{}", "a".repeat(300))), "")),
-        (413, waits("PUT", &at("subscriptions/it"), "Content-Length: 1048577\r\n")),
-        (415, waits("PUT", &at("subscriptions/it"), "Content-Encoding: nonsense\r\n")),
-        (403, waits("PUT", &at("subscriptions/it"), "Origin: https://evil.example\r\n")),
+        (
+            400,
+            waits(
+                "PUT",
+                &at(&format!("subscriptions/{}", "a".repeat(300))),
+                "",
+            ),
+        ),
+        (
+            413,
+            waits(
+                "PUT",
+                &at("subscriptions/it"),
+                "Content-Length: 1048577\r\n",
+            ),
+        ),
+        (
+            415,
+            waits(
+                "PUT",
+                &at("subscriptions/it"),
+                "Content-Encoding: nonsense\r\n",
+            ),
+        ),
+        (
+            403,
+            waits(
+                "PUT",
+                &at("subscriptions/it"),
+                "Origin: https://evil.example\r\n",
+            ),
+        ),
     ];
     for task in ["streams", "claim"] {
-        cases.push((413, waits("POST", &at(&format!("subscriptions/it/{task}")), "Content-Length: 1048577\r\n")));
+        cases.push((
+            413,
+            waits(
+                "POST",
+                &at(&format!("subscriptions/it/{task}")),
+                "Content-Length: 1048577\r\n",
+            ),
+        ));
     }
     for task in ["ack", "callback", "release"] {
         let at = at(&format!("subscriptions/it/{task}"));
@@ -106,8 +184,18 @@ async fn what_the_head_of_a_request_about_subscriptions_refuses_is_refused_witho
             (401, waits("POST", &at, "Authorization: Basic a\r\n")),
             (401, waits("POST", &at, "Authorization: Bearer\r\n")),
             (400, waits("POST", &at, &format!("{bearer}{bearer}"))),
-            (413, waits("POST", &at, &format!("{bearer}Content-Length: 1048577\r\n"))),
-            (415, waits("POST", &at, &format!("{bearer}Content-Encoding: nonsense\r\n"))),
+            (
+                413,
+                waits("POST", &at, &format!("{bearer}Content-Length: 1048577\r\n")),
+            ),
+            (
+                415,
+                waits(
+                    "POST",
+                    &at,
+                    &format!("{bearer}Content-Encoding: nonsense\r\n"),
+                ),
+            ),
             (405, waits("PUT", &at, bearer)),
         ]);
     }
@@ -122,10 +210,19 @@ async fn what_the_head_of_another_request_refuses_is_refused_without_100_continu
     let cases = [
         (400, waits("PUT", "/v1/import/a//b", "")),
         (404, waits("PUT", "/v1/import/__ds/a", "")),
-        (414, waits("PUT", &format!("/v1/import/{}", "a".repeat(3_000)), "")),
+        (
+            414,
+            waits("PUT", &format!("/v1/import/{}", "a".repeat(3_000)), ""),
+        ),
         (405, waits("POST", "/v1/import/new", "")),
-        (415, waits("PUT", "/v1/import/new", "Content-Encoding: gzip\r\n")),
-        (415, waits("PUT", "/v1/import/new", "Content-Encoding: nonsense\r\n")),
+        (
+            415,
+            waits("PUT", "/v1/import/new", "Content-Encoding: gzip\r\n"),
+        ),
+        (
+            415,
+            waits("PUT", "/v1/import/new", "Content-Encoding: nonsense\r\n"),
+        ),
         (405, waits("PUT", "/v1/export/it", "")),
         (404, waits("GET", "/v1/export/none", "")),
         (405, waits("POST", "/v1/streams", "")),
@@ -138,12 +235,30 @@ async fn what_the_head_of_another_request_refuses_is_refused_without_100_continu
         (405, waits("PUT", "/v1/lab/sources", "")),
         (405, waits("PUT", "/v1/lab/races", "")),
         (405, waits("PUT", "/v1/lab/races/a", "")),
-        (413, waits("POST", "/v1/lab/sources", "Content-Length: 16385\r\n")),
-        (413, waits("POST", "/v1/lab/races", "Content-Length: 16385\r\n")),
-        (413, waits("PATCH", "/v1/lab/races/a", "Content-Length: 16385\r\n")),
-        (415, waits("POST", "/v1/lab/sources", "Content-Encoding: nonsense\r\n")),
-        (415, waits("POST", "/v1/lab/races", "Content-Encoding: nonsense\r\n")),
-        (415, waits("PATCH", "/v1/lab/races/a", "Content-Encoding: nonsense\r\n")),
+        (
+            413,
+            waits("POST", "/v1/lab/sources", "Content-Length: 16385\r\n"),
+        ),
+        (
+            413,
+            waits("POST", "/v1/lab/races", "Content-Length: 16385\r\n"),
+        ),
+        (
+            413,
+            waits("PATCH", "/v1/lab/races/a", "Content-Length: 16385\r\n"),
+        ),
+        (
+            415,
+            waits("POST", "/v1/lab/sources", "Content-Encoding: nonsense\r\n"),
+        ),
+        (
+            415,
+            waits("POST", "/v1/lab/races", "Content-Encoding: nonsense\r\n"),
+        ),
+        (
+            415,
+            waits("PATCH", "/v1/lab/races/a", "Content-Encoding: nonsense\r\n"),
+        ),
         (404, waits("POST", "/v1/lab/races", "Via: 1.1 proxy\r\n")),
         (404, waits("POST", "/", "")),
         (404, waits("PUT", "/race", "")),
@@ -151,9 +266,17 @@ async fn what_the_head_of_another_request_refuses_is_refused_without_100_continu
     ];
     let faults = faults(&subject, cases).await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    let subject = Subject::start("continue-lab-off", &["--public-url", "https://streams.example"]);
+    let subject = Subject::start(
+        "continue-lab-off",
+        &["--public-url", "https://streams.example"],
+    );
     subject.create("it", "text/plain").await;
-    let lab = ["POST /v1/lab/sources", "POST /v1/lab/races", "PATCH /v1/lab/races/a", "GET /v1/lab/races/a"];
+    let lab = [
+        "POST /v1/lab/sources",
+        "POST /v1/lab/races",
+        "PATCH /v1/lab/races/a",
+        "GET /v1/lab/races/a",
+    ];
     let cases = lab.map(|line| {
         let (method, target) = line.split_once(' ').unwrap();
         (404, waits(method, target, ""))
@@ -207,12 +330,21 @@ async fn what_the_head_does_not_refuse_is_answered_as_without_expect() {
         ("PUT /v1/import/copy", &exported, 201),
         ("PUT /v1/stream/__ds/subscriptions/it", definition, 201),
         ("POST /v1/lab/sources", "{\"kind\":\"host\"}", 200),
-        ("POST /v1/lab/races", "{\"techniques\":[\"poll\",\"sse\"]}", 201),
+        (
+            "POST /v1/lab/races",
+            "{\"techniques\":[\"poll\",\"sse\"]}",
+            201,
+        ),
         ("POST /v1/stream/it", "abc", 204),
     ] {
         let (method, target) = line.split_once(' ').unwrap();
         let mut wire = Wire::open(subject.address()).await;
-        wire.send(waits(method, target, &format!("Content-Length: {}\r\n", body.len()))).await;
+        wire.send(waits(
+            method,
+            target,
+            &format!("Content-Length: {}\r\n", body.len()),
+        ))
+        .await;
         let mut answer = wire.answer().await;
         if answer.status == 100 {
             wire.send(body).await;
@@ -231,7 +363,10 @@ async fn a_body_that_was_refused_by_its_head_is_never_taken_for_a_request() {
     let hidden = "DELETE /v1/stream/victim HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for target in ["/v1/stream/none", "/v1/nothing", "/v1/stream/it"] {
         for kind in ["text/plain", "text/html"] {
-            let fields = format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", hidden.len());
+            let fields = format!(
+                "Content-Type: {kind}\r\nContent-Length: {}\r\n",
+                hidden.len()
+            );
             let mut wire = Wire::open(subject.address()).await;
             wire.send(waits("POST", target, &fields)).await;
             let mut answer = wire.answer().await;
@@ -239,10 +374,16 @@ async fn a_body_that_was_refused_by_its_head_is_never_taken_for_a_request() {
             if answer.status == 100 {
                 answer = wire.answer().await;
             }
-            assert!([204, 404, 409].contains(&answer.status), "{target} {kind}: {answer:?}");
+            assert!(
+                [204, 404, 409].contains(&answer.status),
+                "{target} {kind}: {answer:?}"
+            );
             wire.finish().await;
             wire.rest().await;
-            assert!(subject.tail("victim").await.is_some(), "the body of a refused POST to {target} ran as a request");
+            assert!(
+                subject.tail("victim").await.is_some(),
+                "the body of a refused POST to {target} ran as a request"
+            );
         }
     }
 }

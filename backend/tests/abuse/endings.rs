@@ -4,19 +4,30 @@ use super::subject::{Subject, get, post};
 use super::wire::{Answer, Wire, within};
 
 /// What happens to a stream, and the status that its long-polls get.
-const ENDINGS: [(&str, u16); 5] =
-    [("an append", 200), ("a close", 204), ("an append that closes", 200), ("a deletion", 404), ("the hold", 204)];
+const ENDINGS: [(&str, u16); 5] = [
+    ("an append", 200),
+    ("a close", 204),
+    ("an append that closes", 200),
+    ("a deletion", 404),
+    ("the hold", 204),
+];
 
 async fn happens(subject: &Subject, name: &str, what: &str) {
     match what {
         "an append" => drop(subject.append(name, "text/plain", b"x").await),
         "a close" => subject.close(name).await,
         "an append that closes" => {
-            let answer = subject.ask(post(name, "text/plain", "Stream-Closed: true\r\n", b"x")).await;
+            let answer = subject
+                .ask(post(name, "text/plain", "Stream-Closed: true\r\n", b"x"))
+                .await;
             assert_eq!(answer.status, 204, "{answer:?}");
         }
         "a deletion" => {
-            let answer = subject.ask(format!("DELETE /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+            let answer = subject
+                .ask(format!(
+                    "DELETE /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                ))
+                .await;
             assert_eq!(answer.status, 204, "{answer:?}");
         }
         "the hold" => {}
@@ -26,8 +37,9 @@ async fn happens(subject: &Subject, name: &str, what: &str) {
 
 /// Every way in which a long-poll can ask for the end of a stream that is empty, with the header fields that go with it.
 fn asks(name: &str, hold: &str) -> Vec<String> {
-    let target =
-        |offset: &str, more: &str| format!("/v1/stream/{name}?offset={offset}&live=long-poll&hold={hold}{more}");
+    let target = |offset: &str, more: &str| {
+        format!("/v1/stream/{name}?offset={offset}&live=long-poll&hold={hold}{more}")
+    };
     vec![
         get(&target("-1", ""), ""),
         get(&target("now", ""), ""),
@@ -66,12 +78,19 @@ async fn a_wait_ends_with_one_whole_answer() {
                 let what = format!("{what}, --hand-off {hand_off}, {ask}");
                 let answer = wire.answer().await;
                 assert_eq!(answer.status, status, "{what}: {answer:?}");
-                assert!(answer.header("x-content-type-options").is_some(), "{what}: {answer:?}");
+                assert!(
+                    answer.header("x-content-type-options").is_some(),
+                    "{what}: {answer:?}"
+                );
                 if ask.contains("Connection: close") {
                     assert!(within("the end", wire.rest()).await.is_empty(), "{what}");
                 } else {
                     wire.send(get("/v1/stream/none", "")).await;
-                    assert_eq!(wire.answer().await.status, 404, "the next request after {what}");
+                    assert_eq!(
+                        wire.answer().await.status,
+                        404,
+                        "the next request after {what}"
+                    );
                 }
             }
         }
@@ -96,8 +115,15 @@ async fn a_stop_ends_waits_with_one_whole_answer() {
         let stopped = subject.stop();
         for (mut wire, ask) in waiting {
             let answer: Answer = wire.answer().await;
-            assert_eq!((answer.status, answer.says_close()), (204, true), "--hand-off {hand_off}, {ask}: {answer:?}");
-            assert!(within("the end", wire.rest()).await.is_empty(), "--hand-off {hand_off}, {ask}");
+            assert_eq!(
+                (answer.status, answer.says_close()),
+                (204, true),
+                "--hand-off {hand_off}, {ask}: {answer:?}"
+            );
+            assert!(
+                within("the end", wire.rest()).await.is_empty(),
+                "--hand-off {hand_off}, {ask}"
+            );
         }
         assert_eq!(within("the server to end", stopped).await.unwrap(), Ok(()));
     }

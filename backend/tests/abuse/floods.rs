@@ -26,7 +26,9 @@ async fn place_for_another(subject: &Subject) {
         let mut wire = Wire::open(subject.address()).await;
         wire.try_send(get("/v1/stream/none", "")).await;
         let answer = wire.try_answer().await;
-        answer.is_some_and(|answer| answer.status == 404).then_some(())
+        answer
+            .is_some_and(|answer| answer.status == 404)
+            .then_some(())
     })
     .await;
 }
@@ -56,10 +58,17 @@ async fn connections_beyond_the_limit_are_refused_and_not_left_waiting() {
         });
         let beyond = join_all(refusals).await;
         let refused = beyond.iter().filter(|(_, refused)| *refused).count();
-        assert!(refused >= 490, "{refused} of 500 connections beyond the limit were refused");
+        assert!(
+            refused >= 490,
+            "{refused} of 500 connections beyond the limit were refused"
+        );
         for wire in &mut within_limit {
             wire.send(get("/v1/stream/none", "")).await;
-            assert_eq!(wire.answer().await.status, 404, "a newcomer took an old connection's place");
+            assert_eq!(
+                wire.answer().await.status,
+                404,
+                "a newcomer took an old connection's place"
+            );
         }
         drop((within_limit, beyond));
         place_for_another(&subject).await;
@@ -75,7 +84,14 @@ async fn silent_connections_beyond_the_limit_are_closed_at_accept() {
     let subject = Subject::spawn(
         "silent-beyond",
         "memory",
-        &["--connections-max", "100", "--keep-alive", "1h", "--workers", "1"],
+        &[
+            "--connections-max",
+            "100",
+            "--keep-alive",
+            "1h",
+            "--workers",
+            "1",
+        ],
         &patient,
     );
     let before = subject.holding();
@@ -84,12 +100,20 @@ async fn silent_connections_beyond_the_limit_are_closed_at_accept() {
         let beyond = crowd(&subject, 500).await;
         let ends = beyond.into_iter().map(|mut wire| async move {
             let said = tokio::time::timeout(DEADLINE / 2, wire.rest()).await.ok();
-            (wire, said.map(|said| String::from_utf8_lossy(&said).into_owned()))
+            (
+                wire,
+                said.map(|said| String::from_utf8_lossy(&said).into_owned()),
+            )
         });
         let ends = join_all(ends).await;
         let is_refusal = |said: &String| said.is_empty() || said.starts_with("HTTP/1.1 503 ");
-        let refused = ends.iter().filter(|(_, said)| said.as_ref().is_some_and(is_refusal)).count();
-        let other = ends.iter().find_map(|(_, said)| said.as_ref().filter(|said| !is_refusal(said)));
+        let refused = ends
+            .iter()
+            .filter(|(_, said)| said.as_ref().is_some_and(is_refusal))
+            .count();
+        let other = ends
+            .iter()
+            .find_map(|(_, said)| said.as_ref().filter(|said| !is_refusal(said)));
         // Connections of the other client come and go, and a silent one may get the place of one that went.
         assert!(
             refused >= 480 - REFUSED_AT_ONCE_MAX,
@@ -97,11 +121,18 @@ async fn silent_connections_beyond_the_limit_are_closed_at_accept() {
         );
         let files = subject.holding().files;
         let most = before.files + CONNECTIONS_MAX + REFUSED_AT_ONCE_MAX + 12;
-        assert!(files <= most, "{files} files are open, at most {most} expected");
+        assert!(
+            files <= most,
+            "{files} files are open, at most {most} expected"
+        );
         for wire in &mut within_limit {
             wire.try_send(get("/v1/stream/none", "")).await;
             let answer = wire.try_answer().await.map(|answer| answer.status);
-            assert_eq!(answer, Some(404), "a silent connection within the limit lost its place");
+            assert_eq!(
+                answer,
+                Some(404),
+                "a silent connection within the limit lost its place"
+            );
         }
         drop((within_limit, ends));
         place_for_another(&subject).await;
@@ -122,10 +153,12 @@ async fn connections_that_come_and_go_leave_nothing_behind() {
                     0 => {}
                     1 => wire.reset(),
                     2 => {
-                        wire.try_send(get("/v1/stream/probe?offset=now&live=ndjson", "")).await;
+                        wire.try_send(get("/v1/stream/probe?offset=now&live=ndjson", ""))
+                            .await;
                     }
                     _ => {
-                        wire.try_send(get("/v1/stream/probe?offset=now&live=long-poll", "")).await;
+                        wire.try_send(get("/v1/stream/probe?offset=now&live=long-poll", ""))
+                            .await;
                         wire.reset();
                     }
                 }
@@ -179,9 +212,16 @@ async fn keeps_its_store(subject: &Subject, connections: usize) {
         place_for_another(subject).await;
     })
     .await;
-    within("a creation afterwards", subject.create("another", "text/plain")).await;
+    within(
+        "a creation afterwards",
+        subject.create("another", "text/plain"),
+    )
+    .await;
     let log = subject.logged();
-    assert!(!log.contains("Too many open files"), "the server ran out of files:\n{log}");
+    assert!(
+        !log.contains("Too many open files"),
+        "the server ran out of files:\n{log}"
+    );
 }
 
 #[tokio::test]

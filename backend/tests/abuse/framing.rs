@@ -6,7 +6,11 @@ use super::wire::Wire;
 use std::process::{Command, Stdio};
 
 fn head_of(request: &[u8]) -> (&[u8], &[u8]) {
-    let end = request.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let end = request
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap()
+        + 4;
     request.split_at(end)
 }
 
@@ -18,18 +22,30 @@ async fn pipelined_requests_whose_body_comes_later_are_answered_in_order() {
     let firsts: [(&str, Vec<u8>, u16); 6] = [
         ("an append", post("it", "text/plain", "", b"abc"), 204),
         ("a poll", get("/v1/stream/it?offset=now", "").into(), 200),
-        ("a long-poll", get("/v1/stream/it?offset=now&live=long-poll&hold=0.1", "").into(), 204),
+        (
+            "a long-poll",
+            get("/v1/stream/it?offset=now&live=long-poll&hold=0.1", "").into(),
+            204,
+        ),
         ("a refusal", get("/v1/stream/none", "").into(), 404),
-        ("a deletion", "DELETE /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n\r\n".into(), 404),
+        (
+            "a deletion",
+            "DELETE /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
+            404,
+        ),
         ("a look", get("/v1/streams", "").into(), 200),
     ];
     let chunked = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
                    Transfer-Encoding: chunked\r\n\r\n3\r\ndef\r\n0\r\n\r\n";
     for (what, first, status) in firsts {
-        for (framing, second) in [("a length", post("it", "text/plain", "", b"def")), ("chunks", chunked.into())] {
+        for (framing, second) in [
+            ("a length", post("it", "text/plain", "", b"def")),
+            ("chunks", chunked.into()),
+        ] {
             let (head, body) = head_of(&second);
             for warm in [false, true] {
-                let case = format!("{what}, then an append with {framing}, on a used connection: {warm}");
+                let case =
+                    format!("{what}, then an append with {framing}, on a used connection: {warm}");
                 let mut wire = Wire::open(subject.address()).await;
                 if warm {
                     wire.send(get("/v1/stream/it?offset=now", "")).await;
@@ -37,15 +53,23 @@ async fn pipelined_requests_whose_body_comes_later_are_answered_in_order() {
                 }
                 wire.send([&first[..], head].concat()).await;
                 // The body comes when the first answer is there, and a third request with it.
-                let one = tokio::time::timeout(DEADLINE / 4, wire.try_answer()).await.unwrap_or_default();
+                let one = tokio::time::timeout(DEADLINE / 4, wire.try_answer())
+                    .await
+                    .unwrap_or_default();
                 if one.as_ref().map(|answer| answer.status) != Some(status) {
-                    faults.push(format!("{case}: first answer {:?}", one.map(|answer| answer.status)));
+                    faults.push(format!(
+                        "{case}: first answer {:?}",
+                        one.map(|answer| answer.status)
+                    ));
                     continue;
                 }
-                wire.try_send([body, get("/v1/stream/none", "").as_bytes()].concat()).await;
+                wire.try_send([body, get("/v1/stream/none", "").as_bytes()].concat())
+                    .await;
                 let mut came = Vec::new();
                 for _ in 0..2 {
-                    let next = tokio::time::timeout(DEADLINE / 4, wire.try_answer()).await.unwrap_or_default();
+                    let next = tokio::time::timeout(DEADLINE / 4, wire.try_answer())
+                        .await
+                        .unwrap_or_default();
                     came.push(next.map(|answer| answer.status));
                 }
                 if came != [Some(204), Some(404)] {
@@ -54,23 +78,37 @@ async fn pipelined_requests_whose_body_comes_later_are_answered_in_order() {
             }
         }
     }
-    assert!(faults.is_empty(), "expected 204 and 404 afterwards:\n{}", faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "expected 204 and 404 afterwards:\n{}",
+        faults.join("\n")
+    );
 }
 
 #[tokio::test]
 async fn requests_in_one_piece_are_answered_in_order_with_and_without_bodies() {
     let subject = Subject::start("one-piece", &[]);
     subject.create("it", "text/plain").await;
-    let put = String::from_utf8(post("new", "text/plain", "", b"abc")).unwrap().replacen("POST", "PUT", 1);
+    let put = String::from_utf8(post("new", "text/plain", "", b"abc"))
+        .unwrap()
+        .replacen("POST", "PUT", 1);
     let script: [(&str, Vec<u8>, u16); 9] = [
         ("an append", post("it", "text/plain", "", b"abc"), 204),
         ("a poll", get("/v1/stream/it?offset=-1", "").into(), 200),
         ("a creation", put.into(), 201),
         ("a refusal", get("/v1/stream/none", "").into(), 404),
         ("a look", get("/v1/streams/new", "").into(), 200),
-        ("a long-poll", get("/v1/stream/it?offset=now&live=long-poll&hold=0.05", "").into(), 204),
+        (
+            "a long-poll",
+            get("/v1/stream/it?offset=now&live=long-poll&hold=0.05", "").into(),
+            204,
+        ),
         ("an export", get("/v1/export/new", "").into(), 200),
-        ("a deletion", "DELETE /v1/stream/new HTTP/1.1\r\nHost: localhost\r\n\r\n".into(), 204),
+        (
+            "a deletion",
+            "DELETE /v1/stream/new HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
+            204,
+        ),
         ("an append again", post("it", "text/plain", "", b"def"), 204),
     ];
     for warm in [false, true] {
@@ -79,10 +117,19 @@ async fn requests_in_one_piece_are_answered_in_order_with_and_without_bodies() {
             wire.send(get("/v1/stream/it?offset=now", "")).await;
             wire.answer().await;
         }
-        wire.send(script.iter().flat_map(|(_, request, _)| request.clone()).collect::<Vec<_>>()).await;
+        wire.send(
+            script
+                .iter()
+                .flat_map(|(_, request, _)| request.clone())
+                .collect::<Vec<_>>(),
+        )
+        .await;
         for (what, _, status) in &script {
             let answer = wire.answer().await;
-            assert_eq!(answer.status, *status, "{what}, used before: {warm}: {answer:?}");
+            assert_eq!(
+                answer.status, *status,
+                "{what}, used before: {warm}: {answer:?}"
+            );
         }
     }
 }
@@ -96,7 +143,12 @@ async fn a_head_among_requests_in_one_piece_takes_no_other_answers_body() {
     let (poll, export) = (get("/v1/stream/it?offset=-1", ""), get("/v1/export/it", ""));
     let refusal = String::from_utf8(post("none", "text/plain", "", b"abc")).unwrap();
     // Each without its answer's status is a HEAD.
-    let (poll, export, refusal, head) = ((poll, 200), (export, 200), (refusal, 404), (head.to_owned(), 0));
+    let (poll, export, refusal, head) = (
+        (poll, 200),
+        (export, 200),
+        (refusal, 404),
+        (head.to_owned(), 0),
+    );
     for piece in [
         vec![&poll, &head],
         vec![&head, &poll],
@@ -106,14 +158,24 @@ async fn a_head_among_requests_in_one_piece_takes_no_other_answers_body() {
         vec![&poll, &refusal, &export, &head, &head, &poll],
     ] {
         let mut wire = Wire::open(subject.address()).await;
-        wire.send(piece.iter().map(|(request, _)| request.as_str()).collect::<String>()).await;
+        wire.send(
+            piece
+                .iter()
+                .map(|(request, _)| request.as_str())
+                .collect::<String>(),
+        )
+        .await;
         for (request, status) in piece {
             let what = request.lines().next().unwrap();
             if *status == 0 {
                 assert_eq!(wire.answer_to_head().await.status, 200, "{what}");
             } else {
                 let answer = wire.answer().await;
-                assert_eq!((answer.status, answer.body.is_empty()), (*status, false), "{what}: {answer:?}");
+                assert_eq!(
+                    (answer.status, answer.body.is_empty()),
+                    (*status, false),
+                    "{what}: {answer:?}"
+                );
             }
         }
     }
@@ -124,12 +186,22 @@ async fn a_head_behind_a_long_poll_that_waits_does_not_take_its_body() {
     let subject = Subject::start("head-behind", &[]);
     subject.create("it", "text/plain").await;
     let mut wire = Wire::open(subject.address()).await;
-    let waits = get("/v1/stream/it?offset=0000000000000000&live=long-poll&hold=60", "");
-    wire.send(format!("{waits}HEAD /v1/stream/it HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+    let waits = get(
+        "/v1/stream/it?offset=0000000000000000&live=long-poll&hold=60",
+        "",
+    );
+    wire.send(format!(
+        "{waits}HEAD /v1/stream/it HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    ))
+    .await;
     subject.readers("it", 1).await;
     subject.append("it", "text/plain", b"abc").await;
     let answer = wire.answer().await;
-    assert_eq!((answer.status, answer.text().as_str()), (200, "abc"), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (200, "abc"),
+        "{answer:?}"
+    );
     assert_eq!(wire.answer_to_head().await.status, 200);
 }
 
@@ -138,7 +210,9 @@ async fn a_request_before_the_clients_end_gets_its_answer() {
     // Synced to disk, an append is answered later than the client's end is read.
     let subject = Subject::on_disk("half-closed", &[]);
     subject.create("it", "text/plain").await;
-    let put = String::from_utf8(post("new", "text/plain", "", b"abc")).unwrap().replacen("POST", "PUT", 1);
+    let put = String::from_utf8(post("new", "text/plain", "", b"abc"))
+        .unwrap()
+        .replacen("POST", "PUT", 1);
     let chunked = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
                    Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     let mut faults = Vec::new();
@@ -150,7 +224,11 @@ async fn a_request_before_the_clients_end_gets_its_answer() {
         ("a look", get("/v1/streams", "").into(), 200),
         ("an export", get("/v1/export/it", "").into(), 200),
         ("a refusal", get("/v1/stream/none", "").into(), 404),
-        ("a deletion", "DELETE /v1/stream/new HTTP/1.1\r\nHost: localhost\r\n\r\n".into(), 204),
+        (
+            "a deletion",
+            "DELETE /v1/stream/new HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
+            204,
+        ),
     ] {
         for later in [false, true] {
             if later && ["a creation", "a deletion"].contains(&what) {
@@ -165,7 +243,9 @@ async fn a_request_before_the_clients_end_gets_its_answer() {
             wire.finish().await;
             let came = wire.try_answer().await.map(|answer| answer.status);
             if came != Some(status) {
-                faults.push(format!("{what}, second request: {later}: {came:?}, expected {status}"));
+                faults.push(format!(
+                    "{what}, second request: {later}: {came:?}, expected {status}"
+                ));
             }
         }
     }
@@ -176,19 +256,30 @@ async fn a_request_before_the_clients_end_gets_its_answer() {
 ///
 /// - `body`: the fields that frame it, and the body.
 /// - Returns what is wrong: the answer does not say that the connection ends, and it ends, or the other way round.
-async fn fault_behind_body(subject: &Subject, line: &str, body: (&str, &str), is_late: bool) -> Option<String> {
+async fn fault_behind_body(
+    subject: &Subject,
+    line: &str,
+    body: (&str, &str),
+    is_late: bool,
+) -> Option<String> {
     let mut wire = Wire::open(subject.address()).await;
     let (fields, body) = body;
     let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
     let rest = [body, &get("/v1/nothing", "")].concat();
-    wire.try_send(if is_late { head } else { head + &rest }).await;
-    let answer = if line.starts_with("HEAD ") { wire.answer_to_head().await } else { wire.answer().await };
+    wire.try_send(if is_late { head } else { head + &rest })
+        .await;
+    let answer = if line.starts_with("HEAD ") {
+        wire.answer_to_head().await
+    } else {
+        wire.answer().await
+    };
     if is_late {
         wire.try_send(rest).await;
     }
     let ends = wire.try_answer().await.is_none();
     let case = format!("{line} with {fields:?}, body behind its answer: {is_late}");
-    (ends != answer.says_close()).then(|| format!("{case}: {} ends: {ends}, says so: {}", answer.status, !ends))
+    (ends != answer.says_close())
+        .then(|| format!("{case}: {} ends: {ends}, says so: {}", answer.status, !ends))
 }
 
 #[tokio::test]
@@ -208,9 +299,10 @@ async fn an_answer_before_the_requests_body_says_whether_the_connection_ends() {
     .chain(WITHOUT_BODIES)
     {
         for is_late in [false, true] {
-            for body in
-                [("Transfer-Encoding: chunked\r\n", "5\r\nabcde\r\n0\r\n\r\n"), ("Content-Length: 100000\r\n", &long)]
-            {
+            for body in [
+                ("Transfer-Encoding: chunked\r\n", "5\r\nabcde\r\n0\r\n\r\n"),
+                ("Content-Length: 100000\r\n", &long),
+            ] {
                 faults.extend(fault_behind_body(&subject, line, body, is_late).await);
             }
         }
@@ -221,12 +313,27 @@ async fn an_answer_before_the_requests_body_says_whether_the_connection_ends() {
 #[test]
 fn no_workers_are_refused_at_the_start() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory", "--workers", "0"]);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--store",
+        "memory",
+        "--workers",
+        "0",
+    ]);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let begun = std::time::Instant::now();
     let ended = loop {
         match child.try_wait().unwrap() {
-            None if begun.elapsed() < DEADLINE / 4 => std::thread::sleep(std::time::Duration::from_millis(10)),
+            None if begun.elapsed() < DEADLINE / 4 => {
+                std::thread::sleep(std::time::Duration::from_millis(10))
+            }
             other => break other,
         }
     };
@@ -238,5 +345,8 @@ fn no_workers_are_refused_at_the_start() {
         "it runs: {:?} {said}",
         String::from_utf8_lossy(&output.stdout)
     );
-    assert!(said.contains("--workers") && !said.contains("panicked"), "{said}");
+    assert!(
+        said.contains("--workers") && !said.contains("panicked"),
+        "{said}"
+    );
 }

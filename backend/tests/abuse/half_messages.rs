@@ -10,14 +10,34 @@ fn exchanges() -> Vec<(&'static str, Vec<u8>)> {
     let chunked = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
                    Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nDigest: x\r\n\r\n";
     let handshake = get("/v1/stream/it?offset=now&live=websocket", UPGRADE);
-    let appends = [frame(0x01, b"{\"append\":"), frame(0x89, b"p"), frame(0x80, b"\"a\"}")].concat();
+    let appends = [
+        frame(0x01, b"{\"append\":"),
+        frame(0x89, b"p"),
+        frame(0x80, b"\"a\"}"),
+    ]
+    .concat();
     vec![
-        ("a poll", get("/v1/stream/it?offset=-1", "If-None-Match: \"a\"\r\n").into()),
+        (
+            "a poll",
+            get("/v1/stream/it?offset=-1", "If-None-Match: \"a\"\r\n").into(),
+        ),
         ("an append", post("it", "text/plain", "", b"abcdef")),
         ("a chunked append", chunked.into()),
-        ("an append that waits", post("it", "text/plain", "Expect: 100-continue\r\n", b"abc")),
-        ("a creation", String::from_utf8(post("new", "text/plain", "", b"abc")).unwrap().replace("POST", "PUT").into()),
-        ("a deletion", "DELETE /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nX: y\r\n\r\n".into()),
+        (
+            "an append that waits",
+            post("it", "text/plain", "Expect: 100-continue\r\n", b"abc"),
+        ),
+        (
+            "a creation",
+            String::from_utf8(post("new", "text/plain", "", b"abc"))
+                .unwrap()
+                .replace("POST", "PUT")
+                .into(),
+        ),
+        (
+            "a deletion",
+            "DELETE /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nX: y\r\n\r\n".into(),
+        ),
         ("a websocket", [handshake.as_bytes(), &appends[..]].concat()),
     ]
 }
@@ -51,8 +71,16 @@ async fn cut_everywhere(name: &str, before: &'static str) {
                 cut_off(&subject, before, &whole[..cut], ends_by_reset)
             });
             cutting.await;
-            assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000005"), "{what} was cut and yet done");
-            assert_eq!(subject.tail("new").await, None, "{what} was cut and yet done");
+            assert_eq!(
+                subject.tail("it").await.as_deref(),
+                Some("0000000000000005"),
+                "{what} was cut and yet done"
+            );
+            assert_eq!(
+                subject.tail("new").await,
+                None,
+                "{what} was cut and yet done"
+            );
         }
     })
     .await;
@@ -67,7 +95,11 @@ async fn a_first_request_that_is_cut_anywhere_does_nothing() {
 
 #[tokio::test]
 async fn a_request_that_is_cut_anywhere_after_a_poll_does_nothing() {
-    cut_everywhere("cut-after-poll", "GET /v1/stream/it?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    cut_everywhere(
+        "cut-after-poll",
+        "GET /v1/stream/it?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -106,8 +138,16 @@ async fn parts_of_requests_that_never_end_are_given_up() {
         ("a target", "GET /".to_owned(), "a"),
         ("a version", "GET / HTTP/1.1".to_owned(), "1"),
         ("a field's name", "GET / HTTP/1.1\r\n".to_owned(), "a"),
-        ("a field's value", "GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_owned(), "a"),
-        ("fields", "GET / HTTP/1.1\r\nHost: localhost\r\n".to_owned(), "X: y\r\n"),
+        (
+            "a field's value",
+            "GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_owned(),
+            "a",
+        ),
+        (
+            "fields",
+            "GET / HTTP/1.1\r\nHost: localhost\r\n".to_owned(),
+            "X: y\r\n",
+        ),
         ("digits of a chunk's length", chunked.to_owned(), "0"),
         ("a chunk's extension", format!("{chunked}1;"), "a"),
         (
@@ -115,7 +155,11 @@ async fn parts_of_requests_that_never_end_are_given_up() {
             chunked.to_owned(),
             "1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nx\r\n",
         ),
-        ("a trailer's value", format!("{chunked}1\r\na\r\n0\r\nX: "), "a"),
+        (
+            "a trailer's value",
+            format!("{chunked}1\r\na\r\n0\r\nX: "),
+            "a",
+        ),
         ("trailers", format!("{chunked}1\r\na\r\n0\r\n"), "X: y\r\n"),
     ];
     let mut faults = Vec::new();
@@ -129,8 +173,15 @@ async fn parts_of_requests_that_never_end_are_given_up() {
         }
     })
     .await;
-    assert!(faults.is_empty(), "expected a refusal and the end:\n{}", faults.join("\n"));
-    assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000000"));
+    assert!(
+        faults.is_empty(),
+        "expected a refusal and the end:\n{}",
+        faults.join("\n")
+    );
+    assert_eq!(
+        subject.tail("it").await.as_deref(),
+        Some("0000000000000000")
+    );
     subject.comes_back(before, 12, 100).await;
 }
 
@@ -145,11 +196,15 @@ async fn many_fields_are_431_with_a_problem_document() {
                 wire.send(get("/v1/stream/it", "")).await;
                 wire.answer().await;
             }
-            wire.send(get("/v1/stream/it", &"X: y\r\n".repeat(count))).await;
+            wire.send(get("/v1/stream/it", &"X: y\r\n".repeat(count)))
+                .await;
             let answer = wire.answer().await;
             // Two hundred short ones fit into the limit of bytes.
             let expected = if count == 200 { [200, 431] } else { [431, 431] };
-            assert!(expected.contains(&answer.status), "{count} fields: {answer:?}");
+            assert!(
+                expected.contains(&answer.status),
+                "{count} fields: {answer:?}"
+            );
             if answer.status != 200 {
                 assert_eq!(answer.fault_as_problem(), None, "{count} fields");
             }

@@ -4,14 +4,23 @@ use super::subject::{Subject, get};
 use super::wire::{Answer, Wire};
 
 /// Fields that differ by the moment or by the method, and not by what is asked for.
-const OWN: [&str; 6] = ["date", "connection", "keep-alive", "content-length", "transfer-encoding", "cache-control"];
+const OWN: [&str; 6] = [
+    "date",
+    "connection",
+    "keep-alive",
+    "content-length",
+    "transfer-encoding",
+    "cache-control",
+];
 
 async fn subject(name: &str) -> Subject {
     let subject = Subject::start(name, &[]);
     subject.create("text", "text/plain").await;
     subject.append("text", "text/plain", b"abc").await;
     subject.create("json", "application/json").await;
-    subject.append("json", "application/json", b"[1,22,333]").await;
+    subject
+        .append("json", "application/json", b"[1,22,333]")
+        .await;
     subject.create("empty", "text/plain").await;
     subject
 }
@@ -19,10 +28,12 @@ async fn subject(name: &str) -> Subject {
 async fn both(subject: &Subject, target: &str) -> (Answer, Answer) {
     let get = subject.ask(get(target, "")).await;
     let mut wire = Wire::open(subject.address()).await;
-    wire.send(format!("HEAD {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+    wire.send(format!("HEAD {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        .await;
     let head = wire.answer_to_head().await;
     // Another request shows that no body was sent.
-    wire.send("HEAD /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    wire.send("HEAD /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
     if !head.says_close() {
         let next = wire.answer_to_head().await;
         assert_eq!(next.status, 404, "after HEAD {target}: {next:?}");
@@ -51,7 +62,10 @@ async fn head_tells_no_length_that_get_does_not_tell() {
         let (head, get) = both(&subject, target).await;
         let told = head.header("content-length");
         if told.is_some() && told != get.header("content-length") {
-            faults.push(format!("{target}: HEAD says {told:?}, GET {:?}", get.header("content-length")));
+            faults.push(format!(
+                "{target}: HEAD says {told:?}, GET {:?}",
+                get.header("content-length")
+            ));
         }
     }
     assert!(faults.is_empty(), "RFC 9110 8.6:\n{}", faults.join("\n"));
@@ -75,12 +89,22 @@ async fn lists_looks_and_exports_answer_head_as_they_answer_get() {
     ] {
         let (head, get) = both(&subject, target).await;
         if head.status != get.status {
-            faults.push(format!("{target}: HEAD is {}, GET is {}", head.status, get.status));
+            faults.push(format!(
+                "{target}: HEAD is {}, GET is {}",
+                head.status, get.status
+            ));
             continue;
         }
-        for (name, value) in get.fields.iter().filter(|(name, _)| !OWN.contains(&name.as_str())) {
+        for (name, value) in get
+            .fields
+            .iter()
+            .filter(|(name, _)| !OWN.contains(&name.as_str()))
+        {
             if head.header(name) != Some(value) {
-                faults.push(format!("{target}: HEAD says {name}: {:?}, GET {value}", head.header(name)));
+                faults.push(format!(
+                    "{target}: HEAD says {name}: {:?}, GET {value}",
+                    head.header(name)
+                ));
             }
         }
     }
@@ -92,8 +116,14 @@ async fn plain_options_is_204_with_the_methods() {
     let subject = subject("options").await;
     let mut faults = Vec::new();
     for (target, methods) in [
-        ("/v1/stream/text", &["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"][..]),
-        ("/v1/stream/none", &["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"]),
+        (
+            "/v1/stream/text",
+            &["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"][..],
+        ),
+        (
+            "/v1/stream/none",
+            &["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"],
+        ),
         ("/v1/streams", &["GET", "HEAD", "OPTIONS"]),
         ("/v1/streams/text", &["GET", "HEAD", "OPTIONS"]),
         ("/v1/export/text", &["GET", "HEAD", "OPTIONS"]),
@@ -101,20 +131,42 @@ async fn plain_options_is_204_with_the_methods() {
         ("/v1/clock", &["GET", "HEAD", "OPTIONS"]),
         ("/v1/lab/sources", &["POST", "OPTIONS"]),
         ("/v1/lab/races", &["POST", "OPTIONS"]),
-        ("/v1/lab/races/a", &["GET", "HEAD", "PATCH", "DELETE", "OPTIONS"]),
+        (
+            "/v1/lab/races/a",
+            &["GET", "HEAD", "PATCH", "DELETE", "OPTIONS"],
+        ),
         ("/v1/stream/__ds/jwks.json", &["GET", "HEAD", "OPTIONS"]),
-        ("/v1/stream/__ds/subscriptions/a", &["GET", "HEAD", "PUT", "DELETE", "OPTIONS"]),
+        (
+            "/v1/stream/__ds/subscriptions/a",
+            &["GET", "HEAD", "PUT", "DELETE", "OPTIONS"],
+        ),
     ] {
         let mut wire = Wire::open(subject.address()).await;
-        wire.send(format!("OPTIONS {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        wire.send(format!(
+            "OPTIONS {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        ))
+        .await;
         let answer = wire.answer().await;
-        let allowed: Vec<_> = answer.header("allow").unwrap_or_default().split(',').map(str::trim).collect();
-        let missing: Vec<_> = methods.iter().filter(|method| !allowed.contains(method)).collect();
+        let allowed: Vec<_> = answer
+            .header("allow")
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .collect();
+        let missing: Vec<_> = methods
+            .iter()
+            .filter(|method| !allowed.contains(method))
+            .collect();
         if answer.status != 204 || !missing.is_empty() {
-            faults.push(format!("{target}: {}, Allow is {allowed:?}, expected {methods:?}", answer.status));
+            faults.push(format!(
+                "{target}: {}, Allow is {allowed:?}, expected {methods:?}",
+                answer.status
+            ));
         }
         if answer.status == 204 && answer.header("content-length").is_some() {
-            faults.push(format!("{target}: a 204 has no Content-Length (RFC 9110 8.6)"));
+            faults.push(format!(
+                "{target}: a 204 has no Content-Length (RFC 9110 8.6)"
+            ));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -125,14 +177,40 @@ async fn answers_without_a_body_tell_no_length() {
     let subject = subject("no-length").await;
     let mut wire = Wire::open(subject.address()).await;
     wire.send(get("/v1/stream/text?offset=-1", "")).await;
-    let tag = wire.answer().await.header("etag").expect("an entity tag").to_owned();
+    let tag = wire
+        .answer()
+        .await
+        .header("etag")
+        .expect("an entity tag")
+        .to_owned();
     for (status, request) in [
-        (204, get("/v1/stream/text?offset=now&live=long-poll&hold=0.05", "")),
-        (204, get("/v1/stream/text?offset=now&live=long-poll&hold=0.05", "")),
-        (304, get("/v1/stream/text?offset=-1", &format!("If-None-Match: {tag}\r\n"))),
-        (204, String::from_utf8(super::subject::post("text", "text/plain", "", b"d")).unwrap()),
-        (204, String::from_utf8(super::subject::post("text", "text/plain", "", b"e")).unwrap()),
-        (204, "DELETE /v1/stream/text HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned()),
+        (
+            204,
+            get("/v1/stream/text?offset=now&live=long-poll&hold=0.05", ""),
+        ),
+        (
+            204,
+            get("/v1/stream/text?offset=now&live=long-poll&hold=0.05", ""),
+        ),
+        (
+            304,
+            get(
+                "/v1/stream/text?offset=-1",
+                &format!("If-None-Match: {tag}\r\n"),
+            ),
+        ),
+        (
+            204,
+            String::from_utf8(super::subject::post("text", "text/plain", "", b"d")).unwrap(),
+        ),
+        (
+            204,
+            String::from_utf8(super::subject::post("text", "text/plain", "", b"e")).unwrap(),
+        ),
+        (
+            204,
+            "DELETE /v1/stream/text HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+        ),
     ] {
         wire.send(&request).await;
         let answer = wire.answer().await;
@@ -140,6 +218,10 @@ async fn answers_without_a_body_tell_no_length() {
         let expected = if status == 304 { Some("3") } else { None };
         let told = answer.header("content-length");
         assert!(told.is_none() || told == expected, "{request}: {answer:?}");
-        assert_eq!(answer.header("transfer-encoding"), None, "{request}: {answer:?}");
+        assert_eq!(
+            answer.header("transfer-encoding"),
+            None,
+            "{request}: {answer:?}"
+        );
     }
 }

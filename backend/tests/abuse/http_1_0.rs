@@ -29,9 +29,16 @@ async fn answers_with_a_length_tell_it_and_end() {
         let mut wire = Wire::open(subject.address()).await;
         wire.send(old(target, "")).await;
         let answer = wire.answer().await;
-        assert_eq!((answer.status, answer.header("transfer-encoding")), (status, None), "{target}: {answer:?}");
+        assert_eq!(
+            (answer.status, answer.header("transfer-encoding")),
+            (status, None),
+            "{target}: {answer:?}"
+        );
         assert!(!answer.body.is_empty(), "{target}");
-        assert!(wire.rest().await.is_empty(), "{target}: more came before the end");
+        assert!(
+            wire.rest().await.is_empty(),
+            "{target}: more came before the end"
+        );
     }
 }
 
@@ -40,11 +47,24 @@ async fn a_connection_that_asks_to_be_kept_is_kept_only_with_a_length() {
     let subject = subject("old-keep").await;
     let mut wire = Wire::open(subject.address()).await;
     for _ in 0..3 {
-        wire.send(old("/v1/stream/it?offset=-1", "Connection: keep-alive\r\n")).await;
-        let Some(answer) = wire.try_answer().await else { return };
-        assert_eq!((answer.status, answer.text().as_str()), (200, "abc"), "{answer:?}");
-        if answer.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("keep-alive")) {
-            assert!(wire.rest().await.is_empty(), "the answer does not say keep-alive, so it ends the connection");
+        wire.send(old("/v1/stream/it?offset=-1", "Connection: keep-alive\r\n"))
+            .await;
+        let Some(answer) = wire.try_answer().await else {
+            return;
+        };
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, "abc"),
+            "{answer:?}"
+        );
+        if answer
+            .header("connection")
+            .is_none_or(|value| !value.eq_ignore_ascii_case("keep-alive"))
+        {
+            assert!(
+                wire.rest().await.is_empty(),
+                "the answer does not say keep-alive, so it ends the connection"
+            );
             return;
         }
     }
@@ -56,17 +76,25 @@ async fn live_answers_are_not_chunked_and_end_with_the_connection() {
     for live in ["ndjson", "sse"] {
         for fields in ["", "Connection: keep-alive\r\n"] {
             let mut wire = Wire::open(subject.address()).await;
-            wire.send(old(&format!("/v1/stream/it?offset=-1&live={live}"), fields)).await;
+            wire.send(old(&format!("/v1/stream/it?offset=-1&live={live}"), fields))
+                .await;
             let head = wire.head().await.unwrap();
             assert_eq!(head.status, 200, "{live}: {head:?}");
             for field in ["transfer-encoding", "content-length"] {
                 assert_eq!(head.header(field), None, "{live}: {head:?}");
             }
-            let kept = head.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("keep-alive"));
+            let kept = head
+                .header("connection")
+                .is_some_and(|value| value.eq_ignore_ascii_case("keep-alive"));
             assert!(!kept, "{live}: {head:?}");
             let body = String::from_utf8(wire.rest().await).unwrap();
-            assert!(body.contains("abc") && body.contains("streamClosed"), "{live}: {body}");
-            let is_chunked = body.lines().any(|line| line.len() < 5 && usize::from_str_radix(line, 16).is_ok());
+            assert!(
+                body.contains("abc") && body.contains("streamClosed"),
+                "{live}: {body}"
+            );
+            let is_chunked = body
+                .lines()
+                .any(|line| line.len() < 5 && usize::from_str_radix(line, 16).is_ok());
             assert!(!is_chunked, "{live}: {body}");
         }
     }
@@ -78,14 +106,21 @@ async fn a_live_answer_at_the_tail_gets_what_comes_without_chunks() {
     subject.create("it", "text/plain").await;
     for live in ["ndjson", "sse"] {
         let mut wire = Wire::open(subject.address()).await;
-        wire.send(old(&format!("/v1/stream/it?offset=now&live={live}"), "")).await;
+        wire.send(old(&format!("/v1/stream/it?offset=now&live={live}"), ""))
+            .await;
         let head = wire.head().await.unwrap();
-        assert_eq!((head.status, head.header("transfer-encoding")), (200, None), "{live}: {head:?}");
+        assert_eq!(
+            (head.status, head.header("transfer-encoding")),
+            (200, None),
+            "{live}: {head:?}"
+        );
         subject.readers("it", 1).await;
         subject.append("it", "text/plain", b"what comes").await;
         let mut body = String::new();
         while !body.contains("what comes") {
-            body.push(char::from(wire.exactly(1).await.expect("a byte before the end")[0]));
+            body.push(char::from(
+                wire.exactly(1).await.expect("a byte before the end")[0],
+            ));
         }
         drop(wire);
         subject.readers("it", 0).await;
@@ -96,19 +131,39 @@ async fn a_live_answer_at_the_tail_gets_what_comes_without_chunks() {
 async fn an_export_is_not_chunked() {
     let subject = subject("old-export").await;
     let answer = subject.ask(old("/v1/export/it", "")).await;
-    assert_eq!((answer.status, answer.header("transfer-encoding")), (200, None), "{answer:?}");
-    let lines =
-        answer.text().lines().map(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).collect::<Vec<_>>();
-    assert!(lines.len() >= 3 && lines.iter().all(|is_json| *is_json), "{}", answer.text());
+    assert_eq!(
+        (answer.status, answer.header("transfer-encoding")),
+        (200, None),
+        "{answer:?}"
+    );
+    let lines = answer
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+        .collect::<Vec<_>>();
+    assert!(
+        lines.len() >= 3 && lines.iter().all(|is_json| *is_json),
+        "{}",
+        answer.text()
+    );
 }
 
 #[tokio::test]
 async fn an_upgrade_is_ignored() {
     let subject = subject("old-upgrade").await;
-    let answer = subject.ask(old("/v1/stream/it?offset=-1&live=websocket", UPGRADE)).await;
-    assert!([400, 426, 505].contains(&answer.status), "RFC 9110 7.8: Upgrade in HTTP/1.0 is ignored: {answer:?}");
+    let answer = subject
+        .ask(old("/v1/stream/it?offset=-1&live=websocket", UPGRADE))
+        .await;
+    assert!(
+        [400, 426, 505].contains(&answer.status),
+        "RFC 9110 7.8: Upgrade in HTTP/1.0 is ignored: {answer:?}"
+    );
     let poll = subject.ask(old("/v1/stream/it?offset=-1", UPGRADE)).await;
-    assert_eq!((poll.status, poll.text().as_str()), (200, "abc"), "{poll:?}");
+    assert_eq!(
+        (poll.status, poll.text().as_str()),
+        (200, "abc"),
+        "{poll:?}"
+    );
 }
 
 #[tokio::test]
@@ -125,7 +180,10 @@ async fn a_body_with_a_transfer_coding_is_refused_or_ends_the_connection() {
     let answer = wire.answer().await;
     // RFC 9112 6.1: the framing is faulty, whatever is made of it.
     assert!(answer.status == 400 || answer.status == 204, "{answer:?}");
-    assert!(wire.rest().await.is_empty(), "the connection is not used again");
+    assert!(
+        wire.rest().await.is_empty(),
+        "the connection is not used again"
+    );
 }
 
 #[tokio::test]
@@ -134,7 +192,13 @@ async fn no_100_continue_is_sent() {
     subject.create("it", "text/plain").await;
     let fields = "Content-Type: text/plain\r\nExpect: 100-continue\r\nContent-Length: 3\r\n";
     let mut wire = Wire::open(subject.address()).await;
-    wire.send(format!("POST /v1/stream/it HTTP/1.0\r\nHost: localhost\r\n{fields}\r\nabc")).await;
+    wire.send(format!(
+        "POST /v1/stream/it HTTP/1.0\r\nHost: localhost\r\n{fields}\r\nabc"
+    ))
+    .await;
     let answer = wire.answer().await;
-    assert_eq!(answer.status, 204, "RFC 9110 10.1.1: Expect in HTTP/1.0 is ignored: {answer:?}");
+    assert_eq!(
+        answer.status, 204,
+        "RFC 9110 10.1.1: Expect in HTTP/1.0 is ignored: {answer:?}"
+    );
 }

@@ -20,17 +20,53 @@ async fn ids_and_sequences_beyond_256_bytes_are_400() {
     let mut faults = Vec::new();
     beside(&subject, async {
         for (what, fields, status) in [
-            ("a producer's id of 256 bytes", producer(&long(256), "0", "0"), 200),
-            ("a producer's id of 257 bytes", producer(&long(257), "0", "0"), 400),
-            ("a producer's id of 65,527 bytes", producer(&long(65_527), "0", "0"), 400),
-            ("a producer's id of 100,000 bytes", producer(&long(100_000), "0", "0"), 400),
+            (
+                "a producer's id of 256 bytes",
+                producer(&long(256), "0", "0"),
+                200,
+            ),
+            (
+                "a producer's id of 257 bytes",
+                producer(&long(257), "0", "0"),
+                400,
+            ),
+            (
+                "a producer's id of 65,527 bytes",
+                producer(&long(65_527), "0", "0"),
+                400,
+            ),
+            (
+                "a producer's id of 100,000 bytes",
+                producer(&long(100_000), "0", "0"),
+                400,
+            ),
             ("an epoch of 30 digits", producer("p", &beyond, "0"), 400),
             ("a sequence of 30 digits", producer("p", "0", &beyond), 400),
-            ("an epoch of 20,000 digits", producer("p", &digits, "0"), 400),
-            ("a Stream-Seq of 256 bytes", format!("Stream-Seq: {}\r\n", long(256)), 204),
-            ("a Stream-Seq of 257 bytes", format!("Stream-Seq: {}\r\n", long(257)), 400),
-            ("a Stream-Seq of 100,000 bytes", format!("Stream-Seq: {}\r\n", long(100_000)), 400),
-            ("an If-Match of 100,000 bytes", format!("If-Match: \"{}\"\r\n", "0".repeat(100_000)), 400),
+            (
+                "an epoch of 20,000 digits",
+                producer("p", &digits, "0"),
+                400,
+            ),
+            (
+                "a Stream-Seq of 256 bytes",
+                format!("Stream-Seq: {}\r\n", long(256)),
+                204,
+            ),
+            (
+                "a Stream-Seq of 257 bytes",
+                format!("Stream-Seq: {}\r\n", long(257)),
+                400,
+            ),
+            (
+                "a Stream-Seq of 100,000 bytes",
+                format!("Stream-Seq: {}\r\n", long(100_000)),
+                400,
+            ),
+            (
+                "an If-Match of 100,000 bytes",
+                format!("If-Match: \"{}\"\r\n", "0".repeat(100_000)),
+                400,
+            ),
         ] {
             let answer = subject.ask(post("it", "text/plain", &fields, b"x")).await;
             if answer.status != status {
@@ -40,7 +76,10 @@ async fn ids_and_sequences_beyond_256_bytes_are_400() {
     })
     .await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000002"));
+    assert_eq!(
+        subject.tail("it").await.as_deref(),
+        Some("0000000000000002")
+    );
 }
 
 #[tokio::test]
@@ -59,9 +98,17 @@ async fn ids_and_sequences_beyond_256_bytes_are_400_on_a_websocket() {
             ("a streamSeq", "streamSeq", 65_536, 400),
         ] {
             let value = "p".repeat(bytes);
-            let more = if field == "producerId" { ",\"producerEpoch\":0,\"producerSeq\":0" } else { "" };
+            let more = if field == "producerId" {
+                ",\"producerEpoch\":0,\"producerSeq\":0"
+            } else {
+                ""
+            };
             let mut wire = Wire::websocket(subject.address(), "it").await;
-            wire.send(frame(0x81, format!("{{\"append\":\"x\",\"{field}\":\"{value}\"{more}}}").as_bytes())).await;
+            wire.send(frame(
+                0x81,
+                format!("{{\"append\":\"x\",\"{field}\":\"{value}\"{more}}}").as_bytes(),
+            ))
+            .await;
             let answer = loop {
                 let (_, payload) = wire.frame().await.expect("an answer");
                 let frame: Value = serde_json::from_slice(&payload).unwrap_or_default();
@@ -70,7 +117,10 @@ async fn ids_and_sequences_beyond_256_bytes_are_400_on_a_websocket() {
                 }
             };
             if answer["status"] != status {
-                faults.push(format!("{what} of {bytes} bytes: {}, expected {status}", answer["status"]));
+                faults.push(format!(
+                    "{what} of {bytes} bytes: {}, expected {status}",
+                    answer["status"]
+                ));
             }
         }
     })
@@ -84,40 +134,142 @@ async fn names_offsets_and_queries_of_absurd_size_are_refused() {
     subject.create("it", "text/plain").await;
     let (long, digits) = ("a".repeat(60_000), "9".repeat(60_000));
     let put = |target: &str, fields: &str, body: &str| {
-        format!("PUT {target} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {}\r\n\r\n{body}", body.len())
+        format!(
+            "PUT {target} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
     };
     let subscription = "{\"type\":\"pull-wake\",\"pattern\":\"a/*\",\"wake_stream\":\"w\"}";
     let cases: Vec<(&str, String, &[u16])> = vec![
         ("a name", put(&format!("/v1/stream/{long}"), "", ""), &[414]),
-        ("a name of many segments", put(&format!("/v1/stream/{}a", "a/".repeat(20_000)), "", ""), &[414]),
-        ("a name to import to", put(&format!("/v1/import/{long}"), "", ""), &[414]),
-        ("a name to look at", get(&format!("/v1/streams/{long}"), ""), &[414]),
-        ("a name to export", get(&format!("/v1/export/{long}"), ""), &[414]),
-        ("a subscription's id", put(&format!("/v1/stream/__ds/subscriptions/{long}"), "", subscription), &[400, 414]),
-        ("an offset", get(&format!("/v1/stream/it?offset={digits}"), ""), &[400]),
-        ("an offset of 2^64", get("/v1/stream/it?offset=18446744073709551616", ""), &[400]),
-        ("a negative offset", get("/v1/stream/it?offset=-9223372036854775808", ""), &[400]),
-        ("an offset for a long-poll", get(&format!("/v1/stream/it?offset={digits}&live=long-poll"), ""), &[400]),
-        ("a hold", get(&format!("/v1/stream/it?offset=now&live=long-poll&hold={digits}"), ""), &[400]),
-        ("a hold of 1e308", get("/v1/stream/it?offset=now&live=long-poll&hold=1e308", ""), &[400]),
-        ("a hold that is no number", get("/v1/stream/it?offset=now&live=long-poll&hold=nan", ""), &[400]),
-        ("a limit", get(&format!("/v1/streams?limit={digits}"), ""), &[400]),
-        ("a content type", put("/v1/stream/a", &format!("Content-Type: text/{long}\r\n"), ""), &[400]),
-        ("a TTL", put("/v1/stream/b", &format!("Stream-TTL: {digits}\r\n"), ""), &[400]),
-        ("a TTL of 2^64-1", put("/v1/stream/c", "Stream-TTL: 18446744073709551615\r\n", ""), &[400]),
-        ("a retention", put("/v1/stream/d", &format!("Stream-Retention-Bytes: {digits}\r\n"), ""), &[400]),
+        (
+            "a name of many segments",
+            put(&format!("/v1/stream/{}a", "a/".repeat(20_000)), "", ""),
+            &[414],
+        ),
+        (
+            "a name to import to",
+            put(&format!("/v1/import/{long}"), "", ""),
+            &[414],
+        ),
+        (
+            "a name to look at",
+            get(&format!("/v1/streams/{long}"), ""),
+            &[414],
+        ),
+        (
+            "a name to export",
+            get(&format!("/v1/export/{long}"), ""),
+            &[414],
+        ),
+        (
+            "a subscription's id",
+            put(
+                &format!("/v1/stream/__ds/subscriptions/{long}"),
+                "",
+                subscription,
+            ),
+            &[400, 414],
+        ),
+        (
+            "an offset",
+            get(&format!("/v1/stream/it?offset={digits}"), ""),
+            &[400],
+        ),
+        (
+            "an offset of 2^64",
+            get("/v1/stream/it?offset=18446744073709551616", ""),
+            &[400],
+        ),
+        (
+            "a negative offset",
+            get("/v1/stream/it?offset=-9223372036854775808", ""),
+            &[400],
+        ),
+        (
+            "an offset for a long-poll",
+            get(&format!("/v1/stream/it?offset={digits}&live=long-poll"), ""),
+            &[400],
+        ),
+        (
+            "a hold",
+            get(
+                &format!("/v1/stream/it?offset=now&live=long-poll&hold={digits}"),
+                "",
+            ),
+            &[400],
+        ),
+        (
+            "a hold of 1e308",
+            get("/v1/stream/it?offset=now&live=long-poll&hold=1e308", ""),
+            &[400],
+        ),
+        (
+            "a hold that is no number",
+            get("/v1/stream/it?offset=now&live=long-poll&hold=nan", ""),
+            &[400],
+        ),
+        (
+            "a limit",
+            get(&format!("/v1/streams?limit={digits}"), ""),
+            &[400],
+        ),
+        (
+            "a content type",
+            put(
+                "/v1/stream/a",
+                &format!("Content-Type: text/{long}\r\n"),
+                "",
+            ),
+            &[400],
+        ),
+        (
+            "a TTL",
+            put("/v1/stream/b", &format!("Stream-TTL: {digits}\r\n"), ""),
+            &[400],
+        ),
+        (
+            "a TTL of 2^64-1",
+            put("/v1/stream/c", "Stream-TTL: 18446744073709551615\r\n", ""),
+            &[400],
+        ),
+        (
+            "a retention",
+            put(
+                "/v1/stream/d",
+                &format!("Stream-Retention-Bytes: {digits}\r\n"),
+                "",
+            ),
+            &[400],
+        ),
         (
             "a fork's source",
-            put("/v1/stream/e", &format!("Stream-Forked-From: /v1/stream/{long}\r\n"), ""),
+            put(
+                "/v1/stream/e",
+                &format!("Stream-Forked-From: /v1/stream/{long}\r\n"),
+                "",
+            ),
             &[400, 414],
         ),
         (
             "a fork's offset",
-            put("/v1/stream/f", &format!("Stream-Forked-From: /v1/stream/it\r\nStream-Fork-Offset: {digits}\r\n"), ""),
+            put(
+                "/v1/stream/f",
+                &format!("Stream-Forked-From: /v1/stream/it\r\nStream-Fork-Offset: {digits}\r\n"),
+                "",
+            ),
             &[400],
         ),
-        ("a technique", get(&format!("/v1/stream/it?offset=now&live={long}"), ""), &[400]),
-        ("an unknown field", get("/v1/stream/it", &format!("X: {long}\r\n")), &[200]),
+        (
+            "a technique",
+            get(&format!("/v1/stream/it?offset=now&live={long}"), ""),
+            &[400],
+        ),
+        (
+            "an unknown field",
+            get("/v1/stream/it", &format!("X: {long}\r\n")),
+            &[200],
+        ),
     ];
     let mut faults = Vec::new();
     beside(&subject, async {
@@ -126,7 +278,11 @@ async fn names_offsets_and_queries_of_absurd_size_are_refused() {
             if !expected.contains(&answer.status) {
                 faults.push(format!("{what}: {}, expected {expected:?}", answer.status));
             } else if answer.status != 200 {
-                faults.extend(answer.fault_as_problem().map(|fault| format!("{what}: {fault}")));
+                faults.extend(
+                    answer
+                        .fault_as_problem()
+                        .map(|fault| format!("{what}: {fault}")),
+                );
             }
         }
     })
@@ -141,13 +297,28 @@ async fn a_refusal_quotes_only_a_part_of_a_long_value() {
     let digits = "9".repeat(60_000);
     let mut faults = Vec::new();
     for (what, request) in [
-        ("an offset", get(&format!("/v1/stream/it?offset={digits}"), "")),
-        ("a hold", get(&format!("/v1/stream/it?offset=now&live=long-poll&hold={digits}"), "")),
-        ("a technique", get(&format!("/v1/stream/it?offset=now&live={digits}"), "")),
+        (
+            "an offset",
+            get(&format!("/v1/stream/it?offset={digits}"), ""),
+        ),
+        (
+            "a hold",
+            get(
+                &format!("/v1/stream/it?offset=now&live=long-poll&hold={digits}"),
+                "",
+            ),
+        ),
+        (
+            "a technique",
+            get(&format!("/v1/stream/it?offset=now&live={digits}"), ""),
+        ),
         ("a limit", get(&format!("/v1/streams?limit={digits}"), "")),
         ("a route", get(&format!("/{digits}"), "")),
         ("a host", get("/", "").replace("localhost", &digits)),
-        ("an origin", get("/v1/stream/it", &format!("Origin: http://{digits}\r\n"))),
+        (
+            "an origin",
+            get("/v1/stream/it", &format!("Origin: http://{digits}\r\n")),
+        ),
         (
             "an epoch",
             String::from_utf8(post(
@@ -160,11 +331,21 @@ async fn a_refusal_quotes_only_a_part_of_a_long_value() {
         ),
         (
             "a condition",
-            String::from_utf8(post("it", "text/plain", &format!("If-Match: \"{digits}\"\r\n"), b"x")).unwrap(),
+            String::from_utf8(post(
+                "it",
+                "text/plain",
+                &format!("If-Match: \"{digits}\"\r\n"),
+                b"x",
+            ))
+            .unwrap(),
         ),
     ] {
         let answer = subject.ask(request).await;
-        assert!((400..500).contains(&answer.status), "{what}: {}", answer.status);
+        assert!(
+            (400..500).contains(&answer.status),
+            "{what}: {}",
+            answer.status
+        );
         if answer.body.len() > 2_000 {
             faults.push(format!("{what}: a refusal of {} bytes", answer.body.len()));
         }
@@ -186,7 +367,11 @@ const ABSURD: [&str; 7] = [
 const SANE_MAX: u64 = 1_000_000_000;
 
 fn cursor(answer: &Answer) -> u64 {
-    answer.header("stream-cursor").expect("a cursor").parse().unwrap()
+    answer
+        .header("stream-cursor")
+        .expect("a cursor")
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -206,7 +391,11 @@ async fn an_absurd_cursor_changes_nobodys_cursor() {
         let mut own = Vec::new();
         for live in ["long-poll&hold=60", "sse", "ndjson"] {
             let mut wire = Wire::open(subject.address()).await;
-            wire.send(get(&format!("/v1/stream/it?offset={at}&live={live}&cursor={absurd}"), "")).await;
+            wire.send(get(
+                &format!("/v1/stream/it?offset={at}&live={live}&cursor={absurd}"),
+                "",
+            ))
+            .await;
             own.push(wire);
         }
         subject.readers("it", 7).await;
@@ -214,17 +403,26 @@ async fn an_absurd_cursor_changes_nobodys_cursor() {
         for wire in &mut others {
             let told = cursor(&wire.answer().await);
             if told > SANE_MAX {
-                faults.push(format!("another long-poll beside cursor={absurd} was told {told}"));
+                faults.push(format!(
+                    "another long-poll beside cursor={absurd} was told {told}"
+                ));
             }
         }
         let told = cursor(&own[0].answer().await);
         if told > SANE_MAX {
-            faults.push(format!("the long-poll with cursor={absurd} was told {told}"));
+            faults.push(format!(
+                "the long-poll with cursor={absurd} was told {told}"
+            ));
         }
         drop(own);
-        let after = subject.ask(get("/v1/stream/it?offset=now&live=long-poll&hold=0", "")).await;
+        let after = subject
+            .ask(get("/v1/stream/it?offset=now&live=long-poll&hold=0", ""))
+            .await;
         if cursor(&after) > SANE_MAX {
-            faults.push(format!("a long-poll after cursor={absurd} was told {}", cursor(&after)));
+            faults.push(format!(
+                "a long-poll after cursor={absurd} was told {}",
+                cursor(&after)
+            ));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -238,7 +436,11 @@ async fn a_live_answer_beside_an_absurd_cursor_is_told_sane_ones() {
         for live in ["ndjson", "sse"] {
             let ask = async |query: &str| {
                 let mut wire = Wire::open(subject.address()).await;
-                wire.send(get(&format!("/v1/stream/it?offset=now&live={live}{query}"), "")).await;
+                wire.send(get(
+                    &format!("/v1/stream/it?offset=now&live={live}{query}"),
+                    "",
+                ))
+                .await;
                 assert_eq!(wire.head().await.expect("a head").status, 200);
                 let first = wire.chunk().await.flatten().expect("a first chunk");
                 (wire, String::from_utf8(first).unwrap())
@@ -247,10 +449,18 @@ async fn a_live_answer_beside_an_absurd_cursor_is_told_sane_ones() {
             // NDJSON tells its cursor in the first object only, SSE in each.
             let (mut other, first) = ask("").await;
             subject.append("it", "text/plain", b"x").await;
-            let second = String::from_utf8(other.chunk().await.flatten().expect("a chunk")).unwrap();
+            let second =
+                String::from_utf8(other.chunk().await.flatten().expect("a chunk")).unwrap();
             let text = if live == "ndjson" { first } else { second };
-            let told = text.split("streamCursor\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-            assert!(told.parse::<u64>().unwrap() <= SANE_MAX, "{live} beside cursor={absurd}: {told}");
+            let told = text
+                .split("streamCursor\":\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next())
+                .unwrap();
+            assert!(
+                told.parse::<u64>().unwrap() <= SANE_MAX,
+                "{live} beside cursor={absurd}: {told}"
+            );
         }
     }
 }

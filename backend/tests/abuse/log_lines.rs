@@ -45,14 +45,20 @@ async fn lines_after(subject: &Subject, before: &str) -> usize {
 async fn ten_thousand_requests_that_are_none_are_a_few_log_lines() {
     let subject = Subject::start("nonsense", &[]);
     let lines = lines_after(&subject, "").await;
-    assert!(lines <= LINES_MAX, "{REQUESTS} requests that are none made {lines} log lines");
+    assert!(
+        lines <= LINES_MAX,
+        "{REQUESTS} requests that are none made {lines} log lines"
+    );
 }
 
 #[tokio::test]
 async fn ten_thousand_follow_ups_that_are_none_are_a_few_log_lines() {
     let subject = Subject::start("nonsense-later", &[]);
     let lines = lines_after(&subject, &get("/v1/stream/none", "")).await;
-    assert!(lines <= LINES_MAX, "{REQUESTS} follow-ups that are no requests made {lines} log lines");
+    assert!(
+        lines <= LINES_MAX,
+        "{REQUESTS} follow-ups that are no requests made {lines} log lines"
+    );
 }
 
 #[tokio::test]
@@ -70,7 +76,10 @@ async fn what_a_client_sends_is_not_logged_as_it_is() {
         wire.rest().await;
     }
     let log = subject.logged();
-    assert!(!log.contains("\x1b[7m") && !log.contains("\x1b]0") && !log.contains("\nERROR forged"), "{log:?}");
+    assert!(
+        !log.contains("\x1b[7m") && !log.contains("\x1b]0") && !log.contains("\nERROR forged"),
+        "{log:?}"
+    );
 }
 
 #[tokio::test]
@@ -82,5 +91,8 @@ async fn a_log_that_is_no_terminal_has_no_colours() {
     wire.rest().await;
     // Opening a store is logged, whatever becomes of nonsense.
     let log = subject.logged();
-    assert!(!log.is_empty() && !log.contains('\x1b'), "escape sequences in a file: {log:?}");
+    assert!(
+        !log.is_empty() && !log.contains('\x1b'),
+        "escape sequences in a file: {log:?}"
+    );
 }

@@ -19,8 +19,11 @@ fn array(message: &str, bytes: usize) -> Vec<u8> {
 /// - Returns the answer to `long`, which must come after those of the other client.
 async fn after_others(subject: &Subject, long: &[u8], at: usize) -> Answer {
     let address = subject.address();
-    let (mut wire, mut writer, mut poller) =
-        (Wire::open(address).await, Wire::open(address).await, Wire::open(address).await);
+    let (mut wire, mut writer, mut poller) = (
+        Wire::open(address).await,
+        Wire::open(address).await,
+        Wire::open(address).await,
+    );
     let (before, rest) = long.split_at(at);
     wire.send(before).await;
     let is_answered = Cell::new(false);
@@ -36,7 +39,10 @@ async fn after_others(subject: &Subject, long: &[u8], at: usize) -> Answer {
             assert_eq!(writer.answer().await.status, 204);
             poller.send(get("/v1/stream/other?offset=-1", "")).await;
             assert_eq!(poller.answer().await.status, 200);
-            assert!(!is_answered.get(), "the others were answered {round} times before the long body, not {ROUNDS}");
+            assert!(
+                !is_answered.get(),
+                "the others were answered {round} times before the long body, not {ROUNDS}"
+            );
         }
     };
     tokio::join!(taking, others).0
@@ -47,7 +53,10 @@ async fn after_others(subject: &Subject, long: &[u8], at: usize) -> Answer {
 
 #[tokio::test]
 async fn while_an_append_of_millions_of_messages_is_taken_others_are_answered() {
-    let subject = Subject::start("long-append", &["--workers", "1", "--append-messages-max", "10000000"]);
+    let subject = Subject::start(
+        "long-append",
+        &["--workers", "1", "--append-messages-max", "10000000"],
+    );
     subject.create("other", "text/plain").await;
     subject.create("it", "application/json").await;
     let right = array("1", 8 << 20);
@@ -61,18 +70,41 @@ async fn while_an_append_of_millions_of_messages_is_taken_others_are_answered() 
 
 #[tokio::test]
 async fn while_a_line_of_an_import_of_many_mb_is_taken_others_are_answered() {
-    let flags = ["--workers", "1", "--append-messages-max", "10000000", "--page-max", "16MiB"];
+    let flags = [
+        "--workers",
+        "1",
+        "--append-messages-max",
+        "10000000",
+        "--page-max",
+        "16MiB",
+    ];
     let subject = Subject::start("long-import", &flags);
     subject.create("other", "text/plain").await;
     subject.create("it", "application/json").await;
-    subject.append("it", "application/json", &array("12345678901234567890123456789012345678901", 13 << 20)).await;
+    subject
+        .append(
+            "it",
+            "application/json",
+            &array("12345678901234567890123456789012345678901", 13 << 20),
+        )
+        .await;
     let right = subject.ask(get("/v1/export/it", "")).await.text();
     let lines: Vec<&str> = right.split_inclusive('\n').collect();
-    assert!(lines.len() == 3 && lines[1].len() > 12 << 20, "{:?}", lines.iter().map(|line| line.len()));
-    let (last, line_end) = (right.rfind("1]").unwrap(), lines[0].len() + lines[1].len() - 1);
+    assert!(
+        lines.len() == 3 && lines[1].len() > 12 << 20,
+        "{:?}",
+        lines.iter().map(|line| line.len())
+    );
+    let (last, line_end) = (
+        right.rfind("1]").unwrap(),
+        lines[0].len() + lines[1].len() - 1,
+    );
     let wrong = format!("{}x{}", &right[..last], &right[last + 1..]);
     for (body, status) in [(wrong, 400), (right.clone(), 201)] {
-        let head = format!("PUT /v1/import/new HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "PUT /v1/import/new HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         let request = [head.as_bytes(), body.as_bytes()].concat();
         let answer = after_others(&subject, &request, head.len() + line_end).await;
         assert_eq!(answer.status, status, "{answer:?}");

@@ -24,7 +24,9 @@ async fn a_refusal_waits_for_the_answers_before_it() {
     for (hand_off, numbers) in [("true", 70..71), ("false", ANSWERS)] {
         let subject = Subject::start("order", &["--hand-off", hand_off]);
         subject.create("it", "text/plain").await;
-        subject.append("it", "text/plain", &[b'x'; ANSWER_BYTES]).await;
+        subject
+            .append("it", "text/plain", &[b'x'; ANSWER_BYTES])
+            .await;
         let one = get("/v1/stream/it?offset=-1", "");
         for numbers in numbers.collect::<Vec<_>>().chunks(20) {
             let mut wires = Vec::new();
@@ -38,13 +40,30 @@ async fn a_refusal_waits_for_the_answers_before_it() {
             for (mut wire, number, malformed) in wires {
                 let what = format!("{number} answers before {malformed:?}, --hand-off {hand_off}");
                 for answer in 0..*number {
-                    let answer = wire.try_answer().await.unwrap_or_else(|| panic!("no answer {answer} of {what}"));
-                    assert_eq!((answer.status, answer.body.len()), (200, ANSWER_BYTES), "{what}");
+                    let answer = wire
+                        .try_answer()
+                        .await
+                        .unwrap_or_else(|| panic!("no answer {answer} of {what}"));
+                    assert_eq!(
+                        (answer.status, answer.body.len()),
+                        (200, ANSWER_BYTES),
+                        "{what}"
+                    );
                     assert!(answer.body.iter().all(|byte| *byte == b'x'), "{what}");
                 }
-                let refusal = wire.try_answer().await.unwrap_or_else(|| panic!("no refusal after {what}"));
-                assert_eq!((refusal.status, refusal.fault_as_problem()), (400, None), "{what}: {refusal:?}");
-                assert!(refusal.says_close() && within("the end", wire.rest()).await.is_empty(), "{what}");
+                let refusal = wire
+                    .try_answer()
+                    .await
+                    .unwrap_or_else(|| panic!("no refusal after {what}"));
+                assert_eq!(
+                    (refusal.status, refusal.fault_as_problem()),
+                    (400, None),
+                    "{what}: {refusal:?}"
+                );
+                assert!(
+                    refusal.says_close() && within("the end", wire.rest()).await.is_empty(),
+                    "{what}"
+                );
             }
         }
     }
@@ -59,7 +78,11 @@ async fn an_answer_that_ends_the_connection_comes_whole_although_its_request_doe
         let mut wire = Wire::open(subject.address()).await;
         wire.send(&whole[..1 << 19]).await;
         let answer = wire.answer().await;
-        assert_eq!((answer.status, answer.fault_as_problem()), (404, None), "{answer:?}");
+        assert_eq!(
+            (answer.status, answer.fault_as_problem()),
+            (404, None),
+            "{answer:?}"
+        );
         assert!(answer.says_close());
     }
 }

@@ -7,21 +7,36 @@ use std::io::Write;
 /// Requests of the lab that read a body, each with one that is right and the status that it then has.
 const REQUESTS: [(&str, &str, u16); 3] = [
     ("POST /v1/lab/sources", "{\"kind\":\"host\"}", 200),
-    ("POST /v1/lab/races", "{\"techniques\":[\"poll\",\"sse\"]}", 201),
-    ("PATCH /v1/lab/races/none", "{\"delay_up_ms\":1,\"delay_down_ms\":1}", 404),
+    (
+        "POST /v1/lab/races",
+        "{\"techniques\":[\"poll\",\"sse\"]}",
+        201,
+    ),
+    (
+        "PATCH /v1/lab/races/none",
+        "{\"delay_up_ms\":1,\"delay_down_ms\":1}",
+        404,
+    ),
 ];
 /// Bytes that a body may have.
 const BODY_BYTES_MAX: usize = 16 << 10;
 
 fn request(line: &str, fields: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {length}\r\n\r\n");
+    let head =
+        format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {length}\r\n\r\n");
     [head.as_bytes(), body].concat()
 }
 
 fn chunked(line: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
-    [head.as_bytes(), format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n0\r\n\r\n"].concat()
+    [
+        head.as_bytes(),
+        format!("{:x}\r\n", body.len()).as_bytes(),
+        body,
+        b"\r\n0\r\n\r\n",
+    ]
+    .concat()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -35,26 +50,49 @@ async fn lab_bodies_are_limited_and_decoded_like_all_others() {
     let subject = Subject::start("lab-bodies", &[]);
     let mut faults = Vec::new();
     for (line, body, status) in REQUESTS {
-        let padded = |bytes: usize| format!("{body}{}", " ".repeat(bytes - body.len())).into_bytes();
+        let padded =
+            |bytes: usize| format!("{body}{}", " ".repeat(bytes - body.len())).into_bytes();
         let (fits, long) = (padded(BODY_BYTES_MAX), padded(BODY_BYTES_MAX + 1));
-        let coded = |coding: &str, body: &[u8]| request(line, &format!("Content-Encoding: {coding}\r\n"), body);
+        let coded = |coding: &str, body: &[u8]| {
+            request(line, &format!("Content-Encoding: {coding}\r\n"), body)
+        };
         for (what, request, status) in [
             ("as long as may be", request(line, "", &fits), status),
             ("as long as may be, in chunks", chunked(line, &fits), status),
             ("too long", request(line, "", &long), 413),
             ("too long, in chunks", chunked(line, &long), 413),
             ("coded", coded("gzip", &gzip(&fits)), status),
-            ("coded, too long once decoded", coded("gzip", &gzip(&long)), 413),
-            ("not what its coding says", coded("gzip", body.as_bytes()), 400),
-            ("of an unknown coding", coded("nonsense", body.as_bytes()), 415),
+            (
+                "coded, too long once decoded",
+                coded("gzip", &gzip(&long)),
+                413,
+            ),
+            (
+                "not what its coding says",
+                coded("gzip", body.as_bytes()),
+                400,
+            ),
+            (
+                "of an unknown coding",
+                coded("nonsense", body.as_bytes()),
+                415,
+            ),
             ("not JSON", request(line, "", b"{"), 400),
             ("empty", request(line, "", b""), 400),
         ] {
             let answer = subject.ask(request).await;
             if answer.status != status {
-                faults.push(format!("{line}, {what}: {}, expected {status}: {}", answer.status, answer.text()));
+                faults.push(format!(
+                    "{line}, {what}: {}, expected {status}: {}",
+                    answer.status,
+                    answer.text()
+                ));
             } else if status >= 400 {
-                faults.extend(answer.fault_as_problem().map(|fault| format!("{line}, {what}: {fault}")));
+                faults.extend(
+                    answer
+                        .fault_as_problem()
+                        .map(|fault| format!("{line}, {what}: {fault}")),
+                );
             }
             if status == 415 && answer.header("accept-encoding").is_none() {
                 faults.push(format!("{line}, {what}: no Accept-Encoding"));
@@ -81,7 +119,11 @@ async fn a_refusal_of_a_short_body_leaves_its_connection_to_the_next_request() {
         for _ in 0..2 {
             wire.send(request(&line, "", b"{}")).await;
             let answer = wire.answer().await;
-            assert_eq!((answer.status, answer.says_close()), (status, false), "{line}: {answer:?}");
+            assert_eq!(
+                (answer.status, answer.says_close()),
+                (status, false),
+                "{line}: {answer:?}"
+            );
         }
         wire.send(get("/v1/clock", "")).await;
         assert_eq!(wire.answer().await.status, 200, "after {line}");

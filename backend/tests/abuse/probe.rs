@@ -27,25 +27,50 @@ impl Probe {
             }
         };
         let address = subject.address();
-        let (writer, poller, waiter) =
-            (Wire::open(address).await, Wire::open(address).await, Wire::open(address).await);
-        Self { writer, poller, waiter, tail, rounds: 0 }
+        let (writer, poller, waiter) = (
+            Wire::open(address).await,
+            Wire::open(address).await,
+            Wire::open(address).await,
+        );
+        Self {
+            writer,
+            poller,
+            waiter,
+            tail,
+            rounds: 0,
+        }
     }
 
     /// An append that is acknowledged, read by a poll, and delivered to a long-poll.
     async fn round(&mut self) {
         let body = format!("round {}", self.rounds);
         let from = std::mem::take(&mut self.tail);
-        self.waiter.send(get(&format!("/v1/stream/{NAME}?offset={from}&live=long-poll&hold=60"), "")).await;
-        self.writer.send(post(NAME, "text/plain", "", body.as_bytes())).await;
+        self.waiter
+            .send(get(
+                &format!("/v1/stream/{NAME}?offset={from}&live=long-poll&hold=60"),
+                "",
+            ))
+            .await;
+        self.writer
+            .send(post(NAME, "text/plain", "", body.as_bytes()))
+            .await;
         let appended = self.writer.answer().await;
         assert_eq!(appended.status, 204, "the probe's append: {appended:?}");
-        self.poller.send(get(&format!("/v1/stream/{NAME}?offset={from}"), "")).await;
+        self.poller
+            .send(get(&format!("/v1/stream/{NAME}?offset={from}"), ""))
+            .await;
         for (what, wire) in [("poll", &mut self.poller), ("long-poll", &mut self.waiter)] {
             let answer = wire.answer().await;
-            assert_eq!((answer.status, answer.text()), (200, body.clone()), "the probe's {what}: {answer:?}");
+            assert_eq!(
+                (answer.status, answer.text()),
+                (200, body.clone()),
+                "the probe's {what}: {answer:?}"
+            );
         }
-        self.tail = appended.header("stream-next-offset").expect("where the stream ends").to_owned();
+        self.tail = appended
+            .header("stream-next-offset")
+            .expect("where the stream ends")
+            .to_owned();
         self.rounds += 1;
     }
 }

@@ -7,11 +7,27 @@ use super::wire::Wire;
 const OF_APPENDS: [(&str, [&str; 2], &str); 9] = [
     ("Content-Type", ["text/plain", "text/html"], ""),
     ("Stream-Seq", ["a", "b"], ""),
-    ("Producer-Id", ["p", "q"], "Producer-Epoch: 0\r\nProducer-Seq: 0\r\n"),
-    ("Producer-Epoch", ["0", "1"], "Producer-Id: p\r\nProducer-Seq: 0\r\n"),
-    ("Producer-Seq", ["0", "1"], "Producer-Id: p\r\nProducer-Epoch: 0\r\n"),
+    (
+        "Producer-Id",
+        ["p", "q"],
+        "Producer-Epoch: 0\r\nProducer-Seq: 0\r\n",
+    ),
+    (
+        "Producer-Epoch",
+        ["0", "1"],
+        "Producer-Id: p\r\nProducer-Seq: 0\r\n",
+    ),
+    (
+        "Producer-Seq",
+        ["0", "1"],
+        "Producer-Id: p\r\nProducer-Epoch: 0\r\n",
+    ),
     ("Stream-Closed", ["true", "false"], ""),
-    ("If-Match", ["\"0000000000000000\"", "\"0000000000000009\""], ""),
+    (
+        "If-Match",
+        ["\"0000000000000000\"", "\"0000000000000009\""],
+        "",
+    ),
     ("Content-Length", ["3", "4"], ""),
     ("Host", ["localhost", "127.0.0.1"], ""),
 ];
@@ -19,12 +35,24 @@ const OF_APPENDS: [(&str, [&str; 2], &str); 9] = [
 const OF_CREATIONS: [(&str, [&str; 2], &str); 11] = [
     ("Content-Type", ["text/plain", "text/html"], ""),
     ("Stream-TTL", ["60", "61"], ""),
-    ("Stream-Expires-At", ["2099-01-01T00:00:00Z", "2099-01-02T00:00:00Z"], ""),
+    (
+        "Stream-Expires-At",
+        ["2099-01-01T00:00:00Z", "2099-01-02T00:00:00Z"],
+        "",
+    ),
     ("Stream-Closed", ["true", "false"], ""),
     ("Stream-Retention-Bytes", ["1000000", "2000000"], ""),
     ("Stream-Retention-Age", ["60", "61"], ""),
-    ("Stream-Forked-From", ["/v1/stream/it", "/v1/stream/other"], ""),
-    ("Stream-Fork-Offset", ["0000000000000000", "0000000000000001"], "Stream-Forked-From: /v1/stream/it\r\n"),
+    (
+        "Stream-Forked-From",
+        ["/v1/stream/it", "/v1/stream/other"],
+        "",
+    ),
+    (
+        "Stream-Fork-Offset",
+        ["0000000000000000", "0000000000000001"],
+        "Stream-Forked-From: /v1/stream/it\r\n",
+    ),
     (
         "Stream-Fork-Sub-Offset",
         ["0", "1"],
@@ -36,11 +64,22 @@ const OF_CREATIONS: [(&str, [&str; 2], &str); 11] = [
 
 /// A request with `name` twice.
 fn twice(line: &str, name: &str, values: [&str; 2], beside: &str) -> String {
-    let usual = [("Host", "localhost"), ("Content-Type", "text/plain"), ("Content-Length", "3")];
-    let usual = usual.into_iter().filter(|(usual, _)| !usual.eq_ignore_ascii_case(name));
-    let usual: String = usual.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let usual = [
+        ("Host", "localhost"),
+        ("Content-Type", "text/plain"),
+        ("Content-Length", "3"),
+    ];
+    let usual = usual
+        .into_iter()
+        .filter(|(usual, _)| !usual.eq_ignore_ascii_case(name));
+    let usual: String = usual
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     let [first, second] = values;
-    format!("{line} HTTP/1.1\r\n{usual}{beside}{name}: {first}\r\n{}: {second}\r\n\r\nabc", name.to_ascii_lowercase())
+    format!(
+        "{line} HTTP/1.1\r\n{usual}{beside}{name}: {first}\r\n{}: {second}\r\n\r\nabc",
+        name.to_ascii_lowercase()
+    )
 }
 
 async fn are_refused(name: &str, line: &str, fields: &[(&str, [&str; 2], &str)]) {
@@ -58,7 +97,9 @@ async fn are_refused(name: &str, line: &str, fields: &[(&str, [&str; 2], &str)])
                 wire.send(twice(line, field, values, beside)).await;
                 let status = wire.try_answer().await.map(|answer| answer.status);
                 if status != Some(400) {
-                    faults.push(format!("{field}: {values:?}, second request: {later}: {status:?}"));
+                    faults.push(format!(
+                        "{field}: {values:?}, second request: {later}: {status:?}"
+                    ));
                 }
             }
         }
@@ -66,7 +107,11 @@ async fn are_refused(name: &str, line: &str, fields: &[(&str, [&str; 2], &str)])
         if there.as_deref() != Some("0000000000000000") || made.is_some() {
             faults.push(format!("{field}: something was done"));
             for stream in ["it", "new"] {
-                subject.ask(format!("DELETE /v1/stream/{stream} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+                subject
+                    .ask(format!(
+                        "DELETE /v1/stream/{stream} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                    ))
+                    .await;
             }
             subject.create("it", "text/plain").await;
         }
@@ -99,9 +144,17 @@ async fn single_valued_fields_of_a_read_sent_twice_are_400() {
         "Host: localhost\r\nContent-Length: 0\r\nContent-Length: 1\r\n",
         "Host: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
     ] {
-        let answer = subject.ask(format!("GET /v1/stream/it HTTP/1.1\r\n{fields}\r\n0\r\n\r\n")).await;
+        let answer = subject
+            .ask(format!(
+                "GET /v1/stream/it HTTP/1.1\r\n{fields}\r\n0\r\n\r\n"
+            ))
+            .await;
         // A foreign origin may be found first.
-        let expected = if fields.contains("Origin") { [400, 403] } else { [400, 400] };
+        let expected = if fields.contains("Origin") {
+            [400, 403]
+        } else {
+            [400, 400]
+        };
         if !expected.contains(&answer.status) {
             faults.push(format!("{fields:?}: {}", answer.status));
         }
@@ -114,11 +167,26 @@ const DEFINITION: &str = "{\"type\":\"pull-wake\",\"pattern\":\"a/*\",\"wake_str
 /// Requests beside those to streams whose body is read, and a body that is right.
 const WITH_BODIES: [(&str, &str); 9] = [
     ("PUT /v1/stream/__ds/subscriptions/it", DEFINITION),
-    ("POST /v1/stream/__ds/subscriptions/it/streams", "{\"streams\":[\"a\"]}"),
-    ("POST /v1/stream/__ds/subscriptions/it/claim", "{\"worker\":\"w\"}"),
-    ("POST /v1/stream/__ds/subscriptions/it/ack", "{\"wake_id\":\"w\",\"generation\":1}"),
-    ("POST /v1/stream/__ds/subscriptions/it/callback", "{\"wake_id\":\"w\",\"generation\":1}"),
-    ("POST /v1/stream/__ds/subscriptions/it/release", "{\"wake_id\":\"w\",\"generation\":1}"),
+    (
+        "POST /v1/stream/__ds/subscriptions/it/streams",
+        "{\"streams\":[\"a\"]}",
+    ),
+    (
+        "POST /v1/stream/__ds/subscriptions/it/claim",
+        "{\"worker\":\"w\"}",
+    ),
+    (
+        "POST /v1/stream/__ds/subscriptions/it/ack",
+        "{\"wake_id\":\"w\",\"generation\":1}",
+    ),
+    (
+        "POST /v1/stream/__ds/subscriptions/it/callback",
+        "{\"wake_id\":\"w\",\"generation\":1}",
+    ),
+    (
+        "POST /v1/stream/__ds/subscriptions/it/release",
+        "{\"wake_id\":\"w\",\"generation\":1}",
+    ),
     ("PUT /v1/import/new", ""),
     ("POST /v1/lab/sources", "{\"kind\":\"host\"}"),
     ("POST /v1/lab/races", "{\"techniques\":[\"poll\",\"sse\"]}"),
@@ -148,10 +216,17 @@ async fn single_valued_fields_sent_twice_are_400_beside_the_streams_too() {
             ("Origin", ["http://localhost", "http://127.0.0.1"]),
             ("Sec-Fetch-Site", ["same-origin", "none"]),
         ];
-        if ["/ack", "/callback", "/release"].iter().any(|end| line.ends_with(end)) {
+        if ["/ack", "/callback", "/release"]
+            .iter()
+            .any(|end| line.ends_with(end))
+        {
             fields.push(("Authorization", ["Bearer a", "Bearer b"]));
         }
-        requests.extend(fields.into_iter().map(|(name, values)| (line, body, name, values)));
+        requests.extend(
+            fields
+                .into_iter()
+                .map(|(name, values)| (line, body, name, values)),
+        );
     }
     for line in BODILESS {
         for (name, values) in [
@@ -166,11 +241,21 @@ async fn single_valued_fields_sent_twice_are_400_beside_the_streams_too() {
     let mut faults = Vec::new();
     for (line, body, name, [first, second]) in requests {
         for values in [[first, first], [first, second], [second, first]] {
-            let host = if name == "Host" { "" } else { "Host: localhost\r\n" };
-            let token = if name == "Authorization" { "" } else { "Authorization: Bearer a\r\n" };
+            let host = if name == "Host" {
+                ""
+            } else {
+                "Host: localhost\r\n"
+            };
+            let token = if name == "Authorization" {
+                ""
+            } else {
+                "Authorization: Bearer a\r\n"
+            };
             let [one, other] = values.map(|value| format!("{name}: {value}\r\n"));
             let length = body.len();
-            let request = format!("{line} HTTP/1.1\r\n{host}{token}{one}{other}Content-Length: {length}\r\n\r\n{body}");
+            let request = format!(
+                "{line} HTTP/1.1\r\n{host}{token}{one}{other}Content-Length: {length}\r\n\r\n{body}"
+            );
             let answer = subject.ask(request).await;
             if answer.status != 400 {
                 faults.push(format!("{line} with {name}: {values:?}: {}", answer.status));
@@ -187,8 +272,14 @@ async fn fields_that_are_lists_may_be_sent_twice() {
     let subject = Subject::start("twice-lists", &[]);
     subject.create("it", "text/plain").await;
     subject.append("it", "text/plain", b"abc").await;
-    let tag = subject.ask(get("/v1/stream/it", "")).await.header("etag").expect("an entity tag").to_owned();
-    let fields =
-        format!("Accept: text/html\r\nAccept: */*\r\nX: y\r\nX: z\r\nIf-None-Match: \"a\"\r\nIf-None-Match: {tag}\r\n");
+    let tag = subject
+        .ask(get("/v1/stream/it", ""))
+        .await
+        .header("etag")
+        .expect("an entity tag")
+        .to_owned();
+    let fields = format!(
+        "Accept: text/html\r\nAccept: */*\r\nX: y\r\nX: z\r\nIf-None-Match: \"a\"\r\nIf-None-Match: {tag}\r\n"
+    );
     assert_eq!(subject.ask(get("/v1/stream/it", &fields)).await.status, 304);
 }

@@ -38,17 +38,31 @@ fn read(live: &str) -> String {
 async fn accepted(subject: &Subject) -> Vec<Wire> {
     let before = subject.holding().files;
     let wires = join_all((0..READERS).map(|_| Wire::open_narrow(subject.address()))).await;
-    until("connections to be accepted", async || (subject.holding().files >= before + READERS).then_some(())).await;
+    until("connections to be accepted", async || {
+        (subject.holding().files >= before + READERS).then_some(())
+    })
+    .await;
     wires
 }
 
 /// Readers of large messages that take nothing.
 async fn behind(live: &str) {
-    let flags = ["--write-silence-max", "1s", "--hot-max", "1MiB", "--keep-alive", "60s", "--buffers-max", "64MiB"];
+    let flags = [
+        "--write-silence-max",
+        "1s",
+        "--hot-max",
+        "1MiB",
+        "--keep-alive",
+        "60s",
+        "--buffers-max",
+        "64MiB",
+    ];
     let subject = Subject::on_disk(&format!("silent-{live}"), &flags);
     subject.create("big", "text/plain").await;
     for letter in ["a", "b"] {
-        subject.append("big", "text/plain", letter.repeat(MESSAGE_BYTES).as_bytes()).await;
+        subject
+            .append("big", "text/plain", letter.repeat(MESSAGE_BYTES).as_bytes())
+            .await;
     }
     // What a read of it needs once is no growth.
     let answer = subject.ask(get("/v1/stream/big?offset=-1", "")).await;
@@ -63,7 +77,8 @@ async fn behind(live: &str) {
             let may_stay = ["ndjson", "sse", "websocket"].contains(&live);
             until("silent readers to be cut", async || {
                 let files = subject.holding().files;
-                let is_over = files <= before.files + 12 || may_stay && subject.count_readers("big").await == 0;
+                let is_over = files <= before.files + 12
+                    || may_stay && subject.count_readers("big").await == 0;
                 is_over.then_some(())
             })
             .await;
@@ -72,7 +87,11 @@ async fn behind(live: &str) {
     )
     .await;
     println!("before {before:?}, at most {most} MiB");
-    assert!(most <= MEMORY_MAX_MIB, "grew from {} to {most} MiB", before.memory_mib);
+    assert!(
+        most <= MEMORY_MAX_MIB,
+        "grew from {} to {most} MiB",
+        before.memory_mib
+    );
     subject.comes_back(before, 12, 100).await;
 }
 
@@ -112,7 +131,10 @@ async fn take(wire: &mut Wire, live: &str, mut bytes: usize) {
         let piece = if live == "websocket" {
             wire.frame().await.expect("a frame before the end").1
         } else {
-            wire.chunk().await.flatten().expect("a chunk before the end")
+            wire.chunk()
+                .await
+                .flatten()
+                .expect("a chunk before the end")
         };
         bytes = bytes.saturating_sub(piece.iter().filter(|byte| **byte == b'x').count());
     }
@@ -121,12 +143,19 @@ async fn take(wire: &mut Wire, live: &str, mut bytes: usize) {
 /// Readers at the tail that take nothing of what comes, beside one that takes it all.
 async fn at_the_tail(live: &str) {
     // More than the system takes off the server's hands for a client that does not read.
-    let (messages, message_bytes) = if live == "long-poll" { (2, 12 << 20) } else { (24, 1 << 20) };
+    let (messages, message_bytes) = if live == "long-poll" {
+        (2, 12 << 20)
+    } else {
+        (24, 1 << 20)
+    };
     let subject = Subject::start(&format!("tail-{live}"), &["--write-silence-max", "1s"]);
     subject.create("big", "text/plain").await;
     let request = match live {
         "websocket" => get("/v1/stream/big?offset=now&live=websocket", UPGRADE),
-        live => get(&format!("/v1/stream/big?offset=now&live={live}&hold=60"), ""),
+        live => get(
+            &format!("/v1/stream/big?offset=now&live={live}&hold=60"),
+            "",
+        ),
     };
     let before = subject.holding();
     beside(&subject, async {
@@ -138,7 +167,9 @@ async fn at_the_tail(live: &str) {
         }
         let other = if live == "long-poll" { "ndjson" } else { live };
         let mut reader = Wire::open(subject.address()).await;
-        reader.send(request.replace("live=long-poll", "live=ndjson")).await;
+        reader
+            .send(request.replace("live=long-poll", "live=ndjson"))
+            .await;
         reader.head().await.expect("a head");
         subject.readers("big", READERS + 1).await;
         let body = "x".repeat(message_bytes);
@@ -148,8 +179,10 @@ async fn at_the_tail(live: &str) {
             }
         };
         tokio::join!(writing, take(&mut reader, other, messages * message_bytes));
-        until("silent readers to be cut", async || (subject.holding().files <= before.files + 12 + 1).then_some(()))
-            .await;
+        until("silent readers to be cut", async || {
+            (subject.holding().files <= before.files + 12 + 1).then_some(())
+        })
+        .await;
         subject.readers("big", 1).await;
         subject.append("big", "text/plain", b"x").await;
         take(&mut reader, other, 1).await;
@@ -193,13 +226,19 @@ async fn who_pipelines_polls_and_never_reads_is_cut() {
             let mut readers = accepted(&subject).await;
             // The server need not read them all, and may close.
             join_all(readers.iter_mut().map(|wire| wire.try_send(&many))).await;
-            until("silent readers to be cut", async || (subject.holding().files <= before.files + 12).then_some(()))
-                .await;
+            until("silent readers to be cut", async || {
+                (subject.holding().files <= before.files + 12).then_some(())
+            })
+            .await;
             drop(readers);
         }),
     )
     .await;
     println!("before {before:?}, at most {most} MiB");
-    assert!(most <= MEMORY_MAX_MIB, "grew from {} to {most} MiB", before.memory_mib);
+    assert!(
+        most <= MEMORY_MAX_MIB,
+        "grew from {} to {most} MiB",
+        before.memory_mib
+    );
     subject.comes_back(before, 12, 100).await;
 }

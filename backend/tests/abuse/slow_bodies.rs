@@ -64,15 +64,25 @@ async fn impatient(name: &str, flags: &[&str]) -> Subject {
 /// Sends the beginning of a request with a body, after a poll on the same connection if `later`.
 ///
 /// - Returns the answer, if one came, and whether the server then ended the connection.
-async fn stopped(subject: &Subject, request: &str, framing: (&str, &str), later: bool) -> (Option<Answer>, bool) {
+async fn stopped(
+    subject: &Subject,
+    request: &str,
+    framing: (&str, &str),
+    later: bool,
+) -> (Option<Answer>, bool) {
     let mut wire = Wire::open(subject.address()).await;
     if later {
         wire.send(get("/v1/stream/it?offset=now", "")).await;
         assert_eq!(wire.answer().await.status, 200);
     }
-    wire.send(format!("{request}{}\r\n{}", framing.0, framing.1)).await;
-    let answer = tokio::time::timeout(Duration::from_secs(10), wire.try_answer()).await.unwrap_or_default();
-    let ended = tokio::time::timeout(Duration::from_secs(10), wire.rest()).await.is_ok();
+    wire.send(format!("{request}{}\r\n{}", framing.0, framing.1))
+        .await;
+    let answer = tokio::time::timeout(Duration::from_secs(10), wire.try_answer())
+        .await
+        .unwrap_or_default();
+    let ended = tokio::time::timeout(Duration::from_secs(10), wire.rest())
+        .await
+        .is_ok();
     (answer, ended)
 }
 
@@ -87,10 +97,15 @@ async fn a_body_that_stops_is_408_and_the_connection_ends() {
                 let subject = &subject;
                 cases.push(async move {
                     let (answer, ended) = stopped(subject, request, framing, later).await;
-                    let what = format!("{} {framing:?}, second request: {later}", request.lines().next().unwrap());
+                    let what = format!(
+                        "{} {framing:?}, second request: {later}",
+                        request.lines().next().unwrap()
+                    );
                     match answer {
                         Some(answer) if answer.status == 408 && answer.says_close() && ended => {
-                            answer.fault_as_problem().map(|fault| format!("{what}: {fault}"))
+                            answer
+                                .fault_as_problem()
+                                .map(|fault| format!("{what}: {fault}"))
                         }
                         Some(answer) => Some(format!("{what}: {}, ended: {ended}", answer.status)),
                         None => Some(format!("{what}: no answer, ended: {ended}")),
@@ -99,10 +114,21 @@ async fn a_body_that_stops_is_408_and_the_connection_ends() {
             }
         }
     }
-    let faults: Vec<_> = beside(&subject, join_all(cases)).await.into_iter().flatten().collect();
-    assert!(faults.is_empty(), "expected 408 with Connection: close, then the end:\n{}", faults.join("\n"));
+    let faults: Vec<_> = beside(&subject, join_all(cases))
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(
+        faults.is_empty(),
+        "expected 408 with Connection: close, then the end:\n{}",
+        faults.join("\n")
+    );
     subject.comes_back(before, 12, 100).await;
-    assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000000"));
+    assert_eq!(
+        subject.tail("it").await.as_deref(),
+        Some("0000000000000000")
+    );
     assert_eq!(subject.tail("new").await, None);
 }
 
@@ -119,29 +145,46 @@ async fn a_body_that_stops_and_that_nobody_reads_ends_the_connection_too() {
                     let (answer, ended) = stopped(subject, request, framing, later).await;
                     let status = answer.as_ref().map(|answer| answer.status);
                     let line = request.lines().next().unwrap();
-                    (!ended).then(|| format!("{line} {framing:?}, second request: {later}: {status:?}"))
+                    (!ended)
+                        .then(|| format!("{line} {framing:?}, second request: {later}: {status:?}"))
                 });
             }
         }
     }
-    let held: Vec<_> = beside(&subject, join_all(cases)).await.into_iter().flatten().collect();
-    assert!(held.is_empty(), "10 s after a body that may be silent for 0.5 s these are open:\n{}", held.join("\n"));
+    let held: Vec<_> = beside(&subject, join_all(cases))
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(
+        held.is_empty(),
+        "10 s after a body that may be silent for 0.5 s these are open:\n{}",
+        held.join("\n")
+    );
     subject.comes_back(before, 12, 100).await;
 }
 
 /// Sends a request and then one piece of its body after the other, so slowly that it would take hours.
 ///
 /// - Returns the answer, if one came, and whether the server then ended the connection.
-async fn dribbled(subject: &Subject, request: &str, (framing, piece): (&str, &str)) -> (Option<Answer>, bool) {
+async fn dribbled(
+    subject: &Subject,
+    request: &str,
+    (framing, piece): (&str, &str),
+) -> (Option<Answer>, bool) {
     let mut wire = Wire::open(subject.address()).await;
     wire.send(format!("{request}{framing}\r\n")).await;
     let dribbling = async {
         // Far more often than a body may be silent.
-        while wire.try_send(piece).await && tokio::time::timeout(Duration::from_millis(50), wire.more()).await.is_err()
-        {
-        }
+        while wire.try_send(piece).await
+            && tokio::time::timeout(Duration::from_millis(50), wire.more())
+                .await
+                .is_err()
+        {}
     };
-    let answered = tokio::time::timeout(Duration::from_secs(10), dribbling).await.is_ok();
+    let answered = tokio::time::timeout(Duration::from_secs(10), dribbling)
+        .await
+        .is_ok();
     if !answered {
         return (None, false);
     }
@@ -149,9 +192,15 @@ async fn dribbled(subject: &Subject, request: &str, (framing, piece): (&str, &st
     let on = async {
         while wire.try_send(piece).await
             && tokio::time::timeout(Duration::from_millis(50), wire.more()).await != Ok(false)
-        {}
+        {
+        }
     };
-    (answer, tokio::time::timeout(Duration::from_secs(10), on).await.is_ok())
+    (
+        answer,
+        tokio::time::timeout(Duration::from_secs(10), on)
+            .await
+            .is_ok(),
+    )
 }
 
 #[tokio::test]
@@ -159,8 +208,10 @@ async fn a_body_that_dribbles_is_408_and_the_connection_ends() {
     let subject = impatient("body-dribbles", &[]).await;
     let before = subject.holding();
     let mut cases = Vec::new();
-    for (request, is_read) in
-        READ.map(|request| (request, true)).into_iter().chain(UNREAD.map(|request| (request, false)))
+    for (request, is_read) in READ
+        .map(|request| (request, true))
+        .into_iter()
+        .chain(UNREAD.map(|request| (request, false)))
     {
         for slowly in SLOWLY {
             let subject = &subject;
@@ -168,17 +219,33 @@ async fn a_body_that_dribbles_is_408_and_the_connection_ends() {
                 let (answer, ended) = dribbled(subject, request, slowly).await;
                 let status = answer.as_ref().map(|answer| answer.status);
                 // The lab takes no million bytes, and says so at once.
-                let is_told = matches!(status, Some(408 | 413)) && answer.is_some_and(|answer| answer.says_close());
+                let is_told = matches!(status, Some(408 | 413))
+                    && answer.is_some_and(|answer| answer.says_close());
                 let is_right = ended && (!is_read || is_told);
-                (!is_right)
-                    .then(|| format!("{} {slowly:?}: {status:?}, ended: {ended}", request.lines().next().unwrap()))
+                (!is_right).then(|| {
+                    format!(
+                        "{} {slowly:?}: {status:?}, ended: {ended}",
+                        request.lines().next().unwrap()
+                    )
+                })
             });
         }
     }
-    let faults: Vec<_> = beside(&subject, join_all(cases)).await.into_iter().flatten().collect();
-    assert!(faults.is_empty(), "expected the end, and for a body that is read 408 before it:\n{}", faults.join("\n"));
+    let faults: Vec<_> = beside(&subject, join_all(cases))
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(
+        faults.is_empty(),
+        "expected the end, and for a body that is read 408 before it:\n{}",
+        faults.join("\n")
+    );
     subject.comes_back(before, 12, 100).await;
-    assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000000"));
+    assert_eq!(
+        subject.tail("it").await.as_deref(),
+        Some("0000000000000000")
+    );
     assert_eq!(subject.tail("new").await, None);
 }
 
@@ -187,7 +254,10 @@ async fn a_slow_body_that_keeps_coming_is_taken() {
     const PIECE: [u8; 16 << 10] = [b'x'; 16 << 10];
     let subject = Subject::start("body-slow", &["--body-silence-max", "2s"]);
     subject.create("it", "text/plain").await;
-    for (length, framing) in [(8, "Content-Length: 131072\r\n"), (3, "Content-Length: 49152\r\n")] {
+    for (length, framing) in [
+        (8, "Content-Length: 131072\r\n"),
+        (3, "Content-Length: 49152\r\n"),
+    ] {
         let mut wire = Wire::open(subject.address()).await;
         wire.send(format!("{}{framing}\r\n", READ[0])).await;
         for _ in 0..length {
@@ -203,7 +273,10 @@ async fn a_slow_body_that_keeps_coming_is_taken() {
 async fn stopped_bodies_do_not_use_up_the_connections() {
     let subject = impatient("bodies-hundred", &["--connections-max", "100"]).await;
     beside(&subject, async {
-        for framing in ["Content-Length: 10\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"] {
+        for framing in [
+            "Content-Length: 10\r\n\r\nabc",
+            "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        ] {
             let mut stuck = Vec::new();
             for _ in 0..100 - 4 {
                 let mut wire = Wire::open(subject.address()).await;
@@ -213,11 +286,21 @@ async fn stopped_bodies_do_not_use_up_the_connections() {
             until("a place beside bodies that stopped", async || {
                 let mut wire = Wire::open(subject.address()).await;
                 wire.try_send(get("/v1/stream/it", "")).await;
-                wire.try_answer().await.filter(|answer| answer.status == 200).map(drop)
+                wire.try_answer()
+                    .await
+                    .filter(|answer| answer.status == 200)
+                    .map(drop)
             })
             .await;
-            let gone = tokio::time::timeout(Duration::from_secs(10), join_all(stuck.iter_mut().map(Wire::rest))).await;
-            assert!(gone.is_ok(), "connections whose body stopped are still open after 10 s");
+            let gone = tokio::time::timeout(
+                Duration::from_secs(10),
+                join_all(stuck.iter_mut().map(Wire::rest)),
+            )
+            .await;
+            assert!(
+                gone.is_ok(),
+                "connections whose body stopped are still open after 10 s"
+            );
         }
     })
     .await;
@@ -229,11 +312,18 @@ async fn what_says_close_is_closed_although_the_client_goes_on() {
     let long = format!("X: {}\r\n", "x".repeat(6_000));
     let cases = [
         get("/v1/stream/it", "Connection: close\r\n"),
-        get("/v1/stream/it?offset=now&live=long-poll&hold=0.05", "Connection: close\r\n"),
+        get(
+            "/v1/stream/it?offset=now&live=long-poll&hold=0.05",
+            "Connection: close\r\n",
+        ),
         get("/v1/stream/it", &long),
         format!("{}Connection: close\r\nContent-Length: 1\r\n\r\na", READ[0]),
         format!("{}Content-Length: 1001\r\n\r\n", READ[0]),
-        format!("{}Transfer-Encoding: chunked\r\n\r\n7d0\r\n{}", READ[0], "x".repeat(1_500)),
+        format!(
+            "{}Transfer-Encoding: chunked\r\n\r\n7d0\r\n{}",
+            READ[0],
+            "x".repeat(1_500)
+        ),
         format!("{}Content-Length: -1\r\n\r\n", READ[0]),
         "G\0T / HTTP/1.1\r\n\r\n".to_owned(),
     ];
@@ -253,8 +343,15 @@ async fn what_says_close_is_closed_although_the_client_goes_on() {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             };
-            let ended = tokio::time::timeout(Duration::from_secs(10), more).await.is_ok();
-            (!ended).then(|| format!("{line}: {} says close, but the connection is open", answer.status))
+            let ended = tokio::time::timeout(Duration::from_secs(10), more)
+                .await
+                .is_ok();
+            (!ended).then(|| {
+                format!(
+                    "{line}: {} says close, but the connection is open",
+                    answer.status
+                )
+            })
         }
     }))
     .await;

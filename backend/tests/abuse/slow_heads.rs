@@ -27,7 +27,12 @@ const BEFORE: [&str; 13] = [
 /// A server that waits a second for a head. The limit is told by its environment name only, so that a server which does not
 /// know it starts all the same and is seen to wait for ever.
 fn impatient(name: &str, flags: &[&str]) -> Subject {
-    let subject = Subject::spawn(name, "memory", flags, &["env", "TAILWATER_HEAD_SILENCE_MAX=1s"]);
+    let subject = Subject::spawn(
+        name,
+        "memory",
+        flags,
+        &["env", "TAILWATER_HEAD_SILENCE_MAX=1s"],
+    );
     println!("a head may take a second");
     subject
 }
@@ -58,17 +63,28 @@ async fn after(subject: &Subject, what: &str) -> Wire {
         "a poll" => get("/v1/stream/closed?offset=-1", ""),
         "a poll that was not modified" => {
             wire.send(get("/v1/stream/closed?offset=-1", "")).await;
-            let tag = wire.answer().await.header("etag").expect("an entity tag").to_owned();
-            get("/v1/stream/closed?offset=-1", &format!("If-None-Match: {tag}\r\n"))
+            let tag = wire
+                .answer()
+                .await
+                .header("etag")
+                .expect("an entity tag")
+                .to_owned();
+            get(
+                "/v1/stream/closed?offset=-1",
+                &format!("If-None-Match: {tag}\r\n"),
+            )
         }
         "a poll of what is not there" => get("/v1/stream/none", ""),
         "an append" => String::from_utf8(post("open", "text/plain", "", b"x")).unwrap(),
-        "a long-poll that was answered at once" => get("/v1/stream/closed?offset=-1&live=long-poll", ""),
+        "a long-poll that was answered at once" => {
+            get("/v1/stream/closed?offset=-1&live=long-poll", "")
+        }
         "a long-poll that waited" => get("/v1/stream/open?offset=now&live=long-poll&hold=0.05", ""),
         "an NDJSON answer that ended" => get("/v1/stream/closed?offset=-1&live=ndjson", ""),
         "an SSE answer that ended" => get("/v1/stream/closed?offset=-1&live=sse", ""),
         "a creation" => {
-            "PUT /v1/stream/open HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\r\n".to_owned()
+            "PUT /v1/stream/open HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\r\n"
+                .to_owned()
         }
         "a refused handshake" => get("/v1/stream/none?offset=-1&live=websocket", UPGRADE),
         other => panic!("unknown: {other}"),
@@ -84,11 +100,19 @@ async fn waited_for_an_append(subject: &Subject, wire: &mut Wire) {
     static STREAMS: AtomicU32 = AtomicU32::new(0);
     let name = format!("waited-{}", STREAMS.fetch_add(1, Ordering::Relaxed));
     subject.create(&name, "text/plain").await;
-    wire.send(get(&format!("/v1/stream/{name}?offset=-1&live=long-poll&hold=60"), "")).await;
+    wire.send(get(
+        &format!("/v1/stream/{name}?offset=-1&live=long-poll&hold=60"),
+        "",
+    ))
+    .await;
     subject.readers(&name, 1).await;
     subject.append(&name, "text/plain", b"x").await;
     let answer = wire.answer().await;
-    assert_eq!((answer.status, answer.text().as_str()), (200, "x"), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (200, "x"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -102,13 +126,18 @@ async fn a_head_that_stops_after_one_byte_is_given_up() {
             async move {
                 let mut wire = after(subject, what).await;
                 wire.try_send("G").await;
-                let ended = tokio::time::timeout(Duration::from_secs(10), wire.rest()).await.is_ok();
+                let ended = tokio::time::timeout(Duration::from_secs(10), wire.rest())
+                    .await
+                    .is_ok();
                 (!ended).then_some(what)
             }
         }))
         .await;
         let held: Vec<_> = outcomes.into_iter().flatten().collect();
-        assert!(held.is_empty(), "still open 10 s after one byte of a head that may take 1 s, after: {held:?}");
+        assert!(
+            held.is_empty(),
+            "still open 10 s after one byte of a head that may take 1 s, after: {held:?}"
+        );
     })
     .await;
     subject.comes_back(before, 12, 100).await;
@@ -124,26 +153,40 @@ async fn a_head_that_comes_a_byte_at_a_time_has_the_same_deadline() {
             async move {
                 let mut wire = after(subject, what).await;
                 // Never silent for long, so only a deadline for the whole head ends it: 10 s of bytes against 1 s.
-                for byte in get("/v1/stream/closed", &format!("X: {}\r\n", "x".repeat(50))).as_bytes() {
+                for byte in
+                    get("/v1/stream/closed", &format!("X: {}\r\n", "x".repeat(50))).as_bytes()
+                {
                     if !wire.try_send([*byte]).await {
                         return None;
                     }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 // Bytes that are taken by the system after the end are no sign of life: an answer is.
-                wire.try_answer().await.filter(|answer| answer.status == 200).map(|_| what)
+                wire.try_answer()
+                    .await
+                    .filter(|answer| answer.status == 200)
+                    .map(|_| what)
             }
         }))
         .await
     })
     .await;
     let taken: Vec<_> = outcomes.into_iter().flatten().collect();
-    assert!(taken.is_empty(), "a head that took ten times what it may was answered, after: {taken:?}");
+    assert!(
+        taken.is_empty(),
+        "a head that took ten times what it may was answered, after: {taken:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_hundred_heads_that_stop_do_not_use_up_a_limit_of_a_hundred() {
-    for what in ["nothing", "a poll", "a poll of what is not there", "a long-poll that waited", "a creation"] {
+    for what in [
+        "nothing",
+        "a poll",
+        "a poll of what is not there",
+        "a long-poll that waited",
+        "a creation",
+    ] {
         let subject = impatient("hundred", &["--connections-max", "100"]);
         streams(&subject).await;
         beside(&subject, async {
@@ -154,15 +197,26 @@ async fn a_hundred_heads_that_stop_do_not_use_up_a_limit_of_a_hundred() {
                 wire
             }));
             let stuck = stuck.await;
-            until(&format!("a place, beside heads that stopped after {what}"), async || {
-                let mut wire = Wire::open(subject.address()).await;
-                wire.try_send(get("/v1/stream/closed", "")).await;
-                let asking = tokio::time::timeout(Duration::from_secs(1), wire.try_answer());
-                asking.await.unwrap_or_default().filter(|answer| answer.status == 200).map(drop)
-            })
+            until(
+                &format!("a place, beside heads that stopped after {what}"),
+                async || {
+                    let mut wire = Wire::open(subject.address()).await;
+                    wire.try_send(get("/v1/stream/closed", "")).await;
+                    let asking = tokio::time::timeout(Duration::from_secs(1), wire.try_answer());
+                    asking
+                        .await
+                        .unwrap_or_default()
+                        .filter(|answer| answer.status == 200)
+                        .map(drop)
+                },
+            )
             .await;
             for mut wire in stuck {
-                within(&format!("a stopped head to be given up, after {what}"), wire.rest()).await;
+                within(
+                    &format!("a stopped head to be given up, after {what}"),
+                    wire.rest(),
+                )
+                .await;
             }
         })
         .await;
@@ -177,12 +231,17 @@ async fn a_connection_without_a_byte_is_closed_after_the_idle_time() {
         let subject = &subject;
         async move {
             let mut wire = after(subject, what).await;
-            let ended = tokio::time::timeout(Duration::from_secs(10), wire.rest()).await.is_ok();
+            let ended = tokio::time::timeout(Duration::from_secs(10), wire.rest())
+                .await
+                .is_ok();
             (!ended).then_some(what)
         }
     });
     let held: Vec<_> = join_all(ends).await.into_iter().flatten().collect();
-    assert!(held.is_empty(), "still open after 10 s with an idle time of 1 s, after: {held:?}");
+    assert!(
+        held.is_empty(),
+        "still open after 10 s with an idle time of 1 s, after: {held:?}"
+    );
 }
 
 #[tokio::test]
@@ -194,7 +253,8 @@ async fn the_idle_time_begins_when_the_answer_has_been_sent() {
         async move {
             let mut wire = after(subject, before).await;
             // Held for longer than a connection may be idle.
-            wire.send(get("/v1/stream/open?offset=now&live=long-poll&hold=3", "")).await;
+            wire.send(get("/v1/stream/open?offset=now&live=long-poll&hold=3", ""))
+                .await;
             let held = wire.answer().await;
             assert_eq!(held.status, 204, "{held:?}");
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -204,6 +264,13 @@ async fn the_idle_time_begins_when_the_answer_has_been_sent() {
         }
     };
     let befores = ["nothing", "a poll", "a long-poll that an append answered"];
-    let closed: Vec<_> = join_all(befores.map(goes_on)).await.into_iter().flatten().collect();
-    assert!(closed.is_empty(), "closed 0.3 s after its answer, with an idle time of 2 s, after: {closed:?}");
+    let closed: Vec<_> = join_all(befores.map(goes_on))
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(
+        closed.is_empty(),
+        "closed 0.3 s after its answer, with an idle time of 2 s, after: {closed:?}"
+    );
 }

@@ -11,7 +11,16 @@ use std::time::Duration;
 const AT_ONCE: usize = 12;
 
 async fn subject(name: &str) -> Subject {
-    let flags = ["--recycle", "300ms", "--heartbeat", "100ms", "--keep-alive", "1s", "--body-silence-max", "1s"];
+    let flags = [
+        "--recycle",
+        "300ms",
+        "--heartbeat",
+        "100ms",
+        "--keep-alive",
+        "1s",
+        "--body-silence-max",
+        "1s",
+    ];
     let subject = Subject::start(name, &flags);
     for stream in ["it", "other"] {
         subject.create(stream, "text/plain").await;
@@ -30,9 +39,21 @@ fn framings(body: &str) -> [(&'static str, String, String); 3] {
     const LONG: usize = 100_000;
     let length = body.len();
     [
-        ("a great length", format!("Content-Length: {LONG}\r\n"), [body, &"x".repeat(LONG - length)].concat()),
-        ("a length", format!("Content-Length: {length}\r\n"), body.to_owned()),
-        ("chunks", "Transfer-Encoding: chunked\r\n".to_owned(), format!("{length:x}\r\n{body}\r\n0\r\n\r\n")),
+        (
+            "a great length",
+            format!("Content-Length: {LONG}\r\n"),
+            [body, &"x".repeat(LONG - length)].concat(),
+        ),
+        (
+            "a length",
+            format!("Content-Length: {length}\r\n"),
+            body.to_owned(),
+        ),
+        (
+            "chunks",
+            "Transfer-Encoding: chunked\r\n".to_owned(),
+            format!("{length:x}\r\n{body}\r\n0\r\n\r\n"),
+        ),
     ]
 }
 
@@ -44,7 +65,8 @@ async fn bodies_that_ran(subject: &Subject, lines: &[&str]) -> Vec<String> {
     let number = Cell::new(0);
     let cases = lines.iter().flat_map(|line| {
         let ways = [(false, false), (false, true), (true, false), (true, true)];
-        ways.into_iter().flat_map(move |(later, waits)| [0, 1, 2].map(|framing| (*line, later, waits, framing)))
+        ways.into_iter()
+            .flat_map(move |(later, waits)| [0, 1, 2].map(|framing| (*line, later, waits, framing)))
     });
     let running = stream::iter(cases).map(|(line, later, waits, framing)| {
         let own = number.replace(number.get() + 1);
@@ -57,7 +79,10 @@ async fn bodies_that_ran(subject: &Subject, lines: &[&str]) -> Vec<String> {
                 wire.send(get("/v1/stream/it?offset=now", "")).await;
                 wire.answer().await;
             }
-            wire.send(format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")).await;
+            wire.send(format!(
+                "{line} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"
+            ))
+            .await;
             if waits {
                 // The server has seen the head alone once another request was answered meanwhile, most likely.
                 subject.tail("it").await;
@@ -87,23 +112,39 @@ async fn the_body_of_a_read_is_never_run_as_a_request() {
         "GET /v1/stream/it?offset=-1&live=sse",
     ];
     let ran = bodies_that_ran(&subject, &lines).await;
-    assert!(ran.is_empty(), "their bodies ran as requests:\n{}", ran.join("\n"));
+    assert!(
+        ran.is_empty(),
+        "their bodies ran as requests:\n{}",
+        ran.join("\n")
+    );
 }
 
 #[tokio::test]
 async fn the_body_of_any_other_request_is_never_run_as_one() {
     let subject = subject("body-of-other").await;
-    let lines = [&WITHOUT_BODIES[..], &["GET /v1/streams/it", "GET /", "PUT /v1/stream/a//b"]].concat();
+    let lines = [
+        &WITHOUT_BODIES[..],
+        &["GET /v1/streams/it", "GET /", "PUT /v1/stream/a//b"],
+    ]
+    .concat();
     let ran = bodies_that_ran(&subject, &lines).await;
-    assert!(ran.is_empty(), "their bodies ran as requests:\n{}", ran.join("\n"));
+    assert!(
+        ran.is_empty(),
+        "their bodies ran as requests:\n{}",
+        ran.join("\n")
+    );
 }
 
 #[tokio::test]
 async fn the_body_of_an_upgrade_that_fails_is_never_run_as_a_request() {
     let subject = subject("body-of-upgrade").await;
     let mut ran = Vec::new();
-    for (number, target) in
-        ["/v1/stream/none?offset=-1&live=websocket", "/v1/stream/it?offset=x&live=websocket"].into_iter().enumerate()
+    for (number, target) in [
+        "/v1/stream/none?offset=-1&live=websocket",
+        "/v1/stream/it?offset=x&live=websocket",
+    ]
+    .into_iter()
+    .enumerate()
     {
         let victim = format!("victim-{number}");
         subject.create(&victim, "text/plain").await;
@@ -118,13 +159,19 @@ async fn the_body_of_an_upgrade_that_fails_is_never_run_as_a_request() {
             }
         }
     }
-    assert!(ran.is_empty(), "their bodies ran as requests:\n{}", ran.join("\n"));
+    assert!(
+        ran.is_empty(),
+        "their bodies ran as requests:\n{}",
+        ran.join("\n")
+    );
 }
 
 /// Requests that are none, or that mean something else to somebody on the path. Each is sent as it is.
 fn malformed() -> Vec<(&'static str, String)> {
     let append = |fields: &str| {
-        format!("POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{fields}\r\nabc")
+        format!(
+            "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{fields}\r\nabc"
+        )
     };
     let sized = |fields: &str| append(&format!("{fields}Content-Length: 3\r\n"));
     let read = |fields: &str| get("/v1/stream/it?offset=now", fields);
@@ -141,28 +188,68 @@ fn malformed() -> Vec<(&'static str, String)> {
         ("a field without a colon", read("X\r\n")),
         ("a field without a name", read(": a\r\n")),
         ("a tab in a name", read("X\tY: a\r\n")),
-        ("a request line in the query", line("/v1/stream/it?x=1 HTTP/1.1\r\nHost: evil")),
+        (
+            "a request line in the query",
+            line("/v1/stream/it?x=1 HTTP/1.1\r\nHost: evil"),
+        ),
         ("a space in the query", line("/v1/stream/it?x=a b")),
         ("a tab in the query", line("/v1/stream/it?x=a\tb")),
-        ("a control character in the query", line("/v1/stream/it?x=a\x01b")),
+        (
+            "a control character in the query",
+            line("/v1/stream/it?x=a\x01b"),
+        ),
         ("a NUL in the path", line("/v1/stream/it\0")),
-        ("two spaces in the line", "GET  /v1/stream/it HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned()),
-        ("a space after the version", "GET /v1/stream/it HTTP/1.1 \r\nHost: localhost\r\n\r\n".to_owned()),
-        ("no target", "GET HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned()),
-        ("a lower-case version", "GET /v1/stream/it http/1.1\r\nHost: localhost\r\n\r\n".to_owned()),
+        (
+            "two spaces in the line",
+            "GET  /v1/stream/it HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+        ),
+        (
+            "a space after the version",
+            "GET /v1/stream/it HTTP/1.1 \r\nHost: localhost\r\n\r\n".to_owned(),
+        ),
+        (
+            "no target",
+            "GET HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+        ),
+        (
+            "a lower-case version",
+            "GET /v1/stream/it http/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+        ),
         ("a length with a sign", append("Content-Length: +3\r\n")),
         ("a length in hex", append("Content-Length: 0x3\r\n")),
-        ("a length with a fraction", append("Content-Length: 3.0\r\n")),
+        (
+            "a length with a fraction",
+            append("Content-Length: 3.0\r\n"),
+        ),
         ("a list of lengths", append("Content-Length: 3, 3\r\n")),
         ("a list of two lengths", append("Content-Length: 3, 4\r\n")),
         ("an empty length", append("Content-Length:\r\n")),
-        ("a length and a coding", append("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n")),
-        ("a coding and a length", append("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n")),
-        ("an unknown coding", append("Transfer-Encoding: xchunked\r\n")),
-        ("a coding beside identity", append("Transfer-Encoding: chunked, identity\r\n")),
+        (
+            "a length and a coding",
+            append("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"),
+        ),
+        (
+            "a coding and a length",
+            append("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"),
+        ),
+        (
+            "an unknown coding",
+            append("Transfer-Encoding: xchunked\r\n"),
+        ),
+        (
+            "a coding beside identity",
+            append("Transfer-Encoding: chunked, identity\r\n"),
+        ),
         ("an empty coding", append("Transfer-Encoding:\r\n")),
-        ("a coding in quotes", append("Transfer-Encoding: \"chunked\"\r\n")),
-        ("two hosts", "GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n".to_owned()),
+        (
+            "a coding in quotes",
+            append("Transfer-Encoding: \"chunked\"\r\n"),
+        ),
+        (
+            "two hosts",
+            "GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"
+                .to_owned(),
+        ),
         ("no host", "GET /v1/stream/it HTTP/1.1\r\n\r\n".to_owned()),
     ]
 }
@@ -170,13 +257,23 @@ fn malformed() -> Vec<(&'static str, String)> {
 /// Requests whose lines do not all end with CR and LF.
 fn bare_line_feeds() -> Vec<(&'static str, String)> {
     let read = |fields: &str| get("/v1/stream/it?offset=now", fields);
-    let append = |fields: &str| String::from_utf8(post("it", "text/plain", fields, b"abc")).unwrap();
+    let append =
+        |fields: &str| String::from_utf8(post("it", "text/plain", fields, b"abc")).unwrap();
     vec![
         ("line ends without CR", read("").replace("\r\n", "\n")),
-        ("a request line without CR", read("").replacen("\r\n", "\n", 1)),
+        (
+            "a request line without CR",
+            read("").replacen("\r\n", "\n", 1),
+        ),
         ("one line end without CR", read("X: a\nY: b\r\n")),
-        ("a sequence after a bare LF", append("X: a\nStream-Seq: 5\r\n")),
-        ("a length after a bare LF", append("X: a\nContent-Length: 0\r\n")),
+        (
+            "a sequence after a bare LF",
+            append("X: a\nStream-Seq: 5\r\n"),
+        ),
+        (
+            "a length after a bare LF",
+            append("X: a\nContent-Length: 0\r\n"),
+        ),
         ("a bare LF as the last line", read("X: a\r\n\n")),
         ("a bare LF before the last line", read("X: a\n")),
     ]
@@ -193,7 +290,11 @@ const BEFORE: [&str; 6] = [
 ];
 
 /// The statuses of all that is answered on a connection to `before` (left out) and then to `request`, until it ends.
-async fn statuses(subject: &Subject, before: &'static str, request: &str) -> (&'static str, Vec<u16>) {
+async fn statuses(
+    subject: &Subject,
+    before: &'static str,
+    request: &str,
+) -> (&'static str, Vec<u16>) {
     let mut wire = Wire::open(subject.address()).await;
     if !before.is_empty() {
         wire.send(before).await;
@@ -202,7 +303,9 @@ async fn statuses(subject: &Subject, before: &'static str, request: &str) -> (&'
     wire.try_send(request).await;
     let mut statuses = Vec::new();
     // What is taken for the beginning of a request is waited for; that is an answer, too.
-    while let Ok(Some(answer)) = tokio::time::timeout(Duration::from_secs(8), wire.try_answer()).await {
+    while let Ok(Some(answer)) =
+        tokio::time::timeout(Duration::from_secs(8), wire.try_answer()).await
+    {
         statuses.push(answer.status);
     }
     (before.split(" HTTP").next().unwrap_or_default(), statuses)
@@ -214,7 +317,10 @@ async fn answered(
     requests: Vec<(&'static str, String)>,
 ) -> Vec<(&'static str, Vec<(&'static str, Vec<u16>)>)> {
     let asking = stream::iter(requests).map(|(what, request)| async move {
-        (what, join_all(BEFORE.map(|before| statuses(subject, before, &request))).await)
+        (
+            what,
+            join_all(BEFORE.map(|before| statuses(subject, before, &request))).await,
+        )
     });
     asking.buffered(AT_ONCE).collect().await
 }
@@ -222,16 +328,28 @@ async fn answered(
 async fn are_refused(name: &str, requests: Vec<(&'static str, String)>) {
     let subject = subject(name).await;
     // An unknown coding is 501, a host that is not ours 421.
-    let refused = |statuses: &[u16]| matches!(statuses, [status] if [400, 421, 501, 505].contains(status));
+    let refused =
+        |statuses: &[u16]| matches!(statuses, [status] if [400, 421, 501, 505].contains(status));
     let mut faults = Vec::new();
     for (what, outcomes) in answered(&subject, requests).await {
-        let wrong: Vec<_> = outcomes.iter().filter(|(_, statuses)| !refused(statuses)).collect();
+        let wrong: Vec<_> = outcomes
+            .iter()
+            .filter(|(_, statuses)| !refused(statuses))
+            .collect();
         if !wrong.is_empty() {
             faults.push(format!("{what}: {wrong:?}"));
         }
     }
-    assert!(faults.is_empty(), "expected one refusal and the end:\n{}", faults.join("\n"));
-    assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000000"), "something was appended");
+    assert!(
+        faults.is_empty(),
+        "expected one refusal and the end:\n{}",
+        faults.join("\n")
+    );
+    assert_eq!(
+        subject.tail("it").await.as_deref(),
+        Some("0000000000000000"),
+        "something was appended"
+    );
 }
 
 #[tokio::test]
@@ -252,29 +370,63 @@ async fn what_is_odd_is_answered_alike_wherever_it_comes() {
         ("a fragment", get("/v1/stream/it?x=1#offset=-1", "")),
         ("a backslash", get("/v1/stream/it?x=\\", "")),
         ("raw UTF-8 in the query", get("/v1/stream/it?x=\u{e9}", "")),
-        ("raw UTF-8 in a value", get("/v1/stream/it", "X: \u{e9}\r\n")),
+        (
+            "raw UTF-8 in a value",
+            get("/v1/stream/it", "X: \u{e9}\r\n"),
+        ),
         ("an empty value", get("/v1/stream/it", "X:\r\n")),
         ("a tab in a value", get("/v1/stream/it", "X: a\tb\r\n")),
-        ("spaces around a value", get("/v1/stream/it", "X:  a \t\r\n")),
-        ("empty lines before", format!("\r\n\r\n{}", get("/v1/stream/it", ""))),
-        ("a percent that escapes nothing", get("/v1/stream/it?x=%zz", "")),
+        (
+            "spaces around a value",
+            get("/v1/stream/it", "X:  a \t\r\n"),
+        ),
+        (
+            "empty lines before",
+            format!("\r\n\r\n{}", get("/v1/stream/it", "")),
+        ),
+        (
+            "a percent that escapes nothing",
+            get("/v1/stream/it?x=%zz", ""),
+        ),
         ("HTTP/1.0", get("/v1/stream/it", "").replace("1.1", "1.0")),
-        ("a method in lower case", get("/v1/stream/it", "").replace("GET", "get")),
-        ("a foreign host", get("/v1/stream/it", "").replace("localhost", "evil.example")),
-        ("a foreign origin", get("/v1/stream/it", "Origin: https://evil.example\r\n")),
-        ("a query twice", get("/v1/stream/it?offset=-1&offset=now", "")),
+        (
+            "a method in lower case",
+            get("/v1/stream/it", "").replace("GET", "get"),
+        ),
+        (
+            "a foreign host",
+            get("/v1/stream/it", "").replace("localhost", "evil.example"),
+        ),
+        (
+            "a foreign origin",
+            get("/v1/stream/it", "Origin: https://evil.example\r\n"),
+        ),
+        (
+            "a query twice",
+            get("/v1/stream/it?offset=-1&offset=now", ""),
+        ),
         ("a slash at the end", get("/v1/stream/it/", "")),
         ("a dot", get("/v1/stream/./it", "")),
         ("an escaped slash", get("/v1/stream/i%2Ft", "")),
         ("an asterisk", get("*", "")),
         ("an authority", get("localhost:80", "")),
-        ("an expectation that is none", get("/v1/stream/it", "Expect: 200-ok\r\n")),
+        (
+            "an expectation that is none",
+            get("/v1/stream/it", "Expect: 200-ok\r\n"),
+        ),
     ];
     let mut faults = Vec::new();
     for (what, outcomes) in answered(&subject, malformed().into_iter().chain(odd).collect()).await {
-        if outcomes.iter().any(|(_, statuses)| *statuses != outcomes[0].1) {
+        if outcomes
+            .iter()
+            .any(|(_, statuses)| *statuses != outcomes[0].1)
+        {
             faults.push(format!("{what}: {outcomes:?}"));
         }
     }
-    assert!(faults.is_empty(), "answers differ by what came before:\n{}", faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "answers differ by what came before:\n{}",
+        faults.join("\n")
+    );
 }

@@ -50,15 +50,25 @@ impl Subject {
     /// - `through`: a program with its arguments that runs the server.
     pub(crate) fn spawn(name: &str, store: &'static str, flags: &[&str], through: &[&str]) -> Self {
         let place = Place::new(&format!("abuse-{name}"));
-        let mut start = Start { store, ..Start::on_disk() };
+        let mut start = Start {
+            store,
+            ..Start::on_disk()
+        };
         if flags.contains(&"--workers") {
             start.more.clear();
         }
-        start.more.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        start
+            .more
+            .extend(flags.iter().map(|flag| (*flag).to_owned()));
         start.through = through.iter().map(|word| (*word).to_owned()).collect();
         let mut server = Server::spawn(&place, &start);
-        server.ready().unwrap_or_else(|wrong| panic!("{wrong}\n{}", place.last_words()));
-        Self { place, server: Some(server) }
+        server
+            .ready()
+            .unwrap_or_else(|wrong| panic!("{wrong}\n{}", place.last_words()));
+        Self {
+            place,
+            server: Some(server),
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -80,17 +90,24 @@ impl Subject {
     pub(crate) fn holding(&self) -> Holding {
         let id = self.server.as_ref().unwrap().id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the server still runs");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("the server still runs");
         let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         let files = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count();
-        Holding { memory_mib: kib >> 10, files }
+        Holding {
+            memory_mib: kib >> 10,
+            files,
+        }
     }
 
     /// Waits until the process holds at most `files` and `memory_mib` more than `before`.
     pub(crate) async fn comes_back(&self, before: Holding, files: usize, memory_mib: u64) {
         let mut last = self.holding();
-        let is_back =
-            |now: Holding| now.files <= before.files + files && now.memory_mib <= before.memory_mib + memory_mib;
+        let is_back = |now: Holding| {
+            now.files <= before.files + files && now.memory_mib <= before.memory_mib + memory_mib
+        };
         let looking = async {
             while !is_back(last) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -99,14 +116,21 @@ impl Subject {
         };
         let in_time = tokio::time::timeout(DEADLINE, looking).await.is_ok();
         println!("before {before:?}, afterwards {last:?}");
-        assert!(in_time, "{before:?} became {last:?}, expected at most {files} files and {memory_mib} MiB more");
+        assert!(
+            in_time,
+            "{before:?} became {last:?}, expected at most {files} files and {memory_mib} MiB more"
+        );
     }
 
     /// Sends one request on a connection of its own and reads the answer, whose status is the caller's business.
     pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
         let mut wire = Wire::open(self.address()).await;
         wire.send(request.as_ref()).await;
-        if request.as_ref().starts_with(b"HEAD ") { wire.answer_to_head().await } else { wire.answer().await }
+        if request.as_ref().starts_with(b"HEAD ") {
+            wire.answer_to_head().await
+        } else {
+            wire.answer().await
+        }
     }
 
     /// Creates a stream.
@@ -127,13 +151,19 @@ impl Subject {
 
     /// Closes a stream.
     pub(crate) async fn close(&self, name: &str) {
-        let answer = self.ask(post(name, "text/plain", "Stream-Closed: true\r\n", b"")).await;
+        let answer = self
+            .ask(post(name, "text/plain", "Stream-Closed: true\r\n", b""))
+            .await;
         assert_eq!(answer.status, 204, "{answer:?}");
     }
 
     /// Where a stream ends; `None` when there is no such stream.
     pub(crate) async fn tail(&self, name: &str) -> Option<String> {
-        let answer = self.ask(format!("HEAD /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        let answer = self
+            .ask(format!(
+                "HEAD /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            ))
+            .await;
         (answer.status == 200).then(|| answer.header("stream-next-offset").unwrap().to_owned())
     }
 
@@ -149,7 +179,12 @@ impl Subject {
     pub(crate) async fn count_readers(&self, name: &str) -> u64 {
         let answer = self.ask(get(&format!("/v1/streams/{name}"), "")).await;
         let details: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-        details["readerCounts"].as_object().expect("counts").values().filter_map(serde_json::Value::as_u64).sum()
+        details["readerCounts"]
+            .as_object()
+            .expect("counts")
+            .values()
+            .filter_map(serde_json::Value::as_u64)
+            .sum()
     }
 }
 

@@ -51,9 +51,16 @@ async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8
     })
     .await;
     println!("before {before:?}, at most {} MiB", most.get());
-    assert!(most.get() <= MEMORY_MAX_MIB, "grew from {before:?} to {} MiB", most.get());
+    assert!(
+        most.get() <= MEMORY_MAX_MIB,
+        "grew from {before:?} to {} MiB",
+        most.get()
+    );
     subject.comes_back(before, 12, 100).await;
-    assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000000"));
+    assert_eq!(
+        subject.tail("it").await.as_deref(),
+        Some("0000000000000000")
+    );
 }
 
 #[tokio::test]
@@ -64,7 +71,13 @@ async fn large_websocket_frames_that_never_end_are_bounded_as_a_whole() {
 
 #[tokio::test]
 async fn fragments_of_a_message_that_never_ends_are_bounded_as_a_whole() {
-    unfinished("fragments", true, |_| frame(0x01, b"\""), &frame(0x00, &[b'x'; PIECE_BYTES])).await;
+    unfinished(
+        "fragments",
+        true,
+        |_| frame(0x01, b"\""),
+        &frame(0x00, &[b'x'; PIECE_BYTES]),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -83,14 +96,16 @@ async fn large_chunked_bodies_that_never_end_are_bounded_as_a_whole() {
 
 #[tokio::test]
 async fn imports_that_never_end_are_bounded_as_a_whole() {
-    let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+    let chunk =
+        |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
     // A line of a text stream may be six times as long as a body, as each byte may be escaped.
     let lines = "{\"export\":1,\"name\":\"it\",\"configuration\":{\"contentType\":\"text/plain\"},\"earliestOffset\":\"0000000000000000\",\
                  \"nextOffset\":\"0000000000000015\"}\n{\"data\":\"";
     let lines = chunk(lines.as_bytes());
     let head = |number: usize| {
-        let head =
-            format!("PUT /v1/import/new{number} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let head = format!(
+            "PUT /v1/import/new{number} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
         [head.as_bytes(), &lines].concat()
     };
     let chunk = chunk(&[b'x'; PIECE_BYTES]);
@@ -100,16 +115,28 @@ async fn imports_that_never_end_are_bounded_as_a_whole() {
 /// A WebSocket that began a message and falls silent, each way of beginning one.
 #[tokio::test]
 async fn a_websocket_message_that_stops_is_given_up() {
-    let subject = Subject::start("message-stops", &["--body-silence-max", "500ms", "--heartbeat", "100ms"]);
+    let subject = Subject::start(
+        "message-stops",
+        &["--body-silence-max", "500ms", "--heartbeat", "100ms"],
+    );
     subject.create("it", "text/plain").await;
     let before = subject.holding();
     let begun: [(&str, Vec<u8>); 6] = [
         ("one byte of a frame", vec![0x81]),
         ("a frame's head", frame_head(0x81, 10)),
-        ("half of a frame", [&frame_head(0x81, 10)[..], b"abc"].concat()),
+        (
+            "half of a frame",
+            [&frame_head(0x81, 10)[..], b"abc"].concat(),
+        ),
         ("a first fragment", frame(0x01, b"abc")),
-        ("two fragments", [frame(0x01, b"abc"), frame(0x00, b"abc")].concat()),
-        ("a fragment and a ping", [frame(0x01, b"abc"), frame(0x89, b"")].concat()),
+        (
+            "two fragments",
+            [frame(0x01, b"abc"), frame(0x00, b"abc")].concat(),
+        ),
+        (
+            "a fragment and a ping",
+            [frame(0x01, b"abc"), frame(0x89, b"")].concat(),
+        ),
     ];
     let held: Vec<_> = beside(&subject, async {
         join_all(begun.map(|(what, bytes)| {
@@ -117,7 +144,9 @@ async fn a_websocket_message_that_stops_is_given_up() {
             async move {
                 let mut wire = Wire::websocket(subject.address(), "it").await;
                 wire.send(bytes).await;
-                let ended = tokio::time::timeout(std::time::Duration::from_secs(10), wire.rest()).await.is_ok();
+                let ended = tokio::time::timeout(std::time::Duration::from_secs(10), wire.rest())
+                    .await
+                    .is_ok();
                 (!ended).then_some(what)
             }
         }))
@@ -127,19 +156,32 @@ async fn a_websocket_message_that_stops_is_given_up() {
     .into_iter()
     .flatten()
     .collect();
-    assert!(held.is_empty(), "10 s after these, of which each may be silent for 0.5 s, they are open: {held:?}");
+    assert!(
+        held.is_empty(),
+        "10 s after these, of which each may be silent for 0.5 s, they are open: {held:?}"
+    );
     subject.comes_back(before, 12, 100).await;
 }
 
 /// A WebSocket that only reads says nothing for as long as it likes.
 #[tokio::test]
 async fn a_websocket_that_began_no_message_is_not_given_up() {
-    let subject = Subject::start("quiet", &["--body-silence-max", "100ms", "--heartbeat", "50ms"]);
+    let subject = Subject::start(
+        "quiet",
+        &["--body-silence-max", "100ms", "--heartbeat", "50ms"],
+    );
     subject.create("it", "text/plain").await;
     let mut wire = Wire::websocket(subject.address(), "it").await;
     // Whole messages, the last one in two fragments, leave nothing begun.
-    wire.send([frame(0x81, b"{\"append\":\"a\"}"), frame(0x01, b"{\"append\""), frame(0x80, b":\"b\"}")].concat())
-        .await;
+    wire.send(
+        [
+            frame(0x81, b"{\"append\":\"a\"}"),
+            frame(0x01, b"{\"append\""),
+            frame(0x80, b":\"b\"}"),
+        ]
+        .concat(),
+    )
+    .await;
     for _ in 0..40 {
         // Heartbeats, for twenty times as long as a body may be silent.
         wire.frame().await.expect("a frame before the end");

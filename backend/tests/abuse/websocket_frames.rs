@@ -15,7 +15,9 @@ async fn close_code(wire: &mut Wire) -> Option<u16> {
     loop {
         let (first, payload) = wire.frame().await?;
         if first & 0x0f == 8 {
-            return payload.get(..2).map(|code| u16::from_be_bytes([code[0], code[1]]));
+            return payload
+                .get(..2)
+                .map(|code| u16::from_be_bytes([code[0], code[1]]));
         }
     }
 }
@@ -35,16 +37,26 @@ async fn closes_with<const N: usize>(name: &str, cases: [(&str, Vec<u8>, &[u16])
             } else {
                 wire.try_send(&bytes).await;
             }
-            let code = tokio::time::timeout(std::time::Duration::from_secs(10), close_code(&mut wire)).await;
+            let code =
+                tokio::time::timeout(std::time::Duration::from_secs(10), close_code(&mut wire))
+                    .await;
             match code {
                 Ok(code) if code.is_some_and(|code| expected.contains(&code)) => {}
-                Ok(code) => faults.push(format!("{what}, byte by byte: {cut}: {code:?}, expected {expected:?}")),
-                Err(_) => faults.push(format!("{what}, byte by byte: {cut}: not closed, expected {expected:?}")),
+                Ok(code) => faults.push(format!(
+                    "{what}, byte by byte: {cut}: {code:?}, expected {expected:?}"
+                )),
+                Err(_) => faults.push(format!(
+                    "{what}, byte by byte: {cut}: not closed, expected {expected:?}"
+                )),
             }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000000"), "something was appended");
+    assert_eq!(
+        subject.tail("it").await.as_deref(),
+        Some("0000000000000000"),
+        "something was appended"
+    );
 }
 
 #[tokio::test]
@@ -54,7 +66,11 @@ async fn control_frames_in_fragments_are_1002() {
         ("an empty ping", frame(PING & !FIN, b""), &[1002]),
         ("a pong", frame(PONG & !FIN, b"a"), &[1002]),
         ("a close", frame(CLOSE & !FIN, &[3, 232]), &[1002]),
-        ("a ping within a message", [frame(0x01, b"a"), frame(PING & !FIN, b"")].concat(), &[1002]),
+        (
+            "a ping within a message",
+            [frame(0x01, b"a"), frame(PING & !FIN, b"")].concat(),
+            &[1002],
+        ),
     ];
     closes_with("fragmented-control", cases).await;
 }
@@ -62,10 +78,22 @@ async fn control_frames_in_fragments_are_1002() {
 #[tokio::test]
 async fn control_frames_longer_than_125_bytes_are_1002() {
     let cases = [
-        ("a ping of 126 bytes", frame(PING, &[b'a'; 126]), &[1002][..]),
+        (
+            "a ping of 126 bytes",
+            frame(PING, &[b'a'; 126]),
+            &[1002][..],
+        ),
         ("a pong of 126 bytes", frame(PONG, &[b'a'; 126]), &[1002]),
-        ("a close of 126 bytes", frame(CLOSE, &[&[3, 232][..], &[b'a'; 124]].concat()), &[1002]),
-        ("a ping of 70,000 bytes", frame(PING, &[b'a'; 70_000]), &[1002, 1009]),
+        (
+            "a close of 126 bytes",
+            frame(CLOSE, &[&[3, 232][..], &[b'a'; 124]].concat()),
+            &[1002],
+        ),
+        (
+            "a ping of 70,000 bytes",
+            frame(PING, &[b'a'; 70_000]),
+            &[1002, 1009],
+        ),
     ];
     closes_with("long-control", cases).await;
 }
@@ -74,9 +102,21 @@ async fn control_frames_longer_than_125_bytes_are_1002() {
 async fn a_close_reason_that_is_not_utf_8_is_1007() {
     let cases = [
         ("a stray byte", frame(CLOSE, b"\x03\xe8\xff"), &[1007][..]),
-        ("half a character", frame(CLOSE, b"\x03\xe8a\xe2\x82"), &[1007]),
-        ("a surrogate", frame(CLOSE, b"\x03\xe8\xed\xa0\x80"), &[1007]),
-        ("an overlong slash", frame(CLOSE, b"\x03\xe8\xc0\xaf"), &[1007]),
+        (
+            "half a character",
+            frame(CLOSE, b"\x03\xe8a\xe2\x82"),
+            &[1007],
+        ),
+        (
+            "a surrogate",
+            frame(CLOSE, b"\x03\xe8\xed\xa0\x80"),
+            &[1007],
+        ),
+        (
+            "an overlong slash",
+            frame(CLOSE, b"\x03\xe8\xc0\xaf"),
+            &[1007],
+        ),
     ];
     closes_with("close-reason", cases).await;
 }
@@ -131,12 +171,24 @@ async fn reserved_bits_and_opcodes_are_1002() {
 async fn frames_out_of_order_or_without_a_mask_are_1002() {
     let cases = [
         ("a continuation of nothing", frame(0x80, b"a"), &[1002][..]),
-        ("a message within a message", [frame(0x01, b"a"), frame(TEXT, b"a")].concat(), &[1002]),
+        (
+            "a message within a message",
+            [frame(0x01, b"a"), frame(TEXT, b"a")].concat(),
+            &[1002],
+        ),
         ("no mask", vec![TEXT, 1, b'a'], &[1002]),
         ("a ping without a mask", vec![PING, 0], &[1002]),
         ("a close without a mask", vec![CLOSE, 0], &[1002]),
-        ("a length of 2^63", [&[TEXT, 0xff, 0x80][..], &[0; 7], &[0; 4]].concat(), &[1002, 1009]),
-        ("a length of 2^64-1", [&[TEXT, 0xff][..], &[0xff; 8], &[0; 4]].concat(), &[1002, 1009]),
+        (
+            "a length of 2^63",
+            [&[TEXT, 0xff, 0x80][..], &[0; 7], &[0; 4]].concat(),
+            &[1002, 1009],
+        ),
+        (
+            "a length of 2^64-1",
+            [&[TEXT, 0xff][..], &[0xff; 8], &[0; 4]].concat(),
+            &[1002, 1009],
+        ),
     ];
     closes_with("order", cases).await;
 }
@@ -144,9 +196,21 @@ async fn frames_out_of_order_or_without_a_mask_are_1002() {
 #[tokio::test]
 async fn text_that_is_not_utf_8_is_1007_also_in_fragments() {
     let cases = [
-        ("in one frame", frame(TEXT, b"{\"append\":\"\xff\"}"), &[1007][..]),
-        ("in its second fragment", [frame(0x01, b"{\"append\":\""), frame(0x80, b"\xff\"}")].concat(), &[1007]),
-        ("half a character at the end", frame(TEXT, b"\"\xe2\x82"), &[1007]),
+        (
+            "in one frame",
+            frame(TEXT, b"{\"append\":\"\xff\"}"),
+            &[1007][..],
+        ),
+        (
+            "in its second fragment",
+            [frame(0x01, b"{\"append\":\""), frame(0x80, b"\xff\"}")].concat(),
+            &[1007],
+        ),
+        (
+            "half a character at the end",
+            frame(TEXT, b"\"\xe2\x82"),
+            &[1007],
+        ),
     ];
     closes_with("utf-8", cases).await;
 }
@@ -156,7 +220,15 @@ async fn a_character_cut_by_two_fragments_is_whole() {
     let subject = Subject::start("cut-character", &[]);
     subject.create("it", "text/plain").await;
     let mut wire = Wire::websocket(subject.address(), "it").await;
-    wire.send([frame(0x01, b"{\"append\":\"\xe2\x82"), frame(PING, b"p"), frame(0x80, b"\xac\"}")].concat()).await;
+    wire.send(
+        [
+            frame(0x01, b"{\"append\":\"\xe2\x82"),
+            frame(PING, b"p"),
+            frame(0x80, b"\xac\"}"),
+        ]
+        .concat(),
+    )
+    .await;
     loop {
         let (first, payload) = wire.frame().await.expect("an answer before the end");
         if String::from_utf8_lossy(&payload).contains("appended") {
@@ -164,7 +236,10 @@ async fn a_character_cut_by_two_fragments_is_whole() {
         }
         assert_ne!(first & 0x0f, 8, "{payload:?}");
     }
-    assert_eq!(subject.tail("it").await.as_deref(), Some("0000000000000003"));
+    assert_eq!(
+        subject.tail("it").await.as_deref(),
+        Some("0000000000000003")
+    );
 }
 
 #[tokio::test]
@@ -192,7 +267,11 @@ async fn many_pings_are_bounded_and_answered_in_order() {
             break;
         }
     }
-    assert!(subject.holding().memory_mib <= before.memory_mib + 100, "{:?}, before {before:?}", subject.holding());
+    assert!(
+        subject.holding().memory_mib <= before.memory_mib + 100,
+        "{:?}, before {before:?}",
+        subject.holding()
+    );
     drop((wire, silent));
     subject.comes_back(before, 12, 100).await;
 }

@@ -23,16 +23,35 @@ fn strange() -> Vec<(&'static str, String)> {
         ("300", elsewhere("300 Multiple Choices")),
         ("302", answer("302 Found", &[], "")),
         ("308", answer("308 Permanent Redirect", &[], "")),
-        ("307", answer("307 Temporary Redirect", &["Location: ftp://elsewhere/"], "")),
+        (
+            "307",
+            answer(
+                "307 Temporary Redirect",
+                &["Location: ftp://elsewhere/"],
+                "",
+            ),
+        ),
         ("200", answer("200 OK", &["Content-Type: text/html"], HTML)),
         ("202", answer("202 Accepted", &[], "")),
         ("204", answer("204 No Content", &[], "")),
         ("201", answer("201 Created", &[], "")),
-        ("204", answer("204 No Content", &["Stream-Next-Offset: a/b c"], "")),
-        ("204", answer("204 No Content", &["Stream-Next-Offset: -1"], "")),
+        (
+            "204",
+            answer("204 No Content", &["Stream-Next-Offset: a/b c"], ""),
+        ),
+        (
+            "204",
+            answer("204 No Content", &["Stream-Next-Offset: -1"], ""),
+        ),
         ("200", answer("200 OK", &["Stream-Next-Offset: now"], "")),
-        ("204", answer("204 No Content", &["Stream-Next-Offset:"], "")),
-        ("404", answer("404 Not Found", &["Content-Type: text/html"], HTML)),
+        (
+            "204",
+            answer("204 No Content", &["Stream-Next-Offset:"], ""),
+        ),
+        (
+            "404",
+            answer("404 Not Found", &["Content-Type: text/html"], HTML),
+        ),
     ]
 }
 
@@ -42,20 +61,48 @@ fn otherwise(method: &'static str, strange: String, there: bool) -> Fake {
         _ if target == "/elsewhere" => answer("200 OK", &["Content-Type: text/html"], HTML),
         asked if asked == method => strange.clone(),
         "HEAD" if !there => answer("404 Not Found", &[], ""),
-        "HEAD" => answer("200 OK", &["Stream-Next-Offset: 5", "Content-Type: text/plain"], ""),
-        "PUT" => answer("201 Created", &["Stream-Next-Offset: 0", "Content-Type: text/plain"], ""),
-        _ => answer("204 No Content", &["Stream-Next-Offset: 5", "Stream-Closed: true"], ""),
+        "HEAD" => answer(
+            "200 OK",
+            &["Stream-Next-Offset: 5", "Content-Type: text/plain"],
+            "",
+        ),
+        "PUT" => answer(
+            "201 Created",
+            &["Stream-Next-Offset: 0", "Content-Type: text/plain"],
+            "",
+        ),
+        _ => answer(
+            "204 No Content",
+            &["Stream-Next-Offset: 5", "Stream-Closed: true"],
+            "",
+        ),
     })
 }
 
 /// Checks that a command failed with the status and the URL, and that nothing but what it had to ask was asked.
 fn fails(outcome: &Outcome, fake: &Fake, status: &str, case: &str) {
-    let Outcome { code, stderr, stdout } = outcome;
+    let Outcome {
+        code,
+        stderr,
+        stdout,
+    } = outcome;
     assert_eq!(*code, Some(1), "{case}: {stderr}");
-    assert!(stderr.contains(status) && stderr.contains(&fake.url()), "{case}: {stderr}");
-    assert!(!stderr.contains(") appended to") && !stderr.contains("is imported"), "{case}: {stderr}");
+    assert!(
+        stderr.contains(status) && stderr.contains(&fake.url()),
+        "{case}: {stderr}"
+    );
+    assert!(
+        !stderr.contains(") appended to") && !stderr.contains("is imported"),
+        "{case}: {stderr}"
+    );
     assert!(stdout.is_empty(), "{case}: {stdout:?}");
-    assert!(fake.asked().iter().all(|it| !it.line.starts_with("GET /elsewhere")), "{case}: {:?}", fake.asked());
+    assert!(
+        fake.asked()
+            .iter()
+            .all(|it| !it.line.starts_with("GET /elsewhere")),
+        "{case}: {:?}",
+        fake.asked()
+    );
 }
 
 #[test]
@@ -64,7 +111,11 @@ fn an_append_counts_only_with_the_offset_after_it() {
         let fake = otherwise("POST", strange.clone(), true);
         let outcome = run(&["append", "x", "--server", &fake.url()], b"a\nb\n");
         fails(&outcome, &fake, status, &strange);
-        assert!(outcome.stderr.contains("no line is appended"), "{strange}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("no line is appended"),
+            "{strange}: {}",
+            outcome.stderr
+        );
         assert_eq!(fake.bodies("POST").len(), 1, "sent once");
     }
 }
@@ -73,11 +124,21 @@ fn an_append_counts_only_with_the_offset_after_it() {
 fn a_stream_is_there_or_created_only_if_the_server_says_so() {
     for (status, strange) in strange() {
         let fake = otherwise("PUT", strange.clone(), false);
-        fails(&run(&["append", "x", "--server", &fake.url()], b"a\n"), &fake, status, &strange);
+        fails(
+            &run(&["append", "x", "--server", &fake.url()], b"a\n"),
+            &fake,
+            status,
+            &strange,
+        );
         assert_eq!(fake.bodies("POST"), Vec::<String>::new(), "{strange}");
         if status != "404" {
             let fake = otherwise("HEAD", strange.clone(), true);
-            fails(&run(&["append", "x", "--server", &fake.url()], b"a\n"), &fake, status, &strange);
+            fails(
+                &run(&["append", "x", "--server", &fake.url()], b"a\n"),
+                &fake,
+                status,
+                &strange,
+            );
             assert_eq!(fake.asked().len(), 1, "{strange}");
         }
     }
@@ -86,16 +147,40 @@ fn a_stream_is_there_or_created_only_if_the_server_says_so() {
 #[test]
 fn a_stream_counts_as_closed_only_if_the_server_says_so() {
     let open = [
-        ("204", answer("204 No Content", &["Stream-Next-Offset: 5"], "")),
-        ("204", answer("204 No Content", &["Stream-Next-Offset: 5", "Stream-Closed: false"], "")),
-        ("204", answer("204 No Content", &["Stream-Next-Offset: 5", "Stream-Closed: 1"], "")),
-        ("204", answer("204 No Content", &["Stream-Closed: true"], "")),
+        (
+            "204",
+            answer("204 No Content", &["Stream-Next-Offset: 5"], ""),
+        ),
+        (
+            "204",
+            answer(
+                "204 No Content",
+                &["Stream-Next-Offset: 5", "Stream-Closed: false"],
+                "",
+            ),
+        ),
+        (
+            "204",
+            answer(
+                "204 No Content",
+                &["Stream-Next-Offset: 5", "Stream-Closed: 1"],
+                "",
+            ),
+        ),
+        (
+            "204",
+            answer("204 No Content", &["Stream-Closed: true"], ""),
+        ),
     ];
     for (status, strange) in strange().into_iter().chain(open) {
         let fake = otherwise("POST", strange.clone(), true);
         let outcome = run(&["append", "x", "--close", "--server", &fake.url()], b"");
         fails(&outcome, &fake, status, &strange);
-        assert!(outcome.stderr.contains("could not be closed"), "{strange}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("could not be closed"),
+            "{strange}: {}",
+            outcome.stderr
+        );
     }
 }
 
@@ -107,18 +192,36 @@ fn an_import_counts_only_if_the_server_says_what_it_made() {
     let half = [
         ("200", answer("200 OK", &[json], said)),
         ("201", answer("201 Created", &[json, next], "{}")),
-        ("201", answer("201 Created", &[json, "Stream-Next-Offset: 7"], said)),
+        (
+            "201",
+            answer("201 Created", &[json, "Stream-Next-Offset: 7"], said),
+        ),
     ];
     for (status, strange) in strange().into_iter().chain(half) {
         let fake = otherwise("PUT", strange.clone(), false);
-        fails(&run(&["import", "x", "--server", &fake.url()], EXPORT.as_bytes()), &fake, status, &strange);
+        fails(
+            &run(&["import", "x", "--server", &fake.url()], EXPORT.as_bytes()),
+            &fake,
+            status,
+            &strange,
+        );
     }
     let fake = otherwise("PUT", answer("201 Created", &[json, next], said), false);
     let outcome = run(&["import", "x", "--server", &fake.url()], EXPORT.as_bytes());
-    assert_eq!((outcome.code, fake.bodies("PUT")), (Some(0), vec![EXPORT.to_owned()]), "{}", outcome.stderr);
+    assert_eq!(
+        (outcome.code, fake.bodies("PUT")),
+        (Some(0), vec![EXPORT.to_owned()]),
+        "{}",
+        outcome.stderr
+    );
     for (status, strange) in strange().into_iter().filter(|(status, _)| *status != "404") {
         let fake = otherwise("HEAD", strange.clone(), true);
-        fails(&run(&["import", "x", "--server", &fake.url()], EXPORT.as_bytes()), &fake, status, &strange);
+        fails(
+            &run(&["import", "x", "--server", &fake.url()], EXPORT.as_bytes()),
+            &fake,
+            status,
+            &strange,
+        );
         assert_eq!(fake.asked().len(), 1, "{strange}");
     }
 }
@@ -127,16 +230,41 @@ fn an_import_counts_only_if_the_server_says_what_it_made() {
 fn nothing_but_an_export_is_written_as_one() {
     let html = answer("200 OK", &["Content-Type: text/html"], HTML);
     let moved = answer("302 Found", &["Location: /signin"], "");
-    for (status, first) in [("200", html.clone()), ("200", moved), ("202", answer("202 Accepted", &[], ""))] {
+    for (status, first) in [
+        ("200", html.clone()),
+        ("200", moved),
+        ("202", answer("202 Accepted", &[], "")),
+    ] {
         let page = html.clone();
-        let fake = Fake::start(move |_, target| if target == "/signin" { page.clone() } else { first.clone() });
-        fails(&run(&["export", "x", "--server", &fake.url()], b""), &fake, status, "export");
+        let fake = Fake::start(move |_, target| {
+            if target == "/signin" {
+                page.clone()
+            } else {
+                first.clone()
+            }
+        });
+        fails(
+            &run(&["export", "x", "--server", &fake.url()], b""),
+            &fake,
+            status,
+            "export",
+        );
     }
     let whole = answer("200 OK", &["Content-Type: application/x-ndjson"], EXPORT);
     let moved = answer("301 Moved Permanently", &["Location: /moved"], "");
-    let fake = Fake::start(move |_, target| if target == "/moved" { whole.clone() } else { moved.clone() });
+    let fake = Fake::start(move |_, target| {
+        if target == "/moved" {
+            whole.clone()
+        } else {
+            moved.clone()
+        }
+    });
     let outcome = run(&["export", "x", "--server", &fake.url()], b"");
-    assert_eq!((outcome.code, outcome.stdout), (Some(0), EXPORT.as_bytes().to_vec()), "a read may go elsewhere");
+    assert_eq!(
+        (outcome.code, outcome.stdout),
+        (Some(0), EXPORT.as_bytes().to_vec()),
+        "a read may go elsewhere"
+    );
 }
 
 #[test]
@@ -144,15 +272,26 @@ fn what_is_moved_with_method_and_body_is_appended_there() {
     for status in ["307 Temporary Redirect", "308 Permanent Redirect"] {
         let target = otherwise("GET", answer("404 Not Found", &[], ""), false);
         let base = target.url();
-        let front = Fake::start(move |_, path| answer(status, &[&format!("Location: {base}{path}")], ""));
-        let outcome = run(&["append", "x", "--close", "--server", &front.url()], b"a\n");
+        let front =
+            Fake::start(move |_, path| answer(status, &[&format!("Location: {base}{path}")], ""));
+        let outcome = run(
+            &["append", "x", "--close", "--server", &front.url()],
+            b"a\n",
+        );
         assert_eq!(outcome.code, Some(0), "{status}: {}", outcome.stderr);
         let lines: Vec<String> = target.asked().into_iter().map(|it| it.line).collect();
         let post = "POST /v1/stream/x";
-        assert_eq!(lines, ["HEAD /v1/stream/x", "PUT /v1/stream/x", post, post], "{status}");
+        assert_eq!(
+            lines,
+            ["HEAD /v1/stream/x", "PUT /v1/stream/x", post, post],
+            "{status}"
+        );
         assert_eq!(target.bodies("POST"), ["a\n", ""], "{status}");
         // An import's input can't be sent twice.
-        let outcome = run(&["import", "x", "--server", &front.url()], EXPORT.as_bytes());
+        let outcome = run(
+            &["import", "x", "--server", &front.url()],
+            EXPORT.as_bytes(),
+        );
         fails(&outcome, &front, &status[..3], status);
         assert_eq!(target.bodies("PUT"), [""], "{status}");
     }
@@ -160,30 +299,65 @@ fn what_is_moved_with_method_and_body_is_appended_there() {
 
 #[test]
 fn redirects_that_never_end_are_an_error() {
-    let round = Fake::start(|_, path| answer("307 Temporary Redirect", &[&format!("Location: {path}")], ""));
-    fails(&run(&["append", "x", "--server", &round.url()], b"a\n"), &round, "307", "round and round");
+    let round = Fake::start(|_, path| {
+        answer(
+            "307 Temporary Redirect",
+            &[&format!("Location: {path}")],
+            "",
+        )
+    });
+    fails(
+        &run(&["append", "x", "--server", &round.url()], b"a\n"),
+        &round,
+        "307",
+        "round and round",
+    );
     assert!(round.asked().len() < 20, "{}", round.asked().len());
 }
 
 #[test]
 fn a_refusal_without_an_end_is_not_read_to_its_end() {
-    let long = answer("500 Internal Server Error", &["Content-Type: text/html"], &"x".repeat(4 << 20));
+    let long = answer(
+        "500 Internal Server Error",
+        &["Content-Type: text/html"],
+        &"x".repeat(4 << 20),
+    );
     let fake = otherwise("PUT", long, false);
-    fails(&run(&["append", "x", "--server", &fake.url()], b"a\n"), &fake, "500", "a long refusal");
+    fails(
+        &run(&["append", "x", "--server", &fake.url()], b"a\n"),
+        &fake,
+        "500",
+        "a long refusal",
+    );
 }
 
 #[test]
 fn tail_takes_no_page_for_one_that_does_not_say_where_it_ends() {
     for technique in ["poll", "long-poll", "ndjson", "sse"] {
-        for (_, strange) in strange().into_iter().filter(|(status, _)| status.starts_with('2')) {
+        for (_, strange) in strange()
+            .into_iter()
+            .filter(|(status, _)| status.starts_with('2'))
+        {
             let fake = Fake::start(move |_, _| strange.clone());
-            let mut tail =
-                tailwater(&["tail", "x", "--live", technique, "--strict", "--server", &fake.url()]).spawn().unwrap();
+            let mut tail = tailwater(&[
+                "tail",
+                "x",
+                "--live",
+                technique,
+                "--strict",
+                "--server",
+                &fake.url(),
+            ])
+            .spawn()
+            .unwrap();
             let note = first_line(tail.stderr.take().unwrap());
             // It may come back for ever, as a server may get well.
             let _ended = tail.kill();
             let output = tail.wait_with_output().unwrap();
-            assert!(output.stdout.is_empty() && note.contains("tailwater: "), "{technique}: {note}");
+            assert!(
+                output.stdout.is_empty() && note.contains("tailwater: "),
+                "{technique}: {note}"
+            );
         }
     }
 }

@@ -45,7 +45,11 @@ impl Fake {
 
     /// The bodies that came with a method.
     pub(crate) fn bodies(&self, method: &str) -> Vec<String> {
-        self.asked().into_iter().filter(|it| it.line.starts_with(method)).map(|it| it.body).collect()
+        self.asked()
+            .into_iter()
+            .filter(|it| it.line.starts_with(method))
+            .map(|it| it.body)
+            .collect()
     }
 }
 
@@ -80,9 +84,15 @@ fn serve(
         is_chunked = size > 0;
     }
     let mut words = line.split(' ');
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (method, target) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
     let body = String::from_utf8_lossy(&body).into_owned();
-    memory.lock().unwrap().push(Asked { line: format!("{method} {target}"), body });
+    memory.lock().unwrap().push(Asked {
+        line: format!("{method} {target}"),
+        body,
+    });
     write!(client, "HTTP/1.1 {}", script(method, target))
 }
 
@@ -90,6 +100,10 @@ fn serve(
 pub(crate) fn answer(status: &str, headers: &[&str], body: &str) -> String {
     let fields: String = headers.iter().map(|field| format!("{field}\r\n")).collect();
     // An answer with this status has no body, and its length would be taken for one to come.
-    let length = if status.starts_with("204") { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let length = if status.starts_with("204") {
+        String::new()
+    } else {
+        format!("Content-Length: {}\r\n", body.len())
+    };
     format!("{status}\r\nConnection: close\r\n{fields}{length}\r\n{body}")
 }

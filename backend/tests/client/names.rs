@@ -7,8 +7,19 @@ use serde_json::{Value, json};
 /// Names with every printable character (a slash only between segments), and with characters that are spelled in several bytes.
 fn names() -> Vec<String> {
     let printable = (b' '..=b'~').map(char::from).filter(|it| *it != '/');
-    let special =
-        ["disk 90%", "topic+one", "a%2Fb", "a%2fb", "%25", "%2541", "100%/é한😀", "a\u{301}", "...", ".a/..b", "~"];
+    let special = [
+        "disk 90%",
+        "topic+one",
+        "a%2Fb",
+        "a%2fb",
+        "%25",
+        "%2541",
+        "100%/é한😀",
+        "a\u{301}",
+        "...",
+        ".a/..b",
+        "~",
+    ];
     let each = printable.map(|it| format!("each/x{it}y/{it}{it}{it}"));
     each.chain(special.map(str::to_owned)).collect()
 }
@@ -16,10 +27,20 @@ fn names() -> Vec<String> {
 /// Every byte but letters and digits as an escape, in either case.
 fn escaped(name: &str) -> [String; 2] {
     let escape = |byte: u8, text: String| {
-        if byte.is_ascii_alphanumeric() || byte == b'/' { char::from(byte).to_string() } else { text }
+        if byte.is_ascii_alphanumeric() || byte == b'/' {
+            char::from(byte).to_string()
+        } else {
+            text
+        }
     };
-    let upper = name.bytes().map(|byte| escape(byte, format!("%{byte:02X}"))).collect();
-    let lower = name.bytes().map(|byte| escape(byte, format!("%{byte:02x}"))).collect();
+    let upper = name
+        .bytes()
+        .map(|byte| escape(byte, format!("%{byte:02X}")))
+        .collect();
+    let lower = name
+        .bytes()
+        .map(|byte| escape(byte, format!("%{byte:02x}")))
+        .collect();
     [upper, lower]
 }
 
@@ -32,56 +53,149 @@ fn everybody_means_the_same_stream_by_a_name() {
         let outcome = server.run(&["append", &name], b"cli\n");
         assert_eq!(outcome.code, Some(0), "{name}: {}", outcome.stderr);
         for path in [&upper, &lower] {
-            assert_eq!(server.ask(&format!("POST /v1/stream/{path}"), text, "h").status, 204, "{path}");
+            assert_eq!(
+                server
+                    .ask(&format!("POST /v1/stream/{path}"), text, "h")
+                    .status,
+                204,
+                "{path}"
+            );
         }
-        assert_eq!(server.ask(&format!("GET /v1/stream/{upper}"), "", "").body, "cli\nhh", "{name}");
+        assert_eq!(
+            server.ask(&format!("GET /v1/stream/{upper}"), "", "").body,
+            "cli\nhh",
+            "{name}"
+        );
         assert_eq!(server.list(&format!("prefix={lower}")), [&*name], "{name}");
         assert_eq!(server.list(&format!("search={upper}")), [&*name], "{name}");
-        assert!(!server.list(&format!("after={lower}")).contains(&name), "{name}");
-        let told: Value = serde_json::from_str(&server.ask(&format!("GET /v1/streams/{lower}"), "", "").body).unwrap();
+        assert!(
+            !server.list(&format!("after={lower}")).contains(&name),
+            "{name}"
+        );
+        let told: Value =
+            serde_json::from_str(&server.ask(&format!("GET /v1/streams/{lower}"), "", "").body)
+                .unwrap();
         assert_eq!(told["name"], json!(name));
 
         let exported = server.run(&["export", &name], b"");
-        assert!(exported.code == Some(0) && exported.stdout.len() > 100, "{name}: {}", exported.stderr);
+        assert!(
+            exported.code == Some(0) && exported.stdout.len() > 100,
+            "{name}: {}",
+            exported.stderr
+        );
         let fork = format!("{text}Stream-Forked-From: /v1/stream/{lower}\r\n");
-        assert_eq!(server.ask("PUT /v1/stream/fork", &fork, "").status, 201, "{name}");
-        let told: Value = serde_json::from_str(&server.ask("GET /v1/streams/fork", "", "").body).unwrap();
+        assert_eq!(
+            server.ask("PUT /v1/stream/fork", &fork, "").status,
+            201,
+            "{name}"
+        );
+        let told: Value =
+            serde_json::from_str(&server.ask("GET /v1/streams/fork", "", "").body).unwrap();
         assert_eq!(told["forkedFrom"]["stream"], json!(name));
         assert_eq!(server.ask("DELETE /v1/stream/fork", "", "").status, 204);
 
         let subscription = "/v1/stream/__ds/subscriptions/s";
         let asked =
             json!({"type": "pull-wake", "streams": [name, "other"], "wake_stream": format!("w/{name}")}).to_string();
-        assert_eq!(server.ask(&format!("PUT {subscription}"), "", &asked).status, 201, "{name}");
-        let view = |path: &str| serde_json::from_str::<Value>(&server.ask(path, "", "").body).unwrap();
+        assert_eq!(
+            server
+                .ask(&format!("PUT {subscription}"), "", &asked)
+                .status,
+            201,
+            "{name}"
+        );
+        let view =
+            |path: &str| serde_json::from_str::<Value>(&server.ask(path, "", "").body).unwrap();
         let linked = view(&format!("GET {subscription}"));
         assert_eq!(linked["wake_stream"], json!(format!("w/{name}")));
-        assert!(linked["streams"].as_array().unwrap().iter().any(|it| it["path"] == json!(name)), "{linked}");
-        assert_eq!(server.ask(&format!("DELETE {subscription}/streams/{lower}"), "", "").status, 204, "{name}");
-        assert_eq!(view(&format!("GET {subscription}"))["streams"].as_array().unwrap().len(), 1, "{name}");
-        assert_eq!(server.ask(&format!("DELETE {subscription}"), "", "").status, 204);
+        assert!(
+            linked["streams"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|it| it["path"] == json!(name)),
+            "{linked}"
+        );
+        assert_eq!(
+            server
+                .ask(&format!("DELETE {subscription}/streams/{lower}"), "", "")
+                .status,
+            204,
+            "{name}"
+        );
+        assert_eq!(
+            view(&format!("GET {subscription}"))["streams"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1,
+            "{name}"
+        );
+        assert_eq!(
+            server.ask(&format!("DELETE {subscription}"), "", "").status,
+            204
+        );
 
-        assert_eq!(server.ask(&format!("DELETE /v1/stream/{upper}"), "", "").status, 204, "{name}");
-        let imported = server.run(&["import", &format!("{}/v1/stream/{lower}", server.url())], &exported.stdout);
+        assert_eq!(
+            server
+                .ask(&format!("DELETE /v1/stream/{upper}"), "", "")
+                .status,
+            204,
+            "{name}"
+        );
+        let imported = server.run(
+            &["import", &format!("{}/v1/stream/{lower}", server.url())],
+            &exported.stdout,
+        );
         assert_eq!(imported.code, Some(0), "{name}: {}", imported.stderr);
         assert_eq!(server.list(&format!("prefix={upper}")), [&*name], "{name}");
-        assert_eq!(server.ask(&format!("DELETE /v1/stream/{lower}"), "", "").status, 204, "{name}");
+        assert_eq!(
+            server
+                .ask(&format!("DELETE /v1/stream/{lower}"), "", "")
+                .status,
+            204,
+            "{name}"
+        );
     }
-    assert_eq!(server.list(""), Vec::<String>::new(), "no stream under another name");
+    assert_eq!(
+        server.list(""),
+        Vec::<String>::new(),
+        "no stream under another name"
+    );
 }
 
 #[test]
 fn a_pattern_matches_names_as_they_are_listed() {
     let server = Server::start();
     let subscription = "/v1/stream/__ds/subscriptions/p";
-    let asked = json!({"type": "pull-wake", "pattern": "90%/+/**", "wake_stream": "wake"}).to_string();
-    assert_eq!(server.ask(&format!("PUT {subscription}"), "", &asked).status, 201);
+    let asked =
+        json!({"type": "pull-wake", "pattern": "90%/+/**", "wake_stream": "wake"}).to_string();
+    assert_eq!(
+        server
+            .ask(&format!("PUT {subscription}"), "", &asked)
+            .status,
+        201
+    );
     for path in ["90%25/+/a", "90%25/%2b/b%25", "90%25/x/c", "90/+/d"] {
-        assert_eq!(server.ask(&format!("PUT /v1/stream/{path}"), "Content-Type: text/plain\r\n", "x").status, 201);
+        assert_eq!(
+            server
+                .ask(
+                    &format!("PUT /v1/stream/{path}"),
+                    "Content-Type: text/plain\r\n",
+                    "x"
+                )
+                .status,
+            201
+        );
     }
-    let view: Value = serde_json::from_str(&server.ask(&format!("GET {subscription}"), "", "").body).unwrap();
-    let mut paths: Vec<&str> =
-        view["streams"].as_array().unwrap().iter().map(|it| it["path"].as_str().unwrap()).collect();
+    let view: Value =
+        serde_json::from_str(&server.ask(&format!("GET {subscription}"), "", "").body).unwrap();
+    let mut paths: Vec<&str> = view["streams"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["path"].as_str().unwrap())
+        .collect();
     paths.sort_unstable();
     assert_eq!(paths, ["90%/+/a", "90%/+/b%"]);
 }
@@ -122,14 +236,27 @@ fn what_names_no_stream_is_refused_with_words_wherever_it_stands() {
             "GET /v1/export",
             "PUT /v1/import",
         ] {
-            let answer = server.ask(&format!("{line}/{path}"), "Content-Type: text/plain\r\n", "");
+            let answer = server.ask(
+                &format!("{line}/{path}"),
+                "Content-Type: text/plain\r\n",
+                "",
+            );
             assert_eq!(answer.status, 400, "{line}/{path}: {answer:?}");
-            assert!(answer.body.contains("the stream path"), "{line}/{path}: {answer:?}");
+            assert!(
+                answer.body.contains("the stream path"),
+                "{line}/{path}: {answer:?}"
+            );
         }
         let fork = format!("Content-Type: text/plain\r\nStream-Forked-From: /v1/stream/{path}\r\n");
-        assert_eq!(server.ask("PUT /v1/stream/fork", &fork, "").status, 400, "{path}");
+        assert_eq!(
+            server.ask("PUT /v1/stream/fork", &fork, "").status,
+            400,
+            "{path}"
+        );
     }
-    for name in ["", "a//b", "a/", "..", "a/../b", ".", "a\u{0}b", "a\nb", "a\u{85}b", "__ds/x"] {
+    for name in [
+        "", "a//b", "a/", "..", "a/../b", ".", "a\u{0}b", "a\nb", "a\u{85}b", "__ds/x",
+    ] {
         let asked = json!({"type": "pull-wake", "streams": [name], "wake_stream": "w"}).to_string();
         let answer = server.ask("PUT /v1/stream/__ds/subscriptions/s", "", &asked);
         assert_eq!(answer.status, 400, "{name:?}: {answer:?}");
@@ -162,7 +289,12 @@ fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
     for name in names.into_iter().chain([&*long]) {
         for command in ["append", "tail", "export", "import"] {
             let outcome = run(&[command, name, "--server", &url], b"x\n");
-            assert_eq!(outcome.code, Some(1), "{command} {name:?}: {}", outcome.stderr);
+            assert_eq!(
+                outcome.code,
+                Some(1),
+                "{command} {name:?}: {}",
+                outcome.stderr
+            );
             assert!(
                 outcome.stdout.is_empty() && outcome.stderr.contains("stream"),
                 "{command} {name:?}: {}",
@@ -189,13 +321,34 @@ fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
     ] {
         for command in ["append", "tail", "export", "import"] {
             let outcome = run(&[command, &format!("{url}/{path}")], b"x\n");
-            assert_eq!(outcome.code, Some(1), "{command} {path}: {}", outcome.stderr);
-            assert_eq!(outcome.stderr.lines().count(), 1, "{command} {path}: {}", outcome.stderr);
+            assert_eq!(
+                outcome.code,
+                Some(1),
+                "{command} {path}: {}",
+                outcome.stderr
+            );
+            assert_eq!(
+                outcome.stderr.lines().count(),
+                1,
+                "{command} {path}: {}",
+                outcome.stderr
+            );
         }
     }
-    for server in ["http://h?x=1", "http://h/#x", "http://h/../a", "ftp://h", "127.0.0.1:4437", "http://"] {
+    for server in [
+        "http://h?x=1",
+        "http://h/#x",
+        "http://h/../a",
+        "ftp://h",
+        "127.0.0.1:4437",
+        "http://",
+    ] {
         let outcome = run(&["append", "a", "--server", server], b"x\n");
-        assert!(outcome.code == Some(1) && outcome.stderr.contains("--server"), "{server}: {}", outcome.stderr);
+        assert!(
+            outcome.code == Some(1) && outcome.stderr.contains("--server"),
+            "{server}: {}",
+            outcome.stderr
+        );
     }
     assert_eq!(fake.asked(), []);
 }
@@ -207,7 +360,10 @@ fn a_whole_url_is_asked_as_it_is_meant() {
         ("v1/stream/a+b", "/v1/stream/a%2Bb"),
         ("v1/stream/a b", "/v1/stream/a%20b"),
         ("v1/stream/a\\b", "/v1/stream/a%5Cb"),
-        ("v1/stream/90%25/é?token=v1/stream/x", "/v1/stream/90%25/%C3%A9?token=v1/stream/x"),
+        (
+            "v1/stream/90%25/é?token=v1/stream/x",
+            "/v1/stream/90%25/%C3%A9?token=v1/stream/x",
+        ),
         ("below/v1/stream/a", "/below/v1/stream/a"),
         ("streams/of/others?x=1", "/streams/of/others?x=1"),
     ] {
@@ -217,8 +373,17 @@ fn a_whole_url_is_asked_as_it_is_meant() {
         assert_eq!(fake.asked()[0].line, format!("HEAD {asked}"), "{path}");
     }
     let fake = Fake::start(|_, _| answer("404 Not Found", &[], ""));
-    run(&["export", &format!("{}/v1/stream/a%2bb?t=/v1/stream/", fake.url())], b"");
+    run(
+        &[
+            "export",
+            &format!("{}/v1/stream/a%2bb?t=/v1/stream/", fake.url()),
+        ],
+        b"",
+    );
     assert_eq!(fake.asked()[0].line, "GET /v1/export/a%2Bb?t=/v1/stream/");
-    run(&["append", "a", "--server", &format!("{}/below/", fake.url())], b"");
+    run(
+        &["append", "a", "--server", &format!("{}/below/", fake.url())],
+        b"",
+    );
     assert_eq!(fake.asked()[1].line, "HEAD /below/v1/stream/a");
 }

@@ -8,10 +8,18 @@ fn tail_ends_when_its_reader_has_gone_though_nothing_comes() {
     let server = Server::start();
     assert_eq!(server.run(&["append", "x"], b"one\n").code, Some(0));
     for technique in ["poll", "long-poll", "ndjson", "sse", "websocket"] {
-        let mut tail =
-            tailwater(&["tail", "x", "--live", technique, "--poll-interval", "1h", "--server", &server.url()])
-                .spawn()
-                .unwrap();
+        let mut tail = tailwater(&[
+            "tail",
+            "x",
+            "--live",
+            technique,
+            "--poll-interval",
+            "1h",
+            "--server",
+            &server.url(),
+        ])
+        .spawn()
+        .unwrap();
         let mut stdout = BufReader::new(tail.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -20,14 +28,20 @@ fn tail_ends_when_its_reader_has_gone_though_nothing_comes() {
         wait(&mut tail, technique);
         let output = tail.wait_with_output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && stderr.is_empty(), "{technique}: {:?} {stderr}", output.status);
+        assert!(
+            output.status.success() && stderr.is_empty(),
+            "{technique}: {:?} {stderr}",
+            output.status
+        );
     }
 }
 
 #[test]
 fn tail_ends_when_its_reader_has_gone_before_anything_came() {
     // Nothing listens there: it would come back for ever.
-    let mut tail = tailwater(&["tail", "x", "--server", "http://127.0.0.1:1"]).spawn().unwrap();
+    let mut tail = tailwater(&["tail", "x", "--server", "http://127.0.0.1:1"])
+        .spawn()
+        .unwrap();
     let mut stderr = BufReader::new(tail.stderr.take().unwrap());
     let mut note = String::new();
     stderr.read_line(&mut note).unwrap();
@@ -39,10 +53,20 @@ fn tail_ends_when_its_reader_has_gone_before_anything_came() {
 #[test]
 fn tail_goes_on_where_nobody_can_leave() {
     let server = Server::start();
-    assert_eq!(server.run(&["append", "x", "--close"], b"one\n").code, Some(0));
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tail-output-{}", std::process::id()));
-    for file in [std::fs::File::create(&path).unwrap(), std::fs::File::create("/dev/null").unwrap()] {
-        let mut tail = tailwater(&["tail", "x", "--server", &server.url()]).stdout(file).spawn().unwrap();
+    assert_eq!(
+        server.run(&["append", "x", "--close"], b"one\n").code,
+        Some(0)
+    );
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("tail-output-{}", std::process::id()));
+    for file in [
+        std::fs::File::create(&path).unwrap(),
+        std::fs::File::create("/dev/null").unwrap(),
+    ] {
+        let mut tail = tailwater(&["tail", "x", "--server", &server.url()])
+            .stdout(file)
+            .spawn()
+            .unwrap();
         wait(&mut tail, "the end of a closed stream");
         assert!(tail.wait().unwrap().success());
     }

@@ -15,7 +15,10 @@ pub(crate) fn tailwater(arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.env("TAILWATER_STORE", "memory").args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -35,8 +38,16 @@ pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Outcome {
     let _closed = stdin.write_all(input);
     drop(stdin);
     wait(&mut child, &format!("{arguments:?}"));
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    Outcome { code: status.code(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    Outcome {
+        code: status.code(),
+        stdout,
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+    }
 }
 
 /// The first line that a process says; a pipe can't be read with a deadline, a channel can.
@@ -47,7 +58,8 @@ pub(crate) fn first_line(pipe: impl Read + Send + 'static) -> String {
         let _lost = BufReader::new(pipe).read_line(&mut line);
         let _late = send.send(line);
     });
-    said.recv_timeout(DEADLINE).expect("a line within the deadline")
+    said.recv_timeout(DEADLINE)
+        .expect("a line within the deadline")
 }
 
 /// Waits until a process has ended by itself.
@@ -72,13 +84,22 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let mut child = tailwater(&["serve", "--listen", "127.0.0.1:0"]).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = tailwater(&["serve", "--listen", "127.0.0.1:0"])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let told = line.trim().strip_prefix("Tailwater listens on http://");
-        let address = told.and_then(|told| told.split_whitespace().next()).unwrap_or_else(|| panic!("{line:?}"));
-        Self { child, address: address.to_owned(), _stdout: stdout }
+        let address = told
+            .and_then(|told| told.split_whitespace().next())
+            .unwrap_or_else(|| panic!("{line:?}"));
+        Self {
+            child,
+            address: address.to_owned(),
+            _stdout: stdout,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -95,13 +116,21 @@ impl Server {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let length = body.len();
-        let head = format!("Host: {}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}", self.address);
+        let head = format!(
+            "Host: {}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}",
+            self.address
+        );
         write!(stream, "{line} HTTP/1.1\r\n{head}\r\n{body}").unwrap();
         let mut whole = String::new();
         stream.read_to_string(&mut whole).unwrap();
-        let (head, body) = whole.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{line}: {whole:?}"));
+        let (head, body) = whole
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("{line}: {whole:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, body: body.to_owned() }
+        Answer {
+            status,
+            body: body.to_owned(),
+        }
     }
 
     /// The names on a page of the list.
@@ -110,7 +139,10 @@ impl Server {
         assert_eq!(answer.status, 200, "{answer:?}");
         let list: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         let streams = list["streams"].as_array().unwrap();
-        streams.iter().map(|stream| stream["name"].as_str().unwrap().to_owned()).collect()
+        streams
+            .iter()
+            .map(|stream| stream["name"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 

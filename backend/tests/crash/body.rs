@@ -49,21 +49,39 @@ fn length(random: &mut SmallRng) -> usize {
 
 fn whole(bytes: Vec<u8>) -> Body {
     let bytes = Bytes::from(bytes);
-    Body { sent: bytes.clone(), ends: vec![bytes.len()], kept: bytes }
+    Body {
+        sent: bytes.clone(),
+        ends: vec![bytes.len()],
+        kept: bytes,
+    }
 }
 
 fn json(writer: u8, number: u64, random: &mut SmallRng) -> Body {
-    let count = if random.random_ratio(1, 4) { random.random_range(2..6) } else { 1 };
-    let messages: Vec<String> = (0..count).map(|part| message(writer, number, part, random)).collect();
+    let count = if random.random_ratio(1, 4) {
+        random.random_range(2..6)
+    } else {
+        1
+    };
+    let messages: Vec<String> = (0..count)
+        .map(|part| message(writer, number, part, random))
+        .collect();
     let joined = messages.join(",");
     let is_array = count > 1 || random.random_ratio(1, 4);
-    let sent = if is_array { format!("[{joined}]") } else { joined.clone() };
+    let sent = if is_array {
+        format!("[{joined}]")
+    } else {
+        joined.clone()
+    };
     let mut end = 0;
     let ends = messages.iter().map(|message| {
         end += message.len() + 1;
         end
     });
-    Body { ends: ends.collect(), sent: sent.into(), kept: (joined + ",").into() }
+    Body {
+        ends: ends.collect(),
+        sent: sent.into(),
+        kept: (joined + ",").into(),
+    }
 }
 
 /// A message that only one who keeps bytes as they came gives back: with a number beyond 2^53, a key twice, escapes.
@@ -97,7 +115,9 @@ fn binary(writer: u8, number: u64, random: &mut SmallRng) -> Vec<u8> {
 
 /// Letters of one to four bytes and line ends; no carriage return, which server-sent events can't carry.
 fn letters(bytes: usize, random: &mut SmallRng) -> String {
-    const LETTERS: [char; 16] = ['a', 'b', 'c', 'd', 'e', 'f', '0', '1', '2', '3', ' ', '\n', 'é', '물', '🌊', '~'];
+    const LETTERS: [char; 16] = [
+        'a', 'b', 'c', 'd', 'e', 'f', '0', '1', '2', '3', ' ', '\n', 'é', '물', '🌊', '~',
+    ];
     let mut letters = String::with_capacity(bytes + 4);
     while letters.len() < bytes {
         letters.push(LETTERS[random.random_range(0..LETTERS.len())]);

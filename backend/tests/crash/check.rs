@@ -54,10 +54,24 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// What is wrong at the position up to which everything could be explained.
-pub(crate) fn find(content: &[u8], from: usize, writers: &[&[Entry]]) -> Result<Vec<Found>, String> {
-    let mut search = Search { content, writers, failed: HashSet::new(), found: Vec::new(), deepest: (from, None) };
+pub(crate) fn find(
+    content: &[u8],
+    from: usize,
+    writers: &[&[Entry]],
+) -> Result<Vec<Found>, String> {
+    let mut search = Search {
+        content,
+        writers,
+        failed: HashSet::new(),
+        found: Vec::new(),
+        deepest: (from, None),
+    };
     let next = vec![0; writers.len()];
-    if search.explain(from, next) { Ok(search.found) } else { Err(search.complaint()) }
+    if search.explain(from, next) {
+        Ok(search.found)
+    } else {
+        Err(search.complaint())
+    }
 }
 
 struct Search<'a> {
@@ -108,7 +122,8 @@ impl Search<'_> {
         for (writer, entries) in self.writers.iter().enumerate() {
             for (index, entry) in entries.iter().enumerate().skip(next[writer]) {
                 let kept = &entry.body.kept;
-                let is_here = !kept.is_empty() && rest.starts_with(kept) && entry.fate != Fate::Refused;
+                let is_here =
+                    !kept.is_empty() && rest.starts_with(kept) && entry.fate != Fate::Refused;
                 let told = match entry.fate {
                     Fate::Kept { end } => end,
                     Fate::Unknown | Fate::Refused => None,
@@ -123,32 +138,55 @@ impl Search<'_> {
             }
         }
         candidates.sort_by_key(|(is_told, _)| *is_told);
-        candidates.into_iter().map(|(_, candidate)| candidate).collect()
+        candidates
+            .into_iter()
+            .map(|(_, candidate)| candidate)
+            .collect()
     }
 
     /// Whether nothing that was acknowledged is left.
     fn is_all(&self, next: &[usize]) -> bool {
-        let must = |entry: &Entry| matches!(entry.fate, Fate::Kept { .. }) && !entry.body.kept.is_empty();
-        self.writers.iter().zip(next).all(|(entries, next)| !entries[*next..].iter().any(must))
+        let must =
+            |entry: &Entry| matches!(entry.fate, Fate::Kept { .. }) && !entry.body.kept.is_empty();
+        self.writers
+            .iter()
+            .zip(next)
+            .all(|(entries, next)| !entries[*next..].iter().any(must))
     }
 
     fn complaint(&self) -> String {
         let (at, next) = &self.deepest;
-        let Some(next) = next else { return format!("nothing could be explained from {at} on") };
+        let Some(next) = next else {
+            return format!("nothing could be explained from {at} on");
+        };
         let rest = &self.content[*at..];
         let shown = String::from_utf8_lossy(&rest[..rest.len().min(60)]).into_owned();
-        let mut complaint = format!("explained up to {at} of {}; there stands {shown:?}", self.content.len());
+        let mut complaint = format!(
+            "explained up to {at} of {}; there stands {shown:?}",
+            self.content.len()
+        );
         for (writer, entries) in self.writers.iter().enumerate() {
             for (index, entry) in entries.iter().enumerate() {
                 let kept = &entry.body.kept;
                 let is_here = kept.len() > 1 && rest.starts_with(kept);
-                let place = if index < next[writer] { "found before" } else { "not found before" };
+                let place = if index < next[writer] {
+                    "found before"
+                } else {
+                    "not found before"
+                };
                 if is_here {
-                    complaint += &format!("\n  that is writer {writer}'s append {index} ({:?}, {place})", entry.fate);
+                    complaint += &format!(
+                        "\n  that is writer {writer}'s append {index} ({:?}, {place})",
+                        entry.fate
+                    );
                 }
             }
             if let Some(entry) = entries.get(next[writer]) {
-                let common = rest.iter().zip(&entry.body.kept).take_while(|(is, was)| is == was).count();
+                let common = rest
+                    .iter()
+                    .zip(&entry.body.kept)
+                    .take_while(|(is, was)| is == was)
+                    .count();
                 let (length, fate) = (entry.body.kept.len(), entry.fate);
                 complaint += &format!(
                     "\n  writer {writer}'s next is append {} of {}: {length} bytes, {fate:?}, the first {common} fit here",
@@ -170,21 +208,48 @@ mod tests {
     const KEPT: Fate = Fate::Kept { end: None };
 
     fn entry(kept: &'static str, fate: Fate) -> Entry {
-        let body = Body { sent: Bytes::new(), kept: Bytes::from_static(kept.as_bytes()), ends: vec![kept.len()] };
-        Entry { body, closes: false, fate, stamp: Stamp::None }
+        let body = Body {
+            sent: Bytes::new(),
+            kept: Bytes::from_static(kept.as_bytes()),
+            ends: vec![kept.len()],
+        };
+        Entry {
+            body,
+            closes: false,
+            fate,
+            stamp: Stamp::None,
+        }
     }
 
     fn find_in(content: &str, writers: &[&[Entry]]) -> Result<Vec<(usize, usize, usize)>, String> {
         let found = find(content.as_bytes(), 0, writers)?;
-        Ok(found.into_iter().map(|it| (it.writer, it.entry, it.at)).collect())
+        Ok(found
+            .into_iter()
+            .map(|it| (it.writer, it.entry, it.at))
+            .collect())
     }
 
     #[test]
     fn appends_of_several_writers_are_found_in_any_order_of_writers() {
-        let one = [entry("a1", TOLD(2)), entry("a2", KEPT), entry("a3", Fate::Unknown)];
-        let two = [entry("b1", TOLD(4)), entry("no", Fate::Refused), entry("b2", KEPT)];
-        assert_eq!(find_in("a1b1b2a2", &[&one, &two]), Ok(vec![(0, 0, 0), (1, 0, 2), (1, 2, 4), (0, 1, 6)]));
-        assert_eq!(find_in("a1b1a2a3b2", &[&one, &two]).map(|found| found.len()), Ok(5), "the unknown one is there");
+        let one = [
+            entry("a1", TOLD(2)),
+            entry("a2", KEPT),
+            entry("a3", Fate::Unknown),
+        ];
+        let two = [
+            entry("b1", TOLD(4)),
+            entry("no", Fate::Refused),
+            entry("b2", KEPT),
+        ];
+        assert_eq!(
+            find_in("a1b1b2a2", &[&one, &two]),
+            Ok(vec![(0, 0, 0), (1, 0, 2), (1, 2, 4), (0, 1, 6)])
+        );
+        assert_eq!(
+            find_in("a1b1a2a3b2", &[&one, &two]).map(|found| found.len()),
+            Ok(5),
+            "the unknown one is there"
+        );
     }
 
     #[test]
@@ -199,7 +264,13 @@ mod tests {
 
     #[test]
     fn every_kind_of_damage_is_found() {
-        let one = || [entry("a1", TOLD(2)), entry("a2", TOLD(6)), entry("a3", Fate::Unknown)];
+        let one = || {
+            [
+                entry("a1", TOLD(2)),
+                entry("a2", TOLD(6)),
+                entry("a3", Fate::Unknown),
+            ]
+        };
         let two = || [entry("b1", TOLD(4)), entry("no", Fate::Refused)];
         assert!(find_in("a1b1a2", &[&one(), &two()]).is_ok());
         for (content, damage) in [
@@ -215,7 +286,10 @@ mod tests {
             ("a1b1a2zz", "something that nobody sent is there"),
             ("a1bXa2", "a byte is another"),
         ] {
-            assert!(find_in(content, &[&one(), &two()]).is_err(), "{damage}: {content}");
+            assert!(
+                find_in(content, &[&one(), &two()]).is_err(),
+                "{damage}: {content}"
+            );
         }
     }
 }

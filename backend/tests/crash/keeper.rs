@@ -31,7 +31,9 @@ pub(crate) struct Done {
 
 /// What to do in a round.
 pub(crate) fn plan(streams: &[Stream], names: &mut u64, random: &mut SmallRng) -> Vec<Act> {
-    let alive: Vec<usize> = (0..streams.len()).filter(|at| streams[*at].being == Being::Alive).collect();
+    let alive: Vec<usize> = (0..streams.len())
+        .filter(|at| streams[*at].being == Being::Alive)
+        .collect();
     let mut acts = Vec::new();
     while alive.len() + acts.len() < STREAMS.start {
         acts.push(Act::Create(Box::new(fresh(names, random))));
@@ -63,9 +65,22 @@ pub(crate) fn fresh(names: &mut u64, random: &mut SmallRng) -> Stream {
     *names += 1;
     let kinds = [ContentKind::Json, ContentKind::Text, ContentKind::Binary];
     let kind = kinds[random.random_range(0..kinds.len())];
-    let first = if random.random_ratio(1, 3) { body::make(kind, 9, 0, random) } else { Body::default() };
+    let first = if random.random_ratio(1, 3) {
+        body::make(kind, 9, 0, random)
+    } else {
+        Body::default()
+    };
     let closed = random.random_ratio(1, 12);
-    Stream::new(format!("s/{names}"), kind, Creation { first, closed, fork: None }, (&[], &[]))
+    Stream::new(
+        format!("s/{names}"),
+        kind,
+        Creation {
+            first,
+            closed,
+            fork: None,
+        },
+        (&[], &[]),
+    )
 }
 
 /// A stream that grows from a boundary of `source`, or from a little further on.
@@ -82,8 +97,16 @@ fn fork(source: &Stream, names: &mut u64, random: &mut SmallRng) -> Stream {
         }
         _ => (0, at),
     };
-    let first = if random.random_ratio(1, 3) { body::make(source.kind, 8, *names, random) } else { Body::default() };
-    let creation = Creation { first, closed: false, fork: Some((source.name.clone(), at, sub)) };
+    let first = if random.random_ratio(1, 3) {
+        body::make(source.kind, 8, *names, random)
+    } else {
+        Body::default()
+    };
+    let creation = Creation {
+        first,
+        closed: false,
+        fork: Some((source.name.clone(), at, sub)),
+    };
     let inherited = (&source.content[..end], &source.boundaries[..=place]);
     Stream::new(format!("f/{names}"), source.kind, creation, inherited)
 }
@@ -109,10 +132,14 @@ pub(crate) async fn keep(
         };
         let asking = async {
             let response = request.send().await.ok()?;
-            Some((response.status().as_u16(), response.text().await.unwrap_or_default()))
+            Some((
+                response.status().as_u16(),
+                response.text().await.unwrap_or_default(),
+            ))
         };
         let answer = tokio::time::timeout(DEADLINE, asking).await.ok().flatten();
-        let (status, text) = answer.map_or((None, String::new()), |(status, text)| (Some(status), text));
+        let (status, text) =
+            answer.map_or((None, String::new()), |(status, text)| (Some(status), text));
         done.push(Done { act, status, text });
         heard.notify_one();
     }
@@ -128,16 +155,21 @@ impl Done {
         let Self { act, status, text } = self;
         match act {
             Act::Create(mut stream) => {
-                let source_left = stream
-                    .creation
-                    .fork
-                    .as_ref()
-                    .is_some_and(|(source, ..)| streams.iter().any(|it| it.name == *source && it.deletion_asked));
+                let source_left = stream.creation.fork.as_ref().is_some_and(|(source, ..)| {
+                    streams
+                        .iter()
+                        .any(|it| it.name == *source && it.deletion_asked)
+                });
                 match status {
                     Some(201) => stream.being = Being::Alive,
                     None | Some(500 | 503) => {}
                     Some(404 | 409 | 410) if source_left => return Ok(()),
-                    _ => return Err(format!("{}: its creation was answered {status:?} {text}", stream.name)),
+                    _ => {
+                        return Err(format!(
+                            "{}: its creation was answered {status:?} {text}",
+                            stream.name
+                        ));
+                    }
                 }
                 streams.push(*stream);
             }
@@ -147,7 +179,12 @@ impl Done {
                 match status {
                     Some(204) => stream.being = Being::Gone,
                     None | Some(500 | 503) => stream.being = Being::Leaving,
-                    _ => return Err(format!("{}: its deletion was answered {status:?} {text}", stream.name)),
+                    _ => {
+                        return Err(format!(
+                            "{}: its deletion was answered {status:?} {text}",
+                            stream.name
+                        ));
+                    }
                 }
             }
         }
@@ -159,15 +196,27 @@ impl Done {
 ///
 /// # Errors
 /// When it is not.
-pub(crate) async fn repeat(http: &reqwest::Client, base: &str, stream: &Stream) -> Result<(), String> {
+pub(crate) async fn repeat(
+    http: &reqwest::Client,
+    base: &str,
+    stream: &Stream,
+) -> Result<(), String> {
     let request = stream.put(http, &format!("{base}{}", stream.path()));
     let asking = tokio::time::timeout(DEADLINE, request.send());
-    let Ok(Ok(response)) = asking.await else { return Ok(()) };
-    let (status, kind) = (response.status().as_u16(), response.headers().get("content-type").cloned());
+    let Ok(Ok(response)) = asking.await else {
+        return Ok(());
+    };
+    let (status, kind) = (
+        response.status().as_u16(),
+        response.headers().get("content-type").cloned(),
+    );
     let source_left = stream.creation.fork.is_some() && matches!(status, 404 | 409 | 410);
     match status {
         200 if kind.is_some_and(|kind| kind == media_type(stream.kind)) => Ok(()),
         _ if source_left => Ok(()),
-        _ => Err(format!("{}: its creation took effect, but its repetition was answered {status}", stream.name)),
+        _ => Err(format!(
+            "{}: its creation took effect, but its repetition was answered {status}",
+            stream.name
+        )),
     }
 }

@@ -43,7 +43,11 @@ use tailwater_protocol::transport::native::Client;
 const LIVES: u64 = 10;
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn client() -> Client {
@@ -76,7 +80,14 @@ impl Total {
     }
 
     fn say(&self, begun: Instant) {
-        let Self { rounds, struck, acknowledged, unknown: [there, absent], closed, bytes } = self;
+        let Self {
+            rounds,
+            struck,
+            acknowledged,
+            unknown: [there, absent],
+            closed,
+            bytes,
+        } = self;
         let (kib, seconds) = (bytes / 1024, begun.elapsed().as_secs());
         println!(
             "crash: {rounds} rounds in {seconds} s: {acknowledged} appends acknowledged and found, {kib} KiB; of those \
@@ -108,15 +119,26 @@ fn what_is_acknowledged_survives_every_death_once_and_in_order() {
             }
         }
         let last = Death::Stop(Duration::ZERO);
-        runtime.block_on(story.end()).unwrap_or_else(|wrong| fail(&settings, &total, &last, &story, &wrong));
+        runtime
+            .block_on(story.end())
+            .unwrap_or_else(|wrong| fail(&settings, &total, &last, &story, &wrong));
         total.add(&story.counts);
         place.remove();
     }
     total.say(begun);
-    assert!(total.acknowledged > total.rounds && total.closed > 0, "there was little to lose: {total:?}");
+    assert!(
+        total.acknowledged > total.rounds && total.closed > 0,
+        "there was little to lose: {total:?}"
+    );
     let points = &POINTS[..if cfg!(feature = "faults") { 5 } else { 0 }];
-    assert!(total.rounds < 100 || points.iter().all(|it| total.struck.contains_key(it)), "not every point: {total:?}");
-    assert!(total.rounds < 100 || total.unknown.iter().all(|count| *count > 0), "no death came in between: {total:?}");
+    assert!(
+        total.rounds < 100 || points.iter().all(|it| total.struck.contains_key(it)),
+        "not every point: {total:?}"
+    );
+    assert!(
+        total.rounds < 100 || total.unknown.iter().all(|count| *count > 0),
+        "no death came in between: {total:?}"
+    );
 }
 
 fn fail(settings: &Settings, total: &Total, death: &Death, story: &Story, wrong: &str) -> ! {
@@ -136,6 +158,9 @@ fn a_store_that_forgets_is_found_out() {
     let death = Death::Kill(Duration::from_millis(200));
     // The first life makes streams, and nobody writes to them before the second; a busy machine may need some more.
     let lost = (0..20).find_map(|_| runtime.block_on(story.live(&death)).err());
-    assert!(lost.as_ref().is_some_and(|wrong| wrong.contains("is lost")), "{lost:?}");
+    assert!(
+        lost.as_ref().is_some_and(|wrong| wrong.contains("is lost")),
+        "{lost:?}"
+    );
     place.remove();
 }

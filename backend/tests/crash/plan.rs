@@ -8,8 +8,14 @@ use std::time::{Duration, Instant};
 const ROUNDS: u64 = if cfg!(feature = "faults") { 200 } else { 20 };
 
 /// Points that a commit passes; each gets its turn.
-pub(crate) const POINTS: [&str; 6] =
-    ["before_write", "after_write", "before_sync", "after_sync", "before_done", "in_sweep"];
+pub(crate) const POINTS: [&str; 6] = [
+    "before_write",
+    "after_write",
+    "before_sync",
+    "after_sync",
+    "before_done",
+    "in_sweep",
+];
 
 /// What a run is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -22,13 +28,18 @@ pub(crate) struct Settings {
 impl Settings {
     /// `TAILWATER_CRASH_SEED`, `TAILWATER_CRASH_ROUNDS`, `TAILWATER_CRASH_FOR`.
     pub(crate) fn from_environment() -> Self {
-        let number =
-            |name| std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")));
+        let number = |name| {
+            std::env::var(name)
+                .ok()
+                .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+        };
         let time = std::env::var("TAILWATER_CRASH_FOR").ok();
-        let time =
-            time.map(|text| tailwater::config::duration_value(&text).unwrap_or_else(|why| panic!("{text}: {why}")));
+        let time = time.map(|text| {
+            tailwater::config::duration_value(&text).unwrap_or_else(|why| panic!("{text}: {why}"))
+        });
         Self {
-            seed: number("TAILWATER_CRASH_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>())),
+            seed: number("TAILWATER_CRASH_SEED")
+                .unwrap_or_else(|| u64::from(rand::random::<u32>())),
             rounds: number("TAILWATER_CRASH_ROUNDS").unwrap_or(ROUNDS),
             until: time.map(|time| Instant::now() + time),
         }
@@ -65,10 +76,16 @@ impl Death {
         let place = usize::try_from(round / 2).unwrap_or_default();
         let point = POINTS[place % POINTS.len()];
         let most = [4, 15, 40][random.random_range(0..3)];
-        let pass = if point == "in_sweep" { 1 } else { random.random_range(1..=most) };
+        let pass = if point == "in_sweep" {
+            1
+        } else {
+            random.random_range(1..=most)
+        };
         match round % 2 {
             0 if random.random_ratio(1, 12) => Self::Stop(after),
-            1 if cfg!(feature = "faults") && place / POINTS.len() % 4 == 3 => Self::Error(point, pass),
+            1 if cfg!(feature = "faults") && place / POINTS.len() % 4 == 3 => {
+                Self::Error(point, pass)
+            }
             1 if cfg!(feature = "faults") => Self::Abort(point, pass),
             _ if random.random_ratio(1, 4) => Self::KillAtAnswer(after),
             _ => Self::Kill(after),

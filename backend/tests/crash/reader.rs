@@ -41,7 +41,9 @@ impl NoLook {
 
     pub(crate) fn text(self) -> String {
         match self {
-            Self::Died => "the server ended, or cut an answer, though nothing was to happen to it".to_owned(),
+            Self::Died => {
+                "the server ended, or cut an answer, though nothing was to happen to it".to_owned()
+            }
             Self::Wrong(wrong) => wrong,
         }
     }
@@ -51,20 +53,34 @@ impl NoLook {
 ///
 /// # Errors
 /// [`NoLook`].
-pub(crate) async fn look(http: &reqwest::Client, url: &str, kind: ContentKind, from: usize) -> Result<Look, NoLook> {
-    let mut page = Page { content: Vec::new(), closed: false };
+pub(crate) async fn look(
+    http: &reqwest::Client,
+    url: &str,
+    kind: ContentKind,
+    from: usize,
+) -> Result<Look, NoLook> {
+    let mut page = Page {
+        content: Vec::new(),
+        closed: false,
+    };
     loop {
         let at = from + page.content.len();
         let asking = async {
-            let response = http.get(format!("{url}?offset={at:016}")).send().await.map_err(|_| NoLook::Died)?;
+            let response = http
+                .get(format!("{url}?offset={at:016}"))
+                .send()
+                .await
+                .map_err(|_| NoLook::Died)?;
             let status = response.status().as_u16();
             let map = response.headers().clone();
             let body = response.bytes().await.map_err(|_| NoLook::Died)?;
             Ok((status, map, body))
         };
         let answer = tokio::time::timeout(DEADLINE, asking).await;
-        let (status, map, body) = answer.map_err(|_| NoLook::Wrong(format!("no page within {DEADLINE:?}")))??;
-        let wrong = |what: &str| NoLook::Wrong(format!("reading at {at}: {what}: {status} {map:?}"));
+        let (status, map, body) =
+            answer.map_err(|_| NoLook::Wrong(format!("no page within {DEADLINE:?}")))??;
+        let wrong =
+            |what: &str| NoLook::Wrong(format!("reading at {at}: {what}: {status} {map:?}"));
         match status {
             200 => {}
             404 | 410 if page.content.is_empty() => return Ok(Look::Missing(status)),
@@ -73,16 +89,23 @@ pub(crate) async fn look(http: &reqwest::Client, url: &str, kind: ContentKind, f
         let is = |name| map.get(name).is_some_and(|value| value == "true");
         match kind {
             ContentKind::Json => {
-                let inner = body.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+                let inner = body
+                    .strip_prefix(b"[")
+                    .and_then(|rest| rest.strip_suffix(b"]"));
                 let inner = inner.ok_or_else(|| wrong("a page that is no array"))?;
                 page.content.extend_from_slice(inner);
                 page.content.extend(inner.first().map(|_| b','));
             }
             ContentKind::Text | ContentKind::Binary => page.content.extend_from_slice(&body),
         }
-        let next = map.get(headers::STREAM_NEXT_OFFSET).and_then(|next| next.to_str().ok()?.parse::<usize>().ok());
+        let next = map
+            .get(headers::STREAM_NEXT_OFFSET)
+            .and_then(|next| next.to_str().ok()?.parse::<usize>().ok());
         if next != Some(from + page.content.len()) {
-            return Err(wrong(&format!("{} bytes do not lead to the offset told", body.len())));
+            return Err(wrong(&format!(
+                "{} bytes do not lead to the offset told",
+                body.len()
+            )));
         }
         if is(headers::STREAM_UP_TO_DATE) {
             page.closed = is(headers::STREAM_CLOSED);
@@ -119,7 +142,13 @@ pub(crate) struct Follower {
 
 impl Follower {
     pub(crate) fn new(technique: Technique, seed: u64, is_left_alone: bool) -> Self {
-        Self { technique, seed, seen: Arc::default(), is_left_alone, running: None }
+        Self {
+            technique,
+            seed,
+            seen: Arc::default(),
+            is_left_alone,
+            running: None,
+        }
     }
 
     /// Goes on from where it stands, if it does not already.
@@ -129,7 +158,11 @@ impl Follower {
             return;
         }
         let at = seen.lock().unwrap().content.len();
-        let from = if at == 0 { Token::beginning() } else { format!("{at:016}").parse().unwrap() };
+        let from = if at == 0 {
+            Token::beginning()
+        } else {
+            format!("{at:016}").parse().unwrap()
+        };
         let options = FollowOptions {
             technique,
             from,
@@ -138,7 +171,9 @@ impl Follower {
             seed: self.seed,
             ..FollowOptions::default()
         };
-        self.running = Some(client.follow(url, options, move |report| seen.lock().unwrap().take(report)));
+        self.running = Some(client.follow(url, options, move |report| {
+            seen.lock().unwrap().take(report)
+        }));
     }
 
     /// Leaves, as a reader does whose process ends; its offset is kept.
@@ -158,9 +193,15 @@ impl Follower {
         if content.starts_with(&seen.content) {
             return Ok(());
         }
-        let common = content.iter().zip(&seen.content).take_while(|(is, was)| is == was).count();
+        let common = content
+            .iter()
+            .zip(&seen.content)
+            .take_while(|(is, was)| is == was)
+            .count();
         let (got, has) = (seen.content.len(), content.len());
-        Err(format!("{technique} got {got} bytes of the {has} that are there, the same only up to {common}"))
+        Err(format!(
+            "{technique} got {got} bytes of the {has} that are there, the same only up to {common}"
+        ))
     }
 
     /// Waits until it got everything.
@@ -181,7 +222,9 @@ impl Follower {
                     return Err(format!("{technique} gave up at {got} of {has}: {failed}"));
                 }
                 if begun.elapsed() > DEADLINE {
-                    return Err(format!("{technique} stands at {got} of {has} after {DEADLINE:?}, closed: {closed}"));
+                    return Err(format!(
+                        "{technique} stands at {got} of {has} after {DEADLINE:?}, closed: {closed}"
+                    ));
                 }
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -206,11 +249,15 @@ impl Seen {
                 let told = batch.next.as_str().parse::<usize>().ok();
                 if told != Some(self.content.len()) && self.wrong.is_none() {
                     let (got, told) = (self.content.len(), &batch.next);
-                    self.wrong = Some(format!("what came leads to {got}, but the offset told is {told}"));
+                    self.wrong = Some(format!(
+                        "what came leads to {got}, but the offset told is {told}"
+                    ));
                 }
                 self.closed |= batch.closed;
             }
-            Report::Finished { fault: Some(fault), .. } => self.failed = Some(fault),
+            Report::Finished {
+                fault: Some(fault), ..
+            } => self.failed = Some(fault),
             _ => {}
         }
     }

@@ -46,7 +46,16 @@ impl Story {
         let http = connections();
         let random = SmallRng::seed_from_u64(seed);
         let (streams, counts) = (Vec::new(), Counts::default());
-        Self { place, store, http, client, random, streams, names: 0, counts }
+        Self {
+            place,
+            store,
+            http,
+            client,
+            random,
+            streams,
+            names: 0,
+            counts,
+        }
     }
 
     /// One life of the server.
@@ -149,7 +158,9 @@ impl Story {
 
     fn way(&mut self, fault: Option<String>) -> Start {
         let sync = ["always", "always", "always", "50ms", "never"][self.random.random_range(0..5)];
-        let mut more: Vec<String> = ["--workers", "2", "--long-poll-hold", "5s"].map(str::to_owned).into();
+        let mut more: Vec<String> = ["--workers", "2", "--long-poll-hold", "5s"]
+            .map(str::to_owned)
+            .into();
         if self.store == "disk" && self.random.random_ratio(1, 2) {
             // So little that most reads are answered from disk.
             more.extend(["--hot-max", "64KiB"].map(str::to_owned));
@@ -158,7 +169,13 @@ impl Story {
             // Readers are served through the HTTP library in some lives, and from their sockets in others.
             more.extend(["--hand-off", "false"].map(str::to_owned));
         }
-        Start { store: self.store, sync, fault, more, through: Vec::new() }
+        Start {
+            store: self.store,
+            sync,
+            fault,
+            more,
+            through: Vec::new(),
+        }
     }
 
     fn await_abort(&mut self, mut server: Server, point: &'static str) {
@@ -177,15 +194,22 @@ impl Story {
             let has_forks = self.has_forks(at);
             let stream = &mut self.streams[at];
             let url = self.place.url(&stream.path());
-            let seen = look(&self.http, &url, stream.kind, 0).await.map_err(|no| no.named(&stream.name))?;
+            let seen = look(&self.http, &url, stream.kind, 0)
+                .await
+                .map_err(|no| no.named(&stream.name))?;
             if let (Look::Missing(404), Being::Gone, true) = (&seen, stream.being, has_forks) {
-                return Err(NoLook::Wrong(format!("{}: 404, though forks of it live", stream.name)));
+                return Err(NoLook::Wrong(format!(
+                    "{}: 404, though forks of it live",
+                    stream.name
+                )));
             }
             let was = stream.being;
             let absorbed = stream.absorb(seen, settles, &mut self.counts);
             absorbed.map_err(|wrong| NoLook::Wrong(format!("{}: {wrong}", stream.name)))?;
             if settles && was == Being::Unsure && stream.being == Being::Alive {
-                keeper::repeat(&self.http, &self.place.url(""), stream).await.map_err(NoLook::Wrong)?;
+                keeper::repeat(&self.http, &self.place.url(""), stream)
+                    .await
+                    .map_err(NoLook::Wrong)?;
             }
             self.look_from_within(at).await?;
         }
@@ -203,22 +227,36 @@ impl Story {
         }
         let from = stream.boundaries[self.random.random_range(0..stream.boundaries.len())];
         let url = self.place.url(&stream.path());
-        match look(&self.http, &url, stream.kind, from).await.map_err(|no| no.named(&stream.name))? {
+        match look(&self.http, &url, stream.kind, from)
+            .await
+            .map_err(|no| no.named(&stream.name))?
+        {
             Look::Page(page) if page.content.starts_with(&stream.content[from..]) => Ok(()),
             other => {
                 let came = match other {
                     Look::Page(page) => format!("{} bytes that are others", page.content.len()),
                     Look::Missing(status) => status.to_string(),
                 };
-                Err(NoLook::Wrong(format!("{}: reading from {from} gave {came}", stream.name)))
+                Err(NoLook::Wrong(format!(
+                    "{}: reading from {from} gave {came}",
+                    stream.name
+                )))
             }
         }
     }
 
     fn has_forks(&self, at: usize) -> bool {
         let name = &self.streams[at].name;
-        let is_fork = |it: &&Stream| it.creation.fork.as_ref().is_some_and(|(source, ..)| source == name);
-        self.streams.iter().filter(is_fork).any(|it| it.being == Being::Alive)
+        let is_fork = |it: &&Stream| {
+            it.creation
+                .fork
+                .as_ref()
+                .is_some_and(|(source, ..)| source == name)
+        };
+        self.streams
+            .iter()
+            .filter(is_fork)
+            .any(|it| it.being == Being::Alive)
     }
 
     /// New streams get writers and followers, and what is gone loses them.
@@ -238,7 +276,8 @@ impl Story {
             }
         }
         // Never there: nothing is known of them but that they were not made.
-        self.streams.retain(|it| it.being != Being::Gone || it.deletion_asked);
+        self.streams
+            .retain(|it| it.being != Being::Gone || it.deletion_asked);
     }
 
     fn go_on(&mut self) {
@@ -251,13 +290,22 @@ impl Story {
     }
 
     fn leave(&mut self) {
-        let followers = self.streams.iter_mut().flat_map(|stream| &mut stream.followers);
-        followers.filter(|follower| !follower.is_left_alone).for_each(Follower::leave);
+        let followers = self
+            .streams
+            .iter_mut()
+            .flat_map(|stream| &mut stream.followers);
+        followers
+            .filter(|follower| !follower.is_left_alone)
+            .for_each(Follower::leave);
     }
 
     /// Waits until followers have all that is there, those that nobody helps only when asked to.
     async fn catch_up(&self, all: bool) -> Result<(), String> {
-        for stream in self.streams.iter().filter(|stream| stream.being == Being::Alive) {
+        for stream in self
+            .streams
+            .iter()
+            .filter(|stream| stream.being == Being::Alive)
+        {
             for follower in &stream.followers {
                 let checked = match all || !follower.is_left_alone {
                     true => follower.catch_up(&stream.content, stream.closed).await,
@@ -271,7 +319,12 @@ impl Story {
 
     fn write(&mut self, stop: &Arc<AtomicBool>) -> Writing {
         let mut writing = JoinSet::new();
-        for (at, stream) in self.streams.iter_mut().enumerate().filter(|(_, it)| it.being == Being::Alive) {
+        for (at, stream) in self
+            .streams
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, it)| it.being == Being::Alive)
+        {
             let url = self.place.url(&stream.path());
             for mut writer in std::mem::take(&mut stream.writers) {
                 let (http, url, stop) = (self.http.clone(), url.clone(), Arc::clone(stop));
@@ -288,7 +341,14 @@ impl Story {
         let acts = keeper::plan(&self.streams, &mut self.names, &mut self.random);
         let paths = self.streams.iter().map(Stream::path).collect();
         let random = SmallRng::seed_from_u64(self.random.random());
-        tokio::spawn(keeper::keep(self.http.clone(), self.place.url(""), acts, paths, random, Arc::clone(heard)))
+        tokio::spawn(keeper::keep(
+            self.http.clone(),
+            self.place.url(""),
+            acts,
+            paths,
+            random,
+            Arc::clone(heard),
+        ))
     }
 
     async fn take_back(
@@ -297,7 +357,10 @@ impl Story {
         keeping: tokio::task::JoinHandle<Vec<Done>>,
     ) -> Result<(), String> {
         let late = |_| format!("writers do not end within {DEADLINE:?}");
-        while let Some(ended) = timeout(DEADLINE * 2, writing.join_next()).await.map_err(late)? {
+        while let Some(ended) = timeout(DEADLINE * 2, writing.join_next())
+            .await
+            .map_err(late)?
+        {
             let (at, writer, outcome) = ended.unwrap();
             let stream = &mut self.streams[at];
             outcome.map_err(|wrong| format!("{}: {wrong}", stream.name))?;

@@ -63,11 +63,17 @@ impl Stream {
     /// A stream that is to be made.
     ///
     /// - `inherited`: what a fork begins with, and the positions in it that were issued.
-    pub(crate) fn new(name: String, kind: ContentKind, creation: Creation, inherited: (&[u8], &[usize])) -> Self {
+    pub(crate) fn new(
+        name: String,
+        kind: ContentKind,
+        creation: Creation,
+        inherited: (&[u8], &[usize]),
+    ) -> Self {
         let (mut content, mut boundaries) = (inherited.0.to_vec(), inherited.1.to_vec());
         // What a fork takes of a message that it cuts is one message with its own first content, and nobody is told where
         // the one ends and the other begins.
-        let cuts = kind == ContentKind::Binary && creation.fork.as_ref().is_some_and(|(.., sub)| *sub > 0);
+        let cuts =
+            kind == ContentKind::Binary && creation.fork.as_ref().is_some_and(|(.., sub)| *sub > 0);
         if creation.first.sent.is_empty() || !cuts {
             boundaries.push(content.len());
         }
@@ -107,7 +113,9 @@ impl Stream {
         }
         let numbered = (0..).zip(manners);
         let kind = self.kind;
-        self.writers = numbered.map(|(id, manner)| Writer::new(id, kind, manner, may_close, random.random())).collect();
+        self.writers = numbered
+            .map(|(id, manner)| Writer::new(id, kind, manner, may_close, random.random()))
+            .collect();
     }
 
     /// The request that makes it.
@@ -134,7 +142,12 @@ impl Stream {
     ///
     /// # Errors
     /// What is wrong.
-    pub(crate) fn absorb(&mut self, look: Look, settles: bool, counts: &mut Counts) -> Result<(), String> {
+    pub(crate) fn absorb(
+        &mut self,
+        look: Look,
+        settles: bool,
+        counts: &mut Counts,
+    ) -> Result<(), String> {
         let page = match (look, self.being) {
             (Look::Page(page), Being::Unsure | Being::Alive | Being::Leaving) => page,
             (Look::Missing(_), Being::Unsure | Being::Leaving | Being::Gone) => {
@@ -143,9 +156,15 @@ impl Stream {
                 return Ok(());
             }
             (Look::Missing(status), Being::Alive) => return Err(format!("is lost: {status}")),
-            (Look::Page(_), Being::Gone) => return Err("is there again, though it was deleted".into()),
+            (Look::Page(_), Being::Gone) => {
+                return Err("is there again, though it was deleted".into());
+            }
         };
-        if let Some(status) = self.writers.iter().find_map(|writer| writer.over.filter(|status| *status != 409)) {
+        if let Some(status) = self
+            .writers
+            .iter()
+            .find_map(|writer| writer.over.filter(|status| *status != 409))
+        {
             return Err(format!("is there again, though a writer was told {status}"));
         }
         self.check_content(&page)?;
@@ -160,9 +179,16 @@ impl Stream {
         if page.content.starts_with(&self.content) {
             return Ok(());
         }
-        let common = page.content.iter().zip(&self.content).take_while(|(is, was)| is == was).count();
+        let common = page
+            .content
+            .iter()
+            .zip(&self.content)
+            .take_while(|(is, was)| is == was)
+            .count();
         let (is, was) = (page.content.len(), self.content.len());
-        Err(format!("had {was} bytes, has {is}, and they are the same only up to {common}"))
+        Err(format!(
+            "had {was} bytes, has {is}, and they are the same only up to {common}"
+        ))
     }
 
     /// Closed stays closed, and open what nobody closed.
@@ -170,17 +196,30 @@ impl Stream {
         let entries = || self.writers.iter().flat_map(|writer| &writer.entries);
         let closing = || entries().filter(|entry| entry.closes && entry.fate != Fate::Refused);
         let was_told = self.writers.iter().any(|writer| writer.over == Some(409));
-        let must = self.closed || was_told || closing().any(|entry| matches!(entry.fate, Fate::Kept { .. }));
-        let pending = self.writers.iter().filter_map(|writer| writer.pending.as_ref());
-        let may = must || closing().next().is_some() || pending.into_iter().any(|it| it.entry.closes);
+        let must = self.closed
+            || was_told
+            || closing().any(|entry| matches!(entry.fate, Fate::Kept { .. }));
+        let pending = self
+            .writers
+            .iter()
+            .filter_map(|writer| writer.pending.as_ref());
+        let may =
+            must || closing().next().is_some() || pending.into_iter().any(|it| it.entry.closes);
         if must && !page.closed {
-            return Err(format!("is open, though its closing was told (writers: {was_told}, before: {})", self.closed));
+            return Err(format!(
+                "is open, though its closing was told (writers: {was_told}, before: {})",
+                self.closed
+            ));
         }
         if page.closed && !may {
             return Err("is closed, and nobody closed it".into());
         }
         if self.closed && page.content.len() != self.content.len() {
-            return Err(format!("grew from {} to {} after its end", self.content.len(), page.content.len()));
+            return Err(format!(
+                "grew from {} to {} after its end",
+                self.content.len(),
+                page.content.len()
+            ));
         }
         Ok(())
     }
@@ -193,23 +232,44 @@ impl Stream {
             let entry = &entries[it.writer][it.entry];
             let end = it.at + entry.body.kept.len();
             if entry.closes && (!page.closed || end != page.content.len()) {
-                return Err(format!("holds an append that closed it at {end}, but ends at {}", page.content.len()));
+                return Err(format!(
+                    "holds an append that closed it at {end}, but ends at {}",
+                    page.content.len()
+                ));
             }
-            self.boundaries.extend(entry.body.ends.iter().map(|end| it.at + end));
+            self.boundaries
+                .extend(entry.body.ends.iter().map(|end| it.at + end));
         }
         for (index, writer) in self.writers.iter_mut().enumerate() {
             let entries = std::mem::take(&mut writer.entries);
-            counts.acknowledged += entries.iter().filter(|it| matches!(it.fate, Fate::Kept { .. })).count() as u64;
-            let Some((place, last)) = entries.into_iter().enumerate().last() else { continue };
+            counts.acknowledged += entries
+                .iter()
+                .filter(|it| matches!(it.fate, Fate::Kept { .. }))
+                .count() as u64;
+            let Some((place, last)) = entries.into_iter().enumerate().last() else {
+                continue;
+            };
             if last.fate != Fate::Unknown {
                 continue;
             }
             let is_bare = last.body.kept.is_empty();
-            let is_there =
-                if is_bare { page.closed } else { found.iter().any(|it| (it.writer, it.entry) == (index, place)) };
-            *(if is_there { &mut counts.unknown_there } else { &mut counts.unknown_absent }) += 1;
+            let is_there = if is_bare {
+                page.closed
+            } else {
+                found
+                    .iter()
+                    .any(|it| (it.writer, it.entry) == (index, place))
+            };
+            *(if is_there {
+                &mut counts.unknown_there
+            } else {
+                &mut counts.unknown_absent
+            }) += 1;
             if last.stamp != Stamp::None {
-                writer.pending = Some(Pending { entry: last, is_there });
+                writer.pending = Some(Pending {
+                    entry: last,
+                    is_there,
+                });
             }
         }
         counts.bytes += (page.content.len() - self.content.len()) as u64;

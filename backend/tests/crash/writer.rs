@@ -67,7 +67,13 @@ enum Then {
 }
 
 impl Writer {
-    pub(crate) fn new(id: u8, kind: ContentKind, manner: Manner, may_close: bool, seed: u64) -> Self {
+    pub(crate) fn new(
+        id: u8,
+        kind: ContentKind,
+        manner: Manner,
+        may_close: bool,
+        seed: u64,
+    ) -> Self {
         let random = SmallRng::seed_from_u64(seed);
         Self {
             id,
@@ -115,7 +121,10 @@ impl Writer {
     async fn step(&mut self, http: &reqwest::Client, url: &str) -> Result<Then, String> {
         if let Manner::Producer { epoch, seq } = self.manner {
             if seq > 0 && self.random.random_ratio(1, 40) {
-                self.manner = Manner::Producer { epoch: epoch + 1, seq: 0 };
+                self.manner = Manner::Producer {
+                    epoch: epoch + 1,
+                    seq: 0,
+                };
                 self.last = None;
                 return Ok(Then::GoOn);
             }
@@ -126,13 +135,23 @@ impl Writer {
                 return self.repeat(http, url).await;
             }
         }
-        let Some(stamp) = self.stamp(http, url).await? else { return Ok(Then::Rest) };
+        let Some(stamp) = self.stamp(http, url).await? else {
+            return Ok(Then::Rest);
+        };
         self.number += 1;
         let closes = self.may_close && self.random.random_ratio(1, 60);
         let is_bare = closes && self.random.random_ratio(1, 3) && !matches!(stamp, Stamp::At(_));
-        let body =
-            if is_bare { Body::default() } else { body::make(self.kind, self.id, self.number, &mut self.random) };
-        let entry = Entry { body, closes, fate: Fate::Unknown, stamp };
+        let body = if is_bare {
+            Body::default()
+        } else {
+            body::make(self.kind, self.id, self.number, &mut self.random)
+        };
+        let entry = Entry {
+            body,
+            closes,
+            fate: Fate::Unknown,
+            stamp,
+        };
         let answer = self.send(http, url, &entry).await?;
         self.take(entry, answer)
     }
@@ -141,13 +160,18 @@ impl Writer {
     async fn stamp(&mut self, http: &reqwest::Client, url: &str) -> Result<Option<Stamp>, String> {
         Ok(Some(match &mut self.manner {
             Manner::Plain => Stamp::None,
-            Manner::Producer { epoch, seq } => Stamp::Producer { epoch: *epoch, seq: *seq },
+            Manner::Producer { epoch, seq } => Stamp::Producer {
+                epoch: *epoch,
+                seq: *seq,
+            },
             Manner::Seq { rank } => {
                 *rank += 1;
                 Stamp::Seq(format!("{rank:012}"))
             }
             Manner::Match => {
-                let Some(head) = ask(http.head(url)).await? else { return Ok(None) };
+                let Some(head) = ask(http.head(url)).await? else {
+                    return Ok(None);
+                };
                 match head.next {
                     Some(next) => Stamp::At(format!("\"{next:016}\"")),
                     None => {
@@ -159,7 +183,12 @@ impl Writer {
         }))
     }
 
-    async fn send(&self, http: &reqwest::Client, url: &str, entry: &Entry) -> Result<Option<Answer>, String> {
+    async fn send(
+        &self,
+        http: &reqwest::Client,
+        url: &str,
+        entry: &Entry,
+    ) -> Result<Option<Answer>, String> {
         let mut request = http.post(url).body(entry.body.sent.clone());
         if !entry.body.sent.is_empty() {
             request = request.header(CONTENT_TYPE, media_type(self.kind));
@@ -198,26 +227,45 @@ impl Writer {
             }
             // A failing store may have written what it could not promise: what is there tells.
             (500 | 503, _) => Then::Rest,
-            _ => return Err(format!("writer {} sent {:?} and was answered {answer:?}", self.id, entry.stamp)),
+            _ => {
+                return Err(format!(
+                    "writer {} sent {:?} and was answered {answer:?}",
+                    self.id, entry.stamp
+                ));
+            }
         };
         self.entries.push(entry);
         Ok(then)
     }
 
     fn kept(&mut self, entry: &mut Entry, answer: &Answer) -> Result<Then, String> {
-        let end = answer.next.ok_or_else(|| format!("an acknowledgement without offset: {answer:?}"))?;
+        let end = answer
+            .next
+            .ok_or_else(|| format!("an acknowledgement without offset: {answer:?}"))?;
         if answer.closed != entry.closes {
-            return Err(format!("closed: {}, but the acknowledgement says {answer:?}", entry.closes));
+            return Err(format!(
+                "closed: {}, but the acknowledgement says {answer:?}",
+                entry.closes
+            ));
         }
         entry.fate = Fate::Kept { end: Some(end) };
         self.accepted(entry);
-        Ok(if self.over.is_some() { Then::Rest } else { Then::GoOn })
+        Ok(if self.over.is_some() {
+            Then::Rest
+        } else {
+            Then::GoOn
+        })
     }
 
     /// Moves on behind an append that is there.
     fn accepted(&mut self, entry: &Entry) {
-        if let (Manner::Producer { epoch, seq }, Stamp::Producer { epoch: of, seq: accepted }) =
-            (&mut self.manner, &entry.stamp)
+        if let (
+            Manner::Producer { epoch, seq },
+            Stamp::Producer {
+                epoch: of,
+                seq: accepted,
+            },
+        ) = (&mut self.manner, &entry.stamp)
             && epoch == of
         {
             *seq = accepted + 1;
@@ -235,7 +283,12 @@ impl Writer {
     }
 
     /// Sends again what got no answer, and holds the answer against what the stream showed.
-    async fn settle(&mut self, http: &reqwest::Client, url: &str, pending: Pending) -> Result<Then, String> {
+    async fn settle(
+        &mut self,
+        http: &reqwest::Client,
+        url: &str,
+        pending: Pending,
+    ) -> Result<Then, String> {
         let Pending { entry, is_there } = &pending;
         if matches!(entry.stamp, Stamp::None) {
             return Ok(Then::GoOn);
@@ -243,16 +296,23 @@ impl Writer {
         let Some(answer) = self.send(http, url, entry).await? else {
             match is_there {
                 true => self.pending = Some(pending),
-                false => self.entries.push(Entry { fate: Fate::Unknown, ..pending.entry }),
+                false => self.entries.push(Entry {
+                    fate: Fate::Unknown,
+                    ..pending.entry
+                }),
             }
             return Ok(Then::Rest);
         };
         if entry.body.sent.is_empty() && answer.status == 204 {
             // Closing again is no error, whoever closed it first; but from now on it must be closed.
-            self.entries.push(Entry { fate: Fate::Kept { end: None }, ..pending.entry });
+            self.entries.push(Entry {
+                fate: Fate::Kept { end: None },
+                ..pending.entry
+            });
             return Ok(self.retire(409));
         }
-        let was_closed_by_another = answer.status == 409 && answer.closed && !(*is_there && entry.closes);
+        let was_closed_by_another =
+            answer.status == 409 && answer.closed && !(*is_there && entry.closes);
         match (&entry.stamp, answer.status, is_there) {
             // Deleted or closed meanwhile; on a closed stream only what closed it is recognised.
             (_, 404 | 410, _) => self.over = Some(answer.status),
@@ -260,7 +320,10 @@ impl Writer {
             (_, 500 | 503, true) => self.pending = Some(pending),
             (_, 500 | 503, false) => {
                 // Its number is taken until it is known whether it is there.
-                self.entries.push(Entry { fate: Fate::Unknown, ..pending.entry });
+                self.entries.push(Entry {
+                    fate: Fate::Unknown,
+                    ..pending.entry
+                });
                 return Ok(Then::Rest);
             }
             (Stamp::Producer { .. }, 204, true) => self.accepted(entry),
@@ -270,57 +333,96 @@ impl Writer {
             }
             _ => {
                 let (id, stamp) = (self.id, &entry.stamp);
-                return Err(format!("writer {id} repeated {stamp:?}, there: {is_there}, and was answered {answer:?}"));
+                return Err(format!(
+                    "writer {id} repeated {stamp:?}, there: {is_there}, and was answered {answer:?}"
+                ));
             }
         }
-        Ok(if self.over.is_some() || self.pending.is_some() { Then::Rest } else { Then::GoOn })
+        Ok(if self.over.is_some() || self.pending.is_some() {
+            Then::Rest
+        } else {
+            Then::GoOn
+        })
     }
 
     /// Sends the last append again, though it was acknowledged: it must not be there twice.
     async fn repeat(&mut self, http: &reqwest::Client, url: &str) -> Result<Then, String> {
-        let Some(last) = self.last.clone() else { return Ok(Then::GoOn) };
-        let Some(answer) = self.send(http, url, &last).await? else { return Ok(Then::Rest) };
+        let Some(last) = self.last.clone() else {
+            return Ok(Then::GoOn);
+        };
+        let Some(answer) = self.send(http, url, &last).await? else {
+            return Ok(Then::Rest);
+        };
         match answer.status {
             204 => Ok(Then::GoOn),
             409 if answer.closed => Ok(self.retire(409)),
             404 | 410 => Ok(self.retire(answer.status)),
             500 | 503 => Ok(Then::Rest),
-            _ => Err(format!("writer {} repeated {:?} and was answered {answer:?}", self.id, last.stamp)),
+            _ => Err(format!(
+                "writer {} repeated {:?} and was answered {answer:?}",
+                self.id, last.stamp
+            )),
         }
     }
 
     /// A producer that closed the stream is told so again, whenever it asks.
     async fn close_again(&mut self, http: &reqwest::Client, url: &str) -> Result<(), String> {
-        let Some(last) = self.last.clone().filter(|last| last.closes) else { return Ok(()) };
+        let Some(last) = self.last.clone().filter(|last| last.closes) else {
+            return Ok(());
+        };
         if !matches!(last.stamp, Stamp::Producer { .. }) {
             return Ok(());
         }
         match self.send(http, url, &last).await? {
             None => Ok(()),
             Some(answer) if answer.status == 204 && answer.closed => Ok(()),
-            Some(Answer { status: status @ (404 | 410), .. }) => {
+            Some(Answer {
+                status: status @ (404 | 410),
+                ..
+            }) => {
                 self.over = Some(status);
                 Ok(())
             }
-            Some(Answer { status: 500 | 503, .. }) => Ok(()),
-            Some(answer) => {
-                Err(format!("writer {} closed again as {:?} and was answered {answer:?}", self.id, last.stamp))
-            }
+            Some(Answer {
+                status: 500 | 503, ..
+            }) => Ok(()),
+            Some(answer) => Err(format!(
+                "writer {} closed again as {:?} and was answered {answer:?}",
+                self.id, last.stamp
+            )),
         }
     }
 
     /// Sends something new in an epoch that is over: it must be refused.
-    async fn come_back_as_zombie(&mut self, http: &reqwest::Client, url: &str, epoch: u64) -> Result<Then, String> {
+    async fn come_back_as_zombie(
+        &mut self,
+        http: &reqwest::Client,
+        url: &str,
+        epoch: u64,
+    ) -> Result<Then, String> {
         self.number += 1;
         let body = body::make(self.kind, self.id, self.number, &mut self.random);
-        let stamp = Stamp::Producer { epoch, seq: self.random.random_range(0..1_000) };
-        let entry = Entry { body, closes: false, fate: Fate::Refused, stamp };
-        let Some(answer) = self.send(http, url, &entry).await? else { return Ok(Then::Rest) };
+        let stamp = Stamp::Producer {
+            epoch,
+            seq: self.random.random_range(0..1_000),
+        };
+        let entry = Entry {
+            body,
+            closes: false,
+            fate: Fate::Refused,
+            stamp,
+        };
+        let Some(answer) = self.send(http, url, &entry).await? else {
+            return Ok(Then::Rest);
+        };
         match answer.status {
             403 => Ok(Then::GoOn),
             404 | 410 => Ok(self.retire(answer.status)),
             500 | 503 => Ok(Then::Rest),
-            _ => Err(format!("writer {} sent {:?} and was answered {answer:?}", self.id, entry.stamp)),
+            _ => Err(format!(
+                "writer {} sent {:?} and was answered {answer:?}",
+                self.id, entry.stamp
+            )),
         }
     }
 
@@ -335,12 +437,24 @@ async fn ask(request: reqwest::RequestBuilder) -> Result<Option<Answer>, String>
     let asking = async {
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
-        let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let text = |name| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
         let next = text(headers::STREAM_NEXT_OFFSET).and_then(|next| next.parse().ok());
         let closed = text(headers::STREAM_CLOSED) == Some("true");
         // An acknowledgement counts once its head is there, whatever becomes of the rest.
         let text = response.text().await.unwrap_or_default();
-        Some(Answer { status, next, closed, text })
+        Some(Answer {
+            status,
+            next,
+            closed,
+            text,
+        })
     };
-    tokio::time::timeout(DEADLINE, asking).await.map_err(|_| format!("no answer and no end within {DEADLINE:?}"))
+    tokio::time::timeout(DEADLINE, asking)
+        .await
+        .map_err(|_| format!("no answer and no end within {DEADLINE:?}"))
 }

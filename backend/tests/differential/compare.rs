@@ -18,7 +18,11 @@ pub(crate) struct Twins {
 
 impl Twins {
     pub(crate) fn new(left: Server, right: Server) -> Self {
-        Self { left, right, runs: AtomicU64::new(0) }
+        Self {
+            left,
+            right,
+            runs: AtomicU64::new(0),
+        }
     }
 
     /// Does a sequence on both.
@@ -43,17 +47,24 @@ pub(crate) struct Difference {
 
 /// The first difference, or the first thing that is wrong on both, if there is one.
 pub(crate) fn difference(left: &Transcript, right: &Transcript) -> Option<Difference> {
-    let is_wrong = |at: usize| left.get(at) != right.get(at) || left.get(at).is_some_and(|(_, seen)| !is_answer(seen));
+    let is_wrong = |at: usize| {
+        left.get(at) != right.get(at) || left.get(at).is_some_and(|(_, seen)| !is_answer(seen))
+    };
     let at = (0..left.len().max(right.len())).find(|at| is_wrong(*at))?;
     let [left, right] = [left, right].map(|transcript| transcript.get(at));
-    let kind = |entry: Option<&(String, Seen)>| entry.map_or("nothing".to_owned(), |(_, seen)| kind(seen));
+    let kind =
+        |entry: Option<&(String, Seen)>| entry.map_or("nothing".to_owned(), |(_, seen)| kind(seen));
     let told = |entry: Option<&(String, Seen)>| match entry {
         Some((what, seen)) => format!("{what}: {}", text(seen)),
         None => "nothing".to_owned(),
     };
     Some(Difference {
         kind: format!("{} | {}", kind(left), kind(right)),
-        text: format!("-- may leave:\n{}\n-- stays:\n{}\n", told(left), told(right)),
+        text: format!(
+            "-- may leave:\n{}\n-- stays:\n{}\n",
+            told(left),
+            told(right)
+        ),
     })
 }
 
@@ -69,7 +80,11 @@ fn is_answer(seen: &Seen) -> bool {
 /// What kind of answer this is.
 pub(crate) fn kind(seen: &Seen) -> String {
     match seen {
-        Seen::Answer(Answer { status, body: Body::Missing, .. }) => format!("{status} without its body"),
+        Seen::Answer(Answer {
+            status,
+            body: Body::Missing,
+            ..
+        }) => format!("{status} without its body"),
         Seen::Answer(answer) => answer.status.to_string(),
         Seen::Frame(..) => "a frame".to_owned(),
         Seen::Closed => "closed".to_owned(),
@@ -80,8 +95,13 @@ pub(crate) fn kind(seen: &Seen) -> String {
 
 fn text(seen: &Seen) -> String {
     match seen {
-        Seen::Answer(Answer { line, fields, body, .. }) => {
-            let fields: String = fields.iter().map(|(name, value)| format!("\n    {name}: {value}")).collect();
+        Seen::Answer(Answer {
+            line, fields, body, ..
+        }) => {
+            let fields: String = fields
+                .iter()
+                .map(|(name, value)| format!("\n    {name}: {value}"))
+                .collect();
             let body = match body {
                 Body::Whole(bytes) => format!("body: {}", escaped(bytes)),
                 Body::Broken(bytes) => format!("body that ends early: {}", escaped(bytes)),

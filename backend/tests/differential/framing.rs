@@ -6,8 +6,15 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 
 pub(crate) fn content_length(random: &mut SmallRng, request: &mut Request) {
-    let Some(at) = request.fields.iter().position(|field| field.starts_with(b"Content-Length")) else {
-        let field = choose(random, &["Content-Length: 0", "Content-Length: x", "Content-Length:"]);
+    let Some(at) = request
+        .fields
+        .iter()
+        .position(|field| field.starts_with(b"Content-Length"))
+    else {
+        let field = choose(
+            random,
+            &["Content-Length: 0", "Content-Length: x", "Content-Length:"],
+        );
         return insert(random, request, field.as_bytes());
     };
     let length = request.body.len();
@@ -30,11 +37,26 @@ pub(crate) fn content_length(random: &mut SmallRng, request: &mut Request) {
 }
 
 pub(crate) fn trailing_bytes(random: &mut SmallRng, request: &mut Request) {
-    let piece =
-        choose(random, &["\r\n", "\r\n\r\n", "\n", "garbage", "garbage\r\n\r\n", "\0", " ", "GET / HTTP/1.1\r\n\r\n"]);
+    let piece = choose(
+        random,
+        &[
+            "\r\n",
+            "\r\n\r\n",
+            "\n",
+            "garbage",
+            "garbage\r\n\r\n",
+            "\0",
+            " ",
+            "GET / HTTP/1.1\r\n\r\n",
+        ],
+    );
     request.answers = Answers::Unknown;
     if random.random_bool(0.3) {
-        request.line = [choose(random, &["\r\n", "\n", " "]).as_bytes(), &request.line].concat();
+        request.line = [
+            choose(random, &["\r\n", "\n", " "]).as_bytes(),
+            &request.line,
+        ]
+        .concat();
     } else {
         request.body.extend_from_slice(piece.as_bytes());
     }
@@ -58,24 +80,41 @@ pub(crate) fn transfer_encoding(random: &mut SmallRng, request: &mut Request) {
         ],
     );
     if random.random_bool(0.8) {
-        request.fields.retain(|field| !field.starts_with(b"Content-Length"));
+        request
+            .fields
+            .retain(|field| !field.starts_with(b"Content-Length"));
     }
-    insert(random, request, format!("Transfer-Encoding: {value}").as_bytes());
+    insert(
+        random,
+        request,
+        format!("Transfer-Encoding: {value}").as_bytes(),
+    );
     if random.random_bool(0.1) {
         insert(random, request, b"Transfer-Encoding: chunked");
     }
-    let (extension, size_end) =
-        (choose(random, &["", "", "", ";a=b", ";a=\"b\"", " "]), choose(random, &["\r\n", "\r\n", "\r\n", "\n"]));
-    let trailer = choose(random, &["", "", "", "X-Trailer: a\r\n", "Stream-Closed: true\r\n"]);
+    let (extension, size_end) = (
+        choose(random, &["", "", "", ";a=b", ";a=\"b\"", " "]),
+        choose(random, &["\r\n", "\r\n", "\r\n", "\n"]),
+    );
+    let trailer = choose(
+        random,
+        &["", "", "", "X-Trailer: a\r\n", "Stream-Closed: true\r\n"],
+    );
     if !body.is_empty() {
         let first = format!("{:x}{extension}{size_end}", body.len());
         request.body = [first.as_bytes(), &body, b"\r\n"].concat();
     }
-    request
-        .body
-        .extend_from_slice(format!("{}\r\n{trailer}\r\n", choose(random, &["0", "0", "0", "00", "0;x"])).as_bytes());
+    request.body.extend_from_slice(
+        format!(
+            "{}\r\n{trailer}\r\n",
+            choose(random, &["0", "0", "0", "00", "0;x"])
+        )
+        .as_bytes(),
+    );
     if random.random_bool(0.1) {
-        request.body.splice(0..0, choose(random, &["+", "0x", "-", "g", " "]).bytes());
+        request
+            .body
+            .splice(0..0, choose(random, &["+", "0x", "-", "g", " "]).bytes());
     }
     request.answers = Answers::Unknown;
 }

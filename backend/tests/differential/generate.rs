@@ -21,12 +21,42 @@ pub(crate) struct Stream {
 
 /// The streams that each sequence begins with; nothing but what is smuggled touches the last one.
 pub(crate) const STREAMS: [Stream; 6] = [
-    Stream { name: "text", content_type: "text/plain", content: b"abc", is_closed: false },
-    Stream { name: "json", content_type: "application/json", content: b"[1,{\"a\":2}]", is_closed: false },
-    Stream { name: "bin", content_type: "application/octet-stream", content: b"\x00\xff\r\n", is_closed: false },
-    Stream { name: "p%20q", content_type: "text/plain", content: b"decoded", is_closed: false },
-    Stream { name: "closed", content_type: "text/plain", content: b"end", is_closed: true },
-    Stream { name: "victim", content_type: "text/plain", content: b"kept", is_closed: false },
+    Stream {
+        name: "text",
+        content_type: "text/plain",
+        content: b"abc",
+        is_closed: false,
+    },
+    Stream {
+        name: "json",
+        content_type: "application/json",
+        content: b"[1,{\"a\":2}]",
+        is_closed: false,
+    },
+    Stream {
+        name: "bin",
+        content_type: "application/octet-stream",
+        content: b"\x00\xff\r\n",
+        is_closed: false,
+    },
+    Stream {
+        name: "p%20q",
+        content_type: "text/plain",
+        content: b"decoded",
+        is_closed: false,
+    },
+    Stream {
+        name: "closed",
+        content_type: "text/plain",
+        content: b"end",
+        is_closed: true,
+    },
+    Stream {
+        name: "victim",
+        content_type: "text/plain",
+        content: b"kept",
+        is_closed: false,
+    },
 ];
 
 impl Stream {
@@ -61,7 +91,8 @@ struct Generator<'a> {
 
 /// The sequence with this number of the run with this seed.
 pub(crate) fn sequence(settings: &Settings, number: u64) -> Sequence {
-    let mut random = SmallRng::seed_from_u64(settings.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut random =
+        SmallRng::seed_from_u64(settings.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let usual: [&[&str]; 5] = [
         &[],
         &[],
@@ -69,12 +100,23 @@ pub(crate) fn sequence(settings: &Settings, number: u64) -> Sequence {
         &["Origin: http://localhost:1"],
         &["Connection: keep-alive", "Accept: */*"],
     ];
-    let fields = pick(&mut random, &usual).iter().map(|field| (*field).to_owned()).collect();
+    let fields = pick(&mut random, &usual)
+        .iter()
+        .map(|field| (*field).to_owned())
+        .collect();
     let connections = random.random_range(1..=3);
-    let mut generator = Generator { random, settings, fields, connections };
+    let mut generator = Generator {
+        random,
+        settings,
+        fields,
+        connections,
+    };
     let mut steps: Vec<Step> = Vec::new();
     for _ in 0..generator.random.random_range(1..=10) {
-        let again = steps.last().filter(|step| matches!(step, Step::Send { .. })).cloned();
+        let again = steps
+            .last()
+            .filter(|step| matches!(step, Step::Send { .. }))
+            .cloned();
         match again.filter(|_| generator.random.random_bool(0.2)) {
             Some(again) => steps.push(again),
             None => steps.push(generator.step()),
@@ -107,25 +149,47 @@ impl Generator<'_> {
 
     fn send(&mut self, connection: usize, count: usize) -> Step {
         let requests: Vec<Request> = (0..count).map(|_| self.request()).collect();
-        let length = requests.iter().map(|request| request.bytes().len()).sum::<usize>().max(2);
+        let length = requests
+            .iter()
+            .map(|request| request.bytes().len())
+            .sum::<usize>()
+            .max(2);
         let mut cuts = Vec::new();
-        let may_cut = self.may(if count > 1 { Class::CutPipelined } else { Class::Cut });
+        let may_cut = self.may(if count > 1 {
+            Class::CutPipelined
+        } else {
+            Class::Cut
+        });
         if self.random.random_bool(0.15) && may_cut {
             let count = self.random.random_range(1..=3);
-            cuts = (0..count).map(|_| self.random.random_range(1..length)).collect();
+            cuts = (0..count)
+                .map(|_| self.random.random_range(1..length))
+                .collect();
             cuts.sort_unstable();
         }
         // Who half-closes while a long-poll waits counts as gone, answered or not.
         let may_finish = self.may(Class::HalfClose) && !requests.iter().any(Request::may_wait);
         let finish = self.random.random_bool(0.03) && may_finish;
-        Step::Send { connection, requests, cuts, finish }
+        Step::Send {
+            connection,
+            requests,
+            cuts,
+            finish,
+        }
     }
 
     fn pipeline(&mut self, connection: usize) -> Step {
-        let count = if self.may(Class::Pipelined) { self.random.random_range(2..=4) } else { 1 };
+        let count = if self.may(Class::Pipelined) {
+            self.random.random_range(2..=4)
+        } else {
+            1
+        };
         let mut step = self.send(connection, count);
         if let Step::Send { requests, .. } = &mut step {
-            let (head, body) = (self.may(Class::PipelinedHead), self.may(Class::PipelinedBody));
+            let (head, body) = (
+                self.may(Class::PipelinedHead),
+                self.may(Class::PipelinedBody),
+            );
             let mut is_first = true;
             requests.retain(|request| {
                 let has_body = !std::mem::take(&mut is_first) && !request.body.is_empty();
@@ -142,7 +206,10 @@ impl Generator<'_> {
     fn request(&mut self) -> Request {
         let mut request = self.plain();
         if self.random.random_bool(0.35) {
-            let possible: Vec<&Mutation> = MUTATIONS.iter().filter(|it| self.settings.may(it.class)).collect();
+            let possible: Vec<&Mutation> = MUTATIONS
+                .iter()
+                .filter(|it| self.settings.may(it.class))
+                .collect();
             if !possible.is_empty() {
                 let mutation = *pick(&mut self.random, &possible);
                 (mutation.apply)(&mut self.random, &mut request);
@@ -150,7 +217,10 @@ impl Generator<'_> {
             }
         }
         // Where the number of answers is not known, another request follows in the same write.
-        if request.may_be_head() && request.answers == Answers::Unknown && !self.may(Class::PipelinedHead) {
+        if request.may_be_head()
+            && request.answers == Answers::Unknown
+            && !self.may(Class::PipelinedHead)
+        {
             return self.get();
         }
         request
@@ -162,10 +232,20 @@ impl Generator<'_> {
             45..70 => self.post(),
             70..78 => {
                 let hold = *pick(&mut self.random, &["0", "0.05"]);
-                let offset = *pick(&mut self.random, &["0000000000000000", "now", "{next}", "0000000000000003"]);
-                let cursor = *pick(&mut self.random, &["", "", "&cursor=18446744073709551615", "&cursor=x"]);
+                let offset = *pick(
+                    &mut self.random,
+                    &["0000000000000000", "now", "{next}", "0000000000000003"],
+                );
+                let cursor = *pick(
+                    &mut self.random,
+                    &["", "", "&cursor=18446744073709551615", "&cursor=x"],
+                );
                 let name = self.name();
-                self.on_stream("GET", name, &format!("?offset={offset}&live=long-poll&hold={hold}{cursor}"))
+                self.on_stream(
+                    "GET",
+                    name,
+                    &format!("?offset={offset}&live=long-poll&hold={hold}{cursor}"),
+                )
             }
             78..83 if self.may(Class::Head) => {
                 let name = self.name();
@@ -182,14 +262,23 @@ impl Generator<'_> {
                 let name = self.name();
                 let mut request = self.on_stream("OPTIONS", name, "");
                 if self.random.random_bool(0.5) {
-                    request.fields.push(b"Access-Control-Request-Method: GET\r\n".to_vec());
+                    request
+                        .fields
+                        .push(b"Access-Control-Request-Method: GET\r\n".to_vec());
                 }
                 request
             }
             93..96 => {
-                let target =
-                    (*pick(&mut self.random, &["/v1/nothing", "/v1/stream/", "/v1/stream", "/v1/streams?prefix=none"]))
-                        .to_owned();
+                let target = (*pick(
+                    &mut self.random,
+                    &[
+                        "/v1/nothing",
+                        "/v1/stream/",
+                        "/v1/stream",
+                        "/v1/streams?prefix=none",
+                    ],
+                ))
+                .to_owned();
                 Request::new("GET", &target, &self.fields)
             }
             _ => self.ended_live(),
@@ -199,12 +288,18 @@ impl Generator<'_> {
     fn name(&mut self) -> &'static str {
         super::mutate::choose(
             &mut self.random,
-            &["text", "text", "text", "json", "bin", "p%20q", "closed", "none", "new"],
+            &[
+                "text", "text", "text", "json", "bin", "p%20q", "closed", "none", "new",
+            ],
         )
     }
 
     fn on_stream(&mut self, method: &str, name: &str, query: &str) -> Request {
-        Request::new(method, &format!("{}{query}", stream_target(name)), &self.fields)
+        Request::new(
+            method,
+            &format!("{}{query}", stream_target(name)),
+            &self.fields,
+        )
     }
 
     fn get(&mut self) -> Request {
@@ -222,7 +317,9 @@ impl Generator<'_> {
         let (name, query) = (self.name(), *pick(&mut self.random, &QUERIES));
         let mut request = self.on_stream("GET", name, &query.replace("{next}", NEXT));
         if self.random.random_bool(0.2) {
-            request.fields.push(format!("If-None-Match: {ETAG}\r\n").into_bytes());
+            request
+                .fields
+                .push(format!("If-None-Match: {ETAG}\r\n").into_bytes());
         }
         request
     }
@@ -234,12 +331,20 @@ impl Generator<'_> {
 
     fn post_to(&mut self, name: &str) -> Request {
         let (content_type, bodies): (&str, &[&[u8]]) = match name {
-            "json" => ("application/json", &[b"[1,2]", b"3", b"[4", b"[]", b"{\"b\":[]}"]),
-            "bin" => ("application/octet-stream", &[b"\x00", b"\r\n\r\n", b"\xff\xfe"]),
+            "json" => (
+                "application/json",
+                &[b"[1,2]", b"3", b"[4", b"[]", b"{\"b\":[]}"],
+            ),
+            "bin" => (
+                "application/octet-stream",
+                &[b"\x00", b"\r\n\r\n", b"\xff\xfe"],
+            ),
             _ => ("text/plain", &[b"x", b"hello", b"", b"a longer line\n"]),
         };
         let mut request = self.on_stream("POST", name, "");
-        request.fields.push(format!("Content-Type: {content_type}\r\n").into_bytes());
+        request
+            .fields
+            .push(format!("Content-Type: {content_type}\r\n").into_bytes());
         let body = *pick(&mut self.random, bodies);
         request.with_body(body)
     }
@@ -248,19 +353,35 @@ impl Generator<'_> {
         // What is closed stays closed, or live reads of it would not end.
         let name = *pick(&mut self.random, &["text", "json", "p%20q", "none", "new"]);
         let mut request = self.on_stream("PUT", name, "");
-        let content_type = *pick(&mut self.random, &["text/plain", "application/json", "Text/Plain; charset=utf-8"]);
-        request.fields.push(format!("Content-Type: {content_type}\r\n").into_bytes());
+        let content_type = *pick(
+            &mut self.random,
+            &[
+                "text/plain",
+                "application/json",
+                "Text/Plain; charset=utf-8",
+            ],
+        );
+        request
+            .fields
+            .push(format!("Content-Type: {content_type}\r\n").into_bytes());
         if self.random.random_bool(0.1) {
             request.fields.push(b"Stream-Closed: true\r\n".to_vec());
         }
         let body = *pick(&mut self.random, &["", "", "[]", "1"]);
-        if body.is_empty() { request } else { request.with_body(body.as_bytes()) }
+        if body.is_empty() {
+            request
+        } else {
+            request.with_body(body.as_bytes())
+        }
     }
 
     /// A live read that ends by itself, for its stream is closed or not there.
     fn ended_live(&mut self) -> Request {
         let live = *pick(&mut self.random, &["ndjson", "sse", "websocket", "nothing"]);
-        let (name, offset) = (*pick(&mut self.random, &["closed", "absent"]), *pick(&mut self.random, &["-1", "now"]));
+        let (name, offset) = (
+            *pick(&mut self.random, &["closed", "absent"]),
+            *pick(&mut self.random, &["-1", "now"]),
+        );
         self.on_stream("GET", name, &format!("?offset={offset}&live={live}"))
     }
 
@@ -268,7 +389,10 @@ impl Generator<'_> {
         let live = *pick(&mut self.random, &["long-poll&hold=20", "ndjson", "sse"]);
         let name = *pick(&mut self.random, &["text", "text", "json", "bin", "p%20q"]);
         let offset = *pick(&mut self.random, &["now", "{next}", "0000000000000000"]);
-        let (read, cursor) = (format!("?offset={offset}&live={live}"), "&cursor=18446744073709551615");
+        let (read, cursor) = (
+            format!("?offset={offset}&live={live}"),
+            "&cursor=18446744073709551615",
+        );
         let mut readers = vec![(connection, self.on_stream("GET", name, &read))];
         if self.connections > 1 && self.random.random_bool(0.3) {
             let mut second = self.on_stream("GET", name, &read);
@@ -285,44 +409,90 @@ impl Generator<'_> {
             readers[0].1.class = Some(mutation.class);
         }
         let mut acts: Vec<Request> = Vec::new();
-        let (content_type, body) = if name == "json" { ("application/json", "[7]") } else { ("text/plain", "more") };
-        let content_type = if name == "bin" { "application/octet-stream" } else { content_type };
+        let (content_type, body) = if name == "json" {
+            ("application/json", "[7]")
+        } else {
+            ("text/plain", "more")
+        };
+        let content_type = if name == "bin" {
+            "application/octet-stream"
+        } else {
+            content_type
+        };
         let append = || {
-            Request::new("POST", &stream_target(name), &[format!("Content-Type: {content_type}")])
-                .with_body(body.as_bytes())
+            Request::new(
+                "POST",
+                &stream_target(name),
+                &[format!("Content-Type: {content_type}")],
+            )
+            .with_body(body.as_bytes())
         };
         let is_long_poll = live.starts_with("long");
-        let appends = if is_long_poll { 0 } else { self.random.random_range(0..=2) };
+        let appends = if is_long_poll {
+            0
+        } else {
+            self.random.random_range(0..=2)
+        };
         acts.extend((0..appends).map(|_| append()));
         acts.push(match self.random.random_range(0..4) {
-            0 if self.may(Class::FollowDeleted) => Request::new("DELETE", &stream_target(name), &[]),
+            0 if self.may(Class::FollowDeleted) => {
+                Request::new("DELETE", &stream_target(name), &[])
+            }
             1 if is_long_poll => append(),
-            _ => Request::new("POST", &stream_target(name), &["Stream-Closed: true".to_owned()]).with_body(b""),
+            _ => Request::new(
+                "POST",
+                &stream_target(name),
+                &["Stream-Closed: true".to_owned()],
+            )
+            .with_body(b""),
         });
         let mut beyond = Vec::new();
         if self.random.random_bool(0.3) && self.may(Class::FollowBeyond) {
             // Not to what is followed: whether the second reader is answered before that is anybody's guess.
             let other = if name == "text" { "json" } else { "text" };
-            beyond.push(if self.random.random_bool(0.5) { self.get() } else { self.post_to(other) });
+            beyond.push(if self.random.random_bool(0.5) {
+                self.get()
+            } else {
+                self.post_to(other)
+            });
         }
-        Step::Follow { readers, acts, beyond }
+        Step::Follow {
+            readers,
+            acts,
+            beyond,
+        }
     }
 
     fn web_socket(&mut self, connection: usize) -> Step {
-        let name = *pick(&mut self.random, &["text", "json", "json", "closed", "none"]);
+        let name = *pick(
+            &mut self.random,
+            &["text", "json", "json", "closed", "none"],
+        );
         let mut request = self.on_stream("GET", name, "?offset=now&live=websocket");
-        for field in ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"] {
+        for field in [
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+        ] {
             request.fields.push(format!("{field}\r\n").into_bytes());
         }
-        request.fields.retain(|field| !field.starts_with(b"Connection: keep"));
-        request.fields.push(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n".to_vec());
+        request
+            .fields
+            .retain(|field| !field.starts_with(b"Connection: keep"));
+        request
+            .fields
+            .push(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n".to_vec());
         let value = if name == "json" { "[1,2]" } else { "\"more\"" };
         let mut frames = Vec::new();
         for _ in 0..self.random.random_range(0..=3) {
             frames.push(match self.random.random_range(0..4) {
                 0 => frame(0x81, b"{\"append\":", Some(1)),
                 1 => frame(0x89, b"ping", Some(1)),
-                _ => frame(0x81, format!("{{\"append\":{value},\"id\":1}}").as_bytes(), Some(2)),
+                _ => frame(
+                    0x81,
+                    format!("{{\"append\":{value},\"id\":1}}").as_bytes(),
+                    Some(2),
+                ),
             });
         }
         if self.random.random_bool(0.4) && self.may(Class::WebSocketFrames) {
@@ -342,15 +512,33 @@ impl Generator<'_> {
             frames.push(frame(0x81, b"{\"close\":true}", None));
         }
         frames.push(frame(0x88, b"\x03\xe8bye", None));
-        Step::WebSocket { connection, request, frames }
+        Step::WebSocket {
+            connection,
+            request,
+            frames,
+        }
     }
 }
 
 /// A client's frame of less than 126 bytes.
 fn frame(first: u8, payload: &[u8], answers: Option<usize>) -> Frame {
     const MASK: [u8; 4] = [1, 2, 3, 4];
-    let length = u8::try_from(payload.len()).ok().filter(|length| *length < 126).expect("a short frame");
-    let masked = payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask);
-    let bytes = [first, 0x80 | length].into_iter().chain(MASK).chain(masked).collect();
-    Frame { bytes, text: format!("{first:#04x} {}", payload.escape_ascii()), answers }
+    let length = u8::try_from(payload.len())
+        .ok()
+        .filter(|length| *length < 126)
+        .expect("a short frame");
+    let masked = payload
+        .iter()
+        .zip(MASK.iter().cycle())
+        .map(|(byte, mask)| byte ^ mask);
+    let bytes = [first, 0x80 | length]
+        .into_iter()
+        .chain(MASK)
+        .chain(masked)
+        .collect();
+    Frame {
+        bytes,
+        text: format!("{first:#04x} {}", payload.escape_ascii()),
+        answers,
+    }
 }

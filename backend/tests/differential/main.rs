@@ -35,23 +35,39 @@ const AT_ONCE: usize = 24;
 /// Differences that are shrunk.
 const SHRUNK_MAX: usize = 48;
 /// Kinds of answers that a long run must have seen.
-const KINDS: [&str; 10] = ["101", "200", "201", "204", "304", "400", "404", "409", "a frame", "closed"];
+const KINDS: [&str; 10] = [
+    "101", "200", "201", "204", "304", "400", "404", "409", "a frame", "closed",
+];
 
 #[tokio::test]
 async fn connections_in_and_out_of_a_dispatcher_are_answered_the_same() {
     let settings = Settings::from_environment();
-    let Settings { sequences, seed, .. } = settings;
+    let Settings {
+        sequences, seed, ..
+    } = settings;
     println!("differential: DIFFERENTIAL_SEED={seed} DIFFERENTIAL_SEQUENCES={sequences}");
     let begun = Instant::now();
     let server = |may_leave| Server::start(|config| server::let_leave(config, may_leave));
     let twins = Twins::new(server(true), server(false));
     let Found { different, counts } = find(&settings, &twins).await;
     let seconds = begun.elapsed().as_secs();
-    println!("differential: {sequences} sequences in {seconds} s, {} differ; came: {counts:?}", different.len());
+    println!(
+        "differential: {sequences} sequences in {seconds} s, {} differ; came: {counts:?}",
+        different.len()
+    );
     let report = report(&settings, &twins, different).await;
-    assert!(report.is_empty(), "DIFFERENTIAL_SEED={seed}: the answers differ\n{report}");
-    let missing: Vec<_> = KINDS.into_iter().filter(|kind| !counts.contains_key(*kind)).collect();
-    assert!(sequences < 1_000 || settings.is_narrowed() || missing.is_empty(), "never came: {missing:?}");
+    assert!(
+        report.is_empty(),
+        "DIFFERENTIAL_SEED={seed}: the answers differ\n{report}"
+    );
+    let missing: Vec<_> = KINDS
+        .into_iter()
+        .filter(|kind| !counts.contains_key(*kind))
+        .collect();
+    assert!(
+        sequences < 1_000 || settings.is_narrowed() || missing.is_empty(),
+        "never came: {missing:?}"
+    );
 }
 
 #[tokio::test]
@@ -61,10 +77,15 @@ async fn a_server_that_differs_is_found_out() {
         server::let_leave(config, false);
         config.body_max = 12;
     };
-    let twins = Twins::new(Server::start(|config| server::let_leave(config, false)), Server::start(small));
+    let twins = Twins::new(
+        Server::start(|config| server::let_leave(config, false)),
+        Server::start(small),
+    );
     let Found { different, .. } = find(&settings, &twins).await;
     let first = generate::sequence(&settings, *different.keys().next().expect("a difference"));
-    let (shrunk, difference) = shrink::shrink(&settings, &twins, &first).await.expect("the same difference again");
+    let (shrunk, difference) = shrink::shrink(&settings, &twins, &first)
+        .await
+        .expect("the same difference again");
     assert_eq!(shrunk.steps.len(), 1, "{shrunk}");
     assert!(difference.kind.ends_with("| 413"), "{}", difference.text);
 }
@@ -81,8 +102,14 @@ struct Found {
 /// Does all sequences, some at once.
 async fn find(settings: &Settings, twins: &Twins) -> Found {
     let mut found = Found::default();
-    let runs = futures_util::stream::iter(settings.numbers())
-        .map(async |number| (number, twins.run(settings, &generate::sequence(settings, number)).await));
+    let runs = futures_util::stream::iter(settings.numbers()).map(async |number| {
+        (
+            number,
+            twins
+                .run(settings, &generate::sequence(settings, number))
+                .await,
+        )
+    });
     let mut runs = std::pin::pin!(runs.buffer_unordered(AT_ONCE));
     while let Some((number, [left, right])) = runs.next().await {
         if let Some(difference) = difference(&left, &right) {
@@ -96,15 +123,31 @@ async fn find(settings: &Settings, twins: &Twins) -> Found {
 }
 
 /// The shortest sequence for each kind of difference.
-async fn report(settings: &Settings, twins: &Twins, different: BTreeMap<u64, Difference>) -> String {
+async fn report(
+    settings: &Settings,
+    twins: &Twins,
+    different: BTreeMap<u64, Difference>,
+) -> String {
     let mut kinds: BTreeMap<String, (usize, usize, String)> = BTreeMap::new();
-    let shrinks = futures_util::stream::iter(different.into_iter().take(SHRUNK_MAX)).map(async |(number, first)| {
-        let sequence = generate::sequence(settings, number);
-        match shrink::shrink(settings, twins, &sequence).await {
-            Some((small, told)) => (number, format!("{:?}, {}", small.classes(), told.kind), small, told.text),
-            None => (number, format!("not seen a second time, {}", first.kind), sequence, first.text),
-        }
-    });
+    let shrinks = futures_util::stream::iter(different.into_iter().take(SHRUNK_MAX)).map(
+        async |(number, first)| {
+            let sequence = generate::sequence(settings, number);
+            match shrink::shrink(settings, twins, &sequence).await {
+                Some((small, told)) => (
+                    number,
+                    format!("{:?}, {}", small.classes(), told.kind),
+                    small,
+                    told.text,
+                ),
+                None => (
+                    number,
+                    format!("not seen a second time, {}", first.kind),
+                    sequence,
+                    first.text,
+                ),
+            }
+        },
+    );
     let mut shrinks = std::pin::pin!(shrinks.buffer_unordered(AT_ONCE));
     while let Some((number, kind, sequence, text)) = shrinks.next().await {
         let text = format!("sequence {number}, {kind}:\n{sequence}{text}");
@@ -115,5 +158,8 @@ async fn report(settings: &Settings, twins: &Twins, different: BTreeMap<u64, Dif
             (*shortest, *best) = (size, text);
         }
     }
-    kinds.values().map(|(count, _, text)| format!("\n=== {count} like {text}")).collect()
+    kinds
+        .values()
+        .map(|(count, _, text)| format!("\n=== {count} like {text}"))
+        .collect()
 }

@@ -17,11 +17,19 @@ pub(crate) struct Mutation {
 }
 
 const fn of(class: Class, apply: fn(&mut SmallRng, &mut Request)) -> Mutation {
-    Mutation { class, on_waits: false, apply }
+    Mutation {
+        class,
+        on_waits: false,
+        apply,
+    }
 }
 
 const fn on_waits(class: Class, apply: fn(&mut SmallRng, &mut Request)) -> Mutation {
-    Mutation { class, on_waits: true, apply }
+    Mutation {
+        class,
+        on_waits: true,
+        apply,
+    }
 }
 
 /// All of them.
@@ -64,7 +72,10 @@ pub(crate) fn insert(random: &mut SmallRng, request: &mut Request, field: &[u8])
 fn parts(request: &Request) -> (String, String) {
     let line = String::from_utf8_lossy(&request.line).into_owned();
     let mut words = line.split(' ');
-    (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned())
+    (
+        words.next().unwrap_or_default().to_owned(),
+        words.next().unwrap_or_default().to_owned(),
+    )
 }
 
 fn set_target(request: &mut Request, target: &[u8]) {
@@ -123,16 +134,26 @@ fn bare_line_feed(random: &mut SmallRng, request: &mut Request) {
 
 /// A request that would delete a stream.
 fn smuggled() -> Vec<u8> {
-    format!("DELETE {} HTTP/1.1\r\nHost: localhost\r\n\r\n", stream_target("victim")).into_bytes()
+    format!(
+        "DELETE {} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        stream_target("victim")
+    )
+    .into_bytes()
 }
 
 fn body_on_read(random: &mut SmallRng, request: &mut Request) {
-    let mut body = if random.random_bool(0.7) { smuggled() } else { b"a body".to_vec() };
+    let mut body = if random.random_bool(0.7) {
+        smuggled()
+    } else {
+        b"a body".to_vec()
+    };
     if random.random_bool(0.2) {
         // More than is read before anything is decided.
         body.resize(BODY_MAX + 1_000, b'x');
     }
-    request.fields.retain(|field| !field.starts_with(b"Content-Length"));
+    request
+        .fields
+        .retain(|field| !field.starts_with(b"Content-Length"));
     if random.random_bool(0.2) {
         insert(random, request, b"Expect: 100-continue");
     }
@@ -140,24 +161,56 @@ fn body_on_read(random: &mut SmallRng, request: &mut Request) {
         *request = request.clone().with_body(&body);
     } else {
         insert(random, request, b"Transfer-Encoding: chunked");
-        request.body = [format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+        request.body = [
+            format!("{:x}\r\n", body.len()).as_bytes(),
+            &body,
+            b"\r\n0\r\n\r\n",
+        ]
+        .concat();
     }
 }
 
 fn conditional(random: &mut SmallRng, request: &mut Request) {
     let value = choose(
         random,
-        &[ETAG, "*", "\"x\"", "W/\"1\"", "{etag}, \"y\"", "\"x\", {etag}", "", "x", "\"0000000000000003\""],
+        &[
+            ETAG,
+            "*",
+            "\"x\"",
+            "W/\"1\"",
+            "{etag}, \"y\"",
+            "\"x\", {etag}",
+            "",
+            "x",
+            "\"0000000000000003\"",
+        ],
     );
     let name = choose(
         random,
-        &["If-None-Match", "if-none-match", "If-Match", "If-Modified-Since", "Range", "Accept-Encoding"],
+        &[
+            "If-None-Match",
+            "if-none-match",
+            "If-Match",
+            "If-Modified-Since",
+            "Range",
+            "Accept-Encoding",
+        ],
     );
     insert(random, request, format!("{name}: {value}").as_bytes());
     // Not an entity tag: the refusal would repeat it, and tags differ.
     if random.random_bool(0.2) {
-        let last =
-            choose(random, &["0000000000000000", "0000000000000003", "-1", "now", "", "x", "0000000000000000_1"]);
+        let last = choose(
+            random,
+            &[
+                "0000000000000000",
+                "0000000000000003",
+                "-1",
+                "now",
+                "",
+                "x",
+                "0000000000000000_1",
+            ],
+        );
         insert(random, request, format!("Last-Event-ID: {last}").as_bytes());
     }
 }
@@ -179,7 +232,9 @@ fn connection(random: &mut SmallRng, request: &mut Request) {
             "te",
         ],
     );
-    request.fields.retain(|field| !field.starts_with(b"Connection"));
+    request
+        .fields
+        .retain(|field| !field.starts_with(b"Connection"));
     let name = choose(random, &["Connection", "connection", "CONNECTION"]);
     insert(random, request, format!("{name}: {value}").as_bytes());
     if random.random_bool(0.2) {
@@ -216,7 +271,10 @@ fn field_shape(random: &mut SmallRng, request: &mut Request) {
         6 => insert(random, request, b"X(odd): a"),
         7 => {
             let at = random.random_range(0..request.fields.len());
-            let name = request.fields[at].iter().position(|byte| *byte == b':').unwrap_or(0);
+            let name = request.fields[at]
+                .iter()
+                .position(|byte| *byte == b':')
+                .unwrap_or(0);
             request.fields[at][..name].make_ascii_uppercase();
         }
         _ => {
@@ -304,22 +362,35 @@ fn long_field(random: &mut SmallRng, request: &mut Request) {
 
 fn method(random: &mut SmallRng, request: &mut Request) {
     let (_, target) = parts(request);
-    let method = choose(random, &["get", "Get", "PATCH", "TRACE", "QUERY", "G", "GE T", "POSTX"]);
+    let method = choose(
+        random,
+        &[
+            "get", "Get", "PATCH", "TRACE", "QUERY", "G", "GE T", "POSTX",
+        ],
+    );
     request.line = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
 }
 
 fn obs_fold(random: &mut SmallRng, request: &mut Request) {
     let field = choose(
         random,
-        &["X-Folded: a\r\n b", "X-Folded: a\r\n\tb", "X-Folded:\r\n b", "X-Folded: a\r\n Stream-Seq: 5"],
+        &[
+            "X-Folded: a\r\n b",
+            "X-Folded: a\r\n\tb",
+            "X-Folded:\r\n b",
+            "X-Folded: a\r\n Stream-Seq: 5",
+        ],
     );
     insert(random, request, field.as_bytes());
 }
 
 fn path(random: &mut SmallRng, request: &mut Request) {
     let (_, target) = parts(request);
-    let (path, query) =
-        target.split_once('?').map_or((target.as_str(), String::new()), |(path, query)| (path, format!("?{query}")));
+    let (path, query) = target
+        .split_once('?')
+        .map_or((target.as_str(), String::new()), |(path, query)| {
+            (path, format!("?{query}"))
+        });
     let odd = match random.random_range(0..16) {
         0 => path.replace("text", "%74ext"),
         1 => path.replace("text", "TEXT"),
@@ -344,7 +415,11 @@ fn path(random: &mut SmallRng, request: &mut Request) {
 fn producer(random: &mut SmallRng, request: &mut Request) {
     let (epoch, seq) = (random.random_range(0..2), random.random_range(0..3));
     insert(random, request, b"Producer-Id: p");
-    insert(random, request, format!("Producer-Epoch: {epoch}").as_bytes());
+    insert(
+        random,
+        request,
+        format!("Producer-Epoch: {epoch}").as_bytes(),
+    );
     if random.random_bool(0.9) {
         insert(random, request, format!("producer-seq: {seq}").as_bytes());
     }
@@ -416,7 +491,9 @@ fn stream_fields(random: &mut SmallRng, request: &mut Request) {
         ],
     );
     if field.starts_with("Content-Type") {
-        request.fields.retain(|field| !field.starts_with(b"Content-Type"));
+        request
+            .fields
+            .retain(|field| !field.starts_with(b"Content-Type"));
     }
     insert(random, request, field.as_bytes());
 }
@@ -425,7 +502,17 @@ fn version(random: &mut SmallRng, request: &mut Request) {
     let (method, target) = parts(request);
     let version = choose(
         random,
-        &["HTTP/1.0", "HTTP/1.0", "HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "http/1.1", "HTTP/1.1 ", "HTTP/01.1", ""],
+        &[
+            "HTTP/1.0",
+            "HTTP/1.0",
+            "HTTP/1.0",
+            "HTTP/1.2",
+            "HTTP/2.0",
+            "http/1.1",
+            "HTTP/1.1 ",
+            "HTTP/01.1",
+            "",
+        ],
     );
     let keep = random.random_bool(0.3);
     request.line = format!("{method} {target} {version}\r\n").into_bytes();

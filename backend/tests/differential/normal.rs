@@ -17,7 +17,10 @@ pub(crate) struct Normal {
 
 impl Normal {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address: address.to_string(), etags: Vec::new() }
+        Self {
+            address: address.to_string(),
+            etags: Vec::new(),
+        }
     }
 
     /// Replaces everything that may differ.
@@ -67,7 +70,10 @@ impl Normal {
         let mut rest = bytes;
         while let Some(at) = find(rest, KEY) {
             let (before, value) = rest.split_at(at + KEY.len());
-            let end = value.iter().position(|byte| *byte == b'"').unwrap_or(value.len());
+            let end = value
+                .iter()
+                .position(|byte| *byte == b'"')
+                .unwrap_or(value.len());
             out.extend_from_slice(before);
             out.extend_from_slice(cursor(&String::from_utf8_lossy(&value[..end])).as_bytes());
             rest = &value[end..];
@@ -76,9 +82,14 @@ impl Normal {
         match String::from_utf8(out) {
             Ok(text) => {
                 let text = text.replace(&self.address, "SERVER");
-                let tags = self.etags.iter().map(|etag| etag.trim_matches('"')).filter(|tag| tag.contains(':'));
+                let tags = self
+                    .etags
+                    .iter()
+                    .map(|etag| etag.trim_matches('"'))
+                    .filter(|tag| tag.contains(':'));
                 // Refusals repeat what they refuse.
-                tags.fold(text, |text, tag| text.replace(tag, "an entity tag")).into_bytes()
+                tags.fold(text, |text, tag| text.replace(tag, "an entity tag"))
+                    .into_bytes()
             }
             Err(binary) => binary.into_bytes(),
         }
@@ -103,14 +114,22 @@ impl Answer {
 
     /// Whether the connection ends after it: it says so, or it is the HTTP library's own refusal.
     pub(crate) fn closes(&self) -> bool {
-        let says_close = |value: &str| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("close"));
+        let says_close = |value: &str| {
+            value
+                .split(',')
+                .any(|word| word.trim().eq_ignore_ascii_case("close"))
+        };
         let is_close = |(name, value): &(String, String)| name == "connection" && says_close(value);
         self.is_librarys_refusal() || self.fields.iter().any(is_close)
     }
 
     /// Whether it refuses a request and lacks what all our answers carry.
     fn is_librarys_refusal(&self) -> bool {
-        self.status >= 400 && !self.fields.iter().any(|(name, _)| name == "x-content-type-options")
+        self.status >= 400
+            && !self
+                .fields
+                .iter()
+                .any(|(name, _)| name == "x-content-type-options")
     }
 
     /// Whether the body contains `text`.

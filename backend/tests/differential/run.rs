@@ -37,7 +37,12 @@ struct Run {
 /// Does `sequence` on the server at `address`.
 ///
 /// - `number`: sets the streams of this run apart from those of others; seven digits at most.
-pub(crate) async fn run(settings: &Settings, address: SocketAddr, number: u64, sequence: &Sequence) -> Transcript {
+pub(crate) async fn run(
+    settings: &Settings,
+    address: SocketAddr,
+    number: u64,
+    sequence: &Sequence,
+) -> Transcript {
     let mut run = Run {
         address,
         deadline: settings.deadline,
@@ -60,9 +65,16 @@ pub(crate) async fn run(settings: &Settings, address: SocketAddr, number: u64, s
 impl Run {
     fn record(&mut self, what: String, mut seen: Seen) {
         if let Seen::Answer(answer) = &seen {
-            let header = |name: &str| answer.fields.iter().find(|(it, _)| it == name).map(|(_, value)| value.clone());
+            let header = |name: &str| {
+                answer
+                    .fields
+                    .iter()
+                    .find(|(it, _)| it == name)
+                    .map(|(_, value)| value.clone())
+            };
             self.etag = header("etag").unwrap_or_else(|| std::mem::take(&mut self.etag));
-            self.next = header("stream-next-offset").unwrap_or_else(|| std::mem::take(&mut self.next));
+            self.next =
+                header("stream-next-offset").unwrap_or_else(|| std::mem::take(&mut self.next));
         }
         self.normal.apply(&mut seen);
         self.transcript.push((what, seen));
@@ -70,7 +82,11 @@ impl Run {
 
     fn fill(&self, bytes: &[u8]) -> Vec<u8> {
         let filled = replace(bytes, NUMBER.as_bytes(), self.number.as_bytes());
-        replace(&replace(&filled, ETAG.as_bytes(), self.etag.as_bytes()), NEXT.as_bytes(), self.next.as_bytes())
+        replace(
+            &replace(&filled, ETAG.as_bytes(), self.etag.as_bytes()),
+            NEXT.as_bytes(),
+            self.next.as_bytes(),
+        )
     }
 
     /// Asks on the side, where the answers must be whole; a connection that was closed since the last time is opened anew.
@@ -100,7 +116,10 @@ impl Run {
     }
 
     async fn create_streams(&mut self) {
-        let puts: Vec<u8> = STREAMS.iter().flat_map(|stream| stream.creation().bytes()).collect();
+        let puts: Vec<u8> = STREAMS
+            .iter()
+            .flat_map(|stream| stream.creation().bytes())
+            .collect();
         for answer in self.aside(&puts, STREAMS.len()).await {
             assert_eq!(answer.status, 201, "{answer:?}");
         }
@@ -115,10 +134,21 @@ impl Run {
 
     async fn step(&mut self, at: usize, step: &Step) {
         match step {
-            Step::Send { connection, requests, cuts, finish } => {
+            Step::Send {
+                connection,
+                requests,
+                cuts,
+                finish,
+            } => {
                 let mut wire = self.wire(*connection).await;
-                let mut bytes: Vec<u8> = requests.iter().flat_map(|request| self.fill(&request.bytes())).collect();
-                if requests.iter().any(|request| request.answers == Answers::Unknown) {
+                let mut bytes: Vec<u8> = requests
+                    .iter()
+                    .flat_map(|request| self.fill(&request.bytes()))
+                    .collect();
+                if requests
+                    .iter()
+                    .any(|request| request.answers == Answers::Unknown)
+                {
                     // In the same write: whether it comes before the answer must not depend on who is faster.
                     bytes.extend(sentinel());
                 }
@@ -126,12 +156,22 @@ impl Run {
                 if *finish {
                     wire.finish().await;
                 }
-                if self.answers(at, &mut wire, requests).await && self.read_to_end(at, &mut wire, *finish).await {
+                if self.answers(at, &mut wire, requests).await
+                    && self.read_to_end(at, &mut wire, *finish).await
+                {
                     self.connections[*connection] = Some(wire);
                 }
             }
-            Step::Follow { readers, acts, beyond } => self.follow(at, readers, acts, beyond).await,
-            Step::WebSocket { connection, request, frames } => self.web_socket(at, *connection, request, frames).await,
+            Step::Follow {
+                readers,
+                acts,
+                beyond,
+            } => self.follow(at, readers, acts, beyond).await,
+            Step::WebSocket {
+                connection,
+                request,
+                frames,
+            } => self.web_socket(at, *connection, request, frames).await,
             Step::Finish { connection } => {
                 if let Some(mut wire) = self.connections[*connection].take() {
                     wire.finish().await;
@@ -149,7 +189,11 @@ impl Run {
             if cut > from {
                 wire.send(&bytes[from..cut]).await;
                 // One worker: what is asked later is answered later.
-                self.aside(b"OPTIONS /v1/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 1).await;
+                self.aside(
+                    b"OPTIONS /v1/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                    1,
+                )
+                .await;
                 from = cut;
             }
         }
@@ -183,7 +227,11 @@ impl Run {
     /// connection goes on; `None` if the final answer is still to come.
     async fn final_answer(&mut self, at: usize, wire: &mut Wire, seen: Seen) -> Option<bool> {
         let (is_final, closes, goes_on) = match &seen {
-            Seen::Answer(answer) => (answer.status >= 200 || answer.status == 101, answer.closes(), !answer.closes()),
+            Seen::Answer(answer) => (
+                answer.status >= 200 || answer.status == 101,
+                answer.closes(),
+                !answer.closes(),
+            ),
             _ => (true, false, false),
         };
         self.record(format!("step {at}"), seen);
@@ -197,7 +245,11 @@ impl Run {
     async fn until_sentinel(&mut self, at: usize, wire: &mut Wire, requests: &[Request]) -> bool {
         let may_be_heads = requests.iter().any(Request::may_be_head);
         for _ in 0..ANSWERS_MAX {
-            let seen = if may_be_heads { wire.answer_to_any().await } else { wire.answer(false).await };
+            let seen = if may_be_heads {
+                wire.answer_to_any().await
+            } else {
+                wire.answer(false).await
+            };
             let Seen::Answer(answer) = &seen else {
                 self.record(format!("step {at} and after"), seen);
                 return false;
@@ -237,7 +289,10 @@ impl Run {
         let begun = Instant::now();
         while begun.elapsed() < self.deadline {
             let waiting = self.readers().await;
-            let answered = wires.iter_mut().filter_map(|(_, wire)| wire.has_answer().then_some(())).count();
+            let answered = wires
+                .iter_mut()
+                .filter_map(|(_, wire)| wire.has_answer().then_some(()))
+                .count();
             if waiting + answered >= wires.len() {
                 return;
             }
@@ -248,32 +303,54 @@ impl Run {
     async fn readers(&mut self) -> usize {
         let answer = self.aside(list().as_bytes(), 1).await.remove(0);
         let list: serde_json::Value = serde_json::from_slice(answer.bytes()).expect("a list");
-        let counts = list["streams"].as_array().into_iter().flatten().filter_map(|it| it["readers"].as_u64());
+        let counts = list["streams"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|it| it["readers"].as_u64());
         usize::try_from(counts.sum::<u64>()).expect("a number of readers")
     }
 
-    async fn follow(&mut self, at: usize, readers: &[(usize, Request)], acts: &[Request], beyond: &[Request]) {
+    async fn follow(
+        &mut self,
+        at: usize,
+        readers: &[(usize, Request)],
+        acts: &[Request],
+        beyond: &[Request],
+    ) {
         let mut wires = Vec::new();
         for (connection, request) in readers {
             let mut wire = self.wire(*connection).await;
             // A body comes after its head has been seen.
             let (bytes, body) = (self.fill(&request.bytes()), self.fill(&request.body));
-            let cuts = if body.is_empty() { Vec::new() } else { vec![bytes.len() - body.len()] };
+            let cuts = if body.is_empty() {
+                Vec::new()
+            } else {
+                vec![bytes.len() - body.len()]
+            };
             self.send_cut(&mut wire, &bytes, &cuts).await;
             wires.push((*connection, wire));
         }
-        let is_live =
-            readers.first().is_some_and(|(_, request)| super::wire::find(&request.line, b"live=long").is_none());
+        let is_live = readers
+            .first()
+            .is_some_and(|(_, request)| super::wire::find(&request.line, b"live=long").is_none());
         if !is_live {
             self.until_waiting(&mut wires).await;
         }
         let mut waits = Vec::new();
         for (connection, mut wire) in wires {
-            let wait = if is_live { self.begin_live(at, &mut wire).await } else { Wait::LongPoll };
+            let wait = if is_live {
+                self.begin_live(at, &mut wire).await
+            } else {
+                Wait::LongPoll
+            };
             waits.push((connection, wire, wait));
         }
         if let Some((_, first, _)) = waits.first_mut() {
-            let bytes: Vec<u8> = beyond.iter().flat_map(|request| self.fill(&request.bytes())).collect();
+            let bytes: Vec<u8> = beyond
+                .iter()
+                .flat_map(|request| self.fill(&request.bytes()))
+                .collect();
             first.send(&bytes).await;
         }
         let mut positions = 1;
@@ -281,7 +358,10 @@ impl Run {
             let answer = self.aside(&act.bytes(), 1).await.remove(0);
             // Of what was refused nobody is told.
             positions += usize::from(answer.status < 300);
-            self.record(format!("step {at}, what another connection did"), Seen::Answer(answer));
+            self.record(
+                format!("step {at}, what another connection did"),
+                Seen::Answer(answer),
+            );
             for (_, wire, wait) in &mut waits {
                 if let Wait::Live(live) = wait
                     && round + 1 < acts.len()
@@ -308,7 +388,12 @@ impl Run {
         loop {
             let seen = match wire.head(false).await {
                 Ok((answer, Framing::Chunks)) => {
-                    let mut live = Box::new(Live { answer, body: Vec::new(), is_whole: false, ended: None });
+                    let mut live = Box::new(Live {
+                        answer,
+                        body: Vec::new(),
+                        is_whole: false,
+                        ended: None,
+                    });
                     live.read_until(wire, 1).await;
                     return Wait::Live(live);
                 }
@@ -327,17 +412,31 @@ impl Run {
     /// Reads a live answer to its end; whether the connection goes on.
     async fn end_live(&mut self, at: usize, wire: &mut Wire, mut live: Box<Live>) -> bool {
         live.read_until(wire, usize::MAX).await;
-        let Live { answer, body, ended, .. } = *live;
+        let Live {
+            answer,
+            body,
+            ended,
+            ..
+        } = *live;
         let goes_on = ended.is_none() && !answer.closes();
         let body = super::wire::Body::Whole(body);
-        self.record(format!("step {at}"), Seen::Answer(Answer { body, ..answer }));
+        self.record(
+            format!("step {at}"),
+            Seen::Answer(Answer { body, ..answer }),
+        );
         if let Some(ended) = ended {
             self.record(format!("step {at}, at the end of the answer"), ended);
         }
         goes_on
     }
 
-    async fn web_socket(&mut self, at: usize, connection: usize, request: &Request, frames: &[Frame]) {
+    async fn web_socket(
+        &mut self,
+        at: usize,
+        connection: usize,
+        request: &Request,
+        frames: &[Frame],
+    ) {
         let mut wire = self.wire(connection).await;
         wire.send(&self.fill(&request.bytes())).await;
         let seen = wire.answer(false).await;
@@ -358,7 +457,8 @@ impl Run {
             while came.len() < frame.answers.unwrap_or(ANSWERS_MAX) {
                 came.push(wire.frame().await);
                 // An append that is refused is not told of, only answered.
-                let is_refusal = |payload: &[u8]| super::wire::find(payload, b"\"problem\":").is_some();
+                let is_refusal =
+                    |payload: &[u8]| super::wire::find(payload, b"\"problem\":").is_some();
                 let goes_on = matches!(came.last(), Some(Seen::Frame(_, payload))
                     if frame.answers.is_none() || !is_refusal(payload));
                 if !goes_on {
@@ -377,7 +477,9 @@ impl Run {
     fn record_frames(&mut self, at: usize, frames: &mut Vec<Seen>) {
         frames.iter_mut().for_each(|frame| self.normal.apply(frame));
         frames.sort_by_key(|frame| format!("{frame:?}"));
-        frames.drain(..).for_each(|frame| self.transcript.push((format!("step {at}"), frame)));
+        frames
+            .drain(..)
+            .for_each(|frame| self.transcript.push((format!("step {at}"), frame)));
     }
 
     /// Whether each connection goes on, what is in each stream, and which streams there are.
@@ -390,14 +492,23 @@ impl Run {
         }
         let begun = Instant::now();
         while self.readers().await > 0 && begun.elapsed() < self.deadline {}
-        let reads: Vec<String> = STREAMS.iter().map(|stream| stream_target(stream.name)).collect();
-        let read = |target: &String| format!("GET {target}?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let reads: Vec<String> = STREAMS
+            .iter()
+            .map(|stream| stream_target(stream.name))
+            .collect();
+        let read =
+            |target: &String| format!("GET {target}?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let all = reads.iter().map(read).chain([list()]).collect::<String>();
         for answer in self.aside(all.as_bytes(), reads.len() + 1).await {
             self.record("the streams afterwards".to_owned(), Seen::Answer(answer));
         }
-        let delete = |target: &String| format!("DELETE {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        self.aside(reads.iter().map(delete).collect::<String>().as_bytes(), reads.len()).await;
+        let delete =
+            |target: &String| format!("DELETE {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        self.aside(
+            reads.iter().map(delete).collect::<String>().as_bytes(),
+            reads.len(),
+        )
+        .await;
     }
 }
 
@@ -427,7 +538,11 @@ impl Live {
     /// Reads until as many positions were told, or to the end.
     async fn read_until(&mut self, wire: &mut Wire, positions: usize) {
         const POSITION: &[u8] = b"streamNextOffset";
-        let told = |body: &[u8]| body.windows(POSITION.len()).filter(|window| *window == POSITION).count();
+        let told = |body: &[u8]| {
+            body.windows(POSITION.len())
+                .filter(|window| *window == POSITION)
+                .count()
+        };
         while !self.is_whole && self.ended.is_none() && told(&self.body) < positions {
             match wire.chunk().await {
                 Ok(chunk) if chunk.is_empty() => self.is_whole = true,

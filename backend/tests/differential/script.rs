@@ -106,7 +106,11 @@ pub(crate) enum Step {
         beyond: Vec<Request>,
     },
     /// Upgrades to a WebSocket and sends frames, each once the one before is answered.
-    WebSocket { connection: usize, request: Request, frames: Vec<Frame> },
+    WebSocket {
+        connection: usize,
+        request: Request,
+        frames: Vec<Frame>,
+    },
     /// Ends the client's half and reads to the end.
     Finish { connection: usize },
     /// Drops the connection.
@@ -126,7 +130,10 @@ impl Request {
         Self {
             class: None,
             line: format!("{method} {target} HTTP/1.1\r\n").into_bytes(),
-            fields: std::iter::once(&"Host: localhost".to_owned()).chain(fields).map(field).collect(),
+            fields: std::iter::once(&"Host: localhost".to_owned())
+                .chain(fields)
+                .map(field)
+                .collect(),
             end: b"\r\n".to_vec(),
             body: Vec::new(),
             answers: Answers::One,
@@ -135,7 +142,8 @@ impl Request {
 
     /// The same with a body and its length.
     pub(crate) fn with_body(mut self, body: &[u8]) -> Self {
-        self.fields.push(format!("Content-Length: {}\r\n", body.len()).into_bytes());
+        self.fields
+            .push(format!("Content-Length: {}\r\n", body.len()).into_bytes());
         self.body = body.to_vec();
         self
     }
@@ -160,7 +168,9 @@ impl Request {
 
     /// Whether the request line begins with `method`.
     pub(crate) fn has_method(&self, method: &str) -> bool {
-        self.line.strip_prefix(method.as_bytes()).is_some_and(|rest| rest.starts_with(b" "))
+        self.line
+            .strip_prefix(method.as_bytes())
+            .is_some_and(|rest| rest.starts_with(b" "))
     }
 }
 
@@ -168,9 +178,16 @@ impl Step {
     fn requests(&self) -> Vec<&Request> {
         match self {
             Self::Send { requests, .. } => requests.iter().collect(),
-            Self::Follow { readers, acts, beyond } => {
-                readers.iter().map(|(_, request)| request).chain(acts).chain(beyond).collect()
-            }
+            Self::Follow {
+                readers,
+                acts,
+                beyond,
+            } => readers
+                .iter()
+                .map(|(_, request)| request)
+                .chain(acts)
+                .chain(beyond)
+                .collect(),
             Self::WebSocket { request, .. } => vec![request],
             Self::Finish { .. } | Self::Drop { .. } => Vec::new(),
         }
@@ -179,7 +196,12 @@ impl Step {
     fn own_classes(&self) -> Vec<Class> {
         let mut classes = Vec::new();
         match self {
-            Self::Send { requests, cuts, finish, .. } => {
+            Self::Send {
+                requests,
+                cuts,
+                finish,
+                ..
+            } => {
                 if requests.len() > 1 {
                     classes.push(Class::Pipelined);
                     if requests.iter().any(Request::is_head) {
@@ -190,7 +212,11 @@ impl Step {
                     }
                 }
                 if !cuts.is_empty() {
-                    classes.push(if requests.len() > 1 { Class::CutPipelined } else { Class::Cut });
+                    classes.push(if requests.len() > 1 {
+                        Class::CutPipelined
+                    } else {
+                        Class::Cut
+                    });
                 }
                 if *finish {
                     classes.push(Class::HalfClose);
@@ -220,15 +246,22 @@ impl Step {
 impl Sequence {
     /// Every class in it.
     pub(crate) fn classes(&self) -> BTreeSet<Class> {
-        let of_requests =
-            self.steps.iter().flat_map(|step| step.requests().into_iter().filter_map(|request| request.class));
-        of_requests.chain(self.steps.iter().flat_map(Step::own_classes)).collect()
+        let of_requests = self.steps.iter().flat_map(|step| {
+            step.requests()
+                .into_iter()
+                .filter_map(|request| request.class)
+        });
+        of_requests
+            .chain(self.steps.iter().flat_map(Step::own_classes))
+            .collect()
     }
 }
 
 impl Display for Request {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let class = self.class.map_or(String::new(), |class| format!("  ({class:?})"));
+        let class = self
+            .class
+            .map_or(String::new(), |class| format!("  ({class:?})"));
         writeln!(out, "    {}{class}", escaped(&self.line))?;
         for field in &self.fields {
             writeln!(out, "    {}", escaped(field))?;
@@ -244,34 +277,67 @@ impl Display for Request {
 impl Display for Step {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Send { connection, requests, cuts, finish } => {
-                let cuts = if cuts.is_empty() { String::new() } else { format!(", cut at {cuts:?}") };
-                let finish = if *finish { ", then the end of the client's half" } else { "" };
+            Self::Send {
+                connection,
+                requests,
+                cuts,
+                finish,
+            } => {
+                let cuts = if cuts.is_empty() {
+                    String::new()
+                } else {
+                    format!(", cut at {cuts:?}")
+                };
+                let finish = if *finish {
+                    ", then the end of the client's half"
+                } else {
+                    ""
+                };
                 writeln!(out, "connection {connection} sends{cuts}{finish}:")?;
-                requests.iter().try_for_each(|request| write!(out, "{request}"))
+                requests
+                    .iter()
+                    .try_for_each(|request| write!(out, "{request}"))
             }
-            Self::Follow { readers, acts, beyond } => {
+            Self::Follow {
+                readers,
+                acts,
+                beyond,
+            } => {
                 for (connection, request) in readers {
                     write!(out, "connection {connection} waits with:\n{request}")?;
                 }
                 for request in beyond {
                     write!(out, "the first of them sends meanwhile:\n{request}")?;
                 }
-                acts.iter().try_for_each(|act| write!(out, "another connection sends:\n{act}"))
+                acts.iter()
+                    .try_for_each(|act| write!(out, "another connection sends:\n{act}"))
             }
-            Self::WebSocket { connection, request, frames } => {
+            Self::WebSocket {
+                connection,
+                request,
+                frames,
+            } => {
                 write!(out, "connection {connection} upgrades:\n{request}")?;
-                frames.iter().try_for_each(|frame| writeln!(out, "    frame {}", frame.text))
+                frames
+                    .iter()
+                    .try_for_each(|frame| writeln!(out, "    frame {}", frame.text))
             }
-            Self::Finish { connection } => writeln!(out, "connection {connection} ends the client's half"),
-            Self::Drop { connection } => writeln!(out, "connection {connection} is dropped by the client"),
+            Self::Finish { connection } => {
+                writeln!(out, "connection {connection} ends the client's half")
+            }
+            Self::Drop { connection } => {
+                writeln!(out, "connection {connection} is dropped by the client")
+            }
         }
     }
 }
 
 impl Display for Sequence {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        self.steps.iter().enumerate().try_for_each(|(at, step)| write!(out, "{}. {step}", at + 1))
+        self.steps
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, step)| write!(out, "{}. {step}", at + 1))
     }
 }
 
@@ -282,5 +348,10 @@ pub(crate) fn escaped(bytes: &[u8]) -> String {
         return bytes.escape_ascii().to_string();
     }
     let (begin, end) = (&bytes[..LONG / 2], &bytes[bytes.len() - LONG / 4..]);
-    format!("{}[... {} bytes in all ...]{}", begin.escape_ascii(), bytes.len(), end.escape_ascii())
+    format!(
+        "{}[... {} bytes in all ...]{}",
+        begin.escape_ascii(),
+        bytes.len(),
+        end.escape_ascii()
+    )
 }

@@ -43,8 +43,12 @@ impl Server {
             let shutdown = async move {
                 let _dropped_means_stop = stopped.await;
             };
-            actix_web::rt::System::new().block_on(tailwater::server::run(listener, config, shutdown))
+            actix_web::rt::System::new()
+                .block_on(tailwater::server::run(listener, config, shutdown))
         });
-        Self { address, _stop: stop }
+        Self {
+            address,
+            _stop: stop,
+        }
     }
 }

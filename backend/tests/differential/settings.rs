@@ -34,7 +34,9 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn from_environment() -> Self {
         let number = |name: &str, otherwise: u64| match std::env::var(name) {
-            Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text}: expected a whole number")),
+            Ok(text) => text
+                .parse()
+                .unwrap_or_else(|_| panic!("{name}={text}: expected a whole number")),
             Err(_) => otherwise,
         };
         let classes = std::env::var("DIFFERENTIAL_CLASSES").ok();
@@ -42,19 +44,31 @@ impl Settings {
             sequences: number("DIFFERENTIAL_SEQUENCES", 2_000),
             seed: number("DIFFERENTIAL_SEED", SEED),
             only: std::env::var_os("DIFFERENTIAL_ONLY").map(|_| number("DIFFERENTIAL_ONLY", 0)),
-            classes: classes.map(|names| names.split(',').map(|name| name.trim().to_owned()).collect()),
+            classes: classes.map(|names| {
+                names
+                    .split(',')
+                    .map(|name| name.trim().to_owned())
+                    .collect()
+            }),
             deadline: DEADLINE,
         }
     }
 
     /// Plain requests only.
     pub(crate) fn plain(sequences: u64, seed: u64) -> Self {
-        Self { sequences, seed, only: None, classes: Some(Vec::new()), deadline: DEADLINE }
+        Self {
+            sequences,
+            seed,
+            only: None,
+            classes: Some(Vec::new()),
+            deadline: DEADLINE,
+        }
     }
 
     /// The numbers of the sequences that are done.
     pub(crate) fn numbers(&self) -> std::ops::Range<u64> {
-        self.only.map_or(0..self.sequences, |number| number..number + 1)
+        self.only
+            .map_or(0..self.sequences, |number| number..number + 1)
     }
 
     /// Whether some classes were asked for, and others not.
@@ -64,11 +78,15 @@ impl Settings {
 
     /// Whether sequences may contain this class.
     pub(crate) fn may(&self, class: Class) -> bool {
-        self.classes.as_ref().is_none_or(|names| names.contains(&format!("{class:?}")))
+        self.classes
+            .as_ref()
+            .is_none_or(|names| names.contains(&format!("{class:?}")))
     }
 
     /// The mutations that may be applied to a read that waits.
     pub(crate) fn reads(&self) -> impl Iterator<Item = &'static Mutation> {
-        MUTATIONS.iter().filter(|mutation| mutation.on_waits && self.may(mutation.class))
+        MUTATIONS
+            .iter()
+            .filter(|mutation| mutation.on_waits && self.may(mutation.class))
     }
 }

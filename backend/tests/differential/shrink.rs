@@ -12,8 +12,15 @@ const RUNS_MAX: usize = 100;
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The smaller sequence and how its answers differ; `None` when they don't differ a second time.
-pub(crate) async fn shrink(settings: &Settings, twins: &Twins, sequence: &Sequence) -> Option<(Sequence, Difference)> {
-    let settings = &Settings { deadline: DEADLINE, ..settings.clone() };
+pub(crate) async fn shrink(
+    settings: &Settings,
+    twins: &Twins,
+    sequence: &Sequence,
+) -> Option<(Sequence, Difference)> {
+    let settings = &Settings {
+        deadline: DEADLINE,
+        ..settings.clone()
+    };
     let mut best = sequence.clone();
     let mut told = differs(settings, twins, &best).await?;
     let (mut at, mut tried) = (0, 0);
@@ -26,7 +33,10 @@ pub(crate) async fn shrink(settings: &Settings, twins: &Twins, sequence: &Sequen
             (at, tried) = (0, 0);
             continue;
         };
-        match differs(settings, twins, &smaller).await.filter(|it| it.kind == told.kind) {
+        match differs(settings, twins, &smaller)
+            .await
+            .filter(|it| it.kind == told.kind)
+        {
             Some(difference) => (best, told, tried) = (smaller, difference, tried + 1),
             None => at += 1,
         }
@@ -64,12 +74,27 @@ fn without(sequence: &Sequence, at: usize) -> Option<Sequence> {
 fn parts(step: &Step) -> Vec<Step> {
     let mut smaller = Vec::new();
     match step {
-        Step::Send { connection, requests, cuts, finish } => {
-            let with = |requests, cuts, finish| Step::Send { connection: *connection, requests, cuts, finish };
+        Step::Send {
+            connection,
+            requests,
+            cuts,
+            finish,
+        } => {
+            let with = |requests, cuts, finish| Step::Send {
+                connection: *connection,
+                requests,
+                cuts,
+                finish,
+            };
             if requests.len() > 1 {
-                smaller.extend((0..requests.len()).map(|at| with(dropped(requests, at), cuts.clone(), *finish)));
+                smaller.extend(
+                    (0..requests.len())
+                        .map(|at| with(dropped(requests, at), cuts.clone(), *finish)),
+                );
             }
-            smaller.extend((0..cuts.len()).map(|at| with(requests.clone(), dropped(cuts, at), *finish)));
+            smaller.extend(
+                (0..cuts.len()).map(|at| with(requests.clone(), dropped(cuts, at), *finish)),
+            );
             if *finish {
                 smaller.push(with(requests.clone(), cuts.clone(), false));
             }
@@ -81,14 +106,31 @@ fn parts(step: &Step) -> Vec<Step> {
                 }
             }
         }
-        Step::Follow { readers, acts, beyond } => {
-            let with = |readers, acts, beyond| Step::Follow { readers, acts, beyond };
+        Step::Follow {
+            readers,
+            acts,
+            beyond,
+        } => {
+            let with = |readers, acts, beyond| Step::Follow {
+                readers,
+                acts,
+                beyond,
+            };
             if readers.len() > 1 {
-                smaller.extend((0..readers.len()).map(|at| with(dropped(readers, at), acts.clone(), beyond.clone())));
+                smaller.extend(
+                    (0..readers.len())
+                        .map(|at| with(dropped(readers, at), acts.clone(), beyond.clone())),
+                );
             }
             // The last act ends the answers.
-            smaller.extend((1..acts.len()).map(|at| with(readers.clone(), dropped(acts, at - 1), beyond.clone())));
-            smaller.extend((0..beyond.len()).map(|at| with(readers.clone(), acts.clone(), dropped(beyond, at))));
+            smaller.extend(
+                (1..acts.len())
+                    .map(|at| with(readers.clone(), dropped(acts, at - 1), beyond.clone())),
+            );
+            smaller.extend(
+                (0..beyond.len())
+                    .map(|at| with(readers.clone(), acts.clone(), dropped(beyond, at))),
+            );
             for (place, (_, request)) in readers.iter().enumerate() {
                 for at in removable(request) {
                     let mut fewer = readers.clone();
@@ -97,7 +139,11 @@ fn parts(step: &Step) -> Vec<Step> {
                 }
             }
         }
-        Step::WebSocket { connection, request, frames } => {
+        Step::WebSocket {
+            connection,
+            request,
+            frames,
+        } => {
             // The last frame ends the connection.
             smaller.extend((1..frames.len()).map(|at| Step::WebSocket {
                 connection: *connection,
@@ -112,8 +158,12 @@ fn parts(step: &Step) -> Vec<Step> {
 
 /// Fields without which the request still ends where it did.
 fn removable(request: &Request) -> Vec<usize> {
-    let frames = |field: &[u8]| field.starts_with(b"Content-Length") || field.starts_with(b"Transfer-Encoding");
-    (0..request.fields.len()).filter(|at| !frames(&request.fields[*at])).collect()
+    let frames = |field: &[u8]| {
+        field.starts_with(b"Content-Length") || field.starts_with(b"Transfer-Encoding")
+    };
+    (0..request.fields.len())
+        .filter(|at| !frames(&request.fields[*at]))
+        .collect()
 }
 
 fn dropped<T: Clone>(items: &[T], at: usize) -> Vec<T> {

@@ -25,7 +25,9 @@ impl PartialEq for Seen {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Answer(one), Self::Answer(other)) => one == other,
-            (Self::Frame(first, payload), Self::Frame(other, others)) => (first, payload) == (other, others),
+            (Self::Frame(first, payload), Self::Frame(other, others)) => {
+                (first, payload) == (other, others)
+            }
             (Self::Malformed(why, _), Self::Malformed(other, _)) => why == other,
             (Self::Closed, Self::Closed) | (Self::Silence, Self::Silence) => true,
             _ => false,
@@ -79,9 +81,15 @@ type Ended = Seen;
 impl Wire {
     /// - `deadline`: the longest that the next bytes of an answer are waited for.
     pub(crate) async fn open(address: SocketAddr, deadline: Duration) -> Self {
-        let stream = TcpStream::connect(address).await.expect("a connection to the server");
+        let stream = TcpStream::connect(address)
+            .await
+            .expect("a connection to the server");
         stream.set_nodelay(true).expect("a socket option");
-        Self { stream, unread: Vec::new(), deadline }
+        Self {
+            stream,
+            unread: Vec::new(),
+            deadline,
+        }
     }
 
     /// Sends; the server may have hung up, which the next read sees.
@@ -99,7 +107,8 @@ impl Wire {
         const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
         let read = self.stream.try_read_buf(&mut self.unread);
         let has_ended = !matches!(read, Ok(1..)) && !is_not_ready(&read);
-        has_ended || !CONTINUE.starts_with(self.unread.strip_prefix(CONTINUE).unwrap_or(&self.unread))
+        has_ended
+            || !CONTINUE.starts_with(self.unread.strip_prefix(CONTINUE).unwrap_or(&self.unread))
     }
 
     /// The next answer.
@@ -124,7 +133,11 @@ impl Wire {
             Err(ended) => return ended,
         };
         // Only what ends with the connection may have a body that no field announces.
-        let framing = if framing == Framing::Close && !answer.closes() { Framing::None } else { framing };
+        let framing = if framing == Framing::Close && !answer.closes() {
+            Framing::None
+        } else {
+            framing
+        };
         match self.body(framing).await {
             Ok(Body::Broken(bytes)) if bytes.is_empty() => Seen::Answer(answer),
             Ok(Body::Missing) => Seen::Answer(answer),
@@ -144,13 +157,17 @@ impl Wire {
             }
             match self.more().await {
                 Err(Seen::Closed) if !self.unread.is_empty() => {
-                    return Err(Seen::Malformed("a head that ends early", std::mem::take(&mut self.unread)));
+                    return Err(Seen::Malformed(
+                        "a head that ends early",
+                        std::mem::take(&mut self.unread),
+                    ));
                 }
                 more => more?,
             }
         };
         let bytes: Vec<u8> = self.unread.drain(..end).collect();
-        head(&bytes, is_head).map_err(|why| Seen::Malformed(why, [bytes, std::mem::take(&mut self.unread)].concat()))
+        head(&bytes, is_head)
+            .map_err(|why| Seen::Malformed(why, [bytes, std::mem::take(&mut self.unread)].concat()))
     }
 
     /// The body that a head announced.
@@ -186,7 +203,9 @@ impl Wire {
                 match self.chunk().await {
                     Ok(chunk) if chunk.is_empty() => break,
                     Ok(chunk) => body.extend(chunk),
-                    Err(Seen::Malformed(..)) if is_begin_of_answer(&self.unread) => return Ok(Body::Missing),
+                    Err(Seen::Malformed(..)) if is_begin_of_answer(&self.unread) => {
+                        return Ok(Body::Missing);
+                    }
                     Err(ended) => return self.broken(body, ended),
                 }
             },
@@ -215,7 +234,9 @@ impl Wire {
                 None => self.more().await?,
             }
         };
-        let size = std::str::from_utf8(&self.unread[..end]).ok().filter(|text| !text.starts_with('+'));
+        let size = std::str::from_utf8(&self.unread[..end])
+            .ok()
+            .filter(|text| !text.starts_with('+'));
         let Some(size) = size.and_then(|text| usize::from_str_radix(text, 16).ok()) else {
             return Err(Seen::Malformed("a chunk's size", self.unread.clone()));
         };
@@ -241,7 +262,10 @@ impl Wire {
                 }
                 None => match self.more().await {
                     Err(Seen::Closed) if !self.unread.is_empty() => {
-                        return Seen::Malformed("a frame that ends early", std::mem::take(&mut self.unread));
+                        return Seen::Malformed(
+                            "a frame that ends early",
+                            std::mem::take(&mut self.unread),
+                        );
                     }
                     Err(ended) => return ended,
                     Ok(()) => {}
@@ -272,14 +296,23 @@ fn is_begin_of_answer(bytes: &[u8]) -> bool {
 
 fn head(bytes: &[u8], is_head: bool) -> Result<(Answer, Framing), &'static str> {
     let text = std::str::from_utf8(bytes).map_err(|_| "a head that is no text")?;
-    let text = text.strip_suffix("\r\n\r\n").ok_or("a head without its end")?;
-    if text.split("\r\n").any(|line| line.contains(['\r', '\n', '\0'])) {
+    let text = text
+        .strip_suffix("\r\n\r\n")
+        .ok_or("a head without its end")?;
+    if text
+        .split("\r\n")
+        .any(|line| line.contains(['\r', '\n', '\0']))
+    {
         return Err("a control character in a head");
     }
     let mut lines = text.split("\r\n");
     let line = lines.next().unwrap_or_default().to_owned();
-    let status = line.strip_prefix("HTTP/1.1 ").or_else(|| line.strip_prefix("HTTP/1.0 "));
-    let status = status.and_then(|rest| rest.get(..3)).and_then(|code| code.parse::<u16>().ok());
+    let status = line
+        .strip_prefix("HTTP/1.1 ")
+        .or_else(|| line.strip_prefix("HTTP/1.0 "));
+    let status = status
+        .and_then(|rest| rest.get(..3))
+        .and_then(|code| code.parse::<u16>().ok());
     let status = status.ok_or("a status line")?;
     let mut fields = Vec::new();
     for line in lines {
@@ -287,26 +320,49 @@ fn head(bytes: &[u8], is_head: bool) -> Result<(Answer, Framing), &'static str> 
         if name.is_empty() || name.contains([' ', '\t']) {
             return Err("a field's name");
         }
-        fields.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
+        fields.push((
+            name.to_ascii_lowercase(),
+            value.trim_matches([' ', '\t']).to_owned(),
+        ));
     }
     fields.sort();
     let framing = framing(status, &fields, is_head)?;
-    Ok((Answer { line, status, fields, body: Body::None }, framing))
+    Ok((
+        Answer {
+            line,
+            status,
+            fields,
+            body: Body::None,
+        },
+        framing,
+    ))
 }
 
 /// Source: RFC 9112, section 6.3.
-fn framing(status: u16, fields: &[(String, String)], is_head: bool) -> Result<Framing, &'static str> {
-    let values = |name: &str| fields.iter().filter(|(it, _)| it == name).map(|(_, value)| value.clone()).collect();
-    let (lengths, codings): (Vec<String>, Vec<String>) = (values("content-length"), values("transfer-encoding"));
+fn framing(
+    status: u16,
+    fields: &[(String, String)],
+    is_head: bool,
+) -> Result<Framing, &'static str> {
+    let values = |name: &str| {
+        fields
+            .iter()
+            .filter(|(it, _)| it == name)
+            .map(|(_, value)| value.clone())
+            .collect()
+    };
+    let (lengths, codings): (Vec<String>, Vec<String>) =
+        (values("content-length"), values("transfer-encoding"));
     if is_head || status < 200 || status == 204 || status == 304 {
         return Ok(Framing::None);
     }
     match (&lengths[..], &codings[..]) {
         ([], []) => Ok(Framing::Close),
         ([], [coding]) if coding == "chunked" => Ok(Framing::Chunks),
-        ([length], []) if length.bytes().all(|byte| byte.is_ascii_digit()) => {
-            length.parse().map(Framing::Length).map_err(|_| "a content length")
-        }
+        ([length], []) if length.bytes().all(|byte| byte.is_ascii_digit()) => length
+            .parse()
+            .map(Framing::Length)
+            .map_err(|_| "a content length"),
         _ => Err("how long the body is"),
     }
 }
@@ -315,8 +371,14 @@ fn framing(status: u16, fields: &[(String, String)], is_head: bool) -> Result<Fr
 fn server_frame(bytes: &[u8]) -> Option<(usize, Seen)> {
     let (first, second) = (*bytes.first()?, *bytes.get(1)?);
     let (at, length): (usize, usize) = match second {
-        126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
-        127 => (10, usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?),
+        126 => (
+            4,
+            usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+        ),
+        127 => (
+            10,
+            usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?,
+        ),
         short => (2, usize::from(short)),
     };
     let payload = bytes.get(at..at.checked_add(length)?)?.to_vec();
@@ -325,5 +387,7 @@ fn server_frame(bytes: &[u8]) -> Option<(usize, Seen)> {
 
 /// Where `needle` begins in `bytes`.
 pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    bytes.windows(needle.len()).position(|window| window == needle)
+    bytes
+        .windows(needle.len())
+        .position(|window| window == needle)
 }

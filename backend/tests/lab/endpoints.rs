@@ -7,7 +7,14 @@ use tailwater_protocol::Problem;
 use tailwater_protocol::rig::{ClockReading, Race, SourceAnswer};
 
 async fn post(client: &mut Client, path: &str, body: &Value) -> (u16, String) {
-    client.ask(&request("POST", path, "Content-Type: application/json\r\n", &body.to_string())).await
+    client
+        .ask(&request(
+            "POST",
+            path,
+            "Content-Type: application/json\r\n",
+            &body.to_string(),
+        ))
+        .await
 }
 
 #[tokio::test]
@@ -18,7 +25,11 @@ async fn the_clock_never_goes_back_and_may_be_timed_by_any_page() {
     for _ in 0..5 {
         let (head, body) = client.ask_whole(&request("GET", "/v1/clock", "", "")).await;
         let head = head.to_ascii_lowercase();
-        assert!(head.contains("cache-control: no-store\r\n") && head.contains("timing-allow-origin: *\r\n"), "{head}");
+        assert!(
+            head.contains("cache-control: no-store\r\n")
+                && head.contains("timing-allow-origin: *\r\n"),
+            "{head}"
+        );
         let reading: ClockReading = serde_json::from_str(&body).unwrap();
         assert!(before <= reading.received_us && reading.received_us <= reading.sent_us);
         before = reading.sent_us;
@@ -29,7 +40,8 @@ async fn the_clock_never_goes_back_and_may_be_timed_by_any_page() {
 async fn a_source_writes_into_a_stream_that_anybody_can_read() {
     let server = Server::start();
     let mut client = Client::connect(server.address.port()).await;
-    let asked = json!({"kind": "generator", "pattern": "poisson", "rate": 200, "size": 100, "seed": 7});
+    let asked =
+        json!({"kind": "generator", "pattern": "poisson", "rate": 200, "size": 100, "seed": 7});
     let (status, body) = post(&mut client, "/v1/lab/sources", &asked).await;
     assert_eq!(status, 200, "{body}");
     let source: SourceAnswer = serde_json::from_str(&body).unwrap();
@@ -39,7 +51,12 @@ async fn a_source_writes_into_a_stream_that_anybody_can_read() {
     assert_eq!(status, 200);
     let events: Vec<Value> = serde_json::from_str(&page).unwrap();
     assert_eq!(events[0]["seq"], 0);
-    assert_eq!(post(&mut client, "/v1/lab/sources", &json!({"kind": "host"})).await.0, 200);
+    assert_eq!(
+        post(&mut client, "/v1/lab/sources", &json!({"kind": "host"}))
+            .await
+            .0,
+        200
+    );
 }
 
 #[tokio::test]
@@ -47,29 +64,58 @@ async fn a_race_counts_its_lanes_apart_and_ends_when_told() {
     let server = Server::start();
     let mut control = Client::connect(server.address.port()).await;
     let asked = json!({"techniques": ["poll", "sse"], "delay_up_ms": 1, "delay_down_ms": 2});
-    let (head, body) = control.ask_whole(&request("POST", "/v1/lab/races", "", &asked.to_string())).await;
+    let (head, body) = control
+        .ask_whole(&request("POST", "/v1/lab/races", "", &asked.to_string()))
+        .await;
     let race: Race = serde_json::from_str(&body).unwrap();
     assert!(head.starts_with("HTTP/1.1 201"), "{head}");
-    assert!(head.to_ascii_lowercase().contains(&format!("location: /v1/lab/races/{}\r\n", race.id)), "{head}");
-    assert_eq!((race.delay_up_ms, race.delay_down_ms, race.lease_s), (1.0, 2.0, 30));
+    assert!(
+        head.to_ascii_lowercase()
+            .contains(&format!("location: /v1/lab/races/{}\r\n", race.id)),
+        "{head}"
+    );
+    assert_eq!(
+        (race.delay_up_ms, race.delay_down_ms, race.lease_s),
+        (1.0, 2.0, 30)
+    );
 
     let mut lane = Client::connect(race.lanes[0].port).await;
-    assert_eq!(lane.ask(&request("GET", "/v1/stream/nothing?offset=-1", "", "")).await.0, 404);
+    assert_eq!(
+        lane.ask(&request("GET", "/v1/stream/nothing?offset=-1", "", ""))
+            .await
+            .0,
+        404
+    );
     let path = format!("/v1/lab/races/{}", race.id);
     let (_, body) = control.ask(&request("GET", &path, "", "")).await;
     let seen: Race = serde_json::from_str(&body).unwrap();
-    assert_eq!(sums(&seen.lanes[0].counts), (lane.sent_bytes, lane.got_bytes));
+    assert_eq!(
+        sums(&seen.lanes[0].counts),
+        (lane.sent_bytes, lane.got_bytes)
+    );
     assert_eq!(sums(&seen.lanes[1].counts), (0, 0));
     assert!(seen.at_us >= race.at_us);
 
     let change = json!({"delay_up_ms": 0, "delay_down_ms": 40}).to_string();
     let (status, body) = control.ask(&request("PATCH", &path, "", &change)).await;
-    assert_eq!((status, serde_json::from_str::<Race>(&body).unwrap().delay_down_ms), (200, 40.0));
+    assert_eq!(
+        (
+            status,
+            serde_json::from_str::<Race>(&body).unwrap().delay_down_ms
+        ),
+        (200, 40.0)
+    );
 
     assert_eq!(control.ask(&request("DELETE", &path, "", "")).await.0, 204);
     assert!(lane.rest().await.is_empty());
     let (status, body) = control.ask(&request("GET", &path, "", "")).await;
-    assert_eq!((status, Problem::parse(body.as_bytes()).unwrap().kind.as_str()), (404, "#no-race"));
+    assert_eq!(
+        (
+            status,
+            Problem::parse(body.as_bytes()).unwrap().kind.as_str()
+        ),
+        (404, "#no-race")
+    );
     let closed = || std::net::TcpStream::connect(("127.0.0.1", race.lanes[0].port)).is_err();
     eventually("the lane's port to close", closed).await;
 }
@@ -80,16 +126,32 @@ async fn refusals_say_the_field_what_is_allowed_and_what_came() {
     let mut client = Client::connect(server.address.port()).await;
     let generator = |rate: f64, size: usize| json!({"kind": "generator", "pattern": "burst", "rate": rate, "size": size, "seed": 1});
     let cases = [
-        ("sources", generator(5_000.0, 64), "`rate` must be 0.1 to 2000 events per second, but `5000` came"),
-        ("sources", generator(1.0, 8), "`size` must be 64 to 65536 bytes, but `8` came"),
+        (
+            "sources",
+            generator(5_000.0, 64),
+            "`rate` must be 0.1 to 2000 events per second, but `5000` came",
+        ),
+        (
+            "sources",
+            generator(1.0, 8),
+            "`size` must be 64 to 65536 bytes, but `8` came",
+        ),
         ("sources", json!({"kind": "moon"}), "unknown variant `moon`"),
-        ("races", json!({"techniques": []}), "`techniques` must be 1 to 8 techniques"),
+        (
+            "races",
+            json!({"techniques": []}),
+            "`techniques` must be 1 to 8 techniques",
+        ),
         (
             "races",
             json!({"techniques": ["poll"], "delay_up_ms": 501}),
             "`delay_up_ms` must be 0 to 500 ms, but `501` came",
         ),
-        ("races", json!({"techniques": ["pigeon"]}), "unknown variant `pigeon`"),
+        (
+            "races",
+            json!({"techniques": ["pigeon"]}),
+            "unknown variant `pigeon`",
+        ),
         ("races", json!(7), "send {\"techniques\""),
     ];
     for (path, body, says) in cases {
@@ -98,8 +160,13 @@ async fn refusals_say_the_field_what_is_allowed_and_what_came() {
         assert_eq!((status, problem.status), (400, 400), "{body}");
         assert!(problem.detail.contains(says), "{body}: {problem}");
     }
-    let (head, _) = client.ask_whole(&request("PUT", "/v1/lab/races", "", "")).await;
-    assert!(head.starts_with("HTTP/1.1 405") && head.contains("POST"), "{head}");
+    let (head, _) = client
+        .ask_whole(&request("PUT", "/v1/lab/races", "", ""))
+        .await;
+    assert!(
+        head.starts_with("HTTP/1.1 405") && head.contains("POST"),
+        "{head}"
+    );
 }
 
 #[tokio::test]
@@ -116,39 +183,90 @@ async fn the_ninth_race_is_refused_until_one_ends() {
     }
     let (head, body) = client.ask_whole(&ask).await;
     assert!(head.starts_with("HTTP/1.1 503"), "{head}");
-    assert!(head.to_ascii_lowercase().contains("retry-after: 30\r\n"), "{head}");
-    assert_eq!(Problem::parse(body.as_bytes()).unwrap().kind, "#too-many-races");
-    assert_eq!(client.ask(&request("DELETE", &format!("/v1/lab/races/{last}"), "", "")).await.0, 204);
+    assert!(
+        head.to_ascii_lowercase().contains("retry-after: 30\r\n"),
+        "{head}"
+    );
+    assert_eq!(
+        Problem::parse(body.as_bytes()).unwrap().kind,
+        "#too-many-races"
+    );
+    assert_eq!(
+        client
+            .ask(&request("DELETE", &format!("/v1/lab/races/{last}"), "", ""))
+            .await
+            .0,
+        204
+    );
     assert_eq!(client.ask(&ask).await.0, 201);
 }
 
 #[tokio::test]
 async fn without_the_lab_only_the_clock_answers() {
-    let everywhere = Config { listen: ([0, 0, 0, 0], 0).into(), ..Config::default() };
+    let everywhere = Config {
+        listen: ([0, 0, 0, 0], 0).into(),
+        ..Config::default()
+    };
     let server = Server::start_with(everywhere);
     let mut client = Client::connect(server.address.port()).await;
-    assert_eq!(client.ask(&request("GET", "/v1/clock", "", "")).await.0, 200);
+    assert_eq!(
+        client.ask(&request("GET", "/v1/clock", "", "")).await.0,
+        200
+    );
     let (status, body) = post(&mut client, "/v1/lab/sources", &json!({"kind": "host"})).await;
-    assert_eq!((status, Problem::parse(body.as_bytes()).unwrap().kind.as_str()), (404, "#lab-off"));
+    assert_eq!(
+        (
+            status,
+            Problem::parse(body.as_bytes()).unwrap().kind.as_str()
+        ),
+        (404, "#lab-off")
+    );
 }
 
 #[tokio::test]
 async fn the_lab_is_not_for_clients_behind_a_proxy() {
     let public_url = Some("https://streams.example".to_owned());
-    let forwarded =
-        ["Forwarded: for=192.0.2.43", "Via: 1.1 p", "x-forwarded-for: 192.0.2.43", "X-Forwarded-Proto: https"];
+    let forwarded = [
+        "Forwarded: for=192.0.2.43",
+        "Via: 1.1 p",
+        "x-forwarded-for: 192.0.2.43",
+        "X-Forwarded-Proto: https",
+    ];
     for (lab, status) in [(false, 404), (true, 200)] {
-        let server = Server::start_with(Config { lab, ..Config::default() });
+        let server = Server::start_with(Config {
+            lab,
+            ..Config::default()
+        });
         let mut client = Client::connect(server.address.port()).await;
         for header in forwarded {
-            let asked = request("POST", "/v1/lab/sources", &format!("{header}\r\n"), r#"{"kind":"host"}"#);
+            let asked = request(
+                "POST",
+                "/v1/lab/sources",
+                &format!("{header}\r\n"),
+                r#"{"kind":"host"}"#,
+            );
             let (came, body) = client.ask(&asked).await;
             assert_eq!(came, status, "{header}: {body}");
-            assert_eq!(client.ask(&request("GET", "/v1/clock", &format!("{header}\r\n"), "")).await.0, 200);
+            assert_eq!(
+                client
+                    .ask(&request("GET", "/v1/clock", &format!("{header}\r\n"), ""))
+                    .await
+                    .0,
+                200
+            );
         }
-        let server = Server::start_with(Config { lab, public_url: public_url.clone(), ..Config::default() });
+        let server = Server::start_with(Config {
+            lab,
+            public_url: public_url.clone(),
+            ..Config::default()
+        });
         let mut client = Client::connect(server.address.port()).await;
-        assert_eq!(post(&mut client, "/v1/lab/sources", &json!({"kind": "host"})).await.0, status);
+        assert_eq!(
+            post(&mut client, "/v1/lab/sources", &json!({"kind": "host"}))
+                .await
+                .0,
+            status
+        );
     }
 }
 
@@ -156,13 +274,24 @@ async fn the_lab_is_not_for_clients_behind_a_proxy() {
 async fn a_server_that_stops_takes_its_races_along() {
     let server = Server::start();
     let mut client = Client::connect(server.address.port()).await;
-    let (_, body) = post(&mut client, "/v1/lab/races", &json!({"techniques": ["ndjson"]})).await;
+    let (_, body) = post(
+        &mut client,
+        "/v1/lab/races",
+        &json!({"techniques": ["ndjson"]}),
+    )
+    .await;
     let race: Race = serde_json::from_str(&body).unwrap();
     post(&mut client, "/v1/lab/sources", &json!({"kind": "host"})).await;
     let mut lane = Client::connect(race.lanes[0].port).await;
-    lane.send(request("GET", "/v1/stream/lab/host?offset=now&live=ndjson", "", "").as_bytes()).await;
+    lane.send(request("GET", "/v1/stream/lab/host?offset=now&live=ndjson", "", "").as_bytes())
+        .await;
     lane.through("\r\n\r\n").await;
-    within("stopping", tokio::task::spawn_blocking(move || drop(server))).await.unwrap();
+    within(
+        "stopping",
+        tokio::task::spawn_blocking(move || drop(server)),
+    )
+    .await
+    .unwrap();
     drop(lane.rest().await);
     assert!(std::net::TcpStream::connect(("127.0.0.1", race.lanes[0].port)).is_err());
 }

@@ -31,11 +31,22 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
-            let config = Config { workers: Some(1), drain: Duration::from_secs(1), store: StoreKind::Memory, ..config };
+            let config = Config {
+                workers: Some(1),
+                drain: Duration::from_secs(1),
+                store: StoreKind::Memory,
+                ..config
+            };
             let until_stopped = async move { drop(stopped.await) };
-            actix_web::rt::System::new().block_on(tailwater::server::run(listener, config, until_stopped)).unwrap();
+            actix_web::rt::System::new()
+                .block_on(tailwater::server::run(listener, config, until_stopped))
+                .unwrap();
         });
-        Self { address, stop: Some(stop), thread: Some(thread) }
+        Self {
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 }
 
@@ -58,8 +69,15 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(port: u16) -> Self {
-        let socket = within("connecting", TcpStream::connect(("127.0.0.1", port))).await.unwrap();
-        Self { socket, came: Vec::new(), sent_bytes: 0, got_bytes: 0 }
+        let socket = within("connecting", TcpStream::connect(("127.0.0.1", port)))
+            .await
+            .unwrap();
+        Self {
+            socket,
+            came: Vec::new(),
+            sent_bytes: 0,
+            got_bytes: 0,
+        }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
@@ -72,7 +90,11 @@ impl Client {
         let mut buffer = [0; 4096];
         while !enough(&self.came) {
             let read = within(what, self.socket.read(&mut buffer)).await.unwrap();
-            assert!(read > 0, "the end came while waiting for {what}: {}", String::from_utf8_lossy(&self.came));
+            assert!(
+                read > 0,
+                "the end came while waiting for {what}: {}",
+                String::from_utf8_lossy(&self.came)
+            );
             self.got_bytes += read as u64;
             self.came.extend_from_slice(&buffer[..read]);
         }
@@ -82,7 +104,10 @@ impl Client {
     pub(crate) async fn through(&mut self, mark: &str) -> String {
         let mark = mark.as_bytes();
         let find = |bytes: &[u8]| bytes.windows(mark.len()).position(|window| window == mark);
-        self.read_until(&String::from_utf8_lossy(mark), |bytes| find(bytes).is_some()).await;
+        self.read_until(&String::from_utf8_lossy(mark), |bytes| {
+            find(bytes).is_some()
+        })
+        .await;
         let end = find(&self.came).unwrap() + mark.len();
         String::from_utf8_lossy(&self.came.drain(..end).collect::<Vec<u8>>()).into_owned()
     }
@@ -104,21 +129,32 @@ impl Client {
         self.send(request.as_bytes()).await;
         let head = self.through("\r\n\r\n").await;
         let lower = head.to_ascii_lowercase();
-        let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
-        let length = if request.starts_with("HEAD") { 0 } else { length.map_or(0, |text| text.parse().unwrap()) };
+        let length = lower
+            .split("content-length: ")
+            .nth(1)
+            .and_then(|rest| rest.split("\r\n").next());
+        let length = if request.starts_with("HEAD") {
+            0
+        } else {
+            length.map_or(0, |text| text.parse().unwrap())
+        };
         (head, String::from_utf8(self.exactly(length).await).unwrap())
     }
 
     /// The rest until the other side closes.
     pub(crate) async fn rest(mut self) -> Vec<u8> {
         let mut rest = std::mem::take(&mut self.came);
-        within("the end", self.socket.read_to_end(&mut rest)).await.unwrap();
+        within("the end", self.socket.read_to_end(&mut rest))
+            .await
+            .unwrap();
         rest
     }
 }
 
 pub(crate) async fn within<T>(what: &str, doing: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, doing).await.unwrap_or_else(|_| panic!("{what} took longer than {PATIENCE:?}"))
+    timeout(PATIENCE, doing)
+        .await
+        .unwrap_or_else(|_| panic!("{what} took longer than {PATIENCE:?}"))
 }
 
 /// Waits until `done` holds; what it waits for is a state, so looking often is enough.
@@ -133,8 +169,11 @@ pub(crate) async fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 
 /// A request with `headers` (each line ended) and `body`.
 pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
-    let length =
-        if body.is_empty() && method != "POST" { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let length = if body.is_empty() && method != "POST" {
+        String::new()
+    } else {
+        format!("Content-Length: {}\r\n", body.len())
+    };
     format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}{length}\r\n{body}")
 }
 

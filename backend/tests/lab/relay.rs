@@ -25,15 +25,25 @@ impl Drop for Lane {
 
 async fn lane(upstream: std::net::SocketAddr, limits: RelayLimits) -> Lane {
     let delays = Arc::new(Delays::default());
-    let relay = Relay::bind(upstream, Arc::clone(&delays), limits).await.unwrap();
+    let relay = Relay::bind(upstream, Arc::clone(&delays), limits)
+        .await
+        .unwrap();
     let (port, meter) = (relay.port(), relay.meter());
-    Lane { port, meter, delays, running: tokio::spawn(relay.run()) }
+    Lane {
+        port,
+        meter,
+        delays,
+        running: tokio::spawn(relay.run()),
+    }
 }
 
 async fn settled(lane: &Lane, client: &Client) {
     let sums = || sums(&lane.meter.counts());
     let expected = (client.sent_bytes, client.got_bytes);
-    eventually(&format!("{:?} to become {expected:?}", sums()), || sums() == expected).await;
+    eventually(&format!("{:?} to become {expected:?}", sums()), || {
+        sums() == expected
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -41,29 +51,76 @@ async fn counts_of_a_kept_alive_connection_add_up_to_the_bytes_on_the_clients_so
     let server = Server::start();
     let lane = lane(server.address, RelayLimits::default()).await;
     let mut client = Client::connect(lane.port).await;
-    assert_eq!(client.ask(&request("PUT", "/v1/stream/a/b", JSON, "")).await.0, 201);
-    assert_eq!(client.ask(&request("POST", "/v1/stream/a/b", JSON, r#"[{"seq":0},{"seq":1}]"#)).await.0, 204);
+    assert_eq!(
+        client
+            .ask(&request("PUT", "/v1/stream/a/b", JSON, ""))
+            .await
+            .0,
+        201
+    );
+    assert_eq!(
+        client
+            .ask(&request(
+                "POST",
+                "/v1/stream/a/b",
+                JSON,
+                r#"[{"seq":0},{"seq":1}]"#
+            ))
+            .await
+            .0,
+        204
+    );
     let chunked = "POST /v1/stream/a/b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
                    Transfer-Encoding: chunked\r\n\r\n9\r\n{\"seq\":2}\r\n0\r\n\r\n";
     assert_eq!(client.ask(chunked).await.0, 204);
-    let (status, page) = client.ask(&request("GET", "/v1/stream/a/b?offset=-1", "", "")).await;
-    assert_eq!((status, page.as_str()), (200, r#"[{"seq":0},{"seq":1},{"seq":2}]"#));
-    let (status, page) = client.ask(&request("GET", "/v1/stream/a/b?offset=now", "", "")).await;
+    let (status, page) = client
+        .ask(&request("GET", "/v1/stream/a/b?offset=-1", "", ""))
+        .await;
+    assert_eq!(
+        (status, page.as_str()),
+        (200, r#"[{"seq":0},{"seq":1},{"seq":2}]"#)
+    );
+    let (status, page) = client
+        .ask(&request("GET", "/v1/stream/a/b?offset=now", "", ""))
+        .await;
     assert_eq!((status, page.as_str()), (200, "[]"));
-    assert_eq!(client.ask(&request("HEAD", "/v1/stream/a/b", "", "")).await.0, 200);
-    let held = request("GET", "/v1/stream/a/b?offset=now&live=long-poll&hold=0.05", "", "");
+    assert_eq!(
+        client
+            .ask(&request("HEAD", "/v1/stream/a/b", "", ""))
+            .await
+            .0,
+        200
+    );
+    let held = request(
+        "GET",
+        "/v1/stream/a/b?offset=now&live=long-poll&hold=0.05",
+        "",
+        "",
+    );
     let (status, _) = client.ask(&held).await;
     assert_eq!(status, 204);
-    assert_eq!(client.ask(&request("GET", "/v1/stream/missing", "", "")).await.0, 404);
+    assert_eq!(
+        client
+            .ask(&request("GET", "/v1/stream/missing", "", ""))
+            .await
+            .0,
+        404
+    );
     settled(&lane, &client).await;
 
     let counts = lane.meter.counts();
-    assert_eq!((counts.requests, counts.responses, counts.empty_responses), (8, 8, 2));
+    assert_eq!(
+        (counts.requests, counts.responses, counts.empty_responses),
+        (8, 8, 2)
+    );
     assert_eq!((counts.connections, counts.connections_open), (1, 1));
     assert_eq!(counts.request_body_bytes, 21 + 9);
     assert_eq!(counts.request_framing_bytes, 3 + 2 + 5);
     drop(client);
-    eventually("the connection to be closed", || lane.meter.counts().connections_open == 0).await;
+    eventually("the connection to be closed", || {
+        lane.meter.counts().connections_open == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -71,17 +128,44 @@ async fn a_stream_is_counted_in_chunks_and_events() {
     let server = Server::start();
     let lane = lane(server.address, RelayLimits::default()).await;
     let mut writer = Client::connect(server.address.port()).await;
-    assert_eq!(writer.ask(&request("PUT", "/v1/stream/s", JSON, "")).await.0, 201);
+    assert_eq!(
+        writer
+            .ask(&request("PUT", "/v1/stream/s", JSON, ""))
+            .await
+            .0,
+        201
+    );
     for technique in ["ndjson", "sse"] {
         let mut client = Client::connect(lane.port).await;
         let before = lane.meter.counts();
-        client.send(request("GET", &format!("/v1/stream/s?offset=now&live={technique}"), "", "").as_bytes()).await;
+        client
+            .send(
+                request(
+                    "GET",
+                    &format!("/v1/stream/s?offset=now&live={technique}"),
+                    "",
+                    "",
+                )
+                .as_bytes(),
+            )
+            .await;
         let head = client.through("\r\n\r\n").await;
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         let (mut body, mut framing) = (0, 0);
         let mut seen = 0;
         for event in 0..5 {
-            assert_eq!(writer.ask(&request("POST", "/v1/stream/s", JSON, &format!("{{\"n\":{event}}}"))).await.0, 204);
+            assert_eq!(
+                writer
+                    .ask(&request(
+                        "POST",
+                        "/v1/stream/s",
+                        JSON,
+                        &format!("{{\"n\":{event}}}")
+                    ))
+                    .await
+                    .0,
+                204
+            );
             while seen <= event {
                 let size_line = client.through("\r\n").await;
                 let size = usize::from_str_radix(size_line.trim(), 16).unwrap();
@@ -92,12 +176,30 @@ async fn a_stream_is_counted_in_chunks_and_events() {
                 seen += chunk.matches("\"n\":").count();
             }
         }
-        let expected = (client.sent_bytes + sums(&before).0, client.got_bytes + sums(&before).1);
-        eventually("the counts to settle", || sums(&lane.meter.counts()) == expected).await;
+        let expected = (
+            client.sent_bytes + sums(&before).0,
+            client.got_bytes + sums(&before).1,
+        );
+        eventually("the counts to settle", || {
+            sums(&lane.meter.counts()) == expected
+        })
+        .await;
         let counts = lane.meter.counts();
-        assert_eq!(counts.response_body_bytes - before.response_body_bytes, body, "{technique}");
-        assert_eq!(counts.response_framing_bytes - before.response_framing_bytes, framing, "{technique}");
-        assert_eq!(counts.response_head_bytes - before.response_head_bytes, head.len() as u64, "{technique}");
+        assert_eq!(
+            counts.response_body_bytes - before.response_body_bytes,
+            body,
+            "{technique}"
+        );
+        assert_eq!(
+            counts.response_framing_bytes - before.response_framing_bytes,
+            framing,
+            "{technique}"
+        );
+        assert_eq!(
+            counts.response_head_bytes - before.response_head_bytes,
+            head.len() as u64,
+            "{technique}"
+        );
         assert_eq!(counts.empty_responses, 0);
     }
 }
@@ -107,14 +209,28 @@ async fn a_websocket_is_counted_in_frames_both_ways() {
     let server = Server::start();
     let lane = lane(server.address, RelayLimits::default()).await;
     let mut client = Client::connect(lane.port).await;
-    assert_eq!(client.ask(&request("PUT", "/v1/stream/w", JSON, "")).await.0, 201);
+    assert_eq!(
+        client
+            .ask(&request("PUT", "/v1/stream/w", JSON, ""))
+            .await
+            .0,
+        201
+    );
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    client.send(request("GET", "/v1/stream/w?offset=-1&live=websocket", upgrade, "").as_bytes()).await;
+    client
+        .send(request("GET", "/v1/stream/w?offset=-1&live=websocket", upgrade, "").as_bytes())
+        .await;
     let head = client.through("\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     let mut writer = Client::connect(server.address.port()).await;
-    assert_eq!(writer.ask(&request("POST", "/v1/stream/w", JSON, r#"{"n":1}"#)).await.0, 204);
+    assert_eq!(
+        writer
+            .ask(&request("POST", "/v1/stream/w", JSON, r#"{"n":1}"#))
+            .await
+            .0,
+        204
+    );
     let (mut heads, mut payloads) = (0, 0);
     loop {
         let start = client.exactly(2).await;
@@ -137,32 +253,59 @@ async fn a_websocket_is_counted_in_frames_both_ways() {
     assert_eq!(client.exactly(4).await, [0x8a, 2, b'h', b'i']);
     settled(&lane, &client).await;
     let counts = lane.meter.counts();
-    assert_eq!((counts.request_framing_bytes, counts.request_body_bytes), (6, 2));
-    assert_eq!((counts.response_framing_bytes, counts.response_body_bytes), (heads + 2, payloads + 2));
+    assert_eq!(
+        (counts.request_framing_bytes, counts.request_body_bytes),
+        (6, 2)
+    );
+    assert_eq!(
+        (counts.response_framing_bytes, counts.response_body_bytes),
+        (heads + 2, payloads + 2)
+    );
 }
 
 #[tokio::test]
 async fn bytes_pass_unchanged_however_long_the_transit() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let lane =
-        lane(upstream.local_addr().unwrap(), RelayLimits { in_flight_bytes: 100_000, ..RelayLimits::default() }).await;
-    lane.delays.set(Duration::from_millis(3), Duration::from_millis(7));
-    let sent: Vec<u8> = (0..1_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0]).collect();
+    let lane = lane(
+        upstream.local_addr().unwrap(),
+        RelayLimits {
+            in_flight_bytes: 100_000,
+            ..RelayLimits::default()
+        },
+    )
+    .await;
+    lane.delays
+        .set(Duration::from_millis(3), Duration::from_millis(7));
+    let sent: Vec<u8> = (0..1_000_000_u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0])
+        .collect();
     let echoing = tokio::spawn(async move {
         let (mut socket, _) = upstream.accept().await.unwrap();
         let mut all = Vec::new();
         socket.read_to_end(&mut all).await.unwrap();
         socket.write_all(&all).await.unwrap();
     });
-    let socket = tokio::net::TcpStream::connect(("127.0.0.1", lane.port)).await.unwrap();
+    let socket = tokio::net::TcpStream::connect(("127.0.0.1", lane.port))
+        .await
+        .unwrap();
     let (mut from, mut to) = socket.into_split();
     to.write_all(&sent).await.unwrap();
     to.shutdown().await.unwrap();
     let mut came = Vec::new();
-    within("the echo", from.read_to_end(&mut came)).await.unwrap();
+    within("the echo", from.read_to_end(&mut came))
+        .await
+        .unwrap();
     echoing.await.unwrap();
-    assert!(came == sent, "{} of {} bytes, or others", came.len(), sent.len());
-    assert_eq!(sums(&lane.meter.counts()), (sent.len() as u64, sent.len() as u64));
+    assert!(
+        came == sent,
+        "{} of {} bytes, or others",
+        came.len(),
+        sent.len()
+    );
+    assert_eq!(
+        sums(&lane.meter.counts()),
+        (sent.len() as u64, sent.len() as u64)
+    );
 }
 
 #[tokio::test]
@@ -173,12 +316,20 @@ async fn when_the_client_leaves_the_server_is_told() {
     client.send(b"GET / HTTP/1.1\r\n\r\n").await;
     let (mut socket, _) = upstream.accept().await.unwrap();
     let mut buffer = [0; 64];
-    assert_eq!(within("the request", socket.read(&mut buffer)).await.unwrap(), 18);
+    assert_eq!(
+        within("the request", socket.read(&mut buffer))
+            .await
+            .unwrap(),
+        18
+    );
     drop(client);
     let end = within("the end", socket.read(&mut buffer)).await;
     assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
     drop(socket);
-    eventually("the connection to be closed", || lane.meter.counts().connections_open == 0).await;
+    eventually("the connection to be closed", || {
+        lane.meter.counts().connections_open == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -187,28 +338,50 @@ async fn when_the_server_leaves_the_client_is_told() {
     let lane = lane(upstream.local_addr().unwrap(), RelayLimits::default()).await;
     let client = Client::connect(lane.port).await;
     let (mut socket, _) = upstream.accept().await.unwrap();
-    socket.write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    socket
+        .write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        .await
+        .unwrap();
     drop(socket);
     assert!(client.rest().await.ends_with(b"\r\n\r\n"));
-    eventually("the connection to be closed", || lane.meter.counts().connections_open == 0).await;
+    eventually("the connection to be closed", || {
+        lane.meter.counts().connections_open == 0
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn connections_beyond_the_limit_and_without_a_server_are_refused_in_words() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let full = lane(upstream.local_addr().unwrap(), RelayLimits { connections: 1, ..RelayLimits::default() }).await;
+    let full = lane(
+        upstream.local_addr().unwrap(),
+        RelayLimits {
+            connections: 1,
+            ..RelayLimits::default()
+        },
+    )
+    .await;
     let _first = Client::connect(full.port).await;
-    eventually("the first to be open", || full.meter.counts().connections_open == 1).await;
+    eventually("the first to be open", || {
+        full.meter.counts().connections_open == 1
+    })
+    .await;
     let mut second = Client::connect(full.port).await;
     let (status, problem) = second.ask(&request("GET", "/", "", "")).await;
     assert_eq!(status, 503);
-    assert!(problem.contains("1 connections are open on this lane"), "{problem}");
+    assert!(
+        problem.contains("1 connections are open on this lane"),
+        "{problem}"
+    );
     settled(&full, &second).await;
 
     let address = upstream.local_addr().unwrap();
     drop(upstream);
     let orphan = lane(address, RelayLimits::default()).await;
-    let (status, problem) = Client::connect(orphan.port).await.ask(&request("GET", "/", "", "")).await;
+    let (status, problem) = Client::connect(orphan.port)
+        .await
+        .ask(&request("GET", "/", "", ""))
+        .await;
     assert_eq!(status, 503);
     assert!(problem.contains("the server can't be reached"), "{problem}");
 }
@@ -220,7 +393,12 @@ async fn a_lane_that_ends_closes_its_connections_and_its_port() {
     let client = Client::connect(lane.port).await;
     let (mut socket, _) = upstream.accept().await.unwrap();
     lane.running.abort();
-    assert_eq!(within("the server's end", socket.read(&mut [0; 8])).await.unwrap(), 0);
+    assert_eq!(
+        within("the server's end", socket.read(&mut [0; 8]))
+            .await
+            .unwrap(),
+        0
+    );
     assert!(client.rest().await.is_empty());
     let again = tokio::net::TcpStream::connect(("127.0.0.1", lane.port)).await;
     assert!(again.is_err());

@@ -24,7 +24,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+    std::env::var(name).ok().map_or(otherwise, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name}={text}"))
+    })
 }
 
 #[test]
@@ -34,10 +36,19 @@ fn memory_disk_and_the_model_agree_on_every_outcome() {
     println!("model: TAILWATER_MODEL_SEED={seed}");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 400,
+        ..Config::default()
+    };
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     // One of each for all cases: making a store costs more than a case, and old streams must not matter.
-    let (memory, disk) = (RefCell::new(Real::in_memory()), RefCell::new(Real::on_disk("model")));
+    let (memory, disk) = (
+        RefCell::new(Real::in_memory()),
+        RefCell::new(Real::on_disk("model")),
+    );
     let (case, outcomes) = (Cell::new(0_u64), RefCell::new(BTreeMap::new()));
     let outcome = runner.run(&ops(), |ops| {
         case.set(case.get() + 1);
@@ -50,14 +61,20 @@ fn memory_disk_and_the_model_agree_on_every_outcome() {
     outcome.unwrap_or_else(|wrong| panic!("TAILWATER_MODEL_SEED={seed}: {wrong}"));
     let outcomes = outcomes.into_inner();
     println!("model: {} cases, {outcomes:?}", case.get());
-    let missing: Vec<_> = OUTCOMES.into_iter().filter(|word| !outcomes.contains_key(*word)).collect();
-    assert!(cases < 64 || missing.is_empty(), "TAILWATER_MODEL_SEED={seed}: never came: {missing:?}");
+    let missing: Vec<_> = OUTCOMES
+        .into_iter()
+        .filter(|word| !outcomes.contains_key(*word))
+        .collect();
+    assert!(
+        cases < 64 || missing.is_empty(),
+        "TAILWATER_MODEL_SEED={seed}: never came: {missing:?}"
+    );
 }
 
 /// First words of the outcomes that a run must have seen.
 const OUTCOMES: [&str; 18] = [
-    "again", "beyond", "closed", "deleted", "differs", "epoch", "gap", "hidden", "inside", "made", "new", "no", "none",
-    "not", "reopened", "seq", "stale", "there",
+    "again", "beyond", "closed", "deleted", "differs", "epoch", "gap", "hidden", "inside", "made",
+    "new", "no", "none", "not", "reopened", "seq", "stale", "there",
 ];
 
 fn run(
@@ -71,10 +88,19 @@ fn run(
         let op = &simple.aim(op);
         let expected = simple.apply(op);
         let word = expected.split(' ').next().unwrap_or_default();
-        *outcomes.entry(if word.starts_with('"') { "data" } else { word }.to_owned()).or_default() += 1;
+        *outcomes
+            .entry(if word.starts_with('"') { "data" } else { word }.to_owned())
+            .or_default() += 1;
         for real in [&mut *memory, &mut *disk] {
             let came = real.apply(op, &expected);
-            prop_assert_eq!(&came, &expected, "{} at step {}: {:?}", real.label, place, op);
+            prop_assert_eq!(
+                &came,
+                &expected,
+                "{} at step {}: {:?}",
+                real.label,
+                place,
+                op
+            );
         }
     }
     for real in [memory, disk] {
@@ -88,11 +114,31 @@ fn run(
 /// Every stream that can be seen is whole, and stands where its producers left it.
 fn agree_in_the_end(simple: &Simple, real: &mut Real) -> Result<(), TestCaseError> {
     for (name, stream) in simple.streams.iter().filter(|(_, stream)| !stream.hidden) {
-        let whole = Op::Read { name: *name, from: 0, max: usize::MAX };
+        let whole = Op::Read {
+            name: *name,
+            from: 0,
+            max: usize::MAX,
+        };
         let expected = simple.clone().apply(&whole);
-        prop_assert_eq!(real.apply(&whole, &expected), expected, "{} in the end: {}", real.label, name);
-        let producers: Vec<_> = stream.producers.iter().map(|(id, at)| (id.to_string(), *at)).collect();
-        prop_assert_eq!(real.producers(*name), producers, "{} in the end: producers of {}", real.label, name);
+        prop_assert_eq!(
+            real.apply(&whole, &expected),
+            expected,
+            "{} in the end: {}",
+            real.label,
+            name
+        );
+        let producers: Vec<_> = stream
+            .producers
+            .iter()
+            .map(|(id, at)| (id.to_string(), *at))
+            .collect();
+        prop_assert_eq!(
+            real.producers(*name),
+            producers,
+            "{} in the end: producers of {}",
+            real.label,
+            name
+        );
     }
     Ok(())
 }

@@ -6,11 +6,30 @@ use tailwater_protocol::headers::ContentKind;
 /// One thing to do; names are small numbers.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
-    Create { name: u8, kind: ContentKind, first: Option<Body>, closed: bool },
-    Append { name: u8, sent: Sent },
-    Read { name: u8, from: usize, max: usize },
-    Delete { name: u8 },
-    Fork { name: u8, source: u8, at: usize, first: Option<Body> },
+    Create {
+        name: u8,
+        kind: ContentKind,
+        first: Option<Body>,
+        closed: bool,
+    },
+    Append {
+        name: u8,
+        sent: Sent,
+    },
+    Read {
+        name: u8,
+        from: usize,
+        max: usize,
+    },
+    Delete {
+        name: u8,
+    },
+    Fork {
+        name: u8,
+        source: u8,
+        at: usize,
+        first: Option<Body>,
+    },
     Reopen,
 }
 
@@ -42,7 +61,11 @@ impl Body {
     /// The messages as a stream of this kind keeps them.
     pub(crate) fn messages(&self, kind: ContentKind) -> Vec<Vec<u8>> {
         match kind {
-            ContentKind::Json => self.texts().into_iter().map(|text| (text + ",").into_bytes()).collect(),
+            ContentKind::Json => self
+                .texts()
+                .into_iter()
+                .map(|text| (text + ",").into_bytes())
+                .collect(),
             ContentKind::Text | ContentKind::Binary => vec![self.texts().concat().into_bytes()],
         }
     }
@@ -50,7 +73,12 @@ impl Body {
     fn texts(&self) -> Vec<String> {
         self.0
             .iter()
-            .map(|length| format!("\"{}\"", "abcdefghij".repeat(length / 10 + 1).split_at(*length).0))
+            .map(|length| {
+                format!(
+                    "\"{}\"",
+                    "abcdefghij".repeat(length / 10 + 1).split_at(*length).0
+                )
+            })
             .collect()
     }
 }
@@ -78,18 +106,34 @@ fn sent() -> impl Strategy<Value = Sent> {
     let seq = prop::option::weighted(0.2, "[a-c]{1,2}");
     let only_at = prop::option::weighted(0.2, prop_oneof![3 => Just(0_u8), 1 => Just(1_u8)]);
     let closes = prop::bool::weighted(0.02);
-    (prop::option::weighted(0.98, body()), closes, producer, seq, only_at).prop_map(
-        |(body, closes, producer, seq, only_at)| {
-            let closes = closes || body.is_none();
-            Sent { body, closes, producer, seq, only_at }
-        },
+    (
+        prop::option::weighted(0.98, body()),
+        closes,
+        producer,
+        seq,
+        only_at,
     )
+        .prop_map(|(body, closes, producer, seq, only_at)| {
+            let closes = closes || body.is_none();
+            Sent {
+                body,
+                closes,
+                producer,
+                seq,
+                only_at,
+            }
+        })
 }
 
 /// Two streams of either kind, and then anything.
 pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let create = |name| {
-        (kind(), body()).prop_map(move |(kind, body)| Op::Create { name, kind, first: Some(body), closed: false })
+        (kind(), body()).prop_map(move |(kind, body)| Op::Create {
+            name,
+            kind,
+            first: Some(body),
+            closed: false,
+        })
     };
     (create(0), create(1), prop::collection::vec(op(), 1..160)).prop_map(|(one, two, mut ops)| {
         ops.splice(0..0, [one, two]);

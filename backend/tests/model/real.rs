@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tailwater::log::{
-    Accepted, Append, AppendError, Appended, Batch, CreateError, Created, ForkError, ForkPoint, ForkRequest, Log,
-    Payload, Producer, ProducerId, ReadError, StreamConfig, StreamName, StreamSeq, Streams, Tail,
+    Accepted, Append, AppendError, Appended, Batch, CreateError, Created, ForkError, ForkPoint,
+    ForkRequest, Log, Payload, Producer, ProducerId, ReadError, StreamConfig, StreamName,
+    StreamSeq, Streams, Tail,
 };
 use tailwater::store::{DiskOptions, DiskStore, MemoryStore, Store, SyncMode};
 use tailwater_protocol::Offset;
@@ -32,14 +33,27 @@ impl Real {
     pub(crate) fn in_memory() -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(1 << 40));
         let streams = Streams::new(Arc::clone(&store), usize::MAX);
-        Self { label: "memory", runtime: runtime(), open: Some((store, streams)), folder: None, case: 0 }
+        Self {
+            label: "memory",
+            runtime: runtime(),
+            open: Some((store, streams)),
+            folder: None,
+            case: 0,
+        }
     }
 
     pub(crate) fn on_disk(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let _absent = std::fs::remove_dir_all(&folder);
         let open = Some(open(&folder));
-        Self { label: "disk", runtime: runtime(), open, folder: Some(folder), case: 0 }
+        Self {
+            label: "disk",
+            runtime: runtime(),
+            open,
+            folder: Some(folder),
+            case: 0,
+        }
     }
 
     /// Names of their own for the streams of a case.
@@ -59,7 +73,8 @@ impl Real {
         let begun = Instant::now();
         loop {
             let came = self.once(op);
-            let is_late = came != expected && came.ends_with("hidden") && begun.elapsed() < DEADLINE;
+            let is_late =
+                came != expected && came.ends_with("hidden") && begun.elapsed() < DEADLINE;
             if !is_late {
                 return came;
             }
@@ -75,10 +90,19 @@ impl Real {
         self.runtime.block_on(async {
             let doing = async {
                 match op {
-                    Op::Create { name, kind, first, closed } => {
+                    Op::Create {
+                        name,
+                        kind,
+                        first,
+                        closed,
+                    } => {
                         let config = StreamConfig::new(media_type(*kind));
                         let first = first.as_ref().map(|body| payload(body, *kind));
-                        created(streams.create(&self.name(*name), config, first, *closed).await)
+                        created(
+                            streams
+                                .create(&self.name(*name), config, first, *closed)
+                                .await,
+                        )
                     }
                     Op::Append { name, sent } => match self.find(*name) {
                         Ok(log) => append(&log, sent).await,
@@ -91,15 +115,28 @@ impl Real {
                     Op::Delete { name } => match self.find(*name) {
                         Ok(_) => streams.delete(&self.name(*name)).await.map_or_else(
                             |error| error.to_string(),
-                            |was_there| if was_there { "deleted".to_owned() } else { "none".to_owned() },
+                            |was_there| {
+                                if was_there {
+                                    "deleted".to_owned()
+                                } else {
+                                    "none".to_owned()
+                                }
+                            },
                         ),
                         Err(absent) => absent,
                     },
-                    Op::Fork { name, source, at, first } => self.fork(*name, *source, *at, first.as_ref()).await,
+                    Op::Fork {
+                        name,
+                        source,
+                        at,
+                        first,
+                    } => self.fork(*name, *source, *at, first.as_ref()).await,
                     Op::Reopen => unreachable!("done above"),
                 }
             };
-            tokio::time::timeout(DEADLINE, doing).await.expect("an outcome in time")
+            tokio::time::timeout(DEADLINE, doing)
+                .await
+                .expect("an outcome in time")
         })
     }
 
@@ -109,7 +146,9 @@ impl Real {
             Err(absent) if absent == "hidden" => return absent,
             Err(_) => {}
         }
-        let kind = self.find(source).map_or(ContentKind::Json, |log| log.config().kind());
+        let kind = self
+            .find(source)
+            .map_or(ContentKind::Json, |log| log.config().kind());
         let request = ForkRequest {
             source: self.name(source),
             at: Offset::new(at as u64).map(ForkPoint::Position),
@@ -118,16 +157,28 @@ impl Real {
             expiry: None,
             keep_bytes: None,
             keep_age: None,
-            body: first.map(|body| Bytes::from(body.sent(kind))).unwrap_or_default(),
+            body: first
+                .map(|body| Bytes::from(body.sent(kind)))
+                .unwrap_or_default(),
             closed: false,
         };
-        created(self.open.as_ref().unwrap().1.fork(&self.name(name), request).await)
+        created(
+            self.open
+                .as_ref()
+                .unwrap()
+                .1
+                .fork(&self.name(name), request)
+                .await,
+        )
     }
 
     /// How far each producer came, by name.
     pub(crate) fn producers(&self, name: u8) -> Vec<(String, (u64, u64))> {
         let producers = self.find(name).unwrap().producers();
-        producers.into_iter().map(|(id, at)| (id.to_string(), (at.epoch, at.seq))).collect()
+        producers
+            .into_iter()
+            .map(|(id, at)| (id.to_string(), (at.epoch, at.seq)))
+            .collect()
     }
 
     fn reopen(&mut self) -> String {
@@ -147,20 +198,32 @@ impl Real {
 
     fn find(&self, name: u8) -> Result<Arc<Log>, String> {
         use tailwater::log::Absent;
-        self.open.as_ref().unwrap().1.lookup(&self.name(name)).map_err(|absent| match absent {
-            Absent::Unknown => "none".into(),
-            Absent::Hidden => "hidden".into(),
-        })
+        self.open
+            .as_ref()
+            .unwrap()
+            .1
+            .lookup(&self.name(name))
+            .map_err(|absent| match absent {
+                Absent::Unknown => "none".into(),
+                Absent::Hidden => "hidden".into(),
+            })
     }
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// Little stays in memory, so that reads come from the disk, too.
 fn open(folder: &Path) -> (Arc<dyn Store>, Streams) {
-    let options = DiskOptions { sync: SyncMode::Never, hot_max: 2_000, reserve: 1 };
+    let options = DiskOptions {
+        sync: SyncMode::Never,
+        hot_max: 2_000,
+        reserve: 1,
+    };
     let begun = Instant::now();
     let (store, mut recovery) = loop {
         match DiskStore::open(folder, &options) {
@@ -176,7 +239,11 @@ fn open(folder: &Path) -> (Arc<dyn Store>, Streams) {
 }
 
 fn media_type(kind: ContentKind) -> &'static str {
-    if kind == ContentKind::Json { "application/json" } else { "text/plain" }
+    if kind == ContentKind::Json {
+        "application/json"
+    } else {
+        "text/plain"
+    }
 }
 
 fn payload(body: &Body, kind: ContentKind) -> Payload {
@@ -184,7 +251,11 @@ fn payload(body: &Body, kind: ContentKind) -> Payload {
 }
 
 fn end(tail: Tail) -> String {
-    format!("at {}{}", tail.next.bytes(), if tail.closed() { " closed" } else { "" })
+    format!(
+        "at {}{}",
+        tail.next.bytes(),
+        if tail.closed() { " closed" } else { "" }
+    )
 }
 
 fn created(outcome: Result<Created, CreateError>) -> String {
@@ -196,7 +267,9 @@ fn created(outcome: Result<Created, CreateError>) -> String {
         Err(CreateError::Fork(ForkError::NoSource(_))) => "no source".into(),
         Err(CreateError::Fork(ForkError::SourceHidden(_))) => "source hidden".into(),
         Err(CreateError::Fork(ForkError::BeyondTail { .. })) => "beyond".into(),
-        Err(CreateError::Fork(ForkError::Position(ReadError::InsideMessage { .. }))) => "inside".into(),
+        Err(CreateError::Fork(ForkError::Position(ReadError::InsideMessage { .. }))) => {
+            "inside".into()
+        }
         Err(other) => format!("{other:?}"),
     }
 }
@@ -206,13 +279,38 @@ async fn append(log: &Arc<Log>, sent: &Sent) -> String {
         id: ProducerId::parse("producer-id", &id.to_string()).unwrap(),
         at: Accepted { epoch, seq },
     });
-    let only_at = sent.only_at.map(|away| log.offset(log.tail_now().next.advance(away.into()).unwrap()));
-    let payload = sent.body.as_ref().map(|body| payload(body, log.config().kind()));
-    let seq = sent.seq.as_ref().map(|seq| StreamSeq::parse("stream-seq", seq).unwrap());
-    match log.append(Append { payload, close: sent.closes, seq, producer, only_at }).await {
-        Ok(Appended { tail, producer, is_new }) => {
+    let only_at = sent
+        .only_at
+        .map(|away| log.offset(log.tail_now().next.advance(away.into()).unwrap()));
+    let payload = sent
+        .body
+        .as_ref()
+        .map(|body| payload(body, log.config().kind()));
+    let seq = sent
+        .seq
+        .as_ref()
+        .map(|seq| StreamSeq::parse("stream-seq", seq).unwrap());
+    match log
+        .append(Append {
+            payload,
+            close: sent.closes,
+            seq,
+            producer,
+            only_at,
+        })
+        .await
+    {
+        Ok(Appended {
+            tail,
+            producer,
+            is_new,
+        }) => {
             let word = if is_new { "new" } else { "again" };
-            format!("{word} {:?} {}", producer.map(|at| (at.epoch, at.seq)), end(tail))
+            format!(
+                "{word} {:?} {}",
+                producer.map(|at| (at.epoch, at.seq)),
+                end(tail)
+            )
         }
         Err(AppendError::Closed { tail }) => format!("closed {}", tail.next.bytes()),
         Err(AppendError::SeqNotRising { .. }) => "seq".into(),

@@ -43,7 +43,11 @@ impl Stream {
     }
 
     fn end(&self) -> String {
-        format!("at {}{}", self.tail(), if self.closed { " closed" } else { "" })
+        format!(
+            "at {}{}",
+            self.tail(),
+            if self.closed { " closed" } else { "" }
+        )
     }
 
     fn judge(&self, id: u8, (epoch, seq): (u64, u64)) -> Result<Option<(u64, u64)>, String> {
@@ -63,9 +67,13 @@ impl Stream {
         let judged = sent.producer.map(|(id, at)| self.judge(id, at));
         if self.closed {
             let is_again = sent.producer.is_some() && sent.producer == self.closed_by;
-            let stale = judged.and_then(Result::err).filter(|refusal| refusal.starts_with("stale"));
+            let stale = judged
+                .and_then(Result::err)
+                .filter(|refusal| refusal.starts_with("stale"));
             return match stale {
-                _ if is_again => format!("again {:?} {}", sent.producer.map(|(_, at)| at), self.end()),
+                _ if is_again => {
+                    format!("again {:?} {}", sent.producer.map(|(_, at)| at), self.end())
+                }
                 Some(stale) => stale,
                 None if sent.closes && sent.body.is_none() && sent.producer.is_none() => {
                     format!("again None {}", self.end())
@@ -85,7 +93,8 @@ impl Stream {
         if expected.is_some_and(|expected| expected != self.tail()) {
             return format!("not at {}", self.tail());
         }
-        self.messages.extend(sent.body.iter().flat_map(|body| body.messages(self.kind)));
+        self.messages
+            .extend(sent.body.iter().flat_map(|body| body.messages(self.kind)));
         self.closed = sent.closes;
         self.seq = sent.seq.clone().or(self.seq.take());
         if let Some((id, at)) = sent.producer {
@@ -97,7 +106,9 @@ impl Stream {
 
     fn read(&self, from: usize, max: usize) -> String {
         let boundaries = self.boundaries();
-        let Ok(first) = boundaries.binary_search(&from.min(self.tail())) else { return "inside".into() };
+        let Ok(first) = boundaries.binary_search(&from.min(self.tail())) else {
+            return "inside".into();
+        };
         let mut data: Vec<u8> = Vec::new();
         for message in &self.messages[first..] {
             if !data.is_empty() && data.len() + message.len() > max {
@@ -105,7 +116,12 @@ impl Stream {
             }
             data.extend_from_slice(message);
         }
-        format!("{:?} then {} {}", String::from_utf8_lossy(&data), boundaries[first] + data.len(), self.end())
+        format!(
+            "{:?} then {} {}",
+            String::from_utf8_lossy(&data),
+            boundaries[first] + data.len(),
+            self.end()
+        )
     }
 }
 
@@ -118,8 +134,18 @@ impl Simple {
     pub(crate) fn aim(&self, op: &Op) -> Op {
         let mut op = op.clone();
         match &mut op {
-            Op::Append { name, sent: Sent { producer: Some((id, (epoch, seq))), .. } } => {
-                let last = self.streams.get(name).and_then(|stream| stream.producers.get(id));
+            Op::Append {
+                name,
+                sent:
+                    Sent {
+                        producer: Some((id, (epoch, seq))),
+                        ..
+                    },
+            } => {
+                let last = self
+                    .streams
+                    .get(name)
+                    .and_then(|stream| stream.producers.get(id));
                 let (last_epoch, next) = last.map_or((5, 0), |(epoch, seq)| (*epoch, seq + 1));
                 let wanted = *seq;
                 (*epoch, *seq) = match *epoch {
@@ -129,8 +155,21 @@ impl Simple {
                     _ => (last_epoch, next + u64::from(wanted == 1)),
                 };
             }
-            Op::Read { name, from: position, .. } | Op::Fork { source: name, at: position, .. } => {
-                if let Some(stream) = self.streams.get(name).filter(|_| position.is_multiple_of(2)) {
+            Op::Read {
+                name,
+                from: position,
+                ..
+            }
+            | Op::Fork {
+                source: name,
+                at: position,
+                ..
+            } => {
+                if let Some(stream) = self
+                    .streams
+                    .get(name)
+                    .filter(|_| position.is_multiple_of(2))
+                {
                     let boundaries = stream.boundaries();
                     *position = boundaries[*position % boundaries.len()];
                 }
@@ -143,11 +182,21 @@ impl Simple {
     /// Does it, and says what came of it in the words of the real ones.
     pub(crate) fn apply(&mut self, op: &Op) -> String {
         match op {
-            Op::Create { name, kind, first, closed } => match self.streams.get(name) {
+            Op::Create {
+                name,
+                kind,
+                first,
+                closed,
+            } => match self.streams.get(name) {
                 Some(there) if there.hidden => "hidden".into(),
                 Some(there) => {
-                    let same = there.kind == *kind && there.closed == *closed && there.source.is_none();
-                    if same { "there".into() } else { "differs".into() }
+                    let same =
+                        there.kind == *kind && there.closed == *closed && there.source.is_none();
+                    if same {
+                        "there".into()
+                    } else {
+                        "differs".into()
+                    }
                 }
                 None => {
                     let messages = first.iter().flat_map(|body| body.messages(*kind)).collect();
@@ -165,7 +214,12 @@ impl Simple {
                 Some(there) => there.read(*from, *max),
             },
             Op::Delete { name } => self.delete(*name),
-            Op::Fork { name, source, at, first } => self.fork(*name, *source, *at, first.as_ref()),
+            Op::Fork {
+                name,
+                source,
+                at,
+                first,
+            } => self.fork(*name, *source, *at, first.as_ref()),
             Op::Reopen => "reopened".into(),
         }
     }
@@ -227,7 +281,8 @@ impl Simple {
         loop {
             let sources: Vec<u64> = self.streams.values().filter_map(|it| it.source).collect();
             let before = self.streams.len();
-            self.streams.retain(|_, it| !it.hidden || sources.contains(&it.number));
+            self.streams
+                .retain(|_, it| !it.hidden || sources.contains(&it.number));
             if self.streams.len() == before {
                 return "deleted".into();
             }

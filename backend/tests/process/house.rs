@@ -35,7 +35,8 @@ impl Answer {
     }
 
     pub(crate) fn next(&self) -> &str {
-        self.header(headers::STREAM_NEXT_OFFSET).unwrap_or_else(|| panic!("no offset: {self:?}"))
+        self.header(headers::STREAM_NEXT_OFFSET)
+            .unwrap_or_else(|| panic!("no offset: {self:?}"))
     }
 
     pub(crate) fn is(&self, name: &str) -> bool {
@@ -45,7 +46,8 @@ impl Answer {
     /// The problem document's type, whose status must be the answer's.
     #[track_caller]
     pub(crate) fn problem(&self) -> String {
-        let problem = Problem::parse(self.body.as_bytes()).unwrap_or_else(|| panic!("no problem document: {self:?}"));
+        let problem = Problem::parse(self.body.as_bytes())
+            .unwrap_or_else(|| panic!("no problem document: {self:?}"));
         assert_eq!(problem.status, self.status, "{self:?}");
         problem.kind
     }
@@ -68,7 +70,13 @@ impl House {
     /// No server yet.
     pub(crate) fn closed(place: Place) -> Self {
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        Self { place, way: Start::on_disk(), server: None, http: reqwest::Client::new(), owns_place: true }
+        Self {
+            place,
+            way: Start::on_disk(),
+            server: None,
+            http: reqwest::Client::new(),
+            owns_place: true,
+        }
     }
 
     /// On a place that others still need.
@@ -79,7 +87,8 @@ impl House {
     }
 
     pub(crate) fn start(&mut self) {
-        self.try_start().unwrap_or_else(|wrong| panic!("{wrong}\n{}", self.place.last_words()));
+        self.try_start()
+            .unwrap_or_else(|wrong| panic!("{wrong}\n{}", self.place.last_words()));
     }
 
     /// Starts the server, if it lets itself be started.
@@ -105,18 +114,32 @@ impl House {
         self.server.take().unwrap().kill();
     }
 
-    pub(crate) async fn ask(&self, method: Method, target: &str, head: &[(&str, &str)], body: &str) -> Answer {
-        let mut request =
-            self.http.request(method, self.place.url(&format!("/v1/stream/{target}"))).body(body.to_owned());
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        target: &str,
+        head: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = self
+            .http
+            .request(method, self.place.url(&format!("/v1/stream/{target}")))
+            .body(body.to_owned());
         for (name, value) in head {
             request = request.header(*name, *value);
         }
         let asking = async {
             let response = request.send().await.unwrap();
             let (status, map) = (response.status().as_u16(), response.headers().clone());
-            Answer { status, map, body: response.text().await.unwrap() }
+            Answer {
+                status,
+                map,
+                body: response.text().await.unwrap(),
+            }
         };
-        tokio::time::timeout(DEADLINE, asking).await.expect("an answer in time")
+        tokio::time::timeout(DEADLINE, asking)
+            .await
+            .expect("an answer in time")
     }
 
     pub(crate) async fn put(&self, target: &str, head: &[(&str, &str)], body: &str) -> Answer {
@@ -148,8 +171,13 @@ impl House {
         more: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let own = [(headers::PRODUCER_ID, "p"), (headers::PRODUCER_EPOCH, epoch), (headers::PRODUCER_SEQ, seq)];
-        self.post(target, &[&TEXT[..], &own[..], more].concat(), body).await
+        let own = [
+            (headers::PRODUCER_ID, "p"),
+            (headers::PRODUCER_EPOCH, epoch),
+            (headers::PRODUCER_SEQ, seq),
+        ];
+        self.post(target, &[&TEXT[..], &own[..], more].concat(), body)
+            .await
     }
 }
 

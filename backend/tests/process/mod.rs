@@ -55,11 +55,16 @@ impl Start {
 impl Place {
     /// A free port and a fresh folder; `name` is the test's.
     pub(crate) fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         // Forget what an earlier run of this name left behind.
         let _absent = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        Self { port: free_port(), data: folder.join("data"), log: folder.join("server.log") }
+        Self {
+            port: free_port(),
+            data: folder.join("data"),
+            log: folder.join("server.log"),
+        }
     }
 
     /// Removes what is no longer needed.
@@ -88,7 +93,8 @@ fn free_port() -> u16 {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = 18_000 + u16::try_from(std::process::id() % 12_000).unwrap();
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let mut next = std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed) % 2_000).take(2_000);
+    let mut next = std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed) % 2_000)
+        .take(2_000);
     next.find(free).expect("a free port")
 }
 
@@ -109,15 +115,28 @@ impl Server {
             command.env_remove(name);
         }
         let listen = format!("127.0.0.1:{}", place.port);
-        command.args(["serve", "--listen", &listen, "--store", start.store]).args(&start.more);
+        command
+            .args(["serve", "--listen", &listen, "--store", start.store])
+            .args(&start.more);
         if start.store == "disk" {
-            command.args(["--sync", start.sync, "--data-dir"]).arg(&place.data);
+            command
+                .args(["--sync", start.sync, "--data-dir"])
+                .arg(&place.data);
         }
         if let Some(fault) = &start.fault {
             command.env("TAILWATER_FAULT", fault);
         }
-        let log = File::options().create(true).append(true).open(&place.log).unwrap();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&place.log)
+            .unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         Self { child }
     }
 
@@ -134,12 +153,16 @@ impl Server {
             let _lost = stdout.read_line(&mut line);
             let _late = send.send(line);
         });
-        let line = said.recv_timeout(DEADLINE).map_err(|_| format!("the server did not listen within {DEADLINE:?}"))?;
+        let line = said
+            .recv_timeout(DEADLINE)
+            .map_err(|_| format!("the server did not listen within {DEADLINE:?}"))?;
         if line.starts_with("Tailwater listens on ") {
             return Ok(());
         }
         let status = self.ended(DEADLINE);
-        Err(format!("the server did not start: it said {line:?} and ended with {status:?}"))
+        Err(format!(
+            "the server did not start: it said {line:?} and ended with {status:?}"
+        ))
     }
 
     /// The process that was spawned.
@@ -170,7 +193,10 @@ impl Server {
     /// # Errors
     /// When it does not end, or not well.
     pub(crate) fn stop(mut self) -> Result<(), String> {
-        let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        let told = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
         assert!(told.success());
         match self.ended(DEADLINE) {
             Some(status) if status.success() => Ok(()),

@@ -33,17 +33,26 @@ async fn text_and_bytes_come_back_as_they_were() {
 #[tokio::test]
 async fn a_chunked_body_arrives_whole_however_it_was_cut() {
     let server = Server::start();
-    let whole: Vec<u8> = (0..200_000_u32).map(|at| (at % 251).to_le_bytes()[0]).collect();
+    let whole: Vec<u8> = (0..200_000_u32)
+        .map(|at| (at % 251).to_le_bytes()[0])
+        .collect();
     for size in [1, 7, 1_021, 65_536, 200_000] {
         let stream = server.stream(&format!("cut/{size}"), BINARY).await;
         let upto = if size == 1 { 3_000 } else { whole.len() };
-        stream.append(pieces(whole[..upto].chunks(size).map(<[u8]>::to_vec).collect())).await;
+        stream
+            .append(pieces(
+                whole[..upto].chunks(size).map(<[u8]>::to_vec).collect(),
+            ))
+            .await;
         let pages = stream.pages("-1").await;
         assert_eq!(pages.len(), 1, "one append is one message");
         assert_eq!(pages[0].body, whole[..upto]);
     }
     let json = server.stream("cut/json", JSON).await;
-    json.append(pieces(br#"[{"a":"x"},2]"#.chunks(1).map(<[u8]>::to_vec).collect())).await;
+    json.append(pieces(
+        br#"[{"a":"x"},2]"#.chunks(1).map(<[u8]>::to_vec).collect(),
+    ))
+    .await;
     assert_eq!(json.get("").await.text(), r#"[{"a":"x"},2]"#);
 }
 
@@ -51,9 +60,14 @@ async fn a_chunked_body_arrives_whole_however_it_was_cut() {
 async fn chunk_extensions_and_trailers_are_passed_over() {
     let server = Server::start();
     let stream = server.stream("text", TEXT).await;
-    let mut wire =
-        Wire::ask(&server, "POST /v1/stream/text", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n").await;
-    wire.send("2;x=y\r\nab\r\n1\r\nc\r\n0\r\nDigest: none\r\n\r\n").await;
+    let mut wire = Wire::ask(
+        &server,
+        "POST /v1/stream/text",
+        "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n",
+    )
+    .await;
+    wire.send("2;x=y\r\nab\r\n1\r\nc\r\n0\r\nDigest: none\r\n\r\n")
+        .await;
     assert_eq!(wire.head().await.status, 204);
     assert_eq!(stream.get("").await.text(), "abc");
 }
@@ -73,22 +87,44 @@ async fn a_body_that_breaks_off_appends_nothing() {
     ];
     for (framing, body) in broken {
         for closes in ["", "Stream-Closed: true\r\n"] {
-            let mut wire = Wire::ask(&server, "POST /v1/stream/text", &format!("{head}{closes}{framing}")).await;
+            let mut wire = Wire::ask(
+                &server,
+                "POST /v1/stream/text",
+                &format!("{head}{closes}{framing}"),
+            )
+            .await;
             wire.send(body).await;
             wire.finish().await;
             wire.rest().await;
-            let mut wire = Wire::ask(&server, "PUT /v1/stream/other", &format!("{head}{closes}{framing}")).await;
+            let mut wire = Wire::ask(
+                &server,
+                "PUT /v1/stream/other",
+                &format!("{head}{closes}{framing}"),
+            )
+            .await;
             wire.send(body).await;
             wire.finish().await;
             wire.rest().await;
         }
     }
-    let mut wire = Wire::ask(&server, "POST /v1/stream/text", &format!("{head}Transfer-Encoding: chunked\r\n")).await;
+    let mut wire = Wire::ask(
+        &server,
+        "POST /v1/stream/text",
+        &format!("{head}Transfer-Encoding: chunked\r\n"),
+    )
+    .await;
     wire.send("zz\r\nhello\r\n0\r\n\r\n").await;
     assert_eq!(wire.head().await.status, 400);
-    assert_eq!(stream.append("x").await, "0000000000000001", "the broken bodies left nothing");
+    assert_eq!(
+        stream.append("x").await,
+        "0000000000000001",
+        "the broken bodies left nothing"
+    );
     let head = server.ask(Method::HEAD, "/v1/stream/other").await;
-    assert_eq!(head.status, 404, "a broken creation leaves no stream: {head:?}");
+    assert_eq!(
+        head.status, 404,
+        "a broken creation leaves no stream: {head:?}"
+    );
 }
 
 #[tokio::test]
@@ -117,7 +153,10 @@ async fn requests_sent_at_once_on_one_connection_are_answered_in_order() {
     wire.send(['a', 'b', 'c'].map(append).concat()).await;
     for tail in ["0000000000000001", "0000000000000002", "0000000000000003"] {
         let head = wire.head().await;
-        assert_eq!((head.status, head.header("stream-next-offset")), (204, Some(tail)));
+        assert_eq!(
+            (head.status, head.header("stream-next-offset")),
+            (204, Some(tail))
+        );
     }
     assert_eq!(stream.get("").await.text(), "abc");
 }
@@ -130,7 +169,10 @@ async fn a_slow_body_holds_back_nobody_else() {
     let mut slow = Wire::ask(&server, "POST /v1/stream/text", headers).await;
     slow.send("1\r\na\r\n").await;
     stream.append("b").await;
-    until("another to append and read meanwhile", async || (stream.get("").await.text() == "b").then_some(())).await;
+    until("another to append and read meanwhile", async || {
+        (stream.get("").await.text() == "b").then_some(())
+    })
+    .await;
     slow.send("1\r\nA\r\n0\r\n\r\n").await;
     assert_eq!(slow.head().await.status, 204);
     assert_eq!(stream.get("").await.text(), "baA");
@@ -145,7 +187,10 @@ async fn a_body_that_falls_silent_is_given_up_with_408() {
         let mut wire = Wire::ask(&server, "POST /v1/stream/text", &headers).await;
         wire.send("1\r\na\r\n").await;
         let head = wire.head().await;
-        assert_eq!((head.status, head.header("content-type")), (408, Some("application/problem+json")));
+        assert_eq!(
+            (head.status, head.header("content-type")),
+            (408, Some("application/problem+json"))
+        );
         assert_eq!(head.header("connection"), Some("close"));
     }
     assert_eq!(stream.tail().await, "0000000000000000");

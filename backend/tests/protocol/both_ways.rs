@@ -33,15 +33,22 @@ type Told = (u64, Option<String>, Vec<(&'static str, String)>);
 
 impl Ask {
     async fn post(&self, stream: &Stream<'_>) -> Told {
-        let mut request = stream.request(Method::POST, "").header("content-type", stream.content_type);
+        let mut request = stream
+            .request(Method::POST, "")
+            .header("content-type", stream.content_type);
         for (name, value) in self.fields {
             request = request.header(*name, value.as_bytes());
         }
         if self.close {
             request = request.header("stream-closed", "true");
         }
-        let answer = stream.server.send(request.body(self.data.unwrap_or_default())).await;
-        let told = TOLD.iter().filter_map(|(name, _)| Some((*name, answer.header(name)?.to_owned())));
+        let answer = stream
+            .server
+            .send(request.body(self.data.unwrap_or_default()))
+            .await;
+        let told = TOLD
+            .iter()
+            .filter_map(|(name, _)| Some((*name, answer.header(name)?.to_owned())));
         let kind = (answer.status >= 400).then(|| answer.refuses(answer.status).kind);
         (answer.status.into(), kind, told.collect())
     }
@@ -76,19 +83,38 @@ impl Ask {
 
 /// What the answer to a frame tells.
 fn told_by(answer: &Value) -> Told {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let told = TOLD.iter().filter_map(|(name, member)| Some((*name, text(answer.get(member)?))));
-    let kind = answer.get("problem").map(|problem| problem["type"].as_str().unwrap().to_owned());
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    let told = TOLD
+        .iter()
+        .filter_map(|(name, member)| Some((*name, text(answer.get(member)?))));
+    let kind = answer
+        .get("problem")
+        .map(|problem| problem["type"].as_str().unwrap().to_owned());
     (answer["status"].as_u64().unwrap(), kind, told.collect())
 }
 
 /// A number where it is one, whatever the server takes, and else a string.
 fn number(text: &str) -> Value {
-    serde_json::from_str(text).ok().filter(Value::is_number).unwrap_or_else(|| text.into())
+    serde_json::from_str(text)
+        .ok()
+        .filter(Value::is_number)
+        .unwrap_or_else(|| text.into())
 }
 
-const fn ask(data: Option<&'static str>, close: bool, fields: &'static [(&'static str, &'static str)]) -> Ask {
-    Ask { data, close, fields }
+const fn ask(
+    data: Option<&'static str>,
+    close: bool,
+    fields: &'static [(&'static str, &'static str)],
+) -> Ask {
+    Ask {
+        data,
+        close,
+        fields,
+    }
 }
 
 /// A value of 257 bytes.
@@ -117,11 +143,31 @@ const ASKS: [Ask; 54] = [
     ask(None, true, &[ID, EPOCH, NEXT]),
     ask(None, false, &[ID, EPOCH, NEXT]),
     ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "5")]),
-    ask(Some("3"), false, &[ID, ("producer-epoch", "0"), ("producer-seq", "0")]),
-    ask(Some("3"), false, &[ID, ("producer-epoch", "2"), ("producer-seq", "0")]),
-    ask(Some("3"), false, &[ID, ("producer-epoch", "2"), ("producer-seq", "3")]),
-    ask(Some("3"), false, &[("producer-id", "q"), EPOCH, ("producer-seq", "0")]),
-    ask(Some("3"), false, &[("producer-id", "q"), EPOCH, ("producer-seq", "1")]),
+    ask(
+        Some("3"),
+        false,
+        &[ID, ("producer-epoch", "0"), ("producer-seq", "0")],
+    ),
+    ask(
+        Some("3"),
+        false,
+        &[ID, ("producer-epoch", "2"), ("producer-seq", "0")],
+    ),
+    ask(
+        Some("3"),
+        false,
+        &[ID, ("producer-epoch", "2"), ("producer-seq", "3")],
+    ),
+    ask(
+        Some("3"),
+        false,
+        &[("producer-id", "q"), EPOCH, ("producer-seq", "0")],
+    ),
+    ask(
+        Some("3"),
+        false,
+        &[("producer-id", "q"), EPOCH, ("producer-seq", "1")],
+    ),
     // All three or none.
     ask(Some("3"), false, &[ID]),
     ask(Some("3"), false, &[EPOCH]),
@@ -136,10 +182,34 @@ const ASKS: [Ask; 54] = [
     ask(Some("3"), false, &[("producer-id", "\u{e9}"), EPOCH, SEQ]),
     ask(Some("3"), false, &[("producer-id", "\u{a0}p"), EPOCH, SEQ]),
     ask(Some("3"), false, &[("producer-id", LONG), EPOCH, SEQ]),
-    ask(Some("3"), false, &[ID, ("producer-epoch", "9007199254740991"), ("producer-seq", "0")]),
-    ask(Some("3"), false, &[ID, ("producer-epoch", "9007199254740992"), ("producer-seq", "0")]),
-    ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "9007199254740992")]),
-    ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "99999999999999999999")]),
+    ask(
+        Some("3"),
+        false,
+        &[
+            ID,
+            ("producer-epoch", "9007199254740991"),
+            ("producer-seq", "0"),
+        ],
+    ),
+    ask(
+        Some("3"),
+        false,
+        &[
+            ID,
+            ("producer-epoch", "9007199254740992"),
+            ("producer-seq", "0"),
+        ],
+    ),
+    ask(
+        Some("3"),
+        false,
+        &[ID, EPOCH, ("producer-seq", "9007199254740992")],
+    ),
+    ask(
+        Some("3"),
+        false,
+        &[ID, EPOCH, ("producer-seq", "99999999999999999999")],
+    ),
     ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "-1")]),
     ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "1.0")]),
     ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "")]),
@@ -160,8 +230,28 @@ const ASKS: [Ask; 54] = [
     ask(Some("3"), false, &[("if-match", "")]),
     ask(None, true, &[("if-match", "\"0000000000000000\"")]),
     // What is said first.
-    ask(Some("3"), false, &[ID, EPOCH, SEQ, ("if-match", "\"0000000000000000\""), ("stream-seq", "a")]),
-    ask(Some("3"), false, &[ID, EPOCH, NEXT, ("if-match", "\"0000000000000000\""), ("stream-seq", "a")]),
+    ask(
+        Some("3"),
+        false,
+        &[
+            ID,
+            EPOCH,
+            SEQ,
+            ("if-match", "\"0000000000000000\""),
+            ("stream-seq", "a"),
+        ],
+    ),
+    ask(
+        Some("3"),
+        false,
+        &[
+            ID,
+            EPOCH,
+            NEXT,
+            ("if-match", "\"0000000000000000\""),
+            ("stream-seq", "a"),
+        ],
+    ),
     ask(None, false, &[("if-match", "\"x\"")]),
 ];
 
@@ -171,16 +261,28 @@ fn of_kind(kind: ContentKind) -> Vec<Ask> {
         ContentKind::Json => &["[]", "[3,[4]]", "null"],
         ContentKind::Text | ContentKind::Binary => &["", "\u{e9}"],
     };
-    data.iter().flat_map(|data| [ask(Some(data), false, &[]), ask(Some(data), true, &[])]).collect()
+    data.iter()
+        .flat_map(|data| [ask(Some(data), false, &[]), ask(Some(data), true, &[])])
+        .collect()
 }
 
 /// Brings a stream into the state that [`ASKS`] are about.
 async fn prepare<'a>(server: &'a Server, name: &str, content_type: &'static str) -> Stream<'a> {
     let stream = server.stream(name, content_type).await;
     for (data, seq) in [("1", "0"), ("2", "1")] {
-        let post = stream.request(Method::POST, "").header("content-type", content_type).body(data);
-        let post = post.header("producer-id", "p").header("producer-epoch", "1").header("producer-seq", seq);
-        let post = if seq == "1" { post.header("stream-seq", "m") } else { post };
+        let post = stream
+            .request(Method::POST, "")
+            .header("content-type", content_type)
+            .body(data);
+        let post = post
+            .header("producer-id", "p")
+            .header("producer-epoch", "1")
+            .header("producer-seq", seq);
+        let post = if seq == "1" {
+            post.header("stream-seq", "m")
+        } else {
+            post
+        };
         assert_eq!(server.send(post).await.status, 200);
     }
     stream
@@ -197,16 +299,28 @@ async fn the_same_ask_has_the_same_answer() {
             let framed = prepare(&server, &format!("{kind:?}/{number}/framed"), content_type).await;
             let mut socket = open(&framed).await;
             let tail = &*Box::leak(format!("\"{}\"", posted.tail().await).into_boxed_str());
-            let fields: Vec<_> =
-                ask.fields.iter().map(|(name, value)| (*name, if *value == "TAIL" { tail } else { *value })).collect();
-            let ask = Ask { fields: Vec::leak(fields), ..ask };
-            let told = [ask.post(&posted).await, told_by(&exchange(&mut socket, &ask.frame(kind)).await)];
+            let fields: Vec<_> = ask
+                .fields
+                .iter()
+                .map(|(name, value)| (*name, if *value == "TAIL" { tail } else { *value }))
+                .collect();
+            let ask = Ask {
+                fields: Vec::leak(fields),
+                ..ask
+            };
+            let told = [
+                ask.post(&posted).await,
+                told_by(&exchange(&mut socket, &ask.frame(kind)).await),
+            ];
             let after = async |stream: &Stream<'_>| {
                 let page: Answer = stream.get("").await;
                 (page.is("stream-closed"), page.next(), page.body)
             };
             if told[0] != told[1] || after(&posted).await != after(&framed).await {
-                wrong.push(format!("{kind:?} {ask:?}\n  POST  {:?}\n  frame {:?}", told[0], told[1]));
+                wrong.push(format!(
+                    "{kind:?} {ask:?}\n  POST  {:?}\n  frame {:?}",
+                    told[0], told[1]
+                ));
             }
         }
     }
@@ -223,7 +337,10 @@ async fn the_same_ask_of_a_closed_stream_has_the_same_answer() {
         // Its connection is open although the stream is closed; what is asked of it changes nothing any more.
         let mut socket = open_far_behind(&stream).await;
         let fields: &[_] = if by_producer { &[ID, EPOCH, NEXT] } else { &[] };
-        assert!(matches!(ask(Some("3"), true, fields).post(&stream).await.0, 200 | 204));
+        assert!(matches!(
+            ask(Some("3"), true, fields).post(&stream).await.0,
+            200 | 204
+        ));
         let asks: Vec<_> = ASKS.into_iter().chain(of_kind(kind)).collect();
         for ask in &asks {
             say(&mut socket, &ask.frame(kind)).await;
@@ -231,7 +348,10 @@ async fn the_same_ask_of_a_closed_stream_has_the_same_answer() {
         for ask in asks {
             let told = [ask.post(&stream).await, told_by(&answer(&mut socket).await)];
             if told[0] != told[1] {
-                wrong.push(format!("{kind:?} {ask:?}\n  POST  {:?}\n  frame {:?}", told[0], told[1]));
+                wrong.push(format!(
+                    "{kind:?} {ask:?}\n  POST  {:?}\n  frame {:?}",
+                    told[0], told[1]
+                ));
             }
         }
     }

@@ -5,7 +5,14 @@ use reqwest::Method;
 use reqwest::header::IF_NONE_MATCH;
 
 async fn again(stream: &Stream<'_>, query: &str, etag: &str) -> Answer {
-    stream.server.send(stream.request(Method::GET, query).header(IF_NONE_MATCH, etag)).await
+    stream
+        .server
+        .send(
+            stream
+                .request(Method::GET, query)
+                .header(IF_NONE_MATCH, etag),
+        )
+        .await
 }
 
 #[tokio::test]
@@ -21,7 +28,12 @@ async fn the_etag_changes_when_the_stream_closes() {
             let open = stream.get(&query).await.header("etag").unwrap().to_owned();
             assert_eq!(again(&stream, &query, &open).await.status, 304);
         }
-        let open = stream.get("offset=-1").await.header("etag").unwrap().to_owned();
+        let open = stream
+            .get("offset=-1")
+            .await
+            .header("etag")
+            .unwrap()
+            .to_owned();
         stream.close().await;
         let closed = again(&stream, "offset=-1", &open).await;
         assert_eq!(closed.status, 200, "{closed:?}");
@@ -38,7 +50,11 @@ async fn pages_with_data_may_be_cached_and_answers_of_the_moment_may_not() {
     let server = Server::with(|config| config.long_poll_hold = std::time::Duration::from_millis(5));
     let stream = server.stream("text", TEXT).await;
     let tail = stream.append("abc").await;
-    let cacheable = |answer: &Answer| answer.header("cache-control").is_some_and(|value| value.contains("max-age="));
+    let cacheable = |answer: &Answer| {
+        answer
+            .header("cache-control")
+            .is_some_and(|value| value.contains("max-age="))
+    };
     let never = |answer: &Answer| answer.header("cache-control") == Some("no-store");
     for query in ["", "offset=-1", "offset=-1&live=long-poll"] {
         assert!(cacheable(&stream.get(query).await), "{query}");
@@ -55,7 +71,11 @@ async fn pages_with_data_may_be_cached_and_answers_of_the_moment_may_not() {
         assert!(never(&answer), "{query}: {answer:?}");
     }
     let now = stream.get("offset=now").await;
-    assert_eq!(now.header("etag"), None, "what `now` means cannot be validated");
+    assert_eq!(
+        now.header("etag"),
+        None,
+        "what `now` means cannot be validated"
+    );
     for method in [Method::HEAD, Method::DELETE] {
         let answer = server.send(stream.request(method.clone(), "")).await;
         assert!(method != Method::HEAD || never(&answer), "{answer:?}");
@@ -70,16 +90,38 @@ async fn a_page_that_is_known_is_not_sent_again_but_its_position_is() {
     let tail = stream.append("[1,2]").await;
     let first = stream.get("offset=-1").await;
     let etag = first.header("etag").unwrap().to_owned();
-    for known in [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}"), "*".into()] {
+    for known in [
+        etag.clone(),
+        format!("W/{etag}"),
+        format!("\"other\", {etag}"),
+        "*".into(),
+    ] {
         let answer = again(&stream, "offset=-1", &known).await;
         assert_eq!((answer.status, answer.body.len()), (304, 0), "{known}");
         assert_eq!(answer.header("etag"), Some(&*etag));
         assert_eq!(answer.next(), tail);
         assert!(answer.is("stream-up-to-date"));
-        assert_eq!(answer.header("cache-control"), first.header("cache-control"), "as the 200 would have said");
+        assert_eq!(
+            answer.header("cache-control"),
+            first.header("cache-control"),
+            "as the 200 would have said"
+        );
     }
-    for unknown in ["\"other\"", "W/\"other\"", "", "etag", "*, \"other\"", "\"other\", *", "\"*\"", "W/*"] {
-        assert_eq!(again(&stream, "offset=-1", unknown).await.status, 200, "{unknown}");
+    for unknown in [
+        "\"other\"",
+        "W/\"other\"",
+        "",
+        "etag",
+        "*, \"other\"",
+        "\"other\", *",
+        "\"*\"",
+        "W/*",
+    ] {
+        assert_eq!(
+            again(&stream, "offset=-1", unknown).await.status,
+            200,
+            "{unknown}"
+        );
     }
     stream.append("3").await;
     let grown = again(&stream, "offset=-1", &etag).await;
@@ -97,8 +139,14 @@ async fn a_cached_page_is_kept_apart_by_origin() {
             request = request.header("origin", origin);
         }
         let answer = server.send(request).await;
-        let vary = answer.header("vary").unwrap_or_default().to_ascii_lowercase();
-        assert!(vary.contains("origin"), "without it a cache gives a page the answer that lacks its CORS headers");
+        let vary = answer
+            .header("vary")
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        assert!(
+            vary.contains("origin"),
+            "without it a cache gives a page the answer that lacks its CORS headers"
+        );
     }
 }
 
@@ -110,11 +158,17 @@ async fn etags_differ_wherever_bytes_may() {
         for name in ["a", "b"] {
             let stream = server.stream(name, TEXT).await;
             stream.append("abc").await;
-            assert!(etags.insert(stream.get("").await.header("etag").unwrap().to_owned()), "{etags:?}");
+            assert!(
+                etags.insert(stream.get("").await.header("etag").unwrap().to_owned()),
+                "{etags:?}"
+            );
             stream.delete().await;
             let reborn = server.stream(name, TEXT).await;
             reborn.append("xyz").await;
-            assert!(etags.insert(reborn.get("").await.header("etag").unwrap().to_owned()), "{etags:?}");
+            assert!(
+                etags.insert(reborn.get("").await.header("etag").unwrap().to_owned()),
+                "{etags:?}"
+            );
         }
     }
 }

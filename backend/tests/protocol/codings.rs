@@ -22,7 +22,9 @@ fn codings(data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut bare = DeflateEncoder::new(Vec::new(), level);
     bare.write_all(data).unwrap();
     let mut brotli = Vec::new();
-    brotli::CompressorWriter::new(&mut brotli, 4096, 5, 20).write_all(data).unwrap();
+    brotli::CompressorWriter::new(&mut brotli, 4096, 5, 20)
+        .write_all(data)
+        .unwrap();
     vec![
         ("gzip", gzip.clone()),
         ("GZIP", gzip.clone()),
@@ -45,10 +47,22 @@ struct Way {
 }
 
 const WAYS: [Way; 4] = [
-    Way { follows: false, is_chunked: false },
-    Way { follows: false, is_chunked: true },
-    Way { follows: true, is_chunked: false },
-    Way { follows: true, is_chunked: true },
+    Way {
+        follows: false,
+        is_chunked: false,
+    },
+    Way {
+        follows: false,
+        is_chunked: true,
+    },
+    Way {
+        follows: true,
+        is_chunked: false,
+    },
+    Way {
+        follows: true,
+        is_chunked: true,
+    },
 ];
 
 impl Way {
@@ -56,12 +70,17 @@ impl Way {
     async fn send(self, server: &Server, line: &str, fields: &str, body: &[u8]) -> (Head, Wire) {
         let mut wire = Wire::open(server).await;
         if self.follows {
-            wire.send(format!("GET /v1/stream/none HTTP/1.1\r\nHost: {}\r\n\r\n", server.address)).await;
+            wire.send(format!(
+                "GET /v1/stream/none HTTP/1.1\r\nHost: {}\r\n\r\n",
+                server.address
+            ))
+            .await;
             let head = wire.head().await;
             assert_eq!(head.status, 404);
             wire.body(&head).await;
         }
-        let mut request = format!("{line} HTTP/1.1\r\nHost: {}\r\n{fields}", server.address).into_bytes();
+        let mut request =
+            format!("{line} HTTP/1.1\r\nHost: {}\r\n{fields}", server.address).into_bytes();
         if self.is_chunked {
             request.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
             for piece in body.chunks(body.len().div_ceil(3).max(1)) {
@@ -84,31 +103,53 @@ async fn a_compressed_body_is_stored_as_what_it_says() {
     let server = Server::start();
     let mut number = 0;
     for (content_type, data, stored) in [
-        (JSON, r#"[{"a":"é"},  2]"#.as_bytes(), r#"[{"a":"é"},2]"#.as_bytes()),
+        (
+            JSON,
+            r#"[{"a":"é"},  2]"#.as_bytes(),
+            r#"[{"a":"é"},2]"#.as_bytes(),
+        ),
         (TEXT, "a\r\né".as_bytes(), "a\r\né".as_bytes()),
         (BINARY, b"\0\xff\x1f\x8b", b"\0\xff\x1f\x8b"),
     ] {
-        let plain = [("identity", data.to_vec()), ("Identity", data.to_vec()), ("", data.to_vec())];
+        let plain = [
+            ("identity", data.to_vec()),
+            ("Identity", data.to_vec()),
+            ("", data.to_vec()),
+        ];
         for (coding, body) in codings(data).into_iter().chain(plain) {
             for way in WAYS {
                 number += 1;
-                let fields = format!("Content-Type: {content_type}\r\nContent-Encoding: {coding}\r\n");
+                let fields =
+                    format!("Content-Type: {content_type}\r\nContent-Encoding: {coding}\r\n");
                 let target = format!("/v1/stream/{number}");
-                let (made, _) = way.send(&server, &format!("PUT {target}"), &fields, &body).await;
+                let (made, _) = way
+                    .send(&server, &format!("PUT {target}"), &fields, &body)
+                    .await;
                 assert_eq!(made.status, 201, "{coding} {way:?}");
                 let page = server.ask(reqwest::Method::GET, &target).await;
                 assert_eq!(page.body, stored, "PUT {content_type} {coding} {way:?}");
 
-                let (appended, mut wire) = way.send(&server, &format!("POST {target}"), &fields, &body).await;
+                let (appended, mut wire) = way
+                    .send(&server, &format!("POST {target}"), &fields, &body)
+                    .await;
                 assert_eq!(appended.status, 204, "{coding} {way:?}");
                 assert_eq!(appended.header("connection"), None, "{coding} {way:?}");
                 let from = made.header("stream-next-offset").unwrap();
-                let page = server.ask(reqwest::Method::GET, &format!("{target}?offset={from}")).await;
+                let page = server
+                    .ask(reqwest::Method::GET, &format!("{target}?offset={from}"))
+                    .await;
                 assert_eq!(page.body, stored, "POST {content_type} {coding} {way:?}");
                 // The connection serves the next request.
-                wire.send(format!("HEAD {target} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address)).await;
+                wire.send(format!(
+                    "HEAD {target} HTTP/1.1\r\nHost: {}\r\n\r\n",
+                    server.address
+                ))
+                .await;
                 let head = wire.head().await;
-                assert_eq!((head.status, head.header("stream-next-offset")), (200, Some(&*page.next())));
+                assert_eq!(
+                    (head.status, head.header("stream-next-offset")),
+                    (200, Some(&*page.next()))
+                );
             }
         }
     }
@@ -119,16 +160,31 @@ async fn no_bytes_are_no_bytes_in_any_coding() {
     let server = Server::start();
     let stream = server.stream("it", TEXT).await;
     // Nothing at all, and nothing compressed.
-    let nothing = codings(b"").into_iter().flat_map(|(coding, body)| [(coding, Vec::new()), (coding, body)]);
+    let nothing = codings(b"")
+        .into_iter()
+        .flat_map(|(coding, body)| [(coding, Vec::new()), (coding, body)]);
     for (number, (coding, body)) in nothing.chain([("identity", Vec::new())]).enumerate() {
         for way in WAYS {
             let fields = format!("Content-Type: text/plain\r\nContent-Encoding: {coding}\r\n");
-            let (refused, mut wire) = way.send(&server, "POST /v1/stream/it", &fields, &body).await;
+            let (refused, mut wire) = way
+                .send(&server, "POST /v1/stream/it", &fields, &body)
+                .await;
             let problem = Problem::parse(wire.body(&refused).await.as_bytes()).unwrap();
-            assert_eq!((refused.status, &*problem.kind), (400, "#body"), "{coding} {way:?} {problem}");
-            let target = format!("PUT /v1/stream/new/{number}/{}{}", way.follows, way.is_chunked);
+            assert_eq!(
+                (refused.status, &*problem.kind),
+                (400, "#body"),
+                "{coding} {way:?} {problem}"
+            );
+            let target = format!(
+                "PUT /v1/stream/new/{number}/{}{}",
+                way.follows, way.is_chunked
+            );
             let (made, _) = way.send(&server, &target, &fields, &body).await;
-            assert_eq!(made.header("stream-next-offset"), Some("0000000000000000"), "{coding} {way:?}");
+            assert_eq!(
+                made.header("stream-next-offset"),
+                Some("0000000000000000"),
+                "{coding} {way:?}"
+            );
         }
     }
     assert_eq!(stream.tail().await, "0000000000000000");
@@ -138,8 +194,12 @@ async fn no_bytes_are_no_bytes_in_any_coding() {
 async fn a_body_that_becomes_too_long_is_413_and_one_that_is_not_coded_so_is_400() {
     let server = Server::with(|config| config.body_max = 10_000);
     let stream = server.stream("it", TEXT).await;
-    let bombs = codings(&[b'x'; 10_001]).into_iter().map(|(coding, body)| (coding, body, 413, "#body-too-large"));
-    let garbage = codings(b"").into_iter().map(|(coding, _)| (coding, b"not coded".to_vec(), 400, "#body-broken"));
+    let bombs = codings(&[b'x'; 10_001])
+        .into_iter()
+        .map(|(coding, body)| (coding, body, 413, "#body-too-large"));
+    let garbage = codings(b"")
+        .into_iter()
+        .map(|(coding, _)| (coding, b"not coded".to_vec(), 400, "#body-broken"));
     let whole = b"0123456789".repeat(100);
     let cut = codings(&whole).into_iter().map(|(coding, mut body)| {
         body.truncate(body.len() / 2);
@@ -158,10 +218,24 @@ async fn a_body_that_becomes_too_long_is_413_and_one_that_is_not_coded_so_is_400
     }
     for (coding, body) in codings(&[b'x'; 10_000]) {
         let fields = format!("Content-Type: text/plain\r\nContent-Encoding: {coding}\r\n");
-        assert_eq!(WAYS[0].send(&server, "POST /v1/stream/it", &fields, &body).await.0.status, 204, "{coding}");
+        assert_eq!(
+            WAYS[0]
+                .send(&server, "POST /v1/stream/it", &fields, &body)
+                .await
+                .0
+                .status,
+            204,
+            "{coding}"
+        );
     }
     assert_eq!(stream.get("").await.body.len(), 10_000 * codings(b"").len());
-    assert_eq!(server.ask(reqwest::Method::HEAD, "/v1/stream/other").await.status, 404);
+    assert_eq!(
+        server
+            .ask(reqwest::Method::HEAD, "/v1/stream/other")
+            .await
+            .status,
+        404
+    );
 }
 
 #[tokio::test]
@@ -194,7 +268,13 @@ async fn a_coding_that_is_not_taken_is_415_with_those_that_are() {
         }
     }
     assert_eq!(stream.tail().await, "0000000000000000");
-    assert_eq!(server.ask(reqwest::Method::HEAD, "/v1/stream/other").await.status, 404);
+    assert_eq!(
+        server
+            .ask(reqwest::Method::HEAD, "/v1/stream/other")
+            .await
+            .status,
+        404
+    );
 }
 
 #[tokio::test]
@@ -203,9 +283,14 @@ async fn two_codings_in_two_fields_are_as_two_in_one() {
     server.stream("it", TEXT).await;
     for way in WAYS {
         for line in ["POST /v1/stream/it", "PUT /v1/stream/other"] {
-            let fields = "Content-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Encoding: br\r\n";
+            let fields =
+                "Content-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Encoding: br\r\n";
             let (head, _) = way.send(&server, line, fields, b"x").await;
-            assert_eq!((head.status, head.header("accept-encoding")), (415, Some(TAKEN)), "{line} {way:?}");
+            assert_eq!(
+                (head.status, head.header("accept-encoding")),
+                (415, Some(TAKEN)),
+                "{line} {way:?}"
+            );
         }
     }
 }
@@ -213,9 +298,20 @@ async fn two_codings_in_two_fields_are_as_two_in_one() {
 #[tokio::test]
 async fn an_import_takes_no_coding_and_says_so_of_each() {
     let server = Server::start();
-    for coding in ["gzip", "compress", "gzip, br", "gzip\r\nContent-Encoding: br"] {
+    for coding in [
+        "gzip",
+        "compress",
+        "gzip, br",
+        "gzip\r\nContent-Encoding: br",
+    ] {
         let fields = format!("Content-Encoding: {coding}\r\n");
-        let (head, _) = WAYS[0].send(&server, "PUT /v1/import/it", &fields, b"x").await;
-        assert_eq!((head.status, head.header("accept-encoding")), (415, Some("identity")), "{coding}");
+        let (head, _) = WAYS[0]
+            .send(&server, "PUT /v1/import/it", &fields, b"x")
+            .await;
+        assert_eq!(
+            (head.status, head.header("accept-encoding")),
+            (415, Some("identity")),
+            "{coding}"
+        );
     }
 }

@@ -22,7 +22,9 @@ async fn stay(
     let rounds = random.random_range(1..8);
     let mut live = match technique {
         Technique::Poll | Technique::LongPoll => None,
-        Technique::Ndjson | Technique::Sse | Technique::Websocket => Some(Live::open(stream, technique, &from).await),
+        Technique::Ndjson | Technique::Sse | Technique::Websocket => {
+            Some(Live::open(stream, technique, &from).await)
+        }
     };
     for _ in 0..rounds {
         if came.len() >= TOTAL {
@@ -30,13 +32,21 @@ async fn stay(
         }
         match &mut live {
             Some(live) => {
-                let Some(frame) = live.frame().await else { break };
+                let Some(frame) = live.frame().await else {
+                    break;
+                };
                 came.extend(messages(&frame));
                 from = frame.next.to_string();
             }
             None => {
-                let live = if technique == Technique::LongPoll { "&live=long-poll" } else { "" };
-                let url = stream.server.url(&stream.target(&format!("offset={from}{live}")));
+                let live = if technique == Technique::LongPoll {
+                    "&live=long-poll"
+                } else {
+                    ""
+                };
+                let url = stream
+                    .server
+                    .url(&stream.target(&format!("offset={from}{live}")));
                 let request = stream.server.http.get(url);
                 if random.random_ratio(1, 6) {
                     // Breaks off in the middle: what it would have brought must come again.
@@ -47,7 +57,8 @@ async fn stay(
                 let answer = stream.server.send(request).await;
                 assert!(answer.status == 200 || answer.status == 204, "{answer:?}");
                 if answer.status == 200 {
-                    let page: Vec<Box<serde_json::value::RawValue>> = serde_json::from_slice(&answer.body).unwrap();
+                    let page: Vec<Box<serde_json::value::RawValue>> =
+                        serde_json::from_slice(&answer.body).unwrap();
                     came.extend(page.iter().map(|message| message.get().to_owned()));
                 }
                 from = answer.next();
@@ -75,7 +86,9 @@ async fn write(stream: &Stream<'_>, writer: usize, seed: u64) {
     let mut number = 0;
     while number < PER_WRITER {
         let batch = random.random_range(1..4).min(PER_WRITER - number);
-        let messages: Vec<_> = (number..number + batch).map(|it| format!("{{\"w\":{writer},\"n\":{it}}}")).collect();
+        let messages: Vec<_> = (number..number + batch)
+            .map(|it| format!("{{\"w\":{writer},\"n\":{it}}}"))
+            .collect();
         stream.append(format!("[{}]", messages.join(","))).await;
         number += batch;
         if random.random_ratio(1, 4) {
@@ -95,18 +108,39 @@ async fn every_reader_sees_the_same_whatever_way_it_reads_and_leaves() {
         });
         let stream = server.stream("it", JSON).await;
         let writing = (0..WRITERS).map(|writer| write(&stream, writer, seed + writer as u64));
-        let reading = Technique::ALL.iter().map(|technique| follow(&stream, *technique, seed * 31 + *technique as u64));
-        let (_, all) = tokio::join!(futures_util::future::join_all(writing), futures_util::future::join_all(reading),);
+        let reading = Technique::ALL
+            .iter()
+            .map(|technique| follow(&stream, *technique, seed * 31 + *technique as u64));
+        let (_, all) = tokio::join!(
+            futures_util::future::join_all(writing),
+            futures_util::future::join_all(reading),
+        );
         let order = follow(&stream, Technique::Poll, seed).await;
         assert_eq!(order.len(), TOTAL, "seed {seed}");
         for writer in 0..WRITERS {
-            let own: Vec<_> = order.iter().filter(|it| it.starts_with(&format!("{{\"w\":{writer},"))).collect();
-            let sent: Vec<_> = (0..PER_WRITER).map(|it| format!("{{\"w\":{writer},\"n\":{it}}}")).collect();
-            assert_eq!(own, sent.iter().collect::<Vec<_>>(), "seed {seed}: writer {writer} out of order");
+            let own: Vec<_> = order
+                .iter()
+                .filter(|it| it.starts_with(&format!("{{\"w\":{writer},")))
+                .collect();
+            let sent: Vec<_> = (0..PER_WRITER)
+                .map(|it| format!("{{\"w\":{writer},\"n\":{it}}}"))
+                .collect();
+            assert_eq!(
+                own,
+                sent.iter().collect::<Vec<_>>(),
+                "seed {seed}: writer {writer} out of order"
+            );
         }
         for (technique, came) in Technique::ALL.iter().zip(all) {
-            let differs = came.iter().zip(&order).position(|(one, other)| one != other);
-            assert_eq!((came.len(), differs), (TOTAL, None), "seed {seed}: the reader that began with {technique}");
+            let differs = came
+                .iter()
+                .zip(&order)
+                .position(|(one, other)| one != other);
+            assert_eq!(
+                (came.len(), differs),
+                (TOTAL, None),
+                "seed {seed}: the reader that began with {technique}"
+            );
         }
     }
 }

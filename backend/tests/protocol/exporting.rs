@@ -10,12 +10,23 @@ use tailwater_protocol::export::{Decoder, End, Imported, Line};
 
 async fn export(server: &Server, name: &str) -> Vec<u8> {
     let answer = server.ask(Method::GET, &format!("/v1/export/{name}")).await;
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some("application/x-ndjson")),
+        "{answer:?}"
+    );
     answer.body.to_vec()
 }
 
 async fn import(server: &Server, name: &str, body: impl Into<reqwest::Body>) -> Answer {
-    server.send(server.http.put(server.url(&format!("/v1/import/{name}"))).body(body)).await
+    server
+        .send(
+            server
+                .http
+                .put(server.url(&format!("/v1/import/{name}")))
+                .body(body),
+        )
+        .await
 }
 
 fn imported(answer: &Answer) -> Imported {
@@ -31,14 +42,34 @@ fn lines(body: &[u8]) -> Vec<Line> {
 }
 
 async fn one_message_each(stream: &Stream<'_>) -> Vec<(String, Vec<u8>)> {
-    stream.pages("-1").await.into_iter().map(|page| (page.next(), page.body.to_vec())).collect()
+    stream
+        .pages("-1")
+        .await
+        .into_iter()
+        .map(|page| (page.next(), page.body.to_vec()))
+        .collect()
 }
 
 #[tokio::test]
 async fn an_import_equals_what_was_exported_in_every_kind_with_every_boundary() {
     let bodies: [(&str, &[&[u8]]); 3] = [
-        (JSON, &[br#"[{"a": 1, "a":2}, [[1]], "x\ny"]"#, b"123456789012345678901234567890", b"[[1,\n 2],null]"]),
-        (TEXT, &["caf\u{e9}\r\n".as_bytes(), b"\xe2\x82", b"\xac and \x00\x01\"\\", b"x"]),
+        (
+            JSON,
+            &[
+                br#"[{"a": 1, "a":2}, [[1]], "x\ny"]"#,
+                b"123456789012345678901234567890",
+                b"[[1,\n 2],null]",
+            ],
+        ),
+        (
+            TEXT,
+            &[
+                "caf\u{e9}\r\n".as_bytes(),
+                b"\xe2\x82",
+                b"\xac and \x00\x01\"\\",
+                b"x",
+            ],
+        ),
         (BINARY, &[b"\x00\xff", b"plain", b"{\"end\":1}\n"]),
     ];
     for (content_type, appends) in bodies {
@@ -49,14 +80,33 @@ async fn an_import_equals_what_was_exported_in_every_kind_with_every_boundary() 
             stream.append(body.to_vec()).await;
         }
         let told = imported(&import(&server, "to/there", export(&server, "from/here").await).await);
-        assert_eq!((told.name.as_str(), told.shift_bytes, told.closed), ("to/there", 0, false));
-        let copy = Stream { server: &server, name: "to/there".into(), content_type };
-        let (was, is) = (one_message_each(&stream).await, one_message_each(&copy).await);
+        assert_eq!(
+            (told.name.as_str(), told.shift_bytes, told.closed),
+            ("to/there", 0, false)
+        );
+        let copy = Stream {
+            server: &server,
+            name: "to/there".into(),
+            content_type,
+        };
+        let (was, is) = (
+            one_message_each(&stream).await,
+            one_message_each(&copy).await,
+        );
         assert_eq!(was.len(), is.len());
         for ((was_next, was), (is_next, is)) in was.iter().zip(&is) {
             // A line break between tokens means what a space means.
-            let same = |byte: &u8| if content_type == JSON && *byte == b'\n' { b' ' } else { *byte };
-            assert_eq!((was_next, was.iter().map(same).collect::<Vec<u8>>()), (is_next, is.clone()));
+            let same = |byte: &u8| {
+                if content_type == JSON && *byte == b'\n' {
+                    b' '
+                } else {
+                    *byte
+                }
+            };
+            assert_eq!(
+                (was_next, was.iter().map(same).collect::<Vec<u8>>()),
+                (is_next, is.clone())
+            );
         }
         assert_eq!(copy.tail().await, stream.tail().await);
         assert!(copy.append(&b"1"[..]).await > told.next_offset.to_string());
@@ -70,14 +120,32 @@ async fn closed_stays_closed_and_empty_stays_empty() {
     assert!(!imported(&import(&server, "empty2", export(&server, "empty").await).await).closed);
     stream.close().await;
     let body = export(&server, "empty").await;
-    let [Line::Head(head), Line::End(End { pages: 0, closed: true, .. })] = &lines(&body)[..] else {
+    let [
+        Line::Head(head),
+        Line::End(End {
+            pages: 0,
+            closed: true,
+            ..
+        }),
+    ] = &lines(&body)[..]
+    else {
         panic!("{}", String::from_utf8_lossy(&body))
     };
-    assert_eq!((head.name.as_str(), head.configuration.content_type.as_str()), ("empty", TEXT));
+    assert_eq!(
+        (head.name.as_str(), head.configuration.content_type.as_str()),
+        ("empty", TEXT)
+    );
     let answer = import(&server, "a%20closed/one", body).await;
     assert!(imported(&answer).closed && answer.is("stream-closed"));
-    assert_eq!(answer.header("location"), Some(&*server.url("/v1/stream/a%20closed/one")));
-    let copy = Stream { server: &server, name: "a%20closed/one".into(), content_type: TEXT };
+    assert_eq!(
+        answer.header("location"),
+        Some(&*server.url("/v1/stream/a%20closed/one"))
+    );
+    let copy = Stream {
+        server: &server,
+        name: "a%20closed/one".into(),
+        content_type: TEXT,
+    };
     copy.post("x").await.refuses(409);
 }
 
@@ -105,8 +173,15 @@ async fn an_export_that_was_cut_or_changed_makes_no_stream() {
     ];
     for body in changed {
         let problem = import(&server, "copy", body.clone()).await.refuses(400);
-        assert!(problem.detail.contains("no stream was made") || problem.kind == "#header", "{problem}");
-        assert_eq!(server.ask(Method::HEAD, "/v1/stream/copy").await.status, 404, "{body}");
+        assert!(
+            problem.detail.contains("no stream was made") || problem.kind == "#header",
+            "{problem}"
+        );
+        assert_eq!(
+            server.ask(Method::HEAD, "/v1/stream/copy").await.status,
+            404,
+            "{body}"
+        );
     }
     assert_eq!(import(&server, "copy", whole).await.status, 201);
 }
@@ -123,30 +198,44 @@ async fn a_stream_that_exists_is_not_imported_over() {
 
 #[tokio::test]
 async fn an_import_beyond_the_budget_is_503_and_makes_no_stream() {
-    let server =
-        Server::with(|config| (config.body_max, config.page_max, config.buffers_max) = (2 << 20, 2 << 20, 4 << 20));
+    let server = Server::with(|config| {
+        (config.body_max, config.page_max, config.buffers_max) = (2 << 20, 2 << 20, 4 << 20)
+    });
     let stream = server.stream("it", TEXT).await;
     // Each byte is six in the line of an export.
     stream.append(vec![1; 1 << 20]).await;
     let body = export(&server, "it").await;
     assert!(body.len() > 6 << 20, "{}", body.len());
     import(&server, "copy", body).await.refuses(503);
-    assert_eq!(server.ask(Method::HEAD, "/v1/stream/copy").await.status, 404);
+    assert_eq!(
+        server.ask(Method::HEAD, "/v1/stream/copy").await.status,
+        404
+    );
     // What it held is given back, and many lines are not held together.
     let many = server.stream("many", TEXT).await;
     for _ in 0..8 {
         many.append(vec![b'x'; 1 << 20]).await;
     }
     let body = export(&server, "many").await;
-    assert!(imported(&import(&server, "copy", body).await).next_offset.to_string().ends_with("8388608"));
+    assert!(
+        imported(&import(&server, "copy", body).await)
+            .next_offset
+            .to_string()
+            .ends_with("8388608")
+    );
 }
 
 #[tokio::test]
 async fn an_import_that_breaks_off_leaves_nothing_in_the_store() {
     let store = Arc::new(MemoryStore::new(1 << 24));
     let streams = Arc::new(Streams::new(store.clone(), 10));
-    let settings = Config { workers: Some(2), ..Config::default() };
-    let server = Server::run(move |listener, shutdown| tailwater::server::serve(listener, settings, streams, shutdown));
+    let settings = Config {
+        workers: Some(2),
+        ..Config::default()
+    };
+    let server = Server::run(move |listener, shutdown| {
+        tailwater::server::serve(listener, settings, streams, shutdown)
+    });
     let stream = server.stream("it", BINARY).await;
     for _ in 0..8 {
         stream.append(vec![7_u8; 1 << 18]).await;
@@ -155,37 +244,83 @@ async fn an_import_that_breaks_off_leaves_nothing_in_the_store() {
     let whole = export(&server, "it").await;
     let half = whole[..whole.len() / 2].to_vec();
     let (send, pieces) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
-    let body = reqwest::Body::wrap_stream(futures_util::stream::unfold(pieces, |mut pieces| async {
-        Some((pieces.recv().await?, pieces))
-    }));
-    let request = tokio::spawn(server.http.put(server.url("/v1/import/copy")).body(body).send());
+    let body =
+        reqwest::Body::wrap_stream(futures_util::stream::unfold(pieces, |mut pieces| async {
+            Some((pieces.recv().await?, pieces))
+        }));
+    let request = tokio::spawn(
+        server
+            .http
+            .put(server.url("/v1/import/copy"))
+            .body(body)
+            .send(),
+    );
     send.send(Ok(half)).await.unwrap();
-    until("something of it in the store", || async { (store.kept_bytes() > before).then_some(()) }).await;
-    assert_eq!(server.ask(Method::HEAD, "/v1/stream/copy").await.status, 404, "not before it is whole");
-    send.send(Err(std::io::Error::other("the client fails"))).await.unwrap();
+    until("something of it in the store", || async {
+        (store.kept_bytes() > before).then_some(())
+    })
+    .await;
+    assert_eq!(
+        server.ask(Method::HEAD, "/v1/stream/copy").await.status,
+        404,
+        "not before it is whole"
+    );
+    send.send(Err(std::io::Error::other("the client fails")))
+        .await
+        .unwrap();
     assert!(request.await.unwrap().is_err());
-    until("nothing of it in the store", || async { (store.kept_bytes() == before).then_some(()) }).await;
-    assert_eq!(server.ask(Method::HEAD, "/v1/stream/copy").await.status, 404);
+    until("nothing of it in the store", || async {
+        (store.kept_bytes() == before).then_some(())
+    })
+    .await;
+    assert_eq!(
+        server.ask(Method::HEAD, "/v1/stream/copy").await.status,
+        404
+    );
 }
 
 #[tokio::test]
 async fn an_import_of_a_trimmed_stream_begins_anew_and_says_by_how_much() {
     let streams = Arc::new(Streams::new(Arc::new(MemoryStore::new(1 << 24)), 10));
-    let config = StreamConfig { keep_bytes: Some(100), ..StreamConfig::new(TEXT) };
-    streams.create(&StreamName::parse("it").unwrap(), config, None, false).await.unwrap();
-    let settings = Config { workers: Some(2), ..Config::default() };
-    let server = Server::run(move |listener, shutdown| tailwater::server::serve(listener, settings, streams, shutdown));
-    let stream = Stream { server: &server, name: "it".into(), content_type: TEXT };
+    let config = StreamConfig {
+        keep_bytes: Some(100),
+        ..StreamConfig::new(TEXT)
+    };
+    streams
+        .create(&StreamName::parse("it").unwrap(), config, None, false)
+        .await
+        .unwrap();
+    let settings = Config {
+        workers: Some(2),
+        ..Config::default()
+    };
+    let server = Server::run(move |listener, shutdown| {
+        tailwater::server::serve(listener, settings, streams, shutdown)
+    });
+    let stream = Stream {
+        server: &server,
+        name: "it".into(),
+        content_type: TEXT,
+    };
     for number in 0..90 {
         stream.append(format!("{number:010}")).await;
     }
     let was = stream.get("offset=-1").await;
     let told = imported(&import(&server, "copy", export(&server, "it").await).await);
     assert!(told.shift_bytes > 0);
-    let copy = Stream { server: &server, name: "copy".into(), content_type: TEXT };
+    let copy = Stream {
+        server: &server,
+        name: "copy".into(),
+        content_type: TEXT,
+    };
     let is = copy.get("offset=-1").await;
     assert_eq!(was.text(), is.text());
-    assert_eq!(was.next().parse::<u64>().unwrap(), is.next().parse::<u64>().unwrap() + told.shift_bytes);
+    assert_eq!(
+        was.next().parse::<u64>().unwrap(),
+        is.next().parse::<u64>().unwrap() + told.shift_bytes
+    );
     let body = export(&server, "copy").await;
-    assert!(matches!(&lines(&body)[0], Line::Head(head) if head.configuration.keep_bytes == Some(100)));
+    assert!(
+        matches!(&lines(&body)[0], Line::Head(head) if head.configuration.keep_bytes == Some(100))
+    );
 }

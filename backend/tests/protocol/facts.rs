@@ -36,7 +36,11 @@ struct Seen {
 struct Stubborn(Rc<Seen>);
 
 impl AsyncRead for Stubborn {
-    fn poll_read(self: Pin<&mut Self>, _context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let request = self.0.request.take();
         if request.is_empty() {
             return Poll::Pending;
@@ -47,7 +51,11 @@ impl AsyncRead for Stubborn {
 }
 
 impl AsyncWrite for Stubborn {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let writes = self.0.writes.get();
         self.0.writes.set(writes + 1);
         if writes.is_multiple_of(2) {
@@ -55,7 +63,10 @@ impl AsyncWrite for Stubborn {
             return Poll::Pending;
         }
         let taken = bytes.len().min(700);
-        self.0.written.borrow_mut().extend_from_slice(&bytes[..taken]);
+        self.0
+            .written
+            .borrow_mut()
+            .extend_from_slice(&bytes[..taken]);
         Poll::Ready(Ok(taken))
     }
 
@@ -82,7 +93,8 @@ impl Drop for Stubborn {
 /// Has actix-http answer one request on such a connection, until its dispatcher ends.
 async fn dispatched() -> Rc<Seen> {
     let seen = Rc::new(Seen::default());
-    seen.request.replace(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec());
+    seen.request
+        .replace(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec());
     let sitting = Rc::clone(&seen);
     let answer = move |_request| {
         let (sitting, mut said) = (Rc::clone(&sitting), 0);
@@ -92,17 +104,31 @@ async fn dispatched() -> Rc<Seen> {
                 return Poll::Pending;
             }
             said += 1;
-            Poll::Ready(Some(Ok::<_, Infallible>(Bytes::from(vec![b'x'; PIECE_BYTES]))))
+            Poll::Ready(Some(Ok::<_, Infallible>(Bytes::from(vec![
+                b'x';
+                PIECE_BYTES
+            ]))))
         });
         async { Ok::<_, Infallible>(Response::ok().set_body(BodyStream::new(body))) }
     };
     let connection = Stubborn(Rc::clone(&seen));
     let dispatching = async {
-        let service = HttpService::build().h1(answer).new_service(()).await.unwrap();
+        let service = HttpService::build()
+            .h1(answer)
+            .new_service(())
+            .await
+            .unwrap();
         service.call((connection, None)).await
     };
-    let ended = within("the dispatcher to end", LocalSet::new().run_until(dispatching)).await;
-    assert!(ended.is_err(), "an error of the connection is the dispatcher's");
+    let ended = within(
+        "the dispatcher to end",
+        LocalSet::new().run_until(dispatching),
+    )
+    .await;
+    assert!(
+        ended.is_err(),
+        "an error of the connection is the dispatcher's"
+    );
     seen
 }
 
@@ -111,14 +137,20 @@ async fn a_connection_is_flushed_only_when_all_that_was_said_is_written() {
     let seen = dispatched().await;
     let written = seen.written.borrow();
     let body = written.iter().filter(|byte| **byte == b'x').count();
-    assert_eq!((body, seen.flushed_at.get()), (PIECES * PIECE_BYTES, Some(written.len())));
+    assert_eq!(
+        (body, seen.flushed_at.get()),
+        (PIECES * PIECE_BYTES, Some(written.len()))
+    );
     assert!(written.ends_with(b"x\r\n"), "the last chunk is whole");
 }
 
 #[tokio::test]
 async fn an_error_of_a_flush_ends_the_dispatcher_without_a_shutdown_or_another_byte() {
     let seen = dispatched().await;
-    assert!(seen.was_dropped.get(), "whoever waits for the connection gets it");
+    assert!(
+        seen.was_dropped.get(),
+        "whoever waits for the connection gets it"
+    );
     assert!(!seen.was_shut_down.get());
     assert_eq!(seen.flushed_at.get(), Some(seen.written.borrow().len()));
 }

@@ -7,20 +7,36 @@ use reqwest::header::CONTENT_TYPE;
 
 /// PUTs with these headers and this body.
 async fn put(server: &Server, name: &str, headers: &[(&str, &str)], body: &'static str) -> Answer {
-    let mut request = server.http.put(server.url(&format!("/v1/stream/{name}"))).body(body);
+    let mut request = server
+        .http
+        .put(server.url(&format!("/v1/stream/{name}")))
+        .body(body);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     server.send(request).await
 }
 
-async fn fork<'a>(server: &'a Server, name: &str, source: &Stream<'_>, headers: &[(&str, &str)]) -> Stream<'a> {
+async fn fork<'a>(
+    server: &'a Server,
+    name: &str,
+    source: &Stream<'_>,
+    headers: &[(&str, &str)],
+) -> Stream<'a> {
     let path = format!("/v1/stream/{}", source.name);
-    let headers: Vec<_> = headers.iter().copied().chain([("stream-forked-from", &*path)]).collect();
+    let headers: Vec<_> = headers
+        .iter()
+        .copied()
+        .chain([("stream-forked-from", &*path)])
+        .collect();
     let answer = put(server, name, &headers, "").await;
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some(source.content_type));
-    Stream { server, name: name.to_owned(), content_type: source.content_type }
+    Stream {
+        server,
+        name: name.to_owned(),
+        content_type: source.content_type,
+    }
 }
 
 fn bodies(pages: &[Answer]) -> String {
@@ -53,13 +69,20 @@ async fn pages_run_across_the_borders_of_forks_and_each_offset_leads_on() {
 
     let pages = late.pages("-1").await;
     assert!(pages.len() > 1, "several pages");
-    let read: Vec<_> = pages.iter().flat_map(|page| page.text().trim_matches(['[', ']']).split(',')).collect();
+    let read: Vec<_> = pages
+        .iter()
+        .flat_map(|page| page.text().trim_matches(['[', ']']).split(','))
+        .collect();
     assert_eq!(read, texts);
     assert!(pages.iter().all(|page| page.body.len() <= 17), "{pages:?}");
     assert_eq!(pages.last().unwrap().next(), late.tail().await);
     for (page, rest) in pages.iter().zip(1..) {
         let again = late.pages(&page.next()).await;
-        let expected = if rest == pages.len() { "[]".to_owned() } else { bodies(&pages[rest..]) };
+        let expected = if rest == pages.len() {
+            "[]".to_owned()
+        } else {
+            bodies(&pages[rest..])
+        };
         assert_eq!(bodies(&again), expected);
     }
     for technique in STREAMING {
@@ -105,19 +128,39 @@ async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_posi
     let from = ("stream-forked-from", "/v1/stream/source");
     let plain = put(&server, "plain", &[from], "").await;
     assert_eq!((plain.status, plain.next()), (201, at.clone()));
-    let sub = [from, ("stream-fork-offset", "0000000000000000"), ("stream-fork-sub-offset", "2")];
+    let sub = [
+        from,
+        ("stream-fork-offset", "0000000000000000"),
+        ("stream-fork-sub-offset", "2"),
+    ];
     let cut = put(&server, "cut", &sub, "[5]").await;
     assert_eq!(cut.status, 201);
     source.append("6").await;
-    let cut_stream = Stream { server: &server, name: "cut".into(), content_type: JSON };
+    let cut_stream = Stream {
+        server: &server,
+        name: "cut".into(),
+        content_type: JSON,
+    };
     cut_stream.append("7").await;
     assert_eq!(cut_stream.get("offset=-1").await.text(), "[1,22,5,7]");
 
     for (name, headers, status) in [
         ("plain", &[from][..], 200),
         ("plain", &[from, ("stream-fork-offset", &*at)], 200),
-        ("plain", &[from, ("stream-fork-offset", "0000000000000000"), ("stream-fork-sub-offset", "4")], 200),
-        ("plain", &[from, ("stream-fork-offset", "0000000000000000")], 409),
+        (
+            "plain",
+            &[
+                from,
+                ("stream-fork-offset", "0000000000000000"),
+                ("stream-fork-sub-offset", "4"),
+            ],
+            200,
+        ),
+        (
+            "plain",
+            &[from, ("stream-fork-offset", "0000000000000000")],
+            409,
+        ),
         ("plain", &[("stream-forked-from", "/v1/stream/cut")], 409),
         ("plain", &[from, (CONTENT_TYPE.as_str(), TEXT)], 409),
         ("plain", &[from, ("stream-ttl", "60")], 409),
@@ -125,12 +168,36 @@ async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_posi
         ("plain", &[(CONTENT_TYPE.as_str(), JSON)], 409),
         ("source", &[from], 409),
         ("cut", &sub, 200),
-        ("cut", &[from, ("stream-fork-offset", "0000000000000005")], 200),
-        ("cut", &[from, ("stream-fork-offset", "0000000000000002"), ("stream-fork-sub-offset", "1")], 200),
-        ("cut", &[from, ("stream-fork-offset", "0000000000000002"), ("stream-fork-sub-offset", "2")], 409),
         (
             "cut",
-            &[from, ("stream-fork-offset", "0000000000000002"), ("stream-fork-sub-offset", "9007199254740991")],
+            &[from, ("stream-fork-offset", "0000000000000005")],
+            200,
+        ),
+        (
+            "cut",
+            &[
+                from,
+                ("stream-fork-offset", "0000000000000002"),
+                ("stream-fork-sub-offset", "1"),
+            ],
+            200,
+        ),
+        (
+            "cut",
+            &[
+                from,
+                ("stream-fork-offset", "0000000000000002"),
+                ("stream-fork-sub-offset", "2"),
+            ],
+            409,
+        ),
+        (
+            "cut",
+            &[
+                from,
+                ("stream-fork-offset", "0000000000000002"),
+                ("stream-fork-sub-offset", "9007199254740991"),
+            ],
             409,
         ),
     ] {
@@ -141,7 +208,11 @@ async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_posi
         }
     }
     source.delete().await;
-    assert_eq!(put(&server, "plain", &[from], "").await.status, 200, "it is there, whatever became of its source");
+    assert_eq!(
+        put(&server, "plain", &[from], "").await.status,
+        200,
+        "it is there, whatever became of its source"
+    );
 }
 
 #[tokio::test]
@@ -154,10 +225,16 @@ async fn what_no_fork_can_be_made_of_is_refused_and_leaves_nothing_behind() {
     let at = |offset| [from, ("stream-fork-offset", offset)];
     for (headers, status) in [
         (&[("stream-forked-from", "/v1/stream/none")][..], 404),
-        (&[("stream-forked-from", "http://elsewhere/v1/stream/a/b%20c")], 400),
+        (
+            &[("stream-forked-from", "http://elsewhere/v1/stream/a/b%20c")],
+            400,
+        ),
         (&[("stream-forked-from", "a/b%20c")], 400),
         (&[("stream-forked-from", "/v1/streams/a/b%20c")], 400),
-        (&[("stream-forked-from", "/v1/stream/a/b%20c?offset=-1")], 400),
+        (
+            &[("stream-forked-from", "/v1/stream/a/b%20c?offset=-1")],
+            400,
+        ),
         (&[("stream-forked-from", "/v1/stream/")], 400),
         (&[("stream-forked-from", "/v1/stream/a//b")], 400),
         (&[("stream-forked-from", "")], 400),
@@ -169,17 +246,46 @@ async fn what_no_fork_can_be_made_of_is_refused_and_leaves_nothing_behind() {
         (&at("0000000000000003"), 400),
         (&at("0000000000000011"), 400),
         (&[from, ("stream-fork-sub-offset", "1")], 400),
-        (&[from, ("stream-fork-offset", "0000000000000000"), ("stream-fork-sub-offset", "6")], 400),
-        (&[from, ("stream-fork-offset", &*end), ("stream-fork-sub-offset", "1")], 400),
-        (&[from, ("stream-ttl", "1"), ("stream-expires-at", "2099-01-01T00:00:00Z")], 400),
+        (
+            &[
+                from,
+                ("stream-fork-offset", "0000000000000000"),
+                ("stream-fork-sub-offset", "6"),
+            ],
+            400,
+        ),
+        (
+            &[
+                from,
+                ("stream-fork-offset", &*end),
+                ("stream-fork-sub-offset", "1"),
+            ],
+            400,
+        ),
+        (
+            &[
+                from,
+                ("stream-ttl", "1"),
+                ("stream-expires-at", "2099-01-01T00:00:00Z"),
+            ],
+            400,
+        ),
         (&[from, (CONTENT_TYPE.as_str(), JSON)], 409),
     ] {
         let answer = put(&server, "fork", headers, "").await;
         answer.refuses(status);
-        assert_eq!(server.ask(Method::HEAD, "/v1/stream/fork").await.status, 404, "{headers:?}");
+        assert_eq!(
+            server.ask(Method::HEAD, "/v1/stream/fork").await.status,
+            404,
+            "{headers:?}"
+        );
     }
     source.delete().await;
-    assert_eq!(source.get("offset=-1").await.status, 404, "no refusal has left a fork behind");
+    assert_eq!(
+        source.get("offset=-1").await.status,
+        404,
+        "no refusal has left a fork behind"
+    );
 }
 
 #[tokio::test]
@@ -191,20 +297,46 @@ async fn a_line_of_forks_ends_somewhere_and_says_so() {
         last.append("x").await;
         number += 1;
         let path = format!("/v1/stream/{}", last.name);
-        let answer = put(&server, &number.to_string(), &[("stream-forked-from", &*path)], "").await;
+        let answer = put(
+            &server,
+            &number.to_string(),
+            &[("stream-forked-from", &*path)],
+            "",
+        )
+        .await;
         if answer.status != 201 {
             break answer;
         }
-        last = Stream { server: &server, name: number.to_string(), content_type: TEXT };
+        last = Stream {
+            server: &server,
+            name: number.to_string(),
+            content_type: TEXT,
+        };
         assert!(number <= 1_000);
     };
     assert!(refused.refuses(409).detail.contains("limit"), "{refused:?}");
-    assert_eq!(last.get("offset=-1").await.text().len(), number, "the last one reads through all of them");
+    assert_eq!(
+        last.get("offset=-1").await.text().len(),
+        number,
+        "the last one reads through all of them"
+    );
     for name in 0..number {
-        assert_eq!(server.ask(Method::DELETE, &format!("/v1/stream/{name}")).await.status, 204);
+        assert_eq!(
+            server
+                .ask(Method::DELETE, &format!("/v1/stream/{name}"))
+                .await
+                .status,
+            204
+        );
     }
     for name in 0..number {
-        assert_eq!(server.ask(Method::HEAD, &format!("/v1/stream/{name}")).await.status, 404);
+        assert_eq!(
+            server
+                .ask(Method::HEAD, &format!("/v1/stream/{name}"))
+                .await
+                .status,
+            404
+        );
     }
 }
 
@@ -213,10 +345,16 @@ async fn head_tells_how_long_a_stream_lives_and_what_it_keeps_and_creation_compa
     let server = Server::start();
     let ttl = ("stream-ttl", "3600");
     let date = ("stream-expires-at", "2099-12-31T23:59:59.25+01:00");
-    let (bytes, age) = (("stream-retention-bytes", "1000000"), ("stream-retention-age", "86400"));
+    let (bytes, age) = (
+        ("stream-retention-bytes", "1000000"),
+        ("stream-retention-age", "86400"),
+    );
     for (number, (headers, shown)) in [
         (&[ttl][..], &[ttl][..]),
-        (&[date], &[("stream-expires-at", "2099-12-31T22:59:59.250Z")]),
+        (
+            &[date],
+            &[("stream-expires-at", "2099-12-31T22:59:59.250Z")],
+        ),
         (&[bytes, age], &[bytes, age]),
         (&[], &[]),
     ]
@@ -226,22 +364,49 @@ async fn head_tells_how_long_a_stream_lives_and_what_it_keeps_and_creation_compa
         let name = number.to_string();
         let made = put(&server, &name, headers, "").await;
         assert_eq!(made.status, 201, "{made:?}");
-        assert!(made.header("stream-extensions").unwrap().split(", ").any(|it| it == "retention"));
-        let head = server.ask(Method::HEAD, &format!("/v1/stream/{name}")).await;
-        for name in ["stream-ttl", "stream-expires-at", "stream-retention-bytes", "stream-retention-age"] {
-            let expected = shown.iter().find(|(header, _)| *header == name).map(|(_, value)| *value);
+        assert!(
+            made.header("stream-extensions")
+                .unwrap()
+                .split(", ")
+                .any(|it| it == "retention")
+        );
+        let head = server
+            .ask(Method::HEAD, &format!("/v1/stream/{name}"))
+            .await;
+        for name in [
+            "stream-ttl",
+            "stream-expires-at",
+            "stream-retention-bytes",
+            "stream-retention-age",
+        ] {
+            let expected = shown
+                .iter()
+                .find(|(header, _)| *header == name)
+                .map(|(_, value)| *value);
             assert_eq!(head.header(name), expected, "{headers:?}");
         }
         for asked in [&[ttl][..], &[date], &[bytes, age], &[bytes], &[age], &[]] {
             let again = put(&server, &name, asked, "").await;
-            assert_eq!(again.status, if asked == headers { 200 } else { 409 }, "{headers:?}, then {asked:?}");
+            assert_eq!(
+                again.status,
+                if asked == headers { 200 } else { 409 },
+                "{headers:?}, then {asked:?}"
+            );
         }
     }
-    let same_moment = put(&server, "1", &[("stream-expires-at", "2099-12-31T22:59:59.250000001Z")], "").await;
+    let same_moment = put(
+        &server,
+        "1",
+        &[("stream-expires-at", "2099-12-31T22:59:59.250000001Z")],
+        "",
+    )
+    .await;
     assert_eq!(same_moment.status, 200, "one moment, said in another way");
     for wrong in ["0", "-1", "1.5", "01", "1e3", "", "9007199254740992"] {
         for name in ["stream-retention-bytes", "stream-retention-age"] {
-            put(&server, "wrong", &[(name, wrong)], "").await.refuses(400);
+            put(&server, "wrong", &[(name, wrong)], "")
+                .await
+                .refuses(400);
         }
     }
 }
@@ -250,20 +415,57 @@ async fn head_tells_how_long_a_stream_lives_and_what_it_keeps_and_creation_compa
 async fn retention_that_a_request_asks_for_is_kept_to() {
     let server = Server::start();
     let text = (CONTENT_TYPE.as_str(), TEXT);
-    assert_eq!(put(&server, "bytes", &[text, ("stream-retention-bytes", "100")], "").await.status, 201);
-    let bytes = Stream { server: &server, name: "bytes".into(), content_type: TEXT };
+    assert_eq!(
+        put(
+            &server,
+            "bytes",
+            &[text, ("stream-retention-bytes", "100")],
+            ""
+        )
+        .await
+        .status,
+        201
+    );
+    let bytes = Stream {
+        server: &server,
+        name: "bytes".into(),
+        content_type: TEXT,
+    };
     for _ in 0..50 {
         bytes.append("0123456789").await;
     }
     let gone = bytes.get("offset=0000000000000000").await;
     gone.refuses(410);
-    let earliest: u64 = gone.header("stream-earliest-offset").unwrap().parse().unwrap();
+    let earliest: u64 = gone
+        .header("stream-earliest-offset")
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!((375..=400).contains(&earliest), "{earliest}");
-    assert_eq!(put(&server, "age", &[text, ("stream-retention-age", "1")], "old").await.status, 201);
-    let age = Stream { server: &server, name: "age".into(), content_type: TEXT };
+    assert_eq!(
+        put(
+            &server,
+            "age",
+            &[text, ("stream-retention-age", "1")],
+            "old"
+        )
+        .await
+        .status,
+        201
+    );
+    let age = Stream {
+        server: &server,
+        name: "age".into(),
+        content_type: TEXT,
+    };
     until("what is older than a second to be let go of", || async {
         let gone = age.get("offset=0000000000000000").await;
-        (gone.status == 410).then(|| assert_eq!(gone.header("stream-earliest-offset"), Some("0000000000000003")))
+        (gone.status == 410).then(|| {
+            assert_eq!(
+                gone.header("stream-earliest-offset"),
+                Some("0000000000000003")
+            )
+        })
     })
     .await;
     age.append("new").await;
@@ -279,11 +481,22 @@ async fn no_cache_keeps_a_page_longer_than_its_stream_lives() {
         ("stream-expires-at", "2099-12-31T23:59:59Z", 60),
         ("content-language", "en", 360),
     ] {
-        assert_eq!(put(&server, value, &[(header, value)], "data").await.status, 201);
-        let page = server.ask(Method::GET, &format!("/v1/stream/{value}?offset=-1")).await;
+        assert_eq!(
+            put(&server, value, &[(header, value)], "data").await.status,
+            201
+        );
+        let page = server
+            .ask(Method::GET, &format!("/v1/stream/{value}?offset=-1"))
+            .await;
         let cache = page.header("cache-control").unwrap();
-        let seconds: u64 = cache.split(['=', ',']).filter_map(|part| part.parse::<u64>().ok()).sum();
-        assert!((1..=longest).contains(&seconds) && cache.starts_with("public, max-age="), "{header}: {cache}");
+        let seconds: u64 = cache
+            .split(['=', ','])
+            .filter_map(|part| part.parse::<u64>().ok())
+            .sum();
+        assert!(
+            (1..=longest).contains(&seconds) && cache.starts_with("public, max-age="),
+            "{header}: {cache}"
+        );
     }
 }
 
@@ -292,13 +505,26 @@ async fn a_reader_that_stays_keeps_an_idle_stream_and_its_end_is_404_for_those_w
     let server = Server::with(|config| config.sweep = std::time::Duration::from_millis(20));
     let text = (CONTENT_TYPE.as_str(), TEXT);
     for technique in STREAMING {
-        assert_eq!(put(&server, "it", &[text, ("stream-ttl", "1")], "data").await.status, 201);
-        let stream = Stream { server: &server, name: "it".into(), content_type: TEXT };
+        assert_eq!(
+            put(&server, "it", &[text, ("stream-ttl", "1")], "data")
+                .await
+                .status,
+            201
+        );
+        let stream = Stream {
+            server: &server,
+            name: "it".into(),
+            content_type: TEXT,
+        };
         let mut live = Live::open(&stream, technique, "-1").await;
         live.data().await;
         for _ in 0..30 {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            assert_eq!(server.ask(Method::HEAD, "/v1/stream/it").await.status, 200, "{technique}");
+            assert_eq!(
+                server.ask(Method::HEAD, "/v1/stream/it").await.status,
+                200,
+                "{technique}"
+            );
         }
         drop(live);
         until("the stream to end", || async {

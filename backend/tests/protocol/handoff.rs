@@ -7,13 +7,19 @@ use reqwest::Method;
 use std::time::Duration;
 
 async fn readers(stream: &Stream<'_>) -> usize {
-    let answer = stream.server.ask(Method::GET, &format!("/v1/streams/{}", stream.name)).await;
+    let answer = stream
+        .server
+        .ask(Method::GET, &format!("/v1/streams/{}", stream.name))
+        .await;
     let details: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     details["readers"].as_array().unwrap().len()
 }
 
 async fn until_readers(stream: &Stream<'_>, count: usize) {
-    until(&format!("{count} readers"), async || (readers(stream).await == count).then_some(())).await;
+    until(&format!("{count} readers"), async || {
+        (readers(stream).await == count).then_some(())
+    })
+    .await;
 }
 
 fn get(target: &str) -> String {
@@ -24,7 +30,10 @@ fn get(target: &str) -> String {
 async fn waiting(stream: &Stream<'_>, offset: &str) -> Wire {
     let before = readers(stream).await;
     let mut wire = Wire::open(stream.server).await;
-    wire.send(get(&stream.target(&format!("offset={offset}&live=long-poll&hold=60")))).await;
+    wire.send(get(
+        &stream.target(&format!("offset={offset}&live=long-poll&hold=60"))
+    ))
+    .await;
     until_readers(stream, before + 1).await;
     wire
 }
@@ -32,7 +41,8 @@ async fn waiting(stream: &Stream<'_>, offset: &str) -> Wire {
 /// A streaming answer at the tail.
 async fn streaming(stream: &Stream<'_>, live: &str) -> Wire {
     let mut wire = Wire::open(stream.server).await;
-    wire.send(get(&stream.target(&format!("offset=now&live={live}")))).await;
+    wire.send(get(&stream.target(&format!("offset=now&live={live}"))))
+        .await;
     assert_eq!(wire.head().await.status, 200);
     wire.chunk().await.unwrap();
     wire
@@ -42,7 +52,12 @@ async fn streaming(stream: &Stream<'_>, live: &str) -> Wire {
 async fn a_connection_serves_its_next_request_after_an_answer_that_was_recycled_or_closed() {
     let server = Server::with(|config| config.recycle = Duration::from_millis(200));
     for live in ["ndjson", "sse"] {
-        for (way, early) in [("recycled", false), ("recycled", true), ("closed", false), ("closed", true)] {
+        for (way, early) in [
+            ("recycled", false),
+            ("recycled", true),
+            ("closed", false),
+            ("closed", true),
+        ] {
             let stream = server.stream("it", TEXT).await;
             stream.append("abc").await;
             let mut wire = streaming(&stream, live).await;
@@ -59,8 +74,13 @@ async fn a_connection_serves_its_next_request_after_an_answer_that_was_recycled_
                     wire.send(&next).await;
                 }
                 let head = wire.head().await;
-                assert_eq!((head.status, &*wire.body(&head).await), (200, "abc"), "{live}, {way}, early: {early}");
-                wire.send(get(&stream.target(&format!("offset=now&live={live}")))).await;
+                assert_eq!(
+                    (head.status, &*wire.body(&head).await),
+                    (200, "abc"),
+                    "{live}, {way}, early: {early}"
+                );
+                wire.send(get(&stream.target(&format!("offset=now&live={live}"))))
+                    .await;
                 assert_eq!(wire.head().await.status, 200);
             }
             stream.delete().await;
@@ -74,10 +94,16 @@ async fn a_long_poll_alone_on_its_connection_frees_its_place_when_its_client_lea
     let stream = server.stream("it", TEXT).await;
     for _ in 0..3 {
         let wire = waiting(&stream, "0000000000000000").await;
-        stream.get("offset=now&live=long-poll&hold=0").await.refuses(503);
+        stream
+            .get("offset=now&live=long-poll&hold=0")
+            .await
+            .refuses(503);
         drop(wire);
         until_readers(&stream, 0).await;
-        assert_eq!(stream.get("offset=now&live=long-poll&hold=0").await.status, 204);
+        assert_eq!(
+            stream.get("offset=now&live=long-poll&hold=0").await.status,
+            204
+        );
     }
 }
 
@@ -89,11 +115,21 @@ async fn a_long_poll_alone_on_its_connection_has_its_place_only_while_it_waits()
     for round in 1..4 {
         let tail = stream.append("a").await;
         let head = wire.head().await;
-        assert_eq!((head.status, head.header("stream-next-offset")), (200, Some(&*tail)));
+        assert_eq!(
+            (head.status, head.header("stream-next-offset")),
+            (200, Some(&*tail))
+        );
         assert_eq!(wire.body(&head).await, "a");
         until_readers(&stream, 0).await;
-        assert_eq!(stream.get("offset=now&live=long-poll&hold=0").await.status, 204, "round {round}");
-        wire.send(get(&stream.target(&format!("offset={tail}&live=long-poll&hold=60")))).await;
+        assert_eq!(
+            stream.get("offset=now&live=long-poll&hold=0").await.status,
+            204,
+            "round {round}"
+        );
+        wire.send(get(
+            &stream.target(&format!("offset={tail}&live=long-poll&hold=60"))
+        ))
+        .await;
         until_readers(&stream, 1).await;
     }
 }
@@ -102,13 +138,20 @@ async fn a_long_poll_alone_on_its_connection_has_its_place_only_while_it_waits()
 async fn a_stop_answers_a_long_poll_that_waits_alone_and_closes_its_connection() {
     let mut server = Server::with(|config| config.drain = Duration::from_secs(3_000));
     server.stream("it", TEXT).await;
-    let stream = Stream { server: &server, name: "it".into(), content_type: TEXT };
+    let stream = Stream {
+        server: &server,
+        name: "it".into(),
+        content_type: TEXT,
+    };
     let tail = stream.append("a").await;
     let mut wires = [waiting(&stream, &tail).await, waiting(&stream, &tail).await];
     server.tell_to_stop();
     for wire in &mut wires {
         let head = wire.head().await;
-        assert_eq!((head.status, head.header("stream-next-offset")), (204, Some(&*tail)));
+        assert_eq!(
+            (head.status, head.header("stream-next-offset")),
+            (204, Some(&*tail))
+        );
         assert_eq!(head.header("connection"), Some("close"));
         assert!(wire.rest().await.is_empty());
     }
@@ -119,7 +162,11 @@ async fn a_stop_answers_a_long_poll_that_waits_alone_and_closes_its_connection()
 async fn a_connection_whose_long_poll_was_answered_does_not_hold_up_a_stop() {
     let mut server = Server::with(|config| config.drain = Duration::from_secs(3_000));
     server.stream("it", TEXT).await;
-    let stream = Stream { server: &server, name: "it".into(), content_type: TEXT };
+    let stream = Stream {
+        server: &server,
+        name: "it".into(),
+        content_type: TEXT,
+    };
     let mut wire = waiting(&stream, "0000000000000000").await;
     stream.append("a").await;
     let head = wire.head().await;

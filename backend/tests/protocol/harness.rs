@@ -28,7 +28,10 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 }
 
 /// Asks again and again until `look` finds something.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
     let again = async {
         loop {
             if let Some(found) = look().await {
@@ -59,7 +62,12 @@ impl Server {
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
         // The same tests hold with the hand-off of live readers and without it.
         let hand_off = std::env::var_os("TAILWATER_TEST_WITHOUT_HAND_OFF").is_none();
-        let mut config = Config { workers: Some(2), store: StoreKind::Memory, hand_off, ..Config::default() };
+        let mut config = Config {
+            workers: Some(2),
+            store: StoreKind::Memory,
+            hand_off,
+            ..Config::default()
+        };
         change(&mut config);
         Self::run(move |listener, shutdown| tailwater::server::run(listener, config, shutdown))
     }
@@ -80,7 +88,12 @@ impl Server {
             let outcome = actix_web::rt::System::new().block_on(serve(listener, shutdown));
             let _nobody_waits = end.send(outcome);
         });
-        Self { address, http: client(), stop: Some(stop), ended: Some(ended) }
+        Self {
+            address,
+            http: client(),
+            stop: Some(stop),
+            ended: Some(ended),
+        }
     }
 
     /// The URL of something on this server.
@@ -95,13 +108,26 @@ impl Server {
 
     /// Sends a request and reads the answer whole.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        within("an answer", async { Answer::of(request.send().await.unwrap()).await }).await
+        within("an answer", async {
+            Answer::of(request.send().await.unwrap()).await
+        })
+        .await
     }
 
     /// Creates a stream.
     pub(crate) async fn stream(&self, name: &str, content_type: &'static str) -> Stream<'_> {
-        let stream = Stream { server: self, name: name.to_owned(), content_type };
-        let answer = self.send(stream.request(Method::PUT, "").header(CONTENT_TYPE, content_type)).await;
+        let stream = Stream {
+            server: self,
+            name: name.to_owned(),
+            content_type,
+        };
+        let answer = self
+            .send(
+                stream
+                    .request(Method::PUT, "")
+                    .header(CONTENT_TYPE, content_type),
+            )
+            .await;
         assert_eq!(answer.status, 201, "{answer:?}");
         stream
     }
@@ -114,7 +140,10 @@ impl Server {
     /// Waits until the server has returned from a stop.
     pub(crate) async fn stopped(&mut self) {
         let ended = self.ended.take().unwrap();
-        within("the server to return after a stop", ended).await.unwrap().unwrap();
+        within("the server to return after a stop", ended)
+            .await
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -125,7 +154,11 @@ pub(crate) type Shutdown = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 pub(crate) fn client() -> reqwest::Client {
     // Only the first call installs it; there is no TLS here, but the client wants to know how it would be done.
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
 }
 
 /// A stream on a server.
@@ -144,12 +177,20 @@ impl Stream<'_> {
     }
 
     pub(crate) fn request(&self, method: Method, query: &str) -> reqwest::RequestBuilder {
-        self.server.http.request(method, self.server.url(&self.target(query)))
+        self.server
+            .http
+            .request(method, self.server.url(&self.target(query)))
     }
 
     /// POSTs with the stream's own content type.
     pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> Answer {
-        self.server.send(self.request(Method::POST, "").header(CONTENT_TYPE, self.content_type).body(body)).await
+        self.server
+            .send(
+                self.request(Method::POST, "")
+                    .header(CONTENT_TYPE, self.content_type)
+                    .body(body),
+            )
+            .await
     }
 
     /// Appends, and says where the stream then ends.
@@ -161,13 +202,25 @@ impl Stream<'_> {
 
     /// Closes without data, and says where the stream ends.
     pub(crate) async fn close(&self) -> String {
-        let answer = self.server.send(self.request(Method::POST, "").header(headers::STREAM_CLOSED, "true")).await;
+        let answer = self
+            .server
+            .send(
+                self.request(Method::POST, "")
+                    .header(headers::STREAM_CLOSED, "true"),
+            )
+            .await;
         assert_eq!(answer.status, 204, "{answer:?}");
         answer.next()
     }
 
     pub(crate) async fn delete(&self) {
-        assert_eq!(self.server.send(self.request(Method::DELETE, "")).await.status, 204);
+        assert_eq!(
+            self.server
+                .send(self.request(Method::DELETE, ""))
+                .await
+                .status,
+            204
+        );
     }
 
     /// GETs, whatever comes.
@@ -184,7 +237,10 @@ impl Stream<'_> {
             assert_eq!(page.status, 200, "{page:?}");
             let next = page.next();
             let is_last = page.is(headers::STREAM_UP_TO_DATE);
-            assert!(is_last || next > from, "a page that is not the last moves on: {page:?}");
+            assert!(
+                is_last || next > from,
+                "a page that is not the last moves on: {page:?}"
+            );
             assert!(pages.len() < 10_000, "pages without end");
             pages.push(page);
             if is_last {
@@ -196,7 +252,10 @@ impl Stream<'_> {
 
     /// The tail, as HEAD tells it.
     pub(crate) async fn tail(&self) -> String {
-        self.server.send(self.request(Method::HEAD, "")).await.next()
+        self.server
+            .send(self.request(Method::HEAD, ""))
+            .await
+            .next()
     }
 }
 
@@ -211,7 +270,11 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.unwrap() }
+        Self {
+            status,
+            headers,
+            body: response.bytes().await.unwrap(),
+        }
     }
 
     /// A header's text, if it is there.
@@ -227,7 +290,8 @@ impl Answer {
     /// `Stream-Next-Offset`.
     pub(crate) fn next(&self) -> String {
         let next = self.header(headers::STREAM_NEXT_OFFSET);
-        next.unwrap_or_else(|| panic!("no Stream-Next-Offset in {self:?}")).to_owned()
+        next.unwrap_or_else(|| panic!("no Stream-Next-Offset in {self:?}"))
+            .to_owned()
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -237,8 +301,13 @@ impl Answer {
     /// Checks that this refuses with `status` and a problem document that agrees with it, and returns the document.
     pub(crate) fn refuses(&self, status: u16) -> Problem {
         assert_eq!(self.status, status, "{self:?}");
-        assert_eq!(self.header("content-type"), Some(Problem::CONTENT_TYPE), "{self:?}");
-        let problem = Problem::parse(&self.body).unwrap_or_else(|| panic!("no problem document: {self:?}"));
+        assert_eq!(
+            self.header("content-type"),
+            Some(Problem::CONTENT_TYPE),
+            "{self:?}"
+        );
+        let problem =
+            Problem::parse(&self.body).unwrap_or_else(|| panic!("no problem document: {self:?}"));
         assert_eq!(problem.status, status, "{problem:?}");
         for text in [&problem.kind, &problem.title, &problem.detail] {
             assert!(!text.is_empty(), "{problem:?}");

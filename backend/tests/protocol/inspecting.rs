@@ -7,21 +7,36 @@ use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
 
 async fn list(server: &Server, query: &str) -> StreamList {
-    parse(&server.ask(Method::GET, &format!("/v1/streams{query}")).await)
+    parse(
+        &server
+            .ask(Method::GET, &format!("/v1/streams{query}"))
+            .await,
+    )
 }
 
 async fn inspect(server: &Server, name: &str) -> StreamDetails {
-    parse(&server.ask(Method::GET, &format!("/v1/streams/{name}")).await)
+    parse(
+        &server
+            .ask(Method::GET, &format!("/v1/streams/{name}"))
+            .await,
+    )
 }
 
 fn parse<T: serde::de::DeserializeOwned>(answer: &Answer) -> T {
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some(JSON)), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some(JSON)),
+        "{answer:?}"
+    );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     serde_json::from_slice(&answer.body).unwrap_or_else(|fault| panic!("{fault}: {answer:?}"))
 }
 
 fn names(list: &StreamList) -> Vec<&str> {
-    list.streams.iter().map(|stream| stream.name.as_str()).collect()
+    list.streams
+        .iter()
+        .map(|stream| stream.name.as_str())
+        .collect()
 }
 
 #[tokio::test]
@@ -31,16 +46,44 @@ async fn the_list_is_paged_in_the_order_of_names_and_its_pages_join() {
         server.stream(name, TEXT).await;
     }
     let all = list(&server, "").await;
-    assert_eq!((names(&all), &all.after), (vec!["a b", "b/one", "b/two", "c", "ü"], &None));
+    assert_eq!(
+        (names(&all), &all.after),
+        (vec!["a b", "b/one", "b/two", "c", "ü"], &None)
+    );
     let first = list(&server, "?limit=3").await;
-    assert_eq!((names(&first), first.after.as_deref()), (vec!["a b", "b/one", "b/two"], Some("b/two")));
-    assert_eq!(names(&list(&server, "?limit=3&after=b/two").await), ["c", "ü"]);
-    assert_eq!(names(&list(&server, "?prefix=b/").await), ["b/one", "b/two"]);
-    assert_eq!(names(&list(&server, "?search=O&after=a").await), ["b/one", "b/two"]);
+    assert_eq!(
+        (names(&first), first.after.as_deref()),
+        (vec!["a b", "b/one", "b/two"], Some("b/two"))
+    );
+    assert_eq!(
+        names(&list(&server, "?limit=3&after=b/two").await),
+        ["c", "ü"]
+    );
+    assert_eq!(
+        names(&list(&server, "?prefix=b/").await),
+        ["b/one", "b/two"]
+    );
+    assert_eq!(
+        names(&list(&server, "?search=O&after=a").await),
+        ["b/one", "b/two"]
+    );
     assert_eq!(names(&list(&server, "?search=%C3%9C").await), ["ü"]);
-    assert_eq!(names(&list(&server, "?search=none").await), Vec::<&str>::new());
-    for wrong in ["limit=0", "limit=1001", "limit=x", "limit=-1", "limit=1&limit=2", "search=a&search=b"] {
-        server.ask(Method::GET, &format!("/v1/streams?{wrong}")).await.refuses(400);
+    assert_eq!(
+        names(&list(&server, "?search=none").await),
+        Vec::<&str>::new()
+    );
+    for wrong in [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "limit=-1",
+        "limit=1&limit=2",
+        "search=a&search=b",
+    ] {
+        server
+            .ask(Method::GET, &format!("/v1/streams?{wrong}"))
+            .await
+            .refuses(400);
     }
     server.ask(Method::POST, "/v1/streams").await.refuses(405);
 }
@@ -52,7 +95,10 @@ async fn a_stream_in_the_list_says_where_it_ends_and_whether_it_is_closed() {
     stream.append("[1,22]").await;
     stream.close().await;
     let found = &list(&server, "").await.streams[0];
-    assert_eq!((found.content_type.as_str(), found.closed, found.readers), (JSON, true, 0));
+    assert_eq!(
+        (found.content_type.as_str(), found.closed, found.readers),
+        (JSON, true, 0)
+    );
     assert_eq!(found.next_offset.as_str(), stream.tail().await);
     assert_eq!(found.earliest_offset.as_str(), "0000000000000000");
     stream.delete().await;
@@ -70,22 +116,50 @@ async fn readers_are_named_with_their_technique_and_how_far_behind_they_are() {
         assert_eq!(one.frame().await.unwrap().next.as_str(), first);
         live.push(one);
     }
-    let waiting = stream.request(Method::GET, &format!("offset={first}&live=long-poll")).send();
+    let waiting = stream
+        .request(Method::GET, &format!("offset={first}&live=long-poll"))
+        .send();
     let waiting = tokio::spawn(waiting);
     let details = until("four readers", || async {
         let details = inspect(&server, "a/b").await;
         (details.readers.len() == 4).then_some(details)
     })
     .await;
-    assert!(details.reader_counts.values().all(|count| *count == 1), "{details:?}");
-    let by: Vec<Technique> = details.readers.iter().map(|reader| reader.technique).collect();
-    assert_eq!(by, [Technique::Ndjson, Technique::Sse, Technique::Websocket, Technique::LongPoll]);
+    assert!(
+        details.reader_counts.values().all(|count| *count == 1),
+        "{details:?}"
+    );
+    let by: Vec<Technique> = details
+        .readers
+        .iter()
+        .map(|reader| reader.technique)
+        .collect();
+    assert_eq!(
+        by,
+        [
+            Technique::Ndjson,
+            Technique::Sse,
+            Technique::Websocket,
+            Technique::LongPoll
+        ]
+    );
     for reader in &details.readers {
-        assert_eq!((reader.offset.as_str(), reader.lag_bytes), (&*first, 0), "{reader:?}");
+        assert_eq!(
+            (reader.offset.as_str(), reader.lag_bytes),
+            (&*first, 0),
+            "{reader:?}"
+        );
         assert!(reader.seconds >= 0.0);
     }
     stream.append("defg").await;
-    assert_eq!(within("the long-poll", waiting).await.unwrap().unwrap().status(), 200);
+    assert_eq!(
+        within("the long-poll", waiting)
+            .await
+            .unwrap()
+            .unwrap()
+            .status(),
+        200
+    );
     drop(live);
     stream.get("offset=-1").await;
     let details = until("no readers", || async {
@@ -93,8 +167,14 @@ async fn readers_are_named_with_their_technique_and_how_far_behind_they_are() {
         details.readers.is_empty().then_some(details)
     })
     .await;
-    assert!(details.reader_counts.values().all(|count| *count == 0), "{details:?}");
-    assert_eq!((details.kept_bytes, details.plain_reads, details.closed), (7, 1, false));
+    assert!(
+        details.reader_counts.values().all(|count| *count == 0),
+        "{details:?}"
+    );
+    assert_eq!(
+        (details.kept_bytes, details.plain_reads, details.closed),
+        (7, 1, false)
+    );
 }
 
 #[tokio::test]
@@ -108,8 +188,13 @@ async fn a_reader_that_does_not_read_falls_behind_and_is_seen_to() {
         stream.append(piece.clone()).await;
     }
     let details = inspect(&server, "it").await;
-    let [reader] = &details.readers[..] else { panic!("one reader, found {details:?}") };
-    assert!(reader.lag_bytes > 0 && reader.lag_bytes <= 24 << 20, "{reader:?}");
+    let [reader] = &details.readers[..] else {
+        panic!("one reader, found {details:?}")
+    };
+    assert!(
+        reader.lag_bytes > 0 && reader.lag_bytes <= 24 << 20,
+        "{reader:?}"
+    );
     let at: u64 = reader.offset.as_str().parse().unwrap();
     assert_eq!(at + reader.lag_bytes, 24 << 20);
     drop(idle);
@@ -120,26 +205,51 @@ async fn producers_are_named_with_their_position() {
     let server = Server::start();
     let stream = server.stream("it", TEXT).await;
     for (id, epoch, seq) in [("b", "0", "0"), ("a", "3", "0"), ("b", "0", "1")] {
-        let request = stream.request(Method::POST, "").header("content-type", TEXT).body("x");
-        let request = request.header("producer-id", id).header("producer-epoch", epoch).header("producer-seq", seq);
+        let request = stream
+            .request(Method::POST, "")
+            .header("content-type", TEXT)
+            .body("x");
+        let request = request
+            .header("producer-id", id)
+            .header("producer-epoch", epoch)
+            .header("producer-seq", seq);
         assert_eq!(server.send(request).await.status, 200);
     }
     let details = inspect(&server, "it").await;
-    let found: Vec<_> = details.producers.iter().map(|it| (it.id.as_str(), it.epoch, it.seq)).collect();
-    assert_eq!((found, details.producer_count), (vec![("a", 3, 0), ("b", 0, 1)], 2));
+    let found: Vec<_> = details
+        .producers
+        .iter()
+        .map(|it| (it.id.as_str(), it.epoch, it.seq))
+        .collect();
+    assert_eq!(
+        (found, details.producer_count),
+        (vec![("a", 3, 0), ("b", 0, 1)], 2)
+    );
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_404_and_looking_passes_the_same_gate() {
     let server = Server::start();
-    server.ask(Method::GET, "/v1/streams/none").await.refuses(404);
+    server
+        .ask(Method::GET, "/v1/streams/none")
+        .await
+        .refuses(404);
     server.ask(Method::GET, "/v1/streams/").await.refuses(400);
-    server.ask(Method::DELETE, "/v1/streams/none").await.refuses(405);
+    server
+        .ask(Method::DELETE, "/v1/streams/none")
+        .await
+        .refuses(405);
     for path in ["/v1/streams", "/v1/streams/it", "/v1/export/it"] {
-        let foreign = server.http.get(server.url(path)).header("origin", "https://evil.example");
+        let foreign = server
+            .http
+            .get(server.url(path))
+            .header("origin", "https://evil.example");
         server.send(foreign).await.refuses(403);
     }
-    let foreign = server.http.put(server.url("/v1/import/it")).header("origin", "https://evil.example");
+    let foreign = server
+        .http
+        .put(server.url("/v1/import/it"))
+        .header("origin", "https://evil.example");
     server.send(foreign).await.refuses(403);
 }
 
@@ -149,24 +259,60 @@ async fn a_stream_and_its_forks_name_each_other_and_what_is_only_kept_for_them_i
     let source = server.stream("a/source", JSON).await;
     source.append("[1,2,3]").await;
     for (name, at) in [("z", "0000000000000002"), ("b", "0000000000000004")] {
-        let fork = server.http.put(server.url(&format!("/v1/stream/{name}"))).header("content-type", JSON);
-        let fork = fork.header("stream-forked-from", "/v1/stream/a/source").header("stream-fork-offset", at);
+        let fork = server
+            .http
+            .put(server.url(&format!("/v1/stream/{name}")))
+            .header("content-type", JSON);
+        let fork = fork
+            .header("stream-forked-from", "/v1/stream/a/source")
+            .header("stream-fork-offset", at);
         assert_eq!(server.send(fork).await.status, 201);
     }
     let details = inspect(&server, "a/source").await;
-    assert_eq!((details.fork_count, details.forks), (2, vec!["b".to_owned(), "z".to_owned()]));
+    assert_eq!(
+        (details.fork_count, details.forks),
+        (2, vec!["b".to_owned(), "z".to_owned()])
+    );
     let fork = inspect(&server, "b").await;
     let origin = fork.forked_from.unwrap();
-    assert_eq!((origin.stream.as_str(), origin.offset.as_str()), ("a/source", "0000000000000004"));
-    assert_eq!((fork.earliest_offset.as_str(), fork.kept_bytes), ("0000000000000000", 4), "with what it inherited");
-    assert_eq!(list(&server, "?prefix=z").await.streams[0].forked_from.as_deref(), Some("a/source"));
+    assert_eq!(
+        (origin.stream.as_str(), origin.offset.as_str()),
+        ("a/source", "0000000000000004")
+    );
+    assert_eq!(
+        (fork.earliest_offset.as_str(), fork.kept_bytes),
+        ("0000000000000000", 4),
+        "with what it inherited"
+    );
+    assert_eq!(
+        list(&server, "?prefix=z").await.streams[0]
+            .forked_from
+            .as_deref(),
+        Some("a/source")
+    );
 
     let exported = server.ask(Method::GET, "/v1/export/b").await;
-    let imported = server.send(server.http.put(server.url("/v1/import/copy")).body(exported.body)).await;
+    let imported = server
+        .send(
+            server
+                .http
+                .put(server.url("/v1/import/copy"))
+                .body(exported.body),
+        )
+        .await;
     assert_eq!(imported.status, 201, "{imported:?}");
-    assert_eq!(server.ask(Method::GET, "/v1/stream/copy?offset=-1").await.text(), "[1,2]");
+    assert_eq!(
+        server
+            .ask(Method::GET, "/v1/stream/copy?offset=-1")
+            .await
+            .text(),
+        "[1,2]"
+    );
 
     source.delete().await;
     assert_eq!(names(&list(&server, "").await), ["b", "copy", "z"]);
-    server.ask(Method::GET, "/v1/streams/a/source").await.refuses(410);
+    server
+        .ask(Method::GET, "/v1/streams/a/source")
+        .await
+        .refuses(410);
 }

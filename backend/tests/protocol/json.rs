@@ -50,24 +50,46 @@ async fn an_array_is_flattened_one_level_and_each_element_has_an_offset() {
     assert_eq!(bodies, ["[[1,2]]", "[[]]", r#"[{"x":[3]}]"#, "[[[4]]]"]);
     for page in &pages[..3] {
         let rest = stream.pages(&page.next()).await;
-        assert_eq!(rest.len(), pages.len() - 1 - pages.iter().position(|it| it.next() == page.next()).unwrap());
+        assert_eq!(
+            rest.len(),
+            pages.len()
+                - 1
+                - pages
+                    .iter()
+                    .position(|it| it.next() == page.next())
+                    .unwrap()
+        );
     }
 }
 
 #[tokio::test]
 async fn an_empty_array_creates_an_empty_stream_but_appends_nothing() {
     let server = Server::start();
-    let put = server.http.put(server.url("/v1/stream/json")).header("content-type", JSON).body(" [ ]\n");
+    let put = server
+        .http
+        .put(server.url("/v1/stream/json"))
+        .header("content-type", JSON)
+        .body(" [ ]\n");
     assert_eq!(server.send(put).await.status, 201);
-    let stream = super::harness::Stream { server: &server, name: "json".into(), content_type: JSON };
+    let stream = super::harness::Stream {
+        server: &server,
+        name: "json".into(),
+        content_type: JSON,
+    };
     assert_eq!(stream.get("").await.text(), "[]");
     for nothing in ["[]", " [\n] "] {
         stream.post(nothing).await.refuses(400);
     }
-    let closing = stream.request(Method::POST, "").header("content-type", JSON).header("stream-closed", "true");
+    let closing = stream
+        .request(Method::POST, "")
+        .header("content-type", JSON)
+        .header("stream-closed", "true");
     server.send(closing.body("[]")).await.refuses(400);
     let answer = stream.get("").await;
-    assert!(!answer.is("stream-closed"), "a refused append does not close: {answer:?}");
+    assert!(
+        !answer.is("stream-closed"),
+        "a refused append does not close: {answer:?}"
+    );
     assert_eq!(stream.append("1").await, "0000000000000002");
 }
 
@@ -92,11 +114,19 @@ async fn what_is_not_json_is_refused_and_changes_nothing() {
     ];
     for body in wrong {
         stream.post(body).await.refuses(400);
-        let put = server.http.put(server.url("/v1/stream/other")).header("content-type", JSON).body(body);
+        let put = server
+            .http
+            .put(server.url("/v1/stream/other"))
+            .header("content-type", JSON)
+            .body(body);
         server.send(put).await.refuses(400);
     }
     assert_eq!(stream.tail().await, tail);
-    assert_eq!(server.ask(Method::HEAD, "/v1/stream/other").await.status, 404, "a refused creation leaves nothing");
+    assert_eq!(
+        server.ask(Method::HEAD, "/v1/stream/other").await.status,
+        404,
+        "a refused creation leaves nothing"
+    );
 }
 
 #[tokio::test]
@@ -118,21 +148,42 @@ async fn deep_nesting_is_kept_or_refused_but_harms_nobody() {
 #[tokio::test]
 async fn a_content_type_is_the_same_whatever_its_case_and_parameters() {
     let server = Server::start();
-    let stream = server.stream("json", "Application/JSON; charset=utf-8").await;
-    for same in ["application/json", "APPLICATION/JSON;charset=UTF-8", " application/json ; x=y"] {
-        let post = stream.request(Method::POST, "").header("content-type", same).body("1");
+    let stream = server
+        .stream("json", "Application/JSON; charset=utf-8")
+        .await;
+    for same in [
+        "application/json",
+        "APPLICATION/JSON;charset=UTF-8",
+        " application/json ; x=y",
+    ] {
+        let post = stream
+            .request(Method::POST, "")
+            .header("content-type", same)
+            .body("1");
         assert_eq!(server.send(post).await.status, 204, "{same}");
     }
     let answer = stream.get("").await;
     assert_eq!(answer.text(), "[1,1,1]");
-    assert_eq!(answer.header("content-type"), Some("Application/JSON; charset=utf-8"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("Application/JSON; charset=utf-8")
+    );
     for other in ["text/plain", "application/jsonx", "application/x-ndjson"] {
-        let post = stream.request(Method::POST, "").header("content-type", other).body("1");
+        let post = stream
+            .request(Method::POST, "")
+            .header("content-type", other)
+            .body("1");
         server.send(post).await.refuses(409);
     }
     for malformed in ["json", "application/", "/json", "a b/c", ""] {
-        let post = stream.request(Method::POST, "").header("content-type", malformed).body("1");
+        let post = stream
+            .request(Method::POST, "")
+            .header("content-type", malformed)
+            .body("1");
         server.send(post).await.refuses(400);
     }
-    server.send(stream.request(Method::POST, "").body("1")).await.refuses(400);
+    server
+        .send(stream.request(Method::POST, "").body("1"))
+        .await
+        .refuses(400);
 }

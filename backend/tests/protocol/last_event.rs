@@ -27,12 +27,23 @@ async fn servers() -> [Server; 2] {
 async fn ask(server: &Server, query: &str, last: &str, is_first: bool) -> (Head, Wire) {
     let mut wire = Wire::open(server).await;
     if !is_first {
-        wire.send(format!("GET /v1/stream/it?offset={START} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address)).await;
+        wire.send(format!(
+            "GET /v1/stream/it?offset={START} HTTP/1.1\r\nHost: {}\r\n\r\n",
+            server.address
+        ))
+        .await;
         let head = wire.head().await;
-        assert_eq!((head.status, wire.body(&head).await), (200, APPENDS.concat()));
+        assert_eq!(
+            (head.status, wire.body(&head).await),
+            (200, APPENDS.concat())
+        );
     }
-    let line = format!("GET /v1/stream/it?{query} HTTP/1.1\r\nHost: {}\r\n", server.address);
-    wire.send(format!("{line}Last-Event-ID: {last}\r\n\r\n")).await;
+    let line = format!(
+        "GET /v1/stream/it?{query} HTTP/1.1\r\nHost: {}\r\n",
+        server.address
+    );
+    wire.send(format!("{line}Last-Event-ID: {last}\r\n\r\n"))
+        .await;
     (wire.head().await, wire)
 }
 
@@ -44,27 +55,45 @@ async fn it_wins_over_the_offset_of_the_url() {
                 // Later, earlier, and anywhere beside `now`.
                 ("offset=-1&live=sse", THIRD, "data:three\n"),
                 ("offset=0000000000000003&live=sse", THIRD, "data:three\n"),
-                ("offset=0000000000000006&live=sse", SECOND, "data:twothree\n"),
-                ("offset=0000000000000011&live=sse", START, "data:onetwothree\n"),
+                (
+                    "offset=0000000000000006&live=sse",
+                    SECOND,
+                    "data:twothree\n",
+                ),
+                (
+                    "offset=0000000000000011&live=sse",
+                    START,
+                    "data:onetwothree\n",
+                ),
                 ("offset=now&live=sse", SECOND, "data:twothree\n"),
                 ("offset=now&live=sse", START, "data:onetwothree\n"),
                 // An `EventSource` that has seen no id sends none, or an empty one.
                 ("offset=0000000000000006&live=sse", "", "data:three\n"),
                 // It is a field of server-sent events alone.
-                ("offset=0000000000000006&live=ndjson", START, "{\"data\":\"three\","),
+                (
+                    "offset=0000000000000006&live=ndjson",
+                    START,
+                    "{\"data\":\"three\",",
+                ),
             ] {
                 let what = format!("{query}, {last}, first request: {is_first}");
                 let (head, mut wire) = ask(server, query, last, is_first).await;
                 assert_eq!(head.status, 200, "{what}");
                 let chunk = wire.chunk().await.unwrap();
                 assert!(chunk.contains(expected), "{what}: {chunk}");
-                assert!(chunk.contains(&format!("\"streamNextOffset\":\"{END}\"")), "{what}: {chunk}");
+                assert!(
+                    chunk.contains(&format!("\"streamNextOffset\":\"{END}\"")),
+                    "{what}: {chunk}"
+                );
             }
             // At the tail there is nothing to come yet.
             let (head, mut wire) = ask(server, "offset=-1&live=sse", END, is_first).await;
             assert_eq!(head.status, 200);
             let chunk = wire.chunk().await.unwrap();
-            assert!(chunk.contains(END) && !chunk.contains("event: data"), "{chunk}");
+            assert!(
+                chunk.contains(END) && !chunk.contains("event: data"),
+                "{chunk}"
+            );
         }
     }
 }
@@ -74,12 +103,27 @@ async fn one_that_is_no_offset_is_400() {
     for server in &servers().await {
         for is_first in [true, false] {
             for offset in ["-1", "now", SECOND] {
-                for last in ["x", "3", "-2", "0000000000000003 ,", "00000000000000030", "000000000000000\u{e9}"] {
+                for last in [
+                    "x",
+                    "3",
+                    "-2",
+                    "0000000000000003 ,",
+                    "00000000000000030",
+                    "000000000000000\u{e9}",
+                ] {
                     let query = format!("offset={offset}&live=sse");
                     let (head, mut wire) = ask(server, &query, last, is_first).await;
-                    assert_eq!(head.status, 400, "{query}, {last}, first request: {is_first}");
+                    assert_eq!(
+                        head.status, 400,
+                        "{query}, {last}, first request: {is_first}"
+                    );
                     let media = head.header("content-type");
-                    assert_eq!(media, Some("application/problem+json"), "{}", wire.body(&head).await);
+                    assert_eq!(
+                        media,
+                        Some("application/problem+json"),
+                        "{}",
+                        wire.body(&head).await
+                    );
                 }
             }
         }
@@ -89,14 +133,24 @@ async fn one_that_is_no_offset_is_400() {
 #[tokio::test]
 async fn at_the_end_of_a_closed_stream_it_is_204() {
     for server in &servers().await {
-        let request = server.http.post(server.url("/v1/stream/it")).header("stream-closed", "true");
+        let request = server
+            .http
+            .post(server.url("/v1/stream/it"))
+            .header("stream-closed", "true");
         assert_eq!(server.send(request).await.status, 204);
         for is_first in [true, false] {
             for offset in ["-1", "now", SECOND, END] {
                 let query = format!("offset={offset}&live=sse");
                 let (head, _) = ask(server, &query, END, is_first).await;
-                let told = [head.header("stream-closed"), head.header("stream-next-offset")];
-                assert_eq!((head.status, told), (204, [Some("true"), Some(END)]), "{query}, first request: {is_first}");
+                let told = [
+                    head.header("stream-closed"),
+                    head.header("stream-next-offset"),
+                ];
+                assert_eq!(
+                    (head.status, told),
+                    (204, [Some("true"), Some(END)]),
+                    "{query}, first request: {is_first}"
+                );
                 // What is left before it still comes, and then the end.
                 let (head, mut wire) = ask(server, &query, THIRD, is_first).await;
                 assert_eq!(head.status, 200);
@@ -104,7 +158,10 @@ async fn at_the_end_of_a_closed_stream_it_is_204() {
                 while let Some(chunk) = wire.chunk().await {
                     came.push_str(&chunk);
                 }
-                assert!(came.contains("data:three\n") && came.contains("\"streamClosed\":true"), "{came}");
+                assert!(
+                    came.contains("data:three\n") && came.contains("\"streamClosed\":true"),
+                    "{came}"
+                );
             }
         }
     }

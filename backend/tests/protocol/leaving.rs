@@ -12,7 +12,12 @@ fn one_place() -> Server {
 async fn is_full(stream: &Stream<'_>) -> bool {
     let answer = stream.get("offset=now&live=long-poll&hold=0").await;
     if answer.status == 503 {
-        assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{answer:?}");
+        assert!(
+            answer
+                .header("retry-after")
+                .is_some_and(|seconds| seconds.parse::<u32>().is_ok()),
+            "{answer:?}"
+        );
         answer.refuses(503);
         return true;
     }
@@ -21,7 +26,11 @@ async fn is_full(stream: &Stream<'_>) -> bool {
 }
 
 async fn until_free(stream: &Stream<'_>, who: &str) {
-    until(&format!("the place of {who} to be free again"), async || (!is_full(stream).await).then_some(())).await;
+    until(
+        &format!("the place of {who} to be free again"),
+        async || (!is_full(stream).await).then_some(()),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -34,7 +43,11 @@ async fn a_streaming_reader_that_leaves_frees_its_place() {
             live.frame().await.unwrap();
             assert!(is_full(&stream).await, "{technique} takes a place");
             for other in STREAMING {
-                assert_eq!(Live::try_open(&stream, other, "now").await.err(), Some(503), "{other}");
+                assert_eq!(
+                    Live::try_open(&stream, other, "now").await.err(),
+                    Some(503),
+                    "{other}"
+                );
             }
             drop(live);
             until_free(&stream, technique.name()).await;
@@ -47,7 +60,8 @@ async fn a_long_poll_whose_client_hangs_up_frees_its_place() {
     let server = one_place();
     let stream = server.stream("it", TEXT).await;
     for _ in 0..3 {
-        let wire = Wire::waiting(&server, &stream.target("offset=now&live=long-poll&hold=60")).await;
+        let wire =
+            Wire::waiting(&server, &stream.target("offset=now&live=long-poll&hold=60")).await;
         assert!(is_full(&stream).await);
         drop(wire);
         until_free(&stream, "a long-poll").await;
@@ -64,7 +78,9 @@ async fn a_reader_that_ends_by_itself_frees_its_place() {
         live.end().await;
         until_free(&server.stream("other", TEXT).await, technique.name()).await;
         stream.delete().await;
-        server.ask(reqwest::Method::DELETE, "/v1/stream/other").await;
+        server
+            .ask(reqwest::Method::DELETE, "/v1/stream/other")
+            .await;
     }
 }
 
@@ -75,7 +91,10 @@ async fn a_refused_reader_takes_no_place() {
     stream.append("abc").await;
     for query in ["offset=0000000000000001", "offset=x", "offset=-1&hold=x"] {
         for live in ["long-poll", "ndjson", "sse", "websocket"] {
-            stream.get(&format!("{query}&live={live}")).await.refuses(400);
+            stream
+                .get(&format!("{query}&live={live}"))
+                .await
+                .refuses(400);
         }
     }
     stream.get("offset=-1&live=websocket").await.refuses(426);

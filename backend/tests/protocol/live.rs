@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// The techniques whose answers do not end.
-pub(crate) const STREAMING: [Technique; 3] = [Technique::Ndjson, Technique::Sse, Technique::Websocket];
+pub(crate) const STREAMING: [Technique; 3] =
+    [Technique::Ndjson, Technique::Sse, Technique::Websocket];
 
 /// A WebSocket as a client holds it.
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -42,7 +43,11 @@ impl Live {
     }
 
     /// Follows `stream` from `offset` on, or says the status that refused.
-    pub(crate) async fn try_open(stream: &Stream<'_>, technique: Technique, offset: &str) -> Result<Self, u16> {
+    pub(crate) async fn try_open(
+        stream: &Stream<'_>,
+        technique: Technique,
+        offset: &str,
+    ) -> Result<Self, u16> {
         let kind = ContentKind::of(stream.content_type);
         let target = stream.target(&format!("offset={offset}&live={technique}"));
         let source = if technique == Technique::Websocket {
@@ -60,10 +65,15 @@ impl Live {
                     assert_eq!(coded.is_some(), kind == ContentKind::Binary);
                     Source::Sse(response, sse::Decoder::new(kind))
                 }
-                other @ (Technique::Poll | Technique::LongPoll | Technique::Websocket) => panic!("{other} ends"),
+                other @ (Technique::Poll | Technique::LongPoll | Technique::Websocket) => {
+                    panic!("{other} ends")
+                }
             }
         };
-        Ok(Self { source, frames: VecDeque::new() })
+        Ok(Self {
+            source,
+            frames: VecDeque::new(),
+        })
     }
 
     /// The next frame, or `None` at the answer's clean end. An end that is not clean fails.
@@ -121,12 +131,21 @@ pub(crate) async fn socket_with(
     target: &str,
     headers: &[(&'static str, &str)],
 ) -> Result<Socket, u16> {
-    let mut request = format!("ws://{}{target}", server.address).into_client_request().unwrap();
+    let mut request = format!("ws://{}{target}", server.address)
+        .into_client_request()
+        .unwrap();
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
     }
-    let config = tungstenite::protocol::WebSocketConfig::default().max_message_size(None).max_frame_size(None);
-    match within("a WebSocket", tokio_tungstenite::connect_async_with_config(request, Some(config), true)).await {
+    let config = tungstenite::protocol::WebSocketConfig::default()
+        .max_message_size(None)
+        .max_frame_size(None);
+    match within(
+        "a WebSocket",
+        tokio_tungstenite::connect_async_with_config(request, Some(config), true),
+    )
+    .await
+    {
         Ok((socket, _)) => Ok(socket),
         Err(tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
         Err(error) => panic!("no WebSocket: {error}"),
@@ -164,7 +183,9 @@ pub(crate) async fn close_frame(socket: &mut Socket) -> CloseFrame {
 
 /// Sends one text frame.
 pub(crate) async fn say(socket: &mut Socket, text: &str) {
-    within("a frame to be sent", socket.send(Message::text(text))).await.unwrap();
+    within("a frame to be sent", socket.send(Message::text(text)))
+        .await
+        .unwrap();
 }
 
 /// The messages of a JSON frame.

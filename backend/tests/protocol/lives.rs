@@ -23,12 +23,18 @@ async fn reused<'a>(server: &'a Server, name: &str) -> (Stream<'a>, String) {
 fn gone(answer: &Answer) {
     let problem = answer.refuses(410);
     assert_eq!(problem.kind, "#other-life", "{problem:?}");
-    assert!(problem.detail.contains("deleted") && problem.detail.contains("offset=-1"), "{problem:?}");
+    assert!(
+        problem.detail.contains("deleted") && problem.detail.contains("offset=-1"),
+        "{problem:?}"
+    );
 }
 
 /// The query of a read by a technique.
 fn query(technique: Technique, offset: &str) -> String {
-    let live = technique.live().map(|live| format!("&live={live}")).unwrap_or_default();
+    let live = technique
+        .live()
+        .map(|live| format!("&live={live}"))
+        .unwrap_or_default();
     format!("offset={offset}{live}")
 }
 
@@ -59,18 +65,34 @@ async fn the_successors_own_offsets_work_wherever_the_server_shows_them() {
     let server = Server::start();
     let (stream, old) = reused(&server, "a").await;
     let tail = stream.tail().await;
-    assert!(tail.ends_with("_1") && tail.len() == old.len() + 2, "{tail}");
+    assert!(
+        tail.ends_with("_1") && tail.len() == old.len() + 2,
+        "{tail}"
+    );
     assert_eq!(stream.append("!").await, stream.tail().await);
     let page = stream.get("offset=-1").await;
-    assert_eq!((page.text(), page.next()), ("new content!", stream.tail().await));
+    assert_eq!(
+        (page.text(), page.next()),
+        ("new content!", stream.tail().await)
+    );
     assert_eq!(stream.get(&format!("offset={tail}")).await.text(), "!");
     for technique in STREAMING {
         let mut live = Live::open(&stream, technique, &tail).await;
-        assert_eq!(live.data().await.next.to_string(), stream.tail().await, "{technique:?}");
+        assert_eq!(
+            live.data().await.next.to_string(),
+            stream.tail().await,
+            "{technique:?}"
+        );
     }
-    let list: serde_json::Value = serde_json::from_slice(&server.ask(Method::GET, "/v1/streams").await.body).unwrap();
-    assert_eq!(list["streams"][0]["nextOffset"], json!(stream.tail().await), "{list}");
-    let one: serde_json::Value = serde_json::from_slice(&server.ask(Method::GET, "/v1/streams/a").await.body).unwrap();
+    let list: serde_json::Value =
+        serde_json::from_slice(&server.ask(Method::GET, "/v1/streams").await.body).unwrap();
+    assert_eq!(
+        list["streams"][0]["nextOffset"],
+        json!(stream.tail().await),
+        "{list}"
+    );
+    let one: serde_json::Value =
+        serde_json::from_slice(&server.ask(Method::GET, "/v1/streams/a").await.body).unwrap();
     assert_eq!(one["nextOffset"], json!(stream.tail().await), "{one}");
 }
 
@@ -83,7 +105,10 @@ async fn an_append_on_condition_fails_at_an_offset_of_a_deleted_stream() {
     let stream = server.stream("a", TEXT).await;
     let new = stream.append("4our").await;
     let post = |offset: &str| {
-        let request = stream.request(Method::POST, "").header(CONTENT_TYPE, TEXT).body("!");
+        let request = stream
+            .request(Method::POST, "")
+            .header(CONTENT_TYPE, TEXT)
+            .body("!");
         request.header(IF_MATCH, format!("\"{offset}\""))
     };
     let refused = server.send(post(&old)).await;
@@ -106,11 +131,30 @@ async fn a_fork_leaves_its_source_only_at_the_sources_own_offsets() {
     gone(&server.send(fork("f", &old)).await);
     let at = stream.tail().await;
     assert_eq!(server.send(fork("f", &at)).await.status, 201);
-    assert_eq!(server.send(fork("f", &at)).await.status, 200, "a retry finds it");
-    assert_eq!(server.send(fork("g", "0000000000000000_0000000000000000")).await.status, 201, "any stream's beginning");
-    let child = Stream { server: &server, name: "f".into(), content_type: TEXT };
+    assert_eq!(
+        server.send(fork("f", &at)).await.status,
+        200,
+        "a retry finds it"
+    );
+    assert_eq!(
+        server
+            .send(fork("g", "0000000000000000_0000000000000000"))
+            .await
+            .status,
+        201,
+        "any stream's beginning"
+    );
+    let child = Stream {
+        server: &server,
+        name: "f".into(),
+        content_type: TEXT,
+    };
     child.append(" and more").await;
-    assert_eq!(child.get(&format!("offset={at}")).await.text(), " and more", "read from where it was made");
+    assert_eq!(
+        child.get(&format!("offset={at}")).await.text(),
+        " and more",
+        "read from where it was made"
+    );
     let beyond = stream.append("beyond").await;
     gone(&child.get(&format!("offset={beyond}")).await);
 }
@@ -118,7 +162,13 @@ async fn a_fork_leaves_its_source_only_at_the_sources_own_offsets() {
 #[tokio::test]
 async fn a_stream_that_ended_by_itself_has_a_successor_with_offsets_of_its_own() {
     let server = Server::with(|config| config.sweep = std::time::Duration::from_millis(10));
-    let put = || server.http.put(server.url("/v1/stream/a")).header(CONTENT_TYPE, TEXT).body("old");
+    let put = || {
+        server
+            .http
+            .put(server.url("/v1/stream/a"))
+            .header(CONTENT_TYPE, TEXT)
+            .body("old")
+    };
     let first = server.send(put().header(headers::STREAM_TTL, "1")).await;
     let old = first.next();
     until("the stream to end", || async {
@@ -127,7 +177,11 @@ async fn a_stream_that_ended_by_itself_has_a_successor_with_offsets_of_its_own()
     })
     .await;
     assert_eq!(server.send(put()).await.status, 201);
-    let stream = Stream { server: &server, name: "a".into(), content_type: TEXT };
+    let stream = Stream {
+        server: &server,
+        name: "a".into(),
+        content_type: TEXT,
+    };
     every_technique_refuses(&stream, &old).await;
 }
 
@@ -138,11 +192,24 @@ async fn an_import_under_a_deleted_name_is_a_successor() {
     let old = stream.append("old").await;
     let export = server.ask(Method::GET, "/v1/export/a").await;
     stream.delete().await;
-    let imported = server.send(server.http.put(server.url("/v1/import/a")).body(export.body.clone())).await;
-    assert_eq!((imported.status, imported.next()), (201, format!("{old}_1")));
+    let imported = server
+        .send(
+            server
+                .http
+                .put(server.url("/v1/import/a"))
+                .body(export.body.clone()),
+        )
+        .await;
+    assert_eq!(
+        (imported.status, imported.next()),
+        (201, format!("{old}_1"))
+    );
     gone(&stream.get(&format!("offset={old}")).await);
     // Exports hold positions: what they were in one life, they are in the next.
-    assert_eq!(server.ask(Method::GET, "/v1/export/a").await.body, export.body);
+    assert_eq!(
+        server.ask(Method::GET, "/v1/export/a").await.body,
+        export.body
+    );
 }
 
 #[tokio::test]
@@ -164,7 +231,11 @@ async fn lives_are_told_apart_after_a_restart_on_disk() {
     server.tell_to_stop();
     server.stopped().await;
     let server = start();
-    let there = Stream { server: &server, name: "there".into(), content_type: TEXT };
+    let there = Stream {
+        server: &server,
+        name: "there".into(),
+        content_type: TEXT,
+    };
     every_technique_refuses(&there, &old).await;
     assert_eq!(there.get("offset=-1").await.text(), "new content");
     let again = server.stream("gone", JSON).await;

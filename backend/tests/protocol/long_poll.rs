@@ -12,13 +12,27 @@ async fn a_waiting_reader_gets_what_is_appended() {
     let server = Server::start();
     let stream = server.stream("json", JSON).await;
     for offset in ["0000000000000000", "now"] {
-        let from = if offset == "now" { offset.to_owned() } else { stream.tail().await };
-        let mut wire = Wire::waiting(&server, &stream.target(&format!("offset={from}&live=long-poll"))).await;
+        let from = if offset == "now" {
+            offset.to_owned()
+        } else {
+            stream.tail().await
+        };
+        let mut wire = Wire::waiting(
+            &server,
+            &stream.target(&format!("offset={from}&live=long-poll")),
+        )
+        .await;
         let tail = stream.append("[1,2]").await;
         let head = wire.head().await;
-        assert_eq!((head.status, head.header("stream-next-offset")), (200, Some(&*tail)));
+        assert_eq!(
+            (head.status, head.header("stream-next-offset")),
+            (200, Some(&*tail))
+        );
         assert_eq!(head.header("stream-up-to-date"), Some("true"));
-        assert!(head.header("stream-cursor").is_some_and(|cursor| cursor.parse::<u64>().is_ok()));
+        assert!(
+            head.header("stream-cursor")
+                .is_some_and(|cursor| cursor.parse::<u64>().is_ok())
+        );
         assert_eq!(wire.body(&head).await, "[1,2]");
     }
 }
@@ -36,7 +50,10 @@ async fn a_reader_that_comes_while_data_is_appended_gets_it() {
             }
             stream.append(format!("{round}")).await
         });
-        assert_eq!((answer.status, answer.text()), (200, &*format!("[{round}]")));
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, &*format!("[{round}]"))
+        );
         assert_eq!(answer.next(), tail);
         from = tail;
     }
@@ -49,8 +66,13 @@ async fn a_close_ends_the_wait_with_or_without_data() {
         let stream = server.stream(&format!("text{data}"), TEXT).await;
         stream.append("a").await;
         let mut wire = Wire::waiting(&server, &stream.target("offset=now&live=long-poll")).await;
-        let post = stream.request(reqwest::Method::POST, "").header("stream-closed", "true");
-        let end = server.send(post.header("content-type", TEXT).body(data)).await.next();
+        let post = stream
+            .request(reqwest::Method::POST, "")
+            .header("stream-closed", "true");
+        let end = server
+            .send(post.header("content-type", TEXT).body(data))
+            .await
+            .next();
         let head = wire.head().await;
         assert_eq!(head.status, if data.is_empty() { 204 } else { 200 });
         assert_eq!(head.header("stream-next-offset"), Some(&*end));
@@ -91,7 +113,10 @@ async fn a_closed_stream_answers_at_once() {
     stream.close().await;
     for offset in [&*tail, "now", "9999999999999999"] {
         let answer = stream.get(&format!("offset={offset}&live=long-poll")).await;
-        assert_eq!((answer.status, answer.body.len(), answer.next()), (204, 0, tail.clone()));
+        assert_eq!(
+            (answer.status, answer.body.len(), answer.next()),
+            (204, 0, tail.clone())
+        );
         assert!(answer.is("stream-closed") && answer.is("stream-up-to-date"));
         assert_eq!(answer.header("content-type"), None);
     }
@@ -107,8 +132,13 @@ async fn a_hold_that_runs_out_says_where_to_go_on() {
     let tail = stream.append("a").await;
     let mut cursor = 0;
     for offset in [&*tail, "now", &*tail] {
-        let answer = stream.get(&format!("offset={offset}&live=long-poll&cursor={cursor}")).await;
-        assert_eq!((answer.status, answer.body.len(), answer.next()), (204, 0, tail.clone()));
+        let answer = stream
+            .get(&format!("offset={offset}&live=long-poll&cursor={cursor}"))
+            .await;
+        assert_eq!(
+            (answer.status, answer.body.len(), answer.next()),
+            (204, 0, tail.clone())
+        );
         assert!(answer.is("stream-up-to-date") && !answer.is("stream-closed"));
         let next: u64 = answer.header("stream-cursor").unwrap().parse().unwrap();
         assert!(next > cursor, "{next} after {cursor}");
@@ -122,7 +152,14 @@ async fn the_hold_asked_for_counts_up_to_its_cap() {
     let server = Server::with(|config| config.long_poll_hold = hour);
     let stream = server.stream("text", TEXT).await;
     for hold in ["0", "0.01"] {
-        assert_eq!(stream.get(&format!("offset=now&live=long-poll&hold={hold}")).await.status, 204, "{hold}");
+        assert_eq!(
+            stream
+                .get(&format!("offset=now&live=long-poll&hold={hold}"))
+                .await
+                .status,
+            204,
+            "{hold}"
+        );
     }
     let capped = Server::with(|config| {
         config.long_poll_hold = hour;
@@ -130,10 +167,20 @@ async fn the_hold_asked_for_counts_up_to_its_cap() {
     });
     let stream = capped.stream("text", TEXT).await;
     for hold in ["", "&hold=60", "&hold=86400"] {
-        assert_eq!(stream.get(&format!("offset=now&live=long-poll{hold}")).await.status, 204, "{hold}");
+        assert_eq!(
+            stream
+                .get(&format!("offset=now&live=long-poll{hold}"))
+                .await
+                .status,
+            204,
+            "{hold}"
+        );
     }
     for wrong in ["", "-1", "abc", "NaN", "inf", "1e9", "25s"] {
-        stream.get(&format!("offset=now&live=long-poll&hold={wrong}")).await.refuses(400);
+        stream
+            .get(&format!("offset=now&live=long-poll&hold={wrong}"))
+            .await
+            .refuses(400);
     }
 }
 
@@ -158,34 +205,57 @@ async fn the_connection_goes_on_after_an_answer_that_an_append_brought() {
         let stream = server.stream(&format!("text/{size}"), TEXT).await;
         let content = "x".repeat(size);
         let post = |fields: &str| {
-            let line = format!("POST {} HTTP/1.1\r\nHost: {}", stream.target(""), server.address);
-            format!("{line}\r\nContent-Type: text/plain\r\n{fields}Content-Length: {size}\r\n\r\n{content}")
+            let line = format!(
+                "POST {} HTTP/1.1\r\nHost: {}",
+                stream.target(""),
+                server.address
+            );
+            format!(
+                "{line}\r\nContent-Type: text/plain\r\n{fields}Content-Length: {size}\r\n\r\n{content}"
+            )
         };
         let mut wire = Wire::open(&server).await;
         let mut from = "now".to_owned();
         for round in 0..3 {
-            wire.wait(&server, &stream.target(&format!("offset={from}&live=long-poll"))).await;
+            wire.wait(
+                &server,
+                &stream.target(&format!("offset={from}&live=long-poll")),
+            )
+            .await;
             stream.append(content.clone()).await;
             let head = wire.head().await;
-            assert_eq!((head.status, head.header("connection")), (200, None), "round {round}");
+            assert_eq!(
+                (head.status, head.header("connection")),
+                (200, None),
+                "round {round}"
+            );
             assert_eq!(wire.body(&head).await, content, "round {round}");
             // An append on the same connection, in two pieces.
             let (first, second) = (post(""), post("").split_off(40));
             wire.send(&first[..40]).await;
             wire.send(second).await;
             let head = wire.head().await;
-            assert_eq!((head.status, head.header("connection")), (204, None), "round {round}");
+            assert_eq!(
+                (head.status, head.header("connection")),
+                (204, None),
+                "round {round}"
+            );
             from = head.header("stream-next-offset").unwrap().to_owned();
             assert_eq!(from, stream.tail().await);
         }
         // What closes a connection closes it behind the answer: a word.
         wire.send(post("Connection: close\r\n")).await;
         let head = wire.head().await;
-        assert_eq!((head.status, head.header("connection")), (204, Some("close")));
+        assert_eq!(
+            (head.status, head.header("connection")),
+            (204, Some("close"))
+        );
         assert_eq!(wire.rest().await, b"", "nothing follows");
         // And a client that has no more to ask.
-        let (tail, mut wire) =
-            (stream.tail().await, Wire::waiting(&server, &stream.target("offset=now&live=long-poll")).await);
+        let (tail, mut wire) = (
+            stream.tail().await,
+            Wire::waiting(&server, &stream.target("offset=now&live=long-poll")).await,
+        );
         stream.append(content.clone()).await;
         let head = wire.head().await;
         assert_eq!(wire.body(&head).await, content);

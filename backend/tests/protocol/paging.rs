@@ -19,10 +19,16 @@ async fn only_the_last_page_is_up_to_date_and_pages_join_to_the_whole() {
         assert!(pages.len() > 5, "{}", pages.len());
         for page in &pages[..pages.len() - 1] {
             assert!(!page.is("stream-up-to-date"), "{page:?}");
-            assert!(page.body.len() <= 64 + 1, "a page of {} bytes", page.body.len());
+            assert!(
+                page.body.len() <= 64 + 1,
+                "a page of {} bytes",
+                page.body.len()
+            );
         }
         let offsets: Vec<_> = pages.iter().map(|page| page.next()).collect();
-        assert!(offsets.is_sorted() && offsets.iter().collect::<BTreeSet<_>>().len() == offsets.len());
+        assert!(
+            offsets.is_sorted() && offsets.iter().collect::<BTreeSet<_>>().len() == offsets.len()
+        );
         assert_eq!(offsets.last(), Some(&stream.tail().await));
         let joined: String = pages
             .iter()
@@ -46,8 +52,16 @@ async fn a_message_larger_than_a_page_comes_whole_and_alone() {
 
     let json = server.stream("json", JSON).await;
     json.append(format!(r#"["{}",1,2]"#, "y".repeat(100))).await;
-    let bodies: Vec<_> = json.pages("-1").await.iter().map(|page| page.text().to_owned()).collect();
-    assert_eq!(bodies, [format!(r#"["{}"]"#, "y".repeat(100)), "[1,2]".into()]);
+    let bodies: Vec<_> = json
+        .pages("-1")
+        .await
+        .iter()
+        .map(|page| page.text().to_owned())
+        .collect();
+    assert_eq!(
+        bodies,
+        [format!(r#"["{}"]"#, "y".repeat(100)), "[1,2]".into()]
+    );
 }
 
 #[tokio::test]
@@ -58,7 +72,10 @@ async fn an_offset_inside_a_message_is_refused_by_every_technique() {
     for inside in ["0000000000000001", "0000000000000002", "0000000000000005"] {
         stream.get(&format!("offset={inside}")).await.refuses(400);
         for live in ["long-poll", "ndjson", "sse", "websocket"] {
-            stream.get(&format!("offset={inside}&live={live}")).await.refuses(400);
+            stream
+                .get(&format!("offset={inside}&live={live}"))
+                .await
+                .refuses(400);
         }
     }
     assert_eq!(stream.get("offset=0000000000000003").await.text(), "[20]");
@@ -71,14 +88,23 @@ async fn an_offset_beyond_the_tail_is_told_the_real_tail() {
     let tail = stream.append("abc").await;
     for beyond in ["0000000000000004", "9999999999999999"] {
         let page = stream.get(&format!("offset={beyond}")).await;
-        assert_eq!((page.status, page.text(), page.next()), (200, "", tail.clone()));
+        assert_eq!(
+            (page.status, page.text(), page.next()),
+            (200, "", tail.clone())
+        );
         assert!(page.is("stream-up-to-date"));
-        let poll = stream.get(&format!("offset={beyond}&live=long-poll&hold=0.01")).await;
+        let poll = stream
+            .get(&format!("offset={beyond}&live=long-poll&hold=0.01"))
+            .await;
         assert_eq!((poll.status, poll.next()), (204, tail.clone()));
         for technique in super::live::STREAMING {
             let mut live = super::live::Live::open(&stream, technique, beyond).await;
             let first = live.frame().await.unwrap();
-            assert_eq!((first.data, first.next.as_str()), (None, &*tail), "{technique}");
+            assert_eq!(
+                (first.data, first.next.as_str()),
+                (None, &*tail),
+                "{technique}"
+            );
         }
     }
 }
@@ -103,15 +129,39 @@ async fn a_malformed_empty_or_repeated_offset_is_refused() {
     ] {
         let target = format!("/v1/stream/text?{query}");
         server.ask(reqwest::Method::GET, &target).await.refuses(400);
-        server.ask(reqwest::Method::GET, &format!("{target}&live=long-poll")).await.refuses(400);
+        server
+            .ask(reqwest::Method::GET, &format!("{target}&live=long-poll"))
+            .await
+            .refuses(400);
     }
-    for live in Technique::ALL.iter().filter_map(|technique| technique.live()) {
-        server.ask(reqwest::Method::GET, &format!("/v1/stream/text?live={live}")).await.refuses(400);
+    for live in Technique::ALL
+        .iter()
+        .filter_map(|technique| technique.live())
+    {
+        server
+            .ask(
+                reqwest::Method::GET,
+                &format!("/v1/stream/text?live={live}"),
+            )
+            .await
+            .refuses(400);
     }
-    for query in ["offset=-1&live=", "offset=-1&live=carrier-pigeon", "offset=-1&live=sse&live=sse"] {
-        server.ask(reqwest::Method::GET, &format!("/v1/stream/text?{query}")).await.refuses(400);
+    for query in [
+        "offset=-1&live=",
+        "offset=-1&live=carrier-pigeon",
+        "offset=-1&live=sse&live=sse",
+    ] {
+        server
+            .ask(reqwest::Method::GET, &format!("/v1/stream/text?{query}"))
+            .await
+            .refuses(400);
     }
-    let ignored = server.ask(reqwest::Method::GET, "/v1/stream/text?offset=-1&unknown=1&cursor=words").await;
+    let ignored = server
+        .ask(
+            reqwest::Method::GET,
+            "/v1/stream/text?offset=-1&unknown=1&cursor=words",
+        )
+        .await;
     assert_eq!((ignored.status, ignored.text()), (200, "abc"));
 }
 
@@ -122,7 +172,10 @@ async fn now_reads_nothing_and_names_the_tail() {
         let stream = server.stream(name, kind).await;
         let tail = stream.append("1").await;
         let now = stream.get("offset=now").await;
-        assert_eq!((now.status, now.text(), now.next()), (200, empty, tail.clone()));
+        assert_eq!(
+            (now.status, now.text(), now.next()),
+            (200, empty, tail.clone())
+        );
         assert!(now.is("stream-up-to-date") && !now.is("stream-closed"));
         stream.close().await;
         let now = stream.get("offset=now").await;

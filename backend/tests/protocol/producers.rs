@@ -6,13 +6,22 @@ use std::collections::BTreeSet;
 
 /// POSTs as producer `p`.
 async fn produce(stream: &Stream<'_>, epoch: u64, seq: u64, body: &str) -> Answer {
-    let post = stream.request(Method::POST, "").header("content-type", stream.content_type).body(body.to_owned());
-    let named = post.header("producer-id", "p").header("producer-epoch", epoch).header("producer-seq", seq);
+    let post = stream
+        .request(Method::POST, "")
+        .header("content-type", stream.content_type)
+        .body(body.to_owned());
+    let named = post
+        .header("producer-id", "p")
+        .header("producer-epoch", epoch)
+        .header("producer-seq", seq);
     stream.server.send(named).await
 }
 
 async fn append_if(stream: &Stream<'_>, condition: &str, body: &str) -> Answer {
-    let post = stream.request(Method::POST, "").header("content-type", stream.content_type).body(body.to_owned());
+    let post = stream
+        .request(Method::POST, "")
+        .header("content-type", stream.content_type)
+        .body(body.to_owned());
     stream.server.send(post.header("if-match", condition)).await
 }
 
@@ -22,7 +31,10 @@ async fn producer_numbers_reach_as_far_as_javascript_counts() {
     let stream = server.stream("it", TEXT).await;
     let largest = (1 << 53) - 1;
     let answer = produce(&stream, largest, 0, "x").await;
-    assert_eq!((answer.status, answer.header("producer-epoch")), (200, Some("9007199254740991")));
+    assert_eq!(
+        (answer.status, answer.header("producer-epoch")),
+        (200, Some("9007199254740991"))
+    );
     for (epoch, seq) in [(largest + 1, 0), (largest, largest + 1), (u64::MAX, 0)] {
         let problem = produce(&stream, epoch, seq, "x").await.refuses(400);
         assert!(problem.detail.contains("9007199254740991"), "{problem:?}");
@@ -40,7 +52,10 @@ async fn a_refused_append_leaves_its_number_unused() {
     let answer = produce(&stream, 0, 3, "3").await;
     answer.refuses(409);
     assert_eq!(
-        (answer.header("producer-expected-seq"), answer.header("producer-received-seq")),
+        (
+            answer.header("producer-expected-seq"),
+            answer.header("producer-received-seq")
+        ),
         (Some("2"), Some("3"))
     );
     assert_eq!(stream.get("offset=-1").await.text(), "[1,2]");
@@ -50,9 +65,18 @@ async fn a_refused_append_leaves_its_number_unused() {
 async fn what_is_missing_of_a_producer_is_named() {
     let server = Server::start();
     let stream = server.stream("it", TEXT).await;
-    let post = stream.request(Method::POST, "").header("content-type", TEXT).header("producer-seq", "0").body("x");
+    let post = stream
+        .request(Method::POST, "")
+        .header("content-type", TEXT)
+        .header("producer-seq", "0")
+        .body("x");
     let problem = server.send(post).await.refuses(400);
-    assert!(problem.detail.ends_with("missing: `producer-id`, `producer-epoch`"), "{problem:?}");
+    assert!(
+        problem
+            .detail
+            .ends_with("missing: `producer-id`, `producer-epoch`"),
+        "{problem:?}"
+    );
 }
 
 #[tokio::test]
@@ -64,7 +88,13 @@ async fn retries_that_overlap_are_appended_once() {
         let retries = (0..4).map(|_| produce(&stream, 0, seq, &body));
         let answers = futures_util::future::join_all(retries).await;
         let new = answers.iter().filter(|answer| answer.status == 200).count();
-        assert!(new == 1 && answers.iter().all(|answer| matches!(answer.status, 200 | 204)), "{answers:?}");
+        assert!(
+            new == 1
+                && answers
+                    .iter()
+                    .all(|answer| matches!(answer.status, 200 | 204)),
+            "{answers:?}"
+        );
         let tails: BTreeSet<_> = answers.iter().map(Answer::next).collect();
         assert_eq!(tails.len(), 1, "{tails:?}");
     }
@@ -77,19 +107,34 @@ async fn an_append_on_condition_happens_at_that_tail_only() {
     let server = Server::start();
     let stream = server.stream("it", TEXT).await;
     let tail = stream.tail().await;
-    assert_eq!(append_if(&stream, &format!("\"{tail}\""), "one").await.status, 204);
+    assert_eq!(
+        append_if(&stream, &format!("\"{tail}\""), "one")
+            .await
+            .status,
+        204
+    );
     let answer = append_if(&stream, &format!("\"{tail}\""), "two").await;
     let problem = answer.refuses(412);
-    assert!(problem.detail.contains(&tail) && problem.detail.contains("0000000000000003"), "{problem:?}");
+    assert!(
+        problem.detail.contains(&tail) && problem.detail.contains("0000000000000003"),
+        "{problem:?}"
+    );
     assert_eq!(answer.next(), "0000000000000003");
     assert_eq!(append_if(&stream, "*", "two").await.status, 204);
-    for wrong in ["0000000000000006", "\"x\"", "\"0000000000000003\", \"0000000000000006\"", "W/\"0000000000000006\""] {
+    for wrong in [
+        "0000000000000006",
+        "\"x\"",
+        "\"0000000000000003\", \"0000000000000006\"",
+        "W/\"0000000000000006\"",
+    ] {
         append_if(&stream, wrong, "three").await.refuses(400);
     }
     assert_eq!(stream.get("offset=-1").await.text(), "onetwo");
     stream.close().await;
     assert!(
-        append_if(&stream, "\"0000000000000003\"", "x").await.is("stream-closed"),
+        append_if(&stream, "\"0000000000000003\"", "x")
+            .await
+            .is("stream-closed"),
         "closed comes before the condition"
     );
 }
@@ -102,8 +147,17 @@ async fn of_writers_that_race_for_a_tail_one_wins() {
     for round in 0..20 {
         let race = (0..5).map(|_| append_if(&stream, &tail, "1"));
         let answers = futures_util::future::join_all(race).await;
-        let won: Vec<_> = answers.iter().filter(|answer| answer.status == 204).collect();
-        assert!(won.len() == 1 && answers.iter().all(|answer| matches!(answer.status, 204 | 412)), "round {round}");
+        let won: Vec<_> = answers
+            .iter()
+            .filter(|answer| answer.status == 204)
+            .collect();
+        assert!(
+            won.len() == 1
+                && answers
+                    .iter()
+                    .all(|answer| matches!(answer.status, 204 | 412)),
+            "round {round}"
+        );
         tail = format!("\"{}\"", won[0].next());
     }
 }
@@ -113,9 +167,14 @@ async fn a_retry_with_a_condition_is_still_a_duplicate() {
     let server = Server::start();
     let stream = server.stream("it", TEXT).await;
     let ask = || {
-        let post =
-            stream.request(Method::POST, "").header("content-type", TEXT).header("if-match", "\"0000000000000000\"");
-        post.header("producer-id", "p").header("producer-epoch", 0).header("producer-seq", 0).body("x")
+        let post = stream
+            .request(Method::POST, "")
+            .header("content-type", TEXT)
+            .header("if-match", "\"0000000000000000\"");
+        post.header("producer-id", "p")
+            .header("producer-epoch", 0)
+            .header("producer-seq", 0)
+            .body("x")
     };
     assert_eq!(server.send(ask()).await.status, 200);
     assert_eq!(server.send(ask()).await.status, 204);

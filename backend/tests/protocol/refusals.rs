@@ -10,10 +10,29 @@ async fn what_is_not_there_is_404() {
         server.ask(method, "/v1/stream/none").await.refuses(404);
     }
     for live in ["long-poll", "ndjson", "sse", "websocket"] {
-        server.ask(Method::GET, &format!("/v1/stream/none?offset=-1&live={live}")).await.refuses(404);
+        server
+            .ask(
+                Method::GET,
+                &format!("/v1/stream/none?offset=-1&live={live}"),
+            )
+            .await
+            .refuses(404);
     }
-    for path in ["/v1/nothing", "/v1", "/v1/stream", "/v2/stream/x", "/v1/streamsx", "/.env"] {
-        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+    for path in [
+        "/v1/nothing",
+        "/v1",
+        "/v1/stream",
+        "/v2/stream/x",
+        "/v1/streamsx",
+        "/.env",
+    ] {
+        for method in [
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::DELETE,
+            Method::PATCH,
+        ] {
             server.ask(method, path).await.refuses(404);
         }
     }
@@ -38,13 +57,26 @@ async fn a_method_that_is_not_served_is_405_and_says_which_are() {
 #[tokio::test]
 async fn what_lies_under_the_reserved_name_is_no_stream() {
     let server = Server::start();
-    for path in ["__ds", "__ds/", "__ds/x", "__ds/subscriptions", "__ds/subscriptions/a/b", "%5F%5Fds/x"] {
+    for path in [
+        "__ds",
+        "__ds/",
+        "__ds/x",
+        "__ds/subscriptions",
+        "__ds/subscriptions/a/b",
+        "%5F%5Fds/x",
+    ] {
         for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE] {
-            server.ask(method, &format!("/v1/stream/{path}")).await.refuses(404);
+            server
+                .ask(method, &format!("/v1/stream/{path}"))
+                .await
+                .refuses(404);
         }
     }
     for path in ["__ds/jwks.json", "__ds/subscriptions/x"] {
-        server.ask(Method::PATCH, &format!("/v1/stream/{path}")).await.refuses(405);
+        server
+            .ask(Method::PATCH, &format!("/v1/stream/{path}"))
+            .await
+            .refuses(405);
     }
     server.stream("a/__ds", TEXT).await;
     server.stream("__dsx", TEXT).await;
@@ -56,14 +88,24 @@ async fn an_append_without_a_body_is_400_unless_it_closes() {
     let stream = server.stream("it", TEXT).await;
     stream.post("").await.refuses(400);
     for not_true in ["false", "yes", "1", "", "true,true"] {
-        let post = stream.request(Method::POST, "").header("content-type", TEXT).header("stream-closed", not_true);
+        let post = stream
+            .request(Method::POST, "")
+            .header("content-type", TEXT)
+            .header("stream-closed", not_true);
         server.send(post).await.refuses(400);
     }
-    let post = stream.request(Method::POST, "").header("content-type", "nonsense").header("stream-closed", "TRUE");
+    let post = stream
+        .request(Method::POST, "")
+        .header("content-type", "nonsense")
+        .header("stream-closed", "TRUE");
     let closed = server.send(post).await;
     assert_eq!(closed.status, 204);
     assert!(closed.is("stream-closed"));
-    assert_eq!(stream.close().await, closed.next(), "closing again is no error");
+    assert_eq!(
+        stream.close().await,
+        closed.next(),
+        "closing again is no error"
+    );
 }
 
 #[tokio::test]
@@ -72,12 +114,21 @@ async fn a_closed_stream_says_so_before_anything_else() {
     let stream = server.stream("it", JSON).await;
     stream.append("1").await;
     let end = stream.close().await;
-    for (content_type, body) in [(JSON, "2"), (TEXT, "x"), (JSON, "not json"), (JSON, ""), ("nonsense", "2")] {
+    for (content_type, body) in [
+        (JSON, "2"),
+        (TEXT, "x"),
+        (JSON, "not json"),
+        (JSON, ""),
+        ("nonsense", "2"),
+    ] {
         for close in [false, true] {
             if close && body.is_empty() {
                 continue;
             }
-            let mut post = stream.request(Method::POST, "").header("content-type", content_type).body(body);
+            let mut post = stream
+                .request(Method::POST, "")
+                .header("content-type", content_type)
+                .body(body);
             if close {
                 post = post.header("stream-closed", "true");
             }
@@ -94,17 +145,31 @@ async fn stream_seq_must_rise_in_byte_order_and_a_refusal_does_not_count() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
     let post = async |seq: &str, body: &'static str| {
-        let post = stream.request(Method::POST, "").header("content-type", JSON).header("stream-seq", seq);
+        let post = stream
+            .request(Method::POST, "")
+            .header("content-type", JSON)
+            .header("stream-seq", seq);
         server.send(post.body(body)).await
     };
-    for (seq, status) in
-        [("09", 204), ("1", 204), ("1", 409), ("09", 409), ("10", 204), ("2", 204), ("10", 409), ("a", 204)]
-    {
+    for (seq, status) in [
+        ("09", 204),
+        ("1", 204),
+        ("1", 409),
+        ("09", 409),
+        ("10", 204),
+        ("2", 204),
+        ("10", 409),
+        ("a", 204),
+    ] {
         let answer = post(seq, "1").await;
         assert_eq!(answer.status, status, "{seq}: {answer:?}");
     }
     post("b", "not json").await.refuses(400);
-    assert_eq!(post("b", "1").await.status, 204, "the refused one took no sequence");
+    assert_eq!(
+        post("b", "1").await.status,
+        204,
+        "the refused one took no sequence"
+    );
     stream.append("2").await;
     post("b", "1").await.refuses(409);
 }
@@ -114,8 +179,14 @@ async fn a_stream_that_exists_differently_is_409() {
     let server = Server::start();
     let stream = server.stream("it", TEXT).await;
     let put = |content_type: &'static str, closed: bool| {
-        let put = stream.request(Method::PUT, "").header("content-type", content_type);
-        if closed { put.header("stream-closed", "true") } else { put }
+        let put = stream
+            .request(Method::PUT, "")
+            .header("content-type", content_type);
+        if closed {
+            put.header("stream-closed", "true")
+        } else {
+            put
+        }
     };
     let same = server.send(put("TEXT/plain; charset=utf-8", false)).await;
     assert_eq!((same.status, same.next()), (200, "0000000000000000".into()));
@@ -125,18 +196,36 @@ async fn a_stream_that_exists_differently_is_409() {
     server.send(put(TEXT, false)).await.refuses(409);
     assert!(server.send(put(TEXT, true)).await.is("stream-closed"));
     let again = server.send(put(TEXT, true).body("ignored")).await;
-    assert_eq!((again.status, again.next()), (200, "0000000000000000".into()), "a second creation appends nothing");
+    assert_eq!(
+        (again.status, again.next()),
+        (200, "0000000000000000".into()),
+        "a second creation appends nothing"
+    );
 }
 
 #[tokio::test]
 async fn a_creation_says_where_the_stream_is_and_where_it_ends() {
     let server = Server::start();
-    let put = server.http.put(server.url("/v1/stream/a/b%20c")).header("content-type", JSON);
-    let answer = server.send(put.header("stream-closed", "true").body("[1,2]")).await;
+    let put = server
+        .http
+        .put(server.url("/v1/stream/a/b%20c"))
+        .header("content-type", JSON);
+    let answer = server
+        .send(put.header("stream-closed", "true").body("[1,2]"))
+        .await;
     assert_eq!(answer.status, 201);
-    assert_eq!(answer.header("location"), Some(&*server.url("/v1/stream/a/b%20c")));
+    assert_eq!(
+        answer.header("location"),
+        Some(&*server.url("/v1/stream/a/b%20c"))
+    );
     assert_eq!(answer.header("content-type"), Some(JSON));
-    assert!(answer.is("stream-closed") && answer.header("stream-extensions").unwrap().contains("live=ndjson"));
+    assert!(
+        answer.is("stream-closed")
+            && answer
+                .header("stream-extensions")
+                .unwrap()
+                .contains("live=ndjson")
+    );
     let page = server.ask(Method::GET, "/v1/stream/a/b%20c").await;
     assert_eq!((page.text(), page.next()), ("[1,2]", answer.next()));
 }
@@ -144,9 +233,18 @@ async fn a_creation_says_where_the_stream_is_and_where_it_ends() {
 #[tokio::test]
 async fn a_content_type_that_is_not_one_creates_nothing() {
     let server = Server::start();
-    for wrong in [&b"json"[..], b"a/b/", b"\xff\xfe/plain", b"text /plain", b"text/"] {
+    for wrong in [
+        &b"json"[..],
+        b"a/b/",
+        b"\xff\xfe/plain",
+        b"text /plain",
+        b"text/",
+    ] {
         let value = reqwest::header::HeaderValue::from_bytes(wrong).unwrap();
-        let put = server.http.put(server.url("/v1/stream/it")).header("content-type", value);
+        let put = server
+            .http
+            .put(server.url("/v1/stream/it"))
+            .header("content-type", value);
         server.send(put).await.refuses(400);
     }
     assert_eq!(server.ask(Method::HEAD, "/v1/stream/it").await.status, 404);

@@ -24,7 +24,11 @@ async fn stop(mut server: Server) {
 }
 
 async fn put(server: &Server, name: &str, headers: &[(&str, &str)], body: &'static str) -> Answer {
-    let mut request = server.http.put(server.url(&format!("/v1/stream/{name}"))).body(body).header(CONTENT_TYPE, TEXT);
+    let mut request = server
+        .http
+        .put(server.url(&format!("/v1/stream/{name}")))
+        .body(body)
+        .header(CONTENT_TYPE, TEXT);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -32,11 +36,17 @@ async fn put(server: &Server, name: &str, headers: &[(&str, &str)], body: &'stat
 }
 
 fn at<'a>(server: &'a Server, name: &str) -> Stream<'a> {
-    Stream { server, name: name.to_owned(), content_type: TEXT }
+    Stream {
+        server,
+        name: name.to_owned(),
+        content_type: TEXT,
+    }
 }
 
 async fn head(server: &Server, name: &str) -> Answer {
-    server.ask(Method::HEAD, &format!("/v1/stream/{name}")).await
+    server
+        .ask(Method::HEAD, &format!("/v1/stream/{name}"))
+        .await
 }
 
 #[tokio::test]
@@ -45,33 +55,80 @@ async fn forks_and_what_is_kept_for_them_survive_a_restart_and_go_after_it() {
     let server = start(directory.path());
     assert_eq!(put(&server, "a", &[], "root ").await.status, 201);
     let from = |source: &'static str| ("stream-forked-from", source);
-    let first = [("stream-fork-offset", "0000000000000000"), ("stream-fork-sub-offset", "4")];
-    assert_eq!(put(&server, "b", &[from("/v1/stream/a")], "child ").await.status, 201);
-    assert_eq!(put(&server, "c", &[from("/v1/stream/b")], "grandchild").await.status, 201);
-    assert_eq!(put(&server, "d", &[from("/v1/stream/a"), first[0], first[1]], "ed").await.status, 201);
+    let first = [
+        ("stream-fork-offset", "0000000000000000"),
+        ("stream-fork-sub-offset", "4"),
+    ];
+    assert_eq!(
+        put(&server, "b", &[from("/v1/stream/a")], "child ")
+            .await
+            .status,
+        201
+    );
+    assert_eq!(
+        put(&server, "c", &[from("/v1/stream/b")], "grandchild")
+            .await
+            .status,
+        201
+    );
+    assert_eq!(
+        put(
+            &server,
+            "d",
+            &[from("/v1/stream/a"), first[0], first[1]],
+            "ed"
+        )
+        .await
+        .status,
+        201
+    );
     at(&server, "a").append("later").await;
     at(&server, "b").delete().await;
     stop(server).await;
 
     let server = start(directory.path());
     assert_eq!(at(&server, "a").get("offset=-1").await.text(), "root later");
-    assert_eq!(at(&server, "c").get("offset=-1").await.text(), "root child grandchild");
+    assert_eq!(
+        at(&server, "c").get("offset=-1").await.text(),
+        "root child grandchild"
+    );
     assert_eq!(at(&server, "d").get("offset=-1").await.text(), "rooted");
     assert_eq!(head(&server, "b").await.status, 410);
     assert_eq!(put(&server, "b", &[], "").await.status, 409);
-    assert_eq!(put(&server, "d", &[from("/v1/stream/a"), first[0], first[1]], "").await.status, 200);
+    assert_eq!(
+        put(
+            &server,
+            "d",
+            &[from("/v1/stream/a"), first[0], first[1]],
+            ""
+        )
+        .await
+        .status,
+        200
+    );
     at(&server, "a").delete().await;
     at(&server, "d").delete().await;
-    assert_eq!(head(&server, "a").await.status, 410, "c still reads from it");
+    assert_eq!(
+        head(&server, "a").await.status,
+        410,
+        "c still reads from it"
+    );
     at(&server, "c").delete().await;
     for name in ["a", "b", "c", "d"] {
-        until("all to be gone", || async { (head(&server, name).await.status == 404).then_some(()) }).await;
+        until("all to be gone", || async {
+            (head(&server, name).await.status == 404).then_some(())
+        })
+        .await;
     }
     stop(server).await;
 
     let server = start(directory.path());
     for name in ["a", "b", "c", "d"] {
-        assert_eq!(put(&server, name, &[], "new").await.status, 201, "{name} is free again");
+        assert_eq!(
+            put(&server, name, &[], "new").await.status,
+            201,
+            "{name} is free again"
+        );
         assert_eq!(at(&server, name).get("offset=-1").await.text(), "new");
     }
 }
@@ -80,9 +137,18 @@ async fn forks_and_what_is_kept_for_them_survive_a_restart_and_go_after_it() {
 async fn what_a_stream_keeps_and_how_long_it_lives_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(directory.path());
-    let lasting = [("stream-ttl", "2"), ("stream-retention-bytes", "20"), ("stream-retention-age", "1000")];
+    let lasting = [
+        ("stream-ttl", "2"),
+        ("stream-retention-bytes", "20"),
+        ("stream-retention-age", "1000"),
+    ];
     assert_eq!(put(&server, "idle", &lasting, "").await.status, 201);
-    assert_eq!(put(&server, "over", &[("stream-ttl", "0")], "").await.status, 201);
+    assert_eq!(
+        put(&server, "over", &[("stream-ttl", "0")], "")
+            .await
+            .status,
+        201
+    );
     let dated = [("stream-expires-at", "2099-12-31T23:59:59.123456Z")];
     assert_eq!(put(&server, "dated", &dated, "").await.status, 201);
     let stream = at(&server, "idle");
@@ -99,17 +165,32 @@ async fn what_a_stream_keeps_and_how_long_it_lives_survive_a_restart() {
 
     let server = start(directory.path());
     let stream = at(&server, "idle");
-    assert_eq!(earliest(stream.get("offset=0000000000000000").await), before);
+    assert_eq!(
+        earliest(stream.get("offset=0000000000000000").await),
+        before
+    );
     assert_eq!(stream.get("offset=-1").await.text(), kept);
     let shown = head(&server, "idle").await;
-    assert!(lasting.iter().all(|(name, value)| shown.header(name) == Some(value)), "{shown:?}");
+    assert!(
+        lasting
+            .iter()
+            .all(|(name, value)| shown.header(name) == Some(value)),
+        "{shown:?}"
+    );
     assert_eq!(put(&server, "idle", &lasting, "").await.status, 200);
     assert_eq!(put(&server, "dated", &dated, "").await.status, 200);
     assert_eq!(head(&server, "over").await.status, 404);
-    until("the idle stream to end", || async { (head(&server, "idle").await.status == 404).then_some(()) }).await;
+    until("the idle stream to end", || async {
+        (head(&server, "idle").await.status == 404).then_some(())
+    })
+    .await;
     stop(server).await;
 
     let server = start(directory.path());
-    assert_eq!(head(&server, "idle").await.status, 404, "what has ended does not come back");
+    assert_eq!(
+        head(&server, "idle").await.status,
+        404,
+        "what has ended does not come back"
+    );
     assert_eq!(head(&server, "dated").await.status, 200);
 }

@@ -14,15 +14,32 @@ use tailwater_protocol::headers::ContentKind;
 async fn keeping(keep_bytes: u64, content_type: &'static str) -> (Server, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::new(1 << 24));
     let streams = Arc::new(Streams::new(store.clone(), 10));
-    let config = StreamConfig { keep_bytes: Some(keep_bytes), ..StreamConfig::new(content_type) };
-    streams.create(&StreamName::parse("it").unwrap(), config, None, false).await.unwrap();
-    let settings = Config { workers: Some(2), page_max: 100, recycle: Duration::from_millis(200), ..Config::default() };
-    let server = Server::run(move |listener, shutdown| tailwater::server::serve(listener, settings, streams, shutdown));
+    let config = StreamConfig {
+        keep_bytes: Some(keep_bytes),
+        ..StreamConfig::new(content_type)
+    };
+    streams
+        .create(&StreamName::parse("it").unwrap(), config, None, false)
+        .await
+        .unwrap();
+    let settings = Config {
+        workers: Some(2),
+        page_max: 100,
+        recycle: Duration::from_millis(200),
+        ..Config::default()
+    };
+    let server = Server::run(move |listener, shutdown| {
+        tailwater::server::serve(listener, settings, streams, shutdown)
+    });
     (server, store)
 }
 
 fn it<'a>(server: &'a Server, content_type: &'static str) -> Stream<'a> {
-    Stream { server, name: "it".into(), content_type }
+    Stream {
+        server,
+        name: "it".into(),
+        content_type,
+    }
 }
 
 #[tokio::test]
@@ -37,14 +54,23 @@ async fn what_is_no_longer_kept_is_410_and_says_where_to_begin() {
     let earliest = gone.header("stream-earliest-offset").unwrap().to_owned();
     assert!(problem.detail.contains(&earliest), "{problem}");
     for live in ["long-poll", "ndjson", "sse", "websocket"] {
-        let gone = stream.get(&format!("offset=0000000000000000&live={live}")).await;
+        let gone = stream
+            .get(&format!("offset=0000000000000000&live={live}"))
+            .await;
         gone.refuses(410);
-        assert_eq!(gone.header("stream-earliest-offset"), Some(&*earliest), "{live}");
+        assert_eq!(
+            gone.header("stream-earliest-offset"),
+            Some(&*earliest),
+            "{live}"
+        );
     }
     let kept: u64 = 5_000 - earliest.parse::<u64>().unwrap();
     assert!((1_000..=1_250).contains(&kept), "{kept} bytes are readable");
     let in_use = store.kept_bytes();
-    assert!(in_use < 1_250 / 10 * (10 + 96) + 1_000, "the store lets go, too: {in_use} bytes");
+    assert!(
+        in_use < 1_250 / 10 * (10 + 96) + 1_000,
+        "the store lets go, too: {in_use} bytes"
+    );
 }
 
 #[tokio::test]
@@ -52,16 +78,32 @@ async fn the_beginning_is_the_earliest_that_is_kept() {
     let (server, _) = keeping(1_000, JSON).await;
     let stream = it(&server, JSON);
     for number in 0..1_000 {
-        stream.append(format!("{number:04}").replacen('0', "1", 1)).await;
+        stream
+            .append(format!("{number:04}").replacen('0', "1", 1))
+            .await;
     }
-    let earliest = stream.get("offset=0000000000000000").await.header("stream-earliest-offset").unwrap().to_owned();
+    let earliest = stream
+        .get("offset=0000000000000000")
+        .await
+        .header("stream-earliest-offset")
+        .unwrap()
+        .to_owned();
     let (whole, named) = (stream.pages("-1").await, stream.pages(&earliest).await);
-    let texts = |pages: &[super::harness::Answer]| pages.iter().map(|it| it.text().to_owned()).collect::<Vec<_>>();
+    let texts = |pages: &[super::harness::Answer]| {
+        pages
+            .iter()
+            .map(|it| it.text().to_owned())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(texts(&whole), texts(&named));
     assert_eq!(whole.last().unwrap().next(), stream.tail().await);
     for technique in STREAMING {
         let first = Live::open(&stream, technique, "-1").await.data().await;
-        assert_eq!(super::live::messages(&first).join(","), whole[0].text().trim_matches(['[', ']']), "{technique}");
+        assert_eq!(
+            super::live::messages(&first).join(","),
+            whole[0].text().trim_matches(['[', ']']),
+            "{technique}"
+        );
     }
 }
 
@@ -79,17 +121,25 @@ async fn a_reader_that_falls_behind_is_told_and_never_gets_a_gap() {
             stream.append(format!("{number:010}")).await;
         }
         while let Some(frame) = live.frame().await {
-            let Some(Data::Text(text)) = frame.data else { continue };
+            let Some(Data::Text(text)) = frame.data else {
+                continue;
+            };
             let next: u64 = frame.next.as_str().parse().unwrap();
             assert_eq!(next, from + text.len() as u64, "{technique} has a gap");
             let first: u64 = text[..10].parse().unwrap();
-            assert_eq!(first, from / 10 + 1, "{technique} has other bytes than were appended");
+            assert_eq!(
+                first,
+                from / 10 + 1,
+                "{technique} has other bytes than were appended"
+            );
             from = next;
             if technique == tailwater_protocol::Technique::Websocket && frame.up_to_date {
                 break;
             }
         }
-        let again = stream.get(&format!("offset={from:016}&live=long-poll&hold=0")).await;
+        let again = stream
+            .get(&format!("offset={from:016}&live=long-poll&hold=0"))
+            .await;
         told += u32::from(again.status == 410);
         assert!([200, 204, 410].contains(&again.status), "{again:?}");
     }
@@ -123,18 +173,33 @@ async fn the_beginning_is_never_gone_however_fast_it_moves() {
 
 #[test]
 fn appends_from_many_threads_may_let_go_at_once() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let streams = Streams::new(Arc::new(MemoryStore::new(1 << 24)), 1);
-        let config = StreamConfig { keep_bytes: Some(64), ..StreamConfig::new(TEXT) };
-        let log = streams.create(&StreamName::parse("it").unwrap(), config, None, false).await.unwrap().log;
+        let config = StreamConfig {
+            keep_bytes: Some(64),
+            ..StreamConfig::new(TEXT)
+        };
+        let log = streams
+            .create(&StreamName::parse("it").unwrap(), config, None, false)
+            .await
+            .unwrap()
+            .log;
         let writers: Vec<_> = (0..4)
             .map(|_| {
                 let log = Arc::clone(&log);
                 tokio::spawn(async move {
                     for _ in 0..10_000 {
                         let payload = Payload::parse(ContentKind::Text, "12345678".into()).unwrap();
-                        log.append(Append { payload: Some(payload), ..Append::default() }).await.unwrap();
+                        log.append(Append {
+                            payload: Some(payload),
+                            ..Append::default()
+                        })
+                        .await
+                        .unwrap();
                     }
                 })
             })
@@ -144,6 +209,10 @@ fn appends_from_many_threads_may_let_go_at_once() {
         }
         let (earliest, tail) = (log.earliest().bytes(), log.tail_now().next.bytes());
         assert_eq!(tail, 4 * 10_000 * 8);
-        assert!((64..=64 + 16 + 8).contains(&(tail - earliest)), "{} bytes are kept", tail - earliest);
+        assert!(
+            (64..=64 + 16 + 8).contains(&(tail - earliest)),
+            "{} bytes are kept",
+            tail - earliest
+        );
     });
 }

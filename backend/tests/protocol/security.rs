@@ -16,8 +16,13 @@ const FOREIGN: [&str; 7] = [
 ];
 
 async fn with_origin(server: &Server, method: Method, target: &str, origin: &str) -> Answer {
-    let request = server.http.request(method, server.url(target)).header("origin", origin);
-    server.send(request.header("content-type", TEXT).body("x")).await
+    let request = server
+        .http
+        .request(method, server.url(target))
+        .header("origin", origin);
+    server
+        .send(request.header("content-type", TEXT).body("x"))
+        .await
 }
 
 #[tokio::test]
@@ -46,29 +51,52 @@ async fn a_foreign_origin_can_neither_read_nor_write() {
         assert_eq!(refused.err(), Some(403), "{origin}");
     }
     assert_eq!(stream.tail().await, "0000000000000000");
-    assert_eq!(server.ask(Method::HEAD, "/v1/stream/other").await.status, 404);
+    assert_eq!(
+        server.ask(Method::HEAD, "/v1/stream/other").await.status,
+        404
+    );
 }
 
 #[tokio::test]
 async fn a_foreign_host_is_not_answered_on_loopback() {
     let server = Server::start();
     server.stream("it", TEXT).await;
-    for host in
-        ["evil.example", "evil.example:4437", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil.example", ""]
-    {
+    for host in [
+        "evil.example",
+        "evil.example:4437",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "127.0.0.1.evil.example",
+        "",
+    ] {
         let mut wire = Wire::open(&server).await;
-        wire.send(format!("GET /v1/stream/it HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        wire.send(format!(
+            "GET /v1/stream/it HTTP/1.1\r\nHost: {host}\r\n\r\n"
+        ))
+        .await;
         let status = wire.head().await.status;
-        assert!(status == 421 || (host.is_empty() && status == 400), "`{host}`: {status}");
+        assert!(
+            status == 421 || (host.is_empty() && status == 400),
+            "`{host}`: {status}"
+        );
     }
-    for target in ["http://evil.example/v1/stream/it", "//evil.example/v1/stream/it"] {
+    for target in [
+        "http://evil.example/v1/stream/it",
+        "//evil.example/v1/stream/it",
+    ] {
         let mut wire = Wire::open(&server).await;
-        wire.send(format!("GET {target} HTTP/1.1\r\nHost: evil.example\r\n\r\n")).await;
+        wire.send(format!(
+            "GET {target} HTTP/1.1\r\nHost: evil.example\r\n\r\n"
+        ))
+        .await;
         assert_ne!(wire.head().await.status, 200, "{target}");
     }
     for host in ["localhost", "127.0.0.1:1", "[::1]:80", "LOCALHOST"] {
         let mut wire = Wire::open(&server).await;
-        wire.send(format!("GET /v1/stream/it HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        wire.send(format!(
+            "GET /v1/stream/it HTTP/1.1\r\nHost: {host}\r\n\r\n"
+        ))
+        .await;
         assert_eq!(wire.head().await.status, 200, "{host}");
     }
 }
@@ -77,7 +105,12 @@ async fn a_foreign_host_is_not_answered_on_loopback() {
 async fn loopback_origins_may_read_and_see_every_header_of_the_protocol() {
     let server = Server::start();
     let stream = server.stream("it", TEXT).await;
-    for origin in ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:3000", "https://localhost"] {
+    for origin in [
+        "http://localhost:8080",
+        "http://127.0.0.1:8080",
+        "http://[::1]:3000",
+        "https://localhost",
+    ] {
         for method in [Method::GET, Method::POST, Method::HEAD] {
             let answer = with_origin(&server, method, "/v1/stream/it", origin).await;
             assert!(answer.status < 300, "{answer:?}");
@@ -85,30 +118,50 @@ async fn loopback_origins_may_read_and_see_every_header_of_the_protocol() {
             let exposed = answer.header("access-control-expose-headers").unwrap();
             for name in answer.headers.keys().map(|name| name.as_str()) {
                 let own = name.starts_with("stream-") || ["etag", "location"].contains(&name);
-                assert!(!own || exposed.split(", ").any(|it| it == name), "{name} is hidden from pages");
+                assert!(
+                    !own || exposed.split(", ").any(|it| it == name),
+                    "{name} is hidden from pages"
+                );
             }
         }
         let refused = with_origin(&server, Method::GET, "/v1/stream/none", origin).await;
         refused.refuses(404);
-        assert_eq!(refused.header("access-control-allow-origin"), Some(origin), "a page may read why");
+        assert_eq!(
+            refused.header("access-control-allow-origin"),
+            Some(origin),
+            "a page may read why"
+        );
         let target = stream.target("offset=now&live=websocket");
-        assert!(socket_with(&server, &target, &[("origin", origin)]).await.is_ok());
+        assert!(
+            socket_with(&server, &target, &[("origin", origin)])
+                .await
+                .is_ok()
+        );
     }
 }
 
 #[tokio::test]
 async fn a_named_origin_may_come_in_and_only_that() {
-    let server =
-        Server::with(|config| config.cors_origins = vec!["https://app.example".into(), "http://b.example:81/".into()]);
+    let server = Server::with(|config| {
+        config.cors_origins = vec!["https://app.example".into(), "http://b.example:81/".into()]
+    });
     server.stream("it", TEXT).await;
     for origin in ["https://app.example", "http://b.example:81"] {
         let answer = with_origin(&server, Method::POST, "/v1/stream/it", origin).await;
-        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some(origin)));
+        assert_eq!(
+            (answer.status, answer.header("access-control-allow-origin")),
+            (204, Some(origin))
+        );
     }
-    for origin in
-        ["http://app.example", "https://app.example:444", "https://app.example.evil.example", "http://b.example"]
-    {
-        with_origin(&server, Method::POST, "/v1/stream/it", origin).await.refuses(403);
+    for origin in [
+        "http://app.example",
+        "https://app.example:444",
+        "https://app.example.evil.example",
+        "http://b.example",
+    ] {
+        with_origin(&server, Method::POST, "/v1/stream/it", origin)
+            .await
+            .refuses(403);
     }
     let open = Server::with(|config| config.cors_origins = vec!["*".into()]);
     open.stream("it", TEXT).await;
@@ -121,24 +174,49 @@ async fn a_named_origin_may_come_in_and_only_that() {
 async fn a_preflight_lets_loopback_in_and_nobody_else() {
     let server = Server::start();
     let ask = async |origin: &str| {
-        let request = server.http.request(Method::OPTIONS, server.url("/v1/stream/it")).header("origin", origin);
+        let request = server
+            .http
+            .request(Method::OPTIONS, server.url("/v1/stream/it"))
+            .header("origin", origin);
         let request = request.header("access-control-request-method", "POST");
-        server.send(request.header("access-control-request-headers", "content-type, stream-closed")).await
+        server
+            .send(request.header(
+                "access-control-request-headers",
+                "content-type, stream-closed",
+            ))
+            .await
     };
     let answer = ask("http://localhost:8080").await;
-    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("http://localhost:8080")));
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-origin")),
+        (204, Some("http://localhost:8080"))
+    );
     for (name, needed) in [
-        ("access-control-allow-methods", &["GET", "HEAD", "PUT", "POST", "DELETE"][..]),
+        (
+            "access-control-allow-methods",
+            &["GET", "HEAD", "PUT", "POST", "DELETE"][..],
+        ),
         (
             "access-control-allow-headers",
-            &["content-type", "stream-closed", "stream-seq", "if-none-match", "producer-id", "last-event-id"],
+            &[
+                "content-type",
+                "stream-closed",
+                "stream-seq",
+                "if-none-match",
+                "producer-id",
+                "last-event-id",
+            ],
         ),
     ] {
         let allowed = answer.header(name).unwrap();
         assert!(needed.iter().all(|it| allowed.contains(it)), "{allowed}");
     }
     for origin in FOREIGN {
-        assert_eq!(ask(origin).await.header("access-control-allow-origin"), None, "{origin}");
+        assert_eq!(
+            ask(origin).await.header("access-control-allow-origin"),
+            None,
+            "{origin}"
+        );
     }
 }
 
@@ -151,7 +229,13 @@ async fn every_answer_forbids_sniffing() {
         stream.get("").await,
         stream.get("offset=x").await,
         stream.get("offset=now&live=long-poll&hold=0").await,
-        with_origin(&server, Method::GET, "/v1/stream/it", "https://evil.example").await,
+        with_origin(
+            &server,
+            Method::GET,
+            "/v1/stream/it",
+            "https://evil.example",
+        )
+        .await,
     ];
     for (method, target) in [
         (Method::HEAD, "/v1/stream/it"),
@@ -163,8 +247,15 @@ async fn every_answer_forbids_sniffing() {
         answers.push(server.ask(method, target).await);
     }
     for answer in answers {
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{answer:?}");
-        assert!(answer.header("cross-origin-resource-policy").is_some(), "{answer:?}");
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            Some("nosniff"),
+            "{answer:?}"
+        );
+        assert!(
+            answer.header("cross-origin-resource-policy").is_some(),
+            "{answer:?}"
+        );
     }
 }
 
@@ -174,13 +265,22 @@ async fn a_page_cannot_embed_a_stream_that_it_may_not_fetch() {
     server.stream("it", TEXT).await;
     let ask = async |site: &str, mode: &str| {
         let request = server.http.get(server.url("/v1/stream/it"));
-        server.send(request.header("sec-fetch-site", site).header("sec-fetch-mode", mode)).await
+        server
+            .send(
+                request
+                    .header("sec-fetch-site", site)
+                    .header("sec-fetch-mode", mode),
+            )
+            .await
     };
     ask("cross-site", "no-cors").await.refuses(403);
     ask("cross-site", "websocket").await.refuses(403);
-    for (site, mode) in
-        [("same-origin", "cors"), ("same-site", "no-cors"), ("none", "navigate"), ("cross-site", "navigate")]
-    {
+    for (site, mode) in [
+        ("same-origin", "cors"),
+        ("same-site", "no-cors"),
+        ("none", "navigate"),
+        ("cross-site", "navigate"),
+    ] {
         assert_eq!(ask(site, mode).await.status, 200, "{site} {mode}");
     }
 }

@@ -14,7 +14,11 @@ fn patient() -> Server {
 #[tokio::test]
 async fn every_live_answer_ends_with_a_clean_last_message() {
     let mut server = patient();
-    let stream = Stream { name: "it".into(), content_type: JSON, server: &server };
+    let stream = Stream {
+        name: "it".into(),
+        content_type: JSON,
+        server: &server,
+    };
     server.stream("it", JSON).await.append("1").await;
     let mut polls = Vec::new();
     for _ in 0..3 {
@@ -28,21 +32,33 @@ async fn every_live_answer_ends_with_a_clean_last_message() {
             lives.push((technique, live));
         }
     }
-    let mut socket = socket(&server, "/v1/stream/it?offset=now&live=websocket").await.unwrap();
+    let mut socket = socket(&server, "/v1/stream/it?offset=now&live=websocket")
+        .await
+        .unwrap();
     server.tell_to_stop();
 
     for wire in &mut polls {
         let head = wire.head().await;
-        assert_eq!((head.status, head.header("stream-next-offset")), (204, Some("0000000000000002")));
+        assert_eq!(
+            (head.status, head.header("stream-next-offset")),
+            (204, Some("0000000000000002"))
+        );
         assert_eq!(head.header("stream-up-to-date"), Some("true"));
-        assert_eq!(head.header("connection"), Some("close"), "or the client would ask again at once");
+        assert_eq!(
+            head.header("connection"),
+            Some("close"),
+            "or the client would ask again at once"
+        );
         assert!(wire.rest().await.is_empty());
     }
     for (technique, live) in &mut lives {
         assert_eq!(live.frame().await, None, "{technique}");
     }
     let frame = close_frame(&mut socket).await;
-    assert_eq!((frame.code, frame.reason.is_empty()), (CloseCode::Away, false));
+    assert_eq!(
+        (frame.code, frame.reason.is_empty()),
+        (CloseCode::Away, false)
+    );
     drop((lives, socket));
     server.stopped().await;
 }
@@ -51,16 +67,24 @@ async fn every_live_answer_ends_with_a_clean_last_message() {
 async fn an_append_under_way_is_finished() {
     let mut server = patient();
     server.stream("it", TEXT).await;
-    let headers = "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n";
+    let headers =
+        "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n";
     let mut wire = Wire::ask(&server, "POST /v1/stream/it", headers).await;
-    assert_eq!(wire.head().await.status, 100, "the server has begun to read the body");
+    assert_eq!(
+        wire.head().await.status,
+        100,
+        "the server has begun to read the body"
+    );
     wire.send("1\r\na\r\n").await;
     let mut poll = Wire::waiting(&server, "/v1/stream/it?offset=now&live=long-poll").await;
     server.tell_to_stop();
     assert_eq!(poll.head().await.status, 204, "the stop has arrived");
     wire.send("1\r\nb\r\n0\r\n\r\n").await;
     let head = wire.head().await;
-    assert_eq!((head.status, head.header("stream-next-offset")), (204, Some("0000000000000002")));
+    assert_eq!(
+        (head.status, head.header("stream-next-offset")),
+        (204, Some("0000000000000002"))
+    );
     assert!(wire.rest().await.is_empty());
     server.stopped().await;
 }
@@ -70,7 +94,8 @@ async fn connections_that_only_sit_there_do_not_hold_it_up() {
     let mut server = patient();
     server.stream("it", TEXT).await.append("abc").await;
     let (mut used, mut unused) = (Wire::open(&server).await, Wire::open(&server).await);
-    used.send("GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    used.send("GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
     let head = used.head().await;
     assert_eq!(used.body(&head).await, "abc");
     server.tell_to_stop();
@@ -82,18 +107,29 @@ async fn connections_that_only_sit_there_do_not_hold_it_up() {
 #[tokio::test]
 async fn who_neither_reads_nor_finishes_is_cut_after_the_drain() {
     let mut server = Server::with(|config| config.drain = Duration::from_millis(200));
-    let stream = Stream { name: "it".into(), content_type: TEXT, server: &server };
+    let stream = Stream {
+        name: "it".into(),
+        content_type: TEXT,
+        server: &server,
+    };
     server.stream("it", TEXT).await;
     for _ in 0..4 {
         stream.append("x".repeat(4 << 20)).await;
     }
     let mut silent = Vec::new();
     for live in ["ndjson", "sse"] {
-        let mut wire = Wire::ask(&server, &format!("GET /v1/stream/it?offset=-1&live={live}"), "").await;
+        let mut wire = Wire::ask(
+            &server,
+            &format!("GET /v1/stream/it?offset=-1&live={live}"),
+            "",
+        )
+        .await;
         assert_eq!(wire.head().await.status, 200);
         silent.push(wire);
     }
-    let unread = socket(&server, "/v1/stream/it?offset=-1&live=websocket").await.unwrap();
+    let unread = socket(&server, "/v1/stream/it?offset=-1&live=websocket")
+        .await
+        .unwrap();
     let headers = "Content-Type: text/plain\r\nContent-Length: 100\r\nExpect: 100-continue\r\n";
     let mut unfinished = Wire::ask(&server, "POST /v1/stream/it", headers).await;
     assert_eq!(unfinished.head().await.status, 100);

@@ -7,7 +7,12 @@ use std::time::Duration;
 use tailwater_protocol::{Data, Technique};
 
 async fn ask(server: &Server, live: &str, offset: &str) -> Wire {
-    Wire::ask(server, &format!("GET /v1/stream/it?offset={offset}&live={live}"), "").await
+    Wire::ask(
+        server,
+        &format!("GET /v1/stream/it?offset={offset}&live={live}"),
+        "",
+    )
+    .await
 }
 
 #[tokio::test]
@@ -15,7 +20,12 @@ async fn head_and_first_chunk_come_at_once_on_an_empty_stream() {
     let server = Server::start();
     server.stream("it", JSON).await;
     for (live, media, cache, first) in [
-        ("ndjson", "application/x-ndjson", "no-store, no-transform", "{\"streamNextOffset\":\"0000000000000000\","),
+        (
+            "ndjson",
+            "application/x-ndjson",
+            "no-store, no-transform",
+            "{\"streamNextOffset\":\"0000000000000000\",",
+        ),
         (
             "sse",
             "text/event-stream",
@@ -33,7 +43,10 @@ async fn head_and_first_chunk_come_at_once_on_an_empty_stream() {
             assert_eq!(head.header("x-content-type-options"), Some("nosniff"));
             let chunk = wire.chunk().await.unwrap();
             assert!(chunk.starts_with(first), "{chunk}");
-            assert!(chunk.contains("\"upToDate\":true") && chunk.contains("\"streamCursor\":\""), "{chunk}");
+            assert!(
+                chunk.contains("\"upToDate\":true") && chunk.contains("\"streamCursor\":\""),
+                "{chunk}"
+            );
         }
     }
 }
@@ -51,12 +64,22 @@ async fn data_and_its_offset_leave_in_one_chunk() {
     for number in 0..20 {
         let tail = stream.append(format!("[{number},{{\"a\":\"\\n\"}}]")).await;
         let line = ndjson.chunk().await.unwrap();
-        assert!(line.starts_with(&format!("{{\"data\":[{number},{{\"a\":\"\\n\"}}],\"streamNextOffset\":\"{tail}\"")));
-        assert!(line.ends_with("}\n") && line.matches('\n').count() == 1, "{line}");
-        let event = sse.chunk().await.unwrap();
-        assert!(event.starts_with(&format!("id:{tail}\nevent: data\ndata:[{number},")), "{event}");
+        assert!(line.starts_with(&format!(
+            "{{\"data\":[{number},{{\"a\":\"\\n\"}}],\"streamNextOffset\":\"{tail}\""
+        )));
         assert!(
-            event.contains(&format!("id:{tail}\nevent: control\ndata:{{\"streamNextOffset\":\"{tail}\"")),
+            line.ends_with("}\n") && line.matches('\n').count() == 1,
+            "{line}"
+        );
+        let event = sse.chunk().await.unwrap();
+        assert!(
+            event.starts_with(&format!("id:{tail}\nevent: data\ndata:[{number},")),
+            "{event}"
+        );
+        assert!(
+            event.contains(&format!(
+                "id:{tail}\nevent: control\ndata:{{\"streamNextOffset\":\"{tail}\""
+            )),
             "{event}"
         );
         assert!(event.ends_with("}\n\n"), "{event}");
@@ -77,7 +100,11 @@ async fn a_reader_catches_up_page_by_page_and_only_the_last_is_up_to_date() {
         loop {
             let frame = live.data().await;
             came.extend(messages(&frame));
-            assert_eq!(frame.up_to_date, came.len() == 100, "{technique}: {frame:?}");
+            assert_eq!(
+                frame.up_to_date,
+                came.len() == 100,
+                "{technique}: {frame:?}"
+            );
             if frame.up_to_date {
                 break;
             }
@@ -102,7 +129,11 @@ async fn silence_is_filled_with_heartbeats_that_carry_nothing() {
         let mut live = Live::open(&stream, technique, "now").await;
         let tail = stream.append("x").await;
         let frame = live.data().await;
-        assert_eq!((frame.data, frame.next.as_str()), (Some(Data::Text("x".into())), &*tail), "{technique}");
+        assert_eq!(
+            (frame.data, frame.next.as_str()),
+            (Some(Data::Text("x".into())), &*tail),
+            "{technique}"
+        );
     }
 }
 
@@ -132,7 +163,13 @@ async fn a_recycled_reader_goes_on_without_loss() {
             }
         };
         tokio::join!(writing, reading);
-        assert_eq!(came, (0..300).map(|number| number.to_string()).collect::<Vec<_>>(), "{technique}");
+        assert_eq!(
+            came,
+            (0..300)
+                .map(|number| number.to_string())
+                .collect::<Vec<_>>(),
+            "{technique}"
+        );
         assert!(answers > 1, "{technique} was never recycled");
     }
 }
@@ -144,7 +181,11 @@ async fn every_life_brings_at_least_one_frame() {
     stream.append("[1,2,3]").await;
     for technique in [Technique::Ndjson, Technique::Sse] {
         let mut live = Live::open(&stream, technique, "-1").await;
-        assert_eq!(messages(&live.frame().await.unwrap()), ["1", "2", "3"], "{technique}");
+        assert_eq!(
+            messages(&live.frame().await.unwrap()),
+            ["1", "2", "3"],
+            "{technique}"
+        );
         live.end().await;
     }
 }
@@ -158,20 +199,35 @@ async fn the_close_is_told_with_the_last_data_and_ends_the_answer() {
         let mut live = Live::open(&stream, technique, "-1").await;
         assert_eq!(messages(&live.data().await), ["1"]);
         if round % 2 == 0 {
-            let post = stream.request(reqwest::Method::POST, "").header("stream-closed", "true");
-            server.send(post.header("content-type", JSON).body("2")).await;
+            let post = stream
+                .request(reqwest::Method::POST, "")
+                .header("stream-closed", "true");
+            server
+                .send(post.header("content-type", JSON).body("2"))
+                .await;
             let last = live.frame().await.unwrap();
-            assert_eq!((messages(&last), last.closed), (vec!["2".to_owned()], true), "{technique}");
+            assert_eq!(
+                (messages(&last), last.closed),
+                (vec!["2".to_owned()], true),
+                "{technique}"
+            );
         } else {
             stream.close().await;
             let last = live.frame().await.unwrap();
-            assert_eq!((messages(&last), last.closed), (vec![], true), "{technique}");
+            assert_eq!(
+                (messages(&last), last.closed),
+                (vec![], true),
+                "{technique}"
+            );
         }
         assert_eq!(live.frame().await, None, "{technique}");
         for offset in ["-1", "now", &*stream.tail().await] {
             let mut live = Live::open(&stream, technique, offset).await;
             let only = live.frame().await.unwrap();
-            assert!(only.closed && only.cursor.is_none(), "{technique} from {offset}: {only:?}");
+            assert!(
+                only.closed && only.cursor.is_none(),
+                "{technique} from {offset}: {only:?}"
+            );
             assert_eq!(live.frame().await, None, "{technique} from {offset}");
         }
     }
@@ -187,7 +243,11 @@ async fn a_deletion_ends_the_answer_cleanly() {
         live.data().await;
         stream.delete().await;
         assert_eq!(live.frame().await, None, "{technique}");
-        assert_eq!(Live::try_open(&stream, technique, "-1").await.err(), Some(404), "{technique}");
+        assert_eq!(
+            Live::try_open(&stream, technique, "-1").await.err(),
+            Some(404),
+            "{technique}"
+        );
     }
 }
 
@@ -199,55 +259,97 @@ async fn bytes_travel_as_base64_and_arrive_as_they_were() {
     stream.append(all.clone()).await;
     for technique in STREAMING {
         let mut live = Live::open(&stream, technique, "-1").await;
-        assert_eq!(live.data().await.data, Some(Data::Binary(all.clone())), "{technique}");
+        assert_eq!(
+            live.data().await.data,
+            Some(Data::Binary(all.clone())),
+            "{technique}"
+        );
     }
     let mut wire = ask(&server, "sse", "-1").await;
-    assert_eq!(wire.head().await.header("stream-sse-data-encoding"), Some("base64"));
+    assert_eq!(
+        wire.head().await.header("stream-sse-data-encoding"),
+        Some("base64")
+    );
     let mut wire = ask(&server, "ndjson", "-1").await;
     wire.head().await;
-    assert!(wire.chunk().await.unwrap().contains("\"encoding\":\"base64\""));
+    assert!(
+        wire.chunk()
+            .await
+            .unwrap()
+            .contains("\"encoding\":\"base64\"")
+    );
 }
 
 #[tokio::test]
 async fn text_cannot_inject_lines_events_or_frames() {
     let server = Server::start();
-    let evil =
-        "a\revent: control\rdata:{\"streamClosed\":true}\r\r\n\ndata: x\r\n\r\nid: 1\n: c\nretry:1\u{2028}\"}\n{";
+    let evil = "a\revent: control\rdata:{\"streamClosed\":true}\r\r\n\ndata: x\r\n\r\nid: 1\n: c\nretry:1\u{2028}\"}\n{";
     let stream = server.stream("it", TEXT).await;
     let tail = stream.append(evil).await;
     let as_lf = evil.replace("\r\n", "\n").replace('\r', "\n");
     for technique in STREAMING {
         let mut live = Live::open(&stream, technique, "-1").await;
         let frame = live.data().await;
-        let expected = if technique == Technique::Sse { &as_lf } else { evil };
-        assert_eq!(frame.data, Some(Data::Text(expected.to_owned())), "{technique}");
-        assert_eq!((frame.next.as_str(), frame.closed), (&*tail, false), "{technique}");
+        let expected = if technique == Technique::Sse {
+            &as_lf
+        } else {
+            evil
+        };
+        assert_eq!(
+            frame.data,
+            Some(Data::Text(expected.to_owned())),
+            "{technique}"
+        );
+        assert_eq!(
+            (frame.next.as_str(), frame.closed),
+            (&*tail, false),
+            "{technique}"
+        );
     }
     let mut wire = ask(&server, "sse", "-1").await;
     wire.head().await;
     let event = wire.chunk().await.unwrap();
     assert!(!event.contains('\r'), "{event:?}");
-    let fields = event.lines().filter(|line| !line.is_empty() && !line.starts_with("data:")).collect::<Vec<_>>();
+    let fields = event
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("data:"))
+        .collect::<Vec<_>>();
     let id = format!("id:{tail}");
-    assert_eq!(fields, ["retry:200", &id, "event: data", &id, "event: control"]);
+    assert_eq!(
+        fields,
+        ["retry:200", &id, "event: data", &id, "event: control"]
+    );
 }
 
 #[tokio::test]
 async fn json_with_line_breaks_between_tokens_stays_one_line_and_one_event() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
-    stream.append("{\n  \"a\": 9007199254740993,\r\n  \"a\": 1e400\r}").await;
+    stream
+        .append("{\n  \"a\": 9007199254740993,\r\n  \"a\": 1e400\r}")
+        .await;
     for technique in STREAMING {
         let frame = Live::open(&stream, technique, "-1").await.data().await;
         let message = messages(&frame).concat().replace(['\n', '\r', ' '], "");
-        assert_eq!(message, r#"{"a":9007199254740993,"a":1e400}"#, "{technique}");
+        assert_eq!(
+            message, r#"{"a":9007199254740993,"a":1e400}"#,
+            "{technique}"
+        );
     }
 }
 
 #[tokio::test]
 async fn text_that_two_appends_cut_is_whole_again_except_over_sse() {
     let server = Server::start();
-    let appends: [&[u8]; 7] = [b"a\xc3", b"\xa9b\r", b"\nc\xe2\x82", b"\xac", b"\xf0", b"\x9f\x98", b"\x80d"];
+    let appends: [&[u8]; 7] = [
+        b"a\xc3",
+        b"\xa9b\r",
+        b"\nc\xe2\x82",
+        b"\xac",
+        b"\xf0",
+        b"\x9f\x98",
+        b"\x80d",
+    ];
     let whole = "a\u{e9}b\r\nc\u{20ac}\u{1f600}d";
     let cut = "a\u{fffd}\u{fffd}b\n\nc\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}d";
     let stream = server.stream("it", TEXT).await;
@@ -261,19 +363,39 @@ async fn text_that_two_appends_cut_is_whole_again_except_over_sse() {
         let tail = stream.append(append).await;
         for (technique, reader, came) in &mut live {
             let frame = reader.data().await;
-            assert_eq!(frame.next.as_str(), tail, "{technique}: one append, one frame");
+            assert_eq!(
+                frame.next.as_str(),
+                tail,
+                "{technique}: one append, one frame"
+            );
             came.extend(bytes(frame.data));
         }
     }
     for (technique, _, came) in live {
-        let expected = if technique == Technique::Sse { cut } else { whole };
-        assert_eq!(String::from_utf8(came).as_deref(), Ok(expected), "{technique}");
+        let expected = if technique == Technique::Sse {
+            cut
+        } else {
+            whole
+        };
+        assert_eq!(
+            String::from_utf8(came).as_deref(),
+            Ok(expected),
+            "{technique}"
+        );
     }
     // Who comes later reads all appends at once, and nothing is cut but by the rule of line ends.
     for technique in STREAMING {
         let came = bytes(Live::open(&stream, technique, "-1").await.data().await.data);
-        let expected = if technique == Technique::Sse { &whole.replace("\r\n", "\n") } else { whole };
-        assert_eq!(String::from_utf8(came).as_deref(), Ok(expected), "{technique}");
+        let expected = if technique == Technique::Sse {
+            &whole.replace("\r\n", "\n")
+        } else {
+            whole
+        };
+        assert_eq!(
+            String::from_utf8(came).as_deref(),
+            Ok(expected),
+            "{technique}"
+        );
     }
 }
 

@@ -29,11 +29,17 @@ fn export_of(message: &str) -> String {
 
 /// What a frame is answered on a WebSocket of its own.
 pub(crate) async fn exchange(server: &Server, name: &str, frame: &str) -> Value {
-    let mut socket = socket(server, &format!("/v1/stream/{name}?offset=now&live=websocket")).await.unwrap();
+    let mut socket = socket(
+        server,
+        &format!("/v1/stream/{name}?offset=now&live=websocket"),
+    )
+    .await
+    .unwrap();
     say(&mut socket, frame).await;
     let answered = async {
         loop {
-            let came: Value = serde_json::from_str(&text(&mut socket).await.expect("an answer")).unwrap();
+            let came: Value =
+                serde_json::from_str(&text(&mut socket).await.expect("an answer")).unwrap();
             if let Some(answer) = came.get("appended") {
                 return answer.clone();
             }
@@ -55,13 +61,23 @@ async fn json_nested_too_deep_is_refused_at_every_way_in() {
                     continue;
                 }
                 let problem = stream.post(body.clone()).await.refuses(400);
-                assert!(problem.detail.contains(&NESTING_MAX.to_string()), "{problem:?}");
-                let put = server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, JSON).body(body);
+                assert!(
+                    problem.detail.contains(&NESTING_MAX.to_string()),
+                    "{problem:?}"
+                );
+                let put = server
+                    .http
+                    .put(server.url("/v1/stream/new"))
+                    .header(CONTENT_TYPE, JSON)
+                    .body(body);
                 server.send(put).await.refuses(400);
             }
             let answer = exchange(&server, "deep", &format!(r#"{{"append":[{message}]}}"#)).await;
             assert_eq!(answer["status"], 400, "{depth}: {answer}");
-            let import = server.http.put(server.url("/v1/import/new")).body(export_of(&message));
+            let import = server
+                .http
+                .put(server.url("/v1/import/new"))
+                .body(export_of(&message));
             server.send(import).await.refuses(400);
         }
     }
@@ -75,25 +91,52 @@ async fn json_nested_as_deep_as_allowed_comes_back_by_every_way() {
     let stream = server.stream("deep", JSON).await;
     let message = nested(NESTING_MAX);
     stream.append(format!("[{message}]")).await;
-    assert_eq!(exchange(&server, "deep", &format!(r#"{{"append":[{message}]}}"#)).await["status"], 204);
-    assert_eq!(stream.get("offset=-1").await.text(), format!("[{message},{message}]"));
+    assert_eq!(
+        exchange(&server, "deep", &format!(r#"{{"append":[{message}]}}"#)).await["status"],
+        204
+    );
+    assert_eq!(
+        stream.get("offset=-1").await.text(),
+        format!("[{message},{message}]")
+    );
     let export = server.ask(Method::GET, "/v1/export/deep").await;
-    let imported = server.send(server.http.put(server.url("/v1/import/copy")).body(export.body)).await;
+    let imported = server
+        .send(
+            server
+                .http
+                .put(server.url("/v1/import/copy"))
+                .body(export.body),
+        )
+        .await;
     assert_eq!(imported.status, 201, "{imported:?}");
 }
 
 #[tokio::test]
 async fn what_was_kept_before_there_was_a_limit_is_still_read() {
     use tailwater::log::{Append, StreamConfig, StreamName, Streams};
-    let streams =
-        std::sync::Arc::new(Streams::new(std::sync::Arc::new(tailwater::store::MemoryStore::new(1 << 20)), 9));
+    let streams = std::sync::Arc::new(Streams::new(
+        std::sync::Arc::new(tailwater::store::MemoryStore::new(1 << 20)),
+        9,
+    ));
     let name = StreamName::parse("old").unwrap();
-    let log = streams.create(&name, StreamConfig::new(JSON), None, false).await.unwrap().log;
+    let log = streams
+        .create(&name, StreamConfig::new(JSON), None, false)
+        .await
+        .unwrap()
+        .log;
     let message = nested(5_000);
     let payload = Payload::of_messages(ContentKind::Json, [message.as_bytes()]);
-    log.append(Append { payload, ..Append::default() }).await.unwrap();
+    log.append(Append {
+        payload,
+        ..Append::default()
+    })
+    .await
+    .unwrap();
     let server = Server::run(move |listener, shutdown| {
-        let config = tailwater::config::Config { workers: Some(1), ..Default::default() };
+        let config = tailwater::config::Config {
+            workers: Some(1),
+            ..Default::default()
+        };
         tailwater::server::serve(listener, config, streams, shutdown)
     });
     let lines = server.ask(Method::GET, "/v1/export/old").await;
@@ -108,54 +151,116 @@ async fn what_was_kept_before_there_was_a_limit_is_still_read() {
 async fn nothing_is_read_from_an_array_that_must_be_an_object() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
-    for frame in ["[0,true]", "[1]", "[null,true,null,null,null,null,null,null]", "[[1],true]"] {
+    for frame in [
+        "[0,true]",
+        "[1]",
+        "[null,true,null,null,null,null,null,null]",
+        "[[1],true]",
+    ] {
         let answer = exchange(&server, "it", frame).await;
         assert_eq!(answer["status"], 400, "{frame}: {answer}");
-        assert!(answer["problem"]["detail"].as_str().unwrap().contains("not a request"), "{answer}");
+        assert!(
+            answer["problem"]["detail"]
+                .as_str()
+                .unwrap()
+                .contains("not a request"),
+            "{answer}"
+        );
     }
     assert_eq!(stream.get("offset=-1").await.text(), "[]");
     let subscription = "/v1/stream/__ds/subscriptions/s";
     let good = json!({"type": "pull-wake", "pattern": "*", "wake_stream": "w"});
-    let created = server.http.put(server.url(subscription)).body(good.to_string());
+    let created = server
+        .http
+        .put(server.url(subscription))
+        .body(good.to_string());
     assert_eq!(server.send(created).await.status, 201);
     stream.append("1").await;
     for (method, path, body) in [
-        (Method::PUT, subscription.to_owned() + "2", json!(["pull-wake", "*", [], null, "w", null, null])),
+        (
+            Method::PUT,
+            subscription.to_owned() + "2",
+            json!(["pull-wake", "*", [], null, "w", null, null]),
+        ),
         (
             Method::PUT,
             subscription.to_owned() + "2",
             json!({"type": "webhook", "pattern": "*", "webhook": ["http://127.0.0.1:9/"]}),
         ),
-        (Method::POST, subscription.to_owned() + "/streams", json!([["it"]])),
-        (Method::POST, subscription.to_owned() + "/claim", json!(["worker"])),
+        (
+            Method::POST,
+            subscription.to_owned() + "/streams",
+            json!([["it"]]),
+        ),
+        (
+            Method::POST,
+            subscription.to_owned() + "/claim",
+            json!(["worker"]),
+        ),
         (Method::POST, "/v1/lab/sources".to_owned(), json!(["host"])),
-        (Method::POST, "/v1/lab/races".to_owned(), json!([["poll"], 1.0, 1.0])),
+        (
+            Method::POST,
+            "/v1/lab/races".to_owned(),
+            json!([["poll"], 1.0, 1.0]),
+        ),
     ] {
-        let answer = server.send(server.http.request(method, server.url(&path)).body(body.to_string())).await;
+        let answer = server
+            .send(
+                server
+                    .http
+                    .request(method, server.url(&path))
+                    .body(body.to_string()),
+            )
+            .await;
         assert_eq!(answer.status, 400, "{path} {body}: {answer:?}");
     }
-    let claim = server.http.post(server.url(&format!("{subscription}/claim"))).body(r#"{"worker":"w"}"#);
+    let claim = server
+        .http
+        .post(server.url(&format!("{subscription}/claim")))
+        .body(r#"{"worker":"w"}"#);
     let claimed: Value = serde_json::from_slice(&server.send(claim).await.body).unwrap();
     let (wake, generation) = (&claimed["wake_id"], &claimed["generation"]);
     for (what, body) in [
         ("ack", json!([wake, generation, [], true])),
-        ("ack", json!({"wake_id": wake, "generation": generation, "acks": [["it", "0000000000000000"]]})),
+        (
+            "ack",
+            json!({"wake_id": wake, "generation": generation, "acks": [["it", "0000000000000000"]]}),
+        ),
         ("release", json!([wake, generation])),
     ] {
-        let request = server.http.post(server.url(&format!("{subscription}/{what}"))).body(body.to_string());
-        let answer = server.send(request.bearer_auth(claimed["token"].as_str().unwrap())).await;
+        let request = server
+            .http
+            .post(server.url(&format!("{subscription}/{what}")))
+            .body(body.to_string());
+        let answer = server
+            .send(request.bearer_auth(claimed["token"].as_str().unwrap()))
+            .await;
         assert_eq!(answer.status, 400, "{what} {body}: {answer:?}");
     }
     let whole = export_of("1");
     let lines: Vec<&str> = whole.lines().collect();
-    let head =
-        json!([1, "a", [JSON, null, null, null, null], null, "0000000000000000", "0000000000000002"]).to_string();
+    let head = json!([
+        1,
+        "a",
+        [JSON, null, null, null, null],
+        null,
+        "0000000000000000",
+        "0000000000000002"
+    ])
+    .to_string();
     let inner = json!({"export": 1, "name": "a", "configuration": [JSON, null, null, null, null],
                        "earliestOffset": "0000000000000000", "nextOffset": "0000000000000002"})
     .to_string();
     let end = r#"{"end":["0000000000000002",1,false]}"#;
-    for wrong in [[&head, lines[1], lines[2]], [&inner, lines[1], lines[2]], [lines[0], lines[1], end]] {
-        let import = server.http.put(server.url("/v1/import/new")).body(wrong.join("\n"));
+    for wrong in [
+        [&head, lines[1], lines[2]],
+        [&inner, lines[1], lines[2]],
+        [lines[0], lines[1], end],
+    ] {
+        let import = server
+            .http
+            .put(server.url("/v1/import/new"))
+            .body(wrong.join("\n"));
         let answer = server.send(import).await;
         assert_eq!(answer.status, 400, "{wrong:?}: {answer:?}");
     }
@@ -166,7 +271,11 @@ async fn nothing_is_read_from_an_array_that_must_be_an_object() {
 async fn dates_and_numbers_that_cant_be_kept_are_refused_when_created() {
     let server = Server::start();
     let put = |name: &'static str, value: &'static str| {
-        server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, TEXT).header(name, value)
+        server
+            .http
+            .put(server.url("/v1/stream/new"))
+            .header(CONTENT_TYPE, TEXT)
+            .header(name, value)
     };
     for (name, value) in [
         (headers::STREAM_EXPIRES_AT, "9999-12-31T23:59:59-00:01"),
@@ -202,15 +311,30 @@ async fn dates_and_numbers_that_cant_be_kept_are_refused_when_created() {
         ("contentType", json!("text")),
         ("contentType", json!(format!("text/{}", "x".repeat(300)))),
     ] {
-        let import = server.http.put(server.url("/v1/import/new")).body(with(member, value.clone()));
+        let import = server
+            .http
+            .put(server.url("/v1/import/new"))
+            .body(with(member, value.clone()));
         let answer = server.send(import).await;
         assert_eq!(answer.status, 400, "{member} {value}: {answer:?}");
     }
     assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);
-    for (member, value) in [("ttlSeconds", json!((1_u64 << 53) - 1)), ("expiresAtMs", json!(253_402_300_799_999_u64))] {
-        let import = server.http.put(server.url(&format!("/v1/import/{member}"))).body(with(member, value));
+    for (member, value) in [
+        ("ttlSeconds", json!((1_u64 << 53) - 1)),
+        ("expiresAtMs", json!(253_402_300_799_999_u64)),
+    ] {
+        let import = server
+            .http
+            .put(server.url(&format!("/v1/import/{member}")))
+            .body(with(member, value));
         assert_eq!(server.send(import).await.status, 201);
-        assert_eq!(server.ask(Method::HEAD, &format!("/v1/stream/{member}")).await.status, 200);
+        assert_eq!(
+            server
+                .ask(Method::HEAD, &format!("/v1/stream/{member}"))
+                .await
+                .status,
+            200
+        );
     }
 }
 
@@ -220,10 +344,16 @@ async fn what_writers_leave_behind_has_a_length() {
     let stream = server.stream("it", JSON).await;
     let long = |bytes: usize| "x".repeat(bytes);
     let post = |name: &'static str, value: String| {
-        let request = stream.request(Method::POST, "").header(CONTENT_TYPE, JSON).body("1").header(name, value);
+        let request = stream
+            .request(Method::POST, "")
+            .header(CONTENT_TYPE, JSON)
+            .body("1")
+            .header(name, value);
         let is_producer = name == headers::PRODUCER_ID;
         if is_producer {
-            request.header(headers::PRODUCER_EPOCH, "0").header(headers::PRODUCER_SEQ, "0")
+            request
+                .header(headers::PRODUCER_EPOCH, "0")
+                .header(headers::PRODUCER_SEQ, "0")
         } else {
             request
         }
@@ -231,29 +361,59 @@ async fn what_writers_leave_behind_has_a_length() {
     for name in [headers::PRODUCER_ID, headers::STREAM_SEQ] {
         for bytes in [257, 4_096, 65_527, 100_000] {
             let problem = server.send(post(name, long(bytes))).await.refuses(400);
-            assert!(problem.detail.contains("256") && problem.detail.contains(&bytes.to_string()), "{problem:?}");
+            assert!(
+                problem.detail.contains("256") && problem.detail.contains(&bytes.to_string()),
+                "{problem:?}"
+            );
         }
     }
     let frame = |member: &str, value: &str| {
-        let mut frame = json!({"append": 1, "producerId": "p", "producerEpoch": 0, "producerSeq": 0});
+        let mut frame =
+            json!({"append": 1, "producerId": "p", "producerEpoch": 0, "producerSeq": 0});
         frame[member] = json!(value);
         frame.to_string()
     };
     for member in ["producerId", "streamSeq"] {
-        for wrong in [&*long(257), &long(65_527), &long(1 << 20), "a\u{0}b", "\u{e9}", "a\nb"] {
+        for wrong in [
+            &*long(257),
+            &long(65_527),
+            &long(1 << 20),
+            "a\u{0}b",
+            "\u{e9}",
+            "a\nb",
+        ] {
             let answer = exchange(&server, "it", &frame(member, wrong)).await;
             assert_eq!(answer["status"], 400, "{member}: {answer}");
-            assert!(answer["problem"]["detail"].as_str().unwrap().contains(member), "{answer}");
+            assert!(
+                answer["problem"]["detail"]
+                    .as_str()
+                    .unwrap()
+                    .contains(member),
+                "{answer}"
+            );
         }
     }
-    assert_eq!(exchange(&server, "it", &frame("producerId", "")).await["status"], 400);
-    assert_eq!(stream.get("offset=-1").await.text(), "[]", "nothing was appended, and the server goes on");
+    assert_eq!(
+        exchange(&server, "it", &frame("producerId", "")).await["status"],
+        400
+    );
+    assert_eq!(
+        stream.get("offset=-1").await.text(),
+        "[]",
+        "nothing was appended, and the server goes on"
+    );
     for name in [headers::PRODUCER_ID, headers::STREAM_SEQ] {
         let answer = server.send(post(name, long(256))).await;
         assert!((200..300).contains(&answer.status), "{answer:?}");
     }
-    assert_eq!(exchange(&server, "it", &frame("producerId", &long(255))).await["status"], 200);
-    assert_eq!(exchange(&server, "it", &frame("streamSeq", &"y".repeat(256))).await["status"], 200);
+    assert_eq!(
+        exchange(&server, "it", &frame("producerId", &long(255))).await["status"],
+        200
+    );
+    assert_eq!(
+        exchange(&server, "it", &frame("streamSeq", &"y".repeat(256))).await["status"],
+        200
+    );
 }
 
 #[tokio::test]
@@ -282,16 +442,42 @@ async fn what_subscriptions_keep_has_a_length() {
     let hook = json!({"type": "webhook", "pattern": "*", "webhook": {"url": url}});
     assert_eq!(server.send(put("s", hook.to_string())).await.status, 400);
     for id in [long(129), long(65_000), "a%00b".to_owned()] {
-        assert_eq!(server.send(put(&id, whole("pattern", json!("*")))).await.status, 400);
+        assert_eq!(
+            server
+                .send(put(&id, whole("pattern", json!("*"))))
+                .await
+                .status,
+            400
+        );
     }
-    assert_eq!(server.send(put("s", whole("pattern", json!("*")))).await.status, 201);
+    assert_eq!(
+        server
+            .send(put("s", whole("pattern", json!("*"))))
+            .await
+            .status,
+        201
+    );
     for worker in [String::new(), long(257), long(100_000)] {
         let body = json!({"worker": worker}).to_string();
-        let answer = server.send(server.http.post(server.url(&(path("s") + "/claim"))).body(body)).await;
+        let answer = server
+            .send(
+                server
+                    .http
+                    .post(server.url(&(path("s") + "/claim")))
+                    .body(body),
+            )
+            .await;
         assert_eq!(answer.status, 400, "{answer:?}");
     }
     let body = json!({"streams": [long(513)]}).to_string();
-    let answer = server.send(server.http.post(server.url(&(path("s") + "/streams"))).body(body)).await;
+    let answer = server
+        .send(
+            server
+                .http
+                .post(server.url(&(path("s") + "/streams")))
+                .body(body),
+        )
+        .await;
     assert_eq!(answer.status, 400, "{answer:?}");
 }
 
@@ -304,11 +490,23 @@ async fn one_append_has_so_many_messages_at_most() {
     let stream = server.stream("it", JSON).await;
     let problem = stream.post("[1,2,3,4]").await.refuses(400);
     assert!(problem.detail.contains("3 messages"), "{problem:?}");
-    let put = |body: &'static str| server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, JSON).body(body);
+    let put = |body: &'static str| {
+        server
+            .http
+            .put(server.url("/v1/stream/new"))
+            .header(CONTENT_TYPE, JSON)
+            .body(body)
+    };
     server.send(put("[1,2,3,4]")).await.refuses(400);
-    let fork = server.http.put(server.url("/v1/stream/new")).header(headers::STREAM_FORKED_FROM, "/v1/stream/it");
+    let fork = server
+        .http
+        .put(server.url("/v1/stream/new"))
+        .header(headers::STREAM_FORKED_FROM, "/v1/stream/it");
     server.send(fork.body("[1,2,3,4]")).await.refuses(400);
-    assert_eq!(exchange(&server, "it", r#"{"append":[1,2,3,4]}"#).await["status"], 400);
+    assert_eq!(
+        exchange(&server, "it", r#"{"append":[1,2,3,4]}"#).await["status"],
+        400
+    );
     assert_eq!(stream.get("offset=-1").await.text(), "[]");
     stream.append("[1,2,3]").await;
     assert_eq!(server.send(put("[[1,2,3,4],[],[]]")).await.status, 201);
@@ -316,9 +514,17 @@ async fn one_append_has_so_many_messages_at_most() {
     for (count, status) in [(4, 201), (5, 400)] {
         let list = vec!["1"; count].join(",");
         let next = format!("{:016}", 2 * count);
-        let whole =
-            export_of("1").replace("\"data\":[1]", &format!("\"data\":[{list}]")).replace("0000000000000002", &next);
-        let answer = server.send(server.http.put(server.url(&format!("/v1/import/{count}"))).body(whole)).await;
+        let whole = export_of("1")
+            .replace("\"data\":[1]", &format!("\"data\":[{list}]"))
+            .replace("0000000000000002", &next);
+        let answer = server
+            .send(
+                server
+                    .http
+                    .put(server.url(&format!("/v1/import/{count}")))
+                    .body(whole),
+            )
+            .await;
         assert_eq!(answer.status, status, "{count}: {answer:?}");
     }
 }
@@ -332,7 +538,11 @@ async fn a_body_of_too_many_messages_and_a_line_longer_than_an_append_are_refuse
     let stream = server.stream("it", JSON).await;
     let ones = format!("[{}1]", "1,".repeat(100_000));
     stream.post(ones.clone()).await.refuses(400);
-    let put = server.http.put(server.url("/v1/stream/new")).header(CONTENT_TYPE, JSON).body(ones.clone());
+    let put = server
+        .http
+        .put(server.url("/v1/stream/new"))
+        .header(CONTENT_TYPE, JSON)
+        .body(ones.clone());
     server.send(put).await.refuses(400);
     let whole = export_of("1");
     let long = |bytes: usize| "x".repeat(bytes);
@@ -340,7 +550,10 @@ async fn a_body_of_too_many_messages_and_a_line_longer_than_an_append_are_refuse
         whole.replace("\"data\":[1]", &format!("\"data\":{ones}")),
         whole.replace("\"data\":[1]", &format!("\"data\":[\"{}\"]", long(3 << 20))),
         whole.replace("\"name\":\"a\"", &format!("\"name\":\"{}\"", long(1 << 20))),
-        whole.replace(JSON, TEXT).replace("\"data\":[1]", &format!("\"data\":\"{}\"", long((1 << 20) + 2))),
+        whole.replace(JSON, TEXT).replace(
+            "\"data\":[1]",
+            &format!("\"data\":\"{}\"", long((1 << 20) + 2)),
+        ),
     ] {
         let import = server.http.put(server.url("/v1/import/new")).body(body);
         let answer = within("a refusal", import.send()).await;
@@ -351,6 +564,13 @@ async fn a_body_of_too_many_messages_and_a_line_longer_than_an_append_are_refuse
     assert_eq!(stream.get("offset=-1").await.text(), "[]");
     stream.append(format!("\"{}\"", long((1 << 20) - 2))).await;
     let export = server.ask(Method::GET, "/v1/export/it").await;
-    let imported = server.send(server.http.put(server.url("/v1/import/copy")).body(export.body)).await;
+    let imported = server
+        .send(
+            server
+                .http
+                .put(server.url("/v1/import/copy"))
+                .body(export.body),
+        )
+        .await;
     assert_eq!(imported.status, 201, "{imported:?}");
 }

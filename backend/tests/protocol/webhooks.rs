@@ -23,8 +23,12 @@ pub(crate) struct Received {
 impl Received {
     fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        let mut found = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-        found.next().unwrap_or_else(|| panic!("no {name} in {}", self.head))
+        let mut found = lines
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value);
+        found
+            .next()
+            .unwrap_or_else(|| panic!("no {name} in {}", self.head))
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -63,7 +67,10 @@ impl Receiver {
     }
 
     pub(crate) fn answer_json(&self, status: &str, body: &str) {
-        self.answer_with(&format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        self.answer_with(&format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
     }
 
     /// Answers with these bytes from now on.
@@ -81,15 +88,24 @@ impl Receiver {
     }
 }
 
-async fn take(mut socket: TcpStream, told: mpsc::UnboundedSender<Received>, answer: Arc<Mutex<String>>) {
+async fn take(
+    mut socket: TcpStream,
+    told: mpsc::UnboundedSender<Received>,
+    answer: Arc<Mutex<String>>,
+) {
     let mut bytes = Vec::new();
     let received = loop {
         if socket.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
             return;
         }
-        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+            continue;
+        };
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        let mut received = Received { head, body: bytes[end + 4..].to_vec() };
+        let mut received = Received {
+            head,
+            body: bytes[end + 4..].to_vec(),
+        };
         let length: usize = received.header("content-length").parse().unwrap();
         if received.body.len() >= length {
             received.body.truncate(length);
@@ -105,14 +121,19 @@ async fn take(mut socket: TcpStream, told: mpsc::UnboundedSender<Received>, answ
 impl Server {
     /// A request about subscriptions.
     pub(crate) async fn ds(&self, method: Method, path: &str, body: Value) -> Answer {
-        let request = self.http.request(method, self.url(&format!("/v1/stream/__ds/{path}")));
-        self.send(request.header(CONTENT_TYPE, JSON).body(body.to_string())).await
+        let request = self
+            .http
+            .request(method, self.url(&format!("/v1/stream/__ds/{path}")));
+        self.send(request.header(CONTENT_TYPE, JSON).body(body.to_string()))
+            .await
     }
 
     /// The same with a bearer token.
     pub(crate) async fn ds_with(&self, token: &str, path: &str, body: Value) -> Answer {
         let request = self.http.post(self.url(&format!("/v1/stream/__ds/{path}")));
-        let request = request.header(CONTENT_TYPE, JSON).header(AUTHORIZATION, format!("Bearer {token}"));
+        let request = request
+            .header(CONTENT_TYPE, JSON)
+            .header(AUTHORIZATION, format!("Bearer {token}"));
         self.send(request.body(body.to_string())).await
     }
 
@@ -125,7 +146,9 @@ impl Server {
     }
 
     pub(crate) async fn subscription(&self, id: &str) -> Value {
-        let answer = self.ask(Method::GET, &format!("/v1/stream/__ds/subscriptions/{id}")).await;
+        let answer = self
+            .ask(Method::GET, &format!("/v1/stream/__ds/subscriptions/{id}"))
+            .await;
         assert_eq!(answer.status, 200, "{answer:?}");
         serde_json::from_slice(&answer.body).unwrap()
     }
@@ -144,36 +167,74 @@ async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent(
     let server = Server::start();
     let mut receiver = Receiver::start().await;
     let created = server.hook(&receiver.url).await;
-    let jwks = server.http.get(created["webhook"]["signing"]["jwks_url"].as_str().unwrap());
+    let jwks = server
+        .http
+        .get(created["webhook"]["signing"]["jwks_url"].as_str().unwrap());
     let jwks = server.send(jwks).await;
-    assert_eq!(jwks.header("content-type"), Some("application/jwk-set+json"));
+    assert_eq!(
+        jwks.header("content-type"),
+        Some("application/jwk-set+json")
+    );
     assert_eq!(jwks.header("cache-control"), Some("public, max-age=300"));
     let jwks: Value = serde_json::from_slice(&jwks.body).unwrap();
     let key = &jwks["keys"][0];
     assert_eq!(key["kid"], created["webhook"]["signing"]["kid"]);
     assert_eq!(
         (&key["kty"], &key["crv"], &key["use"], &key["alg"]),
-        (&json!("OKP"), &json!("Ed25519"), &json!("sig"), &json!("EdDSA"))
+        (
+            &json!("OKP"),
+            &json!("Ed25519"),
+            &json!("sig"),
+            &json!("EdDSA")
+        )
     );
-    assert!(key.get("d").is_none(), "the private half is nobody's business");
+    assert!(
+        key.get("d").is_none(),
+        "the private half is nobody's business"
+    );
 
     server.stream("events/ä b", TEXT).await.append("x").await;
     let received = receiver.next().await;
-    assert!(received.head.starts_with("POST /hook?a=1 HTTP/1.1"), "{}", received.head);
+    assert!(
+        received.head.starts_with("POST /hook?a=1 HTTP/1.1"),
+        "{}",
+        received.head
+    );
     assert_eq!(received.header("content-type"), JSON);
-    let [t, kid, signature] = received.header("webhook-signature").split(',').collect::<Vec<_>>()[..] else { panic!() };
+    let [t, kid, signature] = received
+        .header("webhook-signature")
+        .split(',')
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!()
+    };
     assert_eq!(kid.strip_prefix("kid="), key["kid"].as_str());
-    let signature = BASE64.decode(signature.strip_prefix("ed25519=").unwrap()).unwrap();
-    let signed = [t.strip_prefix("t=").unwrap().as_bytes(), b".", &received.body].concat();
-    let public = UnparsedPublicKey::new(&ED25519, BASE64.decode(key["x"].as_str().unwrap()).unwrap());
+    let signature = BASE64
+        .decode(signature.strip_prefix("ed25519=").unwrap())
+        .unwrap();
+    let signed = [
+        t.strip_prefix("t=").unwrap().as_bytes(),
+        b".",
+        &received.body,
+    ]
+    .concat();
+    let public =
+        UnparsedPublicKey::new(&ED25519, BASE64.decode(key["x"].as_str().unwrap()).unwrap());
     assert!(public.verify(&signed, &signature).is_ok());
 
     let body = received.json();
     assert_eq!(body["subscription_id"], "hook");
-    assert_eq!(body["callback_url"], server.url("/v1/stream/__ds/subscriptions/hook/callback"));
+    assert_eq!(
+        body["callback_url"],
+        server.url("/v1/stream/__ds/subscriptions/hook/callback")
+    );
     let stream = &body["streams"][0];
     assert_eq!(
-        (&stream["path"], &stream["link_type"], &stream["has_pending"]),
+        (
+            &stream["path"],
+            &stream["link_type"],
+            &stream["has_pending"]
+        ),
         (&json!("events/ä b"), &json!("glob"), &json!(true))
     );
     until("the ack", || async {
@@ -192,11 +253,20 @@ async fn a_webhook_that_fails_is_told_again_by_the_same_name() {
     server.stream("events/a", TEXT).await.append("x").await;
     let first = receiver.next().await.json();
     let failed = server.until_status("hook", "failed").await;
-    assert!(failed["last_error"].as_str().unwrap().contains("500"), "{failed}");
-    assert!(failed["next_attempt_at"].as_str().unwrap().ends_with('Z'), "{failed}");
+    assert!(
+        failed["last_error"].as_str().unwrap().contains("500"),
+        "{failed}"
+    );
+    assert!(
+        failed["next_attempt_at"].as_str().unwrap().ends_with('Z'),
+        "{failed}"
+    );
     receiver.answer_json("200 OK", "{\"done\":true}");
     let second = receiver.next().await.json();
-    assert_eq!((&first["wake_id"], &first["generation"]), (&second["wake_id"], &second["generation"]));
+    assert_eq!(
+        (&first["wake_id"], &first["generation"]),
+        (&second["wake_id"], &second["generation"])
+    );
     let active = server.until_status("hook", "active").await;
     assert!(active.get("last_error").is_none(), "{active}");
 }
@@ -213,7 +283,10 @@ async fn redirects_are_failures_and_not_followed() {
     server.stream("events/a", TEXT).await.append("x").await;
     receiver.next().await;
     let failed = server.until_status("hook", "failed").await;
-    assert!(failed["last_error"].as_str().unwrap().contains("307"), "{failed}");
+    assert!(
+        failed["last_error"].as_str().unwrap().contains("307"),
+        "{failed}"
+    );
     assert!(elsewhere.is_quiet());
 }
 
@@ -224,9 +297,14 @@ async fn what_a_webhook_answers_is_read_within_bounds_and_believed_only_when_it_
     server.hook(&receiver.url).await;
     let stream = server.stream("events/a", TEXT).await;
     let huge = format!("{{\"done\":true,\"x\":\"{}\"}}", "x".repeat(70_000));
-    let chunked =
-        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{huge}\r\n0\r\n\r\n", huge.len());
-    let announced = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{huge}", huge.len());
+    let chunked = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{huge}\r\n0\r\n\r\n",
+        huge.len()
+    );
+    let announced = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{huge}",
+        huge.len()
+    );
     let empty = "HTTP/1.1 204 No Content\r\n\r\n".to_owned();
     let text = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone".to_owned();
     let short = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"done\":true}".to_owned();
@@ -234,14 +312,27 @@ async fn what_a_webhook_answers_is_read_within_bounds_and_believed_only_when_it_
         receiver.answer_with(&answer);
         let tail = stream.append("x").await;
         let received = receiver.next().await.json();
-        assert_eq!(received["generation"].as_u64(), Some(generation), "{answer:.60}");
+        assert_eq!(
+            received["generation"].as_u64(),
+            Some(generation),
+            "{answer:.60}"
+        );
         let view = server.subscription("hook").await;
-        assert_ne!(view["streams"][0]["acked_offset"], tail.as_str(), "{answer:.60}");
+        assert_ne!(
+            view["streams"][0]["acked_offset"],
+            tail.as_str(),
+            "{answer:.60}"
+        );
         let report = json!({"wake_id": received["wake_id"], "generation": generation, "done": true,
                             "acks": [{"stream": "events/a", "offset": tail}]});
         let token = received["callback_token"].as_str().unwrap();
-        let called_back = server.ds_with(token, "subscriptions/hook/callback", report).await;
-        assert_eq!((called_back.status, called_back.text()), (200, r#"{"ok":true,"next_wake":false}"#));
+        let called_back = server
+            .ds_with(token, "subscriptions/hook/callback", report)
+            .await;
+        assert_eq!(
+            (called_back.status, called_back.text()),
+            (200, r#"{"ok":true,"next_wake":false}"#)
+        );
     }
     assert!(receiver.is_quiet(), "each wake was told once");
 }
@@ -279,31 +370,50 @@ async fn webhooks_to_this_machine_are_for_servers_on_loopback_or_with_a_flag() {
             tailwater::server::run(open, config, shutdown)
         });
         server.address.set_port(told.recv().unwrap());
-        let asked = json!({"type": "webhook", "pattern": "a/*", "webhook": {"url": "http://127.0.0.1:9/"}});
+        let asked =
+            json!({"type": "webhook", "pattern": "a/*", "webhook": {"url": "http://127.0.0.1:9/"}});
         let answer = server.ds(Method::PUT, "subscriptions/hook", asked).await;
         if allow {
             assert_eq!(answer.status, 201, "{answer:?}");
         } else {
-            assert!(answer.refuses(400).detail.contains("--webhook-allow-local"), "{answer:?}");
+            assert!(
+                answer.refuses(400).detail.contains("--webhook-allow-local"),
+                "{answer:?}"
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn webhooks_to_this_machine_are_not_for_clients_behind_a_proxy() {
-    let asked = json!({"type": "webhook", "pattern": "a/*", "webhook": {"url": "http://127.0.0.1:9/"}});
+    let asked =
+        json!({"type": "webhook", "pattern": "a/*", "webhook": {"url": "http://127.0.0.1:9/"}});
     for allow in [false, true] {
         let public = Server::with(|config| {
             config.public_url = Some("https://streams.example".to_owned());
             config.webhook_allow_local = allow;
         });
-        let answer = public.ds(Method::PUT, "subscriptions/hook", asked.clone()).await;
+        let answer = public
+            .ds(Method::PUT, "subscriptions/hook", asked.clone())
+            .await;
         assert_eq!(answer.status, if allow { 201 } else { 400 }, "{answer:?}");
         let server = Server::with(|config| config.webhook_allow_local = allow);
         for (number, (name, value)) in FORWARDED.into_iter().enumerate() {
             let url = server.url(&format!("/v1/stream/__ds/subscriptions/{number}"));
-            let answer = server.send(server.http.put(url).header(name, value).body(asked.to_string())).await;
-            assert_eq!(answer.status, if allow { 201 } else { 400 }, "{name}: {answer:?}");
+            let answer = server
+                .send(
+                    server
+                        .http
+                        .put(url)
+                        .header(name, value)
+                        .body(asked.to_string()),
+                )
+                .await;
+            assert_eq!(
+                answer.status,
+                if allow { 201 } else { 400 },
+                "{name}: {answer:?}"
+            );
         }
     }
 }
@@ -334,28 +444,57 @@ async fn subscriptions_outlive_a_restart_on_disk() {
     let created = server.hook(&receiver.url).await;
     server.stream("events/a", TEXT).await.append("abc").await;
     let wake = receiver.next().await;
-    let jwks = server.ask(Method::GET, "/v1/stream/__ds/jwks.json").await.body;
+    let jwks = server
+        .ask(Method::GET, "/v1/stream/__ds/jwks.json")
+        .await
+        .body;
     server.tell_to_stop();
     server.stopped().await;
 
     let mut server = start();
-    assert_eq!(server.ask(Method::GET, "/v1/stream/__ds/jwks.json").await.body, jwks);
+    assert_eq!(
+        server
+            .ask(Method::GET, "/v1/stream/__ds/jwks.json")
+            .await
+            .body,
+        jwks
+    );
     let view = server.subscription("hook").await;
-    assert_eq!((&view["created_at"], &view["generation"]), (&created["created_at"], &json!(wake.generation())));
+    assert_eq!(
+        (&view["created_at"], &view["generation"]),
+        (&created["created_at"], &json!(wake.generation()))
+    );
     let body = wake.json();
     let report = json!({"wake_id": body["wake_id"], "generation": body["generation"], "done": true,
                         "acks": [{"stream": "events/a", "offset": body["streams"][0]["tail_offset"]}]});
     let token = body["callback_token"].as_str().unwrap();
-    let answer = server.ds_with(token, "subscriptions/hook/callback", report.clone()).await;
+    let answer = server
+        .ds_with(token, "subscriptions/hook/callback", report.clone())
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
     server.tell_to_stop();
     server.stopped().await;
 
     let server = start();
     let view = server.subscription("hook").await;
-    assert_eq!(view["streams"][0]["acked_offset"], body["streams"][0]["tail_offset"]);
-    assert_eq!(server.ds_with(token, "subscriptions/hook/callback", report).await.status, 409);
+    assert_eq!(
+        view["streams"][0]["acked_offset"],
+        body["streams"][0]["tail_offset"]
+    );
+    assert_eq!(
+        server
+            .ds_with(token, "subscriptions/hook/callback", report)
+            .await
+            .status,
+        409
+    );
     while !receiver.is_quiet() {}
-    Stream { server: &server, name: "events/a".to_owned(), content_type: TEXT }.append("d").await;
+    Stream {
+        server: &server,
+        name: "events/a".to_owned(),
+        content_type: TEXT,
+    }
+    .append("d")
+    .await;
     assert!(receiver.next().await.generation() > wake.generation());
 }

@@ -13,7 +13,9 @@ use tokio_tungstenite::{MaybeTlsStream, client_async};
 
 /// A WebSocket that waits at the stream's tail.
 pub(crate) async fn open(stream: &Stream<'_>) -> Socket {
-    let mut socket = socket(stream.server, &stream.target("offset=now&live=websocket")).await.unwrap();
+    let mut socket = socket(stream.server, &stream.target("offset=now&live=websocket"))
+        .await
+        .unwrap();
     let first: Value = serde_json::from_str(&text(&mut socket).await.unwrap()).unwrap();
     assert_eq!(first["upToDate"], true);
     socket
@@ -24,7 +26,9 @@ pub(crate) async fn open(stream: &Stream<'_>) -> Socket {
 pub(crate) async fn open_far_behind(stream: &Stream<'_>) -> Socket {
     // Far more than the sockets hold, where the receiving one is kept small: by itself it grows to tens of megabytes.
     for _ in 0..320 {
-        stream.append(format!("\"{}\"", "x".repeat(200 << 10))).await;
+        stream
+            .append(format!("\"{}\"", "x".repeat(200 << 10)))
+            .await;
     }
     let tcp = TcpSocket::new_v4().unwrap();
     tcp.set_recv_buffer_size(64 << 10).unwrap();
@@ -65,7 +69,11 @@ async fn an_append_is_answered_like_a_post_and_comes_back_as_data() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
-    say(&mut socket, r#"{"append":{"a":9007199254740993},"id":[1,"x"]}"#).await;
+    say(
+        &mut socket,
+        r#"{"append":{"a":9007199254740993},"id":[1,"x"]}"#,
+    )
+    .await;
     let (mut answer, mut data) = (None, None);
     while answer.is_none() || data.is_none() {
         let frame = text(&mut socket).await.unwrap();
@@ -76,8 +84,13 @@ async fn an_append_is_answered_like_a_post_and_comes_back_as_data() {
         }
     }
     let tail = stream.tail().await;
-    assert_eq!(answer.unwrap(), json!({"status": 204, "streamNextOffset": tail, "id": [1, "x"]}));
-    assert!(data.unwrap().starts_with(&format!(r#"{{"data":[{{"a":9007199254740993}}],"streamNextOffset":"{tail}""#)));
+    assert_eq!(
+        answer.unwrap(),
+        json!({"status": 204, "streamNextOffset": tail, "id": [1, "x"]})
+    );
+    assert!(data.unwrap().starts_with(&format!(
+        r#"{{"data":[{{"a":9007199254740993}}],"streamNextOffset":"{tail}""#
+    )));
 }
 
 #[tokio::test]
@@ -98,7 +111,10 @@ async fn a_frame_that_is_no_request_is_refused_and_the_connection_goes_on() {
     ] {
         refused(&exchange(&mut socket, wrong).await, 400);
     }
-    assert_eq!(exchange(&mut socket, r#"{"append":1,"id":7}"#).await["id"], 7);
+    assert_eq!(
+        exchange(&mut socket, r#"{"append":1,"id":7}"#).await["id"],
+        7
+    );
     assert_eq!(stream.get("").await.text(), "[1]");
 }
 
@@ -115,10 +131,17 @@ async fn an_id_is_echoed_up_to_256_bytes_and_a_longer_one_is_400_without_it() {
         format!("1{}", "0".repeat(256)),
     ];
     for id in long {
-        for rest in ["\"append\":1", "\"close\":true", "\"append\":1,\"ifMatch\":\"wrong\""] {
+        for rest in [
+            "\"append\":1",
+            "\"close\":true",
+            "\"append\":1,\"ifMatch\":\"wrong\"",
+        ] {
             let answer = exchange(&mut socket, &format!("{{\"id\":{id},{rest}}}")).await;
             let problem = refused(&answer, 400);
-            assert!(problem.detail.contains("`id`") && problem.detail.len() < 1_000, "{problem}");
+            assert!(
+                problem.detail.contains("`id`") && problem.detail.len() < 1_000,
+                "{problem}"
+            );
             assert_eq!(answer.get("id"), None, "{answer}");
         }
     }
@@ -126,7 +149,11 @@ async fn an_id_is_echoed_up_to_256_bytes_and_a_longer_one_is_400_without_it() {
     let longest = json!("x".repeat(254));
     for rest in ["\"append\":1", "\"append\":1,\"ifMatch\":\"wrong\""] {
         // White space around it is no part of it.
-        let answer = exchange(&mut socket, &format!("{{\"id\":{}{longest} ,{rest}}}", " ".repeat(300))).await;
+        let answer = exchange(
+            &mut socket,
+            &format!("{{\"id\":{}{longest} ,{rest}}}", " ".repeat(300)),
+        )
+        .await;
         assert_eq!(answer["id"], longest);
     }
 }
@@ -134,7 +161,10 @@ async fn an_id_is_echoed_up_to_256_bytes_and_a_longer_one_is_400_without_it() {
 #[tokio::test]
 async fn a_close_ends_every_reader_the_writer_too() {
     let server = Server::start();
-    for request in [r#"{"close":true,"id":"c"}"#, r#"{"append":1,"close":true,"id":"c"}"#] {
+    for request in [
+        r#"{"close":true,"id":"c"}"#,
+        r#"{"append":1,"close":true,"id":"c"}"#,
+    ] {
         let stream = server.stream("it", JSON).await;
         let (mut writer, mut reader) = (open(&stream).await, open(&stream).await);
         say(&mut writer, request).await;
@@ -142,7 +172,14 @@ async fn a_close_ends_every_reader_the_writer_too() {
         assert_eq!(close_frame(&mut writer).await.code, CloseCode::Normal);
         let page = stream.get("").await;
         assert!(page.is("stream-closed"));
-        assert_eq!(page.text(), if request.contains("append") { "[1]" } else { "[]" });
+        assert_eq!(
+            page.text(),
+            if request.contains("append") {
+                "[1]"
+            } else {
+                "[]"
+            }
+        );
         stream.delete().await;
     }
 }
@@ -155,7 +192,10 @@ async fn an_append_and_a_close_get_their_answer_before_the_connection_ends() {
         let mut writer = open(&stream).await;
         let answer = exchange(&mut writer, r#"{"append":1,"close":true,"id":"c"}"#).await;
         let tail = stream.tail().await;
-        assert_eq!(answer, json!({"status": 204, "streamNextOffset": tail, "streamClosed": true, "id": "c"}));
+        assert_eq!(
+            answer,
+            json!({"status": 204, "streamNextOffset": tail, "streamClosed": true, "id": "c"})
+        );
         assert_eq!(close_frame(&mut writer).await.code, CloseCode::Normal);
     }
 }
@@ -177,7 +217,11 @@ async fn text_that_is_not_utf_8_ends_the_connection_and_says_why() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
-    let frame = Frame::message(&b"{\"append\":\"\xff\"}"[..], OpCode::Data(Data::Text), true);
+    let frame = Frame::message(
+        &b"{\"append\":\"\xff\"}"[..],
+        OpCode::Data(Data::Text),
+        true,
+    );
     socket.send(Message::Frame(frame)).await.unwrap();
     assert_eq!(close_frame(&mut socket).await.code, CloseCode::Invalid);
 }
@@ -187,10 +231,19 @@ async fn a_message_in_fragments_and_pings_between_them_are_understood() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
-    for (opcode, part, last) in
-        [(Data::Text, r#"{"app"#, false), (Data::Continue, r#"end":"#, false), (Data::Continue, "1}", true)]
-    {
-        socket.send(Message::Frame(Frame::message(part, OpCode::Data(opcode), last))).await.unwrap();
+    for (opcode, part, last) in [
+        (Data::Text, r#"{"app"#, false),
+        (Data::Continue, r#"end":"#, false),
+        (Data::Continue, "1}", true),
+    ] {
+        socket
+            .send(Message::Frame(Frame::message(
+                part,
+                OpCode::Data(opcode),
+                last,
+            )))
+            .await
+            .unwrap();
         if !last {
             socket.send(Message::Ping("p".into())).await.unwrap();
         }
@@ -205,7 +258,13 @@ async fn a_plain_get_of_a_websocket_is_told_what_is_missing() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
     let answer = stream.get("offset=-1&live=websocket").await;
-    assert_eq!((answer.header("upgrade"), answer.header("sec-websocket-version")), (Some("websocket"), Some("13")));
+    assert_eq!(
+        (
+            answer.header("upgrade"),
+            answer.header("sec-websocket-version")
+        ),
+        (Some("websocket"), Some("13"))
+    );
     let problem = answer.refuses(426);
     assert!(problem.detail.contains("WebSocket"), "{problem}");
 }
@@ -227,15 +286,21 @@ async fn an_append_to_a_closed_stream_is_told_where_it_ends() {
     let end = stream.close().await;
     let answer = exchange(&mut behind, r#"{"append":1}"#).await;
     refused(&answer, 409);
-    assert_eq!(answer["streamClosed"], true, "as a POST is told by its headers: {answer}");
+    assert_eq!(
+        answer["streamClosed"], true,
+        "as a POST is told by its headers: {answer}"
+    );
     assert_eq!(answer["streamNextOffset"], *end, "{answer}");
 }
 
 #[tokio::test]
 async fn each_kind_of_stream_takes_its_own_kind_of_value() {
     let server = Server::start();
-    let (json, words, bytes) =
-        (server.stream("j", JSON).await, server.stream("t", TEXT).await, server.stream("b", BINARY).await);
+    let (json, words, bytes) = (
+        server.stream("j", JSON).await,
+        server.stream("t", TEXT).await,
+        server.stream("b", BINARY).await,
+    );
     for (stream, value, content) in [
         (&json, "[1,[2]]", &b"[1,[2]]"[..]),
         (&json, "null", b"[1,[2],null]"),
@@ -248,11 +313,19 @@ async fn each_kind_of_stream_takes_its_own_kind_of_value() {
         assert_eq!(answer["streamNextOffset"], *stream.tail().await);
         assert_eq!(stream.get("").await.body, content, "{value}");
     }
-    for (stream, value) in
-        [(&json, "[]"), (&words, "\"\""), (&words, "1"), (&words, "[\"a\"]"), (&bytes, "\"?\""), (&bytes, "{}")]
-    {
+    for (stream, value) in [
+        (&json, "[]"),
+        (&words, "\"\""),
+        (&words, "1"),
+        (&words, "[\"a\"]"),
+        (&bytes, "\"?\""),
+        (&bytes, "{}"),
+    ] {
         let tail = stream.tail().await;
-        refused(&exchange(&mut open(stream).await, &format!(r#"{{"append":{value}}}"#)).await, 400);
+        refused(
+            &exchange(&mut open(stream).await, &format!(r#"{{"append":{value}}}"#)).await,
+            400,
+        );
         assert_eq!(stream.tail().await, tail);
     }
 }
@@ -262,7 +335,11 @@ async fn a_frame_beyond_the_body_limit_ends_the_connection_and_says_why() {
     let server = Server::with(|config| config.body_max = 1_000);
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
-    say(&mut socket, &format!(r#"{{"append":"{}"}}"#, "x".repeat(5_000))).await;
+    say(
+        &mut socket,
+        &format!(r#"{{"append":"{}"}}"#, "x".repeat(5_000)),
+    )
+    .await;
     let frame = close_frame(&mut socket).await;
     assert_eq!(frame.code, CloseCode::Size, "{frame:?}");
     assert!(!frame.reason.is_empty());
@@ -270,8 +347,18 @@ async fn a_frame_beyond_the_body_limit_ends_the_connection_and_says_why() {
 
     let mut pieces = open(&stream).await;
     for number in 0..20 {
-        let opcode = OpCode::Data(if number == 0 { Data::Text } else { Data::Continue });
-        let _ended = pieces.send(Message::Frame(Frame::message(vec![b' '; 500], opcode, false))).await;
+        let opcode = OpCode::Data(if number == 0 {
+            Data::Text
+        } else {
+            Data::Continue
+        });
+        let _ended = pieces
+            .send(Message::Frame(Frame::message(
+                vec![b' '; 500],
+                opcode,
+                false,
+            )))
+            .await;
     }
     assert_eq!(close_frame(&mut pieces).await.code, CloseCode::Size);
 }
@@ -285,7 +372,9 @@ async fn frames_are_small_because_an_answer_waits_for_the_one_under_way() {
     }
     let whole = stream.get("offset=-1").await;
     assert_eq!(whole.body.len(), 400_000);
-    let mut socket = socket(&server, &stream.target("offset=-1&live=websocket")).await.unwrap();
+    let mut socket = socket(&server, &stream.target("offset=-1&live=websocket"))
+        .await
+        .unwrap();
     let mut came = 0;
     while came < 400_000 {
         let frame = text(&mut socket).await.unwrap();
@@ -302,21 +391,47 @@ async fn an_append_has_what_a_post_has_producers_conditions_and_sequences() {
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
     let by = |epoch: u64, seq: u64| {
-        format!(r#"{{"append":{seq},"producerId":"p","producerEpoch":{epoch},"producerSeq":{seq}}}"#)
+        format!(
+            r#"{{"append":{seq},"producerId":"p","producerEpoch":{epoch},"producerSeq":{seq}}}"#
+        )
     };
     for (request, status, field, value) in [
         (by(1, 0), 200, "producerSeq", json!(0)),
         (by(1, 0), 204, "streamNextOffset", json!("0000000000000002")),
         (by(1, 2), 409, "producerExpectedSeq", json!(1)),
         (by(0, 0), 403, "producerEpoch", json!(1)),
-        (r#"{"append":5,"ifMatch":"0000000000000000"}"#.to_owned(), 412, "streamNextOffset", json!("0000000000000002")),
-        (r#"{"append":5,"ifMatch":"0000000000000002","streamSeq":"b"}"#.to_owned(), 204, "status", json!(204)),
-        (r#"{"append":6,"streamSeq":"a"}"#.to_owned(), 409, "status", json!(409)),
-        (r#"{"append":6,"producerId":"p"}"#.to_owned(), 400, "status", json!(400)),
+        (
+            r#"{"append":5,"ifMatch":"0000000000000000"}"#.to_owned(),
+            412,
+            "streamNextOffset",
+            json!("0000000000000002"),
+        ),
+        (
+            r#"{"append":5,"ifMatch":"0000000000000002","streamSeq":"b"}"#.to_owned(),
+            204,
+            "status",
+            json!(204),
+        ),
+        (
+            r#"{"append":6,"streamSeq":"a"}"#.to_owned(),
+            409,
+            "status",
+            json!(409),
+        ),
+        (
+            r#"{"append":6,"producerId":"p"}"#.to_owned(),
+            400,
+            "status",
+            json!(400),
+        ),
         (by(1 << 53, 0), 400, "status", json!(400)),
     ] {
         let answer = exchange(&mut socket, &request).await;
-        assert_eq!((&answer["status"], &answer[field]), (&json!(status), &value), "{request}: {answer}");
+        assert_eq!(
+            (&answer["status"], &answer[field]),
+            (&json!(status), &value),
+            "{request}: {answer}"
+        );
     }
     assert_eq!(stream.get("offset=-1").await.text(), "[0,5]");
 }

@@ -2,7 +2,11 @@
 //!
 //! Without arguments it prints one line for each piece: its name, how often it is to be done to be counted, how many things one
 //! doing of it holds, and what it is. `NAME TIMES` does it.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on its standard streams")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line speaks on its standard streams"
+)]
 
 use bytes::Bytes;
 use std::cell::Cell;
@@ -36,7 +40,13 @@ const MESSAGES: usize = 100;
 const READERS: usize = 1000;
 
 const PIECES: [Piece; 9] = [
-    Piece { name: "parse", times: 1000, holds: 1, what: "body of one JSON message, parsed", run: parse_one },
+    Piece {
+        name: "parse",
+        times: 1000,
+        holds: 1,
+        what: "body of one JSON message, parsed",
+        run: parse_one,
+    },
     Piece {
         name: "parse-many",
         times: 100,
@@ -44,8 +54,20 @@ const PIECES: [Piece; 9] = [
         what: "message of an array of 100, parsed",
         run: parse_many,
     },
-    Piece { name: "append", times: 1000, holds: 1, what: "append to log and memory store", run: append },
-    Piece { name: "read", times: 1000, holds: 1, what: "page of one message, read from the tail", run: read_one },
+    Piece {
+        name: "append",
+        times: 1000,
+        holds: 1,
+        what: "append to log and memory store",
+        run: append,
+    },
+    Piece {
+        name: "read",
+        times: 1000,
+        holds: 1,
+        what: "page of one message, read from the tail",
+        run: read_one,
+    },
     Piece {
         name: "read-many",
         times: 200,
@@ -53,9 +75,27 @@ const PIECES: [Piece; 9] = [
         what: "message of a page of 100, read from the beginning",
         run: read_many,
     },
-    Piece { name: "wake", times: 20, holds: READERS, what: "wake-up of one of 1,000 waiting tasks", run: wake },
-    Piece { name: "ndjson", times: 1000, holds: 1, what: "batch of one message as a chunk of NDJSON", run: as_ndjson },
-    Piece { name: "sse", times: 1000, holds: 1, what: "batch of one message as a chunk of SSE", run: as_sse },
+    Piece {
+        name: "wake",
+        times: 20,
+        holds: READERS,
+        what: "wake-up of one of 1,000 waiting tasks",
+        run: wake,
+    },
+    Piece {
+        name: "ndjson",
+        times: 1000,
+        holds: 1,
+        what: "batch of one message as a chunk of NDJSON",
+        run: as_ndjson,
+    },
+    Piece {
+        name: "sse",
+        times: 1000,
+        holds: 1,
+        what: "batch of one message as a chunk of SSE",
+        run: as_sse,
+    },
     Piece {
         name: "websocket",
         times: 1000,
@@ -70,7 +110,14 @@ fn main() -> ExitCode {
     let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match texts[..] {
         [] => {
-            for Piece { name, times, holds, what, .. } in &PIECES {
+            for Piece {
+                name,
+                times,
+                holds,
+                what,
+                ..
+            } in &PIECES
+            {
                 println!("{name}\t{times}\t{holds}\t{what}");
             }
             Ok(())
@@ -88,13 +135,19 @@ fn main() -> ExitCode {
 }
 
 fn run(name: &str, times: &str) -> Done {
-    let piece = PIECES.iter().find(|piece| piece.name == name).ok_or(format!("there is no piece `{name}`"))?;
+    let piece = PIECES
+        .iter()
+        .find(|piece| piece.name == name)
+        .ok_or(format!("there is no piece `{name}`"))?;
     (piece.run)(times.parse()?)
 }
 
 /// A JSON message of 100 bytes.
 fn message() -> String {
-    format!("{{\"w\":1000,\"n\":1000000000,\"x\":\"{}\"}}", "x".repeat(68))
+    format!(
+        "{{\"w\":1000,\"n\":1000000000,\"x\":\"{}\"}}",
+        "x".repeat(68)
+    )
 }
 
 fn parse_one(times: usize) -> Done {
@@ -136,14 +189,19 @@ fn read(times: usize, start: Start, messages: usize) -> Done {
     let (runtime, log) = log_of(1000)?;
     let kept = message().len() + 1;
     let from = match start {
-        Start::Now => Offset::new(u64::try_from(kept * (1000 - messages))?).ok_or("beyond the largest offset")?,
+        Start::Now => Offset::new(u64::try_from(kept * (1000 - messages))?)
+            .ok_or("beyond the largest offset")?,
         other => log.resolve(other),
     };
     runtime.block_on(async {
         for _ in 0..times {
             let batch = black_box(log.read(from, kept * messages).await?);
             if batch.data.len() != kept * messages {
-                return Err(format!("expected {messages} messages, came {} bytes", batch.data.len()).into());
+                return Err(format!(
+                    "expected {messages} messages, came {} bytes",
+                    batch.data.len()
+                )
+                .into());
             }
         }
         Ok(())
@@ -159,7 +217,11 @@ fn wake(times: usize) -> Done {
         for _ in 0..READERS {
             let (mut tail, mut from, woken) = (log.tail(), Offset::ZERO, Rc::clone(&woken));
             spawn_local(async move {
-                while let Ok(now) = tail.wait_for(|tail| tail.has_news(from)).await.map(|now| *now) {
+                while let Ok(now) = tail
+                    .wait_for(|tail| tail.has_news(from))
+                    .await
+                    .map(|now| *now)
+                {
                     from = now.next;
                     woken.set(woken.get() + 1);
                 }
@@ -192,7 +254,11 @@ fn encode(times: usize, technique: Technique) -> Done {
     let encoding = Encoding::of(technique).ok_or("a technique that answers with pages")?;
     let (runtime, log) = log_of(1)?;
     let batch = runtime.block_on(log.read(Offset::ZERO, 1))?;
-    let told = Told { before: Some(true), now: true, cursor: 3_347_885 };
+    let told = Told {
+        before: Some(true),
+        now: true,
+        cursor: 3_347_885,
+    };
     for _ in 0..times {
         black_box(encoding.batch(ContentKind::Json, black_box(&batch), told));
     }
@@ -205,7 +271,10 @@ fn log_of(messages: usize) -> Result<(Runtime, Arc<Log>), Box<dyn Error>> {
     let streams = Streams::new(Arc::new(MemoryStore::new(1 << 30)), 10);
     let name = StreamName::parse("bench")?;
     let log = runtime.block_on(async {
-        let log = streams.create(&name, StreamConfig::new("application/json"), None, false).await?.log;
+        let log = streams
+            .create(&name, StreamConfig::new("application/json"), None, false)
+            .await?
+            .log;
         for _ in 0..messages {
             log.append(one()?).await?;
         }
@@ -215,7 +284,10 @@ fn log_of(messages: usize) -> Result<(Runtime, Arc<Log>), Box<dyn Error>> {
 }
 
 fn one() -> Result<Append, Box<dyn Error>> {
-    Ok(Append { payload: Some(Payload::parse(ContentKind::Json, message().into())?), ..Append::default() })
+    Ok(Append {
+        payload: Some(Payload::parse(ContentKind::Json, message().into())?),
+        ..Append::default()
+    })
 }
 
 #[cfg(test)]

@@ -26,16 +26,26 @@ impl Counter {
     pub(super) fn find() -> Result<Self, Fault> {
         match on_path("valgrind") {
             Some(valgrind) => Ok(Self { valgrind }),
-            None => Err(Fault::Server("expected `valgrind` on PATH (Debian: apt-get install valgrind)".into())),
+            None => Err(Fault::Server(
+                "expected `valgrind` on PATH (Debian: apt-get install valgrind)".into(),
+            )),
         }
     }
 
     /// Runs a program to its end; returns the instructions that it executed.
     pub(super) fn count(&self, program: &Path, arguments: &[String]) -> Result<u64, Fault> {
         let folder = TempDir::new()?;
-        let status = self.command(folder.path(), program).args(arguments).stdout(Stdio::null()).status()?;
+        let status = self
+            .command(folder.path(), program)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .status()?;
         if !status.success() {
-            return Err(Fault::Server(format!("{} {}: {status}", program.display(), arguments.join(" "))));
+            return Err(Fault::Server(format!(
+                "{} {}: {status}",
+                program.display(),
+                arguments.join(" ")
+            )));
         }
         executed(folder.path())
     }
@@ -43,24 +53,44 @@ impl Counter {
     /// Starts a server that says its address as `http://ADDRESS` on the first line.
     pub(super) fn serve(&self, program: &Path, arguments: &[&str]) -> Result<Counted, Fault> {
         let folder = TempDir::new()?;
-        let mut child = self.command(folder.path(), program).args(arguments).stdout(Stdio::piped()).spawn()?;
+        let mut child = self
+            .command(folder.path(), program)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
-        let words = line.split_once("http://").map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default());
-        let mut counted = Counted { child, address: ([127, 0, 0, 1], 0).into(), folder };
+        let words = line
+            .split_once("http://")
+            .map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default());
+        let mut counted = Counted {
+            child,
+            address: ([127, 0, 0, 1], 0).into(),
+            folder,
+        };
         match words.and_then(|address| address.parse().ok()) {
             Some(address) => counted.address = address,
-            None => return Err(Fault::Server(format!("expected the server's address, came {line:?}"))),
+            None => {
+                return Err(Fault::Server(format!(
+                    "expected the server's address, came {line:?}"
+                )));
+            }
         }
         Ok(counted)
     }
 
     fn command(&self, folder: &Path, program: &Path) -> Command {
         let mut command = Command::new(&self.valgrind);
-        command.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]);
-        command.arg(format!("--log-file={}", report(folder).display())).arg(program);
+        command.args([
+            "--tool=cachegrind",
+            "--cache-sim=no",
+            "--cachegrind-out-file=/dev/null",
+        ]);
+        command
+            .arg(format!("--log-file={}", report(folder).display()))
+            .arg(program);
         command.env("TAILWATER_LOG", "error").stdin(Stdio::null());
         command
     }
@@ -83,7 +113,10 @@ impl Counted {
         let asked = Instant::now();
         while self.child.try_wait()?.is_none() {
             if asked.elapsed() > END_MAX {
-                return Err(Fault::Server(format!("the server has not ended {} s after SIGTERM", END_MAX.as_secs())));
+                return Err(Fault::Server(format!(
+                    "the server has not ended {} s after SIGTERM",
+                    END_MAX.as_secs()
+                )));
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -106,9 +139,16 @@ fn report(folder: &Path) -> PathBuf {
 /// `==123== I   refs:      1,234` in what Valgrind says at the end.
 fn executed(folder: &Path) -> Result<u64, Fault> {
     let text = fs::read_to_string(report(folder))?;
-    let line = text.lines().find_map(|line| line.split_once("refs:").filter(|(before, _)| before.contains(" I ")));
+    let line = text.lines().find_map(|line| {
+        line.split_once("refs:")
+            .filter(|(before, _)| before.contains(" I "))
+    });
     let digits = line.map(|(_, number)| number.trim().replace(',', ""));
     digits
         .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| Fault::Server(format!("Valgrind said no number of instructions, but: {text}")))
+        .ok_or_else(|| {
+            Fault::Server(format!(
+                "Valgrind said no number of instructions, but: {text}"
+            ))
+        })
 }

@@ -44,23 +44,77 @@ enum Run {
 
 /// In the order of the table.
 pub(super) const TASKS: [Task; 8] = [
-    Task { what: "append, served", times: 300, holds: 1, run: Run::Append },
-    Task { what: "poll, served 304", times: 300, holds: 1, run: Run::Unchanged },
-    Task { what: "poll, served an empty page", times: 300, holds: 1, run: Run::Empty },
-    Task { what: "poll, served one message", times: 300, holds: 1, run: Run::Data },
-    deliver("NDJSON delivery, one of 100 and of the append", 100, Technique::Ndjson),
-    deliver("SSE delivery, one of 100 and of the append", 100, Technique::Sse),
-    deliver("WebSocket delivery, one of 100 and of the append", 100, Technique::Websocket),
-    deliver("long-poll delivery with the next request, one of 100 and of the append", 10, Technique::LongPoll),
+    Task {
+        what: "append, served",
+        times: 300,
+        holds: 1,
+        run: Run::Append,
+    },
+    Task {
+        what: "poll, served 304",
+        times: 300,
+        holds: 1,
+        run: Run::Unchanged,
+    },
+    Task {
+        what: "poll, served an empty page",
+        times: 300,
+        holds: 1,
+        run: Run::Empty,
+    },
+    Task {
+        what: "poll, served one message",
+        times: 300,
+        holds: 1,
+        run: Run::Data,
+    },
+    deliver(
+        "NDJSON delivery, one of 100 and of the append",
+        100,
+        Technique::Ndjson,
+    ),
+    deliver(
+        "SSE delivery, one of 100 and of the append",
+        100,
+        Technique::Sse,
+    ),
+    deliver(
+        "WebSocket delivery, one of 100 and of the append",
+        100,
+        Technique::Websocket,
+    ),
+    deliver(
+        "long-poll delivery with the next request, one of 100 and of the append",
+        10,
+        Technique::LongPoll,
+    ),
 ];
 
 const fn deliver(what: &'static str, times: usize, technique: Technique) -> Task {
-    Task { what, times, holds: READERS, run: Run::Deliver(technique) }
+    Task {
+        what,
+        times,
+        holds: READERS,
+        run: Run::Deliver(technique),
+    }
 }
 
 /// Does a task so often with a fresh server; returns what the server executed from its start to its end.
-pub(super) fn count(counter: &Counter, server: &Path, task: &Task, times: usize) -> Result<u64, Fault> {
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--workers", "1", "--store", "memory"];
+pub(super) fn count(
+    counter: &Counter,
+    server: &Path,
+    task: &Task,
+    times: usize,
+) -> Result<u64, Fault> {
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--workers",
+        "1",
+        "--store",
+        "memory",
+    ];
     let server = counter.serve(server, &arguments)?;
     let mut writer = Client::open(server.address)?;
     writer.ask(&protocol::create(STREAM))?;
@@ -70,7 +124,11 @@ pub(super) fn count(counter: &Counter, server: &Path, task: &Task, times: usize)
         Run::Unchanged | Run::Empty | Run::Data => {
             writer.ask(&append)?;
             let first = writer.ask(&protocol::read(STREAM, Technique::Poll, From::Beginning))?;
-            let from = if matches!(task.run, Run::Data) { From::Beginning } else { From::At(&first.position) };
+            let from = if matches!(task.run, Run::Data) {
+                From::Beginning
+            } else {
+                From::At(&first.position)
+            };
             let poll = protocol::read(STREAM, Technique::Poll, from);
             let last = writer.ask(&poll)?;
             let (poll, expected) = match task.run {
@@ -80,7 +138,9 @@ pub(super) fn count(counter: &Counter, server: &Path, task: &Task, times: usize)
             };
             repeat(&mut writer, &poll, times, expected)?;
         }
-        Run::Deliver(Technique::LongPoll) => long_poll(server.address, &mut writer, &append, times)?,
+        Run::Deliver(Technique::LongPoll) => {
+            long_poll(server.address, &mut writer, &append, times)?
+        }
         Run::Deliver(technique) => stream(technique, server.address, &mut writer, &append, times)?,
     }
     drop(writer);
@@ -88,7 +148,12 @@ pub(super) fn count(counter: &Counter, server: &Path, task: &Task, times: usize)
 }
 
 /// - `expected`: an answer's status, and its messages.
-fn repeat(client: &mut Client, request: &[u8], times: usize, expected: (u16, usize)) -> Result<(), Fault> {
+fn repeat(
+    client: &mut Client,
+    request: &[u8],
+    times: usize,
+    expected: (u16, usize),
+) -> Result<(), Fault> {
     (0..times).try_for_each(|_| client.ask(request)?.is(expected))
 }
 
@@ -101,7 +166,9 @@ fn stream(
     times: usize,
 ) -> Result<(), Fault> {
     writer.ask(append)?;
-    let mut readers = (0..READERS).map(|_| Client::open(address)).collect::<Result<Vec<_>, _>>()?;
+    let mut readers = (0..READERS)
+        .map(|_| Client::open(address))
+        .collect::<Result<Vec<_>, _>>()?;
     let read = protocol::read(STREAM, technique, From::Beginning);
     for reader in &mut readers {
         reader.send(&read)?;
@@ -115,14 +182,25 @@ fn stream(
 }
 
 /// Appends, each answered to every reader before the next one, who then waits for that.
-fn long_poll(address: SocketAddr, writer: &mut Client, append: &[u8], times: usize) -> Result<(), Fault> {
+fn long_poll(
+    address: SocketAddr,
+    writer: &mut Client,
+    append: &[u8],
+    times: usize,
+) -> Result<(), Fault> {
     let first = writer.ask(append)?;
-    let mut readers = (0..READERS).map(|_| Client::open(address)).collect::<Result<Vec<_>, _>>()?;
+    let mut readers = (0..READERS)
+        .map(|_| Client::open(address))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut positions = vec![first.position; READERS];
     let look = protocol::read(STREAM, Technique::Poll, From::At("now"));
     for _ in 0..times {
         for (reader, position) in readers.iter_mut().zip(&positions) {
-            reader.send(&protocol::read(STREAM, Technique::LongPoll, From::At(position)))?;
+            reader.send(&protocol::read(
+                STREAM,
+                Technique::LongPoll,
+                From::At(position),
+            ))?;
         }
         // The server takes requests in the order in which they came: when these are answered, all readers wait.
         writer.ask(&look)?;
@@ -154,7 +232,10 @@ struct Answer {
 impl Answer {
     /// Fails unless it is of that status and has so many messages.
     fn is(&self, expected: (u16, usize)) -> Result<(), Fault> {
-        let came = (self.status, memmem::find_iter(&self.content, MESSAGE_END).count());
+        let came = (
+            self.status,
+            memmem::find_iter(&self.content, MESSAGE_END).count(),
+        );
         if came == expected {
             return Ok(());
         }
@@ -179,7 +260,12 @@ impl Client {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(DEADLINE))?;
-        Ok(Self { socket, decoder: Decoder::new(), buffer: vec![0; 16 << 10], rest: Vec::new() })
+        Ok(Self {
+            socket,
+            decoder: Decoder::new(),
+            buffer: vec![0; 16 << 10],
+            rest: Vec::new(),
+        })
     }
 
     fn send(&mut self, request: &[u8]) -> Result<(), Fault> {
@@ -202,7 +288,9 @@ impl Client {
                         answer.position = protocol::position(&head).unwrap_or_default();
                         answer.unchanged = protocol::unchanged(STREAM, &head).unwrap_or_default();
                     }
-                    Part::Head(head) => return Err(Fault::Server(format!("expected an answer, came {head:?}"))),
+                    Part::Head(head) => {
+                        return Err(Fault::Server(format!("expected an answer, came {head:?}")));
+                    }
                     Part::Piece(piece) => answer.content.extend_from_slice(piece),
                     Part::End => ended = true,
                     Part::Ping => {}

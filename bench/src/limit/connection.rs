@@ -38,13 +38,22 @@ impl<'a> Request<'a> {
         let what = *segments.next()?.first()?;
         let stream = segments.next()?;
         let offset = segments.next().map_or(0, number);
-        Some(Self { is_put: head.starts_with(b"PUT"), what, stream, offset, body })
+        Some(Self {
+            is_put: head.starts_with(b"PUT"),
+            what,
+            stream,
+            offset,
+            body,
+        })
     }
 }
 
 /// The digits at the beginning.
 fn number(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| byte.is_ascii_digit()).fold(0, |sum, byte| sum * 10 + usize::from(byte - b'0'))
+    bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .fold(0, |sum, byte| sum * 10 + usize::from(byte - b'0'))
 }
 
 /// A part of a log that is being written.
@@ -71,7 +80,13 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(socket: TcpStream) -> Self {
-        Self { socket, kept: Vec::new(), rest: Vec::new(), range: None, blocked: false }
+        Self {
+            socket,
+            kept: Vec::new(),
+            rest: Vec::new(),
+            range: None,
+            blocked: false,
+        }
     }
 
     /// Writes an answer; what does not fit waits. False when the connection has failed.
@@ -105,12 +120,17 @@ impl Connection {
         if let Some(head) = head {
             self.rest.extend_from_slice(head);
         }
-        let open = self.range.map(|range| &bytes[range.at..range.end.min(bytes.len())]).unwrap_or_default();
+        let open = self
+            .range
+            .map(|range| &bytes[range.at..range.end.min(bytes.len())])
+            .unwrap_or_default();
         let wanted = self.rest.len() + open.len();
         let written = match (self.rest.is_empty(), wanted) {
             (_, 0) => Ok(0),
             (true, _) => self.socket.write(open),
-            (false, _) => self.socket.write_vectored(&[IoSlice::new(&self.rest), IoSlice::new(open)]),
+            (false, _) => self
+                .socket
+                .write_vectored(&[IoSlice::new(&self.rest), IoSlice::new(open)]),
         };
         let written = match unless_blocked(written) {
             Ok(written) => written.unwrap_or(0),
@@ -153,8 +173,14 @@ mod tests {
         }
         let (request, length) = Request::first_in(two).expect("one is whole");
         let request = request.expect("and ours");
-        assert_eq!((request.what, request.stream, request.body, length), (b'a', &b"x"[..], &b"abc"[..], first));
+        assert_eq!(
+            (request.what, request.stream, request.body, length),
+            (b'a', &b"x"[..], &b"abc"[..], first)
+        );
         let (request, _) = Request::first_in(&two[first..]).expect("another is whole");
-        assert_eq!(request.map(|request| (request.what, request.offset)), Some((b'l', 12)));
+        assert_eq!(
+            request.map(|request| (request.what, request.offset)),
+            Some((b'l', 12))
+        );
     }
 }

@@ -40,7 +40,9 @@ impl Log {
         };
         let length = before.len() + body.len() + after.len();
         match self.technique {
-            b'n' | b's' => self.bytes.extend_from_slice(format!("{length:x}\r\n").as_bytes()),
+            b'n' | b's' => self
+                .bytes
+                .extend_from_slice(format!("{length:x}\r\n").as_bytes()),
             b'w' => self.frame(length),
             _ => {}
         }

@@ -48,12 +48,17 @@ impl Load<'_> {
                         clippy::cast_sign_loss,
                         reason = "microseconds of one run"
                     )]
-                    let due = |sent: u64| begin + (sent as f64 * batch as f64 * 1e6 / per_second) as u64;
+                    let due =
+                        |sent: u64| begin + (sent as f64 * batch as f64 * 1e6 / per_second) as u64;
                     while due(sent) <= now && self.append(batch, due(sent))? {
                         sent += 1;
                     }
                     // If one is overdue, no writer is free: the next answer wakes us.
-                    if due(sent) <= now { end } else { due(sent).min(end) }
+                    if due(sent) <= now {
+                        end
+                    } else {
+                        due(sent).min(end)
+                    }
                 }
             };
             let polls = self.polls_due()?;

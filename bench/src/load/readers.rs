@@ -69,7 +69,9 @@ impl Load<'_> {
         while self.readers[newest..].iter().any(|reader| !reader.follows) {
             self.turn(Duration::from_millis(100))?;
             if begun.elapsed() > SILENCE_MAX {
-                return Err(Fault::Server(format!("no head of a streaming answer within {SILENCE_MAX:?}")));
+                return Err(Fault::Server(format!(
+                    "no head of a streaming answer within {SILENCE_MAX:?}"
+                )));
             }
         }
         Ok(())
@@ -93,7 +95,9 @@ impl Load<'_> {
         let reader = &mut self.readers[number];
         reader.line = Some(line);
         let from = reader.position.as_deref().map_or(From::Beginning, From::At);
-        let request = self.target.read(&stream(reader.stream), self.terms.technique, from);
+        let request = self
+            .target
+            .read(&stream(reader.stream), self.terms.technique, from);
         reader.asks = true;
         self.lines.send(line, &request)
     }
@@ -111,15 +115,32 @@ impl Load<'_> {
                 self.ask(reader)?;
             }
             if !self.terms.poll_every.is_zero() {
-                self.polls.push_back((due + micros(self.terms.poll_every), reader));
+                self.polls
+                    .push_back((due + micros(self.terms.poll_every), reader));
             }
         }
         Ok(SILENCE_MAX)
     }
 
     pub(super) fn reader_has(&mut self, number: usize) -> Result<(), Fault> {
-        let Self { target, terms, lines, readers, tally, begun, .. } = self;
-        let Reader { line: Some(line), scanner, seen, position, follows, .. } = &mut readers[number] else {
+        let Self {
+            target,
+            terms,
+            lines,
+            readers,
+            tally,
+            begun,
+            ..
+        } = self;
+        let Reader {
+            line: Some(line),
+            scanner,
+            seen,
+            position,
+            follows,
+            ..
+        } = &mut readers[number]
+        else {
             return Ok(());
         };
         let (streams, now) = (terms.technique.streams(), Instant::now());
@@ -145,8 +166,13 @@ impl Load<'_> {
                     if let Some(message) = seen.note(message) {
                         tally.delivered += 1;
                         if terms.timed {
-                            #[expect(clippy::cast_precision_loss, reason = "microseconds of one run")]
-                            tally.latencies.record_us(now_us.saturating_sub(message.due) as f64);
+                            #[expect(
+                                clippy::cast_precision_loss,
+                                reason = "microseconds of one run"
+                            )]
+                            tally
+                                .latencies
+                                .record_us(now_us.saturating_sub(message.due) as f64);
                         }
                     }
                 }),
@@ -169,7 +195,8 @@ impl Load<'_> {
     fn reader_is_answered(&mut self, number: usize) -> Result<(), Fault> {
         self.tally.answers += 1;
         self.readers[number].asks = false;
-        let at_once = self.terms.technique == Technique::LongPoll || self.terms.poll_every.is_zero();
+        let at_once =
+            self.terms.technique == Technique::LongPoll || self.terms.poll_every.is_zero();
         if at_once { self.ask(number) } else { Ok(()) }
     }
 }

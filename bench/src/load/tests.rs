@@ -11,8 +11,13 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-const ALL: [Technique; 5] =
-    [Technique::Poll, Technique::LongPoll, Technique::Ndjson, Technique::Sse, Technique::Websocket];
+const ALL: [Technique; 5] = [
+    Technique::Poll,
+    Technique::LongPoll,
+    Technique::Ndjson,
+    Technique::Sse,
+    Technique::Websocket,
+];
 
 /// LIMIT in a thread of this process, for as long as that lasts.
 fn limit() -> SocketAddr {
@@ -64,7 +69,11 @@ impl Target for Faulty {
 /// Three readers of each of two streams; ten appends of four messages to each, by several writers.
 fn load(mischief: Mischief, technique: Technique, silence_max: Duration) -> Result<u64, Fault> {
     let target = &Faulty(mischief);
-    let terms = Terms { streams: 2, silence_max, ..Terms::new(technique, 100, 3) };
+    let terms = Terms {
+        streams: 2,
+        silence_max,
+        ..Terms::new(technique, 100, 3)
+    };
     let mut load = Load::new(target, limit(), terms)?;
     load.open_readers(6)?;
     load.fill(80, 4)?;
@@ -74,7 +83,11 @@ fn load(mischief: Mischief, technique: Technique, silence_max: Duration) -> Resu
 #[test]
 fn every_message_comes_to_every_reader_by_every_technique() {
     for technique in ALL {
-        assert_eq!(load(|_| (), technique, Duration::from_secs(10)).expect("nothing is wrong"), 80 * 3, "{technique}");
+        assert_eq!(
+            load(|_| (), technique, Duration::from_secs(10)).expect("nothing is wrong"),
+            80 * 3,
+            "{technique}"
+        );
     }
 }
 
@@ -83,7 +96,9 @@ fn what_is_lost_repeated_reordered_or_damaged_makes_a_run_void() {
     let faults: [(&str, Mischief); 4] = [
         ("lost", |messages| drop(messages.remove(1))),
         ("lost", |messages| drop(messages.pop())),
-        ("repeated or reordered", |messages| messages.push(messages[3].clone())),
+        ("repeated or reordered", |messages| {
+            messages.push(messages[3].clone())
+        }),
         ("repeated or reordered", |messages| messages.swap(1, 2)),
     ];
     let silence_max = Duration::from_millis(300);
@@ -91,21 +106,40 @@ fn what_is_lost_repeated_reordered_or_damaged_makes_a_run_void() {
         for (what, fault) in faults {
             let found = load(fault, technique, silence_max).expect_err("something is wrong");
             let text = found.to_string();
-            assert!(matches!(found, Fault::Lost { .. }) && text.contains(what), "{technique}: {text}");
+            assert!(
+                matches!(found, Fault::Lost { .. }) && text.contains(what),
+                "{technique}: {text}"
+            );
             assert!(!text.contains(&format!(" 0 {what}")), "{technique}: {text}");
         }
-        let damage = load(|messages| messages[2][99] = b' ', technique, silence_max).expect_err("a byte is wrong");
-        assert!(damage.to_string().contains("60 damaged"), "{technique}: {damage}");
+        let damage = load(|messages| messages[2][99] = b' ', technique, silence_max)
+            .expect_err("a byte is wrong");
+        assert!(
+            damage.to_string().contains("60 damaged"),
+            "{technique}: {damage}"
+        );
     }
 }
 
 #[test]
 fn an_open_pace_says_when_its_messages_were_due() {
     let target = Limit { joined: true };
-    let mut load = Load::new(&target, limit(), Terms::new(Technique::Ndjson, 100, 2)).expect("a stream");
+    let mut load =
+        Load::new(&target, limit(), Terms::new(Technique::Ndjson, 100, 2)).expect("a stream");
     load.open_readers(1).expect("a reader");
-    load.runs(Pace::Open { per_second: 1_000.0, batch: 2 }, Duration::from_millis(200)).expect("it runs");
+    load.runs(
+        Pace::Open {
+            per_second: 1_000.0,
+            batch: 2,
+        },
+        Duration::from_millis(200),
+    )
+    .expect("it runs");
     load.settles().expect("everything comes");
     assert_eq!(load.tally.latencies.count(), load.tally.delivered);
-    assert!(load.tally.delivered > 0 && load.tally.delivered <= 200, "{} in 0.2 s", load.tally.delivered);
+    assert!(
+        load.tally.delivered > 0 && load.tally.delivered <= 200,
+        "{} in 0.2 s",
+        load.tally.delivered
+    );
 }

@@ -20,7 +20,11 @@ impl Load<'_> {
     fn open_writer(&mut self) -> Result<(), Fault> {
         let (line, writer) = (self.lines.open()?, self.writers.len());
         self.ends.push(End::Writer(writer));
-        self.writers.push(Writer { line, due: 0, messages: 0 });
+        self.writers.push(Writer {
+            line,
+            due: 0,
+            messages: 0,
+        });
         self.idle.push(writer);
         for stream in &mut self.written {
             stream.push(0);
@@ -35,11 +39,20 @@ impl Load<'_> {
         if self.idle.is_empty() && self.writers.len() < self.terms.writers {
             self.open_writer()?;
         }
-        let Some(number) = self.idle.pop() else { return Ok(false) };
+        let Some(number) = self.idle.pop() else {
+            return Ok(false);
+        };
         let at = self.turn;
         self.turn = (at + 1) % self.terms.streams;
         let next = &mut self.written[at][number];
-        let message = |number_of| Message { writer: number, number: number_of, due }.bytes(self.terms.size);
+        let message = |number_of| {
+            Message {
+                writer: number,
+                number: number_of,
+                due,
+            }
+            .bytes(self.terms.size)
+        };
         let bodies: Vec<Vec<u8>> = (*next..*next + messages as u64).map(message).collect();
         *next += messages as u64;
         self.tally.expected += (messages * self.readers_of(at)) as u64;
@@ -67,7 +80,9 @@ impl Load<'_> {
             self.tally.last = now;
             self.tally.appended += writer.messages as u64;
             #[expect(clippy::cast_precision_loss, reason = "microseconds of one run")]
-            self.tally.acknowledged.record_us(now_us.saturating_sub(writer.due) as f64);
+            self.tally
+                .acknowledged
+                .record_us(now_us.saturating_sub(writer.due) as f64);
             self.idle.push(number);
         }
         Ok(())

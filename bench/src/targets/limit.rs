@@ -13,7 +13,11 @@ pub(crate) struct Limit {
 
 impl Target for Limit {
     fn name(&self) -> String {
-        if self.joined { "LIMIT joined".into() } else { "LIMIT".into() }
+        if self.joined {
+            "LIMIT joined".into()
+        } else {
+            "LIMIT".into()
+        }
     }
 
     fn role(&self) -> Role {
@@ -25,7 +29,11 @@ impl Target for Limit {
         if self.joined {
             arguments.push("--joined".into());
         }
-        Ok(Launch { program: std::env::current_exe()?, arguments, environment: Vec::new() })
+        Ok(Launch {
+            program: std::env::current_exe()?,
+            arguments,
+            environment: Vec::new(),
+        })
     }
 
     fn offers(&self, _technique: Technique) -> bool {
@@ -33,7 +41,12 @@ impl Target for Limit {
     }
 
     fn create(&self, stream: &str, technique: Technique) -> Option<Vec<u8>> {
-        Some(request("PUT", &format!("/{}/{stream}", letter(technique)), "", b""))
+        Some(request(
+            "PUT",
+            &format!("/{}/{stream}", letter(technique)),
+            "",
+            b"",
+        ))
     }
 
     fn append(&self, stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
@@ -45,8 +58,17 @@ impl Target for Limit {
             From::Beginning => "0",
             From::At(token) => token,
         };
-        let headers = if technique == Technique::Websocket { UPGRADE } else { "" };
-        request("GET", &format!("/{}/{stream}/{offset}", letter(technique)), headers, b"")
+        let headers = if technique == Technique::Websocket {
+            UPGRADE
+        } else {
+            ""
+        };
+        request(
+            "GET",
+            &format!("/{}/{stream}/{offset}", letter(technique)),
+            headers,
+            b"",
+        )
     }
 
     fn position(&self, answer: &Head<'_>) -> Option<String> {
@@ -54,7 +76,12 @@ impl Target for Limit {
     }
 
     fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
-        Some(request("GET", &format!("/u/{stream}/{}", answer.value("next")?), "", b""))
+        Some(request(
+            "GET",
+            &format!("/u/{stream}/{}", answer.value("next")?),
+            "",
+            b"",
+        ))
     }
 }
 

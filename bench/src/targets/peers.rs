@@ -27,14 +27,20 @@ const NCHAN: &str = "TAILWATER_BENCH_NCHAN";
 
 /// Every peer in every mode, or why it can't take part.
 pub(super) fn known() -> Vec<Known> {
-    let electric = |mode: Electric| Ok(mode.server(&installed("electric/bin/durable-streams-server")?));
+    let electric =
+        |mode: Electric| Ok(mode.server(&installed("electric/bin/durable-streams-server")?));
     let axum = |mode: Axum| Ok(mode.server(&installed("axum/bin/durable-streams-server")?));
     let node = |mode: Node| {
         let program = on_path("node").ok_or("there is no `node` on PATH")?;
-        Ok(mode.server(&program, &installed("node/node_modules/@durable-streams/server")?))
+        Ok(mode.server(
+            &program,
+            &installed("node/node_modules/@durable-streams/server")?,
+        ))
     };
     let nchan = nginx().map(|nchan| Box::new(nchan) as Box<dyn Target>);
-    let boxed = |server: Result<DurableStreams, String>| server.map(|server| Box::new(server) as Box<dyn Target>);
+    let boxed = |server: Result<DurableStreams, String>| {
+        server.map(|server| Box::new(server) as Box<dyn Target>)
+    };
     [
         ("nchan", nchan),
         ("electric", boxed(electric(Electric::Memory))),
@@ -51,20 +57,34 @@ pub(super) fn known() -> Vec<Known> {
 
 /// What lies in the folder of peers.
 fn installed(path: &str) -> Result<PathBuf, String> {
-    let folder = std::env::var_os(PEERS).ok_or(format!("{PEERS} names no folder where it is installed"))?;
+    let folder =
+        std::env::var_os(PEERS).ok_or(format!("{PEERS} names no folder where it is installed"))?;
     let path = Path::new(&folder).join(path);
-    if path.exists() { Ok(path) } else { Err(format!("there is no {}", path.display())) }
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(format!("there is no {}", path.display()))
+    }
 }
 
 /// An nginx, and the module that makes it nchan.
 fn nginx() -> Result<Nchan, String> {
     let named = std::env::var_os(NCHAN).map(PathBuf::from);
-    let nginx = named.or_else(|| on_path("nginx")).unwrap_or_else(|| "/usr/sbin/nginx".into());
+    let nginx = named
+        .or_else(|| on_path("nginx"))
+        .unwrap_or_else(|| "/usr/sbin/nginx".into());
     if !nginx.is_file() {
         return Err(format!("there is no {}", nginx.display()));
     }
     // Debian's prefix is /usr, whose binaries lie in sbin; others keep to the same shape.
-    let prefix = nginx.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+    let prefix = nginx
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("/usr"));
     let module = prefix.join("lib/nginx/modules/ngx_nchan_module.so");
-    if module.is_file() { Ok(Nchan { nginx, module }) } else { Err(format!("there is no {}", module.display())) }
+    if module.is_file() {
+        Ok(Nchan { nginx, module })
+    } else {
+        Err(format!("there is no {}", module.display()))
+    }
 }

@@ -22,8 +22,18 @@ pub(crate) fn read(stream: &str, technique: Technique, from: From<'_>) -> Vec<u8
     let path = path(stream);
     match technique {
         Technique::Poll => request("GET", &format!("{path}?offset={offset}"), "", b""),
-        Technique::Websocket => request("GET", &format!("{path}?offset={offset}&live=websocket"), UPGRADE, b""),
-        live => request("GET", &format!("{path}?offset={offset}&live={live}"), "", b""),
+        Technique::Websocket => request(
+            "GET",
+            &format!("{path}?offset={offset}&live=websocket"),
+            UPGRADE,
+            b"",
+        ),
+        live => request(
+            "GET",
+            &format!("{path}?offset={offset}&live={live}"),
+            "",
+            b"",
+        ),
     }
 }
 
@@ -36,7 +46,12 @@ pub(crate) fn position(answer: &Head<'_>) -> Option<String> {
 pub(crate) fn unchanged(stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
     let (offset, etag) = (answer.value("stream-next-offset")?, answer.value("etag")?);
     let path = format!("{}?offset={offset}", path(stream));
-    Some(request("GET", &path, &format!("If-None-Match: {etag}\r\n"), b""))
+    Some(request(
+        "GET",
+        &path,
+        &format!("If-None-Match: {etag}\r\n"),
+        b"",
+    ))
 }
 
 fn path(stream: &str) -> String {

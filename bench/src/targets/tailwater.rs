@@ -31,7 +31,10 @@ impl Target for Tailwater {
     }
 
     fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault> {
-        let mut arguments: Vec<String> = ["serve", "--workers", "1", "--listen"].into_iter().map(Into::into).collect();
+        let mut arguments: Vec<String> = ["serve", "--workers", "1", "--listen"]
+            .into_iter()
+            .map(Into::into)
+            .collect();
         arguments.push(format!("127.0.0.1:{port}"));
         // Answers that end by themselves would end runs on slow machines.
         arguments.extend(["--recycle", "600s"].map(Into::into));
@@ -39,7 +42,9 @@ impl Target for Tailwater {
             None => arguments.extend(["--store", "memory", "--memory-max", "6GiB"].map(Into::into)),
             Some(sync) => {
                 let data = folder.join("data").display().to_string();
-                arguments.extend(["--store", "disk", "--sync", sync, "--data-dir", &data].map(Into::into));
+                arguments.extend(
+                    ["--store", "disk", "--sync", sync, "--data-dir", &data].map(Into::into),
+                );
             }
         }
         arguments.extend(self.arguments.iter().cloned());

@@ -37,15 +37,27 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     for &technique in &arguments.techniques {
         for &size in &arguments.sizes {
             let size = size.clamp(crate::message::SIZE_MIN, BATCH_BYTES);
-            let terms = Terms { timed: false, ..Terms::new(technique, size, WRITERS) };
-            let by = if technique == Technique::Poll { "pages".to_owned() } else { technique.to_string() };
+            let terms = Terms {
+                timed: false,
+                ..Terms::new(technique, size, WRITERS)
+            };
+            let by = if technique == Technique::Poll {
+                "pages".to_owned()
+            } else {
+                technique.to_string()
+            };
             cases.push(Case {
                 name: format!("{by}, messages of {size} bytes"),
                 run: Box::new(move |target| one(common, target, &terms, megabytes * 1_000_000)),
             });
         }
     }
-    measure(common, &title, &targets::chosen(common, &["limit", "memory", "disk"])?, &cases)
+    measure(
+        common,
+        &title,
+        &targets::chosen(common, &["limit", "memory", "disk"])?,
+        &cases,
+    )
 }
 
 fn one(common: &Common, target: &dyn Target, terms: &Terms, bytes: u64) -> Outcome {
@@ -61,8 +73,14 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, bytes: u64) -> Outco
     }
     let mut figures = Vec::new();
     let readings = [
-        ("MB/s, first reading", "server CPU per MB, first reading, us"),
-        ("MB/s, second reading", "server CPU per MB, second reading, us"),
+        (
+            "MB/s, first reading",
+            "server CPU per MB, first reading, us",
+        ),
+        (
+            "MB/s, second reading",
+            "server CPU per MB, second reading, us",
+        ),
     ];
     for (rate, cost) in readings {
         load.leaves_for(server.address)?;

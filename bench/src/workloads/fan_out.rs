@@ -35,7 +35,12 @@ pub(crate) struct Arguments {
 
 /// Measures every technique with every number of readers.
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
-    let Arguments { techniques, readers, rate, poll_every } = arguments;
+    let Arguments {
+        techniques,
+        readers,
+        rate,
+        poll_every,
+    } = arguments;
     let title = format!(
         "Fan-out: {rate} deliveries/s of {} bytes for {} s, polls every {poll_every} ms",
         common.size(),
@@ -45,16 +50,27 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     for &technique in techniques {
         for &readers in readers {
             let readers = readers.clamp(1, 15_000);
-            let pace = Pace::Open { per_second: rate / float(readers as u64), batch: 1 };
+            let pace = Pace::Open {
+                per_second: rate / float(readers as u64),
+                batch: 1,
+            };
             let terms = Terms {
                 poll_every: Duration::from_millis((*poll_every).clamp(1, POLL_EVERY_MAX)),
                 ..Terms::new(technique, common.size(), WRITERS)
             };
             let name = format!("{technique}, {readers} readers");
-            cases.push(Case { name, run: Box::new(move |target| one(common, target, &terms, readers, pace)) });
+            cases.push(Case {
+                name,
+                run: Box::new(move |target| one(common, target, &terms, readers, pace)),
+            });
         }
     }
-    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+    measure(
+        common,
+        &title,
+        &targets::chosen(common, &["limit", "memory"])?,
+        &cases,
+    )
 }
 
 fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize, pace: Pace) -> Outcome {
@@ -67,12 +83,17 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize, pace
     load.open_readers(readers)?;
     load.runs(pace, WARM_UP.min(common.duration()))?;
     load.settles()?;
-    let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;
+    let (cpu, tally) = measured(&server, &mut load, |load| {
+        load.runs(pace, common.duration())
+    })?;
     let mut figures = vec![
         lower("server CPU per delivery, us", us_per(cpu, tally.delivered)),
         lower("p50, ms", ms(tally.latencies.p50_us())),
         lower("p99, ms", ms(tally.latencies.p99_us())),
-        lower("bytes per delivery", float(tally.received) / float(tally.delivered)),
+        lower(
+            "bytes per delivery",
+            float(tally.received) / float(tally.delivered),
+        ),
     ];
     if terms.technique == Technique::Poll {
         figures.push(lower("server CPU per poll, us", us_per(cpu, tally.answers)));

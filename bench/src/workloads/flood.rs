@@ -24,14 +24,28 @@ pub(crate) struct Arguments {
 
 /// Measures every technique.
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
-    let (writers, readers) = (arguments.writers.clamp(1, 1_024), arguments.readers.clamp(1, 10_000));
-    let title = format!("Flood: {writers} writers at full speed for {} s, {readers} readers", common.seconds);
+    let (writers, readers) = (
+        arguments.writers.clamp(1, 1_024),
+        arguments.readers.clamp(1, 10_000),
+    );
+    let title = format!(
+        "Flood: {writers} writers at full speed for {} s, {readers} readers",
+        common.seconds
+    );
     let case = |&technique: &Technique| {
         let terms = Terms::new(technique, common.size(), writers);
-        Case { name: technique.to_string(), run: Box::new(move |target| one(common, target, &terms, readers)) }
+        Case {
+            name: technique.to_string(),
+            run: Box::new(move |target| one(common, target, &terms, readers)),
+        }
     };
     let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
-    measure(common, &title, &targets::chosen(common, &["limit", "limit-joined", "memory"])?, &cases)
+    measure(
+        common,
+        &title,
+        &targets::chosen(common, &["limit", "limit-joined", "memory"])?,
+        &cases,
+    )
 }
 
 fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize) -> Outcome {
@@ -42,7 +56,9 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize) -> O
     let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(readers)?;
     let pace = Pace::Full { batch: 1 };
-    let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;
+    let (cpu, tally) = measured(&server, &mut load, |load| {
+        load.runs(pace, common.duration())
+    })?;
     Ok(Some(vec![
         higher("deliveries/s", float(tally.delivered) / tally.seconds()),
         lower("p50, ms", ms(tally.latencies.p50_us())),

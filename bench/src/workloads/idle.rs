@@ -42,10 +42,21 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
             run: Box::new(move |target| one(common, target, technique, first, readers)),
         })
         .collect();
-    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+    measure(
+        common,
+        &title,
+        &targets::chosen(common, &["limit", "memory"])?,
+        &cases,
+    )
 }
 
-fn one(common: &Common, target: &dyn Target, technique: Technique, first: usize, readers: usize) -> Outcome {
+fn one(
+    common: &Common,
+    target: &dyn Target,
+    technique: Technique,
+    first: usize,
+    readers: usize,
+) -> Outcome {
     if !target.offers(technique) {
         return Ok(None);
     }
@@ -58,10 +69,17 @@ fn one(common: &Common, target: &dyn Target, technique: Technique, first: usize,
     let before = server.memory()?;
     load.open_readers(readers - first)?;
     thread::sleep(quiet);
-    let kib = |after: u64| float(after.saturating_sub(before)) / 1024.0 / float((readers - first) as u64);
+    let kib =
+        |after: u64| float(after.saturating_sub(before)) / 1024.0 / float((readers - first) as u64);
     let waiting = kib(server.memory()?);
     // One event to each of them; who waited in vain would be found out here.
-    load.runs(Pace::Open { per_second: 1.0, batch: 1 }, Duration::from_millis(100))?;
+    load.runs(
+        Pace::Open {
+            per_second: 1.0,
+            batch: 1,
+        },
+        Duration::from_millis(100),
+    )?;
     load.settles()?;
     thread::sleep(quiet);
     Ok(Some(vec![

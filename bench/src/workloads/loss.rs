@@ -34,10 +34,18 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     );
     let case = |&technique: &Technique| {
         let terms = Terms::new(technique, common.size(), WRITERS);
-        Case { name: technique.to_string(), run: Box::new(move |target| one(common, target, &terms, rate, batch)) }
+        Case {
+            name: technique.to_string(),
+            run: Box::new(move |target| one(common, target, &terms, rate, batch)),
+        }
     };
     let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
-    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+    measure(
+        common,
+        &title,
+        &targets::chosen(common, &["limit", "memory"])?,
+        &cases,
+    )
 }
 
 fn one(common: &Common, target: &dyn Target, terms: &Terms, rate: f64, batch: usize) -> Outcome {
@@ -47,10 +55,18 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, rate: f64, batch: us
     let server = Server::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(1)?;
-    let pace = Pace::Open { per_second: rate, batch: if target.batches() { batch } else { 1 } };
-    let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;
+    let pace = Pace::Open {
+        per_second: rate,
+        batch: if target.batches() { batch } else { 1 },
+    };
+    let (cpu, tally) = measured(&server, &mut load, |load| {
+        load.runs(pace, common.duration())
+    })?;
     Ok(Some(vec![
-        higher("messages/s taken and delivered", float(tally.delivered) / tally.seconds()),
+        higher(
+            "messages/s taken and delivered",
+            float(tally.delivered) / tally.seconds(),
+        ),
         lower("p99, ms", ms(tally.latencies.p99_us())),
         lower("server CPU per message, us", us_per(cpu, tally.delivered)),
     ]))

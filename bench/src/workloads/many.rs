@@ -31,14 +31,27 @@ pub(crate) struct Arguments {
 /// Measures every technique.
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
     let (streams, rate) = (arguments.streams.clamp(1, 15_000), arguments.rate);
-    let title =
-        format!("Many: {streams} streams with a reader each, {rate} appends/s in turn for {} s", common.seconds);
+    let title = format!(
+        "Many: {streams} streams with a reader each, {rate} appends/s in turn for {} s",
+        common.seconds
+    );
     let case = |&technique: &Technique| {
-        let terms = Terms { streams, ..Terms::new(technique, common.size(), WRITERS) };
-        Case { name: technique.to_string(), run: Box::new(move |target| one(common, target, &terms, rate)) }
+        let terms = Terms {
+            streams,
+            ..Terms::new(technique, common.size(), WRITERS)
+        };
+        Case {
+            name: technique.to_string(),
+            run: Box::new(move |target| one(common, target, &terms, rate)),
+        }
     };
     let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
-    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+    measure(
+        common,
+        &title,
+        &targets::chosen(common, &["limit", "memory"])?,
+        &cases,
+    )
 }
 
 fn one(common: &Common, target: &dyn Target, terms: &Terms, rate: f64) -> Outcome {
@@ -48,14 +61,25 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, rate: f64) -> Outcom
     let server = Server::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(terms.streams)?;
-    let pace = Pace::Open { per_second: rate, batch: 1 };
+    let pace = Pace::Open {
+        per_second: rate,
+        batch: 1,
+    };
     load.runs(pace, WARM_UP.min(common.duration()))?;
     load.settles()?;
-    let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;
+    let (cpu, tally) = measured(&server, &mut load, |load| {
+        load.runs(pace, common.duration())
+    })?;
     Ok(Some(vec![
-        lower("server CPU per append and its delivery, us", us_per(cpu, tally.delivered)),
+        lower(
+            "server CPU per append and its delivery, us",
+            us_per(cpu, tally.delivered),
+        ),
         lower("p50, ms", ms(tally.latencies.p50_us())),
         lower("p99, ms", ms(tally.latencies.p99_us())),
-        lower("bytes per delivery", float(tally.received) / float(tally.delivered)),
+        lower(
+            "bytes per delivery",
+            float(tally.received) / float(tally.delivered),
+        ),
     ]))
 }

@@ -34,23 +34,50 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     let case = |&connections: &usize| {
         let writers = connections.clamp(1, 4_096);
         let terms = Terms::new(arguments.technique, common.size(), writers);
-        Case { name: format!("{writers} connections"), run: Box::new(move |target| one(common, target, &terms)) }
+        Case {
+            name: format!("{writers} connections"),
+            run: Box::new(move |target| one(common, target, &terms)),
+        }
     };
     let cases: Vec<Case<'_>> = arguments.connections.iter().map(case).collect();
-    measure(common, &title, &targets::chosen(common, &["limit", "memory", "disk"])?, &cases)
+    measure(
+        common,
+        &title,
+        &targets::chosen(common, &["limit", "memory", "disk"])?,
+        &cases,
+    )
 }
 
 fn one(common: &Common, target: &dyn Target, terms: &Terms) -> Outcome {
     // Whoever offers no such stream is followed by another.
-    let known = [terms.technique, Technique::Sse, Technique::Websocket, Technique::LongPoll];
-    let Some(technique) = known.into_iter().find(|technique| target.offers(*technique)) else { return Ok(None) };
+    let known = [
+        terms.technique,
+        Technique::Sse,
+        Technique::Websocket,
+        Technique::LongPoll,
+    ];
+    let Some(technique) = known
+        .into_iter()
+        .find(|technique| target.offers(*technique))
+    else {
+        return Ok(None);
+    };
     let server = Server::start(target, common.folder.as_deref())?;
-    let mut load = Load::new(target, server.address, Terms { technique, ..terms.clone() })?;
+    let mut load = Load::new(
+        target,
+        server.address,
+        Terms {
+            technique,
+            ..terms.clone()
+        },
+    )?;
     load.open_readers(1)?;
     let pace = Pace::Full { batch: 1 };
     load.runs(pace, WARM_UP.min(common.duration()))?;
     load.settles()?;
-    let (cpu, tally) = measured(&server, &mut load, |load| load.runs(pace, common.duration()))?;
+    let (cpu, tally) = measured(&server, &mut load, |load| {
+        load.runs(pace, common.duration())
+    })?;
     Ok(Some(vec![
         higher("appends/s", float(tally.appended) / tally.seconds()),
         lower("p50 to the answer, ms", ms(tally.acknowledged.p50_us())),

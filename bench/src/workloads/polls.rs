@@ -37,18 +37,31 @@ enum Kind {
 /// Measures the three answers a poll can get.
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
     let connections = arguments.connections.clamp(1, 4_096);
-    let title =
-        format!("Polls by {connections} kept connections as fast as they are answered, for {} s", common.seconds);
+    let title = format!(
+        "Polls by {connections} kept connections as fast as they are answered, for {} s",
+        common.seconds
+    );
     let kinds = [
         (Kind::Unchanged, "304 with If-None-Match".to_owned()),
         (Kind::Empty, "200 without data".to_owned()),
-        (Kind::Message, format!("200 with one message of {} bytes", common.size())),
+        (
+            Kind::Message,
+            format!("200 with one message of {} bytes", common.size()),
+        ),
     ];
     let cases: Vec<Case<'_>> = kinds
         .into_iter()
-        .map(|(kind, name)| Case { name, run: Box::new(move |target| one(common, target, kind, connections)) })
+        .map(|(kind, name)| Case {
+            name,
+            run: Box::new(move |target| one(common, target, kind, connections)),
+        })
         .collect();
-    measure(common, &title, &targets::chosen(common, &["limit", "memory"])?, &cases)
+    measure(
+        common,
+        &title,
+        &targets::chosen(common, &["limit", "memory"])?,
+        &cases,
+    )
 }
 
 fn one(common: &Common, target: &dyn Target, kind: Kind, connections: usize) -> Outcome {
@@ -57,10 +70,25 @@ fn one(common: &Common, target: &dyn Target, kind: Kind, connections: usize) -> 
     }
     let server = Server::start(target, common.folder.as_deref())?;
     let mut lines = Lines::new(server.address)?;
-    let Some(request) = question(common, target, kind, &mut lines)? else { return Ok(None) };
-    let mut polls = Polls { lines, request, kind, size: common.size(), under_way: Vec::new(), answers: 0, received: 0 };
-    let asked = (0..connections).map(|_| polls.lines.open()).collect::<Result<Vec<_>, _>>()?;
-    polls.under_way.resize_with(asked.iter().max().map_or(0, |last| last + 1), UnderWay::default);
+    let Some(request) = question(common, target, kind, &mut lines)? else {
+        return Ok(None);
+    };
+    let mut polls = Polls {
+        lines,
+        request,
+        kind,
+        size: common.size(),
+        under_way: Vec::new(),
+        answers: 0,
+        received: 0,
+    };
+    let asked = (0..connections)
+        .map(|_| polls.lines.open())
+        .collect::<Result<Vec<_>, _>>()?;
+    polls.under_way.resize_with(
+        asked.iter().max().map_or(0, |last| last + 1),
+        UnderWay::default,
+    );
     for id in asked {
         polls.lines.send(id, &polls.request)?;
     }
@@ -72,24 +100,38 @@ fn one(common: &Common, target: &dyn Target, kind: Kind, connections: usize) -> 
     Ok(Some(vec![
         lower("server CPU per poll, us", us_per(cpu, polls.answers)),
         higher("polls/s", float(polls.answers) / elapsed.as_secs_f64()),
-        lower("bytes per answer", float(polls.received) / float(polls.answers)),
+        lower(
+            "bytes per answer",
+            float(polls.received) / float(polls.answers),
+        ),
     ]))
 }
 
 /// Creates a stream with one message; the request that is to be repeated.
-fn question(common: &Common, target: &dyn Target, kind: Kind, lines: &mut Lines) -> Result<Option<Vec<u8>>, Fault> {
+fn question(
+    common: &Common,
+    target: &dyn Target,
+    kind: Kind,
+    lines: &mut Lines,
+) -> Result<Option<Vec<u8>>, Fault> {
     let id = lines.open()?;
     if let Some(create) = target.create(STREAM, Technique::Poll) {
         ask(lines, id, &create, |_| ())?;
     }
-    let message = Message { writer: 0, number: 0, due: 0 }.bytes(common.size());
+    let message = Message {
+        writer: 0,
+        number: 0,
+        due: 0,
+    }
+    .bytes(common.size());
     ask(lines, id, &target.append(STREAM, &[message]), |_| ())?;
     let beginning = target.read(STREAM, Technique::Poll, From::Beginning);
     if kind == Kind::Message {
         return Ok(Some(beginning));
     }
     let position = ask(lines, id, &beginning, |head| target.position(head))?;
-    let position = position.ok_or_else(|| Fault::Server("a poll's answer does not say where to go on".into()))?;
+    let position = position
+        .ok_or_else(|| Fault::Server("a poll's answer does not say where to go on".into()))?;
     let at_tail = target.read(STREAM, Technique::Poll, From::At(&position));
     if kind == Kind::Empty {
         return Ok(Some(at_tail));
@@ -111,14 +153,21 @@ fn ask<T>(
         lines.read(id, &mut |part| {
             match part {
                 Part::Head(head) if head.is_ok() || head.status == 304 => taken = Some(take(&head)),
-                Part::Head(head) => return Err(Fault::Server(format!("expected a success, came {}", head.status))),
+                Part::Head(head) => {
+                    return Err(Fault::Server(format!(
+                        "expected a success, came {}",
+                        head.status
+                    )));
+                }
                 Part::End => answered = true,
                 _ => {}
             }
             Ok(())
         })?;
     }
-    taken.filter(|_| answered).ok_or_else(|| Fault::Server(format!("no answer within {ANSWER_MAX:?}")))
+    taken
+        .filter(|_| answered)
+        .ok_or_else(|| Fault::Server(format!("no answer within {ANSWER_MAX:?}")))
 }
 
 /// Connections that repeat one request.
@@ -157,14 +206,27 @@ impl Polls {
 
     /// Every answer is whole, has the expected status and holds the message or none.
     fn reads(&mut self, id: usize) -> Result<(), Fault> {
-        let Self { lines, kind, size, under_way, .. } = self;
+        let Self {
+            lines,
+            kind,
+            size,
+            under_way,
+            ..
+        } = self;
         let (mut answered, expected) = (false, if *kind == Kind::Unchanged { 304 } else { 200 });
         let UnderWay { scanner, messages } = &mut under_way[id];
         let bytes = lines.read(id, &mut |part| {
             match part {
                 Part::Head(head) if head.status == expected => {}
-                Part::Head(head) => return Err(Fault::Void(format!("expected {expected}, came {}", head.status))),
-                Part::Piece(piece) => scanner.feed(piece, *size, |message| *messages += usize::from(message.is_some())),
+                Part::Head(head) => {
+                    return Err(Fault::Void(format!(
+                        "expected {expected}, came {}",
+                        head.status
+                    )));
+                }
+                Part::Piece(piece) => scanner.feed(piece, *size, |message| {
+                    *messages += usize::from(message.is_some())
+                }),
                 Part::End => answered = true,
                 Part::Ping => {}
             }
@@ -172,9 +234,14 @@ impl Polls {
         })?;
         self.received += bytes as u64;
         if answered {
-            let (came, wanted) = (std::mem::take(messages), usize::from(*kind == Kind::Message));
+            let (came, wanted) = (
+                std::mem::take(messages),
+                usize::from(*kind == Kind::Message),
+            );
             if came != wanted {
-                return Err(Fault::Void(format!("expected {wanted} messages in an answer, came {came}")));
+                return Err(Fault::Void(format!(
+                    "expected {wanted} messages in an answer, came {came}"
+                )));
             }
             self.answers += 1;
             self.lines.send(id, &self.request)?;

@@ -13,7 +13,12 @@ const WAITING: [Technique; 4] = [Ndjson, Sse, Websocket, LongPoll];
 /// # Errors
 /// [`Fault::Void`] when anything was lost, repeated or reordered.
 pub(crate) fn run(common: &Common) -> Result<(), Fault> {
-    let mut common = Common { rounds: 1, seconds: 0.3, quiet: true, ..common.clone() };
+    let mut common = Common {
+        rounds: 1,
+        seconds: 0.3,
+        quiet: true,
+        ..common.clone()
+    };
     if common.targets.is_empty() {
         common.targets = ["limit", "memory", "disk"].map(Into::into).into();
     }
@@ -23,24 +28,89 @@ pub(crate) fn run(common: &Common) -> Result<(), Fault> {
         "fan-out",
         fan_out::run(
             common,
-            &fan_out::Arguments { techniques: all.clone(), readers: vec![50], rate: 2_000.0, poll_every: 100 },
+            &fan_out::Arguments {
+                techniques: all.clone(),
+                readers: vec![50],
+                rate: 2_000.0,
+                poll_every: 100,
+            },
         ),
     )?;
-    passed("flood", flood::run(common, &flood::Arguments { techniques: WAITING.to_vec(), writers: 4, readers: 20 }))?;
-    passed("pipe", pipe::run(common, &pipe::Arguments { connections: vec![8], technique: Ndjson }))?;
-    passed("poll", polls::run(common, &polls::Arguments { connections: 8 }))?;
-    passed("idle", idle::run(common, &idle::Arguments { techniques: WAITING.to_vec(), readers: 100 }))?;
+    passed(
+        "flood",
+        flood::run(
+            common,
+            &flood::Arguments {
+                techniques: WAITING.to_vec(),
+                writers: 4,
+                readers: 20,
+            },
+        ),
+    )?;
+    passed(
+        "pipe",
+        pipe::run(
+            common,
+            &pipe::Arguments {
+                connections: vec![8],
+                technique: Ndjson,
+            },
+        ),
+    )?;
+    passed(
+        "poll",
+        polls::run(common, &polls::Arguments { connections: 8 }),
+    )?;
+    passed(
+        "idle",
+        idle::run(
+            common,
+            &idle::Arguments {
+                techniques: WAITING.to_vec(),
+                readers: 100,
+            },
+        ),
+    )?;
     passed(
         "catch-up",
-        catch_up::run(common, &catch_up::Arguments { techniques: all, sizes: vec![100], megabytes: 3 }),
+        catch_up::run(
+            common,
+            &catch_up::Arguments {
+                techniques: all,
+                sizes: vec![100],
+                megabytes: 3,
+            },
+        ),
     )?;
-    passed("many", many::run(common, &many::Arguments { techniques: STREAMS.to_vec(), streams: 100, rate: 500.0 }))?;
-    passed("loss", loss::run(common, &loss::Arguments { techniques: WAITING.to_vec(), rate: 5_000.0, batch: 5 }))
+    passed(
+        "many",
+        many::run(
+            common,
+            &many::Arguments {
+                techniques: STREAMS.to_vec(),
+                streams: 100,
+                rate: 500.0,
+            },
+        ),
+    )?;
+    passed(
+        "loss",
+        loss::run(
+            common,
+            &loss::Arguments {
+                techniques: WAITING.to_vec(),
+                rate: 5_000.0,
+                batch: 5,
+            },
+        ),
+    )
 }
 
 fn passed(name: &str, measured: Result<Measured, Fault>) -> Result<(), Fault> {
     if measured?.failed {
-        return Err(Fault::Void(format!("{name}: something was lost, repeated or reordered; see above")));
+        return Err(Fault::Void(format!(
+            "{name}: something was lost, repeated or reordered; see above"
+        )));
     }
     eprintln!("{name}: nothing was lost, repeated or reordered");
     Ok(())

@@ -11,7 +11,9 @@ pub(super) fn on_key(shell: Shell, event: &web_sys::KeyboardEvent) {
     if event.ctrl_key() || event.meta_key() || event.alt_key() || event.is_composing() {
         return;
     }
-    let focused = document().active_element().map(|element| element.tag_name().to_ascii_lowercase());
+    let focused = document()
+        .active_element()
+        .map(|element| element.tag_name().to_ascii_lowercase());
     let focused = focused.as_deref().unwrap_or("body");
     if matches!(focused, "input" | "textarea" | "select") || shell.help.get_untracked() {
         return;
@@ -33,7 +35,9 @@ pub(super) fn on_key(shell: Shell, event: &web_sys::KeyboardEvent) {
 
 /// Whether the key means something on the Race page.
 fn on_race(shell: Shell, key: &str, focused: &str) -> bool {
-    let Some(feed) = shell.race_feed() else { return false };
+    let Some(feed) = shell.race_feed() else {
+        return false;
+    };
     match key {
         " " if !matches!(focused, "button" | "summary" | "a") => feed.toggle_pause(),
         "s" => feed.step(true),
@@ -41,7 +45,9 @@ fn on_race(shell: Shell, key: &str, focused: &str) -> bool {
         "p" => browser::focus("publish-text"),
         "/" => browser::focus("stream-name"),
         key => match key.parse::<usize>() {
-            Ok(lane @ 1..=5) => shell.change(|settings| settings.lanes[lane - 1] = !settings.lanes[lane - 1]),
+            Ok(lane @ 1..=5) => {
+                shell.change(|settings| settings.lanes[lane - 1] = !settings.lanes[lane - 1])
+            }
             _ => return false,
         },
     }

@@ -103,7 +103,9 @@ pub struct Desk {
 
 impl std::fmt::Debug for Desk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Desk").field("shelf", &self.shelf).finish_non_exhaustive()
+        f.debug_struct("Desk")
+            .field("shelf", &self.shelf)
+            .finish_non_exhaustive()
     }
 }
 
@@ -170,8 +172,11 @@ impl Desk {
     async fn list_once(&self) {
         seen().await;
         let Shelf { search, after, .. } = self.shelf.borrow().clone();
-        let came: Result<StreamList, Refusal> = read(Wish::list(&search, after.as_deref(), PAGE)).await;
-        let Some(page) = self.heard(came) else { return browser::sleep(LOOK_MS).await };
+        let came: Result<StreamList, Refusal> =
+            read(Wish::list(&search, after.as_deref(), PAGE)).await;
+        let Some(page) = self.heard(came) else {
+            return browser::sleep(LOOK_MS).await;
+        };
         if self.listing.with_untracked(|listing| listing.page != page) {
             self.listing.update(|listing| listing.page = page);
         }
@@ -200,7 +205,9 @@ impl Desk {
     async fn look_once(self: &Rc<Self>, name: &StreamName) {
         seen().await;
         let came: Result<StreamDetails, Refusal> = read(Wish::inspect(name)).await;
-        let Some(looked) = self.heard(came) else { return };
+        let Some(looked) = self.heard(came) else {
+            return;
+        };
         let was_here = self.looked.with_untracked(|known| known.here().is_some());
         match looked.here() {
             Some(details) if !was_here => self.follow_at_first(details),
@@ -235,15 +242,25 @@ impl Desk {
             return;
         }
         let technique = self.shelf.borrow().technique.unwrap_or(USUAL);
-        let from = if details.kept_bytes <= SHORT_BYTES { Token::beginning() } else { Token::now() };
+        let from = if details.kept_bytes <= SHORT_BYTES {
+            Token::beginning()
+        } else {
+            Token::now()
+        };
         self.follow(Following { technique, from });
     }
 
     /// Follows the stream anew.
     pub fn follow(self: &Rc<Self>, how: Following) {
         self.unfollow();
-        let Some(Ok(name)) = self.shelf.borrow().stream.as_deref().map(name::named) else { return };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any number will do")]
+        let Some(Ok(name)) = self.shelf.borrow().stream.as_deref().map(name::named) else {
+            return;
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "any number will do"
+        )]
         let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u64;
         let options = FollowOptions {
             technique: how.technique,
@@ -295,7 +312,10 @@ impl Desk {
         let answer = outcome.map_err(|refusal| refusal.words().to_owned())?;
         self.list();
         self.look();
-        Ok(Done { is_new: answer.status == 201, next: answer.next })
+        Ok(Done {
+            is_new: answer.status == 201,
+            next: answer.next,
+        })
     }
 
     /// Deletes the stream that is looked at; it is not asked for meanwhile, as it may go at any moment.
@@ -309,7 +329,10 @@ impl Desk {
         match send(wish.clone()).await {
             Ok(answer) => {
                 self.list();
-                Ok(Done { is_new: false, next: answer.next })
+                Ok(Done {
+                    is_new: false,
+                    next: answer.next,
+                })
             }
             Err(refusal) => {
                 self.look();

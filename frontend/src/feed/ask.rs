@@ -2,7 +2,9 @@
 
 use futures_util::future::LocalBoxFuture;
 use tailwater_lab::Probe;
-use tailwater_protocol::rig::{ClockReading, Race, RaceChange, RaceRequest, SourceAnswer, SourceRequest};
+use tailwater_protocol::rig::{
+    ClockReading, Race, RaceChange, RaceRequest, SourceAnswer, SourceRequest,
+};
 use tailwater_protocol::{StreamName, Token};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -20,7 +22,9 @@ fn send(wish: Wish) -> LocalBoxFuture<'static, Result<Answer, Refusal>> {
 }
 
 fn with_json(method: &'static str, target: String, body: String) -> Wish {
-    Wish::new(method, target).with("content-type", "application/json").with_body(body)
+    Wish::new(method, target)
+        .with("content-type", "application/json")
+        .with_body(body)
 }
 
 /// Starts a source or renews its lease.
@@ -28,7 +32,9 @@ fn with_json(method: &'static str, target: String, body: String) -> Wish {
 /// # Errors
 /// [`Refusal`]; 404 when the server's lab is off.
 pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
-    send(with_json("POST", "/v1/lab/sources".to_owned(), line(wish))).await?.json()
+    send(with_json("POST", "/v1/lab/sources".to_owned(), line(wish)))
+        .await?
+        .json()
 }
 
 /// Opens a listener for each lane.
@@ -36,7 +42,9 @@ pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when the server's lab is off.
 pub async fn open_race(wish: &RaceRequest) -> Result<Race, Refusal> {
-    send(with_json("POST", "/v1/lab/races".to_owned(), line(wish))).await?.json()
+    send(with_json("POST", "/v1/lab/races".to_owned(), line(wish)))
+        .await?
+        .json()
 }
 
 fn race_path(id: &str) -> String {
@@ -56,7 +64,9 @@ pub async fn race(id: &str) -> Result<Race, Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when the race has ended.
 pub async fn change_race(id: &str, change: &RaceChange) -> Result<(), Refusal> {
-    send(with_json("PATCH", race_path(id), line(change))).await.map(drop)
+    send(with_json("PATCH", race_path(id), line(change)))
+        .await
+        .map(drop)
 }
 
 /// Ends a race; its lease would do so anyway.
@@ -89,7 +99,10 @@ pub struct StreamHead {
 pub async fn head(origin: &str, stream: &StreamName) -> Result<StreamHead, Refusal> {
     let answer = send(Wish::head(origin, stream)).await?;
     // Without a position it is no success.
-    Ok(StreamHead { tail: answer.next.unwrap_or_else(Token::now), content_type: answer.content_type })
+    Ok(StreamHead {
+        tail: answer.next.unwrap_or_else(Token::now),
+        content_type: answer.content_type,
+    })
 }
 
 /// Creates an empty JSON stream.
@@ -105,7 +118,9 @@ pub async fn create(stream: &StreamName) -> Result<(), Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when there is no such stream, 409 when it is closed or of another type.
 pub async fn append(stream: &StreamName, content_type: &str, body: &str) -> Result<(), Refusal> {
-    send(Wish::append(stream, content_type, body)).await.map(drop)
+    send(Wish::append(stream, content_type, body))
+        .await
+        .map(drop)
 }
 
 /// One probe of the server's clock, and how long the answer took from the browser to this script, ms.
@@ -121,9 +136,22 @@ pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), Refusal> {
     let reading: ClockReading = answer.json()?;
     let (received_us, answered_us) = (reading.received_us, reading.sent_us);
     let Some(stamps) = network_stamps(&answer.url) else {
-        return Ok((Probe { sent_ms: answer.asked_ms, received_us, answered_us, back_ms: had_ms }, None));
+        return Ok((
+            Probe {
+                sent_ms: answer.asked_ms,
+                received_us,
+                answered_us,
+                back_ms: had_ms,
+            },
+            None,
+        ));
     };
-    let probe = Probe { sent_ms: stamps.0, received_us, answered_us, back_ms: stamps.1 };
+    let probe = Probe {
+        sent_ms: stamps.0,
+        received_us,
+        answered_us,
+        back_ms: stamps.1,
+    };
     Ok((probe, Some((had_ms - stamps.1).max(0.0))))
 }
 
@@ -131,7 +159,8 @@ pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), Refusal> {
 fn network_stamps(url: &str) -> Option<(f64, f64)> {
     let performance = browser::window().performance()?;
     let entry = performance.get_entries_by_name(url).pop();
-    let timing: web_sys::PerformanceResourceTiming = (!entry.is_undefined()).then_some(entry)?.dyn_into().ok()?;
+    let timing: web_sys::PerformanceResourceTiming =
+        (!entry.is_undefined()).then_some(entry)?.dyn_into().ok()?;
     let stamps = (timing.request_start(), timing.response_start());
     // The buffer holds 250 entries; what is read is not needed again.
     performance.clear_resource_timings();
@@ -141,11 +170,15 @@ fn network_stamps(url: &str) -> Option<(f64, f64)> {
 /// A text as a JSON message with the stamps that let its lateness count.
 pub fn published(text: &str, due_us: Option<u64>) -> String {
     let object = js_sys::Object::new();
-    let set = |key: &str, value: &JsValue| js_sys::Reflect::set(&object, &JsValue::from_str(key), value).ok();
+    let set = |key: &str, value: &JsValue| {
+        js_sys::Reflect::set(&object, &JsValue::from_str(key), value).ok()
+    };
     set("text", &JsValue::from_str(text));
     if let Some(due_us) = due_us {
         set("due_us", &JsValue::from_f64(due_us as f64));
         set("sent_us", &JsValue::from_f64(due_us as f64));
     }
-    js_sys::JSON::stringify(&object).map(String::from).unwrap_or_default()
+    js_sys::JSON::stringify(&object)
+        .map(String::from)
+        .unwrap_or_default()
 }

@@ -78,7 +78,9 @@ pub struct Feed {
 
 impl std::fmt::Debug for Feed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Feed").field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("Feed")
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +92,11 @@ impl Feed {
         race.look_away(browser::is_hidden(), now_ms);
         race.resolution_ms = probe::resolution_ms();
         let prober = Prober::new(race.resolution_ms);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any number will do")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "any number will do"
+        )]
         let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u64;
         let feed = Rc::new(Self {
             race: RefCell::new(race),
@@ -161,7 +167,11 @@ impl Feed {
     }
 
     fn current(&self, epoch: u32) -> Result<(), Trouble> {
-        if self.epoch.get() == epoch { Ok(()) } else { Err(Trouble::Outdated) }
+        if self.epoch.get() == epoch {
+            Ok(())
+        } else {
+            Err(Trouble::Outdated)
+        }
     }
 
     async fn set_up(self: &Rc<Self>, epoch: u32) -> Result<(), Trouble> {
@@ -180,12 +190,15 @@ impl Feed {
         self.current(epoch)?;
         let stream = name::named(&stream);
         // A name that no stream can have is not asked for, and nothing is sent to the stream before.
-        self.race_mut().open(stream.as_ref().ok(), browser::now_ms());
+        self.race_mut()
+            .open(stream.as_ref().ok(), browser::now_ms());
         let stream = stream.map_err(|fault| Trouble::Refused(fault.to_string()))?;
         let head = ask::head("", &stream).await?;
         self.current(epoch)?;
         let delays = (settings.up_ms, settings.down_ms);
-        let path = rig::open(&self.rig, &stream, delays).await.map_err(Trouble::from)?;
+        let path = rig::open(&self.rig, &stream, delays)
+            .await
+            .map_err(Trouble::from)?;
         self.current(epoch)?;
         {
             let mut race = self.race_mut();
@@ -232,7 +245,10 @@ impl Feed {
                 ..FollowOptions::default()
             };
             let Some(stream) = &race.stream else { return };
-            (stream_url(&self.rig.borrow().origin(index), stream), options)
+            (
+                stream_url(&self.rig.borrow().origin(index), stream),
+                options,
+            )
         };
         let feed = Rc::downgrade(self);
         let follower = follow(&url, options, move |report| {
@@ -256,7 +272,9 @@ impl Feed {
             }
             match seen {
                 Ok(()) => self.race_mut().connection = self.reached(),
-                Err(Trouble::Gone | Trouble::Refused(_)) => self.race_mut().connection = Connection::Lost,
+                Err(Trouble::Gone | Trouble::Refused(_)) => {
+                    self.race_mut().connection = Connection::Lost
+                }
                 Err(Trouble::Missing | Trouble::Outdated) => {
                     self.race_mut().connection = Connection::Reconnecting;
                     self.drop_followers();
@@ -293,20 +311,35 @@ impl Feed {
             self.probe(1).await?;
         }
         let race = self.race();
-        let mut on = race.lanes.iter().filter(|lane| lane.phase != Phase::Off).peekable();
+        let mut on = race
+            .lanes
+            .iter()
+            .filter(|lane| lane.phase != Phase::Off)
+            .peekable();
         // All lanes given up: the stream was removed.
         let given_up = on.peek().is_some() && on.all(|lane| lane.phase == Phase::Failed);
-        if given_up { Err(Trouble::Missing) } else { Ok(()) }
+        if given_up {
+            Err(Trouble::Missing)
+        } else {
+            Ok(())
+        }
     }
 
     /// How the page stands to a server that answers.
     fn reached(&self) -> Connection {
         let race = self.race();
-        let settled = |phase: Phase| matches!(phase, Phase::Off | Phase::Live | Phase::Ended | Phase::Failed);
+        let settled = |phase: Phase| {
+            matches!(
+                phase,
+                Phase::Off | Phase::Live | Phase::Ended | Phase::Failed
+            )
+        };
         let all_settled = race.lanes.iter().all(|lane| settled(lane.phase));
         match race.connection {
             Connection::Lost | Connection::Reconnecting if !all_settled => Connection::Reconnecting,
-            Connection::Connecting if !race.lanes.iter().any(|lane| lane.phase == Phase::Live) && !all_settled => {
+            Connection::Connecting
+                if !race.lanes.iter().any(|lane| lane.phase == Phase::Live) && !all_settled =>
+            {
                 Connection::Connecting
             }
             _ => Connection::Live,
@@ -368,9 +401,16 @@ impl Feed {
     pub fn pause(&self) {
         let at_ms = browser::now_ms();
         let race = Box::new(self.race().clone());
-        let summary = Summary { connection: Connection::Paused, ..race.summary(at_ms) };
+        let summary = Summary {
+            connection: Connection::Paused,
+            ..race.summary(at_ms)
+        };
         self.summary.set(summary.clone());
-        *self.frozen.borrow_mut() = Some(Frozen { race, summary, at_ms });
+        *self.frozen.borrow_mut() = Some(Frozen {
+            race,
+            summary,
+            at_ms,
+        });
         self.stepped_ms.set(0.0);
         self.paused.set(true);
     }
@@ -384,7 +424,11 @@ impl Feed {
 
     /// Stops the picture or goes on.
     pub fn toggle_pause(&self) {
-        if self.paused.get_untracked() { self.resume() } else { self.pause() }
+        if self.paused.get_untracked() {
+            self.resume()
+        } else {
+            self.pause()
+        }
     }
 
     /// Moves the stopped picture to the next thing that happened in any lane, or to the one before.
@@ -393,7 +437,14 @@ impl Feed {
             self.pause();
         }
         let mut frozen = self.frozen.borrow_mut();
-        let Some(Frozen { race, summary: _, at_ms }) = frozen.as_mut() else { return };
+        let Some(Frozen {
+            race,
+            summary: _,
+            at_ms,
+        }) = frozen.as_mut()
+        else {
+            return;
+        };
         let next = if forward {
             step_forward(&race.traces, *at_ms).or_else(|| {
                 // At the end of what was frozen: what has happened since can be walked through too.
@@ -404,7 +455,8 @@ impl Feed {
             step_back(&race.traces, *at_ms)
         };
         if let Some(next_ms) = next {
-            self.stepped_ms.set(self.stepped_ms.get_untracked() + next_ms - *at_ms);
+            self.stepped_ms
+                .set(self.stepped_ms.get_untracked() + next_ms - *at_ms);
             *at_ms = next_ms;
         }
     }
@@ -461,7 +513,10 @@ impl Feed {
         let provenance = Provenance {
             at: String::from(js_sys::Date::new_0().to_iso_string()),
             url: browser::window().location().href().unwrap_or_default(),
-            user_agent: browser::window().navigator().user_agent().unwrap_or_default(),
+            user_agent: browser::window()
+                .navigator()
+                .user_agent()
+                .unwrap_or_default(),
         };
         match self.frozen.borrow().as_ref() {
             Some(frozen) => write(&frozen.race, &frozen.summary, &provenance),
@@ -477,7 +532,10 @@ impl Feed {
 ///
 /// A lab stream is followed from now on. A named one is shown from its beginning if that is near.
 fn beginning(source: &Source, tail: &Token) -> (Token, u64) {
-    let before = tail.as_str().parse::<StreamOffset>().map_or(u64::MAX, |tail| tail.position.bytes());
+    let before = tail
+        .as_str()
+        .parse::<StreamOffset>()
+        .map_or(u64::MAX, |tail| tail.position.bytes());
     match source {
         Source::Host | Source::Generator => (tail.clone(), 0),
         Source::Named(_) if before <= SHORT_BYTES => (Token::beginning(), 0),

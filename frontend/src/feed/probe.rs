@@ -23,12 +23,21 @@ pub(super) struct Prober {
 impl Prober {
     pub(super) fn new(resolution_ms: f64) -> Self {
         let estimator = ClockEstimator::new(resolution_ms);
-        Self { estimator, script_ms: Ring::new(SCRIPT_MAX), last_us: 0, sent: 0, resolution_ms }
+        Self {
+            estimator,
+            script_ms: Ring::new(SCRIPT_MAX),
+            last_us: 0,
+            sent: 0,
+            resolution_ms,
+        }
     }
 
     /// Another server process: its clock has nothing to do with the former one's.
     pub(super) fn forget(&mut self) {
-        *self = Self { sent: self.sent, ..Self::new(self.resolution_ms) };
+        *self = Self {
+            sent: self.sent,
+            ..Self::new(self.resolution_ms)
+        };
     }
 
     /// The number of the next probe, so that no two have the same URL.

@@ -29,8 +29,11 @@ impl Rig {
 
     /// Where a lane asks: its own port, or the page's own origin.
     pub(super) fn origin(&self, index: usize) -> String {
-        let lane =
-            self.race.as_ref().and_then(|race| race.lanes.iter().find(|lane| lane_index(lane.technique) == index));
+        let lane = self.race.as_ref().and_then(|race| {
+            race.lanes
+                .iter()
+                .find(|lane| lane_index(lane.technique) == index)
+        });
         lane.map_or_else(browser::origin, |lane| lane_origin(lane.port))
     }
 }
@@ -58,20 +61,29 @@ pub(super) async fn open(
 ) -> Result<Path, Refusal> {
     let former = rig.borrow().id();
     if let Some(id) = former {
-        let change = RaceChange { delay_up_ms: up_ms, delay_down_ms: down_ms };
+        let change = RaceChange {
+            delay_up_ms: up_ms,
+            delay_down_ms: down_ms,
+        };
         if ask::change_race(&id, &change).await.is_ok() {
             return Ok(Path::Relay);
         }
         rig.borrow_mut().race = None;
     }
-    let wish = RaceRequest { techniques: Technique::ALL.to_vec(), delay_up_ms: up_ms, delay_down_ms: down_ms };
+    let wish = RaceRequest {
+        techniques: Technique::ALL.to_vec(),
+        delay_up_ms: up_ms,
+        delay_down_ms: down_ms,
+    };
     let race = match ask::open_race(&wish).await {
         Ok(race) => race,
         Err(Refusal::Unreachable(why)) => return Err(Refusal::Unreachable(why)),
         Err(Refusal::Status(404, _)) => return Ok(Path::LabOff),
         Err(Refusal::Status(..)) => return Ok(Path::NoneFree),
     };
-    let Some(first) = race.lanes.first() else { return Ok(Path::LabOff) };
+    let Some(first) = race.lanes.first() else {
+        return Ok(Path::LabOff);
+    };
     if ask::head(&lane_origin(first.port), stream).await.is_err() {
         ask::close_race(&race.id).await;
         return Ok(Path::PortsShut);
@@ -91,7 +103,10 @@ pub(super) fn leave(rig: &RefCell<Rig>) {
 pub(super) fn delay(rig: &RefCell<Rig>, (up_ms, down_ms): (f64, f64)) {
     let Some(id) = rig.borrow().id() else { return };
     spawn_local(async move {
-        let change = RaceChange { delay_up_ms: up_ms, delay_down_ms: down_ms };
+        let change = RaceChange {
+            delay_up_ms: up_ms,
+            delay_down_ms: down_ms,
+        };
         ask::change_race(&id, &change).await.ok();
     });
 }

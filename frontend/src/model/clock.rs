@@ -23,7 +23,11 @@ impl Mapping {
 
     /// A moment of the page's clock (ms) on the server's (µs); 0 before the server began.
     pub fn to_server_us(&self, page_ms: f64) -> u64 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never below zero, far from 2^64")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "never below zero, far from 2^64"
+        )]
         let server_us = ((page_ms + self.ahead_ms) * 1_000.0).max(0.0).round() as u64;
         server_us
     }

@@ -22,7 +22,11 @@ pub struct Provenance {
 
 /// The result as a JSON document.
 pub fn json(race: &Race, summary: &Summary, provenance: &Provenance) -> String {
-    let lanes: Vec<String> = summary.lanes.iter().map(|lane| lane_json(race, lane).to_string()).collect();
+    let lanes: Vec<String> = summary
+        .lanes
+        .iter()
+        .map(|lane| lane_json(race, lane).to_string())
+        .collect();
     let document = Object::default()
         .with("format", &"tailwater-race/1")
         .with("at", &provenance.at)
@@ -46,7 +50,10 @@ pub fn json(race: &Race, summary: &Summary, provenance: &Provenance) -> String {
                 .with("resolutionMs", &race.resolution_ms),
         ),
     };
-    document.with_object("settings", &settings_json(race)).with_list("lanes", &lanes).indented()
+    document
+        .with_object("settings", &settings_json(race))
+        .with_list("lanes", &lanes)
+        .indented()
 }
 
 fn settings_json(race: &Race) -> Object {
@@ -71,9 +78,14 @@ fn settings_json(race: &Race) -> Object {
 
 fn lane_json(race: &Race, lane: &LaneSummary) -> Object {
     let samples = &race.lanes[lane_index(lane.technique)].samples;
-    let samples = samples
-        .iter()
-        .map(|sample| line(&(sample.seq, sample.due_ms.map(round), round(sample.at_ms), round(sample.late_ms))));
+    let samples = samples.iter().map(|sample| {
+        line(&(
+            sample.seq,
+            sample.due_ms.map(round),
+            round(sample.at_ms),
+            round(sample.late_ms),
+        ))
+    });
     let samples: Vec<String> = samples.collect();
     let latency = Object::default()
         .with("n", &lane.samples)
@@ -108,8 +120,12 @@ fn lane_json(race: &Race, lane: &LaneSummary) -> Object {
         .with("predictedMeanMs", &lane.predicted_ms.map(round));
     let object = match lane.verdict {
         None => object.with("verdict", &None::<f64>),
-        Some(verdict) => object
-            .with_object("verdict", &Object::default().with("line", &verdict.to_string()).with("numbers", &verdict)),
+        Some(verdict) => object.with_object(
+            "verdict",
+            &Object::default()
+                .with("line", &verdict.to_string())
+                .with("numbers", &verdict),
+        ),
     };
     object
         .with_object("discarded", &discarded)
@@ -208,10 +224,19 @@ const LANE_COLUMNS: [&str; 35] = [
 pub fn samples_csv(race: &Race) -> String {
     let mut rows = vec!["technique,seq,due_ms,at_ms,late_ms".to_owned()];
     for technique in Technique::ALL {
-        rows.extend(race.lanes[lane_index(technique)].samples.iter().map(|sample| {
-            let (due, at, late) = (number(sample.due_ms), number(Some(sample.at_ms)), number(Some(sample.late_ms)));
-            format!("{technique},{},{due},{at},{late}", sample.seq)
-        }));
+        rows.extend(
+            race.lanes[lane_index(technique)]
+                .samples
+                .iter()
+                .map(|sample| {
+                    let (due, at, late) = (
+                        number(sample.due_ms),
+                        number(Some(sample.at_ms)),
+                        number(Some(sample.late_ms)),
+                    );
+                    format!("{technique},{},{due},{at},{late}", sample.seq)
+                }),
+        );
     }
     rows.join("\r\n") + "\r\n"
 }
@@ -227,7 +252,11 @@ fn number(value: Option<f64>) -> String {
 
 /// A text as one CSV cell. Source: RFC 4180, section 2.
 fn cell(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 fn measure_name(measure: Measure) -> &'static str {
@@ -254,7 +283,12 @@ mod tests {
 
     fn race() -> Race {
         let mut race = Race::new(Settings::default(), 0.0);
-        race.open(tailwater_protocol::StreamName::parse("odd \"name\", with comma").ok().as_ref(), 0.0);
+        race.open(
+            tailwater_protocol::StreamName::parse("odd \"name\", with comma")
+                .ok()
+                .as_ref(),
+            0.0,
+        );
         race
     }
 
@@ -265,10 +299,18 @@ mod tests {
         let rows: Vec<&str> = text.trim_end().split("\r\n").collect();
         assert_eq!(rows.len(), 6);
         for row in &rows {
-            let quoted = row.split('"').step_by(2).map(|plain| plain.matches(',').count()).sum::<usize>();
+            let quoted = row
+                .split('"')
+                .step_by(2)
+                .map(|plain| plain.matches(',').count())
+                .sum::<usize>();
             assert_eq!(quoted + 1, LANE_COLUMNS.len(), "{row}");
         }
-        assert!(rows[1].starts_with("poll,\"odd \"\"name\"\", with comma\",from-due,0,"), "{}", rows[1]);
+        assert!(
+            rows[1].starts_with("poll,\"odd \"\"name\"\", with comma\",from-due,0,"),
+            "{}",
+            rows[1]
+        );
     }
 
     #[test]
@@ -277,8 +319,12 @@ mod tests {
         let text = json(&race, &race.summary(1_000.0), &Provenance::default());
         let document: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(document["stream"], "odd \"name\", with comma");
-        let names: Vec<&str> =
-            document["lanes"].as_array().unwrap().iter().map(|lane| lane["technique"].as_str().unwrap()).collect();
+        let names: Vec<&str> = document["lanes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|lane| lane["technique"].as_str().unwrap())
+            .collect();
         assert_eq!(names, ["poll", "long-poll", "ndjson", "sse", "websocket"]);
         assert_eq!(document["lanes"][0]["lost"], 0);
     }

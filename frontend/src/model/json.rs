@@ -16,7 +16,9 @@ const DEPTH_MAX: usize = 4;
 pub fn line(value: &impl Serialize) -> String {
     let mut out = Vec::new();
     // Memory takes what is written, and the page has no maps whose keys are not texts.
-    value.serialize(&mut Serializer::with_formatter(&mut out, Plain)).ok();
+    value
+        .serialize(&mut Serializer::with_formatter(&mut out, Plain))
+        .ok();
     String::from_utf8(out).unwrap_or_default()
 }
 
@@ -82,10 +84,18 @@ impl Object {
                 '}' | ']' => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            let closes = !in_string && matches!(character, '}' | ']') && !is_empty && depth < DEPTH_MAX;
-            let follows = !in_string && matches!(before, '{' | '[' | ',') && !is_empty && depth <= DEPTH_MAX && !closes;
+            let closes =
+                !in_string && matches!(character, '}' | ']') && !is_empty && depth < DEPTH_MAX;
+            let follows = !in_string
+                && matches!(before, '{' | '[' | ',')
+                && !is_empty
+                && depth <= DEPTH_MAX
+                && !closes;
             // A string that begins here is in itself already.
-            let begins = in_string && character == '"' && matches!(before, '{' | '[' | ',') && depth <= DEPTH_MAX;
+            let begins = in_string
+                && character == '"'
+                && matches!(before, '{' | '[' | ',')
+                && depth <= DEPTH_MAX;
             if closes || follows || begins {
                 out.push('\n');
                 out.extend(std::iter::repeat_n("  ", depth));
@@ -123,7 +133,10 @@ mod tests {
             assert_eq!(line(&value).parse::<f64>(), Ok(value));
             assert!(serde_json::from_str::<Value>(&line(&value)).is_ok());
         }
-        assert_eq!(line(&json!([1, {"a": 0.5}, null, "ü\n"])), r#"[1,{"a":0.5},null,"ü\n"]"#);
+        assert_eq!(
+            line(&json!([1, {"a": 0.5}, null, "ü\n"])),
+            r#"[1,{"a":0.5},null,"ü\n"]"#
+        );
         assert_eq!(line(&f64::NAN), "null");
     }
 
@@ -138,9 +151,19 @@ mod tests {
         let expected = json!({
             "a": 1, "b": {"deep": {"er": [[1, 2], [], {}, "]},{[\\\""]}}, "c": [[1, 2], 3], "none": [],
         });
-        assert_eq!(serde_json::from_str::<Value>(&object.to_string()).unwrap(), expected);
+        assert_eq!(
+            serde_json::from_str::<Value>(&object.to_string()).unwrap(),
+            expected
+        );
         let indented = object.indented();
-        assert_eq!(serde_json::from_str::<Value>(&indented).unwrap(), expected, "{indented}");
-        assert!(indented.starts_with("{\n  \"a\": 1,\n  \"b\": {\n    \"deep\": {"), "{indented}");
+        assert_eq!(
+            serde_json::from_str::<Value>(&indented).unwrap(),
+            expected,
+            "{indented}"
+        );
+        assert!(
+            indented.starts_with("{\n  \"a\": 1,\n  \"b\": {\n    \"deep\": {"),
+            "{indented}"
+        );
     }
 }

@@ -213,7 +213,11 @@ impl Lane {
         mark: impl FnMut(EventMark, Option<Stamps>),
     ) {
         match report {
-            Report::Requested { id, at_ms, technique } => self.requested(*id, *at_ms, *technique),
+            Report::Requested {
+                id,
+                at_ms,
+                technique,
+            } => self.requested(*id, *at_ms, *technique),
             Report::Answered { id, at_ms, .. } => self.answered(*id, *at_ms),
             Report::Chunk { id, at_ms, bytes } => {
                 self.tally.chunks += 1;
@@ -222,7 +226,9 @@ impl Lane {
                     exchange.last_byte_ms = *at_ms;
                 }
             }
-            Report::Batch { id, at_ms, batch } => self.batch(*id, *at_ms, batch, ledger, given, mark),
+            Report::Batch { id, at_ms, batch } => {
+                self.batch(*id, *at_ms, batch, ledger, given, mark)
+            }
             Report::Ended { id, at_ms, fault } => self.ended(*id, *at_ms, fault.as_deref()),
             Report::Waiting { after_fault, .. } => {
                 if *after_fault {
@@ -234,7 +240,11 @@ impl Lane {
                 self.fault = fault.clone();
             }
             Report::Finished { fault, .. } => {
-                self.phase = if fault.is_some() { Phase::Failed } else { Phase::Ended };
+                self.phase = if fault.is_some() {
+                    Phase::Failed
+                } else {
+                    Phase::Ended
+                };
                 self.fault = fault.clone();
             }
         }
@@ -242,7 +252,10 @@ impl Lane {
 
     fn requested(&mut self, id: u64, at_ms: f64, technique: Technique) {
         self.tally.requests += 1;
-        let former = self.exchanges.back().filter(|former| former.technique == technique);
+        let former = self
+            .exchanges
+            .back()
+            .filter(|former| former.technique == technique);
         if let Some(former) = former.filter(|former| former.last_byte_ms > 0.0) {
             self.gaps.push(at_ms - former.last_byte_ms);
         }
@@ -261,14 +274,21 @@ impl Lane {
 
     fn answered(&mut self, id: u64, at_ms: f64) {
         let is_poll = self.technique == Technique::Poll && self.caught_up_ms.is_some();
-        if let Some(sent_ms) = self.exchange(id).map(|exchange| exchange.sent_ms).filter(|_| is_poll) {
+        if let Some(sent_ms) = self
+            .exchange(id)
+            .map(|exchange| exchange.sent_ms)
+            .filter(|_| is_poll)
+        {
             self.round_trips.push(at_ms - sent_ms);
         }
         self.reached();
     }
 
     fn exchange(&mut self, id: u64) -> Option<&mut Exchange> {
-        self.exchanges.iter_mut().rev().find(|exchange| exchange.id == id)
+        self.exchanges
+            .iter_mut()
+            .rev()
+            .find(|exchange| exchange.id == id)
     }
 
     /// Something came from the server.
@@ -294,7 +314,9 @@ impl Lane {
             self.news(id);
         }
         let mut cutter = std::mem::take(&mut self.cutter);
-        cutter.cut(&batch.data, |message| self.message(id, at_ms, &message, ledger, given, &mut mark));
+        cutter.cut(&batch.data, |message| {
+            self.message(id, at_ms, &message, ledger, given, &mut mark)
+        });
         self.cutter = cutter;
         self.token = Some(batch.next.clone());
         if batch.up_to_date && self.caught_up_ms.is_none() {
@@ -305,7 +327,9 @@ impl Lane {
 
     /// An answer that was taken for empty at its end was not, when its batch is reported after it.
     fn news(&mut self, id: u64) {
-        let Some(exchange) = self.exchange(id) else { return };
+        let Some(exchange) = self.exchange(id) else {
+            return;
+        };
         exchange.news = true;
         if std::mem::take(&mut exchange.counted_empty) {
             self.tally.empty = self.tally.empty.saturating_sub(1);
@@ -328,20 +352,42 @@ impl Lane {
         self.tally.events += 1;
         self.before += u64::from(self.caught_up_ms.is_none());
         self.tally.payload_bytes += message.bytes as u64;
-        let due_ms = message.stamps.and_then(|stamps| Some(given.clock?.to_page_ms(stamps.due_us)));
-        let seq = message.stamps.and_then(|stamps| stamps.seq).unwrap_or(arrival.position);
-        mark(EventMark { seq, due_ms, at_ms, id }, message.stamps);
+        let due_ms = message
+            .stamps
+            .and_then(|stamps| Some(given.clock?.to_page_ms(stamps.due_us)));
+        let seq = message
+            .stamps
+            .and_then(|stamps| stamps.seq)
+            .unwrap_or(arrival.position);
+        mark(
+            EventMark {
+                seq,
+                due_ms,
+                at_ms,
+                id,
+            },
+            message.stamps,
+        );
         if message.stamps.is_none() || due_ms.is_some() {
             self.sample(seq, due_ms, at_ms, arrival, given);
         }
     }
 
-    fn sample(&mut self, seq: u64, due_ms: Option<f64>, at_ms: f64, arrival: Arrival, given: Conditions) {
+    fn sample(
+        &mut self,
+        seq: u64,
+        due_ms: Option<f64>,
+        at_ms: f64,
+        arrival: Arrival,
+        given: Conditions,
+    ) {
         let Some(caught_up_ms) = self.caught_up_ms else {
             self.discarded.catch_up += 1;
             return;
         };
-        let Some(late_ms) = due_ms.map_or(arrival.behind_ms, |due_ms| Some(at_ms - due_ms)) else { return };
+        let Some(late_ms) = due_ms.map_or(arrival.behind_ms, |due_ms| Some(at_ms - due_ms)) else {
+            return;
+        };
         let began_ms = at_ms - late_ms;
         if given.hidden || began_ms < given.measured_from_ms {
             self.discarded.hidden += 1;
@@ -351,9 +397,18 @@ impl Lane {
             self.discarded.warm_up += 1;
             return;
         }
-        let measure = if due_ms.is_some() { &mut self.latency } else { &mut self.behind };
+        let measure = if due_ms.is_some() {
+            &mut self.latency
+        } else {
+            &mut self.behind
+        };
         measure.record_us(late_ms * 1_000.0);
-        self.samples.push(Sample { seq, due_ms, at_ms, late_ms });
+        self.samples.push(Sample {
+            seq,
+            due_ms,
+            at_ms,
+            late_ms,
+        });
     }
 
     fn ended(&mut self, id: u64, at_ms: f64, fault: Option<&str>) {
@@ -363,7 +418,9 @@ impl Lane {
             self.fault = Some(fault.to_owned());
             self.phase = Phase::Retrying;
         }
-        let Some(exchange) = self.exchange(id) else { return };
+        let Some(exchange) = self.exchange(id) else {
+            return;
+        };
         exchange.last_byte_ms = at_ms;
         let asks = matches!(exchange.technique, Technique::Poll | Technique::LongPoll);
         if fault.is_none() && asks && exchange.technique == following && !exchange.news {

@@ -107,17 +107,32 @@ pub struct Followers {
 /// Live readers by technique; techniques that nobody uses are left out.
 pub fn followers(details: &StreamDetails) -> Vec<Followers> {
     let of = |technique| {
-        let lags = details.readers.iter().filter(|reader| reader.technique == technique).map(|reader| reader.lag_bytes);
+        let lags = details
+            .readers
+            .iter()
+            .filter(|reader| reader.technique == technique)
+            .map(|reader| reader.lag_bytes);
         let count = details.reader_counts.get(&technique).copied().unwrap_or(0);
-        Followers { technique, count, lag_bytes: lags.max().unwrap_or(0) }
+        Followers {
+            technique,
+            count,
+            lag_bytes: lags.max().unwrap_or(0),
+        }
     };
-    Technique::ALL.into_iter().map(of).filter(|followers| followers.count > 0).collect()
+    Technique::ALL
+        .into_iter()
+        .map(of)
+        .filter(|followers| followers.count > 0)
+        .collect()
 }
 
 /// A span of time in the units people count it in: `45 s`, `2 min 5 s`, `3 h 20 min`, `2 d 4 h`.
 pub fn span(seconds: u64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let first = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(units.len() - 1);
+    let first = units
+        .iter()
+        .position(|(unit, _)| seconds >= *unit)
+        .unwrap_or(units.len() - 1);
     let mut left = seconds;
     let mut parts = Vec::new();
     for (unit, name) in units.iter().skip(first).take(2) {
@@ -134,15 +149,25 @@ mod tests {
     use super::*;
 
     fn list(after: Option<&str>) -> Known<StreamList> {
-        Known::Here(StreamList { streams: Vec::new(), after: after.map(str::to_owned) })
+        Known::Here(StreamList {
+            streams: Vec::new(),
+            after: after.map(str::to_owned),
+        })
     }
 
     #[test]
     fn pages_turn_on_and_back_and_a_deep_link_leads_back_to_the_first() {
-        let mut listing = Listing { page: list(Some("b")), ..Listing::default() };
+        let mut listing = Listing {
+            page: list(Some("b")),
+            ..Listing::default()
+        };
         assert_eq!(listing.turn_on(None).as_deref(), Some("b"));
         assert_eq!(listing.page, Known::Awaited);
-        assert_eq!(listing.turn_on(Some("b".to_owned())), None, "not before the page is there");
+        assert_eq!(
+            listing.turn_on(Some("b".to_owned())),
+            None,
+            "not before the page is there"
+        );
         listing.page = list(Some("d"));
         assert_eq!(listing.turn_on(Some("b".to_owned())).as_deref(), Some("d"));
         assert_eq!(listing.turn_back().as_deref(), Some("b"));
@@ -154,6 +179,17 @@ mod tests {
     #[test]
     fn spans_have_two_units_at_most() {
         let spans = [0, 45, 60, 125, 3_600, 12_000, 187_200].map(span);
-        assert_eq!(spans, ["0 s", "45 s", "1 min", "2 min 5 s", "1 h", "3 h 20 min", "2 d 4 h"]);
+        assert_eq!(
+            spans,
+            [
+                "0 s",
+                "45 s",
+                "1 min",
+                "2 min 5 s",
+                "1 h",
+                "3 h 20 min",
+                "2 d 4 h"
+            ]
+        );
     }
 }

@@ -15,7 +15,9 @@ impl Meter {
     /// Counts that fall are those of another listener: the run's bytes begin anew.
     pub fn counted(&mut self, counts: Counts, events: u64) {
         let now = (counts, events);
-        let falls = self.now.is_some_and(|(before, _)| total_bytes(&counts) < total_bytes(&before));
+        let falls = self
+            .now
+            .is_some_and(|(before, _)| total_bytes(&counts) < total_bytes(&before));
         if falls || self.base.is_none() {
             self.base = Some(now);
         }
@@ -54,11 +56,23 @@ fn minus(now: Counts, base: Counts) -> Counts {
         requests: now.requests.saturating_sub(base.requests),
         responses: now.responses.saturating_sub(base.responses),
         empty_responses: now.empty_responses.saturating_sub(base.empty_responses),
-        request_head_bytes: now.request_head_bytes.saturating_sub(base.request_head_bytes),
-        request_body_bytes: now.request_body_bytes.saturating_sub(base.request_body_bytes),
-        request_framing_bytes: now.request_framing_bytes.saturating_sub(base.request_framing_bytes),
-        response_head_bytes: now.response_head_bytes.saturating_sub(base.response_head_bytes),
-        response_body_bytes: now.response_body_bytes.saturating_sub(base.response_body_bytes),
-        response_framing_bytes: now.response_framing_bytes.saturating_sub(base.response_framing_bytes),
+        request_head_bytes: now
+            .request_head_bytes
+            .saturating_sub(base.request_head_bytes),
+        request_body_bytes: now
+            .request_body_bytes
+            .saturating_sub(base.request_body_bytes),
+        request_framing_bytes: now
+            .request_framing_bytes
+            .saturating_sub(base.request_framing_bytes),
+        response_head_bytes: now
+            .response_head_bytes
+            .saturating_sub(base.response_head_bytes),
+        response_body_bytes: now
+            .response_body_bytes
+            .saturating_sub(base.response_body_bytes),
+        response_framing_bytes: now
+            .response_framing_bytes
+            .saturating_sub(base.response_framing_bytes),
     }
 }

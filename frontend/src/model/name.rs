@@ -34,7 +34,11 @@ pub fn named(text: &str) -> Result<StreamName, NameFault> {
         "" => Err(NameFault::Missing),
         text => {
             let name = StreamName::parse(text).map_err(NameFault::Wrong)?;
-            if name.is_reserved() { Err(NameFault::Reserved) } else { Ok(name) }
+            if name.is_reserved() {
+                Err(NameFault::Reserved)
+            } else {
+                Ok(name)
+            }
         }
     }
 }
@@ -62,7 +66,11 @@ mod tests {
         }
         for text in ["disk 90%", "topic+one", "a%2Fb", "%41", "a b/c"] {
             for around in [text.to_owned(), format!("/{text}/"), format!(" {text} ")] {
-                assert_eq!(typed(&around).map(|name| name.to_string()), Ok(text.to_owned()), "{around}");
+                assert_eq!(
+                    typed(&around).map(|name| name.to_string()),
+                    Ok(text.to_owned()),
+                    "{around}"
+                );
             }
         }
     }
@@ -75,8 +83,21 @@ mod tests {
         for text in ["__ds", "/__ds/subscriptions/a", "__ds/"] {
             assert_eq!(typed(text), Err(NameFault::Reserved), "{text}");
         }
-        let long = ["x".repeat(StreamName::BYTES_MAX + 1), "a/".repeat(StreamName::SEGMENTS_MAX) + "a"];
-        let wrong = ["..", ".", "users/../victim", "a/./b", "../streams", "a//b", "a\u{0}b", "a\u{7f}", "a\nb"];
+        let long = [
+            "x".repeat(StreamName::BYTES_MAX + 1),
+            "a/".repeat(StreamName::SEGMENTS_MAX) + "a",
+        ];
+        let wrong = [
+            "..",
+            ".",
+            "users/../victim",
+            "a/./b",
+            "../streams",
+            "a//b",
+            "a\u{0}b",
+            "a\u{7f}",
+            "a\nb",
+        ];
         for text in wrong.into_iter().chain(long.iter().map(String::as_str)) {
             assert!(matches!(typed(text), Err(NameFault::Wrong(_))), "{text}");
         }

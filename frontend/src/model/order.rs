@@ -53,20 +53,43 @@ impl Ledger {
     ///
     /// - `at_ms`: its arrival on the page's clock.
     /// - `live`: whether the lane has caught up; only then does the arrival say anything about speed.
-    pub fn arrive(&mut self, order: &mut Order, message: &Message, at_ms: f64, live: bool) -> Arrival {
-        let repeated = match message.stamps.and_then(|stamps| Some((stamps.seq?, stamps.due_us))) {
+    pub fn arrive(
+        &mut self,
+        order: &mut Order,
+        message: &Message,
+        at_ms: f64,
+        live: bool,
+    ) -> Arrival {
+        let repeated = match message
+            .stamps
+            .and_then(|stamps| Some((stamps.seq?, stamps.due_us)))
+        {
             Some((seq, due_us)) => order.count(seq, due_us),
             None => self.compare(order, message.digest),
         };
         if repeated {
             order.repeated += 1;
-            return Arrival { position: order.position, behind_ms: None, repeated };
+            return Arrival {
+                position: order.position,
+                behind_ms: None,
+                repeated,
+            };
         }
         let position = order.position;
         order.position += 1;
-        let first_ms = self.enter(position, message.digest, if live { at_ms } else { f64::NAN });
-        let behind_ms = first_ms.filter(|first| live && first.is_finite()).map(|first| (at_ms - first).max(0.0));
-        Arrival { position, behind_ms, repeated }
+        let first_ms = self.enter(
+            position,
+            message.digest,
+            if live { at_ms } else { f64::NAN },
+        );
+        let behind_ms = first_ms
+            .filter(|first| live && first.is_finite())
+            .map(|first| (at_ms - first).max(0.0));
+        Arrival {
+            position,
+            behind_ms,
+            repeated,
+        }
     }
 
     /// Enters a message at its place unless a lane was there before; when the first one was there, if it is remembered.
@@ -85,9 +108,15 @@ impl Ledger {
             self.first = position;
         }
         while self.next() < position {
-            self.push(Entry { digest: 0, first_ms: f64::NAN });
+            self.push(Entry {
+                digest: 0,
+                first_ms: f64::NAN,
+            });
         }
-        self.push(Entry { digest, first_ms: at_ms });
+        self.push(Entry {
+            digest,
+            first_ms: at_ms,
+        });
         Some(at_ms)
     }
 
@@ -114,7 +143,10 @@ impl Ledger {
         if here.is_none_or(|entry| entry.digest == digest) {
             return false;
         }
-        let is_same = |position: &u64| self.entry(*position).is_some_and(|entry| entry.digest == digest);
+        let is_same = |position: &u64| {
+            self.entry(*position)
+                .is_some_and(|entry| entry.digest == digest)
+        };
         let ahead = order.position + 1..(order.position + SEARCHED).min(self.next());
         let behind = order.position.saturating_sub(SEARCHED)..order.position;
         if let Some(found) = ahead.into_iter().find(is_same) {
@@ -163,11 +195,23 @@ mod tests {
     use super::*;
 
     fn plain(digest: u64) -> Message {
-        Message { bytes: 1, digest, stamps: None }
+        Message {
+            bytes: 1,
+            digest,
+            stamps: None,
+        }
     }
 
     fn stamped(seq: u64, due_us: u64) -> Message {
-        Message { bytes: 1, digest: seq, stamps: Some(Stamps { seq: Some(seq), due_us, sent_us: None }) }
+        Message {
+            bytes: 1,
+            digest: seq,
+            stamps: Some(Stamps {
+                seq: Some(seq),
+                due_us,
+                sent_us: None,
+            }),
+        }
     }
 
     fn feed(ledger: &mut Ledger, messages: impl IntoIterator<Item = Message>, at_ms: f64) -> Order {
@@ -202,7 +246,8 @@ mod tests {
         let mut ledger = Ledger::default();
         let order = feed(
             &mut ledger,
-            [(4, 40), (5, 50), (8, 80), (8, 80), (7, 70), (9, 90)].map(|(seq, due)| stamped(seq, due)),
+            [(4, 40), (5, 50), (8, 80), (8, 80), (7, 70), (9, 90)]
+                .map(|(seq, due)| stamped(seq, due)),
             1.0,
         );
         assert_eq!((order.lost, order.repeated), (2, 2));
@@ -211,7 +256,11 @@ mod tests {
     #[test]
     fn a_source_that_begins_anew_is_no_loss_and_no_repeat() {
         let mut ledger = Ledger::default();
-        let order = feed(&mut ledger, [(900, 40), (0, 50), (1, 60)].map(|(seq, due)| stamped(seq, due)), 1.0);
+        let order = feed(
+            &mut ledger,
+            [(900, 40), (0, 50), (1, 60)].map(|(seq, due)| stamped(seq, due)),
+            1.0,
+        );
         assert_eq!((order.lost, order.repeated), (0, 0));
     }
 
@@ -229,10 +278,20 @@ mod tests {
     fn a_lane_is_behind_by_the_time_since_the_first_had_it() {
         let mut ledger = Ledger::default();
         let (mut fast, mut slow) = (Order::default(), Order::default());
-        assert_eq!(ledger.arrive(&mut fast, &plain(1), 100.0, true).behind_ms, Some(0.0));
-        assert_eq!(ledger.arrive(&mut slow, &plain(1), 130.0, true).behind_ms, Some(30.0));
+        assert_eq!(
+            ledger.arrive(&mut fast, &plain(1), 100.0, true).behind_ms,
+            Some(0.0)
+        );
+        assert_eq!(
+            ledger.arrive(&mut slow, &plain(1), 130.0, true).behind_ms,
+            Some(30.0)
+        );
         ledger.arrive(&mut fast, &plain(2), 140.0, false);
-        assert_eq!(ledger.arrive(&mut slow, &plain(2), 150.0, true).behind_ms, None, "the first was catching up");
+        assert_eq!(
+            ledger.arrive(&mut slow, &plain(2), 150.0, true).behind_ms,
+            None,
+            "the first was catching up"
+        );
     }
 
     #[test]
@@ -242,7 +301,10 @@ mod tests {
         assert_eq!(order.position, 200_000);
         assert_eq!(ledger.entries.len(), REMEMBERED);
         let mut late = Order::default();
-        assert_eq!(ledger.arrive(&mut late, &plain(0), 2.0, true).behind_ms, None);
+        assert_eq!(
+            ledger.arrive(&mut late, &plain(0), 2.0, true).behind_ms,
+            None
+        );
         assert_eq!((late.lost, late.repeated), (0, 0));
     }
 }

@@ -60,8 +60,13 @@ impl Wish {
     /// # Errors
     /// [`Refusal`], which names status and URL unless the server says in its own words what was wrong.
     pub fn outcome(&self, url: &str, head: &Head, body: &[u8]) -> Result<Option<Token>, Refusal> {
-        let Head { status, next, closed } = head;
-        let refused = |words: String| Refusal::Status(*status, format!("{} {url}: {words}", self.method));
+        let Head {
+            status,
+            next,
+            closed,
+        } = head;
+        let refused =
+            |words: String| Refusal::Status(*status, format!("{} {url}: {words}", self.method));
         match status {
             0 => Err(refused(
                 "the server answered with a redirect (status 3xx), which only reads can follow: nothing was done"
@@ -106,12 +111,20 @@ mod tests {
     const AT: &str = "0000000000000042";
 
     fn head(status: u16, next: Option<&str>, closed: bool) -> Head {
-        Head { status, next: next.map(str::to_owned), closed }
+        Head {
+            status,
+            next: next.map(str::to_owned),
+            closed,
+        }
     }
 
     fn writes() -> [Wish; 6] {
         let name = typed("a").unwrap();
-        let new = NewStream { name: "a".to_owned(), content_type: "text/plain".to_owned(), ..NewStream::default() };
+        let new = NewStream {
+            name: "a".to_owned(),
+            content_type: "text/plain".to_owned(),
+            ..NewStream::default()
+        };
         [
             Wish::create(&new).unwrap(),
             Wish::create_json(&name),
@@ -147,11 +160,23 @@ mod tests {
                     Proof::NoContent => 2,
                 };
                 let outcome = wish.outcome(URL, &answer, b"<html>ok</html>");
-                assert_eq!(outcome.is_ok(), done[kind], "{wish:?}: {answer:?}: {outcome:?}");
+                assert_eq!(
+                    outcome.is_ok(),
+                    done[kind],
+                    "{wish:?}: {answer:?}: {outcome:?}"
+                );
                 if let Err(refusal) = outcome {
-                    let status = if answer.status == 0 { "3xx".to_owned() } else { answer.status.to_string() };
+                    let status = if answer.status == 0 {
+                        "3xx".to_owned()
+                    } else {
+                        answer.status.to_string()
+                    };
                     for part in [URL, wish.method, &status] {
-                        assert!(refusal.words().contains(part), "{part}: {}", refusal.words());
+                        assert!(
+                            refusal.words().contains(part),
+                            "{part}: {}",
+                            refusal.words()
+                        );
                     }
                 }
             }
@@ -161,10 +186,15 @@ mod tests {
     #[test]
     fn only_reads_follow_redirects() {
         assert_eq!(writes().map(|wish| wish.follows_redirects()), [false; 6]);
-        let lab = ["POST", "PUT", "PATCH", "DELETE"].map(|method| Wish::new(method, "/v1/lab/sources".to_owned()));
+        let lab = ["POST", "PUT", "PATCH", "DELETE"]
+            .map(|method| Wish::new(method, "/v1/lab/sources".to_owned()));
         assert_eq!(lab.map(|wish| wish.follows_redirects()), [false; 4]);
         let name = typed("a").unwrap();
-        let reads = [Wish::inspect(&name), Wish::list("", None, 1), Wish::head("", &name)];
+        let reads = [
+            Wish::inspect(&name),
+            Wish::list("", None, 1),
+            Wish::head("", &name),
+        ];
         assert_eq!(reads.map(|wish| wish.follows_redirects()), [true; 3]);
     }
 
@@ -172,8 +202,14 @@ mod tests {
     fn a_problem_is_told_in_the_servers_own_words() {
         let problem = br##"{"type":"#x","title":"Not JSON","status":400,"detail":"it is not JSON at byte 3"}"##;
         let wish = Wish::append(&typed("a").unwrap(), "application/json", "{");
-        let refused = |status, body: &[u8]| wish.outcome(URL, &head(status, None, false), body).unwrap_err();
-        assert_eq!(refused(400, problem), Refusal::Status(400, "it is not JSON at byte 3".to_owned()));
+        let refused = |status, body: &[u8]| {
+            wish.outcome(URL, &head(status, None, false), body)
+                .unwrap_err()
+        };
+        assert_eq!(
+            refused(400, problem),
+            Refusal::Status(400, "it is not JSON at byte 3".to_owned())
+        );
         assert!(matches!(refused(502, b""), Refusal::Unreachable(words) if words.contains("502")));
         assert!(refused(410, b"").is_missing());
     }

@@ -38,7 +38,11 @@ impl Stamps {
         }
         let event = Value::parse(text.as_bytes()).ok()?;
         let (seq, sent_us) = (event.member("seq").ok()?, event.member("sent_us").ok()?);
-        Some(Self { seq, due_us: event.member("due_us").ok()?, sent_us })
+        Some(Self {
+            seq,
+            due_us: event.member("due_us").ok()?,
+            sent_us,
+        })
     }
 }
 
@@ -53,7 +57,12 @@ pub struct Cutter {
 
 impl Default for Cutter {
     fn default() -> Self {
-        Self { digest: FNV_START, bytes: 0, line: Vec::new(), preview: String::new() }
+        Self {
+            digest: FNV_START,
+            bytes: 0,
+            line: Vec::new(),
+            preview: String::new(),
+        }
     }
 }
 
@@ -82,7 +91,11 @@ impl Cutter {
     fn lines(&mut self, bytes: &[u8], each: &mut impl FnMut(Message)) {
         for byte in bytes {
             if *byte == b'\n' || self.bytes == PIECE_BYTES_MAX {
-                each(Message { bytes: self.bytes, digest: self.digest, stamps: None });
+                each(Message {
+                    bytes: self.bytes,
+                    digest: self.digest,
+                    stamps: None,
+                });
                 let line = std::mem::take(&mut self.line);
                 self.show(&line);
                 self.digest = FNV_START;
@@ -102,7 +115,11 @@ impl Cutter {
     fn show(&mut self, bytes: &[u8]) {
         let some = &bytes[..bytes.len().min(PREVIEW_BYTES_MAX)];
         self.preview.clear();
-        self.preview.push_str(String::from_utf8_lossy(some).trim_end_matches('\u{FFFD}').trim_end());
+        self.preview.push_str(
+            String::from_utf8_lossy(some)
+                .trim_end_matches('\u{FFFD}')
+                .trim_end(),
+        );
         if bytes.len() > PREVIEW_BYTES_MAX {
             self.preview.push('…');
         }
@@ -116,7 +133,11 @@ fn json_message(text: &str) -> Message {
         Some(seq) => seq.to_le_bytes().into_iter().fold(FNV_START, fnv),
         None => text.bytes().fold(FNV_START, fnv),
     };
-    Message { bytes: text.len(), digest, stamps }
+    Message {
+        bytes: text.len(),
+        digest,
+        stamps,
+    }
 }
 
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
@@ -143,9 +164,19 @@ mod tests {
     fn lines_are_the_same_however_the_bytes_were_chunked() {
         let text = format!("one\ntwo\n\n{}\nlast", "x".repeat(10_000));
         let whole = cut_all(&[Data::Text(text.clone())]);
-        assert_eq!(whole.iter().map(|message| message.bytes).collect::<Vec<_>>(), [3, 3, 0, 4_096, 4_096, 1_808]);
+        assert_eq!(
+            whole
+                .iter()
+                .map(|message| message.bytes)
+                .collect::<Vec<_>>(),
+            [3, 3, 0, 4_096, 4_096, 1_808]
+        );
         for size in [1, 2, 7, 4_096] {
-            let pieces: Vec<Data> = text.as_bytes().chunks(size).map(|piece| Data::Binary(piece.to_vec())).collect();
+            let pieces: Vec<Data> = text
+                .as_bytes()
+                .chunks(size)
+                .map(|piece| Data::Binary(piece.to_vec()))
+                .collect();
             assert_eq!(cut_all(&pieces), whole, "chunks of {size} bytes");
         }
     }
@@ -153,10 +184,29 @@ mod tests {
     #[test]
     fn stamps_are_read_beside_other_fields_and_only_with_a_due_time() {
         let host = r#"{"cpu":0.5,"seq":7,"due_us":1000,"sent_us":1010,"load":[1,2]}"#;
-        assert_eq!(Stamps::read(host), Some(Stamps { seq: Some(7), due_us: 1_000, sent_us: Some(1_010) }));
+        assert_eq!(
+            Stamps::read(host),
+            Some(Stamps {
+                seq: Some(7),
+                due_us: 1_000,
+                sent_us: Some(1_010)
+            })
+        );
         let published = r#"{"text":"hello","due_us":5}"#;
-        assert_eq!(Stamps::read(published), Some(Stamps { seq: None, due_us: 5, sent_us: None }));
-        for foreign in [r#"{"seq":7}"#, r#"[1,2]"#, r#""due_us""#, r#"{"due_us":"soon"}"#] {
+        assert_eq!(
+            Stamps::read(published),
+            Some(Stamps {
+                seq: None,
+                due_us: 5,
+                sent_us: None
+            })
+        );
+        for foreign in [
+            r#"{"seq":7}"#,
+            r#"[1,2]"#,
+            r#""due_us""#,
+            r#"{"due_us":"soon"}"#,
+        ] {
             assert_eq!(Stamps::read(foreign), None, "{foreign}");
         }
     }
@@ -165,6 +215,13 @@ mod tests {
     fn the_preview_is_short_and_whole_characters() {
         let mut cutter = Cutter::default();
         cutter.cut(&Data::Json(vec!["한".repeat(200)]), |_| ());
-        assert!(cutter.preview().chars().all(|letter| letter == '한' || letter == '…'), "{}", cutter.preview());
+        assert!(
+            cutter
+                .preview()
+                .chars()
+                .all(|letter| letter == '한' || letter == '…'),
+            "{}",
+            cutter.preview()
+        );
     }
 }

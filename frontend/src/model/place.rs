@@ -51,19 +51,37 @@ impl Place {
                 _ => {}
             }
         }
-        (Self::Streams(shelf), Settings::from_query(&shared.join("&")))
+        (
+            Self::Streams(shelf),
+            Settings::from_query(&shared.join("&")),
+        )
     }
 
     /// The query that leads here with these settings, without the question mark.
     pub fn to_query(&self, settings: &Settings) -> String {
-        let Self::Streams(shelf) = self else { return settings.to_query() };
-        let looks = Settings { theme: settings.theme, language: settings.language, ..Settings::default() }.to_query();
+        let Self::Streams(shelf) = self else {
+            return settings.to_query();
+        };
+        let looks = Settings {
+            theme: settings.theme,
+            language: settings.language,
+            ..Settings::default()
+        }
+        .to_query();
         let technique = shelf.technique.map(|technique| technique.name().to_owned());
         let search = Some(shelf.search.clone()).filter(|search| !search.is_empty());
-        let parts =
-            [("search", search), ("after", shelf.after.clone()), ("stream", shelf.stream.clone()), ("live", technique)];
+        let parts = [
+            ("search", search),
+            ("after", shelf.after.clone()),
+            ("stream", shelf.stream.clone()),
+            ("live", technique),
+        ];
         let mut query = vec!["page=streams".to_owned()];
-        query.extend(parts.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", encode_path(&value?)))));
+        query.extend(
+            parts
+                .into_iter()
+                .filter_map(|(key, value)| Some(format!("{key}={}", encode_path(&value?)))),
+        );
         query.extend(Some(looks).filter(|looks| !looks.is_empty()));
         query.join("&")
     }
@@ -83,9 +101,20 @@ mod tests {
             stream: Some("logs/a b?".to_owned()),
             technique: Some(Technique::LongPoll),
         };
-        let settings = Settings { theme: Theme::Dark, language: Some(Language::Korean), ..Settings::default() };
-        for place in [Place::Race, Place::Streams(Shelf::default()), Place::Streams(shelf)] {
-            assert_eq!(Place::read(&place.to_query(&settings)), (place, settings.clone()));
+        let settings = Settings {
+            theme: Theme::Dark,
+            language: Some(Language::Korean),
+            ..Settings::default()
+        };
+        for place in [
+            Place::Race,
+            Place::Streams(Shelf::default()),
+            Place::Streams(shelf),
+        ] {
+            assert_eq!(
+                Place::read(&place.to_query(&settings)),
+                (place, settings.clone())
+            );
         }
     }
 
@@ -93,9 +122,15 @@ mod tests {
     fn a_stream_that_is_looked_at_is_not_the_one_that_is_raced() {
         let (place, settings) = Place::read("?page=streams&stream=logs/a&live=carrier-pigeon");
         assert_eq!(settings.source, Source::Host);
-        let shelf = Shelf { stream: Some("logs/a".to_owned()), ..Shelf::default() };
+        let shelf = Shelf {
+            stream: Some("logs/a".to_owned()),
+            ..Shelf::default()
+        };
         assert_eq!(place, Place::Streams(shelf));
-        let raced = Settings { source: Source::Named("b".to_owned()), ..Settings::default() };
+        let raced = Settings {
+            source: Source::Named("b".to_owned()),
+            ..Settings::default()
+        };
         assert_eq!(place.to_query(&raced), "page=streams&stream=logs/a");
         assert_eq!(Place::read("?stream=b"), (Place::Race, raced));
     }

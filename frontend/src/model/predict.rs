@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tailwater_lab::{
-    Arrivals, Claim, Guards, Latencies, Pacing, Prediction, Quantity, Sample, Verdict, Workload, judge, predict,
+    Arrivals, Claim, Guards, Latencies, Pacing, Prediction, Quantity, Sample, Verdict, Workload,
+    judge, predict,
 };
 use tailwater_protocol::Technique;
 use tailwater_protocol::rig::Pattern;
@@ -30,9 +31,15 @@ impl Ways {
     /// there were some, what the clock's probes cost.
     pub fn new(settings: &Settings, mapping: &Mapping, poll_ms: Option<f64>) -> Self {
         let probed_ms = mapping.round_trip_ms + mapping.script_ms;
-        let base_ms = poll_ms.map_or(probed_ms, |poll_ms| (poll_ms - settings.up_ms - settings.down_ms).max(0.0));
+        let base_ms = poll_ms.map_or(probed_ms, |poll_ms| {
+            (poll_ms - settings.up_ms - settings.down_ms).max(0.0)
+        });
         let half_ms = base_ms / 2.0;
-        Self { up_ms: settings.up_ms + half_ms, down_ms: settings.down_ms + half_ms, doubt_ms: half_ms }
+        Self {
+            up_ms: settings.up_ms + half_ms,
+            down_ms: settings.down_ms + half_ms,
+            doubt_ms: half_ms,
+        }
     }
 }
 
@@ -58,10 +65,14 @@ fn ms(value: f64) -> Duration {
 /// The run as theory sees it.
 pub fn workload(settings: &Settings, known: &Known) -> Workload {
     let (arrivals, rate_per_s) = match (&settings.source, settings.pattern) {
-        (Source::Host, _) | (Source::Generator, Pattern::Periodic) => (Arrivals::Periodic, known.rate_per_s),
+        (Source::Host, _) | (Source::Generator, Pattern::Periodic) => {
+            (Arrivals::Periodic, known.rate_per_s)
+        }
         // Events of one burst share their fate: what comes independently is the bursts.
         (Source::Generator, Pattern::Burst) => (Arrivals::Poisson, known.rate_per_s / BURST),
-        (Source::Generator, Pattern::Poisson) | (Source::Named(_), _) => (Arrivals::Poisson, known.rate_per_s),
+        (Source::Generator, Pattern::Poisson) | (Source::Named(_), _) => {
+            (Arrivals::Poisson, known.rate_per_s)
+        }
     };
     Workload {
         rate_per_s,
@@ -101,7 +112,10 @@ pub fn verdict(
     // What was answered together counts once, also for how much longer it takes.
     let independent = sample.n.min(answers);
     let per_s = known.rate_per_s * independent as f64 / sample.n.max(1) as f64;
-    let sample = Sample { n: independent, ..sample };
+    let sample = Sample {
+        n: independent,
+        ..sample
+    };
     let claim = Claim {
         quantity: Quantity::MeanLatency,
         predicted: prediction.latency.mean_s() * 1_000.0,
@@ -109,7 +123,10 @@ pub fn verdict(
         effect: settings.interval_ms / 2.0,
         spread: prediction.phase_spread_s * 1_000.0 + known.ways.doubt_ms,
     };
-    let guards = Guards { smallest_latency_ms: measured.min_us().map(|least| least / 1_000.0), ..guards };
+    let guards = Guards {
+        smallest_latency_ms: measured.min_us().map(|least| least / 1_000.0),
+        ..guards
+    };
     Some(judge(claim, sample, guards, per_s))
 }
 
@@ -119,28 +136,55 @@ mod tests {
 
     fn known() -> Known {
         let ways = Ways::new(&delayed(), &Mapping::default(), Some(100.0));
-        Known { rate_per_s: 1.0, ways, source_ms: 0.0, rearm_ms: 1.0, payload_bytes: 200.0 }
+        Known {
+            rate_per_s: 1.0,
+            ways,
+            source_ms: 0.0,
+            rearm_ms: 1.0,
+            payload_bytes: 200.0,
+        }
     }
 
     fn delayed() -> Settings {
-        Settings { source: Source::Generator, up_ms: 50.0, down_ms: 50.0, ..Settings::default() }
+        Settings {
+            source: Source::Generator,
+            up_ms: 50.0,
+            down_ms: 50.0,
+            ..Settings::default()
+        }
     }
 
     #[test]
     fn delays_and_intervals_of_the_controls_reach_the_formulas() {
         let settings = delayed();
-        let mean = |technique| prediction(technique, &settings, &known()).latency.mean_s() * 1_000.0;
+        let mean =
+            |technique| prediction(technique, &settings, &known()).latency.mean_s() * 1_000.0;
         assert!((mean(Technique::Poll) - 550.0).abs() < 1e-6);
         assert!((mean(Technique::Ndjson) - 50.0).abs() < 1.0);
         // β = λG + e^(-λG) with G = 0.101: d + (λG²/2)/β.
-        assert!((mean(Technique::LongPoll) - 55.07).abs() < 0.1, "{}", mean(Technique::LongPoll));
+        assert!(
+            (mean(Technique::LongPoll) - 55.07).abs() < 0.1,
+            "{}",
+            mean(Technique::LongPoll)
+        );
     }
 
     #[test]
     fn what_polls_cost_beyond_the_delays_is_shared_between_the_ways_and_doubted() {
         let ways = Ways::new(&delayed(), &Mapping::default(), Some(104.0));
-        assert_eq!(ways, Ways { up_ms: 52.0, down_ms: 52.0, doubt_ms: 2.0 });
-        let probed = Mapping { round_trip_ms: 0.4, script_ms: 0.6, ..Mapping::default() };
+        assert_eq!(
+            ways,
+            Ways {
+                up_ms: 52.0,
+                down_ms: 52.0,
+                doubt_ms: 2.0
+            }
+        );
+        let probed = Mapping {
+            round_trip_ms: 0.4,
+            script_ms: 0.6,
+            ..Mapping::default()
+        };
         assert_eq!(Ways::new(&Settings::default(), &probed, None).down_ms, 0.5);
     }
 
@@ -148,10 +192,18 @@ mod tests {
     fn a_measured_mean_is_judged_with_the_interval_as_its_effect() {
         let settings = delayed();
         let mut measured = Latencies::new();
-        (0..600).for_each(|step| measured.record_us(50_000.0 + f64::from(step) * 1_000_000.0 / 600.0));
+        (0..600)
+            .for_each(|step| measured.record_us(50_000.0 + f64::from(step) * 1_000_000.0 / 600.0));
         let says = prediction(Technique::Poll, &settings, &known());
-        let guards = Guards { clock_bound_ms: 0.1, ..Guards::default() };
+        let guards = Guards {
+            clock_bound_ms: 0.1,
+            ..Guards::default()
+        };
         let verdict = verdict(&says, &measured, 400, &settings, &known(), guards).unwrap();
-        assert_eq!(verdict.finding, tailwater_lab::Finding::Confirmed, "{verdict}");
+        assert_eq!(
+            verdict.finding,
+            tailwater_lab::Finding::Confirmed,
+            "{verdict}"
+        );
     }
 }

@@ -111,21 +111,38 @@ impl Race {
     ///
     /// Returns the token and its place in the stream, counted from the common start.
     pub fn beginning(&self, start: &Token) -> (Token, u64) {
-        let running = self.lanes.iter().filter(|lane| lane.phase != Phase::Off && lane.phase != Phase::Connecting);
+        let running = self
+            .lanes
+            .iter()
+            .filter(|lane| lane.phase != Phase::Off && lane.phase != Phase::Connecting);
         let furthest = running.max_by_key(|lane| lane.order.position);
-        furthest.and_then(|lane| Some((lane.token.clone()?, lane.order.position))).unwrap_or_else(|| (start.clone(), 0))
+        furthest
+            .and_then(|lane| Some((lane.token.clone()?, lane.order.position)))
+            .unwrap_or_else(|| (start.clone(), 0))
     }
 
     /// Takes what the follower of `technique` tells.
     pub fn report(&mut self, technique: Technique, report: &Report) {
         let index = lane_index(technique);
-        let given = Conditions { clock: self.clock, hidden: self.hidden, measured_from_ms: self.measured_from_ms };
-        let Self { lanes, traces, ledger, source_late, .. } = self;
+        let given = Conditions {
+            clock: self.clock,
+            hidden: self.hidden,
+            measured_from_ms: self.measured_from_ms,
+        };
+        let Self {
+            lanes,
+            traces,
+            ledger,
+            source_late,
+            ..
+        } = self;
         let trace = &mut traces[index];
         trace.report(report);
         lanes[index].report(report, ledger, given, |mark, stamps| {
             trace.event(mark);
-            if let Some(sent_us) = stamps.and_then(|stamps| Some(stamps.sent_us? as f64 - stamps.due_us as f64)) {
+            if let Some(sent_us) =
+                stamps.and_then(|stamps| Some(stamps.sent_us? as f64 - stamps.due_us as f64))
+            {
                 source_late.record_us(sent_us);
             }
         });
@@ -153,11 +170,14 @@ impl Race {
 
     /// From when lateness is counted: from the due time if most messages carry one.
     pub fn measure(&self) -> Measure {
-        let (due, behind) = self
-            .lanes
-            .iter()
-            .fold((0, 0), |(due, behind), lane| (due + lane.latency.count(), behind + lane.behind.count()));
-        if behind > due { Measure::BehindFirst } else { Measure::FromDue }
+        let (due, behind) = self.lanes.iter().fold((0, 0), |(due, behind), lane| {
+            (due + lane.latency.count(), behind + lane.behind.count())
+        });
+        if behind > due {
+            Measure::BehindFirst
+        } else {
+            Measure::FromDue
+        }
     }
 
     /// The latencies that are shown of a lane.
@@ -175,7 +195,12 @@ impl Race {
             return Some(self.settings.rate);
         }
         let seconds = self.run_s(now_ms);
-        let events = self.lanes.iter().map(|lane| lane.tally.events - lane.before()).max().unwrap_or(0);
+        let events = self
+            .lanes
+            .iter()
+            .map(|lane| lane.tally.events - lane.before())
+            .max()
+            .unwrap_or(0);
         (seconds >= 1.0 && events >= 2).then(|| events as f64 / seconds)
     }
 
@@ -201,15 +226,23 @@ impl Race {
         if self.measure() == Measure::BehindFirst {
             return None;
         }
-        Some(predict::prediction(technique, &self.settings, &self.known(technique, now_ms)?))
+        Some(predict::prediction(
+            technique,
+            &self.settings,
+            &self.known(technique, now_ms)?,
+        ))
     }
 
     /// The race in figures, as of `now_ms`.
     pub fn summary(&self, now_ms: f64) -> Summary {
-        let lanes: Vec<LaneSummary> = Technique::ALL.map(|technique| self.lane_summary(technique, now_ms)).to_vec();
+        let lanes: Vec<LaneSummary> = Technique::ALL
+            .map(|technique| self.lane_summary(technique, now_ms))
+            .to_vec();
         let saying = match (&self.stream_state, self.connection) {
             (_, Connection::Lost) => Saying::Unreachable,
-            (StreamState::Missing, _) if self.path == Path::LabOff && self.settings.source == Source::Host => {
+            (StreamState::Missing, _)
+                if self.path == Path::LabOff && self.settings.source == Source::Host =>
+            {
                 Saying::NoSource
             }
             (StreamState::Missing, _) => Saying::Missing(self.stream_text()),
@@ -233,7 +266,10 @@ impl Race {
     }
 
     fn stream_text(&self) -> String {
-        self.stream.as_ref().map(StreamName::to_string).unwrap_or_default()
+        self.stream
+            .as_ref()
+            .map(StreamName::to_string)
+            .unwrap_or_default()
     }
 
     /// The beginning of the newest message.
@@ -246,15 +282,27 @@ impl Race {
         let lane = &self.lanes[lane_index(technique)];
         let measured = self.measured(technique);
         let ms = |value_us: Option<f64>| value_us.map(|value| value / 1_000.0);
-        let judged = self.known(technique, now_ms).filter(|_| lane.phase != Phase::Off).and_then(|known| {
-            let prediction = self.prediction(technique, now_ms)?;
-            let answers = match lane.following {
-                Technique::Poll | Technique::LongPoll => lane.tally.requests.saturating_sub(lane.tally.empty),
-                Technique::Ndjson | Technique::Sse | Technique::Websocket => u64::MAX,
-            };
-            let verdict = predict::verdict(&prediction, measured, answers, &self.settings, &known, self.guards());
-            Some((prediction.latency.mean_s() * 1_000.0, verdict))
-        });
+        let judged = self
+            .known(technique, now_ms)
+            .filter(|_| lane.phase != Phase::Off)
+            .and_then(|known| {
+                let prediction = self.prediction(technique, now_ms)?;
+                let answers = match lane.following {
+                    Technique::Poll | Technique::LongPoll => {
+                        lane.tally.requests.saturating_sub(lane.tally.empty)
+                    }
+                    Technique::Ndjson | Technique::Sse | Technique::Websocket => u64::MAX,
+                };
+                let verdict = predict::verdict(
+                    &prediction,
+                    measured,
+                    answers,
+                    &self.settings,
+                    &known,
+                    self.guards(),
+                );
+                Some((prediction.latency.mean_s() * 1_000.0, verdict))
+            });
         // A lane that is wanted but not begun waits for the stream or the server.
         let phase = if lane.phase == Phase::Off && self.settings.lanes[lane_index(technique)] {
             Phase::Connecting
@@ -307,7 +355,13 @@ mod tests {
     use super::*;
     use tailwater_protocol::{Batch, Data};
 
-    const MAPPING: Mapping = Mapping { ahead_ms: 0.0, bound_ms: 0.1, round_trip_ms: 0.2, probes: 40, script_ms: 0.2 };
+    const MAPPING: Mapping = Mapping {
+        ahead_ms: 0.0,
+        bound_ms: 0.1,
+        round_trip_ms: 0.2,
+        probes: 40,
+        script_ms: 0.2,
+    };
 
     /// A race on `lab/host` whose lanes have caught up at 0 ms.
     fn started() -> Race {
@@ -324,12 +378,27 @@ mod tests {
     }
 
     fn arrive(race: &mut Race, technique: Technique, at_ms: f64, messages: Vec<String>) {
-        let batch = Batch { data: Data::Json(messages), next: Token::now(), up_to_date: true, closed: false };
-        race.report(technique, &Report::Batch { id: 0, at_ms, batch });
+        let batch = Batch {
+            data: Data::Json(messages),
+            next: Token::now(),
+            up_to_date: true,
+            closed: false,
+        };
+        race.report(
+            technique,
+            &Report::Batch {
+                id: 0,
+                at_ms,
+                batch,
+            },
+        );
     }
 
     fn event(seq: u64, due_ms: u64) -> String {
-        format!(r#"{{"seq":{seq},"due_us":{due},"sent_us":{due}}}"#, due = due_ms * 1_000)
+        format!(
+            r#"{{"seq":{seq},"due_us":{due},"sent_us":{due}}}"#,
+            due = due_ms * 1_000
+        )
     }
 
     #[test]
@@ -337,15 +406,34 @@ mod tests {
         let mut race = started();
         for seq in 0..20 {
             let due_ms = 2_000 + seq * 250;
-            for (technique, late_ms) in Technique::ALL.into_iter().zip([500.0, 2.0, 1.0, 1.0, 1.0]) {
-                arrive(&mut race, technique, due_ms as f64 + late_ms, vec![event(seq, due_ms)]);
+            for (technique, late_ms) in Technique::ALL.into_iter().zip([500.0, 2.0, 1.0, 1.0, 1.0])
+            {
+                arrive(
+                    &mut race,
+                    technique,
+                    due_ms as f64 + late_ms,
+                    vec![event(seq, due_ms)],
+                );
             }
         }
         let summary = race.summary(8_000.0);
-        let Saying::Ladder { rungs, .. } = &summary.saying else { panic!("{:?}", summary.saying) };
+        let Saying::Ladder { rungs, .. } = &summary.saying else {
+            panic!("{:?}", summary.saying)
+        };
         assert_eq!(rungs.last().unwrap().techniques, [Technique::Poll]);
-        assert!(summary.lanes.iter().all(|lane| (lane.events, lane.lost, lane.repeated) == (20, 0, 0)));
-        assert!(summary.lanes[0].predicted_ms.is_some_and(|mean| (mean - 500.0).abs() < 2.0), "{:?}", summary.lanes[0]);
+        assert!(
+            summary
+                .lanes
+                .iter()
+                .all(|lane| (lane.events, lane.lost, lane.repeated) == (20, 0, 0))
+        );
+        assert!(
+            summary.lanes[0]
+                .predicted_ms
+                .is_some_and(|mean| (mean - 500.0).abs() < 2.0),
+            "{:?}",
+            summary.lanes[0]
+        );
     }
 
     #[test]
@@ -354,22 +442,37 @@ mod tests {
         race.look_away(true, 2_000.0);
         arrive(&mut race, Technique::Sse, 2_501.0, vec![event(0, 2_500)]);
         race.look_away(false, 9_000.0);
-        arrive(&mut race, Technique::Sse, 9_100.0, vec![event(1, 5_000), event(2, 9_099)]);
+        arrive(
+            &mut race,
+            Technique::Sse,
+            9_100.0,
+            vec![event(1, 5_000), event(2, 9_099)],
+        );
         arrive(&mut race, Technique::Sse, 9_601.0, vec![event(3, 9_600)]);
         let lane = &race.summary(9_700.0).lanes[lane_index(Technique::Sse)];
-        assert_eq!((lane.events, lane.samples, lane.discarded.hidden), (4, 1, 3));
+        assert_eq!(
+            (lane.events, lane.samples, lane.discarded.hidden),
+            (4, 1, 3)
+        );
     }
 
     #[test]
     fn a_lane_that_is_switched_on_again_begins_where_the_furthest_is() {
         let mut race = started();
         race.stop_lane(Technique::Poll, 10.0);
-        arrive(&mut race, Technique::Sse, 11.0, vec![event(0, 1), event(1, 2)]);
+        arrive(
+            &mut race,
+            Technique::Sse,
+            11.0,
+            vec![event(0, 1), event(1, 2)],
+        );
         let furthest: Token = "0000000000000042".parse().unwrap();
         race.lanes[lane_index(Technique::Sse)].token = Some(furthest.clone());
         let start = Token::beginning();
         assert_eq!(race.beginning(&start), (furthest, 2));
-        Technique::ALL.into_iter().for_each(|technique| race.stop_lane(technique, 20.0));
+        Technique::ALL
+            .into_iter()
+            .for_each(|technique| race.stop_lane(technique, 20.0));
         assert_eq!(race.beginning(&start), (start, 0));
     }
 
@@ -380,7 +483,10 @@ mod tests {
         race.begin_run(4_000.0);
         arrive(&mut race, Technique::Ndjson, 5_001.0, vec![event(1, 5_000)]);
         let lane = &race.summary(6_000.0).lanes[lane_index(Technique::Ndjson)];
-        assert_eq!((lane.events, lane.samples, lane.lost, lane.repeated), (1, 1, 0, 0));
+        assert_eq!(
+            (lane.events, lane.samples, lane.lost, lane.repeated),
+            (1, 1, 0, 0)
+        );
     }
 
     #[test]
@@ -388,12 +494,26 @@ mod tests {
         let mut race = started();
         for index in 0..8 {
             let at_ms = 2_000.0 + f64::from(index) * 100.0;
-            arrive(&mut race, Technique::Websocket, at_ms, vec![format!("{index}")]);
-            arrive(&mut race, Technique::Poll, at_ms + 40.0, vec![format!("{index}")]);
+            arrive(
+                &mut race,
+                Technique::Websocket,
+                at_ms,
+                vec![format!("{index}")],
+            );
+            arrive(
+                &mut race,
+                Technique::Poll,
+                at_ms + 40.0,
+                vec![format!("{index}")],
+            );
         }
         let summary = race.summary(4_000.0);
         assert_eq!(summary.lanes[0].measure, Measure::BehindFirst);
-        assert!(summary.lanes[0].p50_ms.is_some_and(|late| (late - 40.0).abs() < 0.1));
+        assert!(
+            summary.lanes[0]
+                .p50_ms
+                .is_some_and(|late| (late - 40.0).abs() < 0.1)
+        );
         assert_eq!(summary.lanes[0].predicted_ms, None);
     }
 
@@ -404,7 +524,10 @@ mod tests {
         assert_eq!(race.summary(1.0).saying, Saying::Unreachable);
         race.connection = Connection::Live;
         race.stream_state = StreamState::Missing;
-        assert_eq!(race.summary(1.0).saying, Saying::Missing("lab/host".to_owned()));
+        assert_eq!(
+            race.summary(1.0).saying,
+            Saying::Missing("lab/host".to_owned())
+        );
         race.path = Path::LabOff;
         assert_eq!(race.summary(1.0).saying, Saying::NoSource);
     }

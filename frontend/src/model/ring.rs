@@ -12,7 +12,10 @@ pub struct Ring<T> {
 impl<T> Ring<T> {
     /// An empty ring that keeps at most `limit` values (at least 1).
     pub fn new(limit: usize) -> Self {
-        Self { values: VecDeque::new(), limit: limit.max(1) }
+        Self {
+            values: VecDeque::new(),
+            limit: limit.max(1),
+        }
     }
 
     /// Adds a value; the oldest leaves when the ring is full.

@@ -69,17 +69,35 @@ impl Limits {
 }
 
 /// Events per second of the generator.
-pub const RATE: Limits = Limits { min: 0.1, max: 2_000.0 };
+pub const RATE: Limits = Limits {
+    min: 0.1,
+    max: 2_000.0,
+};
 /// Bytes per event of the generator.
-pub const SIZE: Limits = Limits { min: 96.0, max: 65_536.0 };
+pub const SIZE: Limits = Limits {
+    min: 96.0,
+    max: 65_536.0,
+};
 /// Milliseconds between two polls.
-pub const INTERVAL_MS: Limits = Limits { min: 20.0, max: 60_000.0 };
+pub const INTERVAL_MS: Limits = Limits {
+    min: 20.0,
+    max: 60_000.0,
+};
 /// Seconds that a long-poll may be held.
-pub const HOLD_S: Limits = Limits { min: 1.0, max: 60.0 };
+pub const HOLD_S: Limits = Limits {
+    min: 1.0,
+    max: 60.0,
+};
 /// Milliseconds of transit added each way.
-pub const DELAY_MS: Limits = Limits { min: 0.0, max: 500.0 };
+pub const DELAY_MS: Limits = Limits {
+    min: 0.0,
+    max: 500.0,
+};
 /// Seconds that the drawings show.
-pub const WINDOW_S: Limits = Limits { min: 2.0, max: 60.0 };
+pub const WINDOW_S: Limits = Limits {
+    min: 2.0,
+    max: 60.0,
+};
 
 /// The theme's name in the URL.
 pub const THEME: &str = "theme";
@@ -150,7 +168,8 @@ impl Settings {
     }
 
     fn take(&mut self, key: &str, value: &str) {
-        let number = |limits: Limits, now: f64| numbers::parse(value).map_or(now, |wish| limits.clamp(wish));
+        let number =
+            |limits: Limits, now: f64| numbers::parse(value).map_or(now, |wish| limits.clamp(wish));
         match key {
             "source" => match value {
                 "host" => self.source = Source::Host,
@@ -162,7 +181,9 @@ impl Settings {
                 Source::HOST_STREAM => self.source = Source::Host,
                 name => self.source = Source::Named(name.to_owned()),
             },
-            "lanes" => self.lanes = Technique::ALL.map(|technique| value.contains(technique.letter())),
+            "lanes" => {
+                self.lanes = Technique::ALL.map(|technique| value.contains(technique.letter()))
+            }
             "pattern" => self.pattern = pattern_from_name(value).unwrap_or(self.pattern),
             "rate" => self.rate = number(RATE, self.rate),
             "size" => self.size = number(SIZE, self.size).round(),
@@ -223,7 +244,10 @@ impl Settings {
 
     /// The techniques whose lanes are on.
     pub fn lanes_on(&self) -> impl Iterator<Item = Technique> {
-        Technique::ALL.into_iter().zip(self.lanes).filter_map(|(technique, on)| on.then_some(technique))
+        Technique::ALL
+            .into_iter()
+            .zip(self.lanes)
+            .filter_map(|(technique, on)| on.then_some(technique))
     }
 
     /// Whether a change from `before` to these settings makes measurements before and after it incomparable.
@@ -239,14 +263,26 @@ impl Settings {
     pub fn changes_the_stream(&self, before: &Self) -> bool {
         let generates = self.source == Source::Generator;
         self.source != before.source
-            || (generates && (self.pattern != before.pattern || self.rate != before.rate || self.size != before.size))
+            || (generates
+                && (self.pattern != before.pattern
+                    || self.rate != before.rate
+                    || self.size != before.size))
     }
 
     /// What to ask of the generator.
     pub fn generator(&self, seed: u64) -> GeneratorRequest {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within SIZE")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "within SIZE"
+        )]
         let size = SIZE.clamp(self.size) as usize;
-        GeneratorRequest { pattern: self.pattern, rate: RATE.clamp(self.rate), size, seed }
+        GeneratorRequest {
+            pattern: self.pattern,
+            rate: RATE.clamp(self.rate),
+            size,
+            seed,
+        }
     }
 }
 
@@ -261,7 +297,9 @@ pub fn pattern_name(pattern: Pattern) -> &'static str {
 
 /// The pattern of that name.
 pub fn pattern_from_name(name: &str) -> Option<Pattern> {
-    [Pattern::Poisson, Pattern::Periodic, Pattern::Burst].into_iter().find(|pattern| pattern_name(*pattern) == name)
+    [Pattern::Poisson, Pattern::Periodic, Pattern::Burst]
+        .into_iter()
+        .find(|pattern| pattern_name(*pattern) == name)
 }
 
 /// Index of a technique in [`Technique::ALL`], the order of lanes everywhere.
@@ -277,10 +315,14 @@ pub fn lane_index(technique: Technique) -> usize {
 
 /// The names and values of a query, with or without its question mark.
 pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
-    query.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(key), decode(value))
-    })
+    query
+        .trim_start_matches('?')
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), decode(value))
+        })
 }
 
 /// The text behind `%XX`; where escapes are broken, the text as it stands. A `+` is a plus here as in the server's own queries.
@@ -315,14 +357,22 @@ mod tests {
             theme: Theme::Dark,
             language: Some(Language::Korean),
         };
-        assert_eq!(Settings::from_query(&format!("?{}", settings.to_query())), settings);
-        let generated = Settings { source: Source::Generator, ..Settings::default() };
+        assert_eq!(
+            Settings::from_query(&format!("?{}", settings.to_query())),
+            settings
+        );
+        let generated = Settings {
+            source: Source::Generator,
+            ..Settings::default()
+        };
         assert_eq!(Settings::from_query(&generated.to_query()), generated);
     }
 
     #[test]
     fn numbers_beyond_the_limits_and_nonsense_do_no_harm() {
-        let settings = Settings::from_query("?rate=1e9&up=-5&interval=NaN&hold=inf&theme=pink&lanes=&what=%zz&%&=");
+        let settings = Settings::from_query(
+            "?rate=1e9&up=-5&interval=NaN&hold=inf&theme=pink&lanes=&what=%zz&%&=",
+        );
         assert_eq!(settings.rate, RATE.max);
         assert_eq!(settings.up_ms, 0.0);
         assert_eq!(settings.interval_ms, Settings::default().interval_ms);
@@ -332,15 +382,35 @@ mod tests {
 
     #[test]
     fn a_deep_link_names_any_stream() {
-        assert_eq!(Settings::from_query("?stream=logs/demo").source, Source::Named("logs/demo".to_owned()));
-        assert_eq!(Settings::from_query("?stream=logs%2Fdemo").source, Source::Named("logs/demo".to_owned()));
-        assert_eq!(Settings::from_query("?stream=lab/host").source, Source::Host);
-        for (link, name) in
-            [("topic+one", "topic+one"), ("topic%2Bone", "topic+one"), ("disk%2090%25", "disk 90%"), ("90%", "90%")]
-        {
+        assert_eq!(
+            Settings::from_query("?stream=logs/demo").source,
+            Source::Named("logs/demo".to_owned())
+        );
+        assert_eq!(
+            Settings::from_query("?stream=logs%2Fdemo").source,
+            Source::Named("logs/demo".to_owned())
+        );
+        assert_eq!(
+            Settings::from_query("?stream=lab/host").source,
+            Source::Host
+        );
+        for (link, name) in [
+            ("topic+one", "topic+one"),
+            ("topic%2Bone", "topic+one"),
+            ("disk%2090%25", "disk 90%"),
+            ("90%", "90%"),
+        ] {
             let source = Source::Named(name.to_owned());
-            assert_eq!(Settings::from_query(&format!("?stream={link}")).source, source, "{link}");
-            let written = Settings { source: source.clone(), ..Settings::default() }.to_query();
+            assert_eq!(
+                Settings::from_query(&format!("?stream={link}")).source,
+                source,
+                "{link}"
+            );
+            let written = Settings {
+                source: source.clone(),
+                ..Settings::default()
+            }
+            .to_query();
             assert_eq!(Settings::from_query(&written).source, source, "{written}");
         }
     }
@@ -348,8 +418,28 @@ mod tests {
     #[test]
     fn looks_do_not_restart_a_run_but_delays_do() {
         let before = Settings::default();
-        assert!(!Settings { window_s: 30.0, theme: Theme::Dark, ..before.clone() }.changes_the_run(&before));
-        assert!(!Settings { rate: 9.0, ..before.clone() }.changes_the_run(&before), "the host has its own rate");
-        assert!(Settings { up_ms: 50.0, ..before.clone() }.changes_the_run(&before));
+        assert!(
+            !Settings {
+                window_s: 30.0,
+                theme: Theme::Dark,
+                ..before.clone()
+            }
+            .changes_the_run(&before)
+        );
+        assert!(
+            !Settings {
+                rate: 9.0,
+                ..before.clone()
+            }
+            .changes_the_run(&before),
+            "the host has its own rate"
+        );
+        assert!(
+            Settings {
+                up_ms: 50.0,
+                ..before.clone()
+            }
+            .changes_the_run(&before)
+        );
     }
 }

@@ -71,23 +71,36 @@ impl Tailing {
             }
             Report::Changed { to, .. } => self.technique = Some(*to),
             Report::Batch { batch, .. } => self.take_batch(batch),
-            Report::Ended { fault: Some(fault), .. } => self.fault = Some(fault.clone()),
-            Report::Waiting { after_fault: true, .. } => {
+            Report::Ended {
+                fault: Some(fault), ..
+            } => self.fault = Some(fault.clone()),
+            Report::Waiting {
+                after_fault: true, ..
+            } => {
                 self.standing = Standing::Again(self.fault.take().unwrap_or_default());
             }
             Report::Finished { fault, .. } => {
                 self.standing = fault.clone().map_or(Standing::Ended, Standing::Failed);
             }
-            Report::Answered { .. } | Report::Chunk { .. } | Report::Ended { .. } | Report::Waiting { .. } => {}
+            Report::Answered { .. }
+            | Report::Chunk { .. }
+            | Report::Ended { .. }
+            | Report::Waiting { .. } => {}
         }
     }
 
     fn take_batch(&mut self, batch: &Batch) {
-        self.standing = if batch.closed { Standing::Ended } else { Standing::Live };
+        self.standing = if batch.closed {
+            Standing::Ended
+        } else {
+            Standing::Live
+        };
         self.bytes += batch.data.payload_bytes() as u64;
         match &batch.data {
             data if data.is_empty() => {}
-            Data::Json(messages) => messages.iter().for_each(|message| self.push(message.as_bytes())),
+            Data::Json(messages) => messages
+                .iter()
+                .for_each(|message| self.push(message.as_bytes())),
             Data::Text(text) => self.push(text.as_bytes()),
             Data::Binary(bytes) => self.push(bytes),
         }
@@ -112,7 +125,14 @@ impl Tailing {
                 (pairs.join(" "), true, shown.len() < bytes.len())
             }
         };
-        let message = Message { number: self.count, next: None, text, bytes: bytes.len(), is_hex, is_cut };
+        let message = Message {
+            number: self.count,
+            next: None,
+            text,
+            bytes: bytes.len(),
+            is_hex,
+            is_cut,
+        };
         self.messages.push_back(message);
         self.count += 1;
     }
@@ -123,21 +143,41 @@ mod tests {
     use super::*;
 
     fn report(data: Data, closed: bool) -> Report {
-        let batch = Batch { data, next: "7".parse().unwrap(), up_to_date: true, closed };
-        Report::Batch { id: 0, at_ms: 0.0, batch }
+        let batch = Batch {
+            data,
+            next: "7".parse().unwrap(),
+            up_to_date: true,
+            closed,
+        };
+        Report::Batch {
+            id: 0,
+            at_ms: 0.0,
+            batch,
+        }
     }
 
     #[test]
     fn messages_are_counted_all_and_kept_to_a_number() {
         let mut tailing = Tailing::default();
-        tailing.take(&Report::Requested { id: 0, at_ms: 0.0, technique: Technique::Sse });
+        tailing.take(&Report::Requested {
+            id: 0,
+            at_ms: 0.0,
+            technique: Technique::Sse,
+        });
         for _ in 0..3 {
             tailing.take(&report(Data::Json(vec!["1".to_owned(); 100]), false));
         }
-        assert_eq!((tailing.count, tailing.bytes, tailing.requests), (300, 300, 1));
+        assert_eq!(
+            (tailing.count, tailing.bytes, tailing.requests),
+            (300, 300, 1)
+        );
         assert_eq!(tailing.messages.len(), MESSAGES_MAX);
         assert_eq!(tailing.messages.front().unwrap().number, 100);
-        let known = tailing.messages.iter().filter(|message| message.next.is_some()).count();
+        let known = tailing
+            .messages
+            .iter()
+            .filter(|message| message.next.is_some())
+            .count();
         assert_eq!(known, 2, "the last of each batch");
         assert_eq!(tailing.standing, Standing::Live);
     }
@@ -148,8 +188,19 @@ mod tests {
         tailing.take(&report(Data::Text("ü".repeat(CHARACTERS_MAX + 1)), false));
         tailing.take(&report(Data::Binary(vec![0xff, 0x00]), false));
         tailing.take(&report(Data::Binary(b"plain".to_vec()), true));
-        let shown: Vec<_> = tailing.messages.iter().map(|it| (it.text.chars().count(), it.is_hex, it.is_cut)).collect();
-        assert_eq!(shown, [(CHARACTERS_MAX, false, true), (5, true, false), (5, false, false)]);
+        let shown: Vec<_> = tailing
+            .messages
+            .iter()
+            .map(|it| (it.text.chars().count(), it.is_hex, it.is_cut))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (CHARACTERS_MAX, false, true),
+                (5, true, false),
+                (5, false, false)
+            ]
+        );
         assert_eq!(tailing.messages[1].text, "ff 00");
         assert_eq!(tailing.standing, Standing::Ended);
     }
@@ -157,12 +208,26 @@ mod tests {
     #[test]
     fn a_fault_is_told_until_something_comes_again() {
         let mut tailing = Tailing::default();
-        tailing.take(&Report::Ended { id: 0, at_ms: 0.0, fault: Some("no answer".to_owned()) });
-        tailing.take(&Report::Waiting { at_ms: 0.0, for_ms: 100.0, after_fault: true });
+        tailing.take(&Report::Ended {
+            id: 0,
+            at_ms: 0.0,
+            fault: Some("no answer".to_owned()),
+        });
+        tailing.take(&Report::Waiting {
+            at_ms: 0.0,
+            for_ms: 100.0,
+            after_fault: true,
+        });
         assert_eq!(tailing.standing, Standing::Again("no answer".to_owned()));
         tailing.take(&report(Data::Json(Vec::new()), false));
-        assert_eq!((tailing.standing.clone(), tailing.count), (Standing::Live, 0));
-        tailing.take(&Report::Finished { at_ms: 0.0, fault: Some("gone".to_owned()) });
+        assert_eq!(
+            (tailing.standing.clone(), tailing.count),
+            (Standing::Live, 0)
+        );
+        tailing.take(&Report::Finished {
+            at_ms: 0.0,
+            fault: Some("gone".to_owned()),
+        });
         assert_eq!(tailing.standing, Standing::Failed("gone".to_owned()));
     }
 }

@@ -65,7 +65,11 @@ impl Trace {
     /// Takes in what the lane's follower tells.
     pub fn report(&mut self, report: &Report) {
         match report {
-            Report::Requested { id, at_ms, technique } => self.requested(*id, *at_ms, *technique),
+            Report::Requested {
+                id,
+                at_ms,
+                technique,
+            } => self.requested(*id, *at_ms, *technique),
             Report::Answered { id, at_ms, status } => {
                 self.touch(*at_ms);
                 if let Some(request) = self.request_mut(*id) {
@@ -87,14 +91,28 @@ impl Trace {
                 }
                 self.fault(*at_ms, fault.as_deref());
             }
-            Report::Waiting { at_ms, for_ms, after_fault } => {
+            Report::Waiting {
+                at_ms,
+                for_ms,
+                after_fault,
+            } => {
                 self.touch(*at_ms);
-                let wait = WaitMark { since_ms: *at_ms, until_ms: at_ms + for_ms, after_fault: *after_fault };
+                let wait = WaitMark {
+                    since_ms: *at_ms,
+                    until_ms: at_ms + for_ms,
+                    after_fault: *after_fault,
+                };
                 push_bounded(&mut self.waits, wait, WAITS_MAX);
             }
-            Report::Changed { at_ms, to, fault, .. } => {
+            Report::Changed {
+                at_ms, to, fault, ..
+            } => {
                 self.touch(*at_ms);
-                let change = ChangeMark { at_ms: *at_ms, to: *to, forced: fault.is_some() };
+                let change = ChangeMark {
+                    at_ms: *at_ms,
+                    to: *to,
+                    forced: fault.is_some(),
+                };
                 push_bounded(&mut self.changes, change, RARE_MAX);
                 self.fault(*at_ms, fault.as_deref());
             }
@@ -108,8 +126,13 @@ impl Trace {
     /// Takes in one decoded event; within a lane they come in the order of their arrival.
     pub fn event(&mut self, mark: EventMark) {
         self.touch(mark.at_ms);
-        let at_ms = self.newest_event().map_or(mark.at_ms, |before| before.last_ms.max(mark.at_ms));
-        self.events.push(EventRun::from(EventMark { at_ms, ..mark }), self.newest_ms - KEEP_MS);
+        let at_ms = self
+            .newest_event()
+            .map_or(mark.at_ms, |before| before.last_ms.max(mark.at_ms));
+        self.events.push(
+            EventRun::from(EventMark { at_ms, ..mark }),
+            self.newest_ms - KEEP_MS,
+        );
     }
 
     /// Ends all that is under way: the lane's follower was dropped at `at_ms`.
@@ -135,7 +158,10 @@ impl Trace {
 
     /// Requests under way at some time between the two, in the order in which they left.
     pub fn requests(&self, from_ms: f64, to_ms: f64) -> impl Iterator<Item = &RequestMark> {
-        let first = self.requests.partition_point(|request| request.sent_ms < from_ms).saturating_sub(OPEN_MAX);
+        let first = self
+            .requests
+            .partition_point(|request| request.sent_ms < from_ms)
+            .saturating_sub(OPEN_MAX);
         self.requests
             .range(first..)
             .take_while(move |request| request.sent_ms <= to_ms)
@@ -144,28 +170,38 @@ impl Trace {
 
     /// Pieces of answers that arrived between the two, in order.
     pub fn chunks(&self, from_ms: f64, to_ms: f64) -> impl Iterator<Item = &ChunkRun> {
-        self.chunks.since(from_ms).take_while(move |run| run.at_ms <= to_ms)
+        self.chunks
+            .since(from_ms)
+            .take_while(move |run| run.at_ms <= to_ms)
     }
 
     /// Events between due and arrival at some time between the two, in order of arrival.
     pub fn events(&self, from_ms: f64, to_ms: f64) -> impl Iterator<Item = &EventRun> {
-        self.events.since(from_ms).take_while(move |run| run.starts_ms() <= to_ms)
+        self.events
+            .since(from_ms)
+            .take_while(move |run| run.starts_ms() <= to_ms)
     }
 
     /// Waits at some time between the two, in order.
     pub fn waits(&self, from_ms: f64, to_ms: f64) -> impl Iterator<Item = &WaitMark> {
         let first = self.waits.partition_point(|wait| wait.until_ms < from_ms);
-        self.waits.range(first..).take_while(move |wait| wait.since_ms <= to_ms)
+        self.waits
+            .range(first..)
+            .take_while(move |wait| wait.since_ms <= to_ms)
     }
 
     /// Changes of technique between the two, in order.
     pub fn changes(&self, from_ms: f64, to_ms: f64) -> impl Iterator<Item = &ChangeMark> {
-        self.changes.iter().filter(move |change| (from_ms..=to_ms).contains(&change.at_ms))
+        self.changes
+            .iter()
+            .filter(move |change| (from_ms..=to_ms).contains(&change.at_ms))
     }
 
     /// Faults between the two, in order.
     pub fn faults(&self, from_ms: f64, to_ms: f64) -> impl Iterator<Item = &FaultMark> {
-        self.faults.iter().filter(move |fault| (from_ms..=to_ms).contains(&fault.at_ms))
+        self.faults
+            .iter()
+            .filter(move |fault| (from_ms..=to_ms).contains(&fault.at_ms))
     }
 
     /// The latest event that arrived.
@@ -191,28 +227,53 @@ impl Trace {
 
     /// The first mark after `after_ms`: a sending, head, end, arrival, due time, end of a wait or change.
     pub fn next_mark(&self, after_ms: f64) -> Option<f64> {
-        self.instants().filter(|at| *at > after_ms + STEP_MS).min_by(f64::total_cmp)
+        self.instants()
+            .filter(|at| *at > after_ms + STEP_MS)
+            .min_by(f64::total_cmp)
     }
 
     /// The last mark before `before_ms`.
     pub fn previous_mark(&self, before_ms: f64) -> Option<f64> {
-        self.instants().filter(|at| *at < before_ms - STEP_MS).max_by(f64::total_cmp)
+        self.instants()
+            .filter(|at| *at < before_ms - STEP_MS)
+            .max_by(f64::total_cmp)
     }
 
     /// Boxed: steps in both directions are compiled once.
     fn instants(&self) -> Box<dyn Iterator<Item = f64> + '_> {
-        let requests = self.requests.iter().flat_map(|r| [Some(r.sent_ms), r.head_ms, r.end_ms].into_iter().flatten());
+        let requests = self
+            .requests
+            .iter()
+            .flat_map(|r| [Some(r.sent_ms), r.head_ms, r.end_ms].into_iter().flatten());
         let chunks = self.chunks.runs().iter().map(|run| run.at_ms);
-        let events = self.events.runs().iter().flat_map(|run| [Some(run.at_ms), run.due_ms].into_iter().flatten());
-        let waits = self.waits.iter().map(|wait| wait.until_ms).filter(|until| *until <= self.newest_ms);
+        let events = self
+            .events
+            .runs()
+            .iter()
+            .flat_map(|run| [Some(run.at_ms), run.due_ms].into_iter().flatten());
+        let waits = self
+            .waits
+            .iter()
+            .map(|wait| wait.until_ms)
+            .filter(|until| *until <= self.newest_ms);
         let changes = self.changes.iter().map(|change| change.at_ms);
-        Box::new(requests.chain(chunks).chain(events).chain(waits).chain(changes))
+        Box::new(
+            requests
+                .chain(chunks)
+                .chain(events)
+                .chain(waits)
+                .chain(changes),
+        )
     }
 
     fn requested(&mut self, id: u64, at_ms: f64, technique: Technique) {
         self.touch(at_ms);
         self.end_wait(at_ms);
-        while self.requests.front().is_some_and(|oldest| oldest.is_over(self.newest_ms - KEEP_MS)) {
+        while self
+            .requests
+            .front()
+            .is_some_and(|oldest| oldest.is_over(self.newest_ms - KEEP_MS))
+        {
             self.requests.pop_front();
         }
         if let Some(dead) = self.requests.iter_mut().rev().nth(OPEN_MAX - 1) {
@@ -240,13 +301,33 @@ impl Trace {
             request.bytes += bytes;
             request.last_chunk_ms = Some(at_ms);
         }
-        let at_ms = self.chunks.runs().back().map_or(at_ms, |before| before.last_ms.max(at_ms));
-        self.chunks.push(ChunkRun { id, at_ms, last_ms: at_ms, bytes, count: 1 }, self.newest_ms - KEEP_MS);
+        let at_ms = self
+            .chunks
+            .runs()
+            .back()
+            .map_or(at_ms, |before| before.last_ms.max(at_ms));
+        self.chunks.push(
+            ChunkRun {
+                id,
+                at_ms,
+                last_ms: at_ms,
+                bytes,
+                count: 1,
+            },
+            self.newest_ms - KEEP_MS,
+        );
     }
 
     fn fault(&mut self, at_ms: f64, what: Option<&str>) {
         if let Some(what) = what {
-            push_bounded(&mut self.faults, FaultMark { at_ms, what: what.to_owned() }, RARE_MAX);
+            push_bounded(
+                &mut self.faults,
+                FaultMark {
+                    at_ms,
+                    what: what.to_owned(),
+                },
+                RARE_MAX,
+            );
         }
     }
 
@@ -257,7 +338,11 @@ impl Trace {
     }
 
     fn request_mut(&mut self, id: u64) -> Option<&mut RequestMark> {
-        self.requests.iter_mut().rev().take(OPEN_MAX).find(|request| request.id == id)
+        self.requests
+            .iter_mut()
+            .rev()
+            .take(OPEN_MAX)
+            .find(|request| request.id == id)
     }
 
     fn touch(&mut self, at_ms: f64) {
@@ -267,12 +352,18 @@ impl Trace {
 
 /// The nearest mark after `now_ms` in any of the lanes: one step forward of a paused picture.
 pub fn step_forward<'a>(traces: impl IntoIterator<Item = &'a Trace>, now_ms: f64) -> Option<f64> {
-    traces.into_iter().filter_map(|trace| trace.next_mark(now_ms)).min_by(f64::total_cmp)
+    traces
+        .into_iter()
+        .filter_map(|trace| trace.next_mark(now_ms))
+        .min_by(f64::total_cmp)
 }
 
 /// The nearest mark before `now_ms` in any of the lanes: one step back of a paused picture.
 pub fn step_back<'a>(traces: impl IntoIterator<Item = &'a Trace>, now_ms: f64) -> Option<f64> {
-    traces.into_iter().filter_map(|trace| trace.previous_mark(now_ms)).max_by(f64::total_cmp)
+    traces
+        .into_iter()
+        .filter_map(|trace| trace.previous_mark(now_ms))
+        .max_by(f64::total_cmp)
 }
 
 fn push_bounded<T>(marks: &mut VecDeque<T>, mark: T, most: usize) {

@@ -117,17 +117,27 @@ pub fn saying(lanes: &[LaneSummary], interval_ms: f64) -> Saying {
     if on.is_empty() {
         return Saying::NoLanes;
     }
-    if let Some(worst) =
-        on.iter().filter(|lane| lane.lost + lane.repeated > 0).max_by_key(|lane| lane.lost + lane.repeated)
+    if let Some(worst) = on
+        .iter()
+        .filter(|lane| lane.lost + lane.repeated > 0)
+        .max_by_key(|lane| lane.lost + lane.repeated)
     {
-        return Saying::Broken { technique: worst.technique, lost: worst.lost, repeated: worst.repeated };
+        return Saying::Broken {
+            technique: worst.technique,
+            lost: worst.lost,
+            repeated: worst.repeated,
+        };
     }
     if on.iter().all(|lane| lane.has_failed()) {
         return Saying::Failed(on[0].fault.clone().unwrap_or_default());
     }
     let rungs = ladder(&on);
     if !rungs.is_empty() {
-        return Saying::Ladder { measure: on[0].measure, rungs, interval_ms };
+        return Saying::Ladder {
+            measure: on[0].measure,
+            rungs,
+            interval_ms,
+        };
     }
     let events = on.iter().map(|lane| lane.events).max().unwrap_or(0);
     if on.iter().all(|lane| lane.has_ended()) {
@@ -138,14 +148,23 @@ pub fn saying(lanes: &[LaneSummary], interval_ms: f64) -> Saying {
         return Saying::Connecting;
     }
     if events > before {
-        return Saying::First { lanes: on.iter().filter(|lane| lane.events > 0).count(), events: events - before };
+        return Saying::First {
+            lanes: on.iter().filter(|lane| lane.events > 0).count(),
+            events: events - before,
+        };
     }
-    Saying::Quiet { lanes: on.len(), before }
+    Saying::Quiet {
+        lanes: on.len(),
+        before,
+    }
 }
 
 /// Lanes with a median, grouped from the fastest to the slowest.
 fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
-    let medians = smallest_first(on.iter().filter_map(|lane| Some((lane.technique, lane.p50_ms?))));
+    let medians = smallest_first(
+        on.iter()
+            .filter_map(|lane| Some((lane.technique, lane.p50_ms?))),
+    );
     let mut groups: Vec<Vec<(Technique, f64)>> = Vec::new();
     for (technique, median) in medians {
         match groups.last_mut() {
@@ -160,7 +179,10 @@ fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
         .map(|group| {
             let late_ms = group.iter().map(|(_, median)| median).sum::<f64>() / group.len() as f64;
             let is_here = |technique: &Technique| group.iter().any(|(here, _)| here == technique);
-            Rung { techniques: Technique::ALL.into_iter().filter(is_here).collect(), late_ms }
+            Rung {
+                techniques: Technique::ALL.into_iter().filter(is_here).collect(),
+                late_ms,
+            }
         })
         .collect()
 }
@@ -178,14 +200,21 @@ fn smallest_first(figures: impl Iterator<Item = (Technique, f64)>) -> Vec<(Techn
 /// What an event costs, once at least two lanes know.
 pub fn cost(lanes: &[LaneSummary]) -> Option<Cost> {
     let counted = lanes.iter().filter(|lane| lane.is_on() && lane.events >= 4);
-    let known = smallest_first(counted.filter_map(|lane| Some((lane.technique, lane.bytes_per_event?))));
+    let known =
+        smallest_first(counted.filter_map(|lane| Some((lane.technique, lane.bytes_per_event?))));
     let (least, most) = (known.first()?, known.last()?);
     if least.0 == most.0 {
         return None;
     }
-    let poll = lanes.iter().find(|lane| lane.technique == Technique::Poll && lane.is_on() && lane.requests >= 5);
+    let poll = lanes
+        .iter()
+        .find(|lane| lane.technique == Technique::Poll && lane.is_on() && lane.requests >= 5);
     let empty_polls = poll.map(|poll| poll.empty as f64 / poll.requests as f64);
-    Some(Cost { least: *least, most: *most, empty_polls })
+    Some(Cost {
+        least: *least,
+        most: *most,
+        empty_polls,
+    })
 }
 
 #[cfg(test)]
@@ -194,7 +223,13 @@ mod tests {
     use super::*;
 
     fn lane(technique: Technique, p50_ms: Option<f64>) -> LaneSummary {
-        LaneSummary { technique, phase: Phase::Live, p50_ms, events: 10, ..LaneSummary::off(technique) }
+        LaneSummary {
+            technique,
+            phase: Phase::Live,
+            p50_ms,
+            events: 10,
+            ..LaneSummary::off(technique)
+        }
     }
 
     #[test]
@@ -204,7 +239,9 @@ mod tests {
             .zip([507.0, 2.1, 1.4, 1.2, 1.1])
             .map(|(technique, p50)| lane(technique, Some(p50)))
             .collect();
-        let Saying::Ladder { rungs, .. } = saying(&lanes, 1_000.0) else { panic!("{:?}", saying(&lanes, 1_000.0)) };
+        let Saying::Ladder { rungs, .. } = saying(&lanes, 1_000.0) else {
+            panic!("{:?}", saying(&lanes, 1_000.0))
+        };
         assert_eq!(rungs.len(), 2);
         assert_eq!(rungs[0].techniques, &Technique::ALL[1..]);
         assert!((rungs[0].late_ms - 1.45).abs() < 1e-9);
@@ -215,17 +252,44 @@ mod tests {
     fn a_loss_comes_before_everything_else() {
         let mut lanes = Technique::ALL.map(|technique| lane(technique, Some(1.0)));
         lanes[3].lost = 2;
-        assert_eq!(saying(&lanes, 1.0), Saying::Broken { technique: Technique::Sse, lost: 2, repeated: 0 });
+        assert_eq!(
+            saying(&lanes, 1.0),
+            Saying::Broken {
+                technique: Technique::Sse,
+                lost: 2,
+                repeated: 0
+            }
+        );
     }
 
     #[test]
     fn there_is_something_to_say_before_there_are_numbers() {
         let off = Technique::ALL.map(LaneSummary::off);
         assert_eq!(saying(&off, 1.0), Saying::NoLanes);
-        let quiet = Technique::ALL.map(|technique| LaneSummary { events: 7, before: 7, ..lane(technique, None) });
-        assert_eq!(saying(&quiet, 1.0), Saying::Quiet { lanes: 5, before: 7 });
-        let first = Technique::ALL.map(|technique| LaneSummary { events: 9, before: 7, ..lane(technique, None) });
-        assert_eq!(saying(&first, 1.0), Saying::First { lanes: 5, events: 2 });
+        let quiet = Technique::ALL.map(|technique| LaneSummary {
+            events: 7,
+            before: 7,
+            ..lane(technique, None)
+        });
+        assert_eq!(
+            saying(&quiet, 1.0),
+            Saying::Quiet {
+                lanes: 5,
+                before: 7
+            }
+        );
+        let first = Technique::ALL.map(|technique| LaneSummary {
+            events: 9,
+            before: 7,
+            ..lane(technique, None)
+        });
+        assert_eq!(
+            saying(&first, 1.0),
+            Saying::First {
+                lanes: 5,
+                events: 2
+            }
+        );
     }
 
     #[test]
@@ -236,9 +300,16 @@ mod tests {
             empty: 4,
             ..lane(technique, None)
         };
-        let lanes = [priced(Technique::Poll, 900.0), priced(Technique::Sse, 80.0), priced(Technique::Websocket, 70.0)];
+        let lanes = [
+            priced(Technique::Poll, 900.0),
+            priced(Technique::Sse, 80.0),
+            priced(Technique::Websocket, 70.0),
+        ];
         let cost = cost(&lanes).unwrap();
-        assert_eq!((cost.least, cost.most), ((Technique::Websocket, 70.0), (Technique::Poll, 900.0)));
+        assert_eq!(
+            (cost.least, cost.most),
+            ((Technique::Websocket, 70.0), (Technique::Poll, 900.0))
+        );
         assert_eq!(cost.empty_polls, Some(0.4));
     }
 }

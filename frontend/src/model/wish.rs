@@ -66,12 +66,22 @@ pub fn stream_url(origin: &str, name: &StreamName) -> String {
 impl Wish {
     /// Without headers or a body; any success counts.
     pub fn new(method: &'static str, target: String) -> Self {
-        Self { method, target, headers: Vec::new(), body: None, live: false, proof: Proof::Success }
+        Self {
+            method,
+            target,
+            headers: Vec::new(),
+            body: None,
+            live: false,
+            proof: Proof::Success,
+        }
     }
 
     /// About a stream.
     fn about(method: &'static str, name: &StreamName, proof: Proof) -> Self {
-        Self { proof, ..Self::new(method, below("stream", name)) }
+        Self {
+            proof,
+            ..Self::new(method, below("stream", name))
+        }
     }
 
     /// Whether the browser may follow a redirect: of a write it would make a GET (301 to 303), whose success says nothing.
@@ -83,7 +93,10 @@ impl Wish {
 
     /// With a body.
     pub fn with_body(self, body: String) -> Self {
-        Self { body: Some(body), ..self }
+        Self {
+            body: Some(body),
+            ..self
+        }
     }
 
     /// With a further header.
@@ -98,16 +111,29 @@ impl Wish {
     /// The first [`Field`] that can't be sent.
     pub fn create(new: &NewStream) -> Result<Self, Field> {
         let name = name::typed(&new.name).map_err(Field::Name)?;
-        let mut wish = Self::about("PUT", &name, Proof::Position).with("content-type", new.content_type.trim());
+        let mut wish = Self::about("PUT", &name, Proof::Position)
+            .with("content-type", new.content_type.trim());
         for (header, typed, field) in [
             (headers::STREAM_TTL, &new.ttl_seconds, Field::Ttl),
-            (headers::STREAM_RETENTION_BYTES, &new.keep_bytes, Field::KeepBytes),
-            (headers::STREAM_RETENTION_AGE, &new.keep_seconds, Field::KeepSeconds),
+            (
+                headers::STREAM_RETENTION_BYTES,
+                &new.keep_bytes,
+                Field::KeepBytes,
+            ),
+            (
+                headers::STREAM_RETENTION_AGE,
+                &new.keep_seconds,
+                Field::KeepSeconds,
+            ),
         ] {
             match typed.trim() {
                 "" => {}
                 number => {
-                    let number = number.parse::<u64>().ok().filter(|number| *number > 0).ok_or(field)?;
+                    let number = number
+                        .parse::<u64>()
+                        .ok()
+                        .filter(|number| *number > 0)
+                        .ok_or(field)?;
                     wish = wish.with(header, number.to_string());
                 }
             }
@@ -127,7 +153,12 @@ impl Wish {
     ///
     /// # Errors
     /// [`Field::Name`] when the new one has none that it can have.
-    pub fn fork(source: &StreamName, content_type: &str, name: &str, at: &str) -> Result<Self, Field> {
+    pub fn fork(
+        source: &StreamName,
+        content_type: &str,
+        name: &str,
+        at: &str,
+    ) -> Result<Self, Field> {
         let name = name::typed(name).map_err(Field::Name)?;
         let wish = Self::about("PUT", &name, Proof::Position)
             .with("content-type", content_type)
@@ -141,7 +172,10 @@ impl Wish {
     /// Append a body.
     pub fn append(name: &StreamName, content_type: &str, body: &str) -> Self {
         let wish = Self::about("POST", name, Proof::Position).with("content-type", content_type);
-        Self { body: Some(body.to_owned()), ..wish }
+        Self {
+            body: Some(body.to_owned()),
+            ..wish
+        }
     }
 
     /// Close a stream.
@@ -156,7 +190,10 @@ impl Wish {
 
     /// Ask for a stream's head at `origin` (empty: the page's own).
     pub fn head(origin: &str, name: &StreamName) -> Self {
-        Self { target: stream_url(origin, name), ..Self::about("HEAD", name, Proof::Position) }
+        Self {
+            target: stream_url(origin, name),
+            ..Self::about("HEAD", name, Proof::Position)
+        }
     }
 
     /// Look at a stream.
@@ -172,7 +209,10 @@ impl Wish {
     /// A page of the list.
     pub fn list(search: &str, after: Option<&str>, limit: usize) -> Self {
         let mut target = format!("/v1/streams?limit={limit}");
-        for (key, value) in [("search", Some(search).filter(|search| !search.is_empty())), ("after", after)] {
+        for (key, value) in [
+            ("search", Some(search).filter(|search| !search.is_empty())),
+            ("after", after),
+        ] {
             if let Some(value) = value {
                 target.push_str(&format!("&{key}={}", encode_value(value)));
             }
@@ -182,9 +222,18 @@ impl Wish {
 
     /// Follow a stream.
     pub fn follow(name: &StreamName, technique: Technique, from: &Token) -> Self {
-        let live = technique.live().map(|live| format!("&live={live}")).unwrap_or_default();
-        let wish = Self::new("GET", format!("{}?offset={from}{live}", below("stream", name)));
-        Self { live: technique.live().is_some(), ..wish }
+        let live = technique
+            .live()
+            .map(|live| format!("&live={live}"))
+            .unwrap_or_default();
+        let wish = Self::new(
+            "GET",
+            format!("{}?offset={from}{live}", below("stream", name)),
+        );
+        Self {
+            live: technique.live().is_some(),
+            ..wish
+        }
     }
 
     /// The line for a shell that does the same.
@@ -215,7 +264,10 @@ impl Wish {
 /// The line for a shell that follows by `technique`; curl speaks no WebSocket everywhere, so that takes our own command.
 pub fn follow_line(origin: &str, name: &StreamName, technique: Technique, from: &Token) -> String {
     if technique == Technique::Websocket {
-        return format!("tailwater tail {} --server {origin} --live websocket --from {from}", quoted(name.as_str()));
+        return format!(
+            "tailwater tail {} --server {origin} --live websocket --from {from}",
+            quoted(name.as_str())
+        );
     }
     Wish::follow(name, technique, from).curl(origin)
 }
@@ -248,7 +300,11 @@ mod tests {
     }
 
     fn new(name: &str) -> NewStream {
-        NewStream { name: name.to_owned(), content_type: "text/plain".to_owned(), ..NewStream::default() }
+        NewStream {
+            name: name.to_owned(),
+            content_type: "text/plain".to_owned(),
+            ..NewStream::default()
+        }
     }
 
     #[test]
@@ -275,21 +331,45 @@ mod tests {
             change(&mut typed);
             Wish::create(&typed).unwrap_err()
         };
-        assert_eq!(wrong(|typed| typed.name = " / ".to_owned()), Field::Name(NameFault::Missing));
-        assert!(matches!(wrong(|typed| typed.name = "a/../b".to_owned()), Field::Name(NameFault::Wrong(_))));
-        assert_eq!(wrong(|typed| typed.ttl_seconds = "1.5".to_owned()), Field::Ttl);
-        assert_eq!(wrong(|typed| typed.keep_bytes = "0".to_owned()), Field::KeepBytes);
-        assert_eq!(wrong(|typed| typed.keep_seconds = "-1".to_owned()), Field::KeepSeconds);
+        assert_eq!(
+            wrong(|typed| typed.name = " / ".to_owned()),
+            Field::Name(NameFault::Missing)
+        );
+        assert!(matches!(
+            wrong(|typed| typed.name = "a/../b".to_owned()),
+            Field::Name(NameFault::Wrong(_))
+        ));
+        assert_eq!(
+            wrong(|typed| typed.ttl_seconds = "1.5".to_owned()),
+            Field::Ttl
+        );
+        assert_eq!(
+            wrong(|typed| typed.keep_bytes = "0".to_owned()),
+            Field::KeepBytes
+        );
+        assert_eq!(
+            wrong(|typed| typed.keep_seconds = "-1".to_owned()),
+            Field::KeepSeconds
+        );
         for (to, fault) in [("", NameFault::Missing), ("__ds/b", NameFault::Reserved)] {
-            assert_eq!(Wish::fork(&named("a"), "text/plain", to, "").unwrap_err(), Field::Name(fault));
+            assert_eq!(
+                Wish::fork(&named("a"), "text/plain", to, "").unwrap_err(),
+                Field::Name(fault)
+            );
         }
     }
 
     #[test]
     fn every_action_has_its_line() {
         let line = |wish: Wish| wish.curl(ORIGIN).replace(ORIGIN, "O");
-        assert_eq!(line(Wish::delete(&named("a"))), "curl -X DELETE O/v1/stream/a");
-        assert_eq!(line(Wish::close(&named("a"))), "curl -X POST -H 'stream-closed: true' O/v1/stream/a");
+        assert_eq!(
+            line(Wish::delete(&named("a"))),
+            "curl -X DELETE O/v1/stream/a"
+        );
+        assert_eq!(
+            line(Wish::close(&named("a"))),
+            "curl -X POST -H 'stream-closed: true' O/v1/stream/a"
+        );
         assert_eq!(
             line(Wish::append(&named("a"), "text/plain", "")),
             "curl -H 'content-type: text/plain' --data-raw '' O/v1/stream/a"
@@ -302,15 +382,26 @@ mod tests {
         );
         assert_eq!(line(Wish::inspect(&named("a"))), "curl O/v1/streams/a");
         assert_eq!(line(Wish::export(&named("a"))), "curl O/v1/export/a");
-        assert_eq!(line(Wish::list("x y", Some("b"), 50)), "curl 'O/v1/streams?limit=50&search=x%20y&after=b'");
+        assert_eq!(
+            line(Wish::list("x y", Some("b"), 50)),
+            "curl 'O/v1/streams?limit=50&search=x%20y&after=b'"
+        );
         let now = Token::now();
         assert_eq!(
             line(Wish::follow(&named("a"), Technique::Sse, &now)),
             "curl -N 'O/v1/stream/a?offset=now&live=sse'"
         );
-        assert_eq!(line(Wish::follow(&named("a"), Technique::Poll, &now)), "curl 'O/v1/stream/a?offset=now'");
         assert_eq!(
-            follow_line("O", &named("a b"), Technique::Websocket, &Token::beginning()),
+            line(Wish::follow(&named("a"), Technique::Poll, &now)),
+            "curl 'O/v1/stream/a?offset=now'"
+        );
+        assert_eq!(
+            follow_line(
+                "O",
+                &named("a b"),
+                Technique::Websocket,
+                &Token::beginning()
+            ),
             "tailwater tail 'a b' --server O --live websocket --from -1"
         );
     }

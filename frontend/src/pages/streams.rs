@@ -153,7 +153,10 @@ fn Status() -> impl IntoView {
         streams.said.with(|said| match said {
             None => String::new(),
             Some(Said::Created { name, is_new: true }) => (text.created)(name),
-            Some(Said::Created { name, is_new: false }) => (text.there_already)(name),
+            Some(Said::Created {
+                name,
+                is_new: false,
+            }) => (text.there_already)(name),
             Some(Said::Forked(name)) => (text.forked)(name),
             Some(Said::Appended(offset)) => (text.appended)(offset),
             Some(Said::Closed(name)) => (text.closed_now)(name),

@@ -35,7 +35,10 @@ fn figure<T: Send + Sync + PartialEq + 'static>(
     technique: Technique,
     take: impl Fn(&LaneSummary, &Summary) -> T + Send + Sync + 'static,
 ) -> Computed<T> {
-    memo(move || page.summary.with(|summary| take(&summary.lanes[lane_index(technique)], summary)))
+    memo(move || {
+        page.summary
+            .with(|summary| take(&summary.lanes[lane_index(technique)], summary))
+    })
 }
 
 #[component]
@@ -95,11 +98,18 @@ fn CardHead(technique: Technique, phase: Computed<Phase>) -> impl IntoView {
 #[component]
 fn Lateness(technique: Technique) -> impl IntoView {
     let page = expect_context::<Page>();
-    let p50 = figure(page, technique, |lane, _| lane.p50_ms.map_or_else(|| NONE.to_owned(), numbers::ms));
-    let p99 = figure(page, technique, |lane, _| lane.p99_ms.map_or_else(|| NONE.to_owned(), numbers::ms));
+    let p50 = figure(page, technique, |lane, _| {
+        lane.p50_ms.map_or_else(|| NONE.to_owned(), numbers::ms)
+    });
+    let p99 = figure(page, technique, |lane, _| {
+        lane.p99_ms.map_or_else(|| NONE.to_owned(), numbers::ms)
+    });
     let bound = figure(page, technique, |lane, summary| {
         let counts = lane.measure == Measure::FromDue && lane.p50_ms.is_some();
-        summary.clock.filter(|_| counts).map(|clock| format!("± {}", numbers::bound_ms(clock.bound_ms)))
+        summary
+            .clock
+            .filter(|_| counts)
+            .map(|clock| format!("± {}", numbers::bound_ms(clock.bound_ms)))
     });
     let samples = figure(page, technique, |lane, _| lane.samples);
     view! {
@@ -139,11 +149,19 @@ fn Against(technique: Technique) -> impl IntoView {
         match (verdict.get(), predicted.get(), measure.get()) {
             (_, _, Measure::BehindFirst) => text.no_prediction.to_owned(),
             (Some(verdict), _, _) => {
-                let allowed = verdict.allowed.is_finite().then(|| numbers::bound_ms(verdict.allowed));
-                let (mean, predicted) = (numbers::ms(verdict.sample.value), numbers::ms(verdict.claim.predicted));
+                let allowed = verdict
+                    .allowed
+                    .is_finite()
+                    .then(|| numbers::bound_ms(verdict.allowed));
+                let (mean, predicted) = (
+                    numbers::ms(verdict.sample.value),
+                    numbers::ms(verdict.claim.predicted),
+                );
                 (text.against)(&mean, &predicted, allowed.as_deref())
             }
-            (None, Some(predicted), _) => format!("{} {} ms", text.predicted, numbers::ms(predicted)),
+            (None, Some(predicted), _) => {
+                format!("{} {} ms", text.predicted, numbers::ms(predicted))
+            }
             (None, None, _) => String::new(),
         }
     };
@@ -177,11 +195,27 @@ fn Counts(technique: Technique) -> impl IntoView {
     let counted = figure(page, technique, |lane, _| lane.counts.is_some());
     let bytes = figure(page, technique, |lane, _| {
         let seen = (lane.events > 0).then(|| lane.body_bytes as f64 / lane.events as f64);
-        let per_event = if lane.counts.is_some() { lane.bytes_per_event } else { seen };
+        let per_event = if lane.counts.is_some() {
+            lane.bytes_per_event
+        } else {
+            seen
+        };
         per_event.map_or_else(|| "0".to_owned(), numbers::bytes)
     });
-    let empties = move || if asks { numbers::count(empty.get()) } else { NONE.to_owned() };
-    let bytes_label = move || if counted.get() { page.text().bytes } else { page.text().body_bytes };
+    let empties = move || {
+        if asks {
+            numbers::count(empty.get())
+        } else {
+            NONE.to_owned()
+        }
+    };
+    let bytes_label = move || {
+        if counted.get() {
+            page.text().bytes
+        } else {
+            page.text().body_bytes
+        }
+    };
     view! {
         <dl class="counts">
             <div><dt>{page.say(|text| text.events)}</dt><dd data-testid="events">{changing(move || numbers::count(events.get()))}</dd></div>

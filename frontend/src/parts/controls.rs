@@ -119,7 +119,10 @@ fn Segment(
 #[component]
 fn GeneratorControls() -> impl IntoView {
     let page = expect_context::<Page>();
-    let off = derived(move || page.settings.with(|settings| settings.source != Source::Generator));
+    let off = derived(move || {
+        page.settings
+            .with(|settings| settings.source != Source::Generator)
+    });
     let pattern = move || page.settings.with(|settings| settings.pattern);
     view! {
         <fieldset disabled=derived(move || off.get())>
@@ -161,7 +164,10 @@ fn GeneratorControls() -> impl IntoView {
 fn Timing() -> impl IntoView {
     let page = expect_context::<Page>();
     // Only the relay can add delay.
-    let relayed = memo(move || page.summary.with(|summary| matches!(summary.path, Path::Relay | Path::Unknown)));
+    let relayed = memo(move || {
+        page.summary
+            .with(|summary| matches!(summary.path, Path::Relay | Path::Unknown))
+    });
     view! {
         <fieldset>
             <legend>{page.say(|text| text.timing)}</legend>
@@ -208,7 +214,8 @@ fn Dial(
         }
     };
     let place = move || to_step(dragged.get().unwrap_or_else(|| value.get()), limits, log);
-    let parse = |event: &leptos::ev::Event| numbers::parse(&event_target_value(event)).unwrap_or(f64::NAN);
+    let parse =
+        |event: &leptos::ev::Event| numbers::parse(&event_target_value(event)).unwrap_or(f64::NAN);
     view! {
         <div class="dial">
             <label for=id>{changing(move || label(page.text()))}</label>
@@ -251,8 +258,11 @@ fn to_step(value: f64, limits: Limits, log: bool) -> f64 {
 
 fn from_step(step: f64, limits: Limits, log: bool) -> f64 {
     let share = step / STEPS;
-    let value =
-        if log { by_factors(limits.min, limits.max, share) } else { limits.min + share * (limits.max - limits.min) };
+    let value = if log {
+        by_factors(limits.min, limits.max, share)
+    } else {
+        limits.min + share * (limits.max - limits.min)
+    };
     // Sliders aim at round numbers: two significant digits.
     let scale = decade(value.max(0.01)) / 10.0;
     (value / scale).round() * scale

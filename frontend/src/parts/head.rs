@@ -35,8 +35,10 @@ fn Status() -> impl IntoView {
     let page = expect_context::<Page>();
     let connection = memo(move || page.summary.with(|summary| summary.connection));
     // What is worth saying aloud: the state and the kind of verdict, not every figure.
-    let topic =
-        memo(move || page.summary.with(|summary| (summary.connection, std::mem::discriminant(&summary.saying))));
+    let topic = memo(move || {
+        page.summary
+            .with(|summary| (summary.connection, std::mem::discriminant(&summary.saying)))
+    });
     let spoken = Kept::new(String::new());
     let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
     whenever(move || {
@@ -50,9 +52,13 @@ fn Status() -> impl IntoView {
                 Saying::Connecting => String::new(),
                 saying => (text.verdict)(&saying),
             };
-            spoken.set((text.announced)((text.connection)(summary.connection), &verdict));
+            spoken.set((text.announced)(
+                (text.connection)(summary.connection),
+                &verdict,
+            ));
         };
-        let timer = set_timeout_with_handle(say, std::time::Duration::from_secs_f64(wait_ms / 1_000.0));
+        let timer =
+            set_timeout_with_handle(say, std::time::Duration::from_secs_f64(wait_ms / 1_000.0));
         on_cleanup(move || {
             if let Ok(timer) = timer {
                 timer.clear();
@@ -74,7 +80,13 @@ fn Status() -> impl IntoView {
 #[component]
 fn Playback() -> impl IntoView {
     let page = expect_context::<Page>();
-    let label = move || if page.paused.get() { page.text().resume } else { page.text().pause };
+    let label = move || {
+        if page.paused.get() {
+            page.text().resume
+        } else {
+            page.text().pause
+        }
+    };
     view! {
         <div class="group">
             <button
@@ -116,7 +128,9 @@ fn Icon(#[prop(into)] path: Signal<&'static str>) -> impl IntoView {
 fn Exports() -> impl IntoView {
     let page = expect_context::<Page>();
     let name = move |ending: &str| {
-        let stream = page.summary.with_untracked(|summary| summary.stream.replace('/', "-"));
+        let stream = page
+            .summary
+            .with_untracked(|summary| summary.stream.replace('/', "-"));
         format!("tailwater-{stream}{ending}")
     };
     let save = move |ending: &str, media_type: &str, content: &str| {

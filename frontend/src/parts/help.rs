@@ -27,7 +27,13 @@ pub fn Help() -> impl IntoView {
         }
     });
     let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
-    let title = move || if is_race.get() { shell.text().help_title } else { shell.text().streams.help_title };
+    let title = move || {
+        if is_race.get() {
+            shell.text().help_title
+        } else {
+            shell.text().streams.help_title
+        }
+    };
     view! {
         <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=change(move |_| shell.help.set(false))>
             <header>

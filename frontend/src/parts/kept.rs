@@ -18,7 +18,9 @@ impl Value {
     /// The value, of the type of the signal that holds it.
     fn of<T: 'static>(&self) -> &T {
         // Only the methods below set a signal, and each takes a value of the signal's own type.
-        self.0.downcast_ref().unwrap_or_else(|| unreachable!("a signal holds values of one type"))
+        self.0
+            .downcast_ref()
+            .unwrap_or_else(|| unreachable!("a signal holds values of one type"))
     }
 }
 
@@ -46,7 +48,10 @@ impl<T> Copy for Kept<T> {}
 impl<T: Send + Sync + 'static> Kept<T> {
     /// Holds `value` at first.
     pub fn new(value: T) -> Self {
-        Self { signal: RwSignal::new(Value::new(value)), kind: PhantomData }
+        Self {
+            signal: RwSignal::new(Value::new(value)),
+            kind: PhantomData,
+        }
     }
 
     /// Holds another value; who follows it is told, also when it is the same.
@@ -117,7 +122,10 @@ pub struct Shared<T> {
 
 impl<T: Default + Send + Sync + 'static> Default for Shared<T> {
     fn default() -> Self {
-        Self { signal: ArcRwSignal::new(Value::new(T::default())), kind: PhantomData }
+        Self {
+            signal: ArcRwSignal::new(Value::new(T::default())),
+            kind: PhantomData,
+        }
     }
 }
 
@@ -146,6 +154,9 @@ impl<T: Clone + Send + Sync + 'static> Shared<T> {
 
     /// The same signal for a part of the page.
     pub fn kept(&self) -> Kept<T> {
-        Kept { signal: self.signal.clone().into(), kind: PhantomData }
+        Kept {
+            signal: self.signal.clone().into(),
+            kind: PhantomData,
+        }
     }
 }

@@ -14,7 +14,13 @@ use crate::text::Language;
 pub fn Nav() -> impl IntoView {
     let shell = expect_context::<Shell>();
     let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
-    let here = move || if is_race.get() { shell.text().race } else { shell.text().streams.name };
+    let here = move || {
+        if is_race.get() {
+            shell.text().race
+        } else {
+            shell.text().streams.name
+        }
+    };
     view! {
         <h1 class="brand">"Tailwater " <span class="spoken">{changing(here)}</span></h1>
         <nav class="nav" aria-label=shell.say(|text| text.streams.pages)>
@@ -36,9 +42,18 @@ pub fn Nav() -> impl IntoView {
 fn PlaceLink(to: Place, current: Signal<bool>, label: Signal<&'static str>) -> impl IntoView {
     let shell = expect_context::<Shell>();
     let there = StoredValue::new(to);
-    let href =
-        move || there.with_value(|place| shell.settings.with(|settings| browser::address(&place.to_query(settings))));
-    let name = if there.with_value(|place| *place == Place::Race) { "race" } else { "streams" };
+    let href = move || {
+        there.with_value(|place| {
+            shell
+                .settings
+                .with(|settings| browser::address(&place.to_query(settings)))
+        })
+    };
+    let name = if there.with_value(|place| *place == Place::Race) {
+        "race"
+    } else {
+        "streams"
+    };
     view! {
         <a
             href=derived(href)
@@ -61,7 +76,8 @@ fn PlaceLink(to: Place, current: Signal<bool>, label: Signal<&'static str>) -> i
 
 /// Whether a click means to go there in this very tab.
 pub fn is_plain(event: &web_sys::MouseEvent) -> bool {
-    event.button() == 0 && !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key())
+    event.button() == 0
+        && !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key())
 }
 
 /// Language, theme and help.

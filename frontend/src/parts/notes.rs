@@ -25,12 +25,22 @@ pub fn Verdict() -> impl IntoView {
     // Another kind of verdict is said at once, other figures once a second: a sentence must stand still to be read.
     let said = memo_after(move |before: Option<&Said>| {
         page.summary.with(|summary| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a run")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "seconds of a run"
+            )]
             let second = summary.run_s.max(0.0) as u64;
             let kind = std::mem::discriminant(&summary.saying);
-            match before.filter(|before| before.second == second && std::mem::discriminant(&before.saying) == kind) {
+            match before.filter(|before| {
+                before.second == second && std::mem::discriminant(&before.saying) == kind
+            }) {
                 Some(before) => before.clone(),
-                None => Said { second, saying: summary.saying.clone(), cost: summary.cost.clone() },
+                None => Said {
+                    second,
+                    saying: summary.saying.clone(),
+                    cost: summary.cost.clone(),
+                },
             }
         })
     });
@@ -62,7 +72,11 @@ fn Notes() -> impl IntoView {
                 Path::LabOff => notes.push((text.lab_off.to_owned(), true)),
                 Path::PortsShut => notes.push((text.ports_shut.to_owned(), true)),
             }
-            if summary.lanes.iter().any(|lane| lane.measure == Measure::BehindFirst) {
+            if summary
+                .lanes
+                .iter()
+                .any(|lane| lane.measure == Measure::BehindFirst)
+            {
                 notes.push((text.behind_first.to_owned(), true));
             }
             if summary.skipped_bytes > 0 {
@@ -126,7 +140,8 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
     let page = expect_context::<Page>();
     let url = format!("{}/v1/stream/{}", browser::origin(), encode_path(&stream));
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
-    let append = format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
+    let append =
+        format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
     let problem = Kept::new(String::new());
     let on_create = move |_| {
         let feed = page.feed();

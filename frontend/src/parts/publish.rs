@@ -87,10 +87,19 @@ pub fn Latest() -> impl IntoView {
     let stream = memo(move || page.summary.with(|summary| summary.stream.clone()));
     let shown = move || {
         let latest = latest.get();
-        if latest.is_empty() { page.text().nothing_yet.to_owned() } else { latest }
+        if latest.is_empty() {
+            page.text().nothing_yet.to_owned()
+        } else {
+            latest
+        }
     };
-    let line =
-        move || format!("curl -N '{}/v1/stream/{}?offset=now&live=sse'", browser::origin(), encode_path(&stream.get()));
+    let line = move || {
+        format!(
+            "curl -N '{}/v1/stream/{}?offset=now&live=sse'",
+            browser::origin(),
+            encode_path(&stream.get())
+        )
+    };
     view! {
         <section class="latest">
             <h2>{page.say(|text| text.latest)}</h2>

@@ -13,7 +13,10 @@ pub fn Shape(
     technique: Technique,
 ) -> impl IntoView {
     let place = |at: f64| numbers::fixed(at * 8.5, 2);
-    let points: Vec<String> = corners(technique).iter().map(|(x, y)| format!("{},{}", place(*x), place(*y))).collect();
+    let points: Vec<String> = corners(technique)
+        .iter()
+        .map(|(x, y)| format!("{},{}", place(*x), place(*y)))
+        .collect();
     let outline = if points.is_empty() {
         view! { <circle r="8.5" /> }.into_any()
     } else {

@@ -7,12 +7,16 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// A view that changes with what it reads.
-pub fn changing<V: IntoAny>(mut view: impl FnMut() -> V + Send + 'static) -> Box<dyn FnMut() -> AnyView + Send> {
+pub fn changing<V: IntoAny>(
+    mut view: impl FnMut() -> V + Send + 'static,
+) -> Box<dyn FnMut() -> AnyView + Send> {
     Box::new(move || view().into_any())
 }
 
 /// A view that is there only sometimes.
-pub fn maybe<V: IntoAny>(mut view: impl FnMut() -> Option<V> + Send + 'static) -> Box<dyn FnMut() -> AnyView + Send> {
+pub fn maybe<V: IntoAny>(
+    mut view: impl FnMut() -> Option<V> + Send + 'static,
+) -> Box<dyn FnMut() -> AnyView + Send> {
     Box::new(move || view().map_or_else(|| ().into_any(), IntoAny::into_any))
 }
 
@@ -59,13 +63,17 @@ pub fn whenever(act: impl FnMut() + 'static) {
 }
 
 /// What follows from what it reads.
-pub fn derived<T: Send + Sync + 'static>(value: impl Fn() -> T + Send + Sync + 'static) -> Signal<T> {
+pub fn derived<T: Send + Sync + 'static>(
+    value: impl Fn() -> T + Send + Sync + 'static,
+) -> Signal<T> {
     let value: Box<dyn Fn() -> T + Send + Sync> = Box::new(value);
     Signal::derive(value)
 }
 
 /// What follows from what it reads, told on only when it changes.
-pub fn memo<T: PartialEq + Send + Sync + 'static>(value: impl Fn() -> T + Send + Sync + 'static) -> Computed<T> {
+pub fn memo<T: PartialEq + Send + Sync + 'static>(
+    value: impl Fn() -> T + Send + Sync + 'static,
+) -> Computed<T> {
     memo_after(move |_| value())
 }
 
@@ -74,7 +82,10 @@ pub fn memo_after<T: PartialEq + Send + Sync + 'static>(
     value: impl Fn(Option<&T>) -> T + Send + Sync + 'static,
 ) -> Computed<T> {
     let value = move |before: Option<&Held>| Held(Arc::new(value(before.map(Held::value))));
-    Computed { memo: held_memo(Box::new(value)), kind: PhantomData }
+    Computed {
+        memo: held_memo(Box::new(value)),
+        kind: PhantomData,
+    }
 }
 
 /// What makes a memo's value from the former one.
@@ -138,7 +149,9 @@ impl Held {
     fn value<T: 'static>(&self) -> &T {
         let value: &dyn Any = &*self.0;
         // A memo's values are made by one function, the one that `memo_after` was given.
-        value.downcast_ref().unwrap_or_else(|| unreachable!("a memo holds values of one type"))
+        value
+            .downcast_ref()
+            .unwrap_or_else(|| unreachable!("a memo holds values of one type"))
     }
 }
 

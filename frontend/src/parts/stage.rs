@@ -62,7 +62,11 @@ impl Stage {
             return;
         }
         let density = browser::window().device_pixel_ratio();
-        let view = draw::View { width, span_ms: race.settings.window_s * 1_000.0, now_ms };
+        let view = draw::View {
+            width,
+            span_ms: race.settings.window_s * 1_000.0,
+            now_ms,
+        };
         let height = sequence::Geometry::new(width, lanes.len()).height;
         let context = self.surfaces[0].begin(width, height, density);
         self.sequence.draw(context, &lanes, &view, &self.theme);
@@ -82,10 +86,19 @@ impl Stage {
             .filter(|technique| race.lanes[lane_index(*technique)].phase != Phase::Off)
             .map(|technique| {
                 let latencies = race.measured(technique);
-                let measured = latencies.cdf_points().into_iter().map(|(us, share)| (us / 1_000.0, share)).collect();
+                let measured = latencies
+                    .cdf_points()
+                    .into_iter()
+                    .map(|(us, share)| (us / 1_000.0, share))
+                    .collect();
                 let prediction = race.prediction(technique, now_ms);
-                let corners = prediction.map(|prediction| prediction.latency.vertices()).unwrap_or_default();
-                let theory = corners.into_iter().map(|(s, share)| (s * 1_000.0, share)).collect();
+                let corners = prediction
+                    .map(|prediction| prediction.latency.vertices())
+                    .unwrap_or_default();
+                let theory = corners
+                    .into_iter()
+                    .map(|(s, share)| (s * 1_000.0, share))
+                    .collect();
                 (technique, latencies.count(), measured, theory)
             })
             .collect();
@@ -98,9 +111,23 @@ impl Stage {
                 theory,
             })
             .collect();
-        let scale = if race.settings.log { Scale::Log } else { Scale::Linear };
-        let context = self.surfaces[2].begin(width, DISTRIBUTION_HEIGHT, browser::window().device_pixel_ratio());
-        self.distribution.draw(context, &curves, scale, (width, DISTRIBUTION_HEIGHT), &self.theme);
+        let scale = if race.settings.log {
+            Scale::Log
+        } else {
+            Scale::Linear
+        };
+        let context = self.surfaces[2].begin(
+            width,
+            DISTRIBUTION_HEIGHT,
+            browser::window().device_pixel_ratio(),
+        );
+        self.distribution.draw(
+            context,
+            &curves,
+            scale,
+            (width, DISTRIBUTION_HEIGHT),
+            &self.theme,
+        );
     }
 }
 
@@ -108,11 +135,18 @@ type Points = Vec<(f64, f64)>;
 
 /// The lanes that are on, as the drawings want them.
 fn lane_views(race: &Race) -> Vec<LaneView<'_>> {
-    let (up_ms, down_ms) = race.ways().map_or((0.0, 0.0), |ways| (ways.up_ms, ways.down_ms));
+    let (up_ms, down_ms) = race
+        .ways()
+        .map_or((0.0, 0.0), |ways| (ways.up_ms, ways.down_ms));
     Technique::ALL
         .into_iter()
         .filter(|technique| race.lanes[lane_index(*technique)].phase != Phase::Off)
-        .map(|technique| LaneView { technique, trace: &race.traces[lane_index(technique)], up_ms, down_ms })
+        .map(|technique| LaneView {
+            technique,
+            trace: &race.traces[lane_index(technique)],
+            up_ms,
+            down_ms,
+        })
         .collect()
 }
 
@@ -121,12 +155,18 @@ fn lane_views(race: &Race) -> Vec<LaneView<'_>> {
 pub fn StageView() -> impl IntoView {
     let page = expect_context::<Page>();
     let host = NodeRef::<Div>::new();
-    let canvases = [NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new(), NodeRef::<Canvas>::new()];
+    let canvases = [
+        NodeRef::<Canvas>::new(),
+        NodeRef::<Canvas>::new(),
+        NodeRef::<Canvas>::new(),
+    ];
     let width = Kept::new(0.0);
     whenever(move || {
         let Some(host) = host.get() else { return };
         let surfaces = canvases.map(|canvas| canvas.get().and_then(Surface::new));
-        let [Some(one), Some(two), Some(three)] = surfaces else { return };
+        let [Some(one), Some(two), Some(three)] = surfaces else {
+            return;
+        };
         let theme = Theme::read(&host);
         let stage = Stage {
             host,
@@ -143,7 +183,10 @@ pub fn StageView() -> impl IntoView {
     // Without a stream there is nothing to draw, and the notice says why.
     let nothing = memo(move || {
         page.summary.with(|summary| {
-            matches!(summary.saying, Saying::Missing(_) | Saying::NoSource | Saying::NoLanes | Saying::Failed(_))
+            matches!(
+                summary.saying,
+                Saying::Missing(_) | Saying::NoSource | Saying::NoLanes | Saying::Failed(_)
+            )
         })
     });
     view! {
@@ -199,7 +242,10 @@ fn Figure(
 #[component]
 fn LaneNames(width: Kept<f64>) -> impl IntoView {
     let page = expect_context::<Page>();
-    let lanes = memo(move || page.settings.with(|settings| settings.lanes_on().collect::<Vec<_>>()));
+    let lanes = memo(move || {
+        page.settings
+            .with(|settings| settings.lanes_on().collect::<Vec<_>>())
+    });
     let px = |value: f64| format!("{}px", numbers::plain(value));
     view! {
         <div class="names" style:left=px(GUTTER + 4.0)>

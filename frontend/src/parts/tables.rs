@@ -19,7 +19,11 @@ const REQUESTS: usize = 4;
 /// Rises once a second while figures move: tables that change faster can't be read.
 fn second(page: Page) -> Computed<u64> {
     memo(move || {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a run")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "seconds of a run"
+        )]
         let second = page.summary.with(|summary| summary.run_s.max(0.0)) as u64;
         second
     })
@@ -90,13 +94,20 @@ fn request_rows(race: &Race, at_ms: f64) -> Vec<RequestRow> {
             continue;
         }
         let from_ms = at_ms - race.settings.window_s * 1_000.0;
-        let requests: Vec<_> = race.traces[lane_index(technique)].requests(from_ms, at_ms).collect();
-        rows.extend(requests.iter().rev().take(REQUESTS).map(|request| RequestRow {
-            technique,
-            ago_s: (at_ms - request.sent_ms) / 1_000.0,
-            status: request.status,
-            bytes: request.bytes,
-            lasted_ms: request.end_ms.filter(|end| *end <= at_ms).map(|end| end - request.sent_ms),
+        let requests: Vec<_> = race.traces[lane_index(technique)]
+            .requests(from_ms, at_ms)
+            .collect();
+        rows.extend(requests.iter().rev().take(REQUESTS).map(|request| {
+            RequestRow {
+                technique,
+                ago_s: (at_ms - request.sent_ms) / 1_000.0,
+                status: request.status,
+                bytes: request.bytes,
+                lasted_ms: request
+                    .end_ms
+                    .filter(|end| *end <= at_ms)
+                    .map(|end| end - request.sent_ms),
+            }
         }));
     }
     rows
@@ -150,7 +161,9 @@ fn figure_row(lane: &LaneSummary) -> impl IntoView + use<> {
     let ms = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), numbers::ms);
     let counts = lane.counts;
     let bytes = |take: fn(&tailwater_protocol::rig::Counts) -> u64| {
-        counts.as_ref().map_or_else(|| "–".to_owned(), |counts| numbers::count(take(counts)))
+        counts
+            .as_ref()
+            .map_or_else(|| "–".to_owned(), |counts| numbers::count(take(counts)))
     };
     let cells = [
         numbers::count(lane.samples),

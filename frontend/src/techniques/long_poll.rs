@@ -11,10 +11,14 @@ pub const FACE: Face = Face {
     label: "Long-polling",
     shape: Shape::Square,
     gloss: Bilingual {
-        english: "asks, and the question is held", korean: "묻고, 답이 생길 때까지 기다린다"
+        english: "asks, and the question is held",
+        korean: "묻고, 답이 생길 때까지 기다린다",
     },
     // The hyphen does not break: it stands in sentences that wrap.
-    spoken: Bilingual { english: "long\u{2011}polling", korean: "롱 폴링" },
+    spoken: Bilingual {
+        english: "long\u{2011}polling",
+        korean: "롱 폴링",
+    },
     asks: true,
     theory: Bilingual {
         english: "the way down; events that fall into the re-arm gap wait for it",

@@ -11,9 +11,16 @@ pub const FACE: Face = Face {
     label: "NDJSON",
     shape: Shape::Triangle,
     gloss: Bilingual {
-        english: "asks once; lines that never end", korean: "한 번 묻고, 끝나지 않는 줄을 받는다"
+        english: "asks once; lines that never end",
+        korean: "한 번 묻고, 끝나지 않는 줄을 받는다",
     },
-    spoken: Bilingual { english: "NDJSON", korean: "NDJSON" },
+    spoken: Bilingual {
+        english: "NDJSON",
+        korean: "NDJSON",
+    },
     asks: false,
-    theory: Bilingual { english: "the way down, every time", korean: "늘 내려오는 시간만큼" },
+    theory: Bilingual {
+        english: "the way down, every time",
+        korean: "늘 내려오는 시간만큼",
+    },
 };

@@ -10,8 +10,14 @@ pub const FACE: Face = Face {
     technique: Technique::Poll,
     label: "Polling",
     shape: Shape::Circle,
-    gloss: Bilingual { english: "asks every so often", korean: "주기마다 묻는다" },
-    spoken: Bilingual { english: "polling", korean: "폴링" },
+    gloss: Bilingual {
+        english: "asks every so often",
+        korean: "주기마다 묻는다",
+    },
+    spoken: Bilingual {
+        english: "polling",
+        korean: "폴링",
+    },
     asks: true,
     theory: Bilingual {
         english: "half an interval and the way down; a straight line",

@@ -11,9 +11,16 @@ pub const FACE: Face = Face {
     label: "SSE",
     shape: Shape::Diamond,
     gloss: Bilingual {
-        english: "asks once; events that never end", korean: "한 번 묻고, 끝나지 않는 이벤트를 받는다"
+        english: "asks once; events that never end",
+        korean: "한 번 묻고, 끝나지 않는 이벤트를 받는다",
     },
-    spoken: Bilingual { english: "SSE", korean: "SSE" },
+    spoken: Bilingual {
+        english: "SSE",
+        korean: "SSE",
+    },
     asks: false,
-    theory: Bilingual { english: "the way down, every time", korean: "늘 내려오는 시간만큼" },
+    theory: Bilingual {
+        english: "the way down, every time",
+        korean: "늘 내려오는 시간만큼",
+    },
 };

@@ -10,8 +10,17 @@ pub const FACE: Face = Face {
     technique: Technique::Websocket,
     label: "WebSocket",
     shape: Shape::Hexagon,
-    gloss: Bilingual { english: "upgrades; both sides may speak", korean: "연결을 바꿔 양쪽이 말한다" },
-    spoken: Bilingual { english: "WebSocket", korean: "WebSocket" },
+    gloss: Bilingual {
+        english: "upgrades; both sides may speak",
+        korean: "연결을 바꿔 양쪽이 말한다",
+    },
+    spoken: Bilingual {
+        english: "WebSocket",
+        korean: "WebSocket",
+    },
     asks: false,
-    theory: Bilingual { english: "the way down, every time", korean: "늘 내려오는 시간만큼" },
+    theory: Bilingual {
+        english: "the way down, every time",
+        korean: "늘 내려오는 시간만큼",
+    },
 };

@@ -39,17 +39,32 @@ pub(super) const TEXT: Text = Text {
     announced: |state, verdict| format!("{state}. {verdict}"),
     phase,
     fell_back: |other| format!("fell back to {other}"),
-    clock: |bound, probes| format!("clocks agree within ± {} ms ({probes} probes)", bound_ms(bound)),
+    clock: |bound, probes| {
+        format!(
+            "clocks agree within ± {} ms ({probes} probes)",
+            bound_ms(bound)
+        )
+    },
     clock_unknown: "comparing the clocks…",
     relay_counts: "bytes counted at the server's socket, each lane on a port of its own",
     lab_off: "the server's lab is off: lanes share the page's origin, and header bytes can't be counted",
     none_free: "the server has no ports left for more lanes: lanes share the page's origin, and header bytes can't be counted",
     ports_shut: "the lanes' own ports can't be reached from here: lanes share the page's origin, and header bytes can't be counted",
-    hidden: |samples| format!("{} samples discarded: the tab was hidden, or the page could not run", count(samples)),
+    hidden: |samples| {
+        format!(
+            "{} samples discarded: the tab was hidden, or the page could not run",
+            count(samples)
+        )
+    },
     behind_first: "these messages carry no due time: late means behind the first lane that had the message",
     paused_note: "Paused. Measuring goes on; the figures and the picture stand still.",
     server_gone: "The server does not answer. The page keeps trying and goes on by itself.",
-    from_tail: |skipped| format!("followed from now on; {} before it are not read", size(skipped)),
+    from_tail: |skipped| {
+        format!(
+            "followed from now on; {} before it are not read",
+            size(skipped)
+        )
+    },
     lanes: "Lanes",
     lane_switch: |name| format!("{name} lane"),
     median: "p50",
@@ -146,7 +161,9 @@ pub(super) const TEXT: Text = Text {
     latest: "Latest message",
     nothing_yet: "nothing yet",
     quiet_title: "Listening; nothing new has come yet",
-    quiet: |stream| format!("Every lane waits at the end of {stream}. Append something, here or from a shell:"),
+    quiet: |stream| {
+        format!("Every lane waits at the end of {stream}. Append something, here or from a shell:")
+    },
     missing_title: "There is no such stream yet",
     missing: |stream| {
         format!(
@@ -205,7 +222,10 @@ fn phase(phase: Phase) -> &'static str {
 
 /// Names in a sentence: `NDJSON, SSE and WebSocket`.
 fn names(techniques: &[Technique]) -> String {
-    let names: Vec<&str> = techniques.iter().map(|technique| face(*technique).spoken.english).collect();
+    let names: Vec<&str> = techniques
+        .iter()
+        .map(|technique| face(*technique).spoken.english)
+        .collect();
     match names.split_last() {
         None => String::new(),
         Some((only, [])) => (*only).to_owned(),
@@ -215,7 +235,14 @@ fn names(techniques: &[Technique]) -> String {
 
 fn capital(sentence: &str) -> String {
     let mut letters = sentence.chars();
-    letters.next().map(|first| iter::once(first.to_ascii_uppercase()).chain(letters).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| {
+            iter::once(first.to_ascii_uppercase())
+                .chain(letters)
+                .collect()
+        })
+        .unwrap_or_default()
 }
 
 fn verdict(saying: &Saying) -> String {
@@ -223,15 +250,26 @@ fn verdict(saying: &Saying) -> String {
         Saying::Connecting => "Setting up the lanes…".to_owned(),
         Saying::NoLanes => "No lane is on. Switch one on to begin.".to_owned(),
         Saying::Missing(stream) => format!("There is no stream {stream} yet."),
-        Saying::NoSource => "This server has no events of its own: name a stream to follow.".to_owned(),
+        Saying::NoSource => {
+            "This server has no events of its own: name a stream to follow.".to_owned()
+        }
         Saying::Unreachable => "The server does not answer.".to_owned(),
         Saying::Failed(why) => format!("The stream can't be followed: {why}."),
         Saying::Closed { events } => {
-            format!("The stream is closed; every lane has read all {} messages.", count(*events))
+            format!(
+                "The stream is closed; every lane has read all {} messages.",
+                count(*events)
+            )
         }
-        Saying::Quiet { lanes, before: 0 } => format!("{} listening; nothing has come yet.", lanes_are(*lanes)),
+        Saying::Quiet { lanes, before: 0 } => {
+            format!("{} listening; nothing has come yet.", lanes_are(*lanes))
+        }
         Saying::Quiet { lanes, before } => {
-            format!("{} caught up on {} messages and listening.", lanes_are(*lanes), count(*before))
+            format!(
+                "{} caught up on {} messages and listening.",
+                lanes_are(*lanes),
+                count(*before)
+            )
         }
         Saying::First { lanes, events } => {
             format!(
@@ -240,22 +278,38 @@ fn verdict(saying: &Saying) -> String {
                 if *lanes == 1 { "lane" } else { "lanes" }
             )
         }
-        Saying::Broken { technique, lost, repeated } => format!(
+        Saying::Broken {
+            technique,
+            lost,
+            repeated,
+        } => format!(
             "{} has lost {} and repeated {}. This must not happen.",
             capital(face(*technique).spoken.english),
             plural(*lost, "event", "events"),
             count(*repeated)
         ),
-        Saying::Ladder { measure, rungs, interval_ms } => ladder(*measure, rungs, *interval_ms),
+        Saying::Ladder {
+            measure,
+            rungs,
+            interval_ms,
+        } => ladder(*measure, rungs, *interval_ms),
     }
 }
 
 fn lanes_are(lanes: usize) -> String {
-    if lanes == 1 { "One lane is".to_owned() } else { format!("All {lanes} lanes are") }
+    if lanes == 1 {
+        "One lane is".to_owned()
+    } else {
+        format!("All {lanes} lanes are")
+    }
 }
 
 fn plural(number: u64, one: &str, many: &str) -> String {
-    if number == 1 { format!("{number} {one}") } else { format!("{} {many}", count(number)) }
+    if number == 1 {
+        format!("{number} {one}")
+    } else {
+        format!("{} {many}", count(number))
+    }
 }
 
 fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
@@ -266,21 +320,41 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
         }
         match (index, measure) {
             (0, Measure::FromDue) => {
-                let verb = if rung.techniques.len() == 1 { "shows" } else { "show" };
-                format!("{who} {verb} an event {} ms after it was due", ms(rung.late_ms))
+                let verb = if rung.techniques.len() == 1 {
+                    "shows"
+                } else {
+                    "show"
+                };
+                format!(
+                    "{who} {verb} an event {} ms after it was due",
+                    ms(rung.late_ms)
+                )
             }
             (0, Measure::BehindFirst) if rungs.len() == 1 => {
-                format!("{who} show a message within {} ms of each other", ms(rung.late_ms.max(0.1)))
+                format!(
+                    "{who} show a message within {} ms of each other",
+                    ms(rung.late_ms.max(0.1))
+                )
             }
             (0, Measure::BehindFirst) => {
-                format!("{who} {} first", if rung.techniques.len() == 1 { "is" } else { "are" })
+                format!(
+                    "{who} {} first",
+                    if rung.techniques.len() == 1 {
+                        "is"
+                    } else {
+                        "are"
+                    }
+                )
             }
             (_, Measure::FromDue) => format!("{who} {} ms", ms(rung.late_ms)),
             (_, Measure::BehindFirst) => format!("{who} {} ms later", ms(rung.late_ms)),
         }
     };
     let steps: Vec<String> = rungs.iter().enumerate().map(step).collect();
-    format!("{}. Nothing lost, nothing repeated.", capital(&steps.join(", ")))
+    format!(
+        "{}. Nothing lost, nothing repeated.",
+        capital(&steps.join(", "))
+    )
 }
 
 fn cost(cost: &Cost) -> String {
@@ -293,7 +367,10 @@ fn cost(cost: &Cost) -> String {
         bytes(cost.most.1)
     );
     if let Some(share) = cost.empty_polls.filter(|share| *share >= 0.005) {
-        text.push_str(&format!("; {} of the polls came back empty", percent(share)));
+        text.push_str(&format!(
+            "; {} of the polls came back empty",
+            percent(share)
+        ));
     }
     text.push('.');
     text
@@ -309,19 +386,29 @@ fn judged(verdict: Verdict) -> &'static str {
 
 fn needs(doubt: Doubt) -> String {
     match doubt {
-        Doubt::TooFew { more_s: Some(more_s) } => format!("needs about {} more s", count(whole_s(more_s))),
+        Doubt::TooFew {
+            more_s: Some(more_s),
+        } => format!("needs about {} more s", count(whole_s(more_s))),
         Doubt::TooFew { more_s: None } => "needs more events".to_owned(),
         Doubt::Hidden => "the tab was hidden".to_owned(),
         Doubt::ClockStepped => "a clock was set or slept".to_owned(),
-        Doubt::ClockUnsure { bound_ms: bound } => format!("clocks known to ± {} ms only", bound_ms(bound)),
-        Doubt::BeforeItsTime { .. } => "an event came before its time: the clocks are wrong".to_owned(),
+        Doubt::ClockUnsure { bound_ms: bound } => {
+            format!("clocks known to ± {} ms only", bound_ms(bound))
+        }
+        Doubt::BeforeItsTime { .. } => {
+            "an event came before its time: the clocks are wrong".to_owned()
+        }
         Doubt::SourceLate { late_ms } => format!("the source itself was {} ms late", ms(late_ms)),
     }
 }
 
 /// Seconds as a whole number.
 pub(super) fn whole_s(seconds: f64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never below zero, saturating")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "never below zero, saturating"
+    )]
     let whole = seconds.max(0.0).ceil() as u64;
     whole
 }

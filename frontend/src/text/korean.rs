@@ -44,7 +44,12 @@ pub(super) const TEXT: Text = Text {
     lab_off: "서버의 실험실이 꺼져 있음: 레인들이 페이지의 출처를 함께 쓰며 헤더 바이트는 셀 수 없음",
     none_free: "서버에 레인을 위한 포트가 남지 않음: 레인들이 페이지의 출처를 함께 쓰며 헤더 바이트는 셀 수 없음",
     ports_shut: "레인 전용 포트에 닿을 수 없음: 레인들이 페이지의 출처를 함께 쓰며 헤더 바이트는 셀 수 없음",
-    hidden: |samples| format!("표본 {}개는 버림: 탭이 가려져 있었거나 페이지가 멈춰 있었음", count(samples)),
+    hidden: |samples| {
+        format!(
+            "표본 {}개는 버림: 탭이 가려져 있었거나 페이지가 멈춰 있었음",
+            count(samples)
+        )
+    },
     behind_first: "이 메시지에는 예정 시각이 없습니다. ‘늦음’은 같은 메시지를 가장 먼저 받은 레인보다 늦은 정도입니다",
     paused_note: "멈춤. 측정은 계속되며 숫자와 그림만 멈춰 있습니다.",
     server_gone: "서버가 답하지 않습니다. 페이지가 계속 시도하며, 되면 스스로 이어 갑니다.",
@@ -79,7 +84,11 @@ pub(super) const TEXT: Text = Text {
     server: "서버",
     client: "클라이언트",
     stepped: |by| {
-        format!("멈춘 순간보다 {}초 {}", super::numbers::seconds(by.abs()), if by < 0.0 { "앞" } else { "뒤" })
+        format!(
+            "멈춘 순간보다 {}초 {}",
+            super::numbers::seconds(by.abs()),
+            if by < 0.0 { "앞" } else { "뒤" }
+        )
     },
     as_table: "표로 보기",
     table_late: "레인별 늦음(밀리초)과 집계",
@@ -141,10 +150,14 @@ pub(super) const TEXT: Text = Text {
     latest: "마지막 메시지",
     nothing_yet: "아직 없음",
     quiet_title: "듣고 있습니다. 아직 새로 온 것이 없습니다",
-    quiet: |stream| format!("모든 레인이 {stream}의 끝에서 기다립니다. 여기서나 셸에서 무언가 덧붙여 보세요:"),
+    quiet: |stream| {
+        format!("모든 레인이 {stream}의 끝에서 기다립니다. 여기서나 셸에서 무언가 덧붙여 보세요:")
+    },
     missing_title: "아직 그런 스트림이 없습니다",
     missing: |stream| {
-        format!("이 서버에 {stream} 스트림이 없습니다. 생기는 대로 따라갑니다. 여기서나 셸에서 만들어 보세요:")
+        format!(
+            "이 서버에 {stream} 스트림이 없습니다. 생기는 대로 따라갑니다. 여기서나 셸에서 만들어 보세요:"
+        )
     },
     create: "만들기",
     or_append: "그리고 덧붙이기:",
@@ -197,7 +210,10 @@ fn phase(phase: Phase) -> &'static str {
 }
 
 fn names(techniques: &[Technique]) -> String {
-    let names: Vec<&str> = techniques.iter().map(|technique| face(*technique).spoken.korean).collect();
+    let names: Vec<&str> = techniques
+        .iter()
+        .map(|technique| face(*technique).spoken.korean)
+        .collect();
     names.join("·")
 }
 
@@ -206,26 +222,48 @@ fn verdict(saying: &Saying) -> String {
         Saying::Connecting => "레인을 준비하는 중…".to_owned(),
         Saying::NoLanes => "켜진 레인이 없습니다. 하나를 켜면 시작합니다.".to_owned(),
         Saying::Missing(stream) => format!("{stream} 스트림이 아직 없습니다."),
-        Saying::NoSource => "이 서버에는 스스로 내는 이벤트가 없습니다. 따라갈 스트림의 이름을 적어 주세요.".to_owned(),
+        Saying::NoSource => {
+            "이 서버에는 스스로 내는 이벤트가 없습니다. 따라갈 스트림의 이름을 적어 주세요."
+                .to_owned()
+        }
         Saying::Unreachable => "서버가 답하지 않습니다.".to_owned(),
         Saying::Failed(why) => format!("스트림을 따라갈 수 없습니다: {why}"),
         Saying::Closed { events } => {
-            format!("닫힌 스트림입니다. 모든 레인이 메시지 {}개를 끝까지 읽었습니다.", count(*events))
+            format!(
+                "닫힌 스트림입니다. 모든 레인이 메시지 {}개를 끝까지 읽었습니다.",
+                count(*events)
+            )
         }
-        Saying::Quiet { lanes, before: 0 } => format!("레인 {lanes}개가 듣고 있습니다. 아직 온 것이 없습니다."),
+        Saying::Quiet { lanes, before: 0 } => {
+            format!("레인 {lanes}개가 듣고 있습니다. 아직 온 것이 없습니다.")
+        }
         Saying::Quiet { lanes, before } => {
-            format!("레인 {lanes}개가 메시지 {}개를 따라잡고 듣고 있습니다.", count(*before))
+            format!(
+                "레인 {lanes}개가 메시지 {}개를 따라잡고 듣고 있습니다.",
+                count(*before)
+            )
         }
         Saying::First { lanes, events } => {
-            format!("첫 이벤트 {}개가 레인 {lanes}개에 도착했습니다. 재는 중…", count(*events))
+            format!(
+                "첫 이벤트 {}개가 레인 {lanes}개에 도착했습니다. 재는 중…",
+                count(*events)
+            )
         }
-        Saying::Broken { technique, lost, repeated } => format!(
+        Saying::Broken {
+            technique,
+            lost,
+            repeated,
+        } => format!(
             "{}: 유실 {}, 중복 {}. 있어서는 안 되는 일입니다.",
             face(*technique).spoken.korean,
             count(*lost),
             count(*repeated)
         ),
-        Saying::Ladder { measure, rungs, interval_ms } => ladder(*measure, rungs, *interval_ms),
+        Saying::Ladder {
+            measure,
+            rungs,
+            interval_ms,
+        } => ladder(*measure, rungs, *interval_ms),
     }
 }
 
@@ -237,7 +275,9 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
         }
         match (index, measure) {
             (_, Measure::FromDue) => format!("{who} {} ms", ms(rung.late_ms)),
-            (0, Measure::BehindFirst) if rungs.len() == 1 => format!("{who} 모두 {} ms 안", ms(rung.late_ms.max(0.1))),
+            (0, Measure::BehindFirst) if rungs.len() == 1 => {
+                format!("{who} 모두 {} ms 안", ms(rung.late_ms.max(0.1)))
+            }
             (0, Measure::BehindFirst) => format!("{who} 가장 먼저"),
             (_, Measure::BehindFirst) => format!("{who} {} ms 뒤", ms(rung.late_ms)),
         }
@@ -276,11 +316,15 @@ fn judged(verdict: Verdict) -> &'static str {
 
 fn needs(doubt: Doubt) -> String {
     match doubt {
-        Doubt::TooFew { more_s: Some(more_s) } => format!("약 {}초 더 필요", count(whole_s(more_s))),
+        Doubt::TooFew {
+            more_s: Some(more_s),
+        } => format!("약 {}초 더 필요", count(whole_s(more_s))),
         Doubt::TooFew { more_s: None } => "이벤트가 더 필요".to_owned(),
         Doubt::Hidden => "탭이 가려져 있었음".to_owned(),
         Doubt::ClockStepped => "시계가 바뀌었거나 잠들었음".to_owned(),
-        Doubt::ClockUnsure { bound_ms: bound } => format!("시계를 ± {} ms까지만 앎", bound_ms(bound)),
+        Doubt::ClockUnsure { bound_ms: bound } => {
+            format!("시계를 ± {} ms까지만 앎", bound_ms(bound))
+        }
         Doubt::BeforeItsTime { .. } => "이벤트가 예정보다 먼저 옴: 시계가 틀림".to_owned(),
         Doubt::SourceLate { late_ms } => format!("근원 자체가 {} ms 늦음", ms(late_ms)),
     }

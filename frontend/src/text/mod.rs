@@ -45,12 +45,16 @@ impl Language {
     /// The language of that tag; regions do not count (`ko-KR` is Korean).
     pub fn from_name(tag: &str) -> Option<Self> {
         let primary = tag.split('-').next().unwrap_or_default();
-        Self::ALL.into_iter().find(|language| language.name().eq_ignore_ascii_case(primary))
+        Self::ALL
+            .into_iter()
+            .find(|language| language.name().eq_ignore_ascii_case(primary))
     }
 
     /// The first of these tags that is spoken here, English if none is.
     pub fn first_of<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
-        tags.into_iter().find_map(Self::from_name).unwrap_or_default()
+        tags.into_iter()
+            .find_map(Self::from_name)
+            .unwrap_or_default()
     }
 
     /// What the page says in this language.
@@ -242,7 +246,10 @@ mod tests {
 
     #[test]
     fn the_reader_gets_the_first_language_that_is_spoken_here() {
-        assert_eq!(Language::first_of(["fr-FR", "ko-KR", "en"]), Language::Korean);
+        assert_eq!(
+            Language::first_of(["fr-FR", "ko-KR", "en"]),
+            Language::Korean
+        );
         assert_eq!(Language::first_of(["de"]), Language::English);
         assert_eq!(Language::from_name("KO"), Some(Language::Korean));
     }

@@ -18,22 +18,38 @@ pub fn count(value: u64) -> String {
 
 /// Milliseconds without the unit: one decimal below 100, none above, thousands apart.
 pub fn ms(value: f64) -> String {
-    if value.abs() < 99.95 { fixed(value, 1) } else { whole(value) }
+    if value.abs() < 99.95 {
+        fixed(value, 1)
+    } else {
+        whole(value)
+    }
 }
 
 /// An error bound in milliseconds without the unit: two decimals below a tenth, never `0`.
 pub fn bound_ms(value: f64) -> String {
-    if value < 0.095 { fixed(value.max(0.01), 2) } else { ms(value) }
+    if value < 0.095 {
+        fixed(value.max(0.01), 2)
+    } else {
+        ms(value)
+    }
 }
 
 /// A span of time in the unit that suits it: `20 ms`, `250 ms`, `1 s`, `2.5 s`.
 pub fn span_ms(value: f64) -> String {
-    if value < 1_000.0 { format!("{} ms", trimmed(value)) } else { format!("{} s", trimmed(value / 1_000.0)) }
+    if value < 1_000.0 {
+        format!("{} ms", trimmed(value))
+    } else {
+        format!("{} s", trimmed(value / 1_000.0))
+    }
 }
 
 /// Bytes per event, without the unit: whole numbers, thousands apart.
 pub fn bytes(value: f64) -> String {
-    if value < 9.95 { fixed(value, 1) } else { whole(value) }
+    if value < 9.95 {
+        fixed(value, 1)
+    } else {
+        whole(value)
+    }
 }
 
 /// Bytes in the unit that suits them: `640 B`, `1.2 kB`, `34 MB`.
@@ -41,7 +57,14 @@ pub fn size(value: u64) -> String {
     let mut amount = value as f64;
     for unit in ["B", "kB", "MB"] {
         if amount < 999.5 {
-            return format!("{} {unit}", if unit == "B" || amount >= 99.95 { whole(amount) } else { fixed(amount, 1) });
+            return format!(
+                "{} {unit}",
+                if unit == "B" || amount >= 99.95 {
+                    whole(amount)
+                } else {
+                    fixed(amount, 1)
+                }
+            );
         }
         amount /= 1_000.0;
     }
@@ -81,9 +104,17 @@ pub fn parse(text: &str) -> Option<f64> {
 }
 
 fn whole(value: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of a magnitude, saturating")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "of a magnitude, saturating"
+    )]
     let magnitude = count(value.abs().round() as u64);
-    if value < -0.5 { format!("-{magnitude}") } else { magnitude }
+    if value < -0.5 {
+        format!("-{magnitude}")
+    } else {
+        magnitude
+    }
 }
 
 #[cfg(test)]
@@ -105,20 +136,43 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(value), "{text}");
         }
-        for text in ["", ".", "-", "e5", "1e", "1e999", "NaN", "inf", "0x10", "1,5", "1 2", "--1"] {
+        for text in [
+            "", ".", "-", "e5", "1e", "1e999", "NaN", "inf", "0x10", "1,5", "1 2", "--1",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn figures_have_the_digits_they_are_worth() {
-        assert_eq!([count(0), count(999), count(1_000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([ms(0.04), ms(-0.01), ms(1.26), ms(99.96), ms(1_512.4)], ["0.0", "0.0", "1.3", "100", "1,512"]);
-        assert_eq!([bound_ms(0.0), bound_ms(0.09), bound_ms(1.23)], ["0.01", "0.09", "1.2"]);
-        assert_eq!([span_ms(20.0), span_ms(1_000.0), span_ms(2_500.0)], ["20 ms", "1 s", "2.5 s"]);
-        assert_eq!([size(640), size(1_234), size(999_999), size(34_000_000)], ["640 B", "1.2 kB", "1.0 MB", "34.0 MB"]);
-        assert_eq!([rate(0.4), rate(99.99), rate(1_999.8)], ["0.40", "100", "2,000"]);
+        assert_eq!(
+            [count(0), count(999), count(1_000), count(1_234_567)],
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [ms(0.04), ms(-0.01), ms(1.26), ms(99.96), ms(1_512.4)],
+            ["0.0", "0.0", "1.3", "100", "1,512"]
+        );
+        assert_eq!(
+            [bound_ms(0.0), bound_ms(0.09), bound_ms(1.23)],
+            ["0.01", "0.09", "1.2"]
+        );
+        assert_eq!(
+            [span_ms(20.0), span_ms(1_000.0), span_ms(2_500.0)],
+            ["20 ms", "1 s", "2.5 s"]
+        );
+        assert_eq!(
+            [size(640), size(1_234), size(999_999), size(34_000_000)],
+            ["640 B", "1.2 kB", "1.0 MB", "34.0 MB"]
+        );
+        assert_eq!(
+            [rate(0.4), rate(99.99), rate(1_999.8)],
+            ["0.40", "100", "2,000"]
+        );
         assert_eq!(percent(0.3679), "37 %");
-        assert_eq!([trimmed(0.1), trimmed(2_000.0), trimmed(12.5)], ["0.1", "2000", "12.5"]);
+        assert_eq!(
+            [trimmed(0.1), trimmed(2_000.0), trimmed(12.5)],
+            ["0.1", "2000", "12.5"]
+        );
     }
 }

@@ -25,7 +25,11 @@ pub(super) fn predict(workload: &Workload, wire: &Wire) -> Prediction {
         empty_share: cycle.empty_share,
         events_per_response: cycle.events,
         armed_share: (1.0 - gap_s(workload) / cycle.cycle_s).clamp(0.0, 1.0),
-        bytes_per_event: wire.per_event_of_answers(workload.payload_bytes, cycle.events, cycle.empty_share),
+        bytes_per_event: wire.per_event_of_answers(
+            workload.payload_bytes,
+            cycle.events,
+            cycle.empty_share,
+        ),
     }
 }
 
@@ -44,8 +48,16 @@ fn gap_s(workload: &Workload) -> f64 {
 }
 
 fn poisson(workload: &Workload) -> Cycle {
-    let (rate, gap_s, hold_s) = (workload.rate_per_s, gap_s(workload), workload.hold.as_secs_f64());
-    let waiting_s = if rate > 0.0 { -(-rate * hold_s).exp_m1() / rate } else { hold_s };
+    let (rate, gap_s, hold_s) = (
+        workload.rate_per_s,
+        gap_s(workload),
+        workload.hold.as_secs_f64(),
+    );
+    let waiting_s = if rate > 0.0 {
+        -(-rate * hold_s).exp_m1() / rate
+    } else {
+        hold_s
+    };
     let cycle_s = gap_s + (-rate * gap_s).exp() * waiting_s;
     let floor_s = workload.floor_s();
     let late = Distribution::uniform(floor_s, floor_s + gap_s);
@@ -64,7 +76,11 @@ fn poisson(workload: &Workload) -> Cycle {
 /// as a hold that runs out shifts what follows.
 fn periodic(workload: &Workload) -> Cycle {
     const EVENTS: usize = 64;
-    let (gap_s, hold_s, floor_s) = (gap_s(workload), workload.hold.as_secs_f64(), workload.floor_s());
+    let (gap_s, hold_s, floor_s) = (
+        gap_s(workload),
+        workload.hold.as_secs_f64(),
+        workload.floor_s(),
+    );
     if workload.rate_per_s <= 0.0 {
         return poisson(workload);
     }
@@ -117,21 +133,34 @@ mod tests {
     #[test]
     fn mean_and_batch_follow_the_fixtures() {
         let says = predict(&workload(5.0, 0.1, 1e6), &Wire::bare());
-        assert!((says.latency.mean_s() - 0.07259).abs() < 5e-6, "{}", says.latency.mean_s());
+        assert!(
+            (says.latency.mean_s() - 0.07259).abs() < 5e-6,
+            "{}",
+            says.latency.mean_s()
+        );
         assert!((says.events_per_response - 1.10653).abs() < 5e-6);
-        assert!((predict(&workload(20.0, 0.1, 1e6), &Wire::bare()).events_per_response - 2.135).abs() < 5e-4);
+        assert!(
+            (predict(&workload(20.0, 0.1, 1e6), &Wire::bare()).events_per_response - 2.135).abs()
+                < 5e-4
+        );
     }
 
     #[test]
     fn empty_answers_follow_the_fixture() {
-        assert!((predict(&workload(0.1, 0.1, 25.0), &Wire::bare()).empty_share - 0.0813).abs() < 5e-5);
+        assert!(
+            (predict(&workload(0.1, 0.1, 25.0), &Wire::bare()).empty_share - 0.0813).abs() < 5e-5
+        );
     }
 
     #[test]
     fn the_armed_share_follows_the_fixtures() {
         for (load, armed) in [(0.1, 0.90), (0.5, 0.55), (2.0, 0.06)] {
             let says = predict(&workload(load / 0.1, 0.1, 1e6), &Wire::bare());
-            assert!((says.armed_share - armed).abs() < 5e-3, "{load}: {}", says.armed_share);
+            assert!(
+                (says.armed_share - armed).abs() < 5e-3,
+                "{load}: {}",
+                says.armed_share
+            );
         }
     }
 
@@ -150,9 +179,16 @@ mod tests {
 
     #[test]
     fn bytes_follow_the_fixtures() {
-        let wire = Wire { request_head_bytes: 536.0, response_head_bytes: 133.0, ..Wire::bare() };
+        let wire = Wire {
+            request_head_bytes: 536.0,
+            response_head_bytes: 133.0,
+            ..Wire::bare()
+        };
         let total = |rate, gap| {
-            let workload = Workload { payload_bytes: 36.0, ..workload(rate, gap, 1e6) };
+            let workload = Workload {
+                payload_bytes: 36.0,
+                ..workload(rate, gap, 1e6)
+            };
             predict(&workload, &wire).bytes_per_event.total()
         };
         assert!((total(1.0, 1e-6) - 705.0).abs() < 0.5);
@@ -162,7 +198,10 @@ mod tests {
     #[test]
     fn periodic_events_meet_a_waiting_request_until_the_gap_exceeds_the_period() {
         let periodic = |period_s: f64, gap_s: f64, hold_s: f64| {
-            let workload = Workload { arrivals: Arrivals::Periodic, ..workload(1.0 / period_s, gap_s, hold_s) };
+            let workload = Workload {
+                arrivals: Arrivals::Periodic,
+                ..workload(1.0 / period_s, gap_s, hold_s)
+            };
             predict(&workload, &Wire::bare())
         };
         assert!((periodic(0.25, 0.24, 25.0).latency.max_s() - 0.12).abs() < 1e-9);
@@ -173,19 +212,37 @@ mod tests {
 
     #[test]
     fn the_simulator_agrees() {
-        for (rate, gap, hold) in
-            [(5.0, 0.1, 25.0), (20.0, 0.1, 25.0), (0.1, 0.1, 25.0), (1.0, 0.5, 0.7), (0.2, 0.02, 3.0)]
-        {
+        for (rate, gap, hold) in [
+            (5.0, 0.1, 25.0),
+            (20.0, 0.1, 25.0),
+            (0.1, 0.1, 25.0),
+            (1.0, 0.5, 0.7),
+            (0.2, 0.02, 3.0),
+        ] {
             let workload = workload(rate, gap, hold);
-            check(&predict(&workload, &Wire::bare()), &simulation::long_poll(&workload, 40_000, 12));
+            check(
+                &predict(&workload, &Wire::bare()),
+                &simulation::long_poll(&workload, 40_000, 12),
+            );
         }
     }
 
     #[test]
     fn the_simulator_agrees_on_periodic_events() {
-        for (rate, gap, hold) in [(4.0, 0.1, 25.0), (30.0, 0.1, 25.0), (31.7, 0.1, 25.0), (0.1, 0.1, 3.0)] {
-            let workload = Workload { arrivals: Arrivals::Periodic, ..workload(rate, gap, hold) };
-            check(&predict(&workload, &Wire::bare()), &simulation::long_poll(&workload, 20_000, 13));
+        for (rate, gap, hold) in [
+            (4.0, 0.1, 25.0),
+            (30.0, 0.1, 25.0),
+            (31.7, 0.1, 25.0),
+            (0.1, 0.1, 3.0),
+        ] {
+            let workload = Workload {
+                arrivals: Arrivals::Periodic,
+                ..workload(rate, gap, hold)
+            };
+            check(
+                &predict(&workload, &Wire::bare()),
+                &simulation::long_poll(&workload, 20_000, 13),
+            );
         }
     }
 }

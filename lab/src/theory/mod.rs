@@ -93,7 +93,8 @@ impl Default for Workload {
 impl Workload {
     /// G: from one answer leaving the server to the next request being answerable there.
     pub fn gap(&self) -> Duration {
-        self.measured_gap.unwrap_or(self.transit_down + self.client_time + self.transit_up + self.server_time)
+        self.measured_gap
+            .unwrap_or(self.transit_down + self.client_time + self.transit_up + self.server_time)
     }
 
     /// From a request leaving the client to its answer being there, when nothing is held.
@@ -214,9 +215,17 @@ mod tests {
                     assert!((says.cdf(says.max()) - 1.0).abs() < 1e-9, "{context}");
                     assert!(says.mean() >= Duration::from_nanos(59_999_999), "{context}");
                     assert!((0.0..=1.0).contains(&says.empty_share), "{context}");
-                    assert!((0.0..=1.0).contains(&says.armed_share), "{context}: {}", says.armed_share);
+                    assert!(
+                        (0.0..=1.0).contains(&says.armed_share),
+                        "{context}: {}",
+                        says.armed_share
+                    );
                     assert!(says.requests_per_s > 0.0, "{context}");
-                    assert_eq!(says.bytes_per_event.total().is_finite(), rate_per_s > 0.0, "{context}");
+                    assert_eq!(
+                        says.bytes_per_event.total().is_finite(),
+                        rate_per_s > 0.0,
+                        "{context}"
+                    );
                 }
             }
         }
@@ -224,7 +233,10 @@ mod tests {
 
     #[test]
     fn a_measured_gap_overrides_the_sum_of_its_parts() {
-        let mut workload = Workload { transit_up: Duration::from_millis(10), ..Workload::default() };
+        let mut workload = Workload {
+            transit_up: Duration::from_millis(10),
+            ..Workload::default()
+        };
         assert_eq!(workload.gap(), Duration::from_millis(10));
         workload.measured_gap = Some(Duration::from_millis(17));
         assert_eq!(workload.gap(), Duration::from_millis(17));

@@ -17,9 +17,17 @@ mod tests {
     #[test]
     fn bytes_follow_the_fixture() {
         // λ = 1/s, L = 300 s, 36 B in a chunk of its own: about 45 B per event.
-        let wire =
-            Wire { request_head_bytes: 532.0, response_head_bytes: 145.0, framing: Framing::Chunked, ..Wire::bare() };
-        let workload = Workload { payload_bytes: 36.0, lifetime: Duration::from_secs(300), ..Workload::default() };
+        let wire = Wire {
+            request_head_bytes: 532.0,
+            response_head_bytes: 145.0,
+            framing: Framing::Chunked,
+            ..Wire::bare()
+        };
+        let workload = Workload {
+            payload_bytes: 36.0,
+            lifetime: Duration::from_secs(300),
+            ..Workload::default()
+        };
         let bytes = predict(&workload, &wire).bytes_per_event;
         assert_eq!(bytes.framing, 6.0);
         assert!((bytes.total() - 44.3).abs() < 0.1, "{}", bytes.total());
@@ -27,7 +35,10 @@ mod tests {
 
     #[test]
     fn every_event_takes_the_way_down_and_nothing_else() {
-        let workload = Workload { transit_down: Duration::from_millis(50), ..Workload::default() };
+        let workload = Workload {
+            transit_down: Duration::from_millis(50),
+            ..Workload::default()
+        };
         let says = predict(&workload, &Wire::bare());
         assert!(says.cdf(Duration::from_millis(50)) > 0.999);
         assert_eq!(says.cdf(Duration::from_millis(49)), 0.0);
@@ -44,7 +55,10 @@ mod tests {
                 lifetime: Duration::from_secs(lifetime_s),
                 ..Workload::default()
             };
-            check(&predict(&workload, &Wire::bare()), &simulation::stream(&workload, workload.gap(), 40_000, 14));
+            check(
+                &predict(&workload, &Wire::bare()),
+                &simulation::stream(&workload, workload.gap(), 40_000, 14),
+            );
         }
     }
 }

@@ -21,7 +21,11 @@ pub(super) fn predict(workload: &Workload, wire: &Wire) -> Prediction {
         empty_share,
         events_per_response,
         armed_share: (workload.server_time.as_secs_f64() / cycle_s).min(1.0),
-        bytes_per_event: wire.per_event_of_answers(workload.payload_bytes, events_per_response, empty_share),
+        bytes_per_event: wire.per_event_of_answers(
+            workload.payload_bytes,
+            events_per_response,
+            empty_share,
+        ),
     }
 }
 
@@ -64,17 +68,24 @@ mod tests {
 
     #[test]
     fn empty_answers_follow_the_fixtures() {
-        let empties = |rate, interval| predict(&workload(rate, interval, 0.0), &Wire::bare()).empty_share;
+        let empties =
+            |rate, interval| predict(&workload(rate, interval, 0.0), &Wire::bare()).empty_share;
         assert!((empties(1.0, 1.0) - 0.3679).abs() < 5e-5);
         assert!((empties(0.1, 1.0) - 0.9048).abs() < 5e-5);
-        let periodic = Workload { arrivals: Arrivals::Periodic, ..workload(1.0 / 50.0, 1.0, 0.0) };
+        let periodic = Workload {
+            arrivals: Arrivals::Periodic,
+            ..workload(1.0 / 50.0, 1.0, 0.0)
+        };
         assert!((predict(&periodic, &Wire::bare()).empty_share - 0.98).abs() < 1e-9);
     }
 
     #[test]
     fn a_fixed_delay_adds_the_round_trip_to_the_cycle() {
         // I = 1 s and RTT = 0.2 s: mean 0.7, 0.8333 requests per second.
-        let delayed = Workload { pacing: Pacing::FixedDelay, ..workload(2.0, 1.0, 0.1) };
+        let delayed = Workload {
+            pacing: Pacing::FixedDelay,
+            ..workload(2.0, 1.0, 0.1)
+        };
         let says = predict(&delayed, &Wire::bare());
         assert!((says.latency.mean_s() - 0.7).abs() < 1e-9);
         assert!((says.requests_per_s - 0.8333).abs() < 5e-5);
@@ -82,10 +93,20 @@ mod tests {
 
     #[test]
     fn bytes_follow_the_fixtures() {
-        let wire = Wire { request_head_bytes: 536.0, response_head_bytes: 133.0, ..Wire::bare() };
+        let wire = Wire {
+            request_head_bytes: 536.0,
+            response_head_bytes: 133.0,
+            ..Wire::bare()
+        };
         let total = |rate| {
-            let workload = Workload { payload_bytes: 36.0, ..workload(rate, 1.0, 0.0) };
-            let wire = Wire { empty_head_bytes: wire.response_head_bytes, ..wire };
+            let workload = Workload {
+                payload_bytes: 36.0,
+                ..workload(rate, 1.0, 0.0)
+            };
+            let wire = Wire {
+                empty_head_bytes: wire.response_head_bytes,
+                ..wire
+            };
             predict(&workload, &wire).bytes_per_event.total()
         };
         assert!((total(0.1) - 6_726.0).abs() < 0.5, "{}", total(0.1));
@@ -96,21 +117,33 @@ mod tests {
     #[test]
     fn phases_lock_only_when_period_and_cycle_are_commensurable() {
         let spread = |period_s: f64, interval_s: f64| {
-            let periodic = Workload { arrivals: Arrivals::Periodic, ..workload(1.0 / period_s, interval_s, 0.02) };
+            let periodic = Workload {
+                arrivals: Arrivals::Periodic,
+                ..workload(1.0 / period_s, interval_s, 0.02)
+            };
             predict(&periodic, &Wire::bare()).phase_spread_s
         };
         assert!((spread(5.0, 1.0) - 0.5).abs() < 1e-9);
         assert!((spread(2.0, 3.0) - 0.5).abs() < 1e-9);
         assert_eq!(spread(1.0, 0.618_033_988_749), 0.0);
-        assert_eq!(predict(&workload(1.0, 1.0, 0.0), &Wire::bare()).phase_spread_s, 0.0);
+        assert_eq!(
+            predict(&workload(1.0, 1.0, 0.0), &Wire::bare()).phase_spread_s,
+            0.0
+        );
     }
 
     #[test]
     fn the_simulator_agrees() {
         for (rate, interval, transit) in [(1.0, 1.0, 0.02), (0.05, 2.0, 0.05), (40.0, 0.25, 0.01)] {
             for pacing in [Pacing::FixedRate, Pacing::FixedDelay] {
-                let workload = Workload { pacing, ..workload(rate, interval, transit) };
-                check(&predict(&workload, &Wire::bare()), &simulation::poll(&workload, 40_000, 11));
+                let workload = Workload {
+                    pacing,
+                    ..workload(rate, interval, transit)
+                };
+                check(
+                    &predict(&workload, &Wire::bare()),
+                    &simulation::poll(&workload, 40_000, 11),
+                );
             }
         }
     }

@@ -43,7 +43,13 @@ pub(super) fn poll(workload: &Workload, count: usize, seed: u64) -> Observed {
         Pacing::FixedDelay => workload.interval + workload.transit_up + workload.transit_down,
     }
     .as_secs_f64();
-    let mut seen = Observed { latencies_s: Vec::new(), responses: 0, empty: 0, lasted_s: 0.0, seed };
+    let mut seen = Observed {
+        latencies_s: Vec::new(),
+        responses: 0,
+        empty: 0,
+        lasted_s: 0.0,
+        seed,
+    };
     let (mut next, mut at_s) = (0, rng.random::<f64>() * cycle_s);
     while next < events.len() {
         let before = next;
@@ -63,13 +69,26 @@ pub(super) fn poll(workload: &Workload, count: usize, seed: u64) -> Observed {
 pub(super) fn long_poll(workload: &Workload, count: usize, seed: u64) -> Observed {
     let mut rng = SmallRng::seed_from_u64(seed);
     let events = events(workload, count, &mut rng);
-    let (gap_s, hold_s, down_s) =
-        (workload.gap().as_secs_f64(), workload.hold.as_secs_f64(), workload.transit_down.as_secs_f64());
-    let mut seen = Observed { latencies_s: Vec::new(), responses: 0, empty: 0, lasted_s: 0.0, seed };
+    let (gap_s, hold_s, down_s) = (
+        workload.gap().as_secs_f64(),
+        workload.hold.as_secs_f64(),
+        workload.transit_down.as_secs_f64(),
+    );
+    let mut seen = Observed {
+        latencies_s: Vec::new(),
+        responses: 0,
+        empty: 0,
+        lasted_s: 0.0,
+        seed,
+    };
     let (mut next, mut answered_s) = (0, 0.0);
     while next < events.len() {
         let armed_s: f64 = answered_s + gap_s;
-        answered_s = if events[next] <= armed_s { armed_s } else { events[next].min(armed_s + hold_s) };
+        answered_s = if events[next] <= armed_s {
+            armed_s
+        } else {
+            events[next].min(armed_s + hold_s)
+        };
         let before = next;
         while next < events.len() && events[next] <= answered_s {
             seen.latencies_s.push(answered_s + down_s - events[next]);
@@ -83,17 +102,29 @@ pub(super) fn long_poll(workload: &Workload, count: usize, seed: u64) -> Observe
 }
 
 /// A stream that is open for its lifetime and away for `reconnect`, again and again.
-pub(super) fn stream(workload: &Workload, reconnect: Duration, count: usize, seed: u64) -> Observed {
+pub(super) fn stream(
+    workload: &Workload,
+    reconnect: Duration,
+    count: usize,
+    seed: u64,
+) -> Observed {
     let mut rng = SmallRng::seed_from_u64(seed);
     let events = events(workload, count, &mut rng);
     let (open_s, away_s) = (workload.lifetime.as_secs_f64(), reconnect.as_secs_f64());
     let down_s = workload.transit_down.as_secs_f64();
-    let mut seen = Observed { latencies_s: Vec::new(), responses: 0, empty: 0, lasted_s: 0.0, seed };
+    let mut seen = Observed {
+        latencies_s: Vec::new(),
+        responses: 0,
+        empty: 0,
+        lasted_s: 0.0,
+        seed,
+    };
     let (mut next, mut opened_s) = (0, 0.0);
     while next < events.len() {
         let before = next;
         while next < events.len() && events[next] <= opened_s + open_s {
-            seen.latencies_s.push(events[next].max(opened_s) + down_s - events[next]);
+            seen.latencies_s
+                .push(events[next].max(opened_s) + down_s - events[next]);
             next += 1;
         }
         seen.responses += 1;
@@ -109,19 +140,41 @@ pub(super) fn check(says: &Prediction, seen: &Observed) {
     let n = seen.latencies_s.len() as f64;
     let context = format!("seed {}, {says:?}", seen.seed);
     let mean_s = seen.latencies_s.iter().sum::<f64>() / n;
-    let allowed_s = 4.0 * says.latency.deviation_s() / n.sqrt() + 0.01 * says.latency.mean_s() + says.phase_spread_s;
-    assert!((mean_s - says.latency.mean_s()).abs() < allowed_s, "mean {mean_s}: {context}");
+    let allowed_s = 4.0 * says.latency.deviation_s() / n.sqrt()
+        + 0.01 * says.latency.mean_s()
+        + says.phase_spread_s;
+    assert!(
+        (mean_s - says.latency.mean_s()).abs() < allowed_s,
+        "mean {mean_s}: {context}"
+    );
     // A locked run shows a few phases instead of the curve.
     let steps = if says.phase_spread_s > 0.0 { 0 } else { 20 };
     for step in 0..=steps {
         let at_s = says.latency.max_s() * f64::from(step) / 20.0 + 1e-9;
-        let share = seen.latencies_s.iter().filter(|latency| **latency <= at_s).count() as f64 / n;
-        assert!((share - says.latency.cdf_s(at_s)).abs() < 0.02, "share {share} at {at_s}: {context}");
+        let share = seen
+            .latencies_s
+            .iter()
+            .filter(|latency| **latency <= at_s)
+            .count() as f64
+            / n;
+        assert!(
+            (share - says.latency.cdf_s(at_s)).abs() < 0.02,
+            "share {share} at {at_s}: {context}"
+        );
     }
     let responses = seen.responses as f64;
-    assert!((responses / seen.lasted_s / says.requests_per_s - 1.0).abs() < 0.03, "{responses}: {context}");
-    assert!((n / responses / says.events_per_response - 1.0).abs() < 0.03, "{context}");
+    assert!(
+        (responses / seen.lasted_s / says.requests_per_s - 1.0).abs() < 0.03,
+        "{responses}: {context}"
+    );
+    assert!(
+        (n / responses / says.events_per_response - 1.0).abs() < 0.03,
+        "{context}"
+    );
     let empty = seen.empty as f64 / responses;
     let allowed = 4.0 * (says.empty_share * (1.0 - says.empty_share) / responses).sqrt() + 0.005;
-    assert!((empty - says.empty_share).abs() < allowed, "empty {empty}: {context}");
+    assert!(
+        (empty - says.empty_share).abs() < allowed,
+        "empty {empty}: {context}"
+    );
 }

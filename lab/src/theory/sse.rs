@@ -15,7 +15,11 @@ mod tests {
 
     #[test]
     fn an_event_costs_its_envelope_and_one_chunk() {
-        let workload = Workload { rate_per_s: 100.0, lifetime: Duration::from_secs(3_600), ..Workload::default() };
+        let workload = Workload {
+            rate_per_s: 100.0,
+            lifetime: Duration::from_secs(3_600),
+            ..Workload::default()
+        };
         let wire = Wire::of(Technique::Sse);
         let bytes = predict(&workload, &wire).bytes_per_event;
         assert!((bytes.framing - 6.0).abs() < 1e-3);
@@ -26,9 +30,16 @@ mod tests {
 
     #[test]
     fn a_silent_stream_costs_its_heartbeats() {
-        let workload = Workload { rate_per_s: 0.001, ..Workload::default() };
+        let workload = Workload {
+            rate_per_s: 0.001,
+            ..Workload::default()
+        };
         let bytes = predict(&workload, &Wire::of(Technique::Sse)).bytes_per_event;
         // 1,000 s between events hold about 66 beats of 15 s.
-        assert!((bytes.heartbeat / Wire::of(Technique::Sse).heartbeat_bytes - 66.2).abs() < 1.0, "{}", bytes.heartbeat);
+        assert!(
+            (bytes.heartbeat / Wire::of(Technique::Sse).heartbeat_bytes - 66.2).abs() < 1.0,
+            "{}",
+            bytes.heartbeat
+        );
     }
 }

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 /// The prediction for a stream that needs `reconnect` from its end to being open again.
 pub(super) fn predict(workload: &Workload, wire: &Wire, reconnect: Duration) -> Prediction {
-    let (open_s, gap_s) = (workload.lifetime.as_secs_f64().max(1e-3), reconnect.as_secs_f64());
+    let (open_s, gap_s) = (
+        workload.lifetime.as_secs_f64().max(1e-3),
+        reconnect.as_secs_f64(),
+    );
     let cycle_s = open_s + gap_s;
     let floor_s = workload.floor_s();
     let late = Distribution::uniform(floor_s, floor_s + gap_s);
@@ -32,7 +35,9 @@ fn bytes_per_event(workload: &Workload, wire: &Wire, events_per_response: f64) -
     BytesPerEvent {
         request_head: times(wire.request_head_bytes, answers),
         response_head: times(wire.response_head_bytes, answers),
-        framing: wire.framing.bytes_around(workload.payload_bytes + wire.envelope_bytes)
+        framing: wire
+            .framing
+            .bytes_around(workload.payload_bytes + wire.envelope_bytes)
             + times(wire.ending_bytes, answers),
         envelope: wire.envelope_bytes,
         heartbeat: times(wire.heartbeat_bytes, beats_per_event(workload)),

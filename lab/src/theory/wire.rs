@@ -61,12 +61,24 @@ pub struct Wire {
 
 /// What an object says of a stream in which a message comes at the tail, after the first object of an answer.
 fn control(technique: Technique) -> Control {
-    let (cursor, up_to_date) = if technique == Technique::Sse { (Some(1_234_567), Some(true)) } else { (None, None) };
-    Control { next: Offset::ZERO.into(), cursor, up_to_date, closed: false }
+    let (cursor, up_to_date) = if technique == Technique::Sse {
+        (Some(1_234_567), Some(true))
+    } else {
+        (None, None)
+    };
+    Control {
+        next: Offset::ZERO.into(),
+        cursor,
+        up_to_date,
+        closed: false,
+    }
 }
 
 /// Bytes that `encode` puts around a message at the tail.
-fn envelope_bytes(technique: Technique, encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control)) -> f64 {
+fn envelope_bytes(
+    technique: Technique,
+    encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control),
+) -> f64 {
     let control = control(technique);
     let mut out = Vec::new();
     // A message of one byte and the comma that ends it in the log.
@@ -106,10 +118,21 @@ impl Wire {
             separator_bytes: 1.0,
             ..Self::bare()
         };
-        let stream = Self { framing: Framing::Chunked, ending_bytes: 5.0, ..Self::bare() };
+        let stream = Self {
+            framing: Framing::Chunked,
+            ending_bytes: 5.0,
+            ..Self::bare()
+        };
         match technique {
-            Technique::Poll => Self { empty_body_bytes: 2.0, ..answer },
-            Technique::LongPoll => Self { response_head_bytes: 412.0, empty_head_bytes: 301.0, ..answer },
+            Technique::Poll => Self {
+                empty_body_bytes: 2.0,
+                ..answer
+            },
+            Technique::LongPoll => Self {
+                response_head_bytes: 412.0,
+                empty_head_bytes: 301.0,
+                ..answer
+            },
             Technique::Ndjson => Self {
                 request_head_bytes: 532.0,
                 response_head_bytes: 307.0,
@@ -165,7 +188,8 @@ impl Wire {
         let empty = empty_share * answers;
         BytesPerEvent {
             request_head: times(self.request_head_bytes, answers),
-            response_head: times(self.response_head_bytes, with_news.max(0.0)) + times(self.empty_head_bytes, empty),
+            response_head: times(self.response_head_bytes, with_news.max(0.0))
+                + times(self.empty_head_bytes, empty),
             framing: times(self.framing.bytes_around(payload_bytes), with_news),
             envelope: times(self.envelope_bytes, with_news)
                 + times(self.empty_body_bytes, empty)
@@ -196,7 +220,12 @@ pub struct BytesPerEvent {
 impl BytesPerEvent {
     /// All of it.
     pub fn total(&self) -> f64 {
-        self.request_head + self.response_head + self.framing + self.envelope + self.heartbeat + self.payload
+        self.request_head
+            + self.response_head
+            + self.framing
+            + self.envelope
+            + self.heartbeat
+            + self.payload
     }
 }
 
@@ -218,7 +247,13 @@ mod tests {
         ] {
             assert_eq!(Framing::Chunked.bytes_around(body), framing, "{body}");
         }
-        for (body, framing) in [(0.0, 2.0), (125.0, 2.0), (126.0, 4.0), (65_535.0, 4.0), (65_536.0, 10.0)] {
+        for (body, framing) in [
+            (0.0, 2.0),
+            (125.0, 2.0),
+            (126.0, 4.0),
+            (65_535.0, 4.0),
+            (65_536.0, 10.0),
+        ] {
             assert_eq!(Framing::WebSocket.bytes_around(body), framing, "{body}");
         }
     }
@@ -226,8 +261,14 @@ mod tests {
     #[test]
     fn an_envelope_is_all_but_the_message() {
         let line = r#"{"data":[],"streamNextOffset":"0000000000000000"}"#;
-        assert_eq!(Wire::of(Technique::Websocket).envelope_bytes, line.len() as f64);
-        assert_eq!(Wire::of(Technique::Ndjson).envelope_bytes, line.len() as f64 + 1.0);
+        assert_eq!(
+            Wire::of(Technique::Websocket).envelope_bytes,
+            line.len() as f64
+        );
+        assert_eq!(
+            Wire::of(Technique::Ndjson).envelope_bytes,
+            line.len() as f64 + 1.0
+        );
         let events = "id:0000000000000000\nevent: data\ndata:[]\n\nid:0000000000000000\nevent: control\n\
              data:{\"streamNextOffset\":\"0000000000000000\",\"streamCursor\":\"1234567\",\"upToDate\":true}\n\n";
         assert_eq!(Wire::of(Technique::Sse).envelope_bytes, events.len() as f64);
@@ -244,7 +285,17 @@ mod tests {
             ..Counts::default()
         };
         let wire = Wire::of(Technique::Poll).with_counted_heads(&counts);
-        assert_eq!((wire.request_head_bytes, wire.response_head_bytes, wire.empty_head_bytes), (500.0, 200.0, 200.0));
-        assert_eq!(Wire::of(Technique::Poll).with_counted_heads(&Counts::default()), Wire::of(Technique::Poll));
+        assert_eq!(
+            (
+                wire.request_head_bytes,
+                wire.response_head_bytes,
+                wire.empty_head_bytes
+            ),
+            (500.0, 200.0, 200.0)
+        );
+        assert_eq!(
+            Wire::of(Technique::Poll).with_counted_heads(&Counts::default()),
+            Wire::of(Technique::Poll)
+        );
     }
 }

@@ -34,12 +34,20 @@ impl<'a> Scanner<'a> {
     }
 
     fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), JsonError> {
-        if self.skip_if(byte) { Ok(()) } else { Err(self.fault(expected)) }
+        if self.skip_if(byte) {
+            Ok(())
+        } else {
+            Err(self.fault(expected))
+        }
     }
 
     /// The next value of a list in a text that was checked, so that nothing but the list's end can come instead.
     pub(super) fn next_in_list(&mut self) -> Option<Value<'a>> {
-        if let None | Some(b']' | b'}') = self.peek() { None } else { self.value().ok() }
+        if let None | Some(b']' | b'}') = self.peek() {
+            None
+        } else {
+            self.value().ok()
+        }
     }
 
     /// Passes over a value with all that lies in it.
@@ -63,7 +71,9 @@ impl<'a> Scanner<'a> {
                 _ => self.word()?,
             }
             if self.is_last(&mut open)? {
-                return Ok(Value { text: &self.text[from..self.at] });
+                return Ok(Value {
+                    text: &self.text[from..self.at],
+                });
             }
         }
     }
@@ -149,7 +159,11 @@ impl<'a> Scanner<'a> {
         while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
-        if self.at > from { Ok(()) } else { Err(self.fault("a digit")) }
+        if self.at > from {
+            Ok(())
+        } else {
+            Err(self.fault("a digit"))
+        }
     }
 
     fn word(&mut self) -> Result<(), JsonError> {

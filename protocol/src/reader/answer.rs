@@ -3,7 +3,9 @@
 use super::Position;
 use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::headers::{self, ContentKind};
-use crate::{Data, Frame, FrameError, Problem, Technique, Token, json, ndjson, percent, sse, timestamp};
+use crate::{
+    Data, Frame, FrameError, Problem, Technique, Token, json, ndjson, percent, sse, timestamp,
+};
 use std::time::Duration;
 
 /// How long a plain read or a live answer may take to begin.
@@ -48,16 +50,27 @@ impl Head {
             cursor: header(headers::STREAM_CURSOR),
             up_to_date: is_true(headers::STREAM_UP_TO_DATE),
             closed: is_true(headers::STREAM_CLOSED),
-            base64: header(headers::STREAM_SSE_DATA_ENCODING).is_some_and(|value| value.eq_ignore_ascii_case("base64")),
+            base64: header(headers::STREAM_SSE_DATA_ENCODING)
+                .is_some_and(|value| value.eq_ignore_ascii_case("base64")),
             retry_after: header("retry-after").and_then(|value| {
-                let now = || header("date").and_then(|date| timestamp::parse_http(date.trim())).unwrap_or(now);
+                let now = || {
+                    header("date")
+                        .and_then(|date| timestamp::parse_http(date.trim()))
+                        .unwrap_or(now)
+                };
                 retry_after(value.trim(), now)
             }),
         }
     }
 
     fn is_content_type(&self, fits: impl Fn(&str) -> bool) -> bool {
-        let essence = self.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default();
+        let essence = self
+            .content_type
+            .as_deref()
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default();
         fits(&essence.trim().to_ascii_lowercase())
     }
 }
@@ -86,11 +99,19 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn transient(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_final: false, is_unsupported: false, retry_after: None }
+        Self {
+            text: text.into(),
+            is_final: false,
+            is_unsupported: false,
+            retry_after: None,
+        }
     }
 
     fn unsupported(text: String) -> Self {
-        Self { is_unsupported: true, ..Self::transient(text) }
+        Self {
+            is_unsupported: true,
+            ..Self::transient(text)
+        }
     }
 }
 
@@ -104,11 +125,17 @@ pub(super) struct Came {
 
 impl Came {
     pub(super) fn fault(fault: Fault) -> Self {
-        Self { frames: Vec::new(), end: Some(Err(fault)) }
+        Self {
+            frames: Vec::new(),
+            end: Some(Err(fault)),
+        }
     }
 
     fn end(end: Option<Page>) -> Self {
-        Self { frames: Vec::new(), end: Some(Ok(end)) }
+        Self {
+            frames: Vec::new(),
+            end: Some(Ok(end)),
+        }
     }
 }
 
@@ -133,7 +160,8 @@ impl Page {
     /// Whether nothing is in it, as far as its bytes show.
     pub(super) fn is_empty(&self) -> bool {
         let body = json::trim(&self.body);
-        self.body.is_empty() || (self.kind == Some(ContentKind::Json) && (body.is_empty() || body == b"[]"))
+        self.body.is_empty()
+            || (self.kind == Some(ContentKind::Json) && (body.is_empty() || body == b"[]"))
     }
 
     /// What is in it; `None` when nothing is.
@@ -183,13 +211,24 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn new(id: u64, technique: Technique, now: Duration, patience: Patience) -> Self {
         let (head, body) = (Head::default(), Body::Unknown);
-        Self { id, technique, begun: now, heard: now, patience, head, body, frames: 0 }
+        Self {
+            id,
+            technique,
+            begun: now,
+            heard: now,
+            patience,
+            head,
+            body,
+            frames: 0,
+        }
     }
 
     /// When silence becomes a fault.
     pub(super) fn deadline(&self) -> Duration {
         let patience = match (&self.body, self.technique) {
-            (Body::Unknown, Technique::LongPoll) => HEAD_MAX + self.patience.hold.unwrap_or(HOLD_MAX),
+            (Body::Unknown, Technique::LongPoll) => {
+                HEAD_MAX + self.patience.hold.unwrap_or(HOLD_MAX)
+            }
             (Body::Unknown, _) => HEAD_MAX,
             _ => self.patience.silence_max,
         };
@@ -200,7 +239,11 @@ impl Exchange {
     pub(super) fn silent(&self, now: Duration) -> Option<Fault> {
         (now >= self.deadline()).then(|| {
             let silent = now.saturating_sub(self.heard);
-            let what = if matches!(self.body, Body::Unknown) { "no answer" } else { "the answer went silent" };
+            let what = if matches!(self.body, Body::Unknown) {
+                "no answer"
+            } else {
+                "the answer went silent"
+            };
             Fault::transient(format!(
                 "{what}: nothing came for {}.{} s",
                 silent.as_secs(),
@@ -214,17 +257,30 @@ impl Exchange {
         self.heard = now;
         self.body = match (self.technique, head.status) {
             (Technique::Poll | Technique::LongPoll, 200 | 204 | 304) => Body::Page(Vec::new()),
-            (Technique::Websocket, 101) => Body::Websocket { was_up_to_date: false },
-            (Technique::Ndjson, 200) if head.is_content_type(|essence| essence.ends_with("ndjson")) => {
+            (Technique::Websocket, 101) => Body::Websocket {
+                was_up_to_date: false,
+            },
+            (Technique::Ndjson, 200)
+                if head.is_content_type(|essence| essence.ends_with("ndjson")) =>
+            {
                 Body::Ndjson(ndjson::Decoder::default())
             }
-            (Technique::Sse, 200) if head.is_content_type(|essence| essence == "text/event-stream") => {
-                let kind = if head.base64 { ContentKind::Binary } else { kind.unwrap_or(ContentKind::Json) };
+            (Technique::Sse, 200)
+                if head.is_content_type(|essence| essence == "text/event-stream") =>
+            {
+                let kind = if head.base64 {
+                    ContentKind::Binary
+                } else {
+                    kind.unwrap_or(ContentKind::Json)
+                };
                 Body::Sse(Box::new(sse::Decoder::new(kind)))
             }
             (technique, 200..=299) => {
                 let came = head.content_type.as_deref().unwrap_or("no content type");
-                let text = format!("the server does not know {technique}: status {} with {came} came", head.status);
+                let text = format!(
+                    "the server does not know {technique}: status {} with {came} came",
+                    head.status
+                );
                 return Came::fault(Fault::unsupported(text));
             }
             _ => Body::Refusal(Vec::new()),
@@ -239,7 +295,9 @@ impl Exchange {
         let result = match &mut self.body {
             Body::Unknown => Ok(()),
             Body::Page(body) if body.len() + bytes.len() > FRAME_BYTES_MAX => {
-                Err(FrameError::TooLong { limit: FRAME_BYTES_MAX })
+                Err(FrameError::TooLong {
+                    limit: FRAME_BYTES_MAX,
+                })
             }
             Body::Page(body) => {
                 body.extend_from_slice(bytes);
@@ -252,10 +310,14 @@ impl Exchange {
             }
             Body::Ndjson(decoder) => decoder.push(bytes, &mut came.frames),
             Body::Sse(decoder) => decoder.push(bytes, &mut came.frames),
-            Body::Websocket { was_up_to_date } => ndjson::decode(bytes, *was_up_to_date).map(|frame| {
-                *was_up_to_date = frame.as_ref().map_or(*was_up_to_date, |frame| frame.up_to_date);
-                came.frames.extend(frame);
-            }),
+            Body::Websocket { was_up_to_date } => {
+                ndjson::decode(bytes, *was_up_to_date).map(|frame| {
+                    *was_up_to_date = frame
+                        .as_ref()
+                        .map_or(*was_up_to_date, |frame| frame.up_to_date);
+                    came.frames.extend(frame);
+                })
+            }
         };
         self.frames += came.frames.len() as u64;
         if let Err(fault) = result {
@@ -269,7 +331,9 @@ impl Exchange {
             Body::Unknown => Came::fault(Fault::transient("the answer ended before its head")),
             Body::Page(body) => self.page(now, body),
             Body::Refusal(body) => Came::fault(self.refusal(&body)),
-            _ if self.frames == 0 => Came::fault(Fault::transient("the live answer ended before its first frame")),
+            _ if self.frames == 0 => Came::fault(Fault::transient(
+                "the live answer ended before its first frame",
+            )),
             _ => Came::end(None),
         }
     }
@@ -290,10 +354,14 @@ impl Exchange {
                 return Came::fault(Fault::transient(text));
             }
             Some(Ok(next)) => Some(next),
-            Some(Err(fault)) => return Came::fault(Fault::transient(format!("Stream-Next-Offset: {fault}"))),
+            Some(Err(fault)) => {
+                return Came::fault(Fault::transient(format!("Stream-Next-Offset: {fault}")));
+            }
             None if head.status != 304 => {
                 let status = head.status;
-                let text = format!("status {status} without Stream-Next-Offset: expected an answer about a stream");
+                let text = format!(
+                    "status {status} without Stream-Next-Offset: expected an answer about a stream"
+                );
                 return Came::fault(Fault::transient(text));
             }
             None => None,
@@ -302,7 +370,8 @@ impl Exchange {
             id: self.id,
             technique: self.technique,
             at: now,
-            kind: (head.status == 200).then(|| ContentKind::of(head.content_type.as_deref().unwrap_or_default())),
+            kind: (head.status == 200)
+                .then(|| ContentKind::of(head.content_type.as_deref().unwrap_or_default())),
             next,
             cursor: head.cursor,
             up_to_date: head.up_to_date || head.status != 200,
@@ -317,17 +386,26 @@ impl Exchange {
         let text = Problem::in_words(status, body);
         let is_live = self.technique != Technique::Poll;
         match status {
-            408 | 425 | 429 | 500 | 502..=504 | 506..=599 => {
-                Fault { retry_after: self.head.retry_after, ..Fault::transient(text) }
-            }
+            408 | 425 | 429 | 500 | 502..=504 | 506..=599 => Fault {
+                retry_after: self.head.retry_after,
+                ..Fault::transient(text)
+            },
             400 | 405 | 406 | 426 | 501 if is_live => Fault::unsupported(text),
-            _ => Fault { is_final: true, ..Fault::transient(text) },
+            _ => Fault {
+                is_final: true,
+                ..Fault::transient(text)
+            },
         }
     }
 }
 
 /// The query of a request, keys in alphabetical order.
-pub(super) fn query(technique: Technique, next: &Token, cursor: Option<&str>, hold: Option<Duration>) -> String {
+pub(super) fn query(
+    technique: Technique,
+    next: &Token,
+    cursor: Option<&str>,
+    hold: Option<Duration>,
+) -> String {
     let mut query = String::new();
     if let Some(live) = technique.live() {
         if let Some(cursor) = cursor {
@@ -356,12 +434,18 @@ mod tests {
     fn a_query_is_in_alphabetical_order_and_escaped() {
         let next: Token = "12_3".parse().unwrap();
         let hold = Some(Duration::from_secs(25));
-        assert_eq!(query(Technique::Poll, &next, Some("7"), hold), "offset=12_3");
+        assert_eq!(
+            query(Technique::Poll, &next, Some("7"), hold),
+            "offset=12_3"
+        );
         assert_eq!(
             query(Technique::LongPoll, &next, Some("7 &é"), hold),
             "cursor=7%20%26%C3%A9&hold=25&live=long-poll&offset=12_3"
         );
-        assert_eq!(query(Technique::Sse, &next, None, hold), "live=sse&offset=12_3");
+        assert_eq!(
+            query(Technique::Sse, &next, None, hold),
+            "live=sse&offset=12_3"
+        );
     }
 
     #[test]
@@ -373,7 +457,10 @@ mod tests {
             _ => None,
         };
         let head = Head::read(503, Duration::ZERO, header);
-        assert_eq!((head.retry_after, head.closed, head.up_to_date), (Some(Duration::from_secs(7)), true, false));
+        assert_eq!(
+            (head.retry_after, head.closed, head.up_to_date),
+            (Some(Duration::from_secs(7)), true, false)
+        );
     }
 
     #[test]
@@ -403,7 +490,11 @@ mod tests {
                 "date" => date.map(str::to_owned),
                 _ => None,
             });
-            assert_eq!(head.retry_after, seconds.map(Duration::from_secs), "{value} at {date:?}");
+            assert_eq!(
+                head.retry_after,
+                seconds.map(Duration::from_secs),
+                "{value} at {date:?}"
+            );
         }
     }
 }

@@ -78,7 +78,12 @@ impl Ladder {
     pub(super) fn failed(&mut self, now: Duration, unsupported: bool) -> bool {
         self.faults += 1;
         let enough = unsupported || self.trying_from.is_some() || self.faults >= FAULTS_MAX;
-        let Some(next) = self.trying_from.take().or_else(|| self.below()).filter(|_| enough && self.fallback) else {
+        let Some(next) = self
+            .trying_from
+            .take()
+            .or_else(|| self.below())
+            .filter(|_| enough && self.fallback)
+        else {
             return false;
         };
         self.current = next;
@@ -147,7 +152,9 @@ mod tests {
             assert!(!ladder.failed(NOW, false) && !ladder.failed(NOW, false));
             ladder.works();
         }
-        assert!(!ladder.failed(NOW, false) && !ladder.failed(NOW, false) && ladder.failed(NOW, false));
+        assert!(
+            !ladder.failed(NOW, false) && !ladder.failed(NOW, false) && ladder.failed(NOW, false)
+        );
     }
 
     #[test]

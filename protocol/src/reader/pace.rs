@@ -18,7 +18,11 @@ pub(super) struct Ticks {
 
 impl Ticks {
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval: interval.max(INTERVAL_MIN), asked: None, next: None }
+        Self {
+            interval: interval.max(INTERVAL_MIN),
+            asked: None,
+            next: None,
+        }
     }
 
     /// A poll leaves: if it is the due one (or the first), the next one is due on the grid's next line after `now`.
@@ -70,7 +74,9 @@ impl Pauses {
     /// Between a tenth and the whole of 0.5 s, 1 s, 2 s ... 30 s; never less than the server asked for, and then at most a
     /// tenth (and a second) more.
     pub fn after(&mut self, faults: u32, retry_after: Option<Duration>) -> Duration {
-        let whole = PAUSE_FIRST.saturating_mul(1 << faults.saturating_sub(1).min(10)).min(PAUSE_MAX);
+        let whole = PAUSE_FIRST
+            .saturating_mul(1 << faults.saturating_sub(1).min(10))
+            .min(PAUSE_MAX);
         let share = self.share();
         match retry_after {
             Some(asked) => {
@@ -104,8 +110,15 @@ mod tests {
     fn a_late_poll_does_not_move_the_grid() {
         let mut ticks = Ticks::new(at(100));
         assert_eq!(ticks.next(), None);
-        for (asked, next) in [(5, 105), (105, 205), (250, 305), (305, 405), (310, 405), (1_005, 1_105), (1_190, 1_205)]
-        {
+        for (asked, next) in [
+            (5, 105),
+            (105, 205),
+            (250, 305),
+            (305, 405),
+            (310, 405),
+            (1_005, 1_105),
+            (1_190, 1_205),
+        ] {
             ticks.asked(at(asked));
             assert_eq!(ticks.next(), Some(at(next)), "asked at {asked}");
         }
@@ -127,7 +140,10 @@ mod tests {
             let mut pauses = Pauses::new(seed);
             for (fault, whole) in [(1, 500), (2, 1_000), (3, 2_000), (7, 30_000), (100, 30_000)] {
                 let pause = pauses.after(fault, None);
-                assert!(pause >= at(whole / 10) && pause <= at(whole), "seed {seed}, fault {fault}: {pause:?}");
+                assert!(
+                    pause >= at(whole / 10) && pause <= at(whole),
+                    "seed {seed}, fault {fault}: {pause:?}"
+                );
             }
         }
         assert_ne!(Pauses::new(1).after(5, None), Pauses::new(2).after(5, None));
@@ -137,8 +153,13 @@ mod tests {
     fn the_server_gets_the_patience_it_asked_for() {
         for seed in 0..50 {
             let pause = Pauses::new(seed).after(1, Some(at(20_000)));
-            assert!(pause >= at(20_000) && pause <= at(23_000), "seed {seed}: {pause:?}");
+            assert!(
+                pause >= at(20_000) && pause <= at(23_000),
+                "seed {seed}: {pause:?}"
+            );
         }
-        assert!(Pauses::new(0).after(1, Some(Duration::from_secs(u64::MAX / 2))) <= RETRY_AFTER_MAX * 2);
+        assert!(
+            Pauses::new(0).after(1, Some(Duration::from_secs(u64::MAX / 2))) <= RETRY_AFTER_MAX * 2
+        );
     }
 }

@@ -27,7 +27,10 @@ pub(super) enum Say<'a> {
 
 fn head(words: &str) -> Head {
     let mut words = words.split_whitespace();
-    let mut head = Head { status: words.next().unwrap().parse().unwrap(), ..Head::default() };
+    let mut head = Head {
+        status: words.next().unwrap().parse().unwrap(),
+        ..Head::default()
+    };
     for word in words {
         match word.split_once('=').unwrap_or((word, "")) {
             ("json", _) => head.content_type = Some("application/json".to_owned()),
@@ -38,7 +41,9 @@ fn head(words: &str) -> Head {
             ("cursor", value) => head.cursor = Some(value.to_owned()),
             ("up", _) => head.up_to_date = true,
             ("closed", _) => head.closed = true,
-            ("retry", value) => head.retry_after = Some(Duration::from_secs(value.parse().unwrap())),
+            ("retry", value) => {
+                head.retry_after = Some(Duration::from_secs(value.parse().unwrap()))
+            }
             (other, _) => panic!("{other}"),
         }
     }
@@ -62,26 +67,44 @@ fn words(report: &Report) -> Option<String> {
             words
         }
         Report::Ended { fault: None, .. } => "ended".to_owned(),
-        Report::Ended { fault: Some(fault), .. } => format!("ended: {fault}"),
-        Report::Waiting { for_ms, after_fault: false, .. } => format!("waits {for_ms:.0}"),
-        Report::Waiting { after_fault: true, .. } => "pauses".to_owned(),
-        Report::Changed { from, to, fault, .. } => {
-            let why = fault.as_ref().map_or(String::new(), |fault| format!(": {fault}"));
+        Report::Ended {
+            fault: Some(fault), ..
+        } => format!("ended: {fault}"),
+        Report::Waiting {
+            for_ms,
+            after_fault: false,
+            ..
+        } => format!("waits {for_ms:.0}"),
+        Report::Waiting {
+            after_fault: true, ..
+        } => "pauses".to_owned(),
+        Report::Changed {
+            from, to, fault, ..
+        } => {
+            let why = fault
+                .as_ref()
+                .map_or(String::new(), |fault| format!(": {fault}"));
             format!("{from} -> {to}{why}")
         }
-        Report::Finished { fault, .. } => {
-            fault.as_ref().map_or("finished".to_owned(), |fault| format!("finished: {fault}"))
-        }
+        Report::Finished { fault, .. } => fault
+            .as_ref()
+            .map_or("finished".to_owned(), |fault| format!("finished: {fault}")),
     })
 }
 
 impl Play {
     pub(super) fn new(technique: Technique, from: &str) -> Self {
-        Self::with(FollowOptions { technique, from: from.parse().unwrap(), ..FollowOptions::default() })
+        Self::with(FollowOptions {
+            technique,
+            from: from.parse().unwrap(),
+            ..FollowOptions::default()
+        })
     }
 
     pub(super) fn with(options: FollowOptions) -> Self {
-        Self { reader: Reader::new(options) }
+        Self {
+            reader: Reader::new(options),
+        }
     }
 
     fn say(&mut self, now: Duration, input: &Say<'_>) {
@@ -112,7 +135,9 @@ impl Play {
         for _ in 0..50 {
             let words = match self.reader.poll(now) {
                 Action::Abort => Some("abort".to_owned()),
-                Action::Send(request) => Some(format!("send {} {}", request.technique, request.query)),
+                Action::Send(request) => {
+                    Some(format!("send {} {}", request.technique, request.query))
+                }
                 Action::Report(report) => words(&report),
                 Action::Wait(_) => return done,
                 Action::Done => Some("done".to_owned()),
@@ -132,14 +157,20 @@ impl Play {
         for (step, (at_ms, input, expected)) in script.iter().enumerate() {
             let now = Duration::from_millis(*at_ms);
             self.say(now, input);
-            assert_eq!(self.does(*at_ms, Say::Nothing), *expected, "step {step} at {at_ms} ms");
+            assert_eq!(
+                self.does(*at_ms, Say::Nothing),
+                *expected,
+                "step {step} at {at_ms} ms"
+            );
         }
     }
 
     /// The time until which it waits now, in whole ms, rounded up.
     pub(super) fn waits_until(&mut self, at_ms: u64) -> Option<u64> {
         match self.reader.poll(Duration::from_millis(at_ms)) {
-            Action::Wait(until) => until.map(|until| u64::try_from(until.as_nanos().div_ceil(1_000_000)).unwrap()),
+            Action::Wait(until) => {
+                until.map(|until| u64::try_from(until.as_nanos().div_ceil(1_000_000)).unwrap())
+            }
             other => panic!("{other:?}"),
         }
     }

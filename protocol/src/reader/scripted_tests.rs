@@ -23,7 +23,11 @@ const CONTROL_7: &str = "event: data\ndata: [7]\n\nevent: control\ndata: {\"stre
 fn pages_are_read_one_after_the_other_and_then_it_goes_live_with_the_cursor() {
     Play::new(Technique::Sse, "-1").check(&[
         (0, Say::Nothing, "send poll offset=-1"),
-        (9, Say::Page("200 json next=2", "[1,2]"), "send poll offset=2; batch [1 2] 2; ended"),
+        (
+            9,
+            Say::Page("200 json next=2", "[1,2]"),
+            "send poll offset=2; batch [1 2] 2; ended",
+        ),
         (
             19,
             Say::Page("200 json next=3 cursor=b up", "[3]"),
@@ -33,7 +37,11 @@ fn pages_are_read_one_after_the_other_and_then_it_goes_live_with_the_cursor() {
         (30, Say::Piece(":\n\n"), ""),
         (40, Say::Piece(&CONTROL_7[..30]), ""),
         (50, Say::Piece(&CONTROL_7[30..]), "batch [7] 7 up"),
-        (60_000, Say::End, "send sse cursor=c&live=sse&offset=7; ended"),
+        (
+            60_000,
+            Say::End,
+            "send sse cursor=c&live=sse&offset=7; ended",
+        ),
     ]);
 }
 
@@ -41,12 +49,24 @@ fn pages_are_read_one_after_the_other_and_then_it_goes_live_with_the_cursor() {
 fn polls_leave_at_a_fixed_rate_whatever_the_answers_take() {
     Play::new(Technique::Poll, "5").check(&[
         (100, Say::Nothing, "send poll offset=5"),
-        (200, Say::Page("200 json next=6 up", "[5]"), "batch [5] 6 up; ended; waits 900"),
+        (
+            200,
+            Say::Page("200 json next=6 up", "[5]"),
+            "batch [5] 6 up; ended; waits 900",
+        ),
         (1_099, Say::Nothing, ""),
         (1_100, Say::Nothing, "send poll offset=6"),
         // Two ticks pass without an answer: asked once right after it, and then again on the grid.
-        (3_400, Say::Page("200 json next=6 up", "[]"), "send poll offset=6; batch [] 6 up; ended"),
-        (3_500, Say::Page("200 json next=6 up", "[]"), "batch [] 6 up; ended; waits 600"),
+        (
+            3_400,
+            Say::Page("200 json next=6 up", "[]"),
+            "send poll offset=6; batch [] 6 up; ended",
+        ),
+        (
+            3_500,
+            Say::Page("200 json next=6 up", "[]"),
+            "batch [] 6 up; ended; waits 600",
+        ),
         (4_100, Say::Nothing, "send poll offset=6"),
     ]);
 }
@@ -65,8 +85,16 @@ fn long_poll_asks_again_before_it_opens_what_came() {
             Say::Page("204 next=6 cursor=2 up", ""),
             "send long-poll cursor=2&live=long-poll&offset=6; batch [\"\"] 6 up; ended",
         ),
-        (57_000, Say::Page("304", ""), "send long-poll cursor=2&live=long-poll&offset=6; batch [\"\"] 6 up; ended"),
-        (58_000, Say::Page("204 next=6 closed", ""), "batch [\"\"] 6 up closed; ended; finished; done"),
+        (
+            57_000,
+            Say::Page("304", ""),
+            "send long-poll cursor=2&live=long-poll&offset=6; batch [\"\"] 6 up; ended",
+        ),
+        (
+            58_000,
+            Say::Page("204 next=6 closed", ""),
+            "batch [\"\"] 6 up closed; ended; finished; done",
+        ),
     ]);
 }
 
@@ -74,7 +102,11 @@ fn long_poll_asks_again_before_it_opens_what_came() {
 fn now_is_pinned_by_a_plain_read_so_that_a_cut_loses_nothing() {
     Play::new(Technique::LongPoll, "now").check(&[
         (0, Say::Nothing, "send poll offset=now"),
-        (9, Say::Page("200 json next=42 up", "[]"), "send long-poll live=long-poll&offset=42; batch [] 42 up; ended"),
+        (
+            9,
+            Say::Page("200 json next=42 up", "[]"),
+            "send long-poll live=long-poll&offset=42; batch [] 42 up; ended",
+        ),
     ]);
 }
 
@@ -86,7 +118,10 @@ fn hold_is_asked_for_and_awaited() {
         ..FollowOptions::default()
     };
     let mut play = Play::with(options);
-    assert_eq!(play.does(0, Say::Nothing), "send long-poll hold=50&live=long-poll&offset=-1");
+    assert_eq!(
+        play.does(0, Say::Nothing),
+        "send long-poll hold=50&live=long-poll&offset=-1"
+    );
     assert_eq!(play.waits_until(0), Some(80_000));
 }
 
@@ -95,21 +130,41 @@ fn a_page_that_cannot_be_read_takes_back_the_request_that_left_on_its_word() {
     let mut play = Play::new(Technique::LongPoll, "5");
     play.does(0, Say::Nothing);
     let done = play.does(9_000, Say::Page("200 json next=6 up", "[1,"));
-    assert!(done.starts_with("send long-poll live=long-poll&offset=6; abort; ended: the page can't be read"), "{done}");
+    assert!(
+        done.starts_with(
+            "send long-poll live=long-poll&offset=6; abort; ended: the page can't be read"
+        ),
+        "{done}"
+    );
     assert!(done.ends_with("ended; pauses"), "{done}");
-    assert_eq!(play.does(20_000, Say::Nothing), "send long-poll live=long-poll&offset=5");
+    assert_eq!(
+        play.does(20_000, Say::Nothing),
+        "send long-poll live=long-poll&offset=5"
+    );
 }
 
 #[test]
 fn half_a_line_does_not_count_after_a_cut() {
     Play::new(Technique::Ndjson, "5").check(&[
         (0, Say::Nothing, "send poll offset=5"),
-        (1, Say::Page("200 json next=5 up", "[]"), "send ndjson live=ndjson&offset=5; batch [] 5 up; ended"),
+        (
+            1,
+            Say::Page("200 json next=5 up", "[]"),
+            "send ndjson live=ndjson&offset=5; batch [] 5 up; ended",
+        ),
         (2, Say::Head("200 ndjson"), ""),
-        (3, Say::Piece("\n{\"data\":[5],\"streamNextOffset\":\"6\"}\n{\"data\":[6],\"streamNext"), "batch [5] 6"),
+        (
+            3,
+            Say::Piece("\n{\"data\":[5],\"streamNextOffset\":\"6\"}\n{\"data\":[6],\"streamNext"),
+            "batch [5] 6",
+        ),
         (4, Say::Fault, "ended: cut; pauses"),
         (999, Say::Nothing, "send poll offset=6"),
-        (1_000, Say::Page("200 json next=7 up", "[6]"), "send ndjson live=ndjson&offset=7; batch [6] 7 up; ended"),
+        (
+            1_000,
+            Say::Page("200 json next=7 up", "[6]"),
+            "send ndjson live=ndjson&offset=7; batch [6] 7 up; ended",
+        ),
     ]);
 }
 
@@ -117,15 +172,39 @@ fn half_a_line_does_not_count_after_a_cut() {
 fn a_change_in_mid_stream_goes_on_at_the_same_position_at_once() {
     Play::new(Technique::Websocket, "5").check(&[
         (0, Say::Nothing, "send poll offset=5"),
-        (1, Say::Page("200 json next=5 up", "[]"), "send websocket live=websocket&offset=5; batch [] 5 up; ended"),
+        (
+            1,
+            Say::Page("200 json next=5 up", "[]"),
+            "send websocket live=websocket&offset=5; batch [] 5 up; ended",
+        ),
         (2, Say::Head("101"), ""),
-        (3, Say::Piece("{\"data\":[5],\"streamNextOffset\":\"6\",\"streamCursor\":\"9\"}"), "batch [5] 6"),
+        (
+            3,
+            Say::Piece("{\"data\":[5],\"streamNextOffset\":\"6\",\"streamCursor\":\"9\"}"),
+            "batch [5] 6",
+        ),
         (4, Say::Piece(""), ""),
         (5, Say::Change(Technique::Websocket), ""),
-        (6, Say::Change(Technique::Sse), "abort; send sse cursor=9&live=sse&offset=6; ended; websocket -> sse"),
-        (7, Say::Change(Technique::Poll), "abort; send poll offset=6; ended; sse -> poll"),
-        (8, Say::Page("200 json next=6 up", "[]"), "batch [] 6 up; ended; waits 999"),
-        (9, Say::Change(Technique::LongPoll), "send long-poll cursor=9&live=long-poll&offset=6; poll -> long-poll"),
+        (
+            6,
+            Say::Change(Technique::Sse),
+            "abort; send sse cursor=9&live=sse&offset=6; ended; websocket -> sse",
+        ),
+        (
+            7,
+            Say::Change(Technique::Poll),
+            "abort; send poll offset=6; ended; sse -> poll",
+        ),
+        (
+            8,
+            Say::Page("200 json next=6 up", "[]"),
+            "batch [] 6 up; ended; waits 999",
+        ),
+        (
+            9,
+            Say::Change(Technique::LongPoll),
+            "send long-poll cursor=9&live=long-poll&offset=6; poll -> long-poll",
+        ),
     ]);
 }
 
@@ -133,9 +212,21 @@ fn a_change_in_mid_stream_goes_on_at_the_same_position_at_once() {
 fn an_sse_answer_is_never_read_before_the_kind_of_stream_is_known() {
     Play::new(Technique::LongPoll, "5").check(&[
         (0, Say::Nothing, "send long-poll live=long-poll&offset=5"),
-        (9_000, Say::Page("204 next=5 up", ""), "send long-poll live=long-poll&offset=5; batch [] 5 up; ended"),
-        (9_001, Say::Change(Technique::Sse), "abort; send poll offset=5; ended; long-poll -> sse"),
-        (9_002, Say::Page("200 text next=5 up", ""), "send sse live=sse&offset=5; batch [\"\"] 5 up; ended"),
+        (
+            9_000,
+            Say::Page("204 next=5 up", ""),
+            "send long-poll live=long-poll&offset=5; batch [] 5 up; ended",
+        ),
+        (
+            9_001,
+            Say::Change(Technique::Sse),
+            "abort; send poll offset=5; ended; long-poll -> sse",
+        ),
+        (
+            9_002,
+            Say::Page("200 text next=5 up", ""),
+            "send sse live=sse&offset=5; batch [\"\"] 5 up; ended",
+        ),
     ]);
 }
 
@@ -160,11 +251,13 @@ fn a_closed_stream_is_the_end_by_every_technique() {
             play.does(1, Say::Page("200 json next=5 up", "[]"));
         }
         let line = "{\"data\":[5],\"streamNextOffset\":\"6\",\"streamClosed\":true}\n";
-        let events =
-            "event: data\ndata: [5]\n\nevent: control\ndata: {\"streamNextOffset\":\"6\",\"streamClosed\":true}\n\n";
+        let events = "event: data\ndata: [5]\n\nevent: control\ndata: {\"streamNextOffset\":\"6\",\"streamClosed\":true}\n\n";
         let (head, piece) = match technique {
             Technique::Poll | Technique::LongPoll => {
-                assert_eq!(play.does(2, Say::Page("200 json next=6 closed", "[5]")), ends);
+                assert_eq!(
+                    play.does(2, Say::Page("200 json next=6 closed", "[5]")),
+                    ends
+                );
                 continue;
             }
             Technique::Ndjson => ("200 ndjson", line),
@@ -172,7 +265,11 @@ fn a_closed_stream_is_the_end_by_every_technique() {
             Technique::Websocket => ("101", line),
         };
         play.does(2, Say::Head(head));
-        assert_eq!(play.does(3, Say::Piece(piece)), format!("abort; {ends}"), "{technique}");
+        assert_eq!(
+            play.does(3, Say::Piece(piece)),
+            format!("abort; {ends}"),
+            "{technique}"
+        );
         assert_eq!(play.does(4, Say::End), "done");
     }
 }
@@ -190,7 +287,10 @@ fn a_refusal_that_asking_again_cannot_heal_is_the_end_and_says_why() {
     let mut play = Play::new(Technique::Poll, "5");
     play.does(0, Say::Nothing);
     let done = play.does(1, Say::Page("404", " plain words "));
-    assert!(done.contains("finished: the server answered with status 404: plain words"), "{done}");
+    assert!(
+        done.contains("finished: the server answered with status 404: plain words"),
+        "{done}"
+    );
 }
 
 #[test]
@@ -199,7 +299,10 @@ fn what_may_heal_is_asked_again_after_a_pause_that_honours_retry_after() {
         let mut play = Play::new(Technique::Poll, "5");
         play.does(0, Say::Nothing);
         let done = play.does(0, Say::Page(&format!("{status} retry=20"), ""));
-        assert_eq!(done, format!("ended: the server answered with status {status}; pauses"));
+        assert_eq!(
+            done,
+            format!("ended: the server answered with status {status}; pauses")
+        );
         let until = play.waits_until(0).unwrap();
         assert!((20_000..=23_000).contains(&until), "{until}");
         assert_eq!(play.does(until, Say::Nothing), "send poll offset=5");
@@ -234,7 +337,10 @@ fn a_server_that_knows_no_extension_is_followed_by_what_it_knows() {
         play.does(0, Say::Nothing);
         play.does(1, Say::Page("200 json next=5 up", "[]"));
         let done = play.does(2, Say::Page(answer, "[5]"));
-        assert!(done.contains(&format!("{technique} -> sse: ")), "{answer}: {done}");
+        assert!(
+            done.contains(&format!("{technique} -> sse: ")),
+            "{answer}: {done}"
+        );
         assert!(done.contains("send poll offset=5"), "{answer}: {done}");
         assert_eq!(
             play.does(3, Say::Page("200 json next=5 up", "[]")),
@@ -245,12 +351,19 @@ fn a_server_that_knows_no_extension_is_followed_by_what_it_knows() {
 
 #[test]
 fn without_fallback_an_unknown_technique_is_the_end() {
-    let options = FollowOptions { technique: Technique::Ndjson, fallback: false, ..FollowOptions::default() };
+    let options = FollowOptions {
+        technique: Technique::Ndjson,
+        fallback: false,
+        ..FollowOptions::default()
+    };
     let mut play = Play::with(options);
     play.does(0, Say::Nothing);
     play.does(1, Say::Page("200 json next=5 up", "[]"));
     let done = play.does(2, Say::Page("400", ""));
-    assert!(done.ends_with("finished: the server answered with status 400; done"), "{done}");
+    assert!(
+        done.ends_with("finished: the server answered with status 400; done"),
+        "{done}"
+    );
 }
 
 #[test]
@@ -261,8 +374,15 @@ fn a_technique_that_keeps_failing_while_plain_reads_work_gives_way_and_is_tried_
     play.does(now + 2_000, Say::Nothing);
     play.does(now + 2_001, Say::Page("200 json next=5 up", "[]"));
     play.does(now + 2_002, Say::Head("200 sse"));
-    assert_eq!(play.does(now + 2_003, Say::Piece(CONTROL_7)), "batch [7] 7 up");
-    assert_eq!(play.waits_until(now + 30_000), Some(now + 39_503), "first the watchdog");
+    assert_eq!(
+        play.does(now + 2_003, Say::Piece(CONTROL_7)),
+        "batch [7] 7 up"
+    );
+    assert_eq!(
+        play.waits_until(now + 30_000),
+        Some(now + 39_503),
+        "first the watchdog"
+    );
     play.does(now + 39_000, Say::Piece(":\n\n"));
     let again = now + 1 + 60_000;
     assert_eq!(play.waits_until(now + 39_001), Some(again));
@@ -270,7 +390,11 @@ fn a_technique_that_keeps_failing_while_plain_reads_work_gives_way_and_is_tried_
         play.does(again, Say::Nothing),
         "abort; send websocket cursor=c&live=websocket&offset=7; ended; sse -> websocket: trying websocket again"
     );
-    assert_eq!(play.does(again + 1, Say::Fault), "ended: cut; websocket -> sse: cut; pauses", "one fault is enough");
+    assert_eq!(
+        play.does(again + 1, Say::Fault),
+        "ended: cut; websocket -> sse: cut; pauses",
+        "one fault is enough"
+    );
     let later = play.does(again + 2_000, Say::Nothing);
     assert_eq!(later, "send poll offset=7");
 }
@@ -286,7 +410,10 @@ fn a_network_that_is_gone_is_not_the_techniques_fault() {
     }
     play.does(now, Say::Nothing);
     let done = play.does(now, Say::Page("200 json next=5 up", "[]"));
-    assert_eq!(done, "send websocket live=websocket&offset=5; batch [] 5 up; ended");
+    assert_eq!(
+        done,
+        "send websocket live=websocket&offset=5; batch [] 5 up; ended"
+    );
 }
 
 #[test]
@@ -302,7 +429,10 @@ fn a_silent_live_connection_is_given_up_but_a_slow_owner_is_not_taken_for_it() {
     assert_eq!(play.does(135_000, Say::Piece(":\n\n")), "");
     assert_eq!(play.does(172_499, Say::Elapsed), "");
     let done = play.does(172_500, Say::Elapsed);
-    assert_eq!(done, "abort; ended: the answer went silent: nothing came for 37.5 s; pauses");
+    assert_eq!(
+        done,
+        "abort; ended: the answer went silent: nothing came for 37.5 s; pauses"
+    );
 }
 
 #[test]
@@ -312,7 +442,10 @@ fn an_answer_that_never_begins_is_given_up() {
         play.does(0, Say::Nothing);
         assert_eq!(play.waits_until(0), Some(deadline));
         let done = play.does(deadline, Say::Elapsed);
-        assert!(done.starts_with("abort; ended: no answer: nothing came for"), "{done}");
+        assert!(
+            done.starts_with("abort; ended: no answer: nothing came for"),
+            "{done}"
+        );
     }
 }
 
@@ -324,26 +457,44 @@ fn servers_that_end_or_answer_at_once_are_not_asked_as_fast_as_they_answer() {
     play.does(0, Say::Head("200 ndjson"));
     play.does(0, Say::Piece("{\"streamNextOffset\":\"5\"}\n"));
     assert_eq!(play.does(1, Say::End), "ended; waits 999");
-    assert_eq!(play.does(1_000, Say::Nothing), "send ndjson live=ndjson&offset=5");
+    assert_eq!(
+        play.does(1_000, Say::Nothing),
+        "send ndjson live=ndjson&offset=5"
+    );
     play.does(1_001, Say::Head("200 ndjson"));
     let done = play.does(1_002, Say::End);
-    assert_eq!(done, "ended: the live answer ended before its first frame; pauses");
+    assert_eq!(
+        done,
+        "ended: the live answer ended before its first frame; pauses"
+    );
 
     let mut play = Play::new(Technique::LongPoll, "5");
     play.does(0, Say::Nothing);
     for _ in 0..3 {
         let done = play.does(0, Say::Page("204 next=5 up", ""));
-        assert_eq!(done, "send long-poll live=long-poll&offset=5; batch [] 5 up; ended");
+        assert_eq!(
+            done,
+            "send long-poll live=long-poll&offset=5; batch [] 5 up; ended"
+        );
     }
-    assert_eq!(play.does(0, Say::Page("204 next=5 up", "")), "batch [] 5 up; ended; waits 1000");
+    assert_eq!(
+        play.does(0, Say::Page("204 next=5 up", "")),
+        "batch [] 5 up; ended; waits 1000"
+    );
 }
 
 #[test]
 fn a_page_without_an_offset_is_not_taken_for_the_stream() {
     let mut play = Play::new(Technique::Poll, "5");
     play.does(0, Say::Nothing);
-    let done = play.does(1, Say::Page("200 text", "<html>Welcome to our Wi-Fi</html>"));
-    assert!(done.starts_with("ended: status 200 without Stream-Next-Offset"), "{done}");
+    let done = play.does(
+        1,
+        Say::Page("200 text", "<html>Welcome to our Wi-Fi</html>"),
+    );
+    assert!(
+        done.starts_with("ended: status 200 without Stream-Next-Offset"),
+        "{done}"
+    );
     assert_eq!(play.reader.next().as_str(), "5");
 }
 
@@ -353,7 +504,8 @@ fn a_new_poll_interval_counts_at_once() {
     play.does(0, Say::Nothing);
     play.does(10, Say::Page("200 json next=5 up", "[]"));
     assert_eq!(play.waits_until(10), Some(1_000));
-    play.reader.set_poll_interval(Duration::from_millis(50), Duration::from_millis(200));
+    play.reader
+        .set_poll_interval(Duration::from_millis(50), Duration::from_millis(200));
     assert_eq!(play.does(50, Say::Nothing), "waits 150");
     assert_eq!(play.does(200, Say::Nothing), "send poll offset=5");
 }
@@ -362,10 +514,18 @@ fn a_new_poll_interval_counts_at_once() {
 fn an_empty_page_is_the_tail_even_if_the_server_does_not_say_so() {
     Play::new(Technique::Sse, "-1").check(&[
         (0, Say::Nothing, "send poll offset=-1"),
-        (1, Say::Page("200 json next=0", "[]"), "send sse live=sse&offset=0; batch [] 0; ended"),
+        (
+            1,
+            Say::Page("200 json next=0", "[]"),
+            "send sse live=sse&offset=0; batch [] 0; ended",
+        ),
     ]);
     Play::new(Technique::Poll, "5").check(&[
         (0, Say::Nothing, "send poll offset=5"),
-        (1, Say::Page("200 text next=5", ""), "batch [\"\"] 5; ended; waits 999"),
+        (
+            1,
+            Say::Page("200 text next=5", ""),
+            "batch [\"\"] 5; ended; waits 999",
+        ),
     ]);
 }

@@ -10,7 +10,10 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 
@@ -30,7 +33,13 @@ struct Server {
 
 impl Server {
     fn new(kind: ContentKind, page_messages: usize) -> Self {
-        Self { kind, stored: Vec::new(), ends: vec![0], closed: false, page_messages }
+        Self {
+            kind,
+            stored: Vec::new(),
+            ends: vec![0],
+            closed: false,
+            page_messages,
+        }
     }
 
     fn message(kind: ContentKind, number: usize) -> String {
@@ -53,12 +62,24 @@ impl Server {
             "now" => self.stored.len(),
             offset => usize::try_from(offset.parse::<Offset>().unwrap().bytes()).unwrap(),
         };
-        let index = self.ends.iter().position(|end| *end == from).expect("an offset that was never given out");
+        let index = self
+            .ends
+            .iter()
+            .position(|end| *end == from)
+            .expect("an offset that was never given out");
         let end = self.ends[(index + self.page_messages).min(self.ends.len() - 1)];
         let up_to_date = end == self.stored.len();
         let next = Offset::new(end as u64).unwrap().into();
         let closed = self.closed && up_to_date;
-        (self.stored[from..end].to_vec(), Control { next, cursor: Some(cursor), up_to_date: Some(up_to_date), closed })
+        (
+            self.stored[from..end].to_vec(),
+            Control {
+                next,
+                cursor: Some(cursor),
+                up_to_date: Some(up_to_date),
+                closed,
+            },
+        )
     }
 
     fn content_type(&self) -> String {
@@ -101,7 +122,11 @@ impl World {
         for _ in 0..random.below(40) {
             server.append();
         }
-        let reader = Reader::new(FollowOptions { technique, seed, ..FollowOptions::default() });
+        let reader = Reader::new(FollowOptions {
+            technique,
+            seed,
+            ..FollowOptions::default()
+        });
         let next = Token::beginning();
         Self {
             random,
@@ -130,7 +155,10 @@ impl World {
             self.now += Duration::from_millis(self.random.below(400));
             self.happen();
         }
-        panic!("the closed stream's end was never reached; at {}", self.reader.next());
+        panic!(
+            "the closed stream's end was never reached; at {}",
+            self.reader.next()
+        );
     }
 
     /// The driver's part: do what the reader says until it waits.
@@ -139,12 +167,29 @@ impl World {
             match self.reader.poll(self.now) {
                 Action::Abort => self.wire = None,
                 Action::Send(request) => {
-                    let parts: Vec<_> = request.query.split('&').filter_map(|part| part.split_once('=')).collect();
-                    let value = |key| parts.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
-                    let cursor = value("cursor").map_or(0, |cursor| cursor.parse::<u64>().unwrap()) + 1;
+                    let parts: Vec<_> = request
+                        .query
+                        .split('&')
+                        .filter_map(|part| part.split_once('='))
+                        .collect();
+                    let value = |key| {
+                        parts
+                            .iter()
+                            .find(|(name, _)| *name == key)
+                            .map(|(_, value)| (*value).to_owned())
+                    };
+                    let cursor =
+                        value("cursor").map_or(0, |cursor| cursor.parse::<u64>().unwrap()) + 1;
                     let at = value("offset").unwrap();
                     let (has_head, pending, ends) = (false, Vec::new(), false);
-                    self.wire = Some(Wire { technique: request.technique, at, cursor, has_head, pending, ends });
+                    self.wire = Some(Wire {
+                        technique: request.technique,
+                        at,
+                        cursor,
+                        has_head,
+                        pending,
+                        ends,
+                    });
                 }
                 Action::Report(Report::Batch { batch, .. }) => self.take(&batch),
                 Action::Report(Report::Finished { fault, .. }) => {
@@ -162,7 +207,8 @@ impl World {
         match &batch.data {
             Data::Json(messages) => {
                 for message in messages {
-                    self.got.extend_from_slice(message.replace('\n', " ").as_bytes());
+                    self.got
+                        .extend_from_slice(message.replace('\n', " ").as_bytes());
                     self.got.push(b',');
                 }
             }
@@ -171,11 +217,19 @@ impl World {
         }
         self.next = batch.next.clone();
         let so_far: Vec<u8> = if self.server.kind == ContentKind::Json {
-            self.server.stored.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }).collect()
+            self.server
+                .stored
+                .iter()
+                .map(|byte| if *byte == b'\n' { b' ' } else { *byte })
+                .collect()
         } else {
             self.server.stored.clone()
         };
-        assert!(so_far.starts_with(&self.got), "lost, repeated or out of order at {}", batch.next);
+        assert!(
+            so_far.starts_with(&self.got),
+            "lost, repeated or out of order at {}",
+            batch.next
+        );
         assert_eq!(
             batch.next,
             Offset::new(self.got.len() as u64).unwrap().into(),
@@ -196,7 +250,9 @@ impl World {
             self.reader.resume();
             return;
         }
-        let Some(mut wire) = self.wire.take() else { return self.reader.handle(self.now, Input::Elapsed) };
+        let Some(mut wire) = self.wire.take() else {
+            return self.reader.handle(self.now, Input::Elapsed);
+        };
         if self.faults && self.random.one_in(12) {
             // Whole pieces may still arrive before the cut.
             let cut = self.piece(&mut wire);
@@ -210,27 +266,48 @@ impl World {
             self.wire = Some(wire);
             return self.reader.handle(self.now, Input::Elapsed);
         }
-        if wire.has_head { self.go_on(wire) } else { self.begin(wire) }
+        if wire.has_head {
+            self.go_on(wire)
+        } else {
+            self.begin(wire)
+        }
     }
 
     fn begin(&mut self, mut wire: Wire) {
         if self.faults && self.random.one_in(15) {
             let status = [429, 500, 503, 502][usize::try_from(self.random.below(4)).unwrap()];
-            self.reader.handle(self.now, Input::Head(Head { status, ..Head::default() }));
+            self.reader.handle(
+                self.now,
+                Input::Head(Head {
+                    status,
+                    ..Head::default()
+                }),
+            );
             return self.reader.handle(self.now, Input::End);
         }
         let (data, control) = self.server.read(&wire.at, wire.cursor);
         let is_page = matches!(wire.technique, Technique::Poll | Technique::LongPoll);
-        if wire.technique == Technique::LongPoll && data.is_empty() && !control.closed && !self.random.one_in(4) {
+        if wire.technique == Technique::LongPoll
+            && data.is_empty()
+            && !control.closed
+            && !self.random.one_in(4)
+        {
             self.wire = Some(wire);
             return;
         }
-        let mut head = Head { status: 200, ..Head::default() };
+        let mut head = Head {
+            status: 200,
+            ..Head::default()
+        };
         match wire.technique {
             Technique::Sse => head.content_type = Some("text/event-stream".to_owned()),
-            Technique::Ndjson => head.content_type = Some("application/x-ndjson; charset=utf-8".to_owned()),
+            Technique::Ndjson => {
+                head.content_type = Some("application/x-ndjson; charset=utf-8".to_owned())
+            }
             Technique::Websocket => head.status = 101,
-            Technique::Poll | Technique::LongPoll => head.content_type = Some(self.server.content_type()),
+            Technique::Poll | Technique::LongPoll => {
+                head.content_type = Some(self.server.content_type())
+            }
         }
         head.base64 = wire.technique == Technique::Sse && self.server.kind == ContentKind::Binary;
         wire.has_head = true;
@@ -277,20 +354,26 @@ impl World {
             wire.ends = control.closed || self.random.one_in(20);
         }
         if before == wire.pending.len() && wire.technique != Technique::Websocket {
-            wire.pending.extend_from_slice(if wire.technique == Technique::Sse {
-                sse::HEARTBEAT
-            } else {
-                ndjson::HEARTBEAT
-            });
+            wire.pending
+                .extend_from_slice(if wire.technique == Technique::Sse {
+                    sse::HEARTBEAT
+                } else {
+                    ndjson::HEARTBEAT
+                });
         }
     }
 
     /// What the network delivers next: any number of bytes, but of a WebSocket whole lines.
     fn piece(&mut self, wire: &mut Wire) -> Vec<u8> {
         let length = if wire.technique == Technique::Websocket {
-            wire.pending.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1)
+            wire.pending
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or(0, |end| end + 1)
         } else {
-            wire.pending.len().min(1 + usize::try_from(self.random.below(80)).unwrap())
+            wire.pending
+                .len()
+                .min(1 + usize::try_from(self.random.below(80)).unwrap())
         };
         wire.pending.drain(..length).collect()
     }

@@ -45,19 +45,26 @@ pub struct Follower {
 impl Follower {
     pub(super) fn new() -> (Self, Arc<Wishes>) {
         let wishes = Arc::new(Wishes::default());
-        (Self { wishes: Arc::clone(&wishes) }, wishes)
+        (
+            Self {
+                wishes: Arc::clone(&wishes),
+            },
+            wishes,
+        )
     }
 
     /// Goes on by `technique` from the same position: nothing is lost and nothing repeated.
     pub fn change(&self, technique: Technique) {
-        self.wishes.wish(|wanted| wanted.technique = Some(technique));
+        self.wishes
+            .wish(|wanted| wanted.technique = Some(technique));
     }
 
     /// Polls at another rate.
     ///
     /// - `interval`: from request to request, at least 1 ms.
     pub fn set_poll_interval(&self, interval: Duration) {
-        self.wishes.wish(|wanted| wanted.poll_interval = Some(interval));
+        self.wishes
+            .wish(|wanted| wanted.poll_interval = Some(interval));
     }
 
     /// Drops what is under way and asks no more until [`Follower::resume`].
@@ -94,7 +101,10 @@ struct Wanted {
 
 impl Wanted {
     fn is_empty(&self) -> bool {
-        self.technique.is_none() && self.poll_interval.is_none() && self.paused.is_none() && !self.stopped
+        self.technique.is_none()
+            && self.poll_interval.is_none()
+            && self.paused.is_none()
+            && !self.stopped
     }
 }
 
@@ -131,7 +141,11 @@ impl Wishes {
 
     fn poll_any(&self, context: &mut Context<'_>) -> Poll<()> {
         self.waker.register(context.waker());
-        if self.lock().is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        if self.lock().is_empty() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     }
 }
 
@@ -240,8 +254,14 @@ mod tests {
 
     #[test]
     fn urls_keep_what_they_have() {
-        assert_eq!(with_query("http://h/a", "offset=-1"), "http://h/a?offset=-1");
-        assert_eq!(with_query("http://h/a?token=x#part", "offset=-1"), "http://h/a?token=x&offset=-1");
+        assert_eq!(
+            with_query("http://h/a", "offset=-1"),
+            "http://h/a?offset=-1"
+        );
+        assert_eq!(
+            with_query("http://h/a?token=x#part", "offset=-1"),
+            "http://h/a?token=x&offset=-1"
+        );
         assert_eq!(websocket_url("http://h:1/http:a"), "ws://h:1/http:a");
         assert_eq!(websocket_url("HTTPS://h/a"), "wss://h/a");
     }

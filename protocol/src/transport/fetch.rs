@@ -30,19 +30,35 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 ///
 /// - `stream_url`: absolute, or relative to the page.
 /// - `on_report`: hears of all that happens, in order, on this thread; times are those of `performance.now()`.
-pub fn follow(stream_url: &str, options: FollowOptions, on_report: impl FnMut(Report) + 'static) -> Follower {
+pub fn follow(
+    stream_url: &str,
+    options: FollowOptions,
+    on_report: impl FnMut(Report) + 'static,
+) -> Follower {
     // Boxed, so that the whole client is compiled once.
     follow_boxed(stream_url, options, Box::new(on_report))
 }
 
-fn follow_boxed(stream_url: &str, options: FollowOptions, mut on_report: Box<dyn FnMut(Report)>) -> Follower {
+fn follow_boxed(
+    stream_url: &str,
+    options: FollowOptions,
+    mut on_report: Box<dyn FnMut(Report)>,
+) -> Follower {
     let (follower, wishes) = Follower::new();
     let on_report = move |report| {
         on_report(report);
         ControlFlow::Continue(())
     };
-    let browser = Browser { stream_url: absolute(stream_url), performance: global("performance").unchecked_into() };
-    wasm_bindgen_futures::spawn_local(drive::drive(browser, Reader::new(options), wishes, on_report));
+    let browser = Browser {
+        stream_url: absolute(stream_url),
+        performance: global("performance").unchecked_into(),
+    };
+    wasm_bindgen_futures::spawn_local(drive::drive(
+        browser,
+        Reader::new(options),
+        wishes,
+        on_report,
+    ));
     follower
 }
 
@@ -89,9 +105,14 @@ impl Sleep {
         let mut id = JsValue::UNDEFINED;
         let promise = Promise::new(&mut |resolve, _reject| {
             let set: Function = global("setTimeout").unchecked_into();
-            id = set.call2(&JsValue::UNDEFINED, &resolve, &JsValue::from_f64(ms)).unwrap_or(JsValue::UNDEFINED);
+            id = set
+                .call2(&JsValue::UNDEFINED, &resolve, &JsValue::from_f64(ms))
+                .unwrap_or(JsValue::UNDEFINED);
         });
-        Self { fired: JsFuture::from(promise), id }
+        Self {
+            fired: JsFuture::from(promise),
+            id,
+        }
     }
 }
 
@@ -118,7 +139,9 @@ fn global(name: &str) -> JsValue {
 
 /// The URL as seen from the page, since a WebSocket wants an absolute one.
 fn absolute(url: &str) -> String {
-    let base = Reflect::get(&global("location"), &JsValue::from_str("href")).ok().and_then(|href| href.as_string());
+    let base = Reflect::get(&global("location"), &JsValue::from_str("href"))
+        .ok()
+        .and_then(|href| href.as_string());
     let whole = match base {
         Some(base) => web_sys::Url::new_with_base(url, &base),
         None => web_sys::Url::new(url),

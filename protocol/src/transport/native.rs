@@ -63,8 +63,15 @@ impl Client {
                 .tcp_nodelay(true)
         };
         let http = builder().build().map_err(|fault| setup(&fault))?;
-        let writes = builder().redirect(answer::redirects()).build().map_err(|fault| setup(&fault))?;
-        Ok(Self { http, writes, tls: Arc::new(tls) })
+        let writes = builder()
+            .redirect(answer::redirects())
+            .build()
+            .map_err(|fault| setup(&fault))?;
+        Ok(Self {
+            http,
+            writes,
+            tls: Arc::new(tls),
+        })
     }
 
     /// Follows a stream as long as the returned future is polled; dropping it aborts everything.
@@ -78,7 +85,13 @@ impl Client {
         on_report: impl FnMut(Report) -> ControlFlow<()>,
     ) {
         let (follower, wishes) = Follower::new();
-        drive::drive(self.transport(stream_url), Reader::new(options), wishes, on_report).await;
+        drive::drive(
+            self.transport(stream_url),
+            Reader::new(options),
+            wishes,
+            on_report,
+        )
+        .await;
         drop(follower);
     }
 
@@ -96,12 +109,21 @@ impl Client {
             on_report(report);
             ControlFlow::Continue(())
         };
-        tokio::spawn(drive::drive(self.transport(stream_url), Reader::new(options), wishes, on_report));
+        tokio::spawn(drive::drive(
+            self.transport(stream_url),
+            Reader::new(options),
+            wishes,
+            on_report,
+        ));
         follower
     }
 
     fn transport(&self, stream_url: &str) -> Native {
-        Native { client: self.clone(), stream_url: stream_url.to_owned(), begin: Instant::now() }
+        Native {
+            client: self.clone(),
+            stream_url: stream_url.to_owned(),
+            begin: Instant::now(),
+        }
     }
 }
 
@@ -139,7 +161,9 @@ impl Transport for Native {
     fn send(&self, request: &Request) -> Self::Answer {
         let url = drive::with_query(&self.stream_url, &request.query);
         match request.technique {
-            Technique::Websocket => websocket::connect(drive::websocket_url(&url), Arc::clone(&self.client.tls)),
+            Technique::Websocket => {
+                websocket::connect(drive::websocket_url(&url), Arc::clone(&self.client.tls))
+            }
             _ => get(self.client.http.get(url)),
         }
     }
@@ -172,7 +196,9 @@ fn get(request: reqwest::RequestBuilder) -> BoxStream<'static, Arrival> {
 
 fn head(response: &reqwest::Response) -> Head {
     let headers = response.headers();
-    Head::read(response.status().as_u16(), since_1970(), |name| headers.get(name)?.to_str().ok().map(str::to_owned))
+    Head::read(response.status().as_u16(), since_1970(), |name| {
+        headers.get(name)?.to_str().ok().map(str::to_owned)
+    })
 }
 
 /// What this machine's clock says.
@@ -190,7 +216,11 @@ fn in_words(fault: &(dyn Error + 'static)) -> String {
         cause = deeper;
     }
     let deepest = without_url(&cause.to_string());
-    if text.contains(&deepest) { text } else { format!("{text}: {deepest}") }
+    if text.contains(&deepest) {
+        text
+    } else {
+        format!("{text}: {deepest}")
+    }
 }
 
 fn without_url(text: &str) -> String {

@@ -61,17 +61,30 @@ struct Class {
 }
 
 impl Class {
-    fn new(status: StatusCode, code: &'static str, kind: &'static str, title: &'static str) -> Self {
-        Self { status, code, kind, title }
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        kind: &'static str,
+        title: &'static str,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            kind,
+            title,
+        }
     }
 }
 
 fn class(refused: &Refused) -> Class {
     use StatusCode as S;
     match refused {
-        Refused::NotFound(_) => {
-            Class::new(S::NOT_FOUND, "SUBSCRIPTION_NOT_FOUND", "#no-subscription", "There is no such subscription")
-        }
+        Refused::NotFound(_) => Class::new(
+            S::NOT_FOUND,
+            "SUBSCRIPTION_NOT_FOUND",
+            "#no-subscription",
+            "There is no such subscription",
+        ),
         Refused::Differs(_) => Class::new(
             S::CONFLICT,
             "SUBSCRIPTION_ALREADY_EXISTS",
@@ -84,21 +97,47 @@ fn class(refused: &Refused) -> Class {
             "#too-many-subscriptions",
             "No more subscriptions are allowed",
         ),
-        Refused::Definition(DefinitionError::Target(_)) => {
-            Class::new(S::BAD_REQUEST, "WEBHOOK_URL_REJECTED", "#webhook-url", "Webhooks may not go there")
-        }
-        Refused::Definition(_) | Refused::OtherWay { .. } => {
-            Class::new(S::BAD_REQUEST, "INVALID_REQUEST", "#subscription", "The request makes no sense")
-        }
-        Refused::Token => Class::new(S::UNAUTHORIZED, "TOKEN_INVALID", "#token", "The token is not valid here"),
+        Refused::Definition(DefinitionError::Target(_)) => Class::new(
+            S::BAD_REQUEST,
+            "WEBHOOK_URL_REJECTED",
+            "#webhook-url",
+            "Webhooks may not go there",
+        ),
+        Refused::Definition(_) | Refused::OtherWay { .. } => Class::new(
+            S::BAD_REQUEST,
+            "INVALID_REQUEST",
+            "#subscription",
+            "The request makes no sense",
+        ),
+        Refused::Token => Class::new(
+            S::UNAUTHORIZED,
+            "TOKEN_INVALID",
+            "#token",
+            "The token is not valid here",
+        ),
         Refused::Fault(fault) => fault_class(fault),
         Refused::Store(error) => {
             let (status, kind, title) = store_class(error);
             Class::new(status, "STORE", kind, title)
         }
-        Refused::Keys(_) => Class::new(S::INTERNAL_SERVER_ERROR, "KEYS", "#keys", "The server has no keys"),
-        Refused::Busy => Class::new(S::SERVICE_UNAVAILABLE, "BUSY", "#busy", "The subscription is busy"),
-        Refused::Stopping => Class::new(S::SERVICE_UNAVAILABLE, "STOPPING", "#stopping", "The server is stopping"),
+        Refused::Keys(_) => Class::new(
+            S::INTERNAL_SERVER_ERROR,
+            "KEYS",
+            "#keys",
+            "The server has no keys",
+        ),
+        Refused::Busy => Class::new(
+            S::SERVICE_UNAVAILABLE,
+            "BUSY",
+            "#busy",
+            "The subscription is busy",
+        ),
+        Refused::Stopping => Class::new(
+            S::SERVICE_UNAVAILABLE,
+            "STOPPING",
+            "#stopping",
+            "The server is stopping",
+        ),
     }
 }
 
@@ -106,14 +145,27 @@ fn fault_class(fault: &Fault) -> Class {
     use StatusCode as S;
     match fault {
         Fault::Fenced => Class::new(S::CONFLICT, "FENCED", "#fenced", "The wake is over"),
-        Fault::Claimed { .. } => Class::new(S::CONFLICT, "ALREADY_CLAIMED", "#claimed", "The lease is held"),
-        Fault::NothingPending => {
-            Class::new(S::CONFLICT, "NO_PENDING_WORK", "#nothing-pending", "There is nothing to do")
-        }
+        Fault::Claimed { .. } => Class::new(
+            S::CONFLICT,
+            "ALREADY_CLAIMED",
+            "#claimed",
+            "The lease is held",
+        ),
+        Fault::NothingPending => Class::new(
+            S::CONFLICT,
+            "NO_PENDING_WORK",
+            "#nothing-pending",
+            "There is nothing to do",
+        ),
         Fault::NotLinked(_)
         | Fault::AckOfOtherLife { .. }
         | Fault::AckGoesBack { .. }
-        | Fault::AckBeyondTail { .. } => Class::new(S::CONFLICT, "INVALID_OFFSET", "#ack", "The ack does not fit"),
+        | Fault::AckBeyondTail { .. } => Class::new(
+            S::CONFLICT,
+            "INVALID_OFFSET",
+            "#ack",
+            "The ack does not fit",
+        ),
         Fault::TooManyStreams { .. } => Class::new(
             S::INSUFFICIENT_STORAGE,
             "TOO_MANY_STREAMS",
@@ -147,27 +199,47 @@ impl ResponseError for SubscriptionRefusal {
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Refused(Refused::Fault(Fault::Fenced)) => fixed(ErrorMember::code("FENCED")),
-            Self::Refused(Refused::Fault(Fault::Claimed { holder, generation })) => fixed(ErrorMember {
-                current_holder: Some(holder),
-                generation: Some(*generation),
-                ..ErrorMember::code("ALREADY_CLAIMED")
-            }),
-            Self::Refused(refused) => problem(&class(refused), &refused.to_string(), |response| match refused {
-                Refused::Token => {
-                    response.insert_header((WWW_AUTHENTICATE, "Bearer"));
-                }
-                Refused::Busy | Refused::Stopping | Refused::Store(StoreError::Unwritable(_)) => {
-                    response.insert_header((RETRY_AFTER, "1"));
-                }
-                _ => {}
-            }),
+            Self::Refused(Refused::Fault(Fault::Claimed { holder, generation })) => {
+                fixed(ErrorMember {
+                    current_holder: Some(holder),
+                    generation: Some(*generation),
+                    ..ErrorMember::code("ALREADY_CLAIMED")
+                })
+            }
+            Self::Refused(refused) => {
+                problem(
+                    &class(refused),
+                    &refused.to_string(),
+                    |response| match refused {
+                        Refused::Token => {
+                            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+                        }
+                        Refused::Busy
+                        | Refused::Stopping
+                        | Refused::Store(StoreError::Unwritable(_)) => {
+                            response.insert_header((RETRY_AFTER, "1"));
+                        }
+                        _ => {}
+                    },
+                )
+            }
             Self::Body(text) => problem(
-                &Class::new(self.status_code(), "INVALID_REQUEST", "#subscription-body", "The body is not understood"),
+                &Class::new(
+                    self.status_code(),
+                    "INVALID_REQUEST",
+                    "#subscription-body",
+                    "The body is not understood",
+                ),
                 text,
                 |_| {},
             ),
             Self::Offset(error) => problem(
-                &Class::new(self.status_code(), "INVALID_OFFSET", "#ack", "The ack does not fit"),
+                &Class::new(
+                    self.status_code(),
+                    "INVALID_OFFSET",
+                    "#ack",
+                    "The ack does not fit",
+                ),
                 &error.to_string(),
                 |_| {},
             ),
@@ -178,25 +250,53 @@ impl ResponseError for SubscriptionRefusal {
 
 impl<'a> ErrorMember<'a> {
     fn code(code: &'a str) -> Self {
-        Self { code, message: None, current_holder: None, generation: None }
+        Self {
+            code,
+            message: None,
+            current_holder: None,
+            generation: None,
+        }
     }
 }
 
 /// 409 in the form that the protocol fixes.
 fn fixed(error: ErrorMember<'_>) -> HttpResponse {
-    HttpResponse::Conflict().insert_header((CACHE_CONTROL, "no-store")).json(FixedBody { error })
+    HttpResponse::Conflict()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(FixedBody { error })
 }
 
-fn problem(class: &Class, detail: &str, add_headers: impl FnOnce(&mut HttpResponseBuilder)) -> HttpResponse {
-    let Class { status, code, kind, title } = *class;
-    let problem =
-        Problem { kind: kind.to_owned(), title: title.to_owned(), status: status.as_u16(), detail: detail.to_owned() };
-    let error = ErrorMember { message: Some(detail), ..ErrorMember::code(code) };
+fn problem(
+    class: &Class,
+    detail: &str,
+    add_headers: impl FnOnce(&mut HttpResponseBuilder),
+) -> HttpResponse {
+    let Class {
+        status,
+        code,
+        kind,
+        title,
+    } = *class;
+    let problem = Problem {
+        kind: kind.to_owned(),
+        title: title.to_owned(),
+        status: status.as_u16(),
+        detail: detail.to_owned(),
+    };
+    let error = ErrorMember {
+        message: Some(detail),
+        ..ErrorMember::code(code)
+    };
     let mut response = HttpResponse::build(status);
     response.insert_header((CACHE_CONTROL, "no-store"));
     add_headers(&mut response);
-    let body = ProblemBody { problem: &problem, error };
-    response.content_type(Problem::CONTENT_TYPE).body(serde_json::to_string(&body).unwrap_or_default())
+    let body = ProblemBody {
+        problem: &problem,
+        error,
+    };
+    response
+        .content_type(Problem::CONTENT_TYPE)
+        .body(serde_json::to_string(&body).unwrap_or_default())
 }
 
 impl From<Refused> for SubscriptionRefusal {

@@ -40,7 +40,9 @@ pub(super) enum Task {
 
 /// Whether what follows [`STREAM_PREFIX`] is a reserved path, which is no stream's.
 pub(in crate::http) fn is_reserved(rest: &str) -> bool {
-    rest.split('/').next().is_some_and(|first| word(first) == "__ds")
+    rest.split('/')
+        .next()
+        .is_some_and(|first| word(first) == "__ds")
 }
 
 impl Route {
@@ -51,13 +53,27 @@ impl Route {
     /// # Errors
     /// 404 and 405 for what is not served; 400 for an id, a name or a repeated field; 401 without a token where one is
     /// needed; 413 and 415 for a body that will not be taken.
-    pub(super) fn of(method: &Method, path: &str, map: &impl Headers) -> Result<Self, SubscriptionRefusal> {
+    pub(super) fn of(
+        method: &Method,
+        path: &str,
+        map: &impl Headers,
+    ) -> Result<Self, SubscriptionRefusal> {
         let no_route = || Refusal::NoRoute(path.to_owned());
-        let rest = path.strip_prefix(STREAM_PREFIX).filter(|rest| is_reserved(rest)).ok_or_else(no_route)?;
+        let rest = path
+            .strip_prefix(STREAM_PREFIX)
+            .filter(|rest| is_reserved(rest))
+            .ok_or_else(no_route)?;
         // What the server chose, decoded; ids and names in between, as they came.
         let parts = rest.splitn(5, '/').skip(1).enumerate();
-        let parts: Vec<String> =
-            parts.map(|(at, part)| if at % 2 == 0 { word(part) } else { part.to_owned() }).collect();
+        let parts: Vec<String> = parts
+            .map(|(at, part)| {
+                if at % 2 == 0 {
+                    word(part)
+                } else {
+                    part.to_owned()
+                }
+            })
+            .collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let otherwise = |allowed| Ok(Self::Methods(Methods::of(method, allowed)?));
         let with_body = |id, task| {
@@ -67,13 +83,22 @@ impl Route {
         match (&parts[..], method) {
             (["jwks.json"], &(Method::GET | Method::HEAD)) => Ok(Self::Keys),
             (["jwks.json"], _) => otherwise("GET, HEAD, OPTIONS"),
-            (["subscriptions", "", ..] | ["subscriptions", _, "streams", ""], _) => Err(no_route().into()),
+            (["subscriptions", "", ..] | ["subscriptions", _, "streams", ""], _) => {
+                Err(no_route().into())
+            }
             (["subscriptions", it], &Method::PUT) => with_body(id(it)?, Task::Put),
-            (["subscriptions", it], &(Method::GET | Method::HEAD)) => Ok(Self::Subscription(id(it)?, Task::Look)),
-            (["subscriptions", it], &Method::DELETE) => Ok(Self::Subscription(id(it)?, Task::Delete)),
+            (["subscriptions", it], &(Method::GET | Method::HEAD)) => {
+                Ok(Self::Subscription(id(it)?, Task::Look))
+            }
+            (["subscriptions", it], &Method::DELETE) => {
+                Ok(Self::Subscription(id(it)?, Task::Delete))
+            }
             (["subscriptions", _], _) => otherwise("PUT, GET, HEAD, DELETE, OPTIONS"),
             (["subscriptions", it, "streams", name], &Method::DELETE) => {
-                let (id, name) = (id(it)?, definition::name_in_path(name).map_err(Refused::from)?);
+                let (id, name) = (
+                    id(it)?,
+                    definition::name_in_path(name).map_err(Refused::from)?,
+                );
                 Ok(Self::Subscription(id, Task::Remove(name)))
             }
             (["subscriptions", _, "streams", _], _) => otherwise("DELETE, OPTIONS"),
@@ -85,10 +110,17 @@ impl Route {
             (["subscriptions", it, "ack"], &Method::POST) => {
                 with_body(id(it)?, Task::Report(Way::PullWake, bearer(map)?))
             }
-            (["subscriptions", it, "release"], &Method::POST) => with_body(id(it)?, Task::Release(bearer(map)?)),
-            (["subscriptions", _, "streams" | "claim" | "callback" | "ack" | "release"], _) => {
-                otherwise("POST, OPTIONS")
+            (["subscriptions", it, "release"], &Method::POST) => {
+                with_body(id(it)?, Task::Release(bearer(map)?))
             }
+            (
+                [
+                    "subscriptions",
+                    _,
+                    "streams" | "claim" | "callback" | "ack" | "release",
+                ],
+                _,
+            ) => otherwise("POST, OPTIONS"),
             _ => Err(no_route().into()),
         }
     }
@@ -101,14 +133,20 @@ fn word(part: &str) -> String {
 
 fn id(part: &str) -> Result<SubscriptionId, SubscriptionRefusal> {
     let id = percent::decode(part).map_err(|_| DefinitionError::Id);
-    Ok(id.and_then(|id| SubscriptionId::parse(&id)).map_err(Refused::from)?)
+    Ok(id
+        .and_then(|id| SubscriptionId::parse(&id))
+        .map_err(Refused::from)?)
 }
 
 fn bearer(map: &impl Headers) -> Result<String, SubscriptionRefusal> {
     let value = single(map, &AUTHORIZATION)?.and_then(|value| std::str::from_utf8(value).ok());
     let token = value.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| token.trim().to_owned())
     });
-    token.filter(|token| !token.is_empty()).ok_or(SubscriptionRefusal::Refused(Refused::Token))
+    token
+        .filter(|token| !token.is_empty())
+        .ok_or(SubscriptionRefusal::Refused(Refused::Token))
 }

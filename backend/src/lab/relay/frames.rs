@@ -12,7 +12,10 @@ pub(super) enum Frames {
 impl Frames {
     /// Before the first frame.
     pub(super) fn new() -> Self {
-        Self::Head { came: [0; 10], len: 0 }
+        Self::Head {
+            came: [0; 10],
+            len: 0,
+        }
     }
 
     /// Takes some of `bytes`, at least one if there is any.
@@ -44,7 +47,9 @@ impl Frames {
                 (taken, 0)
             }
             Self::Rest { payload, .. } => {
-                let taken = usize::try_from(*payload).unwrap_or(usize::MAX).min(bytes.len());
+                let taken = usize::try_from(*payload)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
                 *payload -= taken as u64;
                 self.settle();
                 (0, taken)
@@ -54,7 +59,12 @@ impl Frames {
 
     /// A frame that is over makes room for the next.
     fn settle(&mut self) {
-        if *self == (Self::Rest { mask: 0, payload: 0 }) {
+        if *self
+            == (Self::Rest {
+                mask: 0,
+                payload: 0,
+            })
+        {
             *self = Self::new();
         }
     }
@@ -65,7 +75,11 @@ fn complete(head: &[u8]) -> Option<(usize, u64)> {
     let second = *head.get(1)?;
     let mask = if second & 0x80 == 0 { 0 } else { 4 };
     let number = |range: std::ops::Range<usize>| {
-        head.get(range).map(|bytes| bytes.iter().fold(0, |so_far: u64, byte| so_far << 8 | u64::from(*byte)))
+        head.get(range).map(|bytes| {
+            bytes
+                .iter()
+                .fold(0, |so_far: u64, byte| so_far << 8 | u64::from(*byte))
+        })
     };
     let payload = match second & 0x7f {
         126 => number(2..4)?,
@@ -108,7 +122,11 @@ mod tests {
         bytes.extend_from_slice(&[7; 65_536]);
         bytes.extend_from_slice(&[0x88, 0x80, 0, 0, 0, 0]);
         for step in [1, 2, 3, 7, 64, 1_000_000] {
-            assert_eq!(count(&bytes, step), (2 + 2 + 6 + 4 + 10 + 6, 5 + 3 + 256 + 65_536), "pieces of {step}");
+            assert_eq!(
+                count(&bytes, step),
+                (2 + 2 + 6 + 4 + 10 + 6, 5 + 3 + 256 + 65_536),
+                "pieces of {step}"
+            );
         }
     }
 }

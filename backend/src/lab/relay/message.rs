@@ -49,12 +49,24 @@ pub(super) enum Complete {
 
 #[derive(Debug)]
 enum Part {
-    Head { came: Vec<u8>, line_bytes: usize, lines: usize },
-    Fixed { left: u64 },
-    ChunkSize { line: Vec<u8> },
-    ChunkData { left: u64 },
+    Head {
+        came: Vec<u8>,
+        line_bytes: usize,
+        lines: usize,
+    },
+    Fixed {
+        left: u64,
+    },
+    ChunkSize {
+        line: Vec<u8>,
+    },
+    ChunkData {
+        left: u64,
+    },
     ChunkEnd,
-    Trailer { line_bytes: usize },
+    Trailer {
+        line_bytes: usize,
+    },
     UntilClose,
     Frames(Frames),
 }
@@ -66,7 +78,11 @@ pub(super) struct Messages {
 }
 
 fn head() -> Part {
-    Part::Head { came: Vec::new(), line_bytes: 0, lines: 0 }
+    Part::Head {
+        came: Vec::new(),
+        line_bytes: 0,
+        lines: 0,
+    }
 }
 
 impl Messages {
@@ -102,7 +118,13 @@ impl Messages {
                 let body = at_most(bytes, *left);
                 *left -= body as u64;
                 let over = *left == 0;
-                (Taken { body, ..Taken::default() }, self.message_if(over))
+                (
+                    Taken {
+                        body,
+                        ..Taken::default()
+                    },
+                    self.message_if(over),
+                )
             }
             Part::ChunkSize { .. } => self.take_chunk_size(bytes),
             Part::ChunkData { left } => {
@@ -111,28 +133,62 @@ impl Messages {
                 if *left == 0 {
                     self.part = Part::ChunkEnd;
                 }
-                (Taken { body, ..Taken::default() }, Complete::Nothing)
+                (
+                    Taken {
+                        body,
+                        ..Taken::default()
+                    },
+                    Complete::Nothing,
+                )
             }
             Part::ChunkEnd => {
                 let (framing, ended) = through_line_end(bytes);
                 if ended {
                     self.part = Part::ChunkSize { line: Vec::new() };
                 }
-                (Taken { framing, ..Taken::default() }, Complete::Nothing)
+                (
+                    Taken {
+                        framing,
+                        ..Taken::default()
+                    },
+                    Complete::Nothing,
+                )
             }
             Part::Trailer { line_bytes } => {
                 let (framing, ended) = through_line_end(bytes);
-                *line_bytes += bytes[..framing].iter().filter(|byte| !b"\r\n".contains(byte)).count();
+                *line_bytes += bytes[..framing]
+                    .iter()
+                    .filter(|byte| !b"\r\n".contains(byte))
+                    .count();
                 let over = ended && *line_bytes == 0;
                 if ended {
                     *line_bytes = 0;
                 }
-                (Taken { framing, ..Taken::default() }, self.message_if(over))
+                (
+                    Taken {
+                        framing,
+                        ..Taken::default()
+                    },
+                    self.message_if(over),
+                )
             }
-            Part::UntilClose => (Taken { body: bytes.len(), ..Taken::default() }, Complete::Nothing),
+            Part::UntilClose => (
+                Taken {
+                    body: bytes.len(),
+                    ..Taken::default()
+                },
+                Complete::Nothing,
+            ),
             Part::Frames(frames) => {
                 let (framing, body) = frames.take(bytes);
-                (Taken { head: 0, body, framing }, Complete::Nothing)
+                (
+                    Taken {
+                        head: 0,
+                        body,
+                        framing,
+                    },
+                    Complete::Nothing,
+                )
             }
         }
     }
@@ -148,7 +204,12 @@ impl Messages {
 
     /// A head ends with its first empty line; empty lines before it belong to it.
     fn take_head(&mut self, bytes: &[u8]) -> (Taken, Complete) {
-        let Part::Head { came, line_bytes, lines } = &mut self.part else {
+        let Part::Head {
+            came,
+            line_bytes,
+            lines,
+        } = &mut self.part
+        else {
             return (Taken::default(), Complete::Nothing);
         };
         let mut over = false;
@@ -169,7 +230,10 @@ impl Messages {
             }
         }
         came.extend_from_slice(&bytes[..taken]);
-        let counted = Taken { head: taken, ..Taken::default() };
+        let counted = Taken {
+            head: taken,
+            ..Taken::default()
+        };
         if over {
             return (counted, Complete::Head(std::mem::take(came)));
         }
@@ -180,7 +244,9 @@ impl Messages {
     }
 
     fn take_chunk_size(&mut self, bytes: &[u8]) -> (Taken, Complete) {
-        let Part::ChunkSize { line } = &mut self.part else { return (Taken::default(), Complete::Nothing) };
+        let Part::ChunkSize { line } = &mut self.part else {
+            return (Taken::default(), Complete::Nothing);
+        };
         let (framing, ended) = through_line_end(bytes);
         line.extend_from_slice(&bytes[..framing]);
         if ended {
@@ -192,7 +258,13 @@ impl Messages {
         } else if line.len() > CHUNK_LINE_BYTES_MAX {
             self.part = Part::UntilClose;
         }
-        (Taken { framing, ..Taken::default() }, Complete::Nothing)
+        (
+            Taken {
+                framing,
+                ..Taken::default()
+            },
+            Complete::Nothing,
+        )
     }
 }
 
@@ -212,7 +284,9 @@ fn through_line_end(bytes: &[u8]) -> (usize, bool) {
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(line).ok()?;
     let digits = text.split(';').next()?.trim();
-    u64::from_str_radix(digits, 16).ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    u64::from_str_radix(digits, 16)
+        .ok()
+        .filter(|_| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]
@@ -223,7 +297,14 @@ mod tests {
     fn chunk_sizes_are_hexadecimal_with_extensions_and_nothing_else() {
         assert_eq!(chunk_size(b"1aF\r\n"), Some(0x1af));
         assert_eq!(chunk_size(b"10;name=value\r\n"), Some(16));
-        for wrong in [&b"\r\n"[..], b"+1\r\n", b"-1\r\n", b"0x10\r\n", b"g\r\n", b"11111111111111111\r\n"] {
+        for wrong in [
+            &b"\r\n"[..],
+            b"+1\r\n",
+            b"-1\r\n",
+            b"0x10\r\n",
+            b"g\r\n",
+            b"11111111111111111\r\n",
+        ] {
             assert_eq!(chunk_size(wrong), None, "{wrong:?}");
         }
     }

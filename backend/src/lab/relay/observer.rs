@@ -107,7 +107,8 @@ impl Observer {
             counts.responses += 1;
         }
         self.answer = Answer {
-            reads: asked == Asked::Get && (answer.status == 304 || (200..300).contains(&answer.status)),
+            reads: asked == Asked::Get
+                && (answer.status == 304 || (200..300).contains(&answer.status)),
             status: answer.status,
             ..Answer::default()
         };
@@ -120,8 +121,14 @@ impl Observer {
     }
 
     fn end_answer(&mut self, counts: &mut Counts) {
-        let Answer { reads, status, body_bytes, start } = self.answer;
-        let nothing = matches!(status, 204 | 304) || body_bytes == 0 || (body_bytes == 2 && &start == b"[]");
+        let Answer {
+            reads,
+            status,
+            body_bytes,
+            start,
+        } = self.answer;
+        let nothing =
+            matches!(status, 204 | 304) || body_bytes == 0 || (body_bytes == 2 && &start == b"[]");
         counts.empty_responses += u64::from(reads && nothing);
         self.answer = Answer::default();
     }
@@ -179,14 +186,33 @@ fn read_response(head: &[u8], asked: Asked) -> Option<ResponseHead> {
         return None;
     }
     let status = response.code?;
-    let plain = |extent| Some(ResponseHead { status, extent, switches: false });
+    let plain = |extent| {
+        Some(ResponseHead {
+            status,
+            extent,
+            switches: false,
+        })
+    };
     if status == 101 {
-        let websocket = value(response.headers, "upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
-        let extent = if websocket { Extent::Frames } else { Extent::UntilClose };
-        return Some(ResponseHead { status, extent, switches: true });
+        let websocket = value(response.headers, "upgrade")
+            .is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
+        let extent = if websocket {
+            Extent::Frames
+        } else {
+            Extent::UntilClose
+        };
+        return Some(ResponseHead {
+            status,
+            extent,
+            switches: true,
+        });
     }
     if asked == Asked::Connect && (200..300).contains(&status) {
-        return Some(ResponseHead { status, extent: Extent::UntilClose, switches: true });
+        return Some(ResponseHead {
+            status,
+            extent: Extent::UntilClose,
+            switches: true,
+        });
     }
     if asked == Asked::Head || (100..200).contains(&status) || status == 204 || status == 304 {
         return plain(Extent::Fixed(0));
@@ -201,7 +227,12 @@ fn read_response(head: &[u8], asked: Asked) -> Option<ResponseHead> {
 /// Whether the last transfer coding is `chunked`; `None` without the header.
 fn coding(headers: &[httparse::Header<'_>]) -> Option<bool> {
     let codings = value(headers, "transfer-encoding")?;
-    Some(codings.rsplit(',').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked")))
+    Some(
+        codings
+            .rsplit(',')
+            .next()
+            .is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked")),
+    )
 }
 
 fn length(headers: &[httparse::Header<'_>]) -> Option<u64> {
@@ -210,7 +241,10 @@ fn length(headers: &[httparse::Header<'_>]) -> Option<u64> {
 
 /// The last header of this name, as text without space around it.
 fn value<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a str> {
-    let header = headers.iter().rev().find(|header| header.name.eq_ignore_ascii_case(name))?;
+    let header = headers
+        .iter()
+        .rev()
+        .find(|header| header.name.eq_ignore_ascii_case(name))?;
     std::str::from_utf8(header.value).ok().map(str::trim)
 }
 

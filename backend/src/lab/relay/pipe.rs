@@ -40,7 +40,9 @@ impl Transit {
 
     /// Forgets the first `written` bytes of the front piece.
     fn wrote(&mut self, written: usize) {
-        let Some((_, piece)) = self.pieces.front_mut() else { return };
+        let Some((_, piece)) = self.pieces.front_mut() else {
+            return;
+        };
         self.held -= written;
         if written < piece.len() {
             let _ = piece.split_to(written);
@@ -93,8 +95,13 @@ pub(super) async fn carry(
         if is_due && transit.pieces.is_empty() {
             return to.shutdown().await;
         }
-        let room = in_flight_max.saturating_sub(transit.held).min(READ_BYTES_MAX);
-        let front = transit.pieces.front().map_or_else(Bytes::new, |(_, piece)| piece.clone());
+        let room = in_flight_max
+            .saturating_sub(transit.held)
+            .min(READ_BYTES_MAX);
+        let front = transit
+            .pieces
+            .front()
+            .map_or_else(Bytes::new, |(_, piece)| piece.clone());
         tokio::select! {
             written = poll_fn(|context| {
                 leave(&front, &mut |piece| attempt(&mut to, context, piece))
@@ -132,16 +139,31 @@ mod tests {
         let (mut writer, from) = duplex(1 << 20);
         let (to, mut reader) = duplex(1 << 20);
         let started = Instant::now();
-        let carrying = tokio::spawn(carry(from, to, || 50 * MS, 1 << 20, |_| (), |piece, write| write(piece)));
+        let carrying = tokio::spawn(carry(
+            from,
+            to,
+            || 50 * MS,
+            1 << 20,
+            |_| (),
+            |piece, write| write(piece),
+        ));
         writer.write_all(b"one ").await.unwrap();
         tokio::time::sleep(20 * MS).await;
         writer.write_all(b"two").await.unwrap();
         let mut came = [0; 4];
         reader.read_exact(&mut came).await.unwrap();
         assert_eq!(&came, b"one ");
-        assert_eq!(started.elapsed().as_micros().div_ceil(1_000), 50, "the first piece");
+        assert_eq!(
+            started.elapsed().as_micros().div_ceil(1_000),
+            50,
+            "the first piece"
+        );
         reader.read_exact(&mut came[..3]).await.unwrap();
-        assert_eq!(started.elapsed().as_micros().div_ceil(1_000), 70, "the second has a due time of its own");
+        assert_eq!(
+            started.elapsed().as_micros().div_ceil(1_000),
+            70,
+            "the second has a due time of its own"
+        );
         drop(writer);
         assert_eq!(reader.read(&mut came).await.unwrap(), 0, "then the end");
         assert!(started.elapsed() >= 119 * MS, "which takes its transit too");
@@ -154,8 +176,14 @@ mod tests {
         let (to, mut reader) = duplex(1 << 20);
         let delay = std::sync::Arc::new(Mutex::new(100 * MS));
         let asked = std::sync::Arc::clone(&delay);
-        let carrying =
-            tokio::spawn(carry(from, to, move || *asked.lock().unwrap(), 1 << 20, |_| (), |piece, write| write(piece)));
+        let carrying = tokio::spawn(carry(
+            from,
+            to,
+            move || *asked.lock().unwrap(),
+            1 << 20,
+            |_| (),
+            |piece, write| write(piece),
+        ));
         writer.write_all(b"slow").await.unwrap();
         tokio::task::yield_now().await;
         tokio::time::sleep(MS).await;
@@ -173,7 +201,10 @@ mod tests {
         let (mut writer, from) = duplex(64);
         let (to, mut reader) = duplex(1 << 20);
         let largest = std::sync::Arc::new(Mutex::new((0_usize, 0_usize)));
-        let (into, out) = (std::sync::Arc::clone(&largest), std::sync::Arc::clone(&largest));
+        let (into, out) = (
+            std::sync::Arc::clone(&largest),
+            std::sync::Arc::clone(&largest),
+        );
         let carrying = tokio::spawn(carry(
             from,
             to,
@@ -211,7 +242,14 @@ mod tests {
     async fn a_reader_that_left_ends_it() {
         let (mut writer, from) = duplex(64);
         let (to, reader) = duplex(64);
-        let carrying = tokio::spawn(carry(from, to, || Duration::ZERO, 1_000, |_| (), |piece, write| write(piece)));
+        let carrying = tokio::spawn(carry(
+            from,
+            to,
+            || Duration::ZERO,
+            1_000,
+            |_| (),
+            |piece, write| write(piece),
+        ));
         drop(reader);
         writer.write_all(b"x").await.unwrap();
         advance(MS).await;

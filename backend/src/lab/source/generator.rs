@@ -27,16 +27,28 @@ pub(super) struct Generator {
 pub(super) fn check(request: &GeneratorRequest) -> Result<(), WrongField> {
     if !RATE.contains(&request.rate) {
         let allowed = format!("{} to {} events per second", RATE.start(), RATE.end());
-        return Err(WrongField { field: "rate", allowed, came: request.rate.to_string() });
+        return Err(WrongField {
+            field: "rate",
+            allowed,
+            came: request.rate.to_string(),
+        });
     }
     if !SIZE.contains(&request.size) {
         let allowed = format!("{} to {} bytes", SIZE.start(), SIZE.end());
-        return Err(WrongField { field: "size", allowed, came: request.size.to_string() });
+        return Err(WrongField {
+            field: "size",
+            allowed,
+            came: request.size.to_string(),
+        });
     }
     let bytes_per_s = request.rate * request.size as f64;
     if bytes_per_s > BYTES_PER_S_MAX {
         let allowed = format!("at most {BYTES_PER_S_MAX} bytes per second with `rate`");
-        return Err(WrongField { field: "size", allowed, came: format!("{} × {}", request.size, request.rate) });
+        return Err(WrongField {
+            field: "size",
+            allowed,
+            came: format!("{} × {}", request.size, request.rate),
+        });
     }
     Ok(())
 }
@@ -48,20 +60,29 @@ pub(super) fn stream_name(request: &GeneratorRequest) -> String {
         Pattern::Periodic => "periodic",
         Pattern::Burst => "burst",
     };
-    let parameters = format!("{pattern} {} {} {}", request.rate, request.size, request.seed);
+    let parameters = format!(
+        "{pattern} {} {} {}",
+        request.rate, request.size, request.seed
+    );
     format!("lab/generator-{:016x}", fnv_1a(parameters.as_bytes()))
 }
 
 /// Stable over versions and machines, unlike the standard library's hashes. Source: Fowler, Noll, Vo.
 fn fnv_1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 impl Generator {
     /// - `now_us`: the server's clock, from which the schedule counts.
     pub(super) fn new(request: &GeneratorRequest, now_us: u64) -> Self {
         let schedule = Schedule::new(request.pattern, request.rate, request.seed);
-        Self { schedule, size: request.size, began_us: now_us }
+        Self {
+            schedule,
+            size: request.size,
+            began_us: now_us,
+        }
     }
 
     /// When the next event is due, on the server's clock.
@@ -71,17 +92,36 @@ impl Generator {
 
     /// Writes the next event, of exactly the size asked for unless its stamps alone are longer, and goes on.
     pub(super) fn write(&mut self, seq: u64, sent_us: u64, out: &mut String) {
-        write_event(Stamps { seq, due_us: self.next_due_us(), sent_us }, self.size, out);
+        write_event(
+            Stamps {
+                seq,
+                due_us: self.next_due_us(),
+                sent_us,
+            },
+            self.size,
+            out,
+        );
         self.schedule.advance();
     }
 }
 
 /// `{"seq":0,"due_us":1,"sent_us":2,"pad":"xx"}`; where there is no room for a pad, spaces before the last brace.
-fn write_event(Stamps { seq, due_us, sent_us }: Stamps, size: usize, out: &mut String) {
+fn write_event(
+    Stamps {
+        seq,
+        due_us,
+        sent_us,
+    }: Stamps,
+    size: usize,
+    out: &mut String,
+) {
     const PAD: &str = r#","pad":"""#;
     let start = out.len();
     // Writing to a string can't fail.
-    let _ = write!(out, r#"{{"seq":{seq},"due_us":{due_us},"sent_us":{sent_us}"#);
+    let _ = write!(
+        out,
+        r#"{{"seq":{seq},"due_us":{due_us},"sent_us":{sent_us}"#
+    );
     let left = (start + size).saturating_sub(out.len() + 1);
     if left >= PAD.len() {
         out.push_str(&PAD[..PAD.len() - 1]);
@@ -98,7 +138,12 @@ mod tests {
     use super::*;
 
     fn request(rate: f64, size: usize) -> GeneratorRequest {
-        GeneratorRequest { pattern: Pattern::Poisson, rate, size, seed: 1 }
+        GeneratorRequest {
+            pattern: Pattern::Poisson,
+            rate,
+            size,
+            seed: 1,
+        }
     }
 
     #[test]
@@ -106,7 +151,11 @@ mod tests {
         for size in [64, 65, 70, 71, 72, 73, 100, 65_536] {
             for (seq, at_us) in [(0, 0), (12_345_678, 86_400_000_000)] {
                 let mut out = String::from("before");
-                let stamps = Stamps { seq, due_us: at_us, sent_us: at_us };
+                let stamps = Stamps {
+                    seq,
+                    due_us: at_us,
+                    sent_us: at_us,
+                };
                 write_event(stamps, size, &mut out);
                 let event = &out["before".len()..];
                 assert_eq!(event.len(), size, "{event}");
@@ -117,15 +166,24 @@ mod tests {
 
     #[test]
     fn stamps_are_never_cut_to_fit() {
-        let (mut out, stamps) = (String::new(), Stamps { seq: u64::MAX, due_us: u64::MAX, sent_us: u64::MAX });
+        let (mut out, stamps) = (
+            String::new(),
+            Stamps {
+                seq: u64::MAX,
+                due_us: u64::MAX,
+                sent_us: u64::MAX,
+            },
+        );
         write_event(stamps, 64, &mut out);
         assert_eq!(serde_json::from_str::<Stamps>(&out).unwrap(), stamps);
     }
 
     #[test]
     fn due_times_do_not_shift_when_writing_is_late() {
-        let (mut prompt, mut late) =
-            (Generator::new(&request(100.0, 64), 5_000), Generator::new(&request(100.0, 64), 5_000));
+        let (mut prompt, mut late) = (
+            Generator::new(&request(100.0, 64), 5_000),
+            Generator::new(&request(100.0, 64), 5_000),
+        );
         let (mut prompt_out, mut late_out) = (String::new(), String::new());
         for seq in 0..50 {
             let due_us = prompt.next_due_us();
@@ -138,9 +196,18 @@ mod tests {
     #[test]
     fn what_is_out_of_range_is_refused_with_the_range() {
         for (request, says) in [
-            (request(0.05, 64), "`rate` must be 0.1 to 2000 events per second, but `0.05` came"),
-            (request(f64::NAN, 64), "`rate` must be 0.1 to 2000 events per second, but `NaN` came"),
-            (request(5.0, 63), "`size` must be 64 to 65536 bytes, but `63` came"),
+            (
+                request(0.05, 64),
+                "`rate` must be 0.1 to 2000 events per second, but `0.05` came",
+            ),
+            (
+                request(f64::NAN, 64),
+                "`rate` must be 0.1 to 2000 events per second, but `NaN` came",
+            ),
+            (
+                request(5.0, 63),
+                "`size` must be 64 to 65536 bytes, but `63` came",
+            ),
             (
                 request(2_000.0, 65_536),
                 "`size` must be at most 16777216 bytes per second with `rate`, but `65536 × 2000` came",
@@ -153,15 +220,28 @@ mod tests {
 
     #[test]
     fn the_same_request_has_the_same_stream_and_another_has_another() {
-        assert_eq!(stream_name(&request(5.0, 64)), stream_name(&request(5.0, 64)));
+        assert_eq!(
+            stream_name(&request(5.0, 64)),
+            stream_name(&request(5.0, 64))
+        );
         let others = [
             request(5.1, 64),
             request(5.0, 65),
-            GeneratorRequest { seed: 2, ..request(5.0, 64) },
-            GeneratorRequest { pattern: Pattern::Burst, ..request(5.0, 64) },
+            GeneratorRequest {
+                seed: 2,
+                ..request(5.0, 64)
+            },
+            GeneratorRequest {
+                pattern: Pattern::Burst,
+                ..request(5.0, 64)
+            },
         ];
         for other in others {
-            assert_ne!(stream_name(&other), stream_name(&request(5.0, 64)), "{other:?}");
+            assert_ne!(
+                stream_name(&other),
+                stream_name(&request(5.0, 64)),
+                "{other:?}"
+            );
         }
         assert_eq!(fnv_1a(b"a"), 0xaf63_dc4c_8601_ec8c, "a published vector");
     }

@@ -51,7 +51,12 @@ impl Host {
         let mut system = System::new().map_err(io::Error::other)?;
         system.refresh_cpu_usage();
         let networks = Networks::new_with_refreshed_list().ok();
-        Ok(Self { system, networks, measured: Instant::now(), next_due_us: now_us + period_us() })
+        Ok(Self {
+            system,
+            networks,
+            measured: Instant::now(),
+            next_due_us: now_us + period_us(),
+        })
     }
 
     /// When the next pulse is to be taken, on the server's clock.
@@ -64,11 +69,16 @@ impl Host {
     /// A pulse that was missed is left out, as the past can't be measured any more.
     pub(super) fn write(&mut self, seq: u64, now_us: impl Fn() -> u64, out: &mut Vec<u8>) {
         self.system.refresh_cpu_usage();
-        self.system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+        self.system
+            .refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
         let traffic = self.traffic();
         let taken_us = now_us();
         let pulse = Pulse {
-            stamps: Stamps { seq, due_us: taken_us, sent_us: taken_us },
+            stamps: Stamps {
+                seq,
+                due_us: taken_us,
+                sent_us: taken_us,
+            },
             cpu_percent: rounded(f64::from(self.system.global_cpu_usage())),
             cores: self.system.cpus().len(),
             memory_used_bytes: self.system.used_memory(),
@@ -123,9 +133,18 @@ mod tests {
         let mut out = Vec::new();
         host.write(3, || 251_500, &mut out);
         let pulse: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!((pulse["seq"].as_u64(), pulse["due_us"].as_u64()), (Some(3), Some(251_500)));
-        assert!((0.0..=100.0).contains(&pulse["cpu_percent"].as_f64().unwrap()), "{pulse}");
-        assert!(pulse["memory_used_bytes"].as_u64() <= pulse["memory_total_bytes"].as_u64(), "{pulse}");
+        assert_eq!(
+            (pulse["seq"].as_u64(), pulse["due_us"].as_u64()),
+            (Some(3), Some(251_500))
+        );
+        assert!(
+            (0.0..=100.0).contains(&pulse["cpu_percent"].as_f64().unwrap()),
+            "{pulse}"
+        );
+        assert!(
+            pulse["memory_used_bytes"].as_u64() <= pulse["memory_total_bytes"].as_u64(),
+            "{pulse}"
+        );
         assert!(pulse["cores"].as_u64() > Some(0), "{pulse}");
     }
 

@@ -31,11 +31,22 @@ impl Schedule {
             Pattern::Periodic => rng.random::<f64>() * mean_gap_us,
             Pattern::Burst => exponential(&mut rng, mean_gap_us * f64::from(BURST)),
         };
-        Self { pattern, mean_gap_us, rng, next_us, phase_us: next_us, events: 0 }
+        Self {
+            pattern,
+            mean_gap_us,
+            rng,
+            next_us,
+            phase_us: next_us,
+            events: 0,
+        }
     }
 
     /// When the next event falls due.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rises from zero; 2^64 us are ages")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "rises from zero; 2^64 us are ages"
+    )]
     pub(super) fn next_us(&self) -> u64 {
         self.next_us as u64
     }
@@ -45,7 +56,9 @@ impl Schedule {
         self.events += 1;
         match self.pattern {
             Pattern::Poisson => self.next_us += exponential(&mut self.rng, self.mean_gap_us),
-            Pattern::Periodic => self.next_us = self.phase_us + self.events as f64 * self.mean_gap_us,
+            Pattern::Periodic => {
+                self.next_us = self.phase_us + self.events as f64 * self.mean_gap_us
+            }
             Pattern::Burst if self.events.is_multiple_of(u64::from(BURST)) => {
                 self.next_us += exponential(&mut self.rng, self.mean_gap_us * f64::from(BURST));
             }
@@ -77,7 +90,10 @@ mod tests {
 
     /// Mean of the gaps in microseconds, and their deviation divided by it.
     fn gaps(due_us: &[u64]) -> (f64, f64) {
-        let gaps: Vec<f64> = due_us.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
+        let gaps: Vec<f64> = due_us
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]) as f64)
+            .collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
         let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
         (mean, variance.sqrt() / mean)
@@ -86,26 +102,46 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_times_and_another_seed_others() {
         for pattern in PATTERNS {
-            assert_eq!(due(pattern, 5.0, 7, 1_000), due(pattern, 5.0, 7, 1_000), "{pattern:?}");
-            assert_ne!(due(pattern, 5.0, 7, 10), due(pattern, 5.0, 8, 10), "{pattern:?}");
+            assert_eq!(
+                due(pattern, 5.0, 7, 1_000),
+                due(pattern, 5.0, 7, 1_000),
+                "{pattern:?}"
+            );
+            assert_ne!(
+                due(pattern, 5.0, 7, 10),
+                due(pattern, 5.0, 8, 10),
+                "{pattern:?}"
+            );
         }
     }
 
     #[test]
     fn every_pattern_keeps_the_mean_rate_and_has_its_own_spread() {
-        for (pattern, spread) in [(Pattern::Poisson, 1.0), (Pattern::Periodic, 0.0), (Pattern::Burst, 19f64.sqrt())] {
+        for (pattern, spread) in [
+            (Pattern::Poisson, 1.0),
+            (Pattern::Periodic, 0.0),
+            (Pattern::Burst, 19f64.sqrt()),
+        ] {
             for rate in [0.1, 1.0, 33.3, 2_000.0] {
                 let (mean_us, varies) = gaps(&due(pattern, rate, 42, 100_000));
                 let allowed = 4.0 * (spread + 1e-3) / 100_000f64.sqrt();
-                assert!((mean_us * rate / 1e6 - 1.0).abs() < allowed, "{pattern:?} at {rate}/s, seed 42: {mean_us}");
-                assert!((varies - spread).abs() < 0.05 * (1.0 + spread), "{pattern:?} at {rate}/s, seed 42: {varies}");
+                assert!(
+                    (mean_us * rate / 1e6 - 1.0).abs() < allowed,
+                    "{pattern:?} at {rate}/s, seed 42: {mean_us}"
+                );
+                assert!(
+                    (varies - spread).abs() < 0.05 * (1.0 + spread),
+                    "{pattern:?} at {rate}/s, seed 42: {varies}"
+                );
             }
         }
     }
 
     #[test]
     fn a_periodic_source_begins_at_a_phase_that_the_seed_chooses() {
-        let phases: Vec<u64> = (0..1_000).map(|seed| due(Pattern::Periodic, 1.0, seed, 1)[0]).collect();
+        let phases: Vec<u64> = (0..1_000)
+            .map(|seed| due(Pattern::Periodic, 1.0, seed, 1)[0])
+            .collect();
         assert!(phases.iter().all(|phase| *phase < 1_000_000));
         let mean = phases.iter().sum::<u64>() as f64 / 1e9;
         assert!((mean - 0.5).abs() < 0.04, "{mean}");

@@ -19,11 +19,18 @@ fn sources(streams: &Arc<Streams>, limits: SourceLimits) -> Sources {
 }
 
 fn generator(rate: f64, seed: u64) -> SourceRequest {
-    SourceRequest::Generator(GeneratorRequest { pattern: Pattern::Poisson, rate, size: 80, seed })
+    SourceRequest::Generator(GeneratorRequest {
+        pattern: Pattern::Poisson,
+        rate,
+        size: 80,
+        seed,
+    })
 }
 
 fn find(streams: &Streams, answer: &SourceAnswer) -> Arc<Log> {
-    streams.find(&StreamName::parse(&answer.stream).unwrap()).unwrap()
+    streams
+        .find(&StreamName::parse(&answer.stream).unwrap())
+        .unwrap()
 }
 
 /// The messages kept, as text, once there are at least `count`.
@@ -47,7 +54,9 @@ async fn messages(log: &Arc<Log>, count: usize) -> Vec<String> {
             tail.changed().await.unwrap();
         }
     };
-    timeout(Duration::from_secs(20), reading).await.expect("events within 20 s")
+    timeout(Duration::from_secs(20), reading)
+        .await
+        .expect("events within 20 s")
 }
 
 async fn until_stopped(sources: &Sources) {
@@ -56,11 +65,16 @@ async fn until_stopped(sources: &Sources) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(20), stopping).await.expect("the source stops within 20 s");
+    timeout(Duration::from_secs(20), stopping)
+        .await
+        .expect("the source stops within 20 s");
 }
 
 fn stamps(messages: &[String]) -> Vec<Stamps> {
-    messages.iter().map(|message| serde_json::from_str(message).unwrap()).collect()
+    messages
+        .iter()
+        .map(|message| serde_json::from_str(message).unwrap())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -69,15 +83,31 @@ async fn a_generator_writes_events_of_its_size_in_order_and_never_before_they_ar
     let sources = sources(&streams, SourceLimits::default());
     let answer = sources.ask(&generator(500.0, 1)).await.unwrap();
     let messages = messages(&find(&streams, &answer), 200).await;
-    assert!(messages.iter().all(|message| message.len() == 80), "{messages:?}");
+    assert!(
+        messages.iter().all(|message| message.len() == 80),
+        "{messages:?}"
+    );
     let stamps = stamps(&messages);
-    assert!(stamps.iter().zip(0..).all(|(stamps, seq)| stamps.seq == seq));
+    assert!(
+        stamps
+            .iter()
+            .zip(0..)
+            .all(|(stamps, seq)| stamps.seq == seq)
+    );
     assert!(stamps.iter().all(|stamps| stamps.sent_us >= stamps.due_us));
-    assert!(stamps.windows(2).all(|pair| pair[0].due_us <= pair[1].due_us && pair[0].sent_us <= pair[1].sent_us));
+    assert!(
+        stamps
+            .windows(2)
+            .all(|pair| pair[0].due_us <= pair[1].due_us && pair[0].sent_us <= pair[1].sent_us)
+    );
     let mut schedule = schedule::Schedule::new(Pattern::Poisson, 500.0, 1);
     let began_us = stamps[0].due_us - schedule.next_us();
     for stamps in &stamps {
-        assert_eq!(stamps.due_us, began_us + schedule.next_us(), "lateness never shifts what is due");
+        assert_eq!(
+            stamps.due_us,
+            began_us + schedule.next_us(),
+            "lateness never shifts what is due"
+        );
         schedule.advance();
     }
 }
@@ -87,15 +117,34 @@ async fn the_host_has_a_pulse() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
     let answer = sources.ask(&SourceRequest::Host).await.unwrap();
-    assert_eq!(answer, SourceAnswer { stream: "lab/host".into(), lease_s: 30 });
+    assert_eq!(
+        answer,
+        SourceAnswer {
+            stream: "lab/host".into(),
+            lease_s: 30
+        }
+    );
     let stamps = stamps(&messages(&find(&streams, &answer), 3).await);
-    assert_eq!(stamps.iter().map(|stamps| stamps.seq).take(3).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(
+        stamps
+            .iter()
+            .map(|stamps| stamps.seq)
+            .take(3)
+            .collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_source_that_starts_again_goes_on_with_its_numbers() {
     let streams = streams();
-    let sources = sources(&streams, SourceLimits { lease: SHORT, ..SourceLimits::default() });
+    let sources = sources(
+        &streams,
+        SourceLimits {
+            lease: SHORT,
+            ..SourceLimits::default()
+        },
+    );
     let answer = sources.ask(&generator(300.0, 2)).await.unwrap();
     let log = find(&streams, &answer);
     let reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson, Offset::ZERO);
@@ -107,13 +156,23 @@ async fn a_source_that_starts_again_goes_on_with_its_numbers() {
     let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson, Offset::ZERO);
     assert_eq!(sources.ask(&generator(300.0, 2)).await.unwrap(), answer);
     let stamps = stamps(&messages(&log, before + 20).await);
-    assert!(stamps.iter().zip(0..).all(|(stamps, seq)| stamps.seq == seq), "{stamps:?}");
+    assert!(
+        stamps
+            .iter()
+            .zip(0..)
+            .all(|(stamps, seq)| stamps.seq == seq),
+        "{stamps:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn numbers_go_on_after_the_beginning_was_trimmed() {
     let streams = streams();
-    let limits = SourceLimits { lease: SHORT, keep_bytes: 100_000, ..SourceLimits::default() };
+    let limits = SourceLimits {
+        lease: SHORT,
+        keep_bytes: 100_000,
+        ..SourceLimits::default()
+    };
     let sources = sources(&streams, limits);
     let answer = sources.ask(&generator(2_000.0, 3)).await.unwrap();
     let log = find(&streams, &answer);
@@ -123,12 +182,17 @@ async fn numbers_go_on_after_the_beginning_was_trimmed() {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(20), trimmed).await.expect("old events go within 20 s");
+    timeout(Duration::from_secs(20), trimmed)
+        .await
+        .expect("old events go within 20 s");
     until_stopped(&sources).await;
     let last = stamps(&messages(&log, 1).await).last().unwrap().seq;
     // A quarter of slack, and what one append brings.
     let kept_bytes = log.tail_now().next.bytes() - log.earliest().bytes();
-    assert!(kept_bytes <= 125_000 + EVENTS_MAX as u64 * 81, "{kept_bytes}");
+    assert!(
+        kept_bytes <= 125_000 + EVENTS_MAX as u64 * 81,
+        "{kept_bytes}"
+    );
     let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson, Offset::ZERO);
     sources.ask(&generator(2_000.0, 3)).await.unwrap();
     let further = async {
@@ -140,15 +204,26 @@ async fn numbers_go_on_after_the_beginning_was_trimmed() {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    let stamps = timeout(Duration::from_secs(20), further).await.expect("further events within 20 s");
-    assert!(stamps.windows(2).all(|pair| pair[1].seq == pair[0].seq + 1), "{stamps:?}");
+    let stamps = timeout(Duration::from_secs(20), further)
+        .await
+        .expect("further events within 20 s");
+    assert!(
+        stamps.windows(2).all(|pair| pair[1].seq == pair[0].seq + 1),
+        "{stamps:?}"
+    );
     assert!(stamps[0].seq <= last + 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_source_goes_on_while_somebody_reads_and_stops_when_nobody_does() {
     let streams = streams();
-    let sources = sources(&streams, SourceLimits { lease: SHORT, ..SourceLimits::default() });
+    let sources = sources(
+        &streams,
+        SourceLimits {
+            lease: SHORT,
+            ..SourceLimits::default()
+        },
+    );
     let answer = sources.ask(&generator(100.0, 4)).await.unwrap();
     let log = find(&streams, &answer);
     let reader = ReaderGuard::new(Arc::clone(&log), Technique::Sse, Offset::ZERO);
@@ -164,7 +239,13 @@ async fn a_source_goes_on_while_somebody_reads_and_stops_when_nobody_does() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_source_beyond_the_limit_is_refused_and_one_asked_for_twice_counts_once() {
     let streams = streams();
-    let sources = sources(&streams, SourceLimits { running: 1, ..SourceLimits::default() });
+    let sources = sources(
+        &streams,
+        SourceLimits {
+            running: 1,
+            ..SourceLimits::default()
+        },
+    );
     sources.ask(&generator(1.0, 5)).await.unwrap();
     sources.ask(&generator(1.0, 5)).await.unwrap();
     let refused = sources.ask(&generator(1.0, 6)).await.unwrap_err();
@@ -178,14 +259,28 @@ async fn a_source_beyond_the_limit_is_refused_and_one_asked_for_twice_counts_onc
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_stream_of_the_source_that_stopped_longest_ago_makes_room() {
     let streams = streams();
-    let sources = sources(&streams, SourceLimits { known: 2, lease: SHORT, ..SourceLimits::default() });
+    let sources = sources(
+        &streams,
+        SourceLimits {
+            known: 2,
+            lease: SHORT,
+            ..SourceLimits::default()
+        },
+    );
     let first = sources.ask(&generator(10.0, 7)).await.unwrap();
     until_stopped(&sources).await;
     let second = sources.ask(&generator(10.0, 8)).await.unwrap();
     until_stopped(&sources).await;
     let third = sources.ask(&generator(10.0, 9)).await.unwrap();
-    let there = |answer: &SourceAnswer| streams.find(&StreamName::parse(&answer.stream).unwrap()).is_some();
-    assert_eq!([there(&first), there(&second), there(&third)], [false, true, true]);
+    let there = |answer: &SourceAnswer| {
+        streams
+            .find(&StreamName::parse(&answer.stream).unwrap())
+            .is_some()
+    };
+    assert_eq!(
+        [there(&first), there(&second), there(&third)],
+        [false, true, true]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -194,16 +289,31 @@ async fn a_stream_that_no_source_wrote_is_left_alone() {
     let sources = sources(&streams, SourceLimits::default());
     let name = StreamName::parse("lab/host").unwrap();
     let keep_bytes = Some(SourceLimits::default().keep_bytes);
-    let json = StreamConfig { keep_bytes, ..StreamConfig::new("application/json") };
+    let json = StreamConfig {
+        keep_bytes,
+        ..StreamConfig::new("application/json")
+    };
     let first = Payload::parse(json.kind(), Bytes::from_static(b"[1,2]")).unwrap();
-    streams.create(&name, json, Some(first), false).await.unwrap();
-    let refused = sources.ask(&SourceRequest::Host).await.unwrap_err().to_string();
+    streams
+        .create(&name, json, Some(first), false)
+        .await
+        .unwrap();
+    let refused = sources
+        .ask(&SourceRequest::Host)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(
-        refused.starts_with("the stream `lab/host` exists and is not a source's: none of its messages"),
+        refused.starts_with(
+            "the stream `lab/host` exists and is not a source's: none of its messages"
+        ),
         "{refused}"
     );
     assert!(streams.delete(&name).await.unwrap());
-    streams.create(&name, StreamConfig::new("text/plain"), None, false).await.unwrap();
+    streams
+        .create(&name, StreamConfig::new("text/plain"), None, false)
+        .await
+        .unwrap();
     let refused = sources.ask(&SourceRequest::Host).await.unwrap_err();
     assert!(matches!(refused, SourceError::Foreign { .. }), "{refused}");
     assert_eq!(sources.running().await, 0);
@@ -217,8 +327,14 @@ async fn what_others_published_between_its_events_does_not_stop_a_source() {
     let json = StreamConfig::new("application/json");
     let text = br#"[{"seq":6,"due_us":1,"sent_us":1},{"seq":7,"due_us":2,"sent_us":2},{"text":"by hand","due_us":3}]"#;
     let first = Payload::parse(json.kind(), Bytes::from_static(text)).unwrap();
-    let config = StreamConfig { keep_bytes: Some(SourceLimits::default().keep_bytes), ..json };
-    streams.create(&name, config, Some(first), false).await.unwrap();
+    let config = StreamConfig {
+        keep_bytes: Some(SourceLimits::default().keep_bytes),
+        ..json
+    };
+    streams
+        .create(&name, config, Some(first), false)
+        .await
+        .unwrap();
     let answer = sources.ask(&SourceRequest::Host).await.unwrap();
     let all = messages(&find(&streams, &answer), 4).await;
     let stamps: Stamps = serde_json::from_str(&all[3]).unwrap();
@@ -231,7 +347,12 @@ async fn when_its_stream_is_deleted_a_source_can_begin_again_at_once() {
     let sources = sources(&streams, SourceLimits::default());
     let answer = sources.ask(&generator(200.0, 10)).await.unwrap();
     messages(&find(&streams, &answer), 3).await;
-    assert!(streams.delete(&StreamName::parse(&answer.stream).unwrap()).await.unwrap());
+    assert!(
+        streams
+            .delete(&StreamName::parse(&answer.stream).unwrap())
+            .await
+            .unwrap()
+    );
     sources.ask(&generator(200.0, 10)).await.unwrap();
     let stamps = stamps(&messages(&find(&streams, &answer), 3).await);
     assert_eq!(stamps[0].seq, 0);

@@ -19,7 +19,9 @@ pub struct Heads {
 
 impl fmt::Debug for Heads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Heads").field("second", &self.second).finish_non_exhaustive()
+        f.debug_struct("Heads")
+            .field("second", &self.second)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,9 +55,14 @@ impl Heads {
     }
 
     fn date(&self) -> Ref<'_, String> {
-        let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        let second = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO)
+            .as_secs();
         if self.second.replace(second) != second {
-            self.date.replace(httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second)));
+            self.date.replace(httpdate::fmt_http_date(
+                UNIX_EPOCH + Duration::from_secs(second),
+            ));
         }
         self.date.borrow()
     }
@@ -63,7 +70,13 @@ impl Heads {
 
 fn begin(out: &mut Vec<u8>, answer: &Answer, closes: bool) {
     let status = answer.status;
-    for part in ["HTTP/1.1 ", status.as_str(), " ", status.canonical_reason().unwrap_or_default(), "\r\n"] {
+    for part in [
+        "HTTP/1.1 ",
+        status.as_str(),
+        " ",
+        status.canonical_reason().unwrap_or_default(),
+        "\r\n",
+    ] {
         out.extend_from_slice(part.as_bytes());
     }
     if answer.content.is_some() || !has_no_length(status) {
@@ -79,7 +92,9 @@ fn begin(out: &mut Vec<u8>, answer: &Answer, closes: bool) {
 
 /// Whether an answer of this status has neither content nor a length. Source: RFC 9110, section 8.6.
 fn has_no_length(status: StatusCode) -> bool {
-    status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+    status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED
 }
 
 /// The head of a chunk, at the end of `room`.

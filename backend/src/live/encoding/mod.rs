@@ -80,7 +80,12 @@ const WEBSOCKET: Format = Format {
     end: b"\x88\x16\x03\xe8the stream is closed",
 };
 
-fn encode_without_line_end(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control: &Control) {
+fn encode_without_line_end(
+    out: &mut Vec<u8>,
+    kind: ContentKind,
+    data: Option<&[u8]>,
+    control: &Control,
+) {
     ndjson::encode(out, kind, data, control);
     out.pop();
 }
@@ -138,7 +143,11 @@ impl Piece {
     }
 
     fn plain(bytes: &'static [u8]) -> Self {
-        Self { wire: Bytes::from_static(bytes), payload: 0..bytes.len(), ..Self::default() }
+        Self {
+            wire: Bytes::from_static(bytes),
+            payload: 0..bytes.len(),
+            ..Self::default()
+        }
     }
 }
 
@@ -180,23 +189,33 @@ impl Encoding {
 
     /// One batch, its end of the answer included when the stream is closed there.
     pub fn batch(&self, kind: ContentKind, batch: &Batch, told: Told) -> Piece {
-        let Some(format) = self.format() else { return Piece::default() };
+        let Some(format) = self.format() else {
+            return Piece::default();
+        };
         let closed = batch.closed();
         let says = format.says_always || told.before != Some(told.now);
         let control = Control {
             next: Token::from(batch.next_offset()),
-            cursor: (!closed && (format.says_always || told.before.is_none())).then_some(told.cursor),
-            up_to_date: (says && (told.now || told.before == Some(true) && !format.says_always)).then_some(told.now),
+            cursor: (!closed && (format.says_always || told.before.is_none()))
+                .then_some(told.cursor),
+            up_to_date: (says && (told.now || told.before == Some(true) && !format.says_always))
+                .then_some(told.now),
             closed,
         };
         let data = (!batch.data.is_empty()).then_some(&batch.data[..]);
-        let piece = format.framing.framed(encoded_bytes(kind, &batch.data) + 192, |out| {
-            if told.before.is_none() {
-                out.extend_from_slice(format.greeting);
-            }
-            (format.encode)(out, kind, data, &control);
-        });
-        if closed { piece.followed_by(format.framing, format.end) } else { piece }
+        let piece = format
+            .framing
+            .framed(encoded_bytes(kind, &batch.data) + 192, |out| {
+                if told.before.is_none() {
+                    out.extend_from_slice(format.greeting);
+                }
+                (format.encode)(out, kind, data, &control);
+            });
+        if closed {
+            piece.followed_by(format.framing, format.end)
+        } else {
+            piece
+        }
     }
 
     /// After a silence.
@@ -204,7 +223,9 @@ impl Encoding {
         match self.format() {
             None => Piece::default(),
             Some(format) if format.framing == Framing::Chunk => {
-                format.framing.framed(format.heartbeat.len(), |out| out.extend_from_slice(format.heartbeat))
+                format.framing.framed(format.heartbeat.len(), |out| {
+                    out.extend_from_slice(format.heartbeat)
+                })
             }
             Some(format) => Piece::plain(format.heartbeat),
         }
@@ -212,8 +233,9 @@ impl Encoding {
 
     /// The end of an answer although the stream goes on.
     pub fn farewell(&self) -> Piece {
-        self.format()
-            .map_or_else(Piece::default, |format| Piece::default().followed_by(format.framing, format.farewell))
+        self.format().map_or_else(Piece::default, |format| {
+            Piece::default().followed_by(format.framing, format.farewell)
+        })
     }
 
     /// A long-poll's whole answer, for everybody who waited where `batch` begins.
@@ -221,11 +243,22 @@ impl Encoding {
         if *self != Self::Page {
             return Piece::default();
         }
-        let page = Page { log, batch, asked: Start::At(batch.from), is_long_poll: true };
+        let page = Page {
+            log,
+            batch,
+            asked: Start::At(batch.from),
+            is_long_poll: true,
+        };
         let (wire, own_at) = heads.whole(page.answer(std::iter::empty(), None));
         let cursor = (!batch.closed()).then(|| Cursors::common().now());
         let cursor = cursor.map(|cursor| (cursor, Page::cursor(cursor)));
-        Piece { payload: 0..wire.len(), wire: wire.into(), own_at, cursor, charge: None }
+        Piece {
+            payload: 0..wire.len(),
+            wire: wire.into(),
+            own_at,
+            cursor,
+            charge: None,
+        }
     }
 }
 
@@ -237,18 +270,28 @@ impl Piece {
         match framing {
             Framing::TextFrame => {
                 wire.extend_from_slice(end);
-                Self { payload: self.payload.start..wire.len(), wire: wire.into(), ..self }
+                Self {
+                    payload: self.payload.start..wire.len(),
+                    wire: wire.into(),
+                    ..self
+                }
             }
             Framing::Chunk if end.is_empty() => {
                 wire.extend_from_slice(&self.wire[self.payload.end..]);
                 wire.extend_from_slice(LAST_CHUNK);
-                Self { wire: wire.into(), ..self }
+                Self {
+                    wire: wire.into(),
+                    ..self
+                }
             }
             Framing::Chunk => {
                 // Only answers without a batch before it end with words.
                 debug_assert!(self.wire.is_empty());
                 let chunk = framing.framed(end.len(), |out| out.extend_from_slice(end));
-                Self { wire: [&chunk.wire[..], LAST_CHUNK].concat().into(), ..chunk }
+                Self {
+                    wire: [&chunk.wire[..], LAST_CHUNK].concat().into(),
+                    ..chunk
+                }
             }
         }
     }
@@ -277,7 +320,11 @@ impl Framing {
             Self::Chunk => head.len()..head.len() + length,
             Self::TextFrame => 0..head.len() + length,
         };
-        Piece { wire: Bytes::from(out).slice(begin..), payload, ..Piece::default() }
+        Piece {
+            wire: Bytes::from(out).slice(begin..),
+            payload,
+            ..Piece::default()
+        }
     }
 }
 
@@ -291,9 +338,18 @@ mod tests {
 
     #[test]
     fn chunks_say_their_length_in_as_few_digits_as_it_takes() {
-        for (length, head) in [(0, "0\r\n"), (9, "9\r\n"), (10, "A\r\n"), (255, "FF\r\n"), (65_536, "10000\r\n")] {
+        for (length, head) in [
+            (0, "0\r\n"),
+            (9, "9\r\n"),
+            (10, "A\r\n"),
+            (255, "FF\r\n"),
+            (65_536, "10000\r\n"),
+        ] {
             let piece = of(Framing::Chunk, length);
-            assert_eq!(piece.wire, [head.as_bytes(), &vec![b'x'; length], b"\r\n"].concat());
+            assert_eq!(
+                piece.wire,
+                [head.as_bytes(), &vec![b'x'; length], b"\r\n"].concat()
+            );
             assert_eq!(piece.body(), vec![b'x'; length]);
         }
     }
@@ -318,12 +374,24 @@ mod tests {
         let farewell = Encoding::Sse.farewell();
         assert_eq!(&farewell.wire[..], b"D\r\n: come back\n\n\r\n0\r\n\r\n");
         assert_eq!(&farewell.body()[..], b": come back\n\n");
-        assert_eq!(&Encoding::Ndjson.farewell().wire[..], b"1\r\n\n\r\n0\r\n\r\n");
+        assert_eq!(
+            &Encoding::Ndjson.farewell().wire[..],
+            b"1\r\n\n\r\n0\r\n\r\n"
+        );
         let farewell = Encoding::Websocket.farewell();
-        assert_eq!((&farewell.wire[..], &farewell.body()[..]), (WEBSOCKET.farewell, WEBSOCKET.farewell));
+        assert_eq!(
+            (&farewell.wire[..], &farewell.body()[..]),
+            (WEBSOCKET.farewell, WEBSOCKET.farewell)
+        );
         let last = of(Framing::Chunk, 1).followed_by(Framing::Chunk, b"");
-        assert_eq!((&last.wire[..], &last.body()[..]), (&b"1\r\nx\r\n0\r\n\r\n"[..], &b"x"[..]));
+        assert_eq!(
+            (&last.wire[..], &last.body()[..]),
+            (&b"1\r\nx\r\n0\r\n\r\n"[..], &b"x"[..])
+        );
         let last = of(Framing::TextFrame, 1).followed_by(Framing::TextFrame, b"END");
-        assert_eq!((&last.wire[..], &last.body()[..]), (&b"\x81\x01xEND"[..], &b"\x81\x01xEND"[..]));
+        assert_eq!(
+            (&last.wire[..], &last.body()[..]),
+            (&b"\x81\x01xEND"[..], &b"\x81\x01xEND"[..])
+        );
     }
 }

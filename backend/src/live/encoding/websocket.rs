@@ -41,7 +41,10 @@ const PONG: u8 = 0xa;
 /// The frame that ends a conversation.
 pub fn close(close: Close) -> Bytes {
     let Close { code, reason } = close;
-    control(CLOSE, &[&(code as u16).to_be_bytes(), reason.as_bytes()].concat())
+    control(
+        CLOSE,
+        &[&(code as u16).to_be_bytes(), reason.as_bytes()].concat(),
+    )
 }
 
 /// The answer to a ping with this payload of at most 125 bytes.
@@ -51,12 +54,19 @@ pub fn pong(payload: &[u8]) -> Bytes {
 
 /// One text message.
 pub fn text_frame(text: &str) -> Bytes {
-    Framing::TextFrame.framed(text.len(), |out| out.extend_from_slice(text.as_bytes())).wire
+    Framing::TextFrame
+        .framed(text.len(), |out| out.extend_from_slice(text.as_bytes()))
+        .wire
 }
 
 fn control(opcode: u8, payload: &[u8]) -> Bytes {
     let payload = &payload[..payload.len().min(125)];
-    [&[FINAL | opcode, u8::try_from(payload.len()).unwrap_or(0)], payload].concat().into()
+    [
+        &[FINAL | opcode, u8::try_from(payload.len()).unwrap_or(0)],
+        payload,
+    ]
+    .concat()
+    .into()
 }
 
 /// The head of a text frame, at the end of `room`.

@@ -48,17 +48,24 @@ impl DeletedNames {
     pub(super) fn take(notes: &mut BTreeMap<String, Bytes>, names_max: usize) -> Self {
         let mut inner = Inner::default();
         notes.retain(|key, value| {
-            let Some(order) = key.strip_prefix(NOTES) else { return true };
+            let Some(order) = key.strip_prefix(NOTES) else {
+                return true;
+            };
             match order.parse().ok().and_then(|order| read(order, value)) {
                 Some((name, deleted, floor)) => {
                     inner.floor = inner.floor.max(floor);
                     inner.insert(name, deleted);
                 }
-                None => tracing::error!("the note `{key}` about a deleted stream can't be read, and is left aside"),
+                None => tracing::error!(
+                    "the note `{key}` about a deleted stream can't be read, and is left aside"
+                ),
             }
             false
         });
-        let this = Self { names_max: names_max.max(1), inner: Mutex::new(inner) };
+        let this = Self {
+            names_max: names_max.max(1),
+            inner: Mutex::new(inner),
+        };
         // What is forgotten here is still kept, and found again at the next opening.
         lock(&this.inner).forget_beyond(this.names_max);
         this
@@ -67,7 +74,10 @@ impl DeletedNames {
     /// The life of the next stream of this name.
     pub(super) fn next_life(&self, name: &StreamName) -> u32 {
         let inner = lock(&self.inner);
-        inner.names.get(name).map_or(inner.floor, |deleted| deleted.lives)
+        inner
+            .names
+            .get(name)
+            .map_or(inner.floor, |deleted| deleted.lives)
     }
 
     /// Counts a life that ends; called before the deletion is submitted.
@@ -78,10 +88,17 @@ impl DeletedNames {
     /// - Returns what the store has to keep and forget in the same commit.
     pub(super) fn end_life(&self, name: &StreamName, life: u32) -> Vec<Note> {
         let mut inner = lock(&self.inner);
-        let deleted = Deleted { lives: life.saturating_add(1), order: inner.next_order };
+        let deleted = Deleted {
+            lives: life.saturating_add(1),
+            order: inner.next_order,
+        };
         let before = inner.insert(name.clone(), deleted);
         let forgotten = inner.forget_beyond(self.names_max);
-        let mut notes: Vec<Note> = before.into_iter().chain(forgotten).map(|order| (key(order), None)).collect();
+        let mut notes: Vec<Note> = before
+            .into_iter()
+            .chain(forgotten)
+            .map(|order| (key(order), None))
+            .collect();
         // With the floor of this moment, of which the highest counts.
         let value = format!("{} {} {name}", deleted.lives, inner.floor);
         notes.push((key(deleted.order), Some(value.into())));
@@ -166,14 +183,19 @@ mod tests {
         assert_eq!(kept.len(), 2, "the oldest is forgotten in the store, too");
         for names in [names, DeletedNames::take(&mut kept, 2)] {
             let lives = [1, 2, 3, 9].map(|number| names.next_life(&name(number)));
-            assert_eq!(lives, [3, 1, 1, 3], "what is not remembered begins where the forgotten one stood");
+            assert_eq!(
+                lives,
+                [3, 1, 1, 3],
+                "what is not remembered begins where the forgotten one stood"
+            );
         }
         assert!(kept.is_empty());
     }
 
     #[test]
     fn other_notes_stay_and_one_that_is_none_is_left_aside() {
-        let note = |key: &str, value: &'static str| (key.to_owned(), Bytes::from_static(value.as_bytes()));
+        let note =
+            |key: &str, value: &'static str| (key.to_owned(), Bytes::from_static(value.as_bytes()));
         let mut notes = BTreeMap::from([
             note("deleted/3", "2 1 a b/c"),
             note("deleted/4", "1 0 a b/c"),

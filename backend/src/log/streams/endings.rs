@@ -30,7 +30,9 @@ impl Streams {
     /// Source: Durable Streams protocol, sections 4.2 and 5.4.
     pub async fn delete(&self, name: &StreamName) -> Result<bool, StoreError> {
         let turn = self.turn(name).await;
-        let Some(log) = self.find(name) else { return Ok(false) };
+        let Some(log) = self.find(name) else {
+            return Ok(false);
+        };
         match self.remove(log, turn).await {
             Ok((outcome, _)) => outcome.map(|()| true),
             // The store is gone with all that it was told.
@@ -47,7 +49,11 @@ impl Streams {
             return removed;
         };
         let hides = ending == Ending::Hidden;
-        let change = if hides { Change::Hide } else { self.deletion(&log) };
+        let change = if hides {
+            Change::Hide
+        } else {
+            self.deletion(&log)
+        };
         let streams = self.clone();
         let stream = log.id();
         self.store.commit(
@@ -73,7 +79,9 @@ impl Streams {
 
     /// The deletion of a stream, with what is remembered of its name.
     fn deletion(&self, log: &Log) -> Change {
-        Change::Delete { notes: self.deleted.end_life(log.name(), log.life()) }
+        Change::Delete {
+            notes: self.deleted.end_life(log.name(), log.life()),
+        }
     }
 
     /// A stream is gone from the store: its name is free, who holds it is told, and its source has a fork less.
@@ -137,7 +145,8 @@ impl Streams {
         self.delete_ended().await;
         self.collect_hidden();
         let is_due = |age: Duration| number.is_multiple_of(sweeps_between_looks(age, every));
-        let kept = self.all(|log| log.has_too_many_bytes() || log.config().keep_age.is_some_and(is_due));
+        let kept =
+            self.all(|log| log.has_too_many_bytes() || log.config().keep_age.is_some_and(is_due));
         stream::iter(kept)
             .for_each_concurrent(SWEEP_AT_ONCE, |log| async move {
                 log.keep_to_bytes().await;

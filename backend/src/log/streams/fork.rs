@@ -2,7 +2,9 @@
 
 use super::{CreateError, Created, Streams, same};
 use crate::log::lineage::Lineage;
-use crate::log::{Absent, Expiry, Fork, Log, Payload, PayloadError, ReadError, StreamConfig, StreamName};
+use crate::log::{
+    Absent, Expiry, Fork, Log, Payload, PayloadError, ReadError, StreamConfig, StreamName,
+};
 use crate::store::{NewStream, StoreError};
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
@@ -63,7 +65,9 @@ pub enum ForkError {
     #[error("there is no stream `{0}` to fork")]
     NoSource(StreamName),
     /// The source was deleted and lives on for its forks only (409).
-    #[error("the stream `{0}` was deleted: it lives on for the forks that it has, and gets no more")]
+    #[error(
+        "the stream `{0}` was deleted: it lives on for the forks that it has, and gets no more"
+    )]
     SourceHidden(StreamName),
     /// The content type is not the source's (409).
     #[error("the source's content type is `{source_type}`, the fork's would be `{asked}`")]
@@ -117,7 +121,10 @@ pub(super) struct Adopted {
 impl Adopted {
     /// `None` when the source is being deleted.
     fn by(streams: &Streams, source: &Arc<Log>) -> Option<Self> {
-        source.kin.adopt().then(|| Self { streams: streams.clone(), source: Some(Arc::clone(source)) })
+        source.kin.adopt().then(|| Self {
+            streams: streams.clone(),
+            source: Some(Arc::clone(source)),
+        })
     }
 
     /// The fork is made, and counts from now on.
@@ -152,41 +159,86 @@ impl Streams {
     /// All of [`CreateError`]; then nothing was created.
     ///
     /// Source: Durable Streams protocol, section 4.2.
-    pub async fn fork(&self, name: &StreamName, request: ForkRequest) -> Result<Created, CreateError> {
+    pub async fn fork(
+        &self,
+        name: &StreamName,
+        request: ForkRequest,
+    ) -> Result<Created, CreateError> {
         let (turn, there) = self.vacate(self.turn(name).await).await?;
         if let Some(log) = there {
             return same_fork(log, &request).await;
         }
-        let source = self.lookup(&request.source).map_err(|absent| match absent {
-            Absent::Unknown => ForkError::NoSource(request.source.clone()),
-            Absent::Hidden => ForkError::SourceHidden(request.source.clone()),
-        })?;
+        let source = self
+            .lookup(&request.source)
+            .map_err(|absent| match absent {
+                Absent::Unknown => ForkError::NoSource(request.source.clone()),
+                Absent::Hidden => ForkError::SourceHidden(request.source.clone()),
+            })?;
         let config = inherit(source.config(), &request);
         if !source.config().same_type(&config.content_type) {
             let source_type = source.config().content_type.to_string();
-            return Err(ForkError::TypeDiffers { source_type, asked: config.content_type.to_string() }.into());
+            return Err(ForkError::TypeDiffers {
+                source_type,
+                asked: config.content_type.to_string(),
+            }
+            .into());
         }
         if source.lineage.generation() >= Lineage::GENERATIONS_MAX {
-            return Err(ForkError::TooDeep { limit: Lineage::GENERATIONS_MAX }.into());
+            return Err(ForkError::TooDeep {
+                limit: Lineage::GENERATIONS_MAX,
+            }
+            .into());
         }
         // From here on the source keeps everything that it has.
         let Some(adopted) = Adopted::by(self, &source) else {
             return Err(ForkError::NoSource(request.source).into());
         };
-        let at = request.at.map(|at| at.position(&source)).transpose().map_err(ForkError::from)?;
+        let at = request
+            .at
+            .map(|at| at.position(&source))
+            .transpose()
+            .map_err(ForkError::from)?;
         let leaving = leave(&source, at, request.sub).await?;
-        let first = self.first(config.kind(), &leaving.piece, request.body).await.map_err(ForkError::Payload)?;
-        let fork =
-            Fork { source: source.id(), source_name: request.source, at: leaving.at, sub: leaving.piece.len() as u64 };
-        let config = StreamConfig { fork: Some(fork), ..config };
+        let first = self
+            .first(config.kind(), &leaving.piece, request.body)
+            .await
+            .map_err(ForkError::Payload)?;
+        let fork = Fork {
+            source: source.id(),
+            source_name: request.source,
+            at: leaving.at,
+            sub: leaving.piece.len() as u64,
+        };
+        let config = StreamConfig {
+            fork: Some(fork),
+            ..config
+        };
         let life = self.deleted.next_life(name);
-        let new = NewStream { name: name.clone(), life, config, first, closed: request.closed, at: self.wall.now() };
-        let created = self.found(turn, new, Some(adopted))?.await.unwrap_or(Err(StoreError::NoStream));
-        Ok(Created { log: created?, is_new: true })
+        let new = NewStream {
+            name: name.clone(),
+            life,
+            config,
+            first,
+            closed: request.closed,
+            at: self.wall.now(),
+        };
+        let created = self
+            .found(turn, new, Some(adopted))?
+            .await
+            .unwrap_or(Err(StoreError::NoStream));
+        Ok(Created {
+            log: created?,
+            is_new: true,
+        })
     }
 
     /// A fork's own first content: the piece of a message that it inherits, and the request's body.
-    async fn first(&self, kind: ContentKind, piece: &Bytes, body: Bytes) -> Result<Option<Payload>, PayloadError> {
+    async fn first(
+        &self,
+        kind: ContentKind,
+        piece: &Bytes,
+        body: Bytes,
+    ) -> Result<Option<Payload>, PayloadError> {
         if piece.is_empty() {
             return self.first_payload(kind, body).await;
         }
@@ -201,7 +253,10 @@ impl Streams {
 /// Source: Durable Streams protocol, section 4.2, the table of expiries; retention follows the same rule.
 fn inherit(source: &StreamConfig, request: &ForkRequest) -> StreamConfig {
     StreamConfig {
-        content_type: request.content_type.as_deref().map_or_else(|| Arc::clone(&source.content_type), Into::into),
+        content_type: request
+            .content_type
+            .as_deref()
+            .map_or_else(|| Arc::clone(&source.content_type), Into::into),
         expiry: request.expiry.or(source.expiry),
         keep_bytes: request.keep_bytes.or(source.keep_bytes),
         keep_age: request.keep_age.or(source.keep_age),
@@ -212,18 +267,33 @@ fn inherit(source: &StreamConfig, request: &ForkRequest) -> StreamConfig {
 /// The stream that is there, if it is the fork that is asked for. Where no position is asked for, any is right: the
 /// source's tail has moved on since the first time.
 async fn same_fork(log: Arc<Log>, request: &ForkRequest) -> Result<Created, CreateError> {
-    let config = inherit(log.source().map_or(log.config(), |source| source.config()), request);
+    let config = inherit(
+        log.source().map_or(log.config(), |source| source.config()),
+        request,
+    );
     let source = log.source().unwrap_or(&log);
-    let at = request.at.map(|at| at.position(source)).transpose().map_err(ForkError::from)?;
+    let at = request
+        .at
+        .map(|at| at.position(source))
+        .transpose()
+        .map_err(ForkError::from)?;
     let fork = match &log.config().fork {
-        Some(fork) if fork.source_name == request.source && leaves_at(&log, fork, at, request.sub).await => {
+        Some(fork)
+            if fork.source_name == request.source
+                && leaves_at(&log, fork, at, request.sub).await =>
+        {
             Some(fork.clone())
         }
         other => {
             let (source_name, at) = (request.source.clone(), at.unwrap_or_default());
             // Its number is not looked at: what differs is the name or the position.
             let source = other.as_ref().map_or(log.id(), |fork| fork.source);
-            Some(Fork { source, source_name, at, sub: request.sub })
+            Some(Fork {
+                source,
+                source_name,
+                at,
+                sub: request.sub,
+            })
         }
     };
     let closed = request.closed;
@@ -234,7 +304,9 @@ async fn same_fork(log: Arc<Log>, request: &ForkRequest) -> Result<Created, Crea
 async fn leaves_at(log: &Arc<Log>, fork: &Fork, at: Option<Offset>, sub: u64) -> bool {
     let Some(at) = at else { return sub == 0 };
     if log.kind() == ContentKind::Json && sub > 0 {
-        return leave(log, Some(at), sub).await.is_ok_and(|leaving| leaving.at == fork.at);
+        return leave(log, Some(at), sub)
+            .await
+            .is_ok_and(|leaving| leaving.at == fork.at);
     }
     at.bytes().checked_add(sub) == fork.at.bytes().checked_add(fork.sub)
 }
@@ -244,27 +316,59 @@ async fn leave(source: &Log, at: Option<Offset>, sub: u64) -> Result<Leaving, Fo
     let tail = source.tail_now().next;
     let at = at.unwrap_or(tail);
     if at > tail {
-        return Err(ForkError::BeyondTail { asked: source.offset(at), tail: source.offset(tail) });
+        return Err(ForkError::BeyondTail {
+            asked: source.offset(at),
+            tail: source.offset(tail),
+        });
     }
     let is_json = source.config().kind() == ContentKind::Json;
-    let unit = if is_json { "messages" } else { "bytes of one message" };
-    let beyond = |there: u64| ForkError::SubBeyond { asked: sub, unit, there, at: source.offset(at) };
+    let unit = if is_json {
+        "messages"
+    } else {
+        "bytes of one message"
+    };
+    let beyond = |there: u64| ForkError::SubBeyond {
+        asked: sub,
+        unit,
+        there,
+        at: source.offset(at),
+    };
     if is_json && sub > 0 {
-        return walk(source, at, tail, sub).await?.map_err(beyond).map(|at| Leaving { at, piece: Bytes::new() });
+        return walk(source, at, tail, sub)
+            .await?
+            .map_err(beyond)
+            .map(|at| Leaving {
+                at,
+                piece: Bytes::new(),
+            });
     }
     // One message, also to see that one begins here.
     let message = source.read(at, 1).await?.data;
     let len = message.len() as u64;
     match usize::try_from(sub) {
-        Ok(0) => Ok(Leaving { at, piece: Bytes::new() }),
-        Ok(sub) if sub < message.len() => Ok(Leaving { at, piece: message.slice(..sub) }),
-        Ok(sub) if sub == message.len() => Ok(Leaving { at: at.advance(sub).unwrap_or(tail), piece: Bytes::new() }),
+        Ok(0) => Ok(Leaving {
+            at,
+            piece: Bytes::new(),
+        }),
+        Ok(sub) if sub < message.len() => Ok(Leaving {
+            at,
+            piece: message.slice(..sub),
+        }),
+        Ok(sub) if sub == message.len() => Ok(Leaving {
+            at: at.advance(sub).unwrap_or(tail),
+            piece: Bytes::new(),
+        }),
         _ => Err(beyond(len)),
     }
 }
 
 /// The position `count` JSON messages behind `at`, or how many there are if they are fewer.
-async fn walk(source: &Log, at: Offset, tail: Offset, count: u64) -> Result<Result<Offset, u64>, ReadError> {
+async fn walk(
+    source: &Log,
+    at: Offset,
+    tail: Offset,
+    count: u64,
+) -> Result<Result<Offset, u64>, ReadError> {
     let (mut at, mut seen) = (at, 0);
     while at < tail {
         let page = source.read(at, PAGE_BYTES).await?.data;
@@ -284,6 +388,9 @@ async fn walk(source: &Log, at: Offset, tail: Offset, count: u64) -> Result<Resu
 fn lengths(page: &[u8]) -> Result<Vec<usize>, ReadError> {
     let array = [b"[", page.strip_suffix(b",").unwrap_or(page), b"]"].concat();
     let messages: Result<Vec<&RawValue>, _> = serde_json::from_slice(&array);
-    let damaged = |error: serde_json::Error| ReadError::Store(StoreError::Damaged(error.to_string()));
-    messages.map(|all| all.iter().map(|message| message.get().len() + 1).collect()).map_err(damaged)
+    let damaged =
+        |error: serde_json::Error| ReadError::Store(StoreError::Damaged(error.to_string()));
+    messages
+        .map(|all| all.iter().map(|message| message.get().len() + 1).collect())
+        .map_err(damaged)
 }

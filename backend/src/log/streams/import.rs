@@ -23,21 +23,40 @@ impl Streams {
     ///
     /// # Errors
     /// All of [`CreateError`], with [`CreateError::Taken`] when the name is.
-    pub async fn import(&self, name: &StreamName, config: StreamConfig) -> Result<Importing<'_>, CreateError> {
+    pub async fn import(
+        &self,
+        name: &StreamName,
+        config: StreamConfig,
+    ) -> Result<Importing<'_>, CreateError> {
         self.has_room_for(name)?;
         let id = self.new_id();
         // First the note: what a crash leaves half is recognised by it.
         self.note(id, Some(Bytes::new())).await?;
         let life = self.deleted.next_life(name);
-        let new = NewStream { name: name.clone(), life, config, first: None, closed: false, at: self.wall.now() };
+        let new = NewStream {
+            name: name.clone(),
+            life,
+            config,
+            first: None,
+            closed: false,
+            at: self.wall.now(),
+        };
         let known = new.known_as(id);
         let (done, outcome) = oneshot::channel();
-        let commit = Commit { stream: id, change: Change::Create(Box::new(new)) };
+        let commit = Commit {
+            stream: id,
+            change: Change::Create(Box::new(new)),
+        };
         self.store.commit(commit, answer(done));
-        let log = Log::open(known, None, Arc::clone(&self.store), self.wall).kept_by(&self.observed, &self.limits);
+        let log = Log::open(known, None, Arc::clone(&self.store), self.wall)
+            .kept_by(&self.observed, &self.limits);
         let log = Arc::new(log);
         // From here on dropping it deletes it, whether the store has it yet or not.
-        let importing = Importing { streams: self, log, has_appeared: false };
+        let importing = Importing {
+            streams: self,
+            log,
+            has_appeared: false,
+        };
         outcome.await.unwrap_or(Err(StoreError::NoStream))?;
         Ok(importing)
     }
@@ -49,7 +68,9 @@ impl Streams {
             None => {}
         }
         if self.count() >= self.limits.streams_max {
-            return Err(CreateError::TooMany { limit: self.limits.streams_max });
+            return Err(CreateError::TooMany {
+                limit: self.limits.streams_max,
+            });
         }
         Ok(())
     }
@@ -79,7 +100,11 @@ impl Importing<'_> {
             return Err(CreateError::Overtaken);
         }
         self.streams.note(self.log.id(), None).await?;
-        let mut logs = self.streams.logs.write().unwrap_or_else(PoisonError::into_inner);
+        let mut logs = self
+            .streams
+            .logs
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         logs.insert(name, Arc::clone(&self.log));
         drop(logs);
         self.streams.observed.tell(self.log.name());
@@ -102,7 +127,10 @@ impl Drop for Importing<'_> {
 pub(super) fn take_halves(notes: &mut BTreeMap<String, Bytes>) -> BTreeSet<StreamId> {
     let mut halves = BTreeSet::new();
     notes.retain(|key, _| {
-        let id = key.strip_prefix(NOTES).and_then(|id| id.parse().ok()).map(StreamId);
+        let id = key
+            .strip_prefix(NOTES)
+            .and_then(|id| id.parse().ok())
+            .map(StreamId);
         halves.extend(id);
         id.is_none()
     });
@@ -115,9 +143,18 @@ pub(super) fn forget(store: &Arc<dyn Store>, id: StreamId) {
     let forget = move |result: Result<(), StoreError>| match result {
         // Only now: while it is there, what is left of the stream goes at the next opening.
         Ok(()) | Err(StoreError::NoStream) => notes.note(&key(id), None, Box::new(|_| {})),
-        Err(error) => tracing::warn!("what is left of import {} goes at the next start: {error}", id.0),
+        Err(error) => tracing::warn!(
+            "what is left of import {} goes at the next start: {error}",
+            id.0
+        ),
     };
-    store.commit(Commit { stream: id, change: Change::delete() }, Box::new(forget));
+    store.commit(
+        Commit {
+            stream: id,
+            change: Change::delete(),
+        },
+        Box::new(forget),
+    );
 }
 
 /// Tells who waits what became of a change.
@@ -140,7 +177,10 @@ mod tests {
     use tailwater_protocol::headers::ContentKind;
 
     fn payload() -> Append {
-        Append { payload: Payload::of_messages(ContentKind::Text, [&b"abc"[..]]), ..Append::default() }
+        Append {
+            payload: Payload::of_messages(ContentKind::Text, [&b"abc"[..]]),
+            ..Append::default()
+        }
     }
 
     #[tokio::test]
@@ -148,15 +188,31 @@ mod tests {
         let store = Arc::new(MemoryStore::new(1 << 20));
         let streams = Streams::new(Arc::clone(&store) as Arc<dyn Store>, 10);
         let name = StreamName::parse("a").unwrap();
-        let importing = streams.import(&name, StreamConfig::new("text/plain")).await.unwrap();
+        let importing = streams
+            .import(&name, StreamConfig::new("text/plain"))
+            .await
+            .unwrap();
         importing.log().append(payload()).await.unwrap();
         assert!(streams.find(&name).is_none());
-        assert_eq!(streams.list(&Wanted { limit: 9, ..Wanted::default() }).await.0.len(), 0);
+        assert_eq!(
+            streams
+                .list(&Wanted {
+                    limit: 9,
+                    ..Wanted::default()
+                })
+                .await
+                .0
+                .len(),
+            0
+        );
         assert!(store.kept_bytes() > 0);
         drop(importing);
         assert_eq!(store.kept_bytes(), 0);
 
-        let importing = streams.import(&name, StreamConfig::new("text/plain")).await.unwrap();
+        let importing = streams
+            .import(&name, StreamConfig::new("text/plain"))
+            .await
+            .unwrap();
         importing.log().append(payload()).await.unwrap();
         let log = importing.appear().await.unwrap();
         assert_eq!(streams.find(&name).unwrap().id(), log.id());
@@ -167,11 +223,23 @@ mod tests {
     async fn whoever_takes_the_name_first_has_it() {
         let streams = Streams::new(Arc::new(MemoryStore::new(1 << 20)), 10);
         let name = StreamName::parse("a").unwrap();
-        let first = streams.import(&name, StreamConfig::new("text/plain")).await.unwrap();
-        let second = streams.import(&name, StreamConfig::new("text/plain")).await.unwrap();
+        let first = streams
+            .import(&name, StreamConfig::new("text/plain"))
+            .await
+            .unwrap();
+        let second = streams
+            .import(&name, StreamConfig::new("text/plain"))
+            .await
+            .unwrap();
         let log = second.appear().await.unwrap();
         assert_eq!(first.appear().await.unwrap_err(), CreateError::Taken);
         assert_eq!(streams.find(&name).unwrap().id(), log.id());
-        assert_eq!(streams.import(&name, StreamConfig::new("text/plain")).await.unwrap_err(), CreateError::Taken);
+        assert_eq!(
+            streams
+                .import(&name, StreamConfig::new("text/plain"))
+                .await
+                .unwrap_err(),
+            CreateError::Taken
+        );
     }
 }

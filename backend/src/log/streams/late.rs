@@ -38,7 +38,9 @@ fn streams() -> (Arc<HeldStore>, Streams) {
 
 async fn make(streams: &Streams, it: &str) -> Result<Created, CreateError> {
     let first = Payload::parse(ContentKind::Text, Bytes::from_static(b"data")).ok();
-    streams.create(&name(it), StreamConfig::new(TEXT), first, false).await
+    streams
+        .create(&name(it), StreamConfig::new(TEXT), first, false)
+        .await
 }
 
 async fn text(log: &Log) -> Bytes {
@@ -54,11 +56,18 @@ async fn a_creation_whose_client_left_is_done_and_the_name_is_busy_until_then() 
     for works in [true, false] {
         let (store, streams) = streams();
         store.hold();
-        assert!(make(&streams, "it").now_or_never().is_none(), "answered before the store was done");
+        assert!(
+            make(&streams, "it").now_or_never().is_none(),
+            "answered before the store was done"
+        );
         let mut second = Box::pin(make(&streams, "it"));
         assert!((&mut second).now_or_never().is_none());
         assert_eq!(store.held(), 1, "the second creation waits for the first");
-        assert_eq!(streams.lookup(&name("it")).unwrap_err(), Absent::Unknown, "not there before it is done");
+        assert_eq!(
+            streams.lookup(&name("it")).unwrap_err(),
+            Absent::Unknown,
+            "not there before it is done"
+        );
         store.release(works);
         if works {
             let second = second.await.unwrap();
@@ -91,7 +100,10 @@ async fn a_deletion_whose_client_left_is_done_and_the_name_is_busy_until_then() 
             let again = again.await.unwrap();
             assert!(again.is_new);
             assert_ne!(again.log.id(), log.id());
-            assert!(log.read(log.earliest(), 9).await.is_err(), "the old one is gone for those who hold it");
+            assert!(
+                log.read(log.earliest(), 9).await.is_err(),
+                "the old one is gone for those who hold it"
+            );
         } else {
             assert!(!again.await.unwrap().is_new, "the deletion failed");
             assert_eq!(text(&log).await, "data");
@@ -107,7 +119,10 @@ async fn a_deletion_that_failed_leaves_a_stream_that_can_be_forked_and_deleted()
     store.hold();
     let mut deletion = Box::pin(streams.delete(&it));
     assert!((&mut deletion).now_or_never().is_none());
-    let going = streams.fork(&other, fork_of("it")).now_or_never().map(Result::unwrap_err);
+    let going = streams
+        .fork(&other, fork_of("it"))
+        .now_or_never()
+        .map(Result::unwrap_err);
     assert_eq!(
         going.expect("an answer at once"),
         CreateError::Fork(ForkError::NoSource(name("it"))),
@@ -132,7 +147,12 @@ async fn a_source_deleted_while_a_fork_is_being_made_is_kept_for_it_and_goes_whe
         let (store, streams) = streams();
         make(&streams, "it").await.unwrap();
         store.hold();
-        assert!(streams.fork(&name("fork"), fork_of("it")).now_or_never().is_none());
+        assert!(
+            streams
+                .fork(&name("fork"), fork_of("it"))
+                .now_or_never()
+                .is_none()
+        );
         assert!(streams.delete(&name("it")).now_or_never().is_none());
         store.release(works);
         store.release(true);
@@ -154,11 +174,18 @@ async fn a_source_deleted_while_a_fork_is_being_made_is_kept_for_it_and_goes_whe
 async fn a_request_that_leaves_before_its_fork_is_submitted_leaves_no_trace_at_the_source() {
     let (store, streams) = streams();
     make(&streams, "it").await.unwrap();
-    let refused =
-        ForkRequest { sub: 5, at: Some(ForkPoint::Position(tailwater_protocol::Offset::ZERO)), ..fork_of("it") };
+    let refused = ForkRequest {
+        sub: 5,
+        at: Some(ForkPoint::Position(tailwater_protocol::Offset::ZERO)),
+        ..fork_of("it")
+    };
     assert!(matches!(
         streams.fork(&name("fork"), refused).await.unwrap_err(),
-        CreateError::Fork(ForkError::SubBeyond { asked: 5, there: 4, .. })
+        CreateError::Fork(ForkError::SubBeyond {
+            asked: 5,
+            there: 4,
+            ..
+        })
     ));
     assert_eq!(streams.find(&name("it")).unwrap().forks(), 0);
     assert!(streams.delete(&name("it")).await.unwrap());
@@ -191,8 +218,15 @@ async fn a_collection_that_failed_is_tried_again() {
 async fn a_fork_made_while_its_source_looks_for_old_messages_keeps_them() {
     for is_forked in [true, false] {
         let (store, streams) = streams();
-        let config = StreamConfig { keep_bytes: Some(4), ..StreamConfig::new(TEXT) };
-        let log = streams.create(&name("it"), config, None, false).await.unwrap().log;
+        let config = StreamConfig {
+            keep_bytes: Some(4),
+            ..StreamConfig::new(TEXT)
+        };
+        let log = streams
+            .create(&name("it"), config, None, false)
+            .await
+            .unwrap()
+            .log;
         let append = |text: &'static str| Append {
             payload: Payload::parse(ContentKind::Text, Bytes::from_static(text.as_bytes())).ok(),
             ..Append::default()
@@ -200,15 +234,24 @@ async fn a_fork_made_while_its_source_looks_for_old_messages_keeps_them() {
         log.append(append("old ")).await.unwrap();
         store.answer(false);
         let mut appending = Box::pin(log.append(append("new ")));
-        assert!((&mut appending).now_or_never().is_none(), "it looks for what is too much");
+        assert!(
+            (&mut appending).now_or_never().is_none(),
+            "it looks for what is too much"
+        );
         if is_forked {
             streams.fork(&name("fork"), fork_of("it")).await.unwrap();
         }
         store.answer(true);
         appending.await.unwrap();
-        assert_eq!(text(&log).await, if is_forked { "old new " } else { "new " });
+        assert_eq!(
+            text(&log).await,
+            if is_forked { "old new " } else { "new " }
+        );
         if is_forked {
-            assert_eq!(text(&streams.find(&name("fork")).unwrap()).await, "old new ");
+            assert_eq!(
+                text(&streams.find(&name("fork")).unwrap()).await,
+                "old new "
+            );
         }
     }
 }

@@ -29,7 +29,11 @@ impl Streams {
         let search = wanted.search.to_lowercase();
         let mut page = Vec::new();
         let mut after = wanted.after.clone();
-        let at_once = if search.is_empty() { wanted.limit.saturating_add(1).min(NAMES_AT_ONCE) } else { NAMES_AT_ONCE };
+        let at_once = if search.is_empty() {
+            wanted.limit.saturating_add(1).min(NAMES_AT_ONCE)
+        } else {
+            NAMES_AT_ONCE
+        };
         loop {
             let seen = self.look(&wanted.prefix, after.as_deref(), at_once);
             let is_end = seen.len() < at_once;
@@ -60,9 +64,17 @@ impl Streams {
         let mut after: Option<String> = None;
         while names.len() < wanted {
             let seen = self.look("", after.as_deref(), NAMES_AT_ONCE);
-            let forks =
-                seen.iter().filter(|log| log.config().fork.as_ref().is_some_and(|fork| fork.source == source.id()));
-            names.extend(forks.map(|log| log.name().to_string()).take(wanted - names.len()));
+            let forks = seen.iter().filter(|log| {
+                log.config()
+                    .fork
+                    .as_ref()
+                    .is_some_and(|fork| fork.source == source.id())
+            });
+            names.extend(
+                forks
+                    .map(|log| log.name().to_string())
+                    .take(wanted - names.len()),
+            );
             if seen.len() < NAMES_AT_ONCE {
                 break;
             }
@@ -97,25 +109,43 @@ mod tests {
         let streams = Streams::new(Arc::new(MemoryStore::new(1 << 30)), usize::MAX);
         for name in names {
             let name = StreamName::parse(&name).unwrap();
-            streams.create(&name, StreamConfig::new("text/plain"), None, false).await.unwrap();
+            streams
+                .create(&name, StreamConfig::new("text/plain"), None, false)
+                .await
+                .unwrap();
         }
         streams
     }
 
     async fn names(streams: &Streams, wanted: Wanted) -> (Vec<String>, bool) {
         let (page, more) = streams.list(&wanted).await;
-        (page.iter().map(|log| log.name().to_string()).collect(), more)
+        (
+            page.iter().map(|log| log.name().to_string()).collect(),
+            more,
+        )
     }
 
     fn wanted(prefix: &str, search: &str, after: Option<&str>, limit: usize) -> Wanted {
-        Wanted { prefix: prefix.to_owned(), search: search.to_owned(), after: after.map(str::to_owned), limit }
+        Wanted {
+            prefix: prefix.to_owned(),
+            search: search.to_owned(),
+            after: after.map(str::to_owned),
+            limit,
+        }
     }
 
     #[tokio::test]
     async fn a_page_begins_behind_a_name_that_need_not_exist_and_keeps_to_its_prefix() {
-        let streams = streams(["b/1", "a", "b/3", "B", "b", "bb", "c", "b/2"].map(str::to_owned)).await;
+        let streams =
+            streams(["b/1", "a", "b/3", "B", "b", "bb", "c", "b/2"].map(str::to_owned)).await;
         for (prefix, after, limit, expected, more) in [
-            ("", None, 9, &["B", "a", "b", "b/1", "b/2", "b/3", "bb", "c"][..], false),
+            (
+                "",
+                None,
+                9,
+                &["B", "a", "b", "b/1", "b/2", "b/3", "bb", "c"][..],
+                false,
+            ),
             ("b/", None, 9, &["b/1", "b/2", "b/3"][..], false),
             ("b/", None, 3, &["b/1", "b/2", "b/3"][..], false),
             ("b/", None, 2, &["b/1", "b/2"][..], true),
@@ -126,7 +156,11 @@ mod tests {
             ("none", None, 9, &[][..], false),
         ] {
             let found = names(&streams, wanted(prefix, "", after, limit)).await;
-            assert_eq!(found, (expected.iter().map(ToString::to_string).collect(), more), "{prefix} {after:?} {limit}");
+            assert_eq!(
+                found,
+                (expected.iter().map(ToString::to_string).collect(), more),
+                "{prefix} {after:?} {limit}"
+            );
         }
     }
 
@@ -134,9 +168,18 @@ mod tests {
     async fn a_search_finds_what_is_anywhere_in_a_name_also_beyond_what_is_looked_at_at_once() {
         let many = (0..NAMES_AT_ONCE * 2 + 7).map(|number| format!("stream/{number:05}"));
         let streams = streams(many.chain(["zone/Ünder".to_owned(), "zone/other".to_owned()])).await;
-        assert_eq!(names(&streams, wanted("", "üNDER", None, 5)).await, (vec!["zone/Ünder".to_owned()], false));
-        assert_eq!(names(&streams, wanted("zone", "stream", None, 5)).await, (vec![], false));
-        assert_eq!(names(&streams, wanted("", "0200", None, 2)).await.0, ["stream/00200", "stream/02000"]);
+        assert_eq!(
+            names(&streams, wanted("", "üNDER", None, 5)).await,
+            (vec!["zone/Ünder".to_owned()], false)
+        );
+        assert_eq!(
+            names(&streams, wanted("zone", "stream", None, 5)).await,
+            (vec![], false)
+        );
+        assert_eq!(
+            names(&streams, wanted("", "0200", None, 2)).await.0,
+            ["stream/00200", "stream/02000"]
+        );
         let mut after = None;
         let mut all = Vec::new();
         loop {

@@ -3,9 +3,12 @@
 use super::{Absent, CreateError, ForkPoint, ForkRequest, Streams};
 use crate::clock::Wall;
 use crate::log::{
-    Append, AppendError, Expiry, Fork, Log, Payload, ReadError, ReaderGuard, Start, StreamConfig, StreamName,
+    Append, AppendError, Expiry, Fork, Log, Payload, ReadError, ReaderGuard, Start, StreamConfig,
+    StreamName,
 };
-use crate::store::{Change, Commit, Marks, MemoryStore, NewStream, Recovered, Recovery, Store, StoreError, StreamId};
+use crate::store::{
+    Change, Commit, Marks, MemoryStore, NewStream, Recovered, Recovery, Store, StoreError, StreamId,
+};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,7 +26,10 @@ fn name(text: &str) -> StreamName {
 
 /// A position of a stream whose name had none before.
 fn first_life(bytes: u64) -> StreamOffset {
-    StreamOffset { life: 0, position: at(bytes) }
+    StreamOffset {
+        life: 0,
+        position: at(bytes),
+    }
 }
 
 fn at(bytes: u64) -> Offset {
@@ -50,7 +56,11 @@ fn sweep(streams: &Streams) {
 async fn create(streams: &Streams, it: &str, change: impl FnOnce(&mut StreamConfig)) -> Arc<Log> {
     let mut config = StreamConfig::new("text/plain");
     change(&mut config);
-    streams.create(&name(it), config, None, false).await.unwrap().log
+    streams
+        .create(&name(it), config, None, false)
+        .await
+        .unwrap()
+        .log
 }
 
 fn idle(time: Duration) -> impl FnOnce(&mut StreamConfig) {
@@ -72,7 +82,10 @@ fn fork_of(source: &str) -> ForkRequest {
 }
 
 fn data(text: &'static str) -> Append {
-    Append { payload: Payload::parse(ContentKind::Text, Bytes::from_static(text.as_bytes())).ok(), ..Append::default() }
+    Append {
+        payload: Payload::parse(ContentKind::Text, Bytes::from_static(text.as_bytes())).ok(),
+        ..Append::default()
+    }
 }
 
 async fn append(log: &Arc<Log>, text: &'static str) -> Offset {
@@ -80,7 +93,14 @@ async fn append(log: &Arc<Log>, text: &'static str) -> Offset {
 }
 
 async fn text(log: &Log) -> String {
-    String::from_utf8(log.read_from(Start::Beginning, 1 << 20).await.unwrap().data.to_vec()).unwrap()
+    String::from_utf8(
+        log.read_from(Start::Beginning, 1 << 20)
+            .await
+            .unwrap()
+            .data
+            .to_vec(),
+    )
+    .unwrap()
 }
 
 /// Lets time pass in steps, so that whoever waits for a moment in it gets to it then.
@@ -101,11 +121,18 @@ async fn an_idle_stream_is_gone_at_once_and_deleted_by_the_next_sweep() {
     pass(1_900 * MS).await;
     assert!(streams.find(&name("it")).is_some());
     advance(100 * MS).await;
-    assert_eq!(streams.lookup(&name("it")).unwrap_err(), Absent::Unknown, "whether it was swept or not");
+    assert_eq!(
+        streams.lookup(&name("it")).unwrap_err(),
+        Absent::Unknown,
+        "whether it was swept or not"
+    );
     assert_eq!(log.append(data("late")).await, Err(AppendError::Deleted));
     pass(SECOND).await;
     assert_eq!(streams.count(), 0);
-    assert_eq!(log.read(Offset::ZERO, 9).await.unwrap_err(), ReadError::Deleted);
+    assert_eq!(
+        log.read(Offset::ZERO, 9).await.unwrap_err(),
+        ReadError::Deleted
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,17 +172,27 @@ async fn a_stream_that_is_followed_does_not_end_and_has_its_whole_time_after_the
 #[tokio::test(start_paused = true)]
 async fn a_date_ends_even_what_is_followed_and_its_readers_are_told() {
     let (streams, wall) = streams();
-    let log = create(&streams, "it", |config| config.expiry = Some(Expiry::At(wall.now() + 3 * SECOND))).await;
+    let log = create(&streams, "it", |config| {
+        config.expiry = Some(Expiry::At(wall.now() + 3 * SECOND))
+    })
+    .await;
     let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Sse, Offset::ZERO);
     let mut tail = log.tail();
     pass(2_900 * MS).await;
     append(&log, "x").await;
     tail.mark_unchanged();
     advance(100 * MS).await;
-    assert_eq!(log.append(data("late")).await, Err(AppendError::Deleted), "before any sweep, too");
+    assert_eq!(
+        log.append(data("late")).await,
+        Err(AppendError::Deleted),
+        "before any sweep, too"
+    );
     pass(1_100 * MS).await;
     assert!(streams.find(&name("it")).is_none());
-    assert!(tail.has_changed().unwrap(), "who waits is woken by the sweep");
+    assert!(
+        tail.has_changed().unwrap(),
+        "who waits is woken by the sweep"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,16 +211,37 @@ async fn a_stream_that_ends_before_its_forks_is_hidden_and_goes_with_the_last_of
     let (streams, _) = streams();
     let source = create(&streams, "source", idle(2 * SECOND)).await;
     append(&source, "inherited ").await;
-    let request = ForkRequest { expiry: Some(Expiry::Idle(10 * SECOND)), ..fork_of("source") };
+    let request = ForkRequest {
+        expiry: Some(Expiry::Idle(10 * SECOND)),
+        ..fork_of("source")
+    };
     let fork = streams.fork(&name("fork"), request).await.unwrap().log;
     append(&fork, "own").await;
     pass(1_900 * MS).await;
-    assert!(streams.find(&name("source")).is_some(), "forks don't use their source");
+    assert!(
+        streams.find(&name("source")).is_some(),
+        "forks don't use their source"
+    );
     advance(100 * MS).await;
-    assert_eq!(streams.lookup(&name("source")).unwrap_err(), Absent::Hidden, "before the sweep");
+    assert_eq!(
+        streams.lookup(&name("source")).unwrap_err(),
+        Absent::Hidden,
+        "before the sweep"
+    );
     pass(SECOND).await;
-    assert_eq!(streams.lookup(&name("source")).unwrap_err(), Absent::Hidden, "after the sweep");
-    let taken = streams.create(&name("source"), StreamConfig::new("text/plain"), None, false).await;
+    assert_eq!(
+        streams.lookup(&name("source")).unwrap_err(),
+        Absent::Hidden,
+        "after the sweep"
+    );
+    let taken = streams
+        .create(
+            &name("source"),
+            StreamConfig::new("text/plain"),
+            None,
+            false,
+        )
+        .await;
     assert_eq!(taken.unwrap_err(), CreateError::Hidden { forks: 1 });
     assert_eq!(text(&fork).await, "inherited own");
     pass(10 * SECOND).await;
@@ -195,7 +253,10 @@ async fn a_fork_has_what_it_asks_for_and_else_what_its_source_has() {
     let (streams, wall) = streams();
     let date = Some(Expiry::At(wall.now() + 100 * SECOND));
     let later = Some(Expiry::At(wall.now() + 200 * SECOND));
-    let (ttl, other) = (Some(Expiry::Idle(50 * SECOND)), Some(Expiry::Idle(70 * SECOND)));
+    let (ttl, other) = (
+        Some(Expiry::Idle(50 * SECOND)),
+        Some(Expiry::Idle(70 * SECOND)),
+    );
     for (number, (source, asked, expected)) in [
         (None, None, None),
         (None, ttl, ttl),
@@ -216,11 +277,25 @@ async fn a_fork_has_what_it_asks_for_and_else_what_its_source_has() {
             config.keep_bytes = Some(77);
         })
         .await;
-        let request = ForkRequest { expiry: asked, keep_age: Some(9 * SECOND), ..fork_of(&from) };
-        let fork = streams.fork(&name(&format!("fork/{number}")), request.clone()).await.unwrap().log;
+        let request = ForkRequest {
+            expiry: asked,
+            keep_age: Some(9 * SECOND),
+            ..fork_of(&from)
+        };
+        let fork = streams
+            .fork(&name(&format!("fork/{number}")), request.clone())
+            .await
+            .unwrap()
+            .log;
         assert_eq!(fork.config().expiry, expected, "{source:?} {asked:?}");
-        assert_eq!((fork.config().keep_bytes, fork.config().keep_age), (Some(77), Some(9 * SECOND)));
-        let again = streams.fork(&name(&format!("fork/{number}")), request).await.unwrap();
+        assert_eq!(
+            (fork.config().keep_bytes, fork.config().keep_age),
+            (Some(77), Some(9 * SECOND))
+        );
+        let again = streams
+            .fork(&name(&format!("fork/{number}")), request)
+            .await
+            .unwrap();
         assert!(!again.is_new);
     }
 }
@@ -237,12 +312,19 @@ async fn messages_beyond_their_age_are_gone_and_the_others_stay() {
     pass(1_300 * MS).await;
     assert_eq!(
         log.read(Offset::ZERO, 99).await.unwrap_err(),
-        ReadError::Gone { asked: first_life(0), earliest: first_life(6) }
+        ReadError::Gone {
+            asked: first_life(0),
+            earliest: first_life(6)
+        }
     );
     assert_eq!(text(&log).await, "second ");
     pass(10 * SECOND).await;
     assert_eq!(log.earliest(), at(13));
-    assert_eq!(log.read_from(Start::Beginning, 99).await.unwrap().next, at(13), "an empty stream keeps its position");
+    assert_eq!(
+        log.read_from(Start::Beginning, 99).await.unwrap().next,
+        at(13),
+        "an empty stream keeps its position"
+    );
     append(&log, "third").await;
     assert_eq!(text(&log).await, "third");
 }
@@ -250,22 +332,43 @@ async fn messages_beyond_their_age_are_gone_and_the_others_stay() {
 #[tokio::test(start_paused = true)]
 async fn a_source_keeps_everything_while_forks_live_and_lets_go_afterwards() {
     let (streams, _) = streams();
-    let source = create(&streams, "source", |config| config.keep_age = Some(5 * SECOND)).await;
+    let source = create(&streams, "source", |config| {
+        config.keep_age = Some(5 * SECOND)
+    })
+    .await;
     append(&source, "old ").await;
-    let request = ForkRequest { keep_age: Some(3_600 * SECOND), ..fork_of("source") };
+    let request = ForkRequest {
+        keep_age: Some(3_600 * SECOND),
+        ..fork_of("source")
+    };
     let fork = streams.fork(&name("fork"), request).await.unwrap().log;
     pass(8 * SECOND).await;
     append(&source, "new").await;
-    assert_eq!((text(&source).await, text(&fork).await), ("old new".into(), "old ".into()));
+    assert_eq!(
+        (text(&source).await, text(&fork).await),
+        ("old new".into(), "old ".into())
+    );
     streams.delete(&name("fork")).await.unwrap();
     pass(1_200 * MS).await;
     assert_eq!(text(&source).await, "new");
     let gone = streams
-        .fork(&name("late"), ForkRequest { at: Some(ForkPoint::Position(at(0))), ..fork_of("source") })
+        .fork(
+            &name("late"),
+            ForkRequest {
+                at: Some(ForkPoint::Position(at(0))),
+                ..fork_of("source")
+            },
+        )
         .await
         .unwrap_err();
-    let expected = ReadError::Gone { asked: first_life(0), earliest: first_life(4) };
-    assert_eq!(gone, CreateError::Fork(super::ForkError::Position(expected)));
+    let expected = ReadError::Gone {
+        asked: first_life(0),
+        earliest: first_life(4),
+    };
+    assert_eq!(
+        gone,
+        CreateError::Fork(super::ForkError::Position(expected))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,7 +378,10 @@ async fn a_fork_lets_go_of_what_it_inherited_as_of_its_own() {
     append(&source, "one ").await;
     pass(4 * SECOND).await;
     append(&source, "two ").await;
-    let request = ForkRequest { keep_age: Some(10 * SECOND), ..fork_of("source") };
+    let request = ForkRequest {
+        keep_age: Some(10 * SECOND),
+        ..fork_of("source")
+    };
     let fork = streams.fork(&name("fork"), request).await.unwrap().log;
     pass(4 * SECOND).await;
     append(&fork, "three").await;
@@ -286,10 +392,17 @@ async fn a_fork_lets_go_of_what_it_inherited_as_of_its_own() {
     pass(4 * SECOND).await;
     assert_eq!((fork.earliest(), &*text(&fork).await), (at(13), ""));
     assert_eq!(text(&source).await, "one two ");
-    let bytes = ForkRequest { keep_bytes: Some(6), ..fork_of("source") };
+    let bytes = ForkRequest {
+        keep_bytes: Some(6),
+        ..fork_of("source")
+    };
     let fork = streams.fork(&name("bytes"), bytes).await.unwrap().log;
     append(&fork, "x").await;
-    assert_eq!((fork.earliest(), &*text(&fork).await), (at(0), "one two x"), "between appends only");
+    assert_eq!(
+        (fork.earliest(), &*text(&fork).await),
+        (at(0), "one two x"),
+        "between appends only"
+    );
     append(&fork, "yz").await;
     assert_eq!((fork.earliest(), &*text(&fork).await), (at(4), "two xyz"));
     append(&fork, "12345").await;
@@ -304,7 +417,10 @@ fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recove
         at: at(leaves),
         sub: 0,
     });
-    let config = StreamConfig { fork, ..StreamConfig::new("text/plain") };
+    let config = StreamConfig {
+        fork,
+        ..StreamConfig::new("text/plain")
+    };
     Recovered {
         stream: StreamId(id),
         name: name(it),
@@ -335,20 +451,36 @@ async fn fill(store: &Arc<MemoryStore>, known: &Recovered) {
         let letter = known.name.as_str().as_bytes()[..1].to_vec();
         let payload = Payload::parse(ContentKind::Text, letter.into()).ok();
         let marks = Marks::default();
-        commit(store, known.stream, Change::Append { at: at(own), payload, close: false, marks, now: known.created })
-            .await;
+        commit(
+            store,
+            known.stream,
+            Change::Append {
+                at: at(own),
+                payload,
+                close: false,
+                marks,
+                now: known.created,
+            },
+        )
+        .await;
     }
 }
 
 async fn commit(store: &Arc<MemoryStore>, stream: StreamId, change: Change) {
     let (done, outcome) = tokio::sync::oneshot::channel();
-    store.commit(Commit { stream, change }, Box::new(move |result| done.send(result).unwrap()));
+    store.commit(
+        Commit { stream, change },
+        Box::new(move |result| done.send(result).unwrap()),
+    );
     outcome.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_opening_counts_forks_reads_across_them_and_collects_what_only_dead_forks_needed() {
-    let hidden = |known: Recovered| Recovered { hidden: true, ..known };
+    let hidden = |known: Recovered| Recovered {
+        hidden: true,
+        ..known
+    };
     let known = vec![
         known(5, "e", Some((3, "c", 6)), 8),
         hidden(known(3, "c", Some((1, "a", 2)), 9)),
@@ -360,15 +492,36 @@ async fn an_opening_counts_forks_reads_across_them_and_collects_what_only_dead_f
     for known in &known {
         fill(&store, known).await;
     }
-    let mut recovery = Recovery { streams: known, ..Recovery::default() };
+    let mut recovery = Recovery {
+        streams: known,
+        ..Recovery::default()
+    };
     recovery.notes.insert("import/77".to_owned(), Bytes::new());
     recovery.notes.insert("other".to_owned(), Bytes::new());
-    let streams = Streams::open_with(Arc::clone(&store) as Arc<dyn Store>, &mut recovery, 100, Wall::driven());
-    assert_eq!(recovery.notes.keys().collect::<Vec<_>>(), ["other"], "notes about streams are taken, others stay");
+    let streams = Streams::open_with(
+        Arc::clone(&store) as Arc<dyn Store>,
+        &mut recovery,
+        100,
+        Wall::driven(),
+    );
+    assert_eq!(
+        recovery.notes.keys().collect::<Vec<_>>(),
+        ["other"],
+        "notes about streams are taken, others stay"
+    );
     let e = streams.find(&name("e")).unwrap();
     assert_eq!(text(&e).await, "aaccccee");
-    assert_eq!(streams.count(), 3, "d and then b went, a and c are kept for e");
-    for (it, absent) in [("a", Absent::Hidden), ("b", Absent::Unknown), ("c", Absent::Hidden), ("d", Absent::Unknown)] {
+    assert_eq!(
+        streams.count(),
+        3,
+        "d and then b went, a and c are kept for e"
+    );
+    for (it, absent) in [
+        ("a", Absent::Hidden),
+        ("b", Absent::Unknown),
+        ("c", Absent::Hidden),
+        ("d", Absent::Unknown),
+    ] {
         assert_eq!(streams.lookup(&name(it)).unwrap_err(), absent, "{it}");
     }
     let new = create(&streams, "new", |_| {}).await;
@@ -394,7 +547,15 @@ async fn an_opening_gives_an_idle_stream_its_whole_time_and_a_dated_one_its_date
     for known in &known {
         fill(&store, known).await;
     }
-    let streams = Streams::open_with(store, &mut Recovery { streams: known, ..Recovery::default() }, 100, wall);
+    let streams = Streams::open_with(
+        store,
+        &mut Recovery {
+            streams: known,
+            ..Recovery::default()
+        },
+        100,
+        wall,
+    );
     sweep(&streams);
     let there = |it: &str| streams.find(&name(it)).is_some();
     assert_eq!(["idle", "over", "dated"].map(there), [true, false, true]);
@@ -409,10 +570,16 @@ async fn a_fork_whose_source_is_missing_is_damaged_where_it_inherits_and_whole_w
     let store = Arc::new(MemoryStore::new(1 << 20));
     let orphan = known(5, "e", Some((3, "c", 6)), 8);
     fill(&store, &orphan).await;
-    let mut recovery = Recovery { streams: vec![orphan], ..Recovery::default() };
+    let mut recovery = Recovery {
+        streams: vec![orphan],
+        ..Recovery::default()
+    };
     let streams = Streams::open_with(store, &mut recovery, 100, Wall::driven());
     let log = streams.find(&name("e")).unwrap();
     assert_eq!(log.read(at(6), 99).await.unwrap().data, "ee");
     let damaged = log.read(Offset::ZERO, 99).await.unwrap_err();
-    assert!(matches!(&damaged, ReadError::Store(StoreError::Damaged(what)) if what.contains('3')), "{damaged}");
+    assert!(
+        matches!(&damaged, ReadError::Store(StoreError::Damaged(what)) if what.contains('3')),
+        "{damaged}"
+    );
 }

@@ -58,7 +58,11 @@ impl Home {
         let (store, mut recovery): (Arc<dyn Store>, _) = match self {
             Self::Memory(store) => (Arc::clone(store) as _, Recovery::default()),
             Self::Disk(directory) => {
-                let options = DiskOptions { sync: SyncMode::Never, hot_max: 200, reserve: 1 };
+                let options = DiskOptions {
+                    sync: SyncMode::Never,
+                    hot_max: 200,
+                    reserve: 1,
+                };
                 let (store, recovery) = DiskStore::open(directory.path(), &options).unwrap();
                 (Arc::new(store), recovery)
             }
@@ -82,7 +86,11 @@ async fn forks_read_as_copies_would_through_any_history() {
     for seed in (0..HISTORIES).map(|number| first.wrapping_add(number)) {
         println!("seed {seed}");
         for kind in [ContentKind::Json, ContentKind::Text] {
-            let mut history = History::new(seed, kind, Home::Memory(Arc::new(MemoryStore::new(1 << 24))));
+            let mut history = History::new(
+                seed,
+                kind,
+                Home::Memory(Arc::new(MemoryStore::new(1 << 24))),
+            );
             for _ in 0..STEPS {
                 history.step().await;
             }
@@ -96,7 +104,11 @@ async fn forks_read_as_copies_would_through_any_history_with_restarts() {
     let first: u64 = rand::random();
     for seed in (0..HISTORIES_ON_DISK).map(|number| first.wrapping_add(number)) {
         println!("seed {seed}");
-        let kind = if seed.is_multiple_of(2) { ContentKind::Json } else { ContentKind::Text };
+        let kind = if seed.is_multiple_of(2) {
+            ContentKind::Json
+        } else {
+            ContentKind::Text
+        };
         let mut history = History::new(seed, kind, Home::Disk(tempfile::tempdir().unwrap()));
         for step in 1..=STEPS {
             history.step().await;
@@ -112,7 +124,14 @@ async fn forks_read_as_copies_would_through_any_history_with_restarts() {
 impl History {
     fn new(seed: u64, kind: ContentKind, home: Home) -> Self {
         let streams = home.open();
-        Self { rng: StdRng::seed_from_u64(seed), kind, home, streams, models: BTreeMap::new(), written: 0 }
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            kind,
+            home,
+            streams,
+            models: BTreeMap::new(),
+            written: 0,
+        }
     }
 
     /// Ends the server and starts it again on what the disk holds.
@@ -140,55 +159,119 @@ impl History {
 
     /// One to three messages (JSON), else one, as sent and as kept.
     fn messages(&mut self) -> (Bytes, Vec<Bytes>) {
-        let count = if self.kind == ContentKind::Json { self.rng.random_range(1..=3) } else { 1 };
+        let count = if self.kind == ContentKind::Json {
+            self.rng.random_range(1..=3)
+        } else {
+            1
+        };
         let each: Vec<String> = (0..count)
             .map(|_| {
                 self.written += 1;
-                format!("\"{}{}\"", self.written, "x".repeat(self.rng.random_range(0..12)))
+                format!(
+                    "\"{}{}\"",
+                    self.written,
+                    "x".repeat(self.rng.random_range(0..12))
+                )
             })
             .collect();
-        let kept = |text: &String| if self.kind == ContentKind::Json { format!("{text},") } else { text.clone() };
-        let body = if self.kind == ContentKind::Json { format!("[{}]", each.join(" , ")) } else { each[0].clone() };
-        (body.into(), each.iter().map(|text| kept(text).into()).collect())
+        let kept = |text: &String| {
+            if self.kind == ContentKind::Json {
+                format!("{text},")
+            } else {
+                text.clone()
+            }
+        };
+        let body = if self.kind == ContentKind::Json {
+            format!("[{}]", each.join(" , "))
+        } else {
+            each[0].clone()
+        };
+        (
+            body.into(),
+            each.iter().map(|text| kept(text).into()).collect(),
+        )
     }
 
     async fn create(&mut self, it: &str) {
-        let content_type = if self.kind == ContentKind::Json { "application/json" } else { "text/plain" };
-        let created = self.streams.create(&Self::name(it), StreamConfig::new(content_type), None, false).await;
+        let content_type = if self.kind == ContentKind::Json {
+            "application/json"
+        } else {
+            "text/plain"
+        };
+        let created = self
+            .streams
+            .create(
+                &Self::name(it),
+                StreamConfig::new(content_type),
+                None,
+                false,
+            )
+            .await;
         match self.models.get(it) {
             None => {
                 assert!(created.unwrap().is_new);
                 self.models.insert(it.to_owned(), Model::default());
             }
             Some(model) if model.is_hidden => {
-                assert!(matches!(created, Err(CreateError::Hidden { .. })), "{created:?}");
+                assert!(
+                    matches!(created, Err(CreateError::Hidden { .. })),
+                    "{created:?}"
+                );
             }
-            Some(Model { source: Some(_), .. }) => {
-                assert!(matches!(created, Err(CreateError::Differs { .. })), "{created:?}");
+            Some(Model {
+                source: Some(_), ..
+            }) => {
+                assert!(
+                    matches!(created, Err(CreateError::Differs { .. })),
+                    "{created:?}"
+                );
             }
             Some(_) => assert!(!created.unwrap().is_new),
         }
     }
 
     async fn append(&mut self, it: &str) {
-        let Some(log) = self.streams.find(&Self::name(it)) else { return };
+        let Some(log) = self.streams.find(&Self::name(it)) else {
+            return;
+        };
         let (body, kept) = self.messages();
         let payload = Payload::parse(self.kind, body).unwrap();
-        log.append(Append { payload: Some(payload), ..Append::default() }).await.unwrap();
+        log.append(Append {
+            payload: Some(payload),
+            ..Append::default()
+        })
+        .await
+        .unwrap();
         self.models.get_mut(it).unwrap().messages.extend(kept);
     }
 
     async fn fork(&mut self, it: &str) {
         let from = format!("s{}", self.rng.random_range(0..NAMES));
-        let Some(model) = self.models.get(&from).cloned() else { return };
+        let Some(model) = self.models.get(&from).cloned() else {
+            return;
+        };
         let boundaries = model.boundaries();
         let at = *boundaries.choose(&mut self.rng).unwrap();
-        let first = boundaries.iter().position(|boundary| *boundary == at).unwrap();
+        let first = boundaries
+            .iter()
+            .position(|boundary| *boundary == at)
+            .unwrap();
         let behind = &model.messages[first..];
-        let most =
-            if self.kind == ContentKind::Json { behind.len() } else { behind.first().map_or(0, Bytes::len) } as u64;
-        let sub = if self.rng.random_bool(0.5) { self.rng.random_range(0..=most + 1) } else { 0 };
-        let (body, own) = if self.rng.random_bool(0.3) { self.messages() } else { (Bytes::new(), Vec::new()) };
+        let most = if self.kind == ContentKind::Json {
+            behind.len()
+        } else {
+            behind.first().map_or(0, Bytes::len)
+        } as u64;
+        let sub = if self.rng.random_bool(0.5) {
+            self.rng.random_range(0..=most + 1)
+        } else {
+            0
+        };
+        let (body, own) = if self.rng.random_bool(0.3) {
+            self.messages()
+        } else {
+            (Bytes::new(), Vec::new())
+        };
         let request = ForkRequest {
             source: Self::name(&from),
             at: Offset::new(at).map(ForkPoint::Position),
@@ -203,21 +286,32 @@ impl History {
         let outcome = self.streams.fork(&Self::name(it), request.clone()).await;
         match (self.models.get(it), model.is_hidden) {
             (Some(there), _) if there.is_hidden => {
-                assert!(matches!(outcome, Err(CreateError::Hidden { .. })), "{outcome:?}");
+                assert!(
+                    matches!(outcome, Err(CreateError::Hidden { .. })),
+                    "{outcome:?}"
+                );
             }
             // Whether it is the same fork by chance is not the model's business.
             (Some(_), _) => {
                 assert!(
-                    matches!(&outcome, Ok(it) if !it.is_new) || matches!(outcome, Err(CreateError::Differs { .. }))
+                    matches!(&outcome, Ok(it) if !it.is_new)
+                        || matches!(outcome, Err(CreateError::Differs { .. }))
                 );
             }
             (None, true) => {
-                assert!(matches!(outcome, Err(CreateError::Fork(ForkError::SourceHidden(_)))), "{outcome:?}");
+                assert!(
+                    matches!(outcome, Err(CreateError::Fork(ForkError::SourceHidden(_)))),
+                    "{outcome:?}"
+                );
             }
             (None, false) if sub > most => {
-                assert!(matches!(outcome, Err(CreateError::Fork(ForkError::SubBeyond { .. }))), "{outcome:?}");
+                assert!(
+                    matches!(outcome, Err(CreateError::Fork(ForkError::SubBeyond { .. }))),
+                    "{outcome:?}"
+                );
             }
-            (None, false) if matches!(outcome, Err(CreateError::Fork(ForkError::TooDeep { .. }))) => {}
+            (None, false)
+                if matches!(outcome, Err(CreateError::Fork(ForkError::TooDeep { .. }))) => {}
             (None, false) => {
                 assert!(outcome.unwrap().is_new);
                 let again = self.streams.fork(&Self::name(it), request).await.unwrap();
@@ -231,12 +325,31 @@ impl History {
                     // What reaches to the end of a message is that message; an own one comes after it.
                     _ if sub > 0 && sub == most => behind[..1].iter().cloned().chain(own).collect(),
                     _ => {
-                        let piece = behind.first().map(|message| message.slice(..usize::try_from(sub).unwrap()));
-                        vec![piece.into_iter().chain(own).collect::<Vec<_>>().concat().into()]
+                        let piece = behind
+                            .first()
+                            .map(|message| message.slice(..usize::try_from(sub).unwrap()));
+                        vec![
+                            piece
+                                .into_iter()
+                                .chain(own)
+                                .collect::<Vec<_>>()
+                                .concat()
+                                .into(),
+                        ]
                     }
                 };
-                messages.extend(own.into_iter().filter(|message: &Bytes| !message.is_empty()));
-                self.models.insert(it.to_owned(), Model { messages, source: Some(from), is_hidden: false });
+                messages.extend(
+                    own.into_iter()
+                        .filter(|message: &Bytes| !message.is_empty()),
+                );
+                self.models.insert(
+                    it.to_owned(),
+                    Model {
+                        messages,
+                        source: Some(from),
+                        is_hidden: false,
+                    },
+                );
             }
         }
     }
@@ -250,9 +363,14 @@ impl History {
         }
         // Whoever is hidden and has no forks goes, and with it perhaps its source.
         loop {
-            let needed: Vec<String> = self.models.values().filter_map(|model| model.source.clone()).collect();
+            let needed: Vec<String> = self
+                .models
+                .values()
+                .filter_map(|model| model.source.clone())
+                .collect();
             let before = self.models.len();
-            self.models.retain(|it, model| !model.is_hidden || needed.contains(it));
+            self.models
+                .retain(|it, model| !model.is_hidden || needed.contains(it));
             if self.models.len() == before {
                 break;
             }
@@ -263,7 +381,9 @@ impl History {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        timeout(DEADLINE, settled).await.expect("what nobody needs goes");
+        timeout(DEADLINE, settled)
+            .await
+            .expect("what nobody needs goes");
     }
 
     async fn look(&mut self, it: &str) {
@@ -292,21 +412,34 @@ impl History {
                 bytes[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()],
                 "{start}..{end}"
             );
-            let index = boundaries.binary_search(&end).unwrap_or_else(|_| panic!("{end} lies inside a message"));
+            let index = boundaries
+                .binary_search(&end)
+                .unwrap_or_else(|_| panic!("{end} lies inside a message"));
             let is_one = index > 0 && boundaries[index - 1] == start;
-            assert!(batch.data.len() <= page_max || is_one, "a page of {} bytes, {page_max} allowed", batch.data.len());
+            assert!(
+                batch.data.len() <= page_max || is_one,
+                "a page of {} bytes, {page_max} allowed",
+                batch.data.len()
+            );
             assert_eq!(batch.up_to_date(), end == bytes.len() as u64);
             if batch.up_to_date() {
                 break;
             }
             let next = boundaries[index + 1] - start;
-            assert!(next > page_max as u64, "the page of {start}..{end} had room for one message more");
+            assert!(
+                next > page_max as u64,
+                "the page of {start}..{end} had room for one message more"
+            );
             at = batch.next;
         }
         for inside in 0..bytes.len() as u64 {
             let read = log.read(Offset::new(inside).unwrap(), 1).await;
             let is_boundary = boundaries.contains(&inside);
-            assert_eq!(matches!(read, Err(ReadError::InsideMessage { .. })), !is_boundary, "at {inside}: {read:?}");
+            assert_eq!(
+                matches!(read, Err(ReadError::InsideMessage { .. })),
+                !is_boundary,
+                "at {inside}: {read:?}"
+            );
         }
     }
 

@@ -15,7 +15,10 @@ fn name(text: &str) -> StreamName {
 }
 
 fn offset(life: u32, bytes: u64) -> StreamOffset {
-    StreamOffset { life, position: Offset::new(bytes).unwrap() }
+    StreamOffset {
+        life,
+        position: Offset::new(bytes).unwrap(),
+    }
 }
 
 fn in_memory() -> Streams {
@@ -23,15 +26,30 @@ fn in_memory() -> Streams {
 }
 
 fn on_disk(directory: &std::path::Path, deleted_names_max: usize) -> Streams {
-    let options = DiskOptions { sync: SyncMode::Never, reserve: 1, ..DiskOptions::default() };
+    let options = DiskOptions {
+        sync: SyncMode::Never,
+        reserve: 1,
+        ..DiskOptions::default()
+    };
     let (store, mut recovery) = DiskStore::open(directory, &options).unwrap();
-    Streams::open(Arc::new(store), &mut recovery, StreamLimits { deleted_names_max, ..StreamLimits::default() })
+    Streams::open(
+        Arc::new(store),
+        &mut recovery,
+        StreamLimits {
+            deleted_names_max,
+            ..StreamLimits::default()
+        },
+    )
 }
 
 /// A stream that holds `text`.
 async fn make(streams: &Streams, it: &str, text: &'static str) -> Arc<Log> {
     let first = Payload::parse(ContentKind::Text, Bytes::from_static(text.as_bytes())).ok();
-    streams.create(&name(it), StreamConfig::new("text/plain"), first, false).await.unwrap().log
+    streams
+        .create(&name(it), StreamConfig::new("text/plain"), first, false)
+        .await
+        .unwrap()
+        .log
 }
 
 async fn end(streams: &Streams, it: &str) {
@@ -64,7 +82,13 @@ fn takes(log: &Log, life: u32, bytes: u64) -> bool {
             true
         }
         Err(error) => {
-            assert_eq!(error, ReadError::OtherLife { asked: offset(life, bytes), life: log.life() });
+            assert_eq!(
+                error,
+                ReadError::OtherLife {
+                    asked: offset(life, bytes),
+                    life: log.life()
+                }
+            );
             false
         }
     }
@@ -75,22 +99,46 @@ async fn each_stream_of_a_name_takes_its_own_offsets_only() {
     let streams = in_memory();
     for life in 0..4 {
         let log = make(&streams, "a", "text").await;
-        assert_eq!((log.life(), log.tail_now().offset()), (life, offset(life, 4)));
+        assert_eq!(
+            (log.life(), log.tail_now().offset()),
+            (life, offset(life, 4))
+        );
         for other in 0..5 {
             assert_eq!(takes(&log, other, 4), other == life, "{other} in {life}");
         }
         let only_at = Some(offset(life.wrapping_sub(1), 4));
-        let refused = log.append(Append { only_at, ..payload() }).await;
-        assert!(matches!(refused, Err(AppendError::NotAtTail { .. })), "{refused:?}");
+        let refused = log
+            .append(Append {
+                only_at,
+                ..payload()
+            })
+            .await;
+        assert!(
+            matches!(refused, Err(AppendError::NotAtTail { .. })),
+            "{refused:?}"
+        );
         let only_at = Some(offset(life, 4));
-        assert_eq!(log.append(Append { only_at, ..payload() }).await.unwrap().tail.offset(), offset(life, 7));
+        assert_eq!(
+            log.append(Append {
+                only_at,
+                ..payload()
+            })
+            .await
+            .unwrap()
+            .tail
+            .offset(),
+            offset(life, 7)
+        );
         end(&streams, "a").await;
     }
     assert_eq!(make(&streams, "b", "").await.life(), 0);
 }
 
 fn payload() -> Append {
-    Append { payload: Payload::parse(ContentKind::Text, Bytes::from_static(b"abc")).ok(), ..Append::default() }
+    Append {
+        payload: Payload::parse(ContentKind::Text, Bytes::from_static(b"abc")).ok(),
+        ..Append::default()
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,8 +147,15 @@ async fn a_stream_that_ended_by_itself_has_a_successor_too() {
     let streams = Streams::open_with(store, &mut Recovery::default(), 10, Wall::driven());
     for life in 0..3 {
         let expiry = Some(Expiry::Idle(Duration::from_secs(1)));
-        let config = StreamConfig { expiry, ..StreamConfig::new("text/plain") };
-        let log = streams.create(&name("a"), config, None, false).await.unwrap().log;
+        let config = StreamConfig {
+            expiry,
+            ..StreamConfig::new("text/plain")
+        };
+        let log = streams
+            .create(&name("a"), config, None, false)
+            .await
+            .unwrap()
+            .log;
         assert_eq!(log.life(), life);
         tokio::time::advance(Duration::from_secs(2)).await;
         if life == 1 {
@@ -118,21 +173,42 @@ async fn a_fork_takes_its_sources_offsets_up_to_where_it_left() {
     assert_eq!(source.life(), 1);
     let child = fork(&streams, "child", fork_of("source", Some(offset(1, 10)))).await;
     child.append(payload()).await.unwrap();
-    for (life, bytes, expected) in
-        [(0, 0, true), (0, 13, true), (1, 0, true), (1, 10, true), (1, 11, false), (1, 13, false), (2, 0, false)]
-    {
+    for (life, bytes, expected) in [
+        (0, 0, true),
+        (0, 13, true),
+        (1, 0, true),
+        (1, 10, true),
+        (1, 11, false),
+        (1, 13, false),
+        (2, 0, false),
+    ] {
         assert_eq!(takes(&child, life, bytes), expected, "{life} {bytes}");
     }
-    let condition = Append { only_at: Some(offset(1, 10)), ..payload() };
-    assert!(matches!(child.append(condition).await, Err(AppendError::NotAtTail { .. })));
+    let condition = Append {
+        only_at: Some(offset(1, 10)),
+        ..payload()
+    };
+    assert!(matches!(
+        child.append(condition).await,
+        Err(AppendError::NotAtTail { .. })
+    ));
     // Another line: the grandchild leaves after the child's own messages.
     let grandchild = fork(&streams, "grandchild", fork_of("child", None)).await;
     for (life, bytes, expected) in [(0, 13, true), (1, 10, true), (1, 11, false)] {
         assert_eq!(takes(&grandchild, life, bytes), expected, "{life} {bytes}");
     }
-    let refused = streams.fork(&name("other"), fork_of("source", Some(offset(0, 4)))).await.unwrap_err();
-    assert!(matches!(refused, CreateError::Fork(super::ForkError::Position(ReadError::OtherLife { .. }))));
-    let again = streams.fork(&name("child"), fork_of("source", Some(offset(1, 10)))).await.unwrap();
+    let refused = streams
+        .fork(&name("other"), fork_of("source", Some(offset(0, 4))))
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        refused,
+        CreateError::Fork(super::ForkError::Position(ReadError::OtherLife { .. }))
+    ));
+    let again = streams
+        .fork(&name("child"), fork_of("source", Some(offset(1, 10))))
+        .await
+        .unwrap();
     assert!(!again.is_new);
 }
 
@@ -166,11 +242,20 @@ async fn an_import_under_a_deleted_name_has_the_next_life_if_nobody_had_it_meanw
     let streams = in_memory();
     make(&streams, "a", "text").await;
     end(&streams, "a").await;
-    let importing = streams.import(&name("a"), StreamConfig::new("text/plain")).await.unwrap();
+    let importing = streams
+        .import(&name("a"), StreamConfig::new("text/plain"))
+        .await
+        .unwrap();
     make(&streams, "a", "text").await;
     end(&streams, "a").await;
-    assert_eq!(importing.appear().await.unwrap_err(), CreateError::Overtaken);
-    let importing = streams.import(&name("a"), StreamConfig::new("text/plain")).await.unwrap();
+    assert_eq!(
+        importing.appear().await.unwrap_err(),
+        CreateError::Overtaken
+    );
+    let importing = streams
+        .import(&name("a"), StreamConfig::new("text/plain"))
+        .await
+        .unwrap();
     assert_eq!(importing.appear().await.unwrap().life(), 2);
 }
 
@@ -187,7 +272,13 @@ async fn lives_are_counted_across_restarts_and_beyond_what_is_remembered() {
     end(&streams, "b").await;
     close(streams);
     let streams = on_disk(directory.path(), 2);
-    assert_eq!((make(&streams, "a", "").await.life(), make(&streams, "b", "").await.life()), (3, 1));
+    assert_eq!(
+        (
+            make(&streams, "a", "").await.life(),
+            make(&streams, "b", "").await.life()
+        ),
+        (3, 1)
+    );
     assert_eq!(streams.find(&name("there")).unwrap().life(), 0);
     close(streams);
     let streams = on_disk(directory.path(), 2);
@@ -201,7 +292,13 @@ async fn lives_are_counted_across_restarts_and_beyond_what_is_remembered() {
     }
     close(streams);
     let streams = on_disk(directory.path(), 2);
-    assert_eq!((make(&streams, "newer", "").await.life(), make(&streams, "b", "").await.life()), (4, 2));
+    assert_eq!(
+        (
+            make(&streams, "newer", "").await.life(),
+            make(&streams, "b", "").await.life()
+        ),
+        (4, 2)
+    );
 }
 
 fn close(streams: Streams) {

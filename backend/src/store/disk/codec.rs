@@ -78,7 +78,8 @@ pub(super) fn data_key(stream: StreamId, at: Offset) -> [u8; 16] {
 pub(super) fn read_data_key(key: &[u8]) -> Result<(StreamId, Offset), Damage> {
     let mut input = Input(key);
     let stream = StreamId(input.u64_be()?);
-    let at = Offset::new(input.u64_be()?).ok_or(Damage("an append's key has an impossible position"))?;
+    let at =
+        Offset::new(input.u64_be()?).ok_or(Damage("an append's key has an impossible position"))?;
     input.end()?;
     Ok((stream, at))
 }
@@ -132,7 +133,9 @@ pub(super) fn seal(space: Space, key: &[u8], body: impl FnOnce(&mut Vec<u8>)) ->
 
 /// The body of a value.
 pub(super) fn open<'a>(space: Space, key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Damage> {
-    let Some((covered, sum)) = value.split_last_chunk::<4>() else { return Err(Damage("it is too short")) };
+    let Some((covered, sum)) = value.split_last_chunk::<4>() else {
+        return Err(Damage("it is too short"));
+    };
     if checksum(space, key, covered) != u32::from_le_bytes(*sum) {
         return Err(Damage("its checksum does not fit"));
     }
@@ -161,12 +164,18 @@ pub(super) fn seal_records(key: &[u8], records: &[Record]) -> Vec<u8> {
         put_time(&mut value, *time);
         put_number(&mut value, payload.messages() as u64);
         let (mut before, one) = (0, [payload.len()]);
-        for &end in if payload.ends().is_empty() { &one[..] } else { payload.ends() } {
+        for &end in if payload.ends().is_empty() {
+            &one[..]
+        } else {
+            payload.ends()
+        } {
             put_number(&mut value, (end - before) as u64);
             before = end;
         }
     }
-    records.iter().for_each(|record| value.extend_from_slice(record.payload.bytes()));
+    records
+        .iter()
+        .for_each(|record| value.extend_from_slice(record.payload.bytes()));
     let sum = checksum(Space::Data, key, &value);
     value.extend_from_slice(&sum.to_le_bytes());
     value
@@ -217,8 +226,12 @@ impl Stream {
                 put_number(out, millis(time));
             }
         }
-        put_option(out, config.keep_bytes.as_ref(), |out, bytes| put_number(out, *bytes));
-        put_option(out, config.keep_age.as_ref(), |out, age| put_duration(out, *age));
+        put_option(out, config.keep_bytes.as_ref(), |out, bytes| {
+            put_number(out, *bytes)
+        });
+        put_option(out, config.keep_age.as_ref(), |out, age| {
+            put_duration(out, *age)
+        });
         put_option(out, config.fork.as_ref(), |out, fork| {
             put_number(out, fork.source.0);
             put_text(out, fork.source_name.as_str());
@@ -248,19 +261,43 @@ impl Stream {
         let keep_age = input.option(Input::duration)?;
         let fork = input.option(|input| {
             let source = StreamId(input.number()?);
-            Ok(Fork { source, source_name: input.name()?, at: input.offset()?, sub: input.number()? })
+            Ok(Fork {
+                source,
+                source_name: input.name()?,
+                at: input.offset()?,
+                sub: input.number()?,
+            })
         })?;
-        let life = if input.0.is_empty() { 0 } else { input.number()? };
+        let life = if input.0.is_empty() {
+            0
+        } else {
+            input.number()?
+        };
         let life = u32::try_from(life).map_err(|_| Damage("a life is impossible"))?;
         input.end()?;
-        Ok(Self { name, life, config: StreamConfig { content_type, expiry, keep_bytes, keep_age, fork }, created })
+        Ok(Self {
+            name,
+            life,
+            config: StreamConfig {
+                content_type,
+                expiry,
+                keep_bytes,
+                keep_age,
+                fork,
+            },
+            created,
+        })
     }
 }
 
 impl State {
     /// What a stream begins with.
     pub(super) fn open(begins: Offset) -> Self {
-        Self { closed: None, hidden: false, earliest: begins }
+        Self {
+            closed: None,
+            hidden: false,
+            earliest: begins,
+        }
     }
 
     pub(super) fn put(&self, out: &mut Vec<u8>) {
@@ -278,14 +315,19 @@ impl State {
         let mut input = Input(body);
         let closed = input.option(|input| {
             input.option(|input| {
-                let id = ProducerId::kept(input.text()?).ok_or(Damage("a producer without a name"))?;
+                let id =
+                    ProducerId::kept(input.text()?).ok_or(Damage("a producer without a name"))?;
                 Ok((id, input.accepted()?))
             })
         })?;
         let hidden = input.byte()? != 0;
         let earliest = input.offset()?;
         input.end()?;
-        Ok(Self { closed, hidden, earliest })
+        Ok(Self {
+            closed,
+            hidden,
+            earliest,
+        })
     }
 }
 
@@ -354,13 +396,19 @@ struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], Damage> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Damage("it ends too early"))?;
+        let (taken, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or(Damage("it ends too early"))?;
         self.0 = rest;
         Ok(taken)
     }
 
     fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Damage> {
-        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(Damage("it ends too early"))?;
+        let (taken, rest) = self
+            .0
+            .split_first_chunk::<N>()
+            .ok_or(Damage("it ends too early"))?;
         self.0 = rest;
         Ok(*taken)
     }
@@ -392,7 +440,11 @@ impl<'a> Input<'a> {
     /// How many of something there are, each of which takes at least one of `bytes_max` bytes.
     fn count(&mut self, bytes_max: usize) -> Result<usize, Damage> {
         let count = self.length()?;
-        if count > bytes_max { Err(Damage("it counts more than it has bytes")) } else { Ok(count) }
+        if count > bytes_max {
+            Err(Damage("it counts more than it has bytes"))
+        } else {
+            Ok(count)
+        }
     }
 
     fn text(&mut self) -> Result<&'a str, Damage> {
@@ -406,18 +458,27 @@ impl<'a> Input<'a> {
 
     fn time(&mut self) -> Result<SystemTime, Damage> {
         let nanos = u64::from_le_bytes(self.chunk()?);
-        UNIX_EPOCH.checked_add(Duration::from_nanos(nanos)).ok_or(Damage("a time is impossible"))
+        UNIX_EPOCH
+            .checked_add(Duration::from_nanos(nanos))
+            .ok_or(Damage("a time is impossible"))
     }
 
     fn millis(&mut self) -> Result<SystemTime, Damage> {
         let ms = self.number()?;
-        UNIX_EPOCH.checked_add(Duration::from_millis(ms)).ok_or(Damage("a date is impossible"))
+        UNIX_EPOCH
+            .checked_add(Duration::from_millis(ms))
+            .ok_or(Damage("a date is impossible"))
     }
 
     fn duration(&mut self) -> Result<Duration, Damage> {
         let seconds = self.number()?;
-        let nanos = u32::try_from(self.number()?).ok().filter(|nanos| *nanos < 1_000_000_000);
-        Ok(Duration::new(seconds, nanos.ok_or(Damage("a duration is impossible"))?))
+        let nanos = u32::try_from(self.number()?)
+            .ok()
+            .filter(|nanos| *nanos < 1_000_000_000);
+        Ok(Duration::new(
+            seconds,
+            nanos.ok_or(Damage("a duration is impossible"))?,
+        ))
     }
 
     fn offset(&mut self) -> Result<Offset, Damage> {
@@ -425,10 +486,16 @@ impl<'a> Input<'a> {
     }
 
     fn accepted(&mut self) -> Result<Accepted, Damage> {
-        Ok(Accepted { epoch: self.number()?, seq: self.number()? })
+        Ok(Accepted {
+            epoch: self.number()?,
+            seq: self.number()?,
+        })
     }
 
-    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Damage>) -> Result<Option<T>, Damage> {
+    fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Damage>,
+    ) -> Result<Option<T>, Damage> {
         match self.byte()? {
             0 => Ok(None),
             1 => read(self).map(Some),
@@ -437,7 +504,11 @@ impl<'a> Input<'a> {
     }
 
     fn end(&self) -> Result<(), Damage> {
-        if self.0.is_empty() { Ok(()) } else { Err(Damage("it is too long")) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Damage("it is too long"))
+        }
     }
 }
 

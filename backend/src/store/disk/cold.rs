@@ -31,7 +31,11 @@ impl Cold {
             page.at <= from && left > 0 && (left >= wanted || page.bytes.len() >= LONG)
         };
         let inner = self.lock();
-        let found = inner.pages.iter().rev().find(|(id, page)| *id == stream && is_it(page));
+        let found = inner
+            .pages
+            .iter()
+            .rev()
+            .find(|(id, page)| *id == stream && is_it(page));
         found.map(|(_, page)| Arc::clone(page))
     }
 
@@ -41,7 +45,10 @@ impl Cold {
         inner.bytes += page.memory_bytes();
         inner.pages.push_back((stream, page));
         while inner.pages.len() > 1 && (inner.bytes > BYTES_MAX || inner.pages.len() > PAGES_MAX) {
-            let gone = inner.pages.pop_front().map_or(0, |(_, page)| page.memory_bytes());
+            let gone = inner
+                .pages
+                .pop_front()
+                .map_or(0, |(_, page)| page.memory_bytes());
             inner.bytes -= gone;
         }
     }
@@ -60,7 +67,11 @@ mod tests {
     fn page(at: u64, len: usize) -> Arc<Page> {
         let mut index = Index::default();
         index.push(0, len, &[]);
-        Arc::new(Page::new(Offset::new(at).unwrap(), Bytes::from(vec![0; len]), index))
+        Arc::new(Page::new(
+            Offset::new(at).unwrap(),
+            Bytes::from(vec![0; len]),
+            index,
+        ))
     }
 
     #[test]
@@ -77,16 +88,26 @@ mod tests {
             (2, 100, 1, false),
         ] {
             let found = cold.find(StreamId(id), position(at), wanted);
-            assert_eq!(found.is_some(), is_there, "stream {id}, {wanted} bytes at {at}");
+            assert_eq!(
+                found.is_some(),
+                is_there,
+                "stream {id}, {wanted} bytes at {at}"
+            );
         }
         for number in 0..PAGES_MAX as u64 - 1 {
             cold.keep(StreamId(2), page(number, 1));
         }
         assert!(cold.find(StreamId(1), position(100), 1).is_some());
         cold.keep(StreamId(2), page(1_000, 1));
-        assert!(cold.find(StreamId(1), position(100), 1).is_none(), "the oldest goes first");
+        assert!(
+            cold.find(StreamId(1), position(100), 1).is_none(),
+            "the oldest goes first"
+        );
         cold.keep(StreamId(3), page(0, 2 * BYTES_MAX));
-        assert!(cold.find(StreamId(3), position(7), usize::MAX).is_some(), "the last one stays whatever its length");
+        assert!(
+            cold.find(StreamId(3), position(7), usize::MAX).is_some(),
+            "the last one stays whatever its length"
+        );
         assert_eq!(cold.lock().pages.len(), 1);
     }
 }

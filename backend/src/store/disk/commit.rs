@@ -81,7 +81,10 @@ impl Committer {
     /// Waits for something to do and does it; `false` when nothing will come any more.
     fn step(&mut self) -> bool {
         let try_at = self.failing.as_ref().map(|failing| failing.try_at);
-        match self.queue.take(self.sync_by.into_iter().chain(try_at).min()) {
+        match self
+            .queue
+            .take(self.sync_by.into_iter().chain(try_at).min())
+        {
             Taken::Work(work) => self.turn(work),
             Taken::Nothing => {}
             Taken::End => return false,
@@ -89,7 +92,11 @@ impl Committer {
         if self.sync_by.is_some_and(|by| Instant::now() >= by) {
             self.sync_late();
         }
-        if self.failing.as_ref().is_some_and(|failing| Instant::now() >= failing.try_at) {
+        if self
+            .failing
+            .as_ref()
+            .is_some_and(|failing| Instant::now() >= failing.try_at)
+        {
             self.replace_engine();
         }
         true
@@ -103,7 +110,10 @@ impl Committer {
                 if self.failing.is_none() {
                     tracing::error!("the disk store can't write now, and will try again: {reason}");
                 }
-                self.failing = Some(Failing { reason: reason.clone(), try_at: Instant::now() });
+                self.failing = Some(Failing {
+                    reason: reason.clone(),
+                    try_at: Instant::now(),
+                });
             }
         }
     }
@@ -116,7 +126,10 @@ impl Committer {
                 (self.failing, self.sync_by) = (None, None);
             }
             Err(EngineError::Passing(reason)) => {
-                self.failing = Some(Failing { reason, try_at: Instant::now() + REPLACE_EVERY });
+                self.failing = Some(Failing {
+                    reason,
+                    try_at: Instant::now() + REPLACE_EVERY,
+                });
             }
             Err(lasting @ EngineError::Lasting(_)) => {
                 self.failing = None;
@@ -128,19 +141,26 @@ impl Committer {
     /// Why nothing can be written at this moment; `None` when it can.
     fn refusal(&self) -> Option<StoreError> {
         let failing = self.failing.as_ref().map(|failing| {
-            StoreError::Unwritable(format!("{}. What is there can be read, and writing is tried again", failing.reason))
+            StoreError::Unwritable(format!(
+                "{}. What is there can be read, and writing is tried again",
+                failing.reason
+            ))
         });
         self.health.refusal().or(failing)
     }
 
     fn turn(&mut self, work: Vec<Waiting>) {
-        let (wanted, waiting): (Vec<_>, Vec<_>) =
-            work.into_iter().map(|Waiting { wanted, done, .. }| (wanted, done)).unzip();
+        let (wanted, waiting): (Vec<_>, Vec<_>) = work
+            .into_iter()
+            .map(|Waiting { wanted, done, .. }| (wanted, done))
+            .unzip();
         let health = Arc::clone(&self.health);
         let outcomes = health.watch(|| self.outcomes(wanted));
         let mut outcomes = outcomes.into_iter().flatten();
         for done in waiting {
-            let outcome = outcomes.next().unwrap_or_else(|| health.refusal().map_or(Ok(()), Err));
+            let outcome = outcomes
+                .next()
+                .unwrap_or_else(|| health.refusal().map_or(Ok(()), Err));
             health.watch(|| done(outcome));
         }
     }
@@ -161,10 +181,20 @@ impl Committer {
             })
             .collect();
         let failed = engine.map_err(Failed::Engine).and_then(|engine| {
-            let Some(batch) = stage.batch(&engine) else { return Ok(()) };
-            let write = Write { engine: &engine, faults: &self.faults, counts: &self.counts, sync: self.sync };
+            let Some(batch) = stage.batch(&engine) else {
+                return Ok(());
+            };
+            let write = Write {
+                engine: &engine,
+                faults: &self.faults,
+                counts: &self.counts,
+                sync: self.sync,
+            };
             write.write(batch)?;
-            let by = self.sync.promised_within().map(|within| Instant::now() + within);
+            let by = self
+                .sync
+                .promised_within()
+                .map(|within| Instant::now() + within);
             self.sync_by = self.sync_by.or(by);
             Ok(())
         });
@@ -201,7 +231,9 @@ impl Committer {
         };
         match self.current.get().and_then(sync) {
             Err(EngineError::Lasting(reason)) => {
-                self.health.end_writing(&format!("{reason}. The last commits may not outlive this machine"));
+                self.health.end_writing(&format!(
+                    "{reason}. The last commits may not outlive this machine"
+                ));
             }
             Err(passing) if self.failing.is_none() => self.fail(&passing),
             Err(_) | Ok(()) => {}
@@ -240,7 +272,9 @@ impl Write<'_> {
         self.faults.pass(Point::AfterWrite)?;
         if self.sync == SyncMode::Always {
             self.faults.pass(Point::BeforeSync)?;
-            self.engine.sync().inspect_err(|_| self.engine.undo(number))?;
+            self.engine
+                .sync()
+                .inspect_err(|_| self.engine.undo(number))?;
             self.counts.syncs.fetch_add(1, Ordering::Relaxed);
             self.faults.pass(Point::AfterSync)?;
         }
@@ -253,7 +287,10 @@ impl Write<'_> {
         while self.engine.is_behind() {
             self.engine.check()?;
             if begun.elapsed() > BEHIND_MAX {
-                return Err(Failed::Busy(format!("its disk has been behind for {} s", BEHIND_MAX.as_secs())));
+                return Err(Failed::Busy(format!(
+                    "its disk has been behind for {} s",
+                    BEHIND_MAX.as_secs()
+                )));
             }
             std::thread::sleep(BEHIND_LOOK);
         }

@@ -34,7 +34,11 @@ pub(super) struct Current {
 
 impl Current {
     pub(super) fn new(directory: Arc<Directory>, engine: Engine) -> Self {
-        Self { directory, engine: RwLock::new(Some(Arc::new(engine))), undo_from: Mutex::default() }
+        Self {
+            directory,
+            engine: RwLock::new(Some(Arc::new(engine))),
+            undo_from: Mutex::default(),
+        }
     }
 
     /// The engine, to be let go of soon; waits while it is being replaced.
@@ -43,7 +47,9 @@ impl Current {
     /// [`EngineError::Passing`]: the last replacement failed.
     pub(super) fn get(&self) -> Result<Arc<Engine>, EngineError> {
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
-        engine.clone().ok_or_else(|| EngineError::Passing("the store's files could not be opened again yet".to_owned()))
+        engine.clone().ok_or_else(|| {
+            EngineError::Passing("the store's files could not be opened again yet".to_owned())
+        })
     }
 
     /// Puts a new engine in the place of one that failed, and writes to tables what it found in the journal: so it does not
@@ -56,22 +62,36 @@ impl Current {
         if let Some(engine) = &*place {
             let free = self.can_open(engine)?;
             tracing::debug!("the store's files are opened again, with {free} bytes free");
-            let mut undo = self.undo_from.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut undo = self
+                .undo_from
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             *undo = undo.or(engine.undo_from());
         }
         close(&mut place)?;
-        let undo = *self.undo_from.lock().unwrap_or_else(PoisonError::into_inner);
-        let engine = self.directory.engine(undo).map_err(|refusal| match refusal {
-            OpenError::Damaged { .. } => EngineError::Lasting(refusal.to_string()),
-            other => EngineError::Passing(other.to_string()),
-        })?;
+        let undo = *self
+            .undo_from
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let engine = self
+            .directory
+            .engine(undo)
+            .map_err(|refusal| match refusal {
+                OpenError::Damaged { .. } => EngineError::Lasting(refusal.to_string()),
+                other => EngineError::Passing(other.to_string()),
+            })?;
         let persisted = engine.persisted();
         let engine = Arc::clone(place.insert(Arc::new(engine)));
         drop(place);
         if undo.is_some_and(|undo| persisted >= Some(undo)) {
-            return Err(EngineError::Lasting("what failed to be written is on the disk already".to_owned()));
+            return Err(EngineError::Lasting(
+                "what failed to be written is on the disk already".to_owned(),
+            ));
         }
-        *self.undo_from.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self
+            .undo_from
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
         engine.flush()?;
         let begun = Instant::now();
         while engine.is_flushing() && begun.elapsed() < FLUSH_MAX {
@@ -87,11 +107,19 @@ impl Current {
     fn can_open(&self, engine: &Engine) -> Result<u64, EngineError> {
         let passing = |reason: io::Error| EngineError::Passing(reason.to_string());
         let path = self.directory.path();
-        let _files: Vec<File> = (0..FILES).map(|_| File::open(path)).collect::<Result<_, _>>().map_err(passing)?;
+        let _files: Vec<File> = (0..FILES)
+            .map(|_| File::open(path))
+            .collect::<Result<_, _>>()
+            .map_err(passing)?;
         let (_, free) = space::ask_system(path).map_err(passing)?;
-        let needed = engine.unwritten_bytes().saturating_mul(2).saturating_add(ROOM);
+        let needed = engine
+            .unwritten_bytes()
+            .saturating_mul(2)
+            .saturating_add(ROOM);
         if free < needed {
-            return Err(EngineError::Passing(format!("{free} bytes of the disk are free, {needed} are needed")));
+            return Err(EngineError::Passing(format!(
+                "{free} bytes of the disk are free, {needed} are needed"
+            )));
         }
         Ok(free)
     }
@@ -106,7 +134,9 @@ fn close(place: &mut RwLockWriteGuard<'_, Option<Arc<Engine>>>) -> Result<(), En
             Err(shared) => {
                 **place = Some(shared);
                 if begun.elapsed() > READS_MAX {
-                    return Err(EngineError::Passing("reads under way keep the store's files open".to_owned()));
+                    return Err(EngineError::Passing(
+                        "reads under way keep the store's files open".to_owned(),
+                    ));
                 }
                 std::thread::sleep(LOOK);
             }

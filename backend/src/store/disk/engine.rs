@@ -8,7 +8,9 @@ use super::synced::{Position, SyncedNote};
 use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy};
-use fjall::{AbstractTree, Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use fjall::{
+    AbstractTree, Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
+};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -79,14 +81,18 @@ pub(super) enum EngineError {
 impl From<fjall::Error> for EngineError {
     fn from(error: fjall::Error) -> Self {
         match error {
-            fjall::Error::Io(reason) | fjall::Error::Storage(fjall::LsmError::Io(reason)) => match reason.kind() {
-                // The system has not refused this: there is something else than was expected.
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Self::Lasting(reason.to_string()),
-                _ => Self::Passing(reason.to_string()),
-            },
-            fjall::Error::Poisoned => {
-                Self::Passing("the engine stopped writing after an earlier failure in the background".to_owned())
+            fjall::Error::Io(reason) | fjall::Error::Storage(fjall::LsmError::Io(reason)) => {
+                match reason.kind() {
+                    // The system has not refused this: there is something else than was expected.
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+                        Self::Lasting(reason.to_string())
+                    }
+                    _ => Self::Passing(reason.to_string()),
+                }
             }
+            fjall::Error::Poisoned => Self::Passing(
+                "the engine stopped writing after an earlier failure in the background".to_owned(),
+            ),
             fjall::Error::Locked => Self::Passing("the engine's files are still in use".to_owned()),
             other => Self::Lasting(format!("{other:?}")),
         }
@@ -109,7 +115,9 @@ impl Engine {
     /// - `reached`: where its last commit lies.
     pub(super) fn open(path: &Path, reached: Position) -> Result<Self, EngineError> {
         guarded(|| {
-            let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
+            let workers = std::thread::available_parallelism()
+                .map_or(2, usize::from)
+                .clamp(2, 4);
             let db = Database::builder(path)
                 .worker_threads(workers)
                 .cache_size(CACHE_BYTES)
@@ -117,7 +125,9 @@ impl Engine {
                 .max_journaling_size(JOURNALS_BYTES_MAX)
                 .open()?;
             if let Some(missing) = SPACES.into_iter().find(|name| !db.keyspace_exists(name)) {
-                return Err(EngineError::Lasting(format!("its part `{missing}` is missing")));
+                return Err(EngineError::Lasting(format!(
+                    "its part `{missing}` is missing"
+                )));
             }
             let [data, facts, notes] = SPACES.map(|name| db.keyspace(name, || options(name)));
             let (path, reached) = (path.to_owned(), Mutex::new(reached));
@@ -154,7 +164,14 @@ impl Engine {
         guarded(|| Ok(batch.commit()?)).inspect_err(|_| self.undo(number))?;
         let journal = self.newest_journal(reached.journal);
         // In which of the journals it lies is not known when there was a new one meanwhile.
-        *reached = Position { journal, number: if journal == reached.journal { number } else { 0 } };
+        *reached = Position {
+            journal,
+            number: if journal == reached.journal {
+                number
+            } else {
+                0
+            },
+        };
         Ok(number)
     }
 
@@ -170,7 +187,10 @@ impl Engine {
 
     /// The highest number of a commit that is in a table.
     pub(super) fn persisted(&self) -> Option<u64> {
-        self.spaces().into_iter().filter_map(|space| space.tree.get_highest_persisted_seqno()).max()
+        self.spaces()
+            .into_iter()
+            .filter_map(|space| space.tree.get_highest_persisted_seqno())
+            .max()
     }
 
     /// Bytes that are in memory and in the journal only.
@@ -190,7 +210,12 @@ impl Engine {
 
     /// The number of the journal that is written now; `last` is what it was before.
     fn newest_journal(&self, last: u64) -> u64 {
-        let is_there = |number: &u64| self.path.join(format!("{number}.jnl")).try_exists().unwrap_or(false);
+        let is_there = |number: &u64| {
+            self.path
+                .join(format!("{number}.jnl"))
+                .try_exists()
+                .unwrap_or(false)
+        };
         (last + 1..).take_while(is_there).last().unwrap_or(last)
     }
 
@@ -201,7 +226,9 @@ impl Engine {
     pub(super) fn sync(&self) -> Result<(), EngineError> {
         let reached = *self.reached.lock().unwrap_or_else(PoisonError::into_inner);
         guarded(|| match self.db.persist(PersistMode::SyncData) {
-            Err(fjall::Error::Io(reason)) => Err(EngineError::Lasting(format!("a sync failed: {reason}"))),
+            Err(fjall::Error::Io(reason)) => {
+                Err(EngineError::Lasting(format!("a sync failed: {reason}")))
+            }
             other => Ok(other?),
         })?;
         if let Some(note) = self.synced.get() {
@@ -219,9 +246,9 @@ impl Engine {
 
     /// Whether tables wait to be written or merged faster than that gets done.
     pub(super) fn is_behind(&self) -> bool {
-        self.spaces()
-            .into_iter()
-            .any(|space| space.sealed_memtable_count() >= SEALED_MAX || space.tree.l0_run_count() >= UNMERGED_MAX)
+        self.spaces().into_iter().any(|space| {
+            space.sealed_memtable_count() >= SEALED_MAX || space.tree.l0_run_count() >= UNMERGED_MAX
+        })
     }
 
     /// Whether the engine can still write, as far as it knows.
@@ -237,8 +264,16 @@ impl Engine {
     /// Lets go of whole tables that hold nothing but appends of `stream` before `before`, at once. What is left must be
     /// removed afterwards, never before: a removal in a table that goes would bring back what it removed.
     pub(super) fn drop_tables(&self, stream: StreamId, before: Offset) -> Result<(), EngineError> {
-        let (first, last) = (codec::data_key(stream, Offset::ZERO), codec::data_key(stream, before));
-        guarded(|| self.data.tree.drop_range(&first[..]..&last[..]).map_err(|error| fjall::Error::from(error).into()))
+        let (first, last) = (
+            codec::data_key(stream, Offset::ZERO),
+            codec::data_key(stream, before),
+        );
+        guarded(|| {
+            self.data
+                .tree
+                .drop_range(&first[..]..&last[..])
+                .map_err(|error| fjall::Error::from(error).into())
+        })
     }
 
     /// Writes what waits in memory to tables, so that journals can go; returns before that is done.
@@ -251,7 +286,9 @@ impl Engine {
 
     /// Whether anything still waits to be written to tables.
     pub(super) fn is_flushing(&self) -> bool {
-        self.spaces().into_iter().any(|space| space.sealed_memtable_count() > 0)
+        self.spaces()
+            .into_iter()
+            .any(|space| space.sealed_memtable_count() > 0)
     }
 
     /// Merges all data, which lets go of everything that was removed; does nothing where that would take too long, or might
@@ -302,15 +339,33 @@ impl Engine {
                 break;
             }
         }
-        if pages.len() > 1 { Ok(Page::join(pages.iter())) } else { Ok(pages.pop()) }
+        if pages.len() > 1 {
+            Ok(Page::join(pages.iter()))
+        } else {
+            Ok(pages.pop())
+        }
     }
 
     /// Where the appends begin that are kept together and among which `position` lies or which begin there; `None` when nothing
     /// before it is kept.
-    pub(super) fn first_at(&self, stream: StreamId, position: Offset) -> Result<Option<Offset>, StoreError> {
+    pub(super) fn first_at(
+        &self,
+        stream: StreamId,
+        position: Offset,
+    ) -> Result<Option<Offset>, StoreError> {
         let range = codec::data_key(stream, Offset::ZERO)..=codec::data_key(stream, position);
-        let key = self.data.range(range).next_back().map(Guard::key).transpose().map_err(unreadable)?;
-        Ok(key.map(|key| codec::read_data_key(&key)).transpose().map_err(damaged)?.map(|(_, at)| at))
+        let key = self
+            .data
+            .range(range)
+            .next_back()
+            .map(Guard::key)
+            .transpose()
+            .map_err(unreadable)?;
+        Ok(key
+            .map(|key| codec::read_data_key(&key))
+            .transpose()
+            .map_err(damaged)?
+            .map(|(_, at)| at))
     }
 
     /// The appends of a stream as they are kept together, those that begin in `from..until`, without gaps.
@@ -321,25 +376,35 @@ impl Engine {
         until: Offset,
     ) -> impl Iterator<Item = Result<Page, StoreError>> + use<> {
         let mut expected = from;
-        self.data.range(codec::data_key(stream, from)..codec::data_key(stream, until)).map(move |guard| {
-            let page = open_records(guard)?;
-            if page.at != expected {
-                let (id, at) = (stream.0, page.at);
-                return Err(StoreError::Damaged(format!("stream {id} has nothing between {expected} and {at}")));
-            }
-            expected = page.end();
-            Ok(page)
-        })
+        self.data
+            .range(codec::data_key(stream, from)..codec::data_key(stream, until))
+            .map(move |guard| {
+                let page = open_records(guard)?;
+                if page.at != expected {
+                    let (id, at) = (stream.0, page.at);
+                    return Err(StoreError::Damaged(format!(
+                        "stream {id} has nothing between {expected} and {at}"
+                    )));
+                }
+                expected = page.end();
+                Ok(page)
+            })
     }
 
     /// The last appends of a stream, if any are kept.
     pub(super) fn last(&self, stream: StreamId) -> Result<Option<Page>, StoreError> {
         let range = codec::data_key(stream, Offset::ZERO)..=codec::data_key(stream, Offset::MAX);
-        self.data.range(range).next_back().map(open_records).transpose()
+        self.data
+            .range(range)
+            .next_back()
+            .map(open_records)
+            .transpose()
     }
 
     /// Every fact of every stream, in the order of streams.
-    pub(super) fn facts(&self) -> impl Iterator<Item = Result<(StreamId, Fact, Bytes), StoreError>> + use<> {
+    pub(super) fn facts(
+        &self,
+    ) -> impl Iterator<Item = Result<(StreamId, Fact, Bytes), StoreError>> + use<> {
         self.facts.iter().map(|guard| {
             let (key, value) = guard.into_inner().map_err(unreadable)?;
             let value = Bytes::from(value);
@@ -352,13 +417,17 @@ impl Engine {
     }
 
     /// Every note.
-    pub(super) fn notes(&self) -> impl Iterator<Item = Result<(String, Bytes), StoreError>> + use<> {
+    pub(super) fn notes(
+        &self,
+    ) -> impl Iterator<Item = Result<(String, Bytes), StoreError>> + use<> {
         self.notes.iter().map(|guard| {
             let (key, value) = guard.into_inner().map_err(unreadable)?;
             let value = Bytes::from(value);
-            let name = String::from_utf8(key.to_vec()).map_err(|_| damaged(Damage("a note's key is not UTF-8")))?;
-            let body = codec::open(Space::Notes, &key, &value)
-                .map_err(|Damage(what)| StoreError::Damaged(format!("the note `{name}`: {what}")))?;
+            let name = String::from_utf8(key.to_vec())
+                .map_err(|_| damaged(Damage("a note's key is not UTF-8")))?;
+            let body = codec::open(Space::Notes, &key, &value).map_err(|Damage(what)| {
+                StoreError::Damaged(format!("the note `{name}`: {what}"))
+            })?;
             Ok((name, value.slice_ref(body)))
         })
     }
@@ -373,14 +442,22 @@ fn options(space: &str) -> KeyspaceCreateOptions {
         .compaction_strategy(Arc::new(merging))
         // Everything is read by range, which these filters do not help.
         .filter_policy(FilterPolicy::disabled());
-    if space == "data" { options.data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES)) } else { options }
+    if space == "data" {
+        options.data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
+    } else {
+        options
+    }
 }
 
 fn open_records(guard: Guard) -> Result<Page, StoreError> {
     let (key, value) = guard.into_inner().map_err(unreadable)?;
     codec::open_records(&key, &value.into()).map_err(|Damage(what)| {
-        let place = codec::read_data_key(&key).map(|(stream, at)| format!("stream {} at {at}", stream.0));
-        StoreError::Damaged(format!("{}: {what}", place.unwrap_or_else(|_| "an append".to_owned())))
+        let place =
+            codec::read_data_key(&key).map(|(stream, at)| format!("stream {} at {at}", stream.0));
+        StoreError::Damaged(format!(
+            "{}: {what}",
+            place.unwrap_or_else(|_| "an append".to_owned())
+        ))
     })
 }
 
@@ -397,8 +474,11 @@ fn unreadable(error: fjall::Error) -> StoreError {
 
 /// Runs something of the engine, which panics where it meets bytes that it did not expect.
 pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    caught(run)
-        .unwrap_or_else(|text| Err(EngineError::Lasting(format!("the engine found what it did not expect: {text}"))))
+    caught(run).unwrap_or_else(|text| {
+        Err(EngineError::Lasting(format!(
+            "the engine found what it did not expect: {text}"
+        )))
+    })
 }
 
 /// Whether the engine takes a key: it panics where it does not.
@@ -409,7 +489,11 @@ pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result
 /// [`StoreError::TooLong`].
 pub(super) fn check_key(what: &'static str, key: &[u8]) -> Result<(), StoreError> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        return Err(StoreError::TooLong { what, bytes: key.len() as u64, limit: KEY_BYTES_MAX as u64 });
+        return Err(StoreError::TooLong {
+            what,
+            bytes: key.len() as u64,
+            limit: KEY_BYTES_MAX as u64,
+        });
     }
     Ok(())
 }
@@ -420,7 +504,11 @@ pub(super) fn check_key(what: &'static str, key: &[u8]) -> Result<(), StoreError
 /// [`StoreError::TooLong`].
 pub(super) fn check_value(what: &'static str, bytes: usize) -> Result<(), StoreError> {
     if bytes > VALUE_BYTES_MAX {
-        return Err(StoreError::TooLong { what, bytes: bytes as u64, limit: VALUE_BYTES_MAX as u64 });
+        return Err(StoreError::TooLong {
+            what,
+            bytes: bytes as u64,
+            limit: VALUE_BYTES_MAX as u64,
+        });
     }
     Ok(())
 }

@@ -32,8 +32,15 @@ mod planned {
             Self
         }
 
-        #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "what tests are built with can fail")]
-        pub(in super::super) fn pass(&self, _: super::Point) -> Result<(), super::super::engine::EngineError> {
+        #[expect(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "what tests are built with can fail"
+        )]
+        pub(in super::super) fn pass(
+            &self,
+            _: super::Point,
+        ) -> Result<(), super::super::engine::EngineError> {
             Ok(())
         }
     }
@@ -69,7 +76,9 @@ mod planned {
     impl Faults {
         /// What `TAILWATER_FAULT` asks for.
         pub(in super::super) fn from_environment() -> Self {
-            let Ok(text) = std::env::var("TAILWATER_FAULT") else { return Self::default() };
+            let Ok(text) = std::env::var("TAILWATER_FAULT") else {
+                return Self::default();
+            };
             let faults = Self::parse(&text);
             if faults.plan.is_none() {
                 tracing::error!(
@@ -83,7 +92,10 @@ mod planned {
         pub(in super::super) fn parse(text: &str) -> Self {
             let mut parts = text.split(':');
             let point = parts.next().and_then(Point::named);
-            let left = parts.next().and_then(|count| count.parse().ok()).filter(|count| *count > 0);
+            let left = parts
+                .next()
+                .and_then(|count| count.parse().ok())
+                .filter(|count| *count > 0);
             let strike = match parts.next() {
                 Some("abort") => Some(Strike::Abort),
                 Some("error") => Some(Strike::Error),
@@ -91,7 +103,13 @@ mod planned {
                 _ => None,
             };
             let plan = point.zip(left).zip(strike);
-            Self { plan: plan.map(|((point, left), strike)| Plan { point, left: AtomicU64::new(left), strike }) }
+            Self {
+                plan: plan.map(|((point, left), strike)| Plan {
+                    point,
+                    left: AtomicU64::new(left),
+                    strike,
+                }),
+            }
         }
 
         /// Strikes if it is time.
@@ -103,8 +121,14 @@ mod planned {
         /// When that is planned.
         #[expect(clippy::panic, reason = "what is to be tested is a panic")]
         pub(in super::super) fn pass(&self, point: Point) -> Result<(), EngineError> {
-            let Some(plan) = self.plan.as_ref().filter(|plan| plan.point == point) else { return Ok(()) };
-            let before = plan.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
+            let Some(plan) = self.plan.as_ref().filter(|plan| plan.point == point) else {
+                return Ok(());
+            };
+            let before = plan
+                .left
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                    left.checked_sub(1)
+                });
             match (before, plan.strike) {
                 (Ok(1), Strike::Abort) => std::process::abort(),
                 (Ok(1), Strike::Panic) => panic!("planned fault at {point:?}"),
@@ -118,7 +142,11 @@ mod planned {
         /// As if the medium had failed here. Once something was written, nobody knows how far that came.
         fn error(self) -> EngineError {
             let what = format!("planned fault at {self:?}");
-            if self == Self::BeforeWrite { EngineError::Passing(what) } else { EngineError::Lasting(what) }
+            if self == Self::BeforeWrite {
+                EngineError::Passing(what)
+            } else {
+                EngineError::Lasting(what)
+            }
         }
 
         fn named(name: &str) -> Option<Self> {

@@ -14,7 +14,8 @@ pub(super) struct Health {
 impl Health {
     /// Ends all writing; only the first reason counts.
     pub(super) fn end_writing(&self, reason: &str) {
-        let told = format!("{reason}. What is there can be read; restart the server to write again");
+        let told =
+            format!("{reason}. What is there can be read; restart the server to write again");
         if self.broken.set(told).is_ok() {
             tracing::error!("the disk store can't write any more: {reason}");
         }
@@ -22,14 +23,18 @@ impl Health {
 
     /// Why nothing can be written any more; `None` while it can.
     pub(super) fn refusal(&self) -> Option<StoreError> {
-        self.broken.get().map(|reason| StoreError::Unwritable(reason.clone()))
+        self.broken
+            .get()
+            .map(|reason| StoreError::Unwritable(reason.clone()))
     }
 
     /// Runs something; a panic in it ends all writing.
     ///
     /// - Returns `None` after a panic.
     pub(super) fn watch<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
-        caught(run).map_err(|text| self.end_writing(&format!("a bug in the store: {text}"))).ok()
+        caught(run)
+            .map_err(|text| self.end_writing(&format!("a bug in the store: {text}")))
+            .ok()
     }
 }
 
@@ -40,5 +45,6 @@ pub(super) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 
 fn text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }

@@ -46,21 +46,39 @@ pub(super) enum Look {
 
 impl Streams {
     pub(super) fn find(&self, id: StreamId) -> Result<Arc<Stream>, StoreError> {
-        self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().ok_or(StoreError::NoStream)
+        self.by_id
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+            .ok_or(StoreError::NoStream)
     }
 
     pub(super) fn insert(&self, stream: Arc<Stream>) {
-        self.by_id.write().unwrap_or_else(PoisonError::into_inner).insert(stream.id, stream);
+        self.by_id
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(stream.id, stream);
     }
 
     fn remove(&self, id: StreamId) -> Option<Arc<Stream>> {
-        self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(&id)
+        self.by_id
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id)
     }
 }
 
 impl Stream {
     pub(super) fn new(id: StreamId, end: Offset, state: State) -> Self {
-        Self { id, kept: Mutex::new(Kept { latest: Tape::new(end), state, is_deleted: false }) }
+        Self {
+            id,
+            kept: Mutex::new(Kept {
+                latest: Tape::new(end),
+                state,
+                is_deleted: false,
+            }),
+        }
     }
 
     pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -110,7 +128,11 @@ pub(super) struct Hot {
 
 impl Hot {
     pub(super) fn new(bytes_max: u64) -> Self {
-        Self { order: VecDeque::new(), bytes: 0, bytes_max }
+        Self {
+            order: VecDeque::new(),
+            bytes: 0,
+            bytes_max,
+        }
     }
 
     /// Remembers appends of one stream, which move its end, and lets go of what lies before its earliest position.
@@ -134,7 +156,9 @@ impl Hot {
 
     /// Forgets a stream that was deleted.
     pub(super) fn remove(&mut self, streams: &Streams, id: StreamId) {
-        let Some(stream) = streams.remove(id) else { return };
+        let Some(stream) = streams.remove(id) else {
+            return;
+        };
         let mut kept = stream.kept();
         kept.is_deleted = true;
         let end = kept.end();
@@ -145,7 +169,9 @@ impl Hot {
     /// Forgets the oldest pages beyond the limit; they stay on disk.
     pub(super) fn forget(&mut self) {
         while self.bytes > self.bytes_max {
-            let Some((stream, at)) = self.order.pop_front() else { return };
+            let Some((stream, at)) = self.order.pop_front() else {
+                return;
+            };
             self.bytes -= PLACE_BYTES;
             let mut kept = stream.kept();
             let was = kept.latest.memory_bytes();

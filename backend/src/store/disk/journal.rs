@@ -45,7 +45,11 @@ impl From<io::Error> for FilesError {
 ///
 /// # Errors
 /// [`FilesError::Damaged`]; then nothing was changed.
-pub(super) fn examine(folder: &Path, synced: Option<Position>, undo_from: Option<u64>) -> Result<Position, FilesError> {
+pub(super) fn examine(
+    folder: &Path,
+    synced: Option<Position>,
+    undo_from: Option<u64>,
+) -> Result<Position, FilesError> {
     let journals = journals(folder)?;
     let mut last = Position::default();
     let mut number = 0;
@@ -53,14 +57,24 @@ pub(super) fn examine(folder: &Path, synced: Option<Position>, undo_from: Option
     for (journal, path) in &journals {
         let bytes = fs::read(path)?;
         if let Some(before) = unfinished.as_ref().filter(|_| written(&bytes).is_some()) {
-            return Err(FilesError::Damaged(format!("the journal {}, which later journals follow", before.place())));
+            return Err(FilesError::Damaged(format!(
+                "the journal {}, which later journals follow",
+                before.place()
+            )));
         }
         let (end, reached) = whole_commits(&bytes, number, undo_from);
-        last = Position { journal: *journal, number: if end > 0 { reached } else { 0 } };
+        last = Position {
+            journal: *journal,
+            number: if end > 0 { reached } else { 0 },
+        };
         number = reached;
-        if let Some(synced) = synced.filter(|synced| synced.journal == *journal && last.number < synced.number) {
+        if let Some(synced) =
+            synced.filter(|synced| synced.journal == *journal && last.number < synced.number)
+        {
             let (path, wanted) = (path.display(), synced.number);
-            let what = format!("the journal {path} at byte {end}: commits up to number {wanted} were there");
+            let what = format!(
+                "the journal {path} at byte {end}: commits up to number {wanted} were there"
+            );
             return Err(FilesError::Damaged(what));
         }
         let rest = &bytes[end..];
@@ -68,18 +82,28 @@ pub(super) fn examine(folder: &Path, synced: Option<Position>, undo_from: Option
             let found = Unfinished { path, end, written };
             if let Some(next) = later_commit(rest).filter(|_| !is_undone(rest, undo_from)) {
                 let (place, next) = (found.place(), end + next);
-                return Err(FilesError::Damaged(format!("the journal {place}; whole commits follow from byte {next}")));
+                return Err(FilesError::Damaged(format!(
+                    "the journal {place}; whole commits follow from byte {next}"
+                )));
             }
             unfinished = Some(found);
         }
     }
-    if let Some(synced) = synced.filter(|synced| journals.is_empty() || synced.journal > last.journal) {
+    if let Some(synced) =
+        synced.filter(|synced| journals.is_empty() || synced.journal > last.journal)
+    {
         let path = folder.join(format!("{}.jnl", synced.journal));
-        return Err(FilesError::Damaged(format!("{} is missing", path.display())));
+        return Err(FilesError::Damaged(format!(
+            "{} is missing",
+            path.display()
+        )));
     }
     if let Some(Unfinished { path, end, written }) = unfinished {
         cut(path, end)?;
-        tracing::warn!("{} ended in {written} bytes of an unfinished commit; they are cut off", path.display());
+        tracing::warn!(
+            "{} ended in {written} bytes of an unfinished commit; they are cut off",
+            path.display()
+        );
     }
     Ok(last)
 }
@@ -93,7 +117,12 @@ struct Unfinished<'a> {
 
 impl Unfinished<'_> {
     fn place(&self) -> String {
-        format!("{} at byte {} of {}", self.path.display(), self.end, self.end + self.written)
+        format!(
+            "{} at byte {} of {}",
+            self.path.display(),
+            self.end,
+            self.end + self.written
+        )
     }
 }
 
@@ -103,18 +132,30 @@ fn journals(folder: &Path) -> Result<BTreeMap<u64, PathBuf>, FilesError> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "jnl") {
-            let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok());
+            let number = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .and_then(|stem| stem.parse::<u64>().ok());
             let Some(number) = number else {
-                return Err(FilesError::Damaged(format!("the name of {} is no journal's", path.display())));
+                return Err(FilesError::Damaged(format!(
+                    "the name of {} is no journal's",
+                    path.display()
+                )));
             };
             journals.insert(number, path);
         }
     }
     // The engine removes the oldest first.
-    let missing = journals.keys().zip(journals.keys().skip(1)).find(|(before, after)| **before + 1 != **after);
+    let missing = journals
+        .keys()
+        .zip(journals.keys().skip(1))
+        .find(|(before, after)| **before + 1 != **after);
     if let Some((before, _)) = missing {
         let path = folder.join(format!("{}.jnl", before + 1));
-        return Err(FilesError::Damaged(format!("{} is missing", path.display())));
+        return Err(FilesError::Damaged(format!(
+            "{} is missing",
+            path.display()
+        )));
     }
     Ok(journals)
 }
@@ -123,8 +164,11 @@ fn journals(folder: &Path) -> Result<BTreeMap<u64, PathBuf>, FilesError> {
 /// do not count.
 fn whole_commits(bytes: &[u8], before: u64, undo_from: Option<u64>) -> (usize, u64) {
     let (mut end, mut number) = (0, before);
-    let counts = |next: u64, number: u64| (next > number || number == 0) && undo_from.is_none_or(|undo| next < undo);
-    while let Some((length, next)) = commit(&bytes[end..]).filter(|(_, next)| counts(*next, number)) {
+    let counts = |next: u64, number: u64| {
+        (next > number || number == 0) && undo_from.is_none_or(|undo| next < undo)
+    };
+    while let Some((length, next)) = commit(&bytes[end..]).filter(|(_, next)| counts(*next, number))
+    {
         (end, number) = (end + length, next);
     }
     (end, number)
@@ -134,7 +178,10 @@ fn whole_commits(bytes: &[u8], before: u64, undo_from: Option<u64>) -> (usize, u
 /// it the lengths must be right: they are what says where it ends.
 fn later_commit(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
-    while let Some(Extent { length, is_whole, .. }) = extent(&bytes[at..]) {
+    while let Some(Extent {
+        length, is_whole, ..
+    }) = extent(&bytes[at..])
+    {
         if is_whole {
             return Some(at);
         }
@@ -145,12 +192,16 @@ fn later_commit(bytes: &[u8]) -> Option<usize> {
 
 /// Whether `bytes` begin with a whole commit that has failed: all that follows it has, too.
 fn is_undone(bytes: &[u8], undo_from: Option<u64>) -> bool {
-    commit(bytes).zip(undo_from).is_some_and(|((_, number), undo)| number >= undo)
+    commit(bytes)
+        .zip(undo_from)
+        .is_some_and(|((_, number), undo)| number >= undo)
 }
 
 /// The length and number of the whole commit that `bytes` begin with.
 fn commit(bytes: &[u8]) -> Option<(usize, u64)> {
-    extent(bytes).filter(|extent| extent.is_whole).map(|extent| (extent.length, extent.number))
+    extent(bytes)
+        .filter(|extent| extent.is_whole)
+        .map(|extent| (extent.length, extent.number))
 }
 
 /// What a commit says of itself, whether or not its content is right.
@@ -177,13 +228,19 @@ fn extent(bytes: &[u8]) -> Option<Extent> {
     let [3] = chunk(&mut input)? else { return None };
     let sum = u64::from_le_bytes(chunk(&mut input)?);
     let is_whole = chunk(&mut input)? == MARK && xxh3_64(items_bytes) == sum;
-    Some(Extent { length: bytes.len() - input.len(), number, is_whole })
+    Some(Extent {
+        length: bytes.len() - input.len(),
+        number,
+        is_whole,
+    })
 }
 
 fn item(input: &mut &[u8]) -> Option<()> {
     match chunk(input)? {
         [2] => {
-            let [_kind, 0] = chunk(input)? else { return None };
+            let [_kind, 0] = chunk(input)? else {
+                return None;
+            };
             let _space: [u8; 8] = chunk(input)?;
             let key = u16::from_le_bytes(chunk(input)?);
             let value = u32::from_le_bytes(chunk(input)?);
@@ -212,9 +269,14 @@ fn chunk<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
 fn written(rest: &[u8]) -> Option<usize> {
     // Whole pieces at once: what is behind the commits is mostly zeros, and much.
     const ZEROS: [u8; 4096] = [0; 4096];
-    let piece = rest.chunks(ZEROS.len()).rposition(|piece| piece != &ZEROS[..piece.len()])?;
+    let piece = rest
+        .chunks(ZEROS.len())
+        .rposition(|piece| piece != &ZEROS[..piece.len()])?;
     let until = rest.len().min((piece + 1) * ZEROS.len());
-    rest[..until].iter().rposition(|byte| *byte != 0).map(|last| last + 1)
+    rest[..until]
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map(|last| last + 1)
 }
 
 fn cut(path: &Path, end: usize) -> io::Result<()> {
@@ -262,7 +324,9 @@ mod tests {
 
     #[test]
     fn what_lies_in_an_unfinished_commit_is_no_commit() {
-        let inside: Vec<u8> = (4..9).flat_map(|number| commit_of(number, &[b"forged"])).collect();
+        let inside: Vec<u8> = (4..9)
+            .flat_map(|number| commit_of(number, &[b"forged"]))
+            .collect();
         let whole = commit_of(3, &[b"kept"]);
         let last = commit_of(4, &[b"before", &inside, b"after"]);
         for length in 1..last.len() {
@@ -281,8 +345,12 @@ mod tests {
         let length = 8 << 20;
         let mut forged: Vec<u8> = Vec::with_capacity(length);
         while forged.len() + 64 < length {
-            let left = u32::try_from(length - forged.len() - 35 - 13).unwrap().to_le_bytes();
-            forged.extend_from_slice(&[1, 1, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            let left = u32::try_from(length - forged.len() - 35 - 13)
+                .unwrap()
+                .to_le_bytes();
+            forged.extend_from_slice(&[
+                1, 1, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            ]);
             forged.extend_from_slice(&[left, left].concat());
         }
         forged.resize(length - 13, 7);
@@ -310,11 +378,20 @@ mod tests {
                 Ok(_) => assert_eq!(journal(&folder), first, "byte {place}"),
                 Err(other) => panic!("{other:?}"),
             }
-            assert_eq!(fs::write(folder.path().join("0.jnl"), &bytes).ok(), Some(()));
-            let synced = Some(Position { journal: 0, number: 5 });
+            assert_eq!(
+                fs::write(folder.path().join("0.jnl"), &bytes).ok(),
+                Some(())
+            );
+            let synced = Some(Position {
+                journal: 0,
+                number: 5,
+            });
             let seen = examine(folder.path(), synced, None);
             let is_number = (5..13).contains(&(place - first.len()));
-            assert!(matches!(seen, Err(FilesError::Damaged(_))) || is_number, "byte {place}: {seen:?}");
+            assert!(
+                matches!(seen, Err(FilesError::Damaged(_))) || is_number,
+                "byte {place}: {seen:?}"
+            );
         }
     }
 
@@ -340,19 +417,45 @@ mod tests {
         ] {
             let folder = folder(bytes);
             let seen = examine(folder.path(), synced, None);
-            assert_eq!(seen.is_ok(), is_whole, "{} bytes, {synced:?}: {seen:?}", bytes.len());
-            assert!(is_whole || journal(&folder) == bytes, "what is damaged is left alone");
+            assert_eq!(
+                seen.is_ok(),
+                is_whole,
+                "{} bytes, {synced:?}: {seen:?}",
+                bytes.len()
+            );
+            assert!(
+                is_whole || journal(&folder) == bytes,
+                "what is damaged is left alone"
+            );
         }
         let folder = folder(&first);
         fs::write(folder.path().join("1.jnl"), &second).unwrap();
-        assert_eq!(examine(folder.path(), at(1, 5), None).unwrap(), Position { journal: 1, number: 5 });
+        assert_eq!(
+            examine(folder.path(), at(1, 5), None).unwrap(),
+            Position {
+                journal: 1,
+                number: 5
+            }
+        );
         fs::write(folder.path().join("1.jnl"), [0; 100]).unwrap();
         // The last commit lies in an earlier journal, which may go before anything is written to this one.
-        assert_eq!(examine(folder.path(), at(0, 3), None).unwrap(), Position { journal: 1, number: 0 });
+        assert_eq!(
+            examine(folder.path(), at(0, 3), None).unwrap(),
+            Position {
+                journal: 1,
+                number: 0
+            }
+        );
         fs::remove_file(folder.path().join("0.jnl")).unwrap();
-        assert!(examine(folder.path(), at(0, 3), None).is_ok(), "its journal is gone, its content rests in tables");
+        assert!(
+            examine(folder.path(), at(0, 3), None).is_ok(),
+            "its journal is gone, its content rests in tables"
+        );
         fs::write(folder.path().join("3.jnl"), [0; 100]).unwrap();
-        assert!(examine(folder.path(), at(0, 3), None).is_err(), "journals are numbered without gaps");
+        assert!(
+            examine(folder.path(), at(0, 3), None).is_err(),
+            "journals are numbered without gaps"
+        );
     }
 
     #[test]
@@ -362,12 +465,25 @@ mod tests {
             let folder = folder(&all.concat());
             let numbers = [0, 3, 4, 6];
             let seen = examine(folder.path(), None, Some(undo)).unwrap();
-            assert_eq!(seen, Position { journal: 0, number: numbers[left] }, "from {undo}");
+            assert_eq!(
+                seen,
+                Position {
+                    journal: 0,
+                    number: numbers[left]
+                },
+                "from {undo}"
+            );
             assert_eq!(journal(&folder), all[..left].concat(), "from {undo}");
         }
         let folder = folder(&all.concat());
-        let synced = Some(Position { journal: 0, number: 6 });
-        assert!(examine(folder.path(), synced, Some(6)).is_err(), "what was synced has not failed");
+        let synced = Some(Position {
+            journal: 0,
+            number: 6,
+        });
+        assert!(
+            examine(folder.path(), synced, Some(6)).is_err(),
+            "what was synced has not failed"
+        );
     }
 
     proptest::proptest! {

@@ -40,7 +40,9 @@ pub enum OpenError {
         reason: io::Error,
     },
     /// Another server has it.
-    #[error("the data directory {path} is in use by another server: stop that one, or choose another with --data-dir")]
+    #[error(
+        "the data directory {path} is in use by another server: stop that one, or choose another with --data-dir"
+    )]
     InUse {
         /// The directory.
         path: PathBuf,
@@ -115,33 +117,62 @@ impl Directory {
         };
         make_directory(path).map_err(at(path))?;
         if let Some(found) = foreign(path).map_err(at(path))? {
-            return Err(OpenError::Foreign { path: path.to_owned(), found });
+            return Err(OpenError::Foreign {
+                path: path.to_owned(),
+                found,
+            });
         }
         let lock_path = path.join(LOCK);
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(NO_FOLLOW);
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(NO_FOLLOW);
         let lock = options.open(&lock_path).map_err(at(&lock_path))?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => OpenError::InUse { path: path.to_owned() },
-            TryLockError::Error(reason) => OpenError::Io { path: lock_path, reason },
+            TryLockError::WouldBlock => OpenError::InUse {
+                path: path.to_owned(),
+            },
+            TryLockError::Error(reason) => OpenError::Io {
+                path: lock_path,
+                reason,
+            },
         })?;
         let mark = path.join(MARK);
         match fs::read(&mark) {
             Ok(text) if text == MARK_TEXT.as_bytes() => {}
             Ok(text) => {
-                let found = String::from_utf8_lossy(&text).trim().chars().take(80).collect();
-                return Err(OpenError::Version { path: path.to_owned(), found });
+                let found = String::from_utf8_lossy(&text)
+                    .trim()
+                    .chars()
+                    .take(80)
+                    .collect();
+                return Err(OpenError::Version {
+                    path: path.to_owned(),
+                    found,
+                });
             }
-            Err(reason) if reason.kind() == io::ErrorKind::NotFound => write_mark(path).map_err(at(&mark))?,
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
+                write_mark(path).map_err(at(&mark))?
+            }
             Err(reason) => return Err(at(&mark)(reason)),
         }
         if let Err(reason) = restrict(path) {
-            tracing::warn!("that others can't read what is in {} could not be seen to: {reason}", path.display());
+            tracing::warn!(
+                "that others can't read what is in {} could not be seen to: {reason}",
+                path.display()
+            );
         }
         if let Err(exposed @ OpenError::Exposed { .. }) = check_private(path) {
             tracing::warn!("{exposed}. With --strict it is not used");
         }
-        Ok(Self { path: path.to_owned(), lock })
+        Ok(Self {
+            path: path.to_owned(),
+            lock,
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -153,7 +184,10 @@ impl Directory {
     /// - `undo_from`: commits with this number and higher ones have failed and are cut off.
     pub(super) fn engine(&self, undo_from: Option<u64>) -> Result<Engine, OpenError> {
         let path = self.path.join(ENGINE);
-        let failed = |reason| OpenError::Io { path: path.clone(), reason };
+        let failed = |reason| OpenError::Io {
+            path: path.clone(),
+            reason,
+        };
         if !path.try_exists().map_err(failed)? {
             self.make_engine(&path)?;
         }
@@ -161,7 +195,10 @@ impl Directory {
             return Err(self.damage(format!("{} is missing", missing.display())));
         }
         let unfit = |error| match error {
-            FilesError::Io(reason) => OpenError::Io { path: path.clone(), reason },
+            FilesError::Io(reason) => OpenError::Io {
+                path: path.clone(),
+                reason,
+            },
             FilesError::Damaged(what) => self.damage(what),
         };
         tables::examine(&path.join("keyspaces")).map_err(unfit)?;
@@ -179,7 +216,10 @@ impl Directory {
     /// Makes it under another name first: a crash on the way leaves nothing that looks like one.
     fn make_engine(&self, path: &Path) -> Result<(), OpenError> {
         let unfinished = self.path.join(ENGINE_UNFINISHED);
-        let failed = |reason| OpenError::Io { path: unfinished.clone(), reason };
+        let failed = |reason| OpenError::Io {
+            path: unfinished.clone(),
+            reason,
+        };
         match fs::remove_dir_all(&unfinished) {
             Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(failed(reason)),
             _ => {}
@@ -198,7 +238,10 @@ impl Directory {
     }
 
     fn damage(&self, what: String) -> OpenError {
-        OpenError::Damaged { path: self.path.clone(), what }
+        OpenError::Damaged {
+            path: self.path.clone(),
+            what,
+        }
     }
 }
 
@@ -235,31 +278,50 @@ pub(super) fn make_file(path: &Path) -> io::Result<File> {
         Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
         _ => {}
     }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Opens a file of ours for reading and writing; a link is not followed.
 pub(super) fn open_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).custom_flags(NO_FOLLOW).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(NO_FOLLOW)
+        .open(path)
 }
 
 /// Whether nobody but its owner can look into a directory; one that is not there yet will be made so.
 pub(super) fn check_private(path: &Path) -> Result<(), OpenError> {
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() && found.mode() & OTHERS != 0 => {
-            Err(OpenError::Exposed { path: path.to_owned(), mode: found.mode() & 0o7777 })
-        }
-        Err(reason) if reason.kind() != io::ErrorKind::NotFound => Err(OpenError::Io { path: path.to_owned(), reason }),
+        Ok(found) if found.is_dir() && found.mode() & OTHERS != 0 => Err(OpenError::Exposed {
+            path: path.to_owned(),
+            mode: found.mode() & 0o7777,
+        }),
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => Err(OpenError::Io {
+            path: path.to_owned(),
+            reason,
+        }),
         _ => Ok(()),
     }
 }
 
 /// Makes a directory that is missing, with those above it, for its owner only; durable when it returns.
 fn make_directory(path: &Path) -> io::Result<()> {
-    let missing: Vec<_> = path.ancestors().take_while(|place| fs::symlink_metadata(place).is_err()).collect();
+    let missing: Vec<_> = path
+        .ancestors()
+        .take_while(|place| fs::symlink_metadata(place).is_err())
+        .collect();
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     for made in missing.into_iter().filter_map(Path::parent) {
-        sync_folder(if made.as_os_str().is_empty() { Path::new(".") } else { made })?;
+        sync_folder(if made.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            made
+        })?;
     }
     Ok(())
 }
@@ -273,7 +335,10 @@ fn restrict(folder: &Path) -> io::Result<()> {
             continue;
         }
         if found.mode() & OTHERS != 0 {
-            fs::set_permissions(&path, fs::Permissions::from_mode(found.mode() & 0o7777 & !OTHERS))?;
+            fs::set_permissions(
+                &path,
+                fs::Permissions::from_mode(found.mode() & 0o7777 & !OTHERS),
+            )?;
         }
         if found.is_dir() {
             restrict(&path)?;
@@ -312,7 +377,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
         let taken = Directory::take(&path).unwrap();
-        assert!(matches!(Directory::take(&path), Err(OpenError::InUse { .. })));
+        assert!(matches!(
+            Directory::take(&path),
+            Err(OpenError::InUse { .. })
+        ));
         let child = taken.lock.try_clone().unwrap();
         drop(taken);
         Directory::take(&path).unwrap();

@@ -77,13 +77,25 @@ impl Queue {
             return done(Err(stopping()));
         }
         let waiting = if inner.is_closed {
-            Waiting { wanted: Wanted::Refused(stopping()), done, bytes: 0 }
+            Waiting {
+                wanted: Wanted::Refused(stopping()),
+                done,
+                bytes: 0,
+            }
         } else if inner.bytes + bytes > WAITING_BYTES_MAX {
             let busy = format!("it is busy, {} bytes wait to be written", inner.bytes);
-            Waiting { wanted: Wanted::Refused(StoreError::Unwritable(busy)), done, bytes: 0 }
+            Waiting {
+                wanted: Wanted::Refused(StoreError::Unwritable(busy)),
+                done,
+                bytes: 0,
+            }
         } else {
             inner.bytes += bytes;
-            Waiting { wanted, done, bytes }
+            Waiting {
+                wanted,
+                done,
+                bytes,
+            }
         };
         inner.waiting.push_back(waiting);
         drop(inner);
@@ -101,11 +113,20 @@ impl Queue {
                 inner.is_over = true;
                 return Taken::End;
             }
-            inner = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => self.arrived.wait(inner).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => return Taken::Nothing,
-                Some(left) => self.arrived.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
+            inner =
+                match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                    None => self
+                        .arrived
+                        .wait(inner)
+                        .unwrap_or_else(PoisonError::into_inner),
+                    Some(left) if left.is_zero() => return Taken::Nothing,
+                    Some(left) => {
+                        self.arrived
+                            .wait_timeout(inner, left)
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .0
+                    }
+                };
         }
     }
 
@@ -170,21 +191,36 @@ mod tests {
         let (send, told) = mpsc::channel();
         let push = |number: usize, wanted| {
             let send = send.clone();
-            queue.push(wanted, Box::new(move |result| send.send((number, result.is_ok())).unwrap()));
+            queue.push(
+                wanted,
+                Box::new(move |result| send.send((number, result.is_ok())).unwrap()),
+            );
         };
         push(0, note(WAITING_BYTES_MAX - 2 * CHANGE_OVERHEAD_BYTES));
         push(1, note(CHANGE_OVERHEAD_BYTES));
         push(2, note(0));
-        assert!(told.try_recv().is_err(), "nobody is told before the committer looks");
+        assert!(
+            told.try_recv().is_err(),
+            "nobody is told before the committer looks"
+        );
         let mut count = 0;
         while count < 3 {
-            let Taken::Work(work) = queue.take(None) else { panic!("nothing to take") };
+            let Taken::Work(work) = queue.take(None) else {
+                panic!("nothing to take")
+            };
             for Waiting { wanted, done, .. } in work {
                 count += 1;
-                done(if let Wanted::Refused(error) = wanted { Err(error) } else { Ok(()) });
+                done(if let Wanted::Refused(error) = wanted {
+                    Err(error)
+                } else {
+                    Ok(())
+                });
             }
         }
-        assert_eq!(told.try_iter().collect::<Vec<_>>(), [(0, true), (1, false), (2, false)]);
+        assert_eq!(
+            told.try_iter().collect::<Vec<_>>(),
+            [(0, true), (1, false), (2, false)]
+        );
     }
 
     #[test]
@@ -193,19 +229,37 @@ mod tests {
         let (send, told) = mpsc::channel();
         let push = || {
             let send = send.clone();
-            queue.push(note(1), Box::new(move |result| send.send(result.is_ok()).unwrap()));
+            queue.push(
+                note(1),
+                Box::new(move |result| send.send(result.is_ok()).unwrap()),
+            );
         };
         push();
         queue.close();
         push();
-        let Taken::Work(work) = queue.take(None) else { panic!("nothing to take") };
+        let Taken::Work(work) = queue.take(None) else {
+            panic!("nothing to take")
+        };
         assert!(matches!(
             work[..],
-            [Waiting { wanted: Wanted::Note(..), .. }, Waiting { wanted: Wanted::Refused(_), .. }]
+            [
+                Waiting {
+                    wanted: Wanted::Note(..),
+                    ..
+                },
+                Waiting {
+                    wanted: Wanted::Refused(_),
+                    ..
+                }
+            ]
         ));
         assert!(matches!(queue.take(None), Taken::End));
         push();
-        assert_eq!(told.try_recv(), Ok(false), "nobody is left to tell it later");
+        assert_eq!(
+            told.try_recv(),
+            Ok(false),
+            "nobody is left to tell it later"
+        );
     }
 
     #[test]
@@ -221,9 +275,14 @@ mod tests {
             Taken::Work(work) => work.len(),
             Taken::Nothing | Taken::End => 0,
         };
-        let sizes: Vec<_> = std::iter::from_fn(|| Some(taken()).filter(|count| *count > 0)).collect();
+        let sizes: Vec<_> =
+            std::iter::from_fn(|| Some(taken()).filter(|count| *count > 0)).collect();
         assert_eq!(sizes.iter().sum::<usize>(), 3 + COMMIT_CHANGES_MAX);
-        assert_eq!(sizes[..2], [1, 1], "two halves and their heads are more than one commit holds");
+        assert_eq!(
+            sizes[..2],
+            [1, 1],
+            "two halves and their heads are more than one commit holds"
+        );
         assert!(sizes.iter().all(|size| *size <= COMMIT_CHANGES_MAX));
     }
 }

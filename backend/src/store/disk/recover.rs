@@ -43,7 +43,9 @@ pub(super) fn recover(engine: &Engine) -> Result<Found, StoreError> {
             found.add(engine, before, facts)?;
         }
         let (_, facts) = current.get_or_insert_with(|| (id, Facts::default()));
-        facts.add(fact, &body).map_err(|Damage(what)| damage(id, what))?;
+        facts
+            .add(fact, &body)
+            .map_err(|Damage(what)| damage(id, what))?;
         if told.elapsed() >= PROGRESS_EVERY {
             told = Instant::now();
             tracing::info!("opening: {} streams so far", found.recovery.streams.len());
@@ -65,7 +67,8 @@ impl Facts {
             Fact::Stream => self.made = Some(codec::Stream::read(body)?),
             Fact::State => self.state = Some(State::read(body)?),
             Fact::Seq => {
-                let text = std::str::from_utf8(body).map_err(|_| Damage("its Stream-Seq is not UTF-8"))?;
+                let text =
+                    std::str::from_utf8(body).map_err(|_| Damage("its Stream-Seq is not UTF-8"))?;
                 self.seq = Some(text.to_owned());
             }
             Fact::Producer(id) => self.producers.push((id, codec::read_accepted(body)?)),
@@ -79,16 +82,31 @@ impl Facts {
 impl Found {
     fn add(&mut self, engine: &Engine, stream: StreamId, facts: Facts) -> Result<(), StoreError> {
         if facts.is_gone {
-            self.sweeps.push(Sweep { stream, before: Offset::MAX, is_gone: true, may_drop_tables: false });
+            self.sweeps.push(Sweep {
+                stream,
+                before: Offset::MAX,
+                is_gone: true,
+                may_drop_tables: false,
+            });
             return Ok(());
         }
-        let Some(made) = facts.made else { return Err(damage(stream, "its creation is missing")) };
+        let Some(made) = facts.made else {
+            return Err(damage(stream, "its creation is missing"));
+        };
         let begins = made.config.begins();
         let state = facts.state.unwrap_or_else(|| State::open(begins));
         let earliest = state.earliest.max(begins);
-        let next = engine.last(stream)?.map_or(earliest, |last| last.end()).max(earliest);
+        let next = engine
+            .last(stream)?
+            .map_or(earliest, |last| last.end())
+            .max(earliest);
         if earliest > facts.swept.unwrap_or(begins) {
-            self.sweeps.push(Sweep { stream, before: earliest, is_gone: false, may_drop_tables: false });
+            self.sweeps.push(Sweep {
+                stream,
+                before: earliest,
+                is_gone: false,
+                may_drop_tables: false,
+            });
         }
         self.recovery.streams.push(Recovered {
             stream,

@@ -55,8 +55,15 @@ impl Room {
         self.is_short = !self.has(cost);
         if self.is_short {
             let limit = self.total.saturating_sub(self.reserve);
-            let kept = self.total.saturating_sub(self.free.saturating_sub(self.taken)).min(limit);
-            return Err(StoreError::Full { kept, limit, needed: cost });
+            let kept = self
+                .total
+                .saturating_sub(self.free.saturating_sub(self.taken))
+                .min(limit);
+            return Err(StoreError::Full {
+                kept,
+                limit,
+                needed: cost,
+            });
         }
         self.taken += cost;
         Ok(())
@@ -71,7 +78,10 @@ impl Room {
             Ok((total, free)) => (self.total, self.free) = (total, free),
             // What can't be asked is not refused for that: the write will tell.
             Err(reason) => {
-                tracing::warn!("the free space of {} can't be read: {reason}", self.path.display());
+                tracing::warn!(
+                    "the free space of {} can't be read: {reason}",
+                    self.path.display()
+                );
                 (self.total, self.free) = (u64::MAX, u64::MAX);
             }
         }
@@ -82,7 +92,10 @@ impl Room {
 /// The bytes of the medium that holds `path`, in all and free.
 pub(super) fn ask_system(path: &Path) -> std::io::Result<(u64, u64)> {
     let told = rustix::fs::statvfs(path)?;
-    Ok((told.f_blocks.saturating_mul(told.f_frsize), told.f_bavail.saturating_mul(told.f_frsize)))
+    Ok((
+        told.f_blocks.saturating_mul(told.f_frsize),
+        told.f_bavail.saturating_mul(told.f_frsize),
+    ))
 }
 
 #[cfg(test)]
@@ -90,7 +103,10 @@ mod tests {
     use super::*;
 
     fn room(reserve: u64, probe: Probe) -> Room {
-        Room { probe, ..Room::new(Path::new("/"), reserve) }
+        Room {
+            probe,
+            ..Room::new(Path::new("/"), reserve)
+        }
     }
 
     #[test]
@@ -99,7 +115,14 @@ mod tests {
         assert_eq!(room.take(250), Ok(()));
         assert_eq!(room.take(50), Ok(()), "600 of 600");
         room.probe = |_| Ok((10_000, 400));
-        assert_eq!(room.take(1), Err(StoreError::Full { kept: 9_600, limit: 9_600, needed: 2 }));
+        assert_eq!(
+            room.take(1),
+            Err(StoreError::Full {
+                kept: 9_600,
+                limit: 9_600,
+                needed: 2
+            })
+        );
         room.probe = |_| Ok((10_000, 402));
         assert_eq!(room.take(1), Ok(()), "room that came free is used at once");
     }

@@ -46,16 +46,35 @@ struct Touched {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(streams: &'a Streams, room: &'a mut Room, note_sizes: &'a mut NoteSizes) -> Self {
-        Self { streams, room, note_sizes, touched: HashMap::new(), facts: BTreeMap::new(), notes: BTreeMap::new() }
+    pub(super) fn new(
+        streams: &'a Streams,
+        room: &'a mut Room,
+        note_sizes: &'a mut NoteSizes,
+    ) -> Self {
+        Self {
+            streams,
+            room,
+            note_sizes,
+            touched: HashMap::new(),
+            facts: BTreeMap::new(),
+            notes: BTreeMap::new(),
+        }
     }
 
     /// Adds a change; one that is refused changes nothing.
     pub(super) fn add(&mut self, Commit { stream, change }: Commit) -> Result<(), StoreError> {
         match change {
             Change::Create(new) => self.create(stream, *new),
-            Change::Append { at, payload, close, marks, now } => {
-                let size = payload.as_ref().map_or(0, crate::log::Payload::memory_bytes);
+            Change::Append {
+                at,
+                payload,
+                close,
+                marks,
+                now,
+            } => {
+                let size = payload
+                    .as_ref()
+                    .map_or(0, crate::log::Payload::memory_bytes);
                 check_value("append", size)?;
                 check_marks(stream, &marks)?;
                 let touched = touch(&mut self.touched, self.streams, stream)?;
@@ -63,8 +82,13 @@ impl<'a> Stage<'a> {
                     return Err(StoreError::OutOfStep);
                 }
                 if let Some(payload) = payload {
-                    self.room.take(size as u64 + marks_bytes(&marks) + RECORD_OVERHEAD_BYTES)?;
-                    touched.push(Record { at, time: now, payload });
+                    self.room
+                        .take(size as u64 + marks_bytes(&marks) + RECORD_OVERHEAD_BYTES)?;
+                    touched.push(Record {
+                        at,
+                        time: now,
+                        payload,
+                    });
                 }
                 if close {
                     touched.close(&marks);
@@ -94,7 +118,9 @@ impl<'a> Stage<'a> {
                 }
                 self.put_fact(stream, &Fact::Gone, |_| {});
                 // A deletion gives room back, so what it notes needs none.
-                notes.into_iter().try_for_each(|(key, value)| self.put_note(key, value.as_ref(), false))
+                notes
+                    .into_iter()
+                    .try_for_each(|(key, value)| self.put_note(key, value.as_ref(), false))
             }
         }
     }
@@ -104,22 +130,45 @@ impl<'a> Stage<'a> {
         self.put_note(key, value, true)
     }
 
-    fn put_note(&mut self, key: String, value: Option<&Bytes>, needs_room: bool) -> Result<(), StoreError> {
+    fn put_note(
+        &mut self,
+        key: String,
+        value: Option<&Bytes>,
+        needs_room: bool,
+    ) -> Result<(), StoreError> {
         check_key("note's name", key.as_bytes())?;
         check_value("note", value.map_or(0, Bytes::len))?;
-        let take = |needed| if needs_room { self.room.take(needed) } else { Ok(()) };
+        let take = |needed| {
+            if needs_room {
+                self.room.take(needed)
+            } else {
+                Ok(())
+            }
+        };
         self.note_sizes.admit(&key, value.map(Bytes::len), take)?;
-        let value = value.map(|value| codec::seal(Space::Notes, key.as_bytes(), |out| out.extend_from_slice(value)));
+        let value = value.map(|value| {
+            codec::seal(Space::Notes, key.as_bytes(), |out| {
+                out.extend_from_slice(value)
+            })
+        });
         self.notes.insert(key, value);
         Ok(())
     }
 
     fn create(&mut self, id: StreamId, new: NewStream) -> Result<(), StoreError> {
-        let first_bytes = new.first.as_ref().map_or(0, crate::log::Payload::memory_bytes);
+        let first_bytes = new
+            .first
+            .as_ref()
+            .map_or(0, crate::log::Payload::memory_bytes);
         check_value("append", first_bytes)?;
-        let source = new.config.fork.as_ref().map_or(0, |fork| fork.source_name.as_str().len());
+        let source = new
+            .config
+            .fork
+            .as_ref()
+            .map_or(0, |fork| fork.source_name.as_str().len());
         let names = new.name.as_str().len() + new.config.content_type.len() + source;
-        self.room.take((first_bytes + names) as u64 + STREAM_OVERHEAD_BYTES)?;
+        self.room
+            .take((first_bytes + names) as u64 + STREAM_OVERHEAD_BYTES)?;
         let begins = new.config.begins();
         let state = State::open(begins);
         let mut touched = Touched {
@@ -132,23 +181,36 @@ impl<'a> Stage<'a> {
             records: Vec::new(),
         };
         if let Some(payload) = new.first {
-            touched.push(Record { at: begins, time: new.at, payload });
+            touched.push(Record {
+                at: begins,
+                time: new.at,
+                payload,
+            });
         }
         if new.closed {
             touched.close(&Marks::default());
         }
         self.touched.insert(id, touched);
-        let made = codec::Stream { name: new.name, life: new.life, config: new.config, created: new.at };
+        let made = codec::Stream {
+            name: new.name,
+            life: new.life,
+            config: new.config,
+            created: new.at,
+        };
         self.put_fact(id, &Fact::Stream, |out| made.put(out));
         Ok(())
     }
 
     fn mark(&mut self, stream: StreamId, marks: Marks) {
         if let Some(seq) = marks.seq {
-            self.put_fact(stream, &Fact::Seq, |out| out.extend_from_slice(seq.as_bytes()));
+            self.put_fact(stream, &Fact::Seq, |out| {
+                out.extend_from_slice(seq.as_bytes())
+            });
         }
         if let Some((producer, at)) = marks.producer {
-            self.put_fact(stream, &Fact::Producer(producer), |out| codec::put_accepted(out, at));
+            self.put_fact(stream, &Fact::Producer(producer), |out| {
+                codec::put_accepted(out, at)
+            });
         }
     }
 
@@ -197,14 +259,24 @@ impl<'a> Stage<'a> {
         for (id, touched) in self.touched {
             if touched.is_deleted {
                 hot.remove(self.streams, id);
-                sweeps.want(Sweep { stream: id, before: touched.end, is_gone: true, may_drop_tables: true });
+                sweeps.want(Sweep {
+                    stream: id,
+                    before: touched.end,
+                    is_gone: true,
+                    may_drop_tables: true,
+                });
                 continue;
             }
             let before = touched.state.earliest;
             let was_trimmed = before > touched.stream.kept().state.earliest;
             hot.publish(&touched.stream, touched.records, touched.state);
             if was_trimmed {
-                sweeps.want(Sweep { stream: id, before, is_gone: false, may_drop_tables: true });
+                sweeps.want(Sweep {
+                    stream: id,
+                    before,
+                    is_gone: false,
+                    may_drop_tables: true,
+                });
             }
             if touched.is_new {
                 self.streams.insert(touched.stream);
@@ -234,7 +306,10 @@ fn marks_bytes(Marks { seq, producer }: &Marks) -> u64 {
 /// Whether the engine takes what an append leaves behind.
 fn check_marks(stream: StreamId, marks: &Marks) -> Result<(), StoreError> {
     if let Some((producer, _)) = &marks.producer {
-        check_key("producer id", &codec::fact_key(stream, &Fact::Producer(producer.clone())))?;
+        check_key(
+            "producer id",
+            &codec::fact_key(stream, &Fact::Producer(producer.clone())),
+        )?;
     }
     check_value("Stream-Seq", marks.seq.as_ref().map_or(0, String::len))
 }
@@ -275,5 +350,9 @@ fn touch<'t>(
             })
         }
     };
-    if touched.is_deleted { Err(StoreError::NoStream) } else { Ok(touched) }
+    if touched.is_deleted {
+        Err(StoreError::NoStream)
+    } else {
+        Ok(touched)
+    }
 }

@@ -94,8 +94,15 @@ impl Sweeps {
             Next::End => {}
         }
         let begun = Instant::now();
-        while let Some(left) = POSTPONED.checked_sub(begun.elapsed()).filter(|_| !self.is_over()) {
-            wanted = self.arrived.wait_timeout(wanted, left).unwrap_or_else(PoisonError::into_inner).0;
+        while let Some(left) = POSTPONED
+            .checked_sub(begun.elapsed())
+            .filter(|_| !self.is_over())
+        {
+            wanted = self
+                .arrived
+                .wait_timeout(wanted, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -116,7 +123,10 @@ impl Sweeps {
             if std::mem::take(&mut wanted.room) && has_swept {
                 return Next::GiveBack;
             }
-            wanted = self.arrived.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+            wanted = self
+                .arrived
+                .wait(wanted)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -128,7 +138,13 @@ impl Sweeps {
 /// Sweeps until the end of the store.
 ///
 /// - `directory`: on the medium, to ask how much of it is free.
-pub(super) fn run(current: &Current, streams: &Streams, sweeps: &Sweeps, faults: &Faults, directory: &Path) {
+pub(super) fn run(
+    current: &Current,
+    streams: &Streams,
+    sweeps: &Sweeps,
+    faults: &Faults,
+    directory: &Path,
+) {
     let (mut has_swept, mut tried, mut is_failing) = (false, None, false);
     loop {
         let next = sweeps.next(has_swept);
@@ -140,7 +156,13 @@ pub(super) fn run(current: &Current, streams: &Streams, sweeps: &Sweeps, faults:
                 continue;
             }
         };
-        let mut sweeping = Sweeping { engine: &engine, streams, sweeps, faults, has_swept };
+        let mut sweeping = Sweeping {
+            engine: &engine,
+            streams,
+            sweeps,
+            faults,
+            has_swept,
+        };
         match next {
             Next::End => return,
             Next::Sweep(sweep) => {
@@ -154,7 +176,10 @@ pub(super) fn run(current: &Current, streams: &Streams, sweeps: &Sweeps, faults:
                         if !was_failing {
                             tracing::warn!("sweeping away what was deleted waits: {reason}");
                         }
-                        sweeps.postpone(Next::Sweep(Sweep { may_drop_tables: false, ..sweep }));
+                        sweeps.postpone(Next::Sweep(Sweep {
+                            may_drop_tables: false,
+                            ..sweep
+                        }));
                     }
                     Err(EngineError::Lasting(reason)) => {
                         let id = sweep.stream.0;
@@ -164,11 +189,14 @@ pub(super) fn run(current: &Current, streams: &Streams, sweeps: &Sweeps, faults:
                     }
                 }
             }
-            Next::GiveBack if tried.is_some_and(|tried: Instant| tried.elapsed() < GIVE_BACK_EVERY) => {}
+            Next::GiveBack
+                if tried.is_some_and(|tried: Instant| tried.elapsed() < GIVE_BACK_EVERY) => {}
             Next::GiveBack => {
                 tried = Some(Instant::now());
                 if let Err(reason) = sweeping.give_back(directory) {
-                    tracing::warn!("what was deleted can't be given back to the disk yet: {reason}");
+                    tracing::warn!(
+                        "what was deleted can't be given back to the disk yet: {reason}"
+                    );
                 }
                 has_swept = sweeping.has_swept;
             }
@@ -194,24 +222,36 @@ impl Sweeping<'_> {
             self.engine.check()?;
             std::thread::sleep(REST);
         }
-        let (_, free) = space::ask_system(directory).map_err(|reason| EngineError::Passing(reason.to_string()))?;
+        let (_, free) = space::ask_system(directory)
+            .map_err(|reason| EngineError::Passing(reason.to_string()))?;
         let before = self.engine.disk_bytes();
         if self.engine.merge(free)? {
             self.engine.let_go()?;
             self.has_swept = false;
             let (after, took) = (self.engine.disk_bytes(), begun.elapsed().as_millis());
-            tracing::info!("what was deleted was merged away in {took} ms: {before} bytes of disk became {after}");
+            tracing::info!(
+                "what was deleted was merged away in {took} ms: {before} bytes of disk became {after}"
+            );
         }
         Ok(())
     }
 
     fn sweep(&mut self, sweep: Sweep) -> Result<(), EngineError> {
-        let Sweep { stream, before, is_gone, may_drop_tables } = sweep;
+        let Sweep {
+            stream,
+            before,
+            is_gone,
+            may_drop_tables,
+        } = sweep;
         let drops_tables = may_drop_tables && before.bytes() >= TABLES_BYTES_MIN;
         if drops_tables {
             // Only what will stay deleted may go for good.
             self.engine.sync()?;
-            let whole = if is_gone { Offset::MAX } else { self.first_kept(stream, before)? };
+            let whole = if is_gone {
+                Offset::MAX
+            } else {
+                self.first_kept(stream, before)?
+            };
             self.engine.drop_tables(stream, whole)?;
             self.engine.let_go()?;
         }
@@ -230,14 +270,29 @@ impl Sweeping<'_> {
 
     /// The first position of the append in which `before` lies.
     fn first_kept(&self, stream: StreamId, before: Offset) -> Result<Offset, EngineError> {
-        let first = self.engine.first_at(stream, before).map_err(|error| EngineError::Lasting(error.to_string()))?;
+        let first = self
+            .engine
+            .first_at(stream, before)
+            .map_err(|error| EngineError::Lasting(error.to_string()))?;
         Ok(first.unwrap_or(before))
     }
 
     /// Removes appends; `false` when the store closed meanwhile.
-    fn records(&mut self, Sweep { stream, before, is_gone, .. }: Sweep) -> Result<bool, EngineError> {
+    fn records(
+        &mut self,
+        Sweep {
+            stream,
+            before,
+            is_gone,
+            ..
+        }: Sweep,
+    ) -> Result<bool, EngineError> {
         let end = codec::data_key(stream, if is_gone { Offset::MAX } else { before });
-        let keys = self.engine.data.range(codec::data_key(stream, Offset::ZERO)..=end).map(Guard::key);
+        let keys = self
+            .engine
+            .data
+            .range(codec::data_key(stream, Offset::ZERO)..=end)
+            .map(Guard::key);
         let mut keys = keys.peekable();
         loop {
             let mut batch = self.engine.batch();
@@ -264,7 +319,11 @@ impl Sweeping<'_> {
     /// Whether the last append that begins at or before `before` also ends there.
     fn ends_by(&self, stream: StreamId, before: Offset, key: &[u8]) -> bool {
         let begins_before = codec::read_data_key(key).is_ok_and(|(_, at)| at < before);
-        begins_before && self.streams.find(stream).is_ok_and(|stream| stream.kept().end() <= before)
+        begins_before
+            && self
+                .streams
+                .find(stream)
+                .is_ok_and(|stream| stream.kept().end() <= before)
     }
 
     /// Removes what is known of a deleted stream, the mark of its deletion last.
@@ -273,7 +332,11 @@ impl Sweeping<'_> {
     ///   journal, whose copies in tables are what tells the engine that it need not read them there.
     fn facts(&self, stream: StreamId, keeps_mark: bool) -> Result<(), EngineError> {
         let mark = codec::fact_key(stream, &Fact::Gone);
-        let mut keys = self.engine.facts.prefix(stream.0.to_be_bytes()).map(Guard::key);
+        let mut keys = self
+            .engine
+            .facts
+            .prefix(stream.0.to_be_bytes())
+            .map(Guard::key);
         loop {
             let mut batch = self.engine.batch();
             while batch.len() < PIECE

@@ -46,9 +46,9 @@ impl SyncedNote {
     pub(super) fn read(directory: &Path) -> Result<Option<Position>, FilesError> {
         let path = directory.join(NAME);
         match fs::read(&path) {
-            Ok(bytes) => decode(&bytes)
-                .map(Some)
-                .ok_or_else(|| FilesError::Damaged(format!("{} is not what it was written as", path.display()))),
+            Ok(bytes) => decode(&bytes).map(Some).ok_or_else(|| {
+                FilesError::Damaged(format!("{} is not what it was written as", path.display()))
+            }),
             Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(reason) => Err(reason.into()),
         }
@@ -66,7 +66,10 @@ impl SyncedNote {
             fs::rename(&unfinished, &path)?;
             File::open(directory)?.sync_all()?;
         }
-        let note = Self { file: open_file(&path)?, has_failed: AtomicBool::new(false) };
+        let note = Self {
+            file: open_file(&path)?,
+            has_failed: AtomicBool::new(false),
+        };
         note.file.write_all_at(&encode(position), 0)?;
         note.file.sync_data()?;
         Ok(note)
@@ -102,7 +105,10 @@ fn encode(Position { journal, number }: Position) -> [u8; 32] {
 
 fn decode(bytes: &[u8]) -> Option<Position> {
     let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-    let position = Position { journal: number(8)?, number: number(16)? };
+    let position = Position {
+        journal: number(8)?,
+        number: number(16)?,
+    };
     (bytes == encode(position)).then_some(position)
 }
 
@@ -114,10 +120,16 @@ mod tests {
     fn a_note_is_what_was_written_last_or_damaged() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(SyncedNote::read(directory.path()).unwrap(), None);
-        let first = Position { journal: 1, number: 2 };
+        let first = Position {
+            journal: 1,
+            number: 2,
+        };
         let note = SyncedNote::open(directory.path(), first).unwrap();
         assert_eq!(SyncedNote::read(directory.path()).unwrap(), Some(first));
-        let second = Position { journal: u64::MAX, number: 1 << 60 };
+        let second = Position {
+            journal: u64::MAX,
+            number: 1 << 60,
+        };
         note.write(second);
         assert_eq!(SyncedNote::read(directory.path()).unwrap(), Some(second));
         drop(SyncedNote::open(directory.path(), first).unwrap());
@@ -129,7 +141,10 @@ mod tests {
             for wrong in [&changed[..], &bytes[..place]] {
                 fs::write(&path, wrong).unwrap();
                 let seen = SyncedNote::read(directory.path());
-                assert!(matches!(seen, Err(FilesError::Damaged(_))), "{place}: {seen:?}");
+                assert!(
+                    matches!(seen, Err(FilesError::Damaged(_))),
+                    "{place}: {seen:?}"
+                );
             }
         }
     }

@@ -25,12 +25,17 @@ pub(super) fn examine(folder: &Path) -> Result<(), FilesError> {
         let space = entry?.path();
         let current = fs::read(space.join("current"))?;
         let Some((number, sum)) = read_current(&current) else {
-            return Err(damaged(&space.join("current"), "is not what it was written as"));
+            return Err(damaged(
+                &space.join("current"),
+                "is not what it was written as",
+            ));
         };
         let path = space.join(format!("v{number}"));
         let list = match fs::read(&path) {
             Ok(list) => list,
-            Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Err(damaged(&path, "is missing")),
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
+                return Err(damaged(&path, "is missing"));
+            }
             Err(reason) => return Err(reason.into()),
         };
         if xxh3_128(&list) != sum {
@@ -42,7 +47,9 @@ pub(super) fn examine(folder: &Path) -> Result<(), FilesError> {
             match has_contents(&path) {
                 Ok(true) => {}
                 Ok(false) => return Err(damaged(&path, "has broken contents")),
-                Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Err(damaged(&path, "is missing")),
+                Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
+                    return Err(damaged(&path, "is missing"));
+                }
                 Err(reason) => return Err(reason.into()),
             }
         }
@@ -102,11 +109,16 @@ fn sections(contents: &[u8]) -> Option<HashMap<&[u8], (usize, usize)>> {
 /// Whether a table's contents fit their checksum.
 fn has_contents(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
-    let Some(end) = file.metadata()?.len().checked_sub(TRAILER_BYTES as u64) else { return Ok(false) };
+    let Some(end) = file.metadata()?.len().checked_sub(TRAILER_BYTES as u64) else {
+        return Ok(false);
+    };
     let mut trailer = [0; TRAILER_BYTES];
     file.seek(SeekFrom::Start(end))?;
     file.read_exact(&mut trailer)?;
-    let Some((sum, begin)) = read_trailer(&trailer).filter(|(_, begin)| *begin as u64 <= end) else { return Ok(false) };
+    let Some((sum, begin)) = read_trailer(&trailer).filter(|(_, begin)| *begin as u64 <= end)
+    else {
+        return Ok(false);
+    };
     let mut contents = Vec::new();
     file.seek(SeekFrom::Start(begin as u64))?;
     file.take(end - begin as u64).read_to_end(&mut contents)?;

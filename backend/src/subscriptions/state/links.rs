@@ -60,12 +60,18 @@ impl StreamInfo {
 
     /// How far it was worked off, as clients hold it.
     pub fn acked_offset(&self) -> StreamOffset {
-        StreamOffset { life: self.life, position: self.acked }
+        StreamOffset {
+            life: self.life,
+            position: self.acked,
+        }
     }
 
     /// Where it ends, as clients hold it.
     pub fn tail_offset(&self) -> StreamOffset {
-        StreamOffset { life: self.life, position: self.tail }
+        StreamOffset {
+            life: self.life,
+            position: self.tail,
+        }
     }
 }
 
@@ -93,7 +99,10 @@ impl State {
     }
 
     pub(super) fn first_pending(&self) -> Option<&StreamName> {
-        self.links.iter().find(|(_, link)| link.tail > link.acked).map(|(name, _)| name)
+        self.links
+            .iter()
+            .find(|(_, link)| link.tail > link.acked)
+            .map(|(name, _)| name)
     }
 
     /// A stream was looked at: it moved, appeared, or is gone.
@@ -103,12 +112,25 @@ impl State {
     /// - `matches`: whether the pattern matches its name.
     /// - `links_max`: no stream is added by the pattern beyond that.
     /// - Returns whether it fitted in.
-    pub fn see(&mut self, name: &StreamName, sight: Option<Sight>, matches: bool, links_max: usize) -> bool {
+    pub fn see(
+        &mut self,
+        name: &StreamName,
+        sight: Option<Sight>,
+        matches: bool,
+        links_max: usize,
+    ) -> bool {
         let room = self.links.len() < links_max;
         match (self.links.get_mut(name), sight) {
             (None, None) => true,
             (None, Some(sight)) if matches && room => {
-                self.links.insert(name.clone(), Link { explicit: false, glob: true, ..Link::new(sight) });
+                self.links.insert(
+                    name.clone(),
+                    Link {
+                        explicit: false,
+                        glob: true,
+                        ..Link::new(sight)
+                    },
+                );
                 true
             }
             (None, Some(_)) => !matches,
@@ -122,12 +144,19 @@ impl State {
                 } else {
                     // Another stream of the same name: nothing of it was worked off.
                     let (explicit, glob) = (link.explicit, link.glob);
-                    *link = Link { explicit, glob, ..Link::new(sight) };
+                    *link = Link {
+                        explicit,
+                        glob,
+                        ..Link::new(sight)
+                    };
                 }
                 true
             }
             (Some(link), None) if link.explicit => {
-                *link = Link { explicit: true, ..Link::absent() };
+                *link = Link {
+                    explicit: true,
+                    ..Link::absent()
+                };
                 true
             }
             (Some(_), None) => {
@@ -141,7 +170,10 @@ impl State {
     ///
     /// - `explicit`: by name, otherwise by the pattern; a stream may be linked both ways.
     pub fn link(&mut self, name: &StreamName, sight: Option<Sight>, explicit: bool) {
-        let at_tail = sight.map_or(Link::absent(), |sight| Link { acked: sight.tail, ..Link::new(sight) });
+        let at_tail = sight.map_or(Link::absent(), |sight| Link {
+            acked: sight.tail,
+            ..Link::new(sight)
+        });
         let link = self.links.entry(name.clone()).or_insert(at_tail);
         if explicit {
             link.explicit = true;
@@ -153,7 +185,9 @@ impl State {
 
     /// Takes the name off again; what the pattern matches stays.
     pub fn unlink(&mut self, name: &StreamName) {
-        let Some(link) = self.links.get_mut(name) else { return };
+        let Some(link) = self.links.get_mut(name) else {
+            return;
+        };
         link.explicit = false;
         if !link.glob {
             self.links.remove(name);
@@ -164,16 +198,27 @@ impl State {
     /// Moves all cursors or, when one of them can't move there, none.
     pub(super) fn ack_all(&mut self, acks: &[(StreamName, StreamOffset)]) -> Result<(), Fault> {
         for (stream, came) in acks {
-            let link = self.links.get(stream).ok_or_else(|| Fault::NotLinked(stream.to_string()))?;
+            let link = self
+                .links
+                .get(stream)
+                .ok_or_else(|| Fault::NotLinked(stream.to_string()))?;
             let (stream, came) = (stream.clone(), *came);
             if came.life != link.life {
                 return Err(Fault::AckOfOtherLife { stream, came });
             }
             if came.position < link.acked {
-                return Err(Fault::AckGoesBack { stream, came, acked: link.offset(link.acked) });
+                return Err(Fault::AckGoesBack {
+                    stream,
+                    came,
+                    acked: link.offset(link.acked),
+                });
             }
             if came.position > link.tail {
-                return Err(Fault::AckBeyondTail { stream, came, tail: link.offset(link.tail) });
+                return Err(Fault::AckBeyondTail {
+                    stream,
+                    came,
+                    tail: link.offset(link.tail),
+                });
             }
         }
         for (stream, came) in acks {
@@ -187,7 +232,11 @@ impl State {
     /// Moves the cursors to the tails that an attempt named; streams that are gone or others by now are left out.
     pub(super) fn ack_seen(&mut self, streams: &[StreamInfo]) {
         for seen in streams {
-            if let Some(link) = self.links.get_mut(&seen.path).filter(|link| link.stream == seen.stream) {
+            if let Some(link) = self
+                .links
+                .get_mut(&seen.path)
+                .filter(|link| link.stream == seen.stream)
+            {
                 link.acked = link.acked.max(seen.tail.min(link.tail));
             }
         }
@@ -197,17 +246,39 @@ impl State {
 impl Link {
     /// A stream of which nothing was worked off.
     fn new(sight: Sight) -> Self {
-        let Sight { stream, life, begins, tail } = sight;
-        Self { explicit: false, glob: false, stream: Some(stream), life, acked: begins, tail }
+        let Sight {
+            stream,
+            life,
+            begins,
+            tail,
+        } = sight;
+        Self {
+            explicit: false,
+            glob: false,
+            stream: Some(stream),
+            life,
+            acked: begins,
+            tail,
+        }
     }
 
     /// A position as clients hold it.
     fn offset(self, position: Offset) -> StreamOffset {
-        StreamOffset { life: self.life, position }
+        StreamOffset {
+            life: self.life,
+            position,
+        }
     }
 
     /// A name without a stream.
     fn absent() -> Self {
-        Self { explicit: false, glob: false, stream: None, life: 0, acked: Offset::ZERO, tail: Offset::ZERO }
+        Self {
+            explicit: false,
+            glob: false,
+            stream: None,
+            life: 0,
+            acked: Offset::ZERO,
+            tail: Offset::ZERO,
+        }
     }
 }

@@ -22,11 +22,19 @@ fn at(bytes: u64) -> Offset {
 
 /// An offset of a stream whose name had none before.
 fn given(bytes: u64) -> StreamOffset {
-    StreamOffset { life: 0, position: at(bytes) }
+    StreamOffset {
+        life: 0,
+        position: at(bytes),
+    }
 }
 
 fn sight(stream: u64, tail: u64) -> Option<Sight> {
-    Some(Sight { stream: StreamId(stream), life: 0, begins: Offset::ZERO, tail: at(tail) })
+    Some(Sight {
+        stream: StreamId(stream),
+        life: 0,
+        begins: Offset::ZERO,
+        tail: at(tail),
+    })
 }
 
 fn later(ms: u64) -> Moment {
@@ -41,22 +49,44 @@ fn pending(way: Way, tail: u64) -> State {
 }
 
 fn failed(jitter_permille: i32) -> Outcome {
-    Outcome::Failed { reason: "it is down".to_owned(), jitter_permille }
+    Outcome::Failed {
+        reason: "it is down".to_owned(),
+        jitter_permille,
+    }
 }
 
 #[test]
 fn an_ack_of_another_life_is_refused_and_moves_nothing() {
     let mut state = State::new(Way::PullWake, LEASE);
-    let successor = Sight { stream: StreamId(2), life: 1, begins: Offset::ZERO, tail: at(10) };
+    let successor = Sight {
+        stream: StreamId(2),
+        life: 1,
+        begins: Offset::ZERO,
+        tail: at(10),
+    };
     state.see(&name("a"), Some(successor), true, 9);
     let key = state.claim("w", later(0), "w1".to_owned()).unwrap();
     let info = state.streams().next().unwrap();
     assert_eq!(info.tail_offset().to_string(), "0000000000000010_1");
     let came = given(5);
-    let refused = Err(Fault::AckOfOtherLife { stream: name("a"), came });
-    assert_eq!(state.ack(&key, &[(name("a"), came)], false, later(1)), refused);
+    let refused = Err(Fault::AckOfOtherLife {
+        stream: name("a"),
+        came,
+    });
+    assert_eq!(
+        state.ack(&key, &[(name("a"), came)], false, later(1)),
+        refused
+    );
     assert_eq!(state.links[&name("a")].acked, at(0));
-    assert_eq!(state.ack(&key, &[(name("a"), StreamOffset { life: 1, ..came })], true, later(2)), Ok(()));
+    assert_eq!(
+        state.ack(
+            &key,
+            &[(name("a"), StreamOffset { life: 1, ..came })],
+            true,
+            later(2)
+        ),
+        Ok(())
+    );
     assert_eq!(state.links[&name("a")].acked, at(5));
 }
 
@@ -64,12 +94,21 @@ fn an_ack_of_another_life_is_refused_and_moves_nothing() {
 fn a_webhook_that_says_done_acks_what_it_was_told_and_no_more() {
     let mut state = pending(Way::Webhook, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
-    assert_eq!((attempt.key.generation, attempt.until), (1, Some(T0.after(LEASE))));
+    assert_eq!(
+        (attempt.key.generation, attempt.until),
+        (1, Some(T0.after(LEASE)))
+    );
     assert!(state.see(&name("a"), sight(1, 15), true, STREAMS_MAX));
     state.attempted(&attempt.key, Outcome::Done(attempt.streams), later(5));
     assert_eq!(state.links[&name("a")].acked, at(10));
     let next = state.settle(later(5), "w2".into()).unwrap();
-    assert_eq!(next.key, WakeKey { generation: 2, wake_id: "w2".into() });
+    assert_eq!(
+        next.key,
+        WakeKey {
+            generation: 2,
+            wake_id: "w2".into()
+        }
+    );
 }
 
 #[test]
@@ -93,19 +132,44 @@ fn pauses_double_up_to_a_minute() {
     let seconds = |failures, jitter| pause(failures, jitter).as_secs_f64();
     let doubled: Vec<f64> = (1..=8).map(|failures| seconds(failures, 0)).collect();
     assert_eq!(doubled, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
-    assert_eq!((seconds(1, 200), seconds(1, -200), seconds(1, 9999)), (1.2, 0.8, 1.2));
-    assert_eq!((seconds(u32::MAX, 200), seconds(u32::MAX, -200)), (60.0, 48.0));
+    assert_eq!(
+        (seconds(1, 200), seconds(1, -200), seconds(1, 9999)),
+        (1.2, 0.8, 1.2)
+    );
+    assert_eq!(
+        (seconds(u32::MAX, 200), seconds(u32::MAX, -200)),
+        (60.0, 48.0)
+    );
 }
 
 #[test]
 fn a_webhook_that_never_answers_has_failed_when_its_lease_ends() {
     let mut state = pending(Way::Webhook, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
-    assert_eq!(state.settle(T0.after(LEASE), "w2".into()), None, "not at once: it failed");
+    assert_eq!(
+        state.settle(T0.after(LEASE), "w2".into()),
+        None,
+        "not at once: it failed"
+    );
     assert_eq!(state.retry().unwrap().failures, 1);
-    state.attempted(&attempt.key, Outcome::Done(attempt.streams), T0.after(LEASE));
-    assert_eq!(state.links[&name("a")].acked, at(0), "an answer after the lease moves nothing");
-    assert_eq!(state.settle(later(11_000), "w2".into()).unwrap().key.generation, 2);
+    state.attempted(
+        &attempt.key,
+        Outcome::Done(attempt.streams),
+        T0.after(LEASE),
+    );
+    assert_eq!(
+        state.links[&name("a")].acked,
+        at(0),
+        "an answer after the lease moves nothing"
+    );
+    assert_eq!(
+        state
+            .settle(later(11_000), "w2".into())
+            .unwrap()
+            .key
+            .generation,
+        2
+    );
 }
 
 #[test]
@@ -113,9 +177,14 @@ fn a_webhook_that_took_a_wake_and_died_is_woken_anew_at_once() {
     let mut state = pending(Way::Webhook, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
     state.attempted(&attempt.key, Outcome::Taken, later(1));
-    let report = |state: &mut State, done, now| state.ack(&attempt.key, &[(name("a"), given(4))], done, now);
+    let report =
+        |state: &mut State, done, now| state.ack(&attempt.key, &[(name("a"), given(4))], done, now);
     assert_eq!(report(&mut state, false, later(9_000)), Ok(()));
-    assert_eq!(state.deadline(), Some(later(19_000)), "a report extends the lease");
+    assert_eq!(
+        state.deadline(),
+        Some(later(19_000)),
+        "a report extends the lease"
+    );
     let next = state.settle(later(19_000), "w2".into()).unwrap();
     assert_eq!((next.key.generation, next.streams[0].acked), (2, at(4)));
     assert_eq!(report(&mut state, true, later(19_000)), Err(Fault::Fenced));
@@ -131,21 +200,46 @@ fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
     let key = state.claim("one", later(1), "w2".into()).unwrap();
     assert_eq!(key, attempt.key);
     let refused = state.claim("two", later(2), "w2".into());
-    assert_eq!(refused, Err(Fault::Claimed { holder: "one".into(), generation: 1 }));
+    assert_eq!(
+        refused,
+        Err(Fault::Claimed {
+            holder: "one".into(),
+            generation: 1
+        })
+    );
     assert_eq!(state.release(&key, later(3)), Ok(()));
     assert_eq!(state.release(&key, later(3)), Err(Fault::Fenced));
     let again = state.settle(later(3), "w2".into()).unwrap();
-    assert_eq!(again.key.generation, 2, "what is pending after a release is told again");
+    assert_eq!(
+        again.key.generation, 2,
+        "what is pending after a release is told again"
+    );
     let key = state.claim("two", later(4), "w3".into()).unwrap();
-    assert_eq!(state.ack(&key, &[(name("a"), given(10))], true, later(5)), Ok(()));
-    assert_eq!(state.claim("one", later(5), "w3".into()), Err(Fault::NothingPending));
+    assert_eq!(
+        state.ack(&key, &[(name("a"), given(10))], true, later(5)),
+        Ok(())
+    );
+    assert_eq!(
+        state.claim("one", later(5), "w3".into()),
+        Err(Fault::NothingPending)
+    );
     assert_eq!(state.settle(later(5), "w3".into()), None);
     assert!(state.see(&name("a"), sight(1, 11), true, STREAMS_MAX));
     let key = state.claim("one", later(6), "w3".into()).unwrap();
-    assert_eq!(key.generation, 3, "a claim before the wake is told makes the wake");
+    assert_eq!(
+        key.generation, 3,
+        "a claim before the wake is told makes the wake"
+    );
     let end = later(6).after(LEASE);
-    let key = state.claim("two", end, "w4".into()).map(|next| (key, next)).unwrap();
-    assert_eq!(state.ack(&key.0, &[], false, end), Err(Fault::Fenced), "the first worker was silent for too long");
+    let key = state
+        .claim("two", end, "w4".into())
+        .map(|next| (key, next))
+        .unwrap();
+    assert_eq!(
+        state.ack(&key.0, &[], false, end),
+        Err(Fault::Fenced),
+        "the first worker was silent for too long"
+    );
     assert_eq!(state.ack(&key.1, &[], false, end), Ok(()));
 }
 
@@ -155,17 +249,35 @@ fn acks_move_all_cursors_or_none() {
     state.link(&name("b"), sight(2, 20), true);
     let key = state.claim("one", T0, "w1".into()).unwrap();
     let mut ack = |acks: &[(&str, u64)]| {
-        let acks: Vec<_> = acks.iter().map(|(stream, offset)| (name(stream), given(*offset))).collect();
+        let acks: Vec<_> = acks
+            .iter()
+            .map(|(stream, offset)| (name(stream), given(*offset)))
+            .collect();
         let outcome = state.ack(&key, &acks, false, T0);
         (outcome, state.links[&name("a")].acked.bytes())
     };
-    assert_eq!(ack(&[("a", 5), ("c", 1)]), (Err(Fault::NotLinked("c".into())), 0));
-    let ahead = Fault::AckBeyondTail { stream: name("a"), came: given(11), tail: given(10) };
+    assert_eq!(
+        ack(&[("a", 5), ("c", 1)]),
+        (Err(Fault::NotLinked("c".into())), 0)
+    );
+    let ahead = Fault::AckBeyondTail {
+        stream: name("a"),
+        came: given(11),
+        tail: given(10),
+    };
     assert_eq!(ack(&[("b", 20), ("a", 11)]), (Err(ahead), 0));
-    let back = Fault::AckGoesBack { stream: name("b"), came: given(19), acked: given(20) };
+    let back = Fault::AckGoesBack {
+        stream: name("b"),
+        came: given(19),
+        acked: given(20),
+    };
     assert_eq!(ack(&[("a", 5), ("b", 19)]), (Err(back), 0));
     assert_eq!(ack(&[("a", 5), ("b", 20)]), (Ok(()), 5));
-    assert_eq!(ack(&[("a", 5)]), (Ok(()), 5), "the same again is no step back");
+    assert_eq!(
+        ack(&[("a", 5)]),
+        (Ok(()), 5),
+        "the same again is no step back"
+    );
 }
 
 #[test]
@@ -192,7 +304,10 @@ fn the_next_stream_of_a_name_is_worked_off_from_its_beginning() {
         assert!(state.see(&name, None, matches, STREAMS_MAX));
         assert!(!state.is_pending());
         assert!(state.see(&name, sight(9, 4), matches, STREAMS_MAX));
-        assert_eq!((state.links[&name].acked, state.links[&name].tail), (at(0), at(4)));
+        assert_eq!(
+            (state.links[&name].acked, state.links[&name].tail),
+            (at(0), at(4))
+        );
         state.unlink(&name);
         state.links.remove(&name);
     }
@@ -201,10 +316,15 @@ fn the_next_stream_of_a_name_is_worked_off_from_its_beginning() {
 #[test]
 fn no_stream_is_linked_beyond_the_limit_and_none_is_lost_below_it() {
     let mut state = State::new(Way::Webhook, LEASE);
-    let fits: Vec<bool> = (0..5).map(|n| state.see(&name(&format!("s{n}")), sight(n, 1), true, STREAMS_MAX)).collect();
+    let fits: Vec<bool> = (0..5)
+        .map(|n| state.see(&name(&format!("s{n}")), sight(n, 1), true, STREAMS_MAX))
+        .collect();
     assert_eq!(fits, [true, true, true, false, false]);
     assert!(state.see(&name("s0"), sight(0, 2), true, STREAMS_MAX));
-    assert!(state.see(&name("other"), sight(7, 2), false, STREAMS_MAX), "it does not match");
+    assert!(
+        state.see(&name("other"), sight(7, 2), false, STREAMS_MAX),
+        "it does not match"
+    );
 }
 
 #[test]
@@ -216,7 +336,10 @@ fn work_that_went_away_is_not_told_and_clears_the_failure() {
         assert!(state.see(&name("a"), None, true, STREAMS_MAX));
         assert!(state.is_due(T0));
         assert_eq!(state.settle(T0, "w2".into()), None);
-        assert_eq!((state.current(), state.retry(), state.deadline()), (None, None, None));
+        assert_eq!(
+            (state.current(), state.retry(), state.deadline()),
+            (None, None, None)
+        );
     }
 }
 
@@ -229,8 +352,15 @@ enum Happens {
     Settles,
     Ends(Ending, bool),
     Claims(bool),
-    Acks { stale: bool, stream: usize, offset: u64, done: bool },
-    Releases { stale: bool },
+    Acks {
+        stale: bool,
+        stream: usize,
+        offset: u64,
+        done: bool,
+    },
+    Releases {
+        stale: bool,
+    },
     Restarts,
 }
 
@@ -242,7 +372,11 @@ enum Ending {
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
-    let ending = prop_oneof![Just(Ending::Done), Just(Ending::Taken), Just(Ending::Failed)];
+    let ending = prop_oneof![
+        Just(Ending::Done),
+        Just(Ending::Taken),
+        Just(Ending::Failed)
+    ];
     prop_oneof![
         3 => (0_u64..15_000).prop_map(Happens::Passes),
         4 => (0_usize..3, 1_u64..10).prop_map(|(stream, bytes)| Happens::Appends(stream, bytes)),
@@ -286,10 +420,24 @@ impl World {
         let definition = Definition::new(asked, true).unwrap();
         let mut state = State::new(way, definition.lease_ttl);
         state.link(&name("s0"), sight(0, 0), true);
-        let card = Card { definition, created: T0, base: "http://h".into() };
+        let card = Card {
+            definition,
+            created: T0,
+            base: "http://h".into(),
+        };
         let (tails, ids) = ([0; 3], [0, 1, 2]);
         let (keys, attempts) = (Vec::new(), Vec::new());
-        Self { state, card, now: T0, tails, ids, wakes: 0, keys, attempts, holder: None }
+        Self {
+            state,
+            card,
+            now: T0,
+            tails,
+            ids,
+            wakes: 0,
+            keys,
+            attempts,
+            holder: None,
+        }
     }
 
     fn fresh(&mut self) -> String {
@@ -300,16 +448,32 @@ impl World {
     /// The current wake's name, or an older one's.
     fn key(&self, stale: bool) -> Option<WakeKey> {
         let current = self.state.current();
-        if stale { self.keys.iter().find(|key| Some(*key) != current.as_ref()).cloned() } else { current }
+        if stale {
+            self.keys
+                .iter()
+                .find(|key| Some(*key) != current.as_ref())
+                .cloned()
+        } else {
+            current
+        }
     }
 
     fn see(&mut self, stream: usize) {
-        let sight = (self.tails[stream] > 0).then(|| sight(self.ids[stream], self.tails[stream])).flatten();
-        assert!(self.state.see(&name(&format!("s{stream}")), sight, true, STREAMS_MAX));
+        let sight = (self.tails[stream] > 0)
+            .then(|| sight(self.ids[stream], self.tails[stream]))
+            .flatten();
+        assert!(
+            self.state
+                .see(&name(&format!("s{stream}")), sight, true, STREAMS_MAX)
+        );
     }
 
     fn acked(&self) -> Vec<(StreamName, Offset)> {
-        self.state.links.iter().map(|(name, link)| (name.clone(), link.acked)).collect()
+        self.state
+            .links
+            .iter()
+            .map(|(name, link)| (name.clone(), link.acked))
+            .collect()
     }
 
     fn step(&mut self, happens: Happens) {
@@ -328,16 +492,31 @@ impl World {
             Happens::Settles => {
                 let fresh = self.fresh();
                 self.attempts.extend(self.state.settle(self.now, fresh));
-                assert!(!self.state.is_due(self.now), "settled, yet due: {:?}", self.state);
-                assert!(self.state.deadline().is_none_or(|at| at > self.now), "{:?}", self.state);
+                assert!(
+                    !self.state.is_due(self.now),
+                    "settled, yet due: {:?}",
+                    self.state
+                );
+                assert!(
+                    self.state.deadline().is_none_or(|at| at > self.now),
+                    "{:?}",
+                    self.state
+                );
             }
             Happens::Ends(ending, stale) => {
-                let Some(attempt) = (if stale { self.attempts.first() } else { self.attempts.last() }).cloned() else {
+                let Some(attempt) = (if stale {
+                    self.attempts.first()
+                } else {
+                    self.attempts.last()
+                })
+                .cloned() else {
                     return;
                 };
                 let is_current = self.state.current().as_ref() == Some(&attempt.key);
                 let outcome = match ending {
-                    Ending::Done if self.state.way == Way::Webhook => Outcome::Done(attempt.streams.clone()),
+                    Ending::Done if self.state.way == Way::Webhook => {
+                        Outcome::Done(attempt.streams.clone())
+                    }
                     Ending::Done | Ending::Taken => Outcome::Taken,
                     Ending::Failed => failed(13),
                 };
@@ -348,7 +527,12 @@ impl World {
             }
             Happens::Claims(_) if self.state.way == Way::Webhook => {}
             Happens::Claims(first) => self.claim(if first { "one" } else { "two" }),
-            Happens::Acks { stale, stream, offset, done } => self.ack(stale, stream, offset, done, &before),
+            Happens::Acks {
+                stale,
+                stream,
+                offset,
+                done,
+            } => self.ack(stale, stream, offset, done, &before),
             Happens::Releases { stale } => {
                 let Some(key) = self.key(stale) else { return };
                 let outcome = self.state.release(&key, self.now);
@@ -382,15 +566,28 @@ impl World {
         }
     }
 
-    fn ack(&mut self, stale: bool, stream: usize, offset: u64, done: bool, before: &[(StreamName, Offset)]) {
+    fn ack(
+        &mut self,
+        stale: bool,
+        stream: usize,
+        offset: u64,
+        done: bool,
+        before: &[(StreamName, Offset)],
+    ) {
         let Some(key) = self.key(stale) else { return };
         let stream = name(&format!("s{stream}"));
-        let outcome = self.state.ack(&key, &[(stream.clone(), given(offset))], done, self.now);
+        let outcome = self
+            .state
+            .ack(&key, &[(stream.clone(), given(offset))], done, self.now);
         match outcome {
             Ok(()) => {
                 assert!(!stale, "a stale ack was taken");
                 assert_eq!(self.state.links[&stream].acked, at(offset));
-                self.holder = self.holder.take().filter(|_| !done).map(|(key, _)| (key, self.now.after(LEASE)));
+                self.holder = self
+                    .holder
+                    .take()
+                    .filter(|_| !done)
+                    .map(|(key, _)| (key, self.now.after(LEASE)));
             }
             Err(_) => assert_eq!(self.acked(), before, "a refused ack moved a cursor"),
         }
@@ -401,11 +598,18 @@ impl World {
             && self.keys.last() != Some(&key)
         {
             let last = self.keys.last().map_or(0, |key| key.generation);
-            assert!(key.generation > last, "generation {} came after {last}", key.generation);
+            assert!(
+                key.generation > last,
+                "generation {} came after {last}",
+                key.generation
+            );
             self.keys.push(key);
         }
         for link in self.state.links.values() {
-            assert!(link.acked <= link.tail && link.tail <= at(1_000), "{link:?}");
+            assert!(
+                link.acked <= link.tail && link.tail <= at(1_000),
+                "{link:?}"
+            );
         }
         let names: HashSet<&str> = self.keys.iter().map(|key| key.wake_id.as_str()).collect();
         assert_eq!(names.len(), self.keys.len(), "a wake's name came twice");

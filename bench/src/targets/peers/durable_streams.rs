@@ -44,7 +44,12 @@ impl Electric {
             Self::Memory => ("Electric", "memory", false),
             Self::Wal => ("Electric wal", "wal", true),
         };
-        DurableStreams { name, program: program.into(), mode: Mode::Electric(mode), durable }
+        DurableStreams {
+            name,
+            program: program.into(),
+            mode: Mode::Electric(mode),
+            durable,
+        }
     }
 }
 
@@ -67,7 +72,12 @@ impl Axum {
             Self::FileDurable => ("axum files", "file-durable", true),
             Self::Acid => ("axum acid", "acid", true),
         };
-        DurableStreams { name, program: program.into(), mode: Mode::Axum(mode), durable }
+        DurableStreams {
+            name,
+            program: program.into(),
+            mode: Mode::Axum(mode),
+            durable,
+        }
     }
 }
 
@@ -91,7 +101,10 @@ impl Node {
         DurableStreams {
             name,
             program: node.into(),
-            mode: Mode::Node { package: package.into(), files },
+            mode: Mode::Node {
+                package: package.into(),
+                files,
+            },
             durable: files,
         }
     }
@@ -107,19 +120,34 @@ impl Target for DurableStreams {
 
     fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault> {
         let data = folder.join("data");
-        let mut launch = Launch { program: self.program.clone(), ..Launch::default() };
+        let mut launch = Launch {
+            program: self.program.clone(),
+            ..Launch::default()
+        };
         match &self.mode {
             Mode::Electric(durability) => {
-                let flags = ["--worker-threads", "1", "--durability", durability, "--data-dir"].map(OsString::from);
+                let flags = [
+                    "--worker-threads",
+                    "1",
+                    "--durability",
+                    durability,
+                    "--data-dir",
+                ]
+                .map(OsString::from);
                 launch.arguments.extend(flags);
-                launch.arguments.extend([data.into(), "--port".into(), port.to_string().into()]);
+                launch
+                    .arguments
+                    .extend([data.into(), "--port".into(), port.to_string().into()]);
             }
             Mode::Axum(mode) => {
                 let set = |name: &str, value: OsString| (OsString::from(name), value);
                 launch.environment = vec![
                     set("TOKIO_WORKER_THREADS", "1".into()),
                     set("RUST_LOG", "error".into()),
-                    set("DS_SERVER__BIND_ADDRESS", format!("127.0.0.1:{port}").into()),
+                    set(
+                        "DS_SERVER__BIND_ADDRESS",
+                        format!("127.0.0.1:{port}").into(),
+                    ),
                     set("DS_STORAGE__MODE", mode.into()),
                     set("DS_STORAGE__DATA_DIR", data.into()),
                     set("DS_LIMITS__MAX_STREAM_BYTES", AXUM_LIMIT.into()),
@@ -128,7 +156,11 @@ impl Target for DurableStreams {
             }
             Mode::Node { package, files } => {
                 let script = folder.join("serve.mjs");
-                let kept = if *files { format!(", dataDir: {:?}", data.display().to_string()) } else { String::new() };
+                let kept = if *files {
+                    format!(", dataDir: {:?}", data.display().to_string())
+                } else {
+                    String::new()
+                };
                 let module = package.join("dist/index.js").display().to_string();
                 std::fs::write(
                     &script,
@@ -147,7 +179,10 @@ impl Target for DurableStreams {
     }
 
     fn offers(&self, technique: Technique) -> bool {
-        matches!(technique, Technique::Poll | Technique::LongPoll | Technique::Sse)
+        matches!(
+            technique,
+            Technique::Poll | Technique::LongPoll | Technique::Sse
+        )
     }
 
     fn durable(&self) -> bool {

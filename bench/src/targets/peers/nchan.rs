@@ -77,7 +77,11 @@ impl Target for Nchan {
         let path = folder.join("nginx.conf");
         std::fs::write(&path, configuration(&self.module, folder, port))?;
         let arguments = vec!["-p".into(), folder.into(), "-c".into(), path.into()];
-        Ok(Launch { program: self.nginx.clone(), arguments, environment: Vec::new() })
+        Ok(Launch {
+            program: self.nginx.clone(),
+            arguments,
+            environment: Vec::new(),
+        })
     }
 
     fn offers(&self, _technique: Technique) -> bool {
@@ -102,7 +106,10 @@ impl Target for Nchan {
     }
 
     fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
-        let place = LOCATIONS.iter().find(|(one, ..)| *one == technique).map_or("poll", |(_, place, _)| place);
+        let place = LOCATIONS
+            .iter()
+            .find(|(one, ..)| *one == technique)
+            .map_or("poll", |(_, place, _)| place);
         let mut headers = match from {
             From::Beginning => String::new(),
             From::At(position) => position.into(),
@@ -118,7 +125,9 @@ impl Target for Nchan {
     /// The headers of the next request: a position is the second in which a message came, and its number in it.
     fn position(&self, answer: &Head<'_>) -> Option<String> {
         let (second, number) = (answer.value("last-modified")?, answer.value("etag")?);
-        Some(format!("If-Modified-Since: {second}\r\nIf-None-Match: {number}\r\n"))
+        Some(format!(
+            "If-Modified-Since: {second}\r\nIf-None-Match: {number}\r\n"
+        ))
     }
 
     fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
@@ -137,7 +146,10 @@ mod tests {
 
     #[test]
     fn a_position_is_what_the_next_request_says() {
-        let nchan = Nchan { nginx: "nginx".into(), module: "module.so".into() };
+        let nchan = Nchan {
+            nginx: "nginx".into(),
+            module: "module.so".into(),
+        };
         let answer = b"HTTP/1.1 304 Not Modified\r\nLast-Modified: Sun, 22 Nov 2026 23:22:27 GMT\r\nEtag: 7\r\n\r\n";
         let mut position = None;
         let mut note = |part: Part<'_>| {
@@ -147,7 +159,11 @@ mod tests {
             Ok(())
         };
         Decoder::new().feed(answer, &mut note).expect("an answer");
-        let next = nchan.read("a", Technique::LongPoll, From::At(&position.expect("a position")));
+        let next = nchan.read(
+            "a",
+            Technique::LongPoll,
+            From::At(&position.expect("a position")),
+        );
         assert_eq!(
             String::from_utf8_lossy(&next),
             "GET /long-poll/a HTTP/1.1\r\nHost: localhost\r\nIf-Modified-Since: Sun, 22 Nov 2026 23:22:27 GMT\r\n\
@@ -160,10 +176,15 @@ mod tests {
         let text = configuration(Path::new("/m.so"), Path::new("/f"), 4000);
         for (technique, place, subscriber) in LOCATIONS {
             assert!(
-                text.contains(&format!("^/{place}/(.+)$ {{ nchan_subscriber {subscriber};")),
+                text.contains(&format!(
+                    "^/{place}/(.+)$ {{ nchan_subscriber {subscriber};"
+                )),
                 "{technique}: {text}"
             );
         }
-        assert!(text.contains("127.0.0.1:4000") && text.contains("load_module /m.so;"), "{text}");
+        assert!(
+            text.contains("127.0.0.1:4000") && text.contains("load_module /m.so;"),
+            "{text}"
+        );
     }
 }

@@ -30,18 +30,30 @@ impl<T: Run> Ring<T> {
     /// An empty ring with room for `most` runs, at least 8.
     pub(super) fn new(most: usize) -> Self {
         let most = most.max(8);
-        Self { runs: VecDeque::with_capacity(most), most, grain_ms: GRAIN_MS.0 }
+        Self {
+            runs: VecDeque::with_capacity(most),
+            most,
+            grain_ms: GRAIN_MS.0,
+        }
     }
 
     /// Appends `run`, which is not older than what is there, and forgets what ended before `keep_from_ms`.
     pub(super) fn push(&mut self, run: T, keep_from_ms: f64) {
-        while self.runs.front().is_some_and(|oldest| oldest.last_ms() < keep_from_ms) {
+        while self
+            .runs
+            .front()
+            .is_some_and(|oldest| oldest.last_ms() < keep_from_ms)
+        {
             self.runs.pop_front();
         }
         if self.runs.len() < self.most / 8 {
             self.grain_ms = GRAIN_MS.0;
         }
-        if self.runs.back_mut().is_some_and(|newest| newest.absorb(&run, self.grain_ms)) {
+        if self
+            .runs
+            .back_mut()
+            .is_some_and(|newest| newest.absorb(&run, self.grain_ms))
+        {
             return;
         }
         if self.runs.len() == self.most {
@@ -81,7 +93,8 @@ impl<T: Run> Ring<T> {
 
     /// The runs that ended at or after `from_ms`, in order.
     pub(super) fn since(&self, from_ms: f64) -> impl Iterator<Item = &T> {
-        self.runs.range(self.runs.partition_point(|run| run.last_ms() < from_ms)..)
+        self.runs
+            .range(self.runs.partition_point(|run| run.last_ms() < from_ms)..)
     }
 
     pub(super) fn clear(&mut self) {

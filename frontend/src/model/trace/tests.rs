@@ -4,19 +4,37 @@ use super::*;
 use tailwater_protocol::{Batch, Data, Token};
 
 fn requested(id: u64, at_ms: f64, technique: Technique) -> Report {
-    Report::Requested { id, at_ms, technique }
+    Report::Requested {
+        id,
+        at_ms,
+        technique,
+    }
 }
 
 fn ended(id: u64, at_ms: f64, fault: Option<&str>) -> Report {
-    Report::Ended { id, at_ms, fault: fault.map(str::to_owned) }
+    Report::Ended {
+        id,
+        at_ms,
+        fault: fault.map(str::to_owned),
+    }
 }
 
 fn event(seq: u64, due_ms: f64, at_ms: f64) -> EventMark {
-    EventMark { seq, due_ms: Some(due_ms), at_ms, id: 0 }
+    EventMark {
+        seq,
+        due_ms: Some(due_ms),
+        at_ms,
+        id: 0,
+    }
 }
 
 fn batch(id: u64, at_ms: f64, messages: Vec<String>) -> Report {
-    let batch = Batch { data: Data::Json(messages), next: Token::now(), up_to_date: true, closed: false };
+    let batch = Batch {
+        data: Data::Json(messages),
+        next: Token::now(),
+        up_to_date: true,
+        closed: false,
+    };
     Report::Batch { id, at_ms, batch }
 }
 
@@ -24,15 +42,44 @@ fn batch(id: u64, at_ms: f64, messages: Vec<String>) -> Report {
 fn a_request_collects_its_head_chunks_and_end() {
     let mut trace = Trace::new();
     trace.report(&requested(7, 100.0, Technique::LongPoll));
-    trace.report(&Report::Answered { id: 7, at_ms: 250.0, status: 200 });
-    trace.report(&Report::Chunk { id: 7, at_ms: 251.0, bytes: 40 });
-    trace.report(&Report::Chunk { id: 7, at_ms: 260.0, bytes: 2 });
+    trace.report(&Report::Answered {
+        id: 7,
+        at_ms: 250.0,
+        status: 200,
+    });
+    trace.report(&Report::Chunk {
+        id: 7,
+        at_ms: 251.0,
+        bytes: 40,
+    });
+    trace.report(&Report::Chunk {
+        id: 7,
+        at_ms: 260.0,
+        bytes: 2,
+    });
     trace.report(&batch(7, 260.0, vec!["1".to_owned()]));
     trace.report(&ended(7, 261.0, None));
     let request = trace.requests(0.0, 300.0).next().unwrap();
-    assert_eq!((request.head_ms, request.end_ms, request.last_chunk_ms), (Some(250.0), Some(261.0), Some(260.0)));
-    assert_eq!((request.bytes, request.status, request.filled, request.failed), (42, 200, true, false));
-    assert_eq!(trace.chunks(0.0, 300.0).map(|run| run.bytes).collect::<Vec<_>>(), [40, 2]);
+    assert_eq!(
+        (request.head_ms, request.end_ms, request.last_chunk_ms),
+        (Some(250.0), Some(261.0), Some(260.0))
+    );
+    assert_eq!(
+        (
+            request.bytes,
+            request.status,
+            request.filled,
+            request.failed
+        ),
+        (42, 200, true, false)
+    );
+    assert_eq!(
+        trace
+            .chunks(0.0, 300.0)
+            .map(|run| run.bytes)
+            .collect::<Vec<_>>(),
+        [40, 2]
+    );
 }
 
 #[test]
@@ -41,18 +88,35 @@ fn an_answer_without_data_is_not_filled() {
     trace.report(&requested(0, 0.0, Technique::Poll));
     trace.report(&batch(0, 1.0, vec![]));
     trace.report(&ended(0, 2.0, None));
-    assert!(trace.requests(0.0, 9.0).all(|request| !request.filled && !request.failed));
+    assert!(
+        trace
+            .requests(0.0, 9.0)
+            .all(|request| !request.filled && !request.failed)
+    );
 }
 
 #[test]
 fn a_window_holds_what_overlaps_it_and_nothing_else() {
     let mut trace = Trace::new();
     for id in 0..10 {
-        trace.report(&requested(id, f64::from(u32::try_from(id).unwrap()) * 100.0, Technique::Poll));
-        trace.report(&ended(id, f64::from(u32::try_from(id).unwrap()) * 100.0 + 50.0, None));
+        trace.report(&requested(
+            id,
+            f64::from(u32::try_from(id).unwrap()) * 100.0,
+            Technique::Poll,
+        ));
+        trace.report(&ended(
+            id,
+            f64::from(u32::try_from(id).unwrap()) * 100.0 + 50.0,
+            None,
+        ));
     }
     trace.report(&requested(10, 1_000.0, Technique::Sse));
-    let ids = |from, to| trace.requests(from, to).map(|request| request.id).collect::<Vec<_>>();
+    let ids = |from, to| {
+        trace
+            .requests(from, to)
+            .map(|request| request.id)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(ids(320.0, 520.0), [3, 4, 5]);
     assert!(ids(360.0, 390.0).is_empty());
     assert_eq!(ids(90_000.0, 90_001.0), [10], "an open request lasts");
@@ -62,7 +126,13 @@ fn a_window_holds_what_overlaps_it_and_nothing_else() {
 fn an_event_is_in_every_window_between_its_due_time_and_its_arrival() {
     let mut trace = Trace::new();
     trace.event(event(0, 100.0, 900.0));
-    for (from, to, seen) in [(0.0, 99.0, 0), (0.0, 100.0, 1), (400.0, 500.0, 1), (900.0, 999.0, 1), (901.0, 999.0, 0)] {
+    for (from, to, seen) in [
+        (0.0, 99.0, 0),
+        (0.0, 100.0, 1),
+        (400.0, 500.0, 1),
+        (900.0, 999.0, 1),
+        (901.0, 999.0, 0),
+    ] {
         assert_eq!(trace.events(from, to).count(), seen, "{from}..{to}");
     }
 }
@@ -73,16 +143,29 @@ fn two_minutes_at_a_thousand_events_a_second_stay_within_the_limits_and_keep_the
     trace.report(&requested(0, 0.0, Technique::Sse));
     for seq in 0..300_000_u32 {
         let due = f64::from(seq);
-        trace.report(&Report::Chunk { id: 0, at_ms: due + 50.0, bytes: 100 });
+        trace.report(&Report::Chunk {
+            id: 0,
+            at_ms: due + 50.0,
+            bytes: 100,
+        });
         trace.event(event(u64::from(seq), due, due + 50.0));
         assert!(trace.len() <= 2 * RUNS_MAX + 1);
     }
     let oldest = trace.events(0.0, f64::MAX).next().unwrap().at_ms;
-    assert!((oldest - 180_049.0).abs() < 20.0, "the oldest mark is of {oldest} ms");
+    assert!(
+        (oldest - 180_049.0).abs() < 20.0,
+        "the oldest mark is of {oldest} ms"
+    );
     let count: u32 = trace.events(0.0, f64::MAX).map(|run| run.count).sum();
-    assert!((119_980..=120_020).contains(&count), "{count} events in 120 s");
+    assert!(
+        (119_980..=120_020).contains(&count),
+        "{count} events in 120 s"
+    );
     let bytes: u64 = trace.chunks(0.0, f64::MAX).map(|run| run.bytes).sum();
-    assert!((11_998_000..=12_002_000).contains(&bytes), "{bytes} bytes in 120 s");
+    assert!(
+        (11_998_000..=12_002_000).contains(&bytes),
+        "{bytes} bytes in 120 s"
+    );
 }
 
 #[test]
@@ -91,7 +174,10 @@ fn a_batch_of_a_thousand_due_over_a_second_keeps_its_due_times_apart() {
     for seq in 0..1_000_u32 {
         trace.event(event(u64::from(seq), f64::from(seq), 1_050.0));
     }
-    let dues = trace.events(0.0, 2_000.0).filter_map(|run| run.due_ms).collect::<Vec<_>>();
+    let dues = trace
+        .events(0.0, 2_000.0)
+        .filter_map(|run| run.due_ms)
+        .collect::<Vec<_>>();
     assert_eq!(dues.len(), 1_000);
     assert!(dues.is_sorted());
 }
@@ -104,7 +190,10 @@ fn ten_due_at_once_are_one_run_of_ten() {
     }
     let runs = trace.events(0.0, 100.0).collect::<Vec<_>>();
     assert_eq!(runs.len(), 1);
-    assert_eq!((runs[0].count, runs[0].first_seq, runs[0].last_seq), (10, 0, 9));
+    assert_eq!(
+        (runs[0].count, runs[0].first_seq, runs[0].last_seq),
+        (10, 0, 9)
+    );
 }
 
 #[test]
@@ -112,15 +201,29 @@ fn an_event_told_after_the_end_of_its_answer_keeps_its_own_arrival() {
     let mut trace = Trace::new();
     trace.report(&requested(0, 0.0, Technique::Poll));
     trace.report(&ended(0, 80.0, None));
-    trace.report(&Report::Waiting { at_ms: 81.0, for_ms: 1_000.0, after_fault: false });
+    trace.report(&Report::Waiting {
+        at_ms: 81.0,
+        for_ms: 1_000.0,
+        after_fault: false,
+    });
     trace.event(event(0, 5.0, 79.0));
-    assert_eq!(trace.events(0.0, 100.0).map(|run| run.at_ms).collect::<Vec<_>>(), [79.0]);
+    assert_eq!(
+        trace
+            .events(0.0, 100.0)
+            .map(|run| run.at_ms)
+            .collect::<Vec<_>>(),
+        [79.0]
+    );
 }
 
 #[test]
 fn the_next_request_ends_a_wait_early() {
     let mut trace = Trace::new();
-    trace.report(&Report::Waiting { at_ms: 10.0, for_ms: 1_000.0, after_fault: false });
+    trace.report(&Report::Waiting {
+        at_ms: 10.0,
+        for_ms: 1_000.0,
+        after_fault: false,
+    });
     assert_eq!(trace.waits(500.0, 600.0).count(), 1);
     trace.report(&requested(0, 400.0, Technique::Poll));
     assert_eq!(trace.waits(500.0, 600.0).count(), 0);
@@ -130,9 +233,17 @@ fn the_next_request_ends_a_wait_early() {
 fn a_dropped_follower_leaves_nothing_open() {
     let mut trace = Trace::new();
     trace.report(&requested(0, 0.0, Technique::Sse));
-    trace.report(&Report::Waiting { at_ms: 5.0, for_ms: 1_000.0, after_fault: true });
+    trace.report(&Report::Waiting {
+        at_ms: 5.0,
+        for_ms: 1_000.0,
+        after_fault: true,
+    });
     trace.cut(10.0);
-    assert!(trace.requests(0.0, 20.0).all(|request| request.end_ms == Some(10.0) && !request.failed));
+    assert!(
+        trace
+            .requests(0.0, 20.0)
+            .all(|request| request.end_ms == Some(10.0) && !request.failed)
+    );
     assert_eq!(trace.waits(11.0, 20.0).count(), 0);
 }
 
@@ -142,8 +253,18 @@ fn counting_from_zero_again_goes_to_the_newest_request() {
     trace.report(&requested(0, 0.0, Technique::Sse));
     trace.cut(10.0);
     trace.report(&requested(0, 20.0, Technique::Sse));
-    trace.report(&Report::Answered { id: 0, at_ms: 30.0, status: 200 });
-    assert_eq!(trace.requests(0.0, 50.0).map(|request| request.head_ms).collect::<Vec<_>>(), [None, Some(30.0)]);
+    trace.report(&Report::Answered {
+        id: 0,
+        at_ms: 30.0,
+        status: 200,
+    });
+    assert_eq!(
+        trace
+            .requests(0.0, 50.0)
+            .map(|request| request.head_ms)
+            .collect::<Vec<_>>(),
+        [None, Some(30.0)]
+    );
 }
 
 #[test]
@@ -152,13 +273,26 @@ fn faults_and_changes_are_bounded_and_kept_in_words() {
     for id in 0..1_000_u32 {
         let at_ms = f64::from(id);
         trace.report(&requested(u64::from(id), at_ms, Technique::Sse));
-        trace.report(&ended(u64::from(id), at_ms, Some("expected an event, got the end")));
+        trace.report(&ended(
+            u64::from(id),
+            at_ms,
+            Some("expected an event, got the end"),
+        ));
         let (from, to) = (Technique::Sse, Technique::LongPoll);
-        trace.report(&Report::Changed { at_ms, from, to, fault: None });
+        trace.report(&Report::Changed {
+            at_ms,
+            from,
+            to,
+            fault: None,
+        });
     }
     assert_eq!(trace.faults(0.0, 1e9).count(), RARE_MAX);
     assert_eq!(trace.changes(0.0, 1e9).count(), RARE_MAX);
-    assert!(trace.faults(0.0, 1e9).all(|fault| fault.what == "expected an event, got the end"));
+    assert!(
+        trace
+            .faults(0.0, 1e9)
+            .all(|fault| fault.what == "expected an event, got the end")
+    );
 }
 
 #[test]
@@ -185,8 +319,15 @@ fn a_clone_is_frozen() {
     live.event(event(0, 0.0, 50.0));
     let frozen = live.clone();
     for seq in 1..200_u32 {
-        live.event(event(u64::from(seq), f64::from(seq) * 1_000.0, f64::from(seq) * 1_000.0 + 50.0));
+        live.event(event(
+            u64::from(seq),
+            f64::from(seq) * 1_000.0,
+            f64::from(seq) * 1_000.0 + 50.0,
+        ));
     }
     assert_eq!(frozen.events(0.0, 1e9).count(), 1);
-    assert!(live.events(0.0, 1e9).all(|run| run.first_seq > 70), "the live trace went on and forgot");
+    assert!(
+        live.events(0.0, 1e9).all(|run| run.first_seq > 70),
+        "the live trace went on and forgot"
+    );
 }

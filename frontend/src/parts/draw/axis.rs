@@ -45,7 +45,13 @@ impl TimeAxis {
         if t1 < self.from_ms || t0 > self.to_ms {
             return None;
         }
-        let y_at = |t: f64| if t1 > t0 { y0 + (y1 - y0) * (t - t0) / (t1 - t0) } else { y0 };
+        let y_at = |t: f64| {
+            if t1 > t0 {
+                y0 + (y1 - y0) * (t - t0) / (t1 - t0)
+            } else {
+                y0
+            }
+        };
         let (start, end) = (t0.max(self.from_ms), t1.min(self.to_ms));
         let start_y = if start > t0 { y_at(start) } else { y0 };
         let end_y = if end < t1 { y_at(end) } else { y1 };
@@ -53,27 +59,48 @@ impl TimeAxis {
     }
 
     /// The part of a stretch of time that lies on the axis, as a box at least `least` pixels wide.
-    pub fn span(&self, from_ms: f64, to_ms: f64, (top, height): (f64, f64), least: f64) -> Option<[f64; 4]> {
+    pub fn span(
+        &self,
+        from_ms: f64,
+        to_ms: f64,
+        (top, height): (f64, f64),
+        least: f64,
+    ) -> Option<[f64; 4]> {
         if to_ms < self.from_ms || from_ms > self.to_ms {
             return None;
         }
         let left = self.x(from_ms.max(self.from_ms));
         let width = self.x(to_ms.min(self.to_ms)) - left;
-        Some([left, top, width.max(least).min(self.right - left).max(0.0), height])
+        Some([
+            left,
+            top,
+            width.max(least).min(self.right - left).max(0.0),
+            height,
+        ])
     }
 
     /// Ticks at round seconds before the right end, with labels (`−2 s`), into `ticks`, below `y`.
     pub fn ticks(&self, scene: &mut Scene, ticks: SeriesId, y: f64) {
         let span = self.to_ms - self.from_ms;
         let step = step_for(span, ((self.right - self.left) / 60.0).min(TICKS_MAX));
-        let say =
-            |ago: f64| if span < 1_000.0 { duration(ago) } else { format!("{} s", plain(rounded(ago / 1_000.0))) };
+        let say = |ago: f64| {
+            if span < 1_000.0 {
+                duration(ago)
+            } else {
+                format!("{} s", plain(rounded(ago / 1_000.0)))
+            }
+        };
         for (ago, x) in steps(0.0, span, step).map(|ago| (ago, self.x(self.to_ms - ago))) {
             scene.add(ticks, [x, y, x, y + TICK]);
             let label = if ago == 0.0 {
                 tick_label(x + TICK, y + TICK + 9.0, say(0.0), Align::End)
             } else {
-                tick_label(x, y + TICK + 9.0, format!("\u{2212}{}", say(ago)), Align::Middle)
+                tick_label(
+                    x,
+                    y + TICK + 9.0,
+                    format!("\u{2212}{}", say(ago)),
+                    Align::Middle,
+                )
             };
             scene.label(label);
         }
@@ -82,14 +109,25 @@ impl TimeAxis {
 
 /// A label of an axis.
 pub fn tick_label(x: f64, y: f64, text: impl Into<Cow<'static, str>>, align: Align) -> Label {
-    Label { x, y, text: text.into(), ink: Ink::Soft, align, size: LABEL_SIZE, bold: false }
+    Label {
+        x,
+        y,
+        text: text.into(),
+        ink: Ink::Soft,
+        align,
+        size: LABEL_SIZE,
+        bold: false,
+    }
 }
 
 /// The smallest of 1, 2, 5, 10, ... that cuts `span` into no more than `most` parts (at least 1).
 pub fn step_for(span: f64, most: f64) -> f64 {
     let least = span / most.max(1.0);
     let decade = decade(least);
-    let step = [1.0, 2.0, 5.0].into_iter().map(|digit| digit * decade).find(|step| *step >= least * 0.999_999);
+    let step = [1.0, 2.0, 5.0]
+        .into_iter()
+        .map(|digit| digit * decade)
+        .find(|step| *step >= least * 0.999_999);
     step.unwrap_or(decade * 10.0)
 }
 
@@ -107,12 +145,18 @@ pub fn by_factors(start: f64, end: f64, share: f64) -> f64 {
 
 /// `from`, `from + step`, ... up to and with `to`.
 pub fn steps(from: f64, to: f64, step: f64) -> impl Iterator<Item = f64> {
-    (0..1_000_u32).map(move |count| from + f64::from(count) * step).take_while(move |at| *at <= to + step * 1e-6)
+    (0..1_000_u32)
+        .map(move |count| from + f64::from(count) * step)
+        .take_while(move |at| *at <= to + step * 1e-6)
 }
 
 /// A duration as people write it: `0.1 ms`, `250 ms`, `1.5 s`.
 pub fn duration(ms: f64) -> String {
-    let (value, unit) = if ms.abs() < 1_000.0 { (ms, "ms") } else { (ms / 1_000.0, "s") };
+    let (value, unit) = if ms.abs() < 1_000.0 {
+        (ms, "ms")
+    } else {
+        (ms / 1_000.0, "s")
+    };
     format!("{} {unit}", plain(rounded(value)))
 }
 
@@ -125,20 +169,37 @@ fn rounded(value: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const AXIS: TimeAxis = TimeAxis { from_ms: 1_000.0, to_ms: 2_000.0, left: 10.0, right: 110.0 };
+    const AXIS: TimeAxis = TimeAxis {
+        from_ms: 1_000.0,
+        to_ms: 2_000.0,
+        left: 10.0,
+        right: 110.0,
+    };
 
     #[test]
     fn steps_are_round_and_few() {
-        for (span, most, step) in
-            [(10_000.0, 10.0, 1_000.0), (10_000.0, 4.0, 5_000.0), (7.0, 5.0, 2.0), (1.0, 0.2, 1.0)]
-        {
-            assert!((step_for(span, most) - step).abs() < 1e-9, "{span} in {most}");
+        for (span, most, step) in [
+            (10_000.0, 10.0, 1_000.0),
+            (10_000.0, 4.0, 5_000.0),
+            (7.0, 5.0, 2.0),
+            (1.0, 0.2, 1.0),
+        ] {
+            assert!(
+                (step_for(span, most) - step).abs() < 1e-9,
+                "{span} in {most}"
+            );
         }
     }
 
     #[test]
     fn decades_and_factors_are_powers() {
-        for (value, expected) in [(0.01, 0.01), (0.5, 0.1), (1.0, 1.0), (9.99, 1.0), (250.0, 100.0)] {
+        for (value, expected) in [
+            (0.01, 0.01),
+            (0.5, 0.1),
+            (1.0, 1.0),
+            (9.99, 1.0),
+            (250.0, 100.0),
+        ] {
             assert_eq!(decade(value), expected);
         }
         assert!((by_factors(2.0, 200.0, 0.5) - 20.0).abs() < 1e-9);
@@ -147,25 +208,47 @@ mod tests {
 
     #[test]
     fn durations_carry_the_unit_that_suits_them() {
-        for (ms, text) in [(0.1, "0.1 ms"), (250.0, "250 ms"), (1_500.0, "1.5 s"), (3.0 * 100.000_000_000_1, "300 ms")]
-        {
+        for (ms, text) in [
+            (0.1, "0.1 ms"),
+            (250.0, "250 ms"),
+            (1_500.0, "1.5 s"),
+            (3.0 * 100.000_000_000_1, "300 ms"),
+        ] {
             assert_eq!(duration(ms), text);
         }
     }
 
     #[test]
     fn a_wire_is_cut_where_the_axis_ends() {
-        assert_eq!(AXIS.wire((1_900.0, 0.0), (2_100.0, 40.0)), Some([100.0, 0.0, 110.0, 20.0]));
-        assert_eq!(AXIS.wire((900.0, 40.0), (1_100.0, 0.0)), Some([10.0, 20.0, 20.0, 0.0]));
+        assert_eq!(
+            AXIS.wire((1_900.0, 0.0), (2_100.0, 40.0)),
+            Some([100.0, 0.0, 110.0, 20.0])
+        );
+        assert_eq!(
+            AXIS.wire((900.0, 40.0), (1_100.0, 0.0)),
+            Some([10.0, 20.0, 20.0, 0.0])
+        );
         assert_eq!(AXIS.wire((2_001.0, 0.0), (2_100.0, 40.0)), None);
-        assert_eq!(AXIS.wire((1_500.0, 0.0), (1_500.0, 40.0)), Some([60.0, 0.0, 60.0, 40.0]));
+        assert_eq!(
+            AXIS.wire((1_500.0, 0.0), (1_500.0, 40.0)),
+            Some([60.0, 0.0, 60.0, 40.0])
+        );
     }
 
     #[test]
     fn a_span_never_leaves_the_axis() {
-        assert_eq!(AXIS.span(0.0, 9_000.0, (1.0, 2.0), 2.0), Some([10.0, 1.0, 100.0, 2.0]));
-        assert_eq!(AXIS.span(2_000.0, 2_000.0, (1.0, 2.0), 2.0), Some([110.0, 1.0, 0.0, 2.0]));
-        assert_eq!(AXIS.span(1_500.0, 1_500.0, (1.0, 2.0), 2.0), Some([60.0, 1.0, 2.0, 2.0]));
+        assert_eq!(
+            AXIS.span(0.0, 9_000.0, (1.0, 2.0), 2.0),
+            Some([10.0, 1.0, 100.0, 2.0])
+        );
+        assert_eq!(
+            AXIS.span(2_000.0, 2_000.0, (1.0, 2.0), 2.0),
+            Some([110.0, 1.0, 0.0, 2.0])
+        );
+        assert_eq!(
+            AXIS.span(1_500.0, 1_500.0, (1.0, 2.0), 2.0),
+            Some([60.0, 1.0, 2.0, 2.0])
+        );
         assert_eq!(AXIS.span(0.0, 999.0, (1.0, 2.0), 2.0), None);
     }
 }

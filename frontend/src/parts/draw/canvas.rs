@@ -31,7 +31,10 @@ impl Surface {
     /// `density` is `window.devicePixelRatio`. Sets the canvas' size in CSS and in device pixels if they differ.
     pub fn begin(&self, width: f64, height: f64, density: f64) -> &CanvasRenderingContext2d {
         let density = density.clamp(0.5, 4.0);
-        let (across, down) = (device_pixels(width * density), device_pixels(height * density));
+        let (across, down) = (
+            device_pixels(width * density),
+            device_pixels(height * density),
+        );
         if self.canvas.width() != across || self.canvas.height() != down {
             self.canvas.set_width(across);
             self.canvas.set_height(down);
@@ -40,7 +43,10 @@ impl Surface {
             drop(style.set_property("width", &format!("{}px", plain(width))));
             drop(style.set_property("height", &format!("{}px", plain(height))));
         }
-        drop(self.context.set_transform(density, 0.0, 0.0, density, 0.0, 0.0));
+        drop(
+            self.context
+                .set_transform(density, 0.0, 0.0, density, 0.0, 0.0),
+        );
         self.context.clear_rect(0.0, 0.0, width, height);
         &self.context
     }
@@ -117,12 +123,22 @@ fn paint_series(context: &CanvasRenderingContext2d, series: &Series, theme: &The
             stroke(context, colour, style.width, style.dash);
         }
         Kind::Filled(technique) => {
-            fill_shapes(context, series, technique, (theme.colour(Ink::Ground), HALO));
+            fill_shapes(
+                context,
+                series,
+                technique,
+                (theme.colour(Ink::Ground), HALO),
+            );
             fill_shapes(context, series, technique, (colour, 0.0));
         }
         Kind::Hollow(technique) => {
             fill_shapes(context, series, technique, (colour, style.width / 2.0));
-            fill_shapes(context, series, technique, (theme.colour(Ink::Ground), -style.width / 2.0));
+            fill_shapes(
+                context,
+                series,
+                technique,
+                (theme.colour(Ink::Ground), -style.width / 2.0),
+            );
         }
     }
 }
@@ -130,7 +146,12 @@ fn paint_series(context: &CanvasRenderingContext2d, series: &Series, theme: &The
 /// Fills each shape, its radius `more` pixels larger.
 ///
 /// Here too one path of them all is the slow way: it is as wide as the drawing, and software goes through all its area.
-fn fill_shapes(context: &CanvasRenderingContext2d, series: &Series, technique: Technique, (colour, more): (&str, f64)) {
+fn fill_shapes(
+    context: &CanvasRenderingContext2d,
+    series: &Series,
+    technique: Technique,
+    (colour, more): (&str, f64),
+) {
     context.set_fill_style_str(colour);
     let corners = shape::corners(technique);
     for [x, y, radius, _] in &series.items {
@@ -179,7 +200,11 @@ fn trace_points(context: &CanvasRenderingContext2d, series: &Series) {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in pixels: saturates, and NaN is 0")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a size in pixels: saturates, and NaN is 0"
+)]
 fn device_pixels(length: f64) -> u32 {
     length.round().clamp(0.0, 16_384.0) as u32
 }

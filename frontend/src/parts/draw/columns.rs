@@ -30,7 +30,9 @@ impl Columns {
     /// How many are there at the end of each column: `(since when, until when, how many)`, in any order.
     pub fn level(&mut self, axis: &TimeAxis, stays: impl Iterator<Item = (f64, f64, u32)>) {
         self.begin(axis);
-        let seen = |(from_ms, to_ms, _): &(f64, f64, u32)| *from_ms <= axis.to_ms && *to_ms >= axis.from_ms;
+        let seen = |(from_ms, to_ms, _): &(f64, f64, u32)| {
+            *from_ms <= axis.to_ms && *to_ms >= axis.from_ms
+        };
         for (from_ms, to_ms, count) in stays.filter(seen) {
             self.add(from_ms.max(axis.from_ms), f64::from(count));
             if to_ms <= axis.to_ms {
@@ -50,7 +52,14 @@ impl Columns {
     }
 
     /// Adds the outline of all columns to an area, standing on `base`; `height` makes pixels upwards of a number.
-    pub fn outline(&self, scene: &mut Scene, area: SeriesId, axis: &TimeAxis, base: f64, height: impl Fn(f64) -> f64) {
+    pub fn outline(
+        &self,
+        scene: &mut Scene,
+        area: SeriesId,
+        axis: &TimeAxis,
+        base: f64,
+        height: impl Fn(f64) -> f64,
+    ) {
         let mut end = None;
         for (column, value) in (0_u32..).zip(&self.values) {
             let left = axis.x((self.first + f64::from(column)) * self.column_ms);
@@ -74,7 +83,8 @@ impl Columns {
         self.column_ms = COLUMN / axis.scale();
         self.first = (axis.from_ms / self.column_ms).floor();
         self.values.clear();
-        self.values.resize(index((axis.right - axis.left) / COLUMN) + 2, 0.0);
+        self.values
+            .resize(index((axis.right - axis.left) / COLUMN) + 2, 0.0);
     }
 
     fn add(&mut self, at_ms: f64, count: f64) {
@@ -98,7 +108,11 @@ pub fn share_of_height(count: f64) -> f64 {
     LEAST + (1.0 - LEAST) * (count.ln_1p() / FULL.ln_1p()).min(1.0)
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a pixel position: saturates, and NaN is 0")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a pixel position: saturates, and NaN is 0"
+)]
 fn index(position: f64) -> usize {
     position as usize
 }
@@ -110,13 +124,21 @@ mod tests {
     use super::*;
 
     fn axis(now_ms: f64) -> TimeAxis {
-        TimeAxis { from_ms: now_ms - 10_000.0, to_ms: now_ms, left: 30.0, right: 1_030.0 }
+        TimeAxis {
+            from_ms: now_ms - 10_000.0,
+            to_ms: now_ms,
+            left: 30.0,
+            right: 1_030.0,
+        }
     }
 
     #[test]
     fn no_event_is_lost_and_none_is_counted_twice() {
         let mut columns = Columns::default();
-        columns.count(&axis(20_000.0), (0..30_000_u32).map(|at| (f64::from(at), 1)));
+        columns.count(
+            &axis(20_000.0),
+            (0..30_000_u32).map(|at| (f64::from(at), 1)),
+        );
         assert_eq!(columns.values.iter().sum::<f64>(), 10_001.0);
     }
 
@@ -129,7 +151,10 @@ mod tests {
         let shift = index(after.first - before.first);
         assert!(shift > 0);
         let whole = before.values.len() - 4;
-        assert_eq!(before.values[shift + 1..whole], after.values[1..whole - shift]);
+        assert_eq!(
+            before.values[shift + 1..whole],
+            after.values[1..whole - shift]
+        );
     }
 
     #[test]
@@ -138,9 +163,13 @@ mod tests {
         let axis = axis(20_001.7);
         columns.count(&axis, (0..30_000_u32).map(|at| (f64::from(at), at % 7)));
         let area = scene.open(Style::new(Kind::Area, Ink::Rule));
-        columns.outline(&mut scene, area, &axis, 100.0, |count| 40.0 * share_of_height(count));
+        columns.outline(&mut scene, area, &axis, 100.0, |count| {
+            40.0 * share_of_height(count)
+        });
         let items = &scene.series().next().unwrap().items;
-        let inside = |[x, y, ..]: &[f64; 4]| x.is_nan() || ((30.0..=1_030.0).contains(x) && (60.0..=100.0).contains(y));
+        let inside = |[x, y, ..]: &[f64; 4]| {
+            x.is_nan() || ((30.0..=1_030.0).contains(x) && (60.0..=100.0).contains(y))
+        };
         assert!(items.len() > 1_000 && items.iter().all(inside));
     }
 
@@ -148,7 +177,14 @@ mod tests {
     fn a_level_rises_with_what_comes_and_falls_with_what_goes() {
         let (mut columns, axis) = (Columns::default(), axis(20_000.0));
         let stays = (0..1_000_u32).map(|n| (11_000.0 + f64::from(n), 12_000.0, 1));
-        columns.level(&axis, stays.chain([(5_000.0, f64::INFINITY, 7), (0.0, 9_999.0, 5), (20_001.0, 21_000.0, 5)]));
+        columns.level(
+            &axis,
+            stays.chain([
+                (5_000.0, f64::INFINITY, 7),
+                (0.0, 9_999.0, 5),
+                (20_001.0, 21_000.0, 5),
+            ]),
+        );
         let at = |ms: f64| columns.values[index((ms / columns.column_ms).floor() - columns.first)];
         assert_eq!((at(10_500.0), at(12_100.0), at(19_990.0)), (7.0, 7.0, 7.0));
         assert!((480.0..560.0).contains(&at(11_500.0)), "{}", at(11_500.0));

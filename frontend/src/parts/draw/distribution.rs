@@ -59,9 +59,20 @@ struct Range {
 
 impl Distribution {
     /// Lays out the curves in `width` times `height` pixels.
-    pub fn layout(&mut self, curves: &[Curve<'_>], scale: Scale, width: f64, height: f64) -> &Scene {
-        let ends = curves.iter().flat_map(|curve| [curve.measured, curve.theory]).filter_map(middle_99);
-        let wanted = ends.fold((f64::INFINITY, LEAST_MS * 10.0), |all, one| (all.0.min(one.0), all.1.max(one.1)));
+    pub fn layout(
+        &mut self,
+        curves: &[Curve<'_>],
+        scale: Scale,
+        width: f64,
+        height: f64,
+    ) -> &Scene {
+        let ends = curves
+            .iter()
+            .flat_map(|curve| [curve.measured, curve.theory])
+            .filter_map(middle_99);
+        let wanted = ends.fold((f64::INFINITY, LEAST_MS * 10.0), |all, one| {
+            (all.0.min(one.0), all.1.max(one.1))
+        });
         self.range = self.range.keep(wanted);
         let plot = Plot::new(scale, self.range, width, height);
         self.scene.clear();
@@ -99,10 +110,16 @@ fn middle_99(points: &[(f64, f64)]) -> Option<(f64, f64)> {
 
 /// When a curve, straight between its points, reaches a share, or its end if it doesn't.
 fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
-    let after = points.partition_point(|(_, reached)| *reached < share).min(points.len().checked_sub(1)?);
+    let after = points
+        .partition_point(|(_, reached)| *reached < share)
+        .min(points.len().checked_sub(1)?);
     let (ms1, share1) = points[after];
     let (ms0, share0) = points[after.saturating_sub(1)];
-    let way = if share1 > share0 { ((share - share0) / (share1 - share0)).clamp(0.0, 1.0) } else { 1.0 };
+    let way = if share1 > share0 {
+        ((share - share0) / (share1 - share0)).clamp(0.0, 1.0)
+    } else {
+        1.0
+    };
     Some(ms0 + (ms1 - ms0) * way)
 }
 
@@ -114,8 +131,16 @@ impl Range {
         let most_fits = most <= self.most_ms && most > self.most_ms * 0.5;
         let step = step_for(most, 10.0);
         Self {
-            least_ms: if least_fits { self.least_ms } else { decade(least * (1.0 + 1e-9)) },
-            most_ms: if most_fits { self.most_ms } else { (most * 1.04 / step).ceil() * step },
+            least_ms: if least_fits {
+                self.least_ms
+            } else {
+                decade(least * (1.0 + 1e-9))
+            },
+            most_ms: if most_fits {
+                self.most_ms
+            } else {
+                (most * 1.04 / step).ceil() * step
+            },
         }
     }
 }
@@ -132,7 +157,14 @@ struct Plot {
 impl Plot {
     fn new(scale: Scale, range: Range, width: f64, height: f64) -> Self {
         let bottom = (height - BOTTOM).floor() + 0.5;
-        Self { scale, range, left: LEFT, right: (width - RIGHT).max(LEFT + 1.0), top: TOP, bottom }
+        Self {
+            scale,
+            range,
+            left: LEFT,
+            right: (width - RIGHT).max(LEFT + 1.0),
+            top: TOP,
+            bottom,
+        }
     }
 
     fn x(&self, ms: f64) -> f64 {
@@ -155,7 +187,12 @@ impl Plot {
         for quarter in 0..=4_u32 {
             let y = self.y(f64::from(quarter) / 4.0).floor() + 0.5;
             scene.add(grid, [self.left, y, self.right, y]);
-            scene.label(tick_label(self.left - 8.0, y, format!("{}%", quarter * 25), Align::End));
+            scene.label(tick_label(
+                self.left - 8.0,
+                y,
+                format!("{}%", quarter * 25),
+                Align::End,
+            ));
         }
         let room = ((self.right - self.left) / 76.0).max(1.0);
         match self.scale {
@@ -171,7 +208,10 @@ impl Plot {
     fn decades(&self, scene: &mut Scene, grid: SeriesId, room: f64) {
         let Range { least_ms, most_ms } = self.range;
         let every_digit = (most_ms / least_ms).log10() * 3.0 <= room;
-        for decade in (0..9).map(|power| least_ms * 10_f64.powi(power)).take_while(|ms| *ms <= most_ms * 1.000_001) {
+        for decade in (0..9)
+            .map(|power| least_ms * 10_f64.powi(power))
+            .take_while(|ms| *ms <= most_ms * 1.000_001)
+        {
             for digit in 1..10_u32 {
                 let ms = decade * f64::from(digit);
                 let labelled = digit == 1 || (every_digit && (digit == 2 || digit == 5));
@@ -184,17 +224,33 @@ impl Plot {
 
     fn tick(&self, scene: &mut Scene, grid: SeriesId, ms: f64, labelled: bool) {
         let x = self.x(ms);
-        let top = if labelled { self.top } else { self.bottom - 4.0 };
+        let top = if labelled {
+            self.top
+        } else {
+            self.bottom - 4.0
+        };
         scene.add(grid, [x, top, x, self.bottom + 4.0]);
         if labelled {
-            scene.label(tick_label(x, self.bottom + 14.0, duration(ms), Align::Middle));
+            scene.label(tick_label(
+                x,
+                self.bottom + 14.0,
+                duration(ms),
+                Align::Middle,
+            ));
         }
     }
 
     fn theory(&self, scene: &mut Scene, curve: &Curve<'_>) {
         let hue = Ink::Hue(curve.technique);
-        let path = scene.open(Style::new(Kind::Path, hue).width(4.0).alpha(0.5).dash(Dash::Dashed));
-        let Some((first, _)) = curve.theory.first() else { return };
+        let path = scene.open(
+            Style::new(Kind::Path, hue)
+                .width(4.0)
+                .alpha(0.5)
+                .dash(Dash::Dashed),
+        );
+        let Some((first, _)) = curve.theory.first() else {
+            return;
+        };
         let mut before = (*first, 0.0);
         self.vertex(scene, path, before);
         for point in curve.theory {
@@ -207,7 +263,11 @@ impl Plot {
         let hue = Ink::Hue(curve.technique);
         if curve.samples < DOTS_BELOW {
             let dots = scene.open(Style::new(Kind::Filled(curve.technique), hue));
-            for (ms, share) in curve.measured.iter().filter(|(ms, _)| *ms <= self.range.most_ms) {
+            for (ms, share) in curve
+                .measured
+                .iter()
+                .filter(|(ms, _)| *ms <= self.range.most_ms)
+            {
                 scene.add(dots, [self.x(*ms), self.y(*share), 2.6, 0.0]);
             }
             return;
@@ -228,28 +288,55 @@ impl Plot {
     }
 
     /// A line that is straight in milliseconds, and so bends on the logarithmic scale.
-    fn straight(&self, scene: &mut Scene, path: SeriesId, (ms0, share0): (f64, f64), (ms1, share1): (f64, f64)) {
-        let pieces = if self.scale == Scale::Log && ms1 > ms0 { 24_u32 } else { 1 };
+    fn straight(
+        &self,
+        scene: &mut Scene,
+        path: SeriesId,
+        (ms0, share0): (f64, f64),
+        (ms1, share1): (f64, f64),
+    ) {
+        let pieces = if self.scale == Scale::Log && ms1 > ms0 {
+            24_u32
+        } else {
+            1
+        };
         let start = ms0.max(self.range.least_ms).min(ms1);
         for piece in 1..pieces {
             let ms = by_factors(start, ms1, f64::from(piece) / f64::from(pieces));
-            self.vertex(scene, path, (ms, share0 + (share1 - share0) * (ms - ms0) / (ms1 - ms0)));
+            self.vertex(
+                scene,
+                path,
+                (ms, share0 + (share1 - share0) * (ms - ms0) / (ms1 - ms0)),
+            );
         }
         self.vertex(scene, path, (ms1, share1));
     }
 
     /// A vertex of a path; beyond the right end it is drawn at it.
     fn vertex(&self, scene: &mut Scene, path: SeriesId, (ms, share): (f64, f64)) {
-        scene.point(path, self.x(ms.min(self.range.most_ms)), self.y(share.clamp(0.0, 1.0)));
+        scene.point(
+            path,
+            self.x(ms.min(self.range.most_ms)),
+            self.y(share.clamp(0.0, 1.0)),
+        );
     }
 
     /// The technique's shape and letter on its curve, at a height of its own.
     fn tag(&self, scene: &mut Scene, curve: &Curve<'_>) {
         let share = tag_share(curve.technique);
-        let steps = curve.measured.iter().find(|(_, reached)| *reached >= share).map(|(ms, _)| *ms);
-        let Some(ms) = steps.or_else(|| time_of(curve.theory, share)) else { return };
+        let steps = curve
+            .measured
+            .iter()
+            .find(|(_, reached)| *reached >= share)
+            .map(|(ms, _)| *ms);
+        let Some(ms) = steps.or_else(|| time_of(curve.theory, share)) else {
+            return;
+        };
         let (x, y) = (self.x(ms.min(self.range.most_ms)), self.y(share));
-        let shape = scene.open(Style::new(Kind::Filled(curve.technique), Ink::Hue(curve.technique)));
+        let shape = scene.open(Style::new(
+            Kind::Filled(curve.technique),
+            Ink::Hue(curve.technique),
+        ));
         scene.add(shape, [x, y, 5.0, 0.0]);
         scene.label(Label {
             x: x + 9.0,
@@ -279,33 +366,55 @@ mod tests {
     use super::*;
 
     fn uniform(samples: u32, most_ms: f64) -> Vec<(f64, f64)> {
-        (1..=samples).map(|n| f64::from(n) / f64::from(samples)).map(|share| (share * most_ms, share)).collect()
+        (1..=samples)
+            .map(|n| f64::from(n) / f64::from(samples))
+            .map(|share| (share * most_ms, share))
+            .collect()
     }
 
     fn series(scene: &Scene, wanted: impl Fn(&Series) -> bool) -> Vec<Series> {
-        scene.series().filter(|series| wanted(series)).cloned().collect()
+        scene
+            .series()
+            .filter(|series| wanted(series))
+            .cloned()
+            .collect()
     }
 
     #[test]
     fn few_samples_are_dots_and_many_a_line() {
         for (samples, dots) in [(199_u32, true), (200, false)] {
             let measured = uniform(samples, 1_000.0);
-            let curve =
-                Curve { technique: Technique::Poll, measured: &measured, samples: u64::from(samples), theory: &[] };
+            let curve = Curve {
+                technique: Technique::Poll,
+                measured: &measured,
+                samples: u64::from(samples),
+                theory: &[],
+            };
             let mut distribution = Distribution::default();
             let scene = distribution.layout(&[curve], Scale::Linear, 600.0, 200.0);
-            assert_eq!(series(scene, |series| series.style.kind == Kind::Path).is_empty(), dots, "{samples} samples");
+            assert_eq!(
+                series(scene, |series| series.style.kind == Kind::Path).is_empty(),
+                dots,
+                "{samples} samples"
+            );
         }
     }
 
     #[test]
     fn theory_is_dashed_and_a_uniform_one_is_a_straight_line() {
         let theory = [(0.0, 0.0), (500.0, 0.5), (1_000.0, 1.0)];
-        let curve = Curve { technique: Technique::Poll, measured: &[], samples: 0, theory: &theory };
+        let curve = Curve {
+            technique: Technique::Poll,
+            measured: &[],
+            samples: 0,
+            theory: &theory,
+        };
         let mut distribution = Distribution::default();
         let scene = distribution.layout(&[curve], Scale::Linear, 600.0, 200.0);
         let dashed = series(scene, |series| series.style.dash == Dash::Dashed);
-        let [_, a, b, c, ..] = dashed[0].items[..] else { panic!("expected four points, got {dashed:?}") };
+        let [_, a, b, c, ..] = dashed[0].items[..] else {
+            panic!("expected four points, got {dashed:?}")
+        };
         assert!(((b[1] - a[1]) / (b[0] - a[0]) - (c[1] - b[1]) / (c[0] - b[0])).abs() < 1e-9);
     }
 
@@ -314,34 +423,77 @@ mod tests {
         let (slow, quick) = (uniform(500, 5_000.0), uniform(500, 0.05));
         let theory = [(0.001, 0.0), (90_000.0, 1.0)];
         let curves = [
-            Curve { technique: Technique::Poll, measured: &slow, samples: 500, theory: &theory },
-            Curve { technique: Technique::Sse, measured: &quick, samples: 500, theory: &[] },
+            Curve {
+                technique: Technique::Poll,
+                measured: &slow,
+                samples: 500,
+                theory: &theory,
+            },
+            Curve {
+                technique: Technique::Sse,
+                measured: &quick,
+                samples: 500,
+                theory: &[],
+            },
         ];
-        for (scale, width) in [(Scale::Linear, 320.0), (Scale::Log, 320.0), (Scale::Linear, 900.0), (Scale::Log, 900.0)]
-        {
+        for (scale, width) in [
+            (Scale::Linear, 320.0),
+            (Scale::Log, 320.0),
+            (Scale::Linear, 900.0),
+            (Scale::Log, 900.0),
+        ] {
             let mut distribution = Distribution::default();
             let scene = distribution.layout(&curves, scale, width, 180.0);
             for [x, y, ..] in scene.series().flat_map(|series| &series.items) {
-                assert!((0.0..=width).contains(x) && (0.0..=180.0).contains(y), "{x}, {y} at {width} {scale:?}");
+                assert!(
+                    (0.0..=width).contains(x) && (0.0..=180.0).contains(y),
+                    "{x}, {y} at {width} {scale:?}"
+                );
             }
-            let labels = scene.labels().iter().filter(|label| label.align == Align::Middle).collect::<Vec<_>>();
-            assert!(labels.len() >= 3, "{} labels at {width} {scale:?}", labels.len());
-            assert!(labels.windows(2).all(|pair| (pair[1].x - pair[0].x).abs() >= 36.0), "labels overlap: {labels:?}");
+            let labels = scene
+                .labels()
+                .iter()
+                .filter(|label| label.align == Align::Middle)
+                .collect::<Vec<_>>();
+            assert!(
+                labels.len() >= 3,
+                "{} labels at {width} {scale:?}",
+                labels.len()
+            );
+            assert!(
+                labels
+                    .windows(2)
+                    .all(|pair| (pair[1].x - pair[0].x).abs() >= 36.0),
+                "labels overlap: {labels:?}"
+            );
         }
     }
 
     #[test]
     fn a_uniform_theory_bends_on_the_logarithmic_scale() {
         let theory = [(10.0, 0.0), (1_010.0, 1.0)];
-        let curve = Curve { technique: Technique::Poll, measured: &[], samples: 0, theory: &theory };
+        let curve = Curve {
+            technique: Technique::Poll,
+            measured: &[],
+            samples: 0,
+            theory: &theory,
+        };
         let mut distribution = Distribution::default();
         let scene = distribution.layout(&[curve], Scale::Log, 600.0, 200.0);
-        let points = series(scene, |series| series.style.dash == Dash::Dashed)[0].items.clone();
+        let points = series(scene, |series| series.style.dash == Dash::Dashed)[0]
+            .items
+            .clone();
         let ([x0, y0, ..], [x1, y1, ..]) = (points[0], points[points.len() - 1]);
-        let middle =
-            points.iter().min_by(|a, b| (a[0] - (x0 + x1) / 2.0).abs().total_cmp(&(b[0] - (x0 + x1) / 2.0).abs()));
+        let middle = points.iter().min_by(|a, b| {
+            (a[0] - (x0 + x1) / 2.0)
+                .abs()
+                .total_cmp(&(b[0] - (x0 + x1) / 2.0).abs())
+        });
         let climbed = (y0 - middle.unwrap()[1]) / (y0 - y1);
-        assert!((0.05..0.15).contains(&climbed), "at 100 ms a tenth has arrived: {climbed}");
+        assert!(
+            (0.05..0.15).contains(&climbed),
+            "at 100 ms a tenth has arrived: {climbed}"
+        );
     }
 
     #[test]

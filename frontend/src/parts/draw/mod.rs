@@ -105,7 +105,10 @@ struct Thin {
 
 impl Thin {
     fn new(gap: f64) -> Self {
-        Self { gap, last: f64::NEG_INFINITY }
+        Self {
+            gap,
+            last: f64::NEG_INFINITY,
+        }
     }
 
     fn lets(&mut self, x: f64) -> bool {

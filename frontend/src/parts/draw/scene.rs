@@ -55,7 +55,13 @@ pub struct Style {
 impl Style {
     /// A solid, opaque style with lines of one pixel.
     pub fn new(kind: Kind, ink: Ink) -> Self {
-        Self { kind, ink, alpha: 1.0, width: 1.0, dash: Dash::Solid }
+        Self {
+            kind,
+            ink,
+            alpha: 1.0,
+            width: 1.0,
+            dash: Dash::Solid,
+        }
     }
 
     /// The same, this opaque.
@@ -139,7 +145,10 @@ impl Scene {
                 series.style = style;
                 series.items.clear();
             }
-            None => self.series.push(Series { style, items: Vec::new() }),
+            None => self.series.push(Series {
+                style,
+                items: Vec::new(),
+            }),
         }
         self.used += 1;
         SeriesId(self.used - 1)
@@ -179,7 +188,9 @@ impl Scene {
 
     /// The series from bottom to top; empty ones are left out.
     pub fn series(&self) -> impl Iterator<Item = &Series> {
-        self.series[..self.used].iter().filter(|series| !series.items.is_empty())
+        self.series[..self.used]
+            .iter()
+            .filter(|series| !series.items.is_empty())
     }
 
     /// The labels, above all series.

@@ -48,16 +48,34 @@ pub struct Geometry {
 impl Geometry {
     /// The geometry for so many lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
-        let narrow = View { width, span_ms: 1.0, now_ms: 0.0 }.is_narrow();
-        let (above, between, below) = if narrow { (15.5, 34.0, 17.5) } else { (18.5, 46.0, 17.5) };
+        let narrow = View {
+            width,
+            span_ms: 1.0,
+            now_ms: 0.0,
+        }
+        .is_narrow();
+        let (above, between, below) = if narrow {
+            (15.5, 34.0, 17.5)
+        } else {
+            (18.5, 46.0, 17.5)
+        };
         let mut top = 0.0;
         let mut bands = Vec::with_capacity(lanes);
         for _ in 0..lanes {
             let (server_y, client_y) = (top + above, top + above + between);
-            bands.push(LaneBand { top, server_y, client_y, bottom: client_y + below });
+            bands.push(LaneBand {
+                top,
+                server_y,
+                client_y,
+                bottom: client_y + below,
+            });
             top = client_y + below;
         }
-        Self { lanes: bands, axis_y: top, height: top + AXIS_HEIGHT }
+        Self {
+            lanes: bands,
+            axis_y: top,
+            height: top + AXIS_HEIGHT,
+        }
     }
 }
 
@@ -113,13 +131,25 @@ impl Sequence {
         let axis = view.axis();
         let geometry = Geometry::new(view.width, lanes.len());
         self.scene.clear();
-        self.detail = self.detail.next((axis.right - axis.left) / busiest(lanes, &axis));
+        self.detail = self
+            .detail
+            .next((axis.right - axis.left) / busiest(lanes, &axis));
         self.collect_news(lanes, &axis);
         self.frame(&geometry, &axis);
         let waiting_most = self.count_waiting(lanes, &axis);
         for ((view, band), waiting) in lanes.iter().zip(&geometry.lanes).zip(&self.waiting) {
-            badge(&mut self.scene, view.technique, 14.0, f64::midpoint(band.server_y, band.client_y));
-            let lane = Lane { view, band: *band, axis, detail: self.detail };
+            badge(
+                &mut self.scene,
+                view.technique,
+                14.0,
+                f64::midpoint(band.server_y, band.client_y),
+            );
+            let lane = Lane {
+                view,
+                band: *band,
+                axis,
+                detail: self.detail,
+            };
             lane.requests(&mut self.scene);
             if self.detail != Detail::Shapes {
                 lane.waiting(&mut self.scene, waiting, waiting_most);
@@ -154,11 +184,16 @@ impl Sequence {
     /// Life lines, the axis, and a guide through all lanes at each due time.
     fn frame(&mut self, geometry: &Geometry, axis: &TimeAxis) {
         let scene = &mut self.scene;
-        let (Some(first), Some(last)) = (geometry.lanes.first(), geometry.lanes.last()) else { return };
+        let (Some(first), Some(last)) = (geometry.lanes.first(), geometry.lanes.last()) else {
+            return;
+        };
         if self.detail == Detail::Shapes {
             let guides = scene.open(Style::new(Kind::Boxes, Ink::Rule).alpha(0.6));
             for x in self.news.iter().map(|news| axis.x(news.due_ms)) {
-                scene.add(guides, [x - 0.5, first.server_y, 1.0, last.client_y - first.server_y]);
+                scene.add(
+                    guides,
+                    [x - 0.5, first.server_y, 1.0, last.client_y - first.server_y],
+                );
             }
         }
         let lines = scene.open(Style::new(Kind::Lines, Ink::Rule));
@@ -174,16 +209,33 @@ impl Sequence {
     /// knows and another has not received yet waits in the other.
     fn count_waiting(&mut self, lanes: &[LaneView<'_>], axis: &TimeAxis) -> f64 {
         self.waiting.resize_with(lanes.len(), Columns::default);
-        let latest = |lane: &&LaneView<'_>| lane.trace.newest_event().and_then(|run| run.due_ms).unwrap_or(f64::MIN);
-        let best = lanes.iter().max_by(|one, other| latest(one).total_cmp(&latest(other)));
+        let latest = |lane: &&LaneView<'_>| {
+            lane.trace
+                .newest_event()
+                .and_then(|run| run.due_ms)
+                .unwrap_or(f64::MIN)
+        };
+        let best = lanes
+            .iter()
+            .max_by(|one, other| latest(one).total_cmp(&latest(other)));
         let mut most = WAITING_LEAST;
-        let Some(best) = best.filter(|_| self.detail != Detail::Shapes) else { return most };
+        let Some(best) = best.filter(|_| self.detail != Detail::Shapes) else {
+            return most;
+        };
         for (lane, waiting) in lanes.iter().zip(&mut self.waiting) {
             let own = lane.trace.events(axis.from_ms, axis.to_ms + lane.down_ms);
-            let own = own.filter_map(|run| run.due_ms.map(|due| (due, leaves_ms(lane, run), run.count)));
-            let last_seq = lane.trace.newest_event().map_or(u64::MAX, |run| run.last_seq);
-            let others = best.trace.events(axis.from_ms, axis.to_ms).filter(|run| run.first_seq > last_seq);
-            let others = others.filter_map(|run| run.due_ms.map(|due| (due, f64::INFINITY, run.count)));
+            let own =
+                own.filter_map(|run| run.due_ms.map(|due| (due, leaves_ms(lane, run), run.count)));
+            let last_seq = lane
+                .trace
+                .newest_event()
+                .map_or(u64::MAX, |run| run.last_seq);
+            let others = best
+                .trace
+                .events(axis.from_ms, axis.to_ms)
+                .filter(|run| run.first_seq > last_seq);
+            let others =
+                others.filter_map(|run| run.due_ms.map(|due| (due, f64::INFINITY, run.count)));
             waiting.level(axis, own.chain(others));
             most = most.max(waiting.most());
         }
@@ -197,11 +249,20 @@ impl Sequence {
         }
         for lane in lanes {
             let runs = lane.trace.events(axis.from_ms, axis.to_ms);
-            let known = runs.filter_map(|run| run.due_ms.map(|due_ms| News { seq: run.last_seq, due_ms }));
+            let known = runs.filter_map(|run| {
+                run.due_ms.map(|due_ms| News {
+                    seq: run.last_seq,
+                    due_ms,
+                })
+            });
             for news in known.filter(|news| axis.holds(news.due_ms)) {
                 // In order already: most lanes bring the same ones, and each brings the newest last.
                 let place = self.news.partition_point(|other| other.seq < news.seq);
-                if self.news.get(place).is_none_or(|other| other.seq != news.seq) {
+                if self
+                    .news
+                    .get(place)
+                    .is_none_or(|other| other.seq != news.seq)
+                {
                     self.news.insert(place, news);
                 }
             }
@@ -212,7 +273,10 @@ impl Sequence {
 /// Events in the lane that has most of them, at least 1.
 fn busiest(lanes: &[LaneView<'_>], axis: &TimeAxis) -> f64 {
     let events = |lane: &LaneView<'_>| {
-        lane.trace.events(axis.from_ms, axis.to_ms).map(|run| run.count).fold(0_u32, u32::saturating_add)
+        lane.trace
+            .events(axis.from_ms, axis.to_ms)
+            .map(|run| run.count)
+            .fold(0_u32, u32::saturating_add)
     };
     f64::from(lanes.iter().map(events).max().unwrap_or(0).max(1))
 }
@@ -220,5 +284,7 @@ fn busiest(lanes: &[LaneView<'_>], axis: &TimeAxis) -> f64 {
 /// When events left the server: one transit before their arrival, but not before they were due. Estimated.
 fn leaves_ms(lane: &LaneView<'_>, run: &EventRun) -> f64 {
     let leaves = run.at_ms - lane.down_ms;
-    run.due_ms.map_or(leaves, |due| leaves.max(due)).min(run.at_ms)
+    run.due_ms
+        .map_or(leaves, |due| leaves.max(due))
+        .min(run.at_ms)
 }

@@ -56,10 +56,12 @@ pub const PROPERTIES: [&str; 11] = [
 
 const FONT: &str = "system-ui, sans-serif";
 const LIGHT: [&str; 11] = [
-    "#c25400", "#1f55c4", "#00805a", "#8e3fa6", "#0b86b3", "#1b2127", "#69737d", "#c3cad1", "#c4233b", "#ffffff", FONT,
+    "#c25400", "#1f55c4", "#00805a", "#8e3fa6", "#0b86b3", "#1b2127", "#69737d", "#c3cad1",
+    "#c4233b", "#ffffff", FONT,
 ];
 const DARK: [&str; 11] = [
-    "#ff9d4d", "#7ba6ff", "#3fcf9b", "#d493ee", "#58c8f2", "#e8ecf0", "#8d99a5", "#3b4650", "#ff6b7d", "#11161b", FONT,
+    "#ff9d4d", "#7ba6ff", "#3fcf9b", "#d493ee", "#58c8f2", "#e8ecf0", "#8d99a5", "#3b4650",
+    "#ff6b7d", "#11161b", FONT,
 ];
 
 impl Theme {
@@ -75,8 +77,28 @@ impl Theme {
 
     /// A theme from the values of [`PROPERTIES`], in their order.
     pub fn from_values(values: [Cow<'static, str>; 11]) -> Self {
-        let [poll, long_poll, ndjson, sse, websocket, text, soft, rule, danger, ground, font] = values;
-        Self { hues: [poll, long_poll, ndjson, sse, websocket], text, soft, rule, danger, ground, font }
+        let [
+            poll,
+            long_poll,
+            ndjson,
+            sse,
+            websocket,
+            text,
+            soft,
+            rule,
+            danger,
+            ground,
+            font,
+        ] = values;
+        Self {
+            hues: [poll, long_poll, ndjson, sse, websocket],
+            text,
+            soft,
+            rule,
+            danger,
+            ground,
+            font,
+        }
     }
 
     /// The CSS colour of an ink.
@@ -102,9 +124,12 @@ impl Theme {
     /// Costs a style computation: read it when the theme changes, not with every frame.
     #[cfg(target_arch = "wasm32")]
     pub fn read(element: &web_sys::Element) -> Self {
-        let style = web_sys::window().and_then(|window| window.get_computed_style(element).ok().flatten());
+        let style =
+            web_sys::window().and_then(|window| window.get_computed_style(element).ok().flatten());
         let value = |index: usize| {
-            let set = style.as_ref().and_then(|style| style.get_property_value(PROPERTIES[index]).ok());
+            let set = style
+                .as_ref()
+                .and_then(|style| style.get_property_value(PROPERTIES[index]).ok());
             match set.as_deref().map(str::trim) {
                 None | Some("") => Cow::Borrowed(LIGHT[index]),
                 Some(set) => Cow::Owned(set.to_owned()),
@@ -121,7 +146,11 @@ mod tests {
     fn luminance(colour: &str) -> f64 {
         let channel = |from: usize| {
             let value = f64::from(u8::from_str_radix(&colour[from..from + 2], 16).unwrap()) / 255.0;
-            if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            if value <= 0.040_45 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
         };
         0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
     }

@@ -34,10 +34,28 @@ pub struct Geometry {
 impl Geometry {
     /// The geometry for so many lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
-        let row = if (View { width, span_ms: 1.0, now_ms: 0.0 }).is_narrow() { 30.0 } else { 32.0 };
-        let middles: Vec<f64> = (0_u32..).take(lanes).map(|lane| f64::from(lane) * row + row / 2.0 + 5.0).collect();
+        let row = if (View {
+            width,
+            span_ms: 1.0,
+            now_ms: 0.0,
+        })
+        .is_narrow()
+        {
+            30.0
+        } else {
+            32.0
+        };
+        let middles: Vec<f64> = (0_u32..)
+            .take(lanes)
+            .map(|lane| f64::from(lane) * row + row / 2.0 + 5.0)
+            .collect();
         let axis_y = middles.last().map_or(0.0, |last| last + row / 2.0 - 2.0);
-        Self { middles, row, axis_y, height: axis_y + AXIS_HEIGHT }
+        Self {
+            middles,
+            row,
+            axis_y,
+            height: axis_y + AXIS_HEIGHT,
+        }
     }
 }
 
@@ -57,7 +75,11 @@ impl Waterfall {
         axis.ticks(&mut self.scene, ticks, geometry.axis_y);
         for (view, middle) in lanes.iter().zip(&geometry.middles) {
             badge(&mut self.scene, view.technique, 14.0, *middle);
-            let row = Row { view, axis, middle: *middle };
+            let row = Row {
+                view,
+                axis,
+                middle: *middle,
+            };
             row.bars(&mut self.scene);
             row.bytes(&mut self.scene);
             row.events(&mut self.scene);
@@ -89,7 +111,10 @@ impl Row<'_> {
         let hue = Ink::Hue(self.view.technique);
         let transit = scene.open(Style::new(Kind::Boxes, hue).alpha(0.55));
         let open = scene.open(Style::new(Kind::Boxes, hue).alpha(0.3));
-        let (low, high) = ((self.middle - TRANSIT / 2.0, TRANSIT), (self.middle - BAR / 2.0, BAR));
+        let (low, high) = (
+            (self.middle - TRANSIT / 2.0, TRANSIT),
+            (self.middle - BAR / 2.0, BAR),
+        );
         for request in self.view.trace.requests(self.axis.from_ms, self.axis.to_ms) {
             let (there, back) = self.at_server(request);
             let over = request.end_ms.unwrap_or(f64::INFINITY);
@@ -104,9 +129,13 @@ impl Row<'_> {
         if to <= from {
             return;
         }
-        let Some(span) = self.axis.span(from, to, across, 0.0) else { return };
+        let Some(span) = self.axis.span(from, to, across, 0.0) else {
+            return;
+        };
         match scene.last_mut(series) {
-            Some(last) if span[0] - (last[0] + last[2]) < 0.5 && span[2] < 3.0 && last[0] <= span[0] => {
+            Some(last)
+                if span[0] - (last[0] + last[2]) < 0.5 && span[2] < 3.0 && last[0] <= span[0] =>
+            {
                 last[2] = (span[0] + span[2] - last[0]).max(last[2]);
             }
             _ => {
@@ -120,7 +149,11 @@ impl Row<'_> {
     fn at_server(&self, request: &RequestMark) -> (f64, f64) {
         let over = request.end_ms.unwrap_or(f64::INFINITY);
         let (up, down) = (self.view.up_ms.max(0.0), self.view.down_ms.max(0.0));
-        let share = if up + down > 0.0 { ((over - request.sent_ms) / (up + down)).min(1.0) } else { 1.0 };
+        let share = if up + down > 0.0 {
+            ((over - request.sent_ms) / (up + down)).min(1.0)
+        } else {
+            1.0
+        };
         (request.sent_ms + up * share, over - down * share)
     }
 
@@ -134,8 +167,15 @@ impl Row<'_> {
             }
             let height = tick_height(run.bytes);
             if thin.lets(x) {
-                scene
-                    .add(ticks, [(x - TICK_WIDTH).max(self.axis.left), self.middle - height / 2.0, TICK_WIDTH, height]);
+                scene.add(
+                    ticks,
+                    [
+                        (x - TICK_WIDTH).max(self.axis.left),
+                        self.middle - height / 2.0,
+                        TICK_WIDTH,
+                        height,
+                    ],
+                );
             } else if let Some(last) = scene.last_mut(ticks).filter(|last| last[3] < height) {
                 (last[1], last[3]) = (self.middle - height / 2.0, height);
             }
@@ -151,7 +191,9 @@ impl Row<'_> {
         let room = 9.0;
         let mut thin = Thin::new(room);
         for request in self.view.trace.requests(from, to) {
-            let Some(end) = request.end_ms.filter(|end| self.axis.holds(*end)) else { continue };
+            let Some(end) = request.end_ms.filter(|end| self.axis.holds(*end)) else {
+                continue;
+            };
             let x = self.axis.x(end);
             if request.failed {
                 scene.add(failed, [x, self.middle - ABOVE, 4.0, 0.0]);
@@ -163,12 +205,23 @@ impl Row<'_> {
         let crowded = self.view.trace.events(from, to).map(|run| run.at_ms);
         let mut thin = Thin::new(room);
         let apart = crowded.filter(|at| thin.lets(self.axis.x(*at))).count();
-        let arrivals = || self.view.trace.events(from, to).map(|run| run.at_ms).filter(|at| self.axis.holds(*at));
-        if f64::from(u32::try_from(apart).unwrap_or(u32::MAX)) * room * 1.8 > self.axis.right - self.axis.left {
+        let arrivals = || {
+            self.view
+                .trace
+                .events(from, to)
+                .map(|run| run.at_ms)
+                .filter(|at| self.axis.holds(*at))
+        };
+        if f64::from(u32::try_from(apart).unwrap_or(u32::MAX)) * room * 1.8
+            > self.axis.right - self.axis.left
+        {
             return;
         }
         let mut thin = Thin::new(3.0);
-        for x in arrivals().map(|at| self.axis.x(at)).filter(|x| thin.lets(*x)) {
+        for x in arrivals()
+            .map(|at| self.axis.x(at))
+            .filter(|x| thin.lets(*x))
+        {
             scene.add(events, [x, self.middle - ABOVE, 4.0, 0.0]);
         }
     }
@@ -189,26 +242,60 @@ mod tests {
     use crate::model::trace::{EventMark, Trace};
     use tailwater_protocol::{Report, Technique};
 
-    const VIEW: View = View { width: 1_040.0, span_ms: 1_000.0, now_ms: 1_000.0 };
+    const VIEW: View = View {
+        width: 1_040.0,
+        span_ms: 1_000.0,
+        now_ms: 1_000.0,
+    };
 
     fn long_poll(ends: impl Iterator<Item = f64>) -> Trace {
         let (mut trace, mut sent) = (Trace::new(), 0.0);
         for (id, end) in (0..).zip(ends) {
-            trace.report(&Report::Requested { id, at_ms: sent, technique: Technique::LongPoll });
-            trace.report(&Report::Answered { id, at_ms: end, status: 200 });
-            trace.report(&Report::Chunk { id, at_ms: end, bytes: 64 });
-            trace.event(EventMark { seq: id, due_ms: None, at_ms: end, id });
-            trace.report(&Report::Ended { id, at_ms: end, fault: None });
+            trace.report(&Report::Requested {
+                id,
+                at_ms: sent,
+                technique: Technique::LongPoll,
+            });
+            trace.report(&Report::Answered {
+                id,
+                at_ms: end,
+                status: 200,
+            });
+            trace.report(&Report::Chunk {
+                id,
+                at_ms: end,
+                bytes: 64,
+            });
+            trace.event(EventMark {
+                seq: id,
+                due_ms: None,
+                at_ms: end,
+                id,
+            });
+            trace.report(&Report::Ended {
+                id,
+                at_ms: end,
+                fault: None,
+            });
             sent = end;
         }
         trace
     }
 
     fn items(trace: &Trace, wanted: impl Fn(&Series) -> bool) -> Vec<[f64; 4]> {
-        let view = LaneView { technique: Technique::LongPoll, trace, up_ms: 20.0, down_ms: 20.0 };
+        let view = LaneView {
+            technique: Technique::LongPoll,
+            trace,
+            up_ms: 20.0,
+            down_ms: 20.0,
+        };
         let mut waterfall = Waterfall::default();
         let scene = waterfall.layout(&[view], &VIEW);
-        scene.series().filter(|series| wanted(series)).flat_map(|series| series.items.clone()).collect()
+        scene
+            .series()
+            .filter(|series| wanted(series))
+            .flat_map(|series| series.items.clone())
+            .collect()
     }
 
     fn boxes(alpha: f64) -> impl Fn(&Series) -> bool {
@@ -218,11 +305,17 @@ mod tests {
     #[test]
     fn long_polling_is_a_fence_with_a_gap_at_every_answer() {
         let trace = long_poll((1..=5).map(|n| f64::from(n) * 150.0));
-        let held = items(&trace, boxes(0.3)).into_iter().filter(|item| item[3] > TRANSIT).collect::<Vec<_>>();
+        let held = items(&trace, boxes(0.3))
+            .into_iter()
+            .filter(|item| item[3] > TRANSIT)
+            .collect::<Vec<_>>();
         assert_eq!(held.len(), 5);
         for pair in held.windows(2) {
             let gap = pair[1][0] - (pair[0][0] + pair[0][2]);
-            assert!((gap - 41.0).abs() < 1e-6, "the way back, the way there and a pixel: {gap}");
+            assert!(
+                (gap - 41.0).abs() < 1e-6,
+                "the way back, the way there and a pixel: {gap}"
+            );
         }
     }
 

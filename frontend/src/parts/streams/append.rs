@@ -21,7 +21,9 @@ pub fn Append(
     details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let closed = memo(move || details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
+    let closed = memo(move || {
+        details.with(|details| details.as_ref().is_some_and(|details| details.closed))
+    });
     view! {
         <section class="part" aria-labelledby="append-title">
             <h3 id="append-title">{streams.say(|text| text.append_title)}</h3>
@@ -40,18 +42,31 @@ pub fn Append(
 fn Field(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let content_type = memo(move || {
-        details.with(|details| details.as_ref().map(|it| it.configuration.content_type.clone()).unwrap_or_default())
+        details.with(|details| {
+            details
+                .as_ref()
+                .map(|it| it.configuration.content_type.clone())
+                .unwrap_or_default()
+        })
     });
-    let is_json = move || content_type.with(|content_type| ContentKind::of(content_type) == ContentKind::Json);
+    let is_json = move || {
+        content_type.with(|content_type| ContentKind::of(content_type) == ContentKind::Json)
+    };
     let body = Kept::new(String::new());
     let fault = Kept::new(String::new());
     let is_busy = Kept::new(false);
     let wish = move |body: &str| {
-        name.with_value(|name| content_type.with_untracked(|content_type| Wish::append(name, content_type, body)))
+        name.with_value(|name| {
+            content_type.with_untracked(|content_type| Wish::append(name, content_type, body))
+        })
     };
     let line = derived(move || {
         let typed = body.get();
-        let body = if typed.is_empty() { content_type.with(|it| example(it)).to_owned() } else { typed };
+        let body = if typed.is_empty() {
+            content_type.with(|it| example(it)).to_owned()
+        } else {
+            typed
+        };
         wish(&body).curl(&browser::origin())
     });
     let send = move || {
@@ -66,9 +81,9 @@ fn Field(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>
             let desk = streams.desk();
             match desk.send(&wish).await {
                 Ok(done) => {
-                    streams
-                        .said
-                        .try_set(Some(Said::Appended(done.next.map(|next| next.to_string()).unwrap_or_default())));
+                    streams.said.try_set(Some(Said::Appended(
+                        done.next.map(|next| next.to_string()).unwrap_or_default(),
+                    )));
                     // What was typed meanwhile stays.
                     body.try_update(|body| {
                         if *body == typed {

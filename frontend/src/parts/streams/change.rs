@@ -26,8 +26,12 @@ pub fn Change(
     details: Computed<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let closed = memo(move || details.with(|details| details.as_ref().is_some_and(|details| details.closed)));
-    let forks = memo(move || details.with(|details| details.as_ref().map_or(0, |details| details.fork_count)));
+    let closed = memo(move || {
+        details.with(|details| details.as_ref().is_some_and(|details| details.closed))
+    });
+    let forks = memo(move || {
+        details.with(|details| details.as_ref().map_or(0, |details| details.fork_count))
+    });
     let close = move || name.with_value(Wish::close);
     let delete = move || name.with_value(Wish::delete);
     view! {
@@ -99,7 +103,11 @@ fn Twice(
         let (wish, done) = (wish.get_untracked(), done.clone());
         wasm_bindgen_futures::spawn_local(async move {
             let desk = streams.desk();
-            let outcome = if wish.method == "DELETE" { desk.delete(&wish).await } else { desk.send(&wish).await };
+            let outcome = if wish.method == "DELETE" {
+                desk.delete(&wish).await
+            } else {
+                desk.send(&wish).await
+            };
             is_busy.try_set(false);
             match outcome {
                 Ok(_) => {
@@ -152,14 +160,22 @@ fn Fork(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>)
     let fault = Kept::new(String::new());
     let is_busy = Kept::new(false);
     let content_type = memo(move || {
-        details.with(|details| details.as_ref().map(|it| it.configuration.content_type.clone()).unwrap_or_default())
+        details.with(|details| {
+            details
+                .as_ref()
+                .map(|it| it.configuration.content_type.clone())
+                .unwrap_or_default()
+        })
     });
     let wish = move |typed: &str, at: &str| {
-        name.with_value(|name| content_type.with_untracked(|content_type| Wish::fork(name, content_type, typed, at)))
+        name.with_value(|name| {
+            content_type.with_untracked(|content_type| Wish::fork(name, content_type, typed, at))
+        })
     };
     let line = derived(move || {
         let wish = typed.with(|typed| at.with(|at| wish(typed, at)));
-        wish.map(|wish| wish.curl(&browser::origin())).unwrap_or_default()
+        wish.map(|wish| wish.curl(&browser::origin()))
+            .unwrap_or_default()
     });
     let fork = move || {
         if is_busy.get_untracked() {
@@ -169,7 +185,9 @@ fn Fork(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>)
             Ok(wish) => wish,
             Err(field) => return fault.set((streams.text().field)(&field)),
         };
-        let made = typed_name(&typed.get_untracked()).map(|name| name.to_string()).unwrap_or_default();
+        let made = typed_name(&typed.get_untracked())
+            .map(|name| name.to_string())
+            .unwrap_or_default();
         is_busy.set(true);
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {
@@ -179,7 +197,9 @@ fn Fork(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>)
             match outcome {
                 Ok(_) => {
                     streams.said.try_set(Some(Said::Forked(made.clone())));
-                    streams.shell.open(Step::Recorded, |shelf| shelf.stream = Some(made));
+                    streams
+                        .shell
+                        .open(Step::Recorded, |shelf| shelf.stream = Some(made));
                 }
                 Err(why) => {
                     fault.try_set(why);

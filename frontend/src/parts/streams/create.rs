@@ -14,7 +14,11 @@ use crate::parts::small::{change, derived, maybe, submit};
 use crate::text::streams::StreamsText;
 
 /// Content types offered; any other can be typed.
-const TYPES: [&str; 3] = ["application/json", "text/plain; charset=utf-8", "application/octet-stream"];
+const TYPES: [&str; 3] = [
+    "application/json",
+    "text/plain; charset=utf-8",
+    "application/octet-stream",
+];
 
 /// What is typed into the form.
 #[derive(Clone, Copy)]
@@ -62,8 +66,11 @@ pub fn Create() -> impl IntoView {
     let typed = Typed::new();
     let fault = typed.fault;
     let is_busy = Kept::new(false);
-    let line =
-        derived(move || Wish::create(&typed.stream()).map(|wish| wish.curl(&browser::origin())).unwrap_or_default());
+    let line = derived(move || {
+        Wish::create(&typed.stream())
+            .map(|wish| wish.curl(&browser::origin()))
+            .unwrap_or_default()
+    });
     let create = move || {
         if is_busy.get_untracked() {
             return;
@@ -73,7 +80,9 @@ pub fn Create() -> impl IntoView {
             Ok(wish) => wish,
             Err(field) => return fault.set((streams.text().field)(&field)),
         };
-        let name = typed_name(&stream.name).map(|name| name.to_string()).unwrap_or_default();
+        let name = typed_name(&stream.name)
+            .map(|name| name.to_string())
+            .unwrap_or_default();
         is_busy.set(true);
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {
@@ -82,8 +91,13 @@ pub fn Create() -> impl IntoView {
             is_busy.try_set(false);
             match outcome {
                 Ok(done) => {
-                    streams.said.try_set(Some(Said::Created { name: name.clone(), is_new: done.is_new }));
-                    streams.shell.open(Step::Recorded, |shelf| shelf.stream = Some(name));
+                    streams.said.try_set(Some(Said::Created {
+                        name: name.clone(),
+                        is_new: done.is_new,
+                    }));
+                    streams
+                        .shell
+                        .open(Step::Recorded, |shelf| shelf.stream = Some(name));
                 }
                 Err(why) => {
                     fault.try_set(why);

@@ -23,12 +23,22 @@ pub fn Facts(
         derived(move || details.with(|details| details.as_ref().map(part).unwrap_or_default()))
     };
     let state = derived(move || {
-        let is_closed = details.with(|details| details.as_ref().is_some_and(|details| details.closed));
-        if is_closed { streams.text().closed } else { streams.text().open }
+        let is_closed =
+            details.with(|details| details.as_ref().is_some_and(|details| details.closed));
+        if is_closed {
+            streams.text().closed
+        } else {
+            streams.text().open
+        }
     });
     let configured = move |say: fn(Streams, &Configuration) -> String| {
         derived(move || {
-            details.with(|details| details.as_ref().map(|it| say(streams, &it.configuration)).unwrap_or_default())
+            details.with(|details| {
+                details
+                    .as_ref()
+                    .map(|it| say(streams, &it.configuration))
+                    .unwrap_or_default()
+            })
         })
     };
     view! {
@@ -52,17 +62,28 @@ fn ends(streams: Streams, configuration: &Configuration) -> String {
     let text = streams.text();
     match (configuration.ttl_seconds, configuration.expires_at_ms) {
         (Some(seconds), _) => (text.ends_idle)(&span(seconds)),
-        (None, Some(ms)) => (text.ends_at)(&browser::moment(ms as f64, streams.shell.language.get().name())),
+        (None, Some(ms)) => (text.ends_at)(&browser::moment(
+            ms as f64,
+            streams.shell.language.get().name(),
+        )),
         (None, None) => text.never.to_owned(),
     }
 }
 
 fn retention(streams: Streams, configuration: &Configuration) -> String {
     let text = streams.text();
-    let bytes = configuration.keep_bytes.map(|bytes| (text.keeps_bytes)(&size(bytes)));
-    let time = configuration.keep_seconds.map(|seconds| (text.keeps_for)(&span(seconds)));
+    let bytes = configuration
+        .keep_bytes
+        .map(|bytes| (text.keeps_bytes)(&size(bytes)));
+    let time = configuration
+        .keep_seconds
+        .map(|seconds| (text.keeps_for)(&span(seconds)));
     let parts: Vec<String> = bytes.into_iter().chain(time).collect();
-    if parts.is_empty() { text.keeps_all.to_owned() } else { parts.join(", ") }
+    if parts.is_empty() {
+        text.keeps_all.to_owned()
+    } else {
+        parts.join(", ")
+    }
 }
 
 /// Forks up and down.
@@ -72,13 +93,29 @@ fn Family(details: Computed<Option<StreamDetails>>) -> impl IntoView {
     // Lists of texts, so that links keep the focus while figures change.
     let origin = memo(move || {
         let origin = details.with(|details| details.as_ref().and_then(|it| it.forked_from.clone()));
-        origin.map(|origin| vec![origin.stream, origin.offset.to_string()]).unwrap_or_default()
+        origin
+            .map(|origin| vec![origin.stream, origin.offset.to_string()])
+            .unwrap_or_default()
     });
-    let forks = memo(move || details.with(|details| details.as_ref().map(|it| it.forks.clone()).unwrap_or_default()));
+    let forks = memo(move || {
+        details.with(|details| {
+            details
+                .as_ref()
+                .map(|it| it.forks.clone())
+                .unwrap_or_default()
+        })
+    });
     let more = derived(move || {
-        let more =
-            details.with(|details| details.as_ref().map_or(0, |it| it.fork_count - it.forks.len().min(it.fork_count)));
-        if more > 0 { (streams.text().and_more)(&count(more as u64)) } else { String::new() }
+        let more = details.with(|details| {
+            details
+                .as_ref()
+                .map_or(0, |it| it.fork_count - it.forks.len().min(it.fork_count))
+        });
+        if more > 0 {
+            (streams.text().and_more)(&count(more as u64))
+        } else {
+            String::new()
+        }
     });
     view! {
         {changing(move || {
@@ -117,8 +154,14 @@ fn StreamLink(name: String) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let name = StoredValue::new(name);
     let href = move || {
-        let shelf = Shelf { stream: Some(name.get_value()), ..streams.shelf.get() };
-        streams.shell.settings.with(|settings| browser::address(&Place::Streams(shelf).to_query(settings)))
+        let shelf = Shelf {
+            stream: Some(name.get_value()),
+            ..streams.shelf.get()
+        };
+        streams
+            .shell
+            .settings
+            .with(|settings| browser::address(&Place::Streams(shelf).to_query(settings)))
     };
     view! {
         <a

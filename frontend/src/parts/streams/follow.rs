@@ -33,13 +33,22 @@ pub fn Follow(
             from.set(how.from);
         }
     });
-    let has_ttl =
-        memo(move || details.with(|details| details.as_ref().is_some_and(|it| it.configuration.ttl_seconds.is_some())));
+    let has_ttl = memo(move || {
+        details.with(|details| {
+            details
+                .as_ref()
+                .is_some_and(|it| it.configuration.ttl_seconds.is_some())
+        })
+    });
     let is_on = memo(move || streams.following.with(Option::is_some));
-    let line =
-        derived(move || name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from.get())));
+    let line = derived(move || {
+        name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from.get()))
+    });
     let start = move || {
-        let how = Following { technique: wished.get_untracked(), from: from.get_untracked() };
+        let how = Following {
+            technique: wished.get_untracked(),
+            from: from.get_untracked(),
+        };
         streams.desk().follow(how);
     };
     view! {
@@ -119,11 +128,17 @@ fn Standing(wished: Computed<Technique>) -> impl IntoView {
             return text.stopped.to_owned();
         }
         streams.tailing.with(|tailing| {
-            let other = tailing.technique.filter(|one| *one != wished.get() && *one != Technique::Poll);
+            let other = tailing
+                .technique
+                .filter(|one| *one != wished.get() && *one != Technique::Poll);
             let parts = [
                 Some((text.standing)(&tailing.standing)),
                 other.map(|other| (text.stands_in)(face(other).label)),
-                Some((text.counts)(tailing.count, tailing.bytes, tailing.requests)),
+                Some((text.counts)(
+                    tailing.count,
+                    tailing.bytes,
+                    tailing.requests,
+                )),
             ];
             parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
         })
@@ -136,13 +151,22 @@ fn Standing(wished: Computed<Technique>) -> impl IntoView {
 fn Messages() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let numbers = move || {
-        streams
-            .tailing
-            .with(|tailing| tailing.messages.iter().rev().map(|message| message.number.to_string()).collect())
+        streams.tailing.with(|tailing| {
+            tailing
+                .messages
+                .iter()
+                .rev()
+                .map(|message| message.number.to_string())
+                .collect()
+        })
     };
     let message = move |number: &str| {
         streams.tailing.with_untracked(|tailing| {
-            tailing.messages.iter().find(|message| message.number.to_string() == number).cloned()
+            tailing
+                .messages
+                .iter()
+                .find(|message| message.number.to_string() == number)
+                .cloned()
         })
     };
     let is_empty = memo(move || streams.tailing.with(|tailing| tailing.messages.is_empty()));

@@ -26,7 +26,9 @@ const REST_MS: u64 = 150;
 pub fn List() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let line = derived(move || {
-        let (search, after) = streams.shelf.with(|shelf| (shelf.search.clone(), shelf.after.clone()));
+        let (search, after) = streams
+            .shelf
+            .with(|shelf| (shelf.search.clone(), shelf.after.clone()));
         Wish::list(&search, after.as_deref(), PAGE).curl(&browser::origin())
     });
     view! {
@@ -74,7 +76,9 @@ fn Search() -> impl IntoView {
         if let Some(timer) = resting.get_value() {
             timer.clear();
         }
-        resting.set_value(set_timeout_with_handle(search, std::time::Duration::from_millis(REST_MS)).ok());
+        resting.set_value(
+            set_timeout_with_handle(search, std::time::Duration::from_millis(REST_MS)).ok(),
+        );
     };
     on_cleanup(move || {
         if let Some(timer) = resting.get_value() {
@@ -104,23 +108,34 @@ fn Search() -> impl IntoView {
 fn Rows() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let kind = memo(move || {
-        streams.listing.with(|listing| match (&listing.page, listing.is_empty()) {
-            (page, false) => page.kind(),
-            (_, true) => Kind::Missing,
-        })
+        streams
+            .listing
+            .with(|listing| match (&listing.page, listing.is_empty()) {
+                (page, false) => page.kind(),
+                (_, true) => Kind::Missing,
+            })
     });
     let rows = move || {
         streams.listing.with(|listing| {
             listing
                 .page
                 .here()
-                .map(|page| page.streams.iter().map(|stream| stream.name.clone()).collect::<Vec<_>>())
+                .map(|page| {
+                    page.streams
+                        .iter()
+                        .map(|stream| stream.name.clone())
+                        .collect::<Vec<_>>()
+                })
                 .unwrap_or_default()
         })
     };
     changing(move || match kind.get() {
-        Kind::Awaited => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
-        Kind::Refused(why) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
+        Kind::Awaited => {
+            view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any()
+        }
+        Kind::Refused(why) => {
+            view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any()
+        }
         Kind::Missing => view! { <Empty /> }.into_any(),
         Kind::Here => view! {
             <ul class="rows" data-testid="rows">
@@ -140,19 +155,47 @@ fn Row(name: String) -> impl IntoView {
         derived(move || {
             streams.listing.with(|listing| {
                 let rows = listing.page.here().map_or(&[][..], |page| &page.streams);
-                let stream = name.with_value(|name| rows.iter().find(|stream| stream.name == *name));
+                let stream =
+                    name.with_value(|name| rows.iter().find(|stream| stream.name == *name));
                 stream.map(part).unwrap_or_default()
             })
         })
     };
-    let live = with(|stream| if stream.readers > 0 { numbers::count(stream.readers as u64) } else { String::new() });
-    let is_fork = with(|stream| if stream.forked_from.is_some() { "fork".to_owned() } else { String::new() });
-    let is_closed = with(|stream| if stream.closed { "closed".to_owned() } else { String::new() });
-    let is_chosen =
-        move || streams.shelf.with(|shelf| name.with_value(|name| shelf.stream.as_deref() == Some(name.as_str())));
+    let live = with(|stream| {
+        if stream.readers > 0 {
+            numbers::count(stream.readers as u64)
+        } else {
+            String::new()
+        }
+    });
+    let is_fork = with(|stream| {
+        if stream.forked_from.is_some() {
+            "fork".to_owned()
+        } else {
+            String::new()
+        }
+    });
+    let is_closed = with(|stream| {
+        if stream.closed {
+            "closed".to_owned()
+        } else {
+            String::new()
+        }
+    });
+    let is_chosen = move || {
+        streams
+            .shelf
+            .with(|shelf| name.with_value(|name| shelf.stream.as_deref() == Some(name.as_str())))
+    };
     let href = move || {
-        let shelf = Shelf { stream: Some(name.get_value()), ..streams.shelf.get() };
-        streams.shell.settings.with(|settings| browser::address(&Place::Streams(shelf).to_query(settings)))
+        let shelf = Shelf {
+            stream: Some(name.get_value()),
+            ..streams.shelf.get()
+        };
+        streams
+            .shell
+            .settings
+            .with(|settings| browser::address(&Place::Streams(shelf).to_query(settings)))
     };
     view! {
         <li>
@@ -193,7 +236,10 @@ fn kept(stream: &StreamSummary) -> String {
 fn Empty() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let search = memo(move || streams.shelf.with(|shelf| shelf.search.clone()));
-    let line = format!("curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo", browser::origin());
+    let line = format!(
+        "curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo",
+        browser::origin()
+    );
     changing(move || {
         let search = search.get();
         if search.is_empty() {
@@ -235,7 +281,9 @@ fn Turn() -> impl IntoView {
         let from = streams.shelf.with_untracked(|shelf| shelf.after.clone());
         let to = streams.listing.update(|listing| turn(listing, from));
         if let Some(after) = to {
-            streams.shell.open(Step::Silent, |shelf| shelf.after = after);
+            streams
+                .shell
+                .open(Step::Silent, |shelf| shelf.after = after);
         }
     };
     maybe(move || {

@@ -66,9 +66,16 @@ pub fn Look(
 #[component]
 fn Back() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let there = move || Shelf { stream: None, ..streams.shelf.get() };
-    let href =
-        move || streams.shell.settings.with(|settings| browser::address(&Place::Streams(there()).to_query(settings)));
+    let there = move || Shelf {
+        stream: None,
+        ..streams.shelf.get()
+    };
+    let href = move || {
+        streams
+            .shell
+            .settings
+            .with(|settings| browser::address(&Place::Streams(there()).to_query(settings)))
+    };
     view! {
         <a
             class="back"
@@ -92,8 +99,10 @@ fn Ways(name: StoredValue<StreamName>) -> impl IntoView {
     let wish = move |make: fn(&StreamName) -> Wish| name.with_value(make);
     let line = derived(move || wish(Wish::inspect).curl(&browser::origin()));
     let export_line = derived(move || wish(Wish::export).curl(&browser::origin()));
-    let raced =
-        move || Settings { source: Source::Named(name.get_value().to_string()), ..streams.shell.settings.get() };
+    let raced = move || Settings {
+        source: Source::Named(name.get_value().to_string()),
+        ..streams.shell.settings.get()
+    };
     let file = name.with_value(|name| format!("{}.ndjson", name.as_str().replace('/', "-")));
     view! {
         <div class="ways">
@@ -128,7 +137,10 @@ fn Ways(name: StoredValue<StreamName>) -> impl IntoView {
 fn Missing(name: StoredValue<StreamName>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let line = name.with_value(|name| {
-        format!("curl -X PUT -H 'content-type: application/json' {}", stream_url(&browser::origin(), name))
+        format!(
+            "curl -X PUT -H 'content-type: application/json' {}",
+            stream_url(&browser::origin(), name)
+        )
     });
     view! {
         <div class="empty" data-testid="missing">

@@ -22,8 +22,12 @@ pub fn Readers(
     let by = move || details.with(|details| details.as_ref().map(followers).unwrap_or_default());
     let words = derived(move || {
         let text = streams.text();
-        let is_one = streams.following.with(|how| how.as_ref().is_some_and(|how| how.technique != Technique::Poll));
-        let has_any = details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty()));
+        let is_one = streams.following.with(|how| {
+            how.as_ref()
+                .is_some_and(|how| how.technique != Technique::Poll)
+        });
+        let has_any =
+            details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty()));
         let plain = details.with(|details| details.as_ref().map_or(0, |it| it.plain_reads));
         let about = match (has_any, is_one) {
             (false, _) => text.no_readers,
@@ -34,7 +38,13 @@ pub fn Readers(
     });
     let lines = move || {
         let text = streams.text();
-        let lag = |lag| if lag == 0 { text.at_tail.to_owned() } else { (text.slowest)(&size(lag)) };
+        let lag = |lag| {
+            if lag == 0 {
+                text.at_tail.to_owned()
+            } else {
+                (text.slowest)(&size(lag))
+            }
+        };
         by().into_iter()
             .map(|one| view! { <Line technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
             .map(IntoAny::into_any)
@@ -66,18 +76,40 @@ fn Line(technique: Technique, count: usize, lag: String) -> impl IntoView {
 fn Table(details: Computed<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let is_open = Kept::new(false);
-    let has_any = memo(move || details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty())));
-    let readers = move || details.with(|details| details.as_ref().map(|it| it.readers.clone()).unwrap_or_default());
+    let has_any = memo(move || {
+        details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty()))
+    });
+    let readers = move || {
+        details.with(|details| {
+            details
+                .as_ref()
+                .map(|it| it.readers.clone())
+                .unwrap_or_default()
+        })
+    };
     let more = derived(move || {
         let more = details.with(|details| {
-            details.as_ref().map_or(0, |it| it.reader_counts.values().sum::<usize>().saturating_sub(it.readers.len()))
+            details.as_ref().map_or(0, |it| {
+                it.reader_counts
+                    .values()
+                    .sum::<usize>()
+                    .saturating_sub(it.readers.len())
+            })
         });
-        if more > 0 { (streams.text().and_more)(&count(more as u64)) } else { String::new() }
+        if more > 0 {
+            (streams.text().and_more)(&count(more as u64))
+        } else {
+            String::new()
+        }
     });
     let rows = move || {
         // A table that nobody sees is not built.
         is_open.get().then(|| {
-            readers().into_iter().map(|reader| view! { <Reader reader /> }).map(IntoAny::into_any).collect_view()
+            readers()
+                .into_iter()
+                .map(|reader| view! { <Reader reader /> })
+                .map(IntoAny::into_any)
+                .collect_view()
         })
     };
     maybe(move || {
@@ -115,7 +147,11 @@ fn is_details_open(event: &leptos::ev::Event) -> bool {
 
 #[component]
 fn Reader(reader: LiveReader) -> impl IntoView {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a connection")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "seconds of a connection"
+    )]
     let seconds = reader.seconds.max(0.0) as u64;
     view! {
         <tr>
@@ -135,7 +171,12 @@ pub fn Producers(
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let producers = move || {
-        details.with(|details| details.as_ref().map(|it| (it.producer_count, it.producers.clone())).unwrap_or_default())
+        details.with(|details| {
+            details
+                .as_ref()
+                .map(|it| (it.producer_count, it.producers.clone()))
+                .unwrap_or_default()
+        })
     };
     view! {
         <section class="part" aria-labelledby="producers-title">

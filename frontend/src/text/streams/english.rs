@@ -47,7 +47,9 @@ pub(in crate::text) const TEXT: StreamsText = StreamsText {
         Field::Name(fault) => fault.to_string(),
         Field::Ttl => "The idle time is a whole number of seconds, at least 1.".to_owned(),
         Field::KeepBytes => "The bytes to keep are a whole number, at least 1.".to_owned(),
-        Field::KeepSeconds => "The time to keep messages is a whole number of seconds, at least 1.".to_owned(),
+        Field::KeepSeconds => {
+            "The time to keep messages is a whole number of seconds, at least 1.".to_owned()
+        }
     },
     facts: "What it is",
     earliest: "Earliest offset",
@@ -111,9 +113,19 @@ pub(in crate::text) const TEXT: StreamsText = StreamsText {
     },
     stands_in: |technique| format!("{technique} stands in"),
     counts: |messages, bytes, requests| {
-        let plural =
-            |number: u64, word: &str| format!("{} {word}{}", count(number), if number == 1 { "" } else { "s" });
-        format!("{}, {}, {}", plural(messages, "message"), size(bytes), plural(requests, "request"))
+        let plural = |number: u64, word: &str| {
+            format!(
+                "{} {word}{}",
+                count(number),
+                if number == 1 { "" } else { "s" }
+            )
+        };
+        format!(
+            "{}, {}, {}",
+            plural(messages, "message"),
+            size(bytes),
+            plural(requests, "request")
+        )
     },
     nothing_yet: "Nothing has come yet.",
     cut: |size| format!("… {size} in all"),
@@ -129,7 +141,9 @@ pub(in crate::text) const TEXT: StreamsText = StreamsText {
     delete: "Delete",
     delete_ask: |name| format!("Delete {name} with all its messages? There is no way back."),
     delete_forks: |forks| {
-        format!("Its forks ({forks}) keep what they inherited; its name stays taken until they are gone.")
+        format!(
+            "Its forks ({forks}) keep what they inherited; its name stays taken until they are gone."
+        )
     },
     delete_sure: "Delete it",
     keep: "Cancel",

@@ -114,7 +114,12 @@ pub(in crate::text) const TEXT: StreamsText = StreamsText {
     },
     stands_in: |technique| format!("지금은 {technique}(으)로"),
     counts: |messages, bytes, requests| {
-        format!("메시지 {}개, {}, 요청 {}회", count(messages), size(bytes), count(requests))
+        format!(
+            "메시지 {}개, {}, 요청 {}회",
+            count(messages),
+            size(bytes),
+            count(requests)
+        )
     },
     nothing_yet: "아직 온 것이 없습니다.",
     cut: |size| format!("… 모두 {size}"),
@@ -130,7 +135,9 @@ pub(in crate::text) const TEXT: StreamsText = StreamsText {
     delete: "지우기",
     delete_ask: |name| format!("{name}의 모든 메시지를 지울까요? 되돌릴 수 없습니다."),
     delete_forks: |forks| {
-        format!("갈래({forks})는 이어받은 것을 그대로 가지며, 갈래가 모두 사라질 때까지 이 이름은 다시 쓸 수 없습니다.")
+        format!(
+            "갈래({forks})는 이어받은 것을 그대로 가지며, 갈래가 모두 사라질 때까지 이 이름은 다시 쓸 수 없습니다."
+        )
     },
     delete_sure: "지웁니다",
     keep: "취소",
@@ -160,10 +167,16 @@ fn name_fault(fault: &NameFault) -> String {
         NameFault::Reserved => "`__ds` 아래의 이름은 서버가 씁니다.".to_owned(),
         NameFault::Wrong(fault) => match fault {
             NameError::EmptySegment(_) => "빗금과 빗금 사이가 비어 있습니다.".to_owned(),
-            NameError::DotSegment(_) => "`.`이나 `..`은 이름의 한 마디가 될 수 없습니다.".to_owned(),
+            NameError::DotSegment(_) => {
+                "`.`이나 `..`은 이름의 한 마디가 될 수 없습니다.".to_owned()
+            }
             NameError::Control(at) => format!("{at}번째 바이트에 제어 문자가 있습니다."),
-            NameError::TooLong { came, limit } => format!("이름이 {came}바이트입니다. 한도는 {limit}바이트입니다."),
-            NameError::TooManySegments { came, limit } => format!("이름이 {came}마디입니다. 한도는 {limit}마디입니다."),
+            NameError::TooLong { came, limit } => {
+                format!("이름이 {came}바이트입니다. 한도는 {limit}바이트입니다.")
+            }
+            NameError::TooManySegments { came, limit } => {
+                format!("이름이 {came}마디입니다. 한도는 {limit}마디입니다.")
+            }
             NameError::EscapedSlash | NameError::Encoding(_) => fault.to_string(),
         },
     }

@@ -48,13 +48,15 @@ fn answer(url: String, as_a_whole: bool) -> LocalBoxStream<'static, Arrival> {
                 Some(body) => read(body.get_reader().unchecked_into(), abort).await,
                 None => (Arrival::End, None),
             },
-            Answer::Answered(response, abort) if has_body(&response) => match response.binary().await {
-                Ok(bytes) => {
-                    drop(abort);
-                    (Arrival::Piece(bytes.into()), Some(Answer::Whole))
+            Answer::Answered(response, abort) if has_body(&response) => {
+                match response.binary().await {
+                    Ok(bytes) => {
+                        drop(abort);
+                        (Arrival::Piece(bytes.into()), Some(Answer::Whole))
+                    }
+                    Err(fault) => (Arrival::Fault(fault.to_string()), None),
                 }
-                Err(fault) => (Arrival::Fault(fault.to_string()), None),
-            },
+            }
             Answer::Reading(reader, abort) => read(reader, abort).await,
             Answer::Answered(..) | Answer::Whole => (Arrival::End, None),
         })
@@ -65,7 +67,11 @@ fn answer(url: String, as_a_whole: bool) -> LocalBoxStream<'static, Arrival> {
 async fn ask(url: String) -> (Arrival, Option<Answer>) {
     let abort = Abort(AbortController::new().ok());
     let signal = abort.0.as_ref().map(AbortController::signal);
-    let asked = Request::get(&url).cache(RequestCache::NoStore).abort_signal(signal.as_ref()).send().await;
+    let asked = Request::get(&url)
+        .cache(RequestCache::NoStore)
+        .abort_signal(signal.as_ref())
+        .send()
+        .await;
     match asked {
         Ok(response) => {
             let headers = response.headers();
@@ -91,7 +97,15 @@ async fn read(reader: ReadableStreamDefaultReader, abort: Abort) -> (Arrival, Op
         return (Arrival::End, None);
     }
     match part("value").dyn_into::<Uint8Array>() {
-        Ok(bytes) => (Arrival::Piece(bytes.to_vec().into()), Some(Answer::Reading(reader, abort))),
-        Err(other) => (Arrival::Fault(format!("the browser read something that is not bytes: {other:?}")), None),
+        Ok(bytes) => (
+            Arrival::Piece(bytes.to_vec().into()),
+            Some(Answer::Reading(reader, abort)),
+        ),
+        Err(other) => (
+            Arrival::Fault(format!(
+                "the browser read something that is not bytes: {other:?}"
+            )),
+            None,
+        ),
     }
 }

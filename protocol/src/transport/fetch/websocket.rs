@@ -53,7 +53,13 @@ impl Opening {
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        let Some(socket) = self.0.take().filter(|socket| matches!(socket.state(), State::Connecting)) else { return };
+        let Some(socket) = self
+            .0
+            .take()
+            .filter(|socket| matches!(socket.state(), State::Connecting))
+        else {
+            return;
+        };
         wasm_bindgen_futures::spawn_local(async move {
             let mut opening = Self(Some(socket));
             opening.ready().await;
@@ -67,24 +73,37 @@ async fn open(socket: Box<WebSocket>) -> (Arrival, Option<Connection>) {
     if let Some(socket) = opening.0.take()
         && matches!(socket.state(), State::Open)
     {
-        let head = Head { status: 101, ..Head::default() };
+        let head = Head {
+            status: 101,
+            ..Head::default()
+        };
         return (Arrival::Head(head), Some(Connection::Open(socket)));
     }
-    (Arrival::Fault("the WebSocket could not be opened; a browser does not say why".to_owned()), None)
+    (
+        Arrival::Fault("the WebSocket could not be opened; a browser does not say why".to_owned()),
+        None,
+    )
 }
 
 async fn receive(mut socket: Box<WebSocket>) -> (Arrival, Option<Connection>) {
     let arrival = match socket.next().await {
         Some(Ok(Message::Text(text))) => {
-            return (Arrival::Piece(Bytes::from(text)), Some(Connection::Open(socket)));
+            return (
+                Arrival::Piece(Bytes::from(text)),
+                Some(Connection::Open(socket)),
+            );
         }
-        Some(Ok(Message::Bytes(bytes))) => {
-            Arrival::Fault(format!("a binary frame of {} bytes came: expected text", bytes.len()))
+        Some(Ok(Message::Bytes(bytes))) => Arrival::Fault(format!(
+            "a binary frame of {} bytes came: expected text",
+            bytes.len()
+        )),
+        Some(Err(WebSocketError::ConnectionClose(close))) if ON_PURPOSE.contains(&close.code) => {
+            Arrival::End
         }
-        Some(Err(WebSocketError::ConnectionClose(close))) if ON_PURPOSE.contains(&close.code) => Arrival::End,
-        Some(Err(WebSocketError::ConnectionClose(close))) => {
-            Arrival::Fault(format!("the WebSocket was closed: {} {}", close.code, close.reason))
-        }
+        Some(Err(WebSocketError::ConnectionClose(close))) => Arrival::Fault(format!(
+            "the WebSocket was closed: {} {}",
+            close.code, close.reason
+        )),
         Some(Err(fault)) => Arrival::Fault(fault.to_string()),
         None => Arrival::Fault("the WebSocket broke off without a goodbye".to_owned()),
     };

@@ -33,7 +33,10 @@ pub(super) fn redirects() -> reqwest::redirect::Policy {
 /// A refusal or a redirect that was not followed, in words; at most 64 KiB of its body are read.
 pub(super) async fn refused(mut response: reqwest::Response) -> String {
     let status = response.status().as_u16();
-    let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+    let location = response
+        .headers()
+        .get("location")
+        .and_then(|value| value.to_str().ok());
     if let Some(location) = location.filter(|_| response.status().is_redirection()) {
         let location: String = location.chars().take(LOCATION_CHARS_MAX).collect();
         return format!(

@@ -81,7 +81,10 @@ impl AppendError {
 impl Client {
     /// Something that writes to the stream at `stream_url`.
     pub fn writer(&self, stream_url: &str) -> Writer {
-        Writer { client: self.clone(), stream_url: stream_url.to_owned() }
+        Writer {
+            client: self.clone(),
+            stream_url: stream_url.to_owned(),
+        }
     }
 }
 
@@ -93,7 +96,14 @@ impl Writer {
     /// # Errors
     /// [`AppendError`]; 409 when it exists with another configuration. Safe to repeat.
     pub async fn create(&self, content_type: &str) -> Result<Appended, AppendError> {
-        self.send(self.client.writes.put(&self.stream_url).header("content-type", content_type), false).await
+        self.send(
+            self.client
+                .writes
+                .put(&self.stream_url)
+                .header("content-type", content_type),
+            false,
+        )
+        .await
     }
 
     /// What is known of the stream: content type, tail, whether it is closed.
@@ -103,7 +113,8 @@ impl Writer {
     /// # Errors
     /// [`AppendError`]; 404 when there is none. Safe to repeat.
     pub async fn describe(&self) -> Result<Appended, AppendError> {
-        self.send(self.client.writes.head(&self.stream_url), false).await
+        self.send(self.client.writes.head(&self.stream_url), false)
+            .await
     }
 
     /// Appends one body.
@@ -116,8 +127,15 @@ impl Writer {
     /// # Errors
     /// [`AppendError`]; only [`AppendError::may_retry`] says whether to send it again.
     pub async fn append(&self, content_type: &str, body: Bytes) -> Result<Appended, AppendError> {
-        self.send(self.client.writes.post(&self.stream_url).header("content-type", content_type).body(body), false)
-            .await
+        self.send(
+            self.client
+                .writes
+                .post(&self.stream_url)
+                .header("content-type", content_type)
+                .body(body),
+            false,
+        )
+        .await
     }
 
     /// Appends one body as a producer's next append. The producer moves on once it is acknowledged; until then the same body
@@ -134,7 +152,12 @@ impl Writer {
         content_type: &str,
         body: Bytes,
     ) -> Result<Appended, AppendError> {
-        let mut request = self.client.writes.post(&self.stream_url).header("content-type", content_type).body(body);
+        let mut request = self
+            .client
+            .writes
+            .post(&self.stream_url)
+            .header("content-type", content_type)
+            .body(body);
         for (name, value) in producer.headers() {
             request = request.header(name, value);
         }
@@ -153,11 +176,22 @@ impl Writer {
     /// # Errors
     /// [`AppendError`]. Safe to repeat.
     pub async fn close(&self) -> Result<Appended, AppendError> {
-        self.send(self.client.writes.post(&self.stream_url).header(headers::STREAM_CLOSED, "true"), true).await
+        self.send(
+            self.client
+                .writes
+                .post(&self.stream_url)
+                .header(headers::STREAM_CLOSED, "true"),
+            true,
+        )
+        .await
     }
 
     /// - `closes`: the answer counts only if it says that the stream is closed now.
-    async fn send(&self, request: reqwest::RequestBuilder, closes: bool) -> Result<Appended, AppendError> {
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        closes: bool,
+    ) -> Result<Appended, AppendError> {
         let response = request.timeout(REQUEST_MAX).send().await.map_err(|fault| {
             let text = in_words(&fault);
             // Refused, no route, no such host: the body never left.
@@ -173,10 +207,22 @@ impl Writer {
         let knows_producers = tells(headers::PRODUCER_SEQ) || tells(headers::STREAM_EXTENSIONS);
         if (200..300).contains(&head.status) {
             let next = head.next.as_deref();
-            let told = if closes { position_of_closed(next, head.closed) } else { position(next) };
-            let next = told.map_err(|lacks| AppendError::Unconfirmed(unconfirmed(head.status, &lacks)))?;
-            let (content_type, closed, created) = (head.content_type, head.closed, head.status == 201);
-            return Ok(Appended { next, content_type, closed, created, knows_producers });
+            let told = if closes {
+                position_of_closed(next, head.closed)
+            } else {
+                position(next)
+            };
+            let next =
+                told.map_err(|lacks| AppendError::Unconfirmed(unconfirmed(head.status, &lacks)))?;
+            let (content_type, closed, created) =
+                (head.content_type, head.closed, head.status == 201);
+            return Ok(Appended {
+                next,
+                content_type,
+                closed,
+                created,
+                knows_producers,
+            });
         }
         let text = answer::refused(response).await;
         let may_retry = matches!(head.status, 408 | 425 | 429 | 503);
@@ -184,7 +230,13 @@ impl Writer {
         // What a gateway says about a server that it lost tells nothing about the append.
         match status {
             500 | 502 | 504 => Err(AppendError::Unknown(text)),
-            _ => Err(AppendError::Refused { status, text, may_retry, retry_after, closed }),
+            _ => Err(AppendError::Refused {
+                status,
+                text,
+                may_retry,
+                retry_after,
+                closed,
+            }),
         }
     }
 }

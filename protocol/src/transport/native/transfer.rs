@@ -36,23 +36,33 @@ impl Client {
     ///
     /// # Errors
     /// [`TransferError`]; the pieces that came before were handed on.
-    pub async fn download(&self, url: &str, mut put: impl FnMut(Bytes) -> io::Result<()>) -> Result<(), TransferError> {
+    pub async fn download(
+        &self,
+        url: &str,
+        mut put: impl FnMut(Bytes) -> io::Result<()>,
+    ) -> Result<(), TransferError> {
         let broken = |fault: reqwest::Error| TransferError::Broken(in_words(&fault));
         let silent = |_| TransferError::Silent(SILENCE_MAX);
-        let mut response =
-            tokio::time::timeout(SILENCE_MAX, self.http.get(url).send()).await.map_err(silent)?.map_err(broken)?;
+        let mut response = tokio::time::timeout(SILENCE_MAX, self.http.get(url).send())
+            .await
+            .map_err(silent)?
+            .map_err(broken)?;
         if !response.status().is_success() {
             return Err(TransferError::Refused(answer::refused(response).await));
         }
         let head = head(&response);
         let content_type = head.content_type.unwrap_or_default();
         if content_type.split(';').next().map(str::trim) != Some(CONTENT_TYPE) {
-            let text =
-                format!("the server answered with status {} and `{content_type}`: expected an export", head.status);
+            let text = format!(
+                "the server answered with status {} and `{content_type}`: expected an export",
+                head.status
+            );
             return Err(TransferError::Refused(text));
         }
-        while let Some(piece) =
-            tokio::time::timeout(SILENCE_MAX, response.chunk()).await.map_err(silent)?.map_err(broken)?
+        while let Some(piece) = tokio::time::timeout(SILENCE_MAX, response.chunk())
+            .await
+            .map_err(silent)?
+            .map_err(broken)?
         {
             put(piece)?;
         }
@@ -70,19 +80,30 @@ impl Client {
     ) -> Result<Imported, TransferError> {
         let body = reqwest::Body::wrap_stream(pieces);
         let broken = |fault: reqwest::Error| TransferError::Broken(in_words(&fault));
-        let response =
-            self.writes.put(url).header("content-type", CONTENT_TYPE).body(body).send().await.map_err(broken)?;
+        let response = self
+            .writes
+            .put(url)
+            .header("content-type", CONTENT_TYPE)
+            .body(body)
+            .send()
+            .await
+            .map_err(broken)?;
         if !response.status().is_success() {
             return Err(TransferError::Refused(answer::refused(response).await));
         }
         let head = head(&response);
-        let unconfirmed = |lacks: &str| TransferError::Unconfirmed(acknowledgement::unconfirmed(head.status, lacks));
+        let unconfirmed = |lacks: &str| {
+            TransferError::Unconfirmed(acknowledgement::unconfirmed(head.status, lacks))
+        };
         let next = position(head.next.as_deref()).map_err(|lacks| unconfirmed(&lacks))?;
         let said = response.bytes().await.map_err(broken)?;
         let imported: Imported = crate::document::read(&said)
             .map_err(|fault| unconfirmed(&format!("not with what an import says: {fault}")))?;
         if imported.next_offset != next {
-            return Err(unconfirmed(&format!("with two ends, {next} and {}", imported.next_offset)));
+            return Err(unconfirmed(&format!(
+                "with two ends, {next} and {}",
+                imported.next_offset
+            )));
         }
         Ok(imported)
     }

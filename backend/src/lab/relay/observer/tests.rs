@@ -74,8 +74,16 @@ const GET: &str = "GET /v1/stream/x?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\
 #[test]
 fn an_answer_with_a_length_ends_there_and_the_next_begins() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-    check(&[up(GET), down(answer), up(GET), down(answer)], [0, 0, 10, 0], [2, 2, 0]);
-    check(&[up(GET), up(GET), down(answer), down(answer)], [0, 0, 10, 0], [2, 2, 0]);
+    check(
+        &[up(GET), down(answer), up(GET), down(answer)],
+        [0, 0, 10, 0],
+        [2, 2, 0],
+    );
+    check(
+        &[up(GET), up(GET), down(answer), down(answer)],
+        [0, 0, 10, 0],
+        [2, 2, 0],
+    );
 }
 
 #[test]
@@ -87,64 +95,139 @@ fn answers_without_news_are_counted_as_such() {
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", 2),
     ];
     for (answer, body) in cases {
-        check(&[up(GET), down(answer), up(GET), down(answer)], [0, 0, 2 * body, 0], [2, 2, 2]);
+        check(
+            &[up(GET), down(answer), up(GET), down(answer)],
+            [0, 0, 2 * body, 0],
+            [2, 2, 2],
+        );
     }
-    check(&[up(GET), down("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n42")], [0, 0, 2, 0], [1, 1, 0]);
-    check(&[up(GET), down("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")], [0, 0, 0, 5], [1, 1, 1]);
-    check(&[up(GET), down("HTTP/1.1 200 OK\r\n\r\n")], [0, 0, 0, 0], [1, 1, 1]);
+    check(
+        &[
+            up(GET),
+            down("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n42"),
+        ],
+        [0, 0, 2, 0],
+        [1, 1, 0],
+    );
+    check(
+        &[
+            up(GET),
+            down("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ],
+        [0, 0, 0, 5],
+        [1, 1, 1],
+    );
+    check(
+        &[up(GET), down("HTTP/1.1 200 OK\r\n\r\n")],
+        [0, 0, 0, 0],
+        [1, 1, 1],
+    );
 }
 
 #[test]
 fn only_reads_can_lack_news() {
     let append = "POST /v1/stream/x HTTP/1.1\r\nContent-Length: 3\r\n\r\n[1]";
-    check(&[up(append), down("HTTP/1.1 204 No Content\r\n\r\n")], [3, 0, 0, 0], [1, 1, 0]);
-    check(&[up(GET), down("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")], [0, 0, 0, 0], [1, 1, 0]);
+    check(
+        &[up(append), down("HTTP/1.1 204 No Content\r\n\r\n")],
+        [3, 0, 0, 0],
+        [1, 1, 0],
+    );
+    check(
+        &[
+            up(GET),
+            down("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"),
+        ],
+        [0, 0, 0, 0],
+        [1, 1, 0],
+    );
 }
 
 #[test]
 fn an_answer_to_head_has_no_body_whatever_it_says() {
     let head = "HEAD /v1/stream/x HTTP/1.1\r\n\r\n";
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
-    check(&[up(head), down(answer), up(GET), down(answer), down("hello")], [0, 0, 5, 0], [2, 2, 0]);
+    check(
+        &[up(head), down(answer), up(GET), down(answer), down("hello")],
+        [0, 0, 5, 0],
+        [2, 2, 0],
+    );
 }
 
 #[test]
 fn chunks_are_told_from_their_framing() {
     let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n5\r\nhello\r\n10;x=y\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\n";
-    check(&[up(GET), down(answer), up(GET), down(answer)], [0, 0, 42, 2 * (3 + 2 + 8 + 2 + 3 + 6 + 2)], [2, 2, 0]);
+    check(
+        &[up(GET), down(answer), up(GET), down(answer)],
+        [0, 0, 42, 2 * (3 + 2 + 8 + 2 + 3 + 6 + 2)],
+        [2, 2, 0],
+    );
     let append = "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     let ok = "HTTP/1.1 204 No Content\r\n\r\n";
-    check(&[up(append), down(ok), up(append), down(ok)], [6, 20, 0, 0], [2, 2, 0]);
+    check(
+        &[up(append), down(ok), up(append), down(ok)],
+        [6, 20, 0, 0],
+        [2, 2, 0],
+    );
 }
 
 #[test]
 fn an_event_of_36_bytes_in_a_chunk_costs_6_bytes_of_framing() {
     let chunk = format!("24\r\n{}\r\n", "x".repeat(36));
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    check(&[up(GET), down(head), down(&chunk), down(&chunk)], [0, 0, 72, 12], [1, 1, 0]);
+    check(
+        &[up(GET), down(head), down(&chunk), down(&chunk)],
+        [0, 0, 72, 12],
+        [1, 1, 0],
+    );
 }
 
 #[test]
 fn an_interim_answer_belongs_to_the_same_request() {
     let append = "POST /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
-    let turns = [up(append), down("HTTP/1.1 100 Continue\r\n\r\n"), up("abc"), down("HTTP/1.1 204 No Content\r\n\r\n")];
+    let turns = [
+        up(append),
+        down("HTTP/1.1 100 Continue\r\n\r\n"),
+        up("abc"),
+        down("HTTP/1.1 204 No Content\r\n\r\n"),
+    ];
     check(&turns, [3, 0, 0, 0], [1, 1, 0]);
-    check(&[up(GET), down("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 None\r\n\r\n")], [0; 4], [1, 1, 1]);
+    check(
+        &[
+            up(GET),
+            down("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 None\r\n\r\n"),
+        ],
+        [0; 4],
+        [1, 1, 1],
+    );
 }
 
 #[test]
 fn a_body_without_a_length_goes_on_until_the_end() {
-    check(&[up(GET), down("HTTP/1.1 200 OK\r\n\r\n"), down("HTTP/1.1 is "), down("body")], [0, 0, 16, 0], [1, 1, 0]);
+    check(
+        &[
+            up(GET),
+            down("HTTP/1.1 200 OK\r\n\r\n"),
+            down("HTTP/1.1 is "),
+            down("body"),
+        ],
+        [0, 0, 16, 0],
+        [1, 1, 0],
+    );
 }
 
 #[test]
 fn after_an_upgrade_both_directions_are_frames() {
     let ask = "GET /x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let agree = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
+    let agree =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
     let event = Turn::Down([&[0x81, 5][..], b"hello"].concat());
     let append = Turn::Up([&[0x81, 0x85, 1, 2, 3, 4][..], b"hello"].concat());
     let pong = Turn::Up(vec![0x8a, 0x80, 1, 2, 3, 4]);
-    check(&[up(ask), down(agree), event.clone(), append, pong, event], [5, 12, 10, 4], [1, 1, 0]);
+    check(
+        &[up(ask), down(agree), event.clone(), append, pong, event],
+        [5, 12, 10, 4],
+        [1, 1, 0],
+    );
 }
 
 #[test]
@@ -169,17 +252,34 @@ fn an_upgrade_to_something_else_and_a_tunnel_are_body() {
 fn a_refused_upgrade_stays_http() {
     let ask = "GET /x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     let refuse = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno";
-    check(&[up(ask), down(refuse), up(GET), down("HTTP/1.1 204 None\r\n\r\n")], [0, 0, 2, 0], [2, 2, 1]);
+    check(
+        &[
+            up(ask),
+            down(refuse),
+            up(GET),
+            down("HTTP/1.1 204 None\r\n\r\n"),
+        ],
+        [0, 0, 2, 0],
+        [2, 2, 1],
+    );
 }
 
 #[test]
 fn empty_lines_before_a_request_belong_to_its_head() {
-    check(&[up("\r\n\r\n"), up(GET), down("HTTP/1.1 204 None\r\n\r\n")], [0; 4], [1, 1, 1]);
+    check(
+        &[up("\r\n\r\n"), up(GET), down("HTTP/1.1 204 None\r\n\r\n")],
+        [0; 4],
+        [1, 1, 1],
+    );
 }
 
 #[test]
 fn what_is_not_http_is_counted_as_body() {
-    check(&[up("this is\r\n\r\nnot http"), down("nor\r\n\r\nthis")], [8, 0, 4, 0], [1, 0, 0]);
+    check(
+        &[up("this is\r\n\r\nnot http"), down("nor\r\n\r\nthis")],
+        [8, 0, 4, 0],
+        [1, 0, 0],
+    );
     let broken = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc";
     check(&[up(GET), down(broken)], [0, 0, 3, 4], [1, 1, 0]);
 }
@@ -191,7 +291,10 @@ fn exchange() -> impl Strategy<Value = (Vec<Turn>, [u64; 5])> {
         bytes.clone().prop_map(|body| {
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
             let empty = u64::from(body == b"[]");
-            (vec![up(GET), Turn::Down([head.as_bytes(), &body].concat())], [0, 0, body.len() as u64, 0, empty])
+            (
+                vec![up(GET), Turn::Down([head.as_bytes(), &body].concat())],
+                [0, 0, body.len() as u64, 0, empty],
+            )
         }),
         prop::collection::vec(bytes.clone(), 1..5).prop_map(|chunks| {
             let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
@@ -204,14 +307,23 @@ fn exchange() -> impl Strategy<Value = (Vec<Turn>, [u64; 5])> {
             }
             answer.extend_from_slice(b"0\r\n\r\n");
             let empty = u64::from(chunks.concat() == b"[]");
-            (vec![up(GET), Turn::Down(answer)], [0, 0, body, framing, empty])
+            (
+                vec![up(GET), Turn::Down(answer)],
+                [0, 0, body, framing, empty],
+            )
         }),
         bytes.prop_map(|body| {
             let head = format!("POST /x HTTP/1.1\r\ncontent-length: {}\r\n\r\n", body.len());
-            let turns = vec![Turn::Up([head.as_bytes(), &body].concat()), down("HTTP/1.1 204 None\r\n\r\n")];
+            let turns = vec![
+                Turn::Up([head.as_bytes(), &body].concat()),
+                down("HTTP/1.1 204 None\r\n\r\n"),
+            ];
             (turns, [body.len() as u64, 0, 0, 0, 0])
         }),
-        Just((vec![up(GET), down("HTTP/1.1 204 None\r\n\r\n")], [0, 0, 0, 0, 1])),
+        Just((
+            vec![up(GET), down("HTTP/1.1 204 None\r\n\r\n")],
+            [0, 0, 0, 0, 1]
+        )),
     ]
 }
 

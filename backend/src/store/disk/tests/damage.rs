@@ -26,8 +26,17 @@ impl Sample {
             commit(&store, StreamId(id), change).unwrap();
         };
         let marked = |position: u64, body: &str, seq: u64, close: bool| {
-            let marks = Marks { seq: Some(seq.to_string()), producer: Some(producer("p", 1, seq)) };
-            Change::Append { at: offset(position), payload: Some(json(body)), close, marks, now: at(seq) }
+            let marks = Marks {
+                seq: Some(seq.to_string()),
+                producer: Some(producer("p", 1, seq)),
+            };
+            Change::Append {
+                at: offset(position),
+                payload: Some(json(body)),
+                close,
+                marks,
+                now: at(seq),
+            }
         };
         take(1, creation("one", None));
         take(2, creation("two", Some("[11,22]")));
@@ -36,19 +45,46 @@ impl Sample {
             take(1, marked(number * 6, "[1,2,3]", number, number == 11));
             take(2, append(6 + number * 3, "33"));
             if flushes && number % 4 == 3 {
-                store.current.get().unwrap().data.rotate_memtable_and_wait().unwrap();
-                store.current.get().unwrap().facts.rotate_memtable_and_wait().unwrap();
+                store
+                    .current
+                    .get()
+                    .unwrap()
+                    .data
+                    .rotate_memtable_and_wait()
+                    .unwrap();
+                store
+                    .current
+                    .get()
+                    .unwrap()
+                    .facts
+                    .rotate_memtable_and_wait()
+                    .unwrap();
             }
         }
         take(2, Change::Trim { before: offset(12) });
         take(3, Change::delete());
         take(2, append(42, "44"));
         if flushes {
-            store.current.get().unwrap().data.rotate_memtable_and_wait().unwrap();
-            store.current.get().unwrap().facts.rotate_memtable_and_wait().unwrap();
+            store
+                .current
+                .get()
+                .unwrap()
+                .data
+                .rotate_memtable_and_wait()
+                .unwrap();
+            store
+                .current
+                .get()
+                .unwrap()
+                .facts
+                .rotate_memtable_and_wait()
+                .unwrap();
         }
         drop(store);
-        Self { directory, states: states.into_iter().map(Model::kept).collect() }
+        Self {
+            directory,
+            states: states.into_iter().map(Model::kept).collect(),
+        }
     }
 
     /// A copy with one file changed.
@@ -66,8 +102,13 @@ impl Sample {
     fn files(&self, part: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
         collect(self.directory.path(), &mut found);
-        found.retain(|path| path.to_string_lossy().contains(part) && fs::metadata(path).unwrap().len() > 0);
-        found.into_iter().map(|path| path.strip_prefix(self.directory.path()).unwrap().to_owned()).collect()
+        found.retain(|path| {
+            path.to_string_lossy().contains(part) && fs::metadata(path).unwrap().len() > 0
+        });
+        found
+            .into_iter()
+            .map(|path| path.strip_prefix(self.directory.path()).unwrap().to_owned())
+            .collect()
     }
 
     /// The number of commits that a damaged copy still holds, or `None` when it is refused or a read is.
@@ -80,7 +121,10 @@ impl Sample {
         match Model::of(&store, recovery) {
             Ok(model) => {
                 let held = self.states.iter().rposition(|state| *state == model);
-                assert!(held.is_some(), "{what}: no prefix of what was committed: {model:#?}");
+                assert!(
+                    held.is_some(),
+                    "{what}: no prefix of what was committed: {model:#?}"
+                );
                 held
             }
             Err(StoreError::Damaged(_)) => None,
@@ -92,7 +136,11 @@ impl Sample {
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { collect(&path, found) } else { found.push(path) }
+        if path.is_dir() {
+            collect(&path, found)
+        } else {
+            found.push(path)
+        }
     }
     found.sort();
 }
@@ -107,7 +155,10 @@ fn copy_all(from: &Path, to: &Path) {
         } else if path.extension().is_some_and(|extension| extension == "jnl") {
             // Without the zeros behind what was written: they would be most of the time that this takes.
             let bytes = fs::read(&path).unwrap();
-            let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let written = bytes
+                .iter()
+                .rposition(|byte| *byte != 0)
+                .map_or(0, |last| last + 1);
             fs::write(&target, &bytes[..written]).unwrap();
         } else {
             fs::copy(&path, &target).unwrap();
@@ -117,10 +168,15 @@ fn copy_all(from: &Path, to: &Path) {
 
 /// Makes the journal of a sample as short as what was written to it.
 fn shorten(sample: &Sample) -> (PathBuf, usize) {
-    let [journal] = &sample.files(".jnl")[..] else { panic!("one journal") };
+    let [journal] = &sample.files(".jnl")[..] else {
+        panic!("one journal")
+    };
     let path = sample.directory.path().join(journal);
     let bytes = fs::read(&path).unwrap();
-    let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let written = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
     fs::write(&path, &bytes[..written]).unwrap();
     (journal.clone(), written)
 }
@@ -138,8 +194,13 @@ fn a_journal_cut_anywhere_gives_a_prefix_and_all_that_lies_before_the_cut() {
                 bytes.truncate(length);
                 bytes.resize(length + zeros, 0);
             });
-            let now = sample.prefix(copy.path(), &format!("cut at {length}")).expect("a cut end is no damage");
-            assert!(now >= held, "cut at {length}: {now} commits, {held} when cut earlier");
+            let now = sample
+                .prefix(copy.path(), &format!("cut at {length}"))
+                .expect("a cut end is no damage");
+            assert!(
+                now >= held,
+                "cut at {length}: {now} commits, {held} when cut earlier"
+            );
             held = now;
         }
     }
@@ -159,11 +220,20 @@ fn a_journal_that_lacks_what_was_synced_is_refused() {
             let held = sample.prefix(copy.path(), &format!("cut at {length}"));
             // The last commit may be one that removes what was deleted: nobody waits for that, and it is made again.
             let is_all = held == Some(sample.states.len() - 1);
-            assert!(held.is_none() || is_all, "cut at {length} of {written}: {held:?}");
+            assert!(
+                held.is_none() || is_all,
+                "cut at {length} of {written}: {held:?}"
+            );
         }
     }
     fs::remove_file(sample.directory.path().join(&journal)).unwrap();
-    assert!(matches!(open(sample.directory.path()), Err(OpenError::Damaged { .. })), "the journal was removed");
+    assert!(
+        matches!(
+            open(sample.directory.path()),
+            Err(OpenError::Damaged { .. })
+        ),
+        "the journal was removed"
+    );
 }
 
 #[test]
@@ -180,7 +250,10 @@ fn a_flipped_bit_in_a_journal_is_refused_the_last_commit_included() {
         let copy = sample.changed(&journal, |bytes| bytes[place] ^= 1 << bit);
         // A commit's number may be another one, as long as the order is the same.
         let held = sample.prefix(copy.path(), &what);
-        assert!(held.is_none() || held == Some(last), "{what}: {held:?} of {last} commits, without a word");
+        assert!(
+            held.is_none() || held == Some(last),
+            "{what}: {held:?} of {last} commits, without a word"
+        );
     }
 }
 
@@ -198,17 +271,33 @@ fn an_append_of_bytes_like_commits_that_a_kill_cut_is_cut_off() {
     let (store, _) = open(directory.path()).unwrap();
     let payload = Payload::parse(ContentKind::Binary, Bytes::from(forged)).unwrap();
     let marks = Marks::default();
-    let change = Change::Append { at: offset(2), payload: Some(payload), close: false, marks, now: at(0) };
+    let change = Change::Append {
+        at: offset(2),
+        payload: Some(payload),
+        close: false,
+        marks,
+        now: at(0),
+    };
     commit(&store, StreamId(1), change).unwrap();
     drop(store);
     // As a kill in the middle of this append leaves it: never synced, so never noted.
     fs::remove_file(directory.path().join("synced")).unwrap();
     let whole_journal = fs::read(&place).unwrap();
     let end = whole_journal.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-    for length in [end - 1, end - 100, written + (end - written) / 2, written + 200] {
+    for length in [
+        end - 1,
+        end - 100,
+        written + (end - written) / 2,
+        written + 200,
+    ] {
         fs::write(&place, [&whole_journal[..length], &[0; 5_000]].concat()).unwrap();
-        let (store, recovery) = open(directory.path()).unwrap_or_else(|refusal| panic!("{length}: {refusal}"));
-        assert_eq!(whole(&store, &recovery.streams[0]).as_deref(), Ok("1,"), "{length}");
+        let (store, recovery) =
+            open(directory.path()).unwrap_or_else(|refusal| panic!("{length}: {refusal}"));
+        assert_eq!(
+            whole(&store, &recovery.streams[0]).as_deref(),
+            Ok("1,"),
+            "{length}"
+        );
         drop(store);
         fs::remove_file(directory.path().join("synced")).unwrap();
     }
@@ -224,12 +313,20 @@ fn tables_with_flipped_bits_or_cut_short_never_give_wrong_bytes() {
     assert!(tables.len() > 8, "{tables:?}");
     let (mut refused, mut tried) = (0, 0);
     for table in tables {
-        let length = fs::metadata(sample.directory.path().join(&table)).unwrap().len();
+        let length = fs::metadata(sample.directory.path().join(&table))
+            .unwrap()
+            .len();
         let step = usize::try_from(length / 12).unwrap().max(1);
         let length = usize::try_from(length).unwrap();
         for place in (0..length).step_by(step) {
-            let (place, bit) = ((place + random.random_range(0..step)).min(length - 1), random.random_range(0..8));
-            let what = format!("seed {seed}: bit {bit} of byte {place} of {}", table.display());
+            let (place, bit) = (
+                (place + random.random_range(0..step)).min(length - 1),
+                random.random_range(0..8),
+            );
+            let what = format!(
+                "seed {seed}: bit {bit} of byte {place} of {}",
+                table.display()
+            );
             let flipped = sample.changed(&table, |bytes| bytes[place] ^= 1 << bit);
             refused += usize::from(sample.prefix(flipped.path(), &what).is_none());
             tried += 1;

@@ -24,10 +24,16 @@ fn a_second_store_in_the_same_directory_is_refused_until_the_first_is_gone() {
     let directory = tempfile::tempdir().unwrap();
     let (first, _) = open(directory.path()).unwrap();
     let refusal = open(directory.path()).unwrap_err();
-    assert!(matches!(&refusal, OpenError::InUse { path } if path == directory.path()), "{refusal:?}");
+    assert!(
+        matches!(&refusal, OpenError::InUse { path } if path == directory.path()),
+        "{refusal:?}"
+    );
     let text = refusal.to_string();
     let place = directory.path().display().to_string();
-    assert!(text.contains(&place) && text.contains("--data-dir") && text.lines().count() == 1, "{text}");
+    assert!(
+        text.contains(&place) && text.contains("--data-dir") && text.lines().count() == 1,
+        "{text}"
+    );
     commit(&first, StreamId(1), creation("a", None)).unwrap();
     drop(first);
     assert_eq!(open(directory.path()).unwrap().1.streams.len(), 1);
@@ -39,7 +45,10 @@ fn a_directory_with_something_else_in_it_is_refused_and_left_alone() {
     fs::write(directory.path().join("letter.txt"), "dear").unwrap();
     let before = files(directory.path());
     let refusal = open(directory.path()).unwrap_err();
-    assert!(matches!(&refusal, OpenError::Foreign { found, .. } if found == "letter.txt"), "{refusal:?}");
+    assert!(
+        matches!(&refusal, OpenError::Foreign { found, .. } if found == "letter.txt"),
+        "{refusal:?}"
+    );
     assert_eq!(files(directory.path()), before);
 }
 
@@ -47,7 +56,10 @@ fn a_directory_with_something_else_in_it_is_refused_and_left_alone() {
 fn a_missing_directory_is_made_for_its_owner_only_and_an_empty_one_used() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(&directory.path().join("a/b")).unwrap());
-    let mode = fs::metadata(directory.path().join("a/b")).unwrap().permissions().mode();
+    let mode = fs::metadata(directory.path().join("a/b"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o700, "{mode:o}");
     fs::create_dir(directory.path().join("empty")).unwrap();
     drop(open(&directory.path().join("empty")).unwrap());
@@ -65,7 +77,9 @@ fn what_is_made_is_for_its_owner_only_and_what_was_there_becomes_so() {
     }
     let all = files(&data);
     assert!(all.len() > 8, "{}", all.len());
-    all.iter().for_each(|(file, _)| fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap());
+    all.iter().for_each(|(file, _)| {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap()
+    });
     fs::set_permissions(data.join("db"), fs::Permissions::from_mode(0o755)).unwrap();
     // An earlier build made it, or a copy lost its modes.
     drop(super::super::Directory::take(&data).unwrap());
@@ -78,7 +92,13 @@ fn what_is_made_is_for_its_owner_only_and_what_was_there_becomes_so() {
 #[test]
 fn a_directory_that_others_can_read_is_known_and_refused_when_asked() {
     let directory = tempfile::tempdir().unwrap();
-    for (mode, is_private) in [(0o700, true), (0o500, true), (0o755, false), (0o750, false), (0o701, false)] {
+    for (mode, is_private) in [
+        (0o700, true),
+        (0o500, true),
+        (0o755, false),
+        (0o750, false),
+        (0o701, false),
+    ] {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
         let outcome = DiskStore::check_private(directory.path());
         assert_eq!(outcome.is_ok(), is_private, "{mode:o}: {outcome:?}");
@@ -86,7 +106,9 @@ fn a_directory_that_others_can_read_is_known_and_refused_when_asked() {
             let text = refusal.to_string();
             let place = directory.path().display().to_string();
             assert!(
-                text.contains(&place) && text.contains("chmod 700") && text.contains(&format!("{mode:o}")),
+                text.contains(&place)
+                    && text.contains("chmod 700")
+                    && text.contains(&format!("{mode:o}")),
                 "{text}"
             );
         }
@@ -120,10 +142,17 @@ fn links_that_somebody_left_are_not_followed() {
             let opened = open(&data);
             // Whether that can be used or not, nothing was done through it.
             if let Err(refusal) = &opened {
-                assert!(refusal.to_string().contains(&*data.to_string_lossy()), "{name}: {refusal}");
+                assert!(
+                    refusal.to_string().contains(&*data.to_string_lossy()),
+                    "{name}: {refusal}"
+                );
             }
             drop(opened);
-            assert_eq!(fs::read_to_string(&victim).ok(), is_there.then(|| "precious".to_owned()), "{name}");
+            assert_eq!(
+                fs::read_to_string(&victim).ok(),
+                is_there.then(|| "precious".to_owned()),
+                "{name}"
+            );
         }
     }
 }
@@ -134,19 +163,29 @@ fn a_path_that_can_t_be_a_directory_is_refused_with_its_name() {
     let refusal = open(file.path()).unwrap_err();
     assert!(matches!(refusal, OpenError::Io { .. }), "{refusal:?}");
     let text = refusal.to_string();
-    assert!(text.contains(&file.path().display().to_string()) && text.contains("--data-dir"), "{text}");
+    assert!(
+        text.contains(&file.path().display().to_string()) && text.contains("--data-dir"),
+        "{text}"
+    );
 }
 
 #[test]
 fn another_version_is_refused_with_both_named() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()).unwrap());
-    fs::write(directory.path().join("TAILWATER"), "tailwater data directory, format 3\n").unwrap();
+    fs::write(
+        directory.path().join("TAILWATER"),
+        "tailwater data directory, format 3\n",
+    )
+    .unwrap();
     let before = files(directory.path());
     let refusal = open(directory.path()).unwrap_err();
     assert!(matches!(refusal, OpenError::Version { .. }), "{refusal:?}");
     let text = refusal.to_string();
-    assert!(text.contains("format 2") && text.contains("format 3"), "{text}");
+    assert!(
+        text.contains("format 2") && text.contains("format 3"),
+        "{text}"
+    );
     assert_eq!(files(directory.path()), before);
 }
 
@@ -157,7 +196,11 @@ fn a_making_that_a_crash_broke_off_begins_anew() {
     fs::create_dir(&unfinished).unwrap();
     fs::write(unfinished.join("0.jnl"), "half").unwrap();
     fs::write(directory.path().join("lock"), "").unwrap();
-    fs::write(directory.path().join("TAILWATER"), "tailwater data directory, format 2\n").unwrap();
+    fs::write(
+        directory.path().join("TAILWATER"),
+        "tailwater data directory, format 2\n",
+    )
+    .unwrap();
     let (store, recovery) = open(directory.path()).unwrap();
     assert!(recovery.streams.is_empty());
     commit(&store, StreamId(1), creation("a", None)).unwrap();
@@ -168,8 +211,20 @@ fn a_missing_part_is_damage_and_nothing_is_tidied_away() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = open(directory.path()).unwrap();
     commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
-    store.current.get().unwrap().data.rotate_memtable_and_wait().unwrap();
-    store.current.get().unwrap().facts.rotate_memtable_and_wait().unwrap();
+    store
+        .current
+        .get()
+        .unwrap()
+        .data
+        .rotate_memtable_and_wait()
+        .unwrap();
+    store
+        .current
+        .get()
+        .unwrap()
+        .facts
+        .rotate_memtable_and_wait()
+        .unwrap();
     drop(store);
     let db = directory.path().join("db");
     let mut parts = vec![db.join("version"), db.join("keyspaces")];
@@ -181,7 +236,11 @@ fn a_missing_part_is_damage_and_nothing_is_tidied_away() {
         fs::rename(&part, &aside).unwrap();
         let before = files(directory.path());
         let refusal = open(directory.path()).unwrap_err();
-        assert!(matches!(refusal, OpenError::Damaged { .. }), "{}: {refusal:?}", part.display());
+        assert!(
+            matches!(refusal, OpenError::Damaged { .. }),
+            "{}: {refusal:?}",
+            part.display()
+        );
         assert_eq!(files(directory.path()), before, "{}", part.display());
         fs::rename(&aside, &part).unwrap();
     }

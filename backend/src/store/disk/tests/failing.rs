@@ -9,7 +9,8 @@ fn opened(directory: &Path, options: &DiskOptions, fault: &str) -> DiskStore {
 }
 
 #[test]
-fn after_a_failure_to_write_or_sync_nothing_more_is_taken_reads_go_on_and_a_restart_has_what_was_acknowledged() {
+fn after_a_failure_to_write_or_sync_nothing_more_is_taken_reads_go_on_and_a_restart_has_what_was_acknowledged()
+ {
     for (sync, point) in [
         (SyncMode::Always, "after_write"),
         (SyncMode::Always, "before_sync"),
@@ -23,13 +24,32 @@ fn after_a_failure_to_write_or_sync_nothing_more_is_taken_reads_go_on_and_a_rest
         let store = opened(directory.path(), &always, &format!("{point}:2:error"));
         for (position, body) in [(2, "2"), (2, "2"), (2, "3")] {
             let refusal = commit(&store, StreamId(1), append(position, body)).unwrap_err();
-            let StoreError::Unwritable(why) = &refusal else { panic!("{point}: {refusal:?}") };
-            assert!(why.contains("planned fault") && why.contains("restart"), "{point}: {why}");
+            let StoreError::Unwritable(why) = &refusal else {
+                panic!("{point}: {refusal:?}")
+            };
+            assert!(
+                why.contains("planned fault") && why.contains("restart"),
+                "{point}: {why}"
+            );
         }
-        assert_eq!(commit(&store, StreamId(2), creation("b", None)).map_err(|_| ()), Err(()), "{point}");
+        assert_eq!(
+            commit(&store, StreamId(2), creation("b", None)).map_err(|_| ()),
+            Err(()),
+            "{point}"
+        );
         assert!(note(&store, "n", Some("1")).is_err(), "{point}");
-        assert_eq!(read(&store, StreamId(1), 0, 2, 10).as_deref(), Ok("1,"), "{point}");
-        assert_eq!(read(&store, StreamId(1), 2, 4, 10), Err(StoreError::Trimmed { earliest: offset(2) }), "{point}");
+        assert_eq!(
+            read(&store, StreamId(1), 0, 2, 10).as_deref(),
+            Ok("1,"),
+            "{point}"
+        );
+        assert_eq!(
+            read(&store, StreamId(1), 2, 4, 10),
+            Err(StoreError::Trimmed {
+                earliest: offset(2)
+            }),
+            "{point}"
+        );
         drop(store);
         let (store, recovery) = open(directory.path()).unwrap();
         let text = whole(&store, &recovery.streams[0]).unwrap();
@@ -41,13 +61,27 @@ fn after_a_failure_to_write_or_sync_nothing_more_is_taken_reads_go_on_and_a_rest
 
 #[test]
 fn a_failure_to_write_that_passes_is_over_without_a_restart() {
-    for sync in [SyncMode::Always, SyncMode::Never, SyncMode::Within(Duration::from_millis(1))] {
+    for sync in [
+        SyncMode::Always,
+        SyncMode::Never,
+        SyncMode::Within(Duration::from_millis(1)),
+    ] {
         let directory = tempfile::tempdir().unwrap();
-        let store = opened(directory.path(), &DiskOptions { sync, ..options() }, "before_write:2:error");
+        let store = opened(
+            directory.path(),
+            &DiskOptions { sync, ..options() },
+            "before_write:2:error",
+        );
         let refusal = commit(&store, StreamId(1), append(2, "2")).unwrap_err();
         let text = refusal.to_string();
-        assert!(matches!(refusal, StoreError::Unwritable(_)) && text.contains("planned fault"), "{text}");
-        assert!(text.contains("again") && !text.contains("restart"), "{text}");
+        assert!(
+            matches!(refusal, StoreError::Unwritable(_)) && text.contains("planned fault"),
+            "{text}"
+        );
+        assert!(
+            text.contains("again") && !text.contains("restart"),
+            "{text}"
+        );
         until_it_writes(&store, || append(2, "3"));
         assert_eq!(read(&store, StreamId(1), 0, 4, 10).as_deref(), Ok("1,3,"));
         note(&store, "n", Some("1")).unwrap();
@@ -70,10 +104,14 @@ fn what_a_failed_commit_would_have_done_is_told_to_nobody() {
             submit(&store, StreamId(1), Change::Delete { notes: Vec::new() }),
             submit(&store, StreamId(1), append(3 + (1 << 20), "3")),
         ];
-        let [_, deleted, appended] = outcomes.map(|outcome| outcome.recv_timeout(DEADLINE).unwrap());
+        let [_, deleted, appended] =
+            outcomes.map(|outcome| outcome.recv_timeout(DEADLINE).unwrap());
         if deleted.is_err() {
             together += 1;
-            assert!(matches!(appended, Err(StoreError::Unwritable(_))), "{point}: {appended:?}, and {deleted:?}");
+            assert!(
+                matches!(appended, Err(StoreError::Unwritable(_))),
+                "{point}: {appended:?}, and {deleted:?}"
+            );
         }
     }
     assert!(together > 0, "no deletion failed");
@@ -93,10 +131,19 @@ fn fill_to_the_brim(store: &DiskStore, known: &mut Model) {
     let message = format!("\"{}\"", "x".repeat(50_000));
     for seq in 0.. {
         let end = known.streams[&StreamId(1)].0.next.bytes();
-        let marks = Marks { seq: None, producer: Some(producer("p", 0, seq)) };
+        let marks = Marks {
+            seq: None,
+            producer: Some(producer("p", 0, seq)),
+        };
         let change = || {
             let payload = Some(json(&message));
-            Change::Append { at: offset(end), payload, close: false, marks: marks.clone(), now: at(0) }
+            Change::Append {
+                at: offset(end),
+                payload,
+                close: false,
+                marks: marks.clone(),
+                now: at(0),
+            }
         };
         match commit(store, StreamId(1), change()) {
             Ok(()) => known.apply(StreamId(1), &change()),
@@ -109,7 +156,9 @@ fn fill_to_the_brim(store: &DiskStore, known: &mut Model) {
 #[test]
 fn a_medium_that_was_full_to_the_brim_is_written_again_and_holds_what_was_acknowledged_only() {
     for sync in [SyncMode::Always, SyncMode::Never] {
-        let Some(medium) = Medium::mount() else { return };
+        let Some(medium) = Medium::mount() else {
+            return;
+        };
         // Others fill it: the room that is left free for merging does not help.
         let limits = DiskOptions { sync, ..options() };
         let store = opened(&medium.path().join("data"), &limits, "");
@@ -118,20 +167,30 @@ fn a_medium_that_was_full_to_the_brim_is_written_again_and_holds_what_was_acknow
         std::fs::write(medium.path().join("others"), vec![1; 88 << 20]).unwrap();
         fill_to_the_brim(&store, &mut known);
         let end = known.streams[&StreamId(1)].0.next.bytes();
-        assert_eq!(read(&store, StreamId(1), 0, end, 10).as_deref(), Ok("1,"), "reads go on");
+        assert_eq!(
+            read(&store, StreamId(1), 0, end, 10).as_deref(),
+            Ok("1,"),
+            "reads go on"
+        );
         std::fs::remove_file(medium.path().join("others")).unwrap();
         until_it_writes(&store, || append(end, "2"));
         known.apply(StreamId(1), &append(end, "2"));
         drop(store);
         let (store, recovery) = open(&medium.path().join("data")).unwrap();
-        assert!(Model::of(&store, recovery).unwrap() == known, "{sync:?}: not what was acknowledged");
+        assert!(
+            Model::of(&store, recovery).unwrap() == known,
+            "{sync:?}: not what was acknowledged"
+        );
     }
 }
 
 #[test]
 fn a_late_sync_that_fails_ends_writing_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
-    let soon = DiskOptions { sync: SyncMode::Within(Duration::from_millis(1)), ..options() };
+    let soon = DiskOptions {
+        sync: SyncMode::Within(Duration::from_millis(1)),
+        ..options()
+    };
     let store = opened(directory.path(), &soon, "before_sync:1:error");
     let begun = std::time::Instant::now();
     let mut position = 2;
@@ -143,8 +202,14 @@ fn a_late_sync_that_fails_ends_writing_with_the_reason() {
         }
         assert!(begun.elapsed() < DEADLINE, "never refused");
     };
-    assert!(why.contains("planned fault") && why.contains("restart"), "{why}");
-    assert_eq!(read(&store, StreamId(1), position - 2, position, 10).map(|page| page.len()), Ok(2));
+    assert!(
+        why.contains("planned fault") && why.contains("restart"),
+        "{why}"
+    );
+    assert_eq!(
+        read(&store, StreamId(1), position - 2, position, 10).map(|page| page.len()),
+        Ok(2)
+    );
 }
 
 /// The bytes of a [`Medium`], and what appends must leave free.
@@ -162,51 +227,97 @@ fn fill(store: &DiskStore) -> (u64, String) {
         }
         assert!(end < MEDIUM_BYTES, "never full");
     };
-    let StoreError::Full { kept, limit, needed } = refusal else { panic!("{refusal:?}") };
-    assert!(kept <= limit && kept + needed > limit, "{kept} + {needed} of {limit}");
-    assert!(limit + RESERVE_BYTES <= MEDIUM_BYTES && end > 4 << 20, "{limit}, {end}");
+    let StoreError::Full {
+        kept,
+        limit,
+        needed,
+    } = refusal
+    else {
+        panic!("{refusal:?}")
+    };
+    assert!(
+        kept <= limit && kept + needed > limit,
+        "{kept} + {needed} of {limit}"
+    );
+    assert!(
+        limit + RESERVE_BYTES <= MEDIUM_BYTES && end > 4 << 20,
+        "{limit}, {end}"
+    );
     (end, message)
 }
 
 fn until_it_fits(store: &DiskStore, stream: u64, change: impl Fn() -> Change) {
     let begun = std::time::Instant::now();
     while let Err(refusal) = commit(store, StreamId(stream), change()) {
-        assert!(matches!(refusal, StoreError::Full { .. }) && begun.elapsed() < DEADLINE, "{refusal:?}");
+        assert!(
+            matches!(refusal, StoreError::Full { .. }) && begun.elapsed() < DEADLINE,
+            "{refusal:?}"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
 fn a_full_medium_refuses_what_needs_room_only_and_takes_it_again_once_there_is_room() {
-    let Some(medium) = Medium::mount() else { return };
-    let limits = DiskOptions { reserve: RESERVE_BYTES, ..options() };
+    let Some(medium) = Medium::mount() else {
+        return;
+    };
+    let limits = DiskOptions {
+        reserve: RESERVE_BYTES,
+        ..options()
+    };
     let store = opened(&medium.path().join("data"), &limits, "");
     let (end, message) = fill(&store);
     let last = message.len() as u64 + 1;
-    assert_eq!(read(&store, StreamId(1), end - last, end, 10).map(|page| page.len() as u64), Ok(last));
+    assert_eq!(
+        read(&store, StreamId(1), end - last, end, 10).map(|page| page.len() as u64),
+        Ok(last)
+    );
     // A creation needs room, too; how much there is by now depends on what was merged meanwhile.
     let created = commit(&store, StreamId(2), creation("b", Some(&message)));
-    assert!(matches!(created, Ok(()) | Err(StoreError::Full { .. })), "{created:?}");
-    let nothing = Change::Append { at: offset(end), payload: None, close: false, marks: Marks::default(), now: at(0) };
+    assert!(
+        matches!(created, Ok(()) | Err(StoreError::Full { .. })),
+        "{created:?}"
+    );
+    let nothing = Change::Append {
+        at: offset(end),
+        payload: None,
+        close: false,
+        marks: Marks::default(),
+        now: at(0),
+    };
     commit(&store, StreamId(1), nothing).unwrap();
     medium.grow(2 * MEDIUM_BYTES);
     until_it_fits(&store, 1, || append(end, &message));
     drop(store);
     let (_, recovery) = open(&medium.path().join("data")).unwrap();
-    let first = recovery.streams.iter().find(|stream| stream.stream == StreamId(1)).unwrap();
+    let first = recovery
+        .streams
+        .iter()
+        .find(|stream| stream.stream == StreamId(1))
+        .unwrap();
     assert_eq!(first.next, offset(end + last));
 }
 
 fn long_note(store: &DiskStore, key: &str, bytes: usize) -> Result<(), StoreError> {
     let (send, outcome) = mpsc::channel();
-    store.note(key, Some(Bytes::from(vec![b'n'; bytes])), Box::new(move |result| send.send(result).unwrap()));
+    store.note(
+        key,
+        Some(Bytes::from(vec![b'n'; bytes])),
+        Box::new(move |result| send.send(result).unwrap()),
+    );
     outcome.recv_timeout(DEADLINE).expect("`done` is called")
 }
 
 #[test]
 fn on_a_full_medium_notes_and_names_that_grow_are_refused_and_what_shrinks_passes() {
-    let Some(medium) = Medium::mount() else { return };
-    let limits = DiskOptions { reserve: RESERVE_BYTES, ..options() };
+    let Some(medium) = Medium::mount() else {
+        return;
+    };
+    let limits = DiskOptions {
+        reserve: RESERVE_BYTES,
+        ..options()
+    };
     let store = opened(&medium.path().join("data"), &limits, "");
     long_note(&store, "kept", 100_000).unwrap();
     long_note(&store, "gone", 1_000_000).unwrap();
@@ -214,37 +325,71 @@ fn on_a_full_medium_notes_and_names_that_grow_are_refused_and_what_shrinks_passe
     std::fs::write(medium.path().join("others"), vec![1; 76 << 20]).unwrap();
     let end = 2;
     let full = |outcome: Result<(), StoreError>, what: &str| {
-        assert!(matches!(outcome, Err(StoreError::Full { .. })), "{what}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(StoreError::Full { .. })),
+            "{what}: {outcome:?}"
+        );
     };
     for number in 0..200 {
-        full(long_note(&store, &format!("n{number}"), 1_000_000), "a new note");
+        full(
+            long_note(&store, &format!("n{number}"), 1_000_000),
+            "a new note",
+        );
     }
     full(long_note(&store, "kept", 300_000), "a note that grows");
-    let marks = Marks { seq: None, producer: Some(producer(&"p".repeat(60_000), 0, 0)) };
-    let marked = Change::Append { at: offset(end), payload: Some(json("1")), close: false, marks, now: at(0) };
+    let marks = Marks {
+        seq: None,
+        producer: Some(producer(&"p".repeat(60_000), 0, 0)),
+    };
+    let marked = Change::Append {
+        at: offset(end),
+        payload: Some(json("1")),
+        close: false,
+        marks,
+        now: at(0),
+    };
     full(commit(&store, StreamId(1), marked), "a long producer id");
     // Acks and leases of a subscription.
     for number in 0..20 {
-        assert_eq!(long_note(&store, "kept", 100_000 + number * 10), Ok(()), "{number}");
+        assert_eq!(
+            long_note(&store, "kept", 100_000 + number * 10),
+            Ok(()),
+            "{number}"
+        );
     }
     assert_eq!(note(&store, "gone", None), Ok(()));
     assert_eq!(long_note(&store, "kept", 10), Ok(()));
     assert_eq!(read(&store, StreamId(1), 0, end, 10).as_deref(), Ok("1,"));
-    let close = Change::Append { at: offset(end), payload: None, close: true, marks: Marks::default(), now: at(0) };
+    let close = Change::Append {
+        at: offset(end),
+        payload: None,
+        close: true,
+        marks: Marks::default(),
+        now: at(0),
+    };
     assert_eq!(commit(&store, StreamId(1), close), Ok(()));
     assert_eq!(commit(&store, StreamId(1), Change::delete()), Ok(()));
     drop(store);
     let (_, recovery) = open(&medium.path().join("data")).unwrap();
     assert_eq!(
-        recovery.notes.into_iter().map(|(key, value)| (key, value.len())).collect::<Vec<_>>(),
+        recovery
+            .notes
+            .into_iter()
+            .map(|(key, value)| (key, value.len()))
+            .collect::<Vec<_>>(),
         [("kept".into(), 10)]
     );
 }
 
 #[test]
 fn deleting_on_a_full_medium_makes_room() {
-    let Some(medium) = Medium::mount() else { return };
-    let limits = DiskOptions { reserve: RESERVE_BYTES, ..options() };
+    let Some(medium) = Medium::mount() else {
+        return;
+    };
+    let limits = DiskOptions {
+        reserve: RESERVE_BYTES,
+        ..options()
+    };
     let store = opened(&medium.path().join("data"), &limits, "");
     fill(&store);
     commit(&store, StreamId(1), Change::delete()).unwrap();
@@ -267,11 +412,21 @@ impl Medium {
     fn mount() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mut command = std::process::Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", &format!("size={MEDIUM_BYTES}"), "tmpfs"]).arg(directory.path());
+        command
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={MEDIUM_BYTES}"),
+                "tmpfs",
+            ])
+            .arg(directory.path());
         if command.status().is_ok_and(|status| status.success()) {
             return Some(Self { directory });
         }
-        println!("SKIPPED: a small medium can't be mounted here (only root can); nothing was tested");
+        println!(
+            "SKIPPED: a small medium can't be mounted here (only root can); nothing was tested"
+        );
         None
     }
 
@@ -281,7 +436,9 @@ impl Medium {
 
     fn grow(&self, bytes: u64) {
         let mut command = std::process::Command::new("mount");
-        command.args(["-o", &format!("remount,size={bytes}")]).arg(self.path());
+        command
+            .args(["-o", &format!("remount,size={bytes}")])
+            .arg(self.path());
         assert!(command.status().unwrap().success());
     }
 }
@@ -289,6 +446,9 @@ impl Medium {
 impl Drop for Medium {
     fn drop(&mut self) {
         // Lazily: a store that a failed test left open goes first.
-        let _gone = std::process::Command::new("umount").arg("-l").arg(self.path()).status();
+        let _gone = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.path())
+            .status();
     }
 }

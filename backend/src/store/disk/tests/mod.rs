@@ -8,7 +8,9 @@ mod reopening;
 
 use super::{DiskOptions, DiskStore, Faults, OpenError, SyncMode};
 use crate::log::{Accepted, Payload, ProducerId, StreamConfig, StreamName};
-use crate::store::{Change, Commit, Marks, NewStream, Recovered, Recovery, Store, StoreError, StreamId};
+use crate::store::{
+    Change, Commit, Marks, NewStream, Recovered, Recovery, Store, StoreError, StreamId,
+};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +24,11 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Quick to open and to write, with hardly anything in memory.
 fn options() -> DiskOptions {
-    DiskOptions { sync: SyncMode::Never, hot_max: 300, reserve: 1 }
+    DiskOptions {
+        sync: SyncMode::Never,
+        hot_max: 300,
+        reserve: 1,
+    }
 }
 
 fn open(directory: &Path) -> Result<(DiskStore, Recovery), OpenError> {
@@ -45,32 +51,65 @@ type Outcome = mpsc::Receiver<Result<(), StoreError>>;
 
 fn submit(store: &DiskStore, stream: StreamId, change: Change) -> Outcome {
     let (send, outcome) = mpsc::channel();
-    store.commit(Commit { stream, change }, Box::new(move |result| send.send(result).unwrap()));
+    store.commit(
+        Commit { stream, change },
+        Box::new(move |result| send.send(result).unwrap()),
+    );
     outcome
 }
 
 fn commit(store: &DiskStore, stream: StreamId, change: Change) -> Result<(), StoreError> {
-    submit(store, stream, change).recv_timeout(DEADLINE).expect("`done` is called")
+    submit(store, stream, change)
+        .recv_timeout(DEADLINE)
+        .expect("`done` is called")
 }
 
 fn note(store: &DiskStore, key: &str, value: Option<&'static str>) -> Result<(), StoreError> {
     let (send, outcome) = mpsc::channel();
-    store.note(key, value.map(Bytes::from), Box::new(move |result| send.send(result).unwrap()));
+    store.note(
+        key,
+        value.map(Bytes::from),
+        Box::new(move |result| send.send(result).unwrap()),
+    );
     outcome.recv_timeout(DEADLINE).expect("`done` is called")
 }
 
 fn creation(name: &str, first: Option<&str>) -> Change {
-    let (name, config) = (StreamName::parse(name).unwrap(), StreamConfig::new("application/json"));
-    Change::Create(Box::new(NewStream { name, life: 0, config, first: first.map(json), closed: false, at: at(0) }))
+    let (name, config) = (
+        StreamName::parse(name).unwrap(),
+        StreamConfig::new("application/json"),
+    );
+    Change::Create(Box::new(NewStream {
+        name,
+        life: 0,
+        config,
+        first: first.map(json),
+        closed: false,
+        at: at(0),
+    }))
 }
 
 fn append(position: u64, body: &str) -> Change {
     let marks = Marks::default();
-    Change::Append { at: offset(position), payload: Some(json(body)), close: false, marks, now: at(position) }
+    Change::Append {
+        at: offset(position),
+        payload: Some(json(body)),
+        close: false,
+        marks,
+        now: at(position),
+    }
 }
 
-fn read(store: &DiskStore, stream: StreamId, from: u64, until: u64, max: usize) -> Result<String, StoreError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+fn read(
+    store: &DiskStore,
+    stream: StreamId,
+    from: u64,
+    until: u64,
+    max: usize,
+) -> Result<String, StoreError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let page = runtime.block_on(store.read(stream, offset(from), offset(until), max))?;
     Ok(String::from_utf8(page.to_vec()).unwrap())
 }
@@ -120,7 +159,12 @@ impl Model {
         }
         let (known, whole) = self.streams.get_mut(&id).unwrap();
         match change {
-            Change::Append { payload, close, marks, .. } => {
+            Change::Append {
+                payload,
+                close,
+                marks,
+                ..
+            } => {
                 whole.push_str(&payload.as_ref().map(text).unwrap_or_default());
                 known.next = offset(whole.len() as u64);
                 if *close {
@@ -133,7 +177,9 @@ impl Model {
                     known.producers.sort();
                 }
             }
-            Change::Trim { before } => known.earliest = known.earliest.max((*before).min(known.next)),
+            Change::Trim { before } => {
+                known.earliest = known.earliest.max((*before).min(known.next))
+            }
             Change::Hide => known.hidden = true,
             Change::Create(_) | Change::Delete { .. } => {}
         }
@@ -147,7 +193,10 @@ impl Model {
             let text = inherited + &whole(store, &known)?;
             streams.insert(known.stream, (known, text));
         }
-        Ok(Self { streams, notes: recovery.notes })
+        Ok(Self {
+            streams,
+            notes: recovery.notes,
+        })
     }
 
     /// The same with everything that is not kept left blank.

@@ -4,7 +4,10 @@ use super::*;
 use std::time::Instant;
 
 fn opened(directory: &Path, fault: &str) -> DiskStore {
-    let always = DiskOptions { sync: SyncMode::Always, ..options() };
+    let always = DiskOptions {
+        sync: SyncMode::Always,
+        ..options()
+    };
     let (store, _) = DiskStore::open_with(directory, &always, Faults::parse(fault)).unwrap();
     commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
     store
@@ -19,7 +22,9 @@ fn check_refuses(store: &DiskStore, reason: &str) {
         note(store, "n", Some("1")),
     ];
     for refusal in refusals {
-        let Err(StoreError::Unwritable(why)) = &refusal else { panic!("{refusal:?}") };
+        let Err(StoreError::Unwritable(why)) = &refusal else {
+            panic!("{refusal:?}")
+        };
         assert!(why.contains(reason) && why.contains("restart"), "{why}");
     }
     assert_eq!(read(store, StreamId(1), 0, 2, 10).as_deref(), Ok("1,"));
@@ -27,13 +32,23 @@ fn check_refuses(store: &DiskStore, reason: &str) {
 
 #[test]
 fn a_panic_in_a_commit_is_told_to_all_that_wait_and_come() {
-    for point in ["before_write", "after_write", "before_sync", "after_sync", "before_done"] {
+    for point in [
+        "before_write",
+        "after_write",
+        "before_sync",
+        "after_sync",
+        "before_done",
+    ] {
         let directory = tempfile::tempdir().unwrap();
         // The first pass is the creation's.
         let store = opened(directory.path(), &format!("{point}:2:panic"));
-        let waiting: Vec<_> = (0..20).map(|_| submit(&store, StreamId(1), append(2, "2"))).collect();
+        let waiting: Vec<_> = (0..20)
+            .map(|_| submit(&store, StreamId(1), append(2, "2")))
+            .collect();
         for outcome in waiting {
-            let told = outcome.recv_timeout(DEADLINE).unwrap_or_else(|gone| panic!("{point}: never told: {gone}"));
+            let told = outcome
+                .recv_timeout(DEADLINE)
+                .unwrap_or_else(|gone| panic!("{point}: never told: {gone}"));
             assert!(told.is_err(), "{point}: {told:?}");
         }
         check_refuses(&store, "planned fault");
@@ -48,8 +63,16 @@ fn a_panic_in_a_commit_is_told_to_all_that_wait_and_come() {
 #[test]
 fn a_panic_in_a_late_sync_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    let soon = DiskOptions { sync: SyncMode::Within(Duration::from_millis(1)), ..options() };
-    let (store, _) = DiskStore::open_with(directory.path(), &soon, Faults::parse("before_sync:1:panic")).unwrap();
+    let soon = DiskOptions {
+        sync: SyncMode::Within(Duration::from_millis(1)),
+        ..options()
+    };
+    let (store, _) = DiskStore::open_with(
+        directory.path(),
+        &soon,
+        Faults::parse("before_sync:1:panic"),
+    )
+    .unwrap();
     commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
     let (begun, mut position) = (Instant::now(), 2);
     while commit(&store, StreamId(1), append(position, "2")).is_ok() {
@@ -63,7 +86,10 @@ fn a_panic_in_a_late_sync_is_told() {
 fn a_panic_of_who_is_told_does_not_keep_the_others_from_being_told() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(directory.path(), "");
-    let change = || Commit { stream: StreamId(1), change: append(2, "2") };
+    let change = || Commit {
+        stream: StreamId(1),
+        change: append(2, "2"),
+    };
     store.commit(change(), Box::new(|_| panic!("a test")));
     let told = submit(&store, StreamId(1), append(2, "3")).recv_timeout(DEADLINE);
     assert!(told.is_ok(), "never told");
@@ -92,27 +118,45 @@ fn what_the_engine_can_t_take_is_refused_and_the_store_goes_on() {
         at: offset(2),
         payload: Some(json("2")),
         close,
-        marks: Marks { seq: None, producer: Some(producer(name, 0, 0)) },
+        marks: Marks {
+            seq: None,
+            producer: Some(producer(name, 0, 0)),
+        },
         now: at(0),
     };
     // A key is the stream's number, a kind, and the name: 9 bytes and 65,526 are the most.
     for (length, fits) in [(65_527, false), (1 << 20, false), (65_526, true)] {
         for close in [false, true] {
-            let outcome = commit(&store, StreamId(1), marked(&"p".repeat(length), close && !fits));
+            let outcome = commit(
+                &store,
+                StreamId(1),
+                marked(&"p".repeat(length), close && !fits),
+            );
             if fits {
                 assert!(outcome.is_ok() || close, "{length}: {outcome:?}");
             } else {
                 let text = outcome.unwrap_err().to_string();
-                assert!(text.contains("producer") && text.contains("65535"), "{length}: {text}");
+                assert!(
+                    text.contains("producer") && text.contains("65535"),
+                    "{length}: {text}"
+                );
             }
         }
     }
-    for (key, fits) in [("", false), (&*"k".repeat(65_536), false), (&*"k".repeat(65_535), true)] {
+    for (key, fits) in [
+        ("", false),
+        (&*"k".repeat(65_536), false),
+        (&*"k".repeat(65_535), true),
+    ] {
         let outcome = note(&store, key, Some("1"));
         assert_eq!(outcome.is_ok(), fits, "{}: {outcome:?}", key.len());
         assert_eq!(note(&store, key, None).is_ok(), fits, "{}", key.len());
     }
-    assert_eq!(commit(&store, StreamId(1), append(4, "4")), Ok(()), "nothing of what was refused took effect");
+    assert_eq!(
+        commit(&store, StreamId(1), append(4, "4")),
+        Ok(()),
+        "nothing of what was refused took effect"
+    );
     drop(store);
     let (store, recovery) = open(directory.path()).unwrap();
     assert_eq!(whole(&store, &recovery.streams[0]).as_deref(), Ok("1,2,4,"));

@@ -33,7 +33,9 @@ impl Lane<'_> {
     pub(super) fn requests(&self, scene: &mut Scene) {
         let (from, to) = (self.axis.from_ms, self.axis.to_ms);
         let held = scene.open(Style::new(Kind::Boxes, self.hue()).alpha(0.3));
-        let wires = scene.open(Style::new(Kind::Lines, Ink::Soft).alpha(if self.is_plain() { 0.9 } else { 0.5 }));
+        let wires = scene.open(
+            Style::new(Kind::Lines, Ink::Soft).alpha(if self.is_plain() { 0.9 } else { 0.5 }),
+        );
         let pieces = scene.open(Style::new(Kind::Lines, self.hue()).alpha(0.4));
         let empty = scene.open(Style::new(Kind::Lines, Ink::Soft).dash(Dash::Dashed));
         let hollow = scene.open(Style::new(Kind::Hollow(self.view.technique), Ink::Soft));
@@ -44,15 +46,31 @@ impl Lane<'_> {
             if !thin.lets(self.axis.x(request.sent_ms)) && self.axis.holds(request.sent_ms) {
                 continue;
             }
-            let up = ((request.sent_ms, self.band.client_y), (request.sent_ms + transit.up, self.band.server_y));
+            let up = (
+                (request.sent_ms, self.band.client_y),
+                (request.sent_ms + transit.up, self.band.server_y),
+            );
             self.arrow(scene, wires, up);
-            let Some(head) = request.head_ms else { continue };
-            let down = ((head - transit.down, self.band.server_y), (head, self.band.client_y));
+            let Some(head) = request.head_ms else {
+                continue;
+            };
+            let down = (
+                (head - transit.down, self.band.server_y),
+                (head, self.band.client_y),
+            );
             match request.end_ms {
                 Some(end) if request.answers_once() && !request.filled && !request.failed => {
                     self.arrow(scene, empty, down);
                     if self.axis.holds(end) {
-                        scene.add(hollow, [self.axis.x(end), self.band.client_y, self.size(LANDED - 1.0), 0.0]);
+                        scene.add(
+                            hollow,
+                            [
+                                self.axis.x(end),
+                                self.band.client_y,
+                                self.size(LANDED - 1.0),
+                                0.0,
+                            ],
+                        );
                     }
                 }
                 _ => self.arrow(scene, wires, down),
@@ -83,9 +101,16 @@ impl Lane<'_> {
             (_, _, None) => f64::INFINITY,
         };
         let across = (self.band.server_y - HELD / 2.0, HELD);
-        let Some(span) = self.axis.span(request.sent_ms + transit.up, ends, across, 1.5) else { return };
+        let Some(span) = self
+            .axis
+            .span(request.sent_ms + transit.up, ends, across, 1.5)
+        else {
+            return;
+        };
         match scene.last_mut(held) {
-            Some(last) if span[0] - (last[0] + last[2]) < 0.6 => last[2] = (span[0] + span[2] - last[0]).max(last[2]),
+            Some(last) if span[0] - (last[0] + last[2]) < 0.6 => {
+                last[2] = (span[0] + span[2] - last[0]).max(last[2])
+            }
             _ => scene.add(held, span),
         }
     }
@@ -97,9 +122,16 @@ impl Lane<'_> {
         }
         let down = self.view.down_ms;
         let mut thin = Thin::new(2.0);
-        for run in self.view.trace.chunks(self.axis.from_ms, self.axis.to_ms + down) {
+        for run in self
+            .view
+            .trace
+            .chunks(self.axis.from_ms, self.axis.to_ms + down)
+        {
             if thin.lets(self.axis.x(run.at_ms)) {
-                let wire = self.axis.wire((run.at_ms - down, self.band.server_y), (run.at_ms, self.band.client_y));
+                let wire = self.axis.wire(
+                    (run.at_ms - down, self.band.server_y),
+                    (run.at_ms, self.band.client_y),
+                );
                 scene.add_some(pieces, wire);
             }
         }
@@ -107,12 +139,23 @@ impl Lane<'_> {
 
     /// The client waits by itself: dots on its line; dashes after a fault.
     fn waits(&self, scene: &mut Scene) {
-        let interval = scene.open(Style::new(Kind::Lines, self.hue()).alpha(0.7).dash(Dash::Dotted));
-        let pause = scene.open(Style::new(Kind::Lines, Ink::Danger).width(2.0).dash(Dash::Dashed));
+        let interval = scene.open(
+            Style::new(Kind::Lines, self.hue())
+                .alpha(0.7)
+                .dash(Dash::Dotted),
+        );
+        let pause = scene.open(
+            Style::new(Kind::Lines, Ink::Danger)
+                .width(2.0)
+                .dash(Dash::Dashed),
+        );
         let y = self.band.client_y;
         for wait in self.view.trace.waits(self.axis.from_ms, self.axis.to_ms) {
             let series = if wait.after_fault { pause } else { interval };
-            scene.add_some(series, self.axis.wire((wait.since_ms, y), (wait.until_ms, y)));
+            scene.add_some(
+                series,
+                self.axis.wire((wait.since_ms, y), (wait.until_ms, y)),
+            );
         }
     }
 
@@ -120,7 +163,11 @@ impl Lane<'_> {
     pub(super) fn events(&self, scene: &mut Scene, news: &[News]) {
         let (technique, hue) = (self.view.technique, self.hue());
         let trails = scene.open(Style::new(Kind::Lines, hue).width(1.75));
-        let wires = scene.open(Style::new(Kind::Lines, hue).width(if self.is_plain() { 1.75 } else { 1.0 }));
+        let wires = scene.open(Style::new(Kind::Lines, hue).width(if self.is_plain() {
+            1.75
+        } else {
+            1.0
+        }));
         let beads = scene.open(Style::new(Kind::Hollow(technique), hue).width(1.5));
         let landed = scene.open(Style::new(Kind::Filled(technique), hue));
         let small = scene.open(Style::new(Kind::Boxes, hue));
@@ -131,7 +178,11 @@ impl Lane<'_> {
             count: 0,
             labels: Thin::new(20.0),
         };
-        for run in self.view.trace.events(self.axis.from_ms, self.axis.to_ms + self.view.down_ms) {
+        for run in self
+            .view
+            .trace
+            .events(self.axis.from_ms, self.axis.to_ms + self.view.down_ms)
+        {
             let leaves = leaves_ms(self.view, run);
             let (server, client) = (self.band.server_y, self.band.client_y);
             if let Some(due) = run.due_ms.filter(|_| self.is_plain()) {
@@ -141,12 +192,22 @@ impl Lane<'_> {
             if leaves < self.axis.to_ms && run.at_ms > self.axis.to_ms {
                 // Under way at this very moment: the shape is on the wire.
                 let way = (self.axis.to_ms - leaves) / (run.at_ms - leaves);
-                scene.add(landed, [self.axis.right, server + (client - server) * way, self.size(LANDED), 0.0]);
+                scene.add(
+                    landed,
+                    [
+                        self.axis.right,
+                        server + (client - server) * way,
+                        self.size(LANDED),
+                        0.0,
+                    ],
+                );
             }
             if self.axis.holds(run.at_ms) {
                 let x = self.axis.x(run.at_ms);
                 match pile.lands(scene, x, run.count) {
-                    true if self.is_plain() => scene.add(landed, [x, client, self.size(LANDED), 0.0]),
+                    true if self.is_plain() => {
+                        scene.add(landed, [x, client, self.size(LANDED), 0.0])
+                    }
                     true => scene.add(small, [x - 1.0, client - SMALL, 2.0, 2.0 * SMALL]),
                     false => {}
                 }
@@ -158,7 +219,9 @@ impl Lane<'_> {
 
     /// Events that other lanes have and this one has not: they wait at the server until now.
     fn pending(&self, scene: &mut Scene, (trails, beads): (SeriesId, SeriesId), news: &[News]) {
-        let Some(newest) = self.view.trace.newest_event() else { return };
+        let Some(newest) = self.view.trace.newest_event() else {
+            return;
+        };
         for news in news.iter().filter(|news| news.seq > newest.last_seq) {
             self.hang(scene, (trails, beads), news.due_ms, f64::INFINITY);
         }
@@ -188,7 +251,9 @@ impl Lane<'_> {
         arriving.count(&self.axis, runs.map(|run| (run.at_ms, run.count)));
         let area = scene.open(Style::new(Kind::Area, self.hue()).alpha(0.85));
         let full = self.room() * 0.7;
-        arriving.outline(scene, area, &self.axis, self.band.client_y, |count| full * share_of_height(count));
+        arriving.outline(scene, area, &self.axis, self.band.client_y, |count| {
+            full * share_of_height(count)
+        });
     }
 
     /// Height between the held band and the client line.
@@ -202,12 +267,19 @@ impl Lane<'_> {
         let turns = scene.open(Style::new(Kind::Lines, Ink::Text));
         for change in self.view.trace.changes(from, to) {
             let x = self.axis.x(change.at_ms);
-            scene.add(turns, [x, self.band.server_y - 10.0, x, self.band.client_y + 6.0]);
+            scene.add(
+                turns,
+                [x, self.band.server_y - 10.0, x, self.band.client_y + 6.0],
+            );
             scene.label(Label {
                 x: x + 4.0,
                 y: self.band.server_y - 9.0,
                 text: change.to.letter().to_string().into(),
-                ink: if change.forced { Ink::Danger } else { Ink::Text },
+                ink: if change.forced {
+                    Ink::Danger
+                } else {
+                    Ink::Text
+                },
                 align: Align::Start,
                 size: 11.0,
                 bold: true,
@@ -215,12 +287,17 @@ impl Lane<'_> {
         }
         let faults = scene.open(Style::new(Kind::Crosses, Ink::Danger).width(2.0));
         for fault in self.view.trace.faults(from, to) {
-            scene.add(faults, [self.axis.x(fault.at_ms), self.band.client_y, 4.0, 0.0]);
+            scene.add(
+                faults,
+                [self.axis.x(fault.at_ms), self.band.client_y, 4.0, 0.0],
+            );
         }
     }
 
     fn arrow(&self, scene: &mut Scene, series: SeriesId, (start, end): ((f64, f64), (f64, f64))) {
-        let Some(wire) = self.axis.wire(start, end) else { return };
+        let Some(wire) = self.axis.wire(start, end) else {
+            return;
+        };
         scene.add(series, wire);
         if !self.is_plain() || end.0 > self.axis.to_ms {
             return;
@@ -242,9 +319,18 @@ struct Transit {
 impl Transit {
     fn of(request: &RequestMark, view: &LaneView<'_>) -> Self {
         let (up, down) = (view.up_ms.max(0.0), view.down_ms.max(0.0));
-        let both = request.head_ms.map_or(f64::INFINITY, |head| head - request.sent_ms);
-        let share = if up + down > both { (both / (up + down)).max(0.0) } else { 1.0 };
-        Self { up: up * share, down: down * share }
+        let both = request
+            .head_ms
+            .map_or(f64::INFINITY, |head| head - request.sent_ms);
+        let share = if up + down > both {
+            (both / (up + down)).max(0.0)
+        } else {
+            1.0
+        };
+        Self {
+            up: up * share,
+            down: down * share,
+        }
     }
 }
 
@@ -274,7 +360,15 @@ impl Pile {
         if self.labelled && self.count > 1 && self.labels.lets(self.x) {
             let text = format!("\u{d7}{}", self.count).into();
             let (x, y) = (self.x, self.y);
-            scene.label(Label { x, y, text, ink: Ink::Soft, align: Align::Middle, size: 10.0, bold: false });
+            scene.label(Label {
+                x,
+                y,
+                text,
+                ink: Ink::Soft,
+                align: Align::Middle,
+                size: 10.0,
+                bold: false,
+            });
         }
     }
 }
