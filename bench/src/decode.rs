@@ -122,7 +122,7 @@ impl Decoder {
                     self.chunk(&mut input, take)?;
                 }
                 State::Frame | State::FrameLength { .. } | State::Payload { .. } => {
-                    self.frame(&mut input, take)?
+                    self.frame(&mut input, take)?;
                 }
             }
         }
@@ -349,7 +349,7 @@ mod tests {
             decoder.feed(piece, &mut |part| {
                 match part {
                     Part::Head(head) => {
-                        seen.extend_from_slice(format!("<{}>", head.status).as_bytes())
+                        seen.extend_from_slice(format!("<{}>", head.status).as_bytes());
                     }
                     Part::Piece(piece) => seen.extend_from_slice(piece),
                     Part::Ping => seen.extend_from_slice(b"<ping>"),

@@ -60,7 +60,7 @@ pub(crate) fn measure(
                         measured.table.add(at, column, figures);
                     }
                     Ok(None) if round == 1 && !common.quiet => {
-                        eprintln!("{label}: left out, it has no such thing")
+                        eprintln!("{label}: left out, it has no such thing");
                     }
                     Ok(None) => {}
                     Err(fault)

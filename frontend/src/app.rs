@@ -215,7 +215,7 @@ fn App() -> impl IntoView {
         }
     });
     window_event_listener(leptos::ev::keydown, move |event| {
-        keys::on_key(shell, &event)
+        keys::on_key(shell, &event);
     });
     let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
     view! { {changing(move || if is_race.get() { view! { <Racing /> }.into_any() } else { view! { <StreamsPage /> }.into_any() })} }

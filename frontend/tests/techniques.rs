@@ -215,7 +215,7 @@ fn begin(url: &str, technique: Technique, seen: &Rc<RefCell<Seen>>, seed: u64) -
     };
     let seen = Rc::clone(seen);
     follow(url, options, move |report| {
-        seen.borrow_mut().take(follower, report)
+        seen.borrow_mut().take(follower, report);
     })
 }
 

@@ -393,7 +393,7 @@ impl Reader {
             _ if closed => {}
             Technique::LongPoll => self.pace_long_poll(now, begun, progress),
             _ if self.ladder.current() == Technique::Poll && self.position.caught_up => {
-                self.wait_for_tick(now)
+                self.wait_for_tick(now);
             }
             _ => {}
         }

@@ -131,9 +131,9 @@ fn go_on(
     }
     if let Some(slot) = request.conn_data::<Rc<Slot>>() {
         if upgrades {
-            slot.open()
+            slot.open();
         } else {
-            slot.answer_may_be_left()
+            slot.answer_may_be_left();
         }
     }
     let inlet = if upgrades {

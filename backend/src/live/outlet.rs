@@ -127,7 +127,7 @@ impl Outlet {
         for mut bytes in [rest.own, rest.shared] {
             match self {
                 Self::Socket(socket) | Self::LongPoll(socket, _) => {
-                    write_socket(socket, bytes, stalled_max).await?
+                    write_socket(socket, bytes, stalled_max).await?;
                 }
                 Self::Body(queue) => {
                     while !bytes.is_empty() {

@@ -145,7 +145,7 @@ impl Log {
                 }
                 // What failed meanwhile was noted; the next look begins from what is committed.
                 Submission::Unsettled(settled) => {
-                    drop(settled.await.map_err(|_| AppendError::Deleted)?)
+                    drop(settled.await.map_err(|_| AppendError::Deleted)?);
                 }
             }
         }

@@ -60,9 +60,9 @@ impl HeldStore {
             .pop_front()
             .expect("a change is held");
         if works {
-            self.store.commit(commit, done)
+            self.store.commit(commit, done);
         } else {
-            done(Err(StoreError::Unwritable("a test".into())))
+            done(Err(StoreError::Unwritable("a test".into())));
         }
     }
 }

@@ -157,7 +157,7 @@ impl Streams {
             match &source {
                 Some(Some(source)) => source.kin.recover(),
                 Some(None) => {
-                    tracing::error!(stream = %known.name, "the stream that it grew from is missing")
+                    tracing::error!(stream = %known.name, "the stream that it grew from is missing");
                 }
                 None => {}
             }

@@ -159,7 +159,7 @@ async fn receipt(mut answer: reqwest::Response) -> Receipt {
     loop {
         match answer.chunk().await {
             Ok(Some(piece)) if body.len() + piece.len() <= ANSWER_BYTES_MAX => {
-                body.extend_from_slice(&piece)
+                body.extend_from_slice(&piece);
             }
             Ok(None) => break,
             // Too long, or it broke off: what came may look whole and is not.

@@ -264,7 +264,7 @@ impl AsyncRead for Io {
                 Given::Chunked(0, chunks) if chunks.has_ended() => this.given = Given::Bytes(0),
                 // It was answered before its body had come, which nobody waits for.
                 Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == Phase::Idle => {
-                    this.slot.note_broken()
+                    this.slot.note_broken();
                 }
                 Given::Bytes(left) => {
                     if this.unread.is_empty()

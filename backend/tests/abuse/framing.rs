@@ -332,7 +332,7 @@ fn no_workers_are_refused_at_the_start() {
     let ended = loop {
         match child.try_wait().unwrap() {
             None if begun.elapsed() < DEADLINE / 4 => {
-                std::thread::sleep(std::time::Duration::from_millis(10))
+                std::thread::sleep(std::time::Duration::from_millis(10));
             }
             other => break other,
         }

@@ -172,7 +172,7 @@ impl Follower {
             ..FollowOptions::default()
         };
         self.running = Some(client.follow(url, options, move |report| {
-            seen.lock().unwrap().take(report)
+            seen.lock().unwrap().take(report);
         }));
     }
 

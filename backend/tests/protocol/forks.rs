@@ -464,7 +464,7 @@ async fn retention_that_a_request_asks_for_is_kept_to() {
             assert_eq!(
                 gone.header("stream-earliest-offset"),
                 Some("0000000000000003")
-            )
+            );
         })
     })
     .await;

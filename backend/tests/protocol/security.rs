@@ -143,7 +143,7 @@ async fn loopback_origins_may_read_and_see_every_header_of_the_protocol() {
 #[tokio::test]
 async fn a_named_origin_may_come_in_and_only_that() {
     let server = Server::with(|config| {
-        config.cors_origins = vec!["https://app.example".into(), "http://b.example:81/".into()]
+        config.cors_origins = vec!["https://app.example".into(), "http://b.example:81/".into()];
     });
     server.stream("it", TEXT).await;
     for origin in ["https://app.example", "http://b.example:81"] {

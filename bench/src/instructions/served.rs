@@ -139,7 +139,7 @@ pub(super) fn count(
             repeat(&mut writer, &poll, times, expected)?;
         }
         Run::Deliver(Technique::LongPoll) => {
-            long_poll(server.address, &mut writer, &append, times)?
+            long_poll(server.address, &mut writer, &append, times)?;
         }
         Run::Deliver(technique) => stream(technique, server.address, &mut writer, &append, times)?,
     }

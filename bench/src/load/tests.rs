@@ -97,7 +97,7 @@ fn what_is_lost_repeated_reordered_or_damaged_makes_a_run_void() {
         ("lost", |messages| drop(messages.remove(1))),
         ("lost", |messages| drop(messages.pop())),
         ("repeated or reordered", |messages| {
-            messages.push(messages[3].clone())
+            messages.push(messages[3].clone());
         }),
         ("repeated or reordered", |messages| messages.swap(1, 2)),
     ];

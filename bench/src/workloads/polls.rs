@@ -225,7 +225,7 @@ impl Polls {
                     )));
                 }
                 Part::Piece(piece) => scanner.feed(piece, *size, |message| {
-                    *messages += usize::from(message.is_some())
+                    *messages += usize::from(message.is_some());
                 }),
                 Part::End => answered = true,
                 Part::Ping => {}

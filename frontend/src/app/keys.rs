@@ -46,7 +46,7 @@ fn on_race(shell: Shell, key: &str, focused: &str) -> bool {
         "/" => browser::focus("stream-name"),
         key => match key.parse::<usize>() {
             Ok(lane @ 1..=5) => {
-                shell.change(|settings| settings.lanes[lane - 1] = !settings.lanes[lane - 1])
+                shell.change(|settings| settings.lanes[lane - 1] = !settings.lanes[lane - 1]);
             }
             _ => return false,
         },

@@ -273,7 +273,7 @@ impl Feed {
             match seen {
                 Ok(()) => self.race_mut().connection = self.reached(),
                 Err(Trouble::Gone | Trouble::Refused(_)) => {
-                    self.race_mut().connection = Connection::Lost
+                    self.race_mut().connection = Connection::Lost;
                 }
                 Err(Trouble::Missing | Trouble::Outdated) => {
                     self.race_mut().connection = Connection::Reconnecting;
@@ -425,9 +425,9 @@ impl Feed {
     /// Stops the picture or goes on.
     pub fn toggle_pause(&self) {
         if self.paused.get_untracked() {
-            self.resume()
+            self.resume();
         } else {
-            self.pause()
+            self.pause();
         }
     }
 

@@ -227,7 +227,7 @@ impl Lane {
                 }
             }
             Report::Batch { id, at_ms, batch } => {
-                self.batch(*id, *at_ms, batch, ledger, given, mark)
+                self.batch(*id, *at_ms, batch, ledger, given, mark);
             }
             Report::Ended { id, at_ms, fault } => self.ended(*id, *at_ms, fault.as_deref()),
             Report::Waiting { after_fault, .. } => {
@@ -315,7 +315,7 @@ impl Lane {
         }
         let mut cutter = std::mem::take(&mut self.cutter);
         cutter.cut(&batch.data, |message| {
-            self.message(id, at_ms, &message, ledger, given, &mut mark)
+            self.message(id, at_ms, &message, ledger, given, &mut mark);
         });
         self.cutter = cutter;
         self.token = Some(batch.next.clone());

@@ -182,7 +182,7 @@ impl Settings {
                 name => self.source = Source::Named(name.to_owned()),
             },
             "lanes" => {
-                self.lanes = Technique::ALL.map(|technique| value.contains(technique.letter()))
+                self.lanes = Technique::ALL.map(|technique| value.contains(technique.letter()));
             }
             "pattern" => self.pattern = pattern_from_name(value).unwrap_or(self.pattern),
             "rate" => self.rate = number(RATE, self.rate),

@@ -42,7 +42,7 @@ fn head(words: &str) -> Head {
             ("up", _) => head.up_to_date = true,
             ("closed", _) => head.closed = true,
             ("retry", value) => {
-                head.retry_after = Some(Duration::from_secs(value.parse().unwrap()))
+                head.retry_after = Some(Duration::from_secs(value.parse().unwrap()));
             }
             (other, _) => panic!("{other}"),
         }

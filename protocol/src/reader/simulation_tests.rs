@@ -267,9 +267,9 @@ impl World {
             return self.reader.handle(self.now, Input::Elapsed);
         }
         if wire.has_head {
-            self.go_on(wire)
+            self.go_on(wire);
         } else {
-            self.begin(wire)
+            self.begin(wire);
         }
     }
 
@@ -302,11 +302,11 @@ impl World {
         match wire.technique {
             Technique::Sse => head.content_type = Some("text/event-stream".to_owned()),
             Technique::Ndjson => {
-                head.content_type = Some("application/x-ndjson; charset=utf-8".to_owned())
+                head.content_type = Some("application/x-ndjson; charset=utf-8".to_owned());
             }
             Technique::Websocket => head.status = 101,
             Technique::Poll | Technique::LongPoll => {
-                head.content_type = Some(self.server.content_type())
+                head.content_type = Some(self.server.content_type());
             }
         }
         head.base64 = wire.technique == Technique::Sse && self.server.kind == ContentKind::Binary;

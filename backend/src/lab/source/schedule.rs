@@ -57,7 +57,7 @@ impl Schedule {
         match self.pattern {
             Pattern::Poisson => self.next_us += exponential(&mut self.rng, self.mean_gap_us),
             Pattern::Periodic => {
-                self.next_us = self.phase_us + self.events as f64 * self.mean_gap_us
+                self.next_us = self.phase_us + self.events as f64 * self.mean_gap_us;
             }
             Pattern::Burst if self.events.is_multiple_of(u64::from(BURST)) => {
                 self.next_us += exponential(&mut self.rng, self.mean_gap_us * f64::from(BURST));

@@ -224,7 +224,7 @@ impl Encoding {
             None => Piece::default(),
             Some(format) if format.framing == Framing::Chunk => {
                 format.framing.framed(format.heartbeat.len(), |out| {
-                    out.extend_from_slice(format.heartbeat)
+                    out.extend_from_slice(format.heartbeat);
                 })
             }
             Some(format) => Piece::plain(format.heartbeat),

@@ -173,7 +173,7 @@ async fn a_stream_that_is_followed_does_not_end_and_has_its_whole_time_after_the
 async fn a_date_ends_even_what_is_followed_and_its_readers_are_told() {
     let (streams, wall) = streams();
     let log = create(&streams, "it", |config| {
-        config.expiry = Some(Expiry::At(wall.now() + 3 * SECOND))
+        config.expiry = Some(Expiry::At(wall.now() + 3 * SECOND));
     })
     .await;
     let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Sse, Offset::ZERO);
@@ -333,7 +333,7 @@ async fn messages_beyond_their_age_are_gone_and_the_others_stay() {
 async fn a_source_keeps_everything_while_forks_live_and_lets_go_afterwards() {
     let (streams, _) = streams();
     let source = create(&streams, "source", |config| {
-        config.keep_age = Some(5 * SECOND)
+        config.keep_age = Some(5 * SECOND);
     })
     .await;
     append(&source, "old ").await;

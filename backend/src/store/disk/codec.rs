@@ -227,10 +227,10 @@ impl Stream {
             }
         }
         put_option(out, config.keep_bytes.as_ref(), |out, bytes| {
-            put_number(out, *bytes)
+            put_number(out, *bytes);
         });
         put_option(out, config.keep_age.as_ref(), |out, age| {
-            put_duration(out, *age)
+            put_duration(out, *age);
         });
         put_option(out, config.fork.as_ref(), |out, fork| {
             put_number(out, fork.source.0);

@@ -156,7 +156,7 @@ impl Directory {
                 });
             }
             Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
-                write_mark(path).map_err(at(&mark))?
+                write_mark(path).map_err(at(&mark))?;
             }
             Err(reason) => return Err(at(&mark)(reason)),
         }

@@ -148,7 +148,7 @@ impl<'a> Stage<'a> {
         self.note_sizes.admit(&key, value.map(Bytes::len), take)?;
         let value = value.map(|value| {
             codec::seal(Space::Notes, key.as_bytes(), |out| {
-                out.extend_from_slice(value)
+                out.extend_from_slice(value);
             })
         });
         self.notes.insert(key, value);
@@ -204,12 +204,12 @@ impl<'a> Stage<'a> {
     fn mark(&mut self, stream: StreamId, marks: Marks) {
         if let Some(seq) = marks.seq {
             self.put_fact(stream, &Fact::Seq, |out| {
-                out.extend_from_slice(seq.as_bytes())
+                out.extend_from_slice(seq.as_bytes());
             });
         }
         if let Some((producer, at)) = marks.producer {
             self.put_fact(stream, &Fact::Producer(producer), |out| {
-                codec::put_accepted(out, at)
+                codec::put_accepted(out, at);
             });
         }
     }

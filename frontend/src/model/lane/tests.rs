@@ -37,7 +37,7 @@ impl Bench {
     fn take(&mut self, report: &Report) {
         self.lane
             .report(report, &mut self.ledger, self.given, |mark, _| {
-                self.marks.push(mark)
+                self.marks.push(mark);
             });
     }
 

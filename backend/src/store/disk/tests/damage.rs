@@ -137,9 +137,9 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, found)
+            collect(&path, found);
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
     found.sort();

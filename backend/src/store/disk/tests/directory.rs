@@ -78,7 +78,7 @@ fn what_is_made_is_for_its_owner_only_and_what_was_there_becomes_so() {
     let all = files(&data);
     assert!(all.len() > 8, "{}", all.len());
     all.iter().for_each(|(file, _)| {
-        fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap()
+        fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
     });
     fs::set_permissions(data.join("db"), fs::Permissions::from_mode(0o755)).unwrap();
     // An earlier build made it, or a copy lost its modes.

@@ -178,7 +178,7 @@ impl Model {
                 }
             }
             Change::Trim { before } => {
-                known.earliest = known.earliest.max((*before).min(known.next))
+                known.earliest = known.earliest.max((*before).min(known.next));
             }
             Change::Hide => known.hidden = true,
             Change::Create(_) | Change::Delete { .. } => {}

@@ -109,7 +109,7 @@ impl Lane<'_> {
         };
         match scene.last_mut(held) {
             Some(last) if span[0] - (last[0] + last[2]) < 0.6 => {
-                last[2] = (span[0] + span[2] - last[0]).max(last[2])
+                last[2] = (span[0] + span[2] - last[0]).max(last[2]);
             }
             _ => scene.add(held, span),
         }
@@ -206,7 +206,7 @@ impl Lane<'_> {
                 let x = self.axis.x(run.at_ms);
                 match pile.lands(scene, x, run.count) {
                     true if self.is_plain() => {
-                        scene.add(landed, [x, client, self.size(LANDED), 0.0])
+                        scene.add(landed, [x, client, self.size(LANDED), 0.0]);
                     }
                     true => scene.add(small, [x - 1.0, client - SMALL, 2.0, 2.0 * SMALL]),
                     false => {}
