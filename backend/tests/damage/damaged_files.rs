@@ -1,0 +1,206 @@
+//! Files that were damaged while no server ran: it refuses to start, or serves what a whole number of commits left.
+
+use crate::process::Place;
+use crate::process::house::{House, TEXT};
+use crate::{Found, Known, large, read, seeded, setting, small};
+use rand::Rng;
+use rand::rngs::SmallRng;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+#[tokio::test]
+async fn a_damaged_journal_is_never_served_as_if_it_were_whole() {
+    let mut random = seeded();
+    let mut house = House::new("damage-small");
+    let mut known = Known::default();
+    small(&house, &mut known, &mut random).await;
+    house.kill();
+    try_damages(
+        &house.place,
+        &known,
+        setting("TAILWATER_DAMAGE_TRIALS", 40),
+        &mut random,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn damaged_tables_are_never_served_as_if_they_were_whole() {
+    let mut random = seeded();
+    let mut house = House::new("damage-large");
+    let mut known = Known::default();
+    large(&house, &mut known, &mut random).await;
+    house.kill();
+    let is_table = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "tables");
+    assert!(
+        files(&house.place.data).iter().any(is_table),
+        "nothing rests in tables: {:?}",
+        files(&house.place.data)
+    );
+    try_damages(
+        &house.place,
+        &known,
+        setting("TAILWATER_DAMAGE_TRIALS", 20),
+        &mut random,
+    )
+    .await;
+}
+
+/// Damages copies of a store, each in one place, and looks at what a server makes of each.
+async fn try_damages(place: &Place, known: &Known, trials: u64, random: &mut SmallRng) {
+    let whole = place.data.clone();
+    let all = files(&whole);
+    let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+    for trial in 0..=trials {
+        let copy = Place {
+            data: whole.with_file_name("copy"),
+            log: whole.with_file_name("copy.log"),
+            ..place.clone()
+        };
+        let _absent = fs::remove_dir_all(&copy.data);
+        let _absent = fs::remove_file(&copy.log);
+        copy_folder(&whole, &copy.data);
+        // At first nothing is damaged; then every file once, then any, the small ones as often as the large ones.
+        let place = usize::try_from(trial).unwrap();
+        let file = all
+            .get(place.wrapping_sub(1))
+            .unwrap_or_else(|| &all[random.random_range(0..all.len())]);
+        let what = if trial == 0 {
+            "nothing".to_owned()
+        } else {
+            damage(&copy.data.join(file), random)
+        };
+        let mut house = House::guest(copy.clone());
+        let outcome = look(&mut house, known).await.unwrap_or_else(|wrong| {
+            panic!("{}: {what}: {wrong}\n{}", file.display(), copy.last_words());
+        });
+        assert!(
+            !copy.last_words().contains("panicked"),
+            "{}: {what}\n{}",
+            file.display(),
+            copy.last_words()
+        );
+        assert!(
+            trial > 0 || outcome == "served everything",
+            "without damage: {outcome}\n{}",
+            copy.last_words()
+        );
+        assert_ne!(
+            outcome,
+            "served a beginning",
+            "{}: {what}: what was acknowledged went without a word",
+            file.display()
+        );
+        *outcomes.entry(outcome).or_default() += 1;
+    }
+    println!(
+        "damage: {trials} damages to {} files: {outcomes:?}",
+        all.len()
+    );
+}
+
+/// What a server makes of a store, in words to be counted.
+async fn look(house: &mut House, known: &Known) -> Result<String, String> {
+    if house.try_start().is_err() {
+        let words = house.place.last_words();
+        let last = words.lines().last().unwrap_or_default();
+        let says =
+            last.starts_with("tailwater: ") && last.contains(&*house.place.data.to_string_lossy());
+        return if says {
+            Ok("refused to start".into())
+        } else {
+            Err(format!("not said clearly: {last:?}"))
+        };
+    }
+    let mut found = BTreeMap::new();
+    for (stream, content) in &known.content {
+        found.insert(*stream, read(house, stream, content).await?);
+    }
+    let changes = known.changes(&found)?;
+    let is_damaged = found.values().any(|it| matches!(it, Found::Damaged));
+    let written = house.post("text", &TEXT, "after").await;
+    if !matches!(written.status, 204 | 404 | 500 | 503) {
+        return Err(format!("an append was answered {written:?}"));
+    }
+    house.kill();
+    Ok(match changes == known.history.len() {
+        _ if is_damaged => "answered a problem".into(),
+        true => "served everything".into(),
+        false => "served a beginning".into(),
+    })
+}
+
+/// Damages a file in one place, and says how.
+fn damage(path: &Path, random: &mut SmallRng) -> String {
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    let length = file.metadata().unwrap().len();
+    // Journals end in zeros that were never written: what lies in front of them is worth damaging.
+    let bytes = fs::read(path).unwrap();
+    let used = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last as u64 + 1);
+    if used == 0 {
+        file.set_len(length / 2).unwrap();
+        return format!("cut from {length} to {}", length / 2);
+    }
+    let at = random.random_range(0..used);
+    match random.random_range(0..5) {
+        0 => {
+            file.set_len(at).unwrap();
+            format!("cut from {length} ({used} used) to {at}")
+        }
+        1 => {
+            let zeros =
+                vec![0; usize::try_from(random.random_range(1..=4_096.min(used - at))).unwrap()];
+            file.write_all_at(&zeros, at).unwrap();
+            format!("{} bytes of zeros at {at} of {used}", zeros.len())
+        }
+        2 => {
+            fs::remove_file(path).unwrap();
+            "removed".into()
+        }
+        _ => {
+            let bit = random.random_range(0..8);
+            let byte = bytes[usize::try_from(at).unwrap()] ^ (1 << bit);
+            file.write_all_at(&[byte], at).unwrap();
+            format!("bit {bit} of byte {at} of {used} flipped")
+        }
+    }
+}
+
+/// All files below `folder` but the lock, relative to it, in order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.ends_with("lock") => {}
+                false => found.push(path.strip_prefix(folder).unwrap().to_owned()),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copy = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &copy);
+        } else {
+            fs::copy(&path, &copy).unwrap();
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Damaged files and a full file system, through the binary and HTTP: the server refuses to start and says why, or serves what a
+//! whole number of commits left, or answers that data is damaged; it never serves wrong bytes, and loses nothing when it is full.
+//!
+//! `TAILWATER_DAMAGE_SEED` repeats a run, `TAILWATER_DAMAGE_TRIALS` says how many damages per store.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing, in its helpers too, and what it could not try"
+)]
+
+mod damaged_files;
+mod full_disk;
+mod open_files;
+#[path = "../process/mod.rs"]
+mod process;
+
+use process::house::{House, JSON, TEXT};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// What was acknowledged, in its order: which stream, and its content after it.
+type History = Vec<(&'static str, usize)>;
+
+/// What a store must hold.
+#[derive(Debug, Default)]
+struct Known {
+    /// Each stream's content, as readers get it: of a JSON stream without the brackets.
+    content: BTreeMap<&'static str, String>,
+    history: History,
+}
+
+impl Known {
+    async fn append(&mut self, house: &House, stream: &'static str, body: &str) {
+        let kind = if stream == "json" { JSON } else { TEXT };
+        if !self.content.contains_key(stream) {
+            house.put(stream, &kind, "").await.expect(201);
+            self.content.insert(stream, String::new());
+            self.history.push((stream, 0));
+        }
+        house.post(stream, &kind, body).await.expect(204);
+        let content = self.content.get_mut(stream).unwrap();
+        content.push_str(body);
+        if stream == "json" {
+            content.push(',');
+        }
+        self.history.push((stream, content.len()));
+    }
+
+    /// How many of the acknowledged changes the lengths found amount to; streams that can't be read count as any.
+    ///
+    /// # Errors
+    /// When they are not what a number of changes, in their order, left.
+    fn changes(&self, found: &BTreeMap<&'static str, Found>) -> Result<usize, String> {
+        let mut lengths: BTreeMap<&str, Option<usize>> = BTreeMap::new();
+        let agrees = |lengths: &BTreeMap<&str, Option<usize>>| {
+            found.iter().all(|(stream, found)| match found {
+                Found::Whole(length) => lengths.get(stream).copied().flatten() == Some(*length),
+                Found::Missing => !lengths.contains_key(stream),
+                Found::Damaged => true,
+            })
+        };
+        let mut best = agrees(&lengths).then_some(0);
+        for (count, (stream, length)) in self.history.iter().enumerate() {
+            lengths.insert(stream, Some(*length));
+            best = if agrees(&lengths) {
+                Some(count + 1)
+            } else {
+                best
+            };
+        }
+        best.ok_or_else(|| format!("no number of commits leaves {found:?}"))
+    }
+}
+
+/// What a stream shows.
+#[derive(Debug)]
+enum Found {
+    /// So many bytes, all of them right.
+    Whole(usize),
+    Missing,
+    /// It, or a part of it, is answered with a problem.
+    Damaged,
+}
+
+/// Some small appends to two streams, so that everything rests in the journal.
+async fn small(house: &House, known: &mut Known, random: &mut SmallRng) {
+    for number in 0..40 {
+        let filler = "x".repeat(random.random_range(0..600));
+        known
+            .append(
+                house,
+                "json",
+                &format!("{{\"n\":{number},\"s\":\"{filler}\"}}"),
+            )
+            .await;
+        known
+            .append(house, "text", &format!("{number}:{filler}\n"))
+            .await;
+    }
+}
+
+/// Enough that most of it rests in tables.
+async fn large(house: &House, known: &mut Known, random: &mut SmallRng) {
+    small(house, known, random).await;
+    for number in 0..56 {
+        let letters: String =
+            std::iter::repeat_with(|| char::from(random.random_range(b'a'..=b'z')))
+                .take(1 << 10)
+                .collect();
+        known
+            .append(house, "large", &format!("{number}:{}", letters.repeat(700)))
+            .await;
+        known.append(house, "text", &format!("{number};")).await;
+    }
+}
+
+fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().map_or(otherwise, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name}={text}"))
+    })
+}
+
+fn seeded() -> SmallRng {
+    let seed = setting("TAILWATER_DAMAGE_SEED", rand::random::<u32>().into());
+    println!("damage: TAILWATER_DAMAGE_SEED={seed}");
+    SmallRng::seed_from_u64(seed)
+}
+
+/// Reads a stream to its end or to its damage; every byte that comes must be right.
+async fn read(house: &House, stream: &'static str, content: &str) -> Result<Found, String> {
+    let mut got = 0;
+    loop {
+        let page = house.get(&format!("{stream}?offset={got:016}")).await;
+        match page.status {
+            200 => {}
+            404 if got == 0 && page.problem() == "#no-stream" => return Ok(Found::Missing),
+            500 if page.problem() == "#damaged" => return Ok(Found::Damaged),
+            _ => return Err(format!("{stream} at {got}: {page:?}")),
+        }
+        let data = match page
+            .body
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            Some("") => String::new(),
+            Some(inner) if stream == "json" => format!("{inner},"),
+            _ => page.body.clone(),
+        };
+        if !content[got..].starts_with(&data) {
+            return Err(format!(
+                "{stream} at {got}: {} bytes came that were never written there",
+                data.len()
+            ));
+        }
+        got += data.len();
+        if page.next() != format!("{got:016}") {
+            return Err(format!(
+                "{stream}: {got} bytes came, and {} is told",
+                page.next()
+            ));
+        }
+        if page.is("stream-up-to-date") {
+            return Ok(Found::Whole(got));
+        }
+        if data.is_empty() {
+            return Err(format!(
+                "{stream} at {got}: an empty page that is not the last"
+            ));
+        }
+    }
+}
+
+async fn until_refused(house: &House, known: &mut Known, piece: &str) -> process::house::Answer {
+    for _ in 0..2_000 {
+        let answer = house.post("text", &TEXT, piece).await;
+        if answer.status != 204 {
+            return answer;
+        }
+        let content = known.content.get_mut("text").unwrap();
+        content.push_str(piece);
+        known.history.push(("text", content.len()));
+    }
+    panic!("never full");
+}
+
+/// Appends until it is taken again, or the server says that it must be started anew.
+async fn until_taken(house: &House, known: &mut Known) -> &'static str {
+    let begun = Instant::now();
+    while begun.elapsed() < process::DEADLINE {
+        let answer = house.post("json", &JSON, "{\"again\":1}").await;
+        match answer.status {
+            204 => {
+                let content = known.content.get_mut("json").unwrap();
+                content.push_str("{\"again\":1},");
+                return "it goes on";
+            }
+            503 if answer.body.contains("restart") => return "it asks for a restart",
+            503 | 507 => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            _ => panic!("{answer:?}"),
+        }
+    }
+    panic!("it neither takes appends again nor says what to do");
+}
+
+async fn check(house: &House, known: &Known) {
+    for (stream, content) in &known.content {
+        match read(house, stream, content).await {
+            Ok(Found::Whole(length)) => assert_eq!(length, content.len(), "{stream} is not whole"),
+            other => panic!("{stream}: {other:?}"),
+        }
+    }
+}
