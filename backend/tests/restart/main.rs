@@ -8,16 +8,16 @@
     reason = "a test says what is wrong by failing, in its helpers too"
 )]
 
+mod access;
+mod lifetimes;
+#[path = "../process/mod.rs"]
 mod process;
 
+use process::DEADLINE;
 use process::house::{House, JSON, TEXT};
-use process::{DEADLINE, Place};
 use reqwest::Method;
-use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::headers;
 
 /// The largest number that JavaScript counts exactly.
@@ -303,167 +303,6 @@ async fn forks_and_what_they_grew_from_survive_a_crash() {
 }
 
 #[tokio::test]
-async fn lifetimes_survive_and_what_ended_meanwhile_is_gone() {
-    let mut house = House::new("restart-lifetimes");
-    let idle = [TEXT[0], (headers::STREAM_TTL, "3600")];
-    house.put("idle", &idle, "x").await.expect(201);
-    let far = [
-        TEXT[0],
-        (headers::STREAM_EXPIRES_AT, "2099-01-02T03:04:05Z"),
-    ];
-    house.put("far", &far, "x").await.expect(201);
-    let soon = SystemTime::now() + Duration::from_secs(2);
-    let text = rfc3339(soon);
-    house
-        .put("soon", &[TEXT[0], (headers::STREAM_EXPIRES_AT, &text)], "x")
-        .await
-        .expect(201);
-    house.kill();
-    while SystemTime::now() < soon + Duration::from_secs(1) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    house.start();
-    house.get("soon").await.expect(404);
-    assert_eq!(
-        house
-            .head("idle")
-            .await
-            .expect(200)
-            .header(headers::STREAM_TTL),
-        Some("3600")
-    );
-    let head = house.head("far").await.expect(200);
-    assert!(
-        head.header(headers::STREAM_EXPIRES_AT)
-            .is_some_and(|at| at.starts_with("2099-01-02T03:04:05")),
-        "{head:?}"
-    );
-    house.put("idle", &idle, "").await.expect(200);
-    house.put("far", &far, "").await.expect(200);
-    house.put("idle", &far, "").await.expect(409);
-    house.put("far", &TEXT, "").await.expect(409);
-}
-
-/// A whole second in UTC as RFC 3339. Source: Howard Hinnant, chrono-compatible date algorithms, `civil_from_days`.
-#[tokio::test]
-async fn a_creation_with_a_date_can_be_repeated_after_a_restart() {
-    let mut house = House::new("restart-dates");
-    let dates = [
-        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
-        ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
-        ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999Z"),
-        ("2554-07-21T23:34:33.709551615Z", "2554-07-21T23:34:33.709Z"),
-        ("2554-07-21T23:34:34Z", "2554-07-21T23:34:34Z"),
-        ("2555-01-01T09:00:00+09:00", "2555-01-01T00:00:00Z"),
-        (
-            "2099-01-02T03:04:05.678901-07:30",
-            "2099-01-02T10:34:05.678Z",
-        ),
-        ("2099-01-01T00:00:00.001Z", "2099-01-01T00:00:00.001Z"),
-    ];
-    let head = |date| [TEXT[0], (headers::STREAM_EXPIRES_AT, date)];
-    for (number, (date, _)) in dates.iter().enumerate() {
-        house
-            .put(&number.to_string(), &head(date), "")
-            .await
-            .expect(201);
-    }
-    let past = head("1970-01-01T00:00:00.001Z");
-    house.put("past", &past, "").await.expect(201);
-    house.crash();
-    for (number, (date, kept)) in dates.iter().enumerate() {
-        let name = number.to_string();
-        let told = house.head(&name).await;
-        assert_eq!(
-            told.header(headers::STREAM_EXPIRES_AT),
-            Some(*kept),
-            "{date}"
-        );
-        house.put(&name, &head(date), "").await.expect(200);
-        house.put(&name, &head(kept), "").await.expect(200);
-    }
-    assert_eq!(house.head("past").await.status, 404);
-    house.put("past", &past, "").await.expect(201);
-}
-
-fn rfc3339(at: SystemTime) -> String {
-    let seconds = at.duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        time / 3_600,
-        time / 60 % 60,
-        time % 60
-    )
-}
-
-#[tokio::test]
-async fn what_retention_let_go_stays_gone_and_the_rest_stays() {
-    let mut house = House::new("restart-retention");
-    house
-        .put(
-            "it",
-            &[TEXT[0], (headers::STREAM_RETENTION_BYTES, "4000")],
-            "",
-        )
-        .await
-        .expect(201);
-    for number in 0..40 {
-        house
-            .post("it", &TEXT, &format!("{number:0500}"))
-            .await
-            .expect(204);
-    }
-    let zero = "it?offset=0000000000000000";
-    let begun = std::time::Instant::now();
-    let gone = loop {
-        let answer = house.get(zero).await;
-        if answer.status == 410 {
-            break answer;
-        }
-        assert!(begun.elapsed() < DEADLINE, "nothing is let go: {answer:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
-    let kept = house.get("it").await.expect(200);
-    let earliest = gone
-        .header(headers::STREAM_EARLIEST_OFFSET)
-        .expect("the earliest")
-        .to_owned();
-    house.crash();
-    let gone = house.get(zero).await.expect(410);
-    let still = gone
-        .header(headers::STREAM_EARLIEST_OFFSET)
-        .expect("the earliest");
-    assert!(still >= &*earliest, "{still} is before {earliest}");
-    let now = house.get("it").await.expect(200);
-    assert!(
-        kept.body.ends_with(&now.body) && now.body.len() >= 4_000,
-        "{} of {}",
-        now.body.len(),
-        kept.body.len()
-    );
-    assert_eq!((now.next(), now.next()), (kept.next(), "0000000000020000"));
-    assert_eq!(
-        house
-            .head("it")
-            .await
-            .header(headers::STREAM_RETENTION_BYTES),
-        Some("4000")
-    );
-}
-
-#[tokio::test]
 async fn a_body_that_was_on_its_way_when_the_server_died_is_not_there() {
     let mut house = House::new("restart-half");
     house.put("it", &TEXT, "whole").await.expect(201);
@@ -511,55 +350,4 @@ async fn refusals_of_a_server_that_was_started_anew_are_problem_documents() {
         answer.expect(status);
     }
     assert_eq!(house.get("it").await.expect(200).body, "");
-}
-
-#[tokio::test]
-async fn others_can_t_read_what_a_server_keeps_and_a_strict_one_does_not_start_where_they_could() {
-    let mut house = House::closed(Place::new("restart-private"));
-    fs::create_dir_all(&house.place.data).unwrap();
-    fs::set_permissions(&house.place.data, Permissions::from_mode(0o755)).unwrap();
-    house.way.more.push("--strict".into());
-    house.try_start().unwrap_err();
-    let words = house.place.last_words();
-    assert!(
-        words.contains("chmod 700") && words.contains("755"),
-        "{words}"
-    );
-    house.way.more.pop();
-    house.start();
-    let words = house.place.last_words();
-    assert!(
-        words.contains("chmod 700") && words.contains("--strict"),
-        "{words}"
-    );
-    // Enough that the engine writes tables, too.
-    for _ in 0..12 {
-        house
-            .put(
-                &format!("s{}", rand::random::<u32>()),
-                &TEXT,
-                &"x".repeat(1 << 20),
-            )
-            .await
-            .expect(201);
-    }
-    house.kill();
-    let mut folders = vec![house.place.data.clone()];
-    let mut count = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let mode = fs::symlink_metadata(&path).unwrap().permissions().mode();
-            assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
-            count += 1;
-            if path.is_dir() {
-                folders.push(path);
-            }
-        }
-    }
-    assert!(count > 10, "{count} files");
-    fs::set_permissions(&house.place.data, Permissions::from_mode(0o700)).unwrap();
-    house.way.more.push("--strict".into());
-    house.start();
-    house.kill();
 }
