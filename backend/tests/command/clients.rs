@@ -1,0 +1,151 @@
+//! The commands that talk to a server: what `append`, `export` and `import` do when answers or files are cut off.
+
+use crate::{DEADLINE, Server, tailwater, wait};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Passes connections on to `server`, but cuts the answer to every other POST: the server has it, the client knows nothing.
+fn forgetful_path(server: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let posts = Arc::new(AtomicUsize::new(0));
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
+            let posts = Arc::clone(&posts);
+            std::thread::spawn(move || forget(&client, &server, &posts));
+        }
+    });
+    address
+}
+
+/// One request after the other; the client sends a body in one piece with its head, or soon after.
+fn forget(mut client: &TcpStream, mut server: &TcpStream, posts: &AtomicUsize) {
+    let mut buffer = [0; 65_536];
+    let (cut, told) = (&AtomicBool::new(false), &AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut buffer = [0; 65_536];
+            while let Ok(length @ 1..) = server.read(&mut buffer) {
+                if cut.load(Ordering::SeqCst) || client.write_all(&buffer[..length]).is_err() {
+                    break;
+                }
+            }
+            told.store(true, Ordering::SeqCst);
+            let _gone = client.shutdown(Shutdown::Both);
+        });
+        while let Ok(length @ 1..) = client.read(&mut buffer) {
+            if buffer.starts_with(b"POST") && posts.fetch_add(1, Ordering::SeqCst).is_multiple_of(2)
+            {
+                cut.store(true, Ordering::SeqCst);
+            }
+            if server.write_all(&buffer[..length]).is_err() || told.load(Ordering::SeqCst) {
+                break;
+            }
+        }
+        let _gone = server.shutdown(Shutdown::Both);
+    });
+}
+
+#[test]
+fn append_repeats_what_got_no_answer_and_nothing_is_there_twice() {
+    let server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0"]));
+    let path = forgetful_path(server.address.clone());
+    let mut append = tailwater(&[
+        "append",
+        "it",
+        "--json",
+        "--server",
+        &format!("http://{path}"),
+    ]);
+    let mut child = append.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for number in 0..5 {
+        writeln!(stdin, "{number}").unwrap();
+        // So that there are several appends, and not one of five lines.
+        let begun = Instant::now();
+        while !server
+            .ask("GET /v1/stream/it", "\r\n")
+            .ends_with(&format!("{number}]"))
+        {
+            assert!(begun.elapsed() < DEADLINE, "line {number} does not arrive");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    drop(stdin);
+    wait(&mut child);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && said.contains("sending again"),
+        "{said}"
+    );
+    assert!(
+        server
+            .ask("GET /v1/stream/it", "\r\n")
+            .ends_with("[0,1,2,3,4]"),
+        "each line once"
+    );
+}
+
+#[test]
+fn a_stream_goes_through_a_file_and_a_cut_file_makes_no_stream() {
+    let server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0"]));
+    let text = "Content-Type: text/plain\r\n";
+    server.ask(
+        "PUT /v1/stream/a/b",
+        &format!("{text}Content-Length: 3\r\n\r\none"),
+    );
+    server.ask(
+        "POST /v1/stream/a/b",
+        &format!("{text}Stream-Closed: true\r\nContent-Length: 3\r\n\r\ntwo"),
+    );
+    let url = format!("http://{}", server.address);
+    let run = |arguments: &[&str], input: Option<&[u8]>| {
+        let mut command = tailwater(arguments);
+        let mut child = command
+            .env("TAILWATER_SERVER", &url)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A command that refuses before it reads has closed the pipe.
+        let _closed = stdin.write_all(input.unwrap_or_default());
+        drop(stdin);
+        wait(&mut child);
+        child.wait_with_output().unwrap()
+    };
+    let exported = run(&["export", "a/b"], None);
+    assert_eq!(exported.status.code(), Some(0), "{exported:?}");
+    let cut = run(
+        &["import", "copy"],
+        Some(&exported.stdout[..exported.stdout.len() - 9]),
+    );
+    assert_eq!(cut.status.code(), Some(1));
+    let error = String::from_utf8(cut.stderr).unwrap();
+    assert!(
+        error.contains("breaks off") && error.lines().count() == 1,
+        "{error}"
+    );
+    let imported = run(
+        &["import", &format!("{url}/v1/stream/copy")],
+        Some(&exported.stdout),
+    );
+    assert_eq!(imported.status.code(), Some(0), "{imported:?}");
+    assert!(
+        server
+            .ask("GET /v1/stream/copy", "\r\n")
+            .ends_with("onetwo")
+    );
+    let again = run(&["import", "copy"], Some(&exported.stdout));
+    assert!(
+        again.status.code() == Some(1)
+            && String::from_utf8(again.stderr).unwrap().contains("exists")
+    );
+    let none = run(&["export", "none"], None);
+    assert!(none.status.code() == Some(1) && none.stdout.is_empty() && !none.stderr.is_empty());
+}

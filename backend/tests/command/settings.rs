@@ -1,0 +1,102 @@
+//! Every setting has a flag, a name in the environment and a help text, and does what it says.
+
+use crate::{Server, outcome, tailwater};
+use clap::{CommandFactory, Parser};
+use tailwater::config::Config;
+
+#[derive(Parser)]
+struct Probe {
+    #[command(flatten)]
+    config: Config,
+}
+
+#[test]
+fn every_setting_has_a_flag_a_name_in_the_environment_and_a_help_text() {
+    let command = Probe::command();
+    let settings: Vec<_> = command
+        .get_arguments()
+        .filter(|it| it.get_id() != "help")
+        .collect();
+    assert!(settings.len() >= 17, "{}", settings.len());
+    for setting in settings {
+        let flag = setting.get_long().expect("a flag");
+        let name = format!("TAILWATER_{}", flag.replace('-', "_").to_uppercase());
+        assert_eq!(
+            setting.get_env().and_then(|name| name.to_str()),
+            Some(&*name),
+            "--{flag}"
+        );
+        assert!(
+            setting
+                .get_help()
+                .is_some_and(|help| help.to_string().len() > 20),
+            "--{flag}"
+        );
+    }
+}
+
+#[test]
+fn every_setting_is_read_from_the_environment() {
+    for setting in Probe::command()
+        .get_arguments()
+        .filter(|it| it.get_id() != "help")
+    {
+        let (flag, name) = (setting.get_long().unwrap(), setting.get_env().unwrap());
+        if flag == "cors-origin" {
+            continue; // Any text is an origin; the test below reads it.
+        }
+        let mut command = tailwater(&["serve", "--listen", "127.0.0.1:0"]);
+        if flag == "listen" {
+            command = tailwater(&["serve"]);
+        }
+        let output = outcome({
+            command.env(name, "not\na value");
+            command
+        });
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name:?}: {error}");
+        assert!(error.contains(&format!("--{flag}")), "{name:?}: {error}");
+    }
+}
+
+#[test]
+fn what_the_environment_says_is_what_the_server_does_and_a_flag_goes_before_it() {
+    let mut command = tailwater(&["serve", "--body-max", "8"]);
+    for (name, value) in [
+        ("LISTEN", "127.0.0.1:0"),
+        ("STORE", "memory"),
+        ("MEMORY_MAX", "1MiB"),
+        ("BODY_MAX", "3"),
+        ("CORS_ORIGIN", "https://a.example,https://b.example"),
+        ("LAB", "1"),
+        ("WORKERS", "1"),
+        ("LONG_POLL_HOLD", "10ms"),
+    ] {
+        command.env(format!("TAILWATER_{name}"), value);
+    }
+    let server = Server::start(command);
+    let text = "Content-Type: text/plain\r\n";
+    let put = server.ask(
+        "PUT /v1/stream/it",
+        &format!("{text}Content-Length: 8\r\n\r\n12345678"),
+    );
+    assert!(put.starts_with("HTTP/1.1 201"), "{put}");
+    let post = server.ask(
+        "POST /v1/stream/it",
+        &format!("{text}Content-Length: 9\r\n\r\n123456789"),
+    );
+    assert!(post.starts_with("HTTP/1.1 413"), "{post}");
+    for (origin, status) in [
+        ("https://a.example", "200"),
+        ("https://b.example", "200"),
+        ("https://c.example", "403"),
+    ] {
+        let answer = server.ask("GET /v1/stream/it", &format!("Origin: {origin}\r\n\r\n"));
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{origin}: {answer}"
+        );
+    }
+    let poll = server.ask("GET /v1/stream/it?offset=now&live=long-poll", "\r\n");
+    assert!(poll.starts_with("HTTP/1.1 204"), "{poll}");
+}

@@ -1,0 +1,91 @@
+//! How signals end a server: live answers end cleanly, and a second interrupt does not wait for them.
+
+use crate::{Server, tailwater, wait};
+use std::io::{BufRead, BufReader, Read, Write};
+
+#[test]
+fn a_signal_ends_live_answers_cleanly_and_then_the_process() {
+    for name in ["TERM", "INT"] {
+        let mut server = Server::start(tailwater(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--drain",
+            "1h",
+        ]));
+        server.ask("PUT /v1/stream/it", "Content-Length: 0\r\n\r\n");
+        let mut live = server.connect();
+        write!(
+            live,
+            "GET /v1/stream/it?offset=-1&live=ndjson HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        .unwrap();
+        let mut seen = [0; 512];
+        let mut answer = String::new();
+        while !answer.contains("upToDate") {
+            let count = live.read(&mut seen).unwrap();
+            assert!(count > 0, "{answer}");
+            answer += std::str::from_utf8(&seen[..count]).unwrap();
+        }
+        server.signal(name);
+        live.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.ends_with("\r\n0\r\n\r\n"),
+            "{name}: the last chunk is missing: {answer}"
+        );
+        let status = wait(&mut server.child);
+        assert_eq!(status.code(), Some(0), "{name}");
+        let mut log = String::new();
+        server
+            .child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut log)
+            .unwrap();
+        assert!(log.contains("stopping") && !log.contains("panic"), "{log}");
+    }
+}
+
+#[test]
+fn a_signal_right_after_the_url_stops_cleanly_too() {
+    for round in 0..10 {
+        let mut server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0"]));
+        server.signal(if round % 2 == 0 { "TERM" } else { "INT" });
+        assert_eq!(wait(&mut server.child).code(), Some(0), "round {round}");
+    }
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let mut server = Server::start(tailwater(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--drain",
+        "1h",
+    ]));
+    let mut slow = server.connect();
+    let head = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n";
+    server.ask(
+        "PUT /v1/stream/it",
+        "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n",
+    );
+    write!(slow, "{head}Expect: 100-continue\r\n\r\n").unwrap();
+    let mut begun = [0; 12];
+    slow.read_exact(&mut begun).unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 100");
+    server.signal("INT");
+    let mut log = BufReader::new(server.child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("stopping") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "the log ended");
+    }
+    assert!(
+        server.child.try_wait().unwrap().is_none(),
+        "an append is under way"
+    );
+    server.signal("INT");
+    assert_eq!(wait(&mut server.child).code(), Some(130));
+}
