@@ -1,10 +1,13 @@
 //! Does a sequence on one server and records everything that comes back, and what is there afterwards.
 
+mod waits;
+mod web_socket;
+
 use super::generate::{SENTINEL, STREAMS, stream_target};
 use super::normal::Normal;
-use super::script::{Answers, ETAG, Frame, NEXT, NUMBER, Request, Sequence, Step};
+use super::script::{Answers, ETAG, NEXT, NUMBER, Request, Sequence, Step};
 use super::settings::Settings;
-use super::wire::{Answer, Framing, Seen, Wire};
+use super::wire::{Answer, Seen, Wire};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -284,21 +287,6 @@ impl Run {
         false
     }
 
-    /// Waits until all long-polls on `wires` are counted as readers, or have an answer.
-    async fn until_waiting(&mut self, wires: &mut [(usize, Wire)]) {
-        let begun = Instant::now();
-        while begun.elapsed() < self.deadline {
-            let waiting = self.readers().await;
-            let answered = wires
-                .iter_mut()
-                .filter_map(|(_, wire)| wire.has_answer().then_some(()))
-                .count();
-            if waiting + answered >= wires.len() {
-                return;
-            }
-        }
-    }
-
     /// Readers that wait on the streams of this run.
     async fn readers(&mut self) -> usize {
         let answer = self.aside(list().as_bytes(), 1).await.remove(0);
@@ -309,177 +297,6 @@ impl Run {
             .flatten()
             .filter_map(|it| it["readers"].as_u64());
         usize::try_from(counts.sum::<u64>()).expect("a number of readers")
-    }
-
-    async fn follow(
-        &mut self,
-        at: usize,
-        readers: &[(usize, Request)],
-        acts: &[Request],
-        beyond: &[Request],
-    ) {
-        let mut wires = Vec::new();
-        for (connection, request) in readers {
-            let mut wire = self.wire(*connection).await;
-            // A body comes after its head has been seen.
-            let (bytes, body) = (self.fill(&request.bytes()), self.fill(&request.body));
-            let cuts = if body.is_empty() {
-                Vec::new()
-            } else {
-                vec![bytes.len() - body.len()]
-            };
-            self.send_cut(&mut wire, &bytes, &cuts).await;
-            wires.push((*connection, wire));
-        }
-        let is_live = readers
-            .first()
-            .is_some_and(|(_, request)| super::wire::find(&request.line, b"live=long").is_none());
-        if !is_live {
-            self.until_waiting(&mut wires).await;
-        }
-        let mut waits = Vec::new();
-        for (connection, mut wire) in wires {
-            let wait = if is_live {
-                self.begin_live(at, &mut wire).await
-            } else {
-                Wait::LongPoll
-            };
-            waits.push((connection, wire, wait));
-        }
-        if let Some((_, first, _)) = waits.first_mut() {
-            let bytes: Vec<u8> = beyond
-                .iter()
-                .flat_map(|request| self.fill(&request.bytes()))
-                .collect();
-            first.send(&bytes).await;
-        }
-        let mut positions = 1;
-        for (round, act) in acts.iter().enumerate() {
-            let answer = self.aside(&act.bytes(), 1).await.remove(0);
-            // Of what was refused nobody is told.
-            positions += usize::from(answer.status < 300);
-            self.record(
-                format!("step {at}, what another connection did"),
-                Seen::Answer(answer),
-            );
-            for (_, wire, wait) in &mut waits {
-                if let Wait::Live(live) = wait
-                    && round + 1 < acts.len()
-                {
-                    live.read_until(wire, positions).await;
-                }
-            }
-        }
-        for (place, (connection, mut wire, wait)) in waits.into_iter().enumerate() {
-            let goes_on = match wait {
-                Wait::LongPoll => self.one_answer(at, &mut wire, false).await,
-                Wait::Live(live) => self.end_live(at, &mut wire, live).await,
-                Wait::Over { goes_on } => goes_on,
-            };
-            let beyond = if place == 0 { beyond } else { &[] };
-            if goes_on && self.answers(at, &mut wire, beyond).await {
-                self.connections[connection] = Some(wire);
-            }
-        }
-    }
-
-    /// Reads the head and the first part of a live answer, or all of another one.
-    async fn begin_live(&mut self, at: usize, wire: &mut Wire) -> Wait {
-        loop {
-            let seen = match wire.head(false).await {
-                Ok((answer, Framing::Chunks)) => {
-                    let mut live = Box::new(Live {
-                        answer,
-                        body: Vec::new(),
-                        is_whole: false,
-                        ended: None,
-                    });
-                    live.read_until(wire, 1).await;
-                    return Wait::Live(live);
-                }
-                Ok((answer, framing)) => match wire.body(framing).await {
-                    Ok(body) => Seen::Answer(Answer { body, ..answer }),
-                    Err(ended) => ended,
-                },
-                Err(ended) => ended,
-            };
-            if let Some(goes_on) = self.final_answer(at, wire, seen).await {
-                return Wait::Over { goes_on };
-            }
-        }
-    }
-
-    /// Reads a live answer to its end; whether the connection goes on.
-    async fn end_live(&mut self, at: usize, wire: &mut Wire, mut live: Box<Live>) -> bool {
-        live.read_until(wire, usize::MAX).await;
-        let Live {
-            answer,
-            body,
-            ended,
-            ..
-        } = *live;
-        let goes_on = ended.is_none() && !answer.closes();
-        let body = super::wire::Body::Whole(body);
-        self.record(
-            format!("step {at}"),
-            Seen::Answer(Answer { body, ..answer }),
-        );
-        if let Some(ended) = ended {
-            self.record(format!("step {at}, at the end of the answer"), ended);
-        }
-        goes_on
-    }
-
-    async fn web_socket(
-        &mut self,
-        at: usize,
-        connection: usize,
-        request: &Request,
-        frames: &[Frame],
-    ) {
-        let mut wire = self.wire(connection).await;
-        wire.send(&self.fill(&request.bytes())).await;
-        let seen = wire.answer(false).await;
-        let (is_open, goes_on) = match &seen {
-            Seen::Answer(answer) => (answer.status == 101, !answer.closes()),
-            _ => (false, false),
-        };
-        self.record(format!("step {at}"), seen);
-        if !is_open {
-            self.connections[connection] = goes_on.then_some(wire);
-            return;
-        }
-        let mut greeting = vec![wire.frame().await];
-        self.record_frames(at, &mut greeting);
-        for frame in frames {
-            wire.send(&self.fill(&frame.bytes)).await;
-            let mut came = Vec::new();
-            while came.len() < frame.answers.unwrap_or(ANSWERS_MAX) {
-                came.push(wire.frame().await);
-                // An append that is refused is not told of, only answered.
-                let is_refusal =
-                    |payload: &[u8]| super::wire::find(payload, b"\"problem\":").is_some();
-                let goes_on = matches!(came.last(), Some(Seen::Frame(_, payload))
-                    if frame.answers.is_none() || !is_refusal(payload));
-                if !goes_on {
-                    break;
-                }
-            }
-            let has_ended = came.iter().any(|seen| !matches!(seen, Seen::Frame(..)));
-            self.record_frames(at, &mut came);
-            if has_ended {
-                return;
-            }
-        }
-    }
-
-    /// Records frames that may come in any order, each on its own.
-    fn record_frames(&mut self, at: usize, frames: &mut Vec<Seen>) {
-        frames.iter_mut().for_each(|frame| self.normal.apply(frame));
-        frames.sort_by_key(|frame| format!("{frame:?}"));
-        frames
-            .drain(..)
-            .for_each(|frame| self.transcript.push((format!("step {at}"), frame)));
     }
 
     /// Whether each connection goes on, what is in each stream, and which streams there are.
@@ -509,47 +326,6 @@ impl Run {
             reads.len(),
         )
         .await;
-    }
-}
-
-/// A read that waits.
-enum Wait {
-    /// A long-poll: its answer comes once.
-    LongPoll,
-    Live(Box<Live>),
-    /// It was answered otherwise.
-    Over {
-        /// Whether its connection goes on.
-        goes_on: bool,
-    },
-}
-
-/// A live answer under way.
-struct Live {
-    answer: Answer,
-    body: Vec<u8>,
-    /// Whether its last chunk has come.
-    is_whole: bool,
-    /// What came instead of the next chunk.
-    ended: Option<Seen>,
-}
-
-impl Live {
-    /// Reads until as many positions were told, or to the end.
-    async fn read_until(&mut self, wire: &mut Wire, positions: usize) {
-        const POSITION: &[u8] = b"streamNextOffset";
-        let told = |body: &[u8]| {
-            body.windows(POSITION.len())
-                .filter(|window| *window == POSITION)
-                .count()
-        };
-        while !self.is_whole && self.ended.is_none() && told(&self.body) < positions {
-            match wire.chunk().await {
-                Ok(chunk) if chunk.is_empty() => self.is_whole = true,
-                Ok(chunk) => self.body.extend(chunk),
-                Err(ended) => self.ended = Some(ended),
-            }
-        }
     }
 }
 

@@ -1,0 +1,183 @@
+//! Reads that wait, long-polls and live answers, while another connection appends.
+
+use super::Run;
+use crate::script::Request;
+use crate::wire::{Answer, Framing, Seen, Wire};
+use std::time::Instant;
+
+impl Run {
+    /// Waits until all long-polls on `wires` are counted as readers, or have an answer.
+    async fn until_waiting(&mut self, wires: &mut [(usize, Wire)]) {
+        let begun = Instant::now();
+        while begun.elapsed() < self.deadline {
+            let waiting = self.readers().await;
+            let answered = wires
+                .iter_mut()
+                .filter_map(|(_, wire)| wire.has_answer().then_some(()))
+                .count();
+            if waiting + answered >= wires.len() {
+                return;
+            }
+        }
+    }
+
+    pub(super) async fn follow(
+        &mut self,
+        at: usize,
+        readers: &[(usize, Request)],
+        acts: &[Request],
+        beyond: &[Request],
+    ) {
+        let mut wires = Vec::new();
+        for (connection, request) in readers {
+            let mut wire = self.wire(*connection).await;
+            // A body comes after its head has been seen.
+            let (bytes, body) = (self.fill(&request.bytes()), self.fill(&request.body));
+            let cuts = if body.is_empty() {
+                Vec::new()
+            } else {
+                vec![bytes.len() - body.len()]
+            };
+            self.send_cut(&mut wire, &bytes, &cuts).await;
+            wires.push((*connection, wire));
+        }
+        let is_live = readers
+            .first()
+            .is_some_and(|(_, request)| crate::wire::find(&request.line, b"live=long").is_none());
+        if !is_live {
+            self.until_waiting(&mut wires).await;
+        }
+        let mut waits = Vec::new();
+        for (connection, mut wire) in wires {
+            let wait = if is_live {
+                self.begin_live(at, &mut wire).await
+            } else {
+                Wait::LongPoll
+            };
+            waits.push((connection, wire, wait));
+        }
+        if let Some((_, first, _)) = waits.first_mut() {
+            let bytes: Vec<u8> = beyond
+                .iter()
+                .flat_map(|request| self.fill(&request.bytes()))
+                .collect();
+            first.send(&bytes).await;
+        }
+        let mut positions = 1;
+        for (round, act) in acts.iter().enumerate() {
+            let answer = self.aside(&act.bytes(), 1).await.remove(0);
+            // Of what was refused nobody is told.
+            positions += usize::from(answer.status < 300);
+            self.record(
+                format!("step {at}, what another connection did"),
+                Seen::Answer(answer),
+            );
+            for (_, wire, wait) in &mut waits {
+                if let Wait::Live(live) = wait
+                    && round + 1 < acts.len()
+                {
+                    live.read_until(wire, positions).await;
+                }
+            }
+        }
+        for (place, (connection, mut wire, wait)) in waits.into_iter().enumerate() {
+            let goes_on = match wait {
+                Wait::LongPoll => self.one_answer(at, &mut wire, false).await,
+                Wait::Live(live) => self.end_live(at, &mut wire, live).await,
+                Wait::Over { goes_on } => goes_on,
+            };
+            let beyond = if place == 0 { beyond } else { &[] };
+            if goes_on && self.answers(at, &mut wire, beyond).await {
+                self.connections[connection] = Some(wire);
+            }
+        }
+    }
+
+    /// Reads the head and the first part of a live answer, or all of another one.
+    async fn begin_live(&mut self, at: usize, wire: &mut Wire) -> Wait {
+        loop {
+            let seen = match wire.head(false).await {
+                Ok((answer, Framing::Chunks)) => {
+                    let mut live = Box::new(Live {
+                        answer,
+                        body: Vec::new(),
+                        is_whole: false,
+                        ended: None,
+                    });
+                    live.read_until(wire, 1).await;
+                    return Wait::Live(live);
+                }
+                Ok((answer, framing)) => match wire.body(framing).await {
+                    Ok(body) => Seen::Answer(Answer { body, ..answer }),
+                    Err(ended) => ended,
+                },
+                Err(ended) => ended,
+            };
+            if let Some(goes_on) = self.final_answer(at, wire, seen).await {
+                return Wait::Over { goes_on };
+            }
+        }
+    }
+
+    /// Reads a live answer to its end; whether the connection goes on.
+    async fn end_live(&mut self, at: usize, wire: &mut Wire, mut live: Box<Live>) -> bool {
+        live.read_until(wire, usize::MAX).await;
+        let Live {
+            answer,
+            body,
+            ended,
+            ..
+        } = *live;
+        let goes_on = ended.is_none() && !answer.closes();
+        let body = crate::wire::Body::Whole(body);
+        self.record(
+            format!("step {at}"),
+            Seen::Answer(Answer { body, ..answer }),
+        );
+        if let Some(ended) = ended {
+            self.record(format!("step {at}, at the end of the answer"), ended);
+        }
+        goes_on
+    }
+}
+
+/// A read that waits.
+enum Wait {
+    /// A long-poll: its answer comes once.
+    LongPoll,
+    Live(Box<Live>),
+    /// It was answered otherwise.
+    Over {
+        /// Whether its connection goes on.
+        goes_on: bool,
+    },
+}
+
+/// A live answer under way.
+struct Live {
+    answer: Answer,
+    body: Vec<u8>,
+    /// Whether its last chunk has come.
+    is_whole: bool,
+    /// What came instead of the next chunk.
+    ended: Option<Seen>,
+}
+
+impl Live {
+    /// Reads until as many positions were told, or to the end.
+    async fn read_until(&mut self, wire: &mut Wire, positions: usize) {
+        const POSITION: &[u8] = b"streamNextOffset";
+        let told = |body: &[u8]| {
+            body.windows(POSITION.len())
+                .filter(|window| *window == POSITION)
+                .count()
+        };
+        while !self.is_whole && self.ended.is_none() && told(&self.body) < positions {
+            match wire.chunk().await {
+                Ok(chunk) if chunk.is_empty() => self.is_whole = true,
+                Ok(chunk) => self.body.extend(chunk),
+                Err(ended) => self.ended = Some(ended),
+            }
+        }
+    }
+}

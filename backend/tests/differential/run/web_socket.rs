@@ -1,0 +1,59 @@
+//! What a sequence does on a WebSocket: frames out, frames in.
+
+use super::{ANSWERS_MAX, Run};
+use crate::script::{Frame, Request};
+use crate::wire::Seen;
+
+impl Run {
+    pub(super) async fn web_socket(
+        &mut self,
+        at: usize,
+        connection: usize,
+        request: &Request,
+        frames: &[Frame],
+    ) {
+        let mut wire = self.wire(connection).await;
+        wire.send(&self.fill(&request.bytes())).await;
+        let seen = wire.answer(false).await;
+        let (is_open, goes_on) = match &seen {
+            Seen::Answer(answer) => (answer.status == 101, !answer.closes()),
+            _ => (false, false),
+        };
+        self.record(format!("step {at}"), seen);
+        if !is_open {
+            self.connections[connection] = goes_on.then_some(wire);
+            return;
+        }
+        let mut greeting = vec![wire.frame().await];
+        self.record_frames(at, &mut greeting);
+        for frame in frames {
+            wire.send(&self.fill(&frame.bytes)).await;
+            let mut came = Vec::new();
+            while came.len() < frame.answers.unwrap_or(ANSWERS_MAX) {
+                came.push(wire.frame().await);
+                // An append that is refused is not told of, only answered.
+                let is_refusal =
+                    |payload: &[u8]| crate::wire::find(payload, b"\"problem\":").is_some();
+                let goes_on = matches!(came.last(), Some(Seen::Frame(_, payload))
+                    if frame.answers.is_none() || !is_refusal(payload));
+                if !goes_on {
+                    break;
+                }
+            }
+            let has_ended = came.iter().any(|seen| !matches!(seen, Seen::Frame(..)));
+            self.record_frames(at, &mut came);
+            if has_ended {
+                return;
+            }
+        }
+    }
+
+    /// Records frames that may come in any order, each on its own.
+    pub(super) fn record_frames(&mut self, at: usize, frames: &mut Vec<Seen>) {
+        frames.iter_mut().for_each(|frame| self.normal.apply(frame));
+        frames.sort_by_key(|frame| format!("{frame:?}"));
+        frames
+            .drain(..)
+            .for_each(|frame| self.transcript.push((format!("step {at}"), frame)));
+    }
+}
