@@ -1,8 +1,10 @@
 //! Random sequences: plain requests that mostly look alike, as one client's do, and deviations from them.
 
-use super::mutate::{MUTATIONS, Mutation};
-use super::script::{Answers, Class, ETAG, Frame, NEXT, NUMBER, Request, Sequence, Step};
-use super::settings::Settings;
+mod waits;
+
+use crate::mutate::{MUTATIONS, Mutation};
+use crate::script::{Answers, Class, ETAG, NEXT, NUMBER, Request, Sequence, Step};
+use crate::settings::Settings;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -286,7 +288,7 @@ impl Generator<'_> {
     }
 
     fn name(&mut self) -> &'static str {
-        super::mutate::choose(
+        crate::mutate::choose(
             &mut self.random,
             &[
                 "text", "text", "text", "json", "bin", "p%20q", "closed", "none", "new",
@@ -383,162 +385,5 @@ impl Generator<'_> {
             *pick(&mut self.random, &["-1", "now"]),
         );
         self.on_stream("GET", name, &format!("?offset={offset}&live={live}"))
-    }
-
-    fn follow(&mut self, connection: usize) -> Step {
-        let live = *pick(&mut self.random, &["long-poll&hold=20", "ndjson", "sse"]);
-        let name = *pick(&mut self.random, &["text", "text", "json", "bin", "p%20q"]);
-        let offset = *pick(&mut self.random, &["now", "{next}", "0000000000000000"]);
-        let (read, cursor) = (
-            format!("?offset={offset}&live={live}"),
-            "&cursor=18446744073709551615",
-        );
-        let mut readers = vec![(connection, self.on_stream("GET", name, &read))];
-        if self.connections > 1 && self.random.random_bool(0.3) {
-            let mut second = self.on_stream("GET", name, &read);
-            if self.random.random_bool(0.3) && self.may(Class::Cursor) {
-                second = self.on_stream("GET", name, &format!("{read}{cursor}"));
-                second.class = Some(Class::Cursor);
-            }
-            readers.push(((connection + 1) % self.connections, second));
-        }
-        let own = self.settings.reads().map(|it| it.class).collect::<Vec<_>>();
-        if !own.is_empty() && self.random.random_bool(0.3) {
-            let mutation = *pick(&mut self.random, &self.settings.reads().collect::<Vec<_>>());
-            (mutation.apply)(&mut self.random, &mut readers[0].1);
-            readers[0].1.class = Some(mutation.class);
-        }
-        let mut acts: Vec<Request> = Vec::new();
-        let (content_type, body) = if name == "json" {
-            ("application/json", "[7]")
-        } else {
-            ("text/plain", "more")
-        };
-        let content_type = if name == "bin" {
-            "application/octet-stream"
-        } else {
-            content_type
-        };
-        let append = || {
-            Request::new(
-                "POST",
-                &stream_target(name),
-                &[format!("Content-Type: {content_type}")],
-            )
-            .with_body(body.as_bytes())
-        };
-        let is_long_poll = live.starts_with("long");
-        let appends = if is_long_poll {
-            0
-        } else {
-            self.random.random_range(0..=2)
-        };
-        acts.extend((0..appends).map(|_| append()));
-        acts.push(match self.random.random_range(0..4) {
-            0 if self.may(Class::FollowDeleted) => {
-                Request::new("DELETE", &stream_target(name), &[])
-            }
-            1 if is_long_poll => append(),
-            _ => Request::new(
-                "POST",
-                &stream_target(name),
-                &["Stream-Closed: true".to_owned()],
-            )
-            .with_body(b""),
-        });
-        let mut beyond = Vec::new();
-        if self.random.random_bool(0.3) && self.may(Class::FollowBeyond) {
-            // Not to what is followed: whether the second reader is answered before that is anybody's guess.
-            let other = if name == "text" { "json" } else { "text" };
-            beyond.push(if self.random.random_bool(0.5) {
-                self.get()
-            } else {
-                self.post_to(other)
-            });
-        }
-        Step::Follow {
-            readers,
-            acts,
-            beyond,
-        }
-    }
-
-    fn web_socket(&mut self, connection: usize) -> Step {
-        let name = *pick(
-            &mut self.random,
-            &["text", "json", "json", "closed", "none"],
-        );
-        let mut request = self.on_stream("GET", name, "?offset=now&live=websocket");
-        for field in [
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-        ] {
-            request.fields.push(format!("{field}\r\n").into_bytes());
-        }
-        request
-            .fields
-            .retain(|field| !field.starts_with(b"Connection: keep"));
-        request
-            .fields
-            .push(b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n".to_vec());
-        let value = if name == "json" { "[1,2]" } else { "\"more\"" };
-        let mut frames = Vec::new();
-        for _ in 0..self.random.random_range(0..=3) {
-            frames.push(match self.random.random_range(0..4) {
-                0 => frame(0x81, b"{\"append\":", Some(1)),
-                1 => frame(0x89, b"ping", Some(1)),
-                _ => frame(
-                    0x81,
-                    format!("{{\"append\":{value},\"id\":1}}").as_bytes(),
-                    Some(2),
-                ),
-            });
-        }
-        if self.random.random_bool(0.4) && self.may(Class::WebSocketFrames) {
-            let odd: [(u8, &[u8]); 8] = [
-                (0x09, b"ping"),
-                (0x08, b"\x03\xe8"),
-                (0x82, b"binary"),
-                (0x80, b"goes on"),
-                (0x81, b"\xff"),
-                (0x88, b"\x03\xe8\xff"),
-                (0x88, b"\x03"),
-                (0xc1, b"reserved"),
-            ];
-            let (first, payload) = *pick(&mut self.random, &odd);
-            frames.push(frame(first, payload, None));
-        } else if self.random.random_bool(0.3) {
-            frames.push(frame(0x81, b"{\"close\":true}", None));
-        }
-        frames.push(frame(0x88, b"\x03\xe8bye", None));
-        Step::WebSocket {
-            connection,
-            request,
-            frames,
-        }
-    }
-}
-
-/// A client's frame of less than 126 bytes.
-fn frame(first: u8, payload: &[u8], answers: Option<usize>) -> Frame {
-    const MASK: [u8; 4] = [1, 2, 3, 4];
-    let length = u8::try_from(payload.len())
-        .ok()
-        .filter(|length| *length < 126)
-        .expect("a short frame");
-    let masked = payload
-        .iter()
-        .zip(MASK.iter().cycle())
-        .map(|(byte, mask)| byte ^ mask);
-    let bytes = [first, 0x80 | length]
-        .into_iter()
-        .chain(MASK)
-        .chain(masked)
-        .collect();
-    Frame {
-        bytes,
-        text: format!("{first:#04x} {}", payload.escape_ascii()),
-        answers,
     }
 }
