@@ -1,12 +1,17 @@
 //! Forks and lifetimes over HTTP: what the conformance suite does not ask.
 
-use super::harness::{Answer, BINARY, JSON, Server, Stream, TEXT, until};
+use super::harness::{Answer, BINARY, JSON, Server, Stream, TEXT};
 use super::live::{Live, STREAMING, messages};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 
 /// PUTs with these headers and this body.
-async fn put(server: &Server, name: &str, headers: &[(&str, &str)], body: &'static str) -> Answer {
+pub(super) async fn put(
+    server: &Server,
+    name: &str,
+    headers: &[(&str, &str)],
+    body: &'static str,
+) -> Answer {
     let mut request = server
         .http
         .put(server.url(&format!("/v1/stream/{name}")))
@@ -337,201 +342,5 @@ async fn a_line_of_forks_ends_somewhere_and_says_so() {
                 .status,
             404
         );
-    }
-}
-
-#[tokio::test]
-async fn head_tells_how_long_a_stream_lives_and_what_it_keeps_and_creation_compares_it() {
-    let server = Server::start();
-    let ttl = ("stream-ttl", "3600");
-    let date = ("stream-expires-at", "2099-12-31T23:59:59.25+01:00");
-    let (bytes, age) = (
-        ("stream-retention-bytes", "1000000"),
-        ("stream-retention-age", "86400"),
-    );
-    for (number, (headers, shown)) in [
-        (&[ttl][..], &[ttl][..]),
-        (
-            &[date],
-            &[("stream-expires-at", "2099-12-31T22:59:59.250Z")],
-        ),
-        (&[bytes, age], &[bytes, age]),
-        (&[], &[]),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let name = number.to_string();
-        let made = put(&server, &name, headers, "").await;
-        assert_eq!(made.status, 201, "{made:?}");
-        assert!(
-            made.header("stream-extensions")
-                .unwrap()
-                .split(", ")
-                .any(|it| it == "retention")
-        );
-        let head = server
-            .ask(Method::HEAD, &format!("/v1/stream/{name}"))
-            .await;
-        for name in [
-            "stream-ttl",
-            "stream-expires-at",
-            "stream-retention-bytes",
-            "stream-retention-age",
-        ] {
-            let expected = shown
-                .iter()
-                .find(|(header, _)| *header == name)
-                .map(|(_, value)| *value);
-            assert_eq!(head.header(name), expected, "{headers:?}");
-        }
-        for asked in [&[ttl][..], &[date], &[bytes, age], &[bytes], &[age], &[]] {
-            let again = put(&server, &name, asked, "").await;
-            assert_eq!(
-                again.status,
-                if asked == headers { 200 } else { 409 },
-                "{headers:?}, then {asked:?}"
-            );
-        }
-    }
-    let same_moment = put(
-        &server,
-        "1",
-        &[("stream-expires-at", "2099-12-31T22:59:59.250000001Z")],
-        "",
-    )
-    .await;
-    assert_eq!(same_moment.status, 200, "one moment, said in another way");
-    for wrong in ["0", "-1", "1.5", "01", "1e3", "", "9007199254740992"] {
-        for name in ["stream-retention-bytes", "stream-retention-age"] {
-            put(&server, "wrong", &[(name, wrong)], "")
-                .await
-                .refuses(400);
-        }
-    }
-}
-
-#[tokio::test]
-async fn retention_that_a_request_asks_for_is_kept_to() {
-    let server = Server::start();
-    let text = (CONTENT_TYPE.as_str(), TEXT);
-    assert_eq!(
-        put(
-            &server,
-            "bytes",
-            &[text, ("stream-retention-bytes", "100")],
-            ""
-        )
-        .await
-        .status,
-        201
-    );
-    let bytes = Stream {
-        server: &server,
-        name: "bytes".into(),
-        content_type: TEXT,
-    };
-    for _ in 0..50 {
-        bytes.append("0123456789").await;
-    }
-    let gone = bytes.get("offset=0000000000000000").await;
-    gone.refuses(410);
-    let earliest: u64 = gone
-        .header("stream-earliest-offset")
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert!((375..=400).contains(&earliest), "{earliest}");
-    assert_eq!(
-        put(
-            &server,
-            "age",
-            &[text, ("stream-retention-age", "1")],
-            "old"
-        )
-        .await
-        .status,
-        201
-    );
-    let age = Stream {
-        server: &server,
-        name: "age".into(),
-        content_type: TEXT,
-    };
-    until("what is older than a second to be let go of", || async {
-        let gone = age.get("offset=0000000000000000").await;
-        (gone.status == 410).then(|| {
-            assert_eq!(
-                gone.header("stream-earliest-offset"),
-                Some("0000000000000003")
-            );
-        })
-    })
-    .await;
-    age.append("new").await;
-    assert_eq!(age.get("offset=-1").await.text(), "new");
-}
-
-#[tokio::test]
-async fn no_cache_keeps_a_page_longer_than_its_stream_lives() {
-    let server = Server::start();
-    for (header, value, longest) in [
-        ("stream-ttl", "30", 30),
-        ("stream-ttl", "3600", 60),
-        ("stream-expires-at", "2099-12-31T23:59:59Z", 60),
-        ("content-language", "en", 360),
-    ] {
-        assert_eq!(
-            put(&server, value, &[(header, value)], "data").await.status,
-            201
-        );
-        let page = server
-            .ask(Method::GET, &format!("/v1/stream/{value}?offset=-1"))
-            .await;
-        let cache = page.header("cache-control").unwrap();
-        let seconds: u64 = cache
-            .split(['=', ','])
-            .filter_map(|part| part.parse::<u64>().ok())
-            .sum();
-        assert!(
-            (1..=longest).contains(&seconds) && cache.starts_with("public, max-age="),
-            "{header}: {cache}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_reader_that_stays_keeps_an_idle_stream_and_its_end_is_404_for_those_who_come_back() {
-    let server = Server::with(|config| config.sweep = std::time::Duration::from_millis(20));
-    let text = (CONTENT_TYPE.as_str(), TEXT);
-    for technique in STREAMING {
-        assert_eq!(
-            put(&server, "it", &[text, ("stream-ttl", "1")], "data")
-                .await
-                .status,
-            201
-        );
-        let stream = Stream {
-            server: &server,
-            name: "it".into(),
-            content_type: TEXT,
-        };
-        let mut live = Live::open(&stream, technique, "-1").await;
-        live.data().await;
-        for _ in 0..30 {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            assert_eq!(
-                server.ask(Method::HEAD, "/v1/stream/it").await.status,
-                200,
-                "{technique}"
-            );
-        }
-        drop(live);
-        until("the stream to end", || async {
-            (server.ask(Method::HEAD, "/v1/stream/it").await.status == 404).then_some(())
-        })
-        .await;
-        stream.get("offset=-1").await.refuses(404);
-        stream.post("late").await.refuses(404);
     }
 }
