@@ -147,7 +147,7 @@ const BOUNDARIES: [Boundary; 11] = [
             "backend/src/subscriptions/definition.rs",
             "backend/src/subscriptions/rig.rs",
             "backend/src/subscriptions/signing.rs",
-            "backend/src/subscriptions/state/tests.rs",
+            "backend/src/subscriptions/state/tests/scripts.rs",
             "backend/src/subscriptions/tests.rs",
             "backend/src/api/frame.rs",
             "protocol/src/document.rs",

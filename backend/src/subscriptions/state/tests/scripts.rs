@@ -1,0 +1,291 @@
+//! Random scripts of what can happen to a subscription, in a world that remembers what must never happen again.
+
+use super::*;
+
+/// Something that can happen to a subscription.
+#[derive(Debug, Clone, Copy)]
+enum Happens {
+    Passes(u64),
+    Appends(usize, u64),
+    Disappears(usize),
+    Settles,
+    Ends(Ending, bool),
+    Claims(bool),
+    Acks {
+        stale: bool,
+        stream: usize,
+        offset: u64,
+        done: bool,
+    },
+    Releases {
+        stale: bool,
+    },
+    Restarts,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Done,
+    Taken,
+    Failed,
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    let ending = prop_oneof![
+        Just(Ending::Done),
+        Just(Ending::Taken),
+        Just(Ending::Failed)
+    ];
+    prop_oneof![
+        3 => (0_u64..15_000).prop_map(Happens::Passes),
+        4 => (0_usize..3, 1_u64..10).prop_map(|(stream, bytes)| Happens::Appends(stream, bytes)),
+        1 => (0_usize..3).prop_map(Happens::Disappears),
+        6 => Just(Happens::Settles),
+        3 => (ending, any::<bool>()).prop_map(|(ending, stale)| Happens::Ends(ending, stale)),
+        3 => any::<bool>().prop_map(Happens::Claims),
+        4 => (any::<bool>(), 0_usize..3, 0_u64..40, any::<bool>())
+            .prop_map(|(stale, stream, offset, done)| Happens::Acks { stale, stream, offset, done }),
+        1 => any::<bool>().prop_map(|stale| Happens::Releases { stale }),
+        1 => Just(Happens::Restarts),
+    ]
+}
+
+/// A world around a subscription that remembers what must never happen again.
+struct World {
+    state: State,
+    card: Card,
+    now: Moment,
+    tails: [u64; 3],
+    ids: [u64; 3],
+    wakes: u64,
+    keys: Vec<WakeKey>,
+    attempts: Vec<Attempt>,
+    /// Who was given the lease of which wake, and until when at least.
+    holder: Option<(WakeKey, Moment)>,
+}
+
+impl World {
+    fn new(way: Way) -> Self {
+        let asked: Asked = serde_json::from_value(match way {
+            Way::Webhook => serde_json::json!({
+                "type": "webhook", "pattern": "*", "streams": ["s0"], "lease_ttl_ms": 10_000,
+                "webhook": {"url": "https://worker.example/"}
+            }),
+            Way::PullWake => serde_json::json!({
+                "type": "pull-wake", "pattern": "*", "streams": ["s0"], "lease_ttl_ms": 10_000, "wake_stream": "wake/pool"
+            }),
+        })
+        .unwrap();
+        let definition = Definition::new(asked, true).unwrap();
+        let mut state = State::new(way, definition.lease_ttl);
+        state.link(&name("s0"), sight(0, 0), true);
+        let card = Card {
+            definition,
+            created: T0,
+            base: "http://h".into(),
+        };
+        let (tails, ids) = ([0; 3], [0, 1, 2]);
+        let (keys, attempts) = (Vec::new(), Vec::new());
+        Self {
+            state,
+            card,
+            now: T0,
+            tails,
+            ids,
+            wakes: 0,
+            keys,
+            attempts,
+            holder: None,
+        }
+    }
+
+    fn fresh(&mut self) -> String {
+        self.wakes += 1;
+        format!("w{}", self.wakes)
+    }
+
+    /// The current wake's name, or an older one's.
+    fn key(&self, stale: bool) -> Option<WakeKey> {
+        let current = self.state.current();
+        if stale {
+            self.keys
+                .iter()
+                .find(|key| Some(*key) != current.as_ref())
+                .cloned()
+        } else {
+            current
+        }
+    }
+
+    fn see(&mut self, stream: usize) {
+        let sight = (self.tails[stream] > 0)
+            .then(|| sight(self.ids[stream], self.tails[stream]))
+            .flatten();
+        assert!(
+            self.state
+                .see(&name(&format!("s{stream}")), sight, true, STREAMS_MAX)
+        );
+    }
+
+    fn acked(&self) -> Vec<(StreamName, Offset)> {
+        self.state
+            .links
+            .iter()
+            .map(|(name, link)| (name.clone(), link.acked))
+            .collect()
+    }
+
+    fn step(&mut self, happens: Happens) {
+        let before = self.acked();
+        match happens {
+            Happens::Passes(ms) => self.now = self.now.after(Duration::from_millis(ms)),
+            Happens::Appends(stream, bytes) => {
+                self.tails[stream] += bytes;
+                self.see(stream);
+            }
+            Happens::Disappears(stream) => {
+                self.tails[stream] = 0;
+                self.ids[stream] += 10;
+                self.see(stream);
+            }
+            Happens::Settles => {
+                let fresh = self.fresh();
+                self.attempts.extend(self.state.settle(self.now, fresh));
+                assert!(
+                    !self.state.is_due(self.now),
+                    "settled, yet due: {:?}",
+                    self.state
+                );
+                assert!(
+                    self.state.deadline().is_none_or(|at| at > self.now),
+                    "{:?}",
+                    self.state
+                );
+            }
+            Happens::Ends(ending, stale) => {
+                let Some(attempt) = (if stale {
+                    self.attempts.first()
+                } else {
+                    self.attempts.last()
+                })
+                .cloned() else {
+                    return;
+                };
+                let is_current = self.state.current().as_ref() == Some(&attempt.key);
+                let outcome = match ending {
+                    Ending::Done if self.state.way == Way::Webhook => {
+                        Outcome::Done(attempt.streams.clone())
+                    }
+                    Ending::Done | Ending::Taken => Outcome::Taken,
+                    Ending::Failed => failed(13),
+                };
+                self.state.attempted(&attempt.key, outcome, self.now);
+                if !is_current {
+                    assert_eq!(self.acked(), before, "a late answer moved a cursor");
+                }
+            }
+            Happens::Claims(_) if self.state.way == Way::Webhook => {}
+            Happens::Claims(first) => self.claim(if first { "one" } else { "two" }),
+            Happens::Acks {
+                stale,
+                stream,
+                offset,
+                done,
+            } => self.ack(stale, stream, offset, done, &before),
+            Happens::Releases { stale } => {
+                let Some(key) = self.key(stale) else { return };
+                let outcome = self.state.release(&key, self.now);
+                assert!(!stale || outcome.is_err());
+                if outcome.is_ok() {
+                    self.holder = None;
+                }
+                assert_eq!(self.acked(), before);
+            }
+            Happens::Restarts => {
+                let (card, mut state) = note::read(&note::write(&self.card, &self.state)).unwrap();
+                assert_eq!(card, self.card);
+                std::mem::swap(&mut state, &mut self.state);
+                (0..3).for_each(|stream| self.see(stream));
+                assert_eq!(self.acked(), before, "a restart moved a cursor");
+                assert_eq!(self.state.current(), state.current());
+            }
+        }
+        self.check();
+    }
+
+    fn claim(&mut self, worker: &str) {
+        let fresh = self.fresh();
+        let claimed = self.state.claim(worker, self.now, fresh);
+        if let Some((key, until)) = self.holder.as_ref().filter(|(_, until)| *until > self.now) {
+            let refused = matches!(claimed, Err(Fault::Claimed { generation, .. }) if generation == key.generation);
+            assert!(refused, "two hold it: {until:?} {claimed:?}");
+        }
+        if let Ok(key) = claimed {
+            self.holder = Some((key, self.now.after(LEASE)));
+        }
+    }
+
+    fn ack(
+        &mut self,
+        stale: bool,
+        stream: usize,
+        offset: u64,
+        done: bool,
+        before: &[(StreamName, Offset)],
+    ) {
+        let Some(key) = self.key(stale) else { return };
+        let stream = name(&format!("s{stream}"));
+        let outcome = self
+            .state
+            .ack(&key, &[(stream.clone(), given(offset))], done, self.now);
+        match outcome {
+            Ok(()) => {
+                assert!(!stale, "a stale ack was taken");
+                assert_eq!(self.state.links[&stream].acked, at(offset));
+                self.holder = self
+                    .holder
+                    .take()
+                    .filter(|_| !done)
+                    .map(|(key, _)| (key, self.now.after(LEASE)));
+            }
+            Err(_) => assert_eq!(self.acked(), before, "a refused ack moved a cursor"),
+        }
+    }
+
+    fn check(&mut self) {
+        if let Some(key) = self.state.current()
+            && self.keys.last() != Some(&key)
+        {
+            let last = self.keys.last().map_or(0, |key| key.generation);
+            assert!(
+                key.generation > last,
+                "generation {} came after {last}",
+                key.generation
+            );
+            self.keys.push(key);
+        }
+        for link in self.state.links.values() {
+            assert!(
+                link.acked <= link.tail && link.tail <= at(1_000),
+                "{link:?}"
+            );
+        }
+        let names: HashSet<&str> = self.keys.iter().map(|key| key.wake_id.as_str()).collect();
+        assert_eq!(names.len(), self.keys.len(), "a wake's name came twice");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_generation_comes_twice_no_two_hold_a_lease_and_nothing_stale_moves_a_cursor(
+        is_webhook in any::<bool>(),
+        script in prop::collection::vec(happens(), 1..80),
+    ) {
+        let mut world = World::new(if is_webhook { Way::Webhook } else { Way::PullWake });
+        for happens in script {
+            world.step(happens);
+        }
+    }
+}
