@@ -1,0 +1,217 @@
+//! What verdicts say about samples, claims and guards.
+
+use super::*;
+
+const POLLING: Claim = Claim {
+    quantity: Quantity::MeanLatency,
+    predicted: 520.0,
+    effect: 500.0,
+    spread: 0.0,
+};
+const QUIET: Guards = Guards {
+    clock_bound_ms: 0.1,
+    resolution_ms: 0.1,
+    source_late_ms: 1.0,
+    hidden: false,
+    clock_stepped: false,
+    smallest_latency_ms: Some(20.0),
+};
+
+fn polling(mean_ms: f64, n: u64) -> Sample {
+    Sample::of_mean(mean_ms, 1_000.0 / 12f64.sqrt(), n, n)
+}
+
+#[test]
+fn a_mean_inside_the_interval_confirms_with_its_numbers() {
+    let verdict = judge(POLLING, polling(512.0, 600), QUIET, 1.0);
+    assert_eq!(verdict.finding, Finding::Confirmed);
+    // 1.96 × 288.7 / √600 = 23.1, and 5 % of 520.
+    assert_eq!(
+        verdict.to_string(),
+        "CONFIRMED mean 512 ms, predicted 520 ± 49.1 (n = 600, clock ± 0.10 ms)"
+    );
+}
+
+#[test]
+fn a_mean_outside_the_interval_refutes() {
+    let verdict = judge(POLLING, polling(600.0, 600), QUIET, 1.0);
+    assert_eq!(verdict.finding, Finding::Refuted);
+    assert!(verdict.to_string().starts_with("REFUTED mean 600 ms"));
+}
+
+#[test]
+fn too_few_observations_say_how_much_longer_it_takes() {
+    let verdict = judge(POLLING, polling(512.0, 10), QUIET, 2.0);
+    assert_eq!(
+        verdict.finding,
+        Finding::Inconclusive {
+            why: Doubt::TooFew { more_s: Some(10.0) }
+        }
+    );
+    assert_eq!(
+        verdict.to_string(),
+        "INCONCLUSIVE mean 512 ms, predicted 520 (n = 10, clock ± 0.10 ms): needs about 10 more seconds"
+    );
+    let fine = Claim {
+        effect: 20.0,
+        ..POLLING
+    };
+    let Finding::Inconclusive {
+        why: Doubt::TooFew {
+            more_s: Some(more_s),
+        },
+    } = judge(fine, polling(512.0, 600), QUIET, 1.0).finding
+    else {
+        panic!("an effect of 20 ms cannot be seen at ± 23 ms");
+    };
+    // (1.96 × 288.7 / 10)² = 3,201 observations in all.
+    assert!((more_s - 2_601.0).abs() < 5.0, "{more_s}");
+}
+
+#[test]
+fn observations_that_wait_together_count_once() {
+    let burst = Sample::of_mean(512.0, 288.7, 600, 60);
+    assert!((burst.ci95 / polling(512.0, 600).ci95 - 10f64.sqrt()).abs() < 1e-3);
+}
+
+#[test]
+fn whatever_spoils_a_run_is_named_before_any_number_is_believed() {
+    let cases = [
+        (
+            Guards {
+                hidden: true,
+                ..QUIET
+            },
+            Doubt::Hidden,
+        ),
+        (
+            Guards {
+                clock_stepped: true,
+                ..QUIET
+            },
+            Doubt::ClockStepped,
+        ),
+        (
+            Guards {
+                clock_bound_ms: 300.0,
+                ..QUIET
+            },
+            Doubt::ClockUnsure { bound_ms: 300.0 },
+        ),
+        (
+            Guards {
+                source_late_ms: 400.0,
+                ..QUIET
+            },
+            Doubt::SourceLate { late_ms: 400.0 },
+        ),
+        (
+            Guards {
+                smallest_latency_ms: Some(-5.0),
+                ..QUIET
+            },
+            Doubt::BeforeItsTime { latency_ms: -5.0 },
+        ),
+    ];
+    for (guards, why) in cases {
+        assert_eq!(
+            judge(POLLING, polling(512.0, 600), guards, 1.0).finding,
+            Finding::Inconclusive { why }
+        );
+        assert_eq!(
+            judge(POLLING, polling(900.0, 600), guards, 1.0).finding,
+            Finding::Inconclusive { why }
+        );
+    }
+}
+
+#[test]
+fn the_clocks_do_not_matter_to_what_is_counted() {
+    let claim = Claim {
+        quantity: Quantity::EmptyShare,
+        predicted: 0.3679,
+        effect: 0.3679,
+        spread: 0.0,
+    };
+    let guards = Guards {
+        clock_bound_ms: 300.0,
+        clock_stepped: true,
+        ..QUIET
+    };
+    let verdict = judge(claim, Sample::of_share(885, 2_401), guards, 1.0);
+    assert_eq!(verdict.finding, Finding::Confirmed);
+    assert!(
+        verdict
+            .to_string()
+            .starts_with("CONFIRMED empty answers 36.9%, predicted 36.8 ± 3.7"),
+        "{verdict}"
+    );
+}
+
+#[test]
+fn the_share_of_2401_polls_is_known_to_two_points() {
+    assert!((Sample::of_share(1_200, 2_401).ci95 - 0.02).abs() < 1e-3);
+    assert!(Sample::of_share(0, 100).ci95 > 0.01);
+    assert!(Sample::of_share(3, 10).ci95.is_infinite());
+}
+
+#[test]
+fn counted_bytes_have_no_sampling_error() {
+    let claim = Claim {
+        quantity: Quantity::BytesPerEvent,
+        predicted: 705.0,
+        effect: 705.0,
+        spread: 0.0,
+    };
+    let verdict = judge(claim, Sample::exact(709.0, 600), QUIET, 1.0);
+    assert_eq!(verdict.finding, Finding::Confirmed);
+    assert_eq!(
+        verdict.to_string(),
+        "CONFIRMED bytes per event 709 B, predicted 705 ± 35.3 (n = 600)"
+    );
+    let nothing = judge(claim, Sample::exact(0.0, 0), QUIET, 0.0).finding;
+    assert_eq!(
+        nothing,
+        Finding::Inconclusive {
+            why: Doubt::TooFew { more_s: None }
+        }
+    );
+}
+
+#[test]
+fn a_locked_phase_widens_what_is_allowed() {
+    let locked = Claim {
+        spread: 500.0,
+        ..POLLING
+    };
+    assert_eq!(
+        judge(locked, polling(60.0, 600), QUIET, 1.0).finding,
+        Finding::Confirmed
+    );
+    assert_eq!(
+        judge(POLLING, polling(60.0, 600), QUIET, 1.0).finding,
+        Finding::Refuted
+    );
+}
+
+#[test]
+fn a_coarse_clock_widens_what_is_allowed() {
+    let stream = Claim {
+        quantity: Quantity::MeanLatency,
+        predicted: 50.0,
+        effect: 500.0,
+        spread: 0.0,
+    };
+    let coarse = Guards {
+        resolution_ms: 8.0,
+        ..QUIET
+    };
+    assert!((judge(stream, Sample::exact(60.0, 600), coarse, 1.0).allowed - 16.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_rate_knows_its_poisson_error() {
+    let sample = Sample::of_count(400, 100.0);
+    assert!((sample.value - 4.0).abs() < 1e-9);
+    assert!((sample.ci95 - 0.392).abs() < 1e-9);
+}
