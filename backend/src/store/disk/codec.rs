@@ -3,11 +3,14 @@
 //! A value is one byte of version, the body, and the CRC-32 of the key's space, the key, the version and the body. What was
 //! put under another key, cut short or changed is [`Damage`], never another value.
 
+mod fields;
+
 use super::super::StreamId;
-use super::super::page::{Index, Page, Record, nanos};
+use super::super::page::{Index, Page, Record};
 use crate::log::{Accepted, Expiry, Fork, ProducerId, StreamConfig, StreamName};
 use bytes::Bytes;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use fields::{Input, millis, put_duration, put_number, put_option, put_text, put_time};
+use std::time::SystemTime;
 use tailwater_protocol::Offset;
 
 /// The version of every value written.
@@ -352,164 +355,6 @@ pub(super) fn read_offset(body: &[u8]) -> Result<Offset, Damage> {
     let at = input.offset()?;
     input.end()?;
     Ok(at)
-}
-
-/// Seven bits a byte, the lowest first; the highest bit says that more follow.
-fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push((number & 0x7f) as u8);
-}
-
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_number(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// Nanoseconds since 1970, which reaches to 2554.
-fn put_time(out: &mut Vec<u8>, time: SystemTime) {
-    out.extend_from_slice(&nanos(time).to_le_bytes());
-}
-
-/// Milliseconds since 1970.
-fn millis(time: SystemTime) -> u64 {
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn put_duration(out: &mut Vec<u8>, duration: Duration) {
-    put_number(out, duration.as_secs());
-    put_number(out, u64::from(duration.subsec_nanos()));
-}
-
-fn put_option<T>(out: &mut Vec<u8>, value: Option<&T>, put: impl FnOnce(&mut Vec<u8>, &T)) {
-    out.push(u8::from(value.is_some()));
-    if let Some(value) = value {
-        put(out, value);
-    }
-}
-
-/// What is left of a body to be read.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Damage> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or(Damage("it ends too early"))?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Damage> {
-        let (taken, rest) = self
-            .0
-            .split_first_chunk::<N>()
-            .ok_or(Damage("it ends too early"))?;
-        self.0 = rest;
-        Ok(*taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, Damage> {
-        self.chunk::<1>().map(|[byte]| byte)
-    }
-
-    fn u64_be(&mut self) -> Result<u64, Damage> {
-        self.chunk().map(u64::from_be_bytes)
-    }
-
-    fn number(&mut self) -> Result<u64, Damage> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(Damage("a number does not end"))
-    }
-
-    fn length(&mut self) -> Result<usize, Damage> {
-        usize::try_from(self.number()?).map_err(|_| Damage("a length is impossible"))
-    }
-
-    /// How many of something there are, each of which takes at least one of `bytes_max` bytes.
-    fn count(&mut self, bytes_max: usize) -> Result<usize, Damage> {
-        let count = self.length()?;
-        if count > bytes_max {
-            Err(Damage("it counts more than it has bytes"))
-        } else {
-            Ok(count)
-        }
-    }
-
-    fn text(&mut self) -> Result<&'a str, Damage> {
-        let length = self.length()?;
-        std::str::from_utf8(self.take(length)?).map_err(|_| Damage("a text is not UTF-8"))
-    }
-
-    fn name(&mut self) -> Result<StreamName, Damage> {
-        StreamName::parse(self.text()?).map_err(|_| Damage("a stream's name is impossible"))
-    }
-
-    fn time(&mut self) -> Result<SystemTime, Damage> {
-        let nanos = u64::from_le_bytes(self.chunk()?);
-        UNIX_EPOCH
-            .checked_add(Duration::from_nanos(nanos))
-            .ok_or(Damage("a time is impossible"))
-    }
-
-    fn millis(&mut self) -> Result<SystemTime, Damage> {
-        let ms = self.number()?;
-        UNIX_EPOCH
-            .checked_add(Duration::from_millis(ms))
-            .ok_or(Damage("a date is impossible"))
-    }
-
-    fn duration(&mut self) -> Result<Duration, Damage> {
-        let seconds = self.number()?;
-        let nanos = u32::try_from(self.number()?)
-            .ok()
-            .filter(|nanos| *nanos < 1_000_000_000);
-        Ok(Duration::new(
-            seconds,
-            nanos.ok_or(Damage("a duration is impossible"))?,
-        ))
-    }
-
-    fn offset(&mut self) -> Result<Offset, Damage> {
-        Offset::new(self.number()?).ok_or(Damage("a position is impossible"))
-    }
-
-    fn accepted(&mut self) -> Result<Accepted, Damage> {
-        Ok(Accepted {
-            epoch: self.number()?,
-            seq: self.number()?,
-        })
-    }
-
-    fn option<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, Damage>,
-    ) -> Result<Option<T>, Damage> {
-        match self.byte()? {
-            0 => Ok(None),
-            1 => read(self).map(Some),
-            _ => Err(Damage("neither there nor absent")),
-        }
-    }
-
-    fn end(&self) -> Result<(), Damage> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Damage("it is too long"))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::log::Payload;
+use std::time::{Duration, UNIX_EPOCH};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::timestamp;
 
