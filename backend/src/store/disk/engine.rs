@@ -1,5 +1,9 @@
 //! The key-value engine beneath the disk store: fjall, its spaces, its limits, and what its failures mean here.
 
+mod limits;
+
+pub(super) use limits::{check_key, check_value};
+
 use super::super::page::{LONG, Page, distance};
 use super::super::{StoreError, StreamId};
 use super::codec::{self, Damage, Fact, Space};
@@ -28,10 +32,6 @@ const TABLE_BYTES: u64 = 8 << 20;
 const BLOCK_BYTES: u32 = 16 << 10;
 /// Bytes of blocks kept in memory; pages put together from them are kept in `cold.rs`.
 const CACHE_BYTES: u64 = 32 << 20;
-/// The longest key and value that the engine takes; a key has at least one byte. Of a value, what is put around its content is
-/// left out of the count.
-const KEY_BYTES_MAX: usize = u16::MAX as usize;
-const VALUE_BYTES_MAX: usize = u32::MAX as usize - 1_024;
 /// Tables that are kept open between reads.
 const TABLES_OPEN_MAX: usize = 128;
 /// Files that it may have open at once: those tables, as many that are written, merged or read at this moment, and journals.
@@ -479,36 +479,4 @@ pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result
             "the engine found what it did not expect: {text}"
         )))
     })
-}
-
-/// Whether the engine takes a key: it panics where it does not.
-///
-/// - `what`: whose key it is, as the client knows it.
-///
-/// # Errors
-/// [`StoreError::TooLong`].
-pub(super) fn check_key(what: &'static str, key: &[u8]) -> Result<(), StoreError> {
-    if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        return Err(StoreError::TooLong {
-            what,
-            bytes: key.len() as u64,
-            limit: KEY_BYTES_MAX as u64,
-        });
-    }
-    Ok(())
-}
-
-/// Whether the engine takes a value of so many bytes.
-///
-/// # Errors
-/// [`StoreError::TooLong`].
-pub(super) fn check_value(what: &'static str, bytes: usize) -> Result<(), StoreError> {
-    if bytes > VALUE_BYTES_MAX {
-        return Err(StoreError::TooLong {
-            what,
-            bytes: bytes as u64,
-            limit: VALUE_BYTES_MAX as u64,
-        });
-    }
-    Ok(())
 }
