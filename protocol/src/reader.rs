@@ -13,17 +13,19 @@
 //!   is tried again later.
 
 mod answer;
+mod arrival;
 mod ladder;
 mod options;
 mod pace;
+mod recovery;
 
 pub use answer::Head;
 pub use options::FollowOptions;
 pub use pace::Pauses;
 
 use crate::headers::ContentKind;
-use crate::{Batch, Data, Frame, Report, Technique, Token};
-use answer::{Came, Exchange, Fault, Page};
+use crate::{Data, Report, Technique, Token};
+use answer::{Came, Exchange, Page};
 use ladder::Ladder;
 use pace::Ticks;
 use std::collections::VecDeque;
@@ -321,257 +323,6 @@ impl Reader {
         }
     }
 
-    fn take(&mut self, now: Duration, came: Came) {
-        for frame in came.frames {
-            if self.take_frame(now, frame) {
-                return;
-            }
-        }
-        match came.end {
-            None => {}
-            Some(Ok(Some(page))) => self.take_page(now, page),
-            Some(Ok(None)) => self.live_ended(now),
-            Some(Err(fault)) => self.fail(now, &fault),
-        }
-    }
-
-    /// One frame of a live answer; returns whether it was the last.
-    fn take_frame(&mut self, now: Duration, frame: Frame) -> bool {
-        let Phase::Asking(exchange) = &self.phase else {
-            return true;
-        };
-        let id = exchange.id;
-        self.ladder.works();
-        self.faults = 0;
-        self.position.next = frame.next.clone();
-        self.position.cursor = frame.cursor.or(self.position.cursor.take());
-        let closed = frame.closed;
-        let data = frame.data.unwrap_or_else(|| self.no_data());
-        let batch = Batch {
-            data,
-            next: frame.next,
-            up_to_date: frame.up_to_date,
-            closed,
-        };
-        self.report(Report::Batch {
-            id,
-            at_ms: ms(now),
-            batch,
-        });
-        if closed {
-            self.abort = true;
-            self.report(Report::Ended {
-                id,
-                at_ms: ms(now),
-                fault: None,
-            });
-            self.finish(now, None);
-        }
-        closed
-    }
-
-    /// A page came whole: what its head says holds from now on, before its body is looked at.
-    fn take_page(&mut self, now: Duration, mut page: Page) {
-        let Phase::Asking(exchange) = &self.phase else {
-            return;
-        };
-        let (technique, begun) = (exchange.technique, exchange.begun);
-        let before = self.position.clone();
-        let next = page.next.clone().unwrap_or_else(|| before.next.clone());
-        let progress = !page.is_empty() && next != before.next;
-        self.kind = page.kind.or(self.kind);
-        self.position = Position {
-            cursor: page.cursor.take().or_else(|| before.cursor.clone()),
-            caught_up: page.up_to_date || !progress,
-            next,
-        };
-        let closed = page.closed;
-        page.before = Some(before);
-        self.out.push_back(Out::Page(page));
-        self.phase = if closed { Phase::Closing } else { Phase::Ready };
-        match technique {
-            _ if closed => {}
-            Technique::LongPoll => self.pace_long_poll(now, begun, progress),
-            _ if self.ladder.current() == Technique::Poll && self.position.caught_up => {
-                self.wait_for_tick(now);
-            }
-            _ => {}
-        }
-    }
-
-    /// A server (or a cache) that answers "nothing" at once, again and again, must not be asked as fast as it answers.
-    fn pace_long_poll(&mut self, now: Duration, begun: Duration, progress: bool) {
-        let expected = self
-            .options
-            .hold
-            .map_or(LIVE_MIN, |hold| LIVE_MIN.min(hold / 2));
-        let quick = !progress && now.saturating_sub(begun) < expected;
-        self.quick_empties = if quick { self.quick_empties + 1 } else { 0 };
-        if self.quick_empties > QUICK_EMPTIES_MAX {
-            self.wait(now, begun + LIVE_MIN, false);
-        }
-    }
-
-    /// Opens a page; the next request may be under way already.
-    fn open(&mut self, now: Duration, page: Page) {
-        let (id, at_ms) = (page.id, ms(page.at));
-        let decoded = page.decode();
-        let Page {
-            before,
-            up_to_date,
-            closed,
-            ..
-        } = page;
-        match decoded {
-            Ok(data) => {
-                self.faults = 0;
-                self.ladder.worked(page.technique);
-                let next = page
-                    .next
-                    .or(before.map(|before| before.next))
-                    .unwrap_or_else(Token::beginning);
-                let data = data.unwrap_or_else(|| self.no_data());
-                let batch = Batch {
-                    data,
-                    next,
-                    up_to_date: up_to_date || closed,
-                    closed,
-                };
-                // In front of what was queued since: the reports about the next request.
-                let ended = Report::Ended {
-                    id,
-                    at_ms,
-                    fault: None,
-                };
-                self.out.push_front(Out::Report(ended));
-                self.out
-                    .push_front(Out::Report(Report::Batch { id, at_ms, batch }));
-                if closed {
-                    self.finish(now, None);
-                }
-            }
-            Err(fault) => {
-                let fault = format!("the page can't be read: {fault}");
-                self.out.push_front(Out::Report(Report::Ended {
-                    id,
-                    at_ms,
-                    fault: Some(fault.clone()),
-                }));
-                self.leave(now);
-                self.position = before.unwrap_or_else(|| self.position.clone());
-                self.after_fault(now, page.technique, &Fault::transient(fault));
-            }
-        }
-    }
-
-    fn live_ended(&mut self, now: Duration) {
-        let Phase::Asking(exchange) = &self.phase else {
-            return;
-        };
-        let (id, again) = (exchange.id, exchange.begun + LIVE_MIN);
-        self.report(Report::Ended {
-            id,
-            at_ms: ms(now),
-            fault: None,
-        });
-        self.phase = Phase::Ready;
-        if now < again {
-            self.wait(now, again, false);
-        }
-    }
-
-    fn fail(&mut self, now: Duration, fault: &Fault) {
-        let Phase::Asking(exchange) = &self.phase else {
-            return;
-        };
-        let (id, technique) = (exchange.id, exchange.technique);
-        self.report(Report::Ended {
-            id,
-            at_ms: ms(now),
-            fault: Some(fault.text.clone()),
-        });
-        self.phase = Phase::Ready;
-        self.after_fault(now, technique, fault);
-    }
-
-    fn after_fault(&mut self, now: Duration, technique: Technique, fault: &Fault) {
-        self.faults += 1;
-        self.position.caught_up = false;
-        self.ticks.forget();
-        if matches!(self.phase, Phase::Paused) {
-            return;
-        }
-        let from = self.ladder.current();
-        if fault.is_final || (fault.is_unsupported && !self.ladder.has_next()) {
-            return self.finish(now, Some(fault.text.clone()));
-        }
-        let fell = technique == from && self.ladder.failed(now, fault.is_unsupported);
-        if fell {
-            self.switched(now, from, self.ladder.current(), Some(fault.text.clone()));
-        }
-        if fell && fault.is_unsupported {
-            self.phase = Phase::Ready;
-            return;
-        }
-        let pause = self
-            .pauses
-            .after(self.faults.max(self.ladder.faults()), fault.retry_after);
-        self.wait(now, now + pause, true);
-    }
-
-    fn try_wanted_again(&mut self, now: Duration) {
-        let from = self.ladder.current();
-        let to = self.ladder.try_again(now);
-        self.switched(now, from, to, Some(format!("trying {to} again")));
-    }
-
-    /// The ladder stands on another technique: leave the old one's request and ask by the new one at once.
-    fn switched(&mut self, now: Duration, from: Technique, to: Technique, fault: Option<String>) {
-        self.leave(now);
-        self.ticks.forget();
-        self.quick_empties = 0;
-        self.report(Report::Changed {
-            at_ms: ms(now),
-            from,
-            to,
-            fault,
-        });
-        if self.is_active() {
-            self.phase = Phase::Ready;
-        }
-    }
-
-    /// Drops the request under way, if any; no fault of anybody.
-    fn leave(&mut self, now: Duration) {
-        if let Phase::Asking(exchange) = &self.phase {
-            let id = exchange.id;
-            self.abort = true;
-            self.phase = Phase::Ready;
-            self.report(Report::Ended {
-                id,
-                at_ms: ms(now),
-                fault: None,
-            });
-        }
-    }
-
-    fn wait_for_tick(&mut self, now: Duration) {
-        self.phase = Phase::Ready;
-        if let Some(tick) = self.ticks.next().filter(|tick| *tick > now) {
-            self.wait(now, tick, false);
-        }
-    }
-
-    fn wait(&mut self, now: Duration, until: Duration, after_fault: bool) {
-        self.phase = Phase::Waiting(until);
-        let for_ms = ms(until.saturating_sub(now));
-        self.report(Report::Waiting {
-            at_ms: ms(now),
-            for_ms,
-            after_fault,
-        });
-    }
-
     fn finish(&mut self, now: Duration, fault: Option<String>) {
         self.phase = Phase::Done;
         self.report(Report::Finished {
@@ -597,6 +348,8 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod play;
 #[cfg(test)]

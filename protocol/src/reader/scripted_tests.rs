@@ -3,21 +3,7 @@
 use super::play::{Play, Say};
 use super::*;
 
-/// The words after the first `times` faults by repeating `plain read works, live attempt fails`.
-fn fail_live(play: &mut Play, mut at_ms: u64, times: u32) -> (u64, String) {
-    let mut done = String::new();
-    for _ in 0..times {
-        at_ms += 40_000;
-        let sent = play.does(at_ms, Say::Nothing);
-        if sent.starts_with("send poll") {
-            play.does(at_ms, Say::Page("200 json next=5 up", "[]"));
-        }
-        done = play.does(at_ms + 1, Say::Fault);
-    }
-    (at_ms, done)
-}
-
-const CONTROL_7: &str = "event: data\ndata: [7]\n\nevent: control\ndata: {\"streamNextOffset\":\"7\",\"streamCursor\":\"c\",\"upToDate\":true}\n\n";
+pub(super) const CONTROL_7: &str = "event: data\ndata: [7]\n\nevent: control\ndata: {\"streamNextOffset\":\"7\",\"streamCursor\":\"c\",\"upToDate\":true}\n\n";
 
 #[test]
 fn pages_are_read_one_after_the_other_and_then_it_goes_live_with_the_cursor() {
@@ -275,55 +261,6 @@ fn a_closed_stream_is_the_end_by_every_technique() {
 }
 
 #[test]
-fn a_refusal_that_asking_again_cannot_heal_is_the_end_and_says_why() {
-    let problem = r##"{"type":"#no-stream","title":"No such stream","status":404,"detail":"`a` does not exist"}"##;
-    for status in [400, 401, 403, 404, 410, 414] {
-        let mut play = Play::new(Technique::Sse, "5");
-        play.does(0, Say::Nothing);
-        let done = play.does(1, Say::Page(&status.to_string(), problem));
-        let text = "No such stream (404): `a` does not exist";
-        assert_eq!(done, format!("ended: {text}; finished: {text}; done"));
-    }
-    let mut play = Play::new(Technique::Poll, "5");
-    play.does(0, Say::Nothing);
-    let done = play.does(1, Say::Page("404", " plain words "));
-    assert!(
-        done.contains("finished: the server answered with status 404: plain words"),
-        "{done}"
-    );
-}
-
-#[test]
-fn what_may_heal_is_asked_again_after_a_pause_that_honours_retry_after() {
-    for status in [408, 425, 429, 500, 502, 503, 504, 507] {
-        let mut play = Play::new(Technique::Poll, "5");
-        play.does(0, Say::Nothing);
-        let done = play.does(0, Say::Page(&format!("{status} retry=20"), ""));
-        assert_eq!(
-            done,
-            format!("ended: the server answered with status {status}; pauses")
-        );
-        let until = play.waits_until(0).unwrap();
-        assert!((20_000..=23_000).contains(&until), "{until}");
-        assert_eq!(play.does(until, Say::Nothing), "send poll offset=5");
-    }
-}
-
-#[test]
-fn pauses_grow_while_nothing_works() {
-    let mut play = Play::new(Technique::LongPoll, "5");
-    let (mut now, mut longest) = (0, 0);
-    for _ in 0..30 {
-        play.does(now, Say::Nothing);
-        play.does(now, Say::Fault);
-        let until = play.waits_until(now).unwrap();
-        longest = longest.max(until - now);
-        now = until;
-    }
-    assert!((3_000..=30_000).contains(&longest), "{longest}");
-}
-
-#[test]
 fn a_server_that_knows_no_extension_is_followed_by_what_it_knows() {
     for (technique, answer) in [
         (Technique::Ndjson, "400 json"),
@@ -364,89 +301,6 @@ fn without_fallback_an_unknown_technique_is_the_end() {
         done.ends_with("finished: the server answered with status 400; done"),
         "{done}"
     );
-}
-
-#[test]
-fn a_technique_that_keeps_failing_while_plain_reads_work_gives_way_and_is_tried_again() {
-    let mut play = Play::new(Technique::Websocket, "5");
-    let (now, done) = fail_live(&mut play, 0, 3);
-    assert_eq!(done, "ended: cut; websocket -> sse: cut; pauses");
-    play.does(now + 2_000, Say::Nothing);
-    play.does(now + 2_001, Say::Page("200 json next=5 up", "[]"));
-    play.does(now + 2_002, Say::Head("200 sse"));
-    assert_eq!(
-        play.does(now + 2_003, Say::Piece(CONTROL_7)),
-        "batch [7] 7 up"
-    );
-    assert_eq!(
-        play.waits_until(now + 30_000),
-        Some(now + 39_503),
-        "first the watchdog"
-    );
-    play.does(now + 39_000, Say::Piece(":\n\n"));
-    let again = now + 1 + 60_000;
-    assert_eq!(play.waits_until(now + 39_001), Some(again));
-    assert_eq!(
-        play.does(again, Say::Nothing),
-        "abort; send websocket cursor=c&live=websocket&offset=7; ended; sse -> websocket: trying websocket again"
-    );
-    assert_eq!(
-        play.does(again + 1, Say::Fault),
-        "ended: cut; websocket -> sse: cut; pauses",
-        "one fault is enough"
-    );
-    let later = play.does(again + 2_000, Say::Nothing);
-    assert_eq!(later, "send poll offset=7");
-}
-
-#[test]
-fn a_network_that_is_gone_is_not_the_techniques_fault() {
-    let mut play = Play::new(Technique::Websocket, "5");
-    let mut now = 0;
-    for _ in 0..20 {
-        assert_eq!(play.does(now, Say::Nothing), "send poll offset=5");
-        assert_eq!(play.does(now, Say::Fault), "ended: cut; pauses");
-        now += 31_000;
-    }
-    play.does(now, Say::Nothing);
-    let done = play.does(now, Say::Page("200 json next=5 up", "[]"));
-    assert_eq!(
-        done,
-        "send websocket live=websocket&offset=5; batch [] 5 up; ended"
-    );
-}
-
-#[test]
-fn a_silent_live_connection_is_given_up_but_a_slow_owner_is_not_taken_for_it() {
-    let mut play = Play::new(Technique::Sse, "5");
-    play.does(0, Say::Nothing);
-    play.does(0, Say::Page("200 json next=5 up", "[]"));
-    play.does(0, Say::Head("200 sse"));
-    play.does(15_000, Say::Piece(":\n\n"));
-    assert_eq!(play.waits_until(15_000), Some(52_500));
-    // The owner took two minutes over its reports; the heartbeats wait to be read.
-    assert_eq!(play.does(135_000, Say::Nothing), "");
-    assert_eq!(play.does(135_000, Say::Piece(":\n\n")), "");
-    assert_eq!(play.does(172_499, Say::Elapsed), "");
-    let done = play.does(172_500, Say::Elapsed);
-    assert_eq!(
-        done,
-        "abort; ended: the answer went silent: nothing came for 37.5 s; pauses"
-    );
-}
-
-#[test]
-fn an_answer_that_never_begins_is_given_up() {
-    for (technique, deadline) in [(Technique::Poll, 30_000), (Technique::LongPoll, 90_000)] {
-        let mut play = Play::new(technique, "5");
-        play.does(0, Say::Nothing);
-        assert_eq!(play.waits_until(0), Some(deadline));
-        let done = play.does(deadline, Say::Elapsed);
-        assert!(
-            done.starts_with("abort; ended: no answer: nothing came for"),
-            "{done}"
-        );
-    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::frame::Control;
+use crate::{Batch, Data};
 use crate::{Offset, ndjson, sse};
 use proptest::prelude::*;
 
