@@ -1,18 +1,23 @@
 //! `cargo xtask test`: everything that must hold before a change is merged, step by step.
 
+mod browser;
+mod lints;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use crate::build::{self, Server};
+use crate::build::Server;
 use crate::child;
 use crate::fault::Fault;
 use crate::place::{Place, cargo};
 use crate::server::TestServer;
 use crate::setup;
 use crate::steps::{Log, Steps};
-use crate::tools::{Need, Tools, WASM};
+use crate::tools::{Need, Tools};
+use browser::{browser, dashboard, wasm};
+use lints::{clippy, clippy_wasm, doc, fmt};
 
 /// What a step works with.
 struct Bench<'a> {
@@ -144,9 +149,6 @@ const STEPS: [Step; 14] = [
     },
 ];
 
-/// What frontend/webdriver.json names.
-const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
-
 /// Licences and advisories: only where cargo-deny is installed, because its database is fetched from elsewhere.
 const DENY: &str = "deny";
 
@@ -256,58 +258,6 @@ impl Bench<'_> {
     }
 }
 
-fn fmt(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench
-        .log
-        .run(&mut bench.cargo(&["fmt", "--all", "--check"]))
-}
-
-fn clippy(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.log.run(&mut bench.cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
-}
-
-fn clippy_wasm(bench: &Bench<'_>) -> Result<(), Fault> {
-    let page = [
-        "clippy",
-        "--package",
-        "tailwater-dashboard",
-        "--all-targets",
-        "--target",
-        WASM,
-        "--",
-        "-D",
-        "warnings",
-    ];
-    bench.log.run(&mut bench.cargo(&page))
-}
-
-fn doc(bench: &Bench<'_>) -> Result<(), Fault> {
-    let native = ["doc", "--workspace", "--no-deps"];
-    bench
-        .log
-        .run(bench.cargo(&native).env("RUSTDOCFLAGS", "-D warnings"))?;
-    let page = [
-        "doc",
-        "--package",
-        "tailwater-dashboard",
-        "--package",
-        "tailwater-protocol",
-        "--no-deps",
-        "--target",
-        WASM,
-    ];
-    bench
-        .log
-        .run(bench.cargo(&page).env("RUSTDOCFLAGS", "-D warnings"))
-}
-
 fn native(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.log.run(&mut bench.cargo(&["test"]))?;
     // The same protocol where no reader leaves its dispatcher, as behind TLS and on HTTP/2.
@@ -368,76 +318,6 @@ fn fresh_folder(path: PathBuf) -> Result<PathBuf, Fault> {
     }
 }
 
-fn wasm(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.build(Server::Dev)?;
-    // The address is compiled into the tests: always the same one, if it is free, saves building them again.
-    let server = TestServer::start(
-        &Server::Dev.binary(bench.place),
-        4438,
-        &["--store", "memory"],
-        bench.log,
-    )?;
-    let mut tests = bench.cargo(&[
-        "test",
-        "--package",
-        "tailwater-dashboard",
-        "--target",
-        WASM,
-        "--test",
-        "*",
-    ]);
-    tests.env("TAILWATER_TEST_URL", server.url());
-    tests.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", webdriver(bench)?);
-    if let Some(driver) = &bench.tools.chromedriver {
-        tests.env("CHROMEDRIVER", driver);
-    }
-    bench.log.run(&mut tests)?;
-    server.stop()
-}
-
-/// The browser's settings of frontend/webdriver.json, with the Chromium that was found.
-fn webdriver(bench: &Bench<'_>) -> Result<PathBuf, Fault> {
-    let kept = bench.place.root.join("frontend/webdriver.json");
-    let own = bench.place.logs().join("webdriver.json");
-    let text = fs::read_to_string(&kept).map_err(Fault::file(&kept))?;
-    let chromium = bench
-        .tools
-        .chromium
-        .as_deref()
-        .unwrap_or(Path::new(DEBIANS_CHROMIUM));
-    let named = text.replace(DEBIANS_CHROMIUM, &chromium.display().to_string());
-    fs::write(&own, named).map_err(Fault::file(&own))?;
-    Ok(own)
-}
-
-fn dashboard(bench: &Bench<'_>) -> Result<(), Fault> {
-    fresh_dashboard(bench)?;
-    // What embeds it can be looked at only now that there is something to embed.
-    let embedding = [
-        "clippy",
-        "--package",
-        "tailwater",
-        "--all-targets",
-        "--features",
-        "dashboard",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    bench.log.run(&mut bench.cargo(&embedding))
-}
-
-fn fresh_dashboard(bench: &Bench<'_>) -> Result<(), Fault> {
-    if build::dashboard_is_fresh(bench.place) {
-        bench.log.say("nothing changed since the last build");
-        return Ok(());
-    }
-    bench
-        .log
-        .run(&mut build::dashboard_command(bench.place, bench.tools))?;
-    build::dashboard_done(bench.place)
-}
-
 fn cli(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
     bench
@@ -450,18 +330,6 @@ fn client(bench: &Bench<'_>) -> Result<(), Fault> {
     bench
         .log
         .run(&mut bench.node_tests(&["client/client.test.mjs"]))
-}
-
-fn browser(bench: &Bench<'_>) -> Result<(), Fault> {
-    fresh_dashboard(bench)?;
-    bench.build(Server::DevWithDashboard)?;
-    let files = [
-        "browser/page.test.mjs",
-        "browser/streams.test.mjs",
-        "browser/writes.test.mjs",
-        "browser/event-source.test.mjs",
-    ];
-    bench.log.run(&mut bench.node_tests(&files))
 }
 
 fn instructions(place: &Place, tools: &Tools, steps: &mut Steps) {
