@@ -1,5 +1,9 @@
 //! Every refusal with its status code, its stable name and the text that the client reads.
 
+mod class;
+
+pub(crate) use class::store_class;
+
 use super::append::Told;
 use super::budget::Exhausted;
 use super::{Answer, Content, names};
@@ -144,164 +148,6 @@ impl Refusal {
         }
     }
 
-    /// Status, stable name and title; the detail is the refusal's own text.
-    pub(super) fn class(&self) -> Class {
-        use StatusCode as S;
-        match self {
-            Self::Name(NameError::TooLong { .. } | NameError::TooManySegments { .. }) => (
-                S::URI_TOO_LONG,
-                "#path-too-long",
-                "The stream path is too long",
-            ),
-            Self::Name(_) => (S::BAD_REQUEST, "#path", "The path can't name a stream"),
-            Self::NoStream(_) | Self::Append(AppendError::Deleted) => NO_STREAM,
-            Self::Hidden(_) => (S::GONE, "#deleted", "The stream was deleted"),
-            Self::Query(_) => (S::BAD_REQUEST, "#query", "The query is not understood"),
-            Self::Header(_) => (S::BAD_REQUEST, "#header", "A header is not understood"),
-            Self::Offset(_) => OFFSET,
-            Self::BodyTooLarge { .. } => (
-                S::PAYLOAD_TOO_LARGE,
-                "#body-too-large",
-                "The body is too large",
-            ),
-            Self::BodySilent { .. } => (
-                S::REQUEST_TIMEOUT,
-                "#body-silent",
-                "The body did not arrive in time",
-            ),
-            Self::BodyBroken(_) => (
-                S::BAD_REQUEST,
-                "#body-broken",
-                "The body did not arrive whole",
-            ),
-            Self::Payload(_) => (S::BAD_REQUEST, "#body", "The body can't be appended"),
-            Self::TypeDiffers { .. } => (
-                S::CONFLICT,
-                "#content-type",
-                "The content type is not the stream's",
-            ),
-            Self::Append(AppendError::Closed { .. }) => {
-                (S::CONFLICT, "#closed", "The stream is closed")
-            }
-            Self::Append(AppendError::SeqNotRising { .. }) => {
-                (S::CONFLICT, "#stream-seq", "Stream-Seq does not rise")
-            }
-            Self::Append(AppendError::StaleEpoch { .. }) => {
-                (S::FORBIDDEN, "#stale-epoch", "The producer's epoch is over")
-            }
-            Self::Append(AppendError::Gap { .. }) => (
-                S::CONFLICT,
-                "#producer-gap",
-                "A producer's append is missing",
-            ),
-            Self::Append(AppendError::EpochStart { .. }) => (
-                S::BAD_REQUEST,
-                "#epoch-start",
-                "A producer's epoch begins with 0",
-            ),
-            Self::Append(AppendError::TooManyProducers { .. }) => (
-                S::TOO_MANY_REQUESTS,
-                "#too-many-producers",
-                "The stream has too many producers",
-            ),
-            Self::Append(AppendError::NotAtTail { .. }) => (
-                S::PRECONDITION_FAILED,
-                "#not-at-tail",
-                "The stream does not end there",
-            ),
-            Self::Append(AppendError::TooLong) => (
-                S::INSUFFICIENT_STORAGE,
-                "#too-long",
-                "The stream is too long",
-            ),
-            Self::Append(AppendError::Store(error))
-            | Self::Create(CreateError::Store(error))
-            | Self::Store(error) => store_class(error),
-            Self::Create(CreateError::Differs { .. }) => (
-                S::CONFLICT,
-                "#differs",
-                "The stream exists with another configuration",
-            ),
-            Self::Create(CreateError::Taken | CreateError::Overtaken) => {
-                (S::CONFLICT, "#taken", "The stream exists")
-            }
-            Self::Create(CreateError::Hidden { .. }) => {
-                (S::CONFLICT, "#name-taken", "A deleted stream has that name")
-            }
-            Self::Create(CreateError::Fork(error)) => fork_class(error),
-            Self::Create(CreateError::TooMany { .. }) => (
-                S::INSUFFICIENT_STORAGE,
-                "#too-many-streams",
-                "No more streams are allowed",
-            ),
-            Self::Read(error) => read_class(error),
-            Self::TooManyReaders { .. } => (
-                S::SERVICE_UNAVAILABLE,
-                "#too-many-readers",
-                "No room for a live reader",
-            ),
-            Self::TooManyConnections { .. } => (
-                S::SERVICE_UNAVAILABLE,
-                "#too-many-connections",
-                "No room for a connection",
-            ),
-            Self::Busy(_) => (
-                S::SERVICE_UNAVAILABLE,
-                "#busy",
-                "The server holds too much for its clients",
-            ),
-            Self::ContentEncoding { .. } => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "#content-encoding",
-                "The content coding is not taken",
-            ),
-            Self::NoHandshake => (
-                S::UPGRADE_REQUIRED,
-                "#no-handshake",
-                "A WebSocket needs a handshake",
-            ),
-            Self::Other(refusal) => refusal.class(),
-            Self::Stopping => (
-                S::SERVICE_UNAVAILABLE,
-                "#stopping",
-                "The server is stopping",
-            ),
-            Self::HeadTooLarge { .. } => (
-                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "#head-too-large",
-                "The request head is too large",
-            ),
-            Self::TooManyFields { .. } => (
-                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "#too-many-fields",
-                "The request head has too many fields",
-            ),
-            Self::Host(_) => (
-                S::MISDIRECTED_REQUEST,
-                "#host",
-                "This server does not answer to that host name",
-            ),
-            Self::Origin(_) => (
-                S::FORBIDDEN,
-                "#origin",
-                "That web origin may not use this server",
-            ),
-            Self::Embedding => (
-                S::FORBIDDEN,
-                "#origin",
-                "Another site's page may not embed this",
-            ),
-            Self::NoRoute(_) => (S::NOT_FOUND, "#no-route", "Nothing is served at this path"),
-            Self::Malformed(_) => (S::BAD_REQUEST, "#malformed", "The request is malformed"),
-            Self::Failed => (S::INTERNAL_SERVER_ERROR, "#failed", "The server failed"),
-            Self::Method { .. } => (
-                S::METHOD_NOT_ALLOWED,
-                "#method",
-                "The method is not served at this path",
-            ),
-        }
-    }
-
     /// The problem document.
     pub fn problem(&self) -> Problem {
         let (status, kind, title) = self.class();
@@ -392,111 +238,6 @@ impl Refusal {
 /// A status, a stable name and a title.
 pub type Class = (StatusCode, &'static str, &'static str);
 
-const NO_STREAM: Class = (
-    StatusCode::NOT_FOUND,
-    "#no-stream",
-    "There is no such stream",
-);
-const OFFSET: Class = (
-    StatusCode::BAD_REQUEST,
-    "#offset",
-    "The offset is not one of this stream's",
-);
-const GONE: Class = (StatusCode::GONE, "#gone", "The position is no longer kept");
-
-fn read_class(error: &ReadError) -> Class {
-    match error {
-        ReadError::Gone { .. } => GONE,
-        ReadError::OtherLife { .. } => (
-            StatusCode::GONE,
-            "#other-life",
-            "The offset belongs to a deleted stream",
-        ),
-        ReadError::InsideMessage { .. } => OFFSET,
-        ReadError::Deleted => NO_STREAM,
-        ReadError::Store(error) => store_class(error),
-    }
-}
-
-fn fork_class(error: &ForkError) -> Class {
-    match error {
-        ForkError::NoSource(_) => (
-            StatusCode::NOT_FOUND,
-            "#no-source",
-            "There is no such stream to fork",
-        ),
-        ForkError::SourceHidden(_) => (
-            StatusCode::CONFLICT,
-            "#source-deleted",
-            "The stream to fork was deleted",
-        ),
-        ForkError::TypeDiffers { .. } => (
-            StatusCode::CONFLICT,
-            "#content-type",
-            "The content type is not the source's",
-        ),
-        ForkError::TooDeep { .. } => (
-            StatusCode::CONFLICT,
-            "#too-deep",
-            "The source descends from too many streams",
-        ),
-        ForkError::BeyondTail { .. } => (
-            StatusCode::BAD_REQUEST,
-            "#fork-offset",
-            "The source ends before that offset",
-        ),
-        ForkError::SubBeyond { .. } => (
-            StatusCode::BAD_REQUEST,
-            "#fork-offset",
-            "The sub-offset is too large",
-        ),
-        ForkError::Position(error) => read_class(error),
-        ForkError::Payload(_) => (
-            StatusCode::BAD_REQUEST,
-            "#body",
-            "The body can't be appended",
-        ),
-    }
-}
-
-pub(crate) fn store_class(error: &StoreError) -> Class {
-    match error {
-        StoreError::Full { .. } => (
-            StatusCode::INSUFFICIENT_STORAGE,
-            "#full",
-            "The store is full",
-        ),
-        StoreError::TooLong { .. } => (
-            StatusCode::BAD_REQUEST,
-            "#too-long",
-            "A name is too long to be kept",
-        ),
-        StoreError::OutOfStep => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "#out-of-step",
-            "An earlier append failed",
-        ),
-        StoreError::NoStream => NO_STREAM,
-        StoreError::Trimmed { .. } => GONE,
-        StoreError::Unwritable(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "#unwritable",
-            "The store can't take changes now",
-        ),
-        StoreError::Unreadable(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "#unreadable",
-            "Stored data can't be read now",
-        ),
-        StoreError::Damaged(_) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "#damaged",
-            "Stored data is damaged",
-        ),
-        StoreError::InsideMessage(_) => OFFSET,
-    }
-}
-
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -528,8 +269,8 @@ impl fmt::Display for Refusal {
                 write!(f, "the content coding `{came}` is not taken here: expected one of {allowed}, or none")
             }
             Self::NoHandshake => f.write_str(
-                "live=websocket needs a WebSocket handshake: GET over HTTP/1.1 with Upgrade: websocket, Connection: Upgrade, \
-                 Sec-WebSocket-Key and Sec-WebSocket-Version: 13",
+                "live=websocket needs a WebSocket handshake: GET over HTTP/1.1 with Upgrade: websocket, \
+                 Connection: Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Version: 13",
             ),
             Self::Other(refusal) => refusal.fmt(f),
             Self::Stopping => f.write_str("the server is stopping; ask again in a moment"),

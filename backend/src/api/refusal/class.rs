@@ -1,0 +1,305 @@
+//! The status, stable name and title of every refusal.
+
+use super::{Class, Refusal};
+use crate::log::{AppendError, CreateError, ForkError, NameError, ReadError};
+use crate::store::StoreError;
+use http::StatusCode;
+
+const NO_STREAM: Class = (
+    StatusCode::NOT_FOUND,
+    "#no-stream",
+    "There is no such stream",
+);
+const OFFSET: Class = (
+    StatusCode::BAD_REQUEST,
+    "#offset",
+    "The offset is not one of this stream's",
+);
+const GONE: Class = (StatusCode::GONE, "#gone", "The position is no longer kept");
+const BODY_TOO_LARGE: Class = (
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "#body-too-large",
+    "The body is too large",
+);
+const BODY_SILENT: Class = (
+    StatusCode::REQUEST_TIMEOUT,
+    "#body-silent",
+    "The body did not arrive in time",
+);
+const BODY_BROKEN: Class = (
+    StatusCode::BAD_REQUEST,
+    "#body-broken",
+    "The body did not arrive whole",
+);
+const TYPE_DIFFERS: Class = (
+    StatusCode::CONFLICT,
+    "#content-type",
+    "The content type is not the stream's",
+);
+const TOO_MANY_READERS: Class = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "#too-many-readers",
+    "No room for a live reader",
+);
+const TOO_MANY_CONNECTIONS: Class = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "#too-many-connections",
+    "No room for a connection",
+);
+const BUSY: Class = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "#busy",
+    "The server holds too much for its clients",
+);
+const CONTENT_ENCODING: Class = (
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    "#content-encoding",
+    "The content coding is not taken",
+);
+const NO_HANDSHAKE: Class = (
+    StatusCode::UPGRADE_REQUIRED,
+    "#no-handshake",
+    "A WebSocket needs a handshake",
+);
+const STOPPING: Class = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "#stopping",
+    "The server is stopping",
+);
+const HEAD_TOO_LARGE: Class = (
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "#head-too-large",
+    "The request head is too large",
+);
+const TOO_MANY_FIELDS: Class = (
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "#too-many-fields",
+    "The request head has too many fields",
+);
+const HOST: Class = (
+    StatusCode::MISDIRECTED_REQUEST,
+    "#host",
+    "This server does not answer to that host name",
+);
+const ORIGIN: Class = (
+    StatusCode::FORBIDDEN,
+    "#origin",
+    "That web origin may not use this server",
+);
+const EMBEDDING: Class = (
+    StatusCode::FORBIDDEN,
+    "#origin",
+    "Another site's page may not embed this",
+);
+const METHOD: Class = (
+    StatusCode::METHOD_NOT_ALLOWED,
+    "#method",
+    "The method is not served at this path",
+);
+
+impl Refusal {
+    /// Status, stable name and title; the detail is the refusal's own text.
+    pub(in crate::api) fn class(&self) -> Class {
+        use StatusCode as S;
+        match self {
+            Self::Name(error) => name_class(error),
+            Self::NoStream(_) => NO_STREAM,
+            Self::Hidden(_) => (S::GONE, "#deleted", "The stream was deleted"),
+            Self::Query(_) => (S::BAD_REQUEST, "#query", "The query is not understood"),
+            Self::Header(_) => (S::BAD_REQUEST, "#header", "A header is not understood"),
+            Self::Offset(_) => OFFSET,
+            Self::BodyTooLarge { .. } => BODY_TOO_LARGE,
+            Self::BodySilent { .. } => BODY_SILENT,
+            Self::BodyBroken(_) => BODY_BROKEN,
+            Self::Payload(_) => (S::BAD_REQUEST, "#body", "The body can't be appended"),
+            Self::TypeDiffers { .. } => TYPE_DIFFERS,
+            Self::Append(error) => append_class(error),
+            Self::Create(error) => create_class(error),
+            Self::Store(error) => store_class(error),
+            Self::Read(error) => read_class(error),
+            Self::TooManyReaders { .. } => TOO_MANY_READERS,
+            Self::TooManyConnections { .. } => TOO_MANY_CONNECTIONS,
+            Self::Busy(_) => BUSY,
+            Self::ContentEncoding { .. } => CONTENT_ENCODING,
+            Self::NoHandshake => NO_HANDSHAKE,
+            Self::Other(refusal) => refusal.class(),
+            Self::Stopping => STOPPING,
+            Self::HeadTooLarge { .. } => HEAD_TOO_LARGE,
+            Self::TooManyFields { .. } => TOO_MANY_FIELDS,
+            Self::Host(_) => HOST,
+            Self::Origin(_) => ORIGIN,
+            Self::Embedding => EMBEDDING,
+            Self::NoRoute(_) => (S::NOT_FOUND, "#no-route", "Nothing is served at this path"),
+            Self::Malformed(_) => (S::BAD_REQUEST, "#malformed", "The request is malformed"),
+            Self::Failed => (S::INTERNAL_SERVER_ERROR, "#failed", "The server failed"),
+            Self::Method { .. } => METHOD,
+        }
+    }
+}
+
+fn name_class(error: &NameError) -> Class {
+    use StatusCode as S;
+    match error {
+        NameError::TooLong { .. } | NameError::TooManySegments { .. } => (
+            S::URI_TOO_LONG,
+            "#path-too-long",
+            "The stream path is too long",
+        ),
+        _ => (S::BAD_REQUEST, "#path", "The path can't name a stream"),
+    }
+}
+
+fn append_class(error: &AppendError) -> Class {
+    use StatusCode as S;
+    match error {
+        AppendError::Deleted => NO_STREAM,
+        AppendError::Closed { .. } => (S::CONFLICT, "#closed", "The stream is closed"),
+        AppendError::SeqNotRising { .. } => {
+            (S::CONFLICT, "#stream-seq", "Stream-Seq does not rise")
+        }
+        AppendError::StaleEpoch { .. } => {
+            (S::FORBIDDEN, "#stale-epoch", "The producer's epoch is over")
+        }
+        AppendError::Gap { .. } => (
+            S::CONFLICT,
+            "#producer-gap",
+            "A producer's append is missing",
+        ),
+        AppendError::EpochStart { .. } => (
+            S::BAD_REQUEST,
+            "#epoch-start",
+            "A producer's epoch begins with 0",
+        ),
+        AppendError::TooManyProducers { .. } => (
+            S::TOO_MANY_REQUESTS,
+            "#too-many-producers",
+            "The stream has too many producers",
+        ),
+        AppendError::NotAtTail { .. } => (
+            S::PRECONDITION_FAILED,
+            "#not-at-tail",
+            "The stream does not end there",
+        ),
+        AppendError::TooLong => (
+            S::INSUFFICIENT_STORAGE,
+            "#too-long",
+            "The stream is too long",
+        ),
+        AppendError::Store(error) => store_class(error),
+    }
+}
+
+fn create_class(error: &CreateError) -> Class {
+    use StatusCode as S;
+    match error {
+        CreateError::Differs { .. } => (
+            S::CONFLICT,
+            "#differs",
+            "The stream exists with another configuration",
+        ),
+        CreateError::Taken | CreateError::Overtaken => (S::CONFLICT, "#taken", "The stream exists"),
+        CreateError::Hidden { .. } => {
+            (S::CONFLICT, "#name-taken", "A deleted stream has that name")
+        }
+        CreateError::Fork(error) => fork_class(error),
+        CreateError::TooMany { .. } => (
+            S::INSUFFICIENT_STORAGE,
+            "#too-many-streams",
+            "No more streams are allowed",
+        ),
+        CreateError::Store(error) => store_class(error),
+    }
+}
+
+fn read_class(error: &ReadError) -> Class {
+    match error {
+        ReadError::Gone { .. } => GONE,
+        ReadError::OtherLife { .. } => (
+            StatusCode::GONE,
+            "#other-life",
+            "The offset belongs to a deleted stream",
+        ),
+        ReadError::InsideMessage { .. } => OFFSET,
+        ReadError::Deleted => NO_STREAM,
+        ReadError::Store(error) => store_class(error),
+    }
+}
+
+fn fork_class(error: &ForkError) -> Class {
+    match error {
+        ForkError::NoSource(_) => (
+            StatusCode::NOT_FOUND,
+            "#no-source",
+            "There is no such stream to fork",
+        ),
+        ForkError::SourceHidden(_) => (
+            StatusCode::CONFLICT,
+            "#source-deleted",
+            "The stream to fork was deleted",
+        ),
+        ForkError::TypeDiffers { .. } => (
+            StatusCode::CONFLICT,
+            "#content-type",
+            "The content type is not the source's",
+        ),
+        ForkError::TooDeep { .. } => (
+            StatusCode::CONFLICT,
+            "#too-deep",
+            "The source descends from too many streams",
+        ),
+        ForkError::BeyondTail { .. } => (
+            StatusCode::BAD_REQUEST,
+            "#fork-offset",
+            "The source ends before that offset",
+        ),
+        ForkError::SubBeyond { .. } => (
+            StatusCode::BAD_REQUEST,
+            "#fork-offset",
+            "The sub-offset is too large",
+        ),
+        ForkError::Position(error) => read_class(error),
+        ForkError::Payload(_) => (
+            StatusCode::BAD_REQUEST,
+            "#body",
+            "The body can't be appended",
+        ),
+    }
+}
+
+pub(crate) fn store_class(error: &StoreError) -> Class {
+    match error {
+        StoreError::Full { .. } => (
+            StatusCode::INSUFFICIENT_STORAGE,
+            "#full",
+            "The store is full",
+        ),
+        StoreError::TooLong { .. } => (
+            StatusCode::BAD_REQUEST,
+            "#too-long",
+            "A name is too long to be kept",
+        ),
+        StoreError::OutOfStep => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "#out-of-step",
+            "An earlier append failed",
+        ),
+        StoreError::NoStream => NO_STREAM,
+        StoreError::Trimmed { .. } => GONE,
+        StoreError::Unwritable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "#unwritable",
+            "The store can't take changes now",
+        ),
+        StoreError::Unreadable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "#unreadable",
+            "Stored data can't be read now",
+        ),
+        StoreError::Damaged(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "#damaged",
+            "Stored data is damaged",
+        ),
+        StoreError::InsideMessage(_) => OFFSET,
+    }
+}
