@@ -46,28 +46,26 @@ async fn settled(lane: &Lane, client: &Client) {
     .await;
 }
 
+/// The status of the answer to a request.
+async fn status_of(client: &mut Client, request: &str) -> u16 {
+    client.ask(request).await.0
+}
+
 #[tokio::test]
 async fn counts_of_a_kept_alive_connection_add_up_to_the_bytes_on_the_clients_socket() {
     let server = Server::start();
     let lane = lane(server.address, RelayLimits::default()).await;
     let mut client = Client::connect(lane.port).await;
     assert_eq!(
-        client
-            .ask(&request("PUT", "/v1/stream/a/b", JSON, ""))
-            .await
-            .0,
+        status_of(&mut client, &request("PUT", "/v1/stream/a/b", JSON, "")).await,
         201
     );
     assert_eq!(
-        client
-            .ask(&request(
-                "POST",
-                "/v1/stream/a/b",
-                JSON,
-                r#"[{"seq":0},{"seq":1}]"#
-            ))
-            .await
-            .0,
+        status_of(
+            &mut client,
+            &request("POST", "/v1/stream/a/b", JSON, r#"[{"seq":0},{"seq":1}]"#)
+        )
+        .await,
         204
     );
     let chunked = "POST /v1/stream/a/b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
@@ -85,10 +83,7 @@ async fn counts_of_a_kept_alive_connection_add_up_to_the_bytes_on_the_clients_so
         .await;
     assert_eq!((status, page.as_str()), (200, "[]"));
     assert_eq!(
-        client
-            .ask(&request("HEAD", "/v1/stream/a/b", "", ""))
-            .await
-            .0,
+        status_of(&mut client, &request("HEAD", "/v1/stream/a/b", "", "")).await,
         200
     );
     let held = request(
@@ -100,10 +95,7 @@ async fn counts_of_a_kept_alive_connection_add_up_to_the_bytes_on_the_clients_so
     let (status, _) = client.ask(&held).await;
     assert_eq!(status, 204);
     assert_eq!(
-        client
-            .ask(&request("GET", "/v1/stream/missing", "", ""))
-            .await
-            .0,
+        status_of(&mut client, &request("GET", "/v1/stream/missing", "", "")).await,
         404
     );
     settled(&lane, &client).await;
@@ -129,10 +121,7 @@ async fn a_stream_is_counted_in_chunks_and_events() {
     let lane = lane(server.address, RelayLimits::default()).await;
     let mut writer = Client::connect(server.address.port()).await;
     assert_eq!(
-        writer
-            .ask(&request("PUT", "/v1/stream/s", JSON, ""))
-            .await
-            .0,
+        status_of(&mut writer, &request("PUT", "/v1/stream/s", JSON, "")).await,
         201
     );
     for technique in ["ndjson", "sse"] {
@@ -155,15 +144,11 @@ async fn a_stream_is_counted_in_chunks_and_events() {
         let mut seen = 0;
         for event in 0..5 {
             assert_eq!(
-                writer
-                    .ask(&request(
-                        "POST",
-                        "/v1/stream/s",
-                        JSON,
-                        &format!("{{\"n\":{event}}}")
-                    ))
-                    .await
-                    .0,
+                status_of(
+                    &mut writer,
+                    &request("POST", "/v1/stream/s", JSON, &format!("{{\"n\":{event}}}"))
+                )
+                .await,
                 204
             );
             while seen <= event {
@@ -210,10 +195,7 @@ async fn a_websocket_is_counted_in_frames_both_ways() {
     let lane = lane(server.address, RelayLimits::default()).await;
     let mut client = Client::connect(lane.port).await;
     assert_eq!(
-        client
-            .ask(&request("PUT", "/v1/stream/w", JSON, ""))
-            .await
-            .0,
+        status_of(&mut client, &request("PUT", "/v1/stream/w", JSON, "")).await,
         201
     );
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -225,10 +207,11 @@ async fn a_websocket_is_counted_in_frames_both_ways() {
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     let mut writer = Client::connect(server.address.port()).await;
     assert_eq!(
-        writer
-            .ask(&request("POST", "/v1/stream/w", JSON, r#"{"n":1}"#))
-            .await
-            .0,
+        status_of(
+            &mut writer,
+            &request("POST", "/v1/stream/w", JSON, r#"{"n":1}"#)
+        )
+        .await,
         204
     );
     let (mut heads, mut payloads) = (0, 0);

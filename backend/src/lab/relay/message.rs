@@ -31,6 +31,20 @@ pub(super) struct Taken {
 }
 
 impl Taken {
+    fn of_body(bytes: usize) -> Self {
+        Self {
+            body: bytes,
+            ..Self::default()
+        }
+    }
+
+    fn of_framing(bytes: usize) -> Self {
+        Self {
+            framing: bytes,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn total(self) -> usize {
         self.head + self.body + self.framing
     }
@@ -118,13 +132,7 @@ impl Messages {
                 let body = at_most(bytes, *left);
                 *left -= body as u64;
                 let over = *left == 0;
-                (
-                    Taken {
-                        body,
-                        ..Taken::default()
-                    },
-                    self.message_if(over),
-                )
+                (Taken::of_body(body), self.message_if(over))
             }
             Part::ChunkSize { .. } => self.take_chunk_size(bytes),
             Part::ChunkData { left } => {
@@ -133,26 +141,14 @@ impl Messages {
                 if *left == 0 {
                     self.part = Part::ChunkEnd;
                 }
-                (
-                    Taken {
-                        body,
-                        ..Taken::default()
-                    },
-                    Complete::Nothing,
-                )
+                (Taken::of_body(body), Complete::Nothing)
             }
             Part::ChunkEnd => {
                 let (framing, ended) = through_line_end(bytes);
                 if ended {
                     self.part = Part::ChunkSize { line: Vec::new() };
                 }
-                (
-                    Taken {
-                        framing,
-                        ..Taken::default()
-                    },
-                    Complete::Nothing,
-                )
+                (Taken::of_framing(framing), Complete::Nothing)
             }
             Part::Trailer { line_bytes } => {
                 let (framing, ended) = through_line_end(bytes);
@@ -164,21 +160,9 @@ impl Messages {
                 if ended {
                     *line_bytes = 0;
                 }
-                (
-                    Taken {
-                        framing,
-                        ..Taken::default()
-                    },
-                    self.message_if(over),
-                )
+                (Taken::of_framing(framing), self.message_if(over))
             }
-            Part::UntilClose => (
-                Taken {
-                    body: bytes.len(),
-                    ..Taken::default()
-                },
-                Complete::Nothing,
-            ),
+            Part::UntilClose => (Taken::of_body(bytes.len()), Complete::Nothing),
             Part::Frames(frames) => {
                 let (framing, body) = frames.take(bytes);
                 (
@@ -258,13 +242,7 @@ impl Messages {
         } else if line.len() > CHUNK_LINE_BYTES_MAX {
             self.part = Part::UntilClose;
         }
-        (
-            Taken {
-                framing,
-                ..Taken::default()
-            },
-            Complete::Nothing,
-        )
+        (Taken::of_framing(framing), Complete::Nothing)
     }
 }
 
