@@ -132,29 +132,7 @@ impl MemoryStore {
 
     fn apply(&self, Commit { stream, change }: Commit) -> Result<(), StoreError> {
         match change {
-            Change::Create(new) => {
-                let (begins, marks) = (new.config.begins(), Marked::new(&new));
-                let bytes = marks.bytes;
-                self.reserve(bytes)?;
-                let mut kept = Kept {
-                    tape: Tape::new(begins),
-                    marks,
-                    is_deleted: false,
-                };
-                if let Some(payload) = new.first {
-                    let pushed = self.push(
-                        &mut kept,
-                        Record {
-                            at: begins,
-                            time: new.at,
-                            payload,
-                        },
-                    );
-                    pushed.inspect_err(|_| self.give_back(bytes))?;
-                }
-                let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
-                streams.insert(stream, Arc::new(Mutex::new(kept)));
-            }
+            Change::Create(new) => self.create(stream, *new),
             Change::Append {
                 at,
                 payload,
@@ -182,30 +160,57 @@ impl MemoryStore {
                     self.kept_bytes.fetch_add(growth.0, Ordering::Relaxed);
                 }
                 kept.marks.take(marks, growth);
+                Ok(())
             }
-            Change::Hide => {
-                self.stream(stream)?;
-            }
+            Change::Hide => self.stream(stream).map(drop),
             Change::Trim { before } => {
                 let kept = self.stream(stream)?;
                 let tape = &mut lock(&kept).tape;
                 let was = tape.memory_bytes();
                 tape.trim(before);
                 self.correct(was, tape.memory_bytes());
+                Ok(())
             }
             // Notes are only for the next opening, which this store does not have.
-            Change::Delete { .. } => {
-                let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
-                let kept = streams.remove(&stream).ok_or(StoreError::NoStream)?;
-                drop(streams);
-                let mut kept = lock(&kept);
-                kept.is_deleted = true;
-                let was = std::mem::replace(&mut kept.tape, Tape::new(Offset::ZERO));
-                let marks = std::mem::take(&mut kept.marks);
-                self.correct(was.memory_bytes(), 0);
-                self.give_back(marks.bytes);
-            }
+            Change::Delete { .. } => self.delete(stream),
         }
+    }
+
+    fn create(&self, stream: StreamId, new: NewStream) -> Result<(), StoreError> {
+        let (begins, marks) = (new.config.begins(), Marked::new(&new));
+        let bytes = marks.bytes;
+        self.reserve(bytes)?;
+        let mut kept = Kept {
+            tape: Tape::new(begins),
+            marks,
+            is_deleted: false,
+        };
+        if let Some(payload) = new.first {
+            let pushed = self.push(
+                &mut kept,
+                Record {
+                    at: begins,
+                    time: new.at,
+                    payload,
+                },
+            );
+            pushed.inspect_err(|_| self.give_back(bytes))?;
+        }
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        streams.insert(stream, Arc::new(Mutex::new(kept)));
+        Ok(())
+    }
+
+    fn delete(&self, stream: StreamId) -> Result<(), StoreError> {
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = streams.remove(&stream).ok_or(StoreError::NoStream)?;
+        drop(streams);
+        let mut kept = lock(&kept);
+        kept.is_deleted = true;
+        let was = std::mem::replace(&mut kept.tape, Tape::new(Offset::ZERO));
+        let marks = std::mem::take(&mut kept.marks);
+        self.correct(was.memory_bytes(), 0);
+        self.give_back(marks.bytes);
         Ok(())
     }
 
@@ -303,62 +308,59 @@ mod tests {
         outcome.try_recv().expect("`done` is called")
     }
 
-    #[test]
-    fn what_a_memory_store_keeps_beside_messages_counts() {
-        const LIMIT: u64 = 4 << 20;
-        let long = |number: u64| format!("{number}{}", "n".repeat(1_000));
-        let producer = |number: u64| {
-            (
-                ProducerId::parse("id", &long(number)[..250]).unwrap(),
-                Accepted { epoch: 0, seq: 0 },
-            )
-        };
-        let store = MemoryStore::new(LIMIT);
-        let change = |at: u64, marks: Marks| Change::Append {
+    const LIMIT: u64 = 4 << 20;
+
+    /// How many names or notes of a thousand bytes and something can't all be kept.
+    const TOO_MANY: u64 = LIMIT / 1_000;
+
+    fn long(number: u64) -> String {
+        format!("{number}{}", "n".repeat(1_000))
+    }
+
+    fn append(at: u64, marks: Marks) -> Change {
+        Change::Append {
             at: offset(at),
             payload: Some(json("1")),
             close: false,
             marks,
             now: SystemTime::UNIX_EPOCH,
-        };
+        }
+    }
+
+    fn produced(number: u64) -> Marks {
+        let id = ProducerId::parse("id", &long(number)[..250]).unwrap();
+        Marks {
+            producer: Some((id, Accepted { epoch: 0, seq: 0 })),
+            seq: None,
+        }
+    }
+
+    /// Keeps one after the other until the store is full, which must come before `most` of them.
+    fn fill(store: &MemoryStore, most: u64, one: &dyn Fn(u64) -> Result<(), StoreError>) {
+        let count = (0..=most)
+            .find(|number| one(*number).is_err())
+            .unwrap_or_else(|| panic!("{most} and more"));
+        assert!(count > most / 4, "only {count}");
+        assert!(matches!(
+            one(count),
+            Err(StoreError::Full { limit: LIMIT, .. })
+        ));
+        assert!(store.kept_bytes() <= LIMIT);
+    }
+
+    #[test]
+    fn producers_count_as_kept_until_their_stream_is_deleted() {
+        let store = MemoryStore::new(LIMIT);
         commit(&store, StreamId(0), creation("a", None)).unwrap();
-        let empty = store.kept_bytes();
-        let counts = |what: &str, most: u64, one: &dyn Fn(u64) -> Result<(), StoreError>| {
-            let count = (0..=most)
-                .find(|number| one(*number).is_err())
-                .unwrap_or_else(|| panic!("{what}: {most} and more"));
-            assert!(count > most / 4, "{what}: only {count}");
-            assert!(
-                matches!(one(count), Err(StoreError::Full { limit: LIMIT, .. })),
-                "{what}"
-            );
-            assert!(store.kept_bytes() <= LIMIT, "{what}");
-        };
-        // Each of these takes a thousand bytes and something.
-        let most = LIMIT / 1_000;
-        counts("producers", 4 * most, &|number| {
-            commit(
-                &store,
-                StreamId(0),
-                change(
-                    2 * number,
-                    Marks {
-                        producer: Some(producer(number)),
-                        seq: None,
-                    },
-                ),
-            )
+        fill(&store, 4 * TOO_MANY, &|number| {
+            commit(&store, StreamId(0), append(2 * number, produced(number)))
         });
         let full = store.kept_bytes();
-        let again = Marks {
-            producer: Some(producer(0)),
-            seq: None,
-        };
         let close = Change::Append {
             at: offset(u64::MAX >> 11),
             payload: None,
             close: true,
-            marks: again,
+            marks: produced(0),
             now: SystemTime::UNIX_EPOCH,
         };
         assert_eq!(
@@ -367,19 +369,31 @@ mod tests {
         );
         assert_eq!(store.kept_bytes(), full, "what is refused takes nothing");
         commit(&store, StreamId(0), Change::delete()).unwrap();
-        counts("streams", most, &|number| {
+        assert_eq!(store.kept_bytes(), 0);
+    }
+
+    #[test]
+    fn names_count_as_kept_until_their_streams_are_deleted() {
+        let store = MemoryStore::new(LIMIT);
+        fill(&store, TOO_MANY, &|number| {
             commit(
                 &store,
-                StreamId(1 + number),
+                StreamId(number),
                 creation(&long(number)[..500], None),
             )
         });
         for number in 0.. {
-            if commit(&store, StreamId(1 + number), Change::delete()).is_err() {
+            if commit(&store, StreamId(number), Change::delete()).is_err() {
                 break;
             }
         }
-        counts("notes", most, &|number| {
+        assert_eq!(store.kept_bytes(), 0);
+    }
+
+    #[test]
+    fn notes_count_as_kept_and_the_servers_own_steps_fit_when_it_is_full() {
+        let store = MemoryStore::new(LIMIT);
+        fill(&store, TOO_MANY, &|number| {
             note(&store, &number.to_string(), Some(1_000))
         });
         assert_eq!(
@@ -388,28 +402,30 @@ mod tests {
             "a step of a subscription"
         );
         assert!(note(&store, "0", Some(100_000)).is_err());
-        for number in 0..most {
+        for number in 0..TOO_MANY {
             note(&store, &number.to_string(), None).unwrap();
         }
         assert_eq!(store.kept_bytes(), 0);
-        commit(&store, StreamId(9_999), creation("a", None)).unwrap();
-        assert_eq!(store.kept_bytes(), empty);
+    }
+
+    #[test]
+    fn only_the_last_stream_seq_counts_as_kept() {
+        let store = MemoryStore::new(LIMIT);
+        commit(&store, StreamId(0), creation("a", None)).unwrap();
+        let empty = store.kept_bytes();
         for number in 0..5 {
             let marks = Marks {
                 seq: Some(long(number)),
                 producer: None,
             };
-            commit(&store, StreamId(9_999), change(2 * number, marks)).unwrap();
+            commit(&store, StreamId(0), append(2 * number, marks)).unwrap();
         }
-        assert!(
-            store.kept_bytes() < empty + 10_000,
-            "only the last Stream-Seq is kept"
-        );
+        assert!(store.kept_bytes() < empty + 10_000);
         let huge = Marks {
             seq: Some("n".repeat(5 << 20)),
             producer: None,
         };
-        assert!(commit(&store, StreamId(9_999), change(10, huge)).is_err());
+        assert!(commit(&store, StreamId(0), append(10, huge)).is_err());
     }
 
     fn note(store: &dyn Store, key: &str, bytes: Option<usize>) -> Result<(), StoreError> {

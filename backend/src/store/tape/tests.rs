@@ -67,6 +67,33 @@ impl Model {
     }
 }
 
+fn read(tape: &mut Tape, model: &Model, from: usize, max: usize) {
+    if from == model.bytes.len() {
+        return;
+    }
+    match tape.page(Offset::new(from as u64).unwrap(), tape.end(), max) {
+        Ok(page) => {
+            assert_eq!(page, model.bytes[from..from + page.len()]);
+            let first = model.messages.iter().find(|end| **end > from).unwrap() - from;
+            assert!(
+                page.len() >= first && page.len() <= max.max(first),
+                "{} of {max}",
+                page.len()
+            );
+            assert!(model.messages.binary_search(&(from + page.len())).is_ok());
+        }
+        Err(refusal) => {
+            assert!(from < distance(Offset::ZERO, tape.begins()));
+            assert_eq!(
+                refusal,
+                StoreError::Trimmed {
+                    earliest: tape.begins()
+                }
+            );
+        }
+    }
+}
+
 fn take(tape: &mut Tape, model: &mut Model, step: Step) {
     let position = |bytes: usize| Offset::new(bytes as u64).unwrap();
     let begins = distance(Offset::ZERO, tape.begins());
@@ -81,33 +108,7 @@ fn take(tape: &mut Tape, model: &mut Model, step: Step) {
             tape.forget_page(position(model.boundary(message)));
             assert!(tape.begins() >= position(begins) && tape.begins() <= tape.end());
         }
-        Step::Read { from, max } => {
-            let from = model.boundary(from);
-            if from == model.bytes.len() {
-                return;
-            }
-            match tape.page(position(from), tape.end(), max) {
-                Ok(page) => {
-                    assert_eq!(page, model.bytes[from..from + page.len()]);
-                    let first = model.messages.iter().find(|end| **end > from).unwrap() - from;
-                    assert!(
-                        page.len() >= first && page.len() <= max.max(first),
-                        "{} of {max}",
-                        page.len()
-                    );
-                    assert!(model.messages.binary_search(&(from + page.len())).is_ok());
-                }
-                Err(refusal) => {
-                    assert!(from < begins);
-                    assert_eq!(
-                        refusal,
-                        StoreError::Trimmed {
-                            earliest: tape.begins()
-                        }
-                    );
-                }
-            }
-        }
+        Step::Read { from, max } => read(tape, model, model.boundary(from), max),
         Step::Cut { at } => {
             let at = model.boundary(at);
             let expected = model

@@ -120,26 +120,7 @@ impl<'a> Run<'a> {
                 close,
                 seq,
                 producer: by,
-            } => {
-                let Some(id) = self.pick(stream) else { return };
-                let end = self.model.streams[&id].0.next;
-                let payload = lengths.map(|lengths| self.payload(id, end.bytes(), &lengths));
-                let producer = by.map(|(name, seq)| producer(&format!("p{name}"), 1, seq));
-                let marks = Marks {
-                    seq: seq.map(|seq| seq.to_string()),
-                    producer,
-                };
-                self.commit(
-                    id,
-                    Change::Append {
-                        at: end,
-                        payload,
-                        close,
-                        marks,
-                        now: at(end.bytes()),
-                    },
-                );
-            }
+            } => self.append(stream, lengths, close, seq, by),
             Step::Trim { stream, boundary } => {
                 let Some(id) = self.pick(stream) else { return };
                 let boundaries = &self.boundaries[&id];
@@ -179,6 +160,34 @@ impl<'a> Run<'a> {
                 engine.facts.rotate_memtable_and_wait().unwrap();
             }
         }
+    }
+
+    fn append(
+        &mut self,
+        stream: usize,
+        lengths: Option<Vec<usize>>,
+        close: bool,
+        seq: Option<u8>,
+        by: Option<(u8, u64)>,
+    ) {
+        let Some(id) = self.pick(stream) else { return };
+        let end = self.model.streams[&id].0.next;
+        let payload = lengths.map(|lengths| self.payload(id, end.bytes(), &lengths));
+        let producer = by.map(|(name, seq)| producer(&format!("p{name}"), 1, seq));
+        let marks = Marks {
+            seq: seq.map(|seq| seq.to_string()),
+            producer,
+        };
+        self.commit(
+            id,
+            Change::Append {
+                at: end,
+                payload,
+                close,
+                marks,
+                now: at(end.bytes()),
+            },
+        );
     }
 
     fn create(&mut self, config: usize, first: Option<Vec<usize>>, closed: bool) {
