@@ -179,28 +179,13 @@ pub fn read(bytes: &[u8]) -> Result<(Card, State), NoteError> {
     let mut state = State::new(definition.way(), definition.lease_ttl);
     state.generation = note.generation;
     for (text, link) in note.links {
-        let acked = Offset::new(link.acked)
-            .ok_or_else(|| NoteError(format!("{} is no offset", link.acked)))?;
-        let LinkNote {
-            explicit,
-            glob,
-            stream,
-            life,
-            ..
-        } = link;
-        state.links.insert(
-            name(&text)?,
-            Link {
-                explicit,
-                glob,
-                stream: stream.map(StreamId),
-                life,
-                acked,
-                tail: acked,
-            },
-        );
+        let link = restore_link(&link)?;
+        state.links.insert(name(&text)?, link);
     }
-    state.wake = note.wake.map(|wake| restore(wake, &name)).transpose()?;
+    state.wake = note
+        .wake
+        .map(|wake| restore_wake(wake, &name))
+        .transpose()?;
     state.retry = note.retry.map(|retry| Retry {
         failures: retry.failures,
         at: Moment(retry.next_attempt_at_ms),
@@ -216,7 +201,27 @@ pub fn read(bytes: &[u8]) -> Result<(Card, State), NoteError> {
     ))
 }
 
-fn restore(
+fn restore_link(link: &LinkNote) -> Result<Link, NoteError> {
+    let acked =
+        Offset::new(link.acked).ok_or_else(|| NoteError(format!("{} is no offset", link.acked)))?;
+    let LinkNote {
+        explicit,
+        glob,
+        stream,
+        life,
+        ..
+    } = *link;
+    Ok(Link {
+        explicit,
+        glob,
+        stream: stream.map(StreamId),
+        life,
+        acked,
+        tail: acked,
+    })
+}
+
+fn restore_wake(
     wake: WakeNote,
     name: &dyn Fn(&str) -> Result<StreamName, NoteError>,
 ) -> Result<Wake, NoteError> {

@@ -162,28 +162,7 @@ impl World {
                     self.state
                 );
             }
-            Happens::Ends(ending, stale) => {
-                let Some(attempt) = (if stale {
-                    self.attempts.first()
-                } else {
-                    self.attempts.last()
-                })
-                .cloned() else {
-                    return;
-                };
-                let is_current = self.state.current().as_ref() == Some(&attempt.key);
-                let outcome = match ending {
-                    Ending::Done if self.state.way == Way::Webhook => {
-                        Outcome::Done(attempt.streams.clone())
-                    }
-                    Ending::Done | Ending::Taken => Outcome::Taken,
-                    Ending::Failed => failed(13),
-                };
-                self.state.attempted(&attempt.key, outcome, self.now);
-                if !is_current {
-                    assert_eq!(self.acked(), before, "a late answer moved a cursor");
-                }
-            }
+            Happens::Ends(ending, stale) => self.attempt_ends(ending, stale, &before),
             Happens::Claims(_) if self.state.way == Way::Webhook => {}
             Happens::Claims(first) => self.claim(if first { "one" } else { "two" }),
             Happens::Acks {
@@ -211,6 +190,29 @@ impl World {
             }
         }
         self.check();
+    }
+
+    fn attempt_ends(&mut self, ending: Ending, stale: bool, before: &[(StreamName, Offset)]) {
+        let Some(attempt) = (if stale {
+            self.attempts.first()
+        } else {
+            self.attempts.last()
+        })
+        .cloned() else {
+            return;
+        };
+        let is_current = self.state.current().as_ref() == Some(&attempt.key);
+        let outcome = match ending {
+            Ending::Done if self.state.way == Way::Webhook => {
+                Outcome::Done(attempt.streams.clone())
+            }
+            Ending::Done | Ending::Taken => Outcome::Taken,
+            Ending::Failed => failed(13),
+        };
+        self.state.attempted(&attempt.key, outcome, self.now);
+        if !is_current {
+            assert_eq!(self.acked(), before, "a late answer moved a cursor");
+        }
     }
 
     fn claim(&mut self, worker: &str) {
