@@ -121,6 +121,62 @@ async fn forks_read_as_copies_would_through_any_history_with_restarts() {
     }
 }
 
+fn fork_request(source: &str, at: u64, sub: u64, body: Bytes) -> ForkRequest {
+    ForkRequest {
+        source: History::name(source),
+        at: Offset::new(at).map(ForkPoint::Position),
+        sub,
+        content_type: None,
+        expiry: None,
+        keep_bytes: None,
+        keep_age: None,
+        body,
+        closed: false,
+    }
+}
+
+/// What a fork holds.
+///
+/// - `first`: how many messages of its source it begins with, before what its sub-offset adds.
+/// - `own`: what it was created with.
+fn forked(
+    kind: ContentKind,
+    source: &[Bytes],
+    first: usize,
+    sub: u64,
+    own: Vec<Bytes>,
+) -> Vec<Bytes> {
+    let mut messages = source[..first].to_vec();
+    let behind = &source[first..];
+    let reaches = usize::try_from(sub).unwrap();
+    let own = match kind {
+        ContentKind::Json => {
+            messages.extend_from_slice(&behind[..reaches]);
+            own
+        }
+        // What reaches to the end of a message is that message; an own one comes after it.
+        _ if reaches > 0 && behind.first().map(Bytes::len) == Some(reaches) => {
+            behind[..1].iter().cloned().chain(own).collect()
+        }
+        _ => {
+            let piece = behind.first().map(|message| message.slice(..reaches));
+            vec![
+                piece
+                    .into_iter()
+                    .chain(own)
+                    .collect::<Vec<_>>()
+                    .concat()
+                    .into(),
+            ]
+        }
+    };
+    messages.extend(
+        own.into_iter()
+            .filter(|message: &Bytes| !message.is_empty()),
+    );
+    messages
+}
+
 impl History {
     fn new(seed: u64, kind: ContentKind, home: Home) -> Self {
         let streams = home.open();
@@ -252,10 +308,7 @@ impl History {
         };
         let boundaries = model.boundaries();
         let at = *boundaries.choose(&mut self.rng).unwrap();
-        let first = boundaries
-            .iter()
-            .position(|boundary| *boundary == at)
-            .unwrap();
+        let first = boundaries.iter().position(|it| *it == at).unwrap();
         let behind = &model.messages[first..];
         let most = if self.kind == ContentKind::Json {
             behind.len()
@@ -272,17 +325,7 @@ impl History {
         } else {
             (Bytes::new(), Vec::new())
         };
-        let request = ForkRequest {
-            source: Self::name(&from),
-            at: Offset::new(at).map(ForkPoint::Position),
-            sub,
-            content_type: None,
-            expiry: None,
-            keep_bytes: None,
-            keep_age: None,
-            body,
-            closed: false,
-        };
+        let request = fork_request(&from, at, sub, body);
         let outcome = self.streams.fork(&Self::name(it), request.clone()).await;
         match (self.models.get(it), model.is_hidden) {
             (Some(there), _) if there.is_hidden => {
@@ -316,32 +359,7 @@ impl History {
                 assert!(outcome.unwrap().is_new);
                 let again = self.streams.fork(&Self::name(it), request).await.unwrap();
                 assert!(!again.is_new, "a retry finds it");
-                let mut messages = model.messages[..first].to_vec();
-                let own = match self.kind {
-                    ContentKind::Json => {
-                        messages.extend_from_slice(&behind[..usize::try_from(sub).unwrap()]);
-                        own
-                    }
-                    // What reaches to the end of a message is that message; an own one comes after it.
-                    _ if sub > 0 && sub == most => behind[..1].iter().cloned().chain(own).collect(),
-                    _ => {
-                        let piece = behind
-                            .first()
-                            .map(|message| message.slice(..usize::try_from(sub).unwrap()));
-                        vec![
-                            piece
-                                .into_iter()
-                                .chain(own)
-                                .collect::<Vec<_>>()
-                                .concat()
-                                .into(),
-                        ]
-                    }
-                };
-                messages.extend(
-                    own.into_iter()
-                        .filter(|message: &Bytes| !message.is_empty()),
-                );
+                let messages = forked(self.kind, &model.messages, first, sub, own);
                 self.models.insert(
                     it.to_owned(),
                     Model {
