@@ -176,8 +176,17 @@ async fn what_the_head_of_a_request_about_subscriptions_refuses_is_refused_witho
             ),
         ));
     }
+    let faults = faults(&subject, cases).await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn what_the_head_of_a_request_about_a_wake_refuses_is_refused_without_100_continue() {
+    let subject = Subject::start("continue-wakes", &[]);
+    subject.create("it", "text/plain").await;
+    let mut cases = Vec::new();
     for task in ["ack", "callback", "release"] {
-        let at = at(&format!("subscriptions/it/{task}"));
+        let at = format!("/v1/stream/__ds/subscriptions/it/{task}");
         let bearer = "Authorization: Bearer a\r\n";
         cases.extend([
             (401, waits("POST", &at, "")),
@@ -266,6 +275,10 @@ async fn what_the_head_of_another_request_refuses_is_refused_without_100_continu
     ];
     let faults = faults(&subject, cases).await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn a_lab_that_is_off_is_not_there_without_100_continue() {
     let subject = Subject::start(
         "continue-lab-off",
         &["--public-url", "https://streams.example"],
@@ -281,7 +294,7 @@ async fn what_the_head_of_another_request_refuses_is_refused_without_100_continu
         let (method, target) = line.split_once(' ').unwrap();
         (404, waits(method, target, ""))
     });
-    let faults = self::faults(&subject, cases).await;
+    let faults = faults(&subject, cases).await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 

@@ -166,17 +166,55 @@ async fn the_body_of_an_upgrade_that_fails_is_never_run_as_a_request() {
     );
 }
 
+/// An append whose head has these fields, each with its line end.
+fn append(fields: &str) -> String {
+    format!(
+        "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{fields}\r\nabc"
+    )
+}
+
+/// Appends that do not say in one way where they end.
+fn doubtful_lengths() -> Vec<(&'static str, String)> {
+    vec![
+        ("a length with a sign", append("Content-Length: +3\r\n")),
+        ("a length in hex", append("Content-Length: 0x3\r\n")),
+        (
+            "a length with a fraction",
+            append("Content-Length: 3.0\r\n"),
+        ),
+        ("a list of lengths", append("Content-Length: 3, 3\r\n")),
+        ("a list of two lengths", append("Content-Length: 3, 4\r\n")),
+        ("an empty length", append("Content-Length:\r\n")),
+        (
+            "a length and a coding",
+            append("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"),
+        ),
+        (
+            "a coding and a length",
+            append("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"),
+        ),
+        (
+            "an unknown coding",
+            append("Transfer-Encoding: xchunked\r\n"),
+        ),
+        (
+            "a coding beside identity",
+            append("Transfer-Encoding: chunked, identity\r\n"),
+        ),
+        ("an empty coding", append("Transfer-Encoding:\r\n")),
+        (
+            "a coding in quotes",
+            append("Transfer-Encoding: \"chunked\"\r\n"),
+        ),
+    ]
+}
+
 /// Requests that are none, or that mean something else to somebody on the path. Each is sent as it is.
 fn malformed() -> Vec<(&'static str, String)> {
-    let append = |fields: &str| {
-        format!(
-            "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{fields}\r\nabc"
-        )
-    };
     let sized = |fields: &str| append(&format!("{fields}Content-Length: 3\r\n"));
     let read = |fields: &str| get("/v1/stream/it?offset=now", fields);
     let line = |target: &str| get(target, "");
-    vec![
+    let mut cases = vec![
         ("a bare CR as a line end", read("X: a\rY: b\r\n")),
         ("a NUL in a value", read("X: a\0b\r\n")),
         ("a control character in a value", read("X: a\x01b\r\n")),
@@ -215,43 +253,15 @@ fn malformed() -> Vec<(&'static str, String)> {
             "a lower-case version",
             "GET /v1/stream/it http/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
         ),
-        ("a length with a sign", append("Content-Length: +3\r\n")),
-        ("a length in hex", append("Content-Length: 0x3\r\n")),
-        (
-            "a length with a fraction",
-            append("Content-Length: 3.0\r\n"),
-        ),
-        ("a list of lengths", append("Content-Length: 3, 3\r\n")),
-        ("a list of two lengths", append("Content-Length: 3, 4\r\n")),
-        ("an empty length", append("Content-Length:\r\n")),
-        (
-            "a length and a coding",
-            append("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"),
-        ),
-        (
-            "a coding and a length",
-            append("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"),
-        ),
-        (
-            "an unknown coding",
-            append("Transfer-Encoding: xchunked\r\n"),
-        ),
-        (
-            "a coding beside identity",
-            append("Transfer-Encoding: chunked, identity\r\n"),
-        ),
-        ("an empty coding", append("Transfer-Encoding:\r\n")),
-        (
-            "a coding in quotes",
-            append("Transfer-Encoding: \"chunked\"\r\n"),
-        ),
         (
             "two hosts",
             "GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"
                 .to_owned(),
         ),
         ("no host", "GET /v1/stream/it HTTP/1.1\r\n\r\n".to_owned()),
-    ]
+    ];
+    cases.extend(doubtful_lengths());
+    cases
 }
 
 /// Requests whose lines do not all end with CR and LF.

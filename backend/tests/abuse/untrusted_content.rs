@@ -19,6 +19,48 @@ fn fault(answer: &Answer) -> Option<String> {
     (sniffing != Some("nosniff")).then(|| format!("X-Content-Type-Options is {sniffing:?}"))
 }
 
+/// Reads the stream at `at` in every way whose answer ends; returns which answers lack protection, and what they lack.
+///
+/// - `tag`: the entity tag of the last answer, for the next read.
+async fn unprotected_polls(
+    wire: &mut Wire,
+    at: &str,
+    tag: &mut String,
+) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    for (what, query) in [
+        ("a poll", "?offset=-1"),
+        ("a poll without a query", ""),
+        ("a poll at the tail", "?offset=now"),
+        ("a long-poll with data", "?offset=-1&live=long-poll"),
+        (
+            "a long-poll without data",
+            "?offset=now&live=long-poll&hold=0.05",
+        ),
+        ("an unchanged poll", "?offset=-1&unchanged"),
+    ] {
+        let fields = if what == "an unchanged poll" {
+            format!("If-None-Match: {tag}\r\n")
+        } else {
+            String::new()
+        };
+        wire.send(get(&format!("{at}{query}"), &fields)).await;
+        let answer = wire.answer().await;
+        assert!(
+            [200, 204, 304].contains(&answer.status),
+            "{what}: {answer:?}"
+        );
+        if what == "a poll" {
+            answer
+                .header("etag")
+                .expect("an entity tag")
+                .clone_into(tag);
+        }
+        faults.extend(fault(&answer).map(|fault| (what, fault)));
+    }
+    faults
+}
+
 #[tokio::test]
 async fn all_reads_of_a_stream_are_sandboxed() {
     let subject = Subject::start("sandbox", &[]);
@@ -44,38 +86,8 @@ async fn all_reads_of_a_stream_are_sandboxed() {
         let mut wire = Wire::open(subject.address()).await;
         let mut tag = String::new();
         for round in 1..=2 {
-            for (what, query) in [
-                ("a poll", "?offset=-1"),
-                ("a poll without a query", ""),
-                ("a poll at the tail", "?offset=now"),
-                ("a long-poll with data", "?offset=-1&live=long-poll"),
-                (
-                    "a long-poll without data",
-                    "?offset=now&live=long-poll&hold=0.05",
-                ),
-                ("an unchanged poll", "?offset=-1&unchanged"),
-            ] {
-                let fields = if what == "an unchanged poll" {
-                    format!("If-None-Match: {tag}\r\n")
-                } else {
-                    String::new()
-                };
-                wire.send(get(&format!("{at}{query}"), &fields)).await;
-                let answer = wire.answer().await;
-                assert!(
-                    [200, 204, 304].contains(&answer.status),
-                    "{what}: {answer:?}"
-                );
-                if what == "a poll" {
-                    answer
-                        .header("etag")
-                        .expect("an entity tag")
-                        .clone_into(&mut tag);
-                }
-                faults.extend(
-                    fault(&answer)
-                        .map(|fault| format!("{content_type}, {what}, round {round}: {fault}")),
-                );
+            for (what, fault) in unprotected_polls(&mut wire, &at, &mut tag).await {
+                faults.push(format!("{content_type}, {what}, round {round}: {fault}"));
             }
             wire.send(format!("HEAD {at} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
                 .await;

@@ -135,9 +135,8 @@ async fn a_handshake_that_is_right_may_be_written_in_many_ways() {
     }
 }
 
-#[tokio::test]
-async fn an_upgrade_of_anything_but_a_websocket_read_is_ignored() {
-    let subject = subject("upgrade-ignored").await;
+/// Requests that ask for an upgrade where there is nothing to upgrade to, and the status without it.
+fn pointless_upgrades() -> [(&'static str, String, u16); 10] {
     let body = "abc";
     let put = format!(
         "PUT /v1/stream/new HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{UPGRADE}"
@@ -145,8 +144,7 @@ async fn an_upgrade_of_anything_but_a_websocket_read_is_ignored() {
     let post = format!(
         "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{UPGRADE}"
     );
-    let mut faults = Vec::new();
-    for (what, request, status) in [
+    [
         (
             "a POST",
             format!("{post}Content-Length: 3\r\n\r\n{body}"),
@@ -189,7 +187,14 @@ async fn an_upgrade_of_anything_but_a_websocket_read_is_ignored() {
             format!("DELETE /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n"),
             404,
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn an_upgrade_of_anything_but_a_websocket_read_is_ignored() {
+    let subject = subject("upgrade-ignored").await;
+    let mut faults = Vec::new();
+    for (what, request, status) in pointless_upgrades() {
         let mut wire = Wire::open(subject.address()).await;
         wire.send(&request).await;
         let asking = async {
