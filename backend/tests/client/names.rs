@@ -44,6 +44,69 @@ fn escaped(name: &str) -> [String; 2] {
     [upper, lower]
 }
 
+/// A fork is made of the stream by the path of its name, and tells its name.
+fn fork_names_it(server: &Server, name: &str, path: &str) {
+    let text = "Content-Type: text/plain\r\n";
+    let fork = format!("{text}Stream-Forked-From: /v1/stream/{path}\r\n");
+    assert_eq!(
+        server.ask("PUT /v1/stream/fork", &fork, "").status,
+        201,
+        "{name}"
+    );
+    let told: Value =
+        serde_json::from_str(&server.ask("GET /v1/streams/fork", "", "").body).unwrap();
+    assert_eq!(told["forkedFrom"]["stream"], json!(name));
+    assert_eq!(server.ask("DELETE /v1/stream/fork", "", "").status, 204);
+}
+
+/// A subscription links the stream by its name, and lets go of it by the path of its name.
+fn subscription_names_it(server: &Server, name: &str, path: &str) {
+    let subscription = "/v1/stream/__ds/subscriptions/s";
+    let asked = json!({
+        "type": "pull-wake",
+        "streams": [name, "other"],
+        "wake_stream": format!("w/{name}"),
+    })
+    .to_string();
+    assert_eq!(
+        server
+            .ask(&format!("PUT {subscription}"), "", &asked)
+            .status,
+        201,
+        "{name}"
+    );
+    let view = |line: &str| serde_json::from_str::<Value>(&server.ask(line, "", "").body).unwrap();
+    let linked = view(&format!("GET {subscription}"));
+    assert_eq!(linked["wake_stream"], json!(format!("w/{name}")));
+    assert!(
+        linked["streams"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it["path"] == json!(name)),
+        "{linked}"
+    );
+    assert_eq!(
+        server
+            .ask(&format!("DELETE {subscription}/streams/{path}"), "", "")
+            .status,
+        204,
+        "{name}"
+    );
+    assert_eq!(
+        view(&format!("GET {subscription}"))["streams"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1,
+        "{name}"
+    );
+    assert_eq!(
+        server.ask(&format!("DELETE {subscription}"), "", "").status,
+        204
+    );
+}
+
 #[test]
 fn everybody_means_the_same_stream_by_a_name() {
     let server = Server::start();
@@ -83,59 +146,8 @@ fn everybody_means_the_same_stream_by_a_name() {
             "{name}: {}",
             exported.stderr
         );
-        let fork = format!("{text}Stream-Forked-From: /v1/stream/{lower}\r\n");
-        assert_eq!(
-            server.ask("PUT /v1/stream/fork", &fork, "").status,
-            201,
-            "{name}"
-        );
-        let told: Value =
-            serde_json::from_str(&server.ask("GET /v1/streams/fork", "", "").body).unwrap();
-        assert_eq!(told["forkedFrom"]["stream"], json!(name));
-        assert_eq!(server.ask("DELETE /v1/stream/fork", "", "").status, 204);
-
-        let subscription = "/v1/stream/__ds/subscriptions/s";
-        let asked =
-            json!({"type": "pull-wake", "streams": [name, "other"], "wake_stream": format!("w/{name}")}).to_string();
-        assert_eq!(
-            server
-                .ask(&format!("PUT {subscription}"), "", &asked)
-                .status,
-            201,
-            "{name}"
-        );
-        let view =
-            |path: &str| serde_json::from_str::<Value>(&server.ask(path, "", "").body).unwrap();
-        let linked = view(&format!("GET {subscription}"));
-        assert_eq!(linked["wake_stream"], json!(format!("w/{name}")));
-        assert!(
-            linked["streams"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|it| it["path"] == json!(name)),
-            "{linked}"
-        );
-        assert_eq!(
-            server
-                .ask(&format!("DELETE {subscription}/streams/{lower}"), "", "")
-                .status,
-            204,
-            "{name}"
-        );
-        assert_eq!(
-            view(&format!("GET {subscription}"))["streams"]
-                .as_array()
-                .unwrap()
-                .len(),
-            1,
-            "{name}"
-        );
-        assert_eq!(
-            server.ask(&format!("DELETE {subscription}"), "", "").status,
-            204
-        );
-
+        fork_names_it(&server, &name, &lower);
+        subscription_names_it(&server, &name, &lower);
         assert_eq!(
             server
                 .ask(&format!("DELETE /v1/stream/{upper}"), "", "")
@@ -302,6 +314,13 @@ fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
             );
         }
     }
+    assert_eq!(fake.asked(), []);
+}
+
+#[test]
+fn the_command_line_refuses_a_url_of_no_stream_before_it_asks() {
+    let fake = Fake::start(|_, _| answer("500 Internal Server Error", &[], ""));
+    let url = fake.url();
     for path in [
         "v1/stream/users/../victim",
         "v1/stream/users/%2e%2E/victim",
@@ -335,6 +354,11 @@ fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
             );
         }
     }
+    assert_eq!(fake.asked(), []);
+}
+
+#[test]
+fn the_command_line_refuses_what_is_no_server() {
     for server in [
         "http://h?x=1",
         "http://h/#x",
@@ -350,7 +374,6 @@ fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
             outcome.stderr
         );
     }
-    assert_eq!(fake.asked(), []);
 }
 
 #[test]
