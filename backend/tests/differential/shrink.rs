@@ -72,86 +72,97 @@ fn without(sequence: &Sequence, at: usize) -> Option<Sequence> {
 
 /// The step, each time without one of its parts.
 fn parts(step: &Step) -> Vec<Step> {
-    let mut smaller = Vec::new();
     match step {
         Step::Send {
             connection,
             requests,
             cuts,
             finish,
-        } => {
-            let with = |requests, cuts, finish| Step::Send {
-                connection: *connection,
-                requests,
-                cuts,
-                finish,
-            };
-            if requests.len() > 1 {
-                smaller.extend(
-                    (0..requests.len())
-                        .map(|at| with(dropped(requests, at), cuts.clone(), *finish)),
-                );
-            }
-            smaller.extend(
-                (0..cuts.len()).map(|at| with(requests.clone(), dropped(cuts, at), *finish)),
-            );
-            if *finish {
-                smaller.push(with(requests.clone(), cuts.clone(), false));
-            }
-            for (place, request) in requests.iter().enumerate() {
-                for at in removable(request) {
-                    let mut fewer = requests.clone();
-                    fewer[place].fields.remove(at);
-                    smaller.push(with(fewer, cuts.clone(), *finish));
-                }
-            }
-        }
+        } => smaller_sends(*connection, requests, cuts, *finish),
         Step::Follow {
             readers,
             acts,
             beyond,
-        } => {
-            let with = |readers, acts, beyond| Step::Follow {
-                readers,
-                acts,
-                beyond,
-            };
-            if readers.len() > 1 {
-                smaller.extend(
-                    (0..readers.len())
-                        .map(|at| with(dropped(readers, at), acts.clone(), beyond.clone())),
-                );
-            }
-            // The last act ends the answers.
-            smaller.extend(
-                (1..acts.len())
-                    .map(|at| with(readers.clone(), dropped(acts, at - 1), beyond.clone())),
-            );
-            smaller.extend(
-                (0..beyond.len())
-                    .map(|at| with(readers.clone(), acts.clone(), dropped(beyond, at))),
-            );
-            for (place, (_, request)) in readers.iter().enumerate() {
-                for at in removable(request) {
-                    let mut fewer = readers.clone();
-                    fewer[place].1.fields.remove(at);
-                    smaller.push(with(fewer, acts.clone(), beyond.clone()));
-                }
-            }
-        }
+        } => smaller_follows(readers, acts, beyond),
         Step::WebSocket {
             connection,
             request,
             frames,
         } => {
             // The last frame ends the connection.
-            smaller.extend((1..frames.len()).map(|at| Step::WebSocket {
-                connection: *connection,
-                request: request.clone(),
-                frames: dropped(frames, at - 1),
-            }));
+            (1..frames.len())
+                .map(|at| Step::WebSocket {
+                    connection: *connection,
+                    request: request.clone(),
+                    frames: dropped(frames, at - 1),
+                })
+                .collect()
         }
-        Step::Finish { .. } | Step::Drop { .. } => {}
+        Step::Finish { .. } | Step::Drop { .. } => Vec::new(),
+    }
+}
+
+fn smaller_sends(
+    connection: usize,
+    requests: &[Request],
+    cuts: &[usize],
+    finish: bool,
+) -> Vec<Step> {
+    let mut smaller = Vec::new();
+    let with = |requests, cuts, finish| Step::Send {
+        connection,
+        requests,
+        cuts,
+        finish,
+    };
+    if requests.len() > 1 {
+        smaller.extend(
+            (0..requests.len()).map(|at| with(dropped(requests, at), cuts.to_vec(), finish)),
+        );
+    }
+    smaller.extend((0..cuts.len()).map(|at| with(requests.to_vec(), dropped(cuts, at), finish)));
+    if finish {
+        smaller.push(with(requests.to_vec(), cuts.to_vec(), false));
+    }
+    for (place, request) in requests.iter().enumerate() {
+        for at in removable(request) {
+            let mut fewer = requests.to_vec();
+            fewer[place].fields.remove(at);
+            smaller.push(with(fewer, cuts.to_vec(), finish));
+        }
+    }
+    smaller
+}
+
+fn smaller_follows(
+    readers: &[(usize, Request)],
+    acts: &[Request],
+    beyond: &[Request],
+) -> Vec<Step> {
+    let mut smaller = Vec::new();
+    let with = |readers, acts, beyond| Step::Follow {
+        readers,
+        acts,
+        beyond,
+    };
+    if readers.len() > 1 {
+        smaller.extend(
+            (0..readers.len()).map(|at| with(dropped(readers, at), acts.to_vec(), beyond.to_vec())),
+        );
+    }
+    // The last act ends the answers.
+    smaller.extend(
+        (1..acts.len()).map(|at| with(readers.to_vec(), dropped(acts, at - 1), beyond.to_vec())),
+    );
+    smaller.extend(
+        (0..beyond.len()).map(|at| with(readers.to_vec(), acts.to_vec(), dropped(beyond, at))),
+    );
+    for (place, (_, request)) in readers.iter().enumerate() {
+        for at in removable(request) {
+            let mut fewer = readers.to_vec();
+            fewer[place].1.fields.remove(at);
+            smaller.push(with(fewer, acts.to_vec(), beyond.to_vec()));
+        }
     }
     smaller
 }

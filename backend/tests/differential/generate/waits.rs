@@ -28,6 +28,26 @@ impl Generator<'_> {
             (mutation.apply)(&mut self.random, &mut readers[0].1);
             readers[0].1.class = Some(mutation.class);
         }
+        let acts = self.acts(name, live.starts_with("long"));
+        let mut beyond = Vec::new();
+        if self.random.random_bool(0.3) && self.may(Class::FollowBeyond) {
+            // Not to what is followed: whether the second reader is answered before that is anybody's guess.
+            let other = if name == "text" { "json" } else { "text" };
+            beyond.push(if self.random.random_bool(0.5) {
+                self.get()
+            } else {
+                self.post_to(other)
+            });
+        }
+        Step::Follow {
+            readers,
+            acts,
+            beyond,
+        }
+    }
+
+    /// What another connection does to the stream that is read; the last of it ends the answers.
+    fn acts(&mut self, name: &str, is_long_poll: bool) -> Vec<Request> {
         let mut acts: Vec<Request> = Vec::new();
         let (content_type, body) = if name == "json" {
             ("application/json", "[7]")
@@ -47,7 +67,6 @@ impl Generator<'_> {
             )
             .with_body(body.as_bytes())
         };
-        let is_long_poll = live.starts_with("long");
         let appends = if is_long_poll {
             0
         } else {
@@ -66,21 +85,7 @@ impl Generator<'_> {
             )
             .with_body(b""),
         });
-        let mut beyond = Vec::new();
-        if self.random.random_bool(0.3) && self.may(Class::FollowBeyond) {
-            // Not to what is followed: whether the second reader is answered before that is anybody's guess.
-            let other = if name == "text" { "json" } else { "text" };
-            beyond.push(if self.random.random_bool(0.5) {
-                self.get()
-            } else {
-                self.post_to(other)
-            });
-        }
-        Step::Follow {
-            readers,
-            acts,
-            beyond,
-        }
+        acts
     }
 
     pub(super) fn web_socket(&mut self, connection: usize) -> Step {
