@@ -133,11 +133,11 @@ async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_posi
     let from = ("stream-forked-from", "/v1/stream/source");
     let plain = put(&server, "plain", &[from], "").await;
     assert_eq!((plain.status, plain.next()), (201, at.clone()));
-    let sub = [
-        from,
-        ("stream-fork-offset", "0000000000000000"),
-        ("stream-fork-sub-offset", "2"),
-    ];
+    let offset = |digits| ("stream-fork-offset", digits);
+    let sub_offset = |digits| ("stream-fork-sub-offset", digits);
+    let [zero, two, five] =
+        ["0000000000000000", "0000000000000002", "0000000000000005"].map(offset);
+    let sub = [from, zero, sub_offset("2")];
     let cut = put(&server, "cut", &sub, "[5]").await;
     assert_eq!(cut.status, 201);
     source.append("6").await;
@@ -151,21 +151,9 @@ async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_posi
 
     for (name, headers, status) in [
         ("plain", &[from][..], 200),
-        ("plain", &[from, ("stream-fork-offset", &*at)], 200),
-        (
-            "plain",
-            &[
-                from,
-                ("stream-fork-offset", "0000000000000000"),
-                ("stream-fork-sub-offset", "4"),
-            ],
-            200,
-        ),
-        (
-            "plain",
-            &[from, ("stream-fork-offset", "0000000000000000")],
-            409,
-        ),
+        ("plain", &[from, offset(&*at)], 200),
+        ("plain", &[from, zero, sub_offset("4")], 200),
+        ("plain", &[from, zero], 409),
         ("plain", &[("stream-forked-from", "/v1/stream/cut")], 409),
         ("plain", &[from, (CONTENT_TYPE.as_str(), TEXT)], 409),
         ("plain", &[from, ("stream-ttl", "60")], 409),
@@ -173,38 +161,10 @@ async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_posi
         ("plain", &[(CONTENT_TYPE.as_str(), JSON)], 409),
         ("source", &[from], 409),
         ("cut", &sub, 200),
-        (
-            "cut",
-            &[from, ("stream-fork-offset", "0000000000000005")],
-            200,
-        ),
-        (
-            "cut",
-            &[
-                from,
-                ("stream-fork-offset", "0000000000000002"),
-                ("stream-fork-sub-offset", "1"),
-            ],
-            200,
-        ),
-        (
-            "cut",
-            &[
-                from,
-                ("stream-fork-offset", "0000000000000002"),
-                ("stream-fork-sub-offset", "2"),
-            ],
-            409,
-        ),
-        (
-            "cut",
-            &[
-                from,
-                ("stream-fork-offset", "0000000000000002"),
-                ("stream-fork-sub-offset", "9007199254740991"),
-            ],
-            409,
-        ),
+        ("cut", &[from, five], 200),
+        ("cut", &[from, two, sub_offset("1")], 200),
+        ("cut", &[from, two, sub_offset("2")], 409),
+        ("cut", &[from, two, sub_offset("9007199254740991")], 409),
     ] {
         let answer = put(&server, name, headers, "").await;
         assert_eq!(answer.status, status, "{name} {headers:?}: {answer:?}");

@@ -55,33 +55,24 @@ async fn forks_and_what_is_kept_for_them_survive_a_restart_and_go_after_it() {
     let server = start(directory.path());
     assert_eq!(put(&server, "a", &[], "root ").await.status, 201);
     let from = |source: &'static str| ("stream-forked-from", source);
-    let first = [
+    let of_a = [from("/v1/stream/a")];
+    let of_b = [from("/v1/stream/b")];
+    let inside_a = [
+        of_a[0],
         ("stream-fork-offset", "0000000000000000"),
         ("stream-fork-sub-offset", "4"),
     ];
-    assert_eq!(
-        put(&server, "b", &[from("/v1/stream/a")], "child ")
-            .await
-            .status,
-        201
-    );
-    assert_eq!(
-        put(&server, "c", &[from("/v1/stream/b")], "grandchild")
-            .await
-            .status,
-        201
-    );
-    assert_eq!(
-        put(
-            &server,
-            "d",
-            &[from("/v1/stream/a"), first[0], first[1]],
-            "ed"
-        )
-        .await
-        .status,
-        201
-    );
+    for (name, headers, body) in [
+        ("b", &of_a[..], "child "),
+        ("c", &of_b, "grandchild"),
+        ("d", &inside_a, "ed"),
+    ] {
+        assert_eq!(
+            put(&server, name, headers, body).await.status,
+            201,
+            "{name}"
+        );
+    }
     at(&server, "a").append("later").await;
     at(&server, "b").delete().await;
     stop(server).await;
@@ -95,17 +86,7 @@ async fn forks_and_what_is_kept_for_them_survive_a_restart_and_go_after_it() {
     assert_eq!(at(&server, "d").get("offset=-1").await.text(), "rooted");
     assert_eq!(head(&server, "b").await.status, 410);
     assert_eq!(put(&server, "b", &[], "").await.status, 409);
-    assert_eq!(
-        put(
-            &server,
-            "d",
-            &[from("/v1/stream/a"), first[0], first[1]],
-            ""
-        )
-        .await
-        .status,
-        200
-    );
+    assert_eq!(put(&server, "d", &inside_a, "").await.status, 200);
     at(&server, "a").delete().await;
     at(&server, "d").delete().await;
     assert_eq!(

@@ -42,7 +42,7 @@ pub(crate) async fn exchange(server: &Server, name: &str, frame: &str) -> Value 
 }
 
 #[tokio::test]
-async fn nothing_is_read_from_an_array_that_must_be_an_object() {
+async fn no_frame_is_read_from_an_array() {
     let server = Server::start();
     let stream = server.stream("it", JSON).await;
     for frame in [
@@ -62,6 +62,12 @@ async fn nothing_is_read_from_an_array_that_must_be_an_object() {
         );
     }
     assert_eq!(stream.get("offset=-1").await.text(), "[]");
+}
+
+#[tokio::test]
+async fn no_subscription_source_or_race_is_read_from_an_array() {
+    let server = Server::start();
+    let stream = server.stream("it", JSON).await;
     let subscription = "/v1/stream/__ds/subscriptions/s";
     let good = json!({"type": "pull-wake", "pattern": "*", "wake_stream": "w"});
     let created = server
@@ -98,14 +104,8 @@ async fn nothing_is_read_from_an_array_that_must_be_an_object() {
             json!([["poll"], 1.0, 1.0]),
         ),
     ] {
-        let answer = server
-            .send(
-                server
-                    .http
-                    .request(method, server.url(&path))
-                    .body(body.to_string()),
-            )
-            .await;
+        let request = server.http.request(method, server.url(&path));
+        let answer = server.send(request.body(body.to_string())).await;
         assert_eq!(answer.status, 400, "{path} {body}: {answer:?}");
     }
     let claim = server
@@ -131,6 +131,11 @@ async fn nothing_is_read_from_an_array_that_must_be_an_object() {
             .await;
         assert_eq!(answer.status, 400, "{what} {body}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn no_export_is_read_from_an_array() {
+    let server = Server::start();
     let whole = export_of("1");
     let lines: Vec<&str> = whole.lines().collect();
     let head = json!([
@@ -233,7 +238,7 @@ async fn dates_and_numbers_that_cant_be_kept_are_refused_when_created() {
 }
 
 #[tokio::test]
-async fn what_writers_leave_behind_has_a_length() {
+async fn what_writers_leave_behind_in_headers_has_a_length() {
     let server = Server::with(|config| config.head_max = 128 << 10);
     let stream = server.stream("it", JSON).await;
     let long = |bytes: usize| "x".repeat(bytes);
@@ -261,6 +266,22 @@ async fn what_writers_leave_behind_has_a_length() {
             );
         }
     }
+    assert_eq!(
+        stream.get("offset=-1").await.text(),
+        "[]",
+        "nothing was appended, and the server goes on"
+    );
+    for name in [headers::PRODUCER_ID, headers::STREAM_SEQ] {
+        let answer = server.send(post(name, long(256))).await;
+        assert!((200..300).contains(&answer.status), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_writers_leave_behind_in_frames_has_a_length() {
+    let server = Server::with(|config| config.head_max = 128 << 10);
+    let stream = server.stream("it", JSON).await;
+    let long = |bytes: usize| "x".repeat(bytes);
     let frame = |member: &str, value: &str| {
         let mut frame =
             json!({"append": 1, "producerId": "p", "producerEpoch": 0, "producerSeq": 0});
@@ -296,10 +317,6 @@ async fn what_writers_leave_behind_has_a_length() {
         "[]",
         "nothing was appended, and the server goes on"
     );
-    for name in [headers::PRODUCER_ID, headers::STREAM_SEQ] {
-        let answer = server.send(post(name, long(256))).await;
-        assert!((200..300).contains(&answer.status), "{answer:?}");
-    }
     assert_eq!(
         exchange(&server, "it", &frame("producerId", &long(255))).await["status"],
         200

@@ -162,14 +162,9 @@ impl Server {
     }
 }
 
-#[tokio::test]
-async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent() {
-    let server = Server::start();
-    let mut receiver = Receiver::start().await;
-    let created = server.hook(&receiver.url).await;
-    let jwks = server
-        .http
-        .get(created["webhook"]["signing"]["jwks_url"].as_str().unwrap());
+/// The public key that a webhook subscription says it signs with.
+async fn published_key(server: &Server, signing: &Value) -> Value {
+    let jwks = server.http.get(signing["jwks_url"].as_str().unwrap());
     let jwks = server.send(jwks).await;
     assert_eq!(
         jwks.header("content-type"),
@@ -177,8 +172,8 @@ async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent(
     );
     assert_eq!(jwks.header("cache-control"), Some("public, max-age=300"));
     let jwks: Value = serde_json::from_slice(&jwks.body).unwrap();
-    let key = &jwks["keys"][0];
-    assert_eq!(key["kid"], created["webhook"]["signing"]["kid"]);
+    let key = jwks["keys"][0].clone();
+    assert_eq!(key["kid"], signing["kid"]);
     assert_eq!(
         (&key["kty"], &key["crv"], &key["use"], &key["alg"]),
         (
@@ -192,6 +187,15 @@ async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent(
         key.get("d").is_none(),
         "the private half is nobody's business"
     );
+    key
+}
+
+#[tokio::test]
+async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent() {
+    let server = Server::start();
+    let mut receiver = Receiver::start().await;
+    let created = server.hook(&receiver.url).await;
+    let key = published_key(&server, &created["webhook"]["signing"]).await;
 
     server.stream("events/ä b", TEXT).await.append("x").await;
     let received = receiver.next().await;
