@@ -5,6 +5,7 @@ use crate::rounds::Measured;
 use crate::target::Technique::{self, LongPoll, Ndjson, Poll, Sse, Websocket};
 use crate::{Common, Fault};
 
+const ALL: [Technique; 5] = [Ndjson, Sse, Websocket, LongPoll, Poll];
 const STREAMS: [Technique; 3] = [Ndjson, Sse, Websocket];
 const WAITING: [Technique; 4] = [Ndjson, Sse, Websocket, LongPoll];
 
@@ -22,14 +23,18 @@ pub(crate) fn run(common: &Common) -> Result<(), Fault> {
     if common.targets.is_empty() {
         common.targets = ["limit", "memory", "disk"].map(Into::into).into();
     }
-    let common = &common;
-    let all = [Ndjson, Sse, Websocket, LongPoll, Poll].to_vec();
+    delivered(&common)?;
+    answered(&common)
+}
+
+/// What readers that wait are sent while writers append.
+fn delivered(common: &Common) -> Result<(), Fault> {
     passed(
         "fan-out",
         fan_out::run(
             common,
             &fan_out::Arguments {
-                techniques: all.clone(),
+                techniques: ALL.to_vec(),
                 readers: vec![50],
                 rate: 2_000.0,
                 poll_every: 100,
@@ -47,6 +52,32 @@ pub(crate) fn run(common: &Common) -> Result<(), Fault> {
             },
         ),
     )?;
+    passed(
+        "many",
+        many::run(
+            common,
+            &many::Arguments {
+                techniques: STREAMS.to_vec(),
+                streams: 100,
+                rate: 500.0,
+            },
+        ),
+    )?;
+    passed(
+        "loss",
+        loss::run(
+            common,
+            &loss::Arguments {
+                techniques: WAITING.to_vec(),
+                rate: 5_000.0,
+                batch: 5,
+            },
+        ),
+    )
+}
+
+/// What requests are answered with, and readers that nothing is sent to.
+fn answered(common: &Common) -> Result<(), Fault> {
     passed(
         "pipe",
         pipe::run(
@@ -76,31 +107,9 @@ pub(crate) fn run(common: &Common) -> Result<(), Fault> {
         catch_up::run(
             common,
             &catch_up::Arguments {
-                techniques: all,
+                techniques: ALL.to_vec(),
                 sizes: vec![100],
                 megabytes: 3,
-            },
-        ),
-    )?;
-    passed(
-        "many",
-        many::run(
-            common,
-            &many::Arguments {
-                techniques: STREAMS.to_vec(),
-                streams: 100,
-                rate: 500.0,
-            },
-        ),
-    )?;
-    passed(
-        "loss",
-        loss::run(
-            common,
-            &loss::Arguments {
-                techniques: WAITING.to_vec(),
-                rate: 5_000.0,
-                batch: 5,
             },
         ),
     )
