@@ -37,6 +37,7 @@ mod stopping;
 mod streaming;
 mod subscriptions;
 mod values;
+mod webhook_receiver;
 mod webhooks;
 mod websocket;
 mod wire;
