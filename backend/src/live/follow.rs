@@ -103,7 +103,7 @@ impl Follow {
 pub(super) fn note(log: &Log, at: Offset, error: &ReadError) {
     match error {
         ReadError::Store(error) => {
-            tracing::error!("stream {}: live answers end at {at}: {error}", log.name())
+            tracing::error!("stream {}: live answers end at {at}: {error}", log.name());
         }
         ReadError::Gone { .. }
         | ReadError::OtherLife { .. }
