@@ -199,7 +199,7 @@ async fn a_stream_that_exists_is_not_imported_over() {
 #[tokio::test]
 async fn an_import_beyond_the_budget_is_503_and_makes_no_stream() {
     let server = Server::with(|config| {
-        (config.body_max, config.page_max, config.buffers_max) = (2 << 20, 2 << 20, 4 << 20)
+        (config.body_max, config.page_max, config.buffers_max) = (2 << 20, 2 << 20, 4 << 20);
     });
     let stream = server.stream("it", TEXT).await;
     // Each byte is six in the line of an export.
