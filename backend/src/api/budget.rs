@@ -51,8 +51,8 @@ impl Budget {
         }
     }
 
-    /// Takes `bytes` as soon as they are free, and a quarter of all would stay free for what is short; more than three
-    /// quarters count as those.
+    /// Takes `bytes` as soon as they are free, and a quarter of all would stay free for what is short; more than half
+    /// of all counts as that.
     ///
     /// # Errors
     /// [`Exhausted`] when that takes longer than `patience`.
@@ -84,9 +84,10 @@ impl Budget {
         Exhausted { limit: self.limit }
     }
 
-    /// The most that is charged for one page, in bytes; a longer one is alone then.
+    /// The most that is charged for one page, in bytes: half of all, so that a longer one still comes, whatever others hold of the
+    /// rest.
     pub fn most(&self) -> usize {
-        self.limit - self.limit / 4
+        self.limit / 2
     }
 
     /// Whether [`Budget::acquire`] would give `bytes` at once.
