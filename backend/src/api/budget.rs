@@ -92,7 +92,8 @@ impl Budget {
 
     /// Whether [`Budget::acquire`] would give `bytes` at once.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.left.load(Ordering::Relaxed) >= bytes.saturating_add(self.limit / 4)
+        let bytes = bytes.min(self.most());
+        self.left.load(Ordering::Relaxed) >= bytes + self.limit / 4
     }
 
     /// Bytes that are held now.
