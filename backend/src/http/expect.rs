@@ -68,9 +68,9 @@ fn refused(
                 is_websocket: false,
             },
         ),
-        None if lab::is_at(path) => lab::Route::of(app, lab, method, path, map).map(drop),
+        None if lab::is_at(path) => lab::LabRoute::of(app, lab, method, path, map).map(drop),
         None if assets::serve(head) => Ok(()),
-        None => streams::Route::of(app, method, path, query, map).map(drop),
+        None => streams::StreamsRoute::of(app, method, path, query, map).map(drop),
     };
     decided
         .err()

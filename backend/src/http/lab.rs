@@ -119,7 +119,7 @@ impl From<SourceError> for Refusal {
 
 /// What a request to the clock or the lab asks for.
 #[derive(Debug)]
-pub(super) enum Route<'l> {
+pub(super) enum LabRoute<'l> {
     /// The methods of the path.
     Methods(Methods),
     /// What time it is.
@@ -141,7 +141,7 @@ pub(super) fn is_at(path: &str) -> bool {
     path == CLOCK || path.starts_with(PREFIX)
 }
 
-impl<'l> Route<'l> {
+impl<'l> LabRoute<'l> {
     /// What the head decides, before a body is read.
     ///
     /// - `path`: as the request spells it.
@@ -209,7 +209,7 @@ async fn handle(
         request.app_data::<web::Data<Lab>>(),
         ActixHeaders(request.headers()),
     );
-    let route = Route::of(
+    let route = LabRoute::of(
         &app,
         lab.map(|lab| &***lab),
         request.method(),
@@ -224,14 +224,14 @@ async fn handle(
         }
     };
     match route {
-        Route::Methods(methods) => Ok(methods.answer()),
-        Route::Clock => Ok(clock(&app)),
-        Route::Source(lab) => {
+        LabRoute::Methods(methods) => Ok(methods.answer()),
+        LabRoute::Clock => Ok(clock(&app)),
+        LabRoute::Source(lab) => {
             let example = r#"{"kind":"host"} or {"kind":"generator","pattern":"poisson","rate":5,"size":64,"seed":1}"#;
             let asked: SourceRequest = read(&request, payload, &app, example).await?;
             answer(HttpResponse::Ok(), &lab.sources.ask(&asked).await?)
         }
-        Route::Start(lab) => {
+        LabRoute::Start(lab) => {
             let example = r#"{"techniques":["poll","sse"],"delay_up_ms":50,"delay_down_ms":50}"#;
             let asked: RaceRequest = read(&request, payload, &app, example).await?;
             let race = lab.races.start(&asked).await?;
@@ -239,8 +239,8 @@ async fn handle(
             response.insert_header((LOCATION, format!("/v1/lab/races/{}", race.id)));
             answer(response, &race)
         }
-        Route::Look(lab, id) => answer(HttpResponse::Ok(), &lab.races.look(&id)?),
-        Route::Change(lab, id) => {
+        LabRoute::Look(lab, id) => answer(HttpResponse::Ok(), &lab.races.look(&id)?),
+        LabRoute::Change(lab, id) => {
             let asked: RaceChange = read(
                 &request,
                 payload,
@@ -250,7 +250,7 @@ async fn handle(
             .await?;
             answer(HttpResponse::Ok(), &lab.races.change(&id, &asked)?)
         }
-        Route::End(lab, id) => {
+        LabRoute::End(lab, id) => {
             lab.races.end(&id)?;
             Ok(fresh(HttpResponse::NoContent()).finish())
         }

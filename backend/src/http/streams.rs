@@ -22,7 +22,7 @@ use tailwater_protocol::{Technique, Token};
 
 /// What a request beside the streams asks for.
 #[derive(Debug)]
-pub(super) enum Route {
+pub(super) enum StreamsRoute {
     /// The methods of the path.
     Methods(Methods),
     /// A page of the list.
@@ -35,7 +35,7 @@ pub(super) enum Route {
     Import(StreamName),
 }
 
-impl Route {
+impl StreamsRoute {
     /// What the head decides, before a body is read.
     ///
     /// - `path`: as the request spells it.
@@ -104,18 +104,18 @@ async fn handle(
     app: web::Data<App>,
 ) -> Result<HttpResponse, Refusal> {
     let map = ActixHeaders(request.headers());
-    match Route::of(
+    match StreamsRoute::of(
         &app,
         request.method(),
         request.uri().path(),
         request.query_string(),
         &map,
     )? {
-        Route::Methods(methods) => Ok(methods.answer()),
-        Route::List(wanted) => Ok(list(&app, &wanted).await),
-        Route::Inspect(log) => Ok(inspect(&app, &log).await),
-        Route::Export(log) => export(&app, log).await,
-        Route::Import(name) => import(&request, payload, &app, &name).await,
+        StreamsRoute::Methods(methods) => Ok(methods.answer()),
+        StreamsRoute::List(wanted) => Ok(list(&app, &wanted).await),
+        StreamsRoute::Inspect(log) => Ok(inspect(&app, &log).await),
+        StreamsRoute::Export(log) => export(&app, log).await,
+        StreamsRoute::Import(name) => import(&request, payload, &app, &name).await,
     }
 }
 

@@ -8,7 +8,7 @@ mod route;
 pub(super) use self::route::is_reserved;
 
 use self::refusal::SubscriptionRefusal;
-use self::route::{Route, Task};
+use self::route::{SubscriptionRoute, SubscriptionTask};
 use super::body::{pass_over, received};
 use super::head::{ActixHeaders, gate_head};
 use super::lab::is_forwarded;
@@ -35,44 +35,48 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
 
 /// What a request to a reserved path is answered by its head, if that is a refusal.
 pub(super) fn refused(method: &Method, path: &str, map: &ActixHeaders<'_>) -> Option<HttpResponse> {
-    Route::of(method, path, map)
+    SubscriptionRoute::of(method, path, map)
         .err()
         .map(|refusal| refusal.error_response())
 }
 
 async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Answer {
-    let (id, task) = match Route::of(
+    let (id, task) = match SubscriptionRoute::of(
         request.method(),
         request.uri().path(),
         &ActixHeaders(request.headers()),
     ) {
-        Ok(Route::Methods(methods)) => return Ok(methods.answer()),
-        Ok(Route::Keys) => return Ok(jwks(&app)),
-        Ok(Route::Subscription(id, task)) => (id, task),
+        Ok(SubscriptionRoute::Methods(methods)) => return Ok(methods.answer()),
+        Ok(SubscriptionRoute::Keys) => return Ok(jwks(&app)),
+        Ok(SubscriptionRoute::Subscription(id, task)) => (id, task),
         Err(refusal) => {
             pass_over(&request, payload, &app).await;
             return Err(refusal);
         }
     };
     match task {
-        Task::Put => put(&request, payload, &app, id).await,
-        Task::Look => Ok(fresh(HttpResponse::Ok()).json(app.subscriptions.look(&id).await?)),
-        Task::Delete => app
+        SubscriptionTask::Put => put(&request, payload, &app, id).await,
+        SubscriptionTask::Look => {
+            Ok(fresh(HttpResponse::Ok()).json(app.subscriptions.look(&id).await?))
+        }
+        SubscriptionTask::Delete => app
             .subscriptions
             .delete(id)
             .await
             .map(|()| no_content())
             .map_err(Into::into),
-        Task::Add => add(&request, payload, &app, &id).await,
-        Task::Remove(name) => app
+        SubscriptionTask::Add => add(&request, payload, &app, &id).await,
+        SubscriptionTask::Remove(name) => app
             .subscriptions
             .remove(&id, name)
             .await
             .map(|()| no_content())
             .map_err(Into::into),
-        Task::Claim => claim(&request, payload, &app, &id).await,
-        Task::Report(way, token) => report(&request, payload, &app, &id, way, &token).await,
-        Task::Release(token) => release(&request, payload, &app, &id, &token).await,
+        SubscriptionTask::Claim => claim(&request, payload, &app, &id).await,
+        SubscriptionTask::Report(way, token) => {
+            report(&request, payload, &app, &id, way, &token).await
+        }
+        SubscriptionTask::Release(token) => release(&request, payload, &app, &id, &token).await,
     }
 }
 

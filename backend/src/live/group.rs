@@ -3,7 +3,7 @@
 use super::encoding::{Encoding, Heads, Piece, Told};
 use super::follow::{Follow, Step};
 use super::outlet::{Outlet, Rest, poll_receive};
-use super::seat::{After, Delivery, Held, Seat, SeatState};
+use super::seat::{After, Held, Offered, Seat, SeatState};
 use super::terms::Terms;
 use crate::api::{Cursors, Exhausted, FREE_BYTES, Wait};
 use crate::log::{Batch, Log, StreamId};
@@ -52,12 +52,12 @@ impl fmt::Debug for Groups {
 }
 
 /// The end of a group's task, whether it returns or panics: nobody is left waiting for it.
-struct Ending<'g> {
+struct GroupEnding<'g> {
     group: &'g Group,
     groups: &'g Groups,
 }
 
-impl Drop for Ending<'_> {
+impl Drop for GroupEnding<'_> {
     fn drop(&mut self) {
         self.groups
             .all
@@ -222,7 +222,7 @@ impl Group {
 
     /// Serves everybody seated, to the end.
     async fn run(&self, groups: &Groups) {
-        let _ending = Ending {
+        let _ending = GroupEnding {
             group: self,
             groups,
         };
@@ -376,7 +376,7 @@ impl Group {
         self.is_delivering.set(true);
         self.at_bytes.set(at.bytes());
         let told_up_to_date = self.told_up_to_date.get();
-        let delivery = Delivery {
+        let delivery = Offered {
             piece,
             at,
             told_up_to_date,

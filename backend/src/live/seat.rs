@@ -24,7 +24,7 @@ pub(super) enum After {
 }
 
 /// A piece that is offered to everybody seated.
-pub(super) struct Delivery<'p> {
+pub(super) struct Offered<'p> {
     pub(super) piece: &'p Piece,
     /// The position after it.
     pub(super) at: Offset,
@@ -169,8 +169,8 @@ impl SeatState {
     }
 
     /// Offers what is delivered; whether the reader stays.
-    pub(super) fn serve(&self, delivery: &Delivery<'_>) -> bool {
-        let &Delivery {
+    pub(super) fn serve(&self, delivery: &Offered<'_>) -> bool {
+        let &Offered {
             piece,
             at,
             told_up_to_date,

@@ -14,18 +14,18 @@ use tailwater_protocol::percent;
 
 /// What a request to a reserved path asks for.
 #[derive(Debug)]
-pub(super) enum Route {
+pub(super) enum SubscriptionRoute {
     /// The methods of the path.
     Methods(Methods),
     /// The keys that webhooks are signed with.
     Keys,
     /// Something of a subscription.
-    Subscription(SubscriptionId, Task),
+    Subscription(SubscriptionId, SubscriptionTask),
 }
 
 /// What is asked of a subscription.
 #[derive(Debug)]
-pub(super) enum Task {
+pub(super) enum SubscriptionTask {
     Put,
     Look,
     Delete,
@@ -45,7 +45,7 @@ pub(in crate::http) fn is_reserved(rest: &str) -> bool {
         .is_some_and(|first| word(first) == "__ds")
 }
 
-impl Route {
+impl SubscriptionRoute {
     /// What the head decides, before the body is read.
     ///
     /// - `path`: as the request spells it.
@@ -86,12 +86,12 @@ impl Route {
             (["subscriptions", "", ..] | ["subscriptions", _, "streams", ""], _) => {
                 Err(no_route().into())
             }
-            (["subscriptions", it], &Method::PUT) => with_body(id(it)?, Task::Put),
+            (["subscriptions", it], &Method::PUT) => with_body(id(it)?, SubscriptionTask::Put),
             (["subscriptions", it], &(Method::GET | Method::HEAD)) => {
-                Ok(Self::Subscription(id(it)?, Task::Look))
+                Ok(Self::Subscription(id(it)?, SubscriptionTask::Look))
             }
             (["subscriptions", it], &Method::DELETE) => {
-                Ok(Self::Subscription(id(it)?, Task::Delete))
+                Ok(Self::Subscription(id(it)?, SubscriptionTask::Delete))
             }
             (["subscriptions", _], _) => otherwise("PUT, GET, HEAD, DELETE, OPTIONS"),
             (["subscriptions", it, "streams", name], &Method::DELETE) => {
@@ -99,19 +99,25 @@ impl Route {
                     id(it)?,
                     definition::name_in_path(name).map_err(Refused::from)?,
                 );
-                Ok(Self::Subscription(id, Task::Remove(name)))
+                Ok(Self::Subscription(id, SubscriptionTask::Remove(name)))
             }
             (["subscriptions", _, "streams", _], _) => otherwise("DELETE, OPTIONS"),
-            (["subscriptions", it, "streams"], &Method::POST) => with_body(id(it)?, Task::Add),
-            (["subscriptions", it, "claim"], &Method::POST) => with_body(id(it)?, Task::Claim),
-            (["subscriptions", it, "callback"], &Method::POST) => {
-                with_body(id(it)?, Task::Report(Way::Webhook, bearer(map)?))
+            (["subscriptions", it, "streams"], &Method::POST) => {
+                with_body(id(it)?, SubscriptionTask::Add)
             }
-            (["subscriptions", it, "ack"], &Method::POST) => {
-                with_body(id(it)?, Task::Report(Way::PullWake, bearer(map)?))
+            (["subscriptions", it, "claim"], &Method::POST) => {
+                with_body(id(it)?, SubscriptionTask::Claim)
             }
+            (["subscriptions", it, "callback"], &Method::POST) => with_body(
+                id(it)?,
+                SubscriptionTask::Report(Way::Webhook, bearer(map)?),
+            ),
+            (["subscriptions", it, "ack"], &Method::POST) => with_body(
+                id(it)?,
+                SubscriptionTask::Report(Way::PullWake, bearer(map)?),
+            ),
             (["subscriptions", it, "release"], &Method::POST) => {
-                with_body(id(it)?, Task::Release(bearer(map)?))
+                with_body(id(it)?, SubscriptionTask::Release(bearer(map)?))
             }
             (
                 [
