@@ -6,7 +6,9 @@ use crate::subscriptions::Limits;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 use std::time::Duration;
 use url::Url;
 
@@ -234,6 +236,16 @@ pub enum StoreKind {
 }
 
 impl Config {
+    /// Worker threads that there may be, see `actix_server::ServerBuilder::workers`.
+    pub const WORKERS_MAX: usize = 512;
+
+    /// Worker threads that serve requests.
+    pub fn worker_threads(&self) -> usize {
+        self.workers
+            .or_else(|| available_parallelism().ok().map(NonZeroUsize::get))
+            .map_or(1, |workers| workers.clamp(1, Self::WORKERS_MAX))
+    }
+
     /// Whether the lab is offered: on loopback unless others reach the server there, elsewhere only when asked for.
     pub fn lab_on(&self) -> bool {
         self.lab || self.is_private(self.listen.ip())
@@ -395,8 +407,13 @@ pub fn workers_value(text: &str) -> Result<usize, String> {
     let workers = text
         .parse()
         .ok()
-        .filter(|workers| (1..=1024).contains(workers));
-    workers.ok_or_else(|| "expected a number of threads from 1 to 1024".to_owned())
+        .filter(|workers| (1..=Config::WORKERS_MAX).contains(workers));
+    workers.ok_or_else(|| {
+        format!(
+            "expected a number of threads from 1 to {}",
+            Config::WORKERS_MAX
+        )
+    })
 }
 
 /// A size as written on the command line: `65536`, `64KiB`, `16MiB`, `1GiB` (also KB, MB, GB, powers of ten).

@@ -179,14 +179,13 @@ fn listen(
     lab: Option<web::Data<Lab>>,
 ) -> std::io::Result<Server> {
     let (address, keep_alive) = (listener.local_addr()?, config.keep_alive);
-    let mut server = Server::build()
+    let workers = config.worker_threads();
+    let server = Server::build()
+        .workers(workers)
         .shutdown_timeout(whole_seconds(config.drain.as_secs_f64().ceil().min(3600.0)))
-        // Connections that are too many are closed when they come, see `Gate::connect`.
-        .max_concurrent_connections(usize::MAX / 2)
+        // For each worker. Of those accepted, the ones that are too many are closed as they come, see `Gate::connect`.
+        .max_concurrent_connections(gate.accepted_max().div_ceil(workers))
         .disable_signals();
-    if let Some(workers) = config.workers {
-        server = server.workers(workers);
-    }
     let drain = server.graceful_shutdown_signal();
     let server = server.listen("streams", listener, move || {
         let groups = Groups::new(Terms::of(&app));

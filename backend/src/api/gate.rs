@@ -29,6 +29,8 @@ const PREFLIGHT_AGE: &str = "7200";
 
 /// Connections beyond the limit that still get an answer which says so; all others are closed when they come.
 const REFUSED_IN_WORDS: usize = 64;
+/// Connections that the system has handed over and that no worker has counted yet.
+const UNCOUNTED_MAX: usize = 64;
 
 /// Answers may be shown by pages of other origins that asked with CORS.
 pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
@@ -145,6 +147,12 @@ impl Gate {
             has_place: before < self.connections_max,
         };
         (before < self.connections_max.saturating_add(REFUSED_IN_WORDS)).then_some(connection)
+    }
+
+    /// Connections to take from the system at a time; others wait there, where they hold no file of this process.
+    pub fn accepted_max(&self) -> usize {
+        self.connections_max
+            .saturating_add(REFUSED_IN_WORDS + UNCOUNTED_MAX)
     }
 
     /// Connections open now.

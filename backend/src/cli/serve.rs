@@ -9,9 +9,11 @@ use std::net::{SocketAddr, TcpListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Files beside clients' connections, webhooks and the store: listeners, standard streams, each worker's own, connections that
-/// are refused at this moment, the lab's relays.
+/// Files beside clients' connections, webhooks, workers and the store: listeners, standard streams, connections that are refused
+/// at this moment, the lab's relays.
 const OTHER_FILES: usize = 256;
+/// Files of a worker: its event queue, the copy of it, and what wakes it.
+const WORKER_FILES: usize = 4;
 
 /// Why the server could not start or run.
 #[derive(Debug, thiserror::Error)]
@@ -117,14 +119,15 @@ fn share_open_files(config: &mut Config) {
     }
 }
 
-/// Files that are not clients' connections: the store's, requests to webhooks, and [`OTHER_FILES`].
+/// Files that are not clients' connections: the store's, the workers', requests to webhooks, and [`OTHER_FILES`].
 fn reserved_files(config: &Config) -> u64 {
     let store = if config.store == StoreKind::Disk {
         DiskStore::FILES_MAX
     } else {
         0
     };
-    (store + config.webhooks_max).saturating_add(OTHER_FILES) as u64
+    let workers = config.worker_threads() * WORKER_FILES;
+    (store + workers + config.webhooks_max).saturating_add(OTHER_FILES) as u64
 }
 
 /// Connections that fit into `allowed` open files beside `others`; a quarter at least, so that there is a server at all.

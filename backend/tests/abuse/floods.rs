@@ -5,6 +5,7 @@ use super::process::DEADLINE;
 use super::subject::{Subject, get};
 use super::wire::{Wire, until, within};
 use futures_util::future::join_all;
+use std::time::Duration;
 
 /// What a server of the tests below allows.
 const CONNECTIONS_MAX: usize = 100;
@@ -212,6 +213,10 @@ async fn keeps_its_store(subject: &Subject, connections: usize) {
         place_for_another(subject).await;
     })
     .await;
+    has_had_files_enough(subject).await;
+}
+
+async fn has_had_files_enough(subject: &Subject) {
     within(
         "a creation afterwards",
         subject.create("another", "text/plain"),
@@ -234,4 +239,21 @@ async fn a_store_stays_writable_when_the_connections_allowed_would_take_all_file
 async fn a_store_stays_writable_when_connections_stay_below_their_limit_but_files_do_not() {
     let subject = few_files("fewer-files", 600, &["--connections-max", "590"]);
     keeps_its_store(&subject, 580).await;
+}
+
+#[tokio::test]
+async fn a_store_stays_writable_when_connections_come_faster_than_they_are_counted() {
+    let subject = few_files("all-at-once", 700, &[]);
+    subject.create("big", "text/plain").await;
+    let mut writer = Wire::open(subject.address()).await;
+    subject.pause();
+    let (wires, ()) = tokio::join!(crowd(&subject, 2_000), async {
+        // As many as the system keeps for a listener; the others come while these are handed over.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        subject.resume();
+    });
+    fill(&mut writer, "while connections are handed over").await;
+    drop(wires);
+    place_for_another(&subject).await;
+    has_had_files_enough(&subject).await;
 }

@@ -81,6 +81,25 @@ impl Subject {
         tokio::task::spawn_blocking(|| server.stop())
     }
 
+    /// Lets the process stand still: who connects is only known to the system, which hands all of them over at once afterwards.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets the process go on.
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.server.as_ref().expect("it runs").id();
+        let told = std::process::Command::new("kill")
+            .args([format!("-{name}"), id.to_string()])
+            .status()
+            .unwrap();
+        assert!(told.success(), "no {name} for process {id}");
+    }
+
     /// Everything that the server has logged.
     pub(crate) fn logged(&self) -> String {
         std::fs::read_to_string(&self.place.log).unwrap()
