@@ -29,7 +29,12 @@ const BOUNDARIES: [Boundary; 11] = [
             "actix_web_lab",
             "actix_cors",
         ],
-        within: &["backend/src", "protocol/src", "lab/src", "frontend/src"],
+        within: &[
+            "backend/src",
+            "crates/protocol/src",
+            "crates/lab/src",
+            "frontend/src",
+        ],
         except: &[
             "backend/src/http",
             "backend/src/takeover",
@@ -98,8 +103,8 @@ const BOUNDARIES: [Boundary; 11] = [
             "Instant",
             "SystemTime",
         ],
-        within: &["protocol/src"],
-        except: &["protocol/src/transport"],
+        within: &["crates/protocol/src"],
+        except: &["crates/protocol/src/transport"],
         why: "the client's state machine has no I/O and no clock",
     },
     Boundary {
@@ -113,7 +118,7 @@ const BOUNDARIES: [Boundary; 11] = [
             "Instant",
             "SystemTime",
         ],
-        within: &["lab/src"],
+        within: &["crates/lab/src"],
         except: &[],
         why: "theory has no I/O and no clock",
     },
@@ -121,11 +126,11 @@ const BOUNDARIES: [Boundary; 11] = [
         words: &["leptos", "web_sys", "js_sys", "wasm_bindgen"],
         within: &[
             "frontend/src/model",
-            "protocol/src",
-            "lab/src",
+            "crates/protocol/src",
+            "crates/lab/src",
             "backend/src",
         ],
-        except: &["protocol/src/transport"],
+        except: &["crates/protocol/src/transport"],
         why: "models are plain and tested natively",
     },
     Boundary {
@@ -137,7 +142,7 @@ const BOUNDARIES: [Boundary; 11] = [
             "web::Json",
             ".json::<",
         ],
-        within: &["backend/src", "protocol/src"],
+        within: &["backend/src", "crates/protocol/src"],
         // Here raw messages or plain strings are read, or tests read what was written.
         except: &[
             "backend/src/cli/lines.rs",
@@ -150,10 +155,10 @@ const BOUNDARIES: [Boundary; 11] = [
             "backend/src/subscriptions/state/tests/scripts.rs",
             "backend/src/subscriptions/tests.rs",
             "backend/src/api/frame.rs",
-            "protocol/src/document.rs",
-            "protocol/src/inspect.rs",
-            "protocol/src/json_tests.rs",
-            "protocol/src/ndjson_tests.rs",
+            "crates/protocol/src/document.rs",
+            "crates/protocol/src/inspect.rs",
+            "crates/protocol/src/json_tests.rs",
+            "crates/protocol/src/ndjson_tests.rs",
         ],
         why: "serde reads structs from arrays, too, which tailwater_protocol::document does not",
     },
@@ -162,9 +167,9 @@ const BOUNDARIES: [Boundary; 11] = [
         within: &[
             "backend/src",
             "frontend/src",
-            "lab/src",
-            "protocol/src",
-            "xtask/src",
+            "crates/lab/src",
+            "crates/protocol/src",
+            "tools/xtask/src",
             "e2e",
         ],
         except: &[],
@@ -269,11 +274,14 @@ fn the_techniques_have_the_same_file_names_everywhere() {
     let page = names("frontend/src/techniques");
     assert_eq!(page.len(), 5, "{page:?}");
     // Theory also holds what several techniques share.
-    let missing: Vec<_> = page.difference(&names("lab/src/theory")).cloned().collect();
+    let missing: Vec<_> = page
+        .difference(&names("crates/lab/src/theory"))
+        .cloned()
+        .collect();
     assert_eq!(
         missing,
         Vec::<String>::new(),
-        "lab/src/theory lacks what frontend/src/techniques has"
+        "crates/lab/src/theory lacks what frontend/src/techniques has"
     );
 }
 
@@ -290,7 +298,13 @@ fn every_path_in_the_architecture_exists() {
         quoted.len() >= 5,
         "ARCHITECTURE.md is a map; it names only {quoted:?}"
     );
-    let bases = ["", "backend/src", "frontend/src", "protocol/src", "lab/src"];
+    let bases = [
+        "",
+        "backend/src",
+        "frontend/src",
+        "crates/protocol/src",
+        "crates/lab/src",
+    ];
     let files = sources("rs");
     // Beside a file named in full, its neighbours may be named alone.
     let has_name = |path: &str| {
@@ -428,14 +442,7 @@ fn is_path(quoted: &str) -> bool {
     let plain = quoted
         .chars()
         .all(|character| character.is_ascii_alphanumeric() || "_-./".contains(character));
-    let ours = [
-        "backend/",
-        "frontend/",
-        "protocol/",
-        "lab/",
-        "xtask/",
-        "e2e/",
-    ];
+    let ours = ["backend/", "frontend/", "crates/", "tools/", "e2e/"];
     let named = [".rs", ".toml", ".md", ".mjs", ".html", ".css"];
     plain
         && !quoted.starts_with('/')

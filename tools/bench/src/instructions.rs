@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     /// Count only what has this in its name
     #[arg(long, default_value = "")]
     only: String,
-    /// Commit to the figures: write them to bench/instructions.md
+    /// Commit to the figures: write them to tools/bench/instructions.md
     #[arg(long, conflicts_with = "only")]
     write: bool,
 }

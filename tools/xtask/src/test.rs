@@ -339,7 +339,7 @@ fn instructions(place: &Place, tools: &Tools, steps: &mut Steps) {
     }
     steps.run(
         INSTRUCTIONS,
-        "what the server executes, held against bench/instructions.md",
+        "what the server executes, held against tools/bench/instructions.md",
         |log| {
             log.run(&mut crate::bench::build_counted(place))?;
             log.run(&mut crate::bench::counted(place, &[]))

@@ -61,10 +61,9 @@ impl Server {
 }
 
 /// What the dashboard is made of, relative to the workspace.
-const DASHBOARD_SOURCES: [&str; 7] = [
+const DASHBOARD_SOURCES: [&str; 6] = [
     "frontend",
-    "protocol",
-    "lab",
+    "crates",
     "Trunk.toml",
     "Cargo.toml",
     "Cargo.lock",

@@ -14,11 +14,10 @@ use crate::tools::Need;
 use crate::watch;
 
 /// What the server is made of, relative to the workspace. Trunk watches the dashboard's sources itself.
-const SERVER_SOURCES: [&str; 6] = [
+const SERVER_SOURCES: [&str; 5] = [
     "backend/src",
     "backend/Cargo.toml",
-    "protocol",
-    "lab",
+    "crates",
     "Cargo.toml",
     "rust-toolchain.toml",
 ];

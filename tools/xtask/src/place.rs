@@ -23,7 +23,7 @@ impl Place {
     /// [`Fault::Unfit`] when cargo does not name its target folder.
     pub(crate) fn find() -> Result<Self, Fault> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest.parent().unwrap_or(manifest).to_owned();
+        let root = manifest.ancestors().nth(2).unwrap_or(manifest).to_owned();
         let tools = match std::env::var_os("TAILWATER_TOOLS") {
             Some(folder) => root.join(folder),
             None => root.join(".tools"),
