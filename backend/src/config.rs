@@ -1,7 +1,5 @@
 //! Every knob of the server: its flag, its environment name, its default, its unit, and why it is there.
 
-use crate::log::StreamLimits;
-use crate::store::SyncMode;
 use crate::subscriptions::Limits;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
@@ -10,6 +8,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
+use tailwater_core::StreamLimits;
+use tailwater_core::store::SyncMode;
 use url::Url;
 
 /// Settings of `tailwater serve`. Each flag has an environment name, `TAILWATER_` and the flag in capitals.

@@ -5,14 +5,10 @@
 
 pub mod api;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod http;
 pub mod lab;
 pub mod live;
-pub mod log;
-pub mod offload;
 pub mod server;
-pub mod store;
 pub mod subscriptions;
 pub mod takeover;

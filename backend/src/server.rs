@@ -2,13 +2,10 @@
 
 use crate::api::gate::Gate;
 use crate::api::{App, Budget};
-use crate::clock::Clock;
 use crate::config::{Config, StoreKind};
 use crate::http;
 use crate::lab::Lab;
 use crate::live::{Groups, Terms};
-use crate::log::Streams;
-use crate::store::{DiskOptions, DiskStore, MemoryStore, OpenError, Recovery, Store};
 use crate::subscriptions::Subscriptions;
 use crate::subscriptions::courier::HttpCourier;
 use crate::takeover::{Io, TakeOver};
@@ -26,6 +23,9 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tailwater_core::Streams;
+use tailwater_core::clock::Clock;
+use tailwater_core::store::{DiskOptions, DiskStore, MemoryStore, OpenError, Recovery, Store};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
@@ -132,7 +132,7 @@ pub async fn serve(
     serve_noted(listener, config, streams, &BTreeMap::new(), shutdown).await
 }
 
-/// As [`serve`], with the notes that the store kept ([`crate::store::Recovery::notes`]): subscriptions and their keys.
+/// As [`serve`], with the notes that the store kept ([`tailwater_core::store::Recovery::notes`]): subscriptions and their keys.
 ///
 /// # Errors
 /// When the listener can't be used or a note can't be read.

@@ -5,15 +5,15 @@ use super::body::{self, Received};
 use super::create::content_type;
 use super::headers::{Headers, is_set, single, text};
 use super::{Answer, App, Body, Call, Refusal, names};
-use crate::log::{
-    Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId,
-    StreamSeq, Tail,
-};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::sync::Arc;
+use tailwater_core::{
+    Accepted, Append, AppendError, Appended, Log, Payload, PayloadError, Producer, ProducerId,
+    StreamSeq, Tail,
+};
 use tailwater_protocol::StreamOffset;
 
 /// What an append asks for beside its data.

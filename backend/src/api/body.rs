@@ -4,11 +4,11 @@ use super::coding::{Coding, decode};
 use super::headers::{Headers, single, text};
 use super::names::CONTENT_ENCODING;
 use super::{App, Charge, Refusal};
-use crate::offload::{LONG_BYTES, offload};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use std::borrow::Cow;
 use std::future::Future;
+use tailwater_core::offload::{LONG_BYTES, offload};
 
 /// Content codings that a body may have, as `Accept-Encoding` lists them.
 pub(super) const CODINGS: &str = "gzip, deflate, br, zstd";

@@ -1,9 +1,9 @@
 //! Reading pages within the budget.
 
 use super::{Budget, Charge, FREE_BYTES, Refusal};
-use crate::log::{Batch, ReadError};
 use std::sync::Arc;
 use std::time::Duration;
+use tailwater_core::{Batch, ReadError};
 use tokio::time::Instant;
 
 /// Bytes that a page holds which is sent as it is: what the store keeps anyway, and only shows, takes no room of its own.
@@ -66,10 +66,10 @@ pub async fn read_charged(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{Log, Payload, StreamConfig, StreamName, Streams};
-    use crate::store::MemoryStore;
     use bytes::Bytes;
     use std::cell::Cell;
+    use tailwater_core::store::MemoryStore;
+    use tailwater_core::{Log, Payload, StreamConfig, StreamName, Streams};
     use tailwater_protocol::Offset;
     use tailwater_protocol::headers::ContentKind;
 

@@ -4,10 +4,10 @@ use super::body::{self, Received};
 use super::headers::{Headers, is_set, number, text};
 use super::lifetime_headers::LifetimeHeaders;
 use super::{Answer, App, Body, Call, EXTENSIONS, Refusal, STREAM_PREFIX, names};
-use crate::log::{Created, ForkPoint, ForkRequest, StreamConfig, StreamName, value};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{StatusCode, Uri};
+use tailwater_core::{Created, ForkPoint, ForkRequest, StreamConfig, StreamName, value};
 use tailwater_protocol::Offset;
 
 /// Media type of a stream whose creator named none.

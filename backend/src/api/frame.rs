@@ -2,13 +2,13 @@
 
 use super::Refusal;
 use super::append::{Asked, Told, payload};
-use crate::log::{Log, Payload, ProducerId, ValueError};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use tailwater_core::{Log, Payload, ProducerId, ValueError};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Problem, document};
 

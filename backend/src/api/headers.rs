@@ -1,8 +1,8 @@
 //! Reading a request's header fields: each name has at most one value, and each value one form.
 
 use super::Refusal;
-use crate::log::value::NUMBER_MAX;
 use http::header::HeaderName;
+use tailwater_core::value::NUMBER_MAX;
 use tailwater_protocol::headers;
 
 /// The header fields of a request, whoever parsed them.

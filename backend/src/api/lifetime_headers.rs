@@ -2,8 +2,8 @@
 
 use super::headers::{Headers, number, text};
 use super::{Answer, Refusal, names};
-use crate::log::{Expiry, StreamConfig};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tailwater_core::{Expiry, StreamConfig};
 use tailwater_protocol::timestamp;
 
 /// How long a stream lives and what it keeps, as a request says it.

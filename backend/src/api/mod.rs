@@ -37,12 +37,12 @@ pub use read::{Live, Presence, Wait};
 pub(crate) use refusal::store_class;
 pub use refusal::{Class, OtherRefusal, Refusal};
 
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::log::{Log, StreamName, Streams};
 use crate::subscriptions::Subscriptions;
 use http::Method;
 use std::sync::Arc;
+use tailwater_core::clock::Clock;
+use tailwater_core::{Log, StreamName, Streams};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
 /// Our extensions of the protocol, as `Stream-Extensions` announces them.

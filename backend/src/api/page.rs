@@ -2,10 +2,10 @@
 
 use super::fields::{FieldValue, Fields};
 use super::{Answer, Charge, Content, names};
-use crate::log::{Batch, Log, Start};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
 use std::borrow::Cow;
+use tailwater_core::{Batch, Log, Start};
 
 /// A page that holds data never changes; who reads it again may have it from a cache.
 const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";

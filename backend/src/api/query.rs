@@ -1,9 +1,9 @@
 //! The query of a read: where to begin, by which technique, and what goes with it.
 
 use super::Refusal;
-use crate::log::{Log, ReadError, Start};
 use std::borrow::Cow;
 use std::time::Duration;
+use tailwater_core::{Log, ReadError, Start};
 use tailwater_protocol::{StreamOffset, Technique};
 use url::form_urlencoded;
 

@@ -7,11 +7,11 @@ use super::query::{self, ReadQuery};
 use super::{
     Answer, App, Budget, Call, Charge, Cursors, Page, Refusal, Reply, names, read_charged,
 };
-use crate::log::{Batch, Log, ReadError, ReaderGuard, Start, Tail};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_NONE_MATCH};
 use std::sync::Arc;
 use std::time::Duration;
+use tailwater_core::{Batch, Log, ReadError, ReaderGuard, Start, Tail};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, Technique};
 use tokio::sync::OwnedSemaphorePermit;

@@ -7,11 +7,6 @@ pub(crate) use class::store_class;
 use super::append::Told;
 use super::budget::Exhausted;
 use super::{Answer, Content, names};
-use crate::log::{
-    Absent, AppendError, CreateError, ForkError, NameError, PayloadError, ReadError, StreamName,
-    ValueError,
-};
-use crate::store::StoreError;
 use http::StatusCode;
 use http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
@@ -20,6 +15,11 @@ use http::header::{
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
+use tailwater_core::store::StoreError;
+use tailwater_core::{
+    Absent, AppendError, CreateError, ForkError, NameError, PayloadError, ReadError, StreamName,
+    ValueError,
+};
 use tailwater_protocol::{OffsetError, Problem};
 
 /// The longest text of a refusal, in bytes: it quotes what came, and that may be long.

@@ -2,10 +2,10 @@
 
 use crate::config::{Config, StoreKind};
 use crate::server;
-use crate::store::{DiskStore, OpenError};
 use rustix::fs::Mode;
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
+use tailwater_core::store::{DiskStore, OpenError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 

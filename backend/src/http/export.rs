@@ -3,7 +3,6 @@
 use super::streams::configuration;
 use crate::api::{App, Budget, Charge, Refusal, SANDBOX, read_charged};
 use crate::live::encoding::encoded_bytes;
-use crate::log::{Batch, Log, Start};
 use actix_web::HttpResponse;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
@@ -12,6 +11,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use std::sync::Arc;
 use std::time::Duration;
+use tailwater_core::{Batch, Log, Start};
 use tailwater_protocol::export::{self, End, Head};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::inspect::Origin;

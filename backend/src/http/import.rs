@@ -3,11 +3,11 @@
 use super::body::Arriving;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::{App, Body, Class, OtherRefusal, Refusal, STREAM_PREFIX};
-use crate::log::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
-use crate::offload::{LONG_BYTES, offload};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
+use tailwater_core::offload::{LONG_BYTES, offload};
+use tailwater_core::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
 use tailwater_protocol::export::{ContentLimits, Decoder, End, ExportError, Head, Imported, Line};
 use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::{Data, Frame, Offset, Token};

@@ -5,15 +5,15 @@ use super::export::export;
 use super::head::ActixHeaders;
 use super::import::{IMPORT_PREFIX, import};
 use crate::api::{App, Headers, Refusal, check_uncoded};
-use crate::log::{
-    Accepted, Expiry, Fork, Log, ProducerId, StreamConfig, StreamName, Wanted, Whereabouts,
-};
 use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
+use tailwater_core::{
+    Accepted, Expiry, Log, ProducerId, StreamConfig, StreamName, Wanted, Whereabouts,
+};
 use tailwater_protocol::inspect::{
     Configuration, LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, NAMED_MAX, Origin, ProducerPosition,
     StreamDetails, StreamList, StreamSummary,
@@ -173,16 +173,6 @@ fn position((id, at): &(ProducerId, Accepted)) -> ProducerPosition {
         id: id.to_string(),
         epoch: at.epoch,
         seq: at.seq,
-    }
-}
-
-impl From<&Fork> for Origin {
-    fn from(fork: &Fork) -> Self {
-        Self {
-            stream: fork.source_name.to_string(),
-            offset: fork.at.into(),
-            sub_offset: fork.sub,
-        }
     }
 }
 

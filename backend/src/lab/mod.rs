@@ -4,12 +4,12 @@ pub mod races;
 pub mod relay;
 pub mod source;
 
-use crate::clock::Clock;
-use crate::log::Streams;
 use races::{RaceLimits, Races};
 use source::{SourceLimits, Sources};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tailwater_core::Streams;
+use tailwater_core::clock::Clock;
 use tokio::runtime::Handle;
 
 /// A value of a request that is outside what is allowed (400).

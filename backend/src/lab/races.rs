@@ -1,7 +1,6 @@
 //! Races: a relay for each lane, alive as long as somebody asks for it, and gone without a trace afterwards.
 
 use super::relay::{Delays, Meter, Relay, RelayLimits};
-use crate::clock::Clock;
 use crate::lab::WrongField;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -10,6 +9,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use tailwater_core::clock::Clock;
 use tailwater_protocol::Technique;
 use tailwater_protocol::rig::{Lane, Race, RaceChange, RaceRequest};
 use tokio::runtime::Handle;

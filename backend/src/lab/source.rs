@@ -12,12 +12,7 @@ mod generator;
 mod host;
 mod schedule;
 
-use crate::clock::Clock;
 use crate::lab::WrongField;
-use crate::log::{
-    Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, Start,
-    State, StreamConfig, StreamName, Streams,
-};
 use generator::Generator;
 use host::Host;
 use serde_json::value::RawValue;
@@ -27,6 +22,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use tailwater_core::clock::Clock;
+use tailwater_core::{
+    Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, Start,
+    State, StreamConfig, StreamName, Streams,
+};
 use tailwater_protocol::rig::{SourceAnswer, SourceRequest, Stamps};
 use tailwater_protocol::{Technique, document};
 use tokio::runtime::Handle;

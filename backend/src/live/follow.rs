@@ -1,9 +1,9 @@
 //! What comes next at a stream's tail: news, silence, or an end.
 
 use super::terms::Terms;
-use crate::log::{Batch, Log, ReadError, State, Tail};
 use std::pin::Pin;
 use std::sync::Arc;
+use tailwater_core::{Batch, Log, ReadError, State, Tail};
 use tailwater_protocol::Offset;
 use tokio::sync::watch;
 use tokio::task::yield_now;

@@ -8,15 +8,15 @@
 use super::encoding::Encoding;
 use super::{Groups, Inlet, Reader, Terms};
 use crate::api::{Budget, Cursors, FREE_BYTES, Live, Presence, Wait};
-use crate::log::{Append, Log, Payload, ReaderGuard, StreamConfig, StreamName, Streams};
-use crate::store::MemoryStore;
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use http::StatusCode;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tailwater_core::store::MemoryStore;
+use tailwater_core::{Append, Log, Payload, ReaderGuard, StreamConfig, StreamName, Streams};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Data, Frame, Offset, Technique, ndjson};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -47,28 +47,45 @@ const EVENTS: [Event; 5] = [
 ];
 
 impl Event {
-    fn happen(self, log: &Arc<Log>, stop: &watch::Sender<bool>) {
+    fn happen(self, streams: &Streams, stop: &watch::Sender<bool>) {
         let news = || Payload::parse(ContentKind::Text, Bytes::from_static(b"news")).ok();
         let (payload, close) = match self {
             Self::Append => (news(), false),
             Self::Close => (None, true),
             Self::AppendAndClose => (news(), true),
-            Self::Delete => return log.end(),
+            Self::Delete => {
+                let deleted = streams.delete(&name()).now_or_never();
+                assert!(matches!(deleted, Some(Ok(true))), "{deleted:?}");
+                return;
+            }
             Self::Stop => {
                 stop.send_replace(true);
                 return;
             }
         };
-        log.submit(&mut Append {
-            payload,
-            close,
-            ..Append::default()
-        })
-        .unwrap();
+        append_now(
+            &streams.find(&name()).unwrap(),
+            Append {
+                payload,
+                close,
+                ..Append::default()
+            },
+        );
     }
 }
 
+/// Appends within this very step: a store in memory has nothing to wait for.
+fn append_now(log: &Arc<Log>, append: Append) {
+    let appended = log.append(append).now_or_never();
+    assert!(matches!(appended, Some(Ok(_))), "{appended:?}");
+}
+
+fn name() -> StreamName {
+    StreamName::parse("one").unwrap()
+}
+
 struct Rig {
+    streams: Streams,
     log: Arc<Log>,
     groups: Rc<Groups>,
     stop: Arc<watch::Sender<bool>>,
@@ -78,9 +95,8 @@ impl Rig {
     async fn new() -> Self {
         let streams = Streams::new(Arc::new(MemoryStore::new(1 << 20)), 1);
         let first = Payload::parse(ContentKind::Text, Bytes::from_static(b"old")).ok();
-        let name = StreamName::parse("one").unwrap();
         let log = streams
-            .create(&name, StreamConfig::new("text/plain"), first, false)
+            .create(&name(), StreamConfig::new("text/plain"), first, false)
             .await
             .unwrap()
             .log;
@@ -95,6 +111,7 @@ impl Rig {
             stop: stopping,
         };
         Self {
+            streams,
             log,
             groups: Groups::new(terms),
             stop: Arc::new(stop),
@@ -165,10 +182,10 @@ impl Rig {
     }
 
     fn plan(&self, step: usize, event: Event) {
-        let (log, stop) = (Arc::clone(&self.log), Arc::clone(&self.stop));
+        let (streams, stop) = (self.streams.clone(), Arc::clone(&self.stop));
         self.log
             .interruption
-            .plan(step, move || event.happen(&log, &stop));
+            .plan(step, move || event.happen(&streams, &stop));
     }
 }
 
@@ -283,7 +300,7 @@ fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
             let mut expected = "old".to_owned();
             for _ in 0..5 {
                 settle().await;
-                Event::Append.happen(&rig.log, &rig.stop);
+                Event::Append.happen(&rig.streams, &rig.stop);
                 expected.push_str("news");
             }
             drop(leaving);
@@ -296,7 +313,7 @@ fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
             resume.notify_one();
             settle().await;
             assert_eq!(stalled.borrow().text, expected, "step {step}");
-            Event::Close.happen(&rig.log, &rig.stop);
+            Event::Close.happen(&rig.streams, &rig.stop);
             settle().await;
             for got in [&stalled, &quick] {
                 assert!(
@@ -321,19 +338,20 @@ fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
             settle().await;
             assert!(stalled.borrow().is_up_to_date && quick.borrow().is_up_to_date);
             // It takes this one, and then stalls.
-            Event::Append.happen(&rig.log, &rig.stop);
+            Event::Append.happen(&rig.streams, &rig.stop);
             settle().await;
             // More than a page each time, so that everybody is told to be behind before being at the tail again.
             for _ in 0..appends {
                 for _ in 0..4 {
                     let payload =
                         Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; 400])).ok();
-                    rig.log
-                        .submit(&mut Append {
+                    append_now(
+                        &rig.log,
+                        Append {
                             payload,
                             ..Append::default()
-                        })
-                        .unwrap();
+                        },
+                    );
                 }
                 settle().await;
             }
@@ -362,13 +380,14 @@ fn readers_wait_alone_for_what_the_budget_has_no_room_for() {
         let mut held = budget.charge();
         held.grow((1 << 20) - 1_000).unwrap();
         let long = Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; 2 * FREE_BYTES])).ok();
-        rig.log
-            .submit(&mut Append {
+        append_now(
+            &rig.log,
+            Append {
                 payload: long,
                 ..Append::default()
-            })
-            .unwrap();
-        Event::Append.happen(&rig.log, &rig.stop);
+            },
+        );
+        Event::Append.happen(&rig.streams, &rig.stop);
         settle().await;
         assert!(readers.iter().all(|got| !got.borrow().text.contains('x')));
         drop(held);

@@ -9,14 +9,14 @@ use super::definition::{Delivery, SubscriptionId};
 use super::note::{self, Card};
 use super::state::{Attempt, JITTER_PERMILLE, Moment, Outcome, State, WakeKey, Way};
 use super::wire;
-use crate::log::{Append, Payload, StreamName};
-use crate::store::StoreError;
 use bytes::Bytes;
 use rand::Rng;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
+use tailwater_core::store::StoreError;
+use tailwater_core::{Append, Payload, StreamName};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 

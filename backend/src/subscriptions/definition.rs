@@ -3,13 +3,13 @@
 use super::glob::{Glob, GlobError};
 use super::state::Way;
 use super::target::{self, TargetError};
-use crate::log::{NameError, StreamName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
+use tailwater_core::{NameError, StreamName};
 use tailwater_protocol::percent;
 
 /// The lease of a subscription that asks for none, in milliseconds.

@@ -1,7 +1,7 @@
 //! Patterns over stream names: `*` is one segment, `**` is any number of them, everything else is itself. Pure.
 
-use crate::log::StreamName;
 use std::fmt;
+use tailwater_core::StreamName;
 
 /// A pattern over stream names.
 ///

@@ -24,9 +24,6 @@ pub mod wire;
 
 pub use requests::{Refused, Report};
 
-use crate::clock::Wall;
-use crate::log::{State as StreamState, StreamName, Streams, Wanted};
-use crate::store::{Store, StoreError};
 use actor::Entry;
 use bytes::Bytes;
 use courier::Courier;
@@ -39,6 +36,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
+use tailwater_core::clock::Wall;
+use tailwater_core::store::{Store, StoreError};
+use tailwater_core::{State as StreamState, StreamName, Streams, Wanted};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
@@ -113,7 +113,7 @@ impl Subscriptions {
     ///
     /// Has to be called inside a tokio runtime that lives as long as the server.
     ///
-    /// - `notes`: what the store kept, [`crate::store::Recovery::notes`]; other notes are left aside.
+    /// - `notes`: what the store kept, [`tailwater_core::store::Recovery::notes`]; other notes are left aside.
     /// - `stop`: turns true when the server stops.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! Names of streams that moved, left at the door by whoever appends.
 
-use crate::log::{Observer, StreamName};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
+use tailwater_core::{Observer, StreamName};
 use tokio::sync::Notify;
 
 /// Streams that moved and that nobody has looked at since; each at most once, so there are never more than streams.

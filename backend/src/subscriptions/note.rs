@@ -5,11 +5,11 @@
 use super::definition::{Definition, Delivery};
 use super::glob::Glob;
 use super::state::{Lease, Link, Moment, Retry, State, Step, Wake};
-use crate::log::StreamName;
-use crate::store::StreamId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tailwater_core::StreamId;
+use tailwater_core::StreamName;
 use tailwater_protocol::{Offset, document};
 
 /// The version that this server writes and reads.

@@ -5,17 +5,17 @@ use super::definition::{Asked, Definition, SubscriptionId, WorkerName};
 use super::state::{WakeKey, Way};
 use super::wire::{ClaimView, SubscriptionView};
 use super::{Limits, Refused, Report, Subscriptions};
-use crate::clock::Wall;
-use crate::log::{Append, Payload, StreamConfig, StreamName, Streams, Wanted};
-use crate::store::{
-    Commit, Cut, Done, MemoryStore, Reading, Recovered, Recovery, Seeking, Store, StoreError,
-    StreamId,
-};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tailwater_core::StreamId;
+use tailwater_core::clock::Wall;
+use tailwater_core::store::{
+    Commit, Cut, Done, MemoryStore, Reading, Recovered, Recovery, Seeking, Store, StoreError,
+};
+use tailwater_core::{Append, Payload, StreamConfig, StreamName, Streams, Wanted};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -226,7 +226,7 @@ impl Rig {
             limit: usize::MAX,
             ..Wanted::default()
         };
-        let known = |log: &Arc<crate::log::Log>| Recovered {
+        let known = |log: &Arc<tailwater_core::Log>| Recovered {
             stream: log.id(),
             name: log.name().clone(),
             life: log.life(),

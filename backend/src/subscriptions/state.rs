@@ -21,9 +21,9 @@ mod tests;
 pub use fault::Fault;
 pub use links::{Link, Sight, StreamInfo};
 
-use crate::log::StreamName;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tailwater_core::StreamName;
 use tailwater_protocol::StreamOffset;
 
 /// The first pause after a failed attempt; each further failure doubles it.

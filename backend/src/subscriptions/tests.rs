@@ -8,12 +8,12 @@ use super::rig::{Mood, Rig, id, limits, name};
 use super::state::{Fault, WakeKey, Way};
 use super::wire::ClaimView;
 use super::{OpenError, Refused, Report, Subscriptions};
-use crate::log::{StreamConfig, Streams};
-use crate::store::{MemoryStore, StoreError};
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use tailwater_core::store::{MemoryStore, StoreError};
+use tailwater_core::{StreamConfig, Streams};
 use tokio::sync::watch;
 
 /// Long enough for every task to do what it can do now; no timer of a subscription is shorter.

@@ -6,9 +6,9 @@ use super::definition::{Delivery, SubscriptionId};
 use super::note::Card;
 use super::signing::Keys;
 use super::state::{Moment, State, StreamInfo, WakeKey};
-use crate::log::StreamName;
 use serde::Serialize;
 use std::time::Duration;
+use tailwater_core::StreamName;
 use tailwater_protocol::{percent, timestamp};
 
 /// A subscription as a GET shows it.

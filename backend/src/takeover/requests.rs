@@ -6,12 +6,12 @@ use super::request::Request;
 use crate::api::gate::{self, Admission, Connection};
 use crate::api::{self, Call, Fields, Reply, Whole};
 use crate::live::ReceiveBuffer;
-use crate::log::StreamName;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
+use tailwater_core::StreamName;
 use tokio::time::Instant;
 
 /// What became of the request at the beginning of what was read.

@@ -4,8 +4,8 @@ use super::harness::{Answer, BINARY, JSON, Server, Stream, TEXT, until};
 use reqwest::Method;
 use std::sync::Arc;
 use tailwater::config::Config;
-use tailwater::log::{StreamConfig, StreamName, Streams};
-use tailwater::store::MemoryStore;
+use tailwater_core::store::MemoryStore;
+use tailwater_core::{StreamConfig, StreamName, Streams};
 use tailwater_protocol::export::{Decoder, End, Imported, Line};
 
 async fn export(server: &Server, name: &str) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use super::harness::{JSON, Server, TEXT, until};
 use super::wire::Wire;
 use reqwest::Method;
-use tailwater::log::StreamName;
+use tailwater_core::StreamName;
 
 #[tokio::test]
 async fn a_body_up_to_the_limit_is_taken_and_one_byte_more_is_413() {

@@ -4,7 +4,7 @@ use super::harness::{JSON, Server};
 use super::values::{exchange, export_of};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
-use tailwater::log::Payload;
+use tailwater_core::Payload;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::nesting::NESTING_MAX;
 
@@ -78,9 +78,9 @@ async fn json_nested_as_deep_as_allowed_comes_back_by_every_way() {
 
 #[tokio::test]
 async fn what_was_kept_before_there_was_a_limit_is_still_read() {
-    use tailwater::log::{Append, StreamConfig, StreamName, Streams};
+    use tailwater_core::{Append, StreamConfig, StreamName, Streams};
     let streams = std::sync::Arc::new(Streams::new(
-        std::sync::Arc::new(tailwater::store::MemoryStore::new(1 << 20)),
+        std::sync::Arc::new(tailwater_core::store::MemoryStore::new(1 << 20)),
         9,
     ));
     let name = StreamName::parse("old").unwrap();

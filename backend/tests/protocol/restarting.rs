@@ -6,7 +6,7 @@ use reqwest::header::CONTENT_TYPE;
 use std::path::Path;
 use std::time::Duration;
 use tailwater::config::{Config, StoreKind};
-use tailwater::store::SyncMode;
+use tailwater_core::store::SyncMode;
 
 fn start(directory: &Path) -> Server {
     Server::with(|config: &mut Config| {

@@ -5,8 +5,8 @@ use super::live::{Live, STREAMING};
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater::config::Config;
-use tailwater::log::{Append, Payload, StreamConfig, StreamName, Streams};
-use tailwater::store::MemoryStore;
+use tailwater_core::store::MemoryStore;
+use tailwater_core::{Append, Payload, StreamConfig, StreamName, Streams};
 use tailwater_protocol::Data;
 use tailwater_protocol::headers::ContentKind;
 

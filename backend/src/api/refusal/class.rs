@@ -1,9 +1,9 @@
 //! The status, stable name and title of every refusal.
 
 use super::{Class, Refusal};
-use crate::log::{AppendError, CreateError, ForkError, NameError, ReadError};
-use crate::store::StoreError;
 use http::StatusCode;
+use tailwater_core::store::StoreError;
+use tailwater_core::{AppendError, CreateError, ForkError, NameError, ReadError};
 
 const NO_STREAM: Class = (
     StatusCode::NOT_FOUND,

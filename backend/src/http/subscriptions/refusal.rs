@@ -1,7 +1,6 @@
 //! Refusals about subscriptions: a problem document with the protocol's error code in it, or its error as it fixes it.
 
 use crate::api::{Refusal, store_class};
-use crate::store::StoreError;
 use crate::subscriptions::Refused;
 use crate::subscriptions::definition::DefinitionError;
 use crate::subscriptions::state::Fault;
@@ -10,6 +9,7 @@ use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use std::fmt;
+use tailwater_core::store::StoreError;
 use tailwater_protocol::{OffsetError, Problem};
 
 /// Why a request about subscriptions was refused.

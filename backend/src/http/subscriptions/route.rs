@@ -4,12 +4,12 @@ use super::BODY_BYTES_MAX;
 use super::refusal::SubscriptionRefusal;
 use crate::api::{Headers, Refusal, STREAM_PREFIX, check_announced, single};
 use crate::http::Methods;
-use crate::log::StreamName;
 use crate::subscriptions::Refused;
 use crate::subscriptions::definition::{self, DefinitionError, SubscriptionId};
 use crate::subscriptions::state::Way;
 use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
+use tailwater_core::StreamName;
 use tailwater_protocol::percent;
 
 /// What a request to a reserved path asks for.

@@ -1,9 +1,9 @@
 //! Sources against real streams: numbers without gaps, restarts, leases, limits.
 
 use super::*;
-use crate::log::ReaderGuard;
-use crate::store::MemoryStore;
 use bytes::Bytes;
+use tailwater_core::ReaderGuard;
+use tailwater_core::store::MemoryStore;
 use tailwater_protocol::Offset;
 use tailwater_protocol::rig::{GeneratorRequest, Pattern};
 use tokio::time::{sleep, timeout};

@@ -7,10 +7,10 @@ pub use http1::{Heads, LAST_CHUNK};
 pub use websocket::{Close, CloseCode, close, pong, text_frame};
 
 use crate::api::{Charge, Cursors, Fields, Page};
-use crate::log::{Batch, Log, Start};
 use bytes::Bytes;
 use std::ops::Range;
 use std::rc::Rc;
+use tailwater_core::{Batch, Log, Start};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Control, Technique, Token, ndjson, sse};
 

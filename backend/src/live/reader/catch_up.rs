@@ -7,11 +7,11 @@ use crate::live::follow::note;
 use crate::live::group::Group;
 use crate::live::outlet::Rest;
 use crate::live::seat::Held;
-use crate::log::Batch;
 use bytes::Bytes;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use tailwater_core::Batch;
 use tailwater_protocol::Offset;
 use tokio::task::consume_budget;
 

@@ -1,6 +1,6 @@
 //! Why a worker's request about a wake is refused.
 
-use crate::log::StreamName;
+use tailwater_core::StreamName;
 use tailwater_protocol::StreamOffset;
 
 /// Why a request about a wake is refused; nothing has changed.

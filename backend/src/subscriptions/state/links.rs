@@ -1,8 +1,8 @@
 //! Which streams a subscription follows, how far each was worked off, and where each ends.
 
 use super::{Fault, State};
-use crate::log::StreamName;
-use crate::store::StreamId;
+use tailwater_core::StreamId;
+use tailwater_core::StreamName;
 use tailwater_protocol::{Offset, StreamOffset};
 
 /// One stream of a subscription.

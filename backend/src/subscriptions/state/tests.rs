@@ -3,11 +3,11 @@
 mod scripts;
 
 use super::*;
-use crate::store::StreamId;
 use crate::subscriptions::definition::{Asked, Definition};
 use crate::subscriptions::note::{self, Card};
 use proptest::prelude::*;
 use std::collections::HashSet;
+use tailwater_core::StreamId;
 use tailwater_protocol::Offset;
 
 const LEASE: Duration = Duration::from_secs(10);

@@ -1,0 +1,234 @@
+//! Which stream holds which part of a fork's messages, and reading and cutting across them.
+
+use super::{Log, ReadError};
+use crate::model::State;
+use crate::model::StreamId;
+use crate::store::{Cut, StoreError};
+use bytes::{Bytes, BytesMut};
+use tailwater_protocol::Offset;
+
+/// The inherited part of a fork's messages: which stream holds them up to which position. Empty for a stream that grew
+/// from none.
+///
+/// The chain of forks is flattened when a fork is made: a read looks at the parts, never at the chain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Lineage {
+    parts: Vec<Part>,
+    generation: usize,
+}
+
+/// Messages of another stream, from the end of the part before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    stream: StreamId,
+    until: Offset,
+}
+
+/// A part with both its ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    stream: StreamId,
+    from: Offset,
+    until: Offset,
+}
+
+impl Lineage {
+    /// Forks of forks that one stream may descend from: each costs a look per read.
+    pub(crate) const GENERATIONS_MAX: usize = 64;
+
+    /// What a fork inherits that leaves at `at` a stream with this lineage, whose own number is `stream`.
+    pub(crate) fn fork(&self, stream: StreamId, at: Offset) -> Self {
+        let mut parts: Vec<Part> = Vec::new();
+        for part in self.parts.iter().copied().chain([Part {
+            stream,
+            until: Offset::MAX,
+        }]) {
+            let begins = parts.last().map_or(Offset::ZERO, |last| last.until);
+            if begins >= at {
+                break;
+            }
+            parts.push(Part {
+                stream: part.stream,
+                until: part.until.min(at),
+            });
+        }
+        Self {
+            parts,
+            generation: self.generation + 1,
+        }
+    }
+
+    /// How many streams it descends from.
+    pub(crate) fn generation(&self) -> usize {
+        self.generation
+    }
+
+    /// All parts in order, the stream's own, which ends at `end`, last.
+    fn spans(&self, own: StreamId, end: Offset) -> impl DoubleEndedIterator<Item = Span> {
+        let begins = |index: usize| {
+            index
+                .checked_sub(1)
+                .map_or(Offset::ZERO, |before| self.parts[before].until)
+        };
+        let last = Span {
+            stream: own,
+            from: begins(self.parts.len()),
+            until: end,
+        };
+        let span = move |(index, part): (usize, &Part)| Span {
+            stream: part.stream,
+            from: begins(index),
+            until: part.until.min(end),
+        };
+        self.parts.iter().enumerate().map(span).chain([last])
+    }
+}
+
+impl Log {
+    /// Whole messages from `from`, which lies before `until`, on: at most `max_bytes` unless the first alone is longer.
+    pub(crate) async fn page(
+        &self,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> Result<Bytes, ReadError> {
+        let mut page = Bytes::new();
+        for span in self.lineage.spans(self.id, until) {
+            let at = from.advance(page.len()).unwrap_or(until);
+            if at >= span.until {
+                continue;
+            }
+            let room = max_bytes.saturating_sub(page.len());
+            if room == 0 {
+                break;
+            }
+            let piece = self
+                .store
+                .read(span.stream, at, span.until, room)
+                .await
+                .map_err(|error| self.unread(from, span.stream, error))?;
+            let is_whole = at.advance(piece.len()) == Some(span.until);
+            if page.is_empty() {
+                page = piece;
+            } else if piece.len() <= room {
+                let mut both = BytesMut::from(page);
+                both.extend_from_slice(&piece);
+                page = both.freeze();
+            } else {
+                break;
+            }
+            if !is_whole {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// What it means to a reader that the store did not give a page.
+    fn unread(&self, asked: Offset, stream: StreamId, error: StoreError) -> ReadError {
+        match error {
+            StoreError::Trimmed { earliest } => {
+                let earliest = earliest.max(self.earliest());
+                ReadError::Gone {
+                    asked: self.offset(asked),
+                    earliest: self.offset(earliest),
+                }
+            }
+            StoreError::InsideMessage(asked) => ReadError::InsideMessage {
+                asked: self.offset(asked),
+            },
+            // A source outlives its forks: it is gone only after this stream is.
+            StoreError::NoStream
+                if stream != self.id && self.tail_now().state != State::Deleted =>
+            {
+                ReadError::Store(StoreError::Damaged(format!(
+                    "stream number {}, which this one grew from",
+                    stream.0
+                )))
+            }
+            StoreError::NoStream | StoreError::OutOfStep => ReadError::Deleted,
+            other @ (StoreError::Full { .. }
+            | StoreError::TooLong { .. }
+            | StoreError::Unwritable(_)
+            | StoreError::Unreadable(_)
+            | StoreError::Damaged(_)) => ReadError::Store(other),
+        }
+    }
+
+    /// The position at which the stream may be cut, looked for in its own messages and then in those that it inherited.
+    pub(crate) async fn seek(&self, cut: Cut) -> Result<Offset, StoreError> {
+        for span in self.lineage.spans(self.id, self.tail_now().next).rev() {
+            if matches!(cut, Cut::AtMost(at) if at <= span.from) {
+                continue;
+            }
+            let found = self.store.cut(span.stream, cut).await?.min(span.until);
+            if found > span.from {
+                return Ok(found);
+            }
+        }
+        Ok(Offset::ZERO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(bytes: u64) -> Offset {
+        Offset::new(bytes).unwrap()
+    }
+
+    fn parts(lineage: &Lineage) -> Vec<(u64, u64)> {
+        lineage
+            .parts
+            .iter()
+            .map(|part| (part.stream.0, part.until.bytes()))
+            .collect()
+    }
+
+    #[test]
+    fn a_chain_of_forks_is_flattened_to_the_parts_that_count() {
+        let root = Lineage::default();
+        let child = root.fork(StreamId(1), at(10));
+        assert_eq!(parts(&child), [(1, 10)]);
+        for (leaves, expected) in [
+            (0, &[][..]),
+            (4, &[(1, 4)][..]),
+            (10, &[(1, 10)][..]),
+            (11, &[(1, 10), (2, 11)][..]),
+            (30, &[(1, 10), (2, 30)][..]),
+        ] {
+            assert_eq!(
+                parts(&child.fork(StreamId(2), at(leaves))),
+                expected,
+                "left at {leaves}"
+            );
+        }
+        assert_eq!(
+            root.fork(StreamId(1), at(0))
+                .fork(StreamId(2), at(0))
+                .generation(),
+            2
+        );
+    }
+
+    #[test]
+    fn spans_follow_each_other_without_a_gap_up_to_the_end() {
+        let lineage = Lineage::default()
+            .fork(StreamId(1), at(10))
+            .fork(StreamId(2), at(25));
+        let spans: Vec<_> = lineage.spans(StreamId(3), at(40)).collect();
+        let expected = [(1, 0, 10), (2, 10, 25), (3, 25, 40)];
+        assert_eq!(spans.len(), expected.len());
+        for (span, (stream, from, until)) in spans.into_iter().zip(expected) {
+            assert_eq!(
+                span,
+                Span {
+                    stream: StreamId(stream),
+                    from: at(from),
+                    until: at(until)
+                }
+            );
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What the rest of the crate speaks of: names, configurations, messages, producers, tails. It imports nothing of this crate but clocks.
+
+mod config;
+mod ids;
+mod limits;
+mod payload;
+mod producer;
+mod tail;
+pub mod value;
+
+pub use config::{Expiry, Fork, StreamConfig};
+pub use ids::StreamId;
+pub use limits::StreamLimits;
+pub use payload::{Payload, PayloadError};
+pub use producer::{Accepted, Producer, ProducerId};
+pub use tail::{State, Tail};
+pub use tailwater_protocol::{NameError, StreamName};
+pub use value::{StreamSeq, ValueError};

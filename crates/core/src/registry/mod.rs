@@ -1,0 +1,453 @@
+//! Which streams exist: name to log, with creation that is safe to repeat and deletion that everybody notices.
+
+mod deleted;
+mod endings;
+mod fork;
+mod import;
+mod list;
+
+pub use fork::{ForkError, ForkPoint, ForkRequest};
+pub use import::Importing;
+pub use list::Wanted;
+
+use crate::clock::Wall;
+use crate::log::observer::{Observed, Observer};
+use crate::log::{Log, lock};
+use crate::model::StreamId;
+use crate::model::{Payload, PayloadError, StreamConfig, StreamLimits, StreamName};
+use crate::store::{Change, Commit, NewStream, Recovery, Store, StoreError};
+use bytes::Bytes;
+use deleted::DeletedNames;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tailwater_protocol::headers::ContentKind;
+use tokio::sync::{Notify, oneshot};
+
+/// The outcome of a creation.
+#[derive(Debug)]
+pub struct Created {
+    /// The stream.
+    pub log: Arc<Log>,
+    /// Whether it is new; if not, it was there with the same configuration.
+    pub is_new: bool,
+}
+
+/// Why a stream was not created.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CreateError {
+    /// It exists with another configuration (409).
+    #[error("the stream exists with {has}; this asks for {asked}")]
+    Differs {
+        /// Where it differs, as it is.
+        has: String,
+        /// The same as it was asked for.
+        asked: String,
+    },
+    /// The name belongs to a stream that was deleted and lives on for its forks (409).
+    #[error("a deleted stream keeps this name until the last of its {forks} forks is deleted")]
+    Hidden {
+        /// How many forks it has.
+        forks: usize,
+    },
+    /// A stream that must be new has the name of one that exists (409).
+    #[error("a stream of this name exists; delete it first, or choose another name")]
+    Taken,
+    /// While a stream was imported, another of its name was created and deleted (409).
+    #[error("another stream of this name was created and deleted in the meantime; import it again")]
+    Overtaken,
+    /// No more streams are allowed (507).
+    #[error("there are {limit} streams, which is the limit")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// It can't grow from the stream that was named.
+    #[error(transparent)]
+    Fork(#[from] ForkError),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a name leads to no stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// There is none of this name (404).
+    Unknown,
+    /// It was deleted and lives on for its forks only (410).
+    Hidden,
+}
+
+/// All streams of a server. Clones are handles of the same streams.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    store: Arc<dyn Store>,
+    /// In the order of names, so that a page of a listing costs what it shows, not what there is.
+    logs: Arc<RwLock<BTreeMap<StreamName, Arc<Log>>>>,
+    turns: Arc<Turns>,
+    deleted: Arc<DeletedNames>,
+    next_id: Arc<AtomicU64>,
+    limits: StreamLimits,
+    wall: Wall,
+    observed: Observed,
+}
+
+impl Streams {
+    /// No streams yet, their bytes to rest in `store`; within `limits`.
+    pub fn new(store: Arc<dyn Store>, limits: impl Into<StreamLimits>) -> Self {
+        Self::open(store, &mut Recovery::default(), limits)
+    }
+
+    /// The streams that `store` knew when it opened; see [`Streams::open_with`].
+    pub fn open(
+        store: Arc<dyn Store>,
+        recovery: &mut Recovery,
+        limits: impl Into<StreamLimits>,
+    ) -> Self {
+        Self::open_with(store, recovery, limits, Wall::system())
+    }
+
+    /// The streams that `store` knew when it opened.
+    ///
+    /// A stream that ends when it is idle has its whole time anew. What was deleted and has no forks any more, and what
+    /// was not imported to its end, is deleted for good.
+    ///
+    /// - `recovery`: the streams and the notes about them are taken out of it; other notes stay.
+    /// - `limits`: beyond them nothing is created or taken; what is there stays.
+    /// - `wall`: the time of day.
+    pub fn open_with(
+        store: Arc<dyn Store>,
+        recovery: &mut Recovery,
+        limits: impl Into<StreamLimits>,
+        wall: Wall,
+    ) -> Self {
+        let limits = limits.into();
+        let deleted = Arc::new(DeletedNames::take(
+            &mut recovery.notes,
+            limits.deleted_names_max,
+        ));
+        let halves = import::take_halves(&mut recovery.notes);
+        let mut known = std::mem::take(&mut recovery.streams);
+        // A fork has a higher number than its source, so sources come first.
+        known.sort_unstable_by_key(|known| known.stream);
+        let last_id = known
+            .iter()
+            .map(|known| known.stream)
+            .chain(halves.iter().copied())
+            .max();
+        known.retain(|known| !halves.contains(&known.stream));
+        let observed = Observed::default();
+        let mut by_id: HashMap<StreamId, Arc<Log>> = HashMap::with_capacity(known.len());
+        for known in known {
+            let id = known.stream;
+            let source = known
+                .config
+                .fork
+                .as_ref()
+                .map(|fork| by_id.get(&fork.source).cloned());
+            match &source {
+                Some(Some(source)) => source.kin.recover(),
+                Some(None) => {
+                    tracing::error!(stream = %known.name, "the stream that it grew from is missing");
+                }
+                None => {}
+            }
+            let log = Log::open(known, source.flatten(), Arc::clone(&store), wall)
+                .kept_by(&observed, &limits);
+            by_id.insert(id, Arc::new(log));
+        }
+        let streams = Self {
+            store,
+            logs: Arc::new(RwLock::new(
+                by_id
+                    .into_values()
+                    .map(|log| (log.name().clone(), log))
+                    .collect(),
+            )),
+            turns: Arc::default(),
+            deleted,
+            next_id: Arc::new(AtomicU64::new(
+                last_id.map_or(0, |last| last.0 + 1).max(first_id()),
+            )),
+            limits,
+            wall,
+            observed,
+        };
+        halves
+            .into_iter()
+            .for_each(|half| import::forget(&streams.store, half));
+        streams.collect_hidden();
+        streams
+    }
+
+    /// Where the streams rest.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The time of day that the streams go by.
+    pub fn wall(&self) -> Wall {
+        self.wall
+    }
+
+    /// Tells `observer` from now on whenever a stream was created, moved, closed or deleted; the first one stays.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.observed.set(observer);
+    }
+
+    /// The first content of a stream that shall be created; `None` when `body` has no message.
+    ///
+    /// # Errors
+    /// All of [`PayloadError`] but [`PayloadError::Empty`] and [`PayloadError::EmptyArray`] (400).
+    pub async fn first_payload(
+        &self,
+        kind: ContentKind,
+        body: Bytes,
+    ) -> Result<Option<Payload>, PayloadError> {
+        Payload::first(Payload::read(kind, body, self.limits.append_messages_max).await)
+    }
+
+    /// How much there may be.
+    pub fn limits(&self) -> &StreamLimits {
+        &self.limits
+    }
+
+    /// The stream of this name, unless it was deleted or has ended by itself.
+    pub fn find(&self, name: &StreamName) -> Option<Arc<Log>> {
+        self.lookup(name).ok()
+    }
+
+    /// The stream of this name, unless it was deleted or has ended by itself.
+    ///
+    /// # Errors
+    /// Whether it is only hidden or not there at all.
+    pub fn lookup<N: Ord + ?Sized>(&self, name: &N) -> Result<Arc<Log>, Absent>
+    where
+        StreamName: Borrow<N>,
+    {
+        match self.entry(name) {
+            Some(log) if log.is_hidden() => Err(Absent::Hidden),
+            Some(log) if log.is_over() => Err(if log.forks() > 0 {
+                Absent::Hidden
+            } else {
+                Absent::Unknown
+            }),
+            Some(log) => Ok(log),
+            None => Err(Absent::Unknown),
+        }
+    }
+
+    /// Whatever holds this name.
+    fn entry<N: Ord + ?Sized>(&self, name: &N) -> Option<Arc<Log>>
+    where
+        StreamName: Borrow<N>,
+    {
+        self.logs
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+
+    /// How many streams there are, hidden ones included.
+    pub fn count(&self) -> usize {
+        self.logs
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
+    /// Creates a stream, or finds it when it is there with the same configuration.
+    ///
+    /// Dropping the future takes nothing back: what was submitted is done, and the name is busy until then.
+    ///
+    /// - `config`: of a stream that grows from none; for others see [`Streams::fork`].
+    /// - `first`: its first content; ignored when the stream is there.
+    /// - `closed`: create it closed; must agree with a stream that is there.
+    ///
+    /// # Errors
+    /// All of [`CreateError`] but the forks' own; then nothing was created.
+    ///
+    /// Source: Durable Streams protocol, section 5.1.
+    pub async fn create(
+        &self,
+        name: &StreamName,
+        config: StreamConfig,
+        first: Option<Payload>,
+        closed: bool,
+    ) -> Result<Created, CreateError> {
+        let (turn, there) = self.vacate(self.turn(name).await).await?;
+        if let Some(log) = there {
+            return same(log, &config, closed);
+        }
+        let life = self.deleted.next_life(name);
+        let new = NewStream {
+            name: name.clone(),
+            life,
+            config,
+            first,
+            closed,
+            at: self.wall.now(),
+        };
+        let created = self
+            .found(turn, new, None)?
+            .await
+            .unwrap_or(Err(StoreError::NoStream));
+        Ok(Created {
+            log: created?,
+            is_new: true,
+        })
+    }
+
+    /// What is at the name of `turn`, once what has ended there by itself is gone.
+    async fn vacate(&self, turn: Turn) -> Result<(Turn, Option<Arc<Log>>), CreateError> {
+        let mut turn = turn;
+        if let Some(log) = self.entry(&turn.name)
+            && !log.is_hidden()
+            && log.is_over()
+        {
+            let removed = self.remove(log, turn).await;
+            let (outcome, given_back) = removed.map_err(|_| StoreError::NoStream)?;
+            outcome?;
+            turn = given_back;
+        }
+        match self.entry(&turn.name) {
+            Some(log) if log.is_hidden() => Err(CreateError::Hidden { forks: log.forks() }),
+            there => Ok((turn, there)),
+        }
+    }
+
+    /// Submits a creation; it is there, and the turn over, when the answer comes, whether anybody waits for that or not.
+    fn found(
+        &self,
+        turn: Turn,
+        new: NewStream,
+        source: Option<fork::Adopted>,
+    ) -> Result<oneshot::Receiver<Result<Arc<Log>, StoreError>>, CreateError> {
+        if self.count() >= self.limits.streams_max {
+            return Err(CreateError::TooMany {
+                limit: self.limits.streams_max,
+            });
+        }
+        let stream = self.new_id();
+        let known = new.known_as(stream);
+        let (answer, created) = oneshot::channel();
+        let streams = self.clone();
+        self.store.commit(
+            Commit {
+                stream,
+                change: Change::Create(Box::new(new)),
+            },
+            Box::new(move |result| {
+                let result = result.map(|()| {
+                    let source = source.and_then(fork::Adopted::keep);
+                    let log = Log::open(known, source, Arc::clone(&streams.store), streams.wall);
+                    let log = Arc::new(log.kept_by(&streams.observed, &streams.limits));
+                    streams.write().insert(log.name().clone(), Arc::clone(&log));
+                    streams.observed.tell(log.name());
+                    log
+                });
+                drop(turn);
+                // The receiver is gone only when the request was dropped; then nobody wants the answer.
+                let _gone = answer.send(result);
+            }),
+        );
+        Ok(created)
+    }
+
+    fn new_id(&self) -> StreamId {
+        StreamId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<StreamName, Arc<Log>>> {
+        self.logs.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody else creates or deletes this name, then holds it.
+    async fn turn(&self, name: &StreamName) -> Turn {
+        loop {
+            let changed = self.turns.changed.notified();
+            if let Some(turn) = self.turn_now(name) {
+                return turn;
+            }
+            changed.await;
+        }
+    }
+
+    /// Holds a name, unless somebody else creates or deletes it.
+    fn turn_now(&self, name: &StreamName) -> Option<Turn> {
+        let is_free = lock(&self.turns.taken).insert(name.clone());
+        is_free.then(|| Turn {
+            turns: Arc::clone(&self.turns),
+            name: name.clone(),
+        })
+    }
+}
+
+/// A number above those of every earlier process: microseconds since 1970, and nobody creates a million streams a second.
+///
+/// Numbers are part of entity tags. If they began at one again, a cache would take the bytes of a stream that a restart
+/// forgot for those of the stream that has its number now.
+fn first_id() -> u64 {
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    u64::try_from(since_1970.as_micros()).unwrap_or(1)
+}
+
+/// Names whose creation or deletion is under way; who wants the same name waits for its end.
+#[derive(Debug, Default)]
+struct Turns {
+    taken: Mutex<HashSet<StreamName>>,
+    changed: Notify,
+}
+
+/// The right to create or delete one name; with a change under way it is held until that is done.
+#[derive(Debug)]
+struct Turn {
+    turns: Arc<Turns>,
+    name: StreamName,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        lock(&self.turns.taken).remove(&self.name);
+        self.turns.changed.notify_waiters();
+    }
+}
+
+/// The stream that is there, if it is as asked.
+fn same(log: Arc<Log>, asked: &StreamConfig, closed: bool) -> Result<Created, CreateError> {
+    let has = log.config();
+    let is_closed = log.tail_now().closed();
+    let differs = if !has.same_type(&asked.content_type) {
+        Some((
+            format!("content type `{}`", has.content_type),
+            format!("`{}`", asked.content_type),
+        ))
+    } else if has.expiry != asked.expiry {
+        Some((format!("expiry {}", has.expiry_text()), asked.expiry_text()))
+    } else if (has.keep_bytes, has.keep_age) != (asked.keep_bytes, asked.keep_age) {
+        Some((
+            format!("retention {}", has.retention_text()),
+            asked.retention_text(),
+        ))
+    } else if has.fork != asked.fork {
+        Some((format!("source {}", has.fork_text()), asked.fork_text()))
+    } else if is_closed != closed {
+        let word = |closed: bool| if closed { "closed" } else { "open" };
+        Some((
+            format!("state {}", word(is_closed)),
+            word(closed).to_owned(),
+        ))
+    } else {
+        None
+    };
+    match differs {
+        None => Ok(Created { log, is_new: false }),
+        Some((has, asked)) => Err(CreateError::Differs { has, asked }),
+    }
+}

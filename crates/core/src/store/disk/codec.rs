@@ -1,0 +1,361 @@
+//! What keys and values look like on disk: versioned, each with a checksum over itself and its key.
+//!
+//! A value is one byte of version, the body, and the CRC-32 of the key's space, the key, the version and the body. What was
+//! put under another key, cut short or changed is [`Damage`], never another value.
+
+mod fields;
+
+use super::super::StreamId;
+use super::super::page::{Index, Page, Record};
+use crate::model::{Accepted, Expiry, Fork, ProducerId, StreamConfig, StreamName};
+use bytes::Bytes;
+use fields::{Input, millis, put_duration, put_number, put_option, put_text, put_time};
+use std::time::SystemTime;
+use tailwater_protocol::Offset;
+
+/// The version of every value written.
+const VERSION: u8 = 2;
+
+/// The kind of a key, part of its checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    /// Appends of one stream in a row: its number, the position of the first.
+    Data = 1,
+    /// What is known of a stream: its number and a [`Fact`].
+    Facts = 2,
+    /// Notes of the server's own.
+    Notes = 3,
+}
+
+/// A value that is not what was written; says what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Damage(pub(super) &'static str);
+
+/// What a key of [`Space::Facts`] is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fact {
+    /// A [`Stream`]; there is one for each stream that exists.
+    Stream,
+    /// Its [`State`], once that is not what it began with.
+    State,
+    /// The last `Stream-Seq`.
+    Seq,
+    /// How far a producer came.
+    Producer(ProducerId),
+    /// The position before which nothing is left on disk.
+    Swept,
+    /// The stream was deleted and its messages are still to be swept away.
+    Gone,
+}
+
+/// What a stream was made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stream {
+    pub(super) name: StreamName,
+    /// Which of the streams that its name has had.
+    pub(super) life: u32,
+    pub(super) config: StreamConfig,
+    pub(super) created: SystemTime,
+}
+
+/// What changes about a stream beside its messages and marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct State {
+    /// Whether it is closed, and by which producer's append.
+    pub(super) closed: Option<Option<(ProducerId, Accepted)>>,
+    /// Whether it lives on for its forks only.
+    pub(super) hidden: bool,
+    /// The earliest position kept.
+    pub(super) earliest: Offset,
+}
+
+/// The key of an append.
+pub(super) fn data_key(stream: StreamId, at: Offset) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&stream.0.to_be_bytes());
+    key[8..].copy_from_slice(&at.bytes().to_be_bytes());
+    key
+}
+
+/// The stream and position that a key of an append names.
+pub(super) fn read_data_key(key: &[u8]) -> Result<(StreamId, Offset), Damage> {
+    let mut input = Input(key);
+    let stream = StreamId(input.u64_be()?);
+    let at =
+        Offset::new(input.u64_be()?).ok_or(Damage("an append's key has an impossible position"))?;
+    input.end()?;
+    Ok((stream, at))
+}
+
+/// The key of a fact.
+pub(super) fn fact_key(stream: StreamId, fact: &Fact) -> Vec<u8> {
+    let mut key = stream.0.to_be_bytes().to_vec();
+    match fact {
+        Fact::Stream => key.push(0),
+        Fact::State => key.push(1),
+        Fact::Seq => key.push(2),
+        Fact::Producer(id) => {
+            key.push(3);
+            key.extend_from_slice(id.as_str().as_bytes());
+        }
+        Fact::Swept => key.push(4),
+        Fact::Gone => key.push(255),
+    }
+    key
+}
+
+/// What a key of a fact names.
+pub(super) fn read_fact_key(key: &[u8]) -> Result<(StreamId, Fact), Damage> {
+    let mut input = Input(key);
+    let stream = StreamId(input.u64_be()?);
+    let fact = match input.byte()? {
+        0 => Fact::Stream,
+        1 => Fact::State,
+        2 => Fact::Seq,
+        3 => {
+            let id = std::str::from_utf8(input.0).ok().and_then(ProducerId::kept);
+            input.0 = &[];
+            Fact::Producer(id.ok_or(Damage("a producer's key has no name"))?)
+        }
+        4 => Fact::Swept,
+        255 => Fact::Gone,
+        _ => return Err(Damage("a key of an unknown kind")),
+    };
+    input.end()?;
+    Ok((stream, fact))
+}
+
+/// A value with its version and checksum around `body`, which [`open`] gives back.
+pub(super) fn seal(space: Space, key: &[u8], body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut value = vec![VERSION];
+    body(&mut value);
+    let sum = checksum(space, key, &value);
+    value.extend_from_slice(&sum.to_le_bytes());
+    value
+}
+
+/// The body of a value.
+pub(super) fn open<'a>(space: Space, key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Damage> {
+    let Some((covered, sum)) = value.split_last_chunk::<4>() else {
+        return Err(Damage("it is too short"));
+    };
+    if checksum(space, key, covered) != u32::from_le_bytes(*sum) {
+        return Err(Damage("its checksum does not fit"));
+    }
+    match covered.split_first() {
+        Some((&VERSION, body)) => Ok(body),
+        _ => Err(Damage("its version is unknown")),
+    }
+}
+
+fn checksum(space: Space, key: &[u8], covered: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[space as u8]);
+    hasher.update(key);
+    hasher.update(covered);
+    hasher.finalize()
+}
+
+/// The value of appends in a row, at least one, under their key: how many; of each when, how many messages and how long each
+/// is; then their bytes.
+pub(super) fn seal_records(key: &[u8], records: &[Record]) -> Vec<u8> {
+    let size = |record: &Record| record.payload.len() + record.payload.messages() * 3 + 10;
+    let mut value = Vec::with_capacity(records.iter().map(size).sum::<usize>() + 16);
+    value.push(VERSION);
+    put_number(&mut value, records.len() as u64);
+    for Record { time, payload, .. } in records {
+        put_time(&mut value, *time);
+        put_number(&mut value, payload.messages() as u64);
+        let (mut before, one) = (0, [payload.len()]);
+        for &end in if payload.ends().is_empty() {
+            &one[..]
+        } else {
+            payload.ends()
+        } {
+            put_number(&mut value, (end - before) as u64);
+            before = end;
+        }
+    }
+    records
+        .iter()
+        .for_each(|record| value.extend_from_slice(record.payload.bytes()));
+    let sum = checksum(Space::Data, key, &value);
+    value.extend_from_slice(&sum.to_le_bytes());
+    value
+}
+
+/// The appends that a key and its value hold.
+pub(super) fn open_records(key: &[u8], value: &Bytes) -> Result<Page, Damage> {
+    let body = open(Space::Data, key, value)?;
+    let (_, at) = read_data_key(key)?;
+    let mut input = Input(body);
+    let appends = input.count(body.len())?;
+    let mut index = Index::with_capacity(appends);
+    let mut ends = Vec::new();
+    for _ in 0..appends {
+        let time = u64::from_le_bytes(input.chunk()?);
+        let mut end = 0_usize;
+        ends.clear();
+        for _ in 0..input.count(body.len())? {
+            let length = Some(input.length()?).filter(|length| (1..=body.len()).contains(length));
+            end += length.ok_or(Damage("a message is impossibly long or short"))?;
+            ends.push(end);
+        }
+        if end == 0 {
+            return Err(Damage("an append has no message"));
+        }
+        index.push(time, end, &ends);
+    }
+    if index.len() != input.0.len() || appends == 0 {
+        return Err(Damage("its messages do not fit its bytes"));
+    }
+    Ok(Page::new(at, value.slice_ref(input.0), index))
+}
+
+impl Stream {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        put_text(out, self.name.as_str());
+        put_time(out, self.created);
+        let config = &self.config;
+        put_text(out, &config.content_type);
+        match config.expiry {
+            None => out.push(0),
+            Some(Expiry::Idle(after)) => {
+                out.push(1);
+                put_duration(out, after);
+            }
+            Some(Expiry::At(time)) => {
+                out.push(3);
+                put_number(out, millis(time));
+            }
+        }
+        put_option(out, config.keep_bytes.as_ref(), |out, bytes| {
+            put_number(out, *bytes);
+        });
+        put_option(out, config.keep_age.as_ref(), |out, age| {
+            put_duration(out, *age);
+        });
+        put_option(out, config.fork.as_ref(), |out, fork| {
+            put_number(out, fork.source.0);
+            put_text(out, fork.source_name.as_str());
+            put_number(out, fork.at.bytes());
+            put_number(out, fork.sub);
+        });
+        // Not there for the first, as it was before there were others.
+        if self.life > 0 {
+            put_number(out, u64::from(self.life));
+        }
+    }
+
+    pub(super) fn read(body: &[u8]) -> Result<Self, Damage> {
+        let mut input = Input(body);
+        let name = input.name()?;
+        let created = input.time()?;
+        let content_type = input.text()?.into();
+        let expiry = match input.byte()? {
+            0 => None,
+            1 => Some(Expiry::Idle(input.duration()?)),
+            // As it was written once: a time in nanoseconds, which ends in 2554.
+            2 => Some(Expiry::At(input.time()?)),
+            3 => Some(Expiry::At(input.millis()?)),
+            _ => return Err(Damage("an unknown kind of expiry")),
+        };
+        let keep_bytes = input.option(Input::number)?;
+        let keep_age = input.option(Input::duration)?;
+        let fork = input.option(|input| {
+            let source = StreamId(input.number()?);
+            Ok(Fork {
+                source,
+                source_name: input.name()?,
+                at: input.offset()?,
+                sub: input.number()?,
+            })
+        })?;
+        let life = if input.0.is_empty() {
+            0
+        } else {
+            input.number()?
+        };
+        let life = u32::try_from(life).map_err(|_| Damage("a life is impossible"))?;
+        input.end()?;
+        Ok(Self {
+            name,
+            life,
+            config: StreamConfig {
+                content_type,
+                expiry,
+                keep_bytes,
+                keep_age,
+                fork,
+            },
+            created,
+        })
+    }
+}
+
+impl State {
+    /// What a stream begins with.
+    pub(super) fn open(begins: Offset) -> Self {
+        Self {
+            closed: None,
+            hidden: false,
+            earliest: begins,
+        }
+    }
+
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        put_option(out, self.closed.as_ref(), |out, by| {
+            put_option(out, by.as_ref(), |out, (id, at)| {
+                put_text(out, id.as_str());
+                put_accepted(out, *at);
+            });
+        });
+        out.push(u8::from(self.hidden));
+        put_number(out, self.earliest.bytes());
+    }
+
+    pub(super) fn read(body: &[u8]) -> Result<Self, Damage> {
+        let mut input = Input(body);
+        let closed = input.option(|input| {
+            input.option(|input| {
+                let id =
+                    ProducerId::kept(input.text()?).ok_or(Damage("a producer without a name"))?;
+                Ok((id, input.accepted()?))
+            })
+        })?;
+        let hidden = input.byte()? != 0;
+        let earliest = input.offset()?;
+        input.end()?;
+        Ok(Self {
+            closed,
+            hidden,
+            earliest,
+        })
+    }
+}
+
+pub(super) fn put_accepted(out: &mut Vec<u8>, at: Accepted) {
+    put_number(out, at.epoch);
+    put_number(out, at.seq);
+}
+
+pub(super) fn read_accepted(body: &[u8]) -> Result<Accepted, Damage> {
+    let mut input = Input(body);
+    let at = input.accepted()?;
+    input.end()?;
+    Ok(at)
+}
+
+pub(super) fn put_offset(out: &mut Vec<u8>, at: Offset) {
+    put_number(out, at.bytes());
+}
+
+pub(super) fn read_offset(body: &[u8]) -> Result<Offset, Damage> {
+    let mut input = Input(body);
+    let at = input.offset()?;
+    input.end()?;
+    Ok(at)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Tests of the codec: what is written comes back, and what was not written is damage.
+
+use super::*;
+use crate::model::Payload;
+use std::time::{Duration, UNIX_EPOCH};
+use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::timestamp;
+
+fn records(bodies: &[&'static str]) -> Vec<Record> {
+    let mut at = Offset::new(77).unwrap();
+    let record = |(number, body): (u64, &&'static str)| {
+        let payload =
+            Payload::parse(ContentKind::Json, Bytes::from_static(body.as_bytes())).unwrap();
+        let time = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789 - number);
+        let begins = at;
+        at = at.advance(payload.len()).unwrap();
+        Record {
+            at: begins,
+            time,
+            payload,
+        }
+    };
+    (0..).zip(bodies).map(record).collect()
+}
+
+#[test]
+fn appends_come_back_as_they_were_and_any_flipped_bit_is_damage() {
+    for bodies in [
+        &["1"][..],
+        &["[1,22,333]"],
+        &["[\"x\"]"],
+        &["1", "[22,3]", "4"],
+    ] {
+        let were = records(bodies);
+        let key = data_key(StreamId(5), were[0].at);
+        let value = seal_records(&key, &were);
+        let are = open_records(&key, &Bytes::from(value.clone())).unwrap();
+        let pages: Vec<_> = were.into_iter().map(Page::of).collect();
+        assert_eq!(Some(&are), Page::join(pages.iter()).as_ref(), "{bodies:?}");
+        for bit in 0..value.len() * 8 {
+            let mut flipped = value.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                open_records(&key, &Bytes::from(flipped)).is_err(),
+                "{bodies:?}, bit {bit}"
+            );
+        }
+        assert!(
+            open_records(&data_key(StreamId(6), are.at), &Bytes::from(value)).is_err(),
+            "{bodies:?} elsewhere"
+        );
+    }
+}
+
+#[test]
+fn streams_and_states_come_back_as_they_were() {
+    let name = |text| StreamName::parse(text).unwrap();
+    let offset = |bytes| Offset::new(bytes).unwrap();
+    let fork = Fork {
+        source: StreamId(9),
+        source_name: name("a"),
+        at: offset(300),
+        sub: 4,
+    };
+    for config in [
+        StreamConfig::new("application/json; charset=utf-8"),
+        StreamConfig {
+            expiry: Some(Expiry::Idle(Duration::from_millis(1500))),
+            ..StreamConfig::new("")
+        },
+        StreamConfig {
+            expiry: Some(Expiry::At(UNIX_EPOCH + Duration::from_millis(9))),
+            ..StreamConfig::new("x")
+        },
+        StreamConfig {
+            expiry: Expiry::at("x", timestamp::END - Duration::from_nanos(1)).ok(),
+            ..StreamConfig::new("x")
+        },
+        StreamConfig {
+            keep_bytes: Some(u64::MAX),
+            keep_age: Some(Duration::MAX),
+            ..StreamConfig::new("x")
+        },
+        StreamConfig {
+            fork: Some(fork),
+            ..StreamConfig::new("x")
+        },
+    ] {
+        for life in [0, 1, u32::MAX] {
+            let was = Stream {
+                name: name("a/b c/ö"),
+                life,
+                config: config.clone(),
+                created: UNIX_EPOCH,
+            };
+            let mut out = Vec::new();
+            was.put(&mut out);
+            assert_eq!(Stream::read(&out), Ok(was));
+        }
+    }
+    let by = (
+        ProducerId::parse("producer-id", "p").unwrap(),
+        Accepted {
+            epoch: (1 << 53) - 1,
+            seq: 3,
+        },
+    );
+    for closed in [None, Some(None), Some(Some(by))] {
+        let was = State {
+            closed,
+            hidden: true,
+            earliest: offset(128),
+        };
+        let mut out = Vec::new();
+        was.put(&mut out);
+        assert_eq!(State::read(&out), Ok(was));
+    }
+}
+
+#[test]
+fn keys_come_back_and_sort_by_stream_and_position() {
+    let offset = |bytes| Offset::new(bytes).unwrap();
+    let key = data_key(StreamId(1), offset(256));
+    assert_eq!(read_data_key(&key), Ok((StreamId(1), offset(256))));
+    assert!(data_key(StreamId(1), offset(255)) < key && key < data_key(StreamId(2), Offset::ZERO));
+    let producer = Fact::Producer(ProducerId::parse("producer-id", "p/1").unwrap());
+    for fact in [
+        Fact::Stream,
+        Fact::State,
+        Fact::Seq,
+        producer,
+        Fact::Swept,
+        Fact::Gone,
+    ] {
+        assert_eq!(
+            read_fact_key(&fact_key(StreamId(3), &fact)),
+            Ok((StreamId(3), fact))
+        );
+    }
+    for wrong in [
+        &[][..],
+        &[0; 8],
+        &[0, 0, 0, 0, 0, 0, 0, 1, 3],
+        &[0, 0, 0, 0, 0, 0, 0, 1, 9],
+    ] {
+        assert!(read_fact_key(wrong).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn dates_that_were_kept_in_nanoseconds_are_still_read() {
+    let moment = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+    let config = StreamConfig {
+        expiry: Some(Expiry::At(moment)),
+        ..StreamConfig::new("text/plain")
+    };
+    let was = Stream {
+        name: StreamName::parse("a").unwrap(),
+        life: 0,
+        config,
+        created: UNIX_EPOCH,
+    };
+    let mut old = Vec::new();
+    put_text(&mut old, "a");
+    put_time(&mut old, UNIX_EPOCH);
+    put_text(&mut old, "text/plain");
+    old.push(2);
+    put_time(&mut old, moment);
+    old.extend([0, 0, 0]);
+    assert_eq!(Stream::read(&old), Ok(was));
+}

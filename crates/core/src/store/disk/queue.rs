@@ -1,0 +1,288 @@
+//! Changes on their way to the committer: taken in order, many at once, up to a number of bytes waiting.
+
+use super::super::{Change, Commit, Done, StoreError};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Bytes of changes that may wait; beyond them the store says that it is busy.
+const WAITING_BYTES_MAX: usize = 128 << 20;
+/// The most that leaves in one commit: what comes later must not wait for too much of it.
+const COMMIT_BYTES_MAX: usize = 8 << 20;
+const COMMIT_CHANGES_MAX: usize = 4_096;
+/// Bytes that a waiting change takes beside its payload.
+const CHANGE_OVERHEAD_BYTES: usize = 256;
+
+/// Something that waits for the committer.
+pub(super) enum Wanted {
+    /// A change of a stream.
+    Change(Commit),
+    /// A note to be kept or forgotten.
+    Note(String, Option<Bytes>),
+    /// Refused already, but told in its turn: what was submitted before it is told first.
+    Refused(StoreError),
+}
+
+/// One thing that waits, with who is to be told.
+pub(super) struct Waiting {
+    pub(super) wanted: Wanted,
+    pub(super) done: Done,
+    bytes: usize,
+}
+
+/// What the committer found.
+pub(super) enum Taken {
+    /// Something to do.
+    Work(Vec<Waiting>),
+    /// Nothing until the deadline.
+    Nothing,
+    /// Nothing, and nothing will come any more.
+    End,
+}
+
+/// The queue before the committer.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+    is_closed: bool,
+    /// The committer has left: nobody takes anything any more.
+    is_over: bool,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("waiting", &self.waiting.len())
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    /// Lets something wait for its turn; never waits itself.
+    pub(super) fn push(&self, wanted: Wanted, done: Done) {
+        let bytes = wanted.bytes();
+        let mut inner = self.lock();
+        if inner.is_over {
+            drop(inner);
+            return done(Err(stopping()));
+        }
+        let waiting = if inner.is_closed {
+            Waiting {
+                wanted: Wanted::Refused(stopping()),
+                done,
+                bytes: 0,
+            }
+        } else if inner.bytes + bytes > WAITING_BYTES_MAX {
+            let busy = format!("it is busy, {} bytes wait to be written", inner.bytes);
+            Waiting {
+                wanted: Wanted::Refused(StoreError::Unwritable(busy)),
+                done,
+                bytes: 0,
+            }
+        } else {
+            inner.bytes += bytes;
+            Waiting {
+                wanted,
+                done,
+                bytes,
+            }
+        };
+        inner.waiting.push_back(waiting);
+        drop(inner);
+        self.arrived.notify_one();
+    }
+
+    /// What waits, as much as one commit may hold; waits for it until `deadline`.
+    pub(super) fn take(&self, deadline: Option<Instant>) -> Taken {
+        let mut inner = self.lock();
+        loop {
+            if !inner.waiting.is_empty() {
+                return Taken::Work(inner.take());
+            }
+            if inner.is_closed {
+                inner.is_over = true;
+                return Taken::End;
+            }
+            inner =
+                match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                    None => self
+                        .arrived
+                        .wait(inner)
+                        .unwrap_or_else(PoisonError::into_inner),
+                    Some(left) if left.is_zero() => return Taken::Nothing,
+                    Some(left) => {
+                        self.arrived
+                            .wait_timeout(inner, left)
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .0
+                    }
+                };
+        }
+    }
+
+    /// Takes nothing more; what waits already is still done.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.arrived.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn take(&mut self) -> Vec<Waiting> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while taken.len() < COMMIT_CHANGES_MAX
+            && let Some(next) = self.waiting.front()
+            && (taken.is_empty() || bytes + next.bytes <= COMMIT_BYTES_MAX)
+        {
+            bytes += next.bytes;
+            taken.extend(self.waiting.pop_front());
+        }
+        self.bytes -= bytes;
+        taken
+    }
+}
+
+impl Wanted {
+    fn bytes(&self) -> usize {
+        let content = match self {
+            Self::Change(Commit { change, .. }) => match change {
+                Change::Append { payload, .. } => payload.as_ref(),
+                Change::Create(new) => new.first.as_ref(),
+                Change::Trim { .. } | Change::Hide | Change::Delete { .. } => None,
+            }
+            .map_or(0, crate::model::Payload::memory_bytes),
+            Self::Note(key, value) => key.len() + value.as_ref().map_or(0, Bytes::len),
+            Self::Refused(_) => 0,
+        };
+        content + CHANGE_OVERHEAD_BYTES
+    }
+}
+
+fn stopping() -> StoreError {
+    StoreError::Unwritable("the server is stopping".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn note(bytes: usize) -> Wanted {
+        Wanted::Note("n".to_owned(), Some(Bytes::from(vec![0; bytes])))
+    }
+
+    #[test]
+    fn what_is_too_much_is_refused_in_its_turn() {
+        let queue = Queue::default();
+        let (send, told) = mpsc::channel();
+        let push = |number: usize, wanted| {
+            let send = send.clone();
+            queue.push(
+                wanted,
+                Box::new(move |result| send.send((number, result.is_ok())).unwrap()),
+            );
+        };
+        push(0, note(WAITING_BYTES_MAX - 2 * CHANGE_OVERHEAD_BYTES));
+        push(1, note(CHANGE_OVERHEAD_BYTES));
+        push(2, note(0));
+        assert!(
+            told.try_recv().is_err(),
+            "nobody is told before the committer looks"
+        );
+        let mut count = 0;
+        while count < 3 {
+            let Taken::Work(work) = queue.take(None) else {
+                panic!("nothing to take")
+            };
+            for Waiting { wanted, done, .. } in work {
+                count += 1;
+                done(if let Wanted::Refused(error) = wanted {
+                    Err(error)
+                } else {
+                    Ok(())
+                });
+            }
+        }
+        assert_eq!(
+            told.try_iter().collect::<Vec<_>>(),
+            [(0, true), (1, false), (2, false)]
+        );
+    }
+
+    #[test]
+    fn a_closed_queue_gives_out_what_waits_and_refuses_what_comes() {
+        let queue = Queue::default();
+        let (send, told) = mpsc::channel();
+        let push = || {
+            let send = send.clone();
+            queue.push(
+                note(1),
+                Box::new(move |result| send.send(result.is_ok()).unwrap()),
+            );
+        };
+        push();
+        queue.close();
+        push();
+        let Taken::Work(work) = queue.take(None) else {
+            panic!("nothing to take")
+        };
+        assert!(matches!(
+            work[..],
+            [
+                Waiting {
+                    wanted: Wanted::Note(..),
+                    ..
+                },
+                Waiting {
+                    wanted: Wanted::Refused(_),
+                    ..
+                }
+            ]
+        ));
+        assert!(matches!(queue.take(None), Taken::End));
+        push();
+        assert_eq!(
+            told.try_recv(),
+            Ok(false),
+            "nobody is left to tell it later"
+        );
+    }
+
+    #[test]
+    fn one_commit_is_bounded_in_bytes_and_changes() {
+        let queue = Queue::default();
+        for _ in 0..3 {
+            queue.push(note(COMMIT_BYTES_MAX / 2), Box::new(|_| {}));
+        }
+        for _ in 0..COMMIT_CHANGES_MAX {
+            queue.push(note(0), Box::new(|_| {}));
+        }
+        let taken = || match queue.take(Some(Instant::now())) {
+            Taken::Work(work) => work.len(),
+            Taken::Nothing | Taken::End => 0,
+        };
+        let sizes: Vec<_> =
+            std::iter::from_fn(|| Some(taken()).filter(|count| *count > 0)).collect();
+        assert_eq!(sizes.iter().sum::<usize>(), 3 + COMMIT_CHANGES_MAX);
+        assert_eq!(
+            sizes[..2],
+            [1, 1],
+            "two halves and their heads are more than one commit holds"
+        );
+        assert!(sizes.iter().all(|size| *size <= COMMIT_CHANGES_MAX));
+    }
+}

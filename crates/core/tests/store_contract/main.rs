@@ -1,0 +1,127 @@
+//! What every store must do: one `check` for all of them, by cases and by random operations against a simple model.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what is wrong by failing, in its helpers too"
+)]
+
+mod calls;
+mod clauses;
+mod model;
+
+use bytes::Bytes;
+use calls::{append, commit, create};
+use clauses::{
+    a_deleted_stream_is_gone_and_its_number_stays_unused,
+    a_full_store_changes_nothing_and_frees_on_delete_and_trim,
+    a_page_is_whole_messages_within_its_bounds, an_append_out_of_step_changes_nothing,
+    appends_take_effect_in_the_order_of_submission, streams_do_not_touch_each_other,
+    what_is_cut_lies_between_appends, what_is_trimmed_is_gone_and_the_rest_stays,
+};
+use model::random_operations_agree_with_the_model;
+use std::sync::Arc;
+use tailwater_core::StreamId;
+use tailwater_core::store::{
+    Change, Commit, Cut, DiskOptions, DiskStore, Done, MemoryStore, Reading, Seeking, Store,
+    SyncMode,
+};
+use tailwater_protocol::Offset;
+
+/// A store, and how to get an empty one that holds at most so many bytes.
+type Open<'a> = &'a dyn Fn(u64) -> Arc<dyn Store>;
+
+#[test]
+fn the_memory_store_keeps_the_contract() {
+    check(&|limit_bytes| Arc::new(MemoryStore::new(limit_bytes)));
+}
+
+#[test]
+fn the_memory_store_gives_back_every_byte_however_appends_and_deletions_race() {
+    let store = Arc::new(MemoryStore::new(u64::MAX / 2));
+    for _ in 0..150 {
+        let id = create(&*store, None);
+        let appending = {
+            let store = Arc::clone(&store);
+            std::thread::spawn(move || {
+                let mut at = Offset::ZERO;
+                while append(&*store, id, at, "[1,22,333]").is_ok() {
+                    at = at.advance(9).unwrap();
+                }
+            })
+        };
+        while store.kept_bytes() == 0 {
+            std::thread::yield_now();
+        }
+        commit(&*store, id, Change::delete()).unwrap();
+        appending.join().unwrap();
+        assert_eq!(store.kept_bytes(), 0, "bytes of a deleted stream");
+    }
+}
+
+#[test]
+fn the_disk_store_keeps_the_contract() {
+    let store: Arc<dyn Store> = Arc::new(Temporary::open());
+    check_all_but_limits(&|_| Arc::clone(&store));
+}
+
+/// A disk store in a directory that goes with it.
+#[derive(Debug)]
+struct Temporary {
+    store: DiskStore,
+    _directory: tempfile::TempDir,
+}
+
+impl Temporary {
+    fn open() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let options = DiskOptions {
+            sync: SyncMode::Never,
+            hot_max: 400,
+            reserve: 1,
+        };
+        let (store, recovery) = DiskStore::open(directory.path(), &options).unwrap();
+        assert!(recovery.streams.is_empty() && recovery.notes.is_empty());
+        Self {
+            store,
+            _directory: directory,
+        }
+    }
+}
+
+impl Store for Temporary {
+    fn commit(&self, commit: Commit, done: Done) {
+        self.store.commit(commit, done);
+    }
+
+    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+        self.store.read(stream, from, until, max_bytes)
+    }
+
+    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+        self.store.cut(stream, cut)
+    }
+
+    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
+        self.store.note(key, value, done);
+    }
+}
+
+/// Everything that the contract in `store/mod.rs` promises.
+fn check(open: Open<'_>) {
+    a_full_store_changes_nothing_and_frees_on_delete_and_trim(&*open(20_000));
+    check_all_but_limits(open);
+}
+
+/// The same for a store whose room is that of a medium.
+fn check_all_but_limits(open: Open<'_>) {
+    appends_take_effect_in_the_order_of_submission(&*open(1 << 20));
+    an_append_out_of_step_changes_nothing(&*open(1 << 20));
+    a_page_is_whole_messages_within_its_bounds(&*open(1 << 20));
+    what_is_trimmed_is_gone_and_the_rest_stays(&*open(1 << 20));
+    a_deleted_stream_is_gone_and_its_number_stays_unused(&*open(1 << 20));
+    streams_do_not_touch_each_other(&open(1 << 24));
+    what_is_cut_lies_between_appends(&*open(1 << 20));
+    random_operations_agree_with_the_model(open);
+}

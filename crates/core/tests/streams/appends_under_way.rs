@@ -1,0 +1,135 @@
+//! What is answered while appends are under way: never on the strength of one that may still fail.
+
+use crate::delaying_store::DelayingStore;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use std::sync::Arc;
+use tailwater_core::Streams;
+use tailwater_core::store::{Store, StoreError};
+use tailwater_core::{Accepted, Payload, Producer, ProducerId, StreamConfig, StreamName};
+use tailwater_core::{Append, AppendError, Appended, Log};
+use tailwater_protocol::StreamOffset;
+use tailwater_protocol::headers::ContentKind;
+
+/// An empty stream whose changes are held back from now on.
+async fn held() -> (Arc<DelayingStore>, Arc<Log>) {
+    let store = DelayingStore::new();
+    let streams = Streams::new(Arc::clone(&store) as Arc<dyn Store>, 1);
+    let name = StreamName::parse("one").unwrap();
+    let log = streams
+        .create(&name, StreamConfig::new("text/plain"), None, false)
+        .await
+        .unwrap()
+        .log;
+    store.hold();
+    (store, log)
+}
+
+fn data(text: &'static str) -> Append {
+    Append {
+        payload: Payload::parse(ContentKind::Text, Bytes::from_static(text.as_bytes())).ok(),
+        ..Append::default()
+    }
+}
+
+fn by_producer(seq: u64) -> Append {
+    let producer = Producer {
+        id: ProducerId::parse("producer-id", "p").unwrap(),
+        at: Accepted { epoch: 0, seq },
+    };
+    Append {
+        producer: Some(producer),
+        ..data("x")
+    }
+}
+
+fn close() -> Append {
+    Append {
+        close: true,
+        ..Append::default()
+    }
+}
+
+/// Appends `first`, then `second` while the first is held back; `fate` is what becomes of the first. What both got.
+async fn both(first: Append, second: Append, fate: bool) -> [Result<Appended, AppendError>; 2] {
+    let (store, log) = held().await;
+    let mut one = Box::pin(log.append(first));
+    assert!((&mut one).now_or_never().is_none());
+    let mut two = Box::pin(log.append(second));
+    assert!(
+        (&mut two).now_or_never().is_none(),
+        "answered while it depends on what is not yet durable"
+    );
+    store.release(fate);
+    let one = one.await;
+    // At most: what showed that the first was done, then the append itself.
+    for _ in 0..2 {
+        if let Some(two) = (&mut two).now_or_never() {
+            return [one, two];
+        }
+        store.release(true);
+    }
+    [one, two.now_or_never().expect("an answer")]
+}
+
+fn unwritable() -> Result<Appended, AppendError> {
+    Err(AppendError::Store(StoreError::Unwritable("a test".into())))
+}
+
+#[tokio::test]
+async fn a_retry_of_an_append_under_way_is_a_duplicate_only_once_that_is_durable() {
+    let [first, retry] = both(by_producer(0), by_producer(0), true).await;
+    let (first, retry) = (first.unwrap(), retry.unwrap());
+    assert!(first.is_new && !retry.is_new);
+    assert_eq!(
+        (retry.tail, retry.producer),
+        (first.tail, Some(Accepted { epoch: 0, seq: 0 }))
+    );
+}
+
+#[tokio::test]
+async fn a_retry_of_an_append_that_failed_is_appended() {
+    let [first, retry] = both(by_producer(0), by_producer(0), false).await;
+    assert_eq!(first, unwritable());
+    let retry = retry.unwrap();
+    assert!(retry.is_new);
+    assert_eq!(retry.tail.next.bytes(), 1);
+}
+
+#[tokio::test]
+async fn closing_again_is_answered_only_once_the_close_is_durable() {
+    let [first, again] = both(close(), close(), true).await;
+    assert!(first.unwrap().is_new);
+    let again = again.unwrap();
+    assert!(!again.is_new && again.tail.closed());
+}
+
+#[tokio::test]
+async fn a_close_that_failed_refuses_nobody() {
+    let [first, append] = both(close(), data("more"), false).await;
+    assert_eq!(first, unwritable());
+    let append = append.unwrap();
+    assert_eq!((append.tail.next.bytes(), append.tail.closed()), (4, false));
+    let [first, append] = both(close(), data("more"), true).await;
+    assert_eq!(
+        append,
+        Err(AppendError::Closed {
+            tail: first.unwrap().tail
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_condition_on_the_tail_is_judged_by_what_became_of_the_append_before() {
+    let at_start = || Append {
+        only_at: Some(StreamOffset::default()),
+        ..data("more")
+    };
+    let [_, second] = both(data("x"), at_start(), true).await;
+    assert!(
+        matches!(second, Err(AppendError::NotAtTail { tail, .. }) if tail.next.bytes() == 1),
+        "{second:?}"
+    );
+    let [_, second] = both(data("x"), at_start(), false).await;
+    assert_eq!(second.unwrap().tail.next.bytes(), 4);
+}

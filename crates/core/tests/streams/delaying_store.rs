@@ -1,0 +1,97 @@
+//! For tests: a store that takes its time.
+
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use tailwater_core::StreamId;
+use tailwater_core::store::{Commit, Cut, Done, MemoryStore, Reading, Seeking, Store, StoreError};
+use tailwater_protocol::Offset;
+use tokio::sync::watch;
+
+/// A memory store that holds changes back until it is told what becomes of them.
+#[derive(Debug)]
+pub(crate) struct DelayingStore {
+    store: MemoryStore,
+    held: Mutex<Option<VecDeque<Held>>>,
+    /// Whether a look for a position is answered.
+    answers: watch::Sender<bool>,
+}
+
+struct Held(Commit, Done);
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl DelayingStore {
+    /// An empty store that holds nothing back yet.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            store: MemoryStore::new(1 << 20),
+            held: Mutex::new(None),
+            answers: watch::Sender::new(true),
+        })
+    }
+
+    /// Holds back every change from now on.
+    pub(crate) fn hold(&self) {
+        *self.held.lock().unwrap() = Some(VecDeque::new());
+    }
+
+    /// Answers looks for a position, or lets them wait.
+    pub(crate) fn answer(&self, answers: bool) {
+        self.answers.send_replace(answers);
+    }
+
+    /// How many changes are held.
+    pub(crate) fn held(&self) -> usize {
+        self.held.lock().unwrap().as_ref().map_or(0, VecDeque::len)
+    }
+
+    /// What becomes of the first change that is held: it takes effect, or it fails.
+    pub(crate) fn release(&self, works: bool) {
+        let Held(commit, done) = self
+            .held
+            .lock()
+            .unwrap()
+            .as_mut()
+            .unwrap()
+            .pop_front()
+            .expect("a change is held");
+        if works {
+            self.store.commit(commit, done);
+        } else {
+            done(Err(StoreError::Unwritable("a test".into())));
+        }
+    }
+}
+
+impl Store for DelayingStore {
+    fn commit(&self, commit: Commit, done: Done) {
+        let mut held = self.held.lock().unwrap();
+        if let Some(held) = &mut *held {
+            return held.push_back(Held(commit, done));
+        }
+        // Not under the lock: what is done may bring the next change.
+        drop(held);
+        self.store.commit(commit, done);
+    }
+
+    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+        self.store.read(stream, from, until, max_bytes)
+    }
+
+    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+        let mut answers = self.answers.subscribe();
+        Box::pin(async move {
+            answers.wait_for(|answers| *answers).await.unwrap();
+            self.store.cut(stream, cut).await
+        })
+    }
+
+    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
+        self.store.note(key, value, done);
+    }
+}

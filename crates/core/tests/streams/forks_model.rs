@@ -1,0 +1,483 @@
+//! Random histories of forks, appends, deletions and reads, held against a model that copies.
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tailwater_core::store::{DiskOptions, DiskStore, MemoryStore, Recovery, Store, SyncMode};
+use tailwater_core::{Absent, CreateError, ForkError, ForkPoint, ForkRequest, Streams};
+use tailwater_core::{Append, Log, ReadError};
+use tailwater_core::{Payload, StreamConfig, StreamName};
+use tailwater_protocol::Offset;
+use tailwater_protocol::headers::ContentKind;
+use tokio::time::timeout;
+
+const HISTORIES: u64 = 60;
+/// Histories on disk, where the server is restarted every so many steps.
+const HISTORIES_ON_DISK: u64 = 10;
+const STEPS_BEFORE_RESTART: usize = 50;
+const STEPS: usize = 120;
+/// What no wait may exceed.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Few enough that names meet again.
+const NAMES: usize = 9;
+
+/// A stream as the model has it: its messages, each as it is kept, and its position among families.
+#[derive(Debug, Clone, Default)]
+struct Model {
+    messages: Vec<Bytes>,
+    source: Option<String>,
+    is_hidden: bool,
+}
+
+impl Model {
+    /// Every message boundary.
+    fn boundaries(&self) -> Vec<u64> {
+        let ends = self.messages.iter().scan(0, |end, message| {
+            *end += message.len() as u64;
+            Some(*end)
+        });
+        [0].into_iter().chain(ends).collect()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.messages.concat()
+    }
+}
+
+/// Where the streams rest.
+enum Home {
+    Memory(Arc<MemoryStore>),
+    Disk(tempfile::TempDir),
+}
+
+impl Home {
+    fn open(&self) -> Streams {
+        let (store, mut recovery): (Arc<dyn Store>, _) = match self {
+            Self::Memory(store) => (Arc::clone(store) as _, Recovery::default()),
+            Self::Disk(directory) => {
+                let options = DiskOptions {
+                    sync: SyncMode::Never,
+                    hot_max: 200,
+                    reserve: 1,
+                };
+                let (store, recovery) = DiskStore::open(directory.path(), &options).unwrap();
+                (Arc::new(store), recovery)
+            }
+        };
+        Streams::open(store, &mut recovery, 1_000)
+    }
+}
+
+struct History {
+    rng: StdRng,
+    kind: ContentKind,
+    home: Home,
+    streams: Streams,
+    models: BTreeMap<String, Model>,
+    written: u32,
+}
+
+#[tokio::test]
+async fn forks_read_as_copies_would_through_any_history() {
+    let first: u64 = rand::random();
+    for seed in (0..HISTORIES).map(|number| first.wrapping_add(number)) {
+        println!("seed {seed}");
+        for kind in [ContentKind::Json, ContentKind::Text] {
+            let mut history = History::new(
+                seed,
+                kind,
+                Home::Memory(Arc::new(MemoryStore::new(1 << 24))),
+            );
+            for _ in 0..STEPS {
+                history.step().await;
+            }
+            history.end().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn forks_read_as_copies_would_through_any_history_with_restarts() {
+    let first: u64 = rand::random();
+    for seed in (0..HISTORIES_ON_DISK).map(|number| first.wrapping_add(number)) {
+        println!("seed {seed}");
+        let kind = if seed.is_multiple_of(2) {
+            ContentKind::Json
+        } else {
+            ContentKind::Text
+        };
+        let mut history = History::new(seed, kind, Home::Disk(tempfile::tempdir().unwrap()));
+        for step in 1..=STEPS {
+            history.step().await;
+            if step.is_multiple_of(STEPS_BEFORE_RESTART) {
+                history.restart();
+                history.look_at_all().await;
+            }
+        }
+        history.end().await;
+    }
+}
+
+fn fork_request(source: &str, at: u64, sub: u64, body: Bytes) -> ForkRequest {
+    ForkRequest {
+        source: History::name(source),
+        at: Offset::new(at).map(ForkPoint::Position),
+        sub,
+        content_type: None,
+        expiry: None,
+        keep_bytes: None,
+        keep_age: None,
+        body,
+        closed: false,
+    }
+}
+
+/// What a fork holds.
+///
+/// - `first`: how many messages of its source it begins with, before what its sub-offset adds.
+/// - `own`: what it was created with.
+fn forked(
+    kind: ContentKind,
+    source: &[Bytes],
+    first: usize,
+    sub: u64,
+    own: Vec<Bytes>,
+) -> Vec<Bytes> {
+    let mut messages = source[..first].to_vec();
+    let behind = &source[first..];
+    let reaches = usize::try_from(sub).unwrap();
+    let own = match kind {
+        ContentKind::Json => {
+            messages.extend_from_slice(&behind[..reaches]);
+            own
+        }
+        // What reaches to the end of a message is that message; an own one comes after it.
+        _ if reaches > 0 && behind.first().map(Bytes::len) == Some(reaches) => {
+            behind[..1].iter().cloned().chain(own).collect()
+        }
+        _ => {
+            let piece = behind.first().map(|message| message.slice(..reaches));
+            vec![
+                piece
+                    .into_iter()
+                    .chain(own)
+                    .collect::<Vec<_>>()
+                    .concat()
+                    .into(),
+            ]
+        }
+    };
+    messages.extend(
+        own.into_iter()
+            .filter(|message: &Bytes| !message.is_empty()),
+    );
+    messages
+}
+
+impl History {
+    fn new(seed: u64, kind: ContentKind, home: Home) -> Self {
+        let streams = home.open();
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            kind,
+            home,
+            streams,
+            models: BTreeMap::new(),
+            written: 0,
+        }
+    }
+
+    /// Ends the server and starts it again on what the disk holds.
+    fn restart(&mut self) {
+        self.streams.store().close();
+        // Only one store at a time may have the directory.
+        self.streams = Streams::new(Arc::new(MemoryStore::new(1)), 1);
+        self.streams = self.home.open();
+    }
+
+    async fn step(&mut self) {
+        let it = format!("s{}", self.rng.random_range(0..NAMES));
+        match self.rng.random_range(0..10) {
+            0..2 => self.create(&it).await,
+            2..5 => self.append(&it).await,
+            5..8 => self.fork(&it).await,
+            8 => self.delete(&it).await,
+            _ => self.look(&it).await,
+        }
+    }
+
+    fn name(it: &str) -> StreamName {
+        StreamName::parse(it).unwrap()
+    }
+
+    /// One to three messages (JSON), else one, as sent and as kept.
+    fn messages(&mut self) -> (Bytes, Vec<Bytes>) {
+        let count = if self.kind == ContentKind::Json {
+            self.rng.random_range(1..=3)
+        } else {
+            1
+        };
+        let each: Vec<String> = (0..count)
+            .map(|_| {
+                self.written += 1;
+                format!(
+                    "\"{}{}\"",
+                    self.written,
+                    "x".repeat(self.rng.random_range(0..12))
+                )
+            })
+            .collect();
+        let kept = |text: &String| {
+            if self.kind == ContentKind::Json {
+                format!("{text},")
+            } else {
+                text.clone()
+            }
+        };
+        let body = if self.kind == ContentKind::Json {
+            format!("[{}]", each.join(" , "))
+        } else {
+            each[0].clone()
+        };
+        (
+            body.into(),
+            each.iter().map(|text| kept(text).into()).collect(),
+        )
+    }
+
+    async fn create(&mut self, it: &str) {
+        let content_type = if self.kind == ContentKind::Json {
+            "application/json"
+        } else {
+            "text/plain"
+        };
+        let created = self
+            .streams
+            .create(
+                &Self::name(it),
+                StreamConfig::new(content_type),
+                None,
+                false,
+            )
+            .await;
+        match self.models.get(it) {
+            None => {
+                assert!(created.unwrap().is_new);
+                self.models.insert(it.to_owned(), Model::default());
+            }
+            Some(model) if model.is_hidden => {
+                assert!(
+                    matches!(created, Err(CreateError::Hidden { .. })),
+                    "{created:?}"
+                );
+            }
+            Some(Model {
+                source: Some(_), ..
+            }) => {
+                assert!(
+                    matches!(created, Err(CreateError::Differs { .. })),
+                    "{created:?}"
+                );
+            }
+            Some(_) => assert!(!created.unwrap().is_new),
+        }
+    }
+
+    async fn append(&mut self, it: &str) {
+        let Some(log) = self.streams.find(&Self::name(it)) else {
+            return;
+        };
+        let (body, kept) = self.messages();
+        let payload = Payload::parse(self.kind, body).unwrap();
+        log.append(Append {
+            payload: Some(payload),
+            ..Append::default()
+        })
+        .await
+        .unwrap();
+        self.models.get_mut(it).unwrap().messages.extend(kept);
+    }
+
+    async fn fork(&mut self, it: &str) {
+        let from = format!("s{}", self.rng.random_range(0..NAMES));
+        let Some(model) = self.models.get(&from).cloned() else {
+            return;
+        };
+        let boundaries = model.boundaries();
+        let at = *boundaries.choose(&mut self.rng).unwrap();
+        let first = boundaries.iter().position(|it| *it == at).unwrap();
+        let behind = &model.messages[first..];
+        let most = if self.kind == ContentKind::Json {
+            behind.len()
+        } else {
+            behind.first().map_or(0, Bytes::len)
+        } as u64;
+        let sub = if self.rng.random_bool(0.5) {
+            self.rng.random_range(0..=most + 1)
+        } else {
+            0
+        };
+        let (body, own) = if self.rng.random_bool(0.3) {
+            self.messages()
+        } else {
+            (Bytes::new(), Vec::new())
+        };
+        let request = fork_request(&from, at, sub, body);
+        let outcome = self.streams.fork(&Self::name(it), request.clone()).await;
+        match (self.models.get(it), model.is_hidden) {
+            (Some(there), _) if there.is_hidden => {
+                assert!(
+                    matches!(outcome, Err(CreateError::Hidden { .. })),
+                    "{outcome:?}"
+                );
+            }
+            // Whether it is the same fork by chance is not the model's business.
+            (Some(_), _) => {
+                assert!(
+                    matches!(&outcome, Ok(it) if !it.is_new)
+                        || matches!(outcome, Err(CreateError::Differs { .. }))
+                );
+            }
+            (None, true) => {
+                assert!(
+                    matches!(outcome, Err(CreateError::Fork(ForkError::SourceHidden(_)))),
+                    "{outcome:?}"
+                );
+            }
+            (None, false) if sub > most => {
+                assert!(
+                    matches!(outcome, Err(CreateError::Fork(ForkError::SubBeyond { .. }))),
+                    "{outcome:?}"
+                );
+            }
+            (None, false)
+                if matches!(outcome, Err(CreateError::Fork(ForkError::TooDeep { .. }))) => {}
+            (None, false) => {
+                assert!(outcome.unwrap().is_new);
+                let again = self.streams.fork(&Self::name(it), request).await.unwrap();
+                assert!(!again.is_new, "a retry finds it");
+                let messages = forked(self.kind, &model.messages, first, sub, own);
+                self.models.insert(
+                    it.to_owned(),
+                    Model {
+                        messages,
+                        source: Some(from),
+                        is_hidden: false,
+                    },
+                );
+            }
+        }
+    }
+
+    async fn delete(&mut self, it: &str) {
+        let deleted = self.streams.delete(&Self::name(it)).await.unwrap();
+        let is_there = self.models.get(it).is_some_and(|model| !model.is_hidden);
+        assert_eq!(deleted, is_there);
+        if is_there {
+            self.models.get_mut(it).unwrap().is_hidden = true;
+        }
+        // Whoever is hidden and has no forks goes, and with it perhaps its source.
+        loop {
+            let needed: Vec<String> = self
+                .models
+                .values()
+                .filter_map(|model| model.source.clone())
+                .collect();
+            let before = self.models.len();
+            self.models
+                .retain(|it, model| !model.is_hidden || needed.contains(it));
+            if self.models.len() == before {
+                break;
+            }
+        }
+        // The last fork takes its source along, a moment later where the store takes its time.
+        let settled = async {
+            while self.streams.count() != self.models.len() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(DEADLINE, settled)
+            .await
+            .expect("what nobody needs goes");
+    }
+
+    async fn look(&mut self, it: &str) {
+        let found = self.streams.lookup(&Self::name(it));
+        match self.models.get(it).cloned() {
+            None => assert_eq!(found.unwrap_err(), Absent::Unknown),
+            Some(model) if model.is_hidden => assert_eq!(found.unwrap_err(), Absent::Hidden),
+            Some(model) => {
+                let from = *model.boundaries().choose(&mut self.rng).unwrap();
+                let page_max = self.rng.random_range(1..60);
+                self.read(&found.unwrap(), &model, from, page_max).await;
+            }
+        }
+    }
+
+    /// Page after page from a boundary on: the bytes of the model, in whole messages, none larger than allowed.
+    async fn read(&self, log: &Log, model: &Model, from: u64, page_max: usize) {
+        let boundaries = model.boundaries();
+        let bytes = model.bytes();
+        let mut at = Offset::new(from).unwrap();
+        loop {
+            let batch = log.read(at, page_max).await.unwrap();
+            let (start, end) = (at.bytes(), batch.next.bytes());
+            assert_eq!(
+                batch.data,
+                bytes[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()],
+                "{start}..{end}"
+            );
+            let index = boundaries
+                .binary_search(&end)
+                .unwrap_or_else(|_| panic!("{end} lies inside a message"));
+            let is_one = index > 0 && boundaries[index - 1] == start;
+            assert!(
+                batch.data.len() <= page_max || is_one,
+                "a page of {} bytes, {page_max} allowed",
+                batch.data.len()
+            );
+            assert_eq!(batch.up_to_date(), end == bytes.len() as u64);
+            if batch.up_to_date() {
+                break;
+            }
+            let next = boundaries[index + 1] - start;
+            assert!(
+                next > page_max as u64,
+                "the page of {start}..{end} had room for one message more"
+            );
+            at = batch.next;
+        }
+        for inside in 0..bytes.len() as u64 {
+            let read = log.read(Offset::new(inside).unwrap(), 1).await;
+            let is_boundary = boundaries.contains(&inside);
+            assert_eq!(
+                matches!(read, Err(ReadError::InsideMessage { .. })),
+                !is_boundary,
+                "at {inside}: {read:?}"
+            );
+        }
+    }
+
+    /// Everything can be read at the end, and with the last stream the last byte goes.
+    async fn end(&mut self) {
+        self.look_at_all().await;
+        for it in self.models.keys().cloned().collect::<Vec<_>>() {
+            self.delete(&it).await;
+        }
+        assert_eq!(self.streams.count(), 0);
+        if let Home::Memory(store) = &self.home {
+            assert_eq!(store.kept_bytes(), 0);
+        }
+    }
+
+    async fn look_at_all(&mut self) {
+        for it in self.models.keys().cloned().collect::<Vec<_>>() {
+            self.look(&it).await;
+        }
+        assert_eq!(self.streams.count(), self.models.len());
+    }
+}

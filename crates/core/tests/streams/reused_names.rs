@@ -1,0 +1,312 @@
+//! Names that are used again: the offsets of one stream mean nothing in the next.
+
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use tailwater_core::StreamLimits;
+use tailwater_core::clock::Wall;
+use tailwater_core::store::{DiskOptions, DiskStore, MemoryStore, Recovery, Store, SyncMode};
+use tailwater_core::{Append, AppendError, Log, ReadError};
+use tailwater_core::{CreateError, ForkPoint, ForkRequest, Streams};
+use tailwater_core::{Expiry, Payload, StreamConfig, StreamName};
+use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Offset, StreamOffset};
+
+fn name(text: &str) -> StreamName {
+    StreamName::parse(text).unwrap()
+}
+
+fn offset(life: u32, bytes: u64) -> StreamOffset {
+    StreamOffset {
+        life,
+        position: Offset::new(bytes).unwrap(),
+    }
+}
+
+fn in_memory() -> Streams {
+    Streams::new(Arc::new(MemoryStore::new(1 << 20)), 100)
+}
+
+fn on_disk(directory: &std::path::Path, deleted_names_max: usize) -> Streams {
+    let options = DiskOptions {
+        sync: SyncMode::Never,
+        reserve: 1,
+        ..DiskOptions::default()
+    };
+    let (store, mut recovery) = DiskStore::open(directory, &options).unwrap();
+    Streams::open(
+        Arc::new(store),
+        &mut recovery,
+        StreamLimits {
+            deleted_names_max,
+            ..StreamLimits::default()
+        },
+    )
+}
+
+/// A stream that holds `text`.
+async fn make(streams: &Streams, it: &str, text: &'static str) -> Arc<Log> {
+    let first = Payload::parse(ContentKind::Text, Bytes::from_static(text.as_bytes())).ok();
+    streams
+        .create(&name(it), StreamConfig::new("text/plain"), first, false)
+        .await
+        .unwrap()
+        .log
+}
+
+async fn end(streams: &Streams, it: &str) {
+    assert!(streams.delete(&name(it)).await.unwrap());
+}
+
+fn fork_of(source: &str, at: Option<StreamOffset>) -> ForkRequest {
+    ForkRequest {
+        source: name(source),
+        at: at.map(ForkPoint::Offset),
+        sub: 0,
+        content_type: None,
+        expiry: None,
+        keep_bytes: None,
+        keep_age: None,
+        body: Bytes::new(),
+        closed: false,
+    }
+}
+
+async fn fork(streams: &Streams, it: &str, request: ForkRequest) -> Arc<Log> {
+    streams.fork(&name(it), request).await.unwrap().log
+}
+
+/// Whether `log` takes an offset.
+fn takes(log: &Log, life: u32, bytes: u64) -> bool {
+    match log.position(offset(life, bytes)) {
+        Ok(position) => {
+            assert_eq!(position.bytes(), bytes);
+            true
+        }
+        Err(error) => {
+            assert_eq!(
+                error,
+                ReadError::OtherLife {
+                    asked: offset(life, bytes),
+                    life: log.life()
+                }
+            );
+            false
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_stream_of_a_name_takes_its_own_offsets_only() {
+    let streams = in_memory();
+    for life in 0..4 {
+        let log = make(&streams, "a", "text").await;
+        assert_eq!(
+            (log.life(), log.tail_now().offset()),
+            (life, offset(life, 4))
+        );
+        for other in 0..5 {
+            assert_eq!(takes(&log, other, 4), other == life, "{other} in {life}");
+        }
+        let only_at = Some(offset(life.wrapping_sub(1), 4));
+        let refused = log
+            .append(Append {
+                only_at,
+                ..payload()
+            })
+            .await;
+        assert!(
+            matches!(refused, Err(AppendError::NotAtTail { .. })),
+            "{refused:?}"
+        );
+        let only_at = Some(offset(life, 4));
+        assert_eq!(
+            log.append(Append {
+                only_at,
+                ..payload()
+            })
+            .await
+            .unwrap()
+            .tail
+            .offset(),
+            offset(life, 7)
+        );
+        end(&streams, "a").await;
+    }
+    assert_eq!(make(&streams, "b", "").await.life(), 0);
+}
+
+fn payload() -> Append {
+    Append {
+        payload: Payload::parse(ContentKind::Text, Bytes::from_static(b"abc")).ok(),
+        ..Append::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ended_by_itself_has_a_successor_too() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(1 << 20));
+    let streams = Streams::open_with(store, &mut Recovery::default(), 10, Wall::driven());
+    for life in 0..3 {
+        let expiry = Some(Expiry::Idle(Duration::from_secs(1)));
+        let config = StreamConfig {
+            expiry,
+            ..StreamConfig::new("text/plain")
+        };
+        let log = streams
+            .create(&name("a"), config, None, false)
+            .await
+            .unwrap()
+            .log;
+        assert_eq!(log.life(), life);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        if life == 1 {
+            streams.delete_ended().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fork_takes_its_sources_offsets_up_to_where_it_left() {
+    let streams = in_memory();
+    make(&streams, "source", "0123456789").await;
+    end(&streams, "source").await;
+    let source = make(&streams, "source", "0123456789").await;
+    assert_eq!(source.life(), 1);
+    let child = fork(&streams, "child", fork_of("source", Some(offset(1, 10)))).await;
+    child.append(payload()).await.unwrap();
+    for (life, bytes, expected) in [
+        (0, 0, true),
+        (0, 13, true),
+        (1, 0, true),
+        (1, 10, true),
+        (1, 11, false),
+        (1, 13, false),
+        (2, 0, false),
+    ] {
+        assert_eq!(takes(&child, life, bytes), expected, "{life} {bytes}");
+    }
+    let condition = Append {
+        only_at: Some(offset(1, 10)),
+        ..payload()
+    };
+    assert!(matches!(
+        child.append(condition).await,
+        Err(AppendError::NotAtTail { .. })
+    ));
+    // Another line: the grandchild leaves after the child's own messages.
+    let grandchild = fork(&streams, "grandchild", fork_of("child", None)).await;
+    for (life, bytes, expected) in [(0, 13, true), (1, 10, true), (1, 11, false)] {
+        assert_eq!(takes(&grandchild, life, bytes), expected, "{life} {bytes}");
+    }
+    let refused = streams
+        .fork(&name("other"), fork_of("source", Some(offset(0, 4))))
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        refused,
+        CreateError::Fork(tailwater_core::ForkError::Position(
+            ReadError::OtherLife { .. }
+        ))
+    ));
+    let again = streams
+        .fork(&name("child"), fork_of("source", Some(offset(1, 10))))
+        .await
+        .unwrap();
+    assert!(!again.is_new);
+}
+
+#[tokio::test]
+async fn a_fork_on_a_used_name_takes_what_could_be_its_predecessors_only_where_it_was_made() {
+    let streams = in_memory();
+    make(&streams, "source", "0123456789").await;
+    make(&streams, "fork", "another text").await;
+    end(&streams, "fork").await;
+    let log = fork(&streams, "fork", fork_of("source", Some(offset(0, 10)))).await;
+    assert_eq!(log.life(), 1);
+    for (bytes, expected) in [(0, false), (9, false), (10, true), (11, false), (12, false)] {
+        assert_eq!(takes(&log, 0, bytes), expected, "{bytes}");
+    }
+    assert!(takes(&log, 1, 0) && takes(&log, 1, 10));
+}
+
+#[tokio::test]
+async fn a_hidden_stream_keeps_its_name_and_its_successor_has_the_next_life() {
+    let streams = in_memory();
+    make(&streams, "source", "0123456789").await;
+    let child = fork(&streams, "child", fork_of("source", None)).await;
+    end(&streams, "source").await;
+    assert!(takes(&child, 0, 10));
+    end(&streams, "child").await;
+    assert_eq!(make(&streams, "source", "").await.life(), 1);
+}
+
+#[tokio::test]
+async fn an_import_under_a_deleted_name_has_the_next_life_if_nobody_had_it_meanwhile() {
+    let streams = in_memory();
+    make(&streams, "a", "text").await;
+    end(&streams, "a").await;
+    let importing = streams
+        .import(&name("a"), StreamConfig::new("text/plain"))
+        .await
+        .unwrap();
+    make(&streams, "a", "text").await;
+    end(&streams, "a").await;
+    assert_eq!(
+        importing.appear().await.unwrap_err(),
+        CreateError::Overtaken
+    );
+    let importing = streams
+        .import(&name("a"), StreamConfig::new("text/plain"))
+        .await
+        .unwrap();
+    assert_eq!(importing.appear().await.unwrap().life(), 2);
+}
+
+#[tokio::test]
+async fn lives_are_counted_across_restarts_and_beyond_what_is_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let streams = on_disk(directory.path(), 2);
+    make(&streams, "there", "").await;
+    for life in 0..3 {
+        assert_eq!(make(&streams, "a", "").await.life(), life);
+        end(&streams, "a").await;
+    }
+    make(&streams, "b", "").await;
+    end(&streams, "b").await;
+    close(streams);
+    let streams = on_disk(directory.path(), 2);
+    assert_eq!(
+        (
+            make(&streams, "a", "").await.life(),
+            make(&streams, "b", "").await.life()
+        ),
+        (3, 1)
+    );
+    assert_eq!(streams.find(&name("there")).unwrap().life(), 0);
+    close(streams);
+    let streams = on_disk(directory.path(), 2);
+    assert_eq!(streams.find(&name("a")).unwrap().life(), 3);
+    for it in ["a", "b", "there"] {
+        end(&streams, it).await;
+    }
+    // `a` is forgotten by now, so whatever is not remembered begins where it would.
+    for it in ["a", "new"] {
+        assert_eq!(make(&streams, it, "").await.life(), 4);
+    }
+    close(streams);
+    let streams = on_disk(directory.path(), 2);
+    assert_eq!(
+        (
+            make(&streams, "newer", "").await.life(),
+            make(&streams, "b", "").await.life()
+        ),
+        (4, 2)
+    );
+}
+
+fn close(streams: Streams) {
+    streams.store().close();
+    // The directory can be opened again once nobody holds it.
+    drop(streams);
+}
