@@ -104,9 +104,9 @@ const BOUNDARIES: [Boundary; 13] = [
             "Instant",
             "SystemTime",
         ],
-        within: &["crates/protocol/src"],
-        except: &["crates/protocol/src/transport"],
-        why: "the client's state machine has no I/O and no clock",
+        within: &["crates/protocol/src", "crates/client/src"],
+        except: &["crates/client/src/drivers"],
+        why: "the client's state machines have no I/O and no clock",
     },
     Boundary {
         words: &[
@@ -138,7 +138,7 @@ const BOUNDARIES: [Boundary; 13] = [
             "web::Json",
             ".json::<",
         ],
-        within: &["backend/src", "crates/core/src", "crates/protocol/src"],
+        within: &["backend/src", "crates"],
         // Here raw messages or plain strings are read, or tests read what was written.
         except: &[
             "backend/src/cli/lines.rs",
@@ -287,13 +287,7 @@ fn every_path_in_the_architecture_exists() {
         quoted.len() >= 5,
         "ARCHITECTURE.md is a map; it names only {quoted:?}"
     );
-    let bases = [
-        "",
-        "backend/src",
-        "frontend/src",
-        "crates/protocol/src",
-        "crates/lab/src",
-    ];
+    let bases = ["", "backend/src", "frontend/src"];
     let files = sources("rs");
     // Beside a file named in full, its neighbours may be named alone.
     let has_name = |path: &str| {

@@ -173,6 +173,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await create('doomed', { body: '[1]' })
     const streams = await open('stream=doomed')
     await streams.part('close-ask').click()
+    await streams.part('close-sure').waitFor({ timeout: SOON_MS })
     await streams.page.keyboard.press('Escape')
     await streams.part('close-ask').click()
     await streams.part('close-sure').click()

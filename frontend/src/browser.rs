@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use js_sys::Array;
-use tailwater_protocol::transport::fetch::Sleep;
+use tailwater_client::drivers::browser::Sleep;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 

@@ -11,10 +11,10 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
-use tailwater_protocol::Producer;
+use tailwater_client::Producer;
+use tailwater_client::drivers::native::{AppendError, Appended, Client, SetupError, Writer};
+use tailwater_client::reader::Pauses;
 use tailwater_protocol::headers::ContentKind;
-use tailwater_protocol::reader::Pauses;
-use tailwater_protocol::transport::native::{AppendError, Appended, Client, SetupError, Writer};
 
 /// Input that takes longer than this gets a progress line, if standard error is a terminal.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);

@@ -9,8 +9,9 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
-use tailwater_protocol::transport::native::{Client, FollowOptions, SetupError};
-use tailwater_protocol::{Batch, Data, Report, Technique, Token};
+use tailwater_client::drivers::native::{Client, FollowOptions, SetupError};
+use tailwater_client::{Batch, Report};
+use tailwater_protocol::{Data, Technique, Token};
 
 const HELP: &str = "\
 Every message of a JSON stream is printed on a line of its own, byte for byte (but for line breaks between tokens, which \

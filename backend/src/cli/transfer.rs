@@ -4,8 +4,8 @@ use super::target::{Target, TargetError};
 use bytes::Bytes;
 use clap::Args;
 use std::io::{self, Write};
+use tailwater_client::drivers::native::{AppendError, Client, SetupError, TransferError};
 use tailwater_protocol::export::{Decoder, ExportError, Line};
-use tailwater_protocol::transport::native::{AppendError, Client, SetupError, TransferError};
 use tokio::io::AsyncReadExt;
 
 /// Bytes read from standard input at once.

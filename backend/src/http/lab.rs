@@ -1,4 +1,4 @@
-//! The lab's endpoints: the clock, sources and races, as `tailwater_protocol::rig` describes them.
+//! The lab's endpoints: the clock, sources and races, as `tailwater_protocol::lab` describes them.
 
 use super::Methods;
 use super::body::{pass_over, received};
@@ -12,7 +12,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tailwater_protocol::rig::{ClockReading, RaceChange, RaceRequest, SourceRequest};
+use tailwater_protocol::lab::{ClockReading, RaceChange, RaceRequest, SourceRequest};
 use tailwater_protocol::{document, percent};
 
 /// Where the clock is.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tailwater_core::clock::Clock;
 use tailwater_protocol::Technique;
-use tailwater_protocol::rig::{Lane, Race, RaceChange, RaceRequest};
+use tailwater_protocol::lab::{Lane, Race, RaceChange, RaceRequest};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};

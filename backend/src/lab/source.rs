@@ -27,7 +27,7 @@ use tailwater_core::{
     Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, Start,
     State, StreamConfig, StreamName, Streams,
 };
-use tailwater_protocol::rig::{SourceAnswer, SourceRequest, Stamps};
+use tailwater_protocol::lab::{SourceAnswer, SourceRequest, Stamps};
 use tailwater_protocol::{Technique, document};
 use tokio::runtime::Handle;
 

@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use story::Story;
 use stream::Counts;
-use tailwater_protocol::transport::native::Client;
+use tailwater_client::drivers::native::Client;
 
 /// Lives of one data directory.
 const LIVES: u64 = 10;

@@ -3,9 +3,10 @@
 use super::process::DEADLINE;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tailwater_client::Report;
+use tailwater_client::drivers::native::{self, Client, FollowOptions};
 use tailwater_protocol::headers::{self, ContentKind};
-use tailwater_protocol::transport::native::{self, Client, FollowOptions};
-use tailwater_protocol::{Data, Report, Technique, Token};
+use tailwater_protocol::{Data, Technique, Token};
 
 /// What a stream shows.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use crate::raw::{Client, Server, eventually, request, sums, within};
 use serde_json::{Value, json};
 use tailwater::config::Config;
 use tailwater_protocol::Problem;
-use tailwater_protocol::rig::{ClockReading, Race, SourceAnswer};
+use tailwater_protocol::lab::{ClockReading, Race, SourceAnswer};
 
 async fn post(client: &mut Client, path: &str, body: &Value) -> (u16, String) {
     client

@@ -215,7 +215,7 @@ fn sextet(byte: u8) -> Option<u32> {
 }
 
 /// Appends the messages of a JSON stream's bytes as an array: the comma after the last message goes.
-pub(crate) fn push_array(out: &mut Vec<u8>, stored: &[u8]) {
+pub fn push_array(out: &mut Vec<u8>, stored: &[u8]) {
     out.push(b'[');
     out.extend_from_slice(stored.strip_suffix(b",").unwrap_or(stored));
     out.push(b']');

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
+use tailwater_client::Report;
+use tailwater_client::drivers::browser::{Follower, follow};
+use tailwater_client::reader::FollowOptions;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
 use tailwater_protocol::json::FromJson;
-use tailwater_protocol::reader::FollowOptions;
-use tailwater_protocol::transport::fetch::{Follower, follow};
-use tailwater_protocol::{Report, StreamName, Technique, Token};
+use tailwater_protocol::{StreamName, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
 use crate::ask::{self, Answer};

@@ -2,7 +2,7 @@
 
 use futures_util::future::LocalBoxFuture;
 use tailwater_lab::Probe;
-use tailwater_protocol::rig::{
+use tailwater_protocol::lab::{
     ClockReading, Race, RaceChange, RaceRequest, SourceAnswer, SourceRequest,
 };
 use tailwater_protocol::{StreamName, Token};

@@ -11,8 +11,8 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tailwater_protocol::reader::FollowOptions;
-use tailwater_protocol::transport::fetch::{Follower, follow};
+use tailwater_client::drivers::browser::{Follower, follow};
+use tailwater_client::reader::FollowOptions;
 use tailwater_protocol::{StreamOffset, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
@@ -217,7 +217,7 @@ impl Feed {
 
     /// Asks for the source that the settings name; the stream to follow.
     async fn ask_for_source(&self, settings: &Settings) -> Result<String, Refusal> {
-        use tailwater_protocol::rig::SourceRequest;
+        use tailwater_protocol::lab::SourceRequest;
         let wish = match &settings.source {
             Source::Host => SourceRequest::Host,
             Source::Generator => SourceRequest::Generator(settings.generator(self.seed)),

@@ -5,9 +5,10 @@ mod tests;
 
 use std::collections::VecDeque;
 
+use tailwater_client::{Batch, Report};
 use tailwater_lab::Latencies;
-use tailwater_protocol::rig::Counts;
-use tailwater_protocol::{Batch, Report, Technique, Token};
+use tailwater_protocol::lab::Counts;
+use tailwater_protocol::{Technique, Token};
 
 use super::clock::Mapping;
 use super::meter::Meter;

@@ -1,6 +1,6 @@
 //! Bytes and requests of one lane as the relay counted them, since the run began.
 
-use tailwater_protocol::rig::Counts;
+use tailwater_protocol::lab::Counts;
 
 /// The relay's counts at the beginning of the run and now, each with the events that had arrived by then.
 #[derive(Debug, Clone, Copy, Default)]

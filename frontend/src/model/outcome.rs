@@ -1,6 +1,7 @@
 //! What an answer comes to: a success counts only if it says what its request was to bring about.
 
-use tailwater_protocol::{Problem, Token, acknowledgement};
+use tailwater_client::acknowledgement;
+use tailwater_protocol::{Problem, Token};
 
 use crate::model::wish::Wish;
 

@@ -7,7 +7,7 @@ use tailwater_lab::{
     judge, predict,
 };
 use tailwater_protocol::Technique;
-use tailwater_protocol::rig::Pattern;
+use tailwater_protocol::lab::Pattern;
 
 use super::clock::Mapping;
 use super::settings::{Settings, Source};

@@ -1,7 +1,8 @@
 //! The race: five lanes on one stream, what they share, and their summary.
 
+use tailwater_client::Report;
 use tailwater_lab::{Guards, Latencies, Prediction};
-use tailwater_protocol::{Report, StreamName, Technique, Token};
+use tailwater_protocol::{StreamName, Technique, Token};
 
 use super::clock::Mapping;
 use super::lane::{Conditions, Lane, Phase};

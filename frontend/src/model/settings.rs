@@ -1,6 +1,6 @@
 //! What a person has chosen on the Race page, and the same as the query of its URL: the link is the state.
 
-use tailwater_protocol::rig::{GeneratorRequest, Pattern};
+use tailwater_protocol::lab::{GeneratorRequest, Pattern};
 use tailwater_protocol::{Technique, percent};
 
 use crate::text::{Language, numbers};

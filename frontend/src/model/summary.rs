@@ -2,7 +2,7 @@
 
 use tailwater_lab::Verdict;
 use tailwater_protocol::Technique;
-use tailwater_protocol::rig::Counts;
+use tailwater_protocol::lab::Counts;
 
 use super::clock::Mapping;
 use super::lane::{Discarded, Phase};

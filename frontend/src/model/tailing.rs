@@ -1,7 +1,8 @@
 //! A stream that is followed: its last messages, what they cost, and how the follower stands.
 
 use std::collections::VecDeque;
-use tailwater_protocol::{Batch, Data, Report, Technique, Token};
+use tailwater_client::{Batch, Report};
+use tailwater_protocol::{Data, Technique, Token};
 
 /// Messages that are shown.
 const MESSAGES_MAX: usize = 200;

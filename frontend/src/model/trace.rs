@@ -9,7 +9,8 @@ pub use marks::{ChangeMark, ChunkRun, EventMark, EventRun, FaultMark, RequestMar
 
 use ring::Ring;
 use std::collections::VecDeque;
-use tailwater_protocol::{Report, Technique};
+use tailwater_client::Report;
+use tailwater_protocol::Technique;
 
 /// How long marks are kept.
 pub const KEEP_MS: f64 = 120_000.0;

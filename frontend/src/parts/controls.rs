@@ -1,7 +1,7 @@
 //! The controls at the edge: which stream, which events, which timing.
 
 use leptos::prelude::*;
-use tailwater_protocol::rig::Pattern;
+use tailwater_protocol::lab::Pattern;
 
 use crate::app::Page;
 use crate::browser;

@@ -4,7 +4,7 @@ use std::iter;
 
 use tailwater_lab::{Doubt, Finding, Verdict};
 use tailwater_protocol::Technique;
-use tailwater_protocol::rig::Pattern;
+use tailwater_protocol::lab::Pattern;
 
 use super::Text;
 use super::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};

@@ -2,7 +2,7 @@
 
 use tailwater_lab::{Doubt, Finding, Verdict};
 use tailwater_protocol::Technique;
-use tailwater_protocol::rig::Pattern;
+use tailwater_protocol::lab::Pattern;
 
 use super::Text;
 use super::english::whole_s;

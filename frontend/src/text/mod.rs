@@ -6,7 +6,7 @@ pub mod numbers;
 pub mod streams;
 
 use tailwater_lab::{Doubt, Verdict};
-use tailwater_protocol::rig::Pattern;
+use tailwater_protocol::lab::Pattern;
 
 use crate::model::lane::Phase;
 use crate::model::settings::Theme;

@@ -5,7 +5,7 @@
 
 use super::message::{Complete, Extent, Messages, Taken};
 use std::collections::VecDeque;
-use tailwater_protocol::rig::Counts;
+use tailwater_protocol::lab::Counts;
 
 /// Requests that may be under way on one connection; beyond it answers are taken for answers to GET.
 const ASKED_MAX: usize = 1024;

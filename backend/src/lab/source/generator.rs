@@ -3,7 +3,7 @@
 use super::schedule::Schedule;
 use crate::lab::WrongField;
 use std::fmt::Write;
-use tailwater_protocol::rig::{GeneratorRequest, Pattern, Stamps};
+use tailwater_protocol::lab::{GeneratorRequest, Pattern, Stamps};
 
 /// Events per second that may be asked for.
 const RATE: std::ops::RangeInclusive<f64> = 0.1..=2_000.0;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::io;
 use std::time::{Duration, Instant};
 use sysinfo::{MemoryRefreshKind, Networks, System};
-use tailwater_protocol::rig::Stamps;
+use tailwater_protocol::lab::Stamps;
 
 /// The name of its stream.
 pub(super) const STREAM: &str = "lab/host";

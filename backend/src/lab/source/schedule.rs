@@ -2,7 +2,7 @@
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tailwater_protocol::rig::Pattern;
+use tailwater_protocol::lab::Pattern;
 
 /// Events of one burst.
 pub(super) const BURST: u32 = 10;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tailwater_core::ReaderGuard;
 use tailwater_core::store::MemoryStore;
 use tailwater_protocol::Offset;
-use tailwater_protocol::rig::{GeneratorRequest, Pattern};
+use tailwater_protocol::lab::{GeneratorRequest, Pattern};
 use tokio::time::{sleep, timeout};
 
 const SHORT: Duration = Duration::from_millis(150);

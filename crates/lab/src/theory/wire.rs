@@ -1,7 +1,7 @@
 //! Bytes on the wire: heads, framing and envelopes of each technique, and what they come to per delivered event.
 
 use tailwater_protocol::headers::ContentKind;
-use tailwater_protocol::rig::Counts;
+use tailwater_protocol::lab::Counts;
 use tailwater_protocol::{Control, Offset, Technique, ndjson, sse};
 
 /// `bytes` so many `times`, where nothing stays nothing even if it happens infinitely often.

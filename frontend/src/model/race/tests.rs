@@ -1,7 +1,8 @@
 //! What a race concludes from what its lanes report.
 
 use super::*;
-use tailwater_protocol::{Batch, Data};
+use tailwater_client::Batch;
+use tailwater_protocol::Data;
 
 const MAPPING: Mapping = Mapping {
     ahead_ms: 0.0,

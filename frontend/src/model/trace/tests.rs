@@ -1,7 +1,8 @@
 //! Claims about the trace: what it keeps, what it joins, what it forgets.
 
 use super::*;
-use tailwater_protocol::{Batch, Data, Token};
+use tailwater_client::Batch;
+use tailwater_protocol::{Data, Token};
 
 fn requested(id: u64, at_ms: f64, technique: Technique) -> Report {
     Report::Requested {

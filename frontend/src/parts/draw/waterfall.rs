@@ -240,7 +240,8 @@ mod tests {
     use super::super::scene::Series;
     use super::*;
     use crate::model::trace::{EventMark, Trace};
-    use tailwater_protocol::{Report, Technique};
+    use tailwater_client::Report;
+    use tailwater_protocol::Technique;
 
     const VIEW: View = View {
         width: 1_040.0,

@@ -46,6 +46,8 @@ pub(super) fn doc(bench: &Bench<'_>) -> Result<(), Fault> {
         "--package",
         "tailwater-dashboard",
         "--package",
+        "tailwater-client",
+        "--package",
         "tailwater-protocol",
         "--no-deps",
         "--target",

@@ -4,7 +4,8 @@ use super::super::axis::duration;
 use super::super::scene::Series;
 use super::*;
 use crate::model::trace::{EventMark, Trace};
-use tailwater_protocol::{Batch, Data, Report, Technique, Token};
+use tailwater_client::{Batch, Report};
+use tailwater_protocol::{Data, Technique, Token};
 
 const DOWN: f64 = 50.0;
 const VIEW: View = View {

@@ -2,11 +2,11 @@
 
 use super::{Client, answer, head, in_words};
 use crate::acknowledgement::{self, position};
-use crate::export::{CONTENT_TYPE, Imported};
 use bytes::Bytes;
 use futures_util::Stream;
 use std::io;
 use std::time::Duration;
+use tailwater_protocol::export::{CONTENT_TYPE, Imported};
 
 /// How long a server may send nothing of an export; reading it from a slow disk needs its time.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -97,7 +97,7 @@ impl Client {
         };
         let next = position(head.next.as_deref()).map_err(|lacks| unconfirmed(&lacks))?;
         let said = response.bytes().await.map_err(broken)?;
-        let imported: Imported = crate::document::read(&said)
+        let imported: Imported = tailwater_protocol::document::read(&said)
             .map_err(|fault| unconfirmed(&format!("not with what an import says: {fault}")))?;
         if imported.next_offset != next {
             return Err(unconfirmed(&format!(

@@ -1,7 +1,7 @@
 //! How a reader is asked to follow a stream.
 
-use crate::{Technique, Token};
 use std::time::Duration;
+use tailwater_protocol::{Technique, Token};
 
 /// How long a live connection may say nothing, unless told otherwise: two and a half of the server's heartbeats of 15 s.
 const SILENCE_MAX: Duration = Duration::from_millis(37_500);

@@ -2,8 +2,9 @@
 
 use super::answer::{Came, Fault, Page};
 use super::{LIVE_MIN, Out, Phase, Position, QUICK_EMPTIES_MAX, Reader, ms};
-use crate::{Batch, Frame, Report, Technique, Token};
+use crate::{Batch, Report};
 use std::time::Duration;
+use tailwater_protocol::{Frame, Technique, Token};
 
 impl Reader {
     pub(super) fn take(&mut self, now: Duration, came: Came) {

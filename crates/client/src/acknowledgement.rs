@@ -1,6 +1,6 @@
 //! What a success has to say before a write counts: any server and any proxy can answer 200, only a stream tells its position.
 
-use crate::Token;
+use tailwater_protocol::Token;
 
 /// The position that an answer tells: a token that a server can have given out, so neither `-1` nor `now`.
 ///

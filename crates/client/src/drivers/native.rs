@@ -11,8 +11,8 @@ pub use append::{AppendError, Appended, Writer};
 pub use transfer::TransferError;
 
 use super::drive::{self, Arrival, Transport};
+use crate::Report;
 use crate::reader::{Head, Reader, Request};
-use crate::{Report, Technique};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::error::Error;
@@ -20,6 +20,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use tailwater_protocol::Technique;
 
 /// How long a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(10);

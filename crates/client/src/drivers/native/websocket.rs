@@ -1,12 +1,12 @@
 //! A WebSocket as an answer: the opened connection is the head, each text frame a piece.
 
 use super::{CONNECT_MAX, in_words, since_1970};
-use crate::frame::FRAME_BYTES_MAX;
+use crate::drivers::drive::Arrival;
 use crate::reader::Head;
-use crate::transport::drive::Arrival;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use std::sync::Arc;
+use tailwater_protocol::frame::FRAME_BYTES_MAX;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;

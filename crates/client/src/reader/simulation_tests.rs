@@ -1,10 +1,11 @@
 //! The reader against a model of a server on a bad network: whatever is cut, delayed, refused or changed, nothing is lost.
 
 use super::*;
-use crate::frame::Control;
-use crate::{Batch, Data};
-use crate::{Offset, ndjson, sse};
+use crate::Batch;
 use proptest::prelude::*;
+use tailwater_protocol::Data;
+use tailwater_protocol::frame::Control;
+use tailwater_protocol::{Offset, ndjson, sse};
 
 /// A small seeded series; the whole simulation hangs on it, so a failing seed can be run again.
 struct Random(u64);
@@ -317,7 +318,7 @@ impl World {
             head.cursor = control.cursor.map(|cursor| cursor.to_string());
             (head.up_to_date, head.closed) = (control.up_to_date == Some(true), control.closed);
             if self.server.kind == ContentKind::Json {
-                crate::frame::push_array(&mut wire.pending, &data);
+                tailwater_protocol::frame::push_array(&mut wire.pending, &data);
             } else {
                 wire.pending = data;
             }

@@ -23,13 +23,14 @@ pub use answer::Head;
 pub use options::FollowOptions;
 pub use pace::Pauses;
 
-use crate::headers::ContentKind;
-use crate::{Data, Report, Technique, Token};
+use crate::Report;
 use answer::{Came, Exchange, Page};
 use ladder::Ladder;
 use pace::Ticks;
 use std::collections::VecDeque;
 use std::time::Duration;
+use tailwater_protocol::headers::ContentKind;
+use tailwater_protocol::{Data, Technique, Token};
 
 /// A live answer that ends sooner than this is not asked for again before it has passed.
 const LIVE_MIN: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! What both drivers share: the loop between reader, network, clock and owner, and the owner's handle.
 
+use crate::Report;
 use crate::reader::{Action, Head, Input, Reader, Request};
-use crate::{Report, Technique};
 use bytes::Bytes;
 use futures_util::stream::{Peekable, Stream, StreamExt};
 use futures_util::task::AtomicWaker;
@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tailwater_protocol::Technique;
 
 /// What a request's answer brings, in this order: a head, pieces, an end. A fault may take the place of any.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use super::answer::Fault;
 use super::{LIVE_MIN, Phase, Reader, ms};
-use crate::{Report, Technique};
+use crate::Report;
 use std::time::Duration;
+use tailwater_protocol::Technique;
 
 impl Reader {
     pub(super) fn live_ended(&mut self, now: Duration) {

@@ -1,10 +1,11 @@
 //! The writing half: create a stream, append to it, close it, with errors that say what the server said.
 
 use super::{Client, answer, head, in_words};
+use crate::Producer;
 use crate::acknowledgement::{position, position_of_closed, unconfirmed};
-use crate::{Producer, Token, headers};
 use bytes::Bytes;
 use std::time::Duration;
+use tailwater_protocol::{Token, headers};
 
 /// How long a request may take; a large body on a slow line needs its time.
 const REQUEST_MAX: Duration = Duration::from_secs(60);

@@ -1,12 +1,12 @@
 //! One answer on its way in: what its head allows, and the whole batches in its pieces.
 
 use super::Position;
-use crate::frame::{self, FRAME_BYTES_MAX};
-use crate::headers::{self, ContentKind};
-use crate::{
+use std::time::Duration;
+use tailwater_protocol::frame::{self, FRAME_BYTES_MAX};
+use tailwater_protocol::headers::{self, ContentKind};
+use tailwater_protocol::{
     Data, Frame, FrameError, Problem, Technique, Token, json, ndjson, percent, sse, timestamp,
 };
-use std::time::Duration;
 
 /// How long a plain read or a live answer may take to begin.
 const HEAD_MAX: Duration = Duration::from_secs(30);

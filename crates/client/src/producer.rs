@@ -1,6 +1,6 @@
 //! The client's half of an idempotent append: which number it has, and whether it may be sent again. No I/O, no clock.
 
-use crate::headers;
+use tailwater_protocol::headers;
 
 /// One session of a producer: numbers its appends, so that a server recognises one that comes again.
 ///

@@ -12,14 +12,15 @@ pub use super::drive::Follower;
 pub use crate::reader::FollowOptions;
 
 use super::drive::{self, Arrival, Transport};
+use crate::Report;
 use crate::reader::{Reader, Request};
-use crate::{Report, Technique};
 use futures_util::stream::LocalBoxStream;
 use js_sys::{Function, Promise, Reflect};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tailwater_protocol::Technique;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 

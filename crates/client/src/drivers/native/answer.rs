@@ -1,6 +1,6 @@
 //! Which redirects a write follows, and in words what an answer that does not count says instead.
 
-use crate::Problem;
+use tailwater_protocol::Problem;
 
 /// Bytes of a refusal that are read to say why.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;

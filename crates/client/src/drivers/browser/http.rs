@@ -1,8 +1,8 @@
 //! Requests by fetch: a page read as a whole, or a live answer read piece by piece.
 
 use super::in_words;
+use crate::drivers::drive::Arrival;
 use crate::reader::Head;
-use crate::transport::drive::Arrival;
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use gloo_net::http::{Request, Response};
 use js_sys::{Reflect, Uint8Array};

@@ -8,8 +8,8 @@
 //! | long-poll | poll                            | every answer is short and whole; only the waiting can fail |
 //! | poll      | nothing                         | if that fails, nothing works |
 
-use crate::Technique;
 use std::time::Duration;
+use tailwater_protocol::Technique;
 
 /// Failures in a row, nothing whole between them, after which the next technique steps in.
 const FAULTS_MAX: u32 = 3;

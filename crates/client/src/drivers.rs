@@ -3,9 +3,9 @@
 //! Both offer the same: [`FollowOptions`](crate::reader::FollowOptions), `follow(stream_url, options, on_report)` and a
 //! `Follower` that takes wishes and ends everything when dropped.
 
-#[cfg(any(feature = "native", all(feature = "fetch", target_arch = "wasm32")))]
+#[cfg(all(feature = "browser", target_arch = "wasm32"))]
+pub mod browser;
+#[cfg(any(feature = "native", all(feature = "browser", target_arch = "wasm32")))]
 mod drive;
-#[cfg(all(feature = "fetch", target_arch = "wasm32"))]
-pub mod fetch;
 #[cfg(all(feature = "native", not(target_arch = "wasm32")))]
 pub mod native;

@@ -2,8 +2,8 @@
 //!
 //! A browser never says why a connection could not be opened, nor shows it pings; heartbeats are empty text frames.
 
+use crate::drivers::drive::Arrival;
 use crate::reader::Head;
-use crate::transport::drive::Arrival;
 use bytes::Bytes;
 use futures_util::sink::Sink;
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
