@@ -1,8 +1,11 @@
 //! Every knob of the server: its flag, its environment name, its default, its unit, and why it is there.
 
+#[cfg(feature = "cli")]
+pub mod values;
+
 use crate::subscriptions::Limits;
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, ValueEnum};
+#[cfg(feature = "cli")]
+use clap::{ArgAction, builder::BoolishValueParser};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,224 +13,259 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 use tailwater_core::StreamLimits;
 use tailwater_core::store::SyncMode;
-use url::Url;
+#[cfg(feature = "cli")]
+use values::{
+    bytes_value, duration_value, path_value, public_url_value, sync_value, workers_value,
+};
 
 /// Settings of `tailwater serve`. Each flag has an environment name, `TAILWATER_` and the flag in capitals.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct Config {
     /// Address and port to listen on; port 0 takes a free one
-    #[arg(
-        long,
-        env = "TAILWATER_LISTEN",
-        default_value = "127.0.0.1:4437",
-        value_name = "ADDRESS:PORT"
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            env = "TAILWATER_LISTEN",
+            default_value = "127.0.0.1:4437",
+            value_name = "ADDRESS:PORT"
+        )
     )]
     pub listen: SocketAddr,
 
     /// Where streams rest. `disk`: in --data-dir, as durable as --sync says; `memory`: nothing survives the process
-    #[arg(long, env = "TAILWATER_STORE", value_enum, default_value_t = StoreKind::Disk)]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_STORE", value_enum, default_value_t = StoreKind::Disk))]
     pub store: StoreKind,
 
     /// Directory of the disk store, made when it is missing; one server at a time
-    #[arg(long, env = "TAILWATER_DATA_DIR", default_value = "tailwater-data", value_parser = path_value, value_name = "PATH")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DATA_DIR", default_value = "tailwater-data", value_parser = path_value, value_name = "PATH"))]
     pub data_dir: PathBuf,
 
     /// Refuse a --data-dir that others than its owner can read; by default that is a warning
-    #[arg(long, env = "TAILWATER_STRICT", value_parser = BoolishValueParser::new())]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_STRICT", value_parser = BoolishValueParser::new()))]
     pub strict: bool,
 
     /// When an append is acknowledged: `always` once it would survive the machine; `never` once the system has it, which
     /// survives a crash of this process only; a time such as `50ms` the same, but it survives the machine that much later
-    #[arg(long, env = "TAILWATER_SYNC", default_value = "always", value_parser = sync_value, value_name = "always|never|TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_SYNC", default_value = "always", value_parser = sync_value, value_name = "always|never|TIME"))]
     pub sync: SyncMode,
 
     /// Bytes of the latest appends that the disk store keeps in memory, of all streams together; older ones are read from disk
-    #[arg(long, env = "TAILWATER_HOT_MAX", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HOT_MAX", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub hot_max: u64,
 
     /// Bytes of the disk to leave free, for merging, too; beyond it appends answer 507, and deleting and reading go on
-    #[arg(long, env = "TAILWATER_DISK_RESERVE", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DISK_RESERVE", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub disk_reserve: u64,
 
     /// Bytes that the memory store may keep (payload and bookkeeping); beyond it appends answer 507 and nothing is lost
-    #[arg(long, env = "TAILWATER_MEMORY_MAX", default_value = "1GiB", value_parser = bytes_value, value_name = "BYTES")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_MEMORY_MAX", default_value = "1GiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub memory_max: u64,
 
     /// Streams that may exist; beyond it creating answers 507
-    #[arg(
-        long,
-        env = "TAILWATER_STREAMS_MAX",
-        default_value_t = 100_000,
-        value_name = "N"
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            env = "TAILWATER_STREAMS_MAX",
+            default_value_t = 100_000,
+            value_name = "N"
+        )
     )]
     pub streams_max: usize,
 
     /// Names of deleted streams that are remembered one by one, at least 1, so that offsets of a deleted stream are told from those
     /// of its successor; when there are more, names that are not remembered begin with a higher number
-    #[arg(
-        long,
-        env = "TAILWATER_DELETED_NAMES_MAX",
-        default_value_t = 100_000,
-        value_name = "N"
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            env = "TAILWATER_DELETED_NAMES_MAX",
+            default_value_t = 100_000,
+            value_name = "N"
+        )
     )]
     pub deleted_names_max: usize,
 
     /// Messages that one append may have, and the first content of a stream; beyond it 400
-    #[arg(
-        long,
-        env = "TAILWATER_APPEND_MESSAGES_MAX",
-        default_value_t = 100_000,
-        value_name = "N"
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            env = "TAILWATER_APPEND_MESSAGES_MAX",
+            default_value_t = 100_000,
+            value_name = "N"
+        )
     )]
     pub append_messages_max: usize,
 
     /// How often streams that have ended by themselves and messages that are too old are looked for
-    #[arg(long, env = "TAILWATER_SWEEP", default_value = "1s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_SWEEP", default_value = "1s", value_parser = duration_value, value_name = "TIME"))]
     pub sweep: Duration,
 
     /// Largest request body, before and after decompression, and largest WebSocket message; beyond it 413, or close code 1009. A line
     /// of an import may hold as much, or --page-max if that is more
-    #[arg(long, env = "TAILWATER_BODY_MAX", default_value = "16MiB", value_parser = bytes_value, value_name = "BYTES")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BODY_MAX", default_value = "16MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub body_max: u64,
 
     /// Time in which each further 16 KiB of a request body must come, or its end; else 408. An unfinished WebSocket message is given
     /// up after as long (close code 1008)
-    #[arg(long, env = "TAILWATER_BODY_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BODY_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub body_silence_max: Duration,
 
     /// Bytes that all clients together make the server hold beyond 16 KiB in each direction of a connection: request bodies,
     /// unfinished messages, what is sent ahead, pages and messages that are not taken yet; at least twice --body-max. Beyond it
     /// bodies are answered 503 at once, WebSockets are closed (1013), reads answer 503 when 5 s brought no room, exports break off
     /// after 60 s, and live answers go on in pages of 16 KiB, and end after --heartbeat if a longer message finds no room
-    #[arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "128MiB", value_parser = bytes_value, value_name = "BYTES")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "128MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub buffers_max: u64,
 
     /// Largest page of one read; a single longer message still comes whole
-    #[arg(long, env = "TAILWATER_PAGE_MAX", default_value = "1MiB", value_parser = bytes_value, value_name = "BYTES")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_PAGE_MAX", default_value = "1MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub page_max: u64,
 
     /// Largest request head (request line and headers), 120KiB at most; beyond it 431
-    #[arg(long, env = "TAILWATER_HEAD_MAX", default_value = "16KiB", value_parser = bytes_value, value_name = "BYTES")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HEAD_MAX", default_value = "16KiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub head_max: u64,
 
     /// Time from the first byte of a request to its whole head; a client that takes longer is disconnected
-    #[arg(long, env = "TAILWATER_HEAD_SILENCE_MAX", default_value = "10s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HEAD_SILENCE_MAX", default_value = "10s", value_parser = duration_value, value_name = "TIME"))]
     pub head_silence_max: Duration,
 
     /// How long a long-poll is held at the tail; below every usual proxy limit
-    #[arg(long, env = "TAILWATER_LONG_POLL_HOLD", default_value = "25s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_LONG_POLL_HOLD", default_value = "25s", value_parser = duration_value, value_name = "TIME"))]
     pub long_poll_hold: Duration,
 
     /// The longest hold that a request may ask for (`?hold=SECONDS`)
-    #[arg(long, env = "TAILWATER_LONG_POLL_HOLD_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_LONG_POLL_HOLD_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub long_poll_hold_max: Duration,
 
     /// Silence after which a live answer sends a heartbeat, so that nothing on the path takes it for dead
-    #[arg(long, env = "TAILWATER_HEARTBEAT", default_value = "15s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HEARTBEAT", default_value = "15s", value_parser = duration_value, value_name = "TIME"))]
     pub heartbeat: Duration,
 
     /// Life of a streaming answer, with a tenth of jitter; then it ends cleanly and the reader comes back
-    #[arg(long, env = "TAILWATER_RECYCLE", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_RECYCLE", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub recycle: Duration,
 
     /// Connections that may be open. Beyond it, requests on the next 64 answer 503, and all further ones are closed when they come.
     /// Fewer where the system allows fewer open files
-    #[arg(
-        long,
-        env = "TAILWATER_CONNECTIONS_MAX",
-        default_value_t = 16_000,
-        value_name = "N"
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            env = "TAILWATER_CONNECTIONS_MAX",
+            default_value_t = 16_000,
+            value_name = "N"
+        )
     )]
     pub connections_max: usize,
 
     /// Readers that may wait or stream at once; beyond it they answer 503
-    #[arg(
-        long,
-        env = "TAILWATER_LIVE_READERS_MAX",
-        default_value_t = 15_000,
-        value_name = "N"
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            env = "TAILWATER_LIVE_READERS_MAX",
+            default_value_t = 15_000,
+            value_name = "N"
+        )
     )]
     pub live_readers_max: usize,
 
     /// Idle time after which a kept-alive connection is closed; above every poll interval, or each poll opens one anew
-    #[arg(long, env = "TAILWATER_KEEP_ALIVE", default_value = "90s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_KEEP_ALIVE", default_value = "90s", value_parser = duration_value, value_name = "TIME"))]
     pub keep_alive: Duration,
 
     /// Time for which a client may take nothing of its answer, of whatever kind, before its connection is cut; live answers also
     /// wait so long for room within --buffers-max before they end
-    #[arg(long, env = "TAILWATER_WRITE_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WRITE_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub write_silence_max: Duration,
 
     /// Whether connections are served outside of the HTTP library once their client waits at the tail of a stream, by whatever
     /// technique, or sends further plain requests (reads, appends) behind its first. Answers are the same either way; it saves memory
     /// and time (BENCHMARKS.md)
-    #[arg(long, env = "TAILWATER_HAND_OFF", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HAND_OFF", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL"))]
     pub hand_off: bool,
 
     /// How long a stop waits for answers under way before it cuts them
-    #[arg(long, env = "TAILWATER_DRAIN", default_value = "10s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DRAIN", default_value = "10s", value_parser = duration_value, value_name = "TIME"))]
     pub drain: Duration,
 
     /// Web origin that may read and write beside loopback origins and the server's own; may be repeated; `*` for all
-    #[arg(
-        long = "cors-origin",
-        env = "TAILWATER_CORS_ORIGIN",
-        value_delimiter = ',',
-        value_name = "ORIGIN"
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long = "cors-origin",
+            env = "TAILWATER_CORS_ORIGIN",
+            value_delimiter = ',',
+            value_name = "ORIGIN"
+        )
     )]
     pub cors_origins: Vec<String>,
 
     /// Offer the lab (sources, counting relays) although the server does not listen on loopback, or a proxy is in front of it
-    #[arg(long, env = "TAILWATER_LAB", value_parser = BoolishValueParser::new())]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_LAB", value_parser = BoolishValueParser::new()))]
     pub lab: bool,
 
     /// Subscriptions that may exist; beyond it creating one answers 507
-    #[arg(
-        long,
-        env = "TAILWATER_SUBSCRIPTIONS_MAX",
-        default_value_t = 1_000,
-        value_name = "N"
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            env = "TAILWATER_SUBSCRIPTIONS_MAX",
+            default_value_t = 1_000,
+            value_name = "N"
+        )
     )]
     pub subscriptions_max: usize,
 
     /// Streams that one subscription may follow; each costs about 100 bytes of every change that is kept of it
-    #[arg(
-        long,
-        env = "TAILWATER_SUBSCRIPTION_STREAMS_MAX",
-        default_value_t = 10_000,
-        value_name = "N"
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            env = "TAILWATER_SUBSCRIPTION_STREAMS_MAX",
+            default_value_t = 10_000,
+            value_name = "N"
+        )
     )]
     pub subscription_streams_max: usize,
 
     /// Webhook requests that may be under way at once; others wait
-    #[arg(
-        long,
-        env = "TAILWATER_WEBHOOKS_MAX",
-        default_value_t = 64,
-        value_name = "N"
+    #[cfg_attr(
+        feature = "cli",
+        arg(
+            long,
+            env = "TAILWATER_WEBHOOKS_MAX",
+            default_value_t = 64,
+            value_name = "N"
+        )
     )]
     pub webhooks_max: usize,
 
     /// How long a webhook may take to answer, unless its lease ends before; then the wake is told again
-    #[arg(long, env = "TAILWATER_WEBHOOK_ANSWER_MAX", default_value = "30s", value_parser = duration_value, value_name = "TIME")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WEBHOOK_ANSWER_MAX", default_value = "30s", value_parser = duration_value, value_name = "TIME"))]
     pub webhook_answer_max: Duration,
 
     /// Allow webhooks to http://localhost and http://127.0.0.x although the server does not listen on loopback, or a proxy is in
     /// front of it
-    #[arg(long, env = "TAILWATER_WEBHOOK_ALLOW_LOCAL", value_parser = BoolishValueParser::new())]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WEBHOOK_ALLOW_LOCAL", value_parser = BoolishValueParser::new()))]
     pub webhook_allow_local: bool,
 
     /// URL under which others reach this server, for callback and key URLs; by default the Host that created the subscription
-    #[arg(long, env = "TAILWATER_PUBLIC_URL", value_parser = public_url_value, value_name = "URL")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_PUBLIC_URL", value_parser = public_url_value, value_name = "URL"))]
     pub public_url: Option<String>,
 
     /// Worker threads; by default one per core
-    #[arg(long, env = "TAILWATER_WORKERS", value_parser = workers_value, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WORKERS", value_parser = workers_value, value_name = "N"))]
     pub workers: Option<usize>,
 }
 
 /// Where streams rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum StoreKind {
     /// On disk; what was acknowledged survives.
     Disk,
@@ -252,7 +290,7 @@ impl Config {
     }
 
     /// Whether only this machine reaches a server that listens on `address`, as far as is known: `--public-url` says that there
-    /// is a proxy in front of it. That a request came through one is seen by `is_forwarded` in `http/lab.rs`.
+    /// is a proxy in front of it. That a request came through one is seen by `is_forwarded` in `http/head.rs`.
     fn is_private(&self, address: IpAddr) -> bool {
         address.is_loopback() && self.public_url.is_none()
     }
@@ -324,128 +362,5 @@ impl Default for Config {
     }
 }
 
-/// A time as written on the command line: `500ms`, `25s`, `2m`; a bare number is seconds.
-///
-/// # Errors
-/// What was expected, when it is not one, not above zero, or above a day.
-pub fn duration_value(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let seconds = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => {
-            return Err(format!(
-                "`{unit}` is not a unit of time: expected ms, s, m or h, as in 500ms or 25s"
-            ));
-        }
-    };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "expected a time such as 500ms, 25s or 2m".to_owned())?;
-    let total = number * seconds;
-    if !(total > 0.0 && total <= 86_400.0) {
-        return Err("expected a time above zero and at most 24h".to_owned());
-    }
-    Ok(Duration::from_secs_f64(total))
-}
-
-/// When an append counts as durable, as written on the command line: `always`, `never`, or a time such as `50ms`.
-///
-/// # Errors
-/// What was expected, when it is none of these.
-pub fn sync_value(text: &str) -> Result<SyncMode, String> {
-    match text {
-        "always" => Ok(SyncMode::Always),
-        "never" => Ok(SyncMode::Never),
-        _ => duration_value(text)
-            .map(SyncMode::Within)
-            .map_err(|why| format!("expected always, never or a time: {why}")),
-    }
-}
-
-/// A path as written on the command line.
-///
-/// # Errors
-/// When it is empty or has control characters: then something else was meant.
-pub fn path_value(text: &str) -> Result<PathBuf, String> {
-    match text.chars().find(|character| character.is_control()) {
-        Some(control) => Err(format!(
-            "expected a path without control characters such as {control:?}"
-        )),
-        None if text.is_empty() => Err("expected a path".to_owned()),
-        None => Ok(PathBuf::from(text)),
-    }
-}
-
-/// The URL under which others reach this server: scheme, host, perhaps a port and a path; no slash at its end.
-///
-/// # Errors
-/// What was expected, when it is not one.
-pub fn public_url_value(text: &str) -> Result<String, String> {
-    let expected = || "expected a URL such as https://streams.example, without query".to_owned();
-    let url = Url::parse(text).map_err(|error| format!("{error}: {}", expected()))?;
-    let is_plain = url.has_host()
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty();
-    if !is_plain || !["http", "https"].contains(&url.scheme()) {
-        return Err(expected());
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
-}
-
-/// A number of worker threads.
-///
-/// # Errors
-/// What was expected, when it is not one or out of range.
-pub fn workers_value(text: &str) -> Result<usize, String> {
-    let workers = text
-        .parse()
-        .ok()
-        .filter(|workers| (1..=Config::WORKERS_MAX).contains(workers));
-    workers.ok_or_else(|| {
-        format!(
-            "expected a number of threads from 1 to {}",
-            Config::WORKERS_MAX
-        )
-    })
-}
-
-/// A size as written on the command line: `65536`, `64KiB`, `16MiB`, `1GiB` (also KB, MB, GB, powers of ten).
-///
-/// # Errors
-/// What was expected, when it is not one or is zero.
-pub fn bytes_value(text: &str) -> Result<u64, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        "g" | "gib" => 1 << 30,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        _ => {
-            return Err(format!(
-                "`{unit}` is not a unit of size: expected KiB, MiB or GiB, as in 16MiB"
-            ));
-        }
-    };
-    let bytes = number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(factor))
-        .filter(|bytes| *bytes > 0);
-    bytes.ok_or_else(|| "expected a size above zero, such as 65536, 64KiB or 16MiB".to_owned())
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests;

@@ -4,11 +4,17 @@
 //! `api/read.rs` decides, `live/` waits and reads `log/`, the bytes leave by `http/` or `takeover/`.
 
 pub mod api;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
 pub mod http;
+#[cfg(feature = "lab")]
+pub mod lab;
+#[cfg(not(feature = "lab"))]
+#[path = "lab/absent.rs"]
 pub mod lab;
 pub mod live;
+pub mod mount;
 pub mod server;
 pub mod subscriptions;
 pub mod takeover;

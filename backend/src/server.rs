@@ -1,18 +1,18 @@
 //! Runs the server on a listener until it is told to stop, and stops without cutting anybody off.
 
-use crate::api::gate::Gate;
-use crate::api::{App, Budget};
-use crate::config::{Config, StoreKind};
+pub use crate::mount::{Opened, open};
+
+use crate::api::VERSION_PREFIX;
+use crate::config::Config;
 use crate::http;
 use crate::lab::Lab;
 use crate::live::{Groups, Terms};
-use crate::subscriptions::Subscriptions;
-use crate::subscriptions::courier::HttpCourier;
+use crate::mount::Mount;
 use crate::takeover::{Io, TakeOver};
 use actix_http::HttpService;
 use actix_server::Server;
 use actix_service::{fn_service, map_config};
-use actix_web::dev::{AppConfig, ServerHandle};
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use actix_web_lab::middleware::CatchPanic;
@@ -24,50 +24,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater_core::Streams;
-use tailwater_core::clock::Clock;
-use tailwater_core::store::{DiskOptions, DiskStore, MemoryStore, OpenError, Recovery, Store};
-use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 /// How long a connection that is refused half-way is read on, so that its client gets to see the refusal.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// A store that is open, with what it knows.
-#[derive(Debug)]
-pub struct Opened {
-    /// The store.
-    pub store: Arc<dyn Store>,
-    /// What it held when it was opened.
-    pub recovery: Recovery,
-}
-
-/// Opens the store that `config` names.
-///
-/// # Errors
-/// All of [`OpenError`].
-pub fn open(config: &Config) -> Result<Opened, OpenError> {
-    match config.store {
-        StoreKind::Memory => Ok(Opened {
-            store: Arc::new(MemoryStore::new(config.memory_max)),
-            recovery: Recovery::default(),
-        }),
-        StoreKind::Disk => {
-            if config.strict {
-                DiskStore::check_private(&config.data_dir)?;
-            }
-            let options = DiskOptions {
-                sync: config.sync,
-                hot_max: config.hot_max,
-                reserve: config.disk_reserve,
-            };
-            let (store, recovery) = DiskStore::open(&config.data_dir, &options)?;
-            Ok(Opened {
-                store: Arc::new(store),
-                recovery,
-            })
-        }
-    }
-}
 
 /// Opens the store that `config` names and serves its streams; see [`serve`].
 ///
@@ -143,42 +103,35 @@ pub async fn serve_noted(
     notes: &BTreeMap<String, Bytes>,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let (stop, stopping) = watch::channel(false);
-    let subscriptions = subscriptions(&config, &listener, &streams, notes, stopping.clone())?;
-    let gate = web::Data::new(Gate::new(&config, listener.local_addr()?.ip()));
-    let (ending, drain) = (Arc::clone(&streams), config.drain);
-    let (sweeping, every, stop_sweeping) = (Arc::clone(&streams), config.sweep, stopping.clone());
-    actix_web::rt::spawn(async move { sweeping.sweep_until(every, stop_sweeping).await });
-    let app = web::Data::new(state(config.clone(), streams, subscriptions, stopping));
-    let lab = config.lab_on().then(|| lab(&app, &listener)).transpose()?;
-    let offered = lab.clone();
-    let server = listen(listener, &config, app, gate, offered)?;
+    let config = Config {
+        listen: listener.local_addr()?,
+        ..config
+    };
+    let mount = Mount::of("", config, streams, notes)?;
+    let lab = lab(&mount);
+    let server = listen(listener, &mount, lab.clone())?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     shutdown.await;
     if let Some(lab) = lab {
         lab.close().await;
     }
-    finish(stop, &handle).await;
+    mount.end();
+    handle.stop(true).await;
     let served = serving.await.unwrap_or(Ok(()));
-    // What nobody could find any more must not be there again after the next start.
-    if timeout(drain, ending.delete_ended()).await.is_err() {
-        tracing::warn!(
-            "the store took too long to delete streams that had ended; they begin anew with the next start"
-        );
-    }
+    mount.delete_ended().await;
     served
 }
 
 /// Begins to serve the routes on `listener`.
 fn listen(
     listener: TcpListener,
-    config: &Config,
-    app: web::Data<App>,
-    gate: web::Data<Gate>,
+    mount: &Mount,
     lab: Option<web::Data<Lab>>,
 ) -> std::io::Result<Server> {
-    let (address, keep_alive) = (listener.local_addr()?, config.keep_alive);
+    let (app, gate) = (mount.app().clone(), mount.gate().clone());
+    let config = &app.config;
+    let (address, keep_alive) = (config.listen, config.keep_alive);
     let workers = config.worker_threads();
     let server = Server::build()
         .workers(workers)
@@ -200,8 +153,7 @@ fn listen(
             // A bug in a handler costs its request a 500, not the connection.
             .wrap(CatchPanic::default())
             .wrap(from_fn(http::guard))
-            .configure(http::configure)
-            .configure(http::lab::configure)
+            .service(web::scope(VERSION_PREFIX).configure(routes))
             .configure(http::assets::configure)
             .default_service(web::to(http::no_route));
         let drain = drain.clone();
@@ -222,9 +174,8 @@ fn listen(
                 ready(http::decide_by_head(&expecting, &deciding, lab, request))
             }))
             .on_connect_ext(move |io: &Io, data| io.introduce(data))
-            .h1(map_config(application, move |()| {
-                AppConfig::__priv_test_new(false, address.to_string(), address)
-            }));
+            // Nothing here asks actix for its own address: what a client calls this server stands in the request.
+            .h1(map_config(application, |()| AppConfig::default()));
         TakeOver::new(
             http,
             app.clone().into_inner(),
@@ -235,53 +186,29 @@ fn listen(
     Ok(server.run())
 }
 
-async fn finish(stop: watch::Sender<bool>, handle: &ServerHandle) {
-    stop.send_replace(true);
-    handle.stop(true).await;
+/// What is served under the version's prefix.
+fn routes(service: &mut web::ServiceConfig) {
+    http::configure(service);
+    #[cfg(feature = "lab")]
+    http::lab::configure(service);
 }
 
-fn lab(app: &App, listener: &TcpListener) -> std::io::Result<web::Data<Lab>> {
-    let runtime = tokio::runtime::Handle::current();
-    Ok(web::Data::new(Lab::new(
-        Arc::clone(&app.streams),
-        app.clock,
-        listener.local_addr()?,
-        &runtime,
-    )))
+#[cfg(feature = "lab")]
+fn lab(mount: &Mount) -> Option<web::Data<Lab>> {
+    let app = mount.app();
+    app.config.lab_on().then(|| {
+        web::Data::new(Lab::new(
+            Arc::clone(&app.streams),
+            app.clock,
+            app.config.listen,
+            &tokio::runtime::Handle::current(),
+        ))
+    })
 }
 
-fn subscriptions(
-    config: &Config,
-    listener: &TcpListener,
-    streams: &Arc<Streams>,
-    notes: &BTreeMap<String, Bytes>,
-    stop: watch::Receiver<bool>,
-) -> std::io::Result<Arc<Subscriptions>> {
-    let limits = config.subscription_limits(listener.local_addr()?.ip());
-    let courier = HttpCourier::new(limits.allow_local).map_err(std::io::Error::other)?;
-    Subscriptions::open(Arc::clone(streams), notes, limits, Arc::new(courier), stop)
-        .map_err(std::io::Error::other)
-}
-
-fn state(
-    config: Config,
-    streams: Arc<Streams>,
-    subscriptions: Arc<Subscriptions>,
-    stop: watch::Receiver<bool>,
-) -> App {
-    let live = Arc::new(Semaphore::new(
-        config.live_readers_max.min(Semaphore::MAX_PERMITS),
-    ));
-    let budget = Budget::new(config.buffers_max.max(config.body_max.saturating_mul(2)));
-    App {
-        streams,
-        live,
-        budget,
-        config,
-        clock: Clock::new(),
-        stop,
-        subscriptions,
-    }
+#[cfg(not(feature = "lab"))]
+fn lab(_: &Mount) -> Option<web::Data<Lab>> {
+    None
 }
 
 #[allow(

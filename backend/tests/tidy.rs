@@ -33,6 +33,7 @@ const BOUNDARIES: [Boundary; 13] = [
         except: &[
             "backend/src/http",
             "backend/src/takeover",
+            "backend/src/mount.rs",
             "backend/src/server.rs",
             "backend/src/cli/serve.rs",
         ],

@@ -34,7 +34,7 @@ async function main() {
 /** Fails early, and in one line, when nothing listens. */
 async function requireServer() {
   try {
-    await fetch(new URL('/v1/stream/conformance-probe', baseUrl), { method: 'HEAD', signal: AbortSignal.timeout(5_000) })
+    await fetch(`${baseUrl}/v1/stream/conformance-probe`, { method: 'HEAD', signal: AbortSignal.timeout(5_000) })
   } catch (fault) {
     console.error(`No server answers at ${baseUrl} (${fault.cause?.code ?? fault.message}). Start one:`)
     console.error('  tailwater serve --long-poll-hold 500ms')

@@ -27,13 +27,13 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new<H: Headers>(_: &App, call: Call<'_, H>) -> Result<Self, Refusal> {
+    pub(super) fn new<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Self, Refusal> {
         let map = call.headers;
         Ok(Self {
             name: App::name(call.path)?,
             content_type: content_type(map)?.map(str::to_owned),
             lifetime: LifetimeHeaders::parse(map)?,
-            fork: ForkHeaders::parse(map)?,
+            fork: ForkHeaders::parse(app, map)?,
             closed: is_set(map, &names::STREAM_CLOSED)?,
         })
     }
@@ -112,7 +112,7 @@ struct ForkHeaders {
 
 impl ForkHeaders {
     /// What the fork headers of a creation say; `None` when it makes no fork.
-    fn parse(map: &impl Headers) -> Result<Option<Self>, Refusal> {
+    fn parse(app: &App, map: &impl Headers) -> Result<Option<Self>, Refusal> {
         let path = text(map, &names::STREAM_FORKED_FROM)?;
         let at = text(map, &names::STREAM_FORK_OFFSET)?;
         let sub = number(map, &names::STREAM_FORK_SUB_OFFSET, 0)?;
@@ -139,7 +139,7 @@ impl ForkHeaders {
         };
         let at = at.map(point).transpose()?;
         Ok(Some(Self {
-            source: source(path)?,
+            source: source(app, path)?,
             at,
             sub,
         }))
@@ -147,7 +147,7 @@ impl ForkHeaders {
 }
 
 /// The stream whose URL has this path, decoded as the paths of requests are.
-fn source(path: &str) -> Result<StreamName, Refusal> {
+fn source(app: &App, path: &str) -> Result<StreamName, Refusal> {
     let wrong = || {
         let form = "the path of a stream on this server, such as /v1/stream/demo";
         Refusal::Header(format!("Stream-Forked-From must be {form}, not `{path}`"))
@@ -157,7 +157,9 @@ fn source(path: &str) -> Result<StreamName, Refusal> {
         return Err(wrong());
     }
     Ok(StreamName::from_path(
-        uri.path().strip_prefix(STREAM_PREFIX).ok_or_else(wrong)?,
+        app.local_path(uri.path())
+            .strip_prefix(STREAM_PREFIX)
+            .ok_or_else(wrong)?,
     )?)
 }
 

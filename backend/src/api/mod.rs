@@ -49,6 +49,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 pub const EXTENSIONS: &str =
     "live=ndjson, live=websocket, hold, if-match, retention, list, inspect, export";
 
+/// What the paths of this version of the protocol begin with.
+pub const VERSION_PREFIX: &str = "/v1";
+
 /// Where streams live.
 pub const STREAM_PREFIX: &str = "/v1/stream/";
 
@@ -65,6 +68,8 @@ pub struct App {
     pub streams: Arc<Streams>,
     /// The settings.
     pub config: Config,
+    /// What stands before [`VERSION_PREFIX`] in every path; empty for a server of its own.
+    pub prefix: String,
     /// The server's clock.
     pub clock: Clock,
     /// Turns true when the server stops.
@@ -212,12 +217,17 @@ impl App {
         }
     }
 
-    /// The URL of a path on this server: as configured (`--public-url`), else as the client named the host.
+    /// The URL of a local path: as configured (`--public-url`), else as the client named the host.
     pub fn url(&self, host: &str, path: &str) -> String {
         match &self.config.public_url {
-            Some(base) => format!("{base}{path}"),
-            None => format!("http://{host}{path}"),
+            Some(base) => format!("{base}{}{path}", self.prefix),
+            None => format!("http://{host}{}{path}", self.prefix),
         }
+    }
+
+    /// A request's path without the prefix that this application is mounted at.
+    pub fn local_path<'p>(&self, path: &'p str) -> &'p str {
+        path.strip_prefix(self.prefix.as_str()).unwrap_or(path)
     }
 
     /// Whether the server stops.

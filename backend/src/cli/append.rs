@@ -5,7 +5,7 @@
 
 use super::lines::{Gathered, Intake, LineError, Rule};
 use super::target::{Target, TargetError};
-use crate::config::duration_value;
+use crate::config::values::duration_value;
 use bytes::Bytes;
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};

@@ -3,7 +3,7 @@
 use super::output;
 use super::position::{Position, PositionError};
 use super::target::{Target, TargetError};
-use crate::config::duration_value;
+use crate::config::values::duration_value;
 use clap::Args;
 use std::io::{self, Write};
 use std::ops::ControlFlow;

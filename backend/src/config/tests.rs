@@ -1,5 +1,8 @@
 //! What the settings are by default, and how their values are read.
 
+use super::values::{
+    bytes_value, duration_value, path_value, public_url_value, sync_value, workers_value,
+};
 use super::*;
 use clap::Parser;
 

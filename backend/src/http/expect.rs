@@ -2,7 +2,9 @@
 
 use super::gate::put_standing;
 use super::head::{ActixHeaders, gate_head_of};
-use super::{assets, lab, streams, subscriptions};
+#[cfg(feature = "lab")]
+use super::lab;
+use super::{assets, streams, subscriptions};
 use crate::api::gate::{self, Gate};
 use crate::api::{self, App, Call, Refusal, STREAM_PREFIX};
 use crate::lab::Lab;
@@ -48,6 +50,8 @@ fn refused(
     map: &ActixHeaders<'_>,
     host: &str,
 ) -> Option<HttpResponse> {
+    #[cfg(not(feature = "lab"))]
+    let _absent = lab;
     let (method, path, query) = (
         &head.method,
         head.uri.path(),
@@ -68,6 +72,7 @@ fn refused(
                 is_websocket: false,
             },
         ),
+        #[cfg(feature = "lab")]
         None if lab::is_at(path) => lab::LabRoute::of(app, lab, method, path, map).map(drop),
         None if assets::serve(head) => Ok(()),
         None => streams::StreamsRoute::of(app, method, path, query, map).map(drop),

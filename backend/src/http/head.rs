@@ -52,3 +52,13 @@ pub(super) fn gate_head_of<'a>(
         connection: connection.map(|connection| &**connection),
     }
 }
+
+/// Whether a request says that it came through a proxy, so that a server on loopback cannot take its client for a local one.
+///
+/// Source: RFC 7239 (`Forwarded`), RFC 9110, section 7.6.3 (`Via`); the others are what proxies of today send.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
+    })
+}

@@ -147,7 +147,9 @@ async fn take<'a>(
 
 fn answer(app: &App, request: &HttpRequest, log: &Log, shift_bytes: u64) -> HttpResponse {
     let tail = log.tail_now();
-    let path = request.path().replacen(IMPORT_PREFIX, STREAM_PREFIX, 1);
+    let path = app
+        .local_path(request.path())
+        .replacen(IMPORT_PREFIX, STREAM_PREFIX, 1);
     let map = ActixHeaders(request.headers());
     let host = gate_head(request, &map)
         .host()

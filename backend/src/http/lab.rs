@@ -2,12 +2,12 @@
 
 use super::Methods;
 use super::body::{pass_over, received};
-use super::head::ActixHeaders;
+use super::head::{ActixHeaders, is_forwarded};
 use crate::api::{App, Class, OtherRefusal, Refusal, check_announced};
 use crate::lab::Lab;
 use crate::lab::races::RaceError;
 use crate::lab::source::SourceError;
-use actix_web::http::header::{CACHE_CONTROL, HeaderMap, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
@@ -196,8 +196,8 @@ impl<'l> LabRoute<'l> {
 /// Registers the clock, which is always there, and the lab's routes, which need a `web::Data<Lab>` and answer 404 without.
 pub fn configure(service: &mut web::ServiceConfig) {
     service
-        .service(web::resource(CLOCK).to(handle))
-        .service(web::resource("/v1/lab/{rest:.*}").to(handle));
+        .service(web::resource("/clock").to(handle))
+        .service(web::resource("/lab/{rest:.*}").to(handle));
 }
 
 async fn handle(
@@ -265,16 +265,6 @@ fn clock(app: &App) -> HttpResponse {
     response.json(ClockReading {
         received_us,
         sent_us: app.clock.now_us(),
-    })
-}
-
-/// Whether a request says that it came through a proxy, so that a server on loopback cannot take its client for a local one.
-///
-/// Source: RFC 7239 (`Forwarded`), RFC 9110, section 7.6.3 (`Via`); the others are what proxies of today send.
-pub fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let name = name.as_str();
-        matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
     })
 }
 

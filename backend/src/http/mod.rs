@@ -8,6 +8,7 @@ mod export;
 mod gate;
 mod head;
 mod import;
+#[cfg(feature = "lab")]
 pub mod lab;
 mod stream;
 mod streams;
@@ -21,11 +22,12 @@ use crate::api::{Answer, Refusal};
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-/// Registers the protocol's routes; the state is a `web::Data<App>` and, for each worker, an `Rc<live::Groups>`.
+/// Registers the protocol's routes, for a scope whose path ends with [`crate::api::VERSION_PREFIX`]; the state is a
+/// `web::Data<App>` and, for each worker, an `Rc<live::Groups>`.
 pub fn configure(service: &mut web::ServiceConfig) {
     // Before the streams: what lies under `__ds` is none.
     service.configure(subscriptions::configure);
-    service.service(web::resource("/v1/stream/{name:.*}").to(stream::handle));
+    service.service(web::resource("/stream/{name:.*}").to(stream::handle));
     streams::configure(service);
 }
 

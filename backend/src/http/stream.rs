@@ -29,7 +29,10 @@ pub(super) async fn handle(
 ) -> HttpResponse {
     let map = ActixHeaders(request.headers());
     let head = gate_head(&request, &map);
-    let Some(path) = request.uri().path().strip_prefix(STREAM_PREFIX) else {
+    let Some(path) = app
+        .local_path(request.uri().path())
+        .strip_prefix(STREAM_PREFIX)
+    else {
         return respond(Refusal::NoRoute(request.path().to_owned()).answer());
     };
     let handshake = handshake(&request);

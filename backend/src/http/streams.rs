@@ -89,10 +89,10 @@ impl StreamsRoute {
 /// Registers the routes; the state is a `web::Data<App>`.
 pub(super) fn configure(service: &mut web::ServiceConfig) {
     for path in [
-        "/v1/streams",
-        "/v1/streams/{name:.*}",
-        "/v1/export/{name:.*}",
-        "/v1/import/{name:.*}",
+        "/streams",
+        "/streams/{name:.*}",
+        "/export/{name:.*}",
+        "/import/{name:.*}",
     ] {
         service.service(web::resource(path).to(handle));
     }
@@ -107,7 +107,7 @@ async fn handle(
     match StreamsRoute::of(
         &app,
         request.method(),
-        request.uri().path(),
+        app.local_path(request.uri().path()),
         request.query_string(),
         &map,
     )? {

@@ -10,8 +10,8 @@ pub(super) use self::route::is_reserved;
 use self::refusal::SubscriptionRefusal;
 use self::route::{SubscriptionRoute, SubscriptionTask};
 use super::body::{pass_over, received};
+use super::head::is_forwarded;
 use super::head::{ActixHeaders, gate_head};
-use super::lab::is_forwarded;
 use crate::api::App;
 use crate::subscriptions::definition::{self, Asked, Definition, SubscriptionId, WorkerName};
 use crate::subscriptions::state::{WakeKey, Way};
@@ -30,7 +30,7 @@ type Answer = Result<HttpResponse, SubscriptionRefusal>;
 
 /// Registers the reserved paths; the state is a `web::Data<App>`.
 pub(super) fn configure(service: &mut web::ServiceConfig) {
-    service.service(web::scope("/v1/stream/__ds").default_service(web::to(handle)));
+    service.service(web::scope("/stream/__ds").default_service(web::to(handle)));
 }
 
 /// What a request to a reserved path is answered by its head, if that is a refusal.
@@ -43,7 +43,7 @@ pub(super) fn refused(method: &Method, path: &str, map: &ActixHeaders<'_>) -> Op
 async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Answer {
     let (id, task) = match SubscriptionRoute::of(
         request.method(),
-        request.uri().path(),
+        app.local_path(request.uri().path()),
         &ActixHeaders(request.headers()),
     ) {
         Ok(SubscriptionRoute::Methods(methods)) => return Ok(methods.answer()),
@@ -101,7 +101,7 @@ async fn put(
         .map_err(Refused::from)?;
     let (view, is_new) = app
         .subscriptions
-        .put(id, definition, base(request)?)
+        .put(id, definition, base(request, app)?)
         .await?;
     Ok(fresh(if is_new {
         HttpResponse::Created()
@@ -280,11 +280,12 @@ async fn read<T: DeserializeOwned>(
 
 /// Under which URL the one who asks knows this server: the host that passed the gate. What a proxy in front says about
 /// itself (`X-Forwarded-Host`) is not believed; `--public-url` is for that.
-fn base(request: &HttpRequest) -> Result<String, SubscriptionRefusal> {
+fn base(request: &HttpRequest, app: &App) -> Result<String, SubscriptionRefusal> {
     let map = ActixHeaders(request.headers());
     let host = Some(gate_head(request, &map).host()?).filter(|host| !host.is_empty());
     // Only HTTP/1.0 may name none.
-    Ok(definition::base_url(host.unwrap_or("localhost")).map_err(Refused::from)?)
+    let base = definition::base_url(host.unwrap_or("localhost")).map_err(Refused::from)?;
+    Ok(base + &app.prefix)
 }
 
 /// Nothing of this is worth keeping.

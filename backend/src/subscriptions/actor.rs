@@ -4,10 +4,10 @@
 //! leave; when the store refuses, nothing has happened. So nobody ever saw what a restart would not know.
 
 use super::Shared;
-use super::courier::{Parcel, Receipt};
 use super::definition::{Delivery, SubscriptionId};
 use super::note::{self, Card};
 use super::state::{Attempt, JITTER_PERMILLE, Moment, Outcome, State, WakeKey, Way};
+use super::webhook::{Receipt, WebhookRequest};
 use super::wire;
 use bytes::Bytes;
 use rand::Rng;
@@ -374,8 +374,8 @@ async fn post(
             .map_err(|fault| fault.to_string())?;
         let signature = shared.keys.sign(&body, shared.now());
         shared
-            .courier
-            .post(Parcel {
+            .webhooks
+            .post(WebhookRequest {
                 url: url.to_owned(),
                 body: Bytes::from(body),
                 signature,

@@ -7,7 +7,6 @@
 //! Source: Durable Streams protocol, sections 6 and 7.
 
 mod actor;
-pub mod courier;
 pub mod definition;
 pub mod glob;
 mod news;
@@ -20,13 +19,15 @@ pub mod state;
 pub mod target;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
+#[cfg(feature = "webhooks")]
+pub mod webhook_client;
 pub mod wire;
 
 pub use requests::{Refused, Report};
 
 use actor::Entry;
 use bytes::Bytes;
-use courier::Courier;
 use definition::{Definition, SubscriptionId};
 use news::News;
 use note::Card;
@@ -41,6 +42,7 @@ use tailwater_core::store::{Store, StoreError};
 use tailwater_core::{State as StreamState, StreamName, Streams, Wanted};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
+use webhook::WebhookTransport;
 
 /// What the store keeps the keys under.
 const KEYS_NOTE: &str = "subscriptions/keys";
@@ -101,7 +103,7 @@ struct Shared {
     keys: Keys,
     limits: Limits,
     wall: Wall,
-    courier: Arc<dyn Courier>,
+    webhooks: Arc<dyn WebhookTransport>,
     deliveries: Semaphore,
     stop: watch::Receiver<bool>,
     /// Lives as long as the server; the worker of a request may not.
@@ -122,7 +124,7 @@ impl Subscriptions {
         streams: Arc<Streams>,
         notes: &BTreeMap<String, Bytes>,
         limits: Limits,
-        courier: Arc<dyn Courier>,
+        webhooks: Arc<dyn WebhookTransport>,
         stop: watch::Receiver<bool>,
     ) -> Result<Arc<Self>, OpenError> {
         let kept_keys = notes
@@ -143,7 +145,7 @@ impl Subscriptions {
             keys,
             limits,
             wall,
-            courier,
+            webhooks,
             deliveries,
             stop,
             runtime,

@@ -38,6 +38,9 @@ pub enum Refused {
     /// The request makes no sense (400).
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// This server sends no webhooks (400).
+    #[error("this server sends no webhooks: expected a subscription of type pull-wake")]
+    NoWebhooks,
     /// The subscription wakes workers in another way (400).
     #[error("the subscription is of type {has}: expected {needs}")]
     OtherWay {
@@ -83,7 +86,7 @@ impl Subscriptions {
     /// - `base`: the URL under which the one who asks knows this server.
     ///
     /// # Errors
-    /// [`Refused::Differs`], [`Refused::TooMany`], [`Refused::Fault`], [`Refused::Store`].
+    /// [`Refused::NoWebhooks`], [`Refused::Differs`], [`Refused::TooMany`], [`Refused::Fault`], [`Refused::Store`].
     ///
     /// Source: Durable Streams protocol, section 6.2.
     pub async fn put(
@@ -92,6 +95,9 @@ impl Subscriptions {
         definition: Definition,
         base: String,
     ) -> Result<(SubscriptionView, bool), Refused> {
+        if definition.way() == Way::Webhook && !self.shared.webhooks.is_offered() {
+            return Err(Refused::NoWebhooks);
+        }
         let this = Arc::clone(self);
         let making = async move {
             let _making = this.making.lock().await;

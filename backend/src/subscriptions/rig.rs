@@ -1,8 +1,8 @@
-//! What tests of subscriptions stand on: a store whose notes can be held back, a courier that asks the test, paused time.
+//! What tests of subscriptions stand on: a store whose notes can be held back, a transport that asks the test, paused time.
 
-use super::courier::{Courier, Parcel, Posting, Receipt};
 use super::definition::{Asked, Definition, SubscriptionId, WorkerName};
 use super::state::{WakeKey, Way};
+use super::webhook::{Posting, Receipt, WebhookRequest, WebhookTransport};
 use super::wire::{ClaimView, SubscriptionView};
 use super::{Limits, Refused, Report, Subscriptions};
 use bytes::Bytes;
@@ -103,15 +103,15 @@ impl Store for NotingStore {
 
 type Answering = oneshot::Sender<Result<Receipt, String>>;
 
-/// A courier that hands each parcel to the test and waits for its answer.
+/// A transport that hands each request to the test and waits for its answer.
 #[derive(Debug)]
-struct AskingCourier(mpsc::UnboundedSender<(Parcel, Answering)>);
+struct AskingTransport(mpsc::UnboundedSender<(WebhookRequest, Answering)>);
 
-impl Courier for AskingCourier {
-    fn post(&self, parcel: Parcel) -> Posting {
+impl WebhookTransport for AskingTransport {
+    fn post(&self, request: WebhookRequest) -> Posting {
         let (answer, answered) = oneshot::channel();
         // The test may have ended.
-        let _gone = self.0.send((parcel, answer));
+        let _gone = self.0.send((request, answer));
         Box::pin(async move {
             answered
                 .await
@@ -165,7 +165,7 @@ pub(super) struct Rig {
     pub(super) streams: Arc<Streams>,
     pub(super) subscriptions: Arc<Subscriptions>,
     stop: watch::Sender<bool>,
-    calls: mpsc::UnboundedReceiver<(Parcel, Answering)>,
+    calls: mpsc::UnboundedReceiver<(WebhookRequest, Answering)>,
     wall: Wall,
 }
 
@@ -203,11 +203,11 @@ impl Rig {
         let dyn_store = Arc::clone(&store) as Arc<dyn Store>;
         let streams = Arc::new(Streams::open_with(dyn_store, &mut recovery, 100, wall));
         let (stop, stopping) = watch::channel(false);
-        let (courier, calls) = mpsc::unbounded_channel();
-        let courier = Arc::new(AskingCourier(courier));
+        let (webhooks, calls) = mpsc::unbounded_channel();
+        let webhooks = Arc::new(AskingTransport(webhooks));
         let notes = store.notes.lock().unwrap().clone();
         let subscriptions =
-            Subscriptions::open(Arc::clone(&streams), &notes, limits(), courier, stopping)
+            Subscriptions::open(Arc::clone(&streams), &notes, limits(), webhooks, stopping)
                 .expect("readable notes");
         Self {
             store,
@@ -358,8 +358,8 @@ impl Rig {
 
     /// The next webhook, if it comes within that time.
     pub(super) async fn call_within(&mut self, time: Duration) -> Option<Call> {
-        let (parcel, answer) = tokio::time::timeout(time, self.calls.recv()).await.ok()??;
-        let body: Value = serde_json::from_slice(&parcel.body).unwrap();
+        let (request, answer) = tokio::time::timeout(time, self.calls.recv()).await.ok()??;
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
         let generation = body["generation"].as_u64().unwrap();
         let wake_id = body["wake_id"].as_str().unwrap().to_owned();
         let token = body["callback_token"].as_str().unwrap().to_owned();

@@ -2,10 +2,10 @@
 
 mod restarts;
 
-use super::courier::Receipt;
-use super::definition::WorkerName;
+use super::definition::{Definition, WorkerName};
 use super::rig::{Mood, Rig, id, limits, name};
 use super::state::{Fault, WakeKey, Way};
+use super::webhook::{NoWebhooks, Receipt};
 use super::wire::ClaimView;
 use super::{OpenError, Refused, Report, Subscriptions};
 use serde_json::json;
@@ -280,8 +280,7 @@ async fn an_append_while_a_subscription_is_made_is_not_missed() {
             Arc::clone(&rig.subscriptions),
             r#"{"type":"webhook","pattern":"events/*","webhook":{"url":"https://worker.example/"}}"#,
         );
-        let definition =
-            super::Definition::new(serde_json::from_str(asked).unwrap(), true).unwrap();
+        let definition = Definition::new(serde_json::from_str(asked).unwrap(), true).unwrap();
         let making = tokio::spawn(async move {
             subscriptions
                 .put(id("hook"), definition, "http://h".into())
@@ -432,4 +431,31 @@ async fn there_are_only_so_many_subscriptions_and_none_twice() {
         rig.subscriptions.look(&id("hook")).await,
         Err(Refused::Stopping)
     );
+}
+
+#[tokio::test]
+async fn without_webhooks_only_pull_wake_subscriptions_are_made() {
+    let store = Arc::new(MemoryStore::new(1 << 20));
+    let (_running, stop) = watch::channel(false);
+    let subscriptions = Subscriptions::open(
+        Arc::new(Streams::new(store, 10)),
+        &BTreeMap::new(),
+        limits(),
+        Arc::new(NoWebhooks),
+        stop,
+    )
+    .unwrap();
+    let put = async |asked: serde_json::Value| {
+        let asked = serde_json::from_value(asked).unwrap();
+        let definition = Definition::new(asked, true).unwrap();
+        subscriptions
+            .put(id("it"), definition, "http://127.0.0.1:1".to_owned())
+            .await
+            .map(|(_, is_new)| is_new)
+    };
+    let webhook =
+        json!({"type": "webhook", "pattern": "**", "webhook": {"url": "https://worker.example/"}});
+    assert_eq!(put(webhook).await, Err(Refused::NoWebhooks));
+    let pull = json!({"type": "pull-wake", "pattern": "**", "wake_stream": "wake"});
+    assert_eq!(put(pull).await, Ok(true));
 }

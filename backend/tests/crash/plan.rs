@@ -35,7 +35,8 @@ impl Settings {
         };
         let time = std::env::var("TAILWATER_CRASH_FOR").ok();
         let time = time.map(|text| {
-            tailwater::config::duration_value(&text).unwrap_or_else(|why| panic!("{text}: {why}"))
+            tailwater::config::values::duration_value(&text)
+                .unwrap_or_else(|why| panic!("{text}: {why}"))
         });
         Self {
             seed: number("TAILWATER_CRASH_SEED")

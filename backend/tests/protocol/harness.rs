@@ -148,7 +148,7 @@ impl Server {
 }
 
 /// Done when the server shall stop.
-pub(crate) type Shutdown = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Shutdown = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A client that follows nothing, decodes nothing and asks no proxy.
 pub(crate) fn client() -> reqwest::Client {

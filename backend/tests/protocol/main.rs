@@ -26,6 +26,7 @@ mod limits;
 mod live;
 mod lives;
 mod long_poll;
+mod mounted;
 mod nesting;
 mod paging;
 mod producers;

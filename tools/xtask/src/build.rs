@@ -37,7 +37,9 @@ impl Server {
                 "--features",
                 "dashboard",
             ]),
-            Self::Dev => command.args(["--bin", "tailwater", "--test", "tidy"]),
+            Self::Dev => {
+                command.args(["--bin", "tailwater", "--example", "embed", "--test", "tidy"])
+            }
             Self::DevWithDashboard => command.args([
                 "--bin",
                 "tailwater",

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,21 @@ impl TestServer {
         command
             .args(["serve", "--listen", &address.to_string()])
             .args(arguments);
+        Self::spawn(command, address, log)
+    }
+
+    /// Starts a program that takes a port of loopback as its argument, otherwise as [`TestServer::start`].
+    ///
+    /// # Errors
+    /// As [`TestServer::start`].
+    pub(crate) fn start_example(program: &Path, log: &Log) -> Result<Self, Fault> {
+        let address = free_address(0)?;
+        let mut command = child::command(program);
+        command.arg(address.port().to_string());
+        Self::spawn(command, address, log)
+    }
+
+    fn spawn(mut command: Command, address: SocketAddr, log: &Log) -> Result<Self, Fault> {
         log.say(&format!("$ {} &", child::words(&command)));
         let output = log.file()?;
         let errors = log.file()?;

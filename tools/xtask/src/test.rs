@@ -97,7 +97,7 @@ const STEPS: [Step; 14] = [
     Step {
         name: "conformance",
         groups: &[],
-        what: "the Durable Streams suite, on each store",
+        what: "the Durable Streams suite, on each store and inside another application",
         needs: &[Need::Node],
         run: conformance,
     },
@@ -298,14 +298,22 @@ fn conformance(bench: &Bench<'_>) -> Result<(), Fault> {
     ] {
         let arguments = [&["--long-poll-hold", "500ms"], store].concat();
         let server = TestServer::start(&Server::Dev.binary(bench.place), 0, &arguments, bench.log)?;
-        bench.log.run(
-            bench
-                .node(&["conformance/run.mjs"])
-                .env("BASE_URL", server.url()),
-        )?;
+        run_suite(bench, &server.url())?;
         server.stop()?;
     }
+    let example = bench.place.target.join("debug/examples/embed");
+    let embedded = TestServer::start_example(&example, bench.log)?;
+    run_suite(bench, &format!("{}/events", embedded.url()))?;
+    embedded.stop()?;
     fs::remove_dir_all(&data).map_err(Fault::file(&data))
+}
+
+fn run_suite(bench: &Bench<'_>, base_url: &str) -> Result<(), Fault> {
+    bench.log.run(
+        bench
+            .node(&["conformance/run.mjs"])
+            .env("BASE_URL", base_url),
+    )
 }
 
 /// A folder that is not there, whatever an earlier run left behind.

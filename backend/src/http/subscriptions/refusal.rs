@@ -103,7 +103,7 @@ fn class(refused: &Refused) -> Class {
             "#webhook-url",
             "Webhooks may not go there",
         ),
-        Refused::Definition(_) | Refused::OtherWay { .. } => Class::new(
+        Refused::Definition(_) | Refused::NoWebhooks | Refused::OtherWay { .. } => Class::new(
             S::BAD_REQUEST,
             "INVALID_REQUEST",
             "#subscription",

@@ -141,12 +141,13 @@ async fn a_server_does_not_start_without_a_subscription_that_it_acknowledged() {
             .create(&name("a"), StreamConfig::new("text/plain"), None, false)
             .await
             .unwrap();
-        let courier = Arc::new(crate::subscriptions::courier::HttpCourier::new(true).unwrap());
+        let webhooks =
+            Arc::new(crate::subscriptions::webhook_client::WebhookClient::new(true).unwrap());
         let outcome = Subscriptions::open(
             streams,
             &damaged,
             limits(),
-            courier,
+            webhooks,
             watch::channel(false).1,
         );
         let fault = outcome.expect_err("a refusal");

@@ -18,6 +18,17 @@ pub(super) fn clippy(bench: &Bench<'_>) -> Result<(), Fault> {
         "--",
         "-D",
         "warnings",
+    ]))?;
+    // As another application has it.
+    bench.log.run(&mut bench.cargo(&[
+        "clippy",
+        "--package",
+        "tailwater",
+        "--lib",
+        "--no-default-features",
+        "--",
+        "-D",
+        "warnings",
     ]))
 }
 

@@ -1,16 +1,13 @@
-//! Brings a wake to a webhook: one POST to an address that was checked, no redirects, no proxies, within a time.
+//! Sends wakes to webhooks by HTTP: one POST to an address that was checked, no redirects, no proxies, within a time.
 
 use super::target;
-use bytes::Bytes;
+use super::webhook::{Posting, Receipt, WebhookRequest, WebhookTransport};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use rustls_platform_verifier::BuilderVerifierExt;
 use serde::Deserialize;
 use std::error::Error;
-use std::fmt;
-use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,48 +19,17 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// One request to a webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parcel {
-    /// Where to.
-    pub url: String,
-    /// The body.
-    pub body: Bytes,
-    /// The value of `Webhook-Signature`.
-    pub signature: String,
-    /// How long all of it may take.
-    pub within: Duration,
-}
-
-/// What a webhook said to a wake that it took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Receipt {
-    /// `{"done":true}`: everything that the wake named is worked off.
-    Done,
-    /// Anything else: it calls back.
-    Taken,
-}
-
-/// A request under way; a failure in words.
-pub type Posting = Pin<Box<dyn Future<Output = Result<Receipt, String>> + Send>>;
-
-/// Who brings wakes to webhooks.
-pub trait Courier: fmt::Debug + Send + Sync + 'static {
-    /// Sends a parcel; the future ends within `parcel.within`.
-    fn post(&self, parcel: Parcel) -> Posting;
-}
-
-/// The courier that goes by HTTP.
+/// Sends wakes by HTTP and HTTPS.
 #[derive(Debug, Clone)]
-pub struct HttpCourier {
+pub struct WebhookClient {
     http: reqwest::Client,
     allow_local: bool,
     /// Why https can't be spoken, if it can't: the system has no certificates that it trusts.
     no_https: Option<String>,
 }
 
-impl HttpCourier {
-    /// A courier that trusts what this system trusts. Where that is nothing, as in a container without certificates, the
+impl WebhookClient {
+    /// A client that trusts what this system trusts. Where that is nothing, as in a container without certificates, the
     /// server still runs, and webhooks over https say what is missing.
     ///
     /// - `allow_local`: webhooks may be on this machine, by plain http.
@@ -108,8 +74,8 @@ impl HttpCourier {
     }
 }
 
-impl Courier for HttpCourier {
-    fn post(&self, parcel: Parcel) -> Posting {
+impl WebhookTransport for WebhookClient {
+    fn post(&self, request: WebhookRequest) -> Posting {
         let Self {
             http,
             allow_local,
@@ -118,16 +84,17 @@ impl Courier for HttpCourier {
         Box::pin(async move {
             // Again: the subscription may have been made when this server allowed more. Addresses in the URL itself are
             // checked here, names when they are resolved.
-            let url = target::check(&parcel.url, allow_local).map_err(|fault| fault.to_string())?;
+            let url =
+                target::check(&request.url, allow_local).map_err(|fault| fault.to_string())?;
             if let Some(reason) = no_https.filter(|_| url.scheme() == "https") {
                 return Err(reason);
             }
             let request = http
                 .post(url)
-                .timeout(parcel.within)
+                .timeout(request.within)
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-                .header(SIGNATURE, parcel.signature)
-                .body(parcel.body);
+                .header(SIGNATURE, request.signature)
+                .body(request.body);
             let answer = request
                 .send()
                 .await
@@ -206,6 +173,7 @@ fn in_words(fault: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use std::net::TcpListener;
 
     #[tokio::test]
@@ -232,13 +200,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let parcel = Parcel {
+        let request = WebhookRequest {
             url,
             body: Bytes::new(),
             signature: "t=1".to_owned(),
             within: Duration::from_secs(5),
         };
-        let refused = HttpCourier::new(false).unwrap().post(parcel).await;
+        let refused = WebhookClient::new(false).unwrap().post(request).await;
         assert!(
             refused
                 .as_ref()

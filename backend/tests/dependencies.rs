@@ -1,0 +1,89 @@
+//! What a crate of ours brings along into an application that uses it: nothing that only the `tailwater` command needs.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// What serves only the command line, the lab or webhooks.
+const COMMANDS: [&str; 9] = [
+    "clap",
+    "indicatif",
+    "reqwest",
+    "rustls",
+    "sysinfo",
+    "tailwater-client",
+    "tokio-tungstenite",
+    "tracing-subscriber",
+    "tungstenite",
+];
+/// What speaks HTTP.
+const HTTP: [&str; 6] = [
+    "actix-http",
+    "actix-web",
+    "http",
+    "httparse",
+    "hyper",
+    "tailwater",
+];
+
+/// The crates that `package` is built from.
+///
+/// - `features`: flags that choose its features.
+fn dependencies(package: &str, features: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["tree", "--package", package, "--edges", "normal"])
+        .args(["--prefix", "none", "--offline"])
+        .args(features)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn streams_in_another_application_bring_no_command_along() {
+    let all = dependencies("tailwater", &["--no-default-features"]);
+    assert!(all.contains("actix-web"), "{all:?}");
+    let unwanted: Vec<_> = COMMANDS
+        .iter()
+        .filter(|name| all.contains(**name))
+        .collect();
+    assert!(unwanted.is_empty(), "{unwanted:?}");
+}
+
+#[test]
+fn the_core_knows_no_http() {
+    let all = dependencies("tailwater-core", &["--all-features"]);
+    assert!(all.contains("fjall"), "{all:?}");
+    let unwanted: Vec<_> = COMMANDS
+        .iter()
+        .chain(&HTTP)
+        .filter(|name| all.contains(**name))
+        .collect();
+    assert!(unwanted.is_empty(), "{unwanted:?}");
+}
+
+#[test]
+fn the_protocol_and_the_lab_do_no_io() {
+    for package in ["tailwater-protocol", "tailwater-lab"] {
+        let all = dependencies(package, &["--all-features"]);
+        let unwanted: Vec<_> = COMMANDS
+            .iter()
+            .chain(&HTTP)
+            .chain(&["tokio", "rustix", "web-sys"])
+            .filter(|name| all.contains(**name))
+            .collect();
+        assert!(unwanted.is_empty(), "{package}: {unwanted:?}");
+    }
+}
