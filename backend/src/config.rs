@@ -1,5 +1,7 @@
 //! Every knob of the server: its flag, its environment name, its default, its unit, and why it is there.
 
+use tailwater_core::StreamLimits;
+use tailwater_core::store::SyncMode;
 #[cfg(feature = "cli")]
 pub mod values;
 
@@ -11,8 +13,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
-use tailwater_core::StreamLimits;
-use tailwater_core::store::SyncMode;
 #[cfg(feature = "cli")]
 use values::{
     bytes_value, duration_value, path_value, public_url_value, sync_value, workers_value,
@@ -34,20 +34,20 @@ pub struct Config {
     )]
     pub listen: SocketAddr,
 
-    /// Where streams rest. `disk`: in --data-dir, as durable as --sync says; `memory`: nothing survives the process
+    /// Where streams are stored. `disk`: in --data-dir, as durable as --sync says; `memory`: nothing survives the process
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_STORE", value_enum, default_value_t = StoreKind::Disk))]
     pub store: StoreKind,
 
-    /// Directory of the disk store, made when it is missing; one server at a time
+    /// Directory of the disk store, created if it is missing; used by one server at a time
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DATA_DIR", default_value = "tailwater-data", value_parser = path_value, value_name = "PATH"))]
     pub data_dir: PathBuf,
 
-    /// Refuse a --data-dir that others than its owner can read; by default that is a warning
+    /// Refuse a --data-dir that users other than its owner can read; by default that is a warning
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_STRICT", value_parser = BoolishValueParser::new()))]
     pub strict: bool,
 
-    /// When an append is acknowledged: `always` once it would survive the machine; `never` once the system has it, which
-    /// survives a crash of this process only; a time such as `50ms` the same, but it survives the machine that much later
+    /// When an append is acknowledged: `always`: when it survives a loss of power; `never`: when the system has it, so that it
+    /// survives a crash of this process only; a time such as `50ms`: the same, and it survives a loss of power after that time
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_SYNC", default_value = "always", value_parser = sync_value, value_name = "always|never|TIME"))]
     pub sync: SyncMode,
 
@@ -55,11 +55,11 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HOT_MAX", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub hot_max: u64,
 
-    /// Bytes of the disk to leave free, for merging, too; beyond it appends answer 507, and deleting and reading go on
+    /// Bytes of the disk to leave free, which merging also needs; below it appends answer 507, and deletions and reads continue
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DISK_RESERVE", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub disk_reserve: u64,
 
-    /// Bytes that the memory store may keep (payload and bookkeeping); beyond it appends answer 507 and nothing is lost
+    /// Bytes that the memory store may keep (payload and bookkeeping); beyond it appends answer 507
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_MEMORY_MAX", default_value = "1GiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub memory_max: u64,
 
@@ -75,8 +75,8 @@ pub struct Config {
     )]
     pub streams_max: usize,
 
-    /// Names of deleted streams that are remembered one by one, at least 1, so that offsets of a deleted stream are told from those
-    /// of its successor; when there are more, names that are not remembered begin with a higher number
+    /// Names of deleted streams that are remembered, at least 1, so that offsets of a deleted stream differ from those of the next
+    /// stream of that name; when there are more, offsets of names that were forgotten begin with a higher number
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -100,7 +100,7 @@ pub struct Config {
     )]
     pub append_messages_max: usize,
 
-    /// How often streams that have ended by themselves and messages that are too old are looked for
+    /// How often expired streams and messages are looked for
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_SWEEP", default_value = "1s", value_parser = duration_value, value_name = "TIME"))]
     pub sweep: Duration,
 
@@ -109,19 +109,19 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BODY_MAX", default_value = "16MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub body_max: u64,
 
-    /// Time in which each further 16 KiB of a request body must come, or its end; else 408. An unfinished WebSocket message is given
-    /// up after as long (close code 1008)
+    /// Time in which the next 16 KiB of a request body, or its end, must arrive; otherwise 408. A WebSocket message must be complete
+    /// within the same time (close code 1008)
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BODY_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub body_silence_max: Duration,
 
-    /// Bytes that all clients together make the server hold beyond 16 KiB in each direction of a connection: request bodies,
-    /// unfinished messages, what is sent ahead, pages and messages that are not taken yet; at least twice --body-max. Beyond it
-    /// bodies are answered 503 at once, WebSockets are closed (1013), reads answer 503 when 5 s brought no room, exports break off
-    /// after 60 s, and live answers go on in pages of 16 KiB, and end after --heartbeat if a longer message finds no room
+    /// Bytes that the server holds for all clients together, beyond 16 KiB in each direction of a connection: request bodies,
+    /// unfinished messages, requests sent ahead, pages and messages that clients have not accepted yet; at least twice --body-max.
+    /// Beyond it requests with a body answer 503 at once, WebSockets are closed (1013), reads answer 503 after 5 s, exports are cut
+    /// off after 60 s, and live answers continue in pages of 16 KiB, and end after --heartbeat if there is no room for a longer message
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "128MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub buffers_max: u64,
 
-    /// Largest page of one read; a single longer message still comes whole
+    /// Largest page of one read; a single longer message is sent whole
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_PAGE_MAX", default_value = "1MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub page_max: u64,
 
@@ -133,7 +133,7 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HEAD_SILENCE_MAX", default_value = "10s", value_parser = duration_value, value_name = "TIME"))]
     pub head_silence_max: Duration,
 
-    /// How long a long-poll is held at the tail; below every usual proxy limit
+    /// How long a long-poll is held at the tail; below the usual limits of proxies
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_LONG_POLL_HOLD", default_value = "25s", value_parser = duration_value, value_name = "TIME"))]
     pub long_poll_hold: Duration,
 
@@ -141,16 +141,16 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_LONG_POLL_HOLD_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub long_poll_hold_max: Duration,
 
-    /// Silence after which a live answer sends a heartbeat, so that nothing on the path takes it for dead
+    /// Time without data after which a live answer sends a heartbeat, so that proxies do not close its connection
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HEARTBEAT", default_value = "15s", value_parser = duration_value, value_name = "TIME"))]
     pub heartbeat: Duration,
 
-    /// Life of a streaming answer, with a tenth of jitter; then it ends cleanly and the reader comes back
+    /// Lifetime of a streaming answer, with a tenth of jitter; then it ends cleanly and the reader reconnects
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_RECYCLE", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub recycle: Duration,
 
-    /// Connections that may be open. Beyond it, requests on the next 64 answer 503, and all further ones are closed when they come.
-    /// Fewer where the system allows fewer open files
+    /// Connections that may be open; fewer where the system allows fewer open files. Beyond it, requests on the next 64 connections
+    /// answer 503, and further connections are closed on arrival
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -162,7 +162,7 @@ pub struct Config {
     )]
     pub connections_max: usize,
 
-    /// Readers that may wait or stream at once; beyond it they answer 503
+    /// Long-polls that wait and live readers; beyond it 503
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -174,12 +174,12 @@ pub struct Config {
     )]
     pub live_readers_max: usize,
 
-    /// Idle time after which a kept-alive connection is closed; above every poll interval, or each poll opens one anew
+    /// Idle time after which a kept-alive connection is closed; if it is below the poll interval, each poll opens a new connection
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_KEEP_ALIVE", default_value = "90s", value_parser = duration_value, value_name = "TIME"))]
     pub keep_alive: Duration,
 
-    /// Time for which a client may take nothing of its answer, of whatever kind, before its connection is cut; live answers also
-    /// wait so long for room within --buffers-max before they end
+    /// Time for which a client may accept no bytes of its answer before it is disconnected; live answers also wait for room within
+    /// --buffers-max for at most this time before they end
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WRITE_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub write_silence_max: Duration,
 
@@ -189,11 +189,11 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HAND_OFF", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL"))]
     pub hand_off: bool,
 
-    /// How long a stop waits for answers under way before it cuts them
+    /// How long a stop waits for answers in progress before it closes their connections
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DRAIN", default_value = "10s", value_parser = duration_value, value_name = "TIME"))]
     pub drain: Duration,
 
-    /// Web origin that may read and write beside loopback origins and the server's own; may be repeated; `*` for all
+    /// Web origin that may use the server, in addition to loopback origins and the server's own; may be repeated; `*` for all
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -221,7 +221,7 @@ pub struct Config {
     )]
     pub subscriptions_max: usize,
 
-    /// Streams that one subscription may follow; each costs about 100 bytes of every change that is kept of it
+    /// Streams that one subscription may follow; each adds about 100 bytes to every change that is written
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -233,7 +233,7 @@ pub struct Config {
     )]
     pub subscription_streams_max: usize,
 
-    /// Webhook requests that may be under way at once; others wait
+    /// Webhook requests that may be in progress at once; others wait
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -245,7 +245,7 @@ pub struct Config {
     )]
     pub webhooks_max: usize,
 
-    /// How long a webhook may take to answer, unless its lease ends before; then the wake is told again
+    /// How long a webhook may take to answer, unless its lease ends before; then it is sent again
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WEBHOOK_ANSWER_MAX", default_value = "30s", value_parser = duration_value, value_name = "TIME"))]
     pub webhook_answer_max: Duration,
 
@@ -254,7 +254,7 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WEBHOOK_ALLOW_LOCAL", value_parser = BoolishValueParser::new()))]
     pub webhook_allow_local: bool,
 
-    /// URL under which others reach this server, for callback and key URLs; by default the Host that created the subscription
+    /// URL under which clients reach this server, for `Location`, callback and key URLs; by default the Host of the request
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_PUBLIC_URL", value_parser = public_url_value, value_name = "URL"))]
     pub public_url: Option<String>,
 
@@ -263,11 +263,11 @@ pub struct Config {
     pub workers: Option<usize>,
 }
 
-/// Where streams rest.
+/// Where streams are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum StoreKind {
-    /// On disk; what was acknowledged survives.
+    /// On disk; acknowledged appends survive.
     Disk,
     /// In memory; nothing survives the process.
     Memory,

@@ -21,11 +21,11 @@ enum Verb {
     Serve(Box<Config>),
     /// Append lines from standard input to a stream
     Append(Box<AppendArgs>),
-    /// Follow a stream: print its messages as they come
+    /// Follow a stream: print its messages as they arrive
     Tail(Box<TailArgs>),
     /// Write a stream to standard output as a file
     Export(ExportArgs),
-    /// Make a stream of such a file on standard input
+    /// Create a stream from such a file on standard input
     Import(ImportArgs),
 }
 

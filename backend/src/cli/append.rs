@@ -21,12 +21,12 @@ const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
 const HELP: &str = "\
 The stream is created when missing. Its content type decides what a line becomes: on a JSON stream each line is one JSON \
-message and must be valid JSON (blank lines are passed over), unless --strings sends every line as a JSON string; on any \
-other stream lines stay what they are, line ends included.
+message and must be valid JSON (blank lines are skipped), unless --strings sends every line as a JSON string; on any \
+other stream lines are appended as they are, including line ends.
 
 A line counts once the server has acknowledged it. While the server can't be reached or has no room, the same lines are \
 sent again, as an idempotent producer: the server recognises what it has appended before. To a server that does not know \
-producers nothing is sent twice: the command stops and says which line was the last acknowledged.
+producers nothing is sent twice: the command stops and prints the number of the last acknowledged line.
 
 Examples:
   journalctl -f | tailwater append logs/demo
@@ -63,7 +63,7 @@ pub struct AppendArgs {
     #[arg(long, default_value = "1m", value_parser = duration_value, value_name = "TIME")]
     retry_for: Duration,
 
-    /// Nothing on standard error but what went wrong
+    /// Print only errors on standard error
     #[arg(long, short)]
     quiet: bool,
 }

@@ -15,8 +15,8 @@ use tailwater_protocol::{Data, Technique, Token};
 
 const HELP: &str = "\
 Every message of a JSON stream is printed on a line of its own, byte for byte (but for line breaks between tokens, which \
-become spaces); text and bytes are printed as they are. Ends with success when the stream is closed. After anything that \
-may heal it comes back to the same place, with a note on standard error.
+become spaces); text and bytes are printed as they are. Ends with success when the stream is closed. After an \
+error that may be temporary it reconnects and continues at the same offset, with a note on standard error.
 
 Examples:
   tailwater tail logs/demo
@@ -32,7 +32,7 @@ pub struct TailArgs {
 
     /// How to follow: poll, long-poll, ndjson, sse or websocket.
     ///
-    /// If it keeps failing, another one steps in, unless --strict. Server-sent events can't carry all text exactly: CR and
+    /// If it keeps failing, another one is used, unless --strict. Server-sent events can't carry all text exactly: CR and
     /// CRLF arrive as LF, and bytes that are not UTF-8 as U+FFFD.
     #[arg(long, default_value = "ndjson", value_name = "TECHNIQUE")]
     live: Technique,
@@ -48,8 +48,8 @@ pub struct TailArgs {
 
     /// Keep the position in FILE: begin there if it has one, else at --from.
     ///
-    /// It is written after each piece of output was flushed, so that a tail that was killed, in whatever way, goes on
-    /// without a gap; at worst the last piece is printed once more.
+    /// It is written after each piece of output was flushed, so that after a kill or a crash no message is missing; at worst
+    /// the last piece is printed again.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 

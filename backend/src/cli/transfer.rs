@@ -12,15 +12,15 @@ use tokio::io::AsyncReadExt;
 const PIECE_BYTES: usize = 64 << 10;
 
 const EXPORT_HELP: &str = "\
-The file is lines of JSON: a head with the stream's configuration, its messages, and an end. Without the end it is not whole, \
-and `tailwater import` refuses it. Producers' positions and Stream-Seq are not part of it.
+The file consists of lines of JSON: a head with the stream's configuration, its messages, and an end. Without the end it is \
+incomplete, and `tailwater import` refuses it. Positions of producers and Stream-Seq are not part of it.
 
 Example:
   tailwater export logs/demo > demo.ndjson";
 
 const IMPORT_HELP: &str = "\
 The stream must not exist; it appears once everything has arrived. Its offsets are those of the stream that was exported, \
-unless that one had let go of its first messages: then the new one begins at 0.
+unless that one had removed its oldest messages: then the new one begins at 0.
 
 Example:
   tailwater import logs/copy < demo.ndjson";
