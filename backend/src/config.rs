@@ -5,7 +5,7 @@ use tailwater_core::store::SyncMode;
 #[cfg(feature = "cli")]
 pub mod values;
 
-use crate::subscriptions::Limits;
+use crate::subscriptions::SubscriptionLimits;
 #[cfg(feature = "cli")]
 use clap::{ArgAction, builder::BoolishValueParser};
 use std::net::{IpAddr, SocketAddr};
@@ -305,8 +305,8 @@ impl Config {
     }
 
     /// The limits of subscriptions, for a server that listens on `address`.
-    pub fn subscription_limits(&self, address: IpAddr) -> Limits {
-        Limits {
+    pub fn subscription_limits(&self, address: IpAddr) -> SubscriptionLimits {
+        SubscriptionLimits {
             subscriptions_max: self.subscriptions_max,
             streams_max: self.subscription_streams_max,
             deliveries_max: self.webhooks_max,

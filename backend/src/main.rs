@@ -10,7 +10,7 @@ use tailwater::config::Config;
 /// Append-only streams over HTTP, followed by polling, long-polling, streaming or WebSocket
 #[derive(Parser)]
 #[command(version, about, propagate_version = true)]
-struct Command {
+struct CommandLine {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -30,7 +30,7 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Command::parse().verb {
+    let outcome = match CommandLine::parse().verb {
         Verb::Serve(config) => cli::serve::run(*config).map_err(|error| error.to_string()),
         Verb::Append(args) => cli::append::run(*args).map_err(|error| error.to_string()),
         Verb::Tail(args) => cli::tail::run(*args).map_err(|error| error.to_string()),

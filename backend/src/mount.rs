@@ -24,7 +24,7 @@ use crate::api::gate::Gate;
 use crate::api::{App, Budget, VERSION_PREFIX};
 use crate::config::{Config, StoreKind};
 use crate::http;
-use crate::live::{Groups, Terms};
+use crate::live::{Groups, LiveTerms};
 use crate::subscriptions::Subscriptions;
 use crate::subscriptions::webhook::WebhookTransport;
 use actix_web::middleware::from_fn;
@@ -170,7 +170,7 @@ impl Mount {
         let scope = web::scope(&format!("{}{VERSION_PREFIX}", self.app.prefix))
             .app_data(self.app.clone())
             .app_data(self.gate.clone())
-            .app_data(Groups::new(Terms::of(&self.app)))
+            .app_data(Groups::new(LiveTerms::of(&self.app)))
             // A bug in a handler costs its request a 500, not the connection.
             .wrap(CatchPanic::default())
             .wrap(from_fn(http::guard))

@@ -6,7 +6,7 @@ use crate::api::VERSION_PREFIX;
 use crate::config::Config;
 use crate::http;
 use crate::lab::Lab;
-use crate::live::{Groups, Terms};
+use crate::live::{Groups, LiveTerms};
 use crate::mount::Mount;
 use crate::takeover::{Io, TakeOver};
 use actix_http::HttpService;
@@ -141,7 +141,7 @@ fn listen(
         .disable_signals();
     let drain = server.graceful_shutdown_signal();
     let server = server.listen("streams", listener, move || {
-        let groups = Groups::new(Terms::of(&app));
+        let groups = Groups::new(LiveTerms::of(&app));
         let mut application = actix_web::App::new()
             .app_data(app.clone())
             .app_data(gate.clone())

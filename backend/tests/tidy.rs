@@ -147,7 +147,7 @@ const BOUNDARIES: [Boundary; 13] = [
             "backend/src/lab/source",
             "crates/core/src/registry/fork.rs",
             "backend/src/subscriptions/definition.rs",
-            "backend/src/subscriptions/rig.rs",
+            "backend/src/subscriptions/fixture.rs",
             "backend/src/subscriptions/signing.rs",
             "backend/src/subscriptions/state/tests/scripts.rs",
             "backend/src/subscriptions/tests.rs",

@@ -1,10 +1,10 @@
 //! Appending messages, closing the stream, or both at once: as a POST asks for it, and the rules that a frame has in common
 //! with it.
 
-use super::body::{self, Received};
+use super::body::{self, ReceivedBody};
 use super::create::content_type;
 use super::headers::{Headers, is_set, single, text};
-use super::{Answer, App, Body, Call, Refusal, names};
+use super::{Answer, App, Call, Refusal, RequestBody, names};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName};
@@ -18,23 +18,23 @@ use tailwater_protocol::StreamOffset;
 
 /// What an append asks for beside its data.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct AppendRequest<'a> {
     /// Close the stream after it.
     pub(super) close: bool,
     /// The writer's own sequence.
-    pub(super) seq: Said<'a>,
+    pub(super) seq: NamedValue<'a>,
     /// A producer's id, epoch and sequence number; all three or none.
-    pub(super) producer: [Said<'a>; 3],
+    pub(super) producer: [NamedValue<'a>; 3],
     /// The offset at which the stream must end.
-    pub(super) only_at: Said<'a>,
+    pub(super) only_at: NamedValue<'a>,
     /// What stands before and after that offset.
     pub(super) quote: &'static str,
 }
 
 /// What the client calls a value, and what it says there, if anything.
-pub(super) type Said<'a> = (&'static str, Option<&'a str>);
+pub(super) type NamedValue<'a> = (&'static str, Option<&'a str>);
 
-impl Asked<'_> {
+impl AppendRequest<'_> {
     /// The append, its payload yet to come.
     ///
     /// # Errors
@@ -108,7 +108,7 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-fn producer_number((name, came): Said<'_>) -> Result<u64, Refusal> {
+fn producer_number((name, came): NamedValue<'_>) -> Result<u64, Refusal> {
     let came = came.unwrap_or_default();
     let digits = came.bytes().all(|byte| byte.is_ascii_digit());
     let number = came
@@ -145,7 +145,7 @@ pub(super) async fn payload<T>(
 
 /// What became of an append: a POST tells it in header fields, a frame in members.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct AppendReply {
     status: StatusCode,
     /// Where the stream ends.
     tail: Option<Tail>,
@@ -160,7 +160,7 @@ static NUMBERS: [(&HeaderName, &str); 4] = [
     (&names::PRODUCER_RECEIVED_SEQ, "producerReceivedSeq"),
 ];
 
-impl Told {
+impl AppendReply {
     /// Of an append that is there, now or since before: 200 for a producer's new data, else 204.
     pub(super) fn done(
         has_data: bool,
@@ -231,7 +231,7 @@ impl Told {
     }
 }
 
-impl Serialize for Told {
+impl Serialize for AppendReply {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut members = to.serialize_map(None)?;
         members.serialize_entry("status", &self.status.as_u16())?;
@@ -252,17 +252,17 @@ impl Serialize for Told {
 
 /// An append whose head was read and found right.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct PreparedAppend {
     log: Arc<Log>,
     append: Append,
 }
 
-impl Prepared {
+impl PreparedAppend {
     pub(super) fn new<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Self, Refusal> {
         let log = app.log(call.path)?;
         let map = call.headers;
         let said = |name: &'static HeaderName| Ok::<_, Refusal>((name.as_str(), text(map, name)?));
-        let asked = Asked {
+        let asked = AppendRequest {
             close: is_set(map, &names::STREAM_CLOSED)?,
             seq: said(&names::STREAM_SEQ)?,
             producer: [
@@ -295,10 +295,10 @@ impl Prepared {
 pub(super) async fn append<H: Headers>(
     app: &App,
     call: Call<'_, H>,
-    body: impl Body,
+    body: impl RequestBody,
 ) -> Result<Answer, Refusal> {
-    let Prepared { log, mut append } = Prepared::new(app, call)?;
-    let Received { bytes, .. } =
+    let PreparedAppend { log, mut append } = PreparedAppend::new(app, call)?;
+    let ReceivedBody { bytes, .. } =
         &body::receive(app, app.config.body_max, call.headers, body).await?;
     append.payload = payload(
         &log,
@@ -311,7 +311,7 @@ pub(super) async fn append<H: Headers>(
     )
     .await?;
     let has_data = append.payload.is_some();
-    Ok(Told::done(has_data, log.append(append).await?).answer())
+    Ok(AppendReply::done(has_data, log.append(append).await?).answer())
 }
 
 fn check_type(log: &Log, map: &impl Headers) -> Result<(), Refusal> {

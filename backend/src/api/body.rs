@@ -17,7 +17,7 @@ pub(super) const CODINGS: &str = "gzip, deflate, br, zstd";
 const CODED_AS_LONG: usize = LONG_BYTES + 1;
 
 /// A request's body as it arrives.
-pub trait Body {
+pub trait RequestBody {
     /// The next piece, of any length but not empty; `None` at the end.
     ///
     /// # Errors
@@ -25,7 +25,7 @@ pub trait Body {
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Refusal>>;
 }
 
-impl<B: Body> Body for &mut B {
+impl<B: RequestBody> RequestBody for &mut B {
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         (**self).next().await
     }
@@ -35,7 +35,7 @@ impl<B: Body> Body for &mut B {
 #[derive(Debug)]
 pub struct Whole(pub Bytes);
 
-impl Body for Whole {
+impl RequestBody for Whole {
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let bytes = std::mem::take(&mut self.0);
         Ok((!bytes.is_empty()).then_some(bytes))
@@ -44,7 +44,7 @@ impl Body for Whole {
 
 /// A whole body, decoded, and what it holds of the budget.
 #[derive(Debug)]
-pub struct Received {
+pub struct ReceivedBody {
     /// The body.
     pub bytes: Bytes,
     /// Given back once the body has become something else.
@@ -61,8 +61,8 @@ pub async fn receive(
     app: &App,
     limit: u64,
     map: &impl Headers,
-    mut body: impl Body,
-) -> Result<Received, Refusal> {
+    mut body: impl RequestBody,
+) -> Result<ReceivedBody, Refusal> {
     let coding = announced(map, limit)?;
     let mut charge = app.budget.charge();
     let bytes = collect(&mut body, limit, &mut charge).await?;
@@ -78,7 +78,7 @@ pub async fn receive(
             bytes
         }
     };
-    Ok(Received {
+    Ok(ReceivedBody {
         bytes,
         _charge: charge,
     })
@@ -103,7 +103,11 @@ fn announced(map: &impl Headers, limit: u64) -> Result<Option<Coding>, Refusal> 
     coding(map)
 }
 
-async fn collect(body: &mut impl Body, limit: u64, charge: &mut Charge) -> Result<Bytes, Refusal> {
+async fn collect(
+    body: &mut impl RequestBody,
+    limit: u64,
+    charge: &mut Charge,
+) -> Result<Bytes, Refusal> {
     let Some(first) = body.next().await? else {
         return Ok(Bytes::new());
     };

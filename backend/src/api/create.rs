@@ -1,9 +1,9 @@
 //! PUT: create a stream or a fork of one, or find that it is there as asked.
 
-use super::body::{self, Received};
+use super::body::{self, ReceivedBody};
 use super::headers::{Headers, is_set, number, text};
 use super::lifetime_headers::LifetimeHeaders;
-use super::{Answer, App, Body, Call, EXTENSIONS, Refusal, STREAM_PREFIX, names};
+use super::{Answer, App, Call, EXTENSIONS, Refusal, RequestBody, STREAM_PREFIX, names};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{StatusCode, Uri};
@@ -18,7 +18,7 @@ const BEGINNING_ELSEWHERE: &str = "0000000000000000_0000000000000000";
 
 /// A creation whose head was read and found right.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct PreparedCreation {
     name: StreamName,
     content_type: Option<String>,
     lifetime: LifetimeHeaders,
@@ -26,7 +26,7 @@ pub(super) struct Prepared {
     closed: bool,
 }
 
-impl Prepared {
+impl PreparedCreation {
     pub(super) fn new<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Self, Refusal> {
         let map = call.headers;
         Ok(Self {
@@ -43,16 +43,16 @@ impl Prepared {
 pub(super) async fn create<H: Headers>(
     app: &App,
     call: Call<'_, H>,
-    body: impl Body,
+    body: impl RequestBody,
 ) -> Result<Answer, Refusal> {
-    let Prepared {
+    let PreparedCreation {
         name,
         content_type,
         lifetime,
         fork,
         closed,
-    } = Prepared::new(app, call)?;
-    let Received { bytes, .. } =
+    } = PreparedCreation::new(app, call)?;
+    let ReceivedBody { bytes, .. } =
         &body::receive(app, app.config.body_max, call.headers, body).await?;
     let created = match fork {
         Some(fork) => {

@@ -1,7 +1,7 @@
 //! Appends by WebSocket: what a client's frame asks for, and the answer that a POST would have had.
 
 use super::Refusal;
-use super::append::{Asked, Told, payload};
+use super::append::{AppendReply, AppendRequest, payload};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ const ID_BYTES_MAX: usize = ProducerId::BYTES_MAX;
 /// What a client may send: `{"append": ...}`, `{"close": true}`, or both.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Request<'a> {
+struct FrameRequest<'a> {
     /// A JSON value (`null` is one; an array is flattened one level), a string on text streams, base64 on any other.
     #[serde(borrow, default, deserialize_with = "present")]
     append: Option<&'a RawValue>,
@@ -50,9 +50,9 @@ fn present<'a, D: Deserializer<'a>>(value: D) -> Result<Option<&'a RawValue>, D:
 
 /// What comes back for it: the status and headers that a POST would have had.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
+struct FrameAnswer<'a> {
     #[serde(flatten)]
-    told: Told,
+    told: AppendReply,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,13 +68,13 @@ pub async fn answer_frame(log: &Arc<Log>, text: &str) -> String {
         Err(refusal) => Err(refusal),
     };
     let answer = match outcome {
-        Ok(told) => Answer {
+        Ok(told) => FrameAnswer {
             told,
             problem: None,
             id,
         },
-        Err(refusal) => Answer {
-            told: Told::refused(&refusal),
+        Err(refusal) => FrameAnswer {
+            told: AppendReply::refused(&refusal),
             problem: Some(refusal.problem()),
             id,
         },
@@ -83,8 +83,8 @@ pub async fn answer_frame(log: &Arc<Log>, text: &str) -> String {
     wrapped.unwrap_or_default()
 }
 
-fn read(text: &str) -> Result<Request<'_>, Refusal> {
-    let request = document::read::<Request<'_>>(text.as_bytes()).map_err(|error| {
+fn read(text: &str) -> Result<FrameRequest<'_>, Refusal> {
+    let request = document::read::<FrameRequest<'_>>(text.as_bytes()).map_err(|error| {
         let expected = "expected {\"append\": ...} or {\"close\": true}";
         Refusal::Query(format!("the frame is not a request: {expected}: {error}"))
     })?;
@@ -96,8 +96,8 @@ fn read(text: &str) -> Result<Request<'_>, Refusal> {
     }
 }
 
-async fn append(log: &Arc<Log>, request: &Request<'_>) -> Result<Told, Refusal> {
-    let asked = Asked {
+async fn append(log: &Arc<Log>, request: &FrameRequest<'_>) -> Result<AppendReply, Refusal> {
+    let asked = AppendRequest {
         close: request.close,
         seq: ("streamSeq", request.stream_seq.as_deref()),
         producer: [
@@ -118,7 +118,7 @@ async fn append(log: &Arc<Log>, request: &Request<'_>) -> Result<Told, Refusal> 
     })
     .await?;
     let has_data = append.payload.is_some();
-    Ok(Told::done(has_data, log.append(append).await?))
+    Ok(AppendReply::done(has_data, log.append(append).await?))
 }
 
 async fn read_payload(log: &Log, value: &RawValue) -> Result<Payload, Refusal> {

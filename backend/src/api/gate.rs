@@ -50,7 +50,7 @@ pub struct Gate {
 
 /// One open connection; counted until dropped.
 #[derive(Debug)]
-pub struct Connection {
+pub struct CountedConnection {
     count: Arc<AtomicUsize>,
     /// Whether there was room when it came; decided once, so that those who come later disturb nobody.
     has_place: bool,
@@ -58,7 +58,7 @@ pub struct Connection {
 
 /// A request's head as the gate looks at it.
 #[derive(Debug, Clone, Copy)]
-pub struct Head<'a, H> {
+pub struct GateHead<'a, H> {
     /// The method.
     pub method: &'a Method,
     /// Bytes of path and query.
@@ -70,7 +70,7 @@ pub struct Head<'a, H> {
     /// All names and values, in bytes.
     pub header_bytes: usize,
     /// The connection it came on, if that is counted.
-    pub connection: Option<&'a Connection>,
+    pub connection: Option<&'a CountedConnection>,
 }
 
 /// What the gate says of a request, by its head.
@@ -85,7 +85,7 @@ pub struct Admission<'a> {
     pub checked: Result<(), Refusal>,
 }
 
-impl<'a, H: Headers> Head<'a, H> {
+impl<'a, H: Headers> GateHead<'a, H> {
     /// The host that is asked, with its port.
     ///
     /// # Errors
@@ -140,9 +140,9 @@ impl Gate {
     }
 
     /// Counts a connection until what is returned is dropped; `None` when it is to be closed at once.
-    pub fn connect(&self) -> Option<Connection> {
+    pub fn connect(&self) -> Option<CountedConnection> {
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
-        let connection = Connection {
+        let connection = CountedConnection {
             count: Arc::clone(&self.connections),
             has_place: before < self.connections_max,
         };
@@ -161,7 +161,7 @@ impl Gate {
     }
 
     /// Looks at a request's head.
-    pub fn look<'a, H: Headers>(&self, head: &Head<'a, H>) -> Admission<'a> {
+    pub fn look<'a, H: Headers>(&self, head: &GateHead<'a, H>) -> Admission<'a> {
         let (host, origin) = (head.host(), head.origin());
         let own = *host.as_ref().unwrap_or(&"");
         let allowed = origin
@@ -179,7 +179,7 @@ impl Gate {
 
     fn check<H: Headers>(
         &self,
-        head: &Head<'_, H>,
+        head: &GateHead<'_, H>,
         host: Result<&str, Refusal>,
         origin: Result<Option<&str>, Refusal>,
         is_allowed: bool,
@@ -227,7 +227,7 @@ impl Gate {
     }
 }
 
-impl Drop for Connection {
+impl Drop for CountedConnection {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }

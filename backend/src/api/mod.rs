@@ -25,17 +25,17 @@ mod read;
 mod refusal;
 
 pub use answer::{Answer, Content};
-pub use body::{Body, Received, Whole, check_announced, check_uncoded, receive};
+pub use body::{ReceivedBody, RequestBody, Whole, check_announced, check_uncoded, receive};
 pub use budget::{Budget, Charge, Exhausted, FREE_BYTES};
 pub use charged::read_charged;
 pub use cursor::Cursors;
 pub use fields::{FieldValue, Fields};
 pub use frame::answer_frame;
 pub use headers::{Headers, single};
-pub use page::{Page, SANDBOX};
-pub use read::{Live, Presence, Wait};
+pub use page::{PageAnswer, SANDBOX};
+pub use read::{LiveAnswer, LongPollWait, Presence};
 pub(crate) use refusal::store_class;
-pub use refusal::{Class, OtherRefusal, Refusal};
+pub use refusal::{OtherRefusal, ProblemClass, Refusal};
 
 use crate::config::Config;
 use crate::subscriptions::Subscriptions;
@@ -113,16 +113,16 @@ impl<H> Copy for Call<'_, H> {}
 pub enum Reply {
     /// A whole answer.
     Answer(Answer),
-    /// A long-poll that has to wait at the tail; answered by [`Wait::answer`].
-    Wait(Box<Wait>),
+    /// A long-poll that has to wait at the tail; answered by [`LongPollWait::answer`].
+    Wait(Box<LongPollWait>),
     /// An answer that goes on: its head, and the reader that its body feeds.
-    Live(Answer, Box<Live>),
+    Live(Answer, Box<LiveAnswer>),
 }
 
 /// Answers a call.
 ///
 /// - `body`: the request's body; it is read only once the head did not decide alone.
-pub async fn reply<H: Headers>(app: &Arc<App>, call: Call<'_, H>, body: impl Body) -> Reply {
+pub async fn reply<H: Headers>(app: &Arc<App>, call: Call<'_, H>, body: impl RequestBody) -> Reply {
     let answered = match *call.method {
         Method::GET => read::read(app, call).await,
         Method::POST => append::append(app, call, body).await.map(Reply::Answer),
@@ -148,10 +148,10 @@ pub async fn reply<H: Headers>(app: &Arc<App>, call: Call<'_, H>, body: impl Bod
 pub fn check_head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<(), Refusal> {
     match *call.method {
         Method::POST => {
-            append::Prepared::new(app, call)?.check(call.headers)?;
+            append::PreparedAppend::new(app, call)?.check(call.headers)?;
         }
         Method::PUT => {
-            create::Prepared::new(app, call)?;
+            create::PreparedCreation::new(app, call)?;
         }
         Method::GET => {
             query::ReadQuery::parse(call.query)?;

@@ -16,18 +16,18 @@ pub const SANDBOX: &str = "sandbox";
 
 /// One page, or the news that there is none.
 #[derive(Debug)]
-pub struct Page<'a> {
+pub struct PageAnswer<'a> {
     /// The log that was read.
     pub log: &'a Log,
     /// What was read.
     pub batch: &'a Batch,
     /// Where the reader wanted to begin.
     pub asked: Start,
-    /// Whether a long-poll reads, whose answer also has a [`Page::cursor`] unless the stream is closed.
+    /// Whether a long-poll reads, whose answer also has a [`PageAnswer::cursor`] unless the stream is closed.
     pub is_long_poll: bool,
 }
 
-impl Page<'_> {
+impl PageAnswer<'_> {
     /// 200, 204 for a long-poll without news, or 304.
     ///
     /// - `if_none_match`: the request's field, every one of them.

@@ -5,7 +5,7 @@ use super::headers::{Headers, text};
 use super::page::SANDBOX;
 use super::query::{self, ReadQuery};
 use super::{
-    Answer, App, Budget, Call, Charge, Cursors, Page, Refusal, Reply, names, read_charged,
+    Answer, App, Budget, Call, Charge, Cursors, PageAnswer, Refusal, Reply, names, read_charged,
 };
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_NONE_MATCH};
@@ -22,7 +22,7 @@ const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A long-poll that has to wait at the tail.
 #[derive(Debug)]
-pub struct Wait {
+pub struct LongPollWait {
     /// The log that is read.
     pub log: Arc<Log>,
     /// Where it ends.
@@ -60,7 +60,7 @@ impl Presence {
 
 /// A reader whose answer goes on.
 #[derive(Debug)]
-pub struct Live {
+pub struct LiveAnswer {
     /// The log that is read.
     pub log: Arc<Log>,
     /// Where to begin.
@@ -96,7 +96,7 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
             log.readers().note_plain_read();
             let read = async || log.read_from(from, app.page_max()).await;
             let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, shown, read).await?;
-            let page = Page {
+            let page = PageAnswer {
                 log: &log,
                 batch: &batch,
                 asked: from,
@@ -153,7 +153,7 @@ async fn long_poll<H: Headers>(
         .unwrap_or(app.config.long_poll_hold)
         .min(app.config.long_poll_hold_max);
     let counted = ReaderGuard::new(Arc::clone(&log), Technique::LongPoll, batch.next);
-    Ok(Reply::Wait(Box::new(Wait {
+    Ok(Reply::Wait(Box::new(LongPollWait {
         log,
         at: batch.next,
         cursors,
@@ -178,7 +178,7 @@ fn long_poll_answer<'r>(
     cursors: Cursors,
     charge: Option<Charge>,
 ) -> Answer {
-    let mut answer = Page {
+    let mut answer = PageAnswer {
         log,
         batch,
         asked,
@@ -186,12 +186,12 @@ fn long_poll_answer<'r>(
     }
     .answer(if_none_match, charge);
     if !batch.closed() {
-        answer.fields.extend(&Page::cursor(cursors.now()));
+        answer.fields.extend(&PageAnswer::cursor(cursors.now()));
     }
     answer
 }
 
-impl Wait {
+impl LongPollWait {
     /// A long-poll at the end of a log.
     #[cfg(test)]
     pub(crate) fn at_tail(log: &Arc<Log>, hold: Duration, presence: Presence) -> Self {
@@ -242,7 +242,7 @@ async fn live(
     from: Start,
     technique: Technique,
     cursors: Cursors,
-) -> Result<Live, Refusal> {
+) -> Result<LiveAnswer, Refusal> {
     if app.is_stopping() {
         return Err(Refusal::Stopping);
     }
@@ -252,7 +252,7 @@ async fn live(
     let recycle_at = (technique != Technique::Websocket)
         .then(|| Instant::now() + with_jitter(app.config.recycle));
     let counted = ReaderGuard::new(Arc::clone(&log), technique, from);
-    Ok(Live {
+    Ok(LiveAnswer {
         log,
         from,
         technique,
@@ -263,7 +263,7 @@ async fn live(
 }
 
 /// The head of an answer that goes on. Nothing on the path may keep it back, change it or store it.
-fn head(live: &Live) -> Answer {
+fn head(live: &LiveAnswer) -> Answer {
     let mut head = Answer::new(StatusCode::OK);
     let (content_type, cache) = match live.technique {
         Technique::Sse => ("text/event-stream", "no-cache, no-transform"),

@@ -4,7 +4,7 @@ mod class;
 
 pub(crate) use class::store_class;
 
-use super::append::Told;
+use super::append::AppendReply;
 use super::budget::Exhausted;
 use super::{Answer, Content, names};
 use http::StatusCode;
@@ -130,7 +130,7 @@ pub enum Refusal {
 /// Why a part of the server beside the streams refused; its text is the problem's detail.
 pub trait OtherRefusal: Error + Send + Sync {
     /// Status, stable name and title.
-    fn class(&self) -> Class;
+    fn class(&self) -> ProblemClass;
 
     /// Seconds after which to ask again.
     fn retry_after(&self) -> Option<u64>;
@@ -167,7 +167,7 @@ impl Refusal {
     /// The answer: the problem document, and what goes beside it in header fields.
     pub fn answer(&self) -> Answer {
         let problem = self.problem();
-        let mut answer = Told::refused(self).answer();
+        let mut answer = AppendReply::refused(self).answer();
         answer.put(&CACHE_CONTROL, "no-store");
         self.put_fields(&mut answer);
         if let Some(seconds) = self.retry_after() {
@@ -236,7 +236,7 @@ impl Refusal {
 }
 
 /// A status, a stable name and a title.
-pub type Class = (StatusCode, &'static str, &'static str);
+pub type ProblemClass = (StatusCode, &'static str, &'static str);
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@
 //! once, a fast producer's lines travel together, and a producer that is too fast waits. Neither timer nor queue is needed.
 
 use super::lines::{Gathered, Intake, LineError, Rule};
-use super::target::{Target, TargetError};
+use super::target::{StreamTarget, StreamTargetError};
 use crate::config::values::duration_value;
 use bytes::Bytes;
 use clap::Args;
@@ -37,7 +37,7 @@ Examples:
 #[command(after_long_help = HELP)]
 pub struct AppendArgs {
     #[command(flatten)]
-    target: Target,
+    target: StreamTarget,
 
     /// Create a missing stream as JSON: the same as --content-type application/json
     #[arg(long, conflicts_with = "content_type")]
@@ -73,7 +73,7 @@ pub struct AppendArgs {
 pub enum AppendFailure {
     /// The stream can't be named like that.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Target(#[from] StreamTargetError),
     /// No TLS, or no runtime.
     #[error(transparent)]
     Setup(#[from] SetupError),

@@ -71,14 +71,14 @@ pub(super) struct Gathered {
 /// Where the reading thread and the sender meet.
 #[derive(Debug)]
 pub(super) struct Intake {
-    shared: Arc<Shared>,
+    shared: Arc<LineQueue>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct LineQueue {
     /// Whether a body is an array of messages, rather than the lines as they are.
     is_json: bool,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// The sender took everything: there is room again.
     room: Condvar,
     /// Something gathered, or the end came.
@@ -86,7 +86,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     body: Vec<u8>,
     last_line: u64,
     has_news: bool,
@@ -99,7 +99,7 @@ impl Intake {
     /// # Errors
     /// When the system gives no thread.
     pub(super) fn start(input: impl Read + Send + 'static, rule: Rule) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(LineQueue {
             is_json: matches!(rule, Rule::Json | Rule::Strings),
             state: Mutex::default(),
             room: Condvar::new(),
@@ -127,8 +127,8 @@ impl Intake {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl LineQueue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         // A panic of the other side can't have left the state half changed: only whole lines are put in.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -201,7 +201,7 @@ impl Shared {
 
     fn put(&self, bytes: &[u8], last_line: u64) {
         let state = self.lock();
-        let full = |state: &mut State| state.body.len() >= GATHERED_MAX;
+        let full = |state: &mut QueueState| state.body.len() >= GATHERED_MAX;
         let mut state = self
             .room
             .wait_while(state, full)

@@ -14,7 +14,7 @@ const LENGTH_MAX: u64 = 16 * 1024;
 
 /// Where a stream was read to, in a file.
 #[derive(Debug)]
-pub struct Position {
+pub struct SavedPosition {
     file: File,
     path: PathBuf,
     url: String,
@@ -54,7 +54,7 @@ pub enum PositionError {
     },
 }
 
-impl Position {
+impl SavedPosition {
     /// Opens or makes the file of the stream at `url`.
     ///
     /// # Errors
@@ -144,19 +144,19 @@ impl Position {
 mod tests {
     use super::*;
 
-    struct Temporary(PathBuf);
+    struct TemporaryFile(PathBuf);
 
-    impl Temporary {
+    impl TemporaryFile {
         fn new(name: &str) -> Self {
             Self(std::env::temp_dir().join(format!("tailwater-{name}-{}", std::process::id())))
         }
 
-        fn open(&self, url: &str) -> Result<Position, PositionError> {
-            Position::open(&self.0, url)
+        fn open(&self, url: &str) -> Result<SavedPosition, PositionError> {
+            SavedPosition::open(&self.0, url)
         }
     }
 
-    impl Drop for Temporary {
+    impl Drop for TemporaryFile {
         fn drop(&mut self) {
             let _gone = std::fs::remove_file(&self.0);
         }
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_was_written_last_is_found_also_when_it_is_shorter() {
-        let file = Temporary::new("position");
+        let file = TemporaryFile::new("position");
         let url = "http://h/a";
         assert_eq!(file.open(url).unwrap().take_found(), None);
         for offset in ["0000000000000009", "12_345678901234567890", "7"] {
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn another_streams_file_and_other_files_are_refused() {
-        let file = Temporary::new("other");
+        let file = TemporaryFile::new("other");
         file.open("http://h/a")
             .unwrap()
             .write(&"7".parse().unwrap())

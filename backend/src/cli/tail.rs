@@ -1,8 +1,8 @@
 //! `tailwater tail`: print a stream's messages as they come, by any technique, and come back after every fault.
 
 use super::output;
-use super::position::{Position, PositionError};
-use super::target::{Target, TargetError};
+use super::position::{PositionError, SavedPosition};
+use super::target::{StreamTarget, StreamTargetError};
 use crate::config::values::duration_value;
 use clap::Args;
 use std::io::{self, Write};
@@ -28,7 +28,7 @@ Examples:
 #[command(after_long_help = HELP)]
 pub struct TailArgs {
     #[command(flatten)]
-    target: Target,
+    target: StreamTarget,
 
     /// How to follow: poll, long-poll, ndjson, sse or websocket.
     ///
@@ -75,7 +75,7 @@ pub struct TailArgs {
 pub enum TailError {
     /// The stream can't be named like that.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Target(#[from] StreamTargetError),
     /// The file with the position is unusable.
     #[error(transparent)]
     Position(#[from] PositionError),
@@ -107,7 +107,7 @@ pub fn run(args: TailArgs) -> Result<(), TailError> {
     let mut position = args
         .state
         .as_deref()
-        .map(|path| Position::open(path, &url))
+        .map(|path| SavedPosition::open(path, &url))
         .transpose()?;
     let from = position
         .as_mut()
@@ -168,12 +168,12 @@ pub fn run(args: TailArgs) -> Result<(), TailError> {
 /// Writes batches whole, and then where they ended.
 struct Printer<W> {
     out: W,
-    position: Option<Position>,
+    position: Option<SavedPosition>,
     buffer: Vec<u8>,
 }
 
 impl<W: Write> Printer<W> {
-    fn new(out: W, position: Option<Position>) -> Self {
+    fn new(out: W, position: Option<SavedPosition>) -> Self {
         Self {
             out,
             position,
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn the_position_is_not_written_when_the_output_was_not() {
         let path = std::env::temp_dir().join(format!("tailwater-tail-{}", std::process::id()));
-        let position = Position::open(&path, "http://h/a").unwrap();
+        let position = SavedPosition::open(&path, "http://h/a").unwrap();
         let mut printer = Printer::new(Full(3), Some(position));
         assert!(
             printer
@@ -319,7 +319,9 @@ mod tests {
                 .is_err()
         );
         assert_eq!(
-            Position::open(&path, "http://h/a").unwrap().take_found(),
+            SavedPosition::open(&path, "http://h/a")
+                .unwrap()
+                .take_found(),
             None
         );
         std::fs::remove_file(&path).unwrap();

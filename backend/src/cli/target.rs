@@ -5,7 +5,7 @@ use tailwater_protocol::{NameError, StreamName, percent};
 
 /// The stream and its server.
 #[derive(Debug, Clone, Args)]
-pub struct Target {
+pub struct StreamTarget {
     /// Name of the stream, such as logs/demo, or its whole URL
     pub stream: String,
 
@@ -21,7 +21,7 @@ pub struct Target {
 
 /// Neither a name nor a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TargetError {
+pub enum StreamTargetError {
     /// The server is not a URL that paths can follow.
     #[error(
         "--server is `{0}`: expected a URL such as http://127.0.0.1:4437, without a query and `..`"
@@ -54,31 +54,31 @@ pub enum TargetError {
 /// What stands before the name of a stream in its URL.
 const STREAMS: &str = "/v1/stream/";
 
-impl Target {
+impl StreamTarget {
     /// The stream's URL.
     ///
     /// # Errors
-    /// All of [`TargetError`] but [`TargetError::OtherLayout`].
-    pub fn url(&self) -> Result<String, TargetError> {
+    /// All of [`StreamTargetError`] but [`StreamTargetError::OtherLayout`].
+    pub fn url(&self) -> Result<String, StreamTargetError> {
         self.url_below("stream")
     }
 
     /// The URL of something else about the stream: `/v1/export/NAME` for `export`.
     ///
     /// # Errors
-    /// All of [`TargetError`]: nothing is asked under a name that the server would refuse, or that means another stream
+    /// All of [`StreamTargetError`]: nothing is asked under a name that the server would refuse, or that means another stream
     /// once dot segments are resolved.
-    pub fn url_below(&self, what: &str) -> Result<String, TargetError> {
+    pub fn url_below(&self, what: &str) -> Result<String, StreamTargetError> {
         if let Some(url) = Url::split(&self.stream) {
             return self.within(&url, what);
         }
         let is_base = |url: &Url<'_>| url.rest.is_empty() && !has_dot_segment(url.path);
         let Some(server) = Url::split(&self.server).filter(is_base) else {
-            return Err(TargetError::Server(self.server.clone()));
+            return Err(StreamTargetError::Server(self.server.clone()));
         };
         let text = self.stream.trim_matches('/');
         if text.is_empty() {
-            return Err(TargetError::NoName);
+            return Err(StreamTargetError::NoName);
         }
         let name = self.checked(StreamName::parse(text))?;
         Ok(format!(
@@ -90,14 +90,14 @@ impl Target {
     }
 
     /// The same where a whole URL was given. Servers of another make may lay out theirs otherwise.
-    fn within(&self, url: &Url<'_>, what: &str) -> Result<String, TargetError> {
+    fn within(&self, url: &Url<'_>, what: &str) -> Result<String, StreamTargetError> {
         let Url { origin, path, rest } = url;
         let (base, name) = match path.split_once(STREAMS) {
             Some((base, name)) => (base, Some(name)),
             None => (*path, None),
         };
         if has_dot_segment(base) {
-            return Err(TargetError::DotSegment(self.stream.clone()));
+            return Err(StreamTargetError::DotSegment(self.stream.clone()));
         }
         match name {
             Some(name) => {
@@ -105,17 +105,20 @@ impl Target {
                 Ok(format!("{origin}{base}/v1/{what}/{}{rest}", name.to_path()))
             }
             None if what == "stream" => Ok(self.stream.clone()),
-            None => Err(TargetError::OtherLayout(self.stream.clone())),
+            None => Err(StreamTargetError::OtherLayout(self.stream.clone())),
         }
     }
 
-    fn checked(&self, name: Result<StreamName, NameError>) -> Result<StreamName, TargetError> {
-        let name = name.map_err(|fault| TargetError::Name {
+    fn checked(
+        &self,
+        name: Result<StreamName, NameError>,
+    ) -> Result<StreamName, StreamTargetError> {
+        let name = name.map_err(|fault| StreamTargetError::Name {
             stream: self.stream.clone(),
             fault,
         })?;
         if name.is_reserved() {
-            Err(TargetError::Reserved(self.stream.clone()))
+            Err(StreamTargetError::Reserved(self.stream.clone()))
         } else {
             Ok(name)
         }
@@ -164,8 +167,8 @@ fn has_dot_segment(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn url(stream: &str, server: &str) -> Result<String, TargetError> {
-        Target {
+    fn url(stream: &str, server: &str) -> Result<String, StreamTargetError> {
+        StreamTarget {
             stream: stream.to_owned(),
             server: server.to_owned(),
         }
@@ -193,8 +196,8 @@ mod tests {
         );
         assert_eq!(
             url("a", "127.0.0.1:4437"),
-            Err(TargetError::Server("127.0.0.1:4437".to_owned()))
+            Err(StreamTargetError::Server("127.0.0.1:4437".to_owned()))
         );
-        assert_eq!(url("/", server), Err(TargetError::NoName));
+        assert_eq!(url("/", server), Err(StreamTargetError::NoName));
     }
 }

@@ -1,6 +1,6 @@
 //! `tailwater export` and `tailwater import`: a stream as a file, whole or not at all.
 
-use super::target::{Target, TargetError};
+use super::target::{StreamTarget, StreamTargetError};
 use bytes::Bytes;
 use clap::Args;
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ Example:
 #[command(after_long_help = EXPORT_HELP)]
 pub struct ExportArgs {
     #[command(flatten)]
-    target: Target,
+    target: StreamTarget,
 }
 
 /// Settings of `tailwater import`.
@@ -38,7 +38,7 @@ pub struct ExportArgs {
 #[command(after_long_help = IMPORT_HELP)]
 pub struct ImportArgs {
     #[command(flatten)]
-    target: Target,
+    target: StreamTarget,
 }
 
 /// Why a stream was not transferred whole.
@@ -46,7 +46,7 @@ pub struct ImportArgs {
 pub enum TransferFailure {
     /// The stream can't be named like that.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Target(#[from] StreamTargetError),
     /// No TLS, or no runtime.
     #[error(transparent)]
     Setup(#[from] SetupError),

@@ -7,14 +7,14 @@ use super::*;
 use clap::Parser;
 
 #[derive(Parser)]
-struct Probe {
+struct ParsedConfig {
     #[command(flatten)]
     config: Config,
 }
 
 #[test]
 fn the_default_is_what_the_bare_command_line_says() {
-    let parsed = Probe::parse_from(["tailwater"]).config;
+    let parsed = ParsedConfig::parse_from(["tailwater"]).config;
     assert_eq!(format!("{parsed:?}"), format!("{:?}", Config::default()));
 }
 

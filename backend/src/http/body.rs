@@ -1,7 +1,7 @@
 //! A request's body as actix receives it.
 
 use super::head::ActixHeaders;
-use crate::api::{App, Body, Budget, FREE_BYTES, Received, Refusal, receive};
+use crate::api::{App, Budget, FREE_BYTES, ReceivedBody, Refusal, RequestBody, receive};
 use actix_web::http::header::{CONTENT_LENGTH, EXPECT};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
@@ -34,7 +34,7 @@ pub(super) async fn received(
     payload: web::Payload,
     app: &App,
     limit: u64,
-) -> Result<Received, Refusal> {
+) -> Result<ReceivedBody, Refusal> {
     receive(
         app,
         limit,
@@ -98,7 +98,7 @@ impl Arriving {
     }
 }
 
-impl Body for Arriving {
+impl RequestBody for Arriving {
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             // Mostly it is here already, and no timer is needed.

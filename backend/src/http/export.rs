@@ -52,14 +52,14 @@ struct Export {
     until: Offset,
     read_max: usize,
     pages: u64,
-    stage: Stage,
+    stage: ExportStage,
     budget: Arc<Budget>,
     /// What the piece under way holds of it.
     charge: Option<Charge>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum ExportStage {
     Head,
     Pages,
     Over,
@@ -82,7 +82,7 @@ impl Export {
             until,
             read_max,
             pages: 0,
-            stage: Stage::Head,
+            stage: ExportStage::Head,
             budget,
             charge: None,
         }
@@ -93,12 +93,12 @@ impl Export {
         let mut piece = Vec::new();
         self.charge = None;
         match self.stage {
-            Stage::Over => return Ok(None),
-            Stage::Head => {
+            ExportStage::Over => return Ok(None),
+            ExportStage::Head => {
                 self.head(&mut piece);
-                self.stage = Stage::Pages;
+                self.stage = ExportStage::Pages;
             }
-            Stage::Pages => {
+            ExportStage::Pages => {
                 let mut charge = self
                     .budget
                     .acquire(PIECE_BYTES, BUDGET_PATIENCE)
@@ -111,7 +111,7 @@ impl Export {
                         read_charged(&self.budget, BUDGET_PATIENCE, holds, read).await?;
                     if self.from >= self.until || batch.data.is_empty() {
                         self.end(&mut piece, &batch);
-                        self.stage = Stage::Over;
+                        self.stage = ExportStage::Over;
                         break;
                     }
                     self.page(&mut piece, &batch);

@@ -4,7 +4,7 @@ use super::answer::respond;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::gate::{self, CROSS_ORIGIN_RESOURCE_POLICY, Gate};
 use crate::api::{App, Fields, Refusal};
-use crate::takeover::{Leaving, Slot};
+use crate::takeover::{Slot, TakeoverGuard};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
@@ -89,7 +89,7 @@ pub async fn guard(
         .is_some()
         && !is_stopping;
     let closes = response.response().head().connection_type() == ConnectionType::Close;
-    let under_way = slot.map(|slot| UnderWay {
+    let under_way = slot.map(|slot| AnswerUnderWay {
         leaving: if may_repeat && !closes {
             slot.leave_after_answer()
         } else {
@@ -98,7 +98,7 @@ pub async fn guard(
         slot: (!is_upgrade).then_some(slot),
         closes,
     });
-    Ok(response.map_body(|_, body| Answer { body, under_way }))
+    Ok(response.map_body(|_, body| GatedBody { body, under_way }))
 }
 
 /// What is sent where answering failed; it ends the connection, whose state nobody knows.
@@ -154,14 +154,14 @@ pub(super) struct MayRepeat;
 
 /// An answer that is being sent.
 #[derive(Debug)]
-struct UnderWay {
+struct AnswerUnderWay {
     /// Dropped first: the connection leaves when its answer is complete.
-    leaving: Option<Leaving>,
+    leaving: Option<TakeoverGuard>,
     slot: Option<Rc<Slot>>,
     closes: bool,
 }
 
-impl Drop for UnderWay {
+impl Drop for AnswerUnderWay {
     fn drop(&mut self) {
         drop(self.leaving.take());
         if let Some(slot) = &self.slot {
@@ -172,14 +172,14 @@ impl Drop for UnderWay {
 
 pin_project! {
     /// An answer's body, after which its connection may leave.
-    struct Answer<B> {
+    struct GatedBody<B> {
         #[pin]
         body: B,
-        under_way: Option<UnderWay>,
+        under_way: Option<AnswerUnderWay>,
     }
 }
 
-impl<B: MessageBody> MessageBody for Answer<B> {
+impl<B: MessageBody> MessageBody for GatedBody<B> {
     type Error = B::Error;
 
     fn size(&self) -> BodySize {

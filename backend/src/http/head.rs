@@ -1,7 +1,7 @@
 //! A request's head as actix parsed it, for the gate and for calls.
 
 use crate::api::Headers;
-use crate::api::gate::{Connection, Head};
+use crate::api::gate::{CountedConnection, GateHead};
 use actix_http::RequestHead;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
@@ -31,7 +31,7 @@ impl ActixHeaders<'_> {
 pub(crate) fn gate_head<'a>(
     request: &'a HttpRequest,
     map: &'a ActixHeaders<'a>,
-) -> Head<'a, ActixHeaders<'a>> {
+) -> GateHead<'a, ActixHeaders<'a>> {
     gate_head_of(request.head(), request.conn_data(), map)
 }
 
@@ -40,10 +40,10 @@ pub(crate) fn gate_head<'a>(
 /// - `connection`: the one it came on, if that is counted.
 pub(super) fn gate_head_of<'a>(
     head: &'a RequestHead,
-    connection: Option<&'a Rc<Connection>>,
+    connection: Option<&'a Rc<CountedConnection>>,
     map: &'a ActixHeaders<'a>,
-) -> Head<'a, ActixHeaders<'a>> {
-    Head {
+) -> GateHead<'a, ActixHeaders<'a>> {
+    GateHead {
         method: &head.method,
         target_bytes: head.uri.path().len() + head.uri.query().map_or(0, str::len),
         authority: head.uri.authority().map(|authority| authority.as_str()),

@@ -2,7 +2,7 @@
 
 use super::body::Arriving;
 use super::head::{ActixHeaders, gate_head};
-use crate::api::{App, Body, Class, OtherRefusal, Refusal, STREAM_PREFIX};
+use crate::api::{App, OtherRefusal, ProblemClass, Refusal, RequestBody, STREAM_PREFIX};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -41,7 +41,7 @@ pub enum ImportError {
 }
 
 impl OtherRefusal for ImportError {
-    fn class(&self) -> Class {
+    fn class(&self) -> ProblemClass {
         (
             StatusCode::BAD_REQUEST,
             "#import",

@@ -3,7 +3,7 @@
 use super::Methods;
 use super::body::{pass_over, received};
 use super::head::{ActixHeaders, is_forwarded};
-use crate::api::{App, Class, OtherRefusal, Refusal, check_announced};
+use crate::api::{App, OtherRefusal, ProblemClass, Refusal, check_announced};
 use crate::lab::Lab;
 use crate::lab::races::RaceError;
 use crate::lab::source::SourceError;
@@ -42,7 +42,7 @@ pub enum LabRefusal {
 }
 
 impl OtherRefusal for LabRefusal {
-    fn class(&self) -> Class {
+    fn class(&self) -> ProblemClass {
         use StatusCode as S;
         match self {
             Self::Off => (S::NOT_FOUND, "#lab-off", "The lab is not offered here"),

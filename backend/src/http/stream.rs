@@ -4,10 +4,12 @@ use super::answer::{respond, respond_to_head};
 use super::body::{Arriving, short_body};
 use super::gate::MayRepeat;
 use super::head::{ActixHeaders, gate_head};
-use crate::api::{self, App, Call, Live, Refusal, Reply, STREAM_PREFIX, Wait, Whole, gate};
+use crate::api::{
+    self, App, Call, LiveAnswer, LongPollWait, Refusal, Reply, STREAM_PREFIX, Whole, gate,
+};
 use crate::live::encoding::Encoding;
-use crate::live::{self, Groups, Inlet, Reader, Terms};
-use crate::takeover::{Seat, Slot, Waiting};
+use crate::live::{self, AnswerReader, Groups, Inlet, LiveTerms};
+use crate::takeover::{Slot, TakenSeat, WaitingLongPoll};
 use actix_http::ResponseBuilder;
 use actix_web::body::{BodyStream, BoxBody};
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -81,12 +83,12 @@ async fn wait(
     request: &HttpRequest,
     app: &App,
     gate: &gate::Gate,
-    wait: Box<Wait>,
+    wait: Box<LongPollWait>,
 ) -> HttpResponse {
     if let Some(slot) = slot(request) {
         let map = ActixHeaders(request.headers());
         let standing = Rc::new(gate::standing(gate.look(&gate_head(request, &map)).allowed));
-        slot.seat(Seat::Wait(Waiting {
+        slot.seat(TakenSeat::Wait(WaitingLongPoll {
             wait,
             standing,
             keep_alive: keeps_alive(request),
@@ -105,7 +107,7 @@ fn go_on(
     request: &HttpRequest,
     app: &App,
     head: HttpResponse,
-    live: Live,
+    live: LiveAnswer,
     handshake: Option<ResponseBuilder>,
     payload: web::Payload,
 ) -> HttpResponse {
@@ -118,7 +120,7 @@ fn go_on(
         handshake.finish().map_into_boxed_body().into()
     });
     if let Some(slot) = slot(request) {
-        let mut seat = Some(Seat::Live {
+        let mut seat = Some(TakenSeat::Live {
             live: Box::new(live),
             encoding,
             keep_alive: keeps_alive(request) && !upgrades,
@@ -151,7 +153,7 @@ fn go_on(
     };
     with_body(
         head,
-        Reader::body(groups(request, app), live, encoding, inlet),
+        AnswerReader::body(groups(request, app), live, encoding, inlet),
     )
 }
 
@@ -196,5 +198,5 @@ fn groups(request: &HttpRequest, app: &App) -> Rc<Groups> {
     request
         .app_data::<Rc<Groups>>()
         .cloned()
-        .unwrap_or_else(|| Groups::new(Terms::of(app)))
+        .unwrap_or_else(|| Groups::new(LiveTerms::of(app)))
 }

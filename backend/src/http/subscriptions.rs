@@ -13,9 +13,11 @@ use super::body::{pass_over, received};
 use super::head::is_forwarded;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::App;
-use crate::subscriptions::definition::{self, Asked, Definition, SubscriptionId, WorkerName};
-use crate::subscriptions::state::{WakeKey, Way};
-use crate::subscriptions::{Refused, Report};
+use crate::subscriptions::definition::{
+    self, Definition, DefinitionRequest, SubscriptionId, WorkerName,
+};
+use crate::subscriptions::state::{DeliveryWay, WakeKey};
+use crate::subscriptions::{Refused, WorkerReport};
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
@@ -94,7 +96,7 @@ async fn put(
     app: &App,
     id: SubscriptionId,
 ) -> Answer {
-    let asked: Asked = read(request, payload, app, Example::Subscription).await?;
+    let asked: DefinitionRequest = read(request, payload, app, Example::Subscription).await?;
     // Behind a proxy that --public-url does not tell of, somebody from elsewhere may ask.
     let is_local = app.config.webhook_allow_local || !is_forwarded(request.headers());
     let definition = Definition::new(asked, app.subscriptions.allow_local() && is_local)
@@ -173,7 +175,7 @@ async fn report(
     payload: web::Payload,
     app: &App,
     id: &SubscriptionId,
-    way: Way,
+    way: DeliveryWay,
     token: &str,
 ) -> Answer {
     let ReportBody {
@@ -191,7 +193,7 @@ async fn report(
         .into_iter()
         .map(ack)
         .collect::<Result<_, SubscriptionRefusal>>()?;
-    let report = Report {
+    let report = WorkerReport {
         key: WakeKey {
             generation,
             wake_id,

@@ -5,7 +5,7 @@ pub mod relay;
 pub mod source;
 
 use races::{RaceLimits, Races};
-use source::{SourceLimits, Sources};
+use source::{SourceLimits, SourceTable};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tailwater_core::Streams;
@@ -28,7 +28,7 @@ pub struct WrongField {
 #[derive(Debug)]
 pub struct Lab {
     /// What writes events.
-    pub sources: Sources,
+    pub sources: SourceTable,
     /// What counts bytes.
     pub races: Races,
 }
@@ -39,7 +39,7 @@ impl Lab {
     /// - `runtime`: must live as long as the server; not a worker's own.
     pub fn new(streams: Arc<Streams>, clock: Clock, address: SocketAddr, runtime: &Handle) -> Self {
         Self {
-            sources: Sources::new(streams, clock, runtime.clone(), SourceLimits::default()),
+            sources: SourceTable::new(streams, clock, runtime.clone(), SourceLimits::default()),
             races: Races::new(address, clock, runtime.clone(), RaceLimits::default()),
         }
     }

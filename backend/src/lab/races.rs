@@ -1,6 +1,6 @@
 //! Races: a relay for each lane, alive as long as somebody asks for it, and gone without a trace afterwards.
 
-use super::relay::{Delays, Meter, Relay, RelayLimits};
+use super::relay::{ByteMeter, Delays, Relay, RelayLimits};
 use crate::lab::WrongField;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -69,10 +69,10 @@ pub enum RaceError {
 
 /// All races of a server.
 #[derive(Debug, Clone)]
-pub struct Races(Arc<Inner>);
+pub struct Races(Arc<RaceTable>);
 
 #[derive(Debug)]
-struct Inner {
+struct RaceTable {
     upstream: SocketAddr,
     clock: Clock,
     runtime: Handle,
@@ -83,7 +83,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct Running {
-    lanes: Vec<(Technique, u16, Meter)>,
+    lanes: Vec<(Technique, u16, ByteMeter)>,
     delays: Arc<Delays>,
     expires: Arc<Mutex<Instant>>,
     task: AbortHandle,
@@ -102,7 +102,7 @@ impl Races {
     /// - `runtime`: where lanes run; it must outlive the handlers that start races.
     pub fn new(upstream: SocketAddr, clock: Clock, runtime: Handle, limits: RaceLimits) -> Self {
         let upstream = reachable(upstream);
-        Self(Arc::new(Inner {
+        Self(Arc::new(RaceTable {
             upstream,
             clock,
             runtime,
@@ -129,7 +129,7 @@ impl Races {
             self.delay("delay_up_ms", request.delay_up_ms)?,
             self.delay("delay_down_ms", request.delay_down_ms)?,
         );
-        let place = Place::take(&self.0)?;
+        let place = RaceSlot::take(&self.0)?;
         let mut relays = Vec::with_capacity(request.techniques.len());
         for technique in &request.techniques {
             let relay = Relay::bind(self.0.upstream, Arc::clone(&delays), limits.relay)
@@ -170,7 +170,7 @@ impl Races {
             .and_then(Option::as_ref)
             .ok_or_else(|| RaceError::Unknown(id.to_owned()))?;
         *lock(&running.expires) = Instant::now() + self.0.limits.lease;
-        let lane = |(technique, port, meter): &(Technique, u16, Meter)| Lane {
+        let lane = |(technique, port, meter): &(Technique, u16, ByteMeter)| Lane {
             technique: *technique,
             port: *port,
             counts: meter.counts(),
@@ -234,21 +234,21 @@ impl Races {
     }
 }
 
-impl Inner {
+impl RaceTable {
     fn running(&self) -> MutexGuard<'_, HashMap<String, Option<Running>>> {
         lock(&self.running)
     }
 }
 
 /// A place among the races, given back unless it is filled.
-struct Place {
-    races: Arc<Inner>,
+struct RaceSlot {
+    races: Arc<RaceTable>,
     id: String,
     filled: bool,
 }
 
-impl Place {
-    fn take(races: &Arc<Inner>) -> Result<Self, RaceError> {
+impl RaceSlot {
+    fn take(races: &Arc<RaceTable>) -> Result<Self, RaceError> {
         let id = unguessable()?;
         let mut all = races.running();
         if all.len() >= races.limits.races {
@@ -273,7 +273,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for RaceSlot {
     fn drop(&mut self) {
         if !self.filled {
             self.races.running().remove(&self.id);
@@ -282,7 +282,12 @@ impl Drop for Place {
 }
 
 /// Runs the lanes until the lease has run out, then gives the place back.
-async fn live(relays: Vec<Relay>, expires: Arc<Mutex<Instant>>, races: Weak<Inner>, id: String) {
+async fn live(
+    relays: Vec<Relay>,
+    expires: Arc<Mutex<Instant>>,
+    races: Weak<RaceTable>,
+    id: String,
+) {
     let mut lanes = JoinSet::new();
     for relay in relays {
         lanes.spawn(relay.run());

@@ -9,7 +9,7 @@ mod message;
 mod observer;
 mod pipe;
 
-use observer::Observer;
+use observer::TrafficObserver;
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -85,18 +85,18 @@ impl Delays {
 pub struct Relay {
     listener: TcpListener,
     port: u16,
-    shared: Arc<Shared>,
+    shared: Arc<RelayState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct RelayState {
     upstream: SocketAddr,
     delays: Arc<Delays>,
     limits: RelayLimits,
     counts: Mutex<Counts>,
 }
 
-impl Shared {
+impl RelayState {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,9 +104,9 @@ impl Shared {
 
 /// Reads a lane's counts while it runs and afterwards.
 #[derive(Debug, Clone)]
-pub struct Meter(Arc<Shared>);
+pub struct ByteMeter(Arc<RelayState>);
 
-impl Meter {
+impl ByteMeter {
     /// What passed so far.
     pub fn counts(&self) -> Counts {
         *self.0.counts()
@@ -125,7 +125,7 @@ impl Relay {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(RelayState {
             upstream,
             delays,
             limits,
@@ -144,8 +144,8 @@ impl Relay {
     }
 
     /// Its counts.
-    pub fn meter(&self) -> Meter {
-        Meter(Arc::clone(&self.shared))
+    pub fn meter(&self) -> ByteMeter {
+        ByteMeter(Arc::clone(&self.shared))
     }
 
     /// Accepts and carries connections until dropped; then all of them are closed.
@@ -160,7 +160,7 @@ impl Relay {
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let open = Open::new(Arc::clone(&self.shared));
+            let open = OpenRelayConnection::new(Arc::clone(&self.shared));
             if connections.len() >= self.shared.limits.connections {
                 let detail = format!(
                     "{} connections are open on this lane, which is the limit",
@@ -175,10 +175,10 @@ impl Relay {
 }
 
 /// One connection, counted as open until dropped.
-struct Open(Arc<Shared>);
+struct OpenRelayConnection(Arc<RelayState>);
 
-impl Open {
-    fn new(shared: Arc<Shared>) -> Self {
+impl OpenRelayConnection {
+    fn new(shared: Arc<RelayState>) -> Self {
         let mut counts = shared.counts();
         counts.connections += 1;
         counts.connections_open += 1;
@@ -187,13 +187,13 @@ impl Open {
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenRelayConnection {
     fn drop(&mut self) {
         self.0.counts().connections_open -= 1;
     }
 }
 
-async fn serve(client: TcpStream, open: Open) {
+async fn serve(client: TcpStream, open: OpenRelayConnection) {
     let shared = Arc::clone(&open.0);
     let server = match timeout(CONNECT, TcpStream::connect(shared.upstream)).await {
         Ok(Ok(server)) => server,
@@ -221,7 +221,7 @@ async fn serve(client: TcpStream, open: Open) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     // Both directions are polled by this one task, so this lock is never waited for.
-    let observer = Mutex::new(Observer::new());
+    let observer = Mutex::new(TrafficObserver::new());
     let seen = || observer.lock().unwrap_or_else(PoisonError::into_inner);
     let in_flight = shared.limits.in_flight_bytes;
     let up = pipe::carry(
@@ -265,7 +265,7 @@ async fn until_both_end(up: impl Future, down: impl Future, delays: &Delays) {
 }
 
 /// Answers for a server that can't: 503 with a problem document, counted like any answer.
-async fn refuse(mut client: TcpStream, open: Open, detail: String) {
+async fn refuse(mut client: TcpStream, open: OpenRelayConnection, detail: String) {
     let title = "The lane can't carry this connection".to_owned();
     let problem = Problem {
         kind: "#lane".to_owned(),
@@ -279,7 +279,7 @@ async fn refuse(mut client: TcpStream, open: Open, detail: String) {
         Problem::CONTENT_TYPE,
         body.len(),
     );
-    let mut observer = Observer::new();
+    let mut observer = TrafficObserver::new();
     let mut buffer = [0; 4096];
     let answering = async {
         // The request is read first: closing a socket with unread bytes would reset it and take the answer along.

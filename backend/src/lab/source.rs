@@ -13,7 +13,7 @@ mod host;
 mod schedule;
 
 use crate::lab::WrongField;
-use generator::Generator;
+use generator::EventGenerator;
 use host::Host;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -102,31 +102,31 @@ pub enum SourceError {
 
 /// All sources of a server.
 #[derive(Debug)]
-pub struct Sources {
+pub struct SourceTable {
     streams: Arc<Streams>,
     clock: Clock,
     runtime: Handle,
     limits: SourceLimits,
     /// Held while a source starts, so that no two write to one stream.
-    known: tokio::sync::Mutex<HashMap<StreamName, Arc<Known>>>,
+    known: tokio::sync::Mutex<HashMap<StreamName, Arc<RunningSource>>>,
 }
 
 /// A source that ran or runs, shared with its thread.
 #[derive(Debug)]
-struct Known {
+struct RunningSource {
     log: Arc<Log>,
-    wanted: Wanted,
+    wanted: SourceLease,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Whether and until when a source is wanted, on the server's clock.
 #[derive(Debug)]
-struct Wanted {
+struct SourceLease {
     until_us: AtomicU64,
     dismissed: AtomicBool,
 }
 
-impl Known {
+impl RunningSource {
     fn is_running(&self) -> bool {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         thread.as_ref().is_some_and(|thread| !thread.is_finished())
@@ -140,7 +140,7 @@ impl Known {
     }
 }
 
-impl Drop for Sources {
+impl Drop for SourceTable {
     fn drop(&mut self) {
         self.known
             .get_mut()
@@ -149,7 +149,7 @@ impl Drop for Sources {
     }
 }
 
-impl Sources {
+impl SourceTable {
     /// No sources yet.
     ///
     /// - `runtime`: where appends complete; sources end with it.
@@ -181,7 +181,8 @@ impl Sources {
             lease_s: self.limits.lease.as_secs(),
         };
         let log = self.streams.find(&name);
-        let same = |known: &Known| log.as_ref().is_some_and(|log| Arc::ptr_eq(log, &known.log));
+        let same =
+            |known: &RunningSource| log.as_ref().is_some_and(|log| Arc::ptr_eq(log, &known.log));
         if let Some(known) = known
             .get(&name)
             .filter(|known| known.is_running() && same(known))
@@ -237,7 +238,7 @@ impl Sources {
     }
 
     /// Makes room for one more by deleting the streams of those that stopped longest ago.
-    async fn forget_some(&self, known: &mut HashMap<StreamName, Arc<Known>>) {
+    async fn forget_some(&self, known: &mut HashMap<StreamName, Arc<RunningSource>>) {
         while known.len() >= self.limits.known {
             let oldest = known
                 .iter()
@@ -256,7 +257,7 @@ impl Sources {
         &self,
         name: &StreamName,
         request: &SourceRequest,
-    ) -> Result<Arc<Known>, SourceError> {
+    ) -> Result<Arc<RunningSource>, SourceError> {
         let config = StreamConfig {
             keep_bytes: Some(self.limits.keep_bytes),
             ..StreamConfig::new("application/json")
@@ -276,19 +277,21 @@ impl Sources {
         let seq = next_seq(&log).await?;
         let now_us = self.clock.now_us();
         let feed = match request {
-            SourceRequest::Host => Feed::Host(Box::new(Host::new(now_us)?)),
-            SourceRequest::Generator(request) => Feed::Generator(Generator::new(request, now_us)),
+            SourceRequest::Host => SourceFeed::Host(Box::new(Host::new(now_us)?)),
+            SourceRequest::Generator(request) => {
+                SourceFeed::Generator(EventGenerator::new(request, now_us))
+            }
         };
-        let wanted = Wanted {
+        let wanted = SourceLease {
             until_us: AtomicU64::new(self.lease_end_us()),
             dismissed: AtomicBool::new(false),
         };
-        let known = Arc::new(Known {
+        let known = Arc::new(RunningSource {
             log: Arc::clone(&log),
             wanted,
             thread: Mutex::default(),
         });
-        let writer = Writer {
+        let writer = SourceWriter {
             log,
             feed,
             seq,
@@ -347,12 +350,12 @@ fn last_stamps(page: &[u8]) -> Option<Stamps> {
 
 /// Where events come from.
 #[derive(Debug)]
-enum Feed {
+enum SourceFeed {
     Host(Box<Host>),
-    Generator(Generator),
+    Generator(EventGenerator),
 }
 
-impl Feed {
+impl SourceFeed {
     fn next_due_us(&self) -> u64 {
         match self {
             Self::Host(host) => host.next_due_us(),
@@ -385,13 +388,13 @@ impl Feed {
 
 /// What a source's thread owns.
 #[derive(Debug)]
-struct Writer {
+struct SourceWriter {
     log: Arc<Log>,
-    feed: Feed,
+    feed: SourceFeed,
     seq: u64,
     clock: Clock,
     lease_us: u64,
-    known: Arc<Known>,
+    known: Arc<RunningSource>,
     plain_reads: usize,
 }
 
@@ -404,7 +407,7 @@ enum WriteError {
     Append(#[from] AppendError),
 }
 
-impl Writer {
+impl SourceWriter {
     /// Writes what falls due until nobody wants it any more, or it can't be written.
     fn run(mut self, runtime: &Handle) {
         while self.is_wanted() {

@@ -1,6 +1,6 @@
 //! What comes next at a stream's tail: news, silence, or an end.
 
-use super::terms::Terms;
+use super::terms::LiveTerms;
 use std::pin::Pin;
 use std::sync::Arc;
 use tailwater_core::{Batch, Log, ReadError, State, Tail};
@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What comes next.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum NextStep {
     /// Messages; the last ones, or none, when the stream is closed.
     Batch(Batch),
     /// Nothing happened for a while.
@@ -25,7 +25,7 @@ pub(super) enum Step {
 pub(super) struct Follow {
     log: Arc<Log>,
     from: Offset,
-    terms: Terms,
+    terms: LiveTerms,
     tail: watch::Receiver<Tail>,
     quiet_until: Instant,
     /// Fires when the silence is over or before it; setting it anew for each step would cost more than to look again.
@@ -33,7 +33,7 @@ pub(super) struct Follow {
 }
 
 impl Follow {
-    pub(super) fn new(log: Arc<Log>, from: Offset, terms: Terms) -> Self {
+    pub(super) fn new(log: Arc<Log>, from: Offset, terms: LiveTerms) -> Self {
         let tail = log.tail();
         let quiet_until = Instant::now() + terms.heartbeat;
         let timer = Box::pin(sleep_until(quiet_until));
@@ -53,41 +53,41 @@ impl Follow {
     }
 
     /// The next step. May be dropped while it waits and asked again.
-    pub(super) async fn next(&mut self) -> Step {
+    pub(super) async fn next(&mut self) -> NextStep {
         let step = self.step().await;
         self.quiet_until = Instant::now() + self.terms.heartbeat;
         step
     }
 
-    async fn step(&mut self) -> Step {
+    async fn step(&mut self) -> NextStep {
         loop {
             if *self.terms.stop.borrow() {
-                return Step::Leave;
+                return NextStep::Leave;
             }
             if self.tail.borrow().has_news(self.from) {
                 match self.log.read(self.from, self.terms.page_max).await {
                     Ok(batch) if !batch.data.is_empty() || batch.closed() => {
                         self.from = batch.next;
-                        return Step::Batch(batch);
+                        return NextStep::Batch(batch);
                     }
                     Ok(_) => {}
                     Err(error) => {
                         note(&self.log, self.from, &error);
-                        return Step::Leave;
+                        return NextStep::Leave;
                     }
                 }
             }
             let from = self.from;
             tokio::select! {
                 biased;
-                _ = self.terms.stop.wait_for(|stop| *stop) => return Step::Leave,
+                _ = self.terms.stop.wait_for(|stop| *stop) => return NextStep::Leave,
                 moved = self.tail.wait_for(|tail| tail.has_news(from)) => match moved {
                     Ok(tail) if tail.state != State::Deleted => {}
-                    _ => return Step::Leave,
+                    _ => return NextStep::Leave,
                 },
                 () = &mut self.timer => {
                     if self.quiet_until <= Instant::now() {
-                        return Step::Heartbeat;
+                        return NextStep::Heartbeat;
                     }
                     self.timer.as_mut().reset(self.quiet_until);
                     continue;

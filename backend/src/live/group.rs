@@ -1,11 +1,11 @@
 //! Readers of one stream at the same position in the same encoding: what comes is encoded once and offered to each.
 
-use super::encoding::{Encoding, Heads, Piece, Told};
-use super::follow::{Follow, Step};
+use super::encoding::{EncodedPiece, Encoding, Heads, TellState};
+use super::follow::{Follow, NextStep};
 use super::outlet::{Outlet, Rest, poll_receive};
-use super::seat::{After, Held, Offered, Seat, SeatState};
-use super::terms::Terms;
-use crate::api::{Cursors, Exhausted, FREE_BYTES, Wait};
+use super::seat::{After, Offered, ReaderState, Seat, SeatState};
+use super::terms::LiveTerms;
+use crate::api::{Cursors, Exhausted, FREE_BYTES, LongPollWait};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
@@ -37,7 +37,7 @@ const DEADLINE_STEP: Duration = Duration::from_millis(50);
 /// The groups of one worker.
 pub struct Groups {
     all: RefCell<HashMap<(StreamId, Encoding), Rc<Group>>>,
-    terms: Terms,
+    terms: LiveTerms,
     heads: Heads,
     /// Room for one read from any socket.
     scratch: RefCell<Box<[u8]>>,
@@ -91,7 +91,7 @@ pub(super) struct Group {
 
 impl Groups {
     /// No groups yet.
-    pub fn new(terms: Terms) -> Rc<Self> {
+    pub fn new(terms: LiveTerms) -> Rc<Self> {
         let scratch = RefCell::new(vec![0; SCRATCH_BYTES].into());
         Rc::new(Self {
             all: RefCell::default(),
@@ -102,7 +102,7 @@ impl Groups {
     }
 
     /// What their readers are served with.
-    pub fn terms(&self) -> &Terms {
+    pub fn terms(&self) -> &LiveTerms {
         &self.terms
     }
 
@@ -150,12 +150,12 @@ impl Groups {
     /// A seat for a long-poll; `None` when there is something to answer already.
     pub async fn seat_wait(
         self: &Rc<Self>,
-        wait: &mut Wait,
+        wait: &mut LongPollWait,
         encoding: Encoding,
         outlet: Outlet,
     ) -> Option<Seat> {
         let presence = wait.presence.take()?;
-        let mut held = Held {
+        let mut held = ReaderState {
             outlet,
             cursors: wait.cursors,
             until: Some(wait.until),
@@ -200,7 +200,7 @@ impl Group {
     }
 
     /// Seats a reader that was given everything before `at`; gives it back when the group is elsewhere or busy.
-    pub(super) fn seat(&self, held: Held, at: Offset) -> Result<Seat, Held> {
+    pub(super) fn seat(&self, held: ReaderState, at: Offset) -> Result<Seat, ReaderState> {
         if self.is_delivering.get() || at != self.at() {
             return Err(held);
         }
@@ -244,9 +244,9 @@ impl Group {
                 }
             };
             let was_empty = self.seats.borrow().is_empty();
-            let is_heartbeat = matches!(step, Step::Heartbeat);
+            let is_heartbeat = matches!(step, NextStep::Heartbeat);
             let is_last = match step {
-                Step::Batch(batch) => {
+                NextStep::Batch(batch) => {
                     let is_last = batch.closed();
                     let after = match self.encoding.goes_on() {
                         true if is_last => After::End,
@@ -262,22 +262,22 @@ impl Group {
                     }
                     is_last
                 }
-                Step::Heartbeat if self.encoding.goes_on() => {
+                NextStep::Heartbeat if self.encoding.goes_on() => {
                     self.deliver(&self.encoding.heartbeat(), follow.at(), After::Stay)
                         .await;
                     false
                 }
-                Step::Heartbeat => {
+                NextStep::Heartbeat => {
                     self.seats.borrow_mut().retain(|seat| seat.is_taken());
                     false
                 }
-                Step::Leave if self.encoding.goes_on() => {
+                NextStep::Leave if self.encoding.goes_on() => {
                     self.deliver(&self.encoding.farewell(), follow.at(), After::End)
                         .await;
                     true
                 }
                 // Each answers by itself.
-                Step::Leave => true,
+                NextStep::Leave => true,
             };
             // Where something new is always there, nothing else would have its turn.
             if self
@@ -300,10 +300,10 @@ impl Group {
     ///
     /// # Errors
     /// When the budget has no room.
-    fn piece(&self, batch: &Batch, groups: &Groups) -> Result<Piece, Exhausted> {
+    fn piece(&self, batch: &Batch, groups: &Groups) -> Result<EncodedPiece, Exhausted> {
         let mut piece = if self.encoding.goes_on() {
             let now = batch.up_to_date();
-            let told = Told {
+            let told = TellState {
                 before: Some(self.told_up_to_date.replace(now)),
                 now,
                 cursor: Cursors::common().now(),
@@ -372,7 +372,7 @@ impl Group {
     }
 
     /// Offers `piece` to everybody seated; who does not take it whole is unseated.
-    async fn deliver(&self, piece: &Piece, at: Offset, after: After) {
+    async fn deliver(&self, piece: &EncodedPiece, at: Offset, after: After) {
         self.is_delivering.set(true);
         self.at_bytes.set(at.bytes());
         let told_up_to_date = self.told_up_to_date.get();

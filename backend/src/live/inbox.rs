@@ -22,7 +22,7 @@ pub struct Inbox {
 
 /// One message from the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
+pub enum ClientMessage {
     /// A text, whole.
     Text(String),
     /// To be answered with the same bytes.
@@ -43,7 +43,7 @@ enum Opcode {
 
 /// The head of a client's frame.
 #[derive(Debug, Clone, Copy)]
-struct Head {
+struct FrameHead {
     is_final: bool,
     opcode: Opcode,
     mask: [u8; 4],
@@ -107,7 +107,7 @@ impl Inbox {
     ///
     /// # Errors
     /// Why the connection ends: what came is no message, or not one of ours. Then the inbox is of no more use.
-    pub fn message(&mut self) -> Result<Option<Message>, Close> {
+    pub fn message(&mut self) -> Result<Option<ClientMessage>, Close> {
         loop {
             let Some(head) = head(&self.bytes)? else {
                 return Ok(None);
@@ -135,7 +135,7 @@ impl Inbox {
                 (opcode, parts) => {
                     self.parts = parts;
                     match opcode {
-                        Opcode::Ping => return Ok(Some(Message::Ping(payload.freeze()))),
+                        Opcode::Ping => return Ok(Some(ClientMessage::Ping(payload.freeze()))),
                         Opcode::Close => return goodbye(&payload).map(Some),
                         // An answer to a heartbeat; the others were checked.
                         Opcode::Pong | Opcode::Text | Opcode::Continue | Opcode::Binary => {}
@@ -146,7 +146,7 @@ impl Inbox {
     }
 
     /// The length of a frame's payload, if the frame may come here.
-    fn check(&self, head: Head) -> Result<usize, Close> {
+    fn check(&self, head: FrameHead) -> Result<usize, Close> {
         let held = self.parts.as_ref().map_or(0, BytesMut::len);
         let is_control = matches!(head.opcode, Opcode::Close | Opcode::Ping | Opcode::Pong);
         match head.opcode {
@@ -173,7 +173,7 @@ impl Inbox {
 }
 
 /// The head of the frame at the beginning of `bytes`, if it is whole.
-fn head(bytes: &[u8]) -> Result<Option<Head>, Close> {
+fn head(bytes: &[u8]) -> Result<Option<FrameHead>, Close> {
     let &[first, second, ref rest @ ..] = bytes else {
         return Ok(None);
     };
@@ -207,7 +207,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Close> {
         return Ok(None);
     };
     let is_final = first & 0x80 != 0;
-    Ok(Some(Head {
+    Ok(Some(FrameHead {
         is_final,
         opcode,
         mask: [a, b, c, d],
@@ -216,25 +216,25 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Close> {
     }))
 }
 
-fn text(bytes: &[u8]) -> Result<Message, Close> {
+fn text(bytes: &[u8]) -> Result<ClientMessage, Close> {
     match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Message::Text(text.to_owned())),
+        Ok(text) => Ok(ClientMessage::Text(text.to_owned())),
         Err(_) => Err(reason(CloseCode::Invalid, "a text message must be UTF-8")),
     }
 }
 
 /// A client's close frame: nothing, or a code that may be sent and a reason in UTF-8.
-fn goodbye(payload: &[u8]) -> Result<Message, Close> {
+fn goodbye(payload: &[u8]) -> Result<ClientMessage, Close> {
     let [high, low, why @ ..] = payload else {
         return if payload.is_empty() {
-            Ok(Message::Close)
+            Ok(ClientMessage::Close)
         } else {
             Err(not_a_message())
         };
     };
     match u16::from_be_bytes([*high, *low]) {
         1000..=1003 | 1007..=1014 | 3000..=4999 if std::str::from_utf8(why).is_ok() => {
-            Ok(Message::Close)
+            Ok(ClientMessage::Close)
         }
         1000..=1003 | 1007..=1014 | 3000..=4999 => {
             Err(reason(CloseCode::Invalid, "the reason must be UTF-8"))
@@ -300,11 +300,11 @@ mod tests {
         ]
         .concat();
         let expected = [
-            Message::Text("a".into()),
-            Message::Ping("p".into()),
-            Message::Text("bcd".into()),
-            Message::Text(long),
-            Message::Close,
+            ClientMessage::Text("a".into()),
+            ClientMessage::Ping("p".into()),
+            ClientMessage::Text("bcd".into()),
+            ClientMessage::Text(long),
+            ClientMessage::Close,
         ];
         for cut in 0..sent.len() {
             let mut inbox = inbox(1_000);
@@ -359,7 +359,7 @@ mod tests {
     }
 
     /// What becomes of bytes that arrive in pieces: the messages, and why the connection ended, if it did.
-    fn received(bytes: &[u8], piece_bytes: usize) -> (Vec<Message>, Option<CloseCode>) {
+    fn received(bytes: &[u8], piece_bytes: usize) -> (Vec<ClientMessage>, Option<CloseCode>) {
         let (mut inbox, mut came) = (inbox(1_000), Vec::new());
         for piece in bytes.chunks(piece_bytes) {
             inbox.push(piece).unwrap();
@@ -398,7 +398,7 @@ mod tests {
                     sent.extend(frame);
                 }
             }
-            let expected: Vec<Message> = texts.iter().map(|(text, ..)| Message::Text(text.clone())).collect();
+            let expected: Vec<ClientMessage> = texts.iter().map(|(text, ..)| ClientMessage::Text(text.clone())).collect();
             prop_assert_eq!(received(&sent, piece_bytes), (expected, None));
         }
 

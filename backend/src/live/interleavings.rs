@@ -6,8 +6,8 @@
 //! hold or a heartbeat ends.
 
 use super::encoding::Encoding;
-use super::{Groups, Inlet, Reader, Terms};
-use crate::api::{Budget, Cursors, FREE_BYTES, Live, Presence, Wait};
+use super::{AnswerReader, Groups, Inlet, LiveTerms};
+use crate::api::{Budget, Cursors, FREE_BYTES, LiveAnswer, LongPollWait, Presence};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use http::StatusCode;
@@ -30,7 +30,7 @@ const RECYCLE: Duration = Duration::from_secs(59);
 const STEPS_MAX: usize = 40;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Event {
+enum Interference {
     Append,
     Close,
     AppendAndClose,
@@ -38,15 +38,15 @@ enum Event {
     Stop,
 }
 
-const EVENTS: [Event; 5] = [
-    Event::Append,
-    Event::Close,
-    Event::AppendAndClose,
-    Event::Delete,
-    Event::Stop,
+const EVENTS: [Interference; 5] = [
+    Interference::Append,
+    Interference::Close,
+    Interference::AppendAndClose,
+    Interference::Delete,
+    Interference::Stop,
 ];
 
-impl Event {
+impl Interference {
     fn happen(self, streams: &Streams, stop: &watch::Sender<bool>) {
         let news = || Payload::parse(ContentKind::Text, Bytes::from_static(b"news")).ok();
         let (payload, close) = match self {
@@ -84,14 +84,14 @@ fn name() -> StreamName {
     StreamName::parse("one").unwrap()
 }
 
-struct Rig {
+struct GroupFixture {
     streams: Streams,
     log: Arc<Log>,
     groups: Rc<Groups>,
     stop: Arc<watch::Sender<bool>>,
 }
 
-impl Rig {
+impl GroupFixture {
     async fn new() -> Self {
         let streams = Streams::new(Arc::new(MemoryStore::new(1 << 20)), 1);
         let first = Payload::parse(ContentKind::Text, Bytes::from_static(b"old")).ok();
@@ -101,7 +101,7 @@ impl Rig {
             .unwrap()
             .log;
         let (stop, stopping) = watch::channel(false);
-        let terms = Terms {
+        let terms = LiveTerms {
             page_max: 1024,
             message_max: 1024,
             heartbeat: HEARTBEAT,
@@ -128,7 +128,7 @@ impl Rig {
 
     /// A reader from `from` on, whose body waits for `resume` after its first piece.
     fn read(&self, from: Offset, resume: Option<Rc<Notify>>) -> Rc<RefCell<Got>> {
-        let live = Live {
+        let live = LiveAnswer {
             log: Arc::clone(&self.log),
             from,
             technique: Technique::Ndjson,
@@ -136,7 +136,7 @@ impl Rig {
             recycle_at: Some(Instant::now() + RECYCLE),
             presence: self.presence(Technique::Ndjson, from),
         };
-        let body = Reader::body(
+        let body = AnswerReader::body(
             Rc::clone(&self.groups),
             live,
             Encoding::Ndjson,
@@ -164,7 +164,7 @@ impl Rig {
     /// A long-poll at the tail.
     fn wait(&self) -> Rc<RefCell<Option<(StatusCode, Bytes)>>> {
         let at = self.log.tail_now().next;
-        let wait = Box::new(Wait::at_tail(
+        let wait = Box::new(LongPollWait::at_tail(
             &self.log,
             HOLD,
             self.presence(Technique::LongPoll, at),
@@ -181,7 +181,7 @@ impl Rig {
         got
     }
 
-    fn plan(&self, step: usize, event: Event) {
+    fn plan(&self, step: usize, event: Interference) {
         let (streams, stop) = (self.streams.clone(), Arc::clone(&self.stop));
         self.log
             .interruption
@@ -234,7 +234,7 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
     on_one_thread(async {
         for event in EVENTS {
             for step in 0..STEPS_MAX {
-                let rig = Rig::new().await;
+                let rig = GroupFixture::new().await;
                 let tail = rig.log.tail_now().next;
                 rig.plan(step, event);
                 let readers = [
@@ -247,23 +247,28 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
                 rig.log.interruption.overdue();
                 settle().await;
                 assert_eq!(start.elapsed(), Duration::ZERO);
-                let closes = matches!(event, Event::Close | Event::AppendAndClose);
+                let closes = matches!(event, Interference::Close | Interference::AppendAndClose);
                 for (got, old) in readers.iter().chain([&(third, "old")]) {
                     let (got, at) = (got.borrow(), format!("{event:?} at step {step}"));
-                    let news = if matches!(event, Event::Append | Event::AppendAndClose) {
-                        "news"
-                    } else {
-                        ""
-                    };
+                    let news =
+                        if matches!(event, Interference::Append | Interference::AppendAndClose) {
+                            "news"
+                        } else {
+                            ""
+                        };
                     // Who began after a stop or a deletion may have got nothing at all.
-                    let may_be_cut =
-                        matches!(event, Event::Delete | Event::Stop) && got.text.is_empty();
+                    let may_be_cut = matches!(event, Interference::Delete | Interference::Stop)
+                        && got.text.is_empty();
                     assert!(
                         got.text == format!("{old}{news}") || may_be_cut,
                         "{at}: {got:?}"
                     );
                     assert_eq!(got.is_closed, closes, "{at}: {got:?}");
-                    assert_eq!(got.has_ended, event != Event::Append, "{at}: {got:?}");
+                    assert_eq!(
+                        got.has_ended,
+                        event != Interference::Append,
+                        "{at}: {got:?}"
+                    );
                     assert!(
                         got.is_up_to_date || may_be_cut || got.has_ended,
                         "{at}: {got:?}"
@@ -274,11 +279,13 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
                     panic!("{event:?} at step {step} woke no long-poll")
                 };
                 match event {
-                    Event::Append | Event::AppendAndClose => {
+                    Interference::Append | Interference::AppendAndClose => {
                         assert_eq!((status, &body[..]), (StatusCode::OK, &b"news"[..]));
                     }
-                    Event::Close | Event::Stop => assert_eq!(status, StatusCode::NO_CONTENT),
-                    Event::Delete => assert_eq!(status, StatusCode::NOT_FOUND),
+                    Interference::Close | Interference::Stop => {
+                        assert_eq!(status, StatusCode::NO_CONTENT);
+                    }
+                    Interference::Delete => assert_eq!(status, StatusCode::NOT_FOUND),
                 }
             }
         }
@@ -289,18 +296,18 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
 fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
     on_one_thread(async {
         for step in 0..STEPS_MAX {
-            let rig = Rig::new().await;
+            let rig = GroupFixture::new().await;
             let resume = Rc::new(Notify::new());
             let (stalled, quick) = (
                 rig.read(Offset::ZERO, Some(Rc::clone(&resume))),
                 rig.read(Offset::ZERO, None),
             );
             let leaving = rig.read(Offset::ZERO, Some(Rc::new(Notify::new())));
-            rig.plan(step, Event::Append);
+            rig.plan(step, Interference::Append);
             let mut expected = "old".to_owned();
             for _ in 0..5 {
                 settle().await;
-                Event::Append.happen(&rig.streams, &rig.stop);
+                Interference::Append.happen(&rig.streams, &rig.stop);
                 expected.push_str("news");
             }
             drop(leaving);
@@ -313,7 +320,7 @@ fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
             resume.notify_one();
             settle().await;
             assert_eq!(stalled.borrow().text, expected, "step {step}");
-            Event::Close.happen(&rig.streams, &rig.stop);
+            Interference::Close.happen(&rig.streams, &rig.stop);
             settle().await;
             for got in [&stalled, &quick] {
                 assert!(
@@ -329,7 +336,7 @@ fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
 fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
     on_one_thread(async {
         for appends in 1..6 {
-            let rig = Rig::new().await;
+            let rig = GroupFixture::new().await;
             let (tail, resume) = (rig.log.tail_now().next, Rc::new(Notify::new()));
             let (stalled, quick) = (
                 rig.read(tail, Some(Rc::clone(&resume))),
@@ -338,7 +345,7 @@ fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
             settle().await;
             assert!(stalled.borrow().is_up_to_date && quick.borrow().is_up_to_date);
             // It takes this one, and then stalls.
-            Event::Append.happen(&rig.streams, &rig.stop);
+            Interference::Append.happen(&rig.streams, &rig.stop);
             settle().await;
             // More than a page each time, so that everybody is told to be behind before being at the tail again.
             for _ in 0..appends {
@@ -372,7 +379,7 @@ fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
 #[test]
 fn readers_wait_alone_for_what_the_budget_has_no_room_for() {
     on_one_thread(async {
-        let rig = Rig::new().await;
+        let rig = GroupFixture::new().await;
         let tail = rig.log.tail_now().next;
         let readers = [rig.read(Offset::ZERO, None), rig.read(tail, None)];
         settle().await;
@@ -387,7 +394,7 @@ fn readers_wait_alone_for_what_the_budget_has_no_room_for() {
                 ..Append::default()
             },
         );
-        Event::Append.happen(&rig.streams, &rig.stop);
+        Interference::Append.happen(&rig.streams, &rig.stop);
         settle().await;
         assert!(readers.iter().all(|got| !got.borrow().text.contains('x')));
         drop(held);
@@ -411,7 +418,7 @@ fn readers_wait_alone_for_what_the_budget_has_no_room_for() {
 #[test]
 fn silence_brings_heartbeats_and_then_the_end_of_the_answer() {
     on_one_thread(async {
-        let rig = Rig::new().await;
+        let rig = GroupFixture::new().await;
         let got = rig.read(Offset::ZERO, None);
         tokio::time::sleep(5 * HEARTBEAT).await;
         assert_eq!(
@@ -425,7 +432,7 @@ fn silence_brings_heartbeats_and_then_the_end_of_the_answer() {
 #[test]
 fn a_hold_ends_when_it_was_to_end() {
     on_one_thread(async {
-        let rig = Rig::new().await;
+        let rig = GroupFixture::new().await;
         let (waiting, start) = (rig.wait(), Instant::now());
         tokio::time::sleep(HOLD - Duration::from_millis(1)).await;
         assert!(waiting.borrow().is_none());

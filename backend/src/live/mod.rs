@@ -1,6 +1,6 @@
 //! The one wait and fan-out: everybody who follows a stream, by whichever technique and over whichever outlet.
 //!
-//! - A [`Reader`] is one client's answer that goes on. It greets, catches up page by page, and at the tail takes a seat in
+//! - A [`AnswerReader`] is one client's answer that goes on. It greets, catches up page by page, and at the tail takes a seat in
 //!   a group; when it can't keep up, it leaves the group and catches up again.
 //! - A group holds the readers of one worker that follow one stream in one encoding and stand at one position:
 //!   it waits for the tail once, encodes once, and offers the same bytes to each. It keeps the heartbeat, the ends of
@@ -20,19 +20,19 @@ mod seat;
 mod terms;
 
 pub use group::Groups;
-pub use inbox::{Inbox, Message};
+pub use inbox::{ClientMessage, Inbox};
 pub use outlet::{BodyQueue, Outlet, Rest, write_socket};
-pub use reader::{Finished, Inlet, Reader};
+pub use reader::{AnswerReader, Finished, Inlet};
 pub use received::ReceiveBuffer;
-pub use seat::{Held, Seat, Unseated};
-pub use terms::Terms;
+pub use seat::{ReaderState, Seat, Unseated};
+pub use terms::LiveTerms;
 
-use crate::api::{Answer, Wait};
+use crate::api::{Answer, LongPollWait};
 use encoding::Encoding;
 use std::rc::Rc;
 
 /// Waits as a long-poll does whose answer somebody else sends, and returns that answer.
-pub async fn wait(groups: &Rc<Groups>, mut wait: Box<Wait>) -> Answer {
+pub async fn wait(groups: &Rc<Groups>, mut wait: Box<LongPollWait>) -> Answer {
     let seated = groups
         .seat_wait(&mut wait, Encoding::Notice, Outlet::Elsewhere)
         .await;

@@ -1,7 +1,7 @@
 //! Where a reader's bytes go: the body of an answer, or a socket that has left its HTTP library.
 
-use super::encoding::Piece;
-use crate::api::{Charge, Cursors, Fields, Page};
+use super::encoding::EncodedPiece;
+use crate::api::{Charge, Cursors, Fields, PageAnswer};
 use bytes::{Buf, Bytes};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -66,7 +66,7 @@ impl Outlet {
     }
 
     /// Gives the outlet what it takes at once of a piece; `None` when it took all, else what is left.
-    pub(super) fn offer(&self, piece: &Piece, cursors: Cursors) -> Option<Rest> {
+    pub(super) fn offer(&self, piece: &EncodedPiece, cursors: Cursors) -> Option<Rest> {
         match self {
             Self::Socket(socket) => {
                 let written = written(socket.try_write(&piece.wire), piece.wire.len());
@@ -78,7 +78,7 @@ impl Outlet {
                     .cursor
                     .as_ref()
                     .and_then(|(common, _)| cursors.own(*common))
-                    .map(Page::cursor);
+                    .map(PageAnswer::cursor);
                 let cursor = own
                     .as_ref()
                     .or(piece.cursor.as_ref().map(|(_, field)| field));
@@ -112,7 +112,7 @@ impl Outlet {
     }
 
     /// The bytes of a piece as this outlet takes them.
-    pub(super) fn bytes(&self, piece: &Piece) -> Bytes {
+    pub(super) fn bytes(&self, piece: &EncodedPiece) -> Bytes {
         match self {
             Self::Socket(_) | Self::LongPoll(..) | Self::Elsewhere => piece.wire.clone(),
             Self::Body(_) => piece.body(),

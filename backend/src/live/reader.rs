@@ -4,11 +4,11 @@ mod catch_up;
 
 use super::encoding::{Close, CloseCode, Encoding, close, pong, text_frame};
 use super::group::Groups;
-use super::inbox::{Inbox, Message};
+use super::inbox::{ClientMessage, Inbox};
 use super::outlet::{BodyQueue, Outlet, Rest};
 use super::received::ReceiveBuffer;
-use super::seat::{Held, Seat, Unseated};
-use crate::api::{FREE_BYTES, Live, answer_frame};
+use super::seat::{ReaderState, Seat, Unseated};
+use crate::api::{FREE_BYTES, LiveAnswer, answer_frame};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{Stream, poll_fn as poll_stream};
@@ -46,7 +46,7 @@ impl fmt::Debug for Inlet {
 }
 
 /// One reader.
-pub struct Reader {
+pub struct AnswerReader {
     groups: Rc<Groups>,
     log: Arc<Log>,
     encoding: Encoding,
@@ -54,21 +54,21 @@ pub struct Reader {
     /// What came on a connection that is no WebSocket.
     beyond: ReceiveBuffer,
     /// What came on a WebSocket and is not answered yet.
-    unfinished: Option<Box<Unfinished>>,
+    unfinished: Option<Box<UnfinishedMessages>>,
     /// Whether it was last told to be at the tail; `None` before its first batch.
     told_up_to_date: Option<bool>,
 }
 
-impl fmt::Debug for Reader {
+impl fmt::Debug for AnswerReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader")
+        f.debug_struct("AnswerReader")
             .field("encoding", &self.encoding)
             .finish_non_exhaustive()
     }
 }
 
 /// Messages on their way, and when the client must have sent more of them.
-struct Unfinished {
+struct UnfinishedMessages {
     inbox: Inbox,
     timer: Pin<Box<Sleep>>,
     /// Bytes that came since the timer was set.
@@ -96,7 +96,7 @@ enum Alone {
 }
 
 /// What happens to a reader in its seat.
-enum Event {
+enum ReaderEvent {
     Unseated(Box<Unseated>),
     /// A message of the client can be answered, or it is overdue.
     Message,
@@ -104,25 +104,25 @@ enum Event {
 }
 
 /// What is written next.
-struct Next {
+struct NextPage {
     rest: Rest,
     at: Offset,
     is_last: bool,
 }
 
-impl Reader {
+impl AnswerReader {
     /// Serves a reader to the end of its answer; `None` when the client left before, or does not read.
     ///
     /// - `beyond`: what the client sent after its request.
     pub fn run(
         groups: Rc<Groups>,
-        live: Live,
+        live: LiveAnswer,
         encoding: Encoding,
         outlet: Outlet,
         inlet: Inlet,
         beyond: ReceiveBuffer,
     ) -> LocalBoxFuture<'static, Option<Finished>> {
-        let Live {
+        let LiveAnswer {
             log,
             from,
             cursors,
@@ -144,13 +144,13 @@ impl Reader {
         } else {
             reader.beyond = beyond;
         }
-        let held = Held {
+        let held = ReaderState {
             outlet,
             cursors,
             until: recycle_at,
             presence,
         };
-        let first = Next {
+        let first = NextPage {
             rest: Rest::default(),
             at: from,
             is_last: false,
@@ -170,9 +170,9 @@ impl Reader {
                     Alone::Gone => return None,
                 };
                 let unseated = match poll_fn(|context| reader.poll_event(&seat, context)).await {
-                    Event::Unseated(unseated) => unseated,
-                    Event::Message => seat.leave()?,
-                    Event::Gone => return None,
+                    ReaderEvent::Unseated(unseated) => unseated,
+                    ReaderEvent::Message => seat.leave()?,
+                    ReaderEvent::Gone => return None,
                 };
                 let Unseated {
                     held,
@@ -182,7 +182,7 @@ impl Reader {
                     is_last,
                 } = *unseated;
                 reader.told_up_to_date = Some(told_up_to_date);
-                alone = Some(Box::new((held, Next { rest, at, is_last })));
+                alone = Some(Box::new((held, NextPage { rest, at, is_last })));
             }
             None
         })
@@ -193,7 +193,7 @@ impl Reader {
     /// - `inlet`: never [`Inlet::Socket`].
     pub fn body(
         groups: Rc<Groups>,
-        live: Live,
+        live: LiveAnswer,
         encoding: Encoding,
         inlet: Inlet,
     ) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -229,19 +229,19 @@ impl Reader {
     }
 
     /// The next thing to happen while it is seated.
-    fn poll_event(&mut self, seat: &Seat, context: &mut Context<'_>) -> Poll<Event> {
+    fn poll_event(&mut self, seat: &Seat, context: &mut Context<'_>) -> Poll<ReaderEvent> {
         if let Poll::Ready(unseated) = seat.poll_unseated(context) {
-            return Poll::Ready(Event::Unseated(unseated));
+            return Poll::Ready(ReaderEvent::Unseated(unseated));
         }
         while let Poll::Ready(received) = self.poll_receive(seat.socket().as_deref(), context) {
             match received {
-                0 => return Poll::Ready(Event::Gone),
+                0 => return Poll::Ready(ReaderEvent::Gone),
                 _ if self
                     .unfinished
                     .as_ref()
                     .is_some_and(|unfinished| unfinished.is_ready()) =>
                 {
-                    return Poll::Ready(Event::Message);
+                    return Poll::Ready(ReaderEvent::Message);
                 }
                 _ => {}
             }
@@ -251,7 +251,7 @@ impl Reader {
                 .timer
                 .as_mut()
                 .poll(context)
-                .map(|()| Event::Message),
+                .map(|()| ReaderEvent::Message),
             None => Poll::Pending,
         }
     }
@@ -297,7 +297,7 @@ impl Reader {
         let deadline = Instant::now() + terms.unfinished_max;
         let unfinished = self.unfinished.get_or_insert_with(|| {
             let inbox = Inbox::new(terms.message_max, terms.budget.charge());
-            Box::new(Unfinished {
+            Box::new(UnfinishedMessages {
                 inbox,
                 timer: Box::pin(sleep_until(deadline)),
                 since: 0,
@@ -317,7 +317,7 @@ impl Reader {
         clippy::boxed_local,
         reason = "a box emptied by the caller would last as long as the wait"
     )]
-    fn alone(&mut self, left: Box<(Held, Next)>) -> LocalBoxFuture<'_, Alone> {
+    fn alone(&mut self, left: Box<(ReaderState, NextPage)>) -> LocalBoxFuture<'_, Alone> {
         let (held, next) = *left;
         Box::pin(self.catch_up(held, next))
     }
@@ -330,11 +330,11 @@ impl Reader {
             return Some((close(reason), true));
         }
         let reply = match unfinished.inbox.message() {
-            Ok(Some(Message::Text(request))) => {
+            Ok(Some(ClientMessage::Text(request))) => {
                 Some((text_frame(&answer_frame(&self.log, &request).await), false))
             }
-            Ok(Some(Message::Ping(payload))) => Some((pong(&payload), false)),
-            Ok(Some(Message::Close)) => Some((
+            Ok(Some(ClientMessage::Ping(payload))) => Some((pong(&payload), false)),
+            Ok(Some(ClientMessage::Close)) => Some((
                 close(Close {
                     code: CloseCode::Normal,
                     reason: "",
@@ -363,7 +363,7 @@ impl Reader {
     }
 }
 
-impl Unfinished {
+impl UnfinishedMessages {
     /// A message is complete, or has gone on by as much as it must in that time.
     fn restart(&mut self, unfinished_max: Duration) {
         self.since = 0;

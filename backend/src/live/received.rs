@@ -85,7 +85,7 @@ impl Deref for ReceiveBuffer {
 mod tests {
     use super::*;
     use crate::api::Budget;
-    use crate::live::Terms;
+    use crate::live::LiveTerms;
     use std::future::poll_fn;
     use std::time::Duration;
     use tokio::io::AsyncWriteExt;
@@ -95,7 +95,7 @@ mod tests {
     fn groups(budget: u64) -> std::rc::Rc<Groups> {
         let (_, stop) = watch::channel(false);
         let patience = Duration::from_secs(10);
-        Groups::new(Terms {
+        Groups::new(LiveTerms {
             page_max: 1024,
             message_max: 1024,
             heartbeat: patience,

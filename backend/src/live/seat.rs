@@ -1,6 +1,6 @@
 //! One reader's place in a group: what it is offered there, and with what it leaves.
 
-use super::encoding::Piece;
+use super::encoding::EncodedPiece;
 use super::outlet::{Outlet, Rest};
 use crate::api::{Cursors, Presence};
 use std::cell::{Cell, RefCell};
@@ -25,7 +25,7 @@ pub(super) enum After {
 
 /// A piece that is offered to everybody seated.
 pub(super) struct Offered<'p> {
-    pub(super) piece: &'p Piece,
+    pub(super) piece: &'p EncodedPiece,
     /// The position after it.
     pub(super) at: Offset,
     /// Whether it says that this is the tail, or the last one that said did.
@@ -37,7 +37,7 @@ pub(super) struct Offered<'p> {
 /// One reader's place in a group, as the group sees it.
 pub(super) struct SeatState {
     /// Gone once the reader has left, or was unseated.
-    held: RefCell<Option<Held>>,
+    held: RefCell<Option<ReaderState>>,
     /// With what it was unseated.
     unseated: Cell<Option<Box<Unseated>>>,
     waker: Cell<Option<Waker>>,
@@ -53,7 +53,7 @@ pub(super) struct SeatState {
 
 /// What a reader brings to its seat, and gets back when it is unseated.
 #[derive(Debug)]
-pub struct Held {
+pub struct ReaderState {
     /// Where its bytes go.
     pub outlet: Outlet,
     /// Its cursors.
@@ -64,7 +64,7 @@ pub struct Held {
     pub presence: Presence,
 }
 
-impl Held {
+impl ReaderState {
     /// Whether its time is over.
     pub(super) fn is_over(&self) -> bool {
         self.until.is_some_and(|until| until <= Instant::now())
@@ -84,7 +84,7 @@ impl fmt::Debug for Seat {
 #[derive(Debug)]
 pub struct Unseated {
     /// What it brought.
-    pub held: Held,
+    pub held: ReaderState,
     /// What is to be written before anything else.
     pub rest: Rest,
     /// The position after it.
@@ -156,7 +156,7 @@ impl Drop for Seat {
 
 impl SeatState {
     /// The seat of a reader that was given everything before `at`.
-    pub(super) fn new(held: Held, at: Offset, told_up_to_date: bool) -> Self {
+    pub(super) fn new(held: ReaderState, at: Offset, told_up_to_date: bool) -> Self {
         Self {
             held: RefCell::new(Some(held)),
             unseated: Cell::default(),
@@ -204,7 +204,7 @@ impl SeatState {
     }
 
     /// Ends its time in the group with a piece that is its last.
-    pub(super) fn unseat_with(&self, last: &Piece) {
+    pub(super) fn unseat_with(&self, last: &EncodedPiece) {
         let bytes = self
             .held
             .borrow()
@@ -223,7 +223,7 @@ impl SeatState {
         }
     }
 
-    fn unseated_with(&self, held: Held, rest: Rest, is_last: bool) -> Unseated {
+    fn unseated_with(&self, held: ReaderState, rest: Rest, is_last: bool) -> Unseated {
         Unseated {
             held,
             rest,

@@ -12,7 +12,7 @@ const LIVE_PAGE_MAX: usize = 120 << 10;
 
 /// What readers are served with.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub struct LiveTerms {
     /// Largest page in bytes.
     pub page_max: usize,
     /// Largest message from a client in bytes.
@@ -29,7 +29,7 @@ pub struct Terms {
     pub stop: watch::Receiver<bool>,
 }
 
-impl Terms {
+impl LiveTerms {
     /// How long a live answer waits for room in the budget: it must not be silent for longer.
     pub(super) fn patience(&self) -> Duration {
         self.stalled_max.min(self.heartbeat)

@@ -3,10 +3,12 @@
 //! Every change is tried on a copy. When the copy is kept in the store it becomes the state, attempts begin and answers
 //! leave; when the store refuses, nothing has happened. So nobody ever saw what a restart would not know.
 
-use super::Shared;
+use super::SubscriptionContext;
 use super::definition::{Delivery, SubscriptionId};
 use super::note::{self, Card};
-use super::state::{Attempt, JITTER_PERMILLE, Moment, Outcome, State, WakeKey, Way};
+use super::state::{
+    Attempt, AttemptOutcome, DeliveryWay, JITTER_PERMILLE, Moment, SubscriptionState, WakeKey,
+};
 use super::webhook::{Receipt, WebhookRequest};
 use super::wire;
 use bytes::Bytes;
@@ -30,11 +32,11 @@ const FOREVER: Duration = Duration::from_secs(86_400);
 const REASON_CHARS_MAX: usize = 300;
 
 /// A change of the state; what it returns is called once the change is kept, or refused.
-pub(super) type Job = Box<dyn FnOnce(&mut State, Moment) -> Then + Send>;
-pub(super) type Then = Box<dyn FnOnce(Result<&State, StoreError>) + Send>;
+pub(super) type Job = Box<dyn FnOnce(&mut SubscriptionState, Moment) -> AfterChange + Send>;
+pub(super) type AfterChange = Box<dyn FnOnce(Result<&SubscriptionState, StoreError>) + Send>;
 
 /// What a subscription's task is asked to do.
-pub(super) enum Command {
+pub(super) enum SubscriptionCommand {
     /// Change the state, or look at it.
     Job {
         job: Job,
@@ -42,14 +44,14 @@ pub(super) enum Command {
         relinks: bool,
     },
     /// An attempt ended.
-    Attempted(WakeKey, Outcome),
+    Attempted(WakeKey, AttemptOutcome),
     /// Forget the subscription.
     End(oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// One subscription as others see it.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct SubscriptionEntry {
     pub(super) id: SubscriptionId,
     pub(super) card: Card,
     /// Streams linked by name.
@@ -57,11 +59,11 @@ pub(super) struct Entry {
     /// Streams to be looked at.
     dirty: Mutex<HashSet<StreamName>>,
     news: Notify,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<SubscriptionCommand>,
     has_warned: AtomicBool,
 }
 
-impl Entry {
+impl SubscriptionEntry {
     /// Whether news of `name` matter to it.
     pub(super) fn concerns(&self, name: &StreamName) -> bool {
         self.card.definition.matches(name)
@@ -83,20 +85,23 @@ impl Entry {
     }
 
     /// Hands a command over; the command comes back when there is no room or nobody to take it.
-    pub(super) fn send(&self, command: Command) -> Result<(), mpsc::error::TrySendError<Command>> {
+    pub(super) fn send(
+        &self,
+        command: SubscriptionCommand,
+    ) -> Result<(), mpsc::error::TrySendError<SubscriptionCommand>> {
         self.commands.try_send(command)
     }
 }
 
 /// Begins the life of a subscription. It ends when it is told to, or with the server.
 pub(super) fn begin(
-    shared: &Arc<Shared>,
+    shared: &Arc<SubscriptionContext>,
     id: SubscriptionId,
     card: Card,
-    state: State,
-) -> Arc<Entry> {
+    state: SubscriptionState,
+) -> Arc<SubscriptionEntry> {
     let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-    let entry = Arc::new(Entry {
+    let entry = Arc::new(SubscriptionEntry {
         id,
         card,
         explicit: RwLock::default(),
@@ -118,11 +123,11 @@ pub(super) fn begin(
 }
 
 struct Actor {
-    shared: Arc<Shared>,
-    entry: Arc<Entry>,
-    state: State,
+    shared: Arc<SubscriptionContext>,
+    entry: Arc<SubscriptionEntry>,
+    state: SubscriptionState,
     /// How an attempt ended, until that is kept.
-    outcome: Option<(WakeKey, Outcome)>,
+    outcome: Option<(WakeKey, AttemptOutcome)>,
     /// No change of its own accord before then: the store refused the last one.
     hold: Option<Moment>,
     /// The request to a webhook that is under way.
@@ -139,7 +144,7 @@ impl Drop for Underway {
 }
 
 impl Actor {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<SubscriptionCommand>) {
         let mut stop = self.shared.stop.clone();
         self.relink();
         // Whatever happened before anybody told: while the server was off, or while this was being made.
@@ -166,13 +171,13 @@ impl Actor {
             match command {
                 None => return,
                 // Of a wake that is over nobody wants to know any more.
-                Some(Command::Attempted(key, outcome))
+                Some(SubscriptionCommand::Attempted(key, outcome))
                     if self.state.current().as_ref() == Some(&key) =>
                 {
                     self.outcome = Some((key, outcome));
                 }
-                Some(Command::Attempted(..)) => {}
-                Some(Command::Job { job, relinks }) => {
+                Some(SubscriptionCommand::Attempted(..)) => {}
+                Some(SubscriptionCommand::Job { job, relinks }) => {
                     // What was appended before a request was made counts for it, with a wake of its own that is told.
                     self.look();
                     let now = self.shared.now();
@@ -184,7 +189,7 @@ impl Actor {
                         self.relink();
                     }
                 }
-                Some(Command::End(reply)) => {
+                Some(SubscriptionCommand::End(reply)) => {
                     let forgotten = self.shared.keep(&self.entry.id, None).await;
                     let is_over = forgotten.is_ok();
                     // Who asked may have left.
@@ -241,7 +246,7 @@ impl Actor {
     }
 
     /// One line when telling begins to fail and one when it works again, not one for each attempt.
-    fn say_what_changed(&self, next: &State) {
+    fn say_what_changed(&self, next: &SubscriptionState) {
         match (self.state.retry(), next.retry()) {
             (None, Some(retry)) => {
                 tracing::warn!(
@@ -265,7 +270,7 @@ impl Actor {
         let telling = tokio::spawn(self.tell(attempt));
         // A webhook that is too late is cut off; an event is an append, which nobody takes back.
         self.telling =
-            (self.entry.card.definition.way() == Way::Webhook).then(|| Underway(telling));
+            (self.entry.card.definition.way() == DeliveryWay::Webhook).then(|| Underway(telling));
     }
 
     /// Looks at the streams of which there is news.
@@ -332,24 +337,27 @@ impl Actor {
                 );
                 let limit = i32::from(JITTER_PERMILLE);
                 let reason = reason.chars().take(REASON_CHARS_MAX).collect();
-                Outcome::Failed {
+                AttemptOutcome::Failed {
                     reason,
                     jitter_permille: rand::rng().random_range(-limit..=limit),
                 }
             });
             // Nobody listens any more when the subscription was deleted or the server stops.
-            let _ended = entry.commands.send(Command::Attempted(key, outcome)).await;
+            let _ended = entry
+                .commands
+                .send(SubscriptionCommand::Attempted(key, outcome))
+                .await;
         }
     }
 }
 
 /// Brings a wake to its webhook.
 async fn post(
-    shared: &Shared,
-    entry: &Entry,
+    shared: &SubscriptionContext,
+    entry: &SubscriptionEntry,
     url: &str,
     attempt: Attempt,
-) -> Result<Outcome, String> {
+) -> Result<AttemptOutcome, String> {
     let now = shared.now();
     let lease_left = attempt
         .until
@@ -387,18 +395,18 @@ async fn post(
         .await
         .map_err(|_| format!("no answer within {within:?}"))??;
     Ok(match receipt {
-        Receipt::Done => Outcome::Done(attempt.streams),
-        Receipt::Taken => Outcome::Taken,
+        Receipt::Done => AttemptOutcome::Done(attempt.streams),
+        Receipt::Taken => AttemptOutcome::Taken,
     })
 }
 
 /// Writes a wake to its wake stream.
 async fn announce(
-    shared: &Shared,
-    entry: &Entry,
+    shared: &SubscriptionContext,
+    entry: &SubscriptionEntry,
     name: &StreamName,
     attempt: Attempt,
-) -> Result<Outcome, String> {
+) -> Result<AttemptOutcome, String> {
     let missing = || format!("the wake stream `{name}` does not exist: create it");
     let log = shared.streams.find(name).ok_or_else(missing)?;
     let event = wire::wake_event(
@@ -416,7 +424,7 @@ async fn announce(
     log.append(append)
         .await
         .map_err(|fault| format!("the wake stream `{name}`: {fault}"))?;
-    Ok(Outcome::Taken)
+    Ok(AttemptOutcome::Taken)
 }
 
 /// A name that no wake had and nobody can guess.

@@ -1,8 +1,8 @@
 //! What a subscription was asked to be: parsed at the edge, normalised, and comparable by its hash.
 
 use super::glob::{Glob, GlobError};
-use super::state::Way;
-use super::target::{self, TargetError};
+use super::state::DeliveryWay;
+use super::target::{self, WebhookUrlError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ pub fn base_url(host: &str) -> Result<String, DefinitionError> {
 
 /// What a PUT asks for, as JSON; unknown fields are left aside, as extensions of the protocol may have them.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Asked {
+pub struct DefinitionRequest {
     #[serde(rename = "type")]
     way: AskedWay,
     pattern: Option<String>,
@@ -185,7 +185,7 @@ pub enum DefinitionError {
     WakesItself,
     /// The webhook may not go there.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Target(#[from] WebhookUrlError),
 }
 
 impl Definition {
@@ -195,7 +195,7 @@ impl Definition {
     ///
     /// # Errors
     /// All of [`DefinitionError`] (400).
-    pub fn new(asked: Asked, allow_local: bool) -> Result<Self, DefinitionError> {
+    pub fn new(asked: DefinitionRequest, allow_local: bool) -> Result<Self, DefinitionError> {
         let pattern = asked
             .pattern
             .filter(|text| !text.is_empty())
@@ -248,10 +248,10 @@ impl Definition {
     }
 
     /// How its wakes reach a worker.
-    pub fn way(&self) -> Way {
+    pub fn way(&self) -> DeliveryWay {
         match self.delivery {
-            Delivery::Webhook(_) => Way::Webhook,
-            Delivery::PullWake(_) => Way::PullWake,
+            Delivery::Webhook(_) => DeliveryWay::Webhook,
+            Delivery::PullWake(_) => DeliveryWay::PullWake,
         }
     }
 

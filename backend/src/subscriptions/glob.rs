@@ -9,11 +9,11 @@ use tailwater_core::StreamName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
     text: String,
-    parts: Vec<Part>,
+    parts: Vec<GlobPart>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum GlobPart {
     Literal(String),
     One,
     Any,
@@ -70,10 +70,10 @@ impl Glob {
         }
         let part = |segment: &str| match segment {
             "" => Err(GlobError::EmptySegment(text.to_owned())),
-            "*" => Ok(Part::One),
-            "**" => Ok(Part::Any),
+            "*" => Ok(GlobPart::One),
+            "**" => Ok(GlobPart::Any),
             mixed if mixed.contains('*') => Err(GlobError::MixedSegment(mixed.to_owned())),
-            plain => Ok(Part::Literal(plain.to_owned())),
+            plain => Ok(GlobPart::Literal(plain.to_owned())),
         };
         let parts = text.split('/').map(part).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -114,10 +114,10 @@ impl Glob {
                 .filter(|(index, _)| at >> index & 1 == 1)
             {
                 next |= match part {
-                    Part::Any => 1 << index,
-                    Part::One => 1 << (index + 1),
-                    Part::Literal(text) if text == segment => 1 << (index + 1),
-                    Part::Literal(_) => 0,
+                    GlobPart::Any => 1 << index,
+                    GlobPart::One => 1 << (index + 1),
+                    GlobPart::Literal(text) if text == segment => 1 << (index + 1),
+                    GlobPart::Literal(_) => 0,
                 };
             }
             at = self.skip_any(next);
@@ -128,7 +128,7 @@ impl Glob {
     /// `at`, and what can be reached from there by letting `**` match nothing.
     fn skip_any(&self, mut at: u32) -> u32 {
         for (index, part) in self.parts.iter().enumerate() {
-            if *part == Part::Any && at >> index & 1 == 1 {
+            if *part == GlobPart::Any && at >> index & 1 == 1 {
                 at |= 1 << (index + 1);
             }
         }

@@ -7,13 +7,13 @@
 //! Source: Durable Streams protocol, sections 6 and 7.
 
 mod actor;
+mod changed_streams;
 pub mod definition;
+#[cfg(test)]
+mod fixture;
 pub mod glob;
-mod news;
 pub mod note;
 mod requests;
-#[cfg(test)]
-mod rig;
 pub mod signing;
 pub mod state;
 pub mod target;
@@ -24,22 +24,22 @@ pub mod webhook;
 pub mod webhook_client;
 pub mod wire;
 
-pub use requests::{Refused, Report};
+pub use requests::{Refused, WorkerReport};
 
-use actor::Entry;
+use actor::SubscriptionEntry;
 use bytes::Bytes;
+use changed_streams::ChangedStreams;
 use definition::{Definition, SubscriptionId};
-use news::News;
 use note::Card;
 use signing::{Jwks, KeptKeys, Keys};
-use state::{Fault, Moment, Sight, State};
+use state::{Moment, Sight, SubscriptionFault, SubscriptionState};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
 use tailwater_core::clock::Wall;
 use tailwater_core::store::{Store, StoreError};
-use tailwater_core::{State as StreamState, StreamName, Streams, Wanted};
+use tailwater_core::{State as TailState, StreamName, Streams, Wanted};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 use webhook::WebhookTransport;
@@ -51,7 +51,7 @@ const NOTE_PREFIX: &str = "subscription/";
 
 /// How much there may be of subscriptions.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct SubscriptionLimits {
     /// Subscriptions.
     pub subscriptions_max: usize,
     /// Streams of one subscription.
@@ -68,7 +68,7 @@ pub struct Limits {
 
 /// Why subscriptions can't be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
+pub enum SubscriptionsOpenError {
     /// A note that is not one.
     #[error(
         "the note `{key}` can't be read: {reason}; this server will not start without a subscription that was acknowledged"
@@ -87,9 +87,9 @@ pub enum OpenError {
 /// All subscriptions of a server.
 #[derive(Debug)]
 pub struct Subscriptions {
-    shared: Arc<Shared>,
-    entries: RwLock<BTreeMap<SubscriptionId, Arc<Entry>>>,
-    news: Arc<News>,
+    shared: Arc<SubscriptionContext>,
+    entries: RwLock<BTreeMap<SubscriptionId, Arc<SubscriptionEntry>>>,
+    news: Arc<ChangedStreams>,
     /// Held while a subscription is made or ended.
     making: Mutex<()>,
     keys_are_kept: AtomicBool,
@@ -97,11 +97,11 @@ pub struct Subscriptions {
 
 /// What each subscription's task needs.
 #[derive(Debug)]
-struct Shared {
+struct SubscriptionContext {
     streams: Arc<Streams>,
     store: Arc<dyn Store>,
     keys: Keys,
-    limits: Limits,
+    limits: SubscriptionLimits,
     wall: Wall,
     webhooks: Arc<dyn WebhookTransport>,
     deliveries: Semaphore,
@@ -119,14 +119,14 @@ impl Subscriptions {
     /// - `stop`: turns true when the server stops.
     ///
     /// # Errors
-    /// [`OpenError`] when a note can't be read or the system gives no randomness.
+    /// [`SubscriptionsOpenError`] when a note can't be read or the system gives no randomness.
     pub fn open(
         streams: Arc<Streams>,
         notes: &BTreeMap<String, Bytes>,
-        limits: Limits,
+        limits: SubscriptionLimits,
         webhooks: Arc<dyn WebhookTransport>,
         stop: watch::Receiver<bool>,
-    ) -> Result<Arc<Self>, OpenError> {
+    ) -> Result<Arc<Self>, SubscriptionsOpenError> {
         let kept_keys = notes
             .get(KEYS_NOTE)
             .map(|document| read_keys(document))
@@ -139,7 +139,7 @@ impl Subscriptions {
             Handle::current(),
             Arc::clone(streams.store()),
         );
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SubscriptionContext {
             streams,
             store,
             keys,
@@ -152,7 +152,7 @@ impl Subscriptions {
         });
         let mut entries = BTreeMap::new();
         for (key, document) in notes.iter().filter(|(key, _)| key.starts_with(NOTE_PREFIX)) {
-            let fault = |reason: String| OpenError::Note {
+            let fault = |reason: String| SubscriptionsOpenError::Note {
                 key: key.clone(),
                 reason,
             };
@@ -164,7 +164,7 @@ impl Subscriptions {
         if !entries.is_empty() {
             tracing::info!("{} subscriptions are open", entries.len());
         }
-        let news = Arc::new(News::new(entries.len()));
+        let news = Arc::new(ChangedStreams::new(entries.len()));
         shared.streams.observe(Arc::clone(&news) as Arc<_>);
         let entries = entries
             .into_iter()
@@ -204,7 +204,7 @@ impl Subscriptions {
     /// Takes the names of streams that moved to the subscriptions that they concern, until the server stops.
     async fn distribute(
         this: std::sync::Weak<Self>,
-        news: Arc<News>,
+        news: Arc<ChangedStreams>,
         mut stop: watch::Receiver<bool>,
     ) {
         loop {
@@ -235,18 +235,23 @@ impl Subscriptions {
         }
     }
 
-    fn entries(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<SubscriptionId, Arc<Entry>>> {
+    fn entries(
+        &self,
+    ) -> std::sync::RwLockReadGuard<'_, BTreeMap<SubscriptionId, Arc<SubscriptionEntry>>> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change_entries(&self, change: impl FnOnce(&mut BTreeMap<SubscriptionId, Arc<Entry>>)) {
+    fn change_entries(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<SubscriptionId, Arc<SubscriptionEntry>>),
+    ) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut entries);
         self.news.expected_by(entries.len());
     }
 }
 
-impl Shared {
+impl SubscriptionContext {
     fn now(&self) -> Moment {
         Moment(0).after(
             self.wall
@@ -260,7 +265,7 @@ impl Shared {
     fn sight(&self, name: &StreamName) -> Option<Sight> {
         let log = self.streams.find(name)?;
         let tail = log.tail_now();
-        (tail.state != StreamState::Deleted).then(|| Sight {
+        (tail.state != TailState::Deleted).then(|| Sight {
             stream: log.id(),
             life: log.life(),
             begins: log.config().begins(),
@@ -310,8 +315,8 @@ impl Shared {
     }
 }
 
-fn read_keys(document: &[u8]) -> Result<Keys, OpenError> {
-    let fault = |reason: String| OpenError::Note {
+fn read_keys(document: &[u8]) -> Result<Keys, SubscriptionsOpenError> {
+    let fault = |reason: String| SubscriptionsOpenError::Note {
         key: KEYS_NOTE.to_owned(),
         reason,
     };
@@ -323,9 +328,12 @@ fn read_keys(document: &[u8]) -> Result<Keys, OpenError> {
 /// A subscription before its first wake: its streams are linked from where they end now.
 ///
 /// # Errors
-/// [`Fault::TooManyStreams`].
-async fn new_state(shared: &Shared, definition: &Definition) -> Result<State, Fault> {
-    let mut state = State::new(definition.way(), definition.lease_ttl);
+/// [`SubscriptionFault::TooManyStreams`].
+async fn new_state(
+    shared: &SubscriptionContext,
+    definition: &Definition,
+) -> Result<SubscriptionState, SubscriptionFault> {
+    let mut state = SubscriptionState::new(definition.way(), definition.lease_ttl);
     for name in &definition.streams {
         state.link(name, shared.sight(name), true);
     }
@@ -334,7 +342,7 @@ async fn new_state(shared: &Shared, definition: &Definition) -> Result<State, Fa
     }
     let limit = shared.limits.streams_max;
     if state.links() > limit {
-        Err(Fault::TooManyStreams {
+        Err(SubscriptionFault::TooManyStreams {
             came: state.links(),
             limit,
         })

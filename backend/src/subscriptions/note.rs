@@ -4,7 +4,7 @@
 
 use super::definition::{Definition, Delivery};
 use super::glob::Glob;
-use super::state::{Lease, Link, Moment, Retry, State, Step, Wake};
+use super::state::{Lease, Link, Moment, Retry, SubscriptionState, Wake, WakeStage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct Card {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Note {
+struct StoredSubscription {
     version: u32,
     r#type: String,
     target: String,
@@ -83,7 +83,7 @@ struct RetryNote {
 pub struct NoteError(String);
 
 /// The document for a subscription.
-pub fn write(card: &Card, state: &State) -> Vec<u8> {
+pub fn write(card: &Card, state: &SubscriptionState) -> Vec<u8> {
     let definition = &card.definition;
     let (kind, target) = match &definition.delivery {
         Delivery::Webhook(url) => ("webhook", url.clone()),
@@ -96,7 +96,7 @@ pub fn write(card: &Card, state: &State) -> Vec<u8> {
         life: link.life,
         acked: link.acked.bytes(),
     };
-    let note = Note {
+    let note = StoredSubscription {
         version: VERSION,
         r#type: kind.to_owned(),
         target,
@@ -116,7 +116,7 @@ pub fn write(card: &Card, state: &State) -> Vec<u8> {
         wake: state.wake.as_ref().map(|wake| WakeNote {
             id: wake.id.clone(),
             stream: wake.stream.to_string(),
-            told: wake.step == Step::Told,
+            told: wake.step == WakeStage::Told,
             lease: wake.lease.as_ref().map(|lease| LeaseNote {
                 holder: lease.holder.clone(),
                 until_ms: lease.until.0,
@@ -136,9 +136,9 @@ pub fn write(card: &Card, state: &State) -> Vec<u8> {
 ///
 /// # Errors
 /// [`NoteError`] when it is not one of this version.
-pub fn read(bytes: &[u8]) -> Result<(Card, State), NoteError> {
+pub fn read(bytes: &[u8]) -> Result<(Card, SubscriptionState), NoteError> {
     let fault = |error: &dyn std::fmt::Display| NoteError(error.to_string());
-    let note: Note = document::read(bytes).map_err(|error| fault(&error))?;
+    let note: StoredSubscription = document::read(bytes).map_err(|error| fault(&error))?;
     if note.version != VERSION {
         return Err(NoteError(format!(
             "it has version {}, this server reads {VERSION}",
@@ -176,7 +176,7 @@ pub fn read(bytes: &[u8]) -> Result<(Card, State), NoteError> {
             "its configuration does not have the hash that was kept with it".to_owned(),
         ));
     }
-    let mut state = State::new(definition.way(), definition.lease_ttl);
+    let mut state = SubscriptionState::new(definition.way(), definition.lease_ttl);
     state.generation = note.generation;
     for (text, link) in note.links {
         let link = restore_link(&link)?;
@@ -232,7 +232,11 @@ fn restore_wake(
             holder: lease.holder,
             until: Moment(lease.until_ms),
         }),
-        step: if wake.told { Step::Told } else { Step::Due },
+        step: if wake.told {
+            WakeStage::Told
+        } else {
+            WakeStage::Due
+        },
     })
 }
 

@@ -2,11 +2,11 @@
 //!
 //! A request that was taken is carried out whether or not who asked is still there.
 
-use super::actor::{self, Command, Entry, Then};
+use super::actor::{self, AfterChange, SubscriptionCommand, SubscriptionEntry};
 use super::definition::{Definition, DefinitionError, SubscriptionId, WorkerName};
 use super::note::{self, Card};
 use super::signing::KeyError;
-use super::state::{Fault, Moment, State, WakeKey, Way};
+use super::state::{DeliveryWay, Moment, SubscriptionFault, SubscriptionState, WakeKey};
 use super::wire::{ClaimView, SubscriptionView, WakeStreamView};
 use super::{KEYS_NOTE, Subscriptions, new_state};
 use std::collections::BTreeSet;
@@ -54,7 +54,7 @@ pub enum Refused {
     Token,
     /// The state does not allow it.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Fault(#[from] SubscriptionFault),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -71,7 +71,7 @@ pub enum Refused {
 
 /// What a worker says about its wake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct WorkerReport {
     /// Which wake.
     pub key: WakeKey,
     /// How far each stream was worked off.
@@ -95,7 +95,7 @@ impl Subscriptions {
         definition: Definition,
         base: String,
     ) -> Result<(SubscriptionView, bool), Refused> {
-        if definition.way() == Way::Webhook && !self.shared.webhooks.is_offered() {
+        if definition.way() == DeliveryWay::Webhook && !self.shared.webhooks.is_offered() {
             return Err(Refused::NoWebhooks);
         }
         let this = Arc::clone(self);
@@ -126,7 +126,7 @@ impl Subscriptions {
         id: SubscriptionId,
         definition: Definition,
         base: String,
-    ) -> Result<Arc<Entry>, Refused> {
+    ) -> Result<Arc<SubscriptionEntry>, Refused> {
         self.keep_keys().await?;
         let state = new_state(&self.shared, &definition).await?;
         let card = Card {
@@ -180,7 +180,7 @@ impl Subscriptions {
             };
             let (reply, ended) = oneshot::channel();
             entry
-                .send(Command::End(reply))
+                .send(SubscriptionCommand::End(reply))
                 .map_err(|fault| this.refused(&fault, &id))?;
             ended.await.map_err(|_| Refused::Stopping)??;
             this.change_entries(|entries| {
@@ -223,9 +223,9 @@ impl Subscriptions {
             let came = state.links();
             if came > limit {
                 *state = before;
-                return Err(Fault::TooManyStreams { came, limit });
+                return Err(SubscriptionFault::TooManyStreams { came, limit });
             }
-            Ok(|_: &State| ())
+            Ok(|_: &SubscriptionState| ())
         })
         .await
     }
@@ -238,7 +238,7 @@ impl Subscriptions {
         let entry = self.known(id)?;
         self.change(&entry, true, move |state, _| {
             state.unlink(&name);
-            Ok(|_: &State| ())
+            Ok(|_: &SubscriptionState| ())
         })
         .await
     }
@@ -252,11 +252,11 @@ impl Subscriptions {
         id: &SubscriptionId,
         worker: WorkerName,
     ) -> Result<ClaimView, Refused> {
-        let entry = self.known_as(id, Way::PullWake)?;
+        let entry = self.known_as(id, DeliveryWay::PullWake)?;
         let lease_ttl_ms = entry.card.definition.lease_ttl_ms();
         let claimed = self.change(&entry, false, move |state, now| {
             let key = state.claim(worker.as_str(), now, actor::wake_id())?;
-            Ok(move |state: &State| {
+            Ok(move |state: &SubscriptionState| {
                 (
                     key,
                     state
@@ -286,15 +286,15 @@ impl Subscriptions {
     pub async fn report(
         &self,
         id: &SubscriptionId,
-        way: Way,
+        way: DeliveryWay,
         token: &str,
-        report: Report,
+        report: WorkerReport,
     ) -> Result<bool, Refused> {
         let entry = self.known_as(id, way)?;
-        let Report { key, acks, done } = self.authorised(id, token, report)?;
+        let WorkerReport { key, acks, done } = self.authorised(id, token, report)?;
         self.change(&entry, false, move |state, now| {
             state.ack(&key, &acks, done, now)?;
-            Ok(move |state: &State| done && state.is_pending())
+            Ok(move |state: &SubscriptionState| done && state.is_pending())
         })
         .await
     }
@@ -309,11 +309,11 @@ impl Subscriptions {
         token: &str,
         key: WakeKey,
     ) -> Result<(), Refused> {
-        let entry = self.known_as(id, Way::PullWake)?;
-        let Report { key, .. } = self.authorised(
+        let entry = self.known_as(id, DeliveryWay::PullWake)?;
+        let WorkerReport { key, .. } = self.authorised(
             id,
             token,
-            Report {
+            WorkerReport {
                 key,
                 acks: Vec::new(),
                 done: false,
@@ -321,7 +321,7 @@ impl Subscriptions {
         )?;
         self.change(&entry, false, move |state, now| {
             state.release(&key, now)?;
-            Ok(|_: &State| ())
+            Ok(|_: &SubscriptionState| ())
         })
         .await
     }
@@ -331,20 +331,20 @@ impl Subscriptions {
         &self,
         id: &SubscriptionId,
         token: &str,
-        report: Report,
-    ) -> Result<Report, Refused> {
+        report: WorkerReport,
+    ) -> Result<WorkerReport, Refused> {
         let sealed = self.shared.keys.open(id, token).ok_or(Refused::Token)?;
         if sealed == report.key {
             Ok(report)
         } else {
-            Err(Fault::Fenced.into())
+            Err(SubscriptionFault::Fenced.into())
         }
     }
 
-    async fn view(&self, entry: &Arc<Entry>) -> Result<SubscriptionView, Refused> {
+    async fn view(&self, entry: &Arc<SubscriptionEntry>) -> Result<SubscriptionView, Refused> {
         let (shared, it) = (Arc::clone(&self.shared), Arc::clone(entry));
         self.change(entry, false, move |_, _| {
-            Ok(move |state: &State| {
+            Ok(move |state: &SubscriptionState| {
                 SubscriptionView::new(&it.id, &it.card, state, &shared.keys, shared.base(&it.card))
             })
         })
@@ -354,18 +354,20 @@ impl Subscriptions {
     /// Has a subscription's task change its state; what `change` returns makes the answer from the state as kept.
     async fn change<T, A>(
         &self,
-        entry: &Entry,
+        entry: &SubscriptionEntry,
         relinks: bool,
-        change: impl FnOnce(&mut State, Moment) -> Result<A, Fault> + Send + 'static,
+        change: impl FnOnce(&mut SubscriptionState, Moment) -> Result<A, SubscriptionFault>
+        + Send
+        + 'static,
     ) -> Result<T, Refused>
     where
         T: Send + 'static,
-        A: FnOnce(&State) -> T + Send + 'static,
+        A: FnOnce(&SubscriptionState) -> T + Send + 'static,
     {
         // What was appended before this was asked counts for it.
         self.pass_on();
         let (reply, answer) = oneshot::channel::<Result<T, Refused>>();
-        let job = Box::new(move |state: &mut State, now| -> Then {
+        let job = Box::new(move |state: &mut SubscriptionState, now| -> AfterChange {
             let changed = change(state, now);
             Box::new(move |kept| {
                 let outcome = match (changed, kept) {
@@ -378,7 +380,7 @@ impl Subscriptions {
             })
         });
         entry
-            .send(Command::Job { job, relinks })
+            .send(SubscriptionCommand::Job { job, relinks })
             .map_err(|fault| self.refused(&fault, &entry.id))?;
         answer.await.unwrap_or_else(|_| Err(self.gone(&entry.id)))
     }
@@ -392,22 +394,26 @@ impl Subscriptions {
         }
     }
 
-    fn refused(&self, fault: &TrySendError<Command>, id: &SubscriptionId) -> Refused {
+    fn refused(&self, fault: &TrySendError<SubscriptionCommand>, id: &SubscriptionId) -> Refused {
         match fault {
             TrySendError::Full(_) => Refused::Busy,
             TrySendError::Closed(_) => self.gone(id),
         }
     }
 
-    fn find(&self, id: &SubscriptionId) -> Option<Arc<Entry>> {
+    fn find(&self, id: &SubscriptionId) -> Option<Arc<SubscriptionEntry>> {
         self.entries().get(id).cloned()
     }
 
-    fn known(&self, id: &SubscriptionId) -> Result<Arc<Entry>, Refused> {
+    fn known(&self, id: &SubscriptionId) -> Result<Arc<SubscriptionEntry>, Refused> {
         self.find(id).ok_or_else(|| Refused::NotFound(id.clone()))
     }
 
-    fn known_as(&self, id: &SubscriptionId, needs: Way) -> Result<Arc<Entry>, Refused> {
+    fn known_as(
+        &self,
+        id: &SubscriptionId,
+        needs: DeliveryWay,
+    ) -> Result<Arc<SubscriptionEntry>, Refused> {
         let entry = self.known(id)?;
         let has = entry.card.definition.way();
         if has == needs {

@@ -1,7 +1,7 @@
 //! One subscription's cursors, wakes and leases as a state machine: no I/O, no clock, no randomness.
 //!
-//! What happens comes in with the moment at which it happens; [`State::settle`] then says what is to be done. Everything
-//! but where streams end at this moment is worth keeping: [`State::revision`] tells whether it changed.
+//! What happens comes in with the moment at which it happens; [`SubscriptionState::settle`] then says what is to be done. Everything
+//! but where streams end at this moment is worth keeping: [`SubscriptionState::revision`] tells whether it changed.
 //!
 //! ```text
 //! idle --pending--> wake, due --attempt--> under way --told--> told --claim--> leased (pull-wake)
@@ -18,7 +18,7 @@ mod links;
 #[cfg(test)]
 mod tests;
 
-pub use fault::Fault;
+pub use fault::SubscriptionFault;
 pub use links::{Link, Sight, StreamInfo};
 
 use std::collections::BTreeMap;
@@ -51,14 +51,14 @@ impl Moment {
 
 /// How a subscription's wakes reach a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum DeliveryWay {
     /// By a request to a URL, which is the lease, too.
     Webhook,
     /// By an event on a stream, after which workers race for the lease.
     PullWake,
 }
 
-impl Way {
+impl DeliveryWay {
     /// Its name in the protocol.
     pub fn name(self) -> &'static str {
         match self {
@@ -87,12 +87,12 @@ pub struct Wake {
     /// Who works on it, until when.
     pub lease: Option<Lease>,
     /// How far the telling came.
-    pub step: Step,
+    pub step: WakeStage,
 }
 
 /// How far the telling of a wake came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum WakeStage {
     /// To be told, now or when the pause after a failure is over.
     Due,
     /// Being told.
@@ -136,7 +136,7 @@ pub struct Attempt {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// It was taken and all of the attempt's streams are worked off up to the tails it named.
     Done(Vec<StreamInfo>),
     /// It was taken.
@@ -152,8 +152,8 @@ pub enum Outcome {
 
 /// One subscription's cursors, wakes and leases.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
-    pub(super) way: Way,
+pub struct SubscriptionState {
+    pub(super) way: DeliveryWay,
     pub(super) lease_ttl: Duration,
     pub(super) links: BTreeMap<StreamName, Link>,
     pub(super) generation: u64,
@@ -162,9 +162,9 @@ pub struct State {
     revision: u64,
 }
 
-impl State {
+impl SubscriptionState {
     /// An idle subscription without streams.
-    pub fn new(way: Way, lease_ttl: Duration) -> Self {
+    pub fn new(way: DeliveryWay, lease_ttl: Duration) -> Self {
         Self {
             way,
             lease_ttl,
@@ -199,7 +199,7 @@ impl State {
         self.retry.as_ref()
     }
 
-    /// Whether [`State::settle`] would do something at `now`.
+    /// Whether [`SubscriptionState::settle`] would do something at `now`.
     pub fn is_due(&self, now: Moment) -> bool {
         let may_try = self.retry.as_ref().is_none_or(|retry| retry.at <= now);
         match &self.wake {
@@ -208,20 +208,21 @@ impl State {
                 lease: Some(lease), ..
             }) if lease.until <= now => true,
             Some(Wake {
-                step: Step::Due, ..
+                step: WakeStage::Due,
+                ..
             }) if may_try => true,
             Some(wake) => self.is_idle(wake) && !self.is_pending(),
         }
     }
 
-    /// When [`State::settle`] next has something to do if nothing happens until then.
+    /// When [`SubscriptionState::settle`] next has something to do if nothing happens until then.
     pub fn deadline(&self) -> Option<Moment> {
         let retry = || self.retry.as_ref().map(|retry| retry.at);
         match &self.wake {
             None => retry().filter(|_| self.is_pending()),
             Some(wake) => {
                 let lease = wake.lease.as_ref().map(|lease| lease.until);
-                let retry = retry().filter(|_| wake.step == Step::Due);
+                let retry = retry().filter(|_| wake.step == WakeStage::Due);
                 [lease, retry].into_iter().flatten().min()
             }
         }
@@ -244,9 +245,12 @@ impl State {
             self.begin_wake(now, fresh);
         }
         let until = now.after(self.lease_ttl);
-        let wake = self.wake.as_mut().filter(|wake| wake.step == Step::Due)?;
+        let wake = self
+            .wake
+            .as_mut()
+            .filter(|wake| wake.step == WakeStage::Due)?;
         // Not worth keeping: a restart begins the attempt anew.
-        wake.step = Step::UnderWay;
+        wake.step = WakeStage::UnderWay;
         if let Some(lease) = wake.lease.as_mut().filter(|lease| lease.until != until) {
             // Told again, it is issued again: the webhook has the whole time.
             lease.until = until;
@@ -269,34 +273,34 @@ impl State {
     }
 
     /// An attempt to tell a wake has ended.
-    pub fn attempted(&mut self, key: &WakeKey, outcome: Outcome, now: Moment) {
+    pub fn attempted(&mut self, key: &WakeKey, outcome: AttemptOutcome, now: Moment) {
         self.expire(now);
         if self.current().as_ref() != Some(key) {
             return;
         }
         match (outcome, &mut self.wake) {
-            (Outcome::Done(streams), _) => {
+            (AttemptOutcome::Done(streams), _) => {
                 self.ack_seen(&streams);
                 self.retry = None;
                 self.end_wake();
             }
-            (Outcome::Taken, Some(wake)) if wake.step != Step::Told => {
-                wake.step = Step::Told;
+            (AttemptOutcome::Taken, Some(wake)) if wake.step != WakeStage::Told => {
+                wake.step = WakeStage::Told;
                 self.retry = None;
                 self.revision += 1;
             }
             // What was acked or claimed meanwhile was evidently heard.
             (
-                Outcome::Failed {
+                AttemptOutcome::Failed {
                     reason,
                     jitter_permille,
                 },
                 Some(wake),
-            ) if wake.step == Step::UnderWay => {
-                wake.step = Step::Due;
+            ) if wake.step == WakeStage::UnderWay => {
+                wake.step = WakeStage::Due;
                 self.note_failure(reason, jitter_permille, now);
             }
-            (Outcome::Taken | Outcome::Failed { .. }, _) => {}
+            (AttemptOutcome::Taken | AttemptOutcome::Failed { .. }, _) => {}
         }
     }
 
@@ -312,31 +316,36 @@ impl State {
     /// - `fresh`: the name of the wake, if there is none yet.
     ///
     /// # Errors
-    /// [`Fault::Claimed`], [`Fault::NothingPending`].
-    pub fn claim(&mut self, worker: &str, now: Moment, fresh: String) -> Result<WakeKey, Fault> {
+    /// [`SubscriptionFault::Claimed`], [`SubscriptionFault::NothingPending`].
+    pub fn claim(
+        &mut self,
+        worker: &str,
+        now: Moment,
+        fresh: String,
+    ) -> Result<WakeKey, SubscriptionFault> {
         self.expire(now);
         if let Some(lease) = self.wake.as_ref().and_then(|wake| wake.lease.as_ref()) {
             let holder = lease.holder.clone().unwrap_or_default();
-            return Err(Fault::Claimed {
+            return Err(SubscriptionFault::Claimed {
                 holder,
                 generation: self.generation,
             });
         }
         if !self.is_pending() {
-            return Err(Fault::NothingPending);
+            return Err(SubscriptionFault::NothingPending);
         }
         if self.wake.is_none() {
             self.begin_wake(now, fresh);
         }
         let until = now.after(self.lease_ttl);
         let Some(wake) = &mut self.wake else {
-            return Err(Fault::NothingPending);
+            return Err(SubscriptionFault::NothingPending);
         };
         wake.lease = Some(Lease {
             holder: Some(worker.to_owned()),
             until,
         });
-        wake.step = Step::Told;
+        wake.step = WakeStage::Told;
         self.retry = None;
         self.revision += 1;
         Ok(WakeKey {
@@ -351,14 +360,14 @@ impl State {
     /// - `done`: the wake is over; otherwise the worker goes on and this is a sign of life.
     ///
     /// # Errors
-    /// [`Fault::Fenced`], [`Fault::NotLinked`], [`Fault::AckOfOtherLife`], [`Fault::AckGoesBack`], [`Fault::AckBeyondTail`]; then no cursor moved.
+    /// [`SubscriptionFault::Fenced`], [`SubscriptionFault::NotLinked`], [`SubscriptionFault::AckOfOtherLife`], [`SubscriptionFault::AckGoesBack`], [`SubscriptionFault::AckBeyondTail`]; then no cursor moved.
     pub fn ack(
         &mut self,
         key: &WakeKey,
         acks: &[(StreamName, StreamOffset)],
         done: bool,
         now: Moment,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), SubscriptionFault> {
         self.check(key, now)?;
         self.ack_all(acks)?;
         if done {
@@ -366,7 +375,7 @@ impl State {
             self.end_wake();
         } else if let Some(wake) = &mut self.wake {
             // Whoever acks has heard.
-            wake.step = Step::Told;
+            wake.step = WakeStage::Told;
             if let Some(lease) = &mut wake.lease {
                 lease.until = now.after(self.lease_ttl);
             }
@@ -379,21 +388,21 @@ impl State {
     /// Gives the lease back.
     ///
     /// # Errors
-    /// [`Fault::Fenced`].
-    pub fn release(&mut self, key: &WakeKey, now: Moment) -> Result<(), Fault> {
+    /// [`SubscriptionFault::Fenced`].
+    pub fn release(&mut self, key: &WakeKey, now: Moment) -> Result<(), SubscriptionFault> {
         self.check(key, now)?;
         self.end_wake();
         Ok(())
     }
 
     /// Whether a request about a wake is about the current one, by somebody who holds its lease.
-    fn check(&mut self, key: &WakeKey, now: Moment) -> Result<(), Fault> {
+    fn check(&mut self, key: &WakeKey, now: Moment) -> Result<(), SubscriptionFault> {
         self.expire(now);
         let is_leased = self.wake.as_ref().is_some_and(|wake| wake.lease.is_some());
         if is_leased && self.current().as_ref() == Some(key) {
             Ok(())
         } else {
-            Err(Fault::Fenced)
+            Err(SubscriptionFault::Fenced)
         }
     }
 
@@ -403,7 +412,7 @@ impl State {
         if wake.lease.as_ref().is_none_or(|lease| lease.until > now) {
             return;
         }
-        if wake.step == Step::UnderWay {
+        if wake.step == WakeStage::UnderWay {
             self.note_failure("no answer before the lease ended".to_owned(), 0, now);
         }
         self.end_wake();
@@ -414,7 +423,7 @@ impl State {
             return;
         };
         let until = now.after(self.lease_ttl);
-        let lease = (self.way == Way::Webhook).then_some(Lease {
+        let lease = (self.way == DeliveryWay::Webhook).then_some(Lease {
             holder: None,
             until,
         });
@@ -423,7 +432,7 @@ impl State {
             id,
             stream,
             lease,
-            step: Step::Due,
+            step: WakeStage::Due,
         });
         self.revision += 1;
     }
@@ -436,8 +445,8 @@ impl State {
     /// Whether nobody works on a wake, or is being asked to.
     fn is_idle(&self, wake: &Wake) -> bool {
         match self.way {
-            Way::Webhook => wake.step == Step::Due,
-            Way::PullWake => wake.lease.is_none() && wake.step != Step::UnderWay,
+            DeliveryWay::Webhook => wake.step == WakeStage::Due,
+            DeliveryWay::PullWake => wake.lease.is_none() && wake.step != WakeStage::UnderWay,
         }
     }
 

@@ -13,7 +13,7 @@ const BYTES_MAX: usize = 2048;
 
 /// Why a webhook does not go there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TargetError {
+pub enum WebhookUrlError {
     /// Not a URL.
     #[error("webhook.url is not a URL: {0}")]
     NotUrl(String),
@@ -56,39 +56,39 @@ pub enum TargetError {
 /// - `allow_local`: allow http to `localhost` and 127.0.0.0/8.
 ///
 /// # Errors
-/// All of [`TargetError`] (400).
-pub fn check(text: &str, allow_local: bool) -> Result<Url, TargetError> {
+/// All of [`WebhookUrlError`] (400).
+pub fn check(text: &str, allow_local: bool) -> Result<Url, WebhookUrlError> {
     if text.len() > BYTES_MAX {
-        return Err(TargetError::TooLong {
+        return Err(WebhookUrlError::TooLong {
             came: text.len(),
             limit: BYTES_MAX,
         });
     }
-    let url = Url::parse(text).map_err(|error| TargetError::NotUrl(error.to_string()))?;
+    let url = Url::parse(text).map_err(|error| WebhookUrlError::NotUrl(error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(TargetError::UserInfo);
+        return Err(WebhookUrlError::UserInfo);
     }
     if url.fragment().is_some() {
-        return Err(TargetError::Fragment);
+        return Err(WebhookUrlError::Fragment);
     }
     let host = url
         .host()
-        .ok_or_else(|| TargetError::NotUrl("it has no host".to_owned()))?;
+        .ok_or_else(|| WebhookUrlError::NotUrl("it has no host".to_owned()))?;
     match (url.scheme(), host) {
         ("http", host) if is_development(&host) => {
             if allow_local {
                 Ok(url)
             } else {
-                Err(TargetError::LocalOff)
+                Err(WebhookUrlError::LocalOff)
             }
         }
         ("https", Host::Ipv4(ip)) => public(IpAddr::V4(ip)).map(|()| url),
         ("https", Host::Ipv6(ip)) => public(IpAddr::V6(ip)).map(|()| url),
         ("https", Host::Domain(name)) if is_local_name(name) => {
-            Err(TargetError::LocalName(name.to_owned()))
+            Err(WebhookUrlError::LocalName(name.to_owned()))
         }
         ("https", Host::Domain(_)) => Ok(url),
-        (scheme, _) => Err(TargetError::Scheme(scheme.to_owned())),
+        (scheme, _) => Err(WebhookUrlError::Scheme(scheme.to_owned())),
     }
 }
 
@@ -97,19 +97,19 @@ pub fn check(text: &str, allow_local: bool) -> Result<Url, TargetError> {
 /// - `allow_local`: `localhost` may lead to this machine, and then to nothing else.
 ///
 /// # Errors
-/// [`TargetError::NotPublic`] when any of them is not allowed; [`TargetError::NotUrl`] when there is none.
+/// [`WebhookUrlError::NotPublic`] when any of them is not allowed; [`WebhookUrlError::NotUrl`] when there is none.
 pub fn check_addresses(
     name: &str,
     addresses: &[IpAddr],
     allow_local: bool,
-) -> Result<(), TargetError> {
+) -> Result<(), WebhookUrlError> {
     if addresses.is_empty() {
-        return Err(TargetError::NotUrl(format!("`{name}` has no address")));
+        return Err(WebhookUrlError::NotUrl(format!("`{name}` has no address")));
     }
     let local = allow_local && name.eq_ignore_ascii_case("localhost");
     addresses.iter().try_for_each(|ip| match ip {
         ip if local && ip.is_loopback() => Ok(()),
-        ip if local => Err(TargetError::NotPublic(*ip)),
+        ip if local => Err(WebhookUrlError::NotPublic(*ip)),
         ip => public(*ip),
     })
 }
@@ -133,7 +133,7 @@ fn is_local_name(name: &str) -> bool {
         })
 }
 
-fn public(ip: IpAddr) -> Result<(), TargetError> {
+fn public(ip: IpAddr) -> Result<(), WebhookUrlError> {
     let is_public = match ip {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),
@@ -141,7 +141,7 @@ fn public(ip: IpAddr) -> Result<(), TargetError> {
     if is_public {
         Ok(())
     } else {
-        Err(TargetError::NotPublic(ip))
+        Err(WebhookUrlError::NotPublic(ip))
     }
 }
 
@@ -276,7 +276,7 @@ mod tests {
             "http://127.0.0.9/",
         ] {
             assert!(check(url, true).is_ok(), "{url}");
-            assert_eq!(check(url, false), Err(TargetError::LocalOff), "{url}");
+            assert_eq!(check(url, false), Err(WebhookUrlError::LocalOff), "{url}");
         }
     }
 
@@ -288,7 +288,7 @@ mod tests {
         let long = format!("https://worker.example/{}", "a".repeat(2048));
         assert!(matches!(
             check(&long, true),
-            Err(TargetError::TooLong { .. })
+            Err(WebhookUrlError::TooLong { .. })
         ));
     }
 

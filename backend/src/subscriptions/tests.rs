@@ -3,11 +3,11 @@
 mod restarts;
 
 use super::definition::{Definition, WorkerName};
-use super::rig::{Mood, Rig, id, limits, name};
-use super::state::{Fault, WakeKey, Way};
+use super::fixture::{Mood, SubscriptionFixture, id, limits, name};
+use super::state::{DeliveryWay, SubscriptionFault, WakeKey};
 use super::webhook::{NoWebhooks, Receipt};
 use super::wire::ClaimView;
-use super::{OpenError, Refused, Report, Subscriptions};
+use super::{Refused, Subscriptions, SubscriptionsOpenError, WorkerReport};
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ fn seconds(seconds: f64) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_moves_wakes_and_done_acks_what_was_told() {
-    let mut rig = Rig::new();
+    let mut rig = SubscriptionFixture::new();
     rig.append("events/old", 5).await;
     rig.hook().await;
     assert!(
@@ -63,13 +63,13 @@ async fn a_stream_that_moves_wakes_and_done_acks_what_was_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_callback_moves_cursors_and_keeps_the_lease_alive() {
-    let mut rig = Rig::new();
+    let mut rig = SubscriptionFixture::new();
     rig.hook().await;
     rig.append("events/a", 9).await;
     let call = rig.call().await;
     let report = |at: &str, done| {
         let acks = vec![(name("events/a"), format!("{at:0>16}").parse().unwrap())];
-        Report {
+        WorkerReport {
             key: call.key.clone(),
             acks,
             done,
@@ -80,7 +80,7 @@ async fn a_callback_moves_cursors_and_keeps_the_lease_alive() {
     let again = last.clone();
     call.answer(Receipt::Taken);
     let (hook, subscriptions) = (id("hook"), Arc::clone(&rig.subscriptions));
-    let send = |report| subscriptions.report(&hook, Way::Webhook, &token, report);
+    let send = |report| subscriptions.report(&hook, DeliveryWay::Webhook, &token, report);
     for _ in 0..3 {
         assert!(
             rig.call_within(seconds(9.0)).await.is_none(),
@@ -95,21 +95,21 @@ async fn a_callback_moves_cursors_and_keeps_the_lease_alive() {
     );
     assert_eq!(
         send(last).await,
-        Err(Refused::Fault(Fault::Fenced)),
+        Err(Refused::Fault(SubscriptionFault::Fenced)),
         "it was silent for too long"
     );
     let other_token = next.token.clone();
     let fenced = subscriptions
-        .report(&hook, Way::Webhook, &other_token, again)
+        .report(&hook, DeliveryWay::Webhook, &other_token, again)
         .await;
     assert_eq!(
         fenced,
-        Err(Refused::Fault(Fault::Fenced)),
+        Err(Refused::Fault(SubscriptionFault::Fenced)),
         "the token is for another wake than the report"
     );
     assert_eq!(
         subscriptions
-            .report(&hook, Way::Webhook, "x.y", going_on)
+            .report(&hook, DeliveryWay::Webhook, "x.y", going_on)
             .await,
         Err(Refused::Token)
     );
@@ -117,12 +117,12 @@ async fn a_callback_moves_cursors_and_keeps_the_lease_alive() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_appended_before_a_claim_counts_for_it() {
-    let rig = Rig::new();
+    let rig = SubscriptionFixture::new();
     rig.create("wake").await;
     rig.pull().await;
     assert_eq!(
         rig.claim("one").await,
-        Err(Refused::Fault(Fault::NothingPending))
+        Err(Refused::Fault(SubscriptionFault::NothingPending))
     );
     // Nothing sleeps here: no other task has had a turn of its own accord.
     for generation in 1..=3 {
@@ -147,7 +147,7 @@ async fn what_was_appended_before_a_claim_counts_for_it() {
 
 #[tokio::test(start_paused = true)]
 async fn every_wake_has_an_event_once_its_stream_is_there() {
-    let rig = Rig::new();
+    let rig = SubscriptionFixture::new();
     rig.pull().await;
     rig.append("events/a", 1).await;
     tokio::time::sleep(seconds(20.0)).await;
@@ -196,7 +196,7 @@ async fn every_wake_has_an_event_once_its_stream_is_there() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_answered_or_told_before_it_is_kept() {
-    let mut rig = Rig::new();
+    let mut rig = SubscriptionFixture::new();
     rig.create("wake").await;
     rig.pull().await;
     rig.hook().await;
@@ -243,7 +243,7 @@ async fn nothing_is_answered_or_told_before_it_is_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_store_refuses_of_its_own_accord_is_done_later() {
-    let mut rig = Rig::new();
+    let mut rig = SubscriptionFixture::new();
     rig.hook().await;
     *rig.store.mood.lock().unwrap() = Mood::Refuses;
     rig.append("events/a", 3).await;
@@ -270,7 +270,7 @@ async fn what_a_store_refuses_of_its_own_accord_is_done_later() {
 #[tokio::test(start_paused = true)]
 async fn an_append_while_a_subscription_is_made_is_not_missed() {
     for before_looking in [true, false] {
-        let mut rig = Rig::new();
+        let mut rig = SubscriptionFixture::new();
         rig.create("events/a").await;
         // So that the keys are kept: the first note that is held is the new subscription's.
         rig.hook().await;
@@ -310,7 +310,7 @@ async fn an_append_while_a_subscription_is_made_is_not_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_deleted_is_over_for_everybody() {
-    let mut rig = Rig::new();
+    let mut rig = SubscriptionFixture::new();
     rig.create("wake").await;
     rig.pull().await;
     rig.hook().await;
@@ -333,7 +333,7 @@ async fn what_is_deleted_is_over_for_everybody() {
     let next = rig.claim("two").await.unwrap();
     assert_eq!(
         rig.ack(&claim, &[], true).await,
-        Err(Refused::Fault(Fault::Fenced)),
+        Err(Refused::Fault(SubscriptionFault::Fenced)),
         "a token of its former life"
     );
     assert_eq!(
@@ -344,7 +344,7 @@ async fn what_is_deleted_is_over_for_everybody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_stream_is_no_work_and_the_next_of_its_name_begins_anew() {
-    let mut rig = Rig::new();
+    let mut rig = SubscriptionFixture::new();
     rig.hook().await;
     rig.append("events/a", 3).await;
     rig.call().await.answer(Receipt::Done);
@@ -362,7 +362,7 @@ async fn a_deleted_stream_is_no_work_and_the_next_of_its_name_begins_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_are_linked_by_name_from_their_tail_on_and_can_be_taken_off() {
-    let mut rig = Rig::new();
+    let mut rig = SubscriptionFixture::new();
     rig.hook().await;
     rig.append("other/a", 5).await;
     let add = |names: &[&str]| {
@@ -375,7 +375,7 @@ async fn streams_are_linked_by_name_from_their_tail_on_and_can_be_taken_off() {
     let refused = add(&["1", "2", "3"]).await;
     assert_eq!(
         refused,
-        Err(Refused::Fault(Fault::TooManyStreams {
+        Err(Refused::Fault(SubscriptionFault::TooManyStreams {
             came: 5,
             limit: limits().streams_max
         }))
@@ -408,7 +408,7 @@ async fn streams_are_linked_by_name_from_their_tail_on_and_can_be_taken_off() {
 
 #[tokio::test(start_paused = true)]
 async fn there_are_only_so_many_subscriptions_and_none_twice() {
-    let rig = Rig::new();
+    let rig = SubscriptionFixture::new();
     rig.hook().await;
     let other =
         json!({"type": "webhook", "pattern": "x/*", "webhook": {"url": "https://worker.example/"}});

@@ -5,7 +5,7 @@
 use super::definition::{Delivery, SubscriptionId};
 use super::note::Card;
 use super::signing::Keys;
-use super::state::{Moment, State, StreamInfo, WakeKey};
+use super::state::{Moment, StreamInfo, SubscriptionState, WakeKey};
 use serde::Serialize;
 use std::time::Duration;
 use tailwater_core::StreamName;
@@ -112,7 +112,13 @@ impl SubscriptionView {
     /// What a GET shows of a subscription.
     ///
     /// - `base`: the URL of this server, without a slash at its end.
-    pub fn new(id: &SubscriptionId, card: &Card, state: &State, keys: &Keys, base: &str) -> Self {
+    pub fn new(
+        id: &SubscriptionId,
+        card: &Card,
+        state: &SubscriptionState,
+        keys: &Keys,
+        base: &str,
+    ) -> Self {
         let definition = &card.definition;
         let (r#type, webhook) = match &definition.delivery {
             Delivery::PullWake(_) => ("pull-wake", None),

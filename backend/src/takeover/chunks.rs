@@ -12,7 +12,7 @@ const LINES_BYTES_MAX: u64 = 1 << 20;
 /// A chunked body as far as it was looked at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunks {
-    state: State,
+    state: ChunkState,
     /// Bytes of the line, or of the trailers, so far.
     line_bytes: usize,
     /// Bytes of all lines, less what the data allow.
@@ -20,7 +20,7 @@ pub(super) struct Chunks {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum ChunkState {
     /// In the digits of a chunk's length, which is so much up to here; whether there was one.
     Length(u64, bool),
     /// After the digits, up to the end of the line.
@@ -44,7 +44,7 @@ pub(super) enum NotChunks {
 impl Chunks {
     pub(super) fn new() -> Self {
         Self {
-            state: State::Length(0, false),
+            state: ChunkState::Length(0, false),
             line_bytes: 0,
             excess_bytes: 0,
         }
@@ -57,19 +57,19 @@ impl Chunks {
     pub(super) fn pass(&mut self, bytes: &[u8]) -> Result<usize, NotChunks> {
         let mut at = 0;
         while let Some(byte) = bytes.get(at).copied() {
-            if let State::Data(left) = self.state {
+            if let ChunkState::Data(left) = self.state {
                 let passed = usize::try_from(left)
                     .unwrap_or(usize::MAX)
                     .min(bytes.len() - at);
                 at += passed;
                 self.excess_bytes = self.excess_bytes.saturating_sub(8 * passed as u64);
                 self.state = match left - passed as u64 {
-                    0 => State::Length(0, false),
-                    left => State::Data(left),
+                    0 => ChunkState::Length(0, false),
+                    left => ChunkState::Data(left),
                 };
                 continue;
             }
-            if matches!(self.state, State::Ended) {
+            if matches!(self.state, ChunkState::Ended) {
                 break;
             }
             at += 1;
@@ -79,7 +79,7 @@ impl Chunks {
                 return Err(NotChunks::TooLong);
             }
             self.state = self.next(byte)?;
-            if matches!(self.state, State::Data(_)) {
+            if matches!(self.state, ChunkState::Data(_)) {
                 self.line_bytes = 0;
             }
         }
@@ -88,30 +88,32 @@ impl Chunks {
 
     /// Whether the body has ended.
     pub(super) fn has_ended(&self) -> bool {
-        matches!(self.state, State::Ended)
+        matches!(self.state, ChunkState::Ended)
     }
 
-    fn next(&self, byte: u8) -> Result<State, NotChunks> {
+    fn next(&self, byte: u8) -> Result<ChunkState, NotChunks> {
         Ok(match (self.state, byte) {
-            (State::Length(length, _), byte) if byte.is_ascii_hexdigit() => {
+            (ChunkState::Length(length, _), byte) if byte.is_ascii_hexdigit() => {
                 let digit = u64::from((byte as char).to_digit(16).unwrap_or(0));
                 let length = length
                     .checked_mul(16)
                     .and_then(|length| length.checked_add(digit))
                     .ok_or(NotChunks::Malformed)?;
-                State::Length(length, true)
+                ChunkState::Length(length, true)
             }
-            (State::Length(length, true) | State::Extension(length), b'\n') => match length {
-                0 => State::Trailers(false),
-                length => State::Data(length.checked_add(2).ok_or(NotChunks::Malformed)?),
-            },
-            (State::Length(length, true), b'\r' | b';' | b' ' | b'\t')
-            | (State::Extension(length), _) => State::Extension(length),
-            (State::Length(..), _) => return Err(NotChunks::Malformed),
-            (State::Trailers(false), b'\n') => State::Ended,
-            (State::Trailers(has_begun), b'\r') => State::Trailers(has_begun),
-            (State::Trailers(_), byte) => State::Trailers(byte != b'\n'),
-            (state @ (State::Data(_) | State::Ended), _) => state,
+            (ChunkState::Length(length, true) | ChunkState::Extension(length), b'\n') => {
+                match length {
+                    0 => ChunkState::Trailers(false),
+                    length => ChunkState::Data(length.checked_add(2).ok_or(NotChunks::Malformed)?),
+                }
+            }
+            (ChunkState::Length(length, true), b'\r' | b';' | b' ' | b'\t')
+            | (ChunkState::Extension(length), _) => ChunkState::Extension(length),
+            (ChunkState::Length(..), _) => return Err(NotChunks::Malformed),
+            (ChunkState::Trailers(false), b'\n') => ChunkState::Ended,
+            (ChunkState::Trailers(has_begun), b'\r') => ChunkState::Trailers(has_begun),
+            (ChunkState::Trailers(_), byte) => ChunkState::Trailers(byte != b'\n'),
+            (state @ (ChunkState::Data(_) | ChunkState::Ended), _) => state,
         })
     }
 }

@@ -3,12 +3,12 @@
 use super::idle::Idle;
 use super::io::Malformed;
 use super::requests;
-use super::slot::{Left, Seat, Slot};
-use crate::api::gate::{Connection, Gate};
-use crate::api::{Answer, App, Content, Fields, Wait};
+use super::slot::{Left, Slot, TakenSeat};
+use crate::api::gate::{CountedConnection, Gate};
+use crate::api::{Answer, App, Content, Fields, LongPollWait};
 use crate::live::encoding::Encoding;
 use crate::live::{
-    Finished, Groups, Inlet, Outlet, Reader, ReceiveBuffer, Rest, Seat as GroupSeat, Unseated,
+    AnswerReader, Finished, Groups, Inlet, Outlet, ReceiveBuffer, Rest, Seat, Unseated,
     write_socket,
 };
 use bytes::{Buf, Bytes};
@@ -32,7 +32,7 @@ const JOINED_MAX: usize = 4 << 10;
 
 /// What the connections of one worker share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct WorkerContext {
     pub(super) app: Arc<App>,
     pub(super) gate: Arc<Gate>,
     pub(super) groups: Rc<Groups>,
@@ -48,9 +48,9 @@ pub(super) struct Connected {
 
 /// A long-poll that waits, and what its answer is sent with.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct WaitingLongPoll {
     /// The long-poll.
-    pub wait: Box<Wait>,
+    pub wait: Box<LongPollWait>,
     /// The fields that every answer to this client has.
     pub standing: Rc<Fields>,
     /// Whether the connection may serve another request afterwards.
@@ -98,9 +98,9 @@ pub(super) enum AfterReading {
 
 /// Goes on with a connection that left its dispatcher, if it did.
 pub(super) fn go_on(
-    shared: &Rc<Shared>,
+    shared: &Rc<WorkerContext>,
     slot: Rc<Slot>,
-    counted: &Rc<Connection>,
+    counted: &Rc<CountedConnection>,
 ) -> Option<Continuation> {
     let Left {
         stream,
@@ -118,21 +118,21 @@ pub(super) fn go_on(
         ))
     };
     Some(match seat {
-        Seat::Requests => requests(
+        TakenSeat::Requests => requests(
             Between {
                 socket,
                 unread: beyond,
             },
             None,
         ),
-        Seat::Wait(waiting) => requests(
+        TakenSeat::Wait(waiting) => requests(
             Between {
                 socket,
                 unread: beyond,
             },
             Some(waiting),
         ),
-        Seat::Live {
+        TakenSeat::Live {
             live,
             encoding,
             keep_alive,
@@ -144,7 +144,7 @@ pub(super) fn go_on(
             };
             let (groups, outlet) = (Rc::clone(&shared.groups), Outlet::Socket(socket));
             Continuation::Reading(
-                Reader::run(groups, *live, encoding, outlet, Inlet::Socket, beyond),
+                AnswerReader::run(groups, *live, encoding, outlet, Inlet::Socket, beyond),
                 after,
             )
         }
@@ -153,10 +153,10 @@ pub(super) fn go_on(
 
 /// Goes on with a connection whose reader has its whole answer.
 pub(super) fn go_on_after(
-    shared: &Rc<Shared>,
+    shared: &Rc<WorkerContext>,
     finished: Finished,
     after: AfterReading,
-    counted: &Rc<Connection>,
+    counted: &Rc<CountedConnection>,
 ) -> LocalBoxFuture<'static, Option<Box<Connected>>> {
     let Finished {
         outlet: Outlet::Socket(socket),
@@ -195,13 +195,13 @@ async fn say_goodbye(groups: Rc<Groups>, socket: Rc<TcpStream>) -> io::Result<()
 
 /// Answers a long-poll once it has waited; `None` when its connection ends.
 pub(super) async fn answer_wait(
-    shared: &Rc<Shared>,
+    shared: &Rc<WorkerContext>,
     between: &mut Between,
-    waiting: Waiting,
+    waiting: WaitingLongPoll,
     idle: &mut Idle,
     mut stopped: Pin<&mut impl Future>,
 ) -> Option<()> {
-    let Waiting {
+    let WaitingLongPoll {
         mut wait,
         standing,
         keep_alive,
@@ -220,9 +220,9 @@ pub(super) async fn answer_wait(
         match poll_fn(|context| poll_event(shared, between, &seat, idle, stopped.as_mut(), context))
             .await
         {
-            Event::Unseated(unseated) => rest = unseated.rest,
-            Event::Answered => return Some(()),
-            Event::Gone => return None,
+            WaitEvent::Unseated(unseated) => rest = unseated.rest,
+            WaitEvent::Answered => return Some(()),
+            WaitEvent::Gone => return None,
         }
     }
     if rest.is_empty() {
@@ -238,7 +238,7 @@ pub(super) async fn answer_wait(
 }
 
 /// What happens to a long-poll in its seat.
-enum Event {
+enum WaitEvent {
     Unseated(Box<Unseated>),
     /// The answer has gone out, and the client went on.
     Answered,
@@ -247,27 +247,27 @@ enum Event {
 }
 
 fn poll_event(
-    shared: &Shared,
+    shared: &WorkerContext,
     between: &mut Between,
-    seat: &GroupSeat,
+    seat: &Seat,
     idle: &mut Idle,
     stopped: Pin<&mut impl Future>,
     context: &mut Context<'_>,
-) -> Poll<Event> {
+) -> Poll<WaitEvent> {
     if let Poll::Ready(unseated) = seat.poll_unseated(context) {
-        return Poll::Ready(Event::Unseated(unseated));
+        return Poll::Ready(WaitEvent::Unseated(unseated));
     }
     loop {
         if !between.unread.is_empty() {
             if seat.served_at().is_some() {
-                return Poll::Ready(Event::Answered);
+                return Poll::Ready(WaitEvent::Answered);
             }
             seat.await_answer();
         }
         match between.receive(&shared.groups, ReceiveBuffer::AHEAD_MAX, context) {
             Poll::Pending => break,
             Poll::Ready(Ok(1..)) => {}
-            Poll::Ready(_) => return Poll::Ready(Event::Gone),
+            Poll::Ready(_) => return Poll::Ready(WaitEvent::Gone),
         }
     }
     // While it waits nothing is expected of its client.
@@ -275,17 +275,17 @@ fn poll_event(
         .poll_over(|| seat.served_at().unwrap_or_else(Instant::now), context)
         .is_ready()
     {
-        return Poll::Ready(Event::Gone);
+        return Poll::Ready(WaitEvent::Gone);
     }
     if stopped.poll(context).is_ready() {
-        return Poll::Ready(seat.leave().map_or(Event::Gone, Event::Unseated));
+        return Poll::Ready(seat.leave().map_or(WaitEvent::Gone, WaitEvent::Unseated));
     }
     Poll::Pending
 }
 
 /// Sends an answer; whether the connection may serve another request.
 pub(super) async fn send(
-    shared: &Shared,
+    shared: &WorkerContext,
     between: &Between,
     answer: Answer,
     standing: &[u8],
@@ -306,7 +306,7 @@ pub(super) async fn send(
 
 /// Sends of an answer what the socket takes at once; what is left, if anything.
 fn try_send(
-    shared: &Shared,
+    shared: &WorkerContext,
     between: &Between,
     answer: Answer,
     standing: &[u8],
@@ -346,7 +346,7 @@ fn try_send(
     Ok(Some(Content { parts, charge }))
 }
 
-async fn send_rest(shared: &Shared, between: &Between, rest: Content) -> io::Result<()> {
+async fn send_rest(shared: &WorkerContext, between: &Between, rest: Content) -> io::Result<()> {
     for part in rest.parts {
         write_socket(&between.socket, part, shared.app.config.write_silence_max).await?;
     }

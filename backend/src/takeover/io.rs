@@ -1,10 +1,10 @@
 //! A TCP connection as a dispatcher sees it: one request at a time, well formed, and it can be taken away.
 
 use super::chunks::{Chunks, NotChunks};
-use super::request::{Framed, Framing, frame};
-use super::slot::{Phase, Slot};
+use super::request::{Framed, RequestFraming, frame};
+use super::slot::{ClientPhase, Slot};
 use crate::api::Refusal;
-use crate::api::gate::{self, Connection};
+use crate::api::gate::{self, CountedConnection};
 use crate::live::{Groups, ReceiveBuffer};
 use actix_web::dev::Extensions;
 use std::cell::Cell;
@@ -39,7 +39,7 @@ pub struct Io {
     /// The client sends no more.
     has_ended: bool,
     slot: Rc<Slot>,
-    counted: Rc<Connection>,
+    counted: Rc<CountedConnection>,
     groups: Rc<Groups>,
     malformed: Rc<Malformed>,
 }
@@ -87,7 +87,7 @@ impl Io {
         stream: TcpStream,
         unread: ReceiveBuffer,
         slot: Rc<Slot>,
-        counted: Rc<Connection>,
+        counted: Rc<CountedConnection>,
         groups: Rc<Groups>,
         malformed: Rc<Malformed>,
     ) -> Self {
@@ -158,8 +158,8 @@ impl Io {
                         self.partial = 0;
                         self.slot.note_request(is_plain);
                         return Poll::Ready(Ok(Ok(match framing {
-                            Framing::Length(bytes) => Given::Bytes(bytes),
-                            Framing::Chunked { head_bytes } => {
+                            RequestFraming::Length(bytes) => Given::Bytes(bytes),
+                            RequestFraming::Chunked { head_bytes } => {
                                 Given::Chunked(head_bytes, Chunks::new())
                             }
                         })));
@@ -243,7 +243,8 @@ impl AsyncRead for Io {
             if this.slot.is_taken() {
                 return Poll::Pending;
             }
-            if this.slot.phase() == Phase::Closing && !matches!(this.given, Given::Everything) {
+            if this.slot.phase() == ClientPhase::Closing && !matches!(this.given, Given::Everything)
+            {
                 return this.poll_end(context);
             }
             match this.given {
@@ -254,7 +255,7 @@ impl AsyncRead for Io {
                 Given::Bytes(0) => {
                     if this.slot.is_open() {
                         this.given = Given::Everything;
-                    } else if this.slot.phase() == Phase::Idle {
+                    } else if this.slot.phase() == ClientPhase::Idle {
                         this.given = Given::Nothing;
                     } else {
                         ready!(this.poll_ahead(context))?;
@@ -263,7 +264,7 @@ impl AsyncRead for Io {
                 }
                 Given::Chunked(0, chunks) if chunks.has_ended() => this.given = Given::Bytes(0),
                 // It was answered before its body had come, which nobody waits for.
-                Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == Phase::Idle => {
+                Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == ClientPhase::Idle => {
                     this.slot.note_broken();
                 }
                 Given::Bytes(left) => {
@@ -383,7 +384,7 @@ impl AsyncWrite for Io {
             this.slot.note_left();
             return Poll::Ready(Err(io::Error::other("the connection is taken over")));
         }
-        if this.slot.phase() == Phase::Closing {
+        if this.slot.phase() == ClientPhase::Closing {
             // Its last answer is written.
             return this.poll_last_words(context);
         }

@@ -5,7 +5,7 @@
 //!
 //! 1. [`Io`] gives the dispatcher one request at a time: where each ends is found once, here, and what is malformed is refused
 //!    before the dispatcher sees it. What comes behind a request waits until that is answered.
-//! 2. The handler of a request without a body puts a [`Seat`] into the connection's [`Slot`] and stays pending. Actix flushes what it has written, which is the head of an answer
+//! 2. The handler of a request without a body puts a [`TakenSeat`] into the connection's [`Slot`] and stays pending. Actix flushes what it has written, which is the head of an answer
 //!    that goes on; then [`Io`] refuses to go on, the dispatcher ends without touching the socket, and its drop leaves the
 //!    socket in the slot.
 //! 3. The connection's task goes on with the seat: as a reader of [`crate::live`] whose outlet is the socket.
@@ -25,7 +25,7 @@ mod requests;
 mod service;
 mod slot;
 
-pub use connection::Waiting;
+pub use connection::WaitingLongPoll;
 pub use io::Io;
 pub use service::{TakeOver, Worker};
-pub use slot::{Leaving, Seat, Slot};
+pub use slot::{Slot, TakenSeat, TakeoverGuard};

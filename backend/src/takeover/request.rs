@@ -1,7 +1,7 @@
 //! Requests as bytes: where each ends, whether it is well formed, and whether it is plain enough to be answered outside of
 //! actix. No I/O.
 
-use crate::api::gate::{Connection, Head};
+use crate::api::gate::{CountedConnection, GateHead};
 use crate::api::{Headers, Refusal, STREAM_PREFIX};
 use http::{Method, Uri};
 use httparse::Header;
@@ -44,7 +44,7 @@ const ALLOWED: [&str; 27] = [
 
 /// A whole plain request at the beginning of some bytes.
 #[derive(Debug)]
-pub(super) struct Request<'a> {
+pub(super) struct PlainRequest<'a> {
     pub(super) method: Method,
     /// The stream's name as the path spells it.
     pub(super) path: &'a str,
@@ -125,7 +125,7 @@ fn length_bit(name: &str) -> u64 {
     1 << (name.len() % 64)
 }
 
-impl<'a> Request<'a> {
+impl<'a> PlainRequest<'a> {
     /// The request at the beginning of `bytes`; `None` when it is not whole, or not plain: then actix looks at it.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
@@ -154,8 +154,11 @@ impl<'a> Request<'a> {
     }
 
     /// The request as the gate looks at it.
-    pub(super) fn head<'h>(&'h self, connection: &'h Connection) -> Head<'h, PlainFields<'a>> {
-        Head {
+    pub(super) fn head<'h>(
+        &'h self,
+        connection: &'h CountedConnection,
+    ) -> GateHead<'h, PlainFields<'a>> {
+        GateHead {
             method: &self.method,
             target_bytes: STREAM_PREFIX.len() + self.path.len() + self.query.len(),
             authority: None,
@@ -188,7 +191,7 @@ fn plain_target<'a>(parsed: &httparse::Request<'_, 'a>) -> Option<(&'a str, &'a 
 pub(super) enum Framed {
     /// Its head is whole.
     Whole {
-        framing: Framing,
+        framing: RequestFraming,
         /// Whether it may be answered outside of actix.
         is_plain: bool,
     },
@@ -200,7 +203,7 @@ pub(super) enum Framed {
 
 /// Where a request ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(super) enum RequestFraming {
     /// After so many bytes, head included.
     Length(u64),
     /// After the last chunk that follows its head.
@@ -263,10 +266,10 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
         Err(text) => return malformed(text),
     };
     let framing = match fields.length {
-        None if fields.is_chunked => Framing::Chunked {
+        None if fields.is_chunked => RequestFraming::Chunked {
             head_bytes: head_bytes as u64,
         },
-        length => Framing::Length((head_bytes as u64).saturating_add(length.unwrap_or(0))),
+        length => RequestFraming::Length((head_bytes as u64).saturating_add(length.unwrap_or(0))),
     };
     let method = if parsed.method == Some("GET") {
         Method::GET

@@ -1,9 +1,9 @@
 //! The next requests of a connection that left its dispatcher: plain ones are answered here, any other leads back.
 
-use super::connection::{Between, Connected, Shared, Waiting, answer_wait, send};
+use super::connection::{Between, Connected, WaitingLongPoll, WorkerContext, answer_wait, send};
 use super::idle::Idle;
-use super::request::Request;
-use crate::api::gate::{self, Admission, Connection};
+use super::request::PlainRequest;
+use crate::api::gate::{self, Admission, CountedConnection};
 use crate::api::{self, Call, Fields, Reply, Whole};
 use crate::live::ReceiveBuffer;
 use bytes::Bytes;
@@ -15,11 +15,11 @@ use tailwater_core::StreamName;
 use tokio::time::Instant;
 
 /// What became of the request at the beginning of what was read.
-enum Outcome {
+enum RequestOutcome {
     /// It was answered, and the next one may follow.
     Answered,
     /// It is a long-poll that has to wait.
-    Waits(Waiting),
+    Waits(WaitingLongPoll),
     /// A dispatcher has to look at it. Nothing was done.
     Other,
     /// The connection ends.
@@ -30,13 +30,13 @@ enum Outcome {
 ///
 /// - `waiting`: a long-poll to be answered before.
 pub(super) fn serve(
-    shared: Rc<Shared>,
+    shared: Rc<WorkerContext>,
     mut between: Between,
-    counted: Rc<Connection>,
-    waiting: Option<Waiting>,
+    counted: Rc<CountedConnection>,
+    waiting: Option<WaitingLongPoll>,
 ) -> LocalBoxFuture<'static, Option<Box<Connected>>> {
     Box::pin(async move {
-        let mut last = Last::default();
+        let mut last = LastStandingFields::default();
         let mut stop = shared.app.stop.clone();
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
         let mut idle = Idle::new(shared.app.config.keep_alive);
@@ -48,19 +48,19 @@ pub(super) fn serve(
             while !between.unread.is_empty() {
                 let answering = Box::pin(answer(&shared, &mut between, &counted, &mut last));
                 match answering.await {
-                    Outcome::Answered => {}
-                    Outcome::Waits(waiting) => {
+                    RequestOutcome::Answered => {}
+                    RequestOutcome::Waits(waiting) => {
                         answer_wait(&shared, &mut between, waiting, &mut idle, stopped.as_mut())
                             .await?;
                     }
-                    Outcome::Other => {
+                    RequestOutcome::Other => {
                         let stream = Rc::into_inner(between.socket)?;
                         return Some(Box::new(Connected {
                             stream,
                             before: between.unread,
                         }));
                     }
-                    Outcome::Ended => return None,
+                    RequestOutcome::Ended => return None,
                 }
                 idle_since = Instant::now();
             }
@@ -78,11 +78,11 @@ pub(super) fn serve(
 
 /// The fields that every answer has, for the origin that asked last: nearly always the same as before.
 #[derive(Default)]
-struct Last {
+struct LastStandingFields {
     standing: Option<(Option<String>, Rc<Fields>)>,
 }
 
-impl Last {
+impl LastStandingFields {
     fn standing(&mut self, allowed: Option<&str>) -> Rc<Fields> {
         match &self.standing {
             Some((before, fields)) if before.as_deref() == allowed => Rc::clone(fields),
@@ -97,17 +97,17 @@ impl Last {
 
 /// Answers the request at the beginning of what was read.
 async fn answer(
-    shared: &Rc<Shared>,
+    shared: &Rc<WorkerContext>,
     between: &mut Between,
-    counted: &Connection,
-    last: &mut Last,
-) -> Outcome {
+    counted: &CountedConnection,
+    last: &mut LastStandingFields,
+) -> RequestOutcome {
     let unread = std::mem::take(&mut between.unread);
-    let is_ours = |request: &Request<'_>| {
+    let is_ours = |request: &PlainRequest<'_>| {
         let is_small = shared.app.reads_first(request.body.len());
         is_small && !goes_on(request.query) && !StreamName::is_reserved_path(request.path)
     };
-    let request = Request::parse(&unread).filter(is_ours);
+    let request = PlainRequest::parse(&unread).filter(is_ours);
     let seen = request
         .as_ref()
         .map(|request| shared.gate.look(&request.head(counted)));
@@ -122,7 +122,7 @@ async fn answer(
     else {
         drop(request);
         between.unread = unread;
-        return Outcome::Other;
+        return RequestOutcome::Other;
     };
     let standing = last.standing(allowed);
     let call = Call {
@@ -146,18 +146,18 @@ async fn answer(
     match reply {
         Reply::Answer(answer) => {
             if send(shared, between, answer, standing.lines(), true).await {
-                Outcome::Answered
+                RequestOutcome::Answered
             } else {
-                Outcome::Ended
+                RequestOutcome::Ended
             }
         }
-        Reply::Wait(wait) => Outcome::Waits(Waiting {
+        Reply::Wait(wait) => RequestOutcome::Waits(WaitingLongPoll {
             wait,
             standing,
             keep_alive: true,
         }),
         // Those were left to a dispatcher before.
-        Reply::Live(..) => Outcome::Ended,
+        Reply::Live(..) => RequestOutcome::Ended,
     }
 }
 

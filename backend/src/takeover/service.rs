@@ -1,10 +1,10 @@
 //! What serves the connections of a listener: actix's dispatcher, and what goes on with those that leave it.
 
-use super::connection::{self, Connected, Continuation, Shared};
+use super::connection::{self, Connected, Continuation, WorkerContext};
 use super::io::Io;
-use super::slot::{Patience, Slot};
+use super::slot::{ClientDeadlines, Slot};
 use crate::api::App;
-use crate::api::gate::{Connection, Gate};
+use crate::api::gate::{CountedConnection, Gate};
 use crate::config::Config;
 use crate::live::{Groups, ReceiveBuffer};
 use actix_service::{Service, ServiceFactory};
@@ -31,7 +31,7 @@ pub struct TakeOver<H> {
 /// The same on one worker.
 pub struct Worker<S> {
     http: Rc<S>,
-    shared: Rc<Shared>,
+    shared: Rc<WorkerContext>,
 }
 
 impl<S> fmt::Debug for Worker<S> {
@@ -78,7 +78,7 @@ where
         Box::pin(async move {
             Ok(Worker {
                 http: Rc::new(http.await?),
-                shared: Rc::new(Shared {
+                shared: Rc::new(WorkerContext {
                     app,
                     gate,
                     groups,
@@ -140,7 +140,7 @@ where
 }
 
 fn slot(config: &Config) -> Rc<Slot> {
-    let patience = Patience {
+    let patience = ClientDeadlines {
         idle: config.keep_alive,
         head: config.head_silence_max,
         stalled: config.write_silence_max,
@@ -158,8 +158,8 @@ fn dispatch<'h, S>(
     http: &'h S,
     connected: Box<Connected>,
     slot: &Rc<Slot>,
-    counted: &Rc<Connection>,
-    shared: &Shared,
+    counted: &Rc<CountedConnection>,
+    shared: &WorkerContext,
 ) -> LocalBoxFuture<'h, ()>
 where
     S: Service<(Io, Option<SocketAddr>), Response = ()>,

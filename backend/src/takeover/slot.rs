@@ -1,7 +1,7 @@
 //! Where a connection and what goes on with it meet when they leave a dispatcher, and how long its client may take.
 
-use super::connection::Waiting;
-use crate::api::Live;
+use super::connection::WaitingLongPoll;
+use crate::api::LiveAnswer;
 use crate::live::ReceiveBuffer;
 use crate::live::encoding::Encoding;
 use std::cell::{Cell, RefCell};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct ClientDeadlines {
     /// Between two requests, or before the first.
     pub(super) idle: Duration,
     /// From the first byte of a request to its whole head.
@@ -28,8 +28,8 @@ pub(super) struct Patience {
 #[derive(Debug)]
 pub struct Slot {
     may_leave: bool,
-    patience: Patience,
-    phase: Cell<Phase>,
+    patience: ClientDeadlines,
+    phase: Cell<ClientPhase>,
     /// Since when it is in its phase, or since the last progress of a phase that may last.
     since: Cell<Instant>,
     /// Since when the client takes nothing of what it is sent.
@@ -46,14 +46,14 @@ pub struct Slot {
     is_open: Cell<bool>,
     /// Whether the dispatcher ended because a seat is taken, and not in the middle of an answer.
     has_left: Cell<bool>,
-    seat: RefCell<Option<Seat>>,
+    seat: RefCell<Option<TakenSeat>>,
     kept: RefCell<Option<(TcpStream, ReceiveBuffer)>>,
     waker: RefCell<Option<Waker>>,
 }
 
 /// What a client is doing, as far as its connection's deadlines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum ClientPhase {
     /// Nothing: it may be silent for as long as a connection may be idle.
     Idle,
     /// It has begun a request's head.
@@ -66,31 +66,31 @@ pub(super) enum Phase {
 
 /// What goes on with a connection.
 #[derive(Debug)]
-pub enum Seat {
+pub enum TakenSeat {
     /// A reader whose head is sent.
     Live {
         /// The reader.
-        live: Box<Live>,
+        live: Box<LiveAnswer>,
         /// How it is told.
         encoding: Encoding,
         /// Whether the connection may serve another request afterwards.
         keep_alive: bool,
     },
     /// A long-poll that is not answered yet.
-    Wait(Waiting),
+    Wait(WaitingLongPoll),
     /// Nothing is under way: the client's next requests.
     Requests,
 }
 
 /// A connection that leaves its dispatcher when this is dropped, which is when the answer under way is complete.
 #[derive(Debug)]
-pub struct Leaving(Rc<Slot>);
+pub struct TakeoverGuard(Rc<Slot>);
 
 /// What is left when a dispatcher has ended.
 #[derive(Debug)]
 pub(super) struct Left {
     pub(super) stream: TcpStream,
-    pub(super) seat: Seat,
+    pub(super) seat: TakenSeat,
     /// What the client sent after its request.
     pub(super) beyond: ReceiveBuffer,
 }
@@ -99,11 +99,11 @@ impl Slot {
     /// The slot of a connection.
     ///
     /// - `may_leave`: whether it may leave its dispatcher at all.
-    pub(super) fn new(may_leave: bool, patience: Patience) -> Self {
+    pub(super) fn new(may_leave: bool, patience: ClientDeadlines) -> Self {
         Self {
             may_leave,
             patience,
-            phase: Cell::new(Phase::Idle),
+            phase: Cell::new(ClientPhase::Idle),
             since: Cell::new(Instant::now()),
             stalled_since: Cell::default(),
             is_plain: Cell::default(),
@@ -123,17 +123,17 @@ impl Slot {
         self.may_leave
             && self.is_whole.get()
             && !self.is_broken.get()
-            && self.phase.get() == Phase::Answer
+            && self.phase.get() == ClientPhase::Answer
     }
 
     /// Puts in what goes on with the connection. Its handler or body must stay pending from now on.
-    pub fn seat(&self, seat: Seat) {
+    pub fn seat(&self, seat: TakenSeat) {
         *self.seat.borrow_mut() = Some(seat);
     }
 
     /// Has the connection leave when the request under way is answered, if others like it can be answered elsewhere.
-    pub fn leave_after_answer(self: &Rc<Self>) -> Option<Leaving> {
-        (self.may_leave() && self.is_plain.get()).then(|| Leaving(Rc::clone(self)))
+    pub fn leave_after_answer(self: &Rc<Self>) -> Option<TakeoverGuard> {
+        (self.may_leave() && self.is_plain.get()).then(|| TakeoverGuard(Rc::clone(self)))
     }
 
     /// Notes that the answer under way may never come: it ends when its client says that it sends no more.
@@ -164,7 +164,7 @@ impl Slot {
     /// Notes that nobody will read the request under way to its end: its connection ends with it.
     pub(super) fn note_broken(&self) {
         if !self.is_broken.replace(true) {
-            self.enter(Phase::Closing);
+            self.enter(ClientPhase::Closing);
         }
     }
 
@@ -175,15 +175,15 @@ impl Slot {
 
     /// Notes that a request has begun to arrive.
     pub(super) fn begin_head(&self) {
-        if self.phase.get() == Phase::Idle {
-            self.enter(Phase::Head);
+        if self.phase.get() == ClientPhase::Idle {
+            self.enter(ClientPhase::Head);
         }
     }
 
     /// Notes that a request is being answered.
     pub fn begin_answer(&self) {
         if !self.is_broken.get() {
-            self.enter(Phase::Answer);
+            self.enter(ClientPhase::Answer);
         }
     }
 
@@ -193,16 +193,16 @@ impl Slot {
     pub fn end_answer(&self, closes: bool) {
         self.may_be_left.set(false);
         self.enter(if closes || self.is_broken.get() {
-            Phase::Closing
+            ClientPhase::Closing
         } else {
-            Phase::Idle
+            ClientPhase::Idle
         });
         self.wake();
     }
 
-    fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: ClientPhase) {
         self.phase.set(phase);
-        if phase != Phase::Answer {
+        if phase != ClientPhase::Answer {
             self.since.set(Instant::now());
         }
     }
@@ -212,12 +212,12 @@ impl Slot {
         if !took {
             self.stalled_since
                 .set(Some(self.stalled_since.get().unwrap_or_else(Instant::now)));
-        } else if self.stalled_since.take().is_some() && self.phase.get() == Phase::Closing {
+        } else if self.stalled_since.take().is_some() && self.phase.get() == ClientPhase::Closing {
             self.since.set(Instant::now());
         }
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> ClientPhase {
         self.phase.get()
     }
 
@@ -236,11 +236,11 @@ impl Slot {
             .get()
             .map(|since| since + self.patience.stalled);
         let phase = match self.phase.get() {
-            Phase::Idle => Some(self.since.get() + self.patience.idle),
-            Phase::Answer => None,
-            Phase::Head => Some(self.since.get() + self.patience.head),
-            Phase::Closing if stalled.is_some() => None,
-            Phase::Closing => Some(self.since.get() + self.patience.linger),
+            ClientPhase::Idle => Some(self.since.get() + self.patience.idle),
+            ClientPhase::Answer => None,
+            ClientPhase::Head => Some(self.since.get() + self.patience.head),
+            ClientPhase::Closing if stalled.is_some() => None,
+            ClientPhase::Closing => Some(self.since.get() + self.patience.linger),
         };
         stalled.into_iter().chain(phase).min()
     }
@@ -281,9 +281,9 @@ impl Slot {
     }
 }
 
-impl Drop for Leaving {
+impl Drop for TakeoverGuard {
     fn drop(&mut self) {
-        self.0.seat(Seat::Requests);
+        self.0.seat(TakenSeat::Requests);
     }
 }
 
@@ -300,7 +300,7 @@ mod tests {
     async fn a_client_has_a_deadline_for_all_that_others_wait_for() {
         let slot = Slot::new(
             true,
-            Patience {
+            ClientDeadlines {
                 idle: IDLE,
                 head: HEAD,
                 stalled: STALLED,
@@ -310,14 +310,14 @@ mod tests {
         let start = Instant::now();
         assert_eq!(
             (slot.phase(), slot.deadline()),
-            (Phase::Idle, Some(start + IDLE))
+            (ClientPhase::Idle, Some(start + IDLE))
         );
         slot.begin_head();
         tokio::time::advance(Duration::from_secs(1)).await;
         slot.begin_head();
         assert_eq!(
             (slot.phase(), slot.deadline()),
-            (Phase::Head, Some(start + HEAD)),
+            (ClientPhase::Head, Some(start + HEAD)),
             "from the first byte on"
         );
         slot.begin_answer();

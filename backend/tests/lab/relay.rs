@@ -3,7 +3,7 @@
 use crate::raw::{Client, Server, eventually, request, sums, within};
 use std::sync::Arc;
 use std::time::Duration;
-use tailwater::lab::relay::{Delays, Meter, Relay, RelayLimits};
+use tailwater::lab::relay::{ByteMeter, Delays, Relay, RelayLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -12,7 +12,7 @@ const JSON: &str = "Content-Type: application/json\r\n";
 
 struct Lane {
     port: u16,
-    meter: Meter,
+    meter: ByteMeter,
     delays: Arc<Delays>,
     running: JoinHandle<()>,
 }

@@ -1,97 +1,97 @@
 //! The status, stable name and title of every refusal.
 
-use super::{Class, Refusal};
+use super::{ProblemClass, Refusal};
 use http::StatusCode;
 use tailwater_core::store::StoreError;
 use tailwater_core::{AppendError, CreateError, ForkError, NameError, ReadError};
 
-const NO_STREAM: Class = (
+const NO_STREAM: ProblemClass = (
     StatusCode::NOT_FOUND,
     "#no-stream",
     "There is no such stream",
 );
-const OFFSET: Class = (
+const OFFSET: ProblemClass = (
     StatusCode::BAD_REQUEST,
     "#offset",
     "The offset is not one of this stream's",
 );
-const GONE: Class = (StatusCode::GONE, "#gone", "The position is no longer kept");
-const BODY_TOO_LARGE: Class = (
+const GONE: ProblemClass = (StatusCode::GONE, "#gone", "The position is no longer kept");
+const BODY_TOO_LARGE: ProblemClass = (
     StatusCode::PAYLOAD_TOO_LARGE,
     "#body-too-large",
     "The body is too large",
 );
-const BODY_SILENT: Class = (
+const BODY_SILENT: ProblemClass = (
     StatusCode::REQUEST_TIMEOUT,
     "#body-silent",
     "The body did not arrive in time",
 );
-const BODY_BROKEN: Class = (
+const BODY_BROKEN: ProblemClass = (
     StatusCode::BAD_REQUEST,
     "#body-broken",
     "The body did not arrive whole",
 );
-const TYPE_DIFFERS: Class = (
+const TYPE_DIFFERS: ProblemClass = (
     StatusCode::CONFLICT,
     "#content-type",
     "The content type is not the stream's",
 );
-const TOO_MANY_READERS: Class = (
+const TOO_MANY_READERS: ProblemClass = (
     StatusCode::SERVICE_UNAVAILABLE,
     "#too-many-readers",
     "No room for a live reader",
 );
-const TOO_MANY_CONNECTIONS: Class = (
+const TOO_MANY_CONNECTIONS: ProblemClass = (
     StatusCode::SERVICE_UNAVAILABLE,
     "#too-many-connections",
     "No room for a connection",
 );
-const BUSY: Class = (
+const BUSY: ProblemClass = (
     StatusCode::SERVICE_UNAVAILABLE,
     "#busy",
     "The server holds too much for its clients",
 );
-const CONTENT_ENCODING: Class = (
+const CONTENT_ENCODING: ProblemClass = (
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
     "#content-encoding",
     "The content coding is not taken",
 );
-const NO_HANDSHAKE: Class = (
+const NO_HANDSHAKE: ProblemClass = (
     StatusCode::UPGRADE_REQUIRED,
     "#no-handshake",
     "A WebSocket needs a handshake",
 );
-const STOPPING: Class = (
+const STOPPING: ProblemClass = (
     StatusCode::SERVICE_UNAVAILABLE,
     "#stopping",
     "The server is stopping",
 );
-const HEAD_TOO_LARGE: Class = (
+const HEAD_TOO_LARGE: ProblemClass = (
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     "#head-too-large",
     "The request head is too large",
 );
-const TOO_MANY_FIELDS: Class = (
+const TOO_MANY_FIELDS: ProblemClass = (
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     "#too-many-fields",
     "The request head has too many fields",
 );
-const HOST: Class = (
+const HOST: ProblemClass = (
     StatusCode::MISDIRECTED_REQUEST,
     "#host",
     "This server does not answer to that host name",
 );
-const ORIGIN: Class = (
+const ORIGIN: ProblemClass = (
     StatusCode::FORBIDDEN,
     "#origin",
     "That web origin may not use this server",
 );
-const EMBEDDING: Class = (
+const EMBEDDING: ProblemClass = (
     StatusCode::FORBIDDEN,
     "#origin",
     "Another site's page may not embed this",
 );
-const METHOD: Class = (
+const METHOD: ProblemClass = (
     StatusCode::METHOD_NOT_ALLOWED,
     "#method",
     "The method is not served at this path",
@@ -99,7 +99,7 @@ const METHOD: Class = (
 
 impl Refusal {
     /// Status, stable name and title; the detail is the refusal's own text.
-    pub(in crate::api) fn class(&self) -> Class {
+    pub(in crate::api) fn class(&self) -> ProblemClass {
         use StatusCode as S;
         match self {
             Self::Name(error) => name_class(error),
@@ -137,7 +137,7 @@ impl Refusal {
     }
 }
 
-fn name_class(error: &NameError) -> Class {
+fn name_class(error: &NameError) -> ProblemClass {
     use StatusCode as S;
     match error {
         NameError::TooLong { .. } | NameError::TooManySegments { .. } => (
@@ -149,7 +149,7 @@ fn name_class(error: &NameError) -> Class {
     }
 }
 
-fn append_class(error: &AppendError) -> Class {
+fn append_class(error: &AppendError) -> ProblemClass {
     use StatusCode as S;
     match error {
         AppendError::Deleted => NO_STREAM,
@@ -189,7 +189,7 @@ fn append_class(error: &AppendError) -> Class {
     }
 }
 
-fn create_class(error: &CreateError) -> Class {
+fn create_class(error: &CreateError) -> ProblemClass {
     use StatusCode as S;
     match error {
         CreateError::Differs { .. } => (
@@ -211,7 +211,7 @@ fn create_class(error: &CreateError) -> Class {
     }
 }
 
-fn read_class(error: &ReadError) -> Class {
+fn read_class(error: &ReadError) -> ProblemClass {
     match error {
         ReadError::Gone { .. } => GONE,
         ReadError::OtherLife { .. } => (
@@ -225,7 +225,7 @@ fn read_class(error: &ReadError) -> Class {
     }
 }
 
-fn fork_class(error: &ForkError) -> Class {
+fn fork_class(error: &ForkError) -> ProblemClass {
     match error {
         ForkError::NoSource(_) => (
             StatusCode::NOT_FOUND,
@@ -266,7 +266,7 @@ fn fork_class(error: &ForkError) -> Class {
     }
 }
 
-pub(crate) fn store_class(error: &StoreError) -> Class {
+pub(crate) fn store_class(error: &StoreError) -> ProblemClass {
     match error {
         StoreError::Full { .. } => (
             StatusCode::INSUFFICIENT_STORAGE,

@@ -3,7 +3,7 @@
 use crate::api::{Refusal, store_class};
 use crate::subscriptions::Refused;
 use crate::subscriptions::definition::DefinitionError;
-use crate::subscriptions::state::Fault;
+use crate::subscriptions::state::SubscriptionFault;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
@@ -52,7 +52,7 @@ struct ProblemBody<'a> {
 }
 
 /// How a refusal is told.
-struct Class {
+struct SubscriptionProblem {
     status: StatusCode,
     /// The protocol's word for it, or ours in the same style.
     code: &'static str,
@@ -60,7 +60,7 @@ struct Class {
     title: &'static str,
 }
 
-impl Class {
+impl SubscriptionProblem {
     fn new(
         status: StatusCode,
         code: &'static str,
@@ -76,40 +76,42 @@ impl Class {
     }
 }
 
-fn class(refused: &Refused) -> Class {
+fn class(refused: &Refused) -> SubscriptionProblem {
     use StatusCode as S;
     match refused {
-        Refused::NotFound(_) => Class::new(
+        Refused::NotFound(_) => SubscriptionProblem::new(
             S::NOT_FOUND,
             "SUBSCRIPTION_NOT_FOUND",
             "#no-subscription",
             "There is no such subscription",
         ),
-        Refused::Differs(_) => Class::new(
+        Refused::Differs(_) => SubscriptionProblem::new(
             S::CONFLICT,
             "SUBSCRIPTION_ALREADY_EXISTS",
             "#subscription-differs",
             "The subscription exists with another configuration",
         ),
-        Refused::TooMany { .. } => Class::new(
+        Refused::TooMany { .. } => SubscriptionProblem::new(
             S::INSUFFICIENT_STORAGE,
             "TOO_MANY_SUBSCRIPTIONS",
             "#too-many-subscriptions",
             "No more subscriptions are allowed",
         ),
-        Refused::Definition(DefinitionError::Target(_)) => Class::new(
+        Refused::Definition(DefinitionError::Target(_)) => SubscriptionProblem::new(
             S::BAD_REQUEST,
             "WEBHOOK_URL_REJECTED",
             "#webhook-url",
             "Webhooks may not go there",
         ),
-        Refused::Definition(_) | Refused::NoWebhooks | Refused::OtherWay { .. } => Class::new(
-            S::BAD_REQUEST,
-            "INVALID_REQUEST",
-            "#subscription",
-            "The request makes no sense",
-        ),
-        Refused::Token => Class::new(
+        Refused::Definition(_) | Refused::NoWebhooks | Refused::OtherWay { .. } => {
+            SubscriptionProblem::new(
+                S::BAD_REQUEST,
+                "INVALID_REQUEST",
+                "#subscription",
+                "The request makes no sense",
+            )
+        }
+        Refused::Token => SubscriptionProblem::new(
             S::UNAUTHORIZED,
             "TOKEN_INVALID",
             "#token",
@@ -118,21 +120,21 @@ fn class(refused: &Refused) -> Class {
         Refused::Fault(fault) => fault_class(fault),
         Refused::Store(error) => {
             let (status, kind, title) = store_class(error);
-            Class::new(status, "STORE", kind, title)
+            SubscriptionProblem::new(status, "STORE", kind, title)
         }
-        Refused::Keys(_) => Class::new(
+        Refused::Keys(_) => SubscriptionProblem::new(
             S::INTERNAL_SERVER_ERROR,
             "KEYS",
             "#keys",
             "The server has no keys",
         ),
-        Refused::Busy => Class::new(
+        Refused::Busy => SubscriptionProblem::new(
             S::SERVICE_UNAVAILABLE,
             "BUSY",
             "#busy",
             "The subscription is busy",
         ),
-        Refused::Stopping => Class::new(
+        Refused::Stopping => SubscriptionProblem::new(
             S::SERVICE_UNAVAILABLE,
             "STOPPING",
             "#stopping",
@@ -141,32 +143,34 @@ fn class(refused: &Refused) -> Class {
     }
 }
 
-fn fault_class(fault: &Fault) -> Class {
+fn fault_class(fault: &SubscriptionFault) -> SubscriptionProblem {
     use StatusCode as S;
     match fault {
-        Fault::Fenced => Class::new(S::CONFLICT, "FENCED", "#fenced", "The wake is over"),
-        Fault::Claimed { .. } => Class::new(
+        SubscriptionFault::Fenced => {
+            SubscriptionProblem::new(S::CONFLICT, "FENCED", "#fenced", "The wake is over")
+        }
+        SubscriptionFault::Claimed { .. } => SubscriptionProblem::new(
             S::CONFLICT,
             "ALREADY_CLAIMED",
             "#claimed",
             "The lease is held",
         ),
-        Fault::NothingPending => Class::new(
+        SubscriptionFault::NothingPending => SubscriptionProblem::new(
             S::CONFLICT,
             "NO_PENDING_WORK",
             "#nothing-pending",
             "There is nothing to do",
         ),
-        Fault::NotLinked(_)
-        | Fault::AckOfOtherLife { .. }
-        | Fault::AckGoesBack { .. }
-        | Fault::AckBeyondTail { .. } => Class::new(
+        SubscriptionFault::NotLinked(_)
+        | SubscriptionFault::AckOfOtherLife { .. }
+        | SubscriptionFault::AckGoesBack { .. }
+        | SubscriptionFault::AckBeyondTail { .. } => SubscriptionProblem::new(
             S::CONFLICT,
             "INVALID_OFFSET",
             "#ack",
             "The ack does not fit",
         ),
-        Fault::TooManyStreams { .. } => Class::new(
+        SubscriptionFault::TooManyStreams { .. } => SubscriptionProblem::new(
             S::INSUFFICIENT_STORAGE,
             "TOO_MANY_STREAMS",
             "#too-many-links",
@@ -198,8 +202,10 @@ impl ResponseError for SubscriptionRefusal {
 
     fn error_response(&self) -> HttpResponse {
         match self {
-            Self::Refused(Refused::Fault(Fault::Fenced)) => fixed(ErrorMember::code("FENCED")),
-            Self::Refused(Refused::Fault(Fault::Claimed { holder, generation })) => {
+            Self::Refused(Refused::Fault(SubscriptionFault::Fenced)) => {
+                fixed(ErrorMember::code("FENCED"))
+            }
+            Self::Refused(Refused::Fault(SubscriptionFault::Claimed { holder, generation })) => {
                 fixed(ErrorMember {
                     current_holder: Some(holder),
                     generation: Some(*generation),
@@ -224,7 +230,7 @@ impl ResponseError for SubscriptionRefusal {
                 )
             }
             Self::Body(text) => problem(
-                &Class::new(
+                &SubscriptionProblem::new(
                     self.status_code(),
                     "INVALID_REQUEST",
                     "#subscription-body",
@@ -234,7 +240,7 @@ impl ResponseError for SubscriptionRefusal {
                 |_| {},
             ),
             Self::Offset(error) => problem(
-                &Class::new(
+                &SubscriptionProblem::new(
                     self.status_code(),
                     "INVALID_OFFSET",
                     "#ack",
@@ -267,11 +273,11 @@ fn fixed(error: ErrorMember<'_>) -> HttpResponse {
 }
 
 fn problem(
-    class: &Class,
+    class: &SubscriptionProblem,
     detail: &str,
     add_headers: impl FnOnce(&mut HttpResponseBuilder),
 ) -> HttpResponse {
-    let Class {
+    let SubscriptionProblem {
         status,
         code,
         kind,

@@ -6,7 +6,7 @@ use crate::api::{Headers, Refusal, STREAM_PREFIX, check_announced, single};
 use crate::http::Methods;
 use crate::subscriptions::Refused;
 use crate::subscriptions::definition::{self, DefinitionError, SubscriptionId};
-use crate::subscriptions::state::Way;
+use crate::subscriptions::state::DeliveryWay;
 use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
 use tailwater_core::StreamName;
@@ -33,7 +33,7 @@ pub(super) enum SubscriptionTask {
     Remove(StreamName),
     Claim,
     /// With the token of the wake.
-    Report(Way, String),
+    Report(DeliveryWay, String),
     /// With the token of the wake.
     Release(String),
 }
@@ -110,11 +110,11 @@ impl SubscriptionRoute {
             }
             (["subscriptions", it, "callback"], &Method::POST) => with_body(
                 id(it)?,
-                SubscriptionTask::Report(Way::Webhook, bearer(map)?),
+                SubscriptionTask::Report(DeliveryWay::Webhook, bearer(map)?),
             ),
             (["subscriptions", it, "ack"], &Method::POST) => with_body(
                 id(it)?,
-                SubscriptionTask::Report(Way::PullWake, bearer(map)?),
+                SubscriptionTask::Report(DeliveryWay::PullWake, bearer(map)?),
             ),
             (["subscriptions", it, "release"], &Method::POST) => {
                 with_body(id(it)?, SubscriptionTask::Release(bearer(map)?))

@@ -11,7 +11,7 @@ const CHUNK_LINE_BYTES_MAX: usize = 1024;
 ///
 /// Source: RFC 9112, section 6.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(super) enum BodyExtent {
     /// So many bytes.
     Fixed(u64),
     /// Chunks, then trailers.
@@ -24,13 +24,13 @@ pub(super) enum Extent {
 
 /// Bytes by what they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct TakenBytes {
     pub(super) head: usize,
     pub(super) body: usize,
     pub(super) framing: usize,
 }
 
-impl Taken {
+impl TakenBytes {
     fn of_body(bytes: usize) -> Self {
         Self {
             body: bytes,
@@ -55,14 +55,14 @@ impl Taken {
 pub(super) enum Complete {
     /// Nothing.
     Nothing,
-    /// A head, whole; [`Messages::body`] must say what follows before more is taken.
+    /// A head, whole; [`MessageSequence::body`] must say what follows before more is taken.
     Head(Vec<u8>),
     /// A message to its end.
     Message,
 }
 
 #[derive(Debug)]
-enum Part {
+enum MessagePart {
     Head {
         came: Vec<u8>,
         line_bytes: usize,
@@ -87,19 +87,19 @@ enum Part {
 
 /// Where one direction of a connection is in its sequence of messages.
 #[derive(Debug)]
-pub(super) struct Messages {
-    part: Part,
+pub(super) struct MessageSequence {
+    part: MessagePart,
 }
 
-fn head() -> Part {
-    Part::Head {
+fn head() -> MessagePart {
+    MessagePart::Head {
         came: Vec::new(),
         line_bytes: 0,
         lines: 0,
     }
 }
 
-impl Messages {
+impl MessageSequence {
     /// Before the first message.
     pub(super) fn new() -> Self {
         Self { part: head() }
@@ -108,49 +108,49 @@ impl Messages {
     /// Says what follows the head that was just completed.
     ///
     /// - Returns whether the message is over with it.
-    pub(super) fn body(&mut self, extent: Extent) -> bool {
+    pub(super) fn body(&mut self, extent: BodyExtent) -> bool {
         self.part = match extent {
-            Extent::Fixed(0) => head(),
-            Extent::Fixed(left) => Part::Fixed { left },
-            Extent::Chunked => Part::ChunkSize { line: Vec::new() },
-            Extent::UntilClose => Part::UntilClose,
-            Extent::Frames => Part::Frames(Frames::new()),
+            BodyExtent::Fixed(0) => head(),
+            BodyExtent::Fixed(left) => MessagePart::Fixed { left },
+            BodyExtent::Chunked => MessagePart::ChunkSize { line: Vec::new() },
+            BodyExtent::UntilClose => MessagePart::UntilClose,
+            BodyExtent::Frames => MessagePart::Frames(Frames::new()),
         };
-        extent == Extent::Fixed(0)
+        extent == BodyExtent::Fixed(0)
     }
 
     /// Whether a body is under way that only the connection's end will end.
     pub(super) fn until_close(&self) -> bool {
-        matches!(self.part, Part::UntilClose)
+        matches!(self.part, MessagePart::UntilClose)
     }
 
     /// Takes some of `bytes`, at least one if there is any.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> (Taken, Complete) {
+    pub(super) fn take(&mut self, bytes: &[u8]) -> (TakenBytes, Complete) {
         match &mut self.part {
-            Part::Head { .. } => self.take_head(bytes),
-            Part::Fixed { left } => {
+            MessagePart::Head { .. } => self.take_head(bytes),
+            MessagePart::Fixed { left } => {
                 let body = at_most(bytes, *left);
                 *left -= body as u64;
                 let over = *left == 0;
-                (Taken::of_body(body), self.message_if(over))
+                (TakenBytes::of_body(body), self.message_if(over))
             }
-            Part::ChunkSize { .. } => self.take_chunk_size(bytes),
-            Part::ChunkData { left } => {
+            MessagePart::ChunkSize { .. } => self.take_chunk_size(bytes),
+            MessagePart::ChunkData { left } => {
                 let body = at_most(bytes, *left);
                 *left -= body as u64;
                 if *left == 0 {
-                    self.part = Part::ChunkEnd;
+                    self.part = MessagePart::ChunkEnd;
                 }
-                (Taken::of_body(body), Complete::Nothing)
+                (TakenBytes::of_body(body), Complete::Nothing)
             }
-            Part::ChunkEnd => {
+            MessagePart::ChunkEnd => {
                 let (framing, ended) = through_line_end(bytes);
                 if ended {
-                    self.part = Part::ChunkSize { line: Vec::new() };
+                    self.part = MessagePart::ChunkSize { line: Vec::new() };
                 }
-                (Taken::of_framing(framing), Complete::Nothing)
+                (TakenBytes::of_framing(framing), Complete::Nothing)
             }
-            Part::Trailer { line_bytes } => {
+            MessagePart::Trailer { line_bytes } => {
                 let (framing, ended) = through_line_end(bytes);
                 *line_bytes += bytes[..framing]
                     .iter()
@@ -160,13 +160,13 @@ impl Messages {
                 if ended {
                     *line_bytes = 0;
                 }
-                (Taken::of_framing(framing), self.message_if(over))
+                (TakenBytes::of_framing(framing), self.message_if(over))
             }
-            Part::UntilClose => (Taken::of_body(bytes.len()), Complete::Nothing),
-            Part::Frames(frames) => {
+            MessagePart::UntilClose => (TakenBytes::of_body(bytes.len()), Complete::Nothing),
+            MessagePart::Frames(frames) => {
                 let (framing, body) = frames.take(bytes);
                 (
-                    Taken {
+                    TakenBytes {
                         head: 0,
                         body,
                         framing,
@@ -187,14 +187,14 @@ impl Messages {
     }
 
     /// A head ends with its first empty line; empty lines before it belong to it.
-    fn take_head(&mut self, bytes: &[u8]) -> (Taken, Complete) {
-        let Part::Head {
+    fn take_head(&mut self, bytes: &[u8]) -> (TakenBytes, Complete) {
+        let MessagePart::Head {
             came,
             line_bytes,
             lines,
         } = &mut self.part
         else {
-            return (Taken::default(), Complete::Nothing);
+            return (TakenBytes::default(), Complete::Nothing);
         };
         let mut over = false;
         let mut taken = 0;
@@ -214,35 +214,35 @@ impl Messages {
             }
         }
         came.extend_from_slice(&bytes[..taken]);
-        let counted = Taken {
+        let counted = TakenBytes {
             head: taken,
-            ..Taken::default()
+            ..TakenBytes::default()
         };
         if over {
             return (counted, Complete::Head(std::mem::take(came)));
         }
         if came.len() > HEAD_BYTES_MAX {
-            self.part = Part::UntilClose;
+            self.part = MessagePart::UntilClose;
         }
         (counted, Complete::Nothing)
     }
 
-    fn take_chunk_size(&mut self, bytes: &[u8]) -> (Taken, Complete) {
-        let Part::ChunkSize { line } = &mut self.part else {
-            return (Taken::default(), Complete::Nothing);
+    fn take_chunk_size(&mut self, bytes: &[u8]) -> (TakenBytes, Complete) {
+        let MessagePart::ChunkSize { line } = &mut self.part else {
+            return (TakenBytes::default(), Complete::Nothing);
         };
         let (framing, ended) = through_line_end(bytes);
         line.extend_from_slice(&bytes[..framing]);
         if ended {
             self.part = match chunk_size(line) {
-                Some(0) => Part::Trailer { line_bytes: 0 },
-                Some(left) => Part::ChunkData { left },
-                None => Part::UntilClose,
+                Some(0) => MessagePart::Trailer { line_bytes: 0 },
+                Some(left) => MessagePart::ChunkData { left },
+                None => MessagePart::UntilClose,
             };
         } else if line.len() > CHUNK_LINE_BYTES_MAX {
-            self.part = Part::UntilClose;
+            self.part = MessagePart::UntilClose;
         }
-        (Taken::of_framing(framing), Complete::Nothing)
+        (TakenBytes::of_framing(framing), Complete::Nothing)
     }
 }
 
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_head_without_end_is_not_kept() {
-        let mut messages = Messages::new();
+        let mut messages = MessageSequence::new();
         let (taken, _) = messages.take(&vec![b'x'; HEAD_BYTES_MAX + 1]);
         assert_eq!(taken.head, HEAD_BYTES_MAX + 1);
         assert!(messages.until_close());

@@ -3,7 +3,7 @@
 //! The observer sees the bytes that pass and never changes them. What it does not understand it counts as body, so the six
 //! byte counts always add up to all bytes seen.
 
-use super::message::{Complete, Extent, Messages, Taken};
+use super::message::{BodyExtent, Complete, MessageSequence, TakenBytes};
 use std::collections::VecDeque;
 use tailwater_protocol::lab::Counts;
 
@@ -14,7 +14,7 @@ const HEADERS_MAX: usize = 128;
 
 /// What a request's method means for its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum ObservedRequest {
     Get,
     Head,
     Connect,
@@ -23,7 +23,7 @@ enum Asked {
 
 /// The answer under way.
 #[derive(Debug, Clone, Copy, Default)]
-struct Answer {
+struct ObservedAnswer {
     /// A successful answer to GET: the kind that can carry news.
     reads: bool,
     status: u16,
@@ -34,21 +34,21 @@ struct Answer {
 
 /// Counts one connection.
 #[derive(Debug)]
-pub(super) struct Observer {
-    requests: Messages,
-    responses: Messages,
-    asked: VecDeque<Asked>,
-    answer: Answer,
+pub(super) struct TrafficObserver {
+    requests: MessageSequence,
+    responses: MessageSequence,
+    asked: VecDeque<ObservedRequest>,
+    answer: ObservedAnswer,
 }
 
-impl Observer {
+impl TrafficObserver {
     /// Before the first byte.
     pub(super) fn new() -> Self {
         Self {
-            requests: Messages::new(),
-            responses: Messages::new(),
+            requests: MessageSequence::new(),
+            responses: MessageSequence::new(),
             asked: VecDeque::new(),
-            answer: Answer::default(),
+            answer: ObservedAnswer::default(),
         }
     }
 
@@ -96,9 +96,9 @@ impl Observer {
     }
 
     fn begin_answer(&mut self, head: &[u8], counts: &mut Counts) {
-        let asked = self.asked.front().copied().unwrap_or(Asked::Get);
+        let asked = self.asked.front().copied().unwrap_or(ObservedRequest::Get);
         let Some(answer) = read_response(head, asked) else {
-            self.responses.body(Extent::UntilClose);
+            self.responses.body(BodyExtent::UntilClose);
             return;
         };
         let interim = (100..200).contains(&answer.status) && answer.status != 101;
@@ -106,11 +106,11 @@ impl Observer {
             self.asked.pop_front();
             counts.responses += 1;
         }
-        self.answer = Answer {
-            reads: asked == Asked::Get
+        self.answer = ObservedAnswer {
+            reads: asked == ObservedRequest::Get
                 && (answer.status == 304 || (200..300).contains(&answer.status)),
             status: answer.status,
-            ..Answer::default()
+            ..ObservedAnswer::default()
         };
         if answer.switches {
             self.requests.body(answer.extent);
@@ -121,7 +121,7 @@ impl Observer {
     }
 
     fn end_answer(&mut self, counts: &mut Counts) {
-        let Answer {
+        let ObservedAnswer {
             reads,
             status,
             body_bytes,
@@ -130,10 +130,10 @@ impl Observer {
         let nothing =
             matches!(status, 204 | 304) || body_bytes == 0 || (body_bytes == 2 && &start == b"[]");
         counts.empty_responses += u64::from(reads && nothing);
-        self.answer = Answer::default();
+        self.answer = ObservedAnswer::default();
     }
 
-    fn note_body(&mut self, taken: Taken, bytes: &[u8]) {
+    fn note_body(&mut self, taken: TakenBytes, bytes: &[u8]) {
         let body = &bytes[taken.head + taken.framing..taken.total()];
         for (at, byte) in (self.answer.body_bytes..2).zip(body) {
             self.answer.start[usize::from(at > 0)] = *byte;
@@ -145,27 +145,27 @@ impl Observer {
 /// The method, and how far the body goes; what is not understood goes on until the end.
 ///
 /// Source: RFC 9112, section 6.3.
-fn read_request(head: &[u8]) -> (Asked, Extent) {
+fn read_request(head: &[u8]) -> (ObservedRequest, BodyExtent) {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     if !matches!(request.parse(head), Ok(httparse::Status::Complete(_))) {
-        return (Asked::Other, Extent::UntilClose);
+        return (ObservedRequest::Other, BodyExtent::UntilClose);
     }
     let asked = match request.method {
-        Some("GET") => Asked::Get,
-        Some("HEAD") => Asked::Head,
-        Some("CONNECT") => Asked::Connect,
-        _ => Asked::Other,
+        Some("GET") => ObservedRequest::Get,
+        Some("HEAD") => ObservedRequest::Head,
+        Some("CONNECT") => ObservedRequest::Connect,
+        _ => ObservedRequest::Other,
     };
     let extent = match coding(request.headers) {
         Some(chunked) => {
             if chunked {
-                Extent::Chunked
+                BodyExtent::Chunked
             } else {
-                Extent::UntilClose
+                BodyExtent::UntilClose
             }
         }
-        None => length(request.headers).map_or(Extent::Fixed(0), Extent::Fixed),
+        None => length(request.headers).map_or(BodyExtent::Fixed(0), BodyExtent::Fixed),
     };
     (asked, extent)
 }
@@ -173,13 +173,13 @@ fn read_request(head: &[u8]) -> (Asked, Extent) {
 /// What a response's head says.
 struct ResponseHead {
     status: u16,
-    extent: Extent,
+    extent: BodyExtent,
     /// From here on both directions speak another protocol.
     switches: bool,
 }
 
 /// Source: RFC 9112, section 6.3, in its order.
-fn read_response(head: &[u8], asked: Asked) -> Option<ResponseHead> {
+fn read_response(head: &[u8], asked: ObservedRequest) -> Option<ResponseHead> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     if !matches!(response.parse(head), Ok(httparse::Status::Complete(_))) {
@@ -197,9 +197,9 @@ fn read_response(head: &[u8], asked: Asked) -> Option<ResponseHead> {
         let websocket = value(response.headers, "upgrade")
             .is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
         let extent = if websocket {
-            Extent::Frames
+            BodyExtent::Frames
         } else {
-            Extent::UntilClose
+            BodyExtent::UntilClose
         };
         return Some(ResponseHead {
             status,
@@ -207,20 +207,24 @@ fn read_response(head: &[u8], asked: Asked) -> Option<ResponseHead> {
             switches: true,
         });
     }
-    if asked == Asked::Connect && (200..300).contains(&status) {
+    if asked == ObservedRequest::Connect && (200..300).contains(&status) {
         return Some(ResponseHead {
             status,
-            extent: Extent::UntilClose,
+            extent: BodyExtent::UntilClose,
             switches: true,
         });
     }
-    if asked == Asked::Head || (100..200).contains(&status) || status == 204 || status == 304 {
-        return plain(Extent::Fixed(0));
+    if asked == ObservedRequest::Head
+        || (100..200).contains(&status)
+        || status == 204
+        || status == 304
+    {
+        return plain(BodyExtent::Fixed(0));
     }
     match coding(response.headers) {
-        Some(true) => plain(Extent::Chunked),
-        Some(false) => plain(Extent::UntilClose),
-        None => plain(length(response.headers).map_or(Extent::UntilClose, Extent::Fixed)),
+        Some(true) => plain(BodyExtent::Chunked),
+        Some(false) => plain(BodyExtent::UntilClose),
+        None => plain(length(response.headers).map_or(BodyExtent::UntilClose, BodyExtent::Fixed)),
     }
 }
 

@@ -19,7 +19,7 @@ const TIMER_BIAS: Duration = Duration::from_micros(500);
 
 /// What is on its way: read, and not written yet. Only the front can leave, so nothing ever overtakes.
 #[derive(Debug, Default)]
-struct Transit {
+struct DelayedBytes {
     pieces: VecDeque<(Instant, Bytes)>,
     /// Bytes of all pieces, with what they cost to hold.
     held: usize,
@@ -27,7 +27,7 @@ struct Transit {
     end: Option<Instant>,
 }
 
-impl Transit {
+impl DelayedBytes {
     fn push(&mut self, piece: Bytes, delay: Duration) {
         self.held += piece.len() + PIECE_BYTES;
         self.pieces.push_back((leaves_at(delay), piece));
@@ -56,7 +56,7 @@ impl Transit {
 /// The outcome of an attempt to write: how many bytes were written, or that none can be yet.
 pub(super) type Written = Poll<io::Result<usize>>;
 /// Attempts to write a piece; never blocks.
-pub(super) type Write<'a> = &'a mut dyn FnMut(&[u8]) -> Written;
+pub(super) type WriteAttempt<'a> = &'a mut dyn FnMut(&[u8]) -> Written;
 
 fn attempt(to: &mut (impl AsyncWrite + Unpin), context: &mut Context<'_>, piece: &[u8]) -> Written {
     Pin::new(to).poll_write(context, piece)
@@ -85,9 +85,9 @@ pub(super) async fn carry(
     delay: impl Fn() -> Duration,
     in_flight_max: usize,
     mut came: impl FnMut(&[u8]),
-    mut leave: impl FnMut(&[u8], Write<'_>) -> Written,
+    mut leave: impl FnMut(&[u8], WriteAttempt<'_>) -> Written,
 ) -> io::Result<()> {
-    let mut transit = Transit::default();
+    let mut transit = DelayedBytes::default();
     let mut buffer = vec![0; READ_BYTES_MAX];
     loop {
         let due = transit.next_due();

@@ -14,7 +14,7 @@ const BYTES_PER_S_MAX: f64 = (16 << 20) as f64;
 
 /// A schedule that has begun, and what its events look like.
 #[derive(Debug)]
-pub(super) struct Generator {
+pub(super) struct EventGenerator {
     schedule: Schedule,
     size: usize,
     began_us: u64,
@@ -74,7 +74,7 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
     })
 }
 
-impl Generator {
+impl EventGenerator {
     /// - `now_us`: the server's clock, from which the schedule counts.
     pub(super) fn new(request: &GeneratorRequest, now_us: u64) -> Self {
         let schedule = Schedule::new(request.pattern, request.rate, request.seed);
@@ -181,8 +181,8 @@ mod tests {
     #[test]
     fn due_times_do_not_shift_when_writing_is_late() {
         let (mut prompt, mut late) = (
-            Generator::new(&request(100.0, 64), 5_000),
-            Generator::new(&request(100.0, 64), 5_000),
+            EventGenerator::new(&request(100.0, 64), 5_000),
+            EventGenerator::new(&request(100.0, 64), 5_000),
         );
         let (mut prompt_out, mut late_out) = (String::new(), String::new());
         for seq in 0..50 {

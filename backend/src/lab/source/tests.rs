@@ -14,8 +14,8 @@ fn streams() -> Arc<Streams> {
     Arc::new(Streams::new(Arc::new(MemoryStore::new(64 << 20)), 100))
 }
 
-fn sources(streams: &Arc<Streams>, limits: SourceLimits) -> Sources {
-    Sources::new(Arc::clone(streams), Clock::new(), Handle::current(), limits)
+fn sources(streams: &Arc<Streams>, limits: SourceLimits) -> SourceTable {
+    SourceTable::new(Arc::clone(streams), Clock::new(), Handle::current(), limits)
 }
 
 fn generator(rate: f64, seed: u64) -> SourceRequest {
@@ -59,7 +59,7 @@ async fn messages(log: &Arc<Log>, count: usize) -> Vec<String> {
         .expect("events within 20 s")
 }
 
-async fn until_stopped(sources: &Sources) {
+async fn until_stopped(sources: &SourceTable) {
     let stopping = async {
         while sources.running().await > 0 {
             sleep(Duration::from_millis(5)).await;

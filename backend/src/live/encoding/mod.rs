@@ -6,7 +6,7 @@ mod websocket;
 pub use http1::{Heads, LAST_CHUNK};
 pub use websocket::{Close, CloseCode, close, pong, text_frame};
 
-use crate::api::{Charge, Cursors, Fields, Page};
+use crate::api::{Charge, Cursors, Fields, PageAnswer};
 use bytes::Bytes;
 use std::ops::Range;
 use std::rc::Rc;
@@ -35,7 +35,7 @@ pub enum Encoding {
 /// How the encodings of answers that go on differ.
 struct Format {
     encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control),
-    framing: Framing,
+    framing: BodyFraming,
     /// Whether each object says where it stands, or only the first and those in which that changes.
     says_always: bool,
     /// Before the first object.
@@ -50,7 +50,7 @@ struct Format {
 
 const NDJSON: Format = Format {
     encode: ndjson::encode,
-    framing: Framing::Chunk,
+    framing: BodyFraming::Chunk,
     says_always: false,
     greeting: b"",
     heartbeat: ndjson::HEARTBEAT,
@@ -61,7 +61,7 @@ const NDJSON: Format = Format {
 /// An `EventSource` comes back after `retry` milliseconds, with the last `id` it saw.
 const SSE: Format = Format {
     encode: sse::encode,
-    framing: Framing::Chunk,
+    framing: BodyFraming::Chunk,
     says_always: true,
     greeting: b"retry:200\n\n",
     heartbeat: sse::HEARTBEAT,
@@ -72,7 +72,7 @@ const SSE: Format = Format {
 /// The ping of a heartbeat is for the path, the empty frame for the page, which never sees pings.
 const WEBSOCKET: Format = Format {
     encode: encode_without_line_end,
-    framing: Framing::TextFrame,
+    framing: BodyFraming::TextFrame,
     says_always: false,
     greeting: b"",
     heartbeat: b"\x89\x00\x81\x00",
@@ -92,7 +92,7 @@ fn encode_without_line_end(
 
 /// What stands around the payload of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
+enum BodyFraming {
     /// A chunk of HTTP/1.1. Source: RFC 9112, section 7.1.
     Chunk,
     /// A text frame from a WebSocket server. Source: RFC 6455, section 5.2.
@@ -123,7 +123,7 @@ pub fn encoded_bytes(kind: ContentKind, data: &[u8]) -> usize {
 
 /// One piece of what a member is sent.
 #[derive(Debug, Default)]
-pub struct Piece {
+pub struct EncodedPiece {
     /// As it goes onto an HTTP/1.1 connection.
     pub wire: Bytes,
     /// What of it is the body's, where somebody else puts bodies into chunks.
@@ -136,7 +136,7 @@ pub struct Piece {
     pub(super) charge: Option<Rc<Charge>>,
 }
 
-impl Piece {
+impl EncodedPiece {
     /// As a body that somebody else puts into chunks.
     pub fn body(&self) -> Bytes {
         self.wire.slice(self.payload.clone())
@@ -153,7 +153,7 @@ impl Piece {
 
 /// What a member was told about its position before, and what it is told now.
 #[derive(Debug, Clone, Copy)]
-pub struct Told {
+pub struct TellState {
     /// Whether it was told that it is at the tail; `None` before the first object.
     pub before: Option<bool>,
     /// Whether it is now.
@@ -188,9 +188,9 @@ impl Encoding {
     }
 
     /// One batch, its end of the answer included when the stream is closed there.
-    pub fn batch(&self, kind: ContentKind, batch: &Batch, told: Told) -> Piece {
+    pub fn batch(&self, kind: ContentKind, batch: &Batch, told: TellState) -> EncodedPiece {
         let Some(format) = self.format() else {
-            return Piece::default();
+            return EncodedPiece::default();
         };
         let closed = batch.closed();
         let says = format.says_always || told.before != Some(told.now);
@@ -219,31 +219,31 @@ impl Encoding {
     }
 
     /// After a silence.
-    pub fn heartbeat(&self) -> Piece {
+    pub fn heartbeat(&self) -> EncodedPiece {
         match self.format() {
-            None => Piece::default(),
-            Some(format) if format.framing == Framing::Chunk => {
+            None => EncodedPiece::default(),
+            Some(format) if format.framing == BodyFraming::Chunk => {
                 format.framing.framed(format.heartbeat.len(), |out| {
                     out.extend_from_slice(format.heartbeat);
                 })
             }
-            Some(format) => Piece::plain(format.heartbeat),
+            Some(format) => EncodedPiece::plain(format.heartbeat),
         }
     }
 
     /// The end of an answer although the stream goes on.
-    pub fn farewell(&self) -> Piece {
-        self.format().map_or_else(Piece::default, |format| {
-            Piece::default().followed_by(format.framing, format.farewell)
+    pub fn farewell(&self) -> EncodedPiece {
+        self.format().map_or_else(EncodedPiece::default, |format| {
+            EncodedPiece::default().followed_by(format.framing, format.farewell)
         })
     }
 
     /// A long-poll's whole answer, for everybody who waited where `batch` begins.
-    pub fn page(&self, log: &Log, batch: &Batch, heads: &Heads) -> Piece {
+    pub fn page(&self, log: &Log, batch: &Batch, heads: &Heads) -> EncodedPiece {
         if *self != Self::Page {
-            return Piece::default();
+            return EncodedPiece::default();
         }
-        let page = Page {
+        let page = PageAnswer {
             log,
             batch,
             asked: Start::At(batch.from),
@@ -251,8 +251,8 @@ impl Encoding {
         };
         let (wire, own_at) = heads.whole(page.answer(std::iter::empty(), None));
         let cursor = (!batch.closed()).then(|| Cursors::common().now());
-        let cursor = cursor.map(|cursor| (cursor, Page::cursor(cursor)));
-        Piece {
+        let cursor = cursor.map(|cursor| (cursor, PageAnswer::cursor(cursor)));
+        EncodedPiece {
             payload: 0..wire.len(),
             wire: wire.into(),
             own_at,
@@ -262,13 +262,13 @@ impl Encoding {
     }
 }
 
-impl Piece {
+impl EncodedPiece {
     /// With the end of the answer after it.
-    fn followed_by(self, framing: Framing, end: &'static [u8]) -> Self {
+    fn followed_by(self, framing: BodyFraming, end: &'static [u8]) -> Self {
         let mut wire = Vec::with_capacity(self.wire.len() + end.len() + 16);
         wire.extend_from_slice(&self.wire[..self.payload.end]);
         match framing {
-            Framing::TextFrame => {
+            BodyFraming::TextFrame => {
                 wire.extend_from_slice(end);
                 Self {
                     payload: self.payload.start..wire.len(),
@@ -276,7 +276,7 @@ impl Piece {
                     ..self
                 }
             }
-            Framing::Chunk if end.is_empty() => {
+            BodyFraming::Chunk if end.is_empty() => {
                 wire.extend_from_slice(&self.wire[self.payload.end..]);
                 wire.extend_from_slice(LAST_CHUNK);
                 Self {
@@ -284,7 +284,7 @@ impl Piece {
                     ..self
                 }
             }
-            Framing::Chunk => {
+            BodyFraming::Chunk => {
                 // Only answers without a batch before it end with words.
                 debug_assert!(self.wire.is_empty());
                 let chunk = framing.framed(end.len(), |out| out.extend_from_slice(end));
@@ -297,11 +297,11 @@ impl Piece {
     }
 }
 
-impl Framing {
+impl BodyFraming {
     /// What `write` appends, with what stands around it; copied nowhere.
     ///
     /// - `expected`: about how many bytes `write` appends.
-    fn framed(self, expected: usize, write: impl FnOnce(&mut Vec<u8>)) -> Piece {
+    fn framed(self, expected: usize, write: impl FnOnce(&mut Vec<u8>)) -> EncodedPiece {
         let mut out = Vec::with_capacity(HEAD_ROOM + expected + 2);
         out.resize(HEAD_ROOM, 0);
         write(&mut out);
@@ -320,10 +320,10 @@ impl Framing {
             Self::Chunk => head.len()..head.len() + length,
             Self::TextFrame => 0..head.len() + length,
         };
-        Piece {
+        EncodedPiece {
             wire: Bytes::from(out).slice(begin..),
             payload,
-            ..Piece::default()
+            ..EncodedPiece::default()
         }
     }
 }
@@ -332,7 +332,7 @@ impl Framing {
 mod tests {
     use super::*;
 
-    fn of(framing: Framing, length: usize) -> Piece {
+    fn of(framing: BodyFraming, length: usize) -> EncodedPiece {
         framing.framed(length, |out| out.extend(std::iter::repeat_n(b'x', length)))
     }
 
@@ -345,7 +345,7 @@ mod tests {
             (255, "FF\r\n"),
             (65_536, "10000\r\n"),
         ] {
-            let piece = of(Framing::Chunk, length);
+            let piece = of(BodyFraming::Chunk, length);
             assert_eq!(
                 piece.wire,
                 [head.as_bytes(), &vec![b'x'; length], b"\r\n"].concat()
@@ -363,7 +363,7 @@ mod tests {
             (65_535, &[0x81, 126, 255, 255]),
             (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
-            let piece = of(Framing::TextFrame, length);
+            let piece = of(BodyFraming::TextFrame, length);
             assert_eq!(piece.wire, [head, &vec![b'x'; length]].concat());
             assert_eq!(piece.body(), piece.wire);
         }
@@ -383,12 +383,12 @@ mod tests {
             (&farewell.wire[..], &farewell.body()[..]),
             (WEBSOCKET.farewell, WEBSOCKET.farewell)
         );
-        let last = of(Framing::Chunk, 1).followed_by(Framing::Chunk, b"");
+        let last = of(BodyFraming::Chunk, 1).followed_by(BodyFraming::Chunk, b"");
         assert_eq!(
             (&last.wire[..], &last.body()[..]),
             (&b"1\r\nx\r\n0\r\n\r\n"[..], &b"x"[..])
         );
-        let last = of(Framing::TextFrame, 1).followed_by(Framing::TextFrame, b"END");
+        let last = of(BodyFraming::TextFrame, 1).followed_by(BodyFraming::TextFrame, b"END");
         assert_eq!(
             (&last.wire[..], &last.body()[..]),
             (&b"\x81\x01xEND"[..], &b"\x81\x01xEND"[..])

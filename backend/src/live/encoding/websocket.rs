@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 6455, section 5.
 
-use super::{Framing, HEAD_ROOM};
+use super::{BodyFraming, HEAD_ROOM};
 use bytes::Bytes;
 
 /// Why a conversation ends. Source: RFC 6455, section 7.4.1.
@@ -54,7 +54,7 @@ pub fn pong(payload: &[u8]) -> Bytes {
 
 /// One text message.
 pub fn text_frame(text: &str) -> Bytes {
-    Framing::TextFrame
+    BodyFraming::TextFrame
         .framed(text.len(), |out| out.extend_from_slice(text.as_bytes()))
         .wire
 }

@@ -1,12 +1,12 @@
 //! How a reader comes to the tail: page by page, until the group takes it.
 
-use super::{Alone, Next, Reader};
+use super::{Alone, AnswerReader, NextPage};
 use crate::api::{FREE_BYTES, Refusal, read_charged};
-use crate::live::encoding::{Encoding, Told, encoded_bytes};
+use crate::live::encoding::{Encoding, TellState, encoded_bytes};
 use crate::live::follow::note;
 use crate::live::group::Group;
 use crate::live::outlet::Rest;
-use crate::live::seat::Held;
+use crate::live::seat::ReaderState;
 use bytes::Bytes;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -15,8 +15,8 @@ use tailwater_core::Batch;
 use tailwater_protocol::Offset;
 use tokio::task::consume_budget;
 
-impl Reader {
-    pub(super) async fn catch_up(&mut self, mut held: Held, mut next: Next) -> Alone {
+impl AnswerReader {
+    pub(super) async fn catch_up(&mut self, mut held: ReaderState, mut next: NextPage) -> Alone {
         loop {
             let rest = std::mem::take(&mut next.rest);
             if held
@@ -68,7 +68,7 @@ impl Reader {
     }
 
     /// Takes what the client of a WebSocket has sent meanwhile; whether it has left.
-    async fn has_left(&mut self, held: &Held) -> bool {
+    async fn has_left(&mut self, held: &ReaderState) -> bool {
         if self.encoding != Encoding::Websocket || self.unfinished.is_some() {
             return false;
         }
@@ -78,7 +78,7 @@ impl Reader {
     }
 
     /// The next page after `at`, up to where the group is if there is one; or, where the group is, what it was told there.
-    async fn page(&mut self, held: &Held, at: Offset, group: Option<&Group>) -> Next {
+    async fn page(&mut self, held: &ReaderState, at: Offset, group: Option<&Group>) -> NextPage {
         let terms = self.groups.terms();
         // Where the budget is short everybody goes on, in smaller steps.
         let page_max = if terms.budget.has_room(2 * terms.page_max) {
@@ -118,7 +118,7 @@ impl Reader {
             Some(group) if batch.next == group.at() => group.told_up_to_date() || batch.closed(),
             _ => batch.up_to_date(),
         };
-        let told = Told {
+        let told = TellState {
             before: self.told_up_to_date.replace(now),
             now,
             cursor: held.cursors.now(),
@@ -134,16 +134,16 @@ impl Reader {
         {
             return self.farewell(held, at);
         }
-        Next {
+        NextPage {
             rest: Rest::new(bytes, charge.map(Rc::new)),
             at: batch.next,
             is_last: batch.closed(),
         }
     }
 
-    fn farewell(&self, held: &Held, at: Offset) -> Next {
+    fn farewell(&self, held: &ReaderState, at: Offset) -> NextPage {
         let bytes = held.outlet.bytes(&self.encoding.farewell());
-        Next {
+        NextPage {
             rest: Rest::new(bytes, None),
             at,
             is_last: true,

@@ -5,7 +5,7 @@ use tailwater_protocol::StreamOffset;
 
 /// Why a request about a wake is refused; nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum SubscriptionFault {
     /// The wake is over, or never was (409).
     #[error("the wake is no longer this subscription's current one")]
     Fenced,

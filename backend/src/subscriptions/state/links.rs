@@ -1,6 +1,6 @@
 //! Which streams a subscription follows, how far each was worked off, and where each ends.
 
-use super::{Fault, State};
+use super::{SubscriptionFault, SubscriptionState};
 use tailwater_core::StreamId;
 use tailwater_core::StreamName;
 use tailwater_protocol::{Offset, StreamOffset};
@@ -75,7 +75,7 @@ impl StreamInfo {
     }
 }
 
-impl State {
+impl SubscriptionState {
     /// The linked streams in the order of their names.
     pub fn streams(&self) -> impl Iterator<Item = StreamInfo> {
         self.links.iter().map(|(path, link)| StreamInfo {
@@ -196,25 +196,28 @@ impl State {
     }
 
     /// Moves all cursors or, when one of them can't move there, none.
-    pub(super) fn ack_all(&mut self, acks: &[(StreamName, StreamOffset)]) -> Result<(), Fault> {
+    pub(super) fn ack_all(
+        &mut self,
+        acks: &[(StreamName, StreamOffset)],
+    ) -> Result<(), SubscriptionFault> {
         for (stream, came) in acks {
             let link = self
                 .links
                 .get(stream)
-                .ok_or_else(|| Fault::NotLinked(stream.to_string()))?;
+                .ok_or_else(|| SubscriptionFault::NotLinked(stream.to_string()))?;
             let (stream, came) = (stream.clone(), *came);
             if came.life != link.life {
-                return Err(Fault::AckOfOtherLife { stream, came });
+                return Err(SubscriptionFault::AckOfOtherLife { stream, came });
             }
             if came.position < link.acked {
-                return Err(Fault::AckGoesBack {
+                return Err(SubscriptionFault::AckGoesBack {
                     stream,
                     came,
                     acked: link.offset(link.acked),
                 });
             }
             if came.position > link.tail {
-                return Err(Fault::AckBeyondTail {
+                return Err(SubscriptionFault::AckBeyondTail {
                     stream,
                     came,
                     tail: link.offset(link.tail),

@@ -3,7 +3,7 @@
 mod scripts;
 
 use super::*;
-use crate::subscriptions::definition::{Asked, Definition};
+use crate::subscriptions::definition::{Definition, DefinitionRequest};
 use crate::subscriptions::note::{self, Card};
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -44,14 +44,14 @@ fn later(ms: u64) -> Moment {
 }
 
 /// A subscription of one stream, `a`, with `tail` bytes to be worked off.
-fn pending(way: Way, tail: u64) -> State {
-    let mut state = State::new(way, LEASE);
+fn pending(way: DeliveryWay, tail: u64) -> SubscriptionState {
+    let mut state = SubscriptionState::new(way, LEASE);
     assert!(state.see(&name("a"), sight(1, tail), true, STREAMS_MAX));
     state
 }
 
-fn failed(jitter_permille: i32) -> Outcome {
-    Outcome::Failed {
+fn failed(jitter_permille: i32) -> AttemptOutcome {
+    AttemptOutcome::Failed {
         reason: "it is down".to_owned(),
         jitter_permille,
     }
@@ -59,7 +59,7 @@ fn failed(jitter_permille: i32) -> Outcome {
 
 #[test]
 fn an_ack_of_another_life_is_refused_and_moves_nothing() {
-    let mut state = State::new(Way::PullWake, LEASE);
+    let mut state = SubscriptionState::new(DeliveryWay::PullWake, LEASE);
     let successor = Sight {
         stream: StreamId(2),
         life: 1,
@@ -71,7 +71,7 @@ fn an_ack_of_another_life_is_refused_and_moves_nothing() {
     let info = state.streams().next().unwrap();
     assert_eq!(info.tail_offset().to_string(), "0000000000000010_1");
     let came = given(5);
-    let refused = Err(Fault::AckOfOtherLife {
+    let refused = Err(SubscriptionFault::AckOfOtherLife {
         stream: name("a"),
         came,
     });
@@ -94,14 +94,18 @@ fn an_ack_of_another_life_is_refused_and_moves_nothing() {
 
 #[test]
 fn a_webhook_that_says_done_acks_what_it_was_told_and_no_more() {
-    let mut state = pending(Way::Webhook, 10);
+    let mut state = pending(DeliveryWay::Webhook, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
     assert_eq!(
         (attempt.key.generation, attempt.until),
         (1, Some(T0.after(LEASE)))
     );
     assert!(state.see(&name("a"), sight(1, 15), true, STREAMS_MAX));
-    state.attempted(&attempt.key, Outcome::Done(attempt.streams), later(5));
+    state.attempted(
+        &attempt.key,
+        AttemptOutcome::Done(attempt.streams),
+        later(5),
+    );
     assert_eq!(state.links[&name("a")].acked, at(10));
     let next = state.settle(later(5), "w2".into()).unwrap();
     assert_eq!(
@@ -115,7 +119,7 @@ fn a_webhook_that_says_done_acks_what_it_was_told_and_no_more() {
 
 #[test]
 fn a_failed_webhook_is_told_again_by_the_same_name_while_its_lease_lasts() {
-    let mut state = pending(Way::Webhook, 10);
+    let mut state = pending(DeliveryWay::Webhook, 10);
     let first = state.settle(T0, "w1".into()).unwrap();
     state.attempted(&first.key, failed(0), later(100));
     assert_eq!(state.settle(later(100), "w2".into()), None);
@@ -125,7 +129,7 @@ fn a_failed_webhook_is_told_again_by_the_same_name_while_its_lease_lasts() {
     assert_eq!(second.until, Some(later(1100).after(LEASE)));
     state.attempted(&second.key, failed(-200), later(1100));
     assert_eq!(state.deadline(), Some(later(1100 + 1600)));
-    state.attempted(&second.key, Outcome::Taken, later(1100));
+    state.attempted(&second.key, AttemptOutcome::Taken, later(1100));
     assert_eq!(state.retry(), None);
 }
 
@@ -146,7 +150,7 @@ fn pauses_double_up_to_a_minute() {
 
 #[test]
 fn a_webhook_that_never_answers_has_failed_when_its_lease_ends() {
-    let mut state = pending(Way::Webhook, 10);
+    let mut state = pending(DeliveryWay::Webhook, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
     assert_eq!(
         state.settle(T0.after(LEASE), "w2".into()),
@@ -156,7 +160,7 @@ fn a_webhook_that_never_answers_has_failed_when_its_lease_ends() {
     assert_eq!(state.retry().unwrap().failures, 1);
     state.attempted(
         &attempt.key,
-        Outcome::Done(attempt.streams),
+        AttemptOutcome::Done(attempt.streams),
         T0.after(LEASE),
     );
     assert_eq!(
@@ -176,11 +180,12 @@ fn a_webhook_that_never_answers_has_failed_when_its_lease_ends() {
 
 #[test]
 fn a_webhook_that_took_a_wake_and_died_is_woken_anew_at_once() {
-    let mut state = pending(Way::Webhook, 10);
+    let mut state = pending(DeliveryWay::Webhook, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
-    state.attempted(&attempt.key, Outcome::Taken, later(1));
-    let report =
-        |state: &mut State, done, now| state.ack(&attempt.key, &[(name("a"), given(4))], done, now);
+    state.attempted(&attempt.key, AttemptOutcome::Taken, later(1));
+    let report = |state: &mut SubscriptionState, done, now| {
+        state.ack(&attempt.key, &[(name("a"), given(4))], done, now)
+    };
     assert_eq!(report(&mut state, false, later(9_000)), Ok(()));
     assert_eq!(
         state.deadline(),
@@ -189,28 +194,34 @@ fn a_webhook_that_took_a_wake_and_died_is_woken_anew_at_once() {
     );
     let next = state.settle(later(19_000), "w2".into()).unwrap();
     assert_eq!((next.key.generation, next.streams[0].acked), (2, at(4)));
-    assert_eq!(report(&mut state, true, later(19_000)), Err(Fault::Fenced));
+    assert_eq!(
+        report(&mut state, true, later(19_000)),
+        Err(SubscriptionFault::Fenced)
+    );
 }
 
 #[test]
 fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
-    let mut state = pending(Way::PullWake, 10);
+    let mut state = pending(DeliveryWay::PullWake, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
     assert_eq!(attempt.until, None);
-    state.attempted(&attempt.key, Outcome::Taken, T0);
+    state.attempted(&attempt.key, AttemptOutcome::Taken, T0);
     assert_eq!(state.deadline(), None, "nobody has to claim");
     let key = state.claim("one", later(1), "w2".into()).unwrap();
     assert_eq!(key, attempt.key);
     let refused = state.claim("two", later(2), "w2".into());
     assert_eq!(
         refused,
-        Err(Fault::Claimed {
+        Err(SubscriptionFault::Claimed {
             holder: "one".into(),
             generation: 1
         })
     );
     assert_eq!(state.release(&key, later(3)), Ok(()));
-    assert_eq!(state.release(&key, later(3)), Err(Fault::Fenced));
+    assert_eq!(
+        state.release(&key, later(3)),
+        Err(SubscriptionFault::Fenced)
+    );
     let again = state.settle(later(3), "w2".into()).unwrap();
     assert_eq!(
         again.key.generation, 2,
@@ -223,7 +234,7 @@ fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
     );
     assert_eq!(
         state.claim("one", later(5), "w3".into()),
-        Err(Fault::NothingPending)
+        Err(SubscriptionFault::NothingPending)
     );
     assert_eq!(state.settle(later(5), "w3".into()), None);
     assert!(state.see(&name("a"), sight(1, 11), true, STREAMS_MAX));
@@ -239,7 +250,7 @@ fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
         .unwrap();
     assert_eq!(
         state.ack(&key.0, &[], false, end),
-        Err(Fault::Fenced),
+        Err(SubscriptionFault::Fenced),
         "the first worker was silent for too long"
     );
     assert_eq!(state.ack(&key.1, &[], false, end), Ok(()));
@@ -247,7 +258,7 @@ fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
 
 #[test]
 fn acks_move_all_cursors_or_none() {
-    let mut state = pending(Way::PullWake, 10);
+    let mut state = pending(DeliveryWay::PullWake, 10);
     state.link(&name("b"), sight(2, 20), true);
     let key = state.claim("one", T0, "w1".into()).unwrap();
     let mut ack = |acks: &[(&str, u64)]| {
@@ -260,15 +271,15 @@ fn acks_move_all_cursors_or_none() {
     };
     assert_eq!(
         ack(&[("a", 5), ("c", 1)]),
-        (Err(Fault::NotLinked("c".into())), 0)
+        (Err(SubscriptionFault::NotLinked("c".into())), 0)
     );
-    let ahead = Fault::AckBeyondTail {
+    let ahead = SubscriptionFault::AckBeyondTail {
         stream: name("a"),
         came: given(11),
         tail: given(10),
     };
     assert_eq!(ack(&[("b", 20), ("a", 11)]), (Err(ahead), 0));
-    let back = Fault::AckGoesBack {
+    let back = SubscriptionFault::AckGoesBack {
         stream: name("b"),
         came: given(19),
         acked: given(20),
@@ -284,7 +295,7 @@ fn acks_move_all_cursors_or_none() {
 
 #[test]
 fn names_and_pattern_link_a_stream_independently() {
-    let mut state = State::new(Way::Webhook, LEASE);
+    let mut state = SubscriptionState::new(DeliveryWay::Webhook, LEASE);
     state.link(&name("a"), sight(1, 10), true);
     assert!(!state.is_pending(), "linked from where it ends");
     assert!(state.see(&name("a"), sight(1, 10), true, STREAMS_MAX));
@@ -299,7 +310,7 @@ fn names_and_pattern_link_a_stream_independently() {
 
 #[test]
 fn the_next_stream_of_a_name_is_worked_off_from_its_beginning() {
-    let mut state = State::new(Way::Webhook, LEASE);
+    let mut state = SubscriptionState::new(DeliveryWay::Webhook, LEASE);
     state.link(&name("by-name"), sight(1, 10), true);
     state.link(&name("by-pattern"), sight(2, 10), false);
     for (name, matches) in [(name("by-name"), false), (name("by-pattern"), true)] {
@@ -317,7 +328,7 @@ fn the_next_stream_of_a_name_is_worked_off_from_its_beginning() {
 
 #[test]
 fn no_stream_is_linked_beyond_the_limit_and_none_is_lost_below_it() {
-    let mut state = State::new(Way::Webhook, LEASE);
+    let mut state = SubscriptionState::new(DeliveryWay::Webhook, LEASE);
     let fits: Vec<bool> = (0..5)
         .map(|n| state.see(&name(&format!("s{n}")), sight(n, 1), true, STREAMS_MAX))
         .collect();
@@ -331,7 +342,7 @@ fn no_stream_is_linked_beyond_the_limit_and_none_is_lost_below_it() {
 
 #[test]
 fn work_that_went_away_is_not_told_and_clears_the_failure() {
-    for way in [Way::Webhook, Way::PullWake] {
+    for way in [DeliveryWay::Webhook, DeliveryWay::PullWake] {
         let mut state = pending(way, 10);
         let attempt = state.settle(T0, "w1".into()).unwrap();
         state.attempted(&attempt.key, failed(0), T0);

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_webhook_waits_for_its_pause_also_across_a_restart() {
-    let mut rig = Rig::new();
+    let mut rig = SubscriptionFixture::new();
     rig.hook().await;
     rig.append("events/a", 9).await;
     let first = rig.call().await;
@@ -44,7 +44,7 @@ async fn a_failed_webhook_waits_for_its_pause_also_across_a_restart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_webhook_that_a_restart_cut_off_is_told_again() {
-    let mut rig = Rig::new();
+    let mut rig = SubscriptionFixture::new();
     rig.hook().await;
     rig.append("events/a", 9).await;
     let cut = rig.call().await;
@@ -64,7 +64,7 @@ async fn a_webhook_that_a_restart_cut_off_is_told_again() {
 
 #[tokio::test(start_paused = true)]
 async fn what_moved_while_the_server_was_off_wakes_after_the_restart() {
-    let mut rig = Rig::new();
+    let mut rig = SubscriptionFixture::new();
     rig.append("events/a", 1).await;
     rig.hook().await;
     rig.stop();
@@ -81,14 +81,14 @@ async fn what_moved_while_the_server_was_off_wakes_after_the_restart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_and_its_token_outlive_a_restart_and_a_generation_never_comes_again() {
-    let rig = Rig::new();
+    let rig = SubscriptionFixture::new();
     rig.create("wake").await;
     rig.pull().await;
     rig.append("events/a", 9).await;
     let held = rig.claim("one").await.unwrap();
     assert_eq!(rig.ack(&held, &[("events/a", 4)], false).await, Ok(false));
     let rig = rig.restart().await;
-    let claimed = Fault::Claimed {
+    let claimed = SubscriptionFault::Claimed {
         holder: "one".to_owned(),
         generation: held.generation,
     };
@@ -104,7 +104,7 @@ async fn a_lease_and_its_token_outlive_a_restart_and_a_generation_never_comes_ag
     assert!(next.generation > held.generation);
     assert_eq!(
         rig.ack(&held, &[("events/a", 9)], true).await,
-        Err(Refused::Fault(Fault::Fenced))
+        Err(Refused::Fault(SubscriptionFault::Fenced))
     );
     let borrowed = ClaimView {
         token: held.token.clone(),
@@ -112,7 +112,7 @@ async fn a_lease_and_its_token_outlive_a_restart_and_a_generation_never_comes_ag
     };
     assert_eq!(
         rig.ack(&borrowed, &[], true).await,
-        Err(Refused::Fault(Fault::Fenced)),
+        Err(Refused::Fault(SubscriptionFault::Fenced)),
         "an old token, the new wake"
     );
     assert_eq!(
@@ -124,7 +124,7 @@ async fn a_lease_and_its_token_outlive_a_restart_and_a_generation_never_comes_ag
 
 #[tokio::test(start_paused = true)]
 async fn a_server_does_not_start_without_a_subscription_that_it_acknowledged() {
-    let rig = Rig::new();
+    let rig = SubscriptionFixture::new();
     rig.hook().await;
     let notes = rig.store.notes.lock().unwrap().clone();
     for key in ["subscription/hook", "subscriptions/keys"] {
@@ -152,7 +152,7 @@ async fn a_server_does_not_start_without_a_subscription_that_it_acknowledged() {
         );
         let fault = outcome.expect_err("a refusal");
         assert!(
-            matches!(&fault, OpenError::Note { key: named, .. } if named == key),
+            matches!(&fault, SubscriptionsOpenError::Note { key: named, .. } if named == key),
             "{fault}"
         );
     }

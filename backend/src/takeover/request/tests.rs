@@ -11,7 +11,7 @@ const POST: &str = "POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nContent-Type: text/
 fn a_plain_request_is_taken_whole_and_only_whole() {
     for (request, path, query, body) in [(GET, "a/b", "offset=-1", ""), (POST, "a", "", "hi")] {
         let more = format!("{request}GET");
-        let parsed = Request::parse(more.as_bytes()).unwrap();
+        let parsed = PlainRequest::parse(more.as_bytes()).unwrap();
         assert_eq!(
             (parsed.path, parsed.query, parsed.body),
             (path, query, body.as_bytes())
@@ -19,7 +19,7 @@ fn a_plain_request_is_taken_whole_and_only_whole() {
         assert_eq!(parsed.length, request.len());
         for cut in 0..request.len() {
             assert!(
-                Request::parse(&request.as_bytes()[..cut]).is_none(),
+                PlainRequest::parse(&request.as_bytes()[..cut]).is_none(),
                 "{request} cut at {cut}"
             );
         }
@@ -47,7 +47,7 @@ fn a_request_ends_where_its_head_says() {
         match (framed(&request), length) {
             (
                 Framed::Whole {
-                    framing: Framing::Length(is),
+                    framing: RequestFraming::Length(is),
                     ..
                 },
                 Some(length),
@@ -56,7 +56,7 @@ fn a_request_ends_where_its_head_says() {
             }
             (
                 Framed::Whole {
-                    framing: Framing::Chunked { .. },
+                    framing: RequestFraming::Chunked { .. },
                     ..
                 },
                 None,
@@ -188,9 +188,12 @@ fn what_is_not_known_or_not_well_formed_leads_back_to_actix() {
             "Content-Length: 2\r\nContent-Length: 2",
         ),
     ] {
-        assert!(Request::parse(request.as_bytes()).is_none(), "{request:?}");
+        assert!(
+            PlainRequest::parse(request.as_bytes()).is_none(),
+            "{request:?}"
+        );
     }
-    assert!(Request::parse(with("Connection: Keep-Alive").as_bytes()).is_some());
+    assert!(PlainRequest::parse(with("Connection: Keep-Alive").as_bytes()).is_some());
 }
 
 /// Requests of lines that are well formed or nearly so.
@@ -218,8 +221,8 @@ proptest! {
     #[test]
     fn what_is_answered_here_ends_where_the_frame_does(request in request()) {
         let framed = frame(&mut request.clone());
-        match (Request::parse(&request), &framed) {
-            (Some(parsed), Framed::Whole { framing: Framing::Length(length), is_plain: true }) => {
+        match (PlainRequest::parse(&request), &framed) {
+            (Some(parsed), Framed::Whole { framing: RequestFraming::Length(length), is_plain: true }) => {
                 prop_assert_eq!(parsed.length as u64, *length);
                 let head = &request[..parsed.length - parsed.body.len()];
                 let lines: Vec<_> = head.split(|byte| *byte == b'\n').collect();
@@ -228,7 +231,7 @@ proptest! {
                 prop_assert_eq!(lines.len(), parsed.headers.fields.len() + 3);
             }
             (Some(_), framed) => prop_assert!(false, "plain, but framed as {framed:?}"),
-            (None, Framed::Whole { framing: Framing::Length(length), is_plain: true }) => {
+            (None, Framed::Whole { framing: RequestFraming::Length(length), is_plain: true }) => {
                 prop_assert!(*length > request.len() as u64, "whole, but not parsed");
             }
             (None, _) => {}

@@ -5,31 +5,31 @@ use proptest::prelude::*;
 
 /// A piece of a conversation: who speaks and what.
 #[derive(Debug, Clone)]
-enum Turn {
+enum TestedDirection {
     Up(Vec<u8>),
     Down(Vec<u8>),
 }
 
-fn up(text: &str) -> Turn {
-    Turn::Up(text.as_bytes().to_vec())
+fn up(text: &str) -> TestedDirection {
+    TestedDirection::Up(text.as_bytes().to_vec())
 }
 
-fn down(text: &str) -> Turn {
-    Turn::Down(text.as_bytes().to_vec())
+fn down(text: &str) -> TestedDirection {
+    TestedDirection::Down(text.as_bytes().to_vec())
 }
 
 /// What an observer counts when every turn comes in pieces of the sizes in `cuts`, in turn.
-fn count(turns: &[Turn], cuts: &[usize]) -> Counts {
-    let (mut observer, mut counts) = (Observer::new(), Counts::default());
+fn count(turns: &[TestedDirection], cuts: &[usize]) -> Counts {
+    let (mut observer, mut counts) = (TrafficObserver::new(), Counts::default());
     let mut cut = cuts.iter().cycle();
     for turn in turns {
-        let (Turn::Up(bytes) | Turn::Down(bytes)) = turn;
+        let (TestedDirection::Up(bytes) | TestedDirection::Down(bytes)) = turn;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let (piece, after) = rest.split_at(rest.len().min(*cut.next().unwrap()).max(1));
             match turn {
-                Turn::Up(_) => observer.request(piece, &mut counts),
-                Turn::Down(_) => observer.response(piece, &mut counts),
+                TestedDirection::Up(_) => observer.request(piece, &mut counts),
+                TestedDirection::Down(_) => observer.response(piece, &mut counts),
             }
             rest = after;
         }
@@ -46,15 +46,15 @@ fn sum(counts: &Counts) -> (u64, u64) {
     )
 }
 
-fn total(turns: &[Turn]) -> (u64, u64) {
+fn total(turns: &[TestedDirection]) -> (u64, u64) {
     turns.iter().fold((0, 0), |(sent, got), turn| match turn {
-        Turn::Up(bytes) => (sent + bytes.len() as u64, got),
-        Turn::Down(bytes) => (sent, got + bytes.len() as u64),
+        TestedDirection::Up(bytes) => (sent + bytes.len() as u64, got),
+        TestedDirection::Down(bytes) => (sent, got + bytes.len() as u64),
     })
 }
 
 /// Request body and framing, response body and framing, requests, responses, empty responses.
-fn check(turns: &[Turn], bodies: [u64; 4], messages: [u64; 3]) {
+fn check(turns: &[TestedDirection], bodies: [u64; 4], messages: [u64; 3]) {
     for cuts in [&[1_000_000][..], &[1], &[2, 3], &[7, 1, 64]] {
         let counts = count(turns, cuts);
         let came = [
@@ -220,9 +220,9 @@ fn after_an_upgrade_both_directions_are_frames() {
     let ask = "GET /x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     let agree =
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
-    let event = Turn::Down([&[0x81, 5][..], b"hello"].concat());
-    let append = Turn::Up([&[0x81, 0x85, 1, 2, 3, 4][..], b"hello"].concat());
-    let pong = Turn::Up(vec![0x8a, 0x80, 1, 2, 3, 4]);
+    let event = TestedDirection::Down([&[0x81, 5][..], b"hello"].concat());
+    let append = TestedDirection::Up([&[0x81, 0x85, 1, 2, 3, 4][..], b"hello"].concat());
+    let pong = TestedDirection::Up(vec![0x8a, 0x80, 1, 2, 3, 4]);
     check(
         &[up(ask), down(agree), event.clone(), append, pong, event],
         [5, 12, 10, 4],
@@ -285,14 +285,17 @@ fn what_is_not_http_is_counted_as_body() {
 }
 
 /// One request with its answer, and what they must add: request body and framing, response body and framing, empties.
-fn exchange() -> impl Strategy<Value = (Vec<Turn>, [u64; 5])> {
+fn exchange() -> impl Strategy<Value = (Vec<TestedDirection>, [u64; 5])> {
     let bytes = prop::collection::vec(any::<u8>(), 1..300);
     prop_oneof![
         bytes.clone().prop_map(|body| {
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
             let empty = u64::from(body == b"[]");
             (
-                vec![up(GET), Turn::Down([head.as_bytes(), &body].concat())],
+                vec![
+                    up(GET),
+                    TestedDirection::Down([head.as_bytes(), &body].concat()),
+                ],
                 [0, 0, body.len() as u64, 0, empty],
             )
         }),
@@ -308,14 +311,14 @@ fn exchange() -> impl Strategy<Value = (Vec<Turn>, [u64; 5])> {
             answer.extend_from_slice(b"0\r\n\r\n");
             let empty = u64::from(chunks.concat() == b"[]");
             (
-                vec![up(GET), Turn::Down(answer)],
+                vec![up(GET), TestedDirection::Down(answer)],
                 [0, 0, body, framing, empty],
             )
         }),
         bytes.prop_map(|body| {
             let head = format!("POST /x HTTP/1.1\r\ncontent-length: {}\r\n\r\n", body.len());
             let turns = vec![
-                Turn::Up([head.as_bytes(), &body].concat()),
+                TestedDirection::Up([head.as_bytes(), &body].concat()),
                 down("HTTP/1.1 204 None\r\n\r\n"),
             ];
             (turns, [body.len() as u64, 0, 0, 0, 0])
@@ -333,7 +336,7 @@ proptest! {
         exchanges in prop::collection::vec(exchange(), 1..8),
         cuts in prop::collection::vec(1..100usize, 1..20),
     ) {
-        let turns: Vec<Turn> = exchanges.iter().flat_map(|(turns, _)| turns.clone()).collect();
+        let turns: Vec<TestedDirection> = exchanges.iter().flat_map(|(turns, _)| turns.clone()).collect();
         let mut expected = [0; 5];
         for (_, parts) in &exchanges {
             expected.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
@@ -363,7 +366,7 @@ proptest! {
             turns.push(up("GET /x HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"));
             turns.push(down("HTTP/1.1 101 OK\r\nUpgrade: websocket\r\n\r\n"));
         }
-        turns.extend([Turn::Up(sent), Turn::Down(got)]);
+        turns.extend([TestedDirection::Up(sent), TestedDirection::Down(got)]);
         prop_assert_eq!(count(&turns, &cuts), count(&turns, &[usize::MAX]));
     }
 }

@@ -9,7 +9,7 @@ enum Happens {
     Appends(usize, u64),
     Disappears(usize),
     Settles,
-    Ends(Ending, bool),
+    Ends(ScriptEnding, bool),
     Claims(bool),
     Acks {
         stale: bool,
@@ -24,7 +24,7 @@ enum Happens {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Ending {
+enum ScriptEnding {
     Done,
     Taken,
     Failed,
@@ -32,9 +32,9 @@ enum Ending {
 
 fn happens() -> impl Strategy<Value = Happens> {
     let ending = prop_oneof![
-        Just(Ending::Done),
-        Just(Ending::Taken),
-        Just(Ending::Failed)
+        Just(ScriptEnding::Done),
+        Just(ScriptEnding::Taken),
+        Just(ScriptEnding::Failed)
     ];
     prop_oneof![
         3 => (0_u64..15_000).prop_map(Happens::Passes),
@@ -51,8 +51,8 @@ fn happens() -> impl Strategy<Value = Happens> {
 }
 
 /// A world around a subscription that remembers what must never happen again.
-struct World {
-    state: State,
+struct SubscriptionWorld {
+    state: SubscriptionState,
     card: Card,
     now: Moment,
     tails: [u64; 3],
@@ -64,20 +64,20 @@ struct World {
     holder: Option<(WakeKey, Moment)>,
 }
 
-impl World {
-    fn new(way: Way) -> Self {
-        let asked: Asked = serde_json::from_value(match way {
-            Way::Webhook => serde_json::json!({
+impl SubscriptionWorld {
+    fn new(way: DeliveryWay) -> Self {
+        let asked: DefinitionRequest = serde_json::from_value(match way {
+            DeliveryWay::Webhook => serde_json::json!({
                 "type": "webhook", "pattern": "*", "streams": ["s0"], "lease_ttl_ms": 10_000,
                 "webhook": {"url": "https://worker.example/"}
             }),
-            Way::PullWake => serde_json::json!({
+            DeliveryWay::PullWake => serde_json::json!({
                 "type": "pull-wake", "pattern": "*", "streams": ["s0"], "lease_ttl_ms": 10_000, "wake_stream": "wake/pool"
             }),
         })
         .unwrap();
         let definition = Definition::new(asked, true).unwrap();
-        let mut state = State::new(way, definition.lease_ttl);
+        let mut state = SubscriptionState::new(way, definition.lease_ttl);
         state.link(&name("s0"), sight(0, 0), true);
         let card = Card {
             definition,
@@ -163,7 +163,7 @@ impl World {
                 );
             }
             Happens::Ends(ending, stale) => self.attempt_ends(ending, stale, &before),
-            Happens::Claims(_) if self.state.way == Way::Webhook => {}
+            Happens::Claims(_) if self.state.way == DeliveryWay::Webhook => {}
             Happens::Claims(first) => self.claim(if first { "one" } else { "two" }),
             Happens::Acks {
                 stale,
@@ -192,7 +192,7 @@ impl World {
         self.check();
     }
 
-    fn attempt_ends(&mut self, ending: Ending, stale: bool, before: &[(StreamName, Offset)]) {
+    fn attempt_ends(&mut self, ending: ScriptEnding, stale: bool, before: &[(StreamName, Offset)]) {
         let Some(attempt) = (if stale {
             self.attempts.first()
         } else {
@@ -203,11 +203,11 @@ impl World {
         };
         let is_current = self.state.current().as_ref() == Some(&attempt.key);
         let outcome = match ending {
-            Ending::Done if self.state.way == Way::Webhook => {
-                Outcome::Done(attempt.streams.clone())
+            ScriptEnding::Done if self.state.way == DeliveryWay::Webhook => {
+                AttemptOutcome::Done(attempt.streams.clone())
             }
-            Ending::Done | Ending::Taken => Outcome::Taken,
-            Ending::Failed => failed(13),
+            ScriptEnding::Done | ScriptEnding::Taken => AttemptOutcome::Taken,
+            ScriptEnding::Failed => failed(13),
         };
         self.state.attempted(&attempt.key, outcome, self.now);
         if !is_current {
@@ -219,7 +219,7 @@ impl World {
         let fresh = self.fresh();
         let claimed = self.state.claim(worker, self.now, fresh);
         if let Some((key, until)) = self.holder.as_ref().filter(|(_, until)| *until > self.now) {
-            let refused = matches!(claimed, Err(Fault::Claimed { generation, .. }) if generation == key.generation);
+            let refused = matches!(claimed, Err(SubscriptionFault::Claimed { generation, .. }) if generation == key.generation);
             assert!(refused, "two hold it: {until:?} {claimed:?}");
         }
         if let Ok(key) = claimed {
@@ -285,7 +285,7 @@ proptest! {
         is_webhook in any::<bool>(),
         script in prop::collection::vec(happens(), 1..80),
     ) {
-        let mut world = World::new(if is_webhook { Way::Webhook } else { Way::PullWake });
+        let mut world = SubscriptionWorld::new(if is_webhook { DeliveryWay::Webhook } else { DeliveryWay::PullWake });
         for happens in script {
             world.step(happens);
         }

@@ -8,14 +8,14 @@ use tokio::sync::Notify;
 
 /// Streams that moved and that nobody has looked at since; each at most once, so there are never more than streams.
 #[derive(Debug)]
-pub(super) struct News {
+pub(super) struct ChangedStreams {
     /// Subscriptions; without any there is no news.
     expected_by: AtomicUsize,
     names: Mutex<HashSet<StreamName>>,
     came: Notify,
 }
 
-impl News {
+impl ChangedStreams {
     /// No news yet, for so many subscriptions.
     pub(super) fn new(expected_by: usize) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl News {
     }
 }
 
-impl Observer for News {
+impl Observer for ChangedStreams {
     fn moved(&self, name: &StreamName) {
         fence(Ordering::SeqCst);
         if self.expected_by.load(Ordering::Relaxed) == 0 {

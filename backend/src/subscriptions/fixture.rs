@@ -1,10 +1,10 @@
 //! What tests of subscriptions stand on: a store whose notes can be held back, a transport that asks the test, paused time.
 
-use super::definition::{Asked, Definition, SubscriptionId, WorkerName};
-use super::state::{WakeKey, Way};
+use super::definition::{Definition, DefinitionRequest, SubscriptionId, WorkerName};
+use super::state::{DeliveryWay, WakeKey};
 use super::webhook::{Posting, Receipt, WebhookRequest, WebhookTransport};
 use super::wire::{ClaimView, SubscriptionView};
-use super::{Limits, Refused, Report, Subscriptions};
+use super::{Refused, SubscriptionLimits, Subscriptions, WorkerReport};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -121,14 +121,14 @@ impl WebhookTransport for AskingTransport {
 }
 
 /// A webhook under way, for the test to answer.
-pub(super) struct Call {
+pub(super) struct WebhookCall {
     pub(super) body: Value,
     pub(super) key: WakeKey,
     pub(super) token: String,
     answer: Answering,
 }
 
-impl Call {
+impl WebhookCall {
     pub(super) fn answer(self, receipt: Receipt) {
         assert!(
             self.answer.send(Ok(receipt)).is_ok(),
@@ -160,7 +160,7 @@ impl Call {
 }
 
 /// Streams, a store and subscriptions, which can be restarted.
-pub(super) struct Rig {
+pub(super) struct SubscriptionFixture {
     pub(super) store: Arc<NotingStore>,
     pub(super) streams: Arc<Streams>,
     pub(super) subscriptions: Arc<Subscriptions>,
@@ -169,8 +169,8 @@ pub(super) struct Rig {
     wall: Wall,
 }
 
-pub(super) fn limits() -> Limits {
-    Limits {
+pub(super) fn limits() -> SubscriptionLimits {
+    SubscriptionLimits {
         subscriptions_max: 3,
         streams_max: 4,
         deliveries_max: 8,
@@ -188,7 +188,7 @@ pub(super) fn name(text: &str) -> StreamName {
     StreamName::parse(text).unwrap()
 }
 
-impl Rig {
+impl SubscriptionFixture {
     pub(super) fn new() -> Self {
         let streams = MemoryStore::new(1 << 20);
         let store = Arc::new(NotingStore {
@@ -290,7 +290,7 @@ impl Rig {
         text: &str,
         asked: Value,
     ) -> Result<(SubscriptionView, bool), Refused> {
-        let asked: Asked = serde_json::from_value(asked).unwrap();
+        let asked: DefinitionRequest = serde_json::from_value(asked).unwrap();
         let definition = Definition::new(asked, true)?;
         self.subscriptions
             .put(id(text), definition, "http://127.0.0.1:1".to_owned())
@@ -338,9 +338,9 @@ impl Rig {
                 )
             })
             .collect();
-        let report = Report { key, acks, done };
+        let report = WorkerReport { key, acks, done };
         self.subscriptions
-            .report(&id("pull"), Way::PullWake, &claim.token, report)
+            .report(&id("pull"), DeliveryWay::PullWake, &claim.token, report)
             .await
     }
 
@@ -350,20 +350,20 @@ impl Rig {
     }
 
     /// The next webhook. Time passes while nothing else happens; a minute and a half of it without one is a failure.
-    pub(super) async fn call(&mut self) -> Call {
+    pub(super) async fn call(&mut self) -> WebhookCall {
         self.call_within(Duration::from_secs(90))
             .await
             .expect("a webhook within 90 seconds")
     }
 
     /// The next webhook, if it comes within that time.
-    pub(super) async fn call_within(&mut self, time: Duration) -> Option<Call> {
+    pub(super) async fn call_within(&mut self, time: Duration) -> Option<WebhookCall> {
         let (request, answer) = tokio::time::timeout(time, self.calls.recv()).await.ok()??;
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         let generation = body["generation"].as_u64().unwrap();
         let wake_id = body["wake_id"].as_str().unwrap().to_owned();
         let token = body["callback_token"].as_str().unwrap().to_owned();
-        Some(Call {
+        Some(WebhookCall {
             key: WakeKey {
                 generation,
                 wake_id,
