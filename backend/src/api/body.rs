@@ -1,5 +1,6 @@
 //! A request's body: read whole within its limits, charged to the budget, and decoded.
 
+use super::charged::take;
 use super::coding::{Coding, decode};
 use super::headers::{Headers, single, text};
 use super::names::CONTENT_ENCODING;
@@ -123,19 +124,6 @@ async fn collect(
         piece = body.next().await?;
     }
     Ok(whole.freeze())
-}
-
-pub(super) fn take(
-    bytes: usize,
-    before: usize,
-    limit: u64,
-    charge: &mut Charge,
-) -> Result<(), Refusal> {
-    let held = before + bytes;
-    if held as u64 > limit {
-        return Err(Refusal::BodyTooLarge { limit });
-    }
-    charge.settle(held).map_err(Refusal::Busy)
 }
 
 /// Refuses a body that is coded, where none is decoded.

@@ -63,6 +63,23 @@ pub async fn read_charged(
     .await
 }
 
+/// Charges what is held of a body once `bytes` more have arrived after `before`.
+///
+/// # Errors
+/// [`Refusal::BodyTooLarge`], [`Refusal::Busy`].
+pub(super) fn take(
+    bytes: usize,
+    before: usize,
+    limit: u64,
+    charge: &mut Charge,
+) -> Result<(), Refusal> {
+    let held = before + bytes;
+    if held as u64 > limit {
+        return Err(Refusal::BodyTooLarge { limit });
+    }
+    charge.settle(held).map_err(Refusal::Busy)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

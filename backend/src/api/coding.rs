@@ -1,6 +1,6 @@
 //! Coded bodies, decoded to their last byte.
 
-use super::body::take;
+use super::charged::take;
 use super::{Charge, Refusal};
 use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};

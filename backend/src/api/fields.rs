@@ -1,6 +1,5 @@
 //! Header fields of an answer, as the lines that HTTP/1.1 has them in: most answers go out just so.
 
-use super::page::ETag;
 use http::header::{HeaderName, HeaderValue};
 use tailwater_protocol::StreamOffset;
 
@@ -79,12 +78,6 @@ impl FieldValue for str {
 
     fn is_printable(&self) -> bool {
         !self.bytes().any(|byte| byte.is_ascii_control())
-    }
-}
-
-impl FieldValue for ETag {
-    fn push_to(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
     }
 }
 

@@ -102,6 +102,12 @@ fn cacheable(log: &Log) -> Cow<'static, str> {
 #[derive(Debug)]
 pub(super) struct ETag(pub(super) Vec<u8>);
 
+impl FieldValue for ETag {
+    fn push_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+}
+
 impl ETag {
     fn of(log: &Log, batch: &Batch) -> Self {
         let mut etag = Vec::with_capacity(64);

@@ -1,6 +1,5 @@
 //! GET of an export: a stream as a file, from its earliest message to where it ended when the export began.
 
-use super::streams::configuration;
 use crate::api::{App, Budget, Charge, Refusal, SANDBOX, read_charged};
 use crate::live::encoding::encoded_bytes;
 use actix_web::HttpResponse;
@@ -132,7 +131,7 @@ impl Export {
         let head = Head {
             export: export::VERSION,
             name: self.log.name().to_string(),
-            configuration: configuration(config),
+            configuration: config.into(),
             forked_from: config.fork.as_ref().map(Origin::from),
             earliest_offset: self.from.into(),
             next_offset: self.until.into(),

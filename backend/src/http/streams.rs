@@ -10,13 +10,10 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
-use tailwater_core::{
-    Accepted, Expiry, Log, ProducerId, StreamConfig, StreamName, Wanted, Whereabouts,
-};
+use tailwater_core::{Accepted, Log, ProducerId, StreamName, Wanted, Whereabouts};
 use tailwater_protocol::inspect::{
-    Configuration, LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, NAMED_MAX, Origin, ProducerPosition,
-    StreamDetails, StreamList, StreamSummary,
+    LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, NAMED_MAX, Origin, ProducerPosition, StreamDetails,
+    StreamList, StreamSummary,
 };
 use tailwater_protocol::{Technique, Token};
 
@@ -150,7 +147,7 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
         .filter(|technique| technique.live().is_some());
     fresh(&StreamDetails {
         name: log.name().to_string(),
-        configuration: configuration(log.config()),
+        configuration: log.config().into(),
         earliest_offset: log.offset(earliest).into(),
         next_offset: tail.offset().into(),
         kept_bytes: tail.next.bytes().saturating_sub(earliest.bytes()),
@@ -190,28 +187,6 @@ fn summary(log: &Log) -> StreamSummary {
             .fork
             .as_ref()
             .map(|fork| fork.source_name.to_string()),
-    }
-}
-
-/// A stream's configuration as inspections and exports tell it.
-pub(super) fn configuration(config: &StreamConfig) -> Configuration {
-    let (ttl_seconds, expires_at_ms) = match config.expiry {
-        None => (None, None),
-        Some(Expiry::Idle(time)) => (Some(time.as_secs()), None),
-        Some(Expiry::At(moment)) => {
-            let since_1970 = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
-            (
-                None,
-                Some(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)),
-            )
-        }
-    };
-    Configuration {
-        content_type: config.content_type.to_string(),
-        ttl_seconds,
-        expires_at_ms,
-        keep_bytes: config.keep_bytes,
-        keep_seconds: config.keep_age.map(|age| age.as_secs()),
     }
 }
 

@@ -45,6 +45,29 @@ pub struct Fork {
     pub sub: u64,
 }
 
+impl From<&StreamConfig> for Configuration {
+    fn from(config: &StreamConfig) -> Self {
+        let (ttl_seconds, expires_at_ms) = match config.expiry {
+            None => (None, None),
+            Some(Expiry::Idle(time)) => (Some(time.as_secs()), None),
+            Some(Expiry::At(moment)) => {
+                let since_1970 = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+                (
+                    None,
+                    Some(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)),
+                )
+            }
+        };
+        Self {
+            content_type: config.content_type.to_string(),
+            ttl_seconds,
+            expires_at_ms,
+            keep_bytes: config.keep_bytes,
+            keep_seconds: config.keep_age.map(|age| age.as_secs()),
+        }
+    }
+}
+
 impl From<&Fork> for Origin {
     fn from(fork: &Fork) -> Self {
         Self {
