@@ -98,8 +98,10 @@ fn technique(live: Option<&str>) -> Result<Technique, Refusal> {
         .into_iter()
         .find(|technique| technique.live() == Some(live))
         .ok_or_else(|| {
+            let offered: Vec<_> = Technique::ALL.iter().filter_map(|one| one.live()).collect();
+            let offered = offered.join(", ");
             Refusal::Query(format!(
-                "live={live} is not offered: expected long-poll, sse, ndjson or websocket"
+                "live={live} is not offered: expected one of {offered}"
             ))
         })
 }

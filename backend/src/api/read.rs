@@ -75,6 +75,16 @@ pub struct LiveAnswer {
     pub presence: Presence,
 }
 
+impl LiveAnswer {
+    /// The same answer, ended after the lifetime of streaming answers.
+    fn recycled(self, app: &App) -> Self {
+        Self {
+            recycle_at: Some(Instant::now() + with_jitter(app.config.recycle)),
+            ..self
+        }
+    }
+}
+
 /// Source: Durable Streams protocol, sections 5.6 to 5.8, and our extensions.
 pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Reply, Refusal> {
     let mut query = ReadQuery::parse(call.query)?;
@@ -108,9 +118,20 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
             )))
         }
         Technique::LongPoll => Box::pin(long_poll(app, call, log, from, query.hold, cursors)).await,
-        Technique::Ndjson | Technique::Sse => {
+        Technique::Ndjson => {
             let live = Box::pin(live(app, log, from, query.technique, cursors)).await?;
-            Ok(Reply::Live(head(&live), Box::new(live)))
+            let mut head = live_head("application/x-ndjson");
+            head.put(&CACHE_CONTROL, "no-store, no-transform");
+            Ok(Reply::Live(head, Box::new(live.recycled(app))))
+        }
+        Technique::Sse => {
+            let live = Box::pin(live(app, log, from, query.technique, cursors)).await?;
+            let mut head = live_head("text/event-stream");
+            head.put(&CACHE_CONTROL, "no-cache, no-transform");
+            if live.log.kind() == ContentKind::Binary {
+                head.put(&names::STREAM_SSE_DATA_ENCODING, "base64");
+            }
+            Ok(Reply::Live(head, Box::new(live.recycled(app))))
         }
         Technique::Websocket if call.is_websocket => {
             let live = Box::pin(live(app, log, from, query.technique, cursors)).await?;
@@ -249,33 +270,23 @@ async fn live(
     let place = app.place()?;
     let one_message = 1;
     let from = log.read_from(from, one_message).await?.from;
-    let recycle_at = (technique != Technique::Websocket)
-        .then(|| Instant::now() + with_jitter(app.config.recycle));
     let counted = ReaderGuard::new(Arc::clone(&log), technique, from);
     Ok(LiveAnswer {
         log,
         from,
         technique,
         cursors,
-        recycle_at,
+        recycle_at: None,
         presence: Presence::new(counted, place),
     })
 }
 
 /// The head of an answer that goes on. Nothing on the path may keep it back, change it or store it.
-fn head(live: &LiveAnswer) -> Answer {
+fn live_head(content_type: &str) -> Answer {
     let mut head = Answer::new(StatusCode::OK);
-    let (content_type, cache) = match live.technique {
-        Technique::Sse => ("text/event-stream", "no-cache, no-transform"),
-        _ => ("application/x-ndjson", "no-store, no-transform"),
-    };
     head.put(&CONTENT_TYPE, content_type);
-    head.put(&CACHE_CONTROL, cache);
     head.put(&names::X_ACCEL_BUFFERING, "no");
     head.put(&CONTENT_SECURITY_POLICY, SANDBOX);
-    if live.technique == Technique::Sse && live.log.kind() == ContentKind::Binary {
-        head.put(&names::STREAM_SSE_DATA_ENCODING, "base64");
-    }
     head
 }
 
