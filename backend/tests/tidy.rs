@@ -120,7 +120,12 @@ const BOUNDARIES: [Boundary; 11] = [
     Boundary {
         words: &["leptos", "web_sys", "js_sys", "wasm_bindgen"],
         within: &[
-            "frontend/src/model",
+            "frontend/src/api/name.rs",
+            "frontend/src/api/outcome.rs",
+            "frontend/src/api/request.rs",
+            "frontend/src/app/place.rs",
+            "frontend/src/pages/race/model",
+            "frontend/src/pages/streams/model",
             "protocol/src",
             "lab/src",
             "backend/src",

@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 
 use super::{Shell, Step};
+use crate::app::place::Place;
 use crate::browser;
-use crate::model::place::Place;
 
 /// Keys without modifiers, outside of fields; Space does what the focused control does with it.
 pub(super) fn on_key(shell: Shell, event: &web_sys::KeyboardEvent) {

@@ -1,0 +1,138 @@
+//! The one way in which the page asks: a [`Wish`] is sent and its answer read whole, compiled once whatever is asked.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, LocalBoxFuture, select};
+use gloo_net::http::{Method, RequestBuilder};
+use tailwater_protocol::json::{self, FromJson};
+use tailwater_protocol::{Token, headers};
+use web_sys::{AbortController, RequestCache, RequestRedirect};
+
+use crate::api::outcome::{Head, Refusal};
+use crate::api::request::Wish;
+use crate::browser;
+
+impl From<gloo_net::Error> for Refusal {
+    fn from(fault: gloo_net::Error) -> Self {
+        Self::Unreachable(fault.to_string())
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The status code, a success.
+    pub status: u16,
+    /// The URL that was asked, as the browser has it.
+    pub url: String,
+    /// Where the stream ends, if the request was about one.
+    pub next: Option<Token>,
+    /// The media type; empty if the answer has none.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<u8>,
+    /// When it was asked for, ms on the page's clock.
+    pub asked_ms: f64,
+    /// When its head was here, ms on the page's clock.
+    pub had_ms: f64,
+}
+
+impl Answer {
+    /// What the body says in JSON.
+    ///
+    /// # Errors
+    /// [`Refusal::Status`] when it is something else.
+    pub fn json<T: FromJson>(&self) -> Result<T, Refusal> {
+        json::read(&self.body).map_err(|fault| {
+            let Self { status, url, .. } = self;
+            let words =
+                format!("{url}: the server answered with status {status}, but not with what was asked for: {fault}");
+            Refusal::Status(*status, words)
+        })
+    }
+}
+
+/// Aborts its request when dropped; after the answer that does nothing.
+struct Abort(Option<AbortController>);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        if let Some(controller) = &self.0 {
+            controller.abort();
+        }
+    }
+}
+
+/// Sends it, and reads the answer whole; dropping the future aborts the request.
+///
+/// - `deadline_s`: nothing takes longer than so many seconds.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn send(wish: Wish, deadline_s: u32) -> LocalBoxFuture<'static, Result<Answer, Refusal>> {
+    Box::pin(async move {
+        let abort = Abort(AbortController::new().ok());
+        let exchange = pin!(exchange(&wish, &abort));
+        match select(exchange, browser::sleep(f64::from(deadline_s) * 1_000.0)).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => Err(Refusal::Unreachable(format!(
+                "no answer within {deadline_s} s"
+            ))),
+        }
+    })
+}
+
+async fn exchange(wish: &Wish, abort: &Abort) -> Result<Answer, Refusal> {
+    let method = match wish.method {
+        "PUT" => Method::PUT,
+        "POST" => Method::POST,
+        "PATCH" => Method::PATCH,
+        "DELETE" => Method::DELETE,
+        "HEAD" => Method::HEAD,
+        _ => Method::GET,
+    };
+    let signal = abort.0.as_ref().map(AbortController::signal);
+    let redirect = if wish.follows_redirects() {
+        RequestRedirect::Follow
+    } else {
+        RequestRedirect::Manual
+    };
+    let mut builder = RequestBuilder::new(&wish.target)
+        .method(method)
+        .cache(RequestCache::NoStore)
+        .redirect(redirect);
+    builder = builder.abort_signal(signal.as_ref());
+    for (name, value) in &wish.headers {
+        builder = builder.header(name, value);
+    }
+    let request = match &wish.body {
+        Some(body) => builder.body(body.as_str()),
+        None => builder.build(),
+    }?;
+    let asked_ms = browser::now_ms();
+    let response = request.send().await?;
+    let had_ms = browser::now_ms();
+    let status = response.status();
+    let url = response.url();
+    let headers = response.headers();
+    let closed = headers
+        .get(headers::STREAM_CLOSED)
+        .is_some_and(|value| value == "true");
+    let head = Head {
+        status,
+        next: headers.get(headers::STREAM_NEXT_OFFSET),
+        closed,
+    };
+    let body = response.binary().await;
+    let next = wish.outcome(&url, &head, body.as_deref().unwrap_or_default())?;
+    let content_type = headers.get("content-type").unwrap_or_default();
+    Ok(Answer {
+        status,
+        url,
+        next,
+        content_type,
+        body: body?,
+        asked_ms,
+        had_ms,
+    })
+}

@@ -1,0 +1,440 @@
+//! Joins the followers to the race: sets the lanes up, hands on what they report, tends leases, counts and clocks.
+
+mod picture;
+mod probe;
+mod publish;
+mod relay;
+mod setup_error;
+
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tailwater_protocol::reader::FollowOptions;
+use tailwater_protocol::transport::fetch::{Follower, follow};
+use tailwater_protocol::{StreamOffset, Technique, Token};
+use wasm_bindgen_futures::spawn_local;
+
+use crate::api::lab as ask;
+use crate::api::name;
+use crate::api::outcome::Refusal;
+use crate::api::request::stream_url;
+use crate::browser;
+use crate::pages::race::model::lane::Phase;
+use crate::pages::race::model::race::{Race, StreamState};
+use crate::pages::race::model::settings::{Settings, Source, lane_index};
+use crate::pages::race::model::summary::{Path, Summary};
+use crate::pages::race::model::verdict::Connection;
+use crate::widgets::kept::Shared;
+use probe::Prober;
+use relay::Rig;
+use setup_error::Trouble;
+
+/// Between two looks at the server.
+const TEND_MS: f64 = 1_000.0;
+/// Between two attempts while the server or the stream is missing.
+const AGAIN_MS: f64 = 2_000.0;
+/// Between two rounds of clock probes.
+const PROBE_EVERY_MS: f64 = 30_000.0;
+/// Probes of one round, and of the first one, which the lanes wait for.
+const PROBES: u32 = 40;
+const PROBES_FIRST: u32 = 3;
+/// So long a run is fresh.
+const FRESH_S: f64 = 2.0;
+/// What followers that were dropped need to abort their requests.
+const ENDING_MS: f64 = 100.0;
+/// A named stream of no more than this is read from its beginning.
+const SHORT_BYTES: u64 = 256 * 1_024;
+
+/// A race that stands still for a person to look at; the real one goes on.
+#[derive(Debug)]
+struct Frozen {
+    race: Box<Race>,
+    summary: Summary,
+    /// The right end of the drawings.
+    at_ms: f64,
+}
+
+/// The page's work behind its pictures.
+pub struct Feed {
+    race: RefCell<Race>,
+    followers: RefCell<[Option<Follower>; 5]>,
+    frozen: RefCell<Option<Frozen>>,
+    rig: RefCell<Rig>,
+    prober: RefCell<Prober>,
+    start: RefCell<Token>,
+    content_type: RefCell<String>,
+    /// Rises with every change of stream; tasks of an older one end.
+    epoch: Cell<u32>,
+    seed: u64,
+    /// What the page shows in figures.
+    pub summary: Shared<Summary>,
+    /// Whether a person has stopped the picture.
+    pub paused: Shared<bool>,
+    /// How far back the stopped picture has been stepped, ms.
+    pub stepped_ms: Shared<f64>,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed")
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Feed {
+    /// Begins to follow what the settings ask for.
+    pub fn start(settings: Settings) -> Rc<Self> {
+        let now_ms = browser::now_ms();
+        let mut race = Race::new(settings, now_ms);
+        race.look_away(browser::is_hidden(), now_ms);
+        race.resolution_ms = probe::resolution_ms();
+        let prober = Prober::new(race.resolution_ms);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "any number will do"
+        )]
+        let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u64;
+        let feed = Rc::new(Self {
+            race: RefCell::new(race),
+            followers: RefCell::default(),
+            frozen: RefCell::default(),
+            rig: RefCell::default(),
+            prober: RefCell::new(prober),
+            start: RefCell::new(Token::now()),
+            content_type: RefCell::default(),
+            epoch: Cell::new(0),
+            seed,
+            summary: Shared::default(),
+            paused: Shared::default(),
+            stepped_ms: Shared::default(),
+        });
+        feed.restart();
+        feed
+    }
+
+    // The check that nobody else holds the race stands here once, and not in sixty places.
+    #[inline(never)]
+    fn race(&self) -> Ref<'_, Race> {
+        self.race.borrow()
+    }
+
+    #[inline(never)]
+    fn race_mut(&self) -> RefMut<'_, Race> {
+        self.race.borrow_mut()
+    }
+
+    /// Sets everything up anew, on whatever stream the settings name.
+    fn restart(self: &Rc<Self>) {
+        self.epoch.set(self.epoch.get() + 1);
+        self.drop_followers();
+        let (feed, epoch) = (self.clone(), self.epoch.get());
+        spawn_local(async move { feed.run(epoch).await });
+    }
+
+    fn drop_followers(&self) {
+        let now_ms = browser::now_ms();
+        for technique in Technique::ALL {
+            drop(self.followers.borrow_mut()[lane_index(technique)].take());
+            self.race_mut().stop_lane(technique, now_ms);
+        }
+    }
+
+    async fn run(self: &Rc<Self>, epoch: u32) {
+        while self.epoch.get() == epoch {
+            match self.set_up(epoch).await {
+                Ok(()) => self.tend(epoch).await,
+                Err(Trouble::Outdated) => return,
+                Err(Trouble::Missing) => {
+                    self.race_mut().connection = Connection::Connecting;
+                    self.race_mut().stream_state = StreamState::Missing;
+                    browser::sleep(AGAIN_MS).await;
+                }
+                Err(Trouble::Refused(why)) => {
+                    self.race_mut().connection = Connection::Connecting;
+                    self.race_mut().stream_state = StreamState::Refused(why);
+                    browser::sleep(AGAIN_MS).await;
+                }
+                Err(Trouble::Gone) => {
+                    self.race_mut().connection = Connection::Lost;
+                    browser::sleep(AGAIN_MS).await;
+                }
+            }
+        }
+    }
+
+    fn current(&self, epoch: u32) -> Result<(), Trouble> {
+        if self.epoch.get() == epoch {
+            Ok(())
+        } else {
+            Err(Trouble::Outdated)
+        }
+    }
+
+    async fn set_up(self: &Rc<Self>, epoch: u32) -> Result<(), Trouble> {
+        self.prober.borrow_mut().forget();
+        self.probe(PROBES_FIRST).await?;
+        self.current(epoch)?;
+        let settings = self.race().settings.clone();
+        let stream = match self.ask_for_source(&settings).await {
+            Ok(stream) => stream,
+            Err(refusal) if refusal.is_missing() => {
+                self.race_mut().path = Path::LabOff;
+                Source::HOST_STREAM.to_owned()
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        self.current(epoch)?;
+        let stream = name::named(&stream);
+        // A name that no stream can have is not asked for, and nothing is sent to the stream before.
+        self.race_mut()
+            .open(stream.as_ref().ok(), browser::now_ms());
+        let stream = stream.map_err(|fault| Trouble::Refused(fault.to_string()))?;
+        let head = ask::head("", &stream).await?;
+        self.current(epoch)?;
+        let delays = (settings.up_ms, settings.down_ms);
+        let path = relay::open(&self.rig, &stream, delays)
+            .await
+            .map_err(Trouble::from)?;
+        self.current(epoch)?;
+        {
+            let mut race = self.race_mut();
+            race.path = path;
+            race.stream_state = StreamState::Found;
+            race.begin_run(browser::now_ms());
+            let (start, skipped) = beginning(&settings.source, &head.tail);
+            race.skipped_bytes = skipped;
+            *self.start.borrow_mut() = start;
+            *self.content_type.borrow_mut() = head.content_type;
+        }
+        for technique in settings.lanes_on() {
+            self.start_lane(technique, None);
+        }
+        Ok(())
+    }
+
+    /// Asks for the source that the settings name; the stream to follow.
+    async fn ask_for_source(&self, settings: &Settings) -> Result<String, Refusal> {
+        use tailwater_protocol::rig::SourceRequest;
+        let wish = match &settings.source {
+            Source::Host => SourceRequest::Host,
+            Source::Generator => SourceRequest::Generator(settings.generator(self.seed)),
+            Source::Named(name) => return Ok(name.clone()),
+        };
+        ask::source(&wish).await.map(|answer| answer.stream)
+    }
+
+    /// Starts a lane at `from`, which is so many messages after the common start; without it, where the others are.
+    fn start_lane(self: &Rc<Self>, technique: Technique, from: Option<(Token, u64)>) {
+        let index = lane_index(technique);
+        let (url, options) = {
+            let mut race = self.race_mut();
+            let (from, position) = from.unwrap_or_else(|| race.beginning(&self.start.borrow()));
+            race.lanes[index].start(from.clone(), position);
+            let options = FollowOptions {
+                technique,
+                from,
+                poll_interval: Duration::from_secs_f64(race.settings.interval_ms / 1_000.0),
+                hold: Some(Duration::from_secs_f64(race.settings.hold_s)),
+                // A lane is its technique: if that can't work here, the lane says so.
+                fallback: false,
+                seed: self.seed + index as u64,
+                ..FollowOptions::default()
+            };
+            let Some(stream) = &race.stream else { return };
+            (
+                stream_url(&self.rig.borrow().origin(index), stream),
+                options,
+            )
+        };
+        let feed = Rc::downgrade(self);
+        let follower = follow(&url, options, move |report| {
+            if let Some(feed) = feed.upgrade() {
+                feed.race_mut().report(technique, &report);
+            }
+        });
+        self.followers.borrow_mut()[index] = Some(follower);
+    }
+
+    /// Keeps a race going until its lanes have to be set up anew.
+    async fn tend(self: &Rc<Self>, epoch: u32) {
+        let mut renewed_ms = browser::now_ms();
+        // The first whole round of probes leaves the first events their way.
+        let mut probed_ms = renewed_ms - PROBE_EVERY_MS + TEND_MS / 2.0;
+        while self.epoch.get() == epoch {
+            let now_ms = browser::now_ms();
+            let seen = self.look().await;
+            if self.epoch.get() != epoch {
+                return;
+            }
+            match seen {
+                Ok(()) => self.race_mut().connection = self.reached(),
+                Err(Trouble::Gone | Trouble::Refused(_)) => {
+                    self.race_mut().connection = Connection::Lost;
+                }
+                Err(Trouble::Missing | Trouble::Outdated) => {
+                    self.race_mut().connection = Connection::Reconnecting;
+                    self.drop_followers();
+                    return;
+                }
+            }
+            let answers = self.race().connection != Connection::Lost;
+            if answers && now_ms - probed_ms > PROBE_EVERY_MS {
+                probed_ms = now_ms;
+                self.probe(PROBES).await.ok();
+            }
+            if answers && now_ms - renewed_ms > relay::RENEW_MS {
+                renewed_ms = now_ms;
+                let settings = self.race().settings.clone();
+                self.ask_for_source(&settings).await.ok();
+            }
+            browser::sleep(TEND_MS).await;
+        }
+    }
+
+    /// One look at the server: it answers, has not begun anew, and knows the race.
+    async fn look(&self) -> Result<(), Trouble> {
+        let id = self.rig.borrow().id();
+        if let Some(id) = id {
+            let race = ask::race(&id).await?;
+            let mut page = self.race_mut();
+            for lane in &race.lanes {
+                page.lanes[lane_index(lane.technique)].counted(lane.counts);
+            }
+        } else if self.race().path == Path::Relay {
+            // The page was left, gave its ports back, and was returned to.
+            return Err(Trouble::Missing);
+        } else {
+            self.probe(1).await?;
+        }
+        let race = self.race();
+        let mut on = race
+            .lanes
+            .iter()
+            .filter(|lane| lane.phase != Phase::Off)
+            .peekable();
+        // All lanes given up: the stream was removed.
+        let given_up = on.peek().is_some() && on.all(|lane| lane.phase == Phase::Failed);
+        if given_up {
+            Err(Trouble::Missing)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How the page stands to a server that answers.
+    fn reached(&self) -> Connection {
+        let race = self.race();
+        let settled = |phase: Phase| {
+            matches!(
+                phase,
+                Phase::Off | Phase::Live | Phase::Ended | Phase::Failed
+            )
+        };
+        let all_settled = race.lanes.iter().all(|lane| settled(lane.phase));
+        match race.connection {
+            Connection::Lost | Connection::Reconnecting if !all_settled => Connection::Reconnecting,
+            Connection::Connecting
+                if !race.lanes.iter().any(|lane| lane.phase == Phase::Live) && !all_settled =>
+            {
+                Connection::Connecting
+            }
+            _ => Connection::Live,
+        }
+    }
+
+    async fn probe(&self, count: u32) -> Result<(), Trouble> {
+        for _ in 0..count {
+            let number = self.prober.borrow_mut().next();
+            let (probe, script_ms) = ask::probe(number).await?;
+            if self.prober.borrow_mut().take(probe, script_ms) {
+                return Err(Trouble::Missing);
+            }
+        }
+        let now_ms = browser::now_ms();
+        let mapping = self.prober.borrow().mapping(now_ms);
+        self.race_mut().clock = mapping;
+        Ok(())
+    }
+
+    /// Takes other settings; what they don't touch goes on undisturbed.
+    pub fn apply(self: &Rc<Self>, settings: &Settings) {
+        let before = std::mem::replace(&mut self.race_mut().settings, settings.clone());
+        if settings.changes_the_stream(&before) {
+            self.resume();
+            self.restart();
+            return;
+        }
+        if settings.changes_the_run(&before) {
+            self.race_mut().begin_run(browser::now_ms());
+        }
+        if settings.interval_ms != before.interval_ms
+            && let Some(poll) = &self.followers.borrow()[lane_index(Technique::Poll)]
+        {
+            poll.set_poll_interval(Duration::from_secs_f64(settings.interval_ms / 1_000.0));
+        }
+        if (settings.up_ms, settings.down_ms) != (before.up_ms, before.down_ms) {
+            relay::delay(&self.rig, (settings.up_ms, settings.down_ms));
+        }
+        if self.race().stream_state != StreamState::Found {
+            return;
+        }
+        for technique in Technique::ALL {
+            let index = lane_index(technique);
+            let runs = self.followers.borrow()[index].is_some();
+            let rearms = technique == Technique::LongPoll && settings.hold_s != before.hold_s;
+            let place = runs.then(|| self.race().lanes[index].place()).flatten();
+            if runs && (!settings.lanes[index] || rearms) {
+                drop(self.followers.borrow_mut()[index].take());
+                self.race_mut().stop_lane(technique, browser::now_ms());
+            }
+            if settings.lanes[index] && (!runs || rearms) {
+                self.start_lane(technique, place);
+            }
+        }
+    }
+
+    /// The tab was hidden or shown.
+    pub fn look_away(&self, hidden: bool) {
+        self.race_mut().look_away(hidden, browser::now_ms());
+    }
+
+    /// The page is being left; if it comes back from the browser's memory, its lanes are set up anew.
+    pub fn leave(&self) {
+        relay::leave(&self.rig);
+    }
+
+    /// Another page is shown: every request ends, and then the lanes' ports are free.
+    pub fn end(self: &Rc<Self>) {
+        self.epoch.set(self.epoch.get() + 1);
+        self.drop_followers();
+        let feed = self.clone();
+        spawn_local(async move {
+            // The followers' requests are aborted first; a port that closes under them would look like a fault.
+            browser::sleep(ENDING_MS).await;
+            feed.leave();
+        });
+    }
+
+    /// The page did not run for a while.
+    pub fn stalled(&self) {
+        self.race_mut().stalled(browser::now_ms());
+    }
+}
+
+/// Where the lanes begin, and how many bytes before that are not read.
+///
+/// A lab stream is followed from now on. A named one is shown from its beginning if that is near.
+fn beginning(source: &Source, tail: &Token) -> (Token, u64) {
+    let before = tail
+        .as_str()
+        .parse::<StreamOffset>()
+        .map_or(u64::MAX, |tail| tail.position.bytes());
+    match source {
+        Source::Host | Source::Generator => (tail.clone(), 0),
+        Source::Named(_) if before <= SHORT_BYTES => (Token::beginning(), 0),
+        Source::Named(_) => (tail.clone(), if before == u64::MAX { 0 } else { before }),
+    }
+}

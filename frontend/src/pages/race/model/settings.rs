@@ -1,0 +1,446 @@
+//! What a person has chosen on the Race page, and the same as the query of its URL: the link is the state.
+
+use tailwater_protocol::rig::{GeneratorRequest, Pattern};
+use tailwater_protocol::{Technique, percent};
+
+use crate::numbers;
+use crate::pages::race::text::Language;
+
+/// Which stream is raced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The server machine's own pulse.
+    Host,
+    /// Seeded events at a chosen rate.
+    Generator,
+    /// Any stream of the server, by its name.
+    Named(String),
+}
+
+impl Source {
+    /// The stream of the host source.
+    pub const HOST_STREAM: &'static str = "lab/host";
+}
+
+/// Light, dark, or what the system says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Theme {
+    /// What the system says.
+    #[default]
+    Auto,
+    /// Dark on light.
+    Light,
+    /// Light on dark.
+    Dark,
+}
+
+impl Theme {
+    /// All choices, in the order in which they are offered.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Light, Self::Dark];
+
+    /// The name in the URL and on `<html data-theme>`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    /// The theme of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|theme| theme.name() == name)
+    }
+}
+
+/// Inclusive limits of a number that a person may set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// The least.
+    pub min: f64,
+    /// The most.
+    pub max: f64,
+}
+
+impl Limits {
+    /// `value` within the limits; what is not a number becomes the least.
+    pub fn clamp(self, value: f64) -> f64 {
+        value.max(self.min).min(self.max)
+    }
+}
+
+/// Events per second of the generator.
+pub const RATE: Limits = Limits {
+    min: 0.1,
+    max: 2_000.0,
+};
+/// Bytes per event of the generator.
+pub const SIZE: Limits = Limits {
+    min: 96.0,
+    max: 65_536.0,
+};
+/// Milliseconds between two polls.
+pub const INTERVAL_MS: Limits = Limits {
+    min: 20.0,
+    max: 60_000.0,
+};
+/// Seconds that a long-poll may be held.
+pub const HOLD_S: Limits = Limits {
+    min: 1.0,
+    max: 60.0,
+};
+/// Milliseconds of transit added each way.
+pub const DELAY_MS: Limits = Limits {
+    min: 0.0,
+    max: 500.0,
+};
+/// Seconds that the drawings show.
+pub const WINDOW_S: Limits = Limits {
+    min: 2.0,
+    max: 60.0,
+};
+
+/// The theme's name in the URL.
+pub const THEME: &str = "theme";
+/// The language's name in the URL.
+pub const LANGUAGE: &str = "lang";
+
+/// Everything that can be chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Which stream.
+    pub source: Source,
+    /// Which lanes run, in the order of [`Technique::ALL`].
+    pub lanes: [bool; 5],
+    /// When the generator's events fall due.
+    pub pattern: Pattern,
+    /// The generator's events per second, within [`RATE`].
+    pub rate: f64,
+    /// The generator's bytes per event, within [`SIZE`].
+    pub size: f64,
+    /// Milliseconds between two polls, within [`INTERVAL_MS`].
+    pub interval_ms: f64,
+    /// Seconds a long-poll may be held, within [`HOLD_S`].
+    pub hold_s: f64,
+    /// Milliseconds added on the way to the server, within [`DELAY_MS`].
+    pub up_ms: f64,
+    /// Milliseconds added on the way back, within [`DELAY_MS`].
+    pub down_ms: f64,
+    /// Seconds that the drawings show, within [`WINDOW_S`].
+    pub window_s: f64,
+    /// Whether latencies are laid out by powers of ten.
+    pub log: bool,
+    /// Light, dark, or what the system says.
+    pub theme: Theme,
+    /// The language the link asks for, if it does.
+    pub language: Option<Language>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            source: Source::Host,
+            lanes: [true; 5],
+            pattern: Pattern::Poisson,
+            rate: 4.0,
+            size: 200.0,
+            interval_ms: 1_000.0,
+            hold_s: 25.0,
+            up_ms: 0.0,
+            down_ms: 0.0,
+            window_s: 8.0,
+            log: false,
+            theme: Theme::Auto,
+            language: None,
+        }
+    }
+}
+
+impl Settings {
+    /// The settings that a query asks for; what it does not name or names wrongly stays as it is by default.
+    ///
+    /// - `query`: as in `location.search`, with or without the question mark.
+    pub fn from_query(query: &str) -> Self {
+        let mut settings = Self::default();
+        for (key, value) in pairs(query) {
+            settings.take(&key, &value);
+        }
+        settings
+    }
+
+    fn take(&mut self, key: &str, value: &str) {
+        let number =
+            |limits: Limits, now: f64| numbers::parse(value).map_or(now, |wish| limits.clamp(wish));
+        match key {
+            "source" => match value {
+                "host" => self.source = Source::Host,
+                "generator" => self.source = Source::Generator,
+                _ => {}
+            },
+            "stream" => match value.trim_matches('/') {
+                "" => {}
+                Source::HOST_STREAM => self.source = Source::Host,
+                name => self.source = Source::Named(name.to_owned()),
+            },
+            "lanes" => {
+                self.lanes = Technique::ALL.map(|technique| value.contains(technique.letter()));
+            }
+            "pattern" => self.pattern = pattern_from_name(value).unwrap_or(self.pattern),
+            "rate" => self.rate = number(RATE, self.rate),
+            "size" => self.size = number(SIZE, self.size).round(),
+            "interval" => self.interval_ms = number(INTERVAL_MS, self.interval_ms).round(),
+            "hold" => self.hold_s = number(HOLD_S, self.hold_s).round(),
+            "up" => self.up_ms = number(DELAY_MS, self.up_ms),
+            "down" => self.down_ms = number(DELAY_MS, self.down_ms),
+            "window" => self.window_s = number(WINDOW_S, self.window_s),
+            "scale" => self.log = value == "log",
+            THEME => self.theme = Theme::from_name(value).unwrap_or(self.theme),
+            LANGUAGE => self.language = Language::from_name(value).or(self.language),
+            _ => {}
+        }
+    }
+
+    /// The query that asks for these settings, without the question mark: only what departs from the default.
+    pub fn to_query(&self) -> String {
+        let usual = Self::default();
+        let mut pairs: Vec<String> = Vec::new();
+        match &self.source {
+            Source::Host => {}
+            Source::Generator => pairs.push("source=generator".to_owned()),
+            Source::Named(name) => pairs.push(format!("stream={}", percent::encode_path(name))),
+        }
+        if self.lanes != usual.lanes {
+            let letters: String = self.lanes_on().map(Technique::letter).collect();
+            pairs.push(format!("lanes={letters}"));
+        }
+        if self.pattern != usual.pattern {
+            pairs.push(format!("pattern={}", pattern_name(self.pattern)));
+        }
+        let numbers = [
+            ("rate", self.rate, usual.rate),
+            ("size", self.size, usual.size),
+            ("interval", self.interval_ms, usual.interval_ms),
+            ("hold", self.hold_s, usual.hold_s),
+            ("up", self.up_ms, usual.up_ms),
+            ("down", self.down_ms, usual.down_ms),
+            ("window", self.window_s, usual.window_s),
+        ];
+        pairs.extend(
+            numbers
+                .iter()
+                .filter(|(_, now, by_default)| now != by_default)
+                .map(|(key, now, _)| format!("{key}={}", numbers::plain(*now))),
+        );
+        if self.log {
+            pairs.push("scale=log".to_owned());
+        }
+        if self.theme != usual.theme {
+            pairs.push(format!("{THEME}={}", self.theme.name()));
+        }
+        if let Some(language) = self.language {
+            pairs.push(format!("{LANGUAGE}={}", language.name()));
+        }
+        pairs.join("&")
+    }
+
+    /// The techniques whose lanes are on.
+    pub fn lanes_on(&self) -> impl Iterator<Item = Technique> {
+        Technique::ALL
+            .into_iter()
+            .zip(self.lanes)
+            .filter_map(|(technique, on)| on.then_some(technique))
+    }
+
+    /// Whether a change from `before` to these settings makes measurements before and after it incomparable.
+    pub fn changes_the_run(&self, before: &Self) -> bool {
+        self.changes_the_stream(before)
+            || self.interval_ms != before.interval_ms
+            || self.hold_s != before.hold_s
+            || self.up_ms != before.up_ms
+            || self.down_ms != before.down_ms
+    }
+
+    /// Whether other events are asked for than `before`.
+    pub fn changes_the_stream(&self, before: &Self) -> bool {
+        let generates = self.source == Source::Generator;
+        self.source != before.source
+            || (generates
+                && (self.pattern != before.pattern
+                    || self.rate != before.rate
+                    || self.size != before.size))
+    }
+
+    /// What to ask of the generator.
+    pub fn generator(&self, seed: u64) -> GeneratorRequest {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "within SIZE"
+        )]
+        let size = SIZE.clamp(self.size) as usize;
+        GeneratorRequest {
+            pattern: self.pattern,
+            rate: RATE.clamp(self.rate),
+            size,
+            seed,
+        }
+    }
+}
+
+/// The name of a pattern in the URL.
+pub fn pattern_name(pattern: Pattern) -> &'static str {
+    match pattern {
+        Pattern::Poisson => "poisson",
+        Pattern::Periodic => "periodic",
+        Pattern::Burst => "burst",
+    }
+}
+
+/// The pattern of that name.
+pub fn pattern_from_name(name: &str) -> Option<Pattern> {
+    [Pattern::Poisson, Pattern::Periodic, Pattern::Burst]
+        .into_iter()
+        .find(|pattern| pattern_name(*pattern) == name)
+}
+
+/// Index of a technique in [`Technique::ALL`], the order of lanes everywhere.
+pub fn lane_index(technique: Technique) -> usize {
+    match technique {
+        Technique::Poll => 0,
+        Technique::LongPoll => 1,
+        Technique::Ndjson => 2,
+        Technique::Sse => 3,
+        Technique::Websocket => 4,
+    }
+}
+
+/// The names and values of a query, with or without its question mark.
+pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+    query
+        .trim_start_matches('?')
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), decode(value))
+        })
+}
+
+/// The text behind `%XX`; where escapes are broken, the text as it stands. A `+` is a plus here as in the server's own queries.
+fn decode(text: &str) -> String {
+    percent::decode(text).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_needs_no_query() {
+        assert_eq!(Settings::default().to_query(), "");
+        assert_eq!(Settings::from_query(""), Settings::default());
+    }
+
+    #[test]
+    fn every_setting_survives_the_url() {
+        let settings = Settings {
+            source: Source::Named("logs/a b&c=ü".to_owned()),
+            lanes: [true, false, true, false, true],
+            pattern: Pattern::Burst,
+            rate: 0.5,
+            size: 1_024.0,
+            interval_ms: 250.0,
+            hold_s: 5.0,
+            up_ms: 50.0,
+            down_ms: 12.5,
+            window_s: 20.0,
+            log: true,
+            theme: Theme::Dark,
+            language: Some(Language::Korean),
+        };
+        assert_eq!(
+            Settings::from_query(&format!("?{}", settings.to_query())),
+            settings
+        );
+        let generated = Settings {
+            source: Source::Generator,
+            ..Settings::default()
+        };
+        assert_eq!(Settings::from_query(&generated.to_query()), generated);
+    }
+
+    #[test]
+    fn numbers_beyond_the_limits_and_nonsense_do_no_harm() {
+        let settings = Settings::from_query(
+            "?rate=1e9&up=-5&interval=NaN&hold=inf&theme=pink&lanes=&what=%zz&%&=",
+        );
+        assert_eq!(settings.rate, RATE.max);
+        assert_eq!(settings.up_ms, 0.0);
+        assert_eq!(settings.interval_ms, Settings::default().interval_ms);
+        assert_eq!(settings.hold_s, Settings::default().hold_s);
+        assert_eq!(settings.lanes, [false; 5]);
+    }
+
+    #[test]
+    fn a_deep_link_names_any_stream() {
+        assert_eq!(
+            Settings::from_query("?stream=logs/demo").source,
+            Source::Named("logs/demo".to_owned())
+        );
+        assert_eq!(
+            Settings::from_query("?stream=logs%2Fdemo").source,
+            Source::Named("logs/demo".to_owned())
+        );
+        assert_eq!(
+            Settings::from_query("?stream=lab/host").source,
+            Source::Host
+        );
+        for (link, name) in [
+            ("topic+one", "topic+one"),
+            ("topic%2Bone", "topic+one"),
+            ("disk%2090%25", "disk 90%"),
+            ("90%", "90%"),
+        ] {
+            let source = Source::Named(name.to_owned());
+            assert_eq!(
+                Settings::from_query(&format!("?stream={link}")).source,
+                source,
+                "{link}"
+            );
+            let written = Settings {
+                source: source.clone(),
+                ..Settings::default()
+            }
+            .to_query();
+            assert_eq!(Settings::from_query(&written).source, source, "{written}");
+        }
+    }
+
+    #[test]
+    fn looks_do_not_restart_a_run_but_delays_do() {
+        let before = Settings::default();
+        assert!(
+            !Settings {
+                window_s: 30.0,
+                theme: Theme::Dark,
+                ..before.clone()
+            }
+            .changes_the_run(&before)
+        );
+        assert!(
+            !Settings {
+                rate: 9.0,
+                ..before.clone()
+            }
+            .changes_the_run(&before),
+            "the host has its own rate"
+        );
+        assert!(
+            Settings {
+                up_ms: 50.0,
+                ..before.clone()
+            }
+            .changes_the_run(&before)
+        );
+    }
+}

@@ -1,0 +1,271 @@
+//! The controls at the edge: which stream, which events, which timing.
+
+use leptos::prelude::*;
+use tailwater_protocol::rig::Pattern;
+
+use crate::app::Page;
+use crate::browser;
+use crate::numbers;
+use crate::pages::race::model::settings::{
+    self, Limits, Settings, Source, pattern_from_name, pattern_name,
+};
+use crate::pages::race::model::summary::Path;
+use crate::pages::race::text::Text;
+use crate::widgets::canvas::axis::{by_factors, decade};
+use crate::widgets::field::TextField;
+use crate::widgets::kept::Kept;
+use crate::widgets::small::{change, changing, click, derived, memo, submit, whenever};
+
+/// All controls.
+#[component]
+pub fn Controls() -> impl IntoView {
+    let page = expect_context::<Page>();
+    view! {
+        <section class="controls" aria-label=page.say(|text| text.controls)>
+            <StreamChoice />
+            <GeneratorControls />
+            <Timing />
+            <button
+                class="tool wide"
+                on:click=click(move |_| {
+                    page.change(|settings| {
+                        *settings = Settings { theme: settings.theme, language: settings.language, ..Settings::default() };
+                    });
+                })
+            >
+                {page.say(|text| text.reset)}
+            </button>
+        </section>
+    }
+}
+
+/// Host, generator, or any stream by its name.
+#[component]
+fn StreamChoice() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let source = memo(move || page.settings.with(|settings| settings.source.clone()));
+    let name = Kept::new(String::new());
+    whenever(move || {
+        if let Source::Named(stream) = source.get() {
+            name.set(stream);
+        }
+    });
+    let follow = move || {
+        let wish = name.get_untracked().trim().trim_matches('/').to_owned();
+        if !wish.is_empty() {
+            page.change(|settings| settings.source = Source::Named(wish));
+        }
+    };
+    // Without a name yet, the field asks for it.
+    let choose_named = move || {
+        if name.get_untracked().is_empty() {
+            browser::focus("stream-name");
+        } else {
+            follow();
+        }
+    };
+    view! {
+        <fieldset>
+            <legend>{page.say(|text| text.stream)}</legend>
+            <div class="segments" data-testid="source">
+                <Segment
+                    checked=derived(move || source.get() == Source::Host)
+                    label=derived(move || page.text().source_host)
+                    choose=move || page.change(|settings| settings.source = Source::Host)
+                />
+                <Segment
+                    checked=derived(move || source.get() == Source::Generator)
+                    label=derived(move || page.text().source_generator)
+                    choose=move || page.change(|settings| settings.source = Source::Generator)
+                />
+                <Segment
+                    checked=derived(move || matches!(source.get(), Source::Named(_)))
+                    label=derived(move || page.text().source_named)
+                    choose=choose_named
+                />
+            </div>
+            <form
+                class="row named"
+                class:chosen=derived(move || matches!(source.get(), Source::Named(_)))
+                on:submit=submit(move |event| {
+                    event.prevent_default();
+                    follow();
+                })
+            >
+                <label class="spoken" for="stream-name">{page.say(|text| text.stream_name)}</label>
+                <TextField
+                    id="stream-name"
+                    value=name
+                    placeholder=derived(move || page.text().stream_name_hint.to_owned())
+                />
+                <button class="tool wide" type="submit">{page.say(|text| text.follow)}</button>
+            </form>
+        </fieldset>
+    }
+}
+
+#[component]
+fn Segment(
+    #[prop(into)] checked: Signal<bool>,
+    #[prop(into)] label: Signal<&'static str>,
+    choose: impl Fn() + 'static,
+) -> impl IntoView {
+    view! {
+        <label>
+            <input type="radio" name="source" prop:checked=derived(move || checked.get()) on:change=change(move |_| choose()) />
+            <span>{changing(move || label.get())}</span>
+        </label>
+    }
+}
+
+#[component]
+fn GeneratorControls() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let off = derived(move || {
+        page.settings
+            .with(|settings| settings.source != Source::Generator)
+    });
+    let pattern = move || page.settings.with(|settings| settings.pattern);
+    view! {
+        <fieldset disabled=derived(move || off.get())>
+            <legend>{page.say(|text| text.generator)}</legend>
+            <Dial id="rate" label=|text| text.rate unit=|text| text.per_second limits=settings::RATE log=true
+                get=|settings| settings.rate set=|settings, value| settings.rate = value />
+            <div class="dial">
+                <label for="pattern">{page.say(|text| text.pattern)}</label>
+                <select
+                    id="pattern"
+                    data-testid="pattern"
+                    prop:value=derived(move || pattern_name(pattern()).to_owned())
+                    on:change=change(move |event| {
+                        page.change(|settings| {
+                            settings.pattern = pattern_from_name(&event_target_value(&event)).unwrap_or(settings.pattern);
+                        });
+                    })
+                >
+                    {[Pattern::Poisson, Pattern::Periodic, Pattern::Burst]
+                        .map(|one| {
+                            view! {
+                                <option value=pattern_name(one) selected=derived(move || pattern() == one)>
+                                    {changing(move || (page.text().pattern_name)(one))}
+                                </option>
+                            }
+                        })
+                        .map(IntoAny::into_any)
+                        .collect_view()}
+                </select>
+            </div>
+            <Dial id="size" label=|text| text.size unit=|_| "B" limits=settings::SIZE log=true
+                get=|settings| settings.size set=|settings, value| settings.size = value.round() />
+            <p class="hint" hidden=derived(move || !off.get())>{page.say(|text| text.generator_hint)}</p>
+        </fieldset>
+    }
+}
+
+#[component]
+fn Timing() -> impl IntoView {
+    let page = expect_context::<Page>();
+    // Only the relay can add delay.
+    let relayed = memo(move || {
+        page.summary
+            .with(|summary| matches!(summary.path, Path::Relay | Path::Unknown))
+    });
+    view! {
+        <fieldset>
+            <legend>{page.say(|text| text.timing)}</legend>
+            <Dial id="interval" label=|text| text.interval unit=|_| "ms" limits=settings::INTERVAL_MS log=true
+                get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
+            <Dial id="hold" label=|text| text.hold unit=|_| "s" limits=settings::HOLD_S log=false
+                get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
+            <fieldset disabled=derived(move || !relayed.get())>
+            <Dial id="up" label=|text| text.delay_up unit=|_| "ms" limits=settings::DELAY_MS log=false
+                get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
+            <Dial id="down" label=|text| text.delay_down unit=|_| "ms" limits=settings::DELAY_MS log=false
+                get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
+            <p class="hint">{page.say(|text| text.delay_hint)}</p>
+            </fieldset>
+            <Dial id="window" label=|text| text.window unit=|_| "s" limits=settings::WINDOW_S log=true
+                get=|settings| settings.window_s set=|settings, value| settings.window_s = (value * 10.0).round() / 10.0 />
+        </fieldset>
+    }
+}
+
+/// Steps of a slider; a number field beside it takes any value.
+const STEPS: f64 = 400.0;
+
+/// A number as a slider and as a field.
+#[component]
+fn Dial(
+    id: &'static str,
+    label: fn(&Text) -> &'static str,
+    unit: fn(&Text) -> &'static str,
+    limits: Limits,
+    log: bool,
+    get: fn(&Settings) -> f64,
+    set: fn(&mut Settings, f64),
+) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let value = memo(move || page.settings.with(get));
+    // While a slider is dragged only the field follows; the race changes once, when it is let go.
+    let dragged = Kept::new(None::<f64>);
+    let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));
+    let choose = move |wish: f64| {
+        dragged.set(None);
+        if wish.is_finite() {
+            page.change(|settings| set(settings, limits.clamp(wish)));
+        }
+    };
+    let place = move || to_step(dragged.get().unwrap_or_else(|| value.get()), limits, log);
+    let parse =
+        |event: &leptos::ev::Event| numbers::parse(&event_target_value(event)).unwrap_or(f64::NAN);
+    view! {
+        <div class="dial">
+            <label for=id>{changing(move || label(page.text()))}</label>
+            <span class="field">
+                <input
+                    id=id
+                    data-testid=id
+                    type="number"
+                    inputmode="decimal"
+                    min=numbers::plain(limits.min)
+                    max=numbers::plain(limits.max)
+                    step="any"
+                    prop:value=derived(shown)
+                    on:change=change(move |event| choose(parse(&event)))
+                />
+                <span class="unit">{changing(move || unit(page.text()))}</span>
+            </span>
+            <input
+                type="range"
+                min="0"
+                max=numbers::plain(STEPS)
+                tabindex="-1"
+                aria-hidden="true"
+                prop:value=derived(move || numbers::plain(place()))
+                on:input=change(move |event| dragged.set(Some(from_step(parse(&event), limits, log))))
+                on:change=change(move |event| choose(from_step(parse(&event), limits, log)))
+            />
+        </div>
+    }
+}
+
+fn to_step(value: f64, limits: Limits, log: bool) -> f64 {
+    let share = if log {
+        (value / limits.min).ln() / (limits.max / limits.min).ln()
+    } else {
+        (value - limits.min) / (limits.max - limits.min)
+    };
+    (share.clamp(0.0, 1.0) * STEPS).round()
+}
+
+fn from_step(step: f64, limits: Limits, log: bool) -> f64 {
+    let share = step / STEPS;
+    let value = if log {
+        by_factors(limits.min, limits.max, share)
+    } else {
+        limits.min + share * (limits.max - limits.min)
+    };
+    // Sliders aim at round numbers: two significant digits.
+    let scale = decade(value.max(0.01)) / 10.0;
+    (value / scale).round() * scale
+}

@@ -1,0 +1,17 @@
+//! What the Race page is made of.
+
+#[cfg(target_arch = "wasm32")]
+pub mod cards;
+#[cfg(target_arch = "wasm32")]
+pub mod controls;
+pub mod draw;
+#[cfg(target_arch = "wasm32")]
+pub mod head;
+#[cfg(target_arch = "wasm32")]
+pub mod notes;
+#[cfg(target_arch = "wasm32")]
+pub mod publish;
+#[cfg(target_arch = "wasm32")]
+pub mod stage;
+#[cfg(target_arch = "wasm32")]
+pub mod tables;

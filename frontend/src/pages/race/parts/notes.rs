@@ -1,0 +1,222 @@
+//! The sentence on top, what one must know to read it, and the notices that take the stage when there is nothing to draw.
+
+use leptos::prelude::*;
+use tailwater_protocol::percent::encode_path;
+
+use crate::app::{Page, Shell};
+use crate::browser;
+use crate::pages::race::model::summary::{Measure, Path};
+use crate::pages::race::model::verdict::{Connection, Cost, Saying};
+use crate::widgets::kept::Kept;
+use crate::widgets::small::{changing, click, derived, maybe, memo, memo_after};
+
+/// The verdict as it was in one second of the run.
+#[derive(Clone, PartialEq)]
+struct Said {
+    second: u64,
+    saying: Saying,
+    cost: Option<Cost>,
+}
+
+/// The verdict and the notes under it.
+#[component]
+pub fn Verdict() -> impl IntoView {
+    let page = expect_context::<Page>();
+    // Another kind of verdict is said at once, other figures once a second: a sentence must stand still to be read.
+    let said = memo_after(move |before: Option<&Said>| {
+        page.summary.with(|summary| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "seconds of a run"
+            )]
+            let second = summary.run_s.max(0.0) as u64;
+            let kind = std::mem::discriminant(&summary.saying);
+            match before.filter(|before| {
+                before.second == second && std::mem::discriminant(&before.saying) == kind
+            }) {
+                Some(before) => before.clone(),
+                None => Said {
+                    second,
+                    saying: summary.saying.clone(),
+                    cost: summary.cost.clone(),
+                },
+            }
+        })
+    });
+    view! {
+        <section class="verdict" aria-labelledby="verdict">
+            <p class="sentence" id="verdict" data-testid="verdict">{changing(move || said.with(|said| (page.text().verdict)(&said.saying)))}</p>
+            <p class="cost">{changing(move || said.with(|said| said.cost.as_ref().map(page.text().cost)).unwrap_or_default())}</p>
+            <Notes />
+        </section>
+    }
+}
+
+/// What limits the figures: clocks, byte counts, hidden stretches, missing stamps.
+#[component]
+fn Notes() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let notes = memo(move || {
+        let text = page.text();
+        page.summary.with(|summary| {
+            let mut notes: Vec<(String, bool)> = Vec::new();
+            match summary.clock {
+                Some(clock) => notes.push(((text.clock)(clock.bound_ms, clock.probes), false)),
+                None => notes.push((text.clock_unknown.to_owned(), false)),
+            }
+            match summary.path {
+                Path::Unknown => {}
+                Path::Relay => notes.push((text.relay_counts.to_owned(), false)),
+                Path::NoneFree => notes.push((text.none_free.to_owned(), true)),
+                Path::LabOff => notes.push((text.lab_off.to_owned(), true)),
+                Path::PortsShut => notes.push((text.ports_shut.to_owned(), true)),
+            }
+            if summary
+                .lanes
+                .iter()
+                .any(|lane| lane.measure == Measure::BehindFirst)
+            {
+                notes.push((text.behind_first.to_owned(), true));
+            }
+            if summary.skipped_bytes > 0 {
+                notes.push(((text.from_tail)(summary.skipped_bytes), false));
+            }
+            if summary.hidden_samples() > 0 {
+                notes.push(((text.hidden)(summary.hidden_samples()), true));
+            }
+            if summary.connection == Connection::Lost {
+                notes.push((text.server_gone.to_owned(), true));
+            }
+            if summary.connection == Connection::Paused {
+                notes.push((text.paused_note.to_owned(), true));
+            }
+            notes
+        })
+    });
+    view! {
+        <ul class="notes">
+            {changing(move || {
+                notes
+                    .get()
+                    .into_iter()
+                    .map(|(words, matters)| view! { <li class:matters=derived(move || matters)>{words}</li> })
+                    .map(IntoAny::into_any)
+                    .collect_view()
+            })}
+        </ul>
+    }
+}
+
+/// Which notice, if any, the stage needs.
+#[derive(Clone, PartialEq)]
+enum Kind {
+    Quiet,
+    Missing,
+    NoSource,
+    Gone,
+    Failed(String),
+}
+
+/// A stream without events, a missing stream, a missing server: what it means and what to do.
+#[component]
+pub fn Notice() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let kind = memo(move || {
+        page.summary.with(|summary| match &summary.saying {
+            Saying::Quiet { .. } => Some((Kind::Quiet, summary.stream.clone())),
+            Saying::Missing(stream) => Some((Kind::Missing, stream.clone())),
+            Saying::NoSource => Some((Kind::NoSource, "logs/demo".to_owned())),
+            Saying::Unreachable => Some((Kind::Gone, summary.stream.clone())),
+            Saying::Failed(why) => Some((Kind::Failed(why.clone()), summary.stream.clone())),
+            _ => None,
+        })
+    });
+    view! { {maybe(move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> }))} }
+}
+
+#[component]
+fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let url = format!("{}/v1/stream/{}", browser::origin(), encode_path(&stream));
+    let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
+    let append =
+        format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
+    let problem = Kept::new(String::new());
+    let on_create = move |_| {
+        let feed = page.feed();
+        wasm_bindgen_futures::spawn_local(async move {
+            if let Err(why) = feed.create().await {
+                problem.set(why);
+            }
+        });
+    };
+    let body = match kind {
+        Kind::Quiet => view! {
+            <h2>{page.say(|text| text.quiet_title)}</h2>
+            <p>{changing(move || (page.text().quiet)(&stream))}</p>
+            <Command line=append />
+        }
+        .into_any(),
+        Kind::Missing => view! {
+            <h2>{page.say(|text| text.missing_title)}</h2>
+            <p>{changing(move || (page.text().missing)(&stream))}</p>
+            <button class="primary" data-testid="create" on:click=click(on_create)>{page.say(|text| text.create)}</button>
+            <p class="fault">{changing(move || problem.get())}</p>
+            <Command line=create />
+            <p>{page.say(|text| text.or_append)}</p>
+            <Command line=append />
+        }
+        .into_any(),
+        Kind::NoSource => view! {
+            <h2>{page.say(|text| text.no_source_title)}</h2>
+            <p>{page.say(|text| text.no_source)}</p>
+            <button class="primary" on:click=click(move |_| browser::focus("stream-name"))>{page.say(|text| text.stream_name)}</button>
+            <Command line=create />
+            <p>{page.say(|text| text.or_append)}</p>
+            <Command line=append />
+        }
+        .into_any(),
+        Kind::Gone => view! {
+            <h2>{page.say(|text| text.gone_title)}</h2>
+            <p>{page.say(|text| text.gone)}</p>
+            <Command line="cargo xtask serve".to_owned() />
+        }
+        .into_any(),
+        Kind::Failed(why) => view! {
+            <h2>{page.say(|text| text.failed_title)}</h2>
+            <p>{why}</p>
+        }
+        .into_any(),
+    };
+    view! { <section class="notice">{body}</section> }
+}
+
+/// A line for a shell, with a button that copies it.
+#[component]
+pub fn Command(
+    /// What to type.
+    line: String,
+) -> impl IntoView {
+    let shell = expect_context::<Shell>();
+    let copied = Kept::new(false);
+    let shown = line.clone();
+    let on_copy = move |_| {
+        let line = line.clone();
+        wasm_bindgen_futures::spawn_local(async move {
+            if browser::copy(&line).await {
+                copied.set(true);
+                browser::sleep(2_000.0).await;
+                copied.try_set(false);
+            }
+        });
+    };
+    view! {
+        <div class="command">
+            <code tabindex="0">{shown}</code>
+            <button class="tool wide" on:click=click(on_copy)>
+                {changing(move || if copied.get() { shell.text().copied } else { shell.text().copy })}
+            </button>
+        </div>
+    }
+}

@@ -1,0 +1,243 @@
+//! Fork, close, delete: what can't be undone asks twice.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use tailwater_protocol::StreamName;
+use tailwater_protocol::inspect::StreamDetails;
+
+use super::line::{Fault, Line};
+use crate::api::name::typed as typed_name;
+use crate::api::request::Wish;
+use crate::app::Step;
+use crate::browser;
+use crate::numbers::count;
+use crate::pages::streams::view::{Said, Streams};
+use crate::widgets::field::TextField;
+use crate::widgets::kept::Kept;
+use crate::widgets::small::{Computed, changing, click, derived, key, maybe, memo, submit};
+
+/// The three.
+#[component]
+pub fn Change(
+    /// Whose.
+    name: StoredValue<StreamName>,
+    /// What is known of it.
+    details: Computed<Option<StreamDetails>>,
+) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let closed = memo(move || {
+        details.with(|details| details.as_ref().is_some_and(|details| details.closed))
+    });
+    let forks = memo(move || {
+        details.with(|details| details.as_ref().map_or(0, |details| details.fork_count))
+    });
+    let close = move || name.with_value(Wish::close);
+    let delete = move || name.with_value(Wish::delete);
+    view! {
+        <section class="part" aria-labelledby="change-title">
+            <h3 id="change-title">{streams.say(|text| text.change_title)}</h3>
+            <Fork name details />
+            <div class="dangers">
+                {maybe(move || (!closed.get()).then(|| view! {
+                    <Twice
+                        id="close"
+                        act=derived(move || streams.text().close)
+                        ask=derived(move || streams.text().close_ask.to_owned())
+                        sure=derived(move || streams.text().close_sure)
+                        wish=memo(close)
+                        done=Box::new(move || streams.said.set(Some(Said::Closed(name.get_value().to_string()))))
+                    />
+                }))}
+                <Twice
+                    id="delete"
+                    act=derived(move || streams.text().delete)
+                    ask=derived(move || {
+                        let text = streams.text();
+                        let ask = name.with_value(|name| (text.delete_ask)(name.as_str()));
+                        match forks.get() as u64 {
+                            0 => ask,
+                            forks => format!("{ask} {}", (text.delete_forks)(&count(forks))),
+                        }
+                    })
+                    sure=derived(move || streams.text().delete_sure)
+                    wish=memo(delete)
+                    done=Box::new(move || {
+                        streams.said.set(Some(Said::Deleted(name.get_value().to_string())));
+                        streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
+                    })
+                />
+            </div>
+        </section>
+    }
+}
+
+/// A button that asks before it acts; the focus goes with the question.
+#[component]
+fn Twice(
+    id: &'static str,
+    act: Signal<&'static str>,
+    ask: Signal<String>,
+    sure: Signal<&'static str>,
+    wish: Computed<Wish>,
+    done: Box<dyn Fn() + Send + Sync>,
+) -> impl IntoView {
+    let done = Arc::new(done);
+    let streams = expect_context::<Streams>();
+    let is_asking = Kept::new(false);
+    let is_busy = Kept::new(false);
+    let fault = Kept::new(String::new());
+    let line = derived(move || wish.with(|wish| wish.curl(&browser::origin())));
+    let turn = move |to: bool| {
+        is_asking.set(to);
+        fault.set(String::new());
+        // Once it is there.
+        let next = format!("{id}-{}", if to { "keep" } else { "ask" });
+        request_animation_frame(move || browser::focus(&next));
+    };
+    let go = move |_| {
+        if is_busy.get_untracked() {
+            return;
+        }
+        is_busy.set(true);
+        let (wish, done) = (wish.get_untracked(), done.clone());
+        wasm_bindgen_futures::spawn_local(async move {
+            let desk = streams.desk();
+            let outcome = if wish.method == "DELETE" {
+                desk.delete(&wish).await
+            } else {
+                desk.send(&wish).await
+            };
+            is_busy.try_set(false);
+            match outcome {
+                Ok(_) => {
+                    is_asking.try_set(false);
+                    done();
+                }
+                Err(why) => {
+                    fault.try_set(why);
+                }
+            }
+        });
+    };
+    view! {
+        <div class="twice" on:keydown=key(move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) })>
+            {changing(move || if is_asking.get() {
+                view! {
+                    <p role="alert">{changing(move || ask.get())}</p>
+                    <div class="row">
+                        <button class="danger" data-testid=format!("{id}-sure") disabled=derived(move || is_busy.get()) on:click=click(go.clone())>
+                            {changing(move || sure.get())}
+                        </button>
+                        <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=click(move |_| turn(false))>
+                            {streams.say(|text| text.keep)}
+                        </button>
+                    </div>
+                }
+                .into_any()
+            } else {
+                view! {
+                    <div class="row">
+                        <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=click(move |_| turn(true))>
+                            {changing(move || act.get())}
+                        </button>
+                        <Line line id=if id == "close" { "curl-close" } else { "curl-delete" } />
+                    </div>
+                }
+                .into_any()
+            })}
+            <Fault fault />
+        </div>
+    }
+}
+
+/// A new stream that begins with this one's messages.
+#[component]
+fn Fork(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let typed = Kept::new(String::new());
+    let at = Kept::new(String::new());
+    let fault = Kept::new(String::new());
+    let is_busy = Kept::new(false);
+    let content_type = memo(move || {
+        details.with(|details| {
+            details
+                .as_ref()
+                .map(|it| it.configuration.content_type.clone())
+                .unwrap_or_default()
+        })
+    });
+    let wish = move |typed: &str, at: &str| {
+        name.with_value(|name| {
+            content_type.with_untracked(|content_type| Wish::fork(name, content_type, typed, at))
+        })
+    };
+    let line = derived(move || {
+        let wish = typed.with(|typed| at.with(|at| wish(typed, at)));
+        wish.map(|wish| wish.curl(&browser::origin()))
+            .unwrap_or_default()
+    });
+    let fork = move || {
+        if is_busy.get_untracked() {
+            return;
+        }
+        let wish = match wish(&typed.get_untracked(), &at.get_untracked()) {
+            Ok(wish) => wish,
+            Err(field) => return fault.set((streams.text().field)(&field)),
+        };
+        let made = typed_name(&typed.get_untracked())
+            .map(|name| name.to_string())
+            .unwrap_or_default();
+        is_busy.set(true);
+        fault.set(String::new());
+        wasm_bindgen_futures::spawn_local(async move {
+            let desk = streams.desk();
+            let outcome = desk.send(&wish).await;
+            is_busy.try_set(false);
+            match outcome {
+                Ok(_) => {
+                    streams.said.try_set(Some(Said::Forked(made.clone())));
+                    streams
+                        .shell
+                        .open(Step::Recorded, |shelf| shelf.stream = Some(made));
+                }
+                Err(why) => {
+                    fault.try_set(why);
+                }
+            }
+        });
+    };
+    view! {
+        <form
+            class="form fork"
+            on:submit=submit(move |event| {
+                event.prevent_default();
+                fork();
+            })
+        >
+            <p class="hint">{streams.say(|text| text.fork_hint)}</p>
+            <div class="row">
+                <TextField
+                    id="fork-name"
+                    value=typed
+                    label=streams.say(|text| text.stream_name)
+                    placeholder=derived(move || name.with_value(|name| format!("{name}-2")))
+                    typed=move |()| fault.set(String::new())
+                />
+                <TextField
+                    id="fork-at"
+                    class="offset"
+                    numeric=true
+                    value=at
+                    label=streams.say(|text| text.fork_at)
+                    placeholder=derived(move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail))
+                />
+                <button class="tool wide" type="submit" data-testid="fork-send" disabled=derived(move || is_busy.get())>
+                    {streams.say(|text| text.fork)}
+                </button>
+                <Line line id="curl-fork" />
+            </div>
+            <Fault fault />
+        </form>
+    }
+}

@@ -1,0 +1,197 @@
+//! A stream followed live on the page, by any of the five techniques.
+
+use leptos::prelude::*;
+use tailwater_protocol::inspect::StreamDetails;
+use tailwater_protocol::{StreamName, Technique, Token};
+
+use super::line::Line;
+use crate::api::request::follow_line;
+use crate::app::Step;
+use crate::browser;
+use crate::numbers::size;
+use crate::pages::streams::controller::{Following, USUAL};
+use crate::pages::streams::model::tailing::Message;
+use crate::pages::streams::view::Streams;
+use crate::techniques::face;
+use crate::widgets::badge::Shape;
+use crate::widgets::kept::Kept;
+use crate::widgets::small::{Computed, change, changing, click, derived, keyed, memo, whenever};
+
+/// The choice of technique, what comes, and what it costs.
+#[component]
+pub fn Follow(
+    /// Whose.
+    name: StoredValue<StreamName>,
+    /// What is known of it.
+    details: Computed<Option<StreamDetails>>,
+) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let wished = memo(move || streams.shelf.with(|shelf| shelf.technique.unwrap_or(USUAL)));
+    let from = Kept::new(Token::beginning());
+    whenever(move || {
+        if let Some(how) = streams.following.get() {
+            from.set(how.from);
+        }
+    });
+    let has_ttl = memo(move || {
+        details.with(|details| {
+            details
+                .as_ref()
+                .is_some_and(|it| it.configuration.ttl_seconds.is_some())
+        })
+    });
+    let is_on = memo(move || streams.following.with(Option::is_some));
+    let line = derived(move || {
+        name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from.get()))
+    });
+    let start = move || {
+        let how = Following {
+            technique: wished.get_untracked(),
+            from: from.get_untracked(),
+        };
+        streams.desk().follow(how);
+    };
+    view! {
+        <section class="part" aria-labelledby="follow-title">
+            <h3 id="follow-title">{streams.say(|text| text.follow_title)}</h3>
+            <Techniques wished />
+            <div class="row">
+                <select
+                    data-testid="follow-from"
+                    aria-label=streams.say(|text| text.follow_from)
+                    on:change=change(move |event| {
+                        from.set(if event_target_value(&event) == "now" { Token::now() } else { Token::beginning() });
+                        if is_on.get_untracked() {
+                            start();
+                        }
+                    })
+                >
+                    <option value="-1" prop:selected=derived(move || from.get() != Token::now())>{streams.say(|text| text.from_beginning)}</option>
+                    <option value="now" prop:selected=derived(move || from.get() == Token::now())>{streams.say(|text| text.from_now)}</option>
+                </select>
+                <button
+                    class="tool wide"
+                    data-testid="follow-toggle"
+                    on:click=click(move |_| if is_on.get_untracked() { streams.desk().unfollow() } else { start() })
+                >
+                    {changing(move || if is_on.get() { streams.text().stop } else { streams.text().start })}
+                </button>
+                <Line line id="curl-follow" />
+            </div>
+            <p class="hint" hidden=derived(move || !has_ttl.get())>{streams.say(|text| text.renews)}</p>
+            <Standing wished />
+            <Messages />
+        </section>
+    }
+}
+
+/// The five, of which one is chosen.
+#[component]
+fn Techniques(wished: Computed<Technique>) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    view! {
+        <div class="techniques" role="radiogroup" aria-label=streams.say_shared(|text| text.technique)>
+            {Technique::ALL
+                .map(|technique| {
+                    view! {
+                        <label class=format!("t-{}", technique.name())>
+                            <input
+                                type="radio"
+                                class="spoken"
+                                name="follow-technique"
+                                data-testid=format!("by-{}", technique.name())
+                                prop:checked=derived(move || wished.get() == technique)
+                                on:change=change(move |_| {
+                                    streams.shell.open(Step::Silent, |shelf| {
+                                        shelf.technique = Some(technique).filter(|one| *one != USUAL);
+                                    });
+                                })
+                            />
+                            <Shape technique />
+                            <span>{face(technique).label}</span>
+                        </label>
+                    }
+                })
+                .map(IntoAny::into_any)
+                .collect_view()}
+        </div>
+    }
+}
+
+/// How the follower stands, and what came so far.
+#[component]
+fn Standing(wished: Computed<Technique>) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let says = derived(move || {
+        let text = streams.text();
+        if streams.following.with(Option::is_none) {
+            return text.stopped.to_owned();
+        }
+        streams.tailing.with(|tailing| {
+            let other = tailing
+                .technique
+                .filter(|one| *one != wished.get() && *one != Technique::Poll);
+            let parts = [
+                Some((text.standing)(&tailing.standing)),
+                other.map(|other| (text.stands_in)(face(other).label)),
+                Some((text.counts)(
+                    tailing.count,
+                    tailing.bytes,
+                    tailing.requests,
+                )),
+            ];
+            parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+        })
+    });
+    view! { <p class="hint" data-testid="follow-state">{says}</p> }
+}
+
+/// The last messages, the newest on top.
+#[component]
+fn Messages() -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let numbers = move || {
+        streams.tailing.with(|tailing| {
+            tailing
+                .messages
+                .iter()
+                .rev()
+                .map(|message| message.number.to_string())
+                .collect()
+        })
+    };
+    let message = move |number: &str| {
+        streams.tailing.with_untracked(|tailing| {
+            tailing
+                .messages
+                .iter()
+                .find(|message| message.number.to_string() == number)
+                .cloned()
+        })
+    };
+    let is_empty = memo(move || streams.tailing.with(|tailing| tailing.messages.is_empty()));
+    let is_on = move || streams.following.with(Option::is_some);
+    view! {
+        <p class="hint" hidden=derived(move || !is_empty.get() || !is_on())>{streams.say(|text| text.nothing_yet)}</p>
+        <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=derived(move || is_empty.get())>
+            {keyed(numbers, move |number| message(&number).map(|message| view! { <Entry message /> }).into_any())}
+        </ol>
+    }
+}
+
+#[component]
+fn Entry(message: Message) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let whole = size(message.bytes as u64);
+    let of = whole.clone();
+    view! {
+        <li>
+            <span class="offset" aria-hidden="true">{message.next.map(|next| next.to_string())}</span>
+            <code>
+                {message.is_hex.then(|| view! { <small>{changing(move || (streams.text().bytes_of)(&of))} " "</small> }.into_any())}
+                {message.text}
+                {message.is_cut.then(|| view! { <small>{changing(move || (streams.text().cut)(&whole))}</small> }.into_any())}
+            </code>
+        </li>
+    }
+}

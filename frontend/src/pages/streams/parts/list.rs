@@ -1,0 +1,313 @@
+//! The list of streams: searched and paged on the server.
+
+use leptos::prelude::*;
+use tailwater_protocol::Token;
+use tailwater_protocol::inspect::StreamSummary;
+
+use crate::api::request::Wish;
+use crate::app::Step;
+use crate::app::place::{Place, Shelf};
+use crate::browser;
+use crate::numbers;
+use crate::pages::race::parts::notes::Command;
+use crate::pages::streams::model::listing::{Kind, Listing, PAGE};
+use crate::pages::streams::parts::line::Line;
+use crate::pages::streams::view::Streams;
+use crate::widgets::field::TextField;
+use crate::widgets::kept::Kept;
+use crate::widgets::nav::is_plain;
+use crate::widgets::small::{changing, click, derived, keyed, maybe, memo, submit, whenever};
+
+/// How long the typing has to rest before the server is asked, ms.
+const REST_MS: u64 = 150;
+
+/// The list with its search.
+#[component]
+pub fn List() -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let line = derived(move || {
+        let (search, after) = streams
+            .shelf
+            .with(|shelf| (shelf.search.clone(), shelf.after.clone()));
+        Wish::list(&search, after.as_deref(), PAGE).curl(&browser::origin())
+    });
+    view! {
+        <section class="list" aria-labelledby="list-title">
+            <header>
+                <h2 id="list-title">{streams.say(|text| text.list)}</h2>
+                <Line line id="curl-list" />
+                <button
+                    class="primary"
+                    data-testid="new"
+                    on:click=click(move |_| streams.shell.open(Step::Recorded, |shelf| shelf.stream = None))
+                >
+                    {streams.say(|text| text.new_stream)}
+                </button>
+            </header>
+            <Search />
+            <Rows />
+            <Turn />
+        </section>
+    }
+}
+
+#[component]
+fn Search() -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let typed = Kept::new(streams.shelf.with_untracked(|shelf| shelf.search.clone()));
+    // Another address, as by the way back, has another search.
+    whenever(move || {
+        let search = streams.shelf.with(|shelf| shelf.search.clone());
+        if search != typed.get_untracked().trim() {
+            typed.set(search);
+        }
+    });
+    let resting = StoredValue::new(None::<TimeoutHandle>);
+    let search = move || {
+        let search = typed.get_untracked().trim().to_owned();
+        streams.shell.open(Step::Silent, |shelf| {
+            if search != shelf.search {
+                shelf.after = None;
+                shelf.search = search;
+            }
+        });
+    };
+    let rest = move || {
+        if let Some(timer) = resting.get_value() {
+            timer.clear();
+        }
+        resting.set_value(
+            set_timeout_with_handle(search, std::time::Duration::from_millis(REST_MS)).ok(),
+        );
+    };
+    on_cleanup(move || {
+        if let Some(timer) = resting.get_value() {
+            timer.clear();
+        }
+    });
+    view! {
+        <form
+            role="search"
+            on:submit=submit(move |event| {
+                event.prevent_default();
+                search();
+            })
+        >
+            <label class="spoken" for="stream-search">{streams.say(|text| text.search)}</label>
+            <TextField
+                id="stream-search"
+                value=typed
+                placeholder=derived(move || format!("{} ( / )", streams.text().search))
+                typed=move |()| rest()
+            />
+        </form>
+    }
+}
+
+#[component]
+fn Rows() -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let kind = memo(move || {
+        streams
+            .listing
+            .with(|listing| match (&listing.page, listing.is_empty()) {
+                (page, false) => page.kind(),
+                (_, true) => Kind::Missing,
+            })
+    });
+    let rows = move || {
+        streams.listing.with(|listing| {
+            listing
+                .page
+                .here()
+                .map(|page| {
+                    page.streams
+                        .iter()
+                        .map(|stream| stream.name.clone())
+                        .collect::<Vec<_>>()
+                })
+                .unwrap_or_default()
+        })
+    };
+    changing(move || match kind.get() {
+        Kind::Awaited => {
+            view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any()
+        }
+        Kind::Refused(why) => {
+            view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any()
+        }
+        Kind::Missing => view! { <Empty /> }.into_any(),
+        Kind::Here => view! {
+            <ul class="rows" data-testid="rows">
+                {keyed(rows, |name| view! { <Row name /> }.into_any())}
+            </ul>
+        }
+        .into_any(),
+    })
+}
+
+/// One stream; what it shows follows the list, and the link stays the same element, so that it keeps the focus.
+#[component]
+fn Row(name: String) -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let name = StoredValue::new(name);
+    let with = move |part: fn(&StreamSummary) -> String| {
+        derived(move || {
+            streams.listing.with(|listing| {
+                let rows = listing.page.here().map_or(&[][..], |page| &page.streams);
+                let stream =
+                    name.with_value(|name| rows.iter().find(|stream| stream.name == *name));
+                stream.map(part).unwrap_or_default()
+            })
+        })
+    };
+    let live = with(|stream| {
+        if stream.readers > 0 {
+            numbers::count(stream.readers as u64)
+        } else {
+            String::new()
+        }
+    });
+    let is_fork = with(|stream| {
+        if stream.forked_from.is_some() {
+            "fork".to_owned()
+        } else {
+            String::new()
+        }
+    });
+    let is_closed = with(|stream| {
+        if stream.closed {
+            "closed".to_owned()
+        } else {
+            String::new()
+        }
+    });
+    let is_chosen = move || {
+        streams
+            .shelf
+            .with(|shelf| name.with_value(|name| shelf.stream.as_deref() == Some(name.as_str())))
+    };
+    let href = move || {
+        let shelf = Shelf {
+            stream: Some(name.get_value()),
+            ..streams.shelf.get()
+        };
+        streams
+            .shell
+            .settings
+            .with(|settings| browser::address(&Place::Streams(shelf).to_query(settings)))
+    };
+    view! {
+        <li>
+            <a
+                href=derived(href)
+                data-testid="row"
+                aria-current=derived(move || is_chosen().then_some("true"))
+                on:click=click(move |event| {
+                    if is_plain(&event) {
+                        event.prevent_default();
+                        streams.said.set(None);
+                        streams.shell.open(Step::Recorded, |shelf| shelf.stream = Some(name.get_value()));
+                    }
+                })
+            >
+                <span class="name">{name.get_value()}</span>
+                <span class="badges">
+                    <span class="badge live" hidden=derived(move || live.with(String::is_empty))>
+                        {derived(move || live.with(|live| (streams.text().live)(live)))}
+                    </span>
+                    <span class="badge" hidden=derived(move || is_fork.with(String::is_empty))>{streams.say(|text| text.is_fork)}</span>
+                    <span class="badge" hidden=derived(move || is_closed.with(String::is_empty))>{streams.say(|text| text.closed)}</span>
+                </span>
+                <span class="type">{with(|stream| stream.content_type.clone())}</span>
+                <span class="kept">{with(kept)}</span>
+            </a>
+        </li>
+    }
+}
+
+fn kept(stream: &StreamSummary) -> String {
+    let bytes = |token: &Token| token.as_str().parse::<u64>().unwrap_or(0);
+    numbers::size(bytes(&stream.next_offset).saturating_sub(bytes(&stream.earliest_offset)))
+}
+
+/// No stream at all, or none that fits the search.
+#[component]
+fn Empty() -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let search = memo(move || streams.shelf.with(|shelf| shelf.search.clone()));
+    let line = format!(
+        "curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo",
+        browser::origin()
+    );
+    changing(move || {
+        let search = search.get();
+        if search.is_empty() {
+            view! {
+                <div class="empty" data-testid="empty">
+                    <h3>{streams.say(|text| text.none_title)}</h3>
+                    <p>{streams.say(|text| text.none)}</p>
+                    <Command line=line.clone() />
+                </div>
+            }
+            .into_any()
+        } else {
+            view! {
+                <div class="empty" data-testid="empty">
+                    <p>{changing(move || (streams.text().nothing_found)(&search))}</p>
+                    <button
+                        class="tool wide"
+                        on:click=click(move |_| streams.shell.open(Step::Silent, |shelf| {
+                            shelf.search.clear();
+                            shelf.after = None;
+                        }))
+                    >
+                        {streams.say(|text| text.show_all)}
+                    </button>
+                </div>
+            }
+            .into_any()
+        }
+    })
+}
+
+/// On to the next page and back.
+#[component]
+fn Turn() -> impl IntoView {
+    let streams = expect_context::<Streams>();
+    let has_next = memo(move || streams.listing.with(|listing| listing.next().is_some()));
+    let has_previous = memo(move || streams.shelf.with(|shelf| shelf.after.is_some()));
+    let turn = move |turn: fn(&mut Listing, Option<String>) -> Option<Option<String>>| {
+        let from = streams.shelf.with_untracked(|shelf| shelf.after.clone());
+        let to = streams.listing.update(|listing| turn(listing, from));
+        if let Some(after) = to {
+            streams
+                .shell
+                .open(Step::Silent, |shelf| shelf.after = after);
+        }
+    };
+    maybe(move || {
+        (has_next.get() || has_previous.get()).then(|| {
+            view! {
+                <div class="turn">
+                    <button
+                        class="tool wide"
+                        data-testid="previous"
+                        disabled=derived(move || !has_previous.get())
+                        on:click=click(move |_| turn(|listing, _| Some(listing.turn_back())))
+                    >
+                        {streams.say(|text| text.previous_page)}
+                    </button>
+                    <button
+                        class="tool wide"
+                        data-testid="next"
+                        disabled=derived(move || !has_next.get())
+                        on:click=click(move |_| turn(|listing, from| listing.turn_on(from).map(Some)))
+                    >
+                        {streams.say(|text| text.next_page)}
+                    </button>
+                </div>
+            }
+        })
+    })
+}

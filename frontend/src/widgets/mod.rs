@@ -1,0 +1,15 @@
+//! What several pages are made of; nothing here knows a page.
+
+#[cfg(target_arch = "wasm32")]
+pub mod badge;
+pub mod canvas;
+#[cfg(target_arch = "wasm32")]
+pub mod field;
+#[cfg(target_arch = "wasm32")]
+pub mod help;
+#[cfg(target_arch = "wasm32")]
+pub mod kept;
+#[cfg(target_arch = "wasm32")]
+pub mod nav;
+#[cfg(target_arch = "wasm32")]
+pub mod small;
