@@ -1,6 +1,5 @@
 //! The page's own requests: sources, races, the clock, a stream's head, appending. Followers make theirs themselves.
 
-use futures_util::future::LocalBoxFuture;
 use tailwater_lab::Probe;
 use tailwater_protocol::rig::{
     ClockReading, Race, RaceChange, RaceRequest, SourceAnswer, SourceRequest,
@@ -17,8 +16,8 @@ use crate::pages::race::model::json::line;
 /// Nothing asked here takes longer.
 const DEADLINE_S: u32 = 5;
 
-fn send(wish: Wish) -> LocalBoxFuture<'static, Result<Answer, Refusal>> {
-    send::send(wish, DEADLINE_S)
+async fn send(wish: Wish) -> Result<Answer, Refusal> {
+    send::send(wish, DEADLINE_S).await
 }
 
 fn with_json(method: &'static str, target: String, body: String) -> Wish {

@@ -1,8 +1,8 @@
-//! The one way in which the page asks: a [`Wish`] is sent and its answer read whole, compiled once whatever is asked.
+//! The one way in which the page asks: a [`Wish`] is sent and its answer read whole.
 
 use std::pin::pin;
 
-use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::future::{Either, select};
 use gloo_net::http::{Method, RequestBuilder};
 use tailwater_protocol::json::{self, FromJson};
 use tailwater_protocol::{Token, headers};
@@ -69,17 +69,15 @@ impl Drop for Abort {
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn send(wish: Wish, deadline_s: u32) -> LocalBoxFuture<'static, Result<Answer, Refusal>> {
-    Box::pin(async move {
-        let abort = Abort(AbortController::new().ok());
-        let exchange = pin!(exchange(&wish, &abort));
-        match select(exchange, browser::sleep(f64::from(deadline_s) * 1_000.0)).await {
-            Either::Left((outcome, _)) => outcome,
-            Either::Right(_) => Err(Refusal::Unreachable(format!(
-                "no answer within {deadline_s} s"
-            ))),
-        }
-    })
+pub async fn send(wish: Wish, deadline_s: u32) -> Result<Answer, Refusal> {
+    let abort = Abort(AbortController::new().ok());
+    let exchange = pin!(exchange(&wish, &abort));
+    match select(exchange, browser::sleep(f64::from(deadline_s) * 1_000.0)).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(Refusal::Unreachable(format!(
+            "no answer within {deadline_s} s"
+        ))),
+    }
 }
 
 async fn exchange(wish: &Wish, abort: &Abort) -> Result<Answer, Refusal> {

@@ -15,8 +15,6 @@ use crate::pages::race::model::summary::Summary;
 use crate::pages::race::text::{Language, Text};
 use crate::pages::race::view::RacePage;
 use crate::pages::streams::view::StreamsPage;
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{Computed, changing, derived, memo, whenever};
 
 const LANGUAGE_KEY: &str = "tailwater.language";
 const THEME_KEY: &str = "tailwater.theme";
@@ -28,13 +26,13 @@ const NARROW_WINDOW_S: f64 = 4.0;
 #[derive(Clone, Copy, Debug)]
 pub struct Shell {
     /// Which page is shown, with what is open on it; change it with [`Shell::go`].
-    pub place: Kept<Place>,
+    pub place: RwSignal<Place>,
     /// What is chosen; change it with [`Shell::change`].
-    pub settings: Kept<Settings>,
+    pub settings: RwSignal<Settings>,
     /// The language in use.
-    pub language: Computed<Language>,
+    pub language: Memo<Language>,
     /// Whether the help is open.
-    pub help: Kept<bool>,
+    pub help: RwSignal<bool>,
     /// The race, while its page is shown.
     race: StoredValue<Option<Rc<Feed>>, LocalStorage>,
     canvas: StoredValue<Canvas, LocalStorage>,
@@ -58,7 +56,7 @@ impl Shell {
     /// A text, following the language. One type for all of them keeps the page small.
     pub fn say(&self, what: fn(&'static Text) -> &'static str) -> Signal<&'static str> {
         let language = self.language;
-        derived(move || what(language.get().text()))
+        Signal::derive(move || what(language.get().text()))
     }
 
     /// Changes settings: the race, the address bar and the page follow.
@@ -133,15 +131,15 @@ pub struct Page {
     shell: Shell,
     feed: StoredValue<Rc<Feed>, LocalStorage>,
     /// What is chosen; change it with [`Page::change`].
-    pub settings: Kept<Settings>,
+    pub settings: RwSignal<Settings>,
     /// What is shown in figures.
-    pub summary: Kept<Summary>,
+    pub summary: RwSignal<Summary>,
     /// Whether the picture is stopped.
-    pub paused: Kept<bool>,
+    pub paused: RwSignal<bool>,
     /// How far the stopped picture has been stepped, ms.
-    pub stepped_ms: Kept<f64>,
+    pub stepped_ms: RwSignal<f64>,
     /// The language in use.
-    pub language: Computed<Language>,
+    pub language: Memo<Language>,
 }
 
 impl Page {
@@ -194,12 +192,12 @@ fn App() -> impl IntoView {
     let usual = browser::stored(LANGUAGE_KEY).and_then(|name| Language::from_name(&name));
     let usual = usual
         .unwrap_or_else(|| Language::first_of(browser::languages().iter().map(String::as_str)));
-    let settings = Kept::new(settings);
+    let settings = RwSignal::new(settings);
     let shell = Shell {
-        place: Kept::new(place),
+        place: RwSignal::new(place),
         settings,
-        language: memo(move || settings.with(|settings| settings.language).unwrap_or(usual)),
-        help: Kept::new(false),
+        language: Memo::new(move |_| settings.with(|settings| settings.language).unwrap_or(usual)),
+        help: RwSignal::new(false),
         race: StoredValue::new_local(None),
         canvas: StoredValue::new_local(Canvas::default()),
     };
@@ -215,8 +213,8 @@ fn App() -> impl IntoView {
     window_event_listener(leptos::ev::keydown, move |event| {
         super::keys::on_key(shell, &event);
     });
-    let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
-    view! { {changing(move || if is_race.get() { view! { <Racing /> }.into_any() } else { view! { <StreamsPage /> }.into_any() })} }
+    let is_race = Memo::new(move |_| shell.place.with(|place| *place == Place::Race));
+    view! { {move || if is_race.get() { view! { <Racing /> }.into_any() } else { view! { <StreamsPage /> }.into_any() }} }
 }
 
 /// The Race page with the work behind it, which ends when the page is left.
@@ -230,9 +228,9 @@ fn Racing() -> impl IntoView {
         shell,
         feed: StoredValue::new_local(feed.clone()),
         settings: shell.settings,
-        summary: feed.summary.kept(),
-        paused: feed.paused.kept(),
-        stepped_ms: feed.stepped_ms.kept(),
+        summary: feed.summary.clone().into(),
+        paused: feed.paused.clone().into(),
+        stepped_ms: feed.stepped_ms.clone().into(),
         language: shell.language,
     });
     let running = frames::run(feed.clone(), canvas.clone());
@@ -250,7 +248,7 @@ fn Racing() -> impl IntoView {
 
 /// Keeps `<html>` and the next visit in step with language and theme.
 fn follow_choices(shell: Shell) {
-    whenever(move || {
+    Effect::new(move || {
         let language = shell.language.get();
         let text = language.text();
         let is_race = shell.place.with(|place| *place == Place::Race);
@@ -269,7 +267,7 @@ fn follow_choices(shell: Shell) {
             browser::store(LANGUAGE_KEY, language.name());
         }
     });
-    let theme = memo(move || shell.settings.with(|settings| settings.theme));
+    let theme = Memo::new(move |_| shell.settings.with(|settings| settings.theme));
     Effect::new(move |before: Option<()>| {
         let theme = theme.get();
         if let Some(root) = document().document_element() {

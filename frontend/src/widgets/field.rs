@@ -2,16 +2,13 @@
 
 use leptos::prelude::*;
 
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{change, derived};
-
 /// A field without the browser's own help, as names and numbers want none.
 #[component]
 pub fn TextField(
     /// Its id, for its label and for tests.
     id: &'static str,
     /// What is typed.
-    value: Kept<String>,
+    value: RwSignal<String>,
     /// What stands in it while it is empty.
     #[prop(into)]
     placeholder: Signal<String>,
@@ -40,13 +37,13 @@ pub fn TextField(
             spellcheck="false"
             aria-label=label
             placeholder=placeholder
-            prop:value=derived(move || value.get())
-            on:input=change(move |event| {
+            prop:value=move || value.get()
+            on:input=move |event| {
                 value.set(event_target_value(&event));
                 if let Some(typed) = typed {
                     typed.run(());
                 }
-            })
+            }
         />
     }
 }

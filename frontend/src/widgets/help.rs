@@ -9,14 +9,13 @@ use crate::app::Shell;
 use crate::app::place::Place;
 use crate::pages::race::text::Text;
 use crate::techniques::face;
-use crate::widgets::small::{change, changing, click, memo, whenever};
 
 /// A modal dialog; Escape closes it.
 #[component]
 pub fn Help() -> impl IntoView {
     let shell = expect_context::<Shell>();
     let dialog = NodeRef::<Dialog>::new();
-    whenever(move || {
+    Effect::new(move || {
         let open = shell.help.get();
         let Some(dialog) = dialog.get() else { return };
         if open && !dialog.open() {
@@ -26,7 +25,7 @@ pub fn Help() -> impl IntoView {
             dialog.close();
         }
     });
-    let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
+    let is_race = Memo::new(move |_| shell.place.with(|place| *place == Place::Race));
     let title = move || {
         if is_race.get() {
             shell.text().help_title
@@ -35,21 +34,20 @@ pub fn Help() -> impl IntoView {
         }
     };
     view! {
-        <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=change(move |_| shell.help.set(false))>
+        <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=move |_| shell.help.set(false)>
             <header>
-                <h2 id="help-title">{changing(title)}</h2>
-                <button class="tool wide" on:click=click(move |_| shell.help.set(false))>{shell.say(|text| text.close)}</button>
+                <h2 id="help-title">{title}</h2>
+                <button class="tool wide" on:click=move |_| shell.help.set(false)>{shell.say(|text| text.close)}</button>
             </header>
-            {changing(move || if is_race.get() { view! { <OfRace /> }.into_any() } else { view! { <OfStreams /> }.into_any() })}
+            {move || if is_race.get() { view! { <OfRace /> }.into_any() } else { view! { <OfStreams /> }.into_any() }}
             <h3>{shell.say(|text| text.keys_title)}</h3>
             <dl class="keys">
-                {changing(move || {
+                {move || {
                     keys(shell.text(), is_race.get())
                         .into_iter()
                         .map(|(key, what)| view! { <div><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div> })
-                        .map(IntoAny::into_any)
                         .collect_view()
-                })}
+                }}
             </dl>
         </dialog>
     }
@@ -81,7 +79,7 @@ fn OfStreams() -> impl IntoView {
     let shell = expect_context::<Shell>();
     view! {
         <p>{shell.say(|text| text.streams.help_intro)}</p>
-        <ul>{changing(move || shell.text().streams.help.iter().map(|line| view! { <li>{*line}</li> }).map(IntoAny::into_any).collect_view())}</ul>
+        <ul>{move || shell.text().streams.help.iter().map(|line| view! { <li>{*line}</li> }).collect_view()}</ul>
     }
 }
 
@@ -91,10 +89,10 @@ fn OfRace() -> impl IntoView {
     view! {
         <p>{shell.say(|text| text.help_intro)}</p>
         <ul class="faces">
-            {Technique::ALL.map(|technique| view! { <Explained technique /> }).map(IntoAny::into_any).collect_view()}
+            {Technique::ALL.map(|technique| view! { <Explained technique /> }).collect_view()}
         </ul>
         <h3>{shell.say(|text| text.measured_title)}</h3>
-        <ul>{changing(move || shell.text().measured.iter().map(|line| view! { <li>{*line}</li> }).map(IntoAny::into_any).collect_view())}</ul>
+        <ul>{move || shell.text().measured.iter().map(|line| view! { <li>{*line}</li> }).collect_view()}</ul>
     }
 }
 
@@ -108,8 +106,8 @@ fn Explained(technique: Technique) -> impl IntoView {
             <div>
                 <strong>{face.label}</strong>
                 " "
-                {changing(move || face.gloss.say(shell.language.get()))}
-                <small>{changing(move || face.theory.say(shell.language.get()))}</small>
+                {move || face.gloss.say(shell.language.get())}
+                <small>{move || face.theory.say(shell.language.get())}</small>
             </div>
         </li>
     }

@@ -8,8 +8,4 @@ pub mod field;
 #[cfg(target_arch = "wasm32")]
 pub mod help;
 #[cfg(target_arch = "wasm32")]
-pub mod kept;
-#[cfg(target_arch = "wasm32")]
 pub mod nav;
-#[cfg(target_arch = "wasm32")]
-pub mod small;

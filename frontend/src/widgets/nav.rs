@@ -7,13 +7,12 @@ use crate::app::{Shell, Step};
 use crate::browser;
 use crate::pages::race::model::settings::Theme;
 use crate::pages::race::text::Language;
-use crate::widgets::small::{change, changing, click, derived, memo};
 
 /// The name, and a link to each page.
 #[component]
 pub fn Nav() -> impl IntoView {
     let shell = expect_context::<Shell>();
-    let is_race = memo(move || shell.place.with(|place| *place == Place::Race));
+    let is_race = Memo::new(move |_| shell.place.with(|place| *place == Place::Race));
     let here = move || {
         if is_race.get() {
             shell.text().race
@@ -22,17 +21,17 @@ pub fn Nav() -> impl IntoView {
         }
     };
     view! {
-        <h1 class="brand">"Tailwater " <span class="spoken">{changing(here)}</span></h1>
+        <h1 class="brand">"Tailwater " <span class="spoken">{here}</span></h1>
         <nav class="nav" aria-label=shell.say(|text| text.streams.pages)>
             <PlaceLink
                 to=Place::Race
-                current=derived(move || is_race.get())
-                label=derived(move || shell.text().race)
+                current=Signal::derive(move || is_race.get())
+                label=Signal::derive(move || shell.text().race)
             />
             <PlaceLink
                 to=Place::Streams(Shelf::default())
-                current=derived(move || !is_race.get())
-                label=derived(move || shell.text().streams.name)
+                current=Signal::derive(move || !is_race.get())
+                label=Signal::derive(move || shell.text().streams.name)
             />
         </nav>
     }
@@ -56,10 +55,10 @@ fn PlaceLink(to: Place, current: Signal<bool>, label: Signal<&'static str>) -> i
     };
     view! {
         <a
-            href=derived(href)
+            href=href
             data-testid=format!("nav-{name}")
-            aria-current=derived(move || current.get().then_some("page"))
-            on:click=click(move |event| {
+            aria-current=move || current.get().then_some("page")
+            on:click=move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
                     // Where one is already, nothing that is open is closed.
@@ -67,9 +66,9 @@ fn PlaceLink(to: Place, current: Signal<bool>, label: Signal<&'static str>) -> i
                         shell.go(there.get_value(), Step::Recorded);
                     }
                 }
-            })
+            }
         >
-            {changing(move || label.get())}
+            {move || label.get()}
         </a>
     }
 }
@@ -90,40 +89,38 @@ pub fn Choices() -> impl IntoView {
             <select
                 data-testid="language"
                 aria-label=shell.say(|text| text.language)
-                prop:value=derived(move || shell.language.get().name().to_owned())
-                on:change=change(move |event| shell.change(|settings| settings.language = Language::from_name(&event_target_value(&event))))
+                prop:value=move || shell.language.get().name().to_owned()
+                on:change=move |event| shell.change(|settings| settings.language = Language::from_name(&event_target_value(&event)))
             >
                 {Language::ALL
                     .map(|language| {
                         view! {
-                            <option value=language.name() lang=language.name() selected=derived(move || shell.language.get() == language)>
+                            <option value=language.name() lang=language.name() selected=move || shell.language.get() == language>
                                 {language.own_name()}
                             </option>
                         }
                     })
-                    .map(IntoAny::into_any)
                     .collect_view()}
             </select>
             <select
                 data-testid="theme"
                 aria-label=shell.say(|text| text.theme)
-                prop:value=derived(move || theme().name().to_owned())
-                on:change=change(move |event| {
+                prop:value=move || theme().name().to_owned()
+                on:change=move |event| {
                     shell.change(|settings| settings.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
-                })
+                }
             >
                 {Theme::ALL
                     .map(|one| {
                         view! {
-                            <option value=one.name() selected=derived(move || theme() == one)>
-                                {changing(move || (shell.text().theme_name)(one))}
+                            <option value=one.name() selected=move || theme() == one>
+                                {move || (shell.text().theme_name)(one)}
                             </option>
                         }
                     })
-                    .map(IntoAny::into_any)
                     .collect_view()}
             </select>
-            <button class="tool" data-testid="help" aria-label=shell.say(|text| text.help) title="?" on:click=click(move |_| shell.help.set(true))>
+            <button class="tool" data-testid="help" aria-label=shell.say(|text| text.help) title="?" on:click=move |_| shell.help.set(true)>
                 "?"
             </button>
         </div>

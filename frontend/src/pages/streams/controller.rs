@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
+use futures_util::future::{AbortHandle, abortable};
+use leptos::prelude::*;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
 use tailwater_protocol::json::FromJson;
 use tailwater_protocol::reader::FollowOptions;
@@ -21,7 +22,6 @@ use crate::browser;
 use crate::pages::race::model::verdict::Connection;
 use crate::pages::streams::model::listing::{Known, Listing, PAGE};
 use crate::pages::streams::model::tailing::Tailing;
-use crate::widgets::kept::Shared;
 
 /// Nothing asked here takes longer.
 const DEADLINE_S: u32 = 10;
@@ -46,7 +46,6 @@ struct Task(AbortHandle);
 
 impl Task {
     fn start(work: impl Future<Output = ()> + 'static) -> Self {
-        let work: LocalBoxFuture<'static, ()> = Box::pin(work);
         let (work, handle) = abortable(work);
         spawn_local(async move {
             // Whether it came to its end or was ended makes no difference.
@@ -90,15 +89,15 @@ pub struct Desk {
     fresh: RefCell<Tailing>,
     showing: Cell<bool>,
     /// The list.
-    pub listing: Shared<Listing>,
+    pub listing: ArcRwSignal<Listing>,
     /// The stream that is looked at.
-    pub looked: Shared<Known<StreamDetails>>,
+    pub looked: ArcRwSignal<Known<StreamDetails>>,
     /// What the follower brought.
-    pub tailing: Shared<Tailing>,
+    pub tailing: ArcRwSignal<Tailing>,
     /// How the stream is followed; `None` while it is not.
-    pub following: Shared<Option<Following>>,
+    pub following: ArcRwSignal<Option<Following>>,
     /// How the page stands to the server.
-    pub connection: Shared<Connection>,
+    pub connection: ArcRwSignal<Connection>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -119,11 +118,11 @@ impl Desk {
             follower: RefCell::default(),
             fresh: RefCell::default(),
             showing: Cell::new(false),
-            listing: Shared::default(),
-            looked: Shared::default(),
-            tailing: Shared::default(),
-            following: Shared::default(),
-            connection: Shared::default(),
+            listing: ArcRwSignal::default(),
+            looked: ArcRwSignal::default(),
+            tailing: ArcRwSignal::default(),
+            following: ArcRwSignal::default(),
+            connection: ArcRwSignal::default(),
         });
         desk.list();
         desk.look();
@@ -345,8 +344,8 @@ impl Desk {
     }
 }
 
-fn send(wish: Wish) -> LocalBoxFuture<'static, Result<Answer, Refusal>> {
-    send::send(wish, DEADLINE_S)
+async fn send(wish: Wish) -> Result<Answer, Refusal> {
+    send::send(wish, DEADLINE_S).await
 }
 
 /// The same for an answer in JSON.

@@ -18,9 +18,7 @@ use crate::pages::streams::parts::list::List;
 use crate::pages::streams::parts::look::Look;
 use crate::pages::streams::text::StreamsText;
 use crate::widgets::help::Help;
-use crate::widgets::kept::Kept;
 use crate::widgets::nav::{Choices, Nav};
-use crate::widgets::small::{Computed, changing, derived, maybe, memo, memo_after, whenever};
 
 /// What became of the last action, as it is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,19 +47,19 @@ pub struct Streams {
     pub shell: Shell,
     desk: StoredValue<Rc<Desk>, LocalStorage>,
     /// What is open.
-    pub shelf: Computed<Shelf>,
+    pub shelf: Memo<Shelf>,
     /// The list.
-    pub listing: Kept<Listing>,
+    pub listing: RwSignal<Listing>,
     /// The stream that is looked at.
-    pub looked: Kept<Known<StreamDetails>>,
+    pub looked: RwSignal<Known<StreamDetails>>,
     /// What was followed.
-    pub tailing: Kept<Tailing>,
+    pub tailing: RwSignal<Tailing>,
     /// How it is followed.
-    pub following: Kept<Option<Following>>,
+    pub following: RwSignal<Option<Following>>,
     /// How the page stands to the server.
-    pub connection: Kept<Connection>,
+    pub connection: RwSignal<Connection>,
     /// What became of the last action.
-    pub said: Kept<Option<Said>>,
+    pub said: RwSignal<Option<Said>>,
 }
 
 impl Streams {
@@ -78,7 +76,7 @@ impl Streams {
     /// A text of the page, following the language. One type for all of them keeps the page small.
     pub fn say(&self, what: fn(&'static StreamsText) -> &'static str) -> Signal<&'static str> {
         let language = self.shell.language;
-        derived(move || what(&language.get().text().streams))
+        Signal::derive(move || what(&language.get().text().streams))
     }
 
     /// A text of all pages, following the language.
@@ -96,7 +94,7 @@ impl Streams {
 #[component]
 pub fn StreamsPage() -> impl IntoView {
     let shell = expect_context::<Shell>();
-    let shelf = memo_after(move |before: Option<&Shelf>| {
+    let shelf = Memo::new(move |before: Option<&Shelf>| {
         shell.place.with(|place| match place {
             Place::Streams(shelf) => shelf.clone(),
             // The page is being left.
@@ -108,18 +106,18 @@ pub fn StreamsPage() -> impl IntoView {
         shell,
         desk: StoredValue::new_local(desk.clone()),
         shelf,
-        listing: desk.listing.kept(),
-        looked: desk.looked.kept(),
-        tailing: desk.tailing.kept(),
-        following: desk.following.kept(),
-        connection: desk.connection.kept(),
-        said: Kept::new(None),
+        listing: desk.listing.clone().into(),
+        looked: desk.looked.clone().into(),
+        tailing: desk.tailing.clone().into(),
+        following: desk.following.clone().into(),
+        connection: desk.connection.clone().into(),
+        said: RwSignal::new(None),
     };
     provide_context(streams);
-    whenever(move || streams.desk().apply(&shelf.get()));
+    Effect::new(move || streams.desk().apply(&shelf.get()));
     let ending = StoredValue::new_local(desk);
     on_cleanup(move || ending.with_value(|desk| desk.end()));
-    let chosen = memo(move || shelf.with(|shelf| shelf.stream.clone()));
+    let chosen = Memo::new(move |_| shelf.with(|shelf| shelf.stream.clone()));
     view! {
         <a class="skip" href="#chosen">{streams.say(|text| text.skip)}</a>
         <header class="head">
@@ -127,14 +125,14 @@ pub fn StreamsPage() -> impl IntoView {
             <Status />
             <div class="tools"><Choices /></div>
         </header>
-        <main class="shelf" data-chosen=derived(move || chosen.get().is_some().to_string())>
+        <main class="shelf" data-chosen=move || chosen.get().is_some().to_string()>
             <Gone />
             <List />
             <div class="chosen" id="chosen" tabindex="-1">
-                {changing(move || match chosen.get() {
+                {move || match chosen.get() {
                     Some(name) => view! { <Look name /> }.into_any(),
                     None => view! { <Create /> }.into_any(),
-                })}
+                }}
             </div>
         </main>
         <footer>{streams.say(|text| text.foot)}</footer>
@@ -164,13 +162,13 @@ fn Status() -> impl IntoView {
         })
     };
     view! {
-        <p class="state" data-state=derived(move || connection.get().name()) aria-hidden="true">
+        <p class="state" data-state=move || connection.get().name() aria-hidden="true">
             <span class="dot"></span>
-            {changing(state)}
+            {state}
         </p>
-        <p class="outcome" role="status" data-testid="status" data-state=derived(move || connection.get().name())>
-            <span class="spoken">{changing(state)} ". "</span>
-            <span data-testid="said">{changing(said)}</span>
+        <p class="outcome" role="status" data-testid="status" data-state=move || connection.get().name()>
+            <span class="spoken">{state} ". "</span>
+            <span data-testid="said">{said}</span>
         </p>
     }
 }
@@ -179,8 +177,8 @@ fn Status() -> impl IntoView {
 #[component]
 fn Gone() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let is_gone = memo(move || streams.connection.get() == Connection::Lost);
-    maybe(move || {
+    let is_gone = Memo::new(move |_| streams.connection.get() == Connection::Lost);
+    move || {
         is_gone.get().then(|| {
             view! {
                 <section class="notice gone" data-testid="gone">
@@ -190,5 +188,5 @@ fn Gone() -> impl IntoView {
                 </section>
             }
         })
-    })
+    }
 }

@@ -10,6 +10,7 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
+use leptos::prelude::*;
 use tailwater_protocol::reader::FollowOptions;
 use tailwater_protocol::transport::fetch::{Follower, follow};
 use tailwater_protocol::{StreamOffset, Technique, Token};
@@ -25,7 +26,6 @@ use crate::pages::race::model::race::{Race, StreamState};
 use crate::pages::race::model::settings::{Settings, Source, lane_index};
 use crate::pages::race::model::summary::{Path, Summary};
 use crate::pages::race::model::verdict::Connection;
-use crate::widgets::kept::Shared;
 use probe::Prober;
 use relay::Rig;
 use setup_error::Trouble;
@@ -68,11 +68,11 @@ pub struct Feed {
     epoch: Cell<u32>,
     seed: u64,
     /// What the page shows in figures.
-    pub summary: Shared<Summary>,
+    pub summary: ArcRwSignal<Summary>,
     /// Whether a person has stopped the picture.
-    pub paused: Shared<bool>,
+    pub paused: ArcRwSignal<bool>,
     /// How far back the stopped picture has been stepped, ms.
-    pub stepped_ms: Shared<f64>,
+    pub stepped_ms: ArcRwSignal<f64>,
 }
 
 impl std::fmt::Debug for Feed {
@@ -107,21 +107,18 @@ impl Feed {
             content_type: RefCell::default(),
             epoch: Cell::new(0),
             seed,
-            summary: Shared::default(),
-            paused: Shared::default(),
-            stepped_ms: Shared::default(),
+            summary: ArcRwSignal::default(),
+            paused: ArcRwSignal::default(),
+            stepped_ms: ArcRwSignal::default(),
         });
         feed.restart();
         feed
     }
 
-    // The check that nobody else holds the race stands here once, and not in sixty places.
-    #[inline(never)]
     fn race(&self) -> Ref<'_, Race> {
         self.race.borrow()
     }
 
-    #[inline(never)]
     fn race_mut(&self) -> RefMut<'_, Race> {
         self.race.borrow_mut()
     }

@@ -1,5 +1,7 @@
 //! The picture that is shown: it follows the race, or stands still for a person to look at.
 
+use leptos::prelude::*;
+
 use super::{FRESH_S, Feed, Frozen};
 use crate::browser;
 use crate::pages::race::model::export::Provenance;

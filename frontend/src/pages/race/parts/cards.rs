@@ -11,7 +11,6 @@ use crate::pages::race::model::settings::lane_index;
 use crate::pages::race::model::summary::{LaneSummary, Measure, Summary};
 use crate::techniques::face;
 use crate::widgets::badge::Shape;
-use crate::widgets::small::{Computed, change, changing, derived, maybe, memo};
 
 /// Samples from which a 99th percentile is shown.
 const P99_SAMPLES: u64 = 200;
@@ -24,7 +23,7 @@ pub fn Cards() -> impl IntoView {
     let page = expect_context::<Page>();
     view! {
         <section class="cards" aria-label=page.say(|text| text.lanes)>
-            {Technique::ALL.map(|technique| view! { <Card technique /> }).map(IntoAny::into_any).collect_view()}
+            {Technique::ALL.map(|technique| view! { <Card technique /> }).collect_view()}
         </section>
     }
 }
@@ -34,8 +33,8 @@ fn figure<T: Send + Sync + PartialEq + 'static>(
     page: Page,
     technique: Technique,
     take: impl Fn(&LaneSummary, &Summary) -> T + Send + Sync + 'static,
-) -> Computed<T> {
-    memo(move || {
+) -> Memo<T> {
+    Memo::new(move |_| {
         page.summary
             .with(|summary| take(&summary.lanes[lane_index(technique)], summary))
     })
@@ -52,19 +51,19 @@ fn Card(technique: Technique) -> impl IntoView {
             class=format!("card t-{name}")
             data-testid=format!("card-{name}")
             data-technique=name
-            data-phase=derived(move || phase_name(phase.get()))
+            data-phase=move || phase_name(phase.get())
         >
             <CardHead technique phase />
             <Lateness technique />
             <Against technique />
             <Counts technique />
-            {maybe(move || fault.get().map(|fault| view! { <p class="fault">{fault}</p> }))}
+            {move || fault.get().map(|fault| view! { <p class="fault">{fault}</p> })}
         </article>
     }
 }
 
 #[component]
-fn CardHead(technique: Technique, phase: Computed<Phase>) -> impl IntoView {
+fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
     let page = expect_context::<Page>();
     let face = face(technique);
     let index = lane_index(technique);
@@ -80,16 +79,16 @@ fn CardHead(technique: Technique, phase: Computed<Phase>) -> impl IntoView {
         <header>
             <Shape technique />
             <h2>{face.label}</h2>
-            <span class="phase">{changing(move || (page.text().phase)(phase.get()))}</span>
+            <span class="phase">{move || (page.text().phase)(phase.get())}</span>
             <input
                 type="checkbox"
                 role="switch"
                 class="switch"
-                aria-label=derived(move || (page.text().lane_switch)(face.label))
-                prop:checked=derived(is_on)
-                on:change=change(move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event)))
+                aria-label=move || (page.text().lane_switch)(face.label)
+                prop:checked=is_on
+                on:change=move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event))
             />
-            <p class="gloss">{changing(gloss)}</p>
+            <p class="gloss">{gloss}</p>
         </header>
     }
 }
@@ -117,19 +116,19 @@ fn Lateness(technique: Technique) -> impl IntoView {
             <div>
                 <dt>{page.say(|text| text.median)}</dt>
                 <dd>
-                    <span class="big" data-testid="p50">{changing(move || p50.get())}</span>
-                    <span class="unit">" ms " {changing(move || bound.get())}</span>
+                    <span class="big" data-testid="p50">{move || p50.get()}</span>
+                    <span class="unit">" ms " {move || bound.get()}</span>
                 </dd>
             </div>
             <div>
                 <dt>{page.say(|text| text.p99)}</dt>
                 <dd>
-                    <span class="big" data-testid="p99">{changing(move || p99.get())}</span>
+                    <span class="big" data-testid="p99">{move || p99.get()}</span>
                     <span class="unit">
-                        {changing(move || {
+                        {move || {
                             let samples = samples.get();
                             if samples < P99_SAMPLES { format!(" {samples}/{P99_SAMPLES}") } else { " ms".to_owned() }
-                        })}
+                        }}
                     </span>
                 </dd>
             </div>
@@ -177,8 +176,8 @@ fn Against(technique: Technique) -> impl IntoView {
     };
     view! {
         <p class="against">
-            <span class="line">{changing(line)}</span>
-            {maybe(finding)}
+            <span class="line">{line}</span>
+            {finding}
         </p>
     }
 }
@@ -218,15 +217,15 @@ fn Counts(technique: Technique) -> impl IntoView {
     };
     view! {
         <dl class="counts">
-            <div><dt>{page.say(|text| text.events)}</dt><dd data-testid="events">{changing(move || numbers::count(events.get()))}</dd></div>
-            <div><dt>{changing(bytes_label)}</dt><dd data-testid="bytes">{changing(move || bytes.get())}</dd></div>
-            <div><dt>{page.say(|text| text.requests)}</dt><dd data-testid="requests">{changing(move || numbers::count(requests.get()))}</dd></div>
-            <div><dt>{page.say(|text| text.empty)}</dt><dd data-testid="empty">{changing(empties)}</dd></div>
-            <div class:bad=derived(move || { lost.get() > 0 })>
-                <dt>{page.say(|text| text.lost)}</dt><dd data-testid="lost">{changing(move || numbers::count(lost.get()))}</dd>
+            <div><dt>{page.say(|text| text.events)}</dt><dd data-testid="events">{move || numbers::count(events.get())}</dd></div>
+            <div><dt>{bytes_label}</dt><dd data-testid="bytes">{move || bytes.get()}</dd></div>
+            <div><dt>{page.say(|text| text.requests)}</dt><dd data-testid="requests">{move || numbers::count(requests.get())}</dd></div>
+            <div><dt>{page.say(|text| text.empty)}</dt><dd data-testid="empty">{empties}</dd></div>
+            <div class:bad=move || { lost.get() > 0 }>
+                <dt>{page.say(|text| text.lost)}</dt><dd data-testid="lost">{move || numbers::count(lost.get())}</dd>
             </div>
-            <div class:bad=derived(move || { repeated.get() > 0 })>
-                <dt>{page.say(|text| text.repeated)}</dt><dd data-testid="repeated">{changing(move || numbers::count(repeated.get()))}</dd>
+            <div class:bad=move || { repeated.get() > 0 }>
+                <dt>{page.say(|text| text.repeated)}</dt><dd data-testid="repeated">{move || numbers::count(repeated.get())}</dd>
             </div>
         </dl>
     }

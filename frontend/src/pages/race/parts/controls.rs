@@ -13,8 +13,6 @@ use crate::pages::race::model::summary::Path;
 use crate::pages::race::text::Text;
 use crate::widgets::canvas::axis::{by_factors, decade};
 use crate::widgets::field::TextField;
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{change, changing, click, derived, memo, submit, whenever};
 
 /// All controls.
 #[component]
@@ -27,11 +25,11 @@ pub fn Controls() -> impl IntoView {
             <Timing />
             <button
                 class="tool wide"
-                on:click=click(move |_| {
+                on:click=move |_| {
                     page.change(|settings| {
                         *settings = Settings { theme: settings.theme, language: settings.language, ..Settings::default() };
                     });
-                })
+                }
             >
                 {page.say(|text| text.reset)}
             </button>
@@ -43,9 +41,9 @@ pub fn Controls() -> impl IntoView {
 #[component]
 fn StreamChoice() -> impl IntoView {
     let page = expect_context::<Page>();
-    let source = memo(move || page.settings.with(|settings| settings.source.clone()));
-    let name = Kept::new(String::new());
-    whenever(move || {
+    let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
+    let name = RwSignal::new(String::new());
+    Effect::new(move || {
         if let Source::Named(stream) = source.get() {
             name.set(stream);
         }
@@ -69,34 +67,34 @@ fn StreamChoice() -> impl IntoView {
             <legend>{page.say(|text| text.stream)}</legend>
             <div class="segments" data-testid="source">
                 <Segment
-                    checked=derived(move || source.get() == Source::Host)
-                    label=derived(move || page.text().source_host)
+                    checked=move || source.get() == Source::Host
+                    label=Signal::derive(move || page.text().source_host)
                     choose=move || page.change(|settings| settings.source = Source::Host)
                 />
                 <Segment
-                    checked=derived(move || source.get() == Source::Generator)
-                    label=derived(move || page.text().source_generator)
+                    checked=move || source.get() == Source::Generator
+                    label=Signal::derive(move || page.text().source_generator)
                     choose=move || page.change(|settings| settings.source = Source::Generator)
                 />
                 <Segment
-                    checked=derived(move || matches!(source.get(), Source::Named(_)))
-                    label=derived(move || page.text().source_named)
+                    checked=move || matches!(source.get(), Source::Named(_))
+                    label=Signal::derive(move || page.text().source_named)
                     choose=choose_named
                 />
             </div>
             <form
                 class="row named"
-                class:chosen=derived(move || matches!(source.get(), Source::Named(_)))
-                on:submit=submit(move |event| {
+                class:chosen=move || matches!(source.get(), Source::Named(_))
+                on:submit=move |event| {
                     event.prevent_default();
                     follow();
-                })
+                }
             >
                 <label class="spoken" for="stream-name">{page.say(|text| text.stream_name)}</label>
                 <TextField
                     id="stream-name"
                     value=name
-                    placeholder=derived(move || page.text().stream_name_hint.to_owned())
+                    placeholder=Signal::derive(move || page.text().stream_name_hint.to_owned())
                 />
                 <button class="tool wide" type="submit">{page.say(|text| text.follow)}</button>
             </form>
@@ -112,8 +110,8 @@ fn Segment(
 ) -> impl IntoView {
     view! {
         <label>
-            <input type="radio" name="source" prop:checked=derived(move || checked.get()) on:change=change(move |_| choose()) />
-            <span>{changing(move || label.get())}</span>
+            <input type="radio" name="source" prop:checked=move || checked.get() on:change=move |_| choose() />
+            <span>{move || label.get()}</span>
         </label>
     }
 }
@@ -121,13 +119,13 @@ fn Segment(
 #[component]
 fn GeneratorControls() -> impl IntoView {
     let page = expect_context::<Page>();
-    let off = derived(move || {
+    let off = Signal::derive(move || {
         page.settings
             .with(|settings| settings.source != Source::Generator)
     });
     let pattern = move || page.settings.with(|settings| settings.pattern);
     view! {
-        <fieldset disabled=derived(move || off.get())>
+        <fieldset disabled=move || off.get()>
             <legend>{page.say(|text| text.generator)}</legend>
             <Dial id="rate" label=|text| text.rate unit=|text| text.per_second limits=settings::RATE log=true
                 get=|settings| settings.rate set=|settings, value| settings.rate = value />
@@ -136,28 +134,27 @@ fn GeneratorControls() -> impl IntoView {
                 <select
                     id="pattern"
                     data-testid="pattern"
-                    prop:value=derived(move || pattern_name(pattern()).to_owned())
-                    on:change=change(move |event| {
+                    prop:value=move || pattern_name(pattern()).to_owned()
+                    on:change=move |event| {
                         page.change(|settings| {
                             settings.pattern = pattern_from_name(&event_target_value(&event)).unwrap_or(settings.pattern);
                         });
-                    })
+                    }
                 >
                     {[Pattern::Poisson, Pattern::Periodic, Pattern::Burst]
                         .map(|one| {
                             view! {
-                                <option value=pattern_name(one) selected=derived(move || pattern() == one)>
-                                    {changing(move || (page.text().pattern_name)(one))}
+                                <option value=pattern_name(one) selected=move || pattern() == one>
+                                    {move || (page.text().pattern_name)(one)}
                                 </option>
                             }
                         })
-                        .map(IntoAny::into_any)
                         .collect_view()}
                 </select>
             </div>
             <Dial id="size" label=|text| text.size unit=|_| "B" limits=settings::SIZE log=true
                 get=|settings| settings.size set=|settings, value| settings.size = value.round() />
-            <p class="hint" hidden=derived(move || !off.get())>{page.say(|text| text.generator_hint)}</p>
+            <p class="hint" hidden=move || !off.get()>{page.say(|text| text.generator_hint)}</p>
         </fieldset>
     }
 }
@@ -166,7 +163,7 @@ fn GeneratorControls() -> impl IntoView {
 fn Timing() -> impl IntoView {
     let page = expect_context::<Page>();
     // Only the relay can add delay.
-    let relayed = memo(move || {
+    let relayed = Memo::new(move |_| {
         page.summary
             .with(|summary| matches!(summary.path, Path::Relay | Path::Unknown))
     });
@@ -177,7 +174,7 @@ fn Timing() -> impl IntoView {
                 get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
             <Dial id="hold" label=|text| text.hold unit=|_| "s" limits=settings::HOLD_S log=false
                 get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
-            <fieldset disabled=derived(move || !relayed.get())>
+            <fieldset disabled=move || !relayed.get()>
             <Dial id="up" label=|text| text.delay_up unit=|_| "ms" limits=settings::DELAY_MS log=false
                 get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
             <Dial id="down" label=|text| text.delay_down unit=|_| "ms" limits=settings::DELAY_MS log=false
@@ -205,9 +202,9 @@ fn Dial(
     set: fn(&mut Settings, f64),
 ) -> impl IntoView {
     let page = expect_context::<Page>();
-    let value = memo(move || page.settings.with(get));
+    let value = Memo::new(move |_| page.settings.with(get));
     // While a slider is dragged only the field follows; the race changes once, when it is let go.
-    let dragged = Kept::new(None::<f64>);
+    let dragged = RwSignal::new(None::<f64>);
     let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));
     let choose = move |wish: f64| {
         dragged.set(None);
@@ -220,7 +217,7 @@ fn Dial(
         |event: &leptos::ev::Event| numbers::parse(&event_target_value(event)).unwrap_or(f64::NAN);
     view! {
         <div class="dial">
-            <label for=id>{changing(move || label(page.text()))}</label>
+            <label for=id>{move || label(page.text())}</label>
             <span class="field">
                 <input
                     id=id
@@ -230,10 +227,10 @@ fn Dial(
                     min=numbers::plain(limits.min)
                     max=numbers::plain(limits.max)
                     step="any"
-                    prop:value=derived(shown)
-                    on:change=change(move |event| choose(parse(&event)))
+                    prop:value=shown
+                    on:change=move |event| choose(parse(&event))
                 />
-                <span class="unit">{changing(move || unit(page.text()))}</span>
+                <span class="unit">{move || unit(page.text())}</span>
             </span>
             <input
                 type="range"
@@ -241,9 +238,9 @@ fn Dial(
                 max=numbers::plain(STEPS)
                 tabindex="-1"
                 aria-hidden="true"
-                prop:value=derived(move || numbers::plain(place()))
-                on:input=change(move |event| dragged.set(Some(from_step(parse(&event), limits, log))))
-                on:change=change(move |event| choose(from_step(parse(&event), limits, log)))
+                prop:value=move || numbers::plain(place())
+                on:input=move |event| dragged.set(Some(from_step(parse(&event), limits, log)))
+                on:change=move |event| choose(from_step(parse(&event), limits, log))
             />
         </div>
     }

@@ -6,9 +6,7 @@ use crate::app::Page;
 use crate::browser;
 use crate::pages::race::model::export;
 use crate::pages::race::model::verdict::Saying;
-use crate::widgets::kept::Kept;
 use crate::widgets::nav::{Choices, Nav};
-use crate::widgets::small::{changing, click, derived, memo, whenever};
 
 /// At most so often the status speaks, ms.
 const SPEAK_MS: f64 = 5_000.0;
@@ -33,15 +31,15 @@ pub fn Head() -> impl IntoView {
 #[component]
 fn Status() -> impl IntoView {
     let page = expect_context::<Page>();
-    let connection = memo(move || page.summary.with(|summary| summary.connection));
+    let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
     // What is worth saying aloud: the state and the kind of verdict, not every figure.
-    let topic = memo(move || {
+    let topic = Memo::new(move |_| {
         page.summary
             .with(|summary| (summary.connection, std::mem::discriminant(&summary.saying)))
     });
-    let spoken = Kept::new(String::new());
+    let spoken = RwSignal::new(String::new());
     let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
-    whenever(move || {
+    Effect::new(move || {
         topic.track();
         let text = page.text();
         let wait_ms = (spoke_ms.get_value() + SPEAK_MS - browser::now_ms()).max(0.0);
@@ -66,12 +64,12 @@ fn Status() -> impl IntoView {
         });
     });
     view! {
-        <p class="state" data-state=derived(move || connection.get().name()) aria-hidden="true">
+        <p class="state" data-state=move || connection.get().name() aria-hidden="true">
             <span class="dot"></span>
-            {changing(move || (page.text().connection)(connection.get()))}
+            {move || (page.text().connection)(connection.get())}
         </p>
-        <p class="spoken" role="status" data-testid="status" data-state=derived(move || connection.get().name())>
-            {changing(move || spoken.get())}
+        <p class="spoken" role="status" data-testid="status" data-state=move || connection.get().name()>
+            {move || spoken.get()}
         </p>
     }
 }
@@ -92,17 +90,17 @@ fn Playback() -> impl IntoView {
             <button
                 class="tool wide"
                 data-testid="pause"
-                aria-pressed=derived(move || page.paused.get().to_string())
+                aria-pressed=move || page.paused.get().to_string()
                 title="Space"
-                on:click=click(move |_| page.feed().toggle_pause())
+                on:click=move |_| page.feed().toggle_pause()
             >
-                <Icon path=derived(move || if page.paused.get() { PLAY } else { PAUSE }) />
-                {changing(label)}
+                <Icon path=Signal::derive(move || if page.paused.get() { PLAY } else { PAUSE }) />
+                {label}
             </button>
-            <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=click(move |_| page.feed().step(false))>
+            <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=move |_| page.feed().step(false)>
                 <Icon path=Signal::stored(BACK) />
             </button>
-            <button class="tool" data-testid="step" aria-label=page.say(|text| text.step) title="S" on:click=click(move |_| page.feed().step(true))>
+            <button class="tool" data-testid="step" aria-label=page.say(|text| text.step) title="S" on:click=move |_| page.feed().step(true)>
                 <Icon path=Signal::stored(FORWARD) />
             </button>
         </div>
@@ -142,7 +140,7 @@ fn Exports() -> impl IntoView {
                 class="tool wide"
                 data-testid="export-json"
                 title=page.say(|text| text.export)
-                on:click=click(move |_| save(".json", "application/json", &page.feed().export(export::json)))
+                on:click=move |_| save(".json", "application/json", &page.feed().export(export::json))
             >
                 {page.say(|text| text.export_json)}
             </button>
@@ -150,7 +148,7 @@ fn Exports() -> impl IntoView {
                 class="tool wide"
                 data-testid="export-csv"
                 title=page.say(|text| text.export)
-                on:click=click(move |_| save(".csv", "text/csv", &page.feed().export(export::csv)))
+                on:click=move |_| save(".csv", "text/csv", &page.feed().export(export::csv))
             >
                 {page.say(|text| text.export_csv)}
             </button>
@@ -158,9 +156,9 @@ fn Exports() -> impl IntoView {
                 class="tool wide"
                 data-testid="export-samples"
                 title=page.say(|text| text.export)
-                on:click=click(move |_| {
+                on:click=move |_| {
                     save("-samples.csv", "text/csv", &page.feed().export(|race, _, _| export::samples_csv(race)));
-                })
+                }
             >
                 {page.say(|text| text.export_samples)}
             </button>

@@ -7,8 +7,6 @@ use crate::app::{Page, Shell};
 use crate::browser;
 use crate::pages::race::model::summary::{Measure, Path};
 use crate::pages::race::model::verdict::{Connection, Cost, Saying};
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{changing, click, derived, maybe, memo, memo_after};
 
 /// The verdict as it was in one second of the run.
 #[derive(Clone, PartialEq)]
@@ -23,7 +21,7 @@ struct Said {
 pub fn Verdict() -> impl IntoView {
     let page = expect_context::<Page>();
     // Another kind of verdict is said at once, other figures once a second: a sentence must stand still to be read.
-    let said = memo_after(move |before: Option<&Said>| {
+    let said = Memo::new(move |before: Option<&Said>| {
         page.summary.with(|summary| {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -46,8 +44,8 @@ pub fn Verdict() -> impl IntoView {
     });
     view! {
         <section class="verdict" aria-labelledby="verdict">
-            <p class="sentence" id="verdict" data-testid="verdict">{changing(move || said.with(|said| (page.text().verdict)(&said.saying)))}</p>
-            <p class="cost">{changing(move || said.with(|said| said.cost.as_ref().map(page.text().cost)).unwrap_or_default())}</p>
+            <p class="sentence" id="verdict" data-testid="verdict">{move || said.with(|said| (page.text().verdict)(&said.saying))}</p>
+            <p class="cost">{move || said.with(|said| said.cost.as_ref().map(page.text().cost)).unwrap_or_default()}</p>
             <Notes />
         </section>
     }
@@ -57,7 +55,7 @@ pub fn Verdict() -> impl IntoView {
 #[component]
 fn Notes() -> impl IntoView {
     let page = expect_context::<Page>();
-    let notes = memo(move || {
+    let notes = Memo::new(move |_| {
         let text = page.text();
         page.summary.with(|summary| {
             let mut notes: Vec<(String, bool)> = Vec::new();
@@ -96,14 +94,13 @@ fn Notes() -> impl IntoView {
     });
     view! {
         <ul class="notes">
-            {changing(move || {
+            {move || {
                 notes
                     .get()
                     .into_iter()
-                    .map(|(words, matters)| view! { <li class:matters=derived(move || matters)>{words}</li> })
-                    .map(IntoAny::into_any)
+                    .map(|(words, matters)| view! { <li class:matters=move || matters>{words}</li> })
                     .collect_view()
-            })}
+            }}
         </ul>
     }
 }
@@ -122,7 +119,7 @@ enum Kind {
 #[component]
 pub fn Notice() -> impl IntoView {
     let page = expect_context::<Page>();
-    let kind = memo(move || {
+    let kind = Memo::new(move |_| {
         page.summary.with(|summary| match &summary.saying {
             Saying::Quiet { .. } => Some((Kind::Quiet, summary.stream.clone())),
             Saying::Missing(stream) => Some((Kind::Missing, stream.clone())),
@@ -132,7 +129,7 @@ pub fn Notice() -> impl IntoView {
             _ => None,
         })
     });
-    view! { {maybe(move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> }))} }
+    view! { {move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> })} }
 }
 
 #[component]
@@ -142,7 +139,7 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
     let append =
         format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
-    let problem = Kept::new(String::new());
+    let problem = RwSignal::new(String::new());
     let on_create = move |_| {
         let feed = page.feed();
         wasm_bindgen_futures::spawn_local(async move {
@@ -154,15 +151,15 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
     let body = match kind {
         Kind::Quiet => view! {
             <h2>{page.say(|text| text.quiet_title)}</h2>
-            <p>{changing(move || (page.text().quiet)(&stream))}</p>
+            <p>{move || (page.text().quiet)(&stream)}</p>
             <Command line=append />
         }
         .into_any(),
         Kind::Missing => view! {
             <h2>{page.say(|text| text.missing_title)}</h2>
-            <p>{changing(move || (page.text().missing)(&stream))}</p>
-            <button class="primary" data-testid="create" on:click=click(on_create)>{page.say(|text| text.create)}</button>
-            <p class="fault">{changing(move || problem.get())}</p>
+            <p>{move || (page.text().missing)(&stream)}</p>
+            <button class="primary" data-testid="create" on:click=on_create>{page.say(|text| text.create)}</button>
+            <p class="fault">{move || problem.get()}</p>
             <Command line=create />
             <p>{page.say(|text| text.or_append)}</p>
             <Command line=append />
@@ -171,7 +168,7 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
         Kind::NoSource => view! {
             <h2>{page.say(|text| text.no_source_title)}</h2>
             <p>{page.say(|text| text.no_source)}</p>
-            <button class="primary" on:click=click(move |_| browser::focus("stream-name"))>{page.say(|text| text.stream_name)}</button>
+            <button class="primary" on:click=move |_| browser::focus("stream-name")>{page.say(|text| text.stream_name)}</button>
             <Command line=create />
             <p>{page.say(|text| text.or_append)}</p>
             <Command line=append />
@@ -199,7 +196,7 @@ pub fn Command(
     line: String,
 ) -> impl IntoView {
     let shell = expect_context::<Shell>();
-    let copied = Kept::new(false);
+    let copied = RwSignal::new(false);
     let shown = line.clone();
     let on_copy = move |_| {
         let line = line.clone();
@@ -214,8 +211,8 @@ pub fn Command(
     view! {
         <div class="command">
             <code tabindex="0">{shown}</code>
-            <button class="tool wide" on:click=click(on_copy)>
-                {changing(move || if copied.get() { shell.text().copied } else { shell.text().copy })}
+            <button class="tool wide" on:click=on_copy>
+                {move || if copied.get() { shell.text().copied } else { shell.text().copy }}
             </button>
         </div>
     }

@@ -6,8 +6,6 @@ use tailwater_protocol::percent::encode_path;
 use super::notes::Command;
 use crate::app::Page;
 use crate::browser;
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{change, changing, derived, maybe, memo, submit};
 
 /// What became of the last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +20,8 @@ enum Outcome {
 #[component]
 pub fn Publish() -> impl IntoView {
     let page = expect_context::<Page>();
-    let message = Kept::new(String::new());
-    let outcome = Kept::new(Outcome::None);
+    let message = RwSignal::new(String::new());
+    let outcome = RwSignal::new(Outcome::None);
     let send = move || {
         let text = message.get_untracked();
         if text.is_empty() || outcome.get_untracked() == Outcome::Sending {
@@ -50,10 +48,10 @@ pub fn Publish() -> impl IntoView {
     view! {
         <form
             class="publish"
-            on:submit=submit(move |event| {
+            on:submit=move |event| {
                 event.prevent_default();
                 send();
-            })
+            }
         >
             <label for="publish-text">{page.say(|text| text.publish)}</label>
             <div class="row">
@@ -64,17 +62,17 @@ pub fn Publish() -> impl IntoView {
                     autocomplete="off"
                     maxlength="4000"
                     aria-describedby="publish-hint"
-                    placeholder=derived(move || page.text().publish_placeholder.to_owned())
-                    prop:value=derived(move || message.get())
-                    on:input=change(move |event| {
+                    placeholder=Signal::derive(move || page.text().publish_placeholder.to_owned())
+                    prop:value=move || message.get()
+                    on:input=move |event| {
                         message.set(event_target_value(&event));
                         outcome.set(Outcome::None);
-                    })
+                    }
                 />
                 <button class="primary" type="submit" data-testid="publish-send">{page.say(|text| text.send)}</button>
             </div>
             <p class="hint" id="publish-hint">{page.say(|text| text.publish_hint)}</p>
-            <p class="said" class:fault=derived(move || matches!(outcome.get(), Outcome::Refused(_)))>{changing(said)}</p>
+            <p class="said" class:fault=move || matches!(outcome.get(), Outcome::Refused(_))>{said}</p>
         </form>
     }
 }
@@ -83,8 +81,8 @@ pub fn Publish() -> impl IntoView {
 #[component]
 pub fn Latest() -> impl IntoView {
     let page = expect_context::<Page>();
-    let latest = memo(move || page.summary.with(|summary| summary.latest.clone()));
-    let stream = memo(move || page.summary.with(|summary| summary.stream.clone()));
+    let latest = Memo::new(move |_| page.summary.with(|summary| summary.latest.clone()));
+    let stream = Memo::new(move |_| page.summary.with(|summary| summary.stream.clone()));
     let shown = move || {
         let latest = latest.get();
         if latest.is_empty() {
@@ -103,8 +101,8 @@ pub fn Latest() -> impl IntoView {
     view! {
         <section class="latest">
             <h2>{page.say(|text| text.latest)}</h2>
-            <code class="message" tabindex="0">{changing(shown)}</code>
-            {maybe(move || (!stream.with(String::is_empty)).then(|| view! { <Command line=line() /> }))}
+            <code class="message" tabindex="0">{shown}</code>
+            {move || (!stream.with(String::is_empty)).then(|| view! { <Command line=line() /> })}
         </section>
     }
 }

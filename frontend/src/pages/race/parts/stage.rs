@@ -20,8 +20,6 @@ use crate::pages::race::text::Text;
 use crate::techniques::face;
 use crate::widgets::canvas::palette::Theme;
 use crate::widgets::canvas::surface::Surface;
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{change, changing, derived, memo, whenever};
 
 /// Height of the distribution, CSS pixels.
 const DISTRIBUTION_HEIGHT: f64 = 260.0;
@@ -38,7 +36,7 @@ pub struct Stage {
     waterfall: Waterfall,
     distribution: Distribution,
     theme: Theme,
-    width: Kept<f64>,
+    width: RwSignal<f64>,
 }
 
 impl Stage {
@@ -161,8 +159,8 @@ pub fn StageView() -> impl IntoView {
         NodeRef::<Canvas>::new(),
         NodeRef::<Canvas>::new(),
     ];
-    let width = Kept::new(0.0);
-    whenever(move || {
+    let width = RwSignal::new(0.0);
+    Effect::new(move || {
         let Some(host) = host.get() else { return };
         let surfaces = canvases.map(|canvas| canvas.get().and_then(Surface::new));
         let [Some(one), Some(two), Some(three)] = surfaces else {
@@ -182,7 +180,7 @@ pub fn StageView() -> impl IntoView {
         *page.canvas().borrow_mut() = Some(stage);
     });
     // Without a stream there is nothing to draw, and the notice says why.
-    let nothing = memo(move || {
+    let nothing = Memo::new(move |_| {
         page.summary.with(|summary| {
             matches!(
                 summary.saying,
@@ -191,7 +189,7 @@ pub fn StageView() -> impl IntoView {
         })
     });
     view! {
-        <div hidden=derived(move || nothing.get())>
+        <div hidden=move || nothing.get()>
         <Figure title=|text| text.sequence hint=|text| text.sequence_hint canvas=canvases[0] test_id="sequence"
             host=host over=move || view! { <LaneNames width /> }
             table=|| view! { <RequestTable of=|text| text.sequence /> } />
@@ -217,23 +215,23 @@ fn Figure(
     #[prop(into)] table: ViewFn,
 ) -> impl IntoView {
     let page = expect_context::<Page>();
-    let open = Kept::new(false);
+    let open = RwSignal::new(false);
     view! {
         <figure class=format!("figure {test_id}")>
             <figcaption>
-                <h2>{changing(move || title(page.text()))}</h2>
-                <p class="hint">{changing(move || hint(page.text()))}</p>
+                <h2>{move || title(page.text())}</h2>
+                <p class="hint">{move || hint(page.text())}</p>
                 {tools.run()}
             </figcaption>
             <div class="canvas" node_ref=host>
-                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=derived(move || hint(page.text()))></canvas>
+                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=move || hint(page.text())></canvas>
                 {over.run()}
             </div>
             <details
                 on:toggle=move |_| open.update(|open| *open = !*open)
             >
                 <summary>{page.say(|text| text.as_table)}</summary>
-                {changing(move || open.get().then(|| table.run()))}
+                {move || open.get().then(|| table.run())}
             </details>
         </figure>
     }
@@ -241,16 +239,16 @@ fn Figure(
 
 /// The lanes' names beside their life lines, as text that can be selected and read aloud.
 #[component]
-fn LaneNames(width: Kept<f64>) -> impl IntoView {
+fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
     let page = expect_context::<Page>();
-    let lanes = memo(move || {
+    let lanes = Memo::new(move |_| {
         page.settings
             .with(|settings| settings.lanes_on().collect::<Vec<_>>())
     });
     let px = |value: f64| format!("{}px", numbers::plain(value));
     view! {
         <div class="names" style:left=px(GUTTER + 4.0)>
-            {changing(move || {
+            {move || {
                 let lanes = lanes.get();
                 let (count, width) = (lanes.len(), width.get());
                 // Where there is little room, "server" and "client" stand once, at the top and at the bottom.
@@ -273,15 +271,14 @@ fn LaneNames(width: Kept<f64>) -> impl IntoView {
                             {client}
                         }
                     })
-                    .map(IntoAny::into_any)
                     .collect_view()
-            })}
+            }}
         </div>
         <p class="stepped">
-            {changing(move || {
+            {move || {
                 let by = page.stepped_ms.get();
                 (page.paused.get() && by != 0.0).then(|| (page.text().stepped)(by))
-            })}
+            }}
         </p>
     }
 }
@@ -293,8 +290,8 @@ fn ScaleSwitch() -> impl IntoView {
         <label class="scale">
             <input
                 type="checkbox"
-                prop:checked=derived(move || page.settings.with(|settings| settings.log))
-                on:change=change(move |event| page.change(|settings| settings.log = event_target_checked(&event)))
+                prop:checked=move || page.settings.with(|settings| settings.log)
+                on:change=move |event| page.change(|settings| settings.log = event_target_checked(&event))
             />
             {page.say(|text| text.powers)}
         </label>

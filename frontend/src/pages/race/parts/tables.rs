@@ -12,14 +12,13 @@ use crate::pages::race::model::settings::lane_index;
 use crate::pages::race::model::summary::LaneSummary;
 use crate::pages::race::text::Text;
 use crate::techniques::face;
-use crate::widgets::small::{Computed, changing, derived, memo};
 
 /// So many requests of each lane are listed.
 const REQUESTS: usize = 4;
 
 /// Rises once a second while figures move: tables that change faster can't be read.
-fn second(page: Page) -> Computed<u64> {
-    memo(move || {
+fn second(page: Page) -> Memo<u64> {
+    Memo::new(move |_| {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -52,7 +51,7 @@ pub fn RequestTable(
         page.feed().with_shown(browser::now_ms(), request_rows)
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=derived(move || of(page.text()))>
+        <div class="scroll" tabindex="0" role="region" aria-label=move || of(page.text())>
             <table>
                 <caption>{page.say(|text| text.open_requests)}</caption>
                 <thead>
@@ -65,7 +64,7 @@ pub fn RequestTable(
                     </tr>
                 </thead>
                 <tbody>
-                    {changing(move || {
+                    {move || {
                         rows()
                             .into_iter()
                             .map(|row| {
@@ -79,9 +78,8 @@ pub fn RequestTable(
                                     </tr>
                                 }
                             })
-                            .map(IntoAny::into_any)
                             .collect_view()
-                    })}
+                    }}
                 </tbody>
             </table>
         </div>
@@ -129,10 +127,10 @@ pub fn FigureTable() -> impl IntoView {
                 <caption>{page.say(|text| text.table_late)}</caption>
                 <thead>
                     <tr>
-                        {changing(move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).map(IntoAny::into_any).collect_view())}
+                        {move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_view()}
                     </tr>
                 </thead>
-                <tbody>{changing(move || lanes().iter().map(figure_row).map(IntoAny::into_any).collect_view())}</tbody>
+                <tbody>{move || lanes().iter().map(figure_row).collect_view()}</tbody>
             </table>
         </div>
     }
@@ -184,7 +182,7 @@ fn figure_row(lane: &LaneSummary) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row">{face(lane.technique).label}</th>
-            {cells.map(|cell| view! { <td>{cell}</td> }).map(IntoAny::into_any).collect_view()}
+            {cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}
         </tr>
     }
 }

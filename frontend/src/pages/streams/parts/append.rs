@@ -9,8 +9,6 @@ use super::line::{Fault, Line};
 use crate::api::request::{Wish, example};
 use crate::browser;
 use crate::pages::streams::view::{Said, Streams};
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{Computed, change, changing, derived, key, memo, submit};
 
 /// The box, or a sentence when the stream is closed.
 #[component]
@@ -18,30 +16,30 @@ pub fn Append(
     /// Whose.
     name: StoredValue<StreamName>,
     /// What is known of it.
-    details: Computed<Option<StreamDetails>>,
+    details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let closed = memo(move || {
+    let closed = Memo::new(move |_| {
         details.with(|details| details.as_ref().is_some_and(|details| details.closed))
     });
     view! {
         <section class="part" aria-labelledby="append-title">
             <h3 id="append-title">{streams.say(|text| text.append_title)}</h3>
-            {changing(move || {
+            {move || {
                 if closed.get() {
                     view! { <p class="hint">{streams.say(|text| text.is_closed)}</p> }.into_any()
                 } else {
                     view! { <Field name details /> }.into_any()
                 }
-            })}
+            }}
         </section>
     }
 }
 
 #[component]
-fn Field(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
+fn Field(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let content_type = memo(move || {
+    let content_type = Memo::new(move |_| {
         details.with(|details| {
             details
                 .as_ref()
@@ -52,15 +50,15 @@ fn Field(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>
     let is_json = move || {
         content_type.with(|content_type| ContentKind::of(content_type) == ContentKind::Json)
     };
-    let body = Kept::new(String::new());
-    let fault = Kept::new(String::new());
-    let is_busy = Kept::new(false);
+    let body = RwSignal::new(String::new());
+    let fault = RwSignal::new(String::new());
+    let is_busy = RwSignal::new(false);
     let wish = move |body: &str| {
         name.with_value(|name| {
             content_type.with_untracked(|content_type| Wish::append(name, content_type, body))
         })
     };
-    let line = derived(move || {
+    let line = Signal::derive(move || {
         let typed = body.get();
         let body = if typed.is_empty() {
             content_type.with(|it| example(it)).to_owned()
@@ -101,10 +99,10 @@ fn Field(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>
     view! {
         <form
             class="form"
-            on:submit=submit(move |event| {
+            on:submit=move |event| {
                 event.prevent_default();
                 send();
-            })
+            }
         >
             <textarea
                 id="append-text"
@@ -113,25 +111,25 @@ fn Field(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>
                 spellcheck="false"
                 aria-labelledby="append-title"
                 aria-describedby="append-hint"
-                placeholder=derived(move || content_type.with(|it| example(it)))
-                prop:value=derived(move || body.get())
-                on:input=change(move |event| {
+                placeholder=Signal::derive(move || content_type.with(|it| example(it)))
+                prop:value=move || body.get()
+                on:input=move |event| {
                     fault.set(String::new());
                     body.set(event_target_value(&event));
-                })
-                on:keydown=key(move |event| {
+                }
+                on:keydown=move |event| {
                     if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
                         event.prevent_default();
                         send();
                     }
-                })
+                }
             ></textarea>
             <p class="hint" id="append-hint">
                 {streams.say(|text| text.append_hint)} " "
-                {changing(move || is_json().then_some(streams.text().append_json))}
+                {move || is_json().then_some(streams.text().append_json)}
             </p>
             <div class="row">
-                <button class="primary" type="submit" data-testid="append-send" disabled=derived(move || is_busy.get())>
+                <button class="primary" type="submit" data-testid="append-send" disabled=move || is_busy.get()>
                     {streams.say(|text| text.append)}
                 </button>
                 <Line line id="curl-append" />

@@ -1,7 +1,5 @@
 //! Fork, close, delete: what can't be undone asks twice.
 
-use std::sync::Arc;
-
 use leptos::prelude::*;
 use tailwater_protocol::StreamName;
 use tailwater_protocol::inspect::StreamDetails;
@@ -14,8 +12,6 @@ use crate::browser;
 use crate::numbers::count;
 use crate::pages::streams::view::{Said, Streams};
 use crate::widgets::field::TextField;
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{Computed, changing, click, derived, key, maybe, memo, submit};
 
 /// The three.
 #[component]
@@ -23,13 +19,13 @@ pub fn Change(
     /// Whose.
     name: StoredValue<StreamName>,
     /// What is known of it.
-    details: Computed<Option<StreamDetails>>,
+    details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let closed = memo(move || {
+    let closed = Memo::new(move |_| {
         details.with(|details| details.as_ref().is_some_and(|details| details.closed))
     });
-    let forks = memo(move || {
+    let forks = Memo::new(move |_| {
         details.with(|details| details.as_ref().map_or(0, |details| details.fork_count))
     });
     let close = move || name.with_value(Wish::close);
@@ -39,20 +35,20 @@ pub fn Change(
             <h3 id="change-title">{streams.say(|text| text.change_title)}</h3>
             <Fork name details />
             <div class="dangers">
-                {maybe(move || (!closed.get()).then(|| view! {
+                {move || (!closed.get()).then(|| view! {
                     <Twice
                         id="close"
-                        act=derived(move || streams.text().close)
-                        ask=derived(move || streams.text().close_ask.to_owned())
-                        sure=derived(move || streams.text().close_sure)
-                        wish=memo(close)
-                        done=Box::new(move || streams.said.set(Some(Said::Closed(name.get_value().to_string()))))
+                        act=Signal::derive(move || streams.text().close)
+                        ask=Signal::derive(move || streams.text().close_ask.to_owned())
+                        sure=Signal::derive(move || streams.text().close_sure)
+                        wish=Memo::new(move |_| close())
+                        done=move |()| streams.said.set(Some(Said::Closed(name.get_value().to_string())))
                     />
-                }))}
+                })}
                 <Twice
                     id="delete"
-                    act=derived(move || streams.text().delete)
-                    ask=derived(move || {
+                    act=Signal::derive(move || streams.text().delete)
+                    ask=Signal::derive(move || {
                         let text = streams.text();
                         let ask = name.with_value(|name| (text.delete_ask)(name.as_str()));
                         match forks.get() as u64 {
@@ -60,12 +56,12 @@ pub fn Change(
                             forks => format!("{ask} {}", (text.delete_forks)(&count(forks))),
                         }
                     })
-                    sure=derived(move || streams.text().delete_sure)
-                    wish=memo(delete)
-                    done=Box::new(move || {
+                    sure=Signal::derive(move || streams.text().delete_sure)
+                    wish=Memo::new(move |_| delete())
+                    done=move |()| {
                         streams.said.set(Some(Said::Deleted(name.get_value().to_string())));
                         streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
-                    })
+                    }
                 />
             </div>
         </section>
@@ -79,15 +75,14 @@ fn Twice(
     act: Signal<&'static str>,
     ask: Signal<String>,
     sure: Signal<&'static str>,
-    wish: Computed<Wish>,
-    done: Box<dyn Fn() + Send + Sync>,
+    wish: Memo<Wish>,
+    #[prop(into)] done: Callback<()>,
 ) -> impl IntoView {
-    let done = Arc::new(done);
     let streams = expect_context::<Streams>();
-    let is_asking = Kept::new(false);
-    let is_busy = Kept::new(false);
-    let fault = Kept::new(String::new());
-    let line = derived(move || wish.with(|wish| wish.curl(&browser::origin())));
+    let is_asking = RwSignal::new(false);
+    let is_busy = RwSignal::new(false);
+    let fault = RwSignal::new(String::new());
+    let line = Signal::derive(move || wish.with(|wish| wish.curl(&browser::origin())));
     let turn = move |to: bool| {
         is_asking.set(to);
         fault.set(String::new());
@@ -100,7 +95,7 @@ fn Twice(
             return;
         }
         is_busy.set(true);
-        let (wish, done) = (wish.get_untracked(), done.clone());
+        let wish = wish.get_untracked();
         wasm_bindgen_futures::spawn_local(async move {
             let desk = streams.desk();
             let outcome = if wish.method == "DELETE" {
@@ -112,7 +107,7 @@ fn Twice(
             match outcome {
                 Ok(_) => {
                     is_asking.try_set(false);
-                    done();
+                    done.run(());
                 }
                 Err(why) => {
                     fault.try_set(why);
@@ -121,15 +116,15 @@ fn Twice(
         });
     };
     view! {
-        <div class="twice" on:keydown=key(move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) })>
-            {changing(move || if is_asking.get() {
+        <div class="twice" on:keydown=move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) }>
+            {move || if is_asking.get() {
                 view! {
-                    <p role="alert">{changing(move || ask.get())}</p>
+                    <p role="alert">{move || ask.get()}</p>
                     <div class="row">
-                        <button class="danger" data-testid=format!("{id}-sure") disabled=derived(move || is_busy.get()) on:click=click(go.clone())>
-                            {changing(move || sure.get())}
+                        <button class="danger" data-testid=format!("{id}-sure") disabled=move || is_busy.get() on:click=go>
+                            {move || sure.get()}
                         </button>
-                        <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=click(move |_| turn(false))>
+                        <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=move |_| turn(false)>
                             {streams.say(|text| text.keep)}
                         </button>
                     </div>
@@ -138,14 +133,14 @@ fn Twice(
             } else {
                 view! {
                     <div class="row">
-                        <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=click(move |_| turn(true))>
-                            {changing(move || act.get())}
+                        <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=move |_| turn(true)>
+                            {move || act.get()}
                         </button>
                         <Line line id=if id == "close" { "curl-close" } else { "curl-delete" } />
                     </div>
                 }
                 .into_any()
-            })}
+            }}
             <Fault fault />
         </div>
     }
@@ -153,13 +148,13 @@ fn Twice(
 
 /// A new stream that begins with this one's messages.
 #[component]
-fn Fork(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>) -> impl IntoView {
+fn Fork(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let typed = Kept::new(String::new());
-    let at = Kept::new(String::new());
-    let fault = Kept::new(String::new());
-    let is_busy = Kept::new(false);
-    let content_type = memo(move || {
+    let typed = RwSignal::new(String::new());
+    let at = RwSignal::new(String::new());
+    let fault = RwSignal::new(String::new());
+    let is_busy = RwSignal::new(false);
+    let content_type = Memo::new(move |_| {
         details.with(|details| {
             details
                 .as_ref()
@@ -172,7 +167,7 @@ fn Fork(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>)
             content_type.with_untracked(|content_type| Wish::fork(name, content_type, typed, at))
         })
     };
-    let line = derived(move || {
+    let line = Signal::derive(move || {
         let wish = typed.with(|typed| at.with(|at| wish(typed, at)));
         wish.map(|wish| wish.curl(&browser::origin()))
             .unwrap_or_default()
@@ -210,10 +205,10 @@ fn Fork(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>)
     view! {
         <form
             class="form fork"
-            on:submit=submit(move |event| {
+            on:submit=move |event| {
                 event.prevent_default();
                 fork();
-            })
+            }
         >
             <p class="hint">{streams.say(|text| text.fork_hint)}</p>
             <div class="row">
@@ -221,7 +216,7 @@ fn Fork(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>)
                     id="fork-name"
                     value=typed
                     label=streams.say(|text| text.stream_name)
-                    placeholder=derived(move || name.with_value(|name| format!("{name}-2")))
+                    placeholder=Signal::derive(move || name.with_value(|name| format!("{name}-2")))
                     typed=move |()| fault.set(String::new())
                 />
                 <TextField
@@ -230,9 +225,9 @@ fn Fork(name: StoredValue<StreamName>, details: Computed<Option<StreamDetails>>)
                     numeric=true
                     value=at
                     label=streams.say(|text| text.fork_at)
-                    placeholder=derived(move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail))
+                    placeholder=Signal::derive(move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail))
                 />
-                <button class="tool wide" type="submit" data-testid="fork-send" disabled=derived(move || is_busy.get())>
+                <button class="tool wide" type="submit" data-testid="fork-send" disabled=move || is_busy.get()>
                     {streams.say(|text| text.fork)}
                 </button>
                 <Line line id="curl-fork" />

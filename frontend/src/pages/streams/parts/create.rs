@@ -10,8 +10,6 @@ use crate::browser;
 use crate::pages::streams::text::StreamsText;
 use crate::pages::streams::view::{Said, Streams};
 use crate::widgets::field::TextField;
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{change, derived, maybe, submit};
 
 /// Content types offered; any other can be typed.
 const TYPES: [&str; 3] = [
@@ -23,21 +21,21 @@ const TYPES: [&str; 3] = [
 /// What is typed into the form.
 #[derive(Clone, Copy)]
 struct Typed {
-    name: Kept<String>,
-    content_type: Kept<String>,
-    ttl_seconds: Kept<String>,
-    keep_bytes: Kept<String>,
-    keep_seconds: Kept<String>,
-    first: Kept<String>,
-    fault: Kept<String>,
+    name: RwSignal<String>,
+    content_type: RwSignal<String>,
+    ttl_seconds: RwSignal<String>,
+    keep_bytes: RwSignal<String>,
+    keep_seconds: RwSignal<String>,
+    first: RwSignal<String>,
+    fault: RwSignal<String>,
 }
 
 impl Typed {
     fn new() -> Self {
-        let empty = || Kept::new(String::new());
+        let empty = || RwSignal::new(String::new());
         Self {
             name: empty(),
-            content_type: Kept::new(TYPES[0].to_owned()),
+            content_type: RwSignal::new(TYPES[0].to_owned()),
             ttl_seconds: empty(),
             keep_bytes: empty(),
             keep_seconds: empty(),
@@ -65,8 +63,8 @@ pub fn Create() -> impl IntoView {
     let streams = expect_context::<Streams>();
     let typed = Typed::new();
     let fault = typed.fault;
-    let is_busy = Kept::new(false);
-    let line = derived(move || {
+    let is_busy = RwSignal::new(false);
+    let line = Signal::derive(move || {
         Wish::create(&typed.stream())
             .map(|wish| wish.curl(&browser::origin()))
             .unwrap_or_default()
@@ -111,14 +109,14 @@ pub fn Create() -> impl IntoView {
             <p class="hint">{streams.say(|text| text.create_intro)}</p>
             <form
                 class="form"
-                on:submit=submit(move |event| {
+                on:submit=move |event| {
                     event.prevent_default();
                     create();
-                })
+                }
             >
                 <Fields typed />
                 <div class="row">
-                    <button class="primary" type="submit" data-testid="create-send" disabled=derived(move || is_busy.get())>
+                    <button class="primary" type="submit" data-testid="create-send" disabled=move || is_busy.get()>
                         {streams.say(|text| text.create)}
                     </button>
                     <Line line id="curl-create" />
@@ -132,7 +130,7 @@ pub fn Create() -> impl IntoView {
 #[component]
 fn Fields(typed: Typed) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let hint = derived(move || streams.text().stream_name_hint.to_owned());
+    let hint = Signal::derive(move || streams.text().stream_name_hint.to_owned());
     view! {
         <label for="create-name">{streams.say(|text| text.stream_name)}</label>
         <TextField id="create-name" value=typed.name placeholder=hint typed=move |()| typed.fault.set(String::new()) />
@@ -150,44 +148,44 @@ fn Fields(typed: Typed) -> impl IntoView {
             data-testid="create-first"
             rows="3"
             spellcheck="false"
-            prop:value=derived(move || typed.first.get())
-            on:input=change(move |event| typed.first.set(event_target_value(&event)))
+            prop:value=move || typed.first.get()
+            on:input=move |event| typed.first.set(event_target_value(&event))
         ></textarea>
     }
 }
 
 /// One of the usual content types, or any other.
 #[component]
-fn TypeChoice(content_type: Kept<String>) -> impl IntoView {
+fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let is_other = Kept::new(false);
+    let is_other = RwSignal::new(false);
     view! {
         <label for="create-type">{streams.say(|text| text.content_type)}</label>
         <select
             id="create-type"
             data-testid="create-type"
-            on:change=change(move |event| {
+            on:change=move |event| {
                 let value = event_target_value(&event);
                 is_other.set(value.is_empty());
                 if !value.is_empty() {
                     content_type.set(value);
                 }
-            })
+            }
         >
-            {TYPES.map(|one| view! { <option value=one>{one}</option> }).map(IntoAny::into_any).collect_view()}
+            {TYPES.map(|one| view! { <option value=one>{one}</option> }).collect_view()}
             <option value="">{streams.say(|text| text.other_type)}</option>
         </select>
-        {maybe(move || is_other.get().then(|| {
+        {move || is_other.get().then(|| {
             let label = streams.say(|text| text.content_type);
             view! { <TextField id="create-other-type" value=content_type placeholder=String::new() label /> }
-        }))}
+        })}
     }
 }
 
 #[component]
 fn Number(
     id: &'static str,
-    value: Kept<String>,
+    value: RwSignal<String>,
     label: fn(&'static StreamsText) -> &'static str,
     unit: fn(&'static StreamsText) -> &'static str,
 ) -> impl IntoView {

@@ -10,19 +10,20 @@ use crate::numbers::{count, size};
 use crate::pages::streams::model::listing::span;
 use crate::pages::streams::view::Streams;
 use crate::widgets::nav::is_plain;
-use crate::widgets::small::{Computed, changing, click, derived, memo};
 
 /// The facts, each with its name.
 #[component]
 pub fn Facts(
     /// What is known of it.
-    details: Computed<Option<StreamDetails>>,
+    details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let of = move |part: fn(&StreamDetails) -> String| {
-        derived(move || details.with(|details| details.as_ref().map(part).unwrap_or_default()))
+        Signal::derive(move || {
+            details.with(|details| details.as_ref().map(part).unwrap_or_default())
+        })
     };
-    let state = derived(move || {
+    let state = Signal::derive(move || {
         let is_closed =
             details.with(|details| details.as_ref().is_some_and(|details| details.closed));
         if is_closed {
@@ -32,7 +33,7 @@ pub fn Facts(
         }
     });
     let configured = move |say: fn(Streams, &Configuration) -> String| {
-        derived(move || {
+        Signal::derive(move || {
             details.with(|details| {
                 details
                     .as_ref()
@@ -88,16 +89,16 @@ fn retention(streams: Streams, configuration: &Configuration) -> String {
 
 /// Forks up and down.
 #[component]
-fn Family(details: Computed<Option<StreamDetails>>) -> impl IntoView {
+fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     // Lists of texts, so that links keep the focus while figures change.
-    let origin = memo(move || {
+    let origin = Memo::new(move |_| {
         let origin = details.with(|details| details.as_ref().and_then(|it| it.forked_from.clone()));
         origin
             .map(|origin| vec![origin.stream, origin.offset.to_string()])
             .unwrap_or_default()
     });
-    let forks = memo(move || {
+    let forks = Memo::new(move |_| {
         details.with(|details| {
             details
                 .as_ref()
@@ -105,7 +106,7 @@ fn Family(details: Computed<Option<StreamDetails>>) -> impl IntoView {
                 .unwrap_or_default()
         })
     });
-    let more = derived(move || {
+    let more = Signal::derive(move || {
         let more = details.with(|details| {
             details
                 .as_ref()
@@ -118,11 +119,11 @@ fn Family(details: Computed<Option<StreamDetails>>) -> impl IntoView {
         }
     });
     view! {
-        {changing(move || {
+        {move || {
             let origin = origin.get();
             let [stream, at] = &origin[..] else { return ().into_any() };
             let (name, at) = (stream.clone(), at.clone());
-            let at = derived(move || (streams.text().at_offset)(&at));
+            let at = Signal::derive(move || (streams.text().at_offset)(&at));
             view! {
                 <div>
                     <dt>{streams.say(|text| text.forked_from)}</dt>
@@ -130,13 +131,13 @@ fn Family(details: Computed<Option<StreamDetails>>) -> impl IntoView {
                 </div>
             }
             .into_any()
-        })}
-        {changing(move || {
+        }}
+        {move || {
             let names = forks.get();
             if names.is_empty() {
                 return ().into_any();
             }
-            let links = names.into_iter().map(|name| view! { <StreamLink name /> " " }).map(IntoAny::into_any).collect_view();
+            let links = names.into_iter().map(|name| view! { <StreamLink name /> " " }).collect_view();
             view! {
                 <div>
                     <dt>{streams.say(|text| text.forks)}</dt>
@@ -144,7 +145,7 @@ fn Family(details: Computed<Option<StreamDetails>>) -> impl IntoView {
                 </div>
             }
             .into_any()
-        })}
+        }}
     }
 }
 
@@ -165,13 +166,13 @@ fn StreamLink(name: String) -> impl IntoView {
     };
     view! {
         <a
-            href=derived(href)
-            on:click=click(move |event| {
+            href=href
+            on:click=move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
                     streams.shell.open(Step::Recorded, |shelf| shelf.stream = Some(name.get_value()));
                 }
-            })
+            }
         >
             {name.get_value()}
         </a>

@@ -14,8 +14,6 @@ use crate::pages::streams::model::tailing::Message;
 use crate::pages::streams::view::Streams;
 use crate::techniques::face;
 use crate::widgets::badge::Shape;
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{Computed, change, changing, click, derived, keyed, memo, whenever};
 
 /// The choice of technique, what comes, and what it costs.
 #[component]
@@ -23,25 +21,25 @@ pub fn Follow(
     /// Whose.
     name: StoredValue<StreamName>,
     /// What is known of it.
-    details: Computed<Option<StreamDetails>>,
+    details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let wished = memo(move || streams.shelf.with(|shelf| shelf.technique.unwrap_or(USUAL)));
-    let from = Kept::new(Token::beginning());
-    whenever(move || {
+    let wished = Memo::new(move |_| streams.shelf.with(|shelf| shelf.technique.unwrap_or(USUAL)));
+    let from = RwSignal::new(Token::beginning());
+    Effect::new(move || {
         if let Some(how) = streams.following.get() {
             from.set(how.from);
         }
     });
-    let has_ttl = memo(move || {
+    let has_ttl = Memo::new(move |_| {
         details.with(|details| {
             details
                 .as_ref()
                 .is_some_and(|it| it.configuration.ttl_seconds.is_some())
         })
     });
-    let is_on = memo(move || streams.following.with(Option::is_some));
-    let line = derived(move || {
+    let is_on = Memo::new(move |_| streams.following.with(Option::is_some));
+    let line = Signal::derive(move || {
         name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from.get()))
     });
     let start = move || {
@@ -59,26 +57,26 @@ pub fn Follow(
                 <select
                     data-testid="follow-from"
                     aria-label=streams.say(|text| text.follow_from)
-                    on:change=change(move |event| {
+                    on:change=move |event| {
                         from.set(if event_target_value(&event) == "now" { Token::now() } else { Token::beginning() });
                         if is_on.get_untracked() {
                             start();
                         }
-                    })
+                    }
                 >
-                    <option value="-1" prop:selected=derived(move || from.get() != Token::now())>{streams.say(|text| text.from_beginning)}</option>
-                    <option value="now" prop:selected=derived(move || from.get() == Token::now())>{streams.say(|text| text.from_now)}</option>
+                    <option value="-1" prop:selected=move || from.get() != Token::now()>{streams.say(|text| text.from_beginning)}</option>
+                    <option value="now" prop:selected=move || from.get() == Token::now()>{streams.say(|text| text.from_now)}</option>
                 </select>
                 <button
                     class="tool wide"
                     data-testid="follow-toggle"
-                    on:click=click(move |_| if is_on.get_untracked() { streams.desk().unfollow() } else { start() })
+                    on:click=move |_| if is_on.get_untracked() { streams.desk().unfollow() } else { start() }
                 >
-                    {changing(move || if is_on.get() { streams.text().stop } else { streams.text().start })}
+                    {move || if is_on.get() { streams.text().stop } else { streams.text().start }}
                 </button>
                 <Line line id="curl-follow" />
             </div>
-            <p class="hint" hidden=derived(move || !has_ttl.get())>{streams.say(|text| text.renews)}</p>
+            <p class="hint" hidden=move || !has_ttl.get()>{streams.say(|text| text.renews)}</p>
             <Standing wished />
             <Messages />
         </section>
@@ -87,7 +85,7 @@ pub fn Follow(
 
 /// The five, of which one is chosen.
 #[component]
-fn Techniques(wished: Computed<Technique>) -> impl IntoView {
+fn Techniques(wished: Memo<Technique>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     view! {
         <div class="techniques" role="radiogroup" aria-label=streams.say_shared(|text| text.technique)>
@@ -100,19 +98,18 @@ fn Techniques(wished: Computed<Technique>) -> impl IntoView {
                                 class="spoken"
                                 name="follow-technique"
                                 data-testid=format!("by-{}", technique.name())
-                                prop:checked=derived(move || wished.get() == technique)
-                                on:change=change(move |_| {
+                                prop:checked=move || wished.get() == technique
+                                on:change=move |_| {
                                     streams.shell.open(Step::Silent, |shelf| {
                                         shelf.technique = Some(technique).filter(|one| *one != USUAL);
                                     });
-                                })
+                                }
                             />
                             <Shape technique />
                             <span>{face(technique).label}</span>
                         </label>
                     }
                 })
-                .map(IntoAny::into_any)
                 .collect_view()}
         </div>
     }
@@ -120,9 +117,9 @@ fn Techniques(wished: Computed<Technique>) -> impl IntoView {
 
 /// How the follower stands, and what came so far.
 #[component]
-fn Standing(wished: Computed<Technique>) -> impl IntoView {
+fn Standing(wished: Memo<Technique>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let says = derived(move || {
+    let says = Signal::derive(move || {
         let text = streams.text();
         if streams.following.with(Option::is_none) {
             return text.stopped.to_owned();
@@ -156,25 +153,25 @@ fn Messages() -> impl IntoView {
                 .messages
                 .iter()
                 .rev()
-                .map(|message| message.number.to_string())
-                .collect()
+                .map(|message| message.number)
+                .collect::<Vec<_>>()
         })
     };
-    let message = move |number: &str| {
+    let message = move |number: u64| {
         streams.tailing.with_untracked(|tailing| {
             tailing
                 .messages
                 .iter()
-                .find(|message| message.number.to_string() == number)
+                .find(|message| message.number == number)
                 .cloned()
         })
     };
-    let is_empty = memo(move || streams.tailing.with(|tailing| tailing.messages.is_empty()));
+    let is_empty = Memo::new(move |_| streams.tailing.with(|tailing| tailing.messages.is_empty()));
     let is_on = move || streams.following.with(Option::is_some);
     view! {
-        <p class="hint" hidden=derived(move || !is_empty.get() || !is_on())>{streams.say(|text| text.nothing_yet)}</p>
-        <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=derived(move || is_empty.get())>
-            {keyed(numbers, move |number| message(&number).map(|message| view! { <Entry message /> }).into_any())}
+        <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.say(|text| text.nothing_yet)}</p>
+        <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=move || is_empty.get()>
+            <For each=numbers key=|number| *number children=move |number| message(number).map(|message| view! { <Entry message /> }) />
         </ol>
     }
 }
@@ -188,9 +185,9 @@ fn Entry(message: Message) -> impl IntoView {
         <li>
             <span class="offset" aria-hidden="true">{message.next.map(|next| next.to_string())}</span>
             <code>
-                {message.is_hex.then(|| view! { <small>{changing(move || (streams.text().bytes_of)(&of))} " "</small> }.into_any())}
+                {message.is_hex.then(|| view! { <small>{move || (streams.text().bytes_of)(&of)} " "</small> }.into_any())}
                 {message.text}
-                {message.is_cut.then(|| view! { <small>{changing(move || (streams.text().cut)(&whole))}</small> }.into_any())}
+                {message.is_cut.then(|| view! { <small>{move || (streams.text().cut)(&whole)}</small> }.into_any())}
             </code>
         </li>
     }

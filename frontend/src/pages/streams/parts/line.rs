@@ -4,8 +4,6 @@ use leptos::prelude::*;
 
 use crate::browser;
 use crate::pages::streams::view::Streams;
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{changing, click, derived, maybe};
 
 /// How long the button says that it copied, ms.
 const SAID_MS: f64 = 2_000.0;
@@ -20,8 +18,8 @@ pub fn Line(
     id: &'static str,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let shown = Kept::new(false);
-    let copied = Kept::new(false);
+    let shown = RwSignal::new(false);
+    let copied = RwSignal::new(false);
     let on_click = move |_| {
         if shown.get_untracked() {
             shown.set(false);
@@ -43,13 +41,13 @@ pub fn Line(
                 class="tool wide quiet"
                 type="button"
                 data-testid=id
-                aria-expanded=derived(move || shown.get().to_string())
-                disabled=derived(move || line.with(String::is_empty))
-                on:click=click(on_click)
+                aria-expanded=move || shown.get().to_string()
+                disabled=move || line.with(String::is_empty)
+                on:click=on_click
             >
-                {changing(move || if copied.get() { streams.shared_text().copied } else { "curl" })}
+                {move || if copied.get() { streams.shared_text().copied } else { "curl" }}
             </button>
-            {maybe(move || shown.get().then(|| view! { <code tabindex="0">{changing(move || line.get())}</code> }))}
+            {move || shown.get().then(|| view! { <code tabindex="0">{move || line.get()}</code> })}
         </span>
     }
 }
@@ -61,5 +59,5 @@ pub fn Fault(
     #[prop(into)]
     fault: Signal<String>,
 ) -> impl IntoView {
-    view! { <p class="fault" role="alert">{changing(move || fault.get())}</p> }
+    view! { <p class="fault" role="alert">{move || fault.get()}</p> }
 }

@@ -14,9 +14,7 @@ use crate::pages::streams::model::listing::{Kind, Listing, PAGE};
 use crate::pages::streams::parts::line::Line;
 use crate::pages::streams::view::Streams;
 use crate::widgets::field::TextField;
-use crate::widgets::kept::Kept;
 use crate::widgets::nav::is_plain;
-use crate::widgets::small::{changing, click, derived, keyed, maybe, memo, submit, whenever};
 
 /// How long the typing has to rest before the server is asked, ms.
 const REST_MS: u64 = 150;
@@ -25,7 +23,7 @@ const REST_MS: u64 = 150;
 #[component]
 pub fn List() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let line = derived(move || {
+    let line = Signal::derive(move || {
         let (search, after) = streams
             .shelf
             .with(|shelf| (shelf.search.clone(), shelf.after.clone()));
@@ -39,7 +37,7 @@ pub fn List() -> impl IntoView {
                 <button
                     class="primary"
                     data-testid="new"
-                    on:click=click(move |_| streams.shell.open(Step::Recorded, |shelf| shelf.stream = None))
+                    on:click=move |_| streams.shell.open(Step::Recorded, |shelf| shelf.stream = None)
                 >
                     {streams.say(|text| text.new_stream)}
                 </button>
@@ -54,9 +52,9 @@ pub fn List() -> impl IntoView {
 #[component]
 fn Search() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let typed = Kept::new(streams.shelf.with_untracked(|shelf| shelf.search.clone()));
+    let typed = RwSignal::new(streams.shelf.with_untracked(|shelf| shelf.search.clone()));
     // Another address, as by the way back, has another search.
-    whenever(move || {
+    Effect::new(move || {
         let search = streams.shelf.with(|shelf| shelf.search.clone());
         if search != typed.get_untracked().trim() {
             typed.set(search);
@@ -88,16 +86,16 @@ fn Search() -> impl IntoView {
     view! {
         <form
             role="search"
-            on:submit=submit(move |event| {
+            on:submit=move |event| {
                 event.prevent_default();
                 search();
-            })
+            }
         >
             <label class="spoken" for="stream-search">{streams.say(|text| text.search)}</label>
             <TextField
                 id="stream-search"
                 value=typed
-                placeholder=derived(move || format!("{} ( / )", streams.text().search))
+                placeholder=Signal::derive(move || format!("{} ( / )", streams.text().search))
                 typed=move |()| rest()
             />
         </form>
@@ -107,7 +105,7 @@ fn Search() -> impl IntoView {
 #[component]
 fn Rows() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let kind = memo(move || {
+    let kind = Memo::new(move |_| {
         streams
             .listing
             .with(|listing| match (&listing.page, listing.is_empty()) {
@@ -129,7 +127,7 @@ fn Rows() -> impl IntoView {
                 .unwrap_or_default()
         })
     };
-    changing(move || match kind.get() {
+    move || match kind.get() {
         Kind::Awaited => {
             view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any()
         }
@@ -139,11 +137,11 @@ fn Rows() -> impl IntoView {
         Kind::Missing => view! { <Empty /> }.into_any(),
         Kind::Here => view! {
             <ul class="rows" data-testid="rows">
-                {keyed(rows, |name| view! { <Row name /> }.into_any())}
+                <For each=rows key=String::clone children=|name| view! { <Row name /> } />
             </ul>
         }
         .into_any(),
-    })
+    }
 }
 
 /// One stream; what it shows follows the list, and the link stays the same element, so that it keeps the focus.
@@ -152,7 +150,7 @@ fn Row(name: String) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let name = StoredValue::new(name);
     let with = move |part: fn(&StreamSummary) -> String| {
-        derived(move || {
+        Signal::derive(move || {
             streams.listing.with(|listing| {
                 let rows = listing.page.here().map_or(&[][..], |page| &page.streams);
                 let stream =
@@ -200,24 +198,24 @@ fn Row(name: String) -> impl IntoView {
     view! {
         <li>
             <a
-                href=derived(href)
+                href=href
                 data-testid="row"
-                aria-current=derived(move || is_chosen().then_some("true"))
-                on:click=click(move |event| {
+                aria-current=move || is_chosen().then_some("true")
+                on:click=move |event| {
                     if is_plain(&event) {
                         event.prevent_default();
                         streams.said.set(None);
                         streams.shell.open(Step::Recorded, |shelf| shelf.stream = Some(name.get_value()));
                     }
-                })
+                }
             >
                 <span class="name">{name.get_value()}</span>
                 <span class="badges">
-                    <span class="badge live" hidden=derived(move || live.with(String::is_empty))>
-                        {derived(move || live.with(|live| (streams.text().live)(live)))}
+                    <span class="badge live" hidden=move || live.with(String::is_empty)>
+                        {move || live.with(|live| (streams.text().live)(live))}
                     </span>
-                    <span class="badge" hidden=derived(move || is_fork.with(String::is_empty))>{streams.say(|text| text.is_fork)}</span>
-                    <span class="badge" hidden=derived(move || is_closed.with(String::is_empty))>{streams.say(|text| text.closed)}</span>
+                    <span class="badge" hidden=move || is_fork.with(String::is_empty)>{streams.say(|text| text.is_fork)}</span>
+                    <span class="badge" hidden=move || is_closed.with(String::is_empty)>{streams.say(|text| text.closed)}</span>
                 </span>
                 <span class="type">{with(|stream| stream.content_type.clone())}</span>
                 <span class="kept">{with(kept)}</span>
@@ -235,12 +233,12 @@ fn kept(stream: &StreamSummary) -> String {
 #[component]
 fn Empty() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let search = memo(move || streams.shelf.with(|shelf| shelf.search.clone()));
+    let search = Memo::new(move |_| streams.shelf.with(|shelf| shelf.search.clone()));
     let line = format!(
         "curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo",
         browser::origin()
     );
-    changing(move || {
+    move || {
         let search = search.get();
         if search.is_empty() {
             view! {
@@ -254,13 +252,13 @@ fn Empty() -> impl IntoView {
         } else {
             view! {
                 <div class="empty" data-testid="empty">
-                    <p>{changing(move || (streams.text().nothing_found)(&search))}</p>
+                    <p>{move || (streams.text().nothing_found)(&search)}</p>
                     <button
                         class="tool wide"
-                        on:click=click(move |_| streams.shell.open(Step::Silent, |shelf| {
+                        on:click=move |_| streams.shell.open(Step::Silent, |shelf| {
                             shelf.search.clear();
                             shelf.after = None;
-                        }))
+                        })
                     >
                         {streams.say(|text| text.show_all)}
                     </button>
@@ -268,46 +266,49 @@ fn Empty() -> impl IntoView {
             }
             .into_any()
         }
-    })
+    }
 }
 
 /// On to the next page and back.
 #[component]
 fn Turn() -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let has_next = memo(move || streams.listing.with(|listing| listing.next().is_some()));
-    let has_previous = memo(move || streams.shelf.with(|shelf| shelf.after.is_some()));
+    let has_next = Memo::new(move |_| streams.listing.with(|listing| listing.next().is_some()));
+    let has_previous = Memo::new(move |_| streams.shelf.with(|shelf| shelf.after.is_some()));
     let turn = move |turn: fn(&mut Listing, Option<String>) -> Option<Option<String>>| {
         let from = streams.shelf.with_untracked(|shelf| shelf.after.clone());
-        let to = streams.listing.update(|listing| turn(listing, from));
+        let to = streams
+            .listing
+            .try_update(|listing| turn(listing, from))
+            .flatten();
         if let Some(after) = to {
             streams
                 .shell
                 .open(Step::Silent, |shelf| shelf.after = after);
         }
     };
-    maybe(move || {
+    move || {
         (has_next.get() || has_previous.get()).then(|| {
             view! {
                 <div class="turn">
                     <button
                         class="tool wide"
                         data-testid="previous"
-                        disabled=derived(move || !has_previous.get())
-                        on:click=click(move |_| turn(|listing, _| Some(listing.turn_back())))
+                        disabled=move || !has_previous.get()
+                        on:click=move |_| turn(|listing, _| Some(listing.turn_back()))
                     >
                         {streams.say(|text| text.previous_page)}
                     </button>
                     <button
                         class="tool wide"
                         data-testid="next"
-                        disabled=derived(move || !has_next.get())
-                        on:click=click(move |_| turn(|listing, from| listing.turn_on(from).map(Some)))
+                        disabled=move || !has_next.get()
+                        on:click=move |_| turn(|listing, from| listing.turn_on(from).map(Some))
                     >
                         {streams.say(|text| text.next_page)}
                     </button>
                 </div>
             }
         })
-    })
+    }
 }

@@ -20,7 +20,6 @@ use crate::pages::race::parts::notes::Command;
 use crate::pages::streams::model::listing::{Kind, Known};
 use crate::pages::streams::view::Streams;
 use crate::widgets::nav::is_plain;
-use crate::widgets::small::{changing, click, derived, maybe, memo, memo_after};
 
 /// The panel.
 #[component]
@@ -31,9 +30,9 @@ pub fn Look(
     let streams = expect_context::<Streams>();
     // A name that no stream can have is not here: what is looked at says why.
     let (name, title) = (name::named(&name).ok().map(StoredValue::new), name);
-    let kind = memo(move || streams.looked.with(Known::kind));
+    let kind = Memo::new(move |_| streams.looked.with(Known::kind));
     // What is shown stays while the next answer is awaited.
-    let details = memo_after(move |before: Option<&Option<StreamDetails>>| {
+    let details = Memo::new(move |before: Option<&Option<StreamDetails>>| {
         let now = streams.looked.with(|looked| looked.here().cloned());
         now.or_else(|| before.cloned().flatten())
     });
@@ -42,9 +41,9 @@ pub fn Look(
             <Back />
             <header class="look">
                 <h2 id="look-title" data-testid="look-name">{title}</h2>
-                {maybe(move || name.filter(|_| kind.get() == Kind::Here).map(|name| view! { <Ways name /> }))}
+                {move || name.filter(|_| kind.get() == Kind::Here).map(|name| view! { <Ways name /> })}
             </header>
-            {changing(move || match (kind.get(), name) {
+            {move || match (kind.get(), name) {
                 (Kind::Refused(why), _) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
                 (Kind::Awaited, _) | (_, None) => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
                 (Kind::Here, Some(name)) => view! {
@@ -57,7 +56,7 @@ pub fn Look(
                 }
                 .into_any(),
                 (Kind::Missing, Some(name)) => view! { <Missing name /> }.into_any(),
-            })}
+            }}
         </section>
     }
 }
@@ -79,13 +78,13 @@ fn Back() -> impl IntoView {
     view! {
         <a
             class="back"
-            href=derived(href)
-            on:click=click(move |event| {
+            href=href
+            on:click=move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
                     streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
                 }
-            })
+            }
         >
             "‹ " {streams.say(|text| text.back)}
         </a>
@@ -97,8 +96,8 @@ fn Back() -> impl IntoView {
 fn Ways(name: StoredValue<StreamName>) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let wish = move |make: fn(&StreamName) -> Wish| name.with_value(make);
-    let line = derived(move || wish(Wish::inspect).curl(&browser::origin()));
-    let export_line = derived(move || wish(Wish::export).curl(&browser::origin()));
+    let line = Signal::derive(move || wish(Wish::inspect).curl(&browser::origin()));
+    let export_line = Signal::derive(move || wish(Wish::export).curl(&browser::origin()));
     let raced = move || Settings {
         source: Source::Named(name.get_value().to_string()),
         ..streams.shell.settings.get()
@@ -117,14 +116,14 @@ fn Ways(name: StoredValue<StreamName>) -> impl IntoView {
             <a
                 class="tool wide"
                 data-testid="race-it"
-                href=derived(move || browser::address(&raced().to_query()))
-                on:click=click(move |event| {
+                href=move || browser::address(&raced().to_query())
+                on:click=move |event| {
                     if is_plain(&event) {
                         event.prevent_default();
                         streams.shell.change(|settings| settings.source = Source::Named(name.get_value().to_string()));
                         streams.shell.go(Place::Race, Step::Recorded);
                     }
-                })
+                }
             >
                 {streams.say(|text| text.race)}
             </a>
@@ -144,7 +143,7 @@ fn Missing(name: StoredValue<StreamName>) -> impl IntoView {
     });
     view! {
         <div class="empty" data-testid="missing">
-            <h3>{changing(move || name.with_value(|name| (streams.text().missing)(name.as_str())))}</h3>
+            <h3>{move || name.with_value(|name| (streams.text().missing)(name.as_str()))}</h3>
             <p>{streams.say(|text| text.missing_hint)}</p>
             <Command line />
         </div>

@@ -9,18 +9,16 @@ use crate::pages::streams::model::listing::{followers, span};
 use crate::pages::streams::view::Streams;
 use crate::techniques::face;
 use crate::widgets::badge::Shape;
-use crate::widgets::kept::Kept;
-use crate::widgets::small::{Computed, changing, derived, maybe, memo};
 
 /// Live readers by technique, and each of them in a table.
 #[component]
 pub fn Readers(
     /// What is known of it.
-    details: Computed<Option<StreamDetails>>,
+    details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let by = move || details.with(|details| details.as_ref().map(followers).unwrap_or_default());
-    let words = derived(move || {
+    let words = Signal::derive(move || {
         let text = streams.text();
         let is_one = streams.following.with(|how| {
             how.as_ref()
@@ -47,13 +45,12 @@ pub fn Readers(
         };
         by().into_iter()
             .map(|one| view! { <Line technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
-            .map(IntoAny::into_any)
             .collect_view()
     };
     view! {
         <section class="part" aria-labelledby="readers-title">
             <h3 id="readers-title">{streams.say(|text| text.readers)}</h3>
-            <ul class="followers" data-testid="readers">{changing(lines)}</ul>
+            <ul class="followers" data-testid="readers">{lines}</ul>
             <p class="hint">{words}</p>
             <Table details />
         </section>
@@ -73,10 +70,10 @@ fn Line(technique: Technique, count: usize, lag: String) -> impl IntoView {
 }
 
 #[component]
-fn Table(details: Computed<Option<StreamDetails>>) -> impl IntoView {
+fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<Streams>();
-    let is_open = Kept::new(false);
-    let has_any = memo(move || {
+    let is_open = RwSignal::new(false);
+    let has_any = Memo::new(move |_| {
         details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty()))
     });
     let readers = move || {
@@ -87,7 +84,7 @@ fn Table(details: Computed<Option<StreamDetails>>) -> impl IntoView {
                 .unwrap_or_default()
         })
     };
-    let more = derived(move || {
+    let more = Signal::derive(move || {
         let more = details.with(|details| {
             details.as_ref().map_or(0, |it| {
                 it.reader_counts
@@ -108,11 +105,10 @@ fn Table(details: Computed<Option<StreamDetails>>) -> impl IntoView {
             readers()
                 .into_iter()
                 .map(|reader| view! { <Reader reader /> })
-                .map(IntoAny::into_any)
                 .collect_view()
         })
     };
-    maybe(move || {
+    move || {
         has_any.get().then(|| {
             view! {
                 <details on:toggle=move |event| is_open.set(is_details_open(&event))>
@@ -127,14 +123,14 @@ fn Table(details: Computed<Option<StreamDetails>>) -> impl IntoView {
                                     <th scope="col">{streams.say(|text| text.since)}</th>
                                 </tr>
                             </thead>
-                            <tbody>{maybe(rows)}</tbody>
+                            <tbody>{rows}</tbody>
                         </table>
                     </div>
                     <p class="hint">{more}</p>
                 </details>
             }
         })
-    })
+    }
 }
 
 fn is_details_open(event: &leptos::ev::Event) -> bool {
@@ -167,7 +163,7 @@ fn Reader(reader: LiveReader) -> impl IntoView {
 #[component]
 pub fn Producers(
     /// What is known of it.
-    details: Computed<Option<StreamDetails>>,
+    details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<Streams>();
     let producers = move || {
@@ -181,7 +177,7 @@ pub fn Producers(
     view! {
         <section class="part" aria-labelledby="producers-title">
             <h3 id="producers-title">{streams.say(|text| text.producers)}</h3>
-            {changing(move || {
+            {move || {
                 let (total, producers) = producers();
                 if producers.is_empty() {
                     return view! { <p class="hint">{streams.say(|text| text.no_producers)}</p> }.into_any();
@@ -193,7 +189,7 @@ pub fn Producers(
                         <td>{count(one.epoch)}</td>
                         <td>{count(one.seq)}</td>
                     </tr>
-                }).map(IntoAny::into_any).collect_view();
+                }).collect_view();
                 view! {
                     <div class="scroll" tabindex="0">
                         <table data-testid="producers">
@@ -207,10 +203,10 @@ pub fn Producers(
                             <tbody>{rows}</tbody>
                         </table>
                     </div>
-                    {(more > 0).then(|| view! { <p class="hint">{changing(move || (streams.text().and_more)(&count(more)))}</p> }.into_any())}
+                    {(more > 0).then(|| view! { <p class="hint">{move || (streams.text().and_more)(&count(more))}</p> }.into_any())}
                 }
                 .into_any()
-            })}
+            }}
         </section>
     }
 }
