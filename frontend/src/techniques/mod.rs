@@ -8,7 +8,7 @@ pub mod websocket;
 
 use tailwater_protocol::Technique;
 
-use crate::pages::race::text::Bilingual;
+use crate::app::language::Bilingual;
 
 /// A shape that tells a technique apart without colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use tailwater_protocol::Technique;
 
 use super::{Face, Shape};
-use crate::pages::race::text::Bilingual;
+use crate::app::language::Bilingual;
 
 /// How it looks and what it does.
 pub const FACE: Face = Face {

@@ -4,6 +4,9 @@
 pub mod badge;
 pub mod canvas;
 #[cfg(target_arch = "wasm32")]
+pub mod command;
+pub mod connection;
+#[cfg(target_arch = "wasm32")]
 pub mod field;
 #[cfg(target_arch = "wasm32")]
 pub mod help;

@@ -2,7 +2,8 @@
 
 use leptos::prelude::*;
 
-use crate::app::Page;
+use super::context::RaceContext;
+use crate::app::Shell;
 use crate::pages::race::parts::cards::Cards;
 use crate::pages::race::parts::controls::Controls;
 use crate::pages::race::parts::head::Head;
@@ -14,7 +15,8 @@ use crate::widgets::help::Help;
 /// The page.
 #[component]
 pub fn RacePage() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = RaceContext::start(expect_context::<Shell>());
+    provide_context(page);
     view! {
         <a class="skip" href="#stage">{page.say(|text| text.skip)}</a>
         <Head />

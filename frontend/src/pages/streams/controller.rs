@@ -17,11 +17,11 @@ use crate::api::name;
 use crate::api::outcome::Refusal;
 use crate::api::request::{Wish, stream_url};
 use crate::api::send::{self, Answer};
-use crate::app::place::Shelf;
 use crate::browser;
-use crate::pages::race::model::verdict::Connection;
+use crate::pages::streams::model::address::StreamsAddress;
 use crate::pages::streams::model::listing::{Known, Listing, PAGE};
 use crate::pages::streams::model::tailing::Tailing;
+use crate::widgets::connection::ServerConnection;
 
 /// Nothing asked here takes longer.
 const DEADLINE_S: u32 = 10;
@@ -81,7 +81,7 @@ pub struct Following {
 
 /// The page's work.
 pub struct Desk {
-    shelf: RefCell<Shelf>,
+    address: RefCell<StreamsAddress>,
     lister: RefCell<Option<Task>>,
     looker: RefCell<Option<Task>>,
     follower: RefCell<Option<Follower>>,
@@ -97,22 +97,22 @@ pub struct Desk {
     /// How the stream is followed; `None` while it is not.
     pub following: ArcRwSignal<Option<Following>>,
     /// How the page stands to the server.
-    pub connection: ArcRwSignal<Connection>,
+    pub connection: ArcRwSignal<ServerConnection>,
 }
 
 impl std::fmt::Debug for Desk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Desk")
-            .field("shelf", &self.shelf)
+            .field("address", &self.address)
             .finish_non_exhaustive()
     }
 }
 
 impl Desk {
     /// Begins with what is open on the page.
-    pub fn start(shelf: Shelf) -> Rc<Self> {
+    pub fn start(address: StreamsAddress) -> Rc<Self> {
         let desk = Rc::new(Self {
-            shelf: RefCell::new(shelf),
+            address: RefCell::new(address),
             lister: RefCell::default(),
             looker: RefCell::default(),
             follower: RefCell::default(),
@@ -137,22 +137,22 @@ impl Desk {
     }
 
     /// Follows what is open on the page.
-    pub fn apply(self: &Rc<Self>, shelf: &Shelf) {
-        let before = self.shelf.replace(shelf.clone());
-        if shelf.search != before.search {
+    pub fn apply(self: &Rc<Self>, address: &StreamsAddress) {
+        let before = self.address.replace(address.clone());
+        if address.search != before.search {
             self.listing.update(Listing::restart);
         }
-        if (&shelf.search, &shelf.after) != (&before.search, &before.after) {
+        if (&address.search, &address.after) != (&before.search, &before.after) {
             self.list();
         }
-        if shelf.stream != before.stream {
+        if address.stream != before.stream {
             self.unfollow();
             self.looked.set(Known::Awaited);
             self.look();
-        } else if shelf.technique != before.technique
+        } else if address.technique != before.technique
             && let Some(now) = self.following.get_untracked()
         {
-            let technique = shelf.technique.unwrap_or(USUAL);
+            let technique = address.technique.unwrap_or(USUAL);
             self.follow(Following { technique, ..now });
         }
     }
@@ -170,7 +170,7 @@ impl Desk {
 
     async fn list_once(&self) {
         seen().await;
-        let Shelf { search, after, .. } = self.shelf.borrow().clone();
+        let StreamsAddress { search, after, .. } = self.address.borrow().clone();
         let came: Result<StreamList, Refusal> =
             read(Wish::list(&search, after.as_deref(), PAGE)).await;
         let Some(page) = self.heard(came) else {
@@ -185,7 +185,7 @@ impl Desk {
     /// Looks at the stream at once, and then again and again.
     pub fn look(self: &Rc<Self>) {
         self.looker.borrow_mut().take();
-        let name = match self.shelf.borrow().stream.as_deref().map(name::named) {
+        let name = match self.address.borrow().stream.as_deref().map(name::named) {
             None => return,
             // A name that no stream can have is not asked for.
             Some(Err(fault)) => return self.looked.set(Known::Refused(fault.to_string())),
@@ -223,14 +223,14 @@ impl Desk {
         let known = match came {
             Ok(value) => Known::Here(value),
             Err(Refusal::Unreachable(_)) => {
-                self.connection.set(Connection::Lost);
+                self.connection.set(ServerConnection::Lost);
                 return None;
             }
             Err(refusal) if refusal.is_missing() => Known::Missing,
             Err(refusal) => Known::Refused(refusal.words().to_owned()),
         };
-        if self.connection.get_untracked() != Connection::Live {
-            self.connection.set(Connection::Live);
+        if self.connection.get_untracked() != ServerConnection::Live {
+            self.connection.set(ServerConnection::Live);
         }
         Some(known)
     }
@@ -240,7 +240,7 @@ impl Desk {
         if details.configuration.ttl_seconds.is_some() {
             return;
         }
-        let technique = self.shelf.borrow().technique.unwrap_or(USUAL);
+        let technique = self.address.borrow().technique.unwrap_or(USUAL);
         let from = if details.kept_bytes <= SHORT_BYTES {
             Token::beginning()
         } else {
@@ -252,7 +252,7 @@ impl Desk {
     /// Follows the stream anew.
     pub fn follow(self: &Rc<Self>, how: Following) {
         self.unfollow();
-        let Some(Ok(name)) = self.shelf.borrow().stream.as_deref().map(name::named) else {
+        let Some(Ok(name)) = self.address.borrow().stream.as_deref().map(name::named) else {
             return;
         };
         #[expect(

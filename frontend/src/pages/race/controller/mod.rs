@@ -25,7 +25,7 @@ use crate::pages::race::model::lane::Phase;
 use crate::pages::race::model::race::{Race, StreamState};
 use crate::pages::race::model::settings::{Settings, Source, lane_index};
 use crate::pages::race::model::summary::{Path, Summary};
-use crate::pages::race::model::verdict::Connection;
+use crate::widgets::connection::ServerConnection;
 use probe::Prober;
 use relay::Rig;
 use setup_error::Trouble;
@@ -145,17 +145,17 @@ impl Feed {
                 Ok(()) => self.tend(epoch).await,
                 Err(Trouble::Outdated) => return,
                 Err(Trouble::Missing) => {
-                    self.race_mut().connection = Connection::Connecting;
+                    self.race_mut().connection = ServerConnection::Connecting;
                     self.race_mut().stream_state = StreamState::Missing;
                     browser::sleep(AGAIN_MS).await;
                 }
                 Err(Trouble::Refused(why)) => {
-                    self.race_mut().connection = Connection::Connecting;
+                    self.race_mut().connection = ServerConnection::Connecting;
                     self.race_mut().stream_state = StreamState::Refused(why);
                     browser::sleep(AGAIN_MS).await;
                 }
                 Err(Trouble::Gone) => {
-                    self.race_mut().connection = Connection::Lost;
+                    self.race_mut().connection = ServerConnection::Lost;
                     browser::sleep(AGAIN_MS).await;
                 }
             }
@@ -269,15 +269,15 @@ impl Feed {
             match seen {
                 Ok(()) => self.race_mut().connection = self.reached(),
                 Err(Trouble::Gone | Trouble::Refused(_)) => {
-                    self.race_mut().connection = Connection::Lost;
+                    self.race_mut().connection = ServerConnection::Lost;
                 }
                 Err(Trouble::Missing | Trouble::Outdated) => {
-                    self.race_mut().connection = Connection::Reconnecting;
+                    self.race_mut().connection = ServerConnection::Reconnecting;
                     self.drop_followers();
                     return;
                 }
             }
-            let answers = self.race().connection != Connection::Lost;
+            let answers = self.race().connection != ServerConnection::Lost;
             if answers && now_ms - probed_ms > PROBE_EVERY_MS {
                 probed_ms = now_ms;
                 self.probe(PROBES).await.ok();
@@ -322,7 +322,7 @@ impl Feed {
     }
 
     /// How the page stands to a server that answers.
-    fn reached(&self) -> Connection {
+    fn reached(&self) -> ServerConnection {
         let race = self.race();
         let settled = |phase: Phase| {
             matches!(
@@ -332,13 +332,15 @@ impl Feed {
         };
         let all_settled = race.lanes.iter().all(|lane| settled(lane.phase));
         match race.connection {
-            Connection::Lost | Connection::Reconnecting if !all_settled => Connection::Reconnecting,
-            Connection::Connecting
+            ServerConnection::Lost | ServerConnection::Reconnecting if !all_settled => {
+                ServerConnection::Reconnecting
+            }
+            ServerConnection::Connecting
                 if !race.lanes.iter().any(|lane| lane.phase == Phase::Live) && !all_settled =>
             {
-                Connection::Connecting
+                ServerConnection::Connecting
             }
-            _ => Connection::Live,
+            _ => ServerConnection::Live,
         }
     }
 

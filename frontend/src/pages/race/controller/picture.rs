@@ -8,7 +8,7 @@ use crate::pages::race::model::export::Provenance;
 use crate::pages::race::model::race::Race;
 use crate::pages::race::model::summary::Summary;
 use crate::pages::race::model::trace::{step_back, step_forward};
-use crate::pages::race::model::verdict::Connection;
+use crate::widgets::connection::ServerConnection;
 
 impl Feed {
     /// Stops the picture; measuring goes on.
@@ -16,7 +16,7 @@ impl Feed {
         let at_ms = browser::now_ms();
         let race = Box::new(self.race().clone());
         let summary = Summary {
-            connection: Connection::Paused,
+            connection: ServerConnection::Paused,
             ..race.summary(at_ms)
         };
         self.summary.set(summary.clone());

@@ -10,7 +10,8 @@ use super::predict::{self, Known, Ways};
 use super::settings::{Settings, Source, lane_index};
 use super::summary::{LaneSummary, Measure, Path, Summary};
 use super::trace::Trace;
-use super::verdict::{self, Connection, Saying};
+use super::verdict::{self, Saying};
+use crate::widgets::connection::ServerConnection;
 
 /// After a stretch nobody could measure, events count again only this much later, ms.
 const AFTER_HIDDEN_MS: f64 = 500.0;
@@ -49,7 +50,7 @@ pub struct Race {
     /// How the lanes reach the server.
     pub path: Path,
     /// Whether the server answers.
-    pub connection: Connection,
+    pub connection: ServerConnection,
     /// Bytes that were there before and are not read.
     pub skipped_bytes: u64,
     ledger: Ledger,
@@ -71,7 +72,7 @@ impl Race {
             clock: None,
             resolution_ms: 0.1,
             path: Path::Unknown,
-            connection: Connection::Connecting,
+            connection: ServerConnection::Connecting,
             skipped_bytes: 0,
             ledger: Ledger::default(),
             source_late: Latencies::default(),
@@ -239,7 +240,7 @@ impl Race {
             .map(|technique| self.lane_summary(technique, now_ms))
             .to_vec();
         let saying = match (&self.stream_state, self.connection) {
-            (_, Connection::Lost) => Saying::Unreachable,
+            (_, ServerConnection::Lost) => Saying::Unreachable,
             (StreamState::Missing, _)
                 if self.path == Path::LabOff && self.settings.source == Source::Host =>
             {

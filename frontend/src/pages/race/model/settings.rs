@@ -1,10 +1,10 @@
 //! What a person has chosen on the Race page, and the same as the query of its URL: the link is the state.
 
+use tailwater_protocol::Technique;
 use tailwater_protocol::rig::{GeneratorRequest, Pattern};
-use tailwater_protocol::{Technique, percent};
 
+use crate::app::query::Query;
 use crate::numbers;
-use crate::pages::race::text::Language;
 
 /// Which stream is raced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,37 +20,6 @@ pub enum Source {
 impl Source {
     /// The stream of the host source.
     pub const HOST_STREAM: &'static str = "lab/host";
-}
-
-/// Light, dark, or what the system says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Theme {
-    /// What the system says.
-    #[default]
-    Auto,
-    /// Dark on light.
-    Light,
-    /// Light on dark.
-    Dark,
-}
-
-impl Theme {
-    /// All choices, in the order in which they are offered.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::Light, Self::Dark];
-
-    /// The name in the URL and on `<html data-theme>`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Light => "light",
-            Self::Dark => "dark",
-        }
-    }
-
-    /// The theme of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|theme| theme.name() == name)
-    }
 }
 
 /// Inclusive limits of a number that a person may set.
@@ -100,11 +69,6 @@ pub const WINDOW_S: Limits = Limits {
     max: 60.0,
 };
 
-/// The theme's name in the URL.
-pub const THEME: &str = "theme";
-/// The language's name in the URL.
-pub const LANGUAGE: &str = "lang";
-
 /// Everything that can be chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -130,10 +94,6 @@ pub struct Settings {
     pub window_s: f64,
     /// Whether latencies are laid out by powers of ten.
     pub log: bool,
-    /// Light, dark, or what the system says.
-    pub theme: Theme,
-    /// The language the link asks for, if it does.
-    pub language: Option<Language>,
 }
 
 impl Default for Settings {
@@ -150,22 +110,26 @@ impl Default for Settings {
             down_ms: 0.0,
             window_s: 8.0,
             log: false,
-            theme: Theme::Auto,
-            language: None,
         }
     }
 }
 
 impl Settings {
     /// The settings that a query asks for; what it does not name or names wrongly stays as it is by default.
-    ///
-    /// - `query`: as in `location.search`, with or without the question mark.
-    pub fn from_query(query: &str) -> Self {
+    pub fn from_query(query: &Query) -> Self {
         let mut settings = Self::default();
-        for (key, value) in pairs(query) {
-            settings.take(&key, &value);
+        for (name, value) in query.pairs() {
+            settings.take(name, value);
         }
         settings
+    }
+
+    /// The same with another stream.
+    pub fn with_stream(self, name: &str) -> Self {
+        Self {
+            source: Source::Named(name.to_owned()),
+            ..self
+        }
     }
 
     fn take(&mut self, key: &str, value: &str) {
@@ -194,28 +158,26 @@ impl Settings {
             "down" => self.down_ms = number(DELAY_MS, self.down_ms),
             "window" => self.window_s = number(WINDOW_S, self.window_s),
             "scale" => self.log = value == "log",
-            THEME => self.theme = Theme::from_name(value).unwrap_or(self.theme),
-            LANGUAGE => self.language = Language::from_name(value).or(self.language),
             _ => {}
         }
     }
 
-    /// The query that asks for these settings, without the question mark: only what departs from the default.
-    pub fn to_query(&self) -> String {
+    /// The query that asks for these settings: only what departs from the default.
+    pub fn to_query(&self) -> Query {
         let usual = Self::default();
-        let mut pairs: Vec<String> = Vec::new();
-        match &self.source {
-            Source::Host => {}
-            Source::Generator => pairs.push("source=generator".to_owned()),
-            Source::Named(name) => pairs.push(format!("stream={}", percent::encode_path(name))),
-        }
-        if self.lanes != usual.lanes {
-            let letters: String = self.lanes_on().map(Technique::letter).collect();
-            pairs.push(format!("lanes={letters}"));
-        }
-        if self.pattern != usual.pattern {
-            pairs.push(format!("pattern={}", pattern_name(self.pattern)));
-        }
+        let source = (self.source == Source::Generator).then_some("generator");
+        let stream = match &self.source {
+            Source::Named(name) => Some(name.as_str()),
+            Source::Host | Source::Generator => None,
+        };
+        let lanes = (self.lanes != usual.lanes)
+            .then(|| self.lanes_on().map(Technique::letter).collect::<String>());
+        let pattern = (self.pattern != usual.pattern).then(|| pattern_name(self.pattern));
+        let query = Query::default()
+            .with_some("source", source)
+            .with_some("stream", stream)
+            .with_some("lanes", lanes)
+            .with_some("pattern", pattern);
         let numbers = [
             ("rate", self.rate, usual.rate),
             ("size", self.size, usual.size),
@@ -225,22 +187,13 @@ impl Settings {
             ("down", self.down_ms, usual.down_ms),
             ("window", self.window_s, usual.window_s),
         ];
-        pairs.extend(
-            numbers
-                .iter()
-                .filter(|(_, now, by_default)| now != by_default)
-                .map(|(key, now, _)| format!("{key}={}", numbers::plain(*now))),
-        );
-        if self.log {
-            pairs.push("scale=log".to_owned());
-        }
-        if self.theme != usual.theme {
-            pairs.push(format!("{THEME}={}", self.theme.name()));
-        }
-        if let Some(language) = self.language {
-            pairs.push(format!("{LANGUAGE}={}", language.name()));
-        }
-        pairs.join("&")
+        numbers
+            .into_iter()
+            .filter(|(_, now, by_default)| now != by_default)
+            .fold(query, |query, (name, now, _)| {
+                query.with(name, numbers::plain(now))
+            })
+            .with_some("scale", self.log.then_some("log"))
     }
 
     /// The techniques whose lanes are on.
@@ -314,31 +267,18 @@ pub fn lane_index(technique: Technique) -> usize {
     }
 }
 
-/// The names and values of a query, with or without its question mark.
-pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
-    query
-        .trim_start_matches('?')
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key), decode(value))
-        })
-}
-
-/// The text behind `%XX`; where escapes are broken, the text as it stands. A `+` is a plus here as in the server's own queries.
-fn decode(text: &str) -> String {
-    percent::decode(text).unwrap_or_else(|_| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn asked(query: &str) -> Settings {
+        Settings::from_query(&Query::parse(query))
+    }
+
     #[test]
     fn the_default_needs_no_query() {
-        assert_eq!(Settings::default().to_query(), "");
-        assert_eq!(Settings::from_query(""), Settings::default());
+        assert_eq!(Settings::default().to_query(), Query::default());
+        assert_eq!(asked(""), Settings::default());
     }
 
     #[test]
@@ -355,25 +295,19 @@ mod tests {
             down_ms: 12.5,
             window_s: 20.0,
             log: true,
-            theme: Theme::Dark,
-            language: Some(Language::Korean),
         };
-        assert_eq!(
-            Settings::from_query(&format!("?{}", settings.to_query())),
-            settings
-        );
+        assert_eq!(asked(&settings.to_query().to_string()), settings);
         let generated = Settings {
             source: Source::Generator,
             ..Settings::default()
         };
-        assert_eq!(Settings::from_query(&generated.to_query()), generated);
+        assert_eq!(asked(&generated.to_query().to_string()), generated);
     }
 
     #[test]
     fn numbers_beyond_the_limits_and_nonsense_do_no_harm() {
-        let settings = Settings::from_query(
-            "?rate=1e9&up=-5&interval=NaN&hold=inf&theme=pink&lanes=&what=%zz&%&=",
-        );
+        let settings =
+            asked("?rate=1e9&up=-5&interval=NaN&hold=inf&theme=pink&lanes=&what=%zz&%&=");
         assert_eq!(settings.rate, RATE.max);
         assert_eq!(settings.up_ms, 0.0);
         assert_eq!(settings.interval_ms, Settings::default().interval_ms);
@@ -384,17 +318,14 @@ mod tests {
     #[test]
     fn a_deep_link_names_any_stream() {
         assert_eq!(
-            Settings::from_query("?stream=logs/demo").source,
+            asked("?stream=logs/demo").source,
             Source::Named("logs/demo".to_owned())
         );
         assert_eq!(
-            Settings::from_query("?stream=logs%2Fdemo").source,
+            asked("?stream=logs%2Fdemo").source,
             Source::Named("logs/demo".to_owned())
         );
-        assert_eq!(
-            Settings::from_query("?stream=lab/host").source,
-            Source::Host
-        );
+        assert_eq!(asked("?stream=lab/host").source, Source::Host);
         for (link, name) in [
             ("topic+one", "topic+one"),
             ("topic%2Bone", "topic+one"),
@@ -402,17 +333,14 @@ mod tests {
             ("90%", "90%"),
         ] {
             let source = Source::Named(name.to_owned());
-            assert_eq!(
-                Settings::from_query(&format!("?stream={link}")).source,
-                source,
-                "{link}"
-            );
+            assert_eq!(asked(&format!("?stream={link}")).source, source, "{link}");
             let written = Settings {
                 source: source.clone(),
                 ..Settings::default()
             }
-            .to_query();
-            assert_eq!(Settings::from_query(&written).source, source, "{written}");
+            .to_query()
+            .to_string();
+            assert_eq!(asked(&written).source, source, "{written}");
         }
     }
 
@@ -422,7 +350,7 @@ mod tests {
         assert!(
             !Settings {
                 window_s: 30.0,
-                theme: Theme::Dark,
+                log: true,
                 ..before.clone()
             }
             .changes_the_run(&before)

@@ -6,7 +6,8 @@ use tailwater_protocol::rig::Counts;
 
 use super::clock::Mapping;
 use super::lane::{Discarded, Phase};
-use super::verdict::{Connection, Cost, Saying};
+use super::verdict::{Cost, Saying};
+use crate::widgets::connection::ServerConnection;
 
 /// From when an event's lateness is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -154,7 +155,7 @@ pub struct Summary {
     /// The stream that is shown; empty before it is known.
     pub stream: String,
     /// How the page stands to the server.
-    pub connection: Connection,
+    pub connection: ServerConnection,
     /// The sentence on top.
     pub saying: Saying,
     /// What an event costs.
@@ -179,7 +180,7 @@ impl Default for Summary {
     fn default() -> Self {
         Self {
             stream: String::new(),
-            connection: Connection::Connecting,
+            connection: ServerConnection::Connecting,
             saying: Saying::Connecting,
             cost: None,
             lanes: Technique::ALL.map(LaneSummary::off).to_vec(),

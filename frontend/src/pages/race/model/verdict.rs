@@ -4,35 +4,6 @@ use tailwater_protocol::Technique;
 
 use super::summary::{LaneSummary, Measure};
 
-/// How the page stands to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Connection {
-    /// Nothing has come yet.
-    #[default]
-    Connecting,
-    /// Lanes are at the tail.
-    Live,
-    /// A person has stopped the picture; measuring goes on.
-    Paused,
-    /// The server does not answer.
-    Lost,
-    /// It answers again; the lanes are being set up anew.
-    Reconnecting,
-}
-
-impl Connection {
-    /// The machine-readable name on the status region.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Live => "live",
-            Self::Paused => "paused",
-            Self::Lost => "lost",
-            Self::Reconnecting => "reconnecting",
-        }
-    }
-}
-
 /// Techniques that show an event about equally late.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rung {

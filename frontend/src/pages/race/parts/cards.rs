@@ -4,8 +4,8 @@ use leptos::prelude::*;
 use tailwater_lab::Finding;
 use tailwater_protocol::Technique;
 
-use crate::app::Page;
 use crate::numbers;
+use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::Phase;
 use crate::pages::race::model::settings::lane_index;
 use crate::pages::race::model::summary::{LaneSummary, Measure, Summary};
@@ -20,7 +20,7 @@ const NONE: &str = "–";
 /// The five cards.
 #[component]
 pub fn Cards() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     view! {
         <section class="cards" aria-label=page.say(|text| text.lanes)>
             {Technique::ALL.map(|technique| view! { <Card technique /> }).collect_view()}
@@ -30,7 +30,7 @@ pub fn Cards() -> impl IntoView {
 
 /// One lane's figure, following the summary.
 fn figure<T: Send + Sync + PartialEq + 'static>(
-    page: Page,
+    page: RaceContext,
     technique: Technique,
     take: impl Fn(&LaneSummary, &Summary) -> T + Send + Sync + 'static,
 ) -> Memo<T> {
@@ -42,7 +42,7 @@ fn figure<T: Send + Sync + PartialEq + 'static>(
 
 #[component]
 fn Card(technique: Technique) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let phase = figure(page, technique, |lane, _| lane.phase);
     let fault = figure(page, technique, |lane, _| lane.fault.clone());
     let name = technique.name();
@@ -64,7 +64,7 @@ fn Card(technique: Technique) -> impl IntoView {
 
 #[component]
 fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let face = face(technique);
     let index = lane_index(technique);
     let is_on = move || page.settings.with(|settings| settings.lanes[index]);
@@ -96,7 +96,7 @@ fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
 /// The two percentiles, with the clocks' bound.
 #[component]
 fn Lateness(technique: Technique) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let p50 = figure(page, technique, |lane, _| {
         lane.p50_ms.map_or_else(|| NONE.to_owned(), numbers::ms)
     });
@@ -139,7 +139,7 @@ fn Lateness(technique: Technique) -> impl IntoView {
 /// The measured mean against the predicted one.
 #[component]
 fn Against(technique: Technique) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let verdict = figure(page, technique, |lane, _| lane.verdict);
     let predicted = figure(page, technique, |lane, _| lane.predicted_ms);
     let measure = figure(page, technique, |lane, _| lane.measure);
@@ -184,7 +184,7 @@ fn Against(technique: Technique) -> impl IntoView {
 
 #[component]
 fn Counts(technique: Technique) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let asks = face(technique).asks;
     let events = figure(page, technique, |lane, _| lane.events);
     let requests = figure(page, technique, |lane, _| lane.requests);

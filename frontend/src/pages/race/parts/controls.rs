@@ -3,21 +3,21 @@
 use leptos::prelude::*;
 use tailwater_protocol::rig::Pattern;
 
-use crate::app::Page;
 use crate::browser;
 use crate::numbers;
+use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::settings::{
     self, Limits, Settings, Source, pattern_from_name, pattern_name,
 };
 use crate::pages::race::model::summary::Path;
-use crate::pages::race::text::Text;
+use crate::pages::race::text::RaceText;
 use crate::widgets::canvas::axis::{by_factors, decade};
 use crate::widgets::field::TextField;
 
 /// All controls.
 #[component]
 pub fn Controls() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     view! {
         <section class="controls" aria-label=page.say(|text| text.controls)>
             <StreamChoice />
@@ -26,9 +26,7 @@ pub fn Controls() -> impl IntoView {
             <button
                 class="tool wide"
                 on:click=move |_| {
-                    page.change(|settings| {
-                        *settings = Settings { theme: settings.theme, language: settings.language, ..Settings::default() };
-                    });
+                    page.change(|settings| *settings = Settings::default());
                 }
             >
                 {page.say(|text| text.reset)}
@@ -40,7 +38,7 @@ pub fn Controls() -> impl IntoView {
 /// Host, generator, or any stream by its name.
 #[component]
 fn StreamChoice() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
     let name = RwSignal::new(String::new());
     Effect::new(move || {
@@ -118,7 +116,7 @@ fn Segment(
 
 #[component]
 fn GeneratorControls() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let off = Signal::derive(move || {
         page.settings
             .with(|settings| settings.source != Source::Generator)
@@ -161,7 +159,7 @@ fn GeneratorControls() -> impl IntoView {
 
 #[component]
 fn Timing() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     // Only the relay can add delay.
     let relayed = Memo::new(move |_| {
         page.summary
@@ -194,14 +192,14 @@ const STEPS: f64 = 400.0;
 #[component]
 fn Dial(
     id: &'static str,
-    label: fn(&Text) -> &'static str,
-    unit: fn(&Text) -> &'static str,
+    label: fn(&RaceText) -> &'static str,
+    unit: fn(&RaceText) -> &'static str,
     limits: Limits,
     log: bool,
     get: fn(&Settings) -> f64,
     set: fn(&mut Settings, f64),
 ) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let value = Memo::new(move |_| page.settings.with(get));
     // While a slider is dragged only the field follows; the race changes once, when it is let go.
     let dragged = RwSignal::new(None::<f64>);

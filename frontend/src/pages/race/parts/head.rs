@@ -2,10 +2,11 @@
 
 use leptos::prelude::*;
 
-use crate::app::Page;
 use crate::browser;
+use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::export;
 use crate::pages::race::model::verdict::Saying;
+use crate::widgets::connection::ConnectionMark;
 use crate::widgets::nav::{Choices, Nav};
 
 /// At most so often the status speaks, ms.
@@ -30,7 +31,7 @@ pub fn Head() -> impl IntoView {
 /// How the page stands to the server: seen at once, spoken at most every five seconds.
 #[component]
 fn Status() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
     // What is worth saying aloud: the state and the kind of verdict, not every figure.
     let topic = Memo::new(move |_| {
@@ -51,7 +52,7 @@ fn Status() -> impl IntoView {
                 saying => (text.verdict)(&saying),
             };
             spoken.set((text.announced)(
-                (text.connection)(summary.connection),
+                (page.shell.text().connection)(summary.connection),
                 &verdict,
             ));
         };
@@ -64,10 +65,7 @@ fn Status() -> impl IntoView {
         });
     });
     view! {
-        <p class="state" data-state=move || connection.get().name() aria-hidden="true">
-            <span class="dot"></span>
-            {move || (page.text().connection)(connection.get())}
-        </p>
+        <ConnectionMark connection />
         <p class="spoken" role="status" data-testid="status" data-state=move || connection.get().name()>
             {move || spoken.get()}
         </p>
@@ -77,7 +75,7 @@ fn Status() -> impl IntoView {
 /// Pause and steps.
 #[component]
 fn Playback() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let label = move || {
         if page.paused.get() {
             page.text().resume
@@ -92,15 +90,15 @@ fn Playback() -> impl IntoView {
                 data-testid="pause"
                 aria-pressed=move || page.paused.get().to_string()
                 title="Space"
-                on:click=move |_| page.feed().toggle_pause()
+                on:click=move |_| page.controller().toggle_pause()
             >
                 <Icon path=Signal::derive(move || if page.paused.get() { PLAY } else { PAUSE }) />
                 {label}
             </button>
-            <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=move |_| page.feed().step(false)>
+            <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=move |_| page.controller().step(false)>
                 <Icon path=Signal::stored(BACK) />
             </button>
-            <button class="tool" data-testid="step" aria-label=page.say(|text| text.step) title="S" on:click=move |_| page.feed().step(true)>
+            <button class="tool" data-testid="step" aria-label=page.say(|text| text.step) title="S" on:click=move |_| page.controller().step(true)>
                 <Icon path=Signal::stored(FORWARD) />
             </button>
         </div>
@@ -124,7 +122,7 @@ fn Icon(#[prop(into)] path: Signal<&'static str>) -> impl IntoView {
 /// The result as files.
 #[component]
 fn Exports() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let name = move |ending: &str| {
         let stream = page
             .summary
@@ -140,7 +138,7 @@ fn Exports() -> impl IntoView {
                 class="tool wide"
                 data-testid="export-json"
                 title=page.say(|text| text.export)
-                on:click=move |_| save(".json", "application/json", &page.feed().export(export::json))
+                on:click=move |_| save(".json", "application/json", &page.controller().export(export::json))
             >
                 {page.say(|text| text.export_json)}
             </button>
@@ -148,7 +146,7 @@ fn Exports() -> impl IntoView {
                 class="tool wide"
                 data-testid="export-csv"
                 title=page.say(|text| text.export)
-                on:click=move |_| save(".csv", "text/csv", &page.feed().export(export::csv))
+                on:click=move |_| save(".csv", "text/csv", &page.controller().export(export::csv))
             >
                 {page.say(|text| text.export_csv)}
             </button>
@@ -157,7 +155,7 @@ fn Exports() -> impl IntoView {
                 data-testid="export-samples"
                 title=page.say(|text| text.export)
                 on:click=move |_| {
-                    save("-samples.csv", "text/csv", &page.feed().export(|race, _, _| export::samples_csv(race)));
+                    save("-samples.csv", "text/csv", &page.controller().export(|race, _, _| export::samples_csv(race)));
                 }
             >
                 {page.say(|text| text.export_samples)}

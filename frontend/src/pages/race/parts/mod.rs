@@ -8,6 +8,8 @@ pub mod draw;
 #[cfg(target_arch = "wasm32")]
 pub mod head;
 #[cfg(target_arch = "wasm32")]
+pub mod help;
+#[cfg(target_arch = "wasm32")]
 pub mod notes;
 #[cfg(target_arch = "wasm32")]
 pub mod publish;

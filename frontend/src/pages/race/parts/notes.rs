@@ -3,10 +3,12 @@
 use leptos::prelude::*;
 use tailwater_protocol::percent::encode_path;
 
-use crate::app::{Page, Shell};
 use crate::browser;
+use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::summary::{Measure, Path};
-use crate::pages::race::model::verdict::{Connection, Cost, Saying};
+use crate::pages::race::model::verdict::{Cost, Saying};
+use crate::widgets::command::Command;
+use crate::widgets::connection::ServerConnection;
 
 /// The verdict as it was in one second of the run.
 #[derive(Clone, PartialEq)]
@@ -19,7 +21,7 @@ struct Said {
 /// The verdict and the notes under it.
 #[component]
 pub fn Verdict() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     // Another kind of verdict is said at once, other figures once a second: a sentence must stand still to be read.
     let said = Memo::new(move |before: Option<&Said>| {
         page.summary.with(|summary| {
@@ -54,7 +56,7 @@ pub fn Verdict() -> impl IntoView {
 /// What limits the figures: clocks, byte counts, hidden stretches, missing stamps.
 #[component]
 fn Notes() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let notes = Memo::new(move |_| {
         let text = page.text();
         page.summary.with(|summary| {
@@ -83,10 +85,10 @@ fn Notes() -> impl IntoView {
             if summary.hidden_samples() > 0 {
                 notes.push(((text.hidden)(summary.hidden_samples()), true));
             }
-            if summary.connection == Connection::Lost {
+            if summary.connection == ServerConnection::Lost {
                 notes.push((text.server_gone.to_owned(), true));
             }
-            if summary.connection == Connection::Paused {
+            if summary.connection == ServerConnection::Paused {
                 notes.push((text.paused_note.to_owned(), true));
             }
             notes
@@ -118,7 +120,7 @@ enum Kind {
 /// A stream without events, a missing stream, a missing server: what it means and what to do.
 #[component]
 pub fn Notice() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let kind = Memo::new(move |_| {
         page.summary.with(|summary| match &summary.saying {
             Saying::Quiet { .. } => Some((Kind::Quiet, summary.stream.clone())),
@@ -134,16 +136,16 @@ pub fn Notice() -> impl IntoView {
 
 #[component]
 fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let url = format!("{}/v1/stream/{}", browser::origin(), encode_path(&stream));
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
     let append =
         format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
     let problem = RwSignal::new(String::new());
     let on_create = move |_| {
-        let feed = page.feed();
+        let controller = page.controller();
         wasm_bindgen_futures::spawn_local(async move {
-            if let Err(why) = feed.create().await {
+            if let Err(why) = controller.create().await {
                 problem.set(why);
             }
         });
@@ -187,33 +189,4 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
         .into_any(),
     };
     view! { <section class="notice">{body}</section> }
-}
-
-/// A line for a shell, with a button that copies it.
-#[component]
-pub fn Command(
-    /// What to type.
-    line: String,
-) -> impl IntoView {
-    let shell = expect_context::<Shell>();
-    let copied = RwSignal::new(false);
-    let shown = line.clone();
-    let on_copy = move |_| {
-        let line = line.clone();
-        wasm_bindgen_futures::spawn_local(async move {
-            if browser::copy(&line).await {
-                copied.set(true);
-                browser::sleep(2_000.0).await;
-                copied.try_set(false);
-            }
-        });
-    };
-    view! {
-        <div class="command">
-            <code tabindex="0">{shown}</code>
-            <button class="tool wide" on:click=on_copy>
-                {move || if copied.get() { shell.text().copied } else { shell.text().copy }}
-            </button>
-        </div>
-    }
 }

@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 use tailwater_protocol::percent::encode_path;
 
-use super::notes::Command;
-use crate::app::Page;
 use crate::browser;
+use crate::pages::race::context::RaceContext;
+use crate::widgets::command::Command;
 
 /// What became of the last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ enum Outcome {
 /// Appends a message to the stream that is shown.
 #[component]
 pub fn Publish() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let message = RwSignal::new(String::new());
     let outcome = RwSignal::new(Outcome::None);
     let send = move || {
@@ -28,9 +28,9 @@ pub fn Publish() -> impl IntoView {
             return;
         }
         outcome.set(Outcome::Sending);
-        let feed = page.feed();
+        let controller = page.controller();
         wasm_bindgen_futures::spawn_local(async move {
-            let became = match feed.publish(&text).await {
+            let became = match controller.publish(&text).await {
                 Ok(()) => {
                     message.set(String::new());
                     Outcome::Sent
@@ -80,7 +80,7 @@ pub fn Publish() -> impl IntoView {
 /// The latest message, and the line that follows the same stream in a shell.
 #[component]
 pub fn Latest() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let latest = Memo::new(move |_| page.summary.with(|summary| summary.latest.clone()));
     let stream = Memo::new(move |_| page.summary.with(|summary| summary.stream.clone()));
     let shown = move || {

@@ -9,14 +9,14 @@ use super::draw::sequence::{self, Sequence};
 use super::draw::waterfall::{self, Waterfall};
 use super::draw::{self, GUTTER, LaneView};
 use super::tables::{FigureTable, RequestTable};
-use crate::app::Page;
 use crate::browser;
 use crate::numbers;
+use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::Phase;
 use crate::pages::race::model::race::Race;
 use crate::pages::race::model::settings::lane_index;
 use crate::pages::race::model::verdict::Saying;
-use crate::pages::race::text::Text;
+use crate::pages::race::text::RaceText;
 use crate::techniques::face;
 use crate::widgets::canvas::palette::Theme;
 use crate::widgets::canvas::surface::Surface;
@@ -152,7 +152,7 @@ fn lane_views(race: &Race) -> Vec<LaneView<'_>> {
 /// The three figures.
 #[component]
 pub fn StageView() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let host = NodeRef::<Div>::new();
     let canvases = [
         NodeRef::<Canvas>::new(),
@@ -205,8 +205,8 @@ pub fn StageView() -> impl IntoView {
 /// A drawing with its title, its words and, on wish, its table.
 #[component]
 fn Figure(
-    title: fn(&Text) -> &'static str,
-    hint: fn(&Text) -> &'static str,
+    title: fn(&RaceText) -> &'static str,
+    hint: fn(&RaceText) -> &'static str,
     canvas: NodeRef<Canvas>,
     test_id: &'static str,
     #[prop(optional)] host: NodeRef<Div>,
@@ -214,7 +214,7 @@ fn Figure(
     #[prop(optional, into)] tools: ViewFn,
     #[prop(into)] table: ViewFn,
 ) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let open = RwSignal::new(false);
     view! {
         <figure class=format!("figure {test_id}")>
@@ -240,7 +240,7 @@ fn Figure(
 /// The lanes' names beside their life lines, as text that can be selected and read aloud.
 #[component]
 fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let lanes = Memo::new(move |_| {
         page.settings
             .with(|settings| settings.lanes_on().collect::<Vec<_>>())
@@ -285,7 +285,7 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
 
 #[component]
 fn ScaleSwitch() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     view! {
         <label class="scale">
             <input

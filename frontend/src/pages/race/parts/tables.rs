@@ -3,21 +3,21 @@
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
-use crate::app::Page;
 use crate::browser;
 use crate::numbers;
+use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::Phase;
 use crate::pages::race::model::race::Race;
 use crate::pages::race::model::settings::lane_index;
 use crate::pages::race::model::summary::LaneSummary;
-use crate::pages::race::text::Text;
+use crate::pages::race::text::RaceText;
 use crate::techniques::face;
 
 /// So many requests of each lane are listed.
 const REQUESTS: usize = 4;
 
 /// Rises once a second while figures move: tables that change faster can't be read.
-fn second(page: Page) -> Memo<u64> {
+fn second(page: RaceContext) -> Memo<u64> {
     Memo::new(move |_| {
         #[expect(
             clippy::cast_possible_truncation,
@@ -41,14 +41,15 @@ struct RequestRow {
 #[component]
 pub fn RequestTable(
     /// The drawing that the table stands for.
-    of: fn(&Text) -> &'static str,
+    of: fn(&RaceText) -> &'static str,
 ) -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let second = second(page);
     let rows = move || {
         second.track();
         page.stepped_ms.track();
-        page.feed().with_shown(browser::now_ms(), request_rows)
+        page.controller()
+            .with_shown(browser::now_ms(), request_rows)
     };
     view! {
         <div class="scroll" tabindex="0" role="region" aria-label=move || of(page.text())>
@@ -56,7 +57,7 @@ pub fn RequestTable(
                 <caption>{page.say(|text| text.open_requests)}</caption>
                 <thead>
                     <tr>
-                        <th scope="col">{page.say(|text| text.technique)}</th>
+                        <th scope="col">{page.shell.say(|text| text.technique)}</th>
                         <th scope="col">{page.say(|text| text.since)}</th>
                         <th scope="col">{page.say(|text| text.answer)}</th>
                         <th scope="col">{page.say(|text| text.body_column)}</th>
@@ -115,7 +116,7 @@ fn request_rows(race: &Race, at_ms: f64) -> Vec<RequestRow> {
 /// Every figure of every lane.
 #[component]
 pub fn FigureTable() -> impl IntoView {
-    let page = expect_context::<Page>();
+    let page = expect_context::<RaceContext>();
     let second = second(page);
     let lanes = move || {
         second.track();
@@ -136,10 +137,10 @@ pub fn FigureTable() -> impl IntoView {
     }
 }
 
-fn columns(page: Page) -> [&'static str; 14] {
+fn columns(page: RaceContext) -> [&'static str; 14] {
     let text = page.text();
     [
-        text.technique,
+        page.shell.text().technique,
         text.samples,
         text.minimum,
         text.median,

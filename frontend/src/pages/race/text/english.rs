@@ -1,4 +1,4 @@
-//! What the page says in English.
+//! What the Race page says in English.
 
 use std::iter;
 
@@ -6,34 +6,27 @@ use tailwater_lab::{Doubt, Finding, Verdict};
 use tailwater_protocol::Technique;
 use tailwater_protocol::rig::Pattern;
 
-use super::Text;
+use super::RaceText;
 use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
 use crate::pages::race::model::lane::Phase;
-use crate::pages::race::model::settings::Theme;
 use crate::pages::race::model::summary::Measure;
-use crate::pages::race::model::verdict::{Connection, Cost, Rung, Saying};
+use crate::pages::race::model::verdict::{Cost, Rung, Saying};
 use crate::techniques::face;
 
 /// English.
-pub(super) const TEXT: Text = Text {
+pub(super) const TEXT: RaceText = RaceText {
     title: "Tailwater — five ways to follow one stream",
-    race: "Race",
+    name: "Race",
+    stream_link: "Race it",
     skip: "Skip to the race",
     pause: "Pause",
     resume: "Resume",
     step: "Step forward",
     step_back: "Step back",
-    language: "Language",
-    theme: "Theme",
-    help: "Help",
     export: "Export",
     export_json: "JSON",
     export_csv: "CSV",
     export_samples: "Samples",
-    copy: "Copy",
-    copied: "Copied",
-    close: "Close",
-    connection,
     verdict,
     cost,
     announced: |state, verdict| format!("{state}. {verdict}"),
@@ -103,7 +96,6 @@ pub(super) const TEXT: Text = Text {
     },
     as_table: "as a table",
     table_late: "Lateness in milliseconds, and what was counted, for each lane",
-    technique: "technique",
     samples: "samples",
     mean: "mean",
     minimum: "least",
@@ -146,11 +138,6 @@ pub(super) const TEXT: Text = Text {
     delay_down: "Delay down",
     delay_hint: "Delay is added by the relay, so that the lanes differ as on a real network.",
     window: "Window",
-    theme_name: |theme| match theme {
-        Theme::Auto => "Auto",
-        Theme::Light => "Light",
-        Theme::Dark => "Dark",
-    },
     reset: "Reset all",
     publish: "Publish",
     publish_hint: "Appends one message to the stream that is shown. On a JSON stream its lateness counts.",
@@ -179,8 +166,6 @@ pub(super) const TEXT: Text = Text {
     failed_title: "The stream can't be followed",
     help_title: "What is seen here",
     help_intro: "One stream is followed by five techniques at once. All get the same events; what differs is how late they arrive and what it costs.",
-    keys_title: "Keys",
-    key_help: "this help",
     key_lanes: "a lane on or off",
     key_pause: "pause and go on",
     key_publish: "to the publish box",
@@ -195,18 +180,7 @@ pub(super) const TEXT: Text = Text {
         "Server and browser on one machine have no distance between them: add delay to see what a network does.",
     ],
     foot: "Latency from the due time to the page's script. Bytes are application bytes at the server's socket.",
-    streams: crate::pages::streams::text::ENGLISH,
 };
-
-fn connection(connection: Connection) -> &'static str {
-    match connection {
-        Connection::Connecting => "Connecting",
-        Connection::Live => "Live",
-        Connection::Paused => "Paused",
-        Connection::Lost => "Server lost",
-        Connection::Reconnecting => "Reconnecting",
-    }
-}
 
 fn phase(phase: Phase) -> &'static str {
     match phase {

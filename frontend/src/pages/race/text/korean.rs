@@ -1,38 +1,31 @@
-//! What the page says in Korean.
+//! What the Race page says in Korean.
 
 use tailwater_lab::{Doubt, Finding, Verdict};
 use tailwater_protocol::Technique;
 use tailwater_protocol::rig::Pattern;
 
-use super::Text;
+use super::RaceText;
 use super::english::whole_s;
 use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
 use crate::pages::race::model::lane::Phase;
-use crate::pages::race::model::settings::Theme;
 use crate::pages::race::model::summary::Measure;
-use crate::pages::race::model::verdict::{Connection, Cost, Rung, Saying};
+use crate::pages::race::model::verdict::{Cost, Rung, Saying};
 use crate::techniques::face;
 
 /// 한국어.
-pub(super) const TEXT: Text = Text {
+pub(super) const TEXT: RaceText = RaceText {
     title: "Tailwater — 스트림 하나를 따라가는 다섯 가지 방법",
-    race: "경주",
+    name: "경주",
+    stream_link: "경주에 올리기",
     skip: "경주로 건너뛰기",
     pause: "멈춤",
     resume: "계속",
     step: "한 걸음 앞으로",
     step_back: "한 걸음 뒤로",
-    language: "언어",
-    theme: "테마",
-    help: "도움말",
     export: "내보내기",
     export_json: "JSON",
     export_csv: "CSV",
     export_samples: "표본",
-    copy: "복사",
-    copied: "복사함",
-    close: "닫기",
-    connection,
     verdict,
     cost,
     announced: |state, verdict| format!("{state}. {verdict}"),
@@ -92,7 +85,6 @@ pub(super) const TEXT: Text = Text {
     },
     as_table: "표로 보기",
     table_late: "레인별 늦음(밀리초)과 집계",
-    technique: "방식",
     samples: "표본",
     mean: "평균",
     minimum: "최소",
@@ -135,11 +127,6 @@ pub(super) const TEXT: Text = Text {
     delay_down: "내려오는 지연",
     delay_hint: "중계기가 지연을 더해, 실제 네트워크에서처럼 레인들이 달라집니다.",
     window: "보이는 시간",
-    theme_name: |theme| match theme {
-        Theme::Auto => "자동",
-        Theme::Light => "밝게",
-        Theme::Dark => "어둡게",
-    },
     reset: "모두 처음으로",
     publish: "보내기",
     publish_hint: "지금 보이는 스트림에 메시지 하나를 덧붙입니다. JSON 스트림이면 늦음도 잽니다.",
@@ -168,8 +155,6 @@ pub(super) const TEXT: Text = Text {
     failed_title: "스트림을 따라갈 수 없습니다",
     help_title: "여기서 보이는 것",
     help_intro: "스트림 하나를 다섯 가지 방식으로 한꺼번에 따라갑니다. 모두 같은 이벤트를 받으며, 얼마나 늦게 오는지와 얼마나 드는지가 다릅니다.",
-    keys_title: "단축키",
-    key_help: "이 도움말",
     key_lanes: "레인 켜고 끄기",
     key_pause: "멈춤과 계속",
     key_publish: "보내기 칸으로",
@@ -184,18 +169,7 @@ pub(super) const TEXT: Text = Text {
         "서버와 브라우저가 한 기계에 있으면 거리가 없습니다. 지연을 더해 네트워크가 하는 일을 보세요.",
     ],
     foot: "늦음은 예정 시각부터 페이지의 스크립트까지. 바이트는 서버 소켓에서의 응용 계층 바이트.",
-    streams: crate::pages::streams::text::KOREAN,
 };
-
-fn connection(connection: Connection) -> &'static str {
-    match connection {
-        Connection::Connecting => "연결 중",
-        Connection::Live => "실시간",
-        Connection::Paused => "멈춤",
-        Connection::Lost => "서버 없음",
-        Connection::Reconnecting => "다시 연결 중",
-    }
-}
 
 fn phase(phase: Phase) -> &'static str {
     match phase {

@@ -1,4 +1,4 @@
-//! Every word the page says, in English and in Korean: a missing text does not compile.
+//! What the Race page says, in English and in Korean: a missing text does not compile.
 
 mod english;
 mod korean;
@@ -6,82 +6,9 @@ mod korean;
 use tailwater_lab::{Doubt, Verdict};
 use tailwater_protocol::rig::Pattern;
 
+use crate::app::language::Language;
 use crate::pages::race::model::lane::Phase;
-use crate::pages::race::model::settings::Theme;
-use crate::pages::race::model::verdict::{Connection, Cost, Saying};
-
-/// A language of the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    English,
-    /// 한국어.
-    Korean,
-}
-
-impl Language {
-    /// Both, in the order in which they are offered.
-    pub const ALL: [Self; 2] = [Self::English, Self::Korean];
-
-    /// The tag in the URL and on `<html lang>`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::Korean => "ko",
-        }
-    }
-
-    /// The language's own name for itself.
-    pub fn own_name(self) -> &'static str {
-        match self {
-            Self::English => "English",
-            Self::Korean => "한국어",
-        }
-    }
-
-    /// The language of that tag; regions do not count (`ko-KR` is Korean).
-    pub fn from_name(tag: &str) -> Option<Self> {
-        let primary = tag.split('-').next().unwrap_or_default();
-        Self::ALL
-            .into_iter()
-            .find(|language| language.name().eq_ignore_ascii_case(primary))
-    }
-
-    /// The first of these tags that is spoken here, English if none is.
-    pub fn first_of<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
-        tags.into_iter()
-            .find_map(Self::from_name)
-            .unwrap_or_default()
-    }
-
-    /// What the page says in this language.
-    pub fn text(self) -> &'static Text {
-        match self {
-            Self::English => &english::TEXT,
-            Self::Korean => &korean::TEXT,
-        }
-    }
-}
-
-/// A short text in both languages, where it belongs to one thing only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bilingual {
-    /// In English.
-    pub english: &'static str,
-    /// In Korean.
-    pub korean: &'static str,
-}
-
-impl Bilingual {
-    /// The text in `language`.
-    pub fn say(self, language: Language) -> &'static str {
-        match language {
-            Language::English => self.english,
-            Language::Korean => self.korean,
-        }
-    }
-}
+use crate::pages::race::model::verdict::{Cost, Saying};
 
 /// What the page says. Sentences with numbers are functions, so that each language has its own order of words.
 #[expect(
@@ -89,27 +16,21 @@ impl Bilingual {
     reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
 )]
 #[derive(Debug)]
-pub struct Text {
+pub struct RaceText {
     pub title: &'static str,
-    pub race: &'static str,
+    pub name: &'static str,
+    pub stream_link: &'static str,
     pub skip: &'static str,
     // Tools of the head.
     pub pause: &'static str,
     pub resume: &'static str,
     pub step: &'static str,
     pub step_back: &'static str,
-    pub language: &'static str,
-    pub theme: &'static str,
-    pub help: &'static str,
     pub export: &'static str,
     pub export_json: &'static str,
     pub export_csv: &'static str,
     pub export_samples: &'static str,
-    pub copy: &'static str,
-    pub copied: &'static str,
-    pub close: &'static str,
     // State.
-    pub connection: fn(Connection) -> &'static str,
     pub verdict: fn(&Saying) -> String,
     pub cost: fn(&Cost) -> String,
     pub announced: fn(&str, &str) -> String,
@@ -158,7 +79,6 @@ pub struct Text {
     pub stepped: fn(f64) -> String,
     pub as_table: &'static str,
     pub table_late: &'static str,
-    pub technique: &'static str,
     pub samples: &'static str,
     pub mean: &'static str,
     pub minimum: &'static str,
@@ -198,7 +118,6 @@ pub struct Text {
     pub delay_down: &'static str,
     pub delay_hint: &'static str,
     pub window: &'static str,
-    pub theme_name: fn(Theme) -> &'static str,
     pub reset: &'static str,
     // Publishing.
     pub publish: &'static str,
@@ -224,8 +143,6 @@ pub struct Text {
     // Help.
     pub help_title: &'static str,
     pub help_intro: &'static str,
-    pub keys_title: &'static str,
-    pub key_help: &'static str,
     pub key_lanes: &'static str,
     pub key_pause: &'static str,
     pub key_publish: &'static str,
@@ -234,8 +151,16 @@ pub struct Text {
     pub measured_title: &'static str,
     pub measured: &'static [&'static str],
     pub foot: &'static str,
-    /// The Streams page.
-    pub streams: crate::pages::streams::text::StreamsText,
+}
+
+impl RaceText {
+    /// The texts in `language`.
+    pub fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &english::TEXT,
+            Language::Korean => &korean::TEXT,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -243,21 +168,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reader_gets_the_first_language_that_is_spoken_here() {
-        assert_eq!(
-            Language::first_of(["fr-FR", "ko-KR", "en"]),
-            Language::Korean
-        );
-        assert_eq!(Language::first_of(["de"]), Language::English);
-        assert_eq!(Language::from_name("KO"), Some(Language::Korean));
-    }
-
-    #[test]
     fn no_text_is_the_same_in_both_languages_by_oversight() {
-        let (english, korean) = (Language::English.text(), Language::Korean.text());
+        let [english, korean] = Language::ALL.map(RaceText::of);
         assert_ne!(english.help_intro, korean.help_intro);
         assert_eq!(english.measured.len(), korean.measured.len());
-        assert_ne!(english.streams.help_intro, korean.streams.help_intro);
-        assert_eq!(english.streams.help.len(), korean.streams.help.len());
     }
 }

@@ -8,7 +8,7 @@ use tailwater_protocol::inspect::StreamDetails;
 use super::line::{Fault, Line};
 use crate::api::request::{Wish, example};
 use crate::browser;
-use crate::pages::streams::view::{Said, Streams};
+use crate::pages::streams::context::{Said, StreamsContext};
 
 /// The box, or a sentence when the stream is closed.
 #[component]
@@ -18,7 +18,7 @@ pub fn Append(
     /// What is known of it.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let closed = Memo::new(move |_| {
         details.with(|details| details.as_ref().is_some_and(|details| details.closed))
     });
@@ -38,7 +38,7 @@ pub fn Append(
 
 #[component]
 fn Field(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let content_type = Memo::new(move |_| {
         details.with(|details| {
             details
@@ -76,8 +76,8 @@ fn Field(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) ->
         is_busy.set(true);
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {
-            let desk = streams.desk();
-            match desk.send(&wish).await {
+            let controller = streams.controller();
+            match controller.send(&wish).await {
                 Ok(done) => {
                     streams.said.try_set(Some(Said::Appended(
                         done.next.map(|next| next.to_string()).unwrap_or_default(),

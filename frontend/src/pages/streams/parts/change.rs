@@ -7,10 +7,10 @@ use tailwater_protocol::inspect::StreamDetails;
 use super::line::{Fault, Line};
 use crate::api::name::typed as typed_name;
 use crate::api::request::Wish;
-use crate::app::Step;
+use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers::count;
-use crate::pages::streams::view::{Said, Streams};
+use crate::pages::streams::context::{Said, StreamsContext};
 use crate::widgets::field::TextField;
 
 /// The three.
@@ -21,7 +21,7 @@ pub fn Change(
     /// What is known of it.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let closed = Memo::new(move |_| {
         details.with(|details| details.as_ref().is_some_and(|details| details.closed))
     });
@@ -60,7 +60,7 @@ pub fn Change(
                     wish=Memo::new(move |_| delete())
                     done=move |()| {
                         streams.said.set(Some(Said::Deleted(name.get_value().to_string())));
-                        streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
+                        streams.open(HistoryChange::Push, |address| address.stream = None);
                     }
                 />
             </div>
@@ -78,7 +78,7 @@ fn Twice(
     wish: Memo<Wish>,
     #[prop(into)] done: Callback<()>,
 ) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let is_asking = RwSignal::new(false);
     let is_busy = RwSignal::new(false);
     let fault = RwSignal::new(String::new());
@@ -97,11 +97,11 @@ fn Twice(
         is_busy.set(true);
         let wish = wish.get_untracked();
         wasm_bindgen_futures::spawn_local(async move {
-            let desk = streams.desk();
+            let controller = streams.controller();
             let outcome = if wish.method == "DELETE" {
-                desk.delete(&wish).await
+                controller.delete(&wish).await
             } else {
-                desk.send(&wish).await
+                controller.send(&wish).await
             };
             is_busy.try_set(false);
             match outcome {
@@ -149,7 +149,7 @@ fn Twice(
 /// A new stream that begins with this one's messages.
 #[component]
 fn Fork(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let typed = RwSignal::new(String::new());
     let at = RwSignal::new(String::new());
     let fault = RwSignal::new(String::new());
@@ -186,15 +186,13 @@ fn Fork(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> 
         is_busy.set(true);
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {
-            let desk = streams.desk();
-            let outcome = desk.send(&wish).await;
+            let controller = streams.controller();
+            let outcome = controller.send(&wish).await;
             is_busy.try_set(false);
             match outcome {
                 Ok(_) => {
                     streams.said.try_set(Some(Said::Forked(made.clone())));
-                    streams
-                        .shell
-                        .open(Step::Recorded, |shelf| shelf.stream = Some(made));
+                    streams.open(HistoryChange::Push, |address| address.stream = Some(made));
                 }
                 Err(why) => {
                     fault.try_set(why);

@@ -5,10 +5,10 @@ use leptos::prelude::*;
 use super::line::{Fault, Line};
 use crate::api::name::typed as typed_name;
 use crate::api::request::{NewStream, Wish};
-use crate::app::Step;
+use crate::app::HistoryChange;
 use crate::browser;
+use crate::pages::streams::context::{Said, StreamsContext};
 use crate::pages::streams::text::StreamsText;
-use crate::pages::streams::view::{Said, Streams};
 use crate::widgets::field::TextField;
 
 /// Content types offered; any other can be typed.
@@ -60,7 +60,7 @@ impl Typed {
 /// The form.
 #[component]
 pub fn Create() -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let typed = Typed::new();
     let fault = typed.fault;
     let is_busy = RwSignal::new(false);
@@ -84,8 +84,8 @@ pub fn Create() -> impl IntoView {
         is_busy.set(true);
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {
-            let desk = streams.desk();
-            let outcome = desk.send(&wish).await;
+            let controller = streams.controller();
+            let outcome = controller.send(&wish).await;
             is_busy.try_set(false);
             match outcome {
                 Ok(done) => {
@@ -93,9 +93,7 @@ pub fn Create() -> impl IntoView {
                         name: name.clone(),
                         is_new: done.is_new,
                     }));
-                    streams
-                        .shell
-                        .open(Step::Recorded, |shelf| shelf.stream = Some(name));
+                    streams.open(HistoryChange::Push, |address| address.stream = Some(name));
                 }
                 Err(why) => {
                     fault.try_set(why);
@@ -129,7 +127,7 @@ pub fn Create() -> impl IntoView {
 
 #[component]
 fn Fields(typed: Typed) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let hint = Signal::derive(move || streams.text().stream_name_hint.to_owned());
     view! {
         <label for="create-name">{streams.say(|text| text.stream_name)}</label>
@@ -157,7 +155,7 @@ fn Fields(typed: Typed) -> impl IntoView {
 /// One of the usual content types, or any other.
 #[component]
 fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let is_other = RwSignal::new(false);
     view! {
         <label for="create-type">{streams.say(|text| text.content_type)}</label>
@@ -189,7 +187,7 @@ fn Number(
     label: fn(&'static StreamsText) -> &'static str,
     unit: fn(&'static StreamsText) -> &'static str,
 ) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     view! {
         <div class="dial">
             <label for=id>{streams.say(label)}</label>

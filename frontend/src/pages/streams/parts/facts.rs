@@ -3,12 +3,11 @@
 use leptos::prelude::*;
 use tailwater_protocol::inspect::{Configuration, StreamDetails};
 
-use crate::app::Step;
-use crate::app::place::{Place, Shelf};
+use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers::{count, size};
+use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::span;
-use crate::pages::streams::view::Streams;
 use crate::widgets::nav::is_plain;
 
 /// The facts, each with its name.
@@ -17,7 +16,7 @@ pub fn Facts(
     /// What is known of it.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let of = move |part: fn(&StreamDetails) -> String| {
         Signal::derive(move || {
             details.with(|details| details.as_ref().map(part).unwrap_or_default())
@@ -32,7 +31,7 @@ pub fn Facts(
             streams.text().open
         }
     });
-    let configured = move |say: fn(Streams, &Configuration) -> String| {
+    let configured = move |say: fn(StreamsContext, &Configuration) -> String| {
         Signal::derive(move || {
             details.with(|details| {
                 details
@@ -59,7 +58,7 @@ pub fn Facts(
     }
 }
 
-fn ends(streams: Streams, configuration: &Configuration) -> String {
+fn ends(streams: StreamsContext, configuration: &Configuration) -> String {
     let text = streams.text();
     match (configuration.ttl_seconds, configuration.expires_at_ms) {
         (Some(seconds), _) => (text.ends_idle)(&span(seconds)),
@@ -71,7 +70,7 @@ fn ends(streams: Streams, configuration: &Configuration) -> String {
     }
 }
 
-fn retention(streams: Streams, configuration: &Configuration) -> String {
+fn retention(streams: StreamsContext, configuration: &Configuration) -> String {
     let text = streams.text();
     let bytes = configuration
         .keep_bytes
@@ -90,7 +89,7 @@ fn retention(streams: Streams, configuration: &Configuration) -> String {
 /// Forks up and down.
 #[component]
 fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     // Lists of texts, so that links keep the focus while figures change.
     let origin = Memo::new(move |_| {
         let origin = details.with(|details| details.as_ref().and_then(|it| it.forked_from.clone()));
@@ -152,25 +151,16 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
 /// A link to another stream of the list.
 #[component]
 fn StreamLink(name: String) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let name = StoredValue::new(name);
-    let href = move || {
-        let shelf = Shelf {
-            stream: Some(name.get_value()),
-            ..streams.shelf.get()
-        };
-        streams
-            .shell
-            .settings
-            .with(|settings| browser::address(&Place::Streams(shelf).to_query(settings)))
-    };
+    let href = move || streams.href(|address| address.stream = Some(name.get_value()));
     view! {
         <a
             href=href
             on:click=move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
-                    streams.shell.open(Step::Recorded, |shelf| shelf.stream = Some(name.get_value()));
+                    streams.open(HistoryChange::Push, |address| address.stream = Some(name.get_value()));
                 }
             }
         >

@@ -6,12 +6,12 @@ use tailwater_protocol::{StreamName, Technique, Token};
 
 use super::line::Line;
 use crate::api::request::follow_line;
-use crate::app::Step;
+use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers::size;
+use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::controller::{Following, USUAL};
 use crate::pages::streams::model::tailing::Message;
-use crate::pages::streams::view::Streams;
 use crate::techniques::face;
 use crate::widgets::badge::Shape;
 
@@ -23,8 +23,12 @@ pub fn Follow(
     /// What is known of it.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
-    let streams = expect_context::<Streams>();
-    let wished = Memo::new(move |_| streams.shelf.with(|shelf| shelf.technique.unwrap_or(USUAL)));
+    let streams = expect_context::<StreamsContext>();
+    let wished = Memo::new(move |_| {
+        streams
+            .address
+            .with(|address| address.technique.unwrap_or(USUAL))
+    });
     let from = RwSignal::new(Token::beginning());
     Effect::new(move || {
         if let Some(how) = streams.following.get() {
@@ -47,7 +51,7 @@ pub fn Follow(
             technique: wished.get_untracked(),
             from: from.get_untracked(),
         };
-        streams.desk().follow(how);
+        streams.controller().follow(how);
     };
     view! {
         <section class="part" aria-labelledby="follow-title">
@@ -70,7 +74,7 @@ pub fn Follow(
                 <button
                     class="tool wide"
                     data-testid="follow-toggle"
-                    on:click=move |_| if is_on.get_untracked() { streams.desk().unfollow() } else { start() }
+                    on:click=move |_| if is_on.get_untracked() { streams.controller().unfollow() } else { start() }
                 >
                     {move || if is_on.get() { streams.text().stop } else { streams.text().start }}
                 </button>
@@ -86,9 +90,9 @@ pub fn Follow(
 /// The five, of which one is chosen.
 #[component]
 fn Techniques(wished: Memo<Technique>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     view! {
-        <div class="techniques" role="radiogroup" aria-label=streams.say_shared(|text| text.technique)>
+        <div class="techniques" role="radiogroup" aria-label=streams.shell.say(|text| text.technique)>
             {Technique::ALL
                 .map(|technique| {
                     view! {
@@ -100,8 +104,8 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
                                 data-testid=format!("by-{}", technique.name())
                                 prop:checked=move || wished.get() == technique
                                 on:change=move |_| {
-                                    streams.shell.open(Step::Silent, |shelf| {
-                                        shelf.technique = Some(technique).filter(|one| *one != USUAL);
+                                    streams.open(HistoryChange::Replace, |address| {
+                                        address.technique = Some(technique).filter(|one| *one != USUAL);
                                     });
                                 }
                             />
@@ -118,7 +122,7 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
 /// How the follower stands, and what came so far.
 #[component]
 fn Standing(wished: Memo<Technique>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let says = Signal::derive(move || {
         let text = streams.text();
         if streams.following.with(Option::is_none) {
@@ -146,7 +150,7 @@ fn Standing(wished: Memo<Technique>) -> impl IntoView {
 /// The last messages, the newest on top.
 #[component]
 fn Messages() -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let numbers = move || {
         streams.tailing.with(|tailing| {
             tailing
@@ -178,7 +182,7 @@ fn Messages() -> impl IntoView {
 
 #[component]
 fn Entry(message: Message) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let whole = size(message.bytes as u64);
     let of = whole.clone();
     view! {

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::browser;
-use crate::pages::streams::view::Streams;
+use crate::pages::streams::context::StreamsContext;
 
 /// How long the button says that it copied, ms.
 const SAID_MS: f64 = 2_000.0;
@@ -17,7 +17,7 @@ pub fn Line(
     /// The button's id for tests.
     id: &'static str,
 ) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let shown = RwSignal::new(false);
     let copied = RwSignal::new(false);
     let on_click = move |_| {
@@ -45,7 +45,7 @@ pub fn Line(
                 disabled=move || line.with(String::is_empty)
                 on:click=on_click
             >
-                {move || if copied.get() { streams.shared_text().copied } else { "curl" }}
+                {move || if copied.get() { streams.shell.text().copied } else { "curl" }}
             </button>
             {move || shown.get().then(|| view! { <code tabindex="0">{move || line.get()}</code> })}
         </span>

@@ -5,14 +5,13 @@ use tailwater_protocol::Token;
 use tailwater_protocol::inspect::StreamSummary;
 
 use crate::api::request::Wish;
-use crate::app::Step;
-use crate::app::place::{Place, Shelf};
+use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers;
-use crate::pages::race::parts::notes::Command;
+use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{Kind, Listing, PAGE};
 use crate::pages::streams::parts::line::Line;
-use crate::pages::streams::view::Streams;
+use crate::widgets::command::Command;
 use crate::widgets::field::TextField;
 use crate::widgets::nav::is_plain;
 
@@ -22,11 +21,11 @@ const REST_MS: u64 = 150;
 /// The list with its search.
 #[component]
 pub fn List() -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let line = Signal::derive(move || {
         let (search, after) = streams
-            .shelf
-            .with(|shelf| (shelf.search.clone(), shelf.after.clone()));
+            .address
+            .with(|address| (address.search.clone(), address.after.clone()));
         Wish::list(&search, after.as_deref(), PAGE).curl(&browser::origin())
     });
     view! {
@@ -37,7 +36,7 @@ pub fn List() -> impl IntoView {
                 <button
                     class="primary"
                     data-testid="new"
-                    on:click=move |_| streams.shell.open(Step::Recorded, |shelf| shelf.stream = None)
+                    on:click=move |_| streams.open(HistoryChange::Push, |address| address.stream = None)
                 >
                     {streams.say(|text| text.new_stream)}
                 </button>
@@ -51,11 +50,15 @@ pub fn List() -> impl IntoView {
 
 #[component]
 fn Search() -> impl IntoView {
-    let streams = expect_context::<Streams>();
-    let typed = RwSignal::new(streams.shelf.with_untracked(|shelf| shelf.search.clone()));
+    let streams = expect_context::<StreamsContext>();
+    let typed = RwSignal::new(
+        streams
+            .address
+            .with_untracked(|address| address.search.clone()),
+    );
     // Another address, as by the way back, has another search.
     Effect::new(move || {
-        let search = streams.shelf.with(|shelf| shelf.search.clone());
+        let search = streams.address.with(|address| address.search.clone());
         if search != typed.get_untracked().trim() {
             typed.set(search);
         }
@@ -63,10 +66,10 @@ fn Search() -> impl IntoView {
     let resting = StoredValue::new(None::<TimeoutHandle>);
     let search = move || {
         let search = typed.get_untracked().trim().to_owned();
-        streams.shell.open(Step::Silent, |shelf| {
-            if search != shelf.search {
-                shelf.after = None;
-                shelf.search = search;
+        streams.open(HistoryChange::Replace, |address| {
+            if search != address.search {
+                address.after = None;
+                address.search = search;
             }
         });
     };
@@ -104,7 +107,7 @@ fn Search() -> impl IntoView {
 
 #[component]
 fn Rows() -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let kind = Memo::new(move |_| {
         streams
             .listing
@@ -147,7 +150,7 @@ fn Rows() -> impl IntoView {
 /// One stream; what it shows follows the list, and the link stays the same element, so that it keeps the focus.
 #[component]
 fn Row(name: String) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let name = StoredValue::new(name);
     let with = move |part: fn(&StreamSummary) -> String| {
         Signal::derive(move || {
@@ -181,20 +184,11 @@ fn Row(name: String) -> impl IntoView {
         }
     });
     let is_chosen = move || {
-        streams
-            .shelf
-            .with(|shelf| name.with_value(|name| shelf.stream.as_deref() == Some(name.as_str())))
+        streams.address.with(|address| {
+            name.with_value(|name| address.stream.as_deref() == Some(name.as_str()))
+        })
     };
-    let href = move || {
-        let shelf = Shelf {
-            stream: Some(name.get_value()),
-            ..streams.shelf.get()
-        };
-        streams
-            .shell
-            .settings
-            .with(|settings| browser::address(&Place::Streams(shelf).to_query(settings)))
-    };
+    let href = move || streams.href(|address| address.stream = Some(name.get_value()));
     view! {
         <li>
             <a
@@ -205,7 +199,7 @@ fn Row(name: String) -> impl IntoView {
                     if is_plain(&event) {
                         event.prevent_default();
                         streams.said.set(None);
-                        streams.shell.open(Step::Recorded, |shelf| shelf.stream = Some(name.get_value()));
+                        streams.open(HistoryChange::Push, |address| address.stream = Some(name.get_value()));
                     }
                 }
             >
@@ -232,8 +226,8 @@ fn kept(stream: &StreamSummary) -> String {
 /// No stream at all, or none that fits the search.
 #[component]
 fn Empty() -> impl IntoView {
-    let streams = expect_context::<Streams>();
-    let search = Memo::new(move |_| streams.shelf.with(|shelf| shelf.search.clone()));
+    let streams = expect_context::<StreamsContext>();
+    let search = Memo::new(move |_| streams.address.with(|address| address.search.clone()));
     let line = format!(
         "curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo",
         browser::origin()
@@ -255,9 +249,9 @@ fn Empty() -> impl IntoView {
                     <p>{move || (streams.text().nothing_found)(&search)}</p>
                     <button
                         class="tool wide"
-                        on:click=move |_| streams.shell.open(Step::Silent, |shelf| {
-                            shelf.search.clear();
-                            shelf.after = None;
+                        on:click=move |_| streams.open(HistoryChange::Replace, |address| {
+                            address.search.clear();
+                            address.after = None;
                         })
                     >
                         {streams.say(|text| text.show_all)}
@@ -272,19 +266,19 @@ fn Empty() -> impl IntoView {
 /// On to the next page and back.
 #[component]
 fn Turn() -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let has_next = Memo::new(move |_| streams.listing.with(|listing| listing.next().is_some()));
-    let has_previous = Memo::new(move |_| streams.shelf.with(|shelf| shelf.after.is_some()));
+    let has_previous = Memo::new(move |_| streams.address.with(|address| address.after.is_some()));
     let turn = move |turn: fn(&mut Listing, Option<String>) -> Option<Option<String>>| {
-        let from = streams.shelf.with_untracked(|shelf| shelf.after.clone());
+        let from = streams
+            .address
+            .with_untracked(|address| address.after.clone());
         let to = streams
             .listing
             .try_update(|listing| turn(listing, from))
             .flatten();
         if let Some(after) = to {
-            streams
-                .shell
-                .open(Step::Silent, |shelf| shelf.after = after);
+            streams.open(HistoryChange::Replace, |address| address.after = after);
         }
     };
     move || {

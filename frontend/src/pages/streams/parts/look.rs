@@ -12,13 +12,13 @@ use super::line::Line;
 use super::readers::{Producers, Readers};
 use crate::api::name;
 use crate::api::request::{Wish, stream_url};
-use crate::app::Step;
-use crate::app::place::{Place, Shelf};
+use crate::app::page::{DashboardPage, StreamLink};
+use crate::app::{HistoryChange, Shell};
 use crate::browser;
-use crate::pages::race::model::settings::{Settings, Source};
-use crate::pages::race::parts::notes::Command;
+use crate::pages::streams::PAGE;
+use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{Kind, Known};
-use crate::pages::streams::view::Streams;
+use crate::widgets::command::Command;
 use crate::widgets::nav::is_plain;
 
 /// The panel.
@@ -27,7 +27,7 @@ pub fn Look(
     /// Whose.
     name: String,
 ) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     // A name that no stream can have is not here: what is looked at says why.
     let (name, title) = (name::named(&name).ok().map(StoredValue::new), name);
     let kind = Memo::new(move |_| streams.looked.with(Known::kind));
@@ -64,17 +64,8 @@ pub fn Look(
 /// Back to the list, where there is no room for both.
 #[component]
 fn Back() -> impl IntoView {
-    let streams = expect_context::<Streams>();
-    let there = move || Shelf {
-        stream: None,
-        ..streams.shelf.get()
-    };
-    let href = move || {
-        streams
-            .shell
-            .settings
-            .with(|settings| browser::address(&Place::Streams(there()).to_query(settings)))
-    };
+    let streams = expect_context::<StreamsContext>();
+    let href = move || streams.href(|address| address.stream = None);
     view! {
         <a
             class="back"
@@ -82,7 +73,7 @@ fn Back() -> impl IntoView {
             on:click=move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
-                    streams.shell.open(Step::Recorded, |shelf| shelf.stream = None);
+                    streams.open(HistoryChange::Push, |address| address.stream = None);
                 }
             }
         >
@@ -94,14 +85,14 @@ fn Back() -> impl IntoView {
 /// The same stream elsewhere: as JSON, as a file, on the Race page.
 #[component]
 fn Ways(name: StoredValue<StreamName>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let wish = move |make: fn(&StreamName) -> Wish| name.with_value(make);
     let line = Signal::derive(move || wish(Wish::inspect).curl(&browser::origin()));
     let export_line = Signal::derive(move || wish(Wish::export).curl(&browser::origin()));
-    let raced = move || Settings {
-        source: Source::Named(name.get_value().to_string()),
-        ..streams.shell.settings.get()
-    };
+    let elsewhere = streams.shell.pages().iter().filter_map(move |page| {
+        let link = page.stream_link.filter(|_| *page != PAGE)?;
+        Some(view! { <ElsewhereLink name page link /> })
+    });
     let file = name.with_value(|name| format!("{}.ndjson", name.as_str().replace('/', "-")));
     view! {
         <div class="ways">
@@ -113,28 +104,44 @@ fn Ways(name: StoredValue<StreamName>) -> impl IntoView {
                 {streams.say(|text| text.export)}
             </a>
             <Line line=export_line id="curl-export" />
-            <a
-                class="tool wide"
-                data-testid="race-it"
-                href=move || browser::address(&raced().to_query())
-                on:click=move |event| {
-                    if is_plain(&event) {
-                        event.prevent_default();
-                        streams.shell.change(|settings| settings.source = Source::Named(name.get_value().to_string()));
-                        streams.shell.go(Place::Race, Step::Recorded);
-                    }
-                }
-            >
-                {streams.say(|text| text.race)}
-            </a>
+            {elsewhere.collect_view()}
         </div>
+    }
+}
+
+/// A link to the same stream on another page.
+#[component]
+fn ElsewhereLink(
+    name: StoredValue<StreamName>,
+    page: &'static DashboardPage,
+    link: StreamLink,
+) -> impl IntoView {
+    let shell = expect_context::<Shell>();
+    let there = move || {
+        let open = shell.query(page.name);
+        name.with_value(|name| (link.query)(&open, name.as_str()))
+    };
+    view! {
+        <a
+            class="tool wide"
+            data-testid=format!("{}-it", page.name)
+            href=move || shell.href(page.name, &there())
+            on:click=move |event| {
+                if is_plain(&event) {
+                    event.prevent_default();
+                    shell.go(page.name, untrack(there), HistoryChange::Push);
+                }
+            }
+        >
+            {move || (link.label)(shell.language.get())}
+        </a>
     }
 }
 
 /// There is no such stream: what that means, and the line that makes it.
 #[component]
 fn Missing(name: StoredValue<StreamName>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let line = name.with_value(|name| {
         format!(
             "curl -X PUT -H 'content-type: application/json' {}",

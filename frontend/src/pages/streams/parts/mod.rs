@@ -5,6 +5,7 @@ pub mod change;
 pub mod create;
 pub mod facts;
 pub mod follow;
+pub mod help;
 pub mod line;
 pub mod list;
 pub mod look;

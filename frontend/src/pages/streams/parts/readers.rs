@@ -5,8 +5,8 @@ use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 
 use crate::numbers::{self, count, size};
+use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{followers, span};
-use crate::pages::streams::view::Streams;
 use crate::techniques::face;
 use crate::widgets::badge::Shape;
 
@@ -16,7 +16,7 @@ pub fn Readers(
     /// What is known of it.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let by = move || details.with(|details| details.as_ref().map(followers).unwrap_or_default());
     let words = Signal::derive(move || {
         let text = streams.text();
@@ -71,7 +71,7 @@ fn Line(technique: Technique, count: usize, lag: String) -> impl IntoView {
 
 #[component]
 fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let is_open = RwSignal::new(false);
     let has_any = Memo::new(move |_| {
         details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty()))
@@ -117,7 +117,7 @@ fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
                         <table>
                             <thead>
                                 <tr>
-                                    <th scope="col">{streams.say_shared(|text| text.technique)}</th>
+                                    <th scope="col">{streams.shell.say(|text| text.technique)}</th>
                                     <th scope="col">{streams.say(|text| text.position)}</th>
                                     <th scope="col">{streams.say(|text| text.behind)}</th>
                                     <th scope="col">{streams.say(|text| text.since)}</th>
@@ -165,7 +165,7 @@ pub fn Producers(
     /// What is known of it.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
-    let streams = expect_context::<Streams>();
+    let streams = expect_context::<StreamsContext>();
     let producers = move || {
         details.with(|details| {
             details

@@ -6,10 +6,9 @@ use crate::numbers::{count, size};
 use crate::pages::streams::model::tailing::Standing;
 
 /// English.
-pub(crate) const TEXT: StreamsText = StreamsText {
+pub(super) const TEXT: StreamsText = StreamsText {
     title: "Tailwater — streams",
     name: "Streams",
-    pages: "Pages",
     skip: "Skip to the stream",
     foot: "Everything here is an ordinary request: each has its curl line. Lists and figures are JSON under /v1/streams.",
     list: "All streams",
@@ -85,7 +84,6 @@ pub(crate) const TEXT: StreamsText = StreamsText {
     sequence: "Last sequence",
     as_json: "JSON",
     export: "Export",
-    race: "Race it",
     missing: |name| format!("There is no stream {name}"),
     missing_hint: "It may have been deleted or have ended by itself. This page shows it as soon as it exists.",
     gone_title: "The server does not answer",

@@ -9,10 +9,9 @@ use crate::numbers::{count, size};
 use crate::pages::streams::model::tailing::Standing;
 
 /// 한국어.
-pub(crate) const TEXT: StreamsText = StreamsText {
+pub(super) const TEXT: StreamsText = StreamsText {
     title: "Tailwater — 스트림",
     name: "스트림",
-    pages: "페이지",
     skip: "스트림으로 건너뛰기",
     foot: "여기서 하는 모든 일은 평범한 요청이며 저마다 curl 한 줄이 있습니다. 목록과 숫자는 /v1/streams 아래의 JSON입니다.",
     list: "모든 스트림",
@@ -86,7 +85,6 @@ pub(crate) const TEXT: StreamsText = StreamsText {
     sequence: "마지막 순번",
     as_json: "JSON",
     export: "내보내기",
-    race: "경주에 올리기",
     missing: |name| format!("{name} 스트림이 없습니다"),
     missing_hint: "지워졌거나 스스로 끝났을 수 있습니다. 생기면 이 페이지가 바로 보여 줍니다.",
     gone_title: "서버가 답하지 않습니다",

@@ -3,10 +3,8 @@
 mod english;
 mod korean;
 
-pub(crate) use english::TEXT as ENGLISH;
-pub(crate) use korean::TEXT as KOREAN;
-
 use crate::api::request::Field;
+use crate::app::language::Language;
 use crate::pages::streams::model::tailing::Standing;
 
 /// What the Streams page says. Sentences with numbers are functions, so that each language has its own order of words.
@@ -18,7 +16,6 @@ use crate::pages::streams::model::tailing::Standing;
 pub struct StreamsText {
     pub title: &'static str,
     pub name: &'static str,
-    pub pages: &'static str,
     pub skip: &'static str,
     pub foot: &'static str,
     // The list.
@@ -90,7 +87,6 @@ pub struct StreamsText {
     pub sequence: &'static str,
     pub as_json: &'static str,
     pub export: &'static str,
-    pub race: &'static str,
     pub missing: fn(&str) -> String,
     pub missing_hint: &'static str,
     pub gone_title: &'static str,
@@ -145,4 +141,26 @@ pub struct StreamsText {
     pub key_search: &'static str,
     pub key_new: &'static str,
     pub key_append: &'static str,
+}
+
+impl StreamsText {
+    /// The texts in `language`.
+    pub fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &english::TEXT,
+            Language::Korean => &korean::TEXT,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_the_same_in_both_languages_by_oversight() {
+        let [english, korean] = Language::ALL.map(StreamsText::of);
+        assert_ne!(english.help_intro, korean.help_intro);
+        assert_eq!(english.help.len(), korean.help.len());
+    }
 }

@@ -1,6 +1,7 @@
 //! What a race concludes from what its lanes report.
 
 use super::*;
+use crate::widgets::connection::ServerConnection;
 use tailwater_protocol::{Batch, Data};
 
 const MAPPING: Mapping = Mapping {
@@ -16,7 +17,7 @@ fn started() -> Race {
     let mut race = Race::new(Settings::default(), 0.0);
     race.open(StreamName::parse("lab/host").ok().as_ref(), 0.0);
     race.stream_state = StreamState::Found;
-    race.connection = Connection::Live;
+    race.connection = ServerConnection::Live;
     race.clock = Some(MAPPING);
     for technique in Technique::ALL {
         race.lanes[lane_index(technique)].start(Token::now(), 0);
@@ -167,9 +168,9 @@ fn messages_without_stamps_are_measured_against_the_first_lane() {
 #[test]
 fn a_server_that_is_gone_comes_before_any_figure() {
     let mut race = started();
-    race.connection = Connection::Lost;
+    race.connection = ServerConnection::Lost;
     assert_eq!(race.summary(1.0).saying, Saying::Unreachable);
-    race.connection = Connection::Live;
+    race.connection = ServerConnection::Live;
     race.stream_state = StreamState::Missing;
     assert_eq!(
         race.summary(1.0).saying,
