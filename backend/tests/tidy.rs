@@ -124,6 +124,7 @@ const BOUNDARIES: [Boundary; 11] = [
             "frontend/src/api/outcome.rs",
             "frontend/src/api/request.rs",
             "frontend/src/app/address.rs",
+            "frontend/src/app/preferences.rs",
             "frontend/src/app/query.rs",
             "frontend/src/pages/race/model",
             "frontend/src/pages/streams/model",
@@ -253,34 +254,6 @@ fn every_boundary_of_the_architecture_holds() {
         }
     }
     assert_none(faults);
-}
-
-#[test]
-fn the_techniques_have_the_same_file_names_everywhere() {
-    let names = |folder: &str| -> BTreeSet<String> {
-        let path = root().join(folder);
-        let entries =
-            fs::read_dir(&path).unwrap_or_else(|reason| panic!("{}: {reason}", path.display()));
-        let files = entries.map(|entry| {
-            entry
-                .expect("a readable folder")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        });
-        files
-            .filter(|name| name.ends_with(".rs") && name != "mod.rs" && !name.ends_with("tests.rs"))
-            .collect()
-    };
-    let page = names("frontend/src/techniques");
-    assert_eq!(page.len(), 5, "{page:?}");
-    // Theory also holds what several techniques share.
-    let missing: Vec<_> = page.difference(&names("lab/src/theory")).cloned().collect();
-    assert_eq!(
-        missing,
-        Vec::<String>::new(),
-        "lab/src/theory lacks what frontend/src/techniques has"
-    );
 }
 
 #[test]

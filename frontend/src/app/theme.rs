@@ -30,3 +30,14 @@ impl Theme {
         Self::ALL.into_iter().find(|theme| theme.name() == name)
     }
 }
+
+/// A value of the style sheet in both themes, by its custom property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThemeColour {
+    /// The custom property's name.
+    pub property: &'static str,
+    /// Its value in the light theme, as in `tokens.css`.
+    pub light: &'static str,
+    /// Its value in the dark theme.
+    pub dark: &'static str,
+}

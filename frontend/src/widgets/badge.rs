@@ -3,29 +3,33 @@
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
-use super::canvas::shape::corners;
-use crate::numbers;
+use crate::techniques::{Shape, look};
 
-/// The shape of `technique`; its name stands beside it, so it is hidden from readers of text.
+/// The badge of `technique`; its name stands beside it, so it is hidden from readers of text.
 #[component]
-pub fn Shape(
-    /// Whose shape.
+pub fn TechniqueBadge(
+    /// Whose badge.
     technique: Technique,
 ) -> impl IntoView {
-    let place = |at: f64| numbers::fixed(at * 8.5, 2);
-    let points: Vec<String> = corners(technique)
+    let shape = look(technique).shape;
+    let points: Vec<String> = shape
+        .corners()
         .iter()
-        .map(|(x, y)| format!("{},{}", place(*x), place(*y)))
+        .map(|(x, y)| format!("{:.2},{:.2}", x * 8.5, y * 8.5))
         .collect();
     let outline = if points.is_empty() {
         view! { <circle r="8.5" /> }.into_any()
     } else {
         view! { <polygon points=points.join(" ") /> }.into_any()
     };
+    let baseline = match shape {
+        Shape::Triangle => "5.5",
+        Shape::Circle | Shape::Square | Shape::Diamond | Shape::Hexagon => "3.7",
+    };
     view! {
         <svg class="shape" viewBox="-11 -11 22 22" width="22" height="22" aria-hidden="true" focusable="false">
             {outline}
-            <text y=if technique == Technique::Ndjson { "5.5" } else { "3.7" }>{technique.letter().to_string()}</text>
+            <text y=baseline>{technique.letter().to_string()}</text>
         </svg>
     }
 }

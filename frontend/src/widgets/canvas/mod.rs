@@ -4,6 +4,5 @@ pub mod axis;
 pub mod columns;
 pub mod palette;
 pub mod scene;
-pub mod shape;
 #[cfg(target_arch = "wasm32")]
 pub mod surface;

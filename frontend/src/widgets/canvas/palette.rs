@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use tailwater_protocol::Technique;
 
+use crate::app::theme::ThemeColour;
+use crate::techniques::{TECHNIQUE_COUNT, TECHNIQUES, lane_index};
+
 /// What a series is drawn in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ink {
@@ -22,9 +25,9 @@ pub enum Ink {
 
 /// One colour per [`Ink`] and the font of the few labels, as CSS understands them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Theme {
+pub struct Palette {
     /// In the order of [`Technique::ALL`].
-    pub hues: [Cow<'static, str>; 5],
+    pub hues: [Cow<'static, str>; TECHNIQUE_COUNT],
     /// See [`Ink::Text`].
     pub text: Cow<'static, str>,
     /// See [`Ink::Soft`].
@@ -39,78 +42,48 @@ pub struct Theme {
     pub font: Cow<'static, str>,
 }
 
-/// The custom properties a theme is read from: the five hues, then text, soft, rule, danger, ground, font.
-pub const PROPERTIES: [&str; 11] = [
-    "--hue-poll",
-    "--hue-long-poll",
-    "--hue-ndjson",
-    "--hue-sse",
-    "--hue-websocket",
-    "--text",
-    "--soft",
-    "--rule",
-    "--danger",
-    "--ground",
-    "--font",
-];
+const TEXT: ThemeColour = colour("--text", "#1b2127", "#e8ecf0");
+const SOFT: ThemeColour = colour("--soft", "#69737d", "#8d99a5");
+const RULE: ThemeColour = colour("--rule", "#c3cad1", "#3b4650");
+const DANGER: ThemeColour = colour("--danger", "#c4233b", "#ff6b7d");
+const GROUND: ThemeColour = colour("--ground", "#ffffff", "#11161b");
+const FONT: ThemeColour = colour("--font", "system-ui, sans-serif", "system-ui, sans-serif");
 
-const FONT: &str = "system-ui, sans-serif";
-const LIGHT: [&str; 11] = [
-    "#c25400", "#1f55c4", "#00805a", "#8e3fa6", "#0b86b3", "#1b2127", "#69737d", "#c3cad1",
-    "#c4233b", "#ffffff", FONT,
-];
-const DARK: [&str; 11] = [
-    "#ff9d4d", "#7ba6ff", "#3fcf9b", "#d493ee", "#58c8f2", "#e8ecf0", "#8d99a5", "#3b4650",
-    "#ff6b7d", "#11161b", FONT,
-];
+const fn colour(property: &'static str, light: &'static str, dark: &'static str) -> ThemeColour {
+    ThemeColour {
+        property,
+        light,
+        dark,
+    }
+}
 
-impl Theme {
+impl Palette {
     /// The light theme as the style sheet has it.
     pub fn light() -> Self {
-        Self::from_values(LIGHT.map(Cow::Borrowed))
+        Self::from_values(|colour| Cow::Borrowed(colour.light))
     }
 
     /// The dark theme as the style sheet has it.
     pub fn dark() -> Self {
-        Self::from_values(DARK.map(Cow::Borrowed))
+        Self::from_values(|colour| Cow::Borrowed(colour.dark))
     }
 
-    /// A theme from the values of [`PROPERTIES`], in their order.
-    pub fn from_values(values: [Cow<'static, str>; 11]) -> Self {
-        let [
-            poll,
-            long_poll,
-            ndjson,
-            sse,
-            websocket,
-            text,
-            soft,
-            rule,
-            danger,
-            ground,
-            font,
-        ] = values;
+    fn from_values(value: impl Fn(&ThemeColour) -> Cow<'static, str>) -> Self {
         Self {
-            hues: [poll, long_poll, ndjson, sse, websocket],
-            text,
-            soft,
-            rule,
-            danger,
-            ground,
-            font,
+            hues: TECHNIQUES.map(|look| value(&look.hue)),
+            text: value(&TEXT),
+            soft: value(&SOFT),
+            rule: value(&RULE),
+            danger: value(&DANGER),
+            ground: value(&GROUND),
+            font: value(&FONT),
         }
     }
 
     /// The CSS colour of an ink.
     pub fn colour(&self, ink: Ink) -> &str {
         match ink {
-            Ink::Hue(technique) => match technique {
-                Technique::Poll => &self.hues[0],
-                Technique::LongPoll => &self.hues[1],
-                Technique::Ndjson => &self.hues[2],
-                Technique::Sse => &self.hues[3],
-                Technique::Websocket => &self.hues[4],
-            },
+            Ink::Hue(technique) => &self.hues[lane_index(technique)],
             Ink::Text => &self.text,
             Ink::Soft => &self.soft,
             Ink::Rule => &self.rule,
@@ -119,23 +92,22 @@ impl Theme {
         }
     }
 
-    /// The theme that holds at `element`; a property that is not set keeps its value from [`Theme::light`].
+    /// The palette that holds at `element`; a property that is not set keeps its value from [`Palette::light`].
     ///
     /// Costs a style computation: read it when the theme changes, not with every frame.
     #[cfg(target_arch = "wasm32")]
     pub fn read(element: &web_sys::Element) -> Self {
         let style =
             web_sys::window().and_then(|window| window.get_computed_style(element).ok().flatten());
-        let value = |index: usize| {
+        Self::from_values(|colour| {
             let set = style
                 .as_ref()
-                .and_then(|style| style.get_property_value(PROPERTIES[index]).ok());
+                .and_then(|style| style.get_property_value(colour.property).ok());
             match set.as_deref().map(str::trim) {
-                None | Some("") => Cow::Borrowed(LIGHT[index]),
+                None | Some("") => Cow::Borrowed(colour.light),
                 Some(set) => Cow::Owned(set.to_owned()),
             }
-        };
-        Self::from_values(std::array::from_fn(value))
+        })
     }
 }
 
@@ -162,7 +134,7 @@ mod tests {
 
     #[test]
     fn every_hue_stands_out_from_both_grounds() {
-        for theme in [Theme::light(), Theme::dark()] {
+        for theme in [Palette::light(), Palette::dark()] {
             for technique in Technique::ALL {
                 let ratio = contrast(theme.colour(Ink::Hue(technique)), &theme.ground);
                 assert!(ratio >= 3.0, "{technique} on {}: {ratio:.2}", theme.ground);

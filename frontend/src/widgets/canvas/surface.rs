@@ -1,9 +1,9 @@
 //! Paints a scene into a 2D canvas: one path per series.
 
-use super::palette::{Ink, Theme};
+use super::palette::{Ink, Palette};
 use super::scene::{Align, Dash, Kind, Scene, Series};
-use super::shape;
 use crate::numbers::plain;
+use crate::techniques::look;
 use std::f64::consts::TAU;
 use tailwater_protocol::Technique;
 use wasm_bindgen::{JsCast, JsValue};
@@ -53,10 +53,10 @@ impl Surface {
 }
 
 /// Paints a scene, series by series, then its labels.
-pub fn paint(context: &CanvasRenderingContext2d, scene: &Scene, theme: &Theme) {
+pub fn paint(context: &CanvasRenderingContext2d, scene: &Scene, palette: &Palette) {
     context.set_line_join("round");
     for series in scene.series() {
-        paint_series(context, series, theme);
+        paint_series(context, series, palette);
     }
     context.set_global_alpha(1.0);
     context.set_text_baseline("middle");
@@ -65,7 +65,7 @@ pub fn paint(context: &CanvasRenderingContext2d, scene: &Scene, theme: &Theme) {
         if font != (label.size, label.bold) {
             font = (label.size, label.bold);
             let weight = if label.bold { "700 " } else { "" };
-            context.set_font(&format!("{weight}{}px {}", plain(label.size), theme.font));
+            context.set_font(&format!("{weight}{}px {}", plain(label.size), palette.font));
         }
         context.set_text_align(match label.align {
             Align::Start => "start",
@@ -74,19 +74,19 @@ pub fn paint(context: &CanvasRenderingContext2d, scene: &Scene, theme: &Theme) {
         });
         if let Ink::Hue(_) = label.ink {
             // Letters that stand among curves need a halo.
-            context.set_stroke_style_str(&theme.ground);
+            context.set_stroke_style_str(&palette.ground);
             context.set_line_width(3.0);
             drop(context.stroke_text(&label.text, label.x, label.y));
         }
-        context.set_fill_style_str(theme.colour(label.ink));
+        context.set_fill_style_str(palette.colour(label.ink));
         // Fails only on NaN positions, which layouts don't make.
         drop(context.fill_text(&label.text, label.x, label.y));
     }
 }
 
-fn paint_series(context: &CanvasRenderingContext2d, series: &Series, theme: &Theme) {
+fn paint_series(context: &CanvasRenderingContext2d, series: &Series, palette: &Palette) {
     let style = series.style;
-    let colour = theme.colour(style.ink);
+    let colour = palette.colour(style.ink);
     context.set_global_alpha(style.alpha);
     context.begin_path();
     match style.kind {
@@ -127,7 +127,7 @@ fn paint_series(context: &CanvasRenderingContext2d, series: &Series, theme: &The
                 context,
                 series,
                 technique,
-                (theme.colour(Ink::Ground), HALO),
+                (palette.colour(Ink::Ground), HALO),
             );
             fill_shapes(context, series, technique, (colour, 0.0));
         }
@@ -137,7 +137,7 @@ fn paint_series(context: &CanvasRenderingContext2d, series: &Series, theme: &The
                 context,
                 series,
                 technique,
-                (theme.colour(Ink::Ground), -style.width / 2.0),
+                (palette.colour(Ink::Ground), -style.width / 2.0),
             );
         }
     }
@@ -153,7 +153,7 @@ fn fill_shapes(
     (colour, more): (&str, f64),
 ) {
     context.set_fill_style_str(colour);
-    let corners = shape::corners(technique);
+    let corners = look(technique).shape.corners();
     for [x, y, radius, _] in &series.items {
         let radius = radius + more;
         context.begin_path();

@@ -23,8 +23,9 @@ use crate::api::request::stream_url;
 use crate::browser;
 use crate::pages::race::model::lane::Phase;
 use crate::pages::race::model::race::{Race, StreamState};
-use crate::pages::race::model::settings::{Settings, Source, lane_index};
+use crate::pages::race::model::settings::{Settings, Source};
 use crate::pages::race::model::summary::{Path, Summary};
+use crate::techniques::{TECHNIQUE_COUNT, lane_index};
 use crate::widgets::connection::ServerConnection;
 use probe::Prober;
 use relay::Rig;
@@ -58,7 +59,7 @@ struct Frozen {
 /// The page's work behind its pictures.
 pub struct Feed {
     race: RefCell<Race>,
-    followers: RefCell<[Option<Follower>; 5]>,
+    followers: RefCell<[Option<Follower>; TECHNIQUE_COUNT]>,
     frozen: RefCell<Option<Frozen>>,
     rig: RefCell<Rig>,
     prober: RefCell<Prober>,

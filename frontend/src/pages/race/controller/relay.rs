@@ -9,8 +9,8 @@ use wasm_bindgen_futures::spawn_local;
 use crate::api::lab as ask;
 use crate::api::outcome::Refusal;
 use crate::browser;
-use crate::pages::race::model::settings::lane_index;
 use crate::pages::race::model::summary::Path;
+use crate::techniques::lane_index;
 
 /// A source's lease is renewed this often; leases last several times as long.
 pub(super) const RENEW_MS: f64 = 5_000.0;

@@ -5,9 +5,10 @@ use tailwater_protocol::Technique;
 use super::json::{Object, line};
 use super::meter::total_bytes;
 use super::race::Race;
-use super::settings::{Source, lane_index, pattern_name};
+use super::settings::{Source, pattern_name};
 use super::summary::{LaneSummary, Measure, Path, Summary};
 use crate::numbers::plain;
+use crate::techniques::lane_index;
 
 /// Where and when a result was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,10 +7,11 @@ use super::clock::Mapping;
 use super::lane::{Conditions, Lane, Phase};
 use super::order::Ledger;
 use super::predict::{self, Known, Ways};
-use super::settings::{Settings, Source, lane_index};
+use super::settings::{Settings, Source};
 use super::summary::{LaneSummary, Measure, Path, Summary};
 use super::trace::Trace;
 use super::verdict::{self, Saying};
+use crate::techniques::{TECHNIQUE_COUNT, lane_index};
 use crate::widgets::connection::ServerConnection;
 
 /// After a stretch nobody could measure, events count again only this much later, ms.
@@ -40,9 +41,9 @@ pub struct Race {
     /// Whether it exists.
     pub stream_state: StreamState,
     /// The lanes, in the order of [`Technique::ALL`].
-    pub lanes: [Lane; 5],
+    pub lanes: [Lane; TECHNIQUE_COUNT],
     /// What the drawings are made from, one per lane.
-    pub traces: [Trace; 5],
+    pub traces: [Trace; TECHNIQUE_COUNT],
     /// How the clocks map, once probed.
     pub clock: Option<Mapping>,
     /// The step of the page's clock, ms.

@@ -5,6 +5,7 @@ use tailwater_protocol::rig::{GeneratorRequest, Pattern};
 
 use crate::app::query::Query;
 use crate::numbers;
+use crate::techniques::TECHNIQUE_COUNT;
 
 /// Which stream is raced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub struct Settings {
     /// Which stream.
     pub source: Source,
     /// Which lanes run, in the order of [`Technique::ALL`].
-    pub lanes: [bool; 5],
+    pub lanes: [bool; TECHNIQUE_COUNT],
     /// When the generator's events fall due.
     pub pattern: Pattern,
     /// The generator's events per second, within [`RATE`].
@@ -100,7 +101,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             source: Source::Host,
-            lanes: [true; 5],
+            lanes: [true; TECHNIQUE_COUNT],
             pattern: Pattern::Poisson,
             rate: 4.0,
             size: 200.0,
@@ -256,17 +257,6 @@ pub fn pattern_from_name(name: &str) -> Option<Pattern> {
         .find(|pattern| pattern_name(*pattern) == name)
 }
 
-/// Index of a technique in [`Technique::ALL`], the order of lanes everywhere.
-pub fn lane_index(technique: Technique) -> usize {
-    match technique {
-        Technique::Poll => 0,
-        Technique::LongPoll => 1,
-        Technique::Ndjson => 2,
-        Technique::Sse => 3,
-        Technique::Websocket => 4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,7 +302,7 @@ mod tests {
         assert_eq!(settings.up_ms, 0.0);
         assert_eq!(settings.interval_ms, Settings::default().interval_ms);
         assert_eq!(settings.hold_s, Settings::default().hold_s);
-        assert_eq!(settings.lanes, [false; 5]);
+        assert_eq!(settings.lanes, [false; TECHNIQUE_COUNT]);
     }
 
     #[test]

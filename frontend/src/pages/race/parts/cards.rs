@@ -7,10 +7,10 @@ use tailwater_protocol::Technique;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::Phase;
-use crate::pages::race::model::settings::lane_index;
 use crate::pages::race::model::summary::{LaneSummary, Measure, Summary};
-use crate::techniques::face;
-use crate::widgets::badge::Shape;
+use crate::techniques::lane_index;
+use crate::techniques::look;
+use crate::widgets::badge::TechniqueBadge;
 
 /// Samples from which a 99th percentile is shown.
 const P99_SAMPLES: u64 = 200;
@@ -65,7 +65,7 @@ fn Card(technique: Technique) -> impl IntoView {
 #[component]
 fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let face = face(technique);
+    let look = look(technique);
     let index = lane_index(technique);
     let is_on = move || page.settings.with(|settings| settings.lanes[index]);
     let gloss = move || {
@@ -73,18 +73,18 @@ fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
             let interval_ms = page.settings.with(|settings| settings.interval_ms);
             return (page.text().asks_every)(&numbers::span_ms(interval_ms));
         }
-        face.gloss.say(page.language.get()).to_owned()
+        look.gloss.say(page.language.get()).to_owned()
     };
     view! {
         <header>
-            <Shape technique />
-            <h2>{face.label}</h2>
+            <TechniqueBadge technique />
+            <h2>{look.label}</h2>
             <span class="phase">{move || (page.text().phase)(phase.get())}</span>
             <input
                 type="checkbox"
                 role="switch"
                 class="switch"
-                aria-label=move || (page.text().lane_switch)(face.label)
+                aria-label=move || (page.text().lane_switch)(look.label)
                 prop:checked=is_on
                 on:change=move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event))
             />
@@ -185,7 +185,7 @@ fn Against(technique: Technique) -> impl IntoView {
 #[component]
 fn Counts(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let asks = face(technique).asks;
+    let asks = look(technique).asks;
     let events = figure(page, technique, |lane, _| lane.events);
     let requests = figure(page, technique, |lane, _| lane.requests);
     let empty = figure(page, technique, |lane, _| lane.empty);

@@ -5,8 +5,8 @@ use tailwater_protocol::Technique;
 
 use crate::app::Shell;
 use crate::pages::race::text::RaceText;
-use crate::techniques::face;
-use crate::widgets::badge::Shape;
+use crate::techniques::look;
+use crate::widgets::badge::TechniqueBadge;
 
 /// What is seen, and what is measured.
 #[component]
@@ -33,15 +33,15 @@ pub fn RaceHelp() -> impl IntoView {
 #[component]
 fn Explained(technique: Technique) -> impl IntoView {
     let shell = expect_context::<Shell>();
-    let face = face(technique);
+    let look = look(technique);
     view! {
         <li class=format!("t-{}", technique.name())>
-            <Shape technique />
+            <TechniqueBadge technique />
             <div>
-                <strong>{face.label}</strong>
+                <strong>{look.label}</strong>
                 " "
-                {move || face.gloss.say(shell.language.get())}
-                <small>{move || face.theory.say(shell.language.get())}</small>
+                {move || look.gloss.say(shell.language.get())}
+                <small>{move || look.theory.say(shell.language.get())}</small>
             </div>
         </li>
     }

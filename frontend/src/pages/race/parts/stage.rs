@@ -14,11 +14,11 @@ use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::Phase;
 use crate::pages::race::model::race::Race;
-use crate::pages::race::model::settings::lane_index;
 use crate::pages::race::model::verdict::Saying;
 use crate::pages::race::text::RaceText;
-use crate::techniques::face;
-use crate::widgets::canvas::palette::Theme;
+use crate::techniques::lane_index;
+use crate::techniques::look;
+use crate::widgets::canvas::palette::Palette;
 use crate::widgets::canvas::surface::Surface;
 
 /// Height of the distribution, CSS pixels.
@@ -35,14 +35,14 @@ pub struct Stage {
     sequence: Sequence,
     waterfall: Waterfall,
     distribution: Distribution,
-    theme: Theme,
+    palette: Palette,
     width: RwSignal<f64>,
 }
 
 impl Stage {
     /// The theme has changed.
     pub fn repaint(&mut self) {
-        self.theme = Theme::read(&self.host);
+        self.palette = Palette::read(&self.host);
     }
 
     /// Looks how wide the stage is now.
@@ -68,10 +68,10 @@ impl Stage {
         };
         let height = sequence::Geometry::new(width, lanes.len()).height;
         let context = self.surfaces[0].begin(width, height, density);
-        self.sequence.draw(context, &lanes, &view, &self.theme);
+        self.sequence.draw(context, &lanes, &view, &self.palette);
         let height = waterfall::Geometry::new(width, lanes.len()).height;
         let context = self.surfaces[1].begin(width, height, density);
-        self.waterfall.draw(context, &lanes, &view, &self.theme);
+        self.waterfall.draw(context, &lanes, &view, &self.palette);
     }
 
     /// Draws the latency distribution as it is at `now_ms`.
@@ -125,7 +125,7 @@ impl Stage {
             &curves,
             scale,
             (width, DISTRIBUTION_HEIGHT),
-            &self.theme,
+            &self.palette,
         );
     }
 }
@@ -166,14 +166,14 @@ pub fn StageView() -> impl IntoView {
         let [Some(one), Some(two), Some(three)] = surfaces else {
             return;
         };
-        let theme = Theme::read(&host);
+        let palette = Palette::read(&host);
         let stage = Stage {
             host,
             surfaces: [one, two, three],
             sequence: Sequence::default(),
             waterfall: Waterfall::default(),
             distribution: Distribution::default(),
-            theme,
+            palette,
             width,
         };
         stage.measure();
@@ -258,7 +258,7 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
                     .zip(sequence::Geometry::new(width, count).lanes)
                     .enumerate()
                     .map(|(index, (technique, band))| {
-                        let name = face(technique).label;
+                        let name = look(technique).label;
                         let server = (roomy || index == 0).then(|| view! { " " {page.say(|text| text.server)} }.into_any());
                         let client = (roomy || index + 1 == count).then(|| {
                             view! { <span style:top=px(band.client_y + 3.0)>{page.say(|text| text.client)}</span> }.into_any()

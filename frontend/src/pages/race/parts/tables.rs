@@ -8,10 +8,10 @@ use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::Phase;
 use crate::pages::race::model::race::Race;
-use crate::pages::race::model::settings::lane_index;
 use crate::pages::race::model::summary::LaneSummary;
 use crate::pages::race::text::RaceText;
-use crate::techniques::face;
+use crate::techniques::lane_index;
+use crate::techniques::look;
 
 /// So many requests of each lane are listed.
 const REQUESTS: usize = 4;
@@ -71,7 +71,7 @@ pub fn RequestTable(
                             .map(|row| {
                                 view! {
                                     <tr>
-                                        <th scope="row">{face(row.technique).label}</th>
+                                        <th scope="row">{look(row.technique).label}</th>
                                         <td>{numbers::fixed(row.ago_s, 1)}</td>
                                         <td>{if row.status == 0 { "…".to_owned() } else { row.status.to_string() }}</td>
                                         <td>{numbers::count(row.bytes)}</td>
@@ -182,7 +182,7 @@ fn figure_row(lane: &LaneSummary) -> impl IntoView + use<> {
     ];
     view! {
         <tr>
-            <th scope="row">{face(lane.technique).label}</th>
+            <th scope="row">{look(lane.technique).label}</th>
             {cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}
         </tr>
     }

@@ -11,7 +11,7 @@ use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
 use crate::pages::race::model::lane::Phase;
 use crate::pages::race::model::summary::Measure;
 use crate::pages::race::model::verdict::{Cost, Rung, Saying};
-use crate::techniques::face;
+use crate::techniques::look;
 
 /// English.
 pub(super) const TEXT: RaceText = RaceText {
@@ -198,7 +198,7 @@ fn phase(phase: Phase) -> &'static str {
 fn names(techniques: &[Technique]) -> String {
     let names: Vec<&str> = techniques
         .iter()
-        .map(|technique| face(*technique).spoken.english)
+        .map(|technique| look(*technique).spoken.english)
         .collect();
     match names.split_last() {
         None => String::new(),
@@ -258,7 +258,7 @@ fn verdict(saying: &Saying) -> String {
             repeated,
         } => format!(
             "{} has lost {} and repeated {}. This must not happen.",
-            capital(face(*technique).spoken.english),
+            capital(look(*technique).spoken.english),
             plural(*lost, "event", "events"),
             count(*repeated)
         ),
@@ -332,7 +332,7 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
 }
 
 fn cost(cost: &Cost) -> String {
-    let name = |technique: Technique| face(technique).spoken.english;
+    let name = |technique: Technique| look(technique).spoken.english;
     let mut text = format!(
         "{} costs {} bytes per event, {} {}",
         capital(name(cost.least.0)),

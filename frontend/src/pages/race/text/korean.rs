@@ -10,7 +10,7 @@ use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
 use crate::pages::race::model::lane::Phase;
 use crate::pages::race::model::summary::Measure;
 use crate::pages::race::model::verdict::{Cost, Rung, Saying};
-use crate::techniques::face;
+use crate::techniques::look;
 
 /// 한국어.
 pub(super) const TEXT: RaceText = RaceText {
@@ -186,7 +186,7 @@ fn phase(phase: Phase) -> &'static str {
 fn names(techniques: &[Technique]) -> String {
     let names: Vec<&str> = techniques
         .iter()
-        .map(|technique| face(*technique).spoken.korean)
+        .map(|technique| look(*technique).spoken.korean)
         .collect();
     names.join("·")
 }
@@ -229,7 +229,7 @@ fn verdict(saying: &Saying) -> String {
             repeated,
         } => format!(
             "{}: 유실 {}, 중복 {}. 있어서는 안 되는 일입니다.",
-            face(*technique).spoken.korean,
+            look(*technique).spoken.korean,
             count(*lost),
             count(*repeated)
         ),
@@ -265,7 +265,7 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
 }
 
 fn cost(cost: &Cost) -> String {
-    let name = |technique: Technique| face(technique).spoken.korean;
+    let name = |technique: Technique| look(technique).spoken.korean;
     let mut text = format!(
         "이벤트 하나에 드는 바이트: {} {}, {} {}",
         name(cost.least.0),

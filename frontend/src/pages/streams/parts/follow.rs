@@ -12,8 +12,8 @@ use crate::numbers::size;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::controller::{Following, USUAL};
 use crate::pages::streams::model::tailing::Message;
-use crate::techniques::face;
-use crate::widgets::badge::Shape;
+use crate::techniques::look;
+use crate::widgets::badge::TechniqueBadge;
 
 /// The choice of technique, what comes, and what it costs.
 #[component]
@@ -109,8 +109,8 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
                                     });
                                 }
                             />
-                            <Shape technique />
-                            <span>{face(technique).label}</span>
+                            <TechniqueBadge technique />
+                            <span>{look(technique).label}</span>
                         </label>
                     }
                 })
@@ -134,7 +134,7 @@ fn Standing(wished: Memo<Technique>) -> impl IntoView {
                 .filter(|one| *one != wished.get() && *one != Technique::Poll);
             let parts = [
                 Some((text.standing)(&tailing.standing)),
-                other.map(|other| (text.stands_in)(face(other).label)),
+                other.map(|other| (text.stands_in)(look(other).label)),
                 Some((text.counts)(
                     tailing.count,
                     tailing.bytes,

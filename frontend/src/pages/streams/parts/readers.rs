@@ -7,8 +7,8 @@ use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 use crate::numbers::{self, count, size};
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{followers, span};
-use crate::techniques::face;
-use crate::widgets::badge::Shape;
+use crate::techniques::look;
+use crate::widgets::badge::TechniqueBadge;
 
 /// Live readers by technique, and each of them in a table.
 #[component]
@@ -61,8 +61,8 @@ pub fn Readers(
 fn Line(technique: Technique, count: usize, lag: String) -> impl IntoView {
     view! {
         <li class=format!("t-{}", technique.name())>
-            <Shape technique />
-            <span class="label">{face(technique).label}</span>
+            <TechniqueBadge technique />
+            <span class="label">{look(technique).label}</span>
             <span class="count">{numbers::count(count as u64)}</span>
             <span class="hint">{lag}</span>
         </li>
@@ -151,7 +151,7 @@ fn Reader(reader: LiveReader) -> impl IntoView {
     let seconds = reader.seconds.max(0.0) as u64;
     view! {
         <tr>
-            <th scope="row">{face(reader.technique).label}</th>
+            <th scope="row">{look(reader.technique).label}</th>
             <td class="offset">{reader.offset.to_string()}</td>
             <td>{size(reader.lag_bytes)}</td>
             <td>{span(seconds)}</td>

@@ -97,12 +97,12 @@ impl Distribution {
         curves: &[Curve<'_>],
         scale: Scale,
         (width, height): (f64, f64),
-        theme: &crate::widgets::canvas::palette::Theme,
+        palette: &crate::widgets::canvas::palette::Palette,
     ) {
         crate::widgets::canvas::surface::paint(
             context,
             self.layout(curves, scale, width, height),
-            theme,
+            palette,
         );
     }
 }

@@ -13,10 +13,10 @@ pub mod sequence;
 pub mod waterfall;
 
 use crate::pages::race::model::trace::Trace;
+use crate::techniques::look;
 use crate::widgets::canvas::axis::TimeAxis;
 use crate::widgets::canvas::palette::Ink;
 use crate::widgets::canvas::scene::{Align, Kind, Label, Scene, Style};
-use crate::widgets::canvas::shape;
 use tailwater_protocol::Technique;
 
 /// One lane as the drawings see it.
@@ -81,7 +81,7 @@ fn badge(scene: &mut Scene, technique: Technique, x: f64, y: f64) {
     scene.add(shape, [x, y, 9.0, 0.0]);
     scene.label(Label {
         x,
-        y: y + shape::letter_drop(technique),
+        y: y + look(technique).shape.letter_drop(),
         text: technique.letter().to_string().into(),
         ink: Ink::Ground,
         align: Align::Middle,

@@ -171,9 +171,9 @@ impl Sequence {
         context: &web_sys::CanvasRenderingContext2d,
         lanes: &[LaneView<'_>],
         view: &View,
-        theme: &crate::widgets::canvas::palette::Theme,
+        palette: &crate::widgets::canvas::palette::Palette,
     ) {
-        crate::widgets::canvas::surface::paint(context, self.layout(lanes, view), theme);
+        crate::widgets::canvas::surface::paint(context, self.layout(lanes, view), palette);
     }
 
     /// How much of each event the last layout showed.

@@ -94,9 +94,9 @@ impl Waterfall {
         context: &web_sys::CanvasRenderingContext2d,
         lanes: &[LaneView<'_>],
         view: &View,
-        theme: &crate::widgets::canvas::palette::Theme,
+        palette: &crate::widgets::canvas::palette::Palette,
     ) {
-        crate::widgets::canvas::surface::paint(context, self.layout(lanes, view), theme);
+        crate::widgets::canvas::surface::paint(context, self.layout(lanes, view), palette);
     }
 }
 
