@@ -1,5 +1,6 @@
 //! The page's own requests: sources, races, the clock, a stream's head, appending. Followers make theirs themselves.
 
+use serde::Serialize;
 use tailwater_lab::Probe;
 use tailwater_protocol::rig::{
     ClockReading, Race, RaceChange, RaceRequest, SourceAnswer, SourceRequest,
@@ -11,7 +12,6 @@ use crate::api::outcome::Refusal;
 use crate::api::request::Wish;
 use crate::api::send::{self, Answer};
 use crate::browser;
-use crate::pages::race::model::json::line;
 
 /// Nothing asked here takes longer.
 const DEADLINE_S: u32 = 5;
@@ -20,7 +20,9 @@ async fn send(wish: Wish) -> Result<Answer, Refusal> {
     send::send(wish, DEADLINE_S).await
 }
 
-fn with_json(method: &'static str, target: String, body: String) -> Wish {
+fn with_json(method: &'static str, target: String, body: &impl Serialize) -> Wish {
+    // Numbers and texts in structs: nothing of it can fail to be written.
+    let body = serde_json::to_string(body).unwrap_or_default();
     Wish::new(method, target)
         .with("content-type", "application/json")
         .with_body(body)
@@ -31,7 +33,7 @@ fn with_json(method: &'static str, target: String, body: String) -> Wish {
 /// # Errors
 /// [`Refusal`]; 404 when the server's lab is off.
 pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
-    send(with_json("POST", "/v1/lab/sources".to_owned(), line(wish)))
+    send(with_json("POST", "/v1/lab/sources".to_owned(), wish))
         .await?
         .json()
 }
@@ -41,7 +43,7 @@ pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when the server's lab is off.
 pub async fn open_race(wish: &RaceRequest) -> Result<Race, Refusal> {
-    send(with_json("POST", "/v1/lab/races".to_owned(), line(wish)))
+    send(with_json("POST", "/v1/lab/races".to_owned(), wish))
         .await?
         .json()
 }
@@ -63,7 +65,7 @@ pub async fn race(id: &str) -> Result<Race, Refusal> {
 /// # Errors
 /// [`Refusal`]; 404 when the race has ended.
 pub async fn change_race(id: &str, change: &RaceChange) -> Result<(), Refusal> {
-    send(with_json("PATCH", race_path(id), line(change)))
+    send(with_json("PATCH", race_path(id), change))
         .await
         .map(drop)
 }
@@ -168,16 +170,19 @@ fn network_stamps(url: &str) -> Option<(f64, f64)> {
 
 /// A text as a JSON message with the stamps that let its lateness count.
 pub fn published(text: &str, due_us: Option<u64>) -> String {
-    let object = js_sys::Object::new();
-    let set = |key: &str, value: &JsValue| {
-        js_sys::Reflect::set(&object, &JsValue::from_str(key), value).ok()
+    let message = PublishedMessage {
+        text,
+        due_us,
+        sent_us: due_us,
     };
-    set("text", &JsValue::from_str(text));
-    if let Some(due_us) = due_us {
-        set("due_us", &JsValue::from_f64(due_us as f64));
-        set("sent_us", &JsValue::from_f64(due_us as f64));
-    }
-    js_sys::JSON::stringify(&object)
-        .map(String::from)
-        .unwrap_or_default()
+    serde_json::to_string(&message).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct PublishedMessage<'a> {
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_us: Option<u64>,
 }

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use gloo_net::http::{Method, RequestBuilder};
-use tailwater_protocol::json::{self, FromJson};
+use serde::de::DeserializeOwned;
 use tailwater_protocol::{Token, headers};
 use web_sys::{AbortController, RequestCache, RequestRedirect};
 
@@ -42,8 +42,8 @@ impl Answer {
     ///
     /// # Errors
     /// [`Refusal::Status`] when it is something else.
-    pub fn json<T: FromJson>(&self) -> Result<T, Refusal> {
-        json::read(&self.body).map_err(|fault| {
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        serde_json::from_slice(&self.body).map_err(|fault| {
             let Self { status, url, .. } = self;
             let words =
                 format!("{url}: the server answered with status {status}, but not with what was asked for: {fault}");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::{AbortHandle, abortable};
 use leptos::prelude::*;
+use serde::de::DeserializeOwned;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
-use tailwater_protocol::json::FromJson;
 use tailwater_protocol::reader::FollowOptions;
 use tailwater_protocol::transport::fetch::{Follower, follow};
 use tailwater_protocol::{Report, StreamName, Technique, Token};
@@ -349,7 +349,7 @@ async fn send(wish: Wish) -> Result<Answer, Refusal> {
 }
 
 /// The same for an answer in JSON.
-async fn read<T: FromJson>(wish: Wish) -> Result<T, Refusal> {
+async fn read<T: DeserializeOwned>(wish: Wish) -> Result<T, Refusal> {
     send(wish).await?.json()
 }
 

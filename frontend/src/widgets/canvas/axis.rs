@@ -2,7 +2,6 @@
 
 use super::palette::Ink;
 use super::scene::{Align, Label, Scene, SeriesId};
-use crate::numbers::plain;
 use std::borrow::Cow;
 
 /// Height that a row of tick labels takes, pixels.
@@ -87,7 +86,7 @@ impl TimeAxis {
             if span < 1_000.0 {
                 duration(ago)
             } else {
-                format!("{} s", plain(rounded(ago / 1_000.0)))
+                format!("{} s", rounded(ago / 1_000.0))
             }
         };
         for (ago, x) in steps(0.0, span, step).map(|ago| (ago, self.x(self.to_ms - ago))) {
@@ -157,7 +156,7 @@ pub fn duration(ms: f64) -> String {
     } else {
         (ms / 1_000.0, "s")
     };
-    format!("{} {unit}", plain(rounded(value)))
+    format!("{} {unit}", rounded(value))
 }
 
 /// Ticks are round: what differs from them in the seventh digit is the error of adding.

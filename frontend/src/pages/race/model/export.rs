@@ -1,13 +1,15 @@
 //! The whole result as JSON and as CSV, for a colleague or a spreadsheet: settings, counts, percentiles, samples.
 
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use tailwater_lab::Verdict;
 use tailwater_protocol::Technique;
+use tailwater_protocol::rig::Counts;
 
-use super::json::{Object, line};
 use super::meter::total_bytes;
 use super::race::Race;
 use super::settings::{Source, pattern_name};
 use super::summary::{LaneSummary, Measure, Path, Summary};
-use crate::numbers::plain;
 use crate::techniques::lane_index;
 
 /// Where and when a result was made.
@@ -21,117 +23,193 @@ pub struct Provenance {
     pub user_agent: String,
 }
 
-/// The result as a JSON document.
+/// The result as a JSON document, indented; each sample stands on a line.
 pub fn json(race: &Race, summary: &Summary, provenance: &Provenance) -> String {
-    let lanes: Vec<String> = summary
-        .lanes
-        .iter()
-        .map(|lane| lane_json(race, lane).to_string())
-        .collect();
-    let document = Object::default()
-        .with("format", &"tailwater-race/1")
-        .with("at", &provenance.at)
-        .with("url", &provenance.url)
-        .with("userAgent", &provenance.user_agent)
-        .with("stream", &summary.stream)
-        .with("measure", &measure_name(race.measure()))
-        .with("path", &path_name(summary.path))
-        .with("runSeconds", &round(summary.run_s))
-        .with("eventsPerSecond", &summary.rate_per_s.map(round));
-    let document = match summary.clock {
-        None => document.with("clock", &None::<f64>),
-        Some(clock) => document.with_object(
-            "clock",
-            &Object::default()
-                .with("offsetMs", &clock.ahead_ms)
-                .with("boundMs", &clock.bound_ms)
-                .with("roundTripMs", &clock.round_trip_ms)
-                .with("scriptMs", &clock.script_ms)
-                .with("probes", &clock.probes)
-                .with("resolutionMs", &race.resolution_ms),
-        ),
-    };
-    document
-        .with_object("settings", &settings_json(race))
-        .with_list("lanes", &lanes)
-        .indented()
-}
-
-fn settings_json(race: &Race) -> Object {
     let settings = &race.settings;
-    let source = match &settings.source {
-        Source::Host => "host",
-        Source::Generator => "generator",
-        Source::Named(_) => "stream",
+    let generated = settings.source == Source::Generator;
+    let document = ResultDocument {
+        format: "tailwater-race/1",
+        at: &provenance.at,
+        url: &provenance.url,
+        user_agent: &provenance.user_agent,
+        stream: &summary.stream,
+        measure: measure_name(race.measure()),
+        path: path_name(summary.path),
+        run_seconds: round(summary.run_s),
+        events_per_second: summary.rate_per_s.map(round),
+        clock: summary.clock.map(|clock| ClockDocument {
+            offset_ms: clock.ahead_ms,
+            bound_ms: clock.bound_ms,
+            round_trip_ms: clock.round_trip_ms,
+            script_ms: clock.script_ms,
+            probes: clock.probes,
+            resolution_ms: race.resolution_ms,
+        }),
+        settings: SettingsDocument {
+            source: match &settings.source {
+                Source::Host => "host",
+                Source::Generator => "generator",
+                Source::Named(_) => "stream",
+            },
+            rate: generated.then_some(settings.rate),
+            pattern: generated.then(|| pattern_name(settings.pattern)),
+            size: generated.then_some(settings.size),
+            poll_interval_ms: settings.interval_ms,
+            hold_seconds: settings.hold_s,
+            delay_up_ms: settings.up_ms,
+            delay_down_ms: settings.down_ms,
+        },
+        lanes: summary
+            .lanes
+            .iter()
+            .map(|lane| lane_document(race, lane))
+            .collect(),
     };
-    let mut all = Object::default().with("source", &source);
-    if settings.source == Source::Generator {
-        all = all
-            .with("rate", &settings.rate)
-            .with("pattern", &pattern_name(settings.pattern))
-            .with("size", &settings.size);
-    }
-    all.with("pollIntervalMs", &settings.interval_ms)
-        .with("holdSeconds", &settings.hold_s)
-        .with("delayUpMs", &settings.up_ms)
-        .with("delayDownMs", &settings.down_ms)
+    // Numbers and texts in structs: nothing of it can fail to be written.
+    serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
-fn lane_json(race: &Race, lane: &LaneSummary) -> Object {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResultDocument<'a> {
+    format: &'static str,
+    at: &'a str,
+    url: &'a str,
+    user_agent: &'a str,
+    stream: &'a str,
+    measure: &'static str,
+    path: &'static str,
+    run_seconds: f64,
+    events_per_second: Option<f64>,
+    clock: Option<ClockDocument>,
+    settings: SettingsDocument,
+    lanes: Vec<LaneDocument<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClockDocument {
+    offset_ms: f64,
+    bound_ms: f64,
+    round_trip_ms: f64,
+    script_ms: f64,
+    probes: usize,
+    resolution_ms: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SettingsDocument {
+    source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<f64>,
+    poll_interval_ms: f64,
+    hold_seconds: f64,
+    delay_up_ms: f64,
+    delay_down_ms: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LaneDocument<'a> {
+    technique: &'static str,
+    following: Technique,
+    on: bool,
+    fault: Option<&'a str>,
+    events: u64,
+    events_before: u64,
+    lost: u64,
+    repeated: u64,
+    requests: u64,
+    empty_answers: u64,
+    faults: u64,
+    payload_bytes: u64,
+    body_bytes: u64,
+    bytes_per_event: Option<f64>,
+    relay: Option<Counts>,
+    rearm_ms: Option<f64>,
+    latency_ms: LatencyDocument,
+    predicted_mean_ms: Option<f64>,
+    verdict: Option<VerdictDocument>,
+    discarded: DiscardedDocument,
+    sample_columns: [&'static str; 4],
+    samples: Vec<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct LatencyDocument {
+    n: u64,
+    p50: Option<f64>,
+    p90: Option<f64>,
+    p99: Option<f64>,
+    mean: Option<f64>,
+    min: Option<f64>,
+    max: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct VerdictDocument {
+    line: String,
+    numbers: Verdict,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DiscardedDocument {
+    hidden: u64,
+    warm_up: u64,
+    catch_up: u64,
+}
+
+fn lane_document<'a>(race: &Race, lane: &'a LaneSummary) -> LaneDocument<'a> {
     let samples = &race.lanes[lane_index(lane.technique)].samples;
-    let samples = samples.iter().map(|sample| {
-        line(&(
-            sample.seq,
-            sample.due_ms.map(round),
-            round(sample.at_ms),
-            round(sample.late_ms),
-        ))
+    let samples = samples.iter().filter_map(|sample| {
+        let (due_ms, at_ms) = (sample.due_ms.map(round), round(sample.at_ms));
+        to_raw_value(&(sample.seq, due_ms, at_ms, round(sample.late_ms))).ok()
     });
-    let samples: Vec<String> = samples.collect();
-    let latency = Object::default()
-        .with("n", &lane.samples)
-        .with("p50", &lane.p50_ms.map(round))
-        .with("p90", &lane.p90_ms.map(round))
-        .with("p99", &lane.p99_ms.map(round))
-        .with("mean", &lane.mean_ms.map(round))
-        .with("min", &lane.min_ms.map(round))
-        .with("max", &lane.max_ms.map(round));
-    let discarded = Object::default()
-        .with("hidden", &lane.discarded.hidden)
-        .with("warmUp", &lane.discarded.warm_up)
-        .with("catchUp", &lane.discarded.catch_up);
-    let object = Object::default()
-        .with("technique", &lane.technique.name())
-        .with("following", &lane.following)
-        .with("on", &lane.is_on())
-        .with("fault", &lane.fault)
-        .with("events", &lane.events)
-        .with("eventsBefore", &lane.before)
-        .with("lost", &lane.lost)
-        .with("repeated", &lane.repeated)
-        .with("requests", &lane.requests)
-        .with("emptyAnswers", &lane.empty)
-        .with("faults", &lane.faults)
-        .with("payloadBytes", &lane.payload_bytes)
-        .with("bodyBytes", &lane.body_bytes)
-        .with("bytesPerEvent", &lane.bytes_per_event.map(round))
-        .with("relay", &lane.counts)
-        .with("rearmMs", &lane.rearm_ms.map(round))
-        .with_object("latencyMs", &latency)
-        .with("predictedMeanMs", &lane.predicted_ms.map(round));
-    let object = match lane.verdict {
-        None => object.with("verdict", &None::<f64>),
-        Some(verdict) => object.with_object(
-            "verdict",
-            &Object::default()
-                .with("line", &verdict.to_string())
-                .with("numbers", &verdict),
-        ),
-    };
-    object
-        .with_object("discarded", &discarded)
-        .with("sampleColumns", &["seq", "dueMs", "atMs", "lateMs"])
-        .with_list("samples", &samples)
+    LaneDocument {
+        technique: lane.technique.name(),
+        following: lane.following,
+        on: lane.is_on(),
+        fault: lane.fault.as_deref(),
+        events: lane.events,
+        events_before: lane.before,
+        lost: lane.lost,
+        repeated: lane.repeated,
+        requests: lane.requests,
+        empty_answers: lane.empty,
+        faults: lane.faults,
+        payload_bytes: lane.payload_bytes,
+        body_bytes: lane.body_bytes,
+        bytes_per_event: lane.bytes_per_event.map(round),
+        relay: lane.counts,
+        rearm_ms: lane.rearm_ms.map(round),
+        latency_ms: LatencyDocument {
+            n: lane.samples,
+            p50: lane.p50_ms.map(round),
+            p90: lane.p90_ms.map(round),
+            p99: lane.p99_ms.map(round),
+            mean: lane.mean_ms.map(round),
+            min: lane.min_ms.map(round),
+            max: lane.max_ms.map(round),
+        },
+        predicted_mean_ms: lane.predicted_ms.map(round),
+        verdict: lane.verdict.map(|verdict| VerdictDocument {
+            line: verdict.to_string(),
+            numbers: verdict,
+        }),
+        discarded: DiscardedDocument {
+            hidden: lane.discarded.hidden,
+            warm_up: lane.discarded.warm_up,
+            catch_up: lane.discarded.catch_up,
+        },
+        sample_columns: ["seq", "dueMs", "atMs", "lateMs"],
+        samples: samples.collect(),
+    }
 }
 
 /// One line per lane; the settings are repeated in each so that results can be put under each other.
@@ -170,10 +248,10 @@ pub fn csv(race: &Race, summary: &Summary, provenance: &Provenance) -> String {
             relay(counts.request_body_bytes + counts.response_body_bytes),
             relay(counts.connections),
             number(summary.clock.map(|clock| clock.bound_ms)),
-            plain(settings.interval_ms),
-            plain(settings.hold_s),
-            plain(settings.up_ms),
-            plain(settings.down_ms),
+            settings.interval_ms.to_string(),
+            settings.hold_s.to_string(),
+            settings.up_ms.to_string(),
+            settings.down_ms.to_string(),
             number(summary.rate_per_s),
             number(Some(summary.run_s)),
             cell(&provenance.at),
@@ -248,7 +326,9 @@ fn round(value: f64) -> f64 {
 }
 
 fn number(value: Option<f64>) -> String {
-    value.map(|value| plain(round(value))).unwrap_or_default()
+    value
+        .map(|value| round(value).to_string())
+        .unwrap_or_default()
 }
 
 /// A text as one CSV cell. Source: RFC 4180, section 2.
@@ -328,5 +408,6 @@ mod tests {
             .collect();
         assert_eq!(names, ["poll", "long-poll", "ndjson", "sse", "websocket"]);
         assert_eq!(document["lanes"][0]["lost"], 0);
+        assert!(text.starts_with("{\n  \"format\": "), "{text:.40}");
     }
 }

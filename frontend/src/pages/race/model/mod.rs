@@ -2,7 +2,6 @@
 
 pub mod clock;
 pub mod export;
-pub mod json;
 pub mod lane;
 pub mod meter;
 pub mod order;

@@ -192,7 +192,7 @@ impl Settings {
             .into_iter()
             .filter(|(_, now, by_default)| now != by_default)
             .fold(query, |query, (name, now, _)| {
-                query.with(name, numbers::plain(now))
+                query.with(name, now.to_string())
             })
             .with_some("scale", self.log.then_some("log"))
     }

@@ -222,8 +222,8 @@ fn Dial(
                     data-testid=id
                     type="number"
                     inputmode="decimal"
-                    min=numbers::plain(limits.min)
-                    max=numbers::plain(limits.max)
+                    min=limits.min.to_string()
+                    max=limits.max.to_string()
                     step="any"
                     prop:value=shown
                     on:change=move |event| choose(parse(&event))
@@ -233,10 +233,10 @@ fn Dial(
             <input
                 type="range"
                 min="0"
-                max=numbers::plain(STEPS)
+                max=STEPS.to_string()
                 tabindex="-1"
                 aria-hidden="true"
-                prop:value=move || numbers::plain(place())
+                prop:value=move || place().to_string()
                 on:input=move |event| dragged.set(Some(from_step(parse(&event), limits, log)))
                 on:change=move |event| choose(from_step(parse(&event), limits, log))
             />
@@ -262,5 +262,11 @@ fn from_step(step: f64, limits: Limits, log: bool) -> f64 {
     };
     // Sliders aim at round numbers: two significant digits.
     let scale = decade(value.max(0.01)) / 10.0;
-    (value / scale).round() * scale
+    let steps = (value / scale).round();
+    // A tenth is no binary fraction: dividing by ten rounds once, multiplying by a tenth twice.
+    if scale < 1.0 {
+        steps / scale.recip().round()
+    } else {
+        steps * scale
+    }
 }

@@ -10,7 +10,6 @@ use super::draw::waterfall::{self, Waterfall};
 use super::draw::{self, GUTTER, LaneView};
 use super::tables::{FigureTable, RequestTable};
 use crate::browser;
-use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::Phase;
 use crate::pages::race::model::race::Race;
@@ -245,7 +244,7 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
         page.settings
             .with(|settings| settings.lanes_on().collect::<Vec<_>>())
     });
-    let px = |value: f64| format!("{}px", numbers::plain(value));
+    let px = |value: f64| format!("{value}px");
     view! {
         <div class="names" style:left=px(GUTTER + 4.0)>
             {move || {
