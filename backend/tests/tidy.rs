@@ -19,7 +19,7 @@ const NOT_OURS: [&str; 6] = [
 ];
 
 /// Words that only the named places may use: the architecture, as absences.
-const BOUNDARIES: [Boundary; 11] = [
+const BOUNDARIES: [Boundary; 12] = [
     Boundary {
         words: &[
             "actix_web",
@@ -134,6 +134,18 @@ const BOUNDARIES: [Boundary; 11] = [
         ],
         except: &["protocol/src/transport"],
         why: "models are plain and tested natively",
+    },
+    Boundary {
+        words: &["crate::pages"],
+        within: &[
+            "frontend/src/api",
+            "frontend/src/app",
+            "frontend/src/numbers.rs",
+            "frontend/src/techniques.rs",
+            "frontend/src/widgets",
+        ],
+        except: &["frontend/src/app/pages.rs"],
+        why: "only the table of pages knows pages",
     },
     Boundary {
         words: &[
@@ -254,6 +266,18 @@ fn every_boundary_of_the_architecture_holds() {
         }
     }
     assert_none(faults);
+}
+
+#[test]
+fn no_page_of_the_dashboard_imports_another_page() {
+    assert_none(sources("rs").into_iter().filter_map(|file| {
+        let below = file.name.strip_prefix("frontend/src/pages/")?;
+        let own = format!("crate::pages::{}::", below.split_once('/')?.0);
+        let mut lines = file.code_lines();
+        let (number, _) =
+            lines.find(|(_, line)| line.contains("crate::pages::") && !line.contains(&own))?;
+        Some(format!("{}:{number}: another page", file.name))
+    }));
 }
 
 #[test]
