@@ -8,22 +8,22 @@ use tailwater_protocol::rig::{
 use tailwater_protocol::{StreamName, Token};
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::api::outcome::Refusal;
-use crate::api::request::Wish;
-use crate::api::send::{self, Answer};
+use crate::api::outcome::ApiError;
+use crate::api::request::ApiRequest;
+use crate::api::send::{self, ApiResponse};
 use crate::browser;
 
 /// Nothing asked here takes longer.
 const DEADLINE_S: u32 = 5;
 
-async fn send(wish: Wish) -> Result<Answer, Refusal> {
-    send::send(wish, DEADLINE_S).await
+async fn send(request: ApiRequest) -> Result<ApiResponse, ApiError> {
+    send::send(request, DEADLINE_S).await
 }
 
-fn with_json(method: &'static str, target: String, body: &impl Serialize) -> Wish {
+fn with_json(method: &'static str, target: String, body: &impl Serialize) -> ApiRequest {
     // Numbers and texts in structs: nothing of it can fail to be written.
     let body = serde_json::to_string(body).unwrap_or_default();
-    Wish::new(method, target)
+    ApiRequest::new(method, target)
         .with("content-type", "application/json")
         .with_body(body)
 }
@@ -31,9 +31,9 @@ fn with_json(method: &'static str, target: String, body: &impl Serialize) -> Wis
 /// Starts a source or renews its lease.
 ///
 /// # Errors
-/// [`Refusal`]; 404 when the server's lab is off.
-pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
-    send(with_json("POST", "/v1/lab/sources".to_owned(), wish))
+/// [`ApiError`]; 404 when the server's lab is off.
+pub async fn source(request: &SourceRequest) -> Result<SourceAnswer, ApiError> {
+    send(with_json("POST", "/v1/lab/sources".to_owned(), request))
         .await?
         .json()
 }
@@ -41,9 +41,9 @@ pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
 /// Opens a listener for each lane.
 ///
 /// # Errors
-/// [`Refusal`]; 404 when the server's lab is off.
-pub async fn open_race(wish: &RaceRequest) -> Result<Race, Refusal> {
-    send(with_json("POST", "/v1/lab/races".to_owned(), wish))
+/// [`ApiError`]; 404 when the server's lab is off.
+pub async fn open_race(request: &RaceRequest) -> Result<Race, ApiError> {
+    send(with_json("POST", "/v1/lab/races".to_owned(), request))
         .await?
         .json()
 }
@@ -55,16 +55,16 @@ fn race_path(id: &str) -> String {
 /// The counts of a race; asking renews its lease.
 ///
 /// # Errors
-/// [`Refusal`]; 404 when the race has ended.
-pub async fn race(id: &str) -> Result<Race, Refusal> {
-    send(Wish::new("GET", race_path(id))).await?.json()
+/// [`ApiError`]; 404 when the race has ended.
+pub async fn race(id: &str) -> Result<Race, ApiError> {
+    send(ApiRequest::new("GET", race_path(id))).await?.json()
 }
 
 /// Other delays for all lanes of a race.
 ///
 /// # Errors
-/// [`Refusal`]; 404 when the race has ended.
-pub async fn change_race(id: &str, change: &RaceChange) -> Result<(), Refusal> {
+/// [`ApiError`]; 404 when the race has ended.
+pub async fn change_race(id: &str, change: &RaceChange) -> Result<(), ApiError> {
     send(with_json("PATCH", race_path(id), change))
         .await
         .map(drop)
@@ -72,7 +72,7 @@ pub async fn change_race(id: &str, change: &RaceChange) -> Result<(), Refusal> {
 
 /// Ends a race; its lease would do so anyway.
 pub async fn close_race(id: &str) {
-    send(Wish::new("DELETE", race_path(id))).await.ok();
+    send(ApiRequest::new("DELETE", race_path(id))).await.ok();
 }
 
 /// The same from a page that is being left: the browser sends it although nobody waits for the answer.
@@ -96,9 +96,9 @@ pub struct StreamHead {
 /// Asks for a stream's head at `origin`.
 ///
 /// # Errors
-/// [`Refusal`]; 404 when there is no such stream.
-pub async fn head(origin: &str, stream: &StreamName) -> Result<StreamHead, Refusal> {
-    let answer = send(Wish::head(origin, stream)).await?;
+/// [`ApiError`]; 404 when there is no such stream.
+pub async fn head(origin: &str, stream: &StreamName) -> Result<StreamHead, ApiError> {
+    let answer = send(ApiRequest::head(origin, stream)).await?;
     // Without a position it is no success.
     Ok(StreamHead {
         tail: answer.next.unwrap_or_else(Token::now),
@@ -109,17 +109,17 @@ pub async fn head(origin: &str, stream: &StreamName) -> Result<StreamHead, Refus
 /// Creates an empty JSON stream.
 ///
 /// # Errors
-/// [`Refusal`].
-pub async fn create(stream: &StreamName) -> Result<(), Refusal> {
-    send(Wish::create_json(stream)).await.map(drop)
+/// [`ApiError`].
+pub async fn create(stream: &StreamName) -> Result<(), ApiError> {
+    send(ApiRequest::create_json(stream)).await.map(drop)
 }
 
 /// Appends a body of the stream's own media type.
 ///
 /// # Errors
-/// [`Refusal`]; 404 when there is no such stream, 409 when it is closed or of another type.
-pub async fn append(stream: &StreamName, content_type: &str, body: &str) -> Result<(), Refusal> {
-    send(Wish::append(stream, content_type, body))
+/// [`ApiError`]; 404 when there is no such stream, 409 when it is closed or of another type.
+pub async fn append(stream: &StreamName, content_type: &str, body: &str) -> Result<(), ApiError> {
+    send(ApiRequest::append(stream, content_type, body))
         .await
         .map(drop)
 }
@@ -130,9 +130,9 @@ pub async fn append(stream: &StreamName, content_type: &str, body: &str) -> Resu
 /// whatever else its one thread was doing.
 ///
 /// # Errors
-/// [`Refusal`].
-pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), Refusal> {
-    let answer = send(Wish::new("GET", format!("/v1/clock?n={count}"))).await?;
+/// [`ApiError`].
+pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), ApiError> {
+    let answer = send(ApiRequest::new("GET", format!("/v1/clock?n={count}"))).await?;
     let had_ms = answer.had_ms;
     let reading: ClockReading = answer.json()?;
     let (received_us, answered_us) = (reading.received_us, reading.sent_us);

@@ -2,18 +2,18 @@
 
 use tailwater_protocol::{Problem, Token, acknowledgement};
 
-use crate::api::request::Wish;
+use crate::api::request::ApiRequest;
 
 /// Why a request came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ApiError {
     /// No answer: the server is gone, or something between refuses the connection.
     Unreachable(String),
     /// The server said no, or nothing that counts, in words.
     Status(u16, String),
 }
 
-impl Refusal {
+impl ApiError {
     /// Whether the server said that there is no such thing.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Status(404 | 410, _))
@@ -29,7 +29,7 @@ impl Refusal {
 
 /// What a success has to say for its request to count as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
+pub enum Confirmation {
     /// What its body says is enough, or nobody waits for it.
     Success,
     /// Where the stream ends (section 5.1, 5.2 and 5.5 of the protocol).
@@ -42,7 +42,7 @@ pub enum Proof {
 
 /// The head of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Head {
+pub struct ApiResponseHead {
     /// The status code; 0 for a redirect that was not followed, of which the browser tells no more.
     pub status: u16,
     /// The value of `Stream-Next-Offset`.
@@ -51,22 +51,27 @@ pub struct Head {
     pub closed: bool,
 }
 
-impl Wish {
+impl ApiRequest {
     /// What the answer comes to: where the stream ends, if the request was about one.
     ///
     /// - `url`: who answered.
     /// - `body`: of the answer, as far as it came.
     ///
     /// # Errors
-    /// [`Refusal`], which names status and URL unless the server says in its own words what was wrong.
-    pub fn outcome(&self, url: &str, head: &Head, body: &[u8]) -> Result<Option<Token>, Refusal> {
-        let Head {
+    /// [`ApiError`], which names status and URL unless the server says in its own words what was wrong.
+    pub fn outcome(
+        &self,
+        url: &str,
+        head: &ApiResponseHead,
+        body: &[u8],
+    ) -> Result<Option<Token>, ApiError> {
+        let ApiResponseHead {
             status,
             next,
             closed,
         } = head;
         let refused =
-            |words: String| Refusal::Status(*status, format!("{} {url}: {words}", self.method));
+            |words: String| ApiError::Status(*status, format!("{} {url}: {words}", self.method));
         match status {
             0 => Err(refused(
                 "the server answered with a redirect (status 3xx), which only reads can follow: nothing was done"
@@ -74,14 +79,14 @@ impl Wish {
             )),
             200..300 => {
                 let unconfirmed = |lacks: String| refused(acknowledgement::unconfirmed(*status, &lacks));
-                match self.proof {
-                    Proof::Success => Ok(None),
-                    Proof::Position => acknowledgement::position(next.as_deref()).map(Some).map_err(unconfirmed),
-                    Proof::Closed => {
+                match self.confirmation {
+                    Confirmation::Success => Ok(None),
+                    Confirmation::Position => acknowledgement::position(next.as_deref()).map(Some).map_err(unconfirmed),
+                    Confirmation::Closed => {
                         acknowledgement::position_of_closed(next.as_deref(), *closed).map(Some).map_err(unconfirmed)
                     }
-                    Proof::NoContent if *status == 204 => Ok(None),
-                    Proof::NoContent => {
+                    Confirmation::NoContent if *status == 204 => Ok(None),
+                    Confirmation::NoContent => {
                         Err(unconfirmed("not with 204, which says that the stream is deleted".to_owned()))
                     }
                 }
@@ -91,9 +96,9 @@ impl Wish {
                 match (status, problem) {
                     // A proxy in front (trunk serve) answers for a server that is gone.
                     (502..=504, problem) => {
-                        Err(Refusal::Unreachable(problem.unwrap_or_else(|| Problem::in_words(*status, body))))
+                        Err(ApiError::Unreachable(problem.unwrap_or_else(|| Problem::in_words(*status, body))))
                     }
-                    (_, Some(detail)) => Err(Refusal::Status(*status, detail)),
+                    (_, Some(detail)) => Err(ApiError::Status(*status, detail)),
                     (_, None) => Err(refused(Problem::in_words(*status, body))),
                 }
             }
@@ -105,33 +110,33 @@ impl Wish {
 mod tests {
     use super::*;
     use crate::api::name::typed;
-    use crate::api::request::NewStream;
+    use crate::api::request::NewStreamForm;
 
     const URL: &str = "http://127.0.0.1:4437/v1/stream/a";
     const AT: &str = "0000000000000042";
 
-    fn head(status: u16, next: Option<&str>, closed: bool) -> Head {
-        Head {
+    fn head(status: u16, next: Option<&str>, closed: bool) -> ApiResponseHead {
+        ApiResponseHead {
             status,
             next: next.map(str::to_owned),
             closed,
         }
     }
 
-    fn writes() -> [Wish; 6] {
+    fn writes() -> [ApiRequest; 6] {
         let name = typed("a").unwrap();
-        let new = NewStream {
+        let new = NewStreamForm {
             name: "a".to_owned(),
             content_type: "text/plain".to_owned(),
-            ..NewStream::default()
+            ..NewStreamForm::default()
         };
         [
-            Wish::create(&new).unwrap(),
-            Wish::create_json(&name),
-            Wish::fork(&name, "text/plain", "b", "").unwrap(),
-            Wish::append(&name, "text/plain", "x"),
-            Wish::close(&name),
-            Wish::delete(&name),
+            ApiRequest::create(&new).unwrap(),
+            ApiRequest::create_json(&name),
+            ApiRequest::fork(&name, "text/plain", "b", "").unwrap(),
+            ApiRequest::append(&name, "text/plain", "x"),
+            ApiRequest::close(&name),
+            ApiRequest::delete(&name),
         ]
     }
 
@@ -153,17 +158,17 @@ mod tests {
             (head(301, Some(AT), true), [false, false, false]),
             (head(404, Some(AT), true), [false, false, false]),
         ] {
-            for wish in writes() {
-                let kind = match wish.proof {
-                    Proof::Success | Proof::Position => 0,
-                    Proof::Closed => 1,
-                    Proof::NoContent => 2,
+            for request in writes() {
+                let kind = match request.confirmation {
+                    Confirmation::Success | Confirmation::Position => 0,
+                    Confirmation::Closed => 1,
+                    Confirmation::NoContent => 2,
                 };
-                let outcome = wish.outcome(URL, &answer, b"<html>ok</html>");
+                let outcome = request.outcome(URL, &answer, b"<html>ok</html>");
                 assert_eq!(
                     outcome.is_ok(),
                     done[kind],
-                    "{wish:?}: {answer:?}: {outcome:?}"
+                    "{request:?}: {answer:?}: {outcome:?}"
                 );
                 if let Err(refusal) = outcome {
                     let status = if answer.status == 0 {
@@ -171,7 +176,7 @@ mod tests {
                     } else {
                         answer.status.to_string()
                     };
-                    for part in [URL, wish.method, &status] {
+                    for part in [URL, request.method, &status] {
                         assert!(
                             refusal.words().contains(part),
                             "{part}: {}",
@@ -185,32 +190,36 @@ mod tests {
 
     #[test]
     fn only_reads_follow_redirects() {
-        assert_eq!(writes().map(|wish| wish.follows_redirects()), [false; 6]);
+        assert_eq!(
+            writes().map(|request| request.follows_redirects()),
+            [false; 6]
+        );
         let lab = ["POST", "PUT", "PATCH", "DELETE"]
-            .map(|method| Wish::new(method, "/v1/lab/sources".to_owned()));
-        assert_eq!(lab.map(|wish| wish.follows_redirects()), [false; 4]);
+            .map(|method| ApiRequest::new(method, "/v1/lab/sources".to_owned()));
+        assert_eq!(lab.map(|request| request.follows_redirects()), [false; 4]);
         let name = typed("a").unwrap();
         let reads = [
-            Wish::inspect(&name),
-            Wish::list("", None, 1),
-            Wish::head("", &name),
+            ApiRequest::inspect(&name),
+            ApiRequest::list("", None, 1),
+            ApiRequest::head("", &name),
         ];
-        assert_eq!(reads.map(|wish| wish.follows_redirects()), [true; 3]);
+        assert_eq!(reads.map(|request| request.follows_redirects()), [true; 3]);
     }
 
     #[test]
     fn a_problem_is_told_in_the_servers_own_words() {
         let problem = br##"{"type":"#x","title":"Not JSON","status":400,"detail":"it is not JSON at byte 3"}"##;
-        let wish = Wish::append(&typed("a").unwrap(), "application/json", "{");
+        let request = ApiRequest::append(&typed("a").unwrap(), "application/json", "{");
         let refused = |status, body: &[u8]| {
-            wish.outcome(URL, &head(status, None, false), body)
+            request
+                .outcome(URL, &head(status, None, false), body)
                 .unwrap_err()
         };
         assert_eq!(
             refused(400, problem),
-            Refusal::Status(400, "it is not JSON at byte 3".to_owned())
+            ApiError::Status(400, "it is not JSON at byte 3".to_owned())
         );
-        assert!(matches!(refused(502, b""), Refusal::Unreachable(words) if words.contains("502")));
+        assert!(matches!(refused(502, b""), ApiError::Unreachable(words) if words.contains("502")));
         assert!(refused(410, b"").is_missing());
     }
 }

@@ -5,11 +5,11 @@ use tailwater_protocol::percent::encode_value;
 use tailwater_protocol::{StreamName, Technique, Token};
 
 use crate::api::name::{self, NameFault};
-use crate::api::outcome::Proof;
+use crate::api::outcome::Confirmation;
 
 /// What to ask of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct ApiRequest {
     /// The method.
     pub method: &'static str,
     /// Path and query.
@@ -21,12 +21,12 @@ pub struct Wish {
     /// Whether the answer does not end by itself.
     pub live: bool,
     /// What a success has to say.
-    pub proof: Proof,
+    pub confirmation: Confirmation,
 }
 
 /// A stream that is to be made, as a person types it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NewStream {
+pub struct NewStreamForm {
     /// Its name.
     pub name: String,
     /// Its content type.
@@ -43,7 +43,7 @@ pub struct NewStream {
 
 /// A field that can't be sent as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Field {
+pub enum InvalidField {
     /// The name is missing, or none that a stream can have.
     Name(NameFault),
     /// The time to live is not a whole number of seconds.
@@ -63,7 +63,7 @@ pub fn stream_url(origin: &str, name: &StreamName) -> String {
     format!("{origin}{}", below("stream", name))
 }
 
-impl Wish {
+impl ApiRequest {
     /// Without headers or a body; any success counts.
     pub fn new(method: &'static str, target: String) -> Self {
         Self {
@@ -72,14 +72,14 @@ impl Wish {
             headers: Vec::new(),
             body: None,
             live: false,
-            proof: Proof::Success,
+            confirmation: Confirmation::Success,
         }
     }
 
     /// About a stream.
-    fn about(method: &'static str, name: &StreamName, proof: Proof) -> Self {
+    fn about(method: &'static str, name: &StreamName, confirmation: Confirmation) -> Self {
         Self {
-            proof,
+            confirmation,
             ..Self::new(method, below("stream", name))
         }
     }
@@ -108,22 +108,22 @@ impl Wish {
     /// Make a stream.
     ///
     /// # Errors
-    /// The first [`Field`] that can't be sent.
-    pub fn create(new: &NewStream) -> Result<Self, Field> {
-        let name = name::typed(&new.name).map_err(Field::Name)?;
-        let mut wish = Self::about("PUT", &name, Proof::Position)
+    /// The first [`InvalidField`] that can't be sent.
+    pub fn create(new: &NewStreamForm) -> Result<Self, InvalidField> {
+        let name = name::typed(&new.name).map_err(InvalidField::Name)?;
+        let mut request = Self::about("PUT", &name, Confirmation::Position)
             .with("content-type", new.content_type.trim());
         for (header, typed, field) in [
-            (headers::STREAM_TTL, &new.ttl_seconds, Field::Ttl),
+            (headers::STREAM_TTL, &new.ttl_seconds, InvalidField::Ttl),
             (
                 headers::STREAM_RETENTION_BYTES,
                 &new.keep_bytes,
-                Field::KeepBytes,
+                InvalidField::KeepBytes,
             ),
             (
                 headers::STREAM_RETENTION_AGE,
                 &new.keep_seconds,
-                Field::KeepSeconds,
+                InvalidField::KeepSeconds,
             ),
         ] {
             match typed.trim() {
@@ -134,17 +134,17 @@ impl Wish {
                         .ok()
                         .filter(|number| *number > 0)
                         .ok_or(field)?;
-                    wish = wish.with(header, number.to_string());
+                    request = request.with(header, number.to_string());
                 }
             }
         }
-        wish.body = Some(new.first.clone()).filter(|first| !first.is_empty());
-        Ok(wish)
+        request.body = Some(new.first.clone()).filter(|first| !first.is_empty());
+        Ok(request)
     }
 
     /// Make an empty JSON stream.
     pub fn create_json(name: &StreamName) -> Self {
-        Self::about("PUT", name, Proof::Position).with("content-type", "application/json")
+        Self::about("PUT", name, Confirmation::Position).with("content-type", "application/json")
     }
 
     /// Make a stream that begins with what another one holds before `at`.
@@ -152,47 +152,48 @@ impl Wish {
     /// - `at`: a position; empty for the tail.
     ///
     /// # Errors
-    /// [`Field::Name`] when the new one has none that it can have.
+    /// [`InvalidField::Name`] when the new one has none that it can have.
     pub fn fork(
         source: &StreamName,
         content_type: &str,
         name: &str,
         at: &str,
-    ) -> Result<Self, Field> {
-        let name = name::typed(name).map_err(Field::Name)?;
-        let wish = Self::about("PUT", &name, Proof::Position)
+    ) -> Result<Self, InvalidField> {
+        let name = name::typed(name).map_err(InvalidField::Name)?;
+        let request = Self::about("PUT", &name, Confirmation::Position)
             .with("content-type", content_type)
             .with(headers::STREAM_FORKED_FROM, below("stream", source));
         Ok(match at.trim() {
-            "" => wish,
-            at => wish.with(headers::STREAM_FORK_OFFSET, at),
+            "" => request,
+            at => request.with(headers::STREAM_FORK_OFFSET, at),
         })
     }
 
     /// Append a body.
     pub fn append(name: &StreamName, content_type: &str, body: &str) -> Self {
-        let wish = Self::about("POST", name, Proof::Position).with("content-type", content_type);
+        let request =
+            Self::about("POST", name, Confirmation::Position).with("content-type", content_type);
         Self {
             body: Some(body.to_owned()),
-            ..wish
+            ..request
         }
     }
 
     /// Close a stream.
     pub fn close(name: &StreamName) -> Self {
-        Self::about("POST", name, Proof::Closed).with(headers::STREAM_CLOSED, "true")
+        Self::about("POST", name, Confirmation::Closed).with(headers::STREAM_CLOSED, "true")
     }
 
     /// Delete a stream.
     pub fn delete(name: &StreamName) -> Self {
-        Self::about("DELETE", name, Proof::NoContent)
+        Self::about("DELETE", name, Confirmation::NoContent)
     }
 
     /// Ask for a stream's head at `origin` (empty: the page's own).
     pub fn head(origin: &str, name: &StreamName) -> Self {
         Self {
             target: stream_url(origin, name),
-            ..Self::about("HEAD", name, Proof::Position)
+            ..Self::about("HEAD", name, Confirmation::Position)
         }
     }
 
@@ -226,13 +227,13 @@ impl Wish {
             .live()
             .map(|live| format!("&live={live}"))
             .unwrap_or_default();
-        let wish = Self::new(
+        let request = Self::new(
             "GET",
             format!("{}?offset={from}{live}", below("stream", name)),
         );
         Self {
             live: technique.live().is_some(),
-            ..wish
+            ..request
         }
     }
 
@@ -269,7 +270,7 @@ pub fn follow_line(origin: &str, name: &StreamName, technique: Technique, from: 
             quoted(name.as_str())
         );
     }
-    Wish::follow(name, technique, from).curl(origin)
+    ApiRequest::follow(name, technique, from).curl(origin)
 }
 
 /// A body that fits a stream of this content type, for examples.
@@ -299,26 +300,26 @@ mod tests {
         name::named(name).unwrap()
     }
 
-    fn new(name: &str) -> NewStream {
-        NewStream {
+    fn new(name: &str) -> NewStreamForm {
+        NewStreamForm {
             name: name.to_owned(),
             content_type: "text/plain".to_owned(),
-            ..NewStream::default()
+            ..NewStreamForm::default()
         }
     }
 
     #[test]
     fn what_is_typed_becomes_headers_and_the_same_curl_line() {
-        let typed = NewStream {
+        let typed = NewStreamForm {
             ttl_seconds: " 60 ".to_owned(),
             keep_bytes: "1000".to_owned(),
             first: "it's\nme".to_owned(),
             ..new("/a b/c/")
         };
-        let wish = Wish::create(&typed).unwrap();
-        assert_eq!(wish.target, "/v1/stream/a%20b/c");
+        let request = ApiRequest::create(&typed).unwrap();
+        assert_eq!(request.target, "/v1/stream/a%20b/c");
         assert_eq!(
-            wish.curl(ORIGIN),
+            request.curl(ORIGIN),
             "curl -X PUT -H 'content-type: text/plain' -H 'stream-ttl: 60' -H 'stream-retention-bytes: 1000' \
              --data-raw 'it'\\''s\nme' http://127.0.0.1:4437/v1/stream/a%20b/c"
         );
@@ -326,73 +327,77 @@ mod tests {
 
     #[test]
     fn a_field_that_can_not_be_sent_is_named() {
-        let wrong = |change: fn(&mut NewStream)| {
+        let wrong = |change: fn(&mut NewStreamForm)| {
             let mut typed = new("a");
             change(&mut typed);
-            Wish::create(&typed).unwrap_err()
+            ApiRequest::create(&typed).unwrap_err()
         };
         assert_eq!(
             wrong(|typed| typed.name = " / ".to_owned()),
-            Field::Name(NameFault::Missing)
+            InvalidField::Name(NameFault::Missing)
         );
         assert!(matches!(
             wrong(|typed| typed.name = "a/../b".to_owned()),
-            Field::Name(NameFault::Wrong(_))
+            InvalidField::Name(NameFault::Wrong(_))
         ));
         assert_eq!(
             wrong(|typed| typed.ttl_seconds = "1.5".to_owned()),
-            Field::Ttl
+            InvalidField::Ttl
         );
         assert_eq!(
             wrong(|typed| typed.keep_bytes = "0".to_owned()),
-            Field::KeepBytes
+            InvalidField::KeepBytes
         );
         assert_eq!(
             wrong(|typed| typed.keep_seconds = "-1".to_owned()),
-            Field::KeepSeconds
+            InvalidField::KeepSeconds
         );
         for (to, fault) in [("", NameFault::Missing), ("__ds/b", NameFault::Reserved)] {
             assert_eq!(
-                Wish::fork(&named("a"), "text/plain", to, "").unwrap_err(),
-                Field::Name(fault)
+                ApiRequest::fork(&named("a"), "text/plain", to, "").unwrap_err(),
+                InvalidField::Name(fault)
             );
         }
     }
 
     #[test]
     fn every_action_has_its_line() {
-        let line = |wish: Wish| wish.curl(ORIGIN).replace(ORIGIN, "O");
+        let line = |request: ApiRequest| request.curl(ORIGIN).replace(ORIGIN, "O");
         assert_eq!(
-            line(Wish::delete(&named("a"))),
+            line(ApiRequest::delete(&named("a"))),
             "curl -X DELETE O/v1/stream/a"
         );
         assert_eq!(
-            line(Wish::close(&named("a"))),
+            line(ApiRequest::close(&named("a"))),
             "curl -X POST -H 'stream-closed: true' O/v1/stream/a"
         );
         assert_eq!(
-            line(Wish::append(&named("a"), "text/plain", "")),
+            line(ApiRequest::append(&named("a"), "text/plain", "")),
             "curl -H 'content-type: text/plain' --data-raw '' O/v1/stream/a"
         );
-        let fork = Wish::fork(&named("a/ü"), "text/plain", "b", " 0000000000000003 ").unwrap();
+        let fork =
+            ApiRequest::fork(&named("a/ü"), "text/plain", "b", " 0000000000000003 ").unwrap();
         assert_eq!(
             line(fork),
             "curl -X PUT -H 'content-type: text/plain' -H 'stream-forked-from: /v1/stream/a/%C3%BC' \
              -H 'stream-fork-offset: 0000000000000003' O/v1/stream/b"
         );
-        assert_eq!(line(Wish::inspect(&named("a"))), "curl O/v1/streams/a");
-        assert_eq!(line(Wish::export(&named("a"))), "curl O/v1/export/a");
         assert_eq!(
-            line(Wish::list("x y", Some("b"), 50)),
+            line(ApiRequest::inspect(&named("a"))),
+            "curl O/v1/streams/a"
+        );
+        assert_eq!(line(ApiRequest::export(&named("a"))), "curl O/v1/export/a");
+        assert_eq!(
+            line(ApiRequest::list("x y", Some("b"), 50)),
             "curl 'O/v1/streams?limit=50&search=x%20y&after=b'"
         );
         let now = Token::now();
         assert_eq!(
-            line(Wish::follow(&named("a"), Technique::Sse, &now)),
+            line(ApiRequest::follow(&named("a"), Technique::Sse, &now)),
             "curl -N 'O/v1/stream/a?offset=now&live=sse'"
         );
         assert_eq!(
-            line(Wish::follow(&named("a"), Technique::Poll, &now)),
+            line(ApiRequest::follow(&named("a"), Technique::Poll, &now)),
             "curl 'O/v1/stream/a?offset=now'"
         );
         assert_eq!(

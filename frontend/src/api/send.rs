@@ -1,4 +1,4 @@
-//! The one way in which the page asks: a [`Wish`] is sent and its answer read whole.
+//! The one way in which the page asks: a [`ApiRequest`] is sent and its answer read whole.
 
 use std::pin::pin;
 
@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use tailwater_protocol::{Token, headers};
 use web_sys::{AbortController, RequestCache, RequestRedirect};
 
-use crate::api::outcome::{Head, Refusal};
-use crate::api::request::Wish;
+use crate::api::outcome::{ApiError, ApiResponseHead};
+use crate::api::request::ApiRequest;
 use crate::browser;
 
-impl From<gloo_net::Error> for Refusal {
+impl From<gloo_net::Error> for ApiError {
     fn from(fault: gloo_net::Error) -> Self {
         Self::Unreachable(fault.to_string())
     }
@@ -20,7 +20,7 @@ impl From<gloo_net::Error> for Refusal {
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct ApiResponse {
     /// The status code, a success.
     pub status: u16,
     /// The URL that was asked, as the browser has it.
@@ -37,25 +37,25 @@ pub struct Answer {
     pub had_ms: f64,
 }
 
-impl Answer {
+impl ApiResponse {
     /// What the body says in JSON.
     ///
     /// # Errors
-    /// [`Refusal::Status`] when it is something else.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+    /// [`ApiError::Status`] when it is something else.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         serde_json::from_slice(&self.body).map_err(|fault| {
             let Self { status, url, .. } = self;
             let words =
                 format!("{url}: the server answered with status {status}, but not with what was asked for: {fault}");
-            Refusal::Status(*status, words)
+            ApiError::Status(*status, words)
         })
     }
 }
 
 /// Aborts its request when dropped; after the answer that does nothing.
-struct Abort(Option<AbortController>);
+struct AbortOnDrop(Option<AbortController>);
 
-impl Drop for Abort {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         if let Some(controller) = &self.0 {
             controller.abort();
@@ -68,20 +68,20 @@ impl Drop for Abort {
 /// - `deadline_s`: nothing takes longer than so many seconds.
 ///
 /// # Errors
-/// [`Refusal`].
-pub async fn send(wish: Wish, deadline_s: u32) -> Result<Answer, Refusal> {
-    let abort = Abort(AbortController::new().ok());
-    let exchange = pin!(exchange(&wish, &abort));
+/// [`ApiError`].
+pub async fn send(request: ApiRequest, deadline_s: u32) -> Result<ApiResponse, ApiError> {
+    let abort = AbortOnDrop(AbortController::new().ok());
+    let exchange = pin!(exchange(&request, &abort));
     match select(exchange, browser::sleep(f64::from(deadline_s) * 1_000.0)).await {
         Either::Left((outcome, _)) => outcome,
-        Either::Right(_) => Err(Refusal::Unreachable(format!(
+        Either::Right(_) => Err(ApiError::Unreachable(format!(
             "no answer within {deadline_s} s"
         ))),
     }
 }
 
-async fn exchange(wish: &Wish, abort: &Abort) -> Result<Answer, Refusal> {
-    let method = match wish.method {
+async fn exchange(request: &ApiRequest, abort: &AbortOnDrop) -> Result<ApiResponse, ApiError> {
+    let method = match request.method {
         "PUT" => Method::PUT,
         "POST" => Method::POST,
         "PATCH" => Method::PATCH,
@@ -90,25 +90,25 @@ async fn exchange(wish: &Wish, abort: &Abort) -> Result<Answer, Refusal> {
         _ => Method::GET,
     };
     let signal = abort.0.as_ref().map(AbortController::signal);
-    let redirect = if wish.follows_redirects() {
+    let redirect = if request.follows_redirects() {
         RequestRedirect::Follow
     } else {
         RequestRedirect::Manual
     };
-    let mut builder = RequestBuilder::new(&wish.target)
+    let mut builder = RequestBuilder::new(&request.target)
         .method(method)
         .cache(RequestCache::NoStore)
         .redirect(redirect);
     builder = builder.abort_signal(signal.as_ref());
-    for (name, value) in &wish.headers {
+    for (name, value) in &request.headers {
         builder = builder.header(name, value);
     }
-    let request = match &wish.body {
+    let sending = match &request.body {
         Some(body) => builder.body(body.as_str()),
         None => builder.build(),
     }?;
     let asked_ms = browser::now_ms();
-    let response = request.send().await?;
+    let response = sending.send().await?;
     let had_ms = browser::now_ms();
     let status = response.status();
     let url = response.url();
@@ -116,15 +116,15 @@ async fn exchange(wish: &Wish, abort: &Abort) -> Result<Answer, Refusal> {
     let closed = headers
         .get(headers::STREAM_CLOSED)
         .is_some_and(|value| value == "true");
-    let head = Head {
+    let head = ApiResponseHead {
         status,
         next: headers.get(headers::STREAM_NEXT_OFFSET),
         closed,
     };
     let body = response.binary().await;
-    let next = wish.outcome(&url, &head, body.as_deref().unwrap_or_default())?;
+    let next = request.outcome(&url, &head, body.as_deref().unwrap_or_default())?;
     let content_type = headers.get("content-type").unwrap_or_default();
-    Ok(Answer {
+    Ok(ApiResponse {
         status,
         url,
         next,

@@ -179,12 +179,12 @@ pub fn mount() {
     if let Some(loading) = document().get_element_by_id("loading") {
         loading.remove();
     }
-    mount_to_body(Dashboard);
+    mount_to_body(DashboardFrame);
 }
 
 /// The dashboard.
 #[component]
-fn Dashboard() -> impl IntoView {
+fn DashboardFrame() -> impl IntoView {
     let Address {
         page,
         query,

@@ -10,7 +10,7 @@ const COPIED_MS: f64 = 2_000.0;
 
 /// A line for a shell, with a button that copies it.
 #[component]
-pub fn Command(
+pub fn CommandLine(
     /// What to type.
     line: String,
 ) -> impl IntoView {

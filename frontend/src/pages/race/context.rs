@@ -7,9 +7,9 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 
 use super::PAGE;
-use super::controller::Feed;
+use super::controller::RaceController;
 use super::frames::{self, Canvas};
-use super::model::settings::Settings;
+use super::model::settings::RaceSettings;
 use super::model::summary::Summary;
 use super::text::RaceText;
 use crate::app::language::Language;
@@ -24,10 +24,10 @@ const NARROW_WINDOW_S: f64 = 4.0;
 pub struct RaceContext {
     /// What all pages share.
     pub shell: Shell,
-    controller: StoredValue<Rc<Feed>, LocalStorage>,
+    controller: StoredValue<Rc<RaceController>, LocalStorage>,
     canvas: StoredValue<Canvas, LocalStorage>,
     /// What is chosen; change it with [`RaceContext::change`].
-    pub settings: RwSignal<Settings>,
+    pub settings: RwSignal<RaceSettings>,
     /// What is shown in figures.
     pub summary: RwSignal<Summary>,
     /// Whether the picture is stopped.
@@ -41,12 +41,12 @@ pub struct RaceContext {
 impl RaceContext {
     /// Starts the work behind the page, which ends when the page is left.
     pub fn start(shell: Shell) -> Self {
-        let mut settings = untrack(|| Settings::from_query(&shell.query(PAGE.name)));
-        if browser::is_narrow() && settings.window_s == Settings::default().window_s {
+        let mut settings = untrack(|| RaceSettings::from_query(&shell.query(PAGE.name)));
+        if browser::is_narrow() && settings.window_s == RaceSettings::default().window_s {
             settings.window_s = NARROW_WINDOW_S;
         }
         shell.remember(PAGE.name, settings.to_query());
-        let controller = Feed::start(settings.clone());
+        let controller = RaceController::start(settings.clone());
         let canvas = Canvas::default();
         let race = Self {
             shell,
@@ -76,8 +76,8 @@ impl RaceContext {
     fn follow_shell(self) {
         Effect::new(move || {
             let query = self.shell.query(PAGE.name);
-            if query != self.settings.with_untracked(Settings::to_query) {
-                let settings = Settings::from_query(&query);
+            if query != self.settings.with_untracked(RaceSettings::to_query) {
+                let settings = RaceSettings::from_query(&query);
                 self.controller().apply(&settings);
                 self.settings.set(settings);
             }
@@ -125,7 +125,7 @@ impl RaceContext {
     }
 
     /// The work behind the page.
-    pub fn controller(&self) -> Rc<Feed> {
+    pub fn controller(&self) -> Rc<RaceController> {
         self.controller.get_value()
     }
 
@@ -135,7 +135,7 @@ impl RaceContext {
     }
 
     /// Changes settings: the controller, the address bar and the page follow.
-    pub fn change(&self, change: impl FnOnce(&mut Settings)) {
+    pub fn change(&self, change: impl FnOnce(&mut RaceSettings)) {
         let mut settings = self.settings.get_untracked();
         change(&mut settings);
         if settings == self.settings.get_untracked() {

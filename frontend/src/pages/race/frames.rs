@@ -8,8 +8,8 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 
 use crate::browser;
-use crate::pages::race::controller::Feed;
-use crate::pages::race::parts::stage::Stage;
+use crate::pages::race::controller::RaceController;
+use crate::pages::race::parts::stage::RaceCanvases;
 
 /// Between two drawings: 30 a second, with room for frames that come a little early.
 const FRAME_MS: f64 = 1_000.0 / 30.0 - 4.0;
@@ -22,7 +22,7 @@ const FRESH_FIGURES_MS: f64 = 100.0;
 const STALL_MS: f64 = 1_000.0;
 
 /// What the loop draws on; empty until the page stands.
-pub type Canvas = Rc<RefCell<Option<Stage>>>;
+pub type Canvas = Rc<RefCell<Option<RaceCanvases>>>;
 
 /// What the browser calls for each frame; it asks for the next one itself.
 type OnFrame = RefCell<Option<Closure<dyn FnMut(f64)>>>;
@@ -31,7 +31,7 @@ type OnFrame = RefCell<Option<Closure<dyn FnMut(f64)>>>;
 const PACE_SHARE: f64 = 0.1;
 
 #[derive(Debug, Default)]
-struct Beat {
+struct FramePace {
     /// Mean interval between the browser's frames, ms: where they come late, drawing takes its share of the blame.
     pace_ms: Cell<f64>,
     drawn_ms: Cell<f64>,
@@ -41,24 +41,24 @@ struct Beat {
 }
 
 /// Runs the loop until what is returned is set to false.
-pub fn run(feed: Rc<Feed>, canvas: Canvas) -> Rc<Cell<bool>> {
+pub fn run(controller: Rc<RaceController>, canvas: Canvas) -> Rc<Cell<bool>> {
     let running = Rc::new(Cell::new(true));
     let runs = running.clone();
     let calm = browser::wants_less_motion();
-    let beat = Beat::default();
+    let beat = FramePace::default();
     let frame: Rc<OnFrame> = Rc::default();
     let again = frame.clone();
     *frame.borrow_mut() = Some(Closure::new(move |_| {
         if runs.get() {
-            on_frame(&feed, &canvas, &beat, calm);
-            ask(&again);
+            on_frame(&controller, &canvas, &beat, calm);
+            request_frame(&again);
         }
     }));
-    ask(&frame);
+    request_frame(&frame);
     running
 }
 
-fn ask(frame: &OnFrame) {
+fn request_frame(frame: &OnFrame) {
     if let Some(closure) = frame.borrow().as_ref() {
         // Refused only by a window that is being closed.
         browser::window()
@@ -67,7 +67,7 @@ fn ask(frame: &OnFrame) {
     }
 }
 
-fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
+fn on_frame(controller: &RaceController, canvas: &Canvas, beat: &FramePace, calm: bool) {
     let now_ms = browser::now_ms();
     let stalled = beat.ran_ms.get() > 0.0 && now_ms - beat.ran_ms.get() > STALL_MS;
     let jumped = beat
@@ -76,7 +76,7 @@ fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
         .look(js_sys::Date::now(), now_ms)
         .is_some();
     if stalled || jumped {
-        feed.stalled();
+        controller.stalled();
     }
     if beat.ran_ms.get() > 0.0 && !stalled {
         let pace_ms = beat.pace_ms.get();
@@ -84,17 +84,17 @@ fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
             .set(pace_ms + PACE_SHARE * (now_ms - beat.ran_ms.get() - pace_ms));
     }
     beat.ran_ms.set(now_ms);
-    let figures_ms = if feed.is_fresh(now_ms) {
+    let figures_ms = if controller.is_fresh(now_ms) {
         FRESH_FIGURES_MS
     } else {
         FIGURES_MS
     };
     if now_ms - beat.told_ms.get() >= figures_ms {
         beat.told_ms.set(now_ms);
-        feed.summarise();
+        controller.summarise();
         if let Some(stage) = canvas.borrow_mut().as_mut() {
             stage.measure();
-            feed.with_shown(now_ms, |race, at_ms| stage.draw_distribution(race, at_ms));
+            controller.with_shown(now_ms, |race, at_ms| stage.draw_distribution(race, at_ms));
         }
     }
     // Two frames of the browser for each of ours leave the other half to what arrives. The second one is due after more than
@@ -107,7 +107,7 @@ fn on_frame(feed: &Feed, canvas: &Canvas, beat: &Beat, calm: bool) {
     if now_ms - beat.drawn_ms.get() >= frame_ms {
         beat.drawn_ms.set(now_ms);
         if let Some(stage) = canvas.borrow_mut().as_mut() {
-            feed.with_shown(now_ms, |race, at_ms| stage.draw(race, at_ms));
+            controller.with_shown(now_ms, |race, at_ms| stage.draw(race, at_ms));
         }
     }
 }

@@ -18,7 +18,7 @@ pub mod view;
 use {
     crate::app::page::{DashboardPage, StreamLink},
     leptos::prelude::*,
-    model::settings::Settings,
+    model::settings::RaceSettings,
     text::RaceText,
 };
 
@@ -31,7 +31,11 @@ pub const PAGE: DashboardPage = DashboardPage {
     resumes: true,
     stream_link: Some(StreamLink {
         label: |language| RaceText::of(language).stream_link,
-        query: |open, stream| Settings::from_query(open).with_stream(stream).to_query(),
+        query: |open, stream| {
+            RaceSettings::from_query(open)
+                .with_stream(stream)
+                .to_query()
+        },
     }),
     keys: &keys::KEYS,
     help_title: |language| RaceText::of(language).help_title,

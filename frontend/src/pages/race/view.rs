@@ -6,8 +6,8 @@ use super::context::RaceContext;
 use crate::app::Shell;
 use crate::pages::race::parts::cards::Cards;
 use crate::pages::race::parts::controls::Controls;
-use crate::pages::race::parts::head::Head;
-use crate::pages::race::parts::notes::{Notice, Verdict};
+use crate::pages::race::parts::head::RaceHead;
+use crate::pages::race::parts::notes::{HeadlineSection, Notice};
 use crate::pages::race::parts::publish::{Latest, Publish};
 use crate::pages::race::parts::stage::StageView;
 use crate::widgets::help::Help;
@@ -19,9 +19,9 @@ pub fn RacePage() -> impl IntoView {
     provide_context(page);
     view! {
         <a class="skip" href="#stage">{page.say(|text| text.skip)}</a>
-        <Head />
+        <RaceHead />
         <main>
-            <Verdict />
+            <HeadlineSection />
             <Cards />
             <div class="bench">
                 <div class="stage" id="stage" tabindex="-1">

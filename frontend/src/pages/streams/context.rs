@@ -6,17 +6,17 @@ use leptos::prelude::*;
 use tailwater_protocol::inspect::StreamDetails;
 
 use super::PAGE;
-use super::controller::{Desk, Following};
+use super::controller::{Following, StreamsController};
 use super::model::address::StreamsAddress;
-use super::model::listing::{Known, Listing};
-use super::model::tailing::Tailing;
+use super::model::listing::{Fetched, Listing};
+use super::model::tailing::FollowedStream;
 use super::text::StreamsText;
 use crate::app::{HistoryChange, Shell};
 use crate::widgets::connection::ServerConnection;
 
 /// What became of the last action, as it is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum LastAction {
     /// Created; found as it was when not new.
     Created {
         /// The stream.
@@ -39,28 +39,28 @@ pub enum Said {
 pub struct StreamsContext {
     /// What all pages share.
     pub shell: Shell,
-    controller: StoredValue<Rc<Desk>, LocalStorage>,
+    controller: StoredValue<Rc<StreamsController>, LocalStorage>,
     /// What is open.
     pub address: Memo<StreamsAddress>,
     /// The list.
     pub listing: RwSignal<Listing>,
     /// The stream that is looked at.
-    pub looked: RwSignal<Known<StreamDetails>>,
+    pub looked: RwSignal<Fetched<StreamDetails>>,
     /// What was followed.
-    pub tailing: RwSignal<Tailing>,
+    pub tailing: RwSignal<FollowedStream>,
     /// How it is followed.
     pub following: RwSignal<Option<Following>>,
     /// How the page stands to the server.
     pub connection: RwSignal<ServerConnection>,
     /// What became of the last action.
-    pub said: RwSignal<Option<Said>>,
+    pub said: RwSignal<Option<LastAction>>,
 }
 
 impl StreamsContext {
     /// Starts the work behind the page, which ends when the page is left.
     pub fn start(shell: Shell) -> Self {
         let address = Memo::new(move |_| StreamsAddress::from_query(&shell.query(PAGE.name)));
-        let controller = Desk::start(address.get_untracked());
+        let controller = StreamsController::start(address.get_untracked());
         let streams = Self {
             shell,
             controller: StoredValue::new_local(controller.clone()),
@@ -90,7 +90,7 @@ impl StreamsContext {
     }
 
     /// The work behind the page.
-    pub fn controller(&self) -> Rc<Desk> {
+    pub fn controller(&self) -> Rc<StreamsController> {
         self.controller.get_value()
     }
 

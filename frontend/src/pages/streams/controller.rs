@@ -14,13 +14,13 @@ use tailwater_protocol::{Report, StreamName, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
 use crate::api::name;
-use crate::api::outcome::Refusal;
-use crate::api::request::{Wish, stream_url};
-use crate::api::send::{self, Answer};
+use crate::api::outcome::ApiError;
+use crate::api::request::{ApiRequest, stream_url};
+use crate::api::send::{self, ApiResponse};
 use crate::browser;
 use crate::pages::streams::model::address::StreamsAddress;
-use crate::pages::streams::model::listing::{Known, Listing, PAGE};
-use crate::pages::streams::model::tailing::Tailing;
+use crate::pages::streams::model::listing::{Fetched, Listing, PAGE};
+use crate::pages::streams::model::tailing::FollowedStream;
 use crate::widgets::connection::ServerConnection;
 
 /// Nothing asked here takes longer.
@@ -42,9 +42,9 @@ const SHORT_BYTES: u64 = 256 * 1_024;
 pub const USUAL: Technique = Technique::Sse;
 
 /// A task that ends, with its requests, when this is dropped.
-struct Task(AbortHandle);
+struct AbortableTask(AbortHandle);
 
-impl Task {
+impl AbortableTask {
     fn start(work: impl Future<Output = ()> + 'static) -> Self {
         let (work, handle) = abortable(work);
         spawn_local(async move {
@@ -55,7 +55,7 @@ impl Task {
     }
 }
 
-impl Drop for Task {
+impl Drop for AbortableTask {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -63,7 +63,7 @@ impl Drop for Task {
 
 /// What an action came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
+pub struct ActionDone {
     /// Whether something new was made (201), and not found as it was.
     pub is_new: bool,
     /// Where the stream ends, if the request was about one that stays.
@@ -80,38 +80,38 @@ pub struct Following {
 }
 
 /// The page's work.
-pub struct Desk {
+pub struct StreamsController {
     address: RefCell<StreamsAddress>,
-    lister: RefCell<Option<Task>>,
-    looker: RefCell<Option<Task>>,
+    lister: RefCell<Option<AbortableTask>>,
+    looker: RefCell<Option<AbortableTask>>,
     follower: RefCell<Option<Follower>>,
     /// What the follower brought since it was shown last.
-    fresh: RefCell<Tailing>,
+    fresh: RefCell<FollowedStream>,
     showing: Cell<bool>,
     /// The list.
     pub listing: ArcRwSignal<Listing>,
     /// The stream that is looked at.
-    pub looked: ArcRwSignal<Known<StreamDetails>>,
+    pub looked: ArcRwSignal<Fetched<StreamDetails>>,
     /// What the follower brought.
-    pub tailing: ArcRwSignal<Tailing>,
+    pub tailing: ArcRwSignal<FollowedStream>,
     /// How the stream is followed; `None` while it is not.
     pub following: ArcRwSignal<Option<Following>>,
     /// How the page stands to the server.
     pub connection: ArcRwSignal<ServerConnection>,
 }
 
-impl std::fmt::Debug for Desk {
+impl std::fmt::Debug for StreamsController {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Desk")
+        f.debug_struct("StreamsController")
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
 }
 
-impl Desk {
+impl StreamsController {
     /// Begins with what is open on the page.
     pub fn start(address: StreamsAddress) -> Rc<Self> {
-        let desk = Rc::new(Self {
+        let controller = Rc::new(Self {
             address: RefCell::new(address),
             lister: RefCell::default(),
             looker: RefCell::default(),
@@ -124,9 +124,9 @@ impl Desk {
             following: ArcRwSignal::default(),
             connection: ArcRwSignal::default(),
         });
-        desk.list();
-        desk.look();
-        desk
+        controller.list();
+        controller.look();
+        controller
     }
 
     /// Ends everything, with all requests.
@@ -147,7 +147,7 @@ impl Desk {
         }
         if address.stream != before.stream {
             self.unfollow();
-            self.looked.set(Known::Awaited);
+            self.looked.set(Fetched::Awaited);
             self.look();
         } else if address.technique != before.technique
             && let Some(now) = self.following.get_untracked()
@@ -159,10 +159,10 @@ impl Desk {
 
     /// Asks for the list at once, and then again and again.
     pub fn list(self: &Rc<Self>) {
-        let desk = self.clone();
-        let lister = Task::start(async move {
+        let controller = self.clone();
+        let lister = AbortableTask::start(async move {
             loop {
-                desk.list_once().await;
+                controller.list_once().await;
             }
         });
         *self.lister.borrow_mut() = Some(lister);
@@ -171,8 +171,8 @@ impl Desk {
     async fn list_once(&self) {
         seen().await;
         let StreamsAddress { search, after, .. } = self.address.borrow().clone();
-        let came: Result<StreamList, Refusal> =
-            read(Wish::list(&search, after.as_deref(), PAGE)).await;
+        let came: Result<StreamList, ApiError> =
+            read(ApiRequest::list(&search, after.as_deref(), PAGE)).await;
         let Some(page) = self.heard(came) else {
             return browser::sleep(LOOK_MS).await;
         };
@@ -188,13 +188,13 @@ impl Desk {
         let name = match self.address.borrow().stream.as_deref().map(name::named) {
             None => return,
             // A name that no stream can have is not asked for.
-            Some(Err(fault)) => return self.looked.set(Known::Refused(fault.to_string())),
+            Some(Err(fault)) => return self.looked.set(Fetched::Refused(fault.to_string())),
             Some(Ok(name)) => name,
         };
-        let desk = self.clone();
-        let looker = Task::start(async move {
+        let controller = self.clone();
+        let looker = AbortableTask::start(async move {
             loop {
-                desk.look_once(&name).await;
+                controller.look_once(&name).await;
                 browser::sleep(LOOK_MS).await;
             }
         });
@@ -203,7 +203,7 @@ impl Desk {
 
     async fn look_once(self: &Rc<Self>, name: &StreamName) {
         seen().await;
-        let came: Result<StreamDetails, Refusal> = read(Wish::inspect(name)).await;
+        let came: Result<StreamDetails, ApiError> = read(ApiRequest::inspect(name)).await;
         let Some(looked) = self.heard(came) else {
             return;
         };
@@ -219,15 +219,15 @@ impl Desk {
     }
 
     /// What an answer tells; `None` when the server does not answer, which is noted.
-    fn heard<T>(&self, came: Result<T, Refusal>) -> Option<Known<T>> {
+    fn heard<T>(&self, came: Result<T, ApiError>) -> Option<Fetched<T>> {
         let known = match came {
-            Ok(value) => Known::Here(value),
-            Err(Refusal::Unreachable(_)) => {
+            Ok(value) => Fetched::Here(value),
+            Err(ApiError::Unreachable(_)) => {
                 self.connection.set(ServerConnection::Lost);
                 return None;
             }
-            Err(refusal) if refusal.is_missing() => Known::Missing,
-            Err(refusal) => Known::Refused(refusal.words().to_owned()),
+            Err(refusal) if refusal.is_missing() => Fetched::Missing,
+            Err(refusal) => Fetched::Refused(refusal.words().to_owned()),
         };
         if self.connection.get_untracked() != ServerConnection::Live {
             self.connection.set(ServerConnection::Live);
@@ -268,10 +268,10 @@ impl Desk {
             seed,
             ..FollowOptions::default()
         };
-        let desk = Rc::downgrade(self);
+        let controller = Rc::downgrade(self);
         let on_report = move |report: Report| {
-            if let Some(desk) = desk.upgrade() {
-                desk.take(&report);
+            if let Some(controller) = controller.upgrade() {
+                controller.take(&report);
             }
         };
         *self.follower.borrow_mut() = Some(follow(&stream_url("", &name), options, on_report));
@@ -283,8 +283,8 @@ impl Desk {
         if self.follower.borrow_mut().take().is_some() {
             self.following.set(None);
         }
-        *self.fresh.borrow_mut() = Tailing::default();
-        self.tailing.set(Tailing::default());
+        *self.fresh.borrow_mut() = FollowedStream::default();
+        self.tailing.set(FollowedStream::default());
     }
 
     /// Takes a report; the page shows it a moment later, ten times a second at most.
@@ -293,12 +293,12 @@ impl Desk {
         if self.showing.replace(true) {
             return;
         }
-        let desk = self.clone();
+        let controller = self.clone();
         spawn_local(async move {
             browser::sleep(SHOW_MS).await;
-            desk.showing.set(false);
-            let fresh = desk.fresh.borrow().clone();
-            desk.tailing.set(fresh);
+            controller.showing.set(false);
+            let fresh = controller.fresh.borrow().clone();
+            controller.tailing.set(fresh);
         });
     }
 
@@ -306,12 +306,12 @@ impl Desk {
     ///
     /// # Errors
     /// What the server said, or that it did not answer, in words.
-    pub async fn send(self: &Rc<Self>, wish: &Wish) -> Result<Done, String> {
-        let outcome = send(wish.clone()).await;
+    pub async fn send(self: &Rc<Self>, request: &ApiRequest) -> Result<ActionDone, String> {
+        let outcome = send(request.clone()).await;
         let answer = outcome.map_err(|refusal| refusal.words().to_owned())?;
         self.list();
         self.look();
-        Ok(Done {
+        Ok(ActionDone {
             is_new: answer.status == 201,
             next: answer.next,
         })
@@ -320,15 +320,15 @@ impl Desk {
     /// Deletes the stream that is looked at; it is not asked for meanwhile, as it may go at any moment.
     ///
     /// # Errors
-    /// As [`Desk::send`]; then it is looked at and followed as before.
-    pub async fn delete(self: &Rc<Self>, wish: &Wish) -> Result<Done, String> {
+    /// As [`StreamsController::send`]; then it is looked at and followed as before.
+    pub async fn delete(self: &Rc<Self>, request: &ApiRequest) -> Result<ActionDone, String> {
         let followed = self.following.get_untracked();
         self.looker.borrow_mut().take();
         self.unfollow();
-        match send(wish.clone()).await {
+        match send(request.clone()).await {
             Ok(answer) => {
                 self.list();
-                Ok(Done {
+                Ok(ActionDone {
                     is_new: false,
                     next: answer.next,
                 })
@@ -344,13 +344,13 @@ impl Desk {
     }
 }
 
-async fn send(wish: Wish) -> Result<Answer, Refusal> {
-    send::send(wish, DEADLINE_S).await
+async fn send(request: ApiRequest) -> Result<ApiResponse, ApiError> {
+    send::send(request, DEADLINE_S).await
 }
 
 /// The same for an answer in JSON.
-async fn read<T: DeserializeOwned>(wish: Wish) -> Result<T, Refusal> {
-    send(wish).await?.json()
+async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, ApiError> {
+    send(request).await?.json()
 }
 
 /// Waits until the tab is seen.

@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 
-use super::context::{Said, StreamsContext};
+use super::context::{LastAction, StreamsContext};
 use super::parts::create::Create;
-use super::parts::list::List;
-use super::parts::look::Look;
+use super::parts::list::ListSection;
+use super::parts::look::StreamPanel;
 use crate::app::Shell;
-use crate::widgets::command::Command;
+use crate::widgets::command::CommandLine;
 use crate::widgets::connection::{ConnectionMark, ServerConnection};
 use crate::widgets::help::Help;
 use crate::widgets::nav::{Choices, Nav};
@@ -22,15 +22,15 @@ pub fn StreamsPage() -> impl IntoView {
         <a class="skip" href="#chosen">{streams.say(|text| text.skip)}</a>
         <header class="head">
             <Nav />
-            <Status />
+            <StreamsStatus />
             <div class="tools"><Choices /></div>
         </header>
         <main class="shelf" data-chosen=move || chosen.get().is_some().to_string()>
             <Gone />
-            <List />
+            <ListSection />
             <div class="chosen" id="chosen" tabindex="-1">
                 {move || match chosen.get() {
-                    Some(name) => view! { <Look name /> }.into_any(),
+                    Some(name) => view! { <StreamPanel name /> }.into_any(),
                     None => view! { <Create /> }.into_any(),
                 }}
             </div>
@@ -42,7 +42,7 @@ pub fn StreamsPage() -> impl IntoView {
 
 /// How the page stands to the server, and what became of the last action.
 #[component]
-fn Status() -> impl IntoView {
+fn StreamsStatus() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let connection = streams.connection;
     let state = move || (streams.shell.text().connection)(connection.get());
@@ -50,15 +50,15 @@ fn Status() -> impl IntoView {
         let text = streams.text();
         streams.said.with(|said| match said {
             None => String::new(),
-            Some(Said::Created { name, is_new: true }) => (text.created)(name),
-            Some(Said::Created {
+            Some(LastAction::Created { name, is_new: true }) => (text.created)(name),
+            Some(LastAction::Created {
                 name,
                 is_new: false,
             }) => (text.there_already)(name),
-            Some(Said::Forked(name)) => (text.forked)(name),
-            Some(Said::Appended(offset)) => (text.appended)(offset),
-            Some(Said::Closed(name)) => (text.closed_now)(name),
-            Some(Said::Deleted(name)) => (text.deleted)(name),
+            Some(LastAction::Forked(name)) => (text.forked)(name),
+            Some(LastAction::Appended(offset)) => (text.appended)(offset),
+            Some(LastAction::Closed(name)) => (text.closed_now)(name),
+            Some(LastAction::Deleted(name)) => (text.deleted)(name),
         })
     };
     view! {
@@ -81,7 +81,7 @@ fn Gone() -> impl IntoView {
                 <section class="notice gone" data-testid="gone">
                     <h2>{streams.say(|text| text.gone_title)}</h2>
                     <p>{streams.say(|text| text.gone)}</p>
-                    <Command line="cargo xtask serve".to_owned() />
+                    <CommandLine line="cargo xtask serve".to_owned() />
                 </section>
             }
         })

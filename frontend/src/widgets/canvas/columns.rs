@@ -120,7 +120,7 @@ fn index(position: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::super::palette::Ink;
-    use super::super::scene::{Kind, Style};
+    use super::super::scene::{SeriesKind, Style};
     use super::*;
 
     fn axis(now_ms: f64) -> TimeAxis {
@@ -162,7 +162,7 @@ mod tests {
         let (mut scene, mut columns) = (Scene::default(), Columns::default());
         let axis = axis(20_001.7);
         columns.count(&axis, (0..30_000_u32).map(|at| (f64::from(at), at % 7)));
-        let area = scene.open(Style::new(Kind::Area, Ink::Rule));
+        let area = scene.open(Style::new(SeriesKind::Area, Ink::Rule));
         columns.outline(&mut scene, area, &axis, 100.0, |count| {
             40.0 * share_of_height(count)
         });

@@ -9,7 +9,7 @@ use tailwater_protocol::Technique;
 
 /// What the four numbers of one item of a series mean, and how items are painted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SeriesKind {
     /// Stroked lines: `x0, y0, x1, y1`.
     Lines,
     /// Filled boxes: `x, y, width, height`.
@@ -41,7 +41,7 @@ pub enum Dash {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Style {
     /// What its items are.
-    pub kind: Kind,
+    pub kind: SeriesKind,
     /// Its colour.
     pub ink: Ink,
     /// Opacity, 0 to 1.
@@ -54,7 +54,7 @@ pub struct Style {
 
 impl Style {
     /// A solid, opaque style with lines of one pixel.
-    pub fn new(kind: Kind, ink: Ink) -> Self {
+    pub fn new(kind: SeriesKind, ink: Ink) -> Self {
         Self {
             kind,
             ink,
@@ -85,7 +85,7 @@ impl Style {
 pub struct Series {
     /// Their style.
     pub style: Style,
-    /// Four numbers each, see [`Kind`].
+    /// Four numbers each, see [`SeriesKind`].
     pub items: Vec<[f64; 4]>,
 }
 
@@ -154,7 +154,7 @@ impl Scene {
         SeriesId(self.used - 1)
     }
 
-    /// Adds an item, see [`Kind`] for its numbers.
+    /// Adds an item, see [`SeriesKind`] for its numbers.
     pub fn add(&mut self, id: SeriesId, item: [f64; 4]) {
         self.series[id.0].items.push(item);
     }

@@ -1,7 +1,7 @@
 //! Paints a scene into a 2D canvas: one path per series.
 
 use super::palette::{Ink, Palette};
-use super::scene::{Align, Dash, Kind, Scene, Series};
+use super::scene::{Align, Dash, Scene, Series, SeriesKind};
 use crate::techniques::look;
 use std::f64::consts::TAU;
 use tailwater_protocol::Technique;
@@ -89,30 +89,30 @@ fn paint_series(context: &CanvasRenderingContext2d, series: &Series, palette: &P
     context.set_global_alpha(style.alpha);
     context.begin_path();
     match style.kind {
-        Kind::Lines => {
+        SeriesKind::Lines => {
             for [x0, y0, x1, y1] in &series.items {
                 context.move_to(*x0, *y0);
                 context.line_to(*x1, *y1);
             }
             stroke(context, colour, style.width, style.dash);
         }
-        Kind::Path => {
+        SeriesKind::Path => {
             trace_points(context, series);
             stroke(context, colour, style.width, style.dash);
         }
-        Kind::Area => {
+        SeriesKind::Area => {
             trace_points(context, series);
             context.set_fill_style_str(colour);
             context.fill();
         }
-        Kind::Boxes => {
+        SeriesKind::Boxes => {
             // Drawn in software, a path of a thousand boxes took five times as long as a thousand boxes.
             context.set_fill_style_str(colour);
             for [x, y, width, height] in &series.items {
                 context.fill_rect(*x, *y, *width, *height);
             }
         }
-        Kind::Crosses => {
+        SeriesKind::Crosses => {
             for [x, y, radius, _] in &series.items {
                 context.move_to(x - radius, y - radius);
                 context.line_to(x + radius, y + radius);
@@ -121,7 +121,7 @@ fn paint_series(context: &CanvasRenderingContext2d, series: &Series, palette: &P
             }
             stroke(context, colour, style.width, style.dash);
         }
-        Kind::Filled(technique) => {
+        SeriesKind::Filled(technique) => {
             fill_shapes(
                 context,
                 series,
@@ -130,7 +130,7 @@ fn paint_series(context: &CanvasRenderingContext2d, series: &Series, palette: &P
             );
             fill_shapes(context, series, technique, (colour, 0.0));
         }
-        Kind::Hollow(technique) => {
+        SeriesKind::Hollow(technique) => {
             fill_shapes(context, series, technique, (colour, style.width / 2.0));
             fill_shapes(
                 context,

@@ -16,20 +16,20 @@ use tailwater_protocol::transport::fetch::{Follower, follow};
 use tailwater_protocol::{StreamOffset, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::api::lab as ask;
+use crate::api::lab;
 use crate::api::name;
-use crate::api::outcome::Refusal;
+use crate::api::outcome::ApiError;
 use crate::api::request::stream_url;
 use crate::browser;
-use crate::pages::race::model::lane::Phase;
-use crate::pages::race::model::race::{Race, StreamState};
-use crate::pages::race::model::settings::{Settings, Source};
-use crate::pages::race::model::summary::{Path, Summary};
+use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::model::race::{RaceState, StreamState};
+use crate::pages::race::model::settings::{RaceSettings, RaceSource};
+use crate::pages::race::model::summary::{LanePath, Summary};
 use crate::techniques::{TECHNIQUE_COUNT, lane_index};
 use crate::widgets::connection::ServerConnection;
-use probe::Prober;
-use relay::Rig;
-use setup_error::Trouble;
+use probe::ClockProber;
+use relay::RelayPorts;
+use setup_error::RaceSetupError;
 
 /// Between two looks at the server.
 const TEND_MS: f64 = 1_000.0;
@@ -49,20 +49,20 @@ const SHORT_BYTES: u64 = 256 * 1_024;
 
 /// A race that stands still for a person to look at; the real one goes on.
 #[derive(Debug)]
-struct Frozen {
-    race: Box<Race>,
+struct PausedPicture {
+    race: Box<RaceState>,
     summary: Summary,
     /// The right end of the drawings.
     at_ms: f64,
 }
 
 /// The page's work behind its pictures.
-pub struct Feed {
-    race: RefCell<Race>,
+pub struct RaceController {
+    race: RefCell<RaceState>,
     followers: RefCell<[Option<Follower>; TECHNIQUE_COUNT]>,
-    frozen: RefCell<Option<Frozen>>,
-    rig: RefCell<Rig>,
-    prober: RefCell<Prober>,
+    frozen: RefCell<Option<PausedPicture>>,
+    rig: RefCell<RelayPorts>,
+    prober: RefCell<ClockProber>,
     start: RefCell<Token>,
     content_type: RefCell<String>,
     /// Rises with every change of stream; tasks of an older one end.
@@ -76,29 +76,29 @@ pub struct Feed {
     pub stepped_ms: ArcRwSignal<f64>,
 }
 
-impl std::fmt::Debug for Feed {
+impl std::fmt::Debug for RaceController {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Feed")
+        f.debug_struct("RaceController")
             .field("epoch", &self.epoch)
             .finish_non_exhaustive()
     }
 }
 
-impl Feed {
+impl RaceController {
     /// Begins to follow what the settings ask for.
-    pub fn start(settings: Settings) -> Rc<Self> {
+    pub fn start(settings: RaceSettings) -> Rc<Self> {
         let now_ms = browser::now_ms();
-        let mut race = Race::new(settings, now_ms);
+        let mut race = RaceState::new(settings, now_ms);
         race.look_away(browser::is_hidden(), now_ms);
         race.resolution_ms = probe::resolution_ms();
-        let prober = Prober::new(race.resolution_ms);
+        let prober = ClockProber::new(race.resolution_ms);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "any number will do"
         )]
         let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u64;
-        let feed = Rc::new(Self {
+        let controller = Rc::new(Self {
             race: RefCell::new(race),
             followers: RefCell::default(),
             frozen: RefCell::default(),
@@ -112,15 +112,15 @@ impl Feed {
             paused: ArcRwSignal::default(),
             stepped_ms: ArcRwSignal::default(),
         });
-        feed.restart();
-        feed
+        controller.restart();
+        controller
     }
 
-    fn race(&self) -> Ref<'_, Race> {
+    fn race(&self) -> Ref<'_, RaceState> {
         self.race.borrow()
     }
 
-    fn race_mut(&self) -> RefMut<'_, Race> {
+    fn race_mut(&self) -> RefMut<'_, RaceState> {
         self.race.borrow_mut()
     }
 
@@ -128,8 +128,8 @@ impl Feed {
     fn restart(self: &Rc<Self>) {
         self.epoch.set(self.epoch.get() + 1);
         self.drop_followers();
-        let (feed, epoch) = (self.clone(), self.epoch.get());
-        spawn_local(async move { feed.run(epoch).await });
+        let (controller, epoch) = (self.clone(), self.epoch.get());
+        spawn_local(async move { controller.run(epoch).await });
     }
 
     fn drop_followers(&self) {
@@ -144,18 +144,18 @@ impl Feed {
         while self.epoch.get() == epoch {
             match self.set_up(epoch).await {
                 Ok(()) => self.tend(epoch).await,
-                Err(Trouble::Outdated) => return,
-                Err(Trouble::Missing) => {
+                Err(RaceSetupError::Outdated) => return,
+                Err(RaceSetupError::Missing) => {
                     self.race_mut().connection = ServerConnection::Connecting;
                     self.race_mut().stream_state = StreamState::Missing;
                     browser::sleep(AGAIN_MS).await;
                 }
-                Err(Trouble::Refused(why)) => {
+                Err(RaceSetupError::Refused(why)) => {
                     self.race_mut().connection = ServerConnection::Connecting;
                     self.race_mut().stream_state = StreamState::Refused(why);
                     browser::sleep(AGAIN_MS).await;
                 }
-                Err(Trouble::Gone) => {
+                Err(RaceSetupError::Gone) => {
                     self.race_mut().connection = ServerConnection::Lost;
                     browser::sleep(AGAIN_MS).await;
                 }
@@ -163,15 +163,15 @@ impl Feed {
         }
     }
 
-    fn current(&self, epoch: u32) -> Result<(), Trouble> {
+    fn current(&self, epoch: u32) -> Result<(), RaceSetupError> {
         if self.epoch.get() == epoch {
             Ok(())
         } else {
-            Err(Trouble::Outdated)
+            Err(RaceSetupError::Outdated)
         }
     }
 
-    async fn set_up(self: &Rc<Self>, epoch: u32) -> Result<(), Trouble> {
+    async fn set_up(self: &Rc<Self>, epoch: u32) -> Result<(), RaceSetupError> {
         self.prober.borrow_mut().forget();
         self.probe(PROBES_FIRST).await?;
         self.current(epoch)?;
@@ -179,8 +179,8 @@ impl Feed {
         let stream = match self.ask_for_source(&settings).await {
             Ok(stream) => stream,
             Err(refusal) if refusal.is_missing() => {
-                self.race_mut().path = Path::LabOff;
-                Source::HOST_STREAM.to_owned()
+                self.race_mut().path = LanePath::LabOff;
+                RaceSource::HOST_STREAM.to_owned()
             }
             Err(refusal) => return Err(refusal.into()),
         };
@@ -189,13 +189,13 @@ impl Feed {
         // A name that no stream can have is not asked for, and nothing is sent to the stream before.
         self.race_mut()
             .open(stream.as_ref().ok(), browser::now_ms());
-        let stream = stream.map_err(|fault| Trouble::Refused(fault.to_string()))?;
-        let head = ask::head("", &stream).await?;
+        let stream = stream.map_err(|fault| RaceSetupError::Refused(fault.to_string()))?;
+        let head = lab::head("", &stream).await?;
         self.current(epoch)?;
         let delays = (settings.up_ms, settings.down_ms);
         let path = relay::open(&self.rig, &stream, delays)
             .await
-            .map_err(Trouble::from)?;
+            .map_err(RaceSetupError::from)?;
         self.current(epoch)?;
         {
             let mut race = self.race_mut();
@@ -214,14 +214,14 @@ impl Feed {
     }
 
     /// Asks for the source that the settings name; the stream to follow.
-    async fn ask_for_source(&self, settings: &Settings) -> Result<String, Refusal> {
+    async fn ask_for_source(&self, settings: &RaceSettings) -> Result<String, ApiError> {
         use tailwater_protocol::rig::SourceRequest;
-        let wish = match &settings.source {
-            Source::Host => SourceRequest::Host,
-            Source::Generator => SourceRequest::Generator(settings.generator(self.seed)),
-            Source::Named(name) => return Ok(name.clone()),
+        let request = match &settings.source {
+            RaceSource::Host => SourceRequest::Host,
+            RaceSource::Generator => SourceRequest::Generator(settings.generator(self.seed)),
+            RaceSource::Named(name) => return Ok(name.clone()),
         };
-        ask::source(&wish).await.map(|answer| answer.stream)
+        lab::source(&request).await.map(|answer| answer.stream)
     }
 
     /// Starts a lane at `from`, which is so many messages after the common start; without it, where the others are.
@@ -247,10 +247,10 @@ impl Feed {
                 options,
             )
         };
-        let feed = Rc::downgrade(self);
+        let controller = Rc::downgrade(self);
         let follower = follow(&url, options, move |report| {
-            if let Some(feed) = feed.upgrade() {
-                feed.race_mut().report(technique, &report);
+            if let Some(controller) = controller.upgrade() {
+                controller.race_mut().report(technique, &report);
             }
         });
         self.followers.borrow_mut()[index] = Some(follower);
@@ -269,10 +269,10 @@ impl Feed {
             }
             match seen {
                 Ok(()) => self.race_mut().connection = self.reached(),
-                Err(Trouble::Gone | Trouble::Refused(_)) => {
+                Err(RaceSetupError::Gone | RaceSetupError::Refused(_)) => {
                     self.race_mut().connection = ServerConnection::Lost;
                 }
-                Err(Trouble::Missing | Trouble::Outdated) => {
+                Err(RaceSetupError::Missing | RaceSetupError::Outdated) => {
                     self.race_mut().connection = ServerConnection::Reconnecting;
                     self.drop_followers();
                     return;
@@ -293,17 +293,17 @@ impl Feed {
     }
 
     /// One look at the server: it answers, has not begun anew, and knows the race.
-    async fn look(&self) -> Result<(), Trouble> {
+    async fn look(&self) -> Result<(), RaceSetupError> {
         let id = self.rig.borrow().id();
         if let Some(id) = id {
-            let race = ask::race(&id).await?;
+            let race = lab::race(&id).await?;
             let mut page = self.race_mut();
             for lane in &race.lanes {
                 page.lanes[lane_index(lane.technique)].counted(lane.counts);
             }
-        } else if self.race().path == Path::Relay {
+        } else if self.race().path == LanePath::Relay {
             // The page was left, gave its ports back, and was returned to.
-            return Err(Trouble::Missing);
+            return Err(RaceSetupError::Missing);
         } else {
             self.probe(1).await?;
         }
@@ -311,12 +311,12 @@ impl Feed {
         let mut on = race
             .lanes
             .iter()
-            .filter(|lane| lane.phase != Phase::Off)
+            .filter(|lane| lane.phase != LanePhase::Off)
             .peekable();
         // All lanes given up: the stream was removed.
-        let given_up = on.peek().is_some() && on.all(|lane| lane.phase == Phase::Failed);
+        let given_up = on.peek().is_some() && on.all(|lane| lane.phase == LanePhase::Failed);
         if given_up {
-            Err(Trouble::Missing)
+            Err(RaceSetupError::Missing)
         } else {
             Ok(())
         }
@@ -325,10 +325,10 @@ impl Feed {
     /// How the page stands to a server that answers.
     fn reached(&self) -> ServerConnection {
         let race = self.race();
-        let settled = |phase: Phase| {
+        let settled = |phase: LanePhase| {
             matches!(
                 phase,
-                Phase::Off | Phase::Live | Phase::Ended | Phase::Failed
+                LanePhase::Off | LanePhase::Live | LanePhase::Ended | LanePhase::Failed
             )
         };
         let all_settled = race.lanes.iter().all(|lane| settled(lane.phase));
@@ -337,7 +337,7 @@ impl Feed {
                 ServerConnection::Reconnecting
             }
             ServerConnection::Connecting
-                if !race.lanes.iter().any(|lane| lane.phase == Phase::Live) && !all_settled =>
+                if !race.lanes.iter().any(|lane| lane.phase == LanePhase::Live) && !all_settled =>
             {
                 ServerConnection::Connecting
             }
@@ -345,12 +345,12 @@ impl Feed {
         }
     }
 
-    async fn probe(&self, count: u32) -> Result<(), Trouble> {
+    async fn probe(&self, count: u32) -> Result<(), RaceSetupError> {
         for _ in 0..count {
             let number = self.prober.borrow_mut().next();
-            let (probe, script_ms) = ask::probe(number).await?;
+            let (probe, script_ms) = lab::probe(number).await?;
             if self.prober.borrow_mut().take(probe, script_ms) {
-                return Err(Trouble::Missing);
+                return Err(RaceSetupError::Missing);
             }
         }
         let now_ms = browser::now_ms();
@@ -360,7 +360,7 @@ impl Feed {
     }
 
     /// Takes other settings; what they don't touch goes on undisturbed.
-    pub fn apply(self: &Rc<Self>, settings: &Settings) {
+    pub fn apply(self: &Rc<Self>, settings: &RaceSettings) {
         let before = std::mem::replace(&mut self.race_mut().settings, settings.clone());
         if settings.changes_the_stream(&before) {
             self.resume();
@@ -410,11 +410,11 @@ impl Feed {
     pub fn end(self: &Rc<Self>) {
         self.epoch.set(self.epoch.get() + 1);
         self.drop_followers();
-        let feed = self.clone();
+        let controller = self.clone();
         spawn_local(async move {
             // The followers' requests are aborted first; a port that closes under them would look like a fault.
             browser::sleep(ENDING_MS).await;
-            feed.leave();
+            controller.leave();
         });
     }
 
@@ -427,14 +427,14 @@ impl Feed {
 /// Where the lanes begin, and how many bytes before that are not read.
 ///
 /// A lab stream is followed from now on. A named one is shown from its beginning if that is near.
-fn beginning(source: &Source, tail: &Token) -> (Token, u64) {
+fn beginning(source: &RaceSource, tail: &Token) -> (Token, u64) {
     let before = tail
         .as_str()
         .parse::<StreamOffset>()
         .map_or(u64::MAX, |tail| tail.position.bytes());
     match source {
-        Source::Host | Source::Generator => (tail.clone(), 0),
-        Source::Named(_) if before <= SHORT_BYTES => (Token::beginning(), 0),
-        Source::Named(_) => (tail.clone(), if before == u64::MAX { 0 } else { before }),
+        RaceSource::Host | RaceSource::Generator => (tail.clone(), 0),
+        RaceSource::Named(_) if before <= SHORT_BYTES => (Token::beginning(), 0),
+        RaceSource::Named(_) => (tail.clone(), if before == u64::MAX { 0 } else { before }),
     }
 }

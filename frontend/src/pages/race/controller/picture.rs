@@ -2,15 +2,15 @@
 
 use leptos::prelude::*;
 
-use super::{FRESH_S, Feed, Frozen};
+use super::{FRESH_S, PausedPicture, RaceController};
 use crate::browser;
 use crate::pages::race::model::export::Provenance;
-use crate::pages::race::model::race::Race;
+use crate::pages::race::model::race::RaceState;
 use crate::pages::race::model::summary::Summary;
 use crate::pages::race::model::trace::{step_back, step_forward};
 use crate::widgets::connection::ServerConnection;
 
-impl Feed {
+impl RaceController {
     /// Stops the picture; measuring goes on.
     pub fn pause(&self) {
         let at_ms = browser::now_ms();
@@ -20,7 +20,7 @@ impl Feed {
             ..race.summary(at_ms)
         };
         self.summary.set(summary.clone());
-        *self.frozen.borrow_mut() = Some(Frozen {
+        *self.frozen.borrow_mut() = Some(PausedPicture {
             race,
             summary,
             at_ms,
@@ -51,7 +51,7 @@ impl Feed {
             self.pause();
         }
         let mut frozen = self.frozen.borrow_mut();
-        let Some(Frozen {
+        let Some(PausedPicture {
             race,
             summary: _,
             at_ms,
@@ -88,7 +88,7 @@ impl Feed {
     }
 
     /// Hands the race that is shown and the right end of its drawings to `look`.
-    pub fn with_shown<T>(&self, now_ms: f64, look: impl FnOnce(&Race, f64) -> T) -> T {
+    pub fn with_shown<T>(&self, now_ms: f64, look: impl FnOnce(&RaceState, f64) -> T) -> T {
         match self.frozen.borrow().as_ref() {
             Some(frozen) => look(&frozen.race, frozen.at_ms),
             None => look(&self.race(), now_ms),
@@ -96,7 +96,10 @@ impl Feed {
     }
 
     /// The result that is shown, in one of the formats of [`crate::pages::race::model::export`].
-    pub fn export(&self, write: impl FnOnce(&Race, &Summary, &Provenance) -> String) -> String {
+    pub fn export(
+        &self,
+        write: impl FnOnce(&RaceState, &Summary, &Provenance) -> String,
+    ) -> String {
         let provenance = Provenance {
             at: String::from(js_sys::Date::new_0().to_iso_string()),
             url: browser::window().location().href().unwrap_or_default(),

@@ -3,7 +3,7 @@
 use tailwater_lab::{ClockEstimator, Probe, ProbeOutcome};
 
 use crate::browser;
-use crate::pages::race::model::clock::Mapping;
+use crate::pages::race::model::clock::ClockMapping;
 use crate::pages::race::model::ring::Ring;
 
 /// So many delays from network to script are kept for their mean.
@@ -11,7 +11,7 @@ const SCRIPT_MAX: usize = 64;
 
 /// Collects probes.
 #[derive(Debug)]
-pub(super) struct Prober {
+pub(super) struct ClockProber {
     estimator: ClockEstimator,
     script_ms: Ring<f64>,
     /// The server's clock at the last probe, µs.
@@ -20,7 +20,7 @@ pub(super) struct Prober {
     resolution_ms: f64,
 }
 
-impl Prober {
+impl ClockProber {
     pub(super) fn new(resolution_ms: f64) -> Self {
         let estimator = ClockEstimator::new(resolution_ms);
         Self {
@@ -58,9 +58,9 @@ impl Prober {
     }
 
     /// How the clocks map at `now_ms`.
-    pub(super) fn mapping(&self, now_ms: f64) -> Option<Mapping> {
+    pub(super) fn mapping(&self, now_ms: f64) -> Option<ClockMapping> {
         let estimate = self.estimator.estimate(now_ms)?;
-        Some(Mapping {
+        Some(ClockMapping {
             ahead_ms: estimate.offset_ms,
             bound_ms: estimate.bound_ms,
             round_trip_ms: estimate.round_trip_ms,

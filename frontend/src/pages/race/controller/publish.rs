@@ -3,12 +3,12 @@
 use tailwater_protocol::StreamName;
 use tailwater_protocol::headers::ContentKind;
 
-use super::Feed;
-use crate::api::lab as ask;
+use super::RaceController;
+use crate::api::lab;
 use crate::api::name::NameFault;
 use crate::browser;
 
-impl Feed {
+impl RaceController {
     /// Appends a message to the stream that is shown.
     ///
     /// # Errors
@@ -26,10 +26,10 @@ impl Feed {
             known
         };
         let body = match ContentKind::of(&content_type) {
-            ContentKind::Json => ask::published(text, due_us),
+            ContentKind::Json => lab::published(text, due_us),
             ContentKind::Text | ContentKind::Binary => format!("{text}\n"),
         };
-        ask::append(&stream, &content_type, &body)
+        lab::append(&stream, &content_type, &body)
             .await
             .map_err(|refusal| refusal.words().to_owned())
     }
@@ -48,7 +48,7 @@ impl Feed {
     /// Why not, in words.
     pub async fn create(&self) -> Result<(), String> {
         let stream = self.shown()?;
-        ask::create(&stream)
+        lab::create(&stream)
             .await
             .map_err(|refusal| refusal.words().to_owned())
     }

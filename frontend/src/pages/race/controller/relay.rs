@@ -6,10 +6,10 @@ use tailwater_protocol::rig::{Race, RaceChange, RaceRequest};
 use tailwater_protocol::{StreamName, Technique};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::api::lab as ask;
-use crate::api::outcome::Refusal;
+use crate::api::lab;
+use crate::api::outcome::ApiError;
 use crate::browser;
-use crate::pages::race::model::summary::Path;
+use crate::pages::race::model::summary::LanePath;
 use crate::techniques::lane_index;
 
 /// A source's lease is renewed this often; leases last several times as long.
@@ -17,11 +17,11 @@ pub(super) const RENEW_MS: f64 = 5_000.0;
 
 /// The race that the server keeps for this page.
 #[derive(Debug, Default)]
-pub(super) struct Rig {
+pub(super) struct RelayPorts {
     race: Option<Race>,
 }
 
-impl Rig {
+impl RelayPorts {
     /// The race's name, if there is one.
     pub(super) fn id(&self) -> Option<String> {
         self.race.as_ref().map(|race| race.id.clone())
@@ -55,58 +55,60 @@ fn lane_origin(port: u16) -> String {
 /// # Errors
 /// Only when the server does not answer at all; a lab that is off or ports that are shut are a path too.
 pub(super) async fn open(
-    rig: &RefCell<Rig>,
+    relay: &RefCell<RelayPorts>,
     stream: &StreamName,
     (up_ms, down_ms): (f64, f64),
-) -> Result<Path, Refusal> {
-    let former = rig.borrow().id();
+) -> Result<LanePath, ApiError> {
+    let former = relay.borrow().id();
     if let Some(id) = former {
         let change = RaceChange {
             delay_up_ms: up_ms,
             delay_down_ms: down_ms,
         };
-        if ask::change_race(&id, &change).await.is_ok() {
-            return Ok(Path::Relay);
+        if lab::change_race(&id, &change).await.is_ok() {
+            return Ok(LanePath::Relay);
         }
-        rig.borrow_mut().race = None;
+        relay.borrow_mut().race = None;
     }
-    let wish = RaceRequest {
+    let request = RaceRequest {
         techniques: Technique::ALL.to_vec(),
         delay_up_ms: up_ms,
         delay_down_ms: down_ms,
     };
-    let race = match ask::open_race(&wish).await {
+    let race = match lab::open_race(&request).await {
         Ok(race) => race,
-        Err(Refusal::Unreachable(why)) => return Err(Refusal::Unreachable(why)),
-        Err(Refusal::Status(404, _)) => return Ok(Path::LabOff),
-        Err(Refusal::Status(..)) => return Ok(Path::NoneFree),
+        Err(ApiError::Unreachable(why)) => return Err(ApiError::Unreachable(why)),
+        Err(ApiError::Status(404, _)) => return Ok(LanePath::LabOff),
+        Err(ApiError::Status(..)) => return Ok(LanePath::NoneFree),
     };
     let Some(first) = race.lanes.first() else {
-        return Ok(Path::LabOff);
+        return Ok(LanePath::LabOff);
     };
-    if ask::head(&lane_origin(first.port), stream).await.is_err() {
-        ask::close_race(&race.id).await;
-        return Ok(Path::PortsShut);
+    if lab::head(&lane_origin(first.port), stream).await.is_err() {
+        lab::close_race(&race.id).await;
+        return Ok(LanePath::PortsShut);
     }
-    rig.borrow_mut().race = Some(race);
-    Ok(Path::Relay)
+    relay.borrow_mut().race = Some(race);
+    Ok(LanePath::Relay)
 }
 
 /// The page is being left: its ports are free for others at once.
-pub(super) fn leave(rig: &RefCell<Rig>) {
-    if let Some(race) = rig.borrow_mut().race.take() {
-        ask::leave_race(&race.id);
+pub(super) fn leave(relay: &RefCell<RelayPorts>) {
+    if let Some(race) = relay.borrow_mut().race.take() {
+        lab::leave_race(&race.id);
     }
 }
 
 /// Asks for other delays; the next look at the race shows what came of it.
-pub(super) fn delay(rig: &RefCell<Rig>, (up_ms, down_ms): (f64, f64)) {
-    let Some(id) = rig.borrow().id() else { return };
+pub(super) fn delay(relay: &RefCell<RelayPorts>, (up_ms, down_ms): (f64, f64)) {
+    let Some(id) = relay.borrow().id() else {
+        return;
+    };
     spawn_local(async move {
         let change = RaceChange {
             delay_up_ms: up_ms,
             delay_down_ms: down_ms,
         };
-        ask::change_race(&id, &change).await.ok();
+        lab::change_race(&id, &change).await.ok();
     });
 }

@@ -1,9 +1,9 @@
 //! What keeps the lanes from being set up, and what becomes of a refusal.
 
-use crate::api::outcome::Refusal;
+use crate::api::outcome::ApiError;
 
 /// Why following can't begin.
-pub(super) enum Trouble {
+pub(super) enum RaceSetupError {
     /// The server does not answer.
     Gone,
     /// There is no such stream.
@@ -14,12 +14,12 @@ pub(super) enum Trouble {
     Outdated,
 }
 
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
+impl From<ApiError> for RaceSetupError {
+    fn from(refusal: ApiError) -> Self {
         match refusal {
-            Refusal::Unreachable(_) => Self::Gone,
+            ApiError::Unreachable(_) => Self::Gone,
             refusal if refusal.is_missing() => Self::Missing,
-            Refusal::Status(_, why) => Self::Refused(why),
+            ApiError::Status(_, why) => Self::Refused(why),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// The server's clock as seen from the page: one offset, and how far it can be wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Mapping {
+pub struct ClockMapping {
     /// Server's milliseconds minus the page's at the same instant.
     pub ahead_ms: f64,
     /// The offset is wrong by no more than this, ms.
@@ -15,7 +15,7 @@ pub struct Mapping {
     pub script_ms: f64,
 }
 
-impl Mapping {
+impl ClockMapping {
     /// A moment of the server's clock (µs) on the page's (ms).
     pub fn to_page_ms(&self, server_us: u64) -> f64 {
         server_us as f64 / 1_000.0 - self.ahead_ms

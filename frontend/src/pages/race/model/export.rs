@@ -7,9 +7,9 @@ use tailwater_protocol::Technique;
 use tailwater_protocol::rig::Counts;
 
 use super::meter::total_bytes;
-use super::race::Race;
-use super::settings::{Source, pattern_name};
-use super::summary::{LaneSummary, Measure, Path, Summary};
+use super::race::RaceState;
+use super::settings::{RaceSource, pattern_name};
+use super::summary::{LanePath, LaneSummary, Measure, Summary};
 use crate::techniques::lane_index;
 
 /// Where and when a result was made.
@@ -24,9 +24,9 @@ pub struct Provenance {
 }
 
 /// The result as a JSON document, indented; each sample stands on a line.
-pub fn json(race: &Race, summary: &Summary, provenance: &Provenance) -> String {
+pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> String {
     let settings = &race.settings;
-    let generated = settings.source == Source::Generator;
+    let generated = settings.source == RaceSource::Generator;
     let document = ResultDocument {
         format: "tailwater-race/1",
         at: &provenance.at,
@@ -47,9 +47,9 @@ pub fn json(race: &Race, summary: &Summary, provenance: &Provenance) -> String {
         }),
         settings: SettingsDocument {
             source: match &settings.source {
-                Source::Host => "host",
-                Source::Generator => "generator",
-                Source::Named(_) => "stream",
+                RaceSource::Host => "host",
+                RaceSource::Generator => "generator",
+                RaceSource::Named(_) => "stream",
             },
             rate: generated.then_some(settings.rate),
             pattern: generated.then(|| pattern_name(settings.pattern)),
@@ -165,7 +165,7 @@ struct DiscardedDocument {
     catch_up: u64,
 }
 
-fn lane_document<'a>(race: &Race, lane: &'a LaneSummary) -> LaneDocument<'a> {
+fn lane_document<'a>(race: &RaceState, lane: &'a LaneSummary) -> LaneDocument<'a> {
     let samples = &race.lanes[lane_index(lane.technique)].samples;
     let samples = samples.iter().filter_map(|sample| {
         let (due_ms, at_ms) = (sample.due_ms.map(round), round(sample.at_ms));
@@ -213,7 +213,7 @@ fn lane_document<'a>(race: &Race, lane: &'a LaneSummary) -> LaneDocument<'a> {
 }
 
 /// One line per lane; the settings are repeated in each so that results can be put under each other.
-pub fn csv(race: &Race, summary: &Summary, provenance: &Provenance) -> String {
+pub fn csv(race: &RaceState, summary: &Summary, provenance: &Provenance) -> String {
     let settings = &race.settings;
     let mut rows = vec![LANE_COLUMNS.join(",")];
     for lane in &summary.lanes {
@@ -300,7 +300,7 @@ const LANE_COLUMNS: [&str; 35] = [
 ];
 
 /// One line per sample that is kept, lane after lane.
-pub fn samples_csv(race: &Race) -> String {
+pub fn samples_csv(race: &RaceState) -> String {
     let mut rows = vec!["technique,seq,due_ms,at_ms,late_ms".to_owned()];
     for technique in Technique::ALL {
         rows.extend(
@@ -347,23 +347,23 @@ fn measure_name(measure: Measure) -> &'static str {
     }
 }
 
-fn path_name(path: Path) -> &'static str {
+fn path_name(path: LanePath) -> &'static str {
     match path {
-        Path::Unknown => "unknown",
-        Path::Relay => "relay",
-        Path::LabOff => "lab-off",
-        Path::NoneFree => "none-free",
-        Path::PortsShut => "ports-shut",
+        LanePath::Unknown => "unknown",
+        LanePath::Relay => "relay",
+        LanePath::LabOff => "lab-off",
+        LanePath::NoneFree => "none-free",
+        LanePath::PortsShut => "ports-shut",
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::Settings;
+    use super::super::settings::RaceSettings;
     use super::*;
 
-    fn race() -> Race {
-        let mut race = Race::new(Settings::default(), 0.0);
+    fn race() -> RaceState {
+        let mut race = RaceState::new(RaceSettings::default(), 0.0);
         race.open(
             tailwater_protocol::StreamName::parse("odd \"name\", with comma")
                 .ok()

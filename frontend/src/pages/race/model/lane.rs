@@ -9,10 +9,10 @@ use tailwater_lab::Latencies;
 use tailwater_protocol::rig::Counts;
 use tailwater_protocol::{Batch, Report, Technique, Token};
 
-use super::clock::Mapping;
-use super::meter::Meter;
-use super::order::{Arrival, Ledger, Order};
-use super::pieces::{Cutter, Message, Stamps};
+use super::clock::ClockMapping;
+use super::meter::RelayMeter;
+use super::order::{Ledger, MessageArrival, Order};
+use super::pieces::{CutMessage, Cutter, EventStamps};
 use super::ring::Ring;
 use super::trace::EventMark;
 
@@ -25,7 +25,7 @@ pub const WARM_UP_MS: f64 = 1_000.0;
 
 /// What a lane is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum LanePhase {
     /// Switched off.
     Off,
     /// Nothing has come from the server yet.
@@ -44,7 +44,7 @@ pub enum Phase {
 
 /// One event with its latency, for the export.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample {
+pub struct LatencySample {
     /// Its source's count, or its place in the stream when it has none.
     pub seq: u64,
     /// When it was due on the page's clock, ms; `None` without stamps.
@@ -57,7 +57,7 @@ pub struct Sample {
 
 /// What is counted within a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct LaneTally {
     /// Messages that arrived, repeats not included.
     pub events: u64,
     /// Their own bytes.
@@ -89,7 +89,7 @@ pub struct Discarded {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Conditions {
     /// How the server's clock maps to the page's, once it is known.
-    pub clock: Option<Mapping>,
+    pub clock: Option<ClockMapping>,
     /// Whether the tab is hidden now.
     pub hidden: bool,
     /// Nothing that was due before this counts, ms on the page's clock.
@@ -97,7 +97,7 @@ pub struct Conditions {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Exchange {
+struct OpenRequest {
     id: u64,
     technique: Technique,
     news: bool,
@@ -108,17 +108,17 @@ struct Exchange {
 
 /// One lane of the race.
 #[derive(Debug, Clone)]
-pub struct Lane {
+pub struct RaceLane {
     /// The technique that the lane is for.
     pub technique: Technique,
     /// The technique in use, after a fall-back another one.
     pub following: Technique,
     /// What it is doing.
-    pub phase: Phase,
+    pub phase: LanePhase,
     /// The last thing that went wrong, in words.
     pub fault: Option<String>,
     /// Counts of this run.
-    pub tally: Tally,
+    pub tally: LaneTally,
     /// Place in the stream, lost and repeated messages.
     pub order: Order,
     /// Samples left out.
@@ -128,27 +128,27 @@ pub struct Lane {
     /// Behind the first lane, of messages without stamps.
     pub behind: Latencies,
     /// The last samples.
-    pub samples: Ring<Sample>,
+    pub samples: Ring<LatencySample>,
     /// Where to go on.
     pub token: Option<Token>,
     cutter: Cutter,
     gaps: Ring<f64>,
     round_trips: Ring<f64>,
-    exchanges: VecDeque<Exchange>,
+    exchanges: VecDeque<OpenRequest>,
     caught_up_ms: Option<f64>,
     before: u64,
-    meter: Meter,
+    meter: RelayMeter,
 }
 
-impl Lane {
+impl RaceLane {
     /// A lane that is off.
     pub fn new(technique: Technique) -> Self {
         Self {
             technique,
             following: technique,
-            phase: Phase::Off,
+            phase: LanePhase::Off,
             fault: None,
-            tally: Tally::default(),
+            tally: LaneTally::default(),
             order: Order::default(),
             discarded: Discarded::default(),
             latency: Latencies::default(),
@@ -161,14 +161,14 @@ impl Lane {
             exchanges: VecDeque::new(),
             caught_up_ms: None,
             before: 0,
-            meter: Meter::default(),
+            meter: RelayMeter::default(),
         }
     }
 
     /// Begins to follow from `token`, which is `position` messages after the common start.
     pub fn start(&mut self, token: Token, position: u64) {
         self.following = self.technique;
-        self.phase = Phase::Connecting;
+        self.phase = LanePhase::Connecting;
         self.fault = None;
         self.order.jump(position);
         self.token = Some(token);
@@ -184,14 +184,14 @@ impl Lane {
 
     /// Stops following; what was counted stays.
     pub fn stop(&mut self) {
-        self.phase = Phase::Off;
+        self.phase = LanePhase::Off;
         self.fault = None;
         self.exchanges.clear();
     }
 
     /// Begins to measure anew while following goes on.
     pub fn begin_run(&mut self) {
-        self.tally = Tally::default();
+        self.tally = LaneTally::default();
         self.order.lost = 0;
         self.order.repeated = 0;
         self.discarded = Discarded::default();
@@ -201,7 +201,7 @@ impl Lane {
         self.gaps.clear();
         self.round_trips.clear();
         self.before = 0;
-        self.meter = Meter::default();
+        self.meter = RelayMeter::default();
     }
 
     /// Takes one report; every event in it is handed to `mark` in order.
@@ -210,7 +210,7 @@ impl Lane {
         report: &Report,
         ledger: &mut Ledger,
         given: Conditions,
-        mark: impl FnMut(EventMark, Option<Stamps>),
+        mark: impl FnMut(EventMark, Option<EventStamps>),
     ) {
         match report {
             Report::Requested {
@@ -232,7 +232,7 @@ impl Lane {
             Report::Ended { id, at_ms, fault } => self.ended(*id, *at_ms, fault.as_deref()),
             Report::Waiting { after_fault, .. } => {
                 if *after_fault {
-                    self.phase = Phase::Retrying;
+                    self.phase = LanePhase::Retrying;
                 }
             }
             Report::Changed { to, fault, .. } => {
@@ -241,9 +241,9 @@ impl Lane {
             }
             Report::Finished { fault, .. } => {
                 self.phase = if fault.is_some() {
-                    Phase::Failed
+                    LanePhase::Failed
                 } else {
-                    Phase::Ended
+                    LanePhase::Ended
                 };
                 self.fault = fault.clone();
             }
@@ -262,7 +262,7 @@ impl Lane {
         if self.exchanges.len() == 4 {
             self.exchanges.pop_front();
         }
-        self.exchanges.push_back(Exchange {
+        self.exchanges.push_back(OpenRequest {
             id,
             technique,
             news: false,
@@ -284,7 +284,7 @@ impl Lane {
         self.reached();
     }
 
-    fn exchange(&mut self, id: u64) -> Option<&mut Exchange> {
+    fn exchange(&mut self, id: u64) -> Option<&mut OpenRequest> {
         self.exchanges
             .iter_mut()
             .rev()
@@ -294,8 +294,8 @@ impl Lane {
     /// Something came from the server.
     fn reached(&mut self) {
         self.phase = match self.caught_up_ms {
-            Some(_) => Phase::Live,
-            None => Phase::CatchingUp,
+            Some(_) => LanePhase::Live,
+            None => LanePhase::CatchingUp,
         };
     }
 
@@ -306,7 +306,7 @@ impl Lane {
         batch: &Batch,
         ledger: &mut Ledger,
         given: Conditions,
-        mut mark: impl FnMut(EventMark, Option<Stamps>),
+        mut mark: impl FnMut(EventMark, Option<EventStamps>),
     ) {
         self.reached();
         self.fault = None;
@@ -321,7 +321,7 @@ impl Lane {
         self.token = Some(batch.next.clone());
         if batch.up_to_date && self.caught_up_ms.is_none() {
             self.caught_up_ms = Some(at_ms);
-            self.phase = Phase::Live;
+            self.phase = LanePhase::Live;
         }
     }
 
@@ -340,10 +340,10 @@ impl Lane {
         &mut self,
         id: u64,
         at_ms: f64,
-        message: &Message,
+        message: &CutMessage,
         ledger: &mut Ledger,
         given: Conditions,
-        mark: &mut impl FnMut(EventMark, Option<Stamps>),
+        mark: &mut impl FnMut(EventMark, Option<EventStamps>),
     ) {
         let arrival = ledger.arrive(&mut self.order, message, at_ms, self.caught_up_ms.is_some());
         if arrival.repeated {
@@ -378,7 +378,7 @@ impl Lane {
         seq: u64,
         due_ms: Option<f64>,
         at_ms: f64,
-        arrival: Arrival,
+        arrival: MessageArrival,
         given: Conditions,
     ) {
         let Some(caught_up_ms) = self.caught_up_ms else {
@@ -403,7 +403,7 @@ impl Lane {
             &mut self.behind
         };
         measure.record_us(late_ms * 1_000.0);
-        self.samples.push(Sample {
+        self.samples.push(LatencySample {
             seq,
             due_ms,
             at_ms,
@@ -416,7 +416,7 @@ impl Lane {
         if let Some(fault) = fault {
             self.tally.faults += 1;
             self.fault = Some(fault.to_owned());
-            self.phase = Phase::Retrying;
+            self.phase = LanePhase::Retrying;
         }
         let Some(exchange) = self.exchange(id) else {
             return;
@@ -448,7 +448,7 @@ impl Lane {
     }
 
     /// Bytes since the run began.
-    pub fn meter(&self) -> &Meter {
+    pub fn meter(&self) -> &RelayMeter {
         &self.meter
     }
 

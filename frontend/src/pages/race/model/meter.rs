@@ -4,12 +4,12 @@ use tailwater_protocol::rig::Counts;
 
 /// The relay's counts at the beginning of the run and now, each with the events that had arrived by then.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Meter {
+pub struct RelayMeter {
     base: Option<(Counts, u64)>,
     now: Option<(Counts, u64)>,
 }
 
-impl Meter {
+impl RelayMeter {
     /// Takes what the relay has counted on this lane so far, when `events` had arrived.
     ///
     /// Counts that fall are those of another listener: the run's bytes begin anew.

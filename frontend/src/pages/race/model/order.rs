@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::pieces::Message;
+use super::pieces::CutMessage;
 
 /// So many messages are remembered for comparing lanes.
 const REMEMBERED: usize = 65_536;
@@ -15,11 +15,11 @@ const SEARCHED: u64 = 4_096;
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     first: u64,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<LedgerEntry>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct LedgerEntry {
     digest: u64,
     /// When the first lane had it; not a number when that lane was still catching up.
     first_ms: f64,
@@ -39,7 +39,7 @@ pub struct Order {
 
 /// Where a message belongs.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Arrival {
+pub struct MessageArrival {
     /// Its place, counted from the common start.
     pub position: u64,
     /// Milliseconds after the first lane that had it; `None` when that is not known.
@@ -56,10 +56,10 @@ impl Ledger {
     pub fn arrive(
         &mut self,
         order: &mut Order,
-        message: &Message,
+        message: &CutMessage,
         at_ms: f64,
         live: bool,
-    ) -> Arrival {
+    ) -> MessageArrival {
         let repeated = match message
             .stamps
             .and_then(|stamps| Some((stamps.seq?, stamps.due_us)))
@@ -69,7 +69,7 @@ impl Ledger {
         };
         if repeated {
             order.repeated += 1;
-            return Arrival {
+            return MessageArrival {
                 position: order.position,
                 behind_ms: None,
                 repeated,
@@ -85,7 +85,7 @@ impl Ledger {
         let behind_ms = first_ms
             .filter(|first| live && first.is_finite())
             .map(|first| (at_ms - first).max(0.0));
-        Arrival {
+        MessageArrival {
             position,
             behind_ms,
             repeated,
@@ -108,19 +108,19 @@ impl Ledger {
             self.first = position;
         }
         while self.next() < position {
-            self.push(Entry {
+            self.push(LedgerEntry {
                 digest: 0,
                 first_ms: f64::NAN,
             });
         }
-        self.push(Entry {
+        self.push(LedgerEntry {
             digest,
             first_ms: at_ms,
         });
         Some(at_ms)
     }
 
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, entry: LedgerEntry) {
         if self.entries.len() == REMEMBERED {
             self.entries.pop_front();
             self.first += 1;
@@ -132,7 +132,7 @@ impl Ledger {
         self.first + self.entries.len() as u64
     }
 
-    fn entry(&self, position: u64) -> Option<&Entry> {
+    fn entry(&self, position: u64) -> Option<&LedgerEntry> {
         let index = usize::try_from(position.checked_sub(self.first)?).ok()?;
         self.entries.get(index)
     }
@@ -191,22 +191,22 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pieces::Stamps;
+    use super::super::pieces::EventStamps;
     use super::*;
 
-    fn plain(digest: u64) -> Message {
-        Message {
+    fn plain(digest: u64) -> CutMessage {
+        CutMessage {
             bytes: 1,
             digest,
             stamps: None,
         }
     }
 
-    fn stamped(seq: u64, due_us: u64) -> Message {
-        Message {
+    fn stamped(seq: u64, due_us: u64) -> CutMessage {
+        CutMessage {
             bytes: 1,
             digest: seq,
-            stamps: Some(Stamps {
+            stamps: Some(EventStamps {
                 seq: Some(seq),
                 due_us,
                 sent_us: None,
@@ -214,7 +214,11 @@ mod tests {
         }
     }
 
-    fn feed(ledger: &mut Ledger, messages: impl IntoIterator<Item = Message>, at_ms: f64) -> Order {
+    fn feed(
+        ledger: &mut Ledger,
+        messages: impl IntoIterator<Item = CutMessage>,
+        at_ms: f64,
+    ) -> Order {
         let mut order = Order::default();
         for message in messages {
             ledger.arrive(&mut order, &message, at_ms, true);

@@ -10,18 +10,18 @@ const PREVIEW_BYTES_MAX: usize = 240;
 
 /// One message as the page counts it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Message {
+pub struct CutMessage {
     /// Its own bytes, without separators.
     pub bytes: usize,
     /// Equal messages have equal digests.
     pub digest: u64,
     /// The stamps of a lab event, when it has them.
-    pub stamps: Option<Stamps>,
+    pub stamps: Option<EventStamps>,
 }
 
 /// When an event was due, and which of its source's events it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Stamps {
+pub struct EventStamps {
     /// Counts the source's events; a message published by hand has none.
     pub seq: Option<u64>,
     /// When it was due, microseconds on the server's monotonic clock.
@@ -30,7 +30,7 @@ pub struct Stamps {
     pub sent_us: Option<u64>,
 }
 
-impl Stamps {
+impl EventStamps {
     /// The stamps in a JSON message, if it carries a due time.
     pub fn read(text: &str) -> Option<Self> {
         if !text.contains("\"due_us\"") {
@@ -62,7 +62,7 @@ impl Default for Cutter {
 
 impl Cutter {
     /// Hands every message that `data` completes to `each`, in order.
-    pub fn cut(&mut self, data: &Data, mut each: impl FnMut(Message)) {
+    pub fn cut(&mut self, data: &Data, mut each: impl FnMut(CutMessage)) {
         match data {
             Data::Json(messages) => {
                 for text in messages {
@@ -82,10 +82,10 @@ impl Cutter {
         &self.preview
     }
 
-    fn lines(&mut self, bytes: &[u8], each: &mut impl FnMut(Message)) {
+    fn lines(&mut self, bytes: &[u8], each: &mut impl FnMut(CutMessage)) {
         for byte in bytes {
             if *byte == b'\n' || self.bytes == PIECE_BYTES_MAX {
-                each(Message {
+                each(CutMessage {
                     bytes: self.bytes,
                     digest: self.digest,
                     stamps: None,
@@ -120,14 +120,14 @@ impl Cutter {
     }
 }
 
-fn json_message(text: &str) -> Message {
-    let stamps = Stamps::read(text);
+fn json_message(text: &str) -> CutMessage {
+    let stamps = EventStamps::read(text);
     let digest = match stamps.and_then(|stamps| stamps.seq) {
         // Lab events are told apart by their number; hashing thousands of payloads a second would be waste.
         Some(seq) => seq.to_le_bytes().into_iter().fold(FNV_START, fnv),
         None => text.bytes().fold(FNV_START, fnv),
     };
-    Message {
+    CutMessage {
         bytes: text.len(),
         digest,
         stamps,
@@ -145,7 +145,7 @@ fn fnv(digest: u64, byte: u8) -> u64 {
 mod tests {
     use super::*;
 
-    fn cut_all(pieces: &[Data]) -> Vec<Message> {
+    fn cut_all(pieces: &[Data]) -> Vec<CutMessage> {
         let mut cutter = Cutter::default();
         let mut messages = Vec::new();
         for piece in pieces {
@@ -179,8 +179,8 @@ mod tests {
     fn stamps_are_read_beside_other_fields_and_only_with_a_due_time() {
         let host = r#"{"cpu":0.5,"seq":7,"due_us":1000,"sent_us":1010,"load":[1,2]}"#;
         assert_eq!(
-            Stamps::read(host),
-            Some(Stamps {
+            EventStamps::read(host),
+            Some(EventStamps {
                 seq: Some(7),
                 due_us: 1_000,
                 sent_us: Some(1_010)
@@ -188,8 +188,8 @@ mod tests {
         );
         let published = r#"{"text":"hello","due_us":5}"#;
         assert_eq!(
-            Stamps::read(published),
-            Some(Stamps {
+            EventStamps::read(published),
+            Some(EventStamps {
                 seq: None,
                 due_us: 5,
                 sent_us: None
@@ -201,7 +201,7 @@ mod tests {
             r#""due_us""#,
             r#"{"due_us":"soon"}"#,
         ] {
-            assert_eq!(Stamps::read(foreign), None, "{foreign}");
+            assert_eq!(EventStamps::read(foreign), None, "{foreign}");
         }
     }
 

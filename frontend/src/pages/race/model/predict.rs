@@ -9,15 +9,15 @@ use tailwater_lab::{
 use tailwater_protocol::Technique;
 use tailwater_protocol::rig::Pattern;
 
-use super::clock::Mapping;
-use super::settings::{Settings, Source};
+use super::clock::ClockMapping;
+use super::settings::{RaceSettings, RaceSource};
 
 /// Events of one burst, due at the same moment.
 const BURST: f64 = 10.0;
 
 /// The way between page and server as it was measured, ms, with the delays that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ways {
+pub struct TransitTimes {
     /// To the server.
     pub up_ms: f64,
     /// Back to the page's script.
@@ -26,10 +26,10 @@ pub struct Ways {
     pub doubt_ms: f64,
 }
 
-impl Ways {
+impl TransitTimes {
     /// Takes what polls cost beyond the delays, as they go the same way through the relay to the page's script; before
     /// there were some, what the clock's probes cost.
-    pub fn new(settings: &Settings, mapping: &Mapping, poll_ms: Option<f64>) -> Self {
+    pub fn new(settings: &RaceSettings, mapping: &ClockMapping, poll_ms: Option<f64>) -> Self {
         let probed_ms = mapping.round_trip_ms + mapping.script_ms;
         let base_ms = poll_ms.map_or(probed_ms, |poll_ms| {
             (poll_ms - settings.up_ms - settings.down_ms).max(0.0)
@@ -45,11 +45,11 @@ impl Ways {
 
 /// What a lane's prediction is made from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Known {
+pub struct PredictionInput {
     /// Events per second.
     pub rate_per_s: f64,
     /// The way up and down.
-    pub ways: Ways,
+    pub ways: TransitTimes,
     /// From when an event was due to when its source wrote it, ms on average.
     pub source_ms: f64,
     /// From an answer's end to the next request, ms.
@@ -63,14 +63,14 @@ fn ms(value: f64) -> Duration {
 }
 
 /// The run as theory sees it.
-pub fn workload(settings: &Settings, known: &Known) -> Workload {
+pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
     let (arrivals, rate_per_s) = match (&settings.source, settings.pattern) {
-        (Source::Host, _) | (Source::Generator, Pattern::Periodic) => {
+        (RaceSource::Host, _) | (RaceSource::Generator, Pattern::Periodic) => {
             (Arrivals::Periodic, known.rate_per_s)
         }
         // Events of one burst share their fate: what comes independently is the bursts.
-        (Source::Generator, Pattern::Burst) => (Arrivals::Poisson, known.rate_per_s / BURST),
-        (Source::Generator, Pattern::Poisson) | (Source::Named(_), _) => {
+        (RaceSource::Generator, Pattern::Burst) => (Arrivals::Poisson, known.rate_per_s / BURST),
+        (RaceSource::Generator, Pattern::Poisson) | (RaceSource::Named(_), _) => {
             (Arrivals::Poisson, known.rate_per_s)
         }
     };
@@ -92,7 +92,11 @@ pub fn workload(settings: &Settings, known: &Known) -> Workload {
 }
 
 /// What theory says about `technique`.
-pub fn prediction(technique: Technique, settings: &Settings, known: &Known) -> Prediction {
+pub fn prediction(
+    technique: Technique,
+    settings: &RaceSettings,
+    known: &PredictionInput,
+) -> Prediction {
     predict(technique, &workload(settings, known))
 }
 
@@ -104,8 +108,8 @@ pub fn verdict(
     prediction: &Prediction,
     measured: &Latencies,
     answers: u64,
-    settings: &Settings,
-    known: &Known,
+    settings: &RaceSettings,
+    known: &PredictionInput,
     guards: Guards,
 ) -> Option<Verdict> {
     let sample = measured.mean_ms_sample(answers)?;
@@ -134,9 +138,9 @@ pub fn verdict(
 mod tests {
     use super::*;
 
-    fn known() -> Known {
-        let ways = Ways::new(&delayed(), &Mapping::default(), Some(100.0));
-        Known {
+    fn known() -> PredictionInput {
+        let ways = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(100.0));
+        PredictionInput {
             rate_per_s: 1.0,
             ways,
             source_ms: 0.0,
@@ -145,12 +149,12 @@ mod tests {
         }
     }
 
-    fn delayed() -> Settings {
-        Settings {
-            source: Source::Generator,
+    fn delayed() -> RaceSettings {
+        RaceSettings {
+            source: RaceSource::Generator,
             up_ms: 50.0,
             down_ms: 50.0,
-            ..Settings::default()
+            ..RaceSettings::default()
         }
     }
 
@@ -171,21 +175,24 @@ mod tests {
 
     #[test]
     fn what_polls_cost_beyond_the_delays_is_shared_between_the_ways_and_doubted() {
-        let ways = Ways::new(&delayed(), &Mapping::default(), Some(104.0));
+        let ways = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(104.0));
         assert_eq!(
             ways,
-            Ways {
+            TransitTimes {
                 up_ms: 52.0,
                 down_ms: 52.0,
                 doubt_ms: 2.0
             }
         );
-        let probed = Mapping {
+        let probed = ClockMapping {
             round_trip_ms: 0.4,
             script_ms: 0.6,
-            ..Mapping::default()
+            ..ClockMapping::default()
         };
-        assert_eq!(Ways::new(&Settings::default(), &probed, None).down_ms, 0.5);
+        assert_eq!(
+            TransitTimes::new(&RaceSettings::default(), &probed, None).down_ms,
+            0.5
+        );
     }
 
     #[test]

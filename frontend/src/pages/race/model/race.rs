@@ -3,14 +3,14 @@
 use tailwater_lab::{Guards, Latencies, Prediction};
 use tailwater_protocol::{Report, StreamName, Technique, Token};
 
-use super::clock::Mapping;
-use super::lane::{Conditions, Lane, Phase};
+use super::clock::ClockMapping;
+use super::lane::{Conditions, LanePhase, RaceLane};
 use super::order::Ledger;
-use super::predict::{self, Known, Ways};
-use super::settings::{Settings, Source};
-use super::summary::{LaneSummary, Measure, Path, Summary};
+use super::predict::{self, PredictionInput, TransitTimes};
+use super::settings::{RaceSettings, RaceSource};
+use super::summary::{LanePath, LaneSummary, Measure, Summary};
 use super::trace::Trace;
-use super::verdict::{self, Saying};
+use super::verdict::{self, Headline};
 use crate::techniques::{TECHNIQUE_COUNT, lane_index};
 use crate::widgets::connection::ServerConnection;
 
@@ -33,23 +33,23 @@ pub enum StreamState {
 
 /// Five lanes on one stream.
 #[derive(Debug, Clone)]
-pub struct Race {
+pub struct RaceState {
     /// What was chosen.
-    pub settings: Settings,
+    pub settings: RaceSettings,
     /// The stream's name; `None` before it is known, and while what was asked for can't name one.
     pub stream: Option<StreamName>,
     /// Whether it exists.
     pub stream_state: StreamState,
     /// The lanes, in the order of [`Technique::ALL`].
-    pub lanes: [Lane; TECHNIQUE_COUNT],
+    pub lanes: [RaceLane; TECHNIQUE_COUNT],
     /// What the drawings are made from, one per lane.
     pub traces: [Trace; TECHNIQUE_COUNT],
     /// How the clocks map, once probed.
-    pub clock: Option<Mapping>,
+    pub clock: Option<ClockMapping>,
     /// The step of the page's clock, ms.
     pub resolution_ms: f64,
     /// How the lanes reach the server.
-    pub path: Path,
+    pub path: LanePath,
     /// Whether the server answers.
     pub connection: ServerConnection,
     /// Bytes that were there before and are not read.
@@ -61,18 +61,18 @@ pub struct Race {
     run_from_ms: f64,
 }
 
-impl Race {
+impl RaceState {
     /// A race that has not begun.
-    pub fn new(settings: Settings, now_ms: f64) -> Self {
+    pub fn new(settings: RaceSettings, now_ms: f64) -> Self {
         Self {
             settings,
             stream: None,
             stream_state: StreamState::Unknown,
-            lanes: Technique::ALL.map(Lane::new),
+            lanes: Technique::ALL.map(RaceLane::new),
             traces: std::array::from_fn(|_| Trace::new()),
             clock: None,
             resolution_ms: 0.1,
-            path: Path::Unknown,
+            path: LanePath::Unknown,
             connection: ServerConnection::Connecting,
             skipped_bytes: 0,
             ledger: Ledger::default(),
@@ -91,14 +91,14 @@ impl Race {
         self.stream_state = StreamState::Unknown;
         self.skipped_bytes = 0;
         self.ledger = Ledger::default();
-        self.lanes = Technique::ALL.map(Lane::new);
+        self.lanes = Technique::ALL.map(RaceLane::new);
         self.traces.iter_mut().for_each(Trace::clear);
         self.begin_run(now_ms);
     }
 
     /// Other conditions: following goes on, measuring begins anew.
     pub fn begin_run(&mut self, now_ms: f64) {
-        self.lanes.iter_mut().for_each(Lane::begin_run);
+        self.lanes.iter_mut().for_each(RaceLane::begin_run);
         self.source_late = Latencies::default();
         self.run_from_ms = now_ms;
         self.measured_from_ms = self.measured_from_ms.max(now_ms);
@@ -116,7 +116,7 @@ impl Race {
         let running = self
             .lanes
             .iter()
-            .filter(|lane| lane.phase != Phase::Off && lane.phase != Phase::Connecting);
+            .filter(|lane| lane.phase != LanePhase::Off && lane.phase != LanePhase::Connecting);
         let furthest = running.max_by_key(|lane| lane.order.position);
         furthest
             .and_then(|lane| Some((lane.token.clone()?, lane.order.position)))
@@ -193,7 +193,7 @@ impl Race {
 
     /// Events per second of the stream: as asked of the generator, else as seen in this run.
     pub fn rate_per_s(&self, now_ms: f64) -> Option<f64> {
-        if self.settings.source == Source::Generator {
+        if self.settings.source == RaceSource::Generator {
             return Some(self.settings.rate);
         }
         let seconds = self.run_s(now_ms);
@@ -207,14 +207,14 @@ impl Race {
     }
 
     /// The way up and down as measured; `None` before the clocks have been compared.
-    pub fn ways(&self) -> Option<Ways> {
+    pub fn ways(&self) -> Option<TransitTimes> {
         let poll_ms = self.lanes[lane_index(Technique::Poll)].round_trip_ms();
-        Some(Ways::new(&self.settings, &self.clock?, poll_ms))
+        Some(TransitTimes::new(&self.settings, &self.clock?, poll_ms))
     }
 
-    fn known(&self, technique: Technique, now_ms: f64) -> Option<Known> {
+    fn known(&self, technique: Technique, now_ms: f64) -> Option<PredictionInput> {
         let lane = &self.lanes[lane_index(technique)];
-        Some(Known {
+        Some(PredictionInput {
             rate_per_s: self.rate_per_s(now_ms)?,
             ways: self.ways()?,
             source_ms: self.source_late.mean_us().unwrap_or(0.0) / 1_000.0,
@@ -241,15 +241,15 @@ impl Race {
             .map(|technique| self.lane_summary(technique, now_ms))
             .to_vec();
         let saying = match (&self.stream_state, self.connection) {
-            (_, ServerConnection::Lost) => Saying::Unreachable,
+            (_, ServerConnection::Lost) => Headline::Unreachable,
             (StreamState::Missing, _)
-                if self.path == Path::LabOff && self.settings.source == Source::Host =>
+                if self.path == LanePath::LabOff && self.settings.source == RaceSource::Host =>
             {
-                Saying::NoSource
+                Headline::NoSource
             }
-            (StreamState::Missing, _) => Saying::Missing(self.stream_text()),
-            (StreamState::Refused(why), _) => Saying::Failed(why.clone()),
-            (StreamState::Unknown, _) => Saying::Connecting,
+            (StreamState::Missing, _) => Headline::Missing(self.stream_text()),
+            (StreamState::Refused(why), _) => Headline::Failed(why.clone()),
+            (StreamState::Unknown, _) => Headline::Connecting,
             (StreamState::Found, _) => verdict::saying(&lanes, self.settings.interval_ms),
         };
         Summary {
@@ -277,7 +277,7 @@ impl Race {
     /// The beginning of the newest message.
     fn latest(&self) -> &str {
         let furthest = self.lanes.iter().max_by_key(|lane| lane.order.position);
-        furthest.map(Lane::preview).unwrap_or_default()
+        furthest.map(RaceLane::preview).unwrap_or_default()
     }
 
     fn lane_summary(&self, technique: Technique, now_ms: f64) -> LaneSummary {
@@ -286,7 +286,7 @@ impl Race {
         let ms = |value_us: Option<f64>| value_us.map(|value| value / 1_000.0);
         let judged = self
             .known(technique, now_ms)
-            .filter(|_| lane.phase != Phase::Off)
+            .filter(|_| lane.phase != LanePhase::Off)
             .and_then(|known| {
                 let prediction = self.prediction(technique, now_ms)?;
                 let answers = match lane.following {
@@ -306,8 +306,8 @@ impl Race {
                 Some((prediction.latency.mean_s() * 1_000.0, verdict))
             });
         // A lane that is wanted but not begun waits for the stream or the server.
-        let phase = if lane.phase == Phase::Off && self.settings.lanes[lane_index(technique)] {
-            Phase::Connecting
+        let phase = if lane.phase == LanePhase::Off && self.settings.lanes[lane_index(technique)] {
+            LanePhase::Connecting
         } else {
             lane.phase
         };

@@ -9,7 +9,7 @@ use crate::techniques::TECHNIQUE_COUNT;
 
 /// Which stream is raced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum RaceSource {
     /// The server machine's own pulse.
     Host,
     /// Seeded events at a chosen rate.
@@ -18,21 +18,21 @@ pub enum Source {
     Named(String),
 }
 
-impl Source {
+impl RaceSource {
     /// The stream of the host source.
     pub const HOST_STREAM: &'static str = "lab/host";
 }
 
 /// Inclusive limits of a number that a person may set.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
+pub struct NumberLimits {
     /// The least.
     pub min: f64,
     /// The most.
     pub max: f64,
 }
 
-impl Limits {
+impl NumberLimits {
     /// `value` within the limits; what is not a number becomes the least.
     pub fn clamp(self, value: f64) -> f64 {
         value.max(self.min).min(self.max)
@@ -40,41 +40,41 @@ impl Limits {
 }
 
 /// Events per second of the generator.
-pub const RATE: Limits = Limits {
+pub const RATE: NumberLimits = NumberLimits {
     min: 0.1,
     max: 2_000.0,
 };
 /// Bytes per event of the generator.
-pub const SIZE: Limits = Limits {
+pub const SIZE: NumberLimits = NumberLimits {
     min: 96.0,
     max: 65_536.0,
 };
 /// Milliseconds between two polls.
-pub const INTERVAL_MS: Limits = Limits {
+pub const INTERVAL_MS: NumberLimits = NumberLimits {
     min: 20.0,
     max: 60_000.0,
 };
 /// Seconds that a long-poll may be held.
-pub const HOLD_S: Limits = Limits {
+pub const HOLD_S: NumberLimits = NumberLimits {
     min: 1.0,
     max: 60.0,
 };
 /// Milliseconds of transit added each way.
-pub const DELAY_MS: Limits = Limits {
+pub const DELAY_MS: NumberLimits = NumberLimits {
     min: 0.0,
     max: 500.0,
 };
 /// Seconds that the drawings show.
-pub const WINDOW_S: Limits = Limits {
+pub const WINDOW_S: NumberLimits = NumberLimits {
     min: 2.0,
     max: 60.0,
 };
 
 /// Everything that can be chosen.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct RaceSettings {
     /// Which stream.
-    pub source: Source,
+    pub source: RaceSource,
     /// Which lanes run, in the order of [`Technique::ALL`].
     pub lanes: [bool; TECHNIQUE_COUNT],
     /// When the generator's events fall due.
@@ -97,10 +97,10 @@ pub struct Settings {
     pub log: bool,
 }
 
-impl Default for Settings {
+impl Default for RaceSettings {
     fn default() -> Self {
         Self {
-            source: Source::Host,
+            source: RaceSource::Host,
             lanes: [true; TECHNIQUE_COUNT],
             pattern: Pattern::Poisson,
             rate: 4.0,
@@ -115,7 +115,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl RaceSettings {
     /// The settings that a query asks for; what it does not name or names wrongly stays as it is by default.
     pub fn from_query(query: &Query) -> Self {
         let mut settings = Self::default();
@@ -128,24 +128,25 @@ impl Settings {
     /// The same with another stream.
     pub fn with_stream(self, name: &str) -> Self {
         Self {
-            source: Source::Named(name.to_owned()),
+            source: RaceSource::Named(name.to_owned()),
             ..self
         }
     }
 
     fn take(&mut self, key: &str, value: &str) {
-        let number =
-            |limits: Limits, now: f64| numbers::parse(value).map_or(now, |wish| limits.clamp(wish));
+        let number = |limits: NumberLimits, now: f64| {
+            numbers::parse(value).map_or(now, |wanted| limits.clamp(wanted))
+        };
         match key {
             "source" => match value {
-                "host" => self.source = Source::Host,
-                "generator" => self.source = Source::Generator,
+                "host" => self.source = RaceSource::Host,
+                "generator" => self.source = RaceSource::Generator,
                 _ => {}
             },
             "stream" => match value.trim_matches('/') {
                 "" => {}
-                Source::HOST_STREAM => self.source = Source::Host,
-                name => self.source = Source::Named(name.to_owned()),
+                RaceSource::HOST_STREAM => self.source = RaceSource::Host,
+                name => self.source = RaceSource::Named(name.to_owned()),
             },
             "lanes" => {
                 self.lanes = Technique::ALL.map(|technique| value.contains(technique.letter()));
@@ -166,10 +167,10 @@ impl Settings {
     /// The query that asks for these settings: only what departs from the default.
     pub fn to_query(&self) -> Query {
         let usual = Self::default();
-        let source = (self.source == Source::Generator).then_some("generator");
+        let source = (self.source == RaceSource::Generator).then_some("generator");
         let stream = match &self.source {
-            Source::Named(name) => Some(name.as_str()),
-            Source::Host | Source::Generator => None,
+            RaceSource::Named(name) => Some(name.as_str()),
+            RaceSource::Host | RaceSource::Generator => None,
         };
         let lanes = (self.lanes != usual.lanes)
             .then(|| self.lanes_on().map(Technique::letter).collect::<String>());
@@ -216,7 +217,7 @@ impl Settings {
 
     /// Whether other events are asked for than `before`.
     pub fn changes_the_stream(&self, before: &Self) -> bool {
-        let generates = self.source == Source::Generator;
+        let generates = self.source == RaceSource::Generator;
         self.source != before.source
             || (generates
                 && (self.pattern != before.pattern
@@ -261,20 +262,20 @@ pub fn pattern_from_name(name: &str) -> Option<Pattern> {
 mod tests {
     use super::*;
 
-    fn asked(query: &str) -> Settings {
-        Settings::from_query(&Query::parse(query))
+    fn asked(query: &str) -> RaceSettings {
+        RaceSettings::from_query(&Query::parse(query))
     }
 
     #[test]
     fn the_default_needs_no_query() {
-        assert_eq!(Settings::default().to_query(), Query::default());
-        assert_eq!(asked(""), Settings::default());
+        assert_eq!(RaceSettings::default().to_query(), Query::default());
+        assert_eq!(asked(""), RaceSettings::default());
     }
 
     #[test]
     fn every_setting_survives_the_url() {
-        let settings = Settings {
-            source: Source::Named("logs/a b&c=ü".to_owned()),
+        let settings = RaceSettings {
+            source: RaceSource::Named("logs/a b&c=ü".to_owned()),
             lanes: [true, false, true, false, true],
             pattern: Pattern::Burst,
             rate: 0.5,
@@ -287,9 +288,9 @@ mod tests {
             log: true,
         };
         assert_eq!(asked(&settings.to_query().to_string()), settings);
-        let generated = Settings {
-            source: Source::Generator,
-            ..Settings::default()
+        let generated = RaceSettings {
+            source: RaceSource::Generator,
+            ..RaceSettings::default()
         };
         assert_eq!(asked(&generated.to_query().to_string()), generated);
     }
@@ -300,8 +301,8 @@ mod tests {
             asked("?rate=1e9&up=-5&interval=NaN&hold=inf&theme=pink&lanes=&what=%zz&%&=");
         assert_eq!(settings.rate, RATE.max);
         assert_eq!(settings.up_ms, 0.0);
-        assert_eq!(settings.interval_ms, Settings::default().interval_ms);
-        assert_eq!(settings.hold_s, Settings::default().hold_s);
+        assert_eq!(settings.interval_ms, RaceSettings::default().interval_ms);
+        assert_eq!(settings.hold_s, RaceSettings::default().hold_s);
         assert_eq!(settings.lanes, [false; TECHNIQUE_COUNT]);
     }
 
@@ -309,24 +310,24 @@ mod tests {
     fn a_deep_link_names_any_stream() {
         assert_eq!(
             asked("?stream=logs/demo").source,
-            Source::Named("logs/demo".to_owned())
+            RaceSource::Named("logs/demo".to_owned())
         );
         assert_eq!(
             asked("?stream=logs%2Fdemo").source,
-            Source::Named("logs/demo".to_owned())
+            RaceSource::Named("logs/demo".to_owned())
         );
-        assert_eq!(asked("?stream=lab/host").source, Source::Host);
+        assert_eq!(asked("?stream=lab/host").source, RaceSource::Host);
         for (link, name) in [
             ("topic+one", "topic+one"),
             ("topic%2Bone", "topic+one"),
             ("disk%2090%25", "disk 90%"),
             ("90%", "90%"),
         ] {
-            let source = Source::Named(name.to_owned());
+            let source = RaceSource::Named(name.to_owned());
             assert_eq!(asked(&format!("?stream={link}")).source, source, "{link}");
-            let written = Settings {
+            let written = RaceSettings {
                 source: source.clone(),
-                ..Settings::default()
+                ..RaceSettings::default()
             }
             .to_query()
             .to_string();
@@ -336,9 +337,9 @@ mod tests {
 
     #[test]
     fn looks_do_not_restart_a_run_but_delays_do() {
-        let before = Settings::default();
+        let before = RaceSettings::default();
         assert!(
-            !Settings {
+            !RaceSettings {
                 window_s: 30.0,
                 log: true,
                 ..before.clone()
@@ -346,7 +347,7 @@ mod tests {
             .changes_the_run(&before)
         );
         assert!(
-            !Settings {
+            !RaceSettings {
                 rate: 9.0,
                 ..before.clone()
             }
@@ -354,7 +355,7 @@ mod tests {
             "the host has its own rate"
         );
         assert!(
-            Settings {
+            RaceSettings {
                 up_ms: 50.0,
                 ..before.clone()
             }

@@ -4,9 +4,9 @@ use tailwater_lab::Verdict;
 use tailwater_protocol::Technique;
 use tailwater_protocol::rig::Counts;
 
-use super::clock::Mapping;
-use super::lane::{Discarded, Phase};
-use super::verdict::{Cost, Saying};
+use super::clock::ClockMapping;
+use super::lane::{Discarded, LanePhase};
+use super::verdict::{Cost, Headline};
 use crate::widgets::connection::ServerConnection;
 
 /// From when an event's lateness is counted.
@@ -27,7 +27,7 @@ pub struct LaneSummary {
     /// The technique in use.
     pub following: Technique,
     /// What it is doing.
-    pub phase: Phase,
+    pub phase: LanePhase,
     /// The last thing that went wrong.
     pub fault: Option<String>,
     /// From when lateness is counted.
@@ -84,7 +84,7 @@ impl LaneSummary {
         Self {
             technique,
             following: technique,
-            phase: Phase::Off,
+            phase: LanePhase::Off,
             fault: None,
             measure: Measure::FromDue,
             samples: 0,
@@ -114,28 +114,28 @@ impl LaneSummary {
 
     /// Whether the lane is switched on.
     pub fn is_on(&self) -> bool {
-        self.phase != Phase::Off
+        self.phase != LanePhase::Off
     }
 
     /// Whether it has been at the tail.
     pub fn is_live(&self) -> bool {
-        matches!(self.phase, Phase::Live | Phase::Ended)
+        matches!(self.phase, LanePhase::Live | LanePhase::Ended)
     }
 
     /// Whether it has read a closed stream to its end.
     pub fn has_ended(&self) -> bool {
-        self.phase == Phase::Ended
+        self.phase == LanePhase::Ended
     }
 
     /// Whether it can't be read.
     pub fn has_failed(&self) -> bool {
-        self.phase == Phase::Failed
+        self.phase == LanePhase::Failed
     }
 }
 
 /// Why bytes are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Path {
+pub enum LanePath {
     /// Not known yet.
     #[default]
     Unknown,
@@ -157,15 +157,15 @@ pub struct Summary {
     /// How the page stands to the server.
     pub connection: ServerConnection,
     /// The sentence on top.
-    pub saying: Saying,
+    pub saying: Headline,
     /// What an event costs.
     pub cost: Option<Cost>,
     /// The lanes, in the order of [`Technique::ALL`].
     pub lanes: Vec<LaneSummary>,
     /// How the clocks map.
-    pub clock: Option<Mapping>,
+    pub clock: Option<ClockMapping>,
     /// How the lanes reach the server.
-    pub path: Path,
+    pub path: LanePath,
     /// Events per second that were seen.
     pub rate_per_s: Option<f64>,
     /// Seconds since this run began.
@@ -181,11 +181,11 @@ impl Default for Summary {
         Self {
             stream: String::new(),
             connection: ServerConnection::Connecting,
-            saying: Saying::Connecting,
+            saying: Headline::Connecting,
             cost: None,
             lanes: Technique::ALL.map(LaneSummary::off).to_vec(),
             clock: None,
-            path: Path::Unknown,
+            path: LanePath::Unknown,
             rate_per_s: None,
             run_s: 0.0,
             latest: String::new(),

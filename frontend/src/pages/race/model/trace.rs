@@ -7,7 +7,7 @@ mod tests;
 
 pub use marks::{ChangeMark, ChunkRun, EventMark, EventRun, FaultMark, RequestMark, WaitMark};
 
-use ring::Ring;
+use ring::RunRing;
 use std::collections::VecDeque;
 use tailwater_protocol::{Report, Technique};
 
@@ -34,8 +34,8 @@ const STEP_MS: f64 = 0.5;
 #[derive(Debug, Clone)]
 pub struct Trace {
     requests: VecDeque<RequestMark>,
-    chunks: Ring<ChunkRun>,
-    events: Ring<EventRun>,
+    chunks: RunRing<ChunkRun>,
+    events: RunRing<EventRun>,
     waits: VecDeque<WaitMark>,
     changes: VecDeque<ChangeMark>,
     faults: VecDeque<FaultMark>,
@@ -53,8 +53,8 @@ impl Trace {
     pub fn new() -> Self {
         Self {
             requests: VecDeque::with_capacity(REQUESTS_MAX),
-            chunks: Ring::new(RUNS_MAX),
-            events: Ring::new(RUNS_MAX),
+            chunks: RunRing::new(RUNS_MAX),
+            events: RunRing::new(RUNS_MAX),
             waits: VecDeque::with_capacity(WAITS_MAX),
             changes: VecDeque::with_capacity(RARE_MAX),
             faults: VecDeque::with_capacity(RARE_MAX),

@@ -15,7 +15,7 @@ pub struct Rung {
 
 /// What the verdict says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Saying {
+pub enum Headline {
     /// The lanes are being set up.
     Connecting,
     /// No lane is on.
@@ -83,28 +83,28 @@ const SAME_FACTOR: f64 = 1.6;
 const SAME_MS: f64 = 1.0;
 
 /// What the lanes say together; `interval_ms` is the poll interval.
-pub fn saying(lanes: &[LaneSummary], interval_ms: f64) -> Saying {
+pub fn saying(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
     let on: Vec<&LaneSummary> = lanes.iter().filter(|lane| lane.is_on()).collect();
     if on.is_empty() {
-        return Saying::NoLanes;
+        return Headline::NoLanes;
     }
     if let Some(worst) = on
         .iter()
         .filter(|lane| lane.lost + lane.repeated > 0)
         .max_by_key(|lane| lane.lost + lane.repeated)
     {
-        return Saying::Broken {
+        return Headline::Broken {
             technique: worst.technique,
             lost: worst.lost,
             repeated: worst.repeated,
         };
     }
     if on.iter().all(|lane| lane.has_failed()) {
-        return Saying::Failed(on[0].fault.clone().unwrap_or_default());
+        return Headline::Failed(on[0].fault.clone().unwrap_or_default());
     }
     let rungs = ladder(&on);
     if !rungs.is_empty() {
-        return Saying::Ladder {
+        return Headline::Ladder {
             measure: on[0].measure,
             rungs,
             interval_ms,
@@ -112,19 +112,19 @@ pub fn saying(lanes: &[LaneSummary], interval_ms: f64) -> Saying {
     }
     let events = on.iter().map(|lane| lane.events).max().unwrap_or(0);
     if on.iter().all(|lane| lane.has_ended()) {
-        return Saying::Closed { events };
+        return Headline::Closed { events };
     }
     let before = on.iter().map(|lane| lane.before).max().unwrap_or(0);
     if on.iter().all(|lane| !lane.is_live()) {
-        return Saying::Connecting;
+        return Headline::Connecting;
     }
     if events > before {
-        return Saying::First {
+        return Headline::First {
             lanes: on.iter().filter(|lane| lane.events > 0).count(),
             events: events - before,
         };
     }
-    Saying::Quiet {
+    Headline::Quiet {
         lanes: on.len(),
         before,
     }
@@ -190,13 +190,13 @@ pub fn cost(lanes: &[LaneSummary]) -> Option<Cost> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lane::Phase;
+    use super::super::lane::LanePhase;
     use super::*;
 
     fn lane(technique: Technique, p50_ms: Option<f64>) -> LaneSummary {
         LaneSummary {
             technique,
-            phase: Phase::Live,
+            phase: LanePhase::Live,
             p50_ms,
             events: 10,
             ..LaneSummary::off(technique)
@@ -210,7 +210,7 @@ mod tests {
             .zip([507.0, 2.1, 1.4, 1.2, 1.1])
             .map(|(technique, p50)| lane(technique, Some(p50)))
             .collect();
-        let Saying::Ladder { rungs, .. } = saying(&lanes, 1_000.0) else {
+        let Headline::Ladder { rungs, .. } = saying(&lanes, 1_000.0) else {
             panic!("{:?}", saying(&lanes, 1_000.0))
         };
         assert_eq!(rungs.len(), 2);
@@ -225,7 +225,7 @@ mod tests {
         lanes[3].lost = 2;
         assert_eq!(
             saying(&lanes, 1.0),
-            Saying::Broken {
+            Headline::Broken {
                 technique: Technique::Sse,
                 lost: 2,
                 repeated: 0
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn there_is_something_to_say_before_there_are_numbers() {
         let off = Technique::ALL.map(LaneSummary::off);
-        assert_eq!(saying(&off, 1.0), Saying::NoLanes);
+        assert_eq!(saying(&off, 1.0), Headline::NoLanes);
         let quiet = Technique::ALL.map(|technique| LaneSummary {
             events: 7,
             before: 7,
@@ -244,7 +244,7 @@ mod tests {
         });
         assert_eq!(
             saying(&quiet, 1.0),
-            Saying::Quiet {
+            Headline::Quiet {
                 lanes: 5,
                 before: 7
             }
@@ -256,7 +256,7 @@ mod tests {
         });
         assert_eq!(
             saying(&first, 1.0),
-            Saying::First {
+            Headline::First {
                 lanes: 5,
                 events: 2
             }

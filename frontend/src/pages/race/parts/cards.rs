@@ -6,7 +6,7 @@ use tailwater_protocol::Technique;
 
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
-use crate::pages::race::model::lane::Phase;
+use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::summary::{LaneSummary, Measure, Summary};
 use crate::techniques::lane_index;
 use crate::techniques::look;
@@ -23,7 +23,7 @@ pub fn Cards() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     view! {
         <section class="cards" aria-label=page.say(|text| text.lanes)>
-            {Technique::ALL.map(|technique| view! { <Card technique /> }).collect_view()}
+            {Technique::ALL.map(|technique| view! { <LaneCard technique /> }).collect_view()}
         </section>
     }
 }
@@ -41,7 +41,7 @@ fn figure<T: Send + Sync + PartialEq + 'static>(
 }
 
 #[component]
-fn Card(technique: Technique) -> impl IntoView {
+fn LaneCard(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let phase = figure(page, technique, |lane, _| lane.phase);
     let fault = figure(page, technique, |lane, _| lane.fault.clone());
@@ -56,14 +56,14 @@ fn Card(technique: Technique) -> impl IntoView {
             <CardHead technique phase />
             <Lateness technique />
             <Against technique />
-            <Counts technique />
+            <LaneCounts technique />
             {move || fault.get().map(|fault| view! { <p class="fault">{fault}</p> })}
         </article>
     }
 }
 
 #[component]
-fn CardHead(technique: Technique, phase: Memo<Phase>) -> impl IntoView {
+fn CardHead(technique: Technique, phase: Memo<LanePhase>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let look = look(technique);
     let index = lane_index(technique);
@@ -183,7 +183,7 @@ fn Against(technique: Technique) -> impl IntoView {
 }
 
 #[component]
-fn Counts(technique: Technique) -> impl IntoView {
+fn LaneCounts(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let asks = look(technique).asks;
     let events = figure(page, technique, |lane, _| lane.events);
@@ -232,14 +232,14 @@ fn Counts(technique: Technique) -> impl IntoView {
 }
 
 /// The machine-readable name of a phase, for the style sheet.
-fn phase_name(phase: Phase) -> &'static str {
+fn phase_name(phase: LanePhase) -> &'static str {
     match phase {
-        Phase::Off => "off",
-        Phase::Connecting => "connecting",
-        Phase::CatchingUp => "catching-up",
-        Phase::Live => "live",
-        Phase::Retrying => "retrying",
-        Phase::Ended => "ended",
-        Phase::Failed => "failed",
+        LanePhase::Off => "off",
+        LanePhase::Connecting => "connecting",
+        LanePhase::CatchingUp => "catching-up",
+        LanePhase::Live => "live",
+        LanePhase::Retrying => "retrying",
+        LanePhase::Ended => "ended",
+        LanePhase::Failed => "failed",
     }
 }

@@ -7,9 +7,9 @@ use crate::browser;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::settings::{
-    self, Limits, Settings, Source, pattern_from_name, pattern_name,
+    self, NumberLimits, RaceSettings, RaceSource, pattern_from_name, pattern_name,
 };
-use crate::pages::race::model::summary::Path;
+use crate::pages::race::model::summary::LanePath;
 use crate::pages::race::text::RaceText;
 use crate::widgets::canvas::axis::{by_factors, decade};
 use crate::widgets::field::TextField;
@@ -26,7 +26,7 @@ pub fn Controls() -> impl IntoView {
             <button
                 class="tool wide"
                 on:click=move |_| {
-                    page.change(|settings| *settings = Settings::default());
+                    page.change(|settings| *settings = RaceSettings::default());
                 }
             >
                 {page.say(|text| text.reset)}
@@ -42,14 +42,14 @@ fn StreamChoice() -> impl IntoView {
     let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
     let name = RwSignal::new(String::new());
     Effect::new(move || {
-        if let Source::Named(stream) = source.get() {
+        if let RaceSource::Named(stream) = source.get() {
             name.set(stream);
         }
     });
     let follow = move || {
-        let wish = name.get_untracked().trim().trim_matches('/').to_owned();
-        if !wish.is_empty() {
-            page.change(|settings| settings.source = Source::Named(wish));
+        let wanted = name.get_untracked().trim().trim_matches('/').to_owned();
+        if !wanted.is_empty() {
+            page.change(|settings| settings.source = RaceSource::Named(wanted));
         }
     };
     // Without a name yet, the field asks for it.
@@ -65,24 +65,24 @@ fn StreamChoice() -> impl IntoView {
             <legend>{page.say(|text| text.stream)}</legend>
             <div class="segments" data-testid="source">
                 <Segment
-                    checked=move || source.get() == Source::Host
+                    checked=move || source.get() == RaceSource::Host
                     label=Signal::derive(move || page.text().source_host)
-                    choose=move || page.change(|settings| settings.source = Source::Host)
+                    choose=move || page.change(|settings| settings.source = RaceSource::Host)
                 />
                 <Segment
-                    checked=move || source.get() == Source::Generator
+                    checked=move || source.get() == RaceSource::Generator
                     label=Signal::derive(move || page.text().source_generator)
-                    choose=move || page.change(|settings| settings.source = Source::Generator)
+                    choose=move || page.change(|settings| settings.source = RaceSource::Generator)
                 />
                 <Segment
-                    checked=move || matches!(source.get(), Source::Named(_))
+                    checked=move || matches!(source.get(), RaceSource::Named(_))
                     label=Signal::derive(move || page.text().source_named)
                     choose=choose_named
                 />
             </div>
             <form
                 class="row named"
-                class:chosen=move || matches!(source.get(), Source::Named(_))
+                class:chosen=move || matches!(source.get(), RaceSource::Named(_))
                 on:submit=move |event| {
                     event.prevent_default();
                     follow();
@@ -119,7 +119,7 @@ fn GeneratorControls() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let off = Signal::derive(move || {
         page.settings
-            .with(|settings| settings.source != Source::Generator)
+            .with(|settings| settings.source != RaceSource::Generator)
     });
     let pattern = move || page.settings.with(|settings| settings.pattern);
     view! {
@@ -163,7 +163,7 @@ fn Timing() -> impl IntoView {
     // Only the relay can add delay.
     let relayed = Memo::new(move |_| {
         page.summary
-            .with(|summary| matches!(summary.path, Path::Relay | Path::Unknown))
+            .with(|summary| matches!(summary.path, LanePath::Relay | LanePath::Unknown))
     });
     view! {
         <fieldset>
@@ -194,20 +194,20 @@ fn Dial(
     id: &'static str,
     label: fn(&RaceText) -> &'static str,
     unit: fn(&RaceText) -> &'static str,
-    limits: Limits,
+    limits: NumberLimits,
     log: bool,
-    get: fn(&Settings) -> f64,
-    set: fn(&mut Settings, f64),
+    get: fn(&RaceSettings) -> f64,
+    set: fn(&mut RaceSettings, f64),
 ) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let value = Memo::new(move |_| page.settings.with(get));
     // While a slider is dragged only the field follows; the race changes once, when it is let go.
     let dragged = RwSignal::new(None::<f64>);
     let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));
-    let choose = move |wish: f64| {
+    let choose = move |wanted: f64| {
         dragged.set(None);
-        if wish.is_finite() {
-            page.change(|settings| set(settings, limits.clamp(wish)));
+        if wanted.is_finite() {
+            page.change(|settings| set(settings, limits.clamp(wanted)));
         }
     };
     let place = move || to_step(dragged.get().unwrap_or_else(|| value.get()), limits, log);
@@ -244,7 +244,7 @@ fn Dial(
     }
 }
 
-fn to_step(value: f64, limits: Limits, log: bool) -> f64 {
+fn to_step(value: f64, limits: NumberLimits, log: bool) -> f64 {
     let share = if log {
         (value / limits.min).ln() / (limits.max / limits.min).ln()
     } else {
@@ -253,7 +253,7 @@ fn to_step(value: f64, limits: Limits, log: bool) -> f64 {
     (share.clamp(0.0, 1.0) * STEPS).round()
 }
 
-fn from_step(step: f64, limits: Limits, log: bool) -> f64 {
+fn from_step(step: f64, limits: NumberLimits, log: bool) -> f64 {
     let share = step / STEPS;
     let value = if log {
         by_factors(limits.min, limits.max, share)

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::browser;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::export;
-use crate::pages::race::model::verdict::Saying;
+use crate::pages::race::model::verdict::Headline;
 use crate::widgets::connection::ConnectionMark;
 use crate::widgets::nav::{Choices, Nav};
 
@@ -14,11 +14,11 @@ const SPEAK_MS: f64 = 5_000.0;
 
 /// The head.
 #[component]
-pub fn Head() -> impl IntoView {
+pub fn RaceHead() -> impl IntoView {
     view! {
         <header class="head">
             <Nav />
-            <Status />
+            <RaceStatus />
             <div class="tools">
                 <Playback />
                 <Exports />
@@ -30,7 +30,7 @@ pub fn Head() -> impl IntoView {
 
 /// How the page stands to the server: seen at once, spoken at most every five seconds.
 #[component]
-fn Status() -> impl IntoView {
+fn RaceStatus() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
     // What is worth saying aloud: the state and the kind of verdict, not every figure.
@@ -48,7 +48,7 @@ fn Status() -> impl IntoView {
             spoke_ms.set_value(browser::now_ms());
             let summary = page.summary.get_untracked();
             let verdict = match summary.saying {
-                Saying::Connecting => String::new(),
+                Headline::Connecting => String::new(),
                 saying => (text.verdict)(&saying),
             };
             spoken.set((text.announced)(

@@ -5,25 +5,25 @@ use tailwater_protocol::percent::encode_path;
 
 use crate::browser;
 use crate::pages::race::context::RaceContext;
-use crate::pages::race::model::summary::{Measure, Path};
-use crate::pages::race::model::verdict::{Cost, Saying};
-use crate::widgets::command::Command;
+use crate::pages::race::model::summary::{LanePath, Measure};
+use crate::pages::race::model::verdict::{Cost, Headline};
+use crate::widgets::command::CommandLine;
 use crate::widgets::connection::ServerConnection;
 
 /// The verdict as it was in one second of the run.
 #[derive(Clone, PartialEq)]
-struct Said {
+struct ShownHeadline {
     second: u64,
-    saying: Saying,
+    saying: Headline,
     cost: Option<Cost>,
 }
 
 /// The verdict and the notes under it.
 #[component]
-pub fn Verdict() -> impl IntoView {
+pub fn HeadlineSection() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     // Another kind of verdict is said at once, other figures once a second: a sentence must stand still to be read.
-    let said = Memo::new(move |before: Option<&Said>| {
+    let said = Memo::new(move |before: Option<&ShownHeadline>| {
         page.summary.with(|summary| {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -36,7 +36,7 @@ pub fn Verdict() -> impl IntoView {
                 before.second == second && std::mem::discriminant(&before.saying) == kind
             }) {
                 Some(before) => before.clone(),
-                None => Said {
+                None => ShownHeadline {
                     second,
                     saying: summary.saying.clone(),
                     cost: summary.cost.clone(),
@@ -48,14 +48,14 @@ pub fn Verdict() -> impl IntoView {
         <section class="verdict" aria-labelledby="verdict">
             <p class="sentence" id="verdict" data-testid="verdict">{move || said.with(|said| (page.text().verdict)(&said.saying))}</p>
             <p class="cost">{move || said.with(|said| said.cost.as_ref().map(page.text().cost)).unwrap_or_default()}</p>
-            <Notes />
+            <MeasurementNotes />
         </section>
     }
 }
 
 /// What limits the figures: clocks, byte counts, hidden stretches, missing stamps.
 #[component]
-fn Notes() -> impl IntoView {
+fn MeasurementNotes() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let notes = Memo::new(move |_| {
         let text = page.text();
@@ -66,11 +66,11 @@ fn Notes() -> impl IntoView {
                 None => notes.push((text.clock_unknown.to_owned(), false)),
             }
             match summary.path {
-                Path::Unknown => {}
-                Path::Relay => notes.push((text.relay_counts.to_owned(), false)),
-                Path::NoneFree => notes.push((text.none_free.to_owned(), true)),
-                Path::LabOff => notes.push((text.lab_off.to_owned(), true)),
-                Path::PortsShut => notes.push((text.ports_shut.to_owned(), true)),
+                LanePath::Unknown => {}
+                LanePath::Relay => notes.push((text.relay_counts.to_owned(), false)),
+                LanePath::NoneFree => notes.push((text.none_free.to_owned(), true)),
+                LanePath::LabOff => notes.push((text.lab_off.to_owned(), true)),
+                LanePath::PortsShut => notes.push((text.ports_shut.to_owned(), true)),
             }
             if summary
                 .lanes
@@ -109,7 +109,7 @@ fn Notes() -> impl IntoView {
 
 /// Which notice, if any, the stage needs.
 #[derive(Clone, PartialEq)]
-enum Kind {
+enum NoticeKind {
     Quiet,
     Missing,
     NoSource,
@@ -123,11 +123,13 @@ pub fn Notice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let kind = Memo::new(move |_| {
         page.summary.with(|summary| match &summary.saying {
-            Saying::Quiet { .. } => Some((Kind::Quiet, summary.stream.clone())),
-            Saying::Missing(stream) => Some((Kind::Missing, stream.clone())),
-            Saying::NoSource => Some((Kind::NoSource, "logs/demo".to_owned())),
-            Saying::Unreachable => Some((Kind::Gone, summary.stream.clone())),
-            Saying::Failed(why) => Some((Kind::Failed(why.clone()), summary.stream.clone())),
+            Headline::Quiet { .. } => Some((NoticeKind::Quiet, summary.stream.clone())),
+            Headline::Missing(stream) => Some((NoticeKind::Missing, stream.clone())),
+            Headline::NoSource => Some((NoticeKind::NoSource, "logs/demo".to_owned())),
+            Headline::Unreachable => Some((NoticeKind::Gone, summary.stream.clone())),
+            Headline::Failed(why) => {
+                Some((NoticeKind::Failed(why.clone()), summary.stream.clone()))
+            }
             _ => None,
         })
     });
@@ -135,7 +137,7 @@ pub fn Notice() -> impl IntoView {
 }
 
 #[component]
-fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
+fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let url = format!("{}/v1/stream/{}", browser::origin(), encode_path(&stream));
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
@@ -151,38 +153,38 @@ fn NoticeBox(kind: Kind, stream: String) -> impl IntoView {
         });
     };
     let body = match kind {
-        Kind::Quiet => view! {
+        NoticeKind::Quiet => view! {
             <h2>{page.say(|text| text.quiet_title)}</h2>
             <p>{move || (page.text().quiet)(&stream)}</p>
-            <Command line=append />
+            <CommandLine line=append />
         }
         .into_any(),
-        Kind::Missing => view! {
+        NoticeKind::Missing => view! {
             <h2>{page.say(|text| text.missing_title)}</h2>
             <p>{move || (page.text().missing)(&stream)}</p>
             <button class="primary" data-testid="create" on:click=on_create>{page.say(|text| text.create)}</button>
             <p class="fault">{move || problem.get()}</p>
-            <Command line=create />
+            <CommandLine line=create />
             <p>{page.say(|text| text.or_append)}</p>
-            <Command line=append />
+            <CommandLine line=append />
         }
         .into_any(),
-        Kind::NoSource => view! {
+        NoticeKind::NoSource => view! {
             <h2>{page.say(|text| text.no_source_title)}</h2>
             <p>{page.say(|text| text.no_source)}</p>
             <button class="primary" on:click=move |_| browser::focus("stream-name")>{page.say(|text| text.stream_name)}</button>
-            <Command line=create />
+            <CommandLine line=create />
             <p>{page.say(|text| text.or_append)}</p>
-            <Command line=append />
+            <CommandLine line=append />
         }
         .into_any(),
-        Kind::Gone => view! {
+        NoticeKind::Gone => view! {
             <h2>{page.say(|text| text.gone_title)}</h2>
             <p>{page.say(|text| text.gone)}</p>
-            <Command line="cargo xtask serve".to_owned() />
+            <CommandLine line="cargo xtask serve".to_owned() />
         }
         .into_any(),
-        Kind::Failed(why) => view! {
+        NoticeKind::Failed(why) => view! {
             <h2>{page.say(|text| text.failed_title)}</h2>
             <p>{why}</p>
         }

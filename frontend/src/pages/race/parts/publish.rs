@@ -5,11 +5,11 @@ use tailwater_protocol::percent::encode_path;
 
 use crate::browser;
 use crate::pages::race::context::RaceContext;
-use crate::widgets::command::Command;
+use crate::widgets::command::CommandLine;
 
 /// What became of the last message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Outcome {
+enum PublishState {
     None,
     Sending,
     Sent,
@@ -21,29 +21,29 @@ enum Outcome {
 pub fn Publish() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let message = RwSignal::new(String::new());
-    let outcome = RwSignal::new(Outcome::None);
+    let outcome = RwSignal::new(PublishState::None);
     let send = move || {
         let text = message.get_untracked();
-        if text.is_empty() || outcome.get_untracked() == Outcome::Sending {
+        if text.is_empty() || outcome.get_untracked() == PublishState::Sending {
             return;
         }
-        outcome.set(Outcome::Sending);
+        outcome.set(PublishState::Sending);
         let controller = page.controller();
         wasm_bindgen_futures::spawn_local(async move {
             let became = match controller.publish(&text).await {
                 Ok(()) => {
                     message.set(String::new());
-                    Outcome::Sent
+                    PublishState::Sent
                 }
-                Err(why) => Outcome::Refused(why),
+                Err(why) => PublishState::Refused(why),
             };
             outcome.set(became);
         });
     };
     let said = move || match outcome.get() {
-        Outcome::None | Outcome::Sending => String::new(),
-        Outcome::Sent => page.text().sent.to_owned(),
-        Outcome::Refused(why) => (page.text().refused)(&why),
+        PublishState::None | PublishState::Sending => String::new(),
+        PublishState::Sent => page.text().sent.to_owned(),
+        PublishState::Refused(why) => (page.text().refused)(&why),
     };
     view! {
         <form
@@ -66,13 +66,13 @@ pub fn Publish() -> impl IntoView {
                     prop:value=move || message.get()
                     on:input=move |event| {
                         message.set(event_target_value(&event));
-                        outcome.set(Outcome::None);
+                        outcome.set(PublishState::None);
                     }
                 />
                 <button class="primary" type="submit" data-testid="publish-send">{page.say(|text| text.send)}</button>
             </div>
             <p class="hint" id="publish-hint">{page.say(|text| text.publish_hint)}</p>
-            <p class="said" class:fault=move || matches!(outcome.get(), Outcome::Refused(_))>{said}</p>
+            <p class="said" class:fault=move || matches!(outcome.get(), PublishState::Refused(_))>{said}</p>
         </form>
     }
 }
@@ -102,7 +102,7 @@ pub fn Latest() -> impl IntoView {
         <section class="latest">
             <h2>{page.say(|text| text.latest)}</h2>
             <code class="message" tabindex="0">{shown}</code>
-            {move || (!stream.with(String::is_empty)).then(|| view! { <Command line=line() /> })}
+            {move || (!stream.with(String::is_empty)).then(|| view! { <CommandLine line=line() /> })}
         </section>
     }
 }

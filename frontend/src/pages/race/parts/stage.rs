@@ -4,16 +4,16 @@ use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
-use super::draw::distribution::{Curve, Distribution, Scale};
-use super::draw::sequence::{self, Sequence};
-use super::draw::waterfall::{self, Waterfall};
+use super::draw::distribution::{Curve, DistributionChart, Scale};
+use super::draw::sequence::{self, SequenceDiagram};
+use super::draw::waterfall::{self, WaterfallChart};
 use super::draw::{self, GUTTER, LaneView};
 use super::tables::{FigureTable, RequestTable};
 use crate::browser;
 use crate::pages::race::context::RaceContext;
-use crate::pages::race::model::lane::Phase;
-use crate::pages::race::model::race::Race;
-use crate::pages::race::model::verdict::Saying;
+use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::model::race::RaceState;
+use crate::pages::race::model::verdict::Headline;
 use crate::pages::race::text::RaceText;
 use crate::techniques::lane_index;
 use crate::techniques::look;
@@ -28,17 +28,17 @@ const ROOMY: f64 = 480.0;
 
 /// The canvases and what draws on them.
 #[derive(Debug)]
-pub struct Stage {
+pub struct RaceCanvases {
     host: web_sys::HtmlDivElement,
     surfaces: [Surface; 3],
-    sequence: Sequence,
-    waterfall: Waterfall,
-    distribution: Distribution,
+    sequence: SequenceDiagram,
+    waterfall: WaterfallChart,
+    distribution: DistributionChart,
     palette: Palette,
     width: RwSignal<f64>,
 }
 
-impl Stage {
+impl RaceCanvases {
     /// The theme has changed.
     pub fn repaint(&mut self) {
         self.palette = Palette::read(&self.host);
@@ -53,7 +53,7 @@ impl Stage {
     }
 
     /// Draws sequence diagram and waterfall, their right end at `now_ms`.
-    pub fn draw(&mut self, race: &Race, now_ms: f64) {
+    pub fn draw(&mut self, race: &RaceState, now_ms: f64) {
         let width = self.width.get_untracked();
         let lanes = lane_views(race);
         if width <= 0.0 || lanes.is_empty() {
@@ -65,23 +65,23 @@ impl Stage {
             span_ms: race.settings.window_s * 1_000.0,
             now_ms,
         };
-        let height = sequence::Geometry::new(width, lanes.len()).height;
+        let height = sequence::SequenceGeometry::new(width, lanes.len()).height;
         let context = self.surfaces[0].begin(width, height, density);
         self.sequence.draw(context, &lanes, &view, &self.palette);
-        let height = waterfall::Geometry::new(width, lanes.len()).height;
+        let height = waterfall::WaterfallGeometry::new(width, lanes.len()).height;
         let context = self.surfaces[1].begin(width, height, density);
         self.waterfall.draw(context, &lanes, &view, &self.palette);
     }
 
     /// Draws the latency distribution as it is at `now_ms`.
-    pub fn draw_distribution(&mut self, race: &Race, now_ms: f64) {
+    pub fn draw_distribution(&mut self, race: &RaceState, now_ms: f64) {
         let width = self.width.get_untracked();
         if width <= 0.0 {
             return;
         }
         let curves: Vec<(Technique, u64, Points, Points)> = Technique::ALL
             .into_iter()
-            .filter(|technique| race.lanes[lane_index(*technique)].phase != Phase::Off)
+            .filter(|technique| race.lanes[lane_index(*technique)].phase != LanePhase::Off)
             .map(|technique| {
                 let latencies = race.measured(technique);
                 let measured = latencies
@@ -132,13 +132,13 @@ impl Stage {
 type Points = Vec<(f64, f64)>;
 
 /// The lanes that are on, as the drawings want them.
-fn lane_views(race: &Race) -> Vec<LaneView<'_>> {
+fn lane_views(race: &RaceState) -> Vec<LaneView<'_>> {
     let (up_ms, down_ms) = race
         .ways()
         .map_or((0.0, 0.0), |ways| (ways.up_ms, ways.down_ms));
     Technique::ALL
         .into_iter()
-        .filter(|technique| race.lanes[lane_index(*technique)].phase != Phase::Off)
+        .filter(|technique| race.lanes[lane_index(*technique)].phase != LanePhase::Off)
         .map(|technique| LaneView {
             technique,
             trace: &race.traces[lane_index(technique)],
@@ -166,12 +166,12 @@ pub fn StageView() -> impl IntoView {
             return;
         };
         let palette = Palette::read(&host);
-        let stage = Stage {
+        let stage = RaceCanvases {
             host,
             surfaces: [one, two, three],
-            sequence: Sequence::default(),
-            waterfall: Waterfall::default(),
-            distribution: Distribution::default(),
+            sequence: SequenceDiagram::default(),
+            waterfall: WaterfallChart::default(),
+            distribution: DistributionChart::default(),
             palette,
             width,
         };
@@ -183,18 +183,18 @@ pub fn StageView() -> impl IntoView {
         page.summary.with(|summary| {
             matches!(
                 summary.saying,
-                Saying::Missing(_) | Saying::NoSource | Saying::NoLanes | Saying::Failed(_)
+                Headline::Missing(_) | Headline::NoSource | Headline::NoLanes | Headline::Failed(_)
             )
         })
     });
     view! {
         <div hidden=move || nothing.get()>
-        <Figure title=|text| text.sequence hint=|text| text.sequence_hint canvas=canvases[0] test_id="sequence"
+        <DrawingFigure title=|text| text.sequence hint=|text| text.sequence_hint canvas=canvases[0] test_id="sequence"
             host=host over=move || view! { <LaneNames width /> }
             table=|| view! { <RequestTable of=|text| text.sequence /> } />
-        <Figure title=|text| text.waterfall hint=|text| text.waterfall_hint canvas=canvases[1] test_id="waterfall"
+        <DrawingFigure title=|text| text.waterfall hint=|text| text.waterfall_hint canvas=canvases[1] test_id="waterfall"
             table=|| view! { <RequestTable of=|text| text.waterfall /> } />
-        <Figure title=|text| text.distribution hint=|text| text.distribution_hint canvas=canvases[2] test_id="distribution"
+        <DrawingFigure title=|text| text.distribution hint=|text| text.distribution_hint canvas=canvases[2] test_id="distribution"
             tools=|| view! { <ScaleSwitch /> }
             table=|| view! { <FigureTable /> } />
         </div>
@@ -203,7 +203,7 @@ pub fn StageView() -> impl IntoView {
 
 /// A drawing with its title, its words and, on wish, its table.
 #[component]
-fn Figure(
+fn DrawingFigure(
     title: fn(&RaceText) -> &'static str,
     hint: fn(&RaceText) -> &'static str,
     canvas: NodeRef<Canvas>,
@@ -254,7 +254,7 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
                 let roomy = width >= ROOMY;
                 lanes
                     .into_iter()
-                    .zip(sequence::Geometry::new(width, count).lanes)
+                    .zip(sequence::SequenceGeometry::new(width, count).lanes)
                     .enumerate()
                     .map(|(index, (technique, band))| {
                         let name = look(technique).label;

@@ -6,8 +6,8 @@ use tailwater_protocol::Technique;
 use crate::browser;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
-use crate::pages::race::model::lane::Phase;
-use crate::pages::race::model::race::Race;
+use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::model::race::RaceState;
 use crate::pages::race::model::summary::LaneSummary;
 use crate::pages::race::text::RaceText;
 use crate::techniques::lane_index;
@@ -87,10 +87,10 @@ pub fn RequestTable(
     }
 }
 
-fn request_rows(race: &Race, at_ms: f64) -> Vec<RequestRow> {
+fn request_rows(race: &RaceState, at_ms: f64) -> Vec<RequestRow> {
     let mut rows = Vec::new();
     for technique in Technique::ALL {
-        if race.lanes[lane_index(technique)].phase == Phase::Off {
+        if race.lanes[lane_index(technique)].phase == LanePhase::Off {
             continue;
         }
         let from_ms = at_ms - race.settings.window_s * 1_000.0;

@@ -8,9 +8,9 @@ use tailwater_protocol::rig::Pattern;
 
 use super::RaceText;
 use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
-use crate::pages::race::model::lane::Phase;
+use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::summary::Measure;
-use crate::pages::race::model::verdict::{Cost, Rung, Saying};
+use crate::pages::race::model::verdict::{Cost, Headline, Rung};
 use crate::techniques::look;
 
 /// English.
@@ -182,15 +182,15 @@ pub(super) const TEXT: RaceText = RaceText {
     foot: "Latency from the due time to the page's script. Bytes are application bytes at the server's socket.",
 };
 
-fn phase(phase: Phase) -> &'static str {
+fn phase(phase: LanePhase) -> &'static str {
     match phase {
-        Phase::Off => "off",
-        Phase::Connecting => "connecting",
-        Phase::CatchingUp => "catching up",
-        Phase::Live => "live",
-        Phase::Retrying => "retrying",
-        Phase::Ended => "ended",
-        Phase::Failed => "failed",
+        LanePhase::Off => "off",
+        LanePhase::Connecting => "connecting",
+        LanePhase::CatchingUp => "catching up",
+        LanePhase::Live => "live",
+        LanePhase::Retrying => "retrying",
+        LanePhase::Ended => "ended",
+        LanePhase::Failed => "failed",
     }
 }
 
@@ -219,40 +219,40 @@ fn capital(sentence: &str) -> String {
         .unwrap_or_default()
 }
 
-fn verdict(saying: &Saying) -> String {
+fn verdict(saying: &Headline) -> String {
     match saying {
-        Saying::Connecting => "Setting up the lanes…".to_owned(),
-        Saying::NoLanes => "No lane is on. Switch one on to begin.".to_owned(),
-        Saying::Missing(stream) => format!("There is no stream {stream} yet."),
-        Saying::NoSource => {
+        Headline::Connecting => "Setting up the lanes…".to_owned(),
+        Headline::NoLanes => "No lane is on. Switch one on to begin.".to_owned(),
+        Headline::Missing(stream) => format!("There is no stream {stream} yet."),
+        Headline::NoSource => {
             "This server has no events of its own: name a stream to follow.".to_owned()
         }
-        Saying::Unreachable => "The server does not answer.".to_owned(),
-        Saying::Failed(why) => format!("The stream can't be followed: {why}."),
-        Saying::Closed { events } => {
+        Headline::Unreachable => "The server does not answer.".to_owned(),
+        Headline::Failed(why) => format!("The stream can't be followed: {why}."),
+        Headline::Closed { events } => {
             format!(
                 "The stream is closed; every lane has read all {} messages.",
                 count(*events)
             )
         }
-        Saying::Quiet { lanes, before: 0 } => {
+        Headline::Quiet { lanes, before: 0 } => {
             format!("{} listening; nothing has come yet.", lanes_are(*lanes))
         }
-        Saying::Quiet { lanes, before } => {
+        Headline::Quiet { lanes, before } => {
             format!(
                 "{} caught up on {} messages and listening.",
                 lanes_are(*lanes),
                 count(*before)
             )
         }
-        Saying::First { lanes, events } => {
+        Headline::First { lanes, events } => {
             format!(
                 "The first {} arriving in {lanes} {}; measuring…",
                 plural(*events, "event is", "events are"),
                 if *lanes == 1 { "lane" } else { "lanes" }
             )
         }
-        Saying::Broken {
+        Headline::Broken {
             technique,
             lost,
             repeated,
@@ -262,7 +262,7 @@ fn verdict(saying: &Saying) -> String {
             plural(*lost, "event", "events"),
             count(*repeated)
         ),
-        Saying::Ladder {
+        Headline::Ladder {
             measure,
             rungs,
             interval_ms,

@@ -7,9 +7,9 @@ use tailwater_protocol::rig::Pattern;
 use super::RaceText;
 use super::english::whole_s;
 use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
-use crate::pages::race::model::lane::Phase;
+use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::summary::Measure;
-use crate::pages::race::model::verdict::{Cost, Rung, Saying};
+use crate::pages::race::model::verdict::{Cost, Headline, Rung};
 use crate::techniques::look;
 
 /// 한국어.
@@ -171,15 +171,15 @@ pub(super) const TEXT: RaceText = RaceText {
     foot: "늦음은 예정 시각부터 페이지의 스크립트까지. 바이트는 서버 소켓에서의 응용 계층 바이트.",
 };
 
-fn phase(phase: Phase) -> &'static str {
+fn phase(phase: LanePhase) -> &'static str {
     match phase {
-        Phase::Off => "꺼짐",
-        Phase::Connecting => "연결 중",
-        Phase::CatchingUp => "따라잡는 중",
-        Phase::Live => "실시간",
-        Phase::Retrying => "다시 시도 중",
-        Phase::Ended => "끝남",
-        Phase::Failed => "실패",
+        LanePhase::Off => "꺼짐",
+        LanePhase::Connecting => "연결 중",
+        LanePhase::CatchingUp => "따라잡는 중",
+        LanePhase::Live => "실시간",
+        LanePhase::Retrying => "다시 시도 중",
+        LanePhase::Ended => "끝남",
+        LanePhase::Failed => "실패",
     }
 }
 
@@ -191,39 +191,39 @@ fn names(techniques: &[Technique]) -> String {
     names.join("·")
 }
 
-fn verdict(saying: &Saying) -> String {
+fn verdict(saying: &Headline) -> String {
     match saying {
-        Saying::Connecting => "레인을 준비하는 중…".to_owned(),
-        Saying::NoLanes => "켜진 레인이 없습니다. 하나를 켜면 시작합니다.".to_owned(),
-        Saying::Missing(stream) => format!("{stream} 스트림이 아직 없습니다."),
-        Saying::NoSource => {
+        Headline::Connecting => "레인을 준비하는 중…".to_owned(),
+        Headline::NoLanes => "켜진 레인이 없습니다. 하나를 켜면 시작합니다.".to_owned(),
+        Headline::Missing(stream) => format!("{stream} 스트림이 아직 없습니다."),
+        Headline::NoSource => {
             "이 서버에는 스스로 내는 이벤트가 없습니다. 따라갈 스트림의 이름을 적어 주세요."
                 .to_owned()
         }
-        Saying::Unreachable => "서버가 답하지 않습니다.".to_owned(),
-        Saying::Failed(why) => format!("스트림을 따라갈 수 없습니다: {why}"),
-        Saying::Closed { events } => {
+        Headline::Unreachable => "서버가 답하지 않습니다.".to_owned(),
+        Headline::Failed(why) => format!("스트림을 따라갈 수 없습니다: {why}"),
+        Headline::Closed { events } => {
             format!(
                 "닫힌 스트림입니다. 모든 레인이 메시지 {}개를 끝까지 읽었습니다.",
                 count(*events)
             )
         }
-        Saying::Quiet { lanes, before: 0 } => {
+        Headline::Quiet { lanes, before: 0 } => {
             format!("레인 {lanes}개가 듣고 있습니다. 아직 온 것이 없습니다.")
         }
-        Saying::Quiet { lanes, before } => {
+        Headline::Quiet { lanes, before } => {
             format!(
                 "레인 {lanes}개가 메시지 {}개를 따라잡고 듣고 있습니다.",
                 count(*before)
             )
         }
-        Saying::First { lanes, events } => {
+        Headline::First { lanes, events } => {
             format!(
                 "첫 이벤트 {}개가 레인 {lanes}개에 도착했습니다. 재는 중…",
                 count(*events)
             )
         }
-        Saying::Broken {
+        Headline::Broken {
             technique,
             lost,
             repeated,
@@ -233,7 +233,7 @@ fn verdict(saying: &Saying) -> String {
             count(*lost),
             count(*repeated)
         ),
-        Saying::Ladder {
+        Headline::Ladder {
             measure,
             rungs,
             interval_ms,

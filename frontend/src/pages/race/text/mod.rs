@@ -7,8 +7,8 @@ use tailwater_lab::{Doubt, Verdict};
 use tailwater_protocol::rig::Pattern;
 
 use crate::app::language::Language;
-use crate::pages::race::model::lane::Phase;
-use crate::pages::race::model::verdict::{Cost, Saying};
+use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::model::verdict::{Cost, Headline};
 
 /// What the page says. Sentences with numbers are functions, so that each language has its own order of words.
 #[expect(
@@ -31,10 +31,10 @@ pub struct RaceText {
     pub export_csv: &'static str,
     pub export_samples: &'static str,
     // State.
-    pub verdict: fn(&Saying) -> String,
+    pub verdict: fn(&Headline) -> String,
     pub cost: fn(&Cost) -> String,
     pub announced: fn(&str, &str) -> String,
-    pub phase: fn(Phase) -> &'static str,
+    pub phase: fn(LanePhase) -> &'static str,
     pub fell_back: fn(&str) -> String,
     // Notes under the verdict.
     pub clock: fn(f64, usize) -> String,

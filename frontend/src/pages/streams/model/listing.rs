@@ -8,7 +8,7 @@ pub const PAGE: usize = 50;
 
 /// Something asked of the server, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub enum Known<T> {
+pub enum Fetched<T> {
     /// No answer yet.
     #[default]
     Awaited,
@@ -20,9 +20,9 @@ pub enum Known<T> {
     Refused(String),
 }
 
-/// Which of the cases of [`Known`], without the answer.
+/// Which of the cases of [`Fetched`], without the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum FetchedKind {
     /// No answer yet.
     Awaited,
     /// An answer.
@@ -33,14 +33,14 @@ pub enum Kind {
     Refused(String),
 }
 
-impl<T> Known<T> {
+impl<T> Fetched<T> {
     /// Which case it is.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> FetchedKind {
         match self {
-            Self::Awaited => Kind::Awaited,
-            Self::Here(_) => Kind::Here,
-            Self::Missing => Kind::Missing,
-            Self::Refused(why) => Kind::Refused(why.clone()),
+            Self::Awaited => FetchedKind::Awaited,
+            Self::Here(_) => FetchedKind::Here,
+            Self::Missing => FetchedKind::Missing,
+            Self::Refused(why) => FetchedKind::Refused(why.clone()),
         }
     }
 
@@ -57,7 +57,7 @@ impl<T> Known<T> {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Listing {
     /// The page.
-    pub page: Known<StreamList>,
+    pub page: Fetched<StreamList>,
     /// Where the pages before this one began, the first of them in front.
     trail: Vec<Option<String>>,
 }
@@ -72,13 +72,13 @@ impl Listing {
     pub fn turn_on(&mut self, from: Option<String>) -> Option<String> {
         let next = self.next()?;
         self.trail.push(from);
-        self.page = Known::Awaited;
+        self.page = Fetched::Awaited;
         Some(next)
     }
 
     /// Goes back to the page before; to the first where the way here is not known, as after a deep link.
     pub fn turn_back(&mut self) -> Option<String> {
-        self.page = Known::Awaited;
+        self.page = Fetched::Awaited;
         self.trail.pop().flatten()
     }
 
@@ -148,8 +148,8 @@ pub fn span(seconds: u64) -> String {
 mod tests {
     use super::*;
 
-    fn list(after: Option<&str>) -> Known<StreamList> {
-        Known::Here(StreamList {
+    fn list(after: Option<&str>) -> Fetched<StreamList> {
+        Fetched::Here(StreamList {
             streams: Vec::new(),
             after: after.map(str::to_owned),
         })
@@ -162,7 +162,7 @@ mod tests {
             ..Listing::default()
         };
         assert_eq!(listing.turn_on(None).as_deref(), Some("b"));
-        assert_eq!(listing.page, Known::Awaited);
+        assert_eq!(listing.page, Fetched::Awaited);
         assert_eq!(
             listing.turn_on(Some("b".to_owned())),
             None,

@@ -12,7 +12,7 @@ const BYTES_MAX: usize = 64;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct ShownMessage {
     /// Counts from 0 since following began.
     pub number: u64,
     /// The position after it, which only the last of those that came together knows.
@@ -29,7 +29,7 @@ pub struct Message {
 
 /// How the follower stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Standing {
+pub enum FollowState {
     /// Nothing has come yet.
     #[default]
     Connecting,
@@ -45,11 +45,11 @@ pub enum Standing {
 
 /// What a follower brought.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Tailing {
+pub struct FollowedStream {
     /// The last messages, the oldest first.
-    pub messages: VecDeque<Message>,
+    pub messages: VecDeque<ShownMessage>,
     /// How it stands.
-    pub standing: Standing,
+    pub standing: FollowState,
     /// The technique in use, once a request has left.
     pub technique: Option<Technique>,
     /// Messages so far.
@@ -61,7 +61,7 @@ pub struct Tailing {
     fault: Option<String>,
 }
 
-impl Tailing {
+impl FollowedStream {
     /// Takes what the follower reports.
     pub fn take(&mut self, report: &Report) {
         match report {
@@ -77,10 +77,12 @@ impl Tailing {
             Report::Waiting {
                 after_fault: true, ..
             } => {
-                self.standing = Standing::Again(self.fault.take().unwrap_or_default());
+                self.standing = FollowState::Again(self.fault.take().unwrap_or_default());
             }
             Report::Finished { fault, .. } => {
-                self.standing = fault.clone().map_or(Standing::Ended, Standing::Failed);
+                self.standing = fault
+                    .clone()
+                    .map_or(FollowState::Ended, FollowState::Failed);
             }
             Report::Answered { .. }
             | Report::Chunk { .. }
@@ -91,9 +93,9 @@ impl Tailing {
 
     fn take_batch(&mut self, batch: &Batch) {
         self.standing = if batch.closed {
-            Standing::Ended
+            FollowState::Ended
         } else {
-            Standing::Live
+            FollowState::Live
         };
         self.bytes += batch.data.payload_bytes() as u64;
         match &batch.data {
@@ -125,7 +127,7 @@ impl Tailing {
                 (pairs.join(" "), true, shown.len() < bytes.len())
             }
         };
-        let message = Message {
+        let message = ShownMessage {
             number: self.count,
             next: None,
             text,
@@ -158,7 +160,7 @@ mod tests {
 
     #[test]
     fn messages_are_counted_all_and_kept_to_a_number() {
-        let mut tailing = Tailing::default();
+        let mut tailing = FollowedStream::default();
         tailing.take(&Report::Requested {
             id: 0,
             at_ms: 0.0,
@@ -179,12 +181,12 @@ mod tests {
             .filter(|message| message.next.is_some())
             .count();
         assert_eq!(known, 2, "the last of each batch");
-        assert_eq!(tailing.standing, Standing::Live);
+        assert_eq!(tailing.standing, FollowState::Live);
     }
 
     #[test]
     fn what_is_long_is_cut_and_what_is_no_text_is_shown_in_hexadecimal() {
-        let mut tailing = Tailing::default();
+        let mut tailing = FollowedStream::default();
         tailing.take(&report(Data::Text("ü".repeat(CHARACTERS_MAX + 1)), false));
         tailing.take(&report(Data::Binary(vec![0xff, 0x00]), false));
         tailing.take(&report(Data::Binary(b"plain".to_vec()), true));
@@ -202,12 +204,12 @@ mod tests {
             ]
         );
         assert_eq!(tailing.messages[1].text, "ff 00");
-        assert_eq!(tailing.standing, Standing::Ended);
+        assert_eq!(tailing.standing, FollowState::Ended);
     }
 
     #[test]
     fn a_fault_is_told_until_something_comes_again() {
-        let mut tailing = Tailing::default();
+        let mut tailing = FollowedStream::default();
         tailing.take(&Report::Ended {
             id: 0,
             at_ms: 0.0,
@@ -218,16 +220,16 @@ mod tests {
             for_ms: 100.0,
             after_fault: true,
         });
-        assert_eq!(tailing.standing, Standing::Again("no answer".to_owned()));
+        assert_eq!(tailing.standing, FollowState::Again("no answer".to_owned()));
         tailing.take(&report(Data::Json(Vec::new()), false));
         assert_eq!(
             (tailing.standing.clone(), tailing.count),
-            (Standing::Live, 0)
+            (FollowState::Live, 0)
         );
         tailing.take(&Report::Finished {
             at_ms: 0.0,
             fault: Some("gone".to_owned()),
         });
-        assert_eq!(tailing.standing, Standing::Failed("gone".to_owned()));
+        assert_eq!(tailing.standing, FollowState::Failed("gone".to_owned()));
     }
 }

@@ -5,14 +5,14 @@ use tailwater_protocol::StreamName;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::inspect::StreamDetails;
 
-use super::line::{Fault, Line};
-use crate::api::request::{Wish, example};
+use super::line::{CurlButton, FieldFault};
+use crate::api::request::{ApiRequest, example};
 use crate::browser;
-use crate::pages::streams::context::{Said, StreamsContext};
+use crate::pages::streams::context::{LastAction, StreamsContext};
 
 /// The box, or a sentence when the stream is closed.
 #[component]
-pub fn Append(
+pub fn AppendBox(
     /// Whose.
     name: StoredValue<StreamName>,
     /// What is known of it.
@@ -29,7 +29,7 @@ pub fn Append(
                 if closed.get() {
                     view! { <p class="hint">{streams.say(|text| text.is_closed)}</p> }.into_any()
                 } else {
-                    view! { <Field name details /> }.into_any()
+                    view! { <AppendForm name details /> }.into_any()
                 }
             }}
         </section>
@@ -37,7 +37,10 @@ pub fn Append(
 }
 
 #[component]
-fn Field(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
+fn AppendForm(
+    name: StoredValue<StreamName>,
+    details: Memo<Option<StreamDetails>>,
+) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let content_type = Memo::new(move |_| {
         details.with(|details| {
@@ -53,9 +56,9 @@ fn Field(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) ->
     let body = RwSignal::new(String::new());
     let fault = RwSignal::new(String::new());
     let is_busy = RwSignal::new(false);
-    let wish = move |body: &str| {
+    let request = move |body: &str| {
         name.with_value(|name| {
-            content_type.with_untracked(|content_type| Wish::append(name, content_type, body))
+            content_type.with_untracked(|content_type| ApiRequest::append(name, content_type, body))
         })
     };
     let line = Signal::derive(move || {
@@ -65,21 +68,21 @@ fn Field(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) ->
         } else {
             typed
         };
-        wish(&body).curl(&browser::origin())
+        request(&body).curl(&browser::origin())
     });
     let send = move || {
         let typed = body.get_untracked();
         if typed.is_empty() || is_busy.get_untracked() {
             return;
         }
-        let wish = wish(&typed);
+        let request = request(&typed);
         is_busy.set(true);
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {
             let controller = streams.controller();
-            match controller.send(&wish).await {
+            match controller.send(&request).await {
                 Ok(done) => {
-                    streams.said.try_set(Some(Said::Appended(
+                    streams.said.try_set(Some(LastAction::Appended(
                         done.next.map(|next| next.to_string()).unwrap_or_default(),
                     )));
                     // What was typed meanwhile stays.
@@ -132,9 +135,9 @@ fn Field(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) ->
                 <button class="primary" type="submit" data-testid="append-send" disabled=move || is_busy.get()>
                     {streams.say(|text| text.append)}
                 </button>
-                <Line line id="curl-append" />
+                <CurlButton line id="curl-append" />
             </div>
-            <Fault fault />
+            <FieldFault fault />
         </form>
     }
 }

@@ -4,18 +4,18 @@ use leptos::prelude::*;
 use tailwater_protocol::StreamName;
 use tailwater_protocol::inspect::StreamDetails;
 
-use super::line::{Fault, Line};
+use super::line::{CurlButton, FieldFault};
 use crate::api::name::typed as typed_name;
-use crate::api::request::Wish;
+use crate::api::request::ApiRequest;
 use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers::count;
-use crate::pages::streams::context::{Said, StreamsContext};
+use crate::pages::streams::context::{LastAction, StreamsContext};
 use crate::widgets::field::TextField;
 
 /// The three.
 #[component]
-pub fn Change(
+pub fn ChangeSection(
     /// Whose.
     name: StoredValue<StreamName>,
     /// What is known of it.
@@ -28,12 +28,12 @@ pub fn Change(
     let forks = Memo::new(move |_| {
         details.with(|details| details.as_ref().map_or(0, |details| details.fork_count))
     });
-    let close = move || name.with_value(Wish::close);
-    let delete = move || name.with_value(Wish::delete);
+    let close = move || name.with_value(ApiRequest::close);
+    let delete = move || name.with_value(ApiRequest::delete);
     view! {
         <section class="part" aria-labelledby="change-title">
             <h3 id="change-title">{streams.say(|text| text.change_title)}</h3>
-            <Fork name details />
+            <ForkForm name details />
             <div class="dangers">
                 {move || (!closed.get()).then(|| view! {
                     <Twice
@@ -41,8 +41,8 @@ pub fn Change(
                         act=Signal::derive(move || streams.text().close)
                         ask=Signal::derive(move || streams.text().close_ask.to_owned())
                         sure=Signal::derive(move || streams.text().close_sure)
-                        wish=Memo::new(move |_| close())
-                        done=move |()| streams.said.set(Some(Said::Closed(name.get_value().to_string())))
+                        request=Memo::new(move |_| close())
+                        done=move |()| streams.said.set(Some(LastAction::Closed(name.get_value().to_string())))
                     />
                 })}
                 <Twice
@@ -57,9 +57,9 @@ pub fn Change(
                         }
                     })
                     sure=Signal::derive(move || streams.text().delete_sure)
-                    wish=Memo::new(move |_| delete())
+                    request=Memo::new(move |_| delete())
                     done=move |()| {
-                        streams.said.set(Some(Said::Deleted(name.get_value().to_string())));
+                        streams.said.set(Some(LastAction::Deleted(name.get_value().to_string())));
                         streams.open(HistoryChange::Push, |address| address.stream = None);
                     }
                 />
@@ -75,14 +75,14 @@ fn Twice(
     act: Signal<&'static str>,
     ask: Signal<String>,
     sure: Signal<&'static str>,
-    wish: Memo<Wish>,
+    request: Memo<ApiRequest>,
     #[prop(into)] done: Callback<()>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let is_asking = RwSignal::new(false);
     let is_busy = RwSignal::new(false);
     let fault = RwSignal::new(String::new());
-    let line = Signal::derive(move || wish.with(|wish| wish.curl(&browser::origin())));
+    let line = Signal::derive(move || request.with(|request| request.curl(&browser::origin())));
     let turn = move |to: bool| {
         is_asking.set(to);
         fault.set(String::new());
@@ -95,13 +95,13 @@ fn Twice(
             return;
         }
         is_busy.set(true);
-        let wish = wish.get_untracked();
+        let request = request.get_untracked();
         wasm_bindgen_futures::spawn_local(async move {
             let controller = streams.controller();
-            let outcome = if wish.method == "DELETE" {
-                controller.delete(&wish).await
+            let outcome = if request.method == "DELETE" {
+                controller.delete(&request).await
             } else {
-                controller.send(&wish).await
+                controller.send(&request).await
             };
             is_busy.try_set(false);
             match outcome {
@@ -136,19 +136,19 @@ fn Twice(
                         <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=move |_| turn(true)>
                             {move || act.get()}
                         </button>
-                        <Line line id=if id == "close" { "curl-close" } else { "curl-delete" } />
+                        <CurlButton line id=if id == "close" { "curl-close" } else { "curl-delete" } />
                     </div>
                 }
                 .into_any()
             }}
-            <Fault fault />
+            <FieldFault fault />
         </div>
     }
 }
 
 /// A new stream that begins with this one's messages.
 #[component]
-fn Fork(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
+fn ForkForm(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let typed = RwSignal::new(String::new());
     let at = RwSignal::new(String::new());
@@ -162,22 +162,24 @@ fn Fork(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> 
                 .unwrap_or_default()
         })
     });
-    let wish = move |typed: &str, at: &str| {
+    let request = move |typed: &str, at: &str| {
         name.with_value(|name| {
-            content_type.with_untracked(|content_type| Wish::fork(name, content_type, typed, at))
+            content_type
+                .with_untracked(|content_type| ApiRequest::fork(name, content_type, typed, at))
         })
     };
     let line = Signal::derive(move || {
-        let wish = typed.with(|typed| at.with(|at| wish(typed, at)));
-        wish.map(|wish| wish.curl(&browser::origin()))
+        let request = typed.with(|typed| at.with(|at| request(typed, at)));
+        request
+            .map(|request| request.curl(&browser::origin()))
             .unwrap_or_default()
     });
     let fork = move || {
         if is_busy.get_untracked() {
             return;
         }
-        let wish = match wish(&typed.get_untracked(), &at.get_untracked()) {
-            Ok(wish) => wish,
+        let request = match request(&typed.get_untracked(), &at.get_untracked()) {
+            Ok(request) => request,
             Err(field) => return fault.set((streams.text().field)(&field)),
         };
         let made = typed_name(&typed.get_untracked())
@@ -187,11 +189,11 @@ fn Fork(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> 
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {
             let controller = streams.controller();
-            let outcome = controller.send(&wish).await;
+            let outcome = controller.send(&request).await;
             is_busy.try_set(false);
             match outcome {
                 Ok(_) => {
-                    streams.said.try_set(Some(Said::Forked(made.clone())));
+                    streams.said.try_set(Some(LastAction::Forked(made.clone())));
                     streams.open(HistoryChange::Push, |address| address.stream = Some(made));
                 }
                 Err(why) => {
@@ -228,9 +230,9 @@ fn Fork(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> 
                 <button class="tool wide" type="submit" data-testid="fork-send" disabled=move || is_busy.get()>
                     {streams.say(|text| text.fork)}
                 </button>
-                <Line line id="curl-fork" />
+                <CurlButton line id="curl-fork" />
             </div>
-            <Fault fault />
+            <FieldFault fault />
         </form>
     }
 }

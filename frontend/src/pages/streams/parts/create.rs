@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 
-use super::line::{Fault, Line};
+use super::line::{CurlButton, FieldFault};
 use crate::api::name::typed as typed_name;
-use crate::api::request::{NewStream, Wish};
+use crate::api::request::{ApiRequest, NewStreamForm};
 use crate::app::HistoryChange;
 use crate::browser;
-use crate::pages::streams::context::{Said, StreamsContext};
+use crate::pages::streams::context::{LastAction, StreamsContext};
 use crate::pages::streams::text::StreamsText;
 use crate::widgets::field::TextField;
 
@@ -45,8 +45,8 @@ impl Typed {
     }
 
     /// All of it; following it when read in a view.
-    fn stream(&self) -> NewStream {
-        NewStream {
+    fn stream(&self) -> NewStreamForm {
+        NewStreamForm {
             name: self.name.get(),
             content_type: self.content_type.get(),
             ttl_seconds: self.ttl_seconds.get(),
@@ -65,8 +65,8 @@ pub fn Create() -> impl IntoView {
     let fault = typed.fault;
     let is_busy = RwSignal::new(false);
     let line = Signal::derive(move || {
-        Wish::create(&typed.stream())
-            .map(|wish| wish.curl(&browser::origin()))
+        ApiRequest::create(&typed.stream())
+            .map(|request| request.curl(&browser::origin()))
             .unwrap_or_default()
     });
     let create = move || {
@@ -74,8 +74,8 @@ pub fn Create() -> impl IntoView {
             return;
         }
         let stream = untrack(move || typed.stream());
-        let wish = match Wish::create(&stream) {
-            Ok(wish) => wish,
+        let request = match ApiRequest::create(&stream) {
+            Ok(request) => request,
             Err(field) => return fault.set((streams.text().field)(&field)),
         };
         let name = typed_name(&stream.name)
@@ -85,11 +85,11 @@ pub fn Create() -> impl IntoView {
         fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {
             let controller = streams.controller();
-            let outcome = controller.send(&wish).await;
+            let outcome = controller.send(&request).await;
             is_busy.try_set(false);
             match outcome {
                 Ok(done) => {
-                    streams.said.try_set(Some(Said::Created {
+                    streams.said.try_set(Some(LastAction::Created {
                         name: name.clone(),
                         is_new: done.is_new,
                     }));
@@ -112,21 +112,21 @@ pub fn Create() -> impl IntoView {
                     create();
                 }
             >
-                <Fields typed />
+                <CreateFields typed />
                 <div class="row">
                     <button class="primary" type="submit" data-testid="create-send" disabled=move || is_busy.get()>
                         {streams.say(|text| text.create)}
                     </button>
-                    <Line line id="curl-create" />
+                    <CurlButton line id="curl-create" />
                 </div>
-                <Fault fault />
+                <FieldFault fault />
             </form>
         </section>
     }
 }
 
 #[component]
-fn Fields(typed: Typed) -> impl IntoView {
+fn CreateFields(typed: Typed) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let hint = Signal::derive(move || streams.text().stream_name_hint.to_owned());
     view! {

@@ -12,7 +12,7 @@ use crate::widgets::nav::is_plain;
 
 /// The facts, each with its name.
 #[component]
-pub fn Facts(
+pub fn StreamFacts(
     /// What is known of it.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
@@ -126,7 +126,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
             view! {
                 <div>
                     <dt>{streams.say(|text| text.forked_from)}</dt>
-                    <dd><StreamLink name /> " " <small>{at}</small></dd>
+                    <dd><OtherStreamLink name /> " " <small>{at}</small></dd>
                 </div>
             }
             .into_any()
@@ -136,7 +136,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
             if names.is_empty() {
                 return ().into_any();
             }
-            let links = names.into_iter().map(|name| view! { <StreamLink name /> " " }).collect_view();
+            let links = names.into_iter().map(|name| view! { <OtherStreamLink name /> " " }).collect_view();
             view! {
                 <div>
                     <dt>{streams.say(|text| text.forks)}</dt>
@@ -150,7 +150,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
 
 /// A link to another stream of the list.
 #[component]
-fn StreamLink(name: String) -> impl IntoView {
+fn OtherStreamLink(name: String) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let name = StoredValue::new(name);
     let href = move || streams.href(|address| address.stream = Some(name.get_value()));

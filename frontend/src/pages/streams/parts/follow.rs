@@ -4,20 +4,20 @@ use leptos::prelude::*;
 use tailwater_protocol::inspect::StreamDetails;
 use tailwater_protocol::{StreamName, Technique, Token};
 
-use super::line::Line;
+use super::line::CurlButton;
 use crate::api::request::follow_line;
 use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers::size;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::controller::{Following, USUAL};
-use crate::pages::streams::model::tailing::Message;
+use crate::pages::streams::model::tailing::ShownMessage;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 
 /// The choice of technique, what comes, and what it costs.
 #[component]
-pub fn Follow(
+pub fn FollowSection(
     /// Whose.
     name: StoredValue<StreamName>,
     /// What is known of it.
@@ -78,11 +78,11 @@ pub fn Follow(
                 >
                     {move || if is_on.get() { streams.text().stop } else { streams.text().start }}
                 </button>
-                <Line line id="curl-follow" />
+                <CurlButton line id="curl-follow" />
             </div>
             <p class="hint" hidden=move || !has_ttl.get()>{streams.say(|text| text.renews)}</p>
-            <Standing wished />
-            <Messages />
+            <FollowStatus wished />
+            <MessageList />
         </section>
     }
 }
@@ -121,7 +121,7 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
 
 /// How the follower stands, and what came so far.
 #[component]
-fn Standing(wished: Memo<Technique>) -> impl IntoView {
+fn FollowStatus(wished: Memo<Technique>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let says = Signal::derive(move || {
         let text = streams.text();
@@ -149,7 +149,7 @@ fn Standing(wished: Memo<Technique>) -> impl IntoView {
 
 /// The last messages, the newest on top.
 #[component]
-fn Messages() -> impl IntoView {
+fn MessageList() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let numbers = move || {
         streams.tailing.with(|tailing| {
@@ -175,13 +175,13 @@ fn Messages() -> impl IntoView {
     view! {
         <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.say(|text| text.nothing_yet)}</p>
         <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=move || is_empty.get()>
-            <For each=numbers key=|number| *number children=move |number| message(number).map(|message| view! { <Entry message /> }) />
+            <For each=numbers key=|number| *number children=move |number| message(number).map(|message| view! { <MessageEntry message /> }) />
         </ol>
     }
 }
 
 #[component]
-fn Entry(message: Message) -> impl IntoView {
+fn MessageEntry(message: ShownMessage) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let whole = size(message.bytes as u64);
     let of = whole.clone();

@@ -10,7 +10,7 @@ const SAID_MS: f64 = 2_000.0;
 
 /// A button that copies the line and shows it until it is clicked again.
 #[component]
-pub fn Line(
+pub fn CurlButton(
     /// The line; empty while the fields make none.
     #[prop(into)]
     line: Signal<String>,
@@ -54,7 +54,7 @@ pub fn Line(
 
 /// What was wrong, told at once.
 #[component]
-pub fn Fault(
+pub fn FieldFault(
     /// What was wrong; empty when nothing was.
     #[prop(into)]
     fault: Signal<String>,

@@ -4,14 +4,14 @@ use leptos::prelude::*;
 use tailwater_protocol::Token;
 use tailwater_protocol::inspect::StreamSummary;
 
-use crate::api::request::Wish;
+use crate::api::request::ApiRequest;
 use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers;
 use crate::pages::streams::context::StreamsContext;
-use crate::pages::streams::model::listing::{Kind, Listing, PAGE};
-use crate::pages::streams::parts::line::Line;
-use crate::widgets::command::Command;
+use crate::pages::streams::model::listing::{FetchedKind, Listing, PAGE};
+use crate::pages::streams::parts::line::CurlButton;
+use crate::widgets::command::CommandLine;
 use crate::widgets::field::TextField;
 use crate::widgets::nav::is_plain;
 
@@ -20,19 +20,19 @@ const REST_MS: u64 = 150;
 
 /// The list with its search.
 #[component]
-pub fn List() -> impl IntoView {
+pub fn ListSection() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let line = Signal::derive(move || {
         let (search, after) = streams
             .address
             .with(|address| (address.search.clone(), address.after.clone()));
-        Wish::list(&search, after.as_deref(), PAGE).curl(&browser::origin())
+        ApiRequest::list(&search, after.as_deref(), PAGE).curl(&browser::origin())
     });
     view! {
         <section class="list" aria-labelledby="list-title">
             <header>
                 <h2 id="list-title">{streams.say(|text| text.list)}</h2>
-                <Line line id="curl-list" />
+                <CurlButton line id="curl-list" />
                 <button
                     class="primary"
                     data-testid="new"
@@ -41,15 +41,15 @@ pub fn List() -> impl IntoView {
                     {streams.say(|text| text.new_stream)}
                 </button>
             </header>
-            <Search />
+            <SearchForm />
             <Rows />
-            <Turn />
+            <PageTurn />
         </section>
     }
 }
 
 #[component]
-fn Search() -> impl IntoView {
+fn SearchForm() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let typed = RwSignal::new(
         streams
@@ -113,7 +113,7 @@ fn Rows() -> impl IntoView {
             .listing
             .with(|listing| match (&listing.page, listing.is_empty()) {
                 (page, false) => page.kind(),
-                (_, true) => Kind::Missing,
+                (_, true) => FetchedKind::Missing,
             })
     });
     let rows = move || {
@@ -131,16 +131,16 @@ fn Rows() -> impl IntoView {
         })
     };
     move || match kind.get() {
-        Kind::Awaited => {
+        FetchedKind::Awaited => {
             view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any()
         }
-        Kind::Refused(why) => {
+        FetchedKind::Refused(why) => {
             view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any()
         }
-        Kind::Missing => view! { <Empty /> }.into_any(),
-        Kind::Here => view! {
+        FetchedKind::Missing => view! { <Empty /> }.into_any(),
+        FetchedKind::Here => view! {
             <ul class="rows" data-testid="rows">
-                <For each=rows key=String::clone children=|name| view! { <Row name /> } />
+                <For each=rows key=String::clone children=|name| view! { <ListRow name /> } />
             </ul>
         }
         .into_any(),
@@ -149,7 +149,7 @@ fn Rows() -> impl IntoView {
 
 /// One stream; what it shows follows the list, and the link stays the same element, so that it keeps the focus.
 #[component]
-fn Row(name: String) -> impl IntoView {
+fn ListRow(name: String) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let name = StoredValue::new(name);
     let with = move |part: fn(&StreamSummary) -> String| {
@@ -239,7 +239,7 @@ fn Empty() -> impl IntoView {
                 <div class="empty" data-testid="empty">
                     <h3>{streams.say(|text| text.none_title)}</h3>
                     <p>{streams.say(|text| text.none)}</p>
-                    <Command line=line.clone() />
+                    <CommandLine line=line.clone() />
                 </div>
             }
             .into_any()
@@ -265,7 +265,7 @@ fn Empty() -> impl IntoView {
 
 /// On to the next page and back.
 #[component]
-fn Turn() -> impl IntoView {
+fn PageTurn() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let has_next = Memo::new(move |_| streams.listing.with(|listing| listing.next().is_some()));
     let has_previous = Memo::new(move |_| streams.address.with(|address| address.after.is_some()));

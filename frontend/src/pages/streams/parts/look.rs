@@ -4,33 +4,33 @@ use leptos::prelude::*;
 use tailwater_protocol::StreamName;
 use tailwater_protocol::inspect::StreamDetails;
 
-use super::append::Append;
-use super::change::Change;
-use super::facts::Facts;
-use super::follow::Follow;
-use super::line::Line;
-use super::readers::{Producers, Readers};
+use super::append::AppendBox;
+use super::change::ChangeSection;
+use super::facts::StreamFacts;
+use super::follow::FollowSection;
+use super::line::CurlButton;
+use super::readers::{ProducerSection, ReaderSection};
 use crate::api::name;
-use crate::api::request::{Wish, stream_url};
+use crate::api::request::{ApiRequest, stream_url};
 use crate::app::page::{DashboardPage, StreamLink};
 use crate::app::{HistoryChange, Shell};
 use crate::browser;
 use crate::pages::streams::PAGE;
 use crate::pages::streams::context::StreamsContext;
-use crate::pages::streams::model::listing::{Kind, Known};
-use crate::widgets::command::Command;
+use crate::pages::streams::model::listing::{Fetched, FetchedKind};
+use crate::widgets::command::CommandLine;
 use crate::widgets::nav::is_plain;
 
 /// The panel.
 #[component]
-pub fn Look(
+pub fn StreamPanel(
     /// Whose.
     name: String,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     // A name that no stream can have is not here: what is looked at says why.
     let (name, title) = (name::named(&name).ok().map(StoredValue::new), name);
-    let kind = Memo::new(move |_| streams.looked.with(Known::kind));
+    let kind = Memo::new(move |_| streams.looked.with(Fetched::kind));
     // What is shown stays while the next answer is awaited.
     let details = Memo::new(move |before: Option<&Option<StreamDetails>>| {
         let now = streams.looked.with(|looked| looked.here().cloned());
@@ -41,21 +41,21 @@ pub fn Look(
             <Back />
             <header class="look">
                 <h2 id="look-title" data-testid="look-name">{title}</h2>
-                {move || name.filter(|_| kind.get() == Kind::Here).map(|name| view! { <Ways name /> })}
+                {move || name.filter(|_| kind.get() == FetchedKind::Here).map(|name| view! { <OtherViews name /> })}
             </header>
             {move || match (kind.get(), name) {
-                (Kind::Refused(why), _) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
-                (Kind::Awaited, _) | (_, None) => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
-                (Kind::Here, Some(name)) => view! {
-                    <Facts details />
-                    <Append name details />
-                    <Follow name details />
-                    <Readers details />
-                    <Producers details />
-                    <Change name details />
+                (FetchedKind::Refused(why), _) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
+                (FetchedKind::Awaited, _) | (_, None) => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
+                (FetchedKind::Here, Some(name)) => view! {
+                    <StreamFacts details />
+                    <AppendBox name details />
+                    <FollowSection name details />
+                    <ReaderSection details />
+                    <ProducerSection details />
+                    <ChangeSection name details />
                 }
                 .into_any(),
-                (Kind::Missing, Some(name)) => view! { <Missing name /> }.into_any(),
+                (FetchedKind::Missing, Some(name)) => view! { <Missing name /> }.into_any(),
             }}
         </section>
     }
@@ -84,11 +84,11 @@ fn Back() -> impl IntoView {
 
 /// The same stream elsewhere: as JSON, as a file, on the Race page.
 #[component]
-fn Ways(name: StoredValue<StreamName>) -> impl IntoView {
+fn OtherViews(name: StoredValue<StreamName>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let wish = move |make: fn(&StreamName) -> Wish| name.with_value(make);
-    let line = Signal::derive(move || wish(Wish::inspect).curl(&browser::origin()));
-    let export_line = Signal::derive(move || wish(Wish::export).curl(&browser::origin()));
+    let request = move |make: fn(&StreamName) -> ApiRequest| name.with_value(make);
+    let line = Signal::derive(move || request(ApiRequest::inspect).curl(&browser::origin()));
+    let export_line = Signal::derive(move || request(ApiRequest::export).curl(&browser::origin()));
     let elsewhere = streams.shell.pages().iter().filter_map(move |page| {
         let link = page.stream_link.filter(|_| *page != PAGE)?;
         Some(view! { <ElsewhereLink name page link /> })
@@ -96,14 +96,14 @@ fn Ways(name: StoredValue<StreamName>) -> impl IntoView {
     let file = name.with_value(|name| format!("{}.ndjson", name.as_str().replace('/', "-")));
     view! {
         <div class="ways">
-            <a class="tool wide" href=wish(Wish::inspect).target target="_blank" rel="noopener" data-testid="json">
+            <a class="tool wide" href=request(ApiRequest::inspect).target target="_blank" rel="noopener" data-testid="json">
                 {streams.say(|text| text.as_json)}
             </a>
-            <Line line id="curl-inspect" />
-            <a class="tool wide" href=wish(Wish::export).target download=file data-testid="export">
+            <CurlButton line id="curl-inspect" />
+            <a class="tool wide" href=request(ApiRequest::export).target download=file data-testid="export">
                 {streams.say(|text| text.export)}
             </a>
-            <Line line=export_line id="curl-export" />
+            <CurlButton line=export_line id="curl-export" />
             {elsewhere.collect_view()}
         </div>
     }
@@ -152,7 +152,7 @@ fn Missing(name: StoredValue<StreamName>) -> impl IntoView {
         <div class="empty" data-testid="missing">
             <h3>{move || name.with_value(|name| (streams.text().missing)(name.as_str()))}</h3>
             <p>{streams.say(|text| text.missing_hint)}</p>
-            <Command line />
+            <CommandLine line />
         </div>
     }
 }

@@ -12,7 +12,7 @@ use crate::widgets::badge::TechniqueBadge;
 
 /// Live readers by technique, and each of them in a table.
 #[component]
-pub fn Readers(
+pub fn ReaderSection(
     /// What is known of it.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
@@ -44,7 +44,7 @@ pub fn Readers(
             }
         };
         by().into_iter()
-            .map(|one| view! { <Line technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
+            .map(|one| view! { <ReaderLine technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
             .collect_view()
     };
     view! {
@@ -52,13 +52,13 @@ pub fn Readers(
             <h3 id="readers-title">{streams.say(|text| text.readers)}</h3>
             <ul class="followers" data-testid="readers">{lines}</ul>
             <p class="hint">{words}</p>
-            <Table details />
+            <ReaderTable details />
         </section>
     }
 }
 
 #[component]
-fn Line(technique: Technique, count: usize, lag: String) -> impl IntoView {
+fn ReaderLine(technique: Technique, count: usize, lag: String) -> impl IntoView {
     view! {
         <li class=format!("t-{}", technique.name())>
             <TechniqueBadge technique />
@@ -70,7 +70,7 @@ fn Line(technique: Technique, count: usize, lag: String) -> impl IntoView {
 }
 
 #[component]
-fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
+fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let is_open = RwSignal::new(false);
     let has_any = Memo::new(move |_| {
@@ -104,7 +104,7 @@ fn Table(details: Memo<Option<StreamDetails>>) -> impl IntoView {
         is_open.get().then(|| {
             readers()
                 .into_iter()
-                .map(|reader| view! { <Reader reader /> })
+                .map(|reader| view! { <ReaderRow reader /> })
                 .collect_view()
         })
     };
@@ -142,7 +142,7 @@ fn is_details_open(event: &leptos::ev::Event) -> bool {
 }
 
 #[component]
-fn Reader(reader: LiveReader) -> impl IntoView {
+fn ReaderRow(reader: LiveReader) -> impl IntoView {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -161,7 +161,7 @@ fn Reader(reader: LiveReader) -> impl IntoView {
 
 /// Which idempotent producers have appended, and how far they came.
 #[component]
-pub fn Producers(
+pub fn ProducerSection(
     /// What is known of it.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {

@@ -1,9 +1,9 @@
 //! What the Streams page says in English.
 
 use super::StreamsText;
-use crate::api::request::Field;
+use crate::api::request::InvalidField;
 use crate::numbers::{count, size};
-use crate::pages::streams::model::tailing::Standing;
+use crate::pages::streams::model::tailing::FollowState;
 
 /// English.
 pub(super) const TEXT: StreamsText = StreamsText {
@@ -43,10 +43,10 @@ pub(super) const TEXT: StreamsText = StreamsText {
     first: "First content, if any",
     create: "Create",
     field: |field| match field {
-        Field::Name(fault) => fault.to_string(),
-        Field::Ttl => "The idle time is a whole number of seconds, at least 1.".to_owned(),
-        Field::KeepBytes => "The bytes to keep are a whole number, at least 1.".to_owned(),
-        Field::KeepSeconds => {
+        InvalidField::Name(fault) => fault.to_string(),
+        InvalidField::Ttl => "The idle time is a whole number of seconds, at least 1.".to_owned(),
+        InvalidField::KeepBytes => "The bytes to keep are a whole number, at least 1.".to_owned(),
+        InvalidField::KeepSeconds => {
             "The time to keep messages is a whole number of seconds, at least 1.".to_owned()
         }
     },
@@ -103,11 +103,11 @@ pub(super) const TEXT: StreamsText = StreamsText {
     stopped: "Not followed.",
     renews: "Following counts as reading: it renews this stream's idle time.",
     standing: |standing| match standing {
-        Standing::Connecting => "connecting".to_owned(),
-        Standing::Live => "live".to_owned(),
-        Standing::Again(why) => format!("coming back: {why}"),
-        Standing::Ended => "the stream is closed and read to its end".to_owned(),
-        Standing::Failed(why) => format!("can't be read: {why}"),
+        FollowState::Connecting => "connecting".to_owned(),
+        FollowState::Live => "live".to_owned(),
+        FollowState::Again(why) => format!("coming back: {why}"),
+        FollowState::Ended => "the stream is closed and read to its end".to_owned(),
+        FollowState::Failed(why) => format!("can't be read: {why}"),
     },
     stands_in: |technique| format!("{technique} stands in"),
     counts: |messages, bytes, requests| {

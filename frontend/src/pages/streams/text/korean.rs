@@ -4,9 +4,9 @@ use tailwater_protocol::NameError;
 
 use super::StreamsText;
 use crate::api::name::NameFault;
-use crate::api::request::Field;
+use crate::api::request::InvalidField;
 use crate::numbers::{count, size};
-use crate::pages::streams::model::tailing::Standing;
+use crate::pages::streams::model::tailing::FollowState;
 
 /// 한국어.
 pub(super) const TEXT: StreamsText = StreamsText {
@@ -46,10 +46,10 @@ pub(super) const TEXT: StreamsText = StreamsText {
     first: "처음 내용 (없어도 됨)",
     create: "만들기",
     field: |field| match field {
-        Field::Name(fault) => name_fault(fault),
-        Field::Ttl => "쓰이지 않은 시간은 1 이상의 정수(초)입니다.".to_owned(),
-        Field::KeepBytes => "보관할 바이트 수는 1 이상의 정수입니다.".to_owned(),
-        Field::KeepSeconds => "보관할 시간은 1 이상의 정수(초)입니다.".to_owned(),
+        InvalidField::Name(fault) => name_fault(fault),
+        InvalidField::Ttl => "쓰이지 않은 시간은 1 이상의 정수(초)입니다.".to_owned(),
+        InvalidField::KeepBytes => "보관할 바이트 수는 1 이상의 정수입니다.".to_owned(),
+        InvalidField::KeepSeconds => "보관할 시간은 1 이상의 정수(초)입니다.".to_owned(),
     },
     facts: "어떤 스트림인가",
     earliest: "가장 앞 오프셋",
@@ -104,11 +104,11 @@ pub(super) const TEXT: StreamsText = StreamsText {
     stopped: "따라가지 않음.",
     renews: "따라가는 것도 읽기이므로, 쓰이지 않은 시간이 처음부터 다시 셉니다.",
     standing: |standing| match standing {
-        Standing::Connecting => "연결 중".to_owned(),
-        Standing::Live => "실시간".to_owned(),
-        Standing::Again(why) => format!("다시 잇는 중: {why}"),
-        Standing::Ended => "닫힌 스트림을 끝까지 읽음".to_owned(),
-        Standing::Failed(why) => format!("읽을 수 없음: {why}"),
+        FollowState::Connecting => "연결 중".to_owned(),
+        FollowState::Live => "실시간".to_owned(),
+        FollowState::Again(why) => format!("다시 잇는 중: {why}"),
+        FollowState::Ended => "닫힌 스트림을 끝까지 읽음".to_owned(),
+        FollowState::Failed(why) => format!("읽을 수 없음: {why}"),
     },
     stands_in: |technique| format!("지금은 {technique}(으)로"),
     counts: |messages, bytes, requests| {

@@ -3,9 +3,9 @@
 mod english;
 mod korean;
 
-use crate::api::request::Field;
+use crate::api::request::InvalidField;
 use crate::app::language::Language;
-use crate::pages::streams::model::tailing::Standing;
+use crate::pages::streams::model::tailing::FollowState;
 
 /// What the Streams page says. Sentences with numbers are functions, so that each language has its own order of words.
 #[expect(
@@ -51,7 +51,7 @@ pub struct StreamsText {
     pub limits_hint: &'static str,
     pub first: &'static str,
     pub create: &'static str,
-    pub field: fn(&Field) -> String,
+    pub field: fn(&InvalidField) -> String,
     // Inspect.
     pub facts: &'static str,
     pub earliest: &'static str,
@@ -107,7 +107,7 @@ pub struct StreamsText {
     pub stop: &'static str,
     pub stopped: &'static str,
     pub renews: &'static str,
-    pub standing: fn(&Standing) -> String,
+    pub standing: fn(&FollowState) -> String,
     pub stands_in: fn(&str) -> String,
     pub counts: fn(u64, u64, u64) -> String,
     pub nothing_yet: &'static str,

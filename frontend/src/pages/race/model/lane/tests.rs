@@ -4,7 +4,7 @@ use super::*;
 use tailwater_protocol::Data;
 
 const CLOCK: Conditions = Conditions {
-    clock: Some(Mapping {
+    clock: Some(ClockMapping {
         ahead_ms: 1_000.0,
         bound_ms: 0.1,
         round_trip_ms: 0.2,
@@ -15,16 +15,16 @@ const CLOCK: Conditions = Conditions {
     measured_from_ms: 0.0,
 };
 
-struct Bench {
-    lane: Lane,
+struct LaneBench {
+    lane: RaceLane,
     ledger: Ledger,
     given: Conditions,
     marks: Vec<EventMark>,
 }
 
-impl Bench {
+impl LaneBench {
     fn new(technique: Technique) -> Self {
-        let mut lane = Lane::new(technique);
+        let mut lane = RaceLane::new(technique);
         lane.start(Token::now(), 0);
         Self {
             lane,
@@ -75,7 +75,7 @@ impl Bench {
 
 #[test]
 fn latency_counts_from_the_due_time_on_the_pages_clock() {
-    let mut bench = Bench::new(Technique::Poll);
+    let mut bench = LaneBench::new(Technique::Poll);
     bench.answer(0, 100.0, &[]);
     bench.answer(1, 2_000.0, &[(0, 1_500.0), (1, 1_750.0)]);
     assert_eq!(
@@ -108,7 +108,7 @@ fn latency_counts_from_the_due_time_on_the_pages_clock() {
 
 #[test]
 fn warm_up_catching_up_and_hidden_stretches_are_counted_but_not_measured() {
-    let mut bench = Bench::new(Technique::Poll);
+    let mut bench = LaneBench::new(Technique::Poll);
     bench.answer(0, 100.0, &[(0, 50.0)]);
     bench.answer(1, 600.0, &[(1, 500.0)]);
     bench.given.measured_from_ms = 3_000.0;
@@ -131,7 +131,7 @@ fn warm_up_catching_up_and_hidden_stretches_are_counted_but_not_measured() {
 
 #[test]
 fn an_answer_whose_news_are_parsed_after_its_end_is_not_empty() {
-    let mut bench = Bench::new(Technique::LongPoll);
+    let mut bench = LaneBench::new(Technique::LongPoll);
     bench.take(&Report::Requested {
         id: 0,
         at_ms: 1.0,
@@ -159,7 +159,7 @@ fn an_answer_whose_news_are_parsed_after_its_end_is_not_empty() {
 
 #[test]
 fn the_gap_is_from_an_answers_end_to_the_next_request() {
-    let mut bench = Bench::new(Technique::LongPoll);
+    let mut bench = LaneBench::new(Technique::LongPoll);
     for (id, at_ms) in [(0, 100.0), (1, 105.0), (2, 110.0)] {
         bench.answer(id, at_ms, &[]);
     }
@@ -168,7 +168,7 @@ fn the_gap_is_from_an_answers_end_to_the_next_request() {
 
 #[test]
 fn bytes_per_event_count_from_the_beginning_of_the_run() {
-    let mut bench = Bench::new(Technique::Poll);
+    let mut bench = LaneBench::new(Technique::Poll);
     let counts = |bytes| Counts {
         request_head_bytes: bytes,
         ..Counts::default()
@@ -184,7 +184,7 @@ fn bytes_per_event_count_from_the_beginning_of_the_run() {
 
 #[test]
 fn a_fault_shows_until_something_comes_again() {
-    let mut bench = Bench::new(Technique::Sse);
+    let mut bench = LaneBench::new(Technique::Sse);
     bench.answer(0, 100.0, &[]);
     bench.take(&Report::Requested {
         id: 1,
@@ -198,11 +198,11 @@ fn a_fault_shows_until_something_comes_again() {
     });
     assert_eq!(
         (bench.lane.phase, bench.lane.fault.as_deref()),
-        (Phase::Retrying, Some("cut"))
+        (LanePhase::Retrying, Some("cut"))
     );
     bench.answer(2, 200.0, &[]);
     assert_eq!(
         (bench.lane.phase, bench.lane.fault.as_deref()),
-        (Phase::Live, None)
+        (LanePhase::Live, None)
     );
 }

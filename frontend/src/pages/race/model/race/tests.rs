@@ -4,7 +4,7 @@ use super::*;
 use crate::widgets::connection::ServerConnection;
 use tailwater_protocol::{Batch, Data};
 
-const MAPPING: Mapping = Mapping {
+const MAPPING: ClockMapping = ClockMapping {
     ahead_ms: 0.0,
     bound_ms: 0.1,
     round_trip_ms: 0.2,
@@ -13,8 +13,8 @@ const MAPPING: Mapping = Mapping {
 };
 
 /// A race on `lab/host` whose lanes have caught up at 0 ms.
-fn started() -> Race {
-    let mut race = Race::new(Settings::default(), 0.0);
+fn started() -> RaceState {
+    let mut race = RaceState::new(RaceSettings::default(), 0.0);
     race.open(StreamName::parse("lab/host").ok().as_ref(), 0.0);
     race.stream_state = StreamState::Found;
     race.connection = ServerConnection::Live;
@@ -26,7 +26,7 @@ fn started() -> Race {
     race
 }
 
-fn arrive(race: &mut Race, technique: Technique, at_ms: f64, messages: Vec<String>) {
+fn arrive(race: &mut RaceState, technique: Technique, at_ms: f64, messages: Vec<String>) {
     let batch = Batch {
         data: Data::Json(messages),
         next: Token::now(),
@@ -65,7 +65,7 @@ fn five_lanes_become_one_sentence_with_its_numbers() {
         }
     }
     let summary = race.summary(8_000.0);
-    let Saying::Ladder { rungs, .. } = &summary.saying else {
+    let Headline::Ladder { rungs, .. } = &summary.saying else {
         panic!("{:?}", summary.saying)
     };
     assert_eq!(rungs.last().unwrap().techniques, [Technique::Poll]);
@@ -169,13 +169,13 @@ fn messages_without_stamps_are_measured_against_the_first_lane() {
 fn a_server_that_is_gone_comes_before_any_figure() {
     let mut race = started();
     race.connection = ServerConnection::Lost;
-    assert_eq!(race.summary(1.0).saying, Saying::Unreachable);
+    assert_eq!(race.summary(1.0).saying, Headline::Unreachable);
     race.connection = ServerConnection::Live;
     race.stream_state = StreamState::Missing;
     assert_eq!(
         race.summary(1.0).saying,
-        Saying::Missing("lab/host".to_owned())
+        Headline::Missing("lab/host".to_owned())
     );
-    race.path = Path::LabOff;
-    assert_eq!(race.summary(1.0).saying, Saying::NoSource);
+    race.path = LanePath::LabOff;
+    assert_eq!(race.summary(1.0).saying, Headline::NoSource);
 }

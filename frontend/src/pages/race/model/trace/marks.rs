@@ -2,7 +2,7 @@
 //!
 //! All times are milliseconds on the client's monotonic clock (`performance.now()`).
 
-use super::ring::Run;
+use super::ring::JoinedRun;
 use tailwater_protocol::Technique;
 
 /// One request (for WebSocket: one connection), from its sending to the end of its answer.
@@ -141,7 +141,7 @@ pub struct FaultMark {
     pub what: String,
 }
 
-impl Run for ChunkRun {
+impl JoinedRun for ChunkRun {
     fn last_ms(&self) -> f64 {
         self.last_ms
     }
@@ -157,7 +157,7 @@ impl Run for ChunkRun {
     }
 }
 
-impl Run for EventRun {
+impl JoinedRun for EventRun {
     fn last_ms(&self) -> f64 {
         self.last_ms
     }

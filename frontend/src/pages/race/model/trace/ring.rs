@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 /// Marks that can be joined with the one before when both fall within `grain_ms`.
-pub(super) trait Run {
+pub(super) trait JoinedRun {
     /// When its last part happened; never less than that of the run before it.
     fn last_ms(&self) -> f64;
 
@@ -20,13 +20,13 @@ const GRAIN_MS: (f64, f64) = (0.5, 8.0);
 /// holds is joined again, so the span of time is kept and detail is lost; only at the coarsest grain the
 /// oldest eighth is forgotten. When there is much room again the grain is fine again.
 #[derive(Debug, Clone)]
-pub(super) struct Ring<T> {
+pub(super) struct RunRing<T> {
     runs: VecDeque<T>,
     most: usize,
     grain_ms: f64,
 }
 
-impl<T: Run> Ring<T> {
+impl<T: JoinedRun> RunRing<T> {
     /// An empty ring with room for `most` runs, at least 8.
     pub(super) fn new(most: usize) -> Self {
         let most = most.max(8);

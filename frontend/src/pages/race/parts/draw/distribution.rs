@@ -7,7 +7,7 @@
 
 use crate::widgets::canvas::axis::{by_factors, decade, duration, step_for, steps, tick_label};
 use crate::widgets::canvas::palette::Ink;
-use crate::widgets::canvas::scene::{Align, Dash, Kind, Label, Scene, SeriesId, Style};
+use crate::widgets::canvas::scene::{Align, Dash, Label, Scene, SeriesId, SeriesKind, Style};
 use tailwater_protocol::Technique;
 
 /// Below so many samples they are drawn one by one.
@@ -45,19 +45,19 @@ pub enum Scale {
 
 /// The distribution with its memory: buffers, and the range of the frame before, so that the axis does not twitch.
 #[derive(Debug, Clone, Default)]
-pub struct Distribution {
+pub struct DistributionChart {
     scene: Scene,
-    range: Range,
+    range: LatencyRange,
 }
 
 /// From where to where latencies are shown, ms; the lower end holds for the logarithmic scale.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-struct Range {
+struct LatencyRange {
     least_ms: f64,
     most_ms: f64,
 }
 
-impl Distribution {
+impl DistributionChart {
     /// Lays out the curves in `width` times `height` pixels.
     pub fn layout(
         &mut self,
@@ -127,7 +127,7 @@ fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
     Some(ms0 + (ms1 - ms0) * way)
 }
 
-impl Range {
+impl LatencyRange {
     /// The range for `(least, most)`: each end stays as long as it fits without too much room, else it is a round one.
     fn keep(self, (least, most): (f64, f64)) -> Self {
         let least = least.max(LEAST_MS).min(most);
@@ -151,7 +151,7 @@ impl Range {
 
 struct Plot {
     scale: Scale,
-    range: Range,
+    range: LatencyRange,
     left: f64,
     right: f64,
     top: f64,
@@ -159,7 +159,7 @@ struct Plot {
 }
 
 impl Plot {
-    fn new(scale: Scale, range: Range, width: f64, height: f64) -> Self {
+    fn new(scale: Scale, range: LatencyRange, width: f64, height: f64) -> Self {
         let bottom = (height - BOTTOM).floor() + 0.5;
         Self {
             scale,
@@ -175,7 +175,7 @@ impl Plot {
         let share = match self.scale {
             Scale::Linear => ms / self.range.most_ms,
             Scale::Log => {
-                let Range { least_ms, most_ms } = self.range;
+                let LatencyRange { least_ms, most_ms } = self.range;
                 (ms.max(least_ms) / least_ms).ln() / (most_ms / least_ms).ln()
             }
         };
@@ -187,7 +187,7 @@ impl Plot {
     }
 
     fn axes(&self, scene: &mut Scene) {
-        let grid = scene.open(Style::new(Kind::Lines, Ink::Rule).alpha(0.6));
+        let grid = scene.open(Style::new(SeriesKind::Lines, Ink::Rule).alpha(0.6));
         for quarter in 0..=4_u32 {
             let y = self.y(f64::from(quarter) / 4.0).floor() + 0.5;
             scene.add(grid, [self.left, y, self.right, y]);
@@ -210,7 +210,7 @@ impl Plot {
     }
 
     fn decades(&self, scene: &mut Scene, grid: SeriesId, room: f64) {
-        let Range { least_ms, most_ms } = self.range;
+        let LatencyRange { least_ms, most_ms } = self.range;
         let every_digit = (most_ms / least_ms).log10() * 3.0 <= room;
         for decade in (0..9)
             .map(|power| least_ms * 10_f64.powi(power))
@@ -247,7 +247,7 @@ impl Plot {
     fn theory(&self, scene: &mut Scene, curve: &Curve<'_>) {
         let hue = Ink::Hue(curve.technique);
         let path = scene.open(
-            Style::new(Kind::Path, hue)
+            Style::new(SeriesKind::Path, hue)
                 .width(4.0)
                 .alpha(0.5)
                 .dash(Dash::Dashed),
@@ -266,7 +266,7 @@ impl Plot {
     fn measured(&self, scene: &mut Scene, curve: &Curve<'_>) {
         let hue = Ink::Hue(curve.technique);
         if curve.samples < DOTS_BELOW {
-            let dots = scene.open(Style::new(Kind::Filled(curve.technique), hue));
+            let dots = scene.open(Style::new(SeriesKind::Filled(curve.technique), hue));
             for (ms, share) in curve
                 .measured
                 .iter()
@@ -276,7 +276,7 @@ impl Plot {
             }
             return;
         }
-        let path = scene.open(Style::new(Kind::Path, hue).width(2.0));
+        let path = scene.open(Style::new(SeriesKind::Path, hue).width(2.0));
         let (mut share_before, mut drawn) = (0.0, (f64::NEG_INFINITY, 0.0));
         for (index, (ms, share)) in curve.measured.iter().enumerate() {
             let (x, y) = (self.x(*ms), self.y(*share));
@@ -338,7 +338,7 @@ impl Plot {
         };
         let (x, y) = (self.x(ms.min(self.range.most_ms)), self.y(share));
         let shape = scene.open(Style::new(
-            Kind::Filled(curve.technique),
+            SeriesKind::Filled(curve.technique),
             Ink::Hue(curve.technique),
         ));
         scene.add(shape, [x, y, 5.0, 0.0]);

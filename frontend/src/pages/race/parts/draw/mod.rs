@@ -16,7 +16,7 @@ use crate::pages::race::model::trace::Trace;
 use crate::techniques::look;
 use crate::widgets::canvas::axis::TimeAxis;
 use crate::widgets::canvas::palette::Ink;
-use crate::widgets::canvas::scene::{Align, Kind, Label, Scene, Style};
+use crate::widgets::canvas::scene::{Align, Label, Scene, SeriesKind, Style};
 use tailwater_protocol::Technique;
 
 /// One lane as the drawings see it.
@@ -77,7 +77,10 @@ pub fn span_for(width: f64) -> f64 {
 
 /// The technique's shape with its letter, at the left end of a lane.
 fn badge(scene: &mut Scene, technique: Technique, x: f64, y: f64) {
-    let shape = scene.open(Style::new(Kind::Filled(technique), Ink::Hue(technique)));
+    let shape = scene.open(Style::new(
+        SeriesKind::Filled(technique),
+        Ink::Hue(technique),
+    ));
     scene.add(shape, [x, y, 9.0, 0.0]);
     scene.label(Label {
         x,

@@ -18,8 +18,8 @@ use crate::pages::race::model::trace::EventRun;
 use crate::widgets::canvas::axis::{AXIS_HEIGHT, TimeAxis};
 use crate::widgets::canvas::columns::Columns;
 use crate::widgets::canvas::palette::Ink;
-use crate::widgets::canvas::scene::{Kind, Scene, Style};
-use lane::Lane;
+use crate::widgets::canvas::scene::{Scene, SeriesKind, Style};
+use lane::LaneDrawing;
 
 /// Where one lane stands, pixels from the top.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +36,7 @@ pub struct LaneBand {
 
 /// Where everything stands; the page places its texts (lane names, "server", "client") by it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Geometry {
+pub struct SequenceGeometry {
     /// One per lane, from top to bottom.
     pub lanes: Vec<LaneBand>,
     /// Where the axis begins.
@@ -45,7 +45,7 @@ pub struct Geometry {
     pub height: f64,
 }
 
-impl Geometry {
+impl SequenceGeometry {
     /// The geometry for so many lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
         let narrow = View {
@@ -110,26 +110,26 @@ impl Detail {
 
 /// An event that some lane has seen: when it was due.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct News {
+struct DrawnEvent {
     seq: u64,
     due_ms: f64,
 }
 
 /// The sequence diagram with its memory: buffers, and the detail of the frame before.
 #[derive(Debug, Clone, Default)]
-pub struct Sequence {
+pub struct SequenceDiagram {
     scene: Scene,
     detail: Detail,
-    news: Vec<News>,
+    news: Vec<DrawnEvent>,
     waiting: Vec<Columns>,
     arriving: Columns,
 }
 
-impl Sequence {
-    /// Lays out the lanes, from top to bottom in their order; coordinates as [`Geometry`] has them.
+impl SequenceDiagram {
+    /// Lays out the lanes, from top to bottom in their order; coordinates as [`SequenceGeometry`] has them.
     pub fn layout(&mut self, lanes: &[LaneView<'_>], view: &View) -> &Scene {
         let axis = view.axis();
-        let geometry = Geometry::new(view.width, lanes.len());
+        let geometry = SequenceGeometry::new(view.width, lanes.len());
         self.scene.clear();
         self.detail = self
             .detail
@@ -144,7 +144,7 @@ impl Sequence {
                 14.0,
                 f64::midpoint(band.server_y, band.client_y),
             );
-            let lane = Lane {
+            let lane = LaneDrawing {
                 view,
                 band: *band,
                 axis,
@@ -182,13 +182,13 @@ impl Sequence {
     }
 
     /// Life lines, the axis, and a guide through all lanes at each due time.
-    fn frame(&mut self, geometry: &Geometry, axis: &TimeAxis) {
+    fn frame(&mut self, geometry: &SequenceGeometry, axis: &TimeAxis) {
         let scene = &mut self.scene;
         let (Some(first), Some(last)) = (geometry.lanes.first(), geometry.lanes.last()) else {
             return;
         };
         if self.detail == Detail::Shapes {
-            let guides = scene.open(Style::new(Kind::Boxes, Ink::Rule).alpha(0.6));
+            let guides = scene.open(Style::new(SeriesKind::Boxes, Ink::Rule).alpha(0.6));
             for x in self.news.iter().map(|news| axis.x(news.due_ms)) {
                 scene.add(
                     guides,
@@ -196,12 +196,12 @@ impl Sequence {
                 );
             }
         }
-        let lines = scene.open(Style::new(Kind::Lines, Ink::Rule));
+        let lines = scene.open(Style::new(SeriesKind::Lines, Ink::Rule));
         for band in &geometry.lanes {
             scene.add(lines, [axis.left, band.server_y, axis.right, band.server_y]);
             scene.add(lines, [axis.left, band.client_y, axis.right, band.client_y]);
         }
-        let ticks = scene.open(Style::new(Kind::Lines, Ink::Rule));
+        let ticks = scene.open(Style::new(SeriesKind::Lines, Ink::Rule));
         axis.ticks(scene, ticks, geometry.axis_y);
     }
 
@@ -250,7 +250,7 @@ impl Sequence {
         for lane in lanes {
             let runs = lane.trace.events(axis.from_ms, axis.to_ms);
             let known = runs.filter_map(|run| {
-                run.due_ms.map(|due_ms| News {
+                run.due_ms.map(|due_ms| DrawnEvent {
                     seq: run.last_seq,
                     due_ms,
                 })

@@ -8,7 +8,7 @@ use super::{LaneView, Thin, View, badge};
 use crate::pages::race::model::trace::RequestMark;
 use crate::widgets::canvas::axis::{AXIS_HEIGHT, TimeAxis};
 use crate::widgets::canvas::palette::Ink;
-use crate::widgets::canvas::scene::{Kind, Scene, SeriesId, Style};
+use crate::widgets::canvas::scene::{Scene, SeriesId, SeriesKind, Style};
 
 const BAR: f64 = 14.0;
 const TRANSIT: f64 = 5.0;
@@ -20,7 +20,7 @@ const FULL_BYTES: f64 = 65_536.0;
 
 /// Where everything stands, pixels from the top.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Geometry {
+pub struct WaterfallGeometry {
     /// The middle of each lane's bar, from top to bottom.
     pub middles: Vec<f64>,
     /// Height of one row.
@@ -31,7 +31,7 @@ pub struct Geometry {
     pub height: f64,
 }
 
-impl Geometry {
+impl WaterfallGeometry {
     /// The geometry for so many lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
         let row = if (View {
@@ -61,21 +61,21 @@ impl Geometry {
 
 /// The waterfall with its memory.
 #[derive(Debug, Clone, Default)]
-pub struct Waterfall {
+pub struct WaterfallChart {
     scene: Scene,
 }
 
-impl Waterfall {
-    /// Lays out the lanes, from top to bottom in their order; coordinates as [`Geometry`] has them.
+impl WaterfallChart {
+    /// Lays out the lanes, from top to bottom in their order; coordinates as [`WaterfallGeometry`] has them.
     pub fn layout(&mut self, lanes: &[LaneView<'_>], view: &View) -> &Scene {
         let axis = view.axis();
-        let geometry = Geometry::new(view.width, lanes.len());
+        let geometry = WaterfallGeometry::new(view.width, lanes.len());
         self.scene.clear();
-        let ticks = self.scene.open(Style::new(Kind::Lines, Ink::Rule));
+        let ticks = self.scene.open(Style::new(SeriesKind::Lines, Ink::Rule));
         axis.ticks(&mut self.scene, ticks, geometry.axis_y);
         for (view, middle) in lanes.iter().zip(&geometry.middles) {
             badge(&mut self.scene, view.technique, 14.0, *middle);
-            let row = Row {
+            let row = WaterfallRow {
                 view,
                 axis,
                 middle: *middle,
@@ -100,17 +100,17 @@ impl Waterfall {
     }
 }
 
-struct Row<'a> {
+struct WaterfallRow<'a> {
     view: &'a LaneView<'a>,
     axis: TimeAxis,
     middle: f64,
 }
 
-impl Row<'_> {
+impl WaterfallRow<'_> {
     fn bars(&self, scene: &mut Scene) {
         let hue = Ink::Hue(self.view.technique);
-        let transit = scene.open(Style::new(Kind::Boxes, hue).alpha(0.55));
-        let open = scene.open(Style::new(Kind::Boxes, hue).alpha(0.3));
+        let transit = scene.open(Style::new(SeriesKind::Boxes, hue).alpha(0.55));
+        let open = scene.open(Style::new(SeriesKind::Boxes, hue).alpha(0.3));
         let (low, high) = (
             (self.middle - TRANSIT / 2.0, TRANSIT),
             (self.middle - BAR / 2.0, BAR),
@@ -158,7 +158,7 @@ impl Row<'_> {
     }
 
     fn bytes(&self, scene: &mut Scene) {
-        let ticks = scene.open(Style::new(Kind::Boxes, Ink::Hue(self.view.technique)));
+        let ticks = scene.open(Style::new(SeriesKind::Boxes, Ink::Hue(self.view.technique)));
         let mut thin = Thin::new(TICK_WIDTH + 0.5);
         for run in self.view.trace.chunks(self.axis.from_ms, self.axis.to_ms) {
             let x = self.axis.x(run.at_ms);
@@ -184,9 +184,12 @@ impl Row<'_> {
 
     fn events(&self, scene: &mut Scene) {
         let technique = self.view.technique;
-        let empty = scene.open(Style::new(Kind::Hollow(technique), Ink::Soft));
-        let events = scene.open(Style::new(Kind::Filled(technique), Ink::Hue(technique)));
-        let failed = scene.open(Style::new(Kind::Crosses, Ink::Danger).width(2.0));
+        let empty = scene.open(Style::new(SeriesKind::Hollow(technique), Ink::Soft));
+        let events = scene.open(Style::new(
+            SeriesKind::Filled(technique),
+            Ink::Hue(technique),
+        ));
+        let failed = scene.open(Style::new(SeriesKind::Crosses, Ink::Danger).width(2.0));
         let (from, to) = (self.axis.from_ms, self.axis.to_ms);
         let room = 9.0;
         let mut thin = Thin::new(room);
@@ -289,7 +292,7 @@ mod tests {
             up_ms: 20.0,
             down_ms: 20.0,
         };
-        let mut waterfall = Waterfall::default();
+        let mut waterfall = WaterfallChart::default();
         let scene = waterfall.layout(&[view], &VIEW);
         scene
             .series()
@@ -299,7 +302,9 @@ mod tests {
     }
 
     fn boxes(alpha: f64) -> impl Fn(&Series) -> bool {
-        move |series| series.style.kind == Kind::Boxes && (series.style.alpha - alpha).abs() < 1e-9
+        move |series| {
+            series.style.kind == SeriesKind::Boxes && (series.style.alpha - alpha).abs() < 1e-9
+        }
     }
 
     #[test]
@@ -323,7 +328,7 @@ mod tests {
     fn every_chunk_has_its_tick_and_every_event_its_shape() {
         let trace = long_poll((1..=5).map(|n| f64::from(n) * 150.0));
         assert_eq!(items(&trace, boxes(1.0)).len(), 5);
-        let shape = |series: &Series| series.style.kind == Kind::Filled(Technique::LongPoll);
+        let shape = |series: &Series| series.style.kind == SeriesKind::Filled(Technique::LongPoll);
         assert_eq!(items(&trace, shape).len(), 5 + 1, "five and the badge");
     }
 

@@ -28,10 +28,10 @@ fn few_samples_are_dots_and_many_a_line() {
             samples: u64::from(samples),
             theory: &[],
         };
-        let mut distribution = Distribution::default();
+        let mut distribution = DistributionChart::default();
         let scene = distribution.layout(&[curve], Scale::Linear, 600.0, 200.0);
         assert_eq!(
-            series(scene, |series| series.style.kind == Kind::Path).is_empty(),
+            series(scene, |series| series.style.kind == SeriesKind::Path).is_empty(),
             dots,
             "{samples} samples"
         );
@@ -47,7 +47,7 @@ fn theory_is_dashed_and_a_uniform_one_is_a_straight_line() {
         samples: 0,
         theory: &theory,
     };
-    let mut distribution = Distribution::default();
+    let mut distribution = DistributionChart::default();
     let scene = distribution.layout(&[curve], Scale::Linear, 600.0, 200.0);
     let dashed = series(scene, |series| series.style.dash == Dash::Dashed);
     let [_, a, b, c, ..] = dashed[0].items[..] else {
@@ -80,7 +80,7 @@ fn everything_stands_inside_the_drawing_on_both_scales() {
         (Scale::Linear, 900.0),
         (Scale::Log, 900.0),
     ] {
-        let mut distribution = Distribution::default();
+        let mut distribution = DistributionChart::default();
         let scene = distribution.layout(&curves, scale, width, 180.0);
         for [x, y, ..] in scene.series().flat_map(|series| &series.items) {
             assert!(
@@ -116,7 +116,7 @@ fn a_uniform_theory_bends_on_the_logarithmic_scale() {
         samples: 0,
         theory: &theory,
     };
-    let mut distribution = Distribution::default();
+    let mut distribution = DistributionChart::default();
     let scene = distribution.layout(&[curve], Scale::Log, 600.0, 200.0);
     let points = series(scene, |series| series.style.dash == Dash::Dashed)[0]
         .items
@@ -136,7 +136,7 @@ fn a_uniform_theory_bends_on_the_logarithmic_scale() {
 
 #[test]
 fn the_axis_keeps_its_range_while_the_extremes_waver() {
-    let range = Range::default().keep((2.0, 1_000.0));
+    let range = LatencyRange::default().keep((2.0, 1_000.0));
     assert_eq!((range.least_ms, range.most_ms), (1.0, 1_100.0));
     for wanted in [(1.0, 1_099.0), (15.0, 600.0), (2.0, 1_100.0)] {
         assert_eq!(range.keep(wanted), range, "{wanted:?}");

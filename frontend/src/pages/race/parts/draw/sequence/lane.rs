@@ -1,12 +1,12 @@
 //! One lane of the sequence diagram: its requests, answers, waits, events and faults.
 
 use super::super::{LaneView, NARROW, Thin};
-use super::{Detail, LaneBand, News, leaves_ms};
+use super::{Detail, DrawnEvent, LaneBand, leaves_ms};
 use crate::pages::race::model::trace::RequestMark;
 use crate::widgets::canvas::axis::TimeAxis;
 use crate::widgets::canvas::columns::{Columns, share_of_height};
 use crate::widgets::canvas::palette::Ink;
-use crate::widgets::canvas::scene::{Align, Dash, Kind, Label, Scene, SeriesId, Style};
+use crate::widgets::canvas::scene::{Align, Dash, Label, Scene, SeriesId, SeriesKind, Style};
 
 /// Shapes on the client line, on the server line, and where there is little room, pixels.
 const LANDED: f64 = 4.5;
@@ -17,14 +17,14 @@ const HELD: f64 = 6.0;
 const ARROW: f64 = 4.0;
 
 /// A lane while it is laid out.
-pub(super) struct Lane<'a> {
+pub(super) struct LaneDrawing<'a> {
     pub(super) view: &'a LaneView<'a>,
     pub(super) band: LaneBand,
     pub(super) axis: TimeAxis,
     pub(super) detail: Detail,
 }
 
-impl Lane<'_> {
+impl LaneDrawing<'_> {
     fn hue(&self) -> Ink {
         Ink::Hue(self.view.technique)
     }
@@ -32,16 +32,19 @@ impl Lane<'_> {
     /// Requests up, held, answered; chunks; waits between them.
     pub(super) fn requests(&self, scene: &mut Scene) {
         let (from, to) = (self.axis.from_ms, self.axis.to_ms);
-        let held = scene.open(Style::new(Kind::Boxes, self.hue()).alpha(0.3));
+        let held = scene.open(Style::new(SeriesKind::Boxes, self.hue()).alpha(0.3));
         let wires = scene.open(
-            Style::new(Kind::Lines, Ink::Soft).alpha(if self.is_plain() { 0.9 } else { 0.5 }),
+            Style::new(SeriesKind::Lines, Ink::Soft).alpha(if self.is_plain() { 0.9 } else { 0.5 }),
         );
-        let pieces = scene.open(Style::new(Kind::Lines, self.hue()).alpha(0.4));
-        let empty = scene.open(Style::new(Kind::Lines, Ink::Soft).dash(Dash::Dashed));
-        let hollow = scene.open(Style::new(Kind::Hollow(self.view.technique), Ink::Soft));
+        let pieces = scene.open(Style::new(SeriesKind::Lines, self.hue()).alpha(0.4));
+        let empty = scene.open(Style::new(SeriesKind::Lines, Ink::Soft).dash(Dash::Dashed));
+        let hollow = scene.open(Style::new(
+            SeriesKind::Hollow(self.view.technique),
+            Ink::Soft,
+        ));
         let mut thin = Thin::new(if self.is_plain() { 0.75 } else { 3.0 });
         for request in self.view.trace.requests(from, to + self.view.down_ms) {
-            let transit = Transit::of(request, self.view);
+            let transit = DrawnTransit::of(request, self.view);
             self.held(scene, held, request, &transit);
             if !thin.lets(self.axis.x(request.sent_ms)) && self.axis.holds(request.sent_ms) {
                 continue;
@@ -94,7 +97,13 @@ impl Lane<'_> {
     }
 
     /// A request at the server: a band on its line. Neighbours without a visible gap become one.
-    fn held(&self, scene: &mut Scene, held: SeriesId, request: &RequestMark, transit: &Transit) {
+    fn held(
+        &self,
+        scene: &mut Scene,
+        held: SeriesId,
+        request: &RequestMark,
+        transit: &DrawnTransit,
+    ) {
         let ends = match (request.answers_once(), request.head_ms, request.end_ms) {
             (true, Some(head), _) => head - transit.down,
             (_, _, Some(end)) => (end - transit.down).max(request.sent_ms + transit.up),
@@ -140,12 +149,12 @@ impl Lane<'_> {
     /// The client waits by itself: dots on its line; dashes after a fault.
     fn waits(&self, scene: &mut Scene) {
         let interval = scene.open(
-            Style::new(Kind::Lines, self.hue())
+            Style::new(SeriesKind::Lines, self.hue())
                 .alpha(0.7)
                 .dash(Dash::Dotted),
         );
         let pause = scene.open(
-            Style::new(Kind::Lines, Ink::Danger)
+            Style::new(SeriesKind::Lines, Ink::Danger)
                 .width(2.0)
                 .dash(Dash::Dashed),
         );
@@ -160,17 +169,15 @@ impl Lane<'_> {
     }
 
     /// Events, each by itself.
-    pub(super) fn events(&self, scene: &mut Scene, news: &[News]) {
+    pub(super) fn events(&self, scene: &mut Scene, news: &[DrawnEvent]) {
         let (technique, hue) = (self.view.technique, self.hue());
-        let trails = scene.open(Style::new(Kind::Lines, hue).width(1.75));
-        let wires = scene.open(Style::new(Kind::Lines, hue).width(if self.is_plain() {
-            1.75
-        } else {
-            1.0
-        }));
-        let beads = scene.open(Style::new(Kind::Hollow(technique), hue).width(1.5));
-        let landed = scene.open(Style::new(Kind::Filled(technique), hue));
-        let small = scene.open(Style::new(Kind::Boxes, hue));
+        let trails = scene.open(Style::new(SeriesKind::Lines, hue).width(1.75));
+        let wires = scene.open(
+            Style::new(SeriesKind::Lines, hue).width(if self.is_plain() { 1.75 } else { 1.0 }),
+        );
+        let beads = scene.open(Style::new(SeriesKind::Hollow(technique), hue).width(1.5));
+        let landed = scene.open(Style::new(SeriesKind::Filled(technique), hue));
+        let small = scene.open(Style::new(SeriesKind::Boxes, hue));
         let mut pile = Pile {
             y: self.band.client_y + LANDED + 8.0,
             labelled: self.is_plain(),
@@ -218,7 +225,12 @@ impl Lane<'_> {
     }
 
     /// Events that other lanes have and this one has not: they wait at the server until now.
-    fn pending(&self, scene: &mut Scene, (trails, beads): (SeriesId, SeriesId), news: &[News]) {
+    fn pending(
+        &self,
+        scene: &mut Scene,
+        (trails, beads): (SeriesId, SeriesId),
+        news: &[DrawnEvent],
+    ) {
         let Some(newest) = self.view.trace.newest_event() else {
             return;
         };
@@ -240,7 +252,7 @@ impl Lane<'_> {
 
     /// What waits at the server, hanging from its line.
     pub(super) fn waiting(&self, scene: &mut Scene, waiting: &Columns, most: f64) {
-        let area = scene.open(Style::new(Kind::Area, self.hue()).alpha(0.45));
+        let area = scene.open(Style::new(SeriesKind::Area, self.hue()).alpha(0.45));
         let (base, full) = (self.band.server_y + HELD / 2.0 + 1.0, self.room() * 0.5);
         waiting.outline(scene, area, &self.axis, base, |count| -full * count / most);
     }
@@ -249,7 +261,7 @@ impl Lane<'_> {
     pub(super) fn arriving(&self, scene: &mut Scene, arriving: &mut Columns) {
         let runs = self.view.trace.events(self.axis.from_ms, self.axis.to_ms);
         arriving.count(&self.axis, runs.map(|run| (run.at_ms, run.count)));
-        let area = scene.open(Style::new(Kind::Area, self.hue()).alpha(0.85));
+        let area = scene.open(Style::new(SeriesKind::Area, self.hue()).alpha(0.85));
         let full = self.room() * 0.7;
         arriving.outline(scene, area, &self.axis, self.band.client_y, |count| {
             full * share_of_height(count)
@@ -264,7 +276,7 @@ impl Lane<'_> {
     /// Changes of technique and faults.
     pub(super) fn rare(&self, scene: &mut Scene) {
         let (from, to) = (self.axis.from_ms, self.axis.to_ms);
-        let turns = scene.open(Style::new(Kind::Lines, Ink::Text));
+        let turns = scene.open(Style::new(SeriesKind::Lines, Ink::Text));
         for change in self.view.trace.changes(from, to) {
             let x = self.axis.x(change.at_ms);
             scene.add(
@@ -285,7 +297,7 @@ impl Lane<'_> {
                 bold: true,
             });
         }
-        let faults = scene.open(Style::new(Kind::Crosses, Ink::Danger).width(2.0));
+        let faults = scene.open(Style::new(SeriesKind::Crosses, Ink::Danger).width(2.0));
         for fault in self.view.trace.faults(from, to) {
             scene.add(
                 faults,
@@ -311,12 +323,12 @@ impl Lane<'_> {
 }
 
 /// The transits of one request, shortened where both together took less than estimated.
-struct Transit {
+struct DrawnTransit {
     up: f64,
     down: f64,
 }
 
-impl Transit {
+impl DrawnTransit {
     fn of(request: &RequestMark, view: &LaneView<'_>) -> Self {
         let (up, down) = (view.up_ms.max(0.0), view.down_ms.max(0.0));
         let both = request

@@ -39,7 +39,7 @@ fn items(scene: &Scene, wanted: impl Fn(&Series) -> bool) -> Vec<[f64; 4]> {
         .collect()
 }
 
-fn shapes(scene: &Scene, kind: Kind) -> Vec<[f64; 4]> {
+fn shapes(scene: &Scene, kind: SeriesKind) -> Vec<[f64; 4]> {
     items(scene, |series| series.style.kind == kind)
         .into_iter()
         .filter(|item| item[2] < 9.0)
@@ -81,21 +81,21 @@ fn the_same_event_hangs_at_the_same_x_in_every_lane() {
     let (mut poll, mut sse) = (Trace::new(), Trace::new());
     event(&mut poll, 3, 4_000.0, 4_800.0);
     event(&mut sse, 3, 4_000.0, 4_050.0);
-    let mut sequence = Sequence::default();
+    let mut sequence = SequenceDiagram::default();
     let scene = sequence.layout(
         &[lane(Technique::Poll, &poll), lane(Technique::Sse, &sse)],
         &VIEW,
     );
     let (one, other) = (
-        shapes(scene, Kind::Hollow(Technique::Poll)),
-        shapes(scene, Kind::Hollow(Technique::Sse)),
+        shapes(scene, SeriesKind::Hollow(Technique::Poll)),
+        shapes(scene, SeriesKind::Hollow(Technique::Sse)),
     );
     assert_eq!((one.len(), other.len()), (1, 1));
     assert!((one[0][0] - VIEW.axis().x(4_000.0)).abs() < 1e-9);
     assert!((one[0][0] - other[0][0]).abs() < 1e-9);
     let landed = (
-        shapes(scene, Kind::Filled(Technique::Poll)),
-        shapes(scene, Kind::Filled(Technique::Sse)),
+        shapes(scene, SeriesKind::Filled(Technique::Poll)),
+        shapes(scene, SeriesKind::Filled(Technique::Sse)),
     );
     assert!(
         (landed.0[0][0] - landed.1[0][0] - 75.0).abs() < 1e-9,
@@ -109,13 +109,13 @@ fn an_event_that_a_lane_does_not_have_yet_waits_at_its_server_until_now() {
     event(&mut poll, 0, 1_000.0, 1_500.0);
     event(&mut sse, 0, 1_000.0, 1_050.0);
     event(&mut sse, 1, 9_000.0, 9_050.0);
-    let mut sequence = Sequence::default();
+    let mut sequence = SequenceDiagram::default();
     let scene = sequence.layout(
         &[lane(Technique::Poll, &poll), lane(Technique::Sse, &sse)],
         &VIEW,
     );
     let is_trail = |series: &Series| {
-        series.style.kind == Kind::Lines && series.style.ink == Ink::Hue(Technique::Poll)
+        series.style.kind == SeriesKind::Lines && series.style.ink == Ink::Hue(Technique::Poll)
     };
     let axis = VIEW.axis();
     let waits_until_now = |item: &[f64; 4]| {
@@ -129,9 +129,9 @@ fn an_empty_answer_lands_hollow_and_one_with_data_does_not() {
     let mut trace = Trace::new();
     poll_answer(&mut trace, 0, 1_000.0, vec![]);
     poll_answer(&mut trace, 1, 2_000.0, vec!["1".to_owned()]);
-    let mut sequence = Sequence::default();
+    let mut sequence = SequenceDiagram::default();
     let scene = sequence.layout(&[lane(Technique::Poll, &trace)], &VIEW);
-    let hollow = shapes(scene, Kind::Hollow(Technique::Poll));
+    let hollow = shapes(scene, SeriesKind::Hollow(Technique::Poll));
     assert_eq!(hollow.len(), 1);
     assert!((hollow[0][0] - VIEW.axis().x(1_100.0)).abs() < 1e-9);
 }
@@ -159,10 +159,10 @@ fn a_held_request_is_a_band_from_its_arrival_to_its_answers_leaving() {
         at_ms: 6_000.0,
         technique: Technique::LongPoll,
     });
-    let mut sequence = Sequence::default();
+    let mut sequence = SequenceDiagram::default();
     let scene = sequence.layout(&[lane(Technique::LongPoll, &trace)], &VIEW);
     let held = items(scene, |series| {
-        series.style.kind == Kind::Boxes && series.style.ink != Ink::Rule
+        series.style.kind == SeriesKind::Boxes && series.style.ink != Ink::Rule
     });
     let axis = VIEW.axis();
     let ends = held
@@ -200,13 +200,13 @@ fn an_answer_quicker_than_the_estimated_transits_is_never_drawn_backwards() {
         at_ms: 1_030.0,
         fault: None,
     });
-    let mut sequence = Sequence::default();
+    let mut sequence = SequenceDiagram::default();
     let scene = sequence.layout(&[lane(Technique::Poll, &trace)], &VIEW);
-    for [.., width, _] in items(scene, |series| series.style.kind == Kind::Boxes) {
+    for [.., width, _] in items(scene, |series| series.style.kind == SeriesKind::Boxes) {
         assert!(width >= 0.0);
     }
     let wires = items(scene, |series| {
-        series.style.kind == Kind::Lines && series.style.ink == Ink::Soft
+        series.style.kind == SeriesKind::Lines && series.style.ink == Ink::Soft
     });
     let whole = wires
         .iter()
@@ -241,16 +241,18 @@ fn nothing_is_drawn_beyond_now_and_left_of_the_gutter() {
     }
     let axis = VIEW.axis();
     for now_ms in [3_000.0, 10_020.0, 10_060.0, 10_400.0] {
-        let mut sequence = Sequence::default();
+        let mut sequence = SequenceDiagram::default();
         let scene = sequence.layout(&[lane(Technique::Poll, &trace)], &View { now_ms, ..VIEW });
-        for [x, _, third, _] in items(scene, |series| matches!(series.style.kind, Kind::Lines)) {
+        for [x, _, third, _] in items(scene, |series| {
+            matches!(series.style.kind, SeriesKind::Lines)
+        }) {
             let (low, high) = (x.min(third), x.max(third));
             assert!(
                 low >= axis.left - 3.0 && high <= axis.right + 3.0,
                 "{low}..{high} at now = {now_ms}"
             );
         }
-        let landed = shapes(scene, Kind::Filled(Technique::Poll));
+        let landed = shapes(scene, SeriesKind::Filled(Technique::Poll));
         assert!(
             landed
                 .iter()
@@ -263,10 +265,10 @@ fn nothing_is_drawn_beyond_now_and_left_of_the_gutter() {
 fn a_shape_rides_its_wire_at_the_right_edge_while_it_is_under_way() {
     let mut trace = Trace::new();
     event(&mut trace, 0, 9_975.0, 10_025.0);
-    let mut sequence = Sequence::default();
+    let mut sequence = SequenceDiagram::default();
     let scene = sequence.layout(&[lane(Technique::Sse, &trace)], &VIEW);
-    let band = Geometry::new(VIEW.width, 1).lanes[0];
-    let riding = shapes(scene, Kind::Filled(Technique::Sse));
+    let band = SequenceGeometry::new(VIEW.width, 1).lanes[0];
+    let riding = shapes(scene, SeriesKind::Filled(Technique::Sse));
     assert_eq!(riding.len(), 1);
     assert!((riding[0][1] - f64::midpoint(band.server_y, band.client_y)).abs() < 1e-9);
 }
@@ -282,11 +284,11 @@ fn several_in_one_answer_share_a_shape_with_their_number() {
             2_000.0,
         );
     }
-    let mut sequence = Sequence::default();
+    let mut sequence = SequenceDiagram::default();
     let scene = sequence.layout(&[lane(Technique::Poll, &trace)], &VIEW);
-    assert_eq!(shapes(scene, Kind::Filled(Technique::Poll)).len(), 1);
+    assert_eq!(shapes(scene, SeriesKind::Filled(Technique::Poll)).len(), 1);
     assert_eq!(
-        shapes(scene, Kind::Hollow(Technique::Poll)).len(),
+        shapes(scene, SeriesKind::Hollow(Technique::Poll)).len(),
         3,
         "each hangs at its own due time"
     );
@@ -311,7 +313,7 @@ fn a_thousand_events_a_second_in_five_lanes_take_fewer_items_than_pixels() {
         .iter()
         .zip(&traces)
         .map(|(technique, trace)| lane(*technique, trace));
-    let mut sequence = Sequence::default();
+    let mut sequence = SequenceDiagram::default();
     sequence.layout(&lanes.collect::<Vec<_>>(), &VIEW);
     assert_eq!(sequence.detail(), Detail::Columns);
     let items: usize = sequence
@@ -343,7 +345,10 @@ fn detail_does_not_flicker_around_its_thresholds() {
 
 #[test]
 fn the_geometry_grows_with_the_lanes_and_shrinks_on_a_telephone() {
-    let (wide, narrow) = (Geometry::new(1_440.0, 5), Geometry::new(320.0, 5));
+    let (wide, narrow) = (
+        SequenceGeometry::new(1_440.0, 5),
+        SequenceGeometry::new(320.0, 5),
+    );
     assert!(narrow.height < wide.height);
     for pair in wide.lanes.windows(2) {
         assert!(
@@ -352,14 +357,14 @@ fn the_geometry_grows_with_the_lanes_and_shrinks_on_a_telephone() {
                 && pair[1].top < pair[1].server_y
         );
     }
-    assert_eq!(Geometry::new(320.0, 0).lanes, []);
+    assert_eq!(SequenceGeometry::new(320.0, 0).lanes, []);
 }
 
 #[test]
 fn no_two_ticks_overlap_at_any_width_and_span() {
     for width in [320.0, 700.0, 1_440.0] {
         for span_ms in [500.0, 2_000.0, 4_000.0, 10_000.0, 30_000.0, 120_000.0] {
-            let mut sequence = Sequence::default();
+            let mut sequence = SequenceDiagram::default();
             let scene = sequence.layout(
                 &[],
                 &View {
