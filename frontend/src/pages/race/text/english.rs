@@ -31,7 +31,6 @@ pub(super) const TEXT: RaceText = RaceText {
     cost,
     announced: |state, verdict| format!("{state}. {verdict}"),
     phase,
-    fell_back: |other| format!("fell back to {other}"),
     clock: |bound, probes| {
         format!(
             "clocks agree within ± {} ms ({probes} probes)",

@@ -30,7 +30,6 @@ pub(super) const TEXT: RaceText = RaceText {
     cost,
     announced: |state, verdict| format!("{state}. {verdict}"),
     phase,
-    fell_back: |other| format!("{other}(으)로 바꿔 이어 감"),
     clock: |bound, probes| format!("시계 오차 ± {} ms 이내 (탐침 {probes}회)", bound_ms(bound)),
     clock_unknown: "시계를 맞추어 보는 중…",
     relay_counts: "바이트는 서버 소켓에서 셈, 레인마다 포트가 따로 있음",

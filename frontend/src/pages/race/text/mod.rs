@@ -35,7 +35,6 @@ pub struct RaceText {
     pub cost: fn(&Cost) -> String,
     pub announced: fn(&str, &str) -> String,
     pub phase: fn(LanePhase) -> &'static str,
-    pub fell_back: fn(&str) -> String,
     // Notes under the verdict.
     pub clock: fn(f64, usize) -> String,
     pub clock_unknown: &'static str,

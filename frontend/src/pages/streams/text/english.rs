@@ -13,7 +13,6 @@ pub(super) const TEXT: StreamsText = StreamsText {
     foot: "Everything here is an ordinary request: each has its curl line. Lists and figures are JSON under /v1/streams.",
     list: "All streams",
     search: "Search names",
-    search_hint: "part of a name",
     show_all: "Show all",
     nothing_found: |search| format!("No stream has “{search}” in its name."),
     none_title: "No streams yet",
@@ -23,7 +22,6 @@ pub(super) const TEXT: StreamsText = StreamsText {
     previous_page: "Previous",
     new_stream: "New stream",
     back: "All streams",
-    kept: |size| format!("{size} kept"),
     live: |count| format!("{count} live"),
     open: "open",
     closed: "closed",
@@ -151,7 +149,6 @@ pub(super) const TEXT: StreamsText = StreamsText {
     there_already: |name| format!("{name} was there already, just like this."),
     forked: |name| format!("{name} is created as a fork."),
     refused: |why| format!("Refused: {why}"),
-    lines: "As curl lines",
     help_title: "What can be done here",
     help_intro: "Every stream of this server, in the order of names. Choose one to see what it is, who reads it and how far behind, and to append, follow, fork, close or delete it.",
     help: &[

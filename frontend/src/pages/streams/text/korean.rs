@@ -16,7 +16,6 @@ pub(super) const TEXT: StreamsText = StreamsText {
     foot: "여기서 하는 모든 일은 평범한 요청이며 저마다 curl 한 줄이 있습니다. 목록과 숫자는 /v1/streams 아래의 JSON입니다.",
     list: "모든 스트림",
     search: "이름 찾기",
-    search_hint: "이름의 일부",
     show_all: "모두 보기",
     nothing_found: |search| format!("이름에 ‘{search}’ 들어간 스트림이 없습니다."),
     none_title: "아직 스트림이 없습니다",
@@ -26,7 +25,6 @@ pub(super) const TEXT: StreamsText = StreamsText {
     previous_page: "이전",
     new_stream: "새 스트림",
     back: "모든 스트림",
-    kept: |size| format!("{size} 보관"),
     live: |count| format!("구독 {count}"),
     open: "열림",
     closed: "닫힘",
@@ -145,7 +143,6 @@ pub(super) const TEXT: StreamsText = StreamsText {
     there_already: |name| format!("{name} 스트림이 이미 똑같이 있었습니다."),
     forked: |name| format!("갈래 {name} 스트림을 만들었습니다."),
     refused: |why| format!("거절됨: {why}"),
-    lines: "curl로 하려면",
     help_title: "여기서 할 수 있는 일",
     help_intro: "이 서버의 모든 스트림이 이름순으로 있습니다. 하나를 고르면 어떤 스트림인지, 누가 얼마나 뒤처져 읽는지 보이고, 덧붙이고 따라가고 갈래를 만들고 닫고 지울 수 있습니다.",
     help: &[

@@ -21,7 +21,6 @@ pub struct StreamsText {
     // The list.
     pub list: &'static str,
     pub search: &'static str,
-    pub search_hint: &'static str,
     pub show_all: &'static str,
     pub nothing_found: fn(&str) -> String,
     pub none_title: &'static str,
@@ -31,7 +30,6 @@ pub struct StreamsText {
     pub previous_page: &'static str,
     pub new_stream: &'static str,
     pub back: &'static str,
-    pub kept: fn(&str) -> String,
     pub live: fn(&str) -> String,
     pub open: &'static str,
     pub closed: &'static str,
@@ -133,7 +131,6 @@ pub struct StreamsText {
     pub there_already: fn(&str) -> String,
     pub forked: fn(&str) -> String,
     pub refused: fn(&str) -> String,
-    pub lines: &'static str,
     // Help.
     pub help_title: &'static str,
     pub help_intro: &'static str,
