@@ -7,7 +7,7 @@ use crate::app::Shell;
 use crate::pages::race::parts::cards::Cards;
 use crate::pages::race::parts::controls::Controls;
 use crate::pages::race::parts::head::RaceHead;
-use crate::pages::race::parts::notes::{HeadlineSection, Notice};
+use crate::pages::race::parts::headline::{HeadlineSection, Notice};
 use crate::pages::race::parts::publish::{Latest, Publish};
 use crate::pages::race::parts::stage::StageView;
 use crate::widgets::help::Help;

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::context::{LastAction, StreamsContext};
 use super::parts::create::Create;
 use super::parts::list::ListSection;
-use super::parts::look::StreamPanel;
+use super::parts::panel::StreamPanel;
 use crate::app::Shell;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::{ConnectionMark, ServerConnection};

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod export;
+pub mod headline;
 pub mod lane;
 pub mod meter;
 pub mod order;
@@ -12,4 +13,3 @@ pub mod ring;
 pub mod settings;
 pub mod summary;
 pub mod trace;
-pub mod verdict;

@@ -4,13 +4,13 @@ use tailwater_lab::{Guards, Latencies, Prediction};
 use tailwater_protocol::{Report, StreamName, Technique, Token};
 
 use super::clock::ClockMapping;
+use super::headline::{self, Headline};
 use super::lane::{Conditions, LanePhase, RaceLane};
 use super::order::Ledger;
 use super::predict::{self, PredictionInput, TransitTimes};
 use super::settings::{RaceSettings, RaceSource};
 use super::summary::{LanePath, LaneSummary, Measure, Summary};
 use super::trace::Trace;
-use super::verdict::{self, Headline};
 use crate::techniques::{TECHNIQUE_COUNT, lane_index};
 use crate::widgets::connection::ServerConnection;
 
@@ -250,13 +250,13 @@ impl RaceState {
             (StreamState::Missing, _) => Headline::Missing(self.stream_text()),
             (StreamState::Refused(why), _) => Headline::Failed(why.clone()),
             (StreamState::Unknown, _) => Headline::Connecting,
-            (StreamState::Found, _) => verdict::saying(&lanes, self.settings.interval_ms),
+            (StreamState::Found, _) => headline::saying(&lanes, self.settings.interval_ms),
         };
         Summary {
             stream: self.stream_text(),
             connection: self.connection,
             saying,
-            cost: verdict::cost(&lanes),
+            cost: headline::cost(&lanes),
             lanes,
             clock: self.clock,
             path: self.path,

@@ -5,8 +5,8 @@ use tailwater_protocol::Technique;
 use tailwater_protocol::rig::Counts;
 
 use super::clock::ClockMapping;
+use super::headline::{Cost, Headline};
 use super::lane::{Discarded, LanePhase};
-use super::verdict::{Cost, Headline};
 use crate::widgets::connection::ServerConnection;
 
 /// From when an event's lateness is counted.

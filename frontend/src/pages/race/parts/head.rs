@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::browser;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::export;
-use crate::pages::race::model::verdict::Headline;
+use crate::pages::race::model::headline::Headline;
 use crate::widgets::connection::ConnectionMark;
 use crate::widgets::nav::{Choices, Nav};
 

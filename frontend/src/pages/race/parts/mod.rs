@@ -8,9 +8,9 @@ pub mod draw;
 #[cfg(target_arch = "wasm32")]
 pub mod head;
 #[cfg(target_arch = "wasm32")]
-pub mod help;
+pub mod headline;
 #[cfg(target_arch = "wasm32")]
-pub mod notes;
+pub mod help;
 #[cfg(target_arch = "wasm32")]
 pub mod publish;
 #[cfg(target_arch = "wasm32")]

@@ -7,9 +7,9 @@ use tailwater_protocol::rig::Pattern;
 use super::RaceText;
 use super::english::whole_s;
 use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
+use crate::pages::race::model::headline::{Cost, Headline, Rung};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::summary::Measure;
-use crate::pages::race::model::verdict::{Cost, Headline, Rung};
 use crate::techniques::look;
 
 /// 한국어.

@@ -7,8 +7,8 @@ use tailwater_lab::{Doubt, Verdict};
 use tailwater_protocol::rig::Pattern;
 
 use crate::app::language::Language;
+use crate::pages::race::model::headline::{Cost, Headline};
 use crate::pages::race::model::lane::LanePhase;
-use crate::pages::race::model::verdict::{Cost, Headline};
 
 /// What the page says. Sentences with numbers are functions, so that each language has its own order of words.
 #[expect(

@@ -5,7 +5,7 @@ use tailwater_protocol::StreamName;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::inspect::StreamDetails;
 
-use super::line::{CurlButton, FieldFault};
+use super::curl::{CurlButton, FieldFault};
 use crate::api::request::{ApiRequest, example};
 use crate::browser;
 use crate::pages::streams::context::{LastAction, StreamsContext};

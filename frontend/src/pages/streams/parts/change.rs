@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use tailwater_protocol::StreamName;
 use tailwater_protocol::inspect::StreamDetails;
 
-use super::line::{CurlButton, FieldFault};
+use super::curl::{CurlButton, FieldFault};
 use crate::api::name::typed as typed_name;
 use crate::api::request::ApiRequest;
 use crate::app::HistoryChange;

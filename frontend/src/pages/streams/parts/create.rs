@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::line::{CurlButton, FieldFault};
+use super::curl::{CurlButton, FieldFault};
 use crate::api::name::typed as typed_name;
 use crate::api::request::{ApiRequest, NewStreamForm};
 use crate::app::HistoryChange;

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use tailwater_protocol::inspect::StreamDetails;
 use tailwater_protocol::{StreamName, Technique, Token};
 
-use super::line::CurlButton;
+use super::curl::CurlButton;
 use crate::api::request::follow_line;
 use crate::app::HistoryChange;
 use crate::browser;

@@ -10,7 +10,7 @@ use crate::browser;
 use crate::numbers;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{FetchedKind, Listing, PAGE};
-use crate::pages::streams::parts::line::CurlButton;
+use crate::pages::streams::parts::curl::CurlButton;
 use crate::widgets::command::CommandLine;
 use crate::widgets::field::TextField;
 use crate::widgets::nav::is_plain;

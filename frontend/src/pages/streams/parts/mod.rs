@@ -3,10 +3,10 @@
 pub mod append;
 pub mod change;
 pub mod create;
+pub mod curl;
 pub mod facts;
 pub mod follow;
 pub mod help;
-pub mod line;
 pub mod list;
-pub mod look;
+pub mod panel;
 pub mod readers;

@@ -6,9 +6,9 @@ use tailwater_protocol::inspect::StreamDetails;
 
 use super::append::AppendBox;
 use super::change::ChangeSection;
+use super::curl::CurlButton;
 use super::facts::StreamFacts;
 use super::follow::FollowSection;
-use super::line::CurlButton;
 use super::readers::{ProducerSection, ReaderSection};
 use crate::api::name;
 use crate::api::request::{ApiRequest, stream_url};
