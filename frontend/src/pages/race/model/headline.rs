@@ -13,7 +13,7 @@ pub struct Rung {
     pub late_ms: f64,
 }
 
-/// What the verdict says.
+/// What the headline says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Headline {
     /// The lanes are being set up.
@@ -83,7 +83,7 @@ const SAME_FACTOR: f64 = 1.6;
 const SAME_MS: f64 = 1.0;
 
 /// What the lanes say together; `interval_ms` is the poll interval.
-pub fn saying(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
+pub fn headline(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
     let on: Vec<&LaneSummary> = lanes.iter().filter(|lane| lane.is_on()).collect();
     if on.is_empty() {
         return Headline::NoLanes;
@@ -210,8 +210,8 @@ mod tests {
             .zip([507.0, 2.1, 1.4, 1.2, 1.1])
             .map(|(technique, p50)| lane(technique, Some(p50)))
             .collect();
-        let Headline::Ladder { rungs, .. } = saying(&lanes, 1_000.0) else {
-            panic!("{:?}", saying(&lanes, 1_000.0))
+        let Headline::Ladder { rungs, .. } = headline(&lanes, 1_000.0) else {
+            panic!("{:?}", headline(&lanes, 1_000.0))
         };
         assert_eq!(rungs.len(), 2);
         assert_eq!(rungs[0].techniques, &Technique::ALL[1..]);
@@ -224,7 +224,7 @@ mod tests {
         let mut lanes = Technique::ALL.map(|technique| lane(technique, Some(1.0)));
         lanes[3].lost = 2;
         assert_eq!(
-            saying(&lanes, 1.0),
+            headline(&lanes, 1.0),
             Headline::Broken {
                 technique: Technique::Sse,
                 lost: 2,
@@ -236,14 +236,14 @@ mod tests {
     #[test]
     fn there_is_something_to_say_before_there_are_numbers() {
         let off = Technique::ALL.map(LaneSummary::off);
-        assert_eq!(saying(&off, 1.0), Headline::NoLanes);
+        assert_eq!(headline(&off, 1.0), Headline::NoLanes);
         let quiet = Technique::ALL.map(|technique| LaneSummary {
             events: 7,
             before: 7,
             ..lane(technique, None)
         });
         assert_eq!(
-            saying(&quiet, 1.0),
+            headline(&quiet, 1.0),
             Headline::Quiet {
                 lanes: 5,
                 before: 7
@@ -255,7 +255,7 @@ mod tests {
             ..lane(technique, None)
         });
         assert_eq!(
-            saying(&first, 1.0),
+            headline(&first, 1.0),
             Headline::First {
                 lanes: 5,
                 events: 2

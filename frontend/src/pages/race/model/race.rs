@@ -240,7 +240,7 @@ impl RaceState {
         let lanes: Vec<LaneSummary> = Technique::ALL
             .map(|technique| self.lane_summary(technique, now_ms))
             .to_vec();
-        let saying = match (&self.stream_state, self.connection) {
+        let headline = match (&self.stream_state, self.connection) {
             (_, ServerConnection::Lost) => Headline::Unreachable,
             (StreamState::Missing, _)
                 if self.path == LanePath::LabOff && self.settings.source == RaceSource::Host =>
@@ -250,12 +250,12 @@ impl RaceState {
             (StreamState::Missing, _) => Headline::Missing(self.stream_text()),
             (StreamState::Refused(why), _) => Headline::Failed(why.clone()),
             (StreamState::Unknown, _) => Headline::Connecting,
-            (StreamState::Found, _) => headline::saying(&lanes, self.settings.interval_ms),
+            (StreamState::Found, _) => headline::headline(&lanes, self.settings.interval_ms),
         };
         Summary {
             stream: self.stream_text(),
             connection: self.connection,
-            saying,
+            headline,
             cost: headline::cost(&lanes),
             lanes,
             clock: self.clock,

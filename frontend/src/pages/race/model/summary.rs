@@ -157,7 +157,7 @@ pub struct Summary {
     /// How the page stands to the server.
     pub connection: ServerConnection,
     /// The sentence on top.
-    pub saying: Headline,
+    pub headline: Headline,
     /// What an event costs.
     pub cost: Option<Cost>,
     /// The lanes, in the order of [`Technique::ALL`].
@@ -181,7 +181,7 @@ impl Default for Summary {
         Self {
             stream: String::new(),
             connection: ServerConnection::Connecting,
-            saying: Headline::Connecting,
+            headline: Headline::Connecting,
             cost: None,
             lanes: Technique::ALL.map(LaneSummary::off).to_vec(),
             clock: None,

@@ -33,10 +33,14 @@ pub fn RaceHead() -> impl IntoView {
 fn RaceStatus() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
-    // What is worth saying aloud: the state and the kind of verdict, not every figure.
+    // What is read aloud: the state and the kind of headline, not every figure.
     let topic = Memo::new(move |_| {
-        page.summary
-            .with(|summary| (summary.connection, std::mem::discriminant(&summary.saying)))
+        page.summary.with(|summary| {
+            (
+                summary.connection,
+                std::mem::discriminant(&summary.headline),
+            )
+        })
     });
     let spoken = RwSignal::new(String::new());
     let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
@@ -47,13 +51,13 @@ fn RaceStatus() -> impl IntoView {
         let say = move || {
             spoke_ms.set_value(browser::now_ms());
             let summary = page.summary.get_untracked();
-            let verdict = match summary.saying {
+            let headline = match summary.headline {
                 Headline::Connecting => String::new(),
-                saying => (text.verdict)(&saying),
+                headline => (text.headline)(&headline),
             };
             spoken.set((text.announced)(
                 (page.shell.text().connection)(summary.connection),
-                &verdict,
+                &headline,
             ));
         };
         let timer =

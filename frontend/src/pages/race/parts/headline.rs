@@ -10,19 +10,19 @@ use crate::pages::race::model::summary::{LanePath, Measure};
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::ServerConnection;
 
-/// The verdict as it was in one second of the run.
+/// The headline as it was in one second of the run.
 #[derive(Clone, PartialEq)]
 struct ShownHeadline {
     second: u64,
-    saying: Headline,
+    headline: Headline,
     cost: Option<Cost>,
 }
 
-/// The verdict and the notes under it.
+/// The headline and the notes under it.
 #[component]
 pub fn HeadlineSection() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    // Another kind of verdict is said at once, other figures once a second: a sentence must stand still to be read.
+    // Another kind of headline is shown at once, other figures once a second: a sentence must stand still to be read.
     let said = Memo::new(move |before: Option<&ShownHeadline>| {
         page.summary.with(|summary| {
             #[expect(
@@ -31,14 +31,14 @@ pub fn HeadlineSection() -> impl IntoView {
                 reason = "seconds of a run"
             )]
             let second = summary.run_s.max(0.0) as u64;
-            let kind = std::mem::discriminant(&summary.saying);
+            let kind = std::mem::discriminant(&summary.headline);
             match before.filter(|before| {
-                before.second == second && std::mem::discriminant(&before.saying) == kind
+                before.second == second && std::mem::discriminant(&before.headline) == kind
             }) {
                 Some(before) => before.clone(),
                 None => ShownHeadline {
                     second,
-                    saying: summary.saying.clone(),
+                    headline: summary.headline.clone(),
                     cost: summary.cost.clone(),
                 },
             }
@@ -46,7 +46,7 @@ pub fn HeadlineSection() -> impl IntoView {
     });
     view! {
         <section class="verdict" aria-labelledby="verdict">
-            <p class="sentence" id="verdict" data-testid="verdict">{move || said.with(|said| (page.text().verdict)(&said.saying))}</p>
+            <p class="sentence" id="verdict" data-testid="verdict">{move || said.with(|said| (page.text().headline)(&said.headline))}</p>
             <p class="cost">{move || said.with(|said| said.cost.as_ref().map(page.text().cost)).unwrap_or_default()}</p>
             <MeasurementNotes />
         </section>
@@ -122,7 +122,7 @@ enum NoticeKind {
 pub fn Notice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let kind = Memo::new(move |_| {
-        page.summary.with(|summary| match &summary.saying {
+        page.summary.with(|summary| match &summary.headline {
             Headline::Quiet { .. } => Some((NoticeKind::Quiet, summary.stream.clone())),
             Headline::Missing(stream) => Some((NoticeKind::Missing, stream.clone())),
             Headline::NoSource => Some((NoticeKind::NoSource, "logs/demo".to_owned())),

@@ -182,7 +182,7 @@ pub fn StageView() -> impl IntoView {
     let nothing = Memo::new(move |_| {
         page.summary.with(|summary| {
             matches!(
-                summary.saying,
+                summary.headline,
                 Headline::Missing(_) | Headline::NoSource | Headline::NoLanes | Headline::Failed(_)
             )
         })

@@ -27,9 +27,9 @@ pub(super) const TEXT: RaceText = RaceText {
     export_json: "JSON",
     export_csv: "CSV",
     export_samples: "Samples",
-    verdict,
+    headline,
     cost,
-    announced: |state, verdict| format!("{state}. {verdict}"),
+    announced: |state, headline| format!("{state}. {headline}"),
     phase,
     clock: |bound, probes| {
         format!(
@@ -218,8 +218,8 @@ fn capital(sentence: &str) -> String {
         .unwrap_or_default()
 }
 
-fn verdict(saying: &Headline) -> String {
-    match saying {
+fn headline(headline: &Headline) -> String {
+    match headline {
         Headline::Connecting => "Setting up the lanes…".to_owned(),
         Headline::NoLanes => "No lane is on. Switch one on to begin.".to_owned(),
         Headline::Missing(stream) => format!("There is no stream {stream} yet."),

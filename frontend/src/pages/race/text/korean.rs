@@ -26,9 +26,9 @@ pub(super) const TEXT: RaceText = RaceText {
     export_json: "JSON",
     export_csv: "CSV",
     export_samples: "표본",
-    verdict,
+    headline,
     cost,
-    announced: |state, verdict| format!("{state}. {verdict}"),
+    announced: |state, headline| format!("{state}. {headline}"),
     phase,
     clock: |bound, probes| format!("시계 오차 ± {} ms 이내 (탐침 {probes}회)", bound_ms(bound)),
     clock_unknown: "시계를 맞추어 보는 중…",
@@ -190,8 +190,8 @@ fn names(techniques: &[Technique]) -> String {
     names.join("·")
 }
 
-fn verdict(saying: &Headline) -> String {
-    match saying {
+fn headline(headline: &Headline) -> String {
+    match headline {
         Headline::Connecting => "레인을 준비하는 중…".to_owned(),
         Headline::NoLanes => "켜진 레인이 없습니다. 하나를 켜면 시작합니다.".to_owned(),
         Headline::Missing(stream) => format!("{stream} 스트림이 아직 없습니다."),

@@ -31,11 +31,11 @@ pub struct RaceText {
     pub export_csv: &'static str,
     pub export_samples: &'static str,
     // State.
-    pub verdict: fn(&Headline) -> String,
+    pub headline: fn(&Headline) -> String,
     pub cost: fn(&Cost) -> String,
     pub announced: fn(&str, &str) -> String,
     pub phase: fn(LanePhase) -> &'static str,
-    // Notes under the verdict.
+    // Notes under the headline.
     pub clock: fn(f64, usize) -> String,
     pub clock_unknown: &'static str,
     pub relay_counts: &'static str,

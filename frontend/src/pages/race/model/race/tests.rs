@@ -65,8 +65,8 @@ fn five_lanes_become_one_sentence_with_its_numbers() {
         }
     }
     let summary = race.summary(8_000.0);
-    let Headline::Ladder { rungs, .. } = &summary.saying else {
-        panic!("{:?}", summary.saying)
+    let Headline::Ladder { rungs, .. } = &summary.headline else {
+        panic!("{:?}", summary.headline)
     };
     assert_eq!(rungs.last().unwrap().techniques, [Technique::Poll]);
     assert!(
@@ -169,13 +169,13 @@ fn messages_without_stamps_are_measured_against_the_first_lane() {
 fn a_server_that_is_gone_comes_before_any_figure() {
     let mut race = started();
     race.connection = ServerConnection::Lost;
-    assert_eq!(race.summary(1.0).saying, Headline::Unreachable);
+    assert_eq!(race.summary(1.0).headline, Headline::Unreachable);
     race.connection = ServerConnection::Live;
     race.stream_state = StreamState::Missing;
     assert_eq!(
-        race.summary(1.0).saying,
+        race.summary(1.0).headline,
         Headline::Missing("lab/host".to_owned())
     );
     race.path = LanePath::LabOff;
-    assert_eq!(race.summary(1.0).saying, Headline::NoSource);
+    assert_eq!(race.summary(1.0).headline, Headline::NoSource);
 }
