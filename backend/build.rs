@@ -40,7 +40,7 @@ mod dashboard {
             fs::remove_dir_all(&encoded)?;
         }
         fs::create_dir_all(&encoded)?;
-        let mut files = files_below(&dist)?
+        let files = files_below(&dist)?
             .into_iter()
             .map(|path| {
                 Ok((
@@ -51,7 +51,6 @@ mod dashboard {
                 ))
             })
             .collect::<Result<BTreeMap<_, _>, Failure>>()?;
-        shorten_names(&mut files);
         let mut rows = String::new();
         for (name, content) in &files {
             rows.push_str(&row(name, content, &encoded)?);
@@ -62,26 +61,6 @@ mod dashboard {
             inline_hashes(&page, "style")
         );
         Ok(fs::write(out.join("dashboard.rs"), table)?)
-    }
-
-    /// Makes the names between the page's script and its wasm short, if the two are as expected.
-    fn shorten_names(files: &mut BTreeMap<String, Vec<u8>>) {
-        let Some(stem) = files
-            .keys()
-            .find_map(|name| name.strip_suffix("_bg.wasm"))
-            .map(str::to_owned)
-        else {
-            return;
-        };
-        let (script, wasm) = (format!("{stem}.js"), format!("{stem}_bg.wasm"));
-        let text = files
-            .get(&script)
-            .and_then(|script| std::str::from_utf8(script).ok());
-        let shorter = text.and_then(|text| with_short_names(text, files.get(&wasm)?));
-        if let Some((short_script, short_wasm)) = shorter {
-            files.insert(script, short_script.into_bytes());
-            files.insert(wasm, short_wasm);
-        }
     }
 
     /// One `File` of the table; its bytes go to files in `out`.
@@ -122,89 +101,6 @@ mod dashboard {
             has_hash(name),
             keep("plain", content)?
         ))
-    }
-
-    /// The page's script and wasm with short names for what the one hands to the other, and without the section that holds
-    /// names of functions, which no browser needs; `None` when they are not as wasm-bindgen writes them.
-    ///
-    /// wasm-bindgen gives each import a long name with a hash, which no compression makes small.
-    ///
-    /// Source: WebAssembly Core Specification, sections 5.5.2 (a section is an id, its size, its content), 5.5.5 and 7.4.1.
-    fn with_short_names(script: &str, wasm: &[u8]) -> Option<(String, Vec<u8>)> {
-        let mut script = script.to_owned();
-        let mut rest = wasm;
-        let mut kept = take(&mut rest, 8)?.to_vec();
-        while !rest.is_empty() {
-            let id = *take(&mut rest, 1)?.first()?;
-            let size = take_number(&mut rest)?;
-            let section = take(&mut rest, size)?;
-            let section = match id {
-                0 if section.starts_with(b"\x04name") => continue,
-                2 => with_short_imports(&mut script, section)?,
-                _ => section.to_vec(),
-            };
-            kept.push(id);
-            push_number(&mut kept, section.len());
-            kept.extend(section);
-        }
-        Some((script, kept))
-    }
-
-    /// The section of imports, functions all, each named by its number.
-    fn with_short_imports(script: &mut String, mut section: &[u8]) -> Option<Vec<u8>> {
-        let mut kept = Vec::new();
-        let count = take_number(&mut section)?;
-        push_number(&mut kept, count);
-        for number in 0..count {
-            let size = take_number(&mut section)?;
-            let module = take(&mut section, size)?;
-            let size = take_number(&mut section)?;
-            let name = std::str::from_utf8(take(&mut section, size)?).ok()?;
-            if take(&mut section, 1)? != [0] {
-                return None;
-            }
-            let of_type = take_number(&mut section)?;
-            let (long, short) = (format!(" {name}: function("), format!("f{number}"));
-            if script.matches(&long).count() != 1 {
-                return None;
-            }
-            *script = script.replace(&long, &format!(" {short}: function("));
-            push_number(&mut kept, module.len());
-            kept.extend(module);
-            push_number(&mut kept, short.len());
-            kept.extend(short.as_bytes());
-            kept.push(0);
-            push_number(&mut kept, of_type);
-        }
-        Some(kept)
-    }
-
-    /// Takes so many bytes off the front.
-    fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
-        rest.split_off(..count)
-    }
-
-    /// Takes a number in LEB128 off the front.
-    fn take_number(rest: &mut &[u8]) -> Option<usize> {
-        let digits = rest.iter().position(|byte| byte & 0x80 == 0)? + 1;
-        Some(
-            take(rest, digits)?
-                .iter()
-                .rev()
-                .fold(0, |number, byte| number << 7 | usize::from(byte & 0x7f)),
-        )
-    }
-
-    /// Writes a number in LEB128.
-    fn push_number(kept: &mut Vec<u8>, mut number: usize) {
-        loop {
-            let [lowest, ..] = number.to_le_bytes();
-            number >>= 7;
-            if number == 0 {
-                return kept.push(lowest);
-            }
-            kept.push(lowest | 0x80);
-        }
     }
 
     /// All files below `folder` in a fixed order; names that begin with a dot are not for the public.

@@ -19,7 +19,7 @@ const NOT_OURS: [&str; 6] = [
 ];
 
 /// Words that only the named places may use: the architecture, as absences.
-const BOUNDARIES: [Boundary; 13] = [
+const BOUNDARIES: [Boundary; 14] = [
     Boundary {
         words: &[
             "actix_web",
@@ -126,9 +126,30 @@ const BOUNDARIES: [Boundary; 13] = [
     },
     Boundary {
         words: &["leptos", "web_sys", "js_sys", "wasm_bindgen"],
-        within: &["frontend/src/model"],
+        within: &[
+            "frontend/src/api/name.rs",
+            "frontend/src/api/outcome.rs",
+            "frontend/src/api/request.rs",
+            "frontend/src/app/address.rs",
+            "frontend/src/app/preferences.rs",
+            "frontend/src/app/query.rs",
+            "frontend/src/pages/race/model",
+            "frontend/src/pages/streams/model",
+        ],
         except: &[],
         why: "models are plain and tested natively",
+    },
+    Boundary {
+        words: &["crate::pages"],
+        within: &[
+            "frontend/src/api",
+            "frontend/src/app",
+            "frontend/src/numbers.rs",
+            "frontend/src/techniques.rs",
+            "frontend/src/widgets",
+        ],
+        except: &["frontend/src/app/pages.rs"],
+        why: "only the table of pages knows pages",
     },
     Boundary {
         words: &[
@@ -245,34 +266,15 @@ fn every_boundary_of_the_architecture_holds() {
 }
 
 #[test]
-fn the_techniques_have_the_same_file_names_everywhere() {
-    let names = |folder: &str| -> BTreeSet<String> {
-        let path = root().join(folder);
-        let entries =
-            fs::read_dir(&path).unwrap_or_else(|reason| panic!("{}: {reason}", path.display()));
-        let files = entries.map(|entry| {
-            entry
-                .expect("a readable folder")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        });
-        files
-            .filter(|name| name.ends_with(".rs") && name != "mod.rs" && !name.ends_with("tests.rs"))
-            .collect()
-    };
-    let page = names("frontend/src/techniques");
-    assert_eq!(page.len(), 5, "{page:?}");
-    // Theory also holds what several techniques share.
-    let missing: Vec<_> = page
-        .difference(&names("crates/lab/src/theory"))
-        .cloned()
-        .collect();
-    assert_eq!(
-        missing,
-        Vec::<String>::new(),
-        "crates/lab/src/theory lacks what frontend/src/techniques has"
-    );
+fn no_page_of_the_dashboard_imports_another_page() {
+    assert_none(sources("rs").into_iter().filter_map(|file| {
+        let below = file.name.strip_prefix("frontend/src/pages/")?;
+        let own = format!("crate::pages::{}::", below.split_once('/')?.0);
+        let mut lines = file.code_lines();
+        let (number, _) =
+            lines.find(|(_, line)| line.contains("crate::pages::") && !line.contains(&own))?;
+        Some(format!("{}:{number}: another page", file.name))
+    }));
 }
 
 #[test]

@@ -102,8 +102,8 @@ pub fn moment(unix_ms: f64, language: &str) -> String {
 
 /// Whether the person asked for less motion.
 pub fn wants_less_motion() -> bool {
-    let wish = window().match_media("(prefers-reduced-motion: reduce)");
-    wish.ok().flatten().is_some_and(|wish| wish.matches())
+    let media = window().match_media("(prefers-reduced-motion: reduce)");
+    media.ok().flatten().is_some_and(|media| media.matches())
 }
 
 /// Whether the page is as narrow as a telephone.

@@ -1,28 +1,17 @@
-//! The dashboard: the techniques side by side on one stream, drawn and measured.
+//! The dashboard: pages on the streams of a server, of which the first shows the techniques side by side.
 //!
-//! Natively only what needs no browser is built: [`model`], [`text`], [`techniques`] and the layouts of [`parts`].
+//! Natively only what needs no browser is built: models, texts, requests as data, and the layouts of drawings.
 
 #![cfg_attr(
     target_arch = "wasm32",
     allow(unreachable_pub, reason = "Leptos' #[component] emits `pub`")
 )]
 
-pub mod model;
-pub mod parts;
-pub mod techniques;
-pub mod text;
-
-#[cfg(target_arch = "wasm32")]
+pub mod api;
 pub mod app;
 #[cfg(target_arch = "wasm32")]
-pub mod ask;
-#[cfg(target_arch = "wasm32")]
 pub mod browser;
-#[cfg(target_arch = "wasm32")]
-pub mod desk;
-#[cfg(target_arch = "wasm32")]
-pub mod feed;
-#[cfg(target_arch = "wasm32")]
-pub mod frames;
-#[cfg(target_arch = "wasm32")]
+pub mod numbers;
 pub mod pages;
+pub mod techniques;
+pub mod widgets;

@@ -43,9 +43,9 @@ fn server() -> &'static str {
 }
 
 /// A seeded series. Source: SplitMix64.
-struct Random(u64);
+struct SeededRandom(u64);
 
-impl Random {
+impl SeededRandom {
     fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -139,7 +139,7 @@ async fn delete(url: &str) {
 }
 
 /// What arrived, and from which follower.
-struct Seen {
+struct SeenEvents {
     next_seq: u64,
     next: Token,
     /// Counts followers; reports of an older one must not come.
@@ -150,7 +150,7 @@ struct Seen {
     wrong: Option<String>,
 }
 
-impl Seen {
+impl SeenEvents {
     fn new(next: Token) -> Rc<RefCell<Self>> {
         let (faults, wrong) = (Vec::new(), None);
         Rc::new(RefCell::new(Self {
@@ -199,7 +199,7 @@ impl Seen {
 }
 
 /// Follows from where `seen` stands; the follower before it must have been dropped.
-fn begin(url: &str, technique: Technique, seen: &Rc<RefCell<Seen>>, seed: u64) -> Follower {
+fn begin(url: &str, technique: Technique, seen: &Rc<RefCell<SeenEvents>>, seed: u64) -> Follower {
     let follower = {
         let mut seen = seen.borrow_mut();
         seen.follower += 1;
@@ -221,7 +221,7 @@ fn begin(url: &str, technique: Technique, seen: &Rc<RefCell<Seen>>, seed: u64) -
 }
 
 /// Appends all events in batches of random size, with short pauses.
-async fn produce(url: &str, random: &mut Random) {
+async fn produce(url: &str, random: &mut SeededRandom) {
     let mut seq = 0;
     while seq < EVENTS {
         let end = EVENTS.min(seq + 1 + random.below(BATCH_MAX));
@@ -236,8 +236,8 @@ async fn produce(url: &str, random: &mut Random) {
 async fn disturb(
     url: &str,
     technique: Technique,
-    seen: &Rc<RefCell<Seen>>,
-    random: &mut Random,
+    seen: &Rc<RefCell<SeenEvents>>,
+    random: &mut SeededRandom,
 ) -> u64 {
     let mut disturbances = 0;
     let mut follower = Some(begin(url, technique, seen, random.0));
@@ -282,8 +282,8 @@ async fn check(technique: Technique) {
     let seed = seed();
     console_log!("{technique}: seed {seed}");
     let url = create(technique.name()).await;
-    let seen = Seen::new(Token::beginning());
-    let (mut produced, mut disturbed) = (Random(seed), Random(!seed));
+    let seen = SeenEvents::new(Token::beginning());
+    let (mut produced, mut disturbed) = (SeededRandom(seed), SeededRandom(!seed));
     let ((), disturbances) = join(
         produce(&url, &mut produced),
         disturb(&url, technique, &seen, &mut disturbed),
@@ -329,7 +329,7 @@ async fn websocket_loses_and_repeats_nothing() {
 #[wasm_bindgen_test]
 async fn a_stream_that_is_not_there_is_the_end_by_every_technique() {
     for technique in Technique::ALL {
-        let seen = Seen::new(Token::beginning());
+        let seen = SeenEvents::new(Token::beginning());
         let url = format!("{}/v1/stream/test/nobody-made-this", server());
         let follower = begin(&url, technique, &seen, 1);
         until(
@@ -351,7 +351,7 @@ async fn a_follower_that_waits_at_the_tail_gets_what_comes_next_and_only_that() 
     for technique in Technique::ALL {
         let url = create(technique.name()).await;
         append(&url, "[\"old\"]".to_owned()).await;
-        let seen = Seen::new(Token::now());
+        let seen = SeenEvents::new(Token::now());
         let follower = begin(&url, technique, &seen, 1);
         until(
             || format!("{technique} reaches the tail"),

@@ -1,0 +1,226 @@
+//! What an answer comes to: a success counts only if it says what its request was to bring about.
+
+use tailwater_client::acknowledgement;
+use tailwater_protocol::{Problem, Token};
+
+use crate::api::request::ApiRequest;
+
+/// Why a request came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiError {
+    /// No answer: the server is gone, or something between refuses the connection.
+    Unreachable(String),
+    /// The server said no, or nothing that counts, in words.
+    Status(u16, String),
+}
+
+impl ApiError {
+    /// Whether the server said that there is no such thing.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Status(404 | 410, _))
+    }
+
+    /// In words.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Unreachable(words) | Self::Status(_, words) => words,
+        }
+    }
+}
+
+/// What a success has to say for its request to count as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// What its body says is enough, or nobody waits for it.
+    Success,
+    /// Where the stream ends (section 5.1, 5.2 and 5.5 of the protocol).
+    Position,
+    /// That, and that the stream is closed (section 5.3).
+    Closed,
+    /// That there is nothing to say: 204 (section 5.4).
+    NoContent,
+}
+
+/// The head of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ApiResponseHead {
+    /// The status code; 0 for a redirect that was not followed, of which the browser tells no more.
+    pub status: u16,
+    /// The value of `Stream-Next-Offset`.
+    pub next: Option<String>,
+    /// Whether `Stream-Closed` is `true`.
+    pub closed: bool,
+}
+
+impl ApiRequest {
+    /// What the answer comes to: where the stream ends, if the request was about one.
+    ///
+    /// - `url`: who answered.
+    /// - `body`: of the answer, as far as it came.
+    ///
+    /// # Errors
+    /// [`ApiError`], which names status and URL unless the server says in its own words what was wrong.
+    pub fn outcome(
+        &self,
+        url: &str,
+        head: &ApiResponseHead,
+        body: &[u8],
+    ) -> Result<Option<Token>, ApiError> {
+        let ApiResponseHead {
+            status,
+            next,
+            closed,
+        } = head;
+        let refused =
+            |words: String| ApiError::Status(*status, format!("{} {url}: {words}", self.method));
+        match status {
+            0 => Err(refused(
+                "the server answered with a redirect (status 3xx), which only reads can follow: nothing was done"
+                    .to_owned(),
+            )),
+            200..300 => {
+                let unconfirmed = |lacks: String| refused(acknowledgement::unconfirmed(*status, &lacks));
+                match self.confirmation {
+                    Confirmation::Success => Ok(None),
+                    Confirmation::Position => acknowledgement::position(next.as_deref()).map(Some).map_err(unconfirmed),
+                    Confirmation::Closed => {
+                        acknowledgement::position_of_closed(next.as_deref(), *closed).map(Some).map_err(unconfirmed)
+                    }
+                    Confirmation::NoContent if *status == 204 => Ok(None),
+                    Confirmation::NoContent => {
+                        Err(unconfirmed("not with 204, which says that the stream is deleted".to_owned()))
+                    }
+                }
+            }
+            _ => {
+                let problem = Problem::parse(body).map(|problem| problem.detail);
+                match (status, problem) {
+                    // A proxy in front (trunk serve) answers for a server that is gone.
+                    (502..=504, problem) => {
+                        Err(ApiError::Unreachable(problem.unwrap_or_else(|| Problem::in_words(*status, body))))
+                    }
+                    (_, Some(detail)) => Err(ApiError::Status(*status, detail)),
+                    (_, None) => Err(refused(Problem::in_words(*status, body))),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::name::typed;
+    use crate::api::request::NewStreamForm;
+
+    const URL: &str = "http://127.0.0.1:4437/v1/stream/a";
+    const AT: &str = "0000000000000042";
+
+    fn head(status: u16, next: Option<&str>, closed: bool) -> ApiResponseHead {
+        ApiResponseHead {
+            status,
+            next: next.map(str::to_owned),
+            closed,
+        }
+    }
+
+    fn writes() -> [ApiRequest; 6] {
+        let name = typed("a").unwrap();
+        let new = NewStreamForm {
+            name: "a".to_owned(),
+            content_type: "text/plain".to_owned(),
+            ..NewStreamForm::default()
+        };
+        [
+            ApiRequest::create(&new).unwrap(),
+            ApiRequest::create_json(&name),
+            ApiRequest::fork(&name, "text/plain", "b", "").unwrap(),
+            ApiRequest::append(&name, "text/plain", "x"),
+            ApiRequest::close(&name),
+            ApiRequest::delete(&name),
+        ]
+    }
+
+    #[test]
+    fn a_write_counts_only_when_the_answer_says_that_it_was_done() {
+        // Create, fork and append; close; delete.
+        for (answer, done) in [
+            (head(200, Some(AT), false), [true, false, false]),
+            (head(201, Some(AT), true), [true, true, false]),
+            (head(204, Some(AT), true), [true, true, true]),
+            (head(204, None, false), [false, false, true]),
+            (head(204, None, true), [false, false, true]),
+            (head(200, None, true), [false, false, false]),
+            (head(202, None, false), [false, false, false]),
+            (head(200, Some("now"), true), [false, false, false]),
+            (head(200, Some("-1"), true), [false, false, false]),
+            (head(200, Some("<html>"), true), [false, false, false]),
+            (head(0, None, false), [false, false, false]),
+            (head(301, Some(AT), true), [false, false, false]),
+            (head(404, Some(AT), true), [false, false, false]),
+        ] {
+            for request in writes() {
+                let kind = match request.confirmation {
+                    Confirmation::Success | Confirmation::Position => 0,
+                    Confirmation::Closed => 1,
+                    Confirmation::NoContent => 2,
+                };
+                let outcome = request.outcome(URL, &answer, b"<html>ok</html>");
+                assert_eq!(
+                    outcome.is_ok(),
+                    done[kind],
+                    "{request:?}: {answer:?}: {outcome:?}"
+                );
+                if let Err(refusal) = outcome {
+                    let status = if answer.status == 0 {
+                        "3xx".to_owned()
+                    } else {
+                        answer.status.to_string()
+                    };
+                    for part in [URL, request.method, &status] {
+                        assert!(
+                            refusal.words().contains(part),
+                            "{part}: {}",
+                            refusal.words()
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_reads_follow_redirects() {
+        assert_eq!(
+            writes().map(|request| request.follows_redirects()),
+            [false; 6]
+        );
+        let lab = ["POST", "PUT", "PATCH", "DELETE"]
+            .map(|method| ApiRequest::new(method, "/v1/lab/sources".to_owned()));
+        assert_eq!(lab.map(|request| request.follows_redirects()), [false; 4]);
+        let name = typed("a").unwrap();
+        let reads = [
+            ApiRequest::inspect(&name),
+            ApiRequest::list("", None, 1),
+            ApiRequest::head("", &name),
+        ];
+        assert_eq!(reads.map(|request| request.follows_redirects()), [true; 3]);
+    }
+
+    #[test]
+    fn a_problem_is_told_in_the_servers_own_words() {
+        let problem = br##"{"type":"#x","title":"Not JSON","status":400,"detail":"it is not JSON at byte 3"}"##;
+        let request = ApiRequest::append(&typed("a").unwrap(), "application/json", "{");
+        let refused = |status, body: &[u8]| {
+            request
+                .outcome(URL, &head(status, None, false), body)
+                .unwrap_err()
+        };
+        assert_eq!(
+            refused(400, problem),
+            ApiError::Status(400, "it is not JSON at byte 3".to_owned())
+        );
+        assert!(matches!(refused(502, b""), ApiError::Unreachable(words) if words.contains("502")));
+        assert!(refused(410, b"").is_missing());
+    }
+}

@@ -1,0 +1,136 @@
+//! The one way in which the page asks: a [`ApiRequest`] is sent and its answer read whole.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+use gloo_net::http::{Method, RequestBuilder};
+use serde::de::DeserializeOwned;
+use tailwater_protocol::{Token, headers};
+use web_sys::{AbortController, RequestCache, RequestRedirect};
+
+use crate::api::outcome::{ApiError, ApiResponseHead};
+use crate::api::request::ApiRequest;
+use crate::browser;
+
+impl From<gloo_net::Error> for ApiError {
+    fn from(fault: gloo_net::Error) -> Self {
+        Self::Unreachable(fault.to_string())
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiResponse {
+    /// The status code, a success.
+    pub status: u16,
+    /// The URL that was asked, as the browser has it.
+    pub url: String,
+    /// Where the stream ends, if the request was about one.
+    pub next: Option<Token>,
+    /// The media type; empty if the answer has none.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<u8>,
+    /// When it was asked for, ms on the page's clock.
+    pub asked_ms: f64,
+    /// When its head was here, ms on the page's clock.
+    pub had_ms: f64,
+}
+
+impl ApiResponse {
+    /// What the body says in JSON.
+    ///
+    /// # Errors
+    /// [`ApiError::Status`] when it is something else.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_slice(&self.body).map_err(|fault| {
+            let Self { status, url, .. } = self;
+            let words =
+                format!("{url}: the server answered with status {status}, but not with what was asked for: {fault}");
+            ApiError::Status(*status, words)
+        })
+    }
+}
+
+/// Aborts its request when dropped; after the answer that does nothing.
+struct AbortOnDrop(Option<AbortController>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        if let Some(controller) = &self.0 {
+            controller.abort();
+        }
+    }
+}
+
+/// Sends it, and reads the answer whole; dropping the future aborts the request.
+///
+/// - `deadline_s`: nothing takes longer than so many seconds.
+///
+/// # Errors
+/// [`ApiError`].
+pub async fn send(request: ApiRequest, deadline_s: u32) -> Result<ApiResponse, ApiError> {
+    let abort = AbortOnDrop(AbortController::new().ok());
+    let exchange = pin!(exchange(&request, &abort));
+    match select(exchange, browser::sleep(f64::from(deadline_s) * 1_000.0)).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(ApiError::Unreachable(format!(
+            "no answer within {deadline_s} s"
+        ))),
+    }
+}
+
+async fn exchange(request: &ApiRequest, abort: &AbortOnDrop) -> Result<ApiResponse, ApiError> {
+    let method = match request.method {
+        "PUT" => Method::PUT,
+        "POST" => Method::POST,
+        "PATCH" => Method::PATCH,
+        "DELETE" => Method::DELETE,
+        "HEAD" => Method::HEAD,
+        _ => Method::GET,
+    };
+    let signal = abort.0.as_ref().map(AbortController::signal);
+    let redirect = if request.follows_redirects() {
+        RequestRedirect::Follow
+    } else {
+        RequestRedirect::Manual
+    };
+    let mut builder = RequestBuilder::new(&request.target)
+        .method(method)
+        .cache(RequestCache::NoStore)
+        .redirect(redirect);
+    builder = builder.abort_signal(signal.as_ref());
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
+    }
+    let sending = match &request.body {
+        Some(body) => builder.body(body.as_str()),
+        None => builder.build(),
+    }?;
+    let asked_ms = browser::now_ms();
+    let response = sending.send().await?;
+    let had_ms = browser::now_ms();
+    let status = response.status();
+    let url = response.url();
+    let headers = response.headers();
+    let closed = headers
+        .get(headers::STREAM_CLOSED)
+        .is_some_and(|value| value == "true");
+    let head = ApiResponseHead {
+        status,
+        next: headers.get(headers::STREAM_NEXT_OFFSET),
+        closed,
+    };
+    let body = response.binary().await;
+    let next = request.outcome(&url, &head, body.as_deref().unwrap_or_default())?;
+    let content_type = headers.get("content-type").unwrap_or_default();
+    Ok(ApiResponse {
+        status,
+        url,
+        next,
+        content_type,
+        body: body?,
+        asked_ms,
+        had_ms,
+    })
+}

@@ -1,0 +1,81 @@
+//! The languages of the dashboard.
+
+/// A language of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// 한국어.
+    Korean,
+}
+
+impl Language {
+    /// Both, in the order in which they are offered.
+    pub const ALL: [Self; 2] = [Self::English, Self::Korean];
+
+    /// The tag in the URL and on `<html lang>`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Korean => "ko",
+        }
+    }
+
+    /// The language's own name for itself.
+    pub fn own_name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::Korean => "한국어",
+        }
+    }
+
+    /// The language of that tag; regions do not count (`ko-KR` is Korean).
+    pub fn from_name(tag: &str) -> Option<Self> {
+        let primary = tag.split('-').next().unwrap_or_default();
+        Self::ALL
+            .into_iter()
+            .find(|language| language.name().eq_ignore_ascii_case(primary))
+    }
+
+    /// The first of these tags that is spoken here, English if none is.
+    pub fn first_of<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
+        tags.into_iter()
+            .find_map(Self::from_name)
+            .unwrap_or_default()
+    }
+}
+
+/// A short text in both languages, where it belongs to one thing only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bilingual {
+    /// In English.
+    pub english: &'static str,
+    /// In Korean.
+    pub korean: &'static str,
+}
+
+impl Bilingual {
+    /// The text in `language`.
+    pub fn say(self, language: Language) -> &'static str {
+        match language {
+            Language::English => self.english,
+            Language::Korean => self.korean,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reader_gets_the_first_language_that_is_spoken_here() {
+        assert_eq!(
+            Language::first_of(["fr-FR", "ko-KR", "en"]),
+            Language::Korean
+        );
+        assert_eq!(Language::first_of(["de"]), Language::English);
+        assert_eq!(Language::from_name("KO"), Some(Language::Korean));
+    }
+}

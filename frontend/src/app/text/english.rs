@@ -1,0 +1,31 @@
+//! What all pages say in English.
+
+use super::SharedText;
+use crate::app::theme::Theme;
+use crate::widgets::connection::ServerConnection;
+
+/// English.
+pub(super) const TEXT: SharedText = SharedText {
+    pages: "Pages",
+    language: "Language",
+    theme: "Theme",
+    theme_name: |theme| match theme {
+        Theme::Auto => "Auto",
+        Theme::Light => "Light",
+        Theme::Dark => "Dark",
+    },
+    help: "Help",
+    close: "Close",
+    copy: "Copy",
+    copied: "Copied",
+    keys_title: "Keys",
+    key_help: "this help",
+    technique: "technique",
+    connection: |connection| match connection {
+        ServerConnection::Connecting => "Connecting",
+        ServerConnection::Live => "Live",
+        ServerConnection::Paused => "Paused",
+        ServerConnection::Lost => "Server lost",
+        ServerConnection::Reconnecting => "Reconnecting",
+    },
+};

@@ -1,0 +1,39 @@
+//! What all pages say, in English and in Korean: a missing text does not compile.
+
+mod english;
+mod korean;
+
+use super::language::Language;
+use super::theme::Theme;
+use crate::widgets::connection::ServerConnection;
+
+/// What all pages say.
+#[expect(
+    missing_docs,
+    reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
+)]
+#[derive(Debug)]
+pub struct SharedText {
+    pub pages: &'static str,
+    pub language: &'static str,
+    pub theme: &'static str,
+    pub theme_name: fn(Theme) -> &'static str,
+    pub help: &'static str,
+    pub close: &'static str,
+    pub copy: &'static str,
+    pub copied: &'static str,
+    pub keys_title: &'static str,
+    pub key_help: &'static str,
+    pub technique: &'static str,
+    pub connection: fn(ServerConnection) -> &'static str,
+}
+
+impl SharedText {
+    /// The texts in `language`.
+    pub fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &english::TEXT,
+            Language::Korean => &korean::TEXT,
+        }
+    }
+}

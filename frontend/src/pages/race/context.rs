@@ -1,0 +1,149 @@
+//! What every part of the Race page can reach.
+
+use std::rc::Rc;
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+
+use super::PAGE;
+use super::controller::RaceController;
+use super::frames::{self, Canvas};
+use super::model::settings::RaceSettings;
+use super::model::summary::Summary;
+use super::text::RaceText;
+use crate::app::language::Language;
+use crate::app::{HistoryChange, Shell};
+use crate::browser;
+
+/// Seconds that a telephone shows at first: more would crowd.
+const NARROW_WINDOW_S: f64 = 4.0;
+
+/// What every part of the Race page can reach.
+#[derive(Clone, Copy, Debug)]
+pub struct RaceContext {
+    /// What all pages share.
+    pub shell: Shell,
+    controller: StoredValue<Rc<RaceController>, LocalStorage>,
+    canvas: StoredValue<Canvas, LocalStorage>,
+    /// What is chosen; change it with [`RaceContext::change`].
+    pub settings: RwSignal<RaceSettings>,
+    /// What is shown in figures.
+    pub summary: RwSignal<Summary>,
+    /// Whether the picture is stopped.
+    pub paused: RwSignal<bool>,
+    /// How far the stopped picture has been stepped, ms.
+    pub stepped_ms: RwSignal<f64>,
+    /// The language in use.
+    pub language: Memo<Language>,
+}
+
+impl RaceContext {
+    /// Starts the work behind the page, which ends when the page is left.
+    pub fn start(shell: Shell) -> Self {
+        let mut settings = untrack(|| RaceSettings::from_query(&shell.query(PAGE.name)));
+        if browser::is_narrow() && settings.window_s == RaceSettings::default().window_s {
+            settings.window_s = NARROW_WINDOW_S;
+        }
+        shell.remember(PAGE.name, settings.to_query());
+        let controller = RaceController::start(settings.clone());
+        let canvas = Canvas::default();
+        let race = Self {
+            shell,
+            controller: StoredValue::new_local(controller.clone()),
+            canvas: StoredValue::new_local(canvas.clone()),
+            settings: RwSignal::new(settings),
+            summary: controller.summary.clone().into(),
+            paused: controller.paused.clone().into(),
+            stepped_ms: controller.stepped_ms.clone().into(),
+            language: shell.language,
+        };
+        race.follow_shell();
+        race.follow_window();
+        let running = frames::run(controller.clone(), canvas.clone());
+        let leaving = StoredValue::new_local((controller, canvas, running));
+        on_cleanup(move || {
+            leaving.with_value(|(controller, canvas, running)| {
+                running.set(false);
+                canvas.borrow_mut().take();
+                controller.end();
+            });
+        });
+        race
+    }
+
+    /// Takes what the address asks for when it changes, and other colours.
+    fn follow_shell(self) {
+        Effect::new(move || {
+            let query = self.shell.query(PAGE.name);
+            if query != self.settings.with_untracked(RaceSettings::to_query) {
+                let settings = RaceSettings::from_query(&query);
+                self.controller().apply(&settings);
+                self.settings.set(settings);
+            }
+        });
+        Effect::new(move || {
+            self.shell.colours.track();
+            if let Some(stage) = self.canvas().borrow_mut().as_mut() {
+                stage.repaint();
+            }
+        });
+    }
+
+    /// Tells the controller when the window is left, hidden or shown.
+    fn follow_window(self) {
+        let controller = self.controller();
+        let leaving = window_event_listener(leptos::ev::pagehide, move |_| controller.leave());
+        let controller = self.controller();
+        let on_change = Closure::<dyn Fn()>::new(move || {
+            controller.look_away(browser::is_hidden());
+        });
+        let event = "visibilitychange";
+        document()
+            .add_event_listener_with_callback(event, on_change.as_ref().unchecked_ref())
+            .ok();
+        let on_change = StoredValue::new_local(on_change);
+        on_cleanup(move || {
+            leaving.remove();
+            on_change.with_value(|on_change| {
+                document()
+                    .remove_event_listener_with_callback(event, on_change.as_ref().unchecked_ref())
+                    .ok();
+            });
+        });
+    }
+
+    /// What the page says, in the language in use; following it when read in a view.
+    pub fn text(&self) -> &'static RaceText {
+        RaceText::of(self.language.get())
+    }
+
+    /// A text of the page, following the language.
+    pub fn say(&self, what: fn(&'static RaceText) -> &'static str) -> Signal<&'static str> {
+        let language = self.language;
+        Signal::derive(move || what(RaceText::of(language.get())))
+    }
+
+    /// The work behind the page.
+    pub fn controller(&self) -> Rc<RaceController> {
+        self.controller.get_value()
+    }
+
+    /// What the animation loop draws on.
+    pub fn canvas(&self) -> Canvas {
+        self.canvas.get_value()
+    }
+
+    /// Changes settings: the controller, the address bar and the page follow.
+    pub fn change(&self, change: impl FnOnce(&mut RaceSettings)) {
+        let mut settings = self.settings.get_untracked();
+        change(&mut settings);
+        if settings == self.settings.get_untracked() {
+            return;
+        }
+        let query = settings.to_query();
+        self.controller().apply(&settings);
+        self.settings.set(settings);
+        self.shell.go(PAGE.name, query, HistoryChange::Replace);
+    }
+}

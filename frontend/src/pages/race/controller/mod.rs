@@ -1,0 +1,440 @@
+//! Joins the followers to the race: sets the lanes up, hands on what they report, tends leases, counts and clocks.
+
+mod picture;
+mod probe;
+mod publish;
+mod relay;
+mod setup_error;
+
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::rc::Rc;
+use std::time::Duration;
+
+use leptos::prelude::*;
+use tailwater_client::drivers::browser::{Follower, follow};
+use tailwater_client::reader::FollowOptions;
+use tailwater_protocol::{StreamOffset, Technique, Token};
+use wasm_bindgen_futures::spawn_local;
+
+use crate::api::lab;
+use crate::api::name;
+use crate::api::outcome::ApiError;
+use crate::api::request::stream_url;
+use crate::browser;
+use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::model::race::{RaceState, StreamState};
+use crate::pages::race::model::settings::{RaceSettings, RaceSource};
+use crate::pages::race::model::summary::{LanePath, Summary};
+use crate::techniques::{TECHNIQUE_COUNT, lane_index};
+use crate::widgets::connection::ServerConnection;
+use probe::ClockProber;
+use relay::RelayPorts;
+use setup_error::RaceSetupError;
+
+/// Between two looks at the server.
+const TEND_MS: f64 = 1_000.0;
+/// Between two attempts while the server or the stream is missing.
+const AGAIN_MS: f64 = 2_000.0;
+/// Between two rounds of clock probes.
+const PROBE_EVERY_MS: f64 = 30_000.0;
+/// Probes of one round, and of the first one, which the lanes wait for.
+const PROBES: u32 = 40;
+const PROBES_FIRST: u32 = 3;
+/// So long a run is fresh.
+const FRESH_S: f64 = 2.0;
+/// What followers that were dropped need to abort their requests.
+const ENDING_MS: f64 = 100.0;
+/// A named stream of no more than this is read from its beginning.
+const SHORT_BYTES: u64 = 256 * 1_024;
+
+/// A race that stands still for a person to look at; the real one goes on.
+#[derive(Debug)]
+struct PausedPicture {
+    race: Box<RaceState>,
+    summary: Summary,
+    /// The right end of the drawings.
+    at_ms: f64,
+}
+
+/// The page's work behind its pictures.
+pub struct RaceController {
+    race: RefCell<RaceState>,
+    followers: RefCell<[Option<Follower>; TECHNIQUE_COUNT]>,
+    frozen: RefCell<Option<PausedPicture>>,
+    rig: RefCell<RelayPorts>,
+    prober: RefCell<ClockProber>,
+    start: RefCell<Token>,
+    content_type: RefCell<String>,
+    /// Rises with every change of stream; tasks of an older one end.
+    epoch: Cell<u32>,
+    seed: u64,
+    /// What the page shows in figures.
+    pub summary: ArcRwSignal<Summary>,
+    /// Whether a person has stopped the picture.
+    pub paused: ArcRwSignal<bool>,
+    /// How far back the stopped picture has been stepped, ms.
+    pub stepped_ms: ArcRwSignal<f64>,
+}
+
+impl std::fmt::Debug for RaceController {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RaceController")
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RaceController {
+    /// Begins to follow what the settings ask for.
+    pub fn start(settings: RaceSettings) -> Rc<Self> {
+        let now_ms = browser::now_ms();
+        let mut race = RaceState::new(settings, now_ms);
+        race.look_away(browser::is_hidden(), now_ms);
+        race.resolution_ms = probe::resolution_ms();
+        let prober = ClockProber::new(race.resolution_ms);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "any number will do"
+        )]
+        let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u64;
+        let controller = Rc::new(Self {
+            race: RefCell::new(race),
+            followers: RefCell::default(),
+            frozen: RefCell::default(),
+            rig: RefCell::default(),
+            prober: RefCell::new(prober),
+            start: RefCell::new(Token::now()),
+            content_type: RefCell::default(),
+            epoch: Cell::new(0),
+            seed,
+            summary: ArcRwSignal::default(),
+            paused: ArcRwSignal::default(),
+            stepped_ms: ArcRwSignal::default(),
+        });
+        controller.restart();
+        controller
+    }
+
+    fn race(&self) -> Ref<'_, RaceState> {
+        self.race.borrow()
+    }
+
+    fn race_mut(&self) -> RefMut<'_, RaceState> {
+        self.race.borrow_mut()
+    }
+
+    /// Sets everything up anew, on whatever stream the settings name.
+    fn restart(self: &Rc<Self>) {
+        self.epoch.set(self.epoch.get() + 1);
+        self.drop_followers();
+        let (controller, epoch) = (self.clone(), self.epoch.get());
+        spawn_local(async move { controller.run(epoch).await });
+    }
+
+    fn drop_followers(&self) {
+        let now_ms = browser::now_ms();
+        for technique in Technique::ALL {
+            drop(self.followers.borrow_mut()[lane_index(technique)].take());
+            self.race_mut().stop_lane(technique, now_ms);
+        }
+    }
+
+    async fn run(self: &Rc<Self>, epoch: u32) {
+        while self.epoch.get() == epoch {
+            match self.set_up(epoch).await {
+                Ok(()) => self.tend(epoch).await,
+                Err(RaceSetupError::Outdated) => return,
+                Err(RaceSetupError::Missing) => {
+                    self.race_mut().connection = ServerConnection::Connecting;
+                    self.race_mut().stream_state = StreamState::Missing;
+                    browser::sleep(AGAIN_MS).await;
+                }
+                Err(RaceSetupError::Refused(why)) => {
+                    self.race_mut().connection = ServerConnection::Connecting;
+                    self.race_mut().stream_state = StreamState::Refused(why);
+                    browser::sleep(AGAIN_MS).await;
+                }
+                Err(RaceSetupError::Gone) => {
+                    self.race_mut().connection = ServerConnection::Lost;
+                    browser::sleep(AGAIN_MS).await;
+                }
+            }
+        }
+    }
+
+    fn current(&self, epoch: u32) -> Result<(), RaceSetupError> {
+        if self.epoch.get() == epoch {
+            Ok(())
+        } else {
+            Err(RaceSetupError::Outdated)
+        }
+    }
+
+    async fn set_up(self: &Rc<Self>, epoch: u32) -> Result<(), RaceSetupError> {
+        self.prober.borrow_mut().forget();
+        self.probe(PROBES_FIRST).await?;
+        self.current(epoch)?;
+        let settings = self.race().settings.clone();
+        let stream = match self.ask_for_source(&settings).await {
+            Ok(stream) => stream,
+            Err(refusal) if refusal.is_missing() => {
+                self.race_mut().path = LanePath::LabOff;
+                RaceSource::HOST_STREAM.to_owned()
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        self.current(epoch)?;
+        let stream = name::named(&stream);
+        // A name that no stream can have is not asked for, and nothing is sent to the stream before.
+        self.race_mut()
+            .open(stream.as_ref().ok(), browser::now_ms());
+        let stream = stream.map_err(|fault| RaceSetupError::Refused(fault.to_string()))?;
+        let head = lab::head("", &stream).await?;
+        self.current(epoch)?;
+        let delays = (settings.up_ms, settings.down_ms);
+        let path = relay::open(&self.rig, &stream, delays)
+            .await
+            .map_err(RaceSetupError::from)?;
+        self.current(epoch)?;
+        {
+            let mut race = self.race_mut();
+            race.path = path;
+            race.stream_state = StreamState::Found;
+            race.begin_run(browser::now_ms());
+            let (start, skipped) = beginning(&settings.source, &head.tail);
+            race.skipped_bytes = skipped;
+            *self.start.borrow_mut() = start;
+            *self.content_type.borrow_mut() = head.content_type;
+        }
+        for technique in settings.lanes_on() {
+            self.start_lane(technique, None);
+        }
+        Ok(())
+    }
+
+    /// Asks for the source that the settings name; the stream to follow.
+    async fn ask_for_source(&self, settings: &RaceSettings) -> Result<String, ApiError> {
+        use tailwater_protocol::lab::SourceRequest;
+        let request = match &settings.source {
+            RaceSource::Host => SourceRequest::Host,
+            RaceSource::Generator => SourceRequest::Generator(settings.generator(self.seed)),
+            RaceSource::Named(name) => return Ok(name.clone()),
+        };
+        lab::source(&request).await.map(|answer| answer.stream)
+    }
+
+    /// Starts a lane at `from`, which is so many messages after the common start; without it, where the others are.
+    fn start_lane(self: &Rc<Self>, technique: Technique, from: Option<(Token, u64)>) {
+        let index = lane_index(technique);
+        let (url, options) = {
+            let mut race = self.race_mut();
+            let (from, position) = from.unwrap_or_else(|| race.beginning(&self.start.borrow()));
+            race.lanes[index].start(from.clone(), position);
+            let options = FollowOptions {
+                technique,
+                from,
+                poll_interval: Duration::from_secs_f64(race.settings.interval_ms / 1_000.0),
+                hold: Some(Duration::from_secs_f64(race.settings.hold_s)),
+                // A lane is its technique: if that can't work here, the lane says so.
+                fallback: false,
+                seed: self.seed + index as u64,
+                ..FollowOptions::default()
+            };
+            let Some(stream) = &race.stream else { return };
+            (
+                stream_url(&self.rig.borrow().origin(index), stream),
+                options,
+            )
+        };
+        let controller = Rc::downgrade(self);
+        let follower = follow(&url, options, move |report| {
+            if let Some(controller) = controller.upgrade() {
+                controller.race_mut().report(technique, &report);
+            }
+        });
+        self.followers.borrow_mut()[index] = Some(follower);
+    }
+
+    /// Keeps a race going until its lanes have to be set up anew.
+    async fn tend(self: &Rc<Self>, epoch: u32) {
+        let mut renewed_ms = browser::now_ms();
+        // The first whole round of probes leaves the first events their way.
+        let mut probed_ms = renewed_ms - PROBE_EVERY_MS + TEND_MS / 2.0;
+        while self.epoch.get() == epoch {
+            let now_ms = browser::now_ms();
+            let seen = self.look().await;
+            if self.epoch.get() != epoch {
+                return;
+            }
+            match seen {
+                Ok(()) => self.race_mut().connection = self.reached(),
+                Err(RaceSetupError::Gone | RaceSetupError::Refused(_)) => {
+                    self.race_mut().connection = ServerConnection::Lost;
+                }
+                Err(RaceSetupError::Missing | RaceSetupError::Outdated) => {
+                    self.race_mut().connection = ServerConnection::Reconnecting;
+                    self.drop_followers();
+                    return;
+                }
+            }
+            let answers = self.race().connection != ServerConnection::Lost;
+            if answers && now_ms - probed_ms > PROBE_EVERY_MS {
+                probed_ms = now_ms;
+                self.probe(PROBES).await.ok();
+            }
+            if answers && now_ms - renewed_ms > relay::RENEW_MS {
+                renewed_ms = now_ms;
+                let settings = self.race().settings.clone();
+                self.ask_for_source(&settings).await.ok();
+            }
+            browser::sleep(TEND_MS).await;
+        }
+    }
+
+    /// One look at the server: it answers, has not begun anew, and knows the race.
+    async fn look(&self) -> Result<(), RaceSetupError> {
+        let id = self.rig.borrow().id();
+        if let Some(id) = id {
+            let race = lab::race(&id).await?;
+            let mut page = self.race_mut();
+            for lane in &race.lanes {
+                page.lanes[lane_index(lane.technique)].counted(lane.counts);
+            }
+        } else if self.race().path == LanePath::Relay {
+            // The page was left, gave its ports back, and was returned to.
+            return Err(RaceSetupError::Missing);
+        } else {
+            self.probe(1).await?;
+        }
+        let race = self.race();
+        let mut on = race
+            .lanes
+            .iter()
+            .filter(|lane| lane.phase != LanePhase::Off)
+            .peekable();
+        // All lanes given up: the stream was removed.
+        let given_up = on.peek().is_some() && on.all(|lane| lane.phase == LanePhase::Failed);
+        if given_up {
+            Err(RaceSetupError::Missing)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How the page stands to a server that answers.
+    fn reached(&self) -> ServerConnection {
+        let race = self.race();
+        let settled = |phase: LanePhase| {
+            matches!(
+                phase,
+                LanePhase::Off | LanePhase::Live | LanePhase::Ended | LanePhase::Failed
+            )
+        };
+        let all_settled = race.lanes.iter().all(|lane| settled(lane.phase));
+        match race.connection {
+            ServerConnection::Lost | ServerConnection::Reconnecting if !all_settled => {
+                ServerConnection::Reconnecting
+            }
+            ServerConnection::Connecting
+                if !race.lanes.iter().any(|lane| lane.phase == LanePhase::Live) && !all_settled =>
+            {
+                ServerConnection::Connecting
+            }
+            _ => ServerConnection::Live,
+        }
+    }
+
+    async fn probe(&self, count: u32) -> Result<(), RaceSetupError> {
+        for _ in 0..count {
+            let number = self.prober.borrow_mut().next();
+            let (probe, script_ms) = lab::probe(number).await?;
+            if self.prober.borrow_mut().take(probe, script_ms) {
+                return Err(RaceSetupError::Missing);
+            }
+        }
+        let now_ms = browser::now_ms();
+        let mapping = self.prober.borrow().mapping(now_ms);
+        self.race_mut().clock = mapping;
+        Ok(())
+    }
+
+    /// Takes other settings; what they don't touch goes on undisturbed.
+    pub fn apply(self: &Rc<Self>, settings: &RaceSettings) {
+        let before = std::mem::replace(&mut self.race_mut().settings, settings.clone());
+        if settings.changes_the_stream(&before) {
+            self.resume();
+            self.restart();
+            return;
+        }
+        if settings.changes_the_run(&before) {
+            self.race_mut().begin_run(browser::now_ms());
+        }
+        if settings.interval_ms != before.interval_ms
+            && let Some(poll) = &self.followers.borrow()[lane_index(Technique::Poll)]
+        {
+            poll.set_poll_interval(Duration::from_secs_f64(settings.interval_ms / 1_000.0));
+        }
+        if (settings.up_ms, settings.down_ms) != (before.up_ms, before.down_ms) {
+            relay::delay(&self.rig, (settings.up_ms, settings.down_ms));
+        }
+        if self.race().stream_state != StreamState::Found {
+            return;
+        }
+        for technique in Technique::ALL {
+            let index = lane_index(technique);
+            let runs = self.followers.borrow()[index].is_some();
+            let rearms = technique == Technique::LongPoll && settings.hold_s != before.hold_s;
+            let place = runs.then(|| self.race().lanes[index].place()).flatten();
+            if runs && (!settings.lanes[index] || rearms) {
+                drop(self.followers.borrow_mut()[index].take());
+                self.race_mut().stop_lane(technique, browser::now_ms());
+            }
+            if settings.lanes[index] && (!runs || rearms) {
+                self.start_lane(technique, place);
+            }
+        }
+    }
+
+    /// The tab was hidden or shown.
+    pub fn look_away(&self, hidden: bool) {
+        self.race_mut().look_away(hidden, browser::now_ms());
+    }
+
+    /// The page is being left; if it comes back from the browser's memory, its lanes are set up anew.
+    pub fn leave(&self) {
+        relay::leave(&self.rig);
+    }
+
+    /// Another page is shown: every request ends, and then the lanes' ports are free.
+    pub fn end(self: &Rc<Self>) {
+        self.epoch.set(self.epoch.get() + 1);
+        self.drop_followers();
+        let controller = self.clone();
+        spawn_local(async move {
+            // The followers' requests are aborted first; a port that closes under them would look like a fault.
+            browser::sleep(ENDING_MS).await;
+            controller.leave();
+        });
+    }
+
+    /// The page did not run for a while.
+    pub fn stalled(&self) {
+        self.race_mut().stalled(browser::now_ms());
+    }
+}
+
+/// Where the lanes begin, and how many bytes before that are not read.
+///
+/// A lab stream is followed from now on. A named one is shown from its beginning if that is near.
+fn beginning(source: &RaceSource, tail: &Token) -> (Token, u64) {
+    let before = tail
+        .as_str()
+        .parse::<StreamOffset>()
+        .map_or(u64::MAX, |tail| tail.position.bytes());
+    match source {
+        RaceSource::Host | RaceSource::Generator => (tail.clone(), 0),
+        RaceSource::Named(_) if before <= SHORT_BYTES => (Token::beginning(), 0),
+        RaceSource::Named(_) => (tail.clone(), if before == u64::MAX { 0 } else { before }),
+    }
+}

@@ -1,0 +1,119 @@
+//! The picture that is shown: it follows the race, or stands still for a person to look at.
+
+use leptos::prelude::*;
+
+use super::{FRESH_S, PausedPicture, RaceController};
+use crate::browser;
+use crate::pages::race::model::export::Provenance;
+use crate::pages::race::model::race::RaceState;
+use crate::pages::race::model::summary::Summary;
+use crate::pages::race::model::trace::{step_back, step_forward};
+use crate::widgets::connection::ServerConnection;
+
+impl RaceController {
+    /// Stops the picture; measuring goes on.
+    pub fn pause(&self) {
+        let at_ms = browser::now_ms();
+        let race = Box::new(self.race().clone());
+        let summary = Summary {
+            connection: ServerConnection::Paused,
+            ..race.summary(at_ms)
+        };
+        self.summary.set(summary.clone());
+        *self.frozen.borrow_mut() = Some(PausedPicture {
+            race,
+            summary,
+            at_ms,
+        });
+        self.stepped_ms.set(0.0);
+        self.paused.set(true);
+    }
+
+    /// Shows what is now.
+    pub fn resume(&self) {
+        self.frozen.borrow_mut().take();
+        self.paused.set(false);
+        self.summarise();
+    }
+
+    /// Stops the picture or goes on.
+    pub fn toggle_pause(&self) {
+        if self.paused.get_untracked() {
+            self.resume();
+        } else {
+            self.pause();
+        }
+    }
+
+    /// Moves the stopped picture to the next thing that happened in any lane, or to the one before.
+    pub fn step(&self, forward: bool) {
+        if !self.paused.get_untracked() {
+            self.pause();
+        }
+        let mut frozen = self.frozen.borrow_mut();
+        let Some(PausedPicture {
+            race,
+            summary: _,
+            at_ms,
+        }) = frozen.as_mut()
+        else {
+            return;
+        };
+        let next = if forward {
+            step_forward(&race.traces, *at_ms).or_else(|| {
+                // At the end of what was frozen: what has happened since can be walked through too.
+                race.traces.clone_from(&self.race().traces);
+                step_forward(&race.traces, *at_ms)
+            })
+        } else {
+            step_back(&race.traces, *at_ms)
+        };
+        if let Some(next_ms) = next {
+            self.stepped_ms
+                .set(self.stepped_ms.get_untracked() + next_ms - *at_ms);
+            *at_ms = next_ms;
+        }
+    }
+
+    /// Shows the figures as they are now, unless the picture is stopped.
+    pub fn summarise(&self) {
+        if self.frozen.borrow().is_none() {
+            self.summary.set(self.race().summary(browser::now_ms()));
+        }
+    }
+
+    /// Whether the run began a moment ago, so that everything on the page is news.
+    pub fn is_fresh(&self, now_ms: f64) -> bool {
+        self.race().run_s(now_ms) < FRESH_S
+    }
+
+    /// Hands the race that is shown and the right end of its drawings to `look`.
+    pub fn with_shown<T>(&self, now_ms: f64, look: impl FnOnce(&RaceState, f64) -> T) -> T {
+        match self.frozen.borrow().as_ref() {
+            Some(frozen) => look(&frozen.race, frozen.at_ms),
+            None => look(&self.race(), now_ms),
+        }
+    }
+
+    /// The result that is shown, in one of the formats of [`crate::pages::race::model::export`].
+    pub fn export(
+        &self,
+        write: impl FnOnce(&RaceState, &Summary, &Provenance) -> String,
+    ) -> String {
+        let provenance = Provenance {
+            at: String::from(js_sys::Date::new_0().to_iso_string()),
+            url: browser::window().location().href().unwrap_or_default(),
+            user_agent: browser::window()
+                .navigator()
+                .user_agent()
+                .unwrap_or_default(),
+        };
+        match self.frozen.borrow().as_ref() {
+            Some(frozen) => write(&frozen.race, &frozen.summary, &provenance),
+            None => {
+                let race = self.race();
+                write(&race, &race.summary(browser::now_ms()), &provenance)
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Clock probes: what they add up to, and what the page's own clock can tell.
+
+use tailwater_lab::{ClockEstimator, Probe, ProbeOutcome};
+
+use crate::browser;
+use crate::pages::race::model::clock::ClockMapping;
+use crate::pages::race::model::ring::Ring;
+
+/// So many delays from network to script are kept for their mean.
+const SCRIPT_MAX: usize = 64;
+
+/// Collects probes.
+#[derive(Debug)]
+pub(super) struct ClockProber {
+    estimator: ClockEstimator,
+    script_ms: Ring<f64>,
+    /// The server's clock at the last probe, µs.
+    last_us: u64,
+    sent: u32,
+    resolution_ms: f64,
+}
+
+impl ClockProber {
+    pub(super) fn new(resolution_ms: f64) -> Self {
+        let estimator = ClockEstimator::new(resolution_ms);
+        Self {
+            estimator,
+            script_ms: Ring::new(SCRIPT_MAX),
+            last_us: 0,
+            sent: 0,
+            resolution_ms,
+        }
+    }
+
+    /// Another server process: its clock has nothing to do with the former one's.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            sent: self.sent,
+            ..Self::new(self.resolution_ms)
+        };
+    }
+
+    /// The number of the next probe, so that no two have the same URL.
+    pub(super) fn next(&mut self) -> u32 {
+        self.sent = self.sent.wrapping_add(1);
+        self.sent
+    }
+
+    /// Takes a probe; whether the server has begun anew since the last one.
+    pub(super) fn take(&mut self, probe: Probe, script_ms: Option<f64>) -> bool {
+        let began_anew = probe.received_us < self.last_us;
+        self.last_us = probe.received_us;
+        if let Some(script_ms) = script_ms {
+            self.script_ms.push(script_ms);
+        }
+        let outcome = self.estimator.add(probe);
+        began_anew && outcome == ProbeOutcome::Stepped
+    }
+
+    /// How the clocks map at `now_ms`.
+    pub(super) fn mapping(&self, now_ms: f64) -> Option<ClockMapping> {
+        let estimate = self.estimator.estimate(now_ms)?;
+        Some(ClockMapping {
+            ahead_ms: estimate.offset_ms,
+            bound_ms: estimate.bound_ms,
+            round_trip_ms: estimate.round_trip_ms,
+            probes: estimate.probes,
+            script_ms: self.script_ms.iter().sum::<f64>() / self.script_ms.len().max(1) as f64,
+        })
+    }
+}
+
+/// The step of the page's clock, ms: browsers make it coarse on purpose.
+pub(super) fn resolution_ms() -> f64 {
+    // At 5 µs to 0.1 ms a step this is over in less than a millisecond or two; coarser clocks count as 1 ms.
+    let readings: Vec<f64> = (0..2_000).map(|_| browser::now_ms()).collect();
+    tailwater_lab::clock::resolution_ms(&readings).unwrap_or(1.0)
+}

@@ -1,0 +1,465 @@
+//! One lane: what a follower's reports add up to.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use tailwater_client::{Batch, Report};
+use tailwater_lab::Latencies;
+use tailwater_protocol::lab::Counts;
+use tailwater_protocol::{Technique, Token};
+
+use super::clock::ClockMapping;
+use super::meter::RelayMeter;
+use super::order::{Ledger, MessageArrival, Order};
+use super::pieces::{CutMessage, Cutter, EventStamps};
+use super::ring::Ring;
+use super::trace::EventMark;
+
+/// So many samples of each lane are kept for the export and for dots.
+pub const SAMPLES_MAX: usize = 2_000;
+/// So many re-arm gaps and round trips are kept.
+const GAPS_MAX: usize = 255;
+/// A lane is not measured for so long after it caught up: connections and code are still cold.
+pub const WARM_UP_MS: f64 = 1_000.0;
+
+/// What a lane is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LanePhase {
+    /// Switched off.
+    Off,
+    /// Nothing has come from the server yet.
+    Connecting,
+    /// Reading what was there before.
+    CatchingUp,
+    /// At the tail.
+    Live,
+    /// Something failed; the next attempt comes by itself.
+    Retrying,
+    /// The stream is closed and read to its end.
+    Ended,
+    /// It can't be read.
+    Failed,
+}
+
+/// One event with its latency, for the export.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LatencySample {
+    /// Its source's count, or its place in the stream when it has none.
+    pub seq: u64,
+    /// When it was due on the page's clock, ms; `None` without stamps.
+    pub due_ms: Option<f64>,
+    /// When it had arrived on the page's clock, ms.
+    pub at_ms: f64,
+    /// From due to arrived, or behind the first lane when it has no stamps; ms.
+    pub late_ms: f64,
+}
+
+/// What is counted within a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneTally {
+    /// Messages that arrived, repeats not included.
+    pub events: u64,
+    /// Their own bytes.
+    pub payload_bytes: u64,
+    /// Requests that left (for WebSocket: connections).
+    pub requests: u64,
+    /// Answers without news.
+    pub empty: u64,
+    /// Pieces of bodies; reads are not events.
+    pub chunks: u64,
+    /// Body bytes as the page sees them; heads are invisible to a page.
+    pub body_bytes: u64,
+    /// Answers that did not end as they should.
+    pub faults: u64,
+}
+
+/// Samples that were not counted, and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Discarded {
+    /// The tab was hidden or the machine slept.
+    pub hidden: u64,
+    /// The lane was warming up.
+    pub warm_up: u64,
+    /// They had been written before the lane began.
+    pub catch_up: u64,
+}
+
+/// What a report is judged against: the page's clock and the person's eyes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Conditions {
+    /// How the server's clock maps to the page's, once it is known.
+    pub clock: Option<ClockMapping>,
+    /// Whether the tab is hidden now.
+    pub hidden: bool,
+    /// Nothing that was due before this counts, ms on the page's clock.
+    pub measured_from_ms: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct OpenRequest {
+    id: u64,
+    technique: Technique,
+    news: bool,
+    counted_empty: bool,
+    sent_ms: f64,
+    last_byte_ms: f64,
+}
+
+/// One lane of the race.
+#[derive(Debug, Clone)]
+pub struct RaceLane {
+    /// The technique that the lane is for.
+    pub technique: Technique,
+    /// The technique in use, after a fall-back another one.
+    pub following: Technique,
+    /// What it is doing.
+    pub phase: LanePhase,
+    /// The last thing that went wrong, in words.
+    pub fault: Option<String>,
+    /// Counts of this run.
+    pub tally: LaneTally,
+    /// Place in the stream, lost and repeated messages.
+    pub order: Order,
+    /// Samples left out.
+    pub discarded: Discarded,
+    /// From due to arrived.
+    pub latency: Latencies,
+    /// Behind the first lane, of messages without stamps.
+    pub behind: Latencies,
+    /// The last samples.
+    pub samples: Ring<LatencySample>,
+    /// Where to go on.
+    pub token: Option<Token>,
+    cutter: Cutter,
+    gaps: Ring<f64>,
+    round_trips: Ring<f64>,
+    exchanges: VecDeque<OpenRequest>,
+    caught_up_ms: Option<f64>,
+    before: u64,
+    meter: RelayMeter,
+}
+
+impl RaceLane {
+    /// A lane that is off.
+    pub fn new(technique: Technique) -> Self {
+        Self {
+            technique,
+            following: technique,
+            phase: LanePhase::Off,
+            fault: None,
+            tally: LaneTally::default(),
+            order: Order::default(),
+            discarded: Discarded::default(),
+            latency: Latencies::default(),
+            behind: Latencies::default(),
+            samples: Ring::new(SAMPLES_MAX),
+            token: None,
+            cutter: Cutter::default(),
+            gaps: Ring::new(GAPS_MAX),
+            round_trips: Ring::new(GAPS_MAX),
+            exchanges: VecDeque::new(),
+            caught_up_ms: None,
+            before: 0,
+            meter: RelayMeter::default(),
+        }
+    }
+
+    /// Begins to follow from `token`, which is `position` messages after the common start.
+    pub fn start(&mut self, token: Token, position: u64) {
+        self.following = self.technique;
+        self.phase = LanePhase::Connecting;
+        self.fault = None;
+        self.order.jump(position);
+        self.token = Some(token);
+        self.cutter = Cutter::default();
+        self.exchanges.clear();
+        self.caught_up_ms = None;
+    }
+
+    /// Where to go on, and how many messages that is after the common start.
+    pub fn place(&self) -> Option<(Token, u64)> {
+        Some((self.token.clone()?, self.order.position))
+    }
+
+    /// Stops following; what was counted stays.
+    pub fn stop(&mut self) {
+        self.phase = LanePhase::Off;
+        self.fault = None;
+        self.exchanges.clear();
+    }
+
+    /// Begins to measure anew while following goes on.
+    pub fn begin_run(&mut self) {
+        self.tally = LaneTally::default();
+        self.order.lost = 0;
+        self.order.repeated = 0;
+        self.discarded = Discarded::default();
+        self.latency = Latencies::default();
+        self.behind = Latencies::default();
+        self.samples.clear();
+        self.gaps.clear();
+        self.round_trips.clear();
+        self.before = 0;
+        self.meter = RelayMeter::default();
+    }
+
+    /// Takes one report; every event in it is handed to `mark` in order.
+    pub fn report(
+        &mut self,
+        report: &Report,
+        ledger: &mut Ledger,
+        given: Conditions,
+        mark: impl FnMut(EventMark, Option<EventStamps>),
+    ) {
+        match report {
+            Report::Requested {
+                id,
+                at_ms,
+                technique,
+            } => self.requested(*id, *at_ms, *technique),
+            Report::Answered { id, at_ms, .. } => self.answered(*id, *at_ms),
+            Report::Chunk { id, at_ms, bytes } => {
+                self.tally.chunks += 1;
+                self.tally.body_bytes += *bytes as u64;
+                if let Some(exchange) = self.exchange(*id) {
+                    exchange.last_byte_ms = *at_ms;
+                }
+            }
+            Report::Batch { id, at_ms, batch } => {
+                self.batch(*id, *at_ms, batch, ledger, given, mark);
+            }
+            Report::Ended { id, at_ms, fault } => self.ended(*id, *at_ms, fault.as_deref()),
+            Report::Waiting { after_fault, .. } => {
+                if *after_fault {
+                    self.phase = LanePhase::Retrying;
+                }
+            }
+            Report::Changed { to, fault, .. } => {
+                self.following = *to;
+                self.fault = fault.clone();
+            }
+            Report::Finished { fault, .. } => {
+                self.phase = if fault.is_some() {
+                    LanePhase::Failed
+                } else {
+                    LanePhase::Ended
+                };
+                self.fault = fault.clone();
+            }
+        }
+    }
+
+    fn requested(&mut self, id: u64, at_ms: f64, technique: Technique) {
+        self.tally.requests += 1;
+        let former = self
+            .exchanges
+            .back()
+            .filter(|former| former.technique == technique);
+        if let Some(former) = former.filter(|former| former.last_byte_ms > 0.0) {
+            self.gaps.push(at_ms - former.last_byte_ms);
+        }
+        if self.exchanges.len() == 4 {
+            self.exchanges.pop_front();
+        }
+        self.exchanges.push_back(OpenRequest {
+            id,
+            technique,
+            news: false,
+            counted_empty: false,
+            sent_ms: at_ms,
+            last_byte_ms: 0.0,
+        });
+    }
+
+    fn answered(&mut self, id: u64, at_ms: f64) {
+        let is_poll = self.technique == Technique::Poll && self.caught_up_ms.is_some();
+        if let Some(sent_ms) = self
+            .exchange(id)
+            .map(|exchange| exchange.sent_ms)
+            .filter(|_| is_poll)
+        {
+            self.round_trips.push(at_ms - sent_ms);
+        }
+        self.reached();
+    }
+
+    fn exchange(&mut self, id: u64) -> Option<&mut OpenRequest> {
+        self.exchanges
+            .iter_mut()
+            .rev()
+            .find(|exchange| exchange.id == id)
+    }
+
+    /// Something came from the server.
+    fn reached(&mut self) {
+        self.phase = match self.caught_up_ms {
+            Some(_) => LanePhase::Live,
+            None => LanePhase::CatchingUp,
+        };
+    }
+
+    fn batch(
+        &mut self,
+        id: u64,
+        at_ms: f64,
+        batch: &Batch,
+        ledger: &mut Ledger,
+        given: Conditions,
+        mut mark: impl FnMut(EventMark, Option<EventStamps>),
+    ) {
+        self.reached();
+        self.fault = None;
+        if !batch.data.is_empty() {
+            self.news(id);
+        }
+        let mut cutter = std::mem::take(&mut self.cutter);
+        cutter.cut(&batch.data, |message| {
+            self.message(id, at_ms, &message, ledger, given, &mut mark);
+        });
+        self.cutter = cutter;
+        self.token = Some(batch.next.clone());
+        if batch.up_to_date && self.caught_up_ms.is_none() {
+            self.caught_up_ms = Some(at_ms);
+            self.phase = LanePhase::Live;
+        }
+    }
+
+    /// An answer that was taken for empty at its end was not, when its batch is reported after it.
+    fn news(&mut self, id: u64) {
+        let Some(exchange) = self.exchange(id) else {
+            return;
+        };
+        exchange.news = true;
+        if std::mem::take(&mut exchange.counted_empty) {
+            self.tally.empty = self.tally.empty.saturating_sub(1);
+        }
+    }
+
+    fn message(
+        &mut self,
+        id: u64,
+        at_ms: f64,
+        message: &CutMessage,
+        ledger: &mut Ledger,
+        given: Conditions,
+        mark: &mut impl FnMut(EventMark, Option<EventStamps>),
+    ) {
+        let arrival = ledger.arrive(&mut self.order, message, at_ms, self.caught_up_ms.is_some());
+        if arrival.repeated {
+            return;
+        }
+        self.tally.events += 1;
+        self.before += u64::from(self.caught_up_ms.is_none());
+        self.tally.payload_bytes += message.bytes as u64;
+        let due_ms = message
+            .stamps
+            .and_then(|stamps| Some(given.clock?.to_page_ms(stamps.due_us)));
+        let seq = message
+            .stamps
+            .and_then(|stamps| stamps.seq)
+            .unwrap_or(arrival.position);
+        mark(
+            EventMark {
+                seq,
+                due_ms,
+                at_ms,
+                id,
+            },
+            message.stamps,
+        );
+        if message.stamps.is_none() || due_ms.is_some() {
+            self.sample(seq, due_ms, at_ms, arrival, given);
+        }
+    }
+
+    fn sample(
+        &mut self,
+        seq: u64,
+        due_ms: Option<f64>,
+        at_ms: f64,
+        arrival: MessageArrival,
+        given: Conditions,
+    ) {
+        let Some(caught_up_ms) = self.caught_up_ms else {
+            self.discarded.catch_up += 1;
+            return;
+        };
+        let Some(late_ms) = due_ms.map_or(arrival.behind_ms, |due_ms| Some(at_ms - due_ms)) else {
+            return;
+        };
+        let began_ms = at_ms - late_ms;
+        if given.hidden || began_ms < given.measured_from_ms {
+            self.discarded.hidden += 1;
+            return;
+        }
+        if began_ms < caught_up_ms + WARM_UP_MS {
+            self.discarded.warm_up += 1;
+            return;
+        }
+        let measure = if due_ms.is_some() {
+            &mut self.latency
+        } else {
+            &mut self.behind
+        };
+        measure.record_us(late_ms * 1_000.0);
+        self.samples.push(LatencySample {
+            seq,
+            due_ms,
+            at_ms,
+            late_ms,
+        });
+    }
+
+    fn ended(&mut self, id: u64, at_ms: f64, fault: Option<&str>) {
+        let following = self.following;
+        if let Some(fault) = fault {
+            self.tally.faults += 1;
+            self.fault = Some(fault.to_owned());
+            self.phase = LanePhase::Retrying;
+        }
+        let Some(exchange) = self.exchange(id) else {
+            return;
+        };
+        exchange.last_byte_ms = at_ms;
+        let asks = matches!(exchange.technique, Technique::Poll | Technique::LongPoll);
+        if fault.is_none() && asks && exchange.technique == following && !exchange.news {
+            exchange.counted_empty = true;
+            self.tally.empty += 1;
+        }
+    }
+
+    /// Median time from the end of one answer to the next request leaving, ms; `None` before there were some.
+    pub fn rearm_ms(&self) -> Option<f64> {
+        let mut gaps: Vec<f64> = self.gaps.iter().copied().collect();
+        gaps.sort_unstable_by(f64::total_cmp);
+        gaps.get(gaps.len() / 2).copied()
+    }
+
+    /// Mean time from a poll to its answer's head, ms; `None` before there were five, and for every other technique.
+    pub fn round_trip_ms(&self) -> Option<f64> {
+        let count = self.round_trips.len();
+        (count >= 5).then(|| self.round_trips.iter().sum::<f64>() / count as f64)
+    }
+
+    /// Takes what the relay has counted on this lane so far.
+    pub fn counted(&mut self, counts: Counts) {
+        self.meter.counted(counts, self.tally.events);
+    }
+
+    /// Bytes since the run began.
+    pub fn meter(&self) -> &RelayMeter {
+        &self.meter
+    }
+
+    /// Messages of this run that had been written before the lane began.
+    pub fn before(&self) -> u64 {
+        self.before
+    }
+
+    /// The beginning of the last message, for showing.
+    pub fn preview(&self) -> &str {
+        self.cutter.preview()
+    }
+}

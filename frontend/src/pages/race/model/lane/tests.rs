@@ -1,0 +1,208 @@
+//! One lane against reports in the order in which a follower makes them.
+
+use super::*;
+use tailwater_protocol::Data;
+
+const CLOCK: Conditions = Conditions {
+    clock: Some(ClockMapping {
+        ahead_ms: 1_000.0,
+        bound_ms: 0.1,
+        round_trip_ms: 0.2,
+        probes: 40,
+        script_ms: 0.5,
+    }),
+    hidden: false,
+    measured_from_ms: 0.0,
+};
+
+struct LaneBench {
+    lane: RaceLane,
+    ledger: Ledger,
+    given: Conditions,
+    marks: Vec<EventMark>,
+}
+
+impl LaneBench {
+    fn new(technique: Technique) -> Self {
+        let mut lane = RaceLane::new(technique);
+        lane.start(Token::now(), 0);
+        Self {
+            lane,
+            ledger: Ledger::default(),
+            given: CLOCK,
+            marks: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, report: &Report) {
+        self.lane
+            .report(report, &mut self.ledger, self.given, |mark, _| {
+                self.marks.push(mark);
+            });
+    }
+
+    /// An answer at `at_ms` with lab events that were due at these moments of the page's clock.
+    fn answer(&mut self, id: u64, at_ms: f64, events: &[(u64, f64)]) {
+        let messages = events.iter().map(|(seq, due_ms)| {
+            let due_us = CLOCK.clock.unwrap().to_server_us(*due_ms);
+            format!(r#"{{"seq":{seq},"due_us":{due_us},"sent_us":{due_us}}}"#)
+        });
+        let data = Data::Json(messages.collect());
+        self.take(&Report::Requested {
+            id,
+            at_ms: at_ms - 2.0,
+            technique: self.lane.technique,
+        });
+        self.take(&Report::Answered {
+            id,
+            at_ms: at_ms - 1.0,
+            status: 200,
+        });
+        let batch = Batch {
+            data,
+            next: Token::now(),
+            up_to_date: true,
+            closed: false,
+        };
+        self.take(&Report::Batch { id, at_ms, batch });
+        self.take(&Report::Ended {
+            id,
+            at_ms,
+            fault: None,
+        });
+    }
+}
+
+#[test]
+fn latency_counts_from_the_due_time_on_the_pages_clock() {
+    let mut bench = LaneBench::new(Technique::Poll);
+    bench.answer(0, 100.0, &[]);
+    bench.answer(1, 2_000.0, &[(0, 1_500.0), (1, 1_750.0)]);
+    assert_eq!(
+        bench
+            .marks
+            .iter()
+            .map(|mark| mark.due_ms)
+            .collect::<Vec<_>>(),
+        [Some(1_500.0), Some(1_750.0)]
+    );
+    assert_eq!(
+        bench
+            .lane
+            .samples
+            .iter()
+            .map(|sample| sample.late_ms)
+            .collect::<Vec<_>>(),
+        [500.0, 250.0]
+    );
+    assert_eq!(bench.lane.latency.max_us(), Some(500_000.0));
+    assert_eq!(
+        (
+            bench.lane.tally.events,
+            bench.lane.tally.requests,
+            bench.lane.tally.empty
+        ),
+        (2, 2, 1)
+    );
+}
+
+#[test]
+fn warm_up_catching_up_and_hidden_stretches_are_counted_but_not_measured() {
+    let mut bench = LaneBench::new(Technique::Poll);
+    bench.answer(0, 100.0, &[(0, 50.0)]);
+    bench.answer(1, 600.0, &[(1, 500.0)]);
+    bench.given.measured_from_ms = 3_000.0;
+    bench.answer(2, 3_100.0, &[(2, 2_900.0), (3, 3_050.0)]);
+    let expected = Discarded {
+        hidden: 1,
+        warm_up: 1,
+        catch_up: 1,
+    };
+    assert_eq!(bench.lane.discarded, expected);
+    assert_eq!(
+        (
+            bench.lane.latency.count(),
+            bench.lane.tally.events,
+            bench.lane.before()
+        ),
+        (1, 4, 1)
+    );
+}
+
+#[test]
+fn an_answer_whose_news_are_parsed_after_its_end_is_not_empty() {
+    let mut bench = LaneBench::new(Technique::LongPoll);
+    bench.take(&Report::Requested {
+        id: 0,
+        at_ms: 1.0,
+        technique: Technique::LongPoll,
+    });
+    bench.take(&Report::Ended {
+        id: 0,
+        at_ms: 5.0,
+        fault: None,
+    });
+    assert_eq!(bench.lane.tally.empty, 1);
+    let batch = Batch {
+        data: Data::Json(vec!["1".to_owned()]),
+        next: Token::now(),
+        up_to_date: true,
+        closed: false,
+    };
+    bench.take(&Report::Batch {
+        id: 0,
+        at_ms: 5.0,
+        batch,
+    });
+    assert_eq!(bench.lane.tally.empty, 0);
+}
+
+#[test]
+fn the_gap_is_from_an_answers_end_to_the_next_request() {
+    let mut bench = LaneBench::new(Technique::LongPoll);
+    for (id, at_ms) in [(0, 100.0), (1, 105.0), (2, 110.0)] {
+        bench.answer(id, at_ms, &[]);
+    }
+    assert_eq!(bench.lane.rearm_ms(), Some(3.0));
+}
+
+#[test]
+fn bytes_per_event_count_from_the_beginning_of_the_run() {
+    let mut bench = LaneBench::new(Technique::Poll);
+    let counts = |bytes| Counts {
+        request_head_bytes: bytes,
+        ..Counts::default()
+    };
+    bench.lane.counted(counts(5_000));
+    assert_eq!(bench.lane.meter().bytes_per_event(), None);
+    bench.answer(0, 100.0, &[(0, 1.0), (1, 2.0)]);
+    bench.lane.counted(counts(6_000));
+    assert_eq!(bench.lane.meter().bytes_per_event(), Some(500.0));
+    bench.lane.begin_run();
+    assert_eq!(bench.lane.meter().counts(), None);
+}
+
+#[test]
+fn a_fault_shows_until_something_comes_again() {
+    let mut bench = LaneBench::new(Technique::Sse);
+    bench.answer(0, 100.0, &[]);
+    bench.take(&Report::Requested {
+        id: 1,
+        at_ms: 101.0,
+        technique: Technique::Sse,
+    });
+    bench.take(&Report::Ended {
+        id: 1,
+        at_ms: 102.0,
+        fault: Some("cut".to_owned()),
+    });
+    assert_eq!(
+        (bench.lane.phase, bench.lane.fault.as_deref()),
+        (LanePhase::Retrying, Some("cut"))
+    );
+    bench.answer(2, 200.0, &[]);
+    assert_eq!(
+        (bench.lane.phase, bench.lane.fault.as_deref()),
+        (LanePhase::Live, None)
+    );
+}

@@ -1,0 +1,78 @@
+//! Bytes and requests of one lane as the relay counted them, since the run began.
+
+use tailwater_protocol::lab::Counts;
+
+/// The relay's counts at the beginning of the run and now, each with the events that had arrived by then.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RelayMeter {
+    base: Option<(Counts, u64)>,
+    now: Option<(Counts, u64)>,
+}
+
+impl RelayMeter {
+    /// Takes what the relay has counted on this lane so far, when `events` had arrived.
+    ///
+    /// Counts that fall are those of another listener: the run's bytes begin anew.
+    pub fn counted(&mut self, counts: Counts, events: u64) {
+        let now = (counts, events);
+        let falls = self
+            .now
+            .is_some_and(|(before, _)| total_bytes(&counts) < total_bytes(&before));
+        if falls || self.base.is_none() {
+            self.base = Some(now);
+        }
+        self.now = Some(now);
+    }
+
+    /// What the relay counted since the run began; `None` without a relay.
+    pub fn counts(&self) -> Option<Counts> {
+        let (base, now) = (self.base?.0, self.now?.0);
+        Some(minus(now, base))
+    }
+
+    /// Application bytes in both directions per event since the run began; `None` without a relay or without events.
+    pub fn bytes_per_event(&self) -> Option<f64> {
+        let events = self.now?.1.checked_sub(self.base?.1)?;
+        let counts = self.counts()?;
+        (events > 0).then(|| total_bytes(&counts) as f64 / events as f64)
+    }
+}
+
+/// All application bytes of a lane, both directions.
+pub fn total_bytes(counts: &Counts) -> u64 {
+    counts.request_head_bytes
+        + counts.request_body_bytes
+        + counts.request_framing_bytes
+        + counts.response_head_bytes
+        + counts.response_body_bytes
+        + counts.response_framing_bytes
+}
+
+/// What came to `base` since; counts never fall on one port, but a listener that began anew must not underflow.
+fn minus(now: Counts, base: Counts) -> Counts {
+    Counts {
+        connections: now.connections.saturating_sub(base.connections),
+        connections_open: now.connections_open,
+        requests: now.requests.saturating_sub(base.requests),
+        responses: now.responses.saturating_sub(base.responses),
+        empty_responses: now.empty_responses.saturating_sub(base.empty_responses),
+        request_head_bytes: now
+            .request_head_bytes
+            .saturating_sub(base.request_head_bytes),
+        request_body_bytes: now
+            .request_body_bytes
+            .saturating_sub(base.request_body_bytes),
+        request_framing_bytes: now
+            .request_framing_bytes
+            .saturating_sub(base.request_framing_bytes),
+        response_head_bytes: now
+            .response_head_bytes
+            .saturating_sub(base.response_head_bytes),
+        response_body_bytes: now
+            .response_body_bytes
+            .saturating_sub(base.response_body_bytes),
+        response_framing_bytes: now
+            .response_framing_bytes
+            .saturating_sub(base.response_framing_bytes),
+    }
+}

@@ -1,0 +1,216 @@
+//! What theory says about each lane, from what is known of the run, and how the measurement stands to it.
+
+use std::time::Duration;
+
+use tailwater_lab::{
+    Arrivals, Claim, Guards, Latencies, Pacing, Prediction, Quantity, Sample, Verdict, Workload,
+    judge, predict,
+};
+use tailwater_protocol::Technique;
+use tailwater_protocol::lab::Pattern;
+
+use super::clock::ClockMapping;
+use super::settings::{RaceSettings, RaceSource};
+
+/// Events of one burst, due at the same moment.
+const BURST: f64 = 10.0;
+
+/// The way between page and server as it was measured, ms, with the delays that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TransitTimes {
+    /// To the server.
+    pub up_ms: f64,
+    /// Back to the page's script.
+    pub down_ms: f64,
+    /// A round trip does not tell how it is shared between the two: each may be longer or shorter by this.
+    pub doubt_ms: f64,
+}
+
+impl TransitTimes {
+    /// Takes what polls cost beyond the delays, as they go the same way through the relay to the page's script; before
+    /// there were some, what the clock's probes cost.
+    pub fn new(settings: &RaceSettings, mapping: &ClockMapping, poll_ms: Option<f64>) -> Self {
+        let probed_ms = mapping.round_trip_ms + mapping.script_ms;
+        let base_ms = poll_ms.map_or(probed_ms, |poll_ms| {
+            (poll_ms - settings.up_ms - settings.down_ms).max(0.0)
+        });
+        let half_ms = base_ms / 2.0;
+        Self {
+            up_ms: settings.up_ms + half_ms,
+            down_ms: settings.down_ms + half_ms,
+            doubt_ms: half_ms,
+        }
+    }
+}
+
+/// What a lane's prediction is made from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PredictionInput {
+    /// Events per second.
+    pub rate_per_s: f64,
+    /// The way up and down.
+    pub ways: TransitTimes,
+    /// From when an event was due to when its source wrote it, ms on average.
+    pub source_ms: f64,
+    /// From an answer's end to the next request, ms.
+    pub rearm_ms: f64,
+    /// Bytes of one event.
+    pub payload_bytes: f64,
+}
+
+fn ms(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value.max(0.0) / 1_000.0).unwrap_or(Duration::ZERO)
+}
+
+/// The run as theory sees it.
+pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
+    let (arrivals, rate_per_s) = match (&settings.source, settings.pattern) {
+        (RaceSource::Host, _) | (RaceSource::Generator, Pattern::Periodic) => {
+            (Arrivals::Periodic, known.rate_per_s)
+        }
+        // Events of one burst share their fate: what comes independently is the bursts.
+        (RaceSource::Generator, Pattern::Burst) => (Arrivals::Poisson, known.rate_per_s / BURST),
+        (RaceSource::Generator, Pattern::Poisson) | (RaceSource::Named(_), _) => {
+            (Arrivals::Poisson, known.rate_per_s)
+        }
+    };
+    Workload {
+        rate_per_s,
+        arrivals,
+        interval: ms(settings.interval_ms),
+        pacing: Pacing::FixedRate,
+        transit_up: ms(known.ways.up_ms),
+        transit_down: ms(known.ways.down_ms),
+        server_time: ms(known.source_ms),
+        client_time: ms(known.rearm_ms),
+        // Re-arming has nothing to do with the source's own lateness.
+        measured_gap: Some(ms(known.ways.down_ms + known.rearm_ms + known.ways.up_ms)),
+        hold: ms(settings.hold_s * 1_000.0),
+        payload_bytes: known.payload_bytes,
+        ..Workload::default()
+    }
+}
+
+/// What theory says about `technique`.
+pub fn prediction(
+    technique: Technique,
+    settings: &RaceSettings,
+    known: &PredictionInput,
+) -> Prediction {
+    predict(technique, &workload(settings, known))
+}
+
+/// How the measured mean stands to the predicted one; `None` under two samples.
+///
+/// - `answers`: answers with news, as events that waited for the same answer are not independent.
+/// - `source_late_ms`: 99th percentile of the source's own lateness.
+pub fn verdict(
+    prediction: &Prediction,
+    measured: &Latencies,
+    answers: u64,
+    settings: &RaceSettings,
+    known: &PredictionInput,
+    guards: Guards,
+) -> Option<Verdict> {
+    let sample = measured.mean_ms_sample(answers)?;
+    // What was answered together counts once, also for how much longer it takes.
+    let independent = sample.n.min(answers);
+    let per_s = known.rate_per_s * independent as f64 / sample.n.max(1) as f64;
+    let sample = Sample {
+        n: independent,
+        ..sample
+    };
+    let claim = Claim {
+        quantity: Quantity::MeanLatency,
+        predicted: prediction.latency.mean_s() * 1_000.0,
+        // Polling's claim is half an interval; the others' is that they do without it.
+        effect: settings.interval_ms / 2.0,
+        spread: prediction.phase_spread_s * 1_000.0 + known.ways.doubt_ms,
+    };
+    let guards = Guards {
+        smallest_latency_ms: measured.min_us().map(|least| least / 1_000.0),
+        ..guards
+    };
+    Some(judge(claim, sample, guards, per_s))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> PredictionInput {
+        let ways = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(100.0));
+        PredictionInput {
+            rate_per_s: 1.0,
+            ways,
+            source_ms: 0.0,
+            rearm_ms: 1.0,
+            payload_bytes: 200.0,
+        }
+    }
+
+    fn delayed() -> RaceSettings {
+        RaceSettings {
+            source: RaceSource::Generator,
+            up_ms: 50.0,
+            down_ms: 50.0,
+            ..RaceSettings::default()
+        }
+    }
+
+    #[test]
+    fn delays_and_intervals_of_the_controls_reach_the_formulas() {
+        let settings = delayed();
+        let mean =
+            |technique| prediction(technique, &settings, &known()).latency.mean_s() * 1_000.0;
+        assert!((mean(Technique::Poll) - 550.0).abs() < 1e-6);
+        assert!((mean(Technique::Ndjson) - 50.0).abs() < 1.0);
+        // β = λG + e^(-λG) with G = 0.101: d + (λG²/2)/β.
+        assert!(
+            (mean(Technique::LongPoll) - 55.07).abs() < 0.1,
+            "{}",
+            mean(Technique::LongPoll)
+        );
+    }
+
+    #[test]
+    fn what_polls_cost_beyond_the_delays_is_shared_between_the_ways_and_doubted() {
+        let ways = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(104.0));
+        assert_eq!(
+            ways,
+            TransitTimes {
+                up_ms: 52.0,
+                down_ms: 52.0,
+                doubt_ms: 2.0
+            }
+        );
+        let probed = ClockMapping {
+            round_trip_ms: 0.4,
+            script_ms: 0.6,
+            ..ClockMapping::default()
+        };
+        assert_eq!(
+            TransitTimes::new(&RaceSettings::default(), &probed, None).down_ms,
+            0.5
+        );
+    }
+
+    #[test]
+    fn a_measured_mean_is_judged_with_the_interval_as_its_effect() {
+        let settings = delayed();
+        let mut measured = Latencies::new();
+        (0..600)
+            .for_each(|step| measured.record_us(50_000.0 + f64::from(step) * 1_000_000.0 / 600.0));
+        let says = prediction(Technique::Poll, &settings, &known());
+        let guards = Guards {
+            clock_bound_ms: 0.1,
+            ..Guards::default()
+        };
+        let verdict = verdict(&says, &measured, 400, &settings, &known(), guards).unwrap();
+        assert_eq!(
+            verdict.finding,
+            tailwater_lab::Finding::Confirmed,
+            "{verdict}"
+        );
+    }
+}

@@ -1,0 +1,357 @@
+//! The race: five lanes on one stream, what they share, and their summary.
+
+use tailwater_client::Report;
+use tailwater_lab::{Guards, Latencies, Prediction};
+use tailwater_protocol::{StreamName, Technique, Token};
+
+use super::clock::ClockMapping;
+use super::headline::{self, Headline};
+use super::lane::{Conditions, LanePhase, RaceLane};
+use super::order::Ledger;
+use super::predict::{self, PredictionInput, TransitTimes};
+use super::settings::{RaceSettings, RaceSource};
+use super::summary::{LanePath, LaneSummary, Measure, Summary};
+use super::trace::Trace;
+use crate::techniques::{TECHNIQUE_COUNT, lane_index};
+use crate::widgets::connection::ServerConnection;
+
+/// After a stretch nobody could measure, events count again only this much later, ms.
+const AFTER_HIDDEN_MS: f64 = 500.0;
+
+/// What is known of the stream itself.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum StreamState {
+    /// Not asked yet.
+    #[default]
+    Unknown,
+    /// It exists.
+    Found,
+    /// It does not exist.
+    Missing,
+    /// The server does not give it, in its words.
+    Refused(String),
+}
+
+/// Five lanes on one stream.
+#[derive(Debug, Clone)]
+pub struct RaceState {
+    /// What was chosen.
+    pub settings: RaceSettings,
+    /// The stream's name; `None` before it is known, and while what was asked for can't name one.
+    pub stream: Option<StreamName>,
+    /// Whether it exists.
+    pub stream_state: StreamState,
+    /// The lanes, in the order of [`Technique::ALL`].
+    pub lanes: [RaceLane; TECHNIQUE_COUNT],
+    /// What the drawings are made from, one per lane.
+    pub traces: [Trace; TECHNIQUE_COUNT],
+    /// How the clocks map, once probed.
+    pub clock: Option<ClockMapping>,
+    /// The step of the page's clock, ms.
+    pub resolution_ms: f64,
+    /// How the lanes reach the server.
+    pub path: LanePath,
+    /// Whether the server answers.
+    pub connection: ServerConnection,
+    /// Bytes that were there before and are not read.
+    pub skipped_bytes: u64,
+    ledger: Ledger,
+    source_late: Latencies,
+    hidden: bool,
+    measured_from_ms: f64,
+    run_from_ms: f64,
+}
+
+impl RaceState {
+    /// A race that has not begun.
+    pub fn new(settings: RaceSettings, now_ms: f64) -> Self {
+        Self {
+            settings,
+            stream: None,
+            stream_state: StreamState::Unknown,
+            lanes: Technique::ALL.map(RaceLane::new),
+            traces: std::array::from_fn(|_| Trace::new()),
+            clock: None,
+            resolution_ms: 0.1,
+            path: LanePath::Unknown,
+            connection: ServerConnection::Connecting,
+            skipped_bytes: 0,
+            ledger: Ledger::default(),
+            source_late: Latencies::default(),
+            hidden: false,
+            measured_from_ms: now_ms,
+            run_from_ms: now_ms,
+        }
+    }
+
+    /// Another stream: nothing that was counted or drawn is about it.
+    ///
+    /// - `stream`: `None` when what was asked for can't name one.
+    pub fn open(&mut self, stream: Option<&StreamName>, now_ms: f64) {
+        self.stream = stream.cloned();
+        self.stream_state = StreamState::Unknown;
+        self.skipped_bytes = 0;
+        self.ledger = Ledger::default();
+        self.lanes = Technique::ALL.map(RaceLane::new);
+        self.traces.iter_mut().for_each(Trace::clear);
+        self.begin_run(now_ms);
+    }
+
+    /// Other conditions: following goes on, measuring begins anew.
+    pub fn begin_run(&mut self, now_ms: f64) {
+        self.lanes.iter_mut().for_each(RaceLane::begin_run);
+        self.source_late = Latencies::default();
+        self.run_from_ms = now_ms;
+        self.measured_from_ms = self.measured_from_ms.max(now_ms);
+    }
+
+    /// How long the run has lasted at `now_ms`, s.
+    pub fn run_s(&self, now_ms: f64) -> f64 {
+        (now_ms - self.run_from_ms) / 1_000.0
+    }
+
+    /// Where a lane that is switched on begins: where the lane that is furthest is now, else `start`.
+    ///
+    /// Returns the token and its place in the stream, counted from the common start.
+    pub fn beginning(&self, start: &Token) -> (Token, u64) {
+        let running = self
+            .lanes
+            .iter()
+            .filter(|lane| lane.phase != LanePhase::Off && lane.phase != LanePhase::Connecting);
+        let furthest = running.max_by_key(|lane| lane.order.position);
+        furthest
+            .and_then(|lane| Some((lane.token.clone()?, lane.order.position)))
+            .unwrap_or_else(|| (start.clone(), 0))
+    }
+
+    /// Takes what the follower of `technique` tells.
+    pub fn report(&mut self, technique: Technique, report: &Report) {
+        let index = lane_index(technique);
+        let given = Conditions {
+            clock: self.clock,
+            hidden: self.hidden,
+            measured_from_ms: self.measured_from_ms,
+        };
+        let Self {
+            lanes,
+            traces,
+            ledger,
+            source_late,
+            ..
+        } = self;
+        let trace = &mut traces[index];
+        trace.report(report);
+        lanes[index].report(report, ledger, given, |mark, stamps| {
+            trace.event(mark);
+            if let Some(sent_us) =
+                stamps.and_then(|stamps| Some(stamps.sent_us? as f64 - stamps.due_us as f64))
+            {
+                source_late.record_us(sent_us);
+            }
+        });
+    }
+
+    /// The lane's follower was dropped.
+    pub fn stop_lane(&mut self, technique: Technique, now_ms: f64) {
+        let index = lane_index(technique);
+        self.lanes[index].stop();
+        self.traces[index].cut(now_ms);
+    }
+
+    /// The tab was hidden or shown, or the machine slept until now: what was due meanwhile is not measured.
+    pub fn look_away(&mut self, hidden: bool, now_ms: f64) {
+        if self.hidden || hidden {
+            self.measured_from_ms = self.measured_from_ms.max(now_ms + AFTER_HIDDEN_MS);
+        }
+        self.hidden = hidden;
+    }
+
+    /// Time went by in which the page did not run; what was due meanwhile is not measured.
+    pub fn stalled(&mut self, now_ms: f64) {
+        self.measured_from_ms = self.measured_from_ms.max(now_ms);
+    }
+
+    /// From when lateness is counted: from the due time if most messages carry one.
+    pub fn measure(&self) -> Measure {
+        let (due, behind) = self.lanes.iter().fold((0, 0), |(due, behind), lane| {
+            (due + lane.latency.count(), behind + lane.behind.count())
+        });
+        if behind > due {
+            Measure::BehindFirst
+        } else {
+            Measure::FromDue
+        }
+    }
+
+    /// The latencies that are shown of a lane.
+    pub fn measured(&self, technique: Technique) -> &Latencies {
+        let lane = &self.lanes[lane_index(technique)];
+        match self.measure() {
+            Measure::FromDue => &lane.latency,
+            Measure::BehindFirst => &lane.behind,
+        }
+    }
+
+    /// Events per second of the stream: as asked of the generator, else as seen in this run.
+    pub fn rate_per_s(&self, now_ms: f64) -> Option<f64> {
+        if self.settings.source == RaceSource::Generator {
+            return Some(self.settings.rate);
+        }
+        let seconds = self.run_s(now_ms);
+        let events = self
+            .lanes
+            .iter()
+            .map(|lane| lane.tally.events - lane.before())
+            .max()
+            .unwrap_or(0);
+        (seconds >= 1.0 && events >= 2).then(|| events as f64 / seconds)
+    }
+
+    /// The way up and down as measured; `None` before the clocks have been compared.
+    pub fn ways(&self) -> Option<TransitTimes> {
+        let poll_ms = self.lanes[lane_index(Technique::Poll)].round_trip_ms();
+        Some(TransitTimes::new(&self.settings, &self.clock?, poll_ms))
+    }
+
+    fn known(&self, technique: Technique, now_ms: f64) -> Option<PredictionInput> {
+        let lane = &self.lanes[lane_index(technique)];
+        Some(PredictionInput {
+            rate_per_s: self.rate_per_s(now_ms)?,
+            ways: self.ways()?,
+            source_ms: self.source_late.mean_us().unwrap_or(0.0) / 1_000.0,
+            rearm_ms: lane.rearm_ms().unwrap_or(0.0),
+            payload_bytes: lane.tally.payload_bytes as f64 / lane.tally.events.max(1) as f64,
+        })
+    }
+
+    /// What theory says about a lane; `None` while the clock or the rate is unknown, and without due times.
+    pub fn prediction(&self, technique: Technique, now_ms: f64) -> Option<Prediction> {
+        if self.measure() == Measure::BehindFirst {
+            return None;
+        }
+        Some(predict::prediction(
+            technique,
+            &self.settings,
+            &self.known(technique, now_ms)?,
+        ))
+    }
+
+    /// The race in figures, as of `now_ms`.
+    pub fn summary(&self, now_ms: f64) -> Summary {
+        let lanes: Vec<LaneSummary> = Technique::ALL
+            .map(|technique| self.lane_summary(technique, now_ms))
+            .to_vec();
+        let headline = match (&self.stream_state, self.connection) {
+            (_, ServerConnection::Lost) => Headline::Unreachable,
+            (StreamState::Missing, _)
+                if self.path == LanePath::LabOff && self.settings.source == RaceSource::Host =>
+            {
+                Headline::NoSource
+            }
+            (StreamState::Missing, _) => Headline::Missing(self.stream_text()),
+            (StreamState::Refused(why), _) => Headline::Failed(why.clone()),
+            (StreamState::Unknown, _) => Headline::Connecting,
+            (StreamState::Found, _) => headline::headline(&lanes, self.settings.interval_ms),
+        };
+        Summary {
+            stream: self.stream_text(),
+            connection: self.connection,
+            headline,
+            cost: headline::cost(&lanes),
+            lanes,
+            clock: self.clock,
+            path: self.path,
+            rate_per_s: self.rate_per_s(now_ms),
+            run_s: self.run_s(now_ms),
+            latest: self.latest().to_owned(),
+            skipped_bytes: self.skipped_bytes,
+        }
+    }
+
+    fn stream_text(&self) -> String {
+        self.stream
+            .as_ref()
+            .map(StreamName::to_string)
+            .unwrap_or_default()
+    }
+
+    /// The beginning of the newest message.
+    fn latest(&self) -> &str {
+        let furthest = self.lanes.iter().max_by_key(|lane| lane.order.position);
+        furthest.map(RaceLane::preview).unwrap_or_default()
+    }
+
+    fn lane_summary(&self, technique: Technique, now_ms: f64) -> LaneSummary {
+        let lane = &self.lanes[lane_index(technique)];
+        let measured = self.measured(technique);
+        let ms = |value_us: Option<f64>| value_us.map(|value| value / 1_000.0);
+        let judged = self
+            .known(technique, now_ms)
+            .filter(|_| lane.phase != LanePhase::Off)
+            .and_then(|known| {
+                let prediction = self.prediction(technique, now_ms)?;
+                let answers = match lane.following {
+                    Technique::Poll | Technique::LongPoll => {
+                        lane.tally.requests.saturating_sub(lane.tally.empty)
+                    }
+                    Technique::Ndjson | Technique::Sse | Technique::Websocket => u64::MAX,
+                };
+                let verdict = predict::verdict(
+                    &prediction,
+                    measured,
+                    answers,
+                    &self.settings,
+                    &known,
+                    self.guards(),
+                );
+                Some((prediction.latency.mean_s() * 1_000.0, verdict))
+            });
+        // A lane that is wanted but not begun waits for the stream or the server.
+        let phase = if lane.phase == LanePhase::Off && self.settings.lanes[lane_index(technique)] {
+            LanePhase::Connecting
+        } else {
+            lane.phase
+        };
+        LaneSummary {
+            technique,
+            following: lane.following,
+            phase,
+            fault: lane.fault.clone(),
+            measure: self.measure(),
+            samples: measured.count(),
+            p50_ms: ms(measured.p50_us()),
+            p90_ms: ms(measured.p90_us()),
+            p99_ms: ms(measured.p99_us()),
+            mean_ms: ms(measured.mean_us()),
+            min_ms: ms(measured.min_us()),
+            max_ms: ms(measured.max_us()),
+            events: lane.tally.events,
+            before: lane.before(),
+            lost: lane.order.lost,
+            repeated: lane.order.repeated,
+            requests: lane.tally.requests,
+            empty: lane.tally.empty,
+            faults: lane.tally.faults,
+            payload_bytes: lane.tally.payload_bytes,
+            body_bytes: lane.tally.body_bytes,
+            bytes_per_event: lane.meter().bytes_per_event(),
+            counts: lane.meter().counts(),
+            rearm_ms: lane.rearm_ms(),
+            discarded: lane.discarded,
+            predicted_ms: judged.as_ref().map(|(mean, _)| *mean),
+            verdict: judged.and_then(|(_, verdict)| verdict),
+        }
+    }
+
+    fn guards(&self) -> Guards {
+        Guards {
+            clock_bound_ms: self.clock.map_or(f64::INFINITY, |clock| clock.bound_ms),
+            resolution_ms: self.resolution_ms,
+            source_late_ms: self.source_late.p99_us().unwrap_or(0.0) / 1_000.0,
+            ..Guards::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! The controls at the edge: which stream, which events, which timing.
+
+use leptos::prelude::*;
+use tailwater_protocol::lab::Pattern;
+
+use crate::browser;
+use crate::numbers;
+use crate::pages::race::context::RaceContext;
+use crate::pages::race::model::settings::{
+    self, NumberLimits, RaceSettings, RaceSource, pattern_from_name, pattern_name,
+};
+use crate::pages::race::model::summary::LanePath;
+use crate::pages::race::text::RaceText;
+use crate::widgets::canvas::axis::{by_factors, decade};
+use crate::widgets::field::TextField;
+
+/// All controls.
+#[component]
+pub fn Controls() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    view! {
+        <section class="controls" aria-label=page.say(|text| text.controls)>
+            <StreamChoice />
+            <GeneratorControls />
+            <Timing />
+            <button
+                class="tool wide"
+                on:click=move |_| {
+                    page.change(|settings| *settings = RaceSettings::default());
+                }
+            >
+                {page.say(|text| text.reset)}
+            </button>
+        </section>
+    }
+}
+
+/// Host, generator, or any stream by its name.
+#[component]
+fn StreamChoice() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
+    let name = RwSignal::new(String::new());
+    Effect::new(move || {
+        if let RaceSource::Named(stream) = source.get() {
+            name.set(stream);
+        }
+    });
+    let follow = move || {
+        let wanted = name.get_untracked().trim().trim_matches('/').to_owned();
+        if !wanted.is_empty() {
+            page.change(|settings| settings.source = RaceSource::Named(wanted));
+        }
+    };
+    // Without a name yet, the field asks for it.
+    let choose_named = move || {
+        if name.get_untracked().is_empty() {
+            browser::focus("stream-name");
+        } else {
+            follow();
+        }
+    };
+    view! {
+        <fieldset>
+            <legend>{page.say(|text| text.stream)}</legend>
+            <div class="segments" data-testid="source">
+                <Segment
+                    checked=move || source.get() == RaceSource::Host
+                    label=Signal::derive(move || page.text().source_host)
+                    choose=move || page.change(|settings| settings.source = RaceSource::Host)
+                />
+                <Segment
+                    checked=move || source.get() == RaceSource::Generator
+                    label=Signal::derive(move || page.text().source_generator)
+                    choose=move || page.change(|settings| settings.source = RaceSource::Generator)
+                />
+                <Segment
+                    checked=move || matches!(source.get(), RaceSource::Named(_))
+                    label=Signal::derive(move || page.text().source_named)
+                    choose=choose_named
+                />
+            </div>
+            <form
+                class="row named"
+                class:chosen=move || matches!(source.get(), RaceSource::Named(_))
+                on:submit=move |event| {
+                    event.prevent_default();
+                    follow();
+                }
+            >
+                <label class="spoken" for="stream-name">{page.say(|text| text.stream_name)}</label>
+                <TextField
+                    id="stream-name"
+                    value=name
+                    placeholder=Signal::derive(move || page.text().stream_name_hint.to_owned())
+                />
+                <button class="tool wide" type="submit">{page.say(|text| text.follow)}</button>
+            </form>
+        </fieldset>
+    }
+}
+
+#[component]
+fn Segment(
+    #[prop(into)] checked: Signal<bool>,
+    #[prop(into)] label: Signal<&'static str>,
+    choose: impl Fn() + 'static,
+) -> impl IntoView {
+    view! {
+        <label>
+            <input type="radio" name="source" prop:checked=move || checked.get() on:change=move |_| choose() />
+            <span>{move || label.get()}</span>
+        </label>
+    }
+}
+
+#[component]
+fn GeneratorControls() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let off = Signal::derive(move || {
+        page.settings
+            .with(|settings| settings.source != RaceSource::Generator)
+    });
+    let pattern = move || page.settings.with(|settings| settings.pattern);
+    view! {
+        <fieldset disabled=move || off.get()>
+            <legend>{page.say(|text| text.generator)}</legend>
+            <Dial id="rate" label=|text| text.rate unit=|text| text.per_second limits=settings::RATE log=true
+                get=|settings| settings.rate set=|settings, value| settings.rate = value />
+            <div class="dial">
+                <label for="pattern">{page.say(|text| text.pattern)}</label>
+                <select
+                    id="pattern"
+                    data-testid="pattern"
+                    prop:value=move || pattern_name(pattern()).to_owned()
+                    on:change=move |event| {
+                        page.change(|settings| {
+                            settings.pattern = pattern_from_name(&event_target_value(&event)).unwrap_or(settings.pattern);
+                        });
+                    }
+                >
+                    {[Pattern::Poisson, Pattern::Periodic, Pattern::Burst]
+                        .map(|one| {
+                            view! {
+                                <option value=pattern_name(one) selected=move || pattern() == one>
+                                    {move || (page.text().pattern_name)(one)}
+                                </option>
+                            }
+                        })
+                        .collect_view()}
+                </select>
+            </div>
+            <Dial id="size" label=|text| text.size unit=|_| "B" limits=settings::SIZE log=true
+                get=|settings| settings.size set=|settings, value| settings.size = value.round() />
+            <p class="hint" hidden=move || !off.get()>{page.say(|text| text.generator_hint)}</p>
+        </fieldset>
+    }
+}
+
+#[component]
+fn Timing() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    // Only the relay can add delay.
+    let relayed = Memo::new(move |_| {
+        page.summary
+            .with(|summary| matches!(summary.path, LanePath::Relay | LanePath::Unknown))
+    });
+    view! {
+        <fieldset>
+            <legend>{page.say(|text| text.timing)}</legend>
+            <Dial id="interval" label=|text| text.interval unit=|_| "ms" limits=settings::INTERVAL_MS log=true
+                get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
+            <Dial id="hold" label=|text| text.hold unit=|_| "s" limits=settings::HOLD_S log=false
+                get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
+            <fieldset disabled=move || !relayed.get()>
+            <Dial id="up" label=|text| text.delay_up unit=|_| "ms" limits=settings::DELAY_MS log=false
+                get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
+            <Dial id="down" label=|text| text.delay_down unit=|_| "ms" limits=settings::DELAY_MS log=false
+                get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
+            <p class="hint">{page.say(|text| text.delay_hint)}</p>
+            </fieldset>
+            <Dial id="window" label=|text| text.window unit=|_| "s" limits=settings::WINDOW_S log=true
+                get=|settings| settings.window_s set=|settings, value| settings.window_s = (value * 10.0).round() / 10.0 />
+        </fieldset>
+    }
+}
+
+/// Steps of a slider; a number field beside it takes any value.
+const STEPS: f64 = 400.0;
+
+/// A number as a slider and as a field.
+#[component]
+fn Dial(
+    id: &'static str,
+    label: fn(&RaceText) -> &'static str,
+    unit: fn(&RaceText) -> &'static str,
+    limits: NumberLimits,
+    log: bool,
+    get: fn(&RaceSettings) -> f64,
+    set: fn(&mut RaceSettings, f64),
+) -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let value = Memo::new(move |_| page.settings.with(get));
+    // While a slider is dragged only the field follows; the race changes once, when it is let go.
+    let dragged = RwSignal::new(None::<f64>);
+    let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));
+    let choose = move |wanted: f64| {
+        dragged.set(None);
+        if wanted.is_finite() {
+            page.change(|settings| set(settings, limits.clamp(wanted)));
+        }
+    };
+    let place = move || to_step(dragged.get().unwrap_or_else(|| value.get()), limits, log);
+    let parse =
+        |event: &leptos::ev::Event| numbers::parse(&event_target_value(event)).unwrap_or(f64::NAN);
+    view! {
+        <div class="dial">
+            <label for=id>{move || label(page.text())}</label>
+            <span class="field">
+                <input
+                    id=id
+                    data-testid=id
+                    type="number"
+                    inputmode="decimal"
+                    min=limits.min.to_string()
+                    max=limits.max.to_string()
+                    step="any"
+                    prop:value=shown
+                    on:change=move |event| choose(parse(&event))
+                />
+                <span class="unit">{move || unit(page.text())}</span>
+            </span>
+            <input
+                type="range"
+                min="0"
+                max=STEPS.to_string()
+                tabindex="-1"
+                aria-hidden="true"
+                prop:value=move || place().to_string()
+                on:input=move |event| dragged.set(Some(from_step(parse(&event), limits, log)))
+                on:change=move |event| choose(from_step(parse(&event), limits, log))
+            />
+        </div>
+    }
+}
+
+fn to_step(value: f64, limits: NumberLimits, log: bool) -> f64 {
+    let share = if log {
+        (value / limits.min).ln() / (limits.max / limits.min).ln()
+    } else {
+        (value - limits.min) / (limits.max - limits.min)
+    };
+    (share.clamp(0.0, 1.0) * STEPS).round()
+}
+
+fn from_step(step: f64, limits: NumberLimits, log: bool) -> f64 {
+    let share = step / STEPS;
+    let value = if log {
+        by_factors(limits.min, limits.max, share)
+    } else {
+        limits.min + share * (limits.max - limits.min)
+    };
+    // Sliders aim at round numbers: two significant digits.
+    let scale = decade(value.max(0.01)) / 10.0;
+    let steps = (value / scale).round();
+    // A tenth is no binary fraction: dividing by ten rounds once, multiplying by a tenth twice.
+    if scale < 1.0 {
+        steps / scale.recip().round()
+    } else {
+        steps * scale
+    }
+}

@@ -1,0 +1,368 @@
+//! The latency distribution: what share of events arrived within a time, with theory's curve dashed beneath.
+//!
+//! A curve that climbs in a straight line is polling, a step is a stream. Theory is broad, pale and dashed, so that it shows
+//! on both sides of a measurement that agrees with it. With few samples each is a dot; no line pretends to
+//! know what lies between them. Each curve carries its technique's shape and letter, at a height of its own, so that curves
+//! which coincide can be told apart.
+
+use crate::widgets::canvas::axis::{by_factors, decade, duration, step_for, steps, tick_label};
+use crate::widgets::canvas::palette::Ink;
+use crate::widgets::canvas::scene::{Align, Dash, Label, Scene, SeriesId, SeriesKind, Style};
+use tailwater_protocol::Technique;
+
+/// Below so many samples they are drawn one by one.
+pub const DOTS_BELOW: u64 = 200;
+/// The least time on a logarithmic axis, ms: what browsers' clocks resolve.
+const LEAST_MS: f64 = 0.1;
+const LEFT: f64 = 46.5;
+const RIGHT: f64 = 22.0;
+const TOP: f64 = 12.5;
+const BOTTOM: f64 = 26.0;
+
+/// One technique's distribution.
+#[derive(Debug, Clone, Copy)]
+pub struct Curve<'a> {
+    /// Whose it is.
+    pub technique: Technique,
+    /// Measured: `(latency in ms, share of events that took at most as long, 0..=1)`, both ascending. With fewer than
+    /// [`DOTS_BELOW`] samples, a point for each.
+    pub measured: &'a [(f64, f64)],
+    /// How many samples the measured points stand for.
+    pub samples: u64,
+    /// Predicted, in the same terms; empty when there is no prediction.
+    pub theory: &'a [(f64, f64)],
+}
+
+/// How latencies are laid on the horizontal axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scale {
+    /// Evenly, from 0: a uniform distribution is a straight line.
+    #[default]
+    Linear,
+    /// By powers of ten.
+    Log,
+}
+
+/// The distribution with its memory: buffers, and the range of the frame before, so that the axis does not twitch.
+#[derive(Debug, Clone, Default)]
+pub struct DistributionChart {
+    scene: Scene,
+    range: LatencyRange,
+}
+
+/// From where to where latencies are shown, ms; the lower end holds for the logarithmic scale.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct LatencyRange {
+    least_ms: f64,
+    most_ms: f64,
+}
+
+impl DistributionChart {
+    /// Lays out the curves in `width` times `height` pixels.
+    pub fn layout(
+        &mut self,
+        curves: &[Curve<'_>],
+        scale: Scale,
+        width: f64,
+        height: f64,
+    ) -> &Scene {
+        let ends = curves
+            .iter()
+            .flat_map(|curve| [curve.measured, curve.theory])
+            .filter_map(middle_99);
+        let wanted = ends.fold((f64::INFINITY, LEAST_MS * 10.0), |all, one| {
+            (all.0.min(one.0), all.1.max(one.1))
+        });
+        self.range = self.range.keep(wanted);
+        let plot = Plot::new(scale, self.range, width, height);
+        self.scene.clear();
+        plot.axes(&mut self.scene);
+        for curve in curves {
+            plot.theory(&mut self.scene, curve);
+        }
+        for curve in curves {
+            plot.measured(&mut self.scene, curve);
+        }
+        for curve in curves {
+            plot.tag(&mut self.scene, curve);
+        }
+        &self.scene
+    }
+
+    /// Lays out and paints, over a clear ground; `context` is scaled so that its units are CSS pixels.
+    #[cfg(target_arch = "wasm32")]
+    pub fn draw(
+        &mut self,
+        context: &web_sys::CanvasRenderingContext2d,
+        curves: &[Curve<'_>],
+        scale: Scale,
+        (width, height): (f64, f64),
+        palette: &crate::widgets::canvas::palette::Palette,
+    ) {
+        crate::widgets::canvas::surface::paint(
+            context,
+            self.layout(curves, scale, width, height),
+            palette,
+        );
+    }
+}
+
+/// Where a curve has all but its first and its last half percent; `None` for no curve.
+fn middle_99(points: &[(f64, f64)]) -> Option<(f64, f64)> {
+    Some((time_of(points, 0.005)?, time_of(points, 0.995)?))
+}
+
+/// When a curve, straight between its points, reaches a share, or its end if it doesn't.
+fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
+    let after = points
+        .partition_point(|(_, reached)| *reached < share)
+        .min(points.len().checked_sub(1)?);
+    let (ms1, share1) = points[after];
+    let (ms0, share0) = points[after.saturating_sub(1)];
+    let way = if share1 > share0 {
+        ((share - share0) / (share1 - share0)).clamp(0.0, 1.0)
+    } else {
+        1.0
+    };
+    Some(ms0 + (ms1 - ms0) * way)
+}
+
+impl LatencyRange {
+    /// The range for `(least, most)`: each end stays as long as it fits without too much room, else it is a round one.
+    fn keep(self, (least, most): (f64, f64)) -> Self {
+        let least = least.max(LEAST_MS).min(most);
+        let least_fits = least >= self.least_ms && least < self.least_ms * 20.0;
+        let most_fits = most <= self.most_ms && most > self.most_ms * 0.5;
+        let step = step_for(most, 10.0);
+        Self {
+            least_ms: if least_fits {
+                self.least_ms
+            } else {
+                decade(least * (1.0 + 1e-9))
+            },
+            most_ms: if most_fits {
+                self.most_ms
+            } else {
+                (most * 1.04 / step).ceil() * step
+            },
+        }
+    }
+}
+
+struct Plot {
+    scale: Scale,
+    range: LatencyRange,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Plot {
+    fn new(scale: Scale, range: LatencyRange, width: f64, height: f64) -> Self {
+        let bottom = (height - BOTTOM).floor() + 0.5;
+        Self {
+            scale,
+            range,
+            left: LEFT,
+            right: (width - RIGHT).max(LEFT + 1.0),
+            top: TOP,
+            bottom,
+        }
+    }
+
+    fn x(&self, ms: f64) -> f64 {
+        let share = match self.scale {
+            Scale::Linear => ms / self.range.most_ms,
+            Scale::Log => {
+                let LatencyRange { least_ms, most_ms } = self.range;
+                (ms.max(least_ms) / least_ms).ln() / (most_ms / least_ms).ln()
+            }
+        };
+        self.left + share * (self.right - self.left)
+    }
+
+    fn y(&self, share: f64) -> f64 {
+        self.bottom - share * (self.bottom - self.top)
+    }
+
+    fn axes(&self, scene: &mut Scene) {
+        let grid = scene.open(Style::new(SeriesKind::Lines, Ink::Rule).alpha(0.6));
+        for quarter in 0..=4_u32 {
+            let y = self.y(f64::from(quarter) / 4.0).floor() + 0.5;
+            scene.add(grid, [self.left, y, self.right, y]);
+            scene.label(tick_label(
+                self.left - 8.0,
+                y,
+                format!("{}%", quarter * 25),
+                Align::End,
+            ));
+        }
+        let room = ((self.right - self.left) / 76.0).max(1.0);
+        match self.scale {
+            Scale::Linear => {
+                for ms in steps(0.0, self.range.most_ms, step_for(self.range.most_ms, room)) {
+                    self.tick(scene, grid, ms, true);
+                }
+            }
+            Scale::Log => self.decades(scene, grid, room),
+        }
+    }
+
+    fn decades(&self, scene: &mut Scene, grid: SeriesId, room: f64) {
+        let LatencyRange { least_ms, most_ms } = self.range;
+        let every_digit = (most_ms / least_ms).log10() * 3.0 <= room;
+        for decade in (0..9)
+            .map(|power| least_ms * 10_f64.powi(power))
+            .take_while(|ms| *ms <= most_ms * 1.000_001)
+        {
+            for digit in 1..10_u32 {
+                let ms = decade * f64::from(digit);
+                let labelled = digit == 1 || (every_digit && (digit == 2 || digit == 5));
+                if ms <= most_ms * 1.000_001 {
+                    self.tick(scene, grid, ms, labelled);
+                }
+            }
+        }
+    }
+
+    fn tick(&self, scene: &mut Scene, grid: SeriesId, ms: f64, labelled: bool) {
+        let x = self.x(ms);
+        let top = if labelled {
+            self.top
+        } else {
+            self.bottom - 4.0
+        };
+        scene.add(grid, [x, top, x, self.bottom + 4.0]);
+        if labelled {
+            scene.label(tick_label(
+                x,
+                self.bottom + 14.0,
+                duration(ms),
+                Align::Middle,
+            ));
+        }
+    }
+
+    fn theory(&self, scene: &mut Scene, curve: &Curve<'_>) {
+        let hue = Ink::Hue(curve.technique);
+        let path = scene.open(
+            Style::new(SeriesKind::Path, hue)
+                .width(4.0)
+                .alpha(0.5)
+                .dash(Dash::Dashed),
+        );
+        let Some((first, _)) = curve.theory.first() else {
+            return;
+        };
+        let mut before = (*first, 0.0);
+        self.vertex(scene, path, before);
+        for point in curve.theory {
+            self.straight(scene, path, before, *point);
+            before = *point;
+        }
+    }
+
+    fn measured(&self, scene: &mut Scene, curve: &Curve<'_>) {
+        let hue = Ink::Hue(curve.technique);
+        if curve.samples < DOTS_BELOW {
+            let dots = scene.open(Style::new(SeriesKind::Filled(curve.technique), hue));
+            for (ms, share) in curve
+                .measured
+                .iter()
+                .filter(|(ms, _)| *ms <= self.range.most_ms)
+            {
+                scene.add(dots, [self.x(*ms), self.y(*share), 2.6, 0.0]);
+            }
+            return;
+        }
+        let path = scene.open(Style::new(SeriesKind::Path, hue).width(2.0));
+        let (mut share_before, mut drawn) = (0.0, (f64::NEG_INFINITY, 0.0));
+        for (index, (ms, share)) in curve.measured.iter().enumerate() {
+            let (x, y) = (self.x(*ms), self.y(*share));
+            let is_last = index + 1 == curve.measured.len();
+            // Steps that no eye can see are left out, but the end is not.
+            if x - drawn.0 < 1.0 && drawn.1 - y < 1.0 && !is_last {
+                continue;
+            }
+            self.vertex(scene, path, (*ms, share_before));
+            self.vertex(scene, path, (*ms, *share));
+            (share_before, drawn) = (*share, (x, y));
+        }
+    }
+
+    /// A line that is straight in milliseconds, and so bends on the logarithmic scale.
+    fn straight(
+        &self,
+        scene: &mut Scene,
+        path: SeriesId,
+        (ms0, share0): (f64, f64),
+        (ms1, share1): (f64, f64),
+    ) {
+        let pieces = if self.scale == Scale::Log && ms1 > ms0 {
+            24_u32
+        } else {
+            1
+        };
+        let start = ms0.max(self.range.least_ms).min(ms1);
+        for piece in 1..pieces {
+            let ms = by_factors(start, ms1, f64::from(piece) / f64::from(pieces));
+            self.vertex(
+                scene,
+                path,
+                (ms, share0 + (share1 - share0) * (ms - ms0) / (ms1 - ms0)),
+            );
+        }
+        self.vertex(scene, path, (ms1, share1));
+    }
+
+    /// A vertex of a path; beyond the right end it is drawn at it.
+    fn vertex(&self, scene: &mut Scene, path: SeriesId, (ms, share): (f64, f64)) {
+        scene.point(
+            path,
+            self.x(ms.min(self.range.most_ms)),
+            self.y(share.clamp(0.0, 1.0)),
+        );
+    }
+
+    /// The technique's shape and letter on its curve, at a height of its own.
+    fn tag(&self, scene: &mut Scene, curve: &Curve<'_>) {
+        let share = tag_share(curve.technique);
+        let steps = curve
+            .measured
+            .iter()
+            .find(|(_, reached)| *reached >= share)
+            .map(|(ms, _)| *ms);
+        let Some(ms) = steps.or_else(|| time_of(curve.theory, share)) else {
+            return;
+        };
+        let (x, y) = (self.x(ms.min(self.range.most_ms)), self.y(share));
+        let shape = scene.open(Style::new(
+            SeriesKind::Filled(curve.technique),
+            Ink::Hue(curve.technique),
+        ));
+        scene.add(shape, [x, y, 5.0, 0.0]);
+        scene.label(Label {
+            x: x + 9.0,
+            y: y + 0.5,
+            text: curve.technique.letter().to_string().into(),
+            ink: Ink::Hue(curve.technique),
+            align: Align::Start,
+            size: 12.0,
+            bold: true,
+        });
+    }
+}
+
+fn tag_share(technique: Technique) -> f64 {
+    match technique {
+        Technique::Poll => 0.6,
+        Technique::LongPoll => 0.84,
+        Technique::Ndjson => 0.45,
+        Technique::Sse => 0.3,
+        Technique::Websocket => 0.15,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What is drawn of few and of many samples, on both scales.
+
+use super::*;
+use crate::widgets::canvas::scene::Series;
+
+fn uniform(samples: u32, most_ms: f64) -> Vec<(f64, f64)> {
+    (1..=samples)
+        .map(|n| f64::from(n) / f64::from(samples))
+        .map(|share| (share * most_ms, share))
+        .collect()
+}
+
+fn series(scene: &Scene, wanted: impl Fn(&Series) -> bool) -> Vec<Series> {
+    scene
+        .series()
+        .filter(|series| wanted(series))
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn few_samples_are_dots_and_many_a_line() {
+    for (samples, dots) in [(199_u32, true), (200, false)] {
+        let measured = uniform(samples, 1_000.0);
+        let curve = Curve {
+            technique: Technique::Poll,
+            measured: &measured,
+            samples: u64::from(samples),
+            theory: &[],
+        };
+        let mut distribution = DistributionChart::default();
+        let scene = distribution.layout(&[curve], Scale::Linear, 600.0, 200.0);
+        assert_eq!(
+            series(scene, |series| series.style.kind == SeriesKind::Path).is_empty(),
+            dots,
+            "{samples} samples"
+        );
+    }
+}
+
+#[test]
+fn theory_is_dashed_and_a_uniform_one_is_a_straight_line() {
+    let theory = [(0.0, 0.0), (500.0, 0.5), (1_000.0, 1.0)];
+    let curve = Curve {
+        technique: Technique::Poll,
+        measured: &[],
+        samples: 0,
+        theory: &theory,
+    };
+    let mut distribution = DistributionChart::default();
+    let scene = distribution.layout(&[curve], Scale::Linear, 600.0, 200.0);
+    let dashed = series(scene, |series| series.style.dash == Dash::Dashed);
+    let [_, a, b, c, ..] = dashed[0].items[..] else {
+        panic!("expected four points, got {dashed:?}")
+    };
+    assert!(((b[1] - a[1]) / (b[0] - a[0]) - (c[1] - b[1]) / (c[0] - b[0])).abs() < 1e-9);
+}
+
+#[test]
+fn everything_stands_inside_the_drawing_on_both_scales() {
+    let (slow, quick) = (uniform(500, 5_000.0), uniform(500, 0.05));
+    let theory = [(0.001, 0.0), (90_000.0, 1.0)];
+    let curves = [
+        Curve {
+            technique: Technique::Poll,
+            measured: &slow,
+            samples: 500,
+            theory: &theory,
+        },
+        Curve {
+            technique: Technique::Sse,
+            measured: &quick,
+            samples: 500,
+            theory: &[],
+        },
+    ];
+    for (scale, width) in [
+        (Scale::Linear, 320.0),
+        (Scale::Log, 320.0),
+        (Scale::Linear, 900.0),
+        (Scale::Log, 900.0),
+    ] {
+        let mut distribution = DistributionChart::default();
+        let scene = distribution.layout(&curves, scale, width, 180.0);
+        for [x, y, ..] in scene.series().flat_map(|series| &series.items) {
+            assert!(
+                (0.0..=width).contains(x) && (0.0..=180.0).contains(y),
+                "{x}, {y} at {width} {scale:?}"
+            );
+        }
+        let labels = scene
+            .labels()
+            .iter()
+            .filter(|label| label.align == Align::Middle)
+            .collect::<Vec<_>>();
+        assert!(
+            labels.len() >= 3,
+            "{} labels at {width} {scale:?}",
+            labels.len()
+        );
+        assert!(
+            labels
+                .windows(2)
+                .all(|pair| (pair[1].x - pair[0].x).abs() >= 36.0),
+            "labels overlap: {labels:?}"
+        );
+    }
+}
+
+#[test]
+fn a_uniform_theory_bends_on_the_logarithmic_scale() {
+    let theory = [(10.0, 0.0), (1_010.0, 1.0)];
+    let curve = Curve {
+        technique: Technique::Poll,
+        measured: &[],
+        samples: 0,
+        theory: &theory,
+    };
+    let mut distribution = DistributionChart::default();
+    let scene = distribution.layout(&[curve], Scale::Log, 600.0, 200.0);
+    let points = series(scene, |series| series.style.dash == Dash::Dashed)[0]
+        .items
+        .clone();
+    let ([x0, y0, ..], [x1, y1, ..]) = (points[0], points[points.len() - 1]);
+    let middle = points.iter().min_by(|a, b| {
+        (a[0] - (x0 + x1) / 2.0)
+            .abs()
+            .total_cmp(&(b[0] - (x0 + x1) / 2.0).abs())
+    });
+    let climbed = (y0 - middle.unwrap()[1]) / (y0 - y1);
+    assert!(
+        (0.05..0.15).contains(&climbed),
+        "at 100 ms a tenth has arrived: {climbed}"
+    );
+}
+
+#[test]
+fn the_axis_keeps_its_range_while_the_extremes_waver() {
+    let range = LatencyRange::default().keep((2.0, 1_000.0));
+    assert_eq!((range.least_ms, range.most_ms), (1.0, 1_100.0));
+    for wanted in [(1.0, 1_099.0), (15.0, 600.0), (2.0, 1_100.0)] {
+        assert_eq!(range.keep(wanted), range, "{wanted:?}");
+    }
+    assert!(range.keep((2.0, 1_101.0)).most_ms > 1_101.0);
+    assert!(range.keep((2.0, 200.0)).most_ms < 300.0);
+    assert!(range.keep((0.5, 1_000.0)).least_ms < 0.5);
+    assert!(range.keep((50.0, 1_000.0)).least_ms > 5.0);
+}

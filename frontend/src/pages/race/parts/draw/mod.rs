@@ -1,0 +1,118 @@
+//! The drawings: what happened in each lane, as sequence diagram, waterfall and latency distribution.
+//!
+//! Each drawing is a plain layout (numbers in, [`Scene`] out, tested natively) and one call that paints the scene
+//! into a 2D canvas. None owns a loop or a clock: the page calls `draw` with the `now` to be shown.
+//!
+//! - Times at the client are measured. Times at the server are estimated: a due time was converted by the estimated clock
+//!   offset, and departures and arrivals at the server are client times less or plus the estimated transits of [`LaneView`].
+//! - Nothing later than `now` is drawn, so a frozen trace can be drawn at any earlier moment.
+//! - A technique is its hue, its shape and its letter; the gutter of every lane shows all three.
+
+pub mod distribution;
+pub mod sequence;
+pub mod waterfall;
+
+use crate::pages::race::model::trace::Trace;
+use crate::techniques::look;
+use crate::widgets::canvas::axis::TimeAxis;
+use crate::widgets::canvas::palette::Ink;
+use crate::widgets::canvas::scene::{Align, Label, Scene, SeriesKind, Style};
+use tailwater_protocol::Technique;
+
+/// One lane as the drawings see it.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneView<'a> {
+    /// Whose hue, shape and letter it has.
+    pub technique: Technique,
+    /// What happened.
+    pub trace: &'a Trace,
+    /// Estimated transit of a request to the server, ms.
+    pub up_ms: f64,
+    /// Estimated transit of an answer to the client, ms.
+    pub down_ms: f64,
+}
+
+/// Which stretch of time is drawn, and how wide.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    /// Width of the drawing, CSS pixels.
+    pub width: f64,
+    /// How much time it shows, ms.
+    pub span_ms: f64,
+    /// The right end, on the client's clock. About one transit behind the real now, answers are seen on their way.
+    pub now_ms: f64,
+}
+
+/// Space at the left for the lanes' badges, pixels.
+pub const GUTTER: f64 = 30.0;
+const RIGHT_MARGIN: f64 = 10.0;
+/// Below this width a drawing shows fewer things.
+const NARROW: f64 = 480.0;
+
+impl View {
+    /// The time axis between gutter and right margin.
+    pub fn axis(&self) -> TimeAxis {
+        TimeAxis {
+            from_ms: self.now_ms - self.span_ms.max(1.0),
+            to_ms: self.now_ms,
+            left: GUTTER,
+            right: (self.width - RIGHT_MARGIN).max(GUTTER + 1.0),
+        }
+    }
+
+    /// Whether there is little room.
+    pub fn is_narrow(&self) -> bool {
+        self.width < NARROW
+    }
+}
+
+/// A span that suits a width at first: 10 s on a desktop, less on a telephone, so that transits stay visible.
+pub fn span_for(width: f64) -> f64 {
+    match width {
+        w if w < NARROW => 4_000.0,
+        w if w < 900.0 => 6_000.0,
+        _ => 10_000.0,
+    }
+}
+
+/// The technique's shape with its letter, at the left end of a lane.
+fn badge(scene: &mut Scene, technique: Technique, x: f64, y: f64) {
+    let shape = scene.open(Style::new(
+        SeriesKind::Filled(technique),
+        Ink::Hue(technique),
+    ));
+    scene.add(shape, [x, y, 9.0, 0.0]);
+    scene.label(Label {
+        x,
+        y: y + look(technique).shape.letter_drop(),
+        text: technique.letter().to_string().into(),
+        ink: Ink::Ground,
+        align: Align::Middle,
+        size: 10.0,
+        bold: true,
+    });
+}
+
+/// Lets an item through only if it stands at least `gap` pixels right of the one before.
+#[derive(Debug, Clone, Copy)]
+struct Thin {
+    gap: f64,
+    last: f64,
+}
+
+impl Thin {
+    fn new(gap: f64) -> Self {
+        Self {
+            gap,
+            last: f64::NEG_INFINITY,
+        }
+    }
+
+    fn lets(&mut self, x: f64) -> bool {
+        let far = x - self.last >= self.gap;
+        if far {
+            self.last = x;
+        }
+        far
+    }
+}

@@ -1,0 +1,169 @@
+//! The head of the page: its name, how it stands to the server, and the tools.
+
+use leptos::prelude::*;
+
+use crate::browser;
+use crate::pages::race::context::RaceContext;
+use crate::pages::race::model::export;
+use crate::pages::race::model::headline::Headline;
+use crate::widgets::connection::ConnectionMark;
+use crate::widgets::nav::{Choices, Nav};
+
+/// At most so often the status speaks, ms.
+const SPEAK_MS: f64 = 5_000.0;
+
+/// The head.
+#[component]
+pub fn RaceHead() -> impl IntoView {
+    view! {
+        <header class="head">
+            <Nav />
+            <RaceStatus />
+            <div class="tools">
+                <Playback />
+                <Exports />
+                <Choices />
+            </div>
+        </header>
+    }
+}
+
+/// How the page stands to the server: seen at once, spoken at most every five seconds.
+#[component]
+fn RaceStatus() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
+    // What is read aloud: the state and the kind of headline, not every figure.
+    let topic = Memo::new(move |_| {
+        page.summary.with(|summary| {
+            (
+                summary.connection,
+                std::mem::discriminant(&summary.headline),
+            )
+        })
+    });
+    let spoken = RwSignal::new(String::new());
+    let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
+    Effect::new(move || {
+        topic.track();
+        let text = page.text();
+        let wait_ms = (spoke_ms.get_value() + SPEAK_MS - browser::now_ms()).max(0.0);
+        let say = move || {
+            spoke_ms.set_value(browser::now_ms());
+            let summary = page.summary.get_untracked();
+            let headline = match summary.headline {
+                Headline::Connecting => String::new(),
+                headline => (text.headline)(&headline),
+            };
+            spoken.set((text.announced)(
+                (page.shell.text().connection)(summary.connection),
+                &headline,
+            ));
+        };
+        let timer =
+            set_timeout_with_handle(say, std::time::Duration::from_secs_f64(wait_ms / 1_000.0));
+        on_cleanup(move || {
+            if let Ok(timer) = timer {
+                timer.clear();
+            }
+        });
+    });
+    view! {
+        <ConnectionMark connection />
+        <p class="spoken" role="status" data-testid="status" data-state=move || connection.get().name()>
+            {move || spoken.get()}
+        </p>
+    }
+}
+
+/// Pause and steps.
+#[component]
+fn Playback() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let label = move || {
+        if page.paused.get() {
+            page.text().resume
+        } else {
+            page.text().pause
+        }
+    };
+    view! {
+        <div class="group">
+            <button
+                class="tool wide"
+                data-testid="pause"
+                aria-pressed=move || page.paused.get().to_string()
+                title="Space"
+                on:click=move |_| page.controller().toggle_pause()
+            >
+                <Icon path=Signal::derive(move || if page.paused.get() { PLAY } else { PAUSE }) />
+                {label}
+            </button>
+            <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=move |_| page.controller().step(false)>
+                <Icon path=Signal::stored(BACK) />
+            </button>
+            <button class="tool" data-testid="step" aria-label=page.say(|text| text.step) title="S" on:click=move |_| page.controller().step(true)>
+                <Icon path=Signal::stored(FORWARD) />
+            </button>
+        </div>
+    }
+}
+
+const PAUSE: &str = "M4 2h3v12H4zM9 2h3v12H9z";
+const PLAY: &str = "M4 2l9 6-9 6z";
+const BACK: &str = "M3 2h2v12H3zM13 2v12L6 8z";
+const FORWARD: &str = "M11 2h2v12h-2zM3 2l7 6-7 6z";
+
+#[component]
+fn Icon(#[prop(into)] path: Signal<&'static str>) -> impl IntoView {
+    view! {
+        <svg class="icon" viewBox="0 0 16 16" width="14" height="14" aria-hidden="true" focusable="false">
+            <path d=path />
+        </svg>
+    }
+}
+
+/// The result as files.
+#[component]
+fn Exports() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let name = move |ending: &str| {
+        let stream = page
+            .summary
+            .with_untracked(|summary| summary.stream.replace('/', "-"));
+        format!("tailwater-{stream}{ending}")
+    };
+    let save = move |ending: &str, media_type: &str, content: &str| {
+        browser::download(&name(ending), media_type, content).ok();
+    };
+    view! {
+        <div class="group" role="group" aria-label=page.say(|text| text.export)>
+            <button
+                class="tool wide"
+                data-testid="export-json"
+                title=page.say(|text| text.export)
+                on:click=move |_| save(".json", "application/json", &page.controller().export(export::json))
+            >
+                {page.say(|text| text.export_json)}
+            </button>
+            <button
+                class="tool wide"
+                data-testid="export-csv"
+                title=page.say(|text| text.export)
+                on:click=move |_| save(".csv", "text/csv", &page.controller().export(export::csv))
+            >
+                {page.say(|text| text.export_csv)}
+            </button>
+            <button
+                class="tool wide"
+                data-testid="export-samples"
+                title=page.say(|text| text.export)
+                on:click=move |_| {
+                    save("-samples.csv", "text/csv", &page.controller().export(|race, _, _| export::samples_csv(race)));
+                }
+            >
+                {page.say(|text| text.export_samples)}
+            </button>
+        </div>
+    }
+}

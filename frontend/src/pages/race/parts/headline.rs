@@ -1,0 +1,194 @@
+//! The sentence on top, what one must know to read it, and the notices that take the stage when there is nothing to draw.
+
+use leptos::prelude::*;
+use tailwater_protocol::percent::encode_path;
+
+use crate::browser;
+use crate::pages::race::context::RaceContext;
+use crate::pages::race::model::headline::{Cost, Headline};
+use crate::pages::race::model::summary::{LanePath, Measure};
+use crate::widgets::command::CommandLine;
+use crate::widgets::connection::ServerConnection;
+
+/// The headline as it was in one second of the run.
+#[derive(Clone, PartialEq)]
+struct ShownHeadline {
+    second: u64,
+    headline: Headline,
+    cost: Option<Cost>,
+}
+
+/// The headline and the notes under it.
+#[component]
+pub fn HeadlineSection() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    // Another kind of headline is shown at once, other figures once a second: a sentence must stand still to be read.
+    let said = Memo::new(move |before: Option<&ShownHeadline>| {
+        page.summary.with(|summary| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "seconds of a run"
+            )]
+            let second = summary.run_s.max(0.0) as u64;
+            let kind = std::mem::discriminant(&summary.headline);
+            match before.filter(|before| {
+                before.second == second && std::mem::discriminant(&before.headline) == kind
+            }) {
+                Some(before) => before.clone(),
+                None => ShownHeadline {
+                    second,
+                    headline: summary.headline.clone(),
+                    cost: summary.cost.clone(),
+                },
+            }
+        })
+    });
+    view! {
+        <section class="verdict" aria-labelledby="verdict">
+            <p class="sentence" id="verdict" data-testid="verdict">{move || said.with(|said| (page.text().headline)(&said.headline))}</p>
+            <p class="cost">{move || said.with(|said| said.cost.as_ref().map(page.text().cost)).unwrap_or_default()}</p>
+            <MeasurementNotes />
+        </section>
+    }
+}
+
+/// What limits the figures: clocks, byte counts, hidden stretches, missing stamps.
+#[component]
+fn MeasurementNotes() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let notes = Memo::new(move |_| {
+        let text = page.text();
+        page.summary.with(|summary| {
+            let mut notes: Vec<(String, bool)> = Vec::new();
+            match summary.clock {
+                Some(clock) => notes.push(((text.clock)(clock.bound_ms, clock.probes), false)),
+                None => notes.push((text.clock_unknown.to_owned(), false)),
+            }
+            match summary.path {
+                LanePath::Unknown => {}
+                LanePath::Relay => notes.push((text.relay_counts.to_owned(), false)),
+                LanePath::NoneFree => notes.push((text.none_free.to_owned(), true)),
+                LanePath::LabOff => notes.push((text.lab_off.to_owned(), true)),
+                LanePath::PortsShut => notes.push((text.ports_shut.to_owned(), true)),
+            }
+            if summary
+                .lanes
+                .iter()
+                .any(|lane| lane.measure == Measure::BehindFirst)
+            {
+                notes.push((text.behind_first.to_owned(), true));
+            }
+            if summary.skipped_bytes > 0 {
+                notes.push(((text.from_tail)(summary.skipped_bytes), false));
+            }
+            if summary.hidden_samples() > 0 {
+                notes.push(((text.hidden)(summary.hidden_samples()), true));
+            }
+            if summary.connection == ServerConnection::Lost {
+                notes.push((text.server_gone.to_owned(), true));
+            }
+            if summary.connection == ServerConnection::Paused {
+                notes.push((text.paused_note.to_owned(), true));
+            }
+            notes
+        })
+    });
+    view! {
+        <ul class="notes">
+            {move || {
+                notes
+                    .get()
+                    .into_iter()
+                    .map(|(words, matters)| view! { <li class:matters=move || matters>{words}</li> })
+                    .collect_view()
+            }}
+        </ul>
+    }
+}
+
+/// Which notice, if any, the stage needs.
+#[derive(Clone, PartialEq)]
+enum NoticeKind {
+    Quiet,
+    Missing,
+    NoSource,
+    Gone,
+    Failed(String),
+}
+
+/// A stream without events, a missing stream, a missing server: what it means and what to do.
+#[component]
+pub fn Notice() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let kind = Memo::new(move |_| {
+        page.summary.with(|summary| match &summary.headline {
+            Headline::Quiet { .. } => Some((NoticeKind::Quiet, summary.stream.clone())),
+            Headline::Missing(stream) => Some((NoticeKind::Missing, stream.clone())),
+            Headline::NoSource => Some((NoticeKind::NoSource, "logs/demo".to_owned())),
+            Headline::Unreachable => Some((NoticeKind::Gone, summary.stream.clone())),
+            Headline::Failed(why) => {
+                Some((NoticeKind::Failed(why.clone()), summary.stream.clone()))
+            }
+            _ => None,
+        })
+    });
+    view! { {move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> })} }
+}
+
+#[component]
+fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let url = format!("{}/v1/stream/{}", browser::origin(), encode_path(&stream));
+    let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
+    let append =
+        format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
+    let problem = RwSignal::new(String::new());
+    let on_create = move |_| {
+        let controller = page.controller();
+        wasm_bindgen_futures::spawn_local(async move {
+            if let Err(why) = controller.create().await {
+                problem.set(why);
+            }
+        });
+    };
+    let body = match kind {
+        NoticeKind::Quiet => view! {
+            <h2>{page.say(|text| text.quiet_title)}</h2>
+            <p>{move || (page.text().quiet)(&stream)}</p>
+            <CommandLine line=append />
+        }
+        .into_any(),
+        NoticeKind::Missing => view! {
+            <h2>{page.say(|text| text.missing_title)}</h2>
+            <p>{move || (page.text().missing)(&stream)}</p>
+            <button class="primary" data-testid="create" on:click=on_create>{page.say(|text| text.create)}</button>
+            <p class="fault">{move || problem.get()}</p>
+            <CommandLine line=create />
+            <p>{page.say(|text| text.or_append)}</p>
+            <CommandLine line=append />
+        }
+        .into_any(),
+        NoticeKind::NoSource => view! {
+            <h2>{page.say(|text| text.no_source_title)}</h2>
+            <p>{page.say(|text| text.no_source)}</p>
+            <button class="primary" on:click=move |_| browser::focus("stream-name")>{page.say(|text| text.stream_name)}</button>
+            <CommandLine line=create />
+            <p>{page.say(|text| text.or_append)}</p>
+            <CommandLine line=append />
+        }
+        .into_any(),
+        NoticeKind::Gone => view! {
+            <h2>{page.say(|text| text.gone_title)}</h2>
+            <p>{page.say(|text| text.gone)}</p>
+            <CommandLine line="cargo xtask serve".to_owned() />
+        }
+        .into_any(),
+        NoticeKind::Failed(why) => view! {
+            <h2>{page.say(|text| text.failed_title)}</h2>
+            <p>{why}</p>
+        }
+        .into_any(),
+    };
+    view! { <section class="notice">{body}</section> }
+}

@@ -1,0 +1,19 @@
+//! What the Race page is made of.
+
+#[cfg(target_arch = "wasm32")]
+pub mod cards;
+#[cfg(target_arch = "wasm32")]
+pub mod controls;
+pub mod draw;
+#[cfg(target_arch = "wasm32")]
+pub mod head;
+#[cfg(target_arch = "wasm32")]
+pub mod headline;
+#[cfg(target_arch = "wasm32")]
+pub mod help;
+#[cfg(target_arch = "wasm32")]
+pub mod publish;
+#[cfg(target_arch = "wasm32")]
+pub mod stage;
+#[cfg(target_arch = "wasm32")]
+pub mod tables;

@@ -1,0 +1,108 @@
+//! The publish box, and the latest message of the stream.
+
+use leptos::prelude::*;
+use tailwater_protocol::percent::encode_path;
+
+use crate::browser;
+use crate::pages::race::context::RaceContext;
+use crate::widgets::command::CommandLine;
+
+/// What became of the last message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PublishState {
+    None,
+    Sending,
+    Sent,
+    Refused(String),
+}
+
+/// Appends a message to the stream that is shown.
+#[component]
+pub fn Publish() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let message = RwSignal::new(String::new());
+    let outcome = RwSignal::new(PublishState::None);
+    let send = move || {
+        let text = message.get_untracked();
+        if text.is_empty() || outcome.get_untracked() == PublishState::Sending {
+            return;
+        }
+        outcome.set(PublishState::Sending);
+        let controller = page.controller();
+        wasm_bindgen_futures::spawn_local(async move {
+            let became = match controller.publish(&text).await {
+                Ok(()) => {
+                    message.set(String::new());
+                    PublishState::Sent
+                }
+                Err(why) => PublishState::Refused(why),
+            };
+            outcome.set(became);
+        });
+    };
+    let said = move || match outcome.get() {
+        PublishState::None | PublishState::Sending => String::new(),
+        PublishState::Sent => page.text().sent.to_owned(),
+        PublishState::Refused(why) => (page.text().refused)(&why),
+    };
+    view! {
+        <form
+            class="publish"
+            on:submit=move |event| {
+                event.prevent_default();
+                send();
+            }
+        >
+            <label for="publish-text">{page.say(|text| text.publish)}</label>
+            <div class="row">
+                <input
+                    id="publish-text"
+                    data-testid="publish-text"
+                    type="text"
+                    autocomplete="off"
+                    maxlength="4000"
+                    aria-describedby="publish-hint"
+                    placeholder=Signal::derive(move || page.text().publish_placeholder.to_owned())
+                    prop:value=move || message.get()
+                    on:input=move |event| {
+                        message.set(event_target_value(&event));
+                        outcome.set(PublishState::None);
+                    }
+                />
+                <button class="primary" type="submit" data-testid="publish-send">{page.say(|text| text.send)}</button>
+            </div>
+            <p class="hint" id="publish-hint">{page.say(|text| text.publish_hint)}</p>
+            <p class="said" class:fault=move || matches!(outcome.get(), PublishState::Refused(_))>{said}</p>
+        </form>
+    }
+}
+
+/// The latest message, and the line that follows the same stream in a shell.
+#[component]
+pub fn Latest() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let latest = Memo::new(move |_| page.summary.with(|summary| summary.latest.clone()));
+    let stream = Memo::new(move |_| page.summary.with(|summary| summary.stream.clone()));
+    let shown = move || {
+        let latest = latest.get();
+        if latest.is_empty() {
+            page.text().nothing_yet.to_owned()
+        } else {
+            latest
+        }
+    };
+    let line = move || {
+        format!(
+            "curl -N '{}/v1/stream/{}?offset=now&live=sse'",
+            browser::origin(),
+            encode_path(&stream.get())
+        )
+    };
+    view! {
+        <section class="latest">
+            <h2>{page.say(|text| text.latest)}</h2>
+            <code class="message" tabindex="0">{shown}</code>
+            {move || (!stream.with(String::is_empty)).then(|| view! { <CommandLine line=line() /> })}
+        </section>
+    }
+}

@@ -1,0 +1,189 @@
+//! The drawings as tables, for who cannot see them or wants the figures.
+
+use leptos::prelude::*;
+use tailwater_protocol::Technique;
+
+use crate::browser;
+use crate::numbers;
+use crate::pages::race::context::RaceContext;
+use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::model::race::RaceState;
+use crate::pages::race::model::summary::LaneSummary;
+use crate::pages::race::text::RaceText;
+use crate::techniques::lane_index;
+use crate::techniques::look;
+
+/// So many requests of each lane are listed.
+const REQUESTS: usize = 4;
+
+/// Rises once a second while figures move: tables that change faster can't be read.
+fn second(page: RaceContext) -> Memo<u64> {
+    Memo::new(move |_| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "seconds of a run"
+        )]
+        let second = page.summary.with(|summary| summary.run_s.max(0.0)) as u64;
+        second
+    })
+}
+
+struct RequestRow {
+    technique: Technique,
+    ago_s: f64,
+    status: u16,
+    bytes: u64,
+    lasted_ms: Option<f64>,
+}
+
+/// The last requests of each lane.
+#[component]
+pub fn RequestTable(
+    /// The drawing that the table stands for.
+    of: fn(&RaceText) -> &'static str,
+) -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let second = second(page);
+    let rows = move || {
+        second.track();
+        page.stepped_ms.track();
+        page.controller()
+            .with_shown(browser::now_ms(), request_rows)
+    };
+    view! {
+        <div class="scroll" tabindex="0" role="region" aria-label=move || of(page.text())>
+            <table>
+                <caption>{page.say(|text| text.open_requests)}</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">{page.shell.say(|text| text.technique)}</th>
+                        <th scope="col">{page.say(|text| text.since)}</th>
+                        <th scope="col">{page.say(|text| text.answer)}</th>
+                        <th scope="col">{page.say(|text| text.body_column)}</th>
+                        <th scope="col">{page.say(|text| text.lasted)}</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    {move || {
+                        rows()
+                            .into_iter()
+                            .map(|row| {
+                                view! {
+                                    <tr>
+                                        <th scope="row">{look(row.technique).label}</th>
+                                        <td>{numbers::fixed(row.ago_s, 1)}</td>
+                                        <td>{if row.status == 0 { "…".to_owned() } else { row.status.to_string() }}</td>
+                                        <td>{numbers::count(row.bytes)}</td>
+                                        <td>{row.lasted_ms.map_or_else(|| page.text().still_open.to_owned(), numbers::ms)}</td>
+                                    </tr>
+                                }
+                            })
+                            .collect_view()
+                    }}
+                </tbody>
+            </table>
+        </div>
+    }
+}
+
+fn request_rows(race: &RaceState, at_ms: f64) -> Vec<RequestRow> {
+    let mut rows = Vec::new();
+    for technique in Technique::ALL {
+        if race.lanes[lane_index(technique)].phase == LanePhase::Off {
+            continue;
+        }
+        let from_ms = at_ms - race.settings.window_s * 1_000.0;
+        let requests: Vec<_> = race.traces[lane_index(technique)]
+            .requests(from_ms, at_ms)
+            .collect();
+        rows.extend(requests.iter().rev().take(REQUESTS).map(|request| {
+            RequestRow {
+                technique,
+                ago_s: (at_ms - request.sent_ms) / 1_000.0,
+                status: request.status,
+                bytes: request.bytes,
+                lasted_ms: request
+                    .end_ms
+                    .filter(|end| *end <= at_ms)
+                    .map(|end| end - request.sent_ms),
+            }
+        }));
+    }
+    rows
+}
+
+/// Every figure of every lane.
+#[component]
+pub fn FigureTable() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    let second = second(page);
+    let lanes = move || {
+        second.track();
+        page.summary.with_untracked(|summary| summary.lanes.clone())
+    };
+    view! {
+        <div class="scroll" tabindex="0" role="region" aria-label=page.say(|text| text.table_late)>
+            <table>
+                <caption>{page.say(|text| text.table_late)}</caption>
+                <thead>
+                    <tr>
+                        {move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_view()}
+                    </tr>
+                </thead>
+                <tbody>{move || lanes().iter().map(figure_row).collect_view()}</tbody>
+            </table>
+        </div>
+    }
+}
+
+fn columns(page: RaceContext) -> [&'static str; 14] {
+    let text = page.text();
+    [
+        page.shell.text().technique,
+        text.samples,
+        text.minimum,
+        text.median,
+        text.p90,
+        text.p99,
+        text.maximum,
+        text.mean,
+        text.predicted,
+        text.request_heads,
+        text.response_heads,
+        text.framing,
+        text.bodies,
+        text.connections,
+    ]
+}
+
+fn figure_row(lane: &LaneSummary) -> impl IntoView + use<> {
+    let ms = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), numbers::ms);
+    let counts = lane.counts;
+    let bytes = |take: fn(&tailwater_protocol::lab::Counts) -> u64| {
+        counts
+            .as_ref()
+            .map_or_else(|| "–".to_owned(), |counts| numbers::count(take(counts)))
+    };
+    let cells = [
+        numbers::count(lane.samples),
+        ms(lane.min_ms),
+        ms(lane.p50_ms),
+        ms(lane.p90_ms),
+        ms(lane.p99_ms),
+        ms(lane.max_ms),
+        ms(lane.mean_ms),
+        ms(lane.predicted_ms),
+        bytes(|counts| counts.request_head_bytes),
+        bytes(|counts| counts.response_head_bytes),
+        bytes(|counts| counts.request_framing_bytes + counts.response_framing_bytes),
+        bytes(|counts| counts.request_body_bytes + counts.response_body_bytes),
+        bytes(|counts| counts.connections),
+    ];
+    view! {
+        <tr>
+            <th scope="row">{look(lane.technique).label}</th>
+            {cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}
+        </tr>
+    }
+}

@@ -1,0 +1,387 @@
+//! What the Race page says in English.
+
+use std::iter;
+
+use tailwater_lab::{Doubt, Finding, Verdict};
+use tailwater_protocol::Technique;
+use tailwater_protocol::lab::Pattern;
+
+use super::RaceText;
+use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
+use crate::pages::race::model::headline::{Cost, Headline, Rung};
+use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::model::summary::Measure;
+use crate::techniques::look;
+
+/// English.
+pub(super) const TEXT: RaceText = RaceText {
+    title: "Tailwater — five ways to follow one stream",
+    name: "Race",
+    stream_link: "Race it",
+    skip: "Skip to the race",
+    pause: "Pause",
+    resume: "Resume",
+    step: "Step forward",
+    step_back: "Step back",
+    export: "Export",
+    export_json: "JSON",
+    export_csv: "CSV",
+    export_samples: "Samples",
+    headline,
+    cost,
+    announced: |state, headline| format!("{state}. {headline}"),
+    phase,
+    clock: |bound, probes| {
+        format!(
+            "clocks agree within ± {} ms ({probes} probes)",
+            bound_ms(bound)
+        )
+    },
+    clock_unknown: "comparing the clocks…",
+    relay_counts: "bytes counted at the server's socket, each lane on a port of its own",
+    lab_off: "the server's lab is off: lanes share the page's origin, and header bytes can't be counted",
+    none_free: "the server has no ports left for more lanes: lanes share the page's origin, and header bytes can't be counted",
+    ports_shut: "the lanes' own ports can't be reached from here: lanes share the page's origin, and header bytes can't be counted",
+    hidden: |samples| {
+        format!(
+            "{} samples discarded: the tab was hidden, or the page could not run",
+            count(samples)
+        )
+    },
+    behind_first: "these messages carry no due time: late means behind the first lane that had the message",
+    paused_note: "Paused. Measuring goes on; the figures and the picture stand still.",
+    server_gone: "The server does not answer. The page keeps trying and goes on by itself.",
+    from_tail: |skipped| {
+        format!(
+            "followed from now on; {} before it are not read",
+            size(skipped)
+        )
+    },
+    lanes: "Lanes",
+    lane_switch: |name| format!("{name} lane"),
+    median: "p50",
+    p99: "p99",
+    events: "events",
+    requests: "requests",
+    empty: "empty",
+    bytes: "bytes/event",
+    body_bytes: "body bytes/event",
+    lost: "lost",
+    repeated: "repeated",
+    asks_every: |interval| format!("asks every {interval}"),
+    against: |mean, predicted, allowed| match allowed {
+        Some(allowed) => format!("mean {mean}, predicted {predicted} ± {allowed} ms"),
+        None => format!("mean {mean}, predicted {predicted} ms"),
+    },
+    predicted: "predicted mean",
+    no_prediction: "no prediction without due times",
+    judged,
+    needs,
+    sequence: "What happens on the wire",
+    sequence_hint: "Time runs to the right. Grey lines up are requests, lines down are what comes back. Hollow: an event falls due. Filled: it has arrived.",
+    waterfall: "Requests over time",
+    waterfall_hint: "Light: held open. Dark: bytes. Tick: a chunk. Shape: an event.",
+    distribution: "How late events arrive",
+    distribution_hint: "Share of events that have arrived after so long. Solid: measured. Dashed: predicted.",
+    powers: "Powers of ten",
+    server: "server",
+    client: "client",
+    stepped: |by| {
+        format!(
+            "stopped {} s {} the moment of the pause",
+            crate::numbers::seconds(by.abs()),
+            if by < 0.0 { "before" } else { "after" }
+        )
+    },
+    as_table: "as a table",
+    table_late: "Lateness in milliseconds, and what was counted, for each lane",
+    samples: "samples",
+    mean: "mean",
+    minimum: "least",
+    maximum: "most",
+    p90: "p90",
+    request_heads: "request heads",
+    response_heads: "response heads",
+    framing: "framing",
+    bodies: "bodies",
+    connections: "connections",
+    since: "sent (s ago)",
+    answer: "answer",
+    open_requests: "The last requests of each lane",
+    body_column: "body bytes",
+    lasted: "lasted (ms)",
+    still_open: "open",
+    controls: "Controls",
+    stream: "Stream",
+    source_host: "This server's pulse",
+    source_generator: "Generated events",
+    source_named: "A stream of yours",
+    stream_name: "Name of the stream",
+    stream_name_hint: "logs/demo",
+    follow: "Follow",
+    generator: "Generated events",
+    generator_hint: "Rate, pattern and size belong to generated events.",
+    rate: "Rate",
+    per_second: "/s",
+    pattern: "Pattern",
+    pattern_name: |pattern| match pattern {
+        Pattern::Poisson => "Poisson",
+        Pattern::Periodic => "periodic",
+        Pattern::Burst => "bursts of 10",
+    },
+    size: "Size",
+    timing: "Timing",
+    interval: "Poll interval",
+    hold: "Long-poll hold",
+    delay_up: "Delay up",
+    delay_down: "Delay down",
+    delay_hint: "Delay is added by the relay, so that the lanes differ as on a real network.",
+    window: "Window",
+    reset: "Reset all",
+    publish: "Publish",
+    publish_hint: "Appends one message to the stream that is shown. On a JSON stream its lateness counts.",
+    publish_placeholder: "Say something",
+    send: "Send",
+    sent: "sent",
+    refused: |why| format!("Not sent: {why}"),
+    latest: "Latest message",
+    nothing_yet: "nothing yet",
+    quiet_title: "Listening; nothing new has come yet",
+    quiet: |stream| {
+        format!("Every lane waits at the end of {stream}. Append something, here or from a shell:")
+    },
+    missing_title: "There is no such stream yet",
+    missing: |stream| {
+        format!(
+            "{stream} does not exist on this server. The page follows it as soon as it does. Create it, here or from a shell:"
+        )
+    },
+    create: "Create it",
+    or_append: "then append to it:",
+    no_source_title: "Which stream?",
+    no_source: "The lab of this server is off, so it has no pulse and no generated events. Name any of its streams, or start one from a shell:",
+    gone_title: "The server does not answer",
+    gone: "Is it still running? The page asks again every two seconds. Start it with:",
+    failed_title: "The stream can't be followed",
+    help_title: "What is seen here",
+    help_intro: "One stream is followed by five techniques at once. All get the same events; what differs is how late they arrive and what it costs.",
+    key_lanes: "a lane on or off",
+    key_pause: "pause and go on",
+    key_publish: "to the publish box",
+    key_step: "step forward while paused, with Shift back",
+    key_filter: "to the stream's name",
+    measured_title: "What is measured",
+    measured: &[
+        "Late counts from the moment an event was due at its source to the moment the piece of data that completed it reached the page's script. Both clocks are compared by probes; the bound is how wrong the comparison can be.",
+        "Bytes are application bytes at the server's socket: heads, framing and bodies in both directions. TCP, IP and TLS are not in them.",
+        "Percentiles are shown once two samples lie beyond them: p50 from 4, p99 from 200.",
+        "The first second of a lane and all stretches in which the tab was hidden are left out.",
+        "Server and browser on one machine have no distance between them: add delay to see what a network does.",
+    ],
+    foot: "Latency from the due time to the page's script. Bytes are application bytes at the server's socket.",
+};
+
+fn phase(phase: LanePhase) -> &'static str {
+    match phase {
+        LanePhase::Off => "off",
+        LanePhase::Connecting => "connecting",
+        LanePhase::CatchingUp => "catching up",
+        LanePhase::Live => "live",
+        LanePhase::Retrying => "retrying",
+        LanePhase::Ended => "ended",
+        LanePhase::Failed => "failed",
+    }
+}
+
+/// Names in a sentence: `NDJSON, SSE and WebSocket`.
+fn names(techniques: &[Technique]) -> String {
+    let names: Vec<&str> = techniques
+        .iter()
+        .map(|technique| look(*technique).spoken.english)
+        .collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((only, [])) => (*only).to_owned(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters
+        .next()
+        .map(|first| {
+            iter::once(first.to_ascii_uppercase())
+                .chain(letters)
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+fn headline(headline: &Headline) -> String {
+    match headline {
+        Headline::Connecting => "Setting up the lanes…".to_owned(),
+        Headline::NoLanes => "No lane is on. Switch one on to begin.".to_owned(),
+        Headline::Missing(stream) => format!("There is no stream {stream} yet."),
+        Headline::NoSource => {
+            "This server has no events of its own: name a stream to follow.".to_owned()
+        }
+        Headline::Unreachable => "The server does not answer.".to_owned(),
+        Headline::Failed(why) => format!("The stream can't be followed: {why}."),
+        Headline::Closed { events } => {
+            format!(
+                "The stream is closed; every lane has read all {} messages.",
+                count(*events)
+            )
+        }
+        Headline::Quiet { lanes, before: 0 } => {
+            format!("{} listening; nothing has come yet.", lanes_are(*lanes))
+        }
+        Headline::Quiet { lanes, before } => {
+            format!(
+                "{} caught up on {} messages and listening.",
+                lanes_are(*lanes),
+                count(*before)
+            )
+        }
+        Headline::First { lanes, events } => {
+            format!(
+                "The first {} arriving in {lanes} {}; measuring…",
+                plural(*events, "event is", "events are"),
+                if *lanes == 1 { "lane" } else { "lanes" }
+            )
+        }
+        Headline::Broken {
+            technique,
+            lost,
+            repeated,
+        } => format!(
+            "{} has lost {} and repeated {}. This must not happen.",
+            capital(look(*technique).spoken.english),
+            plural(*lost, "event", "events"),
+            count(*repeated)
+        ),
+        Headline::Ladder {
+            measure,
+            rungs,
+            interval_ms,
+        } => ladder(*measure, rungs, *interval_ms),
+    }
+}
+
+fn lanes_are(lanes: usize) -> String {
+    if lanes == 1 {
+        "One lane is".to_owned()
+    } else {
+        format!("All {lanes} lanes are")
+    }
+}
+
+fn plural(number: u64, one: &str, many: &str) -> String {
+    if number == 1 {
+        format!("{number} {one}")
+    } else {
+        format!("{} {many}", count(number))
+    }
+}
+
+fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
+    let step = |(index, rung): (usize, &Rung)| {
+        let mut who = names(&rung.techniques);
+        if rung.techniques == [Technique::Poll] {
+            who.push_str(&format!(" every {}", span_ms(interval_ms)));
+        }
+        match (index, measure) {
+            (0, Measure::FromDue) => {
+                let verb = if rung.techniques.len() == 1 {
+                    "shows"
+                } else {
+                    "show"
+                };
+                format!(
+                    "{who} {verb} an event {} ms after it was due",
+                    ms(rung.late_ms)
+                )
+            }
+            (0, Measure::BehindFirst) if rungs.len() == 1 => {
+                format!(
+                    "{who} show a message within {} ms of each other",
+                    ms(rung.late_ms.max(0.1))
+                )
+            }
+            (0, Measure::BehindFirst) => {
+                format!(
+                    "{who} {} first",
+                    if rung.techniques.len() == 1 {
+                        "is"
+                    } else {
+                        "are"
+                    }
+                )
+            }
+            (_, Measure::FromDue) => format!("{who} {} ms", ms(rung.late_ms)),
+            (_, Measure::BehindFirst) => format!("{who} {} ms later", ms(rung.late_ms)),
+        }
+    };
+    let steps: Vec<String> = rungs.iter().enumerate().map(step).collect();
+    format!(
+        "{}. Nothing lost, nothing repeated.",
+        capital(&steps.join(", "))
+    )
+}
+
+fn cost(cost: &Cost) -> String {
+    let name = |technique: Technique| look(technique).spoken.english;
+    let mut text = format!(
+        "{} costs {} bytes per event, {} {}",
+        capital(name(cost.least.0)),
+        bytes(cost.least.1),
+        name(cost.most.0),
+        bytes(cost.most.1)
+    );
+    if let Some(share) = cost.empty_polls.filter(|share| *share >= 0.005) {
+        text.push_str(&format!(
+            "; {} of the polls came back empty",
+            percent(share)
+        ));
+    }
+    text.push('.');
+    text
+}
+
+fn judged(verdict: Verdict) -> &'static str {
+    match verdict.finding {
+        Finding::Confirmed => "confirmed",
+        Finding::Refuted => "refuted",
+        Finding::Inconclusive { .. } => "not yet clear",
+    }
+}
+
+fn needs(doubt: Doubt) -> String {
+    match doubt {
+        Doubt::TooFew {
+            more_s: Some(more_s),
+        } => format!("needs about {} more s", count(whole_s(more_s))),
+        Doubt::TooFew { more_s: None } => "needs more events".to_owned(),
+        Doubt::Hidden => "the tab was hidden".to_owned(),
+        Doubt::ClockStepped => "a clock was set or slept".to_owned(),
+        Doubt::ClockUnsure { bound_ms: bound } => {
+            format!("clocks known to ± {} ms only", bound_ms(bound))
+        }
+        Doubt::BeforeItsTime { .. } => {
+            "an event came before its time: the clocks are wrong".to_owned()
+        }
+        Doubt::SourceLate { late_ms } => format!("the source itself was {} ms late", ms(late_ms)),
+    }
+}
+
+/// Seconds as a whole number.
+pub(super) fn whole_s(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "never below zero, saturating"
+    )]
+    let whole = seconds.max(0.0).ceil() as u64;
+    whole
+}

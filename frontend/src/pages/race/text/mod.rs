@@ -1,0 +1,175 @@
+//! What the Race page says, in English and in Korean: a missing text does not compile.
+
+mod english;
+mod korean;
+
+use tailwater_lab::{Doubt, Verdict};
+use tailwater_protocol::lab::Pattern;
+
+use crate::app::language::Language;
+use crate::pages::race::model::headline::{Cost, Headline};
+use crate::pages::race::model::lane::LanePhase;
+
+/// What the page says. Sentences with numbers are functions, so that each language has its own order of words.
+#[expect(
+    missing_docs,
+    reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
+)]
+#[derive(Debug)]
+pub struct RaceText {
+    pub title: &'static str,
+    pub name: &'static str,
+    pub stream_link: &'static str,
+    pub skip: &'static str,
+    // Tools of the head.
+    pub pause: &'static str,
+    pub resume: &'static str,
+    pub step: &'static str,
+    pub step_back: &'static str,
+    pub export: &'static str,
+    pub export_json: &'static str,
+    pub export_csv: &'static str,
+    pub export_samples: &'static str,
+    // State.
+    pub headline: fn(&Headline) -> String,
+    pub cost: fn(&Cost) -> String,
+    pub announced: fn(&str, &str) -> String,
+    pub phase: fn(LanePhase) -> &'static str,
+    // Notes under the headline.
+    pub clock: fn(f64, usize) -> String,
+    pub clock_unknown: &'static str,
+    pub relay_counts: &'static str,
+    pub lab_off: &'static str,
+    pub none_free: &'static str,
+    pub ports_shut: &'static str,
+    pub hidden: fn(u64) -> String,
+    pub behind_first: &'static str,
+    pub paused_note: &'static str,
+    pub server_gone: &'static str,
+    pub from_tail: fn(u64) -> String,
+    // Cards.
+    pub lanes: &'static str,
+    pub lane_switch: fn(&str) -> String,
+    pub median: &'static str,
+    pub p99: &'static str,
+    pub events: &'static str,
+    pub requests: &'static str,
+    pub empty: &'static str,
+    pub bytes: &'static str,
+    pub body_bytes: &'static str,
+    pub lost: &'static str,
+    pub repeated: &'static str,
+    pub asks_every: fn(&str) -> String,
+    pub against: fn(&str, &str, Option<&str>) -> String,
+    pub predicted: &'static str,
+    pub no_prediction: &'static str,
+    pub judged: fn(Verdict) -> &'static str,
+    pub needs: fn(Doubt) -> String,
+    // Drawings.
+    pub sequence: &'static str,
+    pub sequence_hint: &'static str,
+    pub waterfall: &'static str,
+    pub waterfall_hint: &'static str,
+    pub distribution: &'static str,
+    pub distribution_hint: &'static str,
+    pub powers: &'static str,
+    pub server: &'static str,
+    pub client: &'static str,
+    pub stepped: fn(f64) -> String,
+    pub as_table: &'static str,
+    pub table_late: &'static str,
+    pub samples: &'static str,
+    pub mean: &'static str,
+    pub minimum: &'static str,
+    pub maximum: &'static str,
+    pub p90: &'static str,
+    pub request_heads: &'static str,
+    pub response_heads: &'static str,
+    pub framing: &'static str,
+    pub bodies: &'static str,
+    pub connections: &'static str,
+    pub since: &'static str,
+    pub answer: &'static str,
+    pub open_requests: &'static str,
+    // Controls.
+    pub body_column: &'static str,
+    pub lasted: &'static str,
+    pub still_open: &'static str,
+    pub controls: &'static str,
+    pub stream: &'static str,
+    pub source_host: &'static str,
+    pub source_generator: &'static str,
+    pub source_named: &'static str,
+    pub stream_name: &'static str,
+    pub stream_name_hint: &'static str,
+    pub follow: &'static str,
+    pub generator: &'static str,
+    pub generator_hint: &'static str,
+    pub rate: &'static str,
+    pub per_second: &'static str,
+    pub pattern: &'static str,
+    pub pattern_name: fn(Pattern) -> &'static str,
+    pub size: &'static str,
+    pub timing: &'static str,
+    pub interval: &'static str,
+    pub hold: &'static str,
+    pub delay_up: &'static str,
+    pub delay_down: &'static str,
+    pub delay_hint: &'static str,
+    pub window: &'static str,
+    pub reset: &'static str,
+    // Publishing.
+    pub publish: &'static str,
+    pub publish_hint: &'static str,
+    pub publish_placeholder: &'static str,
+    pub send: &'static str,
+    pub sent: &'static str,
+    pub refused: fn(&str) -> String,
+    pub latest: &'static str,
+    pub nothing_yet: &'static str,
+    // Empty and missing streams.
+    pub quiet_title: &'static str,
+    pub quiet: fn(&str) -> String,
+    pub missing_title: &'static str,
+    pub missing: fn(&str) -> String,
+    pub create: &'static str,
+    pub or_append: &'static str,
+    pub no_source_title: &'static str,
+    pub no_source: &'static str,
+    pub gone_title: &'static str,
+    pub gone: &'static str,
+    pub failed_title: &'static str,
+    // Help.
+    pub help_title: &'static str,
+    pub help_intro: &'static str,
+    pub key_lanes: &'static str,
+    pub key_pause: &'static str,
+    pub key_publish: &'static str,
+    pub key_step: &'static str,
+    pub key_filter: &'static str,
+    pub measured_title: &'static str,
+    pub measured: &'static [&'static str],
+    pub foot: &'static str,
+}
+
+impl RaceText {
+    /// The texts in `language`.
+    pub fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &english::TEXT,
+            Language::Korean => &korean::TEXT,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_the_same_in_both_languages_by_oversight() {
+        let [english, korean] = Language::ALL.map(RaceText::of);
+        assert_ne!(english.help_intro, korean.help_intro);
+        assert_eq!(english.measured.len(), korean.measured.len());
+    }
+}

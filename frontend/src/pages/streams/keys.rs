@@ -1,0 +1,39 @@
+//! The keys of the Streams page.
+
+use leptos::prelude::*;
+
+use super::context::StreamsContext;
+use super::text::StreamsText;
+use crate::app::HistoryChange;
+use crate::app::page::{KeyPress, PageKey};
+use crate::browser;
+
+/// In the order of the help.
+pub(super) const KEYS: [PageKey; 3] = [
+    PageKey {
+        label: "/",
+        help: |language| StreamsText::of(language).key_search,
+        press: |press| press.moves_focus("/", "stream-search"),
+    },
+    PageKey {
+        label: "N",
+        help: |language| StreamsText::of(language).key_new,
+        press: begin_stream,
+    },
+    PageKey {
+        label: "A",
+        help: |language| StreamsText::of(language).key_append,
+        press: |press| press.moves_focus("a", "append-text"),
+    },
+];
+
+fn begin_stream(press: &KeyPress) -> bool {
+    let is_new = press.key == "n";
+    if is_new {
+        let streams = expect_context::<StreamsContext>();
+        streams.open(HistoryChange::Push, |address| address.stream = None);
+        // Once it is there.
+        request_animation_frame(|| browser::focus("create-name"));
+    }
+    is_new
+}

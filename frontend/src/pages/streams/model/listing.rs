@@ -1,0 +1,195 @@
+//! A page of the list of streams with the way back to the pages before it, and who reads a stream.
+
+use tailwater_protocol::Technique;
+use tailwater_protocol::inspect::{StreamDetails, StreamList};
+
+/// Streams on a page of the list.
+pub const PAGE: usize = 50;
+
+/// Something asked of the server, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Fetched<T> {
+    /// No answer yet.
+    #[default]
+    Awaited,
+    /// The answer, which may be some seconds old.
+    Here(T),
+    /// There is no such thing.
+    Missing,
+    /// The server said no, in words.
+    Refused(String),
+}
+
+/// Which of the cases of [`Fetched`], without the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchedKind {
+    /// No answer yet.
+    Awaited,
+    /// An answer.
+    Here,
+    /// There is no such thing.
+    Missing,
+    /// The server said no, in words.
+    Refused(String),
+}
+
+impl<T> Fetched<T> {
+    /// Which case it is.
+    pub fn kind(&self) -> FetchedKind {
+        match self {
+            Self::Awaited => FetchedKind::Awaited,
+            Self::Here(_) => FetchedKind::Here,
+            Self::Missing => FetchedKind::Missing,
+            Self::Refused(why) => FetchedKind::Refused(why.clone()),
+        }
+    }
+
+    /// The answer, if it is there.
+    pub fn here(&self) -> Option<&T> {
+        match self {
+            Self::Here(value) => Some(value),
+            Self::Awaited | Self::Missing | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// The list as it is shown.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Listing {
+    /// The page.
+    pub page: Fetched<StreamList>,
+    /// Where the pages before this one began, the first of them in front.
+    trail: Vec<Option<String>>,
+}
+
+impl Listing {
+    /// Where the next page begins; `None` on the last.
+    pub fn next(&self) -> Option<String> {
+        self.page.here().and_then(|page| page.after.clone())
+    }
+
+    /// Leaves the page that begins behind `from` for the next one, and says where that begins.
+    pub fn turn_on(&mut self, from: Option<String>) -> Option<String> {
+        let next = self.next()?;
+        self.trail.push(from);
+        self.page = Fetched::Awaited;
+        Some(next)
+    }
+
+    /// Goes back to the page before; to the first where the way here is not known, as after a deep link.
+    pub fn turn_back(&mut self) -> Option<String> {
+        self.page = Fetched::Awaited;
+        self.trail.pop().flatten()
+    }
+
+    /// Begins anew with another search.
+    pub fn restart(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether nothing exists that could be listed.
+    pub fn is_empty(&self) -> bool {
+        self.page.here().is_some_and(|page| page.streams.is_empty())
+    }
+}
+
+/// The readers of one technique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Followers {
+    /// Their technique.
+    pub technique: Technique,
+    /// How many.
+    pub count: usize,
+    /// Bytes by which the slowest of those that are named is behind.
+    pub lag_bytes: u64,
+}
+
+/// Live readers by technique; techniques that nobody uses are left out.
+pub fn followers(details: &StreamDetails) -> Vec<Followers> {
+    let of = |technique| {
+        let lags = details
+            .readers
+            .iter()
+            .filter(|reader| reader.technique == technique)
+            .map(|reader| reader.lag_bytes);
+        let count = details.reader_counts.get(&technique).copied().unwrap_or(0);
+        Followers {
+            technique,
+            count,
+            lag_bytes: lags.max().unwrap_or(0),
+        }
+    };
+    Technique::ALL
+        .into_iter()
+        .map(of)
+        .filter(|followers| followers.count > 0)
+        .collect()
+}
+
+/// A span of time in the units people count it in: `45 s`, `2 min 5 s`, `3 h 20 min`, `2 d 4 h`.
+pub fn span(seconds: u64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let first = units
+        .iter()
+        .position(|(unit, _)| seconds >= *unit)
+        .unwrap_or(units.len() - 1);
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (unit, name) in units.iter().skip(first).take(2) {
+        if left >= *unit || parts.is_empty() {
+            parts.push(format!("{} {name}", left / unit));
+        }
+        left %= unit;
+    }
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(after: Option<&str>) -> Fetched<StreamList> {
+        Fetched::Here(StreamList {
+            streams: Vec::new(),
+            after: after.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn pages_turn_on_and_back_and_a_deep_link_leads_back_to_the_first() {
+        let mut listing = Listing {
+            page: list(Some("b")),
+            ..Listing::default()
+        };
+        assert_eq!(listing.turn_on(None).as_deref(), Some("b"));
+        assert_eq!(listing.page, Fetched::Awaited);
+        assert_eq!(
+            listing.turn_on(Some("b".to_owned())),
+            None,
+            "not before the page is there"
+        );
+        listing.page = list(Some("d"));
+        assert_eq!(listing.turn_on(Some("b".to_owned())).as_deref(), Some("d"));
+        assert_eq!(listing.turn_back().as_deref(), Some("b"));
+        assert_eq!(listing.turn_back(), None);
+        let mut linked = Listing::default();
+        assert_eq!(linked.turn_back(), None);
+    }
+
+    #[test]
+    fn spans_have_two_units_at_most() {
+        let spans = [0, 45, 60, 125, 3_600, 12_000, 187_200].map(span);
+        assert_eq!(
+            spans,
+            [
+                "0 s",
+                "45 s",
+                "1 min",
+                "2 min 5 s",
+                "1 h",
+                "3 h 20 min",
+                "2 d 4 h"
+            ]
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! The curl line of an action, shown and copied at a click; and what the server said against an action.
+
+use leptos::prelude::*;
+
+use crate::browser;
+use crate::pages::streams::context::StreamsContext;
+
+/// How long the button says that it copied, ms.
+const SAID_MS: f64 = 2_000.0;
+
+/// A button that copies the line and shows it until it is clicked again.
+#[component]
+pub fn CurlButton(
+    /// The line; empty while the fields make none.
+    #[prop(into)]
+    line: Signal<String>,
+    /// The button's id for tests.
+    id: &'static str,
+) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let shown = RwSignal::new(false);
+    let copied = RwSignal::new(false);
+    let on_click = move |_| {
+        if shown.get_untracked() {
+            shown.set(false);
+            return;
+        }
+        shown.set(true);
+        let text = line.get_untracked();
+        wasm_bindgen_futures::spawn_local(async move {
+            if browser::copy(&text).await {
+                copied.try_set(true);
+                browser::sleep(SAID_MS).await;
+                copied.try_set(false);
+            }
+        });
+    };
+    view! {
+        <span class="line">
+            <button
+                class="tool wide quiet"
+                type="button"
+                data-testid=id
+                aria-expanded=move || shown.get().to_string()
+                disabled=move || line.with(String::is_empty)
+                on:click=on_click
+            >
+                {move || if copied.get() { streams.shell.text().copied } else { "curl" }}
+            </button>
+            {move || shown.get().then(|| view! { <code tabindex="0">{move || line.get()}</code> })}
+        </span>
+    }
+}
+
+/// What was wrong, told at once.
+#[component]
+pub fn FieldFault(
+    /// What was wrong; empty when nothing was.
+    #[prop(into)]
+    fault: Signal<String>,
+) -> impl IntoView {
+    view! { <p class="fault" role="alert">{move || fault.get()}</p> }
+}

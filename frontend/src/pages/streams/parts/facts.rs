@@ -1,0 +1,170 @@
+//! What a stream is: its offsets, its configuration, where it grew from and what grew from it.
+
+use leptos::prelude::*;
+use tailwater_protocol::inspect::{Configuration, StreamDetails};
+
+use crate::app::HistoryChange;
+use crate::browser;
+use crate::numbers::{count, size};
+use crate::pages::streams::context::StreamsContext;
+use crate::pages::streams::model::listing::span;
+use crate::widgets::nav::is_plain;
+
+/// The facts, each with its name.
+#[component]
+pub fn StreamFacts(
+    /// What is known of it.
+    details: Memo<Option<StreamDetails>>,
+) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let of = move |part: fn(&StreamDetails) -> String| {
+        Signal::derive(move || {
+            details.with(|details| details.as_ref().map(part).unwrap_or_default())
+        })
+    };
+    let state = Signal::derive(move || {
+        let is_closed =
+            details.with(|details| details.as_ref().is_some_and(|details| details.closed));
+        if is_closed {
+            streams.text().closed
+        } else {
+            streams.text().open
+        }
+    });
+    let configured = move |say: fn(StreamsContext, &Configuration) -> String| {
+        Signal::derive(move || {
+            details.with(|details| {
+                details
+                    .as_ref()
+                    .map(|it| say(streams, &it.configuration))
+                    .unwrap_or_default()
+            })
+        })
+    };
+    view! {
+        <dl class="facts" aria-label=streams.say(|text| text.facts)>
+            <div>
+                <dt>{streams.say(|text| text.state)}</dt>
+                <dd data-testid="state">{state}</dd>
+            </div>
+            <div><dt>{streams.say(|text| text.content_type)}</dt><dd>{of(|details| details.configuration.content_type.clone())}</dd></div>
+            <div><dt>{streams.say(|text| text.tail)}</dt><dd class="offset" data-testid="tail">{of(|details| details.next_offset.to_string())}</dd></div>
+            <div><dt>{streams.say(|text| text.earliest)}</dt><dd class="offset">{of(|details| details.earliest_offset.to_string())}</dd></div>
+            <div><dt>{streams.say(|text| text.size)}</dt><dd data-testid="kept">{of(|details| size(details.kept_bytes))}</dd></div>
+            <div><dt>{streams.say(|text| text.retention)}</dt><dd>{configured(retention)}</dd></div>
+            <div><dt>{streams.say(|text| text.ends)}</dt><dd>{configured(ends)}</dd></div>
+            <Family details />
+        </dl>
+    }
+}
+
+fn ends(streams: StreamsContext, configuration: &Configuration) -> String {
+    let text = streams.text();
+    match (configuration.ttl_seconds, configuration.expires_at_ms) {
+        (Some(seconds), _) => (text.ends_idle)(&span(seconds)),
+        (None, Some(ms)) => (text.ends_at)(&browser::moment(
+            ms as f64,
+            streams.shell.language.get().name(),
+        )),
+        (None, None) => text.never.to_owned(),
+    }
+}
+
+fn retention(streams: StreamsContext, configuration: &Configuration) -> String {
+    let text = streams.text();
+    let bytes = configuration
+        .keep_bytes
+        .map(|bytes| (text.keeps_bytes)(&size(bytes)));
+    let time = configuration
+        .keep_seconds
+        .map(|seconds| (text.keeps_for)(&span(seconds)));
+    let parts: Vec<String> = bytes.into_iter().chain(time).collect();
+    if parts.is_empty() {
+        text.keeps_all.to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+/// Forks up and down.
+#[component]
+fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    // Lists of texts, so that links keep the focus while figures change.
+    let origin = Memo::new(move |_| {
+        let origin = details.with(|details| details.as_ref().and_then(|it| it.forked_from.clone()));
+        origin
+            .map(|origin| vec![origin.stream, origin.offset.to_string()])
+            .unwrap_or_default()
+    });
+    let forks = Memo::new(move |_| {
+        details.with(|details| {
+            details
+                .as_ref()
+                .map(|it| it.forks.clone())
+                .unwrap_or_default()
+        })
+    });
+    let more = Signal::derive(move || {
+        let more = details.with(|details| {
+            details
+                .as_ref()
+                .map_or(0, |it| it.fork_count - it.forks.len().min(it.fork_count))
+        });
+        if more > 0 {
+            (streams.text().and_more)(&count(more as u64))
+        } else {
+            String::new()
+        }
+    });
+    view! {
+        {move || {
+            let origin = origin.get();
+            let [stream, at] = &origin[..] else { return ().into_any() };
+            let (name, at) = (stream.clone(), at.clone());
+            let at = Signal::derive(move || (streams.text().at_offset)(&at));
+            view! {
+                <div>
+                    <dt>{streams.say(|text| text.forked_from)}</dt>
+                    <dd><OtherStreamLink name /> " " <small>{at}</small></dd>
+                </div>
+            }
+            .into_any()
+        }}
+        {move || {
+            let names = forks.get();
+            if names.is_empty() {
+                return ().into_any();
+            }
+            let links = names.into_iter().map(|name| view! { <OtherStreamLink name /> " " }).collect_view();
+            view! {
+                <div>
+                    <dt>{streams.say(|text| text.forks)}</dt>
+                    <dd data-testid="forks">{links} {more}</dd>
+                </div>
+            }
+            .into_any()
+        }}
+    }
+}
+
+/// A link to another stream of the list.
+#[component]
+fn OtherStreamLink(name: String) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let name = StoredValue::new(name);
+    let href = move || streams.href(|address| address.stream = Some(name.get_value()));
+    view! {
+        <a
+            href=href
+            on:click=move |event| {
+                if is_plain(&event) {
+                    event.prevent_default();
+                    streams.open(HistoryChange::Push, |address| address.stream = Some(name.get_value()));
+                }
+            }
+        >
+            {name.get_value()}
+        </a>
+    }
+}

@@ -1,0 +1,24 @@
+//! The help of the Streams page: what can be done here.
+
+use leptos::prelude::*;
+
+use crate::app::Shell;
+use crate::pages::streams::text::StreamsText;
+
+/// What can be done here.
+#[component]
+pub fn StreamsHelp() -> impl IntoView {
+    let shell = expect_context::<Shell>();
+    let text = move || StreamsText::of(shell.language.get());
+    let lines = move || {
+        text()
+            .help
+            .iter()
+            .map(|line| view! { <li>{*line}</li> })
+            .collect_view()
+    };
+    view! {
+        <p>{move || text().help_intro}</p>
+        <ul>{lines}</ul>
+    }
+}

@@ -1,0 +1,212 @@
+//! Who reads a stream and how far behind, and which producers write it.
+
+use leptos::prelude::*;
+use tailwater_protocol::Technique;
+use tailwater_protocol::inspect::{LiveReader, StreamDetails};
+
+use crate::numbers::{self, count, size};
+use crate::pages::streams::context::StreamsContext;
+use crate::pages::streams::model::listing::{followers, span};
+use crate::techniques::look;
+use crate::widgets::badge::TechniqueBadge;
+
+/// Live readers by technique, and each of them in a table.
+#[component]
+pub fn ReaderSection(
+    /// What is known of it.
+    details: Memo<Option<StreamDetails>>,
+) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let by = move || details.with(|details| details.as_ref().map(followers).unwrap_or_default());
+    let words = Signal::derive(move || {
+        let text = streams.text();
+        let is_one = streams.following.with(|how| {
+            how.as_ref()
+                .is_some_and(|how| how.technique != Technique::Poll)
+        });
+        let has_any =
+            details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty()));
+        let plain = details.with(|details| details.as_ref().map_or(0, |it| it.plain_reads));
+        let about = match (has_any, is_one) {
+            (false, _) => text.no_readers,
+            (true, true) => text.this_page,
+            (true, false) => "",
+        };
+        format!("{about} {}", (text.plain_reads)(&count(plain as u64)))
+    });
+    let lines = move || {
+        let text = streams.text();
+        let lag = |lag| {
+            if lag == 0 {
+                text.at_tail.to_owned()
+            } else {
+                (text.slowest)(&size(lag))
+            }
+        };
+        by().into_iter()
+            .map(|one| view! { <ReaderLine technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
+            .collect_view()
+    };
+    view! {
+        <section class="part" aria-labelledby="readers-title">
+            <h3 id="readers-title">{streams.say(|text| text.readers)}</h3>
+            <ul class="followers" data-testid="readers">{lines}</ul>
+            <p class="hint">{words}</p>
+            <ReaderTable details />
+        </section>
+    }
+}
+
+#[component]
+fn ReaderLine(technique: Technique, count: usize, lag: String) -> impl IntoView {
+    view! {
+        <li class=format!("t-{}", technique.name())>
+            <TechniqueBadge technique />
+            <span class="label">{look(technique).label}</span>
+            <span class="count">{numbers::count(count as u64)}</span>
+            <span class="hint">{lag}</span>
+        </li>
+    }
+}
+
+#[component]
+fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let is_open = RwSignal::new(false);
+    let has_any = Memo::new(move |_| {
+        details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty()))
+    });
+    let readers = move || {
+        details.with(|details| {
+            details
+                .as_ref()
+                .map(|it| it.readers.clone())
+                .unwrap_or_default()
+        })
+    };
+    let more = Signal::derive(move || {
+        let more = details.with(|details| {
+            details.as_ref().map_or(0, |it| {
+                it.reader_counts
+                    .values()
+                    .sum::<usize>()
+                    .saturating_sub(it.readers.len())
+            })
+        });
+        if more > 0 {
+            (streams.text().and_more)(&count(more as u64))
+        } else {
+            String::new()
+        }
+    });
+    let rows = move || {
+        // A table that nobody sees is not built.
+        is_open.get().then(|| {
+            readers()
+                .into_iter()
+                .map(|reader| view! { <ReaderRow reader /> })
+                .collect_view()
+        })
+    };
+    move || {
+        has_any.get().then(|| {
+            view! {
+                <details on:toggle=move |event| is_open.set(is_details_open(&event))>
+                    <summary>{streams.say(|text| text.each_reader)}</summary>
+                    <div class="scroll" tabindex="0">
+                        <table>
+                            <thead>
+                                <tr>
+                                    <th scope="col">{streams.shell.say(|text| text.technique)}</th>
+                                    <th scope="col">{streams.say(|text| text.position)}</th>
+                                    <th scope="col">{streams.say(|text| text.behind)}</th>
+                                    <th scope="col">{streams.say(|text| text.since)}</th>
+                                </tr>
+                            </thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    </div>
+                    <p class="hint">{more}</p>
+                </details>
+            }
+        })
+    }
+}
+
+fn is_details_open(event: &leptos::ev::Event) -> bool {
+    use wasm_bindgen::JsCast;
+    event
+        .target()
+        .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
+        .is_some_and(|it| it.has_attribute("open"))
+}
+
+#[component]
+fn ReaderRow(reader: LiveReader) -> impl IntoView {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "seconds of a connection"
+    )]
+    let seconds = reader.seconds.max(0.0) as u64;
+    view! {
+        <tr>
+            <th scope="row">{look(reader.technique).label}</th>
+            <td class="offset">{reader.offset.to_string()}</td>
+            <td>{size(reader.lag_bytes)}</td>
+            <td>{span(seconds)}</td>
+        </tr>
+    }
+}
+
+/// Which idempotent producers have appended, and how far they came.
+#[component]
+pub fn ProducerSection(
+    /// What is known of it.
+    details: Memo<Option<StreamDetails>>,
+) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let producers = move || {
+        details.with(|details| {
+            details
+                .as_ref()
+                .map(|it| (it.producer_count, it.producers.clone()))
+                .unwrap_or_default()
+        })
+    };
+    view! {
+        <section class="part" aria-labelledby="producers-title">
+            <h3 id="producers-title">{streams.say(|text| text.producers)}</h3>
+            {move || {
+                let (total, producers) = producers();
+                if producers.is_empty() {
+                    return view! { <p class="hint">{streams.say(|text| text.no_producers)}</p> }.into_any();
+                }
+                let more = total.saturating_sub(producers.len()) as u64;
+                let rows = producers.into_iter().map(|one| view! {
+                    <tr>
+                        <th scope="row">{one.id}</th>
+                        <td>{count(one.epoch)}</td>
+                        <td>{count(one.seq)}</td>
+                    </tr>
+                }).collect_view();
+                view! {
+                    <div class="scroll" tabindex="0">
+                        <table data-testid="producers">
+                            <thead>
+                                <tr>
+                                    <th scope="col">{streams.say(|text| text.producer)}</th>
+                                    <th scope="col">{streams.say(|text| text.epoch)}</th>
+                                    <th scope="col">{streams.say(|text| text.sequence)}</th>
+                                </tr>
+                            </thead>
+                            <tbody>{rows}</tbody>
+                        </table>
+                    </div>
+                    {(more > 0).then(|| view! { <p class="hint">{move || (streams.text().and_more)(&count(more))}</p> }.into_any())}
+                }
+                .into_any()
+            }}
+        </section>
+    }
+}

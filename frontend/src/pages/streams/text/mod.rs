@@ -1,0 +1,163 @@
+//! What the Streams page says: the same fields in both languages, or it does not compile.
+
+mod english;
+mod korean;
+
+use crate::api::request::InvalidField;
+use crate::app::language::Language;
+use crate::pages::streams::model::tailing::FollowState;
+
+/// What the Streams page says. Sentences with numbers are functions, so that each language has its own order of words.
+#[expect(
+    missing_docs,
+    reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
+)]
+#[derive(Debug)]
+pub struct StreamsText {
+    pub title: &'static str,
+    pub name: &'static str,
+    pub skip: &'static str,
+    pub foot: &'static str,
+    // The list.
+    pub list: &'static str,
+    pub search: &'static str,
+    pub show_all: &'static str,
+    pub nothing_found: fn(&str) -> String,
+    pub none_title: &'static str,
+    pub none: &'static str,
+    pub loading: &'static str,
+    pub next_page: &'static str,
+    pub previous_page: &'static str,
+    pub new_stream: &'static str,
+    pub back: &'static str,
+    pub live: fn(&str) -> String,
+    pub open: &'static str,
+    pub closed: &'static str,
+    pub is_fork: &'static str,
+    // Create.
+    pub create_title: &'static str,
+    pub create_intro: &'static str,
+    pub stream_name: &'static str,
+    pub stream_name_hint: &'static str,
+    pub content_type: &'static str,
+    pub other_type: &'static str,
+    pub ttl: &'static str,
+    pub keep_bytes: &'static str,
+    pub keep_seconds: &'static str,
+    pub seconds: &'static str,
+    pub limits: &'static str,
+    pub limits_hint: &'static str,
+    pub first: &'static str,
+    pub create: &'static str,
+    pub field: fn(&InvalidField) -> String,
+    // Inspect.
+    pub facts: &'static str,
+    pub earliest: &'static str,
+    pub tail: &'static str,
+    pub size: &'static str,
+    pub state: &'static str,
+    pub ends: &'static str,
+    pub ends_idle: fn(&str) -> String,
+    pub ends_at: fn(&str) -> String,
+    pub never: &'static str,
+    pub retention: &'static str,
+    pub keeps_all: &'static str,
+    pub keeps_bytes: fn(&str) -> String,
+    pub keeps_for: fn(&str) -> String,
+    pub forked_from: &'static str,
+    pub at_offset: fn(&str) -> String,
+    pub forks: &'static str,
+    pub and_more: fn(&str) -> String,
+    pub readers: &'static str,
+    pub no_readers: &'static str,
+    pub this_page: &'static str,
+    pub plain_reads: fn(&str) -> String,
+    pub slowest: fn(&str) -> String,
+    pub at_tail: &'static str,
+    pub each_reader: &'static str,
+    pub position: &'static str,
+    pub behind: &'static str,
+    pub since: &'static str,
+    pub producers: &'static str,
+    pub no_producers: &'static str,
+    pub producer: &'static str,
+    pub epoch: &'static str,
+    pub sequence: &'static str,
+    pub as_json: &'static str,
+    pub export: &'static str,
+    pub missing: fn(&str) -> String,
+    pub missing_hint: &'static str,
+    pub gone_title: &'static str,
+    pub gone: &'static str,
+    // Append.
+    pub append_title: &'static str,
+    pub append_hint: &'static str,
+    pub append_json: &'static str,
+    pub append: &'static str,
+    pub appended: fn(&str) -> String,
+    pub is_closed: &'static str,
+    // Follow.
+    pub follow_title: &'static str,
+    pub follow_from: &'static str,
+    pub from_beginning: &'static str,
+    pub from_now: &'static str,
+    pub start: &'static str,
+    pub stop: &'static str,
+    pub stopped: &'static str,
+    pub renews: &'static str,
+    pub standing: fn(&FollowState) -> String,
+    pub stands_in: fn(&str) -> String,
+    pub counts: fn(u64, u64, u64) -> String,
+    pub nothing_yet: &'static str,
+    pub cut: fn(&str) -> String,
+    pub bytes_of: fn(&str) -> String,
+    // Fork, close, delete.
+    pub change_title: &'static str,
+    pub fork: &'static str,
+    pub fork_hint: &'static str,
+    pub fork_at: &'static str,
+    pub fork_tail: &'static str,
+    pub close: &'static str,
+    pub close_ask: &'static str,
+    pub close_sure: &'static str,
+    pub delete: &'static str,
+    pub delete_ask: fn(&str) -> String,
+    pub delete_forks: fn(&str) -> String,
+    pub delete_sure: &'static str,
+    pub keep: &'static str,
+    pub closed_now: fn(&str) -> String,
+    pub deleted: fn(&str) -> String,
+    pub created: fn(&str) -> String,
+    pub there_already: fn(&str) -> String,
+    pub forked: fn(&str) -> String,
+    pub refused: fn(&str) -> String,
+    // Help.
+    pub help_title: &'static str,
+    pub help_intro: &'static str,
+    pub help: &'static [&'static str],
+    pub key_search: &'static str,
+    pub key_new: &'static str,
+    pub key_append: &'static str,
+}
+
+impl StreamsText {
+    /// The texts in `language`.
+    pub fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &english::TEXT,
+            Language::Korean => &korean::TEXT,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_the_same_in_both_languages_by_oversight() {
+        let [english, korean] = Language::ALL.map(StreamsText::of);
+        assert_ne!(english.help_intro, korean.help_intro);
+        assert_eq!(english.help.len(), korean.help.len());
+    }
+}

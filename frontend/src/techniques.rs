@@ -1,0 +1,250 @@
+//! How each technique looks and is explained: one table, read by every page.
+
+use tailwater_protocol::Technique;
+
+use crate::app::language::Bilingual;
+use crate::app::theme::ThemeColour;
+
+/// How many techniques there are.
+pub const TECHNIQUE_COUNT: usize = Technique::ALL.len();
+
+/// How a technique looks and what it does, in few words.
+#[derive(Debug, Clone, Copy)]
+pub struct TechniqueLook {
+    /// Which technique.
+    pub technique: Technique,
+    /// Its name as a person reads it; the same in every language.
+    pub label: &'static str,
+    /// Its shape, in which its letter stands.
+    pub shape: Shape,
+    /// Its colour.
+    pub hue: ThemeColour,
+    /// What it does, beside its name.
+    pub gloss: Bilingual,
+    /// What it is called in a sentence.
+    pub spoken: Bilingual,
+    /// Whether it asks again and again, so that answers without news can be counted.
+    pub asks: bool,
+    /// What theory says of its latency, in a line.
+    pub theory: Bilingual,
+}
+
+/// In the order of [`Technique::ALL`].
+pub const TECHNIQUES: [TechniqueLook; TECHNIQUE_COUNT] = [
+    TechniqueLook {
+        technique: Technique::Poll,
+        label: "Polling",
+        shape: Shape::Circle,
+        hue: ThemeColour {
+            property: "--hue-poll",
+            light: "#c25400",
+            dark: "#ff9d4d",
+        },
+        gloss: Bilingual {
+            english: "asks every so often",
+            korean: "주기마다 묻는다",
+        },
+        spoken: Bilingual {
+            english: "polling",
+            korean: "폴링",
+        },
+        asks: true,
+        theory: Bilingual {
+            english: "half an interval and the way down; a straight line",
+            korean: "주기의 절반과 내려오는 시간 — 곧은 직선",
+        },
+    },
+    TechniqueLook {
+        technique: Technique::LongPoll,
+        label: "Long-polling",
+        shape: Shape::Square,
+        hue: ThemeColour {
+            property: "--hue-long-poll",
+            light: "#1f55c4",
+            dark: "#7ba6ff",
+        },
+        gloss: Bilingual {
+            english: "asks, and the question is held",
+            korean: "묻고, 답이 생길 때까지 기다린다",
+        },
+        // The hyphen does not break: it stands in sentences that wrap.
+        spoken: Bilingual {
+            english: "long\u{2011}polling",
+            korean: "롱 폴링",
+        },
+        asks: true,
+        theory: Bilingual {
+            english: "the way down; events that fall into the re-arm gap wait for it",
+            korean: "내려오는 시간 — 다시 묻는 틈에 든 이벤트만 그만큼 기다린다",
+        },
+    },
+    TechniqueLook {
+        technique: Technique::Ndjson,
+        label: "NDJSON",
+        shape: Shape::Triangle,
+        hue: ThemeColour {
+            property: "--hue-ndjson",
+            light: "#00805a",
+            dark: "#3fcf9b",
+        },
+        gloss: Bilingual {
+            english: "asks once; lines that never end",
+            korean: "한 번 묻고, 끝나지 않는 줄을 받는다",
+        },
+        spoken: Bilingual {
+            english: "NDJSON",
+            korean: "NDJSON",
+        },
+        asks: false,
+        theory: Bilingual {
+            english: "the way down, every time",
+            korean: "늘 내려오는 시간만큼",
+        },
+    },
+    TechniqueLook {
+        technique: Technique::Sse,
+        label: "SSE",
+        shape: Shape::Diamond,
+        hue: ThemeColour {
+            property: "--hue-sse",
+            light: "#8e3fa6",
+            dark: "#d493ee",
+        },
+        gloss: Bilingual {
+            english: "asks once; events that never end",
+            korean: "한 번 묻고, 끝나지 않는 이벤트를 받는다",
+        },
+        spoken: Bilingual {
+            english: "SSE",
+            korean: "SSE",
+        },
+        asks: false,
+        theory: Bilingual {
+            english: "the way down, every time",
+            korean: "늘 내려오는 시간만큼",
+        },
+    },
+    TechniqueLook {
+        technique: Technique::Websocket,
+        label: "WebSocket",
+        shape: Shape::Hexagon,
+        hue: ThemeColour {
+            property: "--hue-websocket",
+            light: "#0b86b3",
+            dark: "#58c8f2",
+        },
+        gloss: Bilingual {
+            english: "upgrades; both sides may speak",
+            korean: "연결을 바꿔 양쪽이 말한다",
+        },
+        spoken: Bilingual {
+            english: "WebSocket",
+            korean: "WebSocket",
+        },
+        asks: false,
+        theory: Bilingual {
+            english: "the way down, every time",
+            korean: "늘 내려오는 시간만큼",
+        },
+    },
+];
+
+/// The row of a technique.
+pub fn look(technique: Technique) -> &'static TechniqueLook {
+    const ROWS: &[TechniqueLook; TECHNIQUE_COUNT] = &TECHNIQUES;
+    &ROWS[lane_index(technique)]
+}
+
+/// Index of a technique in [`Technique::ALL`], the order of lanes everywhere.
+pub fn lane_index(technique: Technique) -> usize {
+    match technique {
+        Technique::Poll => 0,
+        Technique::LongPoll => 1,
+        Technique::Ndjson => 2,
+        Technique::Sse => 3,
+        Technique::Websocket => 4,
+    }
+}
+
+/// A shape that tells a technique apart without colour; all are alike in area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Polling.
+    Circle,
+    /// Long-polling.
+    Square,
+    /// NDJSON streaming.
+    Triangle,
+    /// Server-sent events.
+    Diamond,
+    /// WebSocket.
+    Hexagon,
+}
+
+impl Shape {
+    /// The corners around the origin, for radius 1, y downwards; none for the circle.
+    pub fn corners(self) -> &'static [(f64, f64)] {
+        match self {
+            Self::Circle => &[],
+            Self::Square => &[(-0.87, -0.87), (0.87, -0.87), (0.87, 0.87), (-0.87, 0.87)],
+            Self::Triangle => &[(0.0, -1.28), (1.18, 0.88), (-1.18, 0.88)],
+            Self::Diamond => &[(0.0, -1.24), (1.24, 0.0), (0.0, 1.24), (-1.24, 0.0)],
+            Self::Hexagon => &[
+                (-1.09, 0.0),
+                (-0.545, -0.944),
+                (0.545, -0.944),
+                (1.09, 0.0),
+                (0.545, 0.944),
+                (-0.545, 0.944),
+            ],
+        }
+    }
+
+    /// How far below the origin the middle of a letter sits well, in a shape of radius nine.
+    pub fn letter_drop(self) -> f64 {
+        match self {
+            Self::Triangle => 2.0,
+            Self::Circle | Self::Square | Self::Diamond | Self::Hexagon => 0.5,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_technique_has_a_row_of_its_own() {
+        for (index, technique) in Technique::ALL.into_iter().enumerate() {
+            assert_eq!(lane_index(technique), index);
+            assert_eq!(look(technique).technique, technique);
+            for other in &TECHNIQUES[..index] {
+                assert_ne!(look(technique).shape, other.shape);
+                assert_ne!(look(technique).label, other.label);
+                assert_ne!(look(technique).hue, other.hue);
+            }
+        }
+    }
+
+    #[test]
+    fn the_shapes_are_alike_in_area() {
+        let area = |corners: &[(f64, f64)]| {
+            let next = corners.iter().cycle().skip(1);
+            corners
+                .iter()
+                .zip(next)
+                .map(|((x0, y0), (x1, y1))| x0 * y1 - x1 * y0)
+                .sum::<f64>()
+                .abs()
+                / 2.0
+        };
+        for row in TECHNIQUES.iter().filter(|row| row.shape != Shape::Circle) {
+            let area = area(row.shape.corners());
+            assert!(
+                (2.4..3.3).contains(&area),
+                "{}: {area:.2} beside the circle's 3.14",
+                row.label
+            );
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What is to be drawn, as numbers: series of lines, boxes, shapes, and a few labels, in CSS pixels.
+//!
+//! Layouts write a scene, the canvas paints it. Series are painted in the order in which they were opened. A scene keeps
+//! its memory from frame to frame.
+
+use super::palette::Ink;
+use std::borrow::Cow;
+use tailwater_protocol::Technique;
+
+/// What the four numbers of one item of a series mean, and how items are painted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeriesKind {
+    /// Stroked lines: `x0, y0, x1, y1`.
+    Lines,
+    /// Filled boxes: `x, y, width, height`.
+    Boxes,
+    /// One stroked line through points: `x, y, 0, 0`; a NaN `x` lifts the pen.
+    Path,
+    /// One filled outline through points: `x, y, 0, 0`; a NaN `x` begins another.
+    Area,
+    /// The technique's shape, filled, with a halo of the ground: `x, y, radius, 0`.
+    Filled(Technique),
+    /// The technique's shape, its inside the ground: `x, y, radius, 0`.
+    Hollow(Technique),
+    /// Stroked crosses: `x, y, radius, 0`.
+    Crosses,
+}
+
+/// How lines are broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dash {
+    /// Not at all.
+    Solid,
+    /// Fine dots: something passes while nothing moves.
+    Dotted,
+    /// Dashes: predicted, or not as it should be.
+    Dashed,
+}
+
+/// What is common to a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Style {
+    /// What its items are.
+    pub kind: SeriesKind,
+    /// Its colour.
+    pub ink: Ink,
+    /// Opacity, 0 to 1.
+    pub alpha: f64,
+    /// Line width in pixels.
+    pub width: f64,
+    /// How its lines are broken.
+    pub dash: Dash,
+}
+
+impl Style {
+    /// A solid, opaque style with lines of one pixel.
+    pub fn new(kind: SeriesKind, ink: Ink) -> Self {
+        Self {
+            kind,
+            ink,
+            alpha: 1.0,
+            width: 1.0,
+            dash: Dash::Solid,
+        }
+    }
+
+    /// The same, this opaque.
+    pub fn alpha(self, alpha: f64) -> Self {
+        Self { alpha, ..self }
+    }
+
+    /// The same with lines this wide.
+    pub fn width(self, width: f64) -> Self {
+        Self { width, ..self }
+    }
+
+    /// The same with lines broken like this.
+    pub fn dash(self, dash: Dash) -> Self {
+        Self { dash, ..self }
+    }
+}
+
+/// Items of one style.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// Their style.
+    pub style: Style,
+    /// Four numbers each, see [`SeriesKind`].
+    pub items: Vec<[f64; 4]>,
+}
+
+/// Where a label stands relative to its point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// It begins there.
+    Start,
+    /// Its middle is there.
+    Middle,
+    /// It ends there.
+    End,
+}
+
+/// A few characters at a point; vertically its middle is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Label {
+    /// Pixels from the left.
+    pub x: f64,
+    /// Pixels from the top.
+    pub y: f64,
+    /// What it says.
+    pub text: Cow<'static, str>,
+    /// Its colour.
+    pub ink: Ink,
+    /// Where it stands.
+    pub align: Align,
+    /// Height of its font in pixels.
+    pub size: f64,
+    /// Whether it is bold.
+    pub bold: bool,
+}
+
+/// Names a series of a scene while it is being laid out.
+#[derive(Debug, Clone, Copy)]
+pub struct SeriesId(usize);
+
+/// All series and labels of one drawing.
+#[derive(Debug, Clone, Default)]
+pub struct Scene {
+    series: Vec<Series>,
+    used: usize,
+    labels: Vec<Label>,
+}
+
+impl Scene {
+    /// Empties it; the memory stays.
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.labels.clear();
+    }
+
+    /// Opens a series on top of those before it.
+    pub fn open(&mut self, style: Style) -> SeriesId {
+        match self.series.get_mut(self.used) {
+            Some(series) => {
+                series.style = style;
+                series.items.clear();
+            }
+            None => self.series.push(Series {
+                style,
+                items: Vec::new(),
+            }),
+        }
+        self.used += 1;
+        SeriesId(self.used - 1)
+    }
+
+    /// Adds an item, see [`SeriesKind`] for its numbers.
+    pub fn add(&mut self, id: SeriesId, item: [f64; 4]) {
+        self.series[id.0].items.push(item);
+    }
+
+    /// Adds a point to a path or an area.
+    pub fn point(&mut self, id: SeriesId, x: f64, y: f64) {
+        self.add(id, [x, y, 0.0, 0.0]);
+    }
+
+    /// Lifts the pen of a path, or begins another outline.
+    pub fn lift(&mut self, id: SeriesId) {
+        self.add(id, [f64::NAN; 4]);
+    }
+
+    /// Adds a line or box if there is one.
+    pub fn add_some(&mut self, id: SeriesId, item: Option<[f64; 4]>) {
+        if let Some(item) = item {
+            self.add(id, item);
+        }
+    }
+
+    /// The last item of a series.
+    pub fn last_mut(&mut self, id: SeriesId) -> Option<&mut [f64; 4]> {
+        self.series[id.0].items.last_mut()
+    }
+
+    /// Adds a label.
+    pub fn label(&mut self, label: Label) {
+        self.labels.push(label);
+    }
+
+    /// The series from bottom to top; empty ones are left out.
+    pub fn series(&self) -> impl Iterator<Item = &Series> {
+        self.series[..self.used]
+            .iter()
+            .filter(|series| !series.items.is_empty())
+    }
+
+    /// The labels, above all series.
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+}

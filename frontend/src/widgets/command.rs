@@ -1,0 +1,38 @@
+//! A line for a shell, with a button that copies it.
+
+use leptos::prelude::*;
+
+use crate::app::Shell;
+use crate::browser;
+
+/// How long the button says that it copied, ms.
+const COPIED_MS: f64 = 2_000.0;
+
+/// A line for a shell, with a button that copies it.
+#[component]
+pub fn CommandLine(
+    /// What to type.
+    line: String,
+) -> impl IntoView {
+    let shell = expect_context::<Shell>();
+    let copied = RwSignal::new(false);
+    let shown = line.clone();
+    let on_copy = move |_| {
+        let line = line.clone();
+        wasm_bindgen_futures::spawn_local(async move {
+            if browser::copy(&line).await {
+                copied.try_set(true);
+                browser::sleep(COPIED_MS).await;
+                copied.try_set(false);
+            }
+        });
+    };
+    view! {
+        <div class="command">
+            <code tabindex="0">{shown}</code>
+            <button class="tool wide" on:click=on_copy>
+                {move || if copied.get() { shell.text().copied } else { shell.text().copy }}
+            </button>
+        </div>
+    }
+}

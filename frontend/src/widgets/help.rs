@@ -1,0 +1,46 @@
+//! The help: what the page that is shown says about itself, and its keys.
+
+use leptos::html::Dialog;
+use leptos::prelude::*;
+
+use crate::app::Shell;
+
+/// A modal dialog; Escape closes it.
+#[component]
+pub fn Help() -> impl IntoView {
+    let shell = expect_context::<Shell>();
+    let dialog = NodeRef::<Dialog>::new();
+    Effect::new(move || {
+        let open = shell.help_is_open.get();
+        let Some(dialog) = dialog.get() else { return };
+        if open && !dialog.open() {
+            // Refused only while it is open already.
+            dialog.show_modal().ok();
+        } else if !open && dialog.open() {
+            dialog.close();
+        }
+    });
+    let keys = move || {
+        let language = shell.language.get();
+        let of_page = shell
+            .page()
+            .keys
+            .iter()
+            .map(move |key| (key.label, (key.help)(language)));
+        of_page
+            .chain([("?", shell.text().key_help)])
+            .map(|(key, what)| view! { <div><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div> })
+            .collect_view()
+    };
+    view! {
+        <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=move |_| shell.help_is_open.set(false)>
+            <header>
+                <h2 id="help-title">{move || (shell.page().help_title)(shell.language.get())}</h2>
+                <button class="tool wide" on:click=move |_| shell.help_is_open.set(false)>{shell.say(|text| text.close)}</button>
+            </header>
+            {move || (shell.page().help)()}
+            <h3>{shell.say(|text| text.keys_title)}</h3>
+            <dl class="keys">{keys}</dl>
+        </dialog>
+    }
+}

@@ -1,0 +1,14 @@
+//! What several pages are made of; nothing here knows a page.
+
+#[cfg(target_arch = "wasm32")]
+pub mod badge;
+pub mod canvas;
+#[cfg(target_arch = "wasm32")]
+pub mod command;
+pub mod connection;
+#[cfg(target_arch = "wasm32")]
+pub mod field;
+#[cfg(target_arch = "wasm32")]
+pub mod help;
+#[cfg(target_arch = "wasm32")]
+pub mod nav;

@@ -1,0 +1,104 @@
+//! What the heads of all pages have in common: the name, the links to pages, language, theme, help.
+
+use leptos::prelude::*;
+
+use crate::app::language::Language;
+use crate::app::page::DashboardPage;
+use crate::app::theme::Theme;
+use crate::app::{HistoryChange, Shell};
+
+/// The name, and a link to each page.
+#[component]
+pub fn Nav() -> impl IntoView {
+    let shell = expect_context::<Shell>();
+    let here = move || (shell.page().label)(shell.language.get());
+    let links = shell.pages().iter().map(|page| view! { <PageLink page /> });
+    view! {
+        <h1 class="brand">"Tailwater " <span class="spoken">{here}</span></h1>
+        <nav class="nav" aria-label=shell.say(|text| text.pages)>{links.collect_view()}</nav>
+    }
+}
+
+#[component]
+fn PageLink(page: &'static DashboardPage) -> impl IntoView {
+    let shell = expect_context::<Shell>();
+    let is_current = move || shell.page() == page;
+    let there = move || shell.reopened(page);
+    view! {
+        <a
+            href=move || shell.href(page.name, &there())
+            data-testid=format!("nav-{}", page.name)
+            aria-current=move || is_current().then_some("page")
+            on:click=move |event| {
+                if is_plain(&event) {
+                    event.prevent_default();
+                    // Where one is already, nothing that is open is closed.
+                    if !untrack(is_current) {
+                        shell.go(page.name, untrack(there), HistoryChange::Push);
+                    }
+                }
+            }
+        >
+            {move || (page.label)(shell.language.get())}
+        </a>
+    }
+}
+
+/// Whether a click means to go there in this very tab.
+pub fn is_plain(event: &web_sys::MouseEvent) -> bool {
+    event.button() == 0
+        && !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key())
+}
+
+/// Language, theme and help.
+#[component]
+pub fn Choices() -> impl IntoView {
+    let shell = expect_context::<Shell>();
+    let theme = move || shell.preferences.with(|chosen| chosen.theme);
+    let languages = Language::ALL.map(|language| {
+        let is_chosen = move || shell.language.get() == language;
+        view! {
+            <option value=language.name() lang=language.name() selected=is_chosen>{language.own_name()}</option>
+        }
+    });
+    let themes = Theme::ALL.map(|one| {
+        view! {
+            <option value=one.name() selected=move || theme() == one>
+                {move || (shell.text().theme_name)(one)}
+            </option>
+        }
+    });
+    view! {
+        <div class="group">
+            <select
+                data-testid="language"
+                aria-label=shell.say(|text| text.language)
+                prop:value=move || shell.language.get().name()
+                on:change=move |event| {
+                    shell.choose(|chosen| chosen.language = Language::from_name(&event_target_value(&event)));
+                }
+            >
+                {languages.collect_view()}
+            </select>
+            <select
+                data-testid="theme"
+                aria-label=shell.say(|text| text.theme)
+                prop:value=move || theme().name()
+                on:change=move |event| {
+                    shell.choose(|chosen| chosen.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
+                }
+            >
+                {themes.collect_view()}
+            </select>
+            <button
+                class="tool"
+                data-testid="help"
+                aria-label=shell.say(|text| text.help)
+                title="?"
+                on:click=move |_| shell.help_is_open.set(true)
+            >
+                "?"
+            </button>
+        </div>
+    }
+}
