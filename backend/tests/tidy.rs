@@ -153,6 +153,7 @@ const BOUNDARIES: [Boundary; 13] = [
             "backend/src/api/frame.rs",
             "crates/protocol/src/document.rs",
             "crates/protocol/src/inspect.rs",
+            "crates/protocol/src/json.rs",
             "crates/protocol/src/json_tests.rs",
             "crates/protocol/src/ndjson_tests.rs",
         ],

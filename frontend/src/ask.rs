@@ -4,8 +4,8 @@ use std::pin::pin;
 
 use futures_util::future::{Either, LocalBoxFuture, select};
 use gloo_net::http::{Method, RequestBuilder};
-use tailwater_protocol::json::{self, FromJson};
-use tailwater_protocol::{Token, headers};
+use serde::de::DeserializeOwned;
+use tailwater_protocol::{Token, document, headers};
 use web_sys::{AbortController, RequestCache, RequestRedirect};
 
 use crate::browser;
@@ -42,8 +42,8 @@ impl Answer {
     ///
     /// # Errors
     /// [`Refusal::Status`] when it is something else.
-    pub fn json<T: FromJson>(&self) -> Result<T, Refusal> {
-        json::read(&self.body).map_err(|fault| {
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        document::read(&self.body).map_err(|fault| {
             let Self { status, url, .. } = self;
             let words =
                 format!("{url}: the server answered with status {status}, but not with what was asked for: {fault}");

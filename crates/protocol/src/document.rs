@@ -3,6 +3,7 @@
 //! What serde derives for a struct also takes an array of its members in their order. No document of this protocol has that
 //! form, so `[0,true]` would append `0` and close a stream. Everything that serde reads from outside goes through [`read`].
 
+use crate::json;
 use serde::Deserialize;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
@@ -22,7 +23,7 @@ const SHOWN_CHARS: usize = 300;
 /// # Errors
 /// What was expected, and where something else came.
 pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json::Error> {
-    let first = bytes.iter().find(|byte| !b" \t\r\n".contains(byte));
+    let first = json::trim(bytes).first();
     if first == Some(&b'[') {
         return Err(serde_json::Error::custom(
             "expected an object, but an array came",
@@ -31,7 +32,23 @@ pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json:
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document =
         T::deserialize(Strict(&mut json)).and_then(|document| json.end().map(|()| document));
-    document.map_err(shortened)
+    document.map_err(|error| shortened(located::<T>(bytes, error)))
+}
+
+/// The same error with the way to the member in front: `streams[0].name: invalid type: ...`.
+///
+/// The document is read again for it, as keeping the way costs an allocation for each member.
+fn located<'de, T: Deserialize<'de>>(
+    bytes: &'de [u8],
+    error: serde_json::Error,
+) -> serde_json::Error {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, T>(Strict(&mut json)) {
+        Err(fault) if fault.path().iter().len() > 0 => {
+            serde_json::Error::custom(format_args!("{}: {error}", fault.path()))
+        }
+        _ => error,
+    }
 }
 
 /// The same error, without what it repeats of a long value.
@@ -405,6 +422,18 @@ mod tests {
             "a long value is not repeated: {} bytes",
             told.len()
         );
+        let fault = |text: &str| read::<Outer<'_>>(text.as_bytes()).unwrap_err().to_string();
+        for (text, expected) in [
+            (
+                r#"{"list":[{"number":1},{"number":-1}]}"#,
+                "list[1].number: invalid value: integer `-1`",
+            ),
+            (r#"{"inner":{}}"#, "inner: missing field `number`"),
+            (r#"{"text":"}"#, "EOF while parsing a string"),
+        ] {
+            let fault = fault(text);
+            assert!(fault.contains(expected), "{text}: {fault}");
+        }
         for text in [
             "",
             "{}{}",

@@ -12,9 +12,9 @@
 use crate::frame::{FRAME_BYTES_MAX, FrameError};
 use crate::headers::ContentKind;
 use crate::inspect::{Configuration, Origin};
-use crate::json::{self, Value};
-use crate::{Frame, Token, document, ndjson};
+use crate::{Frame, Token, document, json, ndjson};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// The format that this crate reads and writes.
 pub const VERSION: u32 = 1;
@@ -55,6 +55,13 @@ pub struct End {
 #[derive(Serialize, Deserialize)]
 struct EndLine {
     end: End,
+}
+
+/// A page of which only the data matter.
+#[derive(Deserialize)]
+struct PageData<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 /// What `PUT /v1/import/{name}` answers: the stream that now exists.
@@ -309,18 +316,16 @@ impl Decoder {
         else {
             return Ok(());
         };
-        let data = Value::parse(line).and_then(|frame| frame.find("data"));
-        let beyond = data
-            .ok()
-            .flatten()
-            .and_then(|data| data.items().ok()?.nth(limit));
-        match beyond {
-            Some(_) => Err(ExportError::TooManyMessages {
+        let page: Option<PageData<'_>> = document::read(line).ok();
+        let data = page.and_then(|page| page.data);
+        let count = data.and_then(|data| json::count_elements(data.get()).ok());
+        if count.is_some_and(|count| count > limit) {
+            return Err(ExportError::TooManyMessages {
                 line: self.lines + 1,
                 limit,
-            }),
-            None => Ok(()),
+            });
         }
+        Ok(())
     }
 
     fn hold(&mut self, bytes: &[u8]) -> Result<(), ExportError> {

@@ -1,7 +1,6 @@
 //! The lab's endpoints as both ends see them: sources that write events, races that count bytes, and the clock.
 
 use crate::Technique;
-use crate::json::{FromJson, JsonError, Value};
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/clock`: the server's monotonic clock, for estimating the offset between two clocks.
@@ -145,63 +144,4 @@ pub struct Stamps {
     pub due_us: u64,
     /// When the server in fact appended it, microseconds: `sent_us - due_us` is the source's own lateness.
     pub sent_us: u64,
-}
-
-impl FromJson for ClockReading {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            received_us: value.member("received_us")?,
-            sent_us: value.member("sent_us")?,
-        })
-    }
-}
-
-impl FromJson for SourceAnswer {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            stream: value.member("stream")?,
-            lease_s: value.member("lease_s")?,
-        })
-    }
-}
-
-impl FromJson for Race {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            id: value.member("id")?,
-            lease_s: value.member("lease_s")?,
-            at_us: value.member("at_us")?,
-            delay_up_ms: value.member("delay_up_ms")?,
-            delay_down_ms: value.member("delay_down_ms")?,
-            lanes: value.member("lanes")?,
-        })
-    }
-}
-
-impl FromJson for Lane {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            technique: value.member("technique")?,
-            port: value.member("port")?,
-            counts: value.member("counts")?,
-        })
-    }
-}
-
-impl FromJson for Counts {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            connections: value.member("connections")?,
-            connections_open: value.member("connections_open")?,
-            requests: value.member("requests")?,
-            responses: value.member("responses")?,
-            empty_responses: value.member("empty_responses")?,
-            request_head_bytes: value.member("request_head_bytes")?,
-            request_body_bytes: value.member("request_body_bytes")?,
-            request_framing_bytes: value.member("request_framing_bytes")?,
-            response_head_bytes: value.member("response_head_bytes")?,
-            response_body_bytes: value.member("response_body_bytes")?,
-            response_framing_bytes: value.member("response_framing_bytes")?,
-        })
-    }
 }

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
+use serde::de::DeserializeOwned;
 use tailwater_client::Report;
 use tailwater_client::drivers::browser::{Follower, follow};
 use tailwater_client::reader::FollowOptions;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
-use tailwater_protocol::json::FromJson;
 use tailwater_protocol::{StreamName, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
@@ -351,7 +351,7 @@ fn send(wish: Wish) -> LocalBoxFuture<'static, Result<Answer, Refusal>> {
 }
 
 /// The same for an answer in JSON.
-async fn read<T: FromJson>(wish: Wish) -> Result<T, Refusal> {
+async fn read<T: DeserializeOwned>(wish: Wish) -> Result<T, Refusal> {
     send(wish).await?.json()
 }
 

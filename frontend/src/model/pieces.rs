@@ -1,7 +1,7 @@
 //! Cuts what arrives into messages, the same for every lane however its bytes were chunked.
 
-use tailwater_protocol::Data;
-use tailwater_protocol::json::Value;
+use serde::Deserialize;
+use tailwater_protocol::{Data, document};
 
 /// A piece of a text or binary stream without a line end is cut after so many bytes.
 const PIECE_BYTES_MAX: usize = 4_096;
@@ -20,7 +20,7 @@ pub struct Message {
 }
 
 /// When an event was due, and which of its source's events it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Stamps {
     /// Counts the source's events; a message published by hand has none.
     pub seq: Option<u64>,
@@ -36,13 +36,7 @@ impl Stamps {
         if !text.contains("\"due_us\"") {
             return None;
         }
-        let event = Value::parse(text.as_bytes()).ok()?;
-        let (seq, sent_us) = (event.member("seq").ok()?, event.member("sent_us").ok()?);
-        Some(Self {
-            seq,
-            due_us: event.member("due_us").ok()?,
-            sent_us,
-        })
+        document::read(text.as_bytes()).ok()
     }
 }
 

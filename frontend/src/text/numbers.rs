@@ -1,7 +1,6 @@
 //! Numbers for people: thousands apart, as many digits as they are worth, units beside them. Alike in both languages.
 
 pub use tailwater_lab::digits::{fixed, plain};
-use tailwater_protocol::json::decimal;
 
 /// A count with its thousands apart: `1,234,567`.
 pub fn count(value: u64) -> String {
@@ -98,9 +97,12 @@ pub fn trimmed(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A number as people and URLs write it: `-12.5`, `1e3`; at most 15 digits count.
+/// A number as people and URLs write it: `-12.5`, `1e3`.
 pub fn parse(text: &str) -> Option<f64> {
-    decimal(text.trim())
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
 }
 
 fn whole(value: f64) -> String {
