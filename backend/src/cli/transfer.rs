@@ -5,7 +5,7 @@ use bytes::Bytes;
 use clap::Args;
 use std::io::{self, Write};
 use tailwater_client::drivers::native::{AppendError, Client, SetupError, TransferError};
-use tailwater_protocol::export::{Decoder, ExportError, Line};
+use tailwater_protocol::export::{ExportDecoder, ExportError, ExportLine};
 use tokio::io::AsyncReadExt;
 
 /// Bytes read from standard input at once.
@@ -168,8 +168,8 @@ fn say(text: &str) {
 /// Looks at an export as it passes.
 #[derive(Default)]
 struct Check {
-    decoder: Decoder,
-    lines: Vec<Line>,
+    decoder: ExportDecoder,
+    lines: Vec<ExportLine>,
     pages: u64,
     fault: Option<ExportError>,
 }
@@ -181,7 +181,7 @@ impl Check {
             self.pages += self
                 .lines
                 .drain(..)
-                .filter(|line| matches!(line, Line::Page(_)))
+                .filter(|line| matches!(line, ExportLine::Page(_)))
                 .count() as u64;
         }
     }

@@ -12,7 +12,7 @@ use futures_util::stream::{self, Stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater_core::{Batch, Log, Start};
-use tailwater_protocol::export::{self, End, Head};
+use tailwater_protocol::export::{self, ExportEnd, ExportHead};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::inspect::Origin;
 use tailwater_protocol::{Control, Offset, ndjson};
@@ -129,7 +129,7 @@ impl Export {
 
     fn head(&self, out: &mut Vec<u8>) {
         let config = self.log.config();
-        let head = Head {
+        let head = ExportHead {
             export: export::VERSION,
             name: self.log.name().to_string(),
             configuration: configuration(config),
@@ -156,7 +156,7 @@ impl Export {
         let closed = batch.tail.closed() && self.from >= batch.tail.next;
         export::encode_end(
             out,
-            End {
+            ExportEnd {
                 next_offset: self.from.into(),
                 pages: self.pages,
                 closed,

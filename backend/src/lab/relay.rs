@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use tailwater_protocol::Problem;
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -93,11 +93,11 @@ struct Shared {
     upstream: SocketAddr,
     delays: Arc<Delays>,
     limits: RelayLimits,
-    counts: Mutex<Counts>,
+    counts: Mutex<LaneCounts>,
 }
 
 impl Shared {
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, LaneCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -108,7 +108,7 @@ pub struct Meter(Arc<Shared>);
 
 impl Meter {
     /// What passed so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> LaneCounts {
         *self.0.counts()
     }
 }

@@ -27,7 +27,7 @@ use tailwater_core::{
     Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, Start,
     State, StreamConfig, StreamName, Streams,
 };
-use tailwater_protocol::lab::{SourceAnswer, SourceRequest, Stamps};
+use tailwater_protocol::lab::{EventStamps, SourceAnswer, SourceRequest};
 use tailwater_protocol::{Technique, document};
 use tokio::runtime::Handle;
 
@@ -336,7 +336,7 @@ async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
 }
 
 /// The stamps of the last message that has them; JSON messages are kept each followed by one comma.
-fn last_stamps(page: &[u8]) -> Option<Stamps> {
+fn last_stamps(page: &[u8]) -> Option<EventStamps> {
     let array = [b"[", page.strip_suffix(b",").unwrap_or(page), b"]"].concat();
     let messages: Vec<&RawValue> = serde_json::from_slice(&array).ok()?;
     messages

@@ -146,7 +146,7 @@ impl Rig {
         let filled = Rc::clone(&got);
         spawn_local(async move {
             let (mut body, mut decoder, mut resume) =
-                (Box::pin(body), ndjson::Decoder::default(), resume);
+                (Box::pin(body), ndjson::NdjsonDecoder::default(), resume);
             let start = Instant::now();
             while let Some(Ok(piece)) = body.next().await {
                 let mut frames = Vec::new();

@@ -80,7 +80,7 @@ pub struct RaceChange {
 
 /// `GET /v1/lab/races/{id}`: the lanes and what passed through each; asking renews the lease.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Race {
+pub struct RaceStatus {
     /// The race's name, not guessable.
     pub id: String,
     /// Seconds after which the lanes close unless the race is asked for again.
@@ -92,25 +92,25 @@ pub struct Race {
     /// Transit added on the way back, ms.
     pub delay_down_ms: f64,
     /// One lane per technique, in the order asked for.
-    pub lanes: Vec<Lane>,
+    pub lanes: Vec<RaceLane>,
 }
 
 /// A listener on loopback that carries one technique.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Lane {
+pub struct RaceLane {
     /// Which technique it was opened for (it carries any HTTP/1.1).
     pub technique: Technique,
     /// TCP port on 127.0.0.1.
     pub port: u16,
     /// What passed since it was opened.
-    pub counts: Counts,
+    pub counts: LaneCounts,
 }
 
 /// Application bytes at the server's socket, exact; TCP/IP and earlier hops excluded.
 ///
 /// The sum of the six byte counts is what a packet capture of the lane shows as TCP payload.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct LaneCounts {
     /// TCP connections accepted.
     pub connections: u64,
     /// Of those, still open.
@@ -137,7 +137,7 @@ pub struct Counts {
 
 /// The stamps of a lab event; other fields stand beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamps {
+pub struct EventStamps {
     /// Counts the source's events from 0 without a gap.
     pub seq: u64,
     /// When the event was due on the server's monotonic clock, microseconds: latency counts from here.

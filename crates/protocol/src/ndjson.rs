@@ -111,20 +111,20 @@ pub fn decode(line: &[u8], was_up_to_date: bool) -> Result<Option<Frame>, FrameE
 /// Lines end with LF; a CR before it, and anywhere else between tokens, is white space. A byte order mark at the beginning
 /// is passed over. After an error the decoder is of no more use.
 #[derive(Debug, Clone)]
-pub struct Decoder {
+pub struct NdjsonDecoder {
     line: Vec<u8>,
     limit: usize,
     at_beginning: bool,
     was_up_to_date: bool,
 }
 
-impl Default for Decoder {
+impl Default for NdjsonDecoder {
     fn default() -> Self {
         Self::new(FRAME_BYTES_MAX)
     }
 }
 
-impl Decoder {
+impl NdjsonDecoder {
     /// A decoder at the beginning of an answer that holds at most `limit` bytes of an unfinished line.
     pub fn new(limit: usize) -> Self {
         Self {

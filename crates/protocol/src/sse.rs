@@ -96,7 +96,7 @@ fn push_line(out: &mut Vec<u8>, line: &[u8]) {
 /// Lines end with CR, LF or CRLF; a byte order mark at the beginning, comments, other fields and other events are passed
 /// over; an event that the answer's end cuts off never counts. After an error the decoder is of no more use.
 #[derive(Debug, Clone)]
-pub struct Decoder {
+pub struct SseDecoder {
     kind: ContentKind,
     limit: usize,
     at_beginning: bool,
@@ -107,7 +107,7 @@ pub struct Decoder {
     pending: Option<Data>,
 }
 
-impl Decoder {
+impl SseDecoder {
     /// A decoder at the beginning of an answer.
     ///
     /// - `kind`: of the stream: [`ContentKind::Binary`] when the answer says `stream-sse-data-encoding: base64`, else as

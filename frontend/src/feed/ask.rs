@@ -3,7 +3,7 @@
 use futures_util::future::LocalBoxFuture;
 use tailwater_lab::Probe;
 use tailwater_protocol::lab::{
-    ClockReading, Race, RaceChange, RaceRequest, SourceAnswer, SourceRequest,
+    ClockReading, RaceChange, RaceRequest, RaceStatus, SourceAnswer, SourceRequest,
 };
 use tailwater_protocol::{StreamName, Token};
 use wasm_bindgen::{JsCast, JsValue};
@@ -41,7 +41,7 @@ pub async fn source(wish: &SourceRequest) -> Result<SourceAnswer, Refusal> {
 ///
 /// # Errors
 /// [`Refusal`]; 404 when the server's lab is off.
-pub async fn open_race(wish: &RaceRequest) -> Result<Race, Refusal> {
+pub async fn open_race(wish: &RaceRequest) -> Result<RaceStatus, Refusal> {
     send(with_json("POST", "/v1/lab/races".to_owned(), line(wish)))
         .await?
         .json()
@@ -55,7 +55,7 @@ fn race_path(id: &str) -> String {
 ///
 /// # Errors
 /// [`Refusal`]; 404 when the race has ended.
-pub async fn race(id: &str) -> Result<Race, Refusal> {
+pub async fn race(id: &str) -> Result<RaceStatus, Refusal> {
     send(Wish::new("GET", race_path(id))).await?.json()
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use tailwater_protocol::lab::{Race, RaceChange, RaceRequest};
+use tailwater_protocol::lab::{RaceChange, RaceRequest, RaceStatus};
 use tailwater_protocol::{StreamName, Technique};
 use wasm_bindgen_futures::spawn_local;
 
@@ -18,7 +18,7 @@ pub(super) const RENEW_MS: f64 = 5_000.0;
 /// The race that the server keeps for this page.
 #[derive(Debug, Default)]
 pub(super) struct Rig {
-    race: Option<Race>,
+    race: Option<RaceStatus>,
 }
 
 impl Rig {

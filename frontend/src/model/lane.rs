@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use tailwater_client::{Batch, Report};
 use tailwater_lab::Latencies;
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 use tailwater_protocol::{Technique, Token};
 
 use super::clock::Mapping;
@@ -444,7 +444,7 @@ impl Lane {
     }
 
     /// Takes what the relay has counted on this lane so far.
-    pub fn counted(&mut self, counts: Counts) {
+    pub fn counted(&mut self, counts: LaneCounts) {
         self.meter.counted(counts, self.tally.events);
     }
 

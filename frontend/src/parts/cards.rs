@@ -57,7 +57,7 @@ fn Card(technique: Technique) -> impl IntoView {
             <CardHead technique phase />
             <Lateness technique />
             <Against technique />
-            <Counts technique />
+            <LaneCounts technique />
             {maybe(move || fault.get().map(|fault| view! { <p class="fault">{fault}</p> }))}
         </article>
     }
@@ -184,7 +184,7 @@ fn Against(technique: Technique) -> impl IntoView {
 }
 
 #[component]
-fn Counts(technique: Technique) -> impl IntoView {
+fn LaneCounts(technique: Technique) -> impl IntoView {
     let page = expect_context::<Page>();
     let asks = face(technique).asks;
     let events = figure(page, technique, |lane, _| lane.events);

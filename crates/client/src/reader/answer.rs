@@ -188,8 +188,8 @@ enum Body {
     Page(Vec<u8>),
     /// The text of a refusal.
     Refusal(Vec<u8>),
-    Ndjson(ndjson::Decoder),
-    Sse(Box<sse::Decoder>),
+    Ndjson(ndjson::NdjsonDecoder),
+    Sse(Box<sse::SseDecoder>),
     Websocket {
         was_up_to_date: bool,
     },
@@ -263,7 +263,7 @@ impl Exchange {
             (Technique::Ndjson, 200)
                 if head.is_content_type(|essence| essence.ends_with("ndjson")) =>
             {
-                Body::Ndjson(ndjson::Decoder::default())
+                Body::Ndjson(ndjson::NdjsonDecoder::default())
             }
             (Technique::Sse, 200)
                 if head.is_content_type(|essence| essence == "text/event-stream") =>
@@ -273,7 +273,7 @@ impl Exchange {
                 } else {
                     kind.unwrap_or(ContentKind::Json)
                 };
-                Body::Sse(Box::new(sse::Decoder::new(kind)))
+                Body::Sse(Box::new(sse::SseDecoder::new(kind)))
             }
             (technique, 200..=299) => {
                 let came = head.content_type.as_deref().unwrap_or("no content type");

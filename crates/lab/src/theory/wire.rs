@@ -1,7 +1,7 @@
 //! Bytes on the wire: heads, framing and envelopes of each technique, and what they come to per delivered event.
 
 use tailwater_protocol::headers::ContentKind;
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 use tailwater_protocol::{Control, Offset, Technique, ndjson, sse};
 
 /// `bytes` so many `times`, where nothing stays nothing even if it happens infinitely often.
@@ -165,7 +165,7 @@ impl Wire {
     ///
     /// The counts do not tell heads with news from heads without: both become the mean.
     #[must_use]
-    pub fn with_counted_heads(mut self, counts: &Counts) -> Self {
+    pub fn with_counted_heads(mut self, counts: &LaneCounts) -> Self {
         if counts.requests > 0 {
             self.request_head_bytes = counts.request_head_bytes as f64 / counts.requests as f64;
         }
@@ -277,12 +277,12 @@ mod tests {
 
     #[test]
     fn counted_heads_replace_typical_ones() {
-        let counts = Counts {
+        let counts = LaneCounts {
             requests: 4,
             responses: 3,
             request_head_bytes: 2_000,
             response_head_bytes: 600,
-            ..Counts::default()
+            ..LaneCounts::default()
         };
         let wire = Wire::of(Technique::Poll).with_counted_heads(&counts);
         assert_eq!(
@@ -294,7 +294,7 @@ mod tests {
             (500.0, 200.0, 200.0)
         );
         assert_eq!(
-            Wire::of(Technique::Poll).with_counted_heads(&Counts::default()),
+            Wire::of(Technique::Poll).with_counted_heads(&LaneCounts::default()),
             Wire::of(Technique::Poll)
         );
     }

@@ -169,9 +169,9 @@ fn the_gap_is_from_an_answers_end_to_the_next_request() {
 #[test]
 fn bytes_per_event_count_from_the_beginning_of_the_run() {
     let mut bench = Bench::new(Technique::Poll);
-    let counts = |bytes| Counts {
+    let counts = |bytes| LaneCounts {
         request_head_bytes: bytes,
-        ..Counts::default()
+        ..LaneCounts::default()
     };
     bench.lane.counted(counts(5_000));
     assert_eq!(bench.lane.meter().bytes_per_event(), None);

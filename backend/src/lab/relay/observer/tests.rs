@@ -19,8 +19,8 @@ fn down(text: &str) -> Turn {
 }
 
 /// What an observer counts when every turn comes in pieces of the sizes in `cuts`, in turn.
-fn count(turns: &[Turn], cuts: &[usize]) -> Counts {
-    let (mut observer, mut counts) = (Observer::new(), Counts::default());
+fn count(turns: &[Turn], cuts: &[usize]) -> LaneCounts {
+    let (mut observer, mut counts) = (Observer::new(), LaneCounts::default());
     let mut cut = cuts.iter().cycle();
     for turn in turns {
         let (Turn::Up(bytes) | Turn::Down(bytes)) = turn;
@@ -39,7 +39,7 @@ fn count(turns: &[Turn], cuts: &[usize]) -> Counts {
     counts
 }
 
-fn sum(counts: &Counts) -> (u64, u64) {
+fn sum(counts: &LaneCounts) -> (u64, u64) {
     (
         counts.request_head_bytes + counts.request_body_bytes + counts.request_framing_bytes,
         counts.response_head_bytes + counts.response_body_bytes + counts.response_framing_bytes,
