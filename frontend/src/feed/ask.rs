@@ -1,7 +1,7 @@
 //! The page's own requests: sources, races, the clock, a stream's head, appending. Followers make theirs themselves.
 
 use futures_util::future::LocalBoxFuture;
-use tailwater_lab::Probe;
+use tailwater_lab::ClockProbe;
 use tailwater_protocol::lab::{
     ClockReading, RaceChange, RaceRequest, RaceStatus, SourceAnswer, SourceRequest,
 };
@@ -130,14 +130,14 @@ pub async fn append(stream: &StreamName, content_type: &str, body: &str) -> Resu
 ///
 /// # Errors
 /// [`Refusal`].
-pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), Refusal> {
+pub async fn probe(count: u32) -> Result<(ClockProbe, Option<f64>), Refusal> {
     let answer = send(Wish::new("GET", format!("/v1/clock?n={count}"))).await?;
     let had_ms = answer.had_ms;
     let reading: ClockReading = answer.json()?;
     let (received_us, answered_us) = (reading.received_us, reading.sent_us);
     let Some(stamps) = network_stamps(&answer.url) else {
         return Ok((
-            Probe {
+            ClockProbe {
                 sent_ms: answer.asked_ms,
                 received_us,
                 answered_us,
@@ -146,7 +146,7 @@ pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), Refusal> {
             None,
         ));
     };
-    let probe = Probe {
+    let probe = ClockProbe {
         sent_ms: stamps.0,
         received_us,
         answered_us,
