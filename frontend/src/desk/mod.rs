@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
 use serde::de::DeserializeOwned;
-use tailwater_client::Report;
+use tailwater_client::FollowReport;
 use tailwater_client::drivers::browser::{Follower, follow};
 use tailwater_client::reader::FollowOptions;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
@@ -271,7 +271,7 @@ impl Desk {
             ..FollowOptions::default()
         };
         let desk = Rc::downgrade(self);
-        let on_report = move |report: Report| {
+        let on_report = move |report: FollowReport| {
             if let Some(desk) = desk.upgrade() {
                 desk.take(&report);
             }
@@ -290,7 +290,7 @@ impl Desk {
     }
 
     /// Takes a report; the page shows it a moment later, ten times a second at most.
-    fn take(self: &Rc<Self>, report: &Report) {
+    fn take(self: &Rc<Self>, report: &FollowReport) {
         self.fresh.borrow_mut().take(report);
         if self.showing.replace(true) {
             return;

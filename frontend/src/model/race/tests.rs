@@ -1,7 +1,7 @@
 //! What a race concludes from what its lanes report.
 
 use super::*;
-use tailwater_client::Batch;
+use tailwater_client::ReceivedBatch;
 use tailwater_protocol::Data;
 
 const MAPPING: Mapping = Mapping {
@@ -27,7 +27,7 @@ fn started() -> Race {
 }
 
 fn arrive(race: &mut Race, technique: Technique, at_ms: f64, messages: Vec<String>) {
-    let batch = Batch {
+    let batch = ReceivedBatch {
         data: Data::Json(messages),
         next: Token::now(),
         up_to_date: true,
@@ -35,7 +35,7 @@ fn arrive(race: &mut Race, technique: Technique, at_ms: f64, messages: Vec<Strin
     };
     race.report(
         technique,
-        &Report::Batch {
+        &FollowReport::Batch {
             id: 0,
             at_ms,
             batch,
