@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use std::sync::Arc;
 use std::time::Duration;
-use tailwater_core::{Batch, Log, Start};
+use tailwater_core::{Batch, Log, ReadStart};
 use tailwater_protocol::export::{self, ExportEnd, ExportHead};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::inspect::Origin;
@@ -26,7 +26,7 @@ const BUDGET_PATIENCE: Duration = Duration::from_secs(60);
 pub(super) async fn export(app: &App, log: Arc<Log>) -> Result<HttpResponse, Refusal> {
     let one_message = 1;
     // After this nothing can be refused any more, only broken off.
-    let from = log.read_from(Start::Beginning, one_message).await?.from;
+    let from = log.read_from(ReadStart::Beginning, one_message).await?.from;
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, export::CONTENT_TYPE));
     response.insert_header((CACHE_CONTROL, "no-store"));

@@ -3,7 +3,7 @@
 use super::terms::Terms;
 use std::pin::Pin;
 use std::sync::Arc;
-use tailwater_core::{Batch, Log, ReadError, State, Tail};
+use tailwater_core::{Batch, Log, ReadError, Tail, TailState};
 use tailwater_protocol::Offset;
 use tokio::sync::watch;
 use tokio::task::yield_now;
@@ -82,7 +82,7 @@ impl Follow {
                 biased;
                 _ = self.terms.stop.wait_for(|stop| *stop) => return Step::Leave,
                 moved = self.tail.wait_for(|tail| tail.has_news(from)) => match moved {
-                    Ok(tail) if tail.state != State::Deleted => {}
+                    Ok(tail) if tail.state != TailState::Deleted => {}
                     _ => return Step::Leave,
                 },
                 () = &mut self.timer => {

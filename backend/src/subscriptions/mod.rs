@@ -38,7 +38,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
 use tailwater_core::clock::Wall;
 use tailwater_core::store::{Store, StoreError};
-use tailwater_core::{State as StreamState, StreamName, Streams, Wanted};
+use tailwater_core::{ListQuery, StreamName, Streams, TailState};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 
@@ -258,7 +258,7 @@ impl Shared {
     fn sight(&self, name: &StreamName) -> Option<Sight> {
         let log = self.streams.find(name)?;
         let tail = log.tail_now();
-        (tail.state != StreamState::Deleted).then(|| Sight {
+        (tail.state != TailState::Deleted).then(|| Sight {
             stream: log.id(),
             life: log.life(),
             begins: log.config().begins(),
@@ -271,10 +271,10 @@ impl Shared {
         let Some(glob) = &definition.pattern else {
             return Vec::new();
         };
-        let all = Wanted {
+        let all = ListQuery {
             prefix: glob.prefix().to_owned(),
             limit: usize::MAX,
-            ..Wanted::default()
+            ..ListQuery::default()
         };
         let (logs, _) = self.streams.list(&all).await;
         logs.iter()

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
-use tailwater_core::{Observer, StreamName};
+use tailwater_core::{StreamName, StreamObserver};
 use tokio::sync::Notify;
 
 /// Streams that moved and that nobody has looked at since; each at most once, so there are never more than streams.
@@ -43,7 +43,7 @@ impl News {
     }
 }
 
-impl Observer for News {
+impl StreamObserver for News {
     fn moved(&self, name: &StreamName) {
         fence(Ordering::SeqCst);
         if self.expected_by.load(Ordering::Relaxed) == 0 {

@@ -15,7 +15,7 @@ use tailwater_core::clock::Wall;
 use tailwater_core::store::{
     Commit, Cut, Done, MemoryStore, Reading, Recovered, Recovery, Seeking, Store, StoreError,
 };
-use tailwater_core::{Append, Payload, StreamConfig, StreamName, Streams, Wanted};
+use tailwater_core::{Append, ListQuery, Payload, StreamConfig, StreamName, Streams};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -222,9 +222,9 @@ impl Rig {
     /// Stops, and begins anew with what the store kept.
     pub(super) async fn restart(self) -> Self {
         self.stop();
-        let all = Wanted {
+        let all = ListQuery {
             limit: usize::MAX,
-            ..Wanted::default()
+            ..ListQuery::default()
         };
         let known = |log: &Arc<tailwater_core::Log>| Recovered {
             stream: log.id(),

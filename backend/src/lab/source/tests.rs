@@ -39,7 +39,7 @@ async fn messages(log: &Arc<Log>, count: usize) -> Vec<String> {
         let mut tail = log.tail();
         loop {
             let mut all = Vec::new();
-            let mut from = log.resolve(Start::Beginning);
+            let mut from = log.resolve(ReadStart::Beginning);
             while let Ok(batch) = log.read(from, PAGE_BYTES).await
                 && !batch.data.is_empty()
             {

@@ -7,18 +7,18 @@ use std::sync::{Arc, OnceLock};
 /// Hears of every stream that was created, grew, was closed or was deleted, after it can be seen.
 ///
 /// It is called on the way of every append, so it must neither block nor wait.
-pub trait Observer: fmt::Debug + Send + Sync + 'static {
+pub trait StreamObserver: fmt::Debug + Send + Sync + 'static {
     /// Something about this stream is new; what, [`super::Streams::find`] tells.
     fn moved(&self, name: &StreamName);
 }
 
 /// A place for one observer, shared by all logs; empty until somebody observes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Observed(Arc<OnceLock<Arc<dyn Observer>>>);
+pub(crate) struct ObserverSlot(Arc<OnceLock<Arc<dyn StreamObserver>>>);
 
-impl Observed {
+impl ObserverSlot {
     /// Puts `observer` there, if the place is still empty.
-    pub(crate) fn set(&self, observer: Arc<dyn Observer>) {
+    pub(crate) fn set(&self, observer: Arc<dyn StreamObserver>) {
         // The first stays: there is one of it per server.
         let _taken = self.0.set(observer);
     }

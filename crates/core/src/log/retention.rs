@@ -55,7 +55,7 @@ impl Log {
             }
         };
         // Held until the store has the change, so that a fork made now finds them gone, and one made before keeps them.
-        let Some(_childless) = self.kin.childless() else {
+        let Some(_no_forks) = self.fork_refs.no_forks() else {
             return;
         };
         if self

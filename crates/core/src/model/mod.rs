@@ -13,6 +13,6 @@ pub use ids::StreamId;
 pub use limits::StreamLimits;
 pub use payload::{Payload, PayloadError};
 pub use producer::{Accepted, Producer, ProducerId};
-pub use tail::{State, Tail};
+pub use tail::{Tail, TailState};
 pub use tailwater_protocol::{NameError, StreamName};
 pub use value::{StreamSeq, ValueError};

@@ -97,7 +97,10 @@ impl Importing<'_> {
     /// [`CreateError::Taken`] when another stream of the name was quicker, [`CreateError::Overtaken`] when it is gone again; all others of [`CreateError`]. Then it is deleted.
     pub async fn appear(mut self) -> Result<Arc<Log>, CreateError> {
         let name = self.log.name().clone();
-        let (_turn, _) = self.streams.vacate(self.streams.turn(&name).await).await?;
+        let (_lock, _) = self
+            .streams
+            .remove_ended(self.streams.lock_name(&name).await)
+            .await?;
         self.streams.has_room_for(&name)?;
         if self.streams.deleted.next_life(&name) != self.log.life() {
             return Err(CreateError::Overtaken);
@@ -177,7 +180,7 @@ mod tests {
     use super::*;
     use crate::log::Append;
     use crate::model::Payload;
-    use crate::registry::Wanted;
+    use crate::registry::ListQuery;
     use crate::store::{MemoryStore, Store};
     use tailwater_protocol::headers::ContentKind;
 
@@ -201,9 +204,9 @@ mod tests {
         assert!(streams.find(&name).is_none());
         assert_eq!(
             streams
-                .list(&Wanted {
+                .list(&ListQuery {
                     limit: 9,
-                    ..Wanted::default()
+                    ..ListQuery::default()
                 })
                 .await
                 .0

@@ -8,10 +8,10 @@ mod list;
 
 pub use fork::{ForkError, ForkPoint, ForkRequest};
 pub use import::Importing;
-pub use list::Wanted;
+pub use list::ListQuery;
 
 use crate::clock::Wall;
-use crate::log::observer::{Observed, Observer};
+use crate::log::observer::{ObserverSlot, StreamObserver};
 use crate::log::{Log, lock};
 use crate::model::StreamId;
 use crate::model::{Payload, PayloadError, StreamConfig, StreamLimits, StreamName};
@@ -87,12 +87,12 @@ pub struct Streams {
     store: Arc<dyn Store>,
     /// In the order of names, so that a page of a listing costs what it shows, not what there is.
     logs: Arc<RwLock<BTreeMap<StreamName, Arc<Log>>>>,
-    turns: Arc<Turns>,
+    name_locks: Arc<NameLocks>,
     deleted: Arc<DeletedNames>,
     next_id: Arc<AtomicU64>,
     limits: StreamLimits,
     wall: Wall,
-    observed: Observed,
+    observed: ObserverSlot,
 }
 
 impl Streams {
@@ -139,7 +139,7 @@ impl Streams {
             .chain(halves.iter().copied())
             .max();
         known.retain(|known| !halves.contains(&known.stream));
-        let observed = Observed::default();
+        let observed = ObserverSlot::default();
         let mut by_id: HashMap<StreamId, Arc<Log>> = HashMap::with_capacity(known.len());
         for known in known {
             let id = known.stream;
@@ -149,7 +149,7 @@ impl Streams {
                 .as_ref()
                 .map(|fork| by_id.get(&fork.source).cloned());
             match &source {
-                Some(Some(source)) => source.kin.recover(),
+                Some(Some(source)) => source.fork_refs.add_recovered(),
                 Some(None) => {
                     tracing::error!(stream = %known.name, "the stream that it grew from is missing");
                 }
@@ -167,7 +167,7 @@ impl Streams {
                     .map(|log| (log.name().clone(), log))
                     .collect(),
             )),
-            turns: Arc::default(),
+            name_locks: Arc::default(),
             deleted,
             next_id: Arc::new(AtomicU64::new(
                 last_id.map_or(0, |last| last.0 + 1).max(first_id()),
@@ -194,7 +194,7 @@ impl Streams {
     }
 
     /// Tells `observer` from now on whenever a stream was created, moved, closed or deleted; the first one stays.
-    pub fn observe(&self, observer: Arc<dyn Observer>) {
+    pub fn observe(&self, observer: Arc<dyn StreamObserver>) {
         self.observed.set(observer);
     }
 
@@ -279,7 +279,7 @@ impl Streams {
         first: Option<Payload>,
         closed: bool,
     ) -> Result<Created, CreateError> {
-        let (turn, there) = self.vacate(self.turn(name).await).await?;
+        let (lock, there) = self.remove_ended(self.lock_name(name).await).await?;
         if let Some(log) = there {
             return same(log, &config, closed);
         }
@@ -293,7 +293,7 @@ impl Streams {
             at: self.wall.now(),
         };
         let created = self
-            .found(turn, new, None)?
+            .submit_creation(lock, new, None)?
             .await
             .unwrap_or(Err(StoreError::NoStream));
         Ok(Created {
@@ -302,30 +302,33 @@ impl Streams {
         })
     }
 
-    /// What is at the name of `turn`, once what has ended there by itself is gone.
-    async fn vacate(&self, turn: Turn) -> Result<(Turn, Option<Arc<Log>>), CreateError> {
-        let mut turn = turn;
-        if let Some(log) = self.entry(&turn.name)
+    /// The stream of the locked name, after the deletion of one that has ended by itself.
+    async fn remove_ended(
+        &self,
+        lock: NameLock,
+    ) -> Result<(NameLock, Option<Arc<Log>>), CreateError> {
+        let mut lock = lock;
+        if let Some(log) = self.entry(&lock.name)
             && !log.is_hidden()
             && log.is_over()
         {
-            let removed = self.remove(log, turn).await;
+            let removed = self.remove(log, lock).await;
             let (outcome, given_back) = removed.map_err(|_| StoreError::NoStream)?;
             outcome?;
-            turn = given_back;
+            lock = given_back;
         }
-        match self.entry(&turn.name) {
+        match self.entry(&lock.name) {
             Some(log) if log.is_hidden() => Err(CreateError::Hidden { forks: log.forks() }),
-            there => Ok((turn, there)),
+            there => Ok((lock, there)),
         }
     }
 
-    /// Submits a creation; it is there, and the turn over, when the answer comes, whether anybody waits for that or not.
-    fn found(
+    /// Submits a creation; the stream is there and the name unlocked when the answer comes, whether anybody waits for that or not.
+    fn submit_creation(
         &self,
-        turn: Turn,
+        lock: NameLock,
         new: NewStream,
-        source: Option<fork::Adopted>,
+        source: Option<fork::ForkReservation>,
     ) -> Result<oneshot::Receiver<Result<Arc<Log>, StoreError>>, CreateError> {
         if self.count() >= self.limits.streams_max {
             return Err(CreateError::TooMany {
@@ -343,14 +346,14 @@ impl Streams {
             },
             Box::new(move |result| {
                 let result = result.map(|()| {
-                    let source = source.and_then(fork::Adopted::keep);
+                    let source = source.and_then(fork::ForkReservation::keep);
                     let log = Log::open(known, source, Arc::clone(&streams.store), streams.wall);
                     let log = Arc::new(log.kept_by(&streams.observed, &streams.limits));
                     streams.write().insert(log.name().clone(), Arc::clone(&log));
                     streams.observed.tell(log.name());
                     log
                 });
-                drop(turn);
+                drop(lock);
                 // The receiver is gone only when the request was dropped; then nobody wants the answer.
                 let _gone = answer.send(result);
             }),
@@ -366,22 +369,22 @@ impl Streams {
         self.logs.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody else creates or deletes this name, then holds it.
-    async fn turn(&self, name: &StreamName) -> Turn {
+    /// Locks a name; waits while somebody else creates or deletes it.
+    async fn lock_name(&self, name: &StreamName) -> NameLock {
         loop {
-            let changed = self.turns.changed.notified();
-            if let Some(turn) = self.turn_now(name) {
-                return turn;
+            let changed = self.name_locks.changed.notified();
+            if let Some(lock) = self.try_lock_name(name) {
+                return lock;
             }
             changed.await;
         }
     }
 
-    /// Holds a name, unless somebody else creates or deletes it.
-    fn turn_now(&self, name: &StreamName) -> Option<Turn> {
-        let is_free = lock(&self.turns.taken).insert(name.clone());
-        is_free.then(|| Turn {
-            turns: Arc::clone(&self.turns),
+    /// Locks a name, unless somebody else creates or deletes it.
+    fn try_lock_name(&self, name: &StreamName) -> Option<NameLock> {
+        let is_free = lock(&self.name_locks.taken).insert(name.clone());
+        is_free.then(|| NameLock {
+            name_locks: Arc::clone(&self.name_locks),
             name: name.clone(),
         })
     }
@@ -398,24 +401,24 @@ fn first_id() -> u64 {
     u64::try_from(since_1970.as_micros()).unwrap_or(1)
 }
 
-/// Names whose creation or deletion is under way; who wants the same name waits for its end.
+/// Names whose stream is being created or deleted; others wait until that is done.
 #[derive(Debug, Default)]
-struct Turns {
+struct NameLocks {
     taken: Mutex<HashSet<StreamName>>,
     changed: Notify,
 }
 
-/// The right to create or delete one name; with a change under way it is held until that is done.
+/// The exclusive right to create or delete the stream of one name; a change under way holds it until it is done.
 #[derive(Debug)]
-struct Turn {
-    turns: Arc<Turns>,
+struct NameLock {
+    name_locks: Arc<NameLocks>,
     name: StreamName,
 }
 
-impl Drop for Turn {
+impl Drop for NameLock {
     fn drop(&mut self) {
-        lock(&self.turns.taken).remove(&self.name);
-        self.turns.changed.notify_waiters();
+        lock(&self.name_locks.taken).remove(&self.name);
+        self.name_locks.changed.notify_waiters();
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tailwater_core::store::{Store, StoreError};
 use tailwater_core::{Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Streams};
-use tailwater_core::{Append, Log, Start};
+use tailwater_core::{Append, Log, ReadStart};
 use tailwater_core::{Payload, StreamConfig, StreamName};
 use tailwater_protocol::headers::ContentKind;
 
@@ -46,7 +46,10 @@ async fn make(streams: &Streams, it: &str) -> Result<Created, CreateError> {
 }
 
 async fn text(log: &Log) -> Bytes {
-    log.read_from(Start::Beginning, 1 << 20).await.unwrap().data
+    log.read_from(ReadStart::Beginning, 1 << 20)
+        .await
+        .unwrap()
+        .data
 }
 
 fn broken() -> StoreError {
