@@ -7,7 +7,7 @@
 
 use crate::log::lock;
 use crate::model::StreamName;
-use crate::store::Note;
+use crate::store::NoteChange;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -87,7 +87,7 @@ impl DeletedNames {
     ///
     /// - `life`: of the stream that is deleted.
     /// - Returns what the store has to keep and forget in the same commit.
-    pub(super) fn end_life(&self, name: &StreamName, life: u32) -> Vec<Note> {
+    pub(super) fn end_life(&self, name: &StreamName, life: u32) -> Vec<NoteChange> {
         let mut inner = lock(&self.inner);
         let deleted = DeletedName {
             lives: life.saturating_add(1),
@@ -95,7 +95,7 @@ impl DeletedNames {
         };
         let before = inner.insert(name.clone(), deleted);
         let forgotten = inner.forget_beyond(self.names_max);
-        let mut notes: Vec<Note> = before
+        let mut notes: Vec<NoteChange> = before
             .into_iter()
             .chain(forgotten)
             .map(|order| (key(order), None))
@@ -160,7 +160,7 @@ mod tests {
     }
 
     /// Keeps notes as a store does.
-    fn keep(kept: &mut BTreeMap<String, Bytes>, notes: Vec<Note>) {
+    fn keep(kept: &mut BTreeMap<String, Bytes>, notes: Vec<NoteChange>) {
         for (key, value) in notes {
             match value {
                 Some(value) => drop(kept.insert(key, value)),
@@ -217,7 +217,7 @@ mod tests {
             steps in proptest::collection::vec((0_usize..6, 0_usize..12, any::<bool>()), 1..200),
             names_max in 1_usize..5,
         ) {
-            let (mut kept, mut late): (BTreeMap<String, Bytes>, Vec<Vec<Note>>) = Default::default();
+            let (mut kept, mut late): (BTreeMap<String, Bytes>, Vec<Vec<NoteChange>>) = Default::default();
             let mut names = DeletedNames::take(&mut kept.clone(), names_max);
             let mut seen: HashMap<usize, u32> = HashMap::new();
             for (number, restart, waits) in steps {

@@ -5,7 +5,7 @@ use crate::log::lineage::Lineage;
 use crate::log::{Log, ReadError};
 use crate::model::{Expiry, Fork, Payload, PayloadError, StreamConfig, StreamName};
 use crate::registry::Absent;
-use crate::store::{NewStream, StoreError};
+use crate::store::{StoreError, StreamCreation};
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -214,7 +214,7 @@ impl Streams {
             ..config
         };
         let life = self.deleted.next_life(name);
-        let new = NewStream {
+        let new = StreamCreation {
             name: name.clone(),
             life,
             config,

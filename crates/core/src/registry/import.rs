@@ -4,7 +4,7 @@ use super::{CreateError, Streams};
 use crate::log::Log;
 use crate::model::StreamId;
 use crate::model::{StreamConfig, StreamName};
-use crate::store::{Change, Commit, Done, NewStream, Store, StoreError};
+use crate::store::{Change, Commit, CommitCallback, Store, StoreError, StreamCreation};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -36,7 +36,7 @@ impl Streams {
         // First the note: what a crash leaves half is recognised by it.
         self.note(id, Some(Bytes::new())).await?;
         let life = self.deleted.next_life(name);
-        let new = NewStream {
+        let new = StreamCreation {
             name: name.clone(),
             life,
             config,
@@ -164,7 +164,7 @@ pub(super) fn forget(store: &Arc<dyn Store>, id: StreamId) {
 }
 
 /// Tells who waits what became of a change.
-fn answer(waiting: oneshot::Sender<Result<(), StoreError>>) -> Done {
+fn answer(waiting: oneshot::Sender<Result<(), StoreError>>) -> CommitCallback {
     Box::new(move |result| {
         // The receiver is gone only when the request was dropped; then nobody wants the answer.
         let _gone = waiting.send(result);

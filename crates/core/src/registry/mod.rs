@@ -15,7 +15,7 @@ use crate::log::observer::{ObserverSlot, StreamObserver};
 use crate::log::{Log, lock};
 use crate::model::StreamId;
 use crate::model::{Payload, PayloadError, StreamConfig, StreamLimits, StreamName};
-use crate::store::{Change, Commit, NewStream, Recovery, Store, StoreError};
+use crate::store::{Change, Commit, Recovery, Store, StoreError, StreamCreation};
 use bytes::Bytes;
 use deleted::DeletedNames;
 use std::borrow::Borrow;
@@ -284,7 +284,7 @@ impl Streams {
             return same(log, &config, closed);
         }
         let life = self.deleted.next_life(name);
-        let new = NewStream {
+        let new = StreamCreation {
             name: name.clone(),
             life,
             config,
@@ -327,7 +327,7 @@ impl Streams {
     fn submit_creation(
         &self,
         lock: NameLock,
-        new: NewStream,
+        new: StreamCreation,
         source: Option<fork::ForkReservation>,
     ) -> Result<oneshot::Receiver<Result<Arc<Log>, StoreError>>, CreateError> {
         if self.count() >= self.limits.streams_max {

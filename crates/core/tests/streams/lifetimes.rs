@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tailwater_core::StreamId;
 use tailwater_core::clock::Wall;
 use tailwater_core::store::{
-    Change, Commit, Marks, MemoryStore, NewStream, Recovered, Recovery, Store, StoreError,
+    Change, Commit, Marks, MemoryStore, Recovered, Recovery, Store, StoreError, StreamCreation,
 };
 use tailwater_core::{Absent, CreateError, ForkPoint, ForkRequest, Streams};
 use tailwater_core::{Append, AppendError, Log, ReadError, ReadStart, ReaderGuard};
