@@ -46,7 +46,7 @@ impl ProducerSession {
         self.is_understood = true;
     }
 
-    /// Whether an append of which nobody knows what became of it may be sent again.
+    /// Whether an append with an unknown outcome may be sent again.
     pub fn may_repeat(&self) -> bool {
         self.is_understood
     }

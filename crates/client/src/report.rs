@@ -5,7 +5,7 @@ use tailwater_protocol::{Data, Technique, Token};
 /// Messages that arrived together, and where to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedBatch {
-    /// What arrived; may be empty (an answer without news).
+    /// What arrived; may be empty (an answer without data).
     pub data: Data,
     /// The position after `data`.
     pub next: Token,

@@ -31,7 +31,7 @@ pub struct ExportHead {
     pub name: String,
     /// What it was created with.
     pub configuration: Configuration,
-    /// Where it grew from another stream; an import makes a stream of its own of it, with what it inherited.
+    /// Where it was forked from another stream; an import makes a stream of its own of it, with what it inherited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<Origin>,
     /// The position before the first message exported.
@@ -74,7 +74,7 @@ pub struct Imported {
     pub next_offset: Token,
     /// Whether it is closed.
     pub closed: bool,
-    /// How much smaller its offsets are than those of the stream that was exported: 0, unless that one had let go of its
+    /// How much smaller its offsets are than those of the stream that was exported: 0, unless that one had removed its
     /// first messages.
     pub shift_bytes: u64,
 }
@@ -108,7 +108,7 @@ pub enum ExportError {
         came: u32,
     },
     /// The end says otherwise than the lines before it.
-    #[error("the export's end counts {told} pages, but {came} came before it")]
+    #[error("the export's end counts {told} pages, but {came} were received")]
     Pages {
         /// What the end says.
         told: u64,
@@ -126,14 +126,14 @@ pub enum ExportError {
         limit: usize,
     },
     /// Something behind the end.
-    #[error("line {line} of the export stands behind its end")]
+    #[error("line {line} of the export follows its end")]
     BehindEnd {
         /// Which line, counted from 1.
         line: u64,
     },
     /// No end.
     #[error(
-        "the export breaks off after {lines} whole lines: its last line, which says `end`, is missing"
+        "the export breaks off after {lines} whole lines: the last line, with `end`, is missing"
     )]
     CutOff {
         /// Whole lines that came.

@@ -34,7 +34,7 @@ pub struct Control {
 /// A [`Control`] and its data, as the client reads them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What came; `None` when there was no news.
+    /// What came; `None` when there was no data.
     pub data: Option<Data>,
     /// The position after it.
     pub next: Token,
@@ -50,13 +50,13 @@ pub struct Frame {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// More bytes without an end than the decoder may hold.
-    #[error("a frame of more than {limit} bytes: expected it to end before that")]
+    #[error("a frame is longer than {limit} bytes, which is the limit")]
     TooLong {
         /// The decoder's limit in bytes.
         limit: usize,
     },
     /// The text is not the JSON that belongs there.
-    #[error("{expected} expected, but {fault}; it begins with `{begin}`")]
+    #[error("expected {expected}, but {fault}; the text begins with `{begin}`")]
     Malformed {
         /// What belongs there.
         expected: &'static str,

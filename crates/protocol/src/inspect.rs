@@ -1,4 +1,4 @@
-//! What a server tells about its streams beside their content: a page of the list, and one stream looked at closely.
+//! What a server says about its streams beside their content: the list of streams, and the details of one.
 
 use crate::{Technique, Token};
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ pub struct StreamSummary {
     pub closed: bool,
     /// Live readers now, by any technique that waits.
     pub readers: usize,
-    /// The stream it grew from.
+    /// The stream it was forked from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<String>,
 }
@@ -63,7 +63,7 @@ pub struct Configuration {
     pub keep_seconds: Option<u64>,
 }
 
-/// Where a stream grew from another one.
+/// Where a stream was forked from another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Origin {
@@ -92,10 +92,10 @@ pub struct StreamDetails {
     pub kept_bytes: u64,
     /// Whether nothing can be appended any more.
     pub closed: bool,
-    /// Where it grew from another stream.
+    /// Where it was forked from another stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<Origin>,
-    /// How many streams grew from it and live.
+    /// How many forks it has.
     pub fork_count: usize,
     /// The names of the first [`NAMED_MAX`] of them.
     pub forks: Vec<String>,

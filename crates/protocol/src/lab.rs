@@ -119,7 +119,7 @@ pub struct LaneCounts {
     pub requests: u64,
     /// Response heads read whole.
     pub responses: u64,
-    /// Of the responses, those without news (204, 304, or a body that carries none).
+    /// Of the responses, those without data (204, 304, or a body that carries none).
     pub empty_responses: u64,
     /// Request lines and headers.
     pub request_head_bytes: u64,

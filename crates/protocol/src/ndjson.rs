@@ -19,7 +19,7 @@ pub const HEARTBEAT: &[u8] = b"\n";
 
 /// Appends one line, line end included.
 ///
-/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no news.
+/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no data.
 /// - JSON messages keep their bytes but for CR and LF between tokens, which become spaces.
 /// - Text that is not valid UTF-8 goes as base64, so nothing is lost.
 pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control: &Control) {

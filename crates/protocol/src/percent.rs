@@ -17,7 +17,7 @@ const IN_PATH: &AsciiSet = &IN_VALUE.remove(b'/');
 pub enum PercentError {
     /// A percent sign without two hexadecimal digits behind it.
     #[error(
-        "`{came}` at byte {at} is no escape: expected % and two hexadecimal digits (a percent sign itself is %25)"
+        "`{came}` at byte {at} is not an escape: expected % and two hexadecimal digits (a percent sign itself is %25)"
     )]
     Escape {
         /// Where the percent sign stands, in bytes from 0.
@@ -26,7 +26,7 @@ pub enum PercentError {
         came: String,
     },
     /// Bytes that are not UTF-8.
-    #[error("it is not UTF-8 once percent-decoded")]
+    #[error("the percent-decoded text is not UTF-8")]
     NotUtf8,
 }
 

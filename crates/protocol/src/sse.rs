@@ -29,7 +29,7 @@ pub const HEARTBEAT: &[u8] = b":\n\n";
 
 /// Appends the data event, if there is data, and the control event, which belong into one write.
 ///
-/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no news.
+/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no data.
 /// - Every CR, LF and CRLF in the data begins a new `data:` line: a stream's bytes can never end an event or begin a field.
 /// - Text that is not valid UTF-8 is sent with U+FFFD in the place of what is wrong.
 pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control: &Control) {

@@ -1,4 +1,4 @@
-//! What the reader makes of frames and pages that arrive.
+//! How the reader handles frames and pages that arrive.
 
 use super::answer::{AnswerFault, AnswerPage, AnswerProgress};
 use super::{

@@ -1,4 +1,4 @@
-//! What follows when an answer ends or fails: a pause, another technique, or the end.
+//! What the reader does when an answer ends or fails: it pauses, changes the technique, or ends.
 
 use super::answer::AnswerFault;
 use super::{LIVE_MIN, ReaderPhase, StreamReader, ms};

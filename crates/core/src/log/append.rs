@@ -24,7 +24,7 @@ pub struct Append {
     pub only_at: Option<StreamOffset>,
 }
 
-/// What became of an append.
+/// The outcome of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     /// The tail after it; of a duplicate, the tail now.
@@ -56,7 +56,7 @@ pub enum AppendError {
         came: String,
     },
     /// The producer has begun a newer epoch (403).
-    #[error("the producer's epoch {came} is over: epoch {current} has begun")]
+    #[error("the producer's epoch {came} is stale: the current one is {current}")]
     StaleEpoch {
         /// The epoch that counts.
         current: u64,
@@ -64,7 +64,7 @@ pub enum AppendError {
         came: u64,
     },
     /// An append of the producer is missing before this one (409).
-    #[error("the producer's append {received} came where {expected} was expected")]
+    #[error("the producer's append has sequence number {received}: expected {expected}")]
     Gap {
         /// The sequence number that comes next.
         expected: u64,
@@ -103,7 +103,7 @@ pub enum AppendError {
     Store(#[from] StoreError),
 }
 
-/// What became of an append at first sight.
+/// The immediate outcome of an append.
 pub(crate) enum Submission {
     /// It was answered by what is committed.
     Answered(Appended),

@@ -23,7 +23,7 @@ pub(super) struct AppendStep {
     pub(super) marks: Marks,
 }
 
-/// What becomes of an append that is no error.
+/// The decision about an append that is not refused.
 #[derive(Debug, Clone)]
 pub(super) enum AppendDecision {
     /// It takes effect.

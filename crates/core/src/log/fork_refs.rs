@@ -24,7 +24,7 @@ enum DeletionState {
     Alive,
     /// Its deletion is under way.
     Deleting,
-    /// It was deleted and lives on for its forks.
+    /// It was deleted and is kept for its forks.
     Hidden,
     /// Its last fork has gone, and what was kept for it is being deleted.
     Collected,
@@ -35,7 +35,7 @@ enum DeletionState {
 pub(crate) enum DeletionKind {
     /// The stream is deleted.
     Delete,
-    /// The stream lives on for its forks.
+    /// The stream is kept for its forks.
     Hide,
 }
 
@@ -61,7 +61,7 @@ impl ForkRefs {
         lock(&self.0).forks
     }
 
-    /// Whether the stream was deleted and lives on for its forks only.
+    /// Whether the stream was deleted and is kept for its forks only.
     pub(crate) fn is_hidden(&self) -> bool {
         matches!(
             lock(&self.0).deletion,

@@ -7,7 +7,7 @@ use crate::store::{Cut, StoreError};
 use bytes::{Bytes, BytesMut};
 use tailwater_protocol::Offset;
 
-/// The inherited part of a fork's messages: which stream holds them up to which position. Empty for a stream that grew
+/// The inherited part of a fork's messages: which stream holds them up to which position. Empty for a stream that was forked
 /// from none.
 ///
 /// The chain of forks is flattened when a fork is made: a read looks at the parts, never at the chain.
@@ -142,7 +142,7 @@ impl Log {
                 if stream != self.id && self.tail_now().state != TailState::Deleted =>
             {
                 ReadError::Store(StoreError::Damaged(format!(
-                    "stream number {}, which this one grew from",
+                    "stream number {}, which this one was forked from",
                     stream.0
                 )))
             }

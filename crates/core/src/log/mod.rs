@@ -75,7 +75,7 @@ pub enum ReadStart {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The position lies before what is kept (410).
-    #[error("offset {asked} lies before the earliest that is kept, {earliest}")]
+    #[error("offset {asked} is before the earliest one that is kept, {earliest}")]
     Gone {
         /// Where reading was asked to begin.
         asked: StreamOffset,
@@ -127,7 +127,7 @@ pub struct Log {
     tail: watch::Sender<Tail>,
     readers: Readers,
     life: Lifetime,
-    /// The stream that this one grew from.
+    /// The stream that this one was forked from.
     source: Option<Arc<Self>>,
     pub(crate) lineage: Lineage,
     pub(crate) fork_refs: ForkRefs,
@@ -142,7 +142,7 @@ pub struct Log {
 impl Log {
     /// A log as its store knows it, be it new or from an earlier process.
     ///
-    /// - `source`: the stream that it grew from, if it did and that is there; it is counted by the caller.
+    /// - `source`: the stream that it was forked from, if it is a fork and its source is there; the fork is counted by the caller.
     pub(crate) fn open(
         known: Recovered,
         source: Option<Arc<Self>>,
@@ -190,7 +190,7 @@ impl Log {
         }
     }
 
-    /// The same log as one of a server's: its news told to whoever observes the streams, its appends within the limits.
+    /// The same log as one of a server's: its changes reported to the observer of the streams, its appends within the limits.
     pub(crate) fn kept_by(self, observed: &observer::ObserverSlot, limits: &StreamLimits) -> Self {
         Self {
             observed: observed.clone(),
@@ -237,17 +237,17 @@ impl Log {
         self.created
     }
 
-    /// The stream that it grew from; it may be hidden by now.
+    /// The stream that it was forked from; it may be hidden by now.
     pub fn source(&self) -> Option<&Arc<Self>> {
         self.source.as_ref()
     }
 
-    /// How many forks grew from it and are there, those that are being made included.
+    /// How many forks it has, those that are being made included.
     pub fn forks(&self) -> usize {
         self.fork_refs.forks()
     }
 
-    /// Whether it was deleted and lives on for its forks only.
+    /// Whether it was deleted and is kept for its forks only.
     pub fn is_hidden(&self) -> bool {
         self.fork_refs.is_hidden()
     }

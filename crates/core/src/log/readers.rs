@@ -1,4 +1,4 @@
-//! Who follows a stream live at this moment: how many by each technique, and where each of them is.
+//! The live readers of a stream: how many by each technique, and the position of each.
 
 use super::lock;
 use std::collections::BTreeMap;

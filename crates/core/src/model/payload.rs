@@ -1,4 +1,4 @@
-//! What one append brings: bytes as they will be kept, and where each message in them ends.
+//! The payload of an append: bytes as they will be kept, and where each message in them ends.
 
 use crate::offload::offload;
 use bytes::{Bytes, BytesMut};
@@ -43,7 +43,7 @@ pub enum PayloadError {
     #[error("the body is not JSON, as this stream's content type demands: {0}")]
     NotJson(String),
     /// A JSON message whose brackets are nested too deep.
-    #[error("a message has {came} brackets within each other, at most {NESTING_MAX} are taken")]
+    #[error("a message is nested {came} levels deep, the limit is {NESTING_MAX}")]
     TooDeep {
         /// How deep.
         came: usize,

@@ -7,7 +7,7 @@ use tailwater_protocol::Offset;
 pub struct Tail {
     /// The position after the last byte.
     pub next: Offset,
-    /// Which of the streams that its name has had this is; see [`Log::life`].
+    /// Which of the streams that its name has had this is; see [`Log::life`](crate::Log::life).
     pub life: u32,
     /// Whether more can come.
     pub state: TailState,

@@ -1,4 +1,4 @@
-//! The end of streams: deleted, ended by themselves, or kept for their forks until the last of those goes.
+//! Deletes streams: on request, when they have expired, and hidden ones once their last fork is deleted.
 
 use super::{NameLock, Streams};
 use crate::log::Log;
@@ -23,7 +23,7 @@ impl Streams {
     /// Deletes a stream with all its data, or hides it while it has forks; `false` when there is none of this name.
     /// Readers that wait are woken.
     ///
-    /// Dropping the future takes nothing back: what was submitted is done, and the name is busy until then.
+    /// Dropping the future undoes nothing: what was submitted is done, and the name stays locked until then.
     ///
     /// # Errors
     /// [`StoreError`]; then the stream is still there.
@@ -41,7 +41,7 @@ impl Streams {
         }
     }
 
-    /// Submits the deletion of a stream whose name the caller has locked; it is done, whether anybody waits for that or not.
+    /// Submits the deletion of a stream whose name the caller has locked; it is done, whether a request waits for that or not.
     pub(super) fn remove(
         &self,
         log: Arc<Log>,
@@ -89,7 +89,7 @@ impl Streams {
         }
     }
 
-    /// A stream is gone from the store: its name is free, who holds it is told, and its source has a fork less.
+    /// A stream was deleted from the store: frees its name, ends its log, and releases its source.
     fn forget(&self, log: &Arc<Log>) {
         self.write().remove(log.name());
         log.end();
@@ -98,14 +98,14 @@ impl Streams {
         }
     }
 
-    /// A stream has a fork less; a hidden one that was kept for it goes, too.
+    /// Removes a fork from the count of its source; deletes a hidden source without forks.
     pub(super) fn release(&self, source: &Arc<Log>) {
         if source.fork_refs.release() {
             self.collect(Arc::clone(source));
         }
     }
 
-    /// Deletes a hidden stream whose last fork has gone.
+    /// Deletes a hidden stream whose last fork was deleted.
     fn collect(&self, log: Arc<Log>) {
         let streams = self.clone();
         let stream = log.id();
@@ -128,7 +128,7 @@ impl Streams {
         }
     }
 
-    /// Looks every so often for streams that have ended by themselves and for messages that are kept no longer, until
+    /// Looks every so often for streams that have ended by themselves and for messages that are no longer kept, until
     /// the server stops.
     pub async fn sweep_until(&self, every: Duration, mut stop: watch::Receiver<bool>) {
         let mut ticks = interval(every);
@@ -145,7 +145,7 @@ impl Streams {
         }
     }
 
-    /// Deletes the streams that have ended by themselves, and lets go of messages that are kept no longer.
+    /// Deletes the streams that have ended by themselves, and removes messages that are no longer kept.
     async fn sweep(&self, number: u64, every: Duration) {
         self.delete_ended().await;
         self.collect_hidden();

@@ -1,4 +1,4 @@
-//! Making a fork: a stream whose first messages are another stream's, up to a position.
+//! Creates forks: streams whose first messages are another stream's, up to a position.
 
 use super::{CreateError, Created, Streams, same};
 use crate::log::lineage::Lineage;
@@ -19,7 +19,7 @@ const PAGE_BYTES: usize = 1 << 20;
 /// What a fork shall be; what is not said comes from its source.
 #[derive(Debug, Clone)]
 pub struct ForkRequest {
-    /// The stream that it grows from.
+    /// The stream that it is forked from.
     pub source: StreamName,
     /// Where it leaves that stream; `None` is the source's tail.
     pub at: Option<ForkPoint>,
@@ -58,15 +58,15 @@ impl ForkPoint {
     }
 }
 
-/// Why a stream can't grow from another.
+/// Why a fork can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForkError {
     /// There is no such source (404).
     #[error("there is no stream `{0}` to fork")]
     NoSource(StreamName),
-    /// The source was deleted and lives on for its forks only (409).
+    /// The source was deleted and is kept for its forks only (409).
     #[error(
-        "the stream `{0}` was deleted: it lives on for the forks that it has, and gets no more"
+        "the stream `{0}` was deleted: it is kept for its existing forks only, and can't be forked again"
     )]
     SourceHidden(StreamName),
     /// The content type is not the source's (409).
@@ -98,7 +98,7 @@ pub enum ForkError {
         at: StreamOffset,
     },
     /// The fork would descend from too many streams (409).
-    #[error("the source descends from {limit} streams, one fork of another, which is the limit")]
+    #[error("the source descends from {limit} streams, fork of fork, which is the limit")]
     TooDeep {
         /// The limit.
         limit: usize,
@@ -153,7 +153,7 @@ struct ForkCut {
 impl Streams {
     /// Makes a fork, or finds it when it is there as asked.
     ///
-    /// Dropping the future takes nothing back: what was submitted is done, and the name is busy until then.
+    /// Dropping the future undoes nothing: what was submitted is done, and the name stays locked until then.
     ///
     /// # Errors
     /// All of [`CreateError`]; then nothing was created.

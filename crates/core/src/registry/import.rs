@@ -163,10 +163,10 @@ pub(super) fn forget(store: &Arc<dyn Store>, id: StreamId) {
     );
 }
 
-/// Tells who waits what became of a change.
+/// A callback that sends the outcome of a change.
 fn answer(waiting: oneshot::Sender<Result<(), StoreError>>) -> CommitCallback {
     Box::new(move |result| {
-        // The receiver is gone only when the request was dropped; then nobody wants the answer.
+        // The receiver is dropped only with its request; then no answer is needed.
         let _gone = waiting.send(result);
     })
 }

@@ -5,7 +5,7 @@ use crate::log::Log;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError};
 
-/// Names looked at before the list is let go of, so that creations and deletions never wait long for a search.
+/// Names looked at before the lock on the list is released, so that creations and deletions never wait long for a search.
 const NAMES_AT_ONCE: usize = 1_000;
 
 /// Which streams a page shall show.
@@ -58,7 +58,7 @@ impl Streams {
         }
     }
 
-    /// The names of the first `limit` streams that grew from `source`; for a stream without forks it costs nothing.
+    /// The names of the first `limit` forks of `source`; for a stream without forks it costs nothing.
     pub async fn forks_of(&self, source: &Log, limit: usize) -> Vec<String> {
         let wanted = source.forks().min(limit);
         let mut names = Vec::new();

@@ -1,4 +1,4 @@
-//! Which streams exist: name to log, with creation that is safe to repeat and deletion that everybody notices.
+//! All streams by name: idempotent creation, and deletion that wakes readers and writers.
 
 mod deleted;
 mod endings;
@@ -46,7 +46,7 @@ pub enum CreateError {
         /// The same as it was asked for.
         asked: String,
     },
-    /// The name belongs to a stream that was deleted and lives on for its forks (409).
+    /// The name belongs to a stream that was deleted and is kept for its forks (409).
     #[error("a deleted stream keeps this name until the last of its {forks} forks is deleted")]
     Hidden {
         /// How many forks it has.
@@ -64,7 +64,7 @@ pub enum CreateError {
         /// The limit.
         limit: usize,
     },
-    /// It can't grow from the stream that was named.
+    /// The fork can't be made.
     #[error(transparent)]
     Fork(#[from] ForkError),
     /// The store refused.
@@ -77,7 +77,7 @@ pub enum CreateError {
 pub enum Absent {
     /// There is none of this name (404).
     Unknown,
-    /// It was deleted and lives on for its forks only (410).
+    /// It was deleted and is kept for its forks only (410).
     Hidden,
 }
 
@@ -96,7 +96,7 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// No streams yet, their bytes to rest in `store`; within `limits`.
+    /// No streams yet; their bytes will be kept in `store`, within `limits`.
     pub fn new(store: Arc<dyn Store>, limits: impl Into<StreamLimits>) -> Self {
         Self::open(store, &mut Recovery::default(), limits)
     }
@@ -151,7 +151,7 @@ impl Streams {
             match &source {
                 Some(Some(source)) => source.fork_refs.add_recovered(),
                 Some(None) => {
-                    tracing::error!(stream = %known.name, "the stream that it grew from is missing");
+                    tracing::error!(stream = %known.name, "the stream that it was forked from is missing");
                 }
                 None => {}
             }
@@ -183,12 +183,12 @@ impl Streams {
         streams
     }
 
-    /// Where the streams rest.
+    /// The store of the streams.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    /// The time of day that the streams go by.
+    /// The clock that the streams use for the time of day.
     pub fn wall(&self) -> Wall {
         self.wall
     }
@@ -262,9 +262,9 @@ impl Streams {
 
     /// Creates a stream, or finds it when it is there with the same configuration.
     ///
-    /// Dropping the future takes nothing back: what was submitted is done, and the name is busy until then.
+    /// Dropping the future undoes nothing: what was submitted is done, and the name stays locked until then.
     ///
-    /// - `config`: of a stream that grows from none; for others see [`Streams::fork`].
+    /// - `config`: of a stream that is no fork; for forks see [`Streams::fork`].
     /// - `first`: its first content; ignored when the stream is there.
     /// - `closed`: create it closed; must agree with a stream that is there.
     ///
@@ -323,7 +323,7 @@ impl Streams {
         }
     }
 
-    /// Submits a creation; the stream is there and the name unlocked when the answer comes, whether anybody waits for that or not.
+    /// Submits a creation; the stream is there and the name unlocked when the answer comes, whether a request waits for that or not.
     fn submit_creation(
         &self,
         lock: NameLock,
@@ -354,7 +354,7 @@ impl Streams {
                     log
                 });
                 drop(lock);
-                // The receiver is gone only when the request was dropped; then nobody wants the answer.
+                // The receiver is dropped only with its request; then no answer is needed.
                 let _gone = answer.send(result);
             }),
         );

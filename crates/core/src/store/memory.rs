@@ -1,4 +1,4 @@
-//! The store that keeps everything in memory: nothing survives the process, and a limit keeps it from eating the machine.
+//! The store that keeps everything in memory: nothing survives the process, and its size is limited.
 
 use super::notes::NoteSizes;
 use super::page::Record;

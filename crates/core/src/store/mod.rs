@@ -1,4 +1,4 @@
-//! Where bytes rest: the contract between a log, which decides what is appended, and a store, which keeps it.
+//! Where bytes are stored: the contract between a log, which decides what is appended, and a store, which keeps it.
 //!
 //! A log numbers its changes and submits them; a store makes them durable and says so. Changes of one stream are
 //! submitted in order, several may be under way at once, and a store may join the changes of many streams into one
@@ -148,7 +148,7 @@ pub struct Recovered {
     pub next: Offset,
     /// Whether it is closed, and by which producer's append, if one closed it.
     pub closed: Option<Option<(ProducerId, Accepted)>>,
-    /// Whether it was deleted and lives on for its forks only.
+    /// Whether it was deleted and is kept for its forks only.
     pub hidden: bool,
     /// The last `Stream-Seq` accepted.
     pub seq: Option<String>,
@@ -193,7 +193,7 @@ pub enum StoreError {
         needed: u64,
     },
     /// An earlier change of the same stream failed.
-    #[error("an earlier append to this stream failed, so this one had nothing to follow")]
+    #[error("an earlier append to this stream failed, so this one was not made")]
     OutOfStep,
     /// The stream was deleted meanwhile.
     #[error("the stream was deleted meanwhile")]

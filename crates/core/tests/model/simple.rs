@@ -22,7 +22,7 @@ pub(crate) struct SimpleStream {
     closed_by: Option<(u8, (u64, u64))>,
     seq: Option<String>,
     pub(crate) producers: BTreeMap<u8, (u64, u64)>,
-    /// The number of the stream that it grew from.
+    /// The number of the stream that it was forked from.
     source: Option<u64>,
     pub(crate) hidden: bool,
 }
@@ -277,7 +277,7 @@ impl Simple {
         if let Some(there) = self.streams.get_mut(&name) {
             there.hidden = true;
         }
-        // What is hidden and has no forks goes, and so perhaps what it grew from.
+        // What is hidden and has no forks goes, and so perhaps what it was forked from.
         loop {
             let sources: Vec<u64> = self.streams.values().filter_map(|it| it.source).collect();
             let before = self.streams.len();

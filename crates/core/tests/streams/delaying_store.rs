@@ -1,4 +1,4 @@
-//! For tests: a store that takes its time.
+//! For tests: a store that delays its commits.
 
 use bytes::Bytes;
 use std::collections::VecDeque;

@@ -48,7 +48,7 @@ impl ForksModel {
     }
 }
 
-/// Where the streams rest.
+/// The store of the streams.
 enum Home {
     Memory(Arc<MemoryStore>),
     Disk(tempfile::TempDir),

@@ -1,4 +1,4 @@
-//! With a store that takes its time: what was submitted is done, though nobody waits, and keeps its name busy until then.
+//! With a slow store: what was submitted is done even if no request waits for it, and its name stays locked until then.
 
 use crate::delaying_store::DelayingStore;
 use bytes::Bytes;

@@ -96,7 +96,7 @@ fn periodic(workload: &Workload) -> Cycle {
     }
     let (mut waits_s, mut empties, mut late_s) = (Vec::with_capacity(EVENTS), 0.0, 0.0);
     for _ in 0..EVENTS {
-        // Time from the last answer with news to this event, then how many holds ran out in between.
+        // Time from the last answer with data to this event, then how many holds ran out in between.
         let since_s = period_s - late_s;
         let rounds = (since_s / (gap_s + hold_s)).floor();
         let into_s = since_s - rounds * (gap_s + hold_s);
@@ -208,7 +208,7 @@ mod tests {
         };
         assert!((periodic(0.25, 0.24, 25.0).latency.max_s() - 0.12).abs() < 1e-9);
         assert!((periodic(0.25, 0.26, 25.0).latency.mean_s() - 0.26).abs() < 1e-9);
-        // A period of 10 s under a hold of 3 s: three empty answers to one with news.
+        // A period of 10 s under a hold of 3 s: three empty answers to one with data.
         assert!((periodic(10.0, 0.1, 3.0).empty_share - 0.75).abs() < 1e-9);
     }
 

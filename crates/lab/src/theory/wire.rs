@@ -41,11 +41,11 @@ impl BodyFraming {
 pub struct WireSizes {
     /// Request line and headers.
     pub request_head_bytes: f64,
-    /// Status line and headers of an answer with news (or of a stream).
+    /// Status line and headers of an answer with data (or of a stream).
     pub response_head_bytes: f64,
-    /// Status line and headers of an answer without news.
+    /// Status line and headers of an answer without data.
     pub empty_head_bytes: f64,
-    /// Body of an answer without news.
+    /// Body of an answer without data.
     pub empty_body_bytes: f64,
     /// Body bytes around the messages of one answer or one write, whatever their number.
     pub envelope_bytes: f64,
@@ -163,7 +163,7 @@ impl WireSizes {
 
     /// The same with the mean head sizes that a lane counted; sizes it has not seen yet stay typical.
     ///
-    /// The counts do not tell heads with news from heads without: both become the mean.
+    /// The counts do not tell heads with data from heads without: both become the mean.
     #[must_use]
     pub fn with_counted_heads(mut self, counts: &LaneCounts) -> Self {
         if counts.requests > 0 {

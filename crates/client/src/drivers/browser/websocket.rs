@@ -35,7 +35,7 @@ pub(super) fn connect(url: String) -> LocalBoxStream<'static, AnswerPart> {
     .boxed_local()
 }
 
-/// A socket on its way to being open. One that nobody wants any more is closed as soon as it is: closed earlier, the browser
+/// A socket that is being opened. One that is dropped before that is closed as soon as it is open: closed earlier, the browser
 /// would write an error to its console.
 struct Opening(Option<Box<WebSocket>>);
 

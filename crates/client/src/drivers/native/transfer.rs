@@ -1,4 +1,4 @@
-//! Exports on their way: down to whoever takes the pieces, up from whoever has them.
+//! Downloads and uploads exports, piece by piece.
 
 use super::{NativeClient, answer, head, in_words};
 use crate::acknowledgement::{self, position};

@@ -63,7 +63,7 @@ pub(super) struct StreamFact {
 pub(super) struct StateFact {
     /// Whether it is closed, and by which producer's append.
     pub(super) closed: Option<Option<(ProducerId, Accepted)>>,
-    /// Whether it lives on for its forks only.
+    /// Whether it is kept for its forks only.
     pub(super) hidden: bool,
     /// The earliest position kept.
     pub(super) earliest: Offset,

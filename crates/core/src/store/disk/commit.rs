@@ -43,12 +43,12 @@ pub(super) struct Committer {
     pub(super) sync_by: Option<Instant>,
     pub(super) health: Arc<Health>,
     /// Why nothing can be written until the engine has been replaced.
-    pub(super) failing: Option<Failing>,
+    pub(super) failing: Option<TransientFailure>,
 }
 
 /// A failure that may pass.
 #[derive(Debug)]
-pub(super) struct Failing {
+pub(super) struct TransientFailure {
     reason: String,
     /// When the engine is replaced, or that is tried again.
     try_at: Instant,
@@ -66,7 +66,7 @@ pub struct StoreCounts {
 impl Committer {
     /// Commits until the queue is closed and empty; then makes everything durable.
     ///
-    /// A panic on the way ends all writing, but not this: whoever waits and whoever comes is told the reason.
+    /// A panic ends all writing, but not this thread: all queued and later work is refused with the reason.
     pub(super) fn run(mut self) {
         let health = Arc::clone(&self.health);
         while health.watch(|| self.step()).unwrap_or(true) {}
@@ -110,7 +110,7 @@ impl Committer {
                 if self.failing.is_none() {
                     tracing::error!("the disk store can't write now, and will try again: {reason}");
                 }
-                self.failing = Some(Failing {
+                self.failing = Some(TransientFailure {
                     reason: reason.clone(),
                     try_at: Instant::now(),
                 });
@@ -126,7 +126,7 @@ impl Committer {
                 (self.failing, self.sync_by) = (None, None);
             }
             Err(EngineError::Passing(reason)) => {
-                self.failing = Some(Failing {
+                self.failing = Some(TransientFailure {
                     reason,
                     try_at: Instant::now() + REPLACE_EVERY,
                 });
@@ -245,7 +245,7 @@ impl Committer {
 enum CommitFailure {
     /// Nothing was written; later it may go better.
     Busy(String),
-    /// It was not written, or nobody knows.
+    /// It was not written, or it is unknown whether it was.
     Engine(EngineError),
 }
 

@@ -41,7 +41,7 @@ impl Current {
         }
     }
 
-    /// The engine, to be let go of soon; waits while it is being replaced.
+    /// The engine, to be dropped soon; waits while it is being replaced.
     ///
     /// # Errors
     /// [`EngineError::Passing`]: the last replacement failed.

@@ -291,7 +291,7 @@ impl Engine {
             .any(|space| space.sealed_memtable_count() > 0)
     }
 
-    /// Merges all data, which lets go of everything that was removed; does nothing where that would take too long, or might
+    /// Merges all data, which frees the space of everything that was removed; does nothing where that would take too long, or might
     /// take more room than there is: a merge that finds none ends the engine's writing, and as long as somebody reads an
     /// older state all of it is written anew.
     ///
@@ -306,8 +306,8 @@ impl Engine {
         Ok(fits)
     }
 
-    /// Lets go of the files that only older states of the spaces still name, which the engine does when it writes a table.
-    pub(super) fn let_go(&self) -> Result<(), EngineError> {
+    /// Drops the files that only older states of the spaces still name, which the engine does when it writes a table.
+    pub(super) fn drop_old_files(&self) -> Result<(), EngineError> {
         let mut batch = self.batch();
         // Nothing is kept under it.
         batch.remove(&self.notes, [0]);

@@ -1,4 +1,4 @@
-//! What the disk store keeps of streams in memory: where each stands, and its latest appends up to a number of bytes in all.
+//! What the disk store holds of each stream in memory: its state, and its latest appends, within a limit of bytes for all streams.
 
 use super::super::page::Record;
 use super::super::tail_pages::TailPages;
@@ -25,7 +25,7 @@ pub(super) struct DiskStream {
     kept: Mutex<DiskStreamState>,
 }
 
-/// Where a stream stands.
+/// The state of a stream, as committed.
 #[derive(Debug)]
 pub(super) struct DiskStreamState {
     /// Its latest appends, up to its end.
@@ -35,7 +35,7 @@ pub(super) struct DiskStreamState {
     is_deleted: bool,
 }
 
-/// What a look into memory found.
+/// The result of a read from memory.
 #[derive(Debug)]
 pub(super) enum MemoryLookup {
     /// The answer.
@@ -85,7 +85,7 @@ impl DiskStream {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A page if memory has it, or where to look for it.
+    /// A page if it is in memory, else the end up to which to read it from disk.
     pub(super) fn look(&self, from: Offset, until: Offset, max_bytes: usize) -> MemoryLookup {
         let mut kept = self.kept();
         if let Err(refusal) = kept.check(from) {
@@ -135,7 +135,7 @@ impl LatestPages {
         }
     }
 
-    /// Remembers appends of one stream, which move its end, and lets go of what lies before its earliest position.
+    /// Remembers appends of one stream, which move its end, and removes what lies before its earliest position.
     pub(super) fn publish(
         &mut self,
         stream: &Arc<DiskStream>,

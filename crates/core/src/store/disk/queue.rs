@@ -15,24 +15,24 @@ const COMMIT_CHANGES_MAX: usize = 4_096;
 /// Bytes that a waiting change takes beside its payload.
 const CHANGE_OVERHEAD_BYTES: usize = 256;
 
-/// Something that waits for the committer.
+/// Work for the committer.
 pub(super) enum QueuedWork {
     /// A change of a stream.
     Change(Commit),
     /// A note to be kept or forgotten.
     Note(String, Option<Bytes>),
-    /// Refused already, but told in its turn: what was submitted before it is told first.
+    /// Refused already; its callback is called in the order of submission like all others.
     Refused(StoreError),
 }
 
-/// One thing that waits, with who is to be told.
+/// Queued work with its callback.
 pub(super) struct QueuedCommit {
     pub(super) work: QueuedWork,
     pub(super) done: CommitCallback,
     bytes: usize,
 }
 
-/// What the committer found.
+/// What the queue has for the committer.
 pub(super) enum NextWork {
     /// Something to do.
     Work(Vec<QueuedCommit>),
@@ -54,7 +54,7 @@ struct QueueState {
     waiting: VecDeque<QueuedCommit>,
     bytes: usize,
     is_closed: bool,
-    /// The committer has left: nobody takes anything any more.
+    /// The committer has stopped: nothing is taken any more.
     is_over: bool,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Debug for QueueState {
 }
 
 impl Queue {
-    /// Lets something wait for its turn; never waits itself.
+    /// Queues work; never waits.
     pub(super) fn push(&self, work: QueuedWork, done: CommitCallback) {
         let bytes = work.bytes();
         let mut inner = self.lock();

@@ -1,4 +1,4 @@
-//! Pages that were read from disk a moment ago: who reads on finds the rest of them here, and so do those who follow behind.
+//! Cache of pages that were read from disk recently, for the reader that goes on from there and for others just behind it.
 
 use super::super::StreamId;
 use super::super::page::{LONG, SealedPage, distance};
@@ -44,7 +44,7 @@ impl ReadCache {
         found.map(|(_, page)| Arc::clone(page))
     }
 
-    /// Keeps a page, and lets go of the oldest.
+    /// Keeps a page, and drops the oldest.
     pub(super) fn keep(&self, stream: StreamId, page: Arc<SealedPage>) {
         let mut inner = self.lock();
         inner.bytes += page.memory_bytes();

@@ -254,7 +254,7 @@ impl<'a> CommitStage<'a> {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Lets everybody see what was committed.
+    /// Publishes what was committed to readers.
     pub(super) fn publish(self, latest_pages: &mut LatestPages, sweeps: &Sweeps) {
         for (id, touched) in self.touched {
             if touched.is_deleted {

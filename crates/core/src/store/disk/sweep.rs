@@ -226,7 +226,7 @@ impl Sweeping<'_> {
             .map_err(|reason| EngineError::Passing(reason.to_string()))?;
         let before = self.engine.disk_bytes();
         if self.engine.merge(free)? {
-            self.engine.let_go()?;
+            self.engine.drop_old_files()?;
             self.has_swept = false;
             let (after, took) = (self.engine.disk_bytes(), begun.elapsed().as_millis());
             tracing::info!(
@@ -253,7 +253,7 @@ impl Sweeping<'_> {
                 self.first_kept(stream, before)?
             };
             self.engine.drop_tables(stream, whole)?;
-            self.engine.let_go()?;
+            self.engine.drop_old_files()?;
         }
         if !self.records(sweep)? {
             return Ok(());
