@@ -175,6 +175,7 @@ const BOUNDARIES: [Boundary; 14] = [
             "backend/src/api/frame.rs",
             "crates/protocol/src/document.rs",
             "crates/protocol/src/inspect.rs",
+            "crates/protocol/src/json.rs",
             "crates/protocol/src/json_tests.rs",
             "crates/protocol/src/ndjson_tests.rs",
         ],

@@ -20,7 +20,7 @@ use js_sys::{Function, Promise, Reflect};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
-use tailwater_client::Report;
+use tailwater_client::FollowReport;
 use tailwater_client::drivers::browser::{FollowOptions, Follower, follow};
 use tailwater_protocol::{Data, Technique, Token};
 use wasm_bindgen::{JsCast, JsValue};
@@ -164,14 +164,14 @@ impl SeenEvents {
         }))
     }
 
-    fn take(&mut self, follower: u64, report: Report) {
+    fn take(&mut self, follower: u64, report: FollowReport) {
         if follower != self.follower {
             self.wrong.get_or_insert(format!(
                 "a report came from a follower that was dropped: {report:?}"
             ));
         }
         match report {
-            Report::Batch { batch, .. } => {
+            FollowReport::Batch { batch, .. } => {
                 let Data::Json(messages) = &batch.data else {
                     panic!("{:?}", batch.data)
                 };
@@ -185,11 +185,11 @@ impl SeenEvents {
                 }
                 self.next = batch.next;
             }
-            Report::Requested { .. } => self.requests += 1,
-            Report::Ended {
+            FollowReport::Requested { .. } => self.requests += 1,
+            FollowReport::Ended {
                 fault: Some(fault), ..
             } => self.faults.push(fault),
-            Report::Finished { fault, .. } => {
+            FollowReport::Finished { fault, .. } => {
                 self.finished = true;
                 self.faults.extend(fault);
             }

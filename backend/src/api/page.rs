@@ -5,7 +5,7 @@ use super::{Answer, Charge, Content, names};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
 use std::borrow::Cow;
-use tailwater_core::{Batch, Log, Start};
+use tailwater_core::{Batch, Log, ReadStart};
 
 /// A page that holds data never changes; who reads it again may have it from a cache.
 const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";
@@ -47,7 +47,7 @@ impl PageAnswer<'_> {
         } = self;
         let is_empty = batch.data.is_empty();
         let etag =
-            (asked != Start::Now && !(is_long_poll && is_empty)).then(|| ETag::of(log, batch));
+            (asked != ReadStart::Now && !(is_long_poll && is_empty)).then(|| ETag::of(log, batch));
         let is_unchanged = etag
             .as_ref()
             .is_some_and(|etag| etag.is_among(if_none_match));
@@ -67,7 +67,7 @@ impl PageAnswer<'_> {
             answer.put(&ETAG, etag);
         }
         answer.put(&CONTENT_SECURITY_POLICY, SANDBOX);
-        let cache = if is_empty || asked == Start::Now {
+        let cache = if is_empty || asked == ReadStart::Now {
             CACHE_NEVER.into()
         } else {
             cacheable(log)

@@ -3,7 +3,7 @@
 use super::Refusal;
 use std::borrow::Cow;
 use std::time::Duration;
-use tailwater_core::{Log, ReadError, Start};
+use tailwater_core::{Log, ReadError, ReadStart};
 use tailwater_protocol::{StreamOffset, Technique};
 use url::form_urlencoded;
 
@@ -23,11 +23,11 @@ impl ReadFrom {
     ///
     /// # Errors
     /// [`ReadError::OtherLife`].
-    pub(super) fn within(self, log: &Log) -> Result<Start, ReadError> {
+    pub(super) fn within(self, log: &Log) -> Result<ReadStart, ReadError> {
         match self {
-            Self::Beginning => Ok(Start::Beginning),
-            Self::Now => Ok(Start::Now),
-            Self::At(offset) => log.position(offset).map(Start::At),
+            Self::Beginning => Ok(ReadStart::Beginning),
+            Self::Now => Ok(ReadStart::Now),
+            Self::At(offset) => log.position(offset).map(ReadStart::At),
         }
     }
 }

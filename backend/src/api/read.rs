@@ -11,7 +11,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_NONE_MATCH};
 use std::sync::Arc;
 use std::time::Duration;
-use tailwater_core::{Batch, Log, ReadError, ReaderGuard, Start, Tail};
+use tailwater_core::{Batch, Log, ReadError, ReadStart, ReaderGuard, Tail};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, Technique};
 use tokio::sync::OwnedSemaphorePermit;
@@ -33,7 +33,7 @@ pub struct LongPollWait {
     pub until: Instant,
     /// That the reader is there; given away while it waits in a group.
     pub presence: Option<Presence>,
-    asked: Start,
+    asked: ReadStart,
     if_none_match: Vec<Vec<u8>>,
     page_max: usize,
     budget: Arc<Budget>,
@@ -94,7 +94,7 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
         // What an EventSource has seen counts more than the URL it began with. Source: WHATWG HTML, section 9.2.4.
         query.from = query::from(Some(last))?;
         let tail = log.tail_now();
-        if tail.closed() && query.from.within(&log)? == Start::At(tail.next) {
+        if tail.closed() && query.from.within(&log)? == ReadStart::At(tail.next) {
             return Ok(Reply::Answer(nothing_more(tail)));
         }
     }
@@ -152,7 +152,7 @@ async fn long_poll<H: Headers>(
     app: &App,
     call: Call<'_, H>,
     log: Arc<Log>,
-    from: Start,
+    from: ReadStart,
     hold: Option<Duration>,
     cursors: Cursors,
 ) -> Result<Reply, Refusal> {
@@ -194,7 +194,7 @@ async fn long_poll<H: Headers>(
 fn long_poll_answer<'r>(
     log: &Log,
     batch: &Batch,
-    asked: Start,
+    asked: ReadStart,
     if_none_match: impl Iterator<Item = &'r [u8]>,
     cursors: Cursors,
     charge: Option<Charge>,
@@ -222,7 +222,7 @@ impl LongPollWait {
             cursors: Cursors::common(),
             until: Instant::now() + hold,
             presence: Some(presence),
-            asked: Start::At(log.tail_now().next),
+            asked: ReadStart::At(log.tail_now().next),
             if_none_match: Vec::new(),
             page_max: 1024,
             budget: Budget::new(1 << 20),
@@ -231,7 +231,7 @@ impl LongPollWait {
 
     /// Whether its answer to an append is the one of everybody who waits there.
     pub fn is_common(&self) -> bool {
-        self.asked != Start::Now && self.if_none_match.is_empty()
+        self.asked != ReadStart::Now && self.if_none_match.is_empty()
     }
 
     /// The answer, of what is there now; that may be nothing.
@@ -260,7 +260,7 @@ impl LongPollWait {
 async fn live(
     app: &App,
     log: Arc<Log>,
-    from: Start,
+    from: ReadStart,
     technique: Technique,
     cursors: Cursors,
 ) -> Result<LiveAnswer, Refusal> {

@@ -11,8 +11,10 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
-use tailwater_client::Producer;
-use tailwater_client::drivers::native::{AppendError, Appended, Client, SetupError, Writer};
+use tailwater_client::ProducerSession;
+use tailwater_client::drivers::native::{
+    NativeClient, SetupError, StreamWriteError, StreamWriter, WriteReceipt,
+};
 use tailwater_client::reader::Pauses;
 use tailwater_protocol::headers::ContentKind;
 
@@ -102,7 +104,7 @@ pub enum AppendFailure {
         /// The stream.
         url: String,
         /// What the server said.
-        fault: AppendError,
+        fault: StreamWriteError,
         /// What is appended.
         acknowledged: Acknowledged,
         /// Which lines may or may not be, if any.
@@ -114,7 +116,7 @@ pub enum AppendFailure {
         /// The stream.
         url: String,
         /// What the server said.
-        fault: AppendError,
+        fault: StreamWriteError,
     },
 }
 
@@ -140,13 +142,13 @@ impl std::fmt::Display for Acknowledged {
 /// [`AppendFailure`], in words for the terminal; it says which line was the last one acknowledged.
 pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
     let url = args.target.url()?;
-    let writer = Client::new()?.writer(&url);
+    let writer = NativeClient::new()?.writer(&url);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         // A new producer for each run: there is nothing to take up from an earlier one.
-        let mut producer = Producer::new(
+        let mut producer = ProducerSession::new(
             &format!("tailwater-append-{:032x}", rand::random::<u128>()),
             0,
         );
@@ -169,9 +171,9 @@ pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
 
 /// Finds the stream or creates it; returns its content type.
 async fn prepare(
-    writer: &Writer,
+    writer: &StreamWriter,
     args: &AppendArgs,
-    producer: &mut Producer,
+    producer: &mut ProducerSession,
 ) -> Result<String, String> {
     let wanted = if args.json {
         Some("application/json")
@@ -180,7 +182,7 @@ async fn prepare(
     };
     let there = match writer.describe().await {
         Ok(there) => there,
-        Err(AppendError::Refused { status: 404, .. }) => {
+        Err(StreamWriteError::Refused { status: 404, .. }) => {
             let content_type = wanted.unwrap_or("text/plain; charset=utf-8");
             let created = writer
                 .create(content_type)
@@ -191,7 +193,7 @@ async fn prepare(
             }
             return Ok(content_type.to_owned());
         }
-        Err(fault @ AppendError::Unreachable(_)) => {
+        Err(fault @ StreamWriteError::Unreachable(_)) => {
             return Err(format!(
                 "{fault}. Is the server running? `tailwater serve` starts it"
             ));
@@ -235,14 +237,14 @@ fn counted(lines: u64) -> String {
 /// One run's way from lines to acknowledgements.
 struct Session {
     url: String,
-    writer: Writer,
-    producer: Producer,
+    writer: StreamWriter,
+    producer: ProducerSession,
     content_type: String,
     args: AppendArgs,
     pauses: Pauses,
     acknowledged: Acknowledged,
     bytes: u64,
-    last: Option<Appended>,
+    last: Option<WriteReceipt>,
     begin: Instant,
     progress: ProgressBar,
 }
@@ -250,8 +252,8 @@ struct Session {
 impl Session {
     fn new(
         url: String,
-        writer: Writer,
-        producer: Producer,
+        writer: StreamWriter,
+        producer: ProducerSession,
         content_type: String,
         args: AppendArgs,
     ) -> Self {
@@ -320,7 +322,7 @@ impl Session {
             };
             let pause = self.pauses.after(attempt, fault.retry_after());
             let is_safe = fault.may_retry()
-                || matches!(fault, AppendError::Unknown(_)) && self.producer.may_repeat();
+                || matches!(fault, StreamWriteError::Unknown(_)) && self.producer.may_repeat();
             if !is_safe || Instant::now() + pause >= give_up {
                 let doubt = self.doubt(&fault, last_line);
                 let (url, acknowledged) = (self.url.clone(), self.acknowledged);
@@ -340,9 +342,9 @@ impl Session {
         Ok(())
     }
 
-    fn doubt(&self, fault: &AppendError, last_line: u64) -> String {
+    fn doubt(&self, fault: &StreamWriteError, last_line: u64) -> String {
         match fault {
-            AppendError::Unknown(_) | AppendError::Unconfirmed(_) => {
+            StreamWriteError::Unknown(_) | StreamWriteError::Unconfirmed(_) => {
                 match self.acknowledged.line + 1 {
                     first if first == last_line => {
                         format!("; whether line {first} is appended is not known")
@@ -352,7 +354,7 @@ impl Session {
                     }
                 }
             }
-            AppendError::Refused { .. } | AppendError::Unreachable(_) => String::new(),
+            StreamWriteError::Refused { .. } | StreamWriteError::Unreachable(_) => String::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::server;
 use rustix::fs::Mode;
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
-use tailwater_core::store::{DiskStore, OpenError};
+use tailwater_core::store::{DiskOpenError, DiskStore};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -30,7 +30,7 @@ pub enum ServeError {
     },
     /// The store can't be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(#[from] DiskOpenError),
     /// Anything else that the system refused.
     #[error("the server stopped: {0}")]
     Io(#[from] io::Error),

@@ -9,8 +9,8 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
-use tailwater_client::drivers::native::{Client, FollowOptions, SetupError};
-use tailwater_client::{Batch, Report};
+use tailwater_client::drivers::native::{FollowOptions, NativeClient, SetupError};
+use tailwater_client::{FollowReport, ReceivedBatch};
 use tailwater_protocol::{Data, Technique, Token};
 
 const HELP: &str = "\
@@ -122,7 +122,7 @@ pub fn run(args: TailArgs) -> Result<(), TailError> {
         seed: rand::random(),
         ..FollowOptions::default()
     };
-    let client = Client::new()?;
+    let client = NativeClient::new()?;
     let mut printer = Printer::new(io::stdout().lock(), position);
     let mut notes = Notes {
         quiet: args.quiet,
@@ -136,8 +136,8 @@ pub fn run(args: TailArgs) -> Result<(), TailError> {
     let follow = client.run(&url, options, |report| {
         notes.take(&report);
         outcome = match report {
-            Report::Batch { batch, .. } => printer.print(&batch),
-            Report::Finished {
+            FollowReport::Batch { batch, .. } => printer.print(&batch),
+            FollowReport::Finished {
                 fault: Some(why), ..
             } => Err(TailError::Unreadable {
                 url: url.clone(),
@@ -181,7 +181,7 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    fn print(&mut self, batch: &Batch) -> Result<(), TailError> {
+    fn print(&mut self, batch: &ReceivedBatch) -> Result<(), TailError> {
         self.buffer.clear();
         match &batch.data {
             Data::Json(messages) => {
@@ -221,12 +221,12 @@ struct Notes {
 }
 
 impl Notes {
-    fn take(&mut self, report: &Report) {
+    fn take(&mut self, report: &FollowReport) {
         match report {
-            Report::Ended {
+            FollowReport::Ended {
                 fault: Some(fault), ..
             } => self.fault = Some(fault.clone()),
-            Report::Waiting {
+            FollowReport::Waiting {
                 after_fault: true,
                 for_ms,
                 ..
@@ -238,12 +238,12 @@ impl Notes {
                     for_ms / 1_000.0
                 ));
             }
-            Report::Changed {
+            FollowReport::Changed {
                 to,
                 fault: Some(fault),
                 ..
             } => self.say(&format!("{fault}; now by {to}")),
-            Report::Batch { batch, .. } if self.troubled => {
+            FollowReport::Batch { batch, .. } if self.troubled => {
                 self.troubled = false;
                 self.say(&format!("reading again, at {}", batch.next));
             }
@@ -263,8 +263,8 @@ impl Notes {
 mod tests {
     use super::*;
 
-    fn batch(data: Data) -> Batch {
-        Batch {
+    fn batch(data: Data) -> ReceivedBatch {
+        ReceivedBatch {
             data,
             next: "7".parse().unwrap(),
             up_to_date: true,

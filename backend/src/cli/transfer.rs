@@ -4,8 +4,10 @@ use super::target::{StreamTarget, StreamTargetError};
 use bytes::Bytes;
 use clap::Args;
 use std::io::{self, Write};
-use tailwater_client::drivers::native::{AppendError, Client, SetupError, TransferError};
-use tailwater_protocol::export::{Decoder, ExportError, Line};
+use tailwater_client::drivers::native::{
+    NativeClient, SetupError, StreamWriteError, TransferError,
+};
+use tailwater_protocol::export::{ExportDecoder, ExportError, ExportLine};
 use tokio::io::AsyncReadExt;
 
 /// Bytes read from standard input at once.
@@ -78,7 +80,7 @@ pub enum TransferFailure {
 pub fn export(args: &ExportArgs) -> Result<(), TransferFailure> {
     let url = args.target.url_below("export")?;
     let (mut out, mut check) = (io::stdout().lock(), Check::default());
-    let client = Client::new()?;
+    let client = NativeClient::new()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -108,7 +110,7 @@ pub fn export(args: &ExportArgs) -> Result<(), TransferFailure> {
 /// [`TransferFailure`], in words for the terminal; then there is no such stream.
 pub fn import(args: &ImportArgs) -> Result<(), TransferFailure> {
     let url = args.target.url_below("import")?;
-    let client = Client::new()?;
+    let client = NativeClient::new()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -117,7 +119,7 @@ pub fn import(args: &ImportArgs) -> Result<(), TransferFailure> {
         let stream_url = args.target.url()?;
         let why = match client.writer(&stream_url).describe().await {
             Ok(_) => Some("a stream of this name exists".to_owned()),
-            Err(AppendError::Refused {
+            Err(StreamWriteError::Refused {
                 status: 404 | 410, ..
             }) => None,
             Err(fault) => Some(fault.to_string()),
@@ -168,8 +170,8 @@ fn say(text: &str) {
 /// Looks at an export as it passes.
 #[derive(Default)]
 struct Check {
-    decoder: Decoder,
-    lines: Vec<Line>,
+    decoder: ExportDecoder,
+    lines: Vec<ExportLine>,
     pages: u64,
     fault: Option<ExportError>,
 }
@@ -181,7 +183,7 @@ impl Check {
             self.pages += self
                 .lines
                 .drain(..)
-                .filter(|line| matches!(line, Line::Page(_)))
+                .filter(|line| matches!(line, ExportLine::Page(_)))
                 .count() as u64;
         }
     }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use std::sync::Arc;
 use std::time::Duration;
-use tailwater_core::{Batch, Log, Start};
-use tailwater_protocol::export::{self, End, Head};
+use tailwater_core::{Batch, Log, ReadStart};
+use tailwater_protocol::export::{self, ExportEnd, ExportHead};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::inspect::Origin;
 use tailwater_protocol::{Control, Offset, ndjson};
@@ -25,7 +25,7 @@ const BUDGET_PATIENCE: Duration = Duration::from_secs(60);
 pub(super) async fn export(app: &App, log: Arc<Log>) -> Result<HttpResponse, Refusal> {
     let one_message = 1;
     // After this nothing can be refused any more, only broken off.
-    let from = log.read_from(Start::Beginning, one_message).await?.from;
+    let from = log.read_from(ReadStart::Beginning, one_message).await?.from;
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, export::CONTENT_TYPE));
     response.insert_header((CACHE_CONTROL, "no-store"));
@@ -128,7 +128,7 @@ impl Export {
 
     fn head(&self, out: &mut Vec<u8>) {
         let config = self.log.config();
-        let head = Head {
+        let head = ExportHead {
             export: export::VERSION,
             name: self.log.name().to_string(),
             configuration: config.into(),
@@ -155,7 +155,7 @@ impl Export {
         let closed = batch.tail.closed() && self.from >= batch.tail.next;
         export::encode_end(
             out,
-            End {
+            ExportEnd {
                 next_offset: self.from.into(),
                 pages: self.pages,
                 closed,

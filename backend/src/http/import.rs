@@ -8,7 +8,9 @@ use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use tailwater_core::offload::{LONG_BYTES, offload};
 use tailwater_core::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
-use tailwater_protocol::export::{ContentLimits, Decoder, End, ExportError, Head, Imported, Line};
+use tailwater_protocol::export::{
+    ContentLimits, ExportDecoder, ExportEnd, ExportError, ExportHead, ExportLine, Imported,
+};
 use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::{Data, Frame, Offset, Token};
 
@@ -73,7 +75,7 @@ pub(super) async fn import(
     name: &StreamName,
 ) -> Result<HttpResponse, Refusal> {
     let limits = line_limits(app);
-    let mut decoder = Decoder::limited(limits);
+    let mut decoder = ExportDecoder::limited(limits);
     let mut filling = None;
     let mut body = Arriving::new(payload, app);
     let mut charge = app.budget.charge();
@@ -133,14 +135,16 @@ async fn take<'a>(
     app: &'a App,
     name: &StreamName,
     filling: &mut Option<Filling<'a>>,
-    line: Line,
+    line: ExportLine,
 ) -> Result<(), Refusal> {
     match (line, filling) {
-        (Line::Head(head), filling) => *filling = Some(Filling::begin(app, name, &head).await?),
-        (Line::Page(frame), Some(filling)) => filling.page(frame).await?,
-        (Line::End(end), Some(filling)) => filling.end(end).await?,
+        (ExportLine::Head(head), filling) => {
+            *filling = Some(Filling::begin(app, name, &head).await?);
+        }
+        (ExportLine::Page(frame), Some(filling)) => filling.page(frame).await?,
+        (ExportLine::End(end), Some(filling)) => filling.end(end).await?,
         // The decoder lets nothing through before the head.
-        (Line::Page(_) | Line::End(_), None) => {}
+        (ExportLine::Page(_) | ExportLine::End(_), None) => {}
     }
     Ok(())
 }
@@ -185,7 +189,7 @@ struct Filling<'a> {
 }
 
 impl<'a> Filling<'a> {
-    async fn begin(app: &'a App, name: &StreamName, head: &Head) -> Result<Self, Refusal> {
+    async fn begin(app: &'a App, name: &StreamName, head: &ExportHead) -> Result<Self, Refusal> {
         let shift_bytes = offset("earliestOffset", &head.earliest_offset)?.bytes();
         let config = StreamConfig::of_export(&head.configuration).map_err(ImportError::from)?;
         let importing = app.streams.import(name, config).await?;
@@ -242,7 +246,7 @@ impl<'a> Filling<'a> {
         }
     }
 
-    async fn end(&mut self, end: End) -> Result<(), Refusal> {
+    async fn end(&mut self, end: ExportEnd) -> Result<(), Refusal> {
         self.is_at("end", &end.next_offset)?;
         self.commit().await?;
         if end.closed {

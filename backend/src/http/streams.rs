@@ -23,7 +23,7 @@ pub(super) enum StreamsRoute {
     /// The methods of the path.
     Methods(Methods),
     /// A page of the list.
-    List(Wanted),
+    List(ListQuery),
     /// A close look at a stream.
     Inspect(Arc<Log>),
     /// A stream as a file.
@@ -116,7 +116,7 @@ async fn handle(
     }
 }
 
-async fn list(app: &App, wanted: &Wanted) -> HttpResponse {
+async fn list(app: &App, wanted: &ListQuery) -> HttpResponse {
     let (logs, has_more) = app.streams.list(wanted).await;
     let after = logs
         .last()
@@ -131,11 +131,11 @@ async fn list(app: &App, wanted: &Wanted) -> HttpResponse {
 async fn inspect(app: &App, log: &Log) -> HttpResponse {
     let forks = app.streams.forks_of(log, NAMED_MAX).await;
     // The readers before the tail: what they were given can't lie beyond it.
-    let whereabouts = log.readers().whereabouts(NAMED_MAX);
+    let whereabouts = log.readers().statuses(NAMED_MAX);
     let tail = log.tail_now();
     let earliest = log.earliest();
-    let lag_bytes = |at: Whereabouts| tail.next.bytes().saturating_sub(at.at.bytes());
-    let reader = |it: &Whereabouts| LiveReader {
+    let lag_bytes = |at: ReaderStatus| tail.next.bytes().saturating_sub(at.at.bytes());
+    let reader = |it: &ReaderStatus| LiveReader {
         technique: it.technique,
         offset: log.offset(it.at).into(),
         lag_bytes: lag_bytes(*it),
@@ -219,7 +219,7 @@ fn wanted(query: &str) -> Result<Wanted, Refusal> {
                 ))
             })?,
     };
-    Ok(Wanted {
+    Ok(ListQuery {
         prefix: prefix.unwrap_or_default(),
         search: search.unwrap_or_default(),
         after: after.filter(|after| !after.is_empty()),

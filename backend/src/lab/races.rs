@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tailwater_core::clock::Clock;
 use tailwater_protocol::Technique;
-use tailwater_protocol::lab::{Lane, Race, RaceChange, RaceRequest};
+use tailwater_protocol::lab::{RaceChange, RaceLane, RaceRequest, RaceStatus};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -115,7 +115,7 @@ impl Races {
     ///
     /// # Errors
     /// All of [`RaceError`] but `Unknown`.
-    pub async fn start(&self, request: &RaceRequest) -> Result<Race, RaceError> {
+    pub async fn start(&self, request: &RaceRequest) -> Result<RaceStatus, RaceError> {
         let limits = &self.0.limits;
         if request.techniques.is_empty() || request.techniques.len() > limits.lanes {
             return Err(RaceError::Field(WrongField {
@@ -163,7 +163,7 @@ impl Races {
     ///
     /// # Errors
     /// [`RaceError::Unknown`].
-    pub fn look(&self, id: &str) -> Result<Race, RaceError> {
+    pub fn look(&self, id: &str) -> Result<RaceStatus, RaceError> {
         let all = self.0.running();
         let running = all
             .get(id)
@@ -175,7 +175,7 @@ impl Races {
             port: *port,
             counts: meter.counts(),
         };
-        Ok(Race {
+        Ok(RaceStatus {
             id: id.to_owned(),
             lease_s: self.0.limits.lease.as_secs(),
             at_us: self.0.clock.now_us(),
@@ -189,7 +189,7 @@ impl Races {
     ///
     /// # Errors
     /// [`RaceError::Field`], [`RaceError::Unknown`].
-    pub fn change(&self, id: &str, change: &RaceChange) -> Result<Race, RaceError> {
+    pub fn change(&self, id: &str, change: &RaceChange) -> Result<RaceStatus, RaceError> {
         let up = self.delay("delay_up_ms", change.delay_up_ms)?;
         let down = self.delay("delay_down_ms", change.delay_down_ms)?;
         if let Some(Some(running)) = self.0.running().get(id) {

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use tailwater_protocol::Problem;
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -93,7 +93,7 @@ struct RelayState {
     upstream: SocketAddr,
     delays: Arc<Delays>,
     limits: RelayLimits,
-    counts: Mutex<Counts>,
+    counts: Mutex<LaneCounts>,
 }
 
 impl RelayState {
@@ -108,7 +108,7 @@ pub struct ByteMeter(Arc<RelayState>);
 
 impl ByteMeter {
     /// What passed so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> LaneCounts {
         *self.0.counts()
     }
 }

@@ -24,10 +24,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tailwater_core::clock::Clock;
 use tailwater_core::{
-    Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, Start,
-    State, StreamConfig, StreamName, Streams,
+    Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, ReadStart,
+    StreamConfig, StreamName, Streams, TailState,
 };
-use tailwater_protocol::lab::{SourceAnswer, SourceRequest, Stamps};
+use tailwater_protocol::lab::{EventStamps, SourceAnswer, SourceRequest};
 use tailwater_protocol::{Technique, document};
 use tokio::runtime::Handle;
 
@@ -317,7 +317,7 @@ async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
         stream: log.name().to_string(),
         why: why.to_owned(),
     };
-    let mut from = log.resolve(Start::Beginning);
+    let mut from = log.resolve(ReadStart::Beginning);
     let (mut last, mut is_empty) = (None, true);
     loop {
         let batch = log.read(from, PAGE_BYTES).await?;
@@ -339,7 +339,7 @@ async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
 }
 
 /// The stamps of the last message that has them; JSON messages are kept each followed by one comma.
-fn last_stamps(page: &[u8]) -> Option<Stamps> {
+fn last_stamps(page: &[u8]) -> Option<EventStamps> {
     let array = [b"[", page.strip_suffix(b",").unwrap_or(page), b"]"].concat();
     let messages: Vec<&RawValue> = serde_json::from_slice(&array).ok()?;
     messages
@@ -442,7 +442,8 @@ impl SourceWriter {
     /// Whether the lease is fresh; a reader that waits at the stream, or came since the last look, renews it.
     fn is_wanted(&mut self) -> bool {
         let wanted = &self.known.wanted;
-        if wanted.dismissed.load(Ordering::Relaxed) || self.log.tail_now().state != State::Open {
+        if wanted.dismissed.load(Ordering::Relaxed) || self.log.tail_now().state != TailState::Open
+        {
             return false;
         }
         let readers = self.log.readers();

@@ -3,7 +3,7 @@
 use super::terms::LiveTerms;
 use std::pin::Pin;
 use std::sync::Arc;
-use tailwater_core::{Batch, Log, ReadError, State, Tail};
+use tailwater_core::{Batch, Log, ReadError, Tail, TailState};
 use tailwater_protocol::Offset;
 use tokio::sync::watch;
 use tokio::task::yield_now;

@@ -146,7 +146,7 @@ impl GroupFixture {
         let filled = Rc::clone(&got);
         spawn_local(async move {
             let (mut body, mut decoder, mut resume) =
-                (Box::pin(body), ndjson::Decoder::default(), resume);
+                (Box::pin(body), ndjson::NdjsonDecoder::default(), resume);
             let start = Instant::now();
             while let Some(Ok(piece)) = body.next().await {
                 let mut frames = Vec::new();
@@ -244,7 +244,7 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
                 let waiting = rig.wait();
                 let (third, start) = (rig.read(Offset::ZERO, None), Instant::now());
                 settle().await;
-                rig.log.interruption.overdue();
+                rig.log.interruption.run_now();
                 settle().await;
                 assert_eq!(start.elapsed(), Duration::ZERO);
                 let closes = matches!(event, Interference::Close | Interference::AppendAndClose);
@@ -312,7 +312,7 @@ fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
             }
             drop(leaving);
             settle().await;
-            rig.log.interruption.overdue();
+            rig.log.interruption.run_now();
             expected.push_str("news");
             settle().await;
             assert_eq!(quick.borrow().text, expected, "step {step}");

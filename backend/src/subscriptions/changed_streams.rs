@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
-use tailwater_core::{Observer, StreamName};
+use tailwater_core::{StreamName, StreamObserver};
 use tokio::sync::Notify;
 
 /// Streams that moved and that nobody has looked at since; each at most once, so there are never more than streams.

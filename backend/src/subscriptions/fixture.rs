@@ -13,9 +13,10 @@ use std::time::Duration;
 use tailwater_core::StreamId;
 use tailwater_core::clock::Wall;
 use tailwater_core::store::{
-    Commit, Cut, Done, MemoryStore, Reading, Recovered, Recovery, Seeking, Store, StoreError,
+    Commit, CommitCallback, Cut, MemoryStore, Reading, Recovered, Recovery, Seeking, Store,
+    StoreError,
 };
-use tailwater_core::{Append, Payload, StreamConfig, StreamName, Streams, Wanted};
+use tailwater_core::{Append, ListQuery, Payload, StreamConfig, StreamName, Streams};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -32,7 +33,7 @@ pub(super) enum Mood {
     Holds(VecDeque<HeldNote>),
 }
 
-pub(super) struct HeldNote(String, Option<Bytes>, Done);
+pub(super) struct HeldNote(String, Option<Bytes>, CommitCallback);
 
 impl std::fmt::Debug for HeldNote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,7 +80,7 @@ impl NotingStore {
 }
 
 impl Store for NotingStore {
-    fn commit(&self, commit: Commit, done: Done) {
+    fn commit(&self, commit: Commit, done: CommitCallback) {
         self.streams.commit(commit, done);
     }
 
@@ -91,7 +92,7 @@ impl Store for NotingStore {
         self.streams.cut(stream, cut)
     }
 
-    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
+    fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {
         match &mut *self.mood.lock().unwrap() {
             Mood::Keeps => self.keep(key.to_owned(), value),
             Mood::Refuses => return done(Err(StoreError::Unwritable("a test".to_owned()))),
@@ -222,9 +223,9 @@ impl SubscriptionFixture {
     /// Stops, and begins anew with what the store kept.
     pub(super) async fn restart(self) -> Self {
         self.stop();
-        let all = Wanted {
+        let all = ListQuery {
             limit: usize::MAX,
-            ..Wanted::default()
+            ..ListQuery::default()
         };
         let known = |log: &Arc<tailwater_core::Log>| Recovered {
             stream: log.id(),

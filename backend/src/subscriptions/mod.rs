@@ -278,10 +278,10 @@ impl SubscriptionContext {
         let Some(glob) = &definition.pattern else {
             return Vec::new();
         };
-        let all = Wanted {
+        let all = ListQuery {
             prefix: glob.prefix().to_owned(),
             limit: usize::MAX,
-            ..Wanted::default()
+            ..ListQuery::default()
         };
         let (logs, _) = self.streams.list(&all).await;
         logs.iter()

@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use story::Story;
 use stream::Counts;
-use tailwater_client::drivers::native::Client;
+use tailwater_client::drivers::native::NativeClient;
 
 /// Lives of one data directory.
 const LIVES: u64 = 10;
@@ -50,10 +50,10 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-fn client() -> Client {
+fn client() -> NativeClient {
     // The first call installs it; there is no TLS here, but the clients want to know how it would be done.
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    Client::new().unwrap()
+    NativeClient::new().unwrap()
 }
 
 /// What a whole run did.

@@ -3,8 +3,8 @@
 use super::process::DEADLINE;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tailwater_client::Report;
-use tailwater_client::drivers::native::{self, Client, FollowOptions};
+use tailwater_client::FollowReport;
+use tailwater_client::drivers::native::{self, FollowOptions, NativeClient};
 use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::{Data, Technique, Token};
 
@@ -153,7 +153,7 @@ impl Follower {
     }
 
     /// Goes on from where it stands, if it does not already.
-    pub(crate) fn go_on(&mut self, client: &Client, url: &str) {
+    pub(crate) fn go_on(&mut self, client: &NativeClient, url: &str) {
         let (seen, technique) = (Arc::clone(&self.seen), self.technique);
         if self.running.is_some() || self.seen.lock().unwrap().closed {
             return;
@@ -234,9 +234,9 @@ impl Follower {
 }
 
 impl Seen {
-    fn take(&mut self, report: Report) {
+    fn take(&mut self, report: FollowReport) {
         match report {
-            Report::Batch { batch, .. } => {
+            FollowReport::Batch { batch, .. } => {
                 match &batch.data {
                     Data::Json(messages) => {
                         for message in messages {
@@ -256,7 +256,7 @@ impl Seen {
                 }
                 self.closed |= batch.closed;
             }
-            Report::Finished {
+            FollowReport::Finished {
                 fault: Some(fault), ..
             } => self.failed = Some(fault),
             _ => {}

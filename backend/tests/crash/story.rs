@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tailwater_client::drivers::native::Client;
+use tailwater_client::drivers::native::NativeClient;
 use tailwater_protocol::Technique;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -26,7 +26,7 @@ pub(crate) struct Story {
     place: Place,
     store: &'static str,
     http: reqwest::Client,
-    client: Client,
+    client: NativeClient,
     random: SmallRng,
     streams: Vec<Stream>,
     names: u64,
@@ -42,7 +42,7 @@ type Writing = JoinSet<(usize, Writer, Result<(), String>)>;
 
 impl Story {
     /// - `store`: `disk`, or `memory` to see that what forgets is found out.
-    pub(crate) fn new(place: Place, store: &'static str, client: Client, seed: u64) -> Self {
+    pub(crate) fn new(place: Place, store: &'static str, client: NativeClient, seed: u64) -> Self {
         let http = connections();
         let random = SmallRng::seed_from_u64(seed);
         let (streams, counts) = (Vec::new(), Counts::default());

@@ -4,7 +4,7 @@ use crate::raw::{Client, Server, eventually, request, sums, within};
 use serde_json::{Value, json};
 use tailwater::config::Config;
 use tailwater_protocol::Problem;
-use tailwater_protocol::lab::{ClockReading, Race, SourceAnswer};
+use tailwater_protocol::lab::{ClockReading, RaceStatus, SourceAnswer};
 
 async fn post(client: &mut Client, path: &str, body: &Value) -> (u16, String) {
     client
@@ -67,7 +67,7 @@ async fn a_race_counts_its_lanes_apart_and_ends_when_told() {
     let (head, body) = control
         .ask_whole(&request("POST", "/v1/lab/races", "", &asked.to_string()))
         .await;
-    let race: Race = serde_json::from_str(&body).unwrap();
+    let race: RaceStatus = serde_json::from_str(&body).unwrap();
     assert!(head.starts_with("HTTP/1.1 201"), "{head}");
     assert!(
         head.to_ascii_lowercase()
@@ -88,7 +88,7 @@ async fn a_race_counts_its_lanes_apart_and_ends_when_told() {
     );
     let path = format!("/v1/lab/races/{}", race.id);
     let (_, body) = control.ask(&request("GET", &path, "", "")).await;
-    let seen: Race = serde_json::from_str(&body).unwrap();
+    let seen: RaceStatus = serde_json::from_str(&body).unwrap();
     assert_eq!(
         sums(&seen.lanes[0].counts),
         (lane.sent_bytes, lane.got_bytes)
@@ -101,7 +101,9 @@ async fn a_race_counts_its_lanes_apart_and_ends_when_told() {
     assert_eq!(
         (
             status,
-            serde_json::from_str::<Race>(&body).unwrap().delay_down_ms
+            serde_json::from_str::<RaceStatus>(&body)
+                .unwrap()
+                .delay_down_ms
         ),
         (200, 40.0)
     );
@@ -179,7 +181,7 @@ async fn the_ninth_race_is_refused_until_one_ends() {
     for _ in 0..8 {
         let (status, body) = client.ask(&ask).await;
         assert_eq!(status, 201, "{body}");
-        last = serde_json::from_str::<Race>(&body).unwrap().id;
+        last = serde_json::from_str::<RaceStatus>(&body).unwrap().id;
     }
     let (head, body) = client.ask_whole(&ask).await;
     assert!(head.starts_with("HTTP/1.1 503"), "{head}");
@@ -280,7 +282,7 @@ async fn a_server_that_stops_takes_its_races_along() {
         &json!({"techniques": ["ndjson"]}),
     )
     .await;
-    let race: Race = serde_json::from_str(&body).unwrap();
+    let race: RaceStatus = serde_json::from_str(&body).unwrap();
     post(&mut client, "/v1/lab/sources", &json!({"kind": "host"})).await;
     let mut lane = Client::connect(race.lanes[0].port).await;
     lane.send(request("GET", "/v1/stream/lab/host?offset=now&live=ndjson", "", "").as_bytes())

@@ -2,7 +2,7 @@
 
 use crate::raw::{Client, Server, request};
 use tailwater::config::Config;
-use tailwater_lab::Wire;
+use tailwater_lab::WireSizes;
 use tailwater_protocol::Technique;
 
 /// The media type of the appends.
@@ -54,7 +54,7 @@ async fn the_theory_knows_the_heads_that_the_server_sends() {
             ""
         };
         let path = |offset: &str| format!("/v1/stream/it?offset={offset}{live}");
-        let wire = Wire::of(technique);
+        let wire = WireSizes::of(technique);
         let seen = head_bytes(&server, &path(news), headers).await;
         assert_eq!(seen, wire.response_head_bytes, "{technique}: with news");
         if matches!(technique, Technique::Poll | Technique::LongPoll) {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tailwater::config::{Config, StoreKind};
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -178,7 +178,7 @@ pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> St
 }
 
 /// All bytes to the server, and all bytes to the client.
-pub(crate) fn sums(counts: &Counts) -> (u64, u64) {
+pub(crate) fn sums(counts: &LaneCounts) -> (u64, u64) {
     (
         counts.request_head_bytes + counts.request_body_bytes + counts.request_framing_bytes,
         counts.response_head_bytes + counts.response_body_bytes + counts.response_framing_bytes,

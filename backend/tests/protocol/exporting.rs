@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tailwater::config::Config;
 use tailwater_core::store::MemoryStore;
 use tailwater_core::{StreamConfig, StreamName, Streams};
-use tailwater_protocol::export::{Decoder, End, Imported, Line};
+use tailwater_protocol::export::{ExportDecoder, ExportEnd, ExportLine, Imported};
 
 async fn export(server: &Server, name: &str) -> Vec<u8> {
     let answer = server.ask(Method::GET, &format!("/v1/export/{name}")).await;
@@ -34,8 +34,8 @@ fn imported(answer: &Answer) -> Imported {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-fn lines(body: &[u8]) -> Vec<Line> {
-    let (mut decoder, mut lines) = (Decoder::default(), Vec::new());
+fn lines(body: &[u8]) -> Vec<ExportLine> {
+    let (mut decoder, mut lines) = (ExportDecoder::default(), Vec::new());
     decoder.push(body, &mut lines).unwrap();
     lines.extend(decoder.finish().unwrap());
     lines
@@ -121,8 +121,8 @@ async fn closed_stays_closed_and_empty_stays_empty() {
     stream.close().await;
     let body = export(&server, "empty").await;
     let [
-        Line::Head(head),
-        Line::End(End {
+        ExportLine::Head(head),
+        ExportLine::End(ExportEnd {
             pages: 0,
             closed: true,
             ..
@@ -321,6 +321,6 @@ async fn an_import_of_a_trimmed_stream_begins_anew_and_says_by_how_much() {
     );
     let body = export(&server, "copy").await;
     assert!(
-        matches!(&lines(&body)[0], Line::Head(head) if head.configuration.keep_bytes == Some(100))
+        matches!(&lines(&body)[0], ExportLine::Head(head) if head.configuration.keep_bytes == Some(100))
     );
 }

@@ -27,8 +27,8 @@ pub(crate) struct Live {
 
 #[derive(Debug)]
 enum Source {
-    Ndjson(reqwest::Response, ndjson::Decoder),
-    Sse(reqwest::Response, sse::Decoder),
+    Ndjson(reqwest::Response, ndjson::NdjsonDecoder),
+    Sse(reqwest::Response, sse::SseDecoder),
     /// And whether it was last told to be up to date.
     Websocket(Box<Socket>, bool),
 }
@@ -59,11 +59,11 @@ impl Live {
                 return Err(response.status().as_u16());
             }
             match technique {
-                Technique::Ndjson => Source::Ndjson(response, ndjson::Decoder::default()),
+                Technique::Ndjson => Source::Ndjson(response, ndjson::NdjsonDecoder::default()),
                 Technique::Sse => {
                     let coded = response.headers().get(headers::STREAM_SSE_DATA_ENCODING);
                     assert_eq!(coded.is_some(), kind == ContentKind::Binary);
-                    Source::Sse(response, sse::Decoder::new(kind))
+                    Source::Sse(response, sse::SseDecoder::new(kind))
                 }
                 other @ (Technique::Poll | Technique::LongPoll | Technique::Websocket) => {
                     panic!("{other} ends")

@@ -105,7 +105,10 @@ async fn what_was_kept_before_there_was_a_limit_is_still_read() {
         tailwater::server::serve(listener, config, streams, shutdown)
     });
     let lines = server.ask(Method::GET, "/v1/export/old").await;
-    let (mut decoder, mut read) = (tailwater_protocol::export::Decoder::default(), Vec::new());
+    let (mut decoder, mut read) = (
+        tailwater_protocol::export::ExportDecoder::default(),
+        Vec::new(),
+    );
     decoder.push(&lines.body, &mut read).unwrap();
     let page = server.ask(Method::GET, "/v1/stream/old?offset=-1").await;
     let data = tailwater_protocol::frame::decode_body(ContentKind::Json, &page.body).unwrap();

@@ -1,4 +1,4 @@
-//! What a success has to say before a write counts: any server and any proxy can answer 200, only a stream tells its position.
+//! Checks that the answer to a write comes from a stream: any proxy can answer 200, only a stream returns its position.
 
 use tailwater_protocol::Token;
 
@@ -14,7 +14,7 @@ pub fn position(next: Option<&str>) -> Result<Token, String> {
         .parse()
         .ok()
         .filter(|token: &Token| !token.is_reserved());
-    token.ok_or_else(|| format!("with `{next}` as Stream-Next-Offset, which is no offset"))
+    token.ok_or_else(|| format!("with `{next}` as Stream-Next-Offset, which is not an offset"))
 }
 
 /// The same of an answer to a request that closes: it has to say that the stream is closed now, too.

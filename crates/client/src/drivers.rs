@@ -1,7 +1,7 @@
 //! Thin drivers that join the [`reader`](crate::reader) to a network: the only place of this crate that does I/O.
 //!
 //! Both offer the same: [`FollowOptions`](crate::reader::FollowOptions), `follow(stream_url, options, on_report)` and a
-//! `Follower` that takes wishes and ends everything when dropped.
+//! `Follower` that takes requests and ends everything when dropped.
 
 #[cfg(all(feature = "browser", target_arch = "wasm32"))]
 pub mod browser;

@@ -1,4 +1,4 @@
-//! The client of a stream: a [`reader`] that follows by any technique, and a [`Producer`] whose appends may be sent again.
+//! The client of a stream: a [`reader`] that follows by any technique, and a [`ProducerSession`] whose appends may be sent again.
 //!
 //! Both are state machines without I/O and without a clock; the [`drivers`] join them to a network.
 
@@ -8,5 +8,5 @@ pub mod producer;
 pub mod reader;
 pub mod report;
 
-pub use producer::Producer;
-pub use report::{Batch, Report};
+pub use producer::ProducerSession;
+pub use report::{FollowReport, ReceivedBatch};

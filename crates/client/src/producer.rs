@@ -6,14 +6,14 @@ use tailwater_protocol::headers;
 ///
 /// Source: Durable Streams protocol, section 5.2.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Producer {
+pub struct ProducerSession {
     id: String,
     epoch: u64,
     seq: u64,
     is_understood: bool,
 }
 
-impl Producer {
+impl ProducerSession {
     /// A session in which nothing was appended yet.
     ///
     /// - `id`: visible ASCII, not empty; the same across restarts of one writer, or new for each.
@@ -46,7 +46,7 @@ impl Producer {
         self.is_understood = true;
     }
 
-    /// Whether an append of which nobody knows what became of it may be sent again.
+    /// Whether an append with an unknown outcome may be sent again.
     pub fn may_repeat(&self) -> bool {
         self.is_understood
     }
@@ -58,8 +58,8 @@ mod tests {
 
     #[test]
     fn a_repetition_has_the_same_number_and_the_next_append_the_next() {
-        let mut producer = Producer::new("p", 3);
-        let seq = |producer: &Producer| producer.headers()[2].1.clone();
+        let mut producer = ProducerSession::new("p", 3);
+        let seq = |producer: &ProducerSession| producer.headers()[2].1.clone();
         assert_eq!(
             producer.headers().map(|(_, value)| value),
             ["p", "3", "0"].map(str::to_owned)
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn nothing_is_repeated_to_a_server_that_may_not_know_producers() {
-        let mut producer = Producer::new("p", 0);
+        let mut producer = ProducerSession::new("p", 0);
         producer.acknowledged();
         assert!(!producer.may_repeat());
         producer.understood();

@@ -1,7 +1,7 @@
 //! The client's half of a read as a state machine: catch up, then live, by any technique, with nothing lost or repeated.
 //!
-//! It does no I/O and has no clock: a driver sends what [`Reader::poll`] asks for and hands what comes to
-//! [`Reader::handle`], each with the time on any monotonic clock.
+//! It does no I/O and has no clock: a driver sends what [`StreamReader::poll`] asks for and hands what comes to
+//! [`StreamReader::handle`], each with the time on any monotonic clock.
 //!
 //! - Plain reads catch up page by page; at the tail the technique takes over. Long-poll reads pages by itself, so it begins
 //!   at once, but for `now`, which a plain read first pins to a real position.
@@ -9,28 +9,29 @@
 //!   leaves half is dropped and asked for again.
 //! - A live answer that the server ended is asked for again at once. After a fault there is a pause, and the way back is
 //!   the way in: a plain read tells a missing stream from a broken technique (browsers don't say why a WebSocket failed).
-//! - A technique that keeps failing while plain reads work gives way to the next one (the order stands in `reader/ladder.rs`); the wanted one
+//! - A technique that keeps failing while plain reads work gives way to the next one (the order stands in `reader/technique_choice.rs`); the wanted one
 //!   is tried again later.
 
 mod answer;
 mod arrival;
-mod ladder;
+mod head;
 mod options;
 mod pace;
 mod recovery;
+mod technique_choice;
 
-pub use answer::Head;
+pub use head::AnswerHead;
 pub use options::FollowOptions;
 pub use pace::Pauses;
 
-use crate::Report;
-use answer::{Came, Exchange, Page};
-use ladder::Ladder;
+use crate::FollowReport;
+use answer::{AnswerPage, AnswerProgress, PendingRequest};
 use pace::Ticks;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Data, Technique, Token};
+use technique_choice::TechniqueChoice;
 
 /// A live answer that ends sooner than this is not asked for again before it has passed.
 const LIVE_MIN: Duration = Duration::from_secs(1);
@@ -39,14 +40,14 @@ const QUICK_EMPTIES_MAX: u32 = 3;
 
 /// What a driver has to do next.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Action {
+pub enum ReaderAction {
     /// Drop the answer under way: nothing of it is wanted any more.
     Abort,
     /// Send this request; there is no other one under way.
-    Send(Request),
+    Send(ReadRequest),
     /// Tell the owner.
-    Report(Report),
-    /// Wait for the answer or the owner, but not beyond this time; if it passes first, say [`Input::Elapsed`].
+    Report(FollowReport),
+    /// Wait for the answer or the owner, but not beyond this time; if it passes first, say [`ReaderInput::Elapsed`].
     Wait(Option<Duration>),
     /// Nothing more will happen.
     Done,
@@ -54,7 +55,7 @@ pub enum Action {
 
 /// A GET, or for WebSocket an upgrade, of the stream's URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct ReadRequest {
     /// Counts from 0.
     pub id: u64,
     /// What kind of answer to expect; catching up is [`Technique::Poll`].
@@ -65,30 +66,30 @@ pub struct Request {
 
 /// What came, or that nothing came in time.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Input<'a> {
+pub enum ReaderInput<'a> {
     /// The answer's head; for WebSocket the opened connection with status 101.
-    Head(Head),
+    Head(AnswerHead),
     /// A piece of its body, or the text of one WebSocket frame.
     Piece(&'a [u8]),
     /// The answer ended as it should; a WebSocket was closed by the server on purpose.
     End,
     /// The answer can't be had or broke off; in words.
     Fault(String),
-    /// The time of [`Action::Wait`] has passed without any of these.
+    /// The time of [`ReaderAction::Wait`] has passed without any of these.
     ///
-    /// Only this, never a late [`Reader::poll`], declares a connection dead: an owner that was slow to take its reports is
+    /// Only this, never a late [`StreamReader::poll`], declares a connection dead: an owner that was slow to take its reports is
     /// not a server that was silent.
     Elapsed,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum ReaderPhase {
     /// Ask at once.
     Ready,
     /// Ask then.
     Waiting(Duration),
     /// A request is under way.
-    Asking(Box<Exchange>),
+    Asking(Box<PendingRequest>),
     /// The last page came and waits to be opened.
     Closing,
     /// The owner wants nothing for now.
@@ -98,15 +99,15 @@ enum Phase {
 }
 
 #[derive(Debug)]
-enum Out {
-    Report(Report),
+enum ReaderOutput {
+    Report(FollowReport),
     /// A page that came whole but is opened only after the next request has left.
-    Page(Page),
+    Page(AnswerPage),
 }
 
 /// A position with what belongs to it.
 #[derive(Debug, Clone)]
-struct Position {
+struct ReaderPosition {
     next: Token,
     cursor: Option<String>,
     /// Whether the technique may ask here, or plain reads have to catch up first.
@@ -115,12 +116,12 @@ struct Position {
 
 /// The state machine; see the module.
 #[derive(Debug)]
-pub struct Reader {
+pub struct StreamReader {
     options: FollowOptions,
-    ladder: Ladder,
-    position: Position,
+    choice: TechniqueChoice,
+    position: ReaderPosition,
     kind: Option<ContentKind>,
-    phase: Phase,
+    phase: ReaderPhase,
     requests: u64,
     /// Faults since anything came whole.
     faults: u32,
@@ -128,24 +129,24 @@ pub struct Reader {
     ticks: Ticks,
     pauses: Pauses,
     abort: bool,
-    out: VecDeque<Out>,
+    out: VecDeque<ReaderOutput>,
 }
 
-impl Reader {
-    /// A reader that asks at its first [`Reader::poll`].
+impl StreamReader {
+    /// A reader that asks at its first [`StreamReader::poll`].
     pub fn new(options: FollowOptions) -> Self {
-        let position = Position {
+        let position = ReaderPosition {
             next: options.from.clone(),
             cursor: None,
             caught_up: false,
         };
         Self {
-            ladder: Ladder::new(options.technique, options.fallback),
+            choice: TechniqueChoice::new(options.technique, options.fallback),
             ticks: Ticks::new(options.poll_interval),
             pauses: Pauses::new(options.seed),
             position,
             kind: None,
-            phase: Phase::Ready,
+            phase: ReaderPhase::Ready,
             requests: 0,
             faults: 0,
             quick_empties: 0,
@@ -157,7 +158,7 @@ impl Reader {
 
     /// The technique in use; another than the wanted one while that keeps failing.
     pub fn technique(&self) -> Technique {
-        self.ladder.current()
+        self.choice.current()
     }
 
     /// The position after everything that arrived whole.
@@ -165,63 +166,68 @@ impl Reader {
         &self.position.next
     }
 
-    /// What to do now. Call it again until it says [`Action::Wait`] or [`Action::Done`].
+    /// What to do now. Call it again until it says [`ReaderAction::Wait`] or [`ReaderAction::Done`].
     ///
     /// The next request comes before the reports about the last answer, so that no time is lost on them.
-    pub fn poll(&mut self, now: Duration) -> Action {
+    pub fn poll(&mut self, now: Duration) -> ReaderAction {
         loop {
-            if self.ladder.wants_another_try(now) && self.is_active() {
+            if self.choice.wants_another_try(now) && self.is_active() {
                 self.try_wanted_again(now);
             }
             if std::mem::take(&mut self.abort) {
-                return Action::Abort;
+                return ReaderAction::Abort;
             }
             let due = match self.phase {
-                Phase::Ready => true,
-                Phase::Waiting(until) => now >= until,
-                Phase::Asking(_) | Phase::Closing | Phase::Paused | Phase::Done => false,
+                ReaderPhase::Ready => true,
+                ReaderPhase::Waiting(until) => now >= until,
+                ReaderPhase::Asking(_)
+                | ReaderPhase::Closing
+                | ReaderPhase::Paused
+                | ReaderPhase::Done => false,
             };
             if due {
-                return Action::Send(self.ask(now));
+                return ReaderAction::Send(self.ask(now));
             }
             match self.out.pop_front() {
-                Some(Out::Report(report)) => return Action::Report(report),
-                Some(Out::Page(page)) => self.open(now, page),
-                None if matches!(self.phase, Phase::Done) => return Action::Done,
-                None => return Action::Wait(self.deadline()),
+                Some(ReaderOutput::Report(report)) => return ReaderAction::Report(report),
+                Some(ReaderOutput::Page(page)) => self.open(now, page),
+                None if matches!(self.phase, ReaderPhase::Done) => return ReaderAction::Done,
+                None => return ReaderAction::Wait(self.deadline()),
             }
         }
     }
 
     /// Takes what came. Without a request under way it changes nothing.
-    pub fn handle(&mut self, now: Duration, input: Input<'_>) {
-        let Phase::Asking(exchange) = &mut self.phase else {
+    pub fn handle(&mut self, now: Duration, input: ReaderInput<'_>) {
+        let ReaderPhase::Asking(exchange) = &mut self.phase else {
             return;
         };
         let id = exchange.id;
         let at_ms = ms(now);
-        let was_over = matches!(input, Input::End | Input::Fault(_));
+        let was_over = matches!(input, ReaderInput::End | ReaderInput::Fault(_));
         let came = match input {
-            Input::Head(head) => {
-                self.out.push_back(Out::Report(Report::Answered {
-                    id,
-                    at_ms,
-                    status: head.status,
-                }));
+            ReaderInput::Head(head) => {
+                self.out
+                    .push_back(ReaderOutput::Report(FollowReport::Answered {
+                        id,
+                        at_ms,
+                        status: head.status,
+                    }));
                 exchange.head(now, head, self.kind)
             }
-            Input::Piece(bytes) => {
-                self.out.push_back(Out::Report(Report::Chunk {
-                    id,
-                    at_ms,
-                    bytes: bytes.len(),
-                }));
+            ReaderInput::Piece(bytes) => {
+                self.out
+                    .push_back(ReaderOutput::Report(FollowReport::Chunk {
+                        id,
+                        at_ms,
+                        bytes: bytes.len(),
+                    }));
                 exchange.piece(now, bytes)
             }
-            Input::End => exchange.end(now),
-            Input::Fault(text) => exchange.fault(text),
-            Input::Elapsed => match exchange.silent(now) {
-                Some(fault) => Came::fault(fault),
+            ReaderInput::End => exchange.end(now),
+            ReaderInput::Fault(text) => exchange.fault(text),
+            ReaderInput::Elapsed => match exchange.silent(now) {
+                Some(fault) => AnswerProgress::fault(fault),
                 None => return,
             },
         };
@@ -231,8 +237,8 @@ impl Reader {
 
     /// Goes on by another technique at once, at the same position.
     pub fn change(&mut self, now: Duration, technique: Technique) {
-        let from = self.ladder.current();
-        self.ladder = Ladder::new(technique, self.options.fallback);
+        let from = self.choice.current();
+        self.choice = TechniqueChoice::new(technique, self.options.fallback);
         if from != technique {
             self.switched(now, from, technique, None);
         }
@@ -241,50 +247,52 @@ impl Reader {
     /// Polls at another rate, counted from the last poll.
     pub fn set_poll_interval(&mut self, now: Duration, interval: Duration) {
         self.ticks.set_interval(now, interval);
-        if self.ladder.current() == Technique::Poll
+        if self.choice.current() == Technique::Poll
             && self.faults == 0
-            && matches!(self.phase, Phase::Waiting(_))
+            && matches!(self.phase, ReaderPhase::Waiting(_))
         {
             self.wait_for_tick(now);
         }
     }
 
-    /// Drops what is under way and asks no more until [`Reader::resume`].
+    /// Drops what is under way and asks no more until [`StreamReader::resume`].
     pub fn pause(&mut self, now: Duration) {
         if self.is_active() {
             self.leave(now);
-            self.phase = Phase::Paused;
+            self.phase = ReaderPhase::Paused;
         }
     }
 
     /// Goes on at the position where it paused.
     pub fn resume(&mut self) {
-        if matches!(self.phase, Phase::Paused) {
-            self.phase = Phase::Ready;
+        if matches!(self.phase, ReaderPhase::Paused) {
+            self.phase = ReaderPhase::Ready;
         }
     }
 
     fn is_active(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Ready | Phase::Waiting(_) | Phase::Asking(_)
+            ReaderPhase::Ready | ReaderPhase::Waiting(_) | ReaderPhase::Asking(_)
         )
     }
 
     fn deadline(&self) -> Option<Duration> {
         let own = match &self.phase {
-            Phase::Waiting(until) => Some(*until),
-            Phase::Asking(exchange) => Some(exchange.deadline()),
-            Phase::Ready | Phase::Closing | Phase::Paused | Phase::Done => return None,
+            ReaderPhase::Waiting(until) => Some(*until),
+            ReaderPhase::Asking(exchange) => Some(exchange.deadline()),
+            ReaderPhase::Ready | ReaderPhase::Closing | ReaderPhase::Paused | ReaderPhase::Done => {
+                return None;
+            }
         };
-        [own, self.ladder.try_again_at()]
+        [own, self.choice.try_again_at()]
             .into_iter()
             .flatten()
             .min()
     }
 
-    fn ask(&mut self, now: Duration) -> Request {
-        let wanted = self.ladder.current();
+    fn ask(&mut self, now: Duration) -> ReadRequest {
+        let wanted = self.choice.current();
         let must_catch_up = match wanted {
             Technique::Poll | Technique::LongPoll => self.position.next == Token::now(),
             // A server-sent answer does not tell what kind of stream it is.
@@ -307,17 +315,18 @@ impl Reader {
             self.position.cursor.as_deref(),
             self.options.hold,
         );
-        let patience = answer::Patience {
+        let patience = answer::AnswerTimeouts {
             hold: self.options.hold,
             silence_max: self.options.silence_max,
         };
-        self.phase = Phase::Asking(Box::new(Exchange::new(id, technique, now, patience)));
-        self.report(Report::Requested {
+        self.phase =
+            ReaderPhase::Asking(Box::new(PendingRequest::new(id, technique, now, patience)));
+        self.report(FollowReport::Requested {
             id,
             at_ms: ms(now),
             technique,
         });
-        Request {
+        ReadRequest {
             id,
             technique,
             query,
@@ -325,8 +334,8 @@ impl Reader {
     }
 
     fn finish(&mut self, now: Duration, fault: Option<String>) {
-        self.phase = Phase::Done;
-        self.report(Report::Finished {
+        self.phase = ReaderPhase::Done;
+        self.report(FollowReport::Finished {
             at_ms: ms(now),
             fault,
         });
@@ -340,8 +349,8 @@ impl Reader {
         }
     }
 
-    fn report(&mut self, report: Report) {
-        self.out.push_back(Out::Report(report));
+    fn report(&mut self, report: FollowReport) {
+        self.out.push_back(ReaderOutput::Report(report));
     }
 }
 
@@ -352,7 +361,7 @@ fn ms(time: Duration) -> f64 {
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
-mod play;
+mod script;
 #[cfg(test)]
 mod scripted_tests;
 #[cfg(test)]

@@ -4,8 +4,8 @@ use tailwater_protocol::{Data, Technique, Token};
 
 /// Messages that arrived together, and where to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
-    /// What arrived; may be empty (an answer without news).
+pub struct ReceivedBatch {
+    /// What arrived; may be empty (an answer without data).
     pub data: Data,
     /// The position after `data`.
     pub next: Token,
@@ -20,7 +20,7 @@ pub struct Batch {
 /// `at_ms` is milliseconds on the follower's own monotonic clock (`performance.now()` in a browser). `id` counts requests
 /// (for WebSocket: connections) from 0.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Report {
+pub enum FollowReport {
     /// A request left.
     Requested {
         /// Which request.
@@ -55,7 +55,7 @@ pub enum Report {
         /// When.
         at_ms: f64,
         /// What arrived.
-        batch: Batch,
+        batch: ReceivedBatch,
     },
     /// The answer ended.
     Ended {

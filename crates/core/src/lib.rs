@@ -11,13 +11,13 @@ pub mod registry;
 pub mod store;
 
 pub use log::{
-    Append, AppendError, Appended, Batch, Log, Observer, ReadError, ReaderGuard, Readers, Start,
-    Whereabouts,
+    Append, AppendError, Appended, Batch, Log, ReadError, ReadStart, ReaderGuard, ReaderStatus,
+    Readers, StreamObserver,
 };
 pub use model::{
-    Accepted, Expiry, Fork, NameError, Payload, PayloadError, Producer, ProducerId, State,
-    StreamConfig, StreamId, StreamLimits, StreamName, StreamSeq, Tail, ValueError, value,
+    Accepted, Expiry, Fork, NameError, Payload, PayloadError, Producer, ProducerId, StreamConfig,
+    StreamId, StreamLimits, StreamName, StreamSeq, Tail, TailState, ValueError, value,
 };
 pub use registry::{
-    Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Importing, Streams, Wanted,
+    Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Importing, ListQuery, Streams,
 };

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 /// One round trip.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Probe {
+pub struct ClockProbe {
     /// t0: the request left, milliseconds on the client's clock.
     pub sent_ms: f64,
     /// t1: the server had it, microseconds on the server's clock.
@@ -20,7 +20,7 @@ pub struct Probe {
     pub back_ms: f64,
 }
 
-impl Probe {
+impl ClockProbe {
     /// Time on the way, both ways together, in milliseconds: δ of the formulas.
     pub fn round_trip_ms(&self) -> f64 {
         (self.back_ms - self.sent_ms) - (self.answered_us as f64 - self.received_us as f64) / 1e3
@@ -92,7 +92,7 @@ pub struct Drift {
 /// Collects probes and says the offset.
 #[derive(Debug, Clone)]
 pub struct ClockEstimator {
-    probes: VecDeque<Probe>,
+    probes: VecDeque<ClockProbe>,
     resolution_ms: f64,
     steps: u32,
 }
@@ -115,7 +115,7 @@ impl ClockEstimator {
     }
 
     /// Takes a round trip into account.
-    pub fn add(&mut self, probe: Probe) -> ProbeOutcome {
+    pub fn add(&mut self, probe: ClockProbe) -> ProbeOutcome {
         let finite = probe.sent_ms.is_finite() && probe.back_ms.is_finite();
         if !finite
             || probe.round_trip_ms() < -self.slack_ms()
@@ -156,7 +156,7 @@ impl ClockEstimator {
         let quickest = self
             .probes
             .iter()
-            .map(Probe::round_trip_ms)
+            .map(ClockProbe::round_trip_ms)
             .fold(f64::INFINITY, f64::min);
         Some(ClockEstimate {
             offset_ms: f64::midpoint(low, high),
@@ -175,7 +175,7 @@ impl ClockEstimator {
             return None;
         }
         let half = self.probes.len() / 2;
-        let quickest = |probes: &mut dyn Iterator<Item = &Probe>| {
+        let quickest = |probes: &mut dyn Iterator<Item = &ClockProbe>| {
             probes
                 .copied()
                 .min_by(|one, other| one.round_trip_ms().total_cmp(&other.round_trip_ms()))
@@ -208,7 +208,7 @@ impl ClockEstimator {
         self.resolution_ms + 0.001
     }
 
-    fn interval_at(&self, probe: &Probe, at_ms: f64) -> (f64, f64) {
+    fn interval_at(&self, probe: &ClockProbe, at_ms: f64) -> (f64, f64) {
         let (low, high) = probe.interval_ms();
         let widened = self.slack_ms() + (at_ms - probe.back_ms).abs() * Self::DRIFT_PPM_MAX / 1e6;
         (low - widened, high + widened)
@@ -282,7 +282,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
 
     /// A probe at client time `at_ms` over transits `up_ms` and `down_ms`, the server being `offset_ms` ahead.
-    fn probe(at_ms: f64, up_ms: f64, down_ms: f64, offset_ms: f64) -> Probe {
+    fn probe(at_ms: f64, up_ms: f64, down_ms: f64, offset_ms: f64) -> ClockProbe {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -290,7 +290,7 @@ mod tests {
         )]
         let us = |ms: f64| (ms * 1e3).round() as u64;
         let received_ms = at_ms + up_ms + offset_ms;
-        Probe {
+        ClockProbe {
             sent_ms: at_ms,
             received_us: us(received_ms),
             answered_us: us(received_ms + 0.05),
@@ -386,14 +386,14 @@ mod tests {
     #[test]
     fn times_that_contradict_each_other_are_left_out() {
         let mut clock = ClockEstimator::new(0.1);
-        let backwards = Probe {
+        let backwards = ClockProbe {
             sent_ms: 10.0,
             received_us: 50,
             answered_us: 40,
             back_ms: 12.0,
         };
         assert_eq!(clock.add(backwards), ProbeOutcome::Impossible);
-        let negative = Probe {
+        let negative = ClockProbe {
             sent_ms: 10.0,
             received_us: 0,
             answered_us: 9_000,

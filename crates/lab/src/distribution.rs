@@ -4,13 +4,13 @@ use std::time::Duration;
 
 /// One piece: `share` of the events, spread evenly over `from_s..=to_s`; an atom when both are equal.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Piece {
+struct UniformPiece {
     share: f64,
     from_s: f64,
     to_s: f64,
 }
 
-impl Piece {
+impl UniformPiece {
     /// Share of all events that belong to this piece and are at most `latency_s` late.
     fn below(&self, latency_s: f64) -> f64 {
         if latency_s >= self.to_s {
@@ -27,11 +27,11 @@ impl Piece {
 ///
 /// Polling is one uniform piece (a straight line), long-polling an atom and a ramp, a stream an atom (a step).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Distribution {
-    pieces: Vec<Piece>,
+pub struct LatencyDistribution {
+    pieces: Vec<UniformPiece>,
 }
 
-impl Distribution {
+impl LatencyDistribution {
     /// Every event exactly `latency_s` seconds late.
     pub fn atom(latency_s: f64) -> Self {
         Self::uniform(latency_s, latency_s)
@@ -40,7 +40,7 @@ impl Distribution {
     /// Every delay from `from_s` to `to_s` seconds alike.
     pub fn uniform(from_s: f64, to_s: f64) -> Self {
         Self {
-            pieces: vec![Piece {
+            pieces: vec![UniformPiece {
                 share: 1.0,
                 from_s,
                 to_s: to_s.max(from_s),
@@ -55,10 +55,11 @@ impl Distribution {
         self.pieces
             .iter_mut()
             .for_each(|piece| piece.share *= 1.0 - share);
-        self.pieces.extend(of.pieces.into_iter().map(|piece| Piece {
-            share: piece.share * share,
-            ..piece
-        }));
+        self.pieces
+            .extend(of.pieces.into_iter().map(|piece| UniformPiece {
+                share: piece.share * share,
+                ..piece
+            }));
         self.pieces.retain(|piece| piece.share > 0.0);
         self
     }
@@ -72,7 +73,7 @@ impl Distribution {
         Self {
             pieces: latencies_s
                 .iter()
-                .map(|&at| Piece {
+                .map(|&at| UniformPiece {
                     share,
                     from_s: at,
                     to_s: at,
@@ -188,7 +189,8 @@ mod tests {
 
     #[test]
     fn an_atom_and_a_ramp_have_the_quantiles_of_their_curve() {
-        let curve = Distribution::atom(0.05).mixed(0.4, Distribution::uniform(0.05, 0.15));
+        let curve =
+            LatencyDistribution::atom(0.05).mixed(0.4, LatencyDistribution::uniform(0.05, 0.15));
         assert!((curve.cdf_s(0.05) - 0.6).abs() < 1e-12);
         assert!((curve.cdf_s(0.1) - 0.8).abs() < 1e-12);
         assert!((curve.quantile_s(0.5) - 0.05).abs() < 1e-12);
@@ -201,7 +203,8 @@ mod tests {
 
     #[test]
     fn quantile_undoes_the_curve_wherever_it_rises() {
-        let curve = Distribution::uniform(0.02, 1.02).mixed(0.25, Distribution::uniform(0.5, 3.0));
+        let curve = LatencyDistribution::uniform(0.02, 1.02)
+            .mixed(0.25, LatencyDistribution::uniform(0.5, 3.0));
         for step in 1..100 {
             let share = f64::from(step) / 100.0;
             assert!(
@@ -213,6 +216,9 @@ mod tests {
 
     #[test]
     fn a_uniform_piece_deviates_by_its_width_over_the_root_of_twelve() {
-        assert!((Distribution::uniform(0.0, 1.0).deviation_s() - 1.0 / 12f64.sqrt()).abs() < 1e-12);
+        assert!(
+            (LatencyDistribution::uniform(0.0, 1.0).deviation_s() - 1.0 / 12f64.sqrt()).abs()
+                < 1e-12
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Latencies of one lane: recorded in microseconds, read as percentiles, points for drawing, and a sample to judge.
 
-use crate::verdict::Sample;
+use crate::verdict::Measurement;
 use hdrhistogram::Histogram;
 
 /// One hour: no latency is recorded as longer.
@@ -178,9 +178,9 @@ impl Latencies {
     /// The mean in milliseconds as a sample to judge; `None` under two.
     ///
     /// - `independent`: how many of the latencies are independent of each other (a burst that waits together counts once).
-    pub fn mean_ms_sample(&self, independent: u64) -> Option<Sample> {
+    pub fn mean_ms_sample(&self, independent: u64) -> Option<Measurement> {
         let (mean_us, deviation_us) = (self.mean_us()?, self.deviation_us()?);
-        Some(Sample::of_mean(
+        Some(Measurement::of_mean(
             mean_us / 1e3,
             deviation_us / 1e3,
             self.count(),

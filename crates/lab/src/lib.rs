@@ -9,8 +9,10 @@ pub mod histogram;
 pub mod theory;
 pub mod verdict;
 
-pub use clock::{ClockEstimate, ClockEstimator, Probe, ProbeOutcome};
-pub use distribution::Distribution;
+pub use clock::{ClockEstimate, ClockEstimator, ClockProbe, ProbeOutcome};
+pub use distribution::LatencyDistribution;
 pub use histogram::Latencies;
-pub use theory::{Arrivals, BytesPerEvent, Framing, Pacing, Prediction, Wire, Workload, predict};
-pub use verdict::{Claim, Doubt, Finding, Guards, Quantity, Sample, Verdict, judge};
+pub use theory::{
+    Arrivals, BodyFraming, BytesPerEvent, Pacing, Prediction, WireSizes, Workload, predict,
+};
+pub use verdict::{Claim, Doubt, Finding, Guards, Measurement, Quantity, Verdict, judge};

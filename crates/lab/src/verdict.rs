@@ -67,7 +67,7 @@ impl Quantity {
 
 /// A measured value with what is known of its error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
+pub struct Measurement {
     /// The measured value, in the unit of its [`Quantity`].
     pub value: f64,
     /// Half the width of its 95 % confidence interval, same unit.
@@ -79,7 +79,7 @@ pub struct Sample {
 /// The normal quantile for 95 %.
 const Z95: f64 = 1.96;
 
-impl Sample {
+impl Measurement {
     /// Below this many independent observations nothing is judged.
     pub const INDEPENDENT_MIN: u64 = 30;
 
@@ -227,7 +227,7 @@ pub struct Verdict {
     /// What was claimed.
     pub claim: Claim,
     /// What was measured.
-    pub sample: Sample,
+    pub sample: Measurement,
     /// How far the measurement may lie from the prediction: 95 % interval, δ and the run's own spread.
     pub allowed: f64,
     /// What may have spoilt the run.
@@ -240,7 +240,7 @@ const RELATIVE: f64 = 0.05;
 /// Judges `sample` against `claim`.
 ///
 /// - `samples_per_s`: observations per second, to say how much longer it takes; 0 when unknown.
-pub fn judge(claim: Claim, sample: Sample, guards: Guards, samples_per_s: f64) -> Verdict {
+pub fn judge(claim: Claim, sample: Measurement, guards: Guards, samples_per_s: f64) -> Verdict {
     let clocks = if claim.quantity.needs_clocks() {
         guards.clock_bound_ms.max(2.0 * guards.resolution_ms)
     } else {
@@ -265,7 +265,7 @@ pub fn judge(claim: Claim, sample: Sample, guards: Guards, samples_per_s: f64) -
 /// The first reason why nothing can be said, the gravest first.
 fn doubt(
     claim: &Claim,
-    sample: &Sample,
+    sample: &Measurement,
     guards: &Guards,
     delta: f64,
     samples_per_s: f64,
@@ -301,7 +301,7 @@ fn doubt(
 }
 
 /// How long until the interval is half the effect, if the observations go on as before.
-fn more_seconds(claim: &Claim, sample: &Sample, samples_per_s: f64) -> Option<f64> {
+fn more_seconds(claim: &Claim, sample: &Measurement, samples_per_s: f64) -> Option<f64> {
     if samples_per_s <= 0.0 {
         return None;
     }
@@ -309,7 +309,7 @@ fn more_seconds(claim: &Claim, sample: &Sample, samples_per_s: f64) -> Option<f6
     let needed = if sample.ci95.is_finite() && half_effect > 0.0 {
         n * (sample.ci95 / half_effect).powi(2)
     } else {
-        Sample::INDEPENDENT_MIN as f64
+        Measurement::INDEPENDENT_MIN as f64
     };
     Some(((needed - n) / samples_per_s).max(1.0))
 }

@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 /// One thing to encode: a kind, the log's bytes, the control, and what a client should read.
 #[derive(Debug, Clone)]
-pub(crate) struct Case {
+pub(crate) struct CodecCase {
     pub(crate) stored: Vec<u8>,
     pub(crate) control: Control,
     pub(crate) data: Option<Data>,
 }
 
-impl Case {
+impl CodecCase {
     pub(crate) fn frame(&self) -> Frame {
         Frame {
             data: self.data.clone(),
@@ -69,7 +69,10 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
 }
 
 /// Cases of one kind; `expected` says what a client should read of messages or text in this format.
-pub(crate) fn cases(kind: ContentKind, expected: fn(&str) -> String) -> BoxedStrategy<Vec<Case>> {
+pub(crate) fn cases(
+    kind: ContentKind,
+    expected: fn(&str) -> String,
+) -> BoxedStrategy<Vec<CodecCase>> {
     let content = match kind {
         ContentKind::Json => prop::collection::vec(json_message(), 1..5)
             .prop_map(move |messages| {
@@ -92,7 +95,7 @@ pub(crate) fn cases(kind: ContentKind, expected: fn(&str) -> String) -> BoxedStr
             .boxed(),
     };
     let content = prop_oneof![4 => content, 1 => Just((Vec::new(), None))];
-    let case = (content, controls()).prop_map(|((stored, data), control)| Case {
+    let case = (content, controls()).prop_map(|((stored, data), control)| CodecCase {
         stored,
         control,
         data,

@@ -1,4 +1,4 @@
-//! Messages as a client has them.
+//! Messages as a client receives them.
 
 /// The content of a page, a line or an event, by the kind of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! What serde derives for a struct also takes an array of its members in their order. No document of this protocol has that
 //! form, so `[0,true]` would append `0` and close a stream. Everything that serde reads from outside goes through [`read`].
 
+use crate::json;
 use serde::Deserialize;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
@@ -22,7 +23,7 @@ const SHOWN_CHARS: usize = 300;
 /// # Errors
 /// What was expected, and where something else came.
 pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json::Error> {
-    let first = bytes.iter().find(|byte| !b" \t\r\n".contains(byte));
+    let first = json::trim(bytes).first();
     if first == Some(&b'[') {
         return Err(serde_json::Error::custom(
             "expected an object, but an array came",
@@ -31,7 +32,23 @@ pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json:
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document =
         T::deserialize(Strict(&mut json)).and_then(|document| json.end().map(|()| document));
-    document.map_err(shortened)
+    document.map_err(|error| shortened(located::<T>(bytes, error)))
+}
+
+/// The same error with the way to the member in front: `streams[0].name: invalid type: ...`.
+///
+/// The document is read again for it, as keeping the way costs an allocation for each member.
+fn located<'de, T: Deserialize<'de>>(
+    bytes: &'de [u8],
+    error: serde_json::Error,
+) -> serde_json::Error {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, T>(Strict(&mut json)) {
+        Err(fault) if fault.path().iter().len() > 0 => {
+            serde_json::Error::custom(format_args!("{}: {error}", fault.path()))
+        }
+        _ => error,
+    }
 }
 
 /// The same error, without what it repeats of a long value.
@@ -47,13 +64,13 @@ fn shortened(error: serde_json::Error) -> serde_json::Error {
 struct Strict<T>(T);
 
 /// A visitor behind the rule.
-struct Taking<V> {
+struct StrictVisitor<V> {
     visitor: V,
     is_struct: bool,
 }
 
-fn taking<V>(visitor: V) -> Taking<V> {
-    Taking {
+fn strict_visitor<V>(visitor: V) -> StrictVisitor<V> {
+    StrictVisitor {
         visitor,
         is_struct: false,
     }
@@ -62,7 +79,7 @@ fn taking<V>(visitor: V) -> Taking<V> {
 macro_rules! pass_on {
     ($($method:ident)*) => { $(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$method(taking(visitor))
+            self.0.$method(strict_visitor(visitor))
         }
     )* };
 }
@@ -82,7 +99,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_unit_struct(name, taking(visitor))
+        self.0
+            .deserialize_unit_struct(name, strict_visitor(visitor))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -93,7 +111,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         if name == RAW_VALUE {
             return self.0.deserialize_newtype_struct(name, visitor);
         }
-        self.0.deserialize_newtype_struct(name, taking(visitor))
+        self.0
+            .deserialize_newtype_struct(name, strict_visitor(visitor))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -101,7 +120,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_tuple(len, taking(visitor))
+        self.0.deserialize_tuple(len, strict_visitor(visitor))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -110,7 +129,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_tuple_struct(name, len, taking(visitor))
+        self.0
+            .deserialize_tuple_struct(name, len, strict_visitor(visitor))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -122,7 +142,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         self.0.deserialize_struct(
             name,
             fields,
-            Taking {
+            StrictVisitor {
                 visitor,
                 is_struct: true,
             },
@@ -135,7 +155,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_enum(name, variants, taking(visitor))
+        self.0
+            .deserialize_enum(name, variants, strict_visitor(visitor))
     }
 }
 
@@ -147,7 +168,7 @@ macro_rules! take {
     )* };
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Taking<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for StrictVisitor<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -252,7 +273,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.0.tuple_variant(len, taking(visitor))
+        self.0.tuple_variant(len, strict_visitor(visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -262,7 +283,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
     ) -> Result<V::Value, A::Error> {
         self.0.struct_variant(
             fields,
-            Taking {
+            StrictVisitor {
                 visitor,
                 is_struct: true,
             },
@@ -278,7 +299,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[derive(Debug, PartialEq, Deserialize)]
-    struct Inner {
+    struct InnerDocument {
         number: u32,
         #[serde(default)]
         flag: bool,
@@ -287,21 +308,21 @@ mod tests {
     #[derive(Debug, PartialEq, Deserialize)]
     enum Choice {
         Plain,
-        Wrapped(Inner),
-        Pair(u8, Inner),
+        Wrapped(InnerDocument),
+        Pair(u8, InnerDocument),
         Named { number: u32 },
     }
 
     #[derive(Debug, Deserialize)]
-    struct Outer<'a> {
+    struct OuterDocument<'a> {
         #[serde(borrow)]
         raw: Option<&'a RawValue>,
-        inner: Option<Inner>,
+        inner: Option<InnerDocument>,
         #[serde(default)]
-        list: Vec<Inner>,
+        list: Vec<InnerDocument>,
         #[serde(default)]
-        map: BTreeMap<String, Inner>,
-        pair: Option<(u8, Inner)>,
+        map: BTreeMap<String, InnerDocument>,
+        pair: Option<(u8, InnerDocument)>,
         choice: Option<Choice>,
         text: Option<String>,
         float: Option<f64>,
@@ -312,18 +333,18 @@ mod tests {
         let text =
             br#" {"raw":[0,true],"inner":{"number":1},"list":[{"number":2,"flag":true}],"map":{"a":{"number":3}},
             "pair":[4,{"number":5}],"choice":"Plain","text":"a\n","float":-1.5,"other":[[{}]]} "#;
-        let read: Outer<'_> = read(text).unwrap();
+        let read: OuterDocument<'_> = read(text).unwrap();
         assert_eq!(read.raw.unwrap().get(), "[0,true]");
         assert_eq!(
             read.inner,
-            Some(Inner {
+            Some(InnerDocument {
                 number: 1,
                 flag: false
             })
         );
         assert_eq!(
             read.list,
-            [Inner {
+            [InnerDocument {
                 number: 2,
                 flag: true
             }]
@@ -333,7 +354,7 @@ mod tests {
             read.pair,
             Some((
                 4,
-                Inner {
+                InnerDocument {
                     number: 5,
                     flag: false
                 }
@@ -346,7 +367,7 @@ mod tests {
         for (text, choice) in [
             (
                 r#"{"choice":{"Wrapped":{"number":1}}}"#,
-                Choice::Wrapped(Inner {
+                Choice::Wrapped(InnerDocument {
                     number: 1,
                     flag: false,
                 }),
@@ -355,7 +376,7 @@ mod tests {
                 r#"{"choice":{"Pair":[1,{"number":2}]}}"#,
                 Choice::Pair(
                     1,
-                    Inner {
+                    InnerDocument {
                         number: 2,
                         flag: false,
                     },
@@ -367,7 +388,9 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                super::read::<Outer<'_>>(text.as_bytes()).unwrap().choice,
+                super::read::<OuterDocument<'_>>(text.as_bytes())
+                    .unwrap()
+                    .choice,
                 Some(choice),
                 "{text}"
             );
@@ -389,22 +412,42 @@ mod tests {
             r#"{"choice":{"Named":[7]}}"#,
         ] {
             assert!(
-                serde_json::from_slice::<Outer<'_>>(text.as_bytes()).is_ok()
+                serde_json::from_slice::<OuterDocument<'_>>(text.as_bytes()).is_ok()
                     || text.trim_start().starts_with('[')
             );
-            let fault = read::<Outer<'_>>(text.as_bytes()).unwrap_err().to_string();
+            let fault = read::<OuterDocument<'_>>(text.as_bytes())
+                .unwrap_err()
+                .to_string();
             assert!(
                 fault.contains("expected an object, but an array came"),
                 "{text}: {fault}"
             );
         }
         let long = format!(r#"{{"inner":"{}"}}"#, "é".repeat(1 << 20));
-        let told = read::<Outer<'_>>(long.as_bytes()).unwrap_err().to_string();
+        let told = read::<OuterDocument<'_>>(long.as_bytes())
+            .unwrap_err()
+            .to_string();
         assert!(
             told.len() < 1_000,
             "a long value is not repeated: {} bytes",
             told.len()
         );
+        let fault = |text: &str| {
+            read::<OuterDocument<'_>>(text.as_bytes())
+                .unwrap_err()
+                .to_string()
+        };
+        for (text, expected) in [
+            (
+                r#"{"list":[{"number":1},{"number":-1}]}"#,
+                "list[1].number: invalid value: integer `-1`",
+            ),
+            (r#"{"inner":{}}"#, "inner: missing field `number`"),
+            (r#"{"text":"}"#, "EOF while parsing a string"),
+        ] {
+            let fault = fault(text);
+            assert!(fault.contains(expected), "{text}: {fault}");
+        }
         for text in [
             "",
             "{}{}",
@@ -414,7 +457,10 @@ mod tests {
             r#"{"inner":{}}"#,
             r#"{"text":1}"#,
         ] {
-            assert!(read::<Outer<'_>>(text.as_bytes()).is_err(), "{text}");
+            assert!(
+                read::<OuterDocument<'_>>(text.as_bytes()).is_err(),
+                "{text}"
+            );
         }
     }
 
@@ -422,8 +468,8 @@ mod tests {
         #[test]
         fn whatever_is_read_serde_reads_too(text in r#"[\[\]{}:,"1a-c \\]{0,24}"#, bytes in any::<Vec<u8>>()) {
             for bytes in [text.as_bytes(), &bytes] {
-                if read::<Outer<'_>>(bytes).is_ok() {
-                    prop_assert!(serde_json::from_slice::<Outer<'_>>(bytes).is_ok());
+                if read::<OuterDocument<'_>>(bytes).is_ok() {
+                    prop_assert!(serde_json::from_slice::<OuterDocument<'_>>(bytes).is_ok());
                 }
             }
         }

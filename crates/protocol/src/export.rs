@@ -12,9 +12,9 @@
 use crate::frame::{FRAME_BYTES_MAX, FrameError};
 use crate::headers::ContentKind;
 use crate::inspect::{Configuration, Origin};
-use crate::json::{self, Value};
-use crate::{Frame, Token, document, ndjson};
+use crate::{Frame, Token, document, json, ndjson};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// The format that this crate reads and writes.
 pub const VERSION: u32 = 1;
@@ -24,14 +24,14 @@ pub const CONTENT_TYPE: &str = "application/x-ndjson";
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Head {
+pub struct ExportHead {
     /// The format, [`VERSION`].
     pub export: u32,
     /// The stream's name, not percent-encoded.
     pub name: String,
     /// What it was created with.
     pub configuration: Configuration,
-    /// Where it grew from another stream; an import makes a stream of its own of it, with what it inherited.
+    /// Where it was forked from another stream; an import makes a stream of its own of it, with what it inherited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<Origin>,
     /// The position before the first message exported.
@@ -43,7 +43,7 @@ pub struct Head {
 /// The last line: what stands before it is all there was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct End {
+pub struct ExportEnd {
     /// The position after the last message exported.
     pub next_offset: Token,
     /// How many lines stand between the first and this.
@@ -54,7 +54,14 @@ pub struct End {
 
 #[derive(Serialize, Deserialize)]
 struct EndLine {
-    end: End,
+    end: ExportEnd,
+}
+
+/// A page of which only the data matter.
+#[derive(Deserialize)]
+struct PageData<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 /// What `PUT /v1/import/{name}` answers: the stream that now exists.
@@ -67,20 +74,20 @@ pub struct Imported {
     pub next_offset: Token,
     /// Whether it is closed.
     pub closed: bool,
-    /// How much smaller its offsets are than those of the stream that was exported: 0, unless that one had let go of its
+    /// How much smaller its offsets are than those of the stream that was exported: 0, unless that one had removed its
     /// first messages.
     pub shift_bytes: u64,
 }
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
+pub enum ExportLine {
     /// The first.
-    Head(Box<Head>),
+    Head(Box<ExportHead>),
     /// Messages, and the position after them in the stream that was exported.
     Page(Frame),
     /// The last.
-    End(End),
+    End(ExportEnd),
 }
 
 /// What is wrong with an export.
@@ -101,7 +108,7 @@ pub enum ExportError {
         came: u32,
     },
     /// The end says otherwise than the lines before it.
-    #[error("the export's end counts {told} pages, but {came} came before it")]
+    #[error("the export's end counts {told} pages, but {came} were received")]
     Pages {
         /// What the end says.
         told: u64,
@@ -119,14 +126,14 @@ pub enum ExportError {
         limit: usize,
     },
     /// Something behind the end.
-    #[error("line {line} of the export stands behind its end")]
+    #[error("line {line} of the export follows its end")]
     BehindEnd {
         /// Which line, counted from 1.
         line: u64,
     },
     /// No end.
     #[error(
-        "the export breaks off after {lines} whole lines: its last line, which says `end`, is missing"
+        "the export breaks off after {lines} whole lines: the last line, with `end`, is missing"
     )]
     CutOff {
         /// Whole lines that came.
@@ -135,12 +142,12 @@ pub enum ExportError {
 }
 
 /// Appends the first line.
-pub fn encode_head(out: &mut Vec<u8>, head: &Head) {
+pub fn encode_head(out: &mut Vec<u8>, head: &ExportHead) {
     push(out, head);
 }
 
 /// Appends the last line.
-pub fn encode_end(out: &mut Vec<u8>, end: End) {
+pub fn encode_end(out: &mut Vec<u8>, end: ExportEnd) {
     push(out, &EndLine { end });
 }
 
@@ -157,7 +164,7 @@ fn push(out: &mut Vec<u8>, value: &impl Serialize) {
 ///
 /// After an error it is of no more use.
 #[derive(Debug, Clone)]
-pub struct Decoder {
+pub struct ExportDecoder {
     line: Vec<u8>,
     limit: usize,
     content: Option<ContentLimits>,
@@ -180,13 +187,13 @@ const LINE_OVERHEAD_BYTES: usize = 64 << 10;
 /// How much longer a message that is no JSON can be as JSON text: each of its bytes may become `\u0001`.
 const ESCAPED: usize = 6;
 
-impl Default for Decoder {
+impl Default for ExportDecoder {
     fn default() -> Self {
         Self::new(FRAME_BYTES_MAX)
     }
 }
 
-impl Decoder {
+impl ExportDecoder {
     /// A decoder at the beginning of an export that holds at most `limit` bytes of an unfinished line.
     pub fn new(limit: usize) -> Self {
         Self {
@@ -216,7 +223,11 @@ impl Decoder {
     ///
     /// # Errors
     /// [`ExportError`]: this is not an export, or a broken one. The lines before it have been appended.
-    pub fn push(&mut self, mut piece: &[u8], lines: &mut Vec<Line>) -> Result<(), ExportError> {
+    pub fn push(
+        &mut self,
+        mut piece: &[u8],
+        lines: &mut Vec<ExportLine>,
+    ) -> Result<(), ExportError> {
         while let Some(end) = memchr::memchr(b'\n', piece) {
             self.hold(&piece[..end])?;
             let line = std::mem::take(&mut self.line);
@@ -232,7 +243,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`ExportError::CutOff`] when its end did not come.
-    pub fn finish(mut self) -> Result<Option<Line>, ExportError> {
+    pub fn finish(mut self) -> Result<Option<ExportLine>, ExportError> {
         // The last line may lack its line end.
         let line = std::mem::take(&mut self.line);
         let last = if json::trim(&line).is_empty() {
@@ -247,7 +258,7 @@ impl Decoder {
         }
     }
 
-    fn read(&mut self, line: &[u8]) -> Result<Line, ExportError> {
+    fn read(&mut self, line: &[u8]) -> Result<ExportLine, ExportError> {
         let number = self.lines + 1;
         let wrong = |expected: &'static str, fault: &dyn ToString| ExportError::Line {
             line: number,
@@ -257,7 +268,7 @@ impl Decoder {
             return Err(ExportError::BehindEnd { line: number });
         }
         let read = if self.lines == 0 {
-            let head: Head = document::read(line).map_err(|fault| {
+            let head: ExportHead = document::read(line).map_err(|fault| {
                 wrong(
                     "the head of an export, which begins with {\"export\":1",
                     &fault,
@@ -274,7 +285,7 @@ impl Decoder {
                     .saturating_mul(if is_json { 1 } else { ESCAPED });
                 self.limit = text_bytes.saturating_add(LINE_OVERHEAD_BYTES);
             }
-            Line::Head(Box::new(head))
+            ExportLine::Head(Box::new(head))
         } else if json::trim(line).starts_with(br#"{"end""#) {
             let EndLine { end } =
                 document::read(line).map_err(|fault| wrong("the end of an export", &fault))?;
@@ -285,7 +296,7 @@ impl Decoder {
                 });
             }
             self.is_over = true;
-            Line::End(end)
+            ExportLine::End(end)
         } else {
             self.pages += 1;
             self.check_messages(line)?;
@@ -293,7 +304,7 @@ impl Decoder {
                 line: number,
                 fault,
             })?;
-            Line::Page(frame.ok_or_else(|| wrong("a page or the end", &"a blank line came"))?)
+            ExportLine::Page(frame.ok_or_else(|| wrong("a page or the end", &"a blank line came"))?)
         };
         self.lines = number;
         Ok(read)
@@ -309,18 +320,16 @@ impl Decoder {
         else {
             return Ok(());
         };
-        let data = Value::parse(line).and_then(|frame| frame.find("data"));
-        let beyond = data
-            .ok()
-            .flatten()
-            .and_then(|data| data.items().ok()?.nth(limit));
-        match beyond {
-            Some(_) => Err(ExportError::TooManyMessages {
+        let page: Option<PageData<'_>> = document::read(line).ok();
+        let data = page.and_then(|page| page.data);
+        let count = data.and_then(|data| json::count_elements(data.get()).ok());
+        if count.is_some_and(|count| count > limit) {
+            return Err(ExportError::TooManyMessages {
                 line: self.lines + 1,
                 limit,
-            }),
-            None => Ok(()),
+            });
         }
+        Ok(())
     }
 
     fn hold(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
@@ -343,7 +352,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn whole() -> String {
-        let head = Head {
+        let head = ExportHead {
             export: VERSION,
             name: "a".to_owned(),
             configuration: Configuration {
@@ -361,7 +370,7 @@ mod tests {
         );
         encode_end(
             &mut out,
-            End {
+            ExportEnd {
                 next_offset: "3".parse().unwrap(),
                 pages: 2,
                 closed: true,
@@ -370,8 +379,8 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn decode(text: &[u8], piece: usize) -> Result<Vec<Line>, ExportError> {
-        let (mut decoder, mut lines) = (Decoder::default(), Vec::new());
+    fn decode(text: &[u8], piece: usize) -> Result<Vec<ExportLine>, ExportError> {
+        let (mut decoder, mut lines) = (ExportDecoder::default(), Vec::new());
         for piece in text.chunks(piece) {
             decoder.push(piece, &mut lines)?;
         }
@@ -385,9 +394,12 @@ mod tests {
         let expected = decode(text.as_bytes(), text.len()).unwrap();
         assert_eq!(expected.len(), 4);
         assert!(
-            matches!(&expected[1], Line::Page(Frame { data: Some(Data::Text(text)), .. }) if text == "ab")
+            matches!(&expected[1], ExportLine::Page(Frame { data: Some(Data::Text(text)), .. }) if text == "ab")
         );
-        assert!(matches!(&expected[3], Line::End(End { closed: true, .. })));
+        assert!(matches!(
+            &expected[3],
+            ExportLine::End(ExportEnd { closed: true, .. })
+        ));
         for piece in 1..text.len() {
             assert_eq!(
                 decode(text.as_bytes(), piece).unwrap(),
@@ -429,7 +441,7 @@ mod tests {
             let fault = decode(came.as_bytes(), 10).unwrap_err().to_string();
             assert!(fault.contains(expected), "{expected}: {fault}");
         }
-        let mut decoder = Decoder::new(10);
+        let mut decoder = ExportDecoder::new(10);
         assert!(decoder.push(b"0123456789", &mut Vec::new()).is_ok());
         assert!(decoder.push(b"0", &mut Vec::new()).is_err());
     }
@@ -444,10 +456,10 @@ mod tests {
         ) {
             let head = whole().lines().next().unwrap().to_owned() + "\n";
             for input in [&bytes, text.as_bytes(), &[head.as_bytes(), text.as_bytes()].concat()] {
-                for mut decoder in [Decoder::default(), Decoder::limited(ContentLimits { bytes: 64, messages })] {
+                for mut decoder in [ExportDecoder::default(), ExportDecoder::limited(ContentLimits { bytes: 64, messages })] {
                     let mut lines = Vec::new();
                     let pushed = input.chunks(cut).try_for_each(|piece| decoder.push(piece, &mut lines));
-                    prop_assert!(lines.iter().all(|line| !matches!(line, Line::Head(_))) || lines.len() <= 7);
+                    prop_assert!(lines.iter().all(|line| !matches!(line, ExportLine::Head(_))) || lines.len() <= 7);
                     if pushed.is_ok() {
                         drop(decoder.finish());
                     }
@@ -474,15 +486,15 @@ mod tests {
                 at += text.len();
                 ndjson::encode(&mut out, ContentKind::Text, Some(text.as_bytes()), &control(at));
             }
-            let end = End { next_offset: control(at).next, pages: texts.len() as u64, closed: is_closed };
+            let end = ExportEnd { next_offset: control(at).next, pages: texts.len() as u64, closed: is_closed };
             encode_end(&mut out, end.clone());
             let lines = decode(&out, cut).unwrap();
             prop_assert_eq!(lines.len(), texts.len() + 2);
             for (line, text) in lines[1..].iter().zip(&texts) {
-                let is_same = matches!(line, Line::Page(Frame { data: Some(Data::Text(came)), .. }) if came == text);
+                let is_same = matches!(line, ExportLine::Page(Frame { data: Some(Data::Text(came)), .. }) if came == text);
                 prop_assert!(is_same, "{line:?}");
             }
-            prop_assert_eq!(lines.last(), Some(&Line::End(end)));
+            prop_assert_eq!(lines.last(), Some(&ExportLine::End(end)));
         }
     }
 }

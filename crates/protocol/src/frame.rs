@@ -9,8 +9,11 @@
 //! first object of an answer and `upToDate` where it changes: what is absent there is as before, and at first false.
 
 use crate::headers::ContentKind;
-use crate::json::{self, Value};
-use crate::{Data, Token};
+use crate::{Data, Token, document, json};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Bytes that a decoder holds of one frame before it gives up, unless told otherwise: 64 MiB.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -31,7 +34,7 @@ pub struct Control {
 /// A [`Control`] and its data, as the client reads them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What came; `None` when there was no news.
+    /// What came; `None` when there was no data.
     pub data: Option<Data>,
     /// The position after it.
     pub next: Token,
@@ -47,13 +50,13 @@ pub struct Frame {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// More bytes without an end than the decoder may hold.
-    #[error("a frame of more than {limit} bytes: expected it to end before that")]
+    #[error("a frame is longer than {limit} bytes, which is the limit")]
     TooLong {
         /// The decoder's limit in bytes.
         limit: usize,
     },
     /// The text is not the JSON that belongs there.
-    #[error("{expected} expected, but {fault}; it begins with `{begin}`")]
+    #[error("expected {expected}, but {fault}; the text begins with `{begin}`")]
     Malformed {
         /// What belongs there.
         expected: &'static str,
@@ -95,54 +98,51 @@ pub fn decode_body(kind: ContentKind, body: &[u8]) -> Result<Data, FrameError> {
     })
 }
 
-/// Reads one frame object (without `data` it is also SSE's control object); fields that are not known are passed over.
+/// A frame object; members that are not known are passed over.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FrameObject<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    encoding: Option<String>,
+    stream_next_offset: Token,
+    stream_cursor: Option<String>,
+    up_to_date: Option<bool>,
+    stream_closed: Option<bool>,
+}
+
+/// Reads one frame object (without `data` it is also SSE's control object).
 ///
 /// - `was_up_to_date`: what an object means that does not say whether it is up to date.
 pub(crate) fn decode_object(text: &[u8], was_up_to_date: bool) -> Result<Frame, FrameError> {
     const EXPECTED: &str = "a JSON object with streamNextOffset";
-    let malformed = |fault| FrameError::malformed(EXPECTED, &fault, text);
-    let frame = Value::parse(text).map_err(malformed)?;
-    let next = frame.member("streamNextOffset").map_err(malformed)?;
-    let cursor = frame.member("streamCursor").map_err(malformed)?;
-    let flag = |name, absent| {
-        frame
-            .member(name)
-            .map(|flag: Option<bool>| flag.unwrap_or(absent))
-            .map_err(malformed)
-    };
-    let (up_to_date, closed) = (
-        flag("upToDate", was_up_to_date)?,
-        flag("streamClosed", false)?,
-    );
-    let encoding: Option<String> = frame.member("encoding").map_err(malformed)?;
-    let data = match frame.find("data").map_err(malformed)? {
-        Some(data) if !data.is_null() => Some(decode_data(data, encoding.as_deref())?),
-        _ => None,
-    };
+    // serde_json does not look at the bytes of what it passes over.
+    std::str::from_utf8(text).map_err(|fault| FrameError::malformed(EXPECTED, &fault, text))?;
+    let object: FrameObject<'_> =
+        document::read(text).map_err(|fault| FrameError::malformed(EXPECTED, &fault, text))?;
+    let encoding = object.encoding.as_deref();
+    let closed = object.stream_closed.unwrap_or(false);
     Ok(Frame {
-        data,
-        next,
-        cursor,
-        up_to_date: up_to_date || closed,
+        data: object
+            .data
+            .map(|data| decode_data(data.get(), encoding))
+            .transpose()?,
+        next: object.stream_next_offset,
+        cursor: object.stream_cursor,
+        up_to_date: object.up_to_date.unwrap_or(was_up_to_date) || closed,
         closed,
     })
 }
 
-fn decode_data(data: Value<'_>, encoding: Option<&str>) -> Result<Data, FrameError> {
-    if let Ok(messages) = data.items() {
-        return Ok(Data::Json(
-            messages.map(|message| message.text().to_owned()).collect(),
-        ));
+fn decode_data(data: &str, encoding: Option<&str>) -> Result<Data, FrameError> {
+    if data.starts_with('[') {
+        return messages(data.as_bytes()).map(Data::Json);
     }
-    let text = data.string().map_err(|fault| {
-        FrameError::malformed(
-            "data as an array or a string",
-            &fault,
-            data.text().as_bytes(),
-        )
+    let text = json::string(data).map_err(|fault| {
+        FrameError::malformed("data as an array or a string", &fault, data.as_bytes())
     })?;
     match encoding {
-        None => Ok(Data::Text(text.into_owned())),
+        None => Ok(Data::Text(text)),
         Some("base64") => decode_base64(text.as_bytes()).map(Data::Binary),
         Some(other) => Err(FrameError::malformed(
             "the encoding base64 or none",
@@ -154,64 +154,17 @@ fn decode_data(data: Value<'_>, encoding: Option<&str>) -> Result<Data, FrameErr
 
 /// The elements of a JSON array as they stand there, byte for byte.
 pub(crate) fn messages(array: &[u8]) -> Result<Vec<String>, FrameError> {
-    let malformed = |fault| FrameError::malformed("a JSON array of messages", &fault, array);
-    let items = Value::parse(array)
-        .and_then(Value::items)
-        .map_err(malformed)?;
-    Ok(items.map(|message| message.text().to_owned()).collect())
+    json::elements(array)
+        .map_err(|fault| FrameError::malformed("a JSON array of messages", &fault, array))
 }
 
-/// The bytes behind base64 text.
+/// The bytes behind base64 text, with padding and without line breaks.
+///
+/// Source: RFC 4648, section 4.
 pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, FrameError> {
-    let (data, padding) = text.split_at(
-        text.iter()
-            .position(|byte| *byte == b'=')
-            .unwrap_or(text.len()),
-    );
-    let whole = text.len().is_multiple_of(4)
-        && padding.len() <= 2
-        && padding.iter().all(|byte| *byte == b'=');
-    if !whole {
-        return Err(FrameError::malformed(
-            "base64 in groups of four",
-            &"it is cut or padded otherwise",
-            text,
-        ));
-    }
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    for group in data.chunks(4) {
-        let mut bits = 0_u32;
-        for byte in group {
-            let value = sextet(*byte)
-                .ok_or_else(|| FrameError::malformed("base64", &"another character came", text))?;
-            bits = bits << 6 | value;
-        }
-        bits <<= 6 * (4 - group.len());
-        let [_, bytes @ ..] = bits.to_be_bytes();
-        let (decoded, rest) = bytes.split_at(group.len() - 1);
-        if rest.iter().any(|byte| *byte != 0) {
-            return Err(FrameError::malformed(
-                "base64 that ends in zero bits",
-                &"others came",
-                text,
-            ));
-        }
-        out.extend_from_slice(decoded);
-    }
-    Ok(out)
-}
-
-/// The six bits that a character of base64 stands for. Source: RFC 4648, section 4.
-fn sextet(byte: u8) -> Option<u32> {
-    let value = match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    };
-    Some(u32::from(value))
+    STANDARD
+        .decode(text)
+        .map_err(|fault| FrameError::malformed("base64", &fault, text))
 }
 
 /// Appends the messages of a JSON stream's bytes as an array: the comma after the last message goes.
@@ -223,27 +176,14 @@ pub fn push_array(out: &mut Vec<u8>, stored: &[u8]) {
 
 /// Appends `bytes` in base64, without line breaks.
 pub(crate) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let letters = |[first, second, third]: [u8; 3]| {
-        let bits = u32::from_be_bytes([0, first, second, third]);
-        [18, 12, 6, 0].map(|shift| ALPHABET[(bits >> shift & 63) as usize])
-    };
-    out.reserve(bytes.len().div_ceil(3) * 4);
-    let (groups, rest) = bytes.as_chunks::<3>();
-    for group in groups {
-        out.extend_from_slice(&letters(*group));
-    }
-    match *rest {
-        [first] => {
-            let [one, two, ..] = letters([first, 0, 0]);
-            out.extend_from_slice(&[one, two, b'=', b'=']);
-        }
-        [first, second] => {
-            let [one, two, three, _] = letters([first, second, 0]);
-            out.extend_from_slice(&[one, two, three, b'=']);
-        }
-        _ => {}
-    }
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, b'=');
+    let written = STANDARD.encode_slice(bytes, &mut out[start..]);
+    assert_eq!(
+        written,
+        Ok(out.len() - start),
+        "three bytes, or what is left of them, become four characters"
+    );
 }
 
 /// Appends the fields of `control` without braces, beginning with `streamNextOffset`.
@@ -282,8 +222,6 @@ fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
 
     fn control() -> Control {
         Control {

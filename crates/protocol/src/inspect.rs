@@ -1,6 +1,5 @@
-//! What a server tells about its streams beside their content: a page of the list, and one stream looked at closely.
+//! What a server says about its streams beside their content: the list of streams, and the details of one.
 
-use crate::json::{FromJson, JsonError, Value};
 use crate::{Technique, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,7 +38,7 @@ pub struct StreamSummary {
     pub closed: bool,
     /// Live readers now, by any technique that waits.
     pub readers: usize,
-    /// The stream it grew from.
+    /// The stream it was forked from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<String>,
 }
@@ -64,7 +63,7 @@ pub struct Configuration {
     pub keep_seconds: Option<u64>,
 }
 
-/// Where a stream grew from another one.
+/// Where a stream was forked from another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Origin {
@@ -93,10 +92,10 @@ pub struct StreamDetails {
     pub kept_bytes: u64,
     /// Whether nothing can be appended any more.
     pub closed: bool,
-    /// Where it grew from another stream.
+    /// Where it was forked from another stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<Origin>,
-    /// How many streams grew from it and live.
+    /// How many forks it has.
     pub fork_count: usize,
     /// The names of the first [`NAMED_MAX`] of them.
     pub forks: Vec<String>,
@@ -138,103 +137,6 @@ pub struct ProducerPosition {
     pub seq: u64,
 }
 
-impl FromJson for StreamList {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            streams: value.member("streams")?,
-            after: value.member("after")?,
-        })
-    }
-}
-
-impl FromJson for StreamSummary {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            name: value.member("name")?,
-            content_type: value.member("contentType")?,
-            earliest_offset: value.member("earliestOffset")?,
-            next_offset: value.member("nextOffset")?,
-            closed: value.member("closed")?,
-            readers: value.member("readers")?,
-            forked_from: value.member("forkedFrom")?,
-        })
-    }
-}
-
-impl FromJson for Configuration {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            content_type: value.member("contentType")?,
-            ttl_seconds: value.member("ttlSeconds")?,
-            expires_at_ms: value.member("expiresAtMs")?,
-            keep_bytes: value.member("keepBytes")?,
-            keep_seconds: value.member("keepSeconds")?,
-        })
-    }
-}
-
-impl FromJson for Origin {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            stream: value.member("stream")?,
-            offset: value.member("offset")?,
-            sub_offset: value.member::<Option<u64>>("subOffset")?.unwrap_or(0),
-        })
-    }
-}
-
-impl FromJson for StreamDetails {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            name: value.member("name")?,
-            configuration: value.member("configuration")?,
-            earliest_offset: value.member("earliestOffset")?,
-            next_offset: value.member("nextOffset")?,
-            kept_bytes: value.member("keptBytes")?,
-            closed: value.member("closed")?,
-            forked_from: value.member("forkedFrom")?,
-            fork_count: value.member("forkCount")?,
-            forks: value.member("forks")?,
-            plain_reads: value.member("plainReads")?,
-            reader_counts: value.member("readerCounts")?,
-            readers: value.member("readers")?,
-            producer_count: value.member("producerCount")?,
-            producers: value.member("producers")?,
-        })
-    }
-}
-
-impl FromJson for BTreeMap<Technique, usize> {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        let mut counts = Self::new();
-        for (name, count) in value.members()? {
-            counts.insert(Technique::named(&name)?, usize::from_json(count)?);
-        }
-        Ok(counts)
-    }
-}
-
-impl FromJson for LiveReader {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            technique: value.member("technique")?,
-            offset: value.member("offset")?,
-            lag_bytes: value.member("lagBytes")?,
-            seconds: value.member("seconds")?,
-        })
-    }
-}
-
-impl FromJson for ProducerPosition {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            id: value.member("id")?,
-            epoch: value.member("epoch")?,
-            seq: value.member("seq")?,
-        })
-    }
-}
-
 #[allow(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde calls it with a reference"
@@ -246,7 +148,7 @@ fn is_zero(number: &u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
+    use crate::document;
 
     #[test]
     fn an_inspection_is_plain_json_in_camel_case_and_reads_back() {
@@ -293,7 +195,7 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert_eq!(
-            json::read::<StreamDetails>(text.as_bytes()).unwrap(),
+            document::read::<StreamDetails>(text.as_bytes()).unwrap(),
             details
         );
         assert_eq!(
@@ -305,7 +207,7 @@ mod tests {
     #[test]
     fn an_offset_that_no_server_would_give_out_is_refused() {
         let list = r#"{"streams":[{"name":"a","contentType":"b/c","earliestOffset":"0&0","nextOffset":"1","closed":false,"readers":0}]}"#;
-        let fault = json::read::<StreamList>(list.as_bytes())
+        let fault = document::read::<StreamList>(list.as_bytes())
             .unwrap_err()
             .to_string();
         assert!(

@@ -1,7 +1,6 @@
 //! The lab's endpoints as both ends see them: sources that write events, races that count bytes, and the clock.
 
 use crate::Technique;
-use crate::json::{FromJson, JsonError, Value};
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/clock`: the server's monotonic clock, for estimating the offset between two clocks.
@@ -81,7 +80,7 @@ pub struct RaceChange {
 
 /// `GET /v1/lab/races/{id}`: the lanes and what passed through each; asking renews the lease.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Race {
+pub struct RaceStatus {
     /// The race's name, not guessable.
     pub id: String,
     /// Seconds after which the lanes close unless the race is asked for again.
@@ -93,25 +92,25 @@ pub struct Race {
     /// Transit added on the way back, ms.
     pub delay_down_ms: f64,
     /// One lane per technique, in the order asked for.
-    pub lanes: Vec<Lane>,
+    pub lanes: Vec<RaceLane>,
 }
 
 /// A listener on loopback that carries one technique.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Lane {
+pub struct RaceLane {
     /// Which technique it was opened for (it carries any HTTP/1.1).
     pub technique: Technique,
     /// TCP port on 127.0.0.1.
     pub port: u16,
     /// What passed since it was opened.
-    pub counts: Counts,
+    pub counts: LaneCounts,
 }
 
 /// Application bytes at the server's socket, exact; TCP/IP and earlier hops excluded.
 ///
 /// The sum of the six byte counts is what a packet capture of the lane shows as TCP payload.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct LaneCounts {
     /// TCP connections accepted.
     pub connections: u64,
     /// Of those, still open.
@@ -120,7 +119,7 @@ pub struct Counts {
     pub requests: u64,
     /// Response heads read whole.
     pub responses: u64,
-    /// Of the responses, those without news (204, 304, or a body that carries none).
+    /// Of the responses, those without data (204, 304, or a body that carries none).
     pub empty_responses: u64,
     /// Request lines and headers.
     pub request_head_bytes: u64,
@@ -138,70 +137,11 @@ pub struct Counts {
 
 /// The stamps of a lab event; other fields stand beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamps {
+pub struct EventStamps {
     /// Counts the source's events from 0 without a gap.
     pub seq: u64,
     /// When the event was due on the server's monotonic clock, microseconds: latency counts from here.
     pub due_us: u64,
     /// When the server in fact appended it, microseconds: `sent_us - due_us` is the source's own lateness.
     pub sent_us: u64,
-}
-
-impl FromJson for ClockReading {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            received_us: value.member("received_us")?,
-            sent_us: value.member("sent_us")?,
-        })
-    }
-}
-
-impl FromJson for SourceAnswer {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            stream: value.member("stream")?,
-            lease_s: value.member("lease_s")?,
-        })
-    }
-}
-
-impl FromJson for Race {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            id: value.member("id")?,
-            lease_s: value.member("lease_s")?,
-            at_us: value.member("at_us")?,
-            delay_up_ms: value.member("delay_up_ms")?,
-            delay_down_ms: value.member("delay_down_ms")?,
-            lanes: value.member("lanes")?,
-        })
-    }
-}
-
-impl FromJson for Lane {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            technique: value.member("technique")?,
-            port: value.member("port")?,
-            counts: value.member("counts")?,
-        })
-    }
-}
-
-impl FromJson for Counts {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            connections: value.member("connections")?,
-            connections_open: value.member("connections_open")?,
-            requests: value.member("requests")?,
-            responses: value.member("responses")?,
-            empty_responses: value.member("empty_responses")?,
-            request_head_bytes: value.member("request_head_bytes")?,
-            request_body_bytes: value.member("request_body_bytes")?,
-            request_framing_bytes: value.member("request_framing_bytes")?,
-            response_head_bytes: value.member("response_head_bytes")?,
-            response_body_bytes: value.member("response_body_bytes")?,
-            response_framing_bytes: value.member("response_framing_bytes")?,
-        })
-    }
 }

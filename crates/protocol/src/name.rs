@@ -1,4 +1,4 @@
-//! What a stream may be called, and how its name is spelled in a URL: one rule for server, client and page.
+//! Stream names: which are valid, and how they are written in a URL.
 
 use crate::percent::{self, PercentError};
 use std::borrow::Borrow;

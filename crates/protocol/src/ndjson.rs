@@ -19,7 +19,7 @@ pub const HEARTBEAT: &[u8] = b"\n";
 
 /// Appends one line, line end included.
 ///
-/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no news.
+/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no data.
 /// - JSON messages keep their bytes but for CR and LF between tokens, which become spaces.
 /// - Text that is not valid UTF-8 goes as base64, so nothing is lost.
 pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control: &Control) {
@@ -111,20 +111,20 @@ pub fn decode(line: &[u8], was_up_to_date: bool) -> Result<Option<Frame>, FrameE
 /// Lines end with LF; a CR before it, and anywhere else between tokens, is white space. A byte order mark at the beginning
 /// is passed over. After an error the decoder is of no more use.
 #[derive(Debug, Clone)]
-pub struct Decoder {
+pub struct NdjsonDecoder {
     line: Vec<u8>,
     limit: usize,
     at_beginning: bool,
     was_up_to_date: bool,
 }
 
-impl Default for Decoder {
+impl Default for NdjsonDecoder {
     fn default() -> Self {
         Self::new(FRAME_BYTES_MAX)
     }
 }
 
-impl Decoder {
+impl NdjsonDecoder {
     /// A decoder at the beginning of an answer that holds at most `limit` bytes of an unfinished line.
     pub fn new(limit: usize) -> Self {
         Self {

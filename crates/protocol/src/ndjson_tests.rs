@@ -1,7 +1,7 @@
 //! What must hold of the NDJSON codec, whatever the bytes and wherever they are cut.
 
 use super::*;
-use crate::codec_tests::{Case, cases, pieces};
+use crate::codec_tests::{CodecCase, cases, pieces};
 use crate::{Data, Token};
 use proptest::prelude::*;
 
@@ -24,10 +24,16 @@ fn encoded(kind: ContentKind, data: &[u8]) -> String {
 
 fn decoded(bytes: &[u8]) -> Result<Vec<Frame>, FrameError> {
     let mut frames = Vec::new();
-    Decoder::default().push(bytes, &mut frames).map(|()| frames)
+    NdjsonDecoder::default()
+        .push(bytes, &mut frames)
+        .map(|()| frames)
 }
 
-fn round_trips(kind: ContentKind, cases: &[Case], cuts: &[usize]) -> Result<(), TestCaseError> {
+fn round_trips(
+    kind: ContentKind,
+    cases: &[CodecCase],
+    cuts: &[usize],
+) -> Result<(), TestCaseError> {
     let mut wire = Vec::new();
     for case in cases {
         encode(&mut wire, kind, Some(&case.stored), &case.control);
@@ -40,14 +46,17 @@ fn round_trips(kind: ContentKind, cases: &[Case], cuts: &[usize]) -> Result<(), 
         "one line a frame"
     );
     prop_assert!(!wire.contains(&b'\r'));
-    let mut decoder = Decoder::default();
+    let mut decoder = NdjsonDecoder::default();
     let mut frames = Vec::new();
     for piece in pieces(&wire, cuts) {
         decoder
             .push(piece, &mut frames)
             .map_err(|fault| TestCaseError::fail(fault.to_string()))?;
     }
-    prop_assert_eq!(frames, cases.iter().map(Case::frame).collect::<Vec<_>>());
+    prop_assert_eq!(
+        frames,
+        cases.iter().map(CodecCase::frame).collect::<Vec<_>>()
+    );
     Ok(())
 }
 
@@ -100,7 +109,7 @@ proptest! {
         cuts in prop::collection::vec(0_usize..200, 0..6),
     ) {
         let whole = decoded(text.as_bytes());
-        let (mut decoder, mut frames) = (Decoder::default(), Vec::new());
+        let (mut decoder, mut frames) = (NdjsonDecoder::default(), Vec::new());
         let mut all = pieces(text.as_bytes(), &cuts).into_iter();
         let pushed = all.try_for_each(|piece| decoder.push(piece, &mut frames));
         prop_assert_eq!(pushed.map(|()| frames), whole, "the cuts make no difference");
@@ -159,7 +168,7 @@ fn a_line_without_its_end_does_not_count() {
 
 #[test]
 fn an_endless_line_is_refused_and_not_stored() {
-    let mut decoder = Decoder::new(100);
+    let mut decoder = NdjsonDecoder::new(100);
     let mut frames = Vec::new();
     let mut refused = None;
     for _ in 0..20 {
@@ -175,7 +184,7 @@ fn an_endless_line_is_refused_and_not_stored() {
 #[test]
 fn frames_before_a_broken_line_are_delivered() {
     let mut frames = Vec::new();
-    let fault = Decoder::default()
+    let fault = NdjsonDecoder::default()
         .push(b"{\"streamNextOffset\":\"1\"}\n{\"oops\n", &mut frames)
         .unwrap_err();
     assert_eq!(frames.len(), 1);

@@ -1,6 +1,5 @@
 //! Positions in a stream: the server's counted [`Offset`] and the client's opaque [`Token`].
 
-use crate::json::{FromJson, JsonError, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -214,15 +213,6 @@ impl TryFrom<String> for Token {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
-    }
-}
-
-impl FromJson for Token {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        value
-            .string()?
-            .parse()
-            .map_err(|fault| JsonError::new("an offset", fault))
     }
 }
 

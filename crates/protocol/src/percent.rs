@@ -1,11 +1,23 @@
 //! Percent-encoding of paths and of values in a query, as RFC 3986 has it: a `+` is a plus, never a space.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use std::borrow::Cow;
+
+/// What is escaped in a value: everything but letters, digits and `-._~`.
+const IN_VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+/// What is escaped in a path.
+const IN_PATH: &AsciiSet = &IN_VALUE.remove(b'/');
+
 /// Something that is not percent-encoded text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PercentError {
     /// A percent sign without two hexadecimal digits behind it.
     #[error(
-        "`{came}` at byte {at} is no escape: expected % and two hexadecimal digits (a percent sign itself is %25)"
+        "`{came}` at byte {at} is not an escape: expected % and two hexadecimal digits (a percent sign itself is %25)"
     )]
     Escape {
         /// Where the percent sign stands, in bytes from 0.
@@ -14,7 +26,7 @@ pub enum PercentError {
         came: String,
     },
     /// Bytes that are not UTF-8.
-    #[error("it is not UTF-8 once percent-decoded")]
+    #[error("the percent-decoded text is not UTF-8")]
     NotUtf8,
 }
 
@@ -27,59 +39,34 @@ pub enum PercentError {
 ///
 /// Source: RFC 3986, section 2.1.
 pub fn decode(encoded: &str) -> Result<String, PercentError> {
-    let bytes = encoded.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if byte != b'%' {
-            plain.push(byte);
-            at += 1;
-            continue;
-        }
-        let digit = |at: usize| {
-            char::from(*bytes.get(at)?)
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        };
-        let (Some(high), Some(low)) = (digit(at + 1), digit(at + 2)) else {
+    // The library takes a percent sign without digits for itself; here it is refused.
+    for (at, _) in encoded.match_indices('%') {
+        let mut digits = encoded[at + 1..].bytes().take(2);
+        if !(digits.len() == 2 && digits.all(|digit| digit.is_ascii_hexdigit())) {
             return Err(PercentError::Escape {
                 at,
                 came: encoded[at..].chars().take(3).collect(),
             });
-        };
-        plain.push(high << 4 | low);
-        at += 3;
+        }
     }
-    String::from_utf8(plain).map_err(|_| PercentError::NotUtf8)
+    let plain = percent_decode_str(encoded).decode_utf8();
+    plain
+        .map(Cow::into_owned)
+        .map_err(|_| PercentError::NotUtf8)
 }
 
 /// `text` as a path: everything is escaped but letters, digits, `-._~` and the slashes between segments.
 ///
 /// Source: RFC 3986, section 2.3.
 pub fn encode_path(text: &str) -> String {
-    encode(text, |byte| byte == b'/')
+    utf8_percent_encode(text, IN_PATH).to_string()
 }
 
 /// `text` as one segment of a path or a value in a query: everything is escaped but letters, digits and `-._~`.
 ///
 /// Source: RFC 3986, section 2.3.
 pub fn encode_value(text: &str) -> String {
-    encode(text, |_| false)
-}
-
-fn encode(text: &str, is_kept: impl Fn(u8) -> bool) -> String {
-    const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || is_kept(byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            encoded.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-    }
-    encoded
+    utf8_percent_encode(text, IN_VALUE).to_string()
 }
 
 #[cfg(test)]

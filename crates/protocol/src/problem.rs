@@ -1,8 +1,7 @@
 //! The body of every refusal: a problem document (RFC 9457) that says what was wrong with what.
 
+use crate::document;
 use serde::{Deserialize, Serialize};
-
-use crate::json::{self, FromJson, JsonError, Value};
 
 /// An `application/problem+json` body.
 ///
@@ -26,7 +25,7 @@ impl Problem {
 
     /// The problem in `body`, if it is one.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        json::read(body).ok()
+        document::read(body).ok()
     }
 
     /// A refusal for people to read: the problem in `body`, else the status code and how the body begins.
@@ -41,17 +40,6 @@ impl Problem {
             .collect();
         let separator = if begin.is_empty() { "" } else { ": " };
         format!("the server answered with status {status}{separator}{begin}")
-    }
-}
-
-impl FromJson for Problem {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Ok(Self {
-            kind: value.member("type")?,
-            title: value.member("title")?,
-            status: value.member("status")?,
-            detail: value.member("detail")?,
-        })
     }
 }
 

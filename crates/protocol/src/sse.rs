@@ -29,7 +29,7 @@ pub const HEARTBEAT: &[u8] = b":\n\n";
 
 /// Appends the data event, if there is data, and the control event, which belong into one write.
 ///
-/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no news.
+/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no data.
 /// - Every CR, LF and CRLF in the data begins a new `data:` line: a stream's bytes can never end an event or begin a field.
 /// - Text that is not valid UTF-8 is sent with U+FFFD in the place of what is wrong.
 pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control: &Control) {
@@ -96,7 +96,7 @@ fn push_line(out: &mut Vec<u8>, line: &[u8]) {
 /// Lines end with CR, LF or CRLF; a byte order mark at the beginning, comments, other fields and other events are passed
 /// over; an event that the answer's end cuts off never counts. After an error the decoder is of no more use.
 #[derive(Debug, Clone)]
-pub struct Decoder {
+pub struct SseDecoder {
     kind: ContentKind,
     limit: usize,
     at_beginning: bool,
@@ -107,7 +107,7 @@ pub struct Decoder {
     pending: Option<Data>,
 }
 
-impl Decoder {
+impl SseDecoder {
     /// A decoder at the beginning of an answer.
     ///
     /// - `kind`: of the stream: [`ContentKind::Binary`] when the answer says `stream-sse-data-encoding: base64`, else as

@@ -1,7 +1,7 @@
 //! What must hold of the server-sent events codec, whatever the bytes and wherever they are cut.
 
 use super::*;
-use crate::codec_tests::{Case, cases, pieces};
+use crate::codec_tests::{CodecCase, cases, pieces};
 use proptest::prelude::*;
 
 fn control() -> Control {
@@ -21,10 +21,16 @@ fn encoded(kind: ContentKind, data: &[u8]) -> String {
 
 fn decoded(kind: ContentKind, bytes: &[u8]) -> Result<Vec<Frame>, FrameError> {
     let mut frames = Vec::new();
-    Decoder::new(kind).push(bytes, &mut frames).map(|()| frames)
+    SseDecoder::new(kind)
+        .push(bytes, &mut frames)
+        .map(|()| frames)
 }
 
-fn round_trips(kind: ContentKind, cases: &[Case], cuts: &[usize]) -> Result<(), TestCaseError> {
+fn round_trips(
+    kind: ContentKind,
+    cases: &[CodecCase],
+    cuts: &[usize],
+) -> Result<(), TestCaseError> {
     let mut wire = Vec::new();
     for case in cases {
         wire.extend_from_slice(HEARTBEAT);
@@ -32,7 +38,7 @@ fn round_trips(kind: ContentKind, cases: &[Case], cuts: &[usize]) -> Result<(), 
     }
     for end in ["\n", "\r", "\r\n"] {
         let wire = String::from_utf8(wire.clone()).unwrap().replace('\n', end);
-        let mut decoder = Decoder::new(kind);
+        let mut decoder = SseDecoder::new(kind);
         let mut frames = Vec::new();
         for piece in pieces(wire.as_bytes(), cuts) {
             decoder
@@ -41,7 +47,7 @@ fn round_trips(kind: ContentKind, cases: &[Case], cuts: &[usize]) -> Result<(), 
         }
         prop_assert_eq!(
             &frames,
-            &cases.iter().map(Case::frame).collect::<Vec<_>>(),
+            &cases.iter().map(CodecCase::frame).collect::<Vec<_>>(),
             "line end {:?}",
             end
         );
@@ -97,7 +103,7 @@ proptest! {
     ) {
         for kind in [ContentKind::Json, ContentKind::Text, ContentKind::Binary] {
             let whole = decoded(kind, text.as_bytes());
-            let (mut decoder, mut frames) = (Decoder::new(kind), Vec::new());
+            let (mut decoder, mut frames) = (SseDecoder::new(kind), Vec::new());
             let mut all = pieces(text.as_bytes(), &cuts).into_iter();
             let pushed = all.try_for_each(|piece| decoder.push(piece, &mut frames));
             prop_assert_eq!(pushed.map(|()| frames), whole, "the cuts make no difference");
@@ -183,18 +189,18 @@ fn data_without_its_control_does_not_count() {
 
 #[test]
 fn an_endless_event_is_refused_and_not_stored() {
-    let mut decoder = Decoder::with_limit(ContentKind::Text, 100);
+    let mut decoder = SseDecoder::with_limit(ContentKind::Text, 100);
     let mut frames = Vec::new();
     let refused = (0..20).find_map(|_| decoder.push(b"data: 0123456789\n", &mut frames).err());
     assert_eq!(refused, Some(FrameError::TooLong { limit: 100 }));
-    let mut decoder = Decoder::with_limit(ContentKind::Text, 100);
+    let mut decoder = SseDecoder::with_limit(ContentKind::Text, 100);
     let refused = (0..20).find_map(|_| {
         decoder
             .push(b"event: other\ndata: 0123456789\n\n", &mut frames)
             .err()
     });
     assert_eq!(refused, None, "what is not kept does not count");
-    let mut decoder = Decoder::with_limit(ContentKind::Text, 100);
+    let mut decoder = SseDecoder::with_limit(ContentKind::Text, 100);
     let refused = (0..20).find_map(|_| {
         decoder
             .push(b"event: data\ndata: 0123456789\n\n", &mut frames)

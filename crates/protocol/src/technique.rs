@@ -1,6 +1,5 @@
 //! The five ways to follow a stream, with the names, letters and query values they have everywhere.
 
-use crate::json::{FromJson, JsonError, Value};
 use serde::{Deserialize, Serialize};
 
 /// How a reader follows a stream.
@@ -40,18 +39,6 @@ impl Technique {
         }
     }
 
-    /// The technique of that [`Technique::name`].
-    ///
-    /// # Errors
-    /// [`JsonError`] when there is none.
-    pub fn named(name: &str) -> Result<Self, JsonError> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|technique| technique.name() == name);
-        found
-            .ok_or_else(|| JsonError::new("the name of a technique", format_args!("`{name}` came")))
-    }
-
     /// The letter on cards, lanes and charts: P, L, N, S, W.
     pub fn letter(self) -> char {
         match self {
@@ -69,12 +56,6 @@ impl Technique {
             Self::Poll => None,
             live => Some(live.name()),
         }
-    }
-}
-
-impl FromJson for Technique {
-    fn from_json(value: Value<'_>) -> Result<Self, JsonError> {
-        Self::named(&value.string()?)
     }
 }
 

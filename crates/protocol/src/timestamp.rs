@@ -1,12 +1,10 @@
 //! Dates as headers carry them, those of HTTP and RFC 3339: `2026-07-31T09:30:00Z`, `2026-07-31T18:30:00.25+09:00`.
 
 use std::time::Duration;
+use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 /// The first moment after the last that can be named, the beginning of the year 10000, as time since 1970 began in UTC.
 pub const END: Duration = Duration::from_secs(253_402_300_800);
-
-/// Seconds in a day.
-const DAY_S: i64 = 86_400;
 
 /// The moment that `text` names, as time since 1970 began in UTC, or `None` when it names none from then to the year 9999.
 ///
@@ -21,19 +19,12 @@ pub fn parse(text: &str) -> Option<Duration> {
     let (mark, rest) = rest.split_at_checked(1)?;
     let (time, rest) = rest.split_at_checked(8)?;
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
     let (nanos, zone) = fraction(rest)?;
-    let is_real = matches!(mark, "T" | "t" | " ")
-        && (1..=12).contains(&month)
-        && (1..=days_in(year, month)).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !is_real {
+    if !matches!(mark, "T" | "t" | " ") {
         return None;
     }
-    let seconds = days(year, month, day) * DAY_S + hour * 3_600 + minute * 60 + second.min(59)
-        - offset(zone)?;
+    let there = calendar_date(year, month, day)?.with_time(time_of_day(time)?);
+    let seconds = there.assume_offset(offset(zone)?).unix_timestamp();
     // A zone behind UTC can lead beyond the last year.
     Some(Duration::new(u64::try_from(seconds).ok()?, nanos)).filter(|since_1970| *since_1970 < END)
 }
@@ -58,33 +49,30 @@ pub fn parse_http(text: &str) -> Option<Duration> {
     let number = |word: &str| {
         word.bytes()
             .all(|it| it.is_ascii_digit())
-            .then(|| word.parse::<i64>().ok())
+            .then(|| word.parse::<u16>().ok())
             .flatten()
     };
-    let month = i64::try_from(MONTHS.iter().position(|name| *name == month)? + 1).ok()?;
+    let month = u16::try_from(MONTHS.iter().position(|name| *name == month)? + 1).ok()?;
     let year = match (year.len(), number(year)?) {
         (4, year) => year,
         (2, year @ 0..70) => 2_000 + year,
         (2, year) => 1_900 + year,
         _ => return None,
     };
-    let day = number(day).filter(|day| (1..=days_in(year, month)).contains(day))?;
-    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
-    if hour >= 24 || minute >= 60 || second > 60 {
-        return None;
-    }
-    let seconds = days(year, month, day) * DAY_S + hour * 3_600 + minute * 60 + second.min(59);
+    let moment = calendar_date(year, month, number(day)?)?.with_time(time_of_day(time)?);
+    let seconds = moment.assume_utc().unix_timestamp();
     Some(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 /// A moment in UTC, with as many digits of a fraction as it needs: none, three, six or nine.
 ///
-/// - `since_1970`: time since 1970 began in UTC.
+/// - `since_1970`: time since 1970 began in UTC; from [`END`] on the last moment before it is printed.
 pub fn print(since_1970: Duration) -> String {
-    let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
-    let (year, month, day) = date(seconds / DAY_S);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    let fraction = match since_1970.subsec_nanos() {
+    let moment = OffsetDateTime::UNIX_EPOCH + since_1970.min(END - Duration::from_nanos(1));
+    let (year, month, day) = moment.to_calendar_date();
+    let (hour, minute, second, nanos) = moment.to_hms_nano();
+    let month = u8::from(month);
+    let fraction = match nanos {
         0 => String::new(),
         nanos if nanos % 1_000_000 == 0 => format!(".{:03}", nanos / 1_000_000),
         nanos if nanos % 1_000 == 0 => format!(".{:06}", nanos / 1_000),
@@ -94,7 +82,10 @@ pub fn print(since_1970: Duration) -> String {
 }
 
 /// Numbers of so many digits each, with `mark` between them.
-fn numbers(text: &str, mark: char, digits: [usize; 3]) -> Option<[i64; 3]> {
+///
+/// The shape of a date is checked here and not by the parsers of `time` and `httpdate`: they take a leap second only at the end of
+/// a month or not at all, and they are stricter about the name of the weekday.
+fn numbers(text: &str, mark: char, digits: [usize; 3]) -> Option<[u16; 3]> {
     let mut parts = text.split(mark);
     let mut found = [0; 3];
     for (number, digits) in found.iter_mut().zip(digits) {
@@ -104,6 +95,20 @@ fn numbers(text: &str, mark: char, digits: [usize; 3]) -> Option<[i64; 3]> {
         *number = part.parse().ok()?;
     }
     parts.next().is_none().then_some(found)
+}
+
+fn calendar_date(year: u16, month: u16, day: u16) -> Option<Date> {
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    Date::from_calendar_date(year.into(), month, u8::try_from(day).ok()?).ok()
+}
+
+/// A time of day; the leap second `:60` is the second before it.
+fn time_of_day(text: &str) -> Option<Time> {
+    let [hour, minute, second] = numbers(text, ':', [2, 2, 2])?;
+    let second = if second == 60 { 59 } else { second };
+    let [hour, minute, second] =
+        [hour, minute, second].map(|number| u8::try_from(number).unwrap_or(u8::MAX));
+    Time::from_hms(hour, minute, second).ok()
 }
 
 /// Nanoseconds of a fraction at the beginning of `text`, if there is one, and what follows.
@@ -123,55 +128,19 @@ fn fraction(text: &str) -> Option<(u32, &str)> {
     (!digits.is_empty()).then_some((nine.parse().ok()?, zone))
 }
 
-/// Seconds by which a zone is ahead of UTC.
-fn offset(zone: &str) -> Option<i64> {
+/// By how much a zone is ahead of UTC: `Z`, `+09:00`, `-08:00`; less than a day.
+fn offset(zone: &str) -> Option<UtcOffset> {
     if zone.eq_ignore_ascii_case("z") {
-        return Some(0);
+        return Some(UtcOffset::UTC);
     }
     let (sign, time) = zone.split_at_checked(1)?;
-    let [hours, minutes, _] = numbers(&format!("{time}:00"), ':', [2, 2, 2])?;
-    let seconds = (hours < 24 && minutes < 60).then_some(hours * 3_600 + minutes * 60)?;
+    let ahead = time_of_day(&format!("{time}:00"))?;
+    let seconds = i32::from(ahead.hour()) * 3_600 + i32::from(ahead.minute()) * 60;
     match sign {
-        "+" => Some(seconds),
-        "-" => Some(-seconds),
+        "+" => UtcOffset::from_whole_seconds(seconds).ok(),
+        "-" => UtcOffset::from_whole_seconds(-seconds).ok(),
         _ => None,
     }
-}
-
-fn is_leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01 to a date; negative before it.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let before = year - 1;
-    let leaps = |year: i64| year / 4 - year / 100 + year / 400;
-    let years = (year - 1_970) * 365 + leaps(before) - leaps(1_969);
-    years + (1..month).map(|month| days_in(year, month)).sum::<i64>() + day - 1
-}
-
-/// The date so many days after 1970-01-01.
-fn date(days_since: i64) -> (i64, i64, i64) {
-    // Never beyond the right year, and at most a few short of it.
-    let mut year = 1_970 + days_since / 366;
-    while days(year + 1, 1, 1) <= days_since {
-        year += 1;
-    }
-    let (mut month, mut left) = (1, days_since - days(year, 1, 1));
-    while left >= days_in(year, month) {
-        left -= days_in(year, month);
-        month += 1;
-    }
-    (year, month, left + 1)
 }
 
 #[cfg(test)]

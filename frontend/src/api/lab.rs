@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tailwater_lab::Probe;
 use tailwater_protocol::lab::{
-    ClockReading, Race, RaceChange, RaceRequest, SourceAnswer, SourceRequest,
+    ClockReading, RaceChange, RaceRequest, RaceStatus, SourceAnswer, SourceRequest,
 };
 use tailwater_protocol::{StreamName, Token};
 use wasm_bindgen::{JsCast, JsValue};
@@ -138,7 +138,7 @@ pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), ApiError> {
     let (received_us, answered_us) = (reading.received_us, reading.sent_us);
     let Some(stamps) = network_stamps(&answer.url) else {
         return Ok((
-            Probe {
+            ClockProbe {
                 sent_ms: answer.asked_ms,
                 received_us,
                 answered_us,
@@ -147,7 +147,7 @@ pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), ApiError> {
             None,
         ));
     };
-    let probe = Probe {
+    let probe = ClockProbe {
         sent_ms: stamps.0,
         received_us,
         answered_us,

@@ -5,7 +5,7 @@
 
 use super::message::{BodyExtent, Complete, MessageSequence, TakenBytes};
 use std::collections::VecDeque;
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 
 /// Requests that may be under way on one connection; beyond it answers are taken for answers to GET.
 const ASKED_MAX: usize = 1024;
@@ -53,7 +53,7 @@ impl TrafficObserver {
     }
 
     /// Counts bytes on their way to the server; must see them before the server does.
-    pub(super) fn request(&mut self, mut bytes: &[u8], counts: &mut Counts) {
+    pub(super) fn request(&mut self, mut bytes: &[u8], counts: &mut LaneCounts) {
         while !bytes.is_empty() {
             let (taken, complete) = self.requests.take(bytes);
             bytes = &bytes[taken.total()..];
@@ -72,7 +72,7 @@ impl TrafficObserver {
     }
 
     /// Counts bytes on their way to the client.
-    pub(super) fn response(&mut self, mut bytes: &[u8], counts: &mut Counts) {
+    pub(super) fn response(&mut self, mut bytes: &[u8], counts: &mut LaneCounts) {
         while !bytes.is_empty() {
             let (taken, complete) = self.responses.take(bytes);
             self.note_body(taken, bytes);
@@ -89,7 +89,7 @@ impl TrafficObserver {
     }
 
     /// The server has closed: an answer that only that could end is over.
-    pub(super) fn response_closed(&mut self, counts: &mut Counts) {
+    pub(super) fn response_closed(&mut self, counts: &mut LaneCounts) {
         if self.responses.until_close() {
             self.end_answer(counts);
         }

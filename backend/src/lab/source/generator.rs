@@ -3,7 +3,7 @@
 use super::schedule::Schedule;
 use crate::lab::WrongField;
 use std::fmt::Write;
-use tailwater_protocol::lab::{GeneratorRequest, Pattern, Stamps};
+use tailwater_protocol::lab::{EventStamps, GeneratorRequest, Pattern};
 
 /// Events per second that may be asked for.
 const RATE: std::ops::RangeInclusive<f64> = 0.1..=2_000.0;
@@ -93,7 +93,7 @@ impl EventGenerator {
     /// Writes the next event, of exactly the size asked for unless its stamps alone are longer, and goes on.
     pub(super) fn write(&mut self, seq: u64, sent_us: u64, out: &mut String) {
         write_event(
-            Stamps {
+            EventStamps {
                 seq,
                 due_us: self.next_due_us(),
                 sent_us,
@@ -107,11 +107,11 @@ impl EventGenerator {
 
 /// `{"seq":0,"due_us":1,"sent_us":2,"pad":"xx"}`; where there is no room for a pad, spaces before the last brace.
 fn write_event(
-    Stamps {
+    EventStamps {
         seq,
         due_us,
         sent_us,
-    }: Stamps,
+    }: EventStamps,
     size: usize,
     out: &mut String,
 ) {
@@ -151,7 +151,7 @@ mod tests {
         for size in [64, 65, 70, 71, 72, 73, 100, 65_536] {
             for (seq, at_us) in [(0, 0), (12_345_678, 86_400_000_000)] {
                 let mut out = String::from("before");
-                let stamps = Stamps {
+                let stamps = EventStamps {
                     seq,
                     due_us: at_us,
                     sent_us: at_us,
@@ -159,7 +159,7 @@ mod tests {
                 write_event(stamps, size, &mut out);
                 let event = &out["before".len()..];
                 assert_eq!(event.len(), size, "{event}");
-                assert_eq!(serde_json::from_str::<Stamps>(event).unwrap(), stamps);
+                assert_eq!(serde_json::from_str::<EventStamps>(event).unwrap(), stamps);
             }
         }
     }
@@ -168,14 +168,14 @@ mod tests {
     fn stamps_are_never_cut_to_fit() {
         let (mut out, stamps) = (
             String::new(),
-            Stamps {
+            EventStamps {
                 seq: u64::MAX,
                 due_us: u64::MAX,
                 sent_us: u64::MAX,
             },
         );
         write_event(stamps, 64, &mut out);
-        assert_eq!(serde_json::from_str::<Stamps>(&out).unwrap(), stamps);
+        assert_eq!(serde_json::from_str::<EventStamps>(&out).unwrap(), stamps);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::io;
 use std::time::{Duration, Instant};
 use sysinfo::{MemoryRefreshKind, Networks, System};
-use tailwater_protocol::lab::Stamps;
+use tailwater_protocol::lab::EventStamps;
 
 /// The name of its stream.
 pub(super) const STREAM: &str = "lab/host";
@@ -24,7 +24,7 @@ pub(super) struct Host {
 #[derive(Debug, Serialize)]
 struct Pulse {
     #[serde(flatten)]
-    stamps: Stamps,
+    stamps: EventStamps,
     /// Busy share of all cores together, 0 to 100.
     cpu_percent: f64,
     cores: usize,
@@ -74,7 +74,7 @@ impl Host {
         let traffic = self.traffic();
         let taken_us = now_us();
         let pulse = Pulse {
-            stamps: Stamps {
+            stamps: EventStamps {
                 seq,
                 due_us: taken_us,
                 sent_us: taken_us,

@@ -39,7 +39,7 @@ async fn messages(log: &Arc<Log>, count: usize) -> Vec<String> {
         let mut tail = log.tail();
         loop {
             let mut all = Vec::new();
-            let mut from = log.resolve(Start::Beginning);
+            let mut from = log.resolve(ReadStart::Beginning);
             while let Ok(batch) = log.read(from, PAGE_BYTES).await
                 && !batch.data.is_empty()
             {
@@ -70,7 +70,7 @@ async fn until_stopped(sources: &SourceTable) {
         .expect("the source stops within 20 s");
 }
 
-fn stamps(messages: &[String]) -> Vec<Stamps> {
+fn stamps(messages: &[String]) -> Vec<EventStamps> {
     messages
         .iter()
         .map(|message| serde_json::from_str(message).unwrap())
@@ -337,7 +337,7 @@ async fn what_others_published_between_its_events_does_not_stop_a_source() {
         .unwrap();
     let answer = sources.ask(&SourceRequest::Host).await.unwrap();
     let all = messages(&find(&streams, &answer), 4).await;
-    let stamps: Stamps = serde_json::from_str(&all[3]).unwrap();
+    let stamps: EventStamps = serde_json::from_str(&all[3]).unwrap();
     assert_eq!(stamps.seq, 8);
 }
 

@@ -10,7 +10,7 @@ use crate::api::{Charge, Cursors, Fields, PageAnswer};
 use bytes::Bytes;
 use std::ops::Range;
 use std::rc::Rc;
-use tailwater_core::{Batch, Log, Start};
+use tailwater_core::{Batch, Log, ReadStart};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Control, Technique, Token, ndjson, sse};
 
@@ -246,7 +246,7 @@ impl Encoding {
         let page = PageAnswer {
             log,
             batch,
-            asked: Start::At(batch.from),
+            asked: ReadStart::At(batch.from),
             is_long_poll: true,
         };
         let (wire, own_at) = heads.whole(page.answer(std::iter::empty(), None));

@@ -11,9 +11,9 @@ mod websocket;
 pub use super::drive::Follower;
 pub use crate::reader::FollowOptions;
 
-use super::drive::{self, Arrival, Transport};
-use crate::Report;
-use crate::reader::{Reader, Request};
+use super::drive::{self, AnswerPart, Transport};
+use crate::FollowReport;
+use crate::reader::{ReadRequest, StreamReader};
 use futures_util::stream::LocalBoxStream;
 use js_sys::{Function, Promise, Reflect};
 use std::ops::ControlFlow;
@@ -34,7 +34,7 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 pub fn follow(
     stream_url: &str,
     options: FollowOptions,
-    on_report: impl FnMut(Report) + 'static,
+    on_report: impl FnMut(FollowReport) + 'static,
 ) -> Follower {
     // Boxed, so that the whole client is compiled once.
     follow_boxed(stream_url, options, Box::new(on_report))
@@ -43,34 +43,34 @@ pub fn follow(
 fn follow_boxed(
     stream_url: &str,
     options: FollowOptions,
-    mut on_report: Box<dyn FnMut(Report)>,
+    mut on_report: Box<dyn FnMut(FollowReport)>,
 ) -> Follower {
-    let (follower, wishes) = Follower::new();
+    let (follower, control) = Follower::new();
     let on_report = move |report| {
         on_report(report);
         ControlFlow::Continue(())
     };
-    let browser = Browser {
+    let browser = BrowserTransport {
         stream_url: absolute(stream_url),
         performance: global("performance").unchecked_into(),
     };
     wasm_bindgen_futures::spawn_local(drive::drive(
         browser,
-        Reader::new(options),
-        wishes,
+        StreamReader::new(options),
+        control,
         on_report,
     ));
     follower
 }
 
 #[derive(Debug)]
-struct Browser {
+struct BrowserTransport {
     stream_url: String,
     performance: web_sys::Performance,
 }
 
-impl Transport for Browser {
-    type Answer = LocalBoxStream<'static, Arrival>;
+impl Transport for BrowserTransport {
+    type Answer = LocalBoxStream<'static, AnswerPart>;
     type Sleep = Sleep;
 
     fn now(&self) -> Duration {
@@ -81,7 +81,7 @@ impl Transport for Browser {
         Sleep::new(at.saturating_sub(self.now()))
     }
 
-    fn send(&self, request: &Request) -> Self::Answer {
+    fn send(&self, request: &ReadRequest) -> Self::Answer {
         let url = drive::with_query(&self.stream_url, &request.query);
         match request.technique {
             Technique::Websocket => websocket::connect(drive::websocket_url(&url)),

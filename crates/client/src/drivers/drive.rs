@@ -1,7 +1,7 @@
 //! What both drivers share: the loop between reader, network, clock and owner, and the owner's handle.
 
-use crate::Report;
-use crate::reader::{Action, Head, Input, Reader, Request};
+use crate::FollowReport;
+use crate::reader::{AnswerHead, ReadRequest, ReaderAction, ReaderInput, StreamReader};
 use bytes::Bytes;
 use futures_util::stream::{Peekable, Stream, StreamExt};
 use futures_util::task::AtomicWaker;
@@ -15,8 +15,8 @@ use tailwater_protocol::Technique;
 
 /// What a request's answer brings, in this order: a head, pieces, an end. A fault may take the place of any.
 #[derive(Debug)]
-pub(super) enum Arrival {
-    Head(Head),
+pub(super) enum AnswerPart {
+    Head(AnswerHead),
     Piece(Bytes),
     End,
     Fault(String),
@@ -25,7 +25,7 @@ pub(super) enum Arrival {
 /// A network and a clock.
 pub(super) trait Transport {
     /// The answer to one request; dropping it aborts the request.
-    type Answer: Stream<Item = Arrival> + Unpin;
+    type Answer: Stream<Item = AnswerPart> + Unpin;
     /// Done when a time has come.
     type Sleep: Future<Output = ()> + Unpin;
 
@@ -34,73 +34,73 @@ pub(super) trait Transport {
     /// Done as soon as [`Transport::now`] is `at` or later.
     fn sleep_until(&self, at: Duration) -> Self::Sleep;
     /// Sends a request.
-    fn send(&self, request: &Request) -> Self::Answer;
+    fn send(&self, request: &ReadRequest) -> Self::Answer;
 }
 
 /// The owner's handle of something that follows a stream. Dropping it aborts what is under way and ends the following.
 #[derive(Debug)]
 pub struct Follower {
-    wishes: Arc<Wishes>,
+    control: Arc<FollowerControl>,
 }
 
 impl Follower {
-    pub(super) fn new() -> (Self, Arc<Wishes>) {
-        let wishes = Arc::new(Wishes::default());
+    pub(super) fn new() -> (Self, Arc<FollowerControl>) {
+        let control = Arc::new(FollowerControl::default());
         (
             Self {
-                wishes: Arc::clone(&wishes),
+                control: Arc::clone(&control),
             },
-            wishes,
+            control,
         )
     }
 
     /// Goes on by `technique` from the same position: nothing is lost and nothing repeated.
     pub fn change(&self, technique: Technique) {
-        self.wishes
-            .wish(|wanted| wanted.technique = Some(technique));
+        self.control
+            .change(|changes| changes.technique = Some(technique));
     }
 
     /// Polls at another rate.
     ///
     /// - `interval`: from request to request, at least 1 ms.
     pub fn set_poll_interval(&self, interval: Duration) {
-        self.wishes
-            .wish(|wanted| wanted.poll_interval = Some(interval));
+        self.control
+            .change(|changes| changes.poll_interval = Some(interval));
     }
 
     /// Drops what is under way and asks no more until [`Follower::resume`].
     pub fn pause(&self) {
-        self.wishes.wish(|wanted| wanted.paused = Some(true));
+        self.control.change(|changes| changes.paused = Some(true));
     }
 
     /// Goes on where it paused.
     pub fn resume(&self) {
-        self.wishes.wish(|wanted| wanted.paused = Some(false));
+        self.control.change(|changes| changes.paused = Some(false));
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.wishes.wish(|wanted| wanted.stopped = true);
+        self.control.change(|changes| changes.stopped = true);
     }
 }
 
-/// What the owner wishes and the loop has not done yet. Of each kind only the last wish counts, so there is no queue.
+/// What the owner has asked for and the loop has not done yet. Of each kind only the last request counts, so there is no queue.
 #[derive(Debug, Default)]
-pub(super) struct Wishes {
-    wanted: Mutex<Wanted>,
+pub(super) struct FollowerControl {
+    changes: Mutex<FollowerChanges>,
     waker: AtomicWaker,
 }
 
 #[derive(Debug, Default)]
-struct Wanted {
+struct FollowerChanges {
     technique: Option<Technique>,
     poll_interval: Option<Duration>,
     paused: Option<bool>,
     stopped: bool,
 }
 
-impl Wanted {
+impl FollowerChanges {
     fn is_empty(&self) -> bool {
         self.technique.is_none()
             && self.poll_interval.is_none()
@@ -109,30 +109,30 @@ impl Wanted {
     }
 }
 
-impl Wishes {
-    fn lock(&self) -> MutexGuard<'_, Wanted> {
+impl FollowerControl {
+    fn lock(&self) -> MutexGuard<'_, FollowerChanges> {
         // Only plain assignments happen under the lock, so a panic elsewhere can't have left it half done.
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wish(&self, wish: impl FnOnce(&mut Wanted)) {
-        wish(&mut self.lock());
+    fn change(&self, change: impl FnOnce(&mut FollowerChanges)) {
+        change(&mut self.lock());
         self.waker.wake();
     }
 
-    /// Passes on what is wished; returns whether to go on at all.
-    fn grant(&self, reader: &mut Reader, now: Duration) -> bool {
-        let mut wanted = self.lock();
-        if wanted.stopped {
+    /// Passes the changes on to the reader; returns whether to go on at all.
+    fn apply(&self, reader: &mut StreamReader, now: Duration) -> bool {
+        let mut changes = self.lock();
+        if changes.stopped {
             return false;
         }
-        if let Some(interval) = wanted.poll_interval.take() {
+        if let Some(interval) = changes.poll_interval.take() {
             reader.set_poll_interval(now, interval);
         }
-        if let Some(technique) = wanted.technique.take() {
+        if let Some(technique) = changes.technique.take() {
             reader.change(now, technique);
         }
-        match wanted.paused.take() {
+        match changes.paused.take() {
             Some(true) => reader.pause(now),
             Some(false) => reader.resume(),
             None => {}
@@ -153,81 +153,81 @@ impl Wishes {
 /// Follows until the end, or until the owner wants no more: it breaks, or drops its [`Follower`].
 pub(super) async fn drive<T: Transport>(
     transport: T,
-    mut reader: Reader,
-    wishes: Arc<Wishes>,
-    mut on_report: impl FnMut(Report) -> ControlFlow<()>,
+    mut reader: StreamReader,
+    control: Arc<FollowerControl>,
+    mut on_report: impl FnMut(FollowReport) -> ControlFlow<()>,
 ) {
     let mut answer = None;
     // Set anew only when it is due too late: most waits end with an arrival, and timers are not free in a browser.
     let mut alarm: Option<(Duration, T::Sleep)> = None;
-    while wishes.grant(&mut reader, transport.now()) {
+    while control.apply(&mut reader, transport.now()) {
         match reader.poll(transport.now()) {
-            Action::Abort => answer = None,
-            Action::Send(request) => {
+            ReaderAction::Abort => answer = None,
+            ReaderAction::Send(request) => {
                 let mut sent = Box::pin(transport.send(&request).peekable());
                 // A first look sets it going before anything else is done.
                 poll_fn(|context| Poll::Ready(sent.as_mut().poll_peek(context).is_ready())).await;
                 answer = Some(sent);
             }
-            Action::Report(report) => {
+            ReaderAction::Report(report) => {
                 if on_report(report).is_break() {
                     return;
                 }
             }
-            Action::Done => return,
-            Action::Wait(until) => {
+            ReaderAction::Done => return,
+            ReaderAction::Wait(until) => {
                 alarm = alarm.filter(|(set, _)| until.is_some_and(|at| *set <= at));
                 alarm = alarm.or_else(|| until.map(|at| (at, transport.sleep_until(at))));
-                match poll_fn(|context| next(context, &mut answer, &wishes, &mut alarm)).await {
-                    Event::Wish => {}
-                    Event::Elapsed => {
+                match poll_fn(|context| next(context, &mut answer, &control, &mut alarm)).await {
+                    DriveEvent::Change => {}
+                    DriveEvent::Elapsed => {
                         alarm = None;
-                        reader.handle(transport.now(), Input::Elapsed);
+                        reader.handle(transport.now(), ReaderInput::Elapsed);
                     }
-                    Event::Arrival(arrival) => hand_on(&mut reader, transport.now(), arrival),
+                    DriveEvent::Arrival(arrival) => hand_on(&mut reader, transport.now(), arrival),
                 }
             }
         }
     }
 }
 
-enum Event {
-    Arrival(Arrival),
-    Wish,
+enum DriveEvent {
+    Arrival(AnswerPart),
+    Change,
     Elapsed,
 }
 
 /// The next thing to happen. What has arrived comes before the clock: a late look is not a silent server.
-fn next<A: Stream<Item = Arrival>, S: Future<Output = ()> + Unpin>(
+fn next<A: Stream<Item = AnswerPart>, S: Future<Output = ()> + Unpin>(
     context: &mut Context<'_>,
     answer: &mut Option<Pin<Box<Peekable<A>>>>,
-    wishes: &Wishes,
+    control: &FollowerControl,
     alarm: &mut Option<(Duration, S)>,
-) -> Poll<Event> {
-    if wishes.poll_any(context).is_ready() {
-        return Poll::Ready(Event::Wish);
+) -> Poll<DriveEvent> {
+    if control.poll_any(context).is_ready() {
+        return Poll::Ready(DriveEvent::Change);
     }
     if let Some(some) = answer
         && let Poll::Ready(arrival) = some.as_mut().poll_next(context)
     {
-        if !matches!(arrival, Some(Arrival::Head(_) | Arrival::Piece(_))) {
+        if !matches!(arrival, Some(AnswerPart::Head(_) | AnswerPart::Piece(_))) {
             *answer = None;
         }
-        let broke_off = || Arrival::Fault("the answer broke off".to_owned());
-        return Poll::Ready(Event::Arrival(arrival.unwrap_or_else(broke_off)));
+        let broke_off = || AnswerPart::Fault("the answer broke off".to_owned());
+        return Poll::Ready(DriveEvent::Arrival(arrival.unwrap_or_else(broke_off)));
     }
     match alarm {
-        Some((_, sleep)) => Pin::new(sleep).poll(context).map(|()| Event::Elapsed),
+        Some((_, sleep)) => Pin::new(sleep).poll(context).map(|()| DriveEvent::Elapsed),
         None => Poll::Pending,
     }
 }
 
-fn hand_on(reader: &mut Reader, now: Duration, arrival: Arrival) {
+fn hand_on(reader: &mut StreamReader, now: Duration, arrival: AnswerPart) {
     match arrival {
-        Arrival::Head(head) => reader.handle(now, Input::Head(head)),
-        Arrival::Piece(bytes) => reader.handle(now, Input::Piece(&bytes)),
-        Arrival::End => reader.handle(now, Input::End),
-        Arrival::Fault(text) => reader.handle(now, Input::Fault(text)),
+        AnswerPart::Head(head) => reader.handle(now, ReaderInput::Head(head)),
+        AnswerPart::Piece(bytes) => reader.handle(now, ReaderInput::Piece(&bytes)),
+        AnswerPart::End => reader.handle(now, ReaderInput::End),
+        AnswerPart::Fault(text) => reader.handle(now, ReaderInput::Fault(text)),
     }
 }
 

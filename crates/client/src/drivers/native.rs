@@ -7,12 +7,12 @@ mod websocket;
 
 pub use super::drive::Follower;
 pub use crate::reader::FollowOptions;
-pub use append::{AppendError, Appended, Writer};
+pub use append::{StreamWriteError, StreamWriter, WriteReceipt};
 pub use transfer::TransferError;
 
-use super::drive::{self, Arrival, Transport};
-use crate::Report;
-use crate::reader::{Head, Reader, Request};
+use super::drive::{self, AnswerPart, Transport};
+use crate::FollowReport;
+use crate::reader::{AnswerHead, ReadRequest, StreamReader};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::error::Error;
@@ -29,7 +29,7 @@ const IDLE_MAX: Duration = Duration::from_secs(85);
 
 /// HTTP and WebSocket over one TLS configuration; cheap to clone, and clones share their connections.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub struct NativeClient {
     /// For reads, which follow redirects.
     http: reqwest::Client,
     /// For requests that change something.
@@ -42,7 +42,7 @@ pub struct Client {
 #[error("the HTTP client can't be set up: {0}")]
 pub struct SetupError(String);
 
-impl Client {
+impl NativeClient {
     /// A client that trusts what this system trusts.
     ///
     /// # Errors
@@ -83,13 +83,13 @@ impl Client {
         &self,
         stream_url: &str,
         options: FollowOptions,
-        on_report: impl FnMut(Report) -> ControlFlow<()>,
+        on_report: impl FnMut(FollowReport) -> ControlFlow<()>,
     ) {
-        let (follower, wishes) = Follower::new();
+        let (follower, control) = Follower::new();
         drive::drive(
             self.transport(stream_url),
-            Reader::new(options),
-            wishes,
+            StreamReader::new(options),
+            control,
             on_report,
         )
         .await;
@@ -103,24 +103,24 @@ impl Client {
         &self,
         stream_url: &str,
         options: FollowOptions,
-        mut on_report: impl FnMut(Report) + Send + 'static,
+        mut on_report: impl FnMut(FollowReport) + Send + 'static,
     ) -> Follower {
-        let (follower, wishes) = Follower::new();
+        let (follower, control) = Follower::new();
         let on_report = move |report| {
             on_report(report);
             ControlFlow::Continue(())
         };
         tokio::spawn(drive::drive(
             self.transport(stream_url),
-            Reader::new(options),
-            wishes,
+            StreamReader::new(options),
+            control,
             on_report,
         ));
         follower
     }
 
-    fn transport(&self, stream_url: &str) -> Native {
-        Native {
+    fn transport(&self, stream_url: &str) -> NativeTransport {
+        NativeTransport {
             client: self.clone(),
             stream_url: stream_url.to_owned(),
             begin: Instant::now(),
@@ -128,27 +128,27 @@ impl Client {
     }
 }
 
-/// Follows a stream with a client of its own; see [`Client::follow`].
+/// Follows a stream with a client of its own; see [`NativeClient::follow`].
 ///
 /// # Errors
 /// [`SetupError`] when there is no usable TLS on this system.
 pub fn follow(
     stream_url: &str,
     options: FollowOptions,
-    on_report: impl FnMut(Report) + Send + 'static,
+    on_report: impl FnMut(FollowReport) + Send + 'static,
 ) -> Result<Follower, SetupError> {
-    Ok(Client::new()?.follow(stream_url, options, on_report))
+    Ok(NativeClient::new()?.follow(stream_url, options, on_report))
 }
 
 #[derive(Debug)]
-struct Native {
-    client: Client,
+struct NativeTransport {
+    client: NativeClient,
     stream_url: String,
     begin: Instant,
 }
 
-impl Transport for Native {
-    type Answer = BoxStream<'static, Arrival>;
+impl Transport for NativeTransport {
+    type Answer = BoxStream<'static, AnswerPart>;
     type Sleep = Pin<Box<tokio::time::Sleep>>;
 
     fn now(&self) -> Duration {
@@ -159,7 +159,7 @@ impl Transport for Native {
         Box::pin(tokio::time::sleep_until((self.begin + at).into()))
     }
 
-    fn send(&self, request: &Request) -> Self::Answer {
+    fn send(&self, request: &ReadRequest) -> Self::Answer {
         let url = drive::with_query(&self.stream_url, &request.query);
         match request.technique {
             Technique::Websocket => {
@@ -171,33 +171,36 @@ impl Transport for Native {
 }
 
 /// Where an answer stands between two arrivals.
-enum Answer {
+enum NativeAnswer {
     Asked(reqwest::RequestBuilder),
     Answered(reqwest::Response),
     Over,
 }
 
-fn get(request: reqwest::RequestBuilder) -> BoxStream<'static, Arrival> {
-    stream::unfold(Answer::Asked(request), |answer| async {
+fn get(request: reqwest::RequestBuilder) -> BoxStream<'static, AnswerPart> {
+    stream::unfold(NativeAnswer::Asked(request), |answer| async {
         match answer {
-            Answer::Asked(request) => Some(match request.send().await {
-                Ok(response) => (Arrival::Head(head(&response)), Answer::Answered(response)),
-                Err(fault) => (Arrival::Fault(in_words(&fault)), Answer::Over),
+            NativeAnswer::Asked(request) => Some(match request.send().await {
+                Ok(response) => (
+                    AnswerPart::Head(head(&response)),
+                    NativeAnswer::Answered(response),
+                ),
+                Err(fault) => (AnswerPart::Fault(in_words(&fault)), NativeAnswer::Over),
             }),
-            Answer::Answered(mut response) => Some(match response.chunk().await {
-                Ok(Some(bytes)) => (Arrival::Piece(bytes), Answer::Answered(response)),
-                Ok(None) => (Arrival::End, Answer::Over),
-                Err(fault) => (Arrival::Fault(in_words(&fault)), Answer::Over),
+            NativeAnswer::Answered(mut response) => Some(match response.chunk().await {
+                Ok(Some(bytes)) => (AnswerPart::Piece(bytes), NativeAnswer::Answered(response)),
+                Ok(None) => (AnswerPart::End, NativeAnswer::Over),
+                Err(fault) => (AnswerPart::Fault(in_words(&fault)), NativeAnswer::Over),
             }),
-            Answer::Over => None,
+            NativeAnswer::Over => None,
         }
     })
     .boxed()
 }
 
-fn head(response: &reqwest::Response) -> Head {
+fn head(response: &reqwest::Response) -> AnswerHead {
     let headers = response.headers();
-    Head::read(response.status().as_u16(), since_1970(), |name| {
+    AnswerHead::read(response.status().as_u16(), since_1970(), |name| {
         headers.get(name)?.to_str().ok().map(str::to_owned)
     })
 }

@@ -1,19 +1,19 @@
 //! The reader against scripted servers that fail, refuse, fall silent or answer at once.
 
-use super::play::{Play, Say};
+use super::script::{ScriptedInput, ScriptedReader};
 use super::scripted_tests::CONTROL_7;
 use super::*;
 
 /// The words after the first `times` faults by repeating `plain read works, live attempt fails`.
-fn fail_live(play: &mut Play, mut at_ms: u64, times: u32) -> (u64, String) {
+fn fail_live(play: &mut ScriptedReader, mut at_ms: u64, times: u32) -> (u64, String) {
     let mut done = String::new();
     for _ in 0..times {
         at_ms += 40_000;
-        let sent = play.does(at_ms, Say::Nothing);
+        let sent = play.does(at_ms, ScriptedInput::Nothing);
         if sent.starts_with("send poll") {
-            play.does(at_ms, Say::Page("200 json next=5 up", "[]"));
+            play.does(at_ms, ScriptedInput::Page("200 json next=5 up", "[]"));
         }
-        done = play.does(at_ms + 1, Say::Fault);
+        done = play.does(at_ms + 1, ScriptedInput::Fault);
     }
     (at_ms, done)
 }
@@ -22,15 +22,15 @@ fn fail_live(play: &mut Play, mut at_ms: u64, times: u32) -> (u64, String) {
 fn a_refusal_that_asking_again_cannot_heal_is_the_end_and_says_why() {
     let problem = r##"{"type":"#no-stream","title":"No such stream","status":404,"detail":"`a` does not exist"}"##;
     for status in [400, 401, 403, 404, 410, 414] {
-        let mut play = Play::new(Technique::Sse, "5");
-        play.does(0, Say::Nothing);
-        let done = play.does(1, Say::Page(&status.to_string(), problem));
+        let mut play = ScriptedReader::new(Technique::Sse, "5");
+        play.does(0, ScriptedInput::Nothing);
+        let done = play.does(1, ScriptedInput::Page(&status.to_string(), problem));
         let text = "No such stream (404): `a` does not exist";
         assert_eq!(done, format!("ended: {text}; finished: {text}; done"));
     }
-    let mut play = Play::new(Technique::Poll, "5");
-    play.does(0, Say::Nothing);
-    let done = play.does(1, Say::Page("404", " plain words "));
+    let mut play = ScriptedReader::new(Technique::Poll, "5");
+    play.does(0, ScriptedInput::Nothing);
+    let done = play.does(1, ScriptedInput::Page("404", " plain words "));
     assert!(
         done.contains("finished: the server answered with status 404: plain words"),
         "{done}"
@@ -40,26 +40,29 @@ fn a_refusal_that_asking_again_cannot_heal_is_the_end_and_says_why() {
 #[test]
 fn what_may_heal_is_asked_again_after_a_pause_that_honours_retry_after() {
     for status in [408, 425, 429, 500, 502, 503, 504, 507] {
-        let mut play = Play::new(Technique::Poll, "5");
-        play.does(0, Say::Nothing);
-        let done = play.does(0, Say::Page(&format!("{status} retry=20"), ""));
+        let mut play = ScriptedReader::new(Technique::Poll, "5");
+        play.does(0, ScriptedInput::Nothing);
+        let done = play.does(0, ScriptedInput::Page(&format!("{status} retry=20"), ""));
         assert_eq!(
             done,
             format!("ended: the server answered with status {status}; pauses")
         );
         let until = play.waits_until(0).unwrap();
         assert!((20_000..=23_000).contains(&until), "{until}");
-        assert_eq!(play.does(until, Say::Nothing), "send poll offset=5");
+        assert_eq!(
+            play.does(until, ScriptedInput::Nothing),
+            "send poll offset=5"
+        );
     }
 }
 
 #[test]
 fn pauses_grow_while_nothing_works() {
-    let mut play = Play::new(Technique::LongPoll, "5");
+    let mut play = ScriptedReader::new(Technique::LongPoll, "5");
     let (mut now, mut longest) = (0, 0);
     for _ in 0..30 {
-        play.does(now, Say::Nothing);
-        play.does(now, Say::Fault);
+        play.does(now, ScriptedInput::Nothing);
+        play.does(now, ScriptedInput::Fault);
         let until = play.waits_until(now).unwrap();
         longest = longest.max(until - now);
         now = until;
@@ -69,14 +72,14 @@ fn pauses_grow_while_nothing_works() {
 
 #[test]
 fn a_technique_that_keeps_failing_while_plain_reads_work_gives_way_and_is_tried_again() {
-    let mut play = Play::new(Technique::Websocket, "5");
+    let mut play = ScriptedReader::new(Technique::Websocket, "5");
     let (now, done) = fail_live(&mut play, 0, 3);
     assert_eq!(done, "ended: cut; websocket -> sse: cut; pauses");
-    play.does(now + 2_000, Say::Nothing);
-    play.does(now + 2_001, Say::Page("200 json next=5 up", "[]"));
-    play.does(now + 2_002, Say::Head("200 sse"));
+    play.does(now + 2_000, ScriptedInput::Nothing);
+    play.does(now + 2_001, ScriptedInput::Page("200 json next=5 up", "[]"));
+    play.does(now + 2_002, ScriptedInput::Head("200 sse"));
     assert_eq!(
-        play.does(now + 2_003, Say::Piece(CONTROL_7)),
+        play.does(now + 2_003, ScriptedInput::Piece(CONTROL_7)),
         "batch [7] 7 up"
     );
     assert_eq!(
@@ -84,33 +87,33 @@ fn a_technique_that_keeps_failing_while_plain_reads_work_gives_way_and_is_tried_
         Some(now + 39_503),
         "first the watchdog"
     );
-    play.does(now + 39_000, Say::Piece(":\n\n"));
+    play.does(now + 39_000, ScriptedInput::Piece(":\n\n"));
     let again = now + 1 + 60_000;
     assert_eq!(play.waits_until(now + 39_001), Some(again));
     assert_eq!(
-        play.does(again, Say::Nothing),
+        play.does(again, ScriptedInput::Nothing),
         "abort; send websocket cursor=c&live=websocket&offset=7; ended; sse -> websocket: trying websocket again"
     );
     assert_eq!(
-        play.does(again + 1, Say::Fault),
+        play.does(again + 1, ScriptedInput::Fault),
         "ended: cut; websocket -> sse: cut; pauses",
         "one fault is enough"
     );
-    let later = play.does(again + 2_000, Say::Nothing);
+    let later = play.does(again + 2_000, ScriptedInput::Nothing);
     assert_eq!(later, "send poll offset=7");
 }
 
 #[test]
 fn a_network_that_is_gone_is_not_the_techniques_fault() {
-    let mut play = Play::new(Technique::Websocket, "5");
+    let mut play = ScriptedReader::new(Technique::Websocket, "5");
     let mut now = 0;
     for _ in 0..20 {
-        assert_eq!(play.does(now, Say::Nothing), "send poll offset=5");
-        assert_eq!(play.does(now, Say::Fault), "ended: cut; pauses");
+        assert_eq!(play.does(now, ScriptedInput::Nothing), "send poll offset=5");
+        assert_eq!(play.does(now, ScriptedInput::Fault), "ended: cut; pauses");
         now += 31_000;
     }
-    play.does(now, Say::Nothing);
-    let done = play.does(now, Say::Page("200 json next=5 up", "[]"));
+    play.does(now, ScriptedInput::Nothing);
+    let done = play.does(now, ScriptedInput::Page("200 json next=5 up", "[]"));
     assert_eq!(
         done,
         "send websocket live=websocket&offset=5; batch [] 5 up; ended"
@@ -119,17 +122,17 @@ fn a_network_that_is_gone_is_not_the_techniques_fault() {
 
 #[test]
 fn a_silent_live_connection_is_given_up_but_a_slow_owner_is_not_taken_for_it() {
-    let mut play = Play::new(Technique::Sse, "5");
-    play.does(0, Say::Nothing);
-    play.does(0, Say::Page("200 json next=5 up", "[]"));
-    play.does(0, Say::Head("200 sse"));
-    play.does(15_000, Say::Piece(":\n\n"));
+    let mut play = ScriptedReader::new(Technique::Sse, "5");
+    play.does(0, ScriptedInput::Nothing);
+    play.does(0, ScriptedInput::Page("200 json next=5 up", "[]"));
+    play.does(0, ScriptedInput::Head("200 sse"));
+    play.does(15_000, ScriptedInput::Piece(":\n\n"));
     assert_eq!(play.waits_until(15_000), Some(52_500));
     // The owner took two minutes over its reports; the heartbeats wait to be read.
-    assert_eq!(play.does(135_000, Say::Nothing), "");
-    assert_eq!(play.does(135_000, Say::Piece(":\n\n")), "");
-    assert_eq!(play.does(172_499, Say::Elapsed), "");
-    let done = play.does(172_500, Say::Elapsed);
+    assert_eq!(play.does(135_000, ScriptedInput::Nothing), "");
+    assert_eq!(play.does(135_000, ScriptedInput::Piece(":\n\n")), "");
+    assert_eq!(play.does(172_499, ScriptedInput::Elapsed), "");
+    let done = play.does(172_500, ScriptedInput::Elapsed);
     assert_eq!(
         done,
         "abort; ended: the answer went silent: nothing came for 37.5 s; pauses"
@@ -139,10 +142,10 @@ fn a_silent_live_connection_is_given_up_but_a_slow_owner_is_not_taken_for_it() {
 #[test]
 fn an_answer_that_never_begins_is_given_up() {
     for (technique, deadline) in [(Technique::Poll, 30_000), (Technique::LongPoll, 90_000)] {
-        let mut play = Play::new(technique, "5");
-        play.does(0, Say::Nothing);
+        let mut play = ScriptedReader::new(technique, "5");
+        play.does(0, ScriptedInput::Nothing);
         assert_eq!(play.waits_until(0), Some(deadline));
-        let done = play.does(deadline, Say::Elapsed);
+        let done = play.does(deadline, ScriptedInput::Elapsed);
         assert!(
             done.starts_with("abort; ended: no answer: nothing came for"),
             "{done}"

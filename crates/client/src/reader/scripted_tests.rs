@@ -1,31 +1,31 @@
 //! The reader against scripted servers: at each time an input, and what the reader must do then, in words.
 
-use super::play::{Play, Say};
+use super::script::{ScriptedInput, ScriptedReader};
 use super::*;
 
 pub(super) const CONTROL_7: &str = "event: data\ndata: [7]\n\nevent: control\ndata: {\"streamNextOffset\":\"7\",\"streamCursor\":\"c\",\"upToDate\":true}\n\n";
 
 #[test]
 fn pages_are_read_one_after_the_other_and_then_it_goes_live_with_the_cursor() {
-    Play::new(Technique::Sse, "-1").check(&[
-        (0, Say::Nothing, "send poll offset=-1"),
+    ScriptedReader::new(Technique::Sse, "-1").check(&[
+        (0, ScriptedInput::Nothing, "send poll offset=-1"),
         (
             9,
-            Say::Page("200 json next=2", "[1,2]"),
+            ScriptedInput::Page("200 json next=2", "[1,2]"),
             "send poll offset=2; batch [1 2] 2; ended",
         ),
         (
             19,
-            Say::Page("200 json next=3 cursor=b up", "[3]"),
+            ScriptedInput::Page("200 json next=3 cursor=b up", "[3]"),
             "send sse cursor=b&live=sse&offset=3; batch [3] 3 up; ended",
         ),
-        (29, Say::Head("200 sse"), ""),
-        (30, Say::Piece(":\n\n"), ""),
-        (40, Say::Piece(&CONTROL_7[..30]), ""),
-        (50, Say::Piece(&CONTROL_7[30..]), "batch [7] 7 up"),
+        (29, ScriptedInput::Head("200 sse"), ""),
+        (30, ScriptedInput::Piece(":\n\n"), ""),
+        (40, ScriptedInput::Piece(&CONTROL_7[..30]), ""),
+        (50, ScriptedInput::Piece(&CONTROL_7[30..]), "batch [7] 7 up"),
         (
             60_000,
-            Say::End,
+            ScriptedInput::End,
             "send sse cursor=c&live=sse&offset=7; ended",
         ),
     ]);
@@ -33,52 +33,56 @@ fn pages_are_read_one_after_the_other_and_then_it_goes_live_with_the_cursor() {
 
 #[test]
 fn polls_leave_at_a_fixed_rate_whatever_the_answers_take() {
-    Play::new(Technique::Poll, "5").check(&[
-        (100, Say::Nothing, "send poll offset=5"),
+    ScriptedReader::new(Technique::Poll, "5").check(&[
+        (100, ScriptedInput::Nothing, "send poll offset=5"),
         (
             200,
-            Say::Page("200 json next=6 up", "[5]"),
+            ScriptedInput::Page("200 json next=6 up", "[5]"),
             "batch [5] 6 up; ended; waits 900",
         ),
-        (1_099, Say::Nothing, ""),
-        (1_100, Say::Nothing, "send poll offset=6"),
+        (1_099, ScriptedInput::Nothing, ""),
+        (1_100, ScriptedInput::Nothing, "send poll offset=6"),
         // Two ticks pass without an answer: asked once right after it, and then again on the grid.
         (
             3_400,
-            Say::Page("200 json next=6 up", "[]"),
+            ScriptedInput::Page("200 json next=6 up", "[]"),
             "send poll offset=6; batch [] 6 up; ended",
         ),
         (
             3_500,
-            Say::Page("200 json next=6 up", "[]"),
+            ScriptedInput::Page("200 json next=6 up", "[]"),
             "batch [] 6 up; ended; waits 600",
         ),
-        (4_100, Say::Nothing, "send poll offset=6"),
+        (4_100, ScriptedInput::Nothing, "send poll offset=6"),
     ]);
 }
 
 #[test]
 fn long_poll_asks_again_before_it_opens_what_came() {
-    Play::new(Technique::LongPoll, "5").check(&[
-        (0, Say::Nothing, "send long-poll live=long-poll&offset=5"),
+    ScriptedReader::new(Technique::LongPoll, "5").check(&[
+        (
+            0,
+            ScriptedInput::Nothing,
+            "send long-poll live=long-poll&offset=5",
+        ),
         (
             7_000,
-            Say::Page("200 text next=6 cursor=1 up", "a"),
+            ScriptedInput::Page("200 text next=6 cursor=1 up", "a"),
             "send long-poll cursor=1&live=long-poll&offset=6; batch [\"a\"] 6 up; ended",
         ),
         (
             32_000,
-            Say::Page("204 next=6 cursor=2 up", ""),
+            ScriptedInput::Page("204 next=6 cursor=2 up", ""),
             "send long-poll cursor=2&live=long-poll&offset=6; batch [\"\"] 6 up; ended",
         ),
         (
             57_000,
-            Say::Page("304", ""),
+            ScriptedInput::Page("304", ""),
             "send long-poll cursor=2&live=long-poll&offset=6; batch [\"\"] 6 up; ended",
         ),
         (
             58_000,
-            Say::Page("204 next=6 closed", ""),
+            ScriptedInput::Page("204 next=6 closed", ""),
             "batch [\"\"] 6 up closed; ended; finished; done",
         ),
     ]);
@@ -86,11 +90,11 @@ fn long_poll_asks_again_before_it_opens_what_came() {
 
 #[test]
 fn now_is_pinned_by_a_plain_read_so_that_a_cut_loses_nothing() {
-    Play::new(Technique::LongPoll, "now").check(&[
-        (0, Say::Nothing, "send poll offset=now"),
+    ScriptedReader::new(Technique::LongPoll, "now").check(&[
+        (0, ScriptedInput::Nothing, "send poll offset=now"),
         (
             9,
-            Say::Page("200 json next=42 up", "[]"),
+            ScriptedInput::Page("200 json next=42 up", "[]"),
             "send long-poll live=long-poll&offset=42; batch [] 42 up; ended",
         ),
     ]);
@@ -103,9 +107,9 @@ fn hold_is_asked_for_and_awaited() {
         technique: Technique::LongPoll,
         ..FollowOptions::default()
     };
-    let mut play = Play::with(options);
+    let mut play = ScriptedReader::with(options);
     assert_eq!(
-        play.does(0, Say::Nothing),
+        play.does(0, ScriptedInput::Nothing),
         "send long-poll hold=50&live=long-poll&offset=-1"
     );
     assert_eq!(play.waits_until(0), Some(80_000));
@@ -113,9 +117,9 @@ fn hold_is_asked_for_and_awaited() {
 
 #[test]
 fn a_page_that_cannot_be_read_takes_back_the_request_that_left_on_its_word() {
-    let mut play = Play::new(Technique::LongPoll, "5");
-    play.does(0, Say::Nothing);
-    let done = play.does(9_000, Say::Page("200 json next=6 up", "[1,"));
+    let mut play = ScriptedReader::new(Technique::LongPoll, "5");
+    play.does(0, ScriptedInput::Nothing);
+    let done = play.does(9_000, ScriptedInput::Page("200 json next=6 up", "[1,"));
     assert!(
         done.starts_with(
             "send long-poll live=long-poll&offset=6; abort; ended: the page can't be read"
@@ -124,31 +128,33 @@ fn a_page_that_cannot_be_read_takes_back_the_request_that_left_on_its_word() {
     );
     assert!(done.ends_with("ended; pauses"), "{done}");
     assert_eq!(
-        play.does(20_000, Say::Nothing),
+        play.does(20_000, ScriptedInput::Nothing),
         "send long-poll live=long-poll&offset=5"
     );
 }
 
 #[test]
 fn half_a_line_does_not_count_after_a_cut() {
-    Play::new(Technique::Ndjson, "5").check(&[
-        (0, Say::Nothing, "send poll offset=5"),
+    ScriptedReader::new(Technique::Ndjson, "5").check(&[
+        (0, ScriptedInput::Nothing, "send poll offset=5"),
         (
             1,
-            Say::Page("200 json next=5 up", "[]"),
+            ScriptedInput::Page("200 json next=5 up", "[]"),
             "send ndjson live=ndjson&offset=5; batch [] 5 up; ended",
         ),
-        (2, Say::Head("200 ndjson"), ""),
+        (2, ScriptedInput::Head("200 ndjson"), ""),
         (
             3,
-            Say::Piece("\n{\"data\":[5],\"streamNextOffset\":\"6\"}\n{\"data\":[6],\"streamNext"),
+            ScriptedInput::Piece(
+                "\n{\"data\":[5],\"streamNextOffset\":\"6\"}\n{\"data\":[6],\"streamNext",
+            ),
             "batch [5] 6",
         ),
-        (4, Say::Fault, "ended: cut; pauses"),
-        (999, Say::Nothing, "send poll offset=6"),
+        (4, ScriptedInput::Fault, "ended: cut; pauses"),
+        (999, ScriptedInput::Nothing, "send poll offset=6"),
         (
             1_000,
-            Say::Page("200 json next=7 up", "[6]"),
+            ScriptedInput::Page("200 json next=7 up", "[6]"),
             "send ndjson live=ndjson&offset=7; batch [6] 7 up; ended",
         ),
     ]);
@@ -156,39 +162,41 @@ fn half_a_line_does_not_count_after_a_cut() {
 
 #[test]
 fn a_change_in_mid_stream_goes_on_at_the_same_position_at_once() {
-    Play::new(Technique::Websocket, "5").check(&[
-        (0, Say::Nothing, "send poll offset=5"),
+    ScriptedReader::new(Technique::Websocket, "5").check(&[
+        (0, ScriptedInput::Nothing, "send poll offset=5"),
         (
             1,
-            Say::Page("200 json next=5 up", "[]"),
+            ScriptedInput::Page("200 json next=5 up", "[]"),
             "send websocket live=websocket&offset=5; batch [] 5 up; ended",
         ),
-        (2, Say::Head("101"), ""),
+        (2, ScriptedInput::Head("101"), ""),
         (
             3,
-            Say::Piece("{\"data\":[5],\"streamNextOffset\":\"6\",\"streamCursor\":\"9\"}"),
+            ScriptedInput::Piece(
+                "{\"data\":[5],\"streamNextOffset\":\"6\",\"streamCursor\":\"9\"}",
+            ),
             "batch [5] 6",
         ),
-        (4, Say::Piece(""), ""),
-        (5, Say::Change(Technique::Websocket), ""),
+        (4, ScriptedInput::Piece(""), ""),
+        (5, ScriptedInput::Change(Technique::Websocket), ""),
         (
             6,
-            Say::Change(Technique::Sse),
+            ScriptedInput::Change(Technique::Sse),
             "abort; send sse cursor=9&live=sse&offset=6; ended; websocket -> sse",
         ),
         (
             7,
-            Say::Change(Technique::Poll),
+            ScriptedInput::Change(Technique::Poll),
             "abort; send poll offset=6; ended; sse -> poll",
         ),
         (
             8,
-            Say::Page("200 json next=6 up", "[]"),
+            ScriptedInput::Page("200 json next=6 up", "[]"),
             "batch [] 6 up; ended; waits 999",
         ),
         (
             9,
-            Say::Change(Technique::LongPoll),
+            ScriptedInput::Change(Technique::LongPoll),
             "send long-poll cursor=9&live=long-poll&offset=6; poll -> long-poll",
         ),
     ]);
@@ -196,21 +204,25 @@ fn a_change_in_mid_stream_goes_on_at_the_same_position_at_once() {
 
 #[test]
 fn an_sse_answer_is_never_read_before_the_kind_of_stream_is_known() {
-    Play::new(Technique::LongPoll, "5").check(&[
-        (0, Say::Nothing, "send long-poll live=long-poll&offset=5"),
+    ScriptedReader::new(Technique::LongPoll, "5").check(&[
+        (
+            0,
+            ScriptedInput::Nothing,
+            "send long-poll live=long-poll&offset=5",
+        ),
         (
             9_000,
-            Say::Page("204 next=5 up", ""),
+            ScriptedInput::Page("204 next=5 up", ""),
             "send long-poll live=long-poll&offset=5; batch [] 5 up; ended",
         ),
         (
             9_001,
-            Say::Change(Technique::Sse),
+            ScriptedInput::Change(Technique::Sse),
             "abort; send poll offset=5; ended; long-poll -> sse",
         ),
         (
             9_002,
-            Say::Page("200 text next=5 up", ""),
+            ScriptedInput::Page("200 text next=5 up", ""),
             "send sse live=sse&offset=5; batch [\"\"] 5 up; ended",
         ),
     ]);
@@ -218,12 +230,12 @@ fn an_sse_answer_is_never_read_before_the_kind_of_stream_is_known() {
 
 #[test]
 fn pause_drops_the_request_and_resume_goes_on_where_it_was() {
-    Play::new(Technique::Poll, "5").check(&[
-        (0, Say::Nothing, "send poll offset=5"),
-        (1, Say::Pause, "abort; ended"),
-        (2, Say::Page("200 json next=9 up", "[1]"), ""),
-        (99_000, Say::Elapsed, ""),
-        (99_001, Say::Resume, "send poll offset=5"),
+    ScriptedReader::new(Technique::Poll, "5").check(&[
+        (0, ScriptedInput::Nothing, "send poll offset=5"),
+        (1, ScriptedInput::Pause, "abort; ended"),
+        (2, ScriptedInput::Page("200 json next=9 up", "[1]"), ""),
+        (99_000, ScriptedInput::Elapsed, ""),
+        (99_001, ScriptedInput::Resume, "send poll offset=5"),
     ]);
 }
 
@@ -231,17 +243,17 @@ fn pause_drops_the_request_and_resume_goes_on_where_it_was() {
 fn a_closed_stream_is_the_end_by_every_technique() {
     let ends = "batch [5] 6 up closed; ended; finished; done";
     for technique in Technique::ALL {
-        let mut play = Play::new(technique, "5");
-        let sent = play.does(0, Say::Nothing);
+        let mut play = ScriptedReader::new(technique, "5");
+        let sent = play.does(0, ScriptedInput::Nothing);
         if sent.starts_with("send poll") && technique != Technique::Poll {
-            play.does(1, Say::Page("200 json next=5 up", "[]"));
+            play.does(1, ScriptedInput::Page("200 json next=5 up", "[]"));
         }
         let line = "{\"data\":[5],\"streamNextOffset\":\"6\",\"streamClosed\":true}\n";
         let events = "event: data\ndata: [5]\n\nevent: control\ndata: {\"streamNextOffset\":\"6\",\"streamClosed\":true}\n\n";
         let (head, piece) = match technique {
             Technique::Poll | Technique::LongPoll => {
                 assert_eq!(
-                    play.does(2, Say::Page("200 json next=6 closed", "[5]")),
+                    play.does(2, ScriptedInput::Page("200 json next=6 closed", "[5]")),
                     ends
                 );
                 continue;
@@ -250,13 +262,13 @@ fn a_closed_stream_is_the_end_by_every_technique() {
             Technique::Sse => ("200 sse", events),
             Technique::Websocket => ("101", line),
         };
-        play.does(2, Say::Head(head));
+        play.does(2, ScriptedInput::Head(head));
         assert_eq!(
-            play.does(3, Say::Piece(piece)),
+            play.does(3, ScriptedInput::Piece(piece)),
             format!("abort; {ends}"),
             "{technique}"
         );
-        assert_eq!(play.does(4, Say::End), "done");
+        assert_eq!(play.does(4, ScriptedInput::End), "done");
     }
 }
 
@@ -270,17 +282,17 @@ fn a_server_that_knows_no_extension_is_followed_by_what_it_knows() {
         (Technique::Ndjson, "200 json next=6 up"),
         (Technique::Websocket, "200 json next=6 up"),
     ] {
-        let mut play = Play::new(technique, "5");
-        play.does(0, Say::Nothing);
-        play.does(1, Say::Page("200 json next=5 up", "[]"));
-        let done = play.does(2, Say::Page(answer, "[5]"));
+        let mut play = ScriptedReader::new(technique, "5");
+        play.does(0, ScriptedInput::Nothing);
+        play.does(1, ScriptedInput::Page("200 json next=5 up", "[]"));
+        let done = play.does(2, ScriptedInput::Page(answer, "[5]"));
         assert!(
             done.contains(&format!("{technique} -> sse: ")),
             "{answer}: {done}"
         );
         assert!(done.contains("send poll offset=5"), "{answer}: {done}");
         assert_eq!(
-            play.does(3, Say::Page("200 json next=5 up", "[]")),
+            play.does(3, ScriptedInput::Page("200 json next=5 up", "[]")),
             "send sse live=sse&offset=5; batch [] 5 up; ended"
         );
     }
@@ -293,10 +305,10 @@ fn without_fallback_an_unknown_technique_is_the_end() {
         fallback: false,
         ..FollowOptions::default()
     };
-    let mut play = Play::with(options);
-    play.does(0, Say::Nothing);
-    play.does(1, Say::Page("200 json next=5 up", "[]"));
-    let done = play.does(2, Say::Page("400", ""));
+    let mut play = ScriptedReader::with(options);
+    play.does(0, ScriptedInput::Nothing);
+    play.does(1, ScriptedInput::Page("200 json next=5 up", "[]"));
+    let done = play.does(2, ScriptedInput::Page("400", ""));
     assert!(
         done.ends_with("finished: the server answered with status 400; done"),
         "{done}"
@@ -305,45 +317,45 @@ fn without_fallback_an_unknown_technique_is_the_end() {
 
 #[test]
 fn servers_that_end_or_answer_at_once_are_not_asked_as_fast_as_they_answer() {
-    let mut play = Play::new(Technique::Ndjson, "5");
-    play.does(0, Say::Nothing);
-    play.does(0, Say::Page("200 json next=5 up", "[]"));
-    play.does(0, Say::Head("200 ndjson"));
-    play.does(0, Say::Piece("{\"streamNextOffset\":\"5\"}\n"));
-    assert_eq!(play.does(1, Say::End), "ended; waits 999");
+    let mut play = ScriptedReader::new(Technique::Ndjson, "5");
+    play.does(0, ScriptedInput::Nothing);
+    play.does(0, ScriptedInput::Page("200 json next=5 up", "[]"));
+    play.does(0, ScriptedInput::Head("200 ndjson"));
+    play.does(0, ScriptedInput::Piece("{\"streamNextOffset\":\"5\"}\n"));
+    assert_eq!(play.does(1, ScriptedInput::End), "ended; waits 999");
     assert_eq!(
-        play.does(1_000, Say::Nothing),
+        play.does(1_000, ScriptedInput::Nothing),
         "send ndjson live=ndjson&offset=5"
     );
-    play.does(1_001, Say::Head("200 ndjson"));
-    let done = play.does(1_002, Say::End);
+    play.does(1_001, ScriptedInput::Head("200 ndjson"));
+    let done = play.does(1_002, ScriptedInput::End);
     assert_eq!(
         done,
         "ended: the live answer ended before its first frame; pauses"
     );
 
-    let mut play = Play::new(Technique::LongPoll, "5");
-    play.does(0, Say::Nothing);
+    let mut play = ScriptedReader::new(Technique::LongPoll, "5");
+    play.does(0, ScriptedInput::Nothing);
     for _ in 0..3 {
-        let done = play.does(0, Say::Page("204 next=5 up", ""));
+        let done = play.does(0, ScriptedInput::Page("204 next=5 up", ""));
         assert_eq!(
             done,
             "send long-poll live=long-poll&offset=5; batch [] 5 up; ended"
         );
     }
     assert_eq!(
-        play.does(0, Say::Page("204 next=5 up", "")),
+        play.does(0, ScriptedInput::Page("204 next=5 up", "")),
         "batch [] 5 up; ended; waits 1000"
     );
 }
 
 #[test]
 fn a_page_without_an_offset_is_not_taken_for_the_stream() {
-    let mut play = Play::new(Technique::Poll, "5");
-    play.does(0, Say::Nothing);
+    let mut play = ScriptedReader::new(Technique::Poll, "5");
+    play.does(0, ScriptedInput::Nothing);
     let done = play.does(
         1,
-        Say::Page("200 text", "<html>Welcome to our Wi-Fi</html>"),
+        ScriptedInput::Page("200 text", "<html>Welcome to our Wi-Fi</html>"),
     );
     assert!(
         done.starts_with("ended: status 200 without Stream-Next-Offset"),
@@ -354,31 +366,31 @@ fn a_page_without_an_offset_is_not_taken_for_the_stream() {
 
 #[test]
 fn a_new_poll_interval_counts_at_once() {
-    let mut play = Play::new(Technique::Poll, "5");
-    play.does(0, Say::Nothing);
-    play.does(10, Say::Page("200 json next=5 up", "[]"));
+    let mut play = ScriptedReader::new(Technique::Poll, "5");
+    play.does(0, ScriptedInput::Nothing);
+    play.does(10, ScriptedInput::Page("200 json next=5 up", "[]"));
     assert_eq!(play.waits_until(10), Some(1_000));
     play.reader
         .set_poll_interval(Duration::from_millis(50), Duration::from_millis(200));
-    assert_eq!(play.does(50, Say::Nothing), "waits 150");
-    assert_eq!(play.does(200, Say::Nothing), "send poll offset=5");
+    assert_eq!(play.does(50, ScriptedInput::Nothing), "waits 150");
+    assert_eq!(play.does(200, ScriptedInput::Nothing), "send poll offset=5");
 }
 
 #[test]
 fn an_empty_page_is_the_tail_even_if_the_server_does_not_say_so() {
-    Play::new(Technique::Sse, "-1").check(&[
-        (0, Say::Nothing, "send poll offset=-1"),
+    ScriptedReader::new(Technique::Sse, "-1").check(&[
+        (0, ScriptedInput::Nothing, "send poll offset=-1"),
         (
             1,
-            Say::Page("200 json next=0", "[]"),
+            ScriptedInput::Page("200 json next=0", "[]"),
             "send sse live=sse&offset=0; batch [] 0; ended",
         ),
     ]);
-    Play::new(Technique::Poll, "5").check(&[
-        (0, Say::Nothing, "send poll offset=5"),
+    ScriptedReader::new(Technique::Poll, "5").check(&[
+        (0, ScriptedInput::Nothing, "send poll offset=5"),
         (
             1,
-            Say::Page("200 text next=5", ""),
+            ScriptedInput::Page("200 text next=5", ""),
             "batch [\"\"] 5; ended; waits 999",
         ),
     ]);

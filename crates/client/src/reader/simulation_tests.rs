@@ -1,16 +1,16 @@
 //! The reader against a model of a server on a bad network: whatever is cut, delayed, refused or changed, nothing is lost.
 
 use super::*;
-use crate::Batch;
+use crate::ReceivedBatch;
 use proptest::prelude::*;
 use tailwater_protocol::Data;
 use tailwater_protocol::frame::Control;
 use tailwater_protocol::{Offset, ndjson, sse};
 
 /// A small seeded series; the whole simulation hangs on it, so a failing seed can be run again.
-struct Random(u64);
+struct SeededRandom(u64);
 
-impl Random {
+impl SeededRandom {
     fn below(&mut self, limit: u64) -> u64 {
         self.0 = self
             .0
@@ -25,7 +25,7 @@ impl Random {
 }
 
 /// A stream whose messages are the numbers from 0 on, and whose offsets count bytes as the real server's do.
-struct Server {
+struct SimulatedServer {
     kind: ContentKind,
     stored: Vec<u8>,
     ends: Vec<usize>,
@@ -33,7 +33,7 @@ struct Server {
     page_messages: usize,
 }
 
-impl Server {
+impl SimulatedServer {
     fn new(kind: ContentKind, page_messages: usize) -> Self {
         Self {
             kind,
@@ -95,7 +95,7 @@ impl Server {
 }
 
 /// The answer under way, as far as the server has sent it.
-struct Wire {
+struct SimulatedWire {
     technique: Technique,
     at: String,
     cursor: u64,
@@ -105,26 +105,26 @@ struct Wire {
     ends: bool,
 }
 
-struct World {
-    random: Random,
-    server: Server,
-    reader: Reader,
+struct Simulation {
+    random: SeededRandom,
+    server: SimulatedServer,
+    reader: StreamReader,
     now: Duration,
-    wire: Option<Wire>,
+    wire: Option<SimulatedWire>,
     got: Vec<u8>,
     next: Token,
     finished: bool,
     faults: bool,
 }
 
-impl World {
+impl Simulation {
     fn new(seed: u64, kind: ContentKind, technique: Technique) -> Self {
-        let mut random = Random(seed);
-        let mut server = Server::new(kind, 1 + usize::try_from(random.below(7)).unwrap());
+        let mut random = SeededRandom(seed);
+        let mut server = SimulatedServer::new(kind, 1 + usize::try_from(random.below(7)).unwrap());
         for _ in 0..random.below(40) {
             server.append();
         }
-        let reader = Reader::new(FollowOptions {
+        let reader = StreamReader::new(FollowOptions {
             technique,
             seed,
             ..FollowOptions::default()
@@ -167,8 +167,8 @@ impl World {
     fn act(&mut self) {
         for _ in 0..100 {
             match self.reader.poll(self.now) {
-                Action::Abort => self.wire = None,
-                Action::Send(request) => {
+                ReaderAction::Abort => self.wire = None,
+                ReaderAction::Send(request) => {
                     let parts: Vec<_> = request
                         .query
                         .split('&')
@@ -184,7 +184,7 @@ impl World {
                         value("cursor").map_or(0, |cursor| cursor.parse::<u64>().unwrap()) + 1;
                     let at = value("offset").unwrap();
                     let (has_head, pending, ends) = (false, Vec::new(), false);
-                    self.wire = Some(Wire {
+                    self.wire = Some(SimulatedWire {
                         technique: request.technique,
                         at,
                         cursor,
@@ -193,19 +193,19 @@ impl World {
                         ends,
                     });
                 }
-                Action::Report(Report::Batch { batch, .. }) => self.take(&batch),
-                Action::Report(Report::Finished { fault, .. }) => {
+                ReaderAction::Report(FollowReport::Batch { batch, .. }) => self.take(&batch),
+                ReaderAction::Report(FollowReport::Finished { fault, .. }) => {
                     assert_eq!(fault, None);
                     self.finished = true;
                 }
-                Action::Report(_) => {}
-                Action::Wait(_) | Action::Done => return,
+                ReaderAction::Report(_) => {}
+                ReaderAction::Wait(_) | ReaderAction::Done => return,
             }
         }
         panic!("the reader never waits");
     }
 
-    fn take(&mut self, batch: &Batch) {
+    fn take(&mut self, batch: &ReceivedBatch) {
         match &batch.data {
             Data::Json(messages) => {
                 for message in messages {
@@ -253,20 +253,22 @@ impl World {
             return;
         }
         let Some(mut wire) = self.wire.take() else {
-            return self.reader.handle(self.now, Input::Elapsed);
+            return self.reader.handle(self.now, ReaderInput::Elapsed);
         };
         if self.faults && self.random.one_in(12) {
             // Whole pieces may still arrive before the cut.
             let cut = self.piece(&mut wire);
             if wire.has_head && !cut.is_empty() {
-                self.reader.handle(self.now, Input::Piece(&cut));
+                self.reader.handle(self.now, ReaderInput::Piece(&cut));
             }
-            return self.reader.handle(self.now, Input::Fault("cut".to_owned()));
+            return self
+                .reader
+                .handle(self.now, ReaderInput::Fault("cut".to_owned()));
         }
         if self.faults && self.random.one_in(40) {
             self.now += Duration::from_secs(100);
             self.wire = Some(wire);
-            return self.reader.handle(self.now, Input::Elapsed);
+            return self.reader.handle(self.now, ReaderInput::Elapsed);
         }
         if wire.has_head {
             self.go_on(wire);
@@ -275,17 +277,17 @@ impl World {
         }
     }
 
-    fn begin(&mut self, mut wire: Wire) {
+    fn begin(&mut self, mut wire: SimulatedWire) {
         if self.faults && self.random.one_in(15) {
             let status = [429, 500, 503, 502][usize::try_from(self.random.below(4)).unwrap()];
             self.reader.handle(
                 self.now,
-                Input::Head(Head {
+                ReaderInput::Head(AnswerHead {
                     status,
-                    ..Head::default()
+                    ..AnswerHead::default()
                 }),
             );
-            return self.reader.handle(self.now, Input::End);
+            return self.reader.handle(self.now, ReaderInput::End);
         }
         let (data, control) = self.server.read(&wire.at, wire.cursor);
         let is_page = matches!(wire.technique, Technique::Poll | Technique::LongPoll);
@@ -297,9 +299,9 @@ impl World {
             self.wire = Some(wire);
             return;
         }
-        let mut head = Head {
+        let mut head = AnswerHead {
             status: 200,
-            ..Head::default()
+            ..AnswerHead::default()
         };
         match wire.technique {
             Technique::Sse => head.content_type = Some("text/event-stream".to_owned()),
@@ -324,25 +326,25 @@ impl World {
             }
             wire.ends = true;
         }
-        self.reader.handle(self.now, Input::Head(head));
+        self.reader.handle(self.now, ReaderInput::Head(head));
         self.wire = Some(wire);
     }
 
-    fn go_on(&mut self, mut wire: Wire) {
+    fn go_on(&mut self, mut wire: SimulatedWire) {
         if !wire.ends {
             self.send_frames(&mut wire);
         }
         let piece = self.piece(&mut wire);
         if !piece.is_empty() {
-            self.reader.handle(self.now, Input::Piece(&piece));
+            self.reader.handle(self.now, ReaderInput::Piece(&piece));
         }
         if wire.pending.is_empty() && wire.ends {
-            return self.reader.handle(self.now, Input::End);
+            return self.reader.handle(self.now, ReaderInput::End);
         }
         self.wire = Some(wire);
     }
 
-    fn send_frames(&mut self, wire: &mut Wire) {
+    fn send_frames(&mut self, wire: &mut SimulatedWire) {
         let (data, control) = self.server.read(&wire.at, wire.cursor);
         let data = Some(data.as_slice()).filter(|data| !data.is_empty());
         let before = wire.pending.len();
@@ -366,7 +368,7 @@ impl World {
     }
 
     /// What the network delivers next: any number of bytes, but of a WebSocket whole lines.
-    fn piece(&mut self, wire: &mut Wire) -> Vec<u8> {
+    fn piece(&mut self, wire: &mut SimulatedWire) -> Vec<u8> {
         let length = if wire.technique == Technique::Websocket {
             wire.pending
                 .iter()
@@ -389,7 +391,7 @@ proptest! {
         seed in any::<u64>(), kind in 0_usize..3, technique in 0_usize..5,
     ) {
         let kind = [ContentKind::Json, ContentKind::Text, ContentKind::Binary][kind];
-        let mut world = World::new(seed, kind, Technique::ALL[technique]);
+        let mut world = Simulation::new(seed, kind, Technique::ALL[technique]);
         world.run();
         prop_assert_eq!(world.got.len(), world.server.stored.len(), "the end was reached before everything had come");
         prop_assert_eq!(&world.next, world.reader.next());

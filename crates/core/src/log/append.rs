@@ -1,6 +1,6 @@
 //! Appending: checked against what is staged, handed to the store, told when it is committed.
 
-use super::standing::{Ruling, Step};
+use super::append_state::{AppendDecision, AppendStep};
 use super::{Log, lock};
 use crate::model::{Accepted, Payload, Producer, StreamSeq, Tail};
 use crate::store::{Change, Commit, StoreError};
@@ -24,7 +24,7 @@ pub struct Append {
     pub only_at: Option<StreamOffset>,
 }
 
-/// What became of an append.
+/// The outcome of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     /// The tail after it; of a duplicate, the tail now.
@@ -56,7 +56,7 @@ pub enum AppendError {
         came: String,
     },
     /// The producer has begun a newer epoch (403).
-    #[error("the producer's epoch {came} is over: epoch {current} has begun")]
+    #[error("the producer's epoch {came} is stale: the current one is {current}")]
     StaleEpoch {
         /// The epoch that counts.
         current: u64,
@@ -64,7 +64,7 @@ pub enum AppendError {
         came: u64,
     },
     /// An append of the producer is missing before this one (409).
-    #[error("the producer's append {received} came where {expected} was expected")]
+    #[error("the producer's append has sequence number {received}: expected {expected}")]
     Gap {
         /// The sequence number that comes next.
         expected: u64,
@@ -103,7 +103,7 @@ pub enum AppendError {
     Store(#[from] StoreError),
 }
 
-/// What became of an append at first sight.
+/// The immediate outcome of an append.
 pub(crate) enum Submission {
     /// It was answered by what is committed.
     Answered(Appended),
@@ -158,10 +158,10 @@ impl Log {
         if self.faulted.swap(false, Ordering::AcqRel) {
             *staged = lock(&self.committed).clone();
         }
-        match staged.judge(append) {
-            Ok(Ruling::Go(step)) => {
+        match staged.check(append) {
+            Ok(AppendDecision::Append(step)) => {
                 let at = staged.tail().next;
-                staged.take(step.clone());
+                staged.apply(step.clone());
                 Ok(Submission::UnderWay(self.commit(
                     at,
                     append.payload.take(),
@@ -171,14 +171,16 @@ impl Log {
             // An answer may rest only on what is durable: not on an append that is still under way, and may fail.
             _ => {
                 let committed = lock(&self.committed);
-                match committed.judge(append) {
+                match committed.check(append) {
                     Err(refusal) => Err(refusal),
-                    Ok(Ruling::Done(producer)) => Ok(Submission::Answered(Appended {
-                        tail: committed.tail(),
-                        producer,
-                        is_new: false,
-                    })),
-                    Ok(Ruling::Go(_)) => {
+                    Ok(AppendDecision::AlreadyDone(producer)) => {
+                        Ok(Submission::Answered(Appended {
+                            tail: committed.tail(),
+                            producer,
+                            is_new: false,
+                        }))
+                    }
+                    Ok(AppendDecision::Append(_)) => {
                         drop(committed);
                         Ok(Submission::Unsettled(self.commit(
                             staged.tail().next,
@@ -197,7 +199,7 @@ impl Log {
         self: &Arc<Self>,
         at: Offset,
         payload: Option<Payload>,
-        step: Option<Step>,
+        step: Option<AppendStep>,
     ) -> oneshot::Receiver<Result<Tail, StoreError>> {
         let (acknowledge, outcome) = oneshot::channel();
         let log = Arc::clone(self);
@@ -229,16 +231,16 @@ impl Log {
         outcome
     }
 
-    /// The news of what was committed: after the data, never before it. Returns the tail after it.
-    fn advance(&self, step: Option<Step>) -> Tail {
+    /// Moves the tail over what was committed, whose data can be read by now. Returns the tail after it.
+    fn advance(&self, step: Option<AppendStep>) -> Tail {
         let mut committed = lock(&self.committed);
         let Some(step) = step else {
             return committed.tail();
         };
         let after = step.tail;
-        committed.take(step);
+        committed.apply(step);
         let tail = committed.tail();
-        // Under the lock, or news could overtake each other.
+        // Under the lock, so that the tail moves in the order of the commits.
         let has_moved = self
             .tail
             .send_if_modified(|now| std::mem::replace(now, tail) != tail);

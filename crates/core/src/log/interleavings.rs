@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What happens at which step.
 #[derive(Default)]
-pub struct Interruption(Mutex<Option<(usize, Happening)>>);
+pub struct Interruption(Mutex<Option<(usize, PlannedCall)>>);
 
-type Happening = Box<dyn FnOnce() + Send>;
+type PlannedCall = Box<dyn FnOnce() + Send>;
 
 impl Interruption {
     pub(super) fn step(&self) {
@@ -27,8 +27,8 @@ impl Interruption {
         *self.planned() = Some((step, Box::new(happen)));
     }
 
-    /// Lets the event happen now if it has not yet.
-    pub fn overdue(&self) {
+    /// Makes the planned call now if it has not been made yet.
+    pub fn run_now(&self) {
         let planned = self.planned().take();
         if let Some((_, happen)) = planned {
             happen();
@@ -37,7 +37,7 @@ impl Interruption {
 }
 
 impl Interruption {
-    fn planned(&self) -> MutexGuard<'_, Option<(usize, Happening)>> {
+    fn planned(&self) -> MutexGuard<'_, Option<(usize, PlannedCall)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,32 +1,32 @@
 //! Which stream holds which part of a fork's messages, and reading and cutting across them.
 
 use super::{Log, ReadError};
-use crate::model::State;
 use crate::model::StreamId;
+use crate::model::TailState;
 use crate::store::{Cut, StoreError};
 use bytes::{Bytes, BytesMut};
 use tailwater_protocol::Offset;
 
-/// The inherited part of a fork's messages: which stream holds them up to which position. Empty for a stream that grew
+/// The inherited part of a fork's messages: which stream holds them up to which position. Empty for a stream that was forked
 /// from none.
 ///
 /// The chain of forks is flattened when a fork is made: a read looks at the parts, never at the chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lineage {
-    parts: Vec<Part>,
+    parts: Vec<LineagePart>,
     generation: usize,
 }
 
 /// Messages of another stream, from the end of the part before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Part {
+struct LineagePart {
     stream: StreamId,
     until: Offset,
 }
 
 /// A part with both its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
+struct LineageSpan {
     stream: StreamId,
     from: Offset,
     until: Offset,
@@ -38,8 +38,8 @@ impl Lineage {
 
     /// What a fork inherits that leaves at `at` a stream with this lineage, whose own number is `stream`.
     pub(crate) fn fork(&self, stream: StreamId, at: Offset) -> Self {
-        let mut parts: Vec<Part> = Vec::new();
-        for part in self.parts.iter().copied().chain([Part {
+        let mut parts: Vec<LineagePart> = Vec::new();
+        for part in self.parts.iter().copied().chain([LineagePart {
             stream,
             until: Offset::MAX,
         }]) {
@@ -47,7 +47,7 @@ impl Lineage {
             if begins >= at {
                 break;
             }
-            parts.push(Part {
+            parts.push(LineagePart {
                 stream: part.stream,
                 until: part.until.min(at),
             });
@@ -64,18 +64,18 @@ impl Lineage {
     }
 
     /// All parts in order, the stream's own, which ends at `end`, last.
-    fn spans(&self, own: StreamId, end: Offset) -> impl DoubleEndedIterator<Item = Span> {
+    fn spans(&self, own: StreamId, end: Offset) -> impl DoubleEndedIterator<Item = LineageSpan> {
         let begins = |index: usize| {
             index
                 .checked_sub(1)
                 .map_or(Offset::ZERO, |before| self.parts[before].until)
         };
-        let last = Span {
+        let last = LineageSpan {
             stream: own,
             from: begins(self.parts.len()),
             until: end,
         };
-        let span = move |(index, part): (usize, &Part)| Span {
+        let span = move |(index, part): (usize, &LineagePart)| LineageSpan {
             stream: part.stream,
             from: begins(index),
             until: part.until.min(end),
@@ -139,10 +139,10 @@ impl Log {
             },
             // A source outlives its forks: it is gone only after this stream is.
             StoreError::NoStream
-                if stream != self.id && self.tail_now().state != State::Deleted =>
+                if stream != self.id && self.tail_now().state != TailState::Deleted =>
             {
                 ReadError::Store(StoreError::Damaged(format!(
-                    "stream number {}, which this one grew from",
+                    "stream number {}, which this one was forked from",
                     stream.0
                 )))
             }
@@ -223,7 +223,7 @@ mod tests {
         for (span, (stream, from, until)) in spans.into_iter().zip(expected) {
             assert_eq!(
                 span,
-                Span {
+                LineageSpan {
                     stream: StreamId(stream),
                     from: at(from),
                     until: at(until)

@@ -1,33 +1,33 @@
 //! A stream's log: offsets, and a tail that can be watched. It knows no HTTP and no disk.
 
 mod append;
+mod append_state;
+pub(crate) mod fork_refs;
 #[cfg(any(test, feature = "test-util"))]
 pub mod interleavings;
-pub(crate) mod kin;
-mod life;
+mod lifetime;
 pub(crate) mod lineage;
 pub(crate) mod observer;
 mod position;
 mod producers;
 mod readers;
 pub(crate) mod retention;
-mod standing;
 
 pub use append::{Append, AppendError, Appended};
-pub use observer::Observer;
-pub use readers::{ReaderGuard, Readers, Whereabouts};
+pub use observer::StreamObserver;
+pub use readers::{ReaderGuard, ReaderStatus, Readers};
 
 use crate::clock::Wall;
 use crate::model::{
-    Accepted, Payload, PayloadError, ProducerId, State, StreamConfig, StreamId, StreamLimits,
-    StreamName, Tail,
+    Accepted, Payload, PayloadError, ProducerId, StreamConfig, StreamId, StreamLimits, StreamName,
+    Tail, TailState,
 };
 use crate::store::{Recovered, Store, StoreError};
+use append_state::AppendState;
 use bytes::Bytes;
-use kin::Kin;
-use life::Life;
+use fork_refs::ForkRefs;
+use lifetime::Lifetime;
 use lineage::Lineage;
-use standing::Standing;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -62,7 +62,7 @@ impl Batch {
 
 /// Where a reader wants to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
+pub enum ReadStart {
     /// At the earliest position kept.
     Beginning,
     /// At the tail.
@@ -75,7 +75,7 @@ pub enum Start {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The position lies before what is kept (410).
-    #[error("offset {asked} lies before the earliest that is kept, {earliest}")]
+    #[error("offset {asked} is before the earliest one that is kept, {earliest}")]
     Gone {
         /// Where reading was asked to begin.
         asked: StreamOffset,
@@ -118,20 +118,20 @@ pub struct Log {
     store: Arc<dyn Store>,
     wall: Wall,
     /// The end as it will be once all that was submitted is committed. Held while submitting: that is the order.
-    staged: Mutex<Standing>,
+    staged: Mutex<AppendState>,
     /// The end as committed, with what the next append is checked against.
-    committed: Mutex<Standing>,
+    committed: Mutex<AppendState>,
     /// A submitted change failed: what is staged no longer follows from what is committed.
     faulted: AtomicBool,
     earliest_bytes: AtomicU64,
     tail: watch::Sender<Tail>,
     readers: Readers,
-    life: Life,
-    /// The stream that this one grew from.
+    life: Lifetime,
+    /// The stream that this one was forked from.
     source: Option<Arc<Self>>,
     pub(crate) lineage: Lineage,
-    pub(crate) kin: Kin,
-    observed: observer::Observed,
+    pub(crate) fork_refs: ForkRefs,
+    observed: observer::ObserverSlot,
     /// Messages that one append may have.
     messages_max: usize,
     #[cfg(any(test, feature = "test-util"))]
@@ -142,14 +142,14 @@ pub struct Log {
 impl Log {
     /// A log as its store knows it, be it new or from an earlier process.
     ///
-    /// - `source`: the stream that it grew from, if it did and that is there; it is counted by the caller.
+    /// - `source`: the stream that it was forked from, if it is a fork and its source is there; the fork is counted by the caller.
     pub(crate) fn open(
         known: Recovered,
         source: Option<Arc<Self>>,
         store: Arc<dyn Store>,
         wall: Wall,
     ) -> Self {
-        let standing = Standing::recovered(&known);
+        let append_state = AppendState::recovered(&known);
         let begins = known.config.begins();
         let earliest = match &source {
             _ if known.earliest > begins => known.earliest,
@@ -168,30 +168,30 @@ impl Log {
             id: known.stream,
             name: known.name,
             life_number: known.life,
-            life: Life::new(known.config.expiry, wall),
+            life: Lifetime::new(known.config.expiry, wall),
             kind: known.config.kind(),
             config: known.config,
             created: known.created,
             store,
             wall,
-            tail: watch::Sender::new(standing.tail()),
-            staged: Mutex::new(standing.clone()),
-            committed: Mutex::new(standing),
+            tail: watch::Sender::new(append_state.tail()),
+            staged: Mutex::new(append_state.clone()),
+            committed: Mutex::new(append_state),
             faulted: AtomicBool::new(false),
             earliest_bytes: AtomicU64::new(earliest.bytes()),
             readers: Readers::default(),
             source,
             lineage: lineage.unwrap_or_default(),
-            kin: Kin::recovered(known.hidden),
-            observed: observer::Observed::default(),
+            fork_refs: ForkRefs::recovered(known.hidden),
+            observed: observer::ObserverSlot::default(),
             messages_max: StreamLimits::default().append_messages_max,
             #[cfg(any(test, feature = "test-util"))]
             interruption: interleavings::Interruption::default(),
         }
     }
 
-    /// The same log as one of a server's: its news told to whoever observes the streams, its appends within the limits.
-    pub(crate) fn kept_by(self, observed: &observer::Observed, limits: &StreamLimits) -> Self {
+    /// The same log as one of a server's: its changes reported to the observer of the streams, its appends within the limits.
+    pub(crate) fn kept_by(self, observed: &observer::ObserverSlot, limits: &StreamLimits) -> Self {
         Self {
             observed: observed.clone(),
             messages_max: limits.append_messages_max,
@@ -237,19 +237,19 @@ impl Log {
         self.created
     }
 
-    /// The stream that it grew from; it may be hidden by now.
+    /// The stream that it was forked from; it may be hidden by now.
     pub fn source(&self) -> Option<&Arc<Self>> {
         self.source.as_ref()
     }
 
-    /// How many forks grew from it and are there, those that are being made included.
+    /// How many forks it has, those that are being made included.
     pub fn forks(&self) -> usize {
-        self.kin.forks()
+        self.fork_refs.forks()
     }
 
-    /// Whether it was deleted and lives on for its forks only.
+    /// Whether it was deleted and is kept for its forks only.
     pub fn is_hidden(&self) -> bool {
-        self.kin.is_hidden()
+        self.fork_refs.is_hidden()
     }
 
     /// Whether it has ended by itself: it was idle for too long, or its date has come. It is deleted in a moment.
@@ -259,7 +259,7 @@ impl Log {
 
     /// Whether a request finds it: it was neither deleted nor hidden, and has not ended by itself.
     pub fn is_there(&self) -> bool {
-        self.tail_now().state != State::Deleted && !self.is_hidden() && !self.is_over()
+        self.tail_now().state != TailState::Deleted && !self.is_hidden() && !self.is_over()
     }
 
     /// How much longer it lives if nobody uses it from now on; `None` for ever.
@@ -295,11 +295,11 @@ impl Log {
     }
 
     /// The position that `from` means at this moment.
-    pub fn resolve(&self, from: Start) -> Offset {
+    pub fn resolve(&self, from: ReadStart) -> Offset {
         match from {
-            Start::Beginning => self.earliest(),
-            Start::Now => self.tail_now().next,
-            Start::At(offset) => offset,
+            ReadStart::Beginning => self.earliest(),
+            ReadStart::Now => self.tail_now().next,
+            ReadStart::At(offset) => offset,
         }
     }
 
@@ -342,7 +342,7 @@ impl Log {
         self.may_be_interrupted();
         let tail = self.tail_now();
         self.may_be_interrupted();
-        if tail.state == State::Deleted {
+        if tail.state == TailState::Deleted {
             return Err(ReadError::Deleted);
         }
         if from >= tail.next {
@@ -373,12 +373,12 @@ impl Log {
     ///
     /// # Errors
     /// As [`Log::read`].
-    pub async fn read_from(&self, start: Start, max_bytes: usize) -> Result<Batch, ReadError> {
+    pub async fn read_from(&self, start: ReadStart, max_bytes: usize) -> Result<Batch, ReadError> {
         loop {
             match self.read(self.resolve(start), max_bytes).await {
                 // It moved between the two looks; each time further on.
                 Err(ReadError::Gone { asked, earliest })
-                    if start == Start::Beginning && asked < earliest => {}
+                    if start == ReadStart::Beginning && asked < earliest => {}
                 outcome => return outcome,
             }
         }
@@ -394,7 +394,8 @@ impl Log {
     pub(crate) fn end(&self) {
         lock(&self.staged).delete();
         lock(&self.committed).delete();
-        self.tail.send_modify(|tail| tail.state = State::Deleted);
+        self.tail
+            .send_modify(|tail| tail.state = TailState::Deleted);
         self.observed.tell(&self.name);
     }
 }

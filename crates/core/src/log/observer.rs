@@ -1,24 +1,24 @@
-//! Who wants to know that a stream moved, whichever it is.
+//! Notifies one observer whenever any stream changes.
 
 use crate::model::StreamName;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// Hears of every stream that was created, grew, was closed or was deleted, after it can be seen.
+/// Is notified of every stream that was created, grew, was closed or was deleted, after the change can be read.
 ///
 /// It is called on the way of every append, so it must neither block nor wait.
-pub trait Observer: fmt::Debug + Send + Sync + 'static {
-    /// Something about this stream is new; what, [`super::Streams::find`] tells.
+pub trait StreamObserver: fmt::Debug + Send + Sync + 'static {
+    /// This stream changed; [`Streams::find`](crate::Streams::find) returns its state.
     fn moved(&self, name: &StreamName);
 }
 
-/// A place for one observer, shared by all logs; empty until somebody observes.
+/// The observer, shared by all logs; empty until one is set.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Observed(Arc<OnceLock<Arc<dyn Observer>>>);
+pub(crate) struct ObserverSlot(Arc<OnceLock<Arc<dyn StreamObserver>>>);
 
-impl Observed {
-    /// Puts `observer` there, if the place is still empty.
-    pub(crate) fn set(&self, observer: Arc<dyn Observer>) {
+impl ObserverSlot {
+    /// Sets the observer, if there is none yet.
+    pub(crate) fn set(&self, observer: Arc<dyn StreamObserver>) {
         // The first stays: there is one of it per server.
         let _taken = self.0.set(observer);
     }

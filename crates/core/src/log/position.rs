@@ -21,7 +21,7 @@ impl Log {
     /// The position that an offset means in this stream.
     ///
     /// Offsets of another life of the name mean nothing here: whoever holds one has not seen how this stream begins. A fork
-    /// also takes the offsets of the stream that it grew from, up to where it left it, and so on up the line, since it may be
+    /// also takes the offsets of the stream that it was forked from, up to where it left it, and so on up the line, since it may be
     /// read from the offset at which it was made. Where such an offset could as well be one of an earlier stream of the
     /// fork's own name, only the very one at which the fork was made is taken.
     ///
@@ -37,7 +37,7 @@ impl Log {
         })
     }
 
-    /// Whether an offset belongs to a stream that this one grew from, before it left.
+    /// Whether an offset belongs to a stream that this one was forked from, before it left.
     fn inherits(&self, offset: StreamOffset) -> bool {
         let is_ambiguous = offset.life < self.life_number;
         let (mut log, mut is_nearest) = (self, true);

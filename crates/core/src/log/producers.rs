@@ -21,7 +21,7 @@ impl Producers {
     /// [`AppendError::StaleEpoch`], [`AppendError::EpochStart`], [`AppendError::Gap`], [`AppendError::TooManyProducers`].
     ///
     /// Source: Durable Streams protocol, section 5.2.1, "Validation Logic".
-    pub(super) fn judge(
+    pub(super) fn check(
         &self,
         id: &ProducerId,
         came: Accepted,
@@ -54,7 +54,7 @@ impl Producers {
         }
     }
 
-    /// Remembers an append that was judged new.
+    /// Remembers an append that was found to be new.
     pub(super) fn accept(&mut self, id: ProducerId, at: Accepted) {
         self.accepted.insert(id, at);
     }
@@ -102,14 +102,14 @@ mod tests {
             ),
             (9, 1, Ok(None)),
         ] {
-            let judged = producers.judge(&id, at(epoch, seq));
-            assert_eq!(judged, judgement, "epoch {epoch}, seq {seq}");
-            if judged == Ok(None) {
+            let checked = producers.check(&id, at(epoch, seq));
+            assert_eq!(checked, judgement, "epoch {epoch}, seq {seq}");
+            if checked == Ok(None) {
                 producers.accept(id.clone(), at(epoch, seq));
             }
         }
         assert_eq!(
-            producers.judge(&ProducerId::parse("producer-id", "q").unwrap(), at(0, 0)),
+            producers.check(&ProducerId::parse("producer-id", "q").unwrap(), at(0, 0)),
             Ok(None),
             "producers are independent"
         );
@@ -121,15 +121,15 @@ mod tests {
         let at = |seq| Accepted { epoch: 0, seq };
         let mut producers = Producers::default();
         (0..PRODUCERS_MAX).for_each(|number| producers.accept(id(number), at(0)));
-        let refused = producers.judge(&id(PRODUCERS_MAX), at(0));
+        let refused = producers.check(&id(PRODUCERS_MAX), at(0));
         assert_eq!(
             refused,
             Err(AppendError::TooManyProducers {
                 limit: PRODUCERS_MAX
             })
         );
-        assert_eq!(producers.judge(&id(0), at(1)), Ok(None));
+        assert_eq!(producers.check(&id(0), at(1)), Ok(None));
         producers.accept(id(0), at(1));
-        assert_eq!(producers.judge(&id(0), at(1)), Ok(Some(at(1))));
+        assert_eq!(producers.check(&id(0), at(1)), Ok(Some(at(1))));
     }
 }

@@ -1,4 +1,4 @@
-//! Who follows a stream live at this moment: how many by each technique, and where each of them is.
+//! The live readers of a stream: how many by each technique, and the position of each.
 
 use super::lock;
 use std::collections::BTreeMap;
@@ -17,13 +17,13 @@ pub struct Readers {
     /// Plain reads since the stream was opened: a source that is only polled is used, too.
     plain_reads: AtomicUsize,
     /// The live readers in the order in which they came.
-    present: Mutex<BTreeMap<u64, Arc<Present>>>,
+    present: Mutex<BTreeMap<u64, Arc<PresentReader>>>,
     came: AtomicU64,
 }
 
 /// One live reader as others see it.
 #[derive(Debug)]
-struct Present {
+struct PresentReader {
     technique: Technique,
     since: Instant,
     at_bytes: AtomicU64,
@@ -31,7 +31,7 @@ struct Present {
 
 /// Where one live reader is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whereabouts {
+pub struct ReaderStatus {
     /// How it follows.
     pub technique: Technique,
     /// The position after what it was given.
@@ -60,15 +60,15 @@ impl Readers {
     }
 
     /// Where the first `limit` of the live readers are, those that came first in front.
-    pub fn whereabouts(&self, limit: usize) -> Vec<Whereabouts> {
-        let present: Vec<Arc<Present>> =
+    pub fn statuses(&self, limit: usize) -> Vec<ReaderStatus> {
+        let present: Vec<Arc<PresentReader>> =
             lock(&self.present).values().take(limit).cloned().collect();
-        let whereabouts = |it: Arc<Present>| Whereabouts {
+        let status = |it: Arc<PresentReader>| ReaderStatus {
             technique: it.technique,
             at: Offset::new(it.at_bytes.load(Ordering::Relaxed)).unwrap_or(Offset::MAX),
             present_for: it.since.elapsed(),
         };
-        present.into_iter().map(whereabouts).collect()
+        present.into_iter().map(status).collect()
     }
 
     /// Notes one plain read.
@@ -92,7 +92,7 @@ impl Readers {
 pub struct ReaderGuard {
     log: Arc<super::Log>,
     number: u64,
-    present: Arc<Present>,
+    present: Arc<PresentReader>,
 }
 
 impl ReaderGuard {
@@ -101,7 +101,7 @@ impl ReaderGuard {
         let readers = log.readers();
         readers.counter(technique).fetch_add(1, Ordering::Relaxed);
         let number = readers.came.fetch_add(1, Ordering::Relaxed);
-        let present = Arc::new(Present {
+        let present = Arc::new(PresentReader {
             technique,
             since: Instant::now(),
             at_bytes: AtomicU64::new(from.bytes()),

@@ -1,4 +1,4 @@
-//! Letting go of the oldest messages: of those beyond a number of bytes, and of those beyond an age.
+//! Removes the oldest messages: those beyond a number of bytes, and those beyond an age.
 
 use super::Log;
 use crate::store::{Change, Commit, Cut};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tailwater_protocol::Offset;
 
 impl Log {
-    /// Lets go of the oldest messages when more is kept than the configuration allows (with a quarter of slack).
+    /// Removes the oldest messages when more is kept than the configuration allows (with a quarter of slack).
     pub(crate) async fn keep_to_bytes(&self) {
         let Some(keep) = self.config.keep_bytes.filter(|_| self.has_too_many_bytes()) else {
             return;
@@ -15,11 +15,11 @@ impl Log {
         let next = self.tail_now().next.bytes();
         if let Some(at_most) = next.checked_sub(keep).and_then(Offset::new) {
             // On the heap, for appends seldom come here, and each would carry it.
-            Box::pin(self.let_go(Cut::AtMost(at_most))).await;
+            Box::pin(self.trim_to(Cut::AtMost(at_most))).await;
         }
     }
 
-    /// Whether [`Log::keep_to_bytes`] would look for what to let go of.
+    /// Whether [`Log::keep_to_bytes`] would look for something to remove.
     pub(crate) fn has_too_many_bytes(&self) -> bool {
         let kept = self
             .tail_now()
@@ -32,7 +32,7 @@ impl Log {
             && self.forks() == 0
     }
 
-    /// Lets go of the messages that are older than the configuration allows.
+    /// Removes the messages that are older than the configuration allows.
     pub(crate) async fn keep_to_age(&self) {
         let Some(age) = self.config.keep_age else {
             return;
@@ -41,21 +41,21 @@ impl Log {
             return;
         }
         if let Some(time) = self.wall.now().checked_sub(age) {
-            self.let_go(Cut::OlderThan(time)).await;
+            self.trim_to(Cut::OlderThan(time)).await;
         }
     }
 
-    /// Lets go of everything before a position, unless forks live on it.
-    async fn let_go(&self, cut: Cut) {
+    /// Removes everything before a position, unless forks read it.
+    async fn trim_to(&self, cut: Cut) {
         let before = match self.seek(cut).await {
             Ok(before) => before,
             Err(error) => {
-                tracing::warn!(stream = %self.name, %error, "old messages can't be let go of");
+                tracing::warn!(stream = %self.name, %error, "old messages can't be removed");
                 return;
             }
         };
         // Held until the store has the change, so that a fork made now finds them gone, and one made before keeps them.
-        let Some(_childless) = self.kin.childless() else {
+        let Some(_no_forks) = self.fork_refs.no_forks() else {
             return;
         };
         if self
@@ -72,7 +72,7 @@ impl Log {
                 Commit { stream: self.id, change: Change::Trim { before } },
                 Box::new(move |result| {
                     if let Err(error) = result {
-                        tracing::warn!(stream = %name, %error, "messages before {before} are let go of, but still kept");
+                        tracing::warn!(stream = %name, %error, "messages before {before} can't be read any more, but are still stored");
                     }
                 }),
             );

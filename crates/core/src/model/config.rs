@@ -1,4 +1,4 @@
-//! What a stream was created with: what its bytes are, how long they are kept, and which stream it grew from.
+//! What a stream was created with: what its bytes are, how long they are kept, and which stream it was forked from.
 
 use super::value::{self, ValueError};
 use super::{StreamId, StreamName};
@@ -19,7 +19,7 @@ pub struct StreamConfig {
     pub keep_bytes: Option<u64>,
     /// How long messages are kept; `None` keeps them for ever.
     pub keep_age: Option<Duration>,
-    /// Where it grew from another stream.
+    /// Where it was forked from another stream.
     pub fork: Option<Fork>,
 }
 
@@ -32,7 +32,7 @@ pub enum Expiry {
     At(SystemTime),
 }
 
-/// Where a stream grew from another one, whose messages before that position are its own, too.
+/// Where a stream was forked from another one, whose messages before that position are its own, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fork {
     /// The other stream's number.
@@ -168,7 +168,7 @@ impl StreamConfig {
         }
     }
 
-    /// What it grew from, in words.
+    /// What it was forked from, in words.
     pub(crate) fn fork_text(&self) -> String {
         match &self.fork {
             None => "none".to_owned(),

@@ -1,6 +1,6 @@
-//! How much there may be of streams, and of what comes at once.
+//! Limits on the number of streams and on the size of one append.
 
-/// How much there may be of streams, and of what comes at once.
+/// Limits on the number of streams and on the size of one append.
 ///
 /// A bare number of streams has the defaults of everything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What the rest of the crate speaks of: names, configurations, messages, producers, tails. It imports nothing of this crate but clocks.
+//! The types that the rest of the crate uses: names, configurations, messages, producers, tails. It imports nothing of this crate but clocks.
 
 mod config;
 mod ids;
@@ -13,6 +13,6 @@ pub use ids::StreamId;
 pub use limits::StreamLimits;
 pub use payload::{Payload, PayloadError};
 pub use producer::{Accepted, Producer, ProducerId};
-pub use tail::{State, Tail};
+pub use tail::{Tail, TailState};
 pub use tailwater_protocol::{NameError, StreamName};
 pub use value::{StreamSeq, ValueError};

@@ -1,4 +1,4 @@
-//! What one append brings: bytes as they will be kept, and where each message in them ends.
+//! The payload of an append: bytes as they will be kept, and where each message in them ends.
 
 use crate::offload::offload;
 use bytes::{Bytes, BytesMut};
@@ -43,7 +43,7 @@ pub enum PayloadError {
     #[error("the body is not JSON, as this stream's content type demands: {0}")]
     NotJson(String),
     /// A JSON message whose brackets are nested too deep.
-    #[error("a message has {came} brackets within each other, at most {NESTING_MAX} are taken")]
+    #[error("a message is nested {came} levels deep, the limit is {NESTING_MAX}")]
     TooDeep {
         /// How deep.
         came: usize,
@@ -187,7 +187,7 @@ impl Payload {
         let first = body.iter().find(|byte| !json::is_white_space(**byte));
         let mut json = serde_json::Deserializer::from_slice(body);
         let bytes = Vec::with_capacity(body.len() + 1);
-        let mut messages = Messages {
+        let mut messages = MessageCollector {
             bytes,
             ends: Vec::new(),
             limit: messages_max,
@@ -257,7 +257,7 @@ impl Payload {
 }
 
 /// The JSON messages of a body, gathered one after another.
-struct Messages {
+struct MessageCollector {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     limit: usize,
@@ -265,7 +265,7 @@ struct Messages {
     fault: Option<PayloadError>,
 }
 
-impl Messages {
+impl MessageCollector {
     fn push(&mut self, message: &str) -> Result<(), serde_json::Error> {
         let checked = if self.ends.len() == self.limit {
             Err(PayloadError::TooManyMessages { limit: self.limit })
@@ -284,7 +284,7 @@ impl Messages {
     }
 }
 
-impl<'de> Visitor<'de> for &mut Messages {
+impl<'de> Visitor<'de> for &mut MessageCollector {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,15 +7,15 @@ use tailwater_protocol::Offset;
 pub struct Tail {
     /// The position after the last byte.
     pub next: Offset,
-    /// Which of the streams that its name has had this is; see [`Log::life`].
+    /// Which of the streams that its name has had this is; see [`Log::life`](crate::Log::life).
     pub life: u32,
     /// Whether more can come.
-    pub state: State,
+    pub state: TailState,
 }
 
 /// Whether more can come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum TailState {
     /// More can come.
     Open,
     /// Nothing more will come; what is there stays.
@@ -27,11 +27,11 @@ pub enum State {
 impl Tail {
     /// Whether a reader at `from` has something to do: data, the end, or the stream's deletion.
     pub fn has_news(&self, from: Offset) -> bool {
-        self.next > from || self.state != State::Open
+        self.next > from || self.state != TailState::Open
     }
 
     /// Whether the stream is closed.
     pub fn closed(&self) -> bool {
-        self.state == State::Closed
+        self.state == TailState::Closed
     }
 }

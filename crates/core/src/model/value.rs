@@ -1,4 +1,4 @@
-//! Values that clients send and the server keeps: what each may be, whichever way it comes.
+//! Values that clients send and the server keeps, validated the same way however they arrive.
 //!
 //! | value | limit |
 //! | --- | --- |

@@ -7,7 +7,7 @@
 
 use crate::log::lock;
 use crate::model::StreamName;
-use crate::store::Note;
+use crate::store::NoteChange;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -20,12 +20,12 @@ const NOTES: &str = "deleted/";
 #[derive(Debug)]
 pub(super) struct DeletedNames {
     names_max: usize,
-    inner: Mutex<Inner>,
+    inner: Mutex<DeletedNamesState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    names: HashMap<StreamName, Deleted>,
+struct DeletedNamesState {
+    names: HashMap<StreamName, DeletedName>,
     /// The same names, the one that was deleted first at the front.
     oldest: BTreeMap<u64, StreamName>,
     next_order: u64,
@@ -35,7 +35,7 @@ struct Inner {
 
 /// A name whose stream was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Deleted {
+struct DeletedName {
     /// How many streams it has had.
     lives: u32,
     /// Higher for what was deleted later.
@@ -47,7 +47,7 @@ impl DeletedNames {
     ///
     /// - `names_max`: at least 1.
     pub(super) fn take(notes: &mut BTreeMap<String, Bytes>, names_max: usize) -> Self {
-        let mut inner = Inner::default();
+        let mut inner = DeletedNamesState::default();
         notes.retain(|key, value| {
             let Some(order) = key.strip_prefix(NOTES) else {
                 return true;
@@ -87,15 +87,15 @@ impl DeletedNames {
     ///
     /// - `life`: of the stream that is deleted.
     /// - Returns what the store has to keep and forget in the same commit.
-    pub(super) fn end_life(&self, name: &StreamName, life: u32) -> Vec<Note> {
+    pub(super) fn end_life(&self, name: &StreamName, life: u32) -> Vec<NoteChange> {
         let mut inner = lock(&self.inner);
-        let deleted = Deleted {
+        let deleted = DeletedName {
             lives: life.saturating_add(1),
             order: inner.next_order,
         };
         let before = inner.insert(name.clone(), deleted);
         let forgotten = inner.forget_beyond(self.names_max);
-        let mut notes: Vec<Note> = before
+        let mut notes: Vec<NoteChange> = before
             .into_iter()
             .chain(forgotten)
             .map(|order| (key(order), None))
@@ -107,9 +107,9 @@ impl DeletedNames {
     }
 }
 
-impl Inner {
+impl DeletedNamesState {
     /// Remembers a name, if it is not known to have had more lives. Returns the number of the deletion that this one replaces.
-    fn insert(&mut self, name: StreamName, deleted: Deleted) -> Option<u64> {
+    fn insert(&mut self, name: StreamName, deleted: DeletedName) -> Option<u64> {
         self.next_order = self.next_order.max(deleted.order.saturating_add(1));
         let before = self.names.get(&name).copied();
         if before.is_some_and(|before| before.lives > deleted.lives) {
@@ -143,11 +143,11 @@ fn key(order: u64) -> String {
 }
 
 /// Lives, floor and name.
-fn read(order: u64, value: &[u8]) -> Option<(StreamName, Deleted, u32)> {
+fn read(order: u64, value: &[u8]) -> Option<(StreamName, DeletedName, u32)> {
     let mut parts = std::str::from_utf8(value).ok()?.splitn(3, ' ');
     let (lives, floor) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     let name = StreamName::parse(parts.next()?).ok()?;
-    Some((name, Deleted { lives, order }, floor))
+    Some((name, DeletedName { lives, order }, floor))
 }
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
     }
 
     /// Keeps notes as a store does.
-    fn keep(kept: &mut BTreeMap<String, Bytes>, notes: Vec<Note>) {
+    fn keep(kept: &mut BTreeMap<String, Bytes>, notes: Vec<NoteChange>) {
         for (key, value) in notes {
             match value {
                 Some(value) => drop(kept.insert(key, value)),
@@ -217,7 +217,7 @@ mod tests {
             steps in proptest::collection::vec((0_usize..6, 0_usize..12, any::<bool>()), 1..200),
             names_max in 1_usize..5,
         ) {
-            let (mut kept, mut late): (BTreeMap<String, Bytes>, Vec<Vec<Note>>) = Default::default();
+            let (mut kept, mut late): (BTreeMap<String, Bytes>, Vec<Vec<NoteChange>>) = Default::default();
             let mut names = DeletedNames::take(&mut kept.clone(), names_max);
             let mut seen: HashMap<usize, u32> = HashMap::new();
             for (number, restart, waits) in steps {

@@ -1,8 +1,8 @@
-//! The end of streams: deleted, ended by themselves, or kept for their forks until the last of those goes.
+//! Deletes streams: on request, when they have expired, and hidden ones once their last fork is deleted.
 
-use super::{Streams, Turn};
+use super::{NameLock, Streams};
 use crate::log::Log;
-use crate::log::kin::Ending;
+use crate::log::fork_refs::DeletionKind;
 use crate::log::retention::sweeps_between_looks;
 use crate::model::StreamName;
 use crate::store::{Change, Commit, StoreError};
@@ -16,40 +16,44 @@ use tokio::time::{MissedTickBehavior, interval};
 /// Streams that a sweep deletes or cuts at the same time.
 const SWEEP_AT_ONCE: usize = 64;
 
-/// What becomes of a deletion, with the right to the name.
-pub(super) type Removed = (Result<(), StoreError>, Turn);
+/// The outcome of a deletion, with the lock on the name.
+pub(super) type RemovalOutcome = (Result<(), StoreError>, NameLock);
 
 impl Streams {
     /// Deletes a stream with all its data, or hides it while it has forks; `false` when there is none of this name.
     /// Readers that wait are woken.
     ///
-    /// Dropping the future takes nothing back: what was submitted is done, and the name is busy until then.
+    /// Dropping the future undoes nothing: what was submitted is done, and the name stays locked until then.
     ///
     /// # Errors
     /// [`StoreError`]; then the stream is still there.
     ///
     /// Source: Durable Streams protocol, sections 4.2 and 5.4.
     pub async fn delete(&self, name: &StreamName) -> Result<bool, StoreError> {
-        let turn = self.turn(name).await;
+        let lock = self.lock_name(name).await;
         let Some(log) = self.find(name) else {
             return Ok(false);
         };
-        match self.remove(log, turn).await {
+        match self.remove(log, lock).await {
             Ok((outcome, _)) => outcome.map(|()| true),
             // The store is gone with all that it was told.
             Err(_) => Err(StoreError::NoStream),
         }
     }
 
-    /// Submits the end of a stream whose name the caller holds; it is done, whether anybody waits for that or not.
-    pub(super) fn remove(&self, log: Arc<Log>, turn: Turn) -> oneshot::Receiver<Removed> {
+    /// Submits the deletion of a stream whose name the caller has locked; it is done, whether a request waits for that or not.
+    pub(super) fn remove(
+        &self,
+        log: Arc<Log>,
+        lock: NameLock,
+    ) -> oneshot::Receiver<RemovalOutcome> {
         let (answer, removed) = oneshot::channel();
-        let Some(ending) = log.kin.doom() else {
-            // Nobody else ends it while this turn lasts, except the collection of what is hidden.
-            let _kept = answer.send((Ok(()), turn));
+        let Some(kind) = log.fork_refs.begin_delete() else {
+            // Nobody else ends it while this lock lasts, except the collection of what is hidden.
+            let _kept = answer.send((Ok(()), lock));
             return removed;
         };
-        let hides = ending == Ending::Hidden;
+        let hides = kind == DeletionKind::Hide;
         let change = if hides {
             Change::Hide
         } else {
@@ -62,17 +66,17 @@ impl Streams {
             Box::new(move |result| {
                 match &result {
                     Ok(()) if hides => {
-                        let is_unused = log.kin.hide();
+                        let is_unused = log.fork_refs.hide();
                         log.end();
                         if is_unused {
                             streams.collect(log);
                         }
                     }
                     Ok(()) => streams.forget(&log),
-                    Err(_) => log.kin.spare(),
+                    Err(_) => log.fork_refs.rollback_delete(),
                 }
-                // When nobody waits, the turn ends here.
-                let _gone = answer.send((result, turn));
+                // When nobody waits, the name is unlocked here.
+                let _gone = answer.send((result, lock));
             }),
         );
         removed
@@ -85,7 +89,7 @@ impl Streams {
         }
     }
 
-    /// A stream is gone from the store: its name is free, who holds it is told, and its source has a fork less.
+    /// A stream was deleted from the store: frees its name, ends its log, and releases its source.
     fn forget(&self, log: &Arc<Log>) {
         self.write().remove(log.name());
         log.end();
@@ -94,14 +98,14 @@ impl Streams {
         }
     }
 
-    /// A stream has a fork less; a hidden one that was kept for it goes, too.
+    /// Removes a fork from the count of its source; deletes a hidden source without forks.
     pub(super) fn release(&self, source: &Arc<Log>) {
-        if source.kin.release() {
+        if source.fork_refs.release() {
             self.collect(Arc::clone(source));
         }
     }
 
-    /// Deletes a hidden stream whose last fork has gone.
+    /// Deletes a hidden stream whose last fork was deleted.
     fn collect(&self, log: Arc<Log>) {
         let streams = self.clone();
         let stream = log.id();
@@ -111,7 +115,7 @@ impl Streams {
                 Ok(()) => streams.forget(&log),
                 Err(error) => {
                     tracing::warn!(stream = %log.name(), %error, "a deleted stream without forks stays for now");
-                    log.kin.spare();
+                    log.fork_refs.rollback_delete();
                 }
             }),
         );
@@ -119,12 +123,12 @@ impl Streams {
 
     /// Deletes what is hidden and has no forks: at the opening, or when it could not be deleted before.
     pub(super) fn collect_hidden(&self) {
-        for log in self.all(|log| log.kin.collect()) {
+        for log in self.all(|log| log.fork_refs.collect()) {
             self.collect(log);
         }
     }
 
-    /// Looks every so often for streams that have ended by themselves and for messages that are kept no longer, until
+    /// Looks every so often for streams that have ended by themselves and for messages that are no longer kept, until
     /// the server stops.
     pub async fn sweep_until(&self, every: Duration, mut stop: watch::Receiver<bool>) {
         let mut ticks = interval(every);
@@ -141,7 +145,7 @@ impl Streams {
         }
     }
 
-    /// Deletes the streams that have ended by themselves, and lets go of messages that are kept no longer.
+    /// Deletes the streams that have ended by themselves, and removes messages that are no longer kept.
     async fn sweep(&self, number: u64, every: Duration) {
         self.delete_ended().await;
         self.collect_hidden();
@@ -161,13 +165,13 @@ impl Streams {
         let over = self.all(|log| !log.is_hidden() && log.is_over());
         let removals = over.into_iter().filter_map(|log| {
             // A name that is busy now is looked at again in the next sweep.
-            let turn = self.turn_now(log.name())?;
-            log.is_over().then(|| self.remove(log, turn))
+            let lock = self.try_lock_name(log.name())?;
+            log.is_over().then(|| self.remove(log, lock))
         });
         stream::iter(removals)
             .for_each_concurrent(SWEEP_AT_ONCE, |removed| async {
-                if let Ok((Err(error), turn)) = removed.await {
-                    tracing::warn!(stream = %turn.name, %error, "a stream that has ended stays for now");
+                if let Ok((Err(error), lock)) = removed.await {
+                    tracing::warn!(stream = %lock.name, %error, "a stream that has ended stays for now");
                 }
             })
             .await;

@@ -1,11 +1,11 @@
-//! Making a fork: a stream whose first messages are another stream's, up to a position.
+//! Creates forks: streams whose first messages are another stream's, up to a position.
 
 use super::{CreateError, Created, Streams, same};
 use crate::log::lineage::Lineage;
 use crate::log::{Log, ReadError};
 use crate::model::{Expiry, Fork, Payload, PayloadError, StreamConfig, StreamName};
 use crate::registry::Absent;
-use crate::store::{NewStream, StoreError};
+use crate::store::{StoreError, StreamCreation};
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const PAGE_BYTES: usize = 1 << 20;
 /// What a fork shall be; what is not said comes from its source.
 #[derive(Debug, Clone)]
 pub struct ForkRequest {
-    /// The stream that it grows from.
+    /// The stream that it is forked from.
     pub source: StreamName,
     /// Where it leaves that stream; `None` is the source's tail.
     pub at: Option<ForkPoint>,
@@ -58,15 +58,15 @@ impl ForkPoint {
     }
 }
 
-/// Why a stream can't grow from another.
+/// Why a fork can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForkError {
     /// There is no such source (404).
     #[error("there is no stream `{0}` to fork")]
     NoSource(StreamName),
-    /// The source was deleted and lives on for its forks only (409).
+    /// The source was deleted and is kept for its forks only (409).
     #[error(
-        "the stream `{0}` was deleted: it lives on for the forks that it has, and gets no more"
+        "the stream `{0}` was deleted: it is kept for its existing forks only, and can't be forked again"
     )]
     SourceHidden(StreamName),
     /// The content type is not the source's (409).
@@ -98,7 +98,7 @@ pub enum ForkError {
         at: StreamOffset,
     },
     /// The fork would descend from too many streams (409).
-    #[error("the source descends from {limit} streams, one fork of another, which is the limit")]
+    #[error("the source descends from {limit} streams, fork of fork, which is the limit")]
     TooDeep {
         /// The limit.
         limit: usize,
@@ -111,17 +111,17 @@ pub enum ForkError {
     Payload(PayloadError),
 }
 
-/// A source that counts a fork which is being made; dropped, it counts it no more.
+/// Counts a fork that is being made at its source; when dropped, the fork is no longer counted.
 #[derive(Debug)]
-pub(super) struct Adopted {
+pub(super) struct ForkReservation {
     streams: Streams,
     source: Option<Arc<Log>>,
 }
 
-impl Adopted {
+impl ForkReservation {
     /// `None` when the source is being deleted.
     fn by(streams: &Streams, source: &Arc<Log>) -> Option<Self> {
-        source.kin.adopt().then(|| Self {
+        source.fork_refs.add().then(|| Self {
             streams: streams.clone(),
             source: Some(Arc::clone(source)),
         })
@@ -133,7 +133,7 @@ impl Adopted {
     }
 }
 
-impl Drop for Adopted {
+impl Drop for ForkReservation {
     fn drop(&mut self) {
         if let Some(source) = self.source.take() {
             self.streams.release(&source);
@@ -143,7 +143,7 @@ impl Drop for Adopted {
 
 /// Where a fork leaves its source.
 #[derive(Debug, PartialEq, Eq)]
-struct Leaving {
+struct ForkCut {
     /// A message boundary of the source.
     at: Offset,
     /// The beginning of the message behind it that the fork gets as its own.
@@ -153,7 +153,7 @@ struct Leaving {
 impl Streams {
     /// Makes a fork, or finds it when it is there as asked.
     ///
-    /// Dropping the future takes nothing back: what was submitted is done, and the name is busy until then.
+    /// Dropping the future undoes nothing: what was submitted is done, and the name stays locked until then.
     ///
     /// # Errors
     /// All of [`CreateError`]; then nothing was created.
@@ -164,7 +164,7 @@ impl Streams {
         name: &StreamName,
         request: ForkRequest,
     ) -> Result<Created, CreateError> {
-        let (turn, there) = self.vacate(self.turn(name).await).await?;
+        let (lock, there) = self.remove_ended(self.lock_name(name).await).await?;
         if let Some(log) = there {
             return same_fork(log, &request).await;
         }
@@ -190,7 +190,7 @@ impl Streams {
             .into());
         }
         // From here on the source keeps everything that it has.
-        let Some(adopted) = Adopted::by(self, &source) else {
+        let Some(reservation) = ForkReservation::by(self, &source) else {
             return Err(ForkError::NoSource(request.source).into());
         };
         let at = request
@@ -198,23 +198,23 @@ impl Streams {
             .map(|at| at.position(&source))
             .transpose()
             .map_err(ForkError::from)?;
-        let leaving = leave(&source, at, request.sub).await?;
+        let cut = fork_cut(&source, at, request.sub).await?;
         let first = self
-            .first(config.kind(), &leaving.piece, request.body)
+            .first(config.kind(), &cut.piece, request.body)
             .await
             .map_err(ForkError::Payload)?;
         let fork = Fork {
             source: source.id(),
             source_name: request.source,
-            at: leaving.at,
-            sub: leaving.piece.len() as u64,
+            at: cut.at,
+            sub: cut.piece.len() as u64,
         };
         let config = StreamConfig {
             fork: Some(fork),
             ..config
         };
         let life = self.deleted.next_life(name);
-        let new = NewStream {
+        let new = StreamCreation {
             name: name.clone(),
             life,
             config,
@@ -223,7 +223,7 @@ impl Streams {
             at: self.wall.now(),
         };
         let created = self
-            .found(turn, new, Some(adopted))?
+            .submit_creation(lock, new, Some(reservation))?
             .await
             .unwrap_or(Err(StoreError::NoStream));
         Ok(Created {
@@ -304,15 +304,15 @@ async fn same_fork(log: Arc<Log>, request: &ForkRequest) -> Result<Created, Crea
 async fn leaves_at(log: &Arc<Log>, fork: &Fork, at: Option<Offset>, sub: u64) -> bool {
     let Some(at) = at else { return sub == 0 };
     if log.kind() == ContentKind::Json && sub > 0 {
-        return leave(log, Some(at), sub)
+        return fork_cut(log, Some(at), sub)
             .await
-            .is_ok_and(|leaving| leaving.at == fork.at);
+            .is_ok_and(|cut| cut.at == fork.at);
     }
     at.bytes().checked_add(sub) == fork.at.bytes().checked_add(fork.sub)
 }
 
 /// Where a fork leaves `source`: `sub` messages (JSON) or bytes behind `at`.
-async fn leave(source: &Log, at: Option<Offset>, sub: u64) -> Result<Leaving, ForkError> {
+async fn fork_cut(source: &Log, at: Option<Offset>, sub: u64) -> Result<ForkCut, ForkError> {
     let tail = source.tail_now().next;
     let at = at.unwrap_or(tail);
     if at > tail {
@@ -334,10 +334,10 @@ async fn leave(source: &Log, at: Option<Offset>, sub: u64) -> Result<Leaving, Fo
         at: source.offset(at),
     };
     if is_json && sub > 0 {
-        return walk(source, at, tail, sub)
+        return position_after(source, at, tail, sub)
             .await?
             .map_err(beyond)
-            .map(|at| Leaving {
+            .map(|at| ForkCut {
                 at,
                 piece: Bytes::new(),
             });
@@ -346,15 +346,15 @@ async fn leave(source: &Log, at: Option<Offset>, sub: u64) -> Result<Leaving, Fo
     let message = source.read(at, 1).await?.data;
     let len = message.len() as u64;
     match usize::try_from(sub) {
-        Ok(0) => Ok(Leaving {
+        Ok(0) => Ok(ForkCut {
             at,
             piece: Bytes::new(),
         }),
-        Ok(sub) if sub < message.len() => Ok(Leaving {
+        Ok(sub) if sub < message.len() => Ok(ForkCut {
             at,
             piece: message.slice(..sub),
         }),
-        Ok(sub) if sub == message.len() => Ok(Leaving {
+        Ok(sub) if sub == message.len() => Ok(ForkCut {
             at: at.advance(sub).unwrap_or(tail),
             piece: Bytes::new(),
         }),
@@ -363,7 +363,7 @@ async fn leave(source: &Log, at: Option<Offset>, sub: u64) -> Result<Leaving, Fo
 }
 
 /// The position `count` JSON messages behind `at`, or how many there are if they are fewer.
-async fn walk(
+async fn position_after(
     source: &Log,
     at: Offset,
     tail: Offset,

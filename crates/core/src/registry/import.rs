@@ -4,7 +4,7 @@ use super::{CreateError, Streams};
 use crate::log::Log;
 use crate::model::StreamId;
 use crate::model::{StreamConfig, StreamName};
-use crate::store::{Change, Commit, Done, NewStream, Store, StoreError};
+use crate::store::{Change, Commit, CommitCallback, Store, StoreError, StreamCreation};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -36,7 +36,7 @@ impl Streams {
         // First the note: what a crash leaves half is recognised by it.
         self.note(id, Some(Bytes::new())).await?;
         let life = self.deleted.next_life(name);
-        let new = NewStream {
+        let new = StreamCreation {
             name: name.clone(),
             life,
             config,
@@ -97,7 +97,10 @@ impl Importing<'_> {
     /// [`CreateError::Taken`] when another stream of the name was quicker, [`CreateError::Overtaken`] when it is gone again; all others of [`CreateError`]. Then it is deleted.
     pub async fn appear(mut self) -> Result<Arc<Log>, CreateError> {
         let name = self.log.name().clone();
-        let (_turn, _) = self.streams.vacate(self.streams.turn(&name).await).await?;
+        let (_lock, _) = self
+            .streams
+            .remove_ended(self.streams.lock_name(&name).await)
+            .await?;
         self.streams.has_room_for(&name)?;
         if self.streams.deleted.next_life(&name) != self.log.life() {
             return Err(CreateError::Overtaken);
@@ -160,10 +163,10 @@ pub(super) fn forget(store: &Arc<dyn Store>, id: StreamId) {
     );
 }
 
-/// Tells who waits what became of a change.
-fn answer(waiting: oneshot::Sender<Result<(), StoreError>>) -> Done {
+/// A callback that sends the outcome of a change.
+fn answer(waiting: oneshot::Sender<Result<(), StoreError>>) -> CommitCallback {
     Box::new(move |result| {
-        // The receiver is gone only when the request was dropped; then nobody wants the answer.
+        // The receiver is dropped only with its request; then no answer is needed.
         let _gone = waiting.send(result);
     })
 }
@@ -177,7 +180,7 @@ mod tests {
     use super::*;
     use crate::log::Append;
     use crate::model::Payload;
-    use crate::registry::Wanted;
+    use crate::registry::ListQuery;
     use crate::store::{MemoryStore, Store};
     use tailwater_protocol::headers::ContentKind;
 
@@ -201,9 +204,9 @@ mod tests {
         assert!(streams.find(&name).is_none());
         assert_eq!(
             streams
-                .list(&Wanted {
+                .list(&ListQuery {
                     limit: 9,
-                    ..Wanted::default()
+                    ..ListQuery::default()
                 })
                 .await
                 .0

@@ -5,12 +5,12 @@ use crate::log::Log;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError};
 
-/// Names looked at before the list is let go of, so that creations and deletions never wait long for a search.
+/// Names looked at before the lock on the list is released, so that creations and deletions never wait long for a search.
 const NAMES_AT_ONCE: usize = 1_000;
 
 /// Which streams a page shall show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ListQuery {
     /// Names that begin with this; all when empty.
     pub prefix: String,
     /// Names with this anywhere in them, whatever the case; all when empty.
@@ -26,7 +26,7 @@ impl Streams {
     ///
     /// A prefix costs what it shows; a search looks at every name behind `after` until the page is full. What is created
     /// or deleted meanwhile may or may not be in it; nothing else is missing or there twice.
-    pub async fn list(&self, wanted: &Wanted) -> (Vec<Arc<Log>>, bool) {
+    pub async fn list(&self, wanted: &ListQuery) -> (Vec<Arc<Log>>, bool) {
         let search = wanted.search.to_lowercase();
         let mut page = Vec::new();
         let mut after = wanted.after.clone();
@@ -58,7 +58,7 @@ impl Streams {
         }
     }
 
-    /// The names of the first `limit` streams that grew from `source`; for a stream without forks it costs nothing.
+    /// The names of the first `limit` forks of `source`; for a stream without forks it costs nothing.
     pub async fn forks_of(&self, source: &Log, limit: usize) -> Vec<String> {
         let wanted = source.forks().min(limit);
         let mut names = Vec::new();
@@ -118,7 +118,7 @@ mod tests {
         streams
     }
 
-    async fn names(streams: &Streams, wanted: Wanted) -> (Vec<String>, bool) {
+    async fn names(streams: &Streams, wanted: ListQuery) -> (Vec<String>, bool) {
         let (page, more) = streams.list(&wanted).await;
         (
             page.iter().map(|log| log.name().to_string()).collect(),
@@ -126,8 +126,8 @@ mod tests {
         )
     }
 
-    fn wanted(prefix: &str, search: &str, after: Option<&str>, limit: usize) -> Wanted {
-        Wanted {
+    fn wanted(prefix: &str, search: &str, after: Option<&str>, limit: usize) -> ListQuery {
+        ListQuery {
             prefix: prefix.to_owned(),
             search: search.to_owned(),
             after: after.map(str::to_owned),

@@ -1,4 +1,4 @@
-//! Which streams exist: name to log, with creation that is safe to repeat and deletion that everybody notices.
+//! All streams by name: idempotent creation, and deletion that wakes readers and writers.
 
 mod deleted;
 mod endings;
@@ -8,14 +8,14 @@ mod list;
 
 pub use fork::{ForkError, ForkPoint, ForkRequest};
 pub use import::Importing;
-pub use list::Wanted;
+pub use list::ListQuery;
 
 use crate::clock::Wall;
-use crate::log::observer::{Observed, Observer};
+use crate::log::observer::{ObserverSlot, StreamObserver};
 use crate::log::{Log, lock};
 use crate::model::StreamId;
 use crate::model::{Payload, PayloadError, StreamConfig, StreamLimits, StreamName};
-use crate::store::{Change, Commit, NewStream, Recovery, Store, StoreError};
+use crate::store::{Change, Commit, Recovery, Store, StoreError, StreamCreation};
 use bytes::Bytes;
 use deleted::DeletedNames;
 use std::borrow::Borrow;
@@ -46,7 +46,7 @@ pub enum CreateError {
         /// The same as it was asked for.
         asked: String,
     },
-    /// The name belongs to a stream that was deleted and lives on for its forks (409).
+    /// The name belongs to a stream that was deleted and is kept for its forks (409).
     #[error("a deleted stream keeps this name until the last of its {forks} forks is deleted")]
     Hidden {
         /// How many forks it has.
@@ -64,7 +64,7 @@ pub enum CreateError {
         /// The limit.
         limit: usize,
     },
-    /// It can't grow from the stream that was named.
+    /// The fork can't be made.
     #[error(transparent)]
     Fork(#[from] ForkError),
     /// The store refused.
@@ -77,7 +77,7 @@ pub enum CreateError {
 pub enum Absent {
     /// There is none of this name (404).
     Unknown,
-    /// It was deleted and lives on for its forks only (410).
+    /// It was deleted and is kept for its forks only (410).
     Hidden,
 }
 
@@ -87,16 +87,16 @@ pub struct Streams {
     store: Arc<dyn Store>,
     /// In the order of names, so that a page of a listing costs what it shows, not what there is.
     logs: Arc<RwLock<BTreeMap<StreamName, Arc<Log>>>>,
-    turns: Arc<Turns>,
+    name_locks: Arc<NameLocks>,
     deleted: Arc<DeletedNames>,
     next_id: Arc<AtomicU64>,
     limits: StreamLimits,
     wall: Wall,
-    observed: Observed,
+    observed: ObserverSlot,
 }
 
 impl Streams {
-    /// No streams yet, their bytes to rest in `store`; within `limits`.
+    /// No streams yet; their bytes will be kept in `store`, within `limits`.
     pub fn new(store: Arc<dyn Store>, limits: impl Into<StreamLimits>) -> Self {
         Self::open(store, &mut Recovery::default(), limits)
     }
@@ -139,7 +139,7 @@ impl Streams {
             .chain(halves.iter().copied())
             .max();
         known.retain(|known| !halves.contains(&known.stream));
-        let observed = Observed::default();
+        let observed = ObserverSlot::default();
         let mut by_id: HashMap<StreamId, Arc<Log>> = HashMap::with_capacity(known.len());
         for known in known {
             let id = known.stream;
@@ -149,9 +149,9 @@ impl Streams {
                 .as_ref()
                 .map(|fork| by_id.get(&fork.source).cloned());
             match &source {
-                Some(Some(source)) => source.kin.recover(),
+                Some(Some(source)) => source.fork_refs.add_recovered(),
                 Some(None) => {
-                    tracing::error!(stream = %known.name, "the stream that it grew from is missing");
+                    tracing::error!(stream = %known.name, "the stream that it was forked from is missing");
                 }
                 None => {}
             }
@@ -167,7 +167,7 @@ impl Streams {
                     .map(|log| (log.name().clone(), log))
                     .collect(),
             )),
-            turns: Arc::default(),
+            name_locks: Arc::default(),
             deleted,
             next_id: Arc::new(AtomicU64::new(
                 last_id.map_or(0, |last| last.0 + 1).max(first_id()),
@@ -183,18 +183,18 @@ impl Streams {
         streams
     }
 
-    /// Where the streams rest.
+    /// The store of the streams.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    /// The time of day that the streams go by.
+    /// The clock that the streams use for the time of day.
     pub fn wall(&self) -> Wall {
         self.wall
     }
 
     /// Tells `observer` from now on whenever a stream was created, moved, closed or deleted; the first one stays.
-    pub fn observe(&self, observer: Arc<dyn Observer>) {
+    pub fn observe(&self, observer: Arc<dyn StreamObserver>) {
         self.observed.set(observer);
     }
 
@@ -262,9 +262,9 @@ impl Streams {
 
     /// Creates a stream, or finds it when it is there with the same configuration.
     ///
-    /// Dropping the future takes nothing back: what was submitted is done, and the name is busy until then.
+    /// Dropping the future undoes nothing: what was submitted is done, and the name stays locked until then.
     ///
-    /// - `config`: of a stream that grows from none; for others see [`Streams::fork`].
+    /// - `config`: of a stream that is no fork; for forks see [`Streams::fork`].
     /// - `first`: its first content; ignored when the stream is there.
     /// - `closed`: create it closed; must agree with a stream that is there.
     ///
@@ -279,12 +279,12 @@ impl Streams {
         first: Option<Payload>,
         closed: bool,
     ) -> Result<Created, CreateError> {
-        let (turn, there) = self.vacate(self.turn(name).await).await?;
+        let (lock, there) = self.remove_ended(self.lock_name(name).await).await?;
         if let Some(log) = there {
             return same(log, &config, closed);
         }
         let life = self.deleted.next_life(name);
-        let new = NewStream {
+        let new = StreamCreation {
             name: name.clone(),
             life,
             config,
@@ -293,7 +293,7 @@ impl Streams {
             at: self.wall.now(),
         };
         let created = self
-            .found(turn, new, None)?
+            .submit_creation(lock, new, None)?
             .await
             .unwrap_or(Err(StoreError::NoStream));
         Ok(Created {
@@ -302,30 +302,33 @@ impl Streams {
         })
     }
 
-    /// What is at the name of `turn`, once what has ended there by itself is gone.
-    async fn vacate(&self, turn: Turn) -> Result<(Turn, Option<Arc<Log>>), CreateError> {
-        let mut turn = turn;
-        if let Some(log) = self.entry(&turn.name)
+    /// The stream of the locked name, after the deletion of one that has ended by itself.
+    async fn remove_ended(
+        &self,
+        lock: NameLock,
+    ) -> Result<(NameLock, Option<Arc<Log>>), CreateError> {
+        let mut lock = lock;
+        if let Some(log) = self.entry(&lock.name)
             && !log.is_hidden()
             && log.is_over()
         {
-            let removed = self.remove(log, turn).await;
+            let removed = self.remove(log, lock).await;
             let (outcome, given_back) = removed.map_err(|_| StoreError::NoStream)?;
             outcome?;
-            turn = given_back;
+            lock = given_back;
         }
-        match self.entry(&turn.name) {
+        match self.entry(&lock.name) {
             Some(log) if log.is_hidden() => Err(CreateError::Hidden { forks: log.forks() }),
-            there => Ok((turn, there)),
+            there => Ok((lock, there)),
         }
     }
 
-    /// Submits a creation; it is there, and the turn over, when the answer comes, whether anybody waits for that or not.
-    fn found(
+    /// Submits a creation; the stream is there and the name unlocked when the answer comes, whether a request waits for that or not.
+    fn submit_creation(
         &self,
-        turn: Turn,
-        new: NewStream,
-        source: Option<fork::Adopted>,
+        lock: NameLock,
+        new: StreamCreation,
+        source: Option<fork::ForkReservation>,
     ) -> Result<oneshot::Receiver<Result<Arc<Log>, StoreError>>, CreateError> {
         if self.count() >= self.limits.streams_max {
             return Err(CreateError::TooMany {
@@ -343,15 +346,15 @@ impl Streams {
             },
             Box::new(move |result| {
                 let result = result.map(|()| {
-                    let source = source.and_then(fork::Adopted::keep);
+                    let source = source.and_then(fork::ForkReservation::keep);
                     let log = Log::open(known, source, Arc::clone(&streams.store), streams.wall);
                     let log = Arc::new(log.kept_by(&streams.observed, &streams.limits));
                     streams.write().insert(log.name().clone(), Arc::clone(&log));
                     streams.observed.tell(log.name());
                     log
                 });
-                drop(turn);
-                // The receiver is gone only when the request was dropped; then nobody wants the answer.
+                drop(lock);
+                // The receiver is dropped only with its request; then no answer is needed.
                 let _gone = answer.send(result);
             }),
         );
@@ -366,22 +369,22 @@ impl Streams {
         self.logs.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody else creates or deletes this name, then holds it.
-    async fn turn(&self, name: &StreamName) -> Turn {
+    /// Locks a name; waits while somebody else creates or deletes it.
+    async fn lock_name(&self, name: &StreamName) -> NameLock {
         loop {
-            let changed = self.turns.changed.notified();
-            if let Some(turn) = self.turn_now(name) {
-                return turn;
+            let changed = self.name_locks.changed.notified();
+            if let Some(lock) = self.try_lock_name(name) {
+                return lock;
             }
             changed.await;
         }
     }
 
-    /// Holds a name, unless somebody else creates or deletes it.
-    fn turn_now(&self, name: &StreamName) -> Option<Turn> {
-        let is_free = lock(&self.turns.taken).insert(name.clone());
-        is_free.then(|| Turn {
-            turns: Arc::clone(&self.turns),
+    /// Locks a name, unless somebody else creates or deletes it.
+    fn try_lock_name(&self, name: &StreamName) -> Option<NameLock> {
+        let is_free = lock(&self.name_locks.taken).insert(name.clone());
+        is_free.then(|| NameLock {
+            name_locks: Arc::clone(&self.name_locks),
             name: name.clone(),
         })
     }
@@ -398,24 +401,24 @@ fn first_id() -> u64 {
     u64::try_from(since_1970.as_micros()).unwrap_or(1)
 }
 
-/// Names whose creation or deletion is under way; who wants the same name waits for its end.
+/// Names whose stream is being created or deleted; others wait until that is done.
 #[derive(Debug, Default)]
-struct Turns {
+struct NameLocks {
     taken: Mutex<HashSet<StreamName>>,
     changed: Notify,
 }
 
-/// The right to create or delete one name; with a change under way it is held until that is done.
+/// The exclusive right to create or delete the stream of one name; a change under way holds it until it is done.
 #[derive(Debug)]
-struct Turn {
-    turns: Arc<Turns>,
+struct NameLock {
+    name_locks: Arc<NameLocks>,
     name: StreamName,
 }
 
-impl Drop for Turn {
+impl Drop for NameLock {
     fn drop(&mut self) {
-        lock(&self.turns.taken).remove(&self.name);
-        self.turns.changed.notify_waiters();
+        lock(&self.name_locks.taken).remove(&self.name);
+        self.name_locks.changed.notify_waiters();
     }
 }
 

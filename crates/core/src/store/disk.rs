@@ -7,7 +7,7 @@
 //! | `disk/synced.rs` | how far the journal is known to be on the medium |
 //! | `disk/recover.rs` | what is known of every stream when the store opens |
 //! | `disk/queue.rs`, `disk/commit.rs`, `disk/stage.rs` | group commit: what waits, who writes it, one commit in the making |
-//! | `disk/hot.rs`, `disk/cold.rs` | where streams stand, and the latest appends in memory; older ones that were just read |
+//! | `disk/latest_pages.rs`, `disk/read_cache.rs` | where streams stand, and the latest appends in memory; older ones that were just read |
 //! | `disk/sweep.rs` | removes what was deleted or trimmed, in the background |
 //! | `disk/space.rs` | room on the medium |
 //! | `disk/codec.rs`, `disk/engine.rs` | what keys and values look like, and the engine that keeps them |
@@ -20,16 +20,16 @@
 //! (with [`SyncMode::Always`]), and nothing is acknowledged that is not there.
 
 mod codec;
-mod cold;
 mod commit;
 mod current;
 mod engine;
 mod faults;
 mod health;
-mod hot;
 mod journal;
+mod latest_pages;
 mod open;
 mod queue;
+mod read_cache;
 mod recover;
 mod space;
 mod stage;
@@ -39,14 +39,13 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use commit::Counts;
-pub use open::OpenError;
+pub use commit::StoreCounts;
+pub use open::DiskOpenError;
 
 use super::notes::NoteSizes;
-use super::page::{Page, distance, nanos, page};
-use super::{Commit, Cut, Done, Reading, Recovery, Seeking, Store, StoreError, StreamId};
+use super::page::{SealedPage, distance, nanos, page};
+use super::{Commit, CommitCallback, Cut, Reading, Recovery, Seeking, Store, StoreError, StreamId};
 use bytes::Bytes;
-use cold::Cold;
 use commit::Committer;
 use current::Current;
 use engine::Engine;
@@ -54,9 +53,10 @@ use faults::Faults;
 use futures_util::FutureExt;
 use futures_util::future::lazy;
 use health::Health;
-use hot::{Hot, Look, Stream, Streams};
+use latest_pages::{DiskStream, DiskStreams, LatestPages, MemoryLookup};
 use open::Directory;
-use queue::{Queue, Wanted};
+use queue::{Queue, QueuedWork};
+use read_cache::ReadCache;
 use space::Room;
 use std::future::{Future, ready};
 use std::path::Path;
@@ -111,11 +111,11 @@ impl Default for DiskOptions {
 #[derive(Debug)]
 pub struct DiskStore {
     current: Arc<Current>,
-    streams: Arc<Streams>,
-    cold: Arc<Cold>,
+    streams: Arc<DiskStreams>,
+    read_cache: Arc<ReadCache>,
     queue: Arc<Queue>,
     sweeps: Arc<Sweeps>,
-    counts: Arc<Counts>,
+    counts: Arc<StoreCounts>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held for life; the last to go.
     directory: Arc<Directory>,
@@ -125,8 +125,11 @@ impl DiskStore {
     /// Opens the store in `directory`, which is made when it is missing, and tells what it holds.
     ///
     /// # Errors
-    /// All of [`OpenError`]; then nothing in the directory was changed, but for a journal's unfinished end that was cut off.
-    pub fn open(directory: &Path, options: &DiskOptions) -> Result<(Self, Recovery), OpenError> {
+    /// All of [`DiskOpenError`]; then nothing in the directory was changed, but for a journal's unfinished end that was cut off.
+    pub fn open(
+        directory: &Path,
+        options: &DiskOptions,
+    ) -> Result<(Self, Recovery), DiskOpenError> {
         Self::open_with(directory, options, Faults::from_environment())
     }
 
@@ -134,7 +137,7 @@ impl DiskStore {
         directory: &Path,
         options: &DiskOptions,
         faults: Faults,
-    ) -> Result<(Self, Recovery), OpenError> {
+    ) -> Result<(Self, Recovery), DiskOpenError> {
         let begun = Instant::now();
         let directory = Arc::new(Directory::take(directory)?);
         let engine = directory.engine(None)?;
@@ -147,14 +150,14 @@ impl DiskStore {
             found.sweeps.len(),
             begun.elapsed().as_millis(),
         );
-        let streams = Arc::new(Streams::default());
+        let streams = Arc::new(DiskStreams::default());
         for stream in &found.recovery.streams {
-            let state = codec::State {
+            let state = codec::StateFact {
                 closed: stream.closed.clone(),
                 hidden: stream.hidden,
                 earliest: stream.earliest,
             };
-            streams.insert(Arc::new(Stream::new(stream.stream, stream.next, state)));
+            streams.insert(Arc::new(DiskStream::new(stream.stream, stream.next, state)));
         }
         let sweeps = Arc::<Sweeps>::default();
         found
@@ -162,7 +165,7 @@ impl DiskStore {
             .into_iter()
             .for_each(|sweep| sweeps.want(sweep));
         let store = Self {
-            cold: Arc::default(),
+            read_cache: Arc::default(),
             queue: Arc::default(),
             counts: Arc::default(),
             threads: Mutex::default(),
@@ -181,7 +184,7 @@ impl DiskStore {
         options: &DiskOptions,
         faults: Arc<Faults>,
         note_sizes: NoteSizes,
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), DiskOpenError> {
         let health = Arc::<Health>::default();
         let committer = Committer {
             current: Arc::clone(&self.current),
@@ -191,7 +194,7 @@ impl DiskStore {
             counts: Arc::clone(&self.counts),
             faults: Arc::clone(&faults),
             sync: options.sync,
-            hot: Hot::new(options.hot_max),
+            latest_pages: LatestPages::new(options.hot_max),
             room: Room::new(self.directory.path(), options.reserve),
             note_sizes,
             sync_by: None,
@@ -209,20 +212,20 @@ impl DiskStore {
         threads.push(
             named("committer")
                 .spawn(move || committer.run())
-                .map_err(OpenError::Thread)?,
+                .map_err(DiskOpenError::Thread)?,
         );
         let sweeper = named("sweeper").spawn(move || {
             health.watch(|| sweep::run(&current, &streams, &sweeps, &faults, &path));
         });
-        threads.push(sweeper.map_err(OpenError::Thread)?);
+        threads.push(sweeper.map_err(DiskOpenError::Thread)?);
         Ok(())
     }
 
     /// Whether nobody but its owner can read what a data directory holds; one that is not there yet will be so.
     ///
     /// # Errors
-    /// [`OpenError::Exposed`], and [`OpenError::Io`] when that can't be known.
-    pub fn check_private(directory: &Path) -> Result<(), OpenError> {
+    /// [`DiskOpenError::Exposed`], and [`DiskOpenError::Io`] when that can't be known.
+    pub fn check_private(directory: &Path) -> Result<(), DiskOpenError> {
         open::check_private(directory)
     }
 
@@ -230,18 +233,18 @@ impl DiskStore {
     pub const FILES_MAX: usize = engine::FILES_MAX + 32;
 
     /// What it has done since it opened.
-    pub fn counts(&self) -> &Counts {
+    pub fn counts(&self) -> &StoreCounts {
         &self.counts
     }
 
     /// Runs something that reads the disk where it may block.
     fn read_disk<T: Send + 'static, R>(
         &self,
-        stream: &Arc<Stream>,
+        stream: &Arc<DiskStream>,
         read: R,
     ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, R> + 'static
     where
-        R: FnOnce(&Engine, &Stream) -> Result<T, StoreError> + Send + 'static,
+        R: FnOnce(&Engine, &DiskStream) -> Result<T, StoreError> + Send + 'static,
     {
         let (current, stream) = (Arc::clone(&self.current), Arc::clone(stream));
         let read = move || match current.get() {
@@ -259,8 +262,8 @@ impl DiskStore {
 }
 
 impl Store for DiskStore {
-    fn commit(&self, commit: Commit, done: Done) {
-        self.queue.push(Wanted::Change(commit), done);
+    fn commit(&self, commit: Commit, done: CommitCallback) {
+        self.queue.push(QueuedWork::Change(commit), done);
     }
 
     fn read(&self, id: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
@@ -269,16 +272,16 @@ impl Store for DiskStore {
             Err(refusal) => return Box::pin(ready(Err(refusal))),
         };
         match stream.look(from, until, max_bytes) {
-            Look::Here(page) => Box::pin(ready(page)),
-            Look::OnDisk { end } => {
+            MemoryLookup::Here(page) => Box::pin(ready(page)),
+            MemoryLookup::OnDisk { end } => {
                 let range = [from, until.min(end), end];
                 if let Some(found) =
-                    self.cold
+                    self.read_cache
                         .find(id, from, max_bytes.min(distance(from, range[1])))
                 {
                     return Box::pin(ready(answer(Some(&found), range, max_bytes)));
                 }
-                let cold = Arc::clone(&self.cold);
+                let read_cache = Arc::clone(&self.read_cache);
                 Box::pin(self.read_disk(&stream, move |engine, stream| {
                     let found = engine.page(stream.id, [from, range[1]], max_bytes);
                     // What was swept away meanwhile is not damage.
@@ -286,7 +289,7 @@ impl Store for DiskStore {
                     let found = found?.map(Arc::new);
                     found
                         .iter()
-                        .for_each(|page| cold.keep(stream.id, Arc::clone(page)));
+                        .for_each(|page| read_cache.keep(stream.id, Arc::clone(page)));
                     answer(found.as_ref(), range, max_bytes)
                 }))
             }
@@ -302,8 +305,9 @@ impl Store for DiskStore {
         }
     }
 
-    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
-        self.queue.push(Wanted::Note(key.to_owned(), value), done);
+    fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {
+        self.queue
+            .push(QueuedWork::Note(key.to_owned(), value), done);
     }
 
     fn close(&self) {
@@ -328,7 +332,7 @@ impl Drop for DiskStore {
 
 /// What a read from `from` to `until` gives of the page in which it begins; `end` is the stream's.
 fn answer(
-    found: Option<&Arc<Page>>,
+    found: Option<&Arc<SealedPage>>,
     range: [Offset; 3],
     max_bytes: usize,
 ) -> Result<Bytes, StoreError> {
@@ -340,7 +344,7 @@ fn answer(
 }
 
 /// The position that a cut means, from the disk.
-fn seek(engine: &Engine, stream: &Stream, cut: Cut) -> Result<Offset, StoreError> {
+fn seek(engine: &Engine, stream: &DiskStream, cut: Cut) -> Result<Offset, StoreError> {
     let (earliest, end) = {
         let kept = stream.kept();
         (kept.state.earliest, kept.end())

@@ -1,10 +1,11 @@
-//! The store that keeps everything in memory: nothing survives the process, and a limit keeps it from eating the machine.
+//! The store that keeps everything in memory: nothing survives the process, and its size is limited.
 
 use super::notes::NoteSizes;
 use super::page::Record;
-use super::tape::Tape;
+use super::tail_pages::TailPages;
 use super::{
-    Change, Commit, Cut, Done, Marks, NewStream, Reading, Seeking, Store, StoreError, StreamId,
+    Change, Commit, CommitCallback, Cut, Marks, Reading, Seeking, Store, StoreError,
+    StreamCreation, StreamId,
 };
 use crate::model::ProducerId;
 use bytes::Bytes;
@@ -23,7 +24,7 @@ const SEQ_COPIES: u64 = 2;
 /// Streams in memory, up to a number of bytes.
 #[derive(Debug)]
 pub struct MemoryStore {
-    streams: RwLock<HashMap<StreamId, Arc<Mutex<Kept>>>>,
+    streams: RwLock<HashMap<StreamId, Arc<Mutex<MemoryStream>>>>,
     kept_bytes: AtomicU64,
     limit_bytes: u64,
     notes: Mutex<NoteSizes>,
@@ -31,24 +32,24 @@ pub struct MemoryStore {
 
 /// What is kept of one stream.
 #[derive(Debug)]
-struct Kept {
-    tape: Tape,
+struct MemoryStream {
+    pages: TailPages,
     /// What its log remembers beside messages.
-    marks: Marked,
+    marks: StreamOverhead,
     /// Set under the lock by the deletion: an append that found the stream before must not fill it after.
     is_deleted: bool,
 }
 
 /// What a log remembers beside messages, to be counted: its name and configuration, its producers, the last `Stream-Seq`.
 #[derive(Debug, Default)]
-struct Marked {
+struct StreamOverhead {
     producers: HashSet<ProducerId>,
     seq_bytes: u64,
     bytes: u64,
 }
 
-impl Marked {
-    fn new(new: &NewStream) -> Self {
+impl StreamOverhead {
+    fn new(new: &StreamCreation) -> Self {
         let source = new
             .config
             .fork
@@ -102,7 +103,7 @@ impl MemoryStore {
         self.kept_bytes.load(Ordering::Relaxed)
     }
 
-    fn stream(&self, id: StreamId) -> Result<Arc<Mutex<Kept>>, StoreError> {
+    fn stream(&self, id: StreamId) -> Result<Arc<Mutex<MemoryStream>>, StoreError> {
         let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
         streams.get(&id).cloned().ok_or(StoreError::NoStream)
     }
@@ -165,10 +166,10 @@ impl MemoryStore {
             Change::Hide => self.stream(stream).map(drop),
             Change::Trim { before } => {
                 let kept = self.stream(stream)?;
-                let tape = &mut lock(&kept).tape;
-                let was = tape.memory_bytes();
-                tape.trim(before);
-                self.correct(was, tape.memory_bytes());
+                let pages = &mut lock(&kept).pages;
+                let was = pages.memory_bytes();
+                pages.trim(before);
+                self.correct(was, pages.memory_bytes());
                 Ok(())
             }
             // Notes are only for the next opening, which this store does not have.
@@ -176,12 +177,12 @@ impl MemoryStore {
         }
     }
 
-    fn create(&self, stream: StreamId, new: NewStream) -> Result<(), StoreError> {
-        let (begins, marks) = (new.config.begins(), Marked::new(&new));
+    fn create(&self, stream: StreamId, new: StreamCreation) -> Result<(), StoreError> {
+        let (begins, marks) = (new.config.begins(), StreamOverhead::new(&new));
         let bytes = marks.bytes;
         self.reserve(bytes)?;
-        let mut kept = Kept {
-            tape: Tape::new(begins),
+        let mut kept = MemoryStream {
+            pages: TailPages::new(begins),
             marks,
             is_deleted: false,
         };
@@ -207,42 +208,42 @@ impl MemoryStore {
         drop(streams);
         let mut kept = lock(&kept);
         kept.is_deleted = true;
-        let was = std::mem::replace(&mut kept.tape, Tape::new(Offset::ZERO));
+        let was = std::mem::replace(&mut kept.pages, TailPages::new(Offset::ZERO));
         let marks = std::mem::take(&mut kept.marks);
         self.correct(was.memory_bytes(), 0);
         self.give_back(marks.bytes);
         Ok(())
     }
 
-    fn push(&self, kept: &mut Kept, record: Record) -> Result<(), StoreError> {
-        let tape = &mut kept.tape;
-        let (was, needed) = (tape.memory_bytes(), tape.needed(&record)?);
+    fn push(&self, kept: &mut MemoryStream, record: Record) -> Result<(), StoreError> {
+        let pages = &mut kept.pages;
+        let (was, needed) = (pages.memory_bytes(), pages.needed(&record)?);
         self.reserve(needed as u64)?;
-        tape.push(record);
-        self.correct(was + needed, tape.memory_bytes());
+        pages.push(record);
+        self.correct(was + needed, pages.memory_bytes());
         Ok(())
     }
 }
 
 impl Store for MemoryStore {
-    fn commit(&self, commit: Commit, done: Done) {
+    fn commit(&self, commit: Commit, done: CommitCallback) {
         done(self.apply(commit));
     }
 
     fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
         let page = self
             .stream(stream)
-            .and_then(|kept| lock(&kept).tape.page(from, until, max_bytes));
+            .and_then(|kept| lock(&kept).pages.page(from, until, max_bytes));
         Box::pin(std::future::ready(page))
     }
 
     fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
         Box::pin(std::future::ready(
-            self.stream(stream).map(|kept| lock(&kept).tape.cut(cut)),
+            self.stream(stream).map(|kept| lock(&kept).pages.cut(cut)),
         ))
     }
 
-    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
+    fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {
         // Notes are only for the next opening, which this store does not have. What they are about is in memory, though.
         let admitted = {
             let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -254,9 +255,9 @@ impl Store for MemoryStore {
     }
 }
 
-impl Kept {
+impl MemoryStream {
     fn check_end(&self, at: Offset) -> Result<(), StoreError> {
-        match self.tape.end() {
+        match self.pages.end() {
             _ if self.is_deleted => Err(StoreError::NoStream),
             end if end != at => Err(StoreError::OutOfStep),
             _ => Ok(()),
@@ -264,7 +265,7 @@ impl Kept {
     }
 }
 
-fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+fn lock(kept: &Mutex<MemoryStream>) -> MutexGuard<'_, MemoryStream> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -289,7 +290,7 @@ mod tests {
             StreamName::parse(name).unwrap(),
             StreamConfig::new("application/json"),
         );
-        Change::Create(Box::new(NewStream {
+        Change::Create(Box::new(StreamCreation {
             name,
             config,
             first,

@@ -1,4 +1,4 @@
-//! Where bytes rest: the contract between a log, which decides what is appended, and a store, which keeps it.
+//! Where bytes are stored: the contract between a log, which decides what is appended, and a store, which keeps it.
 //!
 //! A log numbers its changes and submits them; a store makes them durable and says so. Changes of one stream are
 //! submitted in order, several may be under way at once, and a store may join the changes of many streams into one
@@ -16,9 +16,9 @@ mod disk;
 mod memory;
 mod notes;
 mod page;
-mod tape;
+mod tail_pages;
 
-pub use disk::{Counts, DiskOptions, DiskStore, OpenError, SyncMode};
+pub use disk::{DiskOpenError, DiskOptions, DiskStore, StoreCounts, SyncMode};
 pub use memory::MemoryStore;
 
 use crate::model::{Accepted, Payload, ProducerId, StreamConfig, StreamId, StreamName};
@@ -43,7 +43,7 @@ pub struct Commit {
 #[derive(Debug)]
 pub enum Change {
     /// It exists from now on.
-    Create(Box<NewStream>),
+    Create(Box<StreamCreation>),
     /// It grows, is closed, both, or neither: an append of nothing is done when everything before it is.
     Append {
         /// Its end before this change.
@@ -67,7 +67,7 @@ pub enum Change {
     /// It exists no more.
     Delete {
         /// Notes that are kept or forgotten in the same commit; see [`Store::note`].
-        notes: Vec<Note>,
+        notes: Vec<NoteChange>,
     },
 }
 
@@ -79,11 +79,11 @@ impl Change {
 }
 
 /// A key, and what is kept under it or that nothing is any more.
-pub type Note = (String, Option<Bytes>);
+pub type NoteChange = (String, Option<Bytes>);
 
 /// A stream to be made, with its first content, if any.
 #[derive(Debug)]
-pub struct NewStream {
+pub struct StreamCreation {
     /// Its name.
     pub name: StreamName,
     /// Which of the streams that its name has had it is, counted from 0.
@@ -98,7 +98,7 @@ pub struct NewStream {
     pub at: SystemTime,
 }
 
-impl NewStream {
+impl StreamCreation {
     /// What is known of it once it is made.
     pub(crate) fn known_as(&self, stream: StreamId) -> Recovered {
         let begins = self.config.begins();
@@ -148,7 +148,7 @@ pub struct Recovered {
     pub next: Offset,
     /// Whether it is closed, and by which producer's append, if one closed it.
     pub closed: Option<Option<(ProducerId, Accepted)>>,
-    /// Whether it was deleted and lives on for its forks only.
+    /// Whether it was deleted and is kept for its forks only.
     pub hidden: bool,
     /// The last `Stream-Seq` accepted.
     pub seq: Option<String>,
@@ -175,7 +175,7 @@ pub enum Cut {
 }
 
 /// Called when a change is done: durable and readable, or failed and without any effect.
-pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+pub type CommitCallback = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -193,7 +193,7 @@ pub enum StoreError {
         needed: u64,
     },
     /// An earlier change of the same stream failed.
-    #[error("an earlier append to this stream failed, so this one had nothing to follow")]
+    #[error("an earlier append to this stream failed, so this one was not made")]
     OutOfStep,
     /// The stream was deleted meanwhile.
     #[error("the stream was deleted meanwhile")]
@@ -237,7 +237,7 @@ pub type Seeking<'a> = Pin<Box<dyn Future<Output = Result<Offset, StoreError>> +
 /// Keeps the bytes of streams; see the module for what it promises.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Make a change durable and readable, then call `done`; never waits.
-    fn commit(&self, commit: Commit, done: Done);
+    fn commit(&self, commit: Commit, done: CommitCallback);
 
     /// Whole messages from `from` on, at least one, at most `max_bytes` unless a single message is longer, none beyond
     /// `until`.
@@ -259,7 +259,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Keeps a small document of the server's own under a key, or forgets it; as durable as a commit, in the order of
     /// submission among notes. What is kept comes back in [`Recovery::notes`].
-    fn note(&self, key: &str, value: Option<Bytes>, done: Done);
+    fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback);
 
     /// Takes no more changes, makes durable what was taken, and returns when that is done. Reads go on.
     fn close(&self) {}

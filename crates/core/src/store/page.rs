@@ -169,14 +169,14 @@ impl Index {
 
 /// Appends in a row that don't change any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Page {
+pub(super) struct SealedPage {
     /// The position before its first byte.
     pub(super) at: Offset,
     pub(super) bytes: Bytes,
     pub(super) index: Index,
 }
 
-impl Page {
+impl SealedPage {
     /// A page of these bytes, which `index` counts.
     pub(super) fn new(at: Offset, bytes: Bytes, mut index: Index) -> Self {
         index.shrink();
@@ -230,10 +230,10 @@ impl Page {
 }
 
 /// Bytes that a page takes beside its own: its place in a queue, and four allocations' heads.
-const PAGE_OVERHEAD_BYTES: usize = size_of::<Page>() + 4 * 16;
+const PAGE_OVERHEAD_BYTES: usize = size_of::<SealedPage>() + 4 * 16;
 
 /// Appends in a row, wherever they lie.
-pub(super) trait Run {
+pub(super) trait PageView {
     /// The position before the first byte.
     fn at(&self) -> Offset;
     /// Where messages and appends end.
@@ -244,7 +244,7 @@ pub(super) trait Run {
     fn slice(&self, range: Range<usize>) -> Bytes;
 }
 
-impl Run for Page {
+impl PageView for SealedPage {
     fn at(&self) -> Offset {
         self.at
     }
@@ -262,7 +262,7 @@ impl Run for Page {
     }
 }
 
-impl<R: Run> Run for std::sync::Arc<R> {
+impl<R: PageView> PageView for std::sync::Arc<R> {
     fn at(&self) -> Offset {
         (**self).at()
     }
@@ -286,7 +286,7 @@ impl<R: Run> Run for std::sync::Arc<R> {
 /// - `end`: the stream's end, which is the earliest position kept when there are no runs.
 ///
 /// What lies in several runs is copied to be one piece; an answer ends sooner than it must rather than that a long run is.
-pub(super) fn page<R: Run>(
+pub(super) fn page<R: PageView>(
     mut runs: impl Iterator<Item = Result<R, StoreError>>,
     [from, until, end]: [Offset; 3],
     max_bytes: usize,
@@ -348,11 +348,11 @@ mod tests {
     use super::*;
     use tailwater_protocol::headers::ContentKind;
 
-    fn append(at: u64, time: u64, body: &'static str) -> Page {
+    fn append(at: u64, time: u64, body: &'static str) -> SealedPage {
         let payload =
             Payload::parse(ContentKind::Json, Bytes::from_static(body.as_bytes())).unwrap();
         let time = UNIX_EPOCH + std::time::Duration::from_nanos(time);
-        Page::of(Record {
+        SealedPage::of(Record {
             at: Offset::new(at).unwrap(),
             time,
             payload,
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_cut_never_splits_a_message_and_always_moves() {
-        let Page { index, .. } = append(0, 1, "[1,22,333]"); // ends at 2, 5, 9
+        let SealedPage { index, .. } = append(0, 1, "[1,22,333]"); // ends at 2, 5, 9
         for (from, limit, end) in [
             (0, 0, 2),
             (0, 1, 2),
@@ -386,7 +386,7 @@ mod tests {
             append(7, 9, "4"),
             append(9, 8, "[5,6]"),
         ];
-        let all = Page::join(pages.iter()).unwrap();
+        let all = SealedPage::join(pages.iter()).unwrap();
         assert_eq!(all.bytes, "1,22,3,4,5,6,");
         assert_eq!(
             [1, 2, 6, 7, 99].map(|at| all.index.last_append(at)),
@@ -397,7 +397,10 @@ mod tests {
         assert_eq!(since, [Some(0), Some(7), Some(7), Some(7)]);
         assert_eq!(all.index.first_since(10, 0), None);
         for (gone, left) in [(1, &pages[1..]), (2, &pages[2..]), (3, &pages[3..])] {
-            let (rest, expected) = (all.after(left[0].at), Page::join(left.iter()).unwrap());
+            let (rest, expected) = (
+                all.after(left[0].at),
+                SealedPage::join(left.iter()).unwrap(),
+            );
             assert_eq!(
                 (rest.at, &rest.bytes, rest.index.messages()),
                 (left[0].at, &expected.bytes, expected.index.messages()),

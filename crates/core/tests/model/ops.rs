@@ -9,7 +9,7 @@ pub(crate) enum Op {
     Create {
         name: u8,
         kind: ContentKind,
-        first: Option<Body>,
+        first: Option<AppendBody>,
         closed: bool,
     },
     Append {
@@ -28,7 +28,7 @@ pub(crate) enum Op {
         name: u8,
         source: u8,
         at: usize,
-        first: Option<Body>,
+        first: Option<AppendBody>,
     },
     Reopen,
 }
@@ -36,7 +36,7 @@ pub(crate) enum Op {
 /// An append.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
-    pub(crate) body: Option<Body>,
+    pub(crate) body: Option<AppendBody>,
     pub(crate) closes: bool,
     /// Identifier, epoch and sequence number.
     pub(crate) producer: Option<(u8, (u64, u64))>,
@@ -47,9 +47,9 @@ pub(crate) struct Sent {
 
 /// Lengths of a body's messages; text has one.
 #[derive(Debug, Clone)]
-pub(crate) struct Body(pub(crate) Vec<usize>);
+pub(crate) struct AppendBody(pub(crate) Vec<usize>);
 
-impl Body {
+impl AppendBody {
     /// As it is sent to a stream of this kind.
     pub(crate) fn sent(&self, kind: ContentKind) -> String {
         match kind {
@@ -87,9 +87,9 @@ fn name() -> impl Strategy<Value = u8> {
     0..4_u8
 }
 
-fn body() -> impl Strategy<Value = Body> {
+fn body() -> impl Strategy<Value = AppendBody> {
     let length = prop_oneof![8 => 0..40_usize, 1 => 1_000..20_000_usize];
-    prop::collection::vec(length, 1..4).prop_map(Body)
+    prop::collection::vec(length, 1..4).prop_map(AppendBody)
 }
 
 fn kind() -> impl Strategy<Value = ContentKind> {

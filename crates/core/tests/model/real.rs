@@ -1,6 +1,6 @@
 //! The real streams, in memory or on disk, with their outcomes in the model's words.
 
-use super::ops::{Body, Op, Sent};
+use super::ops::{AppendBody, Op, Sent};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -140,7 +140,7 @@ impl Real {
         })
     }
 
-    async fn fork(&self, name: u8, source: u8, at: usize, first: Option<&Body>) -> String {
+    async fn fork(&self, name: u8, source: u8, at: usize, first: Option<&AppendBody>) -> String {
         match self.find(name) {
             Ok(_) => return "taken".into(),
             Err(absent) if absent == "hidden" => return absent,
@@ -246,7 +246,7 @@ fn media_type(kind: ContentKind) -> &'static str {
     }
 }
 
-fn payload(body: &Body, kind: ContentKind) -> Payload {
+fn payload(body: &AppendBody, kind: ContentKind) -> Payload {
     Payload::parse(kind, body.sent(kind).into()).unwrap()
 }
 

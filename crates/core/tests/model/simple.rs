@@ -1,19 +1,19 @@
 //! Streams as the protocol's text has them, as simply as can be: every stream is a list of messages, and a fork is a copy.
 
-use super::ops::{Body, Op, Sent};
+use super::ops::{AppendBody, Op, Sent};
 use std::collections::BTreeMap;
 use tailwater_protocol::headers::ContentKind;
 
 /// All streams by name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Simple {
-    pub(crate) streams: BTreeMap<u8, Stream>,
+    pub(crate) streams: BTreeMap<u8, SimpleStream>,
     numbers: u64,
 }
 
 /// One stream.
 #[derive(Debug, Clone)]
-pub(crate) struct Stream {
+pub(crate) struct SimpleStream {
     number: u64,
     pub(crate) kind: ContentKind,
     /// As kept: each JSON message with a comma behind it.
@@ -22,12 +22,12 @@ pub(crate) struct Stream {
     closed_by: Option<(u8, (u64, u64))>,
     seq: Option<String>,
     pub(crate) producers: BTreeMap<u8, (u64, u64)>,
-    /// The number of the stream that it grew from.
+    /// The number of the stream that it was forked from.
     source: Option<u64>,
     pub(crate) hidden: bool,
 }
 
-impl Stream {
+impl SimpleStream {
     pub(crate) fn tail(&self) -> usize {
         self.messages.iter().map(Vec::len).sum()
     }
@@ -233,7 +233,7 @@ impl Simple {
         source: Option<u64>,
     ) -> String {
         self.numbers += 1;
-        let stream = Stream {
+        let stream = SimpleStream {
             number: self.numbers,
             kind,
             messages,
@@ -249,7 +249,7 @@ impl Simple {
         made
     }
 
-    fn fork(&mut self, name: u8, source: u8, at: usize, first: Option<&Body>) -> String {
+    fn fork(&mut self, name: u8, source: u8, at: usize, first: Option<&AppendBody>) -> String {
         match self.streams.get(&name) {
             Some(there) if there.hidden => return "hidden".into(),
             Some(_) => return "taken".into(),
@@ -277,7 +277,7 @@ impl Simple {
         if let Some(there) = self.streams.get_mut(&name) {
             there.hidden = true;
         }
-        // What is hidden and has no forks goes, and so perhaps what it grew from.
+        // What is hidden and has no forks goes, and so perhaps what it was forked from.
         loop {
             let sources: Vec<u64> = self.streams.values().filter_map(|it| it.source).collect();
             let before = self.streams.len();

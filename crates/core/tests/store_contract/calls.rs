@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 use tailwater_core::StreamId;
-use tailwater_core::store::{Change, Commit, Cut, Marks, NewStream, Store, StoreError};
+use tailwater_core::store::{Change, Commit, Cut, Marks, Store, StoreError, StreamCreation};
 use tailwater_core::{Payload, StreamConfig, StreamName};
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
@@ -61,7 +61,7 @@ pub(crate) fn commit(
 pub(crate) fn creation(first: Option<&str>) -> Change {
     let name = StreamName::parse("a/b").unwrap();
     let config = StreamConfig::new("application/json");
-    Change::Create(Box::new(NewStream {
+    Change::Create(Box::new(StreamCreation {
         name,
         life: 0,
         config,

@@ -24,13 +24,13 @@ use model::random_operations_agree_with_the_model;
 use std::sync::Arc;
 use tailwater_core::StreamId;
 use tailwater_core::store::{
-    Change, Commit, Cut, DiskOptions, DiskStore, Done, MemoryStore, Reading, Seeking, Store,
-    SyncMode,
+    Change, Commit, CommitCallback, Cut, DiskOptions, DiskStore, MemoryStore, Reading, Seeking,
+    Store, SyncMode,
 };
 use tailwater_protocol::Offset;
 
 /// A store, and how to get an empty one that holds at most so many bytes.
-type Open<'a> = &'a dyn Fn(u64) -> Arc<dyn Store>;
+type OpenStore<'a> = &'a dyn Fn(u64) -> Arc<dyn Store>;
 
 #[test]
 fn the_memory_store_keeps_the_contract() {
@@ -62,18 +62,18 @@ fn the_memory_store_gives_back_every_byte_however_appends_and_deletions_race() {
 
 #[test]
 fn the_disk_store_keeps_the_contract() {
-    let store: Arc<dyn Store> = Arc::new(Temporary::open());
+    let store: Arc<dyn Store> = Arc::new(TemporaryStore::open());
     check_all_but_limits(&|_| Arc::clone(&store));
 }
 
 /// A disk store in a directory that goes with it.
 #[derive(Debug)]
-struct Temporary {
+struct TemporaryStore {
     store: DiskStore,
     _directory: tempfile::TempDir,
 }
 
-impl Temporary {
+impl TemporaryStore {
     fn open() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options = DiskOptions {
@@ -90,8 +90,8 @@ impl Temporary {
     }
 }
 
-impl Store for Temporary {
-    fn commit(&self, commit: Commit, done: Done) {
+impl Store for TemporaryStore {
+    fn commit(&self, commit: Commit, done: CommitCallback) {
         self.store.commit(commit, done);
     }
 
@@ -103,19 +103,19 @@ impl Store for Temporary {
         self.store.cut(stream, cut)
     }
 
-    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
+    fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {
         self.store.note(key, value, done);
     }
 }
 
 /// Everything that the contract in `store/mod.rs` promises.
-fn check(open: Open<'_>) {
+fn check(open: OpenStore<'_>) {
     a_full_store_changes_nothing_and_frees_on_delete_and_trim(&*open(20_000));
     check_all_but_limits(open);
 }
 
 /// The same for a store whose room is that of a medium.
-fn check_all_but_limits(open: Open<'_>) {
+fn check_all_but_limits(open: OpenStore<'_>) {
     appends_take_effect_in_the_order_of_submission(&*open(1 << 20));
     an_append_out_of_step_changes_nothing(&*open(1 << 20));
     a_page_is_whole_messages_within_its_bounds(&*open(1 << 20));

@@ -1,6 +1,6 @@
 //! Random operations on a store against a list of messages, which is the simplest model of a stream.
 
-use crate::Open;
+use crate::OpenStore;
 use crate::calls::{append, commit, create, offset, read};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -9,7 +9,7 @@ use tailwater_core::store::{Change, Store, StoreError};
 
 /// One step of the random check; numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
-pub(crate) enum Step {
+pub(crate) enum ContractStep {
     Append {
         lengths: Vec<usize>,
         out_of_step: bool,
@@ -27,27 +27,27 @@ pub(crate) enum Step {
     },
 }
 
-pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<ContractStep>> {
     let lengths = || prop::collection::vec(1_usize..40, 1..6);
     let step = prop_oneof![
-        4 => (lengths(), prop::bool::weighted(0.1)).prop_map(|(lengths, out_of_step)| Step::Append { lengths, out_of_step }),
-        1 => any::<usize>().prop_map(|boundary| Step::Trim { boundary }),
+        4 => (lengths(), prop::bool::weighted(0.1)).prop_map(|(lengths, out_of_step)| ContractStep::Append { lengths, out_of_step }),
+        1 => any::<usize>().prop_map(|boundary| ContractStep::Trim { boundary }),
         6 => (any::<usize>(), any::<usize>(), prop_oneof![1_usize..150, Just(usize::MAX)])
-            .prop_map(|(from, until, max)| Step::Read { from, until, max }),
-        1 => prop::option::of(lengths()).prop_map(|first| Step::Recreate { first }),
+            .prop_map(|(from, until, max)| ContractStep::Read { from, until, max }),
+        1 => prop::option::of(lengths()).prop_map(|first| ContractStep::Recreate { first }),
     ];
     prop::collection::vec(step, 1..60)
 }
 
 /// A stream as it should be: its messages as kept, and what may have been forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct Model {
+pub(crate) struct StoreModel {
     messages: Vec<String>,
     /// The message before which everything may have been forgotten.
     trimmed_before: usize,
 }
 
-impl Model {
+impl StoreModel {
     fn boundary(&self, index: usize) -> usize {
         self.messages[..index].iter().map(String::len).sum()
     }
@@ -76,7 +76,7 @@ impl Model {
     }
 }
 
-pub(crate) fn random_operations_agree_with_the_model(open: Open<'_>) {
+pub(crate) fn random_operations_agree_with_the_model(open: OpenStore<'_>) {
     // `PROPTEST_CASES` asks for more; a failure prints its steps, shrunk, and its seed.
     let config = ProptestConfig {
         failure_persistence: None,
@@ -85,7 +85,7 @@ pub(crate) fn random_operations_agree_with_the_model(open: Open<'_>) {
     TestRunner::new(config)
         .run(&steps(), |steps| {
             let store = open(1 << 24);
-            let (mut id, mut model) = (create(&*store, None), Model::default());
+            let (mut id, mut model) = (create(&*store, None), StoreModel::default());
             for step in steps {
                 take(&*store, &mut id, &mut model, step);
             }
@@ -94,22 +94,27 @@ pub(crate) fn random_operations_agree_with_the_model(open: Open<'_>) {
         .unwrap();
 }
 
-pub(crate) fn take(store: &dyn Store, id: &mut StreamId, model: &mut Model, step: Step) {
+pub(crate) fn take(
+    store: &dyn Store,
+    id: &mut StreamId,
+    model: &mut StoreModel,
+    step: ContractStep,
+) {
     match step {
-        Step::Append {
+        ContractStep::Append {
             out_of_step: true, ..
         } => {
             let result = append(store, *id, offset(model.end() as u64 + 1), "1");
             assert_eq!(result, Err(StoreError::OutOfStep));
         }
-        Step::Append {
+        ContractStep::Append {
             lengths,
             out_of_step: false,
         } => {
             let at = offset(model.end() as u64);
             append(store, *id, at, &model.add(&lengths)).unwrap();
         }
-        Step::Trim { boundary } => {
+        ContractStep::Trim { boundary } => {
             let before = boundary % (model.messages.len() + 1);
             commit(
                 store,
@@ -121,13 +126,13 @@ pub(crate) fn take(store: &dyn Store, id: &mut StreamId, model: &mut Model, step
             .unwrap();
             model.trimmed_before = model.trimmed_before.max(before);
         }
-        Step::Recreate { first } => {
+        ContractStep::Recreate { first } => {
             commit(store, *id, Change::delete()).unwrap();
-            *model = Model::default();
+            *model = StoreModel::default();
             let first = first.map(|lengths| model.add(&lengths));
             *id = create(store, first.as_deref());
         }
-        Step::Read { from, until, max } => {
+        ContractStep::Read { from, until, max } => {
             let from = from % (model.messages.len() + 1);
             let until = from + until % (model.messages.len() + 1 - from);
             if from == until {

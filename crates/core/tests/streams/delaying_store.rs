@@ -1,10 +1,12 @@
-//! For tests: a store that takes its time.
+//! For tests: a store that delays its commits.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tailwater_core::StreamId;
-use tailwater_core::store::{Commit, Cut, Done, MemoryStore, Reading, Seeking, Store, StoreError};
+use tailwater_core::store::{
+    Commit, CommitCallback, Cut, MemoryStore, Reading, Seeking, Store, StoreError,
+};
 use tailwater_protocol::Offset;
 use tokio::sync::watch;
 
@@ -12,14 +14,14 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(crate) struct DelayingStore {
     store: MemoryStore,
-    held: Mutex<Option<VecDeque<Held>>>,
+    held: Mutex<Option<VecDeque<HeldCommit>>>,
     /// Whether a look for a position is answered.
     answers: watch::Sender<bool>,
 }
 
-struct Held(Commit, Done);
+struct HeldCommit(Commit, CommitCallback);
 
-impl std::fmt::Debug for Held {
+impl std::fmt::Debug for HeldCommit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
@@ -52,7 +54,7 @@ impl DelayingStore {
 
     /// What becomes of the first change that is held: it takes effect, or it fails.
     pub(crate) fn release(&self, works: bool) {
-        let Held(commit, done) = self
+        let HeldCommit(commit, done) = self
             .held
             .lock()
             .unwrap()
@@ -69,10 +71,10 @@ impl DelayingStore {
 }
 
 impl Store for DelayingStore {
-    fn commit(&self, commit: Commit, done: Done) {
+    fn commit(&self, commit: Commit, done: CommitCallback) {
         let mut held = self.held.lock().unwrap();
         if let Some(held) = &mut *held {
-            return held.push_back(Held(commit, done));
+            return held.push_back(HeldCommit(commit, done));
         }
         // Not under the lock: what is done may bring the next change.
         drop(held);
@@ -91,7 +93,7 @@ impl Store for DelayingStore {
         })
     }
 
-    fn note(&self, key: &str, value: Option<Bytes>, done: Done) {
+    fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {
         self.store.note(key, value, done);
     }
 }

@@ -27,13 +27,13 @@ const NAMES: usize = 9;
 
 /// A stream as the model has it: its messages, each as it is kept, and its position among families.
 #[derive(Debug, Clone, Default)]
-struct Model {
+struct ForksModel {
     messages: Vec<Bytes>,
     source: Option<String>,
     is_hidden: bool,
 }
 
-impl Model {
+impl ForksModel {
     /// Every message boundary.
     fn boundaries(&self) -> Vec<u64> {
         let ends = self.messages.iter().scan(0, |end, message| {
@@ -48,7 +48,7 @@ impl Model {
     }
 }
 
-/// Where the streams rest.
+/// The store of the streams.
 enum Home {
     Memory(Arc<MemoryStore>),
     Disk(tempfile::TempDir),
@@ -72,12 +72,12 @@ impl Home {
     }
 }
 
-struct History {
+struct ForkHistory {
     rng: StdRng,
     kind: ContentKind,
     home: Home,
     streams: Streams,
-    models: BTreeMap<String, Model>,
+    models: BTreeMap<String, ForksModel>,
     written: u32,
 }
 
@@ -87,7 +87,7 @@ async fn forks_read_as_copies_would_through_any_history() {
     for seed in (0..HISTORIES).map(|number| first.wrapping_add(number)) {
         println!("seed {seed}");
         for kind in [ContentKind::Json, ContentKind::Text] {
-            let mut history = History::new(
+            let mut history = ForkHistory::new(
                 seed,
                 kind,
                 Home::Memory(Arc::new(MemoryStore::new(1 << 24))),
@@ -110,7 +110,7 @@ async fn forks_read_as_copies_would_through_any_history_with_restarts() {
         } else {
             ContentKind::Text
         };
-        let mut history = History::new(seed, kind, Home::Disk(tempfile::tempdir().unwrap()));
+        let mut history = ForkHistory::new(seed, kind, Home::Disk(tempfile::tempdir().unwrap()));
         for step in 1..=STEPS {
             history.step().await;
             if step.is_multiple_of(STEPS_BEFORE_RESTART) {
@@ -124,7 +124,7 @@ async fn forks_read_as_copies_would_through_any_history_with_restarts() {
 
 fn fork_request(source: &str, at: u64, sub: u64, body: Bytes) -> ForkRequest {
     ForkRequest {
-        source: History::name(source),
+        source: ForkHistory::name(source),
         at: Offset::new(at).map(ForkPoint::Position),
         sub,
         content_type: None,
@@ -178,7 +178,7 @@ fn forked(
     messages
 }
 
-impl History {
+impl ForkHistory {
     fn new(seed: u64, kind: ContentKind, home: Home) -> Self {
         let streams = home.open();
         Self {
@@ -267,7 +267,7 @@ impl History {
         match self.models.get(it) {
             None => {
                 assert!(created.unwrap().is_new);
-                self.models.insert(it.to_owned(), Model::default());
+                self.models.insert(it.to_owned(), ForksModel::default());
             }
             Some(model) if model.is_hidden => {
                 assert!(
@@ -275,7 +275,7 @@ impl History {
                     "{created:?}"
                 );
             }
-            Some(Model {
+            Some(ForksModel {
                 source: Some(_), ..
             }) => {
                 assert!(
@@ -363,7 +363,7 @@ impl History {
                 let messages = forked(self.kind, &model.messages, first, sub, own);
                 self.models.insert(
                     it.to_owned(),
-                    Model {
+                    ForksModel {
                         messages,
                         source: Some(from),
                         is_hidden: false,
@@ -419,7 +419,7 @@ impl History {
     }
 
     /// Page after page from a boundary on: the bytes of the model, in whole messages, none larger than allowed.
-    async fn read(&self, log: &Log, model: &Model, from: u64, page_max: usize) {
+    async fn read(&self, log: &Log, model: &ForksModel, from: u64, page_max: usize) {
         let boundaries = model.boundaries();
         let bytes = model.bytes();
         let mut at = Offset::new(from).unwrap();

@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 use tailwater_core::StreamId;
 use tailwater_core::clock::Wall;
 use tailwater_core::store::{
-    Change, Commit, Marks, MemoryStore, NewStream, Recovered, Recovery, Store, StoreError,
+    Change, Commit, Marks, MemoryStore, Recovered, Recovery, Store, StoreError, StreamCreation,
 };
 use tailwater_core::{Absent, CreateError, ForkPoint, ForkRequest, Streams};
-use tailwater_core::{Append, AppendError, Log, ReadError, ReaderGuard, Start};
+use tailwater_core::{Append, AppendError, Log, ReadError, ReadStart, ReaderGuard};
 use tailwater_core::{Expiry, Fork, Payload, StreamConfig, StreamName};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, StreamOffset, Technique};
@@ -95,7 +95,7 @@ async fn append(log: &Arc<Log>, text: &'static str) -> Offset {
 
 async fn text(log: &Log) -> String {
     String::from_utf8(
-        log.read_from(Start::Beginning, 1 << 20)
+        log.read_from(ReadStart::Beginning, 1 << 20)
             .await
             .unwrap()
             .data
@@ -322,7 +322,7 @@ async fn messages_beyond_their_age_are_gone_and_the_others_stay() {
     pass(10 * SECOND).await;
     assert_eq!(log.earliest(), at(13));
     assert_eq!(
-        log.read_from(Start::Beginning, 99).await.unwrap().next,
+        log.read_from(ReadStart::Beginning, 99).await.unwrap().next,
         at(13),
         "an empty stream keeps its position"
     );

@@ -1,4 +1,4 @@
-//! With a store that takes its time: what was submitted is done, though nobody waits, and keeps its name busy until then.
+//! With a slow store: what was submitted is done even if no request waits for it, and its name stays locked until then.
 
 use crate::delaying_store::DelayingStore;
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tailwater_core::store::{Store, StoreError};
 use tailwater_core::{Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Streams};
-use tailwater_core::{Append, Log, Start};
+use tailwater_core::{Append, Log, ReadStart};
 use tailwater_core::{Payload, StreamConfig, StreamName};
 use tailwater_protocol::headers::ContentKind;
 
@@ -46,7 +46,10 @@ async fn make(streams: &Streams, it: &str) -> Result<Created, CreateError> {
 }
 
 async fn text(log: &Log) -> Bytes {
-    log.read_from(Start::Beginning, 1 << 20).await.unwrap().data
+    log.read_from(ReadStart::Beginning, 1 << 20)
+        .await
+        .unwrap()
+        .data
 }
 
 fn broken() -> StoreError {

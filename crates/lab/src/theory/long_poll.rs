@@ -9,11 +9,11 @@
 //!
 //! The curve is an atom at the way down and a ramp to one gap more ("over three transits" of RFC 6202, section 2.2).
 
-use super::{Arrivals, Prediction, Wire, Workload};
-use crate::Distribution;
+use super::{Arrivals, Prediction, WireSizes, Workload};
+use crate::LatencyDistribution;
 
 /// See the module's words; `wire` gives head sizes.
-pub(super) fn predict(workload: &Workload, wire: &Wire) -> Prediction {
+pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     let cycle = match workload.arrivals {
         Arrivals::Poisson => poisson(workload),
         Arrivals::Periodic => periodic(workload),
@@ -38,7 +38,7 @@ struct Cycle {
     cycle_s: f64,
     events: f64,
     empty_share: f64,
-    latency: Distribution,
+    latency: LatencyDistribution,
     phase_spread_s: f64,
 }
 
@@ -60,12 +60,12 @@ fn poisson(workload: &Workload) -> Cycle {
     };
     let cycle_s = gap_s + (-rate * gap_s).exp() * waiting_s;
     let floor_s = workload.floor_s();
-    let late = Distribution::uniform(floor_s, floor_s + gap_s);
+    let late = LatencyDistribution::uniform(floor_s, floor_s + gap_s);
     Cycle {
         cycle_s,
         events: rate * cycle_s,
         empty_share: (-rate * (gap_s + hold_s)).exp(),
-        latency: Distribution::atom(floor_s).mixed(gap_s / cycle_s, late),
+        latency: LatencyDistribution::atom(floor_s).mixed(gap_s / cycle_s, late),
         phase_spread_s: 0.0,
     }
 }
@@ -90,13 +90,13 @@ fn periodic(workload: &Workload) -> Cycle {
             cycle_s: gap_s,
             events: gap_s / period_s,
             empty_share: 0.0,
-            latency: Distribution::uniform(floor_s, floor_s + gap_s),
+            latency: LatencyDistribution::uniform(floor_s, floor_s + gap_s),
             phase_spread_s: workload.phase_spread_s(gap_s),
         };
     }
     let (mut waits_s, mut empties, mut late_s) = (Vec::with_capacity(EVENTS), 0.0, 0.0);
     for _ in 0..EVENTS {
-        // Time from the last answer with news to this event, then how many holds ran out in between.
+        // Time from the last answer with data to this event, then how many holds ran out in between.
         let since_s = period_s - late_s;
         let rounds = (since_s / (gap_s + hold_s)).floor();
         let into_s = since_s - rounds * (gap_s + hold_s);
@@ -109,7 +109,7 @@ fn periodic(workload: &Workload) -> Cycle {
         cycle_s: EVENTS as f64 * period_s / answers,
         events: EVENTS as f64 / answers,
         empty_share: empties / answers,
-        latency: Distribution::of_samples(&waits_s),
+        latency: LatencyDistribution::of_samples(&waits_s),
         phase_spread_s: 0.0,
     }
 }
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn mean_and_batch_follow_the_fixtures() {
-        let says = predict(&workload(5.0, 0.1, 1e6), &Wire::bare());
+        let says = predict(&workload(5.0, 0.1, 1e6), &WireSizes::bare());
         assert!(
             (says.latency.mean_s() - 0.07259).abs() < 5e-6,
             "{}",
@@ -140,7 +140,8 @@ mod tests {
         );
         assert!((says.events_per_response - 1.10653).abs() < 5e-6);
         assert!(
-            (predict(&workload(20.0, 0.1, 1e6), &Wire::bare()).events_per_response - 2.135).abs()
+            (predict(&workload(20.0, 0.1, 1e6), &WireSizes::bare()).events_per_response - 2.135)
+                .abs()
                 < 5e-4
         );
     }
@@ -148,14 +149,15 @@ mod tests {
     #[test]
     fn empty_answers_follow_the_fixture() {
         assert!(
-            (predict(&workload(0.1, 0.1, 25.0), &Wire::bare()).empty_share - 0.0813).abs() < 5e-5
+            (predict(&workload(0.1, 0.1, 25.0), &WireSizes::bare()).empty_share - 0.0813).abs()
+                < 5e-5
         );
     }
 
     #[test]
     fn the_armed_share_follows_the_fixtures() {
         for (load, armed) in [(0.1, 0.90), (0.5, 0.55), (2.0, 0.06)] {
-            let says = predict(&workload(load / 0.1, 0.1, 1e6), &Wire::bare());
+            let says = predict(&workload(load / 0.1, 0.1, 1e6), &WireSizes::bare());
             assert!(
                 (says.armed_share - armed).abs() < 5e-3,
                 "{load}: {}",
@@ -166,23 +168,23 @@ mod tests {
 
     #[test]
     fn the_largest_latency_is_three_transits() {
-        let says = predict(&workload(3.0, 0.1, 25.0), &Wire::bare());
+        let says = predict(&workload(3.0, 0.1, 25.0), &WireSizes::bare());
         assert!((says.latency.max_s() - 0.15).abs() < 1e-9);
     }
 
     #[test]
     fn at_a_high_rate_it_polls_once_per_gap() {
-        let says = predict(&workload(100.0, 0.1, 25.0), &Wire::bare());
+        let says = predict(&workload(100.0, 0.1, 25.0), &WireSizes::bare());
         assert!((says.requests_per_s - 10.0).abs() < 0.01);
         assert!((says.latency.mean_s() - 0.1).abs() < 1e-3);
     }
 
     #[test]
     fn bytes_follow_the_fixtures() {
-        let wire = Wire {
+        let wire = WireSizes {
             request_head_bytes: 536.0,
             response_head_bytes: 133.0,
-            ..Wire::bare()
+            ..WireSizes::bare()
         };
         let total = |rate, gap| {
             let workload = Workload {
@@ -202,11 +204,11 @@ mod tests {
                 arrivals: Arrivals::Periodic,
                 ..workload(1.0 / period_s, gap_s, hold_s)
             };
-            predict(&workload, &Wire::bare())
+            predict(&workload, &WireSizes::bare())
         };
         assert!((periodic(0.25, 0.24, 25.0).latency.max_s() - 0.12).abs() < 1e-9);
         assert!((periodic(0.25, 0.26, 25.0).latency.mean_s() - 0.26).abs() < 1e-9);
-        // A period of 10 s under a hold of 3 s: three empty answers to one with news.
+        // A period of 10 s under a hold of 3 s: three empty answers to one with data.
         assert!((periodic(10.0, 0.1, 3.0).empty_share - 0.75).abs() < 1e-9);
     }
 
@@ -221,7 +223,7 @@ mod tests {
         ] {
             let workload = workload(rate, gap, hold);
             check(
-                &predict(&workload, &Wire::bare()),
+                &predict(&workload, &WireSizes::bare()),
                 &simulation::long_poll(&workload, 40_000, 12),
             );
         }
@@ -240,7 +242,7 @@ mod tests {
                 ..workload(rate, gap, hold)
             };
             check(
-                &predict(&workload, &Wire::bare()),
+                &predict(&workload, &WireSizes::bare()),
                 &simulation::long_poll(&workload, 20_000, 13),
             );
         }

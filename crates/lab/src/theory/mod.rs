@@ -14,11 +14,11 @@ mod wire;
 #[cfg(test)]
 mod simulation;
 
-use crate::Distribution;
+use crate::LatencyDistribution;
 use std::time::Duration;
 use tailwater_protocol::Technique;
 
-pub use wire::{BytesPerEvent, Framing, Wire};
+pub use wire::{BodyFraming, BytesPerEvent, WireSizes};
 
 /// When events happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Workload {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// How late events arrive, counted from when they happened.
-    pub latency: Distribution,
+    pub latency: LatencyDistribution,
     /// How far the mean of a single run may lie from the mean over all runs, seconds.
     ///
     /// Above zero only when periodic events and polls lock in phase: every run then measures its own phase.
@@ -177,8 +177,8 @@ impl Prediction {
 
 /// What `technique` will do under `workload`, with the head sizes and envelopes of `wire`.
 ///
-/// `Wire::of(technique)` has typical sizes; [`Wire::with_counted_heads`] puts the lane's own in.
-pub fn predict_on(technique: Technique, workload: &Workload, wire: &Wire) -> Prediction {
+/// `WireSizes::of(technique)` has typical sizes; [`WireSizes::with_counted_heads`] puts the lane's own in.
+pub fn predict_on(technique: Technique, workload: &Workload, wire: &WireSizes) -> Prediction {
     match technique {
         Technique::Poll => poll::predict(workload, wire),
         Technique::LongPoll => long_poll::predict(workload, wire),
@@ -190,7 +190,7 @@ pub fn predict_on(technique: Technique, workload: &Workload, wire: &Wire) -> Pre
 
 /// What `technique` will do under `workload`, with typical head sizes.
 pub fn predict(technique: Technique, workload: &Workload) -> Prediction {
-    predict_on(technique, workload, &Wire::of(technique))
+    predict_on(technique, workload, &WireSizes::of(technique))
 }
 
 #[cfg(test)]

@@ -1,27 +1,27 @@
 //! NDJSON streaming: one request, and each event leaves at once: one line a write, in one chunk.
 
-use super::{Prediction, Wire, Workload, streaming};
+use super::{Prediction, WireSizes, Workload, streaming};
 
 /// A planned restart reuses the connection: the client is back after one re-arm gap.
-pub(super) fn predict(workload: &Workload, wire: &Wire) -> Prediction {
+pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     streaming::predict(workload, wire, workload.gap())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::theory::Framing;
+    use crate::theory::BodyFraming;
     use crate::theory::simulation::{self, check};
     use std::time::Duration;
 
     #[test]
     fn bytes_follow_the_fixture() {
         // λ = 1/s, L = 300 s, 36 B in a chunk of its own: about 45 B per event.
-        let wire = Wire {
+        let wire = WireSizes {
             request_head_bytes: 532.0,
             response_head_bytes: 145.0,
-            framing: Framing::Chunked,
-            ..Wire::bare()
+            framing: BodyFraming::Chunked,
+            ..WireSizes::bare()
         };
         let workload = Workload {
             payload_bytes: 36.0,
@@ -39,7 +39,7 @@ mod tests {
             transit_down: Duration::from_millis(50),
             ..Workload::default()
         };
-        let says = predict(&workload, &Wire::bare());
+        let says = predict(&workload, &WireSizes::bare());
         assert!(says.cdf(Duration::from_millis(50)) > 0.999);
         assert_eq!(says.cdf(Duration::from_millis(49)), 0.0);
         assert!((says.requests_per_s - 1.0 / 60.0).abs() < 1e-4);
@@ -56,7 +56,7 @@ mod tests {
                 ..Workload::default()
             };
             check(
-                &predict(&workload, &Wire::bare()),
+                &predict(&workload, &WireSizes::bare()),
                 &simulation::stream(&workload, workload.gap(), 40_000, 14),
             );
         }

@@ -5,17 +5,17 @@
 //! - Empty answers: e^(-λC) for Poisson events, max(0, 1 - C/P) for periodic ones.
 //! - Bytes per event: heads / (λC), and the payload.
 
-use super::{Pacing, Prediction, Wire, Workload};
-use crate::Distribution;
+use super::{Pacing, Prediction, WireSizes, Workload};
+use crate::LatencyDistribution;
 
 /// See the module's words; `wire` gives head sizes.
-pub(super) fn predict(workload: &Workload, wire: &Wire) -> Prediction {
+pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     let cycle_s = cycle_s(workload);
     let floor_s = workload.floor_s();
     let empty_share = workload.none_within(cycle_s);
     let events_per_response = workload.rate_per_s * cycle_s;
     Prediction {
-        latency: Distribution::uniform(floor_s, floor_s + cycle_s),
+        latency: LatencyDistribution::uniform(floor_s, floor_s + cycle_s),
         phase_spread_s: workload.phase_spread_s(cycle_s),
         requests_per_s: 1.0 / cycle_s,
         empty_share,
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn mean_is_half_an_interval_and_the_way_down() {
-        let says = predict(&workload(1.0, 1.0, 0.02), &Wire::of(Technique::Poll));
+        let says = predict(&workload(1.0, 1.0, 0.02), &WireSizes::of(Technique::Poll));
         assert!((says.latency.mean_s() - 0.52).abs() < 1e-9);
         assert!((says.latency.quantile_s(0.95) - 0.97).abs() < 1e-9);
         assert!((says.latency.max_s() - 1.02).abs() < 1e-9);
@@ -68,15 +68,16 @@ mod tests {
 
     #[test]
     fn empty_answers_follow_the_fixtures() {
-        let empties =
-            |rate, interval| predict(&workload(rate, interval, 0.0), &Wire::bare()).empty_share;
+        let empties = |rate, interval| {
+            predict(&workload(rate, interval, 0.0), &WireSizes::bare()).empty_share
+        };
         assert!((empties(1.0, 1.0) - 0.3679).abs() < 5e-5);
         assert!((empties(0.1, 1.0) - 0.9048).abs() < 5e-5);
         let periodic = Workload {
             arrivals: Arrivals::Periodic,
             ..workload(1.0 / 50.0, 1.0, 0.0)
         };
-        assert!((predict(&periodic, &Wire::bare()).empty_share - 0.98).abs() < 1e-9);
+        assert!((predict(&periodic, &WireSizes::bare()).empty_share - 0.98).abs() < 1e-9);
     }
 
     #[test]
@@ -86,24 +87,24 @@ mod tests {
             pacing: Pacing::FixedDelay,
             ..workload(2.0, 1.0, 0.1)
         };
-        let says = predict(&delayed, &Wire::bare());
+        let says = predict(&delayed, &WireSizes::bare());
         assert!((says.latency.mean_s() - 0.7).abs() < 1e-9);
         assert!((says.requests_per_s - 0.8333).abs() < 5e-5);
     }
 
     #[test]
     fn bytes_follow_the_fixtures() {
-        let wire = Wire {
+        let wire = WireSizes {
             request_head_bytes: 536.0,
             response_head_bytes: 133.0,
-            ..Wire::bare()
+            ..WireSizes::bare()
         };
         let total = |rate| {
             let workload = Workload {
                 payload_bytes: 36.0,
                 ..workload(rate, 1.0, 0.0)
             };
-            let wire = Wire {
+            let wire = WireSizes {
                 empty_head_bytes: wire.response_head_bytes,
                 ..wire
             };
@@ -121,13 +122,13 @@ mod tests {
                 arrivals: Arrivals::Periodic,
                 ..workload(1.0 / period_s, interval_s, 0.02)
             };
-            predict(&periodic, &Wire::bare()).phase_spread_s
+            predict(&periodic, &WireSizes::bare()).phase_spread_s
         };
         assert!((spread(5.0, 1.0) - 0.5).abs() < 1e-9);
         assert!((spread(2.0, 3.0) - 0.5).abs() < 1e-9);
         assert_eq!(spread(1.0, 0.618_033_988_749), 0.0);
         assert_eq!(
-            predict(&workload(1.0, 1.0, 0.0), &Wire::bare()).phase_spread_s,
+            predict(&workload(1.0, 1.0, 0.0), &WireSizes::bare()).phase_spread_s,
             0.0
         );
     }
@@ -141,7 +142,7 @@ mod tests {
                     ..workload(rate, interval, transit)
                 };
                 check(
-                    &predict(&workload, &Wire::bare()),
+                    &predict(&workload, &WireSizes::bare()),
                     &simulation::poll(&workload, 40_000, 11),
                 );
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// What a simulated run showed.
 #[derive(Debug)]
-pub(super) struct Observed {
+pub(super) struct SimulatedRun {
     latencies_s: Vec<f64>,
     responses: usize,
     empty: usize,
@@ -34,7 +34,7 @@ fn events(workload: &Workload, count: usize, rng: &mut SmallRng) -> Vec<f64> {
 }
 
 /// Polls at their times and hands out what happened since the last one.
-pub(super) fn poll(workload: &Workload, count: usize, seed: u64) -> Observed {
+pub(super) fn poll(workload: &Workload, count: usize, seed: u64) -> SimulatedRun {
     let mut rng = SmallRng::seed_from_u64(seed);
     let events = events(workload, count, &mut rng);
     let down_s = workload.transit_down.as_secs_f64();
@@ -43,7 +43,7 @@ pub(super) fn poll(workload: &Workload, count: usize, seed: u64) -> Observed {
         Pacing::FixedDelay => workload.interval + workload.transit_up + workload.transit_down,
     }
     .as_secs_f64();
-    let mut seen = Observed {
+    let mut seen = SimulatedRun {
         latencies_s: Vec::new(),
         responses: 0,
         empty: 0,
@@ -66,7 +66,7 @@ pub(super) fn poll(workload: &Workload, count: usize, seed: u64) -> Observed {
 }
 
 /// Requests that arrive a gap after the last answer, wait for events or the hold, and take all that is queued.
-pub(super) fn long_poll(workload: &Workload, count: usize, seed: u64) -> Observed {
+pub(super) fn long_poll(workload: &Workload, count: usize, seed: u64) -> SimulatedRun {
     let mut rng = SmallRng::seed_from_u64(seed);
     let events = events(workload, count, &mut rng);
     let (gap_s, hold_s, down_s) = (
@@ -74,7 +74,7 @@ pub(super) fn long_poll(workload: &Workload, count: usize, seed: u64) -> Observe
         workload.hold.as_secs_f64(),
         workload.transit_down.as_secs_f64(),
     );
-    let mut seen = Observed {
+    let mut seen = SimulatedRun {
         latencies_s: Vec::new(),
         responses: 0,
         empty: 0,
@@ -107,12 +107,12 @@ pub(super) fn stream(
     reconnect: Duration,
     count: usize,
     seed: u64,
-) -> Observed {
+) -> SimulatedRun {
     let mut rng = SmallRng::seed_from_u64(seed);
     let events = events(workload, count, &mut rng);
     let (open_s, away_s) = (workload.lifetime.as_secs_f64(), reconnect.as_secs_f64());
     let down_s = workload.transit_down.as_secs_f64();
-    let mut seen = Observed {
+    let mut seen = SimulatedRun {
         latencies_s: Vec::new(),
         responses: 0,
         empty: 0,
@@ -136,7 +136,7 @@ pub(super) fn stream(
 }
 
 /// Holds `says` against `seen`: mean, curve, rate of requests, share of empties.
-pub(super) fn check(says: &Prediction, seen: &Observed) {
+pub(super) fn check(says: &Prediction, seen: &SimulatedRun) {
     let n = seen.latencies_s.len() as f64;
     let context = format!("seed {}, {says:?}", seen.seed);
     let mean_s = seen.latencies_s.iter().sum::<f64>() / n;

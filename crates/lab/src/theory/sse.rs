@@ -1,9 +1,9 @@
 //! Server-sent events: one request, and each event leaves at once: a data event and a control event a write, in one chunk.
 
-use super::{Prediction, Wire, Workload, streaming};
+use super::{Prediction, WireSizes, Workload, streaming};
 
 /// A planned restart reuses the connection: the client is back after one re-arm gap.
-pub(super) fn predict(workload: &Workload, wire: &Wire) -> Prediction {
+pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     streaming::predict(workload, wire, workload.gap())
 }
 
@@ -20,7 +20,7 @@ mod tests {
             lifetime: Duration::from_secs(3_600),
             ..Workload::default()
         };
-        let wire = Wire::of(Technique::Sse);
+        let wire = WireSizes::of(Technique::Sse);
         let bytes = predict(&workload, &wire).bytes_per_event;
         assert!((bytes.framing - 6.0).abs() < 1e-3);
         assert_eq!(bytes.envelope, wire.envelope_bytes);
@@ -34,10 +34,10 @@ mod tests {
             rate_per_s: 0.001,
             ..Workload::default()
         };
-        let bytes = predict(&workload, &Wire::of(Technique::Sse)).bytes_per_event;
+        let bytes = predict(&workload, &WireSizes::of(Technique::Sse)).bytes_per_event;
         // 1,000 s between events hold about 66 beats of 15 s.
         assert!(
-            (bytes.heartbeat / Wire::of(Technique::Sse).heartbeat_bytes - 66.2).abs() < 1.0,
+            (bytes.heartbeat / WireSizes::of(Technique::Sse).heartbeat_bytes - 66.2).abs() < 1.0,
             "{}",
             bytes.heartbeat
         );

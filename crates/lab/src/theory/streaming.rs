@@ -4,22 +4,22 @@
 //! waits Uniform(0, G). Requests per event 1/(λ(L+G)); heads shrink with them, framing stays.
 
 use super::wire::times;
-use super::{Arrivals, BytesPerEvent, Prediction, Wire, Workload};
-use crate::Distribution;
+use super::{Arrivals, BytesPerEvent, Prediction, WireSizes, Workload};
+use crate::LatencyDistribution;
 use std::time::Duration;
 
 /// The prediction for a stream that needs `reconnect` from its end to being open again.
-pub(super) fn predict(workload: &Workload, wire: &Wire, reconnect: Duration) -> Prediction {
+pub(super) fn predict(workload: &Workload, wire: &WireSizes, reconnect: Duration) -> Prediction {
     let (open_s, gap_s) = (
         workload.lifetime.as_secs_f64().max(1e-3),
         reconnect.as_secs_f64(),
     );
     let cycle_s = open_s + gap_s;
     let floor_s = workload.floor_s();
-    let late = Distribution::uniform(floor_s, floor_s + gap_s);
+    let late = LatencyDistribution::uniform(floor_s, floor_s + gap_s);
     let events_per_response = workload.rate_per_s * cycle_s;
     Prediction {
-        latency: Distribution::atom(floor_s).mixed(gap_s / cycle_s, late),
+        latency: LatencyDistribution::atom(floor_s).mixed(gap_s / cycle_s, late),
         phase_spread_s: 0.0,
         requests_per_s: 1.0 / cycle_s,
         empty_share: workload.none_within(cycle_s),
@@ -30,7 +30,11 @@ pub(super) fn predict(workload: &Workload, wire: &Wire, reconnect: Duration) -> 
 }
 
 /// One write per event: what surrounds it, its framing, and its part of heads and heartbeats.
-fn bytes_per_event(workload: &Workload, wire: &Wire, events_per_response: f64) -> BytesPerEvent {
+fn bytes_per_event(
+    workload: &Workload,
+    wire: &WireSizes,
+    events_per_response: f64,
+) -> BytesPerEvent {
     let answers = 1.0 / events_per_response;
     BytesPerEvent {
         request_head: times(wire.request_head_bytes, answers),

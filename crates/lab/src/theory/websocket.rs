@@ -1,9 +1,9 @@
 //! WebSocket: one upgrade, and each event leaves at once in a frame of its own.
 
-use super::{Prediction, Wire, Workload, streaming};
+use super::{Prediction, WireSizes, Workload, streaming};
 
 /// A planned restart needs a new connection: one round trip more than the re-arm gap.
-pub(super) fn predict(workload: &Workload, wire: &Wire) -> Prediction {
+pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     streaming::predict(
         workload,
         wire,
@@ -14,17 +14,17 @@ pub(super) fn predict(workload: &Workload, wire: &Wire) -> Prediction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::theory::Framing;
+    use crate::theory::BodyFraming;
     use std::time::Duration;
 
     #[test]
     fn bytes_follow_the_fixture() {
         // 36 B and a frame head of 2 B: 38, and 2.3 amortised over 300 s.
-        let wire = Wire {
+        let wire = WireSizes {
             request_head_bytes: 518.0,
             response_head_bytes: 166.0,
-            framing: Framing::WebSocket,
-            ..Wire::bare()
+            framing: BodyFraming::WebSocket,
+            ..WireSizes::bare()
         };
         let workload = Workload {
             payload_bytes: 36.0,
@@ -43,7 +43,7 @@ mod tests {
             transit_down: transit,
             ..Workload::default()
         };
-        let says = predict(&workload, &Wire::bare());
+        let says = predict(&workload, &WireSizes::bare());
         assert!((says.latency.max_s() - 0.25).abs() < 1e-9);
     }
 }

@@ -1,7 +1,7 @@
 //! Bytes on the wire: heads, framing and envelopes of each technique, and what they come to per delivered event.
 
 use tailwater_protocol::headers::ContentKind;
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 use tailwater_protocol::{Control, Offset, Technique, ndjson, sse};
 
 /// `bytes` so many `times`, where nothing stays nothing even if it happens infinitely often.
@@ -11,7 +11,7 @@ pub(super) fn times(bytes: f64, times: f64) -> f64 {
 
 /// What the transport puts around each write of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
+pub enum BodyFraming {
     /// A body with a Content-Length.
     None,
     /// HTTP/1.1 chunks: size in hexadecimal and two line ends.
@@ -20,7 +20,7 @@ pub enum Framing {
     WebSocket,
 }
 
-impl Framing {
+impl BodyFraming {
     /// Framing bytes around one write of `body_bytes`.
     ///
     /// Source: RFC 9112, section 7.1; RFC 6455, section 5.2.
@@ -38,21 +38,21 @@ impl Framing {
 
 /// Sizes of everything that is not an event's own text.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Wire {
+pub struct WireSizes {
     /// Request line and headers.
     pub request_head_bytes: f64,
-    /// Status line and headers of an answer with news (or of a stream).
+    /// Status line and headers of an answer with data (or of a stream).
     pub response_head_bytes: f64,
-    /// Status line and headers of an answer without news.
+    /// Status line and headers of an answer without data.
     pub empty_head_bytes: f64,
-    /// Body of an answer without news.
+    /// Body of an answer without data.
     pub empty_body_bytes: f64,
     /// Body bytes around the messages of one answer or one write, whatever their number.
     pub envelope_bytes: f64,
     /// Body bytes that every message adds (a comma).
     pub separator_bytes: f64,
     /// What the transport puts around each write.
-    pub framing: Framing,
+    pub framing: BodyFraming,
     /// One heartbeat with its framing.
     pub heartbeat_bytes: f64,
     /// What ends a stream: the last chunk, or the close frames.
@@ -88,10 +88,10 @@ fn envelope_bytes(
 
 fn in_a_chunk(body: &[u8]) -> f64 {
     let bytes = body.len() as f64;
-    bytes + Framing::Chunked.bytes_around(bytes)
+    bytes + BodyFraming::Chunked.bytes_around(bytes)
 }
 
-impl Wire {
+impl WireSizes {
     /// Nothing but the events: no heads, no framing.
     pub fn bare() -> Self {
         Self {
@@ -101,7 +101,7 @@ impl Wire {
             empty_body_bytes: 0.0,
             envelope_bytes: 0.0,
             separator_bytes: 0.0,
-            framing: Framing::None,
+            framing: BodyFraming::None,
             heartbeat_bytes: 0.0,
             ending_bytes: 0.0,
         }
@@ -119,7 +119,7 @@ impl Wire {
             ..Self::bare()
         };
         let stream = Self {
-            framing: Framing::Chunked,
+            framing: BodyFraming::Chunked,
             ending_bytes: 5.0,
             ..Self::bare()
         };
@@ -152,7 +152,7 @@ impl Wire {
                 response_head_bytes: 257.0,
                 // The same line without its end.
                 envelope_bytes: envelope_bytes(technique, ndjson::encode) - 1.0,
-                framing: Framing::WebSocket,
+                framing: BodyFraming::WebSocket,
                 // A ping, its masked pong, and an empty text frame; at the end a close frame each way.
                 heartbeat_bytes: 2.0 + 6.0 + 2.0,
                 ending_bytes: 4.0 + 8.0,
@@ -163,9 +163,9 @@ impl Wire {
 
     /// The same with the mean head sizes that a lane counted; sizes it has not seen yet stay typical.
     ///
-    /// The counts do not tell heads with news from heads without: both become the mean.
+    /// The counts do not tell heads with data from heads without: both become the mean.
     #[must_use]
-    pub fn with_counted_heads(mut self, counts: &Counts) -> Self {
+    pub fn with_counted_heads(mut self, counts: &LaneCounts) -> Self {
         if counts.requests > 0 {
             self.request_head_bytes = counts.request_head_bytes as f64 / counts.requests as f64;
         }
@@ -245,7 +245,7 @@ mod tests {
             (4_095.0, 7.0),
             (4_096.0, 8.0),
         ] {
-            assert_eq!(Framing::Chunked.bytes_around(body), framing, "{body}");
+            assert_eq!(BodyFraming::Chunked.bytes_around(body), framing, "{body}");
         }
         for (body, framing) in [
             (0.0, 2.0),
@@ -254,7 +254,7 @@ mod tests {
             (65_535.0, 4.0),
             (65_536.0, 10.0),
         ] {
-            assert_eq!(Framing::WebSocket.bytes_around(body), framing, "{body}");
+            assert_eq!(BodyFraming::WebSocket.bytes_around(body), framing, "{body}");
         }
     }
 
@@ -262,29 +262,32 @@ mod tests {
     fn an_envelope_is_all_but_the_message() {
         let line = r#"{"data":[],"streamNextOffset":"0000000000000000"}"#;
         assert_eq!(
-            Wire::of(Technique::Websocket).envelope_bytes,
+            WireSizes::of(Technique::Websocket).envelope_bytes,
             line.len() as f64
         );
         assert_eq!(
-            Wire::of(Technique::Ndjson).envelope_bytes,
+            WireSizes::of(Technique::Ndjson).envelope_bytes,
             line.len() as f64 + 1.0
         );
         let events = "id:0000000000000000\nevent: data\ndata:[]\n\nid:0000000000000000\nevent: control\n\
              data:{\"streamNextOffset\":\"0000000000000000\",\"streamCursor\":\"1234567\",\"upToDate\":true}\n\n";
-        assert_eq!(Wire::of(Technique::Sse).envelope_bytes, events.len() as f64);
-        assert_eq!(Wire::of(Technique::Ndjson).heartbeat_bytes, 6.0);
+        assert_eq!(
+            WireSizes::of(Technique::Sse).envelope_bytes,
+            events.len() as f64
+        );
+        assert_eq!(WireSizes::of(Technique::Ndjson).heartbeat_bytes, 6.0);
     }
 
     #[test]
     fn counted_heads_replace_typical_ones() {
-        let counts = Counts {
+        let counts = LaneCounts {
             requests: 4,
             responses: 3,
             request_head_bytes: 2_000,
             response_head_bytes: 600,
-            ..Counts::default()
+            ..LaneCounts::default()
         };
-        let wire = Wire::of(Technique::Poll).with_counted_heads(&counts);
+        let wire = WireSizes::of(Technique::Poll).with_counted_heads(&counts);
         assert_eq!(
             (
                 wire.request_head_bytes,
@@ -294,8 +297,8 @@ mod tests {
             (500.0, 200.0, 200.0)
         );
         assert_eq!(
-            Wire::of(Technique::Poll).with_counted_heads(&Counts::default()),
-            Wire::of(Technique::Poll)
+            WireSizes::of(Technique::Poll).with_counted_heads(&LaneCounts::default()),
+            WireSizes::of(Technique::Poll)
         );
     }
 }

@@ -17,8 +17,8 @@ const QUIET: Guards = Guards {
     smallest_latency_ms: Some(20.0),
 };
 
-fn polling(mean_ms: f64, n: u64) -> Sample {
-    Sample::of_mean(mean_ms, 1_000.0 / 12f64.sqrt(), n, n)
+fn polling(mean_ms: f64, n: u64) -> Measurement {
+    Measurement::of_mean(mean_ms, 1_000.0 / 12f64.sqrt(), n, n)
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn too_few_observations_say_how_much_longer_it_takes() {
 
 #[test]
 fn observations_that_wait_together_count_once() {
-    let burst = Sample::of_mean(512.0, 288.7, 600, 60);
+    let burst = Measurement::of_mean(512.0, 288.7, 600, 60);
     assert!((burst.ci95 / polling(512.0, 600).ci95 - 10f64.sqrt()).abs() < 1e-3);
 }
 
@@ -138,7 +138,7 @@ fn the_clocks_do_not_matter_to_what_is_counted() {
         clock_stepped: true,
         ..QUIET
     };
-    let verdict = judge(claim, Sample::of_share(885, 2_401), guards, 1.0);
+    let verdict = judge(claim, Measurement::of_share(885, 2_401), guards, 1.0);
     assert_eq!(verdict.finding, Finding::Confirmed);
     assert!(
         verdict
@@ -150,9 +150,9 @@ fn the_clocks_do_not_matter_to_what_is_counted() {
 
 #[test]
 fn the_share_of_2401_polls_is_known_to_two_points() {
-    assert!((Sample::of_share(1_200, 2_401).ci95 - 0.02).abs() < 1e-3);
-    assert!(Sample::of_share(0, 100).ci95 > 0.01);
-    assert!(Sample::of_share(3, 10).ci95.is_infinite());
+    assert!((Measurement::of_share(1_200, 2_401).ci95 - 0.02).abs() < 1e-3);
+    assert!(Measurement::of_share(0, 100).ci95 > 0.01);
+    assert!(Measurement::of_share(3, 10).ci95.is_infinite());
 }
 
 #[test]
@@ -163,13 +163,13 @@ fn counted_bytes_have_no_sampling_error() {
         effect: 705.0,
         spread: 0.0,
     };
-    let verdict = judge(claim, Sample::exact(709.0, 600), QUIET, 1.0);
+    let verdict = judge(claim, Measurement::exact(709.0, 600), QUIET, 1.0);
     assert_eq!(verdict.finding, Finding::Confirmed);
     assert_eq!(
         verdict.to_string(),
         "CONFIRMED bytes per event 709 B, predicted 705 ± 35.3 (n = 600)"
     );
-    let nothing = judge(claim, Sample::exact(0.0, 0), QUIET, 0.0).finding;
+    let nothing = judge(claim, Measurement::exact(0.0, 0), QUIET, 0.0).finding;
     assert_eq!(
         nothing,
         Finding::Inconclusive {
@@ -206,12 +206,14 @@ fn a_coarse_clock_widens_what_is_allowed() {
         resolution_ms: 8.0,
         ..QUIET
     };
-    assert!((judge(stream, Sample::exact(60.0, 600), coarse, 1.0).allowed - 16.0).abs() < 1e-9);
+    assert!(
+        (judge(stream, Measurement::exact(60.0, 600), coarse, 1.0).allowed - 16.0).abs() < 1e-9
+    );
 }
 
 #[test]
 fn a_rate_knows_its_poisson_error() {
-    let sample = Sample::of_count(400, 100.0);
+    let sample = Measurement::of_count(400, 100.0);
     assert!((sample.value - 4.0).abs() < 1e-9);
     assert!((sample.ci95 - 0.392).abs() < 1e-9);
 }

@@ -289,7 +289,7 @@ impl StreamsController {
     }
 
     /// Takes a report; the page shows it a moment later, ten times a second at most.
-    fn take(self: &Rc<Self>, report: &Report) {
+    fn take(self: &Rc<Self>, report: &FollowReport) {
         self.fresh.borrow_mut().take(report);
         if self.showing.replace(true) {
             return;

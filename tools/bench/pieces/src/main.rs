@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tailwater::live::encoding::{Encoding, TellState};
 use tailwater_core::store::MemoryStore;
-use tailwater_core::{Append, Log, Payload, Start, StreamConfig, StreamName, Streams};
+use tailwater_core::{Append, Log, Payload, ReadStart, StreamConfig, StreamName, Streams};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, Technique};
 use tokio::runtime::{Builder, Runtime};
@@ -177,19 +177,19 @@ fn append(times: usize) -> Done {
 }
 
 fn read_one(times: usize) -> Done {
-    read(times, Start::Now, 1)
+    read(times, ReadStart::Now, 1)
 }
 
 fn read_many(times: usize) -> Done {
-    read(times, Start::Beginning, MESSAGES)
+    read(times, ReadStart::Beginning, MESSAGES)
 }
 
 /// Reads the same page of a stream of 1,000 messages: `messages` of them.
-fn read(times: usize, start: Start, messages: usize) -> Done {
+fn read(times: usize, start: ReadStart, messages: usize) -> Done {
     let (runtime, log) = log_of(1000)?;
     let kept = message().len() + 1;
     let from = match start {
-        Start::Now => Offset::new(u64::try_from(kept * (1000 - messages))?)
+        ReadStart::Now => Offset::new(u64::try_from(kept * (1000 - messages))?)
             .ok_or("beyond the largest offset")?,
         other => log.resolve(other),
     };

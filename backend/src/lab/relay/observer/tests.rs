@@ -39,7 +39,7 @@ fn count(turns: &[TestedDirection], cuts: &[usize]) -> Counts {
     counts
 }
 
-fn sum(counts: &Counts) -> (u64, u64) {
+fn sum(counts: &LaneCounts) -> (u64, u64) {
     (
         counts.request_head_bytes + counts.request_body_bytes + counts.request_framing_bytes,
         counts.response_head_bytes + counts.response_body_bytes + counts.response_framing_bytes,

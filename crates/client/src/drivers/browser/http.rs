@@ -1,8 +1,8 @@
 //! Requests by fetch: a page read as a whole, or a live answer read piece by piece.
 
 use super::in_words;
-use crate::drivers::drive::Arrival;
-use crate::reader::Head;
+use crate::drivers::drive::AnswerPart;
+use crate::reader::AnswerHead;
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use gloo_net::http::{Request, Response};
 use js_sys::{Reflect, Uint8Array};
@@ -12,9 +12,9 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache};
 
 /// Aborts its request when dropped, unless that is over.
-struct Abort(Option<AbortController>);
+struct AbortOnDrop(Option<AbortController>);
 
-impl Drop for Abort {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         if let Some(controller) = &self.0 {
             controller.abort();
@@ -23,49 +23,49 @@ impl Drop for Abort {
 }
 
 /// Where an answer stands between two arrivals.
-enum Answer {
+enum FetchAnswer {
     Asked(String),
-    Answered(Response, Abort),
-    Reading(ReadableStreamDefaultReader, Abort),
+    Answered(Response, AbortOnDrop),
+    Reading(ReadableStreamDefaultReader, AbortOnDrop),
     Whole,
 }
 
 /// Asks for an answer that counts only as a whole.
-pub(super) fn page(url: String) -> LocalBoxStream<'static, Arrival> {
+pub(super) fn page(url: String) -> LocalBoxStream<'static, AnswerPart> {
     answer(url, true)
 }
 
 /// Asks for an answer that never ends.
-pub(super) fn live(url: String) -> LocalBoxStream<'static, Arrival> {
+pub(super) fn live(url: String) -> LocalBoxStream<'static, AnswerPart> {
     answer(url, false)
 }
 
-fn answer(url: String, as_a_whole: bool) -> LocalBoxStream<'static, Arrival> {
-    stream::unfold(Some(Answer::Asked(url)), move |answer| async move {
+fn answer(url: String, as_a_whole: bool) -> LocalBoxStream<'static, AnswerPart> {
+    stream::unfold(Some(FetchAnswer::Asked(url)), move |answer| async move {
         Some(match answer? {
-            Answer::Asked(url) => ask(url).await,
-            Answer::Answered(response, abort) if !as_a_whole => match response.body() {
+            FetchAnswer::Asked(url) => ask(url).await,
+            FetchAnswer::Answered(response, abort) if !as_a_whole => match response.body() {
                 Some(body) => read(body.get_reader().unchecked_into(), abort).await,
-                None => (Arrival::End, None),
+                None => (AnswerPart::End, None),
             },
-            Answer::Answered(response, abort) if has_body(&response) => {
+            FetchAnswer::Answered(response, abort) if has_body(&response) => {
                 match response.binary().await {
                     Ok(bytes) => {
                         drop(abort);
-                        (Arrival::Piece(bytes.into()), Some(Answer::Whole))
+                        (AnswerPart::Piece(bytes.into()), Some(FetchAnswer::Whole))
                     }
-                    Err(fault) => (Arrival::Fault(fault.to_string()), None),
+                    Err(fault) => (AnswerPart::Fault(fault.to_string()), None),
                 }
             }
-            Answer::Reading(reader, abort) => read(reader, abort).await,
-            Answer::Answered(..) | Answer::Whole => (Arrival::End, None),
+            FetchAnswer::Reading(reader, abort) => read(reader, abort).await,
+            FetchAnswer::Answered(..) | FetchAnswer::Whole => (AnswerPart::End, None),
         })
     })
     .boxed_local()
 }
 
-async fn ask(url: String) -> (Arrival, Option<Answer>) {
-    let abort = Abort(AbortController::new().ok());
+async fn ask(url: String) -> (AnswerPart, Option<FetchAnswer>) {
+    let abort = AbortOnDrop(AbortController::new().ok());
     let signal = abort.0.as_ref().map(AbortController::signal);
     let asked = Request::get(&url)
         .cache(RequestCache::NoStore)
@@ -76,10 +76,13 @@ async fn ask(url: String) -> (Arrival, Option<Answer>) {
         Ok(response) => {
             let headers = response.headers();
             let now = Duration::from_secs_f64(js_sys::Date::now().max(0.0) / 1_000.0);
-            let head = Head::read(response.status(), now, |name| headers.get(name));
-            (Arrival::Head(head), Some(Answer::Answered(response, abort)))
+            let head = AnswerHead::read(response.status(), now, |name| headers.get(name));
+            (
+                AnswerPart::Head(head),
+                Some(FetchAnswer::Answered(response, abort)),
+            )
         }
-        Err(fault) => (Arrival::Fault(fault.to_string()), None),
+        Err(fault) => (AnswerPart::Fault(fault.to_string()), None),
     }
 }
 
@@ -87,22 +90,25 @@ fn has_body(response: &Response) -> bool {
     !matches!(response.status(), 204 | 304)
 }
 
-async fn read(reader: ReadableStreamDefaultReader, abort: Abort) -> (Arrival, Option<Answer>) {
+async fn read(
+    reader: ReadableStreamDefaultReader,
+    abort: AbortOnDrop,
+) -> (AnswerPart, Option<FetchAnswer>) {
     let came = match JsFuture::from(reader.read()).await {
         Ok(came) => came,
-        Err(thrown) => return (Arrival::Fault(in_words(&thrown)), None),
+        Err(thrown) => return (AnswerPart::Fault(in_words(&thrown)), None),
     };
     let part = |name| Reflect::get(&came, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
     if part("done").is_truthy() {
-        return (Arrival::End, None);
+        return (AnswerPart::End, None);
     }
     match part("value").dyn_into::<Uint8Array>() {
         Ok(bytes) => (
-            Arrival::Piece(bytes.to_vec().into()),
-            Some(Answer::Reading(reader, abort)),
+            AnswerPart::Piece(bytes.to_vec().into()),
+            Some(FetchAnswer::Reading(reader, abort)),
         ),
         Err(other) => (
-            Arrival::Fault(format!(
+            AnswerPart::Fault(format!(
                 "the browser read something that is not bytes: {other:?}"
             )),
             None,

@@ -2,8 +2,8 @@
 //!
 //! A browser never says why a connection could not be opened, nor shows it pings; heartbeats are empty text frames.
 
-use crate::drivers::drive::Arrival;
-use crate::reader::Head;
+use crate::drivers::drive::AnswerPart;
+use crate::reader::AnswerHead;
 use bytes::Bytes;
 use futures_util::sink::Sink;
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
@@ -16,26 +16,26 @@ use std::task::Poll;
 /// Close codes of a server that ends the connection on purpose: done, going away, restarting.
 const ON_PURPOSE: [u16; 3] = [1000, 1001, 1012];
 
-enum Connection {
+enum BrowserConnection {
     Closed(String),
     Open(Box<WebSocket>),
 }
 
 /// Upgrades a connection to `url`.
-pub(super) fn connect(url: String) -> LocalBoxStream<'static, Arrival> {
-    stream::unfold(Some(Connection::Closed(url)), |connection| async {
+pub(super) fn connect(url: String) -> LocalBoxStream<'static, AnswerPart> {
+    stream::unfold(Some(BrowserConnection::Closed(url)), |connection| async {
         Some(match connection? {
-            Connection::Closed(url) => match WebSocket::open(&url) {
+            BrowserConnection::Closed(url) => match WebSocket::open(&url) {
                 Ok(socket) => open(Box::new(socket)).await,
-                Err(fault) => (Arrival::Fault(fault.to_string()), None),
+                Err(fault) => (AnswerPart::Fault(fault.to_string()), None),
             },
-            Connection::Open(socket) => receive(socket).await,
+            BrowserConnection::Open(socket) => receive(socket).await,
         })
     })
     .boxed_local()
 }
 
-/// A socket on its way to being open. One that nobody wants any more is closed as soon as it is: closed earlier, the browser
+/// A socket that is being opened. One that is dropped before that is closed as soon as it is open: closed earlier, the browser
 /// would write an error to its console.
 struct Opening(Option<Box<WebSocket>>);
 
@@ -67,45 +67,50 @@ impl Drop for Opening {
     }
 }
 
-async fn open(socket: Box<WebSocket>) -> (Arrival, Option<Connection>) {
+async fn open(socket: Box<WebSocket>) -> (AnswerPart, Option<BrowserConnection>) {
     let mut opening = Opening(Some(socket));
     opening.ready().await;
     if let Some(socket) = opening.0.take()
         && matches!(socket.state(), State::Open)
     {
-        let head = Head {
+        let head = AnswerHead {
             status: 101,
-            ..Head::default()
+            ..AnswerHead::default()
         };
-        return (Arrival::Head(head), Some(Connection::Open(socket)));
+        return (
+            AnswerPart::Head(head),
+            Some(BrowserConnection::Open(socket)),
+        );
     }
     (
-        Arrival::Fault("the WebSocket could not be opened; a browser does not say why".to_owned()),
+        AnswerPart::Fault(
+            "the WebSocket could not be opened; a browser does not say why".to_owned(),
+        ),
         None,
     )
 }
 
-async fn receive(mut socket: Box<WebSocket>) -> (Arrival, Option<Connection>) {
+async fn receive(mut socket: Box<WebSocket>) -> (AnswerPart, Option<BrowserConnection>) {
     let arrival = match socket.next().await {
         Some(Ok(Message::Text(text))) => {
             return (
-                Arrival::Piece(Bytes::from(text)),
-                Some(Connection::Open(socket)),
+                AnswerPart::Piece(Bytes::from(text)),
+                Some(BrowserConnection::Open(socket)),
             );
         }
-        Some(Ok(Message::Bytes(bytes))) => Arrival::Fault(format!(
+        Some(Ok(Message::Bytes(bytes))) => AnswerPart::Fault(format!(
             "a binary frame of {} bytes came: expected text",
             bytes.len()
         )),
         Some(Err(WebSocketError::ConnectionClose(close))) if ON_PURPOSE.contains(&close.code) => {
-            Arrival::End
+            AnswerPart::End
         }
-        Some(Err(WebSocketError::ConnectionClose(close))) => Arrival::Fault(format!(
+        Some(Err(WebSocketError::ConnectionClose(close))) => AnswerPart::Fault(format!(
             "the WebSocket was closed: {} {}",
             close.code, close.reason
         )),
-        Some(Err(fault)) => Arrival::Fault(fault.to_string()),
-        None => Arrival::Fault("the WebSocket broke off without a goodbye".to_owned()),
+        Some(Err(fault)) => AnswerPart::Fault(fault.to_string()),
+        None => AnswerPart::Fault("the WebSocket broke off without a goodbye".to_owned()),
     };
     (arrival, None)
 }

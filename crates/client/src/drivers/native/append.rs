@@ -1,7 +1,7 @@
 //! The writing half: create a stream, append to it, close it, with errors that say what the server said.
 
-use super::{Client, answer, head, in_words};
-use crate::Producer;
+use super::{NativeClient, answer, head, in_words};
+use crate::ProducerSession;
 use crate::acknowledgement::{position, position_of_closed, unconfirmed};
 use bytes::Bytes;
 use std::time::Duration;
@@ -12,17 +12,17 @@ const REQUEST_MAX: Duration = Duration::from_secs(60);
 
 /// One stream to write to.
 #[derive(Debug, Clone)]
-pub struct Writer {
-    client: Client,
+pub struct StreamWriter {
+    client: NativeClient,
     stream_url: String,
 }
 
 /// What the server acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Appended {
+pub struct WriteReceipt {
     /// The position after it.
     pub next: Token,
-    /// The stream's own content type, if the answer told it (creation and [`Writer::describe`] do).
+    /// The stream's own content type, if the answer told it (creation and [`StreamWriter::describe`] do).
     pub content_type: Option<String>,
     /// Whether the stream is closed now.
     pub closed: bool,
@@ -34,7 +34,7 @@ pub struct Appended {
 
 /// Why nothing was acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
+pub enum StreamWriteError {
     /// The server refused, so nothing was appended.
     #[error("{text}")]
     Refused {
@@ -60,7 +60,7 @@ pub enum AppendError {
     Unconfirmed(String),
 }
 
-impl AppendError {
+impl StreamWriteError {
     /// Whether sending the same again can neither be useless nor append twice.
     pub fn may_retry(&self) -> bool {
         match self {
@@ -79,24 +79,24 @@ impl AppendError {
     }
 }
 
-impl Client {
+impl NativeClient {
     /// Something that writes to the stream at `stream_url`.
-    pub fn writer(&self, stream_url: &str) -> Writer {
-        Writer {
+    pub fn writer(&self, stream_url: &str) -> StreamWriter {
+        StreamWriter {
             client: self.clone(),
             stream_url: stream_url.to_owned(),
         }
     }
 }
 
-impl Writer {
+impl StreamWriter {
     /// Creates the stream; one that is there with this content type is as good.
     ///
     /// Source: Durable Streams protocol, section 5.1.
     ///
     /// # Errors
-    /// [`AppendError`]; 409 when it exists with another configuration. Safe to repeat.
-    pub async fn create(&self, content_type: &str) -> Result<Appended, AppendError> {
+    /// [`StreamWriteError`]; 409 when it exists with another configuration. Safe to repeat.
+    pub async fn create(&self, content_type: &str) -> Result<WriteReceipt, StreamWriteError> {
         self.send(
             self.client
                 .writes
@@ -112,8 +112,8 @@ impl Writer {
     /// Source: Durable Streams protocol, section 5.5.
     ///
     /// # Errors
-    /// [`AppendError`]; 404 when there is none. Safe to repeat.
-    pub async fn describe(&self) -> Result<Appended, AppendError> {
+    /// [`StreamWriteError`]; 404 when there is none. Safe to repeat.
+    pub async fn describe(&self) -> Result<WriteReceipt, StreamWriteError> {
         self.send(self.client.writes.head(&self.stream_url), false)
             .await
     }
@@ -126,8 +126,12 @@ impl Writer {
     /// Source: Durable Streams protocol, section 5.2.
     ///
     /// # Errors
-    /// [`AppendError`]; only [`AppendError::may_retry`] says whether to send it again.
-    pub async fn append(&self, content_type: &str, body: Bytes) -> Result<Appended, AppendError> {
+    /// [`StreamWriteError`]; only [`StreamWriteError::may_retry`] says whether to send it again.
+    pub async fn append(
+        &self,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<WriteReceipt, StreamWriteError> {
         self.send(
             self.client
                 .writes
@@ -145,14 +149,14 @@ impl Writer {
     /// Source: Durable Streams protocol, section 5.2.1.
     ///
     /// # Errors
-    /// [`AppendError`]; besides [`AppendError::may_retry`], [`Producer::may_repeat`] says whether to send it again after
-    /// [`AppendError::Unknown`].
+    /// [`StreamWriteError`]; besides [`StreamWriteError::may_retry`], [`ProducerSession::may_repeat`] says whether to send it again after
+    /// [`StreamWriteError::Unknown`].
     pub async fn append_as(
         &self,
-        producer: &mut Producer,
+        producer: &mut ProducerSession,
         content_type: &str,
         body: Bytes,
-    ) -> Result<Appended, AppendError> {
+    ) -> Result<WriteReceipt, StreamWriteError> {
         let mut request = self
             .client
             .writes
@@ -175,8 +179,8 @@ impl Writer {
     /// Source: Durable Streams protocol, section 5.3.
     ///
     /// # Errors
-    /// [`AppendError`]. Safe to repeat.
-    pub async fn close(&self) -> Result<Appended, AppendError> {
+    /// [`StreamWriteError`]. Safe to repeat.
+    pub async fn close(&self) -> Result<WriteReceipt, StreamWriteError> {
         self.send(
             self.client
                 .writes
@@ -192,14 +196,14 @@ impl Writer {
         &self,
         request: reqwest::RequestBuilder,
         closes: bool,
-    ) -> Result<Appended, AppendError> {
+    ) -> Result<WriteReceipt, StreamWriteError> {
         let response = request.timeout(REQUEST_MAX).send().await.map_err(|fault| {
             let text = in_words(&fault);
             // Refused, no route, no such host: the body never left.
             if fault.is_connect() || fault.is_builder() {
-                AppendError::Unreachable(text)
+                StreamWriteError::Unreachable(text)
             } else {
-                AppendError::Unknown(text)
+                StreamWriteError::Unknown(text)
             }
         })?;
         let head = head(&response);
@@ -213,11 +217,11 @@ impl Writer {
             } else {
                 position(next)
             };
-            let next =
-                told.map_err(|lacks| AppendError::Unconfirmed(unconfirmed(head.status, &lacks)))?;
+            let next = told
+                .map_err(|lacks| StreamWriteError::Unconfirmed(unconfirmed(head.status, &lacks)))?;
             let (content_type, closed, created) =
                 (head.content_type, head.closed, head.status == 201);
-            return Ok(Appended {
+            return Ok(WriteReceipt {
                 next,
                 content_type,
                 closed,
@@ -230,8 +234,8 @@ impl Writer {
         let (status, retry_after, closed) = (head.status, head.retry_after, head.closed);
         // What a gateway says about a server that it lost tells nothing about the append.
         match status {
-            500 | 502 | 504 => Err(AppendError::Unknown(text)),
-            _ => Err(AppendError::Refused {
+            500 | 502 | 504 => Err(StreamWriteError::Unknown(text)),
+            _ => Err(StreamWriteError::Refused {
                 status,
                 text,
                 may_retry,

@@ -1,6 +1,6 @@
-//! Exports on their way: down to whoever takes the pieces, up from whoever has them.
+//! Downloads and uploads exports, piece by piece.
 
-use super::{Client, answer, head, in_words};
+use super::{NativeClient, answer, head, in_words};
 use crate::acknowledgement::{self, position};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -31,7 +31,7 @@ pub enum TransferError {
     Output(#[from] io::Error),
 }
 
-impl Client {
+impl NativeClient {
     /// Gets what is at `url`, piece by piece as it comes.
     ///
     /// # Errors

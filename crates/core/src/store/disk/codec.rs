@@ -6,10 +6,10 @@
 mod fields;
 
 use super::super::StreamId;
-use super::super::page::{Index, Page, Record};
+use super::super::page::{Index, Record, SealedPage};
 use crate::model::{Accepted, Expiry, Fork, ProducerId, StreamConfig, StreamName};
 use bytes::Bytes;
-use fields::{Input, millis, put_duration, put_number, put_option, put_text, put_time};
+use fields::{FieldReader, millis, put_duration, put_number, put_option, put_text, put_time};
 use std::time::SystemTime;
 use tailwater_protocol::Offset;
 
@@ -34,11 +34,11 @@ pub(super) struct Damage(pub(super) &'static str);
 /// What a key of [`Space::Facts`] is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {
-    /// A [`Stream`]; there is one for each stream that exists.
+    /// A [`StreamFact`]; there is one for each stream that exists.
     Stream,
-    /// Its [`State`], once that is not what it began with.
+    /// Its [`StateFact`], once that is not what it began with.
     State,
-    /// The last `Stream-Seq`.
+    /// The last `StreamFact-Seq`.
     Seq,
     /// How far a producer came.
     Producer(ProducerId),
@@ -50,7 +50,7 @@ pub(super) enum Fact {
 
 /// What a stream was made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stream {
+pub(super) struct StreamFact {
     pub(super) name: StreamName,
     /// Which of the streams that its name has had.
     pub(super) life: u32,
@@ -60,10 +60,10 @@ pub(super) struct Stream {
 
 /// What changes about a stream beside its messages and marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct State {
+pub(super) struct StateFact {
     /// Whether it is closed, and by which producer's append.
     pub(super) closed: Option<Option<(ProducerId, Accepted)>>,
-    /// Whether it lives on for its forks only.
+    /// Whether it is kept for its forks only.
     pub(super) hidden: bool,
     /// The earliest position kept.
     pub(super) earliest: Offset,
@@ -79,7 +79,7 @@ pub(super) fn data_key(stream: StreamId, at: Offset) -> [u8; 16] {
 
 /// The stream and position that a key of an append names.
 pub(super) fn read_data_key(key: &[u8]) -> Result<(StreamId, Offset), Damage> {
-    let mut input = Input(key);
+    let mut input = FieldReader(key);
     let stream = StreamId(input.u64_be()?);
     let at =
         Offset::new(input.u64_be()?).ok_or(Damage("an append's key has an impossible position"))?;
@@ -106,7 +106,7 @@ pub(super) fn fact_key(stream: StreamId, fact: &Fact) -> Vec<u8> {
 
 /// What a key of a fact names.
 pub(super) fn read_fact_key(key: &[u8]) -> Result<(StreamId, Fact), Damage> {
-    let mut input = Input(key);
+    let mut input = FieldReader(key);
     let stream = StreamId(input.u64_be()?);
     let fact = match input.byte()? {
         0 => Fact::Stream,
@@ -185,10 +185,10 @@ pub(super) fn seal_records(key: &[u8], records: &[Record]) -> Vec<u8> {
 }
 
 /// The appends that a key and its value hold.
-pub(super) fn open_records(key: &[u8], value: &Bytes) -> Result<Page, Damage> {
+pub(super) fn open_records(key: &[u8], value: &Bytes) -> Result<SealedPage, Damage> {
     let body = open(Space::Data, key, value)?;
     let (_, at) = read_data_key(key)?;
-    let mut input = Input(body);
+    let mut input = FieldReader(body);
     let appends = input.count(body.len())?;
     let mut index = Index::with_capacity(appends);
     let mut ends = Vec::new();
@@ -209,10 +209,10 @@ pub(super) fn open_records(key: &[u8], value: &Bytes) -> Result<Page, Damage> {
     if index.len() != input.0.len() || appends == 0 {
         return Err(Damage("its messages do not fit its bytes"));
     }
-    Ok(Page::new(at, value.slice_ref(input.0), index))
+    Ok(SealedPage::new(at, value.slice_ref(input.0), index))
 }
 
-impl Stream {
+impl StreamFact {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_text(out, self.name.as_str());
         put_time(out, self.created);
@@ -248,7 +248,7 @@ impl Stream {
     }
 
     pub(super) fn read(body: &[u8]) -> Result<Self, Damage> {
-        let mut input = Input(body);
+        let mut input = FieldReader(body);
         let name = input.name()?;
         let created = input.time()?;
         let content_type = input.text()?.into();
@@ -260,8 +260,8 @@ impl Stream {
             3 => Some(Expiry::At(input.millis()?)),
             _ => return Err(Damage("an unknown kind of expiry")),
         };
-        let keep_bytes = input.option(Input::number)?;
-        let keep_age = input.option(Input::duration)?;
+        let keep_bytes = input.option(FieldReader::number)?;
+        let keep_age = input.option(FieldReader::duration)?;
         let fork = input.option(|input| {
             let source = StreamId(input.number()?);
             Ok(Fork {
@@ -293,7 +293,7 @@ impl Stream {
     }
 }
 
-impl State {
+impl StateFact {
     /// What a stream begins with.
     pub(super) fn open(begins: Offset) -> Self {
         Self {
@@ -315,7 +315,7 @@ impl State {
     }
 
     pub(super) fn read(body: &[u8]) -> Result<Self, Damage> {
-        let mut input = Input(body);
+        let mut input = FieldReader(body);
         let closed = input.option(|input| {
             input.option(|input| {
                 let id =
@@ -340,7 +340,7 @@ pub(super) fn put_accepted(out: &mut Vec<u8>, at: Accepted) {
 }
 
 pub(super) fn read_accepted(body: &[u8]) -> Result<Accepted, Damage> {
-    let mut input = Input(body);
+    let mut input = FieldReader(body);
     let at = input.accepted()?;
     input.end()?;
     Ok(at)
@@ -351,7 +351,7 @@ pub(super) fn put_offset(out: &mut Vec<u8>, at: Offset) {
 }
 
 pub(super) fn read_offset(body: &[u8]) -> Result<Offset, Damage> {
-    let mut input = Input(body);
+    let mut input = FieldReader(body);
     let at = input.offset()?;
     input.end()?;
     Ok(at)

@@ -11,10 +11,10 @@ use super::current::Current;
 use super::engine::{Engine, EngineError};
 use super::faults::{Faults, Point};
 use super::health::Health;
-use super::hot::{Hot, Streams};
-use super::queue::{Queue, Taken, Waiting, Wanted};
+use super::latest_pages::{DiskStreams, LatestPages};
+use super::queue::{NextWork, Queue, QueuedCommit, QueuedWork};
 use super::space::Room;
-use super::stage::Stage;
+use super::stage::CommitStage;
 use super::sweep::Sweeps;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,25 +30,25 @@ const REPLACE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Committer {
     pub(super) current: Arc<Current>,
-    pub(super) streams: Arc<Streams>,
+    pub(super) streams: Arc<DiskStreams>,
     pub(super) queue: Arc<Queue>,
     pub(super) sweeps: Arc<Sweeps>,
-    pub(super) counts: Arc<Counts>,
+    pub(super) counts: Arc<StoreCounts>,
     pub(super) faults: Arc<Faults>,
     pub(super) sync: SyncMode,
-    pub(super) hot: Hot,
+    pub(super) latest_pages: LatestPages,
     pub(super) room: Room,
     pub(super) note_sizes: NoteSizes,
     /// When what was committed must be durable; `None` when everything is, or need not be.
     pub(super) sync_by: Option<Instant>,
     pub(super) health: Arc<Health>,
     /// Why nothing can be written until the engine has been replaced.
-    pub(super) failing: Option<Failing>,
+    pub(super) failing: Option<TransientFailure>,
 }
 
 /// A failure that may pass.
 #[derive(Debug)]
-pub(super) struct Failing {
+pub(super) struct TransientFailure {
     reason: String,
     /// When the engine is replaced, or that is tried again.
     try_at: Instant,
@@ -56,7 +56,7 @@ pub(super) struct Failing {
 
 /// What the store has done since it opened.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct StoreCounts {
     /// Commits.
     pub commits: AtomicU64,
     /// Times the system was told to make commits durable.
@@ -66,7 +66,7 @@ pub struct Counts {
 impl Committer {
     /// Commits until the queue is closed and empty; then makes everything durable.
     ///
-    /// A panic on the way ends all writing, but not this: whoever waits and whoever comes is told the reason.
+    /// A panic ends all writing, but not this thread: all queued and later work is refused with the reason.
     pub(super) fn run(mut self) {
         let health = Arc::clone(&self.health);
         while health.watch(|| self.step()).unwrap_or(true) {}
@@ -85,9 +85,9 @@ impl Committer {
             .queue
             .take(self.sync_by.into_iter().chain(try_at).min())
         {
-            Taken::Work(work) => self.turn(work),
-            Taken::Nothing => {}
-            Taken::End => return false,
+            NextWork::Work(work) => self.commit(work),
+            NextWork::Nothing => {}
+            NextWork::End => return false,
         }
         if self.sync_by.is_some_and(|by| Instant::now() >= by) {
             self.sync_late();
@@ -110,7 +110,7 @@ impl Committer {
                 if self.failing.is_none() {
                     tracing::error!("the disk store can't write now, and will try again: {reason}");
                 }
-                self.failing = Some(Failing {
+                self.failing = Some(TransientFailure {
                     reason: reason.clone(),
                     try_at: Instant::now(),
                 });
@@ -126,7 +126,7 @@ impl Committer {
                 (self.failing, self.sync_by) = (None, None);
             }
             Err(EngineError::Passing(reason)) => {
-                self.failing = Some(Failing {
+                self.failing = Some(TransientFailure {
                     reason,
                     try_at: Instant::now() + REPLACE_EVERY,
                 });
@@ -149,15 +149,15 @@ impl Committer {
         self.health.refusal().or(failing)
     }
 
-    fn turn(&mut self, work: Vec<Waiting>) {
-        let (wanted, waiting): (Vec<_>, Vec<_>) = work
+    fn commit(&mut self, work: Vec<QueuedCommit>) {
+        let (work, callbacks): (Vec<_>, Vec<_>) = work
             .into_iter()
-            .map(|Waiting { wanted, done, .. }| (wanted, done))
+            .map(|QueuedCommit { work, done, .. }| (work, done))
             .unzip();
         let health = Arc::clone(&self.health);
-        let outcomes = health.watch(|| self.outcomes(wanted));
+        let outcomes = health.watch(|| self.outcomes(work));
         let mut outcomes = outcomes.into_iter().flatten();
-        for done in waiting {
+        for done in callbacks {
             let outcome = outcomes
                 .next()
                 .unwrap_or_else(|| health.refusal().map_or(Ok(()), Err));
@@ -165,26 +165,26 @@ impl Committer {
         }
     }
 
-    /// Commits what is wanted, as far as it is allowed; what becomes of each, in the same order.
-    fn outcomes(&mut self, work: Vec<Wanted>) -> Vec<Result<(), StoreError>> {
+    /// Commits the work that is not refused; returns the outcome of each, in the same order.
+    fn outcomes(&mut self, work: Vec<QueuedWork>) -> Vec<Result<(), StoreError>> {
         let refusal = self.refusal();
         let engine = self.current.get();
         let streams = Arc::clone(&self.streams);
-        let mut stage = Stage::new(&streams, &mut self.room, &mut self.note_sizes);
+        let mut stage = CommitStage::new(&streams, &mut self.room, &mut self.note_sizes);
         let mut outcomes: Vec<_> = work
             .into_iter()
-            .map(|wanted| match (wanted, &refusal) {
-                (Wanted::Refused(error), _) => Err(error),
+            .map(|work| match (work, &refusal) {
+                (QueuedWork::Refused(error), _) => Err(error),
                 (_, Some(error)) => Err(error.clone()),
-                (Wanted::Change(commit), None) => stage.add(commit),
-                (Wanted::Note(key, value), None) => stage.note(key, value.as_ref()),
+                (QueuedWork::Change(commit), None) => stage.add(commit),
+                (QueuedWork::Note(key, value), None) => stage.note(key, value.as_ref()),
             })
             .collect();
-        let failed = engine.map_err(Failed::Engine).and_then(|engine| {
+        let failed = engine.map_err(CommitFailure::Engine).and_then(|engine| {
             let Some(batch) = stage.batch(&engine) else {
                 return Ok(());
             };
-            let write = Write {
+            let write = CommitWriter {
                 engine: &engine,
                 faults: &self.faults,
                 counts: &self.counts,
@@ -200,11 +200,11 @@ impl Committer {
         });
         let failure = match failed {
             Ok(()) => {
-                stage.publish(&mut self.hot, &self.sweeps);
+                stage.publish(&mut self.latest_pages, &self.sweeps);
                 None
             }
-            Err(Failed::Busy(reason)) => Some(StoreError::Unwritable(reason)),
-            Err(Failed::Engine(error)) => {
+            Err(CommitFailure::Busy(reason)) => Some(StoreError::Unwritable(reason)),
+            Err(CommitFailure::Engine(error)) => {
                 self.fail(&error);
                 self.refusal()
             }
@@ -242,29 +242,29 @@ impl Committer {
 }
 
 /// Why a commit failed.
-enum Failed {
+enum CommitFailure {
     /// Nothing was written; later it may go better.
     Busy(String),
-    /// It was not written, or nobody knows.
+    /// It was not written, or it is unknown whether it was.
     Engine(EngineError),
 }
 
-impl From<EngineError> for Failed {
+impl From<EngineError> for CommitFailure {
     fn from(error: EngineError) -> Self {
         Self::Engine(error)
     }
 }
 
 /// The writing of one commit.
-struct Write<'a> {
+struct CommitWriter<'a> {
     engine: &'a Engine,
     faults: &'a Faults,
-    counts: &'a Counts,
+    counts: &'a StoreCounts,
     sync: SyncMode,
 }
 
-impl Write<'_> {
-    fn write(&self, batch: fjall::OwnedWriteBatch) -> Result<(), Failed> {
+impl CommitWriter<'_> {
+    fn write(&self, batch: fjall::OwnedWriteBatch) -> Result<(), CommitFailure> {
         self.wait_while_behind()?;
         self.faults.pass(Point::BeforeWrite)?;
         let number = self.engine.commit(batch)?;
@@ -282,12 +282,12 @@ impl Write<'_> {
         Ok(())
     }
 
-    fn wait_while_behind(&self) -> Result<(), Failed> {
+    fn wait_while_behind(&self) -> Result<(), CommitFailure> {
         let begun = Instant::now();
         while self.engine.is_behind() {
             self.engine.check()?;
             if begun.elapsed() > BEHIND_MAX {
-                return Err(Failed::Busy(format!(
+                return Err(CommitFailure::Busy(format!(
                     "its disk has been behind for {} s",
                     BEHIND_MAX.as_secs()
                 )));

@@ -5,7 +5,7 @@
 //! first, so that the medium holds what memory holds.
 
 use super::engine::{Engine, EngineError};
-use super::open::{Directory, OpenError};
+use super::open::{Directory, DiskOpenError};
 use super::space;
 use std::fs::File;
 use std::io;
@@ -41,7 +41,7 @@ impl Current {
         }
     }
 
-    /// The engine, to be let go of soon; waits while it is being replaced.
+    /// The engine, to be dropped soon; waits while it is being replaced.
     ///
     /// # Errors
     /// [`EngineError::Passing`]: the last replacement failed.
@@ -77,7 +77,7 @@ impl Current {
             .directory
             .engine(undo)
             .map_err(|refusal| match refusal {
-                OpenError::Damaged { .. } => EngineError::Lasting(refusal.to_string()),
+                DiskOpenError::Damaged { .. } => EngineError::Lasting(refusal.to_string()),
                 other => EngineError::Passing(other.to_string()),
             })?;
         let persisted = engine.persisted();

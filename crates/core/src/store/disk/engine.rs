@@ -4,11 +4,11 @@ mod limits;
 
 pub(super) use limits::{check_key, check_value};
 
-use super::super::page::{LONG, Page, distance};
+use super::super::page::{LONG, SealedPage, distance};
 use super::super::{StoreError, StreamId};
 use super::codec::{self, Damage, Fact, Space};
 use super::health::caught;
-use super::synced::{Position, SyncedNote};
+use super::synced::{JournalPosition, SyncedNote};
 use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy};
@@ -30,7 +30,7 @@ const MEMTABLE_BYTES_MAX: u64 = 8 << 20;
 const TABLE_BYTES: u64 = 8 << 20;
 /// Bytes of a table's block: pages are read in order, so larger than for look-ups.
 const BLOCK_BYTES: u32 = 16 << 10;
-/// Bytes of blocks kept in memory; pages put together from them are kept in `cold.rs`.
+/// Bytes of blocks kept in memory; pages put together from them are kept in `read_cache.rs`.
 const CACHE_BYTES: u64 = 32 << 20;
 /// Tables that are kept open between reads.
 const TABLES_OPEN_MAX: usize = 128;
@@ -55,7 +55,7 @@ pub(super) struct Engine {
     pub(super) notes: Keyspace,
     path: PathBuf,
     /// Where the last commit lies; held while one is written.
-    reached: Mutex<Position>,
+    reached: Mutex<JournalPosition>,
     /// The number of the first commit that failed, which may be in the journal.
     undo_from: OnceLock<u64>,
     synced: OnceLock<SyncedNote>,
@@ -113,7 +113,7 @@ impl Engine {
     /// Opens the database in `path`, which must be one.
     ///
     /// - `reached`: where its last commit lies.
-    pub(super) fn open(path: &Path, reached: Position) -> Result<Self, EngineError> {
+    pub(super) fn open(path: &Path, reached: JournalPosition) -> Result<Self, EngineError> {
         guarded(|| {
             let workers = std::thread::available_parallelism()
                 .map_or(2, usize::from)
@@ -164,7 +164,7 @@ impl Engine {
         guarded(|| Ok(batch.commit()?)).inspect_err(|_| self.undo(number))?;
         let journal = self.newest_journal(reached.journal);
         // In which of the journals it lies is not known when there was a new one meanwhile.
-        *reached = Position {
+        *reached = JournalPosition {
             journal,
             number: if journal == reached.journal {
                 number
@@ -291,7 +291,7 @@ impl Engine {
             .any(|space| space.sealed_memtable_count() > 0)
     }
 
-    /// Merges all data, which lets go of everything that was removed; does nothing where that would take too long, or might
+    /// Merges all data, which frees the space of everything that was removed; does nothing where that would take too long, or might
     /// take more room than there is: a merge that finds none ends the engine's writing, and as long as somebody reads an
     /// older state all of it is written anew.
     ///
@@ -306,8 +306,8 @@ impl Engine {
         Ok(fits)
     }
 
-    /// Lets go of the files that only older states of the spaces still name, which the engine does when it writes a table.
-    pub(super) fn let_go(&self) -> Result<(), EngineError> {
+    /// Drops the files that only older states of the spaces still name, which the engine does when it writes a table.
+    pub(super) fn drop_old_files(&self) -> Result<(), EngineError> {
         let mut batch = self.batch();
         // Nothing is kept under it.
         batch.remove(&self.notes, [0]);
@@ -324,9 +324,9 @@ impl Engine {
         stream: StreamId,
         [from, until]: [Offset; 2],
         max_bytes: usize,
-    ) -> Result<Option<Page>, StoreError> {
+    ) -> Result<Option<SealedPage>, StoreError> {
         let first = self.first_at(stream, from)?.unwrap_or(from);
-        let mut pages: Vec<Page> = Vec::new();
+        let mut pages: Vec<SealedPage> = Vec::new();
         for page in self.records(stream, first, until) {
             let page = page?;
             let is_long = page.bytes.len() >= LONG;
@@ -340,7 +340,7 @@ impl Engine {
             }
         }
         if pages.len() > 1 {
-            Ok(Page::join(pages.iter()))
+            Ok(SealedPage::join(pages.iter()))
         } else {
             Ok(pages.pop())
         }
@@ -374,7 +374,7 @@ impl Engine {
         stream: StreamId,
         from: Offset,
         until: Offset,
-    ) -> impl Iterator<Item = Result<Page, StoreError>> + use<> {
+    ) -> impl Iterator<Item = Result<SealedPage, StoreError>> + use<> {
         let mut expected = from;
         self.data
             .range(codec::data_key(stream, from)..codec::data_key(stream, until))
@@ -392,7 +392,7 @@ impl Engine {
     }
 
     /// The last appends of a stream, if any are kept.
-    pub(super) fn last(&self, stream: StreamId) -> Result<Option<Page>, StoreError> {
+    pub(super) fn last(&self, stream: StreamId) -> Result<Option<SealedPage>, StoreError> {
         let range = codec::data_key(stream, Offset::ZERO)..=codec::data_key(stream, Offset::MAX);
         self.data
             .range(range)
@@ -449,7 +449,7 @@ fn options(space: &str) -> KeyspaceCreateOptions {
     }
 }
 
-fn open_records(guard: Guard) -> Result<Page, StoreError> {
+fn open_records(guard: Guard) -> Result<SealedPage, StoreError> {
     let (key, value) = guard.into_inner().map_err(unreadable)?;
     codec::open_records(&key, &value.into()).map_err(|Damage(what)| {
         let place =

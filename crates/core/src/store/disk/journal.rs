@@ -10,7 +10,7 @@
 //! (u64) and a mark. All numbers little-endian. What lies behind the last commit is zeros. Values hold what clients sent, which
 //! may look like commits; so nothing is ever looked for in them, and each byte is looked at a fixed number of times.
 
-use super::synced::Position;
+use super::synced::JournalPosition;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -47,13 +47,13 @@ impl From<io::Error> for FilesError {
 /// [`FilesError::Damaged`]; then nothing was changed.
 pub(super) fn examine(
     folder: &Path,
-    synced: Option<Position>,
+    synced: Option<JournalPosition>,
     undo_from: Option<u64>,
-) -> Result<Position, FilesError> {
+) -> Result<JournalPosition, FilesError> {
     let journals = journals(folder)?;
-    let mut last = Position::default();
+    let mut last = JournalPosition::default();
     let mut number = 0;
-    let mut unfinished: Option<Unfinished<'_>> = None;
+    let mut unfinished: Option<UnfinishedCommit<'_>> = None;
     for (journal, path) in &journals {
         let bytes = fs::read(path)?;
         if let Some(before) = unfinished.as_ref().filter(|_| written(&bytes).is_some()) {
@@ -63,7 +63,7 @@ pub(super) fn examine(
             )));
         }
         let (end, reached) = whole_commits(&bytes, number, undo_from);
-        last = Position {
+        last = JournalPosition {
             journal: *journal,
             number: if end > 0 { reached } else { 0 },
         };
@@ -79,7 +79,7 @@ pub(super) fn examine(
         }
         let rest = &bytes[end..];
         if let Some(written) = written(rest) {
-            let found = Unfinished { path, end, written };
+            let found = UnfinishedCommit { path, end, written };
             if let Some(next) = later_commit(rest).filter(|_| !is_undone(rest, undo_from)) {
                 let (place, next) = (found.place(), end + next);
                 return Err(FilesError::Damaged(format!(
@@ -98,7 +98,7 @@ pub(super) fn examine(
             path.display()
         )));
     }
-    if let Some(Unfinished { path, end, written }) = unfinished {
+    if let Some(UnfinishedCommit { path, end, written }) = unfinished {
         cut(path, end)?;
         tracing::warn!(
             "{} ended in {written} bytes of an unfinished commit; they are cut off",
@@ -109,13 +109,13 @@ pub(super) fn examine(
 }
 
 /// Bytes at the end of a journal that are no whole commit.
-struct Unfinished<'a> {
+struct UnfinishedCommit<'a> {
     path: &'a Path,
     end: usize,
     written: usize,
 }
 
-impl Unfinished<'_> {
+impl UnfinishedCommit<'_> {
     fn place(&self) -> String {
         format!(
             "{} at byte {} of {}",
@@ -178,7 +178,7 @@ fn whole_commits(bytes: &[u8], before: u64, undo_from: Option<u64>) -> (usize, u
 /// it the lengths must be right: they are what says where it ends.
 fn later_commit(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
-    while let Some(Extent {
+    while let Some(CommitExtent {
         length, is_whole, ..
     }) = extent(&bytes[at..])
     {
@@ -205,14 +205,14 @@ fn commit(bytes: &[u8]) -> Option<(usize, u64)> {
 }
 
 /// What a commit says of itself, whether or not its content is right.
-struct Extent {
+struct CommitExtent {
     length: usize,
     number: u64,
     is_whole: bool,
 }
 
 /// The commit that `bytes` begin with, if its lengths lead to an end.
-fn extent(bytes: &[u8]) -> Option<Extent> {
+fn extent(bytes: &[u8]) -> Option<CommitExtent> {
     let mut input = bytes;
     let [1] = chunk(&mut input)? else { return None };
     let items = u32::from_le_bytes(chunk(&mut input)?);
@@ -228,7 +228,7 @@ fn extent(bytes: &[u8]) -> Option<Extent> {
     let [3] = chunk(&mut input)? else { return None };
     let sum = u64::from_le_bytes(chunk(&mut input)?);
     let is_whole = chunk(&mut input)? == MARK && xxh3_64(items_bytes) == sum;
-    Some(Extent {
+    Some(CommitExtent {
         length: bytes.len() - input.len(),
         number,
         is_whole,

@@ -28,7 +28,7 @@ const OTHERS: u32 = 0o077;
 
 /// Why a data directory can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum DiskOpenError {
     /// The system refused.
     #[error(
         "the data directory {path} can't be used: {reason}. Choose another with --data-dir, or --store memory for none"
@@ -110,14 +110,14 @@ impl Drop for Directory {
 
 impl Directory {
     /// Takes a directory, which is made when it is missing.
-    pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn take(path: &Path) -> Result<Self, DiskOpenError> {
         let at = |place: &Path| {
             let path = place.to_owned();
-            move |reason| OpenError::Io { path, reason }
+            move |reason| DiskOpenError::Io { path, reason }
         };
         make_directory(path).map_err(at(path))?;
         if let Some(found) = foreign(path).map_err(at(path))? {
-            return Err(OpenError::Foreign {
+            return Err(DiskOpenError::Foreign {
                 path: path.to_owned(),
                 found,
             });
@@ -133,10 +133,10 @@ impl Directory {
             .custom_flags(NO_FOLLOW);
         let lock = options.open(&lock_path).map_err(at(&lock_path))?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => OpenError::InUse {
+            TryLockError::WouldBlock => DiskOpenError::InUse {
                 path: path.to_owned(),
             },
-            TryLockError::Error(reason) => OpenError::Io {
+            TryLockError::Error(reason) => DiskOpenError::Io {
                 path: lock_path,
                 reason,
             },
@@ -150,7 +150,7 @@ impl Directory {
                     .chars()
                     .take(80)
                     .collect();
-                return Err(OpenError::Version {
+                return Err(DiskOpenError::Version {
                     path: path.to_owned(),
                     found,
                 });
@@ -166,7 +166,7 @@ impl Directory {
                 path.display()
             );
         }
-        if let Err(exposed @ OpenError::Exposed { .. }) = check_private(path) {
+        if let Err(exposed @ DiskOpenError::Exposed { .. }) = check_private(path) {
             tracing::warn!("{exposed}. With --strict it is not used");
         }
         Ok(Self {
@@ -182,9 +182,9 @@ impl Directory {
     /// Opens the engine, which is made when it is missing, once its files have been looked over.
     ///
     /// - `undo_from`: commits with this number and higher ones have failed and are cut off.
-    pub(super) fn engine(&self, undo_from: Option<u64>) -> Result<Engine, OpenError> {
+    pub(super) fn engine(&self, undo_from: Option<u64>) -> Result<Engine, DiskOpenError> {
         let path = self.path.join(ENGINE);
-        let failed = |reason| OpenError::Io {
+        let failed = |reason| DiskOpenError::Io {
             path: path.clone(),
             reason,
         };
@@ -195,7 +195,7 @@ impl Directory {
             return Err(self.damage(format!("{} is missing", missing.display())));
         }
         let unfit = |error| match error {
-            FilesError::Io(reason) => OpenError::Io {
+            FilesError::Io(reason) => DiskOpenError::Io {
                 path: path.clone(),
                 reason,
             },
@@ -214,9 +214,9 @@ impl Directory {
     }
 
     /// Makes it under another name first: a crash on the way leaves nothing that looks like one.
-    fn make_engine(&self, path: &Path) -> Result<(), OpenError> {
+    fn make_engine(&self, path: &Path) -> Result<(), DiskOpenError> {
         let unfinished = self.path.join(ENGINE_UNFINISHED);
-        let failed = |reason| OpenError::Io {
+        let failed = |reason| DiskOpenError::Io {
             path: unfinished.clone(),
             reason,
         };
@@ -230,15 +230,15 @@ impl Directory {
     }
 
     /// The error for what was found broken in here.
-    pub(super) fn damaged(&self, error: &StoreError) -> OpenError {
+    pub(super) fn damaged(&self, error: &StoreError) -> DiskOpenError {
         self.damage(match error {
             StoreError::Damaged(what) => what.clone(),
             other => other.to_string(),
         })
     }
 
-    fn damage(&self, what: String) -> OpenError {
-        OpenError::Damaged {
+    fn damage(&self, what: String) -> DiskOpenError {
+        DiskOpenError::Damaged {
             path: self.path.clone(),
             what,
         }
@@ -295,13 +295,13 @@ pub(super) fn open_file(path: &Path) -> io::Result<File> {
 }
 
 /// Whether nobody but its owner can look into a directory; one that is not there yet will be made so.
-pub(super) fn check_private(path: &Path) -> Result<(), OpenError> {
+pub(super) fn check_private(path: &Path) -> Result<(), DiskOpenError> {
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() && found.mode() & OTHERS != 0 => Err(OpenError::Exposed {
+        Ok(found) if found.is_dir() && found.mode() & OTHERS != 0 => Err(DiskOpenError::Exposed {
             path: path.to_owned(),
             mode: found.mode() & 0o7777,
         }),
-        Err(reason) if reason.kind() != io::ErrorKind::NotFound => Err(OpenError::Io {
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => Err(DiskOpenError::Io {
             path: path.to_owned(),
             reason,
         }),
@@ -379,7 +379,7 @@ mod tests {
         let taken = Directory::take(&path).unwrap();
         assert!(matches!(
             Directory::take(&path),
-            Err(OpenError::InUse { .. })
+            Err(DiskOpenError::InUse { .. })
         ));
         let child = taken.lock.try_clone().unwrap();
         drop(taken);

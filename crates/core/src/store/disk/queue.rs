@@ -1,6 +1,6 @@
 //! Changes on their way to the committer: taken in order, many at once, up to a number of bytes waiting.
 
-use super::super::{Change, Commit, Done, StoreError};
+use super::super::{Change, Commit, CommitCallback, StoreError};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,27 +15,27 @@ const COMMIT_CHANGES_MAX: usize = 4_096;
 /// Bytes that a waiting change takes beside its payload.
 const CHANGE_OVERHEAD_BYTES: usize = 256;
 
-/// Something that waits for the committer.
-pub(super) enum Wanted {
+/// Work for the committer.
+pub(super) enum QueuedWork {
     /// A change of a stream.
     Change(Commit),
     /// A note to be kept or forgotten.
     Note(String, Option<Bytes>),
-    /// Refused already, but told in its turn: what was submitted before it is told first.
+    /// Refused already; its callback is called in the order of submission like all others.
     Refused(StoreError),
 }
 
-/// One thing that waits, with who is to be told.
-pub(super) struct Waiting {
-    pub(super) wanted: Wanted,
-    pub(super) done: Done,
+/// Queued work with its callback.
+pub(super) struct QueuedCommit {
+    pub(super) work: QueuedWork,
+    pub(super) done: CommitCallback,
     bytes: usize,
 }
 
-/// What the committer found.
-pub(super) enum Taken {
+/// What the queue has for the committer.
+pub(super) enum NextWork {
     /// Something to do.
-    Work(Vec<Waiting>),
+    Work(Vec<QueuedCommit>),
     /// Nothing until the deadline.
     Nothing,
     /// Nothing, and nothing will come any more.
@@ -45,22 +45,22 @@ pub(super) enum Taken {
 /// The queue before the committer.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    inner: Mutex<Inner>,
+    inner: Mutex<QueueState>,
     arrived: Condvar,
 }
 
 #[derive(Default)]
-struct Inner {
-    waiting: VecDeque<Waiting>,
+struct QueueState {
+    waiting: VecDeque<QueuedCommit>,
     bytes: usize,
     is_closed: bool,
-    /// The committer has left: nobody takes anything any more.
+    /// The committer has stopped: nothing is taken any more.
     is_over: bool,
 }
 
-impl fmt::Debug for Inner {
+impl fmt::Debug for QueueState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner")
+        f.debug_struct("QueueState")
             .field("waiting", &self.waiting.len())
             .field("bytes", &self.bytes)
             .finish_non_exhaustive()
@@ -68,34 +68,30 @@ impl fmt::Debug for Inner {
 }
 
 impl Queue {
-    /// Lets something wait for its turn; never waits itself.
-    pub(super) fn push(&self, wanted: Wanted, done: Done) {
-        let bytes = wanted.bytes();
+    /// Queues work; never waits.
+    pub(super) fn push(&self, work: QueuedWork, done: CommitCallback) {
+        let bytes = work.bytes();
         let mut inner = self.lock();
         if inner.is_over {
             drop(inner);
             return done(Err(stopping()));
         }
         let waiting = if inner.is_closed {
-            Waiting {
-                wanted: Wanted::Refused(stopping()),
+            QueuedCommit {
+                work: QueuedWork::Refused(stopping()),
                 done,
                 bytes: 0,
             }
         } else if inner.bytes + bytes > WAITING_BYTES_MAX {
             let busy = format!("it is busy, {} bytes wait to be written", inner.bytes);
-            Waiting {
-                wanted: Wanted::Refused(StoreError::Unwritable(busy)),
+            QueuedCommit {
+                work: QueuedWork::Refused(StoreError::Unwritable(busy)),
                 done,
                 bytes: 0,
             }
         } else {
             inner.bytes += bytes;
-            Waiting {
-                wanted,
-                done,
-                bytes,
-            }
+            QueuedCommit { work, done, bytes }
         };
         inner.waiting.push_back(waiting);
         drop(inner);
@@ -103,15 +99,15 @@ impl Queue {
     }
 
     /// What waits, as much as one commit may hold; waits for it until `deadline`.
-    pub(super) fn take(&self, deadline: Option<Instant>) -> Taken {
+    pub(super) fn take(&self, deadline: Option<Instant>) -> NextWork {
         let mut inner = self.lock();
         loop {
             if !inner.waiting.is_empty() {
-                return Taken::Work(inner.take());
+                return NextWork::Work(inner.take());
             }
             if inner.is_closed {
                 inner.is_over = true;
-                return Taken::End;
+                return NextWork::End;
             }
             inner =
                 match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
@@ -119,7 +115,7 @@ impl Queue {
                         .arrived
                         .wait(inner)
                         .unwrap_or_else(PoisonError::into_inner),
-                    Some(left) if left.is_zero() => return Taken::Nothing,
+                    Some(left) if left.is_zero() => return NextWork::Nothing,
                     Some(left) => {
                         self.arrived
                             .wait_timeout(inner, left)
@@ -136,13 +132,13 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
-    fn take(&mut self) -> Vec<Waiting> {
+impl QueueState {
+    fn take(&mut self) -> Vec<QueuedCommit> {
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while taken.len() < COMMIT_CHANGES_MAX
             && let Some(next) = self.waiting.front()
@@ -156,7 +152,7 @@ impl Inner {
     }
 }
 
-impl Wanted {
+impl QueuedWork {
     fn bytes(&self) -> usize {
         let content = match self {
             Self::Change(Commit { change, .. }) => match change {
@@ -181,18 +177,18 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    fn note(bytes: usize) -> Wanted {
-        Wanted::Note("n".to_owned(), Some(Bytes::from(vec![0; bytes])))
+    fn note(bytes: usize) -> QueuedWork {
+        QueuedWork::Note("n".to_owned(), Some(Bytes::from(vec![0; bytes])))
     }
 
     #[test]
     fn what_is_too_much_is_refused_in_its_turn() {
         let queue = Queue::default();
         let (send, told) = mpsc::channel();
-        let push = |number: usize, wanted| {
+        let push = |number: usize, work| {
             let send = send.clone();
             queue.push(
-                wanted,
+                work,
                 Box::new(move |result| send.send((number, result.is_ok())).unwrap()),
             );
         };
@@ -205,12 +201,12 @@ mod tests {
         );
         let mut count = 0;
         while count < 3 {
-            let Taken::Work(work) = queue.take(None) else {
+            let NextWork::Work(work) = queue.take(None) else {
                 panic!("nothing to take")
             };
-            for Waiting { wanted, done, .. } in work {
+            for QueuedCommit { work, done, .. } in work {
                 count += 1;
-                done(if let Wanted::Refused(error) = wanted {
+                done(if let QueuedWork::Refused(error) = work {
                     Err(error)
                 } else {
                     Ok(())
@@ -237,23 +233,23 @@ mod tests {
         push();
         queue.close();
         push();
-        let Taken::Work(work) = queue.take(None) else {
+        let NextWork::Work(work) = queue.take(None) else {
             panic!("nothing to take")
         };
         assert!(matches!(
             work[..],
             [
-                Waiting {
-                    wanted: Wanted::Note(..),
+                QueuedCommit {
+                    work: QueuedWork::Note(..),
                     ..
                 },
-                Waiting {
-                    wanted: Wanted::Refused(_),
+                QueuedCommit {
+                    work: QueuedWork::Refused(_),
                     ..
                 }
             ]
         ));
-        assert!(matches!(queue.take(None), Taken::End));
+        assert!(matches!(queue.take(None), NextWork::End));
         push();
         assert_eq!(
             told.try_recv(),
@@ -272,8 +268,8 @@ mod tests {
             queue.push(note(0), Box::new(|_| {}));
         }
         let taken = || match queue.take(Some(Instant::now())) {
-            Taken::Work(work) => work.len(),
-            Taken::Nothing | Taken::End => 0,
+            NextWork::Work(work) => work.len(),
+            NextWork::Nothing | NextWork::End => 0,
         };
         let sizes: Vec<_> =
             std::iter::from_fn(|| Some(taken()).filter(|count| *count > 0)).collect();

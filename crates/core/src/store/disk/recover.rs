@@ -1,7 +1,7 @@
 //! What is known of every stream when the store opens, and what a stop left to be finished.
 
 use super::super::{Recovered, Recovery, StoreError, StreamId};
-use super::codec::{self, Damage, Fact, State};
+use super::codec::{self, Damage, Fact, StateFact};
 use super::engine::Engine;
 use super::sweep::Sweep;
 use crate::model::{Accepted, ProducerId};
@@ -13,7 +13,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// What an opening found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct RecoveredStore {
     pub(super) recovery: Recovery,
     pub(super) sweeps: Vec<Sweep>,
 }
@@ -21,8 +21,8 @@ pub(super) struct Found {
 /// The facts of one stream.
 #[derive(Debug, Default)]
 struct Facts {
-    made: Option<codec::Stream>,
-    state: Option<State>,
+    made: Option<codec::StreamFact>,
+    state: Option<StateFact>,
     seq: Option<String>,
     producers: Vec<(ProducerId, Accepted)>,
     swept: Option<Offset>,
@@ -33,8 +33,8 @@ struct Facts {
 ///
 /// # Errors
 /// [`StoreError::Damaged`]: something is not what was written, or not there.
-pub(super) fn recover(engine: &Engine) -> Result<Found, StoreError> {
-    let mut found = Found::default();
+pub(super) fn recover(engine: &Engine) -> Result<RecoveredStore, StoreError> {
+    let mut found = RecoveredStore::default();
     let mut told = Instant::now();
     let mut current: Option<(StreamId, Facts)> = None;
     for fact in engine.facts() {
@@ -64,8 +64,8 @@ pub(super) fn recover(engine: &Engine) -> Result<Found, StoreError> {
 impl Facts {
     fn add(&mut self, fact: Fact, body: &[u8]) -> Result<(), Damage> {
         match fact {
-            Fact::Stream => self.made = Some(codec::Stream::read(body)?),
-            Fact::State => self.state = Some(State::read(body)?),
+            Fact::Stream => self.made = Some(codec::StreamFact::read(body)?),
+            Fact::State => self.state = Some(StateFact::read(body)?),
             Fact::Seq => {
                 let text =
                     std::str::from_utf8(body).map_err(|_| Damage("its Stream-Seq is not UTF-8"))?;
@@ -79,7 +79,7 @@ impl Facts {
     }
 }
 
-impl Found {
+impl RecoveredStore {
     fn add(&mut self, engine: &Engine, stream: StreamId, facts: Facts) -> Result<(), StoreError> {
         if facts.is_gone {
             self.sweeps.push(Sweep {
@@ -94,7 +94,7 @@ impl Found {
             return Err(damage(stream, "its creation is missing"));
         };
         let begins = made.config.begins();
-        let state = facts.state.unwrap_or_else(|| State::open(begins));
+        let state = facts.state.unwrap_or_else(|| StateFact::open(begins));
         let earliest = state.earliest.max(begins);
         let next = engine
             .last(stream)?

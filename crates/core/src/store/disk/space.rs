@@ -19,13 +19,13 @@ pub(super) struct Room {
     total: u64,
     free: u64,
     taken: u64,
-    probe: Probe,
+    probe: SpaceProbe,
     /// Whether the last one who asked for room got none.
     pub(super) is_short: bool,
 }
 
 /// How the medium is asked: its bytes in all, and those that are free.
-type Probe = fn(&Path) -> std::io::Result<(u64, u64)>;
+type SpaceProbe = fn(&Path) -> std::io::Result<(u64, u64)>;
 
 impl Room {
     /// Of the medium that holds `path`; `reserve` bytes of it are left free.
@@ -102,7 +102,7 @@ pub(super) fn ask_system(path: &Path) -> std::io::Result<(u64, u64)> {
 mod tests {
     use super::*;
 
-    fn room(reserve: u64, probe: Probe) -> Room {
+    fn room(reserve: u64, probe: SpaceProbe) -> Room {
         Room {
             probe,
             ..Room::new(Path::new("/"), reserve)

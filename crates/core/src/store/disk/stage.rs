@@ -2,10 +2,10 @@
 
 use super::super::notes::NoteSizes;
 use super::super::page::Record;
-use super::super::{Change, Commit, Marks, NewStream, StoreError, StreamId};
-use super::codec::{self, Fact, Space, State};
+use super::super::{Change, Commit, Marks, StoreError, StreamCreation, StreamId};
+use super::codec::{self, Fact, Space, StateFact};
 use super::engine::{Engine, check_key, check_value};
-use super::hot::{Hot, Stream, Streams};
+use super::latest_pages::{DiskStream, DiskStreams, LatestPages};
 use super::space::Room;
 use super::sweep::{Sweep, Sweeps};
 use bytes::Bytes;
@@ -23,11 +23,11 @@ const STREAM_OVERHEAD_BYTES: u64 = 200;
 
 /// Changes that will take effect together, or not at all.
 #[derive(Debug)]
-pub(super) struct Stage<'a> {
-    streams: &'a Streams,
+pub(super) struct CommitStage<'a> {
+    streams: &'a DiskStreams,
     room: &'a mut Room,
     note_sizes: &'a mut NoteSizes,
-    touched: HashMap<StreamId, Touched>,
+    touched: HashMap<StreamId, StagedStream>,
     /// By key, since one commit can hold a key only once; `None` removes.
     facts: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     notes: BTreeMap<String, Option<Vec<u8>>>,
@@ -35,19 +35,19 @@ pub(super) struct Stage<'a> {
 
 /// A stream as it will be.
 #[derive(Debug)]
-struct Touched {
-    stream: Arc<Stream>,
+struct StagedStream {
+    stream: Arc<DiskStream>,
     is_new: bool,
     end: Offset,
-    state: State,
+    state: StateFact,
     is_state_changed: bool,
     is_deleted: bool,
     records: Vec<Record>,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> CommitStage<'a> {
     pub(super) fn new(
-        streams: &'a Streams,
+        streams: &'a DiskStreams,
         room: &'a mut Room,
         note_sizes: &'a mut NoteSizes,
     ) -> Self {
@@ -155,7 +155,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    fn create(&mut self, id: StreamId, new: NewStream) -> Result<(), StoreError> {
+    fn create(&mut self, id: StreamId, new: StreamCreation) -> Result<(), StoreError> {
         let first_bytes = new
             .first
             .as_ref()
@@ -170,9 +170,9 @@ impl<'a> Stage<'a> {
         self.room
             .take((first_bytes + names) as u64 + STREAM_OVERHEAD_BYTES)?;
         let begins = new.config.begins();
-        let state = State::open(begins);
-        let mut touched = Touched {
-            stream: Arc::new(Stream::new(id, begins, state.clone())),
+        let state = StateFact::open(begins);
+        let mut touched = StagedStream {
+            stream: Arc::new(DiskStream::new(id, begins, state.clone())),
             is_new: true,
             end: begins,
             state,
@@ -191,7 +191,7 @@ impl<'a> Stage<'a> {
             touched.close(&Marks::default());
         }
         self.touched.insert(id, touched);
-        let made = codec::Stream {
+        let made = codec::StreamFact {
             name: new.name,
             life: new.life,
             config: new.config,
@@ -254,11 +254,11 @@ impl<'a> Stage<'a> {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Lets everybody see what was committed.
-    pub(super) fn publish(self, hot: &mut Hot, sweeps: &Sweeps) {
+    /// Publishes what was committed to readers.
+    pub(super) fn publish(self, latest_pages: &mut LatestPages, sweeps: &Sweeps) {
         for (id, touched) in self.touched {
             if touched.is_deleted {
-                hot.remove(self.streams, id);
+                latest_pages.remove(self.streams, id);
                 sweeps.want(Sweep {
                     stream: id,
                     before: touched.end,
@@ -269,7 +269,7 @@ impl<'a> Stage<'a> {
             }
             let before = touched.state.earliest;
             let was_trimmed = before > touched.stream.kept().state.earliest;
-            hot.publish(&touched.stream, touched.records, touched.state);
+            latest_pages.publish(&touched.stream, touched.records, touched.state);
             if was_trimmed {
                 sweeps.want(Sweep {
                     stream: id,
@@ -282,7 +282,7 @@ impl<'a> Stage<'a> {
                 self.streams.insert(touched.stream);
             }
         }
-        hot.forget();
+        latest_pages.forget();
     }
 }
 
@@ -314,7 +314,7 @@ fn check_marks(stream: StreamId, marks: &Marks) -> Result<(), StoreError> {
     check_value("Stream-Seq", marks.seq.as_ref().map_or(0, String::len))
 }
 
-impl Touched {
+impl StagedStream {
     fn push(&mut self, record: Record) {
         self.end = record.end();
         self.records.push(record);
@@ -328,10 +328,10 @@ impl Touched {
 
 /// The stream as this commit will leave it, so far.
 fn touch<'t>(
-    all: &'t mut HashMap<StreamId, Touched>,
-    streams: &Streams,
+    all: &'t mut HashMap<StreamId, StagedStream>,
+    streams: &DiskStreams,
     id: StreamId,
-) -> Result<&'t mut Touched, StoreError> {
+) -> Result<&'t mut StagedStream, StoreError> {
     let touched = match all.entry(id) {
         std::collections::hash_map::Entry::Occupied(there) => there.into_mut(),
         std::collections::hash_map::Entry::Vacant(place) => {
@@ -339,7 +339,7 @@ fn touch<'t>(
             let kept = stream.kept();
             let (end, state) = (kept.end(), kept.state.clone());
             drop(kept);
-            place.insert(Touched {
+            place.insert(StagedStream {
                 stream,
                 is_new: false,
                 end,

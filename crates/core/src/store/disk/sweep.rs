@@ -6,7 +6,7 @@ use super::codec::{self, Fact, Space};
 use super::current::Current;
 use super::engine::{Engine, EngineError};
 use super::faults::{Faults, Point};
-use super::hot::Streams;
+use super::latest_pages::DiskStreams;
 use super::space;
 use fjall::Guard;
 use std::collections::BTreeMap;
@@ -44,13 +44,13 @@ pub(super) struct Sweep {
 /// Sweeps that wait for the sweeper, one a stream.
 #[derive(Debug, Default)]
 pub(super) struct Sweeps {
-    wanted: Mutex<Wanted>,
+    wanted: Mutex<PendingSweeps>,
     arrived: Condvar,
     is_over: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Wanted {
+struct PendingSweeps {
     sweeps: BTreeMap<StreamId, Sweep>,
     /// Somebody found no room on the medium.
     room: bool,
@@ -58,7 +58,7 @@ struct Wanted {
 
 /// What the sweeper does next.
 #[derive(Clone, Copy)]
-enum Next {
+enum NextSweep {
     Sweep(Sweep),
     /// Give back to the medium what was swept.
     GiveBack,
@@ -86,12 +86,12 @@ impl Sweeps {
     }
 
     /// Puts off what could not be done now; returns after a while, or when the store closes.
-    fn postpone(&self, next: Next) {
+    fn postpone(&self, next: NextSweep) {
         let mut wanted = self.lock();
         match next {
-            Next::Sweep(sweep) => drop(wanted.sweeps.entry(sweep.stream).or_insert(sweep)),
-            Next::GiveBack => wanted.room = true,
-            Next::End => {}
+            NextSweep::Sweep(sweep) => drop(wanted.sweeps.entry(sweep.stream).or_insert(sweep)),
+            NextSweep::GiveBack => wanted.room = true,
+            NextSweep::End => {}
         }
         let begun = Instant::now();
         while let Some(left) = POSTPONED
@@ -111,17 +111,17 @@ impl Sweeps {
     }
 
     /// - `has_swept`: whether there is something to be given back.
-    fn next(&self, has_swept: bool) -> Next {
+    fn next(&self, has_swept: bool) -> NextSweep {
         let mut wanted = self.lock();
         loop {
             if self.is_over() {
-                return Next::End;
+                return NextSweep::End;
             }
             if let Some((_, sweep)) = wanted.sweeps.pop_first() {
-                return Next::Sweep(sweep);
+                return NextSweep::Sweep(sweep);
             }
             if std::mem::take(&mut wanted.room) && has_swept {
-                return Next::GiveBack;
+                return NextSweep::GiveBack;
             }
             wanted = self
                 .arrived
@@ -130,7 +130,7 @@ impl Sweeps {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Wanted> {
+    fn lock(&self) -> MutexGuard<'_, PendingSweeps> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -140,7 +140,7 @@ impl Sweeps {
 /// - `directory`: on the medium, to ask how much of it is free.
 pub(super) fn run(
     current: &Current,
-    streams: &Streams,
+    streams: &DiskStreams,
     sweeps: &Sweeps,
     faults: &Faults,
     directory: &Path,
@@ -149,7 +149,7 @@ pub(super) fn run(
     loop {
         let next = sweeps.next(has_swept);
         let engine = match current.get() {
-            _ if matches!(next, Next::End) => return,
+            _ if matches!(next, NextSweep::End) => return,
             Ok(engine) => engine,
             Err(_) => {
                 sweeps.postpone(next);
@@ -164,8 +164,8 @@ pub(super) fn run(
             has_swept,
         };
         match next {
-            Next::End => return,
-            Next::Sweep(sweep) => {
+            NextSweep::End => return,
+            NextSweep::Sweep(sweep) => {
                 let swept = sweeping.sweep(sweep);
                 has_swept = sweeping.has_swept;
                 drop(engine);
@@ -176,7 +176,7 @@ pub(super) fn run(
                         if !was_failing {
                             tracing::warn!("sweeping away what was deleted waits: {reason}");
                         }
-                        sweeps.postpone(Next::Sweep(Sweep {
+                        sweeps.postpone(NextSweep::Sweep(Sweep {
                             may_drop_tables: false,
                             ..sweep
                         }));
@@ -189,9 +189,9 @@ pub(super) fn run(
                     }
                 }
             }
-            Next::GiveBack
+            NextSweep::GiveBack
                 if tried.is_some_and(|tried: Instant| tried.elapsed() < GIVE_BACK_EVERY) => {}
-            Next::GiveBack => {
+            NextSweep::GiveBack => {
                 tried = Some(Instant::now());
                 if let Err(reason) = sweeping.give_back(directory) {
                     tracing::warn!(
@@ -206,7 +206,7 @@ pub(super) fn run(
 
 struct Sweeping<'a> {
     engine: &'a Engine,
-    streams: &'a Streams,
+    streams: &'a DiskStreams,
     sweeps: &'a Sweeps,
     faults: &'a Faults,
     /// Something was swept that may not have been given back to the medium yet.
@@ -226,7 +226,7 @@ impl Sweeping<'_> {
             .map_err(|reason| EngineError::Passing(reason.to_string()))?;
         let before = self.engine.disk_bytes();
         if self.engine.merge(free)? {
-            self.engine.let_go()?;
+            self.engine.drop_old_files()?;
             self.has_swept = false;
             let (after, took) = (self.engine.disk_bytes(), begun.elapsed().as_millis());
             tracing::info!(
@@ -253,7 +253,7 @@ impl Sweeping<'_> {
                 self.first_kept(stream, before)?
             };
             self.engine.drop_tables(stream, whole)?;
-            self.engine.let_go()?;
+            self.engine.drop_old_files()?;
         }
         if !self.records(sweep)? {
             return Ok(());

@@ -24,7 +24,7 @@ const BEGIN: [u8; 8] = *b"TWSYNC\x00\x01";
 
 /// A place in the journals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Position {
+pub(super) struct JournalPosition {
     /// The journal's number.
     pub(super) journal: u64,
     /// That journal has a commit with this number or a higher one; 0 where none is known.
@@ -43,7 +43,7 @@ impl SyncedNote {
     ///
     /// # Errors
     /// [`FilesError::Damaged`] when the note is not one that was written.
-    pub(super) fn read(directory: &Path) -> Result<Option<Position>, FilesError> {
+    pub(super) fn read(directory: &Path) -> Result<Option<JournalPosition>, FilesError> {
         let path = directory.join(NAME);
         match fs::read(&path) {
             Ok(bytes) => decode(&bytes).map(Some).ok_or_else(|| {
@@ -55,7 +55,7 @@ impl SyncedNote {
     }
 
     /// Notes a position, in a file that is made when it is missing, and makes the note durable.
-    pub(super) fn open(directory: &Path, position: Position) -> io::Result<Self> {
+    pub(super) fn open(directory: &Path, position: JournalPosition) -> io::Result<Self> {
         let path = directory.join(NAME);
         if fs::symlink_metadata(&path).is_err() {
             // Made whole or not at all.
@@ -76,7 +76,7 @@ impl SyncedNote {
     }
 
     /// Notes a position that the journal has been synced to.
-    pub(super) fn write(&self, position: Position) {
+    pub(super) fn write(&self, position: JournalPosition) {
         // Without it nothing is lost; an older note just knows of less.
         if let Err(reason) = self.file.write_all_at(&encode(position), 0)
             && !self.has_failed.swap(true, Ordering::Relaxed)
@@ -93,7 +93,7 @@ impl SyncedNote {
     }
 }
 
-fn encode(Position { journal, number }: Position) -> [u8; 32] {
+fn encode(JournalPosition { journal, number }: JournalPosition) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&BEGIN);
     bytes[8..16].copy_from_slice(&journal.to_le_bytes());
@@ -103,9 +103,9 @@ fn encode(Position { journal, number }: Position) -> [u8; 32] {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<Position> {
+fn decode(bytes: &[u8]) -> Option<JournalPosition> {
     let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-    let position = Position {
+    let position = JournalPosition {
         journal: number(8)?,
         number: number(16)?,
     };
@@ -120,13 +120,13 @@ mod tests {
     fn a_note_is_what_was_written_last_or_damaged() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(SyncedNote::read(directory.path()).unwrap(), None);
-        let first = Position {
+        let first = JournalPosition {
             journal: 1,
             number: 2,
         };
         let note = SyncedNote::open(directory.path(), first).unwrap();
         assert_eq!(SyncedNote::read(directory.path()).unwrap(), Some(first));
-        let second = Position {
+        let second = JournalPosition {
             journal: u64::MAX,
             number: 1 << 60,
         };

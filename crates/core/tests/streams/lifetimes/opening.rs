@@ -31,7 +31,7 @@ fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recove
 
 /// Writes what `known` tells of into a memory store, a byte a message, which says whose it is.
 async fn fill(store: &Arc<MemoryStore>, known: &Recovered) {
-    let new = NewStream {
+    let new = StreamCreation {
         name: known.name.clone(),
         life: known.life,
         config: known.config.clone(),

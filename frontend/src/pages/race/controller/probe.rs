@@ -1,6 +1,6 @@
 //! Clock probes: what they add up to, and what the page's own clock can tell.
 
-use tailwater_lab::{ClockEstimator, Probe, ProbeOutcome};
+use tailwater_lab::{ClockEstimator, ClockProbe, ProbeOutcome};
 
 use crate::browser;
 use crate::pages::race::model::clock::ClockMapping;
@@ -47,7 +47,7 @@ impl ClockProber {
     }
 
     /// Takes a probe; whether the server has begun anew since the last one.
-    pub(super) fn take(&mut self, probe: Probe, script_ms: Option<f64>) -> bool {
+    pub(super) fn take(&mut self, probe: ClockProbe, script_ms: Option<f64>) -> bool {
         let began_anew = probe.received_us < self.last_us;
         self.last_us = probe.received_us;
         if let Some(script_ms) = script_ms {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use tailwater_protocol::lab::{Race, RaceChange, RaceRequest};
+use tailwater_protocol::lab::{RaceChange, RaceRequest, RaceStatus};
 use tailwater_protocol::{StreamName, Technique};
 use wasm_bindgen_futures::spawn_local;
 

@@ -5,9 +5,9 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use tailwater_client::{Batch, Report};
+use tailwater_client::{FollowReport, ReceivedBatch};
 use tailwater_lab::Latencies;
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 use tailwater_protocol::{Technique, Token};
 
 use super::clock::ClockMapping;
@@ -208,39 +208,39 @@ impl RaceLane {
     /// Takes one report; every event in it is handed to `mark` in order.
     pub fn report(
         &mut self,
-        report: &Report,
+        report: &FollowReport,
         ledger: &mut Ledger,
         given: Conditions,
         mark: impl FnMut(EventMark, Option<EventStamps>),
     ) {
         match report {
-            Report::Requested {
+            FollowReport::Requested {
                 id,
                 at_ms,
                 technique,
             } => self.requested(*id, *at_ms, *technique),
-            Report::Answered { id, at_ms, .. } => self.answered(*id, *at_ms),
-            Report::Chunk { id, at_ms, bytes } => {
+            FollowReport::Answered { id, at_ms, .. } => self.answered(*id, *at_ms),
+            FollowReport::Chunk { id, at_ms, bytes } => {
                 self.tally.chunks += 1;
                 self.tally.body_bytes += *bytes as u64;
                 if let Some(exchange) = self.exchange(*id) {
                     exchange.last_byte_ms = *at_ms;
                 }
             }
-            Report::Batch { id, at_ms, batch } => {
+            FollowReport::Batch { id, at_ms, batch } => {
                 self.batch(*id, *at_ms, batch, ledger, given, mark);
             }
-            Report::Ended { id, at_ms, fault } => self.ended(*id, *at_ms, fault.as_deref()),
-            Report::Waiting { after_fault, .. } => {
+            FollowReport::Ended { id, at_ms, fault } => self.ended(*id, *at_ms, fault.as_deref()),
+            FollowReport::Waiting { after_fault, .. } => {
                 if *after_fault {
                     self.phase = LanePhase::Retrying;
                 }
             }
-            Report::Changed { to, fault, .. } => {
+            FollowReport::Changed { to, fault, .. } => {
                 self.following = *to;
                 self.fault = fault.clone();
             }
-            Report::Finished { fault, .. } => {
+            FollowReport::Finished { fault, .. } => {
                 self.phase = if fault.is_some() {
                     LanePhase::Failed
                 } else {
@@ -304,7 +304,7 @@ impl RaceLane {
         &mut self,
         id: u64,
         at_ms: f64,
-        batch: &Batch,
+        batch: &ReceivedBatch,
         ledger: &mut Ledger,
         given: Conditions,
         mut mark: impl FnMut(EventMark, Option<EventStamps>),
@@ -444,7 +444,7 @@ impl RaceLane {
     }
 
     /// Takes what the relay has counted on this lane so far.
-    pub fn counted(&mut self, counts: Counts) {
+    pub fn counted(&mut self, counts: LaneCounts) {
         self.meter.counted(counts, self.tally.events);
     }
 

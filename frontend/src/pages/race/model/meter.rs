@@ -1,6 +1,6 @@
 //! Bytes and requests of one lane as the relay counted them, since the run began.
 
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 
 /// The relay's counts at the beginning of the run and now, each with the events that had arrived by then.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,7 +13,7 @@ impl RelayMeter {
     /// Takes what the relay has counted on this lane so far, when `events` had arrived.
     ///
     /// Counts that fall are those of another listener: the run's bytes begin anew.
-    pub fn counted(&mut self, counts: Counts, events: u64) {
+    pub fn counted(&mut self, counts: LaneCounts, events: u64) {
         let now = (counts, events);
         let falls = self
             .now
@@ -25,7 +25,7 @@ impl RelayMeter {
     }
 
     /// What the relay counted since the run began; `None` without a relay.
-    pub fn counts(&self) -> Option<Counts> {
+    pub fn counts(&self) -> Option<LaneCounts> {
         let (base, now) = (self.base?.0, self.now?.0);
         Some(minus(now, base))
     }
@@ -39,7 +39,7 @@ impl RelayMeter {
 }
 
 /// All application bytes of a lane, both directions.
-pub fn total_bytes(counts: &Counts) -> u64 {
+pub fn total_bytes(counts: &LaneCounts) -> u64 {
     counts.request_head_bytes
         + counts.request_body_bytes
         + counts.request_framing_bytes
@@ -49,8 +49,8 @@ pub fn total_bytes(counts: &Counts) -> u64 {
 }
 
 /// What came to `base` since; counts never fall on one port, but a listener that began anew must not underflow.
-fn minus(now: Counts, base: Counts) -> Counts {
-    Counts {
+fn minus(now: LaneCounts, base: LaneCounts) -> LaneCounts {
+    LaneCounts {
         connections: now.connections.saturating_sub(base.connections),
         connections_open: now.connections_open,
         requests: now.requests.saturating_sub(base.requests),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tailwater_lab::{
-    Arrivals, Claim, Guards, Latencies, Pacing, Prediction, Quantity, Sample, Verdict, Workload,
-    judge, predict,
+    Arrivals, Claim, Guards, Latencies, Measurement, Pacing, Prediction, Quantity, Verdict,
+    Workload, judge, predict,
 };
 use tailwater_protocol::Technique;
 use tailwater_protocol::lab::Pattern;
@@ -116,7 +116,7 @@ pub fn verdict(
     // What was answered together counts once, also for how much longer it takes.
     let independent = sample.n.min(answers);
     let per_s = known.rate_per_s * independent as f64 / sample.n.max(1) as f64;
-    let sample = Sample {
+    let sample = Measurement {
         n: independent,
         ..sample
     };

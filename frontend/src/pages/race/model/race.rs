@@ -1,6 +1,6 @@
 //! The race: five lanes on one stream, what they share, and their summary.
 
-use tailwater_client::Report;
+use tailwater_client::FollowReport;
 use tailwater_lab::{Guards, Latencies, Prediction};
 use tailwater_protocol::{StreamName, Technique, Token};
 
@@ -125,7 +125,7 @@ impl RaceState {
     }
 
     /// Takes what the follower of `technique` tells.
-    pub fn report(&mut self, technique: Technique, report: &Report) {
+    pub fn report(&mut self, technique: Technique, report: &FollowReport) {
         let index = lane_index(technique);
         let given = Conditions {
             clock: self.clock,

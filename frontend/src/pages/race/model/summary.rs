@@ -2,7 +2,7 @@
 
 use tailwater_lab::Verdict;
 use tailwater_protocol::Technique;
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 
 use super::clock::ClockMapping;
 use super::headline::{Cost, Headline};
@@ -67,7 +67,7 @@ pub struct LaneSummary {
     /// Bytes in both directions per event, counted by the relay.
     pub bytes_per_event: Option<f64>,
     /// What the relay counted.
-    pub counts: Option<Counts>,
+    pub counts: Option<LaneCounts>,
     /// Median time from an answer's end to the next request, ms.
     pub rearm_ms: Option<f64>,
     /// Samples left out.

@@ -9,7 +9,7 @@ pub use marks::{ChangeMark, ChunkRun, EventMark, EventRun, FaultMark, RequestMar
 
 use ring::RunRing;
 use std::collections::VecDeque;
-use tailwater_client::Report;
+use tailwater_client::FollowReport;
 use tailwater_protocol::Technique;
 
 /// How long marks are kept.
@@ -64,27 +64,27 @@ impl Trace {
     }
 
     /// Takes in what the lane's follower tells.
-    pub fn report(&mut self, report: &Report) {
+    pub fn report(&mut self, report: &FollowReport) {
         match report {
-            Report::Requested {
+            FollowReport::Requested {
                 id,
                 at_ms,
                 technique,
             } => self.requested(*id, *at_ms, *technique),
-            Report::Answered { id, at_ms, status } => {
+            FollowReport::Answered { id, at_ms, status } => {
                 self.touch(*at_ms);
                 if let Some(request) = self.request_mut(*id) {
                     request.head_ms = Some(*at_ms);
                     request.status = *status;
                 }
             }
-            Report::Chunk { id, at_ms, bytes } => self.chunk(*id, *at_ms, *bytes),
-            Report::Batch { id, batch, .. } => {
+            FollowReport::Chunk { id, at_ms, bytes } => self.chunk(*id, *at_ms, *bytes),
+            FollowReport::Batch { id, batch, .. } => {
                 if let Some(request) = self.request_mut(*id) {
                     request.filled |= !batch.data.is_empty();
                 }
             }
-            Report::Ended { id, at_ms, fault } => {
+            FollowReport::Ended { id, at_ms, fault } => {
                 self.touch(*at_ms);
                 if let Some(request) = self.request_mut(*id) {
                     request.end_ms.get_or_insert(*at_ms);
@@ -92,7 +92,7 @@ impl Trace {
                 }
                 self.fault(*at_ms, fault.as_deref());
             }
-            Report::Waiting {
+            FollowReport::Waiting {
                 at_ms,
                 for_ms,
                 after_fault,
@@ -105,7 +105,7 @@ impl Trace {
                 };
                 push_bounded(&mut self.waits, wait, WAITS_MAX);
             }
-            Report::Changed {
+            FollowReport::Changed {
                 at_ms, to, fault, ..
             } => {
                 self.touch(*at_ms);
@@ -117,7 +117,7 @@ impl Trace {
                 push_bounded(&mut self.changes, change, RARE_MAX);
                 self.fault(*at_ms, fault.as_deref());
             }
-            Report::Finished { at_ms, fault } => {
+            FollowReport::Finished { at_ms, fault } => {
                 self.cut(*at_ms);
                 self.fault(*at_ms, fault.as_deref());
             }

@@ -160,7 +160,7 @@ fn columns(page: RaceContext) -> [&'static str; 14] {
 fn figure_row(lane: &LaneSummary) -> impl IntoView + use<> {
     let ms = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), numbers::ms);
     let counts = lane.counts;
-    let bytes = |take: fn(&tailwater_protocol::lab::Counts) -> u64| {
+    let bytes = |take: fn(&tailwater_protocol::lab::LaneCounts) -> u64| {
         counts
             .as_ref()
             .map_or_else(|| "–".to_owned(), |counts| numbers::count(take(counts)))

@@ -1,7 +1,7 @@
 //! A stream that is followed: its last messages, what they cost, and how the follower stands.
 
 use std::collections::VecDeque;
-use tailwater_client::{Batch, Report};
+use tailwater_client::{FollowReport, ReceivedBatch};
 use tailwater_protocol::{Data, Technique, Token};
 
 /// Messages that are shown.
@@ -64,18 +64,18 @@ pub struct FollowedStream {
 
 impl FollowedStream {
     /// Takes what the follower reports.
-    pub fn take(&mut self, report: &Report) {
+    pub fn take(&mut self, report: &FollowReport) {
         match report {
-            Report::Requested { technique, .. } => {
+            FollowReport::Requested { technique, .. } => {
                 self.requests += 1;
                 self.technique.get_or_insert(*technique);
             }
-            Report::Changed { to, .. } => self.technique = Some(*to),
-            Report::Batch { batch, .. } => self.take_batch(batch),
-            Report::Ended {
+            FollowReport::Changed { to, .. } => self.technique = Some(*to),
+            FollowReport::Batch { batch, .. } => self.take_batch(batch),
+            FollowReport::Ended {
                 fault: Some(fault), ..
             } => self.fault = Some(fault.clone()),
-            Report::Waiting {
+            FollowReport::Waiting {
                 after_fault: true, ..
             } => {
                 self.standing = FollowState::Again(self.fault.take().unwrap_or_default());
@@ -85,14 +85,14 @@ impl FollowedStream {
                     .clone()
                     .map_or(FollowState::Ended, FollowState::Failed);
             }
-            Report::Answered { .. }
-            | Report::Chunk { .. }
-            | Report::Ended { .. }
-            | Report::Waiting { .. } => {}
+            FollowReport::Answered { .. }
+            | FollowReport::Chunk { .. }
+            | FollowReport::Ended { .. }
+            | FollowReport::Waiting { .. } => {}
         }
     }
 
-    fn take_batch(&mut self, batch: &Batch) {
+    fn take_batch(&mut self, batch: &ReceivedBatch) {
         self.standing = if batch.closed {
             FollowState::Ended
         } else {
@@ -145,14 +145,14 @@ impl FollowedStream {
 mod tests {
     use super::*;
 
-    fn report(data: Data, closed: bool) -> Report {
-        let batch = Batch {
+    fn report(data: Data, closed: bool) -> FollowReport {
+        let batch = ReceivedBatch {
             data,
             next: "7".parse().unwrap(),
             up_to_date: true,
             closed,
         };
-        Report::Batch {
+        FollowReport::Batch {
             id: 0,
             at_ms: 0.0,
             batch,
@@ -216,7 +216,7 @@ mod tests {
             at_ms: 0.0,
             fault: Some("no answer".to_owned()),
         });
-        tailing.take(&Report::Waiting {
+        tailing.take(&FollowReport::Waiting {
             at_ms: 0.0,
             for_ms: 100.0,
             after_fault: true,
@@ -227,7 +227,7 @@ mod tests {
             (tailing.standing.clone(), tailing.count),
             (FollowState::Live, 0)
         );
-        tailing.take(&Report::Finished {
+        tailing.take(&FollowReport::Finished {
             at_ms: 0.0,
             fault: Some("gone".to_owned()),
         });

@@ -48,9 +48,9 @@ pub(super) fn put_option<T>(
 }
 
 /// What is left of a body to be read.
-pub(super) struct Input<'a>(pub(super) &'a [u8]);
+pub(super) struct FieldReader<'a>(pub(super) &'a [u8]);
 
-impl<'a> Input<'a> {
+impl<'a> FieldReader<'a> {
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Damage> {
         let (taken, rest) = self
             .0

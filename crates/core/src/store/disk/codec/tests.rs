@@ -35,8 +35,12 @@ fn appends_come_back_as_they_were_and_any_flipped_bit_is_damage() {
         let key = data_key(StreamId(5), were[0].at);
         let value = seal_records(&key, &were);
         let are = open_records(&key, &Bytes::from(value.clone())).unwrap();
-        let pages: Vec<_> = were.into_iter().map(Page::of).collect();
-        assert_eq!(Some(&are), Page::join(pages.iter()).as_ref(), "{bodies:?}");
+        let pages: Vec<_> = were.into_iter().map(SealedPage::of).collect();
+        assert_eq!(
+            Some(&are),
+            SealedPage::join(pages.iter()).as_ref(),
+            "{bodies:?}"
+        );
         for bit in 0..value.len() * 8 {
             let mut flipped = value.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -87,7 +91,7 @@ fn streams_and_states_come_back_as_they_were() {
         },
     ] {
         for life in [0, 1, u32::MAX] {
-            let was = Stream {
+            let was = StreamFact {
                 name: name("a/b c/ö"),
                 life,
                 config: config.clone(),
@@ -95,7 +99,7 @@ fn streams_and_states_come_back_as_they_were() {
             };
             let mut out = Vec::new();
             was.put(&mut out);
-            assert_eq!(Stream::read(&out), Ok(was));
+            assert_eq!(StreamFact::read(&out), Ok(was));
         }
     }
     let by = (
@@ -106,14 +110,14 @@ fn streams_and_states_come_back_as_they_were() {
         },
     );
     for closed in [None, Some(None), Some(Some(by))] {
-        let was = State {
+        let was = StateFact {
             closed,
             hidden: true,
             earliest: offset(128),
         };
         let mut out = Vec::new();
         was.put(&mut out);
-        assert_eq!(State::read(&out), Ok(was));
+        assert_eq!(StateFact::read(&out), Ok(was));
     }
 }
 
@@ -154,7 +158,7 @@ fn dates_that_were_kept_in_nanoseconds_are_still_read() {
         expiry: Some(Expiry::At(moment)),
         ..StreamConfig::new("text/plain")
     };
-    let was = Stream {
+    let was = StreamFact {
         name: StreamName::parse("a").unwrap(),
         life: 0,
         config,
@@ -167,5 +171,5 @@ fn dates_that_were_kept_in_nanoseconds_are_still_read() {
     old.push(2);
     put_time(&mut old, moment);
     old.extend([0, 0, 0]);
-    assert_eq!(Stream::read(&old), Ok(was));
+    assert_eq!(StreamFact::read(&old), Ok(was));
 }

@@ -95,7 +95,7 @@ fn a_flipped_bit_before_whole_commits_is_damage_wherever_the_lengths_are_still_r
             fs::write(folder.path().join("0.jnl"), &bytes).ok(),
             Some(())
         );
-        let synced = Some(Position {
+        let synced = Some(JournalPosition {
             journal: 0,
             number: 5,
         });
@@ -112,7 +112,7 @@ fn a_flipped_bit_before_whole_commits_is_damage_wherever_the_lengths_are_still_r
 fn what_was_synced_must_be_there() {
     let [first, second] = [3, 5].map(|number| commit_of(number, &[b"value"]));
     let both = [first.clone(), second.clone()].concat();
-    let at = |journal, number| Some(Position { journal, number });
+    let at = |journal, number| Some(JournalPosition { journal, number });
     for (bytes, synced, is_whole) in [
         (&both[..], at(0, 5), true),
         // The number of a commit is at least what was noted of it.
@@ -145,7 +145,7 @@ fn what_was_synced_must_be_there() {
     fs::write(folder.path().join("1.jnl"), &second).unwrap();
     assert_eq!(
         examine(folder.path(), at(1, 5), None).unwrap(),
-        Position {
+        JournalPosition {
             journal: 1,
             number: 5
         }
@@ -154,7 +154,7 @@ fn what_was_synced_must_be_there() {
     // The last commit lies in an earlier journal, which may go before anything is written to this one.
     assert_eq!(
         examine(folder.path(), at(0, 3), None).unwrap(),
-        Position {
+        JournalPosition {
             journal: 1,
             number: 0
         }
@@ -180,7 +180,7 @@ fn commits_that_failed_are_cut_off() {
         let seen = examine(folder.path(), None, Some(undo)).unwrap();
         assert_eq!(
             seen,
-            Position {
+            JournalPosition {
                 journal: 0,
                 number: numbers[left]
             },
@@ -189,7 +189,7 @@ fn commits_that_failed_are_cut_off() {
         assert_eq!(journal(&folder), all[..left].concat(), "from {undo}");
     }
     let folder = folder(&all.concat());
-    let synced = Some(Position {
+    let synced = Some(JournalPosition {
         journal: 0,
         number: 6,
     });
@@ -224,9 +224,9 @@ proptest::proptest! {
         let whole = commits.concat();
         let folder = folder(&[&whole[..], &last[..length], &vec![0; zeros]].concat());
         let number = commits.len() as u64;
-        for noted in [None, Some(Position { journal: 0, number })] {
+        for noted in [None, Some(JournalPosition { journal: 0, number })] {
             let seen = examine(folder.path(), noted, None);
-            proptest::prop_assert_eq!(seen.ok(), Some(Position { journal: 0, number }));
+            proptest::prop_assert_eq!(seen.ok(), Some(JournalPosition { journal: 0, number }));
             let kept = journal(&folder);
             proptest::prop_assert_eq!(&kept[..whole.len()], &whole[..]);
             proptest::prop_assert!(kept[whole.len()..].iter().all(|byte| *byte == 0));

@@ -8,17 +8,17 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A small store on disk, and what it held after each of its commits.
-struct Sample {
+struct DamageSample {
     directory: tempfile::TempDir,
-    states: Vec<Model>,
+    states: Vec<DiskModel>,
 }
 
-impl Sample {
+impl DamageSample {
     /// - `flushes`: so that most of it rests in tables and not in the journal only.
     fn new(flushes: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (store, _) = open(directory.path()).unwrap();
-        let mut states = vec![Model::default()];
+        let mut states = vec![DiskModel::default()];
         let mut take = |id: u64, change: Change| {
             let mut model = states.last().unwrap().clone();
             model.apply(StreamId(id), &change);
@@ -83,7 +83,7 @@ impl Sample {
         drop(store);
         Self {
             directory,
-            states: states.into_iter().map(Model::kept).collect(),
+            states: states.into_iter().map(DiskModel::kept).collect(),
         }
     }
 
@@ -115,10 +115,10 @@ impl Sample {
     fn prefix(&self, copy: &Path, what: &str) -> Option<usize> {
         let (store, recovery) = match open(copy) {
             Ok(opened) => opened,
-            Err(OpenError::Damaged { .. }) => return None,
+            Err(DiskOpenError::Damaged { .. }) => return None,
             Err(other) => panic!("{what}: {other:?}"),
         };
-        match Model::of(&store, recovery) {
+        match DiskModel::of(&store, recovery) {
             Ok(model) => {
                 let held = self.states.iter().rposition(|state| *state == model);
                 assert!(
@@ -167,7 +167,7 @@ fn copy_all(from: &Path, to: &Path) {
 }
 
 /// Makes the journal of a sample as short as what was written to it.
-fn shorten(sample: &Sample) -> (PathBuf, usize) {
+fn shorten(sample: &DamageSample) -> (PathBuf, usize) {
     let [journal] = &sample.files(".jnl")[..] else {
         panic!("one journal")
     };
@@ -183,7 +183,7 @@ fn shorten(sample: &Sample) -> (PathBuf, usize) {
 
 #[test]
 fn a_journal_cut_anywhere_gives_a_prefix_and_all_that_lies_before_the_cut() {
-    let sample = Sample::new(false);
+    let sample = DamageSample::new(false);
     let (journal, written) = shorten(&sample);
     // As after a loss of power: what was noted as synced is older than what is there.
     fs::remove_file(sample.directory.path().join("synced")).unwrap();
@@ -209,7 +209,7 @@ fn a_journal_cut_anywhere_gives_a_prefix_and_all_that_lies_before_the_cut() {
 
 #[test]
 fn a_journal_that_lacks_what_was_synced_is_refused() {
-    let sample = Sample::new(false);
+    let sample = DamageSample::new(false);
     let (journal, written) = shorten(&sample);
     for length in (0..written).step_by(97).chain([written - 1]) {
         for zeros in [0, 100] {
@@ -230,7 +230,7 @@ fn a_journal_that_lacks_what_was_synced_is_refused() {
     assert!(
         matches!(
             open(sample.directory.path()),
-            Err(OpenError::Damaged { .. })
+            Err(DiskOpenError::Damaged { .. })
         ),
         "the journal was removed"
     );
@@ -238,7 +238,7 @@ fn a_journal_that_lacks_what_was_synced_is_refused() {
 
 #[test]
 fn a_flipped_bit_in_a_journal_is_refused_the_last_commit_included() {
-    let sample = Sample::new(false);
+    let sample = DamageSample::new(false);
     let (journal, written) = shorten(&sample);
     let seed: u64 = rand::rng().random();
     println!("seed {seed}");
@@ -305,7 +305,7 @@ fn an_append_of_bytes_like_commits_that_a_kill_cut_is_cut_off() {
 
 #[test]
 fn tables_with_flipped_bits_or_cut_short_never_give_wrong_bytes() {
-    let sample = Sample::new(true);
+    let sample = DamageSample::new(true);
     let seed: u64 = rand::rng().random();
     println!("seed {seed}");
     let mut random = SmallRng::seed_from_u64(seed);

@@ -25,7 +25,7 @@ fn a_second_store_in_the_same_directory_is_refused_until_the_first_is_gone() {
     let (first, _) = open(directory.path()).unwrap();
     let refusal = open(directory.path()).unwrap_err();
     assert!(
-        matches!(&refusal, OpenError::InUse { path } if path == directory.path()),
+        matches!(&refusal, DiskOpenError::InUse { path } if path == directory.path()),
         "{refusal:?}"
     );
     let text = refusal.to_string();
@@ -46,7 +46,7 @@ fn a_directory_with_something_else_in_it_is_refused_and_left_alone() {
     let before = files(directory.path());
     let refusal = open(directory.path()).unwrap_err();
     assert!(
-        matches!(&refusal, OpenError::Foreign { found, .. } if found == "letter.txt"),
+        matches!(&refusal, DiskOpenError::Foreign { found, .. } if found == "letter.txt"),
         "{refusal:?}"
     );
     assert_eq!(files(directory.path()), before);
@@ -161,7 +161,7 @@ fn links_that_somebody_left_are_not_followed() {
 fn a_path_that_can_t_be_a_directory_is_refused_with_its_name() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let refusal = open(file.path()).unwrap_err();
-    assert!(matches!(refusal, OpenError::Io { .. }), "{refusal:?}");
+    assert!(matches!(refusal, DiskOpenError::Io { .. }), "{refusal:?}");
     let text = refusal.to_string();
     assert!(
         text.contains(&file.path().display().to_string()) && text.contains("--data-dir"),
@@ -180,7 +180,10 @@ fn another_version_is_refused_with_both_named() {
     .unwrap();
     let before = files(directory.path());
     let refusal = open(directory.path()).unwrap_err();
-    assert!(matches!(refusal, OpenError::Version { .. }), "{refusal:?}");
+    assert!(
+        matches!(refusal, DiskOpenError::Version { .. }),
+        "{refusal:?}"
+    );
     let text = refusal.to_string();
     assert!(
         text.contains("format 2") && text.contains("format 3"),
@@ -237,7 +240,7 @@ fn a_missing_part_is_damage_and_nothing_is_tidied_away() {
         let before = files(directory.path());
         let refusal = open(directory.path()).unwrap_err();
         assert!(
-            matches!(refusal, OpenError::Damaged { .. }),
+            matches!(refusal, DiskOpenError::Damaged { .. }),
             "{}: {refusal:?}",
             part.display()
         );

@@ -127,7 +127,7 @@ fn until_it_writes(store: &DiskStore, change: impl Fn() -> Change) {
 }
 
 /// Appends one byte at a time with a producer until the medium is full to the brim.
-fn fill_to_the_brim(store: &DiskStore, known: &mut Model) {
+fn fill_to_the_brim(store: &DiskStore, known: &mut DiskModel) {
     let message = format!("\"{}\"", "x".repeat(50_000));
     for seq in 0.. {
         let end = known.streams[&StreamId(1)].0.next.bytes();
@@ -162,7 +162,7 @@ fn a_medium_that_was_full_to_the_brim_is_written_again_and_holds_what_was_acknow
         // Others fill it: the room that is left free for merging does not help.
         let limits = DiskOptions { sync, ..options() };
         let store = opened(&medium.path().join("data"), &limits, "");
-        let mut known = Model::default();
+        let mut known = DiskModel::default();
         known.apply(StreamId(1), &creation("a", Some("1")));
         std::fs::write(medium.path().join("others"), vec![1; 88 << 20]).unwrap();
         fill_to_the_brim(&store, &mut known);
@@ -178,7 +178,7 @@ fn a_medium_that_was_full_to_the_brim_is_written_again_and_holds_what_was_acknow
         drop(store);
         let (store, recovery) = open(&medium.path().join("data")).unwrap();
         assert!(
-            Model::of(&store, recovery).unwrap() == known,
+            DiskModel::of(&store, recovery).unwrap() == known,
             "{sync:?}: not what was acknowledged"
         );
     }

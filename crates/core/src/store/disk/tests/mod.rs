@@ -6,10 +6,10 @@ mod failing;
 mod panicking;
 mod reopening;
 
-use super::{DiskOptions, DiskStore, Faults, OpenError, SyncMode};
+use super::{DiskOpenError, DiskOptions, DiskStore, Faults, SyncMode};
 use crate::model::{Accepted, Payload, ProducerId, StreamConfig, StreamName};
 use crate::store::{
-    Change, Commit, Marks, NewStream, Recovered, Recovery, Store, StoreError, StreamId,
+    Change, Commit, Marks, Recovered, Recovery, Store, StoreError, StreamCreation, StreamId,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ fn options() -> DiskOptions {
     }
 }
 
-fn open(directory: &Path) -> Result<(DiskStore, Recovery), OpenError> {
+fn open(directory: &Path) -> Result<(DiskStore, Recovery), DiskOpenError> {
     DiskStore::open_with(directory, &options(), Faults::default())
 }
 
@@ -47,9 +47,9 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000 + seconds, 123_456_789)
 }
 
-type Outcome = mpsc::Receiver<Result<(), StoreError>>;
+type CommitOutcome = mpsc::Receiver<Result<(), StoreError>>;
 
-fn submit(store: &DiskStore, stream: StreamId, change: Change) -> Outcome {
+fn submit(store: &DiskStore, stream: StreamId, change: Change) -> CommitOutcome {
     let (send, outcome) = mpsc::channel();
     store.commit(
         Commit { stream, change },
@@ -79,7 +79,7 @@ fn creation(name: &str, first: Option<&str>) -> Change {
         StreamName::parse(name).unwrap(),
         StreamConfig::new("application/json"),
     );
-    Change::Create(Box::new(NewStream {
+    Change::Create(Box::new(StreamCreation {
         name,
         life: 0,
         config,
@@ -126,12 +126,12 @@ fn whole(store: &DiskStore, known: &Recovered) -> Result<String, StoreError> {
 
 /// What a store should hold: each stream as it is recovered, and its text from position 0.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Model {
+struct DiskModel {
     streams: BTreeMap<StreamId, (Recovered, String)>,
     notes: BTreeMap<String, Bytes>,
 }
 
-impl Model {
+impl DiskModel {
     /// Takes a change that the store takes.
     fn apply(&mut self, id: StreamId, change: &Change) {
         if let Change::Create(new) = change {

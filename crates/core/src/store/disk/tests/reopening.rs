@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 /// One step of the random check; numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
-enum Step {
+enum ReopeningStep {
     Create {
         config: usize,
         first: Option<Vec<usize>>,
@@ -39,12 +39,12 @@ enum Step {
     Flush,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<ReopeningStep>> {
     let lengths = || prop::collection::vec(1_usize..40, 1..5);
     let any = any::<usize>;
     let step = prop_oneof![
         3 => (any(), prop::option::of(lengths()), prop::bool::weighted(0.1))
-            .prop_map(|(config, first, closed)| Step::Create { config, first, closed }),
+            .prop_map(|(config, first, closed)| ReopeningStep::Create { config, first, closed }),
         10 => (
             any(),
             prop::option::weighted(0.9, lengths()),
@@ -52,13 +52,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             prop::option::weighted(0.3, 0_u8..9),
             prop::option::weighted(0.5, (0_u8..3, 0_u64..9)),
         )
-            .prop_map(|(stream, lengths, close, seq, producer)| Step::Append { stream, lengths, close, seq, producer }),
-        2 => (any(), any()).prop_map(|(stream, boundary)| Step::Trim { stream, boundary }),
-        1 => any().prop_map(|stream| Step::Hide { stream }),
-        1 => any().prop_map(|stream| Step::Delete { stream }),
-        1 => (0_u8..3, prop::option::of(Just("value"))).prop_map(|(key, value)| Step::Note { key, value }),
-        1 => Just(Step::Reopen),
-        1 => Just(Step::Flush),
+            .prop_map(|(stream, lengths, close, seq, producer)| ReopeningStep::Append { stream, lengths, close, seq, producer }),
+        2 => (any(), any()).prop_map(|(stream, boundary)| ReopeningStep::Trim { stream, boundary }),
+        1 => any().prop_map(|stream| ReopeningStep::Hide { stream }),
+        1 => any().prop_map(|stream| ReopeningStep::Delete { stream }),
+        1 => (0_u8..3, prop::option::of(Just("value"))).prop_map(|(key, value)| ReopeningStep::Note { key, value }),
+        1 => Just(ReopeningStep::Reopen),
+        1 => Just(ReopeningStep::Flush),
     ];
     prop::collection::vec(step, 1..80)
 }
@@ -78,50 +78,50 @@ fn what_was_committed_is_what_a_reopened_store_holds() {
     TestRunner::new(config)
         .run(&steps(), |steps| {
             let directory = tempfile::tempdir().unwrap();
-            let mut run = Run::new(directory.path());
+            let mut run = ReopeningRun::new(directory.path());
             steps.into_iter().for_each(|step| run.take(step));
-            run.take(Step::Reopen);
+            run.take(ReopeningStep::Reopen);
             Ok(())
         })
         .unwrap();
 }
 
-struct Run<'a> {
+struct ReopeningRun<'a> {
     directory: &'a Path,
     store: Option<DiskStore>,
-    model: Model,
+    model: DiskModel,
     /// Where messages end, by stream.
     boundaries: BTreeMap<StreamId, Vec<u64>>,
     next_id: u64,
 }
 
-impl<'a> Run<'a> {
+impl<'a> ReopeningRun<'a> {
     fn new(directory: &'a Path) -> Self {
         let (store, _) = open(directory).unwrap();
         Self {
             directory,
             store: Some(store),
-            model: Model::default(),
+            model: DiskModel::default(),
             boundaries: BTreeMap::new(),
             next_id: 1,
         }
     }
 
-    fn take(&mut self, step: Step) {
+    fn take(&mut self, step: ReopeningStep) {
         match step {
-            Step::Create {
+            ReopeningStep::Create {
                 config,
                 first,
                 closed,
             } => self.create(config, first, closed),
-            Step::Append {
+            ReopeningStep::Append {
                 stream,
                 lengths,
                 close,
                 seq,
                 producer: by,
             } => self.append(stream, lengths, close, seq, by),
-            Step::Trim { stream, boundary } => {
+            ReopeningStep::Trim { stream, boundary } => {
                 let Some(id) = self.pick(stream) else { return };
                 let boundaries = &self.boundaries[&id];
                 let before = boundaries[boundary % boundaries.len()];
@@ -132,15 +132,15 @@ impl<'a> Run<'a> {
                     },
                 );
             }
-            Step::Hide { stream } => {
+            ReopeningStep::Hide { stream } => {
                 let Some(id) = self.pick(stream) else { return };
                 self.commit(id, Change::Hide);
             }
-            Step::Delete { stream } => {
+            ReopeningStep::Delete { stream } => {
                 let Some(id) = self.pick(stream) else { return };
                 self.commit(id, Change::delete());
             }
-            Step::Note { key, value } => {
+            ReopeningStep::Note { key, value } => {
                 let key = format!("n/{key}");
                 note(self.store.as_ref().unwrap(), &key, value).unwrap();
                 match value {
@@ -148,13 +148,16 @@ impl<'a> Run<'a> {
                     None => drop(self.model.notes.remove(&key)),
                 }
             }
-            Step::Reopen => {
+            ReopeningStep::Reopen => {
                 drop(self.store.take());
                 let (store, recovery) = open(self.directory).unwrap();
-                assert_eq!(Model::of(&store, recovery), Ok(self.model.clone().kept()));
+                assert_eq!(
+                    DiskModel::of(&store, recovery),
+                    Ok(self.model.clone().kept())
+                );
                 self.store = Some(store);
             }
-            Step::Flush => {
+            ReopeningStep::Flush => {
                 let engine = self.store.as_ref().unwrap().current.get().unwrap();
                 engine.data.rotate_memtable_and_wait().unwrap();
                 engine.facts.rotate_memtable_and_wait().unwrap();
@@ -223,7 +226,7 @@ impl<'a> Run<'a> {
         let name = StreamName::parse(&format!("s/{}", id.0)).unwrap();
         self.commit(
             id,
-            Change::Create(Box::new(NewStream {
+            Change::Create(Box::new(StreamCreation {
                 name,
                 life: 0,
                 config,

@@ -34,7 +34,7 @@ impl LaneBench {
         }
     }
 
-    fn take(&mut self, report: &Report) {
+    fn take(&mut self, report: &FollowReport) {
         self.lane
             .report(report, &mut self.ledger, self.given, |mark, _| {
                 self.marks.push(mark);
@@ -48,24 +48,24 @@ impl LaneBench {
             format!(r#"{{"seq":{seq},"due_us":{due_us},"sent_us":{due_us}}}"#)
         });
         let data = Data::Json(messages.collect());
-        self.take(&Report::Requested {
+        self.take(&FollowReport::Requested {
             id,
             at_ms: at_ms - 2.0,
             technique: self.lane.technique,
         });
-        self.take(&Report::Answered {
+        self.take(&FollowReport::Answered {
             id,
             at_ms: at_ms - 1.0,
             status: 200,
         });
-        let batch = Batch {
+        let batch = ReceivedBatch {
             data,
             next: Token::now(),
             up_to_date: true,
             closed: false,
         };
-        self.take(&Report::Batch { id, at_ms, batch });
-        self.take(&Report::Ended {
+        self.take(&FollowReport::Batch { id, at_ms, batch });
+        self.take(&FollowReport::Ended {
             id,
             at_ms,
             fault: None,
@@ -137,19 +137,19 @@ fn an_answer_whose_news_are_parsed_after_its_end_is_not_empty() {
         at_ms: 1.0,
         technique: Technique::LongPoll,
     });
-    bench.take(&Report::Ended {
+    bench.take(&FollowReport::Ended {
         id: 0,
         at_ms: 5.0,
         fault: None,
     });
     assert_eq!(bench.lane.tally.empty, 1);
-    let batch = Batch {
+    let batch = ReceivedBatch {
         data: Data::Json(vec!["1".to_owned()]),
         next: Token::now(),
         up_to_date: true,
         closed: false,
     };
-    bench.take(&Report::Batch {
+    bench.take(&FollowReport::Batch {
         id: 0,
         at_ms: 5.0,
         batch,
@@ -171,7 +171,7 @@ fn bytes_per_event_count_from_the_beginning_of_the_run() {
     let mut bench = LaneBench::new(Technique::Poll);
     let counts = |bytes| Counts {
         request_head_bytes: bytes,
-        ..Counts::default()
+        ..LaneCounts::default()
     };
     bench.lane.counted(counts(5_000));
     assert_eq!(bench.lane.meter().bytes_per_event(), None);
@@ -186,12 +186,12 @@ fn bytes_per_event_count_from_the_beginning_of_the_run() {
 fn a_fault_shows_until_something_comes_again() {
     let mut bench = LaneBench::new(Technique::Sse);
     bench.answer(0, 100.0, &[]);
-    bench.take(&Report::Requested {
+    bench.take(&FollowReport::Requested {
         id: 1,
         at_ms: 101.0,
         technique: Technique::Sse,
     });
-    bench.take(&Report::Ended {
+    bench.take(&FollowReport::Ended {
         id: 1,
         at_ms: 102.0,
         fault: Some("cut".to_owned()),

@@ -36,7 +36,7 @@ fn arrive(race: &mut RaceState, technique: Technique, at_ms: f64, messages: Vec<
     };
     race.report(
         technique,
-        &Report::Batch {
+        &FollowReport::Batch {
             id: 0,
             at_ms,
             batch,

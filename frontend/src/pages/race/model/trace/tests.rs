@@ -1,19 +1,19 @@
 //! Claims about the trace: what it keeps, what it joins, what it forgets.
 
 use super::*;
-use tailwater_client::Batch;
+use tailwater_client::ReceivedBatch;
 use tailwater_protocol::{Data, Token};
 
-fn requested(id: u64, at_ms: f64, technique: Technique) -> Report {
-    Report::Requested {
+fn requested(id: u64, at_ms: f64, technique: Technique) -> FollowReport {
+    FollowReport::Requested {
         id,
         at_ms,
         technique,
     }
 }
 
-fn ended(id: u64, at_ms: f64, fault: Option<&str>) -> Report {
-    Report::Ended {
+fn ended(id: u64, at_ms: f64, fault: Option<&str>) -> FollowReport {
+    FollowReport::Ended {
         id,
         at_ms,
         fault: fault.map(str::to_owned),
@@ -29,31 +29,31 @@ fn event(seq: u64, due_ms: f64, at_ms: f64) -> EventMark {
     }
 }
 
-fn batch(id: u64, at_ms: f64, messages: Vec<String>) -> Report {
-    let batch = Batch {
+fn batch(id: u64, at_ms: f64, messages: Vec<String>) -> FollowReport {
+    let batch = ReceivedBatch {
         data: Data::Json(messages),
         next: Token::now(),
         up_to_date: true,
         closed: false,
     };
-    Report::Batch { id, at_ms, batch }
+    FollowReport::Batch { id, at_ms, batch }
 }
 
 #[test]
 fn a_request_collects_its_head_chunks_and_end() {
     let mut trace = Trace::new();
     trace.report(&requested(7, 100.0, Technique::LongPoll));
-    trace.report(&Report::Answered {
+    trace.report(&FollowReport::Answered {
         id: 7,
         at_ms: 250.0,
         status: 200,
     });
-    trace.report(&Report::Chunk {
+    trace.report(&FollowReport::Chunk {
         id: 7,
         at_ms: 251.0,
         bytes: 40,
     });
-    trace.report(&Report::Chunk {
+    trace.report(&FollowReport::Chunk {
         id: 7,
         at_ms: 260.0,
         bytes: 2,
@@ -144,7 +144,7 @@ fn two_minutes_at_a_thousand_events_a_second_stay_within_the_limits_and_keep_the
     trace.report(&requested(0, 0.0, Technique::Sse));
     for seq in 0..300_000_u32 {
         let due = f64::from(seq);
-        trace.report(&Report::Chunk {
+        trace.report(&FollowReport::Chunk {
             id: 0,
             at_ms: due + 50.0,
             bytes: 100,
@@ -202,7 +202,7 @@ fn an_event_told_after_the_end_of_its_answer_keeps_its_own_arrival() {
     let mut trace = Trace::new();
     trace.report(&requested(0, 0.0, Technique::Poll));
     trace.report(&ended(0, 80.0, None));
-    trace.report(&Report::Waiting {
+    trace.report(&FollowReport::Waiting {
         at_ms: 81.0,
         for_ms: 1_000.0,
         after_fault: false,
@@ -220,7 +220,7 @@ fn an_event_told_after_the_end_of_its_answer_keeps_its_own_arrival() {
 #[test]
 fn the_next_request_ends_a_wait_early() {
     let mut trace = Trace::new();
-    trace.report(&Report::Waiting {
+    trace.report(&FollowReport::Waiting {
         at_ms: 10.0,
         for_ms: 1_000.0,
         after_fault: false,
@@ -234,7 +234,7 @@ fn the_next_request_ends_a_wait_early() {
 fn a_dropped_follower_leaves_nothing_open() {
     let mut trace = Trace::new();
     trace.report(&requested(0, 0.0, Technique::Sse));
-    trace.report(&Report::Waiting {
+    trace.report(&FollowReport::Waiting {
         at_ms: 5.0,
         for_ms: 1_000.0,
         after_fault: true,
@@ -254,7 +254,7 @@ fn counting_from_zero_again_goes_to_the_newest_request() {
     trace.report(&requested(0, 0.0, Technique::Sse));
     trace.cut(10.0);
     trace.report(&requested(0, 20.0, Technique::Sse));
-    trace.report(&Report::Answered {
+    trace.report(&FollowReport::Answered {
         id: 0,
         at_ms: 30.0,
         status: 200,
@@ -280,7 +280,7 @@ fn faults_and_changes_are_bounded_and_kept_in_words() {
             Some("expected an event, got the end"),
         ));
         let (from, to) = (Technique::Sse, Technique::LongPoll);
-        trace.report(&Report::Changed {
+        trace.report(&FollowReport::Changed {
             at_ms,
             from,
             to,

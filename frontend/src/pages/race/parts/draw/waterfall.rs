@@ -255,17 +255,17 @@ mod tests {
     fn long_poll(ends: impl Iterator<Item = f64>) -> Trace {
         let (mut trace, mut sent) = (Trace::new(), 0.0);
         for (id, end) in (0..).zip(ends) {
-            trace.report(&Report::Requested {
+            trace.report(&FollowReport::Requested {
                 id,
                 at_ms: sent,
                 technique: Technique::LongPoll,
             });
-            trace.report(&Report::Answered {
+            trace.report(&FollowReport::Answered {
                 id,
                 at_ms: end,
                 status: 200,
             });
-            trace.report(&Report::Chunk {
+            trace.report(&FollowReport::Chunk {
                 id,
                 at_ms: end,
                 bytes: 64,
@@ -276,7 +276,7 @@ mod tests {
                 at_ms: end,
                 id,
             });
-            trace.report(&Report::Ended {
+            trace.report(&FollowReport::Ended {
                 id,
                 at_ms: end,
                 fault: None,

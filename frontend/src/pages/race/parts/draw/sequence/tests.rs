@@ -49,28 +49,28 @@ fn shapes(scene: &Scene, kind: SeriesKind) -> Vec<[f64; 4]> {
 
 fn poll_answer(trace: &mut Trace, id: u64, sent: f64, data: Vec<String>) {
     let end = sent + 100.0;
-    let batch = Batch {
+    let batch = ReceivedBatch {
         data: Data::Json(data),
         next: Token::now(),
         up_to_date: true,
         closed: false,
     };
-    trace.report(&Report::Requested {
+    trace.report(&FollowReport::Requested {
         id,
         at_ms: sent,
         technique: Technique::Poll,
     });
-    trace.report(&Report::Answered {
+    trace.report(&FollowReport::Answered {
         id,
         at_ms: end,
         status: 200,
     });
-    trace.report(&Report::Batch {
+    trace.report(&FollowReport::Batch {
         id,
         at_ms: end,
         batch,
     });
-    trace.report(&Report::Ended {
+    trace.report(&FollowReport::Ended {
         id,
         at_ms: end,
         fault: None,
@@ -140,22 +140,22 @@ fn an_empty_answer_lands_hollow_and_one_with_data_does_not() {
 #[test]
 fn a_held_request_is_a_band_from_its_arrival_to_its_answers_leaving() {
     let mut trace = Trace::new();
-    trace.report(&Report::Requested {
+    trace.report(&FollowReport::Requested {
         id: 0,
         at_ms: 1_000.0,
         technique: Technique::LongPoll,
     });
-    trace.report(&Report::Answered {
+    trace.report(&FollowReport::Answered {
         id: 0,
         at_ms: 5_000.0,
         status: 200,
     });
-    trace.report(&Report::Ended {
+    trace.report(&FollowReport::Ended {
         id: 0,
         at_ms: 5_000.0,
         fault: None,
     });
-    trace.report(&Report::Requested {
+    trace.report(&FollowReport::Requested {
         id: 1,
         at_ms: 6_000.0,
         technique: Technique::LongPoll,
@@ -186,17 +186,17 @@ fn a_held_request_is_a_band_from_its_arrival_to_its_answers_leaving() {
 #[test]
 fn an_answer_quicker_than_the_estimated_transits_is_never_drawn_backwards() {
     let mut trace = Trace::new();
-    trace.report(&Report::Requested {
+    trace.report(&FollowReport::Requested {
         id: 0,
         at_ms: 1_000.0,
         technique: Technique::Poll,
     });
-    trace.report(&Report::Answered {
+    trace.report(&FollowReport::Answered {
         id: 0,
         at_ms: 1_030.0,
         status: 200,
     });
-    trace.report(&Report::Ended {
+    trace.report(&FollowReport::Ended {
         id: 0,
         at_ms: 1_030.0,
         fault: None,
@@ -228,13 +228,13 @@ fn nothing_is_drawn_beyond_now_and_left_of_the_gutter() {
     for n in 0..40_u32 {
         let at = f64::from(n) * 500.0;
         poll_answer(&mut trace, u64::from(n), at, vec!["1".to_owned()]);
-        trace.report(&Report::Chunk {
+        trace.report(&FollowReport::Chunk {
             id: u64::from(n),
             at_ms: at + 100.0,
             bytes: 10,
         });
         event(&mut trace, u64::from(n), at, at + 100.0);
-        trace.report(&Report::Waiting {
+        trace.report(&FollowReport::Waiting {
             at_ms: at + 100.0,
             for_ms: 400.0,
             after_fault: n % 7 == 0,
@@ -302,7 +302,7 @@ fn a_thousand_events_a_second_in_five_lanes_take_fewer_items_than_pixels() {
     for seq in 0..10_000_u32 {
         for trace in &mut traces {
             let at_ms = f64::from(seq) + DOWN;
-            trace.report(&Report::Chunk {
+            trace.report(&FollowReport::Chunk {
                 id: 0,
                 at_ms,
                 bytes: 100,

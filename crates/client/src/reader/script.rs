@@ -4,13 +4,13 @@ use super::*;
 use std::fmt::Write;
 
 /// A reader whose actions are written down in words, one after the other, up to the next wait.
-pub(super) struct Play {
-    pub(super) reader: Reader,
+pub(super) struct ScriptedReader {
+    pub(super) reader: StreamReader,
 }
 
 /// Inputs as a script writes them.
 #[derive(Clone, Copy)]
-pub(super) enum Say<'a> {
+pub(super) enum ScriptedInput<'a> {
     Nothing,
     Elapsed,
     /// Status and headers: `200 json next=3 cursor=7 up`.
@@ -25,11 +25,11 @@ pub(super) enum Say<'a> {
     Resume,
 }
 
-fn head(words: &str) -> Head {
+fn head(words: &str) -> AnswerHead {
     let mut words = words.split_whitespace();
-    let mut head = Head {
+    let mut head = AnswerHead {
         status: words.next().unwrap().parse().unwrap(),
-        ..Head::default()
+        ..AnswerHead::default()
     };
     for word in words {
         match word.split_once('=').unwrap_or((word, "")) {
@@ -50,11 +50,13 @@ fn head(words: &str) -> Head {
     head
 }
 
-fn words(report: &Report) -> Option<String> {
+fn words(report: &FollowReport) -> Option<String> {
     Some(match report {
         // What a send says already, and what every head and piece brings.
-        Report::Requested { .. } | Report::Answered { .. } | Report::Chunk { .. } => return None,
-        Report::Batch { batch, .. } => {
+        FollowReport::Requested { .. }
+        | FollowReport::Answered { .. }
+        | FollowReport::Chunk { .. } => return None,
+        FollowReport::Batch { batch, .. } => {
             let data = match &batch.data {
                 Data::Json(messages) => messages.join(" "),
                 Data::Text(text) => format!("{text:?}"),
@@ -66,19 +68,19 @@ fn words(report: &Report) -> Option<String> {
             }
             words
         }
-        Report::Ended { fault: None, .. } => "ended".to_owned(),
-        Report::Ended {
+        FollowReport::Ended { fault: None, .. } => "ended".to_owned(),
+        FollowReport::Ended {
             fault: Some(fault), ..
         } => format!("ended: {fault}"),
-        Report::Waiting {
+        FollowReport::Waiting {
             for_ms,
             after_fault: false,
             ..
         } => format!("waits {for_ms:.0}"),
-        Report::Waiting {
+        FollowReport::Waiting {
             after_fault: true, ..
         } => "pauses".to_owned(),
-        Report::Changed {
+        FollowReport::Changed {
             from, to, fault, ..
         } => {
             let why = fault
@@ -86,13 +88,13 @@ fn words(report: &Report) -> Option<String> {
                 .map_or(String::new(), |fault| format!(": {fault}"));
             format!("{from} -> {to}{why}")
         }
-        Report::Finished { fault, .. } => fault
+        FollowReport::Finished { fault, .. } => fault
             .as_ref()
             .map_or("finished".to_owned(), |fault| format!("finished: {fault}")),
     })
 }
 
-impl Play {
+impl ScriptedReader {
     pub(super) fn new(technique: Technique, from: &str) -> Self {
         Self::with(FollowOptions {
             technique,
@@ -103,44 +105,44 @@ impl Play {
 
     pub(super) fn with(options: FollowOptions) -> Self {
         Self {
-            reader: Reader::new(options),
+            reader: StreamReader::new(options),
         }
     }
 
-    fn say(&mut self, now: Duration, input: &Say<'_>) {
+    fn say(&mut self, now: Duration, input: &ScriptedInput<'_>) {
         let reader = &mut self.reader;
         match input {
-            Say::Nothing => {}
-            Say::Elapsed => reader.handle(now, Input::Elapsed),
-            Say::Head(words) => reader.handle(now, Input::Head(head(words))),
-            Say::Piece(text) => reader.handle(now, Input::Piece(text.as_bytes())),
-            Say::End => reader.handle(now, Input::End),
-            Say::Page(words, body) => {
-                reader.handle(now, Input::Head(head(words)));
-                reader.handle(now, Input::Piece(body.as_bytes()));
-                reader.handle(now, Input::End);
+            ScriptedInput::Nothing => {}
+            ScriptedInput::Elapsed => reader.handle(now, ReaderInput::Elapsed),
+            ScriptedInput::Head(words) => reader.handle(now, ReaderInput::Head(head(words))),
+            ScriptedInput::Piece(text) => reader.handle(now, ReaderInput::Piece(text.as_bytes())),
+            ScriptedInput::End => reader.handle(now, ReaderInput::End),
+            ScriptedInput::Page(words, body) => {
+                reader.handle(now, ReaderInput::Head(head(words)));
+                reader.handle(now, ReaderInput::Piece(body.as_bytes()));
+                reader.handle(now, ReaderInput::End);
             }
-            Say::Fault => reader.handle(now, Input::Fault("cut".to_owned())),
-            Say::Change(technique) => reader.change(now, *technique),
-            Say::Pause => reader.pause(now),
-            Say::Resume => reader.resume(),
+            ScriptedInput::Fault => reader.handle(now, ReaderInput::Fault("cut".to_owned())),
+            ScriptedInput::Change(technique) => reader.change(now, *technique),
+            ScriptedInput::Pause => reader.pause(now),
+            ScriptedInput::Resume => reader.resume(),
         }
     }
 
     /// Says something at `at_ms` and returns everything the reader does then, separated by `; `.
-    pub(super) fn does(&mut self, at_ms: u64, input: Say<'_>) -> String {
+    pub(super) fn does(&mut self, at_ms: u64, input: ScriptedInput<'_>) -> String {
         let now = Duration::from_millis(at_ms);
         self.say(now, &input);
         let mut done = String::new();
         for _ in 0..50 {
             let words = match self.reader.poll(now) {
-                Action::Abort => Some("abort".to_owned()),
-                Action::Send(request) => {
+                ReaderAction::Abort => Some("abort".to_owned()),
+                ReaderAction::Send(request) => {
                     Some(format!("send {} {}", request.technique, request.query))
                 }
-                Action::Report(report) => words(&report),
-                Action::Wait(_) => return done,
-                Action::Done => Some("done".to_owned()),
+                ReaderAction::Report(report) => words(&report),
+                ReaderAction::Wait(_) => return done,
+                ReaderAction::Done => Some("done".to_owned()),
             };
             if let Some(words) = words {
                 let separator = if done.is_empty() { "" } else { "; " };
@@ -153,12 +155,12 @@ impl Play {
         panic!("the reader never waits: {done}");
     }
 
-    pub(super) fn check(&mut self, script: &[(u64, Say<'_>, &str)]) {
+    pub(super) fn check(&mut self, script: &[(u64, ScriptedInput<'_>, &str)]) {
         for (step, (at_ms, input, expected)) in script.iter().enumerate() {
             let now = Duration::from_millis(*at_ms);
             self.say(now, input);
             assert_eq!(
-                self.does(*at_ms, Say::Nothing),
+                self.does(*at_ms, ScriptedInput::Nothing),
                 *expected,
                 "step {step} at {at_ms} ms"
             );
@@ -168,7 +170,7 @@ impl Play {
     /// The time until which it waits now, in whole ms, rounded up.
     pub(super) fn waits_until(&mut self, at_ms: u64) -> Option<u64> {
         match self.reader.poll(Duration::from_millis(at_ms)) {
-            Action::Wait(until) => {
+            ReaderAction::Wait(until) => {
                 until.map(|until| u64::try_from(until.as_nanos().div_ceil(1_000_000)).unwrap())
             }
             other => panic!("{other:?}"),

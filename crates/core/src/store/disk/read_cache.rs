@@ -1,7 +1,7 @@
-//! Pages that were read from disk a moment ago: who reads on finds the rest of them here, and so do those who follow behind.
+//! Cache of pages that were read from disk recently, for the reader that goes on from there and for others just behind it.
 
 use super::super::StreamId;
-use super::super::page::{LONG, Page, distance};
+use super::super::page::{LONG, SealedPage, distance};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tailwater_protocol::Offset;
@@ -13,20 +13,25 @@ const PAGES_MAX: usize = 64;
 
 /// The last pages read, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Cold {
-    inner: Mutex<Inner>,
+pub(super) struct ReadCache {
+    inner: Mutex<ReadCacheState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    pages: VecDeque<(StreamId, Arc<Page>)>,
+struct ReadCacheState {
+    pages: VecDeque<(StreamId, Arc<SealedPage>)>,
     bytes: usize,
 }
 
-impl Cold {
+impl ReadCache {
     /// The page in which `from` lies, if it has `wanted` bytes from there on or is long anyway.
-    pub(super) fn find(&self, stream: StreamId, from: Offset, wanted: usize) -> Option<Arc<Page>> {
-        let is_it = |page: &Page| {
+    pub(super) fn find(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        wanted: usize,
+    ) -> Option<Arc<SealedPage>> {
+        let is_it = |page: &SealedPage| {
             let left = distance(from, page.end());
             page.at <= from && left > 0 && (left >= wanted || page.bytes.len() >= LONG)
         };
@@ -39,8 +44,8 @@ impl Cold {
         found.map(|(_, page)| Arc::clone(page))
     }
 
-    /// Keeps a page, and lets go of the oldest.
-    pub(super) fn keep(&self, stream: StreamId, page: Arc<Page>) {
+    /// Keeps a page, and drops the oldest.
+    pub(super) fn keep(&self, stream: StreamId, page: Arc<SealedPage>) {
         let mut inner = self.lock();
         inner.bytes += page.memory_bytes();
         inner.pages.push_back((stream, page));
@@ -53,7 +58,7 @@ impl Cold {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, ReadCacheState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,10 +69,10 @@ mod tests {
     use crate::store::page::Index;
     use bytes::Bytes;
 
-    fn page(at: u64, len: usize) -> Arc<Page> {
+    fn page(at: u64, len: usize) -> Arc<SealedPage> {
         let mut index = Index::default();
         index.push(0, len, &[]);
-        Arc::new(Page::new(
+        Arc::new(SealedPage::new(
             Offset::new(at).unwrap(),
             Bytes::from(vec![0; len]),
             index,
@@ -76,8 +81,8 @@ mod tests {
 
     #[test]
     fn a_page_is_found_by_its_stream_and_every_position_in_it_until_too_many_came_after_it() {
-        let (cold, position) = (Cold::default(), |at| Offset::new(at).unwrap());
-        cold.keep(StreamId(1), page(100, 50));
+        let (read_cache, position) = (ReadCache::default(), |at| Offset::new(at).unwrap());
+        read_cache.keep(StreamId(1), page(100, 50));
         for (id, at, wanted, is_there) in [
             (1, 99, 1, false),
             (1, 100, 50, true),
@@ -87,7 +92,7 @@ mod tests {
             (1, 150, 0, false),
             (2, 100, 1, false),
         ] {
-            let found = cold.find(StreamId(id), position(at), wanted);
+            let found = read_cache.find(StreamId(id), position(at), wanted);
             assert_eq!(
                 found.is_some(),
                 is_there,
@@ -95,19 +100,21 @@ mod tests {
             );
         }
         for number in 0..PAGES_MAX as u64 - 1 {
-            cold.keep(StreamId(2), page(number, 1));
+            read_cache.keep(StreamId(2), page(number, 1));
         }
-        assert!(cold.find(StreamId(1), position(100), 1).is_some());
-        cold.keep(StreamId(2), page(1_000, 1));
+        assert!(read_cache.find(StreamId(1), position(100), 1).is_some());
+        read_cache.keep(StreamId(2), page(1_000, 1));
         assert!(
-            cold.find(StreamId(1), position(100), 1).is_none(),
+            read_cache.find(StreamId(1), position(100), 1).is_none(),
             "the oldest goes first"
         );
-        cold.keep(StreamId(3), page(0, 2 * BYTES_MAX));
+        read_cache.keep(StreamId(3), page(0, 2 * BYTES_MAX));
         assert!(
-            cold.find(StreamId(3), position(7), usize::MAX).is_some(),
+            read_cache
+                .find(StreamId(3), position(7), usize::MAX)
+                .is_some(),
             "the last one stays whatever its length"
         );
-        assert_eq!(cold.lock().pages.len(), 1);
+        assert_eq!(read_cache.lock().pages.len(), 1);
     }
 }

@@ -4,7 +4,7 @@
 //! as a large one are joined. So bytes lie in one piece, readers share slices of it, and an append has no allocation of its
 //! own. What is read at the very end is copied once, and shared by all who read there before the next append.
 
-use super::page::{APPEND_BYTES_MAX, Index, Page, Record, Run, distance, nanos, page};
+use super::page::{APPEND_BYTES_MAX, Index, PageView, Record, SealedPage, distance, nanos, page};
 use super::{Cut, StoreError};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -22,9 +22,9 @@ const LATEST_MAX: usize = OPEN_BYTES_MAX;
 
 /// Appends without gaps up to a stream's end.
 #[derive(Debug)]
-pub(super) struct Tape {
-    pages: VecDeque<Page>,
-    open: Open,
+pub(super) struct TailPages {
+    pages: VecDeque<SealedPage>,
+    open: OpenPage,
     /// What was read last at the end, and where it begins: the next reader there wants the same. Not counted as kept, no more
     /// than answers on their way are.
     latest: Option<(Offset, Bytes)>,
@@ -36,7 +36,7 @@ pub(super) struct Tape {
 
 /// The page that is being filled.
 #[derive(Debug)]
-struct Open {
+struct OpenPage {
     at: Offset,
     bytes: Vec<u8>,
     index: Index,
@@ -44,12 +44,12 @@ struct Open {
     capacity_min: usize,
 }
 
-impl Tape {
+impl TailPages {
     /// Nothing yet, of a stream that ends at `at`.
     pub(super) fn new(at: Offset) -> Self {
         Self {
             pages: VecDeque::new(),
-            open: Open::new(at, 0),
+            open: OpenPage::new(at, 0),
             latest: None,
             pages_memory: 0,
             begins: at,
@@ -102,7 +102,7 @@ impl Tape {
         self.latest = None;
         if len >= OPEN_BYTES_MAX {
             self.open.at = record.end();
-            self.add(Page::of(record));
+            self.add(SealedPage::of(record));
         } else {
             self.open.push(&record);
         }
@@ -112,16 +112,16 @@ impl Tape {
     /// Closes the open page and opens another.
     fn seal(&mut self) {
         if !self.open.bytes.is_empty() {
-            let next = Open::new(self.end(), OPEN_BYTES_MAX);
-            let Open {
+            let next = OpenPage::new(self.end(), OPEN_BYTES_MAX);
+            let OpenPage {
                 at, bytes, index, ..
             } = std::mem::replace(&mut self.open, next);
-            self.add(Page::new(at, bytes.into_boxed_slice().into(), index));
+            self.add(SealedPage::new(at, bytes.into_boxed_slice().into(), index));
         }
     }
 
     /// Adds a page, and joins the last ones once they make a large one.
-    fn add(&mut self, page: Page) {
+    fn add(&mut self, page: SealedPage) {
         self.pages_memory += page.memory_bytes();
         self.pages.push_back(page);
         let small = self
@@ -136,13 +136,13 @@ impl Tape {
             return;
         }
         let first = self.pages.len() - count;
-        let joined = Page::join(self.pages.range(first..));
+        let joined = SealedPage::join(self.pages.range(first..));
         self.pages_memory -= self
             .pages
             .drain(first..)
             .map(|page| page.memory_bytes())
             .sum::<usize>();
-        self.pages_memory += joined.as_ref().map_or(0, Page::memory_bytes);
+        self.pages_memory += joined.as_ref().map_or(0, SealedPage::memory_bytes);
         self.pages.extend(joined);
     }
 
@@ -170,8 +170,8 @@ impl Tape {
             });
         }
         let first = self.pages.partition_point(|page| page.end() <= from);
-        let open = (!self.open.bytes.is_empty()).then_some(Piece::Open(&self.open));
-        let runs = self.pages.range(first..).map(Piece::Sealed).chain(open);
+        let open = (!self.open.bytes.is_empty()).then_some(TailPage::Open(&self.open));
+        let runs = self.pages.range(first..).map(TailPage::Sealed).chain(open);
         let data = page(runs.map(Ok), [from, until, self.end()], max_bytes)?;
         if data.len() <= LATEST_MAX
             && from
@@ -240,7 +240,7 @@ impl Tape {
             .iter()
             .rev()
             .find(|page| page.at <= at)
-            .map(Page::end);
+            .map(SealedPage::end);
         let end = if at >= self.open.at {
             Some(self.end())
         } else {
@@ -252,7 +252,7 @@ impl Tape {
     }
 }
 
-impl Open {
+impl OpenPage {
     fn new(at: Offset, capacity_min: usize) -> Self {
         Self {
             at,
@@ -297,20 +297,20 @@ impl Open {
             at, bytes, index, ..
         } = std::mem::replace(self, Self::new(before, 0));
         if distance(at, before) < bytes.len() {
-            let rest = Page::new(at, bytes.into(), index).after(before);
+            let rest = SealedPage::new(at, bytes.into(), index).after(before);
             self.bytes = rest.bytes.into();
             self.index = rest.index;
         }
     }
 }
 
-/// A page of a tape, sealed or open.
-enum Piece<'a> {
-    Sealed(&'a Page),
-    Open(&'a Open),
+/// A page, sealed or open.
+enum TailPage<'a> {
+    Sealed(&'a SealedPage),
+    Open(&'a OpenPage),
 }
 
-impl Run for Piece<'_> {
+impl PageView for TailPage<'_> {
     fn at(&self) -> Offset {
         match self {
             Self::Sealed(page) => page.at,

@@ -9,7 +9,7 @@ use tailwater_protocol::headers::ContentKind;
 
 /// One step of the random check; numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
-enum Step {
+enum PagesStep {
     Push { messages: Vec<usize> },
     Trim { message: usize },
     ForgetPage { message: usize },
@@ -17,27 +17,27 @@ enum Step {
     Cut { at: usize },
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<PagesStep>> {
     let length = prop_oneof![6 => 1_usize..200, 3 => 1_usize..30_000, 1 => 30_000_usize..1_200_000];
     let step = prop_oneof![
-        8 => prop::collection::vec(length, 1..4).prop_map(|messages| Step::Push { messages }),
-        1 => any::<usize>().prop_map(|message| Step::Trim { message }),
-        1 => any::<usize>().prop_map(|message| Step::ForgetPage { message }),
-        5 => (any::<usize>(), prop_oneof![1_usize..2_000_000, Just(1)]).prop_map(|(from, max)| Step::Read { from, max }),
-        2 => any::<usize>().prop_map(|at| Step::Cut { at }),
+        8 => prop::collection::vec(length, 1..4).prop_map(|messages| PagesStep::Push { messages }),
+        1 => any::<usize>().prop_map(|message| PagesStep::Trim { message }),
+        1 => any::<usize>().prop_map(|message| PagesStep::ForgetPage { message }),
+        5 => (any::<usize>(), prop_oneof![1_usize..2_000_000, Just(1)]).prop_map(|(from, max)| PagesStep::Read { from, max }),
+        2 => any::<usize>().prop_map(|at| PagesStep::Cut { at }),
     ];
     prop::collection::vec(step, 1..120)
 }
 
 /// What should be there: all bytes, and where messages and appends end.
 #[derive(Default)]
-struct Model {
+struct PagesModel {
     bytes: Vec<u8>,
     messages: Vec<usize>,
     appends: Vec<usize>,
 }
 
-impl Model {
+impl PagesModel {
     fn add(&mut self, lengths: &[usize]) -> Record {
         let at = Offset::new(self.bytes.len() as u64).unwrap();
         let texts: Vec<_> = lengths
@@ -67,11 +67,11 @@ impl Model {
     }
 }
 
-fn read(tape: &mut Tape, model: &Model, from: usize, max: usize) {
+fn read(pages: &mut TailPages, model: &PagesModel, from: usize, max: usize) {
     if from == model.bytes.len() {
         return;
     }
-    match tape.page(Offset::new(from as u64).unwrap(), tape.end(), max) {
+    match pages.page(Offset::new(from as u64).unwrap(), pages.end(), max) {
         Ok(page) => {
             assert_eq!(page, model.bytes[from..from + page.len()]);
             let first = model.messages.iter().find(|end| **end > from).unwrap() - from;
@@ -83,33 +83,33 @@ fn read(tape: &mut Tape, model: &Model, from: usize, max: usize) {
             assert!(model.messages.binary_search(&(from + page.len())).is_ok());
         }
         Err(refusal) => {
-            assert!(from < distance(Offset::ZERO, tape.begins()));
+            assert!(from < distance(Offset::ZERO, pages.begins()));
             assert_eq!(
                 refusal,
                 StoreError::Trimmed {
-                    earliest: tape.begins()
+                    earliest: pages.begins()
                 }
             );
         }
     }
 }
 
-fn take(tape: &mut Tape, model: &mut Model, step: Step) {
+fn take(pages: &mut TailPages, model: &mut PagesModel, step: PagesStep) {
     let position = |bytes: usize| Offset::new(bytes as u64).unwrap();
-    let begins = distance(Offset::ZERO, tape.begins());
+    let begins = distance(Offset::ZERO, pages.begins());
     match step {
-        Step::Push { messages } => drop(tape.push(model.add(&messages))),
-        Step::Trim { message } => {
+        PagesStep::Push { messages } => drop(pages.push(model.add(&messages))),
+        PagesStep::Trim { message } => {
             let before = model.boundary(message);
-            tape.trim(position(before));
-            assert_eq!(tape.begins(), position(before.max(begins)));
+            pages.trim(position(before));
+            assert_eq!(pages.begins(), position(before.max(begins)));
         }
-        Step::ForgetPage { message } => {
-            tape.forget_page(position(model.boundary(message)));
-            assert!(tape.begins() >= position(begins) && tape.begins() <= tape.end());
+        PagesStep::ForgetPage { message } => {
+            pages.forget_page(position(model.boundary(message)));
+            assert!(pages.begins() >= position(begins) && pages.begins() <= pages.end());
         }
-        Step::Read { from, max } => read(tape, model, model.boundary(from), max),
-        Step::Cut { at } => {
+        PagesStep::Read { from, max } => read(pages, model, model.boundary(from), max),
+        PagesStep::Cut { at } => {
             let at = model.boundary(at);
             let expected = model
                 .appends
@@ -119,40 +119,44 @@ fn take(tape: &mut Tape, model: &mut Model, step: Step) {
                 .copied()
                 .unwrap_or(0)
                 .max(begins);
-            assert_eq!(tape.cut(Cut::AtMost(position(at))), position(expected));
+            assert_eq!(pages.cut(Cut::AtMost(position(at))), position(expected));
             let older = model.appends.len() / 2;
             let expected = older
                 .checked_sub(1)
                 .map_or(0, |last| model.appends[last])
                 .max(begins);
             let time = UNIX_EPOCH + Duration::from_secs(older as u64 + 1);
-            assert_eq!(tape.cut(Cut::OlderThan(time)), position(expected));
+            assert_eq!(pages.cut(Cut::OlderThan(time)), position(expected));
         }
     }
-    assert_eq!(distance(Offset::ZERO, tape.end()), model.bytes.len());
+    assert_eq!(distance(Offset::ZERO, pages.end()), model.bytes.len());
     assert_eq!(
-        tape.pages_memory,
-        tape.pages.iter().map(Page::memory_bytes).sum::<usize>()
+        pages.pages_memory,
+        pages
+            .pages
+            .iter()
+            .map(SealedPage::memory_bytes)
+            .sum::<usize>()
     );
-    let kept = distance(tape.begins(), tape.end());
+    let kept = distance(pages.begins(), pages.end());
     assert!(
-        tape.memory_bytes() <= 3 * kept + 2 * OPEN_BYTES_MAX + 4096,
+        pages.memory_bytes() <= 3 * kept + 2 * OPEN_BYTES_MAX + 4096,
         "{} for {kept}",
-        tape.memory_bytes()
+        pages.memory_bytes()
     );
 }
 
 #[test]
-fn a_tape_agrees_with_a_plain_list_of_messages() {
+fn tail_pages_agree_with_a_plain_list_of_messages() {
     let config = ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    let run = |steps: Vec<Step>| {
-        let (mut tape, mut model) = (Tape::new(Offset::ZERO), Model::default());
+    let run = |steps: Vec<PagesStep>| {
+        let (mut pages, mut model) = (TailPages::new(Offset::ZERO), PagesModel::default());
         steps
             .into_iter()
-            .for_each(|step| take(&mut tape, &mut model, step));
+            .for_each(|step| take(&mut pages, &mut model, step));
         Ok(())
     };
     TestRunner::new(config).run(&steps(), run).unwrap();
@@ -160,19 +164,19 @@ fn a_tape_agrees_with_a_plain_list_of_messages() {
 
 #[test]
 fn small_appends_come_to_lie_in_large_pages_and_readers_share_them() {
-    let (mut tape, mut model) = (Tape::new(Offset::ZERO), Model::default());
+    let (mut pages, mut model) = (TailPages::new(Offset::ZERO), PagesModel::default());
     while model.bytes.len() < 4 * PAGE_BYTES {
-        tape.push(model.add(&[100]));
+        pages.push(model.add(&[100]));
     }
-    let overhead = tape.memory_bytes() - model.bytes.len();
+    let overhead = pages.memory_bytes() - model.bytes.len();
     assert!(
         overhead < model.appends.len() * 14 + 2 * OPEN_BYTES_MAX,
         "{overhead} for {}",
         model.appends.len()
     );
     let mut from = Offset::ZERO;
-    while from < tape.pages[2].at {
-        let [one, other] = [(); 2].map(|()| tape.page(from, tape.end(), PAGE_BYTES).unwrap());
+    while from < pages.pages[2].at {
+        let [one, other] = [(); 2].map(|()| pages.page(from, pages.end(), PAGE_BYTES).unwrap());
         assert!(
             one.as_ptr() == other.as_ptr() && one.len() >= LARGE,
             "{} bytes at {from}",

@@ -1,4 +1,4 @@
-//! Which technique to use: the wanted one, and below it those that step in while it keeps failing.
+//! Which technique to use: the wanted one, or another one while that keeps failing.
 //!
 //! | wanted    | then, from left to right        | because |
 //! | --------- | ------------------------------- | ------- |
@@ -16,8 +16,9 @@ const FAULTS_MAX: u32 = 3;
 const TRY_AGAIN_FIRST: Duration = Duration::from_secs(60);
 const TRY_AGAIN_MAX: Duration = Duration::from_secs(15 * 60);
 
+/// The technique in use and those that replace it.
 #[derive(Debug)]
-pub(super) struct Ladder {
+pub(super) struct TechniqueChoice {
     wanted: Technique,
     fallback: bool,
     current: Technique,
@@ -28,7 +29,7 @@ pub(super) struct Ladder {
     try_again_after: Duration,
 }
 
-impl Ladder {
+impl TechniqueChoice {
     pub(super) fn new(wanted: Technique, fallback: bool) -> Self {
         Self {
             wanted,
@@ -69,7 +70,7 @@ impl Ladder {
 
     /// Whether another technique would step in for the current one.
     pub(super) fn has_next(&self) -> bool {
-        self.fallback && self.below().is_some()
+        self.fallback && self.next().is_some()
     }
 
     /// The current technique failed; returns whether another one has stepped in.
@@ -81,7 +82,7 @@ impl Ladder {
         let Some(next) = self
             .trying_from
             .take()
-            .or_else(|| self.below())
+            .or_else(|| self.next())
             .filter(|_| enough && self.fallback)
         else {
             return false;
@@ -112,17 +113,19 @@ impl Ladder {
         self.wanted
     }
 
-    fn below(&self) -> Option<Technique> {
+    fn next(&self) -> Option<Technique> {
         use Technique::{LongPoll, Ndjson, Poll, Sse, Websocket};
-        let rungs: &[Technique] = match self.wanted {
+        let order: &[Technique] = match self.wanted {
             Websocket => &[Websocket, Sse, Ndjson, LongPoll, Poll],
             Ndjson => &[Ndjson, Sse, LongPoll, Poll],
             Sse => &[Sse, Ndjson, LongPoll, Poll],
             LongPoll => &[LongPoll, Poll],
             Poll => &[Poll],
         };
-        let at = rungs.iter().position(|rung| *rung == self.current)?;
-        rungs.get(at + 1).copied()
+        let at = order
+            .iter()
+            .position(|technique| *technique == self.current)?;
+        order.get(at + 1).copied()
     }
 }
 
@@ -135,43 +138,43 @@ mod tests {
     #[test]
     fn every_way_down_ends_with_polling_and_repeats_nothing() {
         for wanted in Technique::ALL {
-            let mut ladder = Ladder::new(wanted, true);
+            let mut choice = TechniqueChoice::new(wanted, true);
             let mut seen = vec![wanted];
-            while ladder.failed(NOW, true) {
-                assert!(!seen.contains(&ladder.current()), "{wanted}: {seen:?}");
-                seen.push(ladder.current());
+            while choice.failed(NOW, true) {
+                assert!(!seen.contains(&choice.current()), "{wanted}: {seen:?}");
+                seen.push(choice.current());
             }
-            assert_eq!(ladder.current(), Technique::Poll);
+            assert_eq!(choice.current(), Technique::Poll);
         }
     }
 
     #[test]
     fn one_fault_is_forgiven_when_something_works_again() {
-        let mut ladder = Ladder::new(Technique::Sse, true);
+        let mut choice = TechniqueChoice::new(Technique::Sse, true);
         for _ in 0..10 {
-            assert!(!ladder.failed(NOW, false) && !ladder.failed(NOW, false));
-            ladder.works();
+            assert!(!choice.failed(NOW, false) && !choice.failed(NOW, false));
+            choice.works();
         }
         assert!(
-            !ladder.failed(NOW, false) && !ladder.failed(NOW, false) && ladder.failed(NOW, false)
+            !choice.failed(NOW, false) && !choice.failed(NOW, false) && choice.failed(NOW, false)
         );
     }
 
     #[test]
     fn a_failed_new_try_goes_straight_back_and_waits_longer() {
-        let mut ladder = Ladder::new(Technique::Websocket, true);
-        while !ladder.failed(NOW, false) {}
-        let first = ladder.try_again_at().unwrap();
-        assert_eq!(ladder.try_again(first), Technique::Websocket);
-        assert!(ladder.failed(first, false), "one fault is enough");
-        assert_eq!(ladder.current(), Technique::Sse);
-        assert!(ladder.try_again_at().unwrap() - first > first - NOW);
+        let mut choice = TechniqueChoice::new(Technique::Websocket, true);
+        while !choice.failed(NOW, false) {}
+        let first = choice.try_again_at().unwrap();
+        assert_eq!(choice.try_again(first), Technique::Websocket);
+        assert!(choice.failed(first, false), "one fault is enough");
+        assert_eq!(choice.current(), Technique::Sse);
+        assert!(choice.try_again_at().unwrap() - first > first - NOW);
     }
 
     #[test]
     fn without_fallback_nothing_steps_in() {
-        let mut ladder = Ladder::new(Technique::Websocket, false);
-        assert!((0..20).all(|_| !ladder.failed(NOW, true)));
-        assert!(!ladder.has_next());
+        let mut choice = TechniqueChoice::new(Technique::Websocket, false);
+        assert!((0..20).all(|_| !choice.failed(NOW, true)));
+        assert!(!choice.has_next());
     }
 }

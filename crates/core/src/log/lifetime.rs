@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// the server did not run is not idleness. A stream that ended so just before a crash, and was not deleted yet, is there
 /// again after it.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(super) struct Lifetime {
     expiry: Option<Expiry>,
     wall: Wall,
     opened: Instant,
@@ -23,7 +23,7 @@ pub(super) struct Life {
 /// In the place of the last use: the stream ended, and nobody can use it any more.
 const OVER: u64 = u64::MAX;
 
-impl Life {
+impl Lifetime {
     /// A life that begins now.
     pub(super) fn new(expiry: Option<Expiry>, wall: Wall) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Life {
     }
 
     /// Whether the stream has ended. Once it is so by idleness it stays so, and no use that comes at the same moment is
-    /// half believed: either it renews the stream or [`Life::renew`] refuses it.
+    /// half believed: either it renews the stream or [`Lifetime::renew`] refuses it.
     ///
     /// - `is_followed`: whether anybody follows the stream live, which is use.
     pub(super) fn is_over(&self, is_followed: impl FnOnce() -> bool) -> bool {
@@ -98,7 +98,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn idleness_ends_a_stream_once_and_use_puts_it_off() {
-        let life = Life::new(Some(Expiry::Idle(1_000 * MS)), Wall::driven());
+        let life = Lifetime::new(Some(Expiry::Idle(1_000 * MS)), Wall::driven());
         tokio::time::advance(999 * MS).await;
         assert!(!life.is_over(|| false));
         assert_eq!(life.left(), Some(MS));
@@ -116,7 +116,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_date_ends_a_stream_whoever_uses_it() {
         let wall = Wall::driven();
-        let life = Life::new(Some(Expiry::At(wall.now() + 5 * MS)), wall);
+        let life = Lifetime::new(Some(Expiry::At(wall.now() + 5 * MS)), wall);
         tokio::time::advance(4 * MS).await;
         assert!(!life.is_over(|| false) && life.renew());
         assert_eq!(life.left(), Some(MS));
@@ -126,9 +126,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nothing_ends_without_an_expiry_and_zero_seconds_are_over_at_once() {
-        let eternal = Life::new(None, Wall::driven());
+        let eternal = Lifetime::new(None, Wall::driven());
         tokio::time::advance(Duration::from_secs(1 << 40)).await;
         assert!(!eternal.is_over(|| false));
-        assert!(Life::new(Some(Expiry::Idle(Duration::ZERO)), Wall::driven()).is_over(|| false));
+        assert!(
+            Lifetime::new(Some(Expiry::Idle(Duration::ZERO)), Wall::driven()).is_over(|| false)
+        );
     }
 }

@@ -1,51 +1,51 @@
-//! What the disk store keeps of streams in memory: where each stands, and its latest appends up to a number of bytes in all.
+//! What the disk store holds of each stream in memory: its state, and its latest appends, within a limit of bytes for all streams.
 
 use super::super::page::Record;
-use super::super::tape::Tape;
+use super::super::tail_pages::TailPages;
 use super::super::{StoreError, StreamId};
-use super::codec::State;
+use super::codec::StateFact;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tailwater_protocol::Offset;
 
 /// Bytes that a page costs beside its own while it is in the queue, which also keeps its stream, be it deleted, in memory.
-const PLACE_BYTES: u64 = 64 + size_of::<Stream>() as u64;
+const PLACE_BYTES: u64 = 64 + size_of::<DiskStream>() as u64;
 
 /// The streams that exist, as committed.
 #[derive(Debug, Default)]
-pub(super) struct Streams {
-    by_id: RwLock<HashMap<StreamId, Arc<Stream>>>,
+pub(super) struct DiskStreams {
+    by_id: RwLock<HashMap<StreamId, Arc<DiskStream>>>,
 }
 
 /// One stream, as committed.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct DiskStream {
     pub(super) id: StreamId,
-    kept: Mutex<Kept>,
+    kept: Mutex<DiskStreamState>,
 }
 
-/// Where a stream stands.
+/// The state of a stream, as committed.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct DiskStreamState {
     /// Its latest appends, up to its end.
-    latest: Tape,
+    latest: TailPages,
     /// What else is known of it.
-    pub(super) state: State,
+    pub(super) state: StateFact,
     is_deleted: bool,
 }
 
-/// What a look into memory found.
+/// The result of a read from memory.
 #[derive(Debug)]
-pub(super) enum Look {
+pub(super) enum MemoryLookup {
     /// The answer.
     Here(Result<Bytes, StoreError>),
     /// It must be read from disk, up to this end.
     OnDisk { end: Offset },
 }
 
-impl Streams {
-    pub(super) fn find(&self, id: StreamId) -> Result<Arc<Stream>, StoreError> {
+impl DiskStreams {
+    pub(super) fn find(&self, id: StreamId) -> Result<Arc<DiskStream>, StoreError> {
         self.by_id
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -54,14 +54,14 @@ impl Streams {
             .ok_or(StoreError::NoStream)
     }
 
-    pub(super) fn insert(&self, stream: Arc<Stream>) {
+    pub(super) fn insert(&self, stream: Arc<DiskStream>) {
         self.by_id
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(stream.id, stream);
     }
 
-    fn remove(&self, id: StreamId) -> Option<Arc<Stream>> {
+    fn remove(&self, id: StreamId) -> Option<Arc<DiskStream>> {
         self.by_id
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -69,32 +69,32 @@ impl Streams {
     }
 }
 
-impl Stream {
-    pub(super) fn new(id: StreamId, end: Offset, state: State) -> Self {
+impl DiskStream {
+    pub(super) fn new(id: StreamId, end: Offset, state: StateFact) -> Self {
         Self {
             id,
-            kept: Mutex::new(Kept {
-                latest: Tape::new(end),
+            kept: Mutex::new(DiskStreamState {
+                latest: TailPages::new(end),
                 state,
                 is_deleted: false,
             }),
         }
     }
 
-    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
+    pub(super) fn kept(&self) -> MutexGuard<'_, DiskStreamState> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A page if memory has it, or where to look for it.
-    pub(super) fn look(&self, from: Offset, until: Offset, max_bytes: usize) -> Look {
+    /// A page if it is in memory, else the end up to which to read it from disk.
+    pub(super) fn look(&self, from: Offset, until: Offset, max_bytes: usize) -> MemoryLookup {
         let mut kept = self.kept();
         if let Err(refusal) = kept.check(from) {
-            return Look::Here(Err(refusal));
+            return MemoryLookup::Here(Err(refusal));
         }
         if from < kept.latest.begins() {
-            return Look::OnDisk { end: kept.end() };
+            return MemoryLookup::OnDisk { end: kept.end() };
         }
-        Look::Here(kept.latest.page(from, until, max_bytes))
+        MemoryLookup::Here(kept.latest.page(from, until, max_bytes))
     }
 
     /// Whether `from` can still be read.
@@ -103,7 +103,7 @@ impl Stream {
     }
 }
 
-impl Kept {
+impl DiskStreamState {
     /// The position after its last message.
     pub(super) fn end(&self) -> Offset {
         self.latest.end()
@@ -120,13 +120,13 @@ impl Kept {
 
 /// Pages of the latest appends of all streams in the order in which they were begun: the oldest make room for new ones.
 #[derive(Debug)]
-pub(super) struct Hot {
-    order: VecDeque<(Arc<Stream>, Offset)>,
+pub(super) struct LatestPages {
+    order: VecDeque<(Arc<DiskStream>, Offset)>,
     bytes: u64,
     bytes_max: u64,
 }
 
-impl Hot {
+impl LatestPages {
     pub(super) fn new(bytes_max: u64) -> Self {
         Self {
             order: VecDeque::new(),
@@ -135,8 +135,13 @@ impl Hot {
         }
     }
 
-    /// Remembers appends of one stream, which move its end, and lets go of what lies before its earliest position.
-    pub(super) fn publish(&mut self, stream: &Arc<Stream>, records: Vec<Record>, state: State) {
+    /// Remembers appends of one stream, which move its end, and removes what lies before its earliest position.
+    pub(super) fn publish(
+        &mut self,
+        stream: &Arc<DiskStream>,
+        records: Vec<Record>,
+        state: StateFact,
+    ) {
         let mut kept = stream.kept();
         let was = kept.latest.memory_bytes();
         for record in records {
@@ -155,14 +160,14 @@ impl Hot {
     }
 
     /// Forgets a stream that was deleted.
-    pub(super) fn remove(&mut self, streams: &Streams, id: StreamId) {
+    pub(super) fn remove(&mut self, streams: &DiskStreams, id: StreamId) {
         let Some(stream) = streams.remove(id) else {
             return;
         };
         let mut kept = stream.kept();
         kept.is_deleted = true;
         let end = kept.end();
-        let was = std::mem::replace(&mut kept.latest, Tape::new(end));
+        let was = std::mem::replace(&mut kept.latest, TailPages::new(end));
         self.correct(was.memory_bytes(), 0);
     }
 
@@ -180,7 +185,7 @@ impl Hot {
         }
     }
 
-    fn remember(&mut self, stream: &Arc<Stream>, at: Offset) {
+    fn remember(&mut self, stream: &Arc<DiskStream>, at: Offset) {
         self.order.push_back((Arc::clone(stream), at));
         self.bytes += PLACE_BYTES;
     }

@@ -2,12 +2,12 @@
 
 use super::producers::Producers;
 use super::{Append, AppendError};
-use crate::model::{Accepted, Payload, ProducerId, State, Tail};
+use crate::model::{Accepted, Payload, ProducerId, Tail, TailState};
 use crate::store::{Marks, Recovered};
 
 /// A stream's end, with what its writers left behind.
 #[derive(Debug, Clone)]
-pub(super) struct Standing {
+pub(super) struct AppendState {
     tail: Tail,
     seq: Option<String>,
     producers: Producers,
@@ -16,29 +16,29 @@ pub(super) struct Standing {
 
 /// What one append changes.
 #[derive(Debug, Clone)]
-pub(super) struct Step {
+pub(super) struct AppendStep {
     /// The tail after it.
     pub(super) tail: Tail,
     /// What it leaves behind for later appends.
     pub(super) marks: Marks,
 }
 
-/// What becomes of an append that is no error.
+/// The decision about an append that is not refused.
 #[derive(Debug, Clone)]
-pub(super) enum Ruling {
+pub(super) enum AppendDecision {
     /// It takes effect.
-    Go(Step),
+    Append(AppendStep),
     /// Everything that it asks for has been done before; the producer's position, if a producer sent it.
-    Done(Option<Accepted>),
+    AlreadyDone(Option<Accepted>),
 }
 
-impl Standing {
+impl AppendState {
     /// A stream as its store knows it.
     pub(super) fn recovered(known: &Recovered) -> Self {
         let state = match known.closed {
-            _ if known.hidden => State::Deleted,
-            Some(_) => State::Closed,
-            None => State::Open,
+            _ if known.hidden => TailState::Deleted,
+            Some(_) => TailState::Closed,
+            None => TailState::Open,
         };
         let mut producers = Producers::default();
         known
@@ -67,9 +67,9 @@ impl Standing {
         self.producers.iter()
     }
 
-    /// Nothing can be appended any more, to nobody's stream.
+    /// The stream is deleted: every append is refused from now on.
     pub(super) fn delete(&mut self) {
-        self.tail.state = State::Deleted;
+        self.tail.state = TailState::Deleted;
     }
 
     /// Whether `append` takes effect here, and how.
@@ -78,20 +78,20 @@ impl Standing {
     /// or appended twice. `If-Match` comes last, as a condition on what would otherwise succeed.
     ///
     /// Source: Durable Streams protocol, sections 5.2, 5.2.1 and 5.3; RFC 9110, section 13.2.1.
-    pub(super) fn judge(&self, append: &Append) -> Result<Ruling, AppendError> {
-        if self.tail.state == State::Deleted {
+    pub(super) fn check(&self, append: &Append) -> Result<AppendDecision, AppendError> {
+        if self.tail.state == TailState::Deleted {
             return Err(AppendError::Deleted);
         }
-        let judged = append
+        let checked = append
             .producer
             .as_ref()
-            .map(|it| self.producers.judge(&it.id, it.at))
+            .map(|it| self.producers.check(&it.id, it.at))
             .transpose();
         if self.tail.closed() {
-            return self.judge_closed(append, judged);
+            return self.check_closed(append, checked);
         }
-        if let Some(Some(highest)) = judged? {
-            return Ok(Ruling::Done(Some(highest)));
+        if let Some(Some(highest)) = checked? {
+            return Ok(AppendDecision::AlreadyDone(Some(highest)));
         }
         if let (Some(came), Some(last)) = (&append.seq, &self.seq)
             && came.as_str().as_bytes() <= last.as_bytes()
@@ -112,9 +112,9 @@ impl Standing {
         let added = append.payload.as_ref().map_or(0, Payload::len);
         let next = self.tail.next.advance(added).ok_or(AppendError::TooLong)?;
         let state = if append.close {
-            State::Closed
+            TailState::Closed
         } else {
-            State::Open
+            TailState::Open
         };
         let tail = Tail {
             next,
@@ -122,7 +122,7 @@ impl Standing {
             ..self.tail
         };
         let producer = append.producer.as_ref().map(|it| (it.id.clone(), it.at));
-        Ok(Ruling::Go(Step {
+        Ok(AppendDecision::Append(AppendStep {
             tail,
             marks: Marks {
                 seq: append.seq.as_ref().map(|seq| seq.as_str().to_owned()),
@@ -132,27 +132,27 @@ impl Standing {
     }
 
     /// On a closed stream only what closed it, or closing it again without data, is no error.
-    fn judge_closed(
+    fn check_closed(
         &self,
         append: &Append,
-        judged: Result<Option<Option<Accepted>>, AppendError>,
-    ) -> Result<Ruling, AppendError> {
+        checked: Result<Option<Option<Accepted>>, AppendError>,
+    ) -> Result<AppendDecision, AppendError> {
         let closing = append.producer.as_ref().map(|it| (&it.id, it.at));
         if closing.is_some() && closing == self.closed_by.as_ref().map(|(id, at)| (id, *at)) {
-            return Ok(Ruling::Done(closing.map(|(_, at)| at)));
+            return Ok(AppendDecision::AlreadyDone(closing.map(|(_, at)| at)));
         }
-        match judged {
+        match checked {
             Err(stale @ AppendError::StaleEpoch { .. }) => Err(stale),
             _ if append.close && append.payload.is_none() && append.producer.is_none() => {
-                Ok(Ruling::Done(None))
+                Ok(AppendDecision::AlreadyDone(None))
             }
             _ => Err(AppendError::Closed { tail: self.tail }),
         }
     }
 
-    /// Takes the step that [`Standing::judge`] allowed here or on an equal standing.
-    pub(super) fn take(&mut self, step: Step) {
-        let Step { tail, marks } = step;
+    /// Applies the step that [`AppendState::check`] allowed here or on an equal state.
+    pub(super) fn apply(&mut self, step: AppendStep) {
+        let AppendStep { tail, marks } = step;
         self.tail.next = self.tail.next.max(tail.next);
         self.tail.state = self.tail.state.max(tail.state);
         if let Some(seq) = marks.seq {
