@@ -36,7 +36,7 @@ use std::io;
 use std::sync::Arc;
 use tailwater_core::Streams;
 use tailwater_core::clock::Clock;
-use tailwater_core::store::{DiskOptions, DiskStore, MemoryStore, OpenError, Recovery, Store};
+use tailwater_core::store::{DiskOpenError, DiskOptions, DiskStore, MemoryStore, Recovery, Store};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -52,8 +52,8 @@ pub struct Opened {
 /// Opens the store that `config` names.
 ///
 /// # Errors
-/// All of [`OpenError`].
-pub fn open(config: &Config) -> Result<Opened, OpenError> {
+/// All of [`DiskOpenError`].
+pub fn open(config: &Config) -> Result<Opened, DiskOpenError> {
     match config.store {
         StoreKind::Memory => Ok(Opened {
             store: Arc::new(MemoryStore::new(config.memory_max)),

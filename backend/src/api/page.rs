@@ -22,7 +22,7 @@ pub struct PageAnswer<'a> {
     /// What was read.
     pub batch: &'a Batch,
     /// Where the reader wanted to begin.
-    pub asked: Start,
+    pub asked: ReadStart,
     /// Whether a long-poll reads, whose answer also has a [`PageAnswer::cursor`] unless the stream is closed.
     pub is_long_poll: bool,
 }

@@ -10,7 +10,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::sync::Arc;
-use tailwater_core::{Accepted, Log, ProducerId, StreamName, Wanted, Whereabouts};
+use tailwater_core::{Accepted, ListQuery, Log, ProducerId, ReaderStatus, StreamName};
 use tailwater_protocol::inspect::{
     LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, NAMED_MAX, Origin, ProducerPosition, StreamDetails,
     StreamList, StreamSummary,
@@ -190,7 +190,7 @@ fn summary(log: &Log) -> StreamSummary {
     }
 }
 
-fn wanted(query: &str) -> Result<Wanted, Refusal> {
+fn wanted(query: &str) -> Result<ListQuery, Refusal> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
         .map_err(|error| Refusal::Query(format!("the query can't be read: {error}")))?;
     let (mut prefix, mut search, mut after, mut limit) = (None, None, None, None);

@@ -170,7 +170,7 @@ impl Races {
             .and_then(Option::as_ref)
             .ok_or_else(|| RaceError::Unknown(id.to_owned()))?;
         *lock(&running.expires) = Instant::now() + self.0.limits.lease;
-        let lane = |(technique, port, meter): &(Technique, u16, ByteMeter)| Lane {
+        let lane = |(technique, port, meter): &(Technique, u16, ByteMeter)| RaceLane {
             technique: *technique,
             port: *port,
             counts: meter.counts(),

@@ -97,7 +97,7 @@ struct RelayState {
 }
 
 impl RelayState {
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, LaneCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

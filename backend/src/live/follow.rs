@@ -82,7 +82,7 @@ impl Follow {
                 biased;
                 _ = self.terms.stop.wait_for(|stop| *stop) => return NextStep::Leave,
                 moved = self.tail.wait_for(|tail| tail.has_news(from)) => match moved {
-                    Ok(tail) if tail.state != State::Deleted => {}
+                    Ok(tail) if tail.state != TailState::Deleted => {}
                     _ => return NextStep::Leave,
                 },
                 () = &mut self.timer => {

@@ -43,7 +43,7 @@ impl ChangedStreams {
     }
 }
 
-impl Observer for ChangedStreams {
+impl StreamObserver for ChangedStreams {
     fn moved(&self, name: &StreamName) {
         fence(Ordering::SeqCst);
         if self.expected_by.load(Ordering::Relaxed) == 0 {

@@ -39,7 +39,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
 use tailwater_core::clock::Wall;
 use tailwater_core::store::{Store, StoreError};
-use tailwater_core::{State as TailState, StreamName, Streams, Wanted};
+use tailwater_core::{ListQuery, StreamName, Streams, TailState};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 use webhook::WebhookTransport;

@@ -1,7 +1,7 @@
 //! The page's own requests: sources, races, the clock, a stream's head, appending. Followers make theirs themselves.
 
 use serde::Serialize;
-use tailwater_lab::Probe;
+use tailwater_lab::ClockProbe;
 use tailwater_protocol::lab::{
     ClockReading, RaceChange, RaceRequest, RaceStatus, SourceAnswer, SourceRequest,
 };
@@ -42,7 +42,7 @@ pub async fn source(request: &SourceRequest) -> Result<SourceAnswer, ApiError> {
 ///
 /// # Errors
 /// [`ApiError`]; 404 when the server's lab is off.
-pub async fn open_race(request: &RaceRequest) -> Result<Race, ApiError> {
+pub async fn open_race(request: &RaceRequest) -> Result<RaceStatus, ApiError> {
     send(with_json("POST", "/v1/lab/races".to_owned(), request))
         .await?
         .json()
@@ -56,7 +56,7 @@ fn race_path(id: &str) -> String {
 ///
 /// # Errors
 /// [`ApiError`]; 404 when the race has ended.
-pub async fn race(id: &str) -> Result<Race, ApiError> {
+pub async fn race(id: &str) -> Result<RaceStatus, ApiError> {
     send(ApiRequest::new("GET", race_path(id))).await?.json()
 }
 
@@ -131,7 +131,7 @@ pub async fn append(stream: &StreamName, content_type: &str, body: &str) -> Resu
 ///
 /// # Errors
 /// [`ApiError`].
-pub async fn probe(count: u32) -> Result<(Probe, Option<f64>), ApiError> {
+pub async fn probe(count: u32) -> Result<(ClockProbe, Option<f64>), ApiError> {
     let answer = send(ApiRequest::new("GET", format!("/v1/clock?n={count}"))).await?;
     let had_ms = answer.had_ms;
     let reading: ClockReading = answer.json()?;

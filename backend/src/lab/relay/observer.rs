@@ -32,7 +32,7 @@ struct ObservedAnswer {
     start: [u8; 2],
 }
 
-/// Counts one connection.
+/// LaneCounts one connection.
 #[derive(Debug)]
 pub(super) struct TrafficObserver {
     requests: MessageSequence,
@@ -52,7 +52,7 @@ impl TrafficObserver {
         }
     }
 
-    /// Counts bytes on their way to the server; must see them before the server does.
+    /// LaneCounts bytes on their way to the server; must see them before the server does.
     pub(super) fn request(&mut self, mut bytes: &[u8], counts: &mut LaneCounts) {
         while !bytes.is_empty() {
             let (taken, complete) = self.requests.take(bytes);
@@ -71,7 +71,7 @@ impl TrafficObserver {
         }
     }
 
-    /// Counts bytes on their way to the client.
+    /// LaneCounts bytes on their way to the client.
     pub(super) fn response(&mut self, mut bytes: &[u8], counts: &mut LaneCounts) {
         while !bytes.is_empty() {
             let (taken, complete) = self.responses.take(bytes);
@@ -95,7 +95,7 @@ impl TrafficObserver {
         }
     }
 
-    fn begin_answer(&mut self, head: &[u8], counts: &mut Counts) {
+    fn begin_answer(&mut self, head: &[u8], counts: &mut LaneCounts) {
         let asked = self.asked.front().copied().unwrap_or(ObservedRequest::Get);
         let Some(answer) = read_response(head, asked) else {
             self.responses.body(BodyExtent::UntilClose);
@@ -120,7 +120,7 @@ impl TrafficObserver {
         }
     }
 
-    fn end_answer(&mut self, counts: &mut Counts) {
+    fn end_answer(&mut self, counts: &mut LaneCounts) {
         let ObservedAnswer {
             reads,
             status,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::{AbortHandle, abortable};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
-use tailwater_client::Report;
+use tailwater_client::FollowReport;
 use tailwater_client::drivers::browser::{Follower, follow};
 use tailwater_client::reader::FollowOptions;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
@@ -270,7 +270,7 @@ impl StreamsController {
             ..FollowOptions::default()
         };
         let controller = Rc::downgrade(self);
-        let on_report = move |report: Report| {
+        let on_report = move |report: FollowReport| {
             if let Some(controller) = controller.upgrade() {
                 controller.take(&report);
             }

@@ -19,8 +19,8 @@ fn down(text: &str) -> TestedDirection {
 }
 
 /// What an observer counts when every turn comes in pieces of the sizes in `cuts`, in turn.
-fn count(turns: &[TestedDirection], cuts: &[usize]) -> Counts {
-    let (mut observer, mut counts) = (TrafficObserver::new(), Counts::default());
+fn count(turns: &[TestedDirection], cuts: &[usize]) -> LaneCounts {
+    let (mut observer, mut counts) = (TrafficObserver::new(), LaneCounts::default());
     let mut cut = cuts.iter().cycle();
     for turn in turns {
         let (TestedDirection::Up(bytes) | TestedDirection::Down(bytes)) = turn;

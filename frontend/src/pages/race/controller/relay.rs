@@ -18,7 +18,7 @@ pub(super) const RENEW_MS: f64 = 5_000.0;
 /// The race that the server keeps for this page.
 #[derive(Debug, Default)]
 pub(super) struct RelayPorts {
-    race: Option<Race>,
+    race: Option<RaceStatus>,
 }
 
 impl RelayPorts {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tailwater_lab::Verdict;
 use tailwater_protocol::Technique;
-use tailwater_protocol::lab::Counts;
+use tailwater_protocol::lab::LaneCounts;
 
 use super::meter::total_bytes;
 use super::race::RaceState;
@@ -130,7 +130,7 @@ struct LaneDocument<'a> {
     payload_bytes: u64,
     body_bytes: u64,
     bytes_per_event: Option<f64>,
-    relay: Option<Counts>,
+    relay: Option<LaneCounts>,
     rearm_ms: Option<f64>,
     latency_ms: LatencyDocument,
     predicted_mean_ms: Option<f64>,

@@ -118,7 +118,7 @@ pub struct RaceLane {
     pub phase: LanePhase,
     /// The last thing that went wrong, in words.
     pub fault: Option<String>,
-    /// Counts of this run.
+    /// LaneCounts of this run.
     pub tally: LaneTally,
     /// Place in the stream, lost and repeated messages.
     pub order: Order,

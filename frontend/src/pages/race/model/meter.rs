@@ -5,14 +5,14 @@ use tailwater_protocol::lab::LaneCounts;
 /// The relay's counts at the beginning of the run and now, each with the events that had arrived by then.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RelayMeter {
-    base: Option<(Counts, u64)>,
-    now: Option<(Counts, u64)>,
+    base: Option<(LaneCounts, u64)>,
+    now: Option<(LaneCounts, u64)>,
 }
 
 impl RelayMeter {
     /// Takes what the relay has counted on this lane so far, when `events` had arrived.
     ///
-    /// Counts that fall are those of another listener: the run's bytes begin anew.
+    /// LaneCounts that fall are those of another listener: the run's bytes begin anew.
     pub fn counted(&mut self, counts: LaneCounts, events: u64) {
         let now = (counts, events);
         let falls = self

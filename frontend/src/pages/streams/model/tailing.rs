@@ -14,7 +14,7 @@ const BYTES_MAX: usize = 64;
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownMessage {
-    /// Counts from 0 since following began.
+    /// LaneCounts from 0 since following began.
     pub number: u64,
     /// The position after it, which only the last of those that came together knows.
     pub next: Option<Token>,
@@ -80,7 +80,7 @@ impl FollowedStream {
             } => {
                 self.standing = FollowState::Again(self.fault.take().unwrap_or_default());
             }
-            Report::Finished { fault, .. } => {
+            FollowReport::Finished { fault, .. } => {
                 self.standing = fault
                     .clone()
                     .map_or(FollowState::Ended, FollowState::Failed);
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn messages_are_counted_all_and_kept_to_a_number() {
         let mut tailing = FollowedStream::default();
-        tailing.take(&Report::Requested {
+        tailing.take(&FollowReport::Requested {
             id: 0,
             at_ms: 0.0,
             technique: Technique::Sse,
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_fault_is_told_until_something_comes_again() {
         let mut tailing = FollowedStream::default();
-        tailing.take(&Report::Ended {
+        tailing.take(&FollowReport::Ended {
             id: 0,
             at_ms: 0.0,
             fault: Some("no answer".to_owned()),

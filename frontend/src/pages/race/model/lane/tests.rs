@@ -132,7 +132,7 @@ fn warm_up_catching_up_and_hidden_stretches_are_counted_but_not_measured() {
 #[test]
 fn an_answer_whose_news_are_parsed_after_its_end_is_not_empty() {
     let mut bench = LaneBench::new(Technique::LongPoll);
-    bench.take(&Report::Requested {
+    bench.take(&FollowReport::Requested {
         id: 0,
         at_ms: 1.0,
         technique: Technique::LongPoll,
@@ -169,7 +169,7 @@ fn the_gap_is_from_an_answers_end_to_the_next_request() {
 #[test]
 fn bytes_per_event_count_from_the_beginning_of_the_run() {
     let mut bench = LaneBench::new(Technique::Poll);
-    let counts = |bytes| Counts {
+    let counts = |bytes| LaneCounts {
         request_head_bytes: bytes,
         ..LaneCounts::default()
     };

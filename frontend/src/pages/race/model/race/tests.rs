@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::widgets::connection::ServerConnection;
-use tailwater_client::Batch;
+use tailwater_client::ReceivedBatch;
 use tailwater_protocol::Data;
 
 const MAPPING: ClockMapping = ClockMapping {
@@ -28,7 +28,7 @@ fn started() -> RaceState {
 }
 
 fn arrive(race: &mut RaceState, technique: Technique, at_ms: f64, messages: Vec<String>) {
-    let batch = Batch {
+    let batch = ReceivedBatch {
         data: Data::Json(messages),
         next: Token::now(),
         up_to_date: true,

@@ -243,7 +243,7 @@ mod tests {
     use super::*;
     use crate::pages::race::model::trace::{EventMark, Trace};
     use crate::widgets::canvas::scene::Series;
-    use tailwater_client::Report;
+    use tailwater_client::FollowReport;
     use tailwater_protocol::Technique;
 
     const VIEW: View = View {

@@ -4,7 +4,7 @@ use super::*;
 use crate::pages::race::model::trace::{EventMark, Trace};
 use crate::widgets::canvas::axis::duration;
 use crate::widgets::canvas::scene::Series;
-use tailwater_client::{Batch, Report};
+use tailwater_client::{FollowReport, ReceivedBatch};
 use tailwater_protocol::{Data, Technique, Token};
 
 const DOWN: f64 = 50.0;
