@@ -9,8 +9,10 @@
 
 mod process;
 
-use process::house::{House, JSON};
+use process::durable_server::{DurableServer, JSON};
 use std::time::Duration;
+use tailwater_harness::process::resident_bytes;
+use tailwater_harness::websocket::UPGRADE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -49,9 +51,7 @@ impl Reader {
             socket.set_recv_buffer_size(bytes).unwrap();
         }
         let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
-        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        let more = if live == "websocket" { upgrade } else { "" };
+        let more = if live == "websocket" { UPGRADE } else { "" };
         let request = format!(
             "GET /v1/stream/it?offset=-1&live={live} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n"
         );
@@ -104,12 +104,7 @@ impl Reader {
 }
 
 fn resident_kib(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    resident_bytes(process).unwrap() >> 10
 }
 
 async fn slow(mut reader: Reader, mut faster: watch::Receiver<bool>) {
@@ -127,16 +122,16 @@ async fn slow(mut reader: Reader, mut faster: watch::Receiver<bool>) {
 
 #[tokio::test]
 async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory() {
-    let mut house = House::closed(process::Place::new("slow"));
+    let mut server = DurableServer::closed(process::ServerFolder::new("slow"));
     let hot = format!("{HOT_MAX_KIB}KiB");
-    house.way.sync = "never";
-    house
-        .way
+    server.options.sync = "never";
+    server
+        .options
         .more
         .extend(["--hot-max", &hot, "--recycle", "1h"].map(str::to_owned));
-    house.start();
-    house.put("it", &JSON, "").await.expect(201);
-    let (port, process) = (house.place.port, house.server.as_ref().unwrap().id());
+    server.start();
+    server.put("it", &JSON, "").await.expect(201);
+    let (port, process) = (server.folder.port, server.process.as_ref().unwrap().id());
     let (hurry, hurries) = watch::channel(false);
     let mut behind = Vec::new();
     for _ in 0..SLOW {
@@ -160,7 +155,7 @@ async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory
     }
     let (before, mut most) = (resident_kib(process), 0);
     for number in 0..MESSAGES {
-        house.post("it", &JSON, &message(number)).await.expect(204);
+        server.post("it", &JSON, &message(number)).await.expect(204);
         most = most.max(resident_kib(process));
     }
     for reader in fast {

@@ -30,7 +30,7 @@ mod stream;
 mod writer;
 
 use plan::{Death, POINTS, Settings};
-use process::Place;
+use process::ServerFolder;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -104,7 +104,7 @@ fn what_is_acknowledged_survives_every_death_once_and_in_order() {
     let mut random = SmallRng::seed_from_u64(settings.seed);
     let mut total = Total::default();
     while settings.goes_on(total.rounds) {
-        let place = Place::new(&format!("crash-{}", total.rounds));
+        let place = ServerFolder::new(&format!("crash-{}", total.rounds));
         let mut story = Story::new(place.clone(), "disk", client.clone(), random.random());
         let mut lives = 0;
         while lives < LIVES && settings.goes_on(total.rounds) {
@@ -153,7 +153,7 @@ fn fail(settings: &Settings, total: &Total, death: &Death, story: &Story, wrong:
 
 #[test]
 fn a_store_that_forgets_is_found_out() {
-    let (runtime, client, place) = (runtime(), client(), Place::new("crash-forgets"));
+    let (runtime, client, place) = (runtime(), client(), ServerFolder::new("crash-forgets"));
     let mut story = Story::new(place.clone(), "memory", client, 7);
     let death = Death::Kill(Duration::from_millis(200));
     // The first life makes streams, and nobody writes to them before the second; a busy machine may need some more.

@@ -4,7 +4,7 @@
 //! Methods that begin with `try_` return what went wrong; the others fail the test, and so does a server that keeps a test
 //! waiting.
 
-use crate::http::{DecodeError, Response, ResponseDecoder, ResponsePart};
+use crate::http::{BodyLength, DecodeError, Response, ResponseDecoder, ResponsePart};
 use crate::wait::{DEADLINE, within};
 use crate::websocket::{FrameDecoder, FramePart};
 use std::net::SocketAddr;
@@ -12,6 +12,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+
+/// Read at once, at least.
+const READ_BYTES_MIN: usize = 16 << 10;
 
 /// Why there is nothing more to read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -138,6 +141,23 @@ impl RawConnection {
         &self.head_text
     }
 
+    /// How the body of the last head ends.
+    #[must_use]
+    pub fn body_length(&self) -> BodyLength {
+        self.responses.body_length()
+    }
+
+    /// Says that the body that the last head announces does not come: the next response begins here.
+    pub fn skip_body(&mut self) {
+        self.responses.skip_body();
+    }
+
+    /// What came of a head or of a line between chunks whose rest has not come yet.
+    #[must_use]
+    pub fn unfinished(&self) -> &[u8] {
+        self.responses.unfinished()
+    }
+
     /// Sends.
     ///
     /// # Panics
@@ -191,6 +211,7 @@ impl RawConnection {
     /// # Errors
     /// [`ReadFault::Closed`] or [`ReadFault::Silence`].
     pub async fn try_more(&mut self) -> Result<(), ReadFault> {
+        self.unread.reserve(READ_BYTES_MIN);
         match timeout(self.deadline, self.stream.read_buf(&mut self.unread)).await {
             Ok(Ok(count @ 1..)) => {
                 self.received_bytes += count as u64;
@@ -204,6 +225,7 @@ impl RawConnection {
 
     /// Takes what has come already; whether the connection has ended.
     pub fn take_what_came(&mut self) -> bool {
+        self.unread.reserve(READ_BYTES_MIN);
         match self.stream.try_read_buf(&mut self.unread) {
             Ok(count) => {
                 self.received_bytes += count as u64;
@@ -377,6 +399,18 @@ impl RawConnection {
         self.response().await
     }
 
+    /// Sends a request and reads its response.
+    ///
+    /// # Panics
+    /// As [`RawConnection::send`] and [`RawConnection::response`].
+    pub async fn ask(&mut self, request: impl AsRef<[u8]>) -> Response {
+        self.send(request.as_ref()).await;
+        if request.as_ref().starts_with(b"HEAD ") {
+            self.expect_no_body();
+        }
+        self.response().await
+    }
+
     /// The next head alone.
     ///
     /// # Panics
@@ -458,6 +492,16 @@ impl RawConnection {
     /// When something else or nothing comes.
     pub async fn frame_or_end(&mut self) -> Option<(u8, Vec<u8>)> {
         or_fail(self.try_frame().await, "a frame, or the connection's end")
+    }
+
+    /// The next frame of a WebSocket: its first byte and its payload.
+    ///
+    /// # Panics
+    /// When the connection ends before it is whole, or something else or nothing comes.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub async fn frame(&mut self) -> (u8, Vec<u8>) {
+        let frame = self.frame_or_end().await;
+        frame.expect("a frame before the connection ends")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::wait::within;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::pin::Pin;
 use tokio::sync::oneshot;
 
@@ -19,8 +19,9 @@ pub struct ServerThread {
 }
 
 impl ServerThread {
-    /// Serves a free port of loopback.
+    /// Serves a free port.
     ///
+    /// - `ip`: the address that it listens on.
     /// - `serve`: returns when [`Shutdown`] is done and everything has ended.
     ///
     /// # Panics
@@ -28,9 +29,10 @@ impl ServerThread {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub fn start(
+        ip: IpAddr,
         serve: impl FnOnce(TcpListener, Shutdown) -> io::Result<()> + Send + 'static,
     ) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let listener = TcpListener::bind((ip, 0)).expect("a free port");
         let address = listener.local_addr().expect("the port");
         let (stop, stopped) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();

@@ -57,6 +57,7 @@ pub struct ResponseDecoder {
     /// The beginning of a head or a line whose rest has not come yet.
     kept: Vec<u8>,
     is_to_head: bool,
+    body_length: BodyLength,
 }
 
 impl Default for ResponseDecoder {
@@ -73,12 +74,32 @@ impl ResponseDecoder {
             state: DecoderState::Head,
             kept: Vec::new(),
             is_to_head: false,
+            body_length: BodyLength::None,
         }
     }
 
     /// Says that the next final response answers a HEAD, and so has no body whatever its head says.
     pub fn expect_no_body(&mut self) {
         self.is_to_head = true;
+    }
+
+    /// How the body of the last head ends.
+    #[must_use]
+    pub fn body_length(&self) -> BodyLength {
+        self.body_length
+    }
+
+    /// Says that what the last head announces does not come: the next response begins here.
+    pub fn skip_body(&mut self) {
+        self.body_length = BodyLength::None;
+        self.state = DecoderState::Head;
+        self.kept.clear();
+    }
+
+    /// What came of a head or a line whose rest has not come yet.
+    #[must_use]
+    pub fn unfinished(&self) -> &[u8] {
+        &self.kept
     }
 
     /// Whether a response has ended that switches to another protocol, so that what follows is not HTTP.
@@ -182,6 +203,7 @@ impl ResponseDecoder {
         if head.status >= 200 {
             self.is_to_head = false;
         }
+        self.body_length = length;
         self.state = match length {
             BodyLength::None | BodyLength::Bytes(0) => DecoderState::End {
                 upgrades: head.status == 101,

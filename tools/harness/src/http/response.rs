@@ -64,10 +64,17 @@ impl Response {
             .any(|word| word.trim().eq_ignore_ascii_case("close"))
     }
 
-    /// The body as text; what is not UTF-8 in it is replaced.
+    /// The body as text.
+    ///
+    /// # Panics
+    /// When it is no UTF-8.
     #[must_use]
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
+    #[track_caller]
+    pub fn text(&self) -> &str {
+        match std::str::from_utf8(&self.body) {
+            Ok(text) => text,
+            Err(_) => fail(self, "a body that is no text"),
+        }
     }
 
     /// `Stream-Next-Offset`.
@@ -87,7 +94,6 @@ impl Response {
     ///
     /// # Panics
     /// When it has another status.
-    #[must_use]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
@@ -106,8 +112,8 @@ impl Response {
         }
         let Some(problem) = Problem::parse(&self.body) else {
             return Some(format!(
-                "{status} with a body that is no problem document: {}",
-                self.text()
+                "{status} with a body that is no problem document: {:?}",
+                self.body
             ));
         };
         let texts = [&problem.kind, &problem.title, &problem.detail];
