@@ -14,21 +14,23 @@
 mod compare;
 mod framing;
 mod generate;
+#[path = "../in_process/mod.rs"]
+mod in_process;
 mod mutate;
 mod normal;
+mod recorded;
 mod run;
 mod script;
-mod server;
 mod settings;
 mod shrink;
-mod wire;
+mod twin_settings;
 
 use compare::{Difference, Twins, difference};
 use futures_util::StreamExt;
-use server::Server;
 use settings::Settings;
 use std::collections::BTreeMap;
 use std::time::Instant;
+use twin_settings::let_leave;
 
 /// Sequences under way at once.
 const AT_ONCE: usize = 24;
@@ -47,7 +49,7 @@ async fn connections_in_and_out_of_a_dispatcher_are_answered_the_same() {
     } = settings;
     println!("differential: DIFFERENTIAL_SEED={seed} DIFFERENTIAL_SEQUENCES={sequences}");
     let begun = Instant::now();
-    let server = |may_leave| Server::start(|config| server::let_leave(config, may_leave));
+    let server = |may_leave| twin_settings::start(|config| let_leave(config, may_leave));
     let twins = Twins::new(server(true), server(false));
     let Found { different, counts } = find(&settings, &twins).await;
     let seconds = begun.elapsed().as_secs();
@@ -74,12 +76,12 @@ async fn connections_in_and_out_of_a_dispatcher_are_answered_the_same() {
 async fn a_server_that_differs_is_found_out() {
     let settings = Settings::plain(60, 1);
     let small = |config: &mut tailwater::config::Config| {
-        server::let_leave(config, false);
+        let_leave(config, false);
         config.body_max = 12;
     };
     let twins = Twins::new(
-        Server::start(|config| server::let_leave(config, false)),
-        Server::start(small),
+        twin_settings::start(|config| let_leave(config, false)),
+        twin_settings::start(small),
     );
     let Found { different, .. } = find(&settings, &twins).await;
     let first = generate::sequence(&settings, *different.keys().next().expect("a difference"));

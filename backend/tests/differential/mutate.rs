@@ -5,7 +5,7 @@ mod request_line;
 use crate::framing::{content_length, trailing_bytes, transfer_encoding};
 use crate::generate::{pick, stream_target};
 use crate::script::{Answers, Class, ETAG, Request};
-use crate::server::BODY_MAX;
+use crate::twin_settings::BODY_MAX;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use request_line::{

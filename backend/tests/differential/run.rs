@@ -5,9 +5,9 @@ mod web_socket;
 
 use super::generate::{SENTINEL, STREAMS, stream_target};
 use super::normal::Normal;
+use super::recorded::{Recorded, RecordedResponse, RecordingConnection};
 use super::script::{Answers, ETAG, NEXT, NUMBER, Request, Sequence, Step};
 use super::settings::Settings;
-use super::wire::{Answer, Seen, Wire};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const ANSWERS_MAX: usize = 40;
 const SIDE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What came back, each with what it answers.
-pub(crate) type Transcript = Vec<(String, Seen)>;
+pub(crate) type Transcript = Vec<(String, Recorded)>;
 
 /// One run of a sequence on one server.
 struct Run {
@@ -28,9 +28,9 @@ struct Run {
     deadline: Duration,
     /// What replaces [`NUMBER`].
     number: String,
-    connections: [Option<Wire>; CONNECTIONS],
+    connections: [Option<RecordingConnection>; CONNECTIONS],
     /// For everything that is not part of the sequence.
-    side: Wire,
+    side: RecordingConnection,
     etag: String,
     next: String,
     normal: Normal,
@@ -51,7 +51,7 @@ pub(crate) async fn run(
         deadline: settings.deadline,
         number: format!("f{number:07}"),
         connections: [const { None }; CONNECTIONS],
-        side: Wire::open(address, SIDE_DEADLINE).await,
+        side: RecordingConnection::open(address, SIDE_DEADLINE).await,
         etag: "\"none\"".to_owned(),
         next: "0000000000000000".to_owned(),
         normal: Normal::new(address),
@@ -66,8 +66,8 @@ pub(crate) async fn run(
 }
 
 impl Run {
-    fn record(&mut self, what: String, mut seen: Seen) {
-        if let Seen::Answer(answer) = &seen {
+    fn record(&mut self, what: String, mut seen: Recorded) {
+        if let Recorded::Response(answer) = &seen {
             let header = |name: &str| {
                 answer
                     .fields
@@ -93,16 +93,16 @@ impl Run {
     }
 
     /// Asks on the side, where the answers must be whole; a connection that was closed since the last time is opened anew.
-    async fn aside(&mut self, bytes: &[u8], count: usize) -> Vec<Answer> {
+    async fn aside(&mut self, bytes: &[u8], count: usize) -> Vec<RecordedResponse> {
         let filled = self.fill(bytes);
         self.side.send(&filled).await;
         let mut answers = Vec::new();
         let mut is_anew = false;
         while answers.len() < count {
             match self.side.answer(false).await {
-                Seen::Answer(answer) => answers.push(answer),
-                Seen::Closed if answers.is_empty() && !is_anew => {
-                    self.side = Wire::open(self.address, SIDE_DEADLINE).await;
+                Recorded::Response(answer) => answers.push(answer),
+                Recorded::Closed if answers.is_empty() && !is_anew => {
+                    self.side = RecordingConnection::open(self.address, SIDE_DEADLINE).await;
                     self.side.send(&filled).await;
                     is_anew = true;
                 }
@@ -128,10 +128,10 @@ impl Run {
         }
     }
 
-    async fn wire(&mut self, connection: usize) -> Wire {
+    async fn wire(&mut self, connection: usize) -> RecordingConnection {
         match self.connections[connection].take() {
             Some(wire) => wire,
-            None => Wire::open(self.address, self.deadline).await,
+            None => RecordingConnection::open(self.address, self.deadline).await,
         }
     }
 
@@ -186,7 +186,7 @@ impl Run {
     }
 
     /// Sends in pieces; the server has seen each before the next is sent, as far as that can be known.
-    async fn send_cut(&mut self, wire: &mut Wire, bytes: &[u8], cuts: &[usize]) {
+    async fn send_cut(&mut self, wire: &mut RecordingConnection, bytes: &[u8], cuts: &[usize]) {
         let mut from = 0;
         for cut in cuts.iter().map(|cut| *cut % bytes.len().max(1)) {
             if cut > from {
@@ -204,7 +204,12 @@ impl Run {
     }
 
     /// Reads the answers to `requests`; whether the connection goes on.
-    async fn answers(&mut self, at: usize, wire: &mut Wire, requests: &[Request]) -> bool {
+    async fn answers(
+        &mut self,
+        at: usize,
+        wire: &mut RecordingConnection,
+        requests: &[Request],
+    ) -> bool {
         for (place, request) in requests.iter().enumerate() {
             if request.answers == Answers::Unknown {
                 return self.until_sentinel(at, wire, &requests[place..]).await;
@@ -217,7 +222,12 @@ impl Run {
     }
 
     /// Reads one final answer; whether the connection goes on.
-    async fn one_answer(&mut self, at: usize, wire: &mut Wire, is_head: bool) -> bool {
+    async fn one_answer(
+        &mut self,
+        at: usize,
+        wire: &mut RecordingConnection,
+        is_head: bool,
+    ) -> bool {
         loop {
             let seen = wire.answer(is_head).await;
             if let Some(goes_on) = self.final_answer(at, wire, seen).await {
@@ -228,9 +238,14 @@ impl Run {
 
     /// Records what came instead of an answer, or an answer, and the connection's end if that is its last. Whether the
     /// connection goes on; `None` if the final answer is still to come.
-    async fn final_answer(&mut self, at: usize, wire: &mut Wire, seen: Seen) -> Option<bool> {
+    async fn final_answer(
+        &mut self,
+        at: usize,
+        wire: &mut RecordingConnection,
+        seen: Recorded,
+    ) -> Option<bool> {
         let (is_final, closes, goes_on) = match &seen {
-            Seen::Answer(answer) => (
+            Recorded::Response(answer) => (
                 answer.status >= 200 || answer.status == 101,
                 answer.closes(),
                 !answer.closes(),
@@ -245,7 +260,12 @@ impl Run {
     }
 
     /// Reads up to the answer to [`sentinel`], which is sent after `requests`; whether the connection goes on.
-    async fn until_sentinel(&mut self, at: usize, wire: &mut Wire, requests: &[Request]) -> bool {
+    async fn until_sentinel(
+        &mut self,
+        at: usize,
+        wire: &mut RecordingConnection,
+        requests: &[Request],
+    ) -> bool {
         let may_be_heads = requests.iter().any(Request::may_be_head);
         for _ in 0..ANSWERS_MAX {
             let seen = if may_be_heads {
@@ -253,7 +273,7 @@ impl Run {
             } else {
                 wire.answer(false).await
             };
-            let Seen::Answer(answer) = &seen else {
+            let Recorded::Response(answer) = &seen else {
                 self.record(format!("step {at} and after"), seen);
                 return false;
             };
@@ -272,13 +292,13 @@ impl Run {
     }
 
     /// Reads to the end of the connection if it `ends`; whether it goes on.
-    async fn read_to_end(&mut self, at: usize, wire: &mut Wire, ends: bool) -> bool {
+    async fn read_to_end(&mut self, at: usize, wire: &mut RecordingConnection, ends: bool) -> bool {
         if !ends {
             return true;
         }
         for _ in 0..ANSWERS_MAX {
             let seen = wire.answer(false).await;
-            let goes_on = matches!(seen, Seen::Answer(_));
+            let goes_on = matches!(seen, Recorded::Response(_));
             self.record(format!("the end of the connection after step {at}"), seen);
             if !goes_on {
                 break;
@@ -317,7 +337,10 @@ impl Run {
             |target: &String| format!("GET {target}?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let all = reads.iter().map(read).chain([list()]).collect::<String>();
         for answer in self.aside(all.as_bytes(), reads.len() + 1).await {
-            self.record("the streams afterwards".to_owned(), Seen::Answer(answer));
+            self.record(
+                "the streams afterwards".to_owned(),
+                Recorded::Response(answer),
+            );
         }
         let delete =
             |target: &String| format!("DELETE {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -341,7 +364,7 @@ fn list() -> String {
 fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some(at) = super::wire::find(rest, from) {
+    while let Some(at) = super::recorded::find(rest, from) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(to);
         rest = &rest[at + from.len()..];

@@ -1,6 +1,6 @@
 //! What a sequence does: requests as bytes, the connections they are sent on, and how they are printed.
 
-use super::wire::find;
+use super::recorded::find;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 

@@ -1,13 +1,13 @@
 //! Reads that wait, long-polls and live answers, while another connection appends.
 
 use super::Run;
+use crate::recorded::{Recorded, RecordedResponse, RecordingConnection};
 use crate::script::Request;
-use crate::wire::{Answer, Framing, Seen, Wire};
 use std::time::Instant;
 
 impl Run {
     /// Waits until all long-polls on `wires` are counted as readers, or have an answer.
-    async fn until_waiting(&mut self, wires: &mut [(usize, Wire)]) {
+    async fn until_waiting(&mut self, wires: &mut [(usize, RecordingConnection)]) {
         let begun = Instant::now();
         while begun.elapsed() < self.deadline {
             let waiting = self.readers().await;
@@ -41,9 +41,9 @@ impl Run {
             self.send_cut(&mut wire, &bytes, &cuts).await;
             wires.push((*connection, wire));
         }
-        let is_live = readers
-            .first()
-            .is_some_and(|(_, request)| crate::wire::find(&request.line, b"live=long").is_none());
+        let is_live = readers.first().is_some_and(|(_, request)| {
+            crate::recorded::find(&request.line, b"live=long").is_none()
+        });
         if !is_live {
             self.until_waiting(&mut wires).await;
         }
@@ -70,7 +70,7 @@ impl Run {
             positions += usize::from(answer.status < 300);
             self.record(
                 format!("step {at}, what another connection did"),
-                Seen::Answer(answer),
+                Recorded::Response(answer),
             );
             for (_, wire, wait) in &mut waits {
                 if let Wait::Live(live) = wait
@@ -94,10 +94,10 @@ impl Run {
     }
 
     /// Reads the head and the first part of a live answer, or all of another one.
-    async fn begin_live(&mut self, at: usize, wire: &mut Wire) -> Wait {
+    async fn begin_live(&mut self, at: usize, wire: &mut RecordingConnection) -> Wait {
         loop {
             let seen = match wire.head(false).await {
-                Ok((answer, Framing::Chunks)) => {
+                Ok(answer) if wire.is_chunked() => {
                     let mut live = Box::new(Live {
                         answer,
                         body: Vec::new(),
@@ -107,8 +107,8 @@ impl Run {
                     live.read_until(wire, 1).await;
                     return Wait::Live(live);
                 }
-                Ok((answer, framing)) => match wire.body(framing).await {
-                    Ok(body) => Seen::Answer(Answer { body, ..answer }),
+                Ok(answer) => match wire.body().await {
+                    Ok(body) => Recorded::Response(RecordedResponse { body, ..answer }),
                     Err(ended) => ended,
                 },
                 Err(ended) => ended,
@@ -120,7 +120,12 @@ impl Run {
     }
 
     /// Reads a live answer to its end; whether the connection goes on.
-    async fn end_live(&mut self, at: usize, wire: &mut Wire, mut live: Box<Live>) -> bool {
+    async fn end_live(
+        &mut self,
+        at: usize,
+        wire: &mut RecordingConnection,
+        mut live: Box<Live>,
+    ) -> bool {
         live.read_until(wire, usize::MAX).await;
         let Live {
             answer,
@@ -129,10 +134,10 @@ impl Run {
             ..
         } = *live;
         let goes_on = ended.is_none() && !answer.closes();
-        let body = crate::wire::Body::Whole(body);
+        let body = crate::recorded::RecordedBody::Whole(body);
         self.record(
             format!("step {at}"),
-            Seen::Answer(Answer { body, ..answer }),
+            Recorded::Response(RecordedResponse { body, ..answer }),
         );
         if let Some(ended) = ended {
             self.record(format!("step {at}, at the end of the answer"), ended);
@@ -155,17 +160,17 @@ enum Wait {
 
 /// A live answer under way.
 struct Live {
-    answer: Answer,
+    answer: RecordedResponse,
     body: Vec<u8>,
     /// Whether its last chunk has come.
     is_whole: bool,
     /// What came instead of the next chunk.
-    ended: Option<Seen>,
+    ended: Option<Recorded>,
 }
 
 impl Live {
     /// Reads until as many positions were told, or to the end.
-    async fn read_until(&mut self, wire: &mut Wire, positions: usize) {
+    async fn read_until(&mut self, wire: &mut RecordingConnection, positions: usize) {
         const POSITION: &[u8] = b"streamNextOffset";
         let told = |body: &[u8]| {
             body.windows(POSITION.len())
