@@ -1,6 +1,5 @@
 //! What the hand-off takes for granted of actix-http: when it flushes a connection, and how it ends after an error from there.
 
-use super::harness::within;
 use actix_http::body::BodyStream;
 use actix_http::{HttpService, Response};
 use actix_service::{Service, ServiceFactory};
@@ -11,6 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use tailwater_harness::wait::within;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::LocalSet;
 

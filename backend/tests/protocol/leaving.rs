@@ -1,15 +1,15 @@
 //! A client that leaves is noticed at once: its place is free for the next.
 
-use super::harness::{Server, Stream, TEXT, until};
 use super::live::{Live, STREAMING};
-use super::wire::Wire;
+use super::local_server::{LocalServer, LocalStream, TEXT};
+use tailwater_harness::wait::until;
 
 /// A server with one place, and a stream on it.
-fn one_place() -> Server {
-    Server::with(|config| config.live_readers_max = 1)
+fn one_place() -> LocalServer {
+    LocalServer::with(|config| config.live_readers_max = 1)
 }
 
-async fn is_full(stream: &Stream<'_>) -> bool {
+async fn is_full(stream: &LocalStream<'_>) -> bool {
     let answer = stream.get("offset=now&live=long-poll&hold=0").await;
     if answer.status == 503 {
         assert!(
@@ -25,7 +25,7 @@ async fn is_full(stream: &Stream<'_>) -> bool {
     false
 }
 
-async fn until_free(stream: &Stream<'_>, who: &str) {
+async fn until_free(stream: &LocalStream<'_>, who: &str) {
     until(
         &format!("the place of {who} to be free again"),
         async || (!is_full(stream).await).then_some(()),
@@ -60,8 +60,9 @@ async fn a_long_poll_whose_client_hangs_up_frees_its_place() {
     let server = one_place();
     let stream = server.stream("it", TEXT).await;
     for _ in 0..3 {
-        let wire =
-            Wire::waiting(&server, &stream.target("offset=now&live=long-poll&hold=60")).await;
+        let wire = server
+            .waiting(&stream.target("offset=now&live=long-poll&hold=60"))
+            .await;
         assert!(is_full(&stream).await);
         drop(wire);
         until_free(&stream, "a long-poll").await;

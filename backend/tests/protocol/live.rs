@@ -1,8 +1,9 @@
 //! Streaming readers for tests: NDJSON, SSE and WebSocket behind one interface.
 
-use super::harness::{Server, Stream, within};
+use super::local_server::{LocalServer, LocalStream};
 use futures_util::{SinkExt, StreamExt};
 use std::collections::VecDeque;
+use tailwater_harness::wait::within;
 use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::{Data, Frame, Technique, ndjson, sse};
 use tokio::net::TcpStream;
@@ -35,7 +36,7 @@ enum Source {
 
 impl Live {
     /// Follows `stream` from `offset` on; fails when refused.
-    pub(crate) async fn open(stream: &Stream<'_>, technique: Technique, offset: &str) -> Self {
+    pub(crate) async fn open(stream: &LocalStream<'_>, technique: Technique, offset: &str) -> Self {
         match Self::try_open(stream, technique, offset).await {
             Ok(live) => live,
             Err(status) => panic!("{technique} from {offset} was refused with {status}"),
@@ -44,7 +45,7 @@ impl Live {
 
     /// Follows `stream` from `offset` on, or says the status that refused.
     pub(crate) async fn try_open(
-        stream: &Stream<'_>,
+        stream: &LocalStream<'_>,
         technique: Technique,
         offset: &str,
     ) -> Result<Self, u16> {
@@ -121,13 +122,13 @@ impl Live {
 }
 
 /// Opens a WebSocket, or says the status that refused.
-pub(crate) async fn socket(server: &Server, target: &str) -> Result<Socket, u16> {
+pub(crate) async fn socket(server: &LocalServer, target: &str) -> Result<Socket, u16> {
     socket_with(server, target, &[]).await
 }
 
 /// The same with headers.
 pub(crate) async fn socket_with(
-    server: &Server,
+    server: &LocalServer,
     target: &str,
     headers: &[(&'static str, &str)],
 ) -> Result<Socket, u16> {

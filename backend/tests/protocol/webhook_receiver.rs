@@ -1,8 +1,8 @@
 //! A receiver of webhooks: takes requests, and answers them as a test says.
 
-use super::harness::within;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
+use tailwater_harness::wait::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
