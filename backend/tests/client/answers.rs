@@ -1,8 +1,8 @@
 //! What counts as an answer: an append, a creation, a closure, an export or an import is done when the server says so in the
 //! protocol's words, and never because something else answered something.
 
+use super::command_line::{CommandOutput, first_line, run, tailwater};
 use super::fake::{Fake, answer};
-use super::run::{Outcome, first_line, run, tailwater};
 
 const HTML: &str = "<!doctype html><title>Sign in</title>";
 const EXPORT: &str = concat!(
@@ -80,8 +80,8 @@ fn otherwise(method: &'static str, strange: String, there: bool) -> Fake {
 }
 
 /// Checks that a command failed with the status and the URL, and that nothing but what it had to ask was asked.
-fn fails(outcome: &Outcome, fake: &Fake, status: &str, case: &str) {
-    let Outcome {
+fn fails(outcome: &CommandOutput, fake: &Fake, status: &str, case: &str) {
+    let CommandOutput {
         code,
         stderr,
         stdout,
@@ -318,7 +318,7 @@ fn redirects_that_never_end_are_an_error() {
 #[test]
 fn a_refusal_without_an_end_is_not_read_to_its_end() {
     let long = answer(
-        "500 Internal Server Error",
+        "500 Internal CommandServer Error",
         &["Content-Type: text/html"],
         &"x".repeat(4 << 20),
     );
