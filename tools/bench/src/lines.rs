@@ -1,7 +1,7 @@
 //! The load's connections: thousands of them in one thread, each with its decoder, waited for together.
 
 use crate::Fault;
-use crate::decode::{Decoder, Part};
+use crate::decode::{ContentDecoder, ContentPart};
 use crate::poller::{Poller, Ready, unless_blocked};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,7 +25,7 @@ pub(crate) struct Lines {
 #[derive(Debug)]
 struct Line {
     socket: TcpStream,
-    decoder: Decoder,
+    decoder: ContentDecoder,
     /// What did not fit into the socket yet.
     rest: Vec<u8>,
 }
@@ -50,7 +50,7 @@ impl Lines {
         self.poller.add(&socket, id)?;
         self.lines.push(Line {
             socket,
-            decoder: Decoder::new(),
+            decoder: ContentDecoder::new(),
             rest: Vec::new(),
         });
         Ok(id)
@@ -102,7 +102,7 @@ impl Lines {
     pub(crate) fn read(
         &mut self,
         id: usize,
-        take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>,
+        take: &mut impl FnMut(ContentPart<'_>) -> Result<(), Fault>,
     ) -> Result<usize, Fault> {
         let line = &mut self.lines[id];
         let closed = |why: String| Fault::Void(format!("a connection was closed: {why}"));
@@ -115,7 +115,7 @@ impl Lines {
         let mut pinged = false;
         line.decoder
             .feed(&self.buffer[..bytes], &mut |part| match part {
-                Part::Ping => {
+                ContentPart::Ping => {
                     pinged = true;
                     Ok(())
                 }

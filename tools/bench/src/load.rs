@@ -12,13 +12,14 @@ mod writers;
 pub(crate) use pace::Pace;
 
 use crate::Fault;
-use crate::decode::{Head, Part};
+use crate::decode::ContentPart;
 use crate::lines::Lines;
 use crate::target::{Target, Technique};
 use readers::Reader;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use tailwater_harness::http::DecodedHead;
 use tailwater_lab::histogram::Latencies;
 use writers::Writer;
 
@@ -277,8 +278,8 @@ fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), Fault>
             let (id, mut answered) = (lines.ready(at), false);
             lines.read(id, &mut |part| {
                 match part {
-                    Part::Head(head) => expect_ok(&head)?,
-                    Part::End => answered = true,
+                    ContentPart::Head(head) => expect_ok(&head)?,
+                    ContentPart::End => answered = true,
                     _ => {}
                 }
                 Ok(())
@@ -294,8 +295,8 @@ fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), Fault>
     Ok(())
 }
 
-fn expect_ok(head: &Head<'_>) -> Result<(), Fault> {
-    if head.is_ok() {
+fn expect_ok(head: &DecodedHead<'_>) -> Result<(), Fault> {
+    if head.is_success() {
         Ok(())
     } else {
         Err(Fault::Server(format!(

@@ -9,7 +9,7 @@
 //! | `instructions.rs` | what Valgrind counts, of inner pieces and of the whole server |
 //! | `process.rs` | a fresh server for each run, and what it used of processor and memory |
 //! | `load.rs` | readers and writers in one thread |
-//! | `lines.rs` | their connections; `poller.rs` waits for them, `decode.rs` says what comes on them |
+//! | `lines.rs` | their connections; `poller.rs` waits for them, `decode.rs` says what comes on them, with the harness's decoders |
 //! | `message.rs` | what is sent, and how a reader finds and checks it |
 #![expect(
     clippy::print_stdout,

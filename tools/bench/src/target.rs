@@ -1,11 +1,11 @@
 //! What can be measured: how a server is started, and the bytes of each request to it.
 
 use crate::Fault;
-use crate::decode::Head;
 use clap::ValueEnum;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use tailwater_harness::http::DecodedHead;
 
 /// How a reader follows a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -121,10 +121,10 @@ pub(crate) trait Target: fmt::Debug {
     fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8>;
 
     /// Where the next read begins, for poll and long-poll. `None` if the answer does not say so.
-    fn position(&self, answer: &Head<'_>) -> Option<String>;
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String>;
 
     /// A poll at the tail that is answered with 304, given the answer of an earlier one; `None` if it knows no such thing.
-    fn unchanged(&self, _stream: &str, _answer: &Head<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, _stream: &str, _answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
         None
     }
 

@@ -12,7 +12,7 @@ use crate::build::Server;
 use crate::child;
 use crate::fault::Fault;
 use crate::place::{Place, cargo};
-use crate::server::TestServer;
+use crate::server::SuiteServer;
 use crate::setup;
 use crate::steps::{Log, Steps};
 use crate::tools::{Need, Tools};
@@ -297,7 +297,8 @@ fn conformance(bench: &Bench<'_>) -> Result<(), Fault> {
         &["--store", "disk", "--data-dir", &data.display().to_string()],
     ] {
         let arguments = [&["--long-poll-hold", "500ms"], store].concat();
-        let server = TestServer::start(&Server::Dev.binary(bench.place), 0, &arguments, bench.log)?;
+        let server =
+            SuiteServer::start(&Server::Dev.binary(bench.place), 0, &arguments, bench.log)?;
         bench.log.run(
             bench
                 .node(&["conformance/run.mjs"])

@@ -2,16 +2,17 @@
 
 use crate::Fault;
 use crate::process::on_path;
-use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tailwater_harness::ServerProcess;
+use tailwater_harness::process::Signal;
 use tempfile::TempDir;
 
+/// A server listens by then, as slow as Valgrind makes it.
+const START_MAX: Duration = Duration::from_secs(60);
 /// A server has ended by then after it was asked to.
 const END_MAX: Duration = Duration::from_secs(30);
 
@@ -50,35 +51,17 @@ impl Counter {
         executed(folder.path())
     }
 
-    /// Starts a server that says its address as `http://ADDRESS` on the first line.
+    /// Starts a server that says its address on its first line.
     pub(super) fn serve(&self, program: &Path, arguments: &[&str]) -> Result<Counted, Fault> {
         let folder = TempDir::new()?;
-        let mut child = self
-            .command(folder.path(), program)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
-        let words = line
-            .split_once("http://")
-            .map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default());
-        let mut counted = Counted {
-            child,
-            address: ([127, 0, 0, 1], 0).into(),
+        let mut command = self.command(folder.path(), program);
+        command.args(arguments);
+        let (process, address) = ServerProcess::serve(&mut command, START_MAX)?;
+        Ok(Counted {
+            process,
+            address,
             folder,
-        };
-        match words.and_then(|address| address.parse().ok()) {
-            Some(address) => counted.address = address,
-            None => {
-                return Err(Fault::Server(format!(
-                    "expected the server's address, came {line:?}"
-                )));
-            }
-        }
-        Ok(counted)
+        })
     }
 
     fn command(&self, folder: &Path, program: &Path) -> Command {
@@ -99,7 +82,7 @@ impl Counter {
 /// A server whose instructions are being counted; killed when dropped.
 #[derive(Debug)]
 pub(super) struct Counted {
-    child: Child,
+    process: ServerProcess,
     pub(super) address: SocketAddr,
     folder: TempDir,
 }
@@ -107,28 +90,14 @@ pub(super) struct Counted {
 impl Counted {
     /// Asks it to stop; returns the instructions that it executed.
     pub(super) fn finish(mut self) -> Result<u64, Fault> {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            kill_process(pid, Signal::TERM).map_err(std::io::Error::from)?;
+        self.process.signal(Signal::TERM)?;
+        match self.process.ended(END_MAX)? {
+            Some(_status) => executed(self.folder.path()),
+            None => Err(Fault::Server(format!(
+                "the server has not ended {} s after SIGTERM",
+                END_MAX.as_secs()
+            ))),
         }
-        let asked = Instant::now();
-        while self.child.try_wait()?.is_none() {
-            if asked.elapsed() > END_MAX {
-                return Err(Fault::Server(format!(
-                    "the server has not ended {} s after SIGTERM",
-                    END_MAX.as_secs()
-                )));
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        executed(self.folder.path())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        // Already gone after `finish`.
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
     }
 }
 

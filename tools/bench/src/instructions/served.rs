@@ -3,7 +3,7 @@
 
 use super::counted::Counter;
 use crate::Fault;
-use crate::decode::{Decoder, Part};
+use crate::decode::{ContentDecoder, ContentPart};
 use crate::target::{From, Technique};
 use crate::targets::protocol;
 use memchr::memmem;
@@ -249,7 +249,7 @@ impl Answer {
 /// A connection that waits for its answers.
 struct Client {
     socket: TcpStream,
-    decoder: Decoder,
+    decoder: ContentDecoder,
     buffer: Vec<u8>,
     /// The end of what came and was no message's end yet.
     rest: Vec<u8>,
@@ -262,7 +262,7 @@ impl Client {
         socket.set_read_timeout(Some(DEADLINE))?;
         Ok(Self {
             socket,
-            decoder: Decoder::new(),
+            decoder: ContentDecoder::new(),
             buffer: vec![0; 16 << 10],
             rest: Vec::new(),
         })
@@ -283,17 +283,17 @@ impl Client {
         while !ended {
             self.read(&mut |part| {
                 match part {
-                    Part::Head(head) if head.is_ok() || head.status == 304 => {
+                    ContentPart::Head(head) if head.is_success() || head.status == 304 => {
                         answer.status = head.status;
                         answer.position = protocol::position(&head).unwrap_or_default();
                         answer.unchanged = protocol::unchanged(STREAM, &head).unwrap_or_default();
                     }
-                    Part::Head(head) => {
+                    ContentPart::Head(head) => {
                         return Err(Fault::Server(format!("expected an answer, came {head:?}")));
                     }
-                    Part::Piece(piece) => answer.content.extend_from_slice(piece),
-                    Part::End => ended = true,
-                    Part::Ping => {}
+                    ContentPart::Piece(piece) => answer.content.extend_from_slice(piece),
+                    ContentPart::End => ended = true,
+                    ContentPart::Ping => {}
                 }
                 Ok(())
             })?;
@@ -307,8 +307,8 @@ impl Client {
         while memmem::find(&rest, MESSAGE_END).is_none() {
             self.read(&mut |part| {
                 match part {
-                    Part::Piece(piece) => rest.extend_from_slice(piece),
-                    Part::Head(head) if !head.is_ok() && head.status != 101 => {
+                    ContentPart::Piece(piece) => rest.extend_from_slice(piece),
+                    ContentPart::Head(head) if !head.is_success() && head.status != 101 => {
                         return Err(Fault::Server(format!("expected a stream, came {head:?}")));
                     }
                     _ => {}
@@ -319,7 +319,10 @@ impl Client {
         Ok(())
     }
 
-    fn read(&mut self, take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn read(
+        &mut self,
+        take: &mut impl FnMut(ContentPart<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         match self.socket.read(&mut self.buffer)? {
             0 => Err(Fault::Server("the server closed a connection".into())),
             count => self.decoder.feed(&self.buffer[..count], take),

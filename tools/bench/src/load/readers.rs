@@ -2,7 +2,7 @@
 
 use super::{End, Load, SILENCE_MAX, expect_ok, micros, stream};
 use crate::Fault;
-use crate::decode::Part;
+use crate::decode::ContentPart;
 use crate::message::{Scanner, Seen};
 use crate::target::{From, Technique};
 use std::time::{Duration, Instant};
@@ -148,13 +148,13 @@ impl Load<'_> {
         let (mut answered, before) = (false, tally.delivered);
         let bytes = lines.read(*line, &mut |part| {
             match part {
-                Part::Head(head) if streams => {
-                    *follows = head.is_ok() || head.status == 101;
+                ContentPart::Head(head) if streams => {
+                    *follows = head.is_success() || head.status == 101;
                     if !*follows {
                         expect_ok(&head)?;
                     }
                 }
-                Part::Head(head) => {
+                ContentPart::Head(head) => {
                     if head.status != 304 {
                         expect_ok(&head)?;
                     }
@@ -162,7 +162,7 @@ impl Load<'_> {
                         *position = Some(next);
                     }
                 }
-                Part::Piece(piece) => scanner.feed(piece, terms.size, |message| {
+                ContentPart::Piece(piece) => scanner.feed(piece, terms.size, |message| {
                     if let Some(message) = seen.note(message) {
                         tally.delivered += 1;
                         if terms.timed {
@@ -176,9 +176,11 @@ impl Load<'_> {
                         }
                     }
                 }),
-                Part::End if streams => return Err(Fault::Void("a streaming answer ended".into())),
-                Part::End => answered = true,
-                Part::Ping => {}
+                ContentPart::End if streams => {
+                    return Err(Fault::Void("a streaming answer ended".into()));
+                }
+                ContentPart::End => answered = true,
+                ContentPart::Ping => {}
             }
             Ok(())
         })?;

@@ -2,7 +2,6 @@
 
 use super::{Load, Pace, Terms};
 use crate::Fault;
-use crate::decode::Head;
 use crate::limit;
 use crate::target::{From, Launch, Target, Technique};
 use crate::targets::limit::Limit;
@@ -10,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
+use tailwater_harness::http::DecodedHead;
 
 const ALL: [Technique; 5] = [
     Technique::Poll,
@@ -61,7 +61,7 @@ impl Target for Faulty {
         Limit { joined: false }.read(stream, technique, from)
     }
 
-    fn position(&self, answer: &Head<'_>) -> Option<String> {
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
         Limit { joined: false }.position(answer)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{End, Load, expect_ok, micros, stream};
 use crate::Fault;
-use crate::decode::Part;
+use crate::decode::ContentPart;
 use crate::message::Message;
 use std::time::Instant;
 
@@ -68,9 +68,9 @@ impl Load<'_> {
         let mut answered = false;
         self.lines.read(writer.line, &mut |part| {
             match part {
-                Part::Head(head) => expect_ok(&head)?,
-                Part::End => answered = true,
-                Part::Piece(_) | Part::Ping => {}
+                ContentPart::Head(head) => expect_ok(&head)?,
+                ContentPart::End => answered = true,
+                ContentPart::Piece(_) | ContentPart::Ping => {}
             }
             Ok(())
         })?;

@@ -1,9 +1,9 @@
 //! LIMIT as a target: this program's own hidden subcommand, in a process of its own like any other server.
 
 use crate::Fault;
-use crate::decode::Head;
 use crate::target::{From, Launch, Role, Target, Technique, UPGRADE, body, request};
 use std::path::Path;
+use tailwater_harness::http::DecodedHead;
 
 /// What no server can do with less work; `joined`: a woken reader takes everything up to the tail.
 #[derive(Debug, Clone, Copy)]
@@ -71,14 +71,14 @@ impl Target for Limit {
         )
     }
 
-    fn position(&self, answer: &Head<'_>) -> Option<String> {
-        answer.value("next").map(Into::into)
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
+        answer.header("next").map(Into::into)
     }
 
-    fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
         Some(request(
             "GET",
-            &format!("/u/{stream}/{}", answer.value("next")?),
+            &format!("/u/{stream}/{}", answer.header("next")?),
             "",
             b"",
         ))

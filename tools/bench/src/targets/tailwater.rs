@@ -2,9 +2,9 @@
 
 use super::protocol;
 use crate::Fault;
-use crate::decode::Head;
 use crate::target::{From, Launch, Role, Target, Technique};
 use std::path::{Path, PathBuf};
+use tailwater_harness::http::DecodedHead;
 
 /// One binary with one way to run it.
 #[derive(Debug, Clone)]
@@ -75,11 +75,11 @@ impl Target for Tailwater {
         protocol::read(stream, technique, from)
     }
 
-    fn position(&self, answer: &Head<'_>) -> Option<String> {
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
         protocol::position(answer)
     }
 
-    fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
         protocol::unchanged(stream, answer)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{float, measured};
 use crate::load::{Load, Terms};
-use crate::process::Server;
+use crate::process::MeasuredServer;
 use crate::rounds::{Case, Measured, Outcome, measure};
 use crate::table::{higher, lower};
 use crate::target::{Target, Technique};
@@ -64,7 +64,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, bytes: u64) -> Outco
     if !target.offers(terms.technique) {
         return Ok(None);
     }
-    let mut server = Server::start(target, common.folder.as_deref())?;
+    let mut server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
     // Also to a server that takes the whole of it for one message: what counts here is bytes.
     load.fill(bytes / terms.size as u64, BATCH_BYTES / terms.size)?;

@@ -2,7 +2,7 @@
 
 use super::{float, measured, ms, us_per};
 use crate::load::{Load, Pace, Terms};
-use crate::process::Server;
+use crate::process::MeasuredServer;
 use crate::rounds::{Case, Measured, Outcome, measure};
 use crate::table::lower;
 use crate::target::{Target, Technique};
@@ -78,7 +78,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize, pace
     if !target.offers(terms.technique) || falls_behind {
         return Ok(None);
     }
-    let server = Server::start(target, common.folder.as_deref())?;
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(readers)?;
     load.runs(pace, WARM_UP.min(common.duration()))?;

@@ -2,7 +2,7 @@
 
 use super::{float, measured, ms, us_per};
 use crate::load::{Load, Pace, Terms};
-use crate::process::Server;
+use crate::process::MeasuredServer;
 use crate::rounds::{Case, Measured, Outcome, measure};
 use crate::table::{higher, lower};
 use crate::target::{Target, Technique};
@@ -52,7 +52,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize) -> O
     if !target.offers(terms.technique) {
         return Ok(None);
     }
-    let server = Server::start(target, common.folder.as_deref())?;
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(readers)?;
     let pace = Pace::Full { batch: 1 };

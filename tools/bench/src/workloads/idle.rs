@@ -2,7 +2,7 @@
 
 use super::float;
 use crate::load::{Load, Pace, Terms};
-use crate::process::Server;
+use crate::process::MeasuredServer;
 use crate::rounds::{Case, Measured, Outcome, measure};
 use crate::table::lower;
 use crate::target::{Target, Technique};
@@ -60,7 +60,7 @@ fn one(
     if !target.offers(technique) {
         return Ok(None);
     }
-    let server = Server::start(target, common.folder.as_deref())?;
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
     let terms = Terms::new(technique, common.size(), 1);
     let mut load = Load::new(target, server.address, terms)?;
     let quiet = QUIET_MAX.min(common.duration());

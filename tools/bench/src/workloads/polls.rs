@@ -1,10 +1,10 @@
 //! Polls: connections that ask the same question as fast as they are answered.
 
 use super::{float, us_per};
-use crate::decode::Part;
+use crate::decode::ContentPart;
 use crate::lines::Lines;
 use crate::message::{Message, Scanner};
-use crate::process::Server;
+use crate::process::MeasuredServer;
 use crate::rounds::{Case, Measured, Outcome, measure};
 use crate::table::{higher, lower};
 use crate::target::{From, Target, Technique};
@@ -68,7 +68,7 @@ fn one(common: &Common, target: &dyn Target, kind: Kind, connections: usize) -> 
     if !target.offers(Technique::Poll) || (kind == Kind::Empty && !target.answers_empty()) {
         return Ok(None);
     }
-    let server = Server::start(target, common.folder.as_deref())?;
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut lines = Lines::new(server.address)?;
     let Some(request) = question(common, target, kind, &mut lines)? else {
         return Ok(None);
@@ -144,7 +144,7 @@ fn ask<T>(
     lines: &mut Lines,
     id: usize,
     request: &[u8],
-    take: impl Fn(&crate::decode::Head<'_>) -> T,
+    take: impl Fn(&tailwater_harness::http::DecodedHead<'_>) -> T,
 ) -> Result<T, Fault> {
     lines.send(id, request)?;
     let (mut taken, mut answered, begun) = (None, false, Instant::now());
@@ -152,14 +152,16 @@ fn ask<T>(
         lines.wait(ANSWER_MAX)?;
         lines.read(id, &mut |part| {
             match part {
-                Part::Head(head) if head.is_ok() || head.status == 304 => taken = Some(take(&head)),
-                Part::Head(head) => {
+                ContentPart::Head(head) if head.is_success() || head.status == 304 => {
+                    taken = Some(take(&head));
+                }
+                ContentPart::Head(head) => {
                     return Err(Fault::Server(format!(
                         "expected a success, came {}",
                         head.status
                     )));
                 }
-                Part::End => answered = true,
+                ContentPart::End => answered = true,
                 _ => {}
             }
             Ok(())
@@ -217,18 +219,18 @@ impl Polls {
         let UnderWay { scanner, messages } = &mut under_way[id];
         let bytes = lines.read(id, &mut |part| {
             match part {
-                Part::Head(head) if head.status == expected => {}
-                Part::Head(head) => {
+                ContentPart::Head(head) if head.status == expected => {}
+                ContentPart::Head(head) => {
                     return Err(Fault::Void(format!(
                         "expected {expected}, came {}",
                         head.status
                     )));
                 }
-                Part::Piece(piece) => scanner.feed(piece, *size, |message| {
+                ContentPart::Piece(piece) => scanner.feed(piece, *size, |message| {
                     *messages += usize::from(message.is_some());
                 }),
-                Part::End => answered = true,
-                Part::Ping => {}
+                ContentPart::End => answered = true,
+                ContentPart::Ping => {}
             }
             Ok(())
         })?;

@@ -293,6 +293,17 @@ impl ServerProcess {
         self.child.wait().map(drop)
     }
 
+    /// Ends it and all that it started, as a crash would. Some of them may have ended already.
+    pub fn kill_family(&mut self) {
+        let family = family(self.child.id());
+        let _gone = self.child.kill();
+        let below = family.into_iter().skip(1);
+        for process in below.filter_map(|process| Pid::from_raw(i32::try_from(process).ok()?)) {
+            let _gone = kill_process(process, Signal::KILL);
+        }
+        let _reaped = self.child.wait();
+    }
+
     /// Asks it to end, by SIGTERM.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::Bench;
 use crate::build::{self, Server};
 use crate::fault::Fault;
-use crate::server::TestServer;
+use crate::server::SuiteServer;
 use crate::tools::WASM;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(super) const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
 pub(super) fn wasm(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.build(Server::Dev)?;
     // The address is compiled into the tests: always the same one, if it is free, saves building them again.
-    let server = TestServer::start(
+    let server = SuiteServer::start(
         &Server::Dev.binary(bench.place),
         4438,
         &["--store", "memory"],

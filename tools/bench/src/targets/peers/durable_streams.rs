@@ -2,11 +2,11 @@
 //! are started; requests and answers are the protocol's.
 
 use crate::Fault;
-use crate::decode::Head;
 use crate::target::{From, Launch, Target, Technique};
 use crate::targets::protocol;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use tailwater_harness::http::DecodedHead;
 
 /// A program and one way to run it.
 #[derive(Debug)]
@@ -201,11 +201,11 @@ impl Target for DurableStreams {
         protocol::read(stream, technique, from)
     }
 
-    fn position(&self, answer: &Head<'_>) -> Option<String> {
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
         protocol::position(answer)
     }
 
-    fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
         protocol::unchanged(stream, answer)
     }
 }

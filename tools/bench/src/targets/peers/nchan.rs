@@ -2,9 +2,9 @@
 //! message whatever it holds.
 
 use crate::Fault;
-use crate::decode::Head;
 use crate::target::{From, JSON, Launch, Target, Technique, UPGRADE, body, request};
 use std::path::{Path, PathBuf};
+use tailwater_harness::http::DecodedHead;
 
 /// An nginx with its module.
 #[derive(Debug)]
@@ -123,14 +123,14 @@ impl Target for Nchan {
     }
 
     /// The headers of the next request: a position is the second in which a message came, and its number in it.
-    fn position(&self, answer: &Head<'_>) -> Option<String> {
-        let (second, number) = (answer.value("last-modified")?, answer.value("etag")?);
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
+        let (second, number) = (answer.header("last-modified")?, answer.header("etag")?);
         Some(format!(
             "If-Modified-Since: {second}\r\nIf-None-Match: {number}\r\n"
         ))
     }
 
-    fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
         Some(self.read(stream, Technique::Poll, From::At(&self.position(answer)?)))
     }
 
@@ -142,7 +142,7 @@ impl Target for Nchan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Decoder, Part};
+    use crate::decode::{ContentDecoder, ContentPart};
 
     #[test]
     fn a_position_is_what_the_next_request_says() {
@@ -152,13 +152,15 @@ mod tests {
         };
         let answer = b"HTTP/1.1 304 Not Modified\r\nLast-Modified: Sun, 22 Nov 2026 23:22:27 GMT\r\nEtag: 7\r\n\r\n";
         let mut position = None;
-        let mut note = |part: Part<'_>| {
-            if let Part::Head(head) = part {
+        let mut note = |part: ContentPart<'_>| {
+            if let ContentPart::Head(head) = part {
                 position = nchan.position(&head);
             }
             Ok(())
         };
-        Decoder::new().feed(answer, &mut note).expect("an answer");
+        ContentDecoder::new()
+            .feed(answer, &mut note)
+            .expect("an answer");
         let next = nchan.read(
             "a",
             Technique::LongPoll,
