@@ -37,13 +37,13 @@ fn message(number: usize) -> String {
 }
 
 /// One reader's connection, and the next number that it must see.
-struct Reader {
+struct PacedReader {
     stream: TcpStream,
     unread: Vec<u8>,
     next: usize,
 }
 
-impl Reader {
+impl PacedReader {
     /// - `room`: of its receive buffer in bytes, if not what the system gives.
     async fn open(port: u16, live: &str, room: Option<u32>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
@@ -107,7 +107,7 @@ fn resident_kib(process: u32) -> u64 {
     resident_bytes(process).unwrap() >> 10
 }
 
-async fn slow(mut reader: Reader, mut faster: watch::Receiver<bool>) {
+async fn slow(mut reader: PacedReader, mut faster: watch::Receiver<bool>) {
     while reader.next < MESSAGES {
         let in_haste = *faster.borrow_and_update();
         reader.more(if in_haste { 1 << 16 } else { 1 << 10 }).await;
@@ -136,7 +136,7 @@ async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory
     let mut behind = Vec::new();
     for _ in 0..SLOW {
         behind.push(tokio::spawn(slow(
-            Reader::open(port, "ndjson", Some(4 << 10)).await,
+            PacedReader::open(port, "ndjson", Some(4 << 10)).await,
             hurries.clone(),
         )));
     }
@@ -146,7 +146,7 @@ async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory
             .get(number % 20)
             .copied()
             .unwrap_or("ndjson");
-        let mut reader = Reader::open(port, live, None).await;
+        let mut reader = PacedReader::open(port, live, None).await;
         fast.push(tokio::spawn(async move {
             while reader.next < MESSAGES {
                 reader.more(1 << 16).await;

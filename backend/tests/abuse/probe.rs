@@ -9,7 +9,7 @@ const NAME: &str = "probe";
 
 /// Three connections that stay open: one appends, one polls, one waits for what is appended.
 #[derive(Debug)]
-struct Probe {
+struct WellBehavedClient {
     writer: RawConnection,
     poller: RawConnection,
     waiter: RawConnection,
@@ -17,7 +17,7 @@ struct Probe {
     rounds: u64,
 }
 
-impl Probe {
+impl WellBehavedClient {
     async fn open(subject: &Subject) -> Self {
         let tail = match subject.tail(NAME).await {
             Some(tail) => tail,
@@ -80,7 +80,7 @@ impl Probe {
 ///
 /// - Returns what `abuse` returns; its connections should be gone by then if they take all places.
 pub(crate) async fn beside<T>(subject: &Subject, abuse: impl Future<Output = T>) -> T {
-    let mut probe = Probe::open(subject).await;
+    let mut probe = WellBehavedClient::open(subject).await;
     probe.round().await;
     let is_over = Cell::new(false);
     let abusing = async {
@@ -99,6 +99,6 @@ pub(crate) async fn beside<T>(subject: &Subject, abuse: impl Future<Output = T>)
     let (outcome, ()) = tokio::join!(abusing, probing);
     println!("the probe was answered {} times", probe.rounds);
     drop(probe);
-    Probe::open(subject).await.round().await;
+    WellBehavedClient::open(subject).await.round().await;
     outcome
 }

@@ -1,7 +1,7 @@
 //! One name, one stream: in URLs, on the command line, in lists, forks, subscriptions, exports and imports.
 
 use super::command_line::{CommandServer, run};
-use super::fake::{Fake, answer};
+use super::fake::{FakeServer, answer};
 use serde_json::{Value, json};
 
 /// Names with every printable character (a slash only between segments), and with characters that are spelled in several bytes.
@@ -279,7 +279,7 @@ fn what_names_no_stream_is_refused_with_words_wherever_it_stands() {
 
 #[test]
 fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
-    let fake = Fake::start(|_, _| answer("500 Internal CommandServer Error", &[], ""));
+    let fake = FakeServer::start(|_, _| answer("500 Internal CommandServer Error", &[], ""));
     let url = fake.url();
     let deep = vec!["a"; 17].join("/");
     let names = [
@@ -320,7 +320,7 @@ fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
 
 #[test]
 fn the_command_line_refuses_a_url_of_no_stream_before_it_asks() {
-    let fake = Fake::start(|_, _| answer("500 Internal CommandServer Error", &[], ""));
+    let fake = FakeServer::start(|_, _| answer("500 Internal CommandServer Error", &[], ""));
     let url = fake.url();
     for path in [
         "v1/stream/users/../victim",
@@ -391,12 +391,12 @@ fn a_whole_url_is_asked_as_it_is_meant() {
         ("below/v1/stream/a", "/below/v1/stream/a"),
         ("streams/of/others?x=1", "/streams/of/others?x=1"),
     ] {
-        let fake = Fake::start(|_, _| answer("404 Not Found", &[], ""));
+        let fake = FakeServer::start(|_, _| answer("404 Not Found", &[], ""));
         let outcome = run(&["append", &format!("{}/{path}", fake.url())], b"x\n");
         assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
         assert_eq!(fake.asked()[0].line, format!("HEAD {asked}"), "{path}");
     }
-    let fake = Fake::start(|_, _| answer("404 Not Found", &[], ""));
+    let fake = FakeServer::start(|_, _| answer("404 Not Found", &[], ""));
     run(
         &[
             "export",

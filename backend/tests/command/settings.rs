@@ -5,14 +5,14 @@ use clap::{CommandFactory, Parser};
 use tailwater::config::Config;
 
 #[derive(Parser)]
-struct Probe {
+struct SettingsCommand {
     #[command(flatten)]
     config: Config,
 }
 
 #[test]
 fn every_setting_has_a_flag_a_name_in_the_environment_and_a_help_text() {
-    let command = Probe::command();
+    let command = SettingsCommand::command();
     let settings: Vec<_> = command
         .get_arguments()
         .filter(|it| it.get_id() != "help")
@@ -37,7 +37,7 @@ fn every_setting_has_a_flag_a_name_in_the_environment_and_a_help_text() {
 
 #[test]
 fn every_setting_is_read_from_the_environment() {
-    for setting in Probe::command()
+    for setting in SettingsCommand::command()
         .get_arguments()
         .filter(|it| it.get_id() != "help")
     {

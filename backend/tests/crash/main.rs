@@ -29,14 +29,14 @@ mod story;
 mod stream;
 mod writer;
 
-use plan::{Death, POINTS, Settings};
+use plan::{CrashSettings, Death, POINTS};
 use process::ServerFolder;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use story::Story;
-use stream::Counts;
+use stream::StoryCounts;
 use tailwater_client::drivers::native::Client;
 
 /// Lives of one data directory.
@@ -68,7 +68,7 @@ struct Total {
 }
 
 impl Total {
-    fn add(&mut self, counts: &Counts) {
+    fn add(&mut self, counts: &StoryCounts) {
         for point in &counts.struck {
             *self.struck.entry(point).or_default() += 1;
         }
@@ -98,7 +98,7 @@ impl Total {
 
 #[test]
 fn what_is_acknowledged_survives_every_death_once_and_in_order() {
-    let settings = Settings::from_environment();
+    let settings = CrashSettings::from_environment();
     println!("crash: seed {}", settings.seed);
     let (runtime, client, begun) = (runtime(), client(), Instant::now());
     let mut random = SmallRng::seed_from_u64(settings.seed);
@@ -141,7 +141,7 @@ fn what_is_acknowledged_survives_every_death_once_and_in_order() {
     );
 }
 
-fn fail(settings: &Settings, total: &Total, death: &Death, story: &Story, wrong: &str) -> ! {
+fn fail(settings: &CrashSettings, total: &Total, death: &Death, story: &Story, wrong: &str) -> ! {
     let (seed, round) = (settings.seed, total.rounds + 1);
     panic!(
         "round {round}, whose server was to end by {death:?}: {wrong}\n\nthe last words of its servers:\n{}\n\n{}\n\

@@ -19,13 +19,13 @@ pub(crate) const POINTS: [&str; 6] = [
 
 /// What a run is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
+pub(crate) struct CrashSettings {
     pub(crate) seed: u64,
     rounds: u64,
     until: Option<Instant>,
 }
 
-impl Settings {
+impl CrashSettings {
     /// `TAILWATER_CRASH_SEED`, `TAILWATER_CRASH_ROUNDS`, `TAILWATER_CRASH_FOR`.
     pub(crate) fn from_environment() -> Self {
         let number = |name| {

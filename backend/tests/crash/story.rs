@@ -1,11 +1,11 @@
 //! One data directory through several lives of the server: start, look at everything, write, die.
 
-use super::keeper::{self, Done};
+use super::keeper::{self, ActDone};
 use super::plan::Death;
 use super::process::{DEADLINE, ServerFolder, ServerOptions};
-use super::reader::{Follower, Look, NoLook, look};
-use super::stream::{Being, Counts, Stream};
-use super::writer::Writer;
+use super::reader::{CrashFollower, NoLook, StreamLook, look};
+use super::stream::{Being, CrashStream, StoryCounts};
+use super::writer::CrashWriter;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::sync::Arc;
@@ -29,10 +29,10 @@ pub(crate) struct Story {
     http: reqwest::Client,
     client: Client,
     random: SmallRng,
-    streams: Vec<Stream>,
+    streams: Vec<CrashStream>,
     names: u64,
     /// Since somebody last took them.
-    pub(crate) counts: Counts,
+    pub(crate) counts: StoryCounts,
 }
 
 fn connections() -> reqwest::Client {
@@ -44,7 +44,7 @@ fn end_well(server: ServerProcess) -> Result<(), String> {
     server.stop(DEADLINE).map_err(|fault| fault.to_string())
 }
 
-type Writing = JoinSet<(usize, Writer, Result<(), String>)>;
+type Writing = JoinSet<(usize, CrashWriter, Result<(), String>)>;
 
 impl Story {
     /// - `store`: `disk`, or `memory` to see that what forgets is found out.
@@ -56,7 +56,7 @@ impl Story {
     ) -> Self {
         let http = connections();
         let random = SmallRng::seed_from_u64(seed);
-        let (streams, counts) = (Vec::new(), Counts::default());
+        let (streams, counts) = (Vec::new(), StoryCounts::default());
         Self {
             folder,
             store,
@@ -207,7 +207,8 @@ impl Story {
             let seen = look(&self.http, &url, stream.kind, 0)
                 .await
                 .map_err(|no| no.named(&stream.name))?;
-            if let (Look::Missing(404), Being::Gone, true) = (&seen, stream.being, has_forks) {
+            if let (StreamLook::Missing(404), Being::Gone, true) = (&seen, stream.being, has_forks)
+            {
                 return Err(NoLook::Wrong(format!(
                     "{}: 404, though forks of it live",
                     stream.name
@@ -241,11 +242,13 @@ impl Story {
             .await
             .map_err(|no| no.named(&stream.name))?
         {
-            Look::Page(page) if page.content.starts_with(&stream.content[from..]) => Ok(()),
+            StreamLook::Page(page) if page.content.starts_with(&stream.content[from..]) => Ok(()),
             other => {
                 let came = match other {
-                    Look::Page(page) => format!("{} bytes that are others", page.content.len()),
-                    Look::Missing(status) => status.to_string(),
+                    StreamLook::Page(page) => {
+                        format!("{} bytes that are others", page.content.len())
+                    }
+                    StreamLook::Missing(status) => status.to_string(),
                 };
                 Err(NoLook::Wrong(format!(
                     "{}: reading from {from} gave {came}",
@@ -257,7 +260,7 @@ impl Story {
 
     fn has_forks(&self, at: usize) -> bool {
         let name = &self.streams[at].name;
-        let is_fork = |it: &&Stream| {
+        let is_fork = |it: &&CrashStream| {
             it.creation
                 .fork
                 .as_ref()
@@ -275,7 +278,9 @@ impl Story {
             if stream.being == Being::Alive && stream.followers.is_empty() {
                 for technique in Technique::ALL {
                     let (seed, alone) = (self.random.random(), self.random.random_ratio(1, 6));
-                    stream.followers.push(Follower::new(technique, seed, alone));
+                    stream
+                        .followers
+                        .push(CrashFollower::new(technique, seed, alone));
                 }
                 if !stream.closed {
                     stream.hire(&mut self.random);
@@ -306,7 +311,7 @@ impl Story {
             .flat_map(|stream| &mut stream.followers);
         followers
             .filter(|follower| !follower.is_left_alone)
-            .for_each(Follower::leave);
+            .for_each(CrashFollower::leave);
     }
 
     /// Waits until followers have all that is there, those that nobody helps only when asked to.
@@ -347,9 +352,9 @@ impl Story {
         writing
     }
 
-    fn keep(&mut self, heard: &Arc<Notify>) -> tokio::task::JoinHandle<Vec<Done>> {
+    fn keep(&mut self, heard: &Arc<Notify>) -> tokio::task::JoinHandle<Vec<ActDone>> {
         let acts = keeper::plan(&self.streams, &mut self.names, &mut self.random);
-        let paths = self.streams.iter().map(Stream::path).collect();
+        let paths = self.streams.iter().map(CrashStream::path).collect();
         let random = SmallRng::seed_from_u64(self.random.random());
         tokio::spawn(keeper::keep(
             self.http.clone(),
@@ -364,7 +369,7 @@ impl Story {
     async fn take_back(
         &mut self,
         mut writing: Writing,
-        keeping: tokio::task::JoinHandle<Vec<Done>>,
+        keeping: tokio::task::JoinHandle<Vec<ActDone>>,
     ) -> Result<(), String> {
         let late = |_| format!("writers do not end within {DEADLINE:?}");
         while let Some(ended) = timeout(DEADLINE * 2, writing.join_next())

@@ -2,7 +2,7 @@
 
 use crate::process::ServerFolder;
 use crate::process::durable_server::{DurableServer, TEXT};
-use crate::{Found, Known, large, read, seeded, setting, small};
+use crate::{ExpectedStreams, FoundStream, large, read, seeded, setting, small};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 async fn a_damaged_journal_is_never_served_as_if_it_were_whole() {
     let mut random = seeded();
     let mut server = DurableServer::new("damage-small");
-    let mut known = Known::default();
+    let mut known = ExpectedStreams::default();
     small(&server, &mut known, &mut random).await;
     server.kill();
     try_damages(
@@ -30,7 +30,7 @@ async fn a_damaged_journal_is_never_served_as_if_it_were_whole() {
 async fn damaged_tables_are_never_served_as_if_they_were_whole() {
     let mut random = seeded();
     let mut server = DurableServer::new("damage-large");
-    let mut known = Known::default();
+    let mut known = ExpectedStreams::default();
     large(&server, &mut known, &mut random).await;
     server.kill();
     let is_table = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "tables");
@@ -49,7 +49,12 @@ async fn damaged_tables_are_never_served_as_if_they_were_whole() {
 }
 
 /// Damages copies of a store, each in one place, and looks at what a server makes of each.
-async fn try_damages(place: &ServerFolder, known: &Known, trials: u64, random: &mut SmallRng) {
+async fn try_damages(
+    place: &ServerFolder,
+    known: &ExpectedStreams,
+    trials: u64,
+    random: &mut SmallRng,
+) {
     let whole = place.data.clone();
     let all = files(&whole);
     let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
@@ -102,7 +107,7 @@ async fn try_damages(place: &ServerFolder, known: &Known, trials: u64, random: &
 }
 
 /// What a server makes of a store, in words to be counted.
-async fn look(server: &mut DurableServer, known: &Known) -> Result<String, String> {
+async fn look(server: &mut DurableServer, known: &ExpectedStreams) -> Result<String, String> {
     if server.try_start().is_err() {
         let words = server.folder.last_words();
         let last = words.lines().last().unwrap_or_default();
@@ -119,7 +124,7 @@ async fn look(server: &mut DurableServer, known: &Known) -> Result<String, Strin
         found.insert(*stream, read(server, stream, content).await?);
     }
     let changes = known.changes(&found)?;
-    let is_damaged = found.values().any(|it| matches!(it, Found::Damaged));
+    let is_damaged = found.values().any(|it| matches!(it, FoundStream::Damaged));
     let written = server.post("text", &TEXT, "after").await;
     if !matches!(written.status, 204 | 404 | 500 | 503) {
         return Err(format!("an append was answered {written:?}"));

@@ -2,18 +2,18 @@
 
 use crate::process::ServerFolder;
 use crate::process::durable_server::{DurableServer, JSON};
-use crate::{Known, check, until_refused, until_taken};
+use crate::{ExpectedStreams, check, until_refused, until_taken};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 /// A small file system in memory; gone when dropped.
 #[derive(Debug)]
-struct Small {
+struct SmallFileSystem {
     path: PathBuf,
 }
 
-impl Small {
+impl SmallFileSystem {
     /// Mounts it on the data directory, or says why that is not possible here.
     fn mount(place: &ServerFolder, mebibytes: u32) -> Option<Self> {
         fs::create_dir_all(&place.data).unwrap();
@@ -46,7 +46,7 @@ impl Small {
     }
 }
 
-impl Drop for Small {
+impl Drop for SmallFileSystem {
     fn drop(&mut self) {
         // Lazily: the server of a test that failed may still be there.
         let _left = Command::new("umount").arg("-l").arg(&self.path).status();
@@ -66,7 +66,7 @@ async fn a_file_system_that_is_full_without_warning_loses_nothing_either() {
 /// Fills a file system of 40 MiB but for `reserve`, reads, makes it larger, writes on, and starts anew.
 async fn fill(name: &str, reserve: &str, problems: &[&str]) {
     let place = ServerFolder::new(name);
-    let Some(disk) = Small::mount(&place, 40) else {
+    let Some(disk) = SmallFileSystem::mount(&place, 40) else {
         return;
     };
     let mut server = DurableServer::closed(place);
@@ -75,7 +75,7 @@ async fn fill(name: &str, reserve: &str, problems: &[&str]) {
         .more
         .extend(["--disk-reserve".to_owned(), reserve.to_owned()]);
     server.start();
-    let mut known = Known::default();
+    let mut known = ExpectedStreams::default();
     known.append(&server, "json", "{\"first\":1}").await;
     let piece = "0123456789abcdef".repeat(8 << 10);
     known.append(&server, "text", &piece).await;
@@ -108,7 +108,7 @@ async fn fill(name: &str, reserve: &str, problems: &[&str]) {
 #[tokio::test]
 async fn on_a_full_file_system_subscriptions_ack_and_go_but_do_not_come() {
     let place = ServerFolder::new("damage-subscriptions");
-    let Some(disk) = Small::mount(&place, 60) else {
+    let Some(disk) = SmallFileSystem::mount(&place, 60) else {
         return;
     };
     let mut server = DurableServer::closed(place);
@@ -117,7 +117,7 @@ async fn on_a_full_file_system_subscriptions_ack_and_go_but_do_not_come() {
         .more
         .extend(["--disk-reserve".to_owned(), "20MiB".to_owned()]);
     server.start();
-    let mut known = Known::default();
+    let mut known = ExpectedStreams::default();
     known.append(&server, "json", "{\"first\":1}").await;
     server.put("wake", &JSON, "").await.expect(201);
     let streams: Vec<_> = (0..3_000)

@@ -24,17 +24,17 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What was acknowledged, in its order: which stream, and its content after it.
-type History = Vec<(&'static str, usize)>;
+type AppendHistory = Vec<(&'static str, usize)>;
 
 /// What a store must hold.
 #[derive(Debug, Default)]
-struct Known {
+struct ExpectedStreams {
     /// Each stream's content, as readers get it: of a JSON stream without the brackets.
     content: BTreeMap<&'static str, String>,
-    history: History,
+    history: AppendHistory,
 }
 
-impl Known {
+impl ExpectedStreams {
     async fn append(&mut self, server: &DurableServer, stream: &'static str, body: &str) {
         let kind = if stream == "json" { JSON } else { TEXT };
         if !self.content.contains_key(stream) {
@@ -55,13 +55,15 @@ impl Known {
     ///
     /// # Errors
     /// When they are not what a number of changes, in their order, left.
-    fn changes(&self, found: &BTreeMap<&'static str, Found>) -> Result<usize, String> {
+    fn changes(&self, found: &BTreeMap<&'static str, FoundStream>) -> Result<usize, String> {
         let mut lengths: BTreeMap<&str, Option<usize>> = BTreeMap::new();
         let agrees = |lengths: &BTreeMap<&str, Option<usize>>| {
             found.iter().all(|(stream, found)| match found {
-                Found::Whole(length) => lengths.get(stream).copied().flatten() == Some(*length),
-                Found::Missing => !lengths.contains_key(stream),
-                Found::Damaged => true,
+                FoundStream::Whole(length) => {
+                    lengths.get(stream).copied().flatten() == Some(*length)
+                }
+                FoundStream::Missing => !lengths.contains_key(stream),
+                FoundStream::Damaged => true,
             })
         };
         let mut best = agrees(&lengths).then_some(0);
@@ -79,7 +81,7 @@ impl Known {
 
 /// What a stream shows.
 #[derive(Debug)]
-enum Found {
+enum FoundStream {
     /// So many bytes, all of them right.
     Whole(usize),
     Missing,
@@ -88,7 +90,7 @@ enum Found {
 }
 
 /// Some small appends to two streams, so that everything rests in the journal.
-async fn small(server: &DurableServer, known: &mut Known, random: &mut SmallRng) {
+async fn small(server: &DurableServer, known: &mut ExpectedStreams, random: &mut SmallRng) {
     for number in 0..40 {
         let filler = "x".repeat(random.random_range(0..600));
         known
@@ -105,7 +107,7 @@ async fn small(server: &DurableServer, known: &mut Known, random: &mut SmallRng)
 }
 
 /// Enough that most of it rests in tables.
-async fn large(server: &DurableServer, known: &mut Known, random: &mut SmallRng) {
+async fn large(server: &DurableServer, known: &mut ExpectedStreams, random: &mut SmallRng) {
     small(server, known, random).await;
     for number in 0..56 {
         let letters: String =
@@ -140,14 +142,16 @@ async fn read(
     server: &DurableServer,
     stream: &'static str,
     content: &str,
-) -> Result<Found, String> {
+) -> Result<FoundStream, String> {
     let mut got = 0;
     loop {
         let page = server.get(&format!("{stream}?offset={got:016}")).await;
         match page.status {
             200 => {}
-            404 if got == 0 && page.problem().kind == "#no-stream" => return Ok(Found::Missing),
-            500 if page.problem().kind == "#damaged" => return Ok(Found::Damaged),
+            404 if got == 0 && page.problem().kind == "#no-stream" => {
+                return Ok(FoundStream::Missing);
+            }
+            500 if page.problem().kind == "#damaged" => return Ok(FoundStream::Damaged),
             _ => return Err(format!("{stream} at {got}: {page:?}")),
         }
         let text = page.text();
@@ -173,7 +177,7 @@ async fn read(
             ));
         }
         if page.is("stream-up-to-date") {
-            return Ok(Found::Whole(got));
+            return Ok(FoundStream::Whole(got));
         }
         if data.is_empty() {
             return Err(format!(
@@ -185,7 +189,7 @@ async fn read(
 
 async fn until_refused(
     server: &DurableServer,
-    known: &mut Known,
+    known: &mut ExpectedStreams,
     piece: &str,
 ) -> tailwater_harness::Response {
     for _ in 0..2_000 {
@@ -201,7 +205,7 @@ async fn until_refused(
 }
 
 /// Appends until it is taken again, or the server says that it must be started anew.
-async fn until_taken(server: &DurableServer, known: &mut Known) -> &'static str {
+async fn until_taken(server: &DurableServer, known: &mut ExpectedStreams) -> &'static str {
     let begun = Instant::now();
     while begun.elapsed() < process::DEADLINE {
         let answer = server.post("json", &JSON, "{\"again\":1}").await;
@@ -219,10 +223,12 @@ async fn until_taken(server: &DurableServer, known: &mut Known) -> &'static str 
     panic!("it neither takes appends again nor says what to do");
 }
 
-async fn check(server: &DurableServer, known: &Known) {
+async fn check(server: &DurableServer, known: &ExpectedStreams) {
     for (stream, content) in &known.content {
         match read(server, stream, content).await {
-            Ok(Found::Whole(length)) => assert_eq!(length, content.len(), "{stream} is not whole"),
+            Ok(FoundStream::Whole(length)) => {
+                assert_eq!(length, content.len(), "{stream} is not whole");
+            }
             other => panic!("{stream}: {other:?}"),
         }
     }

@@ -1,13 +1,13 @@
 //! A server whose process may open no more files.
 
 use crate::process::durable_server::DurableServer;
-use crate::{Known, check, until_refused, until_taken};
+use crate::{ExpectedStreams, check, until_refused, until_taken};
 use std::process::Command;
 
 #[tokio::test]
 async fn files_that_can_t_be_opened_for_a_while_stop_writing_for_that_while_only() {
     let mut server = DurableServer::new("damage-files");
-    let mut known = Known::default();
+    let mut known = ExpectedStreams::default();
     known.append(&server, "json", "{\"first\":1}").await;
     let piece = "0123456789abcdef".repeat(8 << 10);
     known.append(&server, "text", &piece).await;

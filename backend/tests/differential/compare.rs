@@ -2,8 +2,8 @@
 
 use super::recorded::{Recorded, RecordedBody, RecordedResponse};
 use super::run::{Transcript, run};
-use super::script::{Sequence, escaped};
-use super::settings::Settings;
+use super::script::{RequestSequence, escaped};
+use super::settings::DifferentialSettings;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tailwater_harness::ServerThread;
 
@@ -26,7 +26,11 @@ impl Twins {
     }
 
     /// Does a sequence on both.
-    pub(crate) async fn run(&self, settings: &Settings, sequence: &Sequence) -> [Transcript; 2] {
+    pub(crate) async fn run(
+        &self,
+        settings: &DifferentialSettings,
+        sequence: &RequestSequence,
+    ) -> [Transcript; 2] {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
         let (left, right) = tokio::join!(
             run(settings, self.left.address, number, sequence),

@@ -8,14 +8,14 @@ const CURSOR_MAX: u64 = 200_000_000;
 
 /// Makes what one server says comparable with what another one says.
 #[derive(Debug)]
-pub(crate) struct Normal {
+pub(crate) struct Normalizer {
     /// The server's address, as text.
     address: String,
     /// The entity tags that came, in their order: which answers have the same one is compared, not what they look like.
     etags: Vec<String>,
 }
 
-impl Normal {
+impl Normalizer {
     pub(crate) fn new(address: SocketAddr) -> Self {
         Self {
             address: address.to_string(),

@@ -4,10 +4,10 @@ mod waits;
 mod web_socket;
 
 use super::generate::{SENTINEL, STREAMS, stream_target};
-use super::normal::Normal;
+use super::normal::Normalizer;
 use super::recorded::{Recorded, RecordedResponse, RecordingConnection};
-use super::script::{Answers, ETAG, NEXT, NUMBER, Request, Sequence, Step};
-use super::settings::Settings;
+use super::script::{Answers, ETAG, NEXT, NUMBER, RequestSequence, ScriptRequest, ScriptStep};
+use super::settings::DifferentialSettings;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const SIDE_DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) type Transcript = Vec<(String, Recorded)>;
 
 /// One run of a sequence on one server.
-struct Run {
+struct SequenceRun {
     address: SocketAddr,
     deadline: Duration,
     /// What replaces [`NUMBER`].
@@ -33,7 +33,7 @@ struct Run {
     side: RecordingConnection,
     etag: String,
     next: String,
-    normal: Normal,
+    normal: Normalizer,
     transcript: Transcript,
 }
 
@@ -41,12 +41,12 @@ struct Run {
 ///
 /// - `number`: sets the streams of this run apart from those of others; seven digits at most.
 pub(crate) async fn run(
-    settings: &Settings,
+    settings: &DifferentialSettings,
     address: SocketAddr,
     number: u64,
-    sequence: &Sequence,
+    sequence: &RequestSequence,
 ) -> Transcript {
-    let mut run = Run {
+    let mut run = SequenceRun {
         address,
         deadline: settings.deadline,
         number: format!("f{number:07}"),
@@ -54,7 +54,7 @@ pub(crate) async fn run(
         side: RecordingConnection::open(address, SIDE_DEADLINE).await,
         etag: "\"none\"".to_owned(),
         next: "0000000000000000".to_owned(),
-        normal: Normal::new(address),
+        normal: Normalizer::new(address),
         transcript: Transcript::new(),
     };
     run.create_streams().await;
@@ -65,7 +65,7 @@ pub(crate) async fn run(
     run.transcript
 }
 
-impl Run {
+impl SequenceRun {
     fn record(&mut self, what: String, mut seen: Recorded) {
         if let Recorded::Response(answer) = &seen {
             let header = |name: &str| {
@@ -135,9 +135,9 @@ impl Run {
         }
     }
 
-    async fn step(&mut self, at: usize, step: &Step) {
+    async fn step(&mut self, at: usize, step: &ScriptStep) {
         match step {
-            Step::Send {
+            ScriptStep::Send {
                 connection,
                 requests,
                 cuts,
@@ -165,23 +165,23 @@ impl Run {
                     self.connections[*connection] = Some(wire);
                 }
             }
-            Step::Follow {
+            ScriptStep::Follow {
                 readers,
                 acts,
                 beyond,
             } => self.follow(at, readers, acts, beyond).await,
-            Step::WebSocket {
+            ScriptStep::WebSocket {
                 connection,
                 request,
                 frames,
             } => self.web_socket(at, *connection, request, frames).await,
-            Step::Finish { connection } => {
+            ScriptStep::Finish { connection } => {
                 if let Some(mut wire) = self.connections[*connection].take() {
                     wire.finish().await;
                     self.read_to_end(at, &mut wire, true).await;
                 }
             }
-            Step::Drop { connection } => self.connections[*connection] = None,
+            ScriptStep::Drop { connection } => self.connections[*connection] = None,
         }
     }
 
@@ -208,7 +208,7 @@ impl Run {
         &mut self,
         at: usize,
         wire: &mut RecordingConnection,
-        requests: &[Request],
+        requests: &[ScriptRequest],
     ) -> bool {
         for (place, request) in requests.iter().enumerate() {
             if request.answers == Answers::Unknown {
@@ -264,9 +264,9 @@ impl Run {
         &mut self,
         at: usize,
         wire: &mut RecordingConnection,
-        requests: &[Request],
+        requests: &[ScriptRequest],
     ) -> bool {
-        let may_be_heads = requests.iter().any(Request::may_be_head);
+        let may_be_heads = requests.iter().any(ScriptRequest::may_be_head);
         for _ in 0..ANSWERS_MAX {
             let seen = if may_be_heads {
                 wire.answer_to_any().await

@@ -13,26 +13,26 @@ use tokio::task::JoinHandle;
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
-struct Lane {
+struct RelayLane {
     port: u16,
     meter: Meter,
     delays: Arc<Delays>,
     running: JoinHandle<()>,
 }
 
-impl Drop for Lane {
+impl Drop for RelayLane {
     fn drop(&mut self) {
         self.running.abort();
     }
 }
 
-async fn lane(upstream: std::net::SocketAddr, limits: RelayLimits) -> Lane {
+async fn lane(upstream: std::net::SocketAddr, limits: RelayLimits) -> RelayLane {
     let delays = Arc::new(Delays::default());
     let relay = Relay::bind(upstream, Arc::clone(&delays), limits)
         .await
         .unwrap();
     let (port, meter) = (relay.port(), relay.meter());
-    Lane {
+    RelayLane {
         port,
         meter,
         delays,
@@ -40,7 +40,7 @@ async fn lane(upstream: std::net::SocketAddr, limits: RelayLimits) -> Lane {
     }
 }
 
-async fn settled(lane: &Lane, client: &RawConnection) {
+async fn settled(lane: &RelayLane, client: &RawConnection) {
     let sums = || sums(&lane.meter.counts());
     let expected = (client.sent_bytes(), client.received_bytes());
     eventually(&format!("{:?} to become {expected:?}", sums()), || {

@@ -30,10 +30,10 @@ struct Ask {
 }
 
 /// Status, kind of problem, and what else is told.
-type Told = (u64, Option<String>, Vec<(&'static str, String)>);
+type ToldAppend = (u64, Option<String>, Vec<(&'static str, String)>);
 
 impl Ask {
-    async fn post(&self, stream: &LocalStream<'_>) -> Told {
+    async fn post(&self, stream: &LocalStream<'_>) -> ToldAppend {
         let mut request = stream
             .request(Method::POST, "")
             .header("content-type", stream.content_type);
@@ -83,7 +83,7 @@ impl Ask {
 }
 
 /// What the answer to a frame tells.
-fn told_by(answer: &Value) -> Told {
+fn told_by(answer: &Value) -> ToldAppend {
     let text = |value: &Value| {
         value
             .as_str()

@@ -40,32 +40,32 @@ fn codings(data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 
 /// The ways that a body can be sent.
 #[derive(Debug, Clone, Copy)]
-struct Way {
+struct CodingCase {
     /// Whether the connection has answered another request before.
     follows: bool,
     is_chunked: bool,
 }
 
-const WAYS: [Way; 4] = [
-    Way {
+const WAYS: [CodingCase; 4] = [
+    CodingCase {
         follows: false,
         is_chunked: false,
     },
-    Way {
+    CodingCase {
         follows: false,
         is_chunked: true,
     },
-    Way {
+    CodingCase {
         follows: true,
         is_chunked: false,
     },
-    Way {
+    CodingCase {
         follows: true,
         is_chunked: true,
     },
 ];
 
-impl Way {
+impl CodingCase {
     /// Sends a request with a body and returns the answer's head, and the connection behind it.
     async fn send(
         self,

@@ -1,6 +1,6 @@
 //! Many writers and readers at once: nothing lost, nothing repeated, one order for all, whatever way it is read.
 
-use super::live::{Live, messages};
+use super::live::{StreamingReader, messages};
 use super::local_server::{JSON, LocalServer, LocalStream};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -23,7 +23,7 @@ async fn stay(
     let mut live = match technique {
         Technique::Poll | Technique::LongPoll => None,
         Technique::Ndjson | Technique::Sse | Technique::Websocket => {
-            Some(Live::open(stream, technique, &from).await)
+            Some(StreamingReader::open(stream, technique, &from).await)
         }
     };
     for _ in 0..rounds {

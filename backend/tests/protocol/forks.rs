@@ -1,6 +1,6 @@
 //! Forks and lifetimes over HTTP: what the conformance suite does not ask.
 
-use super::live::{Live, STREAMING, messages};
+use super::live::{STREAMING, StreamingReader, messages};
 use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -92,7 +92,7 @@ async fn pages_run_across_the_borders_of_forks_and_each_offset_leads_on() {
         assert_eq!(bodies(&again), expected);
     }
     for technique in STREAMING {
-        let mut live = Live::open(&late, technique, "-1").await;
+        let mut live = StreamingReader::open(&late, technique, "-1").await;
         let mut seen = Vec::new();
         while seen.len() < texts.len() {
             seen.extend(messages(&live.data().await));
@@ -111,7 +111,7 @@ async fn a_fork_is_followed_live_from_an_inherited_offset_into_its_own_messages(
     let mut expected = vec!["2".to_owned()];
     for (technique, number) in STREAMING.into_iter().zip(["3", "4", "5"]) {
         let tail = fork.tail().await;
-        let mut live = Live::open(&fork, technique, &middle).await;
+        let mut live = StreamingReader::open(&fork, technique, &middle).await;
         let mut seen = messages(&live.data().await);
         source.append("99").await;
         fork.append(number).await;

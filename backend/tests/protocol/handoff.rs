@@ -1,6 +1,6 @@
 //! Connections that have left their dispatcher: what comes after, who leaves, who takes nothing, and a stop.
 
-use super::live::{Live, STREAMING, messages};
+use super::live::{STREAMING, StreamingReader, messages};
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use std::time::Duration;
@@ -200,7 +200,7 @@ async fn who_takes_nothing_is_cut_and_frees_its_place_while_others_go_on() {
             }
             live => streaming(&stream, live).await,
         };
-        let mut other = Live::open(&stream, technique, "now").await;
+        let mut other = StreamingReader::open(&stream, technique, "now").await;
         other.frame().await.unwrap();
         until_readers(&stream, 2).await;
         let writing = async {

@@ -1,6 +1,6 @@
 //! The list of streams and the look at one: pages, searches, readers with their lag, producers.
 
-use super::live::Live;
+use super::live::StreamingReader;
 use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
 use tailwater_harness::Response;
@@ -114,7 +114,7 @@ async fn readers_are_named_with_their_technique_and_how_far_behind_they_are() {
     let first = stream.append("abc").await;
     let mut live = Vec::new();
     for technique in [Technique::Ndjson, Technique::Sse, Technique::Websocket] {
-        let mut one = Live::open(&stream, technique, "-1").await;
+        let mut one = StreamingReader::open(&stream, technique, "-1").await;
         assert_eq!(one.frame().await.unwrap().next.as_str(), first);
         live.push(one);
     }

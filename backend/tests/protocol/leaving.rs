@@ -1,6 +1,6 @@
 //! A client that leaves is noticed at once: its place is free for the next.
 
-use super::live::{Live, STREAMING};
+use super::live::{STREAMING, StreamingReader};
 use super::local_server::{LocalServer, LocalStream, TEXT};
 use tailwater_harness::wait::until;
 
@@ -39,12 +39,12 @@ async fn a_streaming_reader_that_leaves_frees_its_place() {
     let stream = server.stream("it", TEXT).await;
     for technique in STREAMING {
         for _ in 0..3 {
-            let mut live = Live::open(&stream, technique, "now").await;
+            let mut live = StreamingReader::open(&stream, technique, "now").await;
             live.frame().await.unwrap();
             assert!(is_full(&stream).await, "{technique} takes a place");
             for other in STREAMING {
                 assert_eq!(
-                    Live::try_open(&stream, other, "now").await.err(),
+                    StreamingReader::try_open(&stream, other, "now").await.err(),
                     Some(503),
                     "{other}"
                 );
@@ -74,7 +74,7 @@ async fn a_reader_that_ends_by_itself_frees_its_place() {
     let server = one_place();
     for technique in STREAMING {
         let stream = server.stream("it", TEXT).await;
-        let mut live = Live::open(&stream, technique, "now").await;
+        let mut live = StreamingReader::open(&stream, technique, "now").await;
         stream.close().await;
         live.end().await;
         until_free(&server.stream("other", TEXT).await, technique.name()).await;
@@ -106,7 +106,8 @@ async fn a_refused_reader_takes_no_place() {
 async fn plain_reads_and_appends_go_on_when_every_place_is_taken() {
     let server = one_place();
     let stream = server.stream("it", TEXT).await;
-    let mut live = Live::open(&stream, tailwater_protocol::Technique::Ndjson, "now").await;
+    let mut live =
+        StreamingReader::open(&stream, tailwater_protocol::Technique::Ndjson, "now").await;
     live.frame().await.unwrap();
     assert!(is_full(&stream).await);
     stream.append("abc").await;

@@ -1,7 +1,7 @@
 //! Lifetimes and retention over HTTP: what is asked for is kept to, told, and compared.
 
 use super::forks::put;
-use super::live::{Live, STREAMING};
+use super::live::{STREAMING, StreamingReader};
 use super::local_server::{LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -183,7 +183,7 @@ async fn a_reader_that_stays_keeps_an_idle_stream_and_its_end_is_404_for_those_w
             name: "it".into(),
             content_type: TEXT,
         };
-        let mut live = Live::open(&stream, technique, "-1").await;
+        let mut live = StreamingReader::open(&stream, technique, "-1").await;
         live.data().await;
         for _ in 0..30 {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

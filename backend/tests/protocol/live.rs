@@ -17,24 +17,24 @@ pub(crate) const STREAMING: [Technique; 3] =
     [Technique::Ndjson, Technique::Sse, Technique::Websocket];
 
 /// A WebSocket as a client holds it.
-pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type ClientSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// One answer that does not end.
 #[derive(Debug)]
-pub(crate) struct Live {
-    source: Source,
+pub(crate) struct StreamingReader {
+    source: StreamingSource,
     frames: VecDeque<Frame>,
 }
 
 #[derive(Debug)]
-enum Source {
+enum StreamingSource {
     Ndjson(reqwest::Response, ndjson::Decoder),
     Sse(reqwest::Response, sse::Decoder),
     /// And whether it was last told to be up to date.
-    Websocket(Box<Socket>, bool),
+    Websocket(Box<ClientSocket>, bool),
 }
 
-impl Live {
+impl StreamingReader {
     /// Follows `stream` from `offset` on; fails when refused.
     pub(crate) async fn open(stream: &LocalStream<'_>, technique: Technique, offset: &str) -> Self {
         match Self::try_open(stream, technique, offset).await {
@@ -52,7 +52,7 @@ impl Live {
         let kind = ContentKind::of(stream.content_type);
         let target = stream.target(&format!("offset={offset}&live={technique}"));
         let source = if technique == Technique::Websocket {
-            Source::Websocket(Box::new(socket(stream.server, &target).await?), false)
+            StreamingSource::Websocket(Box::new(socket(stream.server, &target).await?), false)
         } else {
             let request = stream.server.http.get(stream.server.url(&target));
             let response = within("a live answer", request.send()).await.unwrap();
@@ -60,11 +60,11 @@ impl Live {
                 return Err(response.status().as_u16());
             }
             match technique {
-                Technique::Ndjson => Source::Ndjson(response, ndjson::Decoder::default()),
+                Technique::Ndjson => StreamingSource::Ndjson(response, ndjson::Decoder::default()),
                 Technique::Sse => {
                     let coded = response.headers().get(headers::STREAM_SSE_DATA_ENCODING);
                     assert_eq!(coded.is_some(), kind == ContentKind::Binary);
-                    Source::Sse(response, sse::Decoder::new(kind))
+                    StreamingSource::Sse(response, sse::Decoder::new(kind))
                 }
                 other @ (Technique::Poll | Technique::LongPoll | Technique::Websocket) => {
                     panic!("{other} ends")
@@ -83,15 +83,15 @@ impl Live {
             while self.frames.is_empty() {
                 let mut found = Vec::new();
                 match &mut self.source {
-                    Source::Ndjson(response, decoder) => {
+                    StreamingSource::Ndjson(response, decoder) => {
                         let piece = response.chunk().await.expect("NDJSON ends cleanly")?;
                         decoder.push(&piece, &mut found).unwrap();
                     }
-                    Source::Sse(response, decoder) => {
+                    StreamingSource::Sse(response, decoder) => {
                         let piece = response.chunk().await.expect("SSE ends cleanly")?;
                         decoder.push(&piece, &mut found).unwrap();
                     }
-                    Source::Websocket(socket, up_to_date) => {
+                    StreamingSource::Websocket(socket, up_to_date) => {
                         let text = text(socket).await?;
                         let frame = ndjson::decode(text.as_bytes(), *up_to_date).unwrap();
                         *up_to_date = frame.as_ref().map_or(*up_to_date, |frame| frame.up_to_date);
@@ -122,7 +122,7 @@ impl Live {
 }
 
 /// Opens a WebSocket, or says the status that refused.
-pub(crate) async fn socket(server: &LocalServer, target: &str) -> Result<Socket, u16> {
+pub(crate) async fn socket(server: &LocalServer, target: &str) -> Result<ClientSocket, u16> {
     socket_with(server, target, &[]).await
 }
 
@@ -131,7 +131,7 @@ pub(crate) async fn socket_with(
     server: &LocalServer,
     target: &str,
     headers: &[(&'static str, &str)],
-) -> Result<Socket, u16> {
+) -> Result<ClientSocket, u16> {
     let mut request = format!("ws://{}{target}", server.address)
         .into_client_request()
         .unwrap();
@@ -154,7 +154,7 @@ pub(crate) async fn socket_with(
 }
 
 /// The next text frame, or `None` when the other side closed cleanly.
-pub(crate) async fn text(socket: &mut Socket) -> Option<String> {
+pub(crate) async fn text(socket: &mut ClientSocket) -> Option<String> {
     within("a text or close frame", async {
         loop {
             match socket.next().await {
@@ -169,7 +169,7 @@ pub(crate) async fn text(socket: &mut Socket) -> Option<String> {
 }
 
 /// Waits for the close frame, passing over everything before it.
-pub(crate) async fn close_frame(socket: &mut Socket) -> CloseFrame {
+pub(crate) async fn close_frame(socket: &mut ClientSocket) -> CloseFrame {
     within("a close frame", async {
         loop {
             match socket.next().await {
@@ -183,7 +183,7 @@ pub(crate) async fn close_frame(socket: &mut Socket) -> CloseFrame {
 }
 
 /// Sends one text frame.
-pub(crate) async fn say(socket: &mut Socket, text: &str) {
+pub(crate) async fn say(socket: &mut ClientSocket, text: &str) {
     within("a frame to be sent", socket.send(Message::text(text)))
         .await
         .unwrap();

@@ -1,6 +1,6 @@
 //! A name that is used again: an offset of the stream that was deleted is answered in words, on every technique.
 
-use super::live::{Live, STREAMING, socket};
+use super::live::{STREAMING, StreamingReader, socket};
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use super::values::exchange;
 use reqwest::Method;
@@ -79,7 +79,7 @@ async fn the_successors_own_offsets_work_wherever_the_server_shows_them() {
     );
     assert_eq!(stream.get(&format!("offset={tail}")).await.text(), "!");
     for technique in STREAMING {
-        let mut live = Live::open(&stream, technique, &tail).await;
+        let mut live = StreamingReader::open(&stream, technique, &tail).await;
         assert_eq!(
             live.data().await.next.to_string(),
             stream.tail().await,

@@ -98,7 +98,7 @@ async fn an_offset_beyond_the_tail_is_told_the_real_tail() {
             .await;
         assert_eq!((poll.status, poll.next_offset()), (204, tail.clone()));
         for technique in super::live::STREAMING {
-            let mut live = super::live::Live::open(&stream, technique, beyond).await;
+            let mut live = super::live::StreamingReader::open(&stream, technique, beyond).await;
             let first = live.frame().await.unwrap();
             assert_eq!(
                 (first.data, first.next.as_str()),

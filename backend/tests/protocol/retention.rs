@@ -1,6 +1,6 @@
 //! Streams that keep only so much: who comes too late is told, who comes from the beginning gets what is there.
 
-use super::live::{Live, STREAMING};
+use super::live::{STREAMING, StreamingReader};
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +98,10 @@ async fn the_beginning_is_the_earliest_that_is_kept() {
     assert_eq!(texts(&whole), texts(&named));
     assert_eq!(whole.last().unwrap().next_offset(), stream.tail().await);
     for technique in STREAMING {
-        let first = Live::open(&stream, technique, "-1").await.data().await;
+        let first = StreamingReader::open(&stream, technique, "-1")
+            .await
+            .data()
+            .await;
         assert_eq!(
             super::live::messages(&first).join(","),
             whole[0].text().trim_matches(['[', ']']),
@@ -113,7 +116,7 @@ async fn a_reader_that_falls_behind_is_told_and_never_gets_a_gap() {
     let stream = it(&server, TEXT);
     let (mut told, mut number) = (0, 0_u64);
     for technique in STREAMING {
-        let mut live = Live::open(&stream, technique, &stream.tail().await).await;
+        let mut live = StreamingReader::open(&stream, technique, &stream.tail().await).await;
         live.frame().await.unwrap();
         let mut from: u64 = stream.tail().await.parse().unwrap();
         for _ in 0..600 {

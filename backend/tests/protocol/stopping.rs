@@ -1,6 +1,6 @@
 //! A stop ends every answer cleanly, finishes what was begun, and does not wait for those who only sit there.
 
-use super::live::{Live, STREAMING, close_frame, socket};
+use super::live::{STREAMING, StreamingReader, close_frame, socket};
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -30,7 +30,7 @@ async fn every_live_answer_ends_with_a_clean_last_message() {
     let mut lives = Vec::new();
     for technique in STREAMING {
         for offset in ["-1", "now"] {
-            let mut live = Live::open(&stream, technique, offset).await;
+            let mut live = StreamingReader::open(&stream, technique, offset).await;
             live.frame().await.unwrap();
             lives.push((technique, live));
         }

@@ -1,7 +1,7 @@
 //! Webhooks as their receiver sees them: signed, within bounds, told again when they failed.
 
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
-use super::webhook_receiver::Receiver;
+use super::webhook_receiver::WebhookReceiver;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use reqwest::Method;
@@ -87,7 +87,7 @@ async fn published_key(server: &LocalServer, signing: &Value) -> Value {
 #[tokio::test]
 async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent() {
     let server = LocalServer::start();
-    let mut receiver = Receiver::start().await;
+    let mut receiver = WebhookReceiver::start().await;
     let created = server.hook(&receiver.url).await;
     let key = published_key(&server, &created["webhook"]["signing"]).await;
 
@@ -145,7 +145,7 @@ async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent(
 #[tokio::test]
 async fn a_webhook_that_fails_is_told_again_by_the_same_name() {
     let server = LocalServer::start();
-    let mut receiver = Receiver::start().await;
+    let mut receiver = WebhookReceiver::start().await;
     receiver.answer_json("500 Internal LocalServer Error", "{\"done\":true}");
     server.hook(&receiver.url).await;
     server.stream("events/a", TEXT).await.append("x").await;
@@ -172,7 +172,10 @@ async fn a_webhook_that_fails_is_told_again_by_the_same_name() {
 #[tokio::test]
 async fn redirects_are_failures_and_not_followed() {
     let server = LocalServer::start();
-    let (mut receiver, mut elsewhere) = (Receiver::start().await, Receiver::start().await);
+    let (mut receiver, mut elsewhere) = (
+        WebhookReceiver::start().await,
+        WebhookReceiver::start().await,
+    );
     receiver.answer_with(&format!(
         "HTTP/1.1 307 Temporary Redirect\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
         elsewhere.url
@@ -191,7 +194,7 @@ async fn redirects_are_failures_and_not_followed() {
 #[tokio::test]
 async fn what_a_webhook_answers_is_read_within_bounds_and_believed_only_when_it_is_json() {
     let server = LocalServer::start();
-    let mut receiver = Receiver::start().await;
+    let mut receiver = WebhookReceiver::start().await;
     server.hook(&receiver.url).await;
     let stream = server.stream("events/a", TEXT).await;
     let huge = format!("{{\"done\":true,\"x\":\"{}\"}}", "x".repeat(70_000));
@@ -241,7 +244,7 @@ async fn a_public_url_is_what_receivers_are_told() {
         config.public_url = Some("https://streams.example/sub".to_owned());
         config.webhook_allow_local = true;
     });
-    let mut receiver = Receiver::start().await;
+    let mut receiver = WebhookReceiver::start().await;
     let created = server.hook(&receiver.url).await;
     let expected = "https://streams.example/sub/v1/stream/__ds/jwks.json";
     assert_eq!(created["webhook"]["signing"]["jwks_url"], expected);
@@ -336,7 +339,7 @@ async fn subscriptions_outlive_a_restart_on_disk() {
             config.data_dir.clone_from(&data);
         })
     };
-    let mut receiver = Receiver::start().await;
+    let mut receiver = WebhookReceiver::start().await;
     receiver.answer_json("200 OK", "{}");
     let mut server = start();
     let created = server.hook(&receiver.url).await;

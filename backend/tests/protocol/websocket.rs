@@ -1,6 +1,6 @@
 //! WebSocket both ways: what it appends, what it refuses, how it ends.
 
-use super::live::{Socket, close_frame, say, socket, text};
+use super::live::{ClientSocket, close_frame, say, socket, text};
 use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, O
 use tokio_tungstenite::{MaybeTlsStream, client_async};
 
 /// A WebSocket that waits at the stream's tail.
-pub(crate) async fn open(stream: &LocalStream<'_>) -> Socket {
+pub(crate) async fn open(stream: &LocalStream<'_>) -> ClientSocket {
     let mut socket = socket(stream.server, &stream.target("offset=now&live=websocket"))
         .await
         .unwrap();
@@ -24,7 +24,7 @@ pub(crate) async fn open(stream: &LocalStream<'_>) -> Socket {
 
 /// A WebSocket that reads from the stream's beginning, which is too far back for the server to come to the end before the
 /// client reads: its connection stays open when the stream is closed.
-pub(crate) async fn open_far_behind(stream: &LocalStream<'_>) -> Socket {
+pub(crate) async fn open_far_behind(stream: &LocalStream<'_>) -> ClientSocket {
     // Far more than the sockets hold, where the receiving one is kept small: by itself it grows to tens of megabytes.
     for _ in 0..320 {
         stream
@@ -40,13 +40,13 @@ pub(crate) async fn open_far_behind(stream: &LocalStream<'_>) -> Socket {
 }
 
 /// What `request` is answered, passing over the stream's own frames.
-pub(crate) async fn exchange(socket: &mut Socket, request: &str) -> Value {
+pub(crate) async fn exchange(socket: &mut ClientSocket, request: &str) -> Value {
     say(socket, request).await;
     answer(socket).await
 }
 
 /// The answer to the first request that has none yet, passing over the stream's own frames.
-pub(crate) async fn answer(socket: &mut Socket) -> Value {
+pub(crate) async fn answer(socket: &mut ClientSocket) -> Value {
     loop {
         let frame = text(socket).await.expect("an answer before the end");
         let frame: Value = serde_json::from_str(&frame).unwrap();

@@ -1,7 +1,7 @@
 //! What comes on a connection, cut anywhere, as heads, pieces of content and ends: responses and, after an upgrade, frames, as the
 //! harness decodes them.
 
-use crate::Fault;
+use crate::BenchFault;
 use tailwater_harness::http::{DecodeError, DecodedHead, ResponseDecoder, ResponsePart};
 use tailwater_harness::websocket::{FrameDecoder, FramePart};
 
@@ -29,7 +29,7 @@ pub(crate) struct ContentDecoder {
     opcode: u8,
 }
 
-impl From<DecodeError> for Fault {
+impl From<DecodeError> for BenchFault {
     fn from(fault: DecodeError) -> Self {
         Self::Server(fault.to_string())
     }
@@ -48,12 +48,12 @@ impl ContentDecoder {
     /// Takes what came and hands over what it means, in order.
     ///
     /// # Errors
-    /// [`Fault::Server`] when it means nothing.
+    /// [`BenchFault::Server`] when it means nothing.
     pub(crate) fn feed(
         &mut self,
         mut input: &[u8],
-        take: &mut impl FnMut(ContentPart<'_>) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        take: &mut impl FnMut(ContentPart<'_>) -> Result<(), BenchFault>,
+    ) -> Result<(), BenchFault> {
         while let Some(part) = self.responses.next(&mut input)? {
             match part {
                 ResponsePart::Head(head) => {
@@ -76,8 +76,8 @@ impl ContentDecoder {
     fn frames(
         &mut self,
         mut input: &[u8],
-        take: &mut impl FnMut(ContentPart<'_>) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        take: &mut impl FnMut(ContentPart<'_>) -> Result<(), BenchFault>,
+    ) -> Result<(), BenchFault> {
         while let Some(part) = self.frames.next(&mut input)? {
             match (part, self.opcode) {
                 (FramePart::Begin { first, .. }, _) => self.opcode = first & 15,
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     /// What `bytes` mean when they come in pieces of `step`: a line for each head and end, the content between them joined.
-    fn decoded(bytes: &[u8], step: usize) -> Result<String, Fault> {
+    fn decoded(bytes: &[u8], step: usize) -> Result<String, BenchFault> {
         let (mut decoder, mut seen) = (ContentDecoder::new(), Vec::new());
         for piece in bytes.chunks(step) {
             decoder.feed(piece, &mut |part| {

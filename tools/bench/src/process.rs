@@ -1,7 +1,7 @@
 //! A fresh server for each run: on the first core, on a free port, ended with all it started; what it used of processor and memory.
 
-use crate::Fault;
-use crate::target::Target;
+use crate::BenchFault;
+use crate::target::BenchTarget;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::fs;
@@ -31,8 +31,11 @@ impl MeasuredServer {
     /// Starts one in an empty folder below `parent`, by default the system's for temporary files.
     ///
     /// # Errors
-    /// [`Fault::Server`] with what it said, when it does not accept connections in time.
-    pub(crate) fn start(target: &dyn Target, parent: Option<&Path>) -> Result<Self, Fault> {
+    /// [`BenchFault::Server`] with what it said, when it does not accept connections in time.
+    pub(crate) fn start(
+        target: &dyn BenchTarget,
+        parent: Option<&Path>,
+    ) -> Result<Self, BenchFault> {
         let folder = match parent {
             Some(parent) => TempDir::new_in(parent)?,
             None => TempDir::new()?,
@@ -49,7 +52,7 @@ impl MeasuredServer {
     ///
     /// # Errors
     /// As [`MeasuredServer::start`].
-    pub(crate) fn restart(&mut self, target: &dyn Target) -> Result<(), Fault> {
+    pub(crate) fn restart(&mut self, target: &dyn BenchTarget) -> Result<(), BenchFault> {
         self.process.kill_family();
         (self.process, self.address) = spawn(target, self.folder.path())?;
         Ok(())
@@ -58,19 +61,19 @@ impl MeasuredServer {
     /// Processor time used so far, in user and system mode, of all threads of all its processes.
     ///
     /// # Errors
-    /// [`Fault::Server`] when it is gone.
-    pub(crate) fn cpu(&self) -> Result<Duration, Fault> {
+    /// [`BenchFault::Server`] when it is gone.
+    pub(crate) fn cpu(&self) -> Result<Duration, BenchFault> {
         cpu_time(self.process.id()).map_err(|reason| {
             let words = last_words(self.folder.path());
-            Fault::Server(format!("the server is gone: {reason}: {words}"))
+            BenchFault::Server(format!("the server is gone: {reason}: {words}"))
         })
     }
 
     /// Memory in bytes: the proportional set size of all its processes.
     ///
     /// # Errors
-    /// [`Fault::Io`] when it is gone.
-    pub(crate) fn memory(&self) -> Result<u64, Fault> {
+    /// [`BenchFault::Io`] when it is gone.
+    pub(crate) fn memory(&self) -> Result<u64, BenchFault> {
         Ok(proportional_bytes(self.process.id())?)
     }
 }
@@ -85,7 +88,7 @@ impl Drop for MeasuredServer {
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn settle() -> Result<(), Fault> {
+pub(crate) fn settle() -> Result<(), BenchFault> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(
         Resource::Nofile,
@@ -106,12 +109,12 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-fn refused(reason: rustix::io::Errno) -> Fault {
-    Fault::Io(reason.into())
+fn refused(reason: rustix::io::Errno) -> BenchFault {
+    BenchFault::Io(reason.into())
 }
 
 /// This thread, and what it starts from now on, on one core; wherever the system likes where there is no such core.
-fn pin(core: usize) -> Result<(), Fault> {
+fn pin(core: usize) -> Result<(), BenchFault> {
     if !Path::new(&format!("/sys/devices/system/cpu/cpu{core}")).exists() {
         return Ok(());
     }
@@ -120,7 +123,10 @@ fn pin(core: usize) -> Result<(), Fault> {
     sched_setaffinity(None, &set).map_err(refused)
 }
 
-fn spawn(target: &dyn Target, folder: &Path) -> Result<(ServerProcess, SocketAddr), Fault> {
+fn spawn(
+    target: &dyn BenchTarget,
+    folder: &Path,
+) -> Result<(ServerProcess, SocketAddr), BenchFault> {
     let address = free_address(0)?;
     let launch = target.launch(address.port(), folder)?;
     let said = log_file(&words(folder))?;
@@ -138,7 +144,7 @@ fn spawn(target: &dyn Target, folder: &Path) -> Result<(ServerProcess, SocketAdd
     pin(LOAD_CORE)?;
     let fault = |reason: std::io::Error| {
         let (name, words) = (target.name(), last_words(folder));
-        Fault::Server(format!("{name}: {reason}: {words}"))
+        BenchFault::Server(format!("{name}: {reason}: {words}"))
     };
     let mut process = spawned.map_err(fault)?;
     process.accepts(address, START_MAX).map_err(fault)?;

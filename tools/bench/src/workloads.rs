@@ -10,8 +10,8 @@ pub(crate) mod pipe;
 pub(crate) mod polls;
 pub(crate) mod smoke;
 
-use crate::Fault;
-use crate::load::{Load, Tally};
+use crate::BenchFault;
+use crate::load::{Load, LoadTally};
 use crate::process::MeasuredServer;
 use std::thread;
 use std::time::Duration;
@@ -23,8 +23,8 @@ const QUIET: Duration = Duration::from_millis(50);
 fn measured<'l, 'a>(
     server: &MeasuredServer,
     load: &'l mut Load<'a>,
-    work: impl FnOnce(&mut Load<'a>) -> Result<(), Fault>,
-) -> Result<(Duration, &'l Tally), Fault> {
+    work: impl FnOnce(&mut Load<'a>) -> Result<(), BenchFault>,
+) -> Result<(Duration, &'l LoadTally), BenchFault> {
     load.tally_anew();
     thread::sleep(QUIET);
     let before = server.cpu()?;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tailwater_harness::process::{accepts, free_address, wait_until};
 
 use crate::child::{self, Guarded};
-use crate::fault::Fault;
-use crate::steps::Log;
+use crate::fault::TaskFault;
+use crate::steps::StepLog;
 
 /// How long a server may take until it accepts connections.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -29,14 +29,14 @@ impl SuiteServer {
     /// - `port`: taken if it is free, else any other.
     ///
     /// # Errors
-    /// [`Fault::Unfit`] when it ends or is not ready in time.
+    /// [`TaskFault::Unfit`] when it ends or is not ready in time.
     pub(crate) fn start(
         binary: &Path,
         port: u16,
         arguments: &[&str],
-        log: &Log,
-    ) -> Result<Self, Fault> {
-        let address = free_address(port).map_err(|source| Fault::Start {
+        log: &StepLog,
+    ) -> Result<Self, TaskFault> {
+        let address = free_address(port).map_err(|source| TaskFault::Start {
             program: "a listener on 127.0.0.1".to_owned(),
             source,
         })?;
@@ -58,11 +58,11 @@ impl SuiteServer {
             Ok(status.is_some() || accepts(address))
         });
         match (looked, status) {
-            (_, Some(status)) => Err(Fault::Unfit(format!(
+            (_, Some(status)) => Err(TaskFault::Unfit(format!(
                 "the server ended before it was ready ({status}); see its words above"
             ))),
             (Ok(true), None) => Ok(Self { address, child }),
-            _ => Err(Fault::Unfit(format!(
+            _ => Err(TaskFault::Unfit(format!(
                 "the server was not ready on {address} within {} s",
                 READY_WITHIN.as_secs()
             ))),
@@ -77,10 +77,10 @@ impl SuiteServer {
     /// Ends it and tells whether it was still alive: a server that died during its tests failed them.
     ///
     /// # Errors
-    /// [`Fault::Unfit`] when it had ended by itself.
-    pub(crate) fn stop(mut self) -> Result<(), Fault> {
+    /// [`TaskFault::Unfit`] when it had ended by itself.
+    pub(crate) fn stop(mut self) -> Result<(), TaskFault> {
         match self.child.ended() {
-            Some(status) => Err(Fault::Unfit(format!(
+            Some(status) => Err(TaskFault::Unfit(format!(
                 "the server ended during the tests ({status})"
             ))),
             None => {

@@ -1,16 +1,16 @@
 //! What a sequence does on a WebSocket: frames out, frames in.
 
-use super::{ANSWERS_MAX, Run};
+use super::{ANSWERS_MAX, SequenceRun};
 use crate::recorded::Recorded;
-use crate::script::{Frame, Request};
+use crate::script::{ScriptFrame, ScriptRequest};
 
-impl Run {
+impl SequenceRun {
     pub(super) async fn web_socket(
         &mut self,
         at: usize,
         connection: usize,
-        request: &Request,
-        frames: &[Frame],
+        request: &ScriptRequest,
+        frames: &[ScriptFrame],
     ) {
         let mut wire = self.wire(connection).await;
         wire.send(&self.fill(&request.bytes())).await;

@@ -1,6 +1,6 @@
 //! Programs run under Valgrind, which counts what they execute.
 
-use crate::Fault;
+use crate::BenchFault;
 use crate::process::on_path;
 use std::fs;
 use std::net::SocketAddr;
@@ -24,17 +24,17 @@ pub(super) struct Counter {
 
 impl Counter {
     /// The one on `PATH`.
-    pub(super) fn find() -> Result<Self, Fault> {
+    pub(super) fn find() -> Result<Self, BenchFault> {
         match on_path("valgrind") {
             Some(valgrind) => Ok(Self { valgrind }),
-            None => Err(Fault::Server(
+            None => Err(BenchFault::Server(
                 "expected `valgrind` on PATH (Debian: apt-get install valgrind)".into(),
             )),
         }
     }
 
     /// Runs a program to its end; returns the instructions that it executed.
-    pub(super) fn count(&self, program: &Path, arguments: &[String]) -> Result<u64, Fault> {
+    pub(super) fn count(&self, program: &Path, arguments: &[String]) -> Result<u64, BenchFault> {
         let folder = TempDir::new()?;
         let status = self
             .command(folder.path(), program)
@@ -42,7 +42,7 @@ impl Counter {
             .stdout(Stdio::null())
             .status()?;
         if !status.success() {
-            return Err(Fault::Server(format!(
+            return Err(BenchFault::Server(format!(
                 "{} {}: {status}",
                 program.display(),
                 arguments.join(" ")
@@ -52,7 +52,7 @@ impl Counter {
     }
 
     /// Starts a server that says its address on its first line.
-    pub(super) fn serve(&self, program: &Path, arguments: &[&str]) -> Result<Counted, Fault> {
+    pub(super) fn serve(&self, program: &Path, arguments: &[&str]) -> Result<Counted, BenchFault> {
         let folder = TempDir::new()?;
         let mut command = self.command(folder.path(), program);
         command.args(arguments);
@@ -89,11 +89,11 @@ pub(super) struct Counted {
 
 impl Counted {
     /// Asks it to stop; returns the instructions that it executed.
-    pub(super) fn finish(mut self) -> Result<u64, Fault> {
+    pub(super) fn finish(mut self) -> Result<u64, BenchFault> {
         self.process.signal(Signal::TERM)?;
         match self.process.ended(END_MAX)? {
             Some(_status) => executed(self.folder.path()),
-            None => Err(Fault::Server(format!(
+            None => Err(BenchFault::Server(format!(
                 "the server has not ended {} s after SIGTERM",
                 END_MAX.as_secs()
             ))),
@@ -106,7 +106,7 @@ fn report(folder: &Path) -> PathBuf {
 }
 
 /// `==123== I   refs:      1,234` in what Valgrind says at the end.
-fn executed(folder: &Path) -> Result<u64, Fault> {
+fn executed(folder: &Path) -> Result<u64, BenchFault> {
     let text = fs::read_to_string(report(folder))?;
     let line = text.lines().find_map(|line| {
         line.split_once("refs:")
@@ -116,7 +116,7 @@ fn executed(folder: &Path) -> Result<u64, Fault> {
     digits
         .and_then(|digits| digits.parse().ok())
         .ok_or_else(|| {
-            Fault::Server(format!(
+            BenchFault::Server(format!(
                 "Valgrind said no number of instructions, but: {text}"
             ))
         })

@@ -1,6 +1,6 @@
 //! The requests of the Durable Streams protocol, the same for every server that speaks it; NDJSON and WebSocket are Tailwater's own.
 
-use crate::target::{From, JSON, Technique, UPGRADE, body, request};
+use crate::target::{BenchTechnique, From, JSON, UPGRADE, body, request};
 use tailwater_harness::http::DecodedHead;
 
 /// Creates a JSON stream.
@@ -14,15 +14,15 @@ pub(crate) fn append(stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Reads from a position on.
-pub(crate) fn read(stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+pub(crate) fn read(stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8> {
     let offset = match from {
         From::Beginning => "-1",
         From::At(token) => token,
     };
     let path = path(stream);
     match technique {
-        Technique::Poll => request("GET", &format!("{path}?offset={offset}"), "", b""),
-        Technique::Websocket => request(
+        BenchTechnique::Poll => request("GET", &format!("{path}?offset={offset}"), "", b""),
+        BenchTechnique::Websocket => request(
             "GET",
             &format!("{path}?offset={offset}&live=websocket"),
             UPGRADE,

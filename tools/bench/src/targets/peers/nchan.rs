@@ -1,8 +1,8 @@
 //! nchan, a publish and subscribe server inside of nginx: each technique is a location, a position is two headers, and a POST is one
 //! message whatever it holds.
 
-use crate::Fault;
-use crate::target::{From, JSON, Launch, Target, Technique, UPGRADE, body, request};
+use crate::BenchFault;
+use crate::target::{BenchTarget, BenchTechnique, From, JSON, Launch, UPGRADE, body, request};
 use std::path::{Path, PathBuf};
 use tailwater_harness::http::DecodedHead;
 
@@ -60,20 +60,20 @@ http {{
 }
 
 /// Its names for the techniques. What comes nearest to NDJSON is the raw stream: a message, a line break, until the connection ends.
-const LOCATIONS: [(Technique, &str, &str); 5] = [
-    (Technique::Poll, "poll", "interval-poll"),
-    (Technique::LongPoll, "long-poll", "longpoll"),
-    (Technique::Ndjson, "raw", "http-raw-stream"),
-    (Technique::Sse, "sse", "eventsource"),
-    (Technique::Websocket, "websocket", "websocket"),
+const LOCATIONS: [(BenchTechnique, &str, &str); 5] = [
+    (BenchTechnique::Poll, "poll", "interval-poll"),
+    (BenchTechnique::LongPoll, "long-poll", "longpoll"),
+    (BenchTechnique::Ndjson, "raw", "http-raw-stream"),
+    (BenchTechnique::Sse, "sse", "eventsource"),
+    (BenchTechnique::Websocket, "websocket", "websocket"),
 ];
 
-impl Target for Nchan {
+impl BenchTarget for Nchan {
     fn name(&self) -> String {
         "nchan".into()
     }
 
-    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault> {
+    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, BenchFault> {
         let path = folder.join("nginx.conf");
         std::fs::write(&path, configuration(&self.module, folder, port))?;
         let arguments = vec!["-p".into(), folder.into(), "-c".into(), path.into()];
@@ -84,12 +84,12 @@ impl Target for Nchan {
         })
     }
 
-    fn offers(&self, _technique: Technique) -> bool {
+    fn offers(&self, _technique: BenchTechnique) -> bool {
         true
     }
 
     /// A channel is there when it is named.
-    fn create(&self, _stream: &str, _technique: Technique) -> Option<Vec<u8>> {
+    fn create(&self, _stream: &str, _technique: BenchTechnique) -> Option<Vec<u8>> {
         None
     }
 
@@ -105,7 +105,7 @@ impl Target for Nchan {
         false
     }
 
-    fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+    fn read(&self, stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8> {
         let place = LOCATIONS
             .iter()
             .find(|(one, ..)| *one == technique)
@@ -115,8 +115,8 @@ impl Target for Nchan {
             From::At(position) => position.into(),
         };
         headers.push_str(match technique {
-            Technique::Sse => "Accept: text/event-stream\r\n",
-            Technique::Websocket => UPGRADE,
+            BenchTechnique::Sse => "Accept: text/event-stream\r\n",
+            BenchTechnique::Websocket => UPGRADE,
             _ => "",
         });
         request("GET", &format!("/{place}/{stream}"), &headers, b"")
@@ -131,7 +131,11 @@ impl Target for Nchan {
     }
 
     fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
-        Some(self.read(stream, Technique::Poll, From::At(&self.position(answer)?)))
+        Some(self.read(
+            stream,
+            BenchTechnique::Poll,
+            From::At(&self.position(answer)?),
+        ))
     }
 
     fn answers_empty(&self) -> bool {
@@ -163,7 +167,7 @@ mod tests {
             .expect("an answer");
         let next = nchan.read(
             "a",
-            Technique::LongPoll,
+            BenchTechnique::LongPoll,
             From::At(&position.expect("a position")),
         );
         assert_eq!(
