@@ -11,6 +11,8 @@
 mod endpoints;
 #[path = "lab/heads.rs"]
 mod heads;
+#[path = "in_process/mod.rs"]
+mod in_process;
 #[path = "lab/raw.rs"]
 mod raw;
 #[path = "lab/relay.rs"]

@@ -13,8 +13,8 @@
 
 mod process;
 
-use process::house::{House, TEXT};
-use process::{DEADLINE, Place};
+use process::durable_server::{DurableServer, TEXT};
+use process::{DEADLINE, ServerFolder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,14 +70,14 @@ async fn lose_power(
     sync: &'static str,
     for_ms: u64,
 ) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
-    let mut house = House::new(name);
+    let mut server = DurableServer::new(name);
     // One stream outlives it all, so that there is something to come back to.
-    house.put("before", &TEXT, "x").await.expect(201);
-    house.server.take().unwrap().stop().unwrap();
-    let used = journals(&house.place);
-    let trace = house.place.log.with_file_name("trace");
-    house.way.sync = sync;
-    house.way.through = [
+    server.put("before", &TEXT, "x").await.expect(201);
+    server.process.take().unwrap().stop(DEADLINE).unwrap();
+    let used = journals(&server.folder);
+    let trace = server.folder.log.with_file_name("trace");
+    server.options.sync = sync;
+    server.options.through = [
         "strace",
         "-f",
         "-y",
@@ -94,9 +94,9 @@ async fn lose_power(
     if !can_trace(&trace) {
         return None;
     }
-    house.start();
-    house.put("it", &TEXT, "").await.expect(201);
-    let acknowledged = write(&house, Duration::from_millis(for_ms)).await;
+    server.start();
+    server.put("it", &TEXT, "").await.expect(201);
+    let acknowledged = write(&server, Duration::from_millis(for_ms)).await;
     let calls = fs::read_to_string(&trace).unwrap();
     for (journal, synced) in synced(&calls, &used) {
         let bytes = fs::read(&journal).unwrap();
@@ -104,28 +104,28 @@ async fn lose_power(
         let rest = vec![0; length - kept.len()];
         fs::write(&journal, [kept, &rest].concat()).unwrap();
     }
-    house.way.through.clear();
-    house.start();
-    house.get("before").await.expect(200);
-    let found = found(&house).await;
-    house.kill();
+    server.options.through.clear();
+    server.start();
+    server.get("before").await.expect(200);
+    let found = found(&server).await;
+    server.kill();
     Some((acknowledged, found))
 }
 
 /// The lines that are there, page after page.
-async fn found(house: &House) -> BTreeSet<String> {
+async fn found(server: &DurableServer) -> BTreeSet<String> {
     let (mut found, mut at) = (BTreeSet::new(), "-1".to_owned());
     loop {
-        let page = house.get(&format!("it?offset={at}")).await;
+        let page = server.get(&format!("it?offset={at}")).await;
         if page.status == 404 && found.is_empty() {
             return found;
         }
         let page = page.expect(200);
-        found.extend(page.body.lines().map(str::to_owned));
+        found.extend(page.text().lines().map(str::to_owned));
         if page.is(headers::STREAM_UP_TO_DATE) {
             return found;
         }
-        at = page.next().to_owned();
+        at = page.next_offset();
     }
 }
 
@@ -143,7 +143,7 @@ fn can_trace(trace: &Path) -> bool {
 }
 
 /// Writers append lines until the server is killed; those acknowledged come back.
-async fn write(house: &House, time: Duration) -> BTreeSet<String> {
+async fn write(server: &DurableServer, time: Duration) -> BTreeSet<String> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = tokio::task::JoinSet::new();
     let http = reqwest::Client::builder()
@@ -155,7 +155,7 @@ async fn write(house: &House, time: Duration) -> BTreeSet<String> {
         let (stop, http, url) = (
             Arc::clone(&stop),
             http.clone(),
-            house.place.url("/v1/stream/it"),
+            server.folder.url("/v1/stream/it"),
         );
         writers.spawn(async move {
             let mut acknowledged = Vec::new();
@@ -177,10 +177,10 @@ async fn write(house: &House, time: Duration) -> BTreeSet<String> {
         });
     }
     tokio::time::sleep(time).await;
-    kill_traced(house.server.as_ref().unwrap().id());
+    kill_traced(server.process.as_ref().unwrap().id());
     stop.store(true, Ordering::Relaxed);
     let acknowledged = writers.join_all().await.into_iter().flatten().collect();
-    wait_until_gone(house);
+    wait_until_gone(server);
     acknowledged
 }
 
@@ -200,8 +200,8 @@ fn kill_traced(strace: u32) {
     );
 }
 
-fn wait_until_gone(house: &House) {
-    let strace = house.server.as_ref().unwrap().id();
+fn wait_until_gone(server: &DurableServer) {
+    let strace = server.process.as_ref().unwrap().id();
     let begun = Instant::now();
     let state = || fs::read_to_string(format!("/proc/{strace}/stat")).unwrap_or_default();
     // A child that nobody has waited for yet is a zombie.
@@ -212,7 +212,7 @@ fn wait_until_gone(house: &House) {
 }
 
 /// The journals, and how far each is written.
-fn journals(place: &Place) -> BTreeMap<PathBuf, usize> {
+fn journals(place: &ServerFolder) -> BTreeMap<PathBuf, usize> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(place.data.join("db")).unwrap() {
         let path = entry.unwrap().path();

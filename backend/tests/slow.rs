@@ -9,8 +9,10 @@
 
 mod process;
 
-use process::house::{House, JSON};
+use process::durable_server::{DurableServer, JSON};
 use std::time::Duration;
+use tailwater_harness::process::resident_bytes;
+use tailwater_harness::websocket::UPGRADE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -35,13 +37,13 @@ fn message(number: usize) -> String {
 }
 
 /// One reader's connection, and the next number that it must see.
-struct Reader {
+struct PacedReader {
     stream: TcpStream,
     unread: Vec<u8>,
     next: usize,
 }
 
-impl Reader {
+impl PacedReader {
     /// - `room`: of its receive buffer in bytes, if not what the system gives.
     async fn open(port: u16, live: &str, room: Option<u32>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
@@ -49,9 +51,7 @@ impl Reader {
             socket.set_recv_buffer_size(bytes).unwrap();
         }
         let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
-        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        let more = if live == "websocket" { upgrade } else { "" };
+        let more = if live == "websocket" { UPGRADE } else { "" };
         let request = format!(
             "GET /v1/stream/it?offset=-1&live={live} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n"
         );
@@ -104,15 +104,10 @@ impl Reader {
 }
 
 fn resident_kib(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    resident_bytes(process).unwrap() >> 10
 }
 
-async fn slow(mut reader: Reader, mut faster: watch::Receiver<bool>) {
+async fn slow(mut reader: PacedReader, mut faster: watch::Receiver<bool>) {
     while reader.next < MESSAGES {
         let in_haste = *faster.borrow_and_update();
         reader.more(if in_haste { 1 << 16 } else { 1 << 10 }).await;
@@ -127,21 +122,21 @@ async fn slow(mut reader: Reader, mut faster: watch::Receiver<bool>) {
 
 #[tokio::test]
 async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory() {
-    let mut house = House::closed(process::Place::new("slow"));
+    let mut server = DurableServer::closed(process::ServerFolder::new("slow"));
     let hot = format!("{HOT_MAX_KIB}KiB");
-    house.way.sync = "never";
-    house
-        .way
+    server.options.sync = "never";
+    server
+        .options
         .more
         .extend(["--hot-max", &hot, "--recycle", "1h"].map(str::to_owned));
-    house.start();
-    house.put("it", &JSON, "").await.expect(201);
-    let (port, process) = (house.place.port, house.server.as_ref().unwrap().id());
+    server.start();
+    server.put("it", &JSON, "").await.expect(201);
+    let (port, process) = (server.folder.port, server.process.as_ref().unwrap().id());
     let (hurry, hurries) = watch::channel(false);
     let mut behind = Vec::new();
     for _ in 0..SLOW {
         behind.push(tokio::spawn(slow(
-            Reader::open(port, "ndjson", Some(4 << 10)).await,
+            PacedReader::open(port, "ndjson", Some(4 << 10)).await,
             hurries.clone(),
         )));
     }
@@ -151,7 +146,7 @@ async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory
             .get(number % 20)
             .copied()
             .unwrap_or("ndjson");
-        let mut reader = Reader::open(port, live, None).await;
+        let mut reader = PacedReader::open(port, live, None).await;
         fast.push(tokio::spawn(async move {
             while reader.next < MESSAGES {
                 reader.more(1 << 16).await;
@@ -160,7 +155,7 @@ async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory
     }
     let (before, mut most) = (resident_kib(process), 0);
     for number in 0..MESSAGES {
-        house.post("it", &JSON, &message(number)).await.expect(204);
+        server.post("it", &JSON, &message(number)).await.expect(204);
         most = most.max(resident_kib(process));
     }
     for reader in fast {

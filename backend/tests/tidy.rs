@@ -238,7 +238,7 @@ fn no_source_file_is_longer_than_a_few_screens() {
 
 #[test]
 fn every_boundary_of_the_architecture_holds() {
-    let files: Vec<Source> = ["rs", "mjs"].into_iter().flat_map(sources).collect();
+    let files: Vec<SourceFile> = ["rs", "mjs"].into_iter().flat_map(sources).collect();
     let mut faults = Vec::new();
     for Boundary {
         words,
@@ -247,7 +247,7 @@ fn every_boundary_of_the_architecture_holds() {
         why,
     } in &BOUNDARIES
     {
-        let lies_in = |file: &Source, places: &[&str]| {
+        let lies_in = |file: &SourceFile, places: &[&str]| {
             places
                 .iter()
                 .any(|place| Path::new(&file.name).starts_with(place))
@@ -389,13 +389,13 @@ fn words_are_found_as_words_only() {
 }
 
 /// A file of the workspace.
-struct Source {
+struct SourceFile {
     /// Relative to the workspace, with `/`.
     name: String,
     text: String,
 }
 
-impl Source {
+impl SourceFile {
     /// Lines that are not comments, with their numbers from 1.
     fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_code = |line: &str| {
@@ -446,13 +446,13 @@ fn root() -> PathBuf {
 }
 
 /// Every file of ours with that extension.
-fn sources(extension: &str) -> Vec<Source> {
+fn sources(extension: &str) -> Vec<SourceFile> {
     let mut files = Vec::new();
     collect(&root(), extension, &mut files);
     files
 }
 
-fn collect(folder: &Path, extension: &str, files: &mut Vec<Source>) {
+fn collect(folder: &Path, extension: &str, files: &mut Vec<SourceFile>) {
     for entry in fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a readable folder").path();
         let name = path
@@ -474,7 +474,7 @@ fn collect(folder: &Path, extension: &str, files: &mut Vec<Source>) {
                 .expect("below the workspace")
                 .to_string_lossy()
                 .replace('\\', "/");
-            files.push(Source {
+            files.push(SourceFile {
                 name,
                 text: fs::read_to_string(&path).expect("a source is text"),
             });

@@ -2,8 +2,10 @@
 
 use super::probe::beside;
 use super::subject::{Subject, get, post};
-use super::wire::{Wire, until, within};
 use futures_util::future::join_all;
+use std::time::Duration;
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::{until, within};
 
 const CLIENTS: usize = 500;
 /// What the process may grow by, in MiB: the budget, 32 KiB for each connection, and what it takes to serve so many at all.
@@ -28,12 +30,17 @@ fn frugal(name: &str, flags: &[&str]) -> Subject {
 }
 
 /// So many connections, each of which has sent `request` and then as much of `more` as the server takes at once.
-async fn crowd(subject: &Subject, request: &str, more: &[u8]) -> Vec<Wire> {
-    let mut wires = join_all((0..CLIENTS).map(|_| Wire::open(subject.address()))).await;
+async fn crowd(subject: &Subject, request: &str, more: &[u8]) -> Vec<RawConnection> {
+    let mut wires = join_all((0..CLIENTS).map(|_| RawConnection::open(subject.address()))).await;
     for wire in &mut wires {
         wire.send(request).await;
     }
-    join_all(wires.iter_mut().map(|wire| wire.push(more))).await;
+    join_all(
+        wires
+            .iter_mut()
+            .map(|wire| wire.send_for(Duration::from_millis(500), more)),
+    )
+    .await;
     wires
 }
 
@@ -42,7 +49,7 @@ async fn settled_memory(subject: &Subject) -> u64 {
     let mut most = 0;
     for _ in 0..30 {
         most = most.max(subject.holding().memory_mib);
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     most
 }
@@ -118,7 +125,7 @@ async fn large_bodies_that_use_it_up_leave_room_for_what_is_short() {
     };
     beside(&subject, async {
         let mut held = join_all((0..8).map(|_| async {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             wire.send(chunked("it", &[b'x'; BODY_BYTES])).await;
             wire
         }))
@@ -140,7 +147,7 @@ async fn large_bodies_that_use_it_up_leave_room_for_what_is_short() {
         }
         for wire in &mut held {
             wire.send(END).await;
-            assert_eq!(wire.answer().await.status, 204);
+            assert_eq!(wire.response().await.status, 204);
         }
     })
     .await;
@@ -164,25 +171,24 @@ async fn pages_that_are_not_taken_are_charged_and_others_still_catch_up() {
         let before = subject.holding();
         let most = beside(&subject, async {
             let mut silent =
-                join_all((0..SILENT).map(|_| Wire::open_narrow(subject.address()))).await;
+                join_all((0..SILENT).map(|_| RawConnection::open_narrow(subject.address()))).await;
             for wire in &mut silent {
                 wire.send(get(&format!("/v1/stream/it?offset=-1&live={live}"), ""))
                     .await;
             }
             subject.readers("it", SILENT).await;
             let most = settled_memory(&subject).await;
-            let mut reader = Wire::open(subject.address()).await;
+            let mut reader = RawConnection::open(subject.address()).await;
             reader
                 .send(get("/v1/stream/it?offset=-1&live=ndjson", ""))
                 .await;
-            reader.head().await.expect("a head");
+            reader.head().await;
             let mut bytes = 0;
             while bytes < 16 << 20 {
                 let chunk = within("the next page", reader.chunk())
                     .await
-                    .flatten()
                     .expect("a chunk");
-                bytes += chunk.iter().filter(|byte| **byte == b'x').count();
+                bytes += chunk.matches('x').count();
             }
             most
         })
@@ -216,7 +222,8 @@ async fn long_polls_share_the_page_that_they_do_not_take() {
         .unwrap();
     let before = subject.holding();
     let most = beside(&subject, async {
-        let mut wires = join_all((0..READERS).map(|_| Wire::open_narrow(subject.address()))).await;
+        let mut wires =
+            join_all((0..READERS).map(|_| RawConnection::open_narrow(subject.address()))).await;
         for (number, wire) in wires.iter_mut().enumerate() {
             // Cursors that came from here, so that the answer to each has another one, to pages of many origins.
             let target = format!(
@@ -239,7 +246,7 @@ async fn long_polls_share_the_page_that_they_do_not_take() {
         .await;
         let most = settled_memory(&subject).await;
         for (number, mut wire) in wires.into_iter().enumerate() {
-            let answer = wire.answer().await;
+            let answer = wire.response().await;
             assert_eq!((answer.status, answer.body.len()), (200, PAGE_BYTES));
             let own: u64 = answer
                 .header("stream-cursor")

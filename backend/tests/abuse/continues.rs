@@ -1,7 +1,7 @@
 //! `Expect: 100-continue`: a client is not asked for a body that its head already has refused.
 
 use super::subject::{Subject, get};
-use super::wire::Wire;
+use tailwater_harness::RawConnection;
 
 /// Head of a request that waits to be told to go on.
 fn waits(method: &str, target: &str, fields: &str) -> String {
@@ -31,17 +31,17 @@ async fn faults(subject: &Subject, cases: impl IntoIterator<Item = (u16, String)
     let mut faults = Vec::new();
     for (status, request) in cases {
         for later in [false, true] {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             if later {
                 wire.send(get("/v1/stream/it?offset=now", "")).await;
-                wire.answer().await;
+                wire.response().await;
             }
             wire.send(&request).await;
             let is_head = request.starts_with("HEAD ");
             let answer = if is_head {
-                wire.answer_to_head().await
+                wire.response_to_head().await
             } else {
-                wire.answer().await
+                wire.response().await
             };
             let what = request
                 .lines()
@@ -304,9 +304,9 @@ async fn a_connection_beyond_the_limit_is_refused_without_100_continue() {
     subject.create("it", "text/plain").await;
     let mut kept = Vec::new();
     while kept.len() < 2 {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(get("/v1/stream/it", "")).await;
-        if wire.answer().await.status == 200 {
+        if wire.response().await.status == 200 {
             kept.push(wire);
         }
     }
@@ -327,7 +327,11 @@ async fn a_connection_beyond_the_limit_is_refused_without_100_continue() {
 async fn what_the_head_does_not_refuse_is_answered_as_without_expect() {
     let subject = Subject::start("continue-answers", &[]);
     subject.create("it", "text/plain").await;
-    let exported = subject.ask(get("/v1/export/it", "")).await.text();
+    let exported = subject
+        .ask(get("/v1/export/it", ""))
+        .await
+        .text()
+        .to_owned();
     let definition = "{\"type\":\"pull-wake\",\"pattern\":\"a/*\",\"wake_stream\":\"w\"}";
     for (line, body, status) in [
         ("GET /v1/stream/it", "", 200),
@@ -351,17 +355,17 @@ async fn what_the_head_does_not_refuse_is_answered_as_without_expect() {
         ("POST /v1/stream/it", "abc", 204),
     ] {
         let (method, target) = line.split_once(' ').unwrap();
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(waits(
             method,
             target,
             &format!("Content-Length: {}\r\n", body.len()),
         ))
         .await;
-        let mut answer = wire.answer().await;
+        let mut answer = wire.response().await;
         if answer.status == 100 {
             wire.send(body).await;
-            answer = wire.answer().await;
+            answer = wire.response().await;
         }
         assert_eq!(answer.status, status, "{line}: {answer:?}");
     }
@@ -380,12 +384,12 @@ async fn a_body_that_was_refused_by_its_head_is_never_taken_for_a_request() {
                 "Content-Type: {kind}\r\nContent-Length: {}\r\n",
                 hidden.len()
             );
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             wire.send(waits("POST", target, &fields)).await;
-            let mut answer = wire.answer().await;
+            let mut answer = wire.response().await;
             wire.try_send(hidden).await;
             if answer.status == 100 {
-                answer = wire.answer().await;
+                answer = wire.response().await;
             }
             assert!(
                 [204, 404, 409].contains(&answer.status),

@@ -1,7 +1,8 @@
 //! How a wait ends: whatever happens to its stream, a long-poll gets one whole answer and nothing beside it.
 
 use super::subject::{Subject, get, post};
-use super::wire::{Answer, Wire, within};
+use tailwater_harness::wait::within;
+use tailwater_harness::{RawConnection, Response};
 
 /// What happens to a stream, and the status that its long-polls get.
 const ENDINGS: [(&str, u16); 5] = [
@@ -61,10 +62,10 @@ async fn a_wait_ends_with_one_whole_answer() {
             for ask in &asks {
                 // As the first request of a connection, and behind one that made it leave its dispatcher.
                 for before in [0, 1] {
-                    let mut wire = Wire::open(subject.address()).await;
+                    let mut wire = RawConnection::open(subject.address()).await;
                     for _ in 0..before {
                         wire.send(get("/v1/stream/none", "")).await;
-                        assert_eq!(wire.answer().await.status, 404);
+                        assert_eq!(wire.response().await.status, 404);
                     }
                     wire.send(ask).await;
                     waiting.push((wire, ask));
@@ -76,7 +77,7 @@ async fn a_wait_ends_with_one_whole_answer() {
             happens(&subject, &name, what).await;
             for (mut wire, ask) in waiting {
                 let what = format!("{what}, --hand-off {hand_off}, {ask}");
-                let answer = wire.answer().await;
+                let answer = wire.response().await;
                 assert_eq!(answer.status, status, "{what}: {answer:?}");
                 assert!(
                     answer.header("x-content-type-options").is_some(),
@@ -87,7 +88,7 @@ async fn a_wait_ends_with_one_whole_answer() {
                 } else {
                     wire.send(get("/v1/stream/none", "")).await;
                     assert_eq!(
-                        wire.answer().await.status,
+                        wire.response().await.status,
                         404,
                         "the next request after {what}"
                     );
@@ -106,7 +107,7 @@ async fn a_stop_ends_waits_with_one_whole_answer() {
         let mut waiting = Vec::new();
         for ask in &asks {
             for _ in 0..10 {
-                let mut wire = Wire::open(subject.address()).await;
+                let mut wire = RawConnection::open(subject.address()).await;
                 wire.send(ask).await;
                 waiting.push((wire, ask));
             }
@@ -114,7 +115,7 @@ async fn a_stop_ends_waits_with_one_whole_answer() {
         subject.readers("it", waiting.len()).await;
         let stopped = subject.stop();
         for (mut wire, ask) in waiting {
-            let answer: Answer = wire.answer().await;
+            let answer: Response = wire.response().await;
             assert_eq!(
                 (answer.status, answer.says_close()),
                 (204, true),
@@ -125,6 +126,6 @@ async fn a_stop_ends_waits_with_one_whole_answer() {
                 "--hand-off {hand_off}, {ask}"
             );
         }
-        assert_eq!(within("the server to end", stopped).await.unwrap(), Ok(()));
+        within("the server to end", stopped).await.unwrap().unwrap();
     }
 }

@@ -3,9 +3,10 @@
 use super::probe::beside;
 use super::process::DEADLINE;
 use super::subject::{Subject, get};
-use super::wire::{Wire, until, within};
 use futures_util::future::join_all;
 use std::time::Duration;
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::{until, within};
 
 /// What a server of the tests below allows.
 const CONNECTIONS_MAX: usize = 100;
@@ -17,16 +18,16 @@ fn limited(name: &str) -> Subject {
 }
 
 /// Opens so many connections, of which nothing is sent.
-async fn crowd(subject: &Subject, count: usize) -> Vec<Wire> {
-    join_all((0..count).map(|_| Wire::open(subject.address()))).await
+async fn crowd(subject: &Subject, count: usize) -> Vec<RawConnection> {
+    join_all((0..count).map(|_| RawConnection::open(subject.address()))).await
 }
 
 /// Asks on a new connection until one is answered with something else than 503.
 async fn place_for_another(subject: &Subject) {
     until("a place for another connection", async || {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.try_send(get("/v1/stream/none", "")).await;
-        let answer = wire.try_answer().await;
+        let answer = wire.response_or_end().await;
         answer
             .is_some_and(|answer| answer.status == 404)
             .then_some(())
@@ -42,12 +43,12 @@ async fn connections_beyond_the_limit_are_refused_and_not_left_waiting() {
         let mut within_limit = crowd(&subject, CONNECTIONS_MAX - 10).await;
         for wire in &mut within_limit {
             wire.send(get("/v1/stream/none", "")).await;
-            assert_eq!(wire.answer().await.status, 404);
+            assert_eq!(wire.response().await.status, 404);
         }
         let refusals = (0..500).map(|_| async {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             wire.try_send(get("/v1/stream/none", "")).await;
-            match wire.try_answer().await {
+            match wire.response_or_end().await {
                 None => (wire, true),
                 Some(answer) if answer.status == 503 && answer.says_close() => {
                     let ended = wire.rest().await.is_empty();
@@ -66,7 +67,7 @@ async fn connections_beyond_the_limit_are_refused_and_not_left_waiting() {
         for wire in &mut within_limit {
             wire.send(get("/v1/stream/none", "")).await;
             assert_eq!(
-                wire.answer().await.status,
+                wire.response().await.status,
                 404,
                 "a newcomer took an old connection's place"
             );
@@ -128,7 +129,7 @@ async fn silent_connections_beyond_the_limit_are_closed_at_accept() {
         );
         for wire in &mut within_limit {
             wire.try_send(get("/v1/stream/none", "")).await;
-            let answer = wire.try_answer().await.map(|answer| answer.status);
+            let answer = wire.response_or_end().await.map(|answer| answer.status);
             assert_eq!(
                 answer,
                 Some(404),
@@ -181,7 +182,7 @@ fn few_files(name: &str, files: usize, flags: &[&str]) -> Subject {
 }
 
 /// Appends so much on a connection that is open already that the store has to write tables and new journals.
-async fn fill(wire: &mut Wire, what: &str) {
+async fn fill(wire: &mut RawConnection, what: &str) {
     let body = "x".repeat(4 << 20);
     let head = format!(
         "POST /v1/stream/big HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
@@ -190,20 +191,20 @@ async fn fill(wire: &mut Wire, what: &str) {
     for number in 0..20 {
         wire.send(&head).await;
         wire.send(&body).await;
-        let answer = wire.answer().await;
+        let answer = wire.response().await;
         assert_eq!(answer.status, 204, "append {number} {what}: {answer:?}");
     }
 }
 
 async fn keeps_its_store(subject: &Subject, connections: usize) {
     subject.create("big", "text/plain").await;
-    let mut writer = Wire::open(subject.address()).await;
+    let mut writer = RawConnection::open(subject.address()).await;
     beside(subject, async {
         let wires = join_all((0..connections).map(|_| async {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             wire.try_send(get("/v1/stream/none", "")).await;
             // Answered, closed, or left in the queue of the system: all the same to this test.
-            let _any = tokio::time::timeout(DEADLINE / 10, wire.try_answer()).await;
+            let _any = tokio::time::timeout(DEADLINE / 10, wire.response_or_end()).await;
             wire
         }))
         .await;
@@ -245,7 +246,7 @@ async fn a_store_stays_writable_when_connections_stay_below_their_limit_but_file
 async fn a_store_stays_writable_when_connections_come_faster_than_they_are_counted() {
     let subject = few_files("all-at-once", 700, &[]);
     subject.create("big", "text/plain").await;
-    let mut writer = Wire::open(subject.address()).await;
+    let mut writer = RawConnection::open(subject.address()).await;
     subject.pause();
     let (wires, ()) = tokio::join!(crowd(&subject, 2_000), async {
         // As many as the system keeps for a listener; the others come while these are handed over.

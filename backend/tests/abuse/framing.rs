@@ -2,8 +2,8 @@
 
 use super::process::DEADLINE;
 use super::subject::{Subject, WITHOUT_BODIES, get, post};
-use super::wire::Wire;
 use std::process::{Command, Stdio};
+use tailwater_harness::RawConnection;
 
 fn head_of(request: &[u8]) -> (&[u8], &[u8]) {
     let end = request
@@ -46,14 +46,14 @@ async fn pipelined_requests_whose_body_comes_later_are_answered_in_order() {
             for warm in [false, true] {
                 let case =
                     format!("{what}, then an append with {framing}, on a used connection: {warm}");
-                let mut wire = Wire::open(subject.address()).await;
+                let mut wire = RawConnection::open(subject.address()).await;
                 if warm {
                     wire.send(get("/v1/stream/it?offset=now", "")).await;
-                    wire.answer().await;
+                    wire.response().await;
                 }
                 wire.send([&first[..], head].concat()).await;
                 // The body comes when the first answer is there, and a third request with it.
-                let one = tokio::time::timeout(DEADLINE / 4, wire.try_answer())
+                let one = tokio::time::timeout(DEADLINE / 4, wire.response_or_end())
                     .await
                     .unwrap_or_default();
                 if one.as_ref().map(|answer| answer.status) != Some(status) {
@@ -67,7 +67,7 @@ async fn pipelined_requests_whose_body_comes_later_are_answered_in_order() {
                     .await;
                 let mut came = Vec::new();
                 for _ in 0..2 {
-                    let next = tokio::time::timeout(DEADLINE / 4, wire.try_answer())
+                    let next = tokio::time::timeout(DEADLINE / 4, wire.response_or_end())
                         .await
                         .unwrap_or_default();
                     came.push(next.map(|answer| answer.status));
@@ -112,10 +112,10 @@ async fn requests_in_one_piece_are_answered_in_order_with_and_without_bodies() {
         ("an append again", post("it", "text/plain", "", b"def"), 204),
     ];
     for warm in [false, true] {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         if warm {
             wire.send(get("/v1/stream/it?offset=now", "")).await;
-            wire.answer().await;
+            wire.response().await;
         }
         wire.send(
             script
@@ -125,7 +125,7 @@ async fn requests_in_one_piece_are_answered_in_order_with_and_without_bodies() {
         )
         .await;
         for (what, _, status) in &script {
-            let answer = wire.answer().await;
+            let answer = wire.response().await;
             assert_eq!(
                 answer.status, *status,
                 "{what}, used before: {warm}: {answer:?}"
@@ -157,7 +157,7 @@ async fn a_head_among_requests_in_one_piece_takes_no_other_answers_body() {
         vec![&refusal, &head],
         vec![&poll, &refusal, &export, &head, &head, &poll],
     ] {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(
             piece
                 .iter()
@@ -168,9 +168,9 @@ async fn a_head_among_requests_in_one_piece_takes_no_other_answers_body() {
         for (request, status) in piece {
             let what = request.lines().next().unwrap();
             if *status == 0 {
-                assert_eq!(wire.answer_to_head().await.status, 200, "{what}");
+                assert_eq!(wire.response_to_head().await.status, 200, "{what}");
             } else {
-                let answer = wire.answer().await;
+                let answer = wire.response().await;
                 assert_eq!(
                     (answer.status, answer.body.is_empty()),
                     (*status, false),
@@ -185,7 +185,7 @@ async fn a_head_among_requests_in_one_piece_takes_no_other_answers_body() {
 async fn a_head_behind_a_long_poll_that_waits_does_not_take_its_body() {
     let subject = Subject::start("head-behind", &[]);
     subject.create("it", "text/plain").await;
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     let waits = get(
         "/v1/stream/it?offset=0000000000000000&live=long-poll&hold=60",
         "",
@@ -196,13 +196,9 @@ async fn a_head_behind_a_long_poll_that_waits_does_not_take_its_body() {
     .await;
     subject.readers("it", 1).await;
     subject.append("it", "text/plain", b"abc").await;
-    let answer = wire.answer().await;
-    assert_eq!(
-        (answer.status, answer.text().as_str()),
-        (200, "abc"),
-        "{answer:?}"
-    );
-    assert_eq!(wire.answer_to_head().await.status, 200);
+    let answer = wire.response().await;
+    assert_eq!((answer.status, answer.text()), (200, "abc"), "{answer:?}");
+    assert_eq!(wire.response_to_head().await.status, 200);
 }
 
 #[tokio::test]
@@ -234,14 +230,14 @@ async fn a_request_before_the_clients_end_gets_its_answer() {
             if later && ["a creation", "a deletion"].contains(&what) {
                 continue;
             }
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             if later {
                 wire.send(get("/v1/stream/it?offset=now", "")).await;
-                wire.answer().await;
+                wire.response().await;
             }
             wire.send(&request).await;
             wire.finish().await;
-            let came = wire.try_answer().await.map(|answer| answer.status);
+            let came = wire.response_or_end().await.map(|answer| answer.status);
             if came != Some(status) {
                 faults.push(format!(
                     "{what}, second request: {later}: {came:?}, expected {status}"
@@ -262,21 +258,21 @@ async fn fault_behind_body(
     body: (&str, &str),
     is_late: bool,
 ) -> Option<String> {
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     let (fields, body) = body;
     let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
     let rest = [body, &get("/v1/nothing", "")].concat();
     wire.try_send(if is_late { head } else { head + &rest })
         .await;
     let answer = if line.starts_with("HEAD ") {
-        wire.answer_to_head().await
+        wire.response_to_head().await
     } else {
-        wire.answer().await
+        wire.response().await
     };
     if is_late {
         wire.try_send(rest).await;
     }
-    let ends = wire.try_answer().await.is_none();
+    let ends = wire.response_or_end().await.is_none();
     let case = format!("{line} with {fields:?}, body behind its answer: {is_late}");
     (ends != answer.says_close())
         .then(|| format!("{case}: {} ends: {ends}, says so: {}", answer.status, !ends))

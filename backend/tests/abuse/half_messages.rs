@@ -2,8 +2,9 @@
 
 use super::probe::beside;
 use super::subject::{Subject, get, post};
-use super::wire::{UPGRADE, Wire, frame};
 use futures_util::stream::{self, StreamExt};
+use tailwater_harness::RawConnection;
+use tailwater_harness::websocket::{UPGRADE, client_frame};
 
 /// Whole exchanges of which only a beginning is sent. None of them changes anything unless it is whole.
 fn exchanges() -> Vec<(&'static str, Vec<u8>)> {
@@ -11,9 +12,9 @@ fn exchanges() -> Vec<(&'static str, Vec<u8>)> {
                    Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nDigest: x\r\n\r\n";
     let handshake = get("/v1/stream/it?offset=now&live=websocket", UPGRADE);
     let appends = [
-        frame(0x01, b"{\"append\":"),
-        frame(0x89, b"p"),
-        frame(0x80, b"\"a\"}"),
+        client_frame(0x01, b"{\"append\":"),
+        client_frame(0x89, b"p"),
+        client_frame(0x80, b"\"a\"}"),
     ]
     .concat();
     vec![
@@ -44,10 +45,10 @@ fn exchanges() -> Vec<(&'static str, Vec<u8>)> {
 
 /// Sends the first `cut` bytes after what `before` is on the same connection, then ends or resets it.
 async fn cut_off(subject: &Subject, before: &str, bytes: &[u8], ends_by_reset: bool) {
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     if !before.is_empty() {
         wire.send(before).await;
-        wire.answer().await;
+        wire.response().await;
     }
     wire.try_send(bytes).await;
     if ends_by_reset {
@@ -113,7 +114,7 @@ async fn a_request_that_is_cut_anywhere_after_a_long_poll_does_nothing() {
 /// - Returns the status of what is answered, if anything is, and whether the server ended it.
 async fn endless(subject: &Subject, first: &str, more: &str) -> (Option<u16>, bool) {
     let piece = more.repeat((64 << 10) / more.len());
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     let mut taken = wire.try_send(first).await;
     for _ in 0..(64 << 20) / piece.len() {
         taken = taken && wire.try_send(&piece).await;
@@ -122,7 +123,10 @@ async fn endless(subject: &Subject, first: &str, more: &str) -> (Option<u16>, bo
         return (None, false);
     }
     // A reset may have thrown away what was answered.
-    (wire.try_answer().await.map(|answer| answer.status), true)
+    (
+        wire.response_or_end().await.map(|answer| answer.status),
+        true,
+    )
 }
 
 #[tokio::test]
@@ -191,14 +195,14 @@ async fn many_fields_are_431_with_a_problem_document() {
     subject.create("it", "text/plain").await;
     for count in [200, 1_000, 3_000] {
         for later in [false, true] {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             if later {
                 wire.send(get("/v1/stream/it", "")).await;
-                wire.answer().await;
+                wire.response().await;
             }
             wire.send(get("/v1/stream/it", &"X: y\r\n".repeat(count)))
                 .await;
-            let answer = wire.answer().await;
+            let answer = wire.response().await;
             // Two hundred short ones fit into the limit of bytes.
             let expected = if count == 200 { [200, 431] } else { [431, 431] };
             assert!(

@@ -1,7 +1,7 @@
 //! HEAD tells what GET would tell and no length that GET would not; OPTIONS tells the methods.
 
 use super::subject::{Subject, get};
-use super::wire::{Answer, Wire};
+use tailwater_harness::{RawConnection, Response};
 
 /// Fields that differ by the moment or by the method, and not by what is asked for.
 const OWN: [&str; 6] = [
@@ -25,17 +25,17 @@ async fn subject(name: &str) -> Subject {
     subject
 }
 
-async fn both(subject: &Subject, target: &str) -> (Answer, Answer) {
+async fn both(subject: &Subject, target: &str) -> (Response, Response) {
     let get = subject.ask(get(target, "")).await;
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     wire.send(format!("HEAD {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
         .await;
-    let head = wire.answer_to_head().await;
+    let head = wire.response_to_head().await;
     // Another request shows that no body was sent.
     wire.send("HEAD /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
     if !head.says_close() {
-        let next = wire.answer_to_head().await;
+        let next = wire.response_to_head().await;
         assert_eq!(next.status, 404, "after HEAD {target}: {next:?}");
     }
     (head, get)
@@ -141,12 +141,12 @@ async fn plain_options_is_204_with_the_methods() {
             &["GET", "HEAD", "PUT", "DELETE", "OPTIONS"],
         ),
     ] {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(format!(
             "OPTIONS {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"
         ))
         .await;
-        let answer = wire.answer().await;
+        let answer = wire.response().await;
         let allowed: Vec<_> = answer
             .header("allow")
             .unwrap_or_default()
@@ -175,10 +175,10 @@ async fn plain_options_is_204_with_the_methods() {
 #[tokio::test]
 async fn answers_without_a_body_tell_no_length() {
     let subject = subject("no-length").await;
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     wire.send(get("/v1/stream/text?offset=-1", "")).await;
     let tag = wire
-        .answer()
+        .response()
         .await
         .header("etag")
         .expect("an entity tag")
@@ -213,7 +213,7 @@ async fn answers_without_a_body_tell_no_length() {
         ),
     ] {
         wire.send(&request).await;
-        let answer = wire.answer().await;
+        let answer = wire.response().await;
         assert_eq!(answer.status, status, "{request}: {answer:?}");
         let expected = if status == 304 { Some("3") } else { None };
         let told = answer.header("content-length");

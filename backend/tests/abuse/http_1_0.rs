@@ -1,7 +1,8 @@
 //! Clients of HTTP/1.0: no chunks, no upgrade, and the end of the connection ends a body whose length is not told.
 
 use super::subject::{Subject, get};
-use super::wire::{UPGRADE, Wire};
+use tailwater_harness::RawConnection;
+use tailwater_harness::websocket::UPGRADE;
 
 fn old(target: &str, fields: &str) -> String {
     get(target, fields).replace("HTTP/1.1", "HTTP/1.0")
@@ -26,9 +27,9 @@ async fn answers_with_a_length_tell_it_and_end() {
         ("/v1/streams", 200),
         ("/v1/streams/it", 200),
     ] {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(old(target, "")).await;
-        let answer = wire.answer().await;
+        let answer = wire.response().await;
         assert_eq!(
             (answer.status, answer.header("transfer-encoding")),
             (status, None),
@@ -45,18 +46,14 @@ async fn answers_with_a_length_tell_it_and_end() {
 #[tokio::test]
 async fn a_connection_that_asks_to_be_kept_is_kept_only_with_a_length() {
     let subject = subject("old-keep").await;
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     for _ in 0..3 {
         wire.send(old("/v1/stream/it?offset=-1", "Connection: keep-alive\r\n"))
             .await;
-        let Some(answer) = wire.try_answer().await else {
+        let Some(answer) = wire.response_or_end().await else {
             return;
         };
-        assert_eq!(
-            (answer.status, answer.text().as_str()),
-            (200, "abc"),
-            "{answer:?}"
-        );
+        assert_eq!((answer.status, answer.text()), (200, "abc"), "{answer:?}");
         if answer
             .header("connection")
             .is_none_or(|value| !value.eq_ignore_ascii_case("keep-alive"))
@@ -75,10 +72,10 @@ async fn live_answers_are_not_chunked_and_end_with_the_connection() {
     let subject = subject("old-live").await;
     for live in ["ndjson", "sse"] {
         for fields in ["", "Connection: keep-alive\r\n"] {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             wire.send(old(&format!("/v1/stream/it?offset=-1&live={live}"), fields))
                 .await;
-            let head = wire.head().await.unwrap();
+            let head = wire.head().await;
             assert_eq!(head.status, 200, "{live}: {head:?}");
             for field in ["transfer-encoding", "content-length"] {
                 assert_eq!(head.header(field), None, "{live}: {head:?}");
@@ -105,10 +102,10 @@ async fn a_live_answer_at_the_tail_gets_what_comes_without_chunks() {
     let subject = Subject::start("old-tail", &[]);
     subject.create("it", "text/plain").await;
     for live in ["ndjson", "sse"] {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(old(&format!("/v1/stream/it?offset=now&live={live}"), ""))
             .await;
-        let head = wire.head().await.unwrap();
+        let head = wire.head().await;
         assert_eq!(
             (head.status, head.header("transfer-encoding")),
             (200, None),
@@ -118,9 +115,7 @@ async fn a_live_answer_at_the_tail_gets_what_comes_without_chunks() {
         subject.append("it", "text/plain", b"what comes").await;
         let mut body = String::new();
         while !body.contains("what comes") {
-            body.push(char::from(
-                wire.exactly(1).await.expect("a byte before the end")[0],
-            ));
+            body.push(char::from(wire.exactly(1).await[0]));
         }
         drop(wire);
         subject.readers("it", 0).await;
@@ -159,25 +154,21 @@ async fn an_upgrade_is_ignored() {
         "RFC 9110 7.8: Upgrade in HTTP/1.0 is ignored: {answer:?}"
     );
     let poll = subject.ask(old("/v1/stream/it?offset=-1", UPGRADE)).await;
-    assert_eq!(
-        (poll.status, poll.text().as_str()),
-        (200, "abc"),
-        "{poll:?}"
-    );
+    assert_eq!((poll.status, poll.text()), (200, "abc"), "{poll:?}");
 }
 
 #[tokio::test]
 async fn a_body_with_a_transfer_coding_is_refused_or_ends_the_connection() {
     let subject = Subject::start("old-coding", &[]);
     subject.create("it", "text/plain").await;
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     let body = "3\r\nabc\r\n0\r\n\r\n";
     wire.send(format!(
         "POST /v1/stream/it HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Type: text/plain\r\n\
          Transfer-Encoding: chunked\r\n\r\n{body}"
     ))
     .await;
-    let answer = wire.answer().await;
+    let answer = wire.response().await;
     // RFC 9112 6.1: the framing is faulty, whatever is made of it.
     assert!(answer.status == 400 || answer.status == 204, "{answer:?}");
     assert!(
@@ -191,12 +182,12 @@ async fn no_100_continue_is_sent() {
     let subject = Subject::start("old-continue", &[]);
     subject.create("it", "text/plain").await;
     let fields = "Content-Type: text/plain\r\nExpect: 100-continue\r\nContent-Length: 3\r\n";
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     wire.send(format!(
         "POST /v1/stream/it HTTP/1.0\r\nHost: localhost\r\n{fields}\r\nabc"
     ))
     .await;
-    let answer = wire.answer().await;
+    let answer = wire.response().await;
     assert_eq!(
         answer.status, 204,
         "RFC 9110 10.1.1: Expect in HTTP/1.0 is ignored: {answer:?}"

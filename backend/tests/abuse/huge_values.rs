@@ -2,8 +2,9 @@
 
 use super::probe::beside;
 use super::subject::{Subject, get, post};
-use super::wire::{Answer, Wire, frame};
 use serde_json::Value;
+use tailwater_harness::websocket::client_frame;
+use tailwater_harness::{RawConnection, Response};
 
 /// Heads may be so large that only the limits of the values themselves refuse.
 const WIDE: [&str; 2] = ["--head-max", "128KiB"];
@@ -103,14 +104,14 @@ async fn ids_and_sequences_beyond_256_bytes_are_400_on_a_websocket() {
             } else {
                 ""
             };
-            let mut wire = Wire::websocket(subject.address(), "it").await;
-            wire.send(frame(
+            let mut wire = subject.websocket("it").await;
+            wire.send(client_frame(
                 0x81,
                 format!("{{\"append\":\"x\",\"{field}\":\"{value}\"{more}}}").as_bytes(),
             ))
             .await;
             let answer = loop {
-                let (_, payload) = wire.frame().await.expect("an answer");
+                let (_, payload) = wire.frame().await;
                 let frame: Value = serde_json::from_slice(&payload).unwrap_or_default();
                 if let Some(answer) = frame.get("appended") {
                     break answer.clone();
@@ -366,7 +367,7 @@ const ABSURD: [&str; 7] = [
 /// Above every cursor of the coming centuries: they count intervals of 20 seconds since 2024.
 const SANE_MAX: u64 = 1_000_000_000;
 
-fn cursor(answer: &Answer) -> u64 {
+fn cursor(answer: &Response) -> u64 {
     answer
         .header("stream-cursor")
         .expect("a cursor")
@@ -384,13 +385,13 @@ async fn an_absurd_cursor_changes_nobodys_cursor() {
         let target = format!("/v1/stream/it?offset={at}&live=long-poll&hold=60");
         let mut others = Vec::new();
         for _ in 0..4 {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             wire.send(get(&target, "")).await;
             others.push(wire);
         }
         let mut own = Vec::new();
         for live in ["long-poll&hold=60", "sse", "ndjson"] {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             wire.send(get(
                 &format!("/v1/stream/it?offset={at}&live={live}&cursor={absurd}"),
                 "",
@@ -401,14 +402,14 @@ async fn an_absurd_cursor_changes_nobodys_cursor() {
         subject.readers("it", 7).await;
         subject.append("it", "text/plain", b"x").await;
         for wire in &mut others {
-            let told = cursor(&wire.answer().await);
+            let told = cursor(&wire.response().await);
             if told > SANE_MAX {
                 faults.push(format!(
                     "another long-poll beside cursor={absurd} was told {told}"
                 ));
             }
         }
-        let told = cursor(&own[0].answer().await);
+        let told = cursor(&own[0].response().await);
         if told > SANE_MAX {
             faults.push(format!(
                 "the long-poll with cursor={absurd} was told {told}"
@@ -435,22 +436,21 @@ async fn a_live_answer_beside_an_absurd_cursor_is_told_sane_ones() {
     for absurd in &ABSURD[..4] {
         for live in ["ndjson", "sse"] {
             let ask = async |query: &str| {
-                let mut wire = Wire::open(subject.address()).await;
+                let mut wire = RawConnection::open(subject.address()).await;
                 wire.send(get(
                     &format!("/v1/stream/it?offset=now&live={live}{query}"),
                     "",
                 ))
                 .await;
-                assert_eq!(wire.head().await.expect("a head").status, 200);
-                let first = wire.chunk().await.flatten().expect("a first chunk");
-                (wire, String::from_utf8(first).unwrap())
+                assert_eq!(wire.head().await.status, 200);
+                let first = wire.chunk().await.expect("a first chunk");
+                (wire, first)
             };
             let _absurd = ask(&format!("&cursor={absurd}")).await;
             // NDJSON tells its cursor in the first object only, SSE in each.
             let (mut other, first) = ask("").await;
             subject.append("it", "text/plain", b"x").await;
-            let second =
-                String::from_utf8(other.chunk().await.flatten().expect("a chunk")).unwrap();
+            let second = other.chunk().await.expect("a chunk");
             let text = if live == "ndjson" { first } else { second };
             let told = text
                 .split("streamCursor\":\"")

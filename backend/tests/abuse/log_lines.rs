@@ -2,8 +2,8 @@
 
 use super::probe::beside;
 use super::subject::{Subject, get};
-use super::wire::Wire;
 use futures_util::stream::{self, StreamExt};
+use tailwater_harness::RawConnection;
 
 const REQUESTS: usize = 10_000;
 /// Lines that they may cause: far above one for each second that a slow machine takes.
@@ -25,10 +25,10 @@ async fn lines_after(subject: &Subject, before: &str) -> usize {
     let lines = subject.logged().lines().count();
     beside(subject, async {
         let sending = stream::iter(0..REQUESTS).for_each_concurrent(50, |number| async move {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             if !before.is_empty() {
                 wire.send(before).await;
-                wire.answer().await;
+                wire.response().await;
             }
             wire.try_send(NONSENSE[number % NONSENSE.len()]).await;
             // Read as far as its end, it was looked at.
@@ -70,7 +70,7 @@ async fn what_a_client_sends_is_not_logged_as_it_is() {
         get("/v1/stream/a", "X: \x1b]0;forged\x07\r\n"),
         get("/v1/stream/a?live=%0AERROR%20forged", ""),
     ] {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(request).await;
         wire.finish().await;
         wire.rest().await;
@@ -85,7 +85,7 @@ async fn what_a_client_sends_is_not_logged_as_it_is() {
 #[tokio::test]
 async fn a_log_that_is_no_terminal_has_no_colours() {
     let subject = Subject::on_disk("colours", &[]);
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     wire.send(NONSENSE[1]).await;
     wire.finish().await;
     wire.rest().await;

@@ -1,8 +1,8 @@
 //! Bodies that take long to be read: another client of the same and only worker is answered meanwhile.
 
 use super::subject::{Subject, get, post};
-use super::wire::{Answer, Wire};
 use std::cell::Cell;
+use tailwater_harness::{RawConnection, Response};
 
 /// Appends and polls of the other client: more than find room beside a worker's work on a long body, far fewer than
 /// while another thread does it.
@@ -17,28 +17,28 @@ fn array(message: &str, bytes: usize) -> Vec<u8> {
 /// Sends a request whose work begins with the byte at `at`, and once that comes appends and polls as another client.
 ///
 /// - Returns the answer to `long`, which must come after those of the other client.
-async fn after_others(subject: &Subject, long: &[u8], at: usize) -> Answer {
+async fn after_others(subject: &Subject, long: &[u8], at: usize) -> Response {
     let address = subject.address();
     let (mut wire, mut writer, mut poller) = (
-        Wire::open(address).await,
-        Wire::open(address).await,
-        Wire::open(address).await,
+        RawConnection::open(address).await,
+        RawConnection::open(address).await,
+        RawConnection::open(address).await,
     );
     let (before, rest) = long.split_at(at);
     wire.send(before).await;
     let is_answered = Cell::new(false);
     let taking = async {
         wire.send(rest).await;
-        let answer = wire.answer().await;
+        let answer = wire.response().await;
         is_answered.set(true);
         answer
     };
     let others = async {
         for round in 0..ROUNDS {
             writer.send(post("other", "text/plain", "", b"x")).await;
-            assert_eq!(writer.answer().await.status, 204);
+            assert_eq!(writer.response().await.status, 204);
             poller.send(get("/v1/stream/other?offset=-1", "")).await;
-            assert_eq!(poller.answer().await.status, 200);
+            assert_eq!(poller.response().await.status, 200);
             assert!(
                 !is_answered.get(),
                 "the others were answered {round} times before the long body, not {ROUNDS}"
@@ -88,7 +88,11 @@ async fn while_a_line_of_an_import_of_many_mb_is_taken_others_are_answered() {
             &array("12345678901234567890123456789012345678901", 13 << 20),
         )
         .await;
-    let right = subject.ask(get("/v1/export/it", "")).await.text();
+    let right = subject
+        .ask(get("/v1/export/it", ""))
+        .await
+        .text()
+        .to_owned();
     let lines: Vec<&str> = right.split_inclusive('\n').collect();
     assert!(
         lines.len() == 3 && lines[1].len() > 12 << 20,

@@ -1,7 +1,7 @@
 //! Clients that misbehave, against the real binary with small limits: whatever one client does, the server stays within its
 //! limits, closes what is stuck, and answers everybody else.
 //!
-//! Each test starts its own server in a process of its own (`subject.rs`) and speaks to it byte by byte (`wire.rs`). While it
+//! Each test starts its own server in a process of its own (`subject.rs`) and speaks to it byte by byte (`RawConnection`). While it
 //! misbehaves, and after it, another client appends, polls and long-polls (`probe.rs`) and must be answered; afterwards memory
 //! and open files of the process must come back to about what they were.
 
@@ -40,4 +40,3 @@ mod unfinished_messages;
 mod untrusted_content;
 mod websocket_frames;
 mod websocket_handshake;
-mod wire;

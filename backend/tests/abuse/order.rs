@@ -1,9 +1,10 @@
 //! Malformed requests behind answers that are still being sent: the answers come whole, then the refusal.
 
 use super::subject::{Subject, get, post};
-use super::wire::{Wire, within};
 use std::ops::Range;
 use std::time::Duration;
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::within;
 
 /// Bytes of an answer: so short that all of it has left its handler when it waits in the HTTP library's buffer.
 const ANSWER_BYTES: usize = 31_000;
@@ -31,7 +32,7 @@ async fn a_refusal_waits_for_the_answers_before_it() {
         for numbers in numbers.collect::<Vec<_>>().chunks(20) {
             let mut wires = Vec::new();
             for (number, malformed) in numbers.iter().zip(MALFORMED.iter().cycle()) {
-                let mut wire = Wire::open_narrow(subject.address()).await;
+                let mut wire = RawConnection::open_narrow(subject.address()).await;
                 wire.send([&one.repeat(*number), *malformed].concat()).await;
                 wires.push((wire, number, malformed));
             }
@@ -41,7 +42,7 @@ async fn a_refusal_waits_for_the_answers_before_it() {
                 let what = format!("{number} answers before {malformed:?}, --hand-off {hand_off}");
                 for answer in 0..*number {
                     let answer = wire
-                        .try_answer()
+                        .response_or_end()
                         .await
                         .unwrap_or_else(|| panic!("no answer {answer} of {what}"));
                     assert_eq!(
@@ -52,7 +53,7 @@ async fn a_refusal_waits_for_the_answers_before_it() {
                     assert!(answer.body.iter().all(|byte| *byte == b'x'), "{what}");
                 }
                 let refusal = wire
-                    .try_answer()
+                    .response_or_end()
                     .await
                     .unwrap_or_else(|| panic!("no refusal after {what}"));
                 assert_eq!(
@@ -75,9 +76,9 @@ async fn an_answer_that_ends_the_connection_comes_whole_although_its_request_doe
     // Refused by its head, and its body, of which half comes, is too long to be passed over.
     let whole = post("none", "text/plain", "", &vec![b'x'; 1 << 20]);
     for _ in 0..20 {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(&whole[..1 << 19]).await;
-        let answer = wire.answer().await;
+        let answer = wire.response().await;
         assert_eq!(
             (answer.status, answer.fault_as_problem()),
             (404, None),

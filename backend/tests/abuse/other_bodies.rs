@@ -1,8 +1,8 @@
 //! Bodies beside those of streams: limited, decoded and passed over as those are.
 
 use super::subject::{Subject, get};
-use super::wire::Wire;
 use std::io::Write;
+use tailwater_harness::RawConnection;
 
 /// Requests of the lab that read a body, each with one that is right and the status that it then has.
 const REQUESTS: [(&str, &str, u16); 3] = [
@@ -115,10 +115,10 @@ async fn a_refusal_of_a_short_body_leaves_its_connection_to_the_next_request() {
         (format!("PATCH {at}"), 405),
         (format!("POST {at}/nothing"), 404),
     ] {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         for _ in 0..2 {
             wire.send(request(&line, "", b"{}")).await;
-            let answer = wire.answer().await;
+            let answer = wire.response().await;
             assert_eq!(
                 (answer.status, answer.says_close()),
                 (status, false),
@@ -126,6 +126,6 @@ async fn a_refusal_of_a_short_body_leaves_its_connection_to_the_next_request() {
             );
         }
         wire.send(get("/v1/clock", "")).await;
-        assert_eq!(wire.answer().await.status, 200, "after {line}");
+        assert_eq!(wire.response().await.status, 200, "after {line}");
     }
 }

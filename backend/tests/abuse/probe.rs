@@ -1,23 +1,23 @@
 //! Another client, which behaves: it appends, polls and long-polls on connections of its own, and is always answered.
 
 use super::subject::{Subject, get, post};
-use super::wire::Wire;
 use std::cell::Cell;
+use tailwater_harness::RawConnection;
 
 /// The stream that it works on.
 const NAME: &str = "probe";
 
 /// Three connections that stay open: one appends, one polls, one waits for what is appended.
 #[derive(Debug)]
-struct Probe {
-    writer: Wire,
-    poller: Wire,
-    waiter: Wire,
+struct WellBehavedClient {
+    writer: RawConnection,
+    poller: RawConnection,
+    waiter: RawConnection,
     tail: String,
     rounds: u64,
 }
 
-impl Probe {
+impl WellBehavedClient {
     async fn open(subject: &Subject) -> Self {
         let tail = match subject.tail(NAME).await {
             Some(tail) => tail,
@@ -28,9 +28,9 @@ impl Probe {
         };
         let address = subject.address();
         let (writer, poller, waiter) = (
-            Wire::open(address).await,
-            Wire::open(address).await,
-            Wire::open(address).await,
+            RawConnection::open(address).await,
+            RawConnection::open(address).await,
+            RawConnection::open(address).await,
         );
         Self {
             writer,
@@ -54,16 +54,16 @@ impl Probe {
         self.writer
             .send(post(NAME, "text/plain", "", body.as_bytes()))
             .await;
-        let appended = self.writer.answer().await;
+        let appended = self.writer.response().await;
         assert_eq!(appended.status, 204, "the probe's append: {appended:?}");
         self.poller
             .send(get(&format!("/v1/stream/{NAME}?offset={from}"), ""))
             .await;
         for (what, wire) in [("poll", &mut self.poller), ("long-poll", &mut self.waiter)] {
-            let answer = wire.answer().await;
+            let answer = wire.response().await;
             assert_eq!(
                 (answer.status, answer.text()),
-                (200, body.clone()),
+                (200, &*body),
                 "the probe's {what}: {answer:?}"
             );
         }
@@ -80,7 +80,7 @@ impl Probe {
 ///
 /// - Returns what `abuse` returns; its connections should be gone by then if they take all places.
 pub(crate) async fn beside<T>(subject: &Subject, abuse: impl Future<Output = T>) -> T {
-    let mut probe = Probe::open(subject).await;
+    let mut probe = WellBehavedClient::open(subject).await;
     probe.round().await;
     let is_over = Cell::new(false);
     let abusing = async {
@@ -99,6 +99,6 @@ pub(crate) async fn beside<T>(subject: &Subject, abuse: impl Future<Output = T>)
     let (outcome, ()) = tokio::join!(abusing, probing);
     println!("the probe was answered {} times", probe.rounds);
     drop(probe);
-    Probe::open(subject).await.round().await;
+    WellBehavedClient::open(subject).await.round().await;
     outcome
 }

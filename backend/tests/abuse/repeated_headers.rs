@@ -1,7 +1,7 @@
 //! Header fields that have one value, sent twice: 400, whichever of the two somebody on the path would believe.
 
 use super::subject::{Subject, get};
-use super::wire::Wire;
+use tailwater_harness::RawConnection;
 
 /// Fields of an append; what stands beside the repeated ones makes the request right but for the repetition.
 const OF_APPENDS: [(&str, [&str; 2], &str); 9] = [
@@ -89,13 +89,13 @@ async fn are_refused(name: &str, line: &str, fields: &[(&str, [&str; 2], &str)])
     for (field, [first, second], beside) in fields {
         for values in [[*first, *first], [*first, *second], [*second, *first]] {
             for later in [false, true] {
-                let mut wire = Wire::open(subject.address()).await;
+                let mut wire = RawConnection::open(subject.address()).await;
                 if later {
                     wire.send(get("/v1/stream/it?offset=now", "")).await;
-                    wire.answer().await;
+                    wire.response().await;
                 }
                 wire.send(twice(line, field, values, beside)).await;
-                let status = wire.try_answer().await.map(|answer| answer.status);
+                let status = wire.response_or_end().await.map(|answer| answer.status);
                 if status != Some(400) {
                     faults.push(format!(
                         "{field}: {values:?}, second request: {later}: {status:?}"

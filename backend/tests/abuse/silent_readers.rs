@@ -2,8 +2,10 @@
 
 use super::probe::beside;
 use super::subject::{Subject, get};
-use super::wire::{UPGRADE, Wire, until};
 use futures_util::future::join_all;
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::until;
+use tailwater_harness::websocket::UPGRADE;
 
 /// Bytes of a message, of which the budget has no room for one for each reader.
 const MESSAGE_BYTES: usize = 8 << 20;
@@ -35,9 +37,9 @@ fn read(live: &str) -> String {
 }
 
 /// Connections that the server has accepted, so that it must close them.
-async fn accepted(subject: &Subject) -> Vec<Wire> {
+async fn accepted(subject: &Subject) -> Vec<RawConnection> {
     let before = subject.holding().files;
-    let wires = join_all((0..READERS).map(|_| Wire::open_narrow(subject.address()))).await;
+    let wires = join_all((0..READERS).map(|_| RawConnection::open_narrow(subject.address()))).await;
     until("connections to be accepted", async || {
         (subject.holding().files >= before + READERS).then_some(())
     })
@@ -126,15 +128,13 @@ async fn exports_that_are_never_read_are_cut() {
 }
 
 /// Reads frames or lines until so many bytes `x` came.
-async fn take(wire: &mut Wire, live: &str, mut bytes: usize) {
+async fn take(wire: &mut RawConnection, live: &str, mut bytes: usize) {
     while bytes > 0 {
         let piece = if live == "websocket" {
-            wire.frame().await.expect("a frame before the end").1
+            wire.frame().await.1
         } else {
-            wire.chunk()
-                .await
-                .flatten()
-                .expect("a chunk before the end")
+            let chunk = wire.chunk().await;
+            chunk.expect("a chunk before the end").into_bytes()
         };
         bytes = bytes.saturating_sub(piece.iter().filter(|byte| **byte == b'x').count());
     }
@@ -161,16 +161,16 @@ async fn at_the_tail(live: &str) {
     beside(&subject, async {
         let mut silent = Vec::new();
         for _ in 0..READERS {
-            let mut wire = Wire::open_narrow(subject.address()).await;
+            let mut wire = RawConnection::open_narrow(subject.address()).await;
             wire.send(&request).await;
             silent.push(wire);
         }
         let other = if live == "long-poll" { "ndjson" } else { live };
-        let mut reader = Wire::open(subject.address()).await;
+        let mut reader = RawConnection::open(subject.address()).await;
         reader
             .send(request.replace("live=long-poll", "live=ndjson"))
             .await;
-        reader.head().await.expect("a head");
+        reader.head().await;
         subject.readers("big", READERS + 1).await;
         let body = "x".repeat(message_bytes);
         let writing = async {

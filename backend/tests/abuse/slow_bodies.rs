@@ -2,9 +2,10 @@
 
 use super::probe::beside;
 use super::subject::{Subject, get};
-use super::wire::{Answer, Wire, until};
 use futures_util::future::join_all;
 use std::time::Duration;
+use tailwater_harness::wait::until;
+use tailwater_harness::{RawConnection, Response};
 
 /// Requests whose body is read, up to their framing.
 const READ: [&str; 8] = [
@@ -69,15 +70,15 @@ async fn stopped(
     request: &str,
     framing: (&str, &str),
     later: bool,
-) -> (Option<Answer>, bool) {
-    let mut wire = Wire::open(subject.address()).await;
+) -> (Option<Response>, bool) {
+    let mut wire = RawConnection::open(subject.address()).await;
     if later {
         wire.send(get("/v1/stream/it?offset=now", "")).await;
-        assert_eq!(wire.answer().await.status, 200);
+        assert_eq!(wire.response().await.status, 200);
     }
     wire.send(format!("{request}{}\r\n{}", framing.0, framing.1))
         .await;
-    let answer = tokio::time::timeout(Duration::from_secs(10), wire.try_answer())
+    let answer = tokio::time::timeout(Duration::from_secs(10), wire.response_or_end())
         .await
         .unwrap_or_default();
     let ended = tokio::time::timeout(Duration::from_secs(10), wire.rest())
@@ -171,8 +172,8 @@ async fn dribbled(
     subject: &Subject,
     request: &str,
     (framing, piece): (&str, &str),
-) -> (Option<Answer>, bool) {
-    let mut wire = Wire::open(subject.address()).await;
+) -> (Option<Response>, bool) {
+    let mut wire = RawConnection::open(subject.address()).await;
     wire.send(format!("{request}{framing}\r\n")).await;
     let dribbling = async {
         // Far more often than a body may be silent.
@@ -188,7 +189,7 @@ async fn dribbled(
     if !answered {
         return (None, false);
     }
-    let answer = wire.try_answer().await;
+    let answer = wire.response_or_end().await;
     let on = async {
         while wire.try_send(piece).await
             && tokio::time::timeout(Duration::from_millis(50), wire.more()).await != Ok(false)
@@ -258,14 +259,14 @@ async fn a_slow_body_that_keeps_coming_is_taken() {
         (8, "Content-Length: 131072\r\n"),
         (3, "Content-Length: 49152\r\n"),
     ] {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(format!("{}{framing}\r\n", READ[0])).await;
         for _ in 0..length {
             // Together longer than it may be silent.
             tokio::time::sleep(Duration::from_millis(700)).await;
             wire.send(PIECE).await;
         }
-        assert_eq!(wire.answer().await.status, 204, "{framing}");
+        assert_eq!(wire.response().await.status, 204, "{framing}");
     }
 }
 
@@ -279,14 +280,14 @@ async fn stopped_bodies_do_not_use_up_the_connections() {
         ] {
             let mut stuck = Vec::new();
             for _ in 0..100 - 4 {
-                let mut wire = Wire::open(subject.address()).await;
+                let mut wire = RawConnection::open(subject.address()).await;
                 wire.send(format!("{}{framing}", READ[0])).await;
                 stuck.push(wire);
             }
             until("a place beside bodies that stopped", async || {
-                let mut wire = Wire::open(subject.address()).await;
+                let mut wire = RawConnection::open(subject.address()).await;
                 wire.try_send(get("/v1/stream/it", "")).await;
-                wire.try_answer()
+                wire.response_or_end()
                     .await
                     .filter(|answer| answer.status == 200)
                     .map(drop)
@@ -294,7 +295,7 @@ async fn stopped_bodies_do_not_use_up_the_connections() {
             .await;
             let gone = tokio::time::timeout(
                 Duration::from_secs(10),
-                join_all(stuck.iter_mut().map(Wire::rest)),
+                join_all(stuck.iter_mut().map(RawConnection::rest)),
             )
             .await;
             assert!(
@@ -331,9 +332,9 @@ async fn what_says_close_is_closed_although_the_client_goes_on() {
         let subject = &subject;
         async move {
             let line = request.lines().next().unwrap().to_owned();
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             wire.send(&request).await;
-            let answer = wire.answer().await;
+            let answer = wire.response().await;
             if !answer.says_close() {
                 return Some(format!("{line}: {} does not say close", answer.status));
             }

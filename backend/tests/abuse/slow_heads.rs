@@ -2,10 +2,12 @@
 
 use super::probe::beside;
 use super::subject::{Subject, get, post};
-use super::wire::{UPGRADE, Wire, until, within};
 use futures_util::future::join_all;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::{until, within};
+use tailwater_harness::websocket::UPGRADE;
 
 /// What a connection did before the byte with which it falls silent.
 const BEFORE: [&str; 13] = [
@@ -46,8 +48,8 @@ async fn streams(subject: &Subject) {
 }
 
 /// A connection that did something and got its whole answer.
-async fn after(subject: &Subject, what: &str) -> Wire {
-    let mut wire = Wire::open(subject.address()).await;
+async fn after(subject: &Subject, what: &str) -> RawConnection {
+    let mut wire = RawConnection::open(subject.address()).await;
     let request = match what {
         "nothing" => return wire,
         "a long-poll that an append answered" => {
@@ -56,7 +58,7 @@ async fn after(subject: &Subject, what: &str) -> Wire {
         }
         "a second long-poll that an append answered" => {
             wire.send(get("/v1/stream/closed?offset=-1", "")).await;
-            wire.answer().await;
+            wire.response().await;
             waited_for_an_append(subject, &mut wire).await;
             return wire;
         }
@@ -64,7 +66,7 @@ async fn after(subject: &Subject, what: &str) -> Wire {
         "a poll that was not modified" => {
             wire.send(get("/v1/stream/closed?offset=-1", "")).await;
             let tag = wire
-                .answer()
+                .response()
                 .await
                 .header("etag")
                 .expect("an entity tag")
@@ -90,13 +92,13 @@ async fn after(subject: &Subject, what: &str) -> Wire {
         other => panic!("unknown: {other}"),
     };
     wire.send(request).await;
-    let answer = wire.answer().await;
+    let answer = wire.response().await;
     assert!(answer.status < 500, "{what}: {answer:?}");
     wire
 }
 
 /// Waits at the tail of a stream of its own until an append is there.
-async fn waited_for_an_append(subject: &Subject, wire: &mut Wire) {
+async fn waited_for_an_append(subject: &Subject, wire: &mut RawConnection) {
     static STREAMS: AtomicU32 = AtomicU32::new(0);
     let name = format!("waited-{}", STREAMS.fetch_add(1, Ordering::Relaxed));
     subject.create(&name, "text/plain").await;
@@ -107,12 +109,8 @@ async fn waited_for_an_append(subject: &Subject, wire: &mut Wire) {
     .await;
     subject.readers(&name, 1).await;
     subject.append(&name, "text/plain", b"x").await;
-    let answer = wire.answer().await;
-    assert_eq!(
-        (answer.status, answer.text().as_str()),
-        (200, "x"),
-        "{answer:?}"
-    );
+    let answer = wire.response().await;
+    assert_eq!((answer.status, answer.text()), (200, "x"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -162,7 +160,7 @@ async fn a_head_that_comes_a_byte_at_a_time_has_the_same_deadline() {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 // Bytes that are taken by the system after the end are no sign of life: an answer is.
-                wire.try_answer()
+                wire.response_or_end()
                     .await
                     .filter(|answer| answer.status == 200)
                     .map(|_| what)
@@ -200,9 +198,10 @@ async fn a_hundred_heads_that_stop_do_not_use_up_a_limit_of_a_hundred() {
             until(
                 &format!("a place, beside heads that stopped after {what}"),
                 async || {
-                    let mut wire = Wire::open(subject.address()).await;
+                    let mut wire = RawConnection::open(subject.address()).await;
                     wire.try_send(get("/v1/stream/closed", "")).await;
-                    let asking = tokio::time::timeout(Duration::from_secs(1), wire.try_answer());
+                    let asking =
+                        tokio::time::timeout(Duration::from_secs(1), wire.response_or_end());
                     asking
                         .await
                         .unwrap_or_default()
@@ -255,11 +254,11 @@ async fn the_idle_time_begins_when_the_answer_has_been_sent() {
             // Held for longer than a connection may be idle.
             wire.send(get("/v1/stream/open?offset=now&live=long-poll&hold=3", ""))
                 .await;
-            let held = wire.answer().await;
+            let held = wire.response().await;
             assert_eq!(held.status, 204, "{held:?}");
             tokio::time::sleep(Duration::from_millis(300)).await;
             wire.try_send(get("/v1/stream/closed?offset=-1", "")).await;
-            let next = wire.try_answer().await;
+            let next = wire.response_or_end().await;
             next.is_none_or(|next| next.status != 200).then_some(before)
         }
     };

@@ -1,11 +1,12 @@
 //! Requests that two readers of the same bytes could cut differently: refused, and never run twice or in pieces.
 
 use super::subject::{Subject, WITHOUT_BODIES, get, post};
-use super::wire::{UPGRADE, Wire};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use std::cell::Cell;
 use std::time::Duration;
+use tailwater_harness::RawConnection;
+use tailwater_harness::websocket::UPGRADE;
 
 /// Requests at once in the tests below.
 const AT_ONCE: usize = 12;
@@ -74,10 +75,10 @@ async fn bodies_that_ran(subject: &Subject, lines: &[&str]) -> Vec<String> {
             let victim = format!("victim-{own}");
             subject.create(&victim, "text/plain").await;
             let (what, fields, body) = framings(&hidden(own))[framing].clone();
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             if later {
                 wire.send(get("/v1/stream/it?offset=now", "")).await;
-                wire.answer().await;
+                wire.response().await;
             }
             wire.send(format!(
                 "{line} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"
@@ -149,7 +150,7 @@ async fn the_body_of_an_upgrade_that_fails_is_never_run_as_a_request() {
         let victim = format!("victim-{number}");
         subject.create(&victim, "text/plain").await;
         for (what, fields, body) in framings(&hidden(number)) {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             wire.send(get(target, &format!("{UPGRADE}{fields}"))).await;
             wire.try_send(body).await;
             wire.rest().await;
@@ -305,16 +306,16 @@ async fn statuses(
     before: &'static str,
     request: &str,
 ) -> (&'static str, Vec<u16>) {
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     if !before.is_empty() {
         wire.send(before).await;
-        wire.answer().await;
+        wire.response().await;
     }
     wire.try_send(request).await;
     let mut statuses = Vec::new();
     // What is taken for the beginning of a request is waited for; that is an answer, too.
     while let Ok(Some(answer)) =
-        tokio::time::timeout(Duration::from_secs(8), wire.try_answer()).await
+        tokio::time::timeout(Duration::from_secs(8), wire.response_or_end()).await
     {
         statuses.push(answer.status);
     }

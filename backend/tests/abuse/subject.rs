@@ -1,9 +1,12 @@
 //! The server under test: the real binary in a process of its own, and what that process holds.
 
-use super::process::{DEADLINE, Place, Server, Start};
-use super::wire::{Answer, Wire, until};
+use super::process::{DEADLINE, ServerFolder, ServerOptions};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tailwater_harness::process::{open_files, resident_bytes};
+use tailwater_harness::wait::until;
+use tailwater_harness::websocket::UPGRADE;
+use tailwater_harness::{RawConnection, Response, ServerProcess};
 
 /// Requests beside plain reads that are answered without a look at their body.
 pub(crate) const WITHOUT_BODIES: [&str; 8] = [
@@ -20,8 +23,8 @@ pub(crate) const WITHOUT_BODIES: [&str; 8] = [
 /// A running server with small limits, on a free port; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Subject {
-    place: Place,
-    server: Option<Server>,
+    folder: ServerFolder,
+    process: Option<ServerProcess>,
 }
 
 /// What a process holds at one moment.
@@ -49,75 +52,62 @@ impl Subject {
 
     /// - `through`: a program with its arguments that runs the server.
     pub(crate) fn spawn(name: &str, store: &'static str, flags: &[&str], through: &[&str]) -> Self {
-        let place = Place::new(&format!("abuse-{name}"));
-        let mut start = Start {
+        let folder = ServerFolder::new(&format!("abuse-{name}"));
+        let mut options = ServerOptions {
             store,
-            ..Start::on_disk()
+            ..ServerOptions::on_disk()
         };
         if flags.contains(&"--workers") {
-            start.more.clear();
+            options.more.clear();
         }
-        start
+        options
             .more
             .extend(flags.iter().map(|flag| (*flag).to_owned()));
-        start.through = through.iter().map(|word| (*word).to_owned()).collect();
-        let mut server = Server::spawn(&place, &start);
-        server
-            .ready()
-            .unwrap_or_else(|wrong| panic!("{wrong}\n{}", place.last_words()));
+        options.through = through.iter().map(|word| (*word).to_owned()).collect();
+        let process = folder
+            .start(&options)
+            .unwrap_or_else(|wrong| panic!("{wrong}\n{}", folder.last_words()));
         Self {
-            place,
-            server: Some(server),
+            folder,
+            process: Some(process),
         }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.place.port))
+        SocketAddr::from(([127, 0, 0, 1], self.folder.port))
+    }
+
+    fn process(&self) -> &ServerProcess {
+        self.process.as_ref().expect("it runs")
     }
 
     /// Sends SIGTERM; what is returned ends when the server has.
-    pub(crate) fn stop(&mut self) -> tokio::task::JoinHandle<Result<(), String>> {
-        let server = self.server.take().expect("it runs");
-        tokio::task::spawn_blocking(|| server.stop())
+    pub(crate) fn stop(&mut self) -> tokio::task::JoinHandle<std::io::Result<()>> {
+        let process = self.process.take().expect("it runs");
+        tokio::task::spawn_blocking(|| process.stop(DEADLINE))
     }
 
     /// Lets the process stand still: who connects is only known to the system, which hands all of them over at once afterwards.
     pub(crate) fn pause(&self) {
-        self.signal("STOP");
+        self.process().pause().unwrap();
     }
 
     /// Lets the process go on.
     pub(crate) fn resume(&self) {
-        self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.server.as_ref().expect("it runs").id();
-        let told = std::process::Command::new("kill")
-            .args([format!("-{name}"), id.to_string()])
-            .status()
-            .unwrap();
-        assert!(told.success(), "no {name} for process {id}");
+        self.process().resume().unwrap();
     }
 
     /// Everything that the server has logged.
     pub(crate) fn logged(&self) -> String {
-        std::fs::read_to_string(&self.place.log).unwrap()
+        std::fs::read_to_string(&self.folder.log).unwrap()
     }
 
     /// What the process holds now.
     pub(crate) fn holding(&self) -> Holding {
-        let id = self.server.as_ref().unwrap().id();
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .expect("the server still runs");
-        let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-        let files = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count();
+        let id = self.process().id();
         Holding {
-            memory_mib: kib >> 10,
-            files,
+            memory_mib: resident_bytes(id).unwrap() >> 20,
+            files: open_files(id).unwrap(),
         }
     }
 
@@ -142,14 +132,23 @@ impl Subject {
     }
 
     /// Sends one request on a connection of its own and reads the answer, whose status is the caller's business.
-    pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
-        let mut wire = Wire::open(self.address()).await;
-        wire.send(request.as_ref()).await;
-        if request.as_ref().starts_with(b"HEAD ") {
-            wire.answer_to_head().await
-        } else {
-            wire.answer().await
-        }
+    pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Response {
+        RawConnection::open(self.address()).await.ask(request).await
+    }
+
+    /// A WebSocket on a stream, at its tail: its handshake is done and its first frame read.
+    pub(crate) async fn websocket(&self, name: &str) -> RawConnection {
+        let mut wire = RawConnection::open(self.address()).await;
+        wire.send(get(
+            &format!("/v1/stream/{name}?offset=now&live=websocket"),
+            UPGRADE,
+        ))
+        .await;
+        let head = wire.head().await;
+        assert_eq!(head.status, 101, "{head:?}");
+        let (first, _) = wire.frame().await;
+        assert_eq!(first, 0x81);
+        wire
     }
 
     /// Creates a stream.
@@ -209,11 +208,11 @@ impl Subject {
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        self.server = None;
+        self.process = None;
         if std::thread::panicking() {
-            println!("the server said last:\n{}", self.place.last_words());
+            println!("the server said last:\n{}", self.folder.last_words());
         } else {
-            self.place.remove();
+            self.folder.remove();
         }
     }
 }

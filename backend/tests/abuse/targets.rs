@@ -1,7 +1,8 @@
 //! Request targets and hosts: which host counts, and refusals before any handler that are problem documents all the same.
 
 use super::subject::{Subject, get};
-use super::wire::{Wire, within};
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::within;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
@@ -50,15 +51,15 @@ async fn the_host_of_an_absolute_target_wins_over_the_host_field() {
         ),
     ] {
         for later in [false, true] {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             if later {
                 wire.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
                     .await;
-                wire.answer().await;
+                wire.response().await;
             }
             wire.try_send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
                 .await;
-            let came = wire.try_answer().await.map(|answer| answer.status);
+            let came = wire.response_or_end().await.map(|answer| answer.status);
             if came != Some(status) {
                 faults
                     .push(format!("{target} with Host: {host}, second request: {later}: {came:?}, expected {status}"));
@@ -92,10 +93,10 @@ async fn a_location_comes_from_the_host_and_no_other_field() {
         );
     }
     // Whether the gate lets in is not theirs to say either.
-    let mut wire = Wire::open(subject.address()).await;
+    let mut wire = RawConnection::open(subject.address()).await;
     wire.send("GET /v1/stream/a HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: localhost\r\nForwarded: host=localhost\r\n\r\n")
         .await;
-    assert_eq!(wire.answer().await.status, 421);
+    assert_eq!(wire.response().await.status, 421);
 }
 
 #[tokio::test]
@@ -133,7 +134,11 @@ async fn urls_told(subject: &Subject, prefix: &str, host: &str) -> Vec<(&'static
         )
     };
     let created = subject.ask(put("/v1/stream/a/1", "")).await;
-    let exported = subject.ask(get("/v1/export/a/1", "")).await.text();
+    let exported = subject
+        .ask(get("/v1/export/a/1", ""))
+        .await
+        .text()
+        .to_owned();
     let imported = subject.ask(put("/v1/import/copy", &exported)).await;
     let worker = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hook = format!("http://{}/hook", worker.local_addr().unwrap());
@@ -411,13 +416,14 @@ async fn what_is_refused_before_it_is_a_request_is_a_problem_document() {
     let mut faults = Vec::new();
     for (what, request, expected) in unreadable() {
         for later in [false, true] {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             if later {
                 wire.send(get("/v1/stream/it?offset=now", "")).await;
-                wire.answer().await;
+                wire.response().await;
             }
             wire.try_send(&request).await;
-            let asking = tokio::time::timeout(std::time::Duration::from_secs(8), wire.try_answer());
+            let asking =
+                tokio::time::timeout(std::time::Duration::from_secs(8), wire.response_or_end());
             match asking.await {
                 Err(_) => faults.push(format!(
                     "{what}, second request: {later}: no answer, expected {expected:?}"

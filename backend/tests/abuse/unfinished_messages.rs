@@ -2,9 +2,11 @@
 
 use super::probe::beside;
 use super::subject::{Holding, Subject};
-use super::wire::{Wire, frame, frame_head, until};
 use futures_util::future::join_all;
 use std::cell::Cell;
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::until;
+use tailwater_harness::websocket::{client_frame, client_frame_head};
 
 /// What the process may hold, in MiB, whatever its clients send.
 const MEMORY_MAX_MIB: u64 = 300;
@@ -28,9 +30,9 @@ async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8
         let (most, subject) = (&most, &subject);
         let sending = join_all((0..CLIENTS).map(|number| async move {
             let mut wire = if websocket {
-                Wire::websocket(subject.address(), "it").await
+                subject.websocket("it").await
             } else {
-                Wire::open(subject.address()).await
+                RawConnection::open(subject.address()).await
             };
             let mut goes_on = wire.try_send(first(number)).await;
             for _ in 0..SENT_BYTES / PIECE_BYTES {
@@ -65,7 +67,7 @@ async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8
 
 #[tokio::test]
 async fn large_websocket_frames_that_never_end_are_bounded_as_a_whole() {
-    let head = frame_head(0x81, 16 << 20);
+    let head = client_frame_head(0x81, 16 << 20);
     unfinished("frames", true, |_| head.clone(), &[b'x'; PIECE_BYTES]).await;
 }
 
@@ -74,8 +76,8 @@ async fn fragments_of_a_message_that_never_ends_are_bounded_as_a_whole() {
     unfinished(
         "fragments",
         true,
-        |_| frame(0x01, b"\""),
-        &frame(0x00, &[b'x'; PIECE_BYTES]),
+        |_| client_frame(0x01, b"\""),
+        &client_frame(0x00, &[b'x'; PIECE_BYTES]),
     )
     .await;
 }
@@ -123,26 +125,26 @@ async fn a_websocket_message_that_stops_is_given_up() {
     let before = subject.holding();
     let begun: [(&str, Vec<u8>); 6] = [
         ("one byte of a frame", vec![0x81]),
-        ("a frame's head", frame_head(0x81, 10)),
+        ("a frame's head", client_frame_head(0x81, 10)),
         (
             "half of a frame",
-            [&frame_head(0x81, 10)[..], b"abc"].concat(),
+            [&client_frame_head(0x81, 10)[..], b"abc"].concat(),
         ),
-        ("a first fragment", frame(0x01, b"abc")),
+        ("a first fragment", client_frame(0x01, b"abc")),
         (
             "two fragments",
-            [frame(0x01, b"abc"), frame(0x00, b"abc")].concat(),
+            [client_frame(0x01, b"abc"), client_frame(0x00, b"abc")].concat(),
         ),
         (
             "a fragment and a ping",
-            [frame(0x01, b"abc"), frame(0x89, b"")].concat(),
+            [client_frame(0x01, b"abc"), client_frame(0x89, b"")].concat(),
         ),
     ];
     let held: Vec<_> = beside(&subject, async {
         join_all(begun.map(|(what, bytes)| {
             let subject = &subject;
             async move {
-                let mut wire = Wire::websocket(subject.address(), "it").await;
+                let mut wire = subject.websocket("it").await;
                 wire.send(bytes).await;
                 let ended = tokio::time::timeout(std::time::Duration::from_secs(10), wire.rest())
                     .await
@@ -171,24 +173,24 @@ async fn a_websocket_that_began_no_message_is_not_given_up() {
         &["--body-silence-max", "100ms", "--heartbeat", "50ms"],
     );
     subject.create("it", "text/plain").await;
-    let mut wire = Wire::websocket(subject.address(), "it").await;
+    let mut wire = subject.websocket("it").await;
     // Whole messages, the last one in two fragments, leave nothing begun.
     wire.send(
         [
-            frame(0x81, b"{\"append\":\"a\"}"),
-            frame(0x01, b"{\"append\""),
-            frame(0x80, b":\"b\"}"),
+            client_frame(0x81, b"{\"append\":\"a\"}"),
+            client_frame(0x01, b"{\"append\""),
+            client_frame(0x80, b":\"b\"}"),
         ]
         .concat(),
     )
     .await;
     for _ in 0..40 {
         // Heartbeats, for twenty times as long as a body may be silent.
-        wire.frame().await.expect("a frame before the end");
+        wire.frame().await;
     }
     subject.append("it", "text/plain", b"x").await;
     loop {
-        let (_, payload) = wire.frame().await.expect("a frame before the end");
+        let (_, payload) = wire.frame().await;
         if String::from_utf8_lossy(&payload).contains("\"data\":\"x\"") {
             break;
         }

@@ -1,12 +1,13 @@
 //! What a stream holds is somebody else's: no browser may run it with this server's origin, whichever way it is read.
 
 use super::subject::{Subject, get};
-use super::wire::{Answer, UPGRADE, Wire};
+use tailwater_harness::websocket::UPGRADE;
+use tailwater_harness::{RawConnection, Response};
 
 const SCRIPT: &[u8] = b"<script>fetch('/v1/stream/victim', {method: 'DELETE'})</script>";
 
 /// What is missing of an answer's protection, if anything.
-fn fault(answer: &Answer) -> Option<String> {
+fn fault(answer: &Response) -> Option<String> {
     let policy = answer.header("content-security-policy").unwrap_or_default();
     let mut words = policy.split([';', ' ']).map(str::trim);
     let allows = policy.contains("allow-scripts") || policy.contains("allow-same-origin");
@@ -23,7 +24,7 @@ fn fault(answer: &Answer) -> Option<String> {
 ///
 /// - `tag`: the entity tag of the last answer, for the next read.
 async fn unprotected_polls(
-    wire: &mut Wire,
+    wire: &mut RawConnection,
     at: &str,
     tag: &mut String,
 ) -> Vec<(&'static str, String)> {
@@ -45,7 +46,7 @@ async fn unprotected_polls(
             String::new()
         };
         wire.send(get(&format!("{at}{query}"), &fields)).await;
-        let answer = wire.answer().await;
+        let answer = wire.response().await;
         assert!(
             [200, 204, 304].contains(&answer.status),
             "{what}: {answer:?}"
@@ -83,7 +84,7 @@ async fn all_reads_of_a_stream_are_sandboxed() {
         subject.append(&name, content_type, body).await;
         let at = format!("/v1/stream/{name}");
         // Twice on one connection, since the second may be answered elsewhere than the first.
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         let mut tag = String::new();
         for round in 1..=2 {
             for (what, fault) in unprotected_polls(&mut wire, &at, &mut tag).await {
@@ -91,18 +92,17 @@ async fn all_reads_of_a_stream_are_sandboxed() {
             }
             wire.send(format!("HEAD {at} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
                 .await;
-            let answer = wire.answer_to_head().await;
+            let answer = wire.response_to_head().await;
             faults.extend(
                 fault(&answer).map(|fault| format!("{content_type}, HEAD, round {round}: {fault}")),
             );
         }
         for live in ["ndjson", "sse"] {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             wire.send(get(&format!("{at}?offset=-1&live={live}"), ""))
                 .await;
             faults.extend(
-                fault(&wire.head().await.unwrap())
-                    .map(|fault| format!("{content_type}, {live}: {fault}")),
+                fault(&wire.head().await).map(|fault| format!("{content_type}, {live}: {fault}")),
             );
         }
         let export = subject.ask(get(&format!("/v1/export/{name}"), "")).await;

@@ -1,7 +1,8 @@
 //! WebSocket frames that break the rules: the code with which each closes the connection.
 
 use super::subject::Subject;
-use super::wire::{Wire, frame};
+use tailwater_harness::RawConnection;
+use tailwater_harness::websocket::client_frame;
 
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
@@ -11,9 +12,9 @@ const PONG: u8 = 0x8a;
 const FIN: u8 = 0x80;
 
 /// The code with which the server closes; `None` when the connection ends without a close frame.
-async fn close_code(wire: &mut Wire) -> Option<u16> {
+async fn close_code(wire: &mut RawConnection) -> Option<u16> {
     loop {
-        let (first, payload) = wire.frame().await?;
+        let (first, payload) = wire.frame_or_end().await?;
         if first & 0x0f == 8 {
             return payload
                 .get(..2)
@@ -29,7 +30,7 @@ async fn closes_with<const N: usize>(name: &str, cases: [(&str, Vec<u8>, &[u16])
     let mut faults = Vec::new();
     for (what, bytes, expected) in cases {
         for cut in [false, true] {
-            let mut wire = Wire::websocket(subject.address(), "it").await;
+            let mut wire = subject.websocket("it").await;
             if cut {
                 for byte in &bytes {
                     wire.try_send([*byte]).await;
@@ -62,13 +63,13 @@ async fn closes_with<const N: usize>(name: &str, cases: [(&str, Vec<u8>, &[u16])
 #[tokio::test]
 async fn control_frames_in_fragments_are_1002() {
     let cases = [
-        ("a ping", frame(PING & !FIN, b"a"), &[1002][..]),
-        ("an empty ping", frame(PING & !FIN, b""), &[1002]),
-        ("a pong", frame(PONG & !FIN, b"a"), &[1002]),
-        ("a close", frame(CLOSE & !FIN, &[3, 232]), &[1002]),
+        ("a ping", client_frame(PING & !FIN, b"a"), &[1002][..]),
+        ("an empty ping", client_frame(PING & !FIN, b""), &[1002]),
+        ("a pong", client_frame(PONG & !FIN, b"a"), &[1002]),
+        ("a close", client_frame(CLOSE & !FIN, &[3, 232]), &[1002]),
         (
             "a ping within a message",
-            [frame(0x01, b"a"), frame(PING & !FIN, b"")].concat(),
+            [client_frame(0x01, b"a"), client_frame(PING & !FIN, b"")].concat(),
             &[1002],
         ),
     ];
@@ -80,18 +81,22 @@ async fn control_frames_longer_than_125_bytes_are_1002() {
     let cases = [
         (
             "a ping of 126 bytes",
-            frame(PING, &[b'a'; 126]),
+            client_frame(PING, &[b'a'; 126]),
             &[1002][..],
         ),
-        ("a pong of 126 bytes", frame(PONG, &[b'a'; 126]), &[1002]),
+        (
+            "a pong of 126 bytes",
+            client_frame(PONG, &[b'a'; 126]),
+            &[1002],
+        ),
         (
             "a close of 126 bytes",
-            frame(CLOSE, &[&[3, 232][..], &[b'a'; 124]].concat()),
+            client_frame(CLOSE, &[&[3, 232][..], &[b'a'; 124]].concat()),
             &[1002],
         ),
         (
             "a ping of 70,000 bytes",
-            frame(PING, &[b'a'; 70_000]),
+            client_frame(PING, &[b'a'; 70_000]),
             &[1002, 1009],
         ),
     ];
@@ -101,20 +106,24 @@ async fn control_frames_longer_than_125_bytes_are_1002() {
 #[tokio::test]
 async fn a_close_reason_that_is_not_utf_8_is_1007() {
     let cases = [
-        ("a stray byte", frame(CLOSE, b"\x03\xe8\xff"), &[1007][..]),
+        (
+            "a stray byte",
+            client_frame(CLOSE, b"\x03\xe8\xff"),
+            &[1007][..],
+        ),
         (
             "half a character",
-            frame(CLOSE, b"\x03\xe8a\xe2\x82"),
+            client_frame(CLOSE, b"\x03\xe8a\xe2\x82"),
             &[1007],
         ),
         (
             "a surrogate",
-            frame(CLOSE, b"\x03\xe8\xed\xa0\x80"),
+            client_frame(CLOSE, b"\x03\xe8\xed\xa0\x80"),
             &[1007],
         ),
         (
             "an overlong slash",
-            frame(CLOSE, b"\x03\xe8\xc0\xaf"),
+            client_frame(CLOSE, b"\x03\xe8\xc0\xaf"),
             &[1007],
         ),
     ];
@@ -123,9 +132,9 @@ async fn a_close_reason_that_is_not_utf_8_is_1007() {
 
 #[tokio::test]
 async fn a_close_code_that_may_not_be_sent_is_1002() {
-    let close = |code: u16| frame(CLOSE, &code.to_be_bytes());
+    let close = |code: u16| client_frame(CLOSE, &code.to_be_bytes());
     let cases = [
-        ("half a code", frame(CLOSE, b"\x03"), &[1002][..]),
+        ("half a code", client_frame(CLOSE, b"\x03"), &[1002][..]),
         ("0", close(0), &[1002]),
         ("999", close(999), &[1002]),
         ("1004", close(1004), &[1002]),
@@ -141,9 +150,10 @@ async fn a_close_code_that_may_not_be_sent_is_1002() {
 
 #[tokio::test]
 async fn a_close_that_is_right_is_answered_with_a_close() {
-    let close = |code: u16| frame(CLOSE, &[&code.to_be_bytes()[..], "été".as_bytes()].concat());
+    let close =
+        |code: u16| client_frame(CLOSE, &[&code.to_be_bytes()[..], "été".as_bytes()].concat());
     let cases = [
-        ("no code", frame(CLOSE, b""), &[1000, 1005][..]),
+        ("no code", client_frame(CLOSE, b""), &[1000, 1005][..]),
         ("1000", close(1000), &[1000]),
         ("1001", close(1001), &[1000, 1001]),
         ("3000", close(3000), &[1000, 3000]),
@@ -155,14 +165,22 @@ async fn a_close_that_is_right_is_answered_with_a_close() {
 #[tokio::test]
 async fn reserved_bits_and_opcodes_are_1002() {
     let cases = [
-        ("reserved bit 1", frame(TEXT | 0x40, b"a"), &[1002][..]),
-        ("reserved bit 2", frame(TEXT | 0x20, b"a"), &[1002]),
-        ("reserved bit 3", frame(TEXT | 0x10, b"a"), &[1002]),
-        ("reserved bit of a ping", frame(PING | 0x40, b"a"), &[1002]),
-        ("opcode 3", frame(0x83, b"a"), &[1002]),
-        ("opcode 7", frame(0x87, b"a"), &[1002]),
-        ("opcode 11", frame(0x8b, b"a"), &[1002]),
-        ("opcode 15", frame(0x8f, b"a"), &[1002]),
+        (
+            "reserved bit 1",
+            client_frame(TEXT | 0x40, b"a"),
+            &[1002][..],
+        ),
+        ("reserved bit 2", client_frame(TEXT | 0x20, b"a"), &[1002]),
+        ("reserved bit 3", client_frame(TEXT | 0x10, b"a"), &[1002]),
+        (
+            "reserved bit of a ping",
+            client_frame(PING | 0x40, b"a"),
+            &[1002],
+        ),
+        ("opcode 3", client_frame(0x83, b"a"), &[1002]),
+        ("opcode 7", client_frame(0x87, b"a"), &[1002]),
+        ("opcode 11", client_frame(0x8b, b"a"), &[1002]),
+        ("opcode 15", client_frame(0x8f, b"a"), &[1002]),
     ];
     closes_with("reserved", cases).await;
 }
@@ -170,10 +188,14 @@ async fn reserved_bits_and_opcodes_are_1002() {
 #[tokio::test]
 async fn frames_out_of_order_or_without_a_mask_are_1002() {
     let cases = [
-        ("a continuation of nothing", frame(0x80, b"a"), &[1002][..]),
+        (
+            "a continuation of nothing",
+            client_frame(0x80, b"a"),
+            &[1002][..],
+        ),
         (
             "a message within a message",
-            [frame(0x01, b"a"), frame(TEXT, b"a")].concat(),
+            [client_frame(0x01, b"a"), client_frame(TEXT, b"a")].concat(),
             &[1002],
         ),
         ("no mask", vec![TEXT, 1, b'a'], &[1002]),
@@ -198,17 +220,21 @@ async fn text_that_is_not_utf_8_is_1007_also_in_fragments() {
     let cases = [
         (
             "in one frame",
-            frame(TEXT, b"{\"append\":\"\xff\"}"),
+            client_frame(TEXT, b"{\"append\":\"\xff\"}"),
             &[1007][..],
         ),
         (
             "in its second fragment",
-            [frame(0x01, b"{\"append\":\""), frame(0x80, b"\xff\"}")].concat(),
+            [
+                client_frame(0x01, b"{\"append\":\""),
+                client_frame(0x80, b"\xff\"}"),
+            ]
+            .concat(),
             &[1007],
         ),
         (
             "half a character at the end",
-            frame(TEXT, b"\"\xe2\x82"),
+            client_frame(TEXT, b"\"\xe2\x82"),
             &[1007],
         ),
     ];
@@ -219,18 +245,18 @@ async fn text_that_is_not_utf_8_is_1007_also_in_fragments() {
 async fn a_character_cut_by_two_fragments_is_whole() {
     let subject = Subject::start("cut-character", &[]);
     subject.create("it", "text/plain").await;
-    let mut wire = Wire::websocket(subject.address(), "it").await;
+    let mut wire = subject.websocket("it").await;
     wire.send(
         [
-            frame(0x01, b"{\"append\":\"\xe2\x82"),
-            frame(PING, b"p"),
-            frame(0x80, b"\xac\"}"),
+            client_frame(0x01, b"{\"append\":\"\xe2\x82"),
+            client_frame(PING, b"p"),
+            client_frame(0x80, b"\xac\"}"),
         ]
         .concat(),
     )
     .await;
     loop {
-        let (first, payload) = wire.frame().await.expect("an answer before the end");
+        let (first, payload) = wire.frame().await;
         if String::from_utf8_lossy(&payload).contains("appended") {
             break;
         }
@@ -247,21 +273,21 @@ async fn many_pings_are_bounded_and_answered_in_order() {
     let subject = Subject::start("pings", &["--write-silence-max", "1s"]);
     subject.create("it", "text/plain").await;
     let before = subject.holding();
-    let mut wire = Wire::websocket(subject.address(), "it").await;
+    let mut wire = subject.websocket("it").await;
     for number in 0..2_000_u32 {
-        wire.send(frame(PING, &number.to_be_bytes())).await;
+        wire.send(client_frame(PING, &number.to_be_bytes())).await;
     }
     let mut expected = 0;
     while expected < 2_000 {
-        let (first, payload) = wire.frame().await.expect("a pong");
+        let (first, payload) = wire.frame().await;
         if first == PONG {
             assert_eq!(payload, u32::to_be_bytes(expected));
             expected += 1;
         }
     }
     // And a client that asks for pongs and takes none of them.
-    let mut silent = Wire::websocket(subject.address(), "it").await;
-    let many = frame(PING, &[b'a'; 125]).repeat(1_000);
+    let mut silent = subject.websocket("it").await;
+    let many = client_frame(PING, &[b'a'; 125]).repeat(1_000);
     for _ in 0..200 {
         if !silent.try_send(&many).await {
             break;

@@ -1,7 +1,9 @@
 //! WebSocket handshakes that are none, and upgrades where nothing can be upgraded.
 
 use super::subject::{Subject, get};
-use super::wire::{UPGRADE, Wire, frame, within};
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::within;
+use tailwater_harness::websocket::{UPGRADE, client_frame};
 
 const TARGET: &str = "/v1/stream/it?offset=now&live=websocket";
 
@@ -42,13 +44,13 @@ async fn a_failed_handshake_is_426_and_says_what_is_needed() {
         ),
     ] {
         for later in [false, true] {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             if later {
                 wire.send(get("/v1/stream/it?offset=now", "")).await;
-                wire.answer().await;
+                wire.response().await;
             }
             wire.send(get(TARGET, &fields)).await;
-            let answer = wire.answer().await;
+            let answer = wire.response().await;
             let (version, upgrade) = (
                 answer.header("sec-websocket-version"),
                 answer.header("upgrade"),
@@ -118,9 +120,9 @@ async fn a_handshake_that_is_right_may_be_written_in_many_ways() {
         format!("{UPGRADE}Sec-WebSocket-Extensions: permessage-deflate\r\n"),
         format!("{UPGRADE}Sec-WebSocket-Protocol: a, b\r\n"),
     ] {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(get(TARGET, &fields)).await;
-        let head = wire.head().await.unwrap();
+        let head = wire.head().await;
         assert_eq!(head.status, 101, "{fields}: {head:?}");
         assert_eq!(
             head.header("sec-websocket-accept"),
@@ -195,14 +197,13 @@ async fn an_upgrade_of_anything_but_a_websocket_read_is_ignored() {
     let subject = subject("upgrade-ignored").await;
     let mut faults = Vec::new();
     for (what, request, status) in pointless_upgrades() {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(&request).await;
         let asking = async {
             if request.starts_with("HEAD") {
-                wire.head().await
-            } else {
-                wire.try_answer().await
+                wire.expect_no_body();
             }
+            wire.response_or_end().await
         };
         let answer = tokio::time::timeout(std::time::Duration::from_secs(10), asking)
             .await
@@ -211,9 +212,11 @@ async fn an_upgrade_of_anything_but_a_websocket_read_is_ignored() {
             Some(answer) if answer.status == status => {
                 // The connection goes on as HTTP.
                 wire.try_send(get("/v1/stream/none", "")).await;
-                let next =
-                    tokio::time::timeout(std::time::Duration::from_secs(10), wire.try_answer())
-                        .await;
+                let next = tokio::time::timeout(
+                    std::time::Duration::from_secs(10),
+                    wire.response_or_end(),
+                )
+                .await;
                 let next = next.unwrap_or_default().map(|next| next.status);
                 if next != Some(404) && !answer.says_close() {
                     faults.push(format!(
@@ -238,9 +241,9 @@ async fn what_comes_after_a_refused_handshake_is_not_a_websocket() {
         "/v1/stream/none?offset=-1&live=websocket",
         "/v1/stream/it?offset=x&live=websocket",
     ] {
-        let mut wire = Wire::open(subject.address()).await;
+        let mut wire = RawConnection::open(subject.address()).await;
         wire.send(get(target, UPGRADE)).await;
-        let answer = wire.answer().await;
+        let answer = wire.response().await;
         assert!((400..500).contains(&answer.status), "{answer:?}");
         if answer.says_close() {
             assert!(wire.rest().await.is_empty());
@@ -249,7 +252,7 @@ async fn what_comes_after_a_refused_handshake_is_not_a_websocket() {
         // What a proxy that believes in the upgrade would let through is a request like any other.
         wire.send(get("/v1/stream/victim", "")).await;
         let next =
-            tokio::time::timeout(std::time::Duration::from_secs(10), wire.try_answer()).await;
+            tokio::time::timeout(std::time::Duration::from_secs(10), wire.response_or_end()).await;
         let next = next.unwrap_or_default().map(|next| next.status);
         assert!(
             next.is_none_or(|status| status == 200),
@@ -265,17 +268,20 @@ async fn a_handshake_with_another_technique_is_an_answer_of_that_technique() {
         subject.create("it", "text/plain").await;
         subject.append("it", "text/plain", b"abc").await;
         for live in ["sse", "ndjson"] {
-            let mut wire = Wire::open(subject.address()).await;
+            let mut wire = RawConnection::open(subject.address()).await;
             let request = get(&format!("/v1/stream/it?offset=-1&live={live}"), UPGRADE);
-            wire.send([request.as_bytes(), &frame(0x81, b"{\"append\":\"x\"}")].concat())
-                .await;
-            let head = wire.head().await.expect("a head");
+            wire.send(
+                [
+                    request.as_bytes(),
+                    &client_frame(0x81, b"{\"append\":\"x\"}"),
+                ]
+                .concat(),
+            )
+            .await;
+            let head = wire.head().await;
             assert_eq!(head.status, 200, "{live}, --hand-off {hand_off}: {head:?}");
-            let chunk = wire.chunk().await.flatten().expect("a chunk");
-            assert!(
-                String::from_utf8_lossy(&chunk).contains("abc"),
-                "{live}, --hand-off {hand_off}"
-            );
+            let chunk = wire.chunk().await.expect("a chunk");
+            assert!(chunk.contains("abc"), "{live}, --hand-off {hand_off}");
         }
         let answer = subject.ask(get("/v1/stream/it?offset=-1", "")).await;
         assert_eq!(answer.text(), "abc", "--hand-off {hand_off}");
@@ -301,10 +307,10 @@ async fn an_upgrade_beside_a_body_is_ignored() {
                 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             ] {
                 let what = format!("{live:?} with {body:?}, --hand-off {hand_off}");
-                let mut wire = Wire::open(subject.address()).await;
+                let mut wire = RawConnection::open(subject.address()).await;
                 let head = get(&format!("/v1/stream/it?offset=-1{live}"), UPGRADE);
                 wire.send([head.trim_end(), "\r\n", body].concat()).await;
-                let head = within(&what, wire.head()).await.expect("a head");
+                let head = within(&what, wire.head()).await;
                 assert_eq!(head.status, status, "{what}: {head:?}");
             }
         }

@@ -1,8 +1,8 @@
 //! What counts as an answer: an append, a creation, a closure, an export or an import is done when the server says so in the
 //! protocol's words, and never because something else answered something.
 
-use super::fake::{Fake, answer};
-use super::run::{Outcome, first_line, run, tailwater};
+use super::command_line::{CommandOutput, first_line, run, tailwater};
+use super::fake::{FakeServer, answer};
 
 const HTML: &str = "<!doctype html><title>Sign in</title>";
 const EXPORT: &str = concat!(
@@ -56,8 +56,8 @@ fn strange() -> Vec<(&'static str, String)> {
 }
 
 /// A server that knows the stream, but answers one method otherwise; what it redirects to answers with HTML.
-fn otherwise(method: &'static str, strange: String, there: bool) -> Fake {
-    Fake::start(move |asked, target| match asked {
+fn otherwise(method: &'static str, strange: String, there: bool) -> FakeServer {
+    FakeServer::start(move |asked, target| match asked {
         _ if target == "/elsewhere" => answer("200 OK", &["Content-Type: text/html"], HTML),
         asked if asked == method => strange.clone(),
         "HEAD" if !there => answer("404 Not Found", &[], ""),
@@ -80,8 +80,8 @@ fn otherwise(method: &'static str, strange: String, there: bool) -> Fake {
 }
 
 /// Checks that a command failed with the status and the URL, and that nothing but what it had to ask was asked.
-fn fails(outcome: &Outcome, fake: &Fake, status: &str, case: &str) {
-    let Outcome {
+fn fails(outcome: &CommandOutput, fake: &FakeServer, status: &str, case: &str) {
+    let CommandOutput {
         code,
         stderr,
         stdout,
@@ -236,7 +236,7 @@ fn nothing_but_an_export_is_written_as_one() {
         ("202", answer("202 Accepted", &[], "")),
     ] {
         let page = html.clone();
-        let fake = Fake::start(move |_, target| {
+        let fake = FakeServer::start(move |_, target| {
             if target == "/signin" {
                 page.clone()
             } else {
@@ -252,7 +252,7 @@ fn nothing_but_an_export_is_written_as_one() {
     }
     let whole = answer("200 OK", &["Content-Type: application/x-ndjson"], EXPORT);
     let moved = answer("301 Moved Permanently", &["Location: /moved"], "");
-    let fake = Fake::start(move |_, target| {
+    let fake = FakeServer::start(move |_, target| {
         if target == "/moved" {
             whole.clone()
         } else {
@@ -272,8 +272,9 @@ fn what_is_moved_with_method_and_body_is_appended_there() {
     for status in ["307 Temporary Redirect", "308 Permanent Redirect"] {
         let target = otherwise("GET", answer("404 Not Found", &[], ""), false);
         let base = target.url();
-        let front =
-            Fake::start(move |_, path| answer(status, &[&format!("Location: {base}{path}")], ""));
+        let front = FakeServer::start(move |_, path| {
+            answer(status, &[&format!("Location: {base}{path}")], "")
+        });
         let outcome = run(
             &["append", "x", "--close", "--server", &front.url()],
             b"a\n",
@@ -299,7 +300,7 @@ fn what_is_moved_with_method_and_body_is_appended_there() {
 
 #[test]
 fn redirects_that_never_end_are_an_error() {
-    let round = Fake::start(|_, path| {
+    let round = FakeServer::start(|_, path| {
         answer(
             "307 Temporary Redirect",
             &[&format!("Location: {path}")],
@@ -318,7 +319,7 @@ fn redirects_that_never_end_are_an_error() {
 #[test]
 fn a_refusal_without_an_end_is_not_read_to_its_end() {
     let long = answer(
-        "500 Internal Server Error",
+        "500 Internal CommandServer Error",
         &["Content-Type: text/html"],
         &"x".repeat(4 << 20),
     );
@@ -338,7 +339,7 @@ fn tail_takes_no_page_for_one_that_does_not_say_where_it_ends() {
             .into_iter()
             .filter(|(status, _)| status.starts_with('2'))
         {
-            let fake = Fake::start(move |_, _| strange.clone());
+            let fake = FakeServer::start(move |_, _| strange.clone());
             let mut tail = tailwater(&[
                 "tail",
                 "x",

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct AskedRequest {
     /// `POST /v1/stream/x`.
     pub(crate) line: String,
     pub(crate) body: String,
@@ -14,12 +14,12 @@ pub(crate) struct Asked {
 
 /// Answers each request with what its script says, one request a connection.
 #[derive(Debug)]
-pub(crate) struct Fake {
+pub(crate) struct FakeServer {
     address: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<AskedRequest>>>,
 }
 
-impl Fake {
+impl FakeServer {
     /// - `script`: method and target in, the answer's status line without `HTTP/1.1`, headers and body out.
     pub(crate) fn start(script: impl Fn(&str, &str) -> String + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -39,7 +39,7 @@ impl Fake {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<AskedRequest> {
         self.asked.lock().unwrap().clone()
     }
 
@@ -56,7 +56,7 @@ impl Fake {
 fn serve(
     mut client: TcpStream,
     script: &impl Fn(&str, &str) -> String,
-    memory: &Mutex<Vec<Asked>>,
+    memory: &Mutex<Vec<AskedRequest>>,
 ) -> std::io::Result<()> {
     let mut input = BufReader::new(client.try_clone()?);
     let (mut line, mut length, mut is_chunked) = (String::new(), 0, false);
@@ -89,7 +89,7 @@ fn serve(
         words.next().unwrap_or_default(),
     );
     let body = String::from_utf8_lossy(&body).into_owned();
-    memory.lock().unwrap().push(Asked {
+    memory.lock().unwrap().push(AskedRequest {
         line: format!("{method} {target}"),
         body,
     });

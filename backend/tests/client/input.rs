@@ -1,10 +1,10 @@
 //! What `tailwater append` makes of its input before it is lines.
 
-use super::run::Server;
+use super::command_line::CommandServer;
 
 #[test]
 fn a_byte_order_mark_before_json_lines_is_skipped() {
-    let server = Server::start();
+    let server = CommandServer::start();
     for (name, input, flags, stored) in [
         (
             "one",
@@ -39,7 +39,7 @@ fn a_byte_order_mark_before_json_lines_is_skipped() {
 
 #[test]
 fn only_the_white_space_of_json_stands_around_a_message() {
-    let server = Server::start();
+    let server = CommandServer::start();
     let outcome = server.run(&["append", "fits", "--json"], b" \t1\r\n\t \r\n[2] \n");
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert_eq!(server.ask("GET /v1/stream/fits", "", "").body, "[1,[2]]");

@@ -8,9 +8,10 @@
 )]
 
 mod answers;
+#[path = "../command_line/mod.rs"]
+mod command_line;
 mod fake;
 mod input;
 mod names;
 mod output;
 mod position;
-mod run;

@@ -1,7 +1,7 @@
 //! One name, one stream: in URLs, on the command line, in lists, forks, subscriptions, exports and imports.
 
-use super::fake::{Fake, answer};
-use super::run::{Server, run};
+use super::command_line::{CommandServer, run};
+use super::fake::{FakeServer, answer};
 use serde_json::{Value, json};
 
 /// Names with every printable character (a slash only between segments), and with characters that are spelled in several bytes.
@@ -45,7 +45,7 @@ fn escaped(name: &str) -> [String; 2] {
 }
 
 /// A fork is made of the stream by the path of its name, and tells its name.
-fn fork_names_it(server: &Server, name: &str, path: &str) {
+fn fork_names_it(server: &CommandServer, name: &str, path: &str) {
     let text = "Content-Type: text/plain\r\n";
     let fork = format!("{text}Stream-Forked-From: /v1/stream/{path}\r\n");
     assert_eq!(
@@ -54,13 +54,13 @@ fn fork_names_it(server: &Server, name: &str, path: &str) {
         "{name}"
     );
     let told: Value =
-        serde_json::from_str(&server.ask("GET /v1/streams/fork", "", "").body).unwrap();
+        serde_json::from_slice(&server.ask("GET /v1/streams/fork", "", "").body).unwrap();
     assert_eq!(told["forkedFrom"]["stream"], json!(name));
     assert_eq!(server.ask("DELETE /v1/stream/fork", "", "").status, 204);
 }
 
 /// A subscription links the stream by its name, and lets go of it by the path of its name.
-fn subscription_names_it(server: &Server, name: &str, path: &str) {
+fn subscription_names_it(server: &CommandServer, name: &str, path: &str) {
     let subscription = "/v1/stream/__ds/subscriptions/s";
     let asked = json!({
         "type": "pull-wake",
@@ -75,7 +75,8 @@ fn subscription_names_it(server: &Server, name: &str, path: &str) {
         201,
         "{name}"
     );
-    let view = |line: &str| serde_json::from_str::<Value>(&server.ask(line, "", "").body).unwrap();
+    let view =
+        |line: &str| serde_json::from_slice::<Value>(&server.ask(line, "", "").body).unwrap();
     let linked = view(&format!("GET {subscription}"));
     assert_eq!(linked["wake_stream"], json!(format!("w/{name}")));
     assert!(
@@ -109,7 +110,7 @@ fn subscription_names_it(server: &Server, name: &str, path: &str) {
 
 #[test]
 fn everybody_means_the_same_stream_by_a_name() {
-    let server = Server::start();
+    let server = CommandServer::start();
     let text = "Content-Type: text/plain\r\n";
     for name in names() {
         let [upper, lower] = escaped(&name);
@@ -136,7 +137,7 @@ fn everybody_means_the_same_stream_by_a_name() {
             "{name}"
         );
         let told: Value =
-            serde_json::from_str(&server.ask(&format!("GET /v1/streams/{lower}"), "", "").body)
+            serde_json::from_slice(&server.ask(&format!("GET /v1/streams/{lower}"), "", "").body)
                 .unwrap();
         assert_eq!(told["name"], json!(name));
 
@@ -178,7 +179,7 @@ fn everybody_means_the_same_stream_by_a_name() {
 
 #[test]
 fn a_pattern_matches_names_as_they_are_listed() {
-    let server = Server::start();
+    let server = CommandServer::start();
     let subscription = "/v1/stream/__ds/subscriptions/p";
     let asked =
         json!({"type": "pull-wake", "pattern": "90%/+/**", "wake_stream": "wake"}).to_string();
@@ -201,7 +202,7 @@ fn a_pattern_matches_names_as_they_are_listed() {
         );
     }
     let view: Value =
-        serde_json::from_str(&server.ask(&format!("GET {subscription}"), "", "").body).unwrap();
+        serde_json::from_slice(&server.ask(&format!("GET {subscription}"), "", "").body).unwrap();
     let mut paths: Vec<&str> = view["streams"]
         .as_array()
         .unwrap()
@@ -214,7 +215,7 @@ fn a_pattern_matches_names_as_they_are_listed() {
 
 #[test]
 fn what_names_no_stream_is_refused_with_words_wherever_it_stands() {
-    let server = Server::start();
+    let server = CommandServer::start();
     server.run(&["append", "a/b"], b"x\n");
     for path in [
         "a%2Fb",
@@ -255,7 +256,7 @@ fn what_names_no_stream_is_refused_with_words_wherever_it_stands() {
             );
             assert_eq!(answer.status, 400, "{line}/{path}: {answer:?}");
             assert!(
-                answer.body.contains("the stream path"),
+                answer.text().contains("the stream path"),
                 "{line}/{path}: {answer:?}"
             );
         }
@@ -278,7 +279,7 @@ fn what_names_no_stream_is_refused_with_words_wherever_it_stands() {
 
 #[test]
 fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
-    let fake = Fake::start(|_, _| answer("500 Internal Server Error", &[], ""));
+    let fake = FakeServer::start(|_, _| answer("500 Internal CommandServer Error", &[], ""));
     let url = fake.url();
     let deep = vec!["a"; 17].join("/");
     let names = [
@@ -319,7 +320,7 @@ fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
 
 #[test]
 fn the_command_line_refuses_a_url_of_no_stream_before_it_asks() {
-    let fake = Fake::start(|_, _| answer("500 Internal Server Error", &[], ""));
+    let fake = FakeServer::start(|_, _| answer("500 Internal CommandServer Error", &[], ""));
     let url = fake.url();
     for path in [
         "v1/stream/users/../victim",
@@ -390,12 +391,12 @@ fn a_whole_url_is_asked_as_it_is_meant() {
         ("below/v1/stream/a", "/below/v1/stream/a"),
         ("streams/of/others?x=1", "/streams/of/others?x=1"),
     ] {
-        let fake = Fake::start(|_, _| answer("404 Not Found", &[], ""));
+        let fake = FakeServer::start(|_, _| answer("404 Not Found", &[], ""));
         let outcome = run(&["append", &format!("{}/{path}", fake.url())], b"x\n");
         assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
         assert_eq!(fake.asked()[0].line, format!("HEAD {asked}"), "{path}");
     }
-    let fake = Fake::start(|_, _| answer("404 Not Found", &[], ""));
+    let fake = FakeServer::start(|_, _| answer("404 Not Found", &[], ""));
     run(
         &[
             "export",

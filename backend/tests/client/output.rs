@@ -1,11 +1,11 @@
 //! When nobody reads the output any more.
 
-use super::run::{Server, tailwater, wait};
+use super::command_line::{CommandServer, tailwater, wait};
 use std::io::{BufRead, BufReader};
 
 #[test]
 fn tail_ends_when_its_reader_has_gone_though_nothing_comes() {
-    let server = Server::start();
+    let server = CommandServer::start();
     assert_eq!(server.run(&["append", "x"], b"one\n").code, Some(0));
     for technique in ["poll", "long-poll", "ndjson", "sse", "websocket"] {
         let mut tail = tailwater(&[
@@ -52,7 +52,7 @@ fn tail_ends_when_its_reader_has_gone_before_anything_came() {
 
 #[test]
 fn tail_goes_on_where_nobody_can_leave() {
-    let server = Server::start();
+    let server = CommandServer::start();
     assert_eq!(
         server.run(&["append", "x", "--close"], b"one\n").code,
         Some(0)

@@ -1,11 +1,11 @@
 //! `tailwater tail --state`: the position outlives the process, and never leads into another stream of the same name.
 
-use super::run::{Server, run};
+use super::command_line::{CommandServer, run};
 use std::path::Path;
 
 #[test]
 fn a_position_in_a_stream_that_was_deleted_is_refused_with_words() {
-    let server = Server::start();
+    let server = CommandServer::start();
     let place = |name: &str| {
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
     };

@@ -1,21 +1,21 @@
 //! The commands that talk to a server: what `append`, `export` and `import` do when answers or files are cut off.
 
-use crate::{DEADLINE, Server, tailwater, wait};
+use crate::command_line::{CommandServer, DEADLINE, output, tailwater, wait};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Passes connections on to `server`, but cuts the answer to every other POST: the server has it, the client knows nothing.
-fn forgetful_path(server: String) -> String {
+fn forgetful_path(server: SocketAddr) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let posts = Arc::new(AtomicUsize::new(0));
     std::thread::spawn(move || {
         for client in listener.incoming() {
-            let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
+            let (client, server) = (client.unwrap(), TcpStream::connect(server).unwrap());
             let posts = Arc::clone(&posts);
             std::thread::spawn(move || forget(&client, &server, &posts));
         }
@@ -53,8 +53,8 @@ fn forget(mut client: &TcpStream, mut server: &TcpStream, posts: &AtomicUsize) {
 
 #[test]
 fn append_repeats_what_got_no_answer_and_nothing_is_there_twice() {
-    let server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0"]));
-    let path = forgetful_path(server.address.clone());
+    let server = CommandServer::start();
+    let path = forgetful_path(server.address);
     let mut append = tailwater(&[
         "append",
         "it",
@@ -69,7 +69,8 @@ fn append_repeats_what_got_no_answer_and_nothing_is_there_twice() {
         // So that there are several appends, and not one of five lines.
         let begun = Instant::now();
         while !server
-            .ask("GET /v1/stream/it", "\r\n")
+            .ask("GET /v1/stream/it", "", "")
+            .text()
             .ends_with(&format!("{number}]"))
         {
             assert!(begun.elapsed() < DEADLINE, "line {number} does not arrive");
@@ -77,56 +78,38 @@ fn append_repeats_what_got_no_answer_and_nothing_is_there_twice() {
         }
     }
     drop(stdin);
-    wait(&mut child);
+    wait(&mut child, "append");
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         output.status.success() && said.contains("sending again"),
         "{said}"
     );
-    assert!(
-        server
-            .ask("GET /v1/stream/it", "\r\n")
-            .ends_with("[0,1,2,3,4]"),
-        "each line once"
-    );
+    let content = server.ask("GET /v1/stream/it", "", "");
+    assert_eq!(content.text(), "[0,1,2,3,4]", "each line once");
 }
 
 #[test]
 fn a_stream_goes_through_a_file_and_a_cut_file_makes_no_stream() {
-    let server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0"]));
+    let server = CommandServer::start();
     let text = "Content-Type: text/plain\r\n";
-    server.ask(
-        "PUT /v1/stream/a/b",
-        &format!("{text}Content-Length: 3\r\n\r\none"),
-    );
-    server.ask(
-        "POST /v1/stream/a/b",
-        &format!("{text}Stream-Closed: true\r\nContent-Length: 3\r\n\r\ntwo"),
-    );
-    let url = format!("http://{}", server.address);
+    server.ask("PUT /v1/stream/a/b", text, "one");
+    let closes = format!("{text}Stream-Closed: true\r\n");
+    server.ask("POST /v1/stream/a/b", &closes, "two");
+    let url = server.url();
     let run = |arguments: &[&str], input: Option<&[u8]>| {
         let mut command = tailwater(arguments);
-        let mut child = command
-            .env("TAILWATER_SERVER", &url)
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        // A command that refuses before it reads has closed the pipe.
-        let _closed = stdin.write_all(input.unwrap_or_default());
-        drop(stdin);
-        wait(&mut child);
-        child.wait_with_output().unwrap()
+        command.env("TAILWATER_SERVER", &url);
+        output(&mut command, input.unwrap_or_default())
     };
     let exported = run(&["export", "a/b"], None);
-    assert_eq!(exported.status.code(), Some(0), "{exported:?}");
+    assert_eq!(exported.code, Some(0), "{exported:?}");
     let cut = run(
         &["import", "copy"],
         Some(&exported.stdout[..exported.stdout.len() - 9]),
     );
-    assert_eq!(cut.status.code(), Some(1));
-    let error = String::from_utf8(cut.stderr).unwrap();
+    assert_eq!(cut.code, Some(1));
+    let error = cut.stderr;
     assert!(
         error.contains("breaks off") && error.lines().count() == 1,
         "{error}"
@@ -135,17 +118,11 @@ fn a_stream_goes_through_a_file_and_a_cut_file_makes_no_stream() {
         &["import", &format!("{url}/v1/stream/copy")],
         Some(&exported.stdout),
     );
-    assert_eq!(imported.status.code(), Some(0), "{imported:?}");
-    assert!(
-        server
-            .ask("GET /v1/stream/copy", "\r\n")
-            .ends_with("onetwo")
-    );
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let copy = server.ask("GET /v1/stream/copy", "", "");
+    assert_eq!(copy.text(), "onetwo");
     let again = run(&["import", "copy"], Some(&exported.stdout));
-    assert!(
-        again.status.code() == Some(1)
-            && String::from_utf8(again.stderr).unwrap().contains("exists")
-    );
+    assert!(again.code == Some(1) && again.stderr.contains("exists"));
     let none = run(&["export", "none"], None);
-    assert!(none.status.code() == Some(1) && none.stdout.is_empty() && !none.stderr.is_empty());
+    assert!(none.code == Some(1) && none.stdout.is_empty() && !none.stderr.is_empty());
 }

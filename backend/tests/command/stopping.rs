@@ -1,19 +1,14 @@
 //! How signals end a server: live answers end cleanly, and a second interrupt does not wait for them.
 
-use crate::{Server, tailwater, wait};
+use crate::command_line::{CommandServer, DEADLINE, SERVE, tailwater};
 use std::io::{BufRead, BufReader, Read, Write};
+use tailwater_harness::process::Signal;
 
 #[test]
 fn a_signal_ends_live_answers_cleanly_and_then_the_process() {
-    for name in ["TERM", "INT"] {
-        let mut server = Server::start(tailwater(&[
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--drain",
-            "1h",
-        ]));
-        server.ask("PUT /v1/stream/it", "Content-Length: 0\r\n\r\n");
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = CommandServer::of(tailwater(&SERVE).args(["--drain", "1h"]));
+        server.ask("PUT /v1/stream/it", "", "");
         let mut live = server.connect();
         write!(
             live,
@@ -27,19 +22,22 @@ fn a_signal_ends_live_answers_cleanly_and_then_the_process() {
             assert!(count > 0, "{answer}");
             answer += std::str::from_utf8(&seen[..count]).unwrap();
         }
-        server.signal(name);
+        server.process.signal(signal).unwrap();
         live.read_to_string(&mut answer).unwrap();
         assert!(
             answer.ends_with("\r\n0\r\n\r\n"),
-            "{name}: the last chunk is missing: {answer}"
+            "{signal:?}: the last chunk is missing: {answer}"
         );
-        let status = wait(&mut server.child);
-        assert_eq!(status.code(), Some(0), "{name}");
+        let status = server.process.ended(DEADLINE).unwrap();
+        assert_eq!(
+            status.and_then(|status| status.code()),
+            Some(0),
+            "{signal:?}"
+        );
         let mut log = String::new();
         server
-            .child
-            .stderr
-            .take()
+            .process
+            .stderr()
             .unwrap()
             .read_to_string(&mut log)
             .unwrap();
@@ -50,42 +48,44 @@ fn a_signal_ends_live_answers_cleanly_and_then_the_process() {
 #[test]
 fn a_signal_right_after_the_url_stops_cleanly_too() {
     for round in 0..10 {
-        let mut server = Server::start(tailwater(&["serve", "--listen", "127.0.0.1:0"]));
-        server.signal(if round % 2 == 0 { "TERM" } else { "INT" });
-        assert_eq!(wait(&mut server.child).code(), Some(0), "round {round}");
+        let mut server = CommandServer::of(&mut tailwater(&SERVE));
+        let signal = if round % 2 == 0 {
+            Signal::TERM
+        } else {
+            Signal::INT
+        };
+        server.process.signal(signal).unwrap();
+        let status = server.process.ended(DEADLINE).unwrap();
+        assert_eq!(
+            status.and_then(|status| status.code()),
+            Some(0),
+            "round {round}"
+        );
     }
 }
 
 #[test]
 fn a_second_interrupt_ends_at_once() {
-    let mut server = Server::start(tailwater(&[
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--drain",
-        "1h",
-    ]));
+    let mut server = CommandServer::of(tailwater(&SERVE).args(["--drain", "1h"]));
     let mut slow = server.connect();
     let head = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n";
-    server.ask(
-        "PUT /v1/stream/it",
-        "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n",
-    );
+    server.ask("PUT /v1/stream/it", "Content-Type: text/plain\r\n", "");
     write!(slow, "{head}Expect: 100-continue\r\n\r\n").unwrap();
     let mut begun = [0; 12];
     slow.read_exact(&mut begun).unwrap();
     assert_eq!(&begun, b"HTTP/1.1 100");
-    server.signal("INT");
-    let mut log = BufReader::new(server.child.stderr.take().unwrap());
+    server.process.signal(Signal::INT).unwrap();
+    let mut log = BufReader::new(server.process.stderr().unwrap());
     let mut line = String::new();
     while !line.contains("stopping") {
         line.clear();
         assert!(log.read_line(&mut line).unwrap() > 0, "the log ended");
     }
     assert!(
-        server.child.try_wait().unwrap().is_none(),
+        server.process.has_ended().unwrap().is_none(),
         "an append is under way"
     );
-    server.signal("INT");
-    assert_eq!(wait(&mut server.child).code(), Some(130));
+    server.process.signal(Signal::INT).unwrap();
+    let status = server.process.ended(DEADLINE).unwrap();
+    assert_eq!(status.and_then(|status| status.code()), Some(130));
 }

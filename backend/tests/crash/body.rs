@@ -7,7 +7,7 @@ use tailwater_protocol::headers::ContentKind;
 
 /// The body of one append, and what it becomes in the stream.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Body {
+pub(crate) struct SentBody {
     /// As it is sent.
     pub(crate) sent: Bytes,
     /// As readers get it back, each JSON message with a comma behind it: so offsets count it.
@@ -29,7 +29,7 @@ pub(crate) fn media_type(kind: ContentKind) -> &'static str {
 ///
 /// - `writer`: 0..=9.
 /// - `number`: the writer's own count.
-pub(crate) fn make(kind: ContentKind, writer: u8, number: u64, random: &mut SmallRng) -> Body {
+pub(crate) fn make(kind: ContentKind, writer: u8, number: u64, random: &mut SmallRng) -> SentBody {
     match kind {
         ContentKind::Json => json(writer, number, random),
         ContentKind::Text => whole(text(writer, number, random).into_bytes()),
@@ -47,16 +47,16 @@ fn length(random: &mut SmallRng) -> usize {
     }
 }
 
-fn whole(bytes: Vec<u8>) -> Body {
+fn whole(bytes: Vec<u8>) -> SentBody {
     let bytes = Bytes::from(bytes);
-    Body {
+    SentBody {
         sent: bytes.clone(),
         ends: vec![bytes.len()],
         kept: bytes,
     }
 }
 
-fn json(writer: u8, number: u64, random: &mut SmallRng) -> Body {
+fn json(writer: u8, number: u64, random: &mut SmallRng) -> SentBody {
     let count = if random.random_ratio(1, 4) {
         random.random_range(2..6)
     } else {
@@ -77,7 +77,7 @@ fn json(writer: u8, number: u64, random: &mut SmallRng) -> Body {
         end += message.len() + 1;
         end
     });
-    Body {
+    SentBody {
         ends: ends.collect(),
         sent: sent.into(),
         kept: (joined + ",").into(),

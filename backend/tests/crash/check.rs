@@ -1,12 +1,12 @@
 //! Whether what a stream holds is what was sent to it: each writer's appends in their order, all that were acknowledged, each
 //! once, at the position that was told, and nothing else. Pure.
 
-use super::body::Body;
+use super::body::SentBody;
 use std::collections::HashSet;
 
 /// What is known of one append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum AppendFate {
     /// It was acknowledged; where it ends, if that was told.
     Kept { end: Option<usize> },
     /// It left and no answer came.
@@ -17,11 +17,11 @@ pub(crate) enum Fate {
 
 /// One append.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) body: Body,
+pub(crate) struct SentAppend {
+    pub(crate) body: SentBody,
     /// Whether it closes the stream.
     pub(crate) closes: bool,
-    pub(crate) fate: Fate,
+    pub(crate) fate: AppendFate,
     /// How it was sent.
     pub(crate) stamp: Stamp,
 }
@@ -41,7 +41,7 @@ pub(crate) enum Stamp {
 
 /// An append that was found in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct FoundContent {
     /// Which writer, as an index.
     pub(crate) writer: usize,
     /// Which of its entries.
@@ -57,8 +57,8 @@ pub(crate) struct Found {
 pub(crate) fn find(
     content: &[u8],
     from: usize,
-    writers: &[&[Entry]],
-) -> Result<Vec<Found>, String> {
+    writers: &[&[SentAppend]],
+) -> Result<Vec<FoundContent>, String> {
     let mut search = Search {
         content,
         writers,
@@ -76,10 +76,10 @@ pub(crate) fn find(
 
 struct Search<'a> {
     content: &'a [u8],
-    writers: &'a [&'a [Entry]],
+    writers: &'a [&'a [SentAppend]],
     /// Positions with each writer's next entry from which the rest could not be explained.
     failed: HashSet<(usize, Vec<usize>)>,
-    found: Vec<Found>,
+    found: Vec<FoundContent>,
     /// The last position up to which everything was explained, and who was next there.
     deepest: (usize, Option<Vec<usize>>),
 }
@@ -108,7 +108,7 @@ impl Search<'_> {
             let then = at + self.writers[writer][entry].body.kept.len();
             if !self.failed.contains(&(then, after.clone())) {
                 let candidates = self.candidates(then, &after);
-                self.found.push(Found { writer, entry, at });
+                self.found.push(FoundContent { writer, entry, at });
                 path.push((then, after, candidates));
             }
         }
@@ -123,16 +123,16 @@ impl Search<'_> {
             for (index, entry) in entries.iter().enumerate().skip(next[writer]) {
                 let kept = &entry.body.kept;
                 let is_here =
-                    !kept.is_empty() && rest.starts_with(kept) && entry.fate != Fate::Refused;
+                    !kept.is_empty() && rest.starts_with(kept) && entry.fate != AppendFate::Refused;
                 let told = match entry.fate {
-                    Fate::Kept { end } => end,
-                    Fate::Unknown | Fate::Refused => None,
+                    AppendFate::Kept { end } => end,
+                    AppendFate::Unknown | AppendFate::Refused => None,
                 };
                 if is_here && told.is_none_or(|end| end == at + kept.len()) {
                     candidates.push((told.is_some(), (writer, index)));
                 }
                 // Only what need not be there can be passed over.
-                if matches!(entry.fate, Fate::Kept { .. }) && !kept.is_empty() {
+                if matches!(entry.fate, AppendFate::Kept { .. }) && !kept.is_empty() {
                     break;
                 }
             }
@@ -146,8 +146,9 @@ impl Search<'_> {
 
     /// Whether nothing that was acknowledged is left.
     fn is_all(&self, next: &[usize]) -> bool {
-        let must =
-            |entry: &Entry| matches!(entry.fate, Fate::Kept { .. }) && !entry.body.kept.is_empty();
+        let must = |entry: &SentAppend| {
+            matches!(entry.fate, AppendFate::Kept { .. }) && !entry.body.kept.is_empty()
+        };
         self.writers
             .iter()
             .zip(next)
@@ -204,16 +205,16 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    const TOLD: fn(usize) -> Fate = |end| Fate::Kept { end: Some(end) };
-    const KEPT: Fate = Fate::Kept { end: None };
+    const TOLD: fn(usize) -> AppendFate = |end| AppendFate::Kept { end: Some(end) };
+    const KEPT: AppendFate = AppendFate::Kept { end: None };
 
-    fn entry(kept: &'static str, fate: Fate) -> Entry {
-        let body = Body {
+    fn entry(kept: &'static str, fate: AppendFate) -> SentAppend {
+        let body = SentBody {
             sent: Bytes::new(),
             kept: Bytes::from_static(kept.as_bytes()),
             ends: vec![kept.len()],
         };
-        Entry {
+        SentAppend {
             body,
             closes: false,
             fate,
@@ -221,7 +222,10 @@ mod tests {
         }
     }
 
-    fn find_in(content: &str, writers: &[&[Entry]]) -> Result<Vec<(usize, usize, usize)>, String> {
+    fn find_in(
+        content: &str,
+        writers: &[&[SentAppend]],
+    ) -> Result<Vec<(usize, usize, usize)>, String> {
         let found = find(content.as_bytes(), 0, writers)?;
         Ok(found
             .into_iter()
@@ -234,11 +238,11 @@ mod tests {
         let one = [
             entry("a1", TOLD(2)),
             entry("a2", KEPT),
-            entry("a3", Fate::Unknown),
+            entry("a3", AppendFate::Unknown),
         ];
         let two = [
             entry("b1", TOLD(4)),
-            entry("no", Fate::Refused),
+            entry("no", AppendFate::Refused),
             entry("b2", KEPT),
         ];
         assert_eq!(
@@ -268,10 +272,10 @@ mod tests {
             [
                 entry("a1", TOLD(2)),
                 entry("a2", TOLD(6)),
-                entry("a3", Fate::Unknown),
+                entry("a3", AppendFate::Unknown),
             ]
         };
-        let two = || [entry("b1", TOLD(4)), entry("no", Fate::Refused)];
+        let two = || [entry("b1", TOLD(4)), entry("no", AppendFate::Refused)];
         assert!(find_in("a1b1a2", &[&one(), &two()]).is_ok());
         for (content, damage) in [
             ("a1b1", "the last one acknowledged is lost"),

@@ -1,8 +1,8 @@
 //! The keeper: creates, forks and deletes streams while the writers write.
 
-use super::body::{self, Body, media_type};
-use super::process::DEADLINE;
-use super::stream::{Being, Creation, Stream};
+use super::body::{self, SentBody, media_type};
+use super::plan::DEADLINE;
+use super::stream::{Being, CrashStream, Creation};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ const STREAMS: std::ops::Range<usize> = 4..9;
 /// One thing to do.
 #[derive(Debug)]
 pub(crate) enum Act {
-    Create(Box<Stream>),
+    Create(Box<CrashStream>),
     /// Which stream, as an index.
     Delete(usize),
 }
 
 /// What became of it: the answer's status, if one came.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct ActDone {
     pub(crate) act: Act,
     pub(crate) status: Option<u16>,
     text: String,
 }
 
 /// What to do in a round.
-pub(crate) fn plan(streams: &[Stream], names: &mut u64, random: &mut SmallRng) -> Vec<Act> {
+pub(crate) fn plan(streams: &[CrashStream], names: &mut u64, random: &mut SmallRng) -> Vec<Act> {
     let alive: Vec<usize> = (0..streams.len())
         .filter(|at| streams[*at].being == Being::Alive)
         .collect();
@@ -61,17 +61,17 @@ pub(crate) fn plan(streams: &[Stream], names: &mut u64, random: &mut SmallRng) -
 }
 
 /// A stream of any kind, sometimes with a first content, sometimes closed from the beginning.
-pub(crate) fn fresh(names: &mut u64, random: &mut SmallRng) -> Stream {
+pub(crate) fn fresh(names: &mut u64, random: &mut SmallRng) -> CrashStream {
     *names += 1;
     let kinds = [ContentKind::Json, ContentKind::Text, ContentKind::Binary];
     let kind = kinds[random.random_range(0..kinds.len())];
     let first = if random.random_ratio(1, 3) {
         body::make(kind, 9, 0, random)
     } else {
-        Body::default()
+        SentBody::default()
     };
     let closed = random.random_ratio(1, 12);
-    Stream::new(
+    CrashStream::new(
         format!("s/{names}"),
         kind,
         Creation {
@@ -84,7 +84,7 @@ pub(crate) fn fresh(names: &mut u64, random: &mut SmallRng) -> Stream {
 }
 
 /// A stream that grows from a boundary of `source`, or from a little further on.
-fn fork(source: &Stream, names: &mut u64, random: &mut SmallRng) -> Stream {
+fn fork(source: &CrashStream, names: &mut u64, random: &mut SmallRng) -> CrashStream {
     *names += 1;
     let place = random.random_range(0..source.boundaries.len());
     let at = source.boundaries[place];
@@ -100,7 +100,7 @@ fn fork(source: &Stream, names: &mut u64, random: &mut SmallRng) -> Stream {
     let first = if random.random_ratio(1, 3) {
         body::make(source.kind, 8, *names, random)
     } else {
-        Body::default()
+        SentBody::default()
     };
     let creation = Creation {
         first,
@@ -108,7 +108,7 @@ fn fork(source: &Stream, names: &mut u64, random: &mut SmallRng) -> Stream {
         fork: Some((source.name.clone(), at, sub)),
     };
     let inherited = (&source.content[..end], &source.boundaries[..=place]);
-    Stream::new(format!("f/{names}"), source.kind, creation, inherited)
+    CrashStream::new(format!("f/{names}"), source.kind, creation, inherited)
 }
 
 /// Does it all, at moments of its own, until the server is gone.
@@ -122,7 +122,7 @@ pub(crate) async fn keep(
     paths: Vec<String>,
     mut random: SmallRng,
     heard: Arc<Notify>,
-) -> Vec<Done> {
+) -> Vec<ActDone> {
     let mut done = Vec::new();
     for act in acts {
         tokio::time::sleep(Duration::from_millis(random.random_range(0..60))).await;
@@ -140,18 +140,18 @@ pub(crate) async fn keep(
         let answer = tokio::time::timeout(DEADLINE, asking).await.ok().flatten();
         let (status, text) =
             answer.map_or((None, String::new()), |(status, text)| (Some(status), text));
-        done.push(Done { act, status, text });
+        done.push(ActDone { act, status, text });
         heard.notify_one();
     }
     done
 }
 
-impl Done {
+impl ActDone {
     /// Notes it in what is known of the streams.
     ///
     /// # Errors
     /// What the server answered that it must not.
-    pub(crate) fn note(self, streams: &mut Vec<Stream>) -> Result<(), String> {
+    pub(crate) fn note(self, streams: &mut Vec<CrashStream>) -> Result<(), String> {
         let Self { act, status, text } = self;
         match act {
             Act::Create(mut stream) => {
@@ -199,7 +199,7 @@ impl Done {
 pub(crate) async fn repeat(
     http: &reqwest::Client,
     base: &str,
-    stream: &Stream,
+    stream: &CrashStream,
 ) -> Result<(), String> {
     let request = stream.put(http, &format!("{base}{}", stream.path()));
     let asking = tokio::time::timeout(DEADLINE, request.send());

@@ -29,14 +29,14 @@ mod story;
 mod stream;
 mod writer;
 
-use plan::{Death, POINTS, Settings};
-use process::Place;
+use plan::{CrashSettings, Death, POINTS};
+use process::ServerFolder;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use story::Story;
-use stream::Counts;
+use stream::StoryCounts;
 use tailwater_client::drivers::native::NativeClient;
 
 /// Lives of one data directory.
@@ -68,7 +68,7 @@ struct Total {
 }
 
 impl Total {
-    fn add(&mut self, counts: &Counts) {
+    fn add(&mut self, counts: &StoryCounts) {
         for point in &counts.struck {
             *self.struck.entry(point).or_default() += 1;
         }
@@ -98,13 +98,13 @@ impl Total {
 
 #[test]
 fn what_is_acknowledged_survives_every_death_once_and_in_order() {
-    let settings = Settings::from_environment();
+    let settings = CrashSettings::from_environment();
     println!("crash: seed {}", settings.seed);
     let (runtime, client, begun) = (runtime(), client(), Instant::now());
     let mut random = SmallRng::seed_from_u64(settings.seed);
     let mut total = Total::default();
     while settings.goes_on(total.rounds) {
-        let place = Place::new(&format!("crash-{}", total.rounds));
+        let place = ServerFolder::new(&format!("crash-{}", total.rounds));
         let mut story = Story::new(place.clone(), "disk", client.clone(), random.random());
         let mut lives = 0;
         while lives < LIVES && settings.goes_on(total.rounds) {
@@ -141,7 +141,7 @@ fn what_is_acknowledged_survives_every_death_once_and_in_order() {
     );
 }
 
-fn fail(settings: &Settings, total: &Total, death: &Death, story: &Story, wrong: &str) -> ! {
+fn fail(settings: &CrashSettings, total: &Total, death: &Death, story: &Story, wrong: &str) -> ! {
     let (seed, round) = (settings.seed, total.rounds + 1);
     panic!(
         "round {round}, whose server was to end by {death:?}: {wrong}\n\nthe last words of its servers:\n{}\n\n{}\n\
@@ -153,7 +153,7 @@ fn fail(settings: &Settings, total: &Total, death: &Death, story: &Story, wrong:
 
 #[test]
 fn a_store_that_forgets_is_found_out() {
-    let (runtime, client, place) = (runtime(), client(), Place::new("crash-forgets"));
+    let (runtime, client, place) = (runtime(), client(), ServerFolder::new("crash-forgets"));
     let mut story = Story::new(place.clone(), "memory", client, 7);
     let death = Death::Kill(Duration::from_millis(200));
     // The first life makes streams, and nobody writes to them before the second; a busy machine may need some more.

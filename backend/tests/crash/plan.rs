@@ -4,6 +4,10 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use std::time::{Duration, Instant};
 
+/// The longest that anything is waited for: a killed server ends only when the sync that it waits for has, and other
+/// programs may be using the disk.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+
 /// Rounds unless told otherwise: with faults compiled in, and without, where this is only a first look.
 const ROUNDS: u64 = if cfg!(feature = "faults") { 200 } else { 20 };
 
@@ -19,13 +23,13 @@ pub(crate) const POINTS: [&str; 6] = [
 
 /// What a run is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
+pub(crate) struct CrashSettings {
     pub(crate) seed: u64,
     rounds: u64,
     until: Option<Instant>,
 }
 
-impl Settings {
+impl CrashSettings {
     /// `TAILWATER_CRASH_SEED`, `TAILWATER_CRASH_ROUNDS`, `TAILWATER_CRASH_FOR`.
     pub(crate) fn from_environment() -> Self {
         let number = |name| {

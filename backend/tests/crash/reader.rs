@@ -1,6 +1,6 @@
 //! Readers: a look at a whole stream by plain reads, and followers by every technique that go on across the server's deaths.
 
-use super::process::DEADLINE;
+use super::plan::DEADLINE;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tailwater_client::FollowReport;
@@ -10,15 +10,15 @@ use tailwater_protocol::{Data, Technique, Token};
 
 /// What a stream shows.
 #[derive(Debug)]
-pub(crate) enum Look {
-    Page(Page),
+pub(crate) enum StreamLook {
+    Page(WholeStream),
     /// It is not there: 404, or 410 when forks of it live.
     Missing(u16),
 }
 
 /// All of a stream.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct WholeStream {
     pub(crate) content: Vec<u8>,
     pub(crate) closed: bool,
 }
@@ -59,8 +59,8 @@ pub(crate) async fn look(
     url: &str,
     kind: ContentKind,
     from: usize,
-) -> Result<Look, NoLook> {
-    let mut page = Page {
+) -> Result<StreamLook, NoLook> {
+    let mut page = WholeStream {
         content: Vec::new(),
         closed: false,
     };
@@ -84,7 +84,7 @@ pub(crate) async fn look(
             |what: &str| NoLook::Wrong(format!("reading at {at}: {what}: {status} {map:?}"));
         match status {
             200 => {}
-            404 | 410 if page.content.is_empty() => return Ok(Look::Missing(status)),
+            404 | 410 if page.content.is_empty() => return Ok(StreamLook::Missing(status)),
             _ => return Err(wrong(&String::from_utf8_lossy(&body))),
         }
         let is = |name| map.get(name).is_some_and(|value| value == "true");
@@ -110,7 +110,7 @@ pub(crate) async fn look(
         }
         if is(headers::STREAM_UP_TO_DATE) {
             page.closed = is(headers::STREAM_CLOSED);
-            return Ok(Look::Page(page));
+            return Ok(StreamLook::Page(page));
         }
         if from + page.content.len() == at {
             return Err(wrong("a page that is not the last and does not move on"));
@@ -120,7 +120,7 @@ pub(crate) async fn look(
 
 /// What a follower got so far.
 #[derive(Debug, Default)]
-struct Seen {
+struct FollowerContent {
     content: Vec<u8>,
     /// It saw the stream's end.
     closed: bool,
@@ -132,16 +132,16 @@ struct Seen {
 
 /// A follower of one stream by one technique, with one offset through all its connections.
 #[derive(Debug)]
-pub(crate) struct Follower {
+pub(crate) struct CrashFollower {
     technique: Technique,
     seed: u64,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<FollowerContent>>,
     /// Nobody helps it: it finds the way back after a crash by itself.
     pub(crate) is_left_alone: bool,
     running: Option<native::Follower>,
 }
 
-impl Follower {
+impl CrashFollower {
     pub(crate) fn new(technique: Technique, seed: u64, is_left_alone: bool) -> Self {
         Self {
             technique,
@@ -233,7 +233,7 @@ impl Follower {
     }
 }
 
-impl Seen {
+impl FollowerContent {
     fn take(&mut self, report: FollowReport) {
         match report {
             FollowReport::Batch { batch, .. } => {

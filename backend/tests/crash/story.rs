@@ -1,17 +1,19 @@
 //! One data directory through several lives of the server: start, look at everything, write, die.
 
-use super::keeper::{self, Done};
+use super::keeper::{self, ActDone};
+use super::plan::DEADLINE;
 use super::plan::Death;
-use super::process::{DEADLINE, Place, Server, Start};
-use super::reader::{Follower, Look, NoLook, look};
-use super::stream::{Being, Counts, Stream};
-use super::writer::Writer;
+use super::process::{ServerFolder, ServerOptions};
+use super::reader::{CrashFollower, NoLook, StreamLook, look};
+use super::stream::{Being, CrashStream, StoryCounts};
+use super::writer::CrashWriter;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tailwater_client::drivers::native::NativeClient;
+use tailwater_harness::ServerProcess;
 use tailwater_protocol::Technique;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -23,31 +25,41 @@ const FAULT_WITHIN: Duration = Duration::from_millis(500);
 /// A data directory with all that is known of what it must hold.
 #[derive(Debug)]
 pub(crate) struct Story {
-    place: Place,
+    folder: ServerFolder,
     store: &'static str,
     http: reqwest::Client,
     client: NativeClient,
     random: SmallRng,
-    streams: Vec<Stream>,
+    streams: Vec<CrashStream>,
     names: u64,
     /// Since somebody last took them.
-    pub(crate) counts: Counts,
+    pub(crate) counts: StoryCounts,
 }
 
 fn connections() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-type Writing = JoinSet<(usize, Writer, Result<(), String>)>;
+/// Ends a server in good order.
+fn end_well(server: ServerProcess) -> Result<(), String> {
+    server.stop(DEADLINE).map_err(|fault| fault.to_string())
+}
+
+type Writing = JoinSet<(usize, CrashWriter, Result<(), String>)>;
 
 impl Story {
     /// - `store`: `disk`, or `memory` to see that what forgets is found out.
-    pub(crate) fn new(place: Place, store: &'static str, client: NativeClient, seed: u64) -> Self {
+    pub(crate) fn new(
+        folder: ServerFolder,
+        store: &'static str,
+        client: NativeClient,
+        seed: u64,
+    ) -> Self {
         let http = connections();
         let random = SmallRng::seed_from_u64(seed);
-        let (streams, counts) = (Vec::new(), Counts::default());
+        let (streams, counts) = (Vec::new(), StoryCounts::default());
         Self {
-            place,
+            folder,
             store,
             http,
             client,
@@ -72,15 +84,15 @@ impl Story {
         match death {
             Death::KillAtAnswer(after) => {
                 let _which = timeout(*after, heard.notified()).await;
-                server.kill();
+                server.kill().unwrap();
             }
             Death::Kill(after) => {
                 sleep(*after).await;
-                server.kill();
+                server.kill().unwrap();
             }
             Death::Stop(after) => {
                 sleep(*after).await;
-                server.stop()?;
+                end_well(server)?;
             }
             Death::Abort(point, _) => self.await_abort(server, point),
             Death::Error(..) => {
@@ -89,7 +101,7 @@ impl Story {
                 self.take_back(writing, keeping).await?;
                 // The failing store gives no answer to some, but whatever was acknowledged can still be read.
                 self.look_at_all(false).await.map_err(NoLook::text)?;
-                server.kill();
+                server.kill().unwrap();
                 self.leave();
                 return Ok(());
             }
@@ -108,41 +120,40 @@ impl Story {
         let server = self.start(None).await?;
         self.catch_up(true).await?;
         self.leave();
-        server.stop()?;
-        self.start(None).await?.stop()
+        end_well(server)?;
+        end_well(self.start(None).await?)
     }
 
     /// Where everything was left to be looked at.
     pub(crate) fn whereabouts(&self) -> String {
-        format!("its data is in {}", self.place.data.display())
+        format!("its data is in {}", self.folder.data.display())
     }
 
     /// What the servers said last.
     pub(crate) fn last_words(&self) -> String {
-        self.place.last_words()
+        self.folder.last_words()
     }
 
     /// Starts a server, perhaps at the second attempt, and looks at everything that must be there.
-    async fn start(&mut self, death: Option<&Death>) -> Result<Server, String> {
+    async fn start(&mut self, death: Option<&Death>) -> Result<ServerProcess, String> {
         let mut fault = death.and_then(Death::fault);
         loop {
-            let start = self.way(fault.clone());
+            let options = self.options(fault.clone());
             if self.store == "disk" && self.random.random_ratio(1, 8) {
-                let first = Server::spawn(&self.place, &start);
+                let first = self.folder.spawn(&options);
                 sleep(Duration::from_millis(self.random.random_range(0..60))).await;
-                first.kill();
+                first.kill().unwrap();
             }
-            let mut server = Server::spawn(&self.place, &start);
+            let started = self.folder.start(&options);
             // With connections of its own: those to the dead one are no good.
             self.http = connections();
-            let ready = server.ready();
-            let looked = match ready {
-                Ok(()) => self.look_at_all(true).await,
+            let looked = match started {
+                Ok(server) => self.look_at_all(true).await.map(|()| server),
                 Err(_) if fault.is_some() => Err(NoLook::Died),
                 Err(wrong) => Err(NoLook::Wrong(wrong)),
             };
             match looked {
-                Ok(()) => {
+                Ok(server) => {
                     self.go_on();
                     return Ok(server);
                 }
@@ -156,7 +167,7 @@ impl Story {
         }
     }
 
-    fn way(&mut self, fault: Option<String>) -> Start {
+    fn options(&mut self, fault: Option<String>) -> ServerOptions {
         let sync = ["always", "always", "always", "50ms", "never"][self.random.random_range(0..5)];
         let mut more: Vec<String> = ["--workers", "2", "--long-poll-hold", "5s"]
             .map(str::to_owned)
@@ -169,7 +180,7 @@ impl Story {
             // Readers are served through the HTTP library in some lives, and from their sockets in others.
             more.extend(["--hand-off", "false"].map(str::to_owned));
         }
-        Start {
+        ServerOptions {
             store: self.store,
             sync,
             fault,
@@ -178,11 +189,11 @@ impl Story {
         }
     }
 
-    fn await_abort(&mut self, mut server: Server, point: &'static str) {
-        if server.ended(FAULT_WITHIN).is_some() {
+    fn await_abort(&mut self, mut server: ServerProcess, point: &'static str) {
+        if server.ended(FAULT_WITHIN).unwrap().is_some() {
             self.counts.struck.push(point);
         } else {
-            server.kill();
+            server.kill().unwrap();
         }
     }
 
@@ -193,11 +204,12 @@ impl Story {
         for at in 0..self.streams.len() {
             let has_forks = self.has_forks(at);
             let stream = &mut self.streams[at];
-            let url = self.place.url(&stream.path());
+            let url = self.folder.url(&stream.path());
             let seen = look(&self.http, &url, stream.kind, 0)
                 .await
                 .map_err(|no| no.named(&stream.name))?;
-            if let (Look::Missing(404), Being::Gone, true) = (&seen, stream.being, has_forks) {
+            if let (StreamLook::Missing(404), Being::Gone, true) = (&seen, stream.being, has_forks)
+            {
                 return Err(NoLook::Wrong(format!(
                     "{}: 404, though forks of it live",
                     stream.name
@@ -207,7 +219,7 @@ impl Story {
             let absorbed = stream.absorb(seen, settles, &mut self.counts);
             absorbed.map_err(|wrong| NoLook::Wrong(format!("{}: {wrong}", stream.name)))?;
             if settles && was == Being::Unsure && stream.being == Being::Alive {
-                keeper::repeat(&self.http, &self.place.url(""), stream)
+                keeper::repeat(&self.http, &self.folder.url(""), stream)
                     .await
                     .map_err(NoLook::Wrong)?;
             }
@@ -226,16 +238,18 @@ impl Story {
             return Ok(());
         }
         let from = stream.boundaries[self.random.random_range(0..stream.boundaries.len())];
-        let url = self.place.url(&stream.path());
+        let url = self.folder.url(&stream.path());
         match look(&self.http, &url, stream.kind, from)
             .await
             .map_err(|no| no.named(&stream.name))?
         {
-            Look::Page(page) if page.content.starts_with(&stream.content[from..]) => Ok(()),
+            StreamLook::Page(page) if page.content.starts_with(&stream.content[from..]) => Ok(()),
             other => {
                 let came = match other {
-                    Look::Page(page) => format!("{} bytes that are others", page.content.len()),
-                    Look::Missing(status) => status.to_string(),
+                    StreamLook::Page(page) => {
+                        format!("{} bytes that are others", page.content.len())
+                    }
+                    StreamLook::Missing(status) => status.to_string(),
                 };
                 Err(NoLook::Wrong(format!(
                     "{}: reading from {from} gave {came}",
@@ -247,7 +261,7 @@ impl Story {
 
     fn has_forks(&self, at: usize) -> bool {
         let name = &self.streams[at].name;
-        let is_fork = |it: &&Stream| {
+        let is_fork = |it: &&CrashStream| {
             it.creation
                 .fork
                 .as_ref()
@@ -265,7 +279,9 @@ impl Story {
             if stream.being == Being::Alive && stream.followers.is_empty() {
                 for technique in Technique::ALL {
                     let (seed, alone) = (self.random.random(), self.random.random_ratio(1, 6));
-                    stream.followers.push(Follower::new(technique, seed, alone));
+                    stream
+                        .followers
+                        .push(CrashFollower::new(technique, seed, alone));
                 }
                 if !stream.closed {
                     stream.hire(&mut self.random);
@@ -282,7 +298,7 @@ impl Story {
 
     fn go_on(&mut self) {
         for stream in &mut self.streams {
-            let url = self.place.url(&stream.path());
+            let url = self.folder.url(&stream.path());
             for follower in &mut stream.followers {
                 follower.go_on(&self.client, &url);
             }
@@ -296,7 +312,7 @@ impl Story {
             .flat_map(|stream| &mut stream.followers);
         followers
             .filter(|follower| !follower.is_left_alone)
-            .for_each(Follower::leave);
+            .for_each(CrashFollower::leave);
     }
 
     /// Waits until followers have all that is there, those that nobody helps only when asked to.
@@ -325,7 +341,7 @@ impl Story {
             .enumerate()
             .filter(|(_, it)| it.being == Being::Alive)
         {
-            let url = self.place.url(&stream.path());
+            let url = self.folder.url(&stream.path());
             for mut writer in std::mem::take(&mut stream.writers) {
                 let (http, url, stop) = (self.http.clone(), url.clone(), Arc::clone(stop));
                 writing.spawn(async move {
@@ -337,13 +353,13 @@ impl Story {
         writing
     }
 
-    fn keep(&mut self, heard: &Arc<Notify>) -> tokio::task::JoinHandle<Vec<Done>> {
+    fn keep(&mut self, heard: &Arc<Notify>) -> tokio::task::JoinHandle<Vec<ActDone>> {
         let acts = keeper::plan(&self.streams, &mut self.names, &mut self.random);
-        let paths = self.streams.iter().map(Stream::path).collect();
+        let paths = self.streams.iter().map(CrashStream::path).collect();
         let random = SmallRng::seed_from_u64(self.random.random());
         tokio::spawn(keeper::keep(
             self.http.clone(),
-            self.place.url(""),
+            self.folder.url(""),
             acts,
             paths,
             random,
@@ -354,7 +370,7 @@ impl Story {
     async fn take_back(
         &mut self,
         mut writing: Writing,
-        keeping: tokio::task::JoinHandle<Vec<Done>>,
+        keeping: tokio::task::JoinHandle<Vec<ActDone>>,
     ) -> Result<(), String> {
         let late = |_| format!("writers do not end within {DEADLINE:?}");
         while let Some(ended) = timeout(DEADLINE * 2, writing.join_next())

@@ -1,9 +1,9 @@
 //! What the harness knows of a stream, and how a look at it is held against that.
 
-use super::body::{Body, media_type};
-use super::check::{Entry, Fate, Stamp, find};
-use super::reader::{Follower, Look, Page};
-use super::writer::{Manner, Pending, Writer};
+use super::body::{SentBody, media_type};
+use super::check::{AppendFate, SentAppend, Stamp, find};
+use super::reader::{CrashFollower, StreamLook, WholeStream};
+use super::writer::{CrashWriter, Manner, Pending};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tailwater_protocol::headers::{self, ContentKind};
@@ -24,7 +24,7 @@ pub(crate) enum Being {
 /// How a stream is made.
 #[derive(Debug, Clone)]
 pub(crate) struct Creation {
-    pub(crate) first: Body,
+    pub(crate) first: SentBody,
     pub(crate) closed: bool,
     /// The source's name, the offset, and how far beyond it.
     pub(crate) fork: Option<(String, usize, usize)>,
@@ -32,7 +32,7 @@ pub(crate) struct Creation {
 
 /// A stream as it must be.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct CrashStream {
     pub(crate) name: String,
     pub(crate) kind: ContentKind,
     pub(crate) being: Being,
@@ -43,13 +43,13 @@ pub(crate) struct Stream {
     pub(crate) boundaries: Vec<usize>,
     pub(crate) closed: bool,
     pub(crate) deletion_asked: bool,
-    pub(crate) writers: Vec<Writer>,
-    pub(crate) followers: Vec<Follower>,
+    pub(crate) writers: Vec<CrashWriter>,
+    pub(crate) followers: Vec<CrashFollower>,
 }
 
 /// What looks found, to know that there was something to find.
 #[derive(Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct StoryCounts {
     pub(crate) acknowledged: u64,
     pub(crate) unknown_there: u64,
     pub(crate) unknown_absent: u64,
@@ -59,7 +59,7 @@ pub(crate) struct Counts {
     pub(crate) struck: Vec<&'static str>,
 }
 
-impl Stream {
+impl CrashStream {
     /// A stream that is to be made.
     ///
     /// - `inherited`: what a fork begins with, and the positions in it that were issued.
@@ -114,7 +114,7 @@ impl Stream {
         let numbered = (0..).zip(manners);
         let kind = self.kind;
         self.writers = numbered
-            .map(|(id, manner)| Writer::new(id, kind, manner, may_close, random.random()))
+            .map(|(id, manner)| CrashWriter::new(id, kind, manner, may_close, random.random()))
             .collect();
     }
 
@@ -144,19 +144,21 @@ impl Stream {
     /// What is wrong.
     pub(crate) fn absorb(
         &mut self,
-        look: Look,
+        look: StreamLook,
         settles: bool,
-        counts: &mut Counts,
+        counts: &mut StoryCounts,
     ) -> Result<(), String> {
         let page = match (look, self.being) {
-            (Look::Page(page), Being::Unsure | Being::Alive | Being::Leaving) => page,
-            (Look::Missing(_), Being::Unsure | Being::Leaving | Being::Gone) => {
+            (StreamLook::Page(page), Being::Unsure | Being::Alive | Being::Leaving) => page,
+            (StreamLook::Missing(_), Being::Unsure | Being::Leaving | Being::Gone) => {
                 // A store that failed may show later what it could not promise.
                 self.being = if settles { Being::Gone } else { self.being };
                 return Ok(());
             }
-            (Look::Missing(status), Being::Alive) => return Err(format!("is lost: {status}")),
-            (Look::Page(_), Being::Gone) => {
+            (StreamLook::Missing(status), Being::Alive) => {
+                return Err(format!("is lost: {status}"));
+            }
+            (StreamLook::Page(_), Being::Gone) => {
                 return Err("is there again, though it was deleted".into());
             }
         };
@@ -175,7 +177,7 @@ impl Stream {
         Ok(())
     }
 
-    fn check_content(&self, page: &Page) -> Result<(), String> {
+    fn check_content(&self, page: &WholeStream) -> Result<(), String> {
         if page.content.starts_with(&self.content) {
             return Ok(());
         }
@@ -192,13 +194,14 @@ impl Stream {
     }
 
     /// Closed stays closed, and open what nobody closed.
-    fn check_end(&self, page: &Page) -> Result<(), String> {
+    fn check_end(&self, page: &WholeStream) -> Result<(), String> {
         let entries = || self.writers.iter().flat_map(|writer| &writer.entries);
-        let closing = || entries().filter(|entry| entry.closes && entry.fate != Fate::Refused);
+        let closing =
+            || entries().filter(|entry| entry.closes && entry.fate != AppendFate::Refused);
         let was_told = self.writers.iter().any(|writer| writer.over == Some(409));
         let must = self.closed
             || was_told
-            || closing().any(|entry| matches!(entry.fate, Fate::Kept { .. }));
+            || closing().any(|entry| matches!(entry.fate, AppendFate::Kept { .. }));
         let pending = self
             .writers
             .iter()
@@ -225,8 +228,9 @@ impl Stream {
     }
 
     /// What was unknown is there or not; from here on that stays so.
-    fn settle(&mut self, page: Page, counts: &mut Counts) -> Result<(), String> {
-        let entries: Vec<&[Entry]> = self.writers.iter().map(|writer| &*writer.entries).collect();
+    fn settle(&mut self, page: WholeStream, counts: &mut StoryCounts) -> Result<(), String> {
+        let entries: Vec<&[SentAppend]> =
+            self.writers.iter().map(|writer| &*writer.entries).collect();
         let found = find(&page.content, self.content.len(), &entries)?;
         for it in &found {
             let entry = &entries[it.writer][it.entry];
@@ -244,12 +248,12 @@ impl Stream {
             let entries = std::mem::take(&mut writer.entries);
             counts.acknowledged += entries
                 .iter()
-                .filter(|it| matches!(it.fate, Fate::Kept { .. }))
+                .filter(|it| matches!(it.fate, AppendFate::Kept { .. }))
                 .count() as u64;
             let Some((place, last)) = entries.into_iter().enumerate().last() else {
                 continue;
             };
-            if last.fate != Fate::Unknown {
+            if last.fate != AppendFate::Unknown {
                 continue;
             }
             let is_bare = last.body.kept.is_empty();

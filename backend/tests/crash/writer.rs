@@ -1,8 +1,8 @@
 //! Writers: each appends to one stream in its own manner until it is told to stop or the server is gone.
 
-use super::body::{self, Body, media_type};
-use super::check::{Entry, Fate, Stamp};
-use super::process::DEADLINE;
+use super::body::{self, SentBody, media_type};
+use super::check::{AppendFate, SentAppend, Stamp};
+use super::plan::DEADLINE;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use reqwest::header::{CONTENT_TYPE, IF_MATCH};
@@ -27,13 +27,13 @@ pub(crate) enum Manner {
 /// An append without an answer, of which a look at the stream told whether it is there.
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
-    pub(crate) entry: Entry,
+    pub(crate) entry: SentAppend,
     pub(crate) is_there: bool,
 }
 
 /// One writer of one stream.
 #[derive(Debug, Clone)]
-pub(crate) struct Writer {
+pub(crate) struct CrashWriter {
     pub(crate) id: u8,
     kind: ContentKind,
     manner: Manner,
@@ -41,10 +41,10 @@ pub(crate) struct Writer {
     may_close: bool,
     random: SmallRng,
     /// What was sent since the stream was last looked at.
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<SentAppend>,
     pub(crate) pending: Option<Pending>,
     /// The last append of this epoch that was acknowledged.
-    last: Option<Entry>,
+    last: Option<SentAppend>,
     /// Why it writes no more: the answer's status.
     pub(crate) over: Option<u16>,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Writer {
 /// What one request told.
 #[derive(Debug)]
 #[expect(dead_code, reason = "the text is there to be shown")]
-struct Answer {
+struct AppendAnswer {
     status: u16,
     next: Option<usize>,
     closed: bool,
@@ -61,12 +61,12 @@ struct Answer {
 
 /// Whether a writer goes on in this round.
 #[derive(Debug, PartialEq, Eq)]
-enum Then {
+enum NextMove {
     GoOn,
     Rest,
 }
 
-impl Writer {
+impl CrashWriter {
     pub(crate) fn new(
         id: u8,
         kind: ContentKind,
@@ -100,7 +100,7 @@ impl Writer {
         stop: &Arc<AtomicBool>,
     ) -> Result<(), String> {
         if let Some(pending) = self.pending.take()
-            && self.settle(http, url, pending).await? == Then::Rest
+            && self.settle(http, url, pending).await? == NextMove::Rest
         {
             return Ok(());
         }
@@ -111,14 +111,14 @@ impl Writer {
             if self.random.random_ratio(1, 3) {
                 tokio::time::sleep(Duration::from_micros(self.random.random_range(0..4_000))).await;
             }
-            if self.step(http, url).await? == Then::Rest {
+            if self.step(http, url).await? == NextMove::Rest {
                 break;
             }
         }
         Ok(())
     }
 
-    async fn step(&mut self, http: &reqwest::Client, url: &str) -> Result<Then, String> {
+    async fn step(&mut self, http: &reqwest::Client, url: &str) -> Result<NextMove, String> {
         if let Manner::Producer { epoch, seq } = self.manner {
             if seq > 0 && self.random.random_ratio(1, 40) {
                 self.manner = Manner::Producer {
@@ -126,7 +126,7 @@ impl Writer {
                     seq: 0,
                 };
                 self.last = None;
-                return Ok(Then::GoOn);
+                return Ok(NextMove::GoOn);
             }
             if epoch > 0 && seq > 0 && self.random.random_ratio(1, 20) {
                 return self.come_back_as_zombie(http, url, epoch - 1).await;
@@ -136,20 +136,20 @@ impl Writer {
             }
         }
         let Some(stamp) = self.stamp(http, url).await? else {
-            return Ok(Then::Rest);
+            return Ok(NextMove::Rest);
         };
         self.number += 1;
         let closes = self.may_close && self.random.random_ratio(1, 60);
         let is_bare = closes && self.random.random_ratio(1, 3) && !matches!(stamp, Stamp::At(_));
         let body = if is_bare {
-            Body::default()
+            SentBody::default()
         } else {
             body::make(self.kind, self.id, self.number, &mut self.random)
         };
-        let entry = Entry {
+        let entry = SentAppend {
             body,
             closes,
-            fate: Fate::Unknown,
+            fate: AppendFate::Unknown,
             stamp,
         };
         let answer = self.send(http, url, &entry).await?;
@@ -187,8 +187,8 @@ impl Writer {
         &self,
         http: &reqwest::Client,
         url: &str,
-        entry: &Entry,
-    ) -> Result<Option<Answer>, String> {
+        entry: &SentAppend,
+    ) -> Result<Option<AppendAnswer>, String> {
         let mut request = http.post(url).body(entry.body.sent.clone());
         if !entry.body.sent.is_empty() {
             request = request.header(CONTENT_TYPE, media_type(self.kind));
@@ -209,10 +209,14 @@ impl Writer {
     }
 
     /// Notes what became of a new append.
-    fn take(&mut self, mut entry: Entry, answer: Option<Answer>) -> Result<Then, String> {
+    fn take(
+        &mut self,
+        mut entry: SentAppend,
+        answer: Option<AppendAnswer>,
+    ) -> Result<NextMove, String> {
         let Some(answer) = answer else {
             self.entries.push(entry);
-            return Ok(Then::Rest);
+            return Ok(NextMove::Rest);
         };
         let is_producer = matches!(entry.stamp, Stamp::Producer { .. });
         let is_bare = entry.body.sent.is_empty();
@@ -222,11 +226,11 @@ impl Writer {
             (409, _) if answer.closed => self.ends(&mut entry, 409),
             (404 | 410, _) => self.ends(&mut entry, answer.status),
             (412, Stamp::At(_)) | (507, _) => {
-                entry.fate = Fate::Refused;
-                Then::GoOn
+                entry.fate = AppendFate::Refused;
+                NextMove::GoOn
             }
             // A failing store may have written what it could not promise: what is there tells.
-            (500 | 503, _) => Then::Rest,
+            (500 | 503, _) => NextMove::Rest,
             _ => {
                 return Err(format!(
                     "writer {} sent {:?} and was answered {answer:?}",
@@ -238,7 +242,7 @@ impl Writer {
         Ok(then)
     }
 
-    fn kept(&mut self, entry: &mut Entry, answer: &Answer) -> Result<Then, String> {
+    fn kept(&mut self, entry: &mut SentAppend, answer: &AppendAnswer) -> Result<NextMove, String> {
         let end = answer
             .next
             .ok_or_else(|| format!("an acknowledgement without offset: {answer:?}"))?;
@@ -248,17 +252,17 @@ impl Writer {
                 entry.closes
             ));
         }
-        entry.fate = Fate::Kept { end: Some(end) };
+        entry.fate = AppendFate::Kept { end: Some(end) };
         self.accepted(entry);
         Ok(if self.over.is_some() {
-            Then::Rest
+            NextMove::Rest
         } else {
-            Then::GoOn
+            NextMove::GoOn
         })
     }
 
     /// Moves on behind an append that is there.
-    fn accepted(&mut self, entry: &Entry) {
+    fn accepted(&mut self, entry: &SentAppend) {
         if let (
             Manner::Producer { epoch, seq },
             Stamp::Producer {
@@ -276,10 +280,10 @@ impl Writer {
         }
     }
 
-    fn ends(&mut self, entry: &mut Entry, status: u16) -> Then {
-        entry.fate = Fate::Refused;
+    fn ends(&mut self, entry: &mut SentAppend, status: u16) -> NextMove {
+        entry.fate = AppendFate::Refused;
         self.over = Some(status);
-        Then::Rest
+        NextMove::Rest
     }
 
     /// Sends again what got no answer, and holds the answer against what the stream showed.
@@ -288,25 +292,25 @@ impl Writer {
         http: &reqwest::Client,
         url: &str,
         pending: Pending,
-    ) -> Result<Then, String> {
+    ) -> Result<NextMove, String> {
         let Pending { entry, is_there } = &pending;
         if matches!(entry.stamp, Stamp::None) {
-            return Ok(Then::GoOn);
+            return Ok(NextMove::GoOn);
         }
         let Some(answer) = self.send(http, url, entry).await? else {
             match is_there {
                 true => self.pending = Some(pending),
-                false => self.entries.push(Entry {
-                    fate: Fate::Unknown,
+                false => self.entries.push(SentAppend {
+                    fate: AppendFate::Unknown,
                     ..pending.entry
                 }),
             }
-            return Ok(Then::Rest);
+            return Ok(NextMove::Rest);
         };
         if entry.body.sent.is_empty() && answer.status == 204 {
             // Closing again is no error, whoever closed it first; but from now on it must be closed.
-            self.entries.push(Entry {
-                fate: Fate::Kept { end: None },
+            self.entries.push(SentAppend {
+                fate: AppendFate::Kept { end: None },
                 ..pending.entry
             });
             return Ok(self.retire(409));
@@ -320,11 +324,11 @@ impl Writer {
             (_, 500 | 503, true) => self.pending = Some(pending),
             (_, 500 | 503, false) => {
                 // Its number is taken until it is known whether it is there.
-                self.entries.push(Entry {
-                    fate: Fate::Unknown,
+                self.entries.push(SentAppend {
+                    fate: AppendFate::Unknown,
                     ..pending.entry
                 });
-                return Ok(Then::Rest);
+                return Ok(NextMove::Rest);
             }
             (Stamp::Producer { .. }, 204, true) => self.accepted(entry),
             (Stamp::Seq(_) | Stamp::At(_), 409, true) | (Stamp::At(_), 412, _) => {}
@@ -339,25 +343,25 @@ impl Writer {
             }
         }
         Ok(if self.over.is_some() || self.pending.is_some() {
-            Then::Rest
+            NextMove::Rest
         } else {
-            Then::GoOn
+            NextMove::GoOn
         })
     }
 
     /// Sends the last append again, though it was acknowledged: it must not be there twice.
-    async fn repeat(&mut self, http: &reqwest::Client, url: &str) -> Result<Then, String> {
+    async fn repeat(&mut self, http: &reqwest::Client, url: &str) -> Result<NextMove, String> {
         let Some(last) = self.last.clone() else {
-            return Ok(Then::GoOn);
+            return Ok(NextMove::GoOn);
         };
         let Some(answer) = self.send(http, url, &last).await? else {
-            return Ok(Then::Rest);
+            return Ok(NextMove::Rest);
         };
         match answer.status {
-            204 => Ok(Then::GoOn),
+            204 => Ok(NextMove::GoOn),
             409 if answer.closed => Ok(self.retire(409)),
             404 | 410 => Ok(self.retire(answer.status)),
-            500 | 503 => Ok(Then::Rest),
+            500 | 503 => Ok(NextMove::Rest),
             _ => Err(format!(
                 "writer {} repeated {:?} and was answered {answer:?}",
                 self.id, last.stamp
@@ -376,14 +380,14 @@ impl Writer {
         match self.send(http, url, &last).await? {
             None => Ok(()),
             Some(answer) if answer.status == 204 && answer.closed => Ok(()),
-            Some(Answer {
+            Some(AppendAnswer {
                 status: status @ (404 | 410),
                 ..
             }) => {
                 self.over = Some(status);
                 Ok(())
             }
-            Some(Answer {
+            Some(AppendAnswer {
                 status: 500 | 503, ..
             }) => Ok(()),
             Some(answer) => Err(format!(
@@ -399,26 +403,26 @@ impl Writer {
         http: &reqwest::Client,
         url: &str,
         epoch: u64,
-    ) -> Result<Then, String> {
+    ) -> Result<NextMove, String> {
         self.number += 1;
         let body = body::make(self.kind, self.id, self.number, &mut self.random);
         let stamp = Stamp::Producer {
             epoch,
             seq: self.random.random_range(0..1_000),
         };
-        let entry = Entry {
+        let entry = SentAppend {
             body,
             closes: false,
-            fate: Fate::Refused,
+            fate: AppendFate::Refused,
             stamp,
         };
         let Some(answer) = self.send(http, url, &entry).await? else {
-            return Ok(Then::Rest);
+            return Ok(NextMove::Rest);
         };
         match answer.status {
-            403 => Ok(Then::GoOn),
+            403 => Ok(NextMove::GoOn),
             404 | 410 => Ok(self.retire(answer.status)),
-            500 | 503 => Ok(Then::Rest),
+            500 | 503 => Ok(NextMove::Rest),
             _ => Err(format!(
                 "writer {} sent {:?} and was answered {answer:?}",
                 self.id, entry.stamp
@@ -426,14 +430,14 @@ impl Writer {
         }
     }
 
-    fn retire(&mut self, status: u16) -> Then {
+    fn retire(&mut self, status: u16) -> NextMove {
         self.over = Some(status);
-        Then::Rest
+        NextMove::Rest
     }
 }
 
 /// What a request told; `None` when no answer came.
-async fn ask(request: reqwest::RequestBuilder) -> Result<Option<Answer>, String> {
+async fn ask(request: reqwest::RequestBuilder) -> Result<Option<AppendAnswer>, String> {
     let asking = async {
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
@@ -447,7 +451,7 @@ async fn ask(request: reqwest::RequestBuilder) -> Result<Option<Answer>, String>
         let closed = text(headers::STREAM_CLOSED) == Some("true");
         // An acknowledgement counts once its head is there, whatever becomes of the rest.
         let text = response.text().await.unwrap_or_default();
-        Some(Answer {
+        Some(AppendAnswer {
             status,
             next,
             closed,

@@ -1,8 +1,8 @@
 //! Files that were damaged while no server ran: it refuses to start, or serves what a whole number of commits left.
 
-use crate::process::Place;
-use crate::process::house::{House, TEXT};
-use crate::{Found, Known, large, read, seeded, setting, small};
+use crate::process::ServerFolder;
+use crate::process::durable_server::{DurableServer, TEXT};
+use crate::{ExpectedStreams, FoundStream, large, read, seeded, setting, small};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use std::collections::BTreeMap;
@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 #[tokio::test]
 async fn a_damaged_journal_is_never_served_as_if_it_were_whole() {
     let mut random = seeded();
-    let mut house = House::new("damage-small");
-    let mut known = Known::default();
-    small(&house, &mut known, &mut random).await;
-    house.kill();
+    let mut server = DurableServer::new("damage-small");
+    let mut known = ExpectedStreams::default();
+    small(&server, &mut known, &mut random).await;
+    server.kill();
     try_damages(
-        &house.place,
+        &server.folder,
         &known,
         setting("TAILWATER_DAMAGE_TRIALS", 40),
         &mut random,
@@ -29,18 +29,18 @@ async fn a_damaged_journal_is_never_served_as_if_it_were_whole() {
 #[tokio::test]
 async fn damaged_tables_are_never_served_as_if_they_were_whole() {
     let mut random = seeded();
-    let mut house = House::new("damage-large");
-    let mut known = Known::default();
-    large(&house, &mut known, &mut random).await;
-    house.kill();
+    let mut server = DurableServer::new("damage-large");
+    let mut known = ExpectedStreams::default();
+    large(&server, &mut known, &mut random).await;
+    server.kill();
     let is_table = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "tables");
     assert!(
-        files(&house.place.data).iter().any(is_table),
+        files(&server.folder.data).iter().any(is_table),
         "nothing rests in tables: {:?}",
-        files(&house.place.data)
+        files(&server.folder.data)
     );
     try_damages(
-        &house.place,
+        &server.folder,
         &known,
         setting("TAILWATER_DAMAGE_TRIALS", 20),
         &mut random,
@@ -49,12 +49,17 @@ async fn damaged_tables_are_never_served_as_if_they_were_whole() {
 }
 
 /// Damages copies of a store, each in one place, and looks at what a server makes of each.
-async fn try_damages(place: &Place, known: &Known, trials: u64, random: &mut SmallRng) {
+async fn try_damages(
+    place: &ServerFolder,
+    known: &ExpectedStreams,
+    trials: u64,
+    random: &mut SmallRng,
+) {
     let whole = place.data.clone();
     let all = files(&whole);
     let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
     for trial in 0..=trials {
-        let copy = Place {
+        let copy = ServerFolder {
             data: whole.with_file_name("copy"),
             log: whole.with_file_name("copy.log"),
             ..place.clone()
@@ -72,8 +77,8 @@ async fn try_damages(place: &Place, known: &Known, trials: u64, random: &mut Sma
         } else {
             damage(&copy.data.join(file), random)
         };
-        let mut house = House::guest(copy.clone());
-        let outcome = look(&mut house, known).await.unwrap_or_else(|wrong| {
+        let mut server = DurableServer::guest(copy.clone());
+        let outcome = look(&mut server, known).await.unwrap_or_else(|wrong| {
             panic!("{}: {what}: {wrong}\n{}", file.display(), copy.last_words());
         });
         assert!(
@@ -102,12 +107,12 @@ async fn try_damages(place: &Place, known: &Known, trials: u64, random: &mut Sma
 }
 
 /// What a server makes of a store, in words to be counted.
-async fn look(house: &mut House, known: &Known) -> Result<String, String> {
-    if house.try_start().is_err() {
-        let words = house.place.last_words();
+async fn look(server: &mut DurableServer, known: &ExpectedStreams) -> Result<String, String> {
+    if server.try_start().is_err() {
+        let words = server.folder.last_words();
         let last = words.lines().last().unwrap_or_default();
-        let says =
-            last.starts_with("tailwater: ") && last.contains(&*house.place.data.to_string_lossy());
+        let says = last.starts_with("tailwater: ")
+            && last.contains(&*server.folder.data.to_string_lossy());
         return if says {
             Ok("refused to start".into())
         } else {
@@ -116,15 +121,15 @@ async fn look(house: &mut House, known: &Known) -> Result<String, String> {
     }
     let mut found = BTreeMap::new();
     for (stream, content) in &known.content {
-        found.insert(*stream, read(house, stream, content).await?);
+        found.insert(*stream, read(server, stream, content).await?);
     }
     let changes = known.changes(&found)?;
-    let is_damaged = found.values().any(|it| matches!(it, Found::Damaged));
-    let written = house.post("text", &TEXT, "after").await;
+    let is_damaged = found.values().any(|it| matches!(it, FoundStream::Damaged));
+    let written = server.post("text", &TEXT, "after").await;
     if !matches!(written.status, 204 | 404 | 500 | 503) {
         return Err(format!("an append was answered {written:?}"));
     }
-    house.kill();
+    server.kill();
     Ok(match changes == known.history.len() {
         _ if is_damaged => "answered a problem".into(),
         true => "served everything".into(),

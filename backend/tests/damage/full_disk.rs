@@ -1,21 +1,21 @@
 //! A full file system: appends are refused, reads go on, and nothing is lost.
 
-use crate::process::Place;
-use crate::process::house::{House, JSON};
-use crate::{Known, check, until_refused, until_taken};
+use crate::process::ServerFolder;
+use crate::process::durable_server::{DurableServer, JSON};
+use crate::{ExpectedStreams, check, until_refused, until_taken};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 /// A small file system in memory; gone when dropped.
 #[derive(Debug)]
-struct Small {
+struct SmallFileSystem {
     path: PathBuf,
 }
 
-impl Small {
+impl SmallFileSystem {
     /// Mounts it on the data directory, or says why that is not possible here.
-    fn mount(place: &Place, mebibytes: u32) -> Option<Self> {
+    fn mount(place: &ServerFolder, mebibytes: u32) -> Option<Self> {
         fs::create_dir_all(&place.data).unwrap();
         let size = format!("size={mebibytes}m");
         let mounted = Command::new("mount")
@@ -46,7 +46,7 @@ impl Small {
     }
 }
 
-impl Drop for Small {
+impl Drop for SmallFileSystem {
     fn drop(&mut self) {
         // Lazily: the server of a test that failed may still be there.
         let _left = Command::new("umount").arg("-l").arg(&self.path).status();
@@ -65,28 +65,28 @@ async fn a_file_system_that_is_full_without_warning_loses_nothing_either() {
 
 /// Fills a file system of 40 MiB but for `reserve`, reads, makes it larger, writes on, and starts anew.
 async fn fill(name: &str, reserve: &str, problems: &[&str]) {
-    let place = Place::new(name);
-    let Some(disk) = Small::mount(&place, 40) else {
+    let place = ServerFolder::new(name);
+    let Some(disk) = SmallFileSystem::mount(&place, 40) else {
         return;
     };
-    let mut house = House::closed(place);
-    house
-        .way
+    let mut server = DurableServer::closed(place);
+    server
+        .options
         .more
         .extend(["--disk-reserve".to_owned(), reserve.to_owned()]);
-    house.start();
-    let mut known = Known::default();
-    known.append(&house, "json", "{\"first\":1}").await;
+    server.start();
+    let mut known = ExpectedStreams::default();
+    known.append(&server, "json", "{\"first\":1}").await;
     let piece = "0123456789abcdef".repeat(8 << 10);
-    known.append(&house, "text", &piece).await;
-    let refused = until_refused(&house, &mut known, &piece).await;
+    known.append(&server, "text", &piece).await;
+    let refused = until_refused(&server, &mut known, &piece).await;
     assert!(
-        matches!(refused.status, 503 | 507) && problems.contains(&&*refused.problem()),
+        matches!(refused.status, 503 | 507) && problems.contains(&&*refused.problem().kind),
         "{refused:?}"
     );
-    check(&house, &known).await;
+    check(&server, &known).await;
     disk.grow(400);
-    let resumed = until_taken(&house, &mut known).await;
+    let resumed = until_taken(&server, &mut known).await;
     println!(
         "damage: {name}: {} appends, then {}; with room again {resumed}",
         known.history.len(),
@@ -96,30 +96,30 @@ async fn fill(name: &str, reserve: &str, problems: &[&str]) {
         resumed == "it goes on" || refused.status == 503,
         "what was only full goes on: {refused:?}"
     );
-    check(&house, &known).await;
-    house.crash();
-    check(&house, &known).await;
-    known.append(&house, "json", "{\"last\":1}").await;
-    check(&house, &known).await;
-    house.kill();
+    check(&server, &known).await;
+    server.crash();
+    check(&server, &known).await;
+    known.append(&server, "json", "{\"last\":1}").await;
+    check(&server, &known).await;
+    server.kill();
     drop(disk);
 }
 
 #[tokio::test]
 async fn on_a_full_file_system_subscriptions_ack_and_go_but_do_not_come() {
-    let place = Place::new("damage-subscriptions");
-    let Some(disk) = Small::mount(&place, 60) else {
+    let place = ServerFolder::new("damage-subscriptions");
+    let Some(disk) = SmallFileSystem::mount(&place, 60) else {
         return;
     };
-    let mut house = House::closed(place);
-    house
-        .way
+    let mut server = DurableServer::closed(place);
+    server
+        .options
         .more
         .extend(["--disk-reserve".to_owned(), "20MiB".to_owned()]);
-    house.start();
-    let mut known = Known::default();
-    known.append(&house, "json", "{\"first\":1}").await;
-    house.put("wake", &JSON, "").await.expect(201);
+    server.start();
+    let mut known = ExpectedStreams::default();
+    known.append(&server, "json", "{\"first\":1}").await;
+    server.put("wake", &JSON, "").await.expect(201);
     let streams: Vec<_> = (0..3_000)
         .map(|number| format!("{number}{}", "s".repeat(300)))
         .collect();
@@ -129,45 +129,45 @@ async fn on_a_full_file_system_subscriptions_ack_and_go_but_do_not_come() {
     };
     let ds = |id: &str| format!("__ds/subscriptions/{id}");
     for id in ["kept", "gone"] {
-        house
+        server
             .put(&ds(id), &JSON, &asked(&streams[..100]))
             .await
             .expect(201);
     }
-    known.append(&house, "json", "{\"second\":1}").await;
-    let claim = house
+    known.append(&server, "json", "{\"second\":1}").await;
+    let claim = server
         .post(&ds("kept/claim"), &JSON, "{\"worker\":\"w\"}")
         .await
         .expect(200);
-    let claim: serde_json::Value = serde_json::from_str(&claim.body).unwrap();
+    let claim: serde_json::Value = serde_json::from_slice(&claim.body).unwrap();
     // Others fill the disk; what is merged meanwhile makes no difference.
-    fs::write(house.place.data.join("others"), vec![1; 44 << 20]).unwrap();
+    fs::write(server.folder.data.join("others"), vec![1; 44 << 20]).unwrap();
     for number in 0..12 {
-        let refused = house
+        let refused = server
             .put(&ds(&format!("n{number}")), &JSON, &asked(&streams))
             .await;
         assert_eq!(
-            (refused.status, &*refused.problem()),
+            (refused.status, &*refused.problem().kind),
             (507, "#full"),
             "{number}: {refused:?}"
         );
     }
-    assert_eq!(house.post("json", &JSON, "{}").await.status, 507);
+    assert_eq!(server.post("json", &JSON, "{}").await.status, 507);
     let authorization = format!("Bearer {}", claim["token"].as_str().unwrap());
     let head = [JSON[0], ("authorization", &authorization)];
     let acks = serde_json::json!({"wake_id": claim["wake_id"], "generation": claim["generation"],
-        "acks": [{"stream": "json", "offset": house.head("json").await.next()}]});
-    house
+        "acks": [{"stream": "json", "offset": server.head("json").await.next_offset()}]});
+    server
         .post(&ds("kept/ack"), &head, &acks.to_string())
         .await
         .expect(200);
-    house.delete(&ds("gone")).await.expect(204);
-    check(&house, &known).await;
-    house.delete("wake").await.expect(204);
-    house.crash();
-    check(&house, &known).await;
-    assert_eq!(house.get(&ds("gone")).await.status, 404);
-    house.get(&ds("kept")).await.expect(200);
-    house.kill();
+    server.delete(&ds("gone")).await.expect(204);
+    check(&server, &known).await;
+    server.delete("wake").await.expect(204);
+    server.crash();
+    check(&server, &known).await;
+    assert_eq!(server.get(&ds("gone")).await.status, 404);
+    server.get(&ds("kept")).await.expect(200);
+    server.kill();
     drop(disk);
 }

@@ -17,32 +17,32 @@ mod open_files;
 #[path = "../process/mod.rs"]
 mod process;
 
-use process::house::{House, JSON, TEXT};
+use process::durable_server::{DurableServer, JSON, TEXT};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What was acknowledged, in its order: which stream, and its content after it.
-type History = Vec<(&'static str, usize)>;
+type AppendHistory = Vec<(&'static str, usize)>;
 
 /// What a store must hold.
 #[derive(Debug, Default)]
-struct Known {
+struct ExpectedStreams {
     /// Each stream's content, as readers get it: of a JSON stream without the brackets.
     content: BTreeMap<&'static str, String>,
-    history: History,
+    history: AppendHistory,
 }
 
-impl Known {
-    async fn append(&mut self, house: &House, stream: &'static str, body: &str) {
+impl ExpectedStreams {
+    async fn append(&mut self, server: &DurableServer, stream: &'static str, body: &str) {
         let kind = if stream == "json" { JSON } else { TEXT };
         if !self.content.contains_key(stream) {
-            house.put(stream, &kind, "").await.expect(201);
+            server.put(stream, &kind, "").await.expect(201);
             self.content.insert(stream, String::new());
             self.history.push((stream, 0));
         }
-        house.post(stream, &kind, body).await.expect(204);
+        server.post(stream, &kind, body).await.expect(204);
         let content = self.content.get_mut(stream).unwrap();
         content.push_str(body);
         if stream == "json" {
@@ -55,13 +55,15 @@ impl Known {
     ///
     /// # Errors
     /// When they are not what a number of changes, in their order, left.
-    fn changes(&self, found: &BTreeMap<&'static str, Found>) -> Result<usize, String> {
+    fn changes(&self, found: &BTreeMap<&'static str, FoundStream>) -> Result<usize, String> {
         let mut lengths: BTreeMap<&str, Option<usize>> = BTreeMap::new();
         let agrees = |lengths: &BTreeMap<&str, Option<usize>>| {
             found.iter().all(|(stream, found)| match found {
-                Found::Whole(length) => lengths.get(stream).copied().flatten() == Some(*length),
-                Found::Missing => !lengths.contains_key(stream),
-                Found::Damaged => true,
+                FoundStream::Whole(length) => {
+                    lengths.get(stream).copied().flatten() == Some(*length)
+                }
+                FoundStream::Missing => !lengths.contains_key(stream),
+                FoundStream::Damaged => true,
             })
         };
         let mut best = agrees(&lengths).then_some(0);
@@ -79,7 +81,7 @@ impl Known {
 
 /// What a stream shows.
 #[derive(Debug)]
-enum Found {
+enum FoundStream {
     /// So many bytes, all of them right.
     Whole(usize),
     Missing,
@@ -88,34 +90,38 @@ enum Found {
 }
 
 /// Some small appends to two streams, so that everything rests in the journal.
-async fn small(house: &House, known: &mut Known, random: &mut SmallRng) {
+async fn small(server: &DurableServer, known: &mut ExpectedStreams, random: &mut SmallRng) {
     for number in 0..40 {
         let filler = "x".repeat(random.random_range(0..600));
         known
             .append(
-                house,
+                server,
                 "json",
                 &format!("{{\"n\":{number},\"s\":\"{filler}\"}}"),
             )
             .await;
         known
-            .append(house, "text", &format!("{number}:{filler}\n"))
+            .append(server, "text", &format!("{number}:{filler}\n"))
             .await;
     }
 }
 
 /// Enough that most of it rests in tables.
-async fn large(house: &House, known: &mut Known, random: &mut SmallRng) {
-    small(house, known, random).await;
+async fn large(server: &DurableServer, known: &mut ExpectedStreams, random: &mut SmallRng) {
+    small(server, known, random).await;
     for number in 0..56 {
         let letters: String =
             std::iter::repeat_with(|| char::from(random.random_range(b'a'..=b'z')))
                 .take(1 << 10)
                 .collect();
         known
-            .append(house, "large", &format!("{number}:{}", letters.repeat(700)))
+            .append(
+                server,
+                "large",
+                &format!("{number}:{}", letters.repeat(700)),
+            )
             .await;
-        known.append(house, "text", &format!("{number};")).await;
+        known.append(server, "text", &format!("{number};")).await;
     }
 }
 
@@ -132,24 +138,30 @@ fn seeded() -> SmallRng {
 }
 
 /// Reads a stream to its end or to its damage; every byte that comes must be right.
-async fn read(house: &House, stream: &'static str, content: &str) -> Result<Found, String> {
+async fn read(
+    server: &DurableServer,
+    stream: &'static str,
+    content: &str,
+) -> Result<FoundStream, String> {
     let mut got = 0;
     loop {
-        let page = house.get(&format!("{stream}?offset={got:016}")).await;
+        let page = server.get(&format!("{stream}?offset={got:016}")).await;
         match page.status {
             200 => {}
-            404 if got == 0 && page.problem() == "#no-stream" => return Ok(Found::Missing),
-            500 if page.problem() == "#damaged" => return Ok(Found::Damaged),
+            404 if got == 0 && page.problem().kind == "#no-stream" => {
+                return Ok(FoundStream::Missing);
+            }
+            500 if page.problem().kind == "#damaged" => return Ok(FoundStream::Damaged),
             _ => return Err(format!("{stream} at {got}: {page:?}")),
         }
-        let data = match page
-            .body
+        let text = page.text();
+        let data = match text
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
         {
             Some("") => String::new(),
             Some(inner) if stream == "json" => format!("{inner},"),
-            _ => page.body.clone(),
+            _ => text.to_owned(),
         };
         if !content[got..].starts_with(&data) {
             return Err(format!(
@@ -158,14 +170,14 @@ async fn read(house: &House, stream: &'static str, content: &str) -> Result<Foun
             ));
         }
         got += data.len();
-        if page.next() != format!("{got:016}") {
+        if page.next_offset() != format!("{got:016}") {
             return Err(format!(
                 "{stream}: {got} bytes came, and {} is told",
-                page.next()
+                page.next_offset()
             ));
         }
         if page.is("stream-up-to-date") {
-            return Ok(Found::Whole(got));
+            return Ok(FoundStream::Whole(got));
         }
         if data.is_empty() {
             return Err(format!(
@@ -175,9 +187,13 @@ async fn read(house: &House, stream: &'static str, content: &str) -> Result<Foun
     }
 }
 
-async fn until_refused(house: &House, known: &mut Known, piece: &str) -> process::house::Answer {
+async fn until_refused(
+    server: &DurableServer,
+    known: &mut ExpectedStreams,
+    piece: &str,
+) -> tailwater_harness::Response {
     for _ in 0..2_000 {
-        let answer = house.post("text", &TEXT, piece).await;
+        let answer = server.post("text", &TEXT, piece).await;
         if answer.status != 204 {
             return answer;
         }
@@ -189,17 +205,17 @@ async fn until_refused(house: &House, known: &mut Known, piece: &str) -> process
 }
 
 /// Appends until it is taken again, or the server says that it must be started anew.
-async fn until_taken(house: &House, known: &mut Known) -> &'static str {
+async fn until_taken(server: &DurableServer, known: &mut ExpectedStreams) -> &'static str {
     let begun = Instant::now();
     while begun.elapsed() < process::DEADLINE {
-        let answer = house.post("json", &JSON, "{\"again\":1}").await;
+        let answer = server.post("json", &JSON, "{\"again\":1}").await;
         match answer.status {
             204 => {
                 let content = known.content.get_mut("json").unwrap();
                 content.push_str("{\"again\":1},");
                 return "it goes on";
             }
-            503 if answer.body.contains("restart") => return "it asks for a restart",
+            503 if answer.text().contains("restart") => return "it asks for a restart",
             503 | 507 => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
             _ => panic!("{answer:?}"),
         }
@@ -207,10 +223,12 @@ async fn until_taken(house: &House, known: &mut Known) -> &'static str {
     panic!("it neither takes appends again nor says what to do");
 }
 
-async fn check(house: &House, known: &Known) {
+async fn check(server: &DurableServer, known: &ExpectedStreams) {
     for (stream, content) in &known.content {
-        match read(house, stream, content).await {
-            Ok(Found::Whole(length)) => assert_eq!(length, content.len(), "{stream} is not whole"),
+        match read(server, stream, content).await {
+            Ok(FoundStream::Whole(length)) => {
+                assert_eq!(length, content.len(), "{stream} is not whole");
+            }
             other => panic!("{stream}: {other:?}"),
         }
     }

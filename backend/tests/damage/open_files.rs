@@ -1,36 +1,36 @@
 //! A server whose process may open no more files.
 
-use crate::process::house::House;
-use crate::{Known, check, until_refused, until_taken};
+use crate::process::durable_server::DurableServer;
+use crate::{ExpectedStreams, check, until_refused, until_taken};
 use std::process::Command;
 
 #[tokio::test]
 async fn files_that_can_t_be_opened_for_a_while_stop_writing_for_that_while_only() {
-    let mut house = House::new("damage-files");
-    let mut known = Known::default();
-    known.append(&house, "json", "{\"first\":1}").await;
+    let mut server = DurableServer::new("damage-files");
+    let mut known = ExpectedStreams::default();
+    known.append(&server, "json", "{\"first\":1}").await;
     let piece = "0123456789abcdef".repeat(8 << 10);
-    known.append(&house, "text", &piece).await;
-    let server = house.server.as_ref().unwrap().id().to_string();
-    if !set_files(&server, "8:") {
+    known.append(&server, "text", &piece).await;
+    let process = server.process.as_ref().unwrap().id().to_string();
+    if !set_files(&process, "8:") {
         println!("damage: SKIPPED, the limit of open files can't be changed here");
         return;
     }
-    let refused = until_refused(&house, &mut known, &piece).await;
+    let refused = until_refused(&server, &mut known, &piece).await;
     assert_eq!(
-        (refused.status, &*refused.problem()),
+        (refused.status, &*refused.problem().kind),
         (503, "#unwritable"),
         "{refused:?}"
     );
-    assert!(!refused.body.contains("restart"), "{refused:?}");
+    assert!(!refused.text().contains("restart"), "{refused:?}");
     // What is in memory is read as ever.
-    house.get("json").await.expect(200);
-    assert!(set_files(&server, "4096:"));
-    assert_eq!(until_taken(&house, &mut known).await, "it goes on");
-    check(&house, &known).await;
-    house.crash();
-    check(&house, &known).await;
-    house.kill();
+    server.get("json").await.expect(200);
+    assert!(set_files(&process, "4096:"));
+    assert_eq!(until_taken(&server, &mut known).await, "it goes on");
+    check(&server, &known).await;
+    server.crash();
+    check(&server, &known).await;
+    server.kill();
 }
 
 /// Sets how many files a process may have open.

@@ -1,23 +1,23 @@
 //! The two servers, and the first thing in which what they said differs.
 
+use super::recorded::{Recorded, RecordedBody, RecordedResponse};
 use super::run::{Transcript, run};
-use super::script::{Sequence, escaped};
-use super::server::Server;
-use super::settings::Settings;
-use super::wire::{Answer, Body, Seen};
+use super::script::{RequestSequence, escaped};
+use super::settings::DifferentialSettings;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tailwater_harness::ServerThread;
 
 /// Two servers of which the same is expected.
 #[derive(Debug)]
 pub(crate) struct Twins {
-    left: Server,
-    right: Server,
+    left: ServerThread,
+    right: ServerThread,
     /// Runs so far; each has streams of its own.
     runs: AtomicU64,
 }
 
 impl Twins {
-    pub(crate) fn new(left: Server, right: Server) -> Self {
+    pub(crate) fn new(left: ServerThread, right: ServerThread) -> Self {
         Self {
             left,
             right,
@@ -26,7 +26,11 @@ impl Twins {
     }
 
     /// Does a sequence on both.
-    pub(crate) async fn run(&self, settings: &Settings, sequence: &Sequence) -> [Transcript; 2] {
+    pub(crate) async fn run(
+        &self,
+        settings: &DifferentialSettings,
+        sequence: &RequestSequence,
+    ) -> [Transcript; 2] {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
         let (left, right) = tokio::join!(
             run(settings, self.left.address, number, sequence),
@@ -52,9 +56,10 @@ pub(crate) fn difference(left: &Transcript, right: &Transcript) -> Option<Differ
     };
     let at = (0..left.len().max(right.len())).find(|at| is_wrong(*at))?;
     let [left, right] = [left, right].map(|transcript| transcript.get(at));
-    let kind =
-        |entry: Option<&(String, Seen)>| entry.map_or("nothing".to_owned(), |(_, seen)| kind(seen));
-    let told = |entry: Option<&(String, Seen)>| match entry {
+    let kind = |entry: Option<&(String, Recorded)>| {
+        entry.map_or("nothing".to_owned(), |(_, seen)| kind(seen))
+    };
+    let told = |entry: Option<&(String, Recorded)>| match entry {
         Some((what, seen)) => format!("{what}: {}", text(seen)),
         None => "nothing".to_owned(),
     };
@@ -69,33 +74,33 @@ pub(crate) fn difference(left: &Transcript, right: &Transcript) -> Option<Differ
 }
 
 /// Whether a server may do this at all: no server leaves a request unanswered, or answers with what is not HTTP.
-fn is_answer(seen: &Seen) -> bool {
+fn is_answer(seen: &Recorded) -> bool {
     match seen {
-        Seen::Answer(answer) => answer.body != Body::Missing,
-        Seen::Frame(..) | Seen::Closed => true,
-        Seen::Silence | Seen::Malformed(..) => false,
+        Recorded::Response(answer) => answer.body != RecordedBody::Missing,
+        Recorded::Frame(..) | Recorded::Closed => true,
+        Recorded::Silence | Recorded::Malformed(..) => false,
     }
 }
 
 /// What kind of answer this is.
-pub(crate) fn kind(seen: &Seen) -> String {
+pub(crate) fn kind(seen: &Recorded) -> String {
     match seen {
-        Seen::Answer(Answer {
+        Recorded::Response(RecordedResponse {
             status,
-            body: Body::Missing,
+            body: RecordedBody::Missing,
             ..
         }) => format!("{status} without its body"),
-        Seen::Answer(answer) => answer.status.to_string(),
-        Seen::Frame(..) => "a frame".to_owned(),
-        Seen::Closed => "closed".to_owned(),
-        Seen::Silence => "no answer".to_owned(),
-        Seen::Malformed(why, _) => format!("not HTTP: {why}"),
+        Recorded::Response(answer) => answer.status.to_string(),
+        Recorded::Frame(..) => "a frame".to_owned(),
+        Recorded::Closed => "closed".to_owned(),
+        Recorded::Silence => "no answer".to_owned(),
+        Recorded::Malformed(why, _) => format!("not HTTP: {why}"),
     }
 }
 
-fn text(seen: &Seen) -> String {
+fn text(seen: &Recorded) -> String {
     match seen {
-        Seen::Answer(Answer {
+        Recorded::Response(RecordedResponse {
             line, fields, body, ..
         }) => {
             let fields: String = fields
@@ -103,16 +108,16 @@ fn text(seen: &Seen) -> String {
                 .map(|(name, value)| format!("\n    {name}: {value}"))
                 .collect();
             let body = match body {
-                Body::Whole(bytes) => format!("body: {}", escaped(bytes)),
-                Body::Broken(bytes) => format!("body that ends early: {}", escaped(bytes)),
-                Body::None => "no body".to_owned(),
-                Body::Missing => "the body is missing".to_owned(),
+                RecordedBody::Whole(bytes) => format!("body: {}", escaped(bytes)),
+                RecordedBody::Broken(bytes) => format!("body that ends early: {}", escaped(bytes)),
+                RecordedBody::None => "no body".to_owned(),
+                RecordedBody::Missing => "the body is missing".to_owned(),
             };
             format!("{line}{fields}\n    {body}")
         }
-        Seen::Frame(first, payload) => format!("frame {first:#04x} {}", escaped(payload)),
-        Seen::Closed => "the server closes the connection".to_owned(),
-        Seen::Silence => "no answer".to_owned(),
-        Seen::Malformed(why, bytes) => format!("not HTTP ({why}): {}", escaped(bytes)),
+        Recorded::Frame(first, payload) => format!("frame {first:#04x} {}", escaped(payload)),
+        Recorded::Closed => "the server closes the connection".to_owned(),
+        Recorded::Silence => "no answer".to_owned(),
+        Recorded::Malformed(why, bytes) => format!("not HTTP ({why}): {}", escaped(bytes)),
     }
 }

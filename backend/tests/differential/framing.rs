@@ -1,11 +1,11 @@
 //! Ways in which it is doubtful where a request ends.
 
 use super::mutate::{choose, insert};
-use super::script::{Answers, Request};
+use super::script::{Answers, ScriptRequest};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-pub(crate) fn content_length(random: &mut SmallRng, request: &mut Request) {
+pub(crate) fn content_length(random: &mut SmallRng, request: &mut ScriptRequest) {
     let Some(at) = request
         .fields
         .iter()
@@ -36,7 +36,7 @@ pub(crate) fn content_length(random: &mut SmallRng, request: &mut Request) {
     request.answers = Answers::Unknown;
 }
 
-pub(crate) fn trailing_bytes(random: &mut SmallRng, request: &mut Request) {
+pub(crate) fn trailing_bytes(random: &mut SmallRng, request: &mut ScriptRequest) {
     let piece = choose(
         random,
         &[
@@ -62,7 +62,7 @@ pub(crate) fn trailing_bytes(random: &mut SmallRng, request: &mut Request) {
     }
 }
 
-pub(crate) fn transfer_encoding(random: &mut SmallRng, request: &mut Request) {
+pub(crate) fn transfer_encoding(random: &mut SmallRng, request: &mut ScriptRequest) {
     let body = std::mem::take(&mut request.body);
     let value = choose(
         random,

@@ -3,8 +3,10 @@
 mod waits;
 
 use crate::mutate::{MUTATIONS, Mutation};
-use crate::script::{Answers, Class, ETAG, NEXT, NUMBER, Request, Sequence, Step};
-use crate::settings::Settings;
+use crate::script::{
+    Answers, ETAG, MutationClass, NEXT, NUMBER, RequestSequence, ScriptRequest, ScriptStep,
+};
+use crate::settings::DifferentialSettings;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -13,7 +15,7 @@ pub(crate) const SENTINEL: &str = "/v1/sentinel";
 
 /// A stream that each sequence begins with.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct ScriptStream {
     /// As its path spells it, without what comes before.
     pub(crate) name: &'static str,
     content_type: &'static str,
@@ -22,38 +24,38 @@ pub(crate) struct Stream {
 }
 
 /// The streams that each sequence begins with; nothing but what is smuggled touches the last one.
-pub(crate) const STREAMS: [Stream; 6] = [
-    Stream {
+pub(crate) const STREAMS: [ScriptStream; 6] = [
+    ScriptStream {
         name: "text",
         content_type: "text/plain",
         content: b"abc",
         is_closed: false,
     },
-    Stream {
+    ScriptStream {
         name: "json",
         content_type: "application/json",
         content: b"[1,{\"a\":2}]",
         is_closed: false,
     },
-    Stream {
+    ScriptStream {
         name: "bin",
         content_type: "application/octet-stream",
         content: b"\x00\xff\r\n",
         is_closed: false,
     },
-    Stream {
+    ScriptStream {
         name: "p%20q",
         content_type: "text/plain",
         content: b"decoded",
         is_closed: false,
     },
-    Stream {
+    ScriptStream {
         name: "closed",
         content_type: "text/plain",
         content: b"end",
         is_closed: true,
     },
-    Stream {
+    ScriptStream {
         name: "victim",
         content_type: "text/plain",
         content: b"kept",
@@ -61,14 +63,14 @@ pub(crate) const STREAMS: [Stream; 6] = [
     },
 ];
 
-impl Stream {
+impl ScriptStream {
     /// The PUT that creates it.
-    pub(crate) fn creation(&self) -> Request {
+    pub(crate) fn creation(&self) -> ScriptRequest {
         let mut fields = vec![format!("Content-Type: {}", self.content_type)];
         if self.is_closed {
             fields.push("Stream-Closed: true".to_owned());
         }
-        Request::new("PUT", &stream_target(self.name), &fields).with_body(self.content)
+        ScriptRequest::new("PUT", &stream_target(self.name), &fields).with_body(self.content)
     }
 }
 
@@ -83,16 +85,16 @@ pub(crate) fn pick<'a, T>(random: &mut SmallRng, choices: &'a [T]) -> &'a T {
 }
 
 /// Makes one sequence.
-struct Generator<'a> {
+struct SequenceGenerator<'a> {
     random: SmallRng,
-    settings: &'a Settings,
+    settings: &'a DifferentialSettings,
     /// The fields that this client sends with every request.
     fields: Vec<String>,
     connections: usize,
 }
 
 /// The sequence with this number of the run with this seed.
-pub(crate) fn sequence(settings: &Settings, number: u64) -> Sequence {
+pub(crate) fn sequence(settings: &DifferentialSettings, number: u64) -> RequestSequence {
     let mut random =
         SmallRng::seed_from_u64(settings.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let usual: [&[&str]; 5] = [
@@ -107,28 +109,28 @@ pub(crate) fn sequence(settings: &Settings, number: u64) -> Sequence {
         .map(|field| (*field).to_owned())
         .collect();
     let connections = random.random_range(1..=3);
-    let mut generator = Generator {
+    let mut generator = SequenceGenerator {
         random,
         settings,
         fields,
         connections,
     };
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: Vec<ScriptStep> = Vec::new();
     for _ in 0..generator.random.random_range(1..=10) {
         let again = steps
             .last()
-            .filter(|step| matches!(step, Step::Send { .. }))
+            .filter(|step| matches!(step, ScriptStep::Send { .. }))
             .cloned();
         match again.filter(|_| generator.random.random_bool(0.2)) {
             Some(again) => steps.push(again),
             None => steps.push(generator.step()),
         }
     }
-    Sequence { steps }
+    RequestSequence { steps }
 }
 
-impl Generator<'_> {
-    fn may(&self, class: Class) -> bool {
+impl SequenceGenerator<'_> {
+    fn may(&self, class: MutationClass) -> bool {
         self.settings.may(class)
     }
 
@@ -136,21 +138,21 @@ impl Generator<'_> {
         self.random.random_range(0..self.connections)
     }
 
-    fn step(&mut self) -> Step {
+    fn step(&mut self) -> ScriptStep {
         let connection = self.connection();
         match self.random.random_range(0..100) {
             0..74 => self.send(connection, 1),
             74..84 => self.pipeline(connection),
             84..91 => self.follow(connection),
-            91..95 if self.may(Class::WebSocket) => self.web_socket(connection),
-            95..97 => Step::Finish { connection },
-            97..99 => Step::Drop { connection },
+            91..95 if self.may(MutationClass::WebSocket) => self.web_socket(connection),
+            95..97 => ScriptStep::Finish { connection },
+            97..99 => ScriptStep::Drop { connection },
             _ => self.send(connection, 1),
         }
     }
 
-    fn send(&mut self, connection: usize, count: usize) -> Step {
-        let requests: Vec<Request> = (0..count).map(|_| self.request()).collect();
+    fn send(&mut self, connection: usize, count: usize) -> ScriptStep {
+        let requests: Vec<ScriptRequest> = (0..count).map(|_| self.request()).collect();
         let length = requests
             .iter()
             .map(|request| request.bytes().len())
@@ -158,9 +160,9 @@ impl Generator<'_> {
             .max(2);
         let mut cuts = Vec::new();
         let may_cut = self.may(if count > 1 {
-            Class::CutPipelined
+            MutationClass::CutPipelined
         } else {
-            Class::Cut
+            MutationClass::Cut
         });
         if self.random.random_bool(0.15) && may_cut {
             let count = self.random.random_range(1..=3);
@@ -170,9 +172,10 @@ impl Generator<'_> {
             cuts.sort_unstable();
         }
         // Who half-closes while a long-poll waits counts as gone, answered or not.
-        let may_finish = self.may(Class::HalfClose) && !requests.iter().any(Request::may_wait);
+        let may_finish =
+            self.may(MutationClass::HalfClose) && !requests.iter().any(ScriptRequest::may_wait);
         let finish = self.random.random_bool(0.03) && may_finish;
-        Step::Send {
+        ScriptStep::Send {
             connection,
             requests,
             cuts,
@@ -180,17 +183,17 @@ impl Generator<'_> {
         }
     }
 
-    fn pipeline(&mut self, connection: usize) -> Step {
-        let count = if self.may(Class::Pipelined) {
+    fn pipeline(&mut self, connection: usize) -> ScriptStep {
+        let count = if self.may(MutationClass::Pipelined) {
             self.random.random_range(2..=4)
         } else {
             1
         };
         let mut step = self.send(connection, count);
-        if let Step::Send { requests, .. } = &mut step {
+        if let ScriptStep::Send { requests, .. } = &mut step {
             let (head, body) = (
-                self.may(Class::PipelinedHead),
-                self.may(Class::PipelinedBody),
+                self.may(MutationClass::PipelinedHead),
+                self.may(MutationClass::PipelinedBody),
             );
             let mut is_first = true;
             requests.retain(|request| {
@@ -205,7 +208,7 @@ impl Generator<'_> {
     }
 
     /// A request, which may deviate from a plain one.
-    fn request(&mut self) -> Request {
+    fn request(&mut self) -> ScriptRequest {
         let mut request = self.plain();
         if self.random.random_bool(0.35) {
             let possible: Vec<&Mutation> = MUTATIONS
@@ -221,14 +224,14 @@ impl Generator<'_> {
         // Where the number of answers is not known, another request follows in the same write.
         if request.may_be_head()
             && request.answers == Answers::Unknown
-            && !self.may(Class::PipelinedHead)
+            && !self.may(MutationClass::PipelinedHead)
         {
             return self.get();
         }
         request
     }
 
-    fn plain(&mut self) -> Request {
+    fn plain(&mut self) -> ScriptRequest {
         match self.random.random_range(0..100) {
             0..45 => self.get(),
             45..70 => self.post(),
@@ -249,10 +252,10 @@ impl Generator<'_> {
                     &format!("?offset={offset}&live=long-poll&hold={hold}{cursor}"),
                 )
             }
-            78..83 if self.may(Class::Head) => {
+            78..83 if self.may(MutationClass::Head) => {
                 let name = self.name();
                 let mut request = self.on_stream("HEAD", name, "");
-                request.class = Some(Class::Head);
+                request.class = Some(MutationClass::Head);
                 request
             }
             83..88 => self.put(),
@@ -281,7 +284,7 @@ impl Generator<'_> {
                     ],
                 ))
                 .to_owned();
-                Request::new("GET", &target, &self.fields)
+                ScriptRequest::new("GET", &target, &self.fields)
             }
             _ => self.ended_live(),
         }
@@ -296,15 +299,15 @@ impl Generator<'_> {
         )
     }
 
-    fn on_stream(&mut self, method: &str, name: &str, query: &str) -> Request {
-        Request::new(
+    fn on_stream(&mut self, method: &str, name: &str, query: &str) -> ScriptRequest {
+        ScriptRequest::new(
             method,
             &format!("{}{query}", stream_target(name)),
             &self.fields,
         )
     }
 
-    fn get(&mut self) -> Request {
+    fn get(&mut self) -> ScriptRequest {
         const QUERIES: [&str; 9] = [
             "",
             "?offset=-1",
@@ -326,12 +329,12 @@ impl Generator<'_> {
         request
     }
 
-    fn post(&mut self) -> Request {
+    fn post(&mut self) -> ScriptRequest {
         let name = self.name();
         self.post_to(name)
     }
 
-    fn post_to(&mut self, name: &str) -> Request {
+    fn post_to(&mut self, name: &str) -> ScriptRequest {
         let (content_type, bodies): (&str, &[&[u8]]) = match name {
             "json" => (
                 "application/json",
@@ -351,7 +354,7 @@ impl Generator<'_> {
         request.with_body(body)
     }
 
-    fn put(&mut self) -> Request {
+    fn put(&mut self) -> ScriptRequest {
         // What is closed stays closed, or live reads of it would not end.
         let name = *pick(&mut self.random, &["text", "json", "p%20q", "none", "new"]);
         let mut request = self.on_stream("PUT", name, "");
@@ -378,7 +381,7 @@ impl Generator<'_> {
     }
 
     /// A live read that ends by itself, for its stream is closed or not there.
-    fn ended_live(&mut self) -> Request {
+    fn ended_live(&mut self) -> ScriptRequest {
         let live = *pick(&mut self.random, &["ndjson", "sse", "websocket", "nothing"]);
         let (name, offset) = (
             *pick(&mut self.random, &["closed", "absent"]),

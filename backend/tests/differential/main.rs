@@ -14,21 +14,23 @@
 mod compare;
 mod framing;
 mod generate;
+#[path = "../in_process/mod.rs"]
+mod in_process;
 mod mutate;
 mod normal;
+mod recorded;
 mod run;
 mod script;
-mod server;
 mod settings;
 mod shrink;
-mod wire;
+mod twin_settings;
 
 use compare::{Difference, Twins, difference};
 use futures_util::StreamExt;
-use server::Server;
-use settings::Settings;
+use settings::DifferentialSettings;
 use std::collections::BTreeMap;
 use std::time::Instant;
+use twin_settings::let_leave;
 
 /// Sequences under way at once.
 const AT_ONCE: usize = 24;
@@ -41,15 +43,15 @@ const KINDS: [&str; 10] = [
 
 #[tokio::test]
 async fn connections_in_and_out_of_a_dispatcher_are_answered_the_same() {
-    let settings = Settings::from_environment();
-    let Settings {
+    let settings = DifferentialSettings::from_environment();
+    let DifferentialSettings {
         sequences, seed, ..
     } = settings;
     println!("differential: DIFFERENTIAL_SEED={seed} DIFFERENTIAL_SEQUENCES={sequences}");
     let begun = Instant::now();
-    let server = |may_leave| Server::start(|config| server::let_leave(config, may_leave));
+    let server = |may_leave| twin_settings::start(|config| let_leave(config, may_leave));
     let twins = Twins::new(server(true), server(false));
-    let Found { different, counts } = find(&settings, &twins).await;
+    let FoundDifferences { different, counts } = find(&settings, &twins).await;
     let seconds = begun.elapsed().as_secs();
     println!(
         "differential: {sequences} sequences in {seconds} s, {} differ; came: {counts:?}",
@@ -72,16 +74,16 @@ async fn connections_in_and_out_of_a_dispatcher_are_answered_the_same() {
 
 #[tokio::test]
 async fn a_server_that_differs_is_found_out() {
-    let settings = Settings::plain(60, 1);
+    let settings = DifferentialSettings::plain(60, 1);
     let small = |config: &mut tailwater::config::Config| {
-        server::let_leave(config, false);
+        let_leave(config, false);
         config.body_max = 12;
     };
     let twins = Twins::new(
-        Server::start(|config| server::let_leave(config, false)),
-        Server::start(small),
+        twin_settings::start(|config| let_leave(config, false)),
+        twin_settings::start(small),
     );
-    let Found { different, .. } = find(&settings, &twins).await;
+    let FoundDifferences { different, .. } = find(&settings, &twins).await;
     let first = generate::sequence(&settings, *different.keys().next().expect("a difference"));
     let (shrunk, difference) = shrink::shrink(&settings, &twins, &first)
         .await
@@ -92,7 +94,7 @@ async fn a_server_that_differs_is_found_out() {
 
 /// What all sequences did.
 #[derive(Debug, Default)]
-struct Found {
+struct FoundDifferences {
     /// The numbers of the sequences whose answers differ, and how they did.
     different: BTreeMap<u64, Difference>,
     /// How often each kind of answer came.
@@ -100,8 +102,8 @@ struct Found {
 }
 
 /// Does all sequences, some at once.
-async fn find(settings: &Settings, twins: &Twins) -> Found {
-    let mut found = Found::default();
+async fn find(settings: &DifferentialSettings, twins: &Twins) -> FoundDifferences {
+    let mut found = FoundDifferences::default();
     let runs = futures_util::stream::iter(settings.numbers()).map(async |number| {
         (
             number,
@@ -124,7 +126,7 @@ async fn find(settings: &Settings, twins: &Twins) -> Found {
 
 /// The shortest sequence for each kind of difference.
 async fn report(
-    settings: &Settings,
+    settings: &DifferentialSettings,
     twins: &Twins,
     different: BTreeMap<u64, Difference>,
 ) -> String {

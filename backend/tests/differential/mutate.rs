@@ -4,8 +4,8 @@ mod request_line;
 
 use crate::framing::{content_length, trailing_bytes, transfer_encoding};
 use crate::generate::{pick, stream_target};
-use crate::script::{Answers, Class, ETAG, Request};
-use crate::server::BODY_MAX;
+use crate::script::{Answers, ETAG, MutationClass, ScriptRequest};
+use crate::twin_settings::BODY_MAX;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use request_line::{
@@ -15,13 +15,13 @@ use request_line::{
 /// One way, and where it belongs.
 #[derive(Debug)]
 pub(crate) struct Mutation {
-    pub(crate) class: Class,
+    pub(crate) class: MutationClass,
     /// Whether it may be applied to a read that waits.
     pub(crate) on_waits: bool,
-    pub(crate) apply: fn(&mut SmallRng, &mut Request),
+    pub(crate) apply: fn(&mut SmallRng, &mut ScriptRequest),
 }
 
-const fn of(class: Class, apply: fn(&mut SmallRng, &mut Request)) -> Mutation {
+const fn of(class: MutationClass, apply: fn(&mut SmallRng, &mut ScriptRequest)) -> Mutation {
     Mutation {
         class,
         on_waits: false,
@@ -29,7 +29,7 @@ const fn of(class: Class, apply: fn(&mut SmallRng, &mut Request)) -> Mutation {
     }
 }
 
-const fn on_waits(class: Class, apply: fn(&mut SmallRng, &mut Request)) -> Mutation {
+const fn on_waits(class: MutationClass, apply: fn(&mut SmallRng, &mut ScriptRequest)) -> Mutation {
     Mutation {
         class,
         on_waits: true,
@@ -39,28 +39,28 @@ const fn on_waits(class: Class, apply: fn(&mut SmallRng, &mut Request)) -> Mutat
 
 /// All of them.
 pub(crate) const MUTATIONS: [Mutation; 22] = [
-    of(Class::AbsoluteForm, absolute_form),
-    of(Class::BareLineFeed, bare_line_feed),
-    on_waits(Class::BodyOnRead, body_on_read),
-    on_waits(Class::Conditional, conditional),
-    on_waits(Class::Connection, connection),
-    of(Class::ContentLength, content_length),
-    of(Class::Control, control),
-    on_waits(Class::Expect, expect),
-    on_waits(Class::FieldShape, field_shape),
-    of(Class::FieldsRepeated, fields_repeated),
-    of(Class::Gate, gate),
-    of(Class::LongField, long_field),
-    of(Class::Method, method),
-    of(Class::ObsFold, obs_fold),
-    of(Class::Path, path),
-    of(Class::Producer, producer),
-    of(Class::Query, query),
-    of(Class::QueryCharacters, query_characters),
-    of(Class::StreamFields, stream_fields),
-    of(Class::TrailingBytes, trailing_bytes),
-    of(Class::TransferEncoding, transfer_encoding),
-    of(Class::Version, version),
+    of(MutationClass::AbsoluteForm, absolute_form),
+    of(MutationClass::BareLineFeed, bare_line_feed),
+    on_waits(MutationClass::BodyOnRead, body_on_read),
+    on_waits(MutationClass::Conditional, conditional),
+    on_waits(MutationClass::Connection, connection),
+    of(MutationClass::ContentLength, content_length),
+    of(MutationClass::Control, control),
+    on_waits(MutationClass::Expect, expect),
+    on_waits(MutationClass::FieldShape, field_shape),
+    of(MutationClass::FieldsRepeated, fields_repeated),
+    of(MutationClass::Gate, gate),
+    of(MutationClass::LongField, long_field),
+    of(MutationClass::Method, method),
+    of(MutationClass::ObsFold, obs_fold),
+    of(MutationClass::Path, path),
+    of(MutationClass::Producer, producer),
+    of(MutationClass::Query, query),
+    of(MutationClass::QueryCharacters, query_characters),
+    of(MutationClass::StreamFields, stream_fields),
+    of(MutationClass::TrailingBytes, trailing_bytes),
+    of(MutationClass::TransferEncoding, transfer_encoding),
+    of(MutationClass::Version, version),
 ];
 
 pub(crate) fn choose(random: &mut SmallRng, choices: &[&'static str]) -> &'static str {
@@ -68,12 +68,12 @@ pub(crate) fn choose(random: &mut SmallRng, choices: &[&'static str]) -> &'stati
 }
 
 /// Puts a field anywhere among the others.
-pub(crate) fn insert(random: &mut SmallRng, request: &mut Request, field: &[u8]) {
+pub(crate) fn insert(random: &mut SmallRng, request: &mut ScriptRequest, field: &[u8]) {
     let at = random.random_range(0..=request.fields.len());
     request.fields.insert(at, [field, b"\r\n"].concat());
 }
 
-fn bare_line_feed(random: &mut SmallRng, request: &mut Request) {
+fn bare_line_feed(random: &mut SmallRng, request: &mut ScriptRequest) {
     let bare = |line: &mut Vec<u8>| {
         line.truncate(line.len() - 2);
         line.push(b'\n');
@@ -104,7 +104,7 @@ fn smuggled() -> Vec<u8> {
     .into_bytes()
 }
 
-fn body_on_read(random: &mut SmallRng, request: &mut Request) {
+fn body_on_read(random: &mut SmallRng, request: &mut ScriptRequest) {
     let mut body = if random.random_bool(0.7) {
         smuggled()
     } else {
@@ -133,7 +133,7 @@ fn body_on_read(random: &mut SmallRng, request: &mut Request) {
     }
 }
 
-fn conditional(random: &mut SmallRng, request: &mut Request) {
+fn conditional(random: &mut SmallRng, request: &mut ScriptRequest) {
     let value = choose(
         random,
         &[
@@ -178,7 +178,7 @@ fn conditional(random: &mut SmallRng, request: &mut Request) {
     }
 }
 
-fn connection(random: &mut SmallRng, request: &mut Request) {
+fn connection(random: &mut SmallRng, request: &mut ScriptRequest) {
     let value = choose(
         random,
         &[
@@ -205,7 +205,7 @@ fn connection(random: &mut SmallRng, request: &mut Request) {
     }
 }
 
-fn control(random: &mut SmallRng, request: &mut Request) {
+fn control(random: &mut SmallRng, request: &mut ScriptRequest) {
     let byte = *pick(random, &[0_u8, 1, 8, 9, 11, 12, 13, 27, 127, 128, 255]);
     match random.random_range(0..4) {
         0 => add_to_query(request, &[b"x=a", &[byte][..], b"b"].concat()),
@@ -218,12 +218,12 @@ fn control(random: &mut SmallRng, request: &mut Request) {
     }
 }
 
-fn expect(random: &mut SmallRng, request: &mut Request) {
+fn expect(random: &mut SmallRng, request: &mut ScriptRequest) {
     let value = choose(random, &["100-continue", "100-Continue", "nonsense", ""]);
     insert(random, request, format!("Expect: {value}").as_bytes());
 }
 
-fn field_shape(random: &mut SmallRng, request: &mut Request) {
+fn field_shape(random: &mut SmallRng, request: &mut ScriptRequest) {
     match random.random_range(0..9) {
         0 => insert(random, request, b"X-Empty:"),
         1 => insert(random, request, b"X-Spaced:   \t a \t "),
@@ -247,7 +247,7 @@ fn field_shape(random: &mut SmallRng, request: &mut Request) {
     }
 }
 
-fn fields_repeated(random: &mut SmallRng, request: &mut Request) {
+fn fields_repeated(random: &mut SmallRng, request: &mut ScriptRequest) {
     if random.random_bool(0.5) {
         let again = pick(random, &request.fields).clone();
         let at = random.random_range(0..=request.fields.len());
@@ -273,7 +273,7 @@ fn fields_repeated(random: &mut SmallRng, request: &mut Request) {
     insert(random, request, other.as_bytes());
 }
 
-fn gate(random: &mut SmallRng, request: &mut Request) {
+fn gate(random: &mut SmallRng, request: &mut ScriptRequest) {
     match random.random_range(0..6) {
         0 => {
             let host = choose(
@@ -314,7 +314,7 @@ fn gate(random: &mut SmallRng, request: &mut Request) {
     }
 }
 
-fn long_field(random: &mut SmallRng, request: &mut Request) {
+fn long_field(random: &mut SmallRng, request: &mut ScriptRequest) {
     let length = *pick(random, &[300, 4_000, 9_000, 17_000]);
     let value = "v".repeat(length);
     if random.random_bool(0.3) {
@@ -323,7 +323,7 @@ fn long_field(random: &mut SmallRng, request: &mut Request) {
     insert(random, request, format!("X-Long: {value}").as_bytes());
 }
 
-fn obs_fold(random: &mut SmallRng, request: &mut Request) {
+fn obs_fold(random: &mut SmallRng, request: &mut ScriptRequest) {
     let field = choose(
         random,
         &[
@@ -336,7 +336,7 @@ fn obs_fold(random: &mut SmallRng, request: &mut Request) {
     insert(random, request, field.as_bytes());
 }
 
-fn producer(random: &mut SmallRng, request: &mut Request) {
+fn producer(random: &mut SmallRng, request: &mut ScriptRequest) {
     let (epoch, seq) = (random.random_range(0..2), random.random_range(0..3));
     insert(random, request, b"Producer-Id: p");
     insert(
@@ -349,7 +349,7 @@ fn producer(random: &mut SmallRng, request: &mut Request) {
     }
 }
 
-fn stream_fields(random: &mut SmallRng, request: &mut Request) {
+fn stream_fields(random: &mut SmallRng, request: &mut ScriptRequest) {
     let field = choose(
         random,
         &[

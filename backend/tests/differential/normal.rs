@@ -1,6 +1,6 @@
 //! What may differ between two servers, made the same: dates, addresses, cursors, and which stream an entity tag is of.
 
-use super::wire::{Answer, Body, Seen, find};
+use super::recorded::{Recorded, RecordedBody, RecordedResponse, find};
 use std::net::SocketAddr;
 
 /// Cursors from here on are not of this century.
@@ -8,14 +8,14 @@ const CURSOR_MAX: u64 = 200_000_000;
 
 /// Makes what one server says comparable with what another one says.
 #[derive(Debug)]
-pub(crate) struct Normal {
+pub(crate) struct Normalizer {
     /// The server's address, as text.
     address: String,
     /// The entity tags that came, in their order: which answers have the same one is compared, not what they look like.
     etags: Vec<String>,
 }
 
-impl Normal {
+impl Normalizer {
     pub(crate) fn new(address: SocketAddr) -> Self {
         Self {
             address: address.to_string(),
@@ -24,16 +24,16 @@ impl Normal {
     }
 
     /// Replaces everything that may differ.
-    pub(crate) fn apply(&mut self, seen: &mut Seen) {
+    pub(crate) fn apply(&mut self, seen: &mut Recorded) {
         match seen {
-            Seen::Answer(answer) => self.answer(answer),
-            Seen::Frame(_, payload) => *payload = self.bytes(payload),
-            Seen::Malformed(_, bytes) => *bytes = self.bytes(bytes),
-            Seen::Closed | Seen::Silence => {}
+            Recorded::Response(answer) => self.answer(answer),
+            Recorded::Frame(_, payload) => *payload = self.bytes(payload),
+            Recorded::Malformed(_, bytes) => *bytes = self.bytes(bytes),
+            Recorded::Closed | Recorded::Silence => {}
         }
     }
 
-    fn answer(&mut self, answer: &mut Answer) {
+    fn answer(&mut self, answer: &mut RecordedResponse) {
         for (name, value) in &mut answer.fields {
             *value = match name.as_str() {
                 "date" => "a date".to_owned(),
@@ -44,11 +44,11 @@ impl Normal {
         }
         // The length is that of what was replaced, too; the body itself is compared.
         let has_replaced = match &mut answer.body {
-            Body::Whole(bytes) | Body::Broken(bytes) => {
+            RecordedBody::Whole(bytes) | RecordedBody::Broken(bytes) => {
                 let normal = self.bytes(bytes);
                 std::mem::replace(bytes, normal.clone()) != normal
             }
-            Body::None | Body::Missing => false,
+            RecordedBody::None | RecordedBody::Missing => false,
         };
         if has_replaced {
             answer.fields.retain(|(name, _)| name != "content-length");
@@ -103,12 +103,12 @@ fn cursor(value: &str) -> String {
     }
 }
 
-impl Answer {
+impl RecordedResponse {
     /// The body; empty if there is none.
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.body {
-            Body::Whole(bytes) | Body::Broken(bytes) => bytes,
-            Body::None | Body::Missing => &[],
+            RecordedBody::Whole(bytes) | RecordedBody::Broken(bytes) => bytes,
+            RecordedBody::None | RecordedBody::Missing => &[],
         }
     }
 

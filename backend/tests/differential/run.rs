@@ -4,10 +4,10 @@ mod waits;
 mod web_socket;
 
 use super::generate::{SENTINEL, STREAMS, stream_target};
-use super::normal::Normal;
-use super::script::{Answers, ETAG, NEXT, NUMBER, Request, Sequence, Step};
-use super::settings::Settings;
-use super::wire::{Answer, Seen, Wire};
+use super::normal::Normalizer;
+use super::recorded::{Recorded, RecordedResponse, RecordingConnection};
+use super::script::{Answers, ETAG, NEXT, NUMBER, RequestSequence, ScriptRequest, ScriptStep};
+use super::settings::DifferentialSettings;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -20,20 +20,20 @@ const ANSWERS_MAX: usize = 40;
 const SIDE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What came back, each with what it answers.
-pub(crate) type Transcript = Vec<(String, Seen)>;
+pub(crate) type Transcript = Vec<(String, Recorded)>;
 
 /// One run of a sequence on one server.
-struct Run {
+struct SequenceRun {
     address: SocketAddr,
     deadline: Duration,
     /// What replaces [`NUMBER`].
     number: String,
-    connections: [Option<Wire>; CONNECTIONS],
+    connections: [Option<RecordingConnection>; CONNECTIONS],
     /// For everything that is not part of the sequence.
-    side: Wire,
+    side: RecordingConnection,
     etag: String,
     next: String,
-    normal: Normal,
+    normal: Normalizer,
     transcript: Transcript,
 }
 
@@ -41,20 +41,20 @@ struct Run {
 ///
 /// - `number`: sets the streams of this run apart from those of others; seven digits at most.
 pub(crate) async fn run(
-    settings: &Settings,
+    settings: &DifferentialSettings,
     address: SocketAddr,
     number: u64,
-    sequence: &Sequence,
+    sequence: &RequestSequence,
 ) -> Transcript {
-    let mut run = Run {
+    let mut run = SequenceRun {
         address,
         deadline: settings.deadline,
         number: format!("f{number:07}"),
         connections: [const { None }; CONNECTIONS],
-        side: Wire::open(address, SIDE_DEADLINE).await,
+        side: RecordingConnection::open(address, SIDE_DEADLINE).await,
         etag: "\"none\"".to_owned(),
         next: "0000000000000000".to_owned(),
-        normal: Normal::new(address),
+        normal: Normalizer::new(address),
         transcript: Transcript::new(),
     };
     run.create_streams().await;
@@ -65,9 +65,9 @@ pub(crate) async fn run(
     run.transcript
 }
 
-impl Run {
-    fn record(&mut self, what: String, mut seen: Seen) {
-        if let Seen::Answer(answer) = &seen {
+impl SequenceRun {
+    fn record(&mut self, what: String, mut seen: Recorded) {
+        if let Recorded::Response(answer) = &seen {
             let header = |name: &str| {
                 answer
                     .fields
@@ -93,16 +93,16 @@ impl Run {
     }
 
     /// Asks on the side, where the answers must be whole; a connection that was closed since the last time is opened anew.
-    async fn aside(&mut self, bytes: &[u8], count: usize) -> Vec<Answer> {
+    async fn aside(&mut self, bytes: &[u8], count: usize) -> Vec<RecordedResponse> {
         let filled = self.fill(bytes);
         self.side.send(&filled).await;
         let mut answers = Vec::new();
         let mut is_anew = false;
         while answers.len() < count {
             match self.side.answer(false).await {
-                Seen::Answer(answer) => answers.push(answer),
-                Seen::Closed if answers.is_empty() && !is_anew => {
-                    self.side = Wire::open(self.address, SIDE_DEADLINE).await;
+                Recorded::Response(answer) => answers.push(answer),
+                Recorded::Closed if answers.is_empty() && !is_anew => {
+                    self.side = RecordingConnection::open(self.address, SIDE_DEADLINE).await;
                     self.side.send(&filled).await;
                     is_anew = true;
                 }
@@ -128,16 +128,16 @@ impl Run {
         }
     }
 
-    async fn wire(&mut self, connection: usize) -> Wire {
+    async fn wire(&mut self, connection: usize) -> RecordingConnection {
         match self.connections[connection].take() {
             Some(wire) => wire,
-            None => Wire::open(self.address, self.deadline).await,
+            None => RecordingConnection::open(self.address, self.deadline).await,
         }
     }
 
-    async fn step(&mut self, at: usize, step: &Step) {
+    async fn step(&mut self, at: usize, step: &ScriptStep) {
         match step {
-            Step::Send {
+            ScriptStep::Send {
                 connection,
                 requests,
                 cuts,
@@ -165,28 +165,28 @@ impl Run {
                     self.connections[*connection] = Some(wire);
                 }
             }
-            Step::Follow {
+            ScriptStep::Follow {
                 readers,
                 acts,
                 beyond,
             } => self.follow(at, readers, acts, beyond).await,
-            Step::WebSocket {
+            ScriptStep::WebSocket {
                 connection,
                 request,
                 frames,
             } => self.web_socket(at, *connection, request, frames).await,
-            Step::Finish { connection } => {
+            ScriptStep::Finish { connection } => {
                 if let Some(mut wire) = self.connections[*connection].take() {
                     wire.finish().await;
                     self.read_to_end(at, &mut wire, true).await;
                 }
             }
-            Step::Drop { connection } => self.connections[*connection] = None,
+            ScriptStep::Drop { connection } => self.connections[*connection] = None,
         }
     }
 
     /// Sends in pieces; the server has seen each before the next is sent, as far as that can be known.
-    async fn send_cut(&mut self, wire: &mut Wire, bytes: &[u8], cuts: &[usize]) {
+    async fn send_cut(&mut self, wire: &mut RecordingConnection, bytes: &[u8], cuts: &[usize]) {
         let mut from = 0;
         for cut in cuts.iter().map(|cut| *cut % bytes.len().max(1)) {
             if cut > from {
@@ -204,7 +204,12 @@ impl Run {
     }
 
     /// Reads the answers to `requests`; whether the connection goes on.
-    async fn answers(&mut self, at: usize, wire: &mut Wire, requests: &[Request]) -> bool {
+    async fn answers(
+        &mut self,
+        at: usize,
+        wire: &mut RecordingConnection,
+        requests: &[ScriptRequest],
+    ) -> bool {
         for (place, request) in requests.iter().enumerate() {
             if request.answers == Answers::Unknown {
                 return self.until_sentinel(at, wire, &requests[place..]).await;
@@ -217,7 +222,12 @@ impl Run {
     }
 
     /// Reads one final answer; whether the connection goes on.
-    async fn one_answer(&mut self, at: usize, wire: &mut Wire, is_head: bool) -> bool {
+    async fn one_answer(
+        &mut self,
+        at: usize,
+        wire: &mut RecordingConnection,
+        is_head: bool,
+    ) -> bool {
         loop {
             let seen = wire.answer(is_head).await;
             if let Some(goes_on) = self.final_answer(at, wire, seen).await {
@@ -228,9 +238,14 @@ impl Run {
 
     /// Records what came instead of an answer, or an answer, and the connection's end if that is its last. Whether the
     /// connection goes on; `None` if the final answer is still to come.
-    async fn final_answer(&mut self, at: usize, wire: &mut Wire, seen: Seen) -> Option<bool> {
+    async fn final_answer(
+        &mut self,
+        at: usize,
+        wire: &mut RecordingConnection,
+        seen: Recorded,
+    ) -> Option<bool> {
         let (is_final, closes, goes_on) = match &seen {
-            Seen::Answer(answer) => (
+            Recorded::Response(answer) => (
                 answer.status >= 200 || answer.status == 101,
                 answer.closes(),
                 !answer.closes(),
@@ -245,15 +260,20 @@ impl Run {
     }
 
     /// Reads up to the answer to [`sentinel`], which is sent after `requests`; whether the connection goes on.
-    async fn until_sentinel(&mut self, at: usize, wire: &mut Wire, requests: &[Request]) -> bool {
-        let may_be_heads = requests.iter().any(Request::may_be_head);
+    async fn until_sentinel(
+        &mut self,
+        at: usize,
+        wire: &mut RecordingConnection,
+        requests: &[ScriptRequest],
+    ) -> bool {
+        let may_be_heads = requests.iter().any(ScriptRequest::may_be_head);
         for _ in 0..ANSWERS_MAX {
             let seen = if may_be_heads {
                 wire.answer_to_any().await
             } else {
                 wire.answer(false).await
             };
-            let Seen::Answer(answer) = &seen else {
+            let Recorded::Response(answer) = &seen else {
                 self.record(format!("step {at} and after"), seen);
                 return false;
             };
@@ -272,13 +292,13 @@ impl Run {
     }
 
     /// Reads to the end of the connection if it `ends`; whether it goes on.
-    async fn read_to_end(&mut self, at: usize, wire: &mut Wire, ends: bool) -> bool {
+    async fn read_to_end(&mut self, at: usize, wire: &mut RecordingConnection, ends: bool) -> bool {
         if !ends {
             return true;
         }
         for _ in 0..ANSWERS_MAX {
             let seen = wire.answer(false).await;
-            let goes_on = matches!(seen, Seen::Answer(_));
+            let goes_on = matches!(seen, Recorded::Response(_));
             self.record(format!("the end of the connection after step {at}"), seen);
             if !goes_on {
                 break;
@@ -317,7 +337,10 @@ impl Run {
             |target: &String| format!("GET {target}?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let all = reads.iter().map(read).chain([list()]).collect::<String>();
         for answer in self.aside(all.as_bytes(), reads.len() + 1).await {
-            self.record("the streams afterwards".to_owned(), Seen::Answer(answer));
+            self.record(
+                "the streams afterwards".to_owned(),
+                Recorded::Response(answer),
+            );
         }
         let delete =
             |target: &String| format!("DELETE {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -341,7 +364,7 @@ fn list() -> String {
 fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some(at) = super::wire::find(rest, from) {
+    while let Some(at) = super::recorded::find(rest, from) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(to);
         rest = &rest[at + from.len()..];

@@ -1,6 +1,6 @@
 //! What a sequence does: requests as bytes, the connections they are sent on, and how they are printed.
 
-use super::wire::find;
+use super::recorded::find;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
@@ -13,7 +13,7 @@ pub(crate) const NEXT: &str = "{next}";
 
 /// The kind of deviation from a plain request that a request or a step contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Class {
+pub(crate) enum MutationClass {
     AbsoluteForm,
     BareLineFeed,
     BodyOnRead,
@@ -61,9 +61,9 @@ pub(crate) enum Answers {
 
 /// A request as bytes, in the pieces that shrinking may remove.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub(crate) struct ScriptRequest {
     /// How it deviates from a plain request, if it does.
-    pub(crate) class: Option<Class>,
+    pub(crate) class: Option<MutationClass>,
     /// The request line with its line end.
     pub(crate) line: Vec<u8>,
     /// The header fields, each with its line end.
@@ -77,7 +77,7 @@ pub(crate) struct Request {
 
 /// What a client sends on a WebSocket.
 #[derive(Debug, Clone)]
-pub(crate) struct Frame {
+pub(crate) struct ScriptFrame {
     /// The frame, masked.
     pub(crate) bytes: Vec<u8>,
     /// What it says, for people.
@@ -88,28 +88,28 @@ pub(crate) struct Frame {
 
 /// One thing that a sequence does; `connection` is an index of its kept connections.
 #[derive(Debug, Clone)]
-pub(crate) enum Step {
+pub(crate) enum ScriptStep {
     /// Sends requests in one write, or cut at these positions, and reads their answers.
     Send {
         connection: usize,
-        requests: Vec<Request>,
+        requests: Vec<ScriptRequest>,
         cuts: Vec<usize>,
         /// Whether the client ends its half of the connection right after the requests.
         finish: bool,
     },
     /// Sends reads that wait, changes their stream from another connection, and reads what comes.
     Follow {
-        readers: Vec<(usize, Request)>,
+        readers: Vec<(usize, ScriptRequest)>,
         /// What the other connection sends; the last one ends live answers.
-        acts: Vec<Request>,
+        acts: Vec<ScriptRequest>,
         /// Sent by the first reader while it waits, and answered afterwards.
-        beyond: Vec<Request>,
+        beyond: Vec<ScriptRequest>,
     },
     /// Upgrades to a WebSocket and sends frames, each once the one before is answered.
     WebSocket {
         connection: usize,
-        request: Request,
-        frames: Vec<Frame>,
+        request: ScriptRequest,
+        frames: Vec<ScriptFrame>,
     },
     /// Ends the client's half and reads to the end.
     Finish { connection: usize },
@@ -119,11 +119,11 @@ pub(crate) enum Step {
 
 /// What is done on one set of streams.
 #[derive(Debug, Clone)]
-pub(crate) struct Sequence {
-    pub(crate) steps: Vec<Step>,
+pub(crate) struct RequestSequence {
+    pub(crate) steps: Vec<ScriptStep>,
 }
 
-impl Request {
+impl ScriptRequest {
     /// A plain request with `Host` and these fields.
     pub(crate) fn new(method: &str, target: &str, fields: &[String]) -> Self {
         let field = |text: &String| format!("{text}\r\n").into_bytes();
@@ -174,8 +174,8 @@ impl Request {
     }
 }
 
-impl Step {
-    fn requests(&self) -> Vec<&Request> {
+impl ScriptStep {
+    fn requests(&self) -> Vec<&ScriptRequest> {
         match self {
             Self::Send { requests, .. } => requests.iter().collect(),
             Self::Follow {
@@ -193,7 +193,7 @@ impl Step {
         }
     }
 
-    fn own_classes(&self) -> Vec<Class> {
+    fn own_classes(&self) -> Vec<MutationClass> {
         let mut classes = Vec::new();
         match self {
             Self::Send {
@@ -203,38 +203,38 @@ impl Step {
                 ..
             } => {
                 if requests.len() > 1 {
-                    classes.push(Class::Pipelined);
-                    if requests.iter().any(Request::is_head) {
-                        classes.push(Class::PipelinedHead);
+                    classes.push(MutationClass::Pipelined);
+                    if requests.iter().any(ScriptRequest::is_head) {
+                        classes.push(MutationClass::PipelinedHead);
                     }
                     if requests[1..].iter().any(|request| !request.body.is_empty()) {
-                        classes.push(Class::PipelinedBody);
+                        classes.push(MutationClass::PipelinedBody);
                     }
                 }
                 if !cuts.is_empty() {
                     classes.push(if requests.len() > 1 {
-                        Class::CutPipelined
+                        MutationClass::CutPipelined
                     } else {
-                        Class::Cut
+                        MutationClass::Cut
                     });
                 }
                 if *finish {
-                    classes.push(Class::HalfClose);
+                    classes.push(MutationClass::HalfClose);
                 }
             }
             Self::Follow { acts, beyond, .. } => {
                 if !beyond.is_empty() {
-                    classes.push(Class::FollowBeyond);
+                    classes.push(MutationClass::FollowBeyond);
                 }
                 if acts.iter().any(|act| act.has_method("DELETE")) {
-                    classes.push(Class::FollowDeleted);
+                    classes.push(MutationClass::FollowDeleted);
                 }
             }
             Self::WebSocket { frames, .. } => {
-                classes.push(Class::WebSocket);
-                let is_usual = |frame: &Frame| [0x81, 0x88, 0x89].contains(&frame.bytes[0]);
+                classes.push(MutationClass::WebSocket);
+                let is_usual = |frame: &ScriptFrame| [0x81, 0x88, 0x89].contains(&frame.bytes[0]);
                 if !frames.iter().all(is_usual) {
-                    classes.push(Class::WebSocketFrames);
+                    classes.push(MutationClass::WebSocketFrames);
                 }
             }
             Self::Finish { .. } | Self::Drop { .. } => {}
@@ -243,21 +243,21 @@ impl Step {
     }
 }
 
-impl Sequence {
+impl RequestSequence {
     /// Every class in it.
-    pub(crate) fn classes(&self) -> BTreeSet<Class> {
+    pub(crate) fn classes(&self) -> BTreeSet<MutationClass> {
         let of_requests = self.steps.iter().flat_map(|step| {
             step.requests()
                 .into_iter()
                 .filter_map(|request| request.class)
         });
         of_requests
-            .chain(self.steps.iter().flat_map(Step::own_classes))
+            .chain(self.steps.iter().flat_map(ScriptStep::own_classes))
             .collect()
     }
 }
 
-impl Display for Request {
+impl Display for ScriptRequest {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let class = self
             .class
@@ -274,7 +274,7 @@ impl Display for Request {
     }
 }
 
-impl Display for Step {
+impl Display for ScriptStep {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send {
@@ -332,7 +332,7 @@ impl Display for Step {
     }
 }
 
-impl Display for Sequence {
+impl Display for RequestSequence {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         self.steps
             .iter()

@@ -10,18 +10,18 @@
 //! `cargo xtask fuzz --sequences N --seed S` sets the first two.
 
 use super::mutate::{MUTATIONS, Mutation};
-use super::script::Class;
+use super::script::MutationClass;
 use std::time::Duration;
 
 /// The longest that anything is waited for; nothing is expected to come near it.
-const DEADLINE: Duration = Duration::from_secs(8);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Unless another one is asked for, the same sequences judge every change.
 const SEED: u64 = 31;
 
 /// The settings of a run.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings {
+pub(crate) struct DifferentialSettings {
     pub(crate) sequences: u64,
     pub(crate) seed: u64,
     /// The only sequence that is done.
@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) deadline: Duration,
 }
 
-impl Settings {
+impl DifferentialSettings {
     pub(crate) fn from_environment() -> Self {
         let number = |name: &str, otherwise: u64| match std::env::var(name) {
             Ok(text) => text
@@ -77,7 +77,7 @@ impl Settings {
     }
 
     /// Whether sequences may contain this class.
-    pub(crate) fn may(&self, class: Class) -> bool {
+    pub(crate) fn may(&self, class: MutationClass) -> bool {
         self.classes
             .as_ref()
             .is_none_or(|names| names.contains(&format!("{class:?}")))

@@ -1,8 +1,8 @@
 //! Removes what it can from a sequence while the answers still differ.
 
 use super::compare::{Difference, Twins, difference};
-use super::script::{Request, Sequence, Step};
-use super::settings::Settings;
+use super::script::{RequestSequence, ScriptRequest, ScriptStep};
+use super::settings::DifferentialSettings;
 use std::time::Duration;
 
 /// Runs that shrinking one sequence may take.
@@ -13,11 +13,11 @@ const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The smaller sequence and how its answers differ; `None` when they don't differ a second time.
 pub(crate) async fn shrink(
-    settings: &Settings,
+    settings: &DifferentialSettings,
     twins: &Twins,
-    sequence: &Sequence,
-) -> Option<(Sequence, Difference)> {
-    let settings = &Settings {
+    sequence: &RequestSequence,
+) -> Option<(RequestSequence, Difference)> {
+    let settings = &DifferentialSettings {
         deadline: DEADLINE,
         ..settings.clone()
     };
@@ -44,13 +44,17 @@ pub(crate) async fn shrink(
     Some((best, told))
 }
 
-async fn differs(settings: &Settings, twins: &Twins, sequence: &Sequence) -> Option<Difference> {
+async fn differs(
+    settings: &DifferentialSettings,
+    twins: &Twins,
+    sequence: &RequestSequence,
+) -> Option<Difference> {
     let [left, right] = twins.run(settings, sequence).await;
     difference(&left, &right)
 }
 
 /// `sequence` without its part number `at`: a step, or something in a step.
-fn without(sequence: &Sequence, at: usize) -> Option<Sequence> {
+fn without(sequence: &RequestSequence, at: usize) -> Option<RequestSequence> {
     let mut at = at;
     if at < sequence.steps.len() {
         let mut smaller = sequence.clone();
@@ -71,45 +75,45 @@ fn without(sequence: &Sequence, at: usize) -> Option<Sequence> {
 }
 
 /// The step, each time without one of its parts.
-fn parts(step: &Step) -> Vec<Step> {
+fn parts(step: &ScriptStep) -> Vec<ScriptStep> {
     match step {
-        Step::Send {
+        ScriptStep::Send {
             connection,
             requests,
             cuts,
             finish,
         } => smaller_sends(*connection, requests, cuts, *finish),
-        Step::Follow {
+        ScriptStep::Follow {
             readers,
             acts,
             beyond,
         } => smaller_follows(readers, acts, beyond),
-        Step::WebSocket {
+        ScriptStep::WebSocket {
             connection,
             request,
             frames,
         } => {
             // The last frame ends the connection.
             (1..frames.len())
-                .map(|at| Step::WebSocket {
+                .map(|at| ScriptStep::WebSocket {
                     connection: *connection,
                     request: request.clone(),
                     frames: dropped(frames, at - 1),
                 })
                 .collect()
         }
-        Step::Finish { .. } | Step::Drop { .. } => Vec::new(),
+        ScriptStep::Finish { .. } | ScriptStep::Drop { .. } => Vec::new(),
     }
 }
 
 fn smaller_sends(
     connection: usize,
-    requests: &[Request],
+    requests: &[ScriptRequest],
     cuts: &[usize],
     finish: bool,
-) -> Vec<Step> {
+) -> Vec<ScriptStep> {
     let mut smaller = Vec::new();
-    let with = |requests, cuts, finish| Step::Send {
+    let with = |requests, cuts, finish| ScriptStep::Send {
         connection,
         requests,
         cuts,
@@ -135,12 +139,12 @@ fn smaller_sends(
 }
 
 fn smaller_follows(
-    readers: &[(usize, Request)],
-    acts: &[Request],
-    beyond: &[Request],
-) -> Vec<Step> {
+    readers: &[(usize, ScriptRequest)],
+    acts: &[ScriptRequest],
+    beyond: &[ScriptRequest],
+) -> Vec<ScriptStep> {
     let mut smaller = Vec::new();
-    let with = |readers, acts, beyond| Step::Follow {
+    let with = |readers, acts, beyond| ScriptStep::Follow {
         readers,
         acts,
         beyond,
@@ -168,7 +172,7 @@ fn smaller_follows(
 }
 
 /// Fields without which the request still ends where it did.
-fn removable(request: &Request) -> Vec<usize> {
+fn removable(request: &ScriptRequest) -> Vec<usize> {
     let frames = |field: &[u8]| {
         field.starts_with(b"Content-Length") || field.starts_with(b"Transfer-Encoding")
     };

@@ -1,36 +1,32 @@
 //! The lab's endpoints over HTTP: what they answer, what they refuse, and a race from start to end.
 
-use crate::raw::{Client, Server, eventually, request, sums, within};
+use crate::raw::{connect, parts, request, start, start_with, sums};
 use serde_json::{Value, json};
 use tailwater::config::Config;
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::eventually;
 use tailwater_protocol::Problem;
 use tailwater_protocol::lab::{ClockReading, RaceStatus, SourceAnswer};
 
-async fn post(client: &mut Client, path: &str, body: &Value) -> (u16, String) {
-    client
-        .ask(&request(
-            "POST",
-            path,
-            "Content-Type: application/json\r\n",
-            &body.to_string(),
-        ))
-        .await
+async fn post(client: &mut RawConnection, path: &str, body: &Value) -> (u16, String) {
+    let json = "Content-Type: application/json\r\n";
+    let request = request("POST", path, json, &body.to_string());
+    parts(&client.ask(request).await)
 }
 
 #[tokio::test]
 async fn the_clock_never_goes_back_and_may_be_timed_by_any_page() {
-    let server = Server::start();
-    let mut client = Client::connect(server.address.port()).await;
+    let server = start();
+    let mut client = connect(server.address.port()).await;
     let mut before = 0;
     for _ in 0..5 {
-        let (head, body) = client.ask_whole(&request("GET", "/v1/clock", "", "")).await;
-        let head = head.to_ascii_lowercase();
+        let answer = client.ask(&request("GET", "/v1/clock", "", "")).await;
         assert!(
-            head.contains("cache-control: no-store\r\n")
-                && head.contains("timing-allow-origin: *\r\n"),
-            "{head}"
+            answer.header("cache-control") == Some("no-store")
+                && answer.header("timing-allow-origin") == Some("*"),
+            "{answer:?}"
         );
-        let reading: ClockReading = serde_json::from_str(&body).unwrap();
+        let reading: ClockReading = serde_json::from_slice(&answer.body).unwrap();
         assert!(before <= reading.received_us && reading.received_us <= reading.sent_us);
         before = reading.sent_us;
     }
@@ -38,8 +34,8 @@ async fn the_clock_never_goes_back_and_may_be_timed_by_any_page() {
 
 #[tokio::test]
 async fn a_source_writes_into_a_stream_that_anybody_can_read() {
-    let server = Server::start();
-    let mut client = Client::connect(server.address.port()).await;
+    let server = start();
+    let mut client = connect(server.address.port()).await;
     let asked =
         json!({"kind": "generator", "pattern": "poisson", "rate": 200, "size": 100, "seed": 7});
     let (status, body) = post(&mut client, "/v1/lab/sources", &asked).await;
@@ -47,7 +43,7 @@ async fn a_source_writes_into_a_stream_that_anybody_can_read() {
     let source: SourceAnswer = serde_json::from_str(&body).unwrap();
     assert!(source.stream.starts_with("lab/generator-"), "{source:?}");
     let path = format!("/v1/stream/{}?offset=-1&live=long-poll", source.stream);
-    let (status, page) = client.ask(&request("GET", &path, "", "")).await;
+    let (status, page) = parts(&client.ask(&request("GET", &path, "", "")).await);
     assert_eq!(status, 200);
     let events: Vec<Value> = serde_json::from_str(&page).unwrap();
     assert_eq!(events[0]["seq"], 0);
@@ -61,43 +57,40 @@ async fn a_source_writes_into_a_stream_that_anybody_can_read() {
 
 #[tokio::test]
 async fn a_race_counts_its_lanes_apart_and_ends_when_told() {
-    let server = Server::start();
-    let mut control = Client::connect(server.address.port()).await;
+    let server = start();
+    let mut control = connect(server.address.port()).await;
     let asked = json!({"techniques": ["poll", "sse"], "delay_up_ms": 1, "delay_down_ms": 2});
-    let (head, body) = control
-        .ask_whole(&request("POST", "/v1/lab/races", "", &asked.to_string()))
-        .await;
-    let race: RaceStatus = serde_json::from_str(&body).unwrap();
-    assert!(head.starts_with("HTTP/1.1 201"), "{head}");
-    assert!(
-        head.to_ascii_lowercase()
-            .contains(&format!("location: /v1/lab/races/{}\r\n", race.id)),
-        "{head}"
-    );
+    let answer = control
+        .ask(&request("POST", "/v1/lab/races", "", &asked.to_string()))
+        .await
+        .expect(201);
+    let race: RaceStatus = serde_json::from_slice(&answer.body).unwrap();
+    let location = format!("/v1/lab/races/{}", race.id);
+    assert_eq!(answer.header("location"), Some(&*location));
     assert_eq!(
         (race.delay_up_ms, race.delay_down_ms, race.lease_s),
         (1.0, 2.0, 30)
     );
 
-    let mut lane = Client::connect(race.lanes[0].port).await;
+    let mut lane = connect(race.lanes[0].port).await;
     assert_eq!(
         lane.ask(&request("GET", "/v1/stream/nothing?offset=-1", "", ""))
             .await
-            .0,
+            .status,
         404
     );
     let path = format!("/v1/lab/races/{}", race.id);
-    let (_, body) = control.ask(&request("GET", &path, "", "")).await;
+    let (_, body) = parts(&control.ask(&request("GET", &path, "", "")).await);
     let seen: RaceStatus = serde_json::from_str(&body).unwrap();
     assert_eq!(
         sums(&seen.lanes[0].counts),
-        (lane.sent_bytes, lane.got_bytes)
+        (lane.sent_bytes(), lane.received_bytes())
     );
     assert_eq!(sums(&seen.lanes[1].counts), (0, 0));
     assert!(seen.at_us >= race.at_us);
 
     let change = json!({"delay_up_ms": 0, "delay_down_ms": 40}).to_string();
-    let (status, body) = control.ask(&request("PATCH", &path, "", &change)).await;
+    let (status, body) = parts(&control.ask(&request("PATCH", &path, "", &change)).await);
     assert_eq!(
         (
             status,
@@ -108,9 +101,12 @@ async fn a_race_counts_its_lanes_apart_and_ends_when_told() {
         (200, 40.0)
     );
 
-    assert_eq!(control.ask(&request("DELETE", &path, "", "")).await.0, 204);
+    assert_eq!(
+        control.ask(&request("DELETE", &path, "", "")).await.status,
+        204
+    );
     assert!(lane.rest().await.is_empty());
-    let (status, body) = control.ask(&request("GET", &path, "", "")).await;
+    let (status, body) = parts(&control.ask(&request("GET", &path, "", "")).await);
     assert_eq!(
         (
             status,
@@ -124,8 +120,8 @@ async fn a_race_counts_its_lanes_apart_and_ends_when_told() {
 
 #[tokio::test]
 async fn refusals_say_the_field_what_is_allowed_and_what_came() {
-    let server = Server::start();
-    let mut client = Client::connect(server.address.port()).await;
+    let server = start();
+    let mut client = connect(server.address.port()).await;
     let generator = |rate: f64, size: usize| json!({"kind": "generator", "pattern": "burst", "rate": rate, "size": size, "seed": 1});
     let cases = [
         (
@@ -162,45 +158,35 @@ async fn refusals_say_the_field_what_is_allowed_and_what_came() {
         assert_eq!((status, problem.status), (400, 400), "{body}");
         assert!(problem.detail.contains(says), "{body}: {problem}");
     }
-    let (head, _) = client
-        .ask_whole(&request("PUT", "/v1/lab/races", "", ""))
-        .await;
-    assert!(
-        head.starts_with("HTTP/1.1 405") && head.contains("POST"),
-        "{head}"
-    );
+    let answer = client.ask(&request("PUT", "/v1/lab/races", "", "")).await;
+    assert_eq!(answer.status, 405, "{answer:?}");
+    let allowed = answer.header("allow").unwrap_or_default();
+    assert!(allowed.contains("POST"), "{answer:?}");
 }
 
 #[tokio::test]
 async fn the_ninth_race_is_refused_until_one_ends() {
-    let server = Server::start();
-    let mut client = Client::connect(server.address.port()).await;
+    let server = start();
+    let mut client = connect(server.address.port()).await;
     let asked = json!({"techniques": ["poll"]}).to_string();
     let ask = request("POST", "/v1/lab/races", "", &asked);
     let mut last = String::new();
     for _ in 0..8 {
-        let (status, body) = client.ask(&ask).await;
+        let (status, body) = parts(&client.ask(&ask).await);
         assert_eq!(status, 201, "{body}");
         last = serde_json::from_str::<RaceStatus>(&body).unwrap().id;
     }
-    let (head, body) = client.ask_whole(&ask).await;
-    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
-    assert!(
-        head.to_ascii_lowercase().contains("retry-after: 30\r\n"),
-        "{head}"
-    );
-    assert_eq!(
-        Problem::parse(body.as_bytes()).unwrap().kind,
-        "#too-many-races"
-    );
+    let answer = client.ask(&ask).await;
+    assert_eq!(answer.refuses(503).kind, "#too-many-races");
+    assert_eq!(answer.header("retry-after"), Some("30"));
     assert_eq!(
         client
             .ask(&request("DELETE", &format!("/v1/lab/races/{last}"), "", ""))
             .await
-            .0,
+            .status,
         204
     );
-    assert_eq!(client.ask(&ask).await.0, 201);
+    assert_eq!(client.ask(&ask).await.status, 201);
 }
 
 #[tokio::test]
@@ -209,10 +195,13 @@ async fn without_the_lab_only_the_clock_answers() {
         listen: ([0, 0, 0, 0], 0).into(),
         ..Config::default()
     };
-    let server = Server::start_with(everywhere);
-    let mut client = Client::connect(server.address.port()).await;
+    let server = start_with(everywhere);
+    let mut client = connect(server.address.port()).await;
     assert_eq!(
-        client.ask(&request("GET", "/v1/clock", "", "")).await.0,
+        client
+            .ask(&request("GET", "/v1/clock", "", ""))
+            .await
+            .status,
         200
     );
     let (status, body) = post(&mut client, "/v1/lab/sources", &json!({"kind": "host"})).await;
@@ -235,11 +224,11 @@ async fn the_lab_is_not_for_clients_behind_a_proxy() {
         "X-Forwarded-Proto: https",
     ];
     for (lab, status) in [(false, 404), (true, 200)] {
-        let server = Server::start_with(Config {
+        let server = start_with(Config {
             lab,
             ..Config::default()
         });
-        let mut client = Client::connect(server.address.port()).await;
+        let mut client = connect(server.address.port()).await;
         for header in forwarded {
             let asked = request(
                 "POST",
@@ -247,22 +236,22 @@ async fn the_lab_is_not_for_clients_behind_a_proxy() {
                 &format!("{header}\r\n"),
                 r#"{"kind":"host"}"#,
             );
-            let (came, body) = client.ask(&asked).await;
+            let (came, body) = parts(&client.ask(&asked).await);
             assert_eq!(came, status, "{header}: {body}");
             assert_eq!(
                 client
                     .ask(&request("GET", "/v1/clock", &format!("{header}\r\n"), ""))
                     .await
-                    .0,
+                    .status,
                 200
             );
         }
-        let server = Server::start_with(Config {
+        let server = start_with(Config {
             lab,
             public_url: public_url.clone(),
             ..Config::default()
         });
-        let mut client = Client::connect(server.address.port()).await;
+        let mut client = connect(server.address.port()).await;
         assert_eq!(
             post(&mut client, "/v1/lab/sources", &json!({"kind": "host"}))
                 .await
@@ -274,8 +263,8 @@ async fn the_lab_is_not_for_clients_behind_a_proxy() {
 
 #[tokio::test]
 async fn a_server_that_stops_takes_its_races_along() {
-    let server = Server::start();
-    let mut client = Client::connect(server.address.port()).await;
+    let mut server = start();
+    let mut client = connect(server.address.port()).await;
     let (_, body) = post(
         &mut client,
         "/v1/lab/races",
@@ -284,16 +273,12 @@ async fn a_server_that_stops_takes_its_races_along() {
     .await;
     let race: RaceStatus = serde_json::from_str(&body).unwrap();
     post(&mut client, "/v1/lab/sources", &json!({"kind": "host"})).await;
-    let mut lane = Client::connect(race.lanes[0].port).await;
+    let mut lane = connect(race.lanes[0].port).await;
     lane.send(request("GET", "/v1/stream/lab/host?offset=now&live=ndjson", "", "").as_bytes())
         .await;
-    lane.through("\r\n\r\n").await;
-    within(
-        "stopping",
-        tokio::task::spawn_blocking(move || drop(server)),
-    )
-    .await
-    .unwrap();
+    lane.head().await;
+    server.tell_to_stop();
+    server.stopped().await;
     drop(lane.rest().await);
     assert!(std::net::TcpStream::connect(("127.0.0.1", race.lanes[0].port)).is_err());
 }

@@ -1,7 +1,9 @@
 //! The theory's response heads against the server's own: what the lab predicts rests on what the server sends.
 
-use crate::raw::{Client, Server, request};
+use crate::raw::{connect, request, start_with};
 use tailwater::config::Config;
+use tailwater_harness::ServerThread;
+use tailwater_harness::websocket::UPGRADE;
 use tailwater_lab::WireSizes;
 use tailwater_protocol::Technique;
 
@@ -9,26 +11,27 @@ use tailwater_protocol::Technique;
 const JSON: &str = "Content-Type: application/json\r\n";
 
 /// Bytes of the response head to a reader of `path`, on a connection of its own.
-async fn head_bytes(server: &Server, path: &str, headers: &str) -> f64 {
-    let mut client = Client::connect(server.address.port()).await;
+async fn head_bytes(server: &ServerThread, path: &str, headers: &str) -> f64 {
+    let mut client = connect(server.address.port()).await;
     client
         .send(request("GET", path, headers, "").as_bytes())
         .await;
-    client.through("\r\n\r\n").await.len() as f64
+    client.head().await;
+    client.head_text().len() as f64
 }
 
 #[tokio::test]
 async fn the_theory_knows_the_heads_that_the_server_sends() {
-    let server = Server::start_with(Config {
+    let server = start_with(Config {
         long_poll_hold: std::time::Duration::from_millis(1),
         ..Config::default()
     });
-    let mut writer = Client::connect(server.address.port()).await;
+    let mut writer = connect(server.address.port()).await;
     assert_eq!(
         writer
             .ask(&request("PUT", "/v1/stream/it", JSON, ""))
             .await
-            .0,
+            .status,
         201
     );
     for _ in 0..2 {
@@ -36,20 +39,18 @@ async fn the_theory_knows_the_heads_that_the_server_sends() {
             writer
                 .ask(&request("POST", "/v1/stream/it", JSON, "1"))
                 .await
-                .0,
+                .status,
             204
         );
     }
     let (news, tail) = ("0000000000000002", "0000000000000004");
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     for technique in Technique::ALL {
         let live = technique
             .live()
             .map(|live| format!("&live={live}"))
             .unwrap_or_default();
         let headers = if technique == Technique::Websocket {
-            upgrade
+            UPGRADE
         } else {
             ""
         };

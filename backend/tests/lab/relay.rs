@@ -1,35 +1,38 @@
 //! The counting relay in front of a real server.
 
-use crate::raw::{Client, Server, eventually, request, sums, within};
+use crate::raw::{connect, parts, request, start, sums};
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater::lab::relay::{ByteMeter, Delays, Relay, RelayLimits};
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::{eventually, within};
+use tailwater_harness::websocket::{UPGRADE, client_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
-struct Lane {
+struct RelayLane {
     port: u16,
     meter: ByteMeter,
     delays: Arc<Delays>,
     running: JoinHandle<()>,
 }
 
-impl Drop for Lane {
+impl Drop for RelayLane {
     fn drop(&mut self) {
         self.running.abort();
     }
 }
 
-async fn lane(upstream: std::net::SocketAddr, limits: RelayLimits) -> Lane {
+async fn lane(upstream: std::net::SocketAddr, limits: RelayLimits) -> RelayLane {
     let delays = Arc::new(Delays::default());
     let relay = Relay::bind(upstream, Arc::clone(&delays), limits)
         .await
         .unwrap();
     let (port, meter) = (relay.port(), relay.meter());
-    Lane {
+    RelayLane {
         port,
         meter,
         delays,
@@ -37,9 +40,9 @@ async fn lane(upstream: std::net::SocketAddr, limits: RelayLimits) -> Lane {
     }
 }
 
-async fn settled(lane: &Lane, client: &Client) {
+async fn settled(lane: &RelayLane, client: &RawConnection) {
     let sums = || sums(&lane.meter.counts());
-    let expected = (client.sent_bytes, client.got_bytes);
+    let expected = (client.sent_bytes(), client.received_bytes());
     eventually(&format!("{:?} to become {expected:?}", sums()), || {
         sums() == expected
     })
@@ -47,15 +50,15 @@ async fn settled(lane: &Lane, client: &Client) {
 }
 
 /// The status of the answer to a request.
-async fn status_of(client: &mut Client, request: &str) -> u16 {
-    client.ask(request).await.0
+async fn status_of(client: &mut RawConnection, request: &str) -> u16 {
+    client.ask(request).await.status
 }
 
 #[tokio::test]
 async fn counts_of_a_kept_alive_connection_add_up_to_the_bytes_on_the_clients_socket() {
-    let server = Server::start();
+    let server = start();
     let lane = lane(server.address, RelayLimits::default()).await;
-    let mut client = Client::connect(lane.port).await;
+    let mut client = connect(lane.port).await;
     assert_eq!(
         status_of(&mut client, &request("PUT", "/v1/stream/a/b", JSON, "")).await,
         201
@@ -70,17 +73,21 @@ async fn counts_of_a_kept_alive_connection_add_up_to_the_bytes_on_the_clients_so
     );
     let chunked = "POST /v1/stream/a/b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
                    Transfer-Encoding: chunked\r\n\r\n9\r\n{\"seq\":2}\r\n0\r\n\r\n";
-    assert_eq!(client.ask(chunked).await.0, 204);
-    let (status, page) = client
-        .ask(&request("GET", "/v1/stream/a/b?offset=-1", "", ""))
-        .await;
+    assert_eq!(client.ask(chunked).await.status, 204);
+    let (status, page) = parts(
+        &client
+            .ask(&request("GET", "/v1/stream/a/b?offset=-1", "", ""))
+            .await,
+    );
     assert_eq!(
         (status, page.as_str()),
         (200, r#"[{"seq":0},{"seq":1},{"seq":2}]"#)
     );
-    let (status, page) = client
-        .ask(&request("GET", "/v1/stream/a/b?offset=now", "", ""))
-        .await;
+    let (status, page) = parts(
+        &client
+            .ask(&request("GET", "/v1/stream/a/b?offset=now", "", ""))
+            .await,
+    );
     assert_eq!((status, page.as_str()), (200, "[]"));
     assert_eq!(
         status_of(&mut client, &request("HEAD", "/v1/stream/a/b", "", "")).await,
@@ -92,7 +99,7 @@ async fn counts_of_a_kept_alive_connection_add_up_to_the_bytes_on_the_clients_so
         "",
         "",
     );
-    let (status, _) = client.ask(&held).await;
+    let (status, _) = parts(&client.ask(&held).await);
     assert_eq!(status, 204);
     assert_eq!(
         status_of(&mut client, &request("GET", "/v1/stream/missing", "", "")).await,
@@ -117,15 +124,15 @@ async fn counts_of_a_kept_alive_connection_add_up_to_the_bytes_on_the_clients_so
 
 #[tokio::test]
 async fn a_stream_is_counted_in_chunks_and_events() {
-    let server = Server::start();
+    let server = start();
     let lane = lane(server.address, RelayLimits::default()).await;
-    let mut writer = Client::connect(server.address.port()).await;
+    let mut writer = connect(server.address.port()).await;
     assert_eq!(
         status_of(&mut writer, &request("PUT", "/v1/stream/s", JSON, "")).await,
         201
     );
     for technique in ["ndjson", "sse"] {
-        let mut client = Client::connect(lane.port).await;
+        let mut client = connect(lane.port).await;
         let before = lane.meter.counts();
         client
             .send(
@@ -138,8 +145,8 @@ async fn a_stream_is_counted_in_chunks_and_events() {
                 .as_bytes(),
             )
             .await;
-        let head = client.through("\r\n\r\n").await;
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert_eq!(client.head().await.status, 200);
+        let head_bytes = client.head_text().len() as u64;
         let (mut body, mut framing) = (0, 0);
         let mut seen = 0;
         for event in 0..5 {
@@ -152,18 +159,16 @@ async fn a_stream_is_counted_in_chunks_and_events() {
                 204
             );
             while seen <= event {
-                let size_line = client.through("\r\n").await;
-                let size = usize::from_str_radix(size_line.trim(), 16).unwrap();
-                let chunk = String::from_utf8(client.exactly(size).await).unwrap();
-                assert_eq!(client.exactly(2).await, b"\r\n");
-                body += size as u64;
-                framing += size_line.len() as u64 + 2;
+                let chunk = client.chunk().await.expect("a chunk before the last");
+                body += chunk.len() as u64;
+                // The size in hex and two line ends.
+                framing += format!("{:x}\r\n\r\n", chunk.len()).len() as u64;
                 seen += chunk.matches("\"n\":").count();
             }
         }
         let expected = (
-            client.sent_bytes + sums(&before).0,
-            client.got_bytes + sums(&before).1,
+            client.sent_bytes() + sums(&before).0,
+            client.received_bytes() + sums(&before).1,
         );
         eventually("the counts to settle", || {
             sums(&lane.meter.counts()) == expected
@@ -182,7 +187,7 @@ async fn a_stream_is_counted_in_chunks_and_events() {
         );
         assert_eq!(
             counts.response_head_bytes - before.response_head_bytes,
-            head.len() as u64,
+            head_bytes,
             "{technique}"
         );
         assert_eq!(counts.empty_responses, 0);
@@ -191,21 +196,18 @@ async fn a_stream_is_counted_in_chunks_and_events() {
 
 #[tokio::test]
 async fn a_websocket_is_counted_in_frames_both_ways() {
-    let server = Server::start();
+    let server = start();
     let lane = lane(server.address, RelayLimits::default()).await;
-    let mut client = Client::connect(lane.port).await;
+    let mut client = connect(lane.port).await;
     assert_eq!(
         status_of(&mut client, &request("PUT", "/v1/stream/w", JSON, "")).await,
         201
     );
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     client
-        .send(request("GET", "/v1/stream/w?offset=-1&live=websocket", upgrade, "").as_bytes())
+        .send(request("GET", "/v1/stream/w?offset=-1&live=websocket", UPGRADE, "").as_bytes())
         .await;
-    let head = client.through("\r\n\r\n").await;
-    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-    let mut writer = Client::connect(server.address.port()).await;
+    assert_eq!(client.head().await.status, 101);
+    let mut writer = connect(server.address.port()).await;
     assert_eq!(
         status_of(
             &mut writer,
@@ -216,24 +218,18 @@ async fn a_websocket_is_counted_in_frames_both_ways() {
     );
     let (mut heads, mut payloads) = (0, 0);
     loop {
-        let start = client.exactly(2).await;
-        let (more, length) = match start[1] {
-            126 => {
-                let long = client.exactly(2).await;
-                (2, usize::from(long[0]) << 8 | usize::from(long[1]))
-            }
-            short => (0, usize::from(short)),
-        };
-        let payload = String::from_utf8(client.exactly(length).await).unwrap();
-        heads += 2 + more;
-        payloads += length as u64;
+        let (_, payload) = client.frame().await;
+        let payload = String::from_utf8(payload).unwrap();
+        // No frame here is so long that its length takes eight bytes.
+        heads += if payload.len() < 126 { 2 } else { 4 };
+        payloads += payload.len() as u64;
         if payload.contains("\"n\":1") {
             break;
         }
     }
     // A masked ping of two bytes: six of head, two of payload.
-    client.send(&[0x89, 0x82, 0, 0, 0, 0, b'h', b'i']).await;
-    assert_eq!(client.exactly(4).await, [0x8a, 2, b'h', b'i']);
+    client.send(client_frame(0x89, b"hi")).await;
+    assert_eq!(client.frame().await, (0x8a, b"hi".to_vec()));
     settled(&lane, &client).await;
     let counts = lane.meter.counts();
     assert_eq!(
@@ -295,7 +291,7 @@ async fn bytes_pass_unchanged_however_long_the_transit() {
 async fn when_the_client_leaves_the_server_is_told() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let lane = lane(upstream.local_addr().unwrap(), RelayLimits::default()).await;
-    let mut client = Client::connect(lane.port).await;
+    let mut client = connect(lane.port).await;
     client.send(b"GET / HTTP/1.1\r\n\r\n").await;
     let (mut socket, _) = upstream.accept().await.unwrap();
     let mut buffer = [0; 64];
@@ -319,7 +315,7 @@ async fn when_the_client_leaves_the_server_is_told() {
 async fn when_the_server_leaves_the_client_is_told() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let lane = lane(upstream.local_addr().unwrap(), RelayLimits::default()).await;
-    let client = Client::connect(lane.port).await;
+    let mut client = connect(lane.port).await;
     let (mut socket, _) = upstream.accept().await.unwrap();
     socket
         .write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
@@ -344,13 +340,13 @@ async fn connections_beyond_the_limit_and_without_a_server_are_refused_in_words(
         },
     )
     .await;
-    let _first = Client::connect(full.port).await;
+    let _first = connect(full.port).await;
     eventually("the first to be open", || {
         full.meter.counts().connections_open == 1
     })
     .await;
-    let mut second = Client::connect(full.port).await;
-    let (status, problem) = second.ask(&request("GET", "/", "", "")).await;
+    let mut second = connect(full.port).await;
+    let (status, problem) = parts(&second.ask(&request("GET", "/", "", "")).await);
     assert_eq!(status, 503);
     assert!(
         problem.contains("1 connections are open on this lane"),
@@ -361,10 +357,8 @@ async fn connections_beyond_the_limit_and_without_a_server_are_refused_in_words(
     let address = upstream.local_addr().unwrap();
     drop(upstream);
     let orphan = lane(address, RelayLimits::default()).await;
-    let (status, problem) = Client::connect(orphan.port)
-        .await
-        .ask(&request("GET", "/", "", ""))
-        .await;
+    let mut third = connect(orphan.port).await;
+    let (status, problem) = parts(&third.ask(&request("GET", "/", "", "")).await);
     assert_eq!(status, 503);
     assert!(problem.contains("the server can't be reached"), "{problem}");
 }
@@ -373,7 +367,7 @@ async fn connections_beyond_the_limit_and_without_a_server_are_refused_in_words(
 async fn a_lane_that_ends_closes_its_connections_and_its_port() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let lane = lane(upstream.local_addr().unwrap(), RelayLimits::default()).await;
-    let client = Client::connect(lane.port).await;
+    let mut client = connect(lane.port).await;
     let (mut socket, _) = upstream.accept().await.unwrap();
     lane.running.abort();
     assert_eq!(

@@ -1,24 +1,20 @@
-//! The real binary in a process of its own, on one port and one data directory through all its deaths; shared by the tests
-//! that kill it.
+//! The real binary on one port and one data directory through all its deaths; shared by the tests that kill it.
 
 #![allow(dead_code, reason = "each test uses its part")]
 
-pub(crate) mod house;
+pub(crate) mod durable_server;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
-
-/// What no wait may exceed.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+use tailwater_harness::ServerProcess;
+use tailwater_harness::process::{log_file, tailwater_through};
+pub(crate) use tailwater_harness::wait::DEADLINE;
 
 /// How a server is started.
 #[derive(Debug, Clone)]
-pub(crate) struct Start {
+pub(crate) struct ServerOptions {
     /// `disk`, or `memory` to see that what forgets is found out.
     pub(crate) store: &'static str,
     /// `--sync`.
@@ -33,13 +29,13 @@ pub(crate) struct Start {
 
 /// Where servers of one episode live.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct ServerFolder {
     pub(crate) port: u16,
     pub(crate) data: PathBuf,
     pub(crate) log: PathBuf,
 }
 
-impl Start {
+impl ServerOptions {
     /// On disk, synced before anything is acknowledged.
     pub(crate) fn on_disk() -> Self {
         Self {
@@ -52,7 +48,7 @@ impl Start {
     }
 }
 
-impl Place {
+impl ServerFolder {
     /// A free port and a fresh folder; `name` is the test's.
     pub(crate) fn new(name: &str) -> Self {
         let folder =
@@ -84,6 +80,39 @@ impl Place {
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
+
+    /// Starts a server, without waiting for anything.
+    pub(crate) fn spawn(&self, options: &ServerOptions) -> ServerProcess {
+        let mut command = tailwater_through(&options.through, env!("CARGO_BIN_EXE_tailwater"));
+        let listen = format!("127.0.0.1:{}", self.port);
+        command
+            .args(["serve", "--listen", &listen, "--store", options.store])
+            .args(&options.more);
+        if options.store == "disk" {
+            command
+                .args(["--sync", options.sync, "--data-dir"])
+                .arg(&self.data);
+        }
+        if let Some(fault) = &options.fault {
+            command.env("TAILWATER_FAULT", fault);
+        }
+        command
+            .stdout(Stdio::piped())
+            .stderr(log_file(&self.log).unwrap());
+        ServerProcess::spawn(&mut command).unwrap()
+    }
+
+    /// Starts a server and waits until it says that it listens.
+    ///
+    /// # Errors
+    /// When it ends before.
+    pub(crate) fn start(&self, options: &ServerOptions) -> Result<ServerProcess, String> {
+        let mut process = self.spawn(options);
+        match process.listens(DEADLINE) {
+            Ok(_address) => Ok(process),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
 }
 
 /// Below the ports that the system gives to connections: a client that knocks while the server is dead could be given this
@@ -96,119 +125,4 @@ fn free_port() -> u16 {
     let mut next = std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed) % 2_000)
         .take(2_000);
     next.find(free).expect("a free port")
-}
-
-/// A running server; killed when dropped.
-#[derive(Debug)]
-pub(crate) struct Server {
-    child: Child,
-}
-
-impl Server {
-    /// Spawns it, without waiting for anything.
-    pub(crate) fn spawn(place: &Place, start: &Start) -> Self {
-        let binary = env!("CARGO_BIN_EXE_tailwater").to_owned();
-        let words: Vec<String> = start.through.iter().cloned().chain([binary]).collect();
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TAILWATER_")) {
-            command.env_remove(name);
-        }
-        let listen = format!("127.0.0.1:{}", place.port);
-        command
-            .args(["serve", "--listen", &listen, "--store", start.store])
-            .args(&start.more);
-        if start.store == "disk" {
-            command
-                .args(["--sync", start.sync, "--data-dir"])
-                .arg(&place.data);
-        }
-        if let Some(fault) = &start.fault {
-            command.env("TAILWATER_FAULT", fault);
-        }
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(&place.log)
-            .unwrap();
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { child }
-    }
-
-    /// Waits until it says that it listens.
-    ///
-    /// # Errors
-    /// When it ends before.
-    pub(crate) fn ready(&mut self) -> Result<(), String> {
-        let (send, said) = std::sync::mpsc::channel();
-        let mut stdout = BufReader::new(self.child.stdout.take().unwrap());
-        // A pipe can't be read with a deadline; a channel can.
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            let _lost = stdout.read_line(&mut line);
-            let _late = send.send(line);
-        });
-        let line = said
-            .recv_timeout(DEADLINE)
-            .map_err(|_| format!("the server did not listen within {DEADLINE:?}"))?;
-        if line.starts_with("Tailwater listens on ") {
-            return Ok(());
-        }
-        let status = self.ended(DEADLINE);
-        Err(format!(
-            "the server did not start: it said {line:?} and ended with {status:?}"
-        ))
-    }
-
-    /// The process that was spawned.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// How it ended, if it does within `wait`.
-    pub(crate) fn ended(&mut self, wait: Duration) -> Option<ExitStatus> {
-        let begun = Instant::now();
-        loop {
-            match self.child.try_wait().unwrap() {
-                Some(status) => return Some(status),
-                None if begun.elapsed() >= wait => return None,
-                None => std::thread::sleep(Duration::from_millis(1)),
-            }
-        }
-    }
-
-    /// SIGKILL.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// SIGTERM, and how it ended.
-    ///
-    /// # Errors
-    /// When it does not end, or not well.
-    pub(crate) fn stop(mut self) -> Result<(), String> {
-        let told = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status()
-            .unwrap();
-        assert!(told.success());
-        match self.ended(DEADLINE) {
-            Some(status) if status.success() => Ok(()),
-            other => Err(format!("SIGTERM ended the server with {other:?}")),
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Already gone when it was killed or stopped.
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
-    }
 }

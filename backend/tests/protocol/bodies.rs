@@ -1,10 +1,10 @@
 //! Request bodies: text and bytes, chunked in odd pieces, and bodies that break off.
 
-use super::harness::{BINARY, JSON, Server, TEXT, until};
-use super::wire::Wire;
+use super::local_server::{BINARY, JSON, LocalServer, TEXT};
 use futures_util::stream;
 use reqwest::{Body, Method};
 use std::time::Duration;
+use tailwater_harness::wait::until;
 
 fn pieces(parts: Vec<Vec<u8>>) -> Body {
     Body::wrap_stream(stream::iter(parts.into_iter().map(Ok::<_, std::io::Error>)))
@@ -12,7 +12,7 @@ fn pieces(parts: Vec<Vec<u8>>) -> Body {
 
 #[tokio::test]
 async fn text_and_bytes_come_back_as_they_were() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let text = server.stream("text", TEXT).await;
     let sent = ["a\r\nb\rc\n", "\u{feff}bom", " data: x\n\n", "\u{0}"];
     for part in sent {
@@ -32,7 +32,7 @@ async fn text_and_bytes_come_back_as_they_were() {
 
 #[tokio::test]
 async fn a_chunked_body_arrives_whole_however_it_was_cut() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let whole: Vec<u8> = (0..200_000_u32)
         .map(|at| (at % 251).to_le_bytes()[0])
         .collect();
@@ -58,14 +58,14 @@ async fn a_chunked_body_arrives_whole_however_it_was_cut() {
 
 #[tokio::test]
 async fn chunk_extensions_and_trailers_are_passed_over() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
-    let mut wire = Wire::ask(
-        &server,
-        "POST /v1/stream/text",
-        "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n",
-    )
-    .await;
+    let mut wire = server
+        .ask_raw(
+            "POST /v1/stream/text",
+            "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n",
+        )
+        .await;
     wire.send("2;x=y\r\nab\r\n1\r\nc\r\n0\r\nDigest: none\r\n\r\n")
         .await;
     assert_eq!(wire.head().await.status, 204);
@@ -74,7 +74,7 @@ async fn chunk_extensions_and_trailers_are_passed_over() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_appends_nothing() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     let head = "Content-Type: text/plain\r\n";
     let broken = [
@@ -87,32 +87,26 @@ async fn a_body_that_breaks_off_appends_nothing() {
     ];
     for (framing, body) in broken {
         for closes in ["", "Stream-Closed: true\r\n"] {
-            let mut wire = Wire::ask(
-                &server,
-                "POST /v1/stream/text",
-                &format!("{head}{closes}{framing}"),
-            )
-            .await;
+            let mut wire = server
+                .ask_raw("POST /v1/stream/text", &format!("{head}{closes}{framing}"))
+                .await;
             wire.send(body).await;
             wire.finish().await;
             wire.rest().await;
-            let mut wire = Wire::ask(
-                &server,
-                "PUT /v1/stream/other",
-                &format!("{head}{closes}{framing}"),
-            )
-            .await;
+            let mut wire = server
+                .ask_raw("PUT /v1/stream/other", &format!("{head}{closes}{framing}"))
+                .await;
             wire.send(body).await;
             wire.finish().await;
             wire.rest().await;
         }
     }
-    let mut wire = Wire::ask(
-        &server,
-        "POST /v1/stream/text",
-        &format!("{head}Transfer-Encoding: chunked\r\n"),
-    )
-    .await;
+    let mut wire = server
+        .ask_raw(
+            "POST /v1/stream/text",
+            &format!("{head}Transfer-Encoding: chunked\r\n"),
+        )
+        .await;
     wire.send("zz\r\nhello\r\n0\r\n\r\n").await;
     assert_eq!(wire.head().await.status, 400);
     assert_eq!(
@@ -129,10 +123,10 @@ async fn a_body_that_breaks_off_appends_nothing() {
 
 #[tokio::test]
 async fn a_client_that_waits_for_100_continue_gets_it() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     let headers = "Content-Type: text/plain\r\nContent-Length: 2\r\nExpect: 100-continue\r\n";
-    let mut wire = Wire::ask(&server, "POST /v1/stream/text", headers).await;
+    let mut wire = server.ask_raw("POST /v1/stream/text", headers).await;
     assert_eq!(wire.head().await.status, 100);
     wire.send("ab").await;
     assert_eq!(wire.head().await.status, 204);
@@ -141,9 +135,9 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
 
 #[tokio::test]
 async fn requests_sent_at_once_on_one_connection_are_answered_in_order() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
-    let mut wire = Wire::open(&server).await;
+    let mut wire = server.connect().await;
     let host = server.address;
     let append = |byte: char| {
         format!(
@@ -163,10 +157,10 @@ async fn requests_sent_at_once_on_one_connection_are_answered_in_order() {
 
 #[tokio::test]
 async fn a_slow_body_holds_back_nobody_else() {
-    let server = Server::with(|config| config.workers = Some(1));
+    let server = LocalServer::with(|config| config.workers = Some(1));
     let stream = server.stream("text", TEXT).await;
     let headers = "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n";
-    let mut slow = Wire::ask(&server, "POST /v1/stream/text", headers).await;
+    let mut slow = server.ask_raw("POST /v1/stream/text", headers).await;
     slow.send("1\r\na\r\n").await;
     stream.append("b").await;
     until("another to append and read meanwhile", async || {
@@ -180,11 +174,11 @@ async fn a_slow_body_holds_back_nobody_else() {
 
 #[tokio::test]
 async fn a_body_that_falls_silent_is_given_up_with_408() {
-    let server = Server::with(|config| config.body_silence_max = Duration::from_millis(20));
+    let server = LocalServer::with(|config| config.body_silence_max = Duration::from_millis(20));
     let stream = server.stream("text", TEXT).await;
     for framing in ["Content-Length: 10\r\n", "Transfer-Encoding: chunked\r\n"] {
         let headers = format!("Content-Type: text/plain\r\n{framing}");
-        let mut wire = Wire::ask(&server, "POST /v1/stream/text", &headers).await;
+        let mut wire = server.ask_raw("POST /v1/stream/text", &headers).await;
         wire.send("1\r\na\r\n").await;
         let head = wire.head().await;
         assert_eq!(

@@ -1,12 +1,13 @@
 //! An append by POST and by WebSocket frame: what is asked the same is answered the same.
 
-use super::harness::{Answer, BINARY, JSON, Server, Stream, TEXT};
 use super::live::say;
+use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
 use super::websocket::{answer, exchange, open, open_far_behind};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
+use tailwater_harness::Response;
 use tailwater_protocol::headers::ContentKind;
 
 /// What an answer may tell beside its status: the header field of a POST, the member of a frame.
@@ -29,10 +30,10 @@ struct Ask {
 }
 
 /// Status, kind of problem, and what else is told.
-type Told = (u64, Option<String>, Vec<(&'static str, String)>);
+type ToldAppend = (u64, Option<String>, Vec<(&'static str, String)>);
 
 impl Ask {
-    async fn post(&self, stream: &Stream<'_>) -> Told {
+    async fn post(&self, stream: &LocalStream<'_>) -> ToldAppend {
         let mut request = stream
             .request(Method::POST, "")
             .header("content-type", stream.content_type);
@@ -82,7 +83,7 @@ impl Ask {
 }
 
 /// What the answer to a frame tells.
-fn told_by(answer: &Value) -> Told {
+fn told_by(answer: &Value) -> ToldAppend {
     let text = |value: &Value| {
         value
             .as_str()
@@ -267,7 +268,11 @@ fn of_kind(kind: ContentKind) -> Vec<Ask> {
 }
 
 /// Brings a stream into the state that [`ASKS`] are about.
-async fn prepare<'a>(server: &'a Server, name: &str, content_type: &'static str) -> Stream<'a> {
+async fn prepare<'a>(
+    server: &'a LocalServer,
+    name: &str,
+    content_type: &'static str,
+) -> LocalStream<'a> {
     let stream = server.stream(name, content_type).await;
     for (data, seq) in [("1", "0"), ("2", "1")] {
         let post = stream
@@ -290,7 +295,7 @@ async fn prepare<'a>(server: &'a Server, name: &str, content_type: &'static str)
 
 #[tokio::test]
 async fn the_same_ask_has_the_same_answer() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let mut wrong = Vec::new();
     for content_type in [JSON, TEXT, BINARY] {
         let kind = ContentKind::of(content_type);
@@ -312,9 +317,9 @@ async fn the_same_ask_has_the_same_answer() {
                 ask.post(&posted).await,
                 told_by(&exchange(&mut socket, &ask.frame(kind)).await),
             ];
-            let after = async |stream: &Stream<'_>| {
-                let page: Answer = stream.get("").await;
-                (page.is("stream-closed"), page.next(), page.body)
+            let after = async |stream: &LocalStream<'_>| {
+                let page: Response = stream.get("").await;
+                (page.is("stream-closed"), page.next_offset(), page.body)
             };
             if told[0] != told[1] || after(&posted).await != after(&framed).await {
                 wrong.push(format!(
@@ -329,7 +334,7 @@ async fn the_same_ask_has_the_same_answer() {
 
 #[tokio::test]
 async fn the_same_ask_of_a_closed_stream_has_the_same_answer() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let mut wrong = Vec::new();
     for (content_type, by_producer) in [(JSON, true), (TEXT, false)] {
         let kind = ContentKind::of(content_type);

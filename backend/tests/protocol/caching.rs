@@ -1,10 +1,11 @@
 //! What caches may keep, and what they may not.
 
-use super::harness::{Answer, JSON, Server, Stream, TEXT};
+use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use reqwest::header::IF_NONE_MATCH;
+use tailwater_harness::Response;
 
-async fn again(stream: &Stream<'_>, query: &str, etag: &str) -> Answer {
+async fn again(stream: &LocalStream<'_>, query: &str, etag: &str) -> Response {
     stream
         .server
         .send(
@@ -17,7 +18,7 @@ async fn again(stream: &Stream<'_>, query: &str, etag: &str) -> Answer {
 
 #[tokio::test]
 async fn the_etag_changes_when_the_stream_closes() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for content in ["", "abc"] {
         let stream = server.stream(&format!("text{}", content.len()), TEXT).await;
         if !content.is_empty() {
@@ -47,15 +48,16 @@ async fn the_etag_changes_when_the_stream_closes() {
 
 #[tokio::test]
 async fn pages_with_data_may_be_cached_and_answers_of_the_moment_may_not() {
-    let server = Server::with(|config| config.long_poll_hold = std::time::Duration::from_millis(5));
+    let server =
+        LocalServer::with(|config| config.long_poll_hold = std::time::Duration::from_millis(5));
     let stream = server.stream("text", TEXT).await;
     let tail = stream.append("abc").await;
-    let cacheable = |answer: &Answer| {
+    let cacheable = |answer: &Response| {
         answer
             .header("cache-control")
             .is_some_and(|value| value.contains("max-age="))
     };
-    let never = |answer: &Answer| answer.header("cache-control") == Some("no-store");
+    let never = |answer: &Response| answer.header("cache-control") == Some("no-store");
     for query in ["", "offset=-1", "offset=-1&live=long-poll"] {
         assert!(cacheable(&stream.get(query).await), "{query}");
     }
@@ -85,7 +87,7 @@ async fn pages_with_data_may_be_cached_and_answers_of_the_moment_may_not() {
 
 #[tokio::test]
 async fn a_page_that_is_known_is_not_sent_again_but_its_position_is() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     let tail = stream.append("[1,2]").await;
     let first = stream.get("offset=-1").await;
@@ -99,7 +101,7 @@ async fn a_page_that_is_known_is_not_sent_again_but_its_position_is() {
         let answer = again(&stream, "offset=-1", &known).await;
         assert_eq!((answer.status, answer.body.len()), (304, 0), "{known}");
         assert_eq!(answer.header("etag"), Some(&*etag));
-        assert_eq!(answer.next(), tail);
+        assert_eq!(answer.next_offset(), tail);
         assert!(answer.is("stream-up-to-date"));
         assert_eq!(
             answer.header("cache-control"),
@@ -130,7 +132,7 @@ async fn a_page_that_is_known_is_not_sent_again_but_its_position_is() {
 
 #[tokio::test]
 async fn a_cached_page_is_kept_apart_by_origin() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     stream.append("abc").await;
     for origin in [None, Some("http://localhost:8080")] {
@@ -152,7 +154,7 @@ async fn a_cached_page_is_kept_apart_by_origin() {
 
 #[tokio::test]
 async fn etags_differ_wherever_bytes_may() {
-    let (one, two) = (Server::start(), Server::start());
+    let (one, two) = (LocalServer::start(), LocalServer::start());
     let mut etags = std::collections::BTreeSet::new();
     for server in [&one, &two] {
         for name in ["a", "b"] {

@@ -1,11 +1,11 @@
 //! Compressed request bodies: what is stored is what they say, and what can't be decoded says why.
 
-use super::harness::{BINARY, JSON, Server, TEXT};
-use super::wire::{Head, Wire};
+use super::local_server::{BINARY, JSON, LocalServer, TEXT};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use std::io::Write;
+use tailwater_harness::{RawConnection, Response};
 use tailwater_protocol::Problem;
 
 /// What is taken, as `Accept-Encoding` lists it.
@@ -40,35 +40,41 @@ fn codings(data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 
 /// The ways that a body can be sent.
 #[derive(Debug, Clone, Copy)]
-struct Way {
+struct CodingCase {
     /// Whether the connection has answered another request before.
     follows: bool,
     is_chunked: bool,
 }
 
-const WAYS: [Way; 4] = [
-    Way {
+const WAYS: [CodingCase; 4] = [
+    CodingCase {
         follows: false,
         is_chunked: false,
     },
-    Way {
+    CodingCase {
         follows: false,
         is_chunked: true,
     },
-    Way {
+    CodingCase {
         follows: true,
         is_chunked: false,
     },
-    Way {
+    CodingCase {
         follows: true,
         is_chunked: true,
     },
 ];
 
-impl Way {
+impl CodingCase {
     /// Sends a request with a body and returns the answer's head, and the connection behind it.
-    async fn send(self, server: &Server, line: &str, fields: &str, body: &[u8]) -> (Head, Wire) {
-        let mut wire = Wire::open(server).await;
+    async fn send(
+        self,
+        server: &LocalServer,
+        line: &str,
+        fields: &str,
+        body: &[u8],
+    ) -> (Response, RawConnection) {
+        let mut wire = server.connect().await;
         if self.follows {
             wire.send(format!(
                 "GET /v1/stream/none HTTP/1.1\r\nHost: {}\r\n\r\n",
@@ -77,7 +83,7 @@ impl Way {
             .await;
             let head = wire.head().await;
             assert_eq!(head.status, 404);
-            wire.body(&head).await;
+            wire.body().await;
         }
         let mut request =
             format!("{line} HTTP/1.1\r\nHost: {}\r\n{fields}", server.address).into_bytes();
@@ -100,7 +106,7 @@ impl Way {
 
 #[tokio::test]
 async fn a_compressed_body_is_stored_as_what_it_says() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let mut number = 0;
     for (content_type, data, stored) in [
         (
@@ -148,7 +154,7 @@ async fn a_compressed_body_is_stored_as_what_it_says() {
                 let head = wire.head().await;
                 assert_eq!(
                     (head.status, head.header("stream-next-offset")),
-                    (200, Some(&*page.next()))
+                    (200, Some(&*page.next_offset()))
                 );
             }
         }
@@ -157,7 +163,7 @@ async fn a_compressed_body_is_stored_as_what_it_says() {
 
 #[tokio::test]
 async fn no_bytes_are_no_bytes_in_any_coding() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     // Nothing at all, and nothing compressed.
     let nothing = codings(b"")
@@ -169,7 +175,7 @@ async fn no_bytes_are_no_bytes_in_any_coding() {
             let (refused, mut wire) = way
                 .send(&server, "POST /v1/stream/it", &fields, &body)
                 .await;
-            let problem = Problem::parse(wire.body(&refused).await.as_bytes()).unwrap();
+            let problem = Problem::parse(wire.body().await.as_bytes()).unwrap();
             assert_eq!(
                 (refused.status, &*problem.kind),
                 (400, "#body"),
@@ -192,7 +198,7 @@ async fn no_bytes_are_no_bytes_in_any_coding() {
 
 #[tokio::test]
 async fn a_body_that_becomes_too_long_is_413_and_one_that_is_not_coded_so_is_400() {
-    let server = Server::with(|config| config.body_max = 10_000);
+    let server = LocalServer::with(|config| config.body_max = 10_000);
     let stream = server.stream("it", TEXT).await;
     let bombs = codings(&[b'x'; 10_001])
         .into_iter()
@@ -211,7 +217,7 @@ async fn a_body_that_becomes_too_long_is_413_and_one_that_is_not_coded_so_is_400
                 let fields = format!("Content-Type: text/plain\r\nContent-Encoding: {coding}\r\n");
                 let (head, mut wire) = way.send(&server, line, &fields, &body).await;
                 assert_eq!(head.status, status, "{line} {coding} {way:?}");
-                let problem = Problem::parse(wire.body(&head).await.as_bytes()).unwrap();
+                let problem = Problem::parse(wire.body().await.as_bytes()).unwrap();
                 assert_eq!(problem.kind, kind, "{line} {coding} {way:?}");
             }
         }
@@ -240,7 +246,7 @@ async fn a_body_that_becomes_too_long_is_413_and_one_that_is_not_coded_so_is_400
 
 #[tokio::test]
 async fn a_coding_that_is_not_taken_is_415_with_those_that_are() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     for coding in [
         "compress",
@@ -262,7 +268,7 @@ async fn a_coding_that_is_not_taken_is_415_with_those_that_are() {
                     (415, Some(TAKEN)),
                     "{line} {coding} {way:?}"
                 );
-                let problem = Problem::parse(wire.body(&head).await.as_bytes()).unwrap();
+                let problem = Problem::parse(wire.body().await.as_bytes()).unwrap();
                 assert!(problem.detail.contains(coding), "{line} {way:?}: {problem}");
             }
         }
@@ -279,7 +285,7 @@ async fn a_coding_that_is_not_taken_is_415_with_those_that_are() {
 
 #[tokio::test]
 async fn two_codings_in_two_fields_are_as_two_in_one() {
-    let server = Server::start();
+    let server = LocalServer::start();
     server.stream("it", TEXT).await;
     for way in WAYS {
         for line in ["POST /v1/stream/it", "PUT /v1/stream/other"] {
@@ -297,7 +303,7 @@ async fn two_codings_in_two_fields_are_as_two_in_one() {
 
 #[tokio::test]
 async fn an_import_takes_no_coding_and_says_so_of_each() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for coding in [
         "gzip",
         "compress",

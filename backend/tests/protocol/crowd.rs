@@ -1,7 +1,7 @@
 //! Many writers and readers at once: nothing lost, nothing repeated, one order for all, whatever way it is read.
 
-use super::harness::{JSON, Server, Stream};
-use super::live::{Live, messages};
+use super::live::{StreamingReader, messages};
+use super::local_server::{JSON, LocalServer, LocalStream};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::time::Duration;
@@ -13,7 +13,7 @@ const TOTAL: usize = WRITERS * PER_WRITER;
 
 /// One stay of a reader: by `technique` from `from` on, for a few answers or frames. Returns where to go on.
 async fn stay(
-    stream: &Stream<'_>,
+    stream: &LocalStream<'_>,
     technique: Technique,
     mut from: String,
     came: &mut Vec<String>,
@@ -23,7 +23,7 @@ async fn stay(
     let mut live = match technique {
         Technique::Poll | Technique::LongPoll => None,
         Technique::Ndjson | Technique::Sse | Technique::Websocket => {
-            Some(Live::open(stream, technique, &from).await)
+            Some(StreamingReader::open(stream, technique, &from).await)
         }
     };
     for _ in 0..rounds {
@@ -61,14 +61,14 @@ async fn stay(
                         serde_json::from_slice(&answer.body).unwrap();
                     came.extend(page.iter().map(|message| message.get().to_owned()));
                 }
-                from = answer.next();
+                from = answer.next_offset();
             }
         }
     }
     from
 }
 
-async fn follow(stream: &Stream<'_>, first: Technique, seed: u64) -> Vec<String> {
+async fn follow(stream: &LocalStream<'_>, first: Technique, seed: u64) -> Vec<String> {
     let mut random = SmallRng::seed_from_u64(seed);
     let (mut came, mut from, mut technique) = (Vec::new(), "-1".to_owned(), first);
     while came.len() < TOTAL {
@@ -81,7 +81,7 @@ async fn follow(stream: &Stream<'_>, first: Technique, seed: u64) -> Vec<String>
     came
 }
 
-async fn write(stream: &Stream<'_>, writer: usize, seed: u64) {
+async fn write(stream: &LocalStream<'_>, writer: usize, seed: u64) {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut number = 0;
     while number < PER_WRITER {
@@ -100,7 +100,7 @@ async fn write(stream: &Stream<'_>, writer: usize, seed: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_reader_sees_the_same_whatever_way_it_reads_and_leaves() {
     for seed in [1, 20_26, 4_437] {
-        let server = Server::with(|config| {
+        let server = LocalServer::with(|config| {
             config.page_max = 300;
             config.heartbeat = Duration::from_millis(3);
             config.recycle = Duration::from_millis(40);

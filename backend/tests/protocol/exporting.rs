@@ -1,14 +1,16 @@
 //! Export and import: what comes back is what was there, offsets and message boundaries included, whole or not at all.
 
-use super::harness::{Answer, BINARY, JSON, Server, Stream, TEXT, until};
+use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use std::sync::Arc;
 use tailwater::config::Config;
 use tailwater_core::store::MemoryStore;
 use tailwater_core::{StreamConfig, StreamName, Streams};
+use tailwater_harness::Response;
+use tailwater_harness::wait::until;
 use tailwater_protocol::export::{ExportDecoder, ExportEnd, ExportLine, Imported};
 
-async fn export(server: &Server, name: &str) -> Vec<u8> {
+async fn export(server: &LocalServer, name: &str) -> Vec<u8> {
     let answer = server.ask(Method::GET, &format!("/v1/export/{name}")).await;
     assert_eq!(
         (answer.status, answer.header("content-type")),
@@ -18,7 +20,7 @@ async fn export(server: &Server, name: &str) -> Vec<u8> {
     answer.body.to_vec()
 }
 
-async fn import(server: &Server, name: &str, body: impl Into<reqwest::Body>) -> Answer {
+async fn import(server: &LocalServer, name: &str, body: impl Into<reqwest::Body>) -> Response {
     server
         .send(
             server
@@ -29,7 +31,7 @@ async fn import(server: &Server, name: &str, body: impl Into<reqwest::Body>) -> 
         .await
 }
 
-fn imported(answer: &Answer) -> Imported {
+fn imported(answer: &Response) -> Imported {
     assert_eq!(answer.status, 201, "{answer:?}");
     serde_json::from_slice(&answer.body).unwrap()
 }
@@ -41,12 +43,12 @@ fn lines(body: &[u8]) -> Vec<ExportLine> {
     lines
 }
 
-async fn one_message_each(stream: &Stream<'_>) -> Vec<(String, Vec<u8>)> {
+async fn one_message_each(stream: &LocalStream<'_>) -> Vec<(String, Vec<u8>)> {
     stream
         .pages("-1")
         .await
         .into_iter()
-        .map(|page| (page.next(), page.body.to_vec()))
+        .map(|page| (page.next_offset(), page.body.to_vec()))
         .collect()
 }
 
@@ -74,7 +76,7 @@ async fn an_import_equals_what_was_exported_in_every_kind_with_every_boundary() 
     ];
     for (content_type, appends) in bodies {
         // A page of one byte is one message.
-        let server = Server::with(|config| config.page_max = 1);
+        let server = LocalServer::with(|config| config.page_max = 1);
         let stream = server.stream("from/here", content_type).await;
         for body in appends {
             stream.append(body.to_vec()).await;
@@ -84,7 +86,7 @@ async fn an_import_equals_what_was_exported_in_every_kind_with_every_boundary() 
             (told.name.as_str(), told.shift_bytes, told.closed),
             ("to/there", 0, false)
         );
-        let copy = Stream {
+        let copy = LocalStream {
             server: &server,
             name: "to/there".into(),
             content_type,
@@ -115,7 +117,7 @@ async fn an_import_equals_what_was_exported_in_every_kind_with_every_boundary() 
 
 #[tokio::test]
 async fn closed_stays_closed_and_empty_stays_empty() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("empty", TEXT).await;
     assert!(!imported(&import(&server, "empty2", export(&server, "empty").await).await).closed);
     stream.close().await;
@@ -141,7 +143,7 @@ async fn closed_stays_closed_and_empty_stays_empty() {
         answer.header("location"),
         Some(&*server.url("/v1/stream/a%20closed/one"))
     );
-    let copy = Stream {
+    let copy = LocalStream {
         server: &server,
         name: "a%20closed/one".into(),
         content_type: TEXT,
@@ -151,7 +153,7 @@ async fn closed_stays_closed_and_empty_stays_empty() {
 
 #[tokio::test]
 async fn an_export_that_was_cut_or_changed_makes_no_stream() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     for number in 0..50 {
         stream.append(format!("{{\"n\":{number}}}")).await;
@@ -188,7 +190,7 @@ async fn an_export_that_was_cut_or_changed_makes_no_stream() {
 
 #[tokio::test]
 async fn a_stream_that_exists_is_not_imported_over() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     stream.append("kept").await;
     let body = export(&server, "it").await;
@@ -198,7 +200,7 @@ async fn a_stream_that_exists_is_not_imported_over() {
 
 #[tokio::test]
 async fn an_import_beyond_the_budget_is_503_and_makes_no_stream() {
-    let server = Server::with(|config| {
+    let server = LocalServer::with(|config| {
         (config.body_max, config.page_max, config.buffers_max) = (2 << 20, 2 << 20, 4 << 20);
     });
     let stream = server.stream("it", TEXT).await;
@@ -233,7 +235,7 @@ async fn an_import_that_breaks_off_leaves_nothing_in_the_store() {
         workers: Some(2),
         ..Config::default()
     };
-    let server = Server::run(move |listener, shutdown| {
+    let server = LocalServer::run(move |listener, shutdown| {
         tailwater::server::serve(listener, settings, streams, shutdown)
     });
     let stream = server.stream("it", BINARY).await;
@@ -294,10 +296,10 @@ async fn an_import_of_a_trimmed_stream_begins_anew_and_says_by_how_much() {
         workers: Some(2),
         ..Config::default()
     };
-    let server = Server::run(move |listener, shutdown| {
+    let server = LocalServer::run(move |listener, shutdown| {
         tailwater::server::serve(listener, settings, streams, shutdown)
     });
-    let stream = Stream {
+    let stream = LocalStream {
         server: &server,
         name: "it".into(),
         content_type: TEXT,
@@ -308,7 +310,7 @@ async fn an_import_of_a_trimmed_stream_begins_anew_and_says_by_how_much() {
     let was = stream.get("offset=-1").await;
     let told = imported(&import(&server, "copy", export(&server, "it").await).await);
     assert!(told.shift_bytes > 0);
-    let copy = Stream {
+    let copy = LocalStream {
         server: &server,
         name: "copy".into(),
         content_type: TEXT,
@@ -316,8 +318,8 @@ async fn an_import_of_a_trimmed_stream_begins_anew_and_says_by_how_much() {
     let is = copy.get("offset=-1").await;
     assert_eq!(was.text(), is.text());
     assert_eq!(
-        was.next().parse::<u64>().unwrap(),
-        is.next().parse::<u64>().unwrap() + told.shift_bytes
+        was.next_offset().parse::<u64>().unwrap(),
+        is.next_offset().parse::<u64>().unwrap() + told.shift_bytes
     );
     let body = export(&server, "copy").await;
     assert!(

@@ -1,6 +1,5 @@
 //! What the hand-off takes for granted of actix-http: when it flushes a connection, and how it ends after an error from there.
 
-use super::harness::within;
 use actix_http::body::BodyStream;
 use actix_http::{HttpService, Response};
 use actix_service::{Service, ServiceFactory};
@@ -11,6 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use tailwater_harness::wait::within;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::LocalSet;
 
@@ -20,7 +20,7 @@ const PIECE_BYTES: usize = 5_000;
 
 /// What a dispatcher did to its connection.
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenDispatches {
     request: RefCell<Vec<u8>>,
     written: RefCell<Vec<u8>>,
     /// Whether the body has said all that it will say.
@@ -33,7 +33,7 @@ struct Seen {
 }
 
 /// A connection that takes a few bytes at a time, often none, and refuses to be flushed once the body has sat down.
-struct Stubborn(Rc<Seen>);
+struct Stubborn(Rc<SeenDispatches>);
 
 impl AsyncRead for Stubborn {
     fn poll_read(
@@ -91,8 +91,8 @@ impl Drop for Stubborn {
 }
 
 /// Has actix-http answer one request on such a connection, until its dispatcher ends.
-async fn dispatched() -> Rc<Seen> {
-    let seen = Rc::new(Seen::default());
+async fn dispatched() -> Rc<SeenDispatches> {
+    let seen = Rc::new(SeenDispatches::default());
     seen.request
         .replace(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec());
     let sitting = Rc::clone(&seen);

@@ -1,17 +1,18 @@
 //! Forks and lifetimes over HTTP: what the conformance suite does not ask.
 
-use super::harness::{Answer, BINARY, JSON, Server, Stream, TEXT};
-use super::live::{Live, STREAMING, messages};
+use super::live::{STREAMING, StreamingReader, messages};
+use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
+use tailwater_harness::Response;
 
 /// PUTs with these headers and this body.
 pub(super) async fn put(
-    server: &Server,
+    server: &LocalServer,
     name: &str,
     headers: &[(&str, &str)],
     body: &'static str,
-) -> Answer {
+) -> Response {
     let mut request = server
         .http
         .put(server.url(&format!("/v1/stream/{name}")))
@@ -23,11 +24,11 @@ pub(super) async fn put(
 }
 
 async fn fork<'a>(
-    server: &'a Server,
+    server: &'a LocalServer,
     name: &str,
-    source: &Stream<'_>,
+    source: &LocalStream<'_>,
     headers: &[(&str, &str)],
-) -> Stream<'a> {
+) -> LocalStream<'a> {
     let path = format!("/v1/stream/{}", source.name);
     let headers: Vec<_> = headers
         .iter()
@@ -37,24 +38,24 @@ async fn fork<'a>(
     let answer = put(server, name, &headers, "").await;
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some(source.content_type));
-    Stream {
+    LocalStream {
         server,
         name: name.to_owned(),
         content_type: source.content_type,
     }
 }
 
-fn bodies(pages: &[Answer]) -> String {
-    pages.iter().map(Answer::text).collect()
+fn bodies(pages: &[Response]) -> String {
+    pages.iter().map(Response::text).collect()
 }
 
 #[tokio::test]
 async fn pages_run_across_the_borders_of_forks_and_each_offset_leads_on() {
-    let server = Server::with(|config| config.page_max = 16);
+    let server = LocalServer::with(|config| config.page_max = 16);
     let root = server.stream("root", JSON).await;
     let mut texts = Vec::new();
     let mut number = 0;
-    let mut grow = async |stream: &Stream<'_>, texts: &mut Vec<String>| {
+    let mut grow = async |stream: &LocalStream<'_>, texts: &mut Vec<String>| {
         for _ in 0..7 {
             number += 1;
             stream.append(number.to_string()).await;
@@ -80,9 +81,9 @@ async fn pages_run_across_the_borders_of_forks_and_each_offset_leads_on() {
         .collect();
     assert_eq!(read, texts);
     assert!(pages.iter().all(|page| page.body.len() <= 17), "{pages:?}");
-    assert_eq!(pages.last().unwrap().next(), late.tail().await);
+    assert_eq!(pages.last().unwrap().next_offset(), late.tail().await);
     for (page, rest) in pages.iter().zip(1..) {
-        let again = late.pages(&page.next()).await;
+        let again = late.pages(&page.next_offset()).await;
         let expected = if rest == pages.len() {
             "[]".to_owned()
         } else {
@@ -91,7 +92,7 @@ async fn pages_run_across_the_borders_of_forks_and_each_offset_leads_on() {
         assert_eq!(bodies(&again), expected);
     }
     for technique in STREAMING {
-        let mut live = Live::open(&late, technique, "-1").await;
+        let mut live = StreamingReader::open(&late, technique, "-1").await;
         let mut seen = Vec::new();
         while seen.len() < texts.len() {
             seen.extend(messages(&live.data().await));
@@ -102,7 +103,7 @@ async fn pages_run_across_the_borders_of_forks_and_each_offset_leads_on() {
 
 #[tokio::test]
 async fn a_fork_is_followed_live_from_an_inherited_offset_into_its_own_messages() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let source = server.stream("source", JSON).await;
     let middle = source.append("1").await;
     source.append("2").await;
@@ -110,7 +111,7 @@ async fn a_fork_is_followed_live_from_an_inherited_offset_into_its_own_messages(
     let mut expected = vec!["2".to_owned()];
     for (technique, number) in STREAMING.into_iter().zip(["3", "4", "5"]) {
         let tail = fork.tail().await;
-        let mut live = Live::open(&fork, technique, &middle).await;
+        let mut live = StreamingReader::open(&fork, technique, &middle).await;
         let mut seen = messages(&live.data().await);
         source.append("99").await;
         fork.append(number).await;
@@ -126,13 +127,13 @@ async fn a_fork_is_followed_live_from_an_inherited_offset_into_its_own_messages(
 
 #[tokio::test]
 async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_position_is_said() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let source = server.stream("source", JSON).await;
     source.append("[1,22,333]").await;
     let at = source.append("4").await;
     let from = ("stream-forked-from", "/v1/stream/source");
     let plain = put(&server, "plain", &[from], "").await;
-    assert_eq!((plain.status, plain.next()), (201, at.clone()));
+    assert_eq!((plain.status, plain.next_offset()), (201, at.clone()));
     let offset = |digits| ("stream-fork-offset", digits);
     let sub_offset = |digits| ("stream-fork-sub-offset", digits);
     let [zero, two, five] =
@@ -141,7 +142,7 @@ async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_posi
     let cut = put(&server, "cut", &sub, "[5]").await;
     assert_eq!(cut.status, 201);
     source.append("6").await;
-    let cut_stream = Stream {
+    let cut_stream = LocalStream {
         server: &server,
         name: "cut".into(),
         content_type: JSON,
@@ -182,7 +183,7 @@ async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_posi
 
 #[tokio::test]
 async fn what_no_fork_can_be_made_of_is_refused_and_leaves_nothing_behind() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let source = server.stream("a/b c", BINARY).await;
     source.append("hello").await;
     let end = source.append("world").await;
@@ -255,7 +256,7 @@ async fn what_no_fork_can_be_made_of_is_refused_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_line_of_forks_ends_somewhere_and_says_so() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let mut last = server.stream("0", TEXT).await;
     let mut number = 0;
     let refused = loop {
@@ -272,7 +273,7 @@ async fn a_line_of_forks_ends_somewhere_and_says_so() {
         if answer.status != 201 {
             break answer;
         }
-        last = Stream {
+        last = LocalStream {
             server: &server,
             name: number.to_string(),
             content_type: TEXT,

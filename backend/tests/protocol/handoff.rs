@@ -1,12 +1,13 @@
 //! Connections that have left their dispatcher: what comes after, who leaves, who takes nothing, and a stop.
 
-use super::harness::{JSON, Server, Stream, TEXT, until};
-use super::live::{Live, STREAMING, messages};
-use super::wire::Wire;
+use super::live::{STREAMING, StreamingReader, messages};
+use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use std::time::Duration;
+use tailwater_harness::RawConnection;
+use tailwater_harness::wait::until;
 
-async fn readers(stream: &Stream<'_>) -> usize {
+async fn readers(stream: &LocalStream<'_>) -> usize {
     let answer = stream
         .server
         .ask(Method::GET, &format!("/v1/streams/{}", stream.name))
@@ -15,7 +16,7 @@ async fn readers(stream: &Stream<'_>) -> usize {
     details["readers"].as_array().unwrap().len()
 }
 
-async fn until_readers(stream: &Stream<'_>, count: usize) {
+async fn until_readers(stream: &LocalStream<'_>, count: usize) {
     until(&format!("{count} readers"), async || {
         (readers(stream).await == count).then_some(())
     })
@@ -27,9 +28,9 @@ fn get(target: &str) -> String {
 }
 
 /// A long-poll that waits alone on its connection, which nothing keeps in its dispatcher.
-async fn waiting(stream: &Stream<'_>, offset: &str) -> Wire {
+async fn waiting(stream: &LocalStream<'_>, offset: &str) -> RawConnection {
     let before = readers(stream).await;
-    let mut wire = Wire::open(stream.server).await;
+    let mut wire = stream.server.connect().await;
     wire.send(get(
         &stream.target(&format!("offset={offset}&live=long-poll&hold=60"))
     ))
@@ -39,8 +40,8 @@ async fn waiting(stream: &Stream<'_>, offset: &str) -> Wire {
 }
 
 /// A streaming answer at the tail.
-async fn streaming(stream: &Stream<'_>, live: &str) -> Wire {
-    let mut wire = Wire::open(stream.server).await;
+async fn streaming(stream: &LocalStream<'_>, live: &str) -> RawConnection {
+    let mut wire = stream.server.connect().await;
     wire.send(get(&stream.target(&format!("offset=now&live={live}"))))
         .await;
     assert_eq!(wire.head().await.status, 200);
@@ -50,7 +51,7 @@ async fn streaming(stream: &Stream<'_>, live: &str) -> Wire {
 
 #[tokio::test]
 async fn a_connection_serves_its_next_request_after_an_answer_that_was_recycled_or_closed() {
-    let server = Server::with(|config| config.recycle = Duration::from_millis(200));
+    let server = LocalServer::with(|config| config.recycle = Duration::from_millis(200));
     for live in ["ndjson", "sse"] {
         for (way, early) in [
             ("recycled", false),
@@ -75,7 +76,7 @@ async fn a_connection_serves_its_next_request_after_an_answer_that_was_recycled_
                 }
                 let head = wire.head().await;
                 assert_eq!(
-                    (head.status, &*wire.body(&head).await),
+                    (head.status, &*wire.body().await),
                     (200, "abc"),
                     "{live}, {way}, early: {early}"
                 );
@@ -90,7 +91,7 @@ async fn a_connection_serves_its_next_request_after_an_answer_that_was_recycled_
 
 #[tokio::test]
 async fn a_long_poll_alone_on_its_connection_frees_its_place_when_its_client_leaves() {
-    let server = Server::with(|config| config.live_readers_max = 1);
+    let server = LocalServer::with(|config| config.live_readers_max = 1);
     let stream = server.stream("it", TEXT).await;
     for _ in 0..3 {
         let wire = waiting(&stream, "0000000000000000").await;
@@ -109,7 +110,7 @@ async fn a_long_poll_alone_on_its_connection_frees_its_place_when_its_client_lea
 
 #[tokio::test]
 async fn a_long_poll_alone_on_its_connection_has_its_place_only_while_it_waits() {
-    let server = Server::with(|config| config.live_readers_max = 1);
+    let server = LocalServer::with(|config| config.live_readers_max = 1);
     let stream = server.stream("it", TEXT).await;
     let mut wire = waiting(&stream, "0000000000000000").await;
     for round in 1..4 {
@@ -119,7 +120,7 @@ async fn a_long_poll_alone_on_its_connection_has_its_place_only_while_it_waits()
             (head.status, head.header("stream-next-offset")),
             (200, Some(&*tail))
         );
-        assert_eq!(wire.body(&head).await, "a");
+        assert_eq!(wire.body().await, "a");
         until_readers(&stream, 0).await;
         assert_eq!(
             stream.get("offset=now&live=long-poll&hold=0").await.status,
@@ -136,9 +137,9 @@ async fn a_long_poll_alone_on_its_connection_has_its_place_only_while_it_waits()
 
 #[tokio::test]
 async fn a_stop_answers_a_long_poll_that_waits_alone_and_closes_its_connection() {
-    let mut server = Server::with(|config| config.drain = Duration::from_secs(3_000));
+    let mut server = LocalServer::with(|config| config.drain = Duration::from_secs(3_000));
     server.stream("it", TEXT).await;
-    let stream = Stream {
+    let stream = LocalStream {
         server: &server,
         name: "it".into(),
         content_type: TEXT,
@@ -160,17 +161,17 @@ async fn a_stop_answers_a_long_poll_that_waits_alone_and_closes_its_connection()
 
 #[tokio::test]
 async fn a_connection_whose_long_poll_was_answered_does_not_hold_up_a_stop() {
-    let mut server = Server::with(|config| config.drain = Duration::from_secs(3_000));
+    let mut server = LocalServer::with(|config| config.drain = Duration::from_secs(3_000));
     server.stream("it", TEXT).await;
-    let stream = Stream {
+    let stream = LocalStream {
         server: &server,
         name: "it".into(),
         content_type: TEXT,
     };
     let mut wire = waiting(&stream, "0000000000000000").await;
     stream.append("a").await;
-    let head = wire.head().await;
-    assert_eq!(wire.body(&head).await, "a");
+    assert_eq!(wire.head().await.status, 200);
+    assert_eq!(wire.body().await, "a");
     server.tell_to_stop();
     assert!(wire.rest().await.is_empty(), "nobody asked for more");
     server.stopped().await;
@@ -179,7 +180,7 @@ async fn a_connection_whose_long_poll_was_answered_does_not_hold_up_a_stop() {
 #[tokio::test]
 async fn who_takes_nothing_is_cut_and_frees_its_place_while_others_go_on() {
     const MESSAGES: usize = 12;
-    let server = Server::with(|config| {
+    let server = LocalServer::with(|config| {
         config.write_silence_max = Duration::from_secs(2);
         // A dispatcher waits for its client for as long as it takes.
         config.hand_off = true;
@@ -193,13 +194,13 @@ async fn who_takes_nothing_is_cut_and_frees_its_place_while_others_go_on() {
                 let target = stream.target(&format!("offset={from}&live=websocket"));
                 let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-                let mut wire = Wire::ask(&server, &format!("GET {target}"), upgrade).await;
+                let mut wire = server.ask_raw(&format!("GET {target}"), upgrade).await;
                 assert_eq!(wire.head().await.status, 101);
                 wire
             }
             live => streaming(&stream, live).await,
         };
-        let mut other = Live::open(&stream, technique, "now").await;
+        let mut other = StreamingReader::open(&stream, technique, "now").await;
         other.frame().await.unwrap();
         until_readers(&stream, 2).await;
         let writing = async {

@@ -1,12 +1,14 @@
 //! The list of streams and the look at one: pages, searches, readers with their lag, producers.
 
-use super::harness::{Answer, JSON, Server, TEXT, until, within};
-use super::live::Live;
+use super::live::StreamingReader;
+use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
+use tailwater_harness::Response;
+use tailwater_harness::wait::{until, within};
 use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
 
-async fn list(server: &Server, query: &str) -> StreamList {
+async fn list(server: &LocalServer, query: &str) -> StreamList {
     parse(
         &server
             .ask(Method::GET, &format!("/v1/streams{query}"))
@@ -14,7 +16,7 @@ async fn list(server: &Server, query: &str) -> StreamList {
     )
 }
 
-async fn inspect(server: &Server, name: &str) -> StreamDetails {
+async fn inspect(server: &LocalServer, name: &str) -> StreamDetails {
     parse(
         &server
             .ask(Method::GET, &format!("/v1/streams/{name}"))
@@ -22,7 +24,7 @@ async fn inspect(server: &Server, name: &str) -> StreamDetails {
     )
 }
 
-fn parse<T: serde::de::DeserializeOwned>(answer: &Answer) -> T {
+fn parse<T: serde::de::DeserializeOwned>(answer: &Response) -> T {
     assert_eq!(
         (answer.status, answer.header("content-type")),
         (200, Some(JSON)),
@@ -41,7 +43,7 @@ fn names(list: &StreamList) -> Vec<&str> {
 
 #[tokio::test]
 async fn the_list_is_paged_in_the_order_of_names_and_its_pages_join() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for name in ["b/two", "a%20b", "b/one", "c", "%C3%BC"] {
         server.stream(name, TEXT).await;
     }
@@ -90,7 +92,7 @@ async fn the_list_is_paged_in_the_order_of_names_and_its_pages_join() {
 
 #[tokio::test]
 async fn a_stream_in_the_list_says_where_it_ends_and_whether_it_is_closed() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     stream.append("[1,22]").await;
     stream.close().await;
@@ -107,12 +109,12 @@ async fn a_stream_in_the_list_says_where_it_ends_and_whether_it_is_closed() {
 
 #[tokio::test]
 async fn readers_are_named_with_their_technique_and_how_far_behind_they_are() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("a/b", TEXT).await;
     let first = stream.append("abc").await;
     let mut live = Vec::new();
     for technique in [Technique::Ndjson, Technique::Sse, Technique::Websocket] {
-        let mut one = Live::open(&stream, technique, "-1").await;
+        let mut one = StreamingReader::open(&stream, technique, "-1").await;
         assert_eq!(one.frame().await.unwrap().next.as_str(), first);
         live.push(one);
     }
@@ -179,8 +181,8 @@ async fn readers_are_named_with_their_technique_and_how_far_behind_they_are() {
 
 #[tokio::test]
 async fn a_reader_that_does_not_read_falls_behind_and_is_seen_to() {
-    let server = Server::start();
-    let stream = server.stream("it", super::harness::BINARY).await;
+    let server = LocalServer::start();
+    let stream = server.stream("it", super::local_server::BINARY).await;
     let idle = stream.request(Method::GET, "offset=-1&live=ndjson").send();
     let idle = within("a live answer", idle).await.unwrap();
     let piece = vec![0_u8; 1 << 20];
@@ -202,7 +204,7 @@ async fn a_reader_that_does_not_read_falls_behind_and_is_seen_to() {
 
 #[tokio::test]
 async fn producers_are_named_with_their_position() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     for (id, epoch, seq) in [("b", "0", "0"), ("a", "3", "0"), ("b", "0", "1")] {
         let request = stream
@@ -229,7 +231,7 @@ async fn producers_are_named_with_their_position() {
 
 #[tokio::test]
 async fn what_is_not_there_is_404_and_looking_passes_the_same_gate() {
-    let server = Server::start();
+    let server = LocalServer::start();
     server
         .ask(Method::GET, "/v1/streams/none")
         .await
@@ -255,7 +257,7 @@ async fn what_is_not_there_is_404_and_looking_passes_the_same_gate() {
 
 #[tokio::test]
 async fn a_stream_and_its_forks_name_each_other_and_what_is_only_kept_for_them_is_not_listed() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let source = server.stream("a/source", JSON).await;
     source.append("[1,2,3]").await;
     for (name, at) in [("z", "0000000000000002"), ("b", "0000000000000004")] {

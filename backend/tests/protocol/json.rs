@@ -1,11 +1,11 @@
 //! JSON streams keep what came, byte for byte, and know their messages.
 
-use super::harness::{JSON, Server};
+use super::local_server::{JSON, LocalServer};
 use reqwest::Method;
 
 #[tokio::test]
 async fn a_json_message_comes_back_as_its_bytes_were() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for (at, message) in [
         "9007199254740993",
         "123456789012345678901234567890.000",
@@ -27,13 +27,13 @@ async fn a_json_message_comes_back_as_its_bytes_were() {
         let page = stream.get("offset=-1").await;
         assert_eq!(page.text(), format!("[{message}]"));
         assert_eq!(page.header("content-type"), Some(JSON));
-        assert_eq!(page.next(), tail);
+        assert_eq!(page.next_offset(), tail);
     }
 }
 
 #[tokio::test]
 async fn white_space_around_a_message_is_no_part_of_it() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     stream.append(" \r\n\t{\"a\": 1} \n").await;
     stream.append("[ 1 ,\n 2\t]").await;
@@ -42,21 +42,21 @@ async fn white_space_around_a_message_is_no_part_of_it() {
 
 #[tokio::test]
 async fn an_array_is_flattened_one_level_and_each_element_has_an_offset() {
-    let server = Server::with(|config| config.page_max = 1);
+    let server = LocalServer::with(|config| config.page_max = 1);
     let stream = server.stream("json", JSON).await;
     stream.append(r#"[[1,2],[],{"x":[3]},[[4]]]"#).await;
     let pages = stream.pages("-1").await;
     let bodies: Vec<_> = pages.iter().map(|page| page.text()).collect();
     assert_eq!(bodies, ["[[1,2]]", "[[]]", r#"[{"x":[3]}]"#, "[[[4]]]"]);
     for page in &pages[..3] {
-        let rest = stream.pages(&page.next()).await;
+        let rest = stream.pages(&page.next_offset()).await;
         assert_eq!(
             rest.len(),
             pages.len()
                 - 1
                 - pages
                     .iter()
-                    .position(|it| it.next() == page.next())
+                    .position(|it| it.next_offset() == page.next_offset())
                     .unwrap()
         );
     }
@@ -64,14 +64,14 @@ async fn an_array_is_flattened_one_level_and_each_element_has_an_offset() {
 
 #[tokio::test]
 async fn an_empty_array_creates_an_empty_stream_but_appends_nothing() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let put = server
         .http
         .put(server.url("/v1/stream/json"))
         .header("content-type", JSON)
         .body(" [ ]\n");
     assert_eq!(server.send(put).await.status, 201);
-    let stream = super::harness::Stream {
+    let stream = super::local_server::LocalStream {
         server: &server,
         name: "json".into(),
         content_type: JSON,
@@ -95,7 +95,7 @@ async fn an_empty_array_creates_an_empty_stream_but_appends_nothing() {
 
 #[tokio::test]
 async fn what_is_not_json_is_refused_and_changes_nothing() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     let tail = stream.append("1").await;
     let wrong: [&[u8]; 12] = [
@@ -131,7 +131,7 @@ async fn what_is_not_json_is_refused_and_changes_nothing() {
 
 #[tokio::test]
 async fn deep_nesting_is_kept_or_refused_but_harms_nobody() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     for depth in [100, 1_000, 200_000] {
         let before = stream.tail().await;
@@ -147,7 +147,7 @@ async fn deep_nesting_is_kept_or_refused_but_harms_nobody() {
 
 #[tokio::test]
 async fn a_content_type_is_the_same_whatever_its_case_and_parameters() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server
         .stream("json", "Application/JSON; charset=utf-8")
         .await;

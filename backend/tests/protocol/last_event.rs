@@ -1,7 +1,7 @@
 //! `Last-Event-ID` of an `EventSource` that comes back: it counts more than the `offset` of the URL, on both ways of serving.
 
-use super::harness::{Server, TEXT};
-use super::wire::{Head, Wire};
+use super::local_server::{LocalServer, TEXT};
+use tailwater_harness::{RawConnection, Response};
 
 const APPENDS: [&str; 3] = ["one", "two", "three"];
 /// Where those appends lie.
@@ -11,8 +11,9 @@ const THIRD: &str = "0000000000000006";
 const END: &str = "0000000000000011";
 
 /// A server with and without the hand-off, each with the same text stream.
-async fn servers() -> [Server; 2] {
-    let servers = [true, false].map(|hand_off| Server::with(|config| config.hand_off = hand_off));
+async fn servers() -> [LocalServer; 2] {
+    let servers =
+        [true, false].map(|hand_off| LocalServer::with(|config| config.hand_off = hand_off));
     for server in &servers {
         let stream = server.stream("it", TEXT).await;
         for append in APPENDS {
@@ -24,8 +25,13 @@ async fn servers() -> [Server; 2] {
 }
 
 /// What a request with the field is answered, as the first of its connection or after a poll.
-async fn ask(server: &Server, query: &str, last: &str, is_first: bool) -> (Head, Wire) {
-    let mut wire = Wire::open(server).await;
+async fn ask(
+    server: &LocalServer,
+    query: &str,
+    last: &str,
+    is_first: bool,
+) -> (Response, RawConnection) {
+    let mut wire = server.connect().await;
     if !is_first {
         wire.send(format!(
             "GET /v1/stream/it?offset={START} HTTP/1.1\r\nHost: {}\r\n\r\n",
@@ -33,10 +39,7 @@ async fn ask(server: &Server, query: &str, last: &str, is_first: bool) -> (Head,
         ))
         .await;
         let head = wire.head().await;
-        assert_eq!(
-            (head.status, wire.body(&head).await),
-            (200, APPENDS.concat())
-        );
+        assert_eq!((head.status, wire.body().await), (200, APPENDS.concat()));
     }
     let line = format!(
         "GET /v1/stream/it?{query} HTTP/1.1\r\nHost: {}\r\n",
@@ -122,7 +125,7 @@ async fn one_that_is_no_offset_is_400() {
                         media,
                         Some("application/problem+json"),
                         "{}",
-                        wire.body(&head).await
+                        wire.body().await
                     );
                 }
             }

@@ -1,15 +1,15 @@
 //! A client that leaves is noticed at once: its place is free for the next.
 
-use super::harness::{Server, Stream, TEXT, until};
-use super::live::{Live, STREAMING};
-use super::wire::Wire;
+use super::live::{STREAMING, StreamingReader};
+use super::local_server::{LocalServer, LocalStream, TEXT};
+use tailwater_harness::wait::until;
 
 /// A server with one place, and a stream on it.
-fn one_place() -> Server {
-    Server::with(|config| config.live_readers_max = 1)
+fn one_place() -> LocalServer {
+    LocalServer::with(|config| config.live_readers_max = 1)
 }
 
-async fn is_full(stream: &Stream<'_>) -> bool {
+async fn is_full(stream: &LocalStream<'_>) -> bool {
     let answer = stream.get("offset=now&live=long-poll&hold=0").await;
     if answer.status == 503 {
         assert!(
@@ -25,7 +25,7 @@ async fn is_full(stream: &Stream<'_>) -> bool {
     false
 }
 
-async fn until_free(stream: &Stream<'_>, who: &str) {
+async fn until_free(stream: &LocalStream<'_>, who: &str) {
     until(
         &format!("the place of {who} to be free again"),
         async || (!is_full(stream).await).then_some(()),
@@ -39,12 +39,12 @@ async fn a_streaming_reader_that_leaves_frees_its_place() {
     let stream = server.stream("it", TEXT).await;
     for technique in STREAMING {
         for _ in 0..3 {
-            let mut live = Live::open(&stream, technique, "now").await;
+            let mut live = StreamingReader::open(&stream, technique, "now").await;
             live.frame().await.unwrap();
             assert!(is_full(&stream).await, "{technique} takes a place");
             for other in STREAMING {
                 assert_eq!(
-                    Live::try_open(&stream, other, "now").await.err(),
+                    StreamingReader::try_open(&stream, other, "now").await.err(),
                     Some(503),
                     "{other}"
                 );
@@ -60,8 +60,9 @@ async fn a_long_poll_whose_client_hangs_up_frees_its_place() {
     let server = one_place();
     let stream = server.stream("it", TEXT).await;
     for _ in 0..3 {
-        let wire =
-            Wire::waiting(&server, &stream.target("offset=now&live=long-poll&hold=60")).await;
+        let wire = server
+            .waiting(&stream.target("offset=now&live=long-poll&hold=60"))
+            .await;
         assert!(is_full(&stream).await);
         drop(wire);
         until_free(&stream, "a long-poll").await;
@@ -73,7 +74,7 @@ async fn a_reader_that_ends_by_itself_frees_its_place() {
     let server = one_place();
     for technique in STREAMING {
         let stream = server.stream("it", TEXT).await;
-        let mut live = Live::open(&stream, technique, "now").await;
+        let mut live = StreamingReader::open(&stream, technique, "now").await;
         stream.close().await;
         live.end().await;
         until_free(&server.stream("other", TEXT).await, technique.name()).await;
@@ -105,7 +106,8 @@ async fn a_refused_reader_takes_no_place() {
 async fn plain_reads_and_appends_go_on_when_every_place_is_taken() {
     let server = one_place();
     let stream = server.stream("it", TEXT).await;
-    let mut live = Live::open(&stream, tailwater_protocol::Technique::Ndjson, "now").await;
+    let mut live =
+        StreamingReader::open(&stream, tailwater_protocol::Technique::Ndjson, "now").await;
     live.frame().await.unwrap();
     assert!(is_full(&stream).await);
     stream.append("abc").await;

@@ -1,14 +1,15 @@
 //! Lifetimes and retention over HTTP: what is asked for is kept to, told, and compared.
 
 use super::forks::put;
-use super::harness::{Server, Stream, TEXT, until};
-use super::live::{Live, STREAMING};
+use super::live::{STREAMING, StreamingReader};
+use super::local_server::{LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
+use tailwater_harness::wait::until;
 
 #[tokio::test]
 async fn head_tells_how_long_a_stream_lives_and_what_it_keeps_and_creation_compares_it() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let ttl = ("stream-ttl", "3600");
     let date = ("stream-expires-at", "2099-12-31T23:59:59.25+01:00");
     let (bytes, age) = (
@@ -79,7 +80,7 @@ async fn head_tells_how_long_a_stream_lives_and_what_it_keeps_and_creation_compa
 
 #[tokio::test]
 async fn retention_that_a_request_asks_for_is_kept_to() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let text = (CONTENT_TYPE.as_str(), TEXT);
     assert_eq!(
         put(
@@ -92,7 +93,7 @@ async fn retention_that_a_request_asks_for_is_kept_to() {
         .status,
         201
     );
-    let bytes = Stream {
+    let bytes = LocalStream {
         server: &server,
         name: "bytes".into(),
         content_type: TEXT,
@@ -119,7 +120,7 @@ async fn retention_that_a_request_asks_for_is_kept_to() {
         .status,
         201
     );
-    let age = Stream {
+    let age = LocalStream {
         server: &server,
         name: "age".into(),
         content_type: TEXT,
@@ -140,7 +141,7 @@ async fn retention_that_a_request_asks_for_is_kept_to() {
 
 #[tokio::test]
 async fn no_cache_keeps_a_page_longer_than_its_stream_lives() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for (header, value, longest) in [
         ("stream-ttl", "30", 30),
         ("stream-ttl", "3600", 60),
@@ -168,7 +169,7 @@ async fn no_cache_keeps_a_page_longer_than_its_stream_lives() {
 
 #[tokio::test]
 async fn a_reader_that_stays_keeps_an_idle_stream_and_its_end_is_404_for_those_who_come_back() {
-    let server = Server::with(|config| config.sweep = std::time::Duration::from_millis(20));
+    let server = LocalServer::with(|config| config.sweep = std::time::Duration::from_millis(20));
     let text = (CONTENT_TYPE.as_str(), TEXT);
     for technique in STREAMING {
         assert_eq!(
@@ -177,12 +178,12 @@ async fn a_reader_that_stays_keeps_an_idle_stream_and_its_end_is_404_for_those_w
                 .status,
             201
         );
-        let stream = Stream {
+        let stream = LocalStream {
             server: &server,
             name: "it".into(),
             content_type: TEXT,
         };
-        let mut live = Live::open(&stream, technique, "-1").await;
+        let mut live = StreamingReader::open(&stream, technique, "-1").await;
         live.data().await;
         for _ in 0..30 {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -1,13 +1,13 @@
 //! Every limit has its answer, and what was acknowledged outlives all of them.
 
-use super::harness::{JSON, Server, TEXT, until};
-use super::wire::Wire;
+use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
 use tailwater_core::StreamName;
+use tailwater_harness::wait::until;
 
 #[tokio::test]
 async fn a_body_up_to_the_limit_is_taken_and_one_byte_more_is_413() {
-    let server = Server::with(|config| config.body_max = 1_000);
+    let server = LocalServer::with(|config| config.body_max = 1_000);
     let stream = server.stream("it", TEXT).await;
     stream.append(vec![b'a'; 1_000]).await;
     stream.post(vec![b'b'; 1_001]).await.refuses(413);
@@ -26,7 +26,7 @@ async fn a_body_up_to_the_limit_is_taken_and_one_byte_more_is_413() {
 
 #[tokio::test]
 async fn a_body_far_beyond_the_limit_still_gets_to_read_its_413() {
-    let server = Server::with(|config| config.body_max = 1_000);
+    let server = LocalServer::with(|config| config.body_max = 1_000);
     let stream = server.stream("it", TEXT).await;
     for megabytes in [1, 8] {
         for framing in ["length", "chunked"] {
@@ -52,7 +52,7 @@ async fn a_body_far_beyond_the_limit_still_gets_to_read_its_413() {
 
 #[tokio::test]
 async fn a_path_too_long_or_too_deep_is_414() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let long = "x".repeat(StreamName::BYTES_MAX);
     let deep = ["s"; StreamName::SEGMENTS_MAX].join("/");
     for fits in [&long, &deep] {
@@ -74,7 +74,7 @@ async fn a_path_too_long_or_too_deep_is_414() {
 
 #[tokio::test]
 async fn different_paths_are_different_streams() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let names = [
         "a",
         "A",
@@ -121,7 +121,7 @@ async fn different_paths_are_different_streams() {
 
 #[tokio::test]
 async fn a_head_too_large_is_431() {
-    let server = Server::with(|config| config.head_max = 2_000);
+    let server = LocalServer::with(|config| config.head_max = 2_000);
     let stream = server.stream("it", TEXT).await;
     let ask = |bytes: usize| {
         stream
@@ -137,7 +137,7 @@ async fn a_head_too_large_is_431() {
         )
         .await
         .refuses(431);
-    let mut wire = Wire::open(&server).await;
+    let mut wire = server.connect().await;
     wire.try_send(format!(
         "GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nX: {}",
         "x".repeat(400_000)
@@ -148,7 +148,7 @@ async fn a_head_too_large_is_431() {
 
 #[tokio::test]
 async fn a_full_store_refuses_appends_and_loses_nothing() {
-    let server = Server::with(|config| config.memory_max = 20_500);
+    let server = LocalServer::with(|config| config.memory_max = 20_500);
     let (one, two) = (
         server.stream("one", JSON).await,
         server.stream("two", TEXT).await,
@@ -200,7 +200,7 @@ async fn a_full_store_refuses_appends_and_loses_nothing() {
 
 #[tokio::test]
 async fn streams_beyond_the_limit_are_507_until_one_is_deleted() {
-    let server = Server::with(|config| config.streams_max = 2);
+    let server = LocalServer::with(|config| config.streams_max = 2);
     let one = server.stream("one", TEXT).await;
     server.stream("two", TEXT).await;
     server
@@ -226,16 +226,16 @@ async fn streams_beyond_the_limit_are_507_until_one_is_deleted() {
 
 #[tokio::test]
 async fn a_connection_too_many_is_503_and_those_before_it_go_on() {
-    let server = Server::with(|config| config.connections_max = 2);
+    let server = LocalServer::with(|config| config.connections_max = 2);
     let ask = "GET /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let (mut one, mut two) = (Wire::open(&server).await, Wire::open(&server).await);
+    let (mut one, mut two) = (server.connect().await, server.connect().await);
     for wire in [&mut one, &mut two] {
         wire.send(ask).await;
         let head = wire.head().await;
         assert_eq!(head.status, 404);
-        wire.body(&head).await;
+        wire.body().await;
     }
-    let mut three = Wire::open(&server).await;
+    let mut three = server.connect().await;
     three.send(ask).await;
     let refusal = three.head().await;
     assert_eq!(refusal.status, 503);
@@ -246,7 +246,7 @@ async fn a_connection_too_many_is_503_and_those_before_it_go_on() {
         Some("application/problem+json")
     );
     three.rest().await;
-    let idle = Wire::open(&server).await;
+    let idle = server.connect().await;
     for wire in [&mut one, &mut two] {
         wire.send(ask).await;
         let head = wire.head().await;
@@ -254,11 +254,11 @@ async fn a_connection_too_many_is_503_and_those_before_it_go_on() {
             head.status, 404,
             "a newcomer took an old connection's place"
         );
-        wire.body(&head).await;
+        wire.body().await;
     }
     drop((one, idle));
     until("a place for another connection", async || {
-        let mut wire = Wire::open(&server).await;
+        let mut wire = server.connect().await;
         wire.send(ask).await;
         (wire.head().await.status == 404).then_some(())
     })
@@ -267,7 +267,7 @@ async fn a_connection_too_many_is_503_and_those_before_it_go_on() {
 
 #[tokio::test]
 async fn a_path_that_cannot_name_a_stream_is_400() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for path in [
         "",
         "/",
@@ -284,23 +284,20 @@ async fn a_path_that_cannot_name_a_stream_is_400() {
         "%FF",
         "a/%c3%28",
     ] {
-        let mut wire = Wire::ask(
-            &server,
-            &format!("PUT /v1/stream/{path}"),
-            "Content-Length: 0\r\n",
-        )
-        .await;
+        let mut wire = server
+            .ask_raw(&format!("PUT /v1/stream/{path}"), "Content-Length: 0\r\n")
+            .await;
         assert_eq!(wire.head().await.status, 400, "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_declared_length_beyond_the_limit_is_refused_before_the_body_comes() {
-    let server = Server::with(|config| config.body_max = 1_000);
+    let server = LocalServer::with(|config| config.body_max = 1_000);
     server.stream("it", TEXT).await;
     for expect in ["", "Expect: 100-continue\r\n"] {
         let headers = format!("Content-Type: text/plain\r\nContent-Length: 1001\r\n{expect}");
-        let mut wire = Wire::ask(&server, "POST /v1/stream/it", &headers).await;
+        let mut wire = server.ask_raw("POST /v1/stream/it", &headers).await;
         let head = wire.head().await;
         assert!(
             head.status == 413 || (head.status == 100 && wire.head().await.status == 413),
@@ -311,7 +308,7 @@ async fn a_declared_length_beyond_the_limit_is_refused_before_the_body_comes() {
 
 #[tokio::test]
 async fn many_small_messages_count_for_what_they_take() {
-    let server = Server::with(|config| config.memory_max = 1 << 20);
+    let server = LocalServer::with(|config| config.memory_max = 1 << 20);
     let stream = server.stream("it", JSON).await;
     let batch = format!("[{}]", vec!["1"; 10_000].join(","));
     let mut messages = 0;

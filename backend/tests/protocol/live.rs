@@ -1,8 +1,9 @@
 //! Streaming readers for tests: NDJSON, SSE and WebSocket behind one interface.
 
-use super::harness::{Server, Stream, within};
+use super::local_server::{LocalServer, LocalStream};
 use futures_util::{SinkExt, StreamExt};
 use std::collections::VecDeque;
+use tailwater_harness::wait::within;
 use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::{Data, Frame, Technique, ndjson, sse};
 use tokio::net::TcpStream;
@@ -16,26 +17,26 @@ pub(crate) const STREAMING: [Technique; 3] =
     [Technique::Ndjson, Technique::Sse, Technique::Websocket];
 
 /// A WebSocket as a client holds it.
-pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type ClientSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// One answer that does not end.
 #[derive(Debug)]
-pub(crate) struct Live {
-    source: Source,
+pub(crate) struct StreamingReader {
+    source: StreamingSource,
     frames: VecDeque<Frame>,
 }
 
 #[derive(Debug)]
-enum Source {
+enum StreamingSource {
     Ndjson(reqwest::Response, ndjson::NdjsonDecoder),
     Sse(reqwest::Response, sse::SseDecoder),
     /// And whether it was last told to be up to date.
-    Websocket(Box<Socket>, bool),
+    Websocket(Box<ClientSocket>, bool),
 }
 
-impl Live {
+impl StreamingReader {
     /// Follows `stream` from `offset` on; fails when refused.
-    pub(crate) async fn open(stream: &Stream<'_>, technique: Technique, offset: &str) -> Self {
+    pub(crate) async fn open(stream: &LocalStream<'_>, technique: Technique, offset: &str) -> Self {
         match Self::try_open(stream, technique, offset).await {
             Ok(live) => live,
             Err(status) => panic!("{technique} from {offset} was refused with {status}"),
@@ -44,14 +45,14 @@ impl Live {
 
     /// Follows `stream` from `offset` on, or says the status that refused.
     pub(crate) async fn try_open(
-        stream: &Stream<'_>,
+        stream: &LocalStream<'_>,
         technique: Technique,
         offset: &str,
     ) -> Result<Self, u16> {
         let kind = ContentKind::of(stream.content_type);
         let target = stream.target(&format!("offset={offset}&live={technique}"));
         let source = if technique == Technique::Websocket {
-            Source::Websocket(Box::new(socket(stream.server, &target).await?), false)
+            StreamingSource::Websocket(Box::new(socket(stream.server, &target).await?), false)
         } else {
             let request = stream.server.http.get(stream.server.url(&target));
             let response = within("a live answer", request.send()).await.unwrap();
@@ -59,11 +60,13 @@ impl Live {
                 return Err(response.status().as_u16());
             }
             match technique {
-                Technique::Ndjson => Source::Ndjson(response, ndjson::NdjsonDecoder::default()),
+                Technique::Ndjson => {
+                    StreamingSource::Ndjson(response, ndjson::NdjsonDecoder::default())
+                }
                 Technique::Sse => {
                     let coded = response.headers().get(headers::STREAM_SSE_DATA_ENCODING);
                     assert_eq!(coded.is_some(), kind == ContentKind::Binary);
-                    Source::Sse(response, sse::SseDecoder::new(kind))
+                    StreamingSource::Sse(response, sse::SseDecoder::new(kind))
                 }
                 other @ (Technique::Poll | Technique::LongPoll | Technique::Websocket) => {
                     panic!("{other} ends")
@@ -82,15 +85,15 @@ impl Live {
             while self.frames.is_empty() {
                 let mut found = Vec::new();
                 match &mut self.source {
-                    Source::Ndjson(response, decoder) => {
+                    StreamingSource::Ndjson(response, decoder) => {
                         let piece = response.chunk().await.expect("NDJSON ends cleanly")?;
                         decoder.push(&piece, &mut found).unwrap();
                     }
-                    Source::Sse(response, decoder) => {
+                    StreamingSource::Sse(response, decoder) => {
                         let piece = response.chunk().await.expect("SSE ends cleanly")?;
                         decoder.push(&piece, &mut found).unwrap();
                     }
-                    Source::Websocket(socket, up_to_date) => {
+                    StreamingSource::Websocket(socket, up_to_date) => {
                         let text = text(socket).await?;
                         let frame = ndjson::decode(text.as_bytes(), *up_to_date).unwrap();
                         *up_to_date = frame.as_ref().map_or(*up_to_date, |frame| frame.up_to_date);
@@ -121,16 +124,16 @@ impl Live {
 }
 
 /// Opens a WebSocket, or says the status that refused.
-pub(crate) async fn socket(server: &Server, target: &str) -> Result<Socket, u16> {
+pub(crate) async fn socket(server: &LocalServer, target: &str) -> Result<ClientSocket, u16> {
     socket_with(server, target, &[]).await
 }
 
 /// The same with headers.
 pub(crate) async fn socket_with(
-    server: &Server,
+    server: &LocalServer,
     target: &str,
     headers: &[(&'static str, &str)],
-) -> Result<Socket, u16> {
+) -> Result<ClientSocket, u16> {
     let mut request = format!("ws://{}{target}", server.address)
         .into_client_request()
         .unwrap();
@@ -153,7 +156,7 @@ pub(crate) async fn socket_with(
 }
 
 /// The next text frame, or `None` when the other side closed cleanly.
-pub(crate) async fn text(socket: &mut Socket) -> Option<String> {
+pub(crate) async fn text(socket: &mut ClientSocket) -> Option<String> {
     within("a text or close frame", async {
         loop {
             match socket.next().await {
@@ -168,7 +171,7 @@ pub(crate) async fn text(socket: &mut Socket) -> Option<String> {
 }
 
 /// Waits for the close frame, passing over everything before it.
-pub(crate) async fn close_frame(socket: &mut Socket) -> CloseFrame {
+pub(crate) async fn close_frame(socket: &mut ClientSocket) -> CloseFrame {
     within("a close frame", async {
         loop {
             match socket.next().await {
@@ -182,7 +185,7 @@ pub(crate) async fn close_frame(socket: &mut Socket) -> CloseFrame {
 }
 
 /// Sends one text frame.
-pub(crate) async fn say(socket: &mut Socket, text: &str) {
+pub(crate) async fn say(socket: &mut ClientSocket, text: &str) {
     within("a frame to be sent", socket.send(Message::text(text)))
         .await
         .unwrap();

@@ -1,16 +1,18 @@
 //! A name that is used again: an offset of the stream that was deleted is answered in words, on every technique.
 
-use super::harness::{Answer, JSON, Server, Stream, TEXT, until, within};
-use super::live::{Live, STREAMING, socket};
+use super::live::{STREAMING, StreamingReader, socket};
+use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use super::values::exchange;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, IF_MATCH};
 use serde_json::json;
 use tailwater::config::StoreKind;
+use tailwater_harness::Response;
+use tailwater_harness::wait::{until, within};
 use tailwater_protocol::{Technique, headers};
 
 /// A name whose stream was deleted and made again; returns the last offset of the first one.
-async fn reused<'a>(server: &'a Server, name: &str) -> (Stream<'a>, String) {
+async fn reused<'a>(server: &'a LocalServer, name: &str) -> (LocalStream<'a>, String) {
     let stream = server.stream(name, TEXT).await;
     let old = stream.append("old").await;
     stream.delete().await;
@@ -20,7 +22,7 @@ async fn reused<'a>(server: &'a Server, name: &str) -> (Stream<'a>, String) {
 }
 
 /// Checks that an answer says that the offset belongs to another stream.
-fn gone(answer: &Answer) {
+fn gone(answer: &Response) {
     let problem = answer.refuses(410);
     assert_eq!(problem.kind, "#other-life", "{problem:?}");
     assert!(
@@ -38,7 +40,7 @@ fn query(technique: Technique, offset: &str) -> String {
     format!("offset={offset}{live}")
 }
 
-async fn every_technique_refuses(stream: &Stream<'_>, offset: &str) {
+async fn every_technique_refuses(stream: &LocalStream<'_>, offset: &str) {
     for technique in Technique::ALL {
         if technique == Technique::Websocket {
             let opened = socket(stream.server, &stream.target(&query(technique, offset))).await;
@@ -51,7 +53,7 @@ async fn every_technique_refuses(stream: &Stream<'_>, offset: &str) {
 
 #[tokio::test]
 async fn an_offset_of_a_deleted_stream_is_gone_on_every_technique() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let (stream, old) = reused(&server, "a/b").await;
     every_technique_refuses(&stream, &old).await;
     stream.delete().await;
@@ -62,7 +64,7 @@ async fn an_offset_of_a_deleted_stream_is_gone_on_every_technique() {
 
 #[tokio::test]
 async fn the_successors_own_offsets_work_wherever_the_server_shows_them() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let (stream, old) = reused(&server, "a").await;
     let tail = stream.tail().await;
     assert!(
@@ -72,12 +74,12 @@ async fn the_successors_own_offsets_work_wherever_the_server_shows_them() {
     assert_eq!(stream.append("!").await, stream.tail().await);
     let page = stream.get("offset=-1").await;
     assert_eq!(
-        (page.text(), page.next()),
+        (page.text(), page.next_offset()),
         ("new content!", stream.tail().await)
     );
     assert_eq!(stream.get(&format!("offset={tail}")).await.text(), "!");
     for technique in STREAMING {
-        let mut live = Live::open(&stream, technique, &tail).await;
+        let mut live = StreamingReader::open(&stream, technique, &tail).await;
         assert_eq!(
             live.data().await.next.to_string(),
             stream.tail().await,
@@ -98,7 +100,7 @@ async fn the_successors_own_offsets_work_wherever_the_server_shows_them() {
 
 #[tokio::test]
 async fn an_append_on_condition_fails_at_an_offset_of_a_deleted_stream() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("a", TEXT).await;
     let old = stream.append("four").await;
     stream.delete().await;
@@ -113,7 +115,7 @@ async fn an_append_on_condition_fails_at_an_offset_of_a_deleted_stream() {
     };
     let refused = server.send(post(&old)).await;
     refused.refuses(412);
-    assert_eq!(refused.next(), new);
+    assert_eq!(refused.next_offset(), new);
     assert_eq!(server.send(post(&new)).await.status, 204);
     let frame = json!({"append": "x", "ifMatch": old}).to_string();
     assert_eq!(exchange(&server, "a", &frame).await["status"], 412);
@@ -121,7 +123,7 @@ async fn an_append_on_condition_fails_at_an_offset_of_a_deleted_stream() {
 
 #[tokio::test]
 async fn a_fork_leaves_its_source_only_at_the_sources_own_offsets() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let (stream, old) = reused(&server, "source").await;
     let fork = |name: &str, offset: &str| {
         let request = server.http.put(server.url(&format!("/v1/stream/{name}")));
@@ -144,7 +146,7 @@ async fn a_fork_leaves_its_source_only_at_the_sources_own_offsets() {
         201,
         "any stream's beginning"
     );
-    let child = Stream {
+    let child = LocalStream {
         server: &server,
         name: "f".into(),
         content_type: TEXT,
@@ -161,7 +163,7 @@ async fn a_fork_leaves_its_source_only_at_the_sources_own_offsets() {
 
 #[tokio::test]
 async fn a_stream_that_ended_by_itself_has_a_successor_with_offsets_of_its_own() {
-    let server = Server::with(|config| config.sweep = std::time::Duration::from_millis(10));
+    let server = LocalServer::with(|config| config.sweep = std::time::Duration::from_millis(10));
     let put = || {
         server
             .http
@@ -170,14 +172,14 @@ async fn a_stream_that_ended_by_itself_has_a_successor_with_offsets_of_its_own()
             .body("old")
     };
     let first = server.send(put().header(headers::STREAM_TTL, "1")).await;
-    let old = first.next();
+    let old = first.next_offset();
     until("the stream to end", || async {
         let listed = server.ask(Method::GET, "/v1/streams").await;
         listed.text().contains(r#""streams":[]"#).then_some(())
     })
     .await;
     assert_eq!(server.send(put()).await.status, 201);
-    let stream = Stream {
+    let stream = LocalStream {
         server: &server,
         name: "a".into(),
         content_type: TEXT,
@@ -187,7 +189,7 @@ async fn a_stream_that_ended_by_itself_has_a_successor_with_offsets_of_its_own()
 
 #[tokio::test]
 async fn an_import_under_a_deleted_name_is_a_successor() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("a", TEXT).await;
     let old = stream.append("old").await;
     let export = server.ask(Method::GET, "/v1/export/a").await;
@@ -201,7 +203,7 @@ async fn an_import_under_a_deleted_name_is_a_successor() {
         )
         .await;
     assert_eq!(
-        (imported.status, imported.next()),
+        (imported.status, imported.next_offset()),
         (201, format!("{old}_1"))
     );
     gone(&stream.get(&format!("offset={old}")).await);
@@ -217,7 +219,7 @@ async fn lives_are_told_apart_after_a_restart_on_disk() {
     let directory = tempfile::tempdir().unwrap();
     let start = || {
         let path = directory.path().to_owned();
-        Server::with(move |config| {
+        LocalServer::with(move |config| {
             config.store = StoreKind::Disk;
             config.data_dir = path;
             config.disk_reserve = 1;
@@ -231,7 +233,7 @@ async fn lives_are_told_apart_after_a_restart_on_disk() {
     server.tell_to_stop();
     server.stopped().await;
     let server = start();
-    let there = Stream {
+    let there = LocalStream {
         server: &server,
         name: "there".into(),
         content_type: TEXT,

@@ -1,15 +1,15 @@
 //! Long-polling: nothing is missed, nothing is held longer than it must be.
 
-use super::harness::{JSON, Server, TEXT, within};
-use super::wire::Wire;
+use super::local_server::{JSON, LocalServer, TEXT};
 use std::time::Duration;
+use tailwater_harness::wait::within;
 
 /// How often a race between a reader that comes and what wakes it is run.
 const ROUNDS: usize = 60;
 
 #[tokio::test]
 async fn a_waiting_reader_gets_what_is_appended() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     for offset in ["0000000000000000", "now"] {
         let from = if offset == "now" {
@@ -17,11 +17,9 @@ async fn a_waiting_reader_gets_what_is_appended() {
         } else {
             stream.tail().await
         };
-        let mut wire = Wire::waiting(
-            &server,
-            &stream.target(&format!("offset={from}&live=long-poll")),
-        )
-        .await;
+        let mut wire = server
+            .waiting(&stream.target(&format!("offset={from}&live=long-poll")))
+            .await;
         let tail = stream.append("[1,2]").await;
         let head = wire.head().await;
         assert_eq!(
@@ -33,13 +31,13 @@ async fn a_waiting_reader_gets_what_is_appended() {
             head.header("stream-cursor")
                 .is_some_and(|cursor| cursor.parse::<u64>().is_ok())
         );
-        assert_eq!(wire.body(&head).await, "[1,2]");
+        assert_eq!(wire.body().await, "[1,2]");
     }
 }
 
 #[tokio::test]
 async fn a_reader_that_comes_while_data_is_appended_gets_it() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     let mut from = stream.tail().await;
     for round in 0..ROUNDS {
@@ -54,40 +52,44 @@ async fn a_reader_that_comes_while_data_is_appended_gets_it() {
             (answer.status, answer.text()),
             (200, &*format!("[{round}]"))
         );
-        assert_eq!(answer.next(), tail);
+        assert_eq!(answer.next_offset(), tail);
         from = tail;
     }
 }
 
 #[tokio::test]
 async fn a_close_ends_the_wait_with_or_without_data() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for data in ["", "z"] {
         let stream = server.stream(&format!("text{data}"), TEXT).await;
         stream.append("a").await;
-        let mut wire = Wire::waiting(&server, &stream.target("offset=now&live=long-poll")).await;
+        let mut wire = server
+            .waiting(&stream.target("offset=now&live=long-poll"))
+            .await;
         let post = stream
             .request(reqwest::Method::POST, "")
             .header("stream-closed", "true");
         let end = server
             .send(post.header("content-type", TEXT).body(data))
             .await
-            .next();
+            .next_offset();
         let head = wire.head().await;
         assert_eq!(head.status, if data.is_empty() { 204 } else { 200 });
         assert_eq!(head.header("stream-next-offset"), Some(&*end));
         for name in ["stream-closed", "stream-up-to-date"] {
             assert_eq!(head.header(name), Some("true"), "{head:?}");
         }
-        assert_eq!(wire.body(&head).await, data);
+        assert_eq!(wire.body().await, data);
     }
 }
 
 #[tokio::test]
 async fn a_deletion_ends_the_wait_with_404() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
-    let mut wire = Wire::waiting(&server, &stream.target("offset=now&live=long-poll")).await;
+    let mut wire = server
+        .waiting(&stream.target("offset=now&live=long-poll"))
+        .await;
     stream.delete().await;
     assert_eq!(wire.head().await.status, 404);
     for round in 0..ROUNDS {
@@ -104,7 +106,7 @@ async fn a_deletion_ends_the_wait_with_404() {
 
 #[tokio::test]
 async fn a_closed_stream_answers_at_once() {
-    let server = Server::with(|config| {
+    let server = LocalServer::with(|config| {
         config.long_poll_hold = Duration::from_secs(3_600);
         config.long_poll_hold_max = Duration::from_secs(3_600);
     });
@@ -114,7 +116,7 @@ async fn a_closed_stream_answers_at_once() {
     for offset in [&*tail, "now", "9999999999999999"] {
         let answer = stream.get(&format!("offset={offset}&live=long-poll")).await;
         assert_eq!(
-            (answer.status, answer.body.len(), answer.next()),
+            (answer.status, answer.body.len(), answer.next_offset()),
             (204, 0, tail.clone())
         );
         assert!(answer.is("stream-closed") && answer.is("stream-up-to-date"));
@@ -127,7 +129,7 @@ async fn a_closed_stream_answers_at_once() {
 
 #[tokio::test]
 async fn a_hold_that_runs_out_says_where_to_go_on() {
-    let server = Server::with(|config| config.long_poll_hold = Duration::from_millis(5));
+    let server = LocalServer::with(|config| config.long_poll_hold = Duration::from_millis(5));
     let stream = server.stream("text", TEXT).await;
     let tail = stream.append("a").await;
     let mut cursor = 0;
@@ -136,7 +138,7 @@ async fn a_hold_that_runs_out_says_where_to_go_on() {
             .get(&format!("offset={offset}&live=long-poll&cursor={cursor}"))
             .await;
         assert_eq!(
-            (answer.status, answer.body.len(), answer.next()),
+            (answer.status, answer.body.len(), answer.next_offset()),
             (204, 0, tail.clone())
         );
         assert!(answer.is("stream-up-to-date") && !answer.is("stream-closed"));
@@ -149,7 +151,7 @@ async fn a_hold_that_runs_out_says_where_to_go_on() {
 #[tokio::test]
 async fn the_hold_asked_for_counts_up_to_its_cap() {
     let hour = Duration::from_secs(3_600);
-    let server = Server::with(|config| config.long_poll_hold = hour);
+    let server = LocalServer::with(|config| config.long_poll_hold = hour);
     let stream = server.stream("text", TEXT).await;
     for hold in ["0", "0.01"] {
         assert_eq!(
@@ -161,7 +163,7 @@ async fn the_hold_asked_for_counts_up_to_its_cap() {
             "{hold}"
         );
     }
-    let capped = Server::with(|config| {
+    let capped = LocalServer::with(|config| {
         config.long_poll_hold = hour;
         config.long_poll_hold_max = Duration::from_millis(5);
     });
@@ -186,21 +188,21 @@ async fn the_hold_asked_for_counts_up_to_its_cap() {
 
 #[tokio::test]
 async fn an_append_wakes_every_reader_that_waits() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     let target = stream.target("offset=now&live=long-poll");
-    let waits = (0..40).map(|_| Wire::waiting(&server, &target));
+    let waits = (0..40).map(|_| server.waiting(&target));
     let mut waiting = within("forty readers", futures_util::future::join_all(waits)).await;
     stream.append("x").await;
     for wire in &mut waiting {
-        let head = wire.head().await;
-        assert_eq!(wire.body(&head).await, "x");
+        assert_eq!(wire.head().await.status, 200);
+        assert_eq!(wire.body().await, "x");
     }
 }
 
 #[tokio::test]
 async fn the_connection_goes_on_after_an_answer_that_an_append_brought() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for size in [1, 100_000] {
         let stream = server.stream(&format!("text/{size}"), TEXT).await;
         let content = "x".repeat(size);
@@ -214,14 +216,15 @@ async fn the_connection_goes_on_after_an_answer_that_an_append_brought() {
                 "{line}\r\nContent-Type: text/plain\r\n{fields}Content-Length: {size}\r\n\r\n{content}"
             )
         };
-        let mut wire = Wire::open(&server).await;
+        let mut wire = server.connect().await;
         let mut from = "now".to_owned();
         for round in 0..3 {
-            wire.wait(
-                &server,
-                &stream.target(&format!("offset={from}&live=long-poll")),
-            )
-            .await;
+            server
+                .wait_on(
+                    &mut wire,
+                    &stream.target(&format!("offset={from}&live=long-poll")),
+                )
+                .await;
             stream.append(content.clone()).await;
             let head = wire.head().await;
             assert_eq!(
@@ -229,7 +232,7 @@ async fn the_connection_goes_on_after_an_answer_that_an_append_brought() {
                 (200, None),
                 "round {round}"
             );
-            assert_eq!(wire.body(&head).await, content, "round {round}");
+            assert_eq!(wire.body().await, content, "round {round}");
             // An append on the same connection, in two pieces.
             let (first, second) = (post(""), post("").split_off(40));
             wire.send(&first[..40]).await;
@@ -254,11 +257,13 @@ async fn the_connection_goes_on_after_an_answer_that_an_append_brought() {
         // And a client that has no more to ask.
         let (tail, mut wire) = (
             stream.tail().await,
-            Wire::waiting(&server, &stream.target("offset=now&live=long-poll")).await,
+            server
+                .waiting(&stream.target("offset=now&live=long-poll"))
+                .await,
         );
         stream.append(content.clone()).await;
-        let head = wire.head().await;
-        assert_eq!(wire.body(&head).await, content);
+        assert_eq!(wire.head().await.status, 200);
+        assert_eq!(wire.body().await, content);
         wire.send(format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\n\r\n",
             stream.target(&format!("offset={tail}")),
@@ -267,7 +272,7 @@ async fn the_connection_goes_on_after_an_answer_that_an_append_brought() {
         .await;
         wire.finish().await;
         let head = wire.head().await;
-        assert_eq!((head.status, wire.body(&head).await), (200, content));
+        assert_eq!((head.status, wire.body().await), (200, content));
         assert_eq!(wire.rest().await, b"", "the server ends its side, too");
     }
 }

@@ -1,6 +1,6 @@
 //! Streams mounted in somebody else's application: under a prefix, beside other streams, behind other middleware.
 
-use super::harness::{JSON, Server, TEXT};
+use super::local_server::{JSON, LocalServer, TEXT};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpServer, web};
 use reqwest::Method;
@@ -8,8 +8,8 @@ use tailwater::config::{Config, StoreKind};
 use tailwater::mount::{Mount, open};
 
 /// An application with two sets of streams and a page of its own.
-fn application() -> Server {
-    Server::run(|listener, shutdown| async move {
+fn application() -> LocalServer {
+    LocalServer::run(|listener, shutdown| async move {
         let config = Config {
             listen: listener.local_addr()?,
             store: StoreKind::Memory,
@@ -44,7 +44,7 @@ fn application() -> Server {
     })
 }
 
-fn put(server: &Server, target: &str, content_type: &'static str) -> reqwest::RequestBuilder {
+fn put(server: &LocalServer, target: &str, content_type: &'static str) -> reqwest::RequestBuilder {
     let request = server.http.put(server.url(target));
     request.header("content-type", content_type)
 }

@@ -1,6 +1,6 @@
 //! How deep JSON may be nested: one limit, whichever way a message comes.
 
-use super::harness::{JSON, Server};
+use super::local_server::{JSON, LocalServer};
 use super::values::{exchange, export_of};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -15,7 +15,7 @@ fn nested(depth: usize) -> String {
 
 #[tokio::test]
 async fn json_nested_too_deep_is_refused_at_every_way_in() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("deep", JSON).await;
     for depth in [NESTING_MAX + 1, 127, 128, 129, 1_000, 100_000] {
         let objects = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
@@ -52,7 +52,7 @@ async fn json_nested_too_deep_is_refused_at_every_way_in() {
 
 #[tokio::test]
 async fn json_nested_as_deep_as_allowed_comes_back_by_every_way() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("deep", JSON).await;
     let message = nested(NESTING_MAX);
     stream.append(format!("[{message}]")).await;
@@ -97,7 +97,7 @@ async fn what_was_kept_before_there_was_a_limit_is_still_read() {
     })
     .await
     .unwrap();
-    let server = Server::run(move |listener, shutdown| {
+    let server = LocalServer::run(move |listener, shutdown| {
         let config = tailwater::config::Config {
             workers: Some(1),
             ..Default::default()

@@ -1,12 +1,12 @@
 //! Pages: whole messages, offsets that only rise, and a truthful `Stream-Up-To-Date`.
 
-use super::harness::{BINARY, JSON, Server, TEXT};
+use super::local_server::{BINARY, JSON, LocalServer, TEXT};
 use std::collections::BTreeSet;
 use tailwater_protocol::Technique;
 
 #[tokio::test]
 async fn only_the_last_page_is_up_to_date_and_pages_join_to_the_whole() {
-    let server = Server::with(|config| config.page_max = 64);
+    let server = LocalServer::with(|config| config.page_max = 64);
     for (name, kind) in [("json", JSON), ("text", TEXT)] {
         let stream = server.stream(name, kind).await;
         let mut whole = Vec::new();
@@ -25,7 +25,7 @@ async fn only_the_last_page_is_up_to_date_and_pages_join_to_the_whole() {
                 page.body.len()
             );
         }
-        let offsets: Vec<_> = pages.iter().map(|page| page.next()).collect();
+        let offsets: Vec<_> = pages.iter().map(|page| page.next_offset()).collect();
         assert!(
             offsets.is_sorted() && offsets.iter().collect::<BTreeSet<_>>().len() == offsets.len()
         );
@@ -41,7 +41,7 @@ async fn only_the_last_page_is_up_to_date_and_pages_join_to_the_whole() {
 
 #[tokio::test]
 async fn a_message_larger_than_a_page_comes_whole_and_alone() {
-    let server = Server::with(|config| config.page_max = 10);
+    let server = LocalServer::with(|config| config.page_max = 10);
     let stream = server.stream("bytes", BINARY).await;
     for length in [3, 3, 5_000, 3, 10, 11, 1] {
         stream.append(vec![b'x'; length]).await;
@@ -66,7 +66,7 @@ async fn a_message_larger_than_a_page_comes_whole_and_alone() {
 
 #[tokio::test]
 async fn an_offset_inside_a_message_is_refused_by_every_technique() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     stream.append("[10,20]").await;
     for inside in ["0000000000000001", "0000000000000002", "0000000000000005"] {
@@ -83,22 +83,22 @@ async fn an_offset_inside_a_message_is_refused_by_every_technique() {
 
 #[tokio::test]
 async fn an_offset_beyond_the_tail_is_told_the_real_tail() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     let tail = stream.append("abc").await;
     for beyond in ["0000000000000004", "9999999999999999"] {
         let page = stream.get(&format!("offset={beyond}")).await;
         assert_eq!(
-            (page.status, page.text(), page.next()),
+            (page.status, page.text(), page.next_offset()),
             (200, "", tail.clone())
         );
         assert!(page.is("stream-up-to-date"));
         let poll = stream
             .get(&format!("offset={beyond}&live=long-poll&hold=0.01"))
             .await;
-        assert_eq!((poll.status, poll.next()), (204, tail.clone()));
+        assert_eq!((poll.status, poll.next_offset()), (204, tail.clone()));
         for technique in super::live::STREAMING {
-            let mut live = super::live::Live::open(&stream, technique, beyond).await;
+            let mut live = super::live::StreamingReader::open(&stream, technique, beyond).await;
             let first = live.frame().await.unwrap();
             assert_eq!(
                 (first.data, first.next.as_str()),
@@ -111,7 +111,7 @@ async fn an_offset_beyond_the_tail_is_told_the_real_tail() {
 
 #[tokio::test]
 async fn a_malformed_empty_or_repeated_offset_is_refused() {
-    let server = Server::start();
+    let server = LocalServer::start();
     server.stream("text", TEXT).await.append("abc").await;
     for query in [
         "offset=",
@@ -167,26 +167,29 @@ async fn a_malformed_empty_or_repeated_offset_is_refused() {
 
 #[tokio::test]
 async fn now_reads_nothing_and_names_the_tail() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for (name, kind, empty) in [("json", JSON, "[]"), ("text", TEXT, "")] {
         let stream = server.stream(name, kind).await;
         let tail = stream.append("1").await;
         let now = stream.get("offset=now").await;
         assert_eq!(
-            (now.status, now.text(), now.next()),
+            (now.status, now.text(), now.next_offset()),
             (200, empty, tail.clone())
         );
         assert!(now.is("stream-up-to-date") && !now.is("stream-closed"));
         stream.close().await;
         let now = stream.get("offset=now").await;
-        assert_eq!((now.status, now.text(), now.next()), (200, empty, tail));
+        assert_eq!(
+            (now.status, now.text(), now.next_offset()),
+            (200, empty, tail)
+        );
         assert!(now.is("stream-up-to-date") && now.is("stream-closed"));
     }
 }
 
 #[tokio::test]
 async fn the_end_is_told_only_on_the_page_that_reaches_it() {
-    let server = Server::with(|config| config.page_max = 1);
+    let server = LocalServer::with(|config| config.page_max = 1);
     let stream = server.stream("text", TEXT).await;
     for part in ["a", "b", "c"] {
         stream.append(part).await;

@@ -1,11 +1,12 @@
 //! Appends that can be repeated, and appends on a condition: what the conformance suite does not ask.
 
-use super::harness::{Answer, JSON, Server, Stream, TEXT};
+use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use std::collections::BTreeSet;
+use tailwater_harness::Response;
 
 /// POSTs as producer `p`.
-async fn produce(stream: &Stream<'_>, epoch: u64, seq: u64, body: &str) -> Answer {
+async fn produce(stream: &LocalStream<'_>, epoch: u64, seq: u64, body: &str) -> Response {
     let post = stream
         .request(Method::POST, "")
         .header("content-type", stream.content_type)
@@ -17,7 +18,7 @@ async fn produce(stream: &Stream<'_>, epoch: u64, seq: u64, body: &str) -> Answe
     stream.server.send(named).await
 }
 
-async fn append_if(stream: &Stream<'_>, condition: &str, body: &str) -> Answer {
+async fn append_if(stream: &LocalStream<'_>, condition: &str, body: &str) -> Response {
     let post = stream
         .request(Method::POST, "")
         .header("content-type", stream.content_type)
@@ -27,7 +28,7 @@ async fn append_if(stream: &Stream<'_>, condition: &str, body: &str) -> Answer {
 
 #[tokio::test]
 async fn producer_numbers_reach_as_far_as_javascript_counts() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let largest = (1 << 53) - 1;
     let answer = produce(&stream, largest, 0, "x").await;
@@ -44,7 +45,7 @@ async fn producer_numbers_reach_as_far_as_javascript_counts() {
 
 #[tokio::test]
 async fn a_refused_append_leaves_its_number_unused() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     assert_eq!(produce(&stream, 0, 0, "1").await.status, 200);
     produce(&stream, 0, 1, "{").await.refuses(400);
@@ -63,7 +64,7 @@ async fn a_refused_append_leaves_its_number_unused() {
 
 #[tokio::test]
 async fn what_is_missing_of_a_producer_is_named() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let post = stream
         .request(Method::POST, "")
@@ -81,7 +82,7 @@ async fn what_is_missing_of_a_producer_is_named() {
 
 #[tokio::test]
 async fn retries_that_overlap_are_appended_once() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     for seq in 0..40 {
         let body = seq.to_string();
@@ -95,7 +96,7 @@ async fn retries_that_overlap_are_appended_once() {
                     .all(|answer| matches!(answer.status, 200 | 204)),
             "{answers:?}"
         );
-        let tails: BTreeSet<_> = answers.iter().map(Answer::next).collect();
+        let tails: BTreeSet<_> = answers.iter().map(Response::next_offset).collect();
         assert_eq!(tails.len(), 1, "{tails:?}");
     }
     let all: Vec<u64> = serde_json::from_slice(&stream.get("offset=-1").await.body).unwrap();
@@ -104,7 +105,7 @@ async fn retries_that_overlap_are_appended_once() {
 
 #[tokio::test]
 async fn an_append_on_condition_happens_at_that_tail_only() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let tail = stream.tail().await;
     assert_eq!(
@@ -119,7 +120,7 @@ async fn an_append_on_condition_happens_at_that_tail_only() {
         problem.detail.contains(&tail) && problem.detail.contains("0000000000000003"),
         "{problem:?}"
     );
-    assert_eq!(answer.next(), "0000000000000003");
+    assert_eq!(answer.next_offset(), "0000000000000003");
     assert_eq!(append_if(&stream, "*", "two").await.status, 204);
     for wrong in [
         "0000000000000006",
@@ -141,7 +142,7 @@ async fn an_append_on_condition_happens_at_that_tail_only() {
 
 #[tokio::test]
 async fn of_writers_that_race_for_a_tail_one_wins() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut tail = format!("\"{}\"", stream.tail().await);
     for round in 0..20 {
@@ -158,13 +159,13 @@ async fn of_writers_that_race_for_a_tail_one_wins() {
                     .all(|answer| matches!(answer.status, 204 | 412)),
             "round {round}"
         );
-        tail = format!("\"{}\"", won[0].next());
+        tail = format!("\"{}\"", won[0].next_offset());
     }
 }
 
 #[tokio::test]
 async fn a_retry_with_a_condition_is_still_a_duplicate() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let ask = || {
         let post = stream

@@ -1,11 +1,11 @@
 //! Every refusal is a problem document; what is promised later is refused today, not ignored.
 
-use super::harness::{JSON, Server, TEXT};
+use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
 
 #[tokio::test]
 async fn what_is_not_there_is_404() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for method in [Method::GET, Method::POST, Method::DELETE] {
         server.ask(method, "/v1/stream/none").await.refuses(404);
     }
@@ -42,7 +42,7 @@ async fn what_is_not_there_is_404() {
 
 #[tokio::test]
 async fn a_method_that_is_not_served_is_405_and_says_which_are() {
-    let server = Server::start();
+    let server = LocalServer::start();
     server.stream("it", TEXT).await;
     for method in ["PATCH", "TRACE", "PROPFIND"] {
         let answer = server.ask(method.parse().unwrap(), "/v1/stream/it").await;
@@ -56,7 +56,7 @@ async fn a_method_that_is_not_served_is_405_and_says_which_are() {
 
 #[tokio::test]
 async fn what_lies_under_the_reserved_name_is_no_stream() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for path in [
         "__ds",
         "__ds/",
@@ -84,7 +84,7 @@ async fn what_lies_under_the_reserved_name_is_no_stream() {
 
 #[tokio::test]
 async fn an_append_without_a_body_is_400_unless_it_closes() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     stream.post("").await.refuses(400);
     for not_true in ["false", "yes", "1", "", "true,true"] {
@@ -103,14 +103,14 @@ async fn an_append_without_a_body_is_400_unless_it_closes() {
     assert!(closed.is("stream-closed"));
     assert_eq!(
         stream.close().await,
-        closed.next(),
+        closed.next_offset(),
         "closing again is no error"
     );
 }
 
 #[tokio::test]
 async fn a_closed_stream_says_so_before_anything_else() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     stream.append("1").await;
     let end = stream.close().await;
@@ -135,14 +135,14 @@ async fn a_closed_stream_says_so_before_anything_else() {
             let answer = server.send(post).await;
             answer.refuses(409);
             assert!(answer.is("stream-closed"), "{answer:?}");
-            assert_eq!(answer.next(), end);
+            assert_eq!(answer.next_offset(), end);
         }
     }
 }
 
 #[tokio::test]
 async fn stream_seq_must_rise_in_byte_order_and_a_refusal_does_not_count() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let post = async |seq: &str, body: &'static str| {
         let post = stream
@@ -176,7 +176,7 @@ async fn stream_seq_must_rise_in_byte_order_and_a_refusal_does_not_count() {
 
 #[tokio::test]
 async fn a_stream_that_exists_differently_is_409() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let put = |content_type: &'static str, closed: bool| {
         let put = stream
@@ -189,7 +189,10 @@ async fn a_stream_that_exists_differently_is_409() {
         }
     };
     let same = server.send(put("TEXT/plain; charset=utf-8", false)).await;
-    assert_eq!((same.status, same.next()), (200, "0000000000000000".into()));
+    assert_eq!(
+        (same.status, same.next_offset()),
+        (200, "0000000000000000".into())
+    );
     server.send(put(JSON, false)).await.refuses(409);
     server.send(put(TEXT, true)).await.refuses(409);
     stream.close().await;
@@ -197,7 +200,7 @@ async fn a_stream_that_exists_differently_is_409() {
     assert!(server.send(put(TEXT, true)).await.is("stream-closed"));
     let again = server.send(put(TEXT, true).body("ignored")).await;
     assert_eq!(
-        (again.status, again.next()),
+        (again.status, again.next_offset()),
         (200, "0000000000000000".into()),
         "a second creation appends nothing"
     );
@@ -205,7 +208,7 @@ async fn a_stream_that_exists_differently_is_409() {
 
 #[tokio::test]
 async fn a_creation_says_where_the_stream_is_and_where_it_ends() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let put = server
         .http
         .put(server.url("/v1/stream/a/b%20c"))
@@ -227,12 +230,15 @@ async fn a_creation_says_where_the_stream_is_and_where_it_ends() {
                 .contains("live=ndjson")
     );
     let page = server.ask(Method::GET, "/v1/stream/a/b%20c").await;
-    assert_eq!((page.text(), page.next()), ("[1,2]", answer.next()));
+    assert_eq!(
+        (page.text(), page.next_offset()),
+        ("[1,2]", answer.next_offset())
+    );
 }
 
 #[tokio::test]
 async fn a_content_type_that_is_not_one_creates_nothing() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for wrong in [
         &b"json"[..],
         b"a/b/",

@@ -1,15 +1,17 @@
 //! What streams are after the server that kept them on disk was stopped and started again.
 
-use super::harness::{Answer, Server, Stream, TEXT, until};
+use super::local_server::{LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use std::path::Path;
 use std::time::Duration;
 use tailwater::config::{Config, StoreKind};
 use tailwater_core::store::SyncMode;
+use tailwater_harness::Response;
+use tailwater_harness::wait::until;
 
-fn start(directory: &Path) -> Server {
-    Server::with(|config: &mut Config| {
+fn start(directory: &Path) -> LocalServer {
+    LocalServer::with(|config: &mut Config| {
         config.store = StoreKind::Disk;
         config.data_dir = directory.to_owned();
         config.sync = SyncMode::Never;
@@ -18,12 +20,17 @@ fn start(directory: &Path) -> Server {
     })
 }
 
-async fn stop(mut server: Server) {
+async fn stop(mut server: LocalServer) {
     server.tell_to_stop();
     server.stopped().await;
 }
 
-async fn put(server: &Server, name: &str, headers: &[(&str, &str)], body: &'static str) -> Answer {
+async fn put(
+    server: &LocalServer,
+    name: &str,
+    headers: &[(&str, &str)],
+    body: &'static str,
+) -> Response {
     let mut request = server
         .http
         .put(server.url(&format!("/v1/stream/{name}")))
@@ -35,15 +42,15 @@ async fn put(server: &Server, name: &str, headers: &[(&str, &str)], body: &'stat
     server.send(request).await
 }
 
-fn at<'a>(server: &'a Server, name: &str) -> Stream<'a> {
-    Stream {
+fn at<'a>(server: &'a LocalServer, name: &str) -> LocalStream<'a> {
+    LocalStream {
         server,
         name: name.to_owned(),
         content_type: TEXT,
     }
 }
 
-async fn head(server: &Server, name: &str) -> Answer {
+async fn head(server: &LocalServer, name: &str) -> Response {
     server
         .ask(Method::HEAD, &format!("/v1/stream/{name}"))
         .await
@@ -136,7 +143,7 @@ async fn what_a_stream_keeps_and_how_long_it_lives_survive_a_restart() {
     for number in 0..9 {
         stream.append(format!("{number:010}")).await;
     }
-    let earliest = |gone: Answer| {
+    let earliest = |gone: Response| {
         gone.refuses(410);
         gone.header("stream-earliest-offset").unwrap().to_owned()
     };

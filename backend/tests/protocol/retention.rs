@@ -1,7 +1,7 @@
 //! Streams that keep only so much: who comes too late is told, who comes from the beginning gets what is there.
 
-use super::harness::{JSON, Server, Stream, TEXT};
-use super::live::{Live, STREAMING};
+use super::live::{STREAMING, StreamingReader};
+use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater::config::Config;
@@ -11,7 +11,7 @@ use tailwater_protocol::Data;
 use tailwater_protocol::headers::ContentKind;
 
 /// A server with one stream, `it`, that keeps `keep_bytes`; and the store beneath.
-async fn keeping(keep_bytes: u64, content_type: &'static str) -> (Server, Arc<MemoryStore>) {
+async fn keeping(keep_bytes: u64, content_type: &'static str) -> (LocalServer, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::new(1 << 24));
     let streams = Arc::new(Streams::new(store.clone(), 10));
     let config = StreamConfig {
@@ -28,14 +28,14 @@ async fn keeping(keep_bytes: u64, content_type: &'static str) -> (Server, Arc<Me
         recycle: Duration::from_millis(200),
         ..Config::default()
     };
-    let server = Server::run(move |listener, shutdown| {
+    let server = LocalServer::run(move |listener, shutdown| {
         tailwater::server::serve(listener, settings, streams, shutdown)
     });
     (server, store)
 }
 
-fn it<'a>(server: &'a Server, content_type: &'static str) -> Stream<'a> {
-    Stream {
+fn it<'a>(server: &'a LocalServer, content_type: &'static str) -> LocalStream<'a> {
+    LocalStream {
         server,
         name: "it".into(),
         content_type,
@@ -89,16 +89,19 @@ async fn the_beginning_is_the_earliest_that_is_kept() {
         .unwrap()
         .to_owned();
     let (whole, named) = (stream.pages("-1").await, stream.pages(&earliest).await);
-    let texts = |pages: &[super::harness::Answer]| {
+    let texts = |pages: &[tailwater_harness::Response]| {
         pages
             .iter()
             .map(|it| it.text().to_owned())
             .collect::<Vec<_>>()
     };
     assert_eq!(texts(&whole), texts(&named));
-    assert_eq!(whole.last().unwrap().next(), stream.tail().await);
+    assert_eq!(whole.last().unwrap().next_offset(), stream.tail().await);
     for technique in STREAMING {
-        let first = Live::open(&stream, technique, "-1").await.data().await;
+        let first = StreamingReader::open(&stream, technique, "-1")
+            .await
+            .data()
+            .await;
         assert_eq!(
             super::live::messages(&first).join(","),
             whole[0].text().trim_matches(['[', ']']),
@@ -113,7 +116,7 @@ async fn a_reader_that_falls_behind_is_told_and_never_gets_a_gap() {
     let stream = it(&server, TEXT);
     let (mut told, mut number) = (0, 0_u64);
     for technique in STREAMING {
-        let mut live = Live::open(&stream, technique, &stream.tail().await).await;
+        let mut live = StreamingReader::open(&stream, technique, &stream.tail().await).await;
         live.frame().await.unwrap();
         let mut from: u64 = stream.tail().await.parse().unwrap();
         for _ in 0..600 {

@@ -1,9 +1,9 @@
 //! No web page that a person happens to visit can read, write, or hold up the streams of this machine.
 
-use super::harness::{Answer, Server, TEXT};
 use super::live::socket_with;
-use super::wire::Wire;
+use super::local_server::{LocalServer, TEXT};
 use reqwest::Method;
+use tailwater_harness::Response;
 
 const FOREIGN: [&str; 7] = [
     "https://evil.example",
@@ -15,7 +15,7 @@ const FOREIGN: [&str; 7] = [
     "http://127.0.0.1@evil.example",
 ];
 
-async fn with_origin(server: &Server, method: Method, target: &str, origin: &str) -> Answer {
+async fn with_origin(server: &LocalServer, method: Method, target: &str, origin: &str) -> Response {
     let request = server
         .http
         .request(method, server.url(target))
@@ -27,7 +27,7 @@ async fn with_origin(server: &Server, method: Method, target: &str, origin: &str
 
 #[tokio::test]
 async fn a_foreign_origin_can_neither_read_nor_write() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     for origin in FOREIGN {
         for (method, target) in [
@@ -59,7 +59,7 @@ async fn a_foreign_origin_can_neither_read_nor_write() {
 
 #[tokio::test]
 async fn a_foreign_host_is_not_answered_on_loopback() {
-    let server = Server::start();
+    let server = LocalServer::start();
     server.stream("it", TEXT).await;
     for host in [
         "evil.example",
@@ -69,7 +69,7 @@ async fn a_foreign_host_is_not_answered_on_loopback() {
         "127.0.0.1.evil.example",
         "",
     ] {
-        let mut wire = Wire::open(&server).await;
+        let mut wire = server.connect().await;
         wire.send(format!(
             "GET /v1/stream/it HTTP/1.1\r\nHost: {host}\r\n\r\n"
         ))
@@ -84,7 +84,7 @@ async fn a_foreign_host_is_not_answered_on_loopback() {
         "http://evil.example/v1/stream/it",
         "//evil.example/v1/stream/it",
     ] {
-        let mut wire = Wire::open(&server).await;
+        let mut wire = server.connect().await;
         wire.send(format!(
             "GET {target} HTTP/1.1\r\nHost: evil.example\r\n\r\n"
         ))
@@ -92,7 +92,7 @@ async fn a_foreign_host_is_not_answered_on_loopback() {
         assert_ne!(wire.head().await.status, 200, "{target}");
     }
     for host in ["localhost", "127.0.0.1:1", "[::1]:80", "LOCALHOST"] {
-        let mut wire = Wire::open(&server).await;
+        let mut wire = server.connect().await;
         wire.send(format!(
             "GET /v1/stream/it HTTP/1.1\r\nHost: {host}\r\n\r\n"
         ))
@@ -103,7 +103,7 @@ async fn a_foreign_host_is_not_answered_on_loopback() {
 
 #[tokio::test]
 async fn loopback_origins_may_read_and_see_every_header_of_the_protocol() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     for origin in [
         "http://localhost:8080",
@@ -116,7 +116,7 @@ async fn loopback_origins_may_read_and_see_every_header_of_the_protocol() {
             assert!(answer.status < 300, "{answer:?}");
             assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
             let exposed = answer.header("access-control-expose-headers").unwrap();
-            for name in answer.headers.keys().map(|name| name.as_str()) {
+            for name in answer.fields.iter().map(|(name, _)| name.as_str()) {
                 let own = name.starts_with("stream-") || ["etag", "location"].contains(&name);
                 assert!(
                     !own || exposed.split(", ").any(|it| it == name),
@@ -142,7 +142,7 @@ async fn loopback_origins_may_read_and_see_every_header_of_the_protocol() {
 
 #[tokio::test]
 async fn a_named_origin_may_come_in_and_only_that() {
-    let server = Server::with(|config| {
+    let server = LocalServer::with(|config| {
         config.cors_origins = vec!["https://app.example".into(), "http://b.example:81/".into()];
     });
     server.stream("it", TEXT).await;
@@ -163,7 +163,7 @@ async fn a_named_origin_may_come_in_and_only_that() {
             .await
             .refuses(403);
     }
-    let open = Server::with(|config| config.cors_origins = vec!["*".into()]);
+    let open = LocalServer::with(|config| config.cors_origins = vec!["*".into()]);
     open.stream("it", TEXT).await;
     let answer = with_origin(&open, Method::GET, "/v1/stream/it", "https://any.example").await;
     assert_eq!(answer.status, 200);
@@ -172,7 +172,7 @@ async fn a_named_origin_may_come_in_and_only_that() {
 
 #[tokio::test]
 async fn a_preflight_lets_loopback_in_and_nobody_else() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let ask = async |origin: &str| {
         let request = server
             .http
@@ -222,7 +222,7 @@ async fn a_preflight_lets_loopback_in_and_nobody_else() {
 
 #[tokio::test]
 async fn every_answer_forbids_sniffing() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let mut answers = vec![
         stream.post("x").await,
@@ -261,7 +261,7 @@ async fn every_answer_forbids_sniffing() {
 
 #[tokio::test]
 async fn a_page_cannot_embed_a_stream_that_it_may_not_fetch() {
-    let server = Server::start();
+    let server = LocalServer::start();
     server.stream("it", TEXT).await;
     let ask = async |site: &str, mode: &str| {
         let request = server.http.get(server.url("/v1/stream/it"));

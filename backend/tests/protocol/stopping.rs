@@ -1,20 +1,19 @@
 //! A stop ends every answer cleanly, finishes what was begun, and does not wait for those who only sit there.
 
-use super::harness::{JSON, Server, Stream, TEXT};
-use super::live::{Live, STREAMING, close_frame, socket};
-use super::wire::Wire;
+use super::live::{STREAMING, StreamingReader, close_frame, socket};
+use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// A server whose drain is longer than any wait in these tests: it must not come to that.
-fn patient() -> Server {
-    Server::with(|config| config.drain = Duration::from_secs(3_000))
+fn patient() -> LocalServer {
+    LocalServer::with(|config| config.drain = Duration::from_secs(3_000))
 }
 
 #[tokio::test]
 async fn every_live_answer_ends_with_a_clean_last_message() {
     let mut server = patient();
-    let stream = Stream {
+    let stream = LocalStream {
         name: "it".into(),
         content_type: JSON,
         server: &server,
@@ -22,12 +21,16 @@ async fn every_live_answer_ends_with_a_clean_last_message() {
     server.stream("it", JSON).await.append("1").await;
     let mut polls = Vec::new();
     for _ in 0..3 {
-        polls.push(Wire::waiting(&server, "/v1/stream/it?offset=now&live=long-poll").await);
+        polls.push(
+            server
+                .waiting("/v1/stream/it?offset=now&live=long-poll")
+                .await,
+        );
     }
     let mut lives = Vec::new();
     for technique in STREAMING {
         for offset in ["-1", "now"] {
-            let mut live = Live::open(&stream, technique, offset).await;
+            let mut live = StreamingReader::open(&stream, technique, offset).await;
             live.frame().await.unwrap();
             lives.push((technique, live));
         }
@@ -69,14 +72,16 @@ async fn an_append_under_way_is_finished() {
     server.stream("it", TEXT).await;
     let headers =
         "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n";
-    let mut wire = Wire::ask(&server, "POST /v1/stream/it", headers).await;
+    let mut wire = server.ask_raw("POST /v1/stream/it", headers).await;
     assert_eq!(
         wire.head().await.status,
         100,
         "the server has begun to read the body"
     );
     wire.send("1\r\na\r\n").await;
-    let mut poll = Wire::waiting(&server, "/v1/stream/it?offset=now&live=long-poll").await;
+    let mut poll = server
+        .waiting("/v1/stream/it?offset=now&live=long-poll")
+        .await;
     server.tell_to_stop();
     assert_eq!(poll.head().await.status, 204, "the stop has arrived");
     wire.send("1\r\nb\r\n0\r\n\r\n").await;
@@ -93,11 +98,11 @@ async fn an_append_under_way_is_finished() {
 async fn connections_that_only_sit_there_do_not_hold_it_up() {
     let mut server = patient();
     server.stream("it", TEXT).await.append("abc").await;
-    let (mut used, mut unused) = (Wire::open(&server).await, Wire::open(&server).await);
+    let (mut used, mut unused) = (server.connect().await, server.connect().await);
     used.send("GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
-    let head = used.head().await;
-    assert_eq!(used.body(&head).await, "abc");
+    assert_eq!(used.head().await.status, 200);
+    assert_eq!(used.body().await, "abc");
     server.tell_to_stop();
     assert!(used.rest().await.is_empty());
     server.stopped().await;
@@ -106,8 +111,8 @@ async fn connections_that_only_sit_there_do_not_hold_it_up() {
 
 #[tokio::test]
 async fn who_neither_reads_nor_finishes_is_cut_after_the_drain() {
-    let mut server = Server::with(|config| config.drain = Duration::from_millis(200));
-    let stream = Stream {
+    let mut server = LocalServer::with(|config| config.drain = Duration::from_millis(200));
+    let stream = LocalStream {
         name: "it".into(),
         content_type: TEXT,
         server: &server,
@@ -118,12 +123,9 @@ async fn who_neither_reads_nor_finishes_is_cut_after_the_drain() {
     }
     let mut silent = Vec::new();
     for live in ["ndjson", "sse"] {
-        let mut wire = Wire::ask(
-            &server,
-            &format!("GET /v1/stream/it?offset=-1&live={live}"),
-            "",
-        )
-        .await;
+        let mut wire = server
+            .ask_raw(&format!("GET /v1/stream/it?offset=-1&live={live}"), "")
+            .await;
         assert_eq!(wire.head().await.status, 200);
         silent.push(wire);
     }
@@ -131,7 +133,7 @@ async fn who_neither_reads_nor_finishes_is_cut_after_the_drain() {
         .await
         .unwrap();
     let headers = "Content-Type: text/plain\r\nContent-Length: 100\r\nExpect: 100-continue\r\n";
-    let mut unfinished = Wire::ask(&server, "POST /v1/stream/it", headers).await;
+    let mut unfinished = server.ask_raw("POST /v1/stream/it", headers).await;
     assert_eq!(unfinished.head().await.status, 100);
     server.tell_to_stop();
     server.stopped().await;

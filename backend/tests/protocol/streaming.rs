@@ -1,23 +1,23 @@
 //! NDJSON and SSE (and what WebSocket shares with them): first bytes, batches, heartbeats, recycling, ends.
 
-use super::harness::{BINARY, JSON, Server, TEXT};
-use super::live::{Live, STREAMING, messages};
-use super::wire::Wire;
+use super::live::{STREAMING, StreamingReader, messages};
+use super::local_server::{BINARY, JSON, LocalServer, TEXT};
 use std::time::Duration;
+use tailwater_harness::RawConnection;
 use tailwater_protocol::{Data, Technique};
 
-async fn ask(server: &Server, live: &str, offset: &str) -> Wire {
-    Wire::ask(
-        server,
-        &format!("GET /v1/stream/it?offset={offset}&live={live}"),
-        "",
-    )
-    .await
+async fn ask(server: &LocalServer, live: &str, offset: &str) -> RawConnection {
+    server
+        .ask_raw(
+            &format!("GET /v1/stream/it?offset={offset}&live={live}"),
+            "",
+        )
+        .await
 }
 
 #[tokio::test]
 async fn head_and_first_chunk_come_at_once_on_an_empty_stream() {
-    let server = Server::start();
+    let server = LocalServer::start();
     server.stream("it", JSON).await;
     for (live, media, cache, first) in [
         (
@@ -53,7 +53,7 @@ async fn head_and_first_chunk_come_at_once_on_an_empty_stream() {
 
 #[tokio::test]
 async fn data_and_its_offset_leave_in_one_chunk() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut ndjson = ask(&server, "ndjson", "now").await;
     let mut sse = ask(&server, "sse", "now").await;
@@ -88,14 +88,14 @@ async fn data_and_its_offset_leave_in_one_chunk() {
 
 #[tokio::test]
 async fn a_reader_catches_up_page_by_page_and_only_the_last_is_up_to_date() {
-    let server = Server::with(|config| config.page_max = 50);
+    let server = LocalServer::with(|config| config.page_max = 50);
     let stream = server.stream("it", JSON).await;
     for number in 0..100 {
         stream.append(number.to_string()).await;
     }
     let expected: Vec<_> = (0..100).map(|number| number.to_string()).collect();
     for technique in STREAMING {
-        let mut live = Live::open(&stream, technique, "-1").await;
+        let mut live = StreamingReader::open(&stream, technique, "-1").await;
         let mut came = Vec::new();
         loop {
             let frame = live.data().await;
@@ -115,7 +115,7 @@ async fn a_reader_catches_up_page_by_page_and_only_the_last_is_up_to_date() {
 
 #[tokio::test]
 async fn silence_is_filled_with_heartbeats_that_carry_nothing() {
-    let server = Server::with(|config| config.heartbeat = Duration::from_millis(5));
+    let server = LocalServer::with(|config| config.heartbeat = Duration::from_millis(5));
     let stream = server.stream("it", TEXT).await;
     for (live, heartbeat) in [("ndjson", "\n"), ("sse", ":\n\n")] {
         let mut wire = ask(&server, live, "now").await;
@@ -126,7 +126,7 @@ async fn silence_is_filled_with_heartbeats_that_carry_nothing() {
         }
     }
     for technique in STREAMING {
-        let mut live = Live::open(&stream, technique, "now").await;
+        let mut live = StreamingReader::open(&stream, technique, "now").await;
         let tail = stream.append("x").await;
         let frame = live.data().await;
         assert_eq!(
@@ -139,7 +139,7 @@ async fn silence_is_filled_with_heartbeats_that_carry_nothing() {
 
 #[tokio::test]
 async fn a_recycled_reader_goes_on_without_loss() {
-    let server = Server::with(|config| {
+    let server = LocalServer::with(|config| {
         config.recycle = Duration::from_millis(15);
         config.page_max = 40;
     });
@@ -155,7 +155,7 @@ async fn a_recycled_reader_goes_on_without_loss() {
         let reading = async {
             while came.len() < 300 {
                 answers += 1;
-                let mut live = Live::open(&stream, technique, &from).await;
+                let mut live = StreamingReader::open(&stream, technique, &from).await;
                 while let Some(frame) = live.frame().await {
                     came.extend(messages(&frame));
                     from = frame.next.to_string();
@@ -176,11 +176,11 @@ async fn a_recycled_reader_goes_on_without_loss() {
 
 #[tokio::test]
 async fn every_life_brings_at_least_one_frame() {
-    let server = Server::with(|config| config.recycle = Duration::from_nanos(1));
+    let server = LocalServer::with(|config| config.recycle = Duration::from_nanos(1));
     let stream = server.stream("it", JSON).await;
     stream.append("[1,2,3]").await;
     for technique in [Technique::Ndjson, Technique::Sse] {
-        let mut live = Live::open(&stream, technique, "-1").await;
+        let mut live = StreamingReader::open(&stream, technique, "-1").await;
         assert_eq!(
             messages(&live.frame().await.unwrap()),
             ["1", "2", "3"],
@@ -192,11 +192,11 @@ async fn every_life_brings_at_least_one_frame() {
 
 #[tokio::test]
 async fn the_close_is_told_with_the_last_data_and_ends_the_answer() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for (round, technique) in STREAMING.into_iter().cycle().take(12).enumerate() {
         let stream = server.stream(&format!("it/{round}"), JSON).await;
         stream.append("1").await;
-        let mut live = Live::open(&stream, technique, "-1").await;
+        let mut live = StreamingReader::open(&stream, technique, "-1").await;
         assert_eq!(messages(&live.data().await), ["1"]);
         if round % 2 == 0 {
             let post = stream
@@ -222,7 +222,7 @@ async fn the_close_is_told_with_the_last_data_and_ends_the_answer() {
         }
         assert_eq!(live.frame().await, None, "{technique}");
         for offset in ["-1", "now", &*stream.tail().await] {
-            let mut live = Live::open(&stream, technique, offset).await;
+            let mut live = StreamingReader::open(&stream, technique, offset).await;
             let only = live.frame().await.unwrap();
             assert!(
                 only.closed && only.cursor.is_none(),
@@ -235,16 +235,18 @@ async fn the_close_is_told_with_the_last_data_and_ends_the_answer() {
 
 #[tokio::test]
 async fn a_deletion_ends_the_answer_cleanly() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for technique in STREAMING {
         let stream = server.stream("it", JSON).await;
         stream.append("1").await;
-        let mut live = Live::open(&stream, technique, "-1").await;
+        let mut live = StreamingReader::open(&stream, technique, "-1").await;
         live.data().await;
         stream.delete().await;
         assert_eq!(live.frame().await, None, "{technique}");
         assert_eq!(
-            Live::try_open(&stream, technique, "-1").await.err(),
+            StreamingReader::try_open(&stream, technique, "-1")
+                .await
+                .err(),
             Some(404),
             "{technique}"
         );
@@ -253,12 +255,12 @@ async fn a_deletion_ends_the_answer_cleanly() {
 
 #[tokio::test]
 async fn bytes_travel_as_base64_and_arrive_as_they_were() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", BINARY).await;
     let all: Vec<u8> = (0..=255).collect();
     stream.append(all.clone()).await;
     for technique in STREAMING {
-        let mut live = Live::open(&stream, technique, "-1").await;
+        let mut live = StreamingReader::open(&stream, technique, "-1").await;
         assert_eq!(
             live.data().await.data,
             Some(Data::Binary(all.clone())),
@@ -282,13 +284,13 @@ async fn bytes_travel_as_base64_and_arrive_as_they_were() {
 
 #[tokio::test]
 async fn text_cannot_inject_lines_events_or_frames() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let evil = "a\revent: control\rdata:{\"streamClosed\":true}\r\r\n\ndata: x\r\n\r\nid: 1\n: c\nretry:1\u{2028}\"}\n{";
     let stream = server.stream("it", TEXT).await;
     let tail = stream.append(evil).await;
     let as_lf = evil.replace("\r\n", "\n").replace('\r', "\n");
     for technique in STREAMING {
-        let mut live = Live::open(&stream, technique, "-1").await;
+        let mut live = StreamingReader::open(&stream, technique, "-1").await;
         let frame = live.data().await;
         let expected = if technique == Technique::Sse {
             &as_lf
@@ -323,13 +325,16 @@ async fn text_cannot_inject_lines_events_or_frames() {
 
 #[tokio::test]
 async fn json_with_line_breaks_between_tokens_stays_one_line_and_one_event() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     stream
         .append("{\n  \"a\": 9007199254740993,\r\n  \"a\": 1e400\r}")
         .await;
     for technique in STREAMING {
-        let frame = Live::open(&stream, technique, "-1").await.data().await;
+        let frame = StreamingReader::open(&stream, technique, "-1")
+            .await
+            .data()
+            .await;
         let message = messages(&frame).concat().replace(['\n', '\r', ' '], "");
         assert_eq!(
             message, r#"{"a":9007199254740993,"a":1e400}"#,
@@ -340,7 +345,7 @@ async fn json_with_line_breaks_between_tokens_stays_one_line_and_one_event() {
 
 #[tokio::test]
 async fn text_that_two_appends_cut_is_whole_again_except_over_sse() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let appends: [&[u8]; 7] = [
         b"a\xc3",
         b"\xa9b\r",
@@ -355,7 +360,7 @@ async fn text_that_two_appends_cut_is_whole_again_except_over_sse() {
     let stream = server.stream("it", TEXT).await;
     let mut live = Vec::new();
     for technique in STREAMING {
-        let mut reader = Live::open(&stream, technique, "-1").await;
+        let mut reader = StreamingReader::open(&stream, technique, "-1").await;
         reader.frame().await.unwrap();
         live.push((technique, reader, Vec::new()));
     }
@@ -385,7 +390,13 @@ async fn text_that_two_appends_cut_is_whole_again_except_over_sse() {
     }
     // Who comes later reads all appends at once, and nothing is cut but by the rule of line ends.
     for technique in STREAMING {
-        let came = bytes(Live::open(&stream, technique, "-1").await.data().await.data);
+        let came = bytes(
+            StreamingReader::open(&stream, technique, "-1")
+                .await
+                .data()
+                .await
+                .data,
+        );
         let expected = if technique == Technique::Sse {
             &whole.replace("\r\n", "\n")
         } else {

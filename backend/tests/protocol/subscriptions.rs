@@ -1,12 +1,13 @@
 //! Subscriptions over HTTP: what is refused and how, and the answers that the protocol fixes to the byte.
 
-use super::harness::{Answer, JSON, Server, TEXT};
+use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use tailwater_harness::Response;
 use tailwater_protocol::Problem;
 
-impl Server {
+impl LocalServer {
     /// A pull-wake subscription on `events/*` with events on `wake`.
     async fn pull(&self, id: &str) {
         self.send(
@@ -22,7 +23,7 @@ impl Server {
         assert_eq!(answer.status, 201, "{answer:?}");
     }
 
-    async fn claim(&self, id: &str, worker: &str) -> Answer {
+    async fn claim(&self, id: &str, worker: &str) -> Response {
         self.ds(
             Method::POST,
             &format!("subscriptions/{id}/claim"),
@@ -34,19 +35,19 @@ impl Server {
 
 /// A refusal that is a problem document and carries the protocol's code, too.
 #[track_caller]
-fn refuses(answer: &Answer, status: u16, code: &str) {
+fn refuses(answer: &Response, status: u16, code: &str) {
     let problem = answer.refuses(status);
     assert_eq!(json_of(answer)["error"]["code"], code, "{problem}");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
-fn json_of(answer: &Answer) -> Value {
+fn json_of(answer: &Response) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("no JSON: {answer:?}"))
 }
 
 #[tokio::test]
 async fn what_is_no_subscription_is_refused_with_a_code_and_in_words() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let hook = |url: &str| json!({"type": "webhook", "pattern": "a/*", "webhook": {"url": url}});
     for (asked, code, word) in [
         (json!({"type": "push"}), "INVALID_REQUEST", "push"),
@@ -125,7 +126,7 @@ async fn what_is_no_subscription_is_refused_with_a_code_and_in_words() {
 
 #[tokio::test]
 async fn the_answers_to_claims_and_stale_reports_are_those_of_the_protocol() {
-    let server = Server::start();
+    let server = LocalServer::start();
     server.pull("pull").await;
     refuses(&server.claim("pull", "one").await, 409, "NO_PENDING_WORK");
     refuses(
@@ -185,7 +186,7 @@ async fn the_answers_to_claims_and_stale_reports_are_those_of_the_protocol() {
 
 #[tokio::test]
 async fn reports_need_the_token_of_their_own_subscription() {
-    let server = Server::start();
+    let server = LocalServer::start();
     server.pull("one").await;
     server.pull("two").await;
     server.stream("events/a", TEXT).await.append("abc").await;
@@ -221,7 +222,7 @@ async fn reports_need_the_token_of_their_own_subscription() {
 
 #[tokio::test]
 async fn a_subscription_is_made_once_found_again_and_ended() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let asked = json!({"type": "pull-wake", "streams": ["b", "/a"], "wake_stream": "wake", "description": "d"});
     let path = "subscriptions/my%20sub";
     let created = server.ds(Method::PUT, path, asked.clone()).await;
@@ -290,8 +291,9 @@ async fn a_subscription_is_made_once_found_again_and_ended() {
 
 #[tokio::test]
 async fn there_are_only_so_many_subscriptions_and_streams_of_each() {
-    let server =
-        Server::with(|config| (config.subscriptions_max, config.subscription_streams_max) = (1, 2));
+    let server = LocalServer::with(|config| {
+        (config.subscriptions_max, config.subscription_streams_max) = (1, 2);
+    });
     let asked = json!({"type": "pull-wake", "pattern": "events/*", "wake_stream": "wake"});
     for name in ["a", "b", "c"] {
         server.stream(&format!("events/{name}"), TEXT).await;
@@ -325,7 +327,7 @@ async fn there_are_only_so_many_subscriptions_and_streams_of_each() {
 
 #[tokio::test]
 async fn pages_from_elsewhere_and_other_host_names_get_no_further_than_with_streams() {
-    let server = Server::start();
+    let server = LocalServer::start();
     server.pull("pull").await;
     for target in [
         "subscriptions/pull",

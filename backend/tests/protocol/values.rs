@@ -1,10 +1,11 @@
 //! What clients may send: values that the server keeps have limits, and every way in knows the same ones.
 
-use super::harness::{JSON, Server, TEXT, within};
 use super::live::{say, socket, text};
+use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use tailwater_harness::wait::within;
 use tailwater_protocol::headers::{self};
 
 /// An export of a JSON stream with one message.
@@ -21,7 +22,7 @@ pub(super) fn export_of(message: &str) -> String {
 }
 
 /// What a frame is answered on a WebSocket of its own.
-pub(crate) async fn exchange(server: &Server, name: &str, frame: &str) -> Value {
+pub(crate) async fn exchange(server: &LocalServer, name: &str, frame: &str) -> Value {
     let mut socket = socket(
         server,
         &format!("/v1/stream/{name}?offset=now&live=websocket"),
@@ -43,7 +44,7 @@ pub(crate) async fn exchange(server: &Server, name: &str, frame: &str) -> Value 
 
 #[tokio::test]
 async fn no_frame_is_read_from_an_array() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     for frame in [
         "[0,true]",
@@ -66,7 +67,7 @@ async fn no_frame_is_read_from_an_array() {
 
 #[tokio::test]
 async fn no_subscription_source_or_race_is_read_from_an_array() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let subscription = "/v1/stream/__ds/subscriptions/s";
     let good = json!({"type": "pull-wake", "pattern": "*", "wake_stream": "w"});
@@ -135,7 +136,7 @@ async fn no_subscription_source_or_race_is_read_from_an_array() {
 
 #[tokio::test]
 async fn no_export_is_read_from_an_array() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let whole = export_of("1");
     let lines: Vec<&str> = whole.lines().collect();
     let head = json!([
@@ -168,7 +169,7 @@ async fn no_export_is_read_from_an_array() {
 
 #[tokio::test]
 async fn dates_and_numbers_that_cant_be_kept_are_refused_when_created() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let put = |name: &'static str, value: &'static str| {
         server
             .http
@@ -239,7 +240,7 @@ async fn dates_and_numbers_that_cant_be_kept_are_refused_when_created() {
 
 #[tokio::test]
 async fn what_writers_leave_behind_in_headers_has_a_length() {
-    let server = Server::with(|config| config.head_max = 128 << 10);
+    let server = LocalServer::with(|config| config.head_max = 128 << 10);
     let stream = server.stream("it", JSON).await;
     let long = |bytes: usize| "x".repeat(bytes);
     let post = |name: &'static str, value: String| {
@@ -279,7 +280,7 @@ async fn what_writers_leave_behind_in_headers_has_a_length() {
 
 #[tokio::test]
 async fn what_writers_leave_behind_in_frames_has_a_length() {
-    let server = Server::with(|config| config.head_max = 128 << 10);
+    let server = LocalServer::with(|config| config.head_max = 128 << 10);
     let stream = server.stream("it", JSON).await;
     let long = |bytes: usize| "x".repeat(bytes);
     let frame = |member: &str, value: &str| {
@@ -329,7 +330,7 @@ async fn what_writers_leave_behind_in_frames_has_a_length() {
 
 #[tokio::test]
 async fn what_subscriptions_keep_has_a_length() {
-    let server = Server::with(|config| config.head_max = 128 << 10);
+    let server = LocalServer::with(|config| config.head_max = 128 << 10);
     let path = |id: &str| format!("/v1/stream/__ds/subscriptions/{id}");
     let long = |bytes: usize| "x".repeat(bytes);
     let whole = |member: &str, value: Value| {
@@ -394,7 +395,7 @@ async fn what_subscriptions_keep_has_a_length() {
 
 #[tokio::test]
 async fn one_append_has_so_many_messages_at_most() {
-    let server = Server::with(|config| {
+    let server = LocalServer::with(|config| {
         config.append_messages_max = 3;
         config.page_max = 8;
     });
@@ -442,7 +443,7 @@ async fn one_append_has_so_many_messages_at_most() {
 
 #[tokio::test]
 async fn a_body_of_too_many_messages_and_a_line_longer_than_an_append_are_refused() {
-    let server = Server::with(|config| {
+    let server = LocalServer::with(|config| {
         config.body_max = 1 << 20;
         config.page_max = 64 << 10;
     });

@@ -1,20 +1,20 @@
 //! A receiver of webhooks: takes requests, and answers them as a test says.
 
-use super::harness::within;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
+use tailwater_harness::wait::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 /// One request that a receiver got.
 #[derive(Debug, Clone)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedWebhook {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Received {
+impl ReceivedWebhook {
     pub(crate) fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let mut found = lines
@@ -35,13 +35,13 @@ impl Received {
 }
 
 /// A web server that takes webhooks; every connection carries one.
-pub(crate) struct Receiver {
+pub(crate) struct WebhookReceiver {
     pub(crate) url: String,
-    calls: mpsc::UnboundedReceiver<Received>,
+    calls: mpsc::UnboundedReceiver<ReceivedWebhook>,
     answer: Arc<Mutex<String>>,
 }
 
-impl Receiver {
+impl WebhookReceiver {
     /// Answers with 200 and `{"done":true}`.
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -72,7 +72,7 @@ impl Receiver {
         bytes.clone_into(&mut self.answer.lock().unwrap());
     }
 
-    pub(crate) async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> ReceivedWebhook {
         within("a webhook", self.calls.recv()).await.unwrap()
     }
 
@@ -84,7 +84,7 @@ impl Receiver {
 
 async fn take(
     mut socket: TcpStream,
-    told: mpsc::UnboundedSender<Received>,
+    told: mpsc::UnboundedSender<ReceivedWebhook>,
     answer: Arc<Mutex<String>>,
 ) {
     let mut bytes = Vec::new();
@@ -96,7 +96,7 @@ async fn take(
             continue;
         };
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        let mut received = Received {
+        let mut received = ReceivedWebhook {
             head,
             body: bytes[end + 4..].to_vec(),
         };

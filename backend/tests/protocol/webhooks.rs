@@ -1,7 +1,7 @@
 //! Webhooks as their receiver sees them: signed, within bounds, told again when they failed.
 
-use super::harness::{Answer, JSON, Server, Stream, TEXT, until};
-use super::webhook_receiver::Receiver;
+use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
+use super::webhook_receiver::WebhookReceiver;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use reqwest::Method;
@@ -9,10 +9,12 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Value, json};
 use tailwater::config::{Config, StoreKind};
+use tailwater_harness::Response;
+use tailwater_harness::wait::until;
 
-impl Server {
+impl LocalServer {
     /// A request about subscriptions.
-    pub(crate) async fn ds(&self, method: Method, path: &str, body: Value) -> Answer {
+    pub(crate) async fn ds(&self, method: Method, path: &str, body: Value) -> Response {
         let request = self
             .http
             .request(method, self.url(&format!("/v1/stream/__ds/{path}")));
@@ -21,7 +23,7 @@ impl Server {
     }
 
     /// The same with a bearer token.
-    pub(crate) async fn ds_with(&self, token: &str, path: &str, body: Value) -> Answer {
+    pub(crate) async fn ds_with(&self, token: &str, path: &str, body: Value) -> Response {
         let request = self.http.post(self.url(&format!("/v1/stream/__ds/{path}")));
         let request = request
             .header(CONTENT_TYPE, JSON)
@@ -55,7 +57,7 @@ impl Server {
 }
 
 /// The public key that a webhook subscription says it signs with.
-async fn published_key(server: &Server, signing: &Value) -> Value {
+async fn published_key(server: &LocalServer, signing: &Value) -> Value {
     let jwks = server.http.get(signing["jwks_url"].as_str().unwrap());
     let jwks = server.send(jwks).await;
     assert_eq!(
@@ -84,8 +86,8 @@ async fn published_key(server: &Server, signing: &Value) -> Value {
 
 #[tokio::test]
 async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent() {
-    let server = Server::start();
-    let mut receiver = Receiver::start().await;
+    let server = LocalServer::start();
+    let mut receiver = WebhookReceiver::start().await;
     let created = server.hook(&receiver.url).await;
     let key = published_key(&server, &created["webhook"]["signing"]).await;
 
@@ -142,9 +144,9 @@ async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent(
 
 #[tokio::test]
 async fn a_webhook_that_fails_is_told_again_by_the_same_name() {
-    let server = Server::start();
-    let mut receiver = Receiver::start().await;
-    receiver.answer_json("500 Internal Server Error", "{\"done\":true}");
+    let server = LocalServer::start();
+    let mut receiver = WebhookReceiver::start().await;
+    receiver.answer_json("500 Internal LocalServer Error", "{\"done\":true}");
     server.hook(&receiver.url).await;
     server.stream("events/a", TEXT).await.append("x").await;
     let first = receiver.next().await.json();
@@ -169,8 +171,11 @@ async fn a_webhook_that_fails_is_told_again_by_the_same_name() {
 
 #[tokio::test]
 async fn redirects_are_failures_and_not_followed() {
-    let server = Server::start();
-    let (mut receiver, mut elsewhere) = (Receiver::start().await, Receiver::start().await);
+    let server = LocalServer::start();
+    let (mut receiver, mut elsewhere) = (
+        WebhookReceiver::start().await,
+        WebhookReceiver::start().await,
+    );
     receiver.answer_with(&format!(
         "HTTP/1.1 307 Temporary Redirect\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
         elsewhere.url
@@ -188,8 +193,8 @@ async fn redirects_are_failures_and_not_followed() {
 
 #[tokio::test]
 async fn what_a_webhook_answers_is_read_within_bounds_and_believed_only_when_it_is_json() {
-    let server = Server::start();
-    let mut receiver = Receiver::start().await;
+    let server = LocalServer::start();
+    let mut receiver = WebhookReceiver::start().await;
     server.hook(&receiver.url).await;
     let stream = server.stream("events/a", TEXT).await;
     let huge = format!("{{\"done\":true,\"x\":\"{}\"}}", "x".repeat(70_000));
@@ -235,11 +240,11 @@ async fn what_a_webhook_answers_is_read_within_bounds_and_believed_only_when_it_
 
 #[tokio::test]
 async fn a_public_url_is_what_receivers_are_told() {
-    let server = Server::with(|config| {
+    let server = LocalServer::with(|config| {
         config.public_url = Some("https://streams.example/sub".to_owned());
         config.webhook_allow_local = true;
     });
-    let mut receiver = Receiver::start().await;
+    let mut receiver = WebhookReceiver::start().await;
     let created = server.hook(&receiver.url).await;
     let expected = "https://streams.example/sub/v1/stream/__ds/jwks.json";
     assert_eq!(created["webhook"]["signing"]["jwks_url"], expected);
@@ -252,7 +257,7 @@ async fn a_public_url_is_what_receivers_are_told() {
 async fn webhooks_to_this_machine_are_for_servers_on_loopback_or_with_a_flag() {
     for allow in [false, true] {
         let (tell, told) = std::sync::mpsc::channel();
-        let mut server = Server::run(move |_, shutdown| {
+        let mut server = LocalServer::run(move |_, shutdown| {
             let open = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
             tell.send(open.local_addr().unwrap().port()).unwrap();
             let listen = open.local_addr().unwrap();
@@ -285,7 +290,7 @@ async fn webhooks_to_this_machine_are_not_for_clients_behind_a_proxy() {
     let asked =
         json!({"type": "webhook", "pattern": "a/*", "webhook": {"url": "http://127.0.0.1:9/"}});
     for allow in [false, true] {
-        let public = Server::with(|config| {
+        let public = LocalServer::with(|config| {
             config.public_url = Some("https://streams.example".to_owned());
             config.webhook_allow_local = allow;
         });
@@ -293,7 +298,7 @@ async fn webhooks_to_this_machine_are_not_for_clients_behind_a_proxy() {
             .ds(Method::PUT, "subscriptions/hook", asked.clone())
             .await;
         assert_eq!(answer.status, if allow { 201 } else { 400 }, "{answer:?}");
-        let server = Server::with(|config| config.webhook_allow_local = allow);
+        let server = LocalServer::with(|config| config.webhook_allow_local = allow);
         for (number, (name, value)) in FORWARDED.into_iter().enumerate() {
             let url = server.url(&format!("/v1/stream/__ds/subscriptions/{number}"));
             let answer = server
@@ -329,12 +334,12 @@ async fn subscriptions_outlive_a_restart_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let start = || {
-        Server::with(|config| {
+        LocalServer::with(|config| {
             config.store = StoreKind::Disk;
             config.data_dir.clone_from(&data);
         })
     };
-    let mut receiver = Receiver::start().await;
+    let mut receiver = WebhookReceiver::start().await;
     receiver.answer_json("200 OK", "{}");
     let mut server = start();
     let created = server.hook(&receiver.url).await;
@@ -385,7 +390,7 @@ async fn subscriptions_outlive_a_restart_on_disk() {
         409
     );
     while !receiver.is_quiet() {}
-    Stream {
+    LocalStream {
         server: &server,
         name: "events/a".to_owned(),
         content_type: TEXT,

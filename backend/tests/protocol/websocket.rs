@@ -1,9 +1,10 @@
 //! WebSocket both ways: what it appends, what it refuses, how it ends.
 
-use super::harness::{BINARY, JSON, Server, Stream, TEXT, within};
-use super::live::{Socket, close_frame, say, socket, text};
+use super::live::{ClientSocket, close_frame, say, socket, text};
+use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
+use tailwater_harness::wait::within;
 use tailwater_protocol::Problem;
 use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::Message;
@@ -12,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, O
 use tokio_tungstenite::{MaybeTlsStream, client_async};
 
 /// A WebSocket that waits at the stream's tail.
-pub(crate) async fn open(stream: &Stream<'_>) -> Socket {
+pub(crate) async fn open(stream: &LocalStream<'_>) -> ClientSocket {
     let mut socket = socket(stream.server, &stream.target("offset=now&live=websocket"))
         .await
         .unwrap();
@@ -23,7 +24,7 @@ pub(crate) async fn open(stream: &Stream<'_>) -> Socket {
 
 /// A WebSocket that reads from the stream's beginning, which is too far back for the server to come to the end before the
 /// client reads: its connection stays open when the stream is closed.
-pub(crate) async fn open_far_behind(stream: &Stream<'_>) -> Socket {
+pub(crate) async fn open_far_behind(stream: &LocalStream<'_>) -> ClientSocket {
     // Far more than the sockets hold, where the receiving one is kept small: by itself it grows to tens of megabytes.
     for _ in 0..320 {
         stream
@@ -39,13 +40,13 @@ pub(crate) async fn open_far_behind(stream: &Stream<'_>) -> Socket {
 }
 
 /// What `request` is answered, passing over the stream's own frames.
-pub(crate) async fn exchange(socket: &mut Socket, request: &str) -> Value {
+pub(crate) async fn exchange(socket: &mut ClientSocket, request: &str) -> Value {
     say(socket, request).await;
     answer(socket).await
 }
 
 /// The answer to the first request that has none yet, passing over the stream's own frames.
-pub(crate) async fn answer(socket: &mut Socket) -> Value {
+pub(crate) async fn answer(socket: &mut ClientSocket) -> Value {
     loop {
         let frame = text(socket).await.expect("an answer before the end");
         let frame: Value = serde_json::from_str(&frame).unwrap();
@@ -66,7 +67,7 @@ fn refused(answer: &Value, status: u16) -> Problem {
 
 #[tokio::test]
 async fn an_append_is_answered_like_a_post_and_comes_back_as_data() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
     say(
@@ -95,7 +96,7 @@ async fn an_append_is_answered_like_a_post_and_comes_back_as_data() {
 
 #[tokio::test]
 async fn a_frame_that_is_no_request_is_refused_and_the_connection_goes_on() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
     for wrong in [
@@ -120,7 +121,7 @@ async fn a_frame_that_is_no_request_is_refused_and_the_connection_goes_on() {
 
 #[tokio::test]
 async fn an_id_is_echoed_up_to_256_bytes_and_a_longer_one_is_400_without_it() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
     let long = [
@@ -160,7 +161,7 @@ async fn an_id_is_echoed_up_to_256_bytes_and_a_longer_one_is_400_without_it() {
 
 #[tokio::test]
 async fn a_close_ends_every_reader_the_writer_too() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for request in [
         r#"{"close":true,"id":"c"}"#,
         r#"{"append":1,"close":true,"id":"c"}"#,
@@ -186,7 +187,7 @@ async fn a_close_ends_every_reader_the_writer_too() {
 
 #[tokio::test]
 async fn an_append_and_a_close_get_their_answer_before_the_connection_ends() {
-    let server = Server::start();
+    let server = LocalServer::start();
     for round in 0..20 {
         let stream = server.stream(&format!("it/{round}"), JSON).await;
         let mut writer = open(&stream).await;
@@ -202,7 +203,7 @@ async fn an_append_and_a_close_get_their_answer_before_the_connection_ends() {
 
 #[tokio::test]
 async fn a_binary_frame_ends_the_connection_and_says_why() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", BINARY).await;
     let mut socket = open(&stream).await;
     socket.send(Message::binary(vec![1, 2, 3])).await.unwrap();
@@ -214,7 +215,7 @@ async fn a_binary_frame_ends_the_connection_and_says_why() {
 
 #[tokio::test]
 async fn text_that_is_not_utf_8_ends_the_connection_and_says_why() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
     let frame = Frame::message(
@@ -228,7 +229,7 @@ async fn text_that_is_not_utf_8_ends_the_connection_and_says_why() {
 
 #[tokio::test]
 async fn a_message_in_fragments_and_pings_between_them_are_understood() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
     for (opcode, part, last) in [
@@ -255,7 +256,7 @@ async fn a_message_in_fragments_and_pings_between_them_are_understood() {
 
 #[tokio::test]
 async fn a_plain_get_of_a_websocket_is_told_what_is_missing() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let answer = stream.get("offset=-1&live=websocket").await;
     assert_eq!(
@@ -271,7 +272,7 @@ async fn a_plain_get_of_a_websocket_is_told_what_is_missing() {
 
 #[tokio::test]
 async fn a_client_that_says_goodbye_gets_its_goodbye_back() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
     socket.send(Message::Close(None)).await.unwrap();
@@ -280,7 +281,7 @@ async fn a_client_that_says_goodbye_gets_its_goodbye_back() {
 
 #[tokio::test]
 async fn an_append_to_a_closed_stream_is_told_where_it_ends() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut behind = open_far_behind(&stream).await;
     let end = stream.close().await;
@@ -295,7 +296,7 @@ async fn an_append_to_a_closed_stream_is_told_where_it_ends() {
 
 #[tokio::test]
 async fn each_kind_of_stream_takes_its_own_kind_of_value() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let (json, words, bytes) = (
         server.stream("j", JSON).await,
         server.stream("t", TEXT).await,
@@ -332,7 +333,7 @@ async fn each_kind_of_stream_takes_its_own_kind_of_value() {
 
 #[tokio::test]
 async fn a_frame_beyond_the_body_limit_ends_the_connection_and_says_why() {
-    let server = Server::with(|config| config.body_max = 1_000);
+    let server = LocalServer::with(|config| config.body_max = 1_000);
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
     say(
@@ -365,7 +366,7 @@ async fn a_frame_beyond_the_body_limit_ends_the_connection_and_says_why() {
 
 #[tokio::test]
 async fn frames_are_small_because_an_answer_waits_for_the_one_under_way() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     for _ in 0..40 {
         stream.append("x".repeat(10_000)).await;
@@ -387,7 +388,7 @@ async fn frames_are_small_because_an_answer_waits_for_the_one_under_way() {
 
 #[tokio::test]
 async fn an_append_has_what_a_post_has_producers_conditions_and_sequences() {
-    let server = Server::start();
+    let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
     let by = |epoch: u64, seq: u64| {

@@ -1,56 +1,56 @@
 //! Lifetimes, dates and retention across a kill: time that passed meanwhile counts.
 
 use crate::process::DEADLINE;
-use crate::process::house::{House, TEXT};
+use crate::process::durable_server::{DurableServer, TEXT};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::headers;
 
 #[tokio::test]
 async fn lifetimes_survive_and_what_ended_meanwhile_is_gone() {
-    let mut house = House::new("restart-lifetimes");
+    let mut server = DurableServer::new("restart-lifetimes");
     let idle = [TEXT[0], (headers::STREAM_TTL, "3600")];
-    house.put("idle", &idle, "x").await.expect(201);
+    server.put("idle", &idle, "x").await.expect(201);
     let far = [
         TEXT[0],
         (headers::STREAM_EXPIRES_AT, "2099-01-02T03:04:05Z"),
     ];
-    house.put("far", &far, "x").await.expect(201);
+    server.put("far", &far, "x").await.expect(201);
     let soon = SystemTime::now() + Duration::from_secs(2);
     let text = rfc3339(soon);
-    house
+    server
         .put("soon", &[TEXT[0], (headers::STREAM_EXPIRES_AT, &text)], "x")
         .await
         .expect(201);
-    house.kill();
+    server.kill();
     while SystemTime::now() < soon + Duration::from_secs(1) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    house.start();
-    house.get("soon").await.expect(404);
+    server.start();
+    server.get("soon").await.expect(404);
     assert_eq!(
-        house
+        server
             .head("idle")
             .await
             .expect(200)
             .header(headers::STREAM_TTL),
         Some("3600")
     );
-    let head = house.head("far").await.expect(200);
+    let head = server.head("far").await.expect(200);
     assert!(
         head.header(headers::STREAM_EXPIRES_AT)
             .is_some_and(|at| at.starts_with("2099-01-02T03:04:05")),
         "{head:?}"
     );
-    house.put("idle", &idle, "").await.expect(200);
-    house.put("far", &far, "").await.expect(200);
-    house.put("idle", &far, "").await.expect(409);
-    house.put("far", &TEXT, "").await.expect(409);
+    server.put("idle", &idle, "").await.expect(200);
+    server.put("far", &far, "").await.expect(200);
+    server.put("idle", &far, "").await.expect(409);
+    server.put("far", &TEXT, "").await.expect(409);
 }
 
 /// A whole second in UTC as RFC 3339. Source: Howard Hinnant, chrono-compatible date algorithms, `civil_from_days`.
 #[tokio::test]
 async fn a_creation_with_a_date_can_be_repeated_after_a_restart() {
-    let mut house = House::new("restart-dates");
+    let mut server = DurableServer::new("restart-dates");
     let dates = [
         ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
         ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
@@ -66,27 +66,27 @@ async fn a_creation_with_a_date_can_be_repeated_after_a_restart() {
     ];
     let head = |date| [TEXT[0], (headers::STREAM_EXPIRES_AT, date)];
     for (number, (date, _)) in dates.iter().enumerate() {
-        house
+        server
             .put(&number.to_string(), &head(date), "")
             .await
             .expect(201);
     }
     let past = head("1970-01-01T00:00:00.001Z");
-    house.put("past", &past, "").await.expect(201);
-    house.crash();
+    server.put("past", &past, "").await.expect(201);
+    server.crash();
     for (number, (date, kept)) in dates.iter().enumerate() {
         let name = number.to_string();
-        let told = house.head(&name).await;
+        let told = server.head(&name).await;
         assert_eq!(
             told.header(headers::STREAM_EXPIRES_AT),
             Some(*kept),
             "{date}"
         );
-        house.put(&name, &head(date), "").await.expect(200);
-        house.put(&name, &head(kept), "").await.expect(200);
+        server.put(&name, &head(date), "").await.expect(200);
+        server.put(&name, &head(kept), "").await.expect(200);
     }
-    assert_eq!(house.head("past").await.status, 404);
-    house.put("past", &past, "").await.expect(201);
+    assert_eq!(server.head("past").await.status, 404);
+    server.put("past", &past, "").await.expect(201);
 }
 
 fn rfc3339(at: SystemTime) -> String {
@@ -113,8 +113,8 @@ fn rfc3339(at: SystemTime) -> String {
 
 #[tokio::test]
 async fn what_retention_let_go_stays_gone_and_the_rest_stays() {
-    let mut house = House::new("restart-retention");
-    house
+    let mut server = DurableServer::new("restart-retention");
+    server
         .put(
             "it",
             &[TEXT[0], (headers::STREAM_RETENTION_BYTES, "4000")],
@@ -123,7 +123,7 @@ async fn what_retention_let_go_stays_gone_and_the_rest_stays() {
         .await
         .expect(201);
     for number in 0..40 {
-        house
+        server
             .post("it", &TEXT, &format!("{number:0500}"))
             .await
             .expect(204);
@@ -131,34 +131,37 @@ async fn what_retention_let_go_stays_gone_and_the_rest_stays() {
     let zero = "it?offset=0000000000000000";
     let begun = std::time::Instant::now();
     let gone = loop {
-        let answer = house.get(zero).await;
+        let answer = server.get(zero).await;
         if answer.status == 410 {
             break answer;
         }
         assert!(begun.elapsed() < DEADLINE, "nothing is let go: {answer:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
-    let kept = house.get("it").await.expect(200);
+    let kept = server.get("it").await.expect(200);
     let earliest = gone
         .header(headers::STREAM_EARLIEST_OFFSET)
         .expect("the earliest")
         .to_owned();
-    house.crash();
-    let gone = house.get(zero).await.expect(410);
+    server.crash();
+    let gone = server.get(zero).await.expect(410);
     let still = gone
         .header(headers::STREAM_EARLIEST_OFFSET)
         .expect("the earliest");
     assert!(still >= &*earliest, "{still} is before {earliest}");
-    let now = house.get("it").await.expect(200);
+    let now = server.get("it").await.expect(200);
     assert!(
         kept.body.ends_with(&now.body) && now.body.len() >= 4_000,
         "{} of {}",
         now.body.len(),
         kept.body.len()
     );
-    assert_eq!((now.next(), now.next()), (kept.next(), "0000000000020000"));
     assert_eq!(
-        house
+        (now.next_offset(), now.next_offset()),
+        (kept.next_offset(), "0000000000020000".to_owned())
+    );
+    assert_eq!(
+        server
             .head("it")
             .await
             .header(headers::STREAM_RETENTION_BYTES),

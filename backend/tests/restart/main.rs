@@ -14,7 +14,7 @@ mod lifetimes;
 mod process;
 
 use process::DEADLINE;
-use process::house::{House, JSON, TEXT};
+use process::durable_server::{DurableServer, JSON, TEXT};
 use reqwest::Method;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -25,13 +25,13 @@ const COUNT_MAX: &str = "9007199254740991";
 
 #[tokio::test]
 async fn a_producer_stands_after_a_crash_exactly_where_its_data_ends() {
-    let mut house = House::new("restart-producer");
-    house.put("it", &TEXT, "").await.expect(201);
-    house.produce("it", "3", "0", &[], "a").await.expect(200);
-    house.produce("it", "3", "1", &[], "b").await.expect(200);
-    house.crash();
+    let mut server = DurableServer::new("restart-producer");
+    server.put("it", &TEXT, "").await.expect(201);
+    server.produce("it", "3", "0", &[], "a").await.expect(200);
+    server.produce("it", "3", "1", &[], "b").await.expect(200);
+    server.crash();
     for seq in ["0", "1"] {
-        let again = house
+        let again = server
             .produce("it", "3", seq, &[], "again")
             .await
             .expect(204);
@@ -41,71 +41,71 @@ async fn a_producer_stands_after_a_crash_exactly_where_its_data_ends() {
             "how far it came: {again:?}"
         );
     }
-    let gap = house.produce("it", "3", "3", &[], "d").await.expect(409);
+    let gap = server.produce("it", "3", "3", &[], "d").await.expect(409);
     assert_eq!(gap.header(headers::PRODUCER_EXPECTED_SEQ), Some("2"));
-    let stale = house.produce("it", "2", "0", &[], "z").await.expect(403);
+    let stale = server.produce("it", "2", "0", &[], "z").await.expect(403);
     assert_eq!(stale.header(headers::PRODUCER_EPOCH), Some("3"));
-    house.produce("it", "4", "1", &[], "y").await.expect(400);
-    house.produce("it", "3", "2", &[], "c").await.expect(200);
-    house
+    server.produce("it", "4", "1", &[], "y").await.expect(400);
+    server.produce("it", "3", "2", &[], "c").await.expect(200);
+    server
         .produce("it", COUNT_MAX, "0", &[], "!")
         .await
         .expect(200);
-    house.crash();
-    house
+    server.crash();
+    server
         .produce("it", COUNT_MAX, "0", &[], "!")
         .await
         .expect(204);
-    house.produce("it", "3", "3", &[], "d").await.expect(403);
-    assert_eq!(house.get("it").await.body, "abc!");
+    server.produce("it", "3", "3", &[], "d").await.expect(403);
+    assert_eq!(server.get("it").await.body, "abc!");
 }
 
 #[tokio::test]
 async fn closed_stays_closed_and_who_closed_it_may_ask_again() {
-    let mut house = House::new("restart-closed");
+    let mut server = DurableServer::new("restart-closed");
     let closes = [(headers::STREAM_CLOSED, "true")];
     for name in ["by-producer", "bare", "at-birth"] {
         let head = [&TEXT[..], if name == "at-birth" { &closes } else { &[] }].concat();
-        house.put(name, &head, "x").await.expect(201);
+        server.put(name, &head, "x").await.expect(201);
     }
-    house
+    server
         .produce("by-producer", "0", "0", &[], "y")
         .await
         .expect(200);
-    house
+    server
         .produce("by-producer", "0", "1", &closes, "z")
         .await
         .expect(200);
-    house.post("bare", &closes, "").await.expect(204);
-    house.crash();
+    server.post("bare", &closes, "").await.expect(204);
+    server.crash();
     for (name, content) in [("by-producer", "xyz"), ("bare", "x"), ("at-birth", "x")] {
-        let read = house.get(name).await.expect(200);
+        let read = server.get(name).await.expect(200);
         assert!(
             read.is(headers::STREAM_CLOSED) && read.body == content,
             "{name}: {read:?}"
         );
-        let refused = house.post(name, &TEXT, "more").await.expect(409);
+        let refused = server.post(name, &TEXT, "more").await.expect(409);
         assert!(
-            refused.is(headers::STREAM_CLOSED) && refused.next() == read.next(),
+            refused.is(headers::STREAM_CLOSED) && refused.next_offset() == read.next_offset(),
             "{name}: {refused:?}"
         );
-        house.put(name, &TEXT, "").await.expect(409);
-        house
+        server.put(name, &TEXT, "").await.expect(409);
+        server
             .put(name, &[&TEXT[..], &closes].concat(), "")
             .await
             .expect(200);
-        house.post(name, &closes, "").await.expect(204);
-        house
+        server.post(name, &closes, "").await.expect(204);
+        server
             .get(&format!("{name}?offset=now&live=long-poll"))
             .await
             .expect(204);
     }
-    let again = house
+    let again = server
         .produce("by-producer", "0", "1", &closes, "z")
         .await
         .expect(204);
     assert!(again.is(headers::STREAM_CLOSED), "{again:?}");
-    house
+    server
         .produce("by-producer", "0", "0", &[], "y")
         .await
         .expect(409);
@@ -113,47 +113,47 @@ async fn closed_stays_closed_and_who_closed_it_may_ask_again() {
 
 #[tokio::test]
 async fn conditions_hold_against_what_was_there_before_a_crash() {
-    let mut house = House::new("restart-conditions");
-    house.put("it", &TEXT, "").await.expect(201);
+    let mut server = DurableServer::new("restart-conditions");
+    server.put("it", &TEXT, "").await.expect(201);
     let with = |name, value| [TEXT[0], (name, value)];
-    house
+    server
         .post("it", &with(headers::STREAM_SEQ, "b"), "1")
         .await
         .expect(204);
-    let tail = house
+    let tail = server
         .post("it", &with(headers::STREAM_SEQ, "c"), "2")
         .await
         .expect(204)
-        .next()
+        .next_offset()
         .to_owned();
-    house.crash();
+    server.crash();
     for seq in ["a", "b", "c"] {
-        house
+        server
             .post("it", &with(headers::STREAM_SEQ, seq), "no")
             .await
             .expect(409);
     }
-    let refused = house
+    let refused = server
         .post("it", &with("if-match", "\"0000000000000001\""), "no")
         .await
         .expect(412);
-    assert_eq!(refused.next(), tail);
+    assert_eq!(refused.next_offset(), tail);
     let tag = format!("\"{tail}\"");
-    house
+    server
         .post("it", &[TEXT[0], ("if-match", &tag)], "3")
         .await
         .expect(204);
-    house
+    server
         .post("it", &with(headers::STREAM_SEQ, "d"), "4")
         .await
         .expect(204);
-    assert_eq!(house.get("it").await.body, "1234");
+    assert_eq!(server.get("it").await.body, "1234");
 }
 
 #[tokio::test]
 async fn every_offset_and_entity_tag_means_the_same_after_a_crash() {
-    let mut house = House::new("restart-offsets");
-    let first = house
+    let mut server = DurableServer::new("restart-offsets");
+    let first = server
         .put(
             "it",
             &JSON,
@@ -161,36 +161,38 @@ async fn every_offset_and_entity_tag_means_the_same_after_a_crash() {
         )
         .await
         .expect(201);
-    let mut offsets = vec!["-1".to_owned(), first.next().to_owned()];
+    let mut offsets = vec!["-1".to_owned(), first.next_offset()];
     for body in ["1e400", "[[1],[]]", r#""\u0000é""#, "18446744073709551616"] {
         offsets.push(
-            house
+            server
                 .post("it", &JSON, body)
                 .await
                 .expect(204)
-                .next()
+                .next_offset()
                 .to_owned(),
         );
     }
     let mut before = Vec::new();
     for offset in &offsets {
-        before.push(house.get(&format!("it?offset={offset}")).await.expect(200));
+        before.push(server.get(&format!("it?offset={offset}")).await.expect(200));
     }
-    house.crash();
+    server.crash();
     assert!(
-        before[0].body.contains("9007199254740993,\"a\":1,\"a\":2}"),
+        before[0]
+            .text()
+            .contains("9007199254740993,\"a\":1,\"a\":2}"),
         "{:?}",
         before[0]
     );
     for (offset, was) in offsets.iter().zip(&before) {
-        let is = house.get(&format!("it?offset={offset}")).await.expect(200);
+        let is = server.get(&format!("it?offset={offset}")).await.expect(200);
         assert_eq!(
-            (&is.body, is.next(), is.header("etag")),
-            (&was.body, was.next(), was.header("etag")),
+            (&is.body, is.next_offset(), is.header("etag")),
+            (&was.body, was.next_offset(), was.header("etag")),
             "{offset}"
         );
         if let Some(tag) = was.header("etag") {
-            house
+            server
                 .ask(
                     Method::GET,
                     &format!("it?offset={offset}"),
@@ -202,12 +204,12 @@ async fn every_offset_and_entity_tag_means_the_same_after_a_crash() {
         }
     }
     let tag = before[0].header("etag").unwrap();
-    house
+    server
         .post("it", &[(headers::STREAM_CLOSED, "true")], "")
         .await
         .expect(204);
-    house.crash();
-    let closed = house
+    server.crash();
+    let closed = server
         .ask(Method::GET, "it?offset=-1", &[("if-none-match", tag)], "")
         .await
         .expect(200);
@@ -219,21 +221,21 @@ async fn every_offset_and_entity_tag_means_the_same_after_a_crash() {
 
 #[tokio::test]
 async fn what_was_deleted_stays_deleted_and_its_name_begins_anew() {
-    let mut house = House::new("restart-deleted");
+    let mut server = DurableServer::new("restart-deleted");
     for name in ["gone", "again"] {
-        house.put(name, &TEXT, "old").await.expect(201);
-        house.produce(name, "7", "0", &[], "old").await.expect(200);
+        server.put(name, &TEXT, "old").await.expect(201);
+        server.produce(name, "7", "0", &[], "old").await.expect(200);
     }
-    let old = house.get("again").await;
-    house.delete("gone").await.expect(204);
-    house.delete("again").await.expect(204);
-    house.put("again", &TEXT, "new").await.expect(201);
-    house.crash();
-    house.get("gone").await.expect(404);
-    house.delete("gone").await.expect(404);
-    let new = house.get("again").await.expect(200);
+    let old = server.get("again").await;
+    server.delete("gone").await.expect(204);
+    server.delete("again").await.expect(204);
+    server.put("again", &TEXT, "new").await.expect(201);
+    server.crash();
+    server.get("gone").await.expect(404);
+    server.delete("gone").await.expect(404);
+    let new = server.get("again").await.expect(200);
     assert_eq!(
-        (&*new.body, new.next()),
+        (new.text(), &*new.next_offset()),
         ("new", "0000000000000003_1"),
         "its offsets are told from the old ones"
     );
@@ -242,18 +244,21 @@ async fn what_was_deleted_stays_deleted_and_its_name_begins_anew() {
         old.header("etag"),
         "another stream has other tags"
     );
-    house.produce("again", "0", "0", &[], "!").await.expect(200);
-    house.put("gone", &JSON, "").await.expect(201);
-    house.crash();
-    assert_eq!(house.get("gone").await.body, "[]");
-    assert_eq!(house.get("again").await.body, "new!");
+    server
+        .produce("again", "0", "0", &[], "!")
+        .await
+        .expect(200);
+    server.put("gone", &JSON, "").await.expect(201);
+    server.crash();
+    assert_eq!(server.get("gone").await.body, "[]");
+    assert_eq!(server.get("again").await.body, "new!");
 }
 
 #[tokio::test]
 async fn forks_and_what_they_grew_from_survive_a_crash() {
-    let mut house = House::new("restart-forks");
-    house.put("source", &TEXT, "abc").await.expect(201);
-    house
+    let mut server = DurableServer::new("restart-forks");
+    server.put("source", &TEXT, "abc").await.expect(201);
+    server
         .produce("source", "5", "0", &[], "def")
         .await
         .expect(200);
@@ -264,17 +269,20 @@ async fn forks_and_what_they_grew_from_survive_a_crash() {
         ]
     };
     let child = from("/v1/stream/source", "0000000000000003");
-    house.put("child", &child, "X").await.expect(201);
+    server.put("child", &child, "X").await.expect(201);
     let grandchild = from("/v1/stream/child", "0000000000000004");
-    house.put("grandchild", &grandchild, "Y").await.expect(201);
-    house.produce("child", "0", "0", &[], "Z").await.expect(200);
-    house.delete("source").await.expect(204);
-    house.crash();
+    server.put("grandchild", &grandchild, "Y").await.expect(201);
+    server
+        .produce("child", "0", "0", &[], "Z")
+        .await
+        .expect(200);
+    server.delete("source").await.expect(204);
+    server.crash();
     let forks = [("child", "abcXZ"), ("grandchild", "abcXY")];
     for (name, content) in forks {
-        assert_eq!(house.get(name).await.expect(200).body, content, "{name}");
+        assert_eq!(server.get(name).await.expect(200).body, content, "{name}");
         assert_eq!(
-            house
+            server
                 .get(&format!("{name}?offset=0000000000000003"))
                 .await
                 .body,
@@ -282,37 +290,40 @@ async fn forks_and_what_they_grew_from_survive_a_crash() {
             "{name}"
         );
     }
-    house.produce("child", "0", "0", &[], "Z").await.expect(204);
+    server
+        .produce("child", "0", "0", &[], "Z")
+        .await
+        .expect(204);
     for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
-        house.ask(method, "source", &TEXT, "x").await.expect(410);
+        server.ask(method, "source", &TEXT, "x").await.expect(410);
     }
-    house.put("source", &TEXT, "").await.expect(409);
-    house.put("other", &child, "").await.expect(409);
-    house.put("child", &child, "").await.expect(200);
-    house.delete("child").await.expect(204);
-    house.crash();
-    house.get("child").await.expect(410);
-    house.get("source").await.expect(410);
-    assert_eq!(house.get("grandchild").await.body, "abcXY");
-    house.delete("grandchild").await.expect(204);
-    house.crash();
+    server.put("source", &TEXT, "").await.expect(409);
+    server.put("other", &child, "").await.expect(409);
+    server.put("child", &child, "").await.expect(200);
+    server.delete("child").await.expect(204);
+    server.crash();
+    server.get("child").await.expect(410);
+    server.get("source").await.expect(410);
+    assert_eq!(server.get("grandchild").await.body, "abcXY");
+    server.delete("grandchild").await.expect(204);
+    server.crash();
     for name in ["source", "child", "grandchild"] {
-        house.get(name).await.expect(404);
-        house.put(name, &TEXT, "").await.expect(201);
+        server.get(name).await.expect(404);
+        server.put(name, &TEXT, "").await.expect(201);
     }
 }
 
 #[tokio::test]
 async fn a_body_that_was_on_its_way_when_the_server_died_is_not_there() {
-    let mut house = House::new("restart-half");
-    house.put("it", &TEXT, "whole").await.expect(201);
+    let mut server = DurableServer::new("restart-half");
+    server.put("it", &TEXT, "whole").await.expect(201);
     let mut wires = Vec::new();
     for framing in [
         "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
         "Content-Length: 8\r\n\r\nhalf",
     ] {
         for line in ["POST /v1/stream/it", "PUT /v1/stream/other"] {
-            let mut wire = TcpStream::connect(("127.0.0.1", house.place.port)).unwrap();
+            let mut wire = TcpStream::connect(("127.0.0.1", server.folder.port)).unwrap();
             write!(
                 wire,
                 "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{framing}"
@@ -322,32 +333,32 @@ async fn a_body_that_was_on_its_way_when_the_server_died_is_not_there() {
         }
     }
     // Answered after the others were read: it comes on a connection of its own, but the server has their heads by then.
-    house.get("it").await.expect(200);
-    house.crash();
+    server.get("it").await.expect(200);
+    server.crash();
     for mut wire in wires {
         wire.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut answer = String::new();
         let _reset = wire.read_to_string(&mut answer);
         assert_eq!(answer, "", "half a body is not answered");
     }
-    assert_eq!(house.get("it").await.expect(200).body, "whole");
-    house.get("other").await.expect(404);
+    assert_eq!(server.get("it").await.expect(200).body, "whole");
+    server.get("other").await.expect(404);
 }
 
 #[tokio::test]
 async fn refusals_of_a_server_that_was_started_anew_are_problem_documents() {
-    let mut house = House::new("restart-refusals");
-    house.put("it", &TEXT, "").await.expect(201);
-    house.crash();
+    let mut server = DurableServer::new("restart-refusals");
+    server.put("it", &TEXT, "").await.expect(201);
+    server.crash();
     let too_large = "x".repeat((16 << 20) + 1);
     for (answer, status) in [
-        (house.post("it", &TEXT, &too_large).await, 413),
-        (house.post("it", &JSON, "1").await, 409),
-        (house.post("none", &TEXT, "x").await, 404),
-        (house.get("it?offset=x%2Cy").await, 400),
+        (server.post("it", &TEXT, &too_large).await, 413),
+        (server.post("it", &JSON, "1").await, 409),
+        (server.post("none", &TEXT, "x").await, 404),
+        (server.get("it?offset=x%2Cy").await, 400),
     ] {
-        assert!(!answer.problem().is_empty());
+        assert!(!answer.problem().kind.is_empty());
         answer.expect(status);
     }
-    assert_eq!(house.get("it").await.expect(200).body, "");
+    assert_eq!(server.get("it").await.expect(200).body, "");
 }

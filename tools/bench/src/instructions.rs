@@ -7,7 +7,7 @@
 mod counted;
 mod served;
 
-use crate::Fault;
+use crate::BenchFault;
 use clap::Args;
 use counted::Counter;
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ const NOTABLE: f64 = 0.05;
 
 /// What to count, and what to do with it.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub(crate) struct InstructionsArguments {
     /// The server's binary
     #[arg(long, env = "TAILWATER_BIN")]
     server: PathBuf,
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
 
 /// Something counted.
 #[derive(Debug, Clone, PartialEq)]
-struct Row {
+struct InstructionsRow {
     what: String,
     instructions: f64,
 }
@@ -48,8 +48,8 @@ struct Row {
 /// Counts, and prints a table that holds the figures against the committed ones.
 ///
 /// # Errors
-/// [`Fault::Server`] when Valgrind is not there or something did not do what it should.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
+/// [`BenchFault::Server`] when Valgrind is not there or something did not do what it should.
+pub(crate) fn run(arguments: &InstructionsArguments) -> Result<(), BenchFault> {
     let committed = fs::read_to_string(COMMITTED)
         .map(|text| parse(&text))
         .unwrap_or_default();
@@ -71,7 +71,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
 }
 
 /// What `tailwater-pieces` offers.
-fn pieces(counter: &Counter, arguments: &Arguments) -> Result<Vec<Row>, Fault> {
+fn pieces(
+    counter: &Counter,
+    arguments: &InstructionsArguments,
+) -> Result<Vec<InstructionsRow>, BenchFault> {
     let list = Command::new(&arguments.pieces).output()?;
     let mut rows = Vec::new();
     for line in String::from_utf8_lossy(&list.stdout).lines() {
@@ -79,7 +82,9 @@ fn pieces(counter: &Counter, arguments: &Arguments) -> Result<Vec<Row>, Fault> {
         let numbers = |at: usize| fields.get(at).and_then(|text| text.parse::<usize>().ok());
         let (Some(times), Some(holds), [name, _, _, what]) = (numbers(1), numbers(2), &fields[..])
         else {
-            return Err(Fault::Server(format!("expected a piece, came {line:?}")));
+            return Err(BenchFault::Server(format!(
+                "expected a piece, came {line:?}"
+            )));
         };
         if what.contains(&arguments.only) {
             let count = |times: usize| {
@@ -100,22 +105,22 @@ fn measured(
     what: &str,
     times: usize,
     holds: usize,
-    count: impl Fn(usize) -> Result<u64, Fault> + Sync,
-) -> Result<Row, Fault> {
+    count: impl Fn(usize) -> Result<u64, BenchFault> + Sync,
+) -> Result<InstructionsRow, BenchFault> {
     // Both at once: a count is no slower for it.
     let (few, many) = thread::scope(|scope| {
         let few = scope.spawn(|| count(times));
         let many = count(times * 3);
         (
             few.join()
-                .unwrap_or_else(|_| Err(Fault::Server("a count panicked".into()))),
+                .unwrap_or_else(|_| Err(BenchFault::Server("a count panicked".into()))),
             many,
         )
     });
     let (few, many) = (few?, many?);
     let instructions = many.saturating_sub(few) as f64 / (2 * times * holds) as f64;
     eprintln!("{what}: {}", shown(instructions));
-    Ok(Row {
+    Ok(InstructionsRow {
         what: what.into(),
         instructions,
     })
@@ -123,8 +128,8 @@ fn measured(
 
 /// What a fresh server gives at the third attempt at the latest: under Valgrind, on a busy machine, one can be so slow to start that it
 /// takes its first client for a slow one.
-fn patiently(count: impl Fn() -> Result<u64, Fault>) -> Result<u64, Fault> {
-    let again = |fault: Fault| {
+fn patiently(count: impl Fn() -> Result<u64, BenchFault>) -> Result<u64, BenchFault> {
+    let again = |fault: BenchFault| {
         eprintln!("{fault}; once more, with a fresh server");
         count()
     };
@@ -132,7 +137,7 @@ fn patiently(count: impl Fn() -> Result<u64, Fault>) -> Result<u64, Fault> {
 }
 
 /// The rows of a committed table.
-fn parse(text: &str) -> Vec<Row> {
+fn parse(text: &str) -> Vec<InstructionsRow> {
     let cells = text.lines().filter_map(|line| {
         line.strip_prefix("| ")?
             .strip_suffix(" |")?
@@ -140,7 +145,7 @@ fn parse(text: &str) -> Vec<Row> {
     });
     cells
         .filter_map(|(what, figure)| {
-            Some(Row {
+            Some(InstructionsRow {
                 what: what.trim_end().into(),
                 instructions: figure.trim().parse().ok()?,
             })
@@ -148,13 +153,13 @@ fn parse(text: &str) -> Vec<Row> {
         .collect()
 }
 
-fn committable(rows: &[Row]) -> String {
+fn committable(rows: &[InstructionsRow]) -> String {
     let mut text = String::from(
         "# Instructions\n\nWhat one of each costs, written by `cargo xtask bench instructions --write`, and what later counts are held \
          against.\nThey depend on compiler, C library and the processor's vector instructions: compare on one machine.\n\n\
          | one | instructions |\n| --- | ---: |\n",
     );
-    for Row { what, instructions } in rows {
+    for InstructionsRow { what, instructions } in rows {
         // A `String` takes whatever is written to it.
         let _written = writeln!(text, "| {what} | {} |", shown(*instructions));
     }
@@ -170,7 +175,7 @@ fn shown(instructions: f64) -> String {
     }
 }
 
-fn compared(rows: &[Row], committed: &[Row]) -> String {
+fn compared(rows: &[InstructionsRow], committed: &[InstructionsRow]) -> String {
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
     let mut text = format!("| {:<width$} | committed |      now |    ratio |\n", "one");
     let _written = write!(
@@ -178,7 +183,7 @@ fn compared(rows: &[Row], committed: &[Row]) -> String {
         "| {:-<width$} | --------: | -------: | -------: |",
         ""
     );
-    for Row { what, instructions } in rows {
+    for InstructionsRow { what, instructions } in rows {
         let before = committed
             .iter()
             .find(|row| row.what == *what)
@@ -208,8 +213,8 @@ fn compared(rows: &[Row], committed: &[Row]) -> String {
 mod tests {
     use super::*;
 
-    fn row(what: &str, instructions: f64) -> Row {
-        Row {
+    fn row(what: &str, instructions: f64) -> InstructionsRow {
+        InstructionsRow {
             what: what.into(),
             instructions,
         }

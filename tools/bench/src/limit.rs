@@ -17,10 +17,10 @@
 mod connection;
 mod log;
 
-use crate::Fault;
+use crate::BenchFault;
 use crate::poller::{Poller, Ready, unless_blocked};
-use connection::{Connection, Request};
-use log::Log;
+use connection::{LimitConnection, LimitRequest};
+use log::LimitLog;
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener};
@@ -43,7 +43,7 @@ const SOCKET: &[u8] =
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn run(port: u16, joined: bool) -> Result<(), Fault> {
+pub(crate) fn run(port: u16, joined: bool) -> Result<(), BenchFault> {
     serve(&TcpListener::bind((Ipv4Addr::LOCALHOST, port))?, joined)
 }
 
@@ -51,9 +51,9 @@ pub(crate) fn run(port: u16, joined: bool) -> Result<(), Fault> {
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn serve(listener: &TcpListener, joined: bool) -> Result<(), Fault> {
+pub(crate) fn serve(listener: &TcpListener, joined: bool) -> Result<(), BenchFault> {
     listener.set_nonblocking(true)?;
-    let mut limit = Limit::new(joined)?;
+    let mut limit = LimitServer::new(joined)?;
     limit.poller.add(listener, LISTENER)?;
     let (mut ready, mut buffer) = (Vec::new(), vec![0; BUFFER]);
     loop {
@@ -82,18 +82,18 @@ pub(crate) fn serve(listener: &TcpListener, joined: bool) -> Result<(), Fault> {
 
 /// Everything there is.
 #[derive(Debug)]
-struct Limit {
+struct LimitServer {
     poller: Poller,
     joined: bool,
-    connections: Vec<Option<Connection>>,
+    connections: Vec<Option<LimitConnection>>,
     free: Vec<usize>,
     names: HashMap<Vec<u8>, usize>,
-    logs: Vec<Log>,
+    logs: Vec<LimitLog>,
     /// Logs with readers to be told at the end of the turn.
     moved: Vec<usize>,
 }
 
-impl Limit {
+impl LimitServer {
     fn new(joined: bool) -> io::Result<Self> {
         Ok(Self {
             poller: Poller::new()?,
@@ -120,7 +120,7 @@ impl Limit {
             if id == self.connections.len() {
                 self.connections.push(None);
             }
-            self.connections[id] = Some(Connection::new(socket));
+            self.connections[id] = Some(LimitConnection::new(socket));
         }
     }
 
@@ -155,7 +155,12 @@ impl Limit {
     }
 
     /// Answers every whole request; false when it is none of ours.
-    fn serves(&mut self, id: usize, connection: &mut Connection, input: &[u8]) -> io::Result<bool> {
+    fn serves(
+        &mut self,
+        id: usize,
+        connection: &mut LimitConnection,
+        input: &[u8],
+    ) -> io::Result<bool> {
         let mut kept = std::mem::take(&mut connection.kept);
         let mut rest = if kept.is_empty() {
             input
@@ -163,7 +168,7 @@ impl Limit {
             kept.extend_from_slice(input);
             &kept
         };
-        while let Some((request, length)) = Request::first_in(rest) {
+        while let Some((request, length)) = LimitRequest::first_in(rest) {
             let Some(request) = request else {
                 return Ok(false);
             };
@@ -183,12 +188,12 @@ impl Limit {
     fn answers(
         &mut self,
         id: usize,
-        connection: &mut Connection,
-        request: &Request<'_>,
+        connection: &mut LimitConnection,
+        request: &LimitRequest<'_>,
     ) -> io::Result<bool> {
         if request.is_put {
             let log = self.logs.len();
-            self.logs.push(Log::new(request.what));
+            self.logs.push(LimitLog::new(request.what));
             self.names.insert(request.stream.to_vec(), log);
             return connection.sends(&self.poller, id, CREATED);
         }
@@ -215,7 +220,7 @@ impl Limit {
                 match log.answer(request.offset, end) {
                     Some(answer) => connection.sends(&self.poller, id, answer),
                     None => {
-                        let head = Log::head(end, end - request.offset);
+                        let head = LimitLog::head(end, end - request.offset);
                         connection.begins(number, request.offset, end);
                         connection.goes_on(&self.poller, id, Some(&head), &log.bytes)
                     }

@@ -1,7 +1,7 @@
 //! The load's connections: thousands of them in one thread, each with its decoder, waited for together.
 
-use crate::Fault;
-use crate::decode::{Decoder, Part};
+use crate::BenchFault;
+use crate::decode::{ContentDecoder, ContentPart};
 use crate::poller::{Poller, Ready, unless_blocked};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,21 +17,21 @@ const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
 pub(crate) struct Lines {
     address: SocketAddr,
     poller: Poller,
-    lines: Vec<Line>,
+    lines: Vec<LoadLine>,
     ready: Vec<Ready>,
     buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
-struct Line {
+struct LoadLine {
     socket: TcpStream,
-    decoder: Decoder,
+    decoder: ContentDecoder,
     /// What did not fit into the socket yet.
     rest: Vec<u8>,
 }
 
 impl Lines {
-    pub(crate) fn new(address: SocketAddr) -> Result<Self, Fault> {
+    pub(crate) fn new(address: SocketAddr) -> Result<Self, BenchFault> {
         Ok(Self {
             address,
             poller: Poller::new()?,
@@ -42,28 +42,28 @@ impl Lines {
     }
 
     /// One more connection; its number.
-    pub(crate) fn open(&mut self) -> Result<usize, Fault> {
+    pub(crate) fn open(&mut self) -> Result<usize, BenchFault> {
         let socket = TcpStream::connect(self.address)?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let id = self.lines.len();
         self.poller.add(&socket, id)?;
-        self.lines.push(Line {
+        self.lines.push(LoadLine {
             socket,
-            decoder: Decoder::new(),
+            decoder: ContentDecoder::new(),
             rest: Vec::new(),
         });
         Ok(id)
     }
 
     /// Sends a request; what does not fit goes when there is room.
-    pub(crate) fn send(&mut self, id: usize, bytes: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn send(&mut self, id: usize, bytes: &[u8]) -> Result<(), BenchFault> {
         let line = &mut self.lines[id];
         line.rest.extend_from_slice(bytes);
         self.flush(id)
     }
 
-    fn flush(&mut self, id: usize) -> Result<(), Fault> {
+    fn flush(&mut self, id: usize) -> Result<(), BenchFault> {
         let line = &mut self.lines[id];
         let written = unless_blocked(line.socket.write(&line.rest))?.unwrap_or(0);
         if written == line.rest.len() {
@@ -75,7 +75,7 @@ impl Lines {
     }
 
     /// Waits until a connection has something, at most so long; returns how many there are for [`Lines::ready`].
-    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<usize, Fault> {
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<usize, BenchFault> {
         self.poller.wait(Some(timeout), &mut self.ready)?;
         for at in 0..self.ready.len() {
             let Ready { id, writable, .. } = self.ready[at];
@@ -98,14 +98,14 @@ impl Lines {
     /// Reads once and hands over what it means; returns the number of bytes.
     ///
     /// # Errors
-    /// [`Fault::Void`] when the server has closed the connection; what `take` says.
+    /// [`BenchFault::Void`] when the server has closed the connection; what `take` says.
     pub(crate) fn read(
         &mut self,
         id: usize,
-        take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>,
-    ) -> Result<usize, Fault> {
+        take: &mut impl FnMut(ContentPart<'_>) -> Result<(), BenchFault>,
+    ) -> Result<usize, BenchFault> {
         let line = &mut self.lines[id];
-        let closed = |why: String| Fault::Void(format!("a connection was closed: {why}"));
+        let closed = |why: String| BenchFault::Void(format!("a connection was closed: {why}"));
         let bytes = match unless_blocked(line.socket.read(&mut self.buffer)) {
             Ok(Some(0)) => return Err(closed("by the server".into())),
             Ok(Some(bytes)) => bytes,
@@ -115,7 +115,7 @@ impl Lines {
         let mut pinged = false;
         line.decoder
             .feed(&self.buffer[..bytes], &mut |part| match part {
-                Part::Ping => {
+                ContentPart::Ping => {
                     pinged = true;
                     Ok(())
                 }

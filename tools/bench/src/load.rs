@@ -11,16 +11,17 @@ mod writers;
 
 pub(crate) use pace::Pace;
 
-use crate::Fault;
-use crate::decode::{Head, Part};
+use crate::BenchFault;
+use crate::decode::ContentPart;
 use crate::lines::Lines;
-use crate::target::{Target, Technique};
-use readers::Reader;
+use crate::target::{BenchTarget, BenchTechnique};
+use readers::LoadReader;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use tailwater_harness::http::DecodedHead;
 use tailwater_lab::histogram::Latencies;
-use writers::Writer;
+use writers::LoadWriter;
 
 /// Nothing may take longer than this to come, unless said otherwise.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -29,8 +30,8 @@ const CREATORS: usize = 16;
 
 /// What is read, and by whom.
 #[derive(Debug, Clone)]
-pub(crate) struct Terms {
-    pub(crate) technique: Technique,
+pub(crate) struct LoadTerms {
+    pub(crate) technique: BenchTechnique,
     /// How many streams; reader number `r` follows stream `r` modulo that.
     pub(crate) streams: usize,
     /// Bytes of a message.
@@ -45,9 +46,9 @@ pub(crate) struct Terms {
     pub(crate) silence_max: Duration,
 }
 
-impl Terms {
+impl LoadTerms {
     /// One stream; polls that are answered ask again.
-    pub(crate) fn new(technique: Technique, size: usize, writers: usize) -> Self {
+    pub(crate) fn new(technique: BenchTechnique, size: usize, writers: usize) -> Self {
         Self {
             technique,
             streams: 1,
@@ -63,13 +64,13 @@ impl Terms {
 /// Connections, and what came over them.
 #[derive(Debug)]
 pub(crate) struct Load<'a> {
-    target: &'a dyn Target,
-    terms: Terms,
+    target: &'a dyn BenchTarget,
+    terms: LoadTerms,
     lines: Lines,
     /// By number of connection.
-    ends: Vec<End>,
-    readers: Vec<Reader>,
-    writers: Vec<Writer>,
+    ends: Vec<LoadEnd>,
+    readers: Vec<LoadReader>,
+    writers: Vec<LoadWriter>,
     /// Writers that wait for work.
     idle: Vec<usize>,
     /// Polls by the time when they are due, in microseconds.
@@ -79,19 +80,19 @@ pub(crate) struct Load<'a> {
     /// Stream of the next append.
     turn: usize,
     begun: Instant,
-    pub(crate) tally: Tally,
+    pub(crate) tally: LoadTally,
 }
 
 /// Who is at a connection's near end.
 #[derive(Debug, Clone, Copy)]
-enum End {
+enum LoadEnd {
     Reader(usize),
     Writer(usize),
 }
 
 /// What was counted since the last [`Load::tally_anew`].
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct LoadTally {
     /// Messages that came, each counted for each reader.
     pub(crate) delivered: u64,
     /// Messages that have to come.
@@ -110,7 +111,7 @@ pub(crate) struct Tally {
     last: Instant,
 }
 
-impl Tally {
+impl LoadTally {
     fn new() -> Self {
         Self {
             delivered: 0,
@@ -141,12 +142,12 @@ impl<'a> Load<'a> {
     /// Creates the streams.
     ///
     /// # Errors
-    /// [`Fault::Server`] when one can't be created.
+    /// [`BenchFault::Server`] when one can't be created.
     pub(crate) fn new(
-        target: &'a dyn Target,
+        target: &'a dyn BenchTarget,
         address: SocketAddr,
-        terms: Terms,
-    ) -> Result<Self, Fault> {
+        terms: LoadTerms,
+    ) -> Result<Self, BenchFault> {
         let mut load = Self {
             target,
             lines: Lines::new(address)?,
@@ -158,7 +159,7 @@ impl<'a> Load<'a> {
             written: vec![Vec::new(); terms.streams],
             turn: 0,
             begun: Instant::now(),
-            tally: Tally::new(),
+            tally: LoadTally::new(),
             terms,
         };
         load.create(address)?;
@@ -167,14 +168,14 @@ impl<'a> Load<'a> {
 
     /// Counts from zero; everything that was expected has to have come.
     pub(crate) fn tally_anew(&mut self) {
-        self.tally = Tally::new();
+        self.tally = LoadTally::new();
     }
 
     /// Leaves all connections; what was written is still owed to readers to come, from the beginning on.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn leaves_for(&mut self, address: SocketAddr) -> Result<(), Fault> {
+    pub(crate) fn leaves_for(&mut self, address: SocketAddr) -> Result<(), BenchFault> {
         self.lines = Lines::new(address)?;
         self.ends.clear();
         self.readers.clear();
@@ -184,7 +185,7 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    fn create(&mut self, address: SocketAddr) -> Result<(), Fault> {
+    fn create(&mut self, address: SocketAddr) -> Result<(), BenchFault> {
         let names = (0..self.terms.streams).map(stream);
         let requests = names.filter_map(|name| self.target.create(&name, self.terms.technique));
         ask_all(address, requests.collect())
@@ -195,13 +196,13 @@ impl<'a> Load<'a> {
     }
 
     /// Takes part in what happens for at most `timeout`.
-    fn turn(&mut self, timeout: Duration) -> Result<usize, Fault> {
+    fn turn(&mut self, timeout: Duration) -> Result<usize, BenchFault> {
         let count = self.lines.wait(timeout)?;
         for at in 0..count {
             let id = self.lines.ready(at);
             match self.ends[id] {
-                End::Reader(reader) => self.reader_has(reader)?,
-                End::Writer(writer) => self.writer_has(writer)?,
+                LoadEnd::Reader(reader) => self.reader_has(reader)?,
+                LoadEnd::Writer(writer) => self.writer_has(writer)?,
             }
         }
         Ok(count)
@@ -211,8 +212,8 @@ impl<'a> Load<'a> {
     /// nothing comes for a while; then says what is wrong.
     ///
     /// # Errors
-    /// [`Fault::Lost`] when a message was lost, repeated, reordered or damaged.
-    pub(crate) fn settles(&mut self) -> Result<(), Fault> {
+    /// [`BenchFault::Lost`] when a message was lost, repeated, reordered or damaged.
+    pub(crate) fn settles(&mut self) -> Result<(), BenchFault> {
         let mut heard = Instant::now();
         while self.tally.delivered < self.tally.expected || self.idle.len() < self.writers.len() {
             let due = self.polls_due()?;
@@ -227,7 +228,7 @@ impl<'a> Load<'a> {
         self.judge()
     }
 
-    fn judge(&self) -> Result<(), Fault> {
+    fn judge(&self) -> Result<(), BenchFault> {
         let (mut lost, mut again, mut damaged) = (0, 0, 0);
         for reader in &self.readers {
             lost += reader.seen.missing(&self.written[reader.stream]);
@@ -238,7 +239,7 @@ impl<'a> Load<'a> {
         if lost + again + damaged == 0 && waiting == 0 {
             return Ok(());
         }
-        Err(Fault::Lost {
+        Err(BenchFault::Lost {
             deliveries: self.tally.expected,
             lost,
             again,
@@ -258,7 +259,7 @@ fn micros(duration: Duration) -> u64 {
 }
 
 /// Sends requests over a few connections and expects a success for each.
-fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), Fault> {
+fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), BenchFault> {
     let mut lines = Lines::new(address)?;
     let mut open = 0;
     for request in requests.split_off(requests.len().saturating_sub(CREATORS)) {
@@ -269,7 +270,7 @@ fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), Fault>
     while open > 0 {
         let count = lines.wait(SILENCE_MAX)?;
         if count == 0 {
-            return Err(Fault::Server(format!(
+            return Err(BenchFault::Server(format!(
                 "{open} requests were not answered within {SILENCE_MAX:?}"
             )));
         }
@@ -277,8 +278,8 @@ fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), Fault>
             let (id, mut answered) = (lines.ready(at), false);
             lines.read(id, &mut |part| {
                 match part {
-                    Part::Head(head) => expect_ok(&head)?,
-                    Part::End => answered = true,
+                    ContentPart::Head(head) => expect_ok(&head)?,
+                    ContentPart::End => answered = true,
                     _ => {}
                 }
                 Ok(())
@@ -294,11 +295,11 @@ fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), Fault>
     Ok(())
 }
 
-fn expect_ok(head: &Head<'_>) -> Result<(), Fault> {
-    if head.is_ok() {
+fn expect_ok(head: &DecodedHead<'_>) -> Result<(), BenchFault> {
+    if head.is_success() {
         Ok(())
     } else {
-        Err(Fault::Server(format!(
+        Err(BenchFault::Server(format!(
             "expected a success, came {}",
             head.status
         )))

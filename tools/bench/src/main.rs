@@ -9,7 +9,7 @@
 //! | `instructions.rs` | what Valgrind counts, of inner pieces and of the whole server |
 //! | `process.rs` | a fresh server for each run, and what it used of processor and memory |
 //! | `load.rs` | readers and writers in one thread |
-//! | `lines.rs` | their connections; `poller.rs` waits for them, `decode.rs` says what comes on them |
+//! | `lines.rs` | their connections; `poller.rs` waits for them, `decode.rs` says what comes on them, with the harness's decoders |
 //! | `message.rs` | what is sent, and how a reader finds and checks it |
 #![expect(
     clippy::print_stdout,
@@ -42,7 +42,7 @@ use workloads::{catch_up, fan_out, flood, idle, loss, many, pipe, polls, smoke};
 /// Measures servers on loopback: the server on one core, the load on another, a fresh server for each run.
 #[derive(Debug, Parser)]
 #[command(name = "tailwater-bench")]
-struct Command {
+struct BenchCommand {
     #[command(subcommand)]
     what: What,
 }
@@ -54,56 +54,56 @@ enum What {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        arguments: fan_out::Arguments,
+        arguments: fan_out::FanOutArguments,
     },
     /// Polls as fast as they are answered: with 304, without data, with a message
     Poll {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        arguments: polls::Arguments,
+        arguments: polls::PollsArguments,
     },
     /// The server's memory for each reader that waits
     Idle {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        arguments: idle::Arguments,
+        arguments: idle::IdleArguments,
     },
     /// Writers at full speed, and what their readers still get
     Flood {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        arguments: flood::Arguments,
+        arguments: flood::FloodArguments,
     },
     /// Appends per second to one stream, with a reader that checks each of them
     Pipe {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        arguments: pipe::Arguments,
+        arguments: pipe::PipeArguments,
     },
     /// Reading a large stream from its beginning
     CatchUp {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        arguments: catch_up::Arguments,
+        arguments: catch_up::CatchUpArguments,
     },
     /// Thousands of streams with one reader each
     Many {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        arguments: many::Arguments,
+        arguments: many::ManyArguments,
     },
     /// More than most servers take, offered to one stream: is anything missing that was acknowledged?
     Loss {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        arguments: loss::Arguments,
+        arguments: loss::LossArguments,
     },
     /// All of the above, one table after the other
     All {
@@ -117,7 +117,7 @@ enum What {
         common: Common,
     },
     /// Instructions that the server executes for what it does often, counted by Valgrind and held against the committed figures
-    Instructions(instructions::Arguments),
+    Instructions(instructions::InstructionsArguments),
     /// The server that does nothing but deliver
     #[command(hide = true)]
     Limit {
@@ -168,7 +168,7 @@ struct Common {
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+enum BenchFault {
     /// The system refused something.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -217,7 +217,7 @@ const ALL: [&str; 8] = [
 ];
 
 fn main() -> ExitCode {
-    match Command::parse().what {
+    match BenchCommand::parse().what {
         // No measurement of times: they need no core of their own.
         What::Limit { port, joined } => ended(limit::run(port, joined)),
         What::Instructions(arguments) => ended(instructions::run(&arguments)),
@@ -225,7 +225,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn perform(what: What) -> Result<(), Fault> {
+fn perform(what: What) -> Result<(), BenchFault> {
     match what {
         What::FanOut { common, arguments } => shown(fan_out::run(&common, &arguments)),
         What::Poll { common, arguments } => shown(polls::run(&common, &arguments)),
@@ -243,13 +243,13 @@ fn perform(what: What) -> Result<(), Fault> {
 }
 
 /// Everything; a measurement that failed does not keep the others from being made.
-fn all(options: &[String]) -> Result<(), Fault> {
+fn all(options: &[String]) -> Result<(), BenchFault> {
     let mut outcome = Ok(());
     for name in ALL {
         let words = ["tailwater-bench", name]
             .into_iter()
             .chain(options.iter().map(|option| &**option));
-        if let Err(fault) = perform(Command::parse_from(words).what) {
+        if let Err(fault) = perform(BenchCommand::parse_from(words).what) {
             eprintln!("{name}: {fault}");
             outcome = Err(fault);
         }
@@ -258,18 +258,18 @@ fn all(options: &[String]) -> Result<(), Fault> {
     outcome
 }
 
-fn shown(measured: Result<Measured, Fault>) -> Result<(), Fault> {
+fn shown(measured: Result<Measured, BenchFault>) -> Result<(), BenchFault> {
     let Measured { table, failed } = measured?;
     println!("{table}");
     match failed {
-        true => Err(Fault::Void(
+        true => Err(BenchFault::Void(
             "something was lost, repeated or reordered; see above".into(),
         )),
         false => Ok(()),
     }
 }
 
-fn ended(outcome: Result<(), Fault>) -> ExitCode {
+fn ended(outcome: Result<(), BenchFault>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
@@ -293,7 +293,7 @@ mod tests {
             "--against",
             "another",
         ];
-        let What::Poll { common, .. } = Command::parse_from(words).what else {
+        let What::Poll { common, .. } = BenchCommand::parse_from(words).what else {
             panic!("another measurement")
         };
         let here = std::env::current_dir().unwrap();

@@ -19,7 +19,7 @@ pub(crate) const SIZE_MIN: usize = 52;
 
 /// What a message says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Message {
+pub(crate) struct BenchMessage {
     /// Who wrote it.
     pub(crate) writer: usize,
     /// How many this writer wrote to this stream before.
@@ -28,7 +28,7 @@ pub(crate) struct Message {
     pub(crate) due: u64,
 }
 
-impl Message {
+impl BenchMessage {
     /// JSON of `size` bytes, at least [`SIZE_MIN`].
     pub(crate) fn bytes(&self, size: usize) -> Vec<u8> {
         let (writer, number, due) = (
@@ -69,18 +69,18 @@ impl Message {
 
 /// Finds messages in content that comes in any pieces, with anything between them.
 #[derive(Debug, Default)]
-pub(crate) struct Scanner {
+pub(crate) struct MessageScanner {
     /// The beginning of a message.
     kept: Vec<u8>,
 }
 
-impl Scanner {
+impl MessageScanner {
     /// Hands over every message of `size` bytes that is complete with `piece`; `None` for one that is damaged.
     pub(crate) fn feed(
         &mut self,
         piece: &[u8],
         size: usize,
-        mut found: impl FnMut(Option<Message>),
+        mut found: impl FnMut(Option<BenchMessage>),
     ) {
         if self.kept.is_empty() {
             let rest = scan(piece, size, &mut found);
@@ -109,13 +109,13 @@ impl Scanner {
 /// Hands over every whole message; returns how many bytes at the end may begin another.
 ///
 /// - `size`: at least [`SIZE_MIN`].
-fn scan(bytes: &[u8], size: usize, found: &mut impl FnMut(Option<Message>)) -> usize {
+fn scan(bytes: &[u8], size: usize, found: &mut impl FnMut(Option<BenchMessage>)) -> usize {
     let mut at = 0;
     while let Some(begin) = mark_from(bytes, at) {
         let Some(message) = bytes.get(begin..begin + size) else {
             return bytes.len() - begin;
         };
-        found(Message::parse(message));
+        found(BenchMessage::parse(message));
         at = begin + size;
     }
     // The mark itself may be cut.
@@ -137,7 +137,7 @@ fn mark_from(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// What one reader has seen of one stream.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct SeenMessages {
     /// The next number of each writer.
     next: Vec<u64>,
     /// Numbers that were skipped; a message that comes late is repeated or reordered, and stays counted here.
@@ -148,9 +148,9 @@ pub(crate) struct Seen {
     pub(crate) damaged: u64,
 }
 
-impl Seen {
+impl SeenMessages {
     /// Notes a message; true if it is the one that had to come.
-    pub(crate) fn note(&mut self, message: Option<Message>) -> Option<Message> {
+    pub(crate) fn note(&mut self, message: Option<BenchMessage>) -> Option<BenchMessage> {
         let Some(message) = message else {
             self.damaged += 1;
             return None;
@@ -186,8 +186,8 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn message(number: u64) -> Message {
-        Message {
+    fn message(number: u64) -> BenchMessage {
+        BenchMessage {
             writer: 3,
             number,
             due: 77 + number,
@@ -207,7 +207,7 @@ mod tests {
             }
             content.extend_from_slice(b"{\"streamNextOffset\":\"1\"}");
             for step in (1..250).chain([content.len()]) {
-                let (mut scanner, mut found) = (Scanner::default(), Vec::new());
+                let (mut scanner, mut found) = (MessageScanner::default(), Vec::new());
                 for piece in content.chunks(step) {
                     scanner.feed(piece, size, |message| found.push(message));
                 }
@@ -230,7 +230,7 @@ mod tests {
         let mut bytes = message(1).bytes(100);
         bytes[99] = b'x';
         let mut found = Vec::new();
-        Scanner::default().feed(&bytes, 100, |message| found.push(message));
+        MessageScanner::default().feed(&bytes, 100, |message| found.push(message));
         assert_eq!(found, [None]);
     }
 
@@ -245,7 +245,7 @@ mod tests {
             (&[0, 2, 1], 3, [1, 1, 1]),
         ];
         for (came, written, [skipped, again, missing]) in cases {
-            let mut seen = Seen::default();
+            let mut seen = SeenMessages::default();
             for number in came {
                 seen.note(Some(message(*number)));
             }

@@ -1,19 +1,19 @@
 //! Rounds: each measures every target in every case once, each with a fresh server, target by target.
 
 use crate::table::{Figure, Table};
-use crate::target::{Role, Target};
-use crate::{Common, Fault};
+use crate::target::{BenchTarget, Role};
+use crate::{BenchFault, Common};
 
 /// What one run has measured; `None` if the target does not offer what is needed.
-pub(crate) type Outcome = Result<Option<Vec<Figure>>, Fault>;
+pub(crate) type RunOutcome = Result<Option<Vec<Figure>>, BenchFault>;
 
 /// How one target is measured.
-type Run<'a> = dyn Fn(&dyn Target) -> Outcome + 'a;
+type CaseRun<'a> = dyn Fn(&dyn BenchTarget) -> RunOutcome + 'a;
 
 /// A case's name, and how a target is measured in it.
-pub(crate) struct Case<'a> {
+pub(crate) struct BenchCase<'a> {
     pub(crate) name: String,
-    pub(crate) run: Box<Run<'a>>,
+    pub(crate) run: Box<CaseRun<'a>>,
 }
 
 /// A measured table, and whether any Tailwater's or LIMIT's run was void.
@@ -32,9 +32,9 @@ pub(crate) struct Measured {
 pub(crate) fn measure(
     common: &Common,
     title: &str,
-    targets: &[Box<dyn Target>],
-    cases: &[Case<'_>],
-) -> Result<Measured, Fault> {
+    targets: &[Box<dyn BenchTarget>],
+    cases: &[BenchCase<'_>],
+) -> Result<Measured, BenchFault> {
     let columns = targets
         .iter()
         .map(|target| (target.name(), target.role()))
@@ -65,13 +65,13 @@ pub(crate) fn measure(
                     Ok(None) => {}
                     Err(fault)
                         if target.role() == Role::Peer
-                            || matches!(fault, Fault::Void(_) | Fault::Lost { .. }) =>
+                            || matches!(fault, BenchFault::Void(_) | BenchFault::Lost { .. }) =>
                     {
                         eprintln!("{label}: {fault}");
                         measured.table.add_void(
                             at,
                             column,
-                            if let Fault::Lost { lost, .. } = fault {
+                            if let BenchFault::Lost { lost, .. } = fault {
                                 lost
                             } else {
                                 0
@@ -79,7 +79,7 @@ pub(crate) fn measure(
                         );
                         measured.failed |= target.role() != Role::Peer;
                     }
-                    Err(fault) => return Err(Fault::Server(format!("{label}: {fault}"))),
+                    Err(fault) => return Err(BenchFault::Server(format!("{label}: {fault}"))),
                 }
             }
         }

@@ -1,15 +1,15 @@
 //! What can be measured: how a server is started, and the bytes of each request to it.
 
-use crate::Fault;
-use crate::decode::Head;
+use crate::BenchFault;
 use clap::ValueEnum;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use tailwater_harness::http::DecodedHead;
 
 /// How a reader follows a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum Technique {
+pub(crate) enum BenchTechnique {
     /// A request every so often; answered at once.
     Poll,
     /// A request that is held until there is something.
@@ -22,14 +22,14 @@ pub(crate) enum Technique {
     Websocket,
 }
 
-impl Technique {
+impl BenchTechnique {
     /// One answer serves many events.
     pub(crate) fn streams(self) -> bool {
         !matches!(self, Self::Poll | Self::LongPoll)
     }
 }
 
-impl fmt::Display for Technique {
+impl fmt::Display for BenchTechnique {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Poll => "poll",
@@ -67,14 +67,14 @@ pub(crate) struct Launch {
 pub(crate) enum From<'a> {
     /// The first message that is kept.
     Beginning,
-    /// What [`Target::position`] made of an earlier answer.
+    /// What [`BenchTarget::position`] made of an earlier answer.
     At(&'a str),
 }
 
 /// A server that can be measured. Requests are whole: head and body, HTTP/1.1, kept alive.
 ///
 /// The load looks for messages in whatever comes, so that a target's own framing inside of chunks and frames does not matter.
-pub(crate) trait Target: fmt::Debug {
+pub(crate) trait BenchTarget: fmt::Debug {
     /// The column's heading.
     fn name(&self) -> String;
 
@@ -89,10 +89,10 @@ pub(crate) trait Target: fmt::Debug {
     ///
     /// # Errors
     /// Whatever keeps `folder` from being filled.
-    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault>;
+    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, BenchFault>;
 
     /// Whether it offers a technique; what it doesn't is left out with a line that says so.
-    fn offers(&self, technique: Technique) -> bool;
+    fn offers(&self, technique: BenchTechnique) -> bool;
 
     /// Whether what it acknowledged is on a medium: such peers take part by default where Tailwater does so on disk.
     fn durable(&self) -> bool {
@@ -102,12 +102,12 @@ pub(crate) trait Target: fmt::Debug {
     /// The request that creates a stream, if one is needed; any 2xx will do.
     ///
     /// - `technique`: how it will be read; only LIMIT cares.
-    fn create(&self, stream: &str, technique: Technique) -> Option<Vec<u8>>;
+    fn create(&self, stream: &str, technique: BenchTechnique) -> Option<Vec<u8>>;
 
     /// A JSON body, of one message as it is, of several as an array; any 2xx is an acknowledgement.
     fn append(&self, stream: &str, messages: &[Vec<u8>]) -> Vec<u8>;
 
-    /// Whether several messages in [`Target::append`] are several to the server, too.
+    /// Whether several messages in [`BenchTarget::append`] are several to the server, too.
     fn batches(&self) -> bool {
         true
     }
@@ -118,13 +118,13 @@ pub(crate) trait Target: fmt::Debug {
     }
 
     /// A read. For `Websocket` the handshake.
-    fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8>;
+    fn read(&self, stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8>;
 
     /// Where the next read begins, for poll and long-poll. `None` if the answer does not say so.
-    fn position(&self, answer: &Head<'_>) -> Option<String>;
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String>;
 
     /// A poll at the tail that is answered with 304, given the answer of an earlier one; `None` if it knows no such thing.
-    fn unchanged(&self, _stream: &str, _answer: &Head<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, _stream: &str, _answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
         None
     }
 

@@ -5,19 +5,22 @@ mod peers;
 pub(crate) mod protocol;
 mod tailwater;
 
-use crate::target::{Role, Target};
-use crate::{Common, Fault};
-use limit::Limit;
+use crate::target::{BenchTarget, Role};
+use crate::{BenchFault, Common};
+use limit::LimitTarget;
 use tailwater::Tailwater;
 
 /// A target by the word that chooses it, or why it can't take part here.
-pub(crate) type Known = (String, Result<Box<dyn Target>, String>);
+pub(crate) type KnownTarget = (String, Result<Box<dyn BenchTarget>, String>);
 
 /// Everything that could take part, in the order of columns.
-fn known(common: &Common) -> Vec<Known> {
-    let mut all: Vec<Known> = vec![
-        ("limit".into(), Ok(Box::new(Limit { joined: false }))),
-        ("limit-joined".into(), Ok(Box::new(Limit { joined: true }))),
+fn known(common: &Common) -> Vec<KnownTarget> {
+    let mut all: Vec<KnownTarget> = vec![
+        ("limit".into(), Ok(Box::new(LimitTarget { joined: false }))),
+        (
+            "limit-joined".into(),
+            Ok(Box::new(LimitTarget { joined: true })),
+        ),
     ];
     let binaries = [
         (
@@ -56,7 +59,7 @@ fn known(common: &Common) -> Vec<Known> {
                         sync,
                         arguments: arguments.clone(),
                     };
-                    Box::new(target) as Box<dyn Target>
+                    Box::new(target) as Box<dyn BenchTarget>
                 });
             all.push((word, target));
         }
@@ -69,12 +72,15 @@ fn known(common: &Common) -> Vec<Known> {
 /// (those that write to a medium only if `usual` has the disk).
 ///
 /// # Errors
-/// [`Fault::Server`] for a name that nothing has, and for a target named by the user that can't take part.
-pub(crate) fn chosen(common: &Common, usual: &[&str]) -> Result<Vec<Box<dyn Target>>, Fault> {
+/// [`BenchFault::Server`] for a name that nothing has, and for a target named by the user that can't take part.
+pub(crate) fn chosen(
+    common: &Common,
+    usual: &[&str],
+) -> Result<Vec<Box<dyn BenchTarget>>, BenchFault> {
     let known = known(common);
     let words: Vec<&String> = known.iter().map(|(word, _)| word).collect();
     if let Some(unknown) = common.targets.iter().find(|name| !words.contains(name)) {
-        return Err(Fault::Server(format!(
+        return Err(BenchFault::Server(format!(
             "no target is called {unknown}; there are {words:?}"
         )));
     }
@@ -92,7 +98,7 @@ pub(crate) fn chosen(common: &Common, usual: &[&str]) -> Result<Vec<Box<dyn Targ
         let by_default = common.targets.is_empty() && (own || is_peer(&word) && fits);
         match target {
             Ok(target) if named || by_default => chosen.push(target),
-            Err(why) if named => return Err(Fault::Server(format!("{word}: {why}"))),
+            Err(why) if named => return Err(BenchFault::Server(format!("{word}: {why}"))),
             Err(why) if by_default && is_peer(&word) => eprintln!("{word} is left out: {why}"),
             _ => {}
         }

@@ -10,9 +10,9 @@ pub(crate) mod pipe;
 pub(crate) mod polls;
 pub(crate) mod smoke;
 
-use crate::Fault;
-use crate::load::{Load, Tally};
-use crate::process::Server;
+use crate::BenchFault;
+use crate::load::{Load, LoadTally};
+use crate::process::MeasuredServer;
 use std::thread;
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ const QUIET: Duration = Duration::from_millis(50);
 
 /// Counts anew, does `work`, waits until everything has come and been checked; the server's processor time for it.
 fn measured<'l, 'a>(
-    server: &Server,
+    server: &MeasuredServer,
     load: &'l mut Load<'a>,
-    work: impl FnOnce(&mut Load<'a>) -> Result<(), Fault>,
-) -> Result<(Duration, &'l Tally), Fault> {
+    work: impl FnOnce(&mut Load<'a>) -> Result<(), BenchFault>,
+) -> Result<(Duration, &'l LoadTally), BenchFault> {
     load.tally_anew();
     thread::sleep(QUIET);
     let before = server.cpu()?;

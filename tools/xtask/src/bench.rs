@@ -3,11 +3,11 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::build::{self, Server};
+use crate::build::{self, ServerBuild};
 use crate::child;
-use crate::fault::Fault;
+use crate::fault::TaskFault;
 use crate::install;
-use crate::place::{Place, cargo};
+use crate::place::{Checkout, cargo};
 use crate::setup;
 use crate::tools::{Need, Tools};
 
@@ -20,8 +20,8 @@ const PAGE: &str = "page";
 ///
 /// # Errors
 /// Whatever keeps them from being built or started.
-pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
-    let place = Place::find()?;
+pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
+    let place = Checkout::find()?;
     if arguments.first().is_some_and(|what| what == PAGE) {
         return page(&place, arguments.get(1..).unwrap_or_default());
     }
@@ -41,14 +41,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
         .args(arguments)
         .env("TAILWATER_BIN", folder.join("tailwater"))
         .exec();
-    Err(Fault::Start {
+    Err(TaskFault::Start {
         program: harness.display().to_string(),
         source,
     })
 }
 
 /// What counts instructions, and what they are counted of.
-pub(crate) fn build_counted(place: &Place) -> Command {
+pub(crate) fn build_counted(place: &Checkout) -> Command {
     build(
         place,
         "counted",
@@ -57,7 +57,7 @@ pub(crate) fn build_counted(place: &Place) -> Command {
 }
 
 /// Counts, once [`build_counted`] has run; `arguments` are the measurement's own.
-pub(crate) fn counted(place: &Place, arguments: &[String]) -> Command {
+pub(crate) fn counted(place: &Checkout, arguments: &[String]) -> Command {
     let folder = place.target.join("counted");
     let mut harness = child::command(folder.join("tailwater-bench"));
     harness.arg(INSTRUCTIONS).args(arguments);
@@ -70,8 +70,8 @@ pub(crate) fn counted(place: &Place, arguments: &[String]) -> Command {
 /// Makes sure that Valgrind is there.
 ///
 /// # Errors
-/// [`Fault::Missing`] with the command to run.
-pub(crate) fn valgrind(tools: &Tools) -> Result<(), Fault> {
+/// [`TaskFault::Missing`] with the command to run.
+pub(crate) fn valgrind(tools: &Tools) -> Result<(), TaskFault> {
     if tools.which("valgrind").is_some() {
         Ok(())
     } else {
@@ -79,7 +79,7 @@ pub(crate) fn valgrind(tools: &Tools) -> Result<(), Fault> {
     }
 }
 
-fn build(place: &Place, profile: &str, packages: &[&str]) -> Command {
+fn build(place: &Checkout, profile: &str, packages: &[&str]) -> Command {
     let mut build = child::command(cargo());
     build
         .current_dir(&place.root)
@@ -89,7 +89,7 @@ fn build(place: &Place, profile: &str, packages: &[&str]) -> Command {
 }
 
 /// Builds dashboard and server as `cargo xtask serve` does and measures the page; `arguments` are those of e2e/bench/page.mjs.
-fn page(place: &Place, arguments: &[String]) -> Result<(), Fault> {
+fn page(place: &Checkout, arguments: &[String]) -> Result<(), TaskFault> {
     let needs: Vec<Need> = Need::SERVE
         .into_iter()
         .chain([Need::Browser, Need::Node])
@@ -99,14 +99,14 @@ fn page(place: &Place, arguments: &[String]) -> Result<(), Fault> {
         child::run(&mut build::dashboard_command(place, &tools))?;
         build::dashboard_done(place)?;
     }
-    child::run(&mut Server::Release.command(place))?;
+    child::run(&mut ServerBuild::Release.command(place))?;
     let mut script = child::command("node");
     script
         .arg("bench/page.mjs")
         .args(arguments)
         .current_dir(place.e2e())
         .env("PATH", &tools.path);
-    script.env("TAILWATER_BIN", Server::Release.binary(place));
+    script.env("TAILWATER_BIN", ServerBuild::Release.binary(place));
     if let Some(chromium) = &tools.chromium {
         script.env("CHROMIUM", chromium);
     }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::child;
-use crate::fault::Fault;
-use crate::place::{Place, cargo};
+use crate::fault::TaskFault;
+use crate::place::{Checkout, cargo};
 use crate::tools::Tools;
 use crate::watch;
 
 /// How the server is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Server {
+pub(crate) enum ServerBuild {
     /// For people: release, the dashboard inside.
     Release,
     /// For development and most tests: quick to build, no dashboard inside.
@@ -21,12 +21,12 @@ pub(crate) enum Server {
     DevWithDashboard,
 }
 
-impl Server {
+impl ServerBuild {
     /// The cargo command.
     ///
     /// `--test tidy` looks odd in a build: with a test target cargo resolves the same features as `cargo test` does, and
     /// the two share every dependency instead of building tokio and all that stands on it twice.
-    pub(crate) fn command(self, place: &Place) -> Command {
+    pub(crate) fn command(self, place: &Checkout) -> Command {
         let mut command = child::command(cargo());
         command.arg("build").current_dir(&place.root);
         match self {
@@ -53,7 +53,7 @@ impl Server {
     }
 
     /// Where the binary lies afterwards.
-    pub(crate) fn binary(self, place: &Place) -> PathBuf {
+    pub(crate) fn binary(self, place: &Checkout) -> PathBuf {
         let profile = match self {
             Self::Release => "release",
             Self::Dev | Self::DevWithDashboard => "debug",
@@ -76,7 +76,7 @@ const DASHBOARD_SOURCES: [&str; 6] = [
 const STAMP: &str = ".release";
 
 /// Whether dist/ holds a release build of the sources as they are.
-pub(crate) fn dashboard_is_fresh(place: &Place) -> bool {
+pub(crate) fn dashboard_is_fresh(place: &Checkout) -> bool {
     let sources: Vec<PathBuf> = DASHBOARD_SOURCES
         .iter()
         .map(|name| place.root.join(name))
@@ -86,7 +86,7 @@ pub(crate) fn dashboard_is_fresh(place: &Place) -> bool {
 }
 
 /// The Trunk command that builds the dashboard for release into dist/.
-pub(crate) fn dashboard_command(place: &Place, tools: &Tools) -> Command {
+pub(crate) fn dashboard_command(place: &Checkout, tools: &Tools) -> Command {
     let mut command = trunk(place, tools);
     command.args(["build", "--release"]);
     command
@@ -95,21 +95,21 @@ pub(crate) fn dashboard_command(place: &Place, tools: &Tools) -> Command {
 /// Notes that the build which just ended left a whole dashboard in dist/.
 ///
 /// # Errors
-/// [`Fault::Unfit`] when there is no page, [`Fault::File`] when the note cannot be written.
-pub(crate) fn dashboard_done(place: &Place) -> Result<(), Fault> {
+/// [`TaskFault::Unfit`] when there is no page, [`TaskFault::File`] when the note cannot be written.
+pub(crate) fn dashboard_done(place: &Checkout) -> Result<(), TaskFault> {
     let page = place.dist().join("index.html");
     if !page.is_file() {
-        return Err(Fault::Unfit(format!(
+        return Err(TaskFault::Unfit(format!(
             "Trunk ended well but left no {}",
             page.display()
         )));
     }
     let stamp = place.dist().join(STAMP);
-    fs::write(&stamp, "").map_err(Fault::file(&stamp))
+    fs::write(&stamp, "").map_err(TaskFault::file(&stamp))
 }
 
 /// Trunk in the workspace root, kept off the network.
-pub(crate) fn trunk(place: &Place, tools: &Tools) -> Command {
+pub(crate) fn trunk(place: &Checkout, tools: &Tools) -> Command {
     let mut command = child::command("trunk");
     command
         .current_dir(&place.root)
@@ -123,7 +123,7 @@ pub(crate) fn trunk(place: &Place, tools: &Tools) -> Command {
 }
 
 /// A path as a person in the workspace would write it.
-pub(crate) fn shown(place: &Place, path: &Path) -> String {
+pub(crate) fn shown(place: &Checkout, path: &Path) -> String {
     path.strip_prefix(&place.root)
         .unwrap_or(path)
         .display()

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::fault::Fault;
+use crate::fault::TaskFault;
 
 /// The hidden command under which this program guards a child.
 pub(crate) const GUARD: &str = "guard-child";
@@ -41,13 +41,13 @@ impl Guarded {
     /// Starts a command made by [`command`].
     ///
     /// # Errors
-    /// [`Fault::Start`] when this program cannot be started again. A child that cannot be started ends with status 127.
-    pub(crate) fn spawn(command: &mut Command) -> Result<Self, Fault> {
+    /// [`TaskFault::Start`] when this program cannot be started again. A child that cannot be started ends with status 127.
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self, TaskFault> {
         let mut guard = command
             .stdin(Stdio::piped())
             .process_group(0)
             .spawn()
-            .map_err(|source| Fault::Start {
+            .map_err(|source| TaskFault::Start {
                 program: words(command),
                 source,
             })?;
@@ -68,10 +68,10 @@ impl Guarded {
     /// Waits for the child to end by itself.
     ///
     /// # Errors
-    /// [`Fault::Start`] when the system cannot tell how it ended.
-    pub(crate) fn wait(&mut self) -> Result<ExitStatus, Fault> {
+    /// [`TaskFault::Start`] when the system cannot tell how it ended.
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus, TaskFault> {
         // `Child::wait` would close the lifeline first; it was taken out, so the child lives on.
-        self.guard.wait().map_err(|source| Fault::Start {
+        self.guard.wait().map_err(|source| TaskFault::Start {
             program: GUARD.to_owned(),
             source,
         })
@@ -99,13 +99,13 @@ impl Drop for Guarded {
 /// Runs a command made by [`command`] to its end.
 ///
 /// # Errors
-/// [`Fault::Ended`] when it does not succeed, [`Fault::Start`] when it cannot be started.
-pub(crate) fn run(command: &mut Command) -> Result<(), Fault> {
+/// [`TaskFault::Ended`] when it does not succeed, [`TaskFault::Start`] when it cannot be started.
+pub(crate) fn run(command: &mut Command) -> Result<(), TaskFault> {
     let status = Guarded::spawn(command)?.wait()?;
     if status.success() {
         Ok(())
     } else {
-        Err(Fault::Ended {
+        Err(TaskFault::Ended {
             command: words(command),
             status,
         })
@@ -150,27 +150,27 @@ pub(crate) fn guard(arguments: &[OsString]) -> ExitCode {
     thread::spawn(move || {
         // The parent never writes: this returns when it has closed its end or is gone.
         let _ = std::io::stdin().read(&mut [0]);
-        let _ = lifeline.send(Event::ParentGone);
+        let _ = lifeline.send(ChildEvent::ParentGone);
     });
     thread::spawn(move || {
-        let _ = news.send(Event::ChildEnded(child.wait().ok()));
+        let _ = news.send(ChildEvent::ChildEnded(child.wait().ok()));
     });
     match events.recv() {
-        Ok(Event::ChildEnded(status)) => exit_code(status),
-        Ok(Event::ParentGone) | Err(_) => {
+        Ok(ChildEvent::ChildEnded(status)) => exit_code(status),
+        Ok(ChildEvent::ParentGone) | Err(_) => {
             signal("TERM", group);
             let ended = events.recv_timeout(GRACE);
             // Also what the child itself started and left behind.
             signal("KILL", group);
             match ended {
-                Ok(Event::ChildEnded(status)) => exit_code(status),
-                Ok(Event::ParentGone) | Err(_) => ExitCode::FAILURE,
+                Ok(ChildEvent::ChildEnded(status)) => exit_code(status),
+                Ok(ChildEvent::ParentGone) | Err(_) => ExitCode::FAILURE,
             }
         }
     }
 }
 
-enum Event {
+enum ChildEvent {
     ChildEnded(Option<ExitStatus>),
     ParentGone,
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use crate::build::{self, Server};
+use crate::build::{self, ServerBuild};
 use crate::child::{self, Guarded};
-use crate::fault::Fault;
-use crate::place::Place;
+use crate::fault::TaskFault;
+use crate::place::Checkout;
 use crate::serve::server_arguments;
 use crate::setup;
 use crate::tools::Need;
@@ -28,11 +28,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 ///
 /// # Errors
 /// Whatever keeps the tools or the first build of the server from working.
-pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
-    let place = Place::find()?;
+pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
+    let place = Checkout::find()?;
     let tools = setup::prepare(&place, &Need::SERVE)?;
     println!("==> Server: dev build");
-    child::run(&mut Server::Dev.command(&place))?;
+    child::run(&mut ServerBuild::Dev.command(&place))?;
     let mut server = Some(start(&place, server_arguments(arguments))?);
     println!(
         "==> Dashboard: trunk serve; the page is http://127.0.0.1:8080 once it says success. Ctrl-C ends both"
@@ -45,11 +45,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
             .arg("--dist")
             .arg(&dist),
     )?;
-    let mut sources = Sources::new(&place);
+    let mut sources = SourceTimes::new(&place);
     loop {
         thread::sleep(LOOK_EVERY);
         if let Some(status) = trunk.ended() {
-            return Err(Fault::Ended {
+            return Err(TaskFault::Ended {
                 command: "trunk serve".to_owned(),
                 status,
             });
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
             continue;
         }
         println!("==> Sources changed: building the server");
-        if let Err(fault) = child::run(&mut Server::Dev.command(&place)) {
+        if let Err(fault) = child::run(&mut ServerBuild::Dev.command(&place)) {
             println!(
                 "==> {fault}; {}",
                 if server.is_some() {
@@ -81,10 +81,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     }
 }
 
-fn start(place: &Place, arguments: &[String]) -> Result<Guarded, Fault> {
+fn start(place: &Checkout, arguments: &[String]) -> Result<Guarded, TaskFault> {
     // Trunk stands in front of it as a proxy, which would turn the lab off.
     Guarded::spawn(
-        child::command(Server::Dev.binary(place))
+        child::command(ServerBuild::Dev.binary(place))
             .env("TAILWATER_LAB", "true")
             .arg("serve")
             .args(arguments),
@@ -92,15 +92,15 @@ fn start(place: &Place, arguments: &[String]) -> Result<Guarded, Fault> {
 }
 
 /// The server's sources, and when they last changed.
-struct Sources {
+struct SourceTimes {
     paths: Vec<PathBuf>,
     seen: Option<SystemTime>,
     /// A change that may still be going on: editors and git write many files.
     pending: bool,
 }
 
-impl Sources {
-    fn new(place: &Place) -> Self {
+impl SourceTimes {
+    fn new(place: &Checkout) -> Self {
         let paths: Vec<_> = SERVER_SOURCES
             .iter()
             .map(|name| place.root.join(name))

@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 
 /// Why a command ended early.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum TaskFault {
     /// The command line was not understood.
     Usage(String),
     /// A program could not be started at all.
@@ -24,7 +24,7 @@ pub(crate) enum Fault {
     TestsFailed,
 }
 
-impl Fault {
+impl TaskFault {
     /// For `map_err` on file operations.
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
@@ -32,7 +32,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for TaskFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(text) => write!(f, "{text} (`cargo xtask help` lists everything)"),

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::child;
-use crate::fault::Fault;
-use crate::place::{Place, cargo};
+use crate::fault::TaskFault;
+use crate::place::{Checkout, cargo};
 use crate::tools::Tools;
 
 /// Builds a program from crates.io into the tool folder.
@@ -14,8 +14,12 @@ use crate::tools::Tools;
 /// As a debug build without TLS: a quarter of the time of a release build, and nothing here downloads with it.
 ///
 /// # Errors
-/// [`Fault::Ended`] when it builds neither with the crate's own lock file nor without.
-pub(crate) fn from_crates_io(place: &Place, krate: &str, version: &str) -> Result<(), Fault> {
+/// [`TaskFault::Ended`] when it builds neither with the crate's own lock file nor without.
+pub(crate) fn from_crates_io(
+    place: &Checkout,
+    krate: &str,
+    version: &str,
+) -> Result<(), TaskFault> {
     let scratch = place.tools.join("build");
     let build = |locked: bool| {
         let mut command = child::command(cargo());
@@ -45,7 +49,7 @@ pub(crate) fn from_crates_io(place: &Place, krate: &str, version: &str) -> Resul
         build(false)
     });
     if scratch.exists() {
-        fs::remove_dir_all(&scratch).map_err(Fault::file(&scratch))?;
+        fs::remove_dir_all(&scratch).map_err(TaskFault::file(&scratch))?;
     }
     done
 }
@@ -53,16 +57,16 @@ pub(crate) fn from_crates_io(place: &Place, krate: &str, version: &str) -> Resul
 /// Installs Debian packages, as root on a Debian or Ubuntu.
 ///
 /// # Errors
-/// [`Fault::Missing`] with the command to run where this is another system or another user.
-pub(crate) fn apt_get(packages: &[&str]) -> Result<(), Fault> {
+/// [`TaskFault::Missing`] with the command to run where this is another system or another user.
+pub(crate) fn apt_get(packages: &[&str]) -> Result<(), TaskFault> {
     let by_hand = |sudo: &str| {
         let list = packages.join(" ");
-        Fault::Missing(format!(
+        TaskFault::Missing(format!(
             "install it: {sudo}apt-get install --no-install-recommends {list}"
         ))
     };
     if !is_debian() {
-        return Err(Fault::Missing(format!(
+        return Err(TaskFault::Missing(format!(
             "install it with your system's packages (Debian calls them: {})",
             packages.join(" ")
         )));
@@ -82,7 +86,7 @@ pub(crate) fn apt_get(packages: &[&str]) -> Result<(), Fault> {
     // A fresh container has no package lists yet.
     install()
         .or_else(|_| child::run(child::command("apt-get").arg("update")).and_then(|()| install()))
-        .map_err(|fault| Fault::Missing(format!("{fault}; {}", by_hand(""))))
+        .map_err(|fault| TaskFault::Missing(format!("{fault}; {}", by_hand(""))))
 }
 
 /// Debian's packages of fonts without which pictures of the page would show boxes.
@@ -114,8 +118,8 @@ pub(crate) fn missing_fonts() -> Vec<&'static str> {
 /// Installs what e2e/package-lock.json names, unless that is what is there.
 ///
 /// # Errors
-/// [`Fault::Ended`] when npm fails.
-pub(crate) fn npm_packages(place: &Place, tools: &Tools) -> Result<(), Fault> {
+/// [`TaskFault::Ended`] when npm fails.
+pub(crate) fn npm_packages(place: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
     let folder = place.e2e();
     // npm leaves this file behind, written last.
     let done = folder.join("node_modules/.package-lock.json");

@@ -1,8 +1,8 @@
 //! `cargo xtask crash` and `cargo xtask fuzz`: tests of the server that go on for as long as wanted.
 
 use crate::child;
-use crate::fault::Fault;
-use crate::place::{Place, cargo};
+use crate::fault::TaskFault;
+use crate::place::{Checkout, cargo};
 
 /// A test, and what of it can be asked for.
 #[derive(Debug)]
@@ -54,10 +54,10 @@ impl LongTest {
     /// Runs it; `arguments` are its options with their values.
     ///
     /// # Errors
-    /// [`Fault::Usage`], or [`Fault::Ended`] when something was found.
-    pub(crate) fn run(&self, arguments: &[String]) -> Result<(), Fault> {
+    /// [`TaskFault::Usage`], or [`TaskFault::Ended`] when something was found.
+    pub(crate) fn run(&self, arguments: &[String]) -> Result<(), TaskFault> {
         let variables = self.variables(arguments)?;
-        let place = Place::find()?;
+        let place = Checkout::find()?;
         let mut command = child::command(cargo());
         command
             .args(self.arguments)
@@ -66,7 +66,7 @@ impl LongTest {
         child::run(&mut command)
     }
 
-    fn variables(&self, arguments: &[String]) -> Result<Vec<(&'static str, String)>, Fault> {
+    fn variables(&self, arguments: &[String]) -> Result<Vec<(&'static str, String)>, TaskFault> {
         let mut variables = Vec::new();
         let mut arguments = arguments.iter();
         while let Some(option) = arguments.next() {
@@ -77,14 +77,14 @@ impl LongTest {
                     .iter()
                     .map(|(name, _, value)| format!("{name} {value}"))
                     .collect();
-                Fault::Usage(format!(
+                TaskFault::Usage(format!(
                     "there is no option `{option}`; expected {}",
                     all.join(" or ")
                 ))
             })?;
             let value = arguments
                 .next()
-                .ok_or_else(|| Fault::Usage(format!("{name} needs a value")))?;
+                .ok_or_else(|| TaskFault::Usage(format!("{name} needs a value")))?;
             variables.push((*variable, value.clone()));
         }
         Ok(variables)

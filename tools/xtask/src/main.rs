@@ -43,7 +43,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use fault::Fault;
+use fault::TaskFault;
 
 const HELP: &str = "\
 Tailwater's own commands
@@ -94,14 +94,14 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(())
         }
-        other => Err(Fault::Usage(format!(
+        other => Err(TaskFault::Usage(format!(
             "there is no command `{other}`; expected setup, serve, dev, test, crash, fuzz or bench"
         ))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         // The test command has already said everything: its last line is the count.
-        Err(Fault::TestsFailed) => ExitCode::FAILURE,
+        Err(TaskFault::TestsFailed) => ExitCode::FAILURE,
         Err(fault) => {
             eprintln!("xtask: {fault}");
             ExitCode::FAILURE

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::fault::Fault;
+use crate::fault::TaskFault;
 
 /// Where the workspace, its tools and its builds are; all paths absolute.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct Checkout {
     /// The workspace.
     pub(crate) root: PathBuf,
     /// Tools built here; `cargo clean` does not empty it.
@@ -16,12 +16,12 @@ pub(crate) struct Place {
     pub(crate) target: PathBuf,
 }
 
-impl Place {
+impl Checkout {
     /// Asks the environment and cargo.
     ///
     /// # Errors
-    /// [`Fault::Unfit`] when cargo does not name its target folder.
-    pub(crate) fn find() -> Result<Self, Fault> {
+    /// [`TaskFault::Unfit`] when cargo does not name its target folder.
+    pub(crate) fn find() -> Result<Self, TaskFault> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = manifest.ancestors().nth(2).unwrap_or(manifest).to_owned();
         let tools = match std::env::var_os("TAILWATER_TOOLS") {
@@ -54,13 +54,13 @@ impl Place {
     /// The pinned version of a package in Cargo.lock.
     ///
     /// # Errors
-    /// [`Fault::Unfit`] when the lock file does not hold the package.
-    pub(crate) fn locked_version(&self, package: &str) -> Result<String, Fault> {
+    /// [`TaskFault::Unfit`] when the lock file does not hold the package.
+    pub(crate) fn locked_version(&self, package: &str) -> Result<String, TaskFault> {
         let path = self.root.join("Cargo.lock");
-        let text = std::fs::read_to_string(&path).map_err(Fault::file(&path))?;
+        let text = std::fs::read_to_string(&path).map_err(TaskFault::file(&path))?;
         locked_version(&text, package)
             .map(str::to_owned)
-            .ok_or_else(|| Fault::Unfit(format!("Cargo.lock holds no package `{package}`")))
+            .ok_or_else(|| TaskFault::Unfit(format!("Cargo.lock holds no package `{package}`")))
     }
 }
 
@@ -75,7 +75,7 @@ fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
 }
 
 /// Cargo's answer, which knows the environment and every configuration file.
-fn target_folder(root: &Path) -> Result<PathBuf, Fault> {
+fn target_folder(root: &Path) -> Result<PathBuf, TaskFault> {
     let output = Command::new(cargo())
         .args([
             "metadata",
@@ -86,7 +86,7 @@ fn target_folder(root: &Path) -> Result<PathBuf, Fault> {
         ])
         .current_dir(root)
         .output()
-        .map_err(|source| Fault::Start {
+        .map_err(|source| TaskFault::Start {
             program: "cargo".to_owned(),
             source,
         })?;
@@ -96,7 +96,7 @@ fn target_folder(root: &Path) -> Result<PathBuf, Fault> {
         .map(|(folder, _)| PathBuf::from(folder))
         .ok_or_else(|| {
             let said = String::from_utf8_lossy(&output.stderr);
-            Fault::Unfit(format!(
+            TaskFault::Unfit(format!(
                 "`cargo metadata` names no target folder: {}",
                 said.trim()
             ))

@@ -3,10 +3,10 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::build::{self, Server};
+use crate::build::{self, ServerBuild};
 use crate::child;
-use crate::fault::Fault;
-use crate::place::Place;
+use crate::fault::TaskFault;
+use crate::place::Checkout;
 use crate::setup;
 use crate::tools::Need;
 
@@ -14,9 +14,9 @@ use crate::tools::Need;
 ///
 /// # Errors
 /// Whatever keeps the tools, the dashboard or the server from being built, or the server from starting.
-pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
+pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     let arguments = server_arguments(arguments);
-    let place = Place::find()?;
+    let place = Checkout::find()?;
     println!("==> 1/3 Tools");
     let tools = setup::prepare(&place, &Need::SERVE)?;
     if build::dashboard_is_fresh(&place) {
@@ -31,8 +31,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     println!(
         "==> 3/3 Server: release build with the dashboard inside (a few minutes the first time)"
     );
-    child::run(&mut Server::Release.command(&place))?;
-    let binary = Server::Release.binary(&place);
+    child::run(&mut ServerBuild::Release.command(&place))?;
+    let binary = ServerBuild::Release.binary(&place);
     println!(
         "==> Starting {} serve {}(Ctrl-C stops it)",
         build::shown(&place, &binary),
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
         .arg("serve")
         .args(server_arguments(arguments))
         .exec();
-    Err(Fault::Start {
+    Err(TaskFault::Start {
         program: binary.display().to_string(),
         source,
     })

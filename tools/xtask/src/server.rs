@@ -1,40 +1,42 @@
 //! A server for tests: on a free port of loopback, ready when it is handed out, always ended.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tailwater_harness::process::{accepts, free_address, wait_until};
 
 use crate::child::{self, Guarded};
-use crate::fault::Fault;
-use crate::steps::Log;
+use crate::fault::TaskFault;
+use crate::steps::StepLog;
 
 /// How long a server may take until it accepts connections.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// A running server; dropping it ends it.
+/// A running server; dropping it ends it. It runs below a guard, so it also ends when this program is killed, which is more
+/// than the harness's own process does.
 #[derive(Debug)]
-pub(crate) struct TestServer {
+pub(crate) struct SuiteServer {
     address: SocketAddr,
     child: Guarded,
 }
 
-impl TestServer {
+impl SuiteServer {
     /// Starts `binary serve` with further arguments and waits until it accepts connections. What it says goes to
     /// `log` only.
     ///
     /// - `port`: taken if it is free, else any other.
     ///
     /// # Errors
-    /// [`Fault::Unfit`] when it ends or is not ready in time.
+    /// [`TaskFault::Unfit`] when it ends or is not ready in time.
     pub(crate) fn start(
         binary: &Path,
         port: u16,
         arguments: &[&str],
-        log: &Log,
-    ) -> Result<Self, Fault> {
-        let address = free_address(port)?;
+        log: &StepLog,
+    ) -> Result<Self, TaskFault> {
+        let address = free(port)?;
         let mut command = child::command(binary);
         command
             .args(["serve", "--listen", &address.to_string()])
@@ -42,18 +44,18 @@ impl TestServer {
         Self::spawn(command, address, log)
     }
 
-    /// Starts a program that takes a port of loopback as its argument, otherwise as [`TestServer::start`].
+    /// Starts a program that takes a port of loopback as its argument, otherwise as [`SuiteServer::start`].
     ///
     /// # Errors
-    /// As [`TestServer::start`].
-    pub(crate) fn start_example(program: &Path, log: &Log) -> Result<Self, Fault> {
-        let address = free_address(0)?;
+    /// As [`SuiteServer::start`].
+    pub(crate) fn start_example(program: &Path, log: &StepLog) -> Result<Self, TaskFault> {
+        let address = free(0)?;
         let mut command = child::command(program);
         command.arg(address.port().to_string());
         Self::spawn(command, address, log)
     }
 
-    fn spawn(mut command: Command, address: SocketAddr, log: &Log) -> Result<Self, Fault> {
+    fn spawn(mut command: Command, address: SocketAddr, log: &StepLog) -> Result<Self, TaskFault> {
         log.say(&format!("$ {} &", child::words(&command)));
         let output = log.file()?;
         let errors = log.file()?;
@@ -62,22 +64,21 @@ impl TestServer {
                 .stdout(Stdio::from(output))
                 .stderr(Stdio::from(errors)),
         )?;
-        let began = Instant::now();
-        while began.elapsed() < READY_WITHIN {
-            if let Some(status) = child.ended() {
-                return Err(Fault::Unfit(format!(
-                    "the server ended before it was ready ({status}); see its words above"
-                )));
-            }
-            if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
-                return Ok(Self { address, child });
-            }
-            thread::sleep(Duration::from_millis(50));
+        let mut status = None;
+        let looked = wait_until(READY_WITHIN, || {
+            status = child.ended();
+            Ok(status.is_some() || accepts(address))
+        });
+        match (looked, status) {
+            (_, Some(status)) => Err(TaskFault::Unfit(format!(
+                "the server ended before it was ready ({status}); see its words above"
+            ))),
+            (Ok(true), None) => Ok(Self { address, child }),
+            _ => Err(TaskFault::Unfit(format!(
+                "the server was not ready on {address} within {} s",
+                READY_WITHIN.as_secs()
+            ))),
         }
-        Err(Fault::Unfit(format!(
-            "the server was not ready on {address} within {} s",
-            READY_WITHIN.as_secs()
-        )))
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -88,10 +89,10 @@ impl TestServer {
     /// Ends it and tells whether it was still alive: a server that died during its tests failed them.
     ///
     /// # Errors
-    /// [`Fault::Unfit`] when it had ended by itself.
-    pub(crate) fn stop(mut self) -> Result<(), Fault> {
+    /// [`TaskFault::Unfit`] when it had ended by itself.
+    pub(crate) fn stop(mut self) -> Result<(), TaskFault> {
         match self.child.ended() {
-            Some(status) => Err(Fault::Unfit(format!(
+            Some(status) => Err(TaskFault::Unfit(format!(
                 "the server ended during the tests ({status})"
             ))),
             None => {
@@ -102,15 +103,9 @@ impl TestServer {
     }
 }
 
-/// An address nobody listens on: the wanted port, or one that the system chooses.
-fn free_address(wanted: u16) -> Result<SocketAddr, Fault> {
-    let bind = |port: u16| {
-        TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr())
-    };
-    bind(wanted)
-        .or_else(|_| bind(0))
-        .map_err(|source| Fault::Start {
-            program: "a listener on 127.0.0.1".to_owned(),
-            source,
-        })
+fn free(port: u16) -> Result<SocketAddr, TaskFault> {
+    free_address(port).map_err(|source| TaskFault::Start {
+        program: "a listener on 127.0.0.1".to_owned(),
+        source,
+    })
 }

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use crate::child;
-use crate::fault::Fault;
+use crate::fault::TaskFault;
 use crate::install;
-use crate::place::{Place, cargo};
+use crate::place::{Checkout, cargo};
 use crate::tools::{
     CHROMEDRIVER, CHROMIUM, NODE_MAJOR_MIN, Need, Program, TRUNK_VERSION, Tools, WASM,
 };
@@ -13,14 +13,14 @@ use crate::tools::{
 /// Installs what any command needs.
 ///
 /// # Errors
-/// [`Fault::Missing`] with the command to run where this machine does not let us install something.
-pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
+/// [`TaskFault::Missing`] with the command to run where this machine does not let us install something.
+pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     if let Some(first) = arguments.first() {
-        return Err(Fault::Usage(format!(
+        return Err(TaskFault::Usage(format!(
             "`setup` takes no arguments, got `{first}`"
         )));
     }
-    let place = Place::find()?;
+    let place = Checkout::find()?;
     println!("Setting up in {}", place.root.display());
     prepare(&place, &Need::ALL)?;
     println!("Everything is there. Next: cargo xtask serve");
@@ -31,8 +31,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
 /// where it was asked for by name.
 ///
 /// # Errors
-/// [`Fault::Missing`] names what could not be installed and how to do it; others say which installation failed.
-pub(crate) fn prepare(place: &Place, needs: &[Need]) -> Result<Tools, Fault> {
+/// [`TaskFault::Missing`] names what could not be installed and how to do it; others say which installation failed.
+pub(crate) fn prepare(place: &Checkout, needs: &[Need]) -> Result<Tools, TaskFault> {
     let mut tools = Tools::new(place);
     for need in needs {
         match need {
@@ -74,7 +74,7 @@ const WASM_BINDGEN: CargoTool = CargoTool {
     takes: "a minute",
 };
 
-fn cargo_tool(place: &Place, tools: &Tools, tool: &CargoTool) -> Result<(), Fault> {
+fn cargo_tool(place: &Checkout, tools: &Tools, tool: &CargoTool) -> Result<(), TaskFault> {
     let version = match tool.version {
         Some(version) => version.to_owned(),
         None => place.locked_version("wasm-bindgen")?,
@@ -106,12 +106,12 @@ fn cargo_tool(place: &Place, tools: &Tools, tool: &CargoTool) -> Result<(), Faul
     install::from_crates_io(place, tool.krate, &version)?;
     match found() {
         Some((present, _)) if present.is(&version) => Ok(()),
-        Some((other, path)) => Err(Fault::Unfit(format!(
+        Some((other, path)) => Err(TaskFault::Unfit(format!(
             "expected {} {version} after installing it, but {} is {other}",
             tool.program,
             path.display()
         ))),
-        None => Err(Fault::Unfit(format!(
+        None => Err(TaskFault::Unfit(format!(
             "{} {version} was installed but does not run",
             tool.program
         ))),
@@ -119,7 +119,7 @@ fn cargo_tool(place: &Place, tools: &Tools, tool: &CargoTool) -> Result<(), Faul
 }
 
 /// The standard library for wasm32, from rustup.
-fn wasm_target() -> Result<(), Fault> {
+fn wasm_target() -> Result<(), TaskFault> {
     let there = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", WASM])
         .output()
@@ -132,14 +132,14 @@ fn wasm_target() -> Result<(), Fault> {
     }
     println!("==> The Rust target {WASM} (what the dashboard compiles to) is added with rustup");
     child::run(child::command("rustup").args(["target", "add", WASM])).map_err(|fault| {
-        Fault::Missing(format!(
+        TaskFault::Missing(format!(
             "{fault}. The Rust target {WASM} is missing; install it: rustup target add {WASM}"
         ))
     })
 }
 
 /// rustfmt and clippy, from rustup.
-fn lints() -> Result<(), Fault> {
+fn lints() -> Result<(), TaskFault> {
     let there = |name: &str| {
         Command::new(cargo())
             .args([name, "--version"])
@@ -153,7 +153,7 @@ fn lints() -> Result<(), Fault> {
     println!("==> rustfmt and clippy are added with rustup");
     child::run(child::command("rustup").args(["component", "add", "rustfmt", "clippy"])).map_err(
         |fault| {
-            Fault::Missing(format!(
+            TaskFault::Missing(format!(
                 "{fault}. Install them: rustup component add rustfmt clippy"
             ))
         },
@@ -161,7 +161,7 @@ fn lints() -> Result<(), Fault> {
 }
 
 /// Chromium and ChromeDriver of one version, and fonts for both languages.
-fn browser(tools: &mut Tools) -> Result<(), Fault> {
+fn browser(tools: &mut Tools) -> Result<(), TaskFault> {
     let absent = |program: &&Program| tools.find(program).is_none();
     let missing: Vec<&Program> = [&CHROMIUM, &CHROMEDRIVER]
         .into_iter()
@@ -189,7 +189,7 @@ fn browser(tools: &mut Tools) -> Result<(), Fault> {
             say(&format!("Chromium {browser}, ChromeDriver {driver}: there"));
             Ok(())
         }
-        (browser, driver) => Err(Fault::Unfit(format!(
+        (browser, driver) => Err(TaskFault::Unfit(format!(
             "expected Chromium and ChromeDriver of the same major version, found {} and {}; \
              name a pair that fits with CHROMIUM=/path and CHROMEDRIVER=/path",
             browser.map_or("no Chromium that runs".to_owned(), |found| found
@@ -200,7 +200,7 @@ fn browser(tools: &mut Tools) -> Result<(), Fault> {
     }
 }
 
-fn for_each_missing(missing: &[&Program], fault: &Fault) -> Fault {
+fn for_each_missing(missing: &[&Program], fault: &TaskFault) -> TaskFault {
     let mut text = String::from("missing:");
     for program in missing {
         text.push_str(&format!(
@@ -214,11 +214,11 @@ fn for_each_missing(missing: &[&Program], fault: &Fault) -> Fault {
             ));
         }
     }
-    Fault::Missing(format!("{text}\n{fault}"))
+    TaskFault::Missing(format!("{text}\n{fault}"))
 }
 
 /// Node, npm, and what e2e/package-lock.json names.
-fn node(place: &Place, tools: &Tools) -> Result<(), Fault> {
+fn node(place: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
     let version = tools.which("node").and_then(|path| tools.version(path));
     let fits = version
         .as_ref()
@@ -228,7 +228,7 @@ fn node(place: &Place, tools: &Tools) -> Result<(), Fault> {
         let found = version.map_or("no node that runs".to_owned(), |version| {
             format!("node {version}")
         });
-        return Err(Fault::Missing(format!(
+        return Err(TaskFault::Missing(format!(
             "missing: Node {NODE_MAJOR_MIN} or newer with npm (conformance suite and browser tests), found {found}.\n\
              Install it from nodejs.org or with your system's packages (Debian 13, Ubuntu 25.04, Fedora, Homebrew: \
              `nodejs npm` or `node`); everything else works without it: cargo xtask test --list shows which steps."

@@ -8,25 +8,25 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::child::{self, Guarded};
-use crate::fault::Fault;
+use crate::fault::TaskFault;
 
 /// How many lines of a failed step's log the summary repeats.
 const REPEATED_LINES: usize = 60;
 
 /// How a step ended.
 #[derive(Debug)]
-enum Outcome {
+enum StepOutcome {
     Passed,
-    Failed(Fault),
+    Failed(TaskFault),
     Skipped(String),
 }
 
 /// What a step did.
 #[derive(Debug)]
-struct Row {
+struct StepRow {
     name: &'static str,
-    outcome: Outcome,
-    counts: Counts,
+    outcome: StepOutcome,
+    counts: StepCounts,
     took: Duration,
     log: PathBuf,
 }
@@ -35,7 +35,7 @@ struct Row {
 #[derive(Debug)]
 pub(crate) struct Steps {
     logs: PathBuf,
-    rows: Vec<Row>,
+    rows: Vec<StepRow>,
     began: Instant,
 }
 
@@ -43,9 +43,9 @@ impl Steps {
     /// - `logs`: the folder for one file per step; made if it is missing.
     ///
     /// # Errors
-    /// [`Fault::File`] when the folder cannot be made.
-    pub(crate) fn new(logs: PathBuf) -> Result<Self, Fault> {
-        fs::create_dir_all(&logs).map_err(Fault::file(&logs))?;
+    /// [`TaskFault::File`] when the folder cannot be made.
+    pub(crate) fn new(logs: PathBuf) -> Result<Self, TaskFault> {
+        fs::create_dir_all(&logs).map_err(TaskFault::file(&logs))?;
         Ok(Self {
             logs,
             rows: Vec::new(),
@@ -58,22 +58,22 @@ impl Steps {
         &mut self,
         name: &'static str,
         what: &str,
-        body: impl FnOnce(&Log) -> Result<(), Fault>,
+        body: impl FnOnce(&StepLog) -> Result<(), TaskFault>,
     ) {
         println!("\n==> {name}: {what}");
         let path = self.logs.join(format!("{name}.log"));
         let began = Instant::now();
-        let outcome = match Log::create(&path).and_then(|log| body(&log)) {
-            Ok(()) => Outcome::Passed,
+        let outcome = match StepLog::create(&path).and_then(|log| body(&log)) {
+            Ok(()) => StepOutcome::Passed,
             Err(fault) => {
                 println!("    {fault}");
-                Outcome::Failed(fault)
+                StepOutcome::Failed(fault)
             }
         };
         let took = began.elapsed();
-        let counts = Counts::within(&fs::read_to_string(&path).unwrap_or_default());
+        let counts = StepCounts::within(&fs::read_to_string(&path).unwrap_or_default());
         println!("<== {name}: {} in {}", word(&outcome), seconds(took));
-        self.rows.push(Row {
+        self.rows.push(StepRow {
             name,
             outcome,
             counts,
@@ -86,11 +86,11 @@ impl Steps {
     pub(crate) fn skip(&mut self, name: &'static str, why: &str) {
         println!("\n==> {name}: skipped, {why}");
         let log = self.logs.join(format!("{name}.log"));
-        let outcome = Outcome::Skipped(why.to_owned());
-        self.rows.push(Row {
+        let outcome = StepOutcome::Skipped(why.to_owned());
+        self.rows.push(StepRow {
             name,
             outcome,
-            counts: Counts::default(),
+            counts: StepCounts::default(),
             took: Duration::ZERO,
             log,
         });
@@ -99,10 +99,10 @@ impl Steps {
     /// Repeats the ends of failed steps' logs, prints the table and, alone on the last line, `N passed, N failed`.
     ///
     /// # Errors
-    /// [`Fault::TestsFailed`] when a step failed.
-    pub(crate) fn summary(&self) -> Result<(), Fault> {
+    /// [`TaskFault::TestsFailed`] when a step failed.
+    pub(crate) fn summary(&self) -> Result<(), TaskFault> {
         for row in &self.rows {
-            if let Outcome::Failed(fault) = &row.outcome {
+            if let StepOutcome::Failed(fault) = &row.outcome {
                 println!(
                     "\n---- {}: the last lines of {}\n",
                     row.name,
@@ -119,14 +119,14 @@ impl Steps {
             "\n{:<14}{:<9}{:>8}{:>8}{:>10}",
             "step", "", "passed", "failed", "time"
         );
-        let mut total = Counts::default();
+        let mut total = StepCounts::default();
         for row in &self.rows {
             let counts = row.tally();
             total.passed += counts.passed;
             total.failed += counts.failed;
             let remark = match &row.outcome {
-                Outcome::Skipped(why) => format!("  ({why})"),
-                Outcome::Passed | Outcome::Failed(_) => String::new(),
+                StepOutcome::Skipped(why) => format!("  ({why})"),
+                StepOutcome::Passed | StepOutcome::Failed(_) => String::new(),
             };
             println!(
                 "{:<14}{:<9}{:>8}{:>8}{:>10}{remark}",
@@ -142,22 +142,22 @@ impl Steps {
         if total.failed == 0 {
             Ok(())
         } else {
-            Err(Fault::TestsFailed)
+            Err(TaskFault::TestsFailed)
         }
     }
 }
 
-impl Row {
+impl StepRow {
     /// The tests that a step counted, or the step itself; a failed step has at least one failure.
-    fn tally(&self) -> Counts {
+    fn tally(&self) -> StepCounts {
         match &self.outcome {
-            Outcome::Skipped(_) => Counts::default(),
-            Outcome::Passed if self.counts == Counts::default() => Counts {
+            StepOutcome::Skipped(_) => StepCounts::default(),
+            StepOutcome::Passed if self.counts == StepCounts::default() => StepCounts {
                 passed: 1,
                 failed: 0,
             },
-            Outcome::Passed => self.counts,
-            Outcome::Failed(_) => Counts {
+            StepOutcome::Passed => self.counts,
+            StepOutcome::Failed(_) => StepCounts {
                 failed: self.counts.failed.max(1),
                 ..self.counts
             },
@@ -167,13 +167,13 @@ impl Row {
 
 /// What a step says, on the terminal and in its own file.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub(crate) struct StepLog {
     path: PathBuf,
 }
 
-impl Log {
-    fn create(path: &Path) -> Result<Self, Fault> {
-        File::create(path).map_err(Fault::file(path))?;
+impl StepLog {
+    fn create(path: &Path) -> Result<Self, TaskFault> {
+        File::create(path).map_err(TaskFault::file(path))?;
         Ok(Self {
             path: path.to_owned(),
         })
@@ -182,12 +182,12 @@ impl Log {
     /// The file, open for appending.
     ///
     /// # Errors
-    /// [`Fault::File`] when it cannot be opened.
-    pub(crate) fn file(&self) -> Result<File, Fault> {
+    /// [`TaskFault::File`] when it cannot be opened.
+    pub(crate) fn file(&self) -> Result<File, TaskFault> {
         File::options()
             .append(true)
             .open(&self.path)
-            .map_err(Fault::file(&self.path))
+            .map_err(TaskFault::file(&self.path))
     }
 
     /// One line to both.
@@ -196,14 +196,14 @@ impl Log {
         // The log is a convenience; without it the terminal still has the line.
         let _ = self
             .file()
-            .and_then(|mut file| writeln!(file, "{line}").map_err(Fault::file(&self.path)));
+            .and_then(|mut file| writeln!(file, "{line}").map_err(TaskFault::file(&self.path)));
     }
 
     /// Runs a command made by [`child::command`]; what it says goes to both.
     ///
     /// # Errors
-    /// [`Fault::Ended`] when it fails, [`Fault::Start`] when it cannot be started.
-    pub(crate) fn run(&self, command: &mut Command) -> Result<(), Fault> {
+    /// [`TaskFault::Ended`] when it fails, [`TaskFault::Start`] when it cannot be started.
+    pub(crate) fn run(&self, command: &mut Command) -> Result<(), TaskFault> {
         let words = child::words(command);
         self.say(&format!("$ {words}"));
         if std::io::stdout().is_terminal() {
@@ -223,14 +223,14 @@ impl Log {
         if status.success() {
             Ok(())
         } else {
-            Err(Fault::Ended {
+            Err(TaskFault::Ended {
                 command: words,
                 status,
             })
         }
     }
 
-    fn copy(&self, mut stream: impl Read + Send + 'static) -> Result<JoinHandle<()>, Fault> {
+    fn copy(&self, mut stream: impl Read + Send + 'static) -> Result<JoinHandle<()>, TaskFault> {
         let mut file = self.file()?;
         Ok(thread::spawn(move || {
             let mut piece = [0; 8192];
@@ -246,12 +246,12 @@ impl Log {
 
 /// Tests that passed and failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Counts {
+struct StepCounts {
     passed: usize,
     failed: usize,
 }
 
-impl Counts {
+impl StepCounts {
     /// Adds up what test runners say in a log: cargo (`test result: ok. 5 passed; 0 failed; ...`), our scripts
     /// (`conformance: 338 passed, 0 failed`) and Node's runner (`ℹ pass 4`, `ℹ fail 0`).
     fn within(log: &str) -> Self {
@@ -299,11 +299,11 @@ fn last_lines(text: &str) -> String {
         .join("\n")
 }
 
-fn word(outcome: &Outcome) -> &'static str {
+fn word(outcome: &StepOutcome) -> &'static str {
     match outcome {
-        Outcome::Passed => "ok",
-        Outcome::Failed(_) => "FAILED",
-        Outcome::Skipped(_) => "skipped",
+        StepOutcome::Passed => "ok",
+        StepOutcome::Failed(_) => "FAILED",
+        StepOutcome::Skipped(_) => "skipped",
     }
 }
 
@@ -321,8 +321,8 @@ mod tests {
                    test result: \u{1b}[31mFAILED\u{1b}[0m. 4 passed; 2 failed; 0 ignored\n\
                    conformance: 180 passed, 3 failed\nℹ pass 4\nℹ fail 1\n5 passed, 6 failed\n";
         assert_eq!(
-            Counts::within(log),
-            Counts {
+            StepCounts::within(log),
+            StepCounts {
                 passed: 3 + 4 + 180 + 4,
                 failed: 2 + 3 + 1
             }
@@ -331,25 +331,25 @@ mod tests {
 
     #[test]
     fn a_step_without_counts_counts_as_one() {
-        let row = |outcome, counts| Row {
+        let row = |outcome, counts| StepRow {
             name: "x",
             outcome,
             counts,
             took: Duration::ZERO,
             log: PathBuf::new(),
         };
-        let failed = || Outcome::Failed(Fault::TestsFailed);
-        let none = Counts::default();
+        let failed = || StepOutcome::Failed(TaskFault::TestsFailed);
+        let none = StepCounts::default();
         assert_eq!(
-            row(Outcome::Passed, none).tally(),
-            Counts {
+            row(StepOutcome::Passed, none).tally(),
+            StepCounts {
                 passed: 1,
                 failed: 0
             }
         );
         assert_eq!(
             row(failed(), none).tally(),
-            Counts {
+            StepCounts {
                 passed: 0,
                 failed: 1
             }
@@ -357,17 +357,17 @@ mod tests {
         assert_eq!(
             row(
                 failed(),
-                Counts {
+                StepCounts {
                     passed: 7,
                     failed: 0
                 }
             )
             .tally(),
-            Counts {
+            StepCounts {
                 passed: 7,
                 failed: 1
             }
         );
-        assert_eq!(row(Outcome::Skipped(String::new()), none).tally(), none);
+        assert_eq!(row(StepOutcome::Skipped(String::new()), none).tally(), none);
     }
 }

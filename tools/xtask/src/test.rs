@@ -8,107 +8,107 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::build::Server;
+use crate::build::ServerBuild;
 use crate::child;
-use crate::fault::Fault;
-use crate::place::{Place, cargo};
-use crate::server::TestServer;
+use crate::fault::TaskFault;
+use crate::place::{Checkout, cargo};
+use crate::server::SuiteServer;
 use crate::setup;
-use crate::steps::{Log, Steps};
+use crate::steps::{StepLog, Steps};
 use crate::tools::{Need, Tools};
 use browser::{browser, dashboard, wasm};
 use lints::{clippy, clippy_wasm, doc, fmt};
 
 /// What a step works with.
-struct Bench<'a> {
-    place: &'a Place,
+struct StepContext<'a> {
+    place: &'a Checkout,
     tools: &'a Tools,
-    log: &'a Log,
+    log: &'a StepLog,
 }
 
 /// One row of the table of steps.
-struct Step {
+struct TestStep {
     name: &'static str,
     /// Names that stand for several steps.
     groups: &'static [&'static str],
     what: &'static str,
     needs: &'static [Need],
-    run: fn(&Bench<'_>) -> Result<(), Fault>,
+    run: fn(&StepContext<'_>) -> Result<(), TaskFault>,
 }
 
 /// In this order: what is quick to fail first, what shares builds side by side.
-const STEPS: [Step; 14] = [
-    Step {
+const STEPS: [TestStep; 14] = [
+    TestStep {
         name: "fmt",
         groups: &["lint"],
         what: "every file is formatted",
         needs: &[Need::Lints],
         run: fmt,
     },
-    Step {
+    TestStep {
         name: "clippy",
         groups: &["lint"],
         what: "no lint natively",
         needs: &[Need::Lints],
         run: clippy,
     },
-    Step {
+    TestStep {
         name: "clippy-wasm",
         groups: &["lint"],
         what: "no lint as wasm32",
         needs: &[Need::Lints, Need::WasmTarget],
         run: clippy_wasm,
     },
-    Step {
+    TestStep {
         name: "doc",
         groups: &["lint"],
         what: "documentation without a warning",
         needs: &[Need::WasmTarget],
         run: doc,
     },
-    Step {
+    TestStep {
         name: "native",
         groups: &[],
         what: "unit and integration tests",
         needs: &[],
         run: native,
     },
-    Step {
+    TestStep {
         name: "crash",
         groups: &[],
         what: "200 deaths of the server, and nothing lost",
         needs: &[],
         run: crash,
     },
-    Step {
+    TestStep {
         name: "bench",
         groups: &[],
         what: "every load for a moment, and nothing lost",
         needs: &[],
         run: smoke,
     },
-    Step {
+    TestStep {
         name: "scripts",
         groups: &["e2e"],
         what: "the test scripts' own tests",
         needs: &[Need::Node],
         run: scripts,
     },
-    Step {
+    TestStep {
         name: "conformance",
         groups: &[],
         what: "the Durable Streams suite, on each store and inside another application",
         needs: &[Need::Node],
         run: conformance,
     },
-    Step {
+    TestStep {
         name: "wasm",
         groups: &[],
         what: "the client in Chromium against the server",
         needs: &[Need::WasmTarget, Need::WasmBindgen, Need::Browser],
         run: wasm,
     },
-    Step {
+    TestStep {
         name: "dashboard",
         groups: &[],
         what: "the release build of the dashboard, and what embeds it",
@@ -120,21 +120,21 @@ const STEPS: [Step; 14] = [
         ],
         run: dashboard,
     },
-    Step {
+    TestStep {
         name: "cli",
         groups: &["e2e"],
         what: "append and tail, killed and restarted",
         needs: &[Need::Node],
         run: cli,
     },
-    Step {
+    TestStep {
         name: "client",
         groups: &["e2e"],
         what: "a client of others, while the server is killed",
         needs: &[Need::Node],
         run: client,
     },
-    Step {
+    TestStep {
         name: "browser",
         groups: &["e2e"],
         what: "the page that the binary serves",
@@ -158,8 +158,8 @@ const INSTRUCTIONS: &str = "instructions";
 /// Runs the named steps, or all of them, and ends with the count.
 ///
 /// # Errors
-/// [`Fault::TestsFailed`] when a step failed; [`Fault::Missing`] when the machine lacks what they need.
-pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
+/// [`TaskFault::TestsFailed`] when a step failed; [`TaskFault::Missing`] when the machine lacks what they need.
+pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     if arguments == ["--list"] {
         list();
         return Ok(());
@@ -168,22 +168,22 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
         *name != DENY && *name != INSTRUCTIONS && !STEPS.iter().any(|step| step.answers_to(name))
     };
     if let Some(name) = arguments.iter().find(unknown) {
-        return Err(Fault::Usage(format!(
+        return Err(TaskFault::Usage(format!(
             "there is no step `{name}`; cargo xtask test --list names them"
         )));
     }
-    let chosen: Vec<&Step> = STEPS
+    let chosen: Vec<&TestStep> = STEPS
         .iter()
         .filter(|step| arguments.is_empty() || arguments.iter().any(|name| step.answers_to(name)))
         .collect();
-    let place = Place::find()?;
+    let place = Checkout::find()?;
     let needs: BTreeSet<Need> = chosen.iter().flat_map(|step| step.needs).copied().collect();
     println!("==> Tools");
     let tools = setup::prepare(&place, &needs.into_iter().collect::<Vec<_>>())?;
     let mut steps = Steps::new(place.logs())?;
     for step in chosen {
         steps.run(step.name, step.what, |log| {
-            (step.run)(&Bench {
+            (step.run)(&StepContext {
                 place: &place,
                 tools: &tools,
                 log,
@@ -200,7 +200,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Fault> {
     steps.summary()
 }
 
-impl Step {
+impl TestStep {
     fn answers_to(&self, name: &str) -> bool {
         self.name == name || self.groups.contains(&name)
     }
@@ -220,7 +220,7 @@ fn list() {
     println!("{DENY:<14}licences and advisories, where cargo-deny is installed");
 }
 
-impl Bench<'_> {
+impl StepContext<'_> {
     /// Cargo in the workspace, with our tools on its path.
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = child::command(cargo());
@@ -238,7 +238,7 @@ impl Bench<'_> {
             .args(arguments)
             .current_dir(self.place.e2e())
             .env("PATH", &self.tools.path);
-        command.env("TAILWATER_BIN", Server::Dev.binary(self.place));
+        command.env("TAILWATER_BIN", ServerBuild::Dev.binary(self.place));
         if let Some(chromium) = &self.tools.chromium {
             command.env("CHROMIUM", chromium);
         }
@@ -253,12 +253,12 @@ impl Bench<'_> {
         command
     }
 
-    fn build(&self, server: Server) -> Result<(), Fault> {
+    fn build(&self, server: ServerBuild) -> Result<(), TaskFault> {
         self.log.run(&mut server.command(self.place))
     }
 }
 
-fn native(bench: &Bench<'_>) -> Result<(), Fault> {
+fn native(bench: &StepContext<'_>) -> Result<(), TaskFault> {
     bench.log.run(&mut bench.cargo(&["test"]))?;
     // The same protocol where no reader leaves its dispatcher, as behind TLS and on HTTP/2.
     let mut within = bench.cargo(&["test", "--package", "tailwater", "--test", "protocol"]);
@@ -271,44 +271,49 @@ fn native(bench: &Bench<'_>) -> Result<(), Fault> {
         .run(&mut bench.cargo(&["test", "--package", "tailwater-dashboard"]))
 }
 
-fn crash(bench: &Bench<'_>) -> Result<(), Fault> {
+fn crash(bench: &StepContext<'_>) -> Result<(), TaskFault> {
     bench
         .log
         .run(&mut bench.cargo(crate::long::CRASH.arguments))
 }
 
-fn smoke(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.build(Server::Dev)?;
+fn smoke(bench: &StepContext<'_>) -> Result<(), TaskFault> {
+    bench.build(ServerBuild::Dev)?;
     let mut run = bench.cargo(&["run", "--package", "tailwater-bench", "--", "smoke"]);
     bench
         .log
-        .run(run.env("TAILWATER_BIN", Server::Dev.binary(bench.place)))
+        .run(run.env("TAILWATER_BIN", ServerBuild::Dev.binary(bench.place)))
 }
 
-fn scripts(bench: &Bench<'_>) -> Result<(), Fault> {
+fn scripts(bench: &StepContext<'_>) -> Result<(), TaskFault> {
     bench.log.run(&mut bench.node_tests(&["lib/lib.test.mjs"]))
 }
 
-fn conformance(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.build(Server::Dev)?;
+fn conformance(bench: &StepContext<'_>) -> Result<(), TaskFault> {
+    bench.build(ServerBuild::Dev)?;
     let data = fresh_folder(bench.place.logs().join("conformance-data"))?;
     for store in [
         &["--store", "memory"][..],
         &["--store", "disk", "--data-dir", &data.display().to_string()],
     ] {
         let arguments = [&["--long-poll-hold", "500ms"], store].concat();
-        let server = TestServer::start(&Server::Dev.binary(bench.place), 0, &arguments, bench.log)?;
+        let server = SuiteServer::start(
+            &ServerBuild::Dev.binary(bench.place),
+            0,
+            &arguments,
+            bench.log,
+        )?;
         run_suite(bench, &server.url())?;
         server.stop()?;
     }
     let example = bench.place.target.join("debug/examples/embed");
-    let embedded = TestServer::start_example(&example, bench.log)?;
+    let embedded = SuiteServer::start_example(&example, bench.log)?;
     run_suite(bench, &format!("{}/events", embedded.url()))?;
     embedded.stop()?;
-    fs::remove_dir_all(&data).map_err(Fault::file(&data))
+    fs::remove_dir_all(&data).map_err(TaskFault::file(&data))
 }
 
-fn run_suite(bench: &Bench<'_>, base_url: &str) -> Result<(), Fault> {
+fn run_suite(bench: &StepContext<'_>, base_url: &str) -> Result<(), TaskFault> {
     bench.log.run(
         bench
             .node(&["conformance/run.mjs"])
@@ -317,30 +322,30 @@ fn run_suite(bench: &Bench<'_>, base_url: &str) -> Result<(), Fault> {
 }
 
 /// A folder that is not there, whatever an earlier run left behind.
-fn fresh_folder(path: PathBuf) -> Result<PathBuf, Fault> {
+fn fresh_folder(path: PathBuf) -> Result<PathBuf, TaskFault> {
     match fs::remove_dir_all(&path) {
         Err(reason) if reason.kind() != std::io::ErrorKind::NotFound => {
-            Err(Fault::file(&path)(reason))
+            Err(TaskFault::file(&path)(reason))
         }
         _ => Ok(path),
     }
 }
 
-fn cli(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.build(Server::Dev)?;
+fn cli(bench: &StepContext<'_>) -> Result<(), TaskFault> {
+    bench.build(ServerBuild::Dev)?;
     bench
         .log
         .run(&mut bench.node_tests(&["cli/follow.test.mjs"]))
 }
 
-fn client(bench: &Bench<'_>) -> Result<(), Fault> {
-    bench.build(Server::Dev)?;
+fn client(bench: &StepContext<'_>) -> Result<(), TaskFault> {
+    bench.build(ServerBuild::Dev)?;
     bench
         .log
         .run(&mut bench.node_tests(&["client/client.test.mjs"]))
 }
 
-fn instructions(place: &Place, tools: &Tools, steps: &mut Steps) {
+fn instructions(place: &Checkout, tools: &Tools, steps: &mut Steps) {
     if let Err(fault) = crate::bench::valgrind(tools) {
         steps.skip(INSTRUCTIONS, &format!("there is no Valgrind: {fault}"));
         return;
@@ -355,13 +360,13 @@ fn instructions(place: &Place, tools: &Tools, steps: &mut Steps) {
     );
 }
 
-fn deny(place: &Place, tools: &Tools, steps: &mut Steps) {
+fn deny(place: &Checkout, tools: &Tools, steps: &mut Steps) {
     if tools.which("cargo-deny").is_none() {
         steps.skip(DENY, "cargo-deny is not installed");
         return;
     }
     steps.run(DENY, "licences and advisories", |log| {
-        let bench = Bench { place, tools, log };
+        let bench = StepContext { place, tools, log };
         log.run(&mut bench.cargo(&["deny", "check", "licenses", "bans", "sources"]))?;
         match log.run(&mut bench.cargo(&["deny", "fetch", "db"])) {
             Ok(()) => {

@@ -1,11 +1,11 @@
 //! What waits: reads that another connection wakes, and WebSockets.
 
-use super::{Generator, pick, stream_target};
-use crate::script::{Class, Frame, Request, Step};
+use super::{SequenceGenerator, pick, stream_target};
+use crate::script::{MutationClass, ScriptFrame, ScriptRequest, ScriptStep};
 use rand::Rng;
 
-impl Generator<'_> {
-    pub(super) fn follow(&mut self, connection: usize) -> Step {
+impl SequenceGenerator<'_> {
+    pub(super) fn follow(&mut self, connection: usize) -> ScriptStep {
         let live = *pick(&mut self.random, &["long-poll&hold=20", "ndjson", "sse"]);
         let name = *pick(&mut self.random, &["text", "text", "json", "bin", "p%20q"]);
         let offset = *pick(&mut self.random, &["now", "{next}", "0000000000000000"]);
@@ -16,9 +16,9 @@ impl Generator<'_> {
         let mut readers = vec![(connection, self.on_stream("GET", name, &read))];
         if self.connections > 1 && self.random.random_bool(0.3) {
             let mut second = self.on_stream("GET", name, &read);
-            if self.random.random_bool(0.3) && self.may(Class::Cursor) {
+            if self.random.random_bool(0.3) && self.may(MutationClass::Cursor) {
                 second = self.on_stream("GET", name, &format!("{read}{cursor}"));
-                second.class = Some(Class::Cursor);
+                second.class = Some(MutationClass::Cursor);
             }
             readers.push(((connection + 1) % self.connections, second));
         }
@@ -30,7 +30,7 @@ impl Generator<'_> {
         }
         let acts = self.acts(name, live.starts_with("long"));
         let mut beyond = Vec::new();
-        if self.random.random_bool(0.3) && self.may(Class::FollowBeyond) {
+        if self.random.random_bool(0.3) && self.may(MutationClass::FollowBeyond) {
             // Not to what is followed: whether the second reader is answered before that is anybody's guess.
             let other = if name == "text" { "json" } else { "text" };
             beyond.push(if self.random.random_bool(0.5) {
@@ -39,7 +39,7 @@ impl Generator<'_> {
                 self.post_to(other)
             });
         }
-        Step::Follow {
+        ScriptStep::Follow {
             readers,
             acts,
             beyond,
@@ -47,8 +47,8 @@ impl Generator<'_> {
     }
 
     /// What another connection does to the stream that is read; the last of it ends the answers.
-    fn acts(&mut self, name: &str, is_long_poll: bool) -> Vec<Request> {
-        let mut acts: Vec<Request> = Vec::new();
+    fn acts(&mut self, name: &str, is_long_poll: bool) -> Vec<ScriptRequest> {
+        let mut acts: Vec<ScriptRequest> = Vec::new();
         let (content_type, body) = if name == "json" {
             ("application/json", "[7]")
         } else {
@@ -60,7 +60,7 @@ impl Generator<'_> {
             content_type
         };
         let append = || {
-            Request::new(
+            ScriptRequest::new(
                 "POST",
                 &stream_target(name),
                 &[format!("Content-Type: {content_type}")],
@@ -74,11 +74,11 @@ impl Generator<'_> {
         };
         acts.extend((0..appends).map(|_| append()));
         acts.push(match self.random.random_range(0..4) {
-            0 if self.may(Class::FollowDeleted) => {
-                Request::new("DELETE", &stream_target(name), &[])
+            0 if self.may(MutationClass::FollowDeleted) => {
+                ScriptRequest::new("DELETE", &stream_target(name), &[])
             }
             1 if is_long_poll => append(),
-            _ => Request::new(
+            _ => ScriptRequest::new(
                 "POST",
                 &stream_target(name),
                 &["Stream-Closed: true".to_owned()],
@@ -88,7 +88,7 @@ impl Generator<'_> {
         acts
     }
 
-    pub(super) fn web_socket(&mut self, connection: usize) -> Step {
+    pub(super) fn web_socket(&mut self, connection: usize) -> ScriptStep {
         let name = *pick(
             &mut self.random,
             &["text", "json", "json", "closed", "none"],
@@ -120,7 +120,7 @@ impl Generator<'_> {
                 ),
             });
         }
-        if self.random.random_bool(0.4) && self.may(Class::WebSocketFrames) {
+        if self.random.random_bool(0.4) && self.may(MutationClass::WebSocketFrames) {
             let odd: [(u8, &[u8]); 8] = [
                 (0x09, b"ping"),
                 (0x08, b"\x03\xe8"),
@@ -137,7 +137,7 @@ impl Generator<'_> {
             frames.push(frame(0x81, b"{\"close\":true}", None));
         }
         frames.push(frame(0x88, b"\x03\xe8bye", None));
-        Step::WebSocket {
+        ScriptStep::WebSocket {
             connection,
             request,
             frames,
@@ -146,7 +146,7 @@ impl Generator<'_> {
 }
 
 /// A client's frame of less than 126 bytes.
-fn frame(first: u8, payload: &[u8], answers: Option<usize>) -> Frame {
+fn frame(first: u8, payload: &[u8], answers: Option<usize>) -> ScriptFrame {
     const MASK: [u8; 4] = [1, 2, 3, 4];
     let length = u8::try_from(payload.len())
         .ok()
@@ -161,7 +161,7 @@ fn frame(first: u8, payload: &[u8], answers: Option<usize>) -> Frame {
         .chain(MASK)
         .chain(masked)
         .collect();
-    Frame {
+    ScriptFrame {
         bytes,
         text: format!("{first:#04x} {}", payload.escape_ascii()),
         answers,

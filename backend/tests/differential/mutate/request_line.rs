@@ -1,12 +1,12 @@
 //! Deviations of the request line: method, target and version.
 
 use super::{choose, insert};
-use crate::script::Request;
+use crate::script::ScriptRequest;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
 /// Method, target and what follows it of a plain request line.
-pub(super) fn parts(request: &Request) -> (String, String) {
+pub(super) fn parts(request: &ScriptRequest) -> (String, String) {
     let line = String::from_utf8_lossy(&request.line).into_owned();
     let mut words = line.split(' ');
     (
@@ -15,18 +15,18 @@ pub(super) fn parts(request: &Request) -> (String, String) {
     )
 }
 
-pub(super) fn set_target(request: &mut Request, target: &[u8]) {
+pub(super) fn set_target(request: &mut ScriptRequest, target: &[u8]) {
     let (method, _) = parts(request);
     request.line = [method.as_bytes(), b" ", target, b" HTTP/1.1\r\n"].concat();
 }
 
-pub(super) fn add_to_query(request: &mut Request, piece: &[u8]) {
+pub(super) fn add_to_query(request: &mut ScriptRequest, piece: &[u8]) {
     let (_, target) = parts(request);
     let mark: &[u8] = if target.contains('?') { b"&" } else { b"?" };
     set_target(request, &[target.as_bytes(), mark, piece].concat());
 }
 
-pub(super) fn absolute_form(random: &mut SmallRng, request: &mut Request) {
+pub(super) fn absolute_form(random: &mut SmallRng, request: &mut ScriptRequest) {
     let (_, target) = parts(request);
     let before = choose(
         random,
@@ -47,7 +47,7 @@ pub(super) fn absolute_form(random: &mut SmallRng, request: &mut Request) {
     }
 }
 
-pub(super) fn method(random: &mut SmallRng, request: &mut Request) {
+pub(super) fn method(random: &mut SmallRng, request: &mut ScriptRequest) {
     let (_, target) = parts(request);
     let method = choose(
         random,
@@ -58,7 +58,7 @@ pub(super) fn method(random: &mut SmallRng, request: &mut Request) {
     request.line = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
 }
 
-pub(super) fn path(random: &mut SmallRng, request: &mut Request) {
+pub(super) fn path(random: &mut SmallRng, request: &mut ScriptRequest) {
     let (_, target) = parts(request);
     let (path, query) = target
         .split_once('?')
@@ -86,7 +86,7 @@ pub(super) fn path(random: &mut SmallRng, request: &mut Request) {
     set_target(request, format!("{odd}{query}").as_bytes());
 }
 
-pub(super) fn query(random: &mut SmallRng, request: &mut Request) {
+pub(super) fn query(random: &mut SmallRng, request: &mut ScriptRequest) {
     let pieces = [
         "x=%00",
         "x=%zz",
@@ -109,7 +109,7 @@ pub(super) fn query(random: &mut SmallRng, request: &mut Request) {
 }
 
 /// What a URI can't contain.
-pub(super) fn query_characters(random: &mut SmallRng, request: &mut Request) {
+pub(super) fn query_characters(random: &mut SmallRng, request: &mut ScriptRequest) {
     let pieces = [
         "x=\"y\"",
         "x=a b",
@@ -129,7 +129,7 @@ pub(super) fn query_characters(random: &mut SmallRng, request: &mut Request) {
     add_to_query(request, choose(random, &pieces).as_bytes());
 }
 
-pub(super) fn version(random: &mut SmallRng, request: &mut Request) {
+pub(super) fn version(random: &mut SmallRng, request: &mut ScriptRequest) {
     let (method, target) = parts(request);
     let version = choose(
         random,

@@ -1,13 +1,13 @@
 //! Reads that wait, long-polls and live answers, while another connection appends.
 
-use super::Run;
-use crate::script::Request;
-use crate::wire::{Answer, Framing, Seen, Wire};
+use super::SequenceRun;
+use crate::recorded::{Recorded, RecordedResponse, RecordingConnection};
+use crate::script::ScriptRequest;
 use std::time::Instant;
 
-impl Run {
+impl SequenceRun {
     /// Waits until all long-polls on `wires` are counted as readers, or have an answer.
-    async fn until_waiting(&mut self, wires: &mut [(usize, Wire)]) {
+    async fn until_waiting(&mut self, wires: &mut [(usize, RecordingConnection)]) {
         let begun = Instant::now();
         while begun.elapsed() < self.deadline {
             let waiting = self.readers().await;
@@ -24,9 +24,9 @@ impl Run {
     pub(super) async fn follow(
         &mut self,
         at: usize,
-        readers: &[(usize, Request)],
-        acts: &[Request],
-        beyond: &[Request],
+        readers: &[(usize, ScriptRequest)],
+        acts: &[ScriptRequest],
+        beyond: &[ScriptRequest],
     ) {
         let mut wires = Vec::new();
         for (connection, request) in readers {
@@ -41,9 +41,9 @@ impl Run {
             self.send_cut(&mut wire, &bytes, &cuts).await;
             wires.push((*connection, wire));
         }
-        let is_live = readers
-            .first()
-            .is_some_and(|(_, request)| crate::wire::find(&request.line, b"live=long").is_none());
+        let is_live = readers.first().is_some_and(|(_, request)| {
+            crate::recorded::find(&request.line, b"live=long").is_none()
+        });
         if !is_live {
             self.until_waiting(&mut wires).await;
         }
@@ -52,7 +52,7 @@ impl Run {
             let wait = if is_live {
                 self.begin_live(at, &mut wire).await
             } else {
-                Wait::LongPoll
+                PendingRead::LongPoll
             };
             waits.push((connection, wire, wait));
         }
@@ -70,10 +70,10 @@ impl Run {
             positions += usize::from(answer.status < 300);
             self.record(
                 format!("step {at}, what another connection did"),
-                Seen::Answer(answer),
+                Recorded::Response(answer),
             );
             for (_, wire, wait) in &mut waits {
-                if let Wait::Live(live) = wait
+                if let PendingRead::Live(live) = wait
                     && round + 1 < acts.len()
                 {
                     live.read_until(wire, positions).await;
@@ -82,9 +82,9 @@ impl Run {
         }
         for (place, (connection, mut wire, wait)) in waits.into_iter().enumerate() {
             let goes_on = match wait {
-                Wait::LongPoll => self.one_answer(at, &mut wire, false).await,
-                Wait::Live(live) => self.end_live(at, &mut wire, live).await,
-                Wait::Over { goes_on } => goes_on,
+                PendingRead::LongPoll => self.one_answer(at, &mut wire, false).await,
+                PendingRead::Live(live) => self.end_live(at, &mut wire, live).await,
+                PendingRead::Over { goes_on } => goes_on,
             };
             let beyond = if place == 0 { beyond } else { &[] };
             if goes_on && self.answers(at, &mut wire, beyond).await {
@@ -94,45 +94,50 @@ impl Run {
     }
 
     /// Reads the head and the first part of a live answer, or all of another one.
-    async fn begin_live(&mut self, at: usize, wire: &mut Wire) -> Wait {
+    async fn begin_live(&mut self, at: usize, wire: &mut RecordingConnection) -> PendingRead {
         loop {
             let seen = match wire.head(false).await {
-                Ok((answer, Framing::Chunks)) => {
-                    let mut live = Box::new(Live {
+                Ok(answer) if wire.is_chunked() => {
+                    let mut live = Box::new(LiveAnswer {
                         answer,
                         body: Vec::new(),
                         is_whole: false,
                         ended: None,
                     });
                     live.read_until(wire, 1).await;
-                    return Wait::Live(live);
+                    return PendingRead::Live(live);
                 }
-                Ok((answer, framing)) => match wire.body(framing).await {
-                    Ok(body) => Seen::Answer(Answer { body, ..answer }),
+                Ok(answer) => match wire.body().await {
+                    Ok(body) => Recorded::Response(RecordedResponse { body, ..answer }),
                     Err(ended) => ended,
                 },
                 Err(ended) => ended,
             };
             if let Some(goes_on) = self.final_answer(at, wire, seen).await {
-                return Wait::Over { goes_on };
+                return PendingRead::Over { goes_on };
             }
         }
     }
 
     /// Reads a live answer to its end; whether the connection goes on.
-    async fn end_live(&mut self, at: usize, wire: &mut Wire, mut live: Box<Live>) -> bool {
+    async fn end_live(
+        &mut self,
+        at: usize,
+        wire: &mut RecordingConnection,
+        mut live: Box<LiveAnswer>,
+    ) -> bool {
         live.read_until(wire, usize::MAX).await;
-        let Live {
+        let LiveAnswer {
             answer,
             body,
             ended,
             ..
         } = *live;
         let goes_on = ended.is_none() && !answer.closes();
-        let body = crate::wire::Body::Whole(body);
+        let body = crate::recorded::RecordedBody::Whole(body);
         self.record(
             format!("step {at}"),
-            Seen::Answer(Answer { body, ..answer }),
+            Recorded::Response(RecordedResponse { body, ..answer }),
         );
         if let Some(ended) = ended {
             self.record(format!("step {at}, at the end of the answer"), ended);
@@ -142,10 +147,10 @@ impl Run {
 }
 
 /// A read that waits.
-enum Wait {
+enum PendingRead {
     /// A long-poll: its answer comes once.
     LongPoll,
-    Live(Box<Live>),
+    Live(Box<LiveAnswer>),
     /// It was answered otherwise.
     Over {
         /// Whether its connection goes on.
@@ -154,18 +159,18 @@ enum Wait {
 }
 
 /// A live answer under way.
-struct Live {
-    answer: Answer,
+struct LiveAnswer {
+    answer: RecordedResponse,
     body: Vec<u8>,
     /// Whether its last chunk has come.
     is_whole: bool,
     /// What came instead of the next chunk.
-    ended: Option<Seen>,
+    ended: Option<Recorded>,
 }
 
-impl Live {
+impl LiveAnswer {
     /// Reads until as many positions were told, or to the end.
-    async fn read_until(&mut self, wire: &mut Wire, positions: usize) {
+    async fn read_until(&mut self, wire: &mut RecordingConnection, positions: usize) {
         const POSITION: &[u8] = b"streamNextOffset";
         let told = |body: &[u8]| {
             body.windows(POSITION.len())

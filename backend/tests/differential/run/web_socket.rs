@@ -1,22 +1,22 @@
 //! What a sequence does on a WebSocket: frames out, frames in.
 
-use super::{ANSWERS_MAX, Run};
-use crate::script::{Frame, Request};
-use crate::wire::Seen;
+use super::{ANSWERS_MAX, SequenceRun};
+use crate::recorded::Recorded;
+use crate::script::{ScriptFrame, ScriptRequest};
 
-impl Run {
+impl SequenceRun {
     pub(super) async fn web_socket(
         &mut self,
         at: usize,
         connection: usize,
-        request: &Request,
-        frames: &[Frame],
+        request: &ScriptRequest,
+        frames: &[ScriptFrame],
     ) {
         let mut wire = self.wire(connection).await;
         wire.send(&self.fill(&request.bytes())).await;
         let seen = wire.answer(false).await;
         let (is_open, goes_on) = match &seen {
-            Seen::Answer(answer) => (answer.status == 101, !answer.closes()),
+            Recorded::Response(answer) => (answer.status == 101, !answer.closes()),
             _ => (false, false),
         };
         self.record(format!("step {at}"), seen);
@@ -33,14 +33,14 @@ impl Run {
                 came.push(wire.frame().await);
                 // An append that is refused is not told of, only answered.
                 let is_refusal =
-                    |payload: &[u8]| crate::wire::find(payload, b"\"problem\":").is_some();
-                let goes_on = matches!(came.last(), Some(Seen::Frame(_, payload))
+                    |payload: &[u8]| crate::recorded::find(payload, b"\"problem\":").is_some();
+                let goes_on = matches!(came.last(), Some(Recorded::Frame(_, payload))
                     if frame.answers.is_none() || !is_refusal(payload));
                 if !goes_on {
                     break;
                 }
             }
-            let has_ended = came.iter().any(|seen| !matches!(seen, Seen::Frame(..)));
+            let has_ended = came.iter().any(|seen| !matches!(seen, Recorded::Frame(..)));
             self.record_frames(at, &mut came);
             if has_ended {
                 return;
@@ -49,7 +49,7 @@ impl Run {
     }
 
     /// Records frames that may come in any order, each on its own.
-    pub(super) fn record_frames(&mut self, at: usize, frames: &mut Vec<Seen>) {
+    pub(super) fn record_frames(&mut self, at: usize, frames: &mut Vec<Recorded>) {
         frames.iter_mut().for_each(|frame| self.normal.apply(frame));
         frames.sort_by_key(|frame| format!("{frame:?}"));
         frames

@@ -23,80 +23,80 @@ use tailwater_protocol::{Offset, Technique};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
-type Done = Result<(), Box<dyn Error>>;
+type PieceDone = Result<(), Box<dyn Error>>;
 
 /// Something that the server does often.
-struct Piece {
+struct CountedPiece {
     name: &'static str,
     /// How often it is to be done to be counted.
     times: usize,
     /// How many of `what` one doing of it holds.
     holds: usize,
     what: &'static str,
-    run: fn(usize) -> Done,
+    run: fn(usize) -> PieceDone,
 }
 
 const MESSAGES: usize = 100;
 const READERS: usize = 1000;
 
-const PIECES: [Piece; 9] = [
-    Piece {
+const PIECES: [CountedPiece; 9] = [
+    CountedPiece {
         name: "parse",
         times: 1000,
         holds: 1,
         what: "body of one JSON message, parsed",
         run: parse_one,
     },
-    Piece {
+    CountedPiece {
         name: "parse-many",
         times: 100,
         holds: MESSAGES,
         what: "message of an array of 100, parsed",
         run: parse_many,
     },
-    Piece {
+    CountedPiece {
         name: "append",
         times: 1000,
         holds: 1,
         what: "append to log and memory store",
         run: append,
     },
-    Piece {
+    CountedPiece {
         name: "read",
         times: 1000,
         holds: 1,
         what: "page of one message, read from the tail",
         run: read_one,
     },
-    Piece {
+    CountedPiece {
         name: "read-many",
         times: 200,
         holds: MESSAGES,
         what: "message of a page of 100, read from the beginning",
         run: read_many,
     },
-    Piece {
+    CountedPiece {
         name: "wake",
         times: 20,
         holds: READERS,
         what: "wake-up of one of 1,000 waiting tasks",
         run: wake,
     },
-    Piece {
+    CountedPiece {
         name: "ndjson",
         times: 1000,
         holds: 1,
         what: "batch of one message as a chunk of NDJSON",
         run: as_ndjson,
     },
-    Piece {
+    CountedPiece {
         name: "sse",
         times: 1000,
         holds: 1,
         what: "batch of one message as a chunk of SSE",
         run: as_sse,
     },
-    Piece {
+    CountedPiece {
         name: "websocket",
         times: 1000,
         holds: 1,
@@ -110,7 +110,7 @@ fn main() -> ExitCode {
     let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match texts[..] {
         [] => {
-            for Piece {
+            for CountedPiece {
                 name,
                 times,
                 holds,
@@ -134,7 +134,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(name: &str, times: &str) -> Done {
+fn run(name: &str, times: &str) -> PieceDone {
     let piece = PIECES
         .iter()
         .find(|piece| piece.name == name)
@@ -150,15 +150,15 @@ fn message() -> String {
     )
 }
 
-fn parse_one(times: usize) -> Done {
+fn parse_one(times: usize) -> PieceDone {
     parse(&message(), times)
 }
 
-fn parse_many(times: usize) -> Done {
+fn parse_many(times: usize) -> PieceDone {
     parse(&format!("[{}]", vec![message(); MESSAGES].join(",")), times)
 }
 
-fn parse(body: &str, times: usize) -> Done {
+fn parse(body: &str, times: usize) -> PieceDone {
     let body = Bytes::from(body.to_owned());
     for _ in 0..times {
         black_box(Payload::parse(ContentKind::Json, black_box(body.clone()))?);
@@ -166,7 +166,7 @@ fn parse(body: &str, times: usize) -> Done {
     Ok(())
 }
 
-fn append(times: usize) -> Done {
+fn append(times: usize) -> PieceDone {
     let (runtime, log) = log_of(0)?;
     runtime.block_on(async {
         for _ in 0..times {
@@ -176,16 +176,16 @@ fn append(times: usize) -> Done {
     })
 }
 
-fn read_one(times: usize) -> Done {
+fn read_one(times: usize) -> PieceDone {
     read(times, ReadStart::Now, 1)
 }
 
-fn read_many(times: usize) -> Done {
+fn read_many(times: usize) -> PieceDone {
     read(times, ReadStart::Beginning, MESSAGES)
 }
 
 /// Reads the same page of a stream of 1,000 messages: `messages` of them.
-fn read(times: usize, start: ReadStart, messages: usize) -> Done {
+fn read(times: usize, start: ReadStart, messages: usize) -> PieceDone {
     let (runtime, log) = log_of(1000)?;
     let kept = message().len() + 1;
     let from = match start {
@@ -209,7 +209,7 @@ fn read(times: usize, start: ReadStart, messages: usize) -> Done {
 }
 
 /// Tasks that wait for the tail, as live readers do, and appends that wake them all; an append is among the instructions.
-fn wake(times: usize) -> Done {
+fn wake(times: usize) -> PieceDone {
     let (runtime, log) = log_of(0)?;
     let woken = Rc::new(Cell::new(0));
     let local = LocalSet::new();
@@ -237,20 +237,20 @@ fn wake(times: usize) -> Done {
     })
 }
 
-fn as_ndjson(times: usize) -> Done {
+fn as_ndjson(times: usize) -> PieceDone {
     encode(times, Technique::Ndjson)
 }
 
-fn as_sse(times: usize) -> Done {
+fn as_sse(times: usize) -> PieceDone {
     encode(times, Technique::Sse)
 }
 
-fn as_websocket(times: usize) -> Done {
+fn as_websocket(times: usize) -> PieceDone {
     encode(times, Technique::Websocket)
 }
 
 /// What goes onto a connection, once for all that are at the tail.
-fn encode(times: usize, technique: Technique) -> Done {
+fn encode(times: usize, technique: Technique) -> PieceDone {
     let encoding = Encoding::of(technique).ok_or("a technique that answers with pages")?;
     let (runtime, log) = log_of(1)?;
     let batch = runtime.block_on(log.read(Offset::ZERO, 1))?;

@@ -2,9 +2,9 @@
 //! or waited for by chance.
 
 use super::counted::Counter;
-use crate::Fault;
-use crate::decode::{Decoder, Part};
-use crate::target::{From, Technique};
+use crate::BenchFault;
+use crate::decode::{ContentDecoder, ContentPart};
+use crate::target::{BenchTechnique, From};
 use crate::targets::protocol;
 use memchr::memmem;
 use std::io::{Read, Write};
@@ -21,17 +21,17 @@ const READERS: usize = 100;
 
 /// Something that clients have the server do.
 #[derive(Debug)]
-pub(super) struct Task {
+pub(super) struct CountedTask {
     pub(super) what: &'static str,
     /// How often it is done to be counted.
     pub(super) times: usize,
     /// How many of `what` one doing of it holds.
     pub(super) holds: usize,
-    run: Run,
+    run: TaskRun,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Run {
+enum TaskRun {
     Append,
     /// A poll at the tail, answered by 304 or by an empty page.
     Unchanged,
@@ -39,63 +39,63 @@ enum Run {
     /// A poll before the last message.
     Data,
     /// An append that so many readers get.
-    Deliver(Technique),
+    Deliver(BenchTechnique),
 }
 
 /// In the order of the table.
-pub(super) const TASKS: [Task; 8] = [
-    Task {
+pub(super) const TASKS: [CountedTask; 8] = [
+    CountedTask {
         what: "append, served",
         times: 300,
         holds: 1,
-        run: Run::Append,
+        run: TaskRun::Append,
     },
-    Task {
+    CountedTask {
         what: "poll, served 304",
         times: 300,
         holds: 1,
-        run: Run::Unchanged,
+        run: TaskRun::Unchanged,
     },
-    Task {
+    CountedTask {
         what: "poll, served an empty page",
         times: 300,
         holds: 1,
-        run: Run::Empty,
+        run: TaskRun::Empty,
     },
-    Task {
+    CountedTask {
         what: "poll, served one message",
         times: 300,
         holds: 1,
-        run: Run::Data,
+        run: TaskRun::Data,
     },
     deliver(
         "NDJSON delivery, one of 100 and of the append",
         100,
-        Technique::Ndjson,
+        BenchTechnique::Ndjson,
     ),
     deliver(
         "SSE delivery, one of 100 and of the append",
         100,
-        Technique::Sse,
+        BenchTechnique::Sse,
     ),
     deliver(
         "WebSocket delivery, one of 100 and of the append",
         100,
-        Technique::Websocket,
+        BenchTechnique::Websocket,
     ),
     deliver(
         "long-poll delivery with the next request, one of 100 and of the append",
         10,
-        Technique::LongPoll,
+        BenchTechnique::LongPoll,
     ),
 ];
 
-const fn deliver(what: &'static str, times: usize, technique: Technique) -> Task {
-    Task {
+const fn deliver(what: &'static str, times: usize, technique: BenchTechnique) -> CountedTask {
+    CountedTask {
         what,
         times,
         holds: READERS,
-        run: Run::Deliver(technique),
+        run: TaskRun::Deliver(technique),
     }
 }
 
@@ -103,9 +103,9 @@ const fn deliver(what: &'static str, times: usize, technique: Technique) -> Task
 pub(super) fn count(
     counter: &Counter,
     server: &Path,
-    task: &Task,
+    task: &CountedTask,
     times: usize,
-) -> Result<u64, Fault> {
+) -> Result<u64, BenchFault> {
     let arguments = [
         "serve",
         "--listen",
@@ -116,32 +116,38 @@ pub(super) fn count(
         "memory",
     ];
     let server = counter.serve(server, &arguments)?;
-    let mut writer = Client::open(server.address)?;
+    let mut writer = CountedClient::open(server.address)?;
     writer.ask(&protocol::create(STREAM))?;
     let append = protocol::append(STREAM, &[message()]);
     match task.run {
-        Run::Append => repeat(&mut writer, &append, times, (204, 0))?,
-        Run::Unchanged | Run::Empty | Run::Data => {
+        TaskRun::Append => repeat(&mut writer, &append, times, (204, 0))?,
+        TaskRun::Unchanged | TaskRun::Empty | TaskRun::Data => {
             writer.ask(&append)?;
-            let first = writer.ask(&protocol::read(STREAM, Technique::Poll, From::Beginning))?;
-            let from = if matches!(task.run, Run::Data) {
+            let first = writer.ask(&protocol::read(
+                STREAM,
+                BenchTechnique::Poll,
+                From::Beginning,
+            ))?;
+            let from = if matches!(task.run, TaskRun::Data) {
                 From::Beginning
             } else {
                 From::At(&first.position)
             };
-            let poll = protocol::read(STREAM, Technique::Poll, from);
+            let poll = protocol::read(STREAM, BenchTechnique::Poll, from);
             let last = writer.ask(&poll)?;
             let (poll, expected) = match task.run {
-                Run::Unchanged => (last.unchanged, (304, 0)),
-                Run::Data => (poll, (200, 1)),
+                TaskRun::Unchanged => (last.unchanged, (304, 0)),
+                TaskRun::Data => (poll, (200, 1)),
                 _ => (poll, (200, 0)),
             };
             repeat(&mut writer, &poll, times, expected)?;
         }
-        Run::Deliver(Technique::LongPoll) => {
+        TaskRun::Deliver(BenchTechnique::LongPoll) => {
             long_poll(server.address, &mut writer, &append, times)?;
         }
-        Run::Deliver(technique) => stream(technique, server.address, &mut writer, &append, times)?,
+        TaskRun::Deliver(technique) => {
+            stream(technique, server.address, &mut writer, &append, times)?;
+        }
     }
     drop(writer);
     server.finish()
@@ -149,25 +155,25 @@ pub(super) fn count(
 
 /// - `expected`: an answer's status, and its messages.
 fn repeat(
-    client: &mut Client,
+    client: &mut CountedClient,
     request: &[u8],
     times: usize,
     expected: (u16, usize),
-) -> Result<(), Fault> {
+) -> Result<(), BenchFault> {
     (0..times).try_for_each(|_| client.ask(request)?.is(expected))
 }
 
 /// Appends, each read by every reader of a streaming technique before the next one.
 fn stream(
-    technique: Technique,
+    technique: BenchTechnique,
     address: SocketAddr,
-    writer: &mut Client,
+    writer: &mut CountedClient,
     append: &[u8],
     times: usize,
-) -> Result<(), Fault> {
+) -> Result<(), BenchFault> {
     writer.ask(append)?;
     let mut readers = (0..READERS)
-        .map(|_| Client::open(address))
+        .map(|_| CountedClient::open(address))
         .collect::<Result<Vec<_>, _>>()?;
     let read = protocol::read(STREAM, technique, From::Beginning);
     for reader in &mut readers {
@@ -176,7 +182,7 @@ fn stream(
     }
     for _ in 0..times {
         writer.ask(append)?;
-        readers.iter_mut().try_for_each(Client::message)?;
+        readers.iter_mut().try_for_each(CountedClient::message)?;
     }
     Ok(())
 }
@@ -184,21 +190,21 @@ fn stream(
 /// Appends, each answered to every reader before the next one, who then waits for that.
 fn long_poll(
     address: SocketAddr,
-    writer: &mut Client,
+    writer: &mut CountedClient,
     append: &[u8],
     times: usize,
-) -> Result<(), Fault> {
+) -> Result<(), BenchFault> {
     let first = writer.ask(append)?;
     let mut readers = (0..READERS)
-        .map(|_| Client::open(address))
+        .map(|_| CountedClient::open(address))
         .collect::<Result<Vec<_>, _>>()?;
     let mut positions = vec![first.position; READERS];
-    let look = protocol::read(STREAM, Technique::Poll, From::At("now"));
+    let look = protocol::read(STREAM, BenchTechnique::Poll, From::At("now"));
     for _ in 0..times {
         for (reader, position) in readers.iter_mut().zip(&positions) {
             reader.send(&protocol::read(
                 STREAM,
-                Technique::LongPoll,
+                BenchTechnique::LongPoll,
                 From::At(position),
             ))?;
         }
@@ -222,16 +228,16 @@ fn message() -> Vec<u8> {
 
 /// What came as an answer.
 #[derive(Debug, Default)]
-struct Answer {
+struct CountedAnswer {
     status: u16,
     position: String,
     unchanged: Vec<u8>,
     content: Vec<u8>,
 }
 
-impl Answer {
+impl CountedAnswer {
     /// Fails unless it is of that status and has so many messages.
-    fn is(&self, expected: (u16, usize)) -> Result<(), Fault> {
+    fn is(&self, expected: (u16, usize)) -> Result<(), BenchFault> {
         let came = (
             self.status,
             memmem::find_iter(&self.content, MESSAGE_END).count(),
@@ -239,7 +245,7 @@ impl Answer {
         if came == expected {
             return Ok(());
         }
-        Err(Fault::Server(format!(
+        Err(BenchFault::Server(format!(
             "expected {} messages with {}, came {} with {}",
             expected.1, expected.0, came.1, came.0
         )))
@@ -247,53 +253,55 @@ impl Answer {
 }
 
 /// A connection that waits for its answers.
-struct Client {
+struct CountedClient {
     socket: TcpStream,
-    decoder: Decoder,
+    decoder: ContentDecoder,
     buffer: Vec<u8>,
     /// The end of what came and was no message's end yet.
     rest: Vec<u8>,
 }
 
-impl Client {
-    fn open(address: SocketAddr) -> Result<Self, Fault> {
+impl CountedClient {
+    fn open(address: SocketAddr) -> Result<Self, BenchFault> {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(DEADLINE))?;
         Ok(Self {
             socket,
-            decoder: Decoder::new(),
+            decoder: ContentDecoder::new(),
             buffer: vec![0; 16 << 10],
             rest: Vec::new(),
         })
     }
 
-    fn send(&mut self, request: &[u8]) -> Result<(), Fault> {
+    fn send(&mut self, request: &[u8]) -> Result<(), BenchFault> {
         Ok(self.socket.write_all(request)?)
     }
 
-    fn ask(&mut self, request: &[u8]) -> Result<Answer, Fault> {
+    fn ask(&mut self, request: &[u8]) -> Result<CountedAnswer, BenchFault> {
         self.send(request)?;
         self.answer()
     }
 
     /// Reads one answer to its end.
-    fn answer(&mut self) -> Result<Answer, Fault> {
-        let (mut answer, mut ended) = (Answer::default(), false);
+    fn answer(&mut self) -> Result<CountedAnswer, BenchFault> {
+        let (mut answer, mut ended) = (CountedAnswer::default(), false);
         while !ended {
             self.read(&mut |part| {
                 match part {
-                    Part::Head(head) if head.is_ok() || head.status == 304 => {
+                    ContentPart::Head(head) if head.is_success() || head.status == 304 => {
                         answer.status = head.status;
                         answer.position = protocol::position(&head).unwrap_or_default();
                         answer.unchanged = protocol::unchanged(STREAM, &head).unwrap_or_default();
                     }
-                    Part::Head(head) => {
-                        return Err(Fault::Server(format!("expected an answer, came {head:?}")));
+                    ContentPart::Head(head) => {
+                        return Err(BenchFault::Server(format!(
+                            "expected an answer, came {head:?}"
+                        )));
                     }
-                    Part::Piece(piece) => answer.content.extend_from_slice(piece),
-                    Part::End => ended = true,
-                    Part::Ping => {}
+                    ContentPart::Piece(piece) => answer.content.extend_from_slice(piece),
+                    ContentPart::End => ended = true,
+                    ContentPart::Ping => {}
                 }
                 Ok(())
             })?;
@@ -302,14 +310,16 @@ impl Client {
     }
 
     /// Reads to the end of a message.
-    fn message(&mut self) -> Result<(), Fault> {
+    fn message(&mut self) -> Result<(), BenchFault> {
         let mut rest = std::mem::take(&mut self.rest);
         while memmem::find(&rest, MESSAGE_END).is_none() {
             self.read(&mut |part| {
                 match part {
-                    Part::Piece(piece) => rest.extend_from_slice(piece),
-                    Part::Head(head) if !head.is_ok() && head.status != 101 => {
-                        return Err(Fault::Server(format!("expected a stream, came {head:?}")));
+                    ContentPart::Piece(piece) => rest.extend_from_slice(piece),
+                    ContentPart::Head(head) if !head.is_success() && head.status != 101 => {
+                        return Err(BenchFault::Server(format!(
+                            "expected a stream, came {head:?}"
+                        )));
                     }
                     _ => {}
                 }
@@ -319,9 +329,12 @@ impl Client {
         Ok(())
     }
 
-    fn read(&mut self, take: &mut impl FnMut(Part<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn read(
+        &mut self,
+        take: &mut impl FnMut(ContentPart<'_>) -> Result<(), BenchFault>,
+    ) -> Result<(), BenchFault> {
         match self.socket.read(&mut self.buffer)? {
-            0 => Err(Fault::Server("the server closed a connection".into())),
+            0 => Err(BenchFault::Server("the server closed a connection".into())),
             count => self.decoder.feed(&self.buffer[..count], take),
         }
     }

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 
 /// A request: `METHOD /WHAT/STREAM/OFFSET HTTP/1.1` and a body.
 #[derive(Debug)]
-pub(super) struct Request<'a> {
+pub(super) struct LimitRequest<'a> {
     pub(super) is_put: bool,
     /// `a` append, `p` poll, `u` poll that may be answered with 304, `l` long-poll, `n`, `s`, `w` streams.
     pub(super) what: u8,
@@ -17,7 +17,7 @@ pub(super) struct Request<'a> {
     pub(super) body: &'a [u8],
 }
 
-impl<'a> Request<'a> {
+impl<'a> LimitRequest<'a> {
     /// The first request in `bytes` if it is whole, and its length; `Some((None, _))` when it is none of ours.
     pub(super) fn first_in(bytes: &'a [u8]) -> Option<(Option<Self>, usize)> {
         let head = memmem::find(bytes, b"\r\n\r\n")? + 4;
@@ -58,7 +58,7 @@ fn number(bytes: &[u8]) -> usize {
 
 /// A part of a log that is being written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Range {
+pub(super) struct LogRange {
     pub(super) log: usize,
     at: usize,
     end: usize,
@@ -66,19 +66,19 @@ pub(super) struct Range {
 
 /// One client.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct LimitConnection {
     pub(super) socket: TcpStream,
     /// The beginning of a request.
     pub(super) kept: Vec<u8>,
     /// The end of an answer that was built and did not fit.
     rest: Vec<u8>,
     /// What goes out from a log.
-    pub(super) range: Option<Range>,
+    pub(super) range: Option<LogRange>,
     /// Waits for room.
     pub(super) blocked: bool,
 }
 
-impl Connection {
+impl LimitConnection {
     pub(super) fn new(socket: TcpStream) -> Self {
         Self {
             socket,
@@ -104,7 +104,7 @@ impl Connection {
 
     /// From now on the bytes from `at` to `end` of a log go out; a stream's end is never reached.
     pub(super) fn begins(&mut self, log: usize, at: usize, end: usize) {
-        self.range = Some(Range { log, at, end });
+        self.range = Some(LogRange { log, at, end });
     }
 
     /// Writes as much as fits, in one call. False when the connection has failed.
@@ -169,15 +169,18 @@ mod tests {
         let two = b"POST /a/x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET /l/x/12 HTTP/1.1\r\n\r\n";
         let first = b"POST /a/x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc".len();
         for cut in 0..first {
-            assert!(Request::first_in(&two[..cut]).is_none(), "of {cut} bytes");
+            assert!(
+                LimitRequest::first_in(&two[..cut]).is_none(),
+                "of {cut} bytes"
+            );
         }
-        let (request, length) = Request::first_in(two).expect("one is whole");
+        let (request, length) = LimitRequest::first_in(two).expect("one is whole");
         let request = request.expect("and ours");
         assert_eq!(
             (request.what, request.stream, request.body, length),
             (b'a', &b"x"[..], &b"abc"[..], first)
         );
-        let (request, _) = Request::first_in(&two[first..]).expect("another is whole");
+        let (request, _) = LimitRequest::first_in(&two[first..]).expect("another is whole");
         assert_eq!(
             request.map(|request| (request.what, request.offset)),
             Some((b'l', 12))

@@ -5,7 +5,7 @@ const BUILT_MAX: usize = 64 << 10;
 
 /// A stream.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct LimitLog {
     /// Letter of its technique.
     technique: u8,
     /// Everything, as it goes out.
@@ -19,7 +19,7 @@ pub(super) struct Log {
     answers: (usize, usize),
 }
 
-impl Log {
+impl LimitLog {
     pub(super) fn new(technique: u8) -> Self {
         Self {
             technique,

@@ -1,7 +1,7 @@
 //! How fast a load appends.
 
 use super::{Load, micros};
-use crate::Fault;
+use crate::BenchFault;
 use std::time::Duration;
 
 /// When the next append is due.
@@ -25,8 +25,8 @@ impl Load<'_> {
     /// Appends for so long; afterwards something may still be on its way.
     ///
     /// # Errors
-    /// [`Fault::Server`] for a refusal, [`Fault::Void`] when a reader is cut off.
-    pub(crate) fn runs(&mut self, pace: Pace, duration: Duration) -> Result<(), Fault> {
+    /// [`BenchFault::Server`] for a refusal, [`BenchFault::Void`] when a reader is cut off.
+    pub(crate) fn runs(&mut self, pace: Pace, duration: Duration) -> Result<(), BenchFault> {
         self.tally.starts();
         let begin = self.now();
         let end = begin + micros(duration);
@@ -70,7 +70,7 @@ impl Load<'_> {
     ///
     /// # Errors
     /// As [`Load::runs`].
-    pub(crate) fn fill(&mut self, messages: u64, batch: usize) -> Result<u64, Fault> {
+    pub(crate) fn fill(&mut self, messages: u64, batch: usize) -> Result<u64, BenchFault> {
         let mut sent = 0;
         while sent < messages {
             let now = self.now();
@@ -87,7 +87,7 @@ impl Load<'_> {
     ///
     /// # Errors
     /// As [`Load::settles`].
-    pub(crate) fn catches_up(&mut self) -> Result<(), Fault> {
+    pub(crate) fn catches_up(&mut self) -> Result<(), BenchFault> {
         self.tally.starts();
         self.tally.expected += self.written[0].iter().sum::<u64>();
         self.open_readers(1)?;

@@ -1,10 +1,10 @@
 //! The readers of a load.
 
-use super::{End, Load, SILENCE_MAX, expect_ok, micros, stream};
-use crate::Fault;
-use crate::decode::Part;
-use crate::message::{Scanner, Seen};
-use crate::target::{From, Technique};
+use super::{Load, LoadEnd, SILENCE_MAX, expect_ok, micros, stream};
+use crate::BenchFault;
+use crate::decode::ContentPart;
+use crate::message::{MessageScanner, SeenMessages};
+use crate::target::{BenchTechnique, From};
 use std::time::{Duration, Instant};
 
 /// How many connections are opened before the server is given time to accept them.
@@ -14,12 +14,12 @@ const LONG_POLLS_LEAVE: Duration = Duration::from_millis(2);
 
 /// One reader.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct LoadReader {
     /// Its connection, once it has asked.
     line: Option<usize>,
     pub(super) stream: usize,
-    scanner: Scanner,
-    pub(super) seen: Seen,
+    scanner: MessageScanner,
+    pub(super) seen: SeenMessages,
     /// Where the next poll or long-poll begins.
     position: Option<String>,
     /// A request has been sent and its answer is not whole.
@@ -34,19 +34,19 @@ impl Load<'_> {
     ///
     /// # Errors
     /// What keeps them from being connected.
-    pub(crate) fn open_readers(&mut self, count: usize) -> Result<(), Fault> {
+    pub(crate) fn open_readers(&mut self, count: usize) -> Result<(), BenchFault> {
         for opened in 0..count {
             let reader = self.readers.len();
-            self.readers.push(Reader {
+            self.readers.push(LoadReader {
                 line: None,
                 stream: reader % self.terms.streams,
-                scanner: Scanner::default(),
-                seen: Seen::default(),
+                scanner: MessageScanner::default(),
+                seen: SeenMessages::default(),
                 position: None,
                 asks: false,
                 follows: false,
             });
-            if self.terms.technique == Technique::Poll {
+            if self.terms.technique == BenchTechnique::Poll {
                 let spread = micros(self.terms.poll_every) * opened as u64 / count as u64;
                 self.polls.push_back((self.now() + spread, reader));
                 continue;
@@ -59,7 +59,7 @@ impl Load<'_> {
         Ok(())
     }
 
-    fn readers_are_let_in(&mut self) -> Result<(), Fault> {
+    fn readers_are_let_in(&mut self) -> Result<(), BenchFault> {
         if !self.terms.technique.streams() {
             self.turn(LONG_POLLS_LEAVE)?;
             return Ok(());
@@ -69,7 +69,7 @@ impl Load<'_> {
         while self.readers[newest..].iter().any(|reader| !reader.follows) {
             self.turn(Duration::from_millis(100))?;
             if begun.elapsed() > SILENCE_MAX {
-                return Err(Fault::Server(format!(
+                return Err(BenchFault::Server(format!(
                     "no head of a streaming answer within {SILENCE_MAX:?}"
                 )));
             }
@@ -84,11 +84,11 @@ impl Load<'_> {
     }
 
     /// Sends the reader's next request.
-    fn ask(&mut self, number: usize) -> Result<(), Fault> {
+    fn ask(&mut self, number: usize) -> Result<(), BenchFault> {
         let line = match self.readers[number].line {
             Some(line) => line,
             None => {
-                self.ends.push(End::Reader(number));
+                self.ends.push(LoadEnd::Reader(number));
                 self.lines.open()?
             }
         };
@@ -103,7 +103,7 @@ impl Load<'_> {
     }
 
     /// Sends the polls that are due; returns the time to the next.
-    pub(super) fn polls_due(&mut self) -> Result<Duration, Fault> {
+    pub(super) fn polls_due(&mut self) -> Result<Duration, BenchFault> {
         while let Some(&(due, reader)) = self.polls.front() {
             let now = self.now();
             if due > now {
@@ -122,7 +122,7 @@ impl Load<'_> {
         Ok(SILENCE_MAX)
     }
 
-    pub(super) fn reader_has(&mut self, number: usize) -> Result<(), Fault> {
+    pub(super) fn reader_has(&mut self, number: usize) -> Result<(), BenchFault> {
         let Self {
             target,
             terms,
@@ -132,7 +132,7 @@ impl Load<'_> {
             begun,
             ..
         } = self;
-        let Reader {
+        let LoadReader {
             line: Some(line),
             scanner,
             seen,
@@ -148,13 +148,13 @@ impl Load<'_> {
         let (mut answered, before) = (false, tally.delivered);
         let bytes = lines.read(*line, &mut |part| {
             match part {
-                Part::Head(head) if streams => {
-                    *follows = head.is_ok() || head.status == 101;
+                ContentPart::Head(head) if streams => {
+                    *follows = head.is_success() || head.status == 101;
                     if !*follows {
                         expect_ok(&head)?;
                     }
                 }
-                Part::Head(head) => {
+                ContentPart::Head(head) => {
                     if head.status != 304 {
                         expect_ok(&head)?;
                     }
@@ -162,7 +162,7 @@ impl Load<'_> {
                         *position = Some(next);
                     }
                 }
-                Part::Piece(piece) => scanner.feed(piece, terms.size, |message| {
+                ContentPart::Piece(piece) => scanner.feed(piece, terms.size, |message| {
                     if let Some(message) = seen.note(message) {
                         tally.delivered += 1;
                         if terms.timed {
@@ -176,9 +176,11 @@ impl Load<'_> {
                         }
                     }
                 }),
-                Part::End if streams => return Err(Fault::Void("a streaming answer ended".into())),
-                Part::End => answered = true,
-                Part::Ping => {}
+                ContentPart::End if streams => {
+                    return Err(BenchFault::Void("a streaming answer ended".into()));
+                }
+                ContentPart::End => answered = true,
+                ContentPart::Ping => {}
             }
             Ok(())
         })?;
@@ -192,11 +194,11 @@ impl Load<'_> {
         Ok(())
     }
 
-    fn reader_is_answered(&mut self, number: usize) -> Result<(), Fault> {
+    fn reader_is_answered(&mut self, number: usize) -> Result<(), BenchFault> {
         self.tally.answers += 1;
         self.readers[number].asks = false;
         let at_once =
-            self.terms.technique == Technique::LongPoll || self.terms.poll_every.is_zero();
+            self.terms.technique == BenchTechnique::LongPoll || self.terms.poll_every.is_zero();
         if at_once { self.ask(number) } else { Ok(()) }
     }
 }

@@ -1,22 +1,22 @@
 //! The load against LIMIT in a thread: it counts what comes, and finds what is lost, repeated or reordered on the way.
 
-use super::{Load, Pace, Terms};
-use crate::Fault;
-use crate::decode::Head;
+use super::{Load, LoadTerms, Pace};
+use crate::BenchFault;
 use crate::limit;
-use crate::target::{From, Launch, Target, Technique};
-use crate::targets::limit::Limit;
+use crate::target::{BenchTarget, BenchTechnique, From, Launch};
+use crate::targets::limit::LimitTarget;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
+use tailwater_harness::http::DecodedHead;
 
-const ALL: [Technique; 5] = [
-    Technique::Poll,
-    Technique::LongPoll,
-    Technique::Ndjson,
-    Technique::Sse,
-    Technique::Websocket,
+const ALL: [BenchTechnique; 5] = [
+    BenchTechnique::Poll,
+    BenchTechnique::LongPoll,
+    BenchTechnique::Ndjson,
+    BenchTechnique::Sse,
+    BenchTechnique::Websocket,
 ];
 
 /// LIMIT in a thread of this process, for as long as that lasts.
@@ -34,45 +34,49 @@ type Mischief = fn(&mut Vec<Vec<u8>>);
 #[derive(Debug)]
 struct Faulty(Mischief);
 
-impl Target for Faulty {
+impl BenchTarget for Faulty {
     fn name(&self) -> String {
         "faulty".into()
     }
 
-    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault> {
-        Limit { joined: false }.launch(port, folder)
+    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, BenchFault> {
+        LimitTarget { joined: false }.launch(port, folder)
     }
 
-    fn offers(&self, _technique: Technique) -> bool {
+    fn offers(&self, _technique: BenchTechnique) -> bool {
         true
     }
 
-    fn create(&self, stream: &str, technique: Technique) -> Option<Vec<u8>> {
-        Limit { joined: false }.create(stream, technique)
+    fn create(&self, stream: &str, technique: BenchTechnique) -> Option<Vec<u8>> {
+        LimitTarget { joined: false }.create(stream, technique)
     }
 
     fn append(&self, stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
         let mut messages = messages.to_vec();
         (self.0)(&mut messages);
-        Limit { joined: false }.append(stream, &messages)
+        LimitTarget { joined: false }.append(stream, &messages)
     }
 
-    fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
-        Limit { joined: false }.read(stream, technique, from)
+    fn read(&self, stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8> {
+        LimitTarget { joined: false }.read(stream, technique, from)
     }
 
-    fn position(&self, answer: &Head<'_>) -> Option<String> {
-        Limit { joined: false }.position(answer)
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
+        LimitTarget { joined: false }.position(answer)
     }
 }
 
 /// Three readers of each of two streams; ten appends of four messages to each, by several writers.
-fn load(mischief: Mischief, technique: Technique, silence_max: Duration) -> Result<u64, Fault> {
+fn load(
+    mischief: Mischief,
+    technique: BenchTechnique,
+    silence_max: Duration,
+) -> Result<u64, BenchFault> {
     let target = &Faulty(mischief);
-    let terms = Terms {
+    let terms = LoadTerms {
         streams: 2,
         silence_max,
-        ..Terms::new(technique, 100, 3)
+        ..LoadTerms::new(technique, 100, 3)
     };
     let mut load = Load::new(target, limit(), terms)?;
     load.open_readers(6)?;
@@ -107,7 +111,7 @@ fn what_is_lost_repeated_reordered_or_damaged_makes_a_run_void() {
             let found = load(fault, technique, silence_max).expect_err("something is wrong");
             let text = found.to_string();
             assert!(
-                matches!(found, Fault::Lost { .. }) && text.contains(what),
+                matches!(found, BenchFault::Lost { .. }) && text.contains(what),
                 "{technique}: {text}"
             );
             assert!(!text.contains(&format!(" 0 {what}")), "{technique}: {text}");
@@ -123,9 +127,13 @@ fn what_is_lost_repeated_reordered_or_damaged_makes_a_run_void() {
 
 #[test]
 fn an_open_pace_says_when_its_messages_were_due() {
-    let target = Limit { joined: true };
-    let mut load =
-        Load::new(&target, limit(), Terms::new(Technique::Ndjson, 100, 2)).expect("a stream");
+    let target = LimitTarget { joined: true };
+    let mut load = Load::new(
+        &target,
+        limit(),
+        LoadTerms::new(BenchTechnique::Ndjson, 100, 2),
+    )
+    .expect("a stream");
     load.open_readers(1).expect("a reader");
     load.runs(
         Pace::Open {

@@ -1,14 +1,14 @@
 //! The writers of a load: connections that append, one append at a time each.
 
-use super::{End, Load, expect_ok, micros, stream};
-use crate::Fault;
-use crate::decode::Part;
-use crate::message::Message;
+use super::{Load, LoadEnd, expect_ok, micros, stream};
+use crate::BenchFault;
+use crate::decode::ContentPart;
+use crate::message::BenchMessage;
 use std::time::Instant;
 
 /// One writer.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct LoadWriter {
     line: usize,
     /// When the append under way was due, and how many messages it has.
     due: u64,
@@ -17,10 +17,10 @@ pub(super) struct Writer {
 
 impl Load<'_> {
     /// One more writer; only when it has something to send, because servers close connections that say nothing.
-    fn open_writer(&mut self) -> Result<(), Fault> {
+    fn open_writer(&mut self) -> Result<(), BenchFault> {
         let (line, writer) = (self.lines.open()?, self.writers.len());
-        self.ends.push(End::Writer(writer));
-        self.writers.push(Writer {
+        self.ends.push(LoadEnd::Writer(writer));
+        self.writers.push(LoadWriter {
             line,
             due: 0,
             messages: 0,
@@ -35,7 +35,7 @@ impl Load<'_> {
     /// Sends one append of so many messages to the stream whose turn it is, if a writer is idle or can be opened; whether one was.
     ///
     /// - `due`: when it should be sent, in microseconds since the load began.
-    pub(super) fn append(&mut self, messages: usize, due: u64) -> Result<bool, Fault> {
+    pub(super) fn append(&mut self, messages: usize, due: u64) -> Result<bool, BenchFault> {
         if self.idle.is_empty() && self.writers.len() < self.terms.writers {
             self.open_writer()?;
         }
@@ -46,7 +46,7 @@ impl Load<'_> {
         self.turn = (at + 1) % self.terms.streams;
         let next = &mut self.written[at][number];
         let message = |number_of| {
-            Message {
+            BenchMessage {
                 writer: number,
                 number: number_of,
                 due,
@@ -63,14 +63,14 @@ impl Load<'_> {
         Ok(true)
     }
 
-    pub(super) fn writer_has(&mut self, number: usize) -> Result<(), Fault> {
+    pub(super) fn writer_has(&mut self, number: usize) -> Result<(), BenchFault> {
         let writer = &mut self.writers[number];
         let mut answered = false;
         self.lines.read(writer.line, &mut |part| {
             match part {
-                Part::Head(head) => expect_ok(&head)?,
-                Part::End => answered = true,
-                Part::Piece(_) | Part::Ping => {}
+                ContentPart::Head(head) => expect_ok(&head)?,
+                ContentPart::End => answered = true,
+                ContentPart::Piece(_) | ContentPart::Ping => {}
             }
             Ok(())
         })?;

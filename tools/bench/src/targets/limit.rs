@@ -1,17 +1,17 @@
 //! LIMIT as a target: this program's own hidden subcommand, in a process of its own like any other server.
 
-use crate::Fault;
-use crate::decode::Head;
-use crate::target::{From, Launch, Role, Target, Technique, UPGRADE, body, request};
+use crate::BenchFault;
+use crate::target::{BenchTarget, BenchTechnique, From, Launch, Role, UPGRADE, body, request};
 use std::path::Path;
+use tailwater_harness::http::DecodedHead;
 
 /// What no server can do with less work; `joined`: a woken reader takes everything up to the tail.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit {
+pub(crate) struct LimitTarget {
     pub(crate) joined: bool,
 }
 
-impl Target for Limit {
+impl BenchTarget for LimitTarget {
     fn name(&self) -> String {
         if self.joined {
             "LIMIT joined".into()
@@ -24,7 +24,7 @@ impl Target for Limit {
         Role::Limit
     }
 
-    fn launch(&self, port: u16, _folder: &Path) -> Result<Launch, Fault> {
+    fn launch(&self, port: u16, _folder: &Path) -> Result<Launch, BenchFault> {
         let mut arguments = vec!["limit".into(), port.to_string().into()];
         if self.joined {
             arguments.push("--joined".into());
@@ -36,11 +36,11 @@ impl Target for Limit {
         })
     }
 
-    fn offers(&self, _technique: Technique) -> bool {
+    fn offers(&self, _technique: BenchTechnique) -> bool {
         true
     }
 
-    fn create(&self, stream: &str, technique: Technique) -> Option<Vec<u8>> {
+    fn create(&self, stream: &str, technique: BenchTechnique) -> Option<Vec<u8>> {
         Some(request(
             "PUT",
             &format!("/{}/{stream}", letter(technique)),
@@ -53,12 +53,12 @@ impl Target for Limit {
         request("POST", &format!("/a/{stream}"), "", &body(messages))
     }
 
-    fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+    fn read(&self, stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8> {
         let offset = match from {
             From::Beginning => "0",
             From::At(token) => token,
         };
-        let headers = if technique == Technique::Websocket {
+        let headers = if technique == BenchTechnique::Websocket {
             UPGRADE
         } else {
             ""
@@ -71,14 +71,14 @@ impl Target for Limit {
         )
     }
 
-    fn position(&self, answer: &Head<'_>) -> Option<String> {
-        answer.value("next").map(Into::into)
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
+        answer.header("next").map(Into::into)
     }
 
-    fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
         Some(request(
             "GET",
-            &format!("/u/{stream}/{}", answer.value("next")?),
+            &format!("/u/{stream}/{}", answer.header("next")?),
             "",
             b"",
         ))
@@ -86,12 +86,12 @@ impl Target for Limit {
 }
 
 /// The first segment of a path says what is wanted.
-fn letter(technique: Technique) -> char {
+fn letter(technique: BenchTechnique) -> char {
     match technique {
-        Technique::Poll => 'p',
-        Technique::LongPoll => 'l',
-        Technique::Ndjson => 'n',
-        Technique::Sse => 's',
-        Technique::Websocket => 'w',
+        BenchTechnique::Poll => 'p',
+        BenchTechnique::LongPoll => 'l',
+        BenchTechnique::Ndjson => 'n',
+        BenchTechnique::Sse => 's',
+        BenchTechnique::Websocket => 'w',
     }
 }

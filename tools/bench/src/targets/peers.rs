@@ -12,9 +12,9 @@
 mod durable_streams;
 mod nchan;
 
-use super::Known;
+use super::KnownTarget;
 use crate::process::on_path;
-use crate::target::Target;
+use crate::target::BenchTarget;
 use std::path::{Path, PathBuf};
 
 use durable_streams::{Axum, DurableStreams, Electric, Node};
@@ -26,7 +26,7 @@ const PEERS: &str = "TAILWATER_BENCH_PEERS";
 const NCHAN: &str = "TAILWATER_BENCH_NCHAN";
 
 /// Every peer in every mode, or why it can't take part.
-pub(super) fn known() -> Vec<Known> {
+pub(super) fn known() -> Vec<KnownTarget> {
     let electric =
         |mode: Electric| Ok(mode.server(&installed("electric/bin/durable-streams-server")?));
     let axum = |mode: Axum| Ok(mode.server(&installed("axum/bin/durable-streams-server")?));
@@ -37,9 +37,9 @@ pub(super) fn known() -> Vec<Known> {
             &installed("node/node_modules/@durable-streams/server")?,
         ))
     };
-    let nchan = nginx().map(|nchan| Box::new(nchan) as Box<dyn Target>);
+    let nchan = nginx().map(|nchan| Box::new(nchan) as Box<dyn BenchTarget>);
     let boxed = |server: Result<DurableStreams, String>| {
-        server.map(|server| Box::new(server) as Box<dyn Target>)
+        server.map(|server| Box::new(server) as Box<dyn BenchTarget>)
     };
     [
         ("nchan", nchan),

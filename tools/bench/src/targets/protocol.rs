@@ -1,7 +1,7 @@
 //! The requests of the Durable Streams protocol, the same for every server that speaks it; NDJSON and WebSocket are Tailwater's own.
 
-use crate::decode::Head;
-use crate::target::{From, JSON, Technique, UPGRADE, body, request};
+use crate::target::{BenchTechnique, From, JSON, UPGRADE, body, request};
+use tailwater_harness::http::DecodedHead;
 
 /// Creates a JSON stream.
 pub(crate) fn create(stream: &str) -> Vec<u8> {
@@ -14,15 +14,15 @@ pub(crate) fn append(stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Reads from a position on.
-pub(crate) fn read(stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+pub(crate) fn read(stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8> {
     let offset = match from {
         From::Beginning => "-1",
         From::At(token) => token,
     };
     let path = path(stream);
     match technique {
-        Technique::Poll => request("GET", &format!("{path}?offset={offset}"), "", b""),
-        Technique::Websocket => request(
+        BenchTechnique::Poll => request("GET", &format!("{path}?offset={offset}"), "", b""),
+        BenchTechnique::Websocket => request(
             "GET",
             &format!("{path}?offset={offset}&live=websocket"),
             UPGRADE,
@@ -38,13 +38,13 @@ pub(crate) fn read(stream: &str, technique: Technique, from: From<'_>) -> Vec<u8
 }
 
 /// Where the next read begins.
-pub(crate) fn position(answer: &Head<'_>) -> Option<String> {
-    answer.value("stream-next-offset").map(Into::into)
+pub(crate) fn position(answer: &DecodedHead<'_>) -> Option<String> {
+    answer.header("stream-next-offset").map(Into::into)
 }
 
 /// The same poll again, to be answered with 304.
-pub(crate) fn unchanged(stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
-    let (offset, etag) = (answer.value("stream-next-offset")?, answer.value("etag")?);
+pub(crate) fn unchanged(stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
+    let (offset, etag) = (answer.header("stream-next-offset")?, answer.header("etag")?);
     let path = format!("{}?offset={offset}", path(stream));
     Some(request(
         "GET",

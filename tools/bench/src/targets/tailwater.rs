@@ -1,10 +1,10 @@
 //! Tailwater itself, in memory or on disk, and a second binary of it beside.
 
 use super::protocol;
-use crate::Fault;
-use crate::decode::Head;
-use crate::target::{From, Launch, Role, Target, Technique};
+use crate::BenchFault;
+use crate::target::{BenchTarget, BenchTechnique, From, Launch, Role};
 use std::path::{Path, PathBuf};
+use tailwater_harness::http::DecodedHead;
 
 /// One binary with one way to run it.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub(crate) struct Tailwater {
     pub(crate) arguments: Vec<String>,
 }
 
-impl Target for Tailwater {
+impl BenchTarget for Tailwater {
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -30,7 +30,7 @@ impl Target for Tailwater {
         self.role
     }
 
-    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault> {
+    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, BenchFault> {
         let mut arguments: Vec<String> = ["serve", "--workers", "1", "--listen"]
             .into_iter()
             .map(Into::into)
@@ -55,7 +55,7 @@ impl Target for Tailwater {
         })
     }
 
-    fn offers(&self, _technique: Technique) -> bool {
+    fn offers(&self, _technique: BenchTechnique) -> bool {
         true
     }
 
@@ -63,7 +63,7 @@ impl Target for Tailwater {
         self.sync.is_some()
     }
 
-    fn create(&self, stream: &str, _technique: Technique) -> Option<Vec<u8>> {
+    fn create(&self, stream: &str, _technique: BenchTechnique) -> Option<Vec<u8>> {
         Some(protocol::create(stream))
     }
 
@@ -71,15 +71,15 @@ impl Target for Tailwater {
         protocol::append(stream, messages)
     }
 
-    fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+    fn read(&self, stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8> {
         protocol::read(stream, technique, from)
     }
 
-    fn position(&self, answer: &Head<'_>) -> Option<String> {
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
         protocol::position(answer)
     }
 
-    fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
         protocol::unchanged(stream, answer)
     }
 }

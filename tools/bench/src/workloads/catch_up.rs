@@ -1,12 +1,12 @@
 //! Catch-up: a large stream read from its beginning, page after page or as one answer.
 
 use super::{float, measured};
-use crate::load::{Load, Terms};
-use crate::process::Server;
-use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::load::{Load, LoadTerms};
+use crate::process::MeasuredServer;
+use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::{higher, lower};
-use crate::target::{Target, Technique};
-use crate::{Common, Fault, targets};
+use crate::target::{BenchTarget, BenchTechnique};
+use crate::{BenchFault, Common, targets};
 
 /// Bytes of one append.
 const BATCH_BYTES: usize = 1_000_000;
@@ -15,10 +15,10 @@ const WRITERS: usize = 4;
 
 /// What is asked for on the command line.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct CatchUpArguments {
     /// How the reader follows; `poll` reads pages
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Poll, Technique::Ndjson, Technique::Sse])]
-    pub(crate) techniques: Vec<Technique>,
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Poll, BenchTechnique::Ndjson, BenchTechnique::Sse])]
+    pub(crate) techniques: Vec<BenchTechnique>,
     /// Bytes of a message, one run for each
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1000])]
     pub(crate) sizes: Vec<usize>,
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 }
 
 /// Measures every technique with every size of messages.
-pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+pub(crate) fn run(common: &Common, arguments: &CatchUpArguments) -> Result<Measured, BenchFault> {
     let megabytes = arguments.megabytes.clamp(1, 3_000);
     let title = format!(
         "Catch-up: a stream of {megabytes} MB read from its beginning; servers with a disk are restarted before"
@@ -37,16 +37,16 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     for &technique in &arguments.techniques {
         for &size in &arguments.sizes {
             let size = size.clamp(crate::message::SIZE_MIN, BATCH_BYTES);
-            let terms = Terms {
+            let terms = LoadTerms {
                 timed: false,
-                ..Terms::new(technique, size, WRITERS)
+                ..LoadTerms::new(technique, size, WRITERS)
             };
-            let by = if technique == Technique::Poll {
+            let by = if technique == BenchTechnique::Poll {
                 "pages".to_owned()
             } else {
                 technique.to_string()
             };
-            cases.push(Case {
+            cases.push(BenchCase {
                 name: format!("{by}, messages of {size} bytes"),
                 run: Box::new(move |target| one(common, target, &terms, megabytes * 1_000_000)),
             });
@@ -60,11 +60,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     )
 }
 
-fn one(common: &Common, target: &dyn Target, terms: &Terms, bytes: u64) -> Outcome {
+fn one(common: &Common, target: &dyn BenchTarget, terms: &LoadTerms, bytes: u64) -> RunOutcome {
     if !target.offers(terms.technique) {
         return Ok(None);
     }
-    let mut server = Server::start(target, common.folder.as_deref())?;
+    let mut server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
     // Also to a server that takes the whole of it for one message: what counts here is bytes.
     load.fill(bytes / terms.size as u64, BATCH_BYTES / terms.size)?;

@@ -1,12 +1,12 @@
 //! Fan-out: one stream, many readers, at a fixed rate of deliveries.
 
 use super::{float, measured, ms, us_per};
-use crate::load::{Load, Pace, Terms};
-use crate::process::Server;
-use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::load::{Load, LoadTerms, Pace};
+use crate::process::MeasuredServer;
+use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::lower;
-use crate::target::{Target, Technique};
-use crate::{Common, Fault, targets};
+use crate::target::{BenchTarget, BenchTechnique};
+use crate::{BenchFault, Common, targets};
 use std::time::Duration;
 
 /// Connections that append.
@@ -18,10 +18,10 @@ const WARM_UP: Duration = Duration::from_millis(500);
 
 /// What is asked for on the command line.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct FanOutArguments {
     /// How readers follow
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket, Technique::LongPoll, Technique::Poll])]
-    pub(crate) techniques: Vec<Technique>,
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket, BenchTechnique::LongPoll, BenchTechnique::Poll])]
+    pub(crate) techniques: Vec<BenchTechnique>,
     /// How many follow, one run for each
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000])]
     pub(crate) readers: Vec<usize>,
@@ -34,8 +34,8 @@ pub(crate) struct Arguments {
 }
 
 /// Measures every technique with every number of readers.
-pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
-    let Arguments {
+pub(crate) fn run(common: &Common, arguments: &FanOutArguments) -> Result<Measured, BenchFault> {
+    let FanOutArguments {
         techniques,
         readers,
         rate,
@@ -54,12 +54,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
                 per_second: rate / float(readers as u64),
                 batch: 1,
             };
-            let terms = Terms {
+            let terms = LoadTerms {
                 poll_every: Duration::from_millis((*poll_every).clamp(1, POLL_EVERY_MAX)),
-                ..Terms::new(technique, common.size(), WRITERS)
+                ..LoadTerms::new(technique, common.size(), WRITERS)
             };
             let name = format!("{technique}, {readers} readers");
-            cases.push(Case {
+            cases.push(BenchCase {
                 name,
                 run: Box::new(move |target| one(common, target, &terms, readers, pace)),
             });
@@ -73,12 +73,18 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     )
 }
 
-fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize, pace: Pace) -> Outcome {
-    let falls_behind = terms.technique == Technique::Poll && !target.has_pages();
+fn one(
+    common: &Common,
+    target: &dyn BenchTarget,
+    terms: &LoadTerms,
+    readers: usize,
+    pace: Pace,
+) -> RunOutcome {
+    let falls_behind = terms.technique == BenchTechnique::Poll && !target.has_pages();
     if !target.offers(terms.technique) || falls_behind {
         return Ok(None);
     }
-    let server = Server::start(target, common.folder.as_deref())?;
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(readers)?;
     load.runs(pace, WARM_UP.min(common.duration()))?;
@@ -95,7 +101,7 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize, pace
             float(tally.received) / float(tally.delivered),
         ),
     ];
-    if terms.technique == Technique::Poll {
+    if terms.technique == BenchTechnique::Poll {
         figures.push(lower("server CPU per poll, us", us_per(cpu, tally.answers)));
     }
     Ok(Some(figures))

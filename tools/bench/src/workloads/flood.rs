@@ -1,19 +1,19 @@
 //! Flood: writers at full speed, and what their readers still get.
 
 use super::{float, measured, ms, us_per};
-use crate::load::{Load, Pace, Terms};
-use crate::process::Server;
-use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::load::{Load, LoadTerms, Pace};
+use crate::process::MeasuredServer;
+use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::{higher, lower};
-use crate::target::{Target, Technique};
-use crate::{Common, Fault, targets};
+use crate::target::{BenchTarget, BenchTechnique};
+use crate::{BenchFault, Common, targets};
 
 /// What is asked for on the command line.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct FloodArguments {
     /// How readers follow
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket])]
-    pub(crate) techniques: Vec<Technique>,
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket])]
+    pub(crate) techniques: Vec<BenchTechnique>,
     /// How many append, each as soon as it is answered
     #[arg(long, default_value_t = 8)]
     pub(crate) writers: usize,
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 }
 
 /// Measures every technique.
-pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+pub(crate) fn run(common: &Common, arguments: &FloodArguments) -> Result<Measured, BenchFault> {
     let (writers, readers) = (
         arguments.writers.clamp(1, 1_024),
         arguments.readers.clamp(1, 10_000),
@@ -32,14 +32,14 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
         "Flood: {writers} writers at full speed for {} s, {readers} readers",
         common.seconds
     );
-    let case = |&technique: &Technique| {
-        let terms = Terms::new(technique, common.size(), writers);
-        Case {
+    let case = |&technique: &BenchTechnique| {
+        let terms = LoadTerms::new(technique, common.size(), writers);
+        BenchCase {
             name: technique.to_string(),
             run: Box::new(move |target| one(common, target, &terms, readers)),
         }
     };
-    let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
+    let cases: Vec<BenchCase<'_>> = arguments.techniques.iter().map(case).collect();
     measure(
         common,
         &title,
@@ -48,11 +48,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     )
 }
 
-fn one(common: &Common, target: &dyn Target, terms: &Terms, readers: usize) -> Outcome {
+fn one(common: &Common, target: &dyn BenchTarget, terms: &LoadTerms, readers: usize) -> RunOutcome {
     if !target.offers(terms.technique) {
         return Ok(None);
     }
-    let server = Server::start(target, common.folder.as_deref())?;
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(readers)?;
     let pace = Pace::Full { batch: 1 };

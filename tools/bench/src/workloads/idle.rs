@@ -1,12 +1,12 @@
 //! Idle: the server's memory for each reader that waits.
 
 use super::float;
-use crate::load::{Load, Pace, Terms};
-use crate::process::Server;
-use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::load::{Load, LoadTerms, Pace};
+use crate::process::MeasuredServer;
+use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::lower;
-use crate::target::{Target, Technique};
-use crate::{Common, Fault, targets};
+use crate::target::{BenchTarget, BenchTechnique};
+use crate::{BenchFault, Common, targets};
 use std::thread;
 use std::time::Duration;
 
@@ -17,27 +17,27 @@ const QUIET_MAX: Duration = Duration::from_millis(1_500);
 
 /// What is asked for on the command line.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct IdleArguments {
     /// How readers follow
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket, Technique::LongPoll])]
-    pub(crate) techniques: Vec<Technique>,
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket, BenchTechnique::LongPoll])]
+    pub(crate) techniques: Vec<BenchTechnique>,
     /// How many wait at the end
     #[arg(long, default_value_t = 5000)]
     pub(crate) readers: usize,
 }
 
 /// Measures every technique.
-pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+pub(crate) fn run(common: &Common, arguments: &IdleArguments) -> Result<Measured, BenchFault> {
     let readers = arguments.readers.clamp(2, 15_000);
     let first = FIRST.min(readers / 2);
     let title = format!(
         "Idle: the server's memory (proportional set size) per waiting reader, of {} after the first {first}",
         readers - first
     );
-    let cases: Vec<Case<'_>> = arguments
+    let cases: Vec<BenchCase<'_>> = arguments
         .techniques
         .iter()
-        .map(|&technique| Case {
+        .map(|&technique| BenchCase {
             name: technique.to_string(),
             run: Box::new(move |target| one(common, target, technique, first, readers)),
         })
@@ -52,16 +52,16 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
 
 fn one(
     common: &Common,
-    target: &dyn Target,
-    technique: Technique,
+    target: &dyn BenchTarget,
+    technique: BenchTechnique,
     first: usize,
     readers: usize,
-) -> Outcome {
+) -> RunOutcome {
     if !target.offers(technique) {
         return Ok(None);
     }
-    let server = Server::start(target, common.folder.as_deref())?;
-    let terms = Terms::new(technique, common.size(), 1);
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
+    let terms = LoadTerms::new(technique, common.size(), 1);
     let mut load = Load::new(target, server.address, terms)?;
     let quiet = QUIET_MAX.min(common.duration());
     load.open_readers(first)?;

@@ -1,22 +1,22 @@
 //! Loss: more than most servers take, offered to one stream whether it takes it or not; nothing that was acknowledged may be missing.
 
 use super::{float, measured, ms, us_per};
-use crate::load::{Load, Pace, Terms};
-use crate::process::Server;
-use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::load::{Load, LoadTerms, Pace};
+use crate::process::MeasuredServer;
+use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::{higher, lower};
-use crate::target::{Target, Technique};
-use crate::{Common, Fault, targets};
+use crate::target::{BenchTarget, BenchTechnique};
+use crate::{BenchFault, Common, targets};
 
 /// Connections that append.
 const WRITERS: usize = 64;
 
 /// What is asked for on the command line.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct LossArguments {
     /// How the reader follows
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket, Technique::LongPoll])]
-    pub(crate) techniques: Vec<Technique>,
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket, BenchTechnique::LongPoll])]
+    pub(crate) techniques: Vec<BenchTechnique>,
     /// Messages per second that are offered
     #[arg(long, default_value_t = 100_000.0)]
     pub(crate) rate: f64,
@@ -26,20 +26,20 @@ pub(crate) struct Arguments {
 }
 
 /// Measures every technique.
-pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+pub(crate) fn run(common: &Common, arguments: &LossArguments) -> Result<Measured, BenchFault> {
     let (rate, batch) = (arguments.rate, arguments.batch.clamp(1, 10_000));
     let title = format!(
         "Loss: {rate} messages/s offered to one stream for {} s, {batch} in an append where a server takes several",
         common.seconds
     );
-    let case = |&technique: &Technique| {
-        let terms = Terms::new(technique, common.size(), WRITERS);
-        Case {
+    let case = |&technique: &BenchTechnique| {
+        let terms = LoadTerms::new(technique, common.size(), WRITERS);
+        BenchCase {
             name: technique.to_string(),
             run: Box::new(move |target| one(common, target, &terms, rate, batch)),
         }
     };
-    let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
+    let cases: Vec<BenchCase<'_>> = arguments.techniques.iter().map(case).collect();
     measure(
         common,
         &title,
@@ -48,11 +48,17 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     )
 }
 
-fn one(common: &Common, target: &dyn Target, terms: &Terms, rate: f64, batch: usize) -> Outcome {
+fn one(
+    common: &Common,
+    target: &dyn BenchTarget,
+    terms: &LoadTerms,
+    rate: f64,
+    batch: usize,
+) -> RunOutcome {
     if !target.offers(terms.technique) {
         return Ok(None);
     }
-    let server = Server::start(target, common.folder.as_deref())?;
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(1)?;
     let pace = Pace::Open {

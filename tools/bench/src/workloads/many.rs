@@ -1,12 +1,12 @@
 //! Many: thousands of streams with one reader each, appended to in turn.
 
 use super::{float, measured, ms, us_per};
-use crate::load::{Load, Pace, Terms};
-use crate::process::Server;
-use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::load::{Load, LoadTerms, Pace};
+use crate::process::MeasuredServer;
+use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::lower;
-use crate::target::{Target, Technique};
-use crate::{Common, Fault, targets};
+use crate::target::{BenchTarget, BenchTechnique};
+use crate::{BenchFault, Common, targets};
 use std::time::Duration;
 
 /// Connections that append.
@@ -16,10 +16,10 @@ const WARM_UP: Duration = Duration::from_millis(500);
 
 /// What is asked for on the command line.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct ManyArguments {
     /// How readers follow
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Technique::Ndjson, Technique::Sse, Technique::Websocket])]
-    pub(crate) techniques: Vec<Technique>,
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket])]
+    pub(crate) techniques: Vec<BenchTechnique>,
     /// How many streams there are, each with one reader
     #[arg(long, default_value_t = 8000)]
     pub(crate) streams: usize,
@@ -29,23 +29,23 @@ pub(crate) struct Arguments {
 }
 
 /// Measures every technique.
-pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+pub(crate) fn run(common: &Common, arguments: &ManyArguments) -> Result<Measured, BenchFault> {
     let (streams, rate) = (arguments.streams.clamp(1, 15_000), arguments.rate);
     let title = format!(
         "Many: {streams} streams with a reader each, {rate} appends/s in turn for {} s",
         common.seconds
     );
-    let case = |&technique: &Technique| {
-        let terms = Terms {
+    let case = |&technique: &BenchTechnique| {
+        let terms = LoadTerms {
             streams,
-            ..Terms::new(technique, common.size(), WRITERS)
+            ..LoadTerms::new(technique, common.size(), WRITERS)
         };
-        Case {
+        BenchCase {
             name: technique.to_string(),
             run: Box::new(move |target| one(common, target, &terms, rate)),
         }
     };
-    let cases: Vec<Case<'_>> = arguments.techniques.iter().map(case).collect();
+    let cases: Vec<BenchCase<'_>> = arguments.techniques.iter().map(case).collect();
     measure(
         common,
         &title,
@@ -54,11 +54,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     )
 }
 
-fn one(common: &Common, target: &dyn Target, terms: &Terms, rate: f64) -> Outcome {
+fn one(common: &Common, target: &dyn BenchTarget, terms: &LoadTerms, rate: f64) -> RunOutcome {
     if !target.offers(terms.technique) {
         return Ok(None);
     }
-    let server = Server::start(target, common.folder.as_deref())?;
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, terms.clone())?;
     load.open_readers(terms.streams)?;
     let pace = Pace::Open {

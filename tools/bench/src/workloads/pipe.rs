@@ -1,12 +1,12 @@
 //! Pipe: appends per second to one stream, by how many connections send them, and one reader that checks each.
 
 use super::{float, measured, ms, us_per};
-use crate::load::{Load, Pace, Terms};
-use crate::process::Server;
-use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::load::{Load, LoadTerms, Pace};
+use crate::process::MeasuredServer;
+use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::{higher, lower};
-use crate::target::{Target, Technique};
-use crate::{Common, Fault, targets};
+use crate::target::{BenchTarget, BenchTechnique};
+use crate::{BenchFault, Common, targets};
 use std::time::Duration;
 
 /// Appended before anything is counted.
@@ -14,17 +14,17 @@ const WARM_UP: Duration = Duration::from_millis(300);
 
 /// What is asked for on the command line.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct PipeArguments {
     /// How many connections append, each as soon as it is answered; one run for each
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     pub(crate) connections: Vec<usize>,
     /// How the reader follows
-    #[arg(long, value_enum, default_value_t = Technique::Ndjson)]
-    pub(crate) technique: Technique,
+    #[arg(long, value_enum, default_value_t = BenchTechnique::Ndjson)]
+    pub(crate) technique: BenchTechnique,
 }
 
 /// Measures every number of connections.
-pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+pub(crate) fn run(common: &Common, arguments: &PipeArguments) -> Result<Measured, BenchFault> {
     let title = format!(
         "Pipe: appends of {} bytes at full speed for {} s, one reader, disk with --sync {}",
         common.size(),
@@ -33,13 +33,13 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     );
     let case = |&connections: &usize| {
         let writers = connections.clamp(1, 4_096);
-        let terms = Terms::new(arguments.technique, common.size(), writers);
-        Case {
+        let terms = LoadTerms::new(arguments.technique, common.size(), writers);
+        BenchCase {
             name: format!("{writers} connections"),
             run: Box::new(move |target| one(common, target, &terms)),
         }
     };
-    let cases: Vec<Case<'_>> = arguments.connections.iter().map(case).collect();
+    let cases: Vec<BenchCase<'_>> = arguments.connections.iter().map(case).collect();
     measure(
         common,
         &title,
@@ -48,13 +48,13 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     )
 }
 
-fn one(common: &Common, target: &dyn Target, terms: &Terms) -> Outcome {
+fn one(common: &Common, target: &dyn BenchTarget, terms: &LoadTerms) -> RunOutcome {
     // Whoever offers no such stream is followed by another.
     let known = [
         terms.technique,
-        Technique::Sse,
-        Technique::Websocket,
-        Technique::LongPoll,
+        BenchTechnique::Sse,
+        BenchTechnique::Websocket,
+        BenchTechnique::LongPoll,
     ];
     let Some(technique) = known
         .into_iter()
@@ -62,11 +62,11 @@ fn one(common: &Common, target: &dyn Target, terms: &Terms) -> Outcome {
     else {
         return Ok(None);
     };
-    let server = Server::start(target, common.folder.as_deref())?;
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut load = Load::new(
         target,
         server.address,
-        Terms {
+        LoadTerms {
             technique,
             ..terms.clone()
         },

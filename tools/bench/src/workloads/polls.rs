@@ -1,14 +1,14 @@
 //! Polls: connections that ask the same question as fast as they are answered.
 
 use super::{float, us_per};
-use crate::decode::Part;
+use crate::decode::ContentPart;
 use crate::lines::Lines;
-use crate::message::{Message, Scanner};
-use crate::process::Server;
-use crate::rounds::{Case, Measured, Outcome, measure};
+use crate::message::{BenchMessage, MessageScanner};
+use crate::process::MeasuredServer;
+use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::{higher, lower};
-use crate::target::{From, Target, Technique};
-use crate::{Common, Fault, targets};
+use crate::target::{BenchTarget, BenchTechnique, From};
+use crate::{BenchFault, Common, targets};
 use std::time::{Duration, Instant};
 
 /// The polled stream.
@@ -20,7 +20,7 @@ const WARM_UP: Duration = Duration::from_millis(300);
 
 /// What is asked for on the command line.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct PollsArguments {
     /// How many connections ask
     #[arg(long, default_value_t = 64)]
     pub(crate) connections: usize,
@@ -28,30 +28,30 @@ pub(crate) struct Arguments {
 
 /// What a poll gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum PollKind {
     Unchanged,
     Empty,
     Message,
 }
 
 /// Measures the three answers a poll can get.
-pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fault> {
+pub(crate) fn run(common: &Common, arguments: &PollsArguments) -> Result<Measured, BenchFault> {
     let connections = arguments.connections.clamp(1, 4_096);
     let title = format!(
         "Polls by {connections} kept connections as fast as they are answered, for {} s",
         common.seconds
     );
     let kinds = [
-        (Kind::Unchanged, "304 with If-None-Match".to_owned()),
-        (Kind::Empty, "200 without data".to_owned()),
+        (PollKind::Unchanged, "304 with If-None-Match".to_owned()),
+        (PollKind::Empty, "200 without data".to_owned()),
         (
-            Kind::Message,
+            PollKind::Message,
             format!("200 with one message of {} bytes", common.size()),
         ),
     ];
-    let cases: Vec<Case<'_>> = kinds
+    let cases: Vec<BenchCase<'_>> = kinds
         .into_iter()
-        .map(|(kind, name)| Case {
+        .map(|(kind, name)| BenchCase {
             name,
             run: Box::new(move |target| one(common, target, kind, connections)),
         })
@@ -64,11 +64,17 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Result<Measured, Fa
     )
 }
 
-fn one(common: &Common, target: &dyn Target, kind: Kind, connections: usize) -> Outcome {
-    if !target.offers(Technique::Poll) || (kind == Kind::Empty && !target.answers_empty()) {
+fn one(
+    common: &Common,
+    target: &dyn BenchTarget,
+    kind: PollKind,
+    connections: usize,
+) -> RunOutcome {
+    if !target.offers(BenchTechnique::Poll) || (kind == PollKind::Empty && !target.answers_empty())
+    {
         return Ok(None);
     }
-    let server = Server::start(target, common.folder.as_deref())?;
+    let server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut lines = Lines::new(server.address)?;
     let Some(request) = question(common, target, kind, &mut lines)? else {
         return Ok(None);
@@ -87,7 +93,7 @@ fn one(common: &Common, target: &dyn Target, kind: Kind, connections: usize) -> 
         .collect::<Result<Vec<_>, _>>()?;
     polls.under_way.resize_with(
         asked.iter().max().map_or(0, |last| last + 1),
-        UnderWay::default,
+        PollUnderWay::default,
     );
     for id in asked {
         polls.lines.send(id, &polls.request)?;
@@ -110,30 +116,30 @@ fn one(common: &Common, target: &dyn Target, kind: Kind, connections: usize) -> 
 /// Creates a stream with one message; the request that is to be repeated.
 fn question(
     common: &Common,
-    target: &dyn Target,
-    kind: Kind,
+    target: &dyn BenchTarget,
+    kind: PollKind,
     lines: &mut Lines,
-) -> Result<Option<Vec<u8>>, Fault> {
+) -> Result<Option<Vec<u8>>, BenchFault> {
     let id = lines.open()?;
-    if let Some(create) = target.create(STREAM, Technique::Poll) {
+    if let Some(create) = target.create(STREAM, BenchTechnique::Poll) {
         ask(lines, id, &create, |_| ())?;
     }
-    let message = Message {
+    let message = BenchMessage {
         writer: 0,
         number: 0,
         due: 0,
     }
     .bytes(common.size());
     ask(lines, id, &target.append(STREAM, &[message]), |_| ())?;
-    let beginning = target.read(STREAM, Technique::Poll, From::Beginning);
-    if kind == Kind::Message {
+    let beginning = target.read(STREAM, BenchTechnique::Poll, From::Beginning);
+    if kind == PollKind::Message {
         return Ok(Some(beginning));
     }
     let position = ask(lines, id, &beginning, |head| target.position(head))?;
     let position = position
-        .ok_or_else(|| Fault::Server("a poll's answer does not say where to go on".into()))?;
-    let at_tail = target.read(STREAM, Technique::Poll, From::At(&position));
-    if kind == Kind::Empty {
+        .ok_or_else(|| BenchFault::Server("a poll's answer does not say where to go on".into()))?;
+    let at_tail = target.read(STREAM, BenchTechnique::Poll, From::At(&position));
+    if kind == PollKind::Empty {
         return Ok(Some(at_tail));
     }
     ask(lines, id, &at_tail, |head| target.unchanged(STREAM, head))
@@ -144,22 +150,24 @@ fn ask<T>(
     lines: &mut Lines,
     id: usize,
     request: &[u8],
-    take: impl Fn(&crate::decode::Head<'_>) -> T,
-) -> Result<T, Fault> {
+    take: impl Fn(&tailwater_harness::http::DecodedHead<'_>) -> T,
+) -> Result<T, BenchFault> {
     lines.send(id, request)?;
     let (mut taken, mut answered, begun) = (None, false, Instant::now());
     while !answered && begun.elapsed() < ANSWER_MAX {
         lines.wait(ANSWER_MAX)?;
         lines.read(id, &mut |part| {
             match part {
-                Part::Head(head) if head.is_ok() || head.status == 304 => taken = Some(take(&head)),
-                Part::Head(head) => {
-                    return Err(Fault::Server(format!(
+                ContentPart::Head(head) if head.is_success() || head.status == 304 => {
+                    taken = Some(take(&head));
+                }
+                ContentPart::Head(head) => {
+                    return Err(BenchFault::Server(format!(
                         "expected a success, came {}",
                         head.status
                     )));
                 }
-                Part::End => answered = true,
+                ContentPart::End => answered = true,
                 _ => {}
             }
             Ok(())
@@ -167,35 +175,37 @@ fn ask<T>(
     }
     taken
         .filter(|_| answered)
-        .ok_or_else(|| Fault::Server(format!("no answer within {ANSWER_MAX:?}")))
+        .ok_or_else(|| BenchFault::Server(format!("no answer within {ANSWER_MAX:?}")))
 }
 
 /// Connections that repeat one request.
 struct Polls {
     lines: Lines,
     request: Vec<u8>,
-    kind: Kind,
+    kind: PollKind,
     size: usize,
     /// By number of connection.
-    under_way: Vec<UnderWay>,
+    under_way: Vec<PollUnderWay>,
     answers: u64,
     received: u64,
 }
 
 /// An answer that is not whole yet: servers may send head and body apart.
 #[derive(Debug, Default)]
-struct UnderWay {
-    scanner: Scanner,
+struct PollUnderWay {
+    scanner: MessageScanner,
     messages: usize,
 }
 
 impl Polls {
-    fn go_on(&mut self, duration: Duration) -> Result<(), Fault> {
+    fn go_on(&mut self, duration: Duration) -> Result<(), BenchFault> {
         let begun = Instant::now();
         while begun.elapsed() < duration {
             let count = self.lines.wait(ANSWER_MAX)?;
             if count == 0 {
-                return Err(Fault::Server(format!("no answer within {ANSWER_MAX:?}")));
+                return Err(BenchFault::Server(format!(
+                    "no answer within {ANSWER_MAX:?}"
+                )));
             }
             for at in 0..count {
                 self.reads(self.lines.ready(at))?;
@@ -205,7 +215,7 @@ impl Polls {
     }
 
     /// Every answer is whole, has the expected status and holds the message or none.
-    fn reads(&mut self, id: usize) -> Result<(), Fault> {
+    fn reads(&mut self, id: usize) -> Result<(), BenchFault> {
         let Self {
             lines,
             kind,
@@ -213,22 +223,29 @@ impl Polls {
             under_way,
             ..
         } = self;
-        let (mut answered, expected) = (false, if *kind == Kind::Unchanged { 304 } else { 200 });
-        let UnderWay { scanner, messages } = &mut under_way[id];
+        let (mut answered, expected) = (
+            false,
+            if *kind == PollKind::Unchanged {
+                304
+            } else {
+                200
+            },
+        );
+        let PollUnderWay { scanner, messages } = &mut under_way[id];
         let bytes = lines.read(id, &mut |part| {
             match part {
-                Part::Head(head) if head.status == expected => {}
-                Part::Head(head) => {
-                    return Err(Fault::Void(format!(
+                ContentPart::Head(head) if head.status == expected => {}
+                ContentPart::Head(head) => {
+                    return Err(BenchFault::Void(format!(
                         "expected {expected}, came {}",
                         head.status
                     )));
                 }
-                Part::Piece(piece) => scanner.feed(piece, *size, |message| {
+                ContentPart::Piece(piece) => scanner.feed(piece, *size, |message| {
                     *messages += usize::from(message.is_some());
                 }),
-                Part::End => answered = true,
-                Part::Ping => {}
+                ContentPart::End => answered = true,
+                ContentPart::Ping => {}
             }
             Ok(())
         })?;
@@ -236,10 +253,10 @@ impl Polls {
         if answered {
             let (came, wanted) = (
                 std::mem::take(messages),
-                usize::from(*kind == Kind::Message),
+                usize::from(*kind == PollKind::Message),
             );
             if came != wanted {
-                return Err(Fault::Void(format!(
+                return Err(BenchFault::Void(format!(
                     "expected {wanted} messages in an answer, came {came}"
                 )));
             }

@@ -2,18 +2,18 @@
 
 use super::{catch_up, fan_out, flood, idle, loss, many, pipe, polls};
 use crate::rounds::Measured;
-use crate::target::Technique::{self, LongPoll, Ndjson, Poll, Sse, Websocket};
-use crate::{Common, Fault};
+use crate::target::BenchTechnique::{self, LongPoll, Ndjson, Poll, Sse, Websocket};
+use crate::{BenchFault, Common};
 
-const ALL: [Technique; 5] = [Ndjson, Sse, Websocket, LongPoll, Poll];
-const STREAMS: [Technique; 3] = [Ndjson, Sse, Websocket];
-const WAITING: [Technique; 4] = [Ndjson, Sse, Websocket, LongPoll];
+const ALL: [BenchTechnique; 5] = [Ndjson, Sse, Websocket, LongPoll, Poll];
+const STREAMS: [BenchTechnique; 3] = [Ndjson, Sse, Websocket];
+const WAITING: [BenchTechnique; 4] = [Ndjson, Sse, Websocket, LongPoll];
 
 /// Runs everything once, with few readers.
 ///
 /// # Errors
-/// [`Fault::Void`] when anything was lost, repeated or reordered.
-pub(crate) fn run(common: &Common) -> Result<(), Fault> {
+/// [`BenchFault::Void`] when anything was lost, repeated or reordered.
+pub(crate) fn run(common: &Common) -> Result<(), BenchFault> {
     let mut common = Common {
         rounds: 1,
         seconds: 0.3,
@@ -28,12 +28,12 @@ pub(crate) fn run(common: &Common) -> Result<(), Fault> {
 }
 
 /// What readers that wait are sent while writers append.
-fn delivered(common: &Common) -> Result<(), Fault> {
+fn delivered(common: &Common) -> Result<(), BenchFault> {
     passed(
         "fan-out",
         fan_out::run(
             common,
-            &fan_out::Arguments {
+            &fan_out::FanOutArguments {
                 techniques: ALL.to_vec(),
                 readers: vec![50],
                 rate: 2_000.0,
@@ -45,7 +45,7 @@ fn delivered(common: &Common) -> Result<(), Fault> {
         "flood",
         flood::run(
             common,
-            &flood::Arguments {
+            &flood::FloodArguments {
                 techniques: WAITING.to_vec(),
                 writers: 4,
                 readers: 20,
@@ -56,7 +56,7 @@ fn delivered(common: &Common) -> Result<(), Fault> {
         "many",
         many::run(
             common,
-            &many::Arguments {
+            &many::ManyArguments {
                 techniques: STREAMS.to_vec(),
                 streams: 100,
                 rate: 500.0,
@@ -67,7 +67,7 @@ fn delivered(common: &Common) -> Result<(), Fault> {
         "loss",
         loss::run(
             common,
-            &loss::Arguments {
+            &loss::LossArguments {
                 techniques: WAITING.to_vec(),
                 rate: 5_000.0,
                 batch: 5,
@@ -77,12 +77,12 @@ fn delivered(common: &Common) -> Result<(), Fault> {
 }
 
 /// What requests are answered with, and readers that nothing is sent to.
-fn answered(common: &Common) -> Result<(), Fault> {
+fn answered(common: &Common) -> Result<(), BenchFault> {
     passed(
         "pipe",
         pipe::run(
             common,
-            &pipe::Arguments {
+            &pipe::PipeArguments {
                 connections: vec![8],
                 technique: Ndjson,
             },
@@ -90,13 +90,13 @@ fn answered(common: &Common) -> Result<(), Fault> {
     )?;
     passed(
         "poll",
-        polls::run(common, &polls::Arguments { connections: 8 }),
+        polls::run(common, &polls::PollsArguments { connections: 8 }),
     )?;
     passed(
         "idle",
         idle::run(
             common,
-            &idle::Arguments {
+            &idle::IdleArguments {
                 techniques: WAITING.to_vec(),
                 readers: 100,
             },
@@ -106,7 +106,7 @@ fn answered(common: &Common) -> Result<(), Fault> {
         "catch-up",
         catch_up::run(
             common,
-            &catch_up::Arguments {
+            &catch_up::CatchUpArguments {
                 techniques: ALL.to_vec(),
                 sizes: vec![100],
                 megabytes: 3,
@@ -115,9 +115,9 @@ fn answered(common: &Common) -> Result<(), Fault> {
     )
 }
 
-fn passed(name: &str, measured: Result<Measured, Fault>) -> Result<(), Fault> {
+fn passed(name: &str, measured: Result<Measured, BenchFault>) -> Result<(), BenchFault> {
     if measured?.failed {
-        return Err(Fault::Void(format!(
+        return Err(BenchFault::Void(format!(
             "{name}: something was lost, repeated or reordered; see above"
         )));
     }

@@ -1,16 +1,16 @@
 //! The steps that build nothing to run: formatting, lints, documentation.
 
-use super::Bench;
-use crate::fault::Fault;
+use super::StepContext;
+use crate::fault::TaskFault;
 use crate::tools::WASM;
 
-pub(super) fn fmt(bench: &Bench<'_>) -> Result<(), Fault> {
+pub(super) fn fmt(bench: &StepContext<'_>) -> Result<(), TaskFault> {
     bench
         .log
         .run(&mut bench.cargo(&["fmt", "--all", "--check"]))
 }
 
-pub(super) fn clippy(bench: &Bench<'_>) -> Result<(), Fault> {
+pub(super) fn clippy(bench: &StepContext<'_>) -> Result<(), TaskFault> {
     bench.log.run(&mut bench.cargo(&[
         "clippy",
         "--workspace",
@@ -32,7 +32,7 @@ pub(super) fn clippy(bench: &Bench<'_>) -> Result<(), Fault> {
     ]))
 }
 
-pub(super) fn clippy_wasm(bench: &Bench<'_>) -> Result<(), Fault> {
+pub(super) fn clippy_wasm(bench: &StepContext<'_>) -> Result<(), TaskFault> {
     let page = [
         "clippy",
         "--package",
@@ -47,7 +47,7 @@ pub(super) fn clippy_wasm(bench: &Bench<'_>) -> Result<(), Fault> {
     bench.log.run(&mut bench.cargo(&page))
 }
 
-pub(super) fn doc(bench: &Bench<'_>) -> Result<(), Fault> {
+pub(super) fn doc(bench: &StepContext<'_>) -> Result<(), TaskFault> {
     let native = ["doc", "--workspace", "--no-deps"];
     bench
         .log

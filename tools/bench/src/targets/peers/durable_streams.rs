@@ -1,12 +1,12 @@
 //! Three servers of the Durable Streams protocol: Electric's in Rust, one on axum, and the reference on node. They differ in how they
 //! are started; requests and answers are the protocol's.
 
-use crate::Fault;
-use crate::decode::Head;
-use crate::target::{From, Launch, Target, Technique};
+use crate::BenchFault;
+use crate::target::{BenchTarget, BenchTechnique, From, Launch};
 use crate::targets::protocol;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use tailwater_harness::http::DecodedHead;
 
 /// A program and one way to run it.
 #[derive(Debug)]
@@ -113,12 +113,12 @@ impl Node {
 /// Beyond what any run appends; the defaults are 10 MiB a stream and 100 MiB in all.
 const AXUM_LIMIT: &str = "6442450944";
 
-impl Target for DurableStreams {
+impl BenchTarget for DurableStreams {
     fn name(&self) -> String {
         self.name.into()
     }
 
-    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault> {
+    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, BenchFault> {
         let data = folder.join("data");
         let mut launch = Launch {
             program: self.program.clone(),
@@ -178,10 +178,10 @@ impl Target for DurableStreams {
         Ok(launch)
     }
 
-    fn offers(&self, technique: Technique) -> bool {
+    fn offers(&self, technique: BenchTechnique) -> bool {
         matches!(
             technique,
-            Technique::Poll | Technique::LongPoll | Technique::Sse
+            BenchTechnique::Poll | BenchTechnique::LongPoll | BenchTechnique::Sse
         )
     }
 
@@ -189,7 +189,7 @@ impl Target for DurableStreams {
         self.durable
     }
 
-    fn create(&self, stream: &str, _technique: Technique) -> Option<Vec<u8>> {
+    fn create(&self, stream: &str, _technique: BenchTechnique) -> Option<Vec<u8>> {
         Some(protocol::create(stream))
     }
 
@@ -197,15 +197,15 @@ impl Target for DurableStreams {
         protocol::append(stream, messages)
     }
 
-    fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+    fn read(&self, stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8> {
         protocol::read(stream, technique, from)
     }
 
-    fn position(&self, answer: &Head<'_>) -> Option<String> {
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
         protocol::position(answer)
     }
 
-    fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
         protocol::unchanged(stream, answer)
     }
 }

@@ -1,10 +1,10 @@
 //! nchan, a publish and subscribe server inside of nginx: each technique is a location, a position is two headers, and a POST is one
 //! message whatever it holds.
 
-use crate::Fault;
-use crate::decode::Head;
-use crate::target::{From, JSON, Launch, Target, Technique, UPGRADE, body, request};
+use crate::BenchFault;
+use crate::target::{BenchTarget, BenchTechnique, From, JSON, Launch, UPGRADE, body, request};
 use std::path::{Path, PathBuf};
+use tailwater_harness::http::DecodedHead;
 
 /// An nginx with its module.
 #[derive(Debug)]
@@ -60,20 +60,20 @@ http {{
 }
 
 /// Its names for the techniques. What comes nearest to NDJSON is the raw stream: a message, a line break, until the connection ends.
-const LOCATIONS: [(Technique, &str, &str); 5] = [
-    (Technique::Poll, "poll", "interval-poll"),
-    (Technique::LongPoll, "long-poll", "longpoll"),
-    (Technique::Ndjson, "raw", "http-raw-stream"),
-    (Technique::Sse, "sse", "eventsource"),
-    (Technique::Websocket, "websocket", "websocket"),
+const LOCATIONS: [(BenchTechnique, &str, &str); 5] = [
+    (BenchTechnique::Poll, "poll", "interval-poll"),
+    (BenchTechnique::LongPoll, "long-poll", "longpoll"),
+    (BenchTechnique::Ndjson, "raw", "http-raw-stream"),
+    (BenchTechnique::Sse, "sse", "eventsource"),
+    (BenchTechnique::Websocket, "websocket", "websocket"),
 ];
 
-impl Target for Nchan {
+impl BenchTarget for Nchan {
     fn name(&self) -> String {
         "nchan".into()
     }
 
-    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, Fault> {
+    fn launch(&self, port: u16, folder: &Path) -> Result<Launch, BenchFault> {
         let path = folder.join("nginx.conf");
         std::fs::write(&path, configuration(&self.module, folder, port))?;
         let arguments = vec!["-p".into(), folder.into(), "-c".into(), path.into()];
@@ -84,12 +84,12 @@ impl Target for Nchan {
         })
     }
 
-    fn offers(&self, _technique: Technique) -> bool {
+    fn offers(&self, _technique: BenchTechnique) -> bool {
         true
     }
 
     /// A channel is there when it is named.
-    fn create(&self, _stream: &str, _technique: Technique) -> Option<Vec<u8>> {
+    fn create(&self, _stream: &str, _technique: BenchTechnique) -> Option<Vec<u8>> {
         None
     }
 
@@ -105,7 +105,7 @@ impl Target for Nchan {
         false
     }
 
-    fn read(&self, stream: &str, technique: Technique, from: From<'_>) -> Vec<u8> {
+    fn read(&self, stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8> {
         let place = LOCATIONS
             .iter()
             .find(|(one, ..)| *one == technique)
@@ -115,23 +115,27 @@ impl Target for Nchan {
             From::At(position) => position.into(),
         };
         headers.push_str(match technique {
-            Technique::Sse => "Accept: text/event-stream\r\n",
-            Technique::Websocket => UPGRADE,
+            BenchTechnique::Sse => "Accept: text/event-stream\r\n",
+            BenchTechnique::Websocket => UPGRADE,
             _ => "",
         });
         request("GET", &format!("/{place}/{stream}"), &headers, b"")
     }
 
     /// The headers of the next request: a position is the second in which a message came, and its number in it.
-    fn position(&self, answer: &Head<'_>) -> Option<String> {
-        let (second, number) = (answer.value("last-modified")?, answer.value("etag")?);
+    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
+        let (second, number) = (answer.header("last-modified")?, answer.header("etag")?);
         Some(format!(
             "If-Modified-Since: {second}\r\nIf-None-Match: {number}\r\n"
         ))
     }
 
-    fn unchanged(&self, stream: &str, answer: &Head<'_>) -> Option<Vec<u8>> {
-        Some(self.read(stream, Technique::Poll, From::At(&self.position(answer)?)))
+    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
+        Some(self.read(
+            stream,
+            BenchTechnique::Poll,
+            From::At(&self.position(answer)?),
+        ))
     }
 
     fn answers_empty(&self) -> bool {
@@ -142,7 +146,7 @@ impl Target for Nchan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Decoder, Part};
+    use crate::decode::{ContentDecoder, ContentPart};
 
     #[test]
     fn a_position_is_what_the_next_request_says() {
@@ -152,16 +156,18 @@ mod tests {
         };
         let answer = b"HTTP/1.1 304 Not Modified\r\nLast-Modified: Sun, 22 Nov 2026 23:22:27 GMT\r\nEtag: 7\r\n\r\n";
         let mut position = None;
-        let mut note = |part: Part<'_>| {
-            if let Part::Head(head) = part {
+        let mut note = |part: ContentPart<'_>| {
+            if let ContentPart::Head(head) = part {
                 position = nchan.position(&head);
             }
             Ok(())
         };
-        Decoder::new().feed(answer, &mut note).expect("an answer");
+        ContentDecoder::new()
+            .feed(answer, &mut note)
+            .expect("an answer");
         let next = nchan.read(
             "a",
-            Technique::LongPoll,
+            BenchTechnique::LongPoll,
             From::At(&position.expect("a position")),
         );
         assert_eq!(

@@ -1,17 +1,15 @@
-//! A server of its own for each test, and the words in which tests speak to it.
+//! A server in this process for each test, and what tests ask of it.
 
-use bytes::Bytes;
+use super::in_process::serve;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use std::fmt::Debug;
-use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use reqwest::header::CONTENT_TYPE;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use tailwater::config::{Config, StoreKind};
-use tailwater_protocol::{Problem, headers};
-use tokio::sync::oneshot;
+use tailwater_harness::wait::{until, within};
+use tailwater_harness::{RawConnection, Response, ServerThread, Shutdown};
+use tailwater_protocol::headers;
 
-/// What no wait in a test may exceed; nothing is expected to come near it.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// The media type of JSON streams.
 pub(crate) const JSON: &str = "application/json";
 /// The media type of text streams.
@@ -19,40 +17,15 @@ pub(crate) const TEXT: &str = "text/plain";
 /// The media type of streams of bytes.
 pub(crate) const BINARY: &str = "application/octet-stream";
 
-/// `future`, or a failure that says what was waited for.
-pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited {DEADLINE:?} in vain: {what}"),
-    }
-}
-
-/// Asks again and again until `look` finds something.
-pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
-    what: &str,
-    mut look: impl FnMut() -> F,
-) -> T {
-    let again = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    within(what, again).await
-}
-
 /// A running server; told to stop when dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct LocalServer {
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
-    stop: Option<oneshot::Sender<()>>,
-    ended: Option<oneshot::Receiver<std::io::Result<()>>>,
+    thread: ServerThread,
 }
 
-impl Server {
+impl LocalServer {
     /// With the settings of the bare command line, on a free port.
     pub(crate) fn start() -> Self {
         Self::with(|_| {})
@@ -69,30 +42,25 @@ impl Server {
             ..Config::default()
         };
         change(&mut config);
-        Self::run(move |listener, shutdown| tailwater::server::run(listener, config, shutdown))
+        Self::over(serve(config))
     }
 
-    /// Anything that serves a listener until it is told to stop, on a thread of its own.
+    /// Anything that serves a listener until it is told to stop.
     pub(crate) fn run<F>(serve: impl FnOnce(TcpListener, Shutdown) -> F + Send + 'static) -> Self
     where
-        F: Future<Output = std::io::Result<()>>,
+        F: Future<Output = io::Result<()>>,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (end, ended) = oneshot::channel();
-        std::thread::spawn(move || {
-            let shutdown: Shutdown = Box::pin(async move {
-                let _dropped_means_stop = stopped.await;
-            });
-            let outcome = actix_web::rt::System::new().block_on(serve(listener, shutdown));
-            let _nobody_waits = end.send(outcome);
-        });
+        let ip = Ipv4Addr::LOCALHOST.into();
+        Self::over(ServerThread::start(ip, move |listener, shutdown| {
+            actix_web::rt::System::new().block_on(serve(listener, shutdown))
+        }))
+    }
+
+    fn over(thread: ServerThread) -> Self {
         Self {
-            address,
+            address: thread.address,
             http: client(),
-            stop: Some(stop),
-            ended: Some(ended),
+            thread,
         }
     }
 
@@ -102,21 +70,21 @@ impl Server {
     }
 
     /// Sends a request without a body and reads the answer whole.
-    pub(crate) async fn ask(&self, method: Method, target: &str) -> Answer {
+    pub(crate) async fn ask(&self, method: Method, target: &str) -> Response {
         self.send(self.http.request(method, self.url(target))).await
     }
 
     /// Sends a request and reads the answer whole.
-    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Response {
         within("an answer", async {
-            Answer::of(request.send().await.unwrap()).await
+            whole(request.send().await.unwrap()).await
         })
         .await
     }
 
     /// Creates a stream.
-    pub(crate) async fn stream(&self, name: &str, content_type: &'static str) -> Stream<'_> {
-        let stream = Stream {
+    pub(crate) async fn stream(&self, name: &str, content_type: &'static str) -> LocalStream<'_> {
+        let stream = LocalStream {
             server: self,
             name: name.to_owned(),
             content_type,
@@ -132,23 +100,64 @@ impl Server {
         stream
     }
 
+    /// Opens a connection, to speak on it byte by byte.
+    pub(crate) async fn connect(&self) -> RawConnection {
+        RawConnection::open(self.address).await
+    }
+
+    /// Opens a connection and sends a request line and headers (each with its line end) on it.
+    pub(crate) async fn ask_raw(&self, line: &str, headers: &str) -> RawConnection {
+        let mut wire = self.connect().await;
+        let host = self.address;
+        wire.send(format!("{line} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n"))
+            .await;
+        wire
+    }
+
+    /// A connection whose long-poll for `target` is being held at this moment.
+    pub(crate) async fn waiting(&self, target: &str) -> RawConnection {
+        let mut wire = self.connect().await;
+        self.wait_on(&mut wire, target).await;
+        wire
+    }
+
+    /// Asks for `target` on a connection, and comes back when the long-poll is being held.
+    pub(crate) async fn wait_on(&self, wire: &mut RawConnection, target: &str) {
+        let name = target
+            .strip_prefix("/v1/stream/")
+            .and_then(|rest| rest.split('?').next())
+            .unwrap();
+        let readers = async || {
+            let answer = self.ask(Method::GET, &format!("/v1/streams/{name}")).await;
+            let details: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            details["readers"].as_array().map_or(0, Vec::len)
+        };
+        let before = readers().await;
+        let host = self.address;
+        wire.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
+        until("a reader that waits", async || {
+            (readers().await > before).then_some(())
+        })
+        .await;
+    }
+
     /// Tells the server to stop, without waiting.
     pub(crate) fn tell_to_stop(&mut self) {
-        drop(self.stop.take());
+        self.thread.tell_to_stop();
     }
 
     /// Waits until the server has returned from a stop.
     pub(crate) async fn stopped(&mut self) {
-        let ended = self.ended.take().unwrap();
-        within("the server to return after a stop", ended)
-            .await
-            .unwrap()
-            .unwrap();
+        self.thread.stopped().await;
     }
 }
 
-/// Done when the server shall stop.
-pub(crate) type Shutdown = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A response with its whole body.
+pub(crate) async fn whole(response: reqwest::Response) -> Response {
+    let (status, fields) = (response.status().as_u16(), response.headers().clone());
+    Response::new(status, &fields, response.bytes().await.unwrap())
+}
 
 /// A client that follows nothing, decodes nothing and asks no proxy.
 pub(crate) fn client() -> reqwest::Client {
@@ -163,13 +172,13 @@ pub(crate) fn client() -> reqwest::Client {
 
 /// A stream on a server.
 #[derive(Debug, Clone)]
-pub(crate) struct Stream<'a> {
-    pub(crate) server: &'a Server,
+pub(crate) struct LocalStream<'a> {
+    pub(crate) server: &'a LocalServer,
     pub(crate) name: String,
     pub(crate) content_type: &'static str,
 }
 
-impl Stream<'_> {
+impl LocalStream<'_> {
     /// Path and query.
     pub(crate) fn target(&self, query: &str) -> String {
         let mark = if query.is_empty() { "" } else { "?" };
@@ -183,7 +192,7 @@ impl Stream<'_> {
     }
 
     /// POSTs with the stream's own content type.
-    pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> Answer {
+    pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> Response {
         self.server
             .send(
                 self.request(Method::POST, "")
@@ -197,7 +206,7 @@ impl Stream<'_> {
     pub(crate) async fn append(&self, body: impl Into<reqwest::Body>) -> String {
         let answer = self.post(body).await;
         assert_eq!(answer.status, 204, "{answer:?}");
-        answer.next()
+        answer.next_offset()
     }
 
     /// Closes without data, and says where the stream ends.
@@ -210,7 +219,7 @@ impl Stream<'_> {
             )
             .await;
         assert_eq!(answer.status, 204, "{answer:?}");
-        answer.next()
+        answer.next_offset()
     }
 
     pub(crate) async fn delete(&self) {
@@ -224,18 +233,18 @@ impl Stream<'_> {
     }
 
     /// GETs, whatever comes.
-    pub(crate) async fn get(&self, query: &str) -> Answer {
+    pub(crate) async fn get(&self, query: &str) -> Response {
         self.server.send(self.request(Method::GET, query)).await
     }
 
     /// Everything from `offset` on, page after page, as the bodies came.
-    pub(crate) async fn pages(&self, offset: &str) -> Vec<Answer> {
+    pub(crate) async fn pages(&self, offset: &str) -> Vec<Response> {
         let mut pages = Vec::new();
         let mut from = offset.to_owned();
         loop {
             let page = self.get(&format!("offset={from}")).await;
             assert_eq!(page.status, 200, "{page:?}");
-            let next = page.next();
+            let next = page.next_offset();
             let is_last = page.is(headers::STREAM_UP_TO_DATE);
             assert!(
                 is_last || next > from,
@@ -255,63 +264,6 @@ impl Stream<'_> {
         self.server
             .send(self.request(Method::HEAD, ""))
             .await
-            .next()
-    }
-}
-
-/// An answer, whole.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Answer {
-    pub(crate) async fn of(response: reqwest::Response) -> Self {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self {
-            status,
-            headers,
-            body: response.bytes().await.unwrap(),
-        }
-    }
-
-    /// A header's text, if it is there.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-
-    /// Whether a boolean header is `true`.
-    pub(crate) fn is(&self, name: &str) -> bool {
-        self.header(name) == Some("true")
-    }
-
-    /// `Stream-Next-Offset`.
-    pub(crate) fn next(&self) -> String {
-        let next = self.header(headers::STREAM_NEXT_OFFSET);
-        next.unwrap_or_else(|| panic!("no Stream-Next-Offset in {self:?}"))
-            .to_owned()
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    /// Checks that this refuses with `status` and a problem document that agrees with it, and returns the document.
-    pub(crate) fn refuses(&self, status: u16) -> Problem {
-        assert_eq!(self.status, status, "{self:?}");
-        assert_eq!(
-            self.header("content-type"),
-            Some(Problem::CONTENT_TYPE),
-            "{self:?}"
-        );
-        let problem =
-            Problem::parse(&self.body).unwrap_or_else(|| panic!("no problem document: {self:?}"));
-        assert_eq!(problem.status, status, "{problem:?}");
-        for text in [&problem.kind, &problem.title, &problem.detail] {
-            assert!(!text.is_empty(), "{problem:?}");
-        }
-        problem
+            .next_offset()
     }
 }

@@ -1,0 +1,106 @@
+//! What a process uses, as `/proc` tells it.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A process and all below it, itself first.
+#[must_use]
+pub fn family(process: u32) -> Vec<u32> {
+    let mut all = vec![process];
+    let mut at = 0;
+    while at < all.len() {
+        for thread in threads(all[at]) {
+            let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
+            let children = children.split_whitespace();
+            all.extend(children.filter_map(|child| child.parse::<u32>().ok()));
+        }
+        at += 1;
+    }
+    all
+}
+
+/// Processor time used so far, in user and system mode, by all threads of a process and of all below it.
+///
+/// # Errors
+/// When the process is gone.
+pub fn cpu_time(process: u32) -> io::Result<Duration> {
+    let nanoseconds = |thread: PathBuf| -> Option<u64> {
+        let text = fs::read_to_string(thread.join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok()
+    };
+    let threads = family(process).into_iter().flat_map(threads);
+    let used: Vec<u64> = threads.filter_map(nanoseconds).collect();
+    if used.is_empty() {
+        return Err(io::Error::other(format!("process {process} is gone")));
+    }
+    Ok(Duration::from_nanos(used.iter().sum()))
+}
+
+/// Resident memory in bytes.
+///
+/// # Errors
+/// When the process is gone.
+pub fn resident_bytes(process: u32) -> io::Result<u64> {
+    kib(process, "status", "VmRSS:")
+}
+
+/// Memory in bytes: the proportional set size of a process and of all below it.
+///
+/// # Errors
+/// When the process is gone.
+pub fn proportional_bytes(process: u32) -> io::Result<u64> {
+    let family = family(process).into_iter();
+    family
+        .map(|process| kib(process, "smaps_rollup", "Pss:"))
+        .sum()
+}
+
+/// The number of open files.
+///
+/// # Errors
+/// When the process is gone.
+pub fn open_files(process: u32) -> io::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{process}/fd"))?.count())
+}
+
+/// The folders of a process's threads.
+fn threads(process: u32) -> Vec<PathBuf> {
+    let entries = fs::read_dir(format!("/proc/{process}/task"));
+    let entries = entries.into_iter().flatten();
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect()
+}
+
+/// A number of KiB in a file of `/proc`, in bytes.
+fn kib(process: u32, file: &str, name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/{file}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kib.map(|kib| kib << 10)
+        .ok_or_else(|| io::Error::other(format!("no {name} in {file} of process {process}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_memory_files_and_time() {
+        let process = std::process::id();
+        assert!(resident_bytes(process).expect("it runs") > 1 << 20);
+        assert!(proportional_bytes(process).expect("it runs") > 1 << 16);
+        assert!(open_files(process).expect("it runs") > 2);
+        assert!(cpu_time(process).is_ok());
+        assert_eq!(family(process)[0], process);
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_usage() {
+        let gone = u32::MAX;
+        assert!(resident_bytes(gone).is_err() && open_files(gone).is_err());
+        assert!(cpu_time(gone).is_err());
+    }
+}
