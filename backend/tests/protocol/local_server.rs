@@ -5,6 +5,7 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Instant;
 use tailwater::config::{Config, StoreKind};
 use tailwater_harness::wait::{until, within};
 use tailwater_harness::{RawConnection, Response, ServerThread, Shutdown};
@@ -127,17 +128,24 @@ impl LocalServer {
             .strip_prefix("/v1/stream/")
             .and_then(|rest| rest.split('?').next())
             .unwrap();
-        let readers = async || {
+        let readers = async || -> Vec<f64> {
             let answer = self.ask(Method::GET, &format!("/v1/streams/{name}")).await;
             let details: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-            details["readers"].as_array().map_or(0, Vec::len)
+            let readers = details["readers"].as_array().unwrap();
+            let seconds = |reader: &serde_json::Value| reader["seconds"].as_f64().unwrap();
+            readers.iter().map(seconds).collect()
         };
-        let before = readers().await;
+        let before = readers().await.len();
+        // A reader that was just answered may be counted for a moment, but has been there for longer than since now.
+        let since = Instant::now();
         let host = self.address;
         wire.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
             .await;
         until("a reader that waits", async || {
-            (readers().await > before).then_some(())
+            let passed = since.elapsed().as_secs_f64();
+            let now = readers().await;
+            let is_new = |seconds: &f64| *seconds < passed;
+            (now.len() > before || now.iter().any(is_new)).then_some(())
         })
         .await;
     }
