@@ -173,7 +173,7 @@ fn listen(
                 let lab = lab.as_ref().map(|lab| &***lab);
                 ready(http::decide_by_head(&expecting, &deciding, lab, request))
             }))
-            .on_connect_ext(move |io: &Io, data| io.introduce(data))
+            .on_connect_ext(move |io: &Io, data| io.insert_extensions(data))
             // Nothing here asks actix for its own address: what a client calls this server stands in the request.
             .h1(map_config(application, |()| AppConfig::default()));
         TakeOver::new(

@@ -96,7 +96,7 @@ async fn wait(
         return pending().await;
     }
     if let Some(slot) = request.conn_data::<Rc<Slot>>() {
-        slot.answer_may_be_left();
+        slot.cancel_on_eof();
     }
     request.extensions_mut().insert(MayRepeat);
     respond(live::wait(&groups(request, app), wait).await)
@@ -136,9 +136,9 @@ fn go_on(
     }
     if let Some(slot) = request.conn_data::<Rc<Slot>>() {
         if upgrades {
-            slot.open();
+            slot.make_bidirectional();
         } else {
-            slot.answer_may_be_left();
+            slot.cancel_on_eof();
         }
     }
     let inlet = if upgrades {
