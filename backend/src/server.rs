@@ -171,7 +171,7 @@ fn listen(
             .local_addr(address)
             .expect(fn_service(move |request| {
                 let lab = lab.as_ref().map(|lab| &***lab);
-                ready(http::decide_by_head(&expecting, &deciding, lab, request))
+                ready(http::check_expectation(&expecting, &deciding, lab, request))
             }))
             .on_connect_ext(move |io: &Io, data| io.insert_extensions(data))
             // Nothing here asks actix for its own address: what a client calls this server stands in the request.

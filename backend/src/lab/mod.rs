@@ -14,14 +14,14 @@ use tokio::runtime::Handle;
 
 /// A value of a request that is outside what is allowed (400).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` must be {allowed}, but `{came}` came")]
+#[error("`{field}` must be {allowed}, but `{received}` came")]
 pub struct WrongField {
     /// Which field.
     pub field: &'static str,
     /// What is allowed.
     pub allowed: String,
     /// What came.
-    pub came: String,
+    pub received: String,
 }
 
 /// All that the lab of one server owns.

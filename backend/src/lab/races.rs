@@ -121,7 +121,7 @@ impl Races {
             return Err(RaceError::Field(WrongField {
                 field: "techniques",
                 allowed: format!("1 to {} techniques", limits.lanes),
-                came: format!("{} techniques", request.techniques.len()),
+                received: format!("{} techniques", request.techniques.len()),
             }));
         }
         let delays = Arc::new(Delays::default());
@@ -229,7 +229,7 @@ impl Races {
         Err(WrongField {
             field,
             allowed: format!("0 to {most_ms} ms"),
-            came: came_ms.to_string(),
+            received: came_ms.to_string(),
         })
     }
 }

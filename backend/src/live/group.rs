@@ -80,7 +80,7 @@ pub(super) struct Group {
     prune_at: Cell<usize>,
     /// Everything before it was offered to every seated reader.
     at_bytes: Cell<u64>,
-    /// Whether the seated readers were last told to be up to date.
+    /// Whether the seated readers were last reported up to date.
     reported_up_to_date: Cell<bool>,
     /// Whether a delivery is under way, during which no reader can be seated.
     is_delivering: Cell<bool>,
@@ -119,7 +119,7 @@ impl Groups {
         self.all.borrow().get(&(log.id(), encoding)).cloned()
     }
 
-    /// The same; if there is none, a new one at `from` whose members were last told `up_to_date`.
+    /// The same; if there is none, a new one at `from` whose members were last reported `up_to_date`.
     pub(super) fn find_or_create(
         self: &Rc<Self>,
         log: &Arc<Log>,
@@ -198,7 +198,7 @@ impl Group {
         Offset::new(self.at_bytes.get()).unwrap_or(Offset::MAX)
     }
 
-    /// Whether the seated readers were last told to be up to date.
+    /// Whether the seated readers were last reported up to date.
     pub(super) fn reported_up_to_date(&self) -> bool {
         self.reported_up_to_date.get()
     }

@@ -314,14 +314,14 @@ mod tests {
         ];
         for cut in 0..sent.len() {
             let mut inbox = inbox(1_000);
-            let mut came = Vec::new();
+            let mut received = Vec::new();
             for piece in [&sent[..cut], &sent[cut..]] {
                 inbox.push(piece).unwrap();
                 while let Some(message) = inbox.message().unwrap() {
-                    came.push(message);
+                    received.push(message);
                 }
             }
-            assert_eq!(came, expected, "cut at {cut}");
+            assert_eq!(received, expected, "cut at {cut}");
             assert!(inbox.is_empty());
         }
     }
@@ -370,22 +370,22 @@ mod tests {
 
     /// The messages from bytes that arrive in pieces, and why the connection was closed, if it was.
     fn received(bytes: &[u8], piece_bytes: usize) -> (Vec<ClientMessage>, Option<CloseCode>) {
-        let (mut inbox, mut came) = (inbox(1_000), Vec::new());
+        let (mut inbox, mut received) = (inbox(1_000), Vec::new());
         for piece in bytes.chunks(piece_bytes) {
             inbox.push(piece).unwrap();
             loop {
                 let is_ready = inbox.is_ready();
                 match inbox.message() {
-                    Ok(Some(message)) => came.push(message),
+                    Ok(Some(message)) => received.push(message),
                     Ok(None) => break,
                     Err(close) => {
                         assert!(is_ready);
-                        return (came, Some(close.code));
+                        return (received, Some(close.code));
                     }
                 }
             }
         }
-        (came, None)
+        (received, None)
     }
 
     proptest! {

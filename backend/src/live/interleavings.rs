@@ -119,10 +119,10 @@ impl GroupFixture {
     }
 
     fn presence(&self, technique: Technique, from: Offset) -> Presence {
-        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         Presence::new(
             ReaderGuard::new(Arc::clone(&self.log), technique, from),
-            place,
+            permit,
         )
     }
 
@@ -347,7 +347,7 @@ fn a_reader_that_stalled_is_told_when_it_is_up_to_date() {
             // The reader accepts this one, and then stalls.
             Interference::Append.run(&rig.streams, &rig.stop);
             run_until_idle().await;
-            // More than a page each, so that members are told to be behind before they are up to
+            // More than a page each, so that members are reported behind before they are up to
             // date again.
             for _ in 0..appends {
                 for _ in 0..4 {

@@ -56,7 +56,7 @@ pub struct AnswerReader {
     pipelined: ReceiveBuffer,
     /// Messages of a WebSocket that are not answered yet.
     unfinished: Option<Box<UnfinishedMessages>>,
-    /// Whether it was last told to be up to date; `None` before its first batch.
+    /// Whether it was last reported up to date; `None` before its first batch.
     reported_up_to_date: Option<bool>,
 }
 

@@ -43,7 +43,7 @@ pub(super) struct SeatState {
     waker: Cell<Option<Waker>>,
     /// Everything before it was offered.
     at_bytes: Cell<u64>,
-    /// Whether the reader was last told to be up to date.
+    /// Whether the reader was last reported up to date.
     reported_up_to_date: Cell<bool>,
     /// When the whole response was sent, if it was.
     served_at: Cell<Option<Instant>>,
@@ -88,7 +88,7 @@ pub struct Unseated {
     pub rest: Rest,
     /// The position after that.
     pub at: Offset,
-    /// Whether the reader was last told to be up to date, `rest` included.
+    /// Whether the reader was last reported up to date, `rest` included.
     pub reported_up_to_date: bool,
     /// Whether its response ends with it.
     pub is_last: bool,

@@ -12,7 +12,7 @@ pub(super) struct ChangedStreams {
     /// Subscriptions; without any there is no news.
     expected_by: AtomicUsize,
     names: Mutex<HashSet<StreamName>>,
-    came: Notify,
+    received: Notify,
 }
 
 impl ChangedStreams {
@@ -21,7 +21,7 @@ impl ChangedStreams {
         Self {
             expected_by: AtomicUsize::new(expected_by),
             names: Mutex::default(),
-            came: Notify::new(),
+            received: Notify::new(),
         }
     }
 
@@ -34,7 +34,7 @@ impl ChangedStreams {
 
     /// Done when there is news.
     pub(super) async fn come(&self) {
-        self.came.notified().await;
+        self.received.notified().await;
     }
 
     /// What came since the last time.
@@ -54,6 +54,6 @@ impl Observer for ChangedStreams {
             names.insert(name.clone());
         }
         drop(names);
-        self.came.notify_one();
+        self.received.notify_one();
     }
 }

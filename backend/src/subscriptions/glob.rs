@@ -23,18 +23,18 @@ enum GlobPart {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
     /// Longer than any name.
-    #[error("the pattern has {came} bytes, the limit is {limit}")]
+    #[error("the pattern has {received} bytes, the limit is {limit}")]
     TooLong {
         /// Bytes that came.
-        came: usize,
+        received: usize,
         /// Bytes allowed.
         limit: usize,
     },
     /// More segments than any name has.
-    #[error("the pattern has {came} segments, the limit is {limit}")]
+    #[error("the pattern has {received} segments, the limit is {limit}")]
     TooManySegments {
         /// Segments that came.
-        came: usize,
+        received: usize,
         /// Segments allowed.
         limit: usize,
     },
@@ -57,14 +57,14 @@ impl Glob {
         let text = text.strip_prefix('/').unwrap_or(text);
         if text.len() > StreamName::BYTES_MAX {
             return Err(GlobError::TooLong {
-                came: text.len(),
+                received: text.len(),
                 limit: StreamName::BYTES_MAX,
             });
         }
-        let came = text.split('/').count();
-        if came > StreamName::SEGMENTS_MAX {
+        let received = text.split('/').count();
+        if received > StreamName::SEGMENTS_MAX {
             return Err(GlobError::TooManySegments {
-                came,
+                received,
                 limit: StreamName::SEGMENTS_MAX,
             });
         }

@@ -343,7 +343,7 @@ async fn new_state(
     let limit = shared.limits.streams_max;
     if state.links() > limit {
         Err(SubscriptionFault::TooManyStreams {
-            came: state.links(),
+            received: state.links(),
             limit,
         })
     } else {

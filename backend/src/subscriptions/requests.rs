@@ -220,10 +220,10 @@ impl Subscriptions {
             for name in &names {
                 state.link(name, shared.sight(name), true);
             }
-            let came = state.links();
-            if came > limit {
+            let received = state.links();
+            if received > limit {
                 *state = before;
-                return Err(SubscriptionFault::TooManyStreams { came, limit });
+                return Err(SubscriptionFault::TooManyStreams { received, limit });
             }
             Ok(|_: &SubscriptionState| ())
         })

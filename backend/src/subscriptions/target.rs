@@ -18,10 +18,10 @@ pub enum WebhookUrlError {
     #[error("webhook.url is not a URL: {0}")]
     NotUrl(String),
     /// Too long.
-    #[error("webhook.url has {came} bytes, the limit is {limit}")]
+    #[error("webhook.url has {received} bytes, the limit is {limit}")]
     TooLong {
         /// Bytes that came.
-        came: usize,
+        received: usize,
         /// Bytes allowed.
         limit: usize,
     },
@@ -60,7 +60,7 @@ pub enum WebhookUrlError {
 pub fn check(text: &str, allow_local: bool) -> Result<Url, WebhookUrlError> {
     if text.len() > BYTES_MAX {
         return Err(WebhookUrlError::TooLong {
-            came: text.len(),
+            received: text.len(),
             limit: BYTES_MAX,
         });
     }

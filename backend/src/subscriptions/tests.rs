@@ -376,7 +376,7 @@ async fn streams_are_linked_by_name_from_their_tail_on_and_can_be_taken_off() {
     assert_eq!(
         refused,
         Err(Refused::Fault(SubscriptionFault::TooManyStreams {
-            came: 5,
+            received: 5,
             limit: limits().streams_max
         }))
     );

@@ -5,7 +5,7 @@
 /// Longest chunk-size line including extensions, and longest trailer section, in bytes.
 const LINE_BYTES_MAX: usize = 4 << 10;
 
-/// Limit in bytes for all chunk-size lines together, beside eight for each byte of data: one-byte
+/// Limit in bytes for all chunk-size lines together, beyond eight for each byte of data: one-byte
 /// chunks are allowed, chunks that consist of extensions are not.
 const LINES_BYTES_MAX: u64 = 1 << 20;
 

@@ -169,7 +169,7 @@ impl Io {
                     }
                     Framed::Partial if self.unread.len() >= HEAD_READ_MAX => {
                         let refusal = Refusal::HeadTooLarge {
-                            came: self.unread.len(),
+                            received: self.unread.len(),
                             limit: HEAD_READ_MAX as u64,
                         };
                         return Poll::Ready(Ok(Err(refusal)));

@@ -126,7 +126,7 @@ async fn answer(
     let request = PlainRequest::parse(&unread).filter(is_plain);
     let admission = request
         .as_ref()
-        .map(|request| shared.gate.look(&request.head(counted)));
+        .map(|request| shared.gate.admit(&request.head(counted)));
     let (
         Some(request),
         Some(Admission {

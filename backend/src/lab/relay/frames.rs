@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Frames {
     /// In a frame's head, of which these bytes came.
-    Head { came: [u8; 10], len: usize },
+    Head { received: [u8; 10], len: usize },
     /// In a mask or payload: so many bytes of each are left.
     Rest { mask: usize, payload: u64 },
 }
@@ -13,7 +13,7 @@ impl Frames {
     /// Before the first frame.
     pub(super) fn new() -> Self {
         Self::Head {
-            came: [0; 10],
+            received: [0; 10],
             len: 0,
         }
     }
@@ -25,13 +25,13 @@ impl Frames {
     /// Source: RFC 6455, section 5.2.
     pub(super) fn take(&mut self, bytes: &[u8]) -> (usize, usize) {
         match self {
-            Self::Head { came, len } => {
+            Self::Head { received, len } => {
                 let mut taken = 0;
                 for byte in bytes {
-                    came[*len] = *byte;
+                    received[*len] = *byte;
                     *len += 1;
                     taken += 1;
-                    if let Some((mask, payload)) = complete(&came[..*len]) {
+                    if let Some((mask, payload)) = complete(&received[..*len]) {
                         *self = Self::Rest { mask, payload };
                         self.settle();
                         break;

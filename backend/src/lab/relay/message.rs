@@ -64,7 +64,7 @@ pub(super) enum Complete {
 #[derive(Debug)]
 enum MessagePart {
     Head {
-        came: Vec<u8>,
+        received: Vec<u8>,
         line_bytes: usize,
         lines: usize,
     },
@@ -93,7 +93,7 @@ pub(super) struct MessageSequence {
 
 fn head() -> MessagePart {
     MessagePart::Head {
-        came: Vec::new(),
+        received: Vec::new(),
         line_bytes: 0,
         lines: 0,
     }
@@ -189,7 +189,7 @@ impl MessageSequence {
     /// A head ends with its first empty line; empty lines before it belong to it.
     fn take_head(&mut self, bytes: &[u8]) -> (TakenBytes, Complete) {
         let MessagePart::Head {
-            came,
+            received,
             line_bytes,
             lines,
         } = &mut self.part
@@ -213,15 +213,15 @@ impl MessageSequence {
                 break;
             }
         }
-        came.extend_from_slice(&bytes[..taken]);
+        received.extend_from_slice(&bytes[..taken]);
         let counted = TakenBytes {
             head: taken,
             ..TakenBytes::default()
         };
         if over {
-            return (counted, Complete::Head(std::mem::take(came)));
+            return (counted, Complete::Head(std::mem::take(received)));
         }
-        if came.len() > HEAD_BYTES_MAX {
+        if received.len() > HEAD_BYTES_MAX {
             self.part = MessagePart::UntilClose;
         }
         (counted, Complete::Nothing)

@@ -71,8 +71,8 @@ fn leaves_at(delay: Duration) -> Instant {
 ///
 /// - `delay`: asked at every read; each piece has a due time of its own, so the delay limits no throughput.
 /// - `in_flight_max`: bytes under way, with what they cost to hold; beyond it nothing more is read until some have left.
-/// - `came`: sees every piece before it can reach the other side.
-/// - `leave`: hands a piece to the write that it is given, and may hold a lock meanwhile: then whoever has read those
+/// - `received`: sees every piece before it can reach the other side.
+/// - `on_write`: hands a piece to the write that it is given, and may hold a lock meanwhile: then whoever has read those
 ///   bytes finds them counted.
 ///
 /// A `from` that fails is as one that ended: the other side must know as soon as its transit is over.
@@ -84,8 +84,8 @@ pub(super) async fn carry(
     mut to: impl AsyncWrite + Unpin,
     delay: impl Fn() -> Duration,
     in_flight_max: usize,
-    mut came: impl FnMut(&[u8]),
-    mut leave: impl FnMut(&[u8], WriteAttempt<'_>) -> Written,
+    mut received: impl FnMut(&[u8]),
+    mut on_write: impl FnMut(&[u8], WriteAttempt<'_>) -> Written,
 ) -> io::Result<()> {
     let mut transit = DelayedBytes::default();
     let mut buffer = vec![0; READ_BYTES_MAX];
@@ -104,7 +104,7 @@ pub(super) async fn carry(
             .map_or_else(Bytes::new, |(_, piece)| piece.clone());
         tokio::select! {
             written = poll_fn(|context| {
-                leave(&front, &mut |piece| attempt(&mut to, context, piece))
+                on_write(&front, &mut |piece| attempt(&mut to, context, piece))
             }), if is_due => {
                 let written = written?;
                 if written == 0 {
@@ -116,7 +116,7 @@ pub(super) async fn carry(
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !is_due => {}
             read = from.read(&mut buffer[..room]), if room > 0 && transit.end.is_none() => match read {
                 Ok(bytes) if bytes > 0 => {
-                    came(&buffer[..bytes]);
+                    received(&buffer[..bytes]);
                     transit.push(Bytes::copy_from_slice(&buffer[..bytes]), delay());
                 }
                 Ok(_) | Err(_) => transit.end = Some(leaves_at(delay())),
@@ -150,22 +150,22 @@ mod tests {
         writer.write_all(b"one ").await.unwrap();
         tokio::time::sleep(20 * MS).await;
         writer.write_all(b"two").await.unwrap();
-        let mut came = [0; 4];
-        reader.read_exact(&mut came).await.unwrap();
-        assert_eq!(&came, b"one ");
+        let mut received = [0; 4];
+        reader.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"one ");
         assert_eq!(
             started.elapsed().as_micros().div_ceil(1_000),
             50,
             "the first piece"
         );
-        reader.read_exact(&mut came[..3]).await.unwrap();
+        reader.read_exact(&mut received[..3]).await.unwrap();
         assert_eq!(
             started.elapsed().as_micros().div_ceil(1_000),
             70,
             "the second has a due time of its own"
         );
         drop(writer);
-        assert_eq!(reader.read(&mut came).await.unwrap(), 0, "then the end");
+        assert_eq!(reader.read(&mut received).await.unwrap(), 0, "then the end");
         assert!(started.elapsed() >= 119 * MS, "which takes its transit too");
         carrying.await.unwrap().unwrap();
     }
@@ -228,11 +228,11 @@ mod tests {
             let sent = sent.clone();
             tokio::spawn(async move { writer.write_all(&sent).await.unwrap() })
         };
-        let mut came = Vec::new();
-        reader.read_to_end(&mut came).await.unwrap();
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).await.unwrap();
         sending.await.unwrap();
         carrying.await.unwrap().unwrap();
-        assert_eq!(came, sent);
+        assert_eq!(received, sent);
         let (under_way, largest) = *largest.lock().unwrap();
         assert_eq!(under_way, 0);
         assert!(largest <= 1_000, "{largest} bytes were under way");

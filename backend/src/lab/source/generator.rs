@@ -30,7 +30,7 @@ pub(super) fn check(request: &GeneratorRequest) -> Result<(), WrongField> {
         return Err(WrongField {
             field: "rate",
             allowed,
-            came: request.rate.to_string(),
+            received: request.rate.to_string(),
         });
     }
     if !SIZE.contains(&request.size) {
@@ -38,7 +38,7 @@ pub(super) fn check(request: &GeneratorRequest) -> Result<(), WrongField> {
         return Err(WrongField {
             field: "size",
             allowed,
-            came: request.size.to_string(),
+            received: request.size.to_string(),
         });
     }
     let bytes_per_s = request.rate * request.size as f64;
@@ -47,7 +47,7 @@ pub(super) fn check(request: &GeneratorRequest) -> Result<(), WrongField> {
         return Err(WrongField {
             field: "size",
             allowed,
-            came: format!("{} × {}", request.size, request.rate),
+            received: format!("{} × {}", request.size, request.rate),
         });
     }
     Ok(())

@@ -155,10 +155,10 @@ impl EncodedPiece {
     }
 }
 
-/// What a member has last been told about being up to date, and what it is told now.
+/// What a member was last told about being up to date, and what it is told now.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportState {
-    /// Whether it was last told to be up to date; `None` before the first object.
+    /// Whether it was last reported up to date; `None` before the first object.
     pub before: Option<bool>,
     /// Whether it is now.
     pub now: bool,
@@ -197,12 +197,12 @@ impl Encoding {
             return EncodedPiece::default();
         };
         let closed = batch.closed();
-        let says = format.repeats_position || report.before != Some(report.now);
+        let states_position = format.repeats_position || report.before != Some(report.now);
         let control = Control {
             next: Token::from(batch.next_offset()),
             cursor: (!closed && (format.repeats_position || report.before.is_none()))
                 .then_some(report.cursor),
-            up_to_date: (says
+            up_to_date: (states_position
                 && (report.now || report.before == Some(true) && !format.repeats_position))
                 .then_some(report.now),
             closed,
@@ -251,7 +251,7 @@ impl Encoding {
         let page = PageAnswer {
             log,
             batch,
-            asked: Start::At(batch.from),
+            requested: Start::At(batch.from),
             is_long_poll: true,
         };
         let (wire, member_fields_at) = heads.whole(page.answer(std::iter::empty(), None));

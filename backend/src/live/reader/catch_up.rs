@@ -137,7 +137,7 @@ impl AnswerReader {
         let (budget, mut charge) = (&self.groups.terms().budget, charge);
         if charge
             .as_mut()
-            .is_some_and(|charge| charge.settle(bytes.len().min(budget.most())).is_err())
+            .is_some_and(|charge| charge.settle(bytes.len().min(budget.charge_max())).is_err())
         {
             return self.reconnect_notice(state, at);
         }

@@ -25,39 +25,41 @@ pub enum SubscriptionFault {
     NotLinked(String),
     /// An ack at an offset of another stream of that name (409).
     #[error(
-        "the ack of `{stream}` at {came} names an offset of another stream of that name, which was deleted"
+        "the ack of `{stream}` at {received} names an offset of another stream of that name, which was deleted"
     )]
     AckOfOtherLife {
         /// Which stream.
         stream: StreamName,
         /// What came.
-        came: StreamOffset,
+        received: StreamOffset,
     },
     /// An ack before what was acked already (409).
-    #[error("the ack of `{stream}` at {came} goes back before {acked}, which was acked already")]
+    #[error(
+        "the ack of `{stream}` at {received} goes back before {acked}, which was acked already"
+    )]
     AckGoesBack {
         /// Which stream.
         stream: StreamName,
         /// What came.
-        came: StreamOffset,
+        received: StreamOffset,
         /// What was acked.
         acked: StreamOffset,
     },
     /// An ack beyond the stream's end (409).
-    #[error("the ack of `{stream}` at {came} lies beyond the stream's tail {tail}")]
+    #[error("the ack of `{stream}` at {received} lies beyond the stream's tail {tail}")]
     AckBeyondTail {
         /// Which stream.
         stream: StreamName,
         /// What came.
-        came: StreamOffset,
+        received: StreamOffset,
         /// Where the stream ends.
         tail: StreamOffset,
     },
     /// More streams than a subscription may have (507).
-    #[error("the subscription would have {came} streams, the limit is {limit}")]
+    #[error("the subscription would have {received} streams, the limit is {limit}")]
     TooManyStreams {
         /// Streams that it would have.
-        came: usize,
+        received: usize,
         /// Streams allowed.
         limit: usize,
     },

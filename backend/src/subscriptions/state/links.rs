@@ -200,33 +200,33 @@ impl SubscriptionState {
         &mut self,
         acks: &[(StreamName, StreamOffset)],
     ) -> Result<(), SubscriptionFault> {
-        for (stream, came) in acks {
+        for (stream, received) in acks {
             let link = self
                 .links
                 .get(stream)
                 .ok_or_else(|| SubscriptionFault::NotLinked(stream.to_string()))?;
-            let (stream, came) = (stream.clone(), *came);
-            if came.life != link.life {
-                return Err(SubscriptionFault::AckOfOtherLife { stream, came });
+            let (stream, received) = (stream.clone(), *received);
+            if received.life != link.life {
+                return Err(SubscriptionFault::AckOfOtherLife { stream, received });
             }
-            if came.position < link.acked {
+            if received.position < link.acked {
                 return Err(SubscriptionFault::AckGoesBack {
                     stream,
-                    came,
+                    received,
                     acked: link.offset(link.acked),
                 });
             }
-            if came.position > link.tail {
+            if received.position > link.tail {
                 return Err(SubscriptionFault::AckBeyondTail {
                     stream,
-                    came,
+                    received,
                     tail: link.offset(link.tail),
                 });
             }
         }
-        for (stream, came) in acks {
+        for (stream, received) in acks {
             if let Some(link) = self.links.get_mut(stream) {
-                link.acked = link.acked.max(came.position);
+                link.acked = link.acked.max(received.position);
             }
         }
         Ok(())

@@ -70,20 +70,26 @@ fn an_ack_of_another_life_is_refused_and_moves_nothing() {
     let key = state.claim("w", later(0), "w1".to_owned()).unwrap();
     let info = state.streams().next().unwrap();
     assert_eq!(info.tail_offset().to_string(), "0000000000000010_1");
-    let came = given(5);
+    let received = given(5);
     let refused = Err(SubscriptionFault::AckOfOtherLife {
         stream: name("a"),
-        came,
+        received,
     });
     assert_eq!(
-        state.ack(&key, &[(name("a"), came)], false, later(1)),
+        state.ack(&key, &[(name("a"), received)], false, later(1)),
         refused
     );
     assert_eq!(state.links[&name("a")].acked, at(0));
     assert_eq!(
         state.ack(
             &key,
-            &[(name("a"), StreamOffset { life: 1, ..came })],
+            &[(
+                name("a"),
+                StreamOffset {
+                    life: 1,
+                    ..received
+                }
+            )],
             true,
             later(2)
         ),
@@ -275,13 +281,13 @@ fn acks_move_all_cursors_or_none() {
     );
     let ahead = SubscriptionFault::AckBeyondTail {
         stream: name("a"),
-        came: given(11),
+        received: given(11),
         tail: given(10),
     };
     assert_eq!(ack(&[("b", 20), ("a", 11)]), (Err(ahead), 0));
     let back = SubscriptionFault::AckGoesBack {
         stream: name("b"),
-        came: given(19),
+        received: given(19),
         acked: given(20),
     };
     assert_eq!(ack(&[("a", 5), ("b", 19)]), (Err(back), 0));

@@ -57,15 +57,15 @@ fn total(turns: &[TestedDirection]) -> (u64, u64) {
 fn check(turns: &[TestedDirection], bodies: [u64; 4], messages: [u64; 3]) {
     for cuts in [&[1_000_000][..], &[1], &[2, 3], &[7, 1, 64]] {
         let counts = count(turns, cuts);
-        let came = [
+        let received = [
             counts.request_body_bytes,
             counts.request_framing_bytes,
             counts.response_body_bytes,
             counts.response_framing_bytes,
         ];
-        assert_eq!(came, bodies, "{turns:?} in {cuts:?}");
-        let came = [counts.requests, counts.responses, counts.empty_responses];
-        assert_eq!(came, messages, "{turns:?} in {cuts:?}");
+        assert_eq!(received, bodies, "{turns:?} in {cuts:?}");
+        let received = [counts.requests, counts.responses, counts.empty_responses];
+        assert_eq!(received, messages, "{turns:?} in {cuts:?}");
     }
 }
 
@@ -342,14 +342,14 @@ proptest! {
             expected.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
         }
         let counts = count(&turns, &cuts);
-        let came = [
+        let received = [
             counts.request_body_bytes,
             counts.request_framing_bytes,
             counts.response_body_bytes,
             counts.response_framing_bytes,
             counts.empty_responses,
         ];
-        prop_assert_eq!(came, expected);
+        prop_assert_eq!(received, expected);
         prop_assert_eq!((counts.requests, counts.responses), (exchanges.len() as u64, exchanges.len() as u64));
         prop_assert_eq!(counts, count(&turns, &[usize::MAX]));
     }
