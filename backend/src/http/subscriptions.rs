@@ -64,7 +64,7 @@ async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>
     match task {
         SubscriptionTask::Put => put(&request, payload, &app, id).await,
         SubscriptionTask::Inspect => {
-            Ok(no_store(HttpResponse::Ok()).json(app.subscriptions.look(&id).await?))
+            Ok(no_store(HttpResponse::Ok()).json(app.subscriptions.inspect(&id).await?))
         }
         SubscriptionTask::Delete => app
             .subscriptions
@@ -101,11 +101,15 @@ async fn put(
     app: &App,
     id: SubscriptionId,
 ) -> Answer {
-    let asked: DefinitionRequest = read(request, payload, app, Example::Subscription).await?;
+    let definition_request: DefinitionRequest =
+        read(request, payload, app, Example::Subscription).await?;
     // Behind a proxy that is not declared by --public-url, the client may be remote.
     let is_local = app.config.webhook_allow_local || !is_forwarded(request.headers());
-    let definition = Definition::new(asked, app.subscriptions.allow_local() && is_local)
-        .map_err(Refused::from)?;
+    let definition = Definition::new(
+        definition_request,
+        app.subscriptions.allow_local() && is_local,
+    )
+    .map_err(Refused::from)?;
     let (view, is_new) = app
         .subscriptions
         .put(id, definition, base(request, app)?)
