@@ -232,7 +232,10 @@ async fn handle(
         LabRoute::Source(lab) => {
             let example = r#"{"kind":"host"} or {"kind":"generator","pattern":"poisson","rate":5,"size":64,"seed":1}"#;
             let request_body: SourceRequest = read(&request, payload, &app, example).await?;
-            answer(HttpResponse::Ok(), &lab.sources.ask(&request_body).await?)
+            answer(
+                HttpResponse::Ok(),
+                &lab.sources.start_or_renew(&request_body).await?,
+            )
         }
         LabRoute::Start(lab) => {
             let example = r#"{"techniques":["poll","sse"],"delay_up_ms":50,"delay_down_ms":50}"#;
@@ -242,7 +245,7 @@ async fn handle(
             response.insert_header((LOCATION, format!("/v1/lab/races/{}", race.id)));
             answer(response, &race)
         }
-        LabRoute::Inspect(lab, id) => answer(HttpResponse::Ok(), &lab.races.look(&id)?),
+        LabRoute::Inspect(lab, id) => answer(HttpResponse::Ok(), &lab.races.inspect(&id)?),
         LabRoute::Change(lab, id) => {
             let request_body: RaceChange = read(
                 &request,
