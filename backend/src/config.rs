@@ -125,7 +125,7 @@ pub struct Config {
     /// connection: request bodies, unfinished messages, requests sent ahead, pages and messages
     /// that clients have not accepted yet; at least twice --body-max. Beyond it requests with a
     /// body answer 503 at once, WebSockets are closed (1013), reads answer 503 after 5 s, exports
-    /// are cut off after 60 s, and live answers continue in pages of 16 KiB, and end after
+    /// are cut off after 60 s, and live responses continue in pages of 16 KiB, and end after
     /// --heartbeat if there is no room for a longer message
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "128MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub buffers_max: u64,
@@ -151,12 +151,12 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_LONG_POLL_HOLD_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub long_poll_hold_max: Duration,
 
-    /// Time without data after which a live answer sends a heartbeat, so that proxies do not close
+    /// Time without data after which a live response sends a heartbeat, so that proxies do not close
     /// its connection
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HEARTBEAT", default_value = "15s", value_parser = duration_value, value_name = "TIME"))]
     pub heartbeat: Duration,
 
-    /// Lifetime of a streaming answer, with a tenth of jitter; then it ends cleanly and the reader
+    /// Lifetime of a streaming response, with a tenth of jitter; then it ends cleanly and the reader
     /// reconnects
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_RECYCLE", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub recycle: Duration,
@@ -192,8 +192,8 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_KEEP_ALIVE", default_value = "90s", value_parser = duration_value, value_name = "TIME"))]
     pub keep_alive: Duration,
 
-    /// Time for which a client may accept no bytes of its answer before it is disconnected; live
-    /// answers also wait for room within --buffers-max for at most this time before they end
+    /// Time for which a client may accept no bytes of its response before it is disconnected; live
+    /// responses also wait for room within --buffers-max for at most this time before they end
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WRITE_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub write_silence_max: Duration,
 
@@ -203,7 +203,7 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HAND_OFF", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL"))]
     pub hand_off: bool,
 
-    /// How long a stop waits for answers in progress before it closes their connections
+    /// How long a stop waits for responses in progress before it closes their connections
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DRAIN", default_value = "10s", value_parser = duration_value, value_name = "TIME"))]
     pub drain: Duration,
 

@@ -135,14 +135,14 @@ impl WebhookCall {
     pub(super) fn answer(self, receipt: Receipt) {
         assert!(
             self.answer.send(Ok(receipt)).is_ok(),
-            "nobody waits for the answer"
+            "the delivery has ended"
         );
     }
 
     pub(super) fn fail(self) {
         assert!(
-            self.answer.send(Err("it is down".to_owned())).is_ok(),
-            "nobody waits for the answer"
+            self.answer.send(Err("unavailable".to_owned())).is_ok(),
+            "the delivery has ended"
         );
     }
 

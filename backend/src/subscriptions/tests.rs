@@ -30,7 +30,7 @@ async fn an_append_wakes_and_done_acks_what_was_delivered() {
     fixture.hook().await;
     assert!(
         fixture.call_within(seconds(60.0)).await.is_none(),
-        "what was there before wakes nobody"
+        "earlier messages cause no wake"
     );
     fixture.append("events/new", 7).await;
     let first = fixture.call().await;
@@ -52,7 +52,7 @@ async fn an_append_wakes_and_done_acks_what_was_delivered() {
     second.answer(Receipt::Done);
     assert!(
         fixture.call_within(seconds(60.0)).await.is_none(),
-        "everything is worked off"
+        "everything is processed"
     );
     fixture.append("other/new", 1).await;
     assert!(
@@ -84,7 +84,7 @@ async fn a_callback_moves_cursors_and_extends_the_lease() {
     for _ in 0..3 {
         assert!(
             fixture.call_within(seconds(9.0)).await.is_none(),
-            "each report is a sign of life"
+            "each report extends the lease"
         );
         assert_eq!(send(going_on.clone()).await, Ok(false));
     }
@@ -96,7 +96,7 @@ async fn a_callback_moves_cursors_and_extends_the_lease() {
     assert_eq!(
         send(last).await,
         Err(Refused::Fault(SubscriptionFault::Fenced)),
-        "it was silent for too long"
+        "the lease has expired"
     );
     let other_token = next.token.clone();
     let fenced = subscriptions
@@ -192,7 +192,7 @@ async fn a_wake_is_delivered_once_its_wake_stream_exists() {
     tokio::time::sleep(A_MOMENT).await;
     assert!(
         fixture.content("wake").await.contains("\"generation\":2"),
-        "what was released is told again"
+        "a released wake is delivered again"
     );
 }
 

@@ -217,6 +217,6 @@ mod tests {
                 .is_err_and(|reason| reason.contains("--webhook-allow-local")),
             "{refused:?}"
         );
-        assert!(listener.accept().is_err(), "nobody connected");
+        assert!(listener.accept().is_err(), "expected no connection");
     }
 }

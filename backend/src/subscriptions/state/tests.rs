@@ -52,7 +52,7 @@ fn pending(way: DeliveryWay, tail: u64) -> SubscriptionState {
 
 fn failed(jitter_permille: i32) -> AttemptOutcome {
     AttemptOutcome::Failed {
-        reason: "it is down".to_owned(),
+        reason: "unavailable".to_owned(),
         jitter_permille,
     }
 }
@@ -212,7 +212,7 @@ fn a_pull_wake_lease_ends_by_done_release_or_expiry() {
     let attempt = state.settle(T0, "w1".into()).unwrap();
     assert_eq!(attempt.until, None);
     state.attempted(&attempt.key, AttemptOutcome::Accepted, T0);
-    assert_eq!(state.deadline(), None, "nobody has to claim");
+    assert_eq!(state.deadline(), None, "a claim has no deadline");
     let key = state.claim("one", later(1), "w2".into()).unwrap();
     assert_eq!(key, attempt.key);
     let refused = state.claim("two", later(2), "w2".into());
@@ -231,7 +231,7 @@ fn a_pull_wake_lease_ends_by_done_release_or_expiry() {
     let again = state.settle(later(3), "w2".into()).unwrap();
     assert_eq!(
         again.key.generation, 2,
-        "what is pending after a release is told again"
+        "pending data is delivered again after a release"
     );
     let key = state.claim("two", later(4), "w3".into()).unwrap();
     assert_eq!(
@@ -247,7 +247,7 @@ fn a_pull_wake_lease_ends_by_done_release_or_expiry() {
     let key = state.claim("one", later(6), "w3".into()).unwrap();
     assert_eq!(
         key.generation, 3,
-        "a claim before the wake is told makes the wake"
+        "a claim before the delivery begins the wake"
     );
     let end = later(6).after(LEASE);
     let key = state
@@ -257,7 +257,7 @@ fn a_pull_wake_lease_ends_by_done_release_or_expiry() {
     assert_eq!(
         state.ack(&key.0, &[], false, end),
         Err(SubscriptionFault::Fenced),
-        "the first worker was silent for too long"
+        "the first worker's lease has expired"
     );
     assert_eq!(state.ack(&key.1, &[], false, end), Ok(()));
 }

@@ -20,7 +20,7 @@ async fn a_retry_pause_survives_a_restart() {
     let view = fixture.view("hook").await;
     assert_eq!(
         (&view["status"], &view["last_error"]),
-        (&json!("failed"), &json!("it is down"))
+        (&json!("failed"), &json!("unavailable"))
     );
     assert!(
         fixture.call_within(seconds(1.5)).await.is_none(),

@@ -263,7 +263,7 @@ impl SubscriptionWorld {
             let last = self.keys.last().map_or(0, |key| key.generation);
             assert!(
                 key.generation > last,
-                "generation {} came after {last}",
+                "generation {} follows {last}",
                 key.generation
             );
             self.keys.push(key);
@@ -275,7 +275,7 @@ impl SubscriptionWorld {
             );
         }
         let names: HashSet<&str> = self.keys.iter().map(|key| key.wake_id.as_str()).collect();
-        assert_eq!(names.len(), self.keys.len(), "a wake's name came twice");
+        assert_eq!(names.len(), self.keys.len(), "a wake's id was repeated");
     }
 }
 
