@@ -151,13 +151,13 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_LONG_POLL_HOLD_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub long_poll_hold_max: Duration,
 
-    /// Time without data after which a live response sends a heartbeat, so that proxies do not close
-    /// its connection
+    /// Time without data after which a live response sends a heartbeat, so that proxies do not
+    /// close its connection
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HEARTBEAT", default_value = "15s", value_parser = duration_value, value_name = "TIME"))]
     pub heartbeat: Duration,
 
-    /// Lifetime of a streaming response, with a tenth of jitter; then it ends cleanly and the reader
-    /// reconnects
+    /// Lifetime of a streaming response, with a tenth of jitter; then it ends cleanly and the
+    /// reader reconnects
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_RECYCLE", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub recycle: Duration,
 

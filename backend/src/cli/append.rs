@@ -22,13 +22,13 @@ use tailwater_protocol::headers::ContentKind;
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
 const HELP: &str = "\
-The stream is created when missing. Its content type decides what a line becomes: on a JSON stream each line is one JSON \
+A missing stream is created. Its content type determines how lines are sent: on a JSON stream each line is one JSON \
 message and must be valid JSON (blank lines are skipped), unless --strings sends every line as a JSON string; on any \
 other stream lines are appended as they are, including line ends.
 
-A line counts once the server has acknowledged it. While the server can't be reached or has no room, the same lines are \
-sent again, as an idempotent producer: the server recognises what it has appended before. To a server that does not know \
-producers nothing is sent twice: the command stops and prints the number of the last acknowledged line.
+While the server can't be reached or is out of space, unacknowledged lines are sent again, as an idempotent producer: \
+the server appends each line once. If the server does not support producers, nothing is sent twice: the command stops \
+and prints the number of the last acknowledged line.
 
 Examples:
   journalctl -f | tailwater append logs/demo
@@ -45,7 +45,7 @@ pub struct AppendArgs {
     #[arg(long, conflicts_with = "content_type")]
     json: bool,
 
-    /// Content type of the stream; a stream that is there must have it
+    /// Content type of the stream; an existing stream must have it
     #[arg(
         long,
         value_name = "TYPE",
@@ -61,7 +61,7 @@ pub struct AppendArgs {
     #[arg(long)]
     close: bool,
 
-    /// How long to go on trying while the server can't be reached or has no room
+    /// How long to retry while the server can't be reached or is out of space
     #[arg(long, default_value = "1m", value_parser = duration_value, value_name = "TIME")]
     retry_for: Duration,
 

@@ -15,7 +15,7 @@ use tailwater_client::{Batch, Report};
 use tailwater_protocol::{Data, Technique, Token};
 
 const HELP: &str = "\
-Every message of a JSON stream is printed on a line of its own, byte for byte (but for line breaks between tokens, which \
+Every message of a JSON stream is printed on a line of its own, byte for byte (except line breaks between tokens, which \
 become spaces); text and bytes are printed as they are. Ends with success when the stream is closed. After an \
 error that may be temporary it reconnects and continues at the same offset, with a note on standard error.
 
@@ -38,7 +38,7 @@ pub struct TailArgs {
     #[arg(long, default_value = "ndjson", value_name = "TECHNIQUE")]
     live: Technique,
 
-    /// Where to begin: -1 (the beginning), now, or an offset that the server gave
+    /// Where to begin: -1 (the beginning), now, or an offset returned by the server
     #[arg(
         long,
         default_value = "-1",
@@ -47,14 +47,14 @@ pub struct TailArgs {
     )]
     from: Token,
 
-    /// Keep the position in FILE: begin there if it has one, else at --from.
+    /// Store the position in FILE: begin there if it has one, otherwise at --from.
     ///
     /// It is written after each piece of output was flushed, so that after a kill or a crash no
     /// message is missing; at worst the last piece is printed again.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
-    /// Time from poll to poll, with --live poll
+    /// Interval between polls, with --live poll
     #[arg(long, default_value = "1s", value_parser = duration_value, value_name = "TIME")]
     poll_interval: Duration,
 
@@ -62,7 +62,7 @@ pub struct TailArgs {
     #[arg(long, value_parser = duration_value, value_name = "TIME")]
     hold: Option<Duration>,
 
-    /// Use no other technique than the one asked for
+    /// Use only the requested technique
     #[arg(long)]
     strict: bool,
 

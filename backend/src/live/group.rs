@@ -119,7 +119,8 @@ impl Groups {
         self.all.borrow().get(&(log.id(), encoding)).cloned()
     }
 
-    /// The same; if there is none, a new one at `from` whose members were last reported `up_to_date`.
+    /// The same; if there is none, a new one at `from` whose members were last reported
+    /// `up_to_date`.
     pub(super) fn find_or_create(
         self: &Rc<Self>,
         log: &Arc<Log>,

@@ -74,8 +74,8 @@ fn due_at(delay: Duration) -> Instant {
 ///   throughput.
 /// - `in_flight_max`: bytes in flight, overhead included; at the limit reading pauses.
 /// - `on_read`: called with every piece before it can reach the other side.
-/// - `on_write`: passes a piece to the given write, and may hold a lock meanwhile, so that bytes are
-///   counted before they can be received.
+/// - `on_write`: passes a piece to the given write, and may hold a lock meanwhile, so that bytes
+///   are counted before they can be received.
 ///
 /// A failed `from` counts as ended: the other side must be closed after the delay.
 ///
